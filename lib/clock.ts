@@ -1,0 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Time as the code sees it. Passed in, so that tests can own it. */
+export type Clock = {
+  /** The wall clock, for what is shown and stored. */
+  now(): Date
+  /** Seconds since some fixed moment; never steps. For measuring how long something took. */
+  monotonicSeconds(): number
+  /** Resolves after `seconds`; rejects with an AbortError as soon as `signal` aborts. */
+  sleep(seconds: number, signal?: AbortSignal): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => new Date(),
+  monotonicSeconds: () => performance.now() / 1000,
+  sleep: (seconds, signal) => sleep(seconds * 1000, undefined, signal ? { signal } : {}),
+}

@@ -1,0 +1,69 @@
+/**
+ * Quantities as people write them. Durations follow Prometheus (`10s`, `1h30m`), bitrates follow iperf3 and tc
+ * (`10G`, `50mbit`; powers of 1000), sizes follow iperf3 (`64K`; powers of 1024).
+ */
+
+const DURATION_SECONDS: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 }
+const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
+
+/** Seconds of a duration such as `1h30m`, or undefined when it is not one. A bare number has no unit and is refused. */
+export const parseDuration = (text: string): number | undefined => {
+  if (!DURATION.test(text)) return undefined
+  let seconds = 0
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
+    seconds += Number(amount) * DURATION_SECONDS[unit!]!
+  }
+  return seconds
+}
+
+/** Bits per second of a bitrate such as `10G`, `50mbit` or `9.4 Gbit/s`, or undefined when it is not one. */
+export const parseBitrate = (text: string): number | undefined => {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:bit|bits|bps|bit\/s)?$/i.exec(text.trim())
+  if (!match) return undefined
+  return Math.round(Number(match[1]) * 1000 ** ' kmgt'.indexOf(match[2]!.toLowerCase() || ' '))
+}
+
+/** Bytes of a size such as `64K` or `1GiB`, or undefined when it is not one. */
+export const parseBytes = (text: string): number | undefined => {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim())
+  if (!match) return undefined
+  return Math.round(Number(match[1]) * 1024 ** ' kmgt'.indexOf(match[2]!.toLowerCase() || ' '))
+}
+
+const significant = (value: number, digits: number): string => {
+  const decimals = value === 0 ? 0 : Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value))))
+  return value.toFixed(Math.min(decimals, digits))
+}
+
+const scaled = (value: number, base: number, units: readonly string[]): string => {
+  let index = 0
+  let rest = value
+  while (Math.abs(rest) >= base && index < units.length - 1) {
+    rest /= base
+    index++
+  }
+  return `${significant(rest, 3)} ${units[index]}`
+}
+
+/** `9.41 Gbit/s` */
+export const formatBitrate = (bitsPerSecond: number): string =>
+  scaled(bitsPerSecond, 1000, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s', 'Pbit/s'])
+
+/** `58.0 TB`, in powers of 1000 as traffic is counted. */
+export const formatBytes = (bytes: number): string =>
+  scaled(bytes, 1000, ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'])
+
+/** `23 min`, `4.3 s`, `0.09 ms`, `12 µs`. */
+export const formatDuration = (seconds: number): string => {
+  if (seconds === 0) return '0 s'
+  if (seconds < 1e-5) return `${significant(seconds * 1e6, 2)} µs`
+  if (seconds < 1) return `${significant(seconds * 1e3, 2)} ms`
+  if (seconds < 120) return `${significant(seconds, 2)} s`
+  if (seconds < 7200) return `${(seconds / 60).toFixed(0)} min`
+  if (seconds < 172800) return `${(seconds / 3600).toFixed(1)} h`
+  return `${(seconds / 86400).toFixed(1)} d`
+}
+
+/** A share of 1 as `0.25 %`. */
+export const formatRatio = (ratio: number): string =>
+  ratio === 0 || ratio === 1 ? `${ratio * 100} %` : `${significant(ratio * 100, 2)} %`
