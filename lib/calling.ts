@@ -1,0 +1,38 @@
+import type { Channel } from '@grpc/grpc-js'
+import { type CompatServiceDefinition, createChannel, createClientFactory } from 'nice-grpc'
+import { deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
+import { errorDetailsClientMiddleware } from 'nice-grpc-error-details'
+import { openTelemetryClientMiddleware } from 'nice-grpc-opentelemetry'
+import { channelCredentials, type Security } from './credentials.ts'
+import { MAX_MESSAGE_BYTES } from './serving.ts'
+
+const CHANNEL_OPTIONS = {
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.initial_reconnect_backoff_ms': 250,
+  'grpc.max_reconnect_backoff_ms': 5_000,
+  // A measurement that is repeated behind our back is not the measurement that was asked for.
+  'grpc.enable_retries': 0,
+  'grpc.enable_http_proxy': 0,
+  'grpc.service_config_disable_resolution': 1,
+  // Channels to one address would share a connection, and its flow control, otherwise.
+  'grpc.use_local_subchannel_pool': 1,
+}
+
+/** One long-lived connection to a server. */
+export const openChannel = (address: string, security: Security): Channel =>
+  createChannel(address, channelCredentials(security), CHANNEL_OPTIONS)
+
+const factory = createClientFactory()
+  .use(errorDetailsClientMiddleware)
+  .use(openTelemetryClientMiddleware())
+  .use(deadlineMiddleware)
+
+/** A client whose every call needs a deadline: `options.deadline` in milliseconds, else 10 s. */
+export const createServiceClient = <D extends CompatServiceDefinition>(definition: D, channel: Channel) =>
+  factory.create(definition, channel, { '*': { deadline: 10_000 } } as Parameters<
+    typeof factory.create<D>
+  >[2])

@@ -1,0 +1,126 @@
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import type { z } from 'zod'
+
+/** One problem of a config file; line and column count from 1. */
+export type ConfigProblem = { line: number; column: number; path: string; message: string }
+
+/** A config file that cannot be used. The message is one screen: all problems, each with its place. */
+export class ConfigError extends Error {
+  readonly problems: readonly ConfigProblem[]
+
+  constructor(file: string, problems: readonly ConfigProblem[]) {
+    const places = problems.map(({ line, column }) => `${file}:${line}:${column}`)
+    const width = Math.max(...places.map((place) => place.length))
+    const pathWidth = Math.max(...problems.map(({ path }) => path.length))
+    const lines = problems.map(
+      ({ path, message }, index) =>
+        `  ${places[index]!.padEnd(width)}   ${path.padEnd(pathWidth)}  ${message}`,
+    )
+    const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`
+    super([`${file} has ${count}; nothing was started.`, ...lines.map((line) => line.trimEnd())].join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+type Path = readonly PropertyKey[]
+
+const printPath = (path: Path): string =>
+  path.reduce<string>(
+    (text, key) =>
+      typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`,
+    '',
+  )
+
+/** Levenshtein distance, for "did you mean". */
+const distance = (a: string, b: string): number => {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      current[j] = Math.min(previous[j]! + 1, current[j - 1]! + 1, substitution)
+    }
+    previous = current
+  }
+  return previous[b.length]!
+}
+
+/** The known word that is close enough to be what was meant, if there is one. */
+export const closest = (word: string, known: readonly string[]): string | undefined =>
+  known
+    .map((candidate) => ({ candidate, d: distance(word, candidate) }))
+    .filter(({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)))
+    .sort((a, b) => a.d - b.d)[0]?.candidate
+
+/** The keys that a zod object schema knows at a path, looking through arrays, optionals and defaults. */
+const knownKeys = (schema: unknown, path: Path): string[] => {
+  let current = schema as { def?: Record<string, unknown>; shape?: Record<string, unknown> }
+  const unwrap = () => {
+    while (current?.def && ('innerType' in current.def || 'in' in current.def)) {
+      current = (current.def.innerType ?? current.def.in) as typeof current
+    }
+  }
+  for (const key of path) {
+    unwrap()
+    current = (
+      typeof key === 'number'
+        ? current?.def?.element
+        : (current?.shape?.[String(key)] ?? current?.def?.valueType)
+    ) as typeof current
+  }
+  unwrap()
+  return Object.keys(current?.shape ?? {})
+}
+
+const offsetOf = (root: Node | null, path: Path, ofKey: boolean): number => {
+  let node: unknown = root
+  let offset = root?.range?.[0] ?? 0
+  for (const [depth, key] of path.entries()) {
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key)
+      if (!pair) break
+      const target = ofKey && depth === path.length - 1 ? pair.key : (pair.value ?? pair.key)
+      offset = (target as Node).range?.[0] ?? offset
+      node = pair.value
+    } else if (isSeq(node)) {
+      node = node.items[Number(key)]
+      offset = (node as Node | undefined)?.range?.[0] ?? offset
+    } else break
+  }
+  return offset
+}
+
+/**
+ * Reads YAML into what the schema says.
+ * @throws ConfigError with every problem of the file, of syntax or of content.
+ */
+export const parseConfig = <S extends z.ZodType>(file: string, text: string, schema: S): z.output<S> => {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const problemAt = (offset: number, path: string, message: string): ConfigProblem => {
+    const { line, col } = lines.linePos(offset)
+    return { line, column: col, path, message }
+  }
+  if (document.errors.length > 0) {
+    const problems = document.errors.map((error) =>
+      problemAt(error.pos[0], '', error.message.split('\n')[0]!),
+    )
+    throw new ConfigError(file, problems)
+  }
+  const result = schema.safeParse(document.toJS() ?? {})
+  if (result.success) return result.data
+  const problems = result.error.issues.flatMap((issue) => {
+    if (issue.code !== 'unrecognized_keys') {
+      return [problemAt(offsetOf(document.contents, issue.path, false), printPath(issue.path), issue.message)]
+    }
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key]
+      const meant = closest(key, knownKeys(schema, issue.path))
+      const message = `unknown key${meant ? `; did you mean ${meant}?` : ''}`
+      return problemAt(offsetOf(document.contents, path, true), printPath(path), message)
+    })
+  })
+  problems.sort((a, b) => a.line - b.line || a.column - b.column)
+  throw new ConfigError(file, problems)
+}

@@ -1,0 +1,108 @@
+import { ClientError, Status } from 'nice-grpc'
+import {
+  BadRequest,
+  type ErrorDetails,
+  ErrorInfo,
+  RichClientError,
+  RichServerError,
+} from 'nice-grpc-error-details'
+
+/**
+ * The closed catalogue of operating errors: what a caller may have to deal with. A bug is not here (it becomes
+ * INTERNAL), and neither is what became of a measurement (that is an outcome, and the RPC is OK).
+ */
+export const ERROR_CATALOGUE = {
+  SPEC_INVALID: {
+    status: Status.INVALID_ARGUMENT,
+    meaning: 'the request breaks rules; every violated field is listed',
+  },
+  NOT_FOUND: { status: Status.NOT_FOUND, meaning: 'what the request names does not exist' },
+  ENGINE_UNAVAILABLE: {
+    status: Status.FAILED_PRECONDITION,
+    meaning: 'the program behind the test cannot run on this node',
+  },
+  AGENT_BUSY: {
+    status: Status.ABORTED,
+    meaning: 'an exclusive test has the interface in that direction; try again later',
+  },
+  LIMIT_EXCEEDED: { status: Status.RESOURCE_EXHAUSTED, meaning: 'a ceiling that the agent enforces' },
+  PORTS_EXHAUSTED: { status: Status.RESOURCE_EXHAUSTED, meaning: 'no port of the range is free' },
+  PEER_NOT_ALLOWED: {
+    status: Status.PERMISSION_DENIED,
+    meaning: 'the address is not in a network the agent may measure',
+  },
+  AGENT_DRAINING: { status: Status.UNAVAILABLE, meaning: 'the agent is shutting down' },
+  COLLECTOR_DRAINING: { status: Status.UNAVAILABLE, meaning: 'the collector is shutting down' },
+  STORE_UNAVAILABLE: {
+    status: Status.UNAVAILABLE,
+    meaning: 'the collector cannot write its store, such as on a full disk',
+  },
+  RUN_NOT_ACTIVE: { status: Status.FAILED_PRECONDITION, meaning: 'the run has ended already' },
+} as const
+
+export type ErrorReason = keyof typeof ERROR_CATALOGUE
+
+/** One broken rule. `field` is the path in the request, such as `targets[2].address`. */
+export type Violation = { field: string; description: string }
+
+/** An error of the catalogue. `violations` lists every problem, not only the first. */
+export class OperatingError extends Error {
+  readonly reason: ErrorReason
+  readonly violations: readonly Violation[]
+
+  constructor(reason: ErrorReason, message: string, violations: readonly Violation[] = []) {
+    super(message)
+    this.name = 'OperatingError'
+    this.reason = reason
+    this.violations = violations
+  }
+}
+
+/** SPEC_INVALID with all violations, if there are any. */
+export const throwIfInvalid = (what: string, violations: readonly Violation[]): void => {
+  if (violations.length === 0) return
+  const list = violations.map(({ field, description }) => `${field}: ${description}`).join('; ')
+  throw new OperatingError('SPEC_INVALID', `${what} is not valid: ${list}`, violations)
+}
+
+/** As it goes over the wire: the status code, google.rpc.ErrorInfo, and google.rpc.BadRequest where fields are to blame. */
+export const toServerError = (error: OperatingError): RichServerError => {
+  const details: ErrorDetails[] = [ErrorInfo.fromPartial({ reason: error.reason, domain: 'meshgauge' })]
+  if (error.violations.length > 0) {
+    details.push(BadRequest.fromPartial({ fieldViolations: [...error.violations] }))
+  }
+  return new RichServerError(ERROR_CATALOGUE[error.reason].status, error.message, details)
+}
+
+/** The OperatingError that a peer sent, or undefined when the failure is of another kind. */
+export const fromClientError = (error: unknown): OperatingError | undefined => {
+  if (!(error instanceof RichClientError)) return undefined
+  const info = error.extra.find((detail): detail is ErrorInfo => detail.$type === ErrorInfo.$type)
+  if (!info || !(info.reason in ERROR_CATALOGUE)) return undefined
+  const bad = error.extra.find((detail): detail is BadRequest => detail.$type === BadRequest.$type)
+  const violations = (bad?.fieldViolations ?? []).map(({ field, description }) => ({ field, description }))
+  return new OperatingError(info.reason as ErrorReason, error.details, violations)
+}
+
+/** One line for people about any failure of a call. */
+export const describeCallError = (error: unknown): string => {
+  if (error instanceof ClientError) {
+    return error.code === Status.UNAVAILABLE
+      ? shortenUnavailable(error.details)
+      : `${Status[error.code]}: ${error.details}`
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** grpc-js wraps the operating system's error in much text; operators look for the errno. */
+const shortenUnavailable = (details: string): string => {
+  const match = /connect (E[A-Z]+) (\S+?)[\s,)]/.exec(`${details} `)
+  if (!match) return details
+  const words: Record<string, string> = {
+    ECONNREFUSED: 'connection refused',
+    EHOSTUNREACH: 'no route to host',
+    ENETUNREACH: 'network unreachable',
+    ETIMEDOUT: 'connection timed out',
+  }
+  return `${words[match[1]!] ?? match[1]} ${match[2]}`
+}
