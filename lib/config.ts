@@ -48,6 +48,7 @@ const distance = (a: string, b: string): number => {
 
 /** The known word that is close enough to be what was meant, if there is one. */
 export const closest = (word: string, known: readonly string[]): string | undefined =>
+  known.find((candidate) => candidate.length > 2 && (word.startsWith(candidate) || candidate.startsWith(word))) ??
   known
     .map((candidate) => ({ candidate, d: distance(word, candidate) }))
     .filter(({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)))
@@ -91,11 +92,39 @@ const offsetOf = (root: Node | null, path: Path, ofKey: boolean): number => {
   return offset
 }
 
+/** Something wrong with the content as a whole, such as two entries that clash. */
+export type ReviewProblem = { path: Path; message: string; /** Another place that it is about. */ also?: Path }
+
+const KINDS: Record<string, string> = {
+  string: 'text',
+  number: 'a number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map of keys and values',
+  record: 'a map of keys and values',
+}
+
+/** zod's words for what every schema has in common, made into an operator's. */
+const wordsOf = (issue: z.core.$ZodIssue): string => {
+  if (issue.code === 'invalid_type') {
+    const expected = KINDS[issue.expected] ?? issue.expected
+    return /received undefined/.test(issue.message) ? `is missing: ${expected}` : `must be ${expected}`
+  }
+  if (issue.code === 'too_small' && issue.origin === 'string') return 'must not be empty'
+  return issue.message
+}
+
 /**
  * Reads YAML into what the schema says.
+ * @param review looks at the raw content, so that it finds its problems also where the schema finds others
  * @throws ConfigError with every problem of the file, of syntax or of content.
  */
-export const parseConfig = <S extends z.ZodType>(file: string, text: string, schema: S): z.output<S> => {
+export const parseConfig = <S extends z.ZodType>(
+  file: string,
+  text: string,
+  schema: S,
+  review: (raw: unknown) => ReviewProblem[] = () => [],
+): z.output<S> => {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
   const problemAt = (offset: number, path: string, message: string): ConfigProblem => {
@@ -104,15 +133,21 @@ export const parseConfig = <S extends z.ZodType>(file: string, text: string, sch
   }
   if (document.errors.length > 0) {
     const problems = document.errors.map((error) =>
-      problemAt(error.pos[0], '', error.message.split('\n')[0]!),
+      problemAt(error.pos[0], '', error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')),
     )
     throw new ConfigError(file, problems)
   }
-  const result = schema.safeParse(document.toJS() ?? {})
-  if (result.success) return result.data
-  const problems = result.error.issues.flatMap((issue) => {
+  const raw: unknown = document.toJS() ?? {}
+  const lineOf = (path: Path) => lines.linePos(offsetOf(document.contents, path, false)).line
+  const reviewed = review(raw).map(({ path, message, also }) => {
+    const where = also ? ` (line ${lineOf(also)})` : ''
+    return problemAt(offsetOf(document.contents, path, false), printPath(path), message + where)
+  })
+  const result = schema.safeParse(raw)
+  if (result.success && reviewed.length === 0) return result.data
+  const problems = (result.error?.issues ?? []).flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') {
-      return [problemAt(offsetOf(document.contents, issue.path, false), printPath(issue.path), issue.message)]
+      return [problemAt(offsetOf(document.contents, issue.path, false), printPath(issue.path), wordsOf(issue))]
     }
     return issue.keys.map((key) => {
       const path = [...issue.path, key]
@@ -121,6 +156,6 @@ export const parseConfig = <S extends z.ZodType>(file: string, text: string, sch
       return problemAt(offsetOf(document.contents, path, true), printPath(path), message)
     })
   })
-  problems.sort((a, b) => a.line - b.line || a.column - b.column)
-  throw new ConfigError(file, problems)
+  const all = [...problems, ...reviewed].sort((a, b) => a.line - b.line || a.column - b.column)
+  throw new ConfigError(file, all)
 }

@@ -165,10 +165,10 @@ export const DescribeRequest: MessageFns<DescribeRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DescribeRequest>, I>>(base?: I): DescribeRequest {
-    return DescribeRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DescribeRequest>): DescribeRequest {
+    return DescribeRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DescribeRequest>, I>>(_: I): DescribeRequest {
+  fromPartial(_: DeepPartial<DescribeRequest>): DescribeRequest {
     const message = createBaseDescribeRequest();
     return message;
   },
@@ -317,10 +317,10 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DescribeResponse>, I>>(base?: I): DescribeResponse {
-    return DescribeResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DescribeResponse>): DescribeResponse {
+    return DescribeResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DescribeResponse>, I>>(object: I): DescribeResponse {
+  fromPartial(object: DeepPartial<DescribeResponse>): DescribeResponse {
     const message = createBaseDescribeResponse();
     message.identity = (object.identity !== undefined && object.identity !== null)
       ? Identity.fromPartial(object.identity)
@@ -417,10 +417,10 @@ export const DescribeResponse_LabelsEntry: MessageFns<DescribeResponse_LabelsEnt
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DescribeResponse_LabelsEntry>, I>>(base?: I): DescribeResponse_LabelsEntry {
-    return DescribeResponse_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DescribeResponse_LabelsEntry>): DescribeResponse_LabelsEntry {
+    return DescribeResponse_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DescribeResponse_LabelsEntry>, I>>(object: I): DescribeResponse_LabelsEntry {
+  fromPartial(object: DeepPartial<DescribeResponse_LabelsEntry>): DescribeResponse_LabelsEntry {
     const message = createBaseDescribeResponse_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -597,10 +597,10 @@ export const Identity: MessageFns<Identity> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Identity>, I>>(base?: I): Identity {
-    return Identity.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Identity>): Identity {
+    return Identity.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Identity>, I>>(object: I): Identity {
+  fromPartial(object: DeepPartial<Identity>): Identity {
     const message = createBaseIdentity();
     message.node = object.node ?? "";
     message.hostname = object.hostname ?? "";
@@ -774,10 +774,10 @@ export const Interface: MessageFns<Interface> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Interface>, I>>(base?: I): Interface {
-    return Interface.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Interface>): Interface {
+    return Interface.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Interface>, I>>(object: I): Interface {
+  fromPartial(object: DeepPartial<Interface>): Interface {
     const message = createBaseInterface();
     message.name = object.name ?? "";
     message.addresses = object.addresses?.map((e) => e) || [];
@@ -909,10 +909,10 @@ export const Engine: MessageFns<Engine> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Engine>, I>>(base?: I): Engine {
-    return Engine.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Engine>): Engine {
+    return Engine.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Engine>, I>>(object: I): Engine {
+  fromPartial(object: DeepPartial<Engine>): Engine {
     const message = createBaseEngine();
     message.name = object.name ?? "";
     message.version = object.version ?? "";
@@ -1124,10 +1124,10 @@ export const Limits: MessageFns<Limits> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Limits>, I>>(base?: I): Limits {
-    return Limits.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Limits>): Limits {
+    return Limits.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Limits>, I>>(object: I): Limits {
+  fromPartial(object: DeepPartial<Limits>): Limits {
     const message = createBaseLimits();
     message.maxTargetsCount = object.maxTargetsCount ?? 0;
     message.maxFlowsCount = object.maxFlowsCount ?? 0;
@@ -1183,10 +1183,6 @@ export type DeepPartial<T> = T extends Builtin ? T
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
-
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 function toTimestamp(date: Date): Timestamp {
   const seconds = Math.trunc(date.getTime() / 1_000);
@@ -1245,6 +1241,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

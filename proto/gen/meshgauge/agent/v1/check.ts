@@ -208,10 +208,10 @@ export const ListChecksRequest: MessageFns<ListChecksRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListChecksRequest>, I>>(base?: I): ListChecksRequest {
-    return ListChecksRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListChecksRequest>): ListChecksRequest {
+    return ListChecksRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListChecksRequest>, I>>(_: I): ListChecksRequest {
+  fromPartial(_: DeepPartial<ListChecksRequest>): ListChecksRequest {
     const message = createBaseListChecksRequest();
     return message;
   },
@@ -278,10 +278,10 @@ export const ListChecksResponse: MessageFns<ListChecksResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListChecksResponse>, I>>(base?: I): ListChecksResponse {
-    return ListChecksResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListChecksResponse>): ListChecksResponse {
+    return ListChecksResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListChecksResponse>, I>>(object: I): ListChecksResponse {
+  fromPartial(object: DeepPartial<ListChecksResponse>): ListChecksResponse {
     const message = createBaseListChecksResponse();
     message.checks = object.checks?.map((e) => CheckDescription.fromPartial(e)) || [];
     return message;
@@ -407,10 +407,10 @@ export const CheckDescription: MessageFns<CheckDescription> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CheckDescription>, I>>(base?: I): CheckDescription {
-    return CheckDescription.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CheckDescription>): CheckDescription {
+    return CheckDescription.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CheckDescription>, I>>(object: I): CheckDescription {
+  fromPartial(object: DeepPartial<CheckDescription>): CheckDescription {
     const message = createBaseCheckDescription();
     message.name = object.name ?? "";
     message.summary = object.summary ?? "";
@@ -497,10 +497,10 @@ export const RunCheckRequest: MessageFns<RunCheckRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RunCheckRequest>, I>>(base?: I): RunCheckRequest {
-    return RunCheckRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RunCheckRequest>): RunCheckRequest {
+    return RunCheckRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RunCheckRequest>, I>>(object: I): RunCheckRequest {
+  fromPartial(object: DeepPartial<RunCheckRequest>): RunCheckRequest {
     const message = createBaseRunCheckRequest();
     message.check = object.check ?? "";
     message.parameters = object.parameters ?? undefined;
@@ -565,10 +565,10 @@ export const RunCheckResponse: MessageFns<RunCheckResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RunCheckResponse>, I>>(base?: I): RunCheckResponse {
-    return RunCheckResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RunCheckResponse>): RunCheckResponse {
+    return RunCheckResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RunCheckResponse>, I>>(object: I): RunCheckResponse {
+  fromPartial(object: DeepPartial<RunCheckResponse>): RunCheckResponse {
     const message = createBaseRunCheckResponse();
     message.result = (object.result !== undefined && object.result !== null)
       ? CheckResult.fromPartial(object.result)
@@ -734,10 +734,10 @@ export const CheckResult: MessageFns<CheckResult> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CheckResult>, I>>(base?: I): CheckResult {
-    return CheckResult.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CheckResult>): CheckResult {
+    return CheckResult.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CheckResult>, I>>(object: I): CheckResult {
+  fromPartial(object: DeepPartial<CheckResult>): CheckResult {
     const message = createBaseCheckResult();
     message.check = object.check ?? "";
     message.status = object.status ?? 0;
@@ -873,10 +873,10 @@ export const Evidence: MessageFns<Evidence> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Evidence>, I>>(base?: I): Evidence {
-    return Evidence.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Evidence>): Evidence {
+    return Evidence.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Evidence>, I>>(object: I): Evidence {
+  fromPartial(object: DeepPartial<Evidence>): Evidence {
     const message = createBaseEvidence();
     message.subject = object.subject ?? "";
     message.name = object.name ?? "";
@@ -943,10 +943,6 @@ export type DeepPartial<T> = T extends Builtin ? T
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = Math.trunc(date.getTime() / 1_000);
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -993,6 +989,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

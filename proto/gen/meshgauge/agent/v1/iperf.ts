@@ -612,10 +612,10 @@ export const ServeRequest: MessageFns<ServeRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ServeRequest>, I>>(base?: I): ServeRequest {
-    return ServeRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ServeRequest>): ServeRequest {
+    return ServeRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ServeRequest>, I>>(object: I): ServeRequest {
+  fromPartial(object: DeepPartial<ServeRequest>): ServeRequest {
     const message = createBaseServeRequest();
     message.listeners = object.listeners?.map((e) => Listener.fromPartial(e)) || [];
     message.engine = object.engine ?? "";
@@ -724,10 +724,10 @@ export const Listener: MessageFns<Listener> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Listener>, I>>(base?: I): Listener {
-    return Listener.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Listener>): Listener {
+    return Listener.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Listener>, I>>(object: I): Listener {
+  fromPartial(object: DeepPartial<Listener>): Listener {
     const message = createBaseListener();
     message.interface = object.interface ?? "";
     message.address = object.address ?? "";
@@ -814,10 +814,10 @@ export const ServeResponse: MessageFns<ServeResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ServeResponse>, I>>(base?: I): ServeResponse {
-    return ServeResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ServeResponse>): ServeResponse {
+    return ServeResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ServeResponse>, I>>(object: I): ServeResponse {
+  fromPartial(object: DeepPartial<ServeResponse>): ServeResponse {
     const message = createBaseServeResponse();
     switch (object.event?.$case) {
       case "started": {
@@ -913,10 +913,10 @@ export const ServeStarted: MessageFns<ServeStarted> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ServeStarted>, I>>(base?: I): ServeStarted {
-    return ServeStarted.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ServeStarted>): ServeStarted {
+    return ServeStarted.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ServeStarted>, I>>(object: I): ServeStarted {
+  fromPartial(object: DeepPartial<ServeStarted>): ServeStarted {
     const message = createBaseServeStarted();
     message.engine = (object.engine !== undefined && object.engine !== null)
       ? EngineVersion.fromPartial(object.engine)
@@ -1000,10 +1000,10 @@ export const ListenerStarted: MessageFns<ListenerStarted> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListenerStarted>, I>>(base?: I): ListenerStarted {
-    return ListenerStarted.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListenerStarted>): ListenerStarted {
+    return ListenerStarted.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListenerStarted>, I>>(object: I): ListenerStarted {
+  fromPartial(object: DeepPartial<ListenerStarted>): ListenerStarted {
     const message = createBaseListenerStarted();
     message.address = object.address ?? "";
     message.port = object.port ?? 0;
@@ -1070,10 +1070,10 @@ export const ServeSummary: MessageFns<ServeSummary> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ServeSummary>, I>>(base?: I): ServeSummary {
-    return ServeSummary.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ServeSummary>): ServeSummary {
+    return ServeSummary.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ServeSummary>, I>>(object: I): ServeSummary {
+  fromPartial(object: DeepPartial<ServeSummary>): ServeSummary {
     const message = createBaseServeSummary();
     message.results = object.results?.map((e) => ServeResult.fromPartial(e)) || [];
     return message;
@@ -1154,10 +1154,10 @@ export const ServeResult: MessageFns<ServeResult> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ServeResult>, I>>(base?: I): ServeResult {
-    return ServeResult.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ServeResult>): ServeResult {
+    return ServeResult.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ServeResult>, I>>(object: I): ServeResult {
+  fromPartial(object: DeepPartial<ServeResult>): ServeResult {
     const message = createBaseServeResult();
     message.outcome = object.outcome ?? 0;
     message.reason = object.reason ?? "";
@@ -1269,10 +1269,10 @@ export const RunRequest: MessageFns<RunRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RunRequest>, I>>(base?: I): RunRequest {
-    return RunRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RunRequest>): RunRequest {
+    return RunRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RunRequest>, I>>(object: I): RunRequest {
+  fromPartial(object: DeepPartial<RunRequest>): RunRequest {
     const message = createBaseRunRequest();
     message.flows = object.flows?.map((e) => Flow.fromPartial(e)) || [];
     message.engine = object.engine ?? "";
@@ -1392,10 +1392,10 @@ export const Flow: MessageFns<Flow> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Flow>, I>>(base?: I): Flow {
-    return Flow.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Flow>): Flow {
+    return Flow.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Flow>, I>>(object: I): Flow {
+  fromPartial(object: DeepPartial<Flow>): Flow {
     const message = createBaseFlow();
     message.address = object.address ?? "";
     message.port = object.port ?? 0;
@@ -1790,10 +1790,10 @@ export const IperfOptions: MessageFns<IperfOptions> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<IperfOptions>, I>>(base?: I): IperfOptions {
-    return IperfOptions.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<IperfOptions>): IperfOptions {
+    return IperfOptions.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<IperfOptions>, I>>(object: I): IperfOptions {
+  fromPartial(object: DeepPartial<IperfOptions>): IperfOptions {
     const message = createBaseIperfOptions();
     message.duration = (object.duration !== undefined && object.duration !== null)
       ? Duration.fromPartial(object.duration)
@@ -1915,10 +1915,10 @@ export const RunResponse: MessageFns<RunResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RunResponse>, I>>(base?: I): RunResponse {
-    return RunResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RunResponse>): RunResponse {
+    return RunResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RunResponse>, I>>(object: I): RunResponse {
+  fromPartial(object: DeepPartial<RunResponse>): RunResponse {
     const message = createBaseRunResponse();
     switch (object.event?.$case) {
       case "started": {
@@ -2022,10 +2022,10 @@ export const RunStarted: MessageFns<RunStarted> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RunStarted>, I>>(base?: I): RunStarted {
-    return RunStarted.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RunStarted>): RunStarted {
+    return RunStarted.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RunStarted>, I>>(object: I): RunStarted {
+  fromPartial(object: DeepPartial<RunStarted>): RunStarted {
     const message = createBaseRunStarted();
     message.engine = (object.engine !== undefined && object.engine !== null)
       ? EngineVersion.fromPartial(object.engine)
@@ -2096,10 +2096,10 @@ export const IperfSamples: MessageFns<IperfSamples> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<IperfSamples>, I>>(base?: I): IperfSamples {
-    return IperfSamples.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<IperfSamples>): IperfSamples {
+    return IperfSamples.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<IperfSamples>, I>>(object: I): IperfSamples {
+  fromPartial(object: DeepPartial<IperfSamples>): IperfSamples {
     const message = createBaseIperfSamples();
     message.samples = object.samples?.map((e) => IperfSample.fromPartial(e)) || [];
     return message;
@@ -2291,10 +2291,10 @@ export const IperfSample: MessageFns<IperfSample> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<IperfSample>, I>>(base?: I): IperfSample {
-    return IperfSample.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<IperfSample>): IperfSample {
+    return IperfSample.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<IperfSample>, I>>(object: I): IperfSample {
+  fromPartial(object: DeepPartial<IperfSample>): IperfSample {
     const message = createBaseIperfSample();
     message.flowIndex = object.flowIndex ?? 0;
     message.start = (object.start !== undefined && object.start !== null)
@@ -2369,10 +2369,10 @@ export const RunSummary: MessageFns<RunSummary> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RunSummary>, I>>(base?: I): RunSummary {
-    return RunSummary.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RunSummary>): RunSummary {
+    return RunSummary.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RunSummary>, I>>(object: I): RunSummary {
+  fromPartial(object: DeepPartial<RunSummary>): RunSummary {
     const message = createBaseRunSummary();
     message.results = object.results?.map((e) => IperfResult.fromPartial(e)) || [];
     return message;
@@ -2684,10 +2684,10 @@ export const IperfResult: MessageFns<IperfResult> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<IperfResult>, I>>(base?: I): IperfResult {
-    return IperfResult.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<IperfResult>): IperfResult {
+    return IperfResult.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<IperfResult>, I>>(object: I): IperfResult {
+  fromPartial(object: DeepPartial<IperfResult>): IperfResult {
     const message = createBaseIperfResult();
     message.outcome = object.outcome ?? 0;
     message.reason = object.reason ?? "";
@@ -2794,10 +2794,6 @@ export type DeepPartial<T> = T extends Builtin ? T
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = Math.trunc(date.getTime() / 1_000);
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -2853,6 +2849,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -435,10 +435,10 @@ export const PingRequest: MessageFns<PingRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PingRequest>, I>>(base?: I): PingRequest {
-    return PingRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PingRequest>): PingRequest {
+    return PingRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PingRequest>, I>>(object: I): PingRequest {
+  fromPartial(object: DeepPartial<PingRequest>): PingRequest {
     const message = createBasePingRequest();
     message.targets = object.targets?.map((e) => PingTarget.fromPartial(e)) || [];
     message.interface = object.interface ?? "";
@@ -536,10 +536,10 @@ export const PingTarget: MessageFns<PingTarget> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PingTarget>, I>>(base?: I): PingTarget {
-    return PingTarget.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PingTarget>): PingTarget {
+    return PingTarget.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PingTarget>, I>>(object: I): PingTarget {
+  fromPartial(object: DeepPartial<PingTarget>): PingTarget {
     const message = createBasePingTarget();
     message.address = object.address ?? "";
     message.port = object.port ?? undefined;
@@ -640,10 +640,10 @@ export const PingResponse: MessageFns<PingResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PingResponse>, I>>(base?: I): PingResponse {
-    return PingResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PingResponse>): PingResponse {
+    return PingResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PingResponse>, I>>(object: I): PingResponse {
+  fromPartial(object: DeepPartial<PingResponse>): PingResponse {
     const message = createBasePingResponse();
     switch (object.event?.$case) {
       case "started": {
@@ -747,10 +747,10 @@ export const PingStarted: MessageFns<PingStarted> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PingStarted>, I>>(base?: I): PingStarted {
-    return PingStarted.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PingStarted>): PingStarted {
+    return PingStarted.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PingStarted>, I>>(object: I): PingStarted {
+  fromPartial(object: DeepPartial<PingStarted>): PingStarted {
     const message = createBasePingStarted();
     message.engine = (object.engine !== undefined && object.engine !== null)
       ? EngineVersion.fromPartial(object.engine)
@@ -821,10 +821,10 @@ export const PingWindows: MessageFns<PingWindows> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PingWindows>, I>>(base?: I): PingWindows {
-    return PingWindows.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PingWindows>): PingWindows {
+    return PingWindows.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PingWindows>, I>>(object: I): PingWindows {
+  fromPartial(object: DeepPartial<PingWindows>): PingWindows {
     const message = createBasePingWindows();
     message.windows = object.windows?.map((e) => PingWindow.fromPartial(e)) || [];
     return message;
@@ -947,10 +947,10 @@ export const PingWindow: MessageFns<PingWindow> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PingWindow>, I>>(base?: I): PingWindow {
-    return PingWindow.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PingWindow>): PingWindow {
+    return PingWindow.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PingWindow>, I>>(object: I): PingWindow {
+  fromPartial(object: DeepPartial<PingWindow>): PingWindow {
     const message = createBasePingWindow();
     message.targetIndex = object.targetIndex ?? 0;
     message.startTime = (object.startTime !== undefined && object.startTime !== null)
@@ -1025,10 +1025,10 @@ export const PingSummary: MessageFns<PingSummary> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PingSummary>, I>>(base?: I): PingSummary {
-    return PingSummary.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PingSummary>): PingSummary {
+    return PingSummary.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PingSummary>, I>>(object: I): PingSummary {
+  fromPartial(object: DeepPartial<PingSummary>): PingSummary {
     const message = createBasePingSummary();
     message.results = object.results?.map((e) => PingResult.fromPartial(e)) || [];
     return message;
@@ -1143,10 +1143,10 @@ export const PingResult: MessageFns<PingResult> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PingResult>, I>>(base?: I): PingResult {
-    return PingResult.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PingResult>): PingResult {
+    return PingResult.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PingResult>, I>>(object: I): PingResult {
+  fromPartial(object: DeepPartial<PingResult>): PingResult {
     const message = createBasePingResult();
     message.targetIndex = object.targetIndex ?? 0;
     message.outcome = object.outcome ?? 0;
@@ -1289,10 +1289,10 @@ export const PingStatistics: MessageFns<PingStatistics> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PingStatistics>, I>>(base?: I): PingStatistics {
-    return PingStatistics.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PingStatistics>): PingStatistics {
+    return PingStatistics.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PingStatistics>, I>>(object: I): PingStatistics {
+  fromPartial(object: DeepPartial<PingStatistics>): PingStatistics {
     const message = createBasePingStatistics();
     message.sentCount = object.sentCount ?? 0;
     message.receivedCount = object.receivedCount ?? 0;
@@ -1439,10 +1439,10 @@ export const RttStatistics: MessageFns<RttStatistics> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RttStatistics>, I>>(base?: I): RttStatistics {
-    return RttStatistics.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RttStatistics>): RttStatistics {
+    return RttStatistics.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RttStatistics>, I>>(object: I): RttStatistics {
+  fromPartial(object: DeepPartial<RttStatistics>): RttStatistics {
     const message = createBaseRttStatistics();
     message.min = (object.min !== undefined && object.min !== null) ? Duration.fromPartial(object.min) : undefined;
     message.avg = (object.avg !== undefined && object.avg !== null) ? Duration.fromPartial(object.avg) : undefined;
@@ -1574,10 +1574,10 @@ export const RttHistogram: MessageFns<RttHistogram> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RttHistogram>, I>>(base?: I): RttHistogram {
-    return RttHistogram.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RttHistogram>): RttHistogram {
+    return RttHistogram.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RttHistogram>, I>>(object: I): RttHistogram {
+  fromPartial(object: DeepPartial<RttHistogram>): RttHistogram {
     const message = createBaseRttHistogram();
     message.scale = object.scale ?? 0;
     message.offset = object.offset ?? 0;
@@ -1640,10 +1640,6 @@ export type DeepPartial<T> = T extends Builtin ? T
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = Math.trunc(date.getTime() / 1_000);
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -1699,6 +1695,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

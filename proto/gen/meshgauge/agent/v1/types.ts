@@ -289,10 +289,10 @@ export const PortRange: MessageFns<PortRange> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PortRange>, I>>(base?: I): PortRange {
-    return PortRange.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PortRange>): PortRange {
+    return PortRange.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PortRange>, I>>(object: I): PortRange {
+  fromPartial(object: DeepPartial<PortRange>): PortRange {
     const message = createBasePortRange();
     message.first = object.first ?? 0;
     message.last = object.last ?? 0;
@@ -374,10 +374,10 @@ export const EngineVersion: MessageFns<EngineVersion> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<EngineVersion>, I>>(base?: I): EngineVersion {
-    return EngineVersion.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<EngineVersion>): EngineVersion {
+    return EngineVersion.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<EngineVersion>, I>>(object: I): EngineVersion {
+  fromPartial(object: DeepPartial<EngineVersion>): EngineVersion {
     const message = createBaseEngineVersion();
     message.name = object.name ?? "";
     message.version = object.version ?? "";
@@ -394,10 +394,6 @@ export type DeepPartial<T> = T extends Builtin ? T
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;
 }
@@ -407,6 +403,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -192,10 +192,10 @@ export const ListNodesRequest: MessageFns<ListNodesRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListNodesRequest>, I>>(base?: I): ListNodesRequest {
-    return ListNodesRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListNodesRequest>): ListNodesRequest {
+    return ListNodesRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListNodesRequest>, I>>(object: I): ListNodesRequest {
+  fromPartial(object: DeepPartial<ListNodesRequest>): ListNodesRequest {
     const message = createBaseListNodesRequest();
     message.nodes = object.nodes?.map((e) => e) || [];
     return message;
@@ -259,10 +259,10 @@ export const ListNodesResponse: MessageFns<ListNodesResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListNodesResponse>, I>>(base?: I): ListNodesResponse {
-    return ListNodesResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListNodesResponse>): ListNodesResponse {
+    return ListNodesResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListNodesResponse>, I>>(object: I): ListNodesResponse {
+  fromPartial(object: DeepPartial<ListNodesResponse>): ListNodesResponse {
     const message = createBaseListNodesResponse();
     message.nodes = object.nodes?.map((e) => Node.fromPartial(e)) || [];
     return message;
@@ -530,10 +530,10 @@ export const Node: MessageFns<Node> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Node>, I>>(base?: I): Node {
-    return Node.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Node>): Node {
+    return Node.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Node>, I>>(object: I): Node {
+  fromPartial(object: DeepPartial<Node>): Node {
     const message = createBaseNode();
     message.name = object.name ?? "";
     message.address = object.address ?? "";
@@ -640,10 +640,10 @@ export const Node_LabelsEntry: MessageFns<Node_LabelsEntry> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Node_LabelsEntry>, I>>(base?: I): Node_LabelsEntry {
-    return Node_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Node_LabelsEntry>): Node_LabelsEntry {
+    return Node_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Node_LabelsEntry>, I>>(object: I): Node_LabelsEntry {
+  fromPartial(object: DeepPartial<Node_LabelsEntry>): Node_LabelsEntry {
     const message = createBaseNode_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -740,10 +740,10 @@ export const RunChecksRequest: MessageFns<RunChecksRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RunChecksRequest>, I>>(base?: I): RunChecksRequest {
-    return RunChecksRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RunChecksRequest>): RunChecksRequest {
+    return RunChecksRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RunChecksRequest>, I>>(object: I): RunChecksRequest {
+  fromPartial(object: DeepPartial<RunChecksRequest>): RunChecksRequest {
     const message = createBaseRunChecksRequest();
     message.checks = object.checks?.map((e) => e) || [];
     message.nodes = object.nodes?.map((e) => e) || [];
@@ -826,10 +826,10 @@ export const RunChecksResponse: MessageFns<RunChecksResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RunChecksResponse>, I>>(base?: I): RunChecksResponse {
-    return RunChecksResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RunChecksResponse>): RunChecksResponse {
+    return RunChecksResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RunChecksResponse>, I>>(object: I): RunChecksResponse {
+  fromPartial(object: DeepPartial<RunChecksResponse>): RunChecksResponse {
     const message = createBaseRunChecksResponse();
     message.node = object.node ?? "";
     message.result = (object.result !== undefined && object.result !== null)
@@ -895,10 +895,6 @@ export type DeepPartial<T> = T extends Builtin ? T
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = Math.trunc(date.getTime() / 1_000);
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -947,6 +943,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

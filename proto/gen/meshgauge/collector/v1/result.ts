@@ -522,10 +522,10 @@ export const Endpoint: MessageFns<Endpoint> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Endpoint>, I>>(base?: I): Endpoint {
-    return Endpoint.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Endpoint>): Endpoint {
+    return Endpoint.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Endpoint>, I>>(object: I): Endpoint {
+  fromPartial(object: DeepPartial<Endpoint>): Endpoint {
     const message = createBaseEndpoint();
     message.node = object.node ?? "";
     message.interface = object.interface ?? "";
@@ -608,10 +608,10 @@ export const EndpointPair: MessageFns<EndpointPair> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<EndpointPair>, I>>(base?: I): EndpointPair {
-    return EndpointPair.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<EndpointPair>): EndpointPair {
+    return EndpointPair.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<EndpointPair>, I>>(object: I): EndpointPair {
+  fromPartial(object: DeepPartial<EndpointPair>): EndpointPair {
     const message = createBaseEndpointPair();
     message.source = (object.source !== undefined && object.source !== null)
       ? Endpoint.fromPartial(object.source)
@@ -915,10 +915,10 @@ export const PairResult: MessageFns<PairResult> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PairResult>, I>>(base?: I): PairResult {
-    return PairResult.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PairResult>): PairResult {
+    return PairResult.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PairResult>, I>>(object: I): PairResult {
+  fromPartial(object: DeepPartial<PairResult>): PairResult {
     const message = createBasePairResult();
     message.source = (object.source !== undefined && object.source !== null)
       ? Endpoint.fromPartial(object.source)
@@ -1057,10 +1057,10 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListResultsRequest>, I>>(base?: I): ListResultsRequest {
-    return ListResultsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListResultsRequest>): ListResultsRequest {
+    return ListResultsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListResultsRequest>, I>>(object: I): ListResultsRequest {
+  fromPartial(object: DeepPartial<ListResultsRequest>): ListResultsRequest {
     const message = createBaseListResultsRequest();
     message.run = object.run ?? "";
     message.pageSize = object.pageSize ?? 0;
@@ -1147,10 +1147,10 @@ export const ListResultsResponse: MessageFns<ListResultsResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListResultsResponse>, I>>(base?: I): ListResultsResponse {
-    return ListResultsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListResultsResponse>): ListResultsResponse {
+    return ListResultsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListResultsResponse>, I>>(object: I): ListResultsResponse {
+  fromPartial(object: DeepPartial<ListResultsResponse>): ListResultsResponse {
     const message = createBaseListResultsResponse();
     message.results = object.results?.map((e) => PairResult.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -1247,10 +1247,10 @@ export const GetMatrixRequest: MessageFns<GetMatrixRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetMatrixRequest>, I>>(base?: I): GetMatrixRequest {
-    return GetMatrixRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetMatrixRequest>): GetMatrixRequest {
+    return GetMatrixRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetMatrixRequest>, I>>(object: I): GetMatrixRequest {
+  fromPartial(object: DeepPartial<GetMatrixRequest>): GetMatrixRequest {
     const message = createBaseGetMatrixRequest();
     message.run = object.run ?? "";
     message.interface = object.interface ?? "";
@@ -1380,10 +1380,10 @@ export const GetMatrixResponse: MessageFns<GetMatrixResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetMatrixResponse>, I>>(base?: I): GetMatrixResponse {
-    return GetMatrixResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetMatrixResponse>): GetMatrixResponse {
+    return GetMatrixResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetMatrixResponse>, I>>(object: I): GetMatrixResponse {
+  fromPartial(object: DeepPartial<GetMatrixResponse>): GetMatrixResponse {
     const message = createBaseGetMatrixResponse();
     message.interface = object.interface ?? "";
     message.measure = object.measure ?? 0;
@@ -1453,10 +1453,10 @@ export const MatrixRow: MessageFns<MatrixRow> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<MatrixRow>, I>>(base?: I): MatrixRow {
-    return MatrixRow.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<MatrixRow>): MatrixRow {
+    return MatrixRow.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<MatrixRow>, I>>(object: I): MatrixRow {
+  fromPartial(object: DeepPartial<MatrixRow>): MatrixRow {
     const message = createBaseMatrixRow();
     message.cells = object.cells?.map((e) => MatrixCell.fromPartial(e)) || [];
     return message;
@@ -1537,10 +1537,10 @@ export const MatrixCell: MessageFns<MatrixCell> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<MatrixCell>, I>>(base?: I): MatrixCell {
-    return MatrixCell.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<MatrixCell>): MatrixCell {
+    return MatrixCell.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<MatrixCell>, I>>(object: I): MatrixCell {
+  fromPartial(object: DeepPartial<MatrixCell>): MatrixCell {
     const message = createBaseMatrixCell();
     message.outcome = object.outcome ?? 0;
     message.value = object.value ?? undefined;
@@ -1685,10 +1685,10 @@ export const Summary: MessageFns<Summary> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Summary>, I>>(base?: I): Summary {
-    return Summary.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Summary>): Summary {
+    return Summary.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Summary>, I>>(object: I): Summary {
+  fromPartial(object: DeepPartial<Summary>): Summary {
     const message = createBaseSummary();
     message.interfaces = object.interfaces?.map((e) => InterfaceSummary.fromPartial(e)) || [];
     message.measuredCount = object.measuredCount ?? 0;
@@ -1874,10 +1874,10 @@ export const InterfaceSummary: MessageFns<InterfaceSummary> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<InterfaceSummary>, I>>(base?: I): InterfaceSummary {
-    return InterfaceSummary.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<InterfaceSummary>): InterfaceSummary {
+    return InterfaceSummary.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<InterfaceSummary>, I>>(object: I): InterfaceSummary {
+  fromPartial(object: DeepPartial<InterfaceSummary>): InterfaceSummary {
     const message = createBaseInterfaceSummary();
     message.interface = object.interface ?? "";
     message.measuredCount = object.measuredCount ?? 0;
@@ -1996,10 +1996,10 @@ export const Spread: MessageFns<Spread> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Spread>, I>>(base?: I): Spread {
-    return Spread.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Spread>): Spread {
+    return Spread.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Spread>, I>>(object: I): Spread {
+  fromPartial(object: DeepPartial<Spread>): Spread {
     const message = createBaseSpread();
     message.min = object.min ?? 0;
     message.mean = object.mean ?? 0;
@@ -2148,10 +2148,10 @@ export const RttSpread: MessageFns<RttSpread> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RttSpread>, I>>(base?: I): RttSpread {
-    return RttSpread.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RttSpread>): RttSpread {
+    return RttSpread.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RttSpread>, I>>(object: I): RttSpread {
+  fromPartial(object: DeepPartial<RttSpread>): RttSpread {
     const message = createBaseRttSpread();
     message.minSeconds = object.minSeconds ?? 0;
     message.avgSeconds = object.avgSeconds ?? 0;
@@ -2391,10 +2391,10 @@ export const Verdict: MessageFns<Verdict> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Verdict>, I>>(base?: I): Verdict {
-    return Verdict.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Verdict>): Verdict {
+    return Verdict.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Verdict>, I>>(object: I): Verdict {
+  fromPartial(object: DeepPartial<Verdict>): Verdict {
     const message = createBaseVerdict();
     message.kind = object.kind ?? 0;
     message.node = object.node ?? "";
@@ -2471,10 +2471,6 @@ export type DeepPartial<T> = T extends Builtin ? T
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = Math.trunc(date.getTime() / 1_000);
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -2528,6 +2524,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -637,10 +637,10 @@ export const Topology: MessageFns<Topology> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Topology>, I>>(base?: I): Topology {
-    return Topology.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Topology>): Topology {
+    return Topology.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Topology>, I>>(object: I): Topology {
+  fromPartial(object: DeepPartial<Topology>): Topology {
     const message = createBaseTopology();
     message.kind = object.kind ?? 0;
     message.nodes = object.nodes?.map((e) => e) || [];
@@ -728,10 +728,10 @@ export const NodePair: MessageFns<NodePair> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<NodePair>, I>>(base?: I): NodePair {
-    return NodePair.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<NodePair>): NodePair {
+    return NodePair.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<NodePair>, I>>(object: I): NodePair {
+  fromPartial(object: DeepPartial<NodePair>): NodePair {
     const message = createBaseNodePair();
     message.source = object.source ?? "";
     message.destination = object.destination ?? "";
@@ -859,10 +859,10 @@ export const Caps: MessageFns<Caps> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Caps>, I>>(base?: I): Caps {
-    return Caps.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Caps>): Caps {
+    return Caps.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Caps>, I>>(object: I): Caps {
+  fromPartial(object: DeepPartial<Caps>): Caps {
     const message = createBaseCaps();
     message.perNodeCount = object.perNodeCount ?? 0;
     message.perUplinkCount = object.perUplinkCount ?? 0;
@@ -1053,10 +1053,10 @@ export const PingTest: MessageFns<PingTest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PingTest>, I>>(base?: I): PingTest {
-    return PingTest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PingTest>): PingTest {
+    return PingTest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PingTest>, I>>(object: I): PingTest {
+  fromPartial(object: DeepPartial<PingTest>): PingTest {
     const message = createBasePingTest();
     message.engine = object.engine ?? "";
     message.count = object.count ?? undefined;
@@ -1163,10 +1163,10 @@ export const IperfTest: MessageFns<IperfTest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<IperfTest>, I>>(base?: I): IperfTest {
-    return IperfTest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<IperfTest>): IperfTest {
+    return IperfTest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<IperfTest>, I>>(object: I): IperfTest {
+  fromPartial(object: DeepPartial<IperfTest>): IperfTest {
     const message = createBaseIperfTest();
     message.engine = object.engine ?? "";
     message.options = (object.options !== undefined && object.options !== null)
@@ -1323,10 +1323,10 @@ export const RunSpec: MessageFns<RunSpec> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RunSpec>, I>>(base?: I): RunSpec {
-    return RunSpec.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RunSpec>): RunSpec {
+    return RunSpec.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RunSpec>, I>>(object: I): RunSpec {
+  fromPartial(object: DeepPartial<RunSpec>): RunSpec {
     const message = createBaseRunSpec();
     message.runId = object.runId ?? "";
     message.topology = (object.topology !== undefined && object.topology !== null)
@@ -1557,10 +1557,10 @@ export const Plan: MessageFns<Plan> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Plan>, I>>(base?: I): Plan {
-    return Plan.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Plan>): Plan {
+    return Plan.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Plan>, I>>(object: I): Plan {
+  fromPartial(object: DeepPartial<Plan>): Plan {
     const message = createBasePlan();
     message.nodeCount = object.nodeCount ?? 0;
     message.pairCount = object.pairCount ?? 0;
@@ -1636,10 +1636,10 @@ export const Round: MessageFns<Round> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Round>, I>>(base?: I): Round {
-    return Round.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Round>): Round {
+    return Round.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Round>, I>>(object: I): Round {
+  fromPartial(object: DeepPartial<Round>): Round {
     const message = createBaseRound();
     message.pairs = object.pairs?.map((e) => EndpointPair.fromPartial(e)) || [];
     return message;
@@ -1724,10 +1724,10 @@ export const PlanRunRequest: MessageFns<PlanRunRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PlanRunRequest>, I>>(base?: I): PlanRunRequest {
-    return PlanRunRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PlanRunRequest>): PlanRunRequest {
+    return PlanRunRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PlanRunRequest>, I>>(object: I): PlanRunRequest {
+  fromPartial(object: DeepPartial<PlanRunRequest>): PlanRunRequest {
     const message = createBasePlanRunRequest();
     message.spec = (object.spec !== undefined && object.spec !== null) ? RunSpec.fromPartial(object.spec) : undefined;
     message.includeRounds = object.includeRounds ?? false;
@@ -1809,10 +1809,10 @@ export const PlanRunResponse: MessageFns<PlanRunResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PlanRunResponse>, I>>(base?: I): PlanRunResponse {
-    return PlanRunResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PlanRunResponse>): PlanRunResponse {
+    return PlanRunResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PlanRunResponse>, I>>(object: I): PlanRunResponse {
+  fromPartial(object: DeepPartial<PlanRunResponse>): PlanRunResponse {
     const message = createBasePlanRunResponse();
     message.plan = (object.plan !== undefined && object.plan !== null) ? Plan.fromPartial(object.plan) : undefined;
     message.rounds = object.rounds?.map((e) => Round.fromPartial(e)) || [];
@@ -2079,10 +2079,10 @@ export const Run: MessageFns<Run> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Run>, I>>(base?: I): Run {
-    return Run.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Run>): Run {
+    return Run.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Run>, I>>(object: I): Run {
+  fromPartial(object: DeepPartial<Run>): Run {
     const message = createBaseRun();
     message.id = object.id ?? "";
     message.spec = (object.spec !== undefined && object.spec !== null) ? RunSpec.fromPartial(object.spec) : undefined;
@@ -2241,10 +2241,10 @@ export const Progress: MessageFns<Progress> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Progress>, I>>(base?: I): Progress {
-    return Progress.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Progress>): Progress {
+    return Progress.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Progress>, I>>(object: I): Progress {
+  fromPartial(object: DeepPartial<Progress>): Progress {
     const message = createBaseProgress();
     message.doneCount = object.doneCount ?? 0;
     message.measuredCount = object.measuredCount ?? 0;
@@ -2314,10 +2314,10 @@ export const CreateRunRequest: MessageFns<CreateRunRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CreateRunRequest>, I>>(base?: I): CreateRunRequest {
-    return CreateRunRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateRunRequest>): CreateRunRequest {
+    return CreateRunRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateRunRequest>, I>>(object: I): CreateRunRequest {
+  fromPartial(object: DeepPartial<CreateRunRequest>): CreateRunRequest {
     const message = createBaseCreateRunRequest();
     message.spec = (object.spec !== undefined && object.spec !== null) ? RunSpec.fromPartial(object.spec) : undefined;
     return message;
@@ -2381,10 +2381,10 @@ export const CreateRunResponse: MessageFns<CreateRunResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CreateRunResponse>, I>>(base?: I): CreateRunResponse {
-    return CreateRunResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateRunResponse>): CreateRunResponse {
+    return CreateRunResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateRunResponse>, I>>(object: I): CreateRunResponse {
+  fromPartial(object: DeepPartial<CreateRunResponse>): CreateRunResponse {
     const message = createBaseCreateRunResponse();
     message.run = (object.run !== undefined && object.run !== null) ? Run.fromPartial(object.run) : undefined;
     return message;
@@ -2448,10 +2448,10 @@ export const GetRunRequest: MessageFns<GetRunRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetRunRequest>, I>>(base?: I): GetRunRequest {
-    return GetRunRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetRunRequest>): GetRunRequest {
+    return GetRunRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetRunRequest>, I>>(object: I): GetRunRequest {
+  fromPartial(object: DeepPartial<GetRunRequest>): GetRunRequest {
     const message = createBaseGetRunRequest();
     message.id = object.id ?? "";
     return message;
@@ -2515,10 +2515,10 @@ export const GetRunResponse: MessageFns<GetRunResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetRunResponse>, I>>(base?: I): GetRunResponse {
-    return GetRunResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetRunResponse>): GetRunResponse {
+    return GetRunResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetRunResponse>, I>>(object: I): GetRunResponse {
+  fromPartial(object: DeepPartial<GetRunResponse>): GetRunResponse {
     const message = createBaseGetRunResponse();
     message.run = (object.run !== undefined && object.run !== null) ? Run.fromPartial(object.run) : undefined;
     return message;
@@ -2607,10 +2607,10 @@ export const ListRunsRequest: MessageFns<ListRunsRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListRunsRequest>, I>>(base?: I): ListRunsRequest {
-    return ListRunsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListRunsRequest>): ListRunsRequest {
+    return ListRunsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListRunsRequest>, I>>(object: I): ListRunsRequest {
+  fromPartial(object: DeepPartial<ListRunsRequest>): ListRunsRequest {
     const message = createBaseListRunsRequest();
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
@@ -2696,10 +2696,10 @@ export const ListRunsResponse: MessageFns<ListRunsResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListRunsResponse>, I>>(base?: I): ListRunsResponse {
-    return ListRunsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListRunsResponse>): ListRunsResponse {
+    return ListRunsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListRunsResponse>, I>>(object: I): ListRunsResponse {
+  fromPartial(object: DeepPartial<ListRunsResponse>): ListRunsResponse {
     const message = createBaseListRunsResponse();
     message.runs = object.runs?.map((e) => Run.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -2764,10 +2764,10 @@ export const WatchRunRequest: MessageFns<WatchRunRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<WatchRunRequest>, I>>(base?: I): WatchRunRequest {
-    return WatchRunRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchRunRequest>): WatchRunRequest {
+    return WatchRunRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchRunRequest>, I>>(object: I): WatchRunRequest {
+  fromPartial(object: DeepPartial<WatchRunRequest>): WatchRunRequest {
     const message = createBaseWatchRunRequest();
     message.id = object.id ?? "";
     return message;
@@ -2848,10 +2848,10 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<WatchRunResponse>, I>>(base?: I): WatchRunResponse {
-    return WatchRunResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchRunResponse>): WatchRunResponse {
+    return WatchRunResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchRunResponse>, I>>(object: I): WatchRunResponse {
+  fromPartial(object: DeepPartial<WatchRunResponse>): WatchRunResponse {
     const message = createBaseWatchRunResponse();
     message.run = (object.run !== undefined && object.run !== null) ? Run.fromPartial(object.run) : undefined;
     message.results = object.results?.map((e) => PairResult.fromPartial(e)) || [];
@@ -2916,10 +2916,10 @@ export const CancelRunRequest: MessageFns<CancelRunRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CancelRunRequest>, I>>(base?: I): CancelRunRequest {
-    return CancelRunRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CancelRunRequest>): CancelRunRequest {
+    return CancelRunRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CancelRunRequest>, I>>(object: I): CancelRunRequest {
+  fromPartial(object: DeepPartial<CancelRunRequest>): CancelRunRequest {
     const message = createBaseCancelRunRequest();
     message.id = object.id ?? "";
     return message;
@@ -2983,10 +2983,10 @@ export const CancelRunResponse: MessageFns<CancelRunResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CancelRunResponse>, I>>(base?: I): CancelRunResponse {
-    return CancelRunResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CancelRunResponse>): CancelRunResponse {
+    return CancelRunResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CancelRunResponse>, I>>(object: I): CancelRunResponse {
+  fromPartial(object: DeepPartial<CancelRunResponse>): CancelRunResponse {
     const message = createBaseCancelRunResponse();
     message.run = (object.run !== undefined && object.run !== null) ? Run.fromPartial(object.run) : undefined;
     return message;
@@ -3105,10 +3105,6 @@ export type DeepPartial<T> = T extends Builtin ? T
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = Math.trunc(date.getTime() / 1_000);
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -3164,6 +3160,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -1,0 +1,88 @@
+import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Admission, type PortRange } from '#proto/meshgauge/agent/v1/types.ts'
+import { OperatingError } from '../lib/errors.ts'
+
+/** The end of a test that this node is. */
+export type Role = 'server' | 'client'
+
+export type Claim = { interface: string; direction: 'tx' | 'rx' }
+
+/** The interface directions that carry bytes at one end of a test. */
+export const claimsOf = (role: Role, direction: Direction, interfaces: readonly string[]): Claim[] => {
+  const bothWays = direction === Direction.DIRECTION_BIDIRECTIONAL
+  const sends = (role === 'client') !== (direction === Direction.DIRECTION_REVERSE)
+  const directions: Claim['direction'][] = bothWays ? ['tx', 'rx'] : [sends ? 'tx' : 'rx']
+  return [...new Set(interfaces)].flatMap((name) =>
+    directions.map((way) => ({ interface: name, direction: way })),
+  )
+}
+
+type Holder = { by: string; exclusive: boolean }
+
+/**
+ * Who may use which interface in which direction. Kept by the agent, so that it holds whoever asks: an exclusive
+ * test has its interface and direction alone among bandwidth tests.
+ */
+export const createAdmission = () => {
+  const holders = new Map<string, Set<Holder>>()
+  return {
+    /**
+     * Takes all claims or none.
+     * @returns what gives them back; calling it twice does no harm
+     * @throws OperatingError AGENT_BUSY naming everyone in the way
+     */
+    claim(claims: readonly Claim[], admission: Admission, by: string): () => void {
+      const exclusive = admission !== Admission.ADMISSION_SHARED
+      const conflicts = claims.flatMap(({ interface: name, direction }) =>
+        [...(holders.get(`${name} ${direction}`) ?? [])]
+          .filter((holder) => exclusive || holder.exclusive)
+          .map((holder) => `${name || 'the node'} ${direction} is in use by a test of ${holder.by}`),
+      )
+      if (conflicts.length > 0) throw new OperatingError('AGENT_BUSY', [...new Set(conflicts)].join('; '))
+      const holder: Holder = { by, exclusive }
+      const keys = claims.map(({ interface: name, direction }) => `${name} ${direction}`)
+      for (const key of keys) {
+        const set = holders.get(key) ?? new Set()
+        holders.set(key, set.add(holder))
+      }
+      return () => {
+        for (const key of keys) {
+          const set = holders.get(key)
+          set?.delete(holder)
+          if (set?.size === 0) holders.delete(key)
+        }
+      }
+    },
+  }
+}
+
+export type AdmissionControl = ReturnType<typeof createAdmission>
+
+/** Leases ports of a range, going round, so that a retry gets a new 5-tuple and a port rests after its use. */
+export const createPortLeases = (range: PortRange) => {
+  const leased = new Set<number>()
+  let next = range.first
+  return {
+    /** @throws OperatingError PORTS_EXHAUSTED when every port of the wanted range is leased or in `avoid` */
+    lease(wanted: PortRange, avoid: ReadonlySet<number> = new Set()): number {
+      const first = Math.max(range.first, wanted.first)
+      const last = Math.min(range.last, wanted.last)
+      const count = last - first + 1
+      if (next < first || next > last) next = first
+      for (let tried = 0; tried < count; tried++) {
+        const port = first + ((next - first + tried) % count)
+        if (leased.has(port) || avoid.has(port)) continue
+        leased.add(port)
+        next = port === last ? first : port + 1
+        return port
+      }
+      const text = `no free port in ${first}-${last}: ${leased.size} leased, ${avoid.size} taken by other programs`
+      throw new OperatingError('PORTS_EXHAUSTED', text)
+    },
+    release(port: number): void {
+      leased.delete(port)
+    },
+  }
+}
+
+export type PortLeases = ReturnType<typeof createPortLeases>

@@ -1,0 +1,69 @@
+import type { Tracer } from '@opentelemetry/api'
+import { AgentServiceDefinition } from '#proto/meshgauge/agent/v1/agent.ts'
+import { CheckServiceDefinition } from '#proto/meshgauge/agent/v1/check.ts'
+import { IperfServiceDefinition } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/logging.ts'
+import { type GrpcServer, serveGrpc, service } from '../lib/serving.ts'
+import { createAdmission, createPortLeases } from './admission.ts'
+import { CHECKS } from './checks/checks.ts'
+import { createDraining } from './draining.ts'
+import { detectEngines } from './engines/detected.ts'
+import { createEngines } from './engines/engines.ts'
+import { createInterfaces } from './interfaces.ts'
+import type { AgentOptions } from './options.ts'
+import { traceProcesses } from './process-tracing.ts'
+import { createProcesses } from './processes.ts'
+import { createAgentService } from './services/agent.ts'
+import { createCheckService } from './services/check.ts'
+import { createIperfService } from './services/iperf.ts'
+import { createPingService } from './services/ping.ts'
+
+/** Time for streams to clean up after themselves once they were told to end. */
+const CLOSE_GRACE_SECONDS = 3
+
+const portOf = (listen: string): number => Number(listen.split(':').at(-1))
+
+/** An agent that serves until it is closed; closing ends every test and every program it started. */
+export const createAgent = async (
+  deps: { clock: Clock; logger: Logger; tracer: Tracer },
+  options: AgentOptions & { version: string },
+): Promise<{ server: GrpcServer; close(): Promise<void> }> => {
+  const { clock, logger } = deps
+  const bareProcesses = createProcesses({ clock, logger })
+  const processes = traceProcesses(bareProcesses, deps.tracer)
+  const interfaces = createInterfaces(options)
+  const draining = createDraining()
+  const engines = detectEngines(
+    createEngines({ processes, clock }, { programs: options.programs, agentPort: portOf(options.listen) }),
+    clock,
+  )
+  const shared = { clock, interfaces, engines, draining }
+  const admission = createAdmission()
+  const ports = createPortLeases(options.ports)
+  const server = await serveGrpc(
+    { logger },
+    {
+      address: options.listen,
+      security: options.security,
+      services: [
+        service(AgentServiceDefinition, createAgentService(shared, options)),
+        service(CheckServiceDefinition, createCheckService(shared, CHECKS)),
+        service(PingServiceDefinition, createPingService(shared, options)),
+        service(IperfServiceDefinition, createIperfService({ ...shared, admission, ports }, options)),
+      ],
+    },
+  ).catch(async (error) => {
+    await bareProcesses.close()
+    throw error
+  })
+  return {
+    server,
+    close: async () => {
+      await draining.drain()
+      await server.close(CLOSE_GRACE_SECONDS)
+      await bareProcesses.close()
+    },
+  }
+}

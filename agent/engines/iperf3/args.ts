@@ -1,0 +1,102 @@
+/** iperf3's command lines, and what it requires of a request. */
+
+import { isIP, isIPv4 } from 'node:net'
+import { Direction, type Flow, type IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
+import { fromDuration } from '../../../lib/protobuf-time.ts'
+import type { IperfListener } from '../engine.ts'
+
+/** How long a connection may take to open. iperf3 obeys it for most addresses; a deadline of ours covers the rest. */
+export const CONNECT_SECONDS = 3
+
+/** `json` needs iperf3 3.17; `text` is there for the older ones. */
+export type Mode = 'text' | 'json'
+
+/** The options with their defaults, in seconds. */
+export type IperfPlan = {
+  durationSeconds: number
+  bytes: number | undefined
+  omitSeconds: number
+  intervalSeconds: number
+  parallel: number
+  udp: boolean
+  direction: Direction
+}
+
+export const planIperf = (options: IperfOptions | undefined): IperfPlan => ({
+  durationSeconds: fromDuration(options?.duration) ?? 10,
+  bytes: options?.bytes,
+  omitSeconds: fromDuration(options?.omit) ?? 0,
+  intervalSeconds: fromDuration(options?.interval) ?? 1,
+  parallel: options?.parallelCount ?? 1,
+  udp: options?.protocol === Protocol.PROTOCOL_UDP,
+  direction: options?.direction || Direction.DIRECTION_FORWARD,
+})
+
+/** An option that is only there when it has a value. */
+const given = (name: string, value: number | string | undefined): string[] =>
+  value === undefined || value === '' ? [] : [name, String(value)]
+
+const flag = (name: string, set: boolean | undefined): string[] => (set ? [name] : [])
+
+/** iperf3 pins the server on the client's behalf only together with the client; alone, it is for Serve to do. */
+const affinity = (client: number | undefined, server: number | undefined): string[] => {
+  if (client === undefined) return []
+  return ['-A', server === undefined ? String(client) : `${client},${server}`]
+}
+
+const FAMILY: Partial<Record<IpFamily, string>> = {
+  [IpFamily.IP_FAMILY_V4]: '-4',
+  [IpFamily.IP_FAMILY_V6]: '-6',
+}
+
+export const clientArgs = (flow: Flow, options: IperfOptions | undefined, mode: Mode): string[] => {
+  const plan = planIperf(options)
+  return [
+    ...['-c', flow.address, '-p', String(flow.port), '--forceflush'],
+    // Text in kbit/s and with all digits; verbose adds the CPU's share.
+    ...(mode === 'json' ? ['--json-stream'] : ['-V', '-f', 'k']),
+    ...['--connect-timeout', String(CONNECT_SECONDS * 1000)],
+    ...given('-B', flow.sourceAddress),
+    ...given('--bind-dev', flow.interface),
+    ...(plan.bytes === undefined ? ['-t', String(plan.durationSeconds)] : ['-n', String(plan.bytes)]),
+    ...(plan.omitSeconds > 0 ? ['-O', String(plan.omitSeconds)] : []),
+    ...['-i', String(plan.intervalSeconds), '-P', String(plan.parallel)],
+    ...flag('-u', plan.udp),
+    ...flag('-R', plan.direction === Direction.DIRECTION_REVERSE),
+    ...flag('--bidir', plan.direction === Direction.DIRECTION_BIDIRECTIONAL),
+    ...given('-b', options?.bitsPerSecond),
+    ...given('-l', options?.lengthBytes),
+    ...given('-w', options?.windowBytes),
+    ...given('-M', options?.mssBytes),
+    ...flag('-N', options?.noDelay),
+    ...given('-C', options?.congestionControl),
+    ...given('-S', options?.tos),
+    ...given('--dscp', options?.dscp),
+    ...flag('-Z', options?.zerocopy),
+    ...flag(FAMILY[options?.family ?? 0] ?? '', FAMILY[options?.family ?? 0] !== undefined),
+    ...affinity(options?.clientCpu, options?.serverCpu),
+  ]
+}
+
+export const serverArgs = ({ address, port, interface: device, cpu }: IperfListener): string[] => [
+  ...['-s', '-1', '-B', address, '-p', String(port)],
+  ...given('--bind-dev', device),
+  // It says that a client came only when it flushes, which is once in an interval.
+  ...['--forceflush', '-i', '1'],
+  ...given('-A', cpu),
+]
+
+/** All of one plan, for the length of its connection phase too. */
+export const deadlineSeconds = (plan: IperfPlan, bitsPerSecond: number | undefined): number => {
+  const MARGIN_SECONDS = 10
+  if (plan.bytes === undefined) {
+    return plan.durationSeconds + plan.omitSeconds + CONNECT_SECONDS + MARGIN_SECONDS
+  }
+  // Bytes have no length of time: half of the wanted rate must be reached, or 10 Mbit/s when there is none.
+  const wanted = bitsPerSecond ? (bitsPerSecond * plan.parallel) / 2 : 10_000_000
+  return (plan.bytes * 8) / wanted + plan.omitSeconds + CONNECT_SECONDS + MARGIN_SECONDS
+}
+
+export const isAddress = (address: string): boolean => isIP(address) !== 0
+export const sameFamily = (a: string, b: string): boolean => isIPv4(a) === isIPv4(b)

@@ -1,0 +1,110 @@
+/** One iperf3 client, from its start to its result. */
+
+import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
+import type { RunningProcess } from '../../processes.ts'
+import type { EngineDeps, IperfEvent } from '../engine.ts'
+import { CONNECT_SECONDS, clientArgs, deadlineSeconds, type IperfPlan, type Mode, planIperf } from './args.ts'
+import { createParser } from './output.ts'
+import type { IperfOutput, Sample } from './output-events.ts'
+import { resultOf, type Seen, verdictOf } from './result.ts'
+
+/** 128 streams of one interval in one line of JSON take 50 kB; their end takes 100 kB. */
+export const LIMITS = { maxLineBytes: 1024 * 1024 }
+
+/** More unknown lines than this, and it is not iperf3 that runs. */
+const MAX_UNKNOWN_LINES = 100
+
+/** What the connection may take beyond iperf3's own timeout: UDP streams are opened one after the other. */
+const CONNECT_MARGIN_SECONDS = 5
+
+const sampleMessage = (sample: Sample): IperfSample =>
+  IperfSample.fromPartial({
+    flowIndex: 0,
+    start: toDuration(sample.startSeconds),
+    end: toDuration(sample.endSeconds),
+    bitsPerSecond: sample.bitsPerSecond,
+    bytes: sample.bytes,
+    retransmitCount: sample.retransmits,
+    omitted: sample.omitted,
+    reverse: sample.reverse,
+  })
+
+type MutableSeen = Seen & { errors: string[]; unknown: string[] }
+
+/** Notes one thing that iperf3 said. */
+const note = (seen: MutableSeen, output: IperfOutput): void => {
+  if (output.kind === 'began') seen.began = true
+  if (output.kind === 'error') seen.errors.push(output.text)
+  if (output.kind === 'unknown') seen.unknown.push(output.text)
+  if (output.kind === 'summary') seen.figures = output.figures
+  if (output.kind === 'sample') {
+    seen.began = true
+    if (output.sample.bytes > 0) seen.lastMovedSeconds = output.sample.endSeconds
+  }
+}
+
+/** Ends a client whose connection is never answered: iperf3 can wait for minutes. */
+const watchConnection = async (
+  { clock }: EngineDeps,
+  running: RunningProcess,
+  seen: MutableSeen,
+  { intervalSeconds }: IperfPlan,
+  ended: AbortSignal,
+): Promise<void> => {
+  // Older versions flush what they say for the first time at the end of the first interval.
+  const seconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + intervalSeconds
+  const passed = await clock.sleep(seconds, ended).then(
+    () => true,
+    () => false,
+  )
+  if (!passed || seen.began) return
+  seen.neverConnected = true
+  await running.end()
+}
+
+export async function* runClient(
+  deps: EngineDeps,
+  program: string,
+  mode: Mode,
+  flow: Flow,
+  options: IperfOptions | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<IperfEvent, void> {
+  const plan = planIperf(options)
+  const deadline = deadlineSeconds(plan, options?.bitsPerSecond)
+  const running = deps.processes.start(program, clientArgs(flow, options, mode), {
+    signal,
+    deadlineSeconds: deadline,
+    limits: LIMITS,
+  })
+  const seen: MutableSeen = {
+    began: false,
+    errors: [],
+    figures: undefined,
+    lastMovedSeconds: 0,
+    unknown: [],
+    neverConnected: false,
+  }
+  const ended = new AbortController()
+  void watchConnection(deps, running, seen, plan, ended.signal)
+  try {
+    const parser = createParser(mode, plan)
+    for await (const line of running.lines) {
+      for (const output of parser.push(line.text)) {
+        note(seen, output)
+        if (output.kind === 'sample') yield { kind: 'sample', sample: sampleMessage(output.sample) }
+      }
+      if (seen.unknown.length > MAX_UNKNOWN_LINES) {
+        seen.errors.push(`it writes what iperf3 never does: ${seen.unknown[0]}`)
+        break
+      }
+    }
+  } finally {
+    ended.abort()
+    await running.end()
+  }
+  signal.throwIfAborted()
+  const verdict = verdictOf(seen, await running.done, plan, deadline)
+  yield { kind: 'result', result: resultOf(verdict, seen, plan), retryable: verdict.retryable }
+}

@@ -1,0 +1,54 @@
+/** iperf3: text from 3.12, a stream of JSON from 3.17. */
+
+import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { atLeast, detectProgram } from '../detection.ts'
+import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
+import { runClient } from './client.ts'
+import { startServer } from './server.ts'
+import { validateRun, validateServe } from './validation.ts'
+
+/** Before this one, there is no --bind-dev that works with -c, and no trustworthy text with --forceflush. */
+const OLDEST = '3.12'
+const FIRST_WITH_JSON_STREAM = '3.17'
+
+export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): IperfEngine => {
+  const program = programs?.iperf3 ?? 'iperf3'
+  let known: Detection | undefined
+
+  const detect = async (signal: AbortSignal): Promise<Detection> => {
+    known = await detectProgram(
+      deps.processes,
+      {
+        program,
+        oldest: OLDEST,
+        versionArgs: ['--version'],
+        versionPattern: /^iperf (\d+(?:\.\d+)+)/,
+        hint: 'install it with `apt-get install iperf3` or `dnf install iperf3`',
+      },
+      signal,
+    )
+    return known
+  }
+
+  return {
+    name: 'iperf3',
+    detect,
+    validateRun,
+    validateServe,
+    serve: (listener, signal) => startServer(deps, program, listener, signal),
+    run: async function* (flow, options, signal) {
+      const { available, version, reasons } = known?.available ? known : await detect(signal)
+      if (!available) {
+        const result = IperfResult.fromPartial({
+          outcome: Outcome.OUTCOME_NOT_RUN,
+          reason: reasons.join('; '),
+        })
+        yield { kind: 'result', result, retryable: false }
+        return
+      }
+      const mode = atLeast(version, FIRST_WITH_JSON_STREAM) ? 'json' : 'text'
+      yield* runClient(deps, program, mode, flow, options, signal)
+    },
+  }
+}

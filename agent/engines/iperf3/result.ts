@@ -1,0 +1,140 @@
+/** What became of a test, from what iperf3 said and how it ended. Pure. */
+
+import { Direction, IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
+import { formatBytes } from '../../../lib/units.ts'
+import type { ProcessResult } from '../../processes.ts'
+import { quote } from '../program-error.ts'
+import type { IperfPlan } from './args.ts'
+import type { Figures } from './output-events.ts'
+
+/** All that was seen of one client. */
+export type Seen = {
+  began: boolean
+  errors: readonly string[]
+  figures: Figures | undefined
+  /** The end of the last interval in which bytes moved. */
+  lastMovedSeconds: number
+  unknown: readonly string[]
+  /** Our own watch gave up on the connection. */
+  neverConnected: boolean
+}
+
+export type Verdict = { outcome: Outcome; reason: string; retryable: boolean }
+
+/** The first match says it; `began` is whether the rule is for a test that had begun, where that matters. */
+const ERRORS: { pattern: RegExp; began?: boolean; outcome: Outcome; retryable?: boolean }[] = [
+  { pattern: /server is busy/, outcome: Outcome.OUTCOME_REFUSED, retryable: true },
+  { pattern: /Connection refused/, outcome: Outcome.OUTCOME_REFUSED, retryable: true },
+  { pattern: /access denied|not authorized/i, outcome: Outcome.OUTCOME_REFUSED },
+  { pattern: /Cannot assign requested address|No such device/, outcome: Outcome.OUTCOME_NOT_RUN },
+  {
+    pattern: /unreachable|No route to host|Host is down|timed out/i,
+    began: false,
+    outcome: Outcome.OUTCOME_UNREACHABLE,
+  },
+  {
+    pattern: /unreachable|No route to host|Host is down|timed out/i,
+    began: true,
+    outcome: Outcome.OUTCOME_TIMED_OUT,
+  },
+  // The server's process ended or broke off; the network is not known to be at fault.
+  {
+    pattern: /reset by peer|closed unexpectedly|server has terminated|Broken pipe/,
+    outcome: Outcome.OUTCOME_INVALID,
+  },
+  // It never sent a byte: options that this kernel or this version of iperf3 does not have.
+  { pattern: /./, began: false, outcome: Outcome.OUTCOME_NOT_RUN },
+  { pattern: /./, began: true, outcome: Outcome.OUTCOME_INVALID },
+]
+
+const verdictOfError = (text: string, began: boolean): Verdict => {
+  const rule = ERRORS.find((each) => each.pattern.test(text) && (each.began ?? began) === began)
+  const outcome = rule?.outcome ?? Outcome.OUTCOME_INVALID
+  return { outcome, reason: `iperf3: ${quote(text)}`, retryable: rule?.retryable ?? false }
+}
+
+const verdictOfDeadline = (seen: Seen, deadlineSeconds: number): Verdict => {
+  const { began, lastMovedSeconds } = seen
+  if (!began) {
+    const reason = `the test did not begin within ${deadlineSeconds} s`
+    return { outcome: Outcome.OUTCOME_UNREACHABLE, reason, retryable: false }
+  }
+  const last =
+    lastMovedSeconds > 0 ? `the last bytes moved at ${lastMovedSeconds.toFixed(1)} s` : 'no bytes moved'
+  const reason = `the test began and did not end within ${deadlineSeconds} s; ${last}`
+  return { outcome: Outcome.OUTCOME_TIMED_OUT, reason, retryable: false }
+}
+
+const verdictOfFigures = (figures: Figures, plan: IperfPlan): Verdict => {
+  const { sender, receiver, reverseReceiver } = figures
+  const bidirectional = plan.direction === Direction.DIRECTION_BIDIRECTIONAL
+  if (!receiver || (bidirectional && !reverseReceiver)) {
+    const reason = 'iperf3 ended without saying what the receiver counted'
+    return { outcome: Outcome.OUTCOME_INVALID, reason, retryable: false }
+  }
+  const silent =
+    receiver.bytes === 0 ? 'receiver' : bidirectional && reverseReceiver?.bytes === 0 ? 'client' : ''
+  if (silent) {
+    // A 0 would be taken for a slow link. What is known is that nothing came through.
+    const sent = sender ? ` of the ${formatBytes(sender.bytes)} that were sent` : ''
+    const reason = `the ${silent} counted not one byte${silent === 'receiver' ? sent : ''}`
+    return { outcome: Outcome.OUTCOME_UNREACHABLE, reason, retryable: false }
+  }
+  return { outcome: Outcome.OUTCOME_MEASURED, reason: '', retryable: false }
+}
+
+export const verdictOf = (
+  seen: Seen,
+  process: ProcessResult,
+  plan: IperfPlan,
+  deadlineSeconds: number,
+): Verdict => {
+  const say = (outcome: Outcome, reason: string): Verdict => ({ outcome, reason, retryable: false })
+  if (process.notFound) return say(Outcome.OUTCOME_NOT_RUN, process.reason)
+  if (process.flooded) return say(Outcome.OUTCOME_INVALID, process.reason)
+  if (seen.neverConnected) return say(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
+  // iperf3 says something, also a summary, when a signal ends it: the deadline comes first.
+  if (process.timedOut) return verdictOfDeadline(seen, deadlineSeconds)
+  const [error] = seen.errors
+  if (error) return verdictOfError(error, seen.began)
+  if (process.reason) {
+    return say(seen.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(process.reason))
+  }
+  if (seen.figures && (seen.figures.receiver || seen.figures.sender))
+    return verdictOfFigures(seen.figures, plan)
+  const wrote = seen.unknown.map(quote).find((text) => text !== '')
+  const reason = `iperf3 ended without a summary${wrote ? `; it wrote: ${wrote}` : ''}`
+  return say(Outcome.OUTCOME_INVALID, reason)
+}
+
+/** The figures of a test that was measured, or that sent and had nothing received; nothing for all else. */
+export const resultOf = (verdict: Verdict, seen: Seen, plan: IperfPlan): IperfResult => {
+  const { outcome, reason } = verdict
+  const omitted = plan.omitSeconds > 0 ? toDuration(plan.omitSeconds) : undefined
+  const complete = seen.errors.length === 0 && seen.figures?.receiver
+  const measured = outcome === Outcome.OUTCOME_MEASURED
+  if (!complete || !(measured || outcome === Outcome.OUTCOME_UNREACHABLE)) {
+    return IperfResult.fromPartial({ outcome, reason, omitted })
+  }
+  const { sender, receiver, reverseReceiver, localCpuRatio, remoteCpuRatio } = seen.figures!
+  const reverse = plan.direction === Direction.DIRECTION_REVERSE
+  return IperfResult.fromPartial({
+    outcome,
+    reason,
+    omitted,
+    bitsPerSecond: measured ? receiver?.bitsPerSecond : undefined,
+    receivedBytes: measured ? receiver?.bytes : undefined,
+    reverseBitsPerSecond: measured ? reverseReceiver?.bitsPerSecond : undefined,
+    senderBitsPerSecond: sender?.bitsPerSecond,
+    sentBytes: sender?.bytes,
+    retransmitCount: sender?.retransmits,
+    senderCpuRatio: reverse ? remoteCpuRatio : localCpuRatio,
+    receiverCpuRatio: reverse ? localCpuRatio : remoteCpuRatio,
+    jitter:
+      receiver?.jitterSeconds === undefined || !measured ? undefined : toDuration(receiver.jitterSeconds),
+    lossRatio: measured ? receiver?.lossRatio : undefined,
+    duration: toDuration(receiver?.seconds ?? 0),
+  })
+}

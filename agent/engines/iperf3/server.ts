@@ -1,0 +1,120 @@
+/** One iperf3 server for one test. It runs in the foreground: a daemon would hide that it could not listen. */
+
+import type { ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type { ProcessResult, RunningProcess } from '../../processes.ts'
+import type { EngineDeps, IperfListener, IperfServer } from '../engine.ts'
+import { programError, quote } from '../program-error.ts'
+import { serverArgs } from './args.ts'
+import { LIMITS } from './client.ts'
+
+/** What a test may take beyond its own length: to connect, to exchange results, to end. */
+const MARGIN_SECONDS = 15
+
+/** iperf3 says that a client came once it flushes, an interval of 1 s later; twice that, for a busy host. */
+const FLUSH_SECONDS = 2
+
+const LISTENING = /^Server listening on \d+/
+const CLIENT = /^Accepted connection from /
+const END = /\b(?:sender|receiver) *$/
+const ERROR = /^iperf3: (?:error - |interrupt - )?(.+)/
+
+type Seen = {
+  listening: boolean
+  accepted: boolean
+  finished: boolean
+  errors: string[]
+  unknown: string[]
+  idle: boolean
+}
+
+const read = (seen: Seen, text: string): void => {
+  if (LISTENING.test(text)) seen.listening = true
+  else if (CLIENT.test(text)) seen.accepted = true
+  else if (END.test(text)) seen.finished = true
+  else if (ERROR.test(text)) seen.errors.push(ERROR.exec(text)![1]!)
+  else if (!seen.listening && /[^-\s]/.test(text)) seen.unknown.push(text)
+}
+
+const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
+  const say = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
+  if (seen.idle) return say(Outcome.OUTCOME_TIMED_OUT, `no client came within ${idleSeconds} s`)
+  if (ended.timedOut) return say(Outcome.OUTCOME_TIMED_OUT, ended.reason)
+  if (ended.aborted) return say(Outcome.OUTCOME_NOT_RUN, ended.reason)
+  const [error] = seen.errors
+  if (!seen.listening)
+    return say(Outcome.OUTCOME_NOT_RUN, error ? `iperf3: ${quote(error)}` : quote(ended.reason))
+  if (error) return say(Outcome.OUTCOME_INVALID, `iperf3: ${quote(error)}`)
+  if (ended.reason) return say(Outcome.OUTCOME_INVALID, quote(ended.reason))
+  if (!seen.finished) return say(Outcome.OUTCOME_INVALID, 'iperf3 ended without a test')
+  return say(Outcome.OUTCOME_MEASURED, '')
+}
+
+/** Ends a server that nobody uses. */
+const watchIdle = async (
+  { clock }: EngineDeps,
+  running: RunningProcess,
+  seen: Seen,
+  seconds: number,
+  ended: AbortSignal,
+): Promise<void> => {
+  const passed = await clock.sleep(seconds, ended).then(
+    () => true,
+    () => false,
+  )
+  if (!passed || seen.accepted) return
+  seen.idle = true
+  await running.end()
+}
+
+export const startServer = (
+  deps: EngineDeps,
+  program: string,
+  listener: IperfListener,
+  signal: AbortSignal,
+): IperfServer => {
+  const seen: Seen = {
+    listening: false,
+    accepted: false,
+    finished: false,
+    errors: [],
+    unknown: [],
+    idle: false,
+  }
+  const ready = Promise.withResolvers<void>()
+  // Whoever waits for `done` only must not crash the agent.
+  ready.promise.catch(() => undefined)
+  const { idleSeconds, durationSeconds } = listener
+
+  const serve = async (): Promise<ServeResult> => {
+    if (signal.aborted) {
+      ready.reject(signal.reason)
+      return { outcome: Outcome.OUTCOME_NOT_RUN, reason: 'nobody wants its result any more' }
+    }
+    const ended = new AbortController()
+    const running = deps.processes.start(program, serverArgs(listener), {
+      signal,
+      deadlineSeconds: idleSeconds + FLUSH_SECONDS + durationSeconds + MARGIN_SECONDS,
+      limits: LIMITS,
+    })
+    for await (const { text } of running.lines) {
+      const wasListening = seen.listening
+      read(seen, text)
+      if (seen.listening && !wasListening) {
+        ready.resolve()
+        void watchIdle(deps, running, seen, idleSeconds + FLUSH_SECONDS, ended.signal)
+      }
+    }
+    ended.abort()
+    const result = await running.done
+    if (signal.aborted) ready.reject(signal.reason)
+    else ready.reject(programError(program, result, seen.unknown))
+    return resultOf(seen, result, listener)
+  }
+  const done = serve().catch((error: unknown): ServeResult => {
+    // Nothing could be started, such as when the agent is ending.
+    ready.reject(error)
+    return { outcome: Outcome.OUTCOME_NOT_RUN, reason: error instanceof Error ? error.message : String(error) }
+  })
+  return { ready: ready.promise, done }
+}

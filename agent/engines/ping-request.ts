@@ -1,0 +1,85 @@
+/** What a PingRequest means once its defaults are filled in, and what all ping engines require of it. */
+
+import { isIP, isIPv4 } from 'node:net'
+import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
+import type { PingSource, Violation } from './engine.ts'
+
+export type PingPlan = {
+  addresses: string[]
+  /** Probes for each target; undefined goes on until aborted. */
+  count: number | undefined
+  intervalSeconds: number
+  timeoutSeconds: number
+  sizeBytes: number
+  dontFragment: boolean
+  ttl: number | undefined
+  tos: number | undefined
+}
+
+export const planPing = (request: PingRequest): PingPlan => ({
+  addresses: request.targets.map((target) => target.address),
+  count: request.continuous ? undefined : (request.count ?? 10),
+  intervalSeconds: fromDuration(request.interval) ?? 1,
+  timeoutSeconds: fromDuration(request.timeout) ?? 1,
+  sizeBytes: request.sizeBytes ?? 56,
+  dontFragment: request.dontFragment,
+  ttl: request.ttl,
+  tos: request.tos,
+})
+
+const isLinkLocal = (address: string): boolean => /^fe[89ab]/i.test(address)
+
+/** The interface's own address for a target: the first one of its family and, for IPv6, of its scope. */
+export const sourceFor = (address: string, source: PingSource): string | undefined =>
+  source.addresses.find(
+    (candidate) => isIPv4(candidate) === isIPv4(address) && isLinkLocal(candidate) === isLinkLocal(address),
+  )
+
+/** A name that the kernel would accept for a device, and no program could take for an option. */
+export const isInterfaceName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}$/.test(name)
+
+/** What differs from engine to engine. */
+export type PingBounds = {
+  minIntervalSeconds: number
+  minSizeBytes: number
+  maxSizeBytes: number
+  maxTargets: number
+}
+
+/** A timeout longer than this is a mistake: it delays every verdict on a target that is gone. */
+const MAX_TIMEOUT_SECONDS = 60
+
+export const validatePing = (request: PingRequest, bounds: PingBounds): Violation[] => {
+  const plan = planPing(request)
+  const { count, intervalSeconds, timeoutSeconds, sizeBytes, ttl, tos } = plan
+  const { length } = request.targets
+  const rules: [field: string, holds: boolean, description: string][] = [
+    ['targets', length > 0, 'must name at least one target'],
+    ['targets', length <= bounds.maxTargets, `must be at most ${bounds.maxTargets} for this engine`],
+    ...request.targets.flatMap(({ address, port }, index): [string, boolean, string][] => [
+      [`targets[${index}].address`, isIP(address) !== 0, `must be an IP address, not "${address}"`],
+      [`targets[${index}].port`, port === undefined || (port >= 1 && port <= 65535), 'must be 1 to 65535'],
+    ]),
+    ['interface', request.interface === '' || isInterfaceName(request.interface), 'is not an interface name'],
+    ['count', count === undefined || count >= 1, 'must be at least 1'],
+    [
+      'interval',
+      intervalSeconds >= bounds.minIntervalSeconds && intervalSeconds <= 3600,
+      `must be ${bounds.minIntervalSeconds} s to 1 h`,
+    ],
+    [
+      'timeout',
+      timeoutSeconds >= 0.001 && timeoutSeconds <= MAX_TIMEOUT_SECONDS,
+      `must be 1 ms to ${MAX_TIMEOUT_SECONDS} s`,
+    ],
+    [
+      'size_bytes',
+      sizeBytes >= bounds.minSizeBytes && sizeBytes <= bounds.maxSizeBytes,
+      `must be ${bounds.minSizeBytes} to ${bounds.maxSizeBytes}`,
+    ],
+    ['ttl', ttl === undefined || (ttl >= 1 && ttl <= 255), 'must be 1 to 255'],
+    ['tos', tos === undefined || tos <= 255, 'must be 0 to 255'],
+  ]
+  return rules.filter(([, holds]) => !holds).map(([field, , description]) => ({ field, description }))
+}

@@ -1,0 +1,30 @@
+/** The command line of iputils' ping. One process probes one target. */
+
+import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { PingSource, Violation } from '../engine.ts'
+import { type PingPlan, sourceFor, validatePing } from '../ping-request.ts'
+
+/**
+ * ping needs 16 bytes of payload for the time stamp that it takes the round-trip time from. A process for each target
+ * is why the targets are few.
+ */
+const BOUNDS = { minIntervalSeconds: 0.01, minSizeBytes: 16, maxSizeBytes: 65507, maxTargets: 256 }
+
+export const validateIputils = (request: PingRequest): Violation[] => validatePing(request, BOUNDS)
+
+export const pingArgs = (address: string, plan: PingPlan, source: PingSource): string[] => {
+  const from = source.interface || sourceFor(address, source)
+  return [
+    // Numbers for names; say also what was not answered; the time of each line, for who reads a failed run.
+    ...['-n', '-O', '-D'],
+    ...(plan.count === undefined ? [] : ['-c', String(plan.count)]),
+    ...['-i', String(plan.intervalSeconds)],
+    ...['-W', String(plan.timeoutSeconds)],
+    ...['-s', String(plan.sizeBytes)],
+    ...(plan.dontFragment ? ['-M', 'do'] : []),
+    ...(plan.ttl === undefined ? [] : ['-t', String(plan.ttl)]),
+    ...(plan.tos === undefined ? [] : ['-Q', String(plan.tos)]),
+    ...(from ? ['-I', from] : []),
+    address,
+  ]
+}

@@ -1,0 +1,115 @@
+/** Probes of one target, summed up: what a window and a summary say of it. */
+
+import type { PingResult, PingStatistics, RttStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { createHistogram, quantile } from '../../lib/histogram.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
+import type { PingProbe } from './engine.ts'
+
+const createSums = () => ({
+  sent: 0,
+  received: 0,
+  refused: 0,
+  min: Number.POSITIVE_INFINITY,
+  max: 0,
+  total: 0,
+  /** Of the differences between successive round-trip times. */
+  steps: 0,
+  stepCount: 0,
+  histogram: createHistogram(),
+})
+
+/** Counts the probes of one target over as long as it lives, in windows. */
+export const createStatistics = () => {
+  let sums = createSums()
+  // Jitter is about successive probes, also across two windows: a window may hold a single one.
+  let last: number | undefined
+
+  const rttStatistics = (): RttStatistics | undefined => {
+    if (sums.received === 0) return undefined
+    const histogram = sums.histogram.toMessage()
+    // The bucket's middle may lie outside of what was seen.
+    const within = (q: number) => Math.min(sums.max, Math.max(sums.min, quantile(histogram, q) ?? 0))
+    return {
+      min: toDuration(sums.min),
+      avg: toDuration(sums.total / sums.received),
+      p50: toDuration(within(0.5)),
+      p99: toDuration(within(0.99)),
+      max: toDuration(sums.max),
+      jitter: sums.stepCount === 0 ? undefined : toDuration(sums.steps / sums.stepCount),
+    }
+  }
+  const snapshot = (): PingStatistics => ({
+    sentCount: sums.sent,
+    receivedCount: sums.received,
+    lossRatio: sums.sent === 0 ? 0 : (sums.sent - sums.received) / sums.sent,
+    rtt: rttStatistics(),
+    histogram: sums.received === 0 ? undefined : sums.histogram.toMessage(),
+  })
+
+  return {
+    /** A refusal is an answer: the packet came through and one came back. */
+    add: ({ rttSeconds, refused }: PingProbe): void => {
+      sums.sent++
+      if (rttSeconds === undefined) return
+      sums.received++
+      if (refused) sums.refused++
+      sums.min = Math.min(sums.min, rttSeconds)
+      sums.max = Math.max(sums.max, rttSeconds)
+      sums.total += rttSeconds
+      sums.histogram.record(rttSeconds)
+      if (last !== undefined) {
+        sums.steps += Math.abs(rttSeconds - last)
+        sums.stepCount++
+      }
+      last = rttSeconds
+    },
+    snapshot,
+    refusedCount: (): number => sums.refused,
+    /** What has come since the last call; undefined when no probe has. */
+    take: (): PingStatistics | undefined => {
+      if (sums.sent === 0) return undefined
+      const window = snapshot()
+      sums = createSums()
+      return window
+    },
+  }
+}
+
+/** One target over a whole stream: what has become of it, and why. */
+export const createTargetResult = (targetIndex: number) => {
+  const statistics = createStatistics()
+  let lastReason = ''
+  return {
+    add: (probe: PingProbe): void => {
+      statistics.add(probe)
+      if (probe.reason) lastReason = probe.reason
+    },
+    result: (): PingResult => {
+      const summary = statistics.snapshot()
+      const { sentCount, receivedCount } = summary
+      if (receivedCount > statistics.refusedCount()) {
+        return { targetIndex, outcome: Outcome.OUTCOME_MEASURED, reason: '', statistics: summary }
+      }
+      if (receivedCount > 0) {
+        return {
+          targetIndex,
+          outcome: Outcome.OUTCOME_REFUSED,
+          reason: lastReason || 'connection refused',
+          statistics: summary,
+        }
+      }
+      if (sentCount === 0) {
+        const reason = 'no probe was sent'
+        return { targetIndex, outcome: Outcome.OUTCOME_NOT_RUN, reason, statistics: undefined }
+      }
+      const why = lastReason && `: ${lastReason}`
+      return {
+        targetIndex,
+        outcome: Outcome.OUTCOME_UNREACHABLE,
+        reason: `no answer to any of ${sentCount} probes${why}`,
+        statistics: summary,
+      }
+    },
+  }
+}

@@ -1,0 +1,32 @@
+/** Engine tcp has no program, so its arguments are those of Node's connect(). */
+
+import type { TcpNetConnectOpts } from 'node:net'
+import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { PingSource, Violation } from '../engine.ts'
+import { sourceFor, validatePing } from '../ping-request.ts'
+
+/** A connection has no payload, so its size says nothing. Each target costs one socket at a time. */
+const BOUNDS = { minIntervalSeconds: 0.01, minSizeBytes: 0, maxSizeBytes: 65535, maxTargets: 1000 }
+
+const CANNOT: [field: 'ttl' | 'tos', description: string][] = [
+  ['ttl', 'cannot be set by engine tcp'],
+  ['tos', 'cannot be set by engine tcp'],
+]
+
+export const validateTcp = (request: PingRequest): Violation[] => [
+  ...validatePing(request, BOUNDS),
+  ...CANNOT.filter(([field]) => request[field] !== undefined).map(([field, description]) => ({
+    field,
+    description,
+  })),
+  ...(request.dontFragment ? [{ field: 'dont_fragment', description: 'cannot be set by engine tcp' }] : []),
+]
+
+export const connectOptions = (
+  { address, port }: PingRequest['targets'][number],
+  source: PingSource,
+  agentPort: number,
+): TcpNetConnectOpts => {
+  const localAddress = sourceFor(address, source)
+  return { host: address, port: port ?? agentPort, ...(localAddress ? { localAddress } : {}) }
+}

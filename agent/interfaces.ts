@@ -1,0 +1,92 @@
+import { readFileSync, readlinkSync } from 'node:fs'
+import { BlockList, isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { basename } from 'node:path'
+import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
+import type { AgentOptions } from './options.ts'
+
+/** What the agent knows of its interfaces, read anew at each call: links come and go. */
+export type Interfaces = {
+  list(): Interface[]
+  /** Addresses of an interface without prefix length; empty when there is none of that name. */
+  addressesOf(name: string): string[]
+  /** The interface that has the address, or undefined. */
+  withAddress(address: string): string | undefined
+  /** The interface whose network the address is in, or undefined. */
+  towards(address: string): string | undefined
+  /** Networks of all interfaces in CIDR form. */
+  networks(): string[]
+}
+
+const SYS = '/sys/class/net'
+
+/** A file of sysfs that a driver may leave out, or refuse to read while the link is down. */
+const readSys = (name: string, file: string): string | undefined => {
+  try {
+    return readFileSync(`${SYS}/${name}/${file}`, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
+
+const driverOf = (name: string): string => {
+  try {
+    return basename(readlinkSync(`${SYS}/${name}/device/driver`))
+  } catch {
+    return ''
+  }
+}
+
+const isGlobal = (address: string): boolean => !/^(fe80|169\.254)/i.test(address)
+
+const describe = (name: string, addresses: string[], mac: string): Interface => {
+  // The kernel gives the speed in Mbit/s, and -1 or an error where there is none.
+  const megabits = Number(readSys(name, 'speed'))
+  return {
+    name,
+    addresses,
+    speedBitsPerSecond: megabits > 0 ? megabits * 1e6 : undefined,
+    mtuBytes: Number(readSys(name, 'mtu') ?? 0),
+    state: readSys(name, 'operstate') ?? 'unknown',
+    driver: driverOf(name),
+    mac,
+  }
+}
+
+/** Whether `address` is in the network `cidr`. */
+export const inNetwork = (cidr: string, address: string): boolean => {
+  const [base = '', prefix = ''] = cidr.split('/')
+  const family = isIP(base) === 6 ? 'ipv6' : 'ipv4'
+  if (isIP(base) !== isIP(address)) return false
+  const list = new BlockList()
+  list.addSubnet(base, Number(prefix), family)
+  return list.check(address, family)
+}
+
+export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Interfaces => {
+  const list = (): Interface[] => {
+    const wanted = new Map(options.interfaces.map(({ name, address }) => [name, address]))
+    const found = networkInterfaces()
+    const names = wanted.size > 0 ? [...wanted.keys()] : Object.keys(found)
+    return names.flatMap((name) => {
+      const entries = found[name] ?? []
+      if (wanted.size === 0 && entries.some(({ internal }) => internal)) return []
+      const only = wanted.get(name)
+      const addresses = entries
+        .filter(({ address }) => isGlobal(address) && (only === undefined || address === only))
+        .sort((a, b) => a.family.localeCompare(b.family))
+        .map(({ cidr, address }) => cidr ?? address)
+      return [describe(name, addresses, entries[0]?.mac ?? readSys(name, 'address') ?? '')]
+    })
+  }
+  const addressesOf = (name: string) =>
+    (list().find((candidate) => candidate.name === name)?.addresses ?? []).map((cidr) => cidr.split('/')[0]!)
+  return {
+    list,
+    addressesOf,
+    withAddress: (address) => list().find(({ name }) => addressesOf(name).includes(address))?.name,
+    towards: (address) =>
+      list().find(({ addresses }) => addresses.some((cidr) => inNetwork(cidr, address)))?.name,
+    networks: () => list().flatMap(({ addresses }) => addresses),
+  }
+}

@@ -1,0 +1,85 @@
+import { isIP } from 'node:net'
+import type { Limits } from '#proto/meshgauge/agent/v1/agent.ts'
+import type { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { OperatingError, type Violation } from '../lib/errors.ts'
+import { fromDuration, toDuration } from '../lib/protobuf-time.ts'
+import { formatBitrate, formatDuration } from '../lib/units.ts'
+import { type Interfaces, inNetwork } from './interfaces.ts'
+import type { AgentOptions } from './options.ts'
+
+/** Enough for a mesh of several thousand nodes in one stream, and bounds the memory a stream can claim. */
+const MAX_TARGETS = 4096
+/** The fourth seed wants 96 flows a node; each costs a process of about 1 MB at each end. */
+const MAX_FLOWS = 512
+/** 100 probes a second to one target; below that fping itself wants root. */
+const MIN_PING_INTERVAL_SECONDS = 0.01
+
+export const limitsOf = (options: AgentOptions, interfaces: Interfaces): Limits => ({
+  maxTargetsCount: MAX_TARGETS,
+  maxFlowsCount: MAX_FLOWS,
+  maxDuration: toDuration(options.maxDurationSeconds),
+  maxBitsPerSecond: options.maxBitsPerSecond,
+  maxBytes: 0,
+  minPingInterval: toDuration(MIN_PING_INTERVAL_SECONDS),
+  ports: options.ports,
+  peerNetworks: options.allowPeers.length > 0 ? [...options.allowPeers] : interfaces.networks(),
+})
+
+/** @throws OperatingError LIMIT_EXCEEDED naming all ceilings that the list of problems names */
+const throwIfExceeded = (problems: readonly (string | false)[]): void => {
+  const real = problems.filter((problem) => problem !== false)
+  if (real.length > 0) throw new OperatingError('LIMIT_EXCEEDED', real.join('; '))
+}
+
+/** @throws OperatingError LIMIT_EXCEEDED */
+export const checkPingLimits = (limits: Limits, targetCount: number, intervalSeconds: number): void => {
+  const minimum = fromDuration(limits.minPingInterval) ?? 0
+  throwIfExceeded([
+    targetCount > limits.maxTargetsCount &&
+      `${targetCount} targets; at most ${limits.maxTargetsCount} in one stream`,
+    intervalSeconds < minimum &&
+      `interval ${formatDuration(intervalSeconds)}; at least ${formatDuration(minimum)}`,
+  ])
+}
+
+/** @throws OperatingError LIMIT_EXCEEDED */
+export const checkFlowLimits = (limits: Limits, flowCount: number, seconds: number): void => {
+  const maxSeconds = fromDuration(limits.maxDuration) ?? 0
+  throwIfExceeded([
+    flowCount > limits.maxFlowsCount && `${flowCount} flows; at most ${limits.maxFlowsCount} in one stream`,
+    seconds > maxSeconds && `${formatDuration(seconds)} with warm-up; at most ${formatDuration(maxSeconds)}`,
+  ])
+}
+
+/** @throws OperatingError LIMIT_EXCEEDED */
+export const checkBitrateLimit = (limits: Limits, options: IperfOptions | undefined): void => {
+  const ceiling = limits.maxBitsPerSecond
+  if (ceiling === 0) return
+  const rate = (options?.bitsPerSecond ?? 0) * (options?.parallelCount ?? 1)
+  throwIfExceeded([
+    rate === 0 && `no bitrate was given; this agent allows ${formatBitrate(ceiling)} a flow`,
+    rate > ceiling && `${formatBitrate(rate)} over all streams; at most ${formatBitrate(ceiling)} a flow`,
+  ])
+}
+
+/** An agent is no tool to flood others with: it measures only towards the networks that it was given or stands in. */
+export const checkPeers = (limits: Limits, addresses: readonly string[]): void => {
+  const outside = [...new Set(addresses)].filter(
+    (address) => isIP(address) !== 0 && !limits.peerNetworks.some((network) => inNetwork(network, address)),
+  )
+  if (outside.length === 0) return
+  const networks = limits.peerNetworks.join(', ') || 'none: no interface has an address'
+  const text = `${outside.join(', ')}: not in a network that this agent may measure (${networks}); start it with --allow-peers to add one`
+  throw new OperatingError('PEER_NOT_ALLOWED', text)
+}
+
+/** What every list of things with addresses must be. */
+export const addressViolations = (
+  addresses: readonly string[],
+  fieldOf: (index: number) => string,
+): Violation[] =>
+  addresses.flatMap((address, index) =>
+    isIP(address) === 0
+      ? [{ field: fieldOf(index), description: `"${address}" is not an IPv4 or IPv6 address` }]
+      : [],
+  )

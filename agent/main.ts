@@ -1,0 +1,29 @@
+import { once } from 'node:events'
+import { systemClock } from '../lib/clock.ts'
+import { createLogger } from '../lib/logging.ts'
+import { startTelemetry } from '../lib/telemetry.ts'
+import { VERSION } from '../lib/version.ts'
+import { createAgent } from './agent.ts'
+import type { AgentOptions } from './options.ts'
+
+/**
+ * Runs an agent until the signal aborts, then ends everything that it started.
+ * @throws OperatingError when it cannot listen
+ */
+export const runAgent = async (options: AgentOptions, { signal }: { signal: AbortSignal }): Promise<void> => {
+  const logger = createLogger('meshgauge-agent', options.logLevel)
+  const identity = { service: 'meshgauge-agent', version: VERSION, node: options.node }
+  const telemetry = startTelemetry(process.env, identity)
+  const agent = await createAgent(
+    { clock: systemClock, logger, tracer: telemetry.tracer },
+    { ...options, version: VERSION },
+  )
+  logger.info(
+    { node: options.node, listen: options.listen, port: agent.server.port, version: VERSION },
+    'agent ready',
+  )
+  if (!signal.aborted) await once(signal, 'abort')
+  logger.info('agent stopping')
+  await agent.close()
+  await telemetry.close()
+}

@@ -1,0 +1,132 @@
+/** Splits the output of a program into lines, in any chunking, and bounds what a flooding program can cost. */
+
+export type OutputLine = { stream: 'stdout' | 'stderr'; text: string }
+
+export type OutputLimits = {
+  /** Longest line. */
+  maxLineBytes: number
+  /** Most bytes of lines that nobody has read yet. */
+  maxUnreadBytes: number
+  /** Most bytes at once; replenished by bytesPerSecond. With a rate of 0 this is the most in all. */
+  burstBytes: number
+  /** Rate that it may write at for as long as it likes. */
+  bytesPerSecond: number
+}
+
+/** Generous for every program that is run here (1,000 fping targets each second write 80 kB/s), little in memory. */
+export const DEFAULT_LIMITS: OutputLimits = {
+  maxLineBytes: 64 * 1024,
+  maxUnreadBytes: 8 * 1024 * 1024,
+  burstBytes: 8 * 1024 * 1024,
+  bytesPerSecond: 4 * 1024 * 1024,
+}
+
+const STDERR_TAIL_BYTES = 4096
+const NEWLINE = 0x0a
+
+/** Lines from chunks. Bytes are joined before they are decoded, so that no character is cut in two. */
+export const createSplitter = () => {
+  let partial: Buffer[] = []
+  let partialBytes = 0
+  const take = (rest: Buffer): string => {
+    const line = Buffer.concat([...partial, rest]).toString('utf8')
+    partial = []
+    partialBytes = 0
+    return line.endsWith('\r') ? line.slice(0, -1) : line
+  }
+  return {
+    push: (chunk: Buffer): string[] => {
+      const lines: string[] = []
+      let start = 0
+      for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+        lines.push(take(chunk.subarray(start, end)))
+        start = end + 1
+      }
+      if (start < chunk.length) partial.push(chunk.subarray(start))
+      partialBytes += chunk.length - start
+      return lines
+    },
+    /** Bytes of the line that has not ended yet. */
+    partialBytes: (): number => partialBytes,
+    /** The last line, when it has no newline. */
+    end: (): string[] => (partial.length > 0 ? [take(Buffer.alloc(0))] : []),
+  }
+}
+
+type LinesOptions = {
+  limits: OutputLimits
+  monotonicSeconds: () => number
+  /** Called once, with what it did, when a limit is passed. Output after that is dropped. */
+  onFlood: (reason: string) => void
+}
+
+/** The lines of one program as one async iterable: filled as chunks come, read by one reader at its own pace. */
+export const createLines = ({ limits, monotonicSeconds, onFlood }: LinesOptions) => {
+  const splitters = { stdout: createSplitter(), stderr: createSplitter() }
+  let unread: OutputLine[] = []
+  let unreadBytes = 0
+  let stderrTail = ''
+  let allowance = limits.burstBytes
+  let refilledAt = monotonicSeconds()
+  let flooded = false
+  let ended = false
+  let wake: (() => void) | undefined
+
+  const flood = (reason: string) => {
+    flooded = true
+    onFlood(reason)
+  }
+  const add = (stream: OutputLine['stream'], lines: string[]) => {
+    for (const text of lines) {
+      unread.push({ stream, text })
+      unreadBytes += text.length
+      if (stream === 'stderr') stderrTail = `${stderrTail}${text}\n`.slice(-STDERR_TAIL_BYTES)
+    }
+    if (lines.length > 0) wake?.()
+  }
+  const spend = (bytes: number) => {
+    const now = monotonicSeconds()
+    allowance = Math.min(limits.burstBytes, allowance + (now - refilledAt) * limits.bytesPerSecond) - bytes
+    refilledAt = now
+    return allowance >= 0
+  }
+
+  return {
+    push: (stream: OutputLine['stream'], chunk: Buffer): void => {
+      if (flooded) return
+      const lines = splitters[stream].push(chunk)
+      const isLong = splitters[stream].partialBytes() > limits.maxLineBytes
+      if (isLong || lines.some((line) => line.length > limits.maxLineBytes)) {
+        flood(`it wrote a line of over ${limits.maxLineBytes} bytes`)
+      } else if (!spend(chunk.length)) {
+        flood('it wrote far more than such a run needs')
+      } else if (unreadBytes + chunk.length > limits.maxUnreadBytes) {
+        flood('it wrote faster than its output could be read')
+      } else {
+        add(stream, lines)
+      }
+    },
+    end: (): void => {
+      if (ended) return
+      if (!flooded) for (const stream of ['stdout', 'stderr'] as const) add(stream, splitters[stream].end())
+      ended = true
+      wake?.()
+    },
+    stderrTail: (): string => stderrTail.trimEnd(),
+    async *[Symbol.asyncIterator](): AsyncGenerator<OutputLine, void> {
+      for (;;) {
+        const batch = unread
+        unread = []
+        for (const line of batch) {
+          unreadBytes -= line.text.length
+          yield line
+        }
+        if (unread.length > 0) continue
+        if (ended) return
+        const { promise, resolve } = Promise.withResolvers<void>()
+        wake = resolve
+        await promise
+      }
+    },
+  }
+}

@@ -1,0 +1,56 @@
+/** How a program ended, in values and in words. */
+
+export type ProcessResult = {
+  /** Undefined when a signal ended it or it never ran. */
+  exitCode: number | undefined
+  /** Such as SIGTERM; empty when it exited by itself. */
+  signal: string
+  /** The end of what it wrote to stderr, at most 4 KiB. */
+  stderrTail: string
+  /** The deadline passed. */
+  timedOut: boolean
+  /** The caller's signal was aborted, or the caller ended it. */
+  aborted: boolean
+  /** It wrote more than its limits allow. */
+  flooded: boolean
+  /** There is no such program, or it may not be executed. */
+  notFound: boolean
+  /** Why it did not end by itself with exit code 0, in words; empty when it did. */
+  reason: string
+}
+
+/** Why the agent ended it; undefined when it ended by itself. */
+export type Cause = 'aborted' | 'timedOut' | 'flooded' | 'stuck'
+
+type Ended = {
+  file: string
+  cause: Cause | undefined
+  /** What execa says; undefined when the program is stuck. */
+  ended: { exitCode?: number; signal?: string; code?: string } | undefined
+  deadlineSeconds: number | undefined
+  floodReason: string
+  stderrTail: string
+}
+
+const reasonOf = ({ file, cause, ended, deadlineSeconds, floodReason, stderrTail }: Ended): string => {
+  if (cause === 'stuck' || !ended) return `${file} cannot be ended: the kernel holds it`
+  if (cause === 'flooded') return `${file} was ended: ${floodReason}`
+  if (cause === 'timedOut') return `${file} did not end within ${deadlineSeconds} s`
+  if (cause === 'aborted') return `${file} was ended because nobody wants its result any more`
+  if (ended.code === 'ENOENT') return `${file} is not installed`
+  if (ended.code) return `${file} could not be started: ${ended.code}`
+  if (ended.signal) return `${file} was ended by ${ended.signal}`
+  const said = stderrTail.slice(stderrTail.lastIndexOf('\n') + 1)
+  return ended.exitCode === 0 ? '' : `${file} ended with exit code ${ended.exitCode}${said && `: ${said}`}`
+}
+
+export const resultOf = (all: Ended): ProcessResult => ({
+  exitCode: all.ended?.exitCode,
+  signal: all.ended?.signal ?? '',
+  stderrTail: all.stderrTail,
+  timedOut: all.cause === 'timedOut',
+  aborted: all.cause === 'aborted',
+  flooded: all.cause === 'flooded',
+  notFound: all.ended?.code === 'ENOENT' || all.ended?.code === 'EACCES',
+  reason: reasonOf(all),
+})

@@ -1,0 +1,109 @@
+import type { ServeRequest, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
+import { claimsOf } from '../admission.ts'
+import { EngineError, type IperfEngine, type IperfServer } from '../engines/engine.ts'
+import { checkFlowLimits, limitsOf } from '../limits.ts'
+import type { AgentOptions } from '../options.ts'
+import { type CallerContext, type IperfDeps as Deps, resolveEnd } from './iperf-end.ts'
+
+const DEFAULT_IDLE_SECONDS = 10
+
+/** Everything one stream has started and must give back. */
+type Opened = { servers: IperfServer[]; ports: number[] }
+
+export async function* serve(
+  deps: Deps,
+  options: AgentOptions,
+  request: ServeRequest,
+  context: CallerContext,
+): AsyncGenerator<ServeResponse> {
+  const stream = deps.draining.track(context.signal)
+  const opened: Opened = { servers: [], ports: [] }
+  const stop = new AbortController()
+  let release: (() => void) | undefined
+  try {
+    deps.draining.throwIfDraining()
+    const { engine, version } = await deps.engines.iperf(request.engine, stream.signal)
+    const ends = request.listeners.map((listener, index) =>
+      resolveEnd(deps.interfaces, listener.interface, listener.address, 4, `listeners[${index}]`),
+    )
+    throwIfInvalid('the serve request', [
+      ...(request.listeners.length === 0
+        ? [{ field: 'listeners', description: 'at least one listener is needed' }]
+        : []),
+      ...ends.flatMap((end) => end.violations),
+      ...engine.validateServe(request),
+    ])
+    const limits = limitsOf(options, deps.interfaces)
+    checkFlowLimits(limits, request.listeners.length, fromDuration(request.duration) ?? 0)
+    const claims = claimsOf(
+      'server',
+      request.direction,
+      ends.map((end) => end.interface),
+    )
+    release = deps.admission.claim(claims, request.admission, context.peer)
+    const signal = AbortSignal.any([stream.signal, stop.signal])
+    const listeners = await Promise.all(
+      ends.map(async (end, index) => {
+        const wanted = { ...end, port: request.listeners[index]!.port }
+        const { server, port } = await listen(deps, engine, request, wanted, opened, signal)
+        return { server, address: end.address, port }
+      }),
+    )
+    yield {
+      event: {
+        $case: 'started',
+        value: { engine: version, listeners: listeners.map(({ address, port }) => ({ address, port })) },
+      },
+    }
+    const results = await Promise.all(listeners.map(({ server }) => server.done))
+    stream.signal.throwIfAborted()
+    yield { event: { $case: 'summary', value: { results } } }
+  } finally {
+    stop.abort()
+    await Promise.all(opened.servers.map((server) => server.done))
+    for (const port of opened.ports) deps.ports.release(port)
+    release?.()
+    stream.end()
+  }
+}
+
+/** Starts one server on a leased port, or on the next one where another program has the port. */
+const listen = async (
+  deps: Deps,
+  engine: IperfEngine,
+  request: ServeRequest,
+  end: { interface: string; address: string; port: number },
+  opened: Opened,
+  signal: AbortSignal,
+): Promise<{ server: IperfServer; port: number }> => {
+  const taken = new Set<number>()
+  const wanted =
+    end.port > 0 ? { first: end.port, last: end.port } : (request.ports ?? { first: 1, last: 65535 })
+  while (true) {
+    const port = deps.ports.lease(wanted, taken)
+    opened.ports.push(port)
+    const server = engine.serve(
+      {
+        address: end.address,
+        port,
+        interface: end.interface,
+        cpu: request.cpu,
+        idleSeconds: fromDuration(request.idleTimeout) ?? DEFAULT_IDLE_SECONDS,
+        durationSeconds: fromDuration(request.duration) ?? DEFAULT_IDLE_SECONDS,
+      },
+      signal,
+    )
+    opened.servers.push(server)
+    try {
+      await server.ready
+      return { server, port }
+    } catch (error) {
+      await server.done
+      if (!(error instanceof EngineError)) throw error
+      if (error.kind !== 'address-in-use') throw new OperatingError('ENGINE_UNAVAILABLE', error.message)
+      taken.add(port)
+    }
+  }
+}

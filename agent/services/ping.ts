@@ -1,0 +1,122 @@
+import type {
+  PingRequest,
+  PingResponse,
+  PingResult,
+  PingServiceImplementation,
+  PingWindow,
+} from '#proto/meshgauge/agent/v1/ping.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
+import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
+import type { Draining } from '../draining.ts'
+import type { Detected } from '../engines/detected.ts'
+import { EngineError, type PingProbe } from '../engines/engine.ts'
+import { createStatistics, createTargetResult } from '../engines/statistics.ts'
+import type { Interfaces } from '../interfaces.ts'
+import { addressViolations, checkPeers, checkPingLimits, limitsOf } from '../limits.ts'
+import type { AgentOptions } from '../options.ts'
+
+type Deps = { clock: Clock; interfaces: Interfaces; engines: Detected; draining: Draining }
+
+const violationsOf = (request: PingRequest, interfaces: Interfaces): Violation[] => {
+  const violations = addressViolations(
+    request.targets.map(({ address }) => address),
+    (index) => `targets[${index}].address`,
+  )
+  if (request.targets.length === 0)
+    violations.push({ field: 'targets', description: 'at least one target is needed' })
+  if (request.interface !== '' && !interfaces.list().some(({ name }) => name === request.interface)) {
+    const names = interfaces.list().map(({ name }) => name)
+    violations.push({
+      field: 'interface',
+      description: `"${request.interface}" is not one of ${names.join(', ')}`,
+    })
+  }
+  return violations
+}
+
+export const createPingService = (deps: Deps, options: AgentOptions): PingServiceImplementation => {
+  const { clock, interfaces } = deps
+
+  const admit = async (request: PingRequest, signal: AbortSignal) => {
+    deps.draining.throwIfDraining()
+    const { engine, version } = await deps.engines.ping(request.engine, signal)
+    throwIfInvalid('the ping request', [...violationsOf(request, interfaces), ...engine.validate(request)])
+    const limits = limitsOf(options, interfaces)
+    checkPingLimits(limits, request.targets.length, fromDuration(request.interval) ?? 1)
+    checkPeers(
+      limits,
+      request.targets.map(({ address }) => address),
+    )
+    return { engine, version }
+  }
+
+  return {
+    async *ping(request, context): AsyncGenerator<PingResponse> {
+      const stream = deps.draining.track(context.signal)
+      try {
+        const { engine, version } = await admit(request, stream.signal)
+        const windows = request.targets.map(() => createStatistics())
+        const totals = request.targets.map((_, index) => createTargetResult(index))
+        const record = (probe: PingProbe) => {
+          windows[probe.targetIndex]!.add(probe)
+          totals[probe.targetIndex]!.add(probe)
+        }
+        const source = { interface: request.interface, addresses: interfaces.addressesOf(request.interface) }
+        let trouble: EngineError | undefined
+        const probing = (async () => {
+          for await (const probe of engine.ping(request, source, stream.signal)) record(probe)
+        })().catch((error) => {
+          if (!(error instanceof EngineError)) throw error
+          trouble = error
+        })
+        let windowStart = clock.now()
+        yield { event: { $case: 'started', value: { engine: version, startTime: toTimestamp(windowStart) } } }
+        const reportSeconds = fromDuration(request.reportInterval) ?? 1
+        for (let running = true; running; ) {
+          running = await stillRunning(probing, reportSeconds, clock, stream.signal)
+          const end = clock.now()
+          const taken = takeWindows(windows, windowStart, end)
+          windowStart = end
+          if (taken.length > 0) yield { event: { $case: 'windows', value: { windows: taken } } }
+        }
+        const results = totals.map((total) => withTrouble(total.result(), trouble))
+        yield { event: { $case: 'summary', value: { results } } }
+      } finally {
+        stream.end()
+      }
+    },
+  }
+}
+
+/** Waits for the end of the probing or for the time to report, whichever comes first. */
+const stillRunning = async (
+  probing: Promise<void>,
+  seconds: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  const timer = new AbortController()
+  const pause = clock.sleep(seconds, AbortSignal.any([signal, timer.signal])).then(
+    () => true,
+    // Aborted: either the probing has ended, or the stream has, and then the probing throws.
+    () => probing.then(() => false),
+  )
+  return Promise.race([probing.then(() => false), pause]).finally(() => timer.abort())
+}
+
+const takeWindows = (
+  targets: readonly ReturnType<typeof createStatistics>[],
+  start: Date,
+  end: Date,
+): PingWindow[] =>
+  targets.flatMap((target, targetIndex) => {
+    const statistics = target.take()
+    return statistics
+      ? [{ targetIndex, startTime: toTimestamp(start), endTime: toTimestamp(end), statistics }]
+      : []
+  })
+
+/** An engine that broke has measured nobody to the end. */
+const withTrouble = (result: PingResult, trouble: EngineError | undefined): PingResult =>
+  trouble ? { ...result, outcome: trouble.outcome, reason: trouble.message } : result

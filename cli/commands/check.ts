@@ -1,0 +1,91 @@
+import type { Command } from 'commander'
+import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { type App, type Invocation, withExamples } from '../app.ts'
+import type { ExitCode } from '../exit.ts'
+import type { ValueReader } from '../options/values.ts'
+import { checksDocument, checksExitCode, renderChecks } from '../render/checks-text.ts'
+import { byName } from '../render/figures.ts'
+import { printJson, printLine } from '../terminal.ts'
+
+type CheckOptions = { nodes?: string; param?: string[] }
+
+type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
+
+/** Checks bound themselves; this is for the sum of them on the slowest node. */
+const CHECKS_DEADLINE_MS = 600_000
+
+/** `targets=["10.0.1.12"]`, `level=2`: JSON where it is JSON, else text. A key given twice becomes a list. */
+export const readParameters = (texts: readonly string[], read: ValueReader): Record<string, Json> => {
+  const parameters: Record<string, Json[]> = {}
+  for (const text of texts) {
+    const match = /^([A-Za-z_]\w*)=(.*)$/s.exec(text)
+    if (!match) {
+      read.refuse('--param', `"${text}" is not KEY=VALUE`)
+      continue
+    }
+    const [, key = '', value = ''] = match
+    parameters[key] = [...(parameters[key] ?? []), jsonOrText(value)]
+  }
+  return Object.fromEntries(
+    Object.entries(parameters).map(([key, values]) => [key, values.length === 1 ? values[0]! : values]),
+  )
+}
+
+const jsonOrText = (text: string): Json => {
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    // Not JSON, so it stands for itself.
+    return text
+  }
+}
+
+const check = async (invocation: Invocation<CheckOptions>): Promise<ExitCode> => {
+  const { terminal, operands, options, paint, read } = invocation
+  const checks = operands.flatMap((word) => read.list('CHECK', word))
+  if (operands.length === 0) read.refuse('CHECK', 'is missing: the name of a check, or all')
+  const parameters = readParameters(options.param ?? [], read)
+  const nodes = read.list('--nodes', options.nodes)
+  const client = await invocation.connect()
+  try {
+    const responses: RunChecksResponse[] = []
+    const request = { checks, nodes, ...(options.param ? { parameters } : {}) }
+    for await (const response of client.fleet.runChecks(request, { deadline: CHECKS_DEADLINE_MS })) {
+      responses.push(response)
+    }
+    responses.sort((a, b) => byName(a.node, b.node) || byName(a.result?.check ?? '', b.result?.check ?? ''))
+    if (options.json) printJson(terminal.stdout, checksDocument(responses))
+    else printLine(terminal.stdout, renderChecks(responses, paint))
+    return checksExitCode(responses)
+  } finally {
+    client.close()
+  }
+}
+
+export const addCheckCommand = (program: Command, app: App): void => {
+  const command = program
+    .command('check')
+    .summary('ask nodes whether they are fit to work')
+    .description(
+      `Carries out checks on the nodes themselves, all at once, and shows a table: pass, warn, fail, skipped (does not
+apply there) or error (could not be carried out), with the reasons.
+
+Checks: reachability (does every peer answer on every interface), interfaces (link, speed, MTU, addresses).`,
+    )
+    .argument('[CHECK...]', 'names of checks, or all')
+    .option('--nodes <selectors>', 'only these nodes: names or labels, such as gpu-01,rack=r3 (default: all)')
+    .option(
+      '--param <key=value>',
+      'a parameter of the check, JSON or text; may be repeated, and a key given twice is a list',
+      (value: string, earlier: string[] | undefined) => [...(earlier ?? []), value],
+    )
+  withExamples(command, [
+    ['meshgauge check all', 'everything, everywhere'],
+    ['meshgauge check interfaces --nodes rack=r3', 'one check on one rack'],
+    [`meshgauge check reachability --param 'targets=["10.0.1.12"]'`, 'towards one address'],
+  ]).addHelpText(
+    'after',
+    '\nExit codes: 0 none fails, 1 a check fails, 2 wrong usage, 3 a check could not be carried out',
+  )
+  app.handle(command, Number.POSITIVE_INFINITY, check)
+}

@@ -1,0 +1,65 @@
+import type { Command } from 'commander'
+import { type App, type Invocation, withExamples } from '../app.ts'
+import { EXIT, type ExitCode } from '../exit.ts'
+import { addRunOptions, type RunOptions } from '../options/run-options.ts'
+import { readRunSpec } from '../options/run-spec.ts'
+import { planDocument } from '../render/document.ts'
+import { renderPlan } from '../render/plan-text.ts'
+import { printJson, printLine } from '../terminal.ts'
+import { PLANNING_DEADLINE_MS } from './run.ts'
+
+type PlanOptions = RunOptions & { rackSize?: string; rounds?: boolean }
+
+/** What the run would do, as the collector's planner has it for the fleet as it is. */
+const planFleet = async (invocation: Invocation<PlanOptions>): Promise<ExitCode> => {
+  const { terminal, operands, options, read, problems } = invocation
+  if (options.rackSize !== undefined)
+    read.refuse('--rack-size', 'needs --count; a fleet has the racks of its inventory')
+  const spec = readRunSpec(operands[0], { test: 'iperf', ...options }, read, problems)
+  const client = await invocation.connect()
+  try {
+    const request = { spec, includeRounds: options.rounds ?? false }
+    const { plan, rounds } = await client.runs.planRun(request, { deadline: PLANNING_DEADLINE_MS })
+    if (!plan) throw new Error('the collector answered PlanRun without a plan')
+    if (options.json) {
+      printJson(terminal.stdout, { ...planDocument(plan), ...(options.rounds ? { roundList: rounds } : {}) })
+    } else {
+      printLine(terminal.stdout, renderPlan(spec, plan))
+      for (const [index, round] of rounds.entries()) {
+        const pairs = round.pairs.map(
+          ({ source, destination }) => `${source?.node} → ${destination?.node} ${source?.interface}`,
+        )
+        printLine(terminal.stdout, `  ${index + 1}: ${pairs.join(', ')}`)
+      }
+    }
+    return plan.certified ? EXIT.healthy : EXIT.notMeasured
+  } finally {
+    client.close()
+  }
+}
+
+export const addPlanCommand = (program: Command, app: App): void => {
+  const command = program
+    .command('plan')
+    .summary('what a run would do, before a packet leaves')
+    .description(
+      `Says what "meshgauge run" with the same options would do: pairs, rounds and the bound that no plan can beat, the
+time, the bytes. With --count it plans for a fleet that does not exist, without any collector.`,
+    )
+    .argument('[TOPOLOGY]', 'ring, mesh, matrix, star, shifts or pairs')
+    .optionsGroup('Without a fleet:')
+    .option('--count <n>', 'plan for so many nodes of one interface each, named node-1 and on')
+    .option('--rack-size <n>', 'nodes in a rack (default: all in one)')
+  addRunOptions(command, ' (default: iperf)')
+    .optionsGroup('Output:')
+    .option('--rounds', 'the pairs of each round too')
+  withExamples(command, [
+    ['meshgauge plan mesh --interface net1 --duration 10s', 'how long a mesh of the fleet takes'],
+    ['meshgauge plan shifts --shifts 21 --json', 'a cheaper way to see every node'],
+    [
+      'meshgauge plan mesh --count 1000 --rack-size 8 --uplink-cap 4 --json',
+      'a fleet that is yet to be bought',
+    ],
+  ])
+  app.handle(command, 1, planFleet)
+}

@@ -1,0 +1,107 @@
+import type { Command } from 'commander'
+import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
+import { type App, type Invocation, withExamples } from '../app.ts'
+import { type Attended, attend } from '../attend.ts'
+import type { CollectorClient } from '../connection.ts'
+import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
+import { addProbeCount, addRunOptions, type RunOptions } from '../options/run-options.ts'
+import { readRunSpec } from '../options/run-spec.ts'
+import { resultDocument, runDocument } from '../render/document.ts'
+import { exitCodeOf } from '../render/judgement.ts'
+import { renderReport } from '../render/report.ts'
+import { hasEnded } from '../render/words.ts'
+import { printJson, printLine } from '../terminal.ts'
+
+/** Planning a thousand nodes takes the collector some seconds. */
+export const PLANNING_DEADLINE_MS = 60_000
+
+/** Prints what became of a run and says how the command ends. */
+export const conclude = (invocation: Invocation<object>, { run, pairs, interrupted }: Attended): ExitCode => {
+  const { terminal, options, paint } = invocation
+  if (interrupted && !hasEnded(run)) {
+    printLine(terminal.stderr, `The run may still go on. Follow it with "meshgauge runs show ${run.id}".`)
+    return EXIT.interrupted
+  }
+  if (options.json) printJson(terminal.stdout, resultDocument(run, pairs))
+  else printLine(terminal.stdout, renderReport(run, pairs, { paint, columns: terminal.stdout.columns }))
+  return interrupted ? EXIT.interrupted : exitCodeOf(run, pairs)
+}
+
+/** Starts a run; Ctrl-C meanwhile does not leave one behind that nobody knows of. */
+const createRun = async (
+  { terminal }: Invocation<object>,
+  client: CollectorClient,
+  spec: ReturnType<typeof readRunSpec>,
+): Promise<{ run: Run; interrupted: boolean }> => {
+  let interrupted = false
+  const stopListening = terminal.onInterrupt(() => {
+    interrupted = true
+  })
+  try {
+    const { run } = await client.runs.createRun({ spec }, { deadline: PLANNING_DEADLINE_MS })
+    if (!run) throw new Error('the collector answered CreateRun without a run')
+    if (interrupted) await client.runs.cancelRun({ id: run.id })
+    return { run, interrupted }
+  } finally {
+    stopListening()
+  }
+}
+
+const run = async (invocation: Invocation<RunOptions & { detach?: boolean }>): Promise<ExitCode> => {
+  const { terminal, operands, options, read, problems, stderrPaint } = invocation
+  const spec = readRunSpec(operands[0], options, read, problems)
+  const client = await invocation.connect()
+  try {
+    const created = await createRun(invocation, client, spec)
+    if (created.interrupted) return EXIT.interrupted
+    if (options.detach) {
+      if (options.json) printJson(terminal.stdout, { run: runDocument(created.run) })
+      else printLine(terminal.stdout, created.run.id)
+      return EXIT.healthy
+    }
+    const attended = await attend({ terminal, client }, created.run, {
+      onInterrupt: 'cancel',
+      paint: stderrPaint,
+    })
+    return conclude(invocation, attended)
+  } finally {
+    client.close()
+  }
+}
+
+export const addRunCommand = (program: Command, app: App): void => {
+  const command = program
+    .command('run')
+    .summary('measure pairs of nodes and say who is to blame')
+    .description(
+      `Measures the pairs of a topology, shows how far it is, and ends with the answer: who is to blame and why, or
+that nobody is; then a matrix for each interface (row sends, column receives).
+
+TOPOLOGY is one of
+  ring    each node to the next one, the last to the first
+  mesh    each node to each other
+  matrix  each client to each server (--matrix, or --clients and --servers)
+  star    one node to each other and back (--center)
+  shifts  each node to k others that stand at random distances (--shifts, --seed)
+  pairs   a list (--pairs)
+
+The run goes on in the collector. Ctrl-C cancels it and shows what was measured; twice leaves at once.`,
+    )
+    .argument('[TOPOLOGY]', 'ring, mesh, matrix, star, shifts or pairs')
+  addProbeCount(addRunOptions(command, ''))
+    .optionsGroup('How to wait:')
+    .option('--detach', 'print the id and leave; "meshgauge runs show ID" follows the run')
+  withExamples(command, [
+    ['meshgauge run mesh --test iperf --duration 2s', 'every pair of the fleet, on every interface'],
+    ['meshgauge run mesh --test ping --interface net0,net1', 'loss and round-trip times'],
+    ['meshgauge run ring --test iperf --nodes rack=r3 -P 4', 'one rack, four streams each'],
+    ['meshgauge run --matrix clients.txt servers.txt --test iperf', 'two text lists, an address a line'],
+    ['meshgauge run star --center gpu-01 --test ping --count 100', 'one node and all the others'],
+    ['meshgauge run mesh --test iperf --json > mesh.json', 'one JSON document; progress is on stderr'],
+  ]).addHelpText('after', `\n${EXIT_CODES_HELP}`)
+  app.handle(command, 1, (invocation: Invocation<RunOptions & { detach?: boolean; delay?: boolean }>) => {
+    // Commander turns --no-delay into delay: false.
+    const { delay, ...options } = invocation.options
+    return run({ ...invocation, options: { ...options, ...(delay === false ? { noDelay: true } : {}) } })
+  })
+}

@@ -1,0 +1,134 @@
+import type { Command } from 'commander'
+import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
+import { type App, type Invocation, withExamples } from '../app.ts'
+import { attend } from '../attend.ts'
+import type { CollectorClient } from '../connection.ts'
+import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
+import { readResults } from '../follow.ts'
+import { renderCsv } from '../render/csv.ts'
+import { planDocument, resultDocument, runDocument, summaryDocument } from '../render/document.ts'
+import { renderRuns } from '../render/runs-text.ts'
+import { stateWord } from '../render/words.ts'
+import { printJson, printLine } from '../terminal.ts'
+import { conclude } from './run.ts'
+
+const RUN_ARGUMENT = 'the id, an unambiguous beginning of it, or latest (default: latest)'
+
+const getRun = async (client: CollectorClient, id = 'latest'): Promise<Run> => {
+  const { run } = await client.runs.getRun({ id })
+  if (!run) throw new Error('the collector answered GetRun without a run')
+  return run
+}
+
+/** Opens the collector for as long as `work` takes. */
+const withClient = async (
+  invocation: Invocation<object>,
+  work: (client: CollectorClient) => Promise<ExitCode>,
+): Promise<ExitCode> => {
+  const client = await invocation.connect()
+  try {
+    return await work(client)
+  } finally {
+    client.close()
+  }
+}
+
+const list = (invocation: Invocation<{ limit?: string }>): Promise<ExitCode> => {
+  const { terminal, options, paint, read } = invocation
+  const pageSize = read.integer('--limit', options.limit, 1, 1000) ?? 0
+  return withClient(invocation, async (client) => {
+    const { runs } = await client.runs.listRuns({ pageSize })
+    if (options.json) {
+      const documents = runs.map((run) => ({
+        ...runDocument(run),
+        plan: run.plan && planDocument(run.plan),
+        summary: summaryDocument(run),
+      }))
+      printJson(terminal.stdout, { runs: documents })
+    } else printLine(terminal.stdout, renderRuns(runs, terminal.clock.now(), paint))
+    return EXIT.healthy
+  })
+}
+
+const show = (invocation: Invocation<object>): Promise<ExitCode> =>
+  withClient(invocation, async (client) => {
+    const { terminal, operands, stderrPaint } = invocation
+    const run = await getRun(client, operands[0])
+    return conclude(
+      invocation,
+      await attend({ terminal, client }, run, { onInterrupt: 'leave', paint: stderrPaint }),
+    )
+  })
+
+const exportRun = (invocation: Invocation<{ format?: string }>): Promise<ExitCode> => {
+  const { terminal, operands, options, read } = invocation
+  const format = read.choice('--format', options.format, ['json', 'csv']) ?? 'json'
+  return withClient(invocation, async (client) => {
+    const run = await getRun(client, operands[0])
+    const pairs = await readResults(client, run.id)
+    if (format === 'csv') printLine(terminal.stdout, renderCsv(pairs))
+    else printJson(terminal.stdout, resultDocument(run, pairs))
+    return EXIT.healthy
+  })
+}
+
+const cancel = (invocation: Invocation<object>): Promise<ExitCode> => {
+  const { terminal, operands, options, read } = invocation
+  if (operands.length === 0) read.refuse('ID', 'is missing: which run to cancel')
+  return withClient(invocation, async (client) => {
+    const { run } = await client.runs.cancelRun({ id: operands[0] ?? '' })
+    if (!run) throw new Error('the collector answered CancelRun without a run')
+    if (options.json) printJson(terminal.stdout, { run: runDocument(run) })
+    else printLine(terminal.stdout, `Run ${run.id}: ${stateWord(run.state)}. What was measured is kept.`)
+    return EXIT.healthy
+  })
+}
+
+export const addRunsCommand = (program: Command, app: App): void => {
+  const runs = program
+    .command('runs')
+    .summary('list, show, export and cancel runs')
+    .description('The runs that the collector keeps, under way or long ago.')
+  withExamples(runs, [
+    ['meshgauge runs list', 'newest first'],
+    ['meshgauge runs show', 'the latest one, followed to its end when it still goes on'],
+    ['meshgauge runs export 0198c2 --format csv > run.csv', 'by the beginning of its id'],
+    ['meshgauge runs cancel latest', 'what was measured is kept'],
+  ])
+  app.handle(
+    runs
+      .command('list')
+      .description('Lists the runs, newest first.')
+      .option('--limit <n>', 'at most so many, up to 1000 (default: 50)'),
+    0,
+    list,
+  )
+  app.handle(
+    runs
+      .command('show')
+      .description('Shows a run as "meshgauge run" does, following it to its end. Ctrl-C only stops looking.')
+      .argument('[ID]', RUN_ARGUMENT)
+      .addHelpText('after', `\n${EXIT_CODES_HELP}`),
+    1,
+    show,
+  )
+  app.handle(
+    runs
+      .command('export')
+      .description(
+        'Prints everything about a run, as far as it is: one JSON document, or a CSV line for each pair.',
+      )
+      .argument('[ID]', RUN_ARGUMENT)
+      .option('--format <name>', 'json or csv (default: json)'),
+    1,
+    exportRun,
+  )
+  app.handle(
+    runs
+      .command('cancel')
+      .description('Ends a run: what is under way is stopped, what was measured is kept.')
+      .argument('[ID]', 'the id, an unambiguous beginning of it, or latest'),
+    1,
+    cancel,
+  )
+}

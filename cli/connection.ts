@@ -1,0 +1,80 @@
+/** The way to the collector. */
+
+import type { Channel } from '@grpc/grpc-js'
+import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
+import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
+import { createServiceClient, openChannel } from '../lib/calling.ts'
+import { plaintextProblem, type Security } from '../lib/credentials.ts'
+import { EXIT } from './exit.ts'
+import { CommandError, type Problem, UsageError } from './problems.ts'
+
+export const DEFAULT_COLLECTOR = '127.0.0.1:50050'
+
+/** The options that every command has, as commander gives them. */
+export type GlobalOptions = {
+  collector?: string
+  json?: boolean
+  tlsCa?: string
+  tlsCert?: string
+  tlsKey?: string
+  insecure?: boolean
+  color?: boolean
+}
+
+export type CollectorClient = {
+  address: string
+  fleet: ReturnType<typeof createServiceClient<typeof FleetServiceDefinition>>
+  runs: ReturnType<typeof createServiceClient<typeof RunServiceDefinition>>
+  results: ReturnType<typeof createServiceClient<typeof ResultServiceDefinition>>
+  close(): void
+}
+
+/** All three files or none. */
+export const readSecurity = (options: GlobalOptions, problems: Problem[]): Security => {
+  const { tlsCa, tlsCert, tlsKey } = options
+  const security: Security = { insecure: options.insecure ?? false }
+  if (tlsCa !== undefined && tlsCert !== undefined && tlsKey !== undefined) {
+    if (options.insecure)
+      problems.push({ place: '--insecure', message: 'contradicts --tls-ca, --tls-cert and --tls-key' })
+    return { ...security, tls: { ca: tlsCa, cert: tlsCert, key: tlsKey } }
+  }
+  for (const [place, value] of [
+    ['--tls-ca', tlsCa],
+    ['--tls-cert', tlsCert],
+    ['--tls-key', tlsKey],
+  ] as const) {
+    const incomplete = tlsCa !== undefined || tlsCert !== undefined || tlsKey !== undefined
+    if (incomplete && value === undefined)
+      problems.push({ place, message: 'is missing: TLS needs --tls-ca, --tls-cert and --tls-key' })
+  }
+  return security
+}
+
+/** `host:port`, or `[v6]:port`; why not, otherwise. */
+export const addressProblem = (address: string): string | undefined => {
+  const match = /^(?:\[[\da-f:.]+(?:%\w+)?\]|[^\s:/[\]]+):(\d+)$/i.exec(address)
+  const port = Number(match?.[1])
+  return match && port <= 65_535
+    ? undefined
+    : `"${address}" is not HOST:PORT, such as 10.0.0.1:50050 or [fd00::1]:50050`
+}
+
+/** Opens a channel and gives clients for it; nothing is sent yet. */
+export const connect = (address: string, security: Security): CollectorClient => {
+  const problem = addressProblem(address) ?? plaintextProblem(address, security)
+  if (problem) throw new UsageError([{ place: '--collector', message: problem }])
+  let channel: Channel
+  try {
+    channel = openChannel(address, security)
+  } catch (error) {
+    throw new CommandError(`cannot use the TLS files: ${(error as Error).message}`, EXIT.usage)
+  }
+  return {
+    address,
+    fleet: createServiceClient(FleetServiceDefinition, channel),
+    runs: createServiceClient(RunServiceDefinition, channel),
+    results: createServiceClient(ResultServiceDefinition, channel),
+    close: () => channel.close(),
+  }
+}

@@ -1,0 +1,60 @@
+/** The process behind the command: streams, signals and exit codes, and nothing else. */
+
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { systemClock } from '../lib/clock.ts'
+import { EXIT } from './exit.ts'
+import { runProgram } from './program.ts'
+import type { OutputStream, Terminal } from './terminal.ts'
+
+/** Someone who presses so often means it, whatever is still being put away. */
+const MAX_INTERRUPTS = 4
+
+const outputOf = (stream: NodeJS.WriteStream): OutputStream => ({
+  write: (text) => {
+    stream.write(text)
+  },
+  get isTTY() {
+    return stream.isTTY === true
+  },
+  get columns() {
+    return stream.isTTY ? stream.columns : undefined
+  },
+})
+
+// A reader that has seen enough, such as `head`, is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(EXIT.healthy)
+})
+
+const handlers = new Set<() => void>()
+let interrupts = 0
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    interrupts++
+    if (handlers.size === 0 || interrupts >= MAX_INTERRUPTS) process.exit(EXIT.interrupted)
+    for (const handler of [...handlers]) handler()
+  })
+}
+
+const terminal: Terminal = {
+  stdout: outputOf(process.stdout),
+  stderr: outputOf(process.stderr),
+  env: process.env,
+  clock: systemClock,
+  onInterrupt: (handler) => {
+    // A fresh function each time: the same handler may be there twice.
+    const entry = () => handler()
+    handlers.add(entry)
+    return () => handlers.delete(entry)
+  },
+  machine: {
+    pid: process.pid,
+    uid: process.getuid?.() ?? -1,
+    temporaryDirectory: tmpdir(),
+    program: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)],
+  },
+}
+
+process.exitCode = await runProgram(process.argv.slice(2), terminal)

@@ -1,0 +1,159 @@
+import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
+import { Caps, IperfTest, PingTest, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
+import type { Problem } from '../problems.ts'
+import type { RunOptions } from './run-options.ts'
+import { flagOf, MAX_UINT32, readTopology, topologyName } from './topology.ts'
+import type { ValueReader } from './values.ts'
+
+const IPERF_ONLY: readonly (keyof RunOptions)[] = [
+  'duration',
+  'bytes',
+  'omit',
+  'parallel',
+  'bitrate',
+  'udp',
+  'reverse',
+  'bidir',
+  'length',
+  'window',
+  'mss',
+  'noDelay',
+  'congestion',
+  'dscp',
+  'zerocopy',
+  'ipv4',
+  'ipv6',
+  'clientCpu',
+  'serverCpu',
+  'portRange',
+]
+
+const PING_ONLY: readonly (keyof RunOptions)[] = [
+  'count',
+  'pingInterval',
+  'timeout',
+  'size',
+  'dontFragment',
+  'ttl',
+]
+
+export const readCaps = (options: RunOptions, read: ValueReader): Caps =>
+  Caps.fromPartial({
+    perNodeCount: read.integer('--node-cap', options.nodeCap, 1, 1_000_000) ?? 0,
+    perUplinkCount: read.integer('--uplink-cap', options.uplinkCap, 1, 1_000_000) ?? 0,
+    totalCount: read.integer('--total-cap', options.totalCap, 1, 1_000_000_000) ?? 0,
+    exclusiveNodes: options.exclusiveNodes ?? false,
+  })
+
+const excludeEachOther = (
+  read: ValueReader,
+  options: RunOptions,
+  one: keyof RunOptions,
+  other: keyof RunOptions,
+) => {
+  if (options[one] && options[other])
+    read.refuse(flagOf(one), `cannot be given together with ${flagOf(other)}`)
+}
+
+const optionalDuration = (seconds: number | undefined) =>
+  seconds === undefined ? undefined : toDuration(seconds)
+
+const readIperf = (options: RunOptions, read: ValueReader): IperfTest => {
+  excludeEachOther(read, options, 'duration', 'bytes')
+  excludeEachOther(read, options, 'reverse', 'bidir')
+  excludeEachOther(read, options, 'tos', 'dscp')
+  excludeEachOther(read, options, 'ipv4', 'ipv6')
+  if (options.udp && options.mss !== undefined) read.refuse('--mss', 'has no meaning for UDP')
+  if (options.udp && options.congestion !== undefined) read.refuse('--congestion', 'has no meaning for UDP')
+  const direction = options.bidir
+    ? Direction.DIRECTION_BIDIRECTIONAL
+    : options.reverse
+      ? Direction.DIRECTION_REVERSE
+      : Direction.DIRECTION_FORWARD
+  return IperfTest.fromPartial({
+    engine: read.choice('--engine', options.engine, ['iperf3']) ?? '',
+    ports: read.portRange('--port-range', options.portRange),
+    options: IperfOptions.fromPartial({
+      duration: optionalDuration(read.seconds('--duration', options.duration)),
+      bytes: read.bytes('--bytes', options.bytes),
+      omit: optionalDuration(read.secondsOrZero('--omit', options.omit)),
+      interval: optionalDuration(read.seconds('--interval', options.interval)),
+      parallelCount: read.integer('--parallel', options.parallel, 1, 128),
+      bitsPerSecond: read.bitsPerSecond('--bitrate', options.bitrate),
+      protocol: options.udp ? Protocol.PROTOCOL_UDP : Protocol.PROTOCOL_TCP,
+      direction,
+      lengthBytes: read.bytes('--length', options.length, MAX_UINT32),
+      windowBytes: read.bytes('--window', options.window, MAX_UINT32),
+      mssBytes: read.integer('--mss', options.mss, 88, 65_535),
+      noDelay: options.noDelay ?? false,
+      congestionControl: options.congestion ?? '',
+      tos: read.integer('--tos', options.tos, 0, 255),
+      dscp: read.integer('--dscp', options.dscp, 0, 63),
+      zerocopy: options.zerocopy ?? false,
+      family: options.ipv4
+        ? IpFamily.IP_FAMILY_V4
+        : options.ipv6
+          ? IpFamily.IP_FAMILY_V6
+          : IpFamily.IP_FAMILY_UNSPECIFIED,
+      clientCpu: read.integer('--client-cpu', options.clientCpu, 0, 4095),
+      serverCpu: read.integer('--server-cpu', options.serverCpu, 0, 4095),
+    }),
+  })
+}
+
+const readPing = (options: RunOptions, read: ValueReader): PingTest => {
+  excludeEachOther(read, options, 'interval', 'pingInterval')
+  const interval =
+    read.seconds('--ping-interval', options.pingInterval) ?? read.seconds('--interval', options.interval)
+  return PingTest.fromPartial({
+    engine: read.choice('--engine', options.engine, ['fping', 'ping', 'tcp']) ?? '',
+    count: read.integer('--count', options.count, 1, 1_000_000),
+    interval: optionalDuration(interval),
+    timeout: optionalDuration(read.seconds('--timeout', options.timeout)),
+    sizeBytes: read.bytes('--size', options.size, 65_507),
+    dontFragment: options.dontFragment ?? false,
+    ttl: read.integer('--ttl', options.ttl, 1, 255),
+    tos: read.integer('--tos', options.tos, 0, 255),
+  })
+}
+
+const refuseOptionsOf = (
+  owner: string,
+  list: readonly (keyof RunOptions)[],
+  options: RunOptions,
+  read: ValueReader,
+) => {
+  for (const option of list) {
+    if (options[option] === undefined) continue
+    const hint = option === 'duration' ? '; a ping is as long as --count times --interval' : ''
+    read.refuse(flagOf(option), `is an option of ${owner}, and the test is the other one${hint}`)
+  }
+}
+
+/** What was typed as a RunSpec. Its problems go where the reader puts them; the spec is good only without any. */
+export const readRunSpec = (
+  word: string | undefined,
+  options: RunOptions,
+  read: ValueReader,
+  problems: Problem[],
+): RunSpec => {
+  const name = topologyName(word, options, read)
+  const test =
+    options.test === undefined
+      ? read.refuse('--test', 'is missing: ping or iperf')
+      : read.choice('--test', options.test, ['ping', 'iperf'])
+  if (test === 'ping') refuseOptionsOf('iperf', IPERF_ONLY, options, read)
+  if (test === 'iperf') refuseOptionsOf('ping', PING_ONLY, options, read)
+  return RunSpec.fromPartial({
+    runId: options.runId ?? '',
+    topology: name && readTopology(name, options, read, problems),
+    test:
+      test === 'ping'
+        ? { $case: 'ping', value: readPing(options, read) }
+        : { $case: 'iperf', value: readIperf(options, read) },
+    interfaces: read.list('--interface', options.interface),
+    caps: readCaps(options, read),
+  })
+}

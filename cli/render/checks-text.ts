@@ -1,0 +1,104 @@
+import { CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
+import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
+import { EXIT, type ExitCode } from '../exit.ts'
+import { byName, counted } from './figures.ts'
+import { harmless, type Paint, type Style } from './paint.ts'
+import { renderTable } from './table.ts'
+
+const STATUSES: Partial<Record<CheckStatus, { word: string; sign: string; style: Style }>> = {
+  [CheckStatus.CHECK_STATUS_PASS]: { word: 'pass', sign: '✔', style: 'green' },
+  [CheckStatus.CHECK_STATUS_WARN]: { word: 'warn', sign: '!', style: 'yellow' },
+  [CheckStatus.CHECK_STATUS_FAIL]: { word: 'fail', sign: '✘', style: 'red' },
+  [CheckStatus.CHECK_STATUS_SKIPPED]: { word: 'skipped', sign: '-', style: 'dim' },
+  [CheckStatus.CHECK_STATUS_ERROR]: { word: 'error', sign: '?', style: 'red' },
+}
+
+const statusOf = (response: RunChecksResponse) =>
+  STATUSES[response.result?.status ?? CheckStatus.CHECK_STATUS_ERROR] ?? {
+    word: 'unknown',
+    sign: '?',
+    style: 'red',
+  }
+
+const count = (responses: readonly RunChecksResponse[], word: string): number =>
+  responses.filter((response) => statusOf(response).word === word).length
+
+/** A failed check is a finding and goes before a check that could not be carried out. */
+export const checksExitCode = (responses: readonly RunChecksResponse[]): ExitCode => {
+  if (count(responses, 'fail') > 0) return EXIT.verdict
+  const unknown = count(responses, 'error') + count(responses, 'unknown')
+  return unknown > 0 || responses.length === 0 ? EXIT.notMeasured : EXIT.healthy
+}
+
+const summaryOf = (responses: readonly RunChecksResponse[]) => ({
+  pass: count(responses, 'pass'),
+  warn: count(responses, 'warn'),
+  fail: count(responses, 'fail'),
+  skipped: count(responses, 'skipped'),
+  error: count(responses, 'error'),
+})
+
+/** `6 nodes, 11 pass, 1 fail` */
+export const summariseChecks = (responses: readonly RunChecksResponse[]): string => {
+  const nodes = new Set(responses.map(({ node }) => node)).size
+  const parts = Object.entries(summaryOf(responses)).filter(([, number]) => number > 0)
+  return [counted(nodes, 'node'), ...parts.map(([word, number]) => `${number} ${word}`)].join(', ')
+}
+
+/** Under the table: why each one is not a pass. */
+export const checkReasons = (responses: readonly RunChecksResponse[], paint: Paint): string[] =>
+  responses.flatMap((response) => {
+    const { sign, style } = statusOf(response)
+    const name = harmless(`${response.node} ${response.result?.check ?? ''}`)
+    return (response.result?.reasons ?? []).map(
+      (reason) => `${paint(style, sign)} ${name}: ${harmless(reason)}`,
+    )
+  })
+
+export const renderChecks = (responses: readonly RunChecksResponse[], paint: Paint): string => {
+  if (responses.length === 0) return paint('red', 'No check was carried out: no node matches.')
+  const nodes = [...new Set(responses.map(({ node }) => node))].sort(byName)
+  const checks = [...new Set(responses.map(({ result }) => result?.check ?? ''))].sort(byName)
+  const byKey = new Map(
+    responses.map((response) => [`${response.node}\0${response.result?.check ?? ''}`, response]),
+  )
+  const cell = (node: string, check: string): string => {
+    const response = byKey.get(`${node}\0${check}`)
+    if (!response) return ''
+    const { sign, word, style } = statusOf(response)
+    return paint(style, `${sign} ${word}`)
+  }
+  const table = renderTable(
+    ['NODE', ...checks.map((check) => harmless(check).toUpperCase())],
+    nodes.map((node) => [harmless(node), ...checks.map((check) => cell(node, check))]),
+    paint,
+  )
+  return [
+    summariseChecks(responses),
+    ...checkReasons(responses, paint).map((line) => `  ${line}`),
+    '',
+    table,
+  ].join('\n')
+}
+
+/** `check --json` */
+export const checksDocument = (responses: readonly RunChecksResponse[]) => ({
+  checks: responses.map((response) => ({
+    node: response.node,
+    check: response.result?.check,
+    status: statusOf(response).word,
+    reasons: response.result?.reasons ?? [],
+    evidence: (response.result?.evidence ?? []).map(({ subject, name, value, unit, status }) => ({
+      subject,
+      name,
+      value: value as unknown,
+      unit: unit || undefined,
+      status: STATUSES[status]?.word,
+    })),
+    rawOutput: response.result?.rawOutput || undefined,
+    startTime: fromTimestamp(response.result?.startTime)?.toISOString(),
+    durationSeconds: fromDuration(response.result?.duration),
+  })),
+  summary: summaryOf(responses),
+})

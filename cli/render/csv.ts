@@ -1,0 +1,44 @@
+import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { pairDocument } from './document.ts'
+
+type PairDocument = ReturnType<typeof pairDocument>
+type Value = string | number | undefined
+
+const COLUMNS: readonly (readonly [string, (pair: PairDocument) => Value])[] = [
+  ['source_node', (pair) => pair.source.node],
+  ['source_interface', (pair) => pair.source.interface],
+  ['source_address', (pair) => pair.source.address],
+  ['destination_node', (pair) => pair.destination.node],
+  ['destination_interface', (pair) => pair.destination.interface],
+  ['destination_address', (pair) => pair.destination.address],
+  ['outcome', (pair) => pair.outcome],
+  ['reason', (pair) => pair.reason],
+  ['bits_per_second', (pair) => pair.iperf?.bitsPerSecond],
+  ['sender_bits_per_second', (pair) => pair.iperf?.senderBitsPerSecond],
+  ['retransmit_count', (pair) => pair.iperf?.retransmitCount],
+  ['loss_ratio', (pair) => pair.ping?.lossRatio ?? pair.iperf?.lossRatio],
+  ['rtt_min_seconds', (pair) => pair.ping?.rttSeconds?.min],
+  ['rtt_avg_seconds', (pair) => pair.ping?.rttSeconds?.avg],
+  ['rtt_p50_seconds', (pair) => pair.ping?.rttSeconds?.p50],
+  ['rtt_p99_seconds', (pair) => pair.ping?.rttSeconds?.p99],
+  ['rtt_max_seconds', (pair) => pair.ping?.rttSeconds?.max],
+  ['jitter_seconds', (pair) => pair.ping?.jitterSeconds ?? pair.iperf?.jitterSeconds],
+  ['engine', (pair) => pair.engine && `${pair.engine.name} ${pair.engine.version}`],
+  ['attempt_count', (pair) => pair.attemptCount],
+  ['start_time', (pair) => pair.startTime],
+  ['trace_id', (pair) => pair.traceId],
+]
+
+/** As RFC 4180 quotes; a text that a spreadsheet would take for a formula is made text again. */
+const field = (value: Value): string => {
+  if (value === undefined) return ''
+  if (typeof value === 'number') return String(value)
+  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** One line for each pair. What was not measured is an empty field, not a 0. */
+export const renderCsv = (pairs: readonly PairResult[]): string => {
+  const rows = pairs.map(pairDocument).map((pair) => COLUMNS.map(([, value]) => field(value(pair))).join(','))
+  return [COLUMNS.map(([name]) => name).join(','), ...rows].join('\n')
+}

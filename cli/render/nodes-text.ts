@@ -1,0 +1,99 @@
+import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
+import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { fromTimestamp } from '../../lib/protobuf-time.ts'
+import { ago, counted } from './figures.ts'
+import { harmless, type Paint } from './paint.ts'
+import { renderTable } from './table.ts'
+
+const STATES: Partial<Record<NodeState, string>> = {
+  [NodeState.NODE_STATE_READY]: 'ready',
+  [NodeState.NODE_STATE_SILENT]: 'silent',
+}
+
+const stateOf = (node: Node): string => STATES[node.state] ?? 'unknown'
+
+const speedText = ({ speedBitsPerSecond, state }: Interface): string => {
+  const speed = speedBitsPerSecond ? ` ${Number((speedBitsPerSecond / 1e9).toPrecision(3))}G` : ''
+  return state === 'down' ? `${speed} down` : speed
+}
+
+const interfacesText = (node: Node): string => {
+  const described = new Map((node.description?.interfaces ?? []).map((each) => [each.name, each]))
+  const names = node.interfaces.length > 0 ? node.interfaces : [...described.keys()]
+  return names
+    .map((name) => `${harmless(name)}${speedText(described.get(name) ?? ({} as Interface))}`)
+    .join('  ')
+}
+
+const enginesText = (node: Node): string =>
+  (node.description?.engines ?? [])
+    .filter(({ available }) => available)
+    .map(({ name, version }) => harmless(`${name} ${version}`))
+    .join('  ')
+
+const rowOf = (node: Node, now: Date, paint: Paint): string[] => {
+  const name = harmless(node.name)
+  const version = harmless(node.description?.identity?.agentVersion ?? '')
+  const known = [version || '…', interfacesText(node) || '…', enginesText(node) || '…']
+  const ping = ago(fromTimestamp(node.lastPingTime), now)
+  if (node.state === NodeState.NODE_STATE_SILENT) {
+    const reason = `✘ ${harmless(node.stateReason) || 'the agent does not answer'}`
+    return [name, paint('red', stateOf(node)), ...known, ping, paint('red', reason)]
+  }
+  const colour = node.state === NodeState.NODE_STATE_READY ? 'green' : 'yellow'
+  return [name, paint(colour, stateOf(node)), ...known, ping, ago(fromTimestamp(node.lastIperfTime), now)]
+}
+
+/** Engines that cannot run, each reason with the nodes that give it. */
+const enginesMissing = (nodes: readonly Node[]): string[] => {
+  const byReason = new Map<string, string[]>()
+  for (const node of nodes) {
+    for (const engine of node.description?.engines ?? []) {
+      if (engine.available) continue
+      const reason = harmless(`${engine.name}: ${engine.reasons.join('; ')}`)
+      byReason.set(reason, [...(byReason.get(reason) ?? []), harmless(node.name)])
+    }
+  }
+  return [...byReason].map(([reason, names]) => {
+    const where =
+      names.length === nodes.length && names.length > 1 ? 'all nodes' : names.slice(0, 5).join(', ')
+    const rest = where !== 'all nodes' && names.length > 5 ? ` and ${names.length - 5} more` : ''
+    return `${where}${rest} without ${reason}`
+  })
+}
+
+export const renderNodes = (nodes: readonly Node[], now: Date, paint: Paint): string => {
+  if (nodes.length === 0) return 'The fleet has no nodes.'
+  const table = renderTable(
+    ['NODE', 'STATE', 'AGENT', 'INTERFACES', 'ENGINES', 'LAST PING', 'LAST IPERF'],
+    nodes.map((node) => rowOf(node, now, paint)),
+    paint,
+  )
+  const silent = nodes.filter(({ state }) => state === NodeState.NODE_STATE_SILENT).length
+  const notes = enginesMissing(nodes)
+  if (silent > 0) notes.unshift(paint('red', `${counted(silent, 'node')} of ${nodes.length} silent`))
+  return [table, ...notes].join('\n')
+}
+
+/** `nodes --json` */
+export const nodesDocument = (nodes: readonly Node[]) => ({
+  nodes: nodes.map((node) => ({
+    name: node.name,
+    address: node.address,
+    state: stateOf(node),
+    stateReason: node.stateReason || undefined,
+    rack: node.rack || undefined,
+    labels: node.labels,
+    agentVersion: node.description?.identity?.agentVersion,
+    hostname: node.description?.identity?.hostname,
+    testInterfaces: node.interfaces,
+    interfaces: (node.description?.interfaces ?? []).map((each) => ({
+      ...each,
+      driver: each.driver || undefined,
+    })),
+    engines: node.description?.engines ?? [],
+    lastSeenTime: fromTimestamp(node.lastSeenTime)?.toISOString(),
+    lastPingTime: fromTimestamp(node.lastPingTime)?.toISOString(),
+    lastIperfTime: fromTimestamp(node.lastIperfTime)?.toISOString(),
+  })),
+})

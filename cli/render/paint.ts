@@ -1,0 +1,29 @@
+import { stripVTControlCharacters, styleText } from 'node:util'
+
+export type Style = 'red' | 'yellow' | 'green' | 'cyan' | 'dim' | 'bold'
+
+/** Puts a style on text, or leaves it as it is where there is no colour. */
+export type Paint = (style: Style, text: string) => string
+
+export const createPaint =
+  (colour: boolean): Paint =>
+  (style, text) =>
+    colour ? styleText(style, text, { validateStream: false }) : text
+
+export const noPaint: Paint = (_style, text) => text
+
+/** Columns that text takes on the screen, without its colours. */
+export const widthOf = (text: string): number => [...stripVTControlCharacters(text)].length
+
+export const padEnd = (text: string, width: number): string =>
+  text + ' '.repeat(Math.max(0, width - widthOf(text)))
+
+export const padStart = (text: string, width: number): string =>
+  ' '.repeat(Math.max(0, width - widthOf(text))) + text
+
+/** Text that came from other machines, made harmless: it cannot move the cursor or break a table. */
+export const harmless = (text: string): string =>
+  stripVTControlCharacters(text)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+    .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+    .trim()

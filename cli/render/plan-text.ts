@@ -1,0 +1,26 @@
+import { type Plan, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
+import { formatBytes, formatDuration } from '../../lib/units.ts'
+import { counted, formatCount } from './figures.ts'
+import { harmless } from './paint.ts'
+import { topologyWord } from './words.ts'
+
+const boundText = (plan: Plan): string => {
+  const limit = plan.bottleneck ? `${harmless(plan.bottleneck)} is the limit` : ''
+  if (plan.roundCount === plan.lowerBound) return ` (the fewest possible${limit ? `; ${limit}` : ''})`
+  return ` (bound ${formatCount(plan.lowerBound)}${limit ? `, ${limit}` : ''})`
+}
+
+/** What a run would do, in a sentence. */
+export const renderPlan = (spec: RunSpec, plan: Plan): string => {
+  const topology = topologyWord(spec.topology?.kind ?? TopologyKind.TOPOLOGY_KIND_UNSPECIFIED)
+  const interfaces = spec.interfaces.length > 0 ? ` on ${harmless(spec.interfaces.join(', '))}` : ''
+  const seconds = fromDuration(plan.duration)
+  const facts = [
+    `${counted(plan.pairCount, 'pair')} in ${counted(plan.roundCount, 'round')}${boundText(plan)}`,
+    ...(seconds === undefined ? [] : [`about ${formatDuration(seconds)}`]),
+    ...(plan.bytes === undefined ? [] : [`${formatBytes(plan.bytes)} sent`]),
+  ]
+  const certificate = plan.certified ? 'Certificate verified.' : 'Its certificate could NOT be verified.'
+  return `${topology} of ${counted(plan.nodeCount, 'node')}${interfaces}: ${facts.join(', ')}. ${certificate}`
+}

@@ -1,0 +1,122 @@
+/** How far a run is: one line that changes in a terminal, a line now and then in a log. */
+
+import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
+import { formatDuration } from '../../lib/units.ts'
+import type { OutputStream } from '../terminal.ts'
+import { formatCount } from './figures.ts'
+import { harmless, type Paint, widthOf } from './paint.ts'
+import { runTest, runTopology } from './words.ts'
+
+const BAR_WIDTH = 17
+const SPINNER = ['◐', '◓', '◑', '◒']
+const TICK_SECONDS = 0.25
+
+/** Without a terminal: no more often than this, unless a tenth of the pairs has been done meanwhile. */
+const PLAIN_SECONDS = 5
+const PLAIN_MIN_SECONDS = 1
+const PLAIN_SHARE = 0.1
+
+export type Progress = {
+  update(run: Run): void
+  /** Says something without breaking the line that changes. */
+  note(text: string): void
+  /** Takes the line away. */
+  end(): void
+}
+
+export type ProgressDeps = { stream: OutputStream; paint: Paint; clock: Clock }
+
+export const progressTitle = (run: Run): string => `${runTest(run)} ${runTopology(run)}`
+
+const remainingText = (run: Run, passedSeconds: number): string => {
+  const remaining = fromDuration(run.progress?.remaining)
+  if (remaining === undefined) return ''
+  const left = Math.max(0, remaining - passedSeconds)
+  return `, ${left < 1 ? 'a moment' : left < 120 ? `${Math.round(left)} s` : formatDuration(left)} left`
+}
+
+/** `round 3 of 5, 18 of 30 pairs, 6 s left`; `passedSeconds` since the collector said so. */
+export const progressText = (run: Run, passedSeconds: number, bar = ', '): string => {
+  if (run.state === RunState.RUN_STATE_PENDING) return 'waiting for another run on these interfaces'
+  const { doneCount = 0, pairCount = 0, round = 0, measuredCount = 0 } = run.progress ?? {}
+  const rounds =
+    run.plan && run.plan.roundCount > 1 ? `round ${Math.max(1, round)} of ${run.plan.roundCount}${bar}` : ''
+  const failed = doneCount - measuredCount
+  const failures = failed > 0 ? `, ${formatCount(failed)} without a value` : ''
+  const pairs = `${formatCount(doneCount)} of ${formatCount(pairCount)} pairs${failures}`
+  return `${rounds}${pairs}${remainingText(run, passedSeconds)}`
+}
+
+const shareOf = (run: Run): number =>
+  (run.progress?.doneCount ?? 0) / Math.max(1, run.progress?.pairCount ?? 0)
+
+const renderBar = (share: number): string => {
+  const full = Math.round(share * BAR_WIDTH)
+  return '▓'.repeat(full) + '░'.repeat(BAR_WIDTH - full)
+}
+
+const createLiveProgress = ({ stream, paint, clock }: ProgressDeps): Progress => {
+  const ended = new AbortController()
+  let latest: { run: Run; at: number } | undefined
+  let frame = 0
+  const erase = () => stream.write('\r\u001b[K')
+  const draw = () => {
+    if (!latest) return
+    const passed = clock.monotonicSeconds() - latest.at
+    const bar = `  ${renderBar(shareOf(latest.run))}  `
+    const text = progressText(latest.run, passed, bar)
+    const spinner = SPINNER[frame++ % SPINNER.length]!
+    const plain = `  ${spinner} ${progressTitle(latest.run)}   ${text.includes(bar) ? text : `${bar.trimStart()}${text}`}`
+    // A line that wraps could not be taken away again.
+    const fits = widthOf(plain) < (stream.columns ?? 80)
+    erase()
+    stream.write(
+      fits ? plain.replace(spinner, paint('cyan', spinner)) : plain.slice(0, (stream.columns ?? 80) - 1),
+    )
+  }
+  const tick = async () => {
+    while (!ended.signal.aborted) {
+      await clock.sleep(TICK_SECONDS, ended.signal)
+      draw()
+    }
+  }
+  tick().catch((error: unknown) => {
+    if (!ended.signal.aborted) throw error
+  })
+  return {
+    update: (run) => {
+      latest = { run, at: clock.monotonicSeconds() }
+      draw()
+    },
+    note: (text) => {
+      erase()
+      stream.write(`${harmless(text)}\n`)
+      draw()
+    },
+    end: () => {
+      ended.abort()
+      if (latest) erase()
+    },
+  }
+}
+
+const createPlainProgress = ({ stream, clock }: ProgressDeps): Progress => {
+  let said: { at: number; share: number } | undefined
+  return {
+    update: (run) => {
+      const share = shareOf(run)
+      const passed = said ? clock.monotonicSeconds() - said.at : Number.POSITIVE_INFINITY
+      const enough = said !== undefined && share - said.share >= PLAIN_SHARE && passed >= PLAIN_MIN_SECONDS
+      if (said && passed < PLAIN_SECONDS && !enough) return
+      said = { at: clock.monotonicSeconds(), share }
+      stream.write(`${progressTitle(run)}: ${progressText(run, 0)}\n`)
+    },
+    note: (text) => stream.write(`${harmless(text)}\n`),
+    end: () => undefined,
+  }
+}
+
+export const createProgress = (deps: ProgressDeps): Progress =>
+  deps.stream.isTTY ? createLiveProgress(deps) : createPlainProgress(deps)

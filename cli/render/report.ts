@@ -1,0 +1,109 @@
+/** What a person sees at the end of a run: the answer, the evidence, the tables. */
+
+import type { EndpointPair, InterfaceSummary, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Plan, Run } from '#proto/meshgauge/collector/v1/run.ts'
+import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
+import { counted } from './figures.ts'
+import { renderJudgement } from './judgement.ts'
+import { buildMatrix, interfacesOf, type Matrix, type MatrixMeasure } from './matrix.ts'
+import { formatIn, renderMatrix, unitFor } from './matrix-text.ts'
+import { harmless, type Paint } from './paint.ts'
+import { wallTime } from './wall-time.ts'
+import { hasEnded, runTest } from './words.ts'
+
+export type ReportOptions = { paint: Paint; columns: number | undefined }
+
+const blamedPairs = (run: Run): EndpointPair[] => run.verdicts.flatMap((verdict) => verdict.pairsFor)
+
+/** Loss is only worth a table when there is any; then it is the table that matters. */
+const measureOf = (run: Run, pairs: readonly PairResult[]): MatrixMeasure => {
+  if (runTest(run) === 'iperf') return 'throughput'
+  const anyLoss = pairs.some(({ values }) => values?.$case === 'ping' && values.value.lossRatio > 0)
+  return anyLoss ? 'loss' : 'rtt-p50'
+}
+
+const throughputFigures = (summary: InterfaceSummary): string | undefined => {
+  const spread = summary.bitsPerSecond
+  if (!spread || summary.measuredCount === 0) return undefined
+  const unit = unitFor('throughput', spread.median)
+  const figure = (value: number) => formatIn(unit, value)
+  return (
+    `min ${figure(spread.min)}   mean ${figure(spread.mean)}   max ${figure(spread.max)} ${unit.name}   ` +
+    `aggregate ${formatBitrate(summary.aggregateBitsPerSecond)}`
+  )
+}
+
+const pingFigures = (summary: InterfaceSummary): string | undefined => {
+  const parts: string[] = []
+  if (summary.lossRatio !== undefined) parts.push(`loss ${formatRatio(summary.lossRatio)}`)
+  if (summary.rtt) {
+    parts.push(
+      `p50 ${formatDuration(summary.rtt.p50Seconds)}`,
+      `p99 ${formatDuration(summary.rtt.p99Seconds)}`,
+      `max ${formatDuration(summary.rtt.maxSeconds)}`,
+    )
+  }
+  return parts.length > 0 ? parts.join('   ') : undefined
+}
+
+/** The figures of one interface in a line. */
+export const renderFigures = (summary: InterfaceSummary): string | undefined =>
+  throughputFigures(summary) ?? pingFigures(summary)
+
+const renderWorst = (summary: InterfaceSummary, matrix: Matrix, paint: Paint): string | undefined => {
+  if (summary.worst.length === 0) return undefined
+  const unit = unitFor(matrix.measure, matrix.median)
+  const names = summary.worst.map(({ source, destination }) => {
+    const row = matrix.sources.indexOf(source?.node ?? '')
+    const cell = matrix.rows[row]?.[matrix.destinations.indexOf(destination?.node ?? '')]
+    const value = cell?.kind === 'value' ? ` ${formatIn(unit, cell.value)}` : ''
+    return `${harmless(`${source?.node} → ${destination?.node}`)}${value}`
+  })
+  return paint('yellow', `worst: ${names.join(', ')}`)
+}
+
+const renderRounds = (plan: Plan): string => {
+  const rounds = counted(plan.roundCount, 'round')
+  if (plan.roundCount === plan.lowerBound) return `${rounds}, the fewest possible`
+  return `${rounds}, where ${plan.lowerBound} is the bound`
+}
+
+const renderTime = (run: Run): string | undefined => {
+  const { seconds, efficiencyRatio } = wallTime(run)
+  const parts: string[] = []
+  if (run.plan && runTest(run) === 'iperf') parts.push(renderRounds(run.plan))
+  if (seconds !== undefined && hasEnded(run)) {
+    const share =
+      efficiencyRatio === undefined ? '' : `, ${Math.round(efficiencyRatio * 100)} % of ideal time`
+    parts.push(`${formatDuration(seconds)}${share}`)
+  }
+  return parts.length > 0 ? parts.join('; ') : undefined
+}
+
+/** The matrix of one interface with its figures. */
+export const renderInterface = (
+  run: Run,
+  pairs: readonly PairResult[],
+  name: string,
+  { paint, columns }: ReportOptions,
+): string => {
+  const mine = pairs.filter((pair) => (pair.source?.interface ?? '') === name)
+  const matrix = buildMatrix(mine, name, measureOf(run, mine), blamedPairs(run))
+  const whole = `all pairs: meshgauge runs export ${run.id}`
+  const summary = run.summary?.interfaces.find((each) => each.interface === name)
+  const lines = [renderMatrix(matrix, { paint, columns, whole })]
+  if (summary) lines.push(renderFigures(summary) ?? '', renderWorst(summary, matrix, paint) ?? '')
+  return lines.filter((line) => line !== '').join('\n')
+}
+
+export const renderReport = (run: Run, pairs: readonly PairResult[], options: ReportOptions): string => {
+  const label = run.spec?.runId ? ` (${harmless(run.spec.runId)})` : ''
+  const time = renderTime(run)
+  return [
+    renderJudgement(run, pairs, options.paint).join('\n'),
+    ...(pairs.length > 0
+      ? interfacesOf(pairs).map((name) => renderInterface(run, pairs, name, options))
+      : []),
+    [time, options.paint('dim', `Run ${run.id}${label}`)].filter((line) => line !== undefined).join('\n'),
+  ].join('\n\n')
+}

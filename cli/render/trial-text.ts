@@ -1,0 +1,84 @@
+/** What a trial shows: each run as a line when it ends, and all of it at the end. */
+
+import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { type Run, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { formatDuration, formatRatio } from '../../lib/units.ts'
+import { EXIT, type ExitCode } from '../exit.ts'
+import { counted } from './figures.ts'
+import { exitCodeOf, renderJudgement } from './judgement.ts'
+import { buildMatrix, interfacesOf } from './matrix.ts'
+import { formatIn, unitFor } from './matrix-text.ts'
+import { harmless, type Paint } from './paint.ts'
+import { type ReportOptions, renderInterface } from './report.ts'
+import { wallTime } from './wall-time.ts'
+import { runTest } from './words.ts'
+
+export type Measured = { name: string; run: Run; pairs: PairResult[] }
+
+/** `12 pairs, 2 rounds` */
+export const runExtent = ({ run, pairs }: Measured): string => {
+  const rounds = run.plan && runTest(run) === 'iperf' ? `, ${counted(run.plan.roundCount, 'round')}` : ''
+  return `${counted(pairs.length, 'pair')}${rounds}`
+}
+
+/** The figures of all interfaces together, as far as they can be put together without averaging percentiles. */
+export const runNote = ({ run }: Measured): string => {
+  const interfaces = run.summary?.interfaces ?? []
+  const measured = interfaces.filter((each) => each.measuredCount > 0)
+  if (measured.length === 0) return 'nothing measured'
+  if (runTest(run) === 'ping') {
+    const loss = Math.max(...interfaces.map((each) => each.lossRatio ?? 0))
+    const p99 = Math.max(...measured.map((each) => each.rtt?.p99Seconds ?? 0))
+    return `loss ${formatRatio(loss)}   p99 ${formatDuration(p99)}`
+  }
+  const spreads = measured.flatMap(({ bitsPerSecond }) => bitsPerSecond ?? [])
+  const unit = unitFor('throughput', spreads[0]?.median)
+  const min = formatIn(unit, Math.min(...spreads.map((spread) => spread.min)))
+  const max = formatIn(unit, Math.max(...spreads.map((spread) => spread.max)))
+  const { efficiencyRatio } = wallTime(run)
+  const efficiency =
+    efficiencyRatio === undefined ? '' : `   ${Math.round(efficiencyRatio * 100)} % of ideal time`
+  return `${min} to ${max} ${unit.name}${efficiency}`
+}
+
+/** A ring is a line, not a table: `node-1 → 0.95 → node-2 → ...` */
+const renderRing = (pairs: readonly PairResult[], name: string, paint: Paint): string => {
+  const matrix = buildMatrix(pairs, name, 'throughput', [])
+  const unit = unitFor('throughput', matrix.median)
+  const steps = matrix.sources.map((source, row) => {
+    const cell = matrix.rows[row]?.find((candidate) => candidate !== undefined)
+    const value = cell?.kind === 'value' ? formatIn(unit, cell.value) : paint('red', 'failed')
+    return `${harmless(source)} ─ ${cell?.kind === 'value' && cell.grade === 'bad' ? paint('red', value) : value} → `
+  })
+  return `${harmless(name)}, ${unit.name} received around the ring\n  ${steps.join('')}${harmless(matrix.sources[0] ?? '')}`
+}
+
+const isRing = ({ run }: Measured): boolean => run.spec?.topology?.kind === TopologyKind.TOPOLOGY_KIND_RING
+
+/** All tables: the ping mesh, the ring, the iperf mesh. */
+export const renderTrialTables = (all: readonly Measured[], options: ReportOptions): string =>
+  all
+    .flatMap((measured) => {
+      const { run, pairs } = measured
+      const names = interfacesOf(pairs)
+      if (isRing(measured)) return names.map((name) => renderRing(pairs, name, options.paint))
+      return names.map((name) => renderInterface(run, pairs, name, options))
+    })
+    .join('\n\n')
+
+/** A verdict is the worst there can be; then what could not be measured. */
+export const trialExitCode = (all: readonly Measured[], checks: ExitCode): ExitCode => {
+  const codes = [checks, ...all.map(({ run, pairs }) => exitCodeOf(run, pairs))]
+  return [EXIT.verdict, EXIT.notMeasured].find((code) => codes.includes(code)) ?? EXIT.healthy
+}
+
+/** The answer: of each run that has something to say, else once for all. */
+export const renderTrialAnswer = (all: readonly Measured[], paint: Paint): string => {
+  const bad = all.filter(({ run, pairs }) => exitCodeOf(run, pairs) !== EXIT.healthy)
+  const speakers = bad.length > 0 ? bad : all.filter((measured) => !isRing(measured)).slice(-1)
+  const lines = speakers.flatMap(({ name, run, pairs }) => {
+    const judgement = renderJudgement(run, pairs, paint)
+    return bad.length > 0 ? [paint('bold', `${name}:`), ...judgement] : judgement
+  })
+  return lines.join('\n')
+}

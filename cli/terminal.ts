@@ -1,0 +1,41 @@
+import type { Clock } from '../lib/clock.ts'
+import { createPaint, type Paint } from './render/paint.ts'
+
+/** Where text goes. `columns` is only known of a terminal. */
+export type OutputStream = {
+  write(text: string): void
+  readonly isTTY: boolean
+  readonly columns: number | undefined
+}
+
+/** Everything a command touches of the world it was started in. */
+export type Terminal = {
+  /** Results: what a pipe should get. */
+  readonly stdout: OutputStream
+  /** Progress and trouble: what a person should see meanwhile. */
+  readonly stderr: OutputStream
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly clock: Clock
+  /** Calls the handler on each Ctrl-C (or SIGTERM) until the returned function is called. */
+  onInterrupt(handler: () => void): () => void
+  readonly machine: Machine
+}
+
+/** Who we are on this machine: for what starts other processes of meshgauge. */
+export type Machine = {
+  readonly pid: number
+  readonly uid: number
+  readonly temporaryDirectory: string
+  /** Node, its flags and the entry of this command: what starts another one of us. */
+  readonly program: readonly string[]
+}
+
+/** NO_COLOR as no-color.org has it: any value but the empty one. */
+export const paintFor = (terminal: Terminal, stream: OutputStream, wanted: boolean): Paint =>
+  createPaint(wanted && stream.isTTY && !terminal.env.NO_COLOR && terminal.env.TERM !== 'dumb')
+
+export const printLine = (stream: OutputStream, text: string): void => stream.write(`${text}\n`)
+
+/** One JSON document, as --json prints it. */
+export const printJson = (stream: OutputStream, document: unknown): void =>
+  printLine(stream, JSON.stringify(document, null, 2))

@@ -1,0 +1,43 @@
+/** The lines of a trial: one for each step, with its time and what came of it. */
+
+import { formatDuration } from '../../lib/units.ts'
+import { type Paint, padEnd } from '../render/paint.ts'
+import type { Terminal } from '../terminal.ts'
+
+const NAME_WIDTH = 11
+const RESULT_WIDTH = 24
+
+export type Steps = {
+  /** Runs a step; its line appears when it is done. `note` is shown as it is, after the time. */
+  step<T>(name: string, work: () => Promise<T>, describe: (value: T) => StepResult): Promise<T>
+}
+
+export type StepResult = { text: string; note?: string; failed?: boolean }
+
+export const createSteps = ({ stdout, stderr, clock }: Terminal, paint: Paint): Steps => ({
+  step: async (name, work, describe) => {
+    const begun = clock.monotonicSeconds()
+    // In a terminal the step shows before it is done; a log gets its line once.
+    if (stderr.isTTY) stderr.write(`  ${paint('cyan', '◐')} ${name}`)
+    const erase = () => {
+      if (stderr.isTTY) stderr.write('\r\u001b[K')
+    }
+    try {
+      const value = await work()
+      const { text, note = '', failed = false } = describe(value)
+      const sign = failed ? paint('red', '✘') : paint('green', '✔')
+      const seconds = padEnd(formatDuration(clock.monotonicSeconds() - begun), 8)
+      erase()
+      stdout.write(
+        `  ${sign} ${padEnd(name, NAME_WIDTH)}  ${padEnd(text, RESULT_WIDTH)}  ${seconds}  ${note}`
+          .trimEnd()
+          .concat('\n'),
+      )
+      return value
+    } catch (error) {
+      erase()
+      stdout.write(`  ${paint('red', '✘')} ${name}\n`)
+      throw error
+    }
+  },
+})

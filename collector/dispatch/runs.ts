@@ -1,0 +1,112 @@
+import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { OperatingError } from '../../lib/errors.ts'
+import { toTimestamp } from '../../lib/protobuf-time.ts'
+import type { Fleet } from '../inventory/fleet.ts'
+import { type ActiveRun, type RunDeps, startRun } from './active-run.ts'
+import { createInterfaceQueue } from './interface-queue.ts'
+import { prepareRun } from './prepare.ts'
+import { uuidv7 } from './uuid.ts'
+
+/** Runs that wait or measure at the same time. Each costs memory for all of its pairs. */
+const MAX_ACTIVE_RUNS = 64
+
+export type Step = { run: Run; results: PairResult[] }
+
+export type RunsDeps = Omit<RunDeps, 'queue' | 'connection'> & {
+  fleet: Pick<Fleet, 'nodes' | 'connection' | 'settled'>
+}
+
+/** Every run of this collector: those that wait or measure, and through the store those that have ended. */
+export const createRuns = (deps: RunsDeps) => {
+  const active = new Map<string, ActiveRun>()
+  const queue = createInterfaceQueue()
+  let draining = false
+
+  const find = (id: string): Run => {
+    const stored = deps.store.getRun(id)
+    return active.get(stored.id)?.run() ?? stored
+  }
+
+  return {
+    /** @throws OperatingError SPEC_INVALID with everything that is wrong */
+    async plan(spec: RunSpec) {
+      await deps.fleet.settled
+      return prepareRun(spec, deps.fleet.nodes())
+    },
+
+    /** @throws OperatingError SPEC_INVALID, STORE_UNAVAILABLE, LIMIT_EXCEEDED, COLLECTOR_DRAINING; then nothing has begun */
+    async create(spec: RunSpec): Promise<Run> {
+      await deps.fleet.settled
+      if (draining) throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
+      if (active.size >= MAX_ACTIVE_RUNS) {
+        throw new OperatingError(
+          'LIMIT_EXCEEDED',
+          `${active.size} runs wait or measure already; cancel some, or wait`,
+        )
+      }
+      const nodes = deps.fleet.nodes()
+      const prepared = prepareRun(spec, nodes)
+      const now = deps.clock.now()
+      const run = newRun(uuidv7(now), spec, prepared.message, now)
+      const racks = new Map(nodes.flatMap(({ name, rack }) => (rack ? [[name, rack] as const] : [])))
+      const begun = startRun({ ...deps, connection: deps.fleet.connection, queue }, run, prepared, racks)
+      active.set(run.id, begun)
+      deps.observer.observeActive(active.size)
+      void begun.done.finally(() => {
+        active.delete(run.id)
+        deps.observer.observeActive(active.size)
+      })
+      return begun.run()
+    },
+
+    get: find,
+
+    list(page: { size: number; token: string }) {
+      const { runs, nextPageToken } = deps.store.listRuns(page)
+      return { runs: runs.map((run) => active.get(run.id)?.run() ?? run), nextPageToken }
+    },
+
+    /** @throws OperatingError NOT_FOUND, RUN_NOT_ACTIVE */
+    cancel(id: string): Run {
+      const run = find(id)
+      const begun = active.get(run.id)
+      if (!begun) throw new OperatingError('RUN_NOT_ACTIVE', `run ${run.id} has ended already`)
+      begun.cancel()
+      return begun.run()
+    },
+
+    /** The run as it is, then each step; ends with the run. */
+    async *watch(id: string, signal: AbortSignal): AsyncGenerator<Step> {
+      const run = find(id)
+      const begun = active.get(run.id)
+      if (begun) yield* begun.watch(signal)
+      else yield { run, results: [] }
+    },
+
+    /** Stops all runs, which become INTERRUPTED, and waits until their agents have let go. */
+    async close(): Promise<void> {
+      draining = true
+      const all = [...active.values()]
+      for (const run of all) run.interrupt('the collector was shut down')
+      await Promise.all(all.map(({ done }) => done))
+    },
+  }
+}
+
+export type Runs = ReturnType<typeof createRuns>
+
+const newRun = (id: string, spec: RunSpec, plan: Plan, now: Date): Run => ({
+  id,
+  spec,
+  state: RunState.RUN_STATE_PENDING,
+  stateReason: '',
+  plan,
+  createTime: toTimestamp(now),
+  startTime: undefined,
+  endTime: undefined,
+  progress: { doneCount: 0, measuredCount: 0, pairCount: plan.pairCount, round: 0, remaining: plan.duration },
+  traceId: '',
+  summary: undefined,
+  verdicts: [],
+})

@@ -1,0 +1,55 @@
+import { isIP } from 'node:net'
+import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { closest } from '../../lib/config.ts'
+import { hostOf } from '../../lib/credentials.ts'
+import type { Violation } from '../../lib/errors.ts'
+
+const hasAddress = (node: Node, address: string): boolean =>
+  hostOf(node.address) === address ||
+  node.address === address ||
+  (node.description?.interfaces ?? []).some(({ addresses }) =>
+    addresses.some((cidr) => cidr.split('/')[0] === address),
+  )
+
+const matches = (node: Node, selector: string): boolean => {
+  const equals = selector.indexOf('=')
+  if (equals > 0) {
+    const key = selector.slice(0, equals)
+    const value = selector.slice(equals + 1)
+    return key === 'rack' ? node.rack === value : node.labels[key] === value
+  }
+  return node.name === selector || hasAddress(node, selector)
+}
+
+/**
+ * The nodes that any of the selectors names (a name, `key=value`, `rack=value`, or an address), in the order of the
+ * fleet. A selector that names none is a violation: a typo must not shrink a run in silence.
+ */
+export const selectNodes = (
+  nodes: readonly Node[],
+  selectors: readonly string[],
+  field: string,
+): { nodes: Node[]; violations: Violation[] } => {
+  if (selectors.length === 0) return { nodes: [...nodes], violations: [] }
+  const chosen = new Set<Node>()
+  const violations: Violation[] = []
+  for (const [index, selector] of selectors.entries()) {
+    const found = nodes.filter((node) => matches(node, selector))
+    for (const node of found) chosen.add(node)
+    if (found.length > 0) continue
+    const meant = closest(
+      selector,
+      nodes.map(({ name }) => name),
+    )
+    const hint = meant
+      ? `; did you mean ${meant}?`
+      : selector.includes('=')
+        ? ''
+        : `; the fleet has ${nodes.length} nodes`
+    const what = isIP(selector) ? 'is the address of no node of the fleet' : 'names no node of the fleet'
+    violations.push({ field: `${field}[${index}]`, description: `"${selector}" ${what}${hint}` })
+  }
+  return { nodes: nodes.filter((node) => chosen.has(node)), violations }
+}
+
+export const isReady = (node: Node): boolean => node.state === NodeState.NODE_STATE_READY

@@ -1,0 +1,38 @@
+import { once } from 'node:events'
+import os from 'node:os'
+import { systemClock } from '../lib/clock.ts'
+import { createLogger } from '../lib/logging.ts'
+import { meter, startTelemetry } from '../lib/telemetry.ts'
+import { VERSION } from '../lib/version.ts'
+import { createCollector } from './collector.ts'
+import { type CollectorArguments, readCollectorOptions } from './options.ts'
+
+/**
+ * Runs a collector until the signal aborts; then runs are interrupted and everything is closed.
+ * @throws ConfigError for an inventory with problems; OperatingError when it cannot listen or cannot use its store
+ */
+export const runCollector = async (
+  given: CollectorArguments,
+  { signal }: { signal: AbortSignal },
+): Promise<void> => {
+  const options = await readCollectorOptions(given)
+  const logger = createLogger('meshgauge-collector', options.logLevel)
+  const identity = { service: 'meshgauge-collector', version: VERSION, node: os.hostname() }
+  const telemetry = startTelemetry(process.env, identity)
+  const deps = {
+    clock: systemClock,
+    logger,
+    tracer: telemetry.tracer,
+    meter: meter(identity.service, VERSION),
+  }
+  const collector = await createCollector(deps, { ...options, version: VERSION })
+  const { server, http } = collector
+  logger.info(
+    { listen: options.listen, port: server.port, httpPort: http.port, nodes: options.nodes.length },
+    'collector ready',
+  )
+  if (!signal.aborted) await once(signal, 'abort')
+  logger.info('collector stopping')
+  await collector.close()
+  await telemetry.close()
+}

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises'
+import { ConfigError } from '../lib/config.ts'
+import type { Security } from '../lib/credentials.ts'
+import { type CollectorConfig, type InventoryNode, readYamlConfig } from './inventory/config.ts'
+import { readHostsList } from './inventory/hosts-list.ts'
+
+/** What a collector is told where it is started. What is undefined is left to the config file, then to the defaults. */
+export type CollectorArguments = {
+  /** The YAML config, or a text list of agents. */
+  inventory: { kind: 'config' | 'hosts'; file: string }
+  listen: string | undefined
+  http: string | undefined
+  store: string | undefined
+  security: Security
+  logLevel: string
+}
+
+/** Everything a collector needs to know. */
+export type CollectorOptions = {
+  /** Where to serve gRPC, `host:port`. */
+  listen: string
+  /** Where to serve /metrics and /healthz, `host:port`. */
+  http: string
+  /** The SQLite file; `:memory:` forgets everything at the end. */
+  store: string
+  security: Security
+  nodes: readonly InventoryNode[]
+  logLevel: string
+}
+
+export const COLLECTOR_DEFAULTS = {
+  listen: '127.0.0.1:50050',
+  http: '127.0.0.1:9464',
+  store: 'meshgauge.db',
+} as const satisfies Partial<CollectorOptions>
+
+const readInventory = async ({
+  kind,
+  file,
+}: CollectorArguments['inventory']): Promise<Partial<CollectorConfig> & Pick<CollectorConfig, 'nodes'>> => {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    const message = error.code === 'ENOENT' ? 'there is no such file' : error.message
+    throw new ConfigError(file, [{ line: 1, column: 1, path: '', message }])
+  })
+  return kind === 'hosts' ? { nodes: readHostsList(file, text) } : readYamlConfig(file, text)
+}
+
+/** @throws ConfigError listing every problem of the inventory with its place */
+export const readCollectorOptions = async (given: CollectorArguments): Promise<CollectorOptions> => {
+  const config = await readInventory(given.inventory)
+  return {
+    listen: given.listen ?? config.listen ?? COLLECTOR_DEFAULTS.listen,
+    http: given.http ?? config.http ?? COLLECTOR_DEFAULTS.http,
+    store: given.store ?? config.store ?? COLLECTOR_DEFAULTS.store,
+    security: {
+      tls: given.security.tls ?? config.tls,
+      insecure: given.security.insecure ?? config.insecure,
+    },
+    nodes: config.nodes,
+    logLevel: given.logLevel,
+  }
+}

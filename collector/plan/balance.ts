@@ -1,0 +1,91 @@
+import type { Graph } from './colouring.ts'
+
+/**
+ * Evens out the colours of a proper edge colouring until none has more than `limit` edges. Two colours together
+ * form paths and even cycles; exchanging them along a path with one edge more of the larger colour moves one edge
+ * over. So any number of colours from (edges / limit) up will do (McDiarmid 1972, de Werra 1971).
+ * Changes `colours` in place; edges of colour -1 are left alone.
+ */
+export const balanceColours = (graph: Graph, colours: Int32Array, colourCount: number, limit: number): void => {
+  const classes: number[][] = Array.from({ length: colourCount }, () => [])
+  for (let edge = 0; edge < colours.length; edge++) if (colours[edge]! >= 0) classes[colours[edge]!]!.push(edge)
+  const small: number[] = []
+  const large: number[] = []
+  for (const [colour, edges] of classes.entries()) (edges.length > limit ? large : small).push(colour)
+  small.sort((a, b) => classes[b]!.length - classes[a]!.length)
+  const scratch = createScratch(graph)
+  for (const colour of large) {
+    while (classes[colour]!.length > limit) {
+      const other = small.at(-1)
+      if (other === undefined) return
+      const room = limit - classes[other]!.length
+      if (room <= 0) {
+        small.pop()
+        continue
+      }
+      const wanted = Math.min(classes[colour]!.length - limit, room)
+      moveEdges(graph, scratch, classes, colour, other, wanted)
+      for (const edge of classes[colour]!) colours[edge] = colour
+      for (const edge of classes[other]!) colours[edge] = other
+    }
+  }
+}
+
+type Scratch = { readonly atLarge: Int32Array; readonly atSmall: Int32Array; readonly moved: Set<number> }
+
+const createScratch = (graph: Graph): Scratch => ({
+  atLarge: new Int32Array(graph.vertexCount),
+  atSmall: new Int32Array(graph.vertexCount),
+  moved: new Set(),
+})
+
+/** Moves `wanted` edges from the class `from` to the smaller class `to`, path by path. */
+const moveEdges = (
+  graph: Graph,
+  { atLarge, atSmall, moved }: Scratch,
+  classes: number[][],
+  from: number,
+  to: number,
+  wanted: number,
+): void => {
+  const large = classes[from]!
+  const small = classes[to]!
+  mark(graph, large, atLarge, true)
+  mark(graph, small, atSmall, true)
+  moved.clear()
+  let left = wanted
+  for (const edge of large) {
+    if (left === 0) break
+    for (const start of [graph.left[edge]!, graph.right[edge]!]) {
+      if (left === 0 || moved.has(edge) || atSmall[start] !== 0) continue
+      const path = pathFrom(graph, start, atLarge, atSmall)
+      if (path.length % 2 === 0) continue
+      for (const step of path) moved.add(step)
+      left--
+    }
+  }
+  mark(graph, large, atLarge, false)
+  mark(graph, small, atSmall, false)
+  classes[from] = [...large.filter((edge) => !moved.has(edge)), ...small.filter((edge) => moved.has(edge))]
+  classes[to] = [...small.filter((edge) => !moved.has(edge)), ...large.filter((edge) => moved.has(edge))]
+}
+
+const mark = (graph: Graph, edges: readonly number[], at: Int32Array, present: boolean): void => {
+  for (const edge of edges) {
+    at[graph.left[edge]!] = present ? edge + 1 : 0
+    at[graph.right[edge]!] = present ? edge + 1 : 0
+  }
+}
+
+/** The path that begins at a vertex with an edge of the larger class and none of the smaller. */
+const pathFrom = (graph: Graph, start: number, atLarge: Int32Array, atSmall: Int32Array): number[] => {
+  const path: number[] = []
+  let vertex = start
+  let at = atLarge
+  for (let edge = at[vertex]!; edge !== 0; edge = at[vertex]!) {
+    path.push(edge - 1)
+    vertex = graph.left[edge - 1]! + graph.right[edge - 1]! - vertex
+    at = at === atLarge ? atSmall : atLarge
+  }
+  return path
+}

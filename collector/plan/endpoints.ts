@@ -1,0 +1,66 @@
+import type { PlanFleet, PlanPairs } from './plan.ts'
+
+/** A node as the planner needs it. */
+export type PlanNode = {
+  readonly name: string
+  /** Empty or absent when unknown. */
+  readonly rack?: string
+  /** Names of the interfaces to measure. */
+  readonly interfaces: readonly string[]
+}
+
+/** Numbers nodes, racks and interfaces. Endpoints come node by node, in the order of each node's interfaces. */
+export const createFleet = (nodes: readonly PlanNode[]): PlanFleet => {
+  const racks = [...new Set(nodes.flatMap(({ rack }) => (rack ? [rack] : [])))]
+  const rackIndex = new Map(racks.map((rack, index) => [rack, index]))
+  return {
+    nodes: nodes.map(({ name }) => name),
+    racks,
+    nodeRack: Int32Array.from(nodes, ({ rack }) => (rack ? rackIndex.get(rack)! : -1)),
+    endpointNode: Int32Array.from(nodes.flatMap(({ interfaces }, node) => interfaces.map(() => node))),
+    endpointInterface: nodes.flatMap(({ interfaces }) => interfaces),
+  }
+}
+
+/** The endpoint of each interface name, or -1, for each node: `table[interface][node]`. */
+const endpointTable = (fleet: PlanFleet): Map<string, Int32Array> => {
+  const table = new Map<string, Int32Array>()
+  for (const [endpoint, name] of fleet.endpointInterface.entries()) {
+    let column = table.get(name)
+    if (!column) table.set(name, (column = new Int32Array(fleet.nodes.length).fill(-1)))
+    column[fleet.endpointNode[endpoint]!] = endpoint
+  }
+  return table
+}
+
+/**
+ * Pairs of nodes made into pairs of interfaces: each interface to the one of the same name. `unmatched` are the
+ * positions of the node pairs that share no interface name; nothing is measured between them.
+ */
+export const pairInterfaces = (
+  fleet: PlanFleet,
+  nodePairs: PlanPairs,
+): { pairs: PlanPairs; unmatched: number[] } => {
+  const columns = [...endpointTable(fleet).values()]
+  const count = nodePairs.sources.length
+  const sources = new Int32Array(count * columns.length)
+  const destinations = new Int32Array(count * columns.length)
+  const matched = new Uint8Array(count)
+  let length = 0
+  for (const column of columns) {
+    for (let pair = 0; pair < count; pair++) {
+      const source = column[nodePairs.sources[pair]!]!
+      const destination = column[nodePairs.destinations[pair]!]!
+      if (source < 0 || destination < 0) continue
+      matched[pair] = 1
+      sources[length] = source
+      destinations[length++] = destination
+    }
+  }
+  const unmatched: number[] = []
+  for (let pair = 0; pair < count; pair++) if (!matched[pair]) unmatched.push(pair)
+  return {
+    pairs: { sources: sources.slice(0, length), destinations: destinations.slice(0, length) },
+    unmatched,
+  }
+}

@@ -1,0 +1,140 @@
+import { balanceColours } from './balance.ts'
+import { lowerBound } from './bound.ts'
+import { colourEdges, type Graph } from './colouring.ts'
+import { greedyRounds } from './greedy.ts'
+import { createModel, type Layout, type Model } from './model.ts'
+import { type Level, type NestedCaps, nestRounds } from './nested.ts'
+import type { Plan, PlanInput } from './plan.ts'
+import { largestDegree, rackRounds } from './racks.ts'
+import { isFeasible, orderOf, type Rounds } from './rounds.ts'
+import { symmetricRounds } from './symmetric.ts'
+
+/** A candidate this close to the bound is taken without looking for a better one. */
+const GOOD_ENOUGH = 0.995
+
+const activeNodes = ({ fleet, pairs }: PlanInput): number => {
+  const active = new Uint8Array(fleet.nodes.length)
+  for (const ends of [pairs.sources, pairs.destinations]) {
+    for (const endpoint of ends) active[fleet.endpointNode[endpoint]!] = 1
+  }
+  return active.reduce((sum, one) => sum + one, 0)
+}
+
+/** Whether any pair still takes a resource numbered from `first` to before `end`. */
+const binds = (model: Model, first: number, end: number): boolean => {
+  for (const resource of model.resources) if (resource >= first && resource < end) return true
+  return false
+}
+
+/**
+ * The bipartite graph of senders and receivers whose proper colourings are the plans, as long as neither uplinks
+ * bind nor a node's cap lies between one and the number of its interfaces. With exclusive nodes senders and
+ * receivers are the same vertices, and the graph is not bipartite.
+ */
+const senderGraph = ({ fleet, pairs, caps }: PlanInput): Graph => {
+  if (caps.exclusiveNodes || caps.perNode === 1) {
+    const shift = caps.exclusiveNodes ? 0 : fleet.nodes.length
+    return {
+      vertexCount: fleet.nodes.length + shift,
+      left: pairs.sources.map((endpoint) => fleet.endpointNode[endpoint]!),
+      right: pairs.destinations.map((endpoint) => fleet.endpointNode[endpoint]! + shift),
+    }
+  }
+  const shift = fleet.endpointNode.length
+  return {
+    vertexCount: 2 * shift,
+    left: pairs.sources,
+    right: pairs.destinations.map((endpoint) => endpoint + shift),
+  }
+}
+
+/** The caps of a plan without uplinks, as they lie one inside the other. */
+const nestedCaps = ({ fleet, pairs, caps }: PlanInput): NestedCaps => {
+  const side = (endpoints: Int32Array): Level[] => [
+    { resources: endpoints, resourceCount: fleet.endpointNode.length, cap: 1 },
+    {
+      resources: endpoints.map((endpoint) => fleet.endpointNode[endpoint]!),
+      resourceCount: fleet.nodes.length,
+      cap: caps.perNode,
+    },
+  ]
+  const whole = { resources: new Int32Array(pairs.sources.length), resourceCount: 1, cap: caps.total }
+  return { senders: [...side(pairs.sources), whole], receivers: side(pairs.destinations) }
+}
+
+/** As many rounds as the bound, where a node uses several of its interfaces at once but not all. */
+const nestedRounds = (input: PlanInput, bound: number): Rounds => {
+  const rounds = { colours: colourEdges(senderGraph(input), bound), count: bound }
+  nestRounds(nestedCaps(input), rounds)
+  return rounds
+}
+
+/** As many rounds as the bound where Kőnig's theorem holds; pairs that find none get rounds of their own. */
+const colouredRounds = (input: PlanInput, bound: number): Rounds => {
+  const graph = senderGraph(input)
+  let count = Math.max(bound, largestDegree(graph))
+  const colours = colourEdges(graph, count)
+  let left = [...colours.keys()].filter((pair) => colours[pair]! < 0)
+  while (left.length > 0) {
+    const rest: Graph = {
+      vertexCount: graph.vertexCount,
+      left: Int32Array.from(left, (pair) => graph.left[pair]!),
+      right: Int32Array.from(left, (pair) => graph.right[pair]!),
+    }
+    const more = largestDegree(rest)
+    const restColours = colourEdges(rest, more)
+    for (const [index, pair] of left.entries()) {
+      if (restColours[index]! >= 0) colours[pair] = count + restColours[index]!
+    }
+    left = left.filter((pair) => colours[pair]! < 0)
+    count += more
+  }
+  if (input.caps.total < Number.POSITIVE_INFINITY) {
+    count = Math.max(count, Math.ceil(colours.length / input.caps.total))
+    balanceColours(graph, colours, count, input.caps.total)
+  }
+  return { colours, count }
+}
+
+function* candidates(input: PlanInput, model: Model, layout: Layout, bound: number): Generator<Rounds> {
+  yield symmetricRounds(input)
+  const uplinks = binds(model, layout.rackOut, layout.total)
+  const nodes = binds(model, layout.nodeTx, layout.rackOut) && input.caps.perNode > 1 && !input.caps.exclusiveNodes
+  if (!uplinks) yield nodes ? nestedRounds(input, bound) : colouredRounds(input, bound)
+  if (uplinks && !input.caps.exclusiveNodes) yield* rackRounds(input)
+  if (uplinks) yield greedyRounds(input, model, layout)
+}
+
+/**
+ * Rounds for the pairs, as few as can be found: by formula where the topology is symmetric, by Kőnig's theorem
+ * where it holds, by slices or round by round where uplinks bind. Throws RangeError for caps below 1.
+ */
+export const createPlan = (input: PlanInput): Plan => {
+  checkCaps(input)
+  const { model, layout } = createModel(input)
+  const nodeCount = activeNodes(input)
+  const bound = lowerBound(input, model, layout, nodeCount)
+  let best: Rounds = { colours: new Int32Array(0), count: 0 }
+  if (model.pairCount > 0) {
+    best = { ...best, count: Number.POSITIVE_INFINITY }
+    for (const rounds of candidates(input, model, layout, bound.rounds)) {
+      if (rounds.count < best.count && isFeasible(model, rounds)) best = rounds
+      if (bound.rounds / best.count >= GOOD_ENOUGH) break
+    }
+  }
+  return {
+    pairCount: model.pairCount,
+    nodeCount,
+    roundCount: best.count,
+    lowerBound: bound.rounds,
+    ratio: best.count === 0 ? 1 : bound.rounds / best.count,
+    bottleneck: bound.bottleneck,
+    ...orderOf(best),
+  }
+}
+
+const checkCaps = ({ caps }: PlanInput): void => {
+  for (const cap of [caps.perNode, caps.perUplink, caps.total]) {
+    if (!(cap >= 1)) throw new RangeError(`a cap must be at least 1, not ${cap}`)
+  }
+}

@@ -1,0 +1,136 @@
+import { balanceColours } from './balance.ts'
+import { colourEdges, type Graph } from './colouring.ts'
+import { interfaceNumbers } from './symmetric.ts'
+import type { PlanInput } from './plan.ts'
+import { compactCodes, type Rounds } from './rounds.ts'
+
+/**
+ * Racks in a circle. A slice is (i, j, d): the node in place i of every rack sends to the node in place j of the
+ * rack d further on. All pairs of a slice can run at the same moment, and a slice with d != 0 sends exactly one
+ * flow out of each rack and one into each. So a plan of N(N-1) pairs under an uplink cap c shrinks to colouring
+ * a multigraph of places, m x m, with at most c crossing slices to a colour. Without the slices inside of racks
+ * this reaches max(largest degree, crossing slices / c) exactly (Kőnig, McDiarmid); those inside are few and go
+ * into the gaps. In a complete mesh of equal racks it is the lower bound; a fleet with unequal racks is planned
+ * as if all racks were as large as the largest.
+ */
+type Slices = {
+  readonly graph: Graph
+  readonly crossing: Uint8Array
+  /** The slice of each pair. */
+  readonly sliceOf: Int32Array
+}
+
+/** The place of each node in its rack; nodes of unknown rack have racks of their own. */
+const placeNodes = ({ fleet }: PlanInput) => {
+  const place = new Int32Array(fleet.nodes.length)
+  const rack = new Int32Array(fleet.nodes.length)
+  const filled = new Int32Array(fleet.racks.length)
+  let rackCount = fleet.racks.length
+  let size = 1
+  for (let node = 0; node < fleet.nodes.length; node++) {
+    const known = fleet.nodeRack[node]!
+    rack[node] = known < 0 ? rackCount++ : known
+    place[node] = known < 0 ? 0 : filled[known]!++
+    size = Math.max(size, place[node]! + 1)
+  }
+  return { place, rack, rackCount, size }
+}
+
+const sliceUp = (input: PlanInput, byNode: boolean): Slices => {
+  const { fleet, pairs } = input
+  const { place, rack, rackCount, size } = placeNodes(input)
+  const { numbers, count: rails } = interfaceNumbers(fleet)
+  const slots = size * rails
+  const slices = new Map<number, number>()
+  const left: number[] = []
+  const right: number[] = []
+  const crossing: number[] = []
+  const sliceOf = new Int32Array(pairs.sources.length)
+  const vertices = byNode ? size : slots
+  for (let pair = 0; pair < sliceOf.length; pair++) {
+    const source = pairs.sources[pair]!
+    const destination = pairs.destinations[pair]!
+    const from = fleet.endpointNode[source]!
+    const to = fleet.endpointNode[destination]!
+    const distance = (rack[to]! - rack[from]! + rackCount) % rackCount
+    const slotFrom = place[from]! * rails + numbers[source]!
+    const slotTo = place[to]! * rails + numbers[destination]!
+    const key = (distance * slots + slotFrom) * slots + slotTo
+    let slice = slices.get(key)
+    if (slice === undefined) {
+      slices.set(key, (slice = left.length))
+      left.push(byNode ? place[from]! : slotFrom)
+      right.push(vertices + (byNode ? place[to]! : slotTo))
+      crossing.push(distance === 0 ? 0 : 1)
+    }
+    sliceOf[pair] = slice
+  }
+  const graph = { vertexCount: 2 * vertices, left: Int32Array.from(left), right: Int32Array.from(right) }
+  return { graph, crossing: Uint8Array.from(crossing), sliceOf }
+}
+
+const subgraph = (graph: Graph, edges: readonly number[]): Graph => ({
+  vertexCount: graph.vertexCount,
+  left: Int32Array.from(edges, (edge) => graph.left[edge]!),
+  right: Int32Array.from(edges, (edge) => graph.right[edge]!),
+})
+
+export const largestDegree = ({ vertexCount, left, right }: Graph): number => {
+  const degrees = new Int32Array(vertexCount)
+  for (let edge = 0; edge < left.length; edge++) {
+    degrees[left[edge]!]!++
+    degrees[right[edge]!]!++
+  }
+  return degrees.reduce((most, degree) => Math.max(most, degree), 0)
+}
+
+/** Crossing slices first, evened out to the cap; then each slice inside of racks into the first gap. */
+const colourSlices = ({ graph, crossing }: Slices, perUplink: number): Int32Array => {
+  const crossingEdges = [...crossing.keys()].filter((slice) => crossing[slice])
+  const inner = [...crossing.keys()].filter((slice) => !crossing[slice])
+  const crossGraph = subgraph(graph, crossingEdges)
+  const count = Math.max(largestDegree(graph), Math.ceil(crossingEdges.length / perUplink))
+  const crossColours = colourEdges(crossGraph, count)
+  balanceColours(crossGraph, crossColours, count, Math.max(1, Math.ceil(crossingEdges.length / count)))
+  const colours = new Int32Array(crossing.length)
+  const taken: Set<number>[] = Array.from({ length: graph.vertexCount }, () => new Set())
+  const take = (slice: number, colour: number) => {
+    colours[slice] = colour
+    taken[graph.left[slice]!]!.add(colour)
+    taken[graph.right[slice]!]!.add(colour)
+  }
+  for (const [index, slice] of crossingEdges.entries()) take(slice, crossColours[index]!)
+  for (const slice of inner) {
+    let colour = 0
+    while (taken[graph.left[slice]!]!.has(colour) || taken[graph.right[slice]!]!.has(colour)) colour++
+    take(slice, colour)
+  }
+  return colours
+}
+
+/**
+ * A second way, for caps near the rack's size: place i sends d = s + i racks further in class (j - i, s), so that
+ * the flows that stay inside a rack are spread evenly over the classes, and a class crosses m - m / K at most.
+ */
+const staggered = (input: PlanInput): Int32Array => {
+  const { fleet, pairs } = input
+  const { place, rack, rackCount, size } = placeNodes(input)
+  const { numbers, count: rails } = interfaceNumbers(fleet)
+  return pairs.sources.map((source, pair) => {
+    const destination = pairs.destinations[pair]!
+    const from = fleet.endpointNode[source]!
+    const to = fleet.endpointNode[destination]!
+    const step = (place[to]! - place[from]! + size) % size
+    const stagger = (rack[to]! - rack[from]! - place[from]! + (size + 1) * rackCount) % rackCount
+    const apart = input.caps.perNode === 1 ? numbers[source]! * rails + numbers[destination]! : 0
+    return (apart * size + step) * rackCount + stagger
+  })
+}
+
+/** Candidates for a fleet whose uplinks are the limit; the planner keeps those that are feasible. */
+export const rackRounds = function* (input: PlanInput): Generator<Rounds> {
+  const slices = sliceUp(input, input.caps.perNode === 1)
+  const colours = colourSlices(slices, input.caps.perUplink)
+  yield compactCodes(slices.sliceOf.map((slice) => colours[slice]!))
+  yield compactCodes(staggered(input))
+}

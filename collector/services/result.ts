@@ -1,0 +1,73 @@
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import {
+  type GetMatrixRequest,
+  type GetMatrixResponse,
+  Measure,
+  type PairResult,
+  type ResultServiceImplementation,
+} from '#proto/meshgauge/collector/v1/result.ts'
+import { throwIfInvalid } from '../../lib/errors.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
+import type { Store } from '../store/store.ts'
+
+/** A cell takes about 14 bytes of a message of at most 16 MiB. */
+const MAX_CELLS = 1_000_000
+
+const figureOf = ({ values }: PairResult, measure: Measure): number | undefined => {
+  if (values?.$case === 'iperf') {
+    if (measure === Measure.MEASURE_BITS_PER_SECOND) return values.value.bitsPerSecond
+    if (measure === Measure.MEASURE_RETRANSMIT_COUNT) return values.value.retransmitCount
+    if (measure === Measure.MEASURE_LOSS_RATIO) return values.value.lossRatio
+  }
+  if (values?.$case === 'ping') {
+    if (measure === Measure.MEASURE_LOSS_RATIO) return values.value.lossRatio
+    if (measure === Measure.MEASURE_RTT_P50_SECONDS) return fromDuration(values.value.rtt?.p50)
+    if (measure === Measure.MEASURE_RTT_P99_SECONDS) return fromDuration(values.value.rtt?.p99)
+  }
+  return undefined
+}
+
+const usualMeasure = (results: readonly PairResult[]): Measure =>
+  results.some(({ values }) => values?.$case === 'iperf')
+    ? Measure.MEASURE_BITS_PER_SECOND
+    : Measure.MEASURE_LOSS_RATIO
+
+const matrixOf = (request: GetMatrixRequest, all: readonly PairResult[]): GetMatrixResponse => {
+  const names = [...new Set(all.map(({ source }) => source!.interface))]
+  const name = request.interface || (names.length === 1 ? names[0]! : '')
+  if (!names.includes(name)) {
+    const asked = name === '' ? 'one interface must be named' : `the run did not measure "${name}"`
+    throwIfInvalid('the request', [
+      { field: 'interface', description: `${asked}; it has ${names.join(', ') || 'no results'}` },
+    ])
+  }
+  const measure = request.measure || usualMeasure(all)
+  const results = all.filter(({ source }) => source!.interface === name)
+  const sources = [...new Set(results.map(({ source }) => source!.node))].sort(byName)
+  const destinations = [...new Set(results.map(({ destination }) => destination!.node))].sort(byName)
+  if (sources.length * destinations.length > MAX_CELLS) {
+    const text = `${sources.length} × ${destinations.length} cells are too many for one message; read the pairs with ListResults`
+    throwIfInvalid('the request', [{ field: 'run', description: text }])
+  }
+  const cells = new Map(
+    results.map((result) => [`${result.source!.node} ${result.destination!.node}`, result]),
+  )
+  const rows = sources.map((source) => ({
+    cells: destinations.map((destination) => {
+      const result = cells.get(`${source} ${destination}`)
+      const outcome = result?.outcome ?? Outcome.OUTCOME_UNSPECIFIED
+      const measured = outcome === Outcome.OUTCOME_MEASURED || measure === Measure.MEASURE_LOSS_RATIO
+      return { outcome, value: result && measured ? figureOf(result, measure) : undefined }
+    }),
+  }))
+  return { interface: name, measure, sources, destinations, rows }
+}
+
+/** node-2 before node-10. */
+const byName = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
+
+export const createResultService = (store: Store): ResultServiceImplementation => ({
+  listResults: async (request) =>
+    store.listResults(request.run, { size: request.pageSize, token: request.pageToken }),
+  getMatrix: async (request) => matrixOf(request, store.allResults(request.run)),
+})

@@ -1,0 +1,180 @@
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { execaSync } from 'execa'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { START, sampleId, sampleResult, sampleRun } from '../samples.ts'
+import type { Store } from '../store.ts'
+import { openDatabase, SCHEMA_VERSION } from './database.ts'
+import { createSqliteStore, openSqliteStore } from './store.ts'
+
+let folder: string
+let path: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'meshgauge-store-'))
+  path = join(folder, 'meshgauge.db')
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const unusable = (problem: string) =>
+  expect.objectContaining({
+    reason: 'STORE_UNAVAILABLE',
+    message: expect.stringContaining(`the store ${path} cannot be used: ${problem}`),
+  })
+
+const sampleResults = (count: number) => Array.from({ length: count }, (_, index) => sampleResult(index))
+
+describe('a file that is not a store of ours', () => {
+  test('something else altogether', () => {
+    writeFileSync(path, 'this is no database at all, '.repeat(100))
+    expect(() => openSqliteStore(path)).toThrow(
+      unusable('it is not a meshgauge store: give another path, or move the file away'),
+    )
+  })
+
+  test('the database of another program is left alone', () => {
+    const other = new DatabaseSync(path)
+    other.exec('CREATE TABLE theirs (x)')
+    other.close()
+    expect(() => openSqliteStore(path)).toThrow(unusable('it is the SQLite database of another program'))
+    const again = new DatabaseSync(path)
+    expect(again.prepare('SELECT name FROM sqlite_schema').all()).toEqual([{ name: 'theirs' }])
+    again.close()
+  })
+
+  test('a store of a newer meshgauge', () => {
+    openSqliteStore(path).close()
+    const newer = new DatabaseSync(path)
+    newer.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`)
+    newer.close()
+    expect(() => openSqliteStore(path)).toThrow(
+      unusable(`its schema has version ${SCHEMA_VERSION + 1} and this meshgauge knows ${SCHEMA_VERSION}`),
+    )
+  })
+
+  test('a folder', () => {
+    mkdirSync(path)
+    expect(() => openSqliteStore(path)).toThrow(unusable('it cannot be opened'))
+  })
+
+  test('a folder that cannot be made, because its parent is a file', () => {
+    writeFileSync(join(folder, 'file'), '')
+    path = join(folder, 'file', 'data', 'meshgauge.db')
+    expect(() => openSqliteStore(path)).toThrow(unusable('it cannot be opened'))
+  })
+})
+
+describe('a damaged store', () => {
+  const fill = () => {
+    const store = openSqliteStore(path)
+    store.createRun(sampleRun())
+    store.appendResults(store.getRun('latest').id, sampleResults(2000))
+    store.close()
+  }
+
+  test('pages overwritten in the middle', () => {
+    fill()
+    const file = openSync(path, 'r+')
+    const { size } = statSync(path)
+    writeSync(file, Buffer.alloc(size - 40_960, 0xab), 0, size - 40_960, 20_480)
+    closeSync(file)
+    const store = openSqliteStore(path)
+    expect(() => store.allResults('latest')).toThrow(unusable('it is damaged: move the file away'))
+    store.close()
+  })
+
+  test('the file cut short', () => {
+    fill()
+    truncateSync(path, 12_288)
+    expect(() => {
+      const store = openSqliteStore(path)
+      try {
+        store.allResults('latest')
+      } finally {
+        store.close()
+      }
+    }).toThrow(unusable('it is damaged'))
+  })
+})
+
+describe('a full disk', () => {
+  /** Appends until the store says no; returns what it had acknowledged by then. */
+  const fillUp = (store: Store, run: string): number => {
+    let acknowledged = 0
+    expect(() => {
+      for (; acknowledged < 100_000; acknowledged += 100) store.appendResults(run, sampleResults(100))
+    }).toThrow(unusable('the disk is full: free some space there'))
+    return acknowledged
+  }
+
+  const survives = (store: Store, makeRoom: () => void): void => {
+    const run = sampleRun()
+    store.createRun(run)
+    const acknowledged = fillUp(store, run.id)
+    expect(acknowledged).toBeGreaterThan(0)
+    // Reading goes on, and nothing of the failed batch is there.
+    expect(store.allResults(run.id)).toHaveLength(acknowledged)
+    expect(store.getRun('latest')).toEqual(run)
+    makeRoom()
+    store.appendResults(run.id, sampleResults(100))
+    store.createRun(sampleRun({ id: sampleId(START) }))
+    expect(store.allResults(run.id)).toHaveLength(acknowledged + 100)
+  }
+
+  /** Runs `work` in a small file system of its own; false when none can be had. */
+  const inSmallFileSystem = (kilobytes: number, work: (mounted: string) => void): boolean => {
+    const mounted = join(folder, 'small')
+    mkdirSync(mounted)
+    const size = `size=${kilobytes}k`
+    const mount = execaSync('mount', ['-t', 'tmpfs', '-o', size, 'tmpfs', mounted], { reject: false })
+    if (mount.failed) {
+      console.warn(`no small file system can be mounted, so SQLite's own limit stands in: ${mount.stderr}`)
+      return false
+    }
+    try {
+      path = join(mounted, 'meshgauge.db')
+      work(mounted)
+    } finally {
+      execaSync('umount', [mounted])
+    }
+    return true
+  }
+
+  test('refuses what does not fit, keeps what did, and goes on once there is room', () => {
+    const tried = inSmallFileSystem(2048, (mounted) => {
+      const filler = join(mounted, 'filler')
+      writeFileSync(filler, Buffer.alloc(1_000_000))
+      const store = openSqliteStore(path)
+      survives(store, () => rmSync(filler))
+      store.close()
+    })
+    if (tried) return
+    const opened = openDatabase(path)
+    opened.database.exec('PRAGMA max_page_count = 256')
+    const store = createSqliteStore(opened)
+    survives(store, () => opened.database.exec('PRAGMA max_page_count = 4096'))
+    store.close()
+  })
+
+  test('says so when there is no room to begin with', ({ skip }) => {
+    const tried = inSmallFileSystem(64, (mounted) => {
+      for (const taken of [64, 48, 32]) {
+        writeFileSync(join(mounted, 'filler'), Buffer.alloc(taken * 1024))
+        expect(() => openSqliteStore(path)).toThrow(unusable('the disk is full'))
+        for (const suffix of ['', '-lock', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true })
+      }
+    })
+    if (!tried) skip('needs a small file system')
+  })
+})

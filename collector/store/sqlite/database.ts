@@ -1,0 +1,142 @@
+import { mkdirSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { storeProblem, toStoreFailure } from './failure.ts'
+
+/** Written to the file's header, so that `file` and this program know a store from another database: "MGAU". */
+const APPLICATION_ID = 0x4d474155
+
+/** The schema below. A later one gets the next number and a step from each earlier one. */
+export const SCHEMA_VERSION = 1
+
+/** Bounds what a reader outside, such as `sqlite3`, can hold the collector up. */
+const BUSY_TIMEOUT_MS = 1000
+
+/** The write-ahead log is cut back to this when a long-lived reader let it grow. */
+const WAL_BYTES = 64 * 1024 * 1024
+
+/**
+ * Bodies are the protocol's own messages, so that a new field needs no new column; beside them stands only what
+ * is looked up. Indices are few because each costs every write (one on source and destination costs a factor of 8).
+ */
+const SCHEMA = `
+  CREATE TABLE runs (
+    key   INTEGER PRIMARY KEY,
+    id    TEXT    NOT NULL UNIQUE,
+    state INTEGER NOT NULL,
+    body  BLOB    NOT NULL
+  ) STRICT;
+  CREATE INDEX runs_unfinished ON runs (key) WHERE state IN (1, 2);
+
+  CREATE TABLE results (
+    key     INTEGER PRIMARY KEY,
+    run     INTEGER NOT NULL REFERENCES runs (key),
+    outcome INTEGER NOT NULL,
+    body    BLOB    NOT NULL
+  ) STRICT;
+  CREATE INDEX results_of_run ON results (run);
+
+  CREATE TABLE last_measured (
+    node         TEXT    NOT NULL,
+    test         TEXT    NOT NULL,
+    milliseconds INTEGER NOT NULL,
+    PRIMARY KEY (node, test)
+  ) STRICT, WITHOUT ROWID;
+
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`
+
+/** Runs `work` in one transaction: all of it is durable afterwards, or none of it was done. */
+export const inTransaction = <T>(database: DatabaseSync, work: () => T): T => {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const result = work()
+    database.exec('COMMIT')
+    return result
+  } catch (error) {
+    // On a full disk SQLite may have rolled back already, and a second time is an error.
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+const pragma = (database: DatabaseSync, name: string): number =>
+  Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
+
+const migrate = (database: DatabaseSync, path: string): void => {
+  const tables = Number(database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n)
+  if (tables > 0 && pragma(database, 'application_id') !== APPLICATION_ID) {
+    throw storeProblem(path, 'it is the SQLite database of another program; give another path')
+  }
+  const version = pragma(database, 'user_version')
+  if (version > SCHEMA_VERSION) {
+    throw storeProblem(
+      path,
+      `its schema has version ${version} and this meshgauge knows ${SCHEMA_VERSION}: use the newer meshgauge that wrote it, or another path`,
+    )
+  }
+  if (version === 0) inTransaction(database, () => database.exec(SCHEMA))
+}
+
+/**
+ * An open transaction on an empty database beside the store. The kernel lets go of it when the process ends, however
+ * it ends; the store itself stays readable for others, such as `sqlite3` and backups.
+ */
+const lock = (path: string): DatabaseSync => {
+  const holder = new DatabaseSync(`${path}-lock`)
+  try {
+    holder.exec('BEGIN EXCLUSIVE')
+    return holder
+  } catch (error) {
+    holder.close()
+    if (error instanceof Error && 'errcode' in error && error.errcode === 5) {
+      throw storeProblem(path, 'another collector has it open; stop that one, or give this one another path')
+    }
+    throw error
+  }
+}
+
+export type OpenDatabase = { database: DatabaseSync; path: string; close(): void }
+
+const openFile = (path: string): { database: DatabaseSync; holder: DatabaseSync | undefined } => {
+  const holder = path === ':memory:' ? undefined : lock(path)
+  let database: DatabaseSync | undefined
+  try {
+    database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true })
+    database.exec('PRAGMA journal_mode = WAL')
+    // FULL waits for the disk at each commit: what is acknowledged survives kill -9 (as it would with NORMAL) and
+    // also the loss of power. The collector commits once a tick, not once a result, so it costs one flush a tick.
+    database.exec('PRAGMA synchronous = FULL')
+    database.exec(`PRAGMA journal_size_limit = ${WAL_BYTES}`)
+    migrate(database, path)
+    return { database, holder }
+  } catch (error) {
+    database?.close()
+    holder?.close()
+    throw error
+  }
+}
+
+/**
+ * Opens the store's file, and makes it and its folder when missing.
+ * @throws OperatingError STORE_UNAVAILABLE with the path and what to do
+ */
+export const openDatabase = (file: string): OpenDatabase => {
+  let path = file
+  try {
+    if (file !== ':memory:') {
+      mkdirSync(dirname(file), { recursive: true })
+      // Two names of one folder must find the same lock.
+      path = join(realpathSync(dirname(file)), basename(file))
+    }
+    const { database, holder } = openFile(path)
+    const close = () => {
+      if (database.isOpen) database.close()
+      if (holder?.isOpen) holder.close()
+    }
+    return { database, path, close }
+  } catch (error) {
+    throw toStoreFailure(path, error)
+  }
+}

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { execa } from 'execa'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describeKeptStore, describeStore } from '../contract.ts'
+import { sampleResult, sampleRun } from '../samples.ts'
+import { openSqliteStore } from './store.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'meshgauge-store-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const openInFile = () => {
+  const path = join(folder, 'data', 'meshgauge.db')
+  const store = openSqliteStore(path)
+  const reopen = () => {
+    store.close()
+    return openSqliteStore(path)
+  }
+  return { store, reopen, remove: () => undefined }
+}
+
+describeStore('SQLite in a file', openInFile)
+describeKeptStore('SQLite in a file', openInFile)
+describeStore('SQLite in memory', () => ({ store: openSqliteStore(':memory:'), remove: () => undefined }))
+
+describe('one collector at a time', () => {
+  test('a second one is refused by any name of the file, and let in when the first has closed', () => {
+    const path = join(folder, 'meshgauge.db')
+    const first = openSqliteStore(path)
+    expect(() => openSqliteStore(join(folder, '..', folder.split('/').at(-1)!, 'meshgauge.db'))).toThrow(
+      expect.objectContaining({
+        reason: 'STORE_UNAVAILABLE',
+        message: `the store ${path} cannot be used: another collector has it open; stop that one, or give this one another path`,
+      }),
+    )
+    first.close()
+    openSqliteStore(path).close()
+  })
+
+  test('others may read meanwhile, such as sqlite3 and backups', () => {
+    const path = join(folder, 'meshgauge.db')
+    const store = openSqliteStore(path)
+    store.createRun(sampleRun())
+    const reader = new DatabaseSync(path, { readOnly: true })
+    expect(reader.prepare('SELECT count(*) AS n FROM runs').get()).toEqual({ n: 1 })
+    reader.close()
+    store.close()
+  })
+})
+
+test('everything acknowledged is there after kill -9, and no batch is half there', async () => {
+  const path = join(folder, 'meshgauge.db')
+  for (const killAfter of [1, 40]) {
+    const child = execa(process.execPath, [join(import.meta.dirname, 'fixtures/appender.ts'), path], {
+      reject: false,
+      timeout: 20_000,
+    })
+    let acknowledged = 0
+    for await (const line of child) {
+      acknowledged = Number(line)
+      if (acknowledged >= killAfter) child.kill('SIGKILL')
+    }
+    expect((await child).signal).toBe('SIGKILL')
+    expect(acknowledged).toBeGreaterThanOrEqual(killAfter)
+
+    // The lock went with the process.
+    const store = openSqliteStore(path)
+    const results = store.allResults('latest')
+    expect(results.length).toBeGreaterThanOrEqual(acknowledged * 50)
+    expect(results.length % 50).toBe(0)
+    expect(results.map(({ endTime }) => endTime)).toEqual(
+      results.map((_, index) => sampleResult(50 + index).endTime),
+    )
+    store.close()
+  }
+}, 60_000)

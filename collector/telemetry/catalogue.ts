@@ -1,0 +1,225 @@
+/**
+ * Every metric of the collector, once: what it is called, what it means and what is normal. Both sinks (/metrics
+ * and OTLP) are made from this. Names follow the Prometheus conventions: base units, counters end in _total.
+ * Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
+ */
+export type MetricDefinition = {
+  kind: 'counter' | 'gauge' | 'histogram'
+  name: `meshgauge_${string}`
+  /** One sentence on what it is, one on what is normal. */
+  help: string
+  /**
+   * In UCUM, as OpenTelemetry wants it. 1 only for ratios, and {bit} for bits: what turns OTLP into Prometheus
+   * appends "ratio" for the one and "bit" for the other, and the names would differ between the two sinks.
+   */
+  unit: string
+  labels: readonly string[]
+  /** Upper bounds of a histogram's buckets, in its unit. */
+  buckets?: readonly number[]
+}
+
+const SECONDS_OF_A_RUN = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600]
+const SECONDS_OF_A_WRITE = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+const SECONDS_OF_A_DISPATCH = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+const RUNS = {
+  runs: {
+    kind: 'counter',
+    name: 'meshgauge_runs_total',
+    help: 'Runs that have ended, by the state they ended in. Normally all are completed.',
+    unit: '{run}',
+    labels: ['test', 'topology', 'state'],
+  },
+  runDuration: {
+    kind: 'histogram',
+    name: 'meshgauge_run_duration_seconds',
+    help: 'Wall time of runs, from the first pair to the last. Normal is what the plan said.',
+    unit: 's',
+    labels: ['test'],
+    buckets: SECONDS_OF_A_RUN,
+  },
+  runEfficiency: {
+    kind: 'gauge',
+    name: 'meshgauge_run_efficiency_ratio',
+    help: "The plan's wall time over the real one, of the last completed run. Normal is 0.85 to 1.",
+    unit: '1',
+    labels: ['test', 'topology'],
+  },
+  pairs: {
+    kind: 'counter',
+    name: 'meshgauge_pairs_total',
+    help: 'Pairs with an outcome. Normally all are measured.',
+    unit: '{pair}',
+    labels: ['test', 'outcome'],
+  },
+  runsActive: {
+    kind: 'gauge',
+    name: 'meshgauge_runs_active',
+    help: 'Runs that wait or measure now. Normally 0 or 1.',
+    unit: '{run}',
+    labels: [],
+  },
+} as const satisfies Record<string, MetricDefinition>
+
+const NODES = {
+  nodeThroughput: {
+    kind: 'gauge',
+    name: 'meshgauge_node_throughput_bits_per_second',
+    help: "Received throughput over a node's peers in its last iperf run. Normal is near the interface's speed.",
+    unit: '{bit}/s',
+    labels: ['node', 'interface', 'direction', 'stat'],
+  },
+  nodePingLoss: {
+    kind: 'gauge',
+    name: 'meshgauge_node_ping_loss_ratio',
+    help: "Probes lost over probes sent, over a node's peers in its last ping run. Normal is 0.",
+    unit: '1',
+    labels: ['node', 'interface', 'direction'],
+  },
+  nodeRtt: {
+    kind: 'gauge',
+    name: 'meshgauge_node_rtt_seconds',
+    help: 'Round-trip time from a node to its peers in its last ping run, from merged histograms. Normal is below 1 ms in a rack.',
+    unit: 's',
+    labels: ['node', 'interface', 'stat'],
+  },
+  nodeFailedPairs: {
+    kind: 'gauge',
+    name: 'meshgauge_node_failed_pairs',
+    help: 'Pairs of a node that were unreachable, refused or timed out in its last run. Normal is 0.',
+    unit: '{pair}',
+    labels: ['node', 'interface', 'direction', 'test'],
+  },
+  nodeMeasuredTimestamp: {
+    kind: 'gauge',
+    name: 'meshgauge_node_measured_timestamp_seconds',
+    help: 'When a pair of the node was last measured, in Unix time: how old its other values are.',
+    unit: 's',
+    labels: ['node', 'interface', 'test'],
+  },
+  worstThroughput: {
+    kind: 'gauge',
+    name: 'meshgauge_worst_pair_throughput_bits_per_second',
+    help: 'The 10 slowest measured pairs of the last iperf run, rank 1 the slowest. Normally all ranks are about equal.',
+    unit: '{bit}/s',
+    labels: ['rank', 'source', 'destination', 'interface'],
+  },
+  worstLoss: {
+    kind: 'gauge',
+    name: 'meshgauge_worst_pair_loss_ratio',
+    help: 'The 10 pairs of the last ping run that lost most, rank 1 the worst; pairs without loss are not here. Normally empty.',
+    unit: '1',
+    labels: ['rank', 'source', 'destination', 'interface'],
+  },
+  verdicts: {
+    kind: 'gauge',
+    name: 'meshgauge_verdicts',
+    help: 'Current verdicts, each with its confidence from 0 to 1. Normally there are none.',
+    unit: '{verdict}',
+    labels: ['test', 'kind', 'node', 'interface', 'direction', 'peer', 'rack'],
+  },
+  checkStatus: {
+    kind: 'gauge',
+    name: 'meshgauge_check_status',
+    help: 'Last result of a check: 0 pass, 1 warn, 2 fail, 3 the check could not be carried out. Normal is 0.',
+    unit: '{status}',
+    labels: ['node', 'check'],
+  },
+  nodeUp: {
+    kind: 'gauge',
+    name: 'meshgauge_node_up',
+    help: "1 when the node's agent answers, 0 when it is silent. Normal is 1.",
+    unit: '{node}',
+    labels: ['node'],
+  },
+} as const satisfies Record<string, MetricDefinition>
+
+const PAIRS = {
+  pairThroughput: {
+    kind: 'gauge',
+    name: 'meshgauge_pair_throughput_bits_per_second',
+    help: "Received throughput of a pair in its last iperf run. Normal is near the interface's speed.",
+    unit: '{bit}/s',
+    labels: ['source', 'destination', 'interface'],
+  },
+  pairLoss: {
+    kind: 'gauge',
+    name: 'meshgauge_pair_loss_ratio',
+    help: 'Probes lost over probes sent of a pair in its last ping run. Normal is 0.',
+    unit: '1',
+    labels: ['source', 'destination', 'interface'],
+  },
+  pairRtt: {
+    kind: 'gauge',
+    name: 'meshgauge_pair_rtt_p50_seconds',
+    help: 'Median round-trip time of a pair in its last ping run. Normal is below 1 ms in a rack.',
+    unit: 's',
+    labels: ['source', 'destination', 'interface'],
+  },
+  pairSeriesDropped: {
+    kind: 'gauge',
+    name: 'meshgauge_pair_series_dropped',
+    help: 'Pairs of the last run that have no series because the run has more pairs than the budget. Normal is 0, or all pairs of a large fleet.',
+    unit: '{pair}',
+    labels: ['test'],
+  },
+} as const satisfies Record<string, MetricDefinition>
+
+const COLLECTOR = {
+  nodes: {
+    kind: 'gauge',
+    name: 'meshgauge_nodes',
+    help: 'Nodes of the inventory by state. Normally all are ready.',
+    unit: '{node}',
+    labels: ['state'],
+  },
+  dispatchLag: {
+    kind: 'histogram',
+    name: 'meshgauge_dispatch_lag_seconds',
+    help: 'Time between the moment a pair could start (all it needs is free) and its start. Normal is below 0.1 s.',
+    unit: 's',
+    labels: [],
+    buckets: SECONDS_OF_A_DISPATCH,
+  },
+  testsActive: {
+    kind: 'gauge',
+    name: 'meshgauge_tests_active',
+    help: 'Pairs under test at this moment. Normal is up to the width of a round.',
+    unit: '{pair}',
+    labels: ['test'],
+  },
+  storeWrite: {
+    kind: 'histogram',
+    name: 'meshgauge_store_write_seconds',
+    help: 'Time of a transaction of the store, to the durable end. Normal is below 0.05 s.',
+    unit: 's',
+    labels: ['operation'],
+    buckets: SECONDS_OF_A_WRITE,
+  },
+  storeErrors: {
+    kind: 'counter',
+    name: 'meshgauge_store_errors_total',
+    help: 'Calls of the store that failed, such as on a full disk. Normal is 0.',
+    unit: '{call}',
+    labels: ['operation'],
+  },
+  eventLoopDelay: {
+    kind: 'gauge',
+    name: 'meshgauge_event_loop_delay_seconds',
+    help: 'How late timers of the collector came over the last seconds. Normal is below 0.02 s at the 99th percentile.',
+    unit: 's',
+    labels: ['stat'],
+  },
+  buildInfo: {
+    kind: 'gauge',
+    name: 'meshgauge_build_info',
+    help: 'Always 1; the labels say which version runs.',
+    unit: '{build}',
+    labels: ['version'],
+  },
+} as const satisfies Record<string, MetricDefinition>
+
+export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR }
+
+export type Catalogue = typeof CATALOGUE
+export type MetricKey = keyof Catalogue

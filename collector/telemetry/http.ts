@@ -1,0 +1,125 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import type { Registry } from 'prom-client'
+import { hostOf } from '../../lib/credentials.ts'
+import { OperatingError } from '../../lib/errors.ts'
+
+export type HttpServer = {
+  /** The port that was bound. */
+  port: number
+  close(): Promise<void>
+}
+
+type Answer = { status: number; type: string; body: string; headers?: Record<string, string> }
+
+/** A handful of scrapers and probes; whoever opens more is not one. */
+const MAX_CONNECTIONS = 64
+/** What is still being answered when the server closes gets so long. */
+const GRACE_MS = 1000
+
+const TEXT = 'text/plain; charset=utf-8'
+const INDEX = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>meshgauge collector</title></head>
+<body><h1>meshgauge collector</h1>
+<ul><li><a href="/metrics">/metrics</a>: for Prometheus</li>
+<li><a href="/healthz">/healthz</a>: 200 when all is well, 503 with the reasons when not</li></ul></body></html>
+`
+
+const compress = promisify(gzip)
+
+const parseAddress = (address: string): { host: string; port: number } => {
+  const port = Number(/:(\d+)$/.exec(address)?.[1])
+  if (!(port >= 0 && port <= 65535)) {
+    throw new OperatingError(
+      'SPEC_INVALID',
+      `cannot listen on ${address}: write HOST:PORT, such as 127.0.0.1:9464`,
+    )
+  }
+  return { host: hostOf(address), port }
+}
+
+const LISTEN_PROBLEMS: Record<string, string> = {
+  EADDRINUSE: 'the port is in use; stop what has it, or choose another port',
+  EADDRNOTAVAIL: 'this host does not have that address',
+  EACCES: 'a port below 1024 needs root or CAP_NET_BIND_SERVICE',
+  ENOTFOUND: 'the host name is not known',
+}
+
+/**
+ * Serves /metrics, /healthz and an index until the signal aborts.
+ * @throws OperatingError with one clear line when the address cannot be listened on
+ */
+export const listenHttp = async (
+  options: {
+    registry: Registry
+    /** What is wrong with the collector now, one line each; empty when all is well. */
+    health: () => readonly string[]
+    address: string
+  },
+  signal?: AbortSignal,
+): Promise<HttpServer> => {
+  const { host, port } = parseAddress(options.address)
+  const server = createServer((request, response) => {
+    answer(options, request)
+      .catch((error: Error) => ({ status: 500, type: TEXT, body: `${error.message}\n` }))
+      .then((result) => send(request, response, result))
+      .catch((error: Error) => response.destroy(error))
+  })
+  server.maxConnections = MAX_CONNECTIONS
+  server.requestTimeout = 10_000
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why = LISTEN_PROBLEMS[error.code ?? ''] ?? error.message
+      reject(new OperatingError('SPEC_INVALID', `cannot listen on ${options.address}: ${why}`))
+    })
+    server.listen(port, host, resolve)
+  })
+  const close = () =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS)
+      server.close(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  if (signal?.aborted) await close()
+  signal?.addEventListener('abort', close, { once: true })
+  const bound = server.address()
+  return { port: bound !== null && typeof bound === 'object' ? bound.port : port, close }
+}
+
+const answer = async (
+  { registry, health }: { registry: Registry; health: () => readonly string[] },
+  { method, url }: IncomingMessage,
+): Promise<Answer> => {
+  const path = (url ?? '/').replace(/\?.*$/, '')
+  const known = ['/', '/metrics', '/healthz'].includes(path)
+  if (!known) return { status: 404, type: TEXT, body: `there is no ${path}; see /\n` }
+  if (method !== 'GET' && method !== 'HEAD') {
+    return { status: 405, type: TEXT, body: 'only GET and HEAD\n', headers: { allow: 'GET, HEAD' } }
+  }
+  if (path === '/metrics') {
+    return { status: 200, type: registry.contentType, body: await registry.metrics() }
+  }
+  if (path === '/') return { status: 200, type: 'text/html; charset=utf-8', body: INDEX }
+  const problems = health()
+  if (problems.length === 0) return { status: 200, type: TEXT, body: 'ok\n' }
+  return { status: 503, type: TEXT, body: `${problems.join('\n')}\n` }
+}
+
+const send = async (request: IncomingMessage, response: ServerResponse, result: Answer): Promise<void> => {
+  const plain = Buffer.from(result.body)
+  const small = plain.length < 1024
+  const zipped = !small && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
+  const body = zipped ? await compress(plain) : plain
+  response.writeHead(result.status, {
+    'content-type': result.type,
+    'content-length': body.length,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...(zipped ? { 'content-encoding': 'gzip' } : {}),
+    ...result.headers,
+  })
+  response.end(request.method === 'HEAD' ? undefined : body)
+}

@@ -1,0 +1,202 @@
+import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
+import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
+import { type End, endsOf, isFailed, isMeasured, lossOf, throughputOf } from './ends.ts'
+import type { Metrics } from './metrics.ts'
+import { createPairGauges, PAIR_BUDGET } from './pairs.ts'
+import { mergeRoundTrips } from './round-trips.ts'
+import { showVerdicts } from './verdicts.ts'
+import { nodeStateWord, outcomeWord, runStateWord, runWords } from './words.ts'
+
+/** Turns what the collector learns into metrics. */
+export type Observer = {
+  /** Results as they come, each once: counts them and shows them pair by pair. */
+  observeResults(run: Run, results: readonly PairResult[]): void
+  /** A run that has ended, once, with all its results: counts it, shows its nodes, worst pairs and verdicts. */
+  observeRun(run: Run, results: readonly PairResult[]): void
+  /** A run from the store, oldest first, after a restart: shows what both of the above show, counts nothing. */
+  restoreRun(run: Run, results: readonly PairResult[]): void
+  observeCheck(node: string, result: CheckResult): void
+  /** The whole inventory; the series of nodes that are not in it go. */
+  observeNodes(nodes: readonly Node[]): void
+}
+
+const WORST_PAIRS = 10
+
+const CHECK_VALUES = new Map<CheckStatus, number>([
+  [CheckStatus.CHECK_STATUS_PASS, 0],
+  [CheckStatus.CHECK_STATUS_WARN, 1],
+  [CheckStatus.CHECK_STATUS_FAIL, 2],
+  [CheckStatus.CHECK_STATUS_ERROR, 3],
+])
+
+const median = (sorted: readonly number[]): number => {
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+const showThroughput = (metrics: Metrics, { node, interface: name, direction, results }: End): void => {
+  const labels = { node, interface: name, direction }
+  const values = results.map(throughputOf).filter((value) => value !== undefined)
+  values.sort((a, b) => a - b)
+  const stats = { min: values[0], median: values.length > 0 ? median(values) : undefined, max: values.at(-1) }
+  for (const [stat, value] of Object.entries(stats)) {
+    // Nothing measured is no value: neither the old one nor 0.
+    if (value === undefined) metrics.nodeThroughput.remove({ ...labels, stat })
+    else metrics.nodeThroughput.set({ ...labels, stat }, value)
+  }
+}
+
+const showPing = (metrics: Metrics, { node, interface: name, direction, results }: End): void => {
+  const loss = lossOf(results)
+  if (loss === undefined) metrics.nodePingLoss.remove({ node, interface: name, direction })
+  else metrics.nodePingLoss.set({ node, interface: name, direction }, loss)
+  // A round trip is of both ways; it is shown of the node that probed.
+  if (direction === 'rx') return
+  const statistics = results
+    .filter(isMeasured)
+    .flatMap(({ values }) => (values?.$case === 'ping' ? [values.value] : []))
+  const times = mergeRoundTrips(statistics)
+  for (const stat of ['min', 'p50', 'p99', 'max'] as const) {
+    const labels = { node, interface: name, stat }
+    if (times) metrics.nodeRtt.set(labels, times[stat])
+    else metrics.nodeRtt.remove(labels)
+  }
+}
+
+const showEnd = (metrics: Metrics, test: string, end: End): void => {
+  const { node, interface: name, direction, results } = end
+  metrics.nodeFailedPairs.set({ node, interface: name, direction, test }, results.filter(isFailed).length)
+  const times = results.filter(isMeasured).map(({ endTime }) => fromTimestamp(endTime)?.getTime() ?? 0)
+  const latest = times.reduce((a, b) => Math.max(a, b), 0)
+  if (latest > 0) metrics.nodeMeasuredTimestamp.set({ node, interface: name, test }, latest / 1000)
+  if (test === 'iperf') showThroughput(metrics, end)
+  if (test === 'ping') showPing(metrics, end)
+}
+
+type Ranked = { result: PairResult; value: number }
+
+/** The few worst of many, worst first, without sorting the many. */
+const worstOf = (
+  results: readonly PairResult[],
+  measureOf: (result: PairResult) => number | undefined,
+  isWorse: (a: number, b: number) => boolean,
+): Ranked[] => {
+  const worst: Ranked[] = []
+  for (const result of results) {
+    const value = measureOf(result)
+    if (value === undefined) continue
+    if (worst.length === WORST_PAIRS && !isWorse(value, worst.at(-1)!.value)) continue
+    const place = worst.findIndex((other) => isWorse(value, other.value))
+    worst.splice(place < 0 ? worst.length : place, 0, { result, value })
+    worst.length = Math.min(worst.length, WORST_PAIRS)
+  }
+  return worst
+}
+
+/** Shows the worst pairs; those of the run before go. */
+const showRanked = (gauge: Metrics['worstThroughput' | 'worstLoss'], ranked: readonly Ranked[]): void => {
+  gauge.removeWhere(() => true)
+  for (const [index, { result, value }] of ranked.entries()) {
+    const { source, destination } = result
+    if (!source || !destination) continue
+    const pair = { source: source.node, destination: destination.node, interface: source.interface }
+    gauge.set({ rank: String(index + 1), ...pair }, value)
+  }
+}
+
+const showWorst = (metrics: Metrics, test: string, results: readonly PairResult[]): void => {
+  if (test === 'iperf') {
+    showRanked(
+      metrics.worstThroughput,
+      worstOf(results, throughputOf, (a, b) => a < b),
+    )
+  }
+  if (test === 'ping') {
+    // No loss is not bad, and ten pairs of it would only hide that.
+    const someLoss = (result: PairResult) => lossOf([result]) || undefined
+    showRanked(
+      metrics.worstLoss,
+      worstOf(results, someLoss, (a, b) => a > b),
+    )
+  }
+}
+
+const showRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): void => {
+  const { test } = runWords(run)
+  const ends = endsOf(results)
+  if (ends.length === 0) return
+  for (const end of ends) showEnd(metrics, test, end)
+  showWorst(metrics, test, results)
+  showVerdicts(metrics, run, results, ends)
+}
+
+const countRun = (metrics: Metrics, run: Run): void => {
+  const { test, topology } = runWords(run)
+  metrics.runs.add({ test, topology, state: runStateWord(run.state) })
+  const start = fromTimestamp(run.startTime)
+  const end = fromTimestamp(run.endTime)
+  if (!start || !end) return
+  const seconds = (end.getTime() - start.getTime()) / 1000
+  metrics.runDuration.observe({ test }, seconds)
+  const planned = fromDuration(run.plan?.duration)
+  if (run.state !== RunState.RUN_STATE_COMPLETED || planned === undefined || seconds <= 0) return
+  metrics.runEfficiency.set({ test, topology }, planned / seconds)
+}
+
+const retainNodes = (metrics: Metrics, names: ReadonlySet<string>): void => {
+  const gone = ({ node }: { node: string }) => node !== '' && !names.has(node)
+  metrics.nodeThroughput.removeWhere(gone)
+  metrics.nodePingLoss.removeWhere(gone)
+  metrics.nodeRtt.removeWhere(gone)
+  metrics.nodeFailedPairs.removeWhere(gone)
+  metrics.nodeMeasuredTimestamp.removeWhere(gone)
+  metrics.checkStatus.removeWhere(gone)
+  metrics.nodeUp.removeWhere(gone)
+  metrics.verdicts.removeWhere((labels) => gone(labels) || gone({ node: labels.peer }))
+  for (const gauge of [metrics.worstThroughput, metrics.worstLoss]) {
+    gauge.removeWhere(({ source, destination }) => gone({ node: source }) || gone({ node: destination }))
+  }
+}
+
+export const createObserver = (
+  { metrics }: { metrics: Metrics },
+  { pairBudget = PAIR_BUDGET }: { pairBudget?: number } = {},
+): Observer => {
+  const pairs = createPairGauges(metrics, pairBudget)
+  return {
+    observeResults: (run, results) => {
+      const { test } = runWords(run)
+      for (const { outcome } of results) metrics.pairs.add({ test, outcome: outcomeWord(outcome) })
+      pairs.show(run, results)
+    },
+    observeRun: (run, results) => {
+      countRun(metrics, run)
+      showRun(metrics, run, results)
+    },
+    restoreRun: (run, results) => {
+      pairs.show(run, results)
+      showRun(metrics, run, results)
+    },
+    observeCheck: (node, result) => {
+      const value = CHECK_VALUES.get(result.status)
+      if (value === undefined) metrics.checkStatus.remove({ node, check: result.check })
+      else metrics.checkStatus.set({ node, check: result.check }, value)
+    },
+    observeNodes: (nodes) => {
+      const names = new Set(nodes.map(({ name }) => name))
+      retainNodes(metrics, names)
+      pairs.retainNodes(names)
+      const counts = { ready: 0, silent: 0, unspecified: 0 } as Record<string, number>
+      for (const { name, state } of nodes) {
+        const word = nodeStateWord(state)
+        counts[word] = (counts[word] ?? 0) + 1
+        if (state === NodeState.NODE_STATE_UNSPECIFIED) metrics.nodeUp.remove({ node: name })
+        else metrics.nodeUp.set({ node: name }, state === NodeState.NODE_STATE_READY ? 1 : 0)
+      }
+      for (const [state, count] of Object.entries(counts)) metrics.nodes.set({ state }, count)
+    },
+  }
+}

@@ -1,0 +1,31 @@
+import { metrics as api } from '@opentelemetry/api'
+import { expect, test } from 'vitest'
+import { systemClock } from '../../lib/clock.ts'
+import { describeStore } from '../store/contract.ts'
+import { sampleResult, sampleRun } from '../store/samples.ts'
+import { openSqliteStore } from '../store/sqlite/store.ts'
+import { createMetrics } from './metrics.ts'
+import { measuredStore } from './store.ts'
+
+const open = () => {
+  const metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })
+  const store = measuredStore(openSqliteStore(':memory:'), { metrics, clock: systemClock })
+  return { metrics, store, remove: metrics.close }
+}
+
+describeStore('SQLite, measured', open)
+
+test('writes are timed, failures counted and passed on', async () => {
+  const { metrics, store, remove } = open()
+  const run = sampleRun()
+  store.createRun(run)
+  store.appendResults(run.id, [sampleResult(1)])
+  store.appendResults(run.id, [sampleResult(2)])
+  expect(() => store.createRun(run)).toThrow(/UNIQUE/)
+  const text = await metrics.registry.metrics()
+  expect(text).toContain('meshgauge_store_write_seconds_count{operation="append_results"} 2\n')
+  expect(text).toContain('meshgauge_store_write_seconds_count{operation="create_run"} 1\n')
+  expect(text).toContain('meshgauge_store_errors_total{operation="create_run"} 1\n')
+  store.close()
+  remove()
+})

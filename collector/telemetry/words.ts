@@ -1,0 +1,36 @@
+import { checkStatusToJSON } from '#proto/meshgauge/agent/v1/check.ts'
+import { type Outcome, outcomeToJSON } from '#proto/meshgauge/agent/v1/types.ts'
+import { type NodeState, nodeStateToJSON } from '#proto/meshgauge/collector/v1/fleet.ts'
+import {
+  type CulpritKind,
+  culpritKindToJSON,
+  type FaultDirection,
+  faultDirectionToJSON,
+} from '#proto/meshgauge/collector/v1/result.ts'
+import {
+  type Run,
+  type RunState,
+  runStateToJSON,
+  type TopologyKind,
+  topologyKindToJSON,
+} from '#proto/meshgauge/collector/v1/run.ts'
+
+/** Enum values of the protocol as label values: OUTCOME_TIMED_OUT is timed_out. */
+const word =
+  <E>(toName: (value: E) => string, prefix: string) =>
+  (value: E): string =>
+    toName(value).replace(prefix, '').toLowerCase()
+
+export const outcomeWord = word<Outcome>(outcomeToJSON, 'OUTCOME_')
+export const runStateWord = word<RunState>(runStateToJSON, 'RUN_STATE_')
+export const nodeStateWord = word<NodeState>(nodeStateToJSON, 'NODE_STATE_')
+export const topologyWord = word<TopologyKind>(topologyKindToJSON, 'TOPOLOGY_KIND_')
+export const culpritWord = word<CulpritKind>(culpritKindToJSON, 'CULPRIT_KIND_')
+export const faultWord = word<FaultDirection>(faultDirectionToJSON, 'FAULT_DIRECTION_')
+export const checkStatusWord = word(checkStatusToJSON, 'CHECK_STATUS_')
+
+/** The labels that every metric of a run has. */
+export const runWords = (run: Run): { test: string; topology: string } => ({
+  test: run.spec?.test?.$case ?? 'unspecified',
+  topology: topologyWord(run.spec?.topology?.kind ?? 0),
+})

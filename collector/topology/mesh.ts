@@ -1,0 +1,10 @@
+import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { checkNodes, shiftPairs, type Topology } from './topology.ts'
+
+/** Each node to each other, shift by shift. */
+export const mesh: Topology = {
+  name: 'mesh',
+  kind: TopologyKind.TOPOLOGY_KIND_MESH,
+  check: ({ nodes }) => checkNodes(nodes),
+  pairs: ({ nodes }) => shiftPairs(nodes.length, Array.from({ length: nodes.length - 1 }, (_, index) => index + 1)),
+}

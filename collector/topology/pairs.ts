@@ -1,0 +1,38 @@
+import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { indexByName, type Topology, toNodePairs, type Violation } from './topology.ts'
+
+/** A list of directed pairs. */
+export const pairs: Topology = {
+  name: 'pairs',
+  kind: TopologyKind.TOPOLOGY_KIND_PAIRS,
+  check: ({ nodes, pairs: list = [] }) => {
+    if (list.length === 0) return [{ field: 'pairs', description: 'the list of pairs is empty' }]
+    const known = indexByName(nodes)
+    const violations: Violation[] = []
+    const seen = new Map<string, number>()
+    for (const [index, { source, destination }] of list.entries()) {
+      const field = `pairs[${index}]`
+      for (const [end, name] of Object.entries({ source, destination })) {
+        if (!known.has(name)) {
+          violations.push({ field: `${field}.${end}`, description: `${name || '""'} is not among the nodes` })
+        }
+      }
+      if (source === destination) {
+        violations.push({ field, description: `${source} is paired with itself` })
+        continue
+      }
+      const key = JSON.stringify([source, destination])
+      const first = seen.get(key)
+      if (first === undefined) seen.set(key, index)
+      else violations.push({ field, description: `${source} → ${destination} is also pairs[${first}]` })
+    }
+    return violations
+  },
+  pairs: ({ nodes, pairs: list = [] }) => {
+    const known = indexByName(nodes)
+    return toNodePairs(
+      list.map(({ source }) => known.get(source)!),
+      list.map(({ destination }) => known.get(destination)!),
+    )
+  },
+}

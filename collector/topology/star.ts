@@ -1,0 +1,28 @@
+import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { checkNodes, type Topology, toNodePairs } from './topology.ts'
+
+/** One node to each other and back. */
+export const star: Topology = {
+  name: 'star',
+  kind: TopologyKind.TOPOLOGY_KIND_STAR,
+  check: ({ nodes, center }) => {
+    const violations = checkNodes(nodes)
+    if (!center) {
+      violations.push({ field: 'center', description: 'a star needs the name of the node in its middle' })
+    } else if (!nodes.includes(center)) {
+      violations.push({ field: 'center', description: `${center} is not among the nodes` })
+    }
+    return violations
+  },
+  pairs: ({ nodes, center }) => {
+    const middle = nodes.indexOf(center!)
+    const sources: number[] = []
+    const destinations: number[] = []
+    for (let node = 0; node < nodes.length; node++) {
+      if (node === middle) continue
+      sources.push(middle, node)
+      destinations.push(node, middle)
+    }
+    return toNodePairs(sources, destinations)
+  },
+}

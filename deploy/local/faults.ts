@@ -1,0 +1,163 @@
+import { formatBitrate, parseBitrate } from '../../lib/units.ts'
+import { LabError } from './problems.ts'
+import type { LabNode } from './topology.ts'
+
+export const FAULT_KINDS = ['rate', 'loss', 'cut', 'mtu'] as const
+export type FaultKind = (typeof FAULT_KINDS)[number]
+/** As the node sees it. */
+export type FaultDirection = 'tx' | 'rx' | 'both'
+
+/** Where a fault is: one of each kind fits in one place. */
+export type FaultPlace = { kind: FaultKind; node: string; interface: string; direction: FaultDirection }
+
+/** What is broken on purpose. `value`: bit/s of a rate, ratio of a loss, bytes of an mtu; a cut has none. */
+export type Fault = FaultPlace & { value?: number }
+
+/** What a fault can be set on. */
+export type FaultTarget = { nodes: readonly LabNode[]; rateBitsPerSecond: number | 'unlimited' }
+
+export const FAULT_FORMS = [
+  'rate:node-3:net1:tx:50mbit',
+  'loss:node-2:net0:rx:10%',
+  'cut:node-4:net1:both',
+  'mtu:node-2:net1:tx:1400',
+] as const
+
+const INTERFACE_MTU_BYTES = 1500
+
+const valueProblem = (text: string, message: string): LabError => new LabError([`${text}: ${message}`])
+
+const parseRate = (text: string, target: FaultTarget): number | string => {
+  const rate = parseBitrate(text)
+  if (rate === undefined) return `"${text}" is not a bitrate; write 50mbit`
+  if (rate < 8000)
+    return `${text} is below 8 kbit/s, the least that the lab can shape; cut has the link carry nothing`
+  if (target.rateBitsPerSecond !== 'unlimited' && rate >= target.rateBitsPerSecond) {
+    return `${text} is no fault where every interface has ${formatBitrate(target.rateBitsPerSecond)}`
+  }
+  return rate
+}
+
+const parseLoss = (text: string): number | string => {
+  const match = /^(\d+(?:\.\d+)?)%$/.exec(text)
+  if (!match) return `"${text}" is not a loss; write 10%`
+  const ratio = Number(match[1]) / 100
+  if (ratio > 1) return `${text} is more than everything`
+  if (ratio < 1e-6) return `${text} is less than one packet in a million, the least that the lab can drop`
+  return ratio
+}
+
+const parseMtu = (text: string): number | string => {
+  const bytes = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (Number.isNaN(bytes)) return `"${text}" is not a number of bytes; write 1400`
+  if (bytes < 68) return `${text} is below 68, the least that IPv4 allows`
+  if (bytes >= INTERFACE_MTU_BYTES)
+    return `${text} drops nothing: the interfaces' MTU is ${INTERFACE_MTU_BYTES}`
+  return bytes
+}
+
+const parseValue = (kind: FaultKind, text: string, target: FaultTarget): number | string => {
+  if (kind === 'rate') return parseRate(text, target)
+  return kind === 'loss' ? parseLoss(text) : parseMtu(text)
+}
+
+const placeProblems = (parts: readonly string[], target: FaultTarget): string[] => {
+  const [kind = '', node = '', name = '', direction = ''] = parts
+  const problems: string[] = []
+  if (!FAULT_KINDS.some((known) => known === kind)) {
+    problems.push(`"${kind}" is not a fault; there are ${FAULT_KINDS.join(', ')}`)
+  }
+  const found = target.nodes.find((candidate) => candidate.name === node)
+  const names = (found ?? target.nodes[0])?.interfaces.map((candidate) => candidate.name) ?? []
+  if (!found) {
+    problems.push(
+      `there is no node "${node}"; there are ${target.nodes[0]?.name} to ${target.nodes.at(-1)?.name}`,
+    )
+  }
+  if (!names.includes(name)) problems.push(`there is no interface "${name}"; there are ${names.join(', ')}`)
+  if (!['tx', 'rx', 'both'].includes(direction)) {
+    problems.push(`"${direction}" is not a direction; there are tx, rx (as the node sees it) and both`)
+  }
+  return problems
+}
+
+const parseOne = (
+  text: string,
+  target: FaultTarget,
+  problems: string[],
+  needsValue: boolean,
+): Fault | undefined => {
+  const parts = text.trim().split(':')
+  if (parts.length < 4 || parts.length > 5) {
+    problems.push(`${text}: not KIND:NODE:INTERFACE:DIRECTION[:VALUE], such as ${FAULT_FORMS[0]}`)
+    return undefined
+  }
+  const found = placeProblems(parts, target)
+  const kind = FAULT_KINDS.find((known) => known === parts[0])
+  const direction = (['tx', 'rx', 'both'] as const).find((known) => known === parts[3])
+  const [, node = '', name = '', , valueText] = parts
+  let value: number | undefined
+  if (kind === 'cut' && valueText !== undefined) found.push(`a cut has no value; leave out "${valueText}"`)
+  if (kind && kind !== 'cut' && valueText === undefined && needsValue) {
+    found.push(`a ${kind} needs a value, as in ${FAULT_FORMS.find((form) => form.startsWith(kind))}`)
+  }
+  if (kind && kind !== 'cut' && valueText !== undefined) {
+    const parsed = parseValue(kind, valueText, target)
+    if (typeof parsed === 'string') found.push(parsed)
+    else value = parsed
+  }
+  problems.push(...found.map((problem) => `${text}: ${problem}`))
+  if (found.length > 0 || !kind || !direction) return undefined
+  return { kind, node, interface: name, direction, ...(value === undefined ? {} : { value }) }
+}
+
+/** Faults from their texts, or a LabError with every problem of every text. */
+export const parseFaults = (texts: readonly string[], target: FaultTarget): Fault[] => {
+  const problems: string[] = []
+  const faults = texts.map((text) => parseOne(text, target, problems, true))
+  if (problems.length > 0) throw new LabError(problems)
+  return faults.filter((fault) => fault !== undefined)
+}
+
+export const parseFault = (text: string, target: FaultTarget): Fault => {
+  const [fault] = parseFaults([text], target)
+  if (!fault) throw valueProblem(text, 'not a fault')
+  return fault
+}
+
+/** Where to heal: the text of a fault, its value left out or not. */
+export const parseFaultPlace = (text: string, target: FaultTarget): FaultPlace => {
+  const problems: string[] = []
+  const fault = parseOne(text, target, problems, false)
+  if (!fault) throw new LabError(problems)
+  const { kind, node, interface: name, direction } = fault
+  return { kind, node, interface: name, direction }
+}
+
+const valueText = (fault: Fault): string => {
+  if (fault.kind === 'rate') return `:${fault.value}bit`
+  if (fault.kind === 'loss') return `:${Number(((fault.value ?? 0) * 100).toFixed(4))}%`
+  return fault.kind === 'mtu' ? `:${fault.value}` : ''
+}
+
+/** The text form, such as `loss:node-2:net0:rx:10%`; parseFault reads it back. */
+export const formatFault = (fault: Fault): string =>
+  `${fault.kind}:${fault.node}:${fault.interface}:${fault.direction}${valueText(fault)}`
+
+const splitDirections = <P extends FaultPlace>(place: P): P[] =>
+  place.direction === 'both' ? (['tx', 'rx'] as const).map((direction) => ({ ...place, direction })) : [place]
+
+const samePlace = (a: FaultPlace, b: FaultPlace): boolean =>
+  a.kind === b.kind && a.node === b.node && a.interface === b.interface && a.direction === b.direction
+
+/** The faults after `place` is healed in its direction or directions. */
+export const withoutFault = (faults: readonly Fault[], place: FaultPlace): Fault[] => {
+  const gone = splitDirections(place)
+  return faults.filter((fault) => !gone.some((candidate) => samePlace(candidate, fault)))
+}
+
+/** The faults after `fault` is set: in its place it replaces what was there. Kept one direction each. */
+export const withFault = (faults: readonly Fault[], fault: Fault): Fault[] => [
+  ...withoutFault(faults, fault),
+  ...splitDirections(fault),
+]

@@ -1,0 +1,34 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { agentAddress } from './processes.ts'
+import type { Lab } from './state.ts'
+
+export type InventoryOptions = {
+  /** Where the collector serves gRPC, `host:port`. */
+  listen: string
+  /** Further keys of the collector's configuration, such as its HTTP address. */
+  settings?: Readonly<Record<string, unknown>>
+}
+
+/** What the collector is told of the lab, in the collector's own configuration format. */
+export const inventoryText = (lab: Lab, { listen, settings = {} }: InventoryOptions): string =>
+  stringify({
+    listen,
+    store: join(lab.stateDir, 'meshgauge.db'),
+    insecure: true,
+    ...settings,
+    nodes: lab.nodes.map((node) => ({
+      name: node.name,
+      address: agentAddress(node),
+      rack: node.rack,
+      interfaces: node.interfaces.map(({ name }) => name),
+    })),
+  })
+
+/** Writes `fleet.yaml` into the lab's directory and says where it is. */
+export const writeInventory = async (lab: Lab, options: InventoryOptions): Promise<string> => {
+  const file = join(lab.stateDir, 'fleet.yaml')
+  await writeFile(file, inventoryText(lab, options), { mode: 0o600 })
+  return file
+}

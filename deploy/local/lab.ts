@@ -1,0 +1,176 @@
+import { MAX_LABS, overlapsManagement } from './addresses.ts'
+import type { LabDeps } from './deps.ts'
+import { deviceChanges, filterRules } from './effects.ts'
+import { type Fault, type FaultPlace, formatFault, withFault, withoutFault } from './faults.ts'
+import { startGuard } from './guard.ts'
+import { LabError } from './problems.ts'
+import { claimIndex, type Lab, loadLab, removeState, saveLab, stateDirectory, withLabLock } from './state.ts'
+import { labDown } from './teardown.ts'
+import {
+  buildSteps,
+  hostLink,
+  type LabOptions,
+  type LabShape,
+  labNodes,
+  labOfNamespace,
+  labShape,
+  switchNamespace,
+} from './topology.ts'
+import { inTurns } from './turns.ts'
+
+export type { LabDeps, Machine } from './deps.ts'
+export { createLabDeps } from './deps.ts'
+export type { Fault, FaultDirection, FaultKind, FaultPlace } from './faults.ts'
+export { FAULT_FORMS, formatFault, parseFault, parseFaultPlace, parseFaults } from './faults.ts'
+export { LabError } from './problems.ts'
+export type { Lab } from './state.ts'
+export type { LabReport } from './status.ts'
+export { labStatus } from './status.ts'
+export { labDown } from './teardown.ts'
+export type { LabInterface, LabNode, LabOptions } from './topology.ts'
+
+/** A lab that its maker still holds: it goes when the maker goes, even by kill -9, unless it is kept. */
+export type HeldLab = {
+  lab: Lab
+  /** Lets the lab outlive this process. */
+  keep(): Promise<void>
+  /** Ends the lab's processes and unmakes everything. */
+  down(): Promise<void>
+}
+
+/** The lab with this number, made here or by another process. */
+export const openLab = (deps: LabDeps, index: number): Promise<Lab> => loadLab(deps.stateRoot, index)
+
+/** Network namespaces, bridges and links for a fleet of hosts. No agents yet: see startAgents. */
+export const createLab = async (deps: LabDeps, options: LabOptions = {}): Promise<HeldLab> => {
+  const shape = labShape(options)
+  const index = await claimFree(deps, options.index)
+  const lab: Lab = {
+    version: 1,
+    kind: 'namespaces',
+    index,
+    stateDir: stateDirectory(deps.stateRoot, index),
+    racks: shape.racks,
+    rateBitsPerSecond: shape.rateBitsPerSecond,
+    uplinkBitsPerSecond: shape.uplinkBitsPerSecond,
+    nodes: labNodes(index, shape),
+    faults: [],
+  }
+  return await holdLab(deps, lab, () => build(deps, lab, shape))
+}
+
+/** Puts a claimed lab under guard, then makes it; what fails half-way is cleared away. */
+export const holdLab = async (deps: LabDeps, lab: Lab, make: () => Promise<void>): Promise<HeldLab> => {
+  try {
+    const guard = await startGuard(deps.downCommand(lab.index))
+    const down = async () => {
+      await labDown(deps, lab.index)
+      await guard.release()
+    }
+    try {
+      await saveLab(lab)
+      await make()
+    } catch (error) {
+      await down()
+      throw error
+    }
+    return { lab, keep: () => guard.release(), down }
+  } catch (error) {
+    await removeState(deps.stateRoot, lab.index)
+    throw error
+  }
+}
+
+const build = async (deps: LabDeps, lab: Lab, shape: LabShape): Promise<void> => {
+  const steps = buildSteps(lab.index, shape, lab.nodes)
+  await deps.commands.ip(steps.machine)
+  await inTurns(steps.namespaces, async ({ name, ip, tc }) => {
+    await deps.commands.ip(ip, name)
+    await deps.commands.tc(tc, name)
+  })
+  await deps.commands.ip(steps.machineLink)
+}
+
+type Taken = { namespaces: string[]; links: string[]; routes: string[] }
+
+const readTaken = async ({ commands }: LabDeps): Promise<Taken> => {
+  const [namespaces, links, routes] = await Promise.all([
+    commands.read('ip', ['netns', 'list']),
+    commands.read('ip', ['-json', 'link', 'show']),
+    commands.read('ip', ['-4', '-json', 'route', 'show', 'table', 'all']),
+  ])
+  return {
+    namespaces: namespaces.split('\n').map((line) => line.split(' ')[0] ?? ''),
+    links: (JSON.parse(links) as { ifname: string }[]).map((link) => link.ifname),
+    routes: (JSON.parse(routes) as { dst: string }[]).map((route) => route.dst),
+  }
+}
+
+const whyTaken = (taken: Taken, index: number): string | undefined => {
+  const namespace = taken.namespaces.find((name) => labOfNamespace(name) === index)
+  if (namespace) return `namespace ${namespace} is there`
+  if (taken.links.includes(hostLink(index))) return `interface ${hostLink(index)} is there`
+  const route = taken.routes.find((candidate) => overlapsManagement(candidate, index))
+  return route && `${route} is routed elsewhere`
+}
+
+/** A number whose names and addresses nothing on this machine uses; the lab's directory is ours from here on. */
+const claimFree = async (deps: LabDeps, wanted: number | undefined): Promise<number> => {
+  if (wanted !== undefined && (!Number.isInteger(wanted) || wanted < 0 || wanted >= MAX_LABS)) {
+    throw new LabError([`index: ${wanted} is not a whole number from 0 to ${MAX_LABS - 1}`])
+  }
+  const candidates = wanted === undefined ? Array.from({ length: MAX_LABS }, (_, index) => index) : [wanted]
+  const taken = await readTaken(deps)
+  const reasons: string[] = []
+  for (const index of candidates) {
+    const reason = whyTaken(taken, index)
+    if (reason) reasons.push(`lab ${index}: ${reason}`)
+    else if (await claimIndex(deps.stateRoot, index)) return index
+    else reasons.push(`lab ${index} is up; meshgauge lab down ends it`)
+  }
+  throw new LabError(reasons)
+}
+
+const apply = async (deps: LabDeps, lab: Lab, after: readonly Fault[]): Promise<void> => {
+  const center = switchNamespace(lab.index)
+  const changes = deviceChanges(lab.nodes, center, lab.rateBitsPerSecond, lab.faults, after)
+  await deps.commands.nft(filterRules(after), center)
+  await inTurns(changes, async ({ namespace, ip, tc }) => {
+    await deps.commands.ip(ip, namespace)
+    await deps.commands.tc(tc, namespace)
+  })
+}
+
+const change = async (
+  deps: LabDeps,
+  index: number,
+  next: (faults: readonly Fault[]) => Fault[],
+): Promise<Lab> => {
+  const { stateDir } = await loadLab(deps.stateRoot, index)
+  return await withLabLock(stateDir, deps, async () => {
+    const lab = await loadLab(deps.stateRoot, index)
+    if (lab.kind === 'loopback') {
+      throw new LabError(['a loopback fleet has no links to break: faults need network namespaces'])
+    }
+    const changed = { ...lab, faults: next(lab.faults) }
+    await apply(deps, lab, changed.faults)
+    await saveLab(changed)
+    return changed
+  })
+}
+
+/** Breaks something on purpose. The same place again replaces; different places and kinds add up. */
+export const setFault = (deps: LabDeps, lab: Pick<Lab, 'index'>, fault: Fault): Promise<Lab> =>
+  change(deps, lab.index, (faults) => withFault(faults, fault))
+
+/** Puts right what setFault broke there, or everything. */
+export const heal = (deps: LabDeps, lab: Pick<Lab, 'index'>, place?: FaultPlace): Promise<Lab> =>
+  change(deps, lab.index, (faults) => {
+    if (!place) return []
+    const rest = withoutFault(faults, place)
+    if (rest.length < faults.length) return rest
+    const set = faults.map(formatFault).join(', ') || 'none'
+    throw new LabError([
+      `there is no ${place.kind} on ${place.node} ${place.interface} ${place.direction}; set: ${set}`,
+    ])
+  })

@@ -1,0 +1,56 @@
+#!/bin/sh
+# Gets a fresh machine ready: node modules (with a Node of the right version among them) and Debian's iperf3 and fping.
+# With --test also what only the tests need. Says what it does; fails with the one line that helps.
+set -eu
+cd "$(dirname "$0")/../.."
+
+done_line() { printf '  \342\234\224 %-14s %s\n' "$1" "$2"; }
+fail() {
+  printf '  \342\234\230 %s\n' "$1" >&2
+  exit 3
+}
+
+if [ -e node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]; then
+  done_line 'node modules' 'already there'
+else
+  command -v npm >/dev/null || fail 'npm is missing; install Node.js 20 or newer with npm'
+  # npm itself runs on whatever Node is here; the project's own Node comes with its modules.
+  npm ci --no-audit --no-fund --loglevel=error || fail 'npm ci failed; the lines above say why'
+  touch node_modules/.package-lock.json
+  done_line 'node modules' 'installed'
+fi
+
+missing=
+need() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || missing="$missing $2"; }
+need iperf3 iperf3
+need fping fping
+need ping iputils-ping
+need ip iproute2
+need nft nftables
+if [ "${1:-}" = --test ]; then
+  need openssl openssl
+  need unshare util-linux
+fi
+if [ -z "$missing" ]; then
+  done_line 'programs' "$(iperf3 --version | head -n 1 | cut -d' ' -f1,2), fping $(fping --version | sed -n 's/.*Version //p')"
+elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  printf '  … installing%s from Debian\n' "$missing"
+  export DEBIAN_FRONTEND=noninteractive
+  # shellcheck disable=SC2086 # a list of package names
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >/dev/null ||
+    fail "apt-get could not install$missing"
+  done_line 'programs' "installed$missing"
+else
+  fail "missing programs; type: sudo apt-get install$missing"
+fi
+
+# Prometheus is unpacked, not installed: a test should not leave a service running on anybody's machine.
+if [ "${1:-}" = --test ] && ! command -v prometheus >/dev/null && [ ! -x node_modules/.cache/debian/usr/bin/prometheus ]; then
+  command -v apt-get >/dev/null || fail 'prometheus is missing and there is no apt-get; install Prometheus 2.42 or newer'
+  mkdir -p node_modules/.cache/debian
+  ( cd node_modules/.cache/debian
+    apt-get download -qq prometheus 2>/dev/null || { apt-get update -qq && apt-get download -qq prometheus; }
+    for package in prometheus_*.deb; do dpkg -x "$package" .; done ) >/dev/null 2>&1 ||
+    fail 'prometheus could not be fetched; type: sudo apt-get install prometheus'
+  done_line 'prometheus' 'unpacked for the tests'
+fi

@@ -1,0 +1,68 @@
+/** What leaves a device: at which rate, and up to which packet. */
+export type Shape = {
+  rate: number | 'unlimited'
+  /** Larger IP packets vanish without a word: an MTU black hole. */
+  maxPacketBytes?: number
+}
+
+const ETHERNET_HEADER_BYTES = 14
+/** Two of the 64 KiB packets that TCP segmentation offload makes: fewer would drop a lone flow's own bursts. */
+const MIN_QUEUE_BYTES = 2*65536
+/** What a switch's port can hold, as time at line rate: enough for a full rate, not so much that pings drown. */
+const QUEUE_SECONDS = 0.008
+/** A bucket of this long (and at least one full frame) keeps htb's timers off the critical path at 10 Gbit/s. */
+const BURST_SECONDS = 0.0005
+const MIN_BURST_BYTES = 16_000
+
+/** A first `replace` makes sure that there is something to delete; then the device is as new. */
+const clear = (device: string): string[] => [
+  `qdisc replace dev ${device} root pfifo`,
+  `qdisc del dev ${device} root`,
+]
+
+/**
+ * TCP packets of less than 128 bytes (64 of payload with IPv6), which are acknowledgements, pass what is queued. Else
+ * those of one direction would wait and drown behind the data of the other, and a port that is slow in one direction
+ * would measure slow in both: the lab has to break one thing at a time.
+ */
+const acknowledgementsFirst = (device: string): string[] => [
+  `filter add dev ${device} parent 1: protocol ip prio 1 u32 match u8 6 0xff at 9 match u16 0 0xff80 at 2 flowid 1:10`,
+  `filter add dev ${device} parent 1: protocol ipv6 prio 2 u32 match u8 6 0xff at 6 match u16 0 0xffc0 at 4 flowid 1:10`,
+]
+
+/**
+ * htb rather than tbf: it lets one packet overdraw its bucket, so that a 64 KiB offloaded packet passes at any rate
+ * without a bucket of that size.
+ */
+const limitRate = (device: string, rate: number): string[] => {
+  const burst = Math.max(MIN_BURST_BYTES, Math.round((rate / 8) * BURST_SECONDS))
+  const limit = Math.max(MIN_QUEUE_BYTES, Math.round((rate / 8) * QUEUE_SECONDS))
+  const bucket = `ceil ${rate}bit burst ${burst}b cburst ${burst}b quantum 65536`
+  const share = Math.round(rate / 2)
+  return [
+    `qdisc add dev ${device} root handle 1: htb default 20`,
+    `class add dev ${device} parent 1: classid 1:1 htb rate ${rate}bit ${bucket}`,
+    `class add dev ${device} parent 1:1 classid 1:10 htb prio 0 rate ${share}bit ${bucket}`,
+    `class add dev ${device} parent 1:1 classid 1:20 htb prio 1 rate ${share}bit ${bucket}`,
+    `qdisc add dev ${device} parent 1:10 bfifo limit ${limit}b`,
+    `qdisc add dev ${device} parent 1:20 handle 20: bfifo limit ${limit}b`,
+    ...acknowledgementsFirst(device),
+  ]
+}
+
+/**
+ * An MTU black hole is a tbf without a brake: tbf drops what is longer than its burst, and it looks at the segments of
+ * an offloaded packet, which a filter on the packet's length cannot do.
+ */
+const dropLarger = (device: string, parent: string, bytes: number): string =>
+  `qdisc replace dev ${device} ${parent} tbf rate 100gbit burst ${bytes + ETHERNET_HEADER_BYTES}b limit 4mb`
+
+/** Lines for `tc -batch` that give `device` exactly this shape, whatever it had before. */
+export const shapeLines = (device: string, { rate, maxPacketBytes }: Shape): string[] => {
+  const lines = clear(device)
+  if (rate !== 'unlimited') lines.push(...limitRate(device, Math.round(rate)))
+  if (maxPacketBytes !== undefined) {
+    lines.push(dropLarger(device, rate === 'unlimited' ? 'root' : 'parent 1:20', maxPacketBytes))
+  }
+  return lines
+}

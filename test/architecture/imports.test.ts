@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { execaSync } from 'execa'
+import { describe, expect, test } from 'vitest'
+
+/** What each folder may import, and why not more. Entries with a slash are single files: entry points. */
+const RULES: Record<string, { may: readonly string[]; because: string }> = {
+  proto: { may: [], because: 'the protocol depends on nobody' },
+  lib: { may: ['proto'], because: 'what both sides share cannot know either side' },
+  agent: { may: ['proto', 'lib'], because: 'an agent runs on a node without a collector beside it' },
+  collector: { may: ['proto', 'lib'], because: 'the collector knows agents by their protocol only' },
+  cli: {
+    may: [
+      'proto',
+      'lib',
+      'agent/main.ts',
+      'agent/options.ts',
+      'collector/main.ts',
+      'collector/options.ts',
+      'collector/plan/synthetic.ts',
+      'deploy/local/lab.ts',
+    ],
+    because: 'the command line is a client of the API, and what starts an agent, a collector or a lab',
+  },
+  deploy: {
+    may: ['proto', 'lib'],
+    because: 'ways onto machines carry the programs, they do not reach into them',
+  },
+}
+
+/** Within the collector data flows one way; each stage may import those before it. */
+const STAGES = ['topology', 'plan', 'inventory', 'store', 'diagnosis', 'dispatch', 'telemetry', 'services']
+
+const files = execaSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'])
+  .stdout.split('\n')
+  .filter((file) => file !== '')
+
+const importsOf = (file: string): string[] => {
+  const text = readFileSync(file, 'utf8')
+  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(
+    ([, specifier]) => specifier!,
+  )
+  return specifiers.flatMap((specifier) => {
+    if (specifier.startsWith('#proto/')) return [`proto/gen/${specifier.slice('#proto/'.length)}`]
+    return specifier.startsWith('.') ? [normalize(join(dirname(file), specifier))] : []
+  })
+}
+
+const graph = new Map(files.map((file) => [file, importsOf(file).filter((target) => target.endsWith('.ts'))]))
+const folderOf = (file: string) => file.split('/')[0]!
+const isTest = (file: string) => /\.test\.ts$|\/(fixtures|testing)\//.test(file) || folderOf(file) === 'test'
+
+describe('who imports whom', () => {
+  for (const [folder, { may, because }] of Object.entries(RULES)) {
+    test(`${folder} imports only ${[folder, ...may].join(', ')}: ${because}`, () => {
+      const allowed = (target: string) =>
+        folderOf(target) === folder || may.includes(folderOf(target)) || may.includes(target)
+      const wrong = [...graph].flatMap(([file, targets]) =>
+        folderOf(file) !== folder || isTest(file)
+          ? []
+          : targets.filter((target) => !allowed(target)).map((target) => `${file} → ${target}`),
+      )
+      expect(wrong).toEqual([])
+    })
+  }
+
+  test('no stage of the collector reaches back', () => {
+    const stageOf = (file: string) =>
+      folderOf(file) === 'collector' ? STAGES.indexOf(file.split('/')[1]!) : -1
+    const wrong = [...graph].flatMap(([file, targets]) =>
+      isTest(file) || stageOf(file) < 0
+        ? []
+        : targets.filter((target) => stageOf(target) > stageOf(file)).map((target) => `${file} → ${target}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('no cycles', () => {
+    const done = new Set<string>()
+    const cycles: string[] = []
+    const visit = (file: string, path: readonly string[]) => {
+      if (path.includes(file)) cycles.push([...path.slice(path.indexOf(file)), file].join(' → '))
+      if (done.has(file) || path.includes(file)) return
+      for (const target of graph.get(file) ?? []) visit(target, [...path, file])
+      done.add(file)
+    }
+    for (const file of graph.keys()) visit(file, [])
+    expect(cycles).toEqual([])
+  })
+
+  test('every file of lib is imported from two sides', () => {
+    const users = new Map<string, Set<string>>()
+    for (const [file, targets] of graph) {
+      if (isTest(file)) continue
+      for (const target of targets)
+        if (folderOf(target) === 'lib')
+          users.set(target, (users.get(target) ?? new Set()).add(folderOf(file)))
+    }
+    const lonely = [...users]
+      .filter(([, folders]) => folders.size < 2)
+      .map(([file, folders]) => `${file} only from ${[...folders]}`)
+    expect(lonely).toEqual([])
+  })
+})
+
+describe('effects', () => {
+  test('only main files touch environment, arguments, signals and exit', () => {
+    const wrong = [...graph.keys()].filter(
+      (file) =>
+        !isTest(file) &&
+        ['lib', 'agent', 'collector', 'cli', 'deploy'].includes(folderOf(file)) &&
+        !/(^|[/.])main\.ts$/.test(file) &&
+        /(?<!['.\w])process\.(env|argv|exit|exitCode|on|once|stdin|stdout|stderr)\b/.test(
+          readFileSync(file, 'utf8'),
+        ),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('only agent/processes.ts of the agent starts programs', () => {
+    const wrong = [...graph.keys()].filter(
+      (file) =>
+        folderOf(file) === 'agent' &&
+        !isTest(file) &&
+        file !== 'agent/processes.ts' &&
+        /from '(execa|node:child_process)'/.test(readFileSync(file, 'utf8')),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('files can be read in one sitting', () => {
+    const long = files
+      .filter((file) => folderOf(file) !== 'proto' && !isTest(file))
+      .map((file) => ({ file, lines: readFileSync(file, 'utf8').split('\n').length }))
+      .filter(({ lines }) => lines > 300)
+    expect(long).toEqual([])
+  })
+})

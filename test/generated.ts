@@ -1,0 +1,37 @@
+/** Part of `npm run check`: the committed stubs are what the protos give, and the protos break nobody. */
+
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+
+const folder = mkdtempSync(join(tmpdir(), 'meshgauge-generated-'))
+const tool = execa({ preferLocal: true, reject: false, all: true })
+const problems: string[] = []
+try {
+  for (const part of ['proto', 'buf.yaml', 'buf.gen.yaml', 'package.json', 'node_modules']) {
+    if (part !== 'node_modules') cpSync(part, join(folder, part), { recursive: true })
+  }
+  const local = join(process.cwd(), 'node_modules/.bin')
+  const generated = await tool('npm', ['run', '--silent', 'generate'], {
+    cwd: folder,
+    localDir: process.cwd(),
+    env: { PATH: `${local}:${process.env.PATH}` },
+  })
+  if (generated.failed) problems.push(`npm run generate fails:\n${generated.all}`)
+  else {
+    const difference = await tool('diff', ['-rq', 'proto/gen', join(folder, 'proto/gen')])
+    if (difference.failed)
+      problems.push(`proto/gen is not what \`npm run generate\` makes:\n${difference.all}`)
+  }
+  const main = await tool('git', ['rev-parse', '--verify', '--quiet', 'main:proto'])
+  if (main.failed) console.log('buf breaking: skipped, there is no branch main with protos to compare with')
+  else {
+    const breaking = await tool('buf', ['breaking', '--against', '.git#branch=main'])
+    if (breaking.failed) problems.push(`the protos break what main promises:\n${breaking.all}`)
+  }
+} finally {
+  rmSync(folder, { recursive: true })
+}
+for (const problem of problems) console.error(problem)
+process.exitCode = problems.length > 0 ? 1 : 0

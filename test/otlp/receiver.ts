@@ -1,0 +1,159 @@
+import { EventEmitter, on } from 'node:events'
+import { join } from 'node:path'
+import { loadPackageDefinition, Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js'
+import { loadSync } from '@grpc/proto-loader'
+import {
+  type MetricsRequest,
+  type ReceivedMetric,
+  type ReceivedSpan,
+  readMetrics,
+  readSpans,
+  type TraceRequest,
+} from './wire.ts'
+
+export type { ReceivedMetric, ReceivedSpan } from './wire.ts'
+
+/** A span with those that name it as their parent, in the order of their start. */
+export type SpanTree = ReceivedSpan & { children: SpanTree[] }
+
+export type OtlpReceiver = {
+  /** For OTEL_EXPORTER_OTLP_ENDPOINT, with OTEL_EXPORTER_OTLP_PROTOCOL=grpc. */
+  endpoint: string
+  spans(): readonly ReceivedSpan[]
+  /** Every export adds to this; the last of a name is the newest. */
+  metrics(): readonly ReceivedMetric[]
+  /** The spans of a trace that have no parent among those received: one when the trace is whole. */
+  tree(traceId: string): SpanTree[]
+  /** Resolves as soon as the trace satisfies the predicate; when the signal aborts it rejects with what had come. */
+  waitForTrace(
+    traceId: string,
+    predicate: (roots: readonly SpanTree[], spans: readonly ReceivedSpan[]) => boolean,
+    signal: AbortSignal,
+  ): Promise<SpanTree[]>
+  /** Resolves with the first metric that satisfies the predicate. */
+  waitForMetric(predicate: (metric: ReceivedMetric) => boolean, signal: AbortSignal): Promise<ReceivedMetric>
+  close(): Promise<void>
+}
+
+const PROTO = join(import.meta.dirname, 'proto')
+
+const loadServices = (): { trace: ServiceDefinition; metrics: ServiceDefinition } => {
+  const packages = loadPackageDefinition(
+    loadSync(['trace_service.proto', 'metrics_service.proto'], {
+      includeDirs: [PROTO],
+      // Nanoseconds since 1970 do not fit a number.
+      longs: String,
+      enums: String,
+      defaults: true,
+      arrays: true,
+      oneofs: true,
+    }),
+  ) as unknown as {
+    opentelemetry: {
+      proto: {
+        collector: {
+          trace: { v1: { TraceService: { service: ServiceDefinition } } }
+          metrics: { v1: { MetricsService: { service: ServiceDefinition } } }
+        }
+      }
+    }
+  }
+  const { trace, metrics } = packages.opentelemetry.proto.collector
+  return { trace: trace.v1.TraceService.service, metrics: metrics.v1.MetricsService.service }
+}
+
+const buildTree = (spans: readonly ReceivedSpan[]): SpanTree[] => {
+  const nodes = new Map(spans.map((span) => [span.spanId, { ...span, children: [] as SpanTree[] }]))
+  const roots: SpanTree[] = []
+  const inOrder = [...nodes.values()].sort((a, b) => a.startSeconds - b.startSeconds)
+  for (const node of inOrder) (nodes.get(node.parentSpanId ?? '')?.children ?? roots).push(node)
+  return roots
+}
+
+/** One line for each span, indented below its parent, for messages and for comparing. */
+export const printTree = (roots: readonly SpanTree[], indent = ''): string =>
+  roots
+    .map(({ name, kind, resource, children }) => {
+      const below = printTree(children, `${indent}  `)
+      const line = `${indent}${name} [${kind}] ${resource['host.name'] ?? ''}`.trimEnd()
+      return below === '' ? line : `${line}\n${below}`
+    })
+    .join('\n')
+
+/** A real OTLP/gRPC receiver on a free port of the loopback interface. */
+export const startOtlpReceiver = async (): Promise<OtlpReceiver> => {
+  const spans: ReceivedSpan[] = []
+  const metrics: ReceivedMetric[] = []
+  const arrivals = new EventEmitter()
+  arrivals.setMaxListeners(0)
+  const services = loadServices()
+  const server = new Server({ 'grpc.max_receive_message_length': 64 * 1024 * 1024 })
+  type Done = (error: Error | null, response: object) => void
+  server.addService(services.trace, {
+    Export: ({ request }: { request: TraceRequest }, done: Done) => {
+      spans.push(...readSpans(request))
+      arrivals.emit('arrival')
+      done(null, {})
+    },
+  })
+  server.addService(services.metrics, {
+    Export: ({ request }: { request: MetricsRequest }, done: Done) => {
+      metrics.push(...readMetrics(request))
+      arrivals.emit('arrival')
+      done(null, {})
+    },
+  })
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    )
+  })
+
+  /** Tries now and after each arrival. */
+  const waitFor = async <T>(
+    attempt: () => T | undefined,
+    describe: () => string,
+    signal: AbortSignal,
+  ): Promise<T> => {
+    const arrived = on(arrivals, 'arrival', { signal })
+    try {
+      for (;;) {
+        const result = attempt()
+        if (result !== undefined) return result
+        await arrived.next()
+      }
+    } catch (error) {
+      if (signal.aborted) throw new Error(describe(), { cause: error })
+      throw error
+    } finally {
+      await arrived.return?.()
+    }
+  }
+
+  const ofTrace = (traceId: string) => spans.filter((span) => span.traceId === traceId)
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    spans: () => spans,
+    metrics: () => metrics,
+    tree: (traceId) => buildTree(ofTrace(traceId)),
+    waitForTrace: (traceId, predicate, signal) =>
+      waitFor(
+        () => {
+          const own = ofTrace(traceId)
+          const roots = buildTree(own)
+          return predicate(roots, own) ? roots : undefined
+        },
+        () =>
+          `trace ${traceId} did not become what was waited for; received:\n${printTree(buildTree(ofTrace(traceId)))}`,
+        signal,
+      ),
+    waitForMetric: (predicate, signal) =>
+      waitFor(
+        () => metrics.findLast(predicate),
+        () => `no such metric came; received: ${[...new Set(metrics.map(({ name }) => name))].join(', ')}`,
+        signal,
+      ),
+    close: () =>
+      new Promise((resolve, reject) => server.tryShutdown((error) => (error ? reject(error) : resolve()))),
+  }
+}

@@ -1,0 +1,142 @@
+import { metrics as api } from '@opentelemetry/api'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { CulpritKind, FaultDirection, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { CATALOGUE } from '../../collector/telemetry/catalogue.ts'
+import { type HttpServer, listenHttp } from '../../collector/telemetry/http.ts'
+import { createMetrics, type Metrics } from '../../collector/telemetry/metrics.ts'
+import { createObserver, type Observer } from '../../collector/telemetry/observe.ts'
+import { endedRun, failedPair, iperfPair, pingPair } from '../../collector/telemetry/samples.ts'
+import { lintMetrics, type Prometheus, startPrometheus } from './prometheus.ts'
+
+let metrics: Metrics
+let observer: Observer
+let server: HttpServer
+let prometheus: Prometheus
+
+const nodes = (...names: string[]) =>
+  names.map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY }))
+
+/** Everything the catalogue has, so that every line of /metrics is there to be read and linted. */
+const observeEverything = (): void => {
+  const verdict = Verdict.fromPartial({
+    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+    node: 'node-3',
+    interface: 'net0',
+    direction: FaultDirection.FAULT_DIRECTION_TX,
+    confidence: 0.98,
+  })
+  const throughputs = [
+    iperfPair('node-1', 'node-2', 9.4e9),
+    iperfPair('node-1', 'node-3', 9.2e9),
+    iperfPair('node-2', 'node-1', 9.3e9),
+    iperfPair('node-3', 'node-1', 5e7),
+    failedPair('node-2', 'node-3', Outcome.OUTCOME_REFUSED),
+  ]
+  const pings = [
+    pingPair('node-1', 'node-2', 10, new Array(9).fill(0.0001)),
+    pingPair('node-2', 'node-1', 10, new Array(10).fill(0.0002)),
+  ]
+  observer.observeNodes(nodes('node-1', 'node-2', 'node-3'))
+  observer.observeResults(endedRun('iperf'), throughputs)
+  observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), throughputs)
+  observer.observeResults(endedRun('ping'), pings)
+  observer.observeRun(endedRun('ping'), pings)
+  const check = CheckResult.fromPartial({ check: 'interfaces', status: CheckStatus.CHECK_STATUS_WARN })
+  observer.observeCheck('node-1', check)
+  metrics.runsActive.set({}, 0)
+  metrics.testsActive.set({ test: 'iperf' }, 0)
+  metrics.dispatchLag.observe({}, 0.01)
+  metrics.storeWrite.observe({ operation: 'append_results' }, 0.001)
+  metrics.storeErrors.add({ operation: 'append_results' }, 0)
+}
+
+beforeAll(async () => {
+  metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })
+  observer = createObserver({ metrics })
+  observeEverything()
+  server = await listenHttp({ registry: metrics.registry, health: () => [], address: '127.0.0.1:0' })
+  prometheus = await startPrometheus({ targets: [`127.0.0.1:${server.port}`] })
+}, 60_000)
+
+afterAll(async () => {
+  await prometheus?.close()
+  await server?.close()
+  metrics?.close()
+})
+
+test('every metric of the catalogue is there, and promtool says nothing but that bits should be bytes', async () => {
+  const text = await metrics.registry.metrics()
+  const absent = Object.values(CATALOGUE).filter(({ name }) => !new RegExp(`^${name}[{_ ]`, 'm').test(text))
+  expect(absent).toEqual([])
+  const remarks = (await lintMetrics(text)).split('\n').filter((line) => line !== '')
+  // Links are sold, configured and measured in bits per second; promtool would have bytes.
+  expect(
+    remarks.filter((line) => !/_bits_per_second use base unit "bytes" instead of "bits"$/.test(line)),
+  ).toEqual([])
+}, 30_000)
+
+test('promtool would have said something', async () => {
+  expect(await lintMetrics('# TYPE bad_total gauge\nbad_total 1\n')).toMatch(/bad_total/)
+}, 30_000)
+
+test('Prometheus scrapes it', async () => {
+  await prometheus.waitFor('up == 1')
+  await prometheus.waitFor('scrape_samples_scraped > 100')
+}, 60_000)
+
+test.each<[string, number]>([
+  ['meshgauge_runs_total{test="iperf",topology="mesh",state="completed"}', 1],
+  ['sum(meshgauge_pairs_total{test="iperf"})', 5],
+  ['meshgauge_pairs_total{outcome="refused"}', 1],
+  ['meshgauge_run_efficiency_ratio{test="ping"}', 0.9],
+  ['meshgauge_run_duration_seconds_sum / meshgauge_run_duration_seconds_count', 10],
+  ['meshgauge_node_throughput_bits_per_second{node="node-1",direction="tx",stat="median"}', 9.3e9],
+  ['topk(1, -meshgauge_node_throughput_bits_per_second{direction="tx",stat="median"})', -5e7],
+  ['meshgauge_worst_pair_throughput_bits_per_second{rank="1",source="node-3"}', 5e7],
+  ['meshgauge_node_ping_loss_ratio{node="node-2",direction="rx"}', 0.1],
+  ['meshgauge_node_rtt_seconds{node="node-2",stat="p50"}', 0.0002],
+  ['sum(meshgauge_node_failed_pairs{direction="tx"})', 1],
+  ['meshgauge_pair_loss_ratio{source="node-1",destination="node-2"}', 0.1],
+  ['meshgauge_verdicts{kind="interface",node="node-3",interface="net0",direction="tx"}', 0.98],
+  ['meshgauge_check_status{node="node-1",check="interfaces"}', 1],
+  ['meshgauge_nodes{state="ready"}', 3],
+  ['sum(meshgauge_node_up)', 3],
+  ['meshgauge_build_info{version="1.2.3"}', 1],
+])(
+  '%s is %d',
+  async (expression, value) => {
+    const samples = await prometheus.waitFor(expression)
+    for (const sample of samples) expect(sample.value).toBeCloseTo(value, 9)
+  },
+  60_000,
+)
+
+test('what changes and what departs is seen at the next scrape', async () => {
+  await prometheus.waitFor('meshgauge_node_up{node="node-3"}')
+  observer.observeNodes(nodes('node-1', 'node-2'))
+  await prometheus.waitFor('meshgauge_nodes{state="ready"} == 2')
+  expect(await prometheus.query('{__name__=~"meshgauge_.*",node="node-3"}')).toEqual([])
+  expect(await prometheus.query('{__name__=~"meshgauge_.*",source="node-3"}')).toEqual([])
+  expect(await prometheus.query('meshgauge_node_up{node="node-2"}')).toHaveLength(1)
+}, 60_000)
+
+test('a query that makes no sense says so, and one without an answer names the targets', async () => {
+  await expect(prometheus.query('sum(')).rejects.toThrow('sum(: ')
+  await expect(prometheus.waitFor('nothing_of_this_name', { timeoutSeconds: 0.4 })).rejects.toThrow(
+    /nothing_of_this_name has no answer after 0\.4 s; http:\/\/127\.0\.0\.1:\d+\/metrics is up/,
+  )
+})
+
+test('without the program the line to type is the error', async () => {
+  vi.stubEnv('PATH', '/nowhere')
+  try {
+    const line = 'is not installed; as root: apt-get install --yes --no-install-recommends prometheus'
+    await expect(startPrometheus({ targets: [] })).rejects.toThrow(`prometheus ${line}`)
+    await expect(lintMetrics('')).rejects.toThrow(`promtool ${line}`)
+  } finally {
+    vi.unstubAllEnvs()
+  }
+})

@@ -1,0 +1,142 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ExecaError, execa } from 'execa'
+
+/** One series of an instant query. */
+export type Sample = { labels: Record<string, string>; value: number }
+
+export type Prometheus = {
+  /** Where its web page and its API are. */
+  url: string
+  /** An instant query in PromQL. */
+  query(expression: string): Promise<Sample[]>
+  /** Asks again until there is an answer that is not empty; it rejects with the targets' own errors otherwise. */
+  waitFor(expression: string, options?: { timeoutSeconds?: number }): Promise<Sample[]>
+  close(): Promise<void>
+}
+
+const INSTALL = 'apt-get install --yes --no-install-recommends prometheus'
+const START_SECONDS = 20
+const POLL_SECONDS = 0.2
+
+const missing = (error: unknown, program: string): unknown =>
+  error instanceof ExecaError && error.code === 'ENOENT'
+    ? new Error(`${program} is not installed; as root: ${INSTALL}`)
+    : error
+
+/** What `promtool check metrics` has to say about a text of metrics; empty when it is clean. */
+export const lintMetrics = async (text: string): Promise<string> => {
+  try {
+    const { stdout, stderr } = await execa('promtool', ['check', 'metrics'], { input: text })
+    return `${stdout}${stderr}`
+  } catch (error) {
+    if (error instanceof ExecaError && error.exitCode !== undefined) return `${error.stdout}${error.stderr}`
+    throw missing(error, 'promtool')
+  }
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+
+const configuration = (targets: readonly string[], seconds: number): string =>
+  // JSON is YAML, and needs no quoting rules.
+  JSON.stringify({
+    global: { scrape_interval: `${seconds}s`, scrape_timeout: `${seconds}s` },
+    scrape_configs: [{ job_name: 'meshgauge', static_configs: [{ targets }] }],
+  })
+
+type Answer = { status: string; error?: string; data: { result: RawSample[] } }
+type RawSample = { metric: Record<string, string>; value: [number, string] }
+type Targets = { data: { activeTargets: { scrapeUrl: string; health: string; lastError: string }[] } }
+
+const getJson = async <T>(url: string): Promise<T> => {
+  const response = await fetch(url)
+  return (await response.json()) as T
+}
+
+const query = async (url: string, expression: string): Promise<Sample[]> => {
+  const answer = await getJson<Answer>(`${url}/api/v1/query?query=${encodeURIComponent(expression)}`)
+  if (answer.status !== 'success') throw new Error(`${expression}: ${answer.error}`)
+  return answer.data.result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }))
+}
+
+const describeTargets = async (url: string): Promise<string> => {
+  const { data } = await getJson<Targets>(`${url}/api/v1/targets`)
+  return data.activeTargets
+    .map(({ scrapeUrl, health, lastError }) => `${scrapeUrl} is ${health} ${lastError}`.trimEnd())
+    .join('; ')
+}
+
+/**
+ * Starts the real Prometheus of the distribution, with nothing of it left after close().
+ * @param targets host:port of each endpoint that has /metrics
+ * @throws Error with the line to type when the program is missing
+ */
+export const startPrometheus = async ({
+  targets,
+  scrapeSeconds = 1,
+}: {
+  targets: readonly string[]
+  scrapeSeconds?: number
+}): Promise<Prometheus> => {
+  const folder = await mkdtemp(join(tmpdir(), 'meshgauge-prometheus-'))
+  const config = join(folder, 'prometheus.yml')
+  await writeFile(config, configuration(targets, scrapeSeconds))
+  const address = `127.0.0.1:${await freePort()}`
+  const url = `http://${address}`
+  const child = execa(
+    'prometheus',
+    [
+      `--config.file=${config}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=${address}`,
+      '--log.level=warn',
+    ],
+    { forceKillAfterDelay: 5000 },
+  )
+  // Its end before ours, with everything it printed, or undefined as long as it runs.
+  let failure: unknown
+  const ended = child.catch((error: unknown) => {
+    failure = missing(error, 'prometheus')
+  })
+  const close = async () => {
+    child.kill()
+    await ended
+    await rm(folder, { recursive: true, force: true })
+  }
+  const ready = () =>
+    fetch(`${url}/-/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  for (let waited = 0; !(await ready()); waited += POLL_SECONDS) {
+    if (failure || waited > START_SECONDS) {
+      await close()
+      throw failure ?? new Error(`prometheus was not ready within ${START_SECONDS} s`)
+    }
+    await sleep(POLL_SECONDS * 1000)
+  }
+  return {
+    url,
+    query: (expression) => query(url, expression),
+    waitFor: async (expression, { timeoutSeconds = 20 } = {}) => {
+      for (let waited = 0; waited < timeoutSeconds; waited += POLL_SECONDS) {
+        const samples = await query(url, expression)
+        if (samples.length > 0) return samples
+        await sleep(POLL_SECONDS * 1000)
+      }
+      throw new Error(`${expression} has no answer after ${timeoutSeconds} s; ${await describeTargets(url)}`)
+    },
+    close,
+  }
+}

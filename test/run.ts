@@ -1,0 +1,41 @@
+/** `npm test`: every static check, then every test, then the one line that says how it went. */
+
+import { readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+
+const report = join(tmpdir(), `meshgauge-tests-${process.pid}.json`)
+const run = (file: string, args: string[]) =>
+  execa(file, args, { stdio: 'inherit', reject: false, preferLocal: true }).then(
+    ({ exitCode }) => exitCode === 0,
+  )
+
+const wanted = process.argv.slice(2)
+const checked = wanted.length > 0 || (await run('npm', ['run', '--silent', 'check']))
+const passed = await run('vitest', [
+  'run',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile=${report}`,
+  ...wanted,
+])
+
+type Report = {
+  numPassedTests: number
+  numFailedTests: number
+  numPendingTests: number
+  testResults: { status: string; assertionResults: unknown[] }[]
+}
+const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(
+  readFileSync(report, 'utf8'),
+) as Report
+rmSync(report)
+// A file that cannot even be loaded has no test of its own that could fail.
+const brokenFiles = testResults.filter(
+  ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+).length
+const failed = numFailedTests + brokenFiles + (checked ? 0 : 1)
+if (!checked) console.log('npm run check failed; it counts as one failed test')
+console.log(`${numPassedTests} passed, ${failed} failed, ${numPendingTests} skipped`)
+process.exitCode = passed && checked ? 0 : 1
