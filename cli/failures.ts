@@ -24,9 +24,7 @@ const fromOperatingError = (error: OperatingError): Failure => {
 }
 
 const fromCall = (error: ClientError, address: string): Failure => {
-  const said = harmless(describeCallError(error))
-    .replace(` ${address}`, '')
-    .replace(/\.$/, '')
+  const said = harmless(describeCallError(error)).replace(` ${address}`, '').replace(/\.$/, '')
   if (error.code === Status.UNAVAILABLE) {
     const advice = `Start one with "meshgauge collector --config fleet.yaml" or a trial with "npm start -- --keep",
 or name another with --collector HOST:PORT.`

@@ -84,26 +84,30 @@ const layOut = (matrix: Matrix, unit: Unit, columnNames: readonly string[], pain
   )
   const rowNames = matrix.sources.map(harmless)
   const nameWidth = Math.max(...rowNames.map(widthOf))
-  const widths = columnNames.map((name, c) =>
-    Math.max(widthOf(name), ...texts.map((row) => widthOf(row[c]!))),
-  )
+  const width = Math.max(...[...columnNames, ...texts.flat()].map(widthOf))
   const line = (name: string, cells: readonly string[]) =>
-    `  ${padEnd(name, nameWidth)}${cells.map((cell, c) => `  ${padStart(cell, widths[c]!)}`).join('')}`.trimEnd()
+    `  ${padEnd(name, nameWidth)}${cells.map((cell) => `  ${padStart(cell, width)}`).join('')}`.trimEnd()
   return {
     lines: [paint('dim', line('', columnNames)), ...texts.map((row, r) => line(rowNames[r]!, row))],
-    width: 2 + nameWidth + widths.reduce((sum, width) => sum + width + 2, 0),
+    width: 2 + nameWidth + columnNames.length * (width + 2),
   }
 }
 
 /** One line of a summary: what a node sends to all, or receives from all. */
 type Line = { node: string; values: number[]; failedCount: number }
 
+/** A line that is as the whole matrix, this closely, is not worth telling. */
+const ALIKE_RATIO = 0.05
+
 const worstLines = (matrix: Matrix, lines: readonly Line[]): Line[] => {
   const higherIsWorse = matrix.measure !== 'throughput'
-  const badness = ({ values }: Line) => (median(values) ?? 0) * (higherIsWorse ? 1 : -1)
-  return [...lines]
-    .sort((a, b) => b.failedCount - a.failedCount || badness(b) - badness(a) || byName(a.node, b.node))
-    .slice(0, WORST_COUNT)
+  const middle = matrix.median ?? 0
+  const badness = ({ values }: Line) => ((median(values) ?? middle) - middle) * (higherIsWorse ? 1 : -1)
+  const sorted = [...lines].sort(
+    (a, b) => b.failedCount - a.failedCount || badness(b) - badness(a) || byName(a.node, b.node),
+  )
+  const told = sorted.filter((line) => line.failedCount > 0 || badness(line) > ALIKE_RATIO * middle)
+  return (told.length > 0 ? told : sorted.slice(0, 1)).slice(0, WORST_COUNT)
 }
 
 const toLine = (node: string, cells: readonly (Cell | undefined)[]): Line => ({

@@ -1,7 +1,7 @@
 /** What a person sees at the end of a run: the answer, the evidence, the tables. */
 
 import type { EndpointPair, InterfaceSummary, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import type { Plan, Run } from '#proto/meshgauge/collector/v1/run.ts'
+import { type Plan, type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
 import { counted } from './figures.ts'
 import { renderJudgement } from './judgement.ts'

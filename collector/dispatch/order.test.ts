@@ -6,7 +6,12 @@ import { createPlan } from '../plan/planner.ts'
 import { shiftPairs } from '../topology/topology.ts'
 import { createOrder } from './order.ts'
 
-const meshOf = (count: number, interfaces: string[], caps: Partial<Caps> = {}, rackSize = 0): PlanInput => {
+const meshOf = (
+  count: number,
+  interfaces: readonly string[],
+  caps: Partial<Caps> = {},
+  rackSize = 0,
+): PlanInput => {
   const nodes = Array.from({ length: count }, (_, index) => ({
     name: `n${index}`,
     rack: rackSize > 0 ? `r${Math.floor(index / rackSize)}` : '',

@@ -6,9 +6,9 @@ import { watchEventLoop } from './event-loop.ts'
 /** Every label of the metric, each a string; a metric without labels takes {}. */
 type Labels<L extends string> = [L] extends [never] ? Record<string, never> : Record<L, string>
 
-export type CounterHandle<L extends string> = { add(labels: Labels<L>, amount?: number): void }
-export type HistogramHandle<L extends string> = { observe(labels: Labels<L>, value: number): void }
-export type GaugeHandle<L extends string> = {
+type CounterHandle<L extends string> = { add(labels: Labels<L>, amount?: number): void }
+type HistogramHandle<L extends string> = { observe(labels: Labels<L>, value: number): void }
+type GaugeHandle<L extends string> = {
   set(labels: Labels<L>, value: number): void
   remove(labels: Labels<L>): void
   /** Removes every series whose labels the predicate is true for. */

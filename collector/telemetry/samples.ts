@@ -2,6 +2,7 @@ import type { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { createHistogram } from '../../lib/histogram.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 
 /** Runs and results for the tests of metrics, here and where a real Prometheus reads them. */
@@ -41,31 +42,20 @@ export const iperfPair = (source: string, destination: string, bitsPerSecond: nu
 export const failedPair = (source: string, destination: string, outcome: Outcome): PairResult =>
   PairResult.fromPartial(pair(source, destination, outcome))
 
-/** Statistics of the round-trip times as an agent makes them: buckets of 2.2 %. */
+/** Statistics as an agent makes them. */
 export const pingStatistics = (sentCount: number, roundTrips: readonly number[]): PingStatistics => {
   const sorted = [...roundTrips].sort((a, b) => a - b)
-  const indices = sorted.map((seconds) => Math.ceil(Math.log2(seconds) * 32) - 1)
-  const offset = indices[0] ?? 0
-  const counts = new Array<number>((indices.at(-1) ?? offset - 1) - offset + 1).fill(0)
-  for (const index of indices) counts[index - offset]! += 1
-  const total = sorted.reduce((a, b) => a + b, 0)
+  const histogram = createHistogram()
+  for (const seconds of sorted) histogram.record(seconds)
   const at = (q: number) => toDuration(sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? 0)
+  const avg = toDuration(sorted.reduce((a, b) => a + b, 0) / sorted.length)
+  const rtt = { min: at(0), avg, p50: at(0.5), p99: at(0.99), max: at(1), jitter: toDuration(0) }
   return {
     sentCount,
     receivedCount: sorted.length,
     lossRatio: (sentCount - sorted.length) / sentCount,
-    rtt:
-      sorted.length === 0
-        ? undefined
-        : {
-            min: at(0),
-            avg: toDuration(total / sorted.length),
-            p50: at(0.5),
-            p99: at(0.99),
-            max: at(1),
-            jitter: toDuration(0),
-          },
-    histogram: sorted.length === 0 ? undefined : { scale: 5, offset, counts, sum: toDuration(total) },
+    rtt: sorted.length > 0 ? rtt : undefined,
+    histogram: sorted.length > 0 ? histogram.toMessage() : undefined,
   }
 }
 

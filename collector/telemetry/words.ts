@@ -1,4 +1,3 @@
-import { checkStatusToJSON } from '#proto/meshgauge/agent/v1/check.ts'
 import { type Outcome, outcomeToJSON } from '#proto/meshgauge/agent/v1/types.ts'
 import { type NodeState, nodeStateToJSON } from '#proto/meshgauge/collector/v1/fleet.ts'
 import {
@@ -24,10 +23,9 @@ const word =
 export const outcomeWord = word<Outcome>(outcomeToJSON, 'OUTCOME_')
 export const runStateWord = word<RunState>(runStateToJSON, 'RUN_STATE_')
 export const nodeStateWord = word<NodeState>(nodeStateToJSON, 'NODE_STATE_')
-export const topologyWord = word<TopologyKind>(topologyKindToJSON, 'TOPOLOGY_KIND_')
+const topologyWord = word<TopologyKind>(topologyKindToJSON, 'TOPOLOGY_KIND_')
 export const culpritWord = word<CulpritKind>(culpritKindToJSON, 'CULPRIT_KIND_')
 export const faultWord = word<FaultDirection>(faultDirectionToJSON, 'FAULT_DIRECTION_')
-export const checkStatusWord = word(checkStatusToJSON, 'CHECK_STATUS_')
 
 /** The labels that every metric of a run has. */
 export const runWords = (run: Run): { test: string; topology: string } => ({

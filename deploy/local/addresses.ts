@@ -49,6 +49,8 @@ export const managementGateway6 = (lab: number): string => `fd00:198:19:${lab.to
 export const overlapsManagement = (route: string, lab: number): boolean => {
   const [address = '', length = '32'] = route.split('/')
   if (!/^\d+\.\d+\.\d+\.\d+$/.test(address)) return false
+  // A VPN's 128.0.0.0/1 is a default route by another name.
+  if (Number(length) < 8) return false
   const start = parse(address)
   const end = start + 2 ** (32 - Number(length))
   const own = MANAGEMENT_BASE + lab * SUBNET_SIZE

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../lib/clock.ts'
 import { type Commands, createCommands, systemPath } from './commands.ts'
 import { stateRoot } from './state.ts'
@@ -36,3 +37,12 @@ export const createLabDeps = (
   pid: machine.pid,
   downCommand,
 })
+
+/** The down command where meshgauge runs from its sources; a bundle passes one of its own. */
+export const sourceDownCommand =
+  (node: string) =>
+  (index: number): readonly string[] => [
+    node,
+    fileURLToPath(import.meta.resolve('./down.main.ts')),
+    String(index),
+  ]

@@ -2,10 +2,9 @@ import { MAX_LABS, overlapsManagement } from './addresses.ts'
 import type { LabDeps } from './deps.ts'
 import { deviceChanges, filterRules } from './effects.ts'
 import { type Fault, type FaultPlace, formatFault, withFault, withoutFault } from './faults.ts'
-import { startGuard } from './guard.ts'
+import { type HeldLab, holdLab } from './held-lab.ts'
 import { LabError } from './problems.ts'
-import { claimIndex, type Lab, loadLab, removeState, saveLab, stateDirectory, withLabLock } from './state.ts'
-import { labDown } from './teardown.ts'
+import { claimIndex, type Lab, loadLab, saveLab, stateDirectory, withLabLock } from './state.ts'
 import {
   buildSteps,
   hostLink,
@@ -19,24 +18,17 @@ import {
 import { inTurns } from './turns.ts'
 
 export type { LabDeps, Machine } from './deps.ts'
-export { createLabDeps } from './deps.ts'
+export { createLabDeps, sourceDownCommand } from './deps.ts'
 export type { Fault, FaultDirection, FaultKind, FaultPlace } from './faults.ts'
 export { FAULT_FORMS, formatFault, parseFault, parseFaultPlace, parseFaults } from './faults.ts'
+export type { HeldLab } from './held-lab.ts'
+export { createLoopbackFleet } from './loopback.ts'
 export { LabError } from './problems.ts'
 export type { Lab } from './state.ts'
 export type { LabReport } from './status.ts'
 export { labStatus } from './status.ts'
 export { labDown } from './teardown.ts'
 export type { LabInterface, LabNode, LabOptions } from './topology.ts'
-
-/** A lab that its maker still holds: it goes when the maker goes, even by kill -9, unless it is kept. */
-export type HeldLab = {
-  lab: Lab
-  /** Lets the lab outlive this process. */
-  keep(): Promise<void>
-  /** Ends the lab's processes and unmakes everything. */
-  down(): Promise<void>
-}
 
 /** The lab with this number, made here or by another process. */
 export const openLab = (deps: LabDeps, index: number): Promise<Lab> => loadLab(deps.stateRoot, index)
@@ -57,28 +49,6 @@ export const createLab = async (deps: LabDeps, options: LabOptions = {}): Promis
     faults: [],
   }
   return await holdLab(deps, lab, () => build(deps, lab, shape))
-}
-
-/** Puts a claimed lab under guard, then makes it; what fails half-way is cleared away. */
-export const holdLab = async (deps: LabDeps, lab: Lab, make: () => Promise<void>): Promise<HeldLab> => {
-  try {
-    const guard = await startGuard(deps.downCommand(lab.index))
-    const down = async () => {
-      await labDown(deps, lab.index)
-      await guard.release()
-    }
-    try {
-      await saveLab(lab)
-      await make()
-    } catch (error) {
-      await down()
-      throw error
-    }
-    return { lab, keep: () => guard.release(), down }
-  } catch (error) {
-    await removeState(deps.stateRoot, lab.index)
-    throw error
-  }
 }
 
 const build = async (deps: LabDeps, lab: Lab, shape: LabShape): Promise<void> => {

@@ -1,6 +1,6 @@
 import { loopbackAddress, MAX_LABS } from './addresses.ts'
 import type { LabDeps } from './deps.ts'
-import { type HeldLab, holdLab } from './lab.ts'
+import { type HeldLab, holdLab } from './held-lab.ts'
 import { LabError } from './problems.ts'
 import { claimIndex, type Lab, stateDirectory } from './state.ts'
 

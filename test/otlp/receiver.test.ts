@@ -1,7 +1,11 @@
 import { join } from 'node:path'
+import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc'
+import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CATALOGUE } from '../../collector/telemetry/catalogue.ts'
+import { createMetrics } from '../../collector/telemetry/metrics.ts'
+import { createMetricReader } from '../../collector/telemetry/otlp.ts'
 import { type OtlpReceiver, printTree, startOtlpReceiver } from './receiver.ts'
 
 let receiver: OtlpReceiver
@@ -72,6 +76,24 @@ describe('a process that is told where to send', () => {
     expect(counts[bounds.indexOf(0.005)]).toBe(1)
   }, 30_000)
 })
+
+test('a node that departs is in no later export', async () => {
+  const exporter = new OTLPMetricExporter({ url: receiver.endpoint })
+  const provider = new MeterProvider({ readers: [createMetricReader(exporter, {})] })
+  const metrics = createMetrics({ meter: provider.getMeter('test') }, { version: '1.2.3' })
+  const exported = async () => {
+    await provider.forceFlush()
+    const { points } = await receiver.waitForMetric(({ name }) => name === 'meshgauge_node_up', soon())
+    return points.map(({ attributes }) => attributes.node)
+  }
+  metrics.nodeUp.set({ node: 'a' }, 1)
+  metrics.nodeUp.set({ node: 'b' }, 1)
+  expect(await exported()).toEqual(['a', 'b'])
+  metrics.nodeUp.remove({ node: 'a' })
+  expect(await exported()).toEqual(['b'])
+  await provider.shutdown()
+  metrics.close()
+}, 30_000)
 
 test('a process that is not told sends nothing and still has a trace id', async () => {
   expect(await emit({})).toMatch(/^[0-9a-f]{32}$/)

@@ -11,8 +11,6 @@ import {
   type TraceRequest,
 } from './wire.ts'
 
-export type { ReceivedMetric, ReceivedSpan } from './wire.ts'
-
 /** A span with those that name it as their parent, in the order of their start. */
 export type SpanTree = ReceivedSpan & { children: SpanTree[] }
 

@@ -21,7 +21,7 @@ type KeyValue = { key: string; value: AnyValue | null }
 type Scope = { name: string; version: string }
 type Resource = { attributes: KeyValue[] } | null
 
-export type WireSpan = {
+type WireSpan = {
   traceId: Buffer
   spanId: Buffer
   parentSpanId: Buffer
@@ -44,7 +44,7 @@ type HistogramPoint = {
   explicitBounds: number[]
 }
 
-export type WireMetric = {
+type WireMetric = {
   name: string
   description: string
   unit: string

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ExecaError, execa } from 'execa'
 
 /** One series of an instant query. */
-export type Sample = { labels: Record<string, string>; value: number }
+type Sample = { labels: Record<string, string>; value: number }
 
 export type Prometheus = {
   /** Where its web page and its API are. */

@@ -72,10 +72,9 @@ export async function* runClient(
   signal: AbortSignal,
 ): AsyncGenerator<IperfEvent, void> {
   const plan = planIperf(options)
-  const deadline = deadlineSeconds(plan, options?.bitsPerSecond)
   const running = deps.processes.start(program, clientArgs(flow, options, mode), {
     signal,
-    deadlineSeconds: deadline,
+    deadlineSeconds: deadlineSeconds(plan, options?.bitsPerSecond),
     limits: LIMITS,
   })
   const seen: MutableSeen = {
@@ -105,6 +104,6 @@ export async function* runClient(
     await running.end()
   }
   signal.throwIfAborted()
-  const verdict = verdictOf(seen, await running.done, plan, deadline)
+  const verdict = verdictOf(seen, await running.done, plan, mode)
   yield { kind: 'result', result: resultOf(verdict, seen, plan), retryable: verdict.retryable }
 }

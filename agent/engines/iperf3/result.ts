@@ -6,7 +6,7 @@ import { toDuration } from '../../../lib/protobuf-time.ts'
 import { formatBytes } from '../../../lib/units.ts'
 import type { ProcessResult } from '../../processes.ts'
 import { quote } from '../program-error.ts'
-import type { IperfPlan } from './args.ts'
+import { BYTES_INTERVAL_SECONDS, type IperfPlan, type Mode } from './args.ts'
 import type { Figures } from './output-events.ts'
 
 /** All that was seen of one client. */
@@ -55,19 +55,20 @@ const verdictOfError = (text: string, began: boolean): Verdict => {
   return { outcome, reason: `iperf3: ${quote(text)}`, retryable: rule?.retryable ?? false }
 }
 
-const verdictOfDeadline = (seen: Seen, deadlineSeconds: number): Verdict => {
-  const { began, lastMovedSeconds } = seen
-  if (!began) {
-    const reason = `the test did not begin within ${deadlineSeconds} s`
-    return { outcome: Outcome.OUTCOME_UNREACHABLE, reason, retryable: false }
-  }
+const verdictOfDeadline = ({ began, lastMovedSeconds }: Seen, process: ProcessResult): Verdict => {
   const last =
     lastMovedSeconds > 0 ? `the last bytes moved at ${lastMovedSeconds.toFixed(1)} s` : 'no bytes moved'
-  const reason = `the test began and did not end within ${deadlineSeconds} s; ${last}`
-  return { outcome: Outcome.OUTCOME_TIMED_OUT, reason, retryable: false }
+  return {
+    outcome: began ? Outcome.OUTCOME_TIMED_OUT : Outcome.OUTCOME_UNREACHABLE,
+    reason: began ? `${process.reason}; ${last}` : `the test did not begin: ${process.reason}`,
+    retryable: false,
+  }
 }
 
-const verdictOfFigures = (figures: Figures, plan: IperfPlan): Verdict => {
+/** Of the length of a test by bytes, the share that may be idle: see BYTES_INTERVAL_SECONDS. */
+const MAX_IDLE_RATIO = 0.05
+
+const verdictOfFigures = (figures: Figures, plan: IperfPlan, mode: Mode): Verdict => {
   const { sender, receiver, reverseReceiver } = figures
   const bidirectional = plan.direction === Direction.DIRECTION_BIDIRECTIONAL
   if (!receiver || (bidirectional && !reverseReceiver)) {
@@ -82,28 +83,32 @@ const verdictOfFigures = (figures: Figures, plan: IperfPlan): Verdict => {
     const reason = `the ${silent} counted not one byte${silent === 'receiver' ? sent : ''}`
     return { outcome: Outcome.OUTCOME_UNREACHABLE, reason, retryable: false }
   }
+  if (
+    mode === 'json' &&
+    plan.bytes !== undefined &&
+    receiver.seconds < BYTES_INTERVAL_SECONDS / MAX_IDLE_RATIO
+  ) {
+    const took = `${formatBytes(plan.bytes)} took at most ${receiver.seconds.toFixed(1)} s`
+    const reason = `${took}, too short for this version of iperf3 to tell the rate; send more, or for a duration`
+    return { outcome: Outcome.OUTCOME_INVALID, reason, retryable: false }
+  }
   return { outcome: Outcome.OUTCOME_MEASURED, reason: '', retryable: false }
 }
 
-export const verdictOf = (
-  seen: Seen,
-  process: ProcessResult,
-  plan: IperfPlan,
-  deadlineSeconds: number,
-): Verdict => {
+export const verdictOf = (seen: Seen, process: ProcessResult, plan: IperfPlan, mode: Mode): Verdict => {
   const say = (outcome: Outcome, reason: string): Verdict => ({ outcome, reason, retryable: false })
   if (process.notFound) return say(Outcome.OUTCOME_NOT_RUN, process.reason)
   if (process.flooded) return say(Outcome.OUTCOME_INVALID, process.reason)
   if (seen.neverConnected) return say(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
   // iperf3 says something, also a summary, when a signal ends it: the deadline comes first.
-  if (process.timedOut) return verdictOfDeadline(seen, deadlineSeconds)
+  if (process.timedOut) return verdictOfDeadline(seen, process)
   const [error] = seen.errors
   if (error) return verdictOfError(error, seen.began)
   if (process.reason) {
     return say(seen.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(process.reason))
   }
   if (seen.figures && (seen.figures.receiver || seen.figures.sender))
-    return verdictOfFigures(seen.figures, plan)
+    return verdictOfFigures(seen.figures, plan, mode)
   const wrote = seen.unknown.map(quote).find((text) => text !== '')
   const reason = `iperf3 ended without a summary${wrote ? `; it wrote: ${wrote}` : ''}`
   return say(Outcome.OUTCOME_INVALID, reason)

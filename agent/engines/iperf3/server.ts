@@ -114,7 +114,10 @@ export const startServer = (
   const done = serve().catch((error: unknown): ServeResult => {
     // Nothing could be started, such as when the agent is ending.
     ready.reject(error)
-    return { outcome: Outcome.OUTCOME_NOT_RUN, reason: error instanceof Error ? error.message : String(error) }
+    return {
+      outcome: Outcome.OUTCOME_NOT_RUN,
+      reason: error instanceof Error ? error.message : String(error),
+    }
   })
   return { ready: ready.promise, done }
 }

@@ -17,7 +17,7 @@ const WAITING = /^no answer yet for icmp_seq=(\d+)/
 const COMPLAINT = /^From (\S+) icmp_seq=\d+ (.+)/
 const LOCAL = /^ping: (?:local error|sendmsg): (.+)/
 const TOTAL = /^(\d+) packets transmitted, \d+ received/
-const NO_ROUTE = /^ping: (?:connect|sendmsg): (Network is unreachable|No route to host|Host is unreachable)/
+const NO_ROUTE = /^ping: connect: (Network is unreachable|No route to host)/
 const MEANINGLESS = /^(?:PING |--- .* ---$|rtt min|$)/
 
 export const parsePingLine = (line: string): PingEvent | undefined => {

@@ -139,7 +139,9 @@ describe('a full disk', () => {
     const size = `size=${kilobytes}k`
     const mount = execaSync('mount', ['-t', 'tmpfs', '-o', size, 'tmpfs', mounted], { reject: false })
     if (mount.failed) {
-      console.warn(`no small file system can be mounted, so SQLite's own limit stands in: ${mount.stderr}`)
+      console.warn(
+        `no small file system can be mounted, so SQLite's own limit stands in: ${mount.shortMessage}`,
+      )
       return false
     }
     try {

@@ -4,8 +4,7 @@ import { MAX_PAGE_BYTES } from '../store.ts'
 export type Row = { key: number; body: Uint8Array }
 
 /** A token is the key of the last row of its page; the letter keeps tokens of one list out of another. */
-export const pageToken = (list: string, key: number): string =>
-  Buffer.from(`${list}${key}`).toString('base64url')
+const pageToken = (list: string, key: number): string => Buffer.from(`${list}${key}`).toString('base64url')
 
 /** The key to go on from, or undefined at the beginning. */
 export const readPageToken = (list: string, token: string): number | undefined => {

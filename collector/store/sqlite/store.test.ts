@@ -63,6 +63,7 @@ test('everything acknowledged is there after kill -9, and no batch is half there
     let acknowledged = 0
     for await (const line of child) {
       acknowledged = Number(line)
+      if (acknowledged === 1) expect(() => openSqliteStore(path)).toThrow(/another collector has it open/)
       if (acknowledged >= killAfter) child.kill('SIGKILL')
     }
     expect((await child).signal).toBe('SIGKILL')

@@ -1,0 +1,62 @@
+import { readdirSync } from 'node:fs'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { cutsOf, linesOf, recording } from '../fixtures/chunked.ts'
+import { type FpingEvent, parseFpingLine } from './output.ts'
+
+const folder = new URL('./fixtures/', import.meta.url)
+const recordings = readdirSync(folder).filter((name) => name.endsWith('.txt'))
+const eventsOf = (lines: string[]): FpingEvent[] =>
+  lines.map(parseFpingLine).filter((event) => event !== undefined)
+const read = (name: string) => eventsOf(linesOf(recording(new URL(name, folder))))
+
+test.each(recordings)('any chunking of %s gives the same events', (name) => {
+  const bytes = recording(new URL(name, folder))
+  const whole = eventsOf(linesOf(bytes))
+  expect(whole).not.toEqual([])
+  fc.assert(fc.property(cutsOf(bytes), (cuts) => expect(eventsOf(linesOf(bytes, cuts))).toEqual(whole)))
+})
+
+test.each(recordings.filter((name) => !name.startsWith('bad-')))('nothing in %s is unknown', (name) => {
+  expect(read(name).filter((event) => event.kind === 'unknown')).toEqual([])
+})
+
+test('answers, losses and totals', () => {
+  const events = read('loss.txt')
+  expect(events).toHaveLength(33)
+  expect(events[0]).toEqual({ kind: 'probe', address: '10.99.0.2', sequence: 0, rttSeconds: 0.025 / 1000 })
+  expect(events[2]).toEqual({ kind: 'probe', address: '10.99.0.3', sequence: 0, rttSeconds: undefined })
+  expect(events.slice(-3)).toEqual([
+    { kind: 'total', address: '10.99.0.2', sentCount: 10 },
+    { kind: 'total', address: '10.99.0.3', sentCount: 10 },
+    { kind: 'total', address: '10.99.0.5', sentCount: 10 },
+  ])
+  const lost = events.filter((event) => event.kind === 'probe' && event.rttSeconds === undefined)
+  expect(lost).toHaveLength(14)
+})
+
+test('what the network says of a target', () => {
+  expect(read('prohibited.txt').find((event) => event.kind === 'complaint')).toEqual({
+    kind: 'complaint',
+    address: '10.99.0.4',
+    reason: 'ICMP Unreachable (Communication Administratively Prohibited) from 10.99.0.4',
+  })
+})
+
+test('why it could not begin', () => {
+  expect(read('bad-source.txt')).toEqual([
+    { kind: 'unknown', text: 'fping: cannot bind source address : Cannot assign requested address' },
+  ])
+})
+
+test.each([
+  ['10.0.0.1 : [3], 84 bytes, 1.5 ms (1.5 avg, 0% loss)', 0.0015],
+  ['[1795154540.68824] fe80::1%eth0 : [3], 64 bytes, 1.05e+03 ms (1.05e+03 avg, 0% loss)', 1.05],
+])('other forms of a probe: %s', (line, rttSeconds) => {
+  expect(parseFpingLine(line)).toMatchObject({ kind: 'probe', sequence: 3, rttSeconds })
+})
+
+test('a second answer to the same probe means nothing', () => {
+  const line = '10.0.0.1 : duplicate for [0], 64 bytes, 0.04 ms'
+  expect(parseFpingLine(line)).toBeUndefined()
+})

@@ -1,0 +1,57 @@
+import { readdirSync } from 'node:fs'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { cutsOf, linesOf, recording } from '../fixtures/chunked.ts'
+import { type PingEvent, parsePingLine, unwrapSequence } from './output.ts'
+
+const folder = new URL('./fixtures/', import.meta.url)
+const recordings = readdirSync(folder).filter((name) => name.endsWith('.txt'))
+const eventsOf = (lines: string[]): PingEvent[] =>
+  lines.map(parsePingLine).filter((event) => event !== undefined)
+const read = (name: string) => eventsOf(linesOf(recording(new URL(name, folder))))
+
+test.each(recordings)('any chunking of %s gives the same events', (name) => {
+  const bytes = recording(new URL(name, folder))
+  const whole = eventsOf(linesOf(bytes))
+  expect(whole).not.toEqual([])
+  fc.assert(fc.property(cutsOf(bytes), (cuts) => expect(eventsOf(linesOf(bytes, cuts))).toEqual(whole)))
+})
+
+test.each(recordings.filter((name) => !name.startsWith('bad-')))('nothing in %s is unknown', (name) => {
+  expect(read(name).filter((event) => event.kind === 'unknown')).toEqual([])
+})
+
+test('answers, open probes and the total', () => {
+  const events = read('loss.txt')
+  expect(events[0]).toEqual({ kind: 'answer', sequence: 1, rttSeconds: 0.03 / 1000 })
+  expect(events[1]).toEqual({ kind: 'waiting', sequence: 2 })
+  expect(events.at(-1)).toEqual({ kind: 'total', sentCount: 12 })
+  expect(events.filter((event) => event.kind === 'answer')).toHaveLength(6)
+})
+
+test.each([
+  ['prohibited.txt', { kind: 'complaint', reason: 'Packet filtered from 10.99.0.4' }],
+  [
+    'prohibited6.txt',
+    { kind: 'complaint', reason: 'Destination unreachable: Administratively prohibited from fd99::4' },
+  ],
+  ['too-large.txt', { kind: 'complaint', reason: 'message too long, mtu=1500' }],
+  ['no-route.txt', { kind: 'no-route', reason: 'Network is unreachable' }],
+])('%s says why', (name, event) => {
+  expect(read(name)).toContainEqual(event)
+})
+
+test('a second answer to the same probe means nothing', () => {
+  const line = '64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.05 ms (DUP!)'
+  expect(parsePingLine(line)).toBeUndefined()
+})
+
+test('sequence numbers go on where 16 bits end', () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 1_000_000 }), fc.integer({ min: -100, max: 100 }), (count, offset) => {
+      const lastSeen = Math.max(0, count + offset)
+      expect(unwrapSequence((count % 65536) + 1, lastSeen)).toBe(count)
+      expect(unwrapSequence((count + 1) % 65536, lastSeen)).toBe(count)
+    }),
+  )
+})

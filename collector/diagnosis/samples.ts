@@ -1,0 +1,144 @@
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
+import { quantileOf, robustDeviation, upperMedian, wilsonLower } from './statistics.ts'
+import type { Thresholds } from './thresholds.ts'
+
+/** What is wrong with a pair: no measurement came about, or the value is out of its class. */
+export type Fault = 'failed' | 'slow' | 'lossy' | 'late'
+
+/** One pair as the diagnosis sees it. */
+export type Sample = {
+  readonly result: PairResult
+  readonly source: string
+  readonly destination: string
+  /** Pairs of the same fabric can be compared: from interfaces of one name to interfaces of one name. */
+  readonly fabric: string
+  /** 'inside' of a rack, 'across' racks, or '' where a rack is unknown. */
+  readonly reach: 'inside' | 'across' | ''
+  /** Received bits per second, of a measured iperf. */
+  readonly bitsPerSecond: number | undefined
+  /** Probes sent and lost, of a ping. */
+  readonly sentCount: number
+  readonly lostCount: number
+  /** Median round-trip time in seconds, of a measured ping. */
+  readonly rttSeconds: number | undefined
+  /** Undefined when all is well. */
+  fault: Fault | undefined
+}
+
+const FAILED: ReadonlySet<Outcome> = new Set([
+  Outcome.OUTCOME_UNREACHABLE,
+  Outcome.OUTCOME_REFUSED,
+  Outcome.OUTCOME_TIMED_OUT,
+])
+
+export const isFailed = ({ outcome }: PairResult): boolean => FAILED.has(outcome)
+
+/** Rates and round-trip times of fewer pairs than this are compared with the whole fabric, not only their class. */
+const MIN_CLASS_SIZE = 4
+
+/** A value is bad only when it is so many robust deviations off: a fleet of mixed NICs accuses nobody. */
+const MIN_DEVIATIONS = 5
+
+const reachOf = (from: string | undefined, to: string | undefined): Sample['reach'] => {
+  if (!from || !to) return ''
+  return from === to ? 'inside' : 'across'
+}
+
+/** Pairs that say something: measured, or failed. INVALID and NOT_RUN accuse nobody and count for nothing. */
+const toSample = (result: PairResult, racks: ReadonlyMap<string, string>): Sample[] => {
+  const failed = isFailed(result)
+  if (!result.source || !result.destination) return []
+  if (!failed && result.outcome !== Outcome.OUTCOME_MEASURED) return []
+  const { source, destination, values } = result
+  const ping = values?.$case === 'ping' ? values.value : undefined
+  const iperf = values?.$case === 'iperf' ? values.value : undefined
+  return [
+    {
+      result,
+      source: source.node,
+      destination: destination.node,
+      fabric: JSON.stringify([source.interface, destination.interface]),
+      reach: reachOf(racks.get(source.node), racks.get(destination.node)),
+      bitsPerSecond: failed ? undefined : iperf?.bitsPerSecond,
+      sentCount: ping?.sentCount ?? 0,
+      lostCount: ping ? ping.sentCount - ping.receivedCount : 0,
+      rttSeconds: failed ? undefined : fromDuration(ping?.rtt?.p50),
+      fault: failed ? 'failed' : undefined,
+    },
+  ]
+}
+
+const groupBy = <T>(items: readonly T[], keyOf: (item: T) => string): T[][] => [
+  ...Map.groupBy(items, keyOf).values(),
+]
+
+/** The level that the nodes of a class reach, and how far they are apart. */
+export type Level = { readonly level: number; readonly deviation: number }
+
+/**
+ * What a good pair of a class reaches. A pair reaches the lesser of what its ends can do, so an end can do what
+ * it reaches in its better pairs: the upper quartile of its row or column. The median over all ends is right as
+ * long as most of them are, even when bad nodes spoil more than half of the pairs.
+ */
+export const levelOf = (samples: readonly Sample[], valueOf: (sample: Sample) => number | undefined): Level => {
+  const rows = new Map<string, number[]>()
+  for (const sample of samples) {
+    const value = valueOf(sample)
+    if (value === undefined) continue
+    for (const end of [`>${sample.source}`, `<${sample.destination}`]) {
+      const row = rows.get(end)
+      if (row) row.push(value)
+      else rows.set(end, [value])
+    }
+  }
+  if (rows.size === 0) return { level: Number.NaN, deviation: 0 }
+  const abilities = [...rows.values()].map((row) => quantileOf(row, 0.75))
+  const level = upperMedian(abilities)
+  return { level, deviation: robustDeviation(abilities, level) }
+}
+
+const judgeRates = (samples: readonly Sample[], thresholds: Thresholds): void => {
+  const { level, deviation } = levelOf(samples, (sample) => sample.bitsPerSecond)
+  const learned = Math.min(thresholds.slowRatio * level, level - MIN_DEVIATIONS * deviation)
+  for (const sample of samples) {
+    if (sample.bitsPerSecond === undefined) continue
+    if (sample.bitsPerSecond < Math.max(thresholds.minBitsPerSecond, learned)) sample.fault = 'slow'
+  }
+}
+
+const judgePings = (samples: readonly Sample[], thresholds: Thresholds): void => {
+  // Round-trip times are better when smaller; the negative turns the level's quartile around.
+  const { level, deviation } = levelOf(samples, (sample) =>
+    sample.rttSeconds === undefined ? undefined : -sample.rttSeconds,
+  )
+  const learned = -level + MIN_DEVIATIONS * deviation
+  const limit = Math.max(-thresholds.lateFactor * level, -level + thresholds.lateSeconds, learned)
+  for (const sample of samples) {
+    if (sample.fault === 'failed') continue
+    if (wilsonLower(sample.lostCount, sample.sentCount) > thresholds.lossRatio) sample.fault = 'lossy'
+    else if (sample.rttSeconds !== undefined && sample.rttSeconds > limit) sample.fault = 'late'
+  }
+}
+
+/** The samples of each fabric, judged by the link class they belong to. */
+export const judge = (
+  results: readonly PairResult[],
+  racks: ReadonlyMap<string, string>,
+  thresholds: Thresholds,
+): Sample[][] => {
+  const fabrics = groupBy(
+    results.flatMap((result) => toSample(result, racks)),
+    ({ fabric }) => fabric,
+  )
+  for (const fabric of fabrics) {
+    const classes = groupBy(fabric, ({ reach }) => reach)
+    const comparable = classes.every((samples) => samples.length >= MIN_CLASS_SIZE) ? classes : [fabric]
+    for (const samples of comparable) {
+      judgeRates(samples, thresholds)
+      judgePings(samples, thresholds)
+    }
+  }
+  return fabrics
+}

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest'
+import { deviceChanges, filterRules } from './effects.ts'
+import { type Fault, parseFault, withFault } from './faults.ts'
+import { labNodes, labShape } from './topology.ts'
+
+const nodes = labNodes(0, labShape({ nodes: 4 }))
+const set = (...texts: string[]): Fault[] =>
+  texts.map((text) => parseFault(text, { nodes, rateBitsPerSecond: 1e9 })).reduce<Fault[]>(withFault, [])
+const changes = (before: Fault[], after: Fault[]) => deviceChanges(nodes, 'mg0-switch', 1e9, before, after)
+
+describe('what a fault changes', () => {
+  it('is nothing where nothing changes', () => {
+    const faults = set('rate:node-3:net1:tx:50mbit', 'mtu:node-2:net0:both:1400', 'cut:node-1:net0:both')
+    expect(changes(faults, faults)).toEqual([])
+  })
+
+  it('is the sending side for tx and the switch port for rx', () => {
+    const [tx, ...noMore] = changes([], set('rate:node-3:net1:tx:50mbit'))
+    expect(noMore).toEqual([])
+    expect(tx?.namespace).toBe('mg0-node-3')
+    expect(tx?.tc.join('\n')).toContain('dev net1 parent 1: classid 1:1 htb rate 50000000bit')
+    const [rx] = changes([], set('rate:node-3:net1:rx:50mbit'))
+    expect(rx?.namespace).toBe('mg0-switch')
+    expect(rx?.tc.join('\n')).toContain('dev n3.net1 parent 1: classid 1:1 htb rate 50000000bit')
+  })
+
+  it('is a link without carrier when both directions are cut, in whichever order', () => {
+    const one = set('cut:node-3:net1:tx')
+    expect(changes([], one)).toEqual([])
+    const both = set('cut:node-3:net1:tx', 'cut:node-3:net1:rx')
+    expect(changes(one, both)).toEqual([{ namespace: 'mg0-switch', ip: ['link set n3.net1 down'], tc: [] }])
+    expect(changes(both, [])).toEqual([{ namespace: 'mg0-switch', ip: ['link set n3.net1 up'], tc: [] }])
+  })
+
+  it('is nothing in the switch but rules for loss', () => {
+    const faults = set('loss:node-2:net0:rx:10%')
+    expect(changes([], faults)).toEqual([])
+    expect(filterRules(faults)).toContain('oifname "n2.net0" numgen random mod 1000000 < 100000 drop')
+  })
+})
+
+describe('the rules of the switch', () => {
+  it('replace those before them, also with none', () => {
+    expect(filterRules([])).toBe('table bridge meshgauge\ndelete table bridge meshgauge\n')
+  })
+
+  it('cut before they spare address resolution, and lose after it', () => {
+    const rules = filterRules(
+      set(
+        'loss:node-2:net0:tx:10%',
+        'mtu:node-2:net1:tx:1400',
+        'cut:node-4:net1:rx',
+        'mtu:node-1:net0:rx:1400',
+      ),
+    )
+    expect(rules.split('\n').slice(5, -3)).toEqual([
+      '    oifname "n4.net1" drop',
+      '    iifname "n2.net1" meta length > 1400 drop',
+      '    ether type arp accept',
+      '    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
+      '    iifname "n2.net0" numgen random mod 1000000 < 100000 drop',
+    ])
+  })
+})

@@ -1,0 +1,62 @@
+import {
+  type Client,
+  credentials,
+  loadPackageDefinition,
+  type ServiceClientConstructor,
+  type ServiceError,
+} from '@grpc/grpc-js'
+import { loadSync } from '@grpc/proto-loader'
+
+/** A client made from the .proto files at run time: it shares no stub, no option and no middleware with meshgauge. */
+export const openIndependentClient = (port: number) => {
+  const root = new URL('../../proto/', import.meta.url).pathname
+  const files = [
+    'agent/v1/agent',
+    'agent/v1/check',
+    'agent/v1/ping',
+    'agent/v1/iperf',
+    'collector/v1/fleet',
+    'collector/v1/run',
+    'collector/v1/result',
+  ]
+  const definition = loadSync(
+    files.map((file) => `meshgauge/${file}.proto`),
+    { includeDirs: [root], longs: Number, enums: String, oneofs: true, defaults: false },
+  )
+  const loaded = loadPackageDefinition(definition)
+  const clients = new Map<string, Client>()
+  const clientOf = (service: string): Client => {
+    const known = clients.get(service)
+    if (known) return known
+    const Service = service
+      .split('.')
+      .reduce<unknown>((scope, name) => (scope as Record<string, unknown>)[name], loaded)
+    const client = new (Service as ServiceClientConstructor)(
+      `127.0.0.1:${port}`,
+      credentials.createInsecure(),
+    )
+    clients.set(service, client)
+    return client
+  }
+  type Method = (request: object, ...rest: unknown[]) => unknown
+  const method = (service: string, name: string): Method => {
+    const client = clientOf(service) as unknown as Record<string, Method>
+    return client[name]!.bind(client)
+  }
+  return {
+    call: <T>(service: string, name: string, request: object): Promise<T> =>
+      new Promise((resolve, reject) => {
+        method(service, name)(request, (error: ServiceError | null, response: T) =>
+          error ? reject(error) : resolve(response),
+        )
+      }),
+    /** A server stream; iterate it, or `cancel()` it. */
+    stream: <T>(service: string, name: string, request: object) =>
+      method(service, name)(request) as AsyncIterable<T> & { cancel(): void },
+    close: () => {
+      for (const client of clients.values()) client.close()
+    },
+  }
+}
+
+export type IndependentClient = ReturnType<typeof openIndependentClient>
