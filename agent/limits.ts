@@ -32,15 +32,10 @@ const throwIfExceeded = (problems: readonly (string | false)[]): void => {
 }
 
 /** @throws OperatingError LIMIT_EXCEEDED */
-export const checkPingLimits = (limits: Limits, targetCount: number, intervalSeconds: number): void => {
-  const minimum = fromDuration(limits.minPingInterval) ?? 0
+export const checkTargetLimit = (limits: Limits, count: number): void =>
   throwIfExceeded([
-    targetCount > limits.maxTargetsCount &&
-      `${targetCount} targets; at most ${limits.maxTargetsCount} in one stream`,
-    intervalSeconds < minimum &&
-      `interval ${formatDuration(intervalSeconds)}; at least ${formatDuration(minimum)}`,
+    count > limits.maxTargetsCount && `${count} targets; at most ${limits.maxTargetsCount} in one stream`,
   ])
-}
 
 /** @throws OperatingError LIMIT_EXCEEDED */
 export const checkFlowLimits = (limits: Limits, flowCount: number, seconds: number): void => {

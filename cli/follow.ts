@@ -61,10 +61,14 @@ export const followRun = async (
   signal: AbortSignal,
 ): Promise<Run> => {
   let failures = 0
+  let doneCount: number | undefined
   for (;;) {
     const { last, reason } = await watchOnce(client, id, watcher, signal)
     if (last && hasEnded(last)) return last
-    failures = last ? 1 : failures + 1
+    // Only a run that moved on since the last time earns new attempts: a stream that ends at once must not go on for ever.
+    const movedOn = last?.progress !== undefined && last.progress.doneCount !== doneCount
+    failures = movedOn ? 1 : failures + 1
+    doneCount = last?.progress?.doneCount ?? doneCount
     if (failures > MAX_RECONNECTS) {
       throw new CommandError(
         `Lost the collector at ${client.address}: ${reason}

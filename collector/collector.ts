@@ -5,6 +5,7 @@ import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc, service } from '../lib/serving.ts'
+import type { RunObserver } from './dispatch/active-run.ts'
 import { createRuns } from './dispatch/runs.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet } from './inventory/fleet.ts'
@@ -15,7 +16,7 @@ import { createRunService } from './services/run.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
 import type { Store } from './store/store.ts'
 import { type HttpServer, listenHttp } from './telemetry/http.ts'
-import { createMetrics } from './telemetry/metrics.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createObserver, type Observer } from './telemetry/observe.ts'
 import { measuredStore } from './telemetry/store.ts'
 
@@ -23,6 +24,8 @@ import { measuredStore } from './telemetry/store.ts'
 const CLOSE_GRACE_SECONDS = 3
 /** After a restart the metrics show the newest runs of each kind again; older ones are in the store. */
 const RESTORED_RUNS = 20
+/** A larger run would hold up the start for seconds. */
+const RESTORED_PAIRS = 10_000
 
 export type CollectorDeps = { clock: Clock; logger: Logger; tracer: Tracer; meter: Meter }
 
@@ -32,7 +35,26 @@ const recover = (store: Store, observer: Observer, { clock, logger }: CollectorD
     logger.warn({ run: run.id }, 'run was interrupted; what was acknowledged is kept')
   }
   const { runs } = store.listRuns({ size: RESTORED_RUNS, token: '' })
-  for (const run of runs.reverse()) observer.restoreRun(run, store.allResults(run.id))
+  for (const run of runs.reverse()) {
+    if ((run.plan?.pairCount ?? 0) <= RESTORED_PAIRS) observer.restoreRun(run, store.allResults(run.id))
+  }
+}
+
+const observeRuns = (metrics: Metrics, observer: Observer): RunObserver => {
+  const testsActive = new Map<string, number>()
+  const count = (test: string, by: number) => {
+    testsActive.set(test, (testsActive.get(test) ?? 0) + by)
+    metrics.testsActive.set({ test }, testsActive.get(test)!)
+  }
+  return {
+    ...observer,
+    observeActive: (active) => metrics.runsActive.set({}, active),
+    observeTestStart: (test, idleSeconds) => {
+      metrics.dispatchLag.observe({}, idleSeconds)
+      count(test, 1)
+    },
+    observeTestEnd: (test) => count(test, -1),
+  }
 }
 
 /** A collector that serves until it is closed; closing interrupts every run and ends what its agents do for it. */
@@ -63,8 +85,7 @@ export const createCollector = async (
     )
     undo.push(() => fleet.close())
     observer.observeNodes(fleet.nodes())
-    const runObserver = { ...observer, observeActive: (count: number) => metrics.runsActive.set({}, count) }
-    const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet })
+    const runs = createRuns({ clock, logger, tracer, store, observer: observeRuns(metrics, observer), fleet })
     undo.push(() => runs.close())
     const server = await serveGrpc(
       { logger },
@@ -82,7 +103,11 @@ export const createCollector = async (
       },
     )
     undo.push(() => server.close(CLOSE_GRACE_SECONDS))
-    const http = await listenHttp({ registry: metrics.registry, health: () => [], address: options.http })
+    const http = await listenHttp({
+      registry: metrics.registry,
+      health: runs.problems,
+      address: options.http,
+    })
     undo.push(() => http.close())
     return { server, http, close: closeAll }
   } catch (error) {

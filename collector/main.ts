@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import os from 'node:os'
+import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc'
 import { systemClock } from '../lib/clock.ts'
 import { createLogger } from '../lib/logging.ts'
 import { meter, startTelemetry } from '../lib/telemetry.ts'
 import { VERSION } from '../lib/version.ts'
 import { createCollector } from './collector.ts'
 import { type CollectorArguments, readCollectorOptions } from './options.ts'
+import { createMetricReader } from './telemetry/otlp.ts'
 
 /**
  * Runs a collector until the signal aborts; then runs are interrupted and everything is closed.
@@ -18,7 +20,8 @@ export const runCollector = async (
   const options = await readCollectorOptions(given)
   const logger = createLogger('meshgauge-collector', options.logLevel)
   const identity = { service: 'meshgauge-collector', version: VERSION, node: os.hostname() }
-  const telemetry = startTelemetry(process.env, identity)
+  const readers = () => [createMetricReader(new OTLPMetricExporter(), process.env)]
+  const telemetry = startTelemetry(process.env, identity, readers)
   const deps = {
     clock: systemClock,
     logger,

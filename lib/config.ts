@@ -48,7 +48,9 @@ const distance = (a: string, b: string): number => {
 
 /** The known word that is close enough to be what was meant, if there is one. */
 export const closest = (word: string, known: readonly string[]): string | undefined =>
-  known.find((candidate) => candidate.length > 2 && (word.startsWith(candidate) || candidate.startsWith(word))) ??
+  known.find(
+    (candidate) => candidate.length > 2 && (word.startsWith(candidate) || candidate.startsWith(word)),
+  ) ??
   known
     .map((candidate) => ({ candidate, d: distance(word, candidate) }))
     .filter(({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)))
@@ -93,7 +95,11 @@ const offsetOf = (root: Node | null, path: Path, ofKey: boolean): number => {
 }
 
 /** Something wrong with the content as a whole, such as two entries that clash. */
-export type ReviewProblem = { path: Path; message: string; /** Another place that it is about. */ also?: Path }
+export type ReviewProblem = {
+  path: Path
+  message: string /** Another place that it is about. */
+  also?: Path
+}
 
 const KINDS: Record<string, string> = {
   string: 'text',
@@ -147,7 +153,9 @@ export const parseConfig = <S extends z.ZodType>(
   if (result.success && reviewed.length === 0) return result.data
   const problems = (result.error?.issues ?? []).flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') {
-      return [problemAt(offsetOf(document.contents, issue.path, false), printPath(issue.path), wordsOf(issue))]
+      return [
+        problemAt(offsetOf(document.contents, issue.path, false), printPath(issue.path), wordsOf(issue)),
+      ]
     }
     return issue.keys.map((key) => {
       const path = [...issue.path, key]

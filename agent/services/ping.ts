@@ -13,16 +13,13 @@ import type { Detected } from '../engines/detected.ts'
 import { EngineError, type PingProbe } from '../engines/engine.ts'
 import { createStatistics, createTargetResult } from '../engines/statistics.ts'
 import type { Interfaces } from '../interfaces.ts'
-import { addressViolations, checkPeers, checkPingLimits, limitsOf } from '../limits.ts'
+import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
 
 type Deps = { clock: Clock; interfaces: Interfaces; engines: Detected; draining: Draining }
 
 const violationsOf = (request: PingRequest, interfaces: Interfaces): Violation[] => {
-  const violations = addressViolations(
-    request.targets.map(({ address }) => address),
-    (index) => `targets[${index}].address`,
-  )
+  const violations: Violation[] = []
   if (request.targets.length === 0)
     violations.push({ field: 'targets', description: 'at least one target is needed' })
   if (request.interface !== '' && !interfaces.list().some(({ name }) => name === request.interface)) {
@@ -43,7 +40,7 @@ export const createPingService = (deps: Deps, options: AgentOptions): PingServic
     const { engine, version } = await deps.engines.ping(request.engine, signal)
     throwIfInvalid('the ping request', [...violationsOf(request, interfaces), ...engine.validate(request)])
     const limits = limitsOf(options, interfaces)
-    checkPingLimits(limits, request.targets.length, fromDuration(request.interval) ?? 1)
+    checkTargetLimit(limits, request.targets.length)
     checkPeers(
       limits,
       request.targets.map(({ address }) => address),

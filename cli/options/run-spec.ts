@@ -148,7 +148,9 @@ export const readRunSpec = (
   if (test === 'iperf') refuseOptionsOf('ping', PING_ONLY, options, read)
   return RunSpec.fromPartial({
     runId: options.runId ?? '',
-    topology: name && readTopology(name, options, read, problems),
+    topology: name
+      ? readTopology(name, options, read, problems)
+      : { nodes: read.list('--nodes', options.nodes) },
     test:
       test === 'ping'
         ? { $case: 'ping', value: readPing(options, read) }

@@ -73,8 +73,8 @@ const renderTime = (run: Run): string | undefined => {
   const parts: string[] = []
   if (run.plan && runTest(run) === 'iperf') parts.push(renderRounds(run.plan))
   if (seconds !== undefined && hasEnded(run)) {
-    const share =
-      efficiencyRatio === undefined ? '' : `, ${Math.round(efficiencyRatio * 100)} % of ideal time`
+    const isWhole = run.state === RunState.RUN_STATE_COMPLETED && efficiencyRatio !== undefined
+    const share = !isWhole ? '' : `, ${Math.round(efficiencyRatio * 100)} % of ideal time`
     parts.push(`${formatDuration(seconds)}${share}`)
   }
   return parts.length > 0 ? parts.join('; ') : undefined

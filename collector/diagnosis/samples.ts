@@ -27,6 +27,8 @@ export type Sample = {
   fault: Fault | undefined
 }
 
+export const isBad = ({ fault }: Sample): boolean => fault !== undefined
+
 const FAILED: ReadonlySet<Outcome> = new Set([
   Outcome.OUTCOME_UNREACHABLE,
   Outcome.OUTCOME_REFUSED,
@@ -82,7 +84,10 @@ export type Level = { readonly level: number; readonly deviation: number }
  * it reaches in its better pairs: the upper quartile of its row or column. The median over all ends is right as
  * long as most of them are, even when bad nodes spoil more than half of the pairs.
  */
-export const levelOf = (samples: readonly Sample[], valueOf: (sample: Sample) => number | undefined): Level => {
+export const levelOf = (
+  samples: readonly Sample[],
+  valueOf: (sample: Sample) => number | undefined,
+): Level => {
   const rows = new Map<string, number[]>()
   for (const sample of samples) {
     const value = valueOf(sample)

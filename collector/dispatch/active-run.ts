@@ -19,6 +19,9 @@ import { createWatchers } from './watchers.ts'
 /** What a run tells the metrics. */
 export type RunObserver = {
   observeActive(count: number): void
+  /** A test has begun, its nodes having stood idle for so long before. */
+  observeTestStart(test: string, idleSeconds: number): void
+  observeTestEnd(test: string): void
   observeResults(run: Run, results: readonly PairResult[]): void
   observeRun(run: Run, results: readonly PairResult[]): void
 }
@@ -46,6 +49,7 @@ export const startRun = (
   racks: ReadonlyMap<string, string>,
 ) => {
   const { clock, logger, store } = deps
+  const test = initial.spec!.test!.$case
   let run = initial
   let ending: { state: RunState; reason: string } | undefined
   const stop = new AbortController()
@@ -87,6 +91,8 @@ export const startRun = (
       events: {
         onResult: log.add,
         onRound: (round: number) => update(progress({ round })),
+        onStart: (idleSeconds: number) => deps.observer.observeTestStart(test, idleSeconds),
+        onEnd: () => deps.observer.observeTestEnd(test),
       },
       signal: stop.signal,
     }
@@ -146,7 +152,7 @@ export const startRun = (
     return failure
   }
 
-  const trace = startRunTrace(deps.tracer, `run ${run.spec!.test!.$case}`, { 'meshgauge.run.id': run.id })
+  const trace = startRunTrace(deps.tracer, `run ${test}`, { 'meshgauge.run.id': run.id })
   run = { ...run, traceId: trace.traceId }
   try {
     store.createRun(run)
@@ -174,6 +180,8 @@ export const startRun = (
   }
   return {
     run: () => run,
+    /** Why results cannot be stored now, if they cannot. */
+    problem: () => log.failure()?.message,
     watch: watchers.watch,
     cancel: () => end(RunState.RUN_STATE_CANCELLED, ''),
     interrupt: (reason: string) => end(RunState.RUN_STATE_INTERRUPTED, reason),

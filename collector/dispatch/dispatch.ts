@@ -20,6 +20,9 @@ export type DispatchDeps = { connection(node: string): AgentConnection; clock: C
 export type DispatchEvents = {
   onResult(result: PairResult): void
   onRound(round: number): void
+  /** A test begins; its nodes had stood idle for so long. */
+  onStart(idleSeconds: number): void
+  onEnd(): void
 }
 
 /** A slow pair holds up the next ones of its nodes at most this long, or a quarter of a test if that is longer. */
@@ -178,7 +181,9 @@ const dispatchIperfs = async (pass: Pass, test: IperfTest, skip: ReadonlySet<num
       furthest = rounds[pair]!
       pass.events.onRound(furthest)
     }
+    pass.events.onStart(order.idleSeconds(pair, deps.clock.monotonicSeconds()))
     const done = iperfPair(pass, test, pair).finally(() => {
+      pass.events.onEnd()
       running.delete(pair)
       order.finish(pair, deps.clock.monotonicSeconds())
     })

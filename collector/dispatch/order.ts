@@ -9,6 +9,8 @@ import { type Plan, type PlanInput, roundOf } from '../plan/plan.ts'
 export type Order = {
   /** Takes the pairs that start now. `now` in seconds of a clock that never steps. */
   take(now: number): number[]
+  /** How long both nodes of a pair have stood idle, in seconds; 0 for their first. Ask before `take`'s pairs run. */
+  idleSeconds(pair: number, now: number): number
   /** Gives back the resources of a pair that was taken. */
   finish(pair: number, now: number): void
   /** Pairs not yet taken. */
@@ -137,6 +139,10 @@ export const createOrder = (
       occupy(pair, -1)
       sends[sourceNode(pair)]!.idleSince = now
       receives[destinationNode(pair)]!.idleSince = now
+    },
+    idleSeconds(pair, now) {
+      const since = Math.max(sends[sourceNode(pair)]!.idleSince, receives[destinationNode(pair)]!.idleSince)
+      return Number.isFinite(since) ? now - since : 0
     },
     get waiting() {
       return waiting

@@ -13,7 +13,7 @@ const FLUSH_COUNT = 100
  * store cannot take them, they are kept here (a run has a fixed number of pairs, so that is bounded) and tried again.
  */
 export const createResultLog = (
-  deps: { clock: Clock; logger: Logger; store: Pick<Store, 'appendResults'> },
+  deps: { clock: Clock; logger: Logger; store: Pick<Store, 'putResults'> },
   runId: string,
   onStored: (results: PairResult[]) => void,
 ) => {
@@ -24,7 +24,7 @@ export const createResultLog = (
   const flush = () => {
     if (waiting.length === 0) return
     try {
-      deps.store.appendResults(runId, waiting)
+      deps.store.putResults(runId, waiting)
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error
       if (!failure) deps.logger.error({ run: runId, reason: error.message }, 'results wait for the store')
@@ -49,6 +49,7 @@ export const createResultLog = (
       if (waiting.length >= FLUSH_COUNT && !failure) flush()
     },
     flush,
+    failure: () => failure,
     /**
      * Stores what is left.
      * @returns what could not be stored and why, or undefined when all is stored

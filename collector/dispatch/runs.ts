@@ -84,6 +84,9 @@ export const createRuns = (deps: RunsDeps) => {
       else yield { run, results: [] }
     },
 
+    /** What keeps runs from being stored, one line each. */
+    problems: () => [...active.values()].flatMap((run) => run.problem() ?? []),
+
     /** Stops all runs, which become INTERRUPTED, and waits until their agents have let go. */
     async close(): Promise<void> {
       draining = true

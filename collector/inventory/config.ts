@@ -61,7 +61,10 @@ const findDuplicates = (raw: unknown): ReviewProblem[] => {
         return []
       }
       const owner = String((nodes[before] as Record<string, unknown>).name ?? `nodes[${before}]`)
-      const message = key === 'name' ? `${value} is also the name of another node` : `${value} is also the address of ${owner}`
+      const message =
+        key === 'name'
+          ? `${value} is also the name of another node`
+          : `${value} is also the address of ${owner}`
       return [{ path: ['nodes', index, key], message, also: ['nodes', before, key] }]
     })
   })

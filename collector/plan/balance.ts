@@ -6,9 +6,15 @@ import type { Graph } from './colouring.ts'
  * over. So any number of colours from (edges / limit) up will do (McDiarmid 1972, de Werra 1971).
  * Changes `colours` in place; edges of colour -1 are left alone.
  */
-export const balanceColours = (graph: Graph, colours: Int32Array, colourCount: number, limit: number): void => {
+export const balanceColours = (
+  graph: Graph,
+  colours: Int32Array,
+  colourCount: number,
+  limit: number,
+): void => {
   const classes: number[][] = Array.from({ length: colourCount }, () => [])
-  for (let edge = 0; edge < colours.length; edge++) if (colours[edge]! >= 0) classes[colours[edge]!]!.push(edge)
+  for (let edge = 0; edge < colours.length; edge++)
+    if (colours[edge]! >= 0) classes[colours[edge]!]!.push(edge)
   const small: number[] = []
   const large: number[] = []
   for (const [colour, edges] of classes.entries()) (edges.length > limit ? large : small).push(colour)

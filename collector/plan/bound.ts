@@ -30,7 +30,11 @@ const families = ({ fleet, caps }: PlanInput, layout: Layout): Family[] => {
     name: (endpoint: number) =>
       `${fleet.endpointInterface[endpoint]} of ${fleet.nodes[fleet.endpointNode[endpoint]!]}`,
   }
-  const racks = { count: fleet.racks.length, all: 'each rack', name: (rack: number) => `rack ${fleet.racks[rack]}` }
+  const racks = {
+    count: fleet.racks.length,
+    all: 'each rack',
+    name: (rack: number) => `rack ${fleet.racks[rack]}`,
+  }
   const tests = (verb: string) => (load: number, cap: number) =>
     `${verb} ${plural(load, 'test')}${load > 1 ? `, ${atATime(cap)}` : ''}`
   const flows = (verb: string) => (load: number, cap: number) =>

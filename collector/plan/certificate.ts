@@ -21,7 +21,8 @@ export const checkPlan = (
   const timesPlanned = new Uint32Array(pairCount)
   const name = (node: number) => fleet.nodes[node]!
 
-  if (plan.offsets.length !== plan.roundCount + 1) report(`${plan.roundCount} rounds have ${plan.offsets.length} offsets`)
+  if (plan.offsets.length !== plan.roundCount + 1)
+    report(`${plan.roundCount} rounds have ${plan.offsets.length} offsets`)
   if (plan.offsets[0] !== 0 || plan.offsets[plan.roundCount] !== plan.order.length) {
     report('the rounds do not cover the order from its beginning to its end')
   }

@@ -26,8 +26,8 @@ export const createFleet = (nodes: readonly PlanNode[]): PlanFleet => {
 const endpointTable = (fleet: PlanFleet): Map<string, Int32Array> => {
   const table = new Map<string, Int32Array>()
   for (const [endpoint, name] of fleet.endpointInterface.entries()) {
-    let column = table.get(name)
-    if (!column) table.set(name, (column = new Int32Array(fleet.nodes.length).fill(-1)))
+    const column = table.get(name) ?? new Int32Array(fleet.nodes.length).fill(-1)
+    table.set(name, column)
     column[fleet.endpointNode[endpoint]!] = endpoint
   }
   return table

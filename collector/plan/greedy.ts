@@ -46,7 +46,8 @@ const createGreedy = (input: PlanInput, model: Model, layout: Layout): Greedy =>
     (a, b) => pairs.sources[a]! - pairs.sources[b]! || pairs.destinations[a]! - pairs.destinations[b]!,
   )
   const remaining = new Uint32Array(endpoints * words)
-  for (const [pair, source] of pairs.sources.entries()) setBit(remaining, source * words, pairs.destinations[pair]!)
+  for (const [pair, source] of pairs.sources.entries())
+    setBit(remaining, source * words, pairs.destinations[pair]!)
   const nodeBits = new Uint32Array(fleet.nodes.length * words)
   const rackBits = new Uint32Array(fleet.racks.length * words)
   for (const [endpoint, node] of fleet.endpointNode.entries()) {
@@ -92,9 +93,11 @@ const pairOf = ({ starts, byDestination, input }: Greedy, source: number, destin
 }
 
 /** Rounds that a resource still needs. */
-const urgency = (state: Greedy, resource: number): number => state.loads[resource]! / state.model.caps[resource]!
+const urgency = (state: Greedy, resource: number): number =>
+  state.loads[resource]! / state.model.caps[resource]!
 
-const isFull = (state: Greedy, resource: number): boolean => state.used[resource]! >= state.model.caps[resource]!
+const isFull = (state: Greedy, resource: number): boolean =>
+  state.used[resource]! >= state.model.caps[resource]!
 
 const rackOfEndpoint = ({ input: { fleet } }: Greedy, endpoint: number): number =>
   fleet.nodeRack[fleet.endpointNode[endpoint]!]!

@@ -86,7 +86,12 @@ const fillResources = (input: PlanInput, layout: Layout, resources: Int32Array, 
 }
 
 /** How often each resource can be taken in a round by what lies inside it, whatever its own cap. */
-const innerCaps = ({ fleet, caps: asked }: PlanInput, layout: Layout, caps: Float64Array, loads: Int32Array) => {
+const innerCaps = (
+  { fleet, caps: asked }: PlanInput,
+  layout: Layout,
+  caps: Float64Array,
+  loads: Int32Array,
+) => {
   const inner = new Float64Array(layout.count)
   const sides: number[] = []
   for (const [endpointBase, nodeBase, rackBase] of [

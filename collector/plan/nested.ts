@@ -35,7 +35,12 @@ type State = {
 }
 
 /** Couples the pairs of two rounds level by level; what a level leaves over is coupled one level further out. */
-const couple = (levels: readonly Level[], pairs: readonly number[], partner: Int32Array, open: Int32Array): void => {
+const couple = (
+  levels: readonly Level[],
+  pairs: readonly number[],
+  partner: Int32Array,
+  open: Int32Array,
+): void => {
   for (const pair of pairs) partner[pair] = 0
   let single = pairs
   for (const { resources } of levels) {
@@ -138,7 +143,7 @@ export const nestRounds = (caps: NestedCaps, { colours, count: roundCount }: Rou
   for (let pair = 0; pair < colours.length; pair++) state.members[colours[pair]!]!.push(pair)
   for (let round = 0; round < roundCount; round++) count(state, round, members(state, round), 1)
   for (let changed = true; changed; ) {
-    changed = false; console.log(process.env.DBG ? state.members.reduce((n, _, r) => n + (roundToEvenOut(state, r) >= 0 ? 1 : 0), 0) : '')
+    changed = false
     for (let round = 0; round < roundCount; round++) {
       for (let other = roundToEvenOut(state, round); other >= 0; other = roundToEvenOut(state, round)) {
         evenOut(state, round, other)

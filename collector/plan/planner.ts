@@ -99,7 +99,8 @@ const colouredRounds = (input: PlanInput, bound: number): Rounds => {
 function* candidates(input: PlanInput, model: Model, layout: Layout, bound: number): Generator<Rounds> {
   yield symmetricRounds(input)
   const uplinks = binds(model, layout.rackOut, layout.total)
-  const nodes = binds(model, layout.nodeTx, layout.rackOut) && input.caps.perNode > 1 && !input.caps.exclusiveNodes
+  const nodes =
+    binds(model, layout.nodeTx, layout.rackOut) && input.caps.perNode > 1 && !input.caps.exclusiveNodes
   if (!uplinks) yield nodes ? nestedRounds(input, bound) : colouredRounds(input, bound)
   if (uplinks && !input.caps.exclusiveNodes) yield* rackRounds(input)
   if (uplinks) yield greedyRounds(input, model, layout)

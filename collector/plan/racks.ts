@@ -1,8 +1,8 @@
 import { balanceColours } from './balance.ts'
 import { colourEdges, type Graph } from './colouring.ts'
-import { interfaceNumbers } from './symmetric.ts'
 import type { PlanInput } from './plan.ts'
 import { compactCodes, type Rounds } from './rounds.ts'
+import { interfaceNumbers } from './symmetric.ts'
 
 /**
  * Racks in a circle. A slice is (i, j, d): the node in place i of every rack sends to the node in place j of the
@@ -58,7 +58,8 @@ const sliceUp = (input: PlanInput, byNode: boolean): Slices => {
     const key = (distance * slots + slotFrom) * slots + slotTo
     let slice = slices.get(key)
     if (slice === undefined) {
-      slices.set(key, (slice = left.length))
+      slice = left.length
+      slices.set(key, slice)
       left.push(byNode ? place[from]! : slotFrom)
       right.push(vertices + (byNode ? place[to]! : slotTo))
       crossing.push(distance === 0 ? 0 : 1)

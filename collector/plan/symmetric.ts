@@ -47,7 +47,11 @@ export const symmetricRounds = (input: PlanInput): Rounds => {
   for (let pair = 0; pair < codes.length; pair++) {
     const source = pairs.sources[pair]!
     const destination = pairs.destinations[pair]!
-    const nodeClass = classOf(fleet.endpointNode[source]!, fleet.endpointNode[destination]!, fleet.nodes.length)
+    const nodeClass = classOf(
+      fleet.endpointNode[source]!,
+      fleet.endpointNode[destination]!,
+      fleet.nodes.length,
+    )
     const crossing = (numbers[destination]! - numbers[source]! + count) % count
     codes[pair] = (nodeClass * count + crossing) * count + numbers[source]!
   }

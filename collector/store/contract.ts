@@ -42,7 +42,7 @@ export const describeKeptStore = (name: string, open: () => Opened & { reopen: (
     const { store, reopen, remove } = open()
     const run = sampleRun()
     store.createRun(run)
-    store.appendResults(run.id, sampleResults(3))
+    store.putResults(run.id, sampleResults(3))
     const again = reopen()
     expect(again.getRun(run.id)).toEqual(run)
     expect(again.allResults(run.id)).toEqual(sampleResults(3))
@@ -112,7 +112,7 @@ const describeRuns = (store: () => Store): void => {
     const run = sampleRun()
     store().createRun(run)
     store().createRun(sampleRun({ id: sampleId(later(1)) }))
-    store().appendResults(run.id, sampleResults(2))
+    store().putResults(run.id, sampleResults(2))
     const ofResults = store().listResults(run.id, { size: 1, token: '' }).nextPageToken
     const ofRuns = store().listRuns({ size: 1, token: '' }).nextPageToken
     const refusal = expect.objectContaining({
@@ -138,20 +138,33 @@ const describeResults = (store: () => Store): void => {
     const [a, b] = [sampleRun({ id: sampleId(START) }), sampleRun({ id: sampleId(later(1)) })]
     store().createRun(a)
     store().createRun(b)
-    store().appendResults(a.id, [sampleResult(5), sampleResult(2)])
-    store().appendResults(b.id, [sampleResult(9)])
-    store().appendResults(a.id, [sampleResult(7)])
-    store().appendResults(a.id, [])
+    store().putResults(a.id, [sampleResult(5), sampleResult(2)])
+    store().putResults(b.id, [sampleResult(9)])
+    store().putResults(a.id, [sampleResult(7)])
+    store().putResults(a.id, [])
     expect(store().allResults(a.id)).toEqual([sampleResult(5), sampleResult(2), sampleResult(7)])
     expect(store().allResults(b.id)).toEqual([sampleResult(9)])
+  })
+
+  test('a later result of a pair takes the place of the earlier one', () => {
+    const run = sampleRun()
+    store().createRun(run)
+    store().putResults(run.id, [sampleResult(1), sampleResult(2)])
+    const retest = sampleResult(1, {
+      attemptCount: 2,
+      outcome: Outcome.OUTCOME_UNREACHABLE,
+      values: undefined,
+    })
+    store().putResults(run.id, [retest])
+    expect(store().allResults(run.id)).toEqual([retest, sampleResult(2)])
   })
 
   test('results are listed page by page, also while more come', () => {
     const run = sampleRun()
     store().createRun(run)
-    store().appendResults(run.id, sampleResults(5))
+    store().putResults(run.id, sampleResults(5))
     const first = store().listResults(run.id, { size: 3, token: '' })
-    store().appendResults(run.id, [sampleResult(5)])
+    store().putResults(run.id, [sampleResult(5)])
     const second = store().listResults('latest', { size: 3, token: first.nextPageToken })
     expect([...first.results, ...second.results]).toEqual(sampleResults(6))
     expect(second.nextPageToken).toBe('')
@@ -160,7 +173,7 @@ const describeResults = (store: () => Store): void => {
   test('a page never holds more than the largest size, nor more bytes than a message may', () => {
     const run = sampleRun()
     store().createRun(run)
-    store().appendResults(run.id, sampleResults(RESULT_PAGE.largest + 1))
+    store().putResults(run.id, sampleResults(RESULT_PAGE.largest + 1))
     expect(store().listResults(run.id, FIRST).results).toHaveLength(RESULT_PAGE.usual)
     const largest = store().listResults(run.id, { size: 1_000_000, token: '' })
     expect(largest.results).toHaveLength(RESULT_PAGE.largest)
@@ -168,7 +181,7 @@ const describeResults = (store: () => Store): void => {
     const long = sampleRun({ id: sampleId(later(1)) })
     store().createRun(long)
     const reason = 'x'.repeat(MAX_PAGE_BYTES / 4)
-    store().appendResults(
+    store().putResults(
       long.id,
       [0, 1, 2, 3, 4].map((index) => sampleResult(index, { reason })),
     )
@@ -178,19 +191,19 @@ const describeResults = (store: () => Store): void => {
   })
 
   test('results of a run that was never created are a bug, and none of them is kept', () => {
-    expect(() => store().appendResults(sampleId(START), sampleResults(2))).toThrow(/was never created/)
+    expect(() => store().putResults(sampleId(START), sampleResults(2))).toThrow(/was never created/)
     expect(store().lastMeasured().size).toBe(0)
   })
 
   test('the last measurement counts for both ends, never goes back, and needs a measured pair', () => {
     const run = sampleRun()
     store().createRun(run)
-    store().appendResults(run.id, [sampleResult(8)])
-    store().appendResults(run.id, [sampleResult(7)])
-    store().appendResults(run.id, [
+    store().putResults(run.id, [sampleResult(8)])
+    store().putResults(run.id, [sampleResult(7)])
+    store().putResults(run.id, [
       sampleResult(20, { outcome: Outcome.OUTCOME_UNREACHABLE, values: undefined }),
     ])
-    store().appendResults(run.id, [sampleResult(21, { outcome: Outcome.OUTCOME_INVALID })])
+    store().putResults(run.id, [sampleResult(21, { outcome: Outcome.OUTCOME_INVALID })])
     const measured = store().lastMeasured()
     expect([...measured.keys()].sort()).toEqual(['node-7', 'node-8', 'node-9'])
     expect(measured.get('node-8')).toEqual({ iperf: later(8) })
@@ -208,7 +221,7 @@ const describeInterruption = (store: () => Store): void => {
     const runs = states.map((state, index) => sampleRun({ id: sampleId(later(index)), state }))
     for (const run of runs) store().createRun(run)
     const failed = sampleResult(1, { outcome: Outcome.OUTCOME_TIMED_OUT, values: undefined })
-    store().appendResults(runs[1]!.id, [sampleResult(4), failed])
+    store().putResults(runs[1]!.id, [sampleResult(4), failed])
 
     const changed = store().interruptUnfinished('the collector stopped', later(100))
     expect(changed.map(({ id }) => id)).toEqual([runs[1]!.id, runs[2]!.id])

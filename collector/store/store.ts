@@ -19,8 +19,8 @@ export type Store = {
   createRun(run: Run): void
   /** Replaces a run: its state, progress, summary, verdicts and times. */
   updateRun(run: Run): void
-  /** Adds results of a run, all of them or none. */
-  appendResults(runId: string, results: readonly PairResult[]): void
+  /** Adds results of a run, all of them or none. A pair has one result: a later one, of a retest, takes its place. */
+  putResults(runId: string, results: readonly PairResult[]): void
   /**
    * @param id the id, an unambiguous beginning of it, or `latest`
    * @throws OperatingError NOT_FOUND; of an ambiguous beginning the message lists the candidates
@@ -29,7 +29,7 @@ export type Store = {
   /** Newest first. @throws OperatingError SPEC_INVALID when the token is not one that this method gave. */
   listRuns(page: Page): { runs: Run[]; nextPageToken: string }
   /**
-   * In the order in which they were appended; a page may be shorter than asked for, so that it fits a message.
+   * In the order in which their pairs were first put; a page may be shorter than asked for, so that it fits a message.
    * @throws OperatingError NOT_FOUND as getRun does; SPEC_INVALID for a token of another kind
    */
   listResults(id: string, page: Page): { results: PairResult[]; nextPageToken: string }

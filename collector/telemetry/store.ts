@@ -28,7 +28,7 @@ export const measuredStore = (
     ...store,
     createRun: timed('create_run', store.createRun),
     updateRun: timed('update_run', store.updateRun),
-    appendResults: timed('append_results', store.appendResults),
+    putResults: timed('put_results', store.putResults),
     interruptUnfinished: timed('interrupt_unfinished', store.interruptUnfinished),
   }
 }

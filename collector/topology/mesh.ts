@@ -6,5 +6,9 @@ export const mesh: Topology = {
   name: 'mesh',
   kind: TopologyKind.TOPOLOGY_KIND_MESH,
   check: ({ nodes }) => checkNodes(nodes),
-  pairs: ({ nodes }) => shiftPairs(nodes.length, Array.from({ length: nodes.length - 1 }, (_, index) => index + 1)),
+  pairs: ({ nodes }) =>
+    shiftPairs(
+      nodes.length,
+      Array.from({ length: nodes.length - 1 }, (_, index) => index + 1),
+    ),
 }

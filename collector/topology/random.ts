@@ -13,7 +13,10 @@ export const createRandom = (seed: number): Random => {
 }
 
 /** Fisher and Yates' shuffle, in place. */
-export const shuffle = <T extends { length: number; [index: number]: number }>(items: T, random: Random): T => {
+export const shuffle = <T extends { length: number; [index: number]: number }>(
+  items: T,
+  random: Random,
+): T => {
   for (let last = items.length - 1; last > 0; last--) {
     const other = Math.floor(random() * (last + 1))
     const item = items[last]!

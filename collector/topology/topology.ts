@@ -57,7 +57,10 @@ export const checkNodes = (nodes: readonly string[]): Violation[] => {
     seen.add(node)
   }
   if (seen.size < 2) {
-    violations.push({ field: 'nodes', description: `at least 2 nodes are needed, ${describeCount(seen.size)}` })
+    violations.push({
+      field: 'nodes',
+      description: `at least 2 nodes are needed, ${describeCount(seen.size)}`,
+    })
   }
   return violations
 }

@@ -275,8 +275,8 @@ describe('bad requests', () => {
       PING,
       'Ping',
       { targets: [{ address: '127.0.0.1' }], interval: { nanos: 5e6 } },
-      'LIMIT_EXCEEDED',
-      status.RESOURCE_EXHAUSTED,
+      'SPEC_INVALID',
+      status.INVALID_ARGUMENT,
     ],
   ])('%s', async (_, service, name, request, reason, code) => {
     const error = await failureOf(collect(client.stream(service, name, request)))

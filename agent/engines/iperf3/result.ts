@@ -21,6 +21,9 @@ export type Seen = {
   neverConnected: boolean
 }
 
+/** More unknown lines than this, and it is not iperf3 that runs. */
+export const MAX_UNKNOWN_LINES = 100
+
 export type Verdict = { outcome: Outcome; reason: string; retryable: boolean }
 
 /** The first match says it; `began` is whether the rule is for a test that had begun, where that matters. */
@@ -102,6 +105,9 @@ export const verdictOf = (seen: Seen, process: ProcessResult, plan: IperfPlan, m
   if (seen.neverConnected) return say(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
   // iperf3 says something, also a summary, when a signal ends it: the deadline comes first.
   if (process.timedOut) return verdictOfDeadline(seen, process)
+  if (seen.unknown.length > MAX_UNKNOWN_LINES) {
+    return say(Outcome.OUTCOME_INVALID, `it writes what iperf3 never does: ${quote(seen.unknown[0]!)}`)
+  }
   const [error] = seen.errors
   if (error) return verdictOfError(error, seen.began)
   if (process.reason) {

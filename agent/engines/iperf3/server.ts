@@ -14,6 +14,9 @@ const MARGIN_SECONDS = 15
 /** iperf3 says that a client came once it flushes, an interval of 1 s later; twice that, for a busy host. */
 const FLUSH_SECONDS = 2
 
+/** Enough to tell what it is that runs, when it is not iperf3. */
+const MAX_UNKNOWN_LINES = 10
+
 const LISTENING = /^Server listening on \d+/
 const CLIENT = /^Accepted connection from /
 const END = /\b(?:sender|receiver) *$/
@@ -33,7 +36,8 @@ const read = (seen: Seen, text: string): void => {
   else if (CLIENT.test(text)) seen.accepted = true
   else if (END.test(text)) seen.finished = true
   else if (ERROR.test(text)) seen.errors.push(ERROR.exec(text)![1]!)
-  else if (!seen.listening && /[^-\s]/.test(text)) seen.unknown.push(text)
+  else if (!seen.listening && seen.unknown.length < MAX_UNKNOWN_LINES && /[^-\s]/.test(text))
+    seen.unknown.push(text)
 }
 
 const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {

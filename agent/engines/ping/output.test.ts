@@ -14,7 +14,11 @@ test.each(recordings)('any chunking of %s gives the same events', (name) => {
   const bytes = recording(new URL(name, folder))
   const whole = eventsOf(linesOf(bytes))
   expect(whole).not.toEqual([])
-  fc.assert(fc.property(cutsOf(bytes), (cuts) => expect(eventsOf(linesOf(bytes, cuts))).toEqual(whole)))
+  fc.assert(
+    fc.property(cutsOf(bytes), (cuts) => {
+      expect(eventsOf(linesOf(bytes, cuts))).toEqual(whole)
+    }),
+  )
 })
 
 test.each(recordings.filter((name) => !name.startsWith('bad-')))('nothing in %s is unknown', (name) => {

@@ -33,7 +33,9 @@ const unusable = (problem: string) =>
     message: expect.stringContaining(`the store ${path} cannot be used: ${problem}`),
   })
 
-const sampleResults = (count: number) => Array.from({ length: count }, (_, index) => sampleResult(index))
+/** Results of pairs that no other call gives: a pair's later result would take the place of its first. */
+let given = 0
+const sampleResults = (count: number) => Array.from({ length: count }, () => sampleResult(given++))
 
 describe('a file that is not a store of ours', () => {
   test('something else altogether', () => {
@@ -79,7 +81,7 @@ describe('a damaged store', () => {
   const fill = () => {
     const store = openSqliteStore(path)
     store.createRun(sampleRun())
-    store.appendResults(store.getRun('latest').id, sampleResults(2000))
+    store.putResults(store.getRun('latest').id, sampleResults(2000))
     store.close()
   }
 
@@ -113,7 +115,7 @@ describe('a full disk', () => {
   const fillUp = (store: Store, run: string): number => {
     let acknowledged = 0
     expect(() => {
-      for (; acknowledged < 100_000; acknowledged += 100) store.appendResults(run, sampleResults(100))
+      for (; acknowledged < 100_000; acknowledged += 100) store.putResults(run, sampleResults(100))
     }).toThrow(unusable('the disk is full: free some space there'))
     return acknowledged
   }
@@ -127,7 +129,7 @@ describe('a full disk', () => {
     expect(store.allResults(run.id)).toHaveLength(acknowledged)
     expect(store.getRun('latest')).toEqual(run)
     makeRoom()
-    store.appendResults(run.id, sampleResults(100))
+    store.putResults(run.id, sampleResults(100))
     store.createRun(sampleRun({ id: sampleId(START) }))
     expect(store.allResults(run.id)).toHaveLength(acknowledged + 100)
   }
@@ -148,7 +150,8 @@ describe('a full disk', () => {
       path = join(mounted, 'meshgauge.db')
       work(mounted)
     } finally {
-      execaSync('umount', [mounted])
+      // Lazily: a test that failed half-way may have the store open still.
+      execaSync('umount', ['--lazy', mounted])
     }
     return true
   }

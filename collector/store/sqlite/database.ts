@@ -31,10 +31,12 @@ const SCHEMA = `
   CREATE TABLE results (
     key     INTEGER PRIMARY KEY,
     run     INTEGER NOT NULL REFERENCES runs (key),
+    pair    TEXT    NOT NULL,
     outcome INTEGER NOT NULL,
     body    BLOB    NOT NULL
   ) STRICT;
   CREATE INDEX results_of_run ON results (run);
+  CREATE UNIQUE INDEX results_of_pair ON results (run, pair);
 
   CREATE TABLE last_measured (
     node         TEXT    NOT NULL,

@@ -19,7 +19,10 @@ const prepare = (database: DatabaseSync) => ({
   runBody: database.prepare('SELECT body FROM runs WHERE id = ?'),
   runsBefore: database.prepare('SELECT key, body FROM runs WHERE key < ? ORDER BY key DESC LIMIT ?'),
   unfinishedRuns: database.prepare('SELECT key, body FROM runs WHERE state IN (1, 2) ORDER BY key'),
-  insertResult: database.prepare('INSERT INTO results (run, outcome, body) VALUES (?, ?, ?)'),
+  putResult: database.prepare(
+    `INSERT INTO results (run, pair, outcome, body) VALUES (?, ?, ?, ?)
+     ON CONFLICT (run, pair) DO UPDATE SET outcome = excluded.outcome, body = excluded.body`,
+  ),
   resultsAfter: database.prepare(
     'SELECT key, body FROM results WHERE run = ? AND key > ? ORDER BY key LIMIT ?',
   ),
@@ -58,6 +61,9 @@ const keyOf = (sql: Statements, id: string): number => {
   if (!row) throw new Error(`run ${id} was never created`)
   return Number(row.key)
 }
+
+const pairOf = ({ source, destination }: PairResult): string =>
+  [source?.node, source?.interface, destination?.node, destination?.interface].join('\t')
 
 /** Keeps the latest time of each node and test in a batch: few rows, however many results. */
 const noteMeasured = (sql: Statements, results: readonly PairResult[]): void => {
@@ -153,12 +159,12 @@ export const createSqliteStore = ({ database, path, close }: OpenDatabase): Stor
       const { changes } = write(() => sql.updateRun.run(run.state, Run.encode(run).finish(), run.id))
       if (changes === 0) throw new Error(`run ${run.id} was never created`)
     },
-    appendResults: (runId, results) => {
+    putResults: (runId, results) => {
       if (results.length === 0) return
       write(() => {
         const run = keyOf(sql, runId)
         for (const result of results) {
-          sql.insertResult.run(run, result.outcome, PairResult.encode(result).finish())
+          sql.putResult.run(run, pairOf(result), result.outcome, PairResult.encode(result).finish())
         }
         noteMeasured(sql, results)
       })

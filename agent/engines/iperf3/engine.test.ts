@@ -1,0 +1,252 @@
+/** The iperf3 engine with real programs on loopback, and with programs that misbehave. */
+
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { pino } from 'pino'
+import { afterAll, describe, expect, test } from 'vitest'
+import { Direction, Flow, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { type Clock, systemClock } from '../../../lib/clock.ts'
+import { createProcesses } from '../../processes.ts'
+import type { IperfEngine, IperfEvent, IperfListener } from '../engine.ts'
+import { createIperf3 } from './engine.ts'
+
+/** Waits take a fiftieth of their time, so that no test waits for a deadline. */
+const hasty: Clock = { ...systemClock, sleep: (seconds, signal) => systemClock.sleep(seconds / 50, signal) }
+const logger = pino({ level: 'silent' })
+const created = [systemClock, hasty].map((clock) =>
+  createProcesses({ logger, clock }, { graceSeconds: 0.05 }),
+)
+const [patientProcesses, hastyProcesses] = created as [(typeof created)[0], (typeof created)[0]]
+const folder = mkdtempSync(join(tmpdir(), 'meshgauge-iperf3-'))
+afterAll(async () => {
+  await Promise.all(created.map((processes) => processes.close()))
+  rmSync(folder, { recursive: true })
+})
+
+/** All that is installed: another version can be named, to be tested as well. */
+const programs = ['iperf3', ...(process.env.MESHGAUGE_TEST_IPERF3?.split(':') ?? [])]
+const never = new AbortController().signal
+const engineOf = (iperf3: string): IperfEngine =>
+  createIperf3({ processes: patientProcesses, clock: systemClock }, { agentPort: 1, programs: { iperf3 } })
+
+const freePort = async (): Promise<number> => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.2', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address ? address.port : 0
+}
+const listenerOn = async (fields: Partial<IperfListener> = {}): Promise<IperfListener> => ({
+  address: '127.0.0.2',
+  port: await freePort(),
+  interface: '',
+  cpu: undefined,
+  idleSeconds: 10,
+  durationSeconds: 5,
+  ...fields,
+})
+const flowTo = (port: number, fields: Partial<Flow> = {}) =>
+  Flow.fromPartial({ address: '127.0.0.2', port, sourceAddress: '127.0.0.1', ...fields })
+const SHORT = { duration: { seconds: 1 }, interval: { nanos: 500_000_000 } }
+
+const collect = async (events: AsyncIterable<IperfEvent>) => {
+  const all: IperfEvent[] = []
+  for await (const event of events) all.push(event)
+  const last = all.at(-1)
+  if (last?.kind !== 'result') throw new Error('no result')
+  const samples = all.flatMap((event) => (event.kind === 'sample' ? [event.sample] : []))
+  return { samples, result: last.result, retryable: last.retryable }
+}
+
+describe.each(programs)('%s', (program) => {
+  const engine = engineOf(program)
+  const measure = async (options: Parameters<typeof IperfOptions.fromPartial>[0], fields?: Partial<Flow>) => {
+    const listener = await listenerOn()
+    const server = engine.serve(listener, never)
+    await server.ready
+    const flow = flowTo(listener.port, fields)
+    const run = await collect(engine.run(flow, IperfOptions.fromPartial(options), never))
+    return { ...run, served: await server.done }
+  }
+
+  test('is detected', async () => {
+    expect(await engine.detect(never)).toEqual({
+      available: true,
+      version: expect.stringMatching(/^3\.\d+/),
+      reasons: [],
+    })
+  })
+
+  test('measures TCP, both ends bound', async () => {
+    const { samples, result, served } = await measure({ ...SHORT, parallelCount: 2 }, { interface: 'lo' })
+    expect(served).toEqual({ outcome: Outcome.OUTCOME_MEASURED, reason: '' })
+    expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, reason: '', lossRatio: undefined })
+    expect(result.bitsPerSecond).toBeGreaterThan(1e6)
+    expect(result.senderBitsPerSecond).toBeGreaterThan(1e6)
+    expect(result.receivedBytes).toBeGreaterThan(1e5)
+    expect(result.senderCpuRatio).toBeGreaterThan(0)
+    expect(samples.length).toBeGreaterThanOrEqual(1)
+    for (const sample of samples)
+      expect(sample).toMatchObject({ flowIndex: 0, omitted: false, reverse: false })
+  })
+
+  test('measures UDP in both directions', async () => {
+    const { samples, result } = await measure({
+      ...SHORT,
+      protocol: Protocol.PROTOCOL_UDP,
+      direction: Direction.DIRECTION_BIDIRECTIONAL,
+      bitsPerSecond: 2_000_000,
+      lengthBytes: 1000,
+    })
+    expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, retransmitCount: undefined })
+    expect(result.bitsPerSecond).toBeGreaterThan(1e6)
+    expect(result.reverseBitsPerSecond).toBeGreaterThan(1e6)
+    expect(result.lossRatio).toBeGreaterThanOrEqual(0)
+    expect(result.jitter).toBeDefined()
+    expect(samples.some((sample) => sample.reverse)).toBe(true)
+  })
+
+  test('a port on which nothing listens refuses, and is worth another try', async () => {
+    const { result, samples, retryable } = await collect(
+      engine.run(flowTo(await freePort()), undefined, never),
+    )
+    expect(result).toMatchObject({ outcome: Outcome.OUTCOME_REFUSED, bitsPerSecond: undefined })
+    expect(result.reason).toContain('Connection refused')
+    expect({ samples, retryable }).toEqual({ samples: [], retryable: true })
+  })
+
+  test('a server that has a client refuses the next one, and says that it is busy', async () => {
+    const listener = await listenerOn()
+    const server = engine.serve(listener, never)
+    await server.ready
+    const first = engine.run(
+      flowTo(listener.port),
+      IperfOptions.fromPartial({ duration: { seconds: 2 } }),
+      never,
+    )
+    const firstEvents = first[Symbol.asyncIterator]()
+    expect(await firstEvents.next()).toMatchObject({ value: { kind: 'sample' } })
+    const second = await collect(engine.run(flowTo(listener.port), IperfOptions.fromPartial(SHORT), never))
+    expect(second.result).toMatchObject({ outcome: Outcome.OUTCOME_REFUSED })
+    expect(second.result.reason).toContain('busy')
+    expect(second.retryable).toBe(true)
+    let last = await firstEvents.next()
+    while (!last.done && last.value.kind === 'sample') last = await firstEvents.next()
+    expect(last.value).toMatchObject({ kind: 'result', result: { outcome: Outcome.OUTCOME_MEASURED } })
+    expect((await server.done).outcome).toBe(Outcome.OUTCOME_MEASURED)
+  })
+
+  test('a server that ends in the middle leaves no figures', async () => {
+    const listener = await listenerOn()
+    const leaving = new AbortController()
+    const server = engine.serve(listener, leaving.signal)
+    await server.ready
+    const options = IperfOptions.fromPartial({ duration: { seconds: 20 }, interval: { nanos: 200_000_000 } })
+    const events: IperfEvent[] = []
+    for await (const event of engine.run(flowTo(listener.port), options, never)) {
+      leaving.abort()
+      events.push(event)
+    }
+    const last = events.at(-1)
+    expect(last).toMatchObject({ kind: 'result', result: { outcome: Outcome.OUTCOME_INVALID } })
+    expect(last).toMatchObject({ result: { bitsPerSecond: undefined, senderBitsPerSecond: undefined } })
+    expect((await server.done).outcome).toBe(Outcome.OUTCOME_NOT_RUN)
+  })
+
+  test('a port that is taken is told apart', async () => {
+    const listener = await listenerOn()
+    const leaving = new AbortController()
+    const first = engine.serve(listener, leaving.signal)
+    await first.ready
+    const second = engine.serve(listener, never)
+    await expect(second.ready).rejects.toMatchObject({ name: 'EngineError', kind: 'address-in-use' })
+    expect(await second.done).toMatchObject({ outcome: Outcome.OUTCOME_NOT_RUN })
+    leaving.abort()
+    expect(await first.done).toMatchObject({ outcome: Outcome.OUTCOME_NOT_RUN })
+  })
+
+  test('an address that this node does not have is told apart', async () => {
+    const server = engine.serve(await listenerOn({ address: '203.0.113.77' }), never)
+    await expect(server.ready).rejects.toMatchObject({ kind: 'address-missing' })
+    const flow = flowTo(await freePort(), { sourceAddress: '203.0.113.77' })
+    const { result } = await collect(engine.run(flow, undefined, never))
+    expect(result).toMatchObject({ outcome: Outcome.OUTCOME_NOT_RUN })
+    expect(result.reason).toContain('Cannot assign requested address')
+  })
+
+  test('a server without a client gives up', async () => {
+    const server = engine.serve(await listenerOn({ idleSeconds: 0.1 }), never)
+    await server.ready
+    const reason = 'no client came within 0.1 s'
+    expect(await server.done).toEqual({ outcome: Outcome.OUTCOME_TIMED_OUT, reason })
+  })
+
+  test('aborting ends a client', async () => {
+    const listener = await listenerOn()
+    const server = engine.serve(listener, never)
+    await server.ready
+    const controller = new AbortController()
+    const run = async () => {
+      const options = IperfOptions.fromPartial({ duration: { seconds: 60 } })
+      for await (const _ of engine.run(flowTo(listener.port), options, controller.signal)) {
+        controller.abort(new Error('enough'))
+      }
+    }
+    await expect(run()).rejects.toThrow('enough')
+    // The server is told, and does not take the broken test for a good one.
+    expect((await server.done).outcome).toBe(Outcome.OUTCOME_INVALID)
+  })
+})
+
+/** A program that says that it is this version of iperf3, and then behaves like a fixture. */
+const pretender = (version: string, fixture: string): string => {
+  const target = fileURLToPath(new URL(`../fixtures/programs/${fixture}`, import.meta.url))
+  const path = join(folder, `${fixture}-${version}`)
+  writeFileSync(
+    path,
+    `#!/bin/sh\n[ "$1" = --version ] && echo "iperf ${version}" && exit\nexec "${target}"\n`,
+  )
+  chmodSync(path, 0o755)
+  return path
+}
+
+describe.each(['3.12', '3.18'])('a program that says it is iperf3 %s and', (version) => {
+  const engineLike = (fixture: string) =>
+    createIperf3(
+      { processes: hastyProcesses, clock: hasty },
+      { agentPort: 1, programs: { iperf3: pretender(version, fixture) } },
+    )
+
+  test.each([
+    ['rubbish', Outcome.OUTCOME_INVALID, /without a summary; it wrote: Segmentation fault\?/],
+    ['floods', Outcome.OUTCOME_INVALID, /1234567890|far more/],
+    ['floods-stderr', Outcome.OUTCOME_INVALID, /1234567890|far more/],
+    ['one-long-line', Outcome.OUTCOME_INVALID, /line of over/],
+    ['fails-at-once', Outcome.OUTCOME_NOT_RUN, /exit code 3: cannot do this/],
+    ['dies', Outcome.OUTCOME_NOT_RUN, /ended by SIGSEGV/],
+    ['hangs', Outcome.OUTCOME_UNREACHABLE, /did not answer/],
+    ['ignores-sigterm', Outcome.OUTCOME_UNREACHABLE, /did not answer/],
+  ])('%s', async (fixture, outcome, reason) => {
+    const { result } = await collect(engineLike(fixture).run(flowTo(1), undefined, never))
+    expect(result).toMatchObject({ outcome, reason: expect.stringMatching(reason), bitsPerSecond: undefined })
+    const server = engineLike(fixture).serve(await listenerOn({ idleSeconds: 1 }), never)
+    await expect(server.ready).rejects.toMatchObject({ name: 'EngineError' })
+    expect((await server.done).outcome).not.toBe(Outcome.OUTCOME_MEASURED)
+  })
+})
+
+test('an old version and a missing one say so', async () => {
+  const old = engineOf(pretender('3.9', 'hangs'))
+  expect(await old.detect(never)).toMatchObject({
+    available: false,
+    version: '3.9',
+    reasons: [expect.stringContaining('older than 3.12')],
+  })
+  const missing = await collect(engineOf('/nonexistent/iperf3').run(flowTo(1), undefined, never))
+  expect(missing.result).toMatchObject({ outcome: Outcome.OUTCOME_NOT_RUN })
+  expect(missing.result.reason).toContain('not installed')
+})

@@ -1,0 +1,204 @@
+import { existsSync, readdirSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { cutsOf, linesOf, recording } from '../fixtures/chunked.ts'
+import { type Mode, planIperf } from './args.ts'
+import { createParser } from './output.ts'
+import type { IperfOutput, Sample } from './output-events.ts'
+
+const VERSIONS = ['3.12', '3.18', '3.20']
+const folderOf = (version: string) => new URL(`./fixtures/${version}/`, import.meta.url)
+const modeOf = (version: string): Mode => (version === '3.12' ? 'text' : 'json')
+const namesOf = (version: string) =>
+  readdirSync(folderOf(version))
+    .filter((name) => !name.endsWith('.stderr.txt'))
+    .map((name) => name.replace(/\.\w+$/, ''))
+
+const PARALLEL: Record<string, number> = {
+  parallel: 3,
+  omit: 2,
+  'udp-reverse': 2,
+  'bidir-parallel': 2,
+  'udp-bidir': 2,
+}
+const planOf = (name: string) =>
+  planIperf(
+    IperfOptions.fromPartial({
+      parallelCount: PARALLEL[name] ?? 1,
+      protocol: name.startsWith('udp') ? Protocol.PROTOCOL_UDP : Protocol.PROTOCOL_TCP,
+      direction: name.includes('bidir') ? Direction.DIRECTION_BIDIRECTIONAL : Direction.DIRECTION_FORWARD,
+    }),
+  )
+
+const parse = (version: string, name: string, lines: string[]): IperfOutput[] => {
+  const parser = createParser(modeOf(version), planOf(name))
+  return lines.flatMap(parser.push)
+}
+const bytesOf = (version: string, name: string): Buffer => {
+  const extension = modeOf(version) === 'json' ? 'jsonl' : 'txt'
+  const errors = new URL(`${name}.stderr.txt`, folderOf(version))
+  const output = recording(new URL(`${name}.${extension}`, folderOf(version)))
+  return existsSync(errors) ? Buffer.concat([output, recording(errors)]) : output
+}
+const read = (version: string, name: string) => {
+  const outputs = parse(version, name, linesOf(bytesOf(version, name)))
+  const samples = outputs.flatMap((output) => (output.kind === 'sample' ? [output.sample] : []))
+  const errors = outputs.flatMap((output) => (output.kind === 'error' ? [output.text] : []))
+  const figures = outputs.findLast((output) => output.kind === 'summary')?.figures
+  return { outputs, samples, errors, figures }
+}
+
+const BROKEN = [
+  'bad-bind',
+  'bad-congestion',
+  'bad-device',
+  'busy',
+  'cut',
+  'killed',
+  'no-host',
+  'no-route',
+  'refused',
+  'silent',
+]
+
+describe.each(VERSIONS)('iperf3 %s', (version) => {
+  test.each(namesOf(version))('any chunking of %s gives the same events, and nothing is unknown', (name) => {
+    const bytes = bytesOf(version, name)
+    const whole = parse(version, name, linesOf(bytes))
+    expect(whole.filter((output) => output.kind === 'unknown')).toEqual([])
+    fc.assert(
+      fc.property(cutsOf(bytes), (cuts) => {
+        expect(parse(version, name, linesOf(bytes, cuts))).toEqual(whole)
+      }),
+      { numRuns: 20 },
+    )
+  })
+
+  test.each(namesOf(version).filter((name) => !BROKEN.includes(name)))('%s is a whole test', (name) => {
+    const { outputs, errors, figures } = read(version, name)
+    expect(errors).toEqual([])
+    expect(outputs.some((output) => output.kind === 'began')).toBe(true)
+    expect(figures?.sender?.bytes).toBeGreaterThan(0)
+    expect(figures?.receiver).toBeDefined()
+    expect(figures?.reverseReceiver !== undefined).toBe(name.includes('bidir'))
+  })
+
+  test.each(BROKEN)('%s says why', (name) => {
+    const { errors, outputs } = read(version, name)
+    expect(errors).toEqual([expect.stringMatching(ERRORS[name]!)])
+    const began = outputs.some((output) => output.kind === 'began')
+    expect(began).toBe(['cut', 'killed'].includes(name))
+  })
+
+  test('intervals follow each other, in both directions', () => {
+    const { samples } = read(version, 'bidir-parallel')
+    expect(samples.map((sample) => sample.reverse)).toEqual([false, true, false, true])
+    for (const reverse of [false, true]) {
+      const own = samples.filter((sample) => sample.reverse === reverse)
+      expect(own[0]).toMatchObject({ startSeconds: 0, omitted: false })
+      expect(own[1]?.startSeconds).toBe(own[0]?.endSeconds)
+    }
+  })
+
+  test('the warm-up is marked, and no interval is without length', () => {
+    for (const name of ['omit', 'udp-omit']) {
+      const { samples } = read(version, name)
+      expect(samples.filter((sample) => sample.omitted).length).toBeGreaterThan(0)
+      for (const { startSeconds, endSeconds } of samples) expect(endSeconds).toBeGreaterThan(startSeconds)
+      expect(samples.filter((sample) => !sample.omitted).at(-1)?.endSeconds).toBeCloseTo(2, 1)
+    }
+  })
+
+  test('the interval that is repeated when a test breaks off counts once', () => {
+    const { samples } = read(version, 'killed')
+    expect(samples).toHaveLength(2)
+    expect(samples[0]?.endSeconds).toBe(samples[1]?.startSeconds)
+  })
+
+  test('retransmits are those of TCP, at the end that sends', () => {
+    expect(read(version, 'tcp').samples[0]?.retransmits).toEqual(expect.any(Number))
+    for (const name of ['udp', 'udp-bidir', 'reverse']) {
+      for (const sample of read(version, name).samples) expect(sample.retransmits).toBeUndefined()
+    }
+    expect(read(version, 'reverse').figures?.sender?.retransmits).toEqual(expect.any(Number))
+    expect(read(version, 'udp').figures?.sender?.retransmits).toBeUndefined()
+  })
+
+  test('loss and jitter are those of the receiver', () => {
+    const { receiver } = read(version, 'udp-loss').figures!
+    expect(receiver?.lossRatio).toBeGreaterThan(0.15)
+    expect(receiver?.lossRatio).toBeLessThan(0.25)
+    expect(receiver?.jitterSeconds).toBeGreaterThan(0)
+    expect(read(version, 'udp').figures?.receiver?.lossRatio).toBe(0)
+  })
+})
+
+const ERRORS: Record<string, RegExp> = {
+  'bad-bind': /unable to connect to server.*: Cannot assign requested address$/,
+  'bad-congestion': /^unable to set TCP_CONGESTION/,
+  'bad-device': /unable to connect to server.*: No such device$/,
+  busy: /^the server is busy running a test/,
+  cut: /^the client has terminated|^interrupt - the client has terminated/,
+  killed: /Connection reset by peer|^control socket has closed unexpectedly$/,
+  'no-host': /unable to connect to server.*: Connection timed out$/,
+  'no-route': /unable to connect to server.*: Network is unreachable$/,
+  refused: /unable to connect to server.*: Connection refused$/,
+  silent: /unable to connect to server.*: Connection timed out$/,
+}
+
+test('values of text are those of the recording', () => {
+  const { samples, figures } = read('3.12', 'parallel')
+  expect(samples).toHaveLength(2)
+  const tcp = read('3.12', 'tcp')
+  expect(tcp.figures).toEqual({
+    sender: expect.objectContaining({ bitsPerSecond: 10_562_406_000, retransmits: 404 }),
+    receiver: expect.objectContaining({ bitsPerSecond: 10_556_937_000 }),
+    localCpuRatio: expect.closeTo(0.301),
+    remoteCpuRatio: expect.closeTo(0.339),
+  })
+  expect(figures?.receiver).toMatchObject({ bitsPerSecond: 17_596_468_000, bytes: 4_399_117_000, seconds: 2 })
+  expect(read('3.12', 'slow').samples[0]).toEqual({
+    startSeconds: 0,
+    endSeconds: 1,
+    bitsPerSecond: 56_000,
+    bytes: 7000,
+    retransmits: 0,
+    omitted: false,
+    reverse: false,
+  } satisfies Sample)
+})
+
+test('values of JSON are those of the recording', () => {
+  const { samples, figures } = read('3.18', 'tcp')
+  expect(samples[0]).toEqual({
+    startSeconds: 0,
+    endSeconds: 0.500569,
+    bitsPerSecond: 15_325_324_244,
+    bytes: 958_922_752,
+    retransmits: 857,
+    omitted: false,
+    reverse: false,
+  } satisfies Sample)
+  expect(figures).toEqual({
+    sender: expect.objectContaining({
+      bitsPerSecond: 13_262_632_109,
+      bytes: 3_319_005_184,
+      retransmits: 859,
+    }),
+    receiver: expect.objectContaining({ bitsPerSecond: 13_221_128_303, bytes: 3_309_830_144 }),
+    localCpuRatio: expect.closeTo(0.3128),
+    remoteCpuRatio: expect.closeTo(0.3467),
+  })
+})
+
+test.each([
+  '{"event":"end"',
+  '{"event":"interval","data":{"sum":{"start":"x"}}}',
+  '[]',
+  'null',
+  '{"event":"later","data":1}',
+])('JSON that is no event is unknown: %s', (line) => {
+  const parser = createParser('json', planOf('tcp'))
+  expect(parser.push(line)).toEqual([{ kind: 'unknown', text: line }])
+})

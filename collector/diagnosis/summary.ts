@@ -1,0 +1,115 @@
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type {
+  EndpointPair,
+  InterfaceSummary,
+  PairResult,
+  RttSpread,
+  Spread,
+  Summary,
+} from '#proto/meshgauge/collector/v1/result.ts'
+import { countOf, mergeHistograms, quantile } from '../../lib/histogram.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
+import { isBad, isFailed, judge, type Sample } from './samples.ts'
+import { median } from './statistics.ts'
+import { defaultThresholds } from './thresholds.ts'
+import { toPair } from './verdicts.ts'
+
+/** Pairs named as the worst; more belong into the matrix. */
+const MAX_WORST = 5
+
+const isMeasured = ({ outcome }: PairResult): boolean => outcome === Outcome.OUTCOME_MEASURED
+
+const spreadOf = (values: readonly number[]): Spread | undefined => {
+  if (values.length === 0) return undefined
+  let [min, max, sum] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0]
+  for (const value of values) {
+    min = Math.min(min, value)
+    max = Math.max(max, value)
+    sum += value
+  }
+  return { min, mean: sum / values.length, median: median(values), max }
+}
+
+const pingsOf = (results: readonly PairResult[]) =>
+  results.flatMap(({ values }) => (values?.$case === 'ping' ? [values.value] : []))
+
+/** Loss over all probes, those of unreachable pairs too: they were sent and are lost. */
+const lossOf = (results: readonly PairResult[]): number | undefined => {
+  const pings = pingsOf(results)
+  const sent = pings.reduce((sum, { sentCount }) => sum + sentCount, 0)
+  const received = pings.reduce((sum, { receivedCount }) => sum + receivedCount, 0)
+  return sent === 0 ? undefined : (sent - received) / sent
+}
+
+const rttOf = (results: readonly PairResult[]): RttSpread | undefined => {
+  const pings = pingsOf(results)
+  const merged = mergeHistograms(pings.flatMap(({ histogram }) => histogram ?? []))
+  const count = countOf(merged)
+  if (count === 0) return undefined
+  const rtts = pings.flatMap(({ rtt }) => rtt ?? [])
+  const extreme = (pick: (one: number, other: number) => number, seconds: (number | undefined)[]) =>
+    seconds.filter((value) => value !== undefined).reduce((one, other) => pick(one, other))
+  return {
+    minSeconds: extreme(
+      Math.min,
+      rtts.map(({ min }) => fromDuration(min)),
+    ),
+    avgSeconds: (fromDuration(merged.sum) ?? 0) / count,
+    p50Seconds: quantile(merged, 0.5)!,
+    p99Seconds: quantile(merged, 0.99)!,
+    maxSeconds: extreme(
+      Math.max,
+      rtts.map(({ max }) => fromDuration(max)),
+    ),
+  }
+}
+
+/** Slowest, lossiest, latest first. */
+const worse = (one: Sample, other: Sample): number =>
+  (one.bitsPerSecond ?? 0) - (other.bitsPerSecond ?? 0) ||
+  other.lostCount / (other.sentCount || 1) - one.lostCount / (one.sentCount || 1) ||
+  (other.rttSeconds ?? 0) - (one.rttSeconds ?? 0)
+
+const worstOf = (samples: readonly Sample[]): EndpointPair[] =>
+  samples
+    .filter((sample) => isBad(sample) && isMeasured(sample.result))
+    .sort(worse)
+    .slice(0, MAX_WORST)
+    .map(toPair)
+
+const interfaceSummary = (name: string, results: PairResult[], samples: Sample[]): InterfaceSummary => {
+  const measured = results.filter(isMeasured)
+  const trusted = results.filter((result) => isMeasured(result) || isFailed(result))
+  const rates = measured.flatMap(({ values }) =>
+    values?.$case === 'iperf' ? (values.value.bitsPerSecond ?? []) : [],
+  )
+  const lossRatio = lossOf(trusted)
+  return {
+    interface: name,
+    measuredCount: measured.length,
+    bitsPerSecond: spreadOf(rates),
+    aggregateBitsPerSecond: rates.reduce((sum, rate) => sum + rate, 0),
+    ...(lossRatio !== undefined && { lossRatio }),
+    rtt: rttOf(measured),
+    worst: worstOf(samples),
+  }
+}
+
+const nameOf = ({ source }: PairResult): string => source?.interface ?? ''
+
+/** A run in a few figures, for each interface name. */
+export const summarize = (
+  results: readonly PairResult[],
+  racks: ReadonlyMap<string, string> = new Map(),
+): Summary => {
+  const samples = Map.groupBy(judge(results, racks, defaultThresholds).flat(), ({ result }) => nameOf(result))
+  const interfaces = [...Map.groupBy(results, nameOf)].sort(([one], [other]) => (one < other ? -1 : 1))
+  const count = (matches: (result: PairResult) => boolean) => results.filter(matches).length
+  return {
+    interfaces: interfaces.map(([name, own]) => interfaceSummary(name, own, samples.get(name) ?? [])),
+    measuredCount: count(isMeasured),
+    failedCount: count(isFailed),
+    invalidCount: count(({ outcome }) => outcome === Outcome.OUTCOME_INVALID),
+    notRunCount: count(({ outcome }) => outcome === Outcome.OUTCOME_NOT_RUN),
+  }
+}

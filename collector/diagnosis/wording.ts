@@ -1,0 +1,121 @@
+import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
+import type { Direction } from './culprits.ts'
+import { type Fault, isBad, type Sample } from './samples.ts'
+import { median } from './statistics.ts'
+
+/** What most of the bad pairs suffer from. */
+export const mainFault = (pairsFor: readonly Sample[]): Fault => {
+  const counts = new Map<Fault, number>()
+  for (const { fault } of pairsFor) if (fault) counts.set(fault, (counts.get(fault) ?? 0) + 1)
+  return [...counts].reduce((most, next) => (next[1] > most[1] ? next : most))[0]
+}
+
+const defined = (values: (number | undefined)[]): number[] => values.filter((value) => value !== undefined)
+
+const lossOf = (samples: readonly Sample[]): number => {
+  const sent = samples.reduce((sum, { sentCount }) => sum + sentCount, 0)
+  return sent === 0 ? 0 : samples.reduce((sum, { lostCount }) => sum + lostCount, 0) / sent
+}
+
+/** The figure that a fault shows in: the median rate or round-trip time, the loss over all probes; '' for none. */
+export const figureOf = (samples: readonly Sample[], fault: Fault): string => {
+  const rates = defined(samples.map(({ bitsPerSecond }) => bitsPerSecond))
+  const times = defined(samples.map(({ rttSeconds }) => rttSeconds))
+  if (fault === 'lossy')
+    return samples.some(({ sentCount }) => sentCount > 0) ? formatRatio(lossOf(samples)) : ''
+  if (fault === 'late') return times.length > 0 ? formatDuration(median(times)) : ''
+  return rates.length > 0 ? formatBitrate(median(rates)) : ''
+}
+
+const VERBS: Record<Fault, Record<Direction, string>> = {
+  failed: { tx: 'cannot reach others', rx: 'cannot be reached', both: 'cannot be reached' },
+  slow: { tx: 'sends badly', rx: 'receives badly', both: 'sends and receives badly' },
+  lossy: { tx: 'loses probes that it sends', rx: 'loses probes that it receives', both: 'loses packets' },
+  late: { tx: 'gets late answers', rx: 'answers late', both: 'answers late' },
+}
+
+const PAIRS: Record<Direction, string> = {
+  tx: 'that it sends',
+  rx: 'that it receives',
+  both: 'that it is in',
+}
+
+/** `node-3 sends badly on net1: 48.0 Mbit/s where its peers reach 941 Mbit/s.` */
+export const accuse = (
+  who: string,
+  where: string,
+  direction: Direction,
+  pairsFor: readonly Sample[],
+  pairCount: number,
+  peers: readonly Sample[],
+): string => {
+  const fault = mainFault(pairsFor)
+  const start = `${who} ${VERBS[fault][direction]}${where}`
+  if (fault === 'failed') return `${start}: ${pairsFor.length} of ${pairCount} pairs fail.`
+  const usual = figureOf(peers, fault)
+  const comparison: Record<Exclude<Fault, 'failed'>, string> = {
+    slow: ` where its peers reach ${usual}`,
+    lossy: ` of its probes where its peers lose ${usual}`,
+    late: ` where its peers take ${usual}`,
+  }
+  return `${start}: ${figureOf(pairsFor, fault)}${usual ? comparison[fault] : ''}.`
+}
+
+/** The reason that most of the failed pairs give, as a sentence; '' when they give none. */
+const reasonOf = (pairsFor: readonly Sample[]): string => {
+  const counts = new Map<string, number>()
+  for (const { result } of pairsFor)
+    if (result.reason) counts.set(result.reason, (counts.get(result.reason) ?? 0) + 1)
+  const [most] = [...counts].sort((one, other) => other[1] - one[1] || (one[0] < other[0] ? -1 : 1))
+  return most ? ` Most often: ${most[0].replace(/\.$/, '')}.` : ''
+}
+
+/** What the other way of the same node does: ` what it receives is fine (938 Mbit/s)`, or ''. */
+const otherWay = (direction: Direction, others: readonly Sample[]): string => {
+  if (direction === 'both' || others.length === 0 || others.filter(isBad).length * 4 > others.length)
+    return ''
+  const rates = defined(others.filter((sample) => !isBad(sample)).map(({ bitsPerSecond }) => bitsPerSecond))
+  const figure = rates.length > 0 ? ` (${formatBitrate(median(rates))})` : ''
+  return `what it ${direction === 'tx' ? 'receives' : 'sends'} is fine${figure}`
+}
+
+/**
+ * `5 of 5 pairs that it sends agree; what it receives is fine (938 Mbit/s), and so is net0.` `otherPairs` are those of
+ * the same node the other way, `fineElsewhere` its interfaces without a fault.
+ */
+export const evidence = (
+  direction: Direction,
+  pairsFor: readonly Sample[],
+  pairCount: number,
+  otherPairs: readonly Sample[],
+  fineElsewhere: readonly string[],
+): string => {
+  const failed = mainFault(pairsFor) === 'failed'
+  const elsewhere = fineElsewhere.join(', ')
+  const verb = fineElsewhere.length === 1 ? 'is' : 'are'
+  const fine = otherWay(direction, otherPairs)
+  const rest = elsewhere && (fine ? `, and so ${verb} ${elsewhere}` : `${elsewhere} ${verb} fine`)
+  const agree = failed ? '' : `${pairsFor.length} of ${pairCount} pairs ${PAIRS[direction]} agree`
+  const facts = [agree, fine + rest].filter((text) => text !== '').join('; ')
+  const sentence = facts ? ` ${facts[0]!.toUpperCase()}${facts.slice(1)}.` : ''
+  return sentence + (failed ? reasonOf(pairsFor) : '')
+}
+
+/** `The path from node-1 to node-2 is bad on net1: 48.0 Mbit/s where others reach 941 Mbit/s.` and its evidence. */
+export const accuseLink = (
+  source: string,
+  destination: string,
+  bothWays: boolean,
+  where: string,
+  pairsFor: readonly Sample[],
+  peers: readonly Sample[],
+): string => {
+  const fault = mainFault(pairsFor)
+  const path = bothWays ? `between ${source} and ${destination}` : `from ${source} to ${destination}`
+  const figures =
+    fault === 'failed'
+      ? `${pairsFor.length === 1 ? 'the pair fails' : 'both ways fail'}`
+      : `${figureOf(pairsFor, fault)} where others have ${figureOf(peers, fault)}`
+  const reason = fault === 'failed' ? reasonOf(pairsFor) : ''
+  return `The path ${path} is bad${where}: ${figures}. Both nodes do well with others.${reason}`
+}

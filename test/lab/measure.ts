@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import type { Lab } from '../../deploy/local/lab.ts'
+
+/** Measured with the operators' own programs, and not by ours: this is what ours are checked against. */
+
+type LabPlace = { node: string; network: string }
+export type LabPair = { source: string; destination: string; network: string }
+
+const nodeOf = (lab: Lab, name: string) => {
+  const node = lab.nodes.find((candidate) => candidate.name === name)
+  if (!node?.namespace) throw new Error(`the lab has no node ${name}`)
+  return { ...node, namespace: node.namespace }
+}
+
+export const addressOf = (
+  lab: Lab,
+  { node, network }: LabPlace,
+  pick: 'address' | 'address6' = 'address',
+): string => {
+  const address = nodeOf(lab, node).interfaces.find((candidate) => candidate.name === network)?.[pick]
+  if (!address) throw new Error(`${node} has no ${pick} on ${network}`)
+  return address
+}
+
+/** The command that runs a program on a node. */
+export const onNode = (lab: Lab, node: string, ...command: string[]): [string, string[]] => [
+  'ip',
+  ['netns', 'exec', nodeOf(lab, node).namespace, ...command],
+]
+
+/** All directed pairs of the lab on one network. */
+export const meshPairs = (lab: Lab, network: string): LabPair[] =>
+  lab.nodes.flatMap(({ name: source }) =>
+    lab.nodes
+      .filter(({ name }) => name !== source)
+      .map(({ name: destination }) => ({ source, destination, network })),
+  )
+
+/** Round-trip loss from one node to others, by fping: `count` packets each. */
+export const ping = async (
+  lab: Lab,
+  pairs: readonly LabPair[],
+  { count = 1, pick = 'address' as 'address' | 'address6' } = {},
+): Promise<(LabPair & { lossRatio: number })[]> => {
+  const [first] = pairs
+  if (!first) return []
+  const targets = pairs.map(({ destination, network }) =>
+    addressOf(lab, { node: destination, network }, pick),
+  )
+  const args = ['fping', '-q', '-c', String(count), '-p', '2', '-i', '0', '-t', '500', ...targets]
+  const [program, command] = onNode(lab, first.source, ...args)
+  const { stderr } = await execa(program, command, { reject: false, timeout: 60_000 })
+  return pairs.map((pair, position) => {
+    const line = stderr.split('\n').find((candidate) => candidate.startsWith(`${targets[position]} `))
+    const [, sent, received] = /xmt\/rcv\/%loss = (\d+)\/(\d+)\//.exec(line ?? '') ?? []
+    if (!sent || !received) throw new Error(`fping says nothing of ${targets[position]}: ${stderr}`)
+    return { ...pair, lossRatio: 1 - Number(received) / Number(sent) }
+  })
+}
+
+/** One packet for every pair on both networks. */
+export const pingAll = async (lab: Lab, pick: 'address' | 'address6' = 'address') => {
+  const pairs = ['net0', 'net1'].flatMap((network) => meshPairs(lab, network))
+  const results = await Promise.all(
+    lab.nodes.flatMap(({ name }) =>
+      ['net0', 'net1'].map((network) =>
+        ping(
+          lab,
+          pairs.filter((pair) => pair.source === name && pair.network === network),
+          { pick },
+        ),
+      ),
+    ),
+  )
+  return results.flat()
+}
+
+type IperfReport = {
+  error?: string
+  end: {
+    sum?: { lost_packets: number; packets: number }
+    sum_received?: { bits_per_second: number }
+  }
+}
+
+export type IperfFigures = LabPair & { bitsPerSecond: number; lostCount: number; packetCount: number }
+
+const FIRST_PORT = 5400
+
+/** What iperf3 measures of these pairs, all at the same time, in the order of the pairs. */
+export const iperf = async (
+  lab: Lab,
+  pairs: readonly LabPair[],
+  ...args: string[]
+): Promise<IperfFigures[]> => {
+  const tests = pairs.map((pair, position) => ({ pair, port: String(FIRST_PORT + position) }))
+  const servers = tests.map(({ pair, port }) =>
+    execa(...onNode(lab, pair.destination, 'iperf3', '-s', '-1', '-p', port), { reject: false }),
+  )
+  try {
+    await Promise.all(tests.map(({ pair, port }) => listening(lab, pair.destination, port)))
+    return await Promise.all(tests.map(({ pair, port }) => measure(lab, pair, port, args)))
+  } finally {
+    for (const server of servers) server.kill()
+    await Promise.all(servers)
+  }
+}
+
+const listening = async (lab: Lab, node: string, port: string): Promise<void> => {
+  for (let look = 0; look < 500; look++) {
+    const { stdout } = await execa(...onNode(lab, node, 'ss', '-Htln', `sport = :${port}`))
+    if (stdout) return
+    await sleep(10)
+  }
+  throw new Error(`iperf3 on ${node} does not listen on ${port}`)
+}
+
+const measure = async (
+  lab: Lab,
+  pair: LabPair,
+  port: string,
+  args: readonly string[],
+): Promise<IperfFigures> => {
+  const { source, destination, network } = pair
+  const ends = [
+    ...['-c', addressOf(lab, { node: destination, network }), '-p', port],
+    ...['-B', addressOf(lab, { node: source, network })],
+  ]
+  const [program, command] = onNode(lab, source, 'iperf3', '-J', ...ends, ...args)
+  const { stdout } = await execa(program, command, { reject: false, timeout: 30_000 })
+  const report = JSON.parse(stdout) as IperfReport
+  if (report.error) throw new Error(`iperf3 ${source} to ${destination} on ${network}: ${report.error}`)
+  return {
+    ...pair,
+    bitsPerSecond: report.end.sum_received?.bits_per_second ?? 0,
+    lostCount: report.end.sum?.lost_packets ?? 0,
+    packetCount: report.end.sum?.packets ?? 0,
+  }
+}
+
+/** How far the share of hits among `count` trials may be from `ratio`: 4 standard deviations, 1 in 16,000 by chance. */
+export const binomialMargin = (ratio: number, count: number): number =>
+  4 * Math.sqrt((ratio * (1 - ratio)) / count)
