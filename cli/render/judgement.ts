@@ -21,17 +21,24 @@ export const exitCodeOf = (run: Run, pairs: readonly PairResult[]): ExitCode => 
   return complete && measured && pairs.length > 0 ? EXIT.healthy : EXIT.notMeasured
 }
 
+/** The collector's own words: the answer in its first sentence, then the evidence. */
+const splitMessage = (message: string): { answer: string; evidence: string } => {
+  const match = /^(.*?[.!])\s+(.+)$/.exec(message)
+  return match ? { answer: match[1]!, evidence: match[2]! } : { answer: message, evidence: '' }
+}
+
+const countEvidence = ({ pairsFor, pairsAgainst, retested }: Verdict): string => {
+  const all = pairsFor.length + pairsAgainst.length
+  const agreement = all > 0 ? `${formatCount(pairsFor.length)} of ${counted(all, 'pair')} say so.` : ''
+  return `${agreement}${retested ? ' Retested on new ports: the same.' : ''}`.trim()
+}
+
 const renderVerdict = (verdict: Verdict, run: Run, paint: Paint): string[] => {
-  const all = verdict.pairsFor.length + verdict.pairsAgainst.length
-  const evidence = [
-    all > 0 ? `${formatCount(verdict.pairsFor.length)} of ${counted(all, 'pair')} say so.` : '',
-    verdict.retested ? 'Retested on new ports: the same.' : '',
-    `Confidence ${verdict.confidence.toFixed(2)}.`,
-    run.traceId ? `Trace ${run.traceId.slice(0, 8)}…` : '',
-  ]
+  const { answer, evidence } = splitMessage(harmless(verdict.message))
+  const trace = run.traceId ? ` Trace ${run.traceId.slice(0, 8)}…` : ''
   return [
-    paint('red', `✘ ${harmless(verdict.message)}`),
-    `  ${evidence.filter((sentence) => sentence !== '').join(' ')}`,
+    paint('red', `✘ ${answer}`),
+    `  ${evidence || countEvidence(verdict)} Confidence ${verdict.confidence.toFixed(2)}.${trace}`,
   ]
 }
 

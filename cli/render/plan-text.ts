@@ -6,9 +6,9 @@ import { harmless } from './paint.ts'
 import { topologyWord } from './words.ts'
 
 const boundText = (plan: Plan): string => {
-  const limit = plan.bottleneck ? `${harmless(plan.bottleneck)} is the limit` : ''
-  if (plan.roundCount === plan.lowerBound) return ` (the fewest possible${limit ? `; ${limit}` : ''})`
-  return ` (bound ${formatCount(plan.lowerBound)}${limit ? `, ${limit}` : ''})`
+  const why = plan.bottleneck ? `: ${harmless(plan.bottleneck)}` : ''
+  if (plan.roundCount === plan.lowerBound) return ` (the fewest possible${why})`
+  return ` (bound ${formatCount(plan.lowerBound)}${why})`
 }
 
 /** What a run would do, in a sentence. */

@@ -37,11 +37,10 @@ const pingFigures = (summary: InterfaceSummary): string | undefined => {
   const parts: string[] = []
   if (summary.lossRatio !== undefined) parts.push(`loss ${formatRatio(summary.lossRatio)}`)
   if (summary.rtt) {
-    parts.push(
-      `p50 ${formatDuration(summary.rtt.p50Seconds)}`,
-      `p99 ${formatDuration(summary.rtt.p99Seconds)}`,
-      `max ${formatDuration(summary.rtt.maxSeconds)}`,
-    )
+    const { p50Seconds, p99Seconds, maxSeconds } = summary.rtt
+    const unit = unitFor('rtt-p50', p50Seconds)
+    const figures = [p50Seconds, p99Seconds, maxSeconds].map((seconds) => formatIn(unit, seconds))
+    parts.push(`p50 ${figures[0]}`, `p99 ${figures[1]}`, `max ${figures[2]} ${unit.name}`)
   }
   return parts.length > 0 ? parts.join('   ') : undefined
 }
@@ -68,7 +67,7 @@ const renderRounds = (plan: Plan): string => {
   return `${rounds}, where ${plan.lowerBound} is the bound`
 }
 
-const renderTime = (run: Run): string | undefined => {
+const renderTime = (run: Run, pairs: readonly PairResult[]): string | undefined => {
   const { seconds, efficiencyRatio } = wallTime(run)
   const parts: string[] = []
   if (run.plan && runTest(run) === 'iperf') parts.push(renderRounds(run.plan))
@@ -77,6 +76,8 @@ const renderTime = (run: Run): string | undefined => {
     const share = !isWhole ? '' : `, ${Math.round(efficiencyRatio * 100)} % of ideal time`
     parts.push(`${formatDuration(seconds)}${share}`)
   }
+  const again = pairs.filter(({ attemptCount }) => attemptCount > 1).length
+  if (again > 0) parts.push(`${counted(again, 'pair')} measured again`)
   return parts.length > 0 ? parts.join('; ') : undefined
 }
 
@@ -98,7 +99,7 @@ export const renderInterface = (
 
 export const renderReport = (run: Run, pairs: readonly PairResult[], options: ReportOptions): string => {
   const label = run.spec?.runId ? ` (${harmless(run.spec.runId)})` : ''
-  const time = renderTime(run)
+  const time = renderTime(run, pairs)
   return [
     renderJudgement(run, pairs, options.paint).join('\n'),
     ...(pairs.length > 0

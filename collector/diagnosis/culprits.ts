@@ -35,8 +35,8 @@ type Candidate = {
 
 type Assessed = { readonly candidate: Candidate; readonly odds: number }
 
-const sum = (sides: readonly Side[], valueOf: (side: Side) => number): number =>
-  sides.reduce((total, side) => total + valueOf(side), 0)
+const sum = (sides: readonly Side[], unitsOf: (side: Side) => number): number =>
+  sides.reduce((total, side) => total + unitsOf(side), 0)
 
 const badCountOf = ({ sides }: Candidate): number => sum(sides, (side) => side.badCount)
 

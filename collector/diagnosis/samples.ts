@@ -86,11 +86,11 @@ export type Level = { readonly level: number; readonly deviation: number }
  */
 export const levelOf = (
   samples: readonly Sample[],
-  valueOf: (sample: Sample) => number | undefined,
+  figureOf: (sample: Sample) => number | undefined,
 ): Level => {
   const rows = new Map<string, number[]>()
   for (const sample of samples) {
-    const value = valueOf(sample)
+    const value = figureOf(sample)
     if (value === undefined) continue
     for (const end of [`>${sample.source}`, `<${sample.destination}`]) {
       const row = rows.get(end)

@@ -8,6 +8,9 @@ export type Bound = {
   readonly bottleneck: string
 }
 
+/** The bound, and what it would be without a cap on the total. */
+export type Bounds = Bound & { readonly withoutTotal: number }
+
 /** A family of resources of one kind, and how to speak of one of them. */
 type Family = {
   readonly first: number
@@ -95,11 +98,11 @@ const boundOfTotal = (input: PlanInput): Bound => {
 }
 
 /** The most loaded resource: ceil(load / cap), over interfaces, nodes, uplinks and the whole. */
-export const lowerBound = (input: PlanInput, model: Model, layout: Layout, nodeCount: number): Bound => {
-  const candidates = [
+export const lowerBound = (input: PlanInput, model: Model, layout: Layout, nodeCount: number): Bounds => {
+  const parts = [
     ...families(input, layout).map((family) => boundOfFamily(family, model)),
-    boundOfTotal(input),
     boundOfCouples(input, nodeCount),
-  ]
-  return candidates.reduce((best, next) => (next.rounds > best.rounds ? next : best))
+  ].reduce((best, next) => (next.rounds > best.rounds ? next : best))
+  const total = boundOfTotal(input)
+  return { ...(total.rounds > parts.rounds ? total : parts), withoutTotal: parts.rounds }
 }

@@ -1,4 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterEach, expect, it, vi } from 'vitest'
@@ -12,6 +13,7 @@ import {
   parseFault,
   setFault,
 } from '../../deploy/local/lab.ts'
+import { knownIndexes } from '../../deploy/local/state.ts'
 import { deps, describeLab, surroundings, traces } from './machine.ts'
 import { pingAll } from './measure.ts'
 
@@ -22,8 +24,23 @@ const make = async (options: LabOptions = { nodes: 2 }): Promise<HeldLab> => {
   return held
 }
 const reportOf = async (index: number) => (await labStatus(deps)).find((report) => report.index === index)
-const node = (script: string, ...args: string[]) =>
-  execa(process.execPath, [fileURLToPath(import.meta.resolve(script)), ...args], { reject: false })
+
+/** A process that owns a lab, and the lab's number once it has said that all is up. */
+const startOwner = (...args: string[]) => {
+  const script = fileURLToPath(import.meta.resolve('./fixtures/owner.ts'))
+  const owner = execa(process.execPath, [script, ...args], { reject: false })
+  const up = Promise.withResolvers<number>()
+  let output = ''
+  owner.stdout.on('data', (chunk) => {
+    output += String(chunk)
+    const [, index] = /^lab (\d+)\nup$/m.exec(output) ?? []
+    if (index) up.resolve(Number(index))
+  })
+  void owner.then(({ stderr }) => up.reject(new Error(`the owner has ended: ${stderr}`)))
+  return { owner, up: up.promise }
+}
+const gone = (index: number) =>
+  vi.waitFor(async () => expect(await traces(index)).toEqual([]), { timeout: 30_000, interval: 200 })
 
 afterEach(async () => {
   await Promise.all(labs.splice(0).map((held) => held.down()))
@@ -119,40 +136,29 @@ describeLab('a damaged lab', () => {
 
 describeLab('the death of the owner', () => {
   it('by kill -9 leaves nothing, not even a program that ignores SIGTERM', async () => {
-    const owner = node('./fixtures/owner.ts')
-    let index = -1
-    for await (const line of owner) {
-      if (line.startsWith('lab ')) index = Number(line.slice('lab '.length))
-      if (line === 'up') break
-    }
+    const { owner, up } = startOwner()
+    const index = await up
     expect((await reportOf(index))?.processes.filter(({ isAlive }) => isAlive)).toHaveLength(3)
     owner.kill('SIGKILL')
-    await vi.waitFor(async () => expect(await traces(index)).toEqual([]), { timeout: 30_000, interval: 200 })
+    await gone(index)
   })
 
-  it.each([20, 60, 120])('by kill -9 after %i ms leaves nothing half-built', async (milliseconds) => {
-    const before = (await labStatus(deps)).map(({ index }) => index)
-    const owner = node('./fixtures/owner.ts')
-    await vi.waitFor(async () => expect((await labStatus(deps)).length).toBeGreaterThan(before.length), {
-      timeout: 30_000,
-      interval: 5,
-    })
-    const [index = -1] = (await labStatus(deps))
-      .map((report) => report.index)
-      .filter((one) => !before.includes(one))
-    await new Promise((resolve) => setTimeout(resolve, milliseconds))
+  it.each([0, 20, 40, 80, 160])('by kill -9 after %i ms leaves nothing half-built', async (milliseconds) => {
+    const before = await knownIndexes(deps.stateRoot)
+    const { owner, up } = startOwner()
+    up.catch(() => undefined)
+    const index = await vi.waitUntil(
+      async () => (await knownIndexes(deps.stateRoot)).find((known) => !before.includes(known)),
+      { timeout: 30_000, interval: 2 },
+    )
+    await sleep(milliseconds)
     owner.kill('SIGKILL')
-    await owner
-    await vi.waitFor(async () => expect(await traces(index)).toEqual([]), { timeout: 30_000, interval: 200 })
+    await gone(index)
   })
 
   it('leaves a lab that was kept', async () => {
-    const owner = node('./fixtures/owner.ts', 'keep')
-    let index = -1
-    for await (const line of owner) {
-      if (line.startsWith('lab ')) index = Number(line.slice('lab '.length))
-      if (line === 'up') break
-    }
+    const { owner, up } = startOwner('keep')
+    const index = await up
     owner.kill('SIGKILL')
     await owner
     const report = await reportOf(index)

@@ -63,19 +63,19 @@ const createBook = (plan: PingPlan) => {
   return {
     read,
     unknown,
-    /** Nothing at all has been heard for a period in which every target was due. */
-    silentPeriod: (): PingProbe[] => heardOf(frontier + 1),
+    /** Nothing at all has been heard for so many periods, in each of which every target was due. */
+    silent: (periods: number): PingProbe[] => heardOf(frontier + periods),
     isComplete: (): boolean => totals >= byAddress.size,
   }
 }
 
-/** A mark each time that nothing has been heard for one more interval. */
+/** For how many more intervals nothing has been heard. */
 async function* silences(
   wasHeard: () => boolean,
   { intervalSeconds, timeoutSeconds }: PingPlan,
   { clock }: EngineDeps,
   signal: AbortSignal,
-): AsyncGenerator<undefined, void> {
+): AsyncGenerator<number, void> {
   // Counted in ticks and not in time: an agent that was held up itself counts one tick, and accuses nobody.
   const quietTicks = Math.ceil((timeoutSeconds + 1) / intervalSeconds) + 2
   for (let silent = 0; !signal.aborted; ) {
@@ -85,7 +85,7 @@ async function* silences(
     )
     if (!(await slept)) return
     silent = wasHeard() ? 0 : silent + 1
-    if (silent > quietTicks) yield undefined
+    if (silent >= quietTicks) yield silent === quietTicks ? quietTicks : 1
   }
 }
 
@@ -133,8 +133,8 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
         lines(),
         silences(wasHeard, plan, deps, AbortSignal.any([leaving, ended.signal])),
       ]
-      for await (const line of merge<OutputLine | undefined>(sources, signal)) {
-        yield* line ? book.read(line.text) : book.silentPeriod()
+      for await (const event of merge<OutputLine | number>(sources, signal)) {
+        yield* typeof event === 'number' ? book.silent(event) : book.read(event.text)
         if (book.unknown.length > MAX_UNKNOWN_LINES) throw rubbishError(program, book.unknown)
       }
     } finally {
