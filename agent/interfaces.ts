@@ -3,6 +3,7 @@ import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { basename } from 'node:path'
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
+import { OperatingError } from '../lib/errors.ts'
 import type { AgentOptions } from './options.ts'
 
 /** What the agent knows of its interfaces, read anew at each call: links come and go. */
@@ -10,6 +11,8 @@ export type Interfaces = {
   list(): Interface[]
   /** Addresses of an interface without prefix length; empty when there is none of that name. */
   addressesOf(name: string): string[]
+  /** @throws OperatingError INTERFACE_DOWN when there is an interface of that name and it is down */
+  throwIfDown(name: string): void
   /** The interface that has the address, or undefined. */
   withAddress(address: string): string | undefined
   /** The interface whose network the address is in, or undefined. */
@@ -84,6 +87,10 @@ export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Int
   return {
     list,
     addressesOf,
+    throwIfDown: (name) => {
+      const link = list().find((candidate) => candidate.name === name)
+      if (link?.state === 'down') throw new OperatingError('INTERFACE_DOWN', `${name} is down`)
+    },
     withAddress: (address) => list().find(({ name }) => addressesOf(name).includes(address))?.name,
     towards: (address) =>
       list().find(({ addresses }) => addresses.some((cidr) => inNetwork(cidr, address)))?.name,

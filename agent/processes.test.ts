@@ -18,8 +18,11 @@ const create = () => {
   open.push(created)
   return created
 }
+/** Groups that a test has started behind the back of `open`: gone by then, unless the test has failed. */
+const strays: number[] = []
 afterEach(async () => {
   await Promise.all(open.splice(0).map((each) => each.close()))
+  for (const group of strays.splice(0)) if (membersOf(group).length > 0) process.kill(-group, 'SIGKILL')
 })
 
 /** Processes of a group that still run (a zombie does not), as the kernel sees them. */
@@ -180,6 +183,7 @@ const startAgent = async () => {
     else groups.push(Number(line.split(' ')[0]))
   })
   await Promise.race([started.promise, agent])
+  strays.push(agent.pid!, ...groups)
   return { agent, pid: agent.pid!, groups }
 }
 

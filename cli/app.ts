@@ -2,14 +2,10 @@
 
 import type { Command } from 'commander'
 import { closest } from '../lib/config.ts'
-import {
-  type CollectorClient,
-  connect,
-  DEFAULT_COLLECTOR,
-  type GlobalOptions,
-  readSecurity,
-} from './connection.ts'
+import type { Security } from '../lib/credentials.ts'
+import { type CollectorClient, connect, DEFAULT_COLLECTOR, type GlobalOptions } from './connection.ts'
 import type { ExitCode } from './exit.ts'
+import { readSecurity } from './options/security.ts'
 import { createValueReader, type ValueReader } from './options/values.ts'
 import { type Problem, throwIfProblems } from './problems.ts'
 import type { Paint } from './render/paint.ts'
@@ -29,6 +25,8 @@ export type Invocation<O> = {
   stderrPaint: Paint
   /** Throws UsageError when anything typed was wrong. To be called before anything is done. */
   throwIfWrong(): void
+  /** The TLS options; their problems are noted already. */
+  security: Security
   /** The collector that is meant. Calls throwIfWrong. */
   connect(): Promise<CollectorClient>
 }
@@ -94,6 +92,7 @@ export const createApp = ({ terminal, findLabCollector, onExit, onAddress }: App
         paint: paintFor(terminal, terminal.stdout, colour),
         stderrPaint: paintFor(terminal, terminal.stderr, colour),
         throwIfWrong,
+        security,
         connect: async () => {
           throwIfWrong()
           const named = options.collector ?? terminal.env.MESHGAUGE_COLLECTOR

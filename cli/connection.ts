@@ -7,7 +7,7 @@ import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import { createServiceClient, openChannel } from '../lib/calling.ts'
 import { plaintextProblem, type Security } from '../lib/credentials.ts'
 import { EXIT } from './exit.ts'
-import { CommandError, type Problem, UsageError } from './problems.ts'
+import { CommandError, UsageError } from './problems.ts'
 
 export const DEFAULT_COLLECTOR = '127.0.0.1:50050'
 
@@ -28,27 +28,6 @@ export type CollectorClient = {
   runs: ReturnType<typeof createServiceClient<typeof RunServiceDefinition>>
   results: ReturnType<typeof createServiceClient<typeof ResultServiceDefinition>>
   close(): void
-}
-
-/** All three files or none. */
-export const readSecurity = (options: GlobalOptions, problems: Problem[]): Security => {
-  const { tlsCa, tlsCert, tlsKey } = options
-  const security: Security = { insecure: options.insecure ?? false }
-  if (tlsCa !== undefined && tlsCert !== undefined && tlsKey !== undefined) {
-    if (options.insecure)
-      problems.push({ place: '--insecure', message: 'contradicts --tls-ca, --tls-cert and --tls-key' })
-    return { ...security, tls: { ca: tlsCa, cert: tlsCert, key: tlsKey } }
-  }
-  for (const [place, value] of [
-    ['--tls-ca', tlsCa],
-    ['--tls-cert', tlsCert],
-    ['--tls-key', tlsKey],
-  ] as const) {
-    const incomplete = tlsCa !== undefined || tlsCert !== undefined || tlsKey !== undefined
-    if (incomplete && value === undefined)
-      problems.push({ place, message: 'is missing: TLS needs --tls-ca, --tls-cert and --tls-key' })
-  }
-  return security
 }
 
 /** `host:port`, or `[v6]:port`; why not, otherwise. */

@@ -57,4 +57,12 @@ const terminal: Terminal = {
   },
 }
 
-process.exitCode = await runProgram(process.argv.slice(2), terminal)
+/** A bug of ours must not look like a verdict, which is what Node's own exit code 1 would say. */
+const fail = (error: unknown): never => {
+  process.stderr.write(`A bug in meshgauge: ${error instanceof Error ? error.stack : String(error)}\n`)
+  process.exit(EXIT.notMeasured)
+}
+process.on('uncaughtException', fail)
+process.on('unhandledRejection', fail)
+
+process.exitCode = await runProgram(process.argv.slice(2), terminal).catch(fail)

@@ -31,6 +31,10 @@ export const ERROR_CATALOGUE = {
     status: Status.PERMISSION_DENIED,
     meaning: 'the address is not in a network the agent may measure',
   },
+  INTERFACE_DOWN: {
+    status: Status.FAILED_PRECONDITION,
+    meaning: 'the interface to measure on is down; the collector counts its pairs as unreachable',
+  },
   AGENT_DRAINING: { status: Status.UNAVAILABLE, meaning: 'the agent is shutting down' },
   COLLECTOR_DRAINING: { status: Status.UNAVAILABLE, meaning: 'the collector is shutting down' },
   STORE_UNAVAILABLE: {

@@ -6,7 +6,7 @@
 import type { RttHistogram } from '#proto/meshgauge/agent/v1/ping.ts'
 import { fromDuration, toDuration } from './protobuf-time.ts'
 
-export const HISTOGRAM_SCALE = 5
+const HISTOGRAM_SCALE = 5
 const BUCKETS_PER_DOUBLING = 2 ** HISTOGRAM_SCALE
 
 /** No engine tells times below 1 µs apart, and none waits for an hour; this bounds a histogram to about 1,000 buckets. */

@@ -40,7 +40,7 @@ export const sourceFor = (address: string, source: PingSource): string | undefin
 export const isInterfaceName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}$/.test(name)
 
 /** What differs from engine to engine. */
-export type PingBounds = {
+type PingBounds = {
   minIntervalSeconds: number
   minSizeBytes: number
   maxSizeBytes: number

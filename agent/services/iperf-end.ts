@@ -25,6 +25,7 @@ export const resolveEnd = (
   family: number,
   fieldPrefix: string,
 ) => {
+  interfaces.throwIfDown(name)
   const violations: Violation[] = []
   const known = interfaces.list().map((candidate) => candidate.name)
   if (name !== '' && !known.includes(name)) {

@@ -39,6 +39,7 @@ export const createPingService = (deps: Deps, options: AgentOptions): PingServic
     deps.draining.throwIfDraining()
     const { engine, version } = await deps.engines.ping(request.engine, signal)
     throwIfInvalid('the ping request', [...violationsOf(request, interfaces), ...engine.validate(request)])
+    interfaces.throwIfDown(request.interface)
     const limits = limitsOf(options, interfaces)
     checkTargetLimit(limits, request.targets.length)
     checkPeers(

@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import type { Command } from 'commander'
 import { AGENT_DEFAULTS, type AgentOptions } from '../../agent/options.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
-import { addressProblem, readSecurity } from '../connection.ts'
+import { addressProblem } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { LOG_LEVELS_HELP, readKeyValues, readLogLevel, repeated } from '../options/service.ts'
 import type { ValueReader } from '../options/values.ts'
@@ -35,8 +35,7 @@ export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptio
   return {
     node: options.node || hostname(),
     listen,
-    // The problems of the TLS files were noted when the command was called.
-    security: readSecurity(options, []),
+    security: invocation.security,
     interfaces: readInterfaces(read, options.interface ?? []),
     allowPeers: read.list('--allow-peers', options.allowPeers),
     ports: read.portRange('--ports', options.ports) ?? AGENT_DEFAULTS.ports,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { COLLECTOR_DEFAULTS, type CollectorArguments } from '../../collector/options.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
-import { addressProblem, readSecurity } from '../connection.ts'
+import { addressProblem } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { LOG_LEVELS_HELP, readLogLevel } from '../options/service.ts'
 
@@ -33,8 +33,7 @@ export const readCollectorOptions = (invocation: Invocation<CollectorFlags>): Co
     listen,
     http,
     store,
-    // The problems of the TLS files were noted when the command was called.
-    security: readSecurity(options, []),
+    security: invocation.security,
     logLevel: readLogLevel(read, options.logLevel) ?? 'info',
   }
 }

@@ -38,6 +38,25 @@ const planFleet = async (invocation: Invocation<PlanOptions>): Promise<ExitCode>
   }
 }
 
+/** A mesh of so many nodes has 100 million pairs: more than anyone waits for. */
+const MAX_COUNT = 10_000
+
+/** The same for a fleet that does not exist, without a collector. */
+const planCount = async (invocation: Invocation<PlanOptions>): Promise<ExitCode> => {
+  const { terminal, operands, options, read, problems } = invocation
+  const { count: countText, ...runOptions } = options
+  const count = read.integer('--count', countText, 2, MAX_COUNT) ?? 2
+  const rackSize = read.integer('--rack-size', options.rackSize, 1, MAX_COUNT)
+  if (options.rounds) read.refuse('--rounds', 'needs a fleet, not --count')
+  const spec = readRunSpec(operands[0], { test: 'iperf', ...runOptions }, read, problems)
+  invocation.throwIfWrong()
+  const { planSynthetic } = await import('../plan-synthetic.ts')
+  const plan = planSynthetic(spec, { count, rackSize })
+  if (options.json) printJson(terminal.stdout, planDocument(plan))
+  else printLine(terminal.stdout, renderPlan(spec, plan))
+  return plan.certified ? EXIT.healthy : EXIT.notMeasured
+}
+
 export const addPlanCommand = (program: Command, app: App): void => {
   const command = program
     .command('plan')
@@ -61,5 +80,7 @@ time, the bytes. With --count it plans for a fleet that does not exist, without 
       'a fleet that is yet to be bought',
     ],
   ])
-  app.handle(command, 1, planFleet)
+  app.handle(command, 1, (invocation: Invocation<PlanOptions>) =>
+    invocation.options.count === undefined ? planFleet(invocation) : planCount(invocation),
+  )
 }

@@ -1,9 +1,10 @@
+import { isAbortError } from 'abort-controller-x'
 import type { Command } from 'commander'
 import type { Fault, LabOptions } from '../../deploy/local/lab.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
 import { repeated } from '../options/service.ts'
-import { printLine } from '../terminal.ts'
+import { printLine, type Terminal } from '../terminal.ts'
 import { readLabOptions } from './lab.ts'
 
 type TrialFlags = {
@@ -21,14 +22,19 @@ type TrialFlags = {
 const readFaults = async (invocation: Invocation<TrialFlags>, options: LabOptions): Promise<Fault[]> => {
   const { LabError, parseFaults } = await import('../../deploy/local/lab.ts')
   const { labNodes, labShape } = await import('../../deploy/local/topology.ts')
-  try {
-    const shape = labShape(options)
-    return parseFaults(invocation.options.fault ?? [], { ...shape, nodes: labNodes(0, shape) })
-  } catch (error) {
-    if (!(error instanceof LabError)) throw error
-    for (const problem of error.problems) invocation.problems.push({ place: '', message: problem })
-    return []
+  const orRefuse = <T>(place: string, work: () => T): T | undefined => {
+    try {
+      return work()
+    } catch (error) {
+      if (!(error instanceof LabError)) throw error
+      for (const problem of error.problems) invocation.read.refuse(place, problem)
+      return undefined
+    }
   }
+  const shape = orRefuse('the lab', () => labShape(options))
+  if (!shape) return []
+  const target = { ...shape, nodes: labNodes(0, shape) }
+  return orRefuse('--fault', () => parseFaults(invocation.options.fault ?? [], target)) ?? []
 }
 
 /** Where the lab can be had. Without the right to namespaces here we start once more with it, or go without. */
@@ -57,22 +63,19 @@ const trial = async (invocation: Invocation<TrialFlags>): Promise<ExitCode> => {
   const labOptions = readLabOptions(read, options)
   const durationSeconds = read.seconds('--duration', options.duration) ?? 2
   const faults = await readFaults(invocation, labOptions)
+  if (options.loopback && faults.length > 0)
+    read.refuse('--fault', 'needs namespaces; loopback has no links to break')
   invocation.throwIfWrong()
   const chosen = await chooseKind(invocation, ['trial', ...trialWords(options)])
   if (chosen.kind === 'elsewhere') return chosen.exitCode
   const { labDeps } = await import('../lab/access.ts')
-  const { findPrograms, installPrograms } = await import('../trial/programs.ts')
+  const { findPrograms } = await import('../trial/programs.ts')
   const { asNotMeasured, runTrial } = await import('../trial/trial.ts')
   const stopping = new AbortController()
   const stopListening = terminal.onInterrupt(() => stopping.abort())
   try {
-    let programs = await findPrograms(terminal)
-    if (programs.missing.length > 0) {
-      printLine(terminal.stdout, `Installing ${programs.missing.join(' and ')} from Debian.`)
-      await installPrograms(terminal, programs.missing, stopping.signal)
-      programs = await findPrograms(terminal)
-    }
-    printLine(terminal.stdout, renderHead(labOptions, chosen.kind, programs.versions))
+    const versions = await findPrograms(terminal)
+    printLine(terminal.stdout, renderHead(labOptions, chosen.kind, versions))
     if (chosen.reasons.length > 0) {
       printLine(
         terminal.stdout,
@@ -94,7 +97,7 @@ const trial = async (invocation: Invocation<TrialFlags>): Promise<ExitCode> => {
     })
     try {
       if (options.keep) await keepUp(invocation, done, stopping.signal)
-      else printLine(terminal.stdout, NEXT)
+      else printLine(terminal.stdout, nextSteps(chosen.kind))
     } finally {
       done.client.close()
       await done.held.down()
@@ -112,7 +115,10 @@ const trial = async (invocation: Invocation<TrialFlags>): Promise<ExitCode> => {
 /** Tells the one in a user namespace the process outside that started it: its own numbers mean nothing out there. */
 const USER_NAMESPACE_OF = 'MESHGAUGE_USER_NAMESPACE_OF'
 
-const NEXT = 'Next:  npm start -- --fault rate:node-3:net1:tx:50mbit     npm start -- --keep'
+const nextSteps = (kind: 'namespaces' | 'loopback'): string =>
+  kind === 'namespaces'
+    ? 'Next:  npm start -- --fault rate:node-3:net1:tx:50mbit     npm start -- --keep'
+    : 'Next:  npm start -- --keep'
 
 const renderHead = (
   { nodes = 6 }: LabOptions,
@@ -135,10 +141,16 @@ const keepUp = async (
     userNamespaceOf: terminal.env[USER_NAMESPACE_OF],
   })
   printLine(terminal.stdout, `\nStill up, until Ctrl-C.\n${usage}`)
-  if (signal.aborted) return
-  await new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+  await untilAborted(terminal, signal)
+}
+
+/** A timer rather than only the signal: with nothing under way Node would see no reason to go on. */
+const untilAborted = async ({ clock }: Terminal, signal: AbortSignal): Promise<void> => {
+  while (!signal.aborted) {
+    await clock.sleep(3600, signal).catch((error: unknown) => {
+      if (!isAbortError(error)) throw error
+    })
+  }
 }
 
 /** The same trial in words, for the one that is started with more rights. */

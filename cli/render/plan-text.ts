@@ -6,6 +6,7 @@ import { harmless } from './paint.ts'
 import { topologyWord } from './words.ts'
 
 const boundText = (plan: Plan): string => {
+  if (plan.roundCount <= 1) return ''
   const why = plan.bottleneck ? `: ${harmless(plan.bottleneck)}` : ''
   if (plan.roundCount === plan.lowerBound) return ` (the fewest possible${why})`
   return ` (bound ${formatCount(plan.lowerBound)}${why})`

@@ -72,13 +72,24 @@ export const trialExitCode = (all: readonly Measured[], checks: ExitCode): ExitC
   return [EXIT.verdict, EXIT.notMeasured].find((code) => codes.includes(code)) ?? EXIT.healthy
 }
 
+/** How a run stands: something is bad, something stands out that nobody is blamed for, or neither. */
+export const gradeOf = ({ run, pairs }: Measured): 'good' | 'odd' | 'bad' => {
+  if (exitCodeOf(run, pairs) !== EXIT.healthy) return 'bad'
+  return run.summary?.interfaces.some(({ worst }) => worst.length > 0) ? 'odd' : 'good'
+}
+
 /** The answer: of each run that has something to say, else once for all. */
 export const renderTrialAnswer = (all: readonly Measured[], paint: Paint): string => {
-  const bad = all.filter(({ run, pairs }) => exitCodeOf(run, pairs) !== EXIT.healthy)
-  const speakers = bad.length > 0 ? bad : all.filter((measured) => !isRing(measured)).slice(-1)
-  const lines = speakers.flatMap(({ name, run, pairs }) => {
-    const judgement = renderJudgement(run, pairs, paint)
-    return bad.length > 0 ? [paint('bold', `${name}:`), ...judgement] : judgement
-  })
-  return lines.join('\n')
+  // A ring cannot blame anyone, and a mesh has the same pairs.
+  const candidates = all.filter((measured) => !isRing(measured) || gradeOf(measured) === 'bad')
+  const speakers = candidates.filter((measured) => gradeOf(measured) !== 'good')
+  if (speakers.length === 0) {
+    return candidates
+      .slice(-1)
+      .flatMap(({ run, pairs }) => renderJudgement(run, pairs, paint))
+      .join('\n')
+  }
+  return speakers
+    .flatMap(({ name, run, pairs }) => [paint('bold', `${name}:`), ...renderJudgement(run, pairs, paint)])
+    .join('\n')
 }

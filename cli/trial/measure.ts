@@ -6,9 +6,9 @@ import { toDuration } from '../../lib/protobuf-time.ts'
 
 export type TrialRun = { name: string; spec: RunSpec }
 
-/** 25 probes in 5 s: enough to see a loss of a tenth, and soon over. */
-const PING_COUNT = 25
-const PING_INTERVAL_SECONDS = 0.2
+/** 5 s in all: enough to name a node that loses a tenth, and soon over. */
+const PING_COUNT = 50
+const PING_INTERVAL_SECONDS = 0.1
 
 const topology = (kind: TopologyKind): Topology => Topology.fromPartial({ kind })
 

@@ -1,4 +1,4 @@
-/** The programs that measure, from Debian where they are missing and may be installed. */
+/** The programs that measure: which ones are here. `npm start` installs what is missing before it comes to this. */
 
 import { execa } from 'execa'
 import { EXIT } from '../exit.ts'
@@ -10,55 +10,29 @@ const PROGRAMS = [
   { name: 'fping', version: /Version (\S+)/ },
 ] as const
 
-const INSTALL_TIMEOUT_MS = 300_000
-
-export type Programs = { versions: string[]; missing: string[] }
-
 /** Debian keeps some programs where an ordinary user's PATH does not look. */
 const pathOf = ({ env }: Terminal): string => `${env.PATH ?? '/usr/bin:/bin'}:/usr/local/bin:/usr/sbin:/sbin`
 
-export const findPrograms = async (terminal: Terminal): Promise<Programs> => {
+/** `iperf3 3.12`, `fping 5.1`; a CommandError with the line to type when one is missing. */
+export const findPrograms = async (terminal: Terminal): Promise<string[]> => {
+  const env = { PATH: pathOf(terminal) }
   const found = await Promise.all(
     PROGRAMS.map(async ({ name, version }) => {
-      const result = await execa(name, ['--version'], {
-        env: { PATH: pathOf(terminal) },
-        reject: false,
-        timeout: 10_000,
-      })
-      if (result.exitCode !== 0) return { name, version: undefined }
-      return { name, version: version.exec(`${result.stdout}${result.stderr}`)?.[1] ?? 'of unknown version' }
+      const result = await execa(name, ['--version'], { env, reject: false, timeout: 10_000 })
+      if (result.exitCode !== 0) return { name, missing: true }
+      return {
+        name: `${name} ${version.exec(`${result.stdout}${result.stderr}`)?.[1] ?? ''}`.trim(),
+        missing: false,
+      }
     }),
   )
-  return {
-    versions: found.flatMap(({ name, version }) => (version === undefined ? [] : [`${name} ${version}`])),
-    missing: found.flatMap(({ name, version }) => (version === undefined ? [name] : [])),
+  const missing = found.filter((each) => each.missing).map(({ name }) => name)
+  if (missing.length > 0) {
+    const sudo = terminal.machine.uid === 0 ? '' : 'sudo '
+    throw new CommandError(
+      `${missing.join(' and ')} cannot be found. Type:  ${sudo}apt-get install ${missing.join(' ')}`,
+      EXIT.notMeasured,
+    )
   }
-}
-
-/** Puts the missing ones in place, or says the one line to type. */
-export const installPrograms = async (
-  terminal: Terminal,
-  missing: readonly string[],
-  signal: AbortSignal,
-): Promise<void> => {
-  const line = `apt-get install --yes --no-install-recommends ${missing.join(' ')}`
-  const advice = new CommandError(
-    `${missing.join(' and ')} cannot be found. Type:\n  ${terminal.machine.uid === 0 ? '' : 'sudo '}${line}`,
-    EXIT.notMeasured,
-  )
-  if (terminal.machine.uid !== 0) throw advice
-  const apt = (...words: string[]) =>
-    execa('apt-get', words, {
-      env: { PATH: pathOf(terminal), DEBIAN_FRONTEND: 'noninteractive' },
-      reject: false,
-      timeout: INSTALL_TIMEOUT_MS,
-      cancelSignal: signal,
-    })
-  const install = () => apt('install', '--yes', '--no-install-recommends', ...missing)
-  // A fresh machine or image has no package lists yet.
-  const done =
-    (await install()).exitCode === 0 ||
-    ((await apt('update')).exitCode === 0 && (await install()).exitCode === 0)
-  signal.throwIfAborted()
-  if (!done) throw advice
+  return found.map(({ name }) => name)
 }

@@ -1,7 +1,7 @@
 /** The lines of a trial: one for each step, with its time and what came of it. */
 
 import { formatDuration } from '../../lib/units.ts'
-import { type Paint, padEnd } from '../render/paint.ts'
+import { type Paint, padEnd, type Style } from '../render/paint.ts'
 import type { Terminal } from '../terminal.ts'
 
 const NAME_WIDTH = 11
@@ -12,7 +12,16 @@ export type Steps = {
   step<T>(name: string, work: () => Promise<T>, describe: (value: T) => StepResult): Promise<T>
 }
 
-export type StepResult = { text: string; note?: string; failed?: boolean }
+/** `odd` is worth a look, `bad` is a finding. */
+export type StepGrade = 'good' | 'odd' | 'bad'
+
+export type StepResult = { text: string; note?: string; grade?: StepGrade }
+
+const SIGNS: Record<StepGrade, readonly [Style, string]> = {
+  good: ['green', '✔'],
+  odd: ['yellow', '!'],
+  bad: ['red', '✘'],
+}
 
 export const createSteps = ({ stdout, stderr, clock }: Terminal, paint: Paint): Steps => ({
   step: async (name, work, describe) => {
@@ -24,8 +33,8 @@ export const createSteps = ({ stdout, stderr, clock }: Terminal, paint: Paint): 
     }
     try {
       const value = await work()
-      const { text, note = '', failed = false } = describe(value)
-      const sign = failed ? paint('red', '✘') : paint('green', '✔')
+      const { text, note = '', grade = 'good' } = describe(value)
+      const sign = paint(...SIGNS[grade])
       const seconds = padEnd(formatDuration(clock.monotonicSeconds() - begun), 8)
       erase()
       stdout.write(

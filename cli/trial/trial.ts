@@ -17,9 +17,9 @@ import { type Addresses, createHosts, startLabAgents, startLabCollector } from '
 import { LAB_SECURITY, waitForNodes } from '../lab/ready.ts'
 import { CommandError } from '../problems.ts'
 import { checkReasons, checksExitCode, summariseChecks } from '../render/checks-text.ts'
-import { exitCodeOf } from '../render/judgement.ts'
 import type { Paint } from '../render/paint.ts'
 import {
+  gradeOf,
   type Measured,
   renderTrialAnswer,
   renderTrialTables,
@@ -84,7 +84,7 @@ const bringUp = async (
       },
       ({ ready, silent }) => ({
         text: `${ready} of ${held.lab.nodes.length} nodes ready`,
-        failed: silent.length > 0,
+        grade: silent.length > 0 ? 'bad' : 'good',
         note: silent.join('; '),
       }),
     )
@@ -134,7 +134,7 @@ export const runTrial = async (
       () => runChecks(client, signal),
       (responses) => ({
         text: summariseChecks(responses),
-        failed: checksExitCode(responses) !== EXIT.healthy,
+        grade: checksExitCode(responses) === EXIT.healthy ? 'good' : 'bad',
       }),
     )
     for (const line of checkReasons(checks, paint)) printLine(terminal.stdout, `      ${line}`)
@@ -146,7 +146,7 @@ export const runTrial = async (
         (value) => ({
           text: runExtent(value),
           note: runNote(value),
-          failed: exitCodeOf(value.run, value.pairs) !== EXIT.healthy,
+          grade: gradeOf(value),
         }),
       )
       all.push(measured)

@@ -119,6 +119,7 @@ export const startRun = (
       update({ state: RunState.RUN_STATE_RUNNING, startTime: toTimestamp(clock.now()) })
       store.updateRun(run)
       await measure(trace)
+      run = { ...run, endTime: toTimestamp(clock.now()) }
     } finally {
       leave()
     }
@@ -134,7 +135,7 @@ export const startRun = (
     const change = {
       state,
       stateReason: failure || (ending?.reason ?? ''),
-      endTime: toTimestamp(clock.now()),
+      endTime: run.endTime ?? toTimestamp(clock.now()),
       summary: summarize(results),
       verdicts,
       ...progress({ remaining: undefined }),

@@ -19,6 +19,9 @@ export const troubleOf = (error: unknown, node: string, begun: boolean): Trouble
   if (isAbortError(error))
     return trouble(Outcome.OUTCOME_NOT_RUN, begun ? 'cancelled in the middle' : 'cancelled')
   const operating = fromClientError(error)
+  if (operating?.reason === 'INTERFACE_DOWN') {
+    return trouble(Outcome.OUTCOME_UNREACHABLE, `${node}: ${operating.message}`)
+  }
   if (operating && operating.reason !== 'AGENT_DRAINING') {
     return trouble(
       Outcome.OUTCOME_NOT_RUN,

@@ -6,7 +6,7 @@ import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import { type PlanInput, roundOf } from '../plan/plan.ts'
 import { createPlan } from '../plan/planner.ts'
-import { addressesOfPair, endpointMessage, type RunEndpoint } from './endpoints.ts'
+import { addressesOfPair, type EndProblem, endpointMessage, type RunEndpoint } from './endpoints.ts'
 import { testSeconds } from './estimate.ts'
 import { measureIperf } from './iperf.ts'
 import { createOrder, type Order } from './order.ts'
@@ -70,14 +70,13 @@ export const redispatch = (job: Job, pairs: readonly number[], rounds: readonly 
 }
 
 const dispatchPass = async (pass: Pass): Promise<void> => {
-  const problems = new Map<number, string>()
+  const problems = new Map<number, EndProblem>()
   for (let pair = 0; pair < pass.run.sources.length; pair++) {
     const problem = problemOf(pass.run, pair)
     if (problem) problems.set(pair, problem)
   }
-  for (const [pair, reason] of problems) {
-    const outcome = / is on /.test(reason) ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN
-    report(pass, pair, openSpan(pass, pair), { outcome, reason, attemptCount: 0 })
+  for (const [pair, problem] of problems) {
+    report(pass, pair, openSpan(pass, pair), { ...problem, attemptCount: 0 })
   }
   const test = pass.run.spec.test
   const skip = new Set(problems.keys())
@@ -95,11 +94,12 @@ const familyOf = ({ spec }: PreparedRun): IpFamily =>
     ? (spec.test.value.options?.family ?? IpFamily.IP_FAMILY_UNSPECIFIED)
     : IpFamily.IP_FAMILY_UNSPECIFIED
 
-const problemOf = (run: PreparedRun, pair: number): string => {
+const problemOf = (run: PreparedRun, pair: number): EndProblem | undefined => {
   const [source, destination] = endOf(run, pair)
-  if (source.problem || destination.problem) return source.problem || destination.problem
-  if (addressesOfPair(source, destination, familyOf(run))) return ''
-  return `${source.node} and ${destination.node} have no addresses of one family on ${source.interface}`
+  const problem = source.problem ?? destination.problem
+  if (problem || addressesOfPair(source, destination, familyOf(run))) return problem
+  const reason = `${source.node} and ${destination.node} have no addresses of one family on ${source.interface}`
+  return { outcome: Outcome.OUTCOME_NOT_RUN, reason }
 }
 
 const pairName = (run: PreparedRun, pair: number): string => {

@@ -1,10 +1,19 @@
-import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
+import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Violation } from '../../lib/errors.ts'
+import { isReady } from '../inventory/selectors.ts'
 
-/** One interface of one node, as a run sees it. `problem` says why nothing can be measured at it. */
-export type RunEndpoint = { node: string; interface: string; addresses: readonly string[]; problem: string }
+/** Why nothing can be measured at an end, and what that makes of its pairs. */
+export type EndProblem = { outcome: Outcome; reason: string }
+
+/** One interface of one node, as a run sees it. */
+export type RunEndpoint = {
+  node: string
+  interface: string
+  addresses: readonly string[]
+  problem: EndProblem | undefined
+}
 
 /** Addresses of an interface by the agent's description, without prefix lengths. */
 const addressesOf = (node: Node, name: string): string[] =>
@@ -34,17 +43,21 @@ export const interfaceNames = (
   return { names: [...new Set(asked)], violations }
 }
 
-const problemOf = (node: Node, name: string, addresses: readonly string[]): string => {
-  if (!node.description)
-    return `the agent of ${node.name} does not answer: ${node.stateReason || 'not asked yet'}`
-  if (!node.description.interfaces.some((link) => link.name === name))
-    return `${node.name} has no interface ${name}`
-  return addresses.length === 0 ? `${name} of ${node.name} has no address` : ''
+const problemOf = (node: Node, name: string, addresses: readonly string[]): EndProblem | undefined => {
+  const notRun = (reason: string): EndProblem => ({ outcome: Outcome.OUTCOME_NOT_RUN, reason })
+  if (!node.description || !isReady(node)) {
+    return notRun(`the agent of ${node.name} does not answer: ${node.stateReason || 'not asked yet'}`)
+  }
+  const link = node.description.interfaces.find((candidate) => candidate.name === name)
+  if (!link) return notRun(`${node.name} has no interface ${name}`)
+  if (link.state === 'down')
+    return { outcome: Outcome.OUTCOME_UNREACHABLE, reason: `${name} of ${node.name} is down` }
+  return addresses.length === 0 ? notRun(`${name} of ${node.name} has no address`) : undefined
 }
 
 /** Every interface that takes part. Two that share an address cannot be told apart: both are marked. */
 export const endpointsOf = (nodes: readonly Node[], names: readonly string[]): RunEndpoint[] => {
-  const endpoints = nodes.flatMap((node) =>
+  const endpoints: RunEndpoint[] = nodes.flatMap((node) =>
     names.map((name) => {
       const addresses = addressesOf(node, name)
       return { node: node.name, interface: name, addresses, problem: problemOf(node, name, addresses) }
@@ -57,7 +70,8 @@ export const endpointsOf = (nodes: readonly Node[], names: readonly string[]): R
   for (const [address, holders] of owners) {
     if (holders.length < 2) continue
     const list = holders.map(({ endpoint }) => `${endpoint.node} ${endpoint.interface}`).join(' and ')
-    for (const { endpoint } of holders) endpoint.problem = `${address} is on ${list}`
+    const problem = { outcome: Outcome.OUTCOME_INVALID, reason: `${address} is on ${list}` }
+    for (const { endpoint } of holders) endpoint.problem = problem
   }
   return endpoints
 }

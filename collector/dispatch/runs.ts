@@ -14,7 +14,7 @@ const MAX_ACTIVE_RUNS = 64
 export type Step = { run: Run; results: PairResult[] }
 
 export type RunsDeps = Omit<RunDeps, 'queue' | 'connection'> & {
-  fleet: Pick<Fleet, 'nodes' | 'connection' | 'settled'>
+  fleet: Pick<Fleet, 'nodes' | 'connection' | 'refresh'>
 }
 
 /** Every run of this collector: those that wait or measure, and through the store those that have ended. */
@@ -31,13 +31,13 @@ export const createRuns = (deps: RunsDeps) => {
   return {
     /** @throws OperatingError SPEC_INVALID with everything that is wrong */
     async plan(spec: RunSpec) {
-      await deps.fleet.settled
+      await deps.fleet.refresh()
       return prepareRun(spec, deps.fleet.nodes())
     },
 
     /** @throws OperatingError SPEC_INVALID, STORE_UNAVAILABLE, LIMIT_EXCEEDED, COLLECTOR_DRAINING; then nothing has begun */
     async create(spec: RunSpec): Promise<Run> {
-      await deps.fleet.settled
+      await deps.fleet.refresh()
       if (draining) throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
       if (active.size >= MAX_ACTIVE_RUNS) {
         throw new OperatingError(

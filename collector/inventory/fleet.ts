@@ -23,6 +23,8 @@ type Entry = {
   reason: string
   lastSeen: Date | undefined
   description: DescribeResponse | undefined
+  /** Interfaces that have had an address: one that goes down loses it, and is measured all the same. */
+  measured: Set<string>
 }
 
 /** The nodes of the inventory with a connection to each agent, kept up to date. */
@@ -33,12 +35,13 @@ export type Fleet = {
   connection(node: string): AgentConnection
   /** Resolves when every agent has been asked once. */
   settled: Promise<void>
+  /** Asks every agent anew: what is measured must not rest on what was true ten seconds ago. */
+  refresh(): Promise<void>
   close(): Promise<void>
 }
 
 const toNode = (entry: Entry, last: LastMeasured | undefined): Node => {
   const { inventory, description } = entry
-  const withAddress = (description?.interfaces ?? []).filter(({ addresses }) => addresses.length > 0)
   return {
     name: inventory.name,
     address: inventory.address,
@@ -48,7 +51,7 @@ const toNode = (entry: Entry, last: LastMeasured | undefined): Node => {
     stateReason: entry.reason,
     lastSeenTime: entry.lastSeen && toTimestamp(entry.lastSeen),
     description,
-    interfaces: inventory.interfaces.length > 0 ? inventory.interfaces : withAddress.map(({ name }) => name),
+    interfaces: inventory.interfaces.length > 0 ? inventory.interfaces : [...entry.measured],
     lastPingTime: last?.ping && toTimestamp(last.ping),
     lastIperfTime: last?.iperf && toTimestamp(last.iperf),
   }
@@ -75,6 +78,7 @@ export const createFleet = (
         reason: '',
         lastSeen: undefined,
         description: undefined,
+        measured: new Set<string>(),
       },
     ]),
   )
@@ -90,6 +94,9 @@ export const createFleet = (
         {},
         { deadline: DESCRIBE_DEADLINE_MS, signal: stop.signal },
       )
+      for (const { name, addresses } of entry.description.interfaces) {
+        if (addresses.length > 0) entry.measured.add(name)
+      }
       entry.lastSeen = deps.clock.now()
       entry.state = NodeState.NODE_STATE_READY
       entry.reason = ''
@@ -120,6 +127,10 @@ export const createFleet = (
   return {
     nodes,
     settled,
+    refresh: async () => {
+      await settled
+      await Promise.all([...entries.values()].map((entry) => ask(entry)))
+    },
     connection: (node) => {
       const entry = entries.get(node)
       if (!entry) throw new Error(`${node} is not in the inventory`)

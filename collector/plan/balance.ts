@@ -15,6 +15,7 @@ export const balanceColours = (
   const classes: number[][] = Array.from({ length: colourCount }, () => [])
   for (let edge = 0; edge < colours.length; edge++)
     if (colours[edge]! >= 0) classes[colours[edge]!]!.push(edge)
+  cutOff(classes, colours, limit)
   const small: number[] = []
   const large: number[] = []
   for (const [colour, edges] of classes.entries()) (edges.length > limit ? large : small).push(colour)
@@ -33,6 +34,20 @@ export const balanceColours = (
       moveEdges(graph, scratch, classes, colour, other, wanted)
       for (const edge of classes[colour]!) colours[edge] = colour
       for (const edge of classes[other]!) colours[edge] = other
+    }
+  }
+}
+
+/** Cuts full colours off the large ones into those that nothing has: part of a matching is a matching. */
+const cutOff = (classes: number[][], colours: Int32Array, limit: number): void => {
+  const empty = [...classes.keys()].filter((colour) => classes[colour]!.length === 0)
+  for (const edges of classes) {
+    while (edges.length >= 2 * limit && empty.length > 0) {
+      const colour = empty.pop()!
+      for (const edge of edges.splice(-limit)) {
+        colours[edge] = colour
+        classes[colour]!.push(edge)
+      }
     }
   }
 }

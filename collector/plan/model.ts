@@ -126,7 +126,9 @@ const dropIdle = (input: PlanInput, layout: Layout, model: Model): void => {
     const coveredByNode = isEndpoint && model.caps[layout.nodeTx] === 1
     const coveredByParts = !isEndpoint && cap >= inner[resource]!
     const keepAnyway = isNode && cap === 1
-    if (model.loads[resource]! <= cap || coveredByNode || (coveredByParts && !keepAnyway)) idle[resource] = 1
+    const coveredByTotal = resource !== layout.total && cap >= model.caps[layout.total]!
+    const neverFull = model.loads[resource]! <= cap || coveredByTotal
+    if (neverFull || coveredByNode || (coveredByParts && !keepAnyway)) idle[resource] = 1
   }
   for (let slot = 0; slot < model.resources.length; slot++) {
     if (model.resources[slot]! >= 0 && idle[model.resources[slot]!]) model.resources[slot] = -1

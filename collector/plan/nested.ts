@@ -122,10 +122,13 @@ const roundToEvenOut = (state: State, round: number): number => {
 
 const members = (state: State, round: number): readonly number[] => state.members[round]!
 
+/** Pairs handled before it gives up: some seconds. Fleets of many hundred nodes without any symmetry may need more. */
+const MAX_WORK = 3e7
+
 /**
- * Changes rounds in place until nothing is over its cap. `count` must be at least the largest ceil(load / cap):
- * then a resource that is over its cap in one round is under it in another. Evening out the two lowers the sum of
- * the squares of all units taken, so it ends.
+ * Changes rounds in place until nothing is over its cap, or the work is too much; then something is. `count` must be
+ * at least the largest ceil(load / cap): then a resource that is over its cap in one round is under it in another.
+ * Evening out the two lowers the sum of the squares of all units taken, so it ends.
  */
 export const nestRounds = (caps: NestedCaps, { colours, count: roundCount }: Rounds): void => {
   const levels = [...caps.senders, ...caps.receivers]
@@ -142,11 +145,14 @@ export const nestRounds = (caps: NestedCaps, { colours, count: roundCount }: Rou
   }
   for (let pair = 0; pair < colours.length; pair++) state.members[colours[pair]!]!.push(pair)
   for (let round = 0; round < roundCount; round++) count(state, round, members(state, round), 1)
-  for (let changed = true; changed; ) {
+  let work = 0
+  for (let changed = true; changed && work < MAX_WORK; ) {
     changed = false
     for (let round = 0; round < roundCount; round++) {
       for (let other = roundToEvenOut(state, round); other >= 0; other = roundToEvenOut(state, round)) {
         evenOut(state, round, other)
+        work += members(state, round).length + members(state, other).length
+        if (work >= MAX_WORK) break
         changed = true
       }
     }

@@ -1,12 +1,12 @@
 import { balanceColours } from './balance.ts'
-import { lowerBound } from './bound.ts'
+import { type Bounds, lowerBound } from './bound.ts'
 import { colourEdges, type Graph } from './colouring.ts'
 import { greedyRounds } from './greedy.ts'
 import { createModel, type Layout, type Model } from './model.ts'
 import { type Level, type NestedCaps, nestRounds } from './nested.ts'
 import type { Plan, PlanInput } from './plan.ts'
 import { largestDegree, rackRounds } from './racks.ts'
-import { isFeasible, orderOf, type Rounds } from './rounds.ts'
+import { isFeasible, orderOf, type Rounds, splitRounds } from './rounds.ts'
 import { symmetricRounds } from './symmetric.ts'
 
 /** A candidate this close to the bound is taken without looking for a better one. */
@@ -49,7 +49,7 @@ const senderGraph = ({ fleet, pairs, caps }: PlanInput): Graph => {
 }
 
 /** The caps of a plan without uplinks, as they lie one inside the other. */
-const nestedCaps = ({ fleet, pairs, caps }: PlanInput): NestedCaps => {
+const nestedCaps = ({ fleet, pairs, caps }: PlanInput, total: number): NestedCaps => {
   const side = (endpoints: Int32Array): Level[] => [
     { resources: endpoints, resourceCount: fleet.endpointNode.length, cap: 1 },
     {
@@ -58,21 +58,29 @@ const nestedCaps = ({ fleet, pairs, caps }: PlanInput): NestedCaps => {
       cap: caps.perNode,
     },
   ]
-  const whole = { resources: new Int32Array(pairs.sources.length), resourceCount: 1, cap: caps.total }
+  const whole = { resources: new Int32Array(pairs.sources.length), resourceCount: 1, cap: total }
   return { senders: [...side(pairs.sources), whole], receivers: side(pairs.destinations) }
 }
 
+/** Counters that evening out may use, one for each resource in each round: 2 bytes each. */
+const MAX_COUNTERS = 2 ** 27
+
 /** As many rounds as the bound, where a node uses several of its interfaces at once but not all. */
-const nestedRounds = (input: PlanInput, bound: number): Rounds => {
-  const rounds = { colours: colourEdges(senderGraph(input), bound), count: bound }
-  nestRounds(nestedCaps(input), rounds)
-  return rounds
+const nestedRounds = (input: PlanInput, { rounds, withoutTotal }: Bounds): Rounds => {
+  const { fleet } = input
+  const fits = rounds * 2 * (fleet.endpointNode.length + fleet.nodes.length) <= MAX_COUNTERS
+  const count = fits ? rounds : withoutTotal
+  const total = fits ? input.caps.total : Number.POSITIVE_INFINITY
+  const graph = senderGraph(input)
+  const nested = { colours: colourEdges(graph, largestDegree(graph)), count }
+  nestRounds(nestedCaps(input, total), nested)
+  return splitRounds(nested, input.caps.total)
 }
 
 /** As many rounds as the bound where Kőnig's theorem holds; pairs that find none get rounds of their own. */
-const colouredRounds = (input: PlanInput, bound: number): Rounds => {
+const colouredRounds = (input: PlanInput, { rounds, withoutTotal }: Bounds): Rounds => {
   const graph = senderGraph(input)
-  let count = Math.max(bound, largestDegree(graph))
+  let count = Math.max(withoutTotal, largestDegree(graph))
   const colours = colourEdges(graph, count)
   let left = [...colours.keys()].filter((pair) => colours[pair]! < 0)
   while (left.length > 0) {
@@ -90,20 +98,22 @@ const colouredRounds = (input: PlanInput, bound: number): Rounds => {
     count += more
   }
   if (input.caps.total < Number.POSITIVE_INFINITY) {
-    count = Math.max(count, Math.ceil(colours.length / input.caps.total))
+    count = Math.max(count, rounds)
     balanceColours(graph, colours, count, input.caps.total)
   }
   return { colours, count }
 }
 
-function* candidates(input: PlanInput, model: Model, layout: Layout, bound: number): Generator<Rounds> {
-  yield symmetricRounds(input)
+function* candidates(input: PlanInput, model: Model, layout: Layout, bounds: Bounds): Generator<Rounds> {
+  const { caps } = input
+  yield splitRounds(symmetricRounds(input), caps.total)
   const uplinks = binds(model, layout.rackOut, layout.total)
-  const nodes =
-    binds(model, layout.nodeTx, layout.rackOut) && input.caps.perNode > 1 && !input.caps.exclusiveNodes
-  if (!uplinks) yield nodes ? nestedRounds(input, bound) : colouredRounds(input, bound)
-  if (uplinks && !input.caps.exclusiveNodes) yield* rackRounds(input)
-  if (uplinks) yield greedyRounds(input, model, layout)
+  const nodes = binds(model, layout.nodeTx, layout.rackOut) && caps.perNode > 1 && !caps.exclusiveNodes
+  if (!uplinks) yield nodes ? nestedRounds(input, bounds) : colouredRounds(input, bounds)
+  if (uplinks && !caps.exclusiveNodes) {
+    for (const rounds of rackRounds(input)) yield splitRounds(rounds, caps.total)
+  }
+  if (uplinks || nodes) yield greedyRounds(input, model, layout)
 }
 
 /**
@@ -114,22 +124,22 @@ export const createPlan = (input: PlanInput): Plan => {
   checkCaps(input)
   const { model, layout } = createModel(input)
   const nodeCount = activeNodes(input)
-  const bound = lowerBound(input, model, layout, nodeCount)
+  const bounds = lowerBound(input, model, layout, nodeCount)
   let best: Rounds = { colours: new Int32Array(0), count: 0 }
   if (model.pairCount > 0) {
     best = { ...best, count: Number.POSITIVE_INFINITY }
-    for (const rounds of candidates(input, model, layout, bound.rounds)) {
+    for (const rounds of candidates(input, model, layout, bounds)) {
       if (rounds.count < best.count && isFeasible(model, rounds)) best = rounds
-      if (bound.rounds / best.count >= GOOD_ENOUGH) break
+      if (bounds.rounds / best.count >= GOOD_ENOUGH) break
     }
   }
   return {
     pairCount: model.pairCount,
     nodeCount,
     roundCount: best.count,
-    lowerBound: bound.rounds,
-    ratio: best.count === 0 ? 1 : bound.rounds / best.count,
-    bottleneck: bound.bottleneck,
+    lowerBound: bounds.rounds,
+    ratio: best.count === 0 ? 1 : bounds.rounds / best.count,
+    bottleneck: bounds.bottleneck,
     ...orderOf(best),
   }
 }

@@ -28,6 +28,23 @@ export const orderOf = ({ colours, count }: Rounds): { order: Int32Array; offset
   return { order, offsets }
 }
 
+/** Splits each round that holds more than `total` pairs into as few equal parts as fit: never over a cap if it was not. */
+export const splitRounds = (rounds: Rounds, total: number): Rounds => {
+  if (total === Number.POSITIVE_INFINITY) return rounds
+  const { order, offsets } = orderOf(rounds)
+  const colours = new Int32Array(order.length)
+  let count = 0
+  for (let round = 0; round < rounds.count; round++) {
+    const size = offsets[round + 1]! - offsets[round]!
+    const parts = Math.ceil(size / total)
+    for (let place = 0; place < size; place++) {
+      colours[order[offsets[round]! + place]!] = count + Math.floor((place * parts) / size)
+    }
+    count += parts
+  }
+  return { colours, count }
+}
+
 /** Whether no resource is over its cap in any round: for the candidates that are guessed, not derived. */
 export const isFeasible = (model: Model, rounds: Rounds): boolean => {
   const { order, offsets } = orderOf(rounds)

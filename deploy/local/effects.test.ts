@@ -18,10 +18,10 @@ describe('what a fault changes', () => {
     const [tx, ...noMore] = changes([], set('rate:node-3:net1:tx:50mbit'))
     expect(noMore).toEqual([])
     expect(tx?.namespace).toBe('mg0-node-3')
-    expect(tx?.tc.join('\n')).toContain('dev net1 parent 1: classid 1:1 htb rate 50000000bit')
+    expect(tx?.tc.join('\n')).toContain('dev net1 parent 1: classid 1:20 htb rate 50000000bit')
     const [rx] = changes([], set('rate:node-3:net1:rx:50mbit'))
     expect(rx?.namespace).toBe('mg0-switch')
-    expect(rx?.tc.join('\n')).toContain('dev n3.net1 parent 1: classid 1:1 htb rate 50000000bit')
+    expect(rx?.tc.join('\n')).toContain('dev n3.net1 parent 1: classid 1:20 htb rate 50000000bit')
   })
 
   it('is a link without carrier when both directions are cut, in whichever order', () => {

@@ -6,9 +6,9 @@ import { recordedProcesses } from './processes.ts'
 import type { Lab } from './state.ts'
 
 /** An agent ends its measurements and a collector its run in this time; what is left then is killed. */
-const GRACE_SECONDS = 5
+const GRACE_SECONDS = 3
 /** A killed process that is still there after this hangs in the kernel, and waiting will not help. */
-const KILL_SECONDS = 5
+const KILL_SECONDS = 3
 const POLL_SECONDS = 0.02
 
 const isGone = (error: unknown): boolean =>

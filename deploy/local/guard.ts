@@ -1,4 +1,5 @@
 import { execa } from 'execa'
+import type { Claim } from './state.ts'
 
 /** Ends a lab when its owner has gone, however it went. */
 export type Guard = {
@@ -8,12 +9,20 @@ export type Guard = {
 
 /**
  * Waits in a session of its own, out of reach of Ctrl-C and hang-ups, on a pipe that only the owner holds. A line is
- * the release; the end of the pipe without one is the owner's death, and then it becomes the command it was given.
+ * the release; the end of the pipe without one is the owner's death. Then, if the lab did become the owner's, it
+ * becomes the command that tears it down.
  */
-const WATCH = `trap '' HUP INT TERM; read -r word && exit 0; exec "$@"`
+const WATCH = `trap '' HUP INT TERM
+read -r word && exit 0
+rm -rf "$1"
+[ "$(cat "$2" 2>/dev/null)" = "$3" ] || exit 0
+shift 3
+exec "$@"`
 
-export const startGuard = async (downCommand: readonly string[]): Promise<Guard> => {
-  const child = execa('sh', ['-c', WATCH, 'meshgauge-lab-guard', ...downCommand], {
+/** Started before the lab is claimed, so that there is no moment in which the owner's death leaves anything. */
+export const startGuard = async (claim: Claim, downCommand: readonly string[]): Promise<Guard> => {
+  const args = [claim.staging, claim.ownerFile, claim.token, ...downCommand]
+  const child = execa('sh', ['-c', WATCH, 'meshgauge-lab-guard', ...args], {
     detached: true,
     cleanup: false,
     reject: false,

@@ -1,6 +1,6 @@
 import type { LabDeps } from './deps.ts'
-import { startGuard } from './guard.ts'
-import { type Lab, removeState, saveLab } from './state.ts'
+import { type Guard, startGuard } from './guard.ts'
+import { isUnclaimedByOthers, knownIndexes, type Lab, newClaim, saveLab, takeClaim } from './state.ts'
 import { labDown } from './teardown.ts'
 
 /** A lab that its maker still holds: it goes when the maker goes, even by kill -9, unless it is kept. */
@@ -12,24 +12,40 @@ export type HeldLab = {
   down(): Promise<void>
 }
 
-/** Puts a claimed lab under guard, then makes it; what fails half-way is cleared away. */
-export const holdLab = async (deps: LabDeps, lab: Lab, make: () => Promise<void>): Promise<HeldLab> => {
+/** A lab's number that is ours, and watched over. */
+export type Holding = {
+  guard: Guard
+  /** False once someone else has torn the lab down and made one of their own under its number. */
+  isOurs(): Promise<boolean>
+}
+
+/** Makes the lab's number ours; undefined when it is somebody's. */
+export const claimLab = async (deps: LabDeps, index: number): Promise<Holding | undefined> => {
+  if ((await knownIndexes(deps.stateRoot)).includes(index)) return undefined
+  const claim = newClaim(deps.stateRoot, index)
+  const guard = await startGuard(claim, deps.downCommand(index))
+  if (await takeClaim(claim)) return { guard, isOurs: () => isUnclaimedByOthers(claim) }
+  await guard.release()
+  return undefined
+}
+
+/** Makes a lab whose number is ours; what fails half-way is cleared away. */
+export const holdLab = async (
+  deps: LabDeps,
+  lab: Lab,
+  { guard, isOurs }: Holding,
+  make: () => Promise<void>,
+): Promise<HeldLab> => {
+  const down = async () => {
+    if (await isOurs()) await labDown(deps, lab.index)
+    await guard.release()
+  }
   try {
-    const guard = await startGuard(deps.downCommand(lab.index))
-    const down = async () => {
-      await labDown(deps, lab.index)
-      await guard.release()
-    }
-    try {
-      await saveLab(lab)
-      await make()
-    } catch (error) {
-      await down()
-      throw error
-    }
-    return { lab, keep: () => guard.release(), down }
+    await saveLab(lab)
+    await make()
   } catch (error) {
-    await removeState(deps.stateRoot, lab.index)
+    await down()
     throw error
   }
+  return { lab, keep: () => guard.release(), down }
 }

@@ -2,9 +2,9 @@ import { MAX_LABS, overlapsManagement } from './addresses.ts'
 import type { LabDeps } from './deps.ts'
 import { deviceChanges, filterRules } from './effects.ts'
 import { type Fault, type FaultPlace, formatFault, withFault, withoutFault } from './faults.ts'
-import { type HeldLab, holdLab } from './held-lab.ts'
+import { claimLab, type HeldLab, type Holding, holdLab } from './held-lab.ts'
 import { LabError } from './problems.ts'
-import { claimIndex, type Lab, loadLab, saveLab, stateDirectory, withLabLock } from './state.ts'
+import { type Lab, loadLab, saveLab, stateDirectory, withLabLock } from './state.ts'
 import {
   buildSteps,
   hostLink,
@@ -36,7 +36,7 @@ export const openLab = (deps: LabDeps, index: number): Promise<Lab> => loadLab(d
 /** Network namespaces, bridges and links for a fleet of hosts. No agents yet: see startAgents. */
 export const createLab = async (deps: LabDeps, options: LabOptions = {}): Promise<HeldLab> => {
   const shape = labShape(options)
-  const index = await claimFree(deps, options.index)
+  const { index, holding } = await claimFree(deps, options.index)
   const lab: Lab = {
     version: 1,
     kind: 'namespaces',
@@ -48,7 +48,7 @@ export const createLab = async (deps: LabDeps, options: LabOptions = {}): Promis
     nodes: labNodes(index, shape),
     faults: [],
   }
-  return await holdLab(deps, lab, () => build(deps, lab, shape))
+  return await holdLab(deps, lab, holding, () => build(deps, lab, shape))
 }
 
 const build = async (deps: LabDeps, lab: Lab, shape: LabShape): Promise<void> => {
@@ -84,8 +84,10 @@ const whyTaken = (taken: Taken, index: number): string | undefined => {
   return route && `${route} is routed elsewhere`
 }
 
+type Claimed = { index: number; holding: Holding }
+
 /** A number whose names and addresses nothing on this machine uses; the lab's directory is ours from here on. */
-const claimFree = async (deps: LabDeps, wanted: number | undefined): Promise<number> => {
+const claimFree = async (deps: LabDeps, wanted: number | undefined): Promise<Claimed> => {
   if (wanted !== undefined && (!Number.isInteger(wanted) || wanted < 0 || wanted >= MAX_LABS)) {
     throw new LabError([`index: ${wanted} is not a whole number from 0 to ${MAX_LABS - 1}`])
   }
@@ -94,9 +96,9 @@ const claimFree = async (deps: LabDeps, wanted: number | undefined): Promise<num
   const reasons: string[] = []
   for (const index of candidates) {
     const reason = whyTaken(taken, index)
-    if (reason) reasons.push(`lab ${index}: ${reason}`)
-    else if (await claimIndex(deps.stateRoot, index)) return index
-    else reasons.push(`lab ${index} is up; meshgauge lab down ends it`)
+    const holding = reason === undefined ? await claimLab(deps, index) : undefined
+    if (holding) return { index, holding }
+    reasons.push(reason ? `lab ${index}: ${reason}` : `lab ${index} is up; meshgauge lab down ends it`)
   }
   throw new LabError(reasons)
 }

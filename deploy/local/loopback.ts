@@ -1,8 +1,8 @@
 import { loopbackAddress, MAX_LABS } from './addresses.ts'
 import type { LabDeps } from './deps.ts'
-import { type HeldLab, holdLab } from './held-lab.ts'
+import { claimLab, type HeldLab, type Holding, holdLab } from './held-lab.ts'
 import { LabError } from './problems.ts'
-import { claimIndex, type Lab, stateDirectory } from './state.ts'
+import { type Lab, stateDirectory } from './state.ts'
 
 /** Room in 127.0.k.11 and up, and more agents than one machine enjoys. */
 const MAX_LOOPBACK_NODES = 200
@@ -18,7 +18,7 @@ export const createLoopbackFleet = async (
   if (!Number.isInteger(count) || count < 2 || count > MAX_LOOPBACK_NODES) {
     throw new LabError([`nodes: ${count} is not a whole number from 2 to ${MAX_LOOPBACK_NODES}`])
   }
-  const index = await claim(deps)
+  const { index, holding } = await claim(deps)
   const nodes = Array.from({ length: count }, (_, position) => {
     const address = loopbackAddress(index, position + 1)
     return {
@@ -39,14 +39,15 @@ export const createLoopbackFleet = async (
     nodes,
     faults: [],
   }
-  return await holdLab(deps, lab, async () => {
+  return await holdLab(deps, lab, holding, async () => {
     // Linux answers on the whole of 127.0.0.0/8 as it is.
   })
 }
 
-const claim = async (deps: LabDeps): Promise<number> => {
+const claim = async (deps: LabDeps): Promise<{ index: number; holding: Holding }> => {
   for (let index = 0; index < MAX_LABS; index++) {
-    if (await claimIndex(deps.stateRoot, index)) return index
+    const holding = await claimLab(deps, index)
+    if (holding) return { index, holding }
   }
   throw new LabError([`all ${MAX_LABS} labs are taken; meshgauge lab down ends them`])
 }

@@ -21,11 +21,12 @@ const clear = (device: string): string[] => [
 ]
 
 /**
- * TCP packets of less than 128 bytes (64 of payload with IPv6), which are acknowledgements, pass what is queued. Else
- * those of one direction would wait and drown behind the data of the other, and a port that is slow in one direction
- * would measure slow in both: the lab has to break one thing at a time.
+ * TCP packets of less than 128 bytes (64 of payload with IPv6), which are acknowledgements, pass by the queue and do
+ * not count. Else those of one direction would wait and drown behind the data of the other, or take its rate from it,
+ * and a port that is slow in one direction would measure slow in both: the lab has to break one thing at a time.
  */
-const acknowledgementsFirst = (device: string): string[] => [
+const acknowledgementsFree = (device: string): string[] => [
+  `class add dev ${device} parent 1: classid 1:10 htb rate 100gbit burst 64kb cburst 64kb quantum 65536`,
   `filter add dev ${device} parent 1: protocol ip prio 1 u32 match u8 6 0xff at 9 match u16 0 0xff80 at 2 flowid 1:10`,
   `filter add dev ${device} parent 1: protocol ipv6 prio 2 u32 match u8 6 0xff at 6 match u16 0 0xffc0 at 4 flowid 1:10`,
 ]
@@ -37,16 +38,11 @@ const acknowledgementsFirst = (device: string): string[] => [
 const limitRate = (device: string, rate: number): string[] => {
   const burst = Math.max(MIN_BURST_BYTES, Math.round((rate / 8) * BURST_SECONDS))
   const limit = Math.max(MIN_QUEUE_BYTES, Math.round((rate / 8) * QUEUE_SECONDS))
-  const bucket = `ceil ${rate}bit burst ${burst}b cburst ${burst}b quantum 65536`
-  const share = Math.round(rate / 2)
   return [
     `qdisc add dev ${device} root handle 1: htb default 20`,
-    `class add dev ${device} parent 1: classid 1:1 htb rate ${rate}bit ${bucket}`,
-    `class add dev ${device} parent 1:1 classid 1:10 htb prio 0 rate ${share}bit ${bucket}`,
-    `class add dev ${device} parent 1:1 classid 1:20 htb prio 1 rate ${share}bit ${bucket}`,
-    `qdisc add dev ${device} parent 1:10 bfifo limit ${limit}b`,
+    `class add dev ${device} parent 1: classid 1:20 htb rate ${rate}bit burst ${burst}b cburst ${burst}b quantum 65536`,
     `qdisc add dev ${device} parent 1:20 handle 20: bfifo limit ${limit}b`,
-    ...acknowledgementsFirst(device),
+    ...acknowledgementsFree(device),
   ]
 }
 

@@ -83,17 +83,35 @@ const linkIfAbsent = async (from: string, to: string): Promise<boolean> => {
   }
 }
 
-/** Takes the lab's number for us, or says false when someone has it. Making a directory is atomic: no lock needed. */
-export const claimIndex = async (root: string, index: number): Promise<boolean> => {
-  await mkdir(root, { recursive: true, mode: 0o700 })
+/** What it takes to make a lab's number ours: a directory that says so, prepared aside. */
+export type Claim = { staging: string; stateDir: string; ownerFile: string; token: string }
+
+export const newClaim = (root: string, index: number): Claim => {
+  const token = randomUUID()
+  const stateDir = stateDirectory(root, index)
+  return { staging: join(root, `.claim-${token}`), stateDir, ownerFile: join(stateDir, 'owner'), token }
+}
+
+/**
+ * Takes the lab's number for us, or says false when someone has it. Renaming a directory onto one that is not empty
+ * fails, so there is one winner; and whoever sees the lab's directory sees whose it is.
+ */
+export const takeClaim = async (claim: Claim): Promise<boolean> => {
+  await mkdir(claim.staging, { recursive: true, mode: 0o700 })
+  await writeFile(join(claim.staging, 'owner'), claim.token, { mode: 0o600 })
   try {
-    await mkdir(stateDirectory(root, index), { mode: 0o700 })
+    await rename(claim.staging, claim.stateDir)
     return true
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false
+    await rm(claim.staging, { recursive: true, force: true })
+    if (hasCode(error, 'ENOTEMPTY') || hasCode(error, 'EEXIST')) return false
     throw error
   }
 }
+
+/** Still true where the lab's directory is gone: then nobody else can have claimed what is left of it. */
+export const isUnclaimedByOthers = async ({ ownerFile, token }: Claim): Promise<boolean> =>
+  ['', token].includes(await readIfPresent(ownerFile))
 
 /** The numbers of all labs that have a state directory, whole or not. */
 export const knownIndexes = async (root: string): Promise<number[]> => {

@@ -6,6 +6,7 @@ import { afterEach, expect, it, vi } from 'vitest'
 import {
   createLab,
   type HeldLab,
+  type LabDeps,
   type LabOptions,
   labDown,
   labStatus,
@@ -81,12 +82,18 @@ describeLab('a lab', () => {
   })
 
   it('clears away what it had built when it cannot be finished', async () => {
-    const failing = { ...deps.commands, tc: () => Promise.reject(new Error('no tc today')) }
-    const { lab } = await make()
-    await expect(
-      createLab({ ...deps, commands: failing }, { nodes: 2, index: lab.index + 1 }),
-    ).rejects.toThrow('no tc today')
-    expect(await traces(lab.index + 1)).toEqual([])
+    let index = -1
+    const failing: LabDeps = {
+      ...deps,
+      commands: { ...deps.commands, tc: () => Promise.reject(new Error('no tc today')) },
+      downCommand: (claimed) => {
+        index = claimed
+        return deps.downCommand(claimed)
+      },
+    }
+    await expect(createLab(failing, { nodes: 2 })).rejects.toThrow('no tc today')
+    expect(index).toBeGreaterThanOrEqual(0)
+    expect(await traces(index)).toEqual([])
   })
 
   it('takes concurrent faults one after the other', async () => {
@@ -147,9 +154,13 @@ describeLab('the death of the owner', () => {
     const before = await knownIndexes(deps.stateRoot)
     const { owner, up } = startOwner()
     up.catch(() => undefined)
-    const index = await vi.waitUntil(
-      async () => (await knownIndexes(deps.stateRoot)).find((known) => !before.includes(known)),
-      { timeout: 30_000, interval: 2 },
+    const index = await vi.waitFor(
+      async () => {
+        const [own] = (await knownIndexes(deps.stateRoot)).filter((known) => !before.includes(known))
+        if (own === undefined) throw new Error('the owner has made no lab yet')
+        return own
+      },
+      { timeout: 30_000, interval: 1 },
     )
     await sleep(milliseconds)
     owner.kill('SIGKILL')

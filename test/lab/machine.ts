@@ -28,21 +28,32 @@ export const describeLab = (name: string, tests: () => void): void => {
   else describe.skip(`${name} (skipped: ${reason})`, tests)
 }
 
+/** `pid parent command` */
+const describeProcess = async (pid: string): Promise<string> => {
+  const read = (file: string) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
+  const [, parent = ''] = /^PPid:\s*(\d+)$/m.exec(await read('status')) ?? []
+  return `${pid} ${parent} ${(await read('cmdline')).replaceAll('\0', ' ')}`
+}
+
+/** A guard of ours is no trace: it goes with our hold on the lab, and not with the lab. */
+const isOwnGuard = (line: string): boolean =>
+  line.split(' ')[1] === String(process.pid) && line.includes('meshgauge-lab-guard')
+
 /** Everything of lab `index` on this machine: namespaces, links, state, and processes that mention it. */
 export const traces = async (index: number): Promise<string[]> => {
   const stateDir = `${deps.stateRoot}/lab-${index}`
   const namespaces = existsSync('/run/netns') ? await readdir('/run/netns') : []
   const links = await readFile('/proc/net/dev', 'utf8')
   const processes = await Promise.all(
-    (await readdir('/proc'))
-      .filter((name) => /^\d+$/.test(name))
-      .map(async (pid) => `${pid} ${await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')}`),
+    (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(describeProcess),
   )
   return [
     ...namespaces.filter((name) => labOfNamespace(name) === index),
     ...(links.includes(`mg${index}-mgmt:`) ? [`mg${index}-mgmt`] : []),
     ...(existsSync(stateDir) ? [stateDir] : []),
-    ...processes.filter((line) => line.includes(`${stateDir}/`) || line.includes(`mg${index}-node-`)),
+    ...processes.filter(
+      (line) => (line.includes(`${stateDir}/`) || line.includes(`mg${index}-node-`)) && !isOwnGuard(line),
+    ),
   ]
 }
 

@@ -17,7 +17,7 @@ const MARGIN_SECONDS = 10
 /** More unknown lines than this, and it is not fping that runs. Each target can cause a few odd ones. */
 const MAX_UNKNOWN_LINES = 1000
 
-const MISSING = 'the probe could not be sent: no route, or larger than the MTU'
+const MISSING = 'the probe could not be sent: no route, interface down, or larger than the MTU'
 
 /** What is known of all targets of one process: pure bookkeeping between its lines and the probes. */
 const createBook = (plan: PingPlan) => {
@@ -129,10 +129,11 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
       ended.abort()
     }
     try {
-      const sources = (leaving: AbortSignal) => [
-        lines(),
-        silences(wasHeard, plan, deps, AbortSignal.any([leaving, ended.signal])),
-      ]
+      const sources = (leaving: AbortSignal) => {
+        // A reader that leaves must not wait for the next line.
+        leaving.addEventListener('abort', () => void running.end(), { once: true })
+        return [lines(), silences(wasHeard, plan, deps, AbortSignal.any([leaving, ended.signal]))]
+      }
       for await (const event of merge<OutputLine | number>(sources, signal)) {
         yield* typeof event === 'number' ? book.silent(event) : book.read(event.text)
         if (book.unknown.length > MAX_UNKNOWN_LINES) throw rubbishError(program, book.unknown)

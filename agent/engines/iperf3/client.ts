@@ -99,5 +99,5 @@ export async function* runClient(
   }
   signal.throwIfAborted()
   const verdict = verdictOf(seen, await running.done, plan, mode)
-  yield { kind: 'result', result: resultOf(verdict, seen, plan), retryable: verdict.retryable }
+  yield { kind: 'result', result: resultOf(verdict, plan), retryable: verdict.retryable }
 }

@@ -1,53 +1,9 @@
-import { existsSync, readdirSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { cutsOf, linesOf, recording } from '../fixtures/chunked.ts'
-import { type Mode, planIperf } from './args.ts'
+import { cutsOf, linesOf } from '../fixtures/chunked.ts'
+import { bytesOf, namesOf, parse, planOf, readRecording as read, VERSIONS } from './fixtures/recordings.ts'
 import { createParser } from './output.ts'
-import type { IperfOutput, Sample } from './output-events.ts'
-
-const VERSIONS = ['3.12', '3.18', '3.20']
-const folderOf = (version: string) => new URL(`./fixtures/${version}/`, import.meta.url)
-const modeOf = (version: string): Mode => (version === '3.12' ? 'text' : 'json')
-const namesOf = (version: string) =>
-  readdirSync(folderOf(version))
-    .filter((name) => !name.endsWith('.stderr.txt'))
-    .map((name) => name.replace(/\.\w+$/, ''))
-
-const PARALLEL: Record<string, number> = {
-  parallel: 3,
-  omit: 2,
-  'udp-reverse': 2,
-  'bidir-parallel': 2,
-  'udp-bidir': 2,
-}
-const planOf = (name: string) =>
-  planIperf(
-    IperfOptions.fromPartial({
-      parallelCount: PARALLEL[name] ?? 1,
-      protocol: name.startsWith('udp') ? Protocol.PROTOCOL_UDP : Protocol.PROTOCOL_TCP,
-      direction: name.includes('bidir') ? Direction.DIRECTION_BIDIRECTIONAL : Direction.DIRECTION_FORWARD,
-    }),
-  )
-
-const parse = (version: string, name: string, lines: string[]): IperfOutput[] => {
-  const parser = createParser(modeOf(version), planOf(name))
-  return lines.flatMap(parser.push)
-}
-const bytesOf = (version: string, name: string): Buffer => {
-  const extension = modeOf(version) === 'json' ? 'jsonl' : 'txt'
-  const errors = new URL(`${name}.stderr.txt`, folderOf(version))
-  const output = recording(new URL(`${name}.${extension}`, folderOf(version)))
-  return existsSync(errors) ? Buffer.concat([output, recording(errors)]) : output
-}
-const read = (version: string, name: string) => {
-  const outputs = parse(version, name, linesOf(bytesOf(version, name)))
-  const samples = outputs.flatMap((output) => (output.kind === 'sample' ? [output.sample] : []))
-  const errors = outputs.flatMap((output) => (output.kind === 'error' ? [output.text] : []))
-  const figures = outputs.findLast((output) => output.kind === 'summary')?.figures
-  return { outputs, samples, errors, figures }
-}
+import type { Sample } from './output-events.ts'
 
 const BROKEN = [
   'bad-bind',
@@ -76,18 +32,16 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
   })
 
   test.each(namesOf(version).filter((name) => !BROKEN.includes(name)))('%s is a whole test', (name) => {
-    const { outputs, errors, figures } = read(version, name)
-    expect(errors).toEqual([])
-    expect(outputs.some((output) => output.kind === 'began')).toBe(true)
+    const { errors, figures, began } = read(version, name)
+    expect({ errors, began }).toEqual({ errors: [], began: true })
     expect(figures?.sender?.bytes).toBeGreaterThan(0)
     expect(figures?.receiver).toBeDefined()
     expect(figures?.reverseReceiver !== undefined).toBe(name.includes('bidir'))
   })
 
   test.each(BROKEN)('%s says why', (name) => {
-    const { errors, outputs } = read(version, name)
+    const { errors, began } = read(version, name)
     expect(errors).toEqual([expect.stringMatching(ERRORS[name]!)])
-    const began = outputs.some((output) => output.kind === 'began')
     expect(began).toBe(['cut', 'killed'].includes(name))
   })
 
@@ -99,6 +53,13 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
       expect(own[0]).toMatchObject({ startSeconds: 0, omitted: false })
       expect(own[1]?.startSeconds).toBe(own[0]?.endSeconds)
     }
+  })
+
+  test.each(['parallel', 'bidir-parallel', 'udp-reverse', 'udp'])('the samples of %s add up', (name) => {
+    const { samples, figures } = read(version, name)
+    const own = samples.filter((sample) => !sample.reverse)
+    const bytes = own.reduce((sum, sample) => sum + sample.bytes, 0)
+    expect(bytes / (figures?.sender?.bytes ?? 0)).toBeCloseTo(1, 1)
   })
 
   test('the warm-up is marked, and no interval is without length', () => {

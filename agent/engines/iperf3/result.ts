@@ -24,7 +24,13 @@ export type Seen = {
 /** More unknown lines than this, and it is not iperf3 that runs. */
 export const MAX_UNKNOWN_LINES = 100
 
-export type Verdict = { outcome: Outcome; reason: string; retryable: boolean }
+type Verdict = {
+  outcome: Outcome
+  reason: string
+  retryable: boolean
+  /** What may be told of the test; absent when nothing of it can be trusted. */
+  figures?: Figures
+}
 
 /** The first match says it; `began` is whether the rule is for a test that had begun, where that matters. */
 const ERRORS: { pattern: RegExp; began?: boolean; outcome: Outcome; retryable?: boolean }[] = [
@@ -84,7 +90,12 @@ const verdictOfFigures = (figures: Figures, plan: IperfPlan, mode: Mode): Verdic
     // A 0 would be taken for a slow link. What is known is that nothing came through.
     const sent = sender ? ` of the ${formatBytes(sender.bytes)} that were sent` : ''
     const reason = `the ${silent} counted not one byte${silent === 'receiver' ? sent : ''}`
-    return { outcome: Outcome.OUTCOME_UNREACHABLE, reason, retryable: false }
+    return {
+      outcome: Outcome.OUTCOME_UNREACHABLE,
+      reason,
+      retryable: false,
+      figures: sender ? { sender } : {},
+    }
   }
   if (
     mode === 'json' &&
@@ -95,7 +106,7 @@ const verdictOfFigures = (figures: Figures, plan: IperfPlan, mode: Mode): Verdic
     const reason = `${took}, too short for this version of iperf3 to tell the rate; send more, or for a duration`
     return { outcome: Outcome.OUTCOME_INVALID, reason, retryable: false }
   }
-  return { outcome: Outcome.OUTCOME_MEASURED, reason: '', retryable: false }
+  return { outcome: Outcome.OUTCOME_MEASURED, reason: '', retryable: false, figures }
 }
 
 export const verdictOf = (seen: Seen, process: ProcessResult, plan: IperfPlan, mode: Mode): Verdict => {
@@ -120,32 +131,24 @@ export const verdictOf = (seen: Seen, process: ProcessResult, plan: IperfPlan, m
   return say(Outcome.OUTCOME_INVALID, reason)
 }
 
-/** The figures of a test that was measured, or that sent and had nothing received; nothing for all else. */
-export const resultOf = (verdict: Verdict, seen: Seen, plan: IperfPlan): IperfResult => {
-  const { outcome, reason } = verdict
-  const omitted = plan.omitSeconds > 0 ? toDuration(plan.omitSeconds) : undefined
-  const complete = seen.errors.length === 0 && seen.figures?.receiver
-  const measured = outcome === Outcome.OUTCOME_MEASURED
-  if (!complete || !(measured || outcome === Outcome.OUTCOME_UNREACHABLE)) {
-    return IperfResult.fromPartial({ outcome, reason, omitted })
-  }
-  const { sender, receiver, reverseReceiver, localCpuRatio, remoteCpuRatio } = seen.figures!
+export const resultOf = ({ outcome, reason, figures }: Verdict, plan: IperfPlan): IperfResult => {
+  const { sender, receiver, reverseReceiver, localCpuRatio, remoteCpuRatio } = figures ?? {}
   const reverse = plan.direction === Direction.DIRECTION_REVERSE
+  const jitterSeconds = receiver?.jitterSeconds
   return IperfResult.fromPartial({
     outcome,
     reason,
-    omitted,
-    bitsPerSecond: measured ? receiver?.bitsPerSecond : undefined,
-    receivedBytes: measured ? receiver?.bytes : undefined,
-    reverseBitsPerSecond: measured ? reverseReceiver?.bitsPerSecond : undefined,
+    bitsPerSecond: receiver?.bitsPerSecond,
     senderBitsPerSecond: sender?.bitsPerSecond,
+    receivedBytes: receiver?.bytes,
     sentBytes: sender?.bytes,
     retransmitCount: sender?.retransmits,
     senderCpuRatio: reverse ? remoteCpuRatio : localCpuRatio,
     receiverCpuRatio: reverse ? localCpuRatio : remoteCpuRatio,
-    jitter:
-      receiver?.jitterSeconds === undefined || !measured ? undefined : toDuration(receiver.jitterSeconds),
-    lossRatio: measured ? receiver?.lossRatio : undefined,
-    duration: toDuration(receiver?.seconds ?? 0),
+    reverseBitsPerSecond: reverseReceiver?.bitsPerSecond,
+    jitter: jitterSeconds === undefined ? undefined : toDuration(jitterSeconds),
+    lossRatio: receiver?.lossRatio,
+    duration: receiver && toDuration(receiver.seconds),
+    omitted: plan.omitSeconds > 0 ? toDuration(plan.omitSeconds) : undefined,
   })
 }

@@ -1,6 +1,6 @@
 /** What the end of a connection attempt says of the target. */
 
-export type TcpAnswer =
+type TcpAnswer =
   | { kind: 'answer' }
   /** The peer sent a reset: it is there, and nothing listens. */
   | { kind: 'refused'; reason: string }

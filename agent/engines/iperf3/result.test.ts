@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type { ProcessResult } from '../../processes.ts'
+import { modeOf, planOf, readRecording, VERSIONS } from './fixtures/recordings.ts'
+import { resultOf, type Seen, verdictOf } from './result.ts'
+
+const ended: ProcessResult = {
+  exitCode: 0,
+  signal: '',
+  stderrTail: '',
+  timedOut: false,
+  aborted: false,
+  flooded: false,
+  notFound: false,
+  reason: '',
+}
+const timedOut = { ...ended, exitCode: 1, timedOut: true, reason: 'iperf3 did not end within 16 s' }
+
+const seenIn = (version: string, name: string): Seen => {
+  const { errors, figures, began, samples } = readRecording(version, name)
+  const lastMovedSeconds = samples.findLast((sample) => sample.bytes > 0)?.endSeconds ?? 0
+  return { began, errors, figures, lastMovedSeconds, unknown: [], neverConnected: false }
+}
+const judge = (version: string, name: string, process = ended, changes: Partial<Seen> = {}) => {
+  const seen = { ...seenIn(version, name), ...changes }
+  const verdict = verdictOf(seen, process, planOf(name), modeOf(version))
+  return { ...verdict, result: resultOf(verdict, planOf(name)) }
+}
+
+const NOTHING = {
+  bitsPerSecond: undefined,
+  senderBitsPerSecond: undefined,
+  receivedBytes: undefined,
+  sentBytes: undefined,
+  reverseBitsPerSecond: undefined,
+  lossRatio: undefined,
+}
+
+describe.each(VERSIONS)('iperf3 %s', (version) => {
+  test.each([
+    ['refused', Outcome.OUTCOME_REFUSED, true],
+    ['busy', Outcome.OUTCOME_REFUSED, true],
+    ['no-host', Outcome.OUTCOME_UNREACHABLE, false],
+    ['silent', Outcome.OUTCOME_UNREACHABLE, false],
+    ['no-route', Outcome.OUTCOME_UNREACHABLE, false],
+    ['killed', Outcome.OUTCOME_INVALID, false],
+    ['bad-bind', Outcome.OUTCOME_NOT_RUN, false],
+    ['bad-device', Outcome.OUTCOME_NOT_RUN, false],
+    ['bad-congestion', Outcome.OUTCOME_NOT_RUN, false],
+  ])('%s has an outcome, a reason and no figures', (name, outcome, retryable) => {
+    const { errors } = readRecording(version, name)
+    const judged = judge(version, name, { ...ended, exitCode: 1 })
+    expect(judged).toMatchObject({ outcome, retryable, reason: `iperf3: ${errors[0]}` })
+    expect(judged.result).toMatchObject({ outcome, reason: judged.reason, ...NOTHING })
+  })
+
+  test('a path that is cut in the middle is no link of 0 bit/s, though iperf3 says so', () => {
+    if (version !== '3.12') expect(seenIn(version, 'cut').figures?.receiver?.bytes).toBe(0)
+    const { result } = judge(version, 'cut', timedOut)
+    expect(result).toMatchObject({ outcome: Outcome.OUTCOME_TIMED_OUT, ...NOTHING })
+    expect(result.reason).toMatch(/^iperf3 did not end within 16 s; the last bytes moved at [12]\.\d s$/)
+  })
+
+  test('a receiver that counted nothing is unreachable, and what was sent is still told', () => {
+    const { result } = judge(version, 'udp-blackhole')
+    expect(result).toMatchObject({
+      ...NOTHING,
+      senderBitsPerSecond: expect.any(Number),
+      sentBytes: expect.any(Number),
+    })
+    expect(result.outcome).toBe(Outcome.OUTCOME_UNREACHABLE)
+    expect(result.reason).toBe('the receiver counted not one byte of the 2.50 MB that were sent')
+  })
+
+  test('a client that received nothing of a test in both directions', () => {
+    const { figures } = seenIn(version, 'bidir')
+    const silent = { ...figures, reverseReceiver: { seconds: 2, bitsPerSecond: 0, bytes: 0 } }
+    expect(judge(version, 'bidir', ended, { figures: silent })).toMatchObject({
+      outcome: Outcome.OUTCOME_UNREACHABLE,
+      reason: 'the client counted not one byte',
+    })
+    const { reverseReceiver: _, ...without } = figures!
+    expect(judge(version, 'bidir', ended, { figures: without }).outcome).toBe(Outcome.OUTCOME_INVALID)
+  })
+
+  test('the processor is named by the end that it is of', () => {
+    const forward = seenIn(version, 'tcp').figures
+    expect(judge(version, 'tcp').result.senderCpuRatio).toBe(forward?.localCpuRatio)
+    expect(judge(version, 'tcp').result.receiverCpuRatio).toBe(forward?.remoteCpuRatio)
+    // 3.12 does not say it with --reverse.
+    const reverse = seenIn(version, 'reverse').figures
+    expect(judge(version, 'reverse').result.senderCpuRatio).toBe(reverse?.remoteCpuRatio)
+  })
+
+  test('the warm-up is told and not counted', () => {
+    const { result } = judge(version, 'omit')
+    expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, omitted: { seconds: 1 } })
+    expect(result.duration?.seconds).toBe(2)
+  })
+
+  test('the throughput is what the receiver counted', () => {
+    const { receiver, sender } = seenIn(version, 'udp-loss').figures!
+    const { result } = judge(version, 'udp-loss')
+    expect(result).toMatchObject({
+      outcome: Outcome.OUTCOME_MEASURED,
+      bitsPerSecond: receiver?.bitsPerSecond,
+      senderBitsPerSecond: sender?.bitsPerSecond,
+      lossRatio: receiver?.lossRatio,
+    })
+    expect(result.bitsPerSecond).toBeLessThan(result.senderBitsPerSecond!)
+  })
+
+  test('a test by bytes counts only where its length can be known', () => {
+    const expected = version === '3.12' ? Outcome.OUTCOME_MEASURED : Outcome.OUTCOME_INVALID
+    expect(judge(version, 'bytes').outcome).toBe(expected)
+  })
+})
+
+test.each([
+  [
+    'it is missing',
+    { ...ended, notFound: true, reason: 'iperf3 is not installed' },
+    {},
+    Outcome.OUTCOME_NOT_RUN,
+  ],
+  ['it floods', { ...ended, flooded: true, reason: 'flood' }, {}, Outcome.OUTCOME_INVALID],
+  ['no answer', timedOut, { neverConnected: true, began: false }, Outcome.OUTCOME_UNREACHABLE],
+  ['never begun', timedOut, { began: false }, Outcome.OUTCOME_UNREACHABLE],
+  ['it dies', { ...ended, reason: 'ended by SIGSEGV' }, { figures: undefined }, Outcome.OUTCOME_INVALID],
+  ['it says nothing', ended, { figures: undefined }, Outcome.OUTCOME_INVALID],
+  ['it says nothing of the receiver', ended, { figures: {} }, Outcome.OUTCOME_INVALID],
+  ['rubbish', ended, { unknown: new Array(101).fill('?') }, Outcome.OUTCOME_INVALID],
+  ['cut off', ended, { errors: ['unable to write: Connection timed out'] }, Outcome.OUTCOME_TIMED_OUT],
+  ['an error of no known kind', ended, { errors: ['out of luck'] }, Outcome.OUTCOME_INVALID],
+])('%s: neither measured nor a figure', (_, process, changes, outcome) => {
+  const { result } = judge('3.18', 'tcp', process, changes)
+  expect(result).toMatchObject({ outcome, ...NOTHING })
+  expect(result.reason).not.toBe('')
+})

@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { RunState, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { failedPair, iperfPair, meshOf, runOf, slowSender } from '../fixtures/runs.ts'
+import { noPaint } from './paint.ts'
+import { type Measured, renderTrialAnswer, renderTrialTables, trialExitCode } from './trial-text.ts'
+
+const run = (kind: TopologyKind, changes: Parameters<typeof runOf>[1] = {}) => {
+  const made = runOf(RunState.RUN_STATE_COMPLETED, changes)
+  return { ...made, spec: { ...made.spec!, topology: Topology.fromPartial({ kind }) } }
+}
+
+const ring: Measured = {
+  name: 'iperf ring',
+  run: run(TopologyKind.TOPOLOGY_KIND_RING),
+  pairs: [
+    iperfPair('n1', 'n2', 9.4e9),
+    iperfPair('n2', 'n3', 48e6),
+    failedPair('n3', 'n1', Outcome.OUTCOME_REFUSED, 'the port is closed'),
+  ],
+}
+const mesh: Measured = {
+  name: 'iperf mesh',
+  run: run(TopologyKind.TOPOLOGY_KIND_MESH),
+  pairs: meshOf(4, (source, destination) => iperfPair(source, destination, 9.4e9)),
+}
+const wholeRing = { ...ring, pairs: ring.pairs.slice(0, 2) }
+
+describe('a trial', () => {
+  test('all is well: said once, for all', () => {
+    expect(renderTrialAnswer([wholeRing, mesh], noPaint)).toBe(
+      'Healthy. No culprit among 4 nodes and 4 interfaces.',
+    )
+    expect(trialExitCode([wholeRing, mesh], 0)).toBe(0)
+  })
+
+  test('whoever has something to say says it', () => {
+    const bad = { ...mesh, run: { ...mesh.run, verdicts: [slowSender()] } }
+    expect(renderTrialAnswer([ring, bad], noPaint)).toBe(`iperf ring:
+✘ 1 of 3 pairs could not be measured.
+  1 refused, n3 → n1 on net1: the port is closed
+iperf mesh:
+✘ n3 sends badly on net1: 48 Mbit/s where its peers reach 9.4 Gbit/s.
+  3 of 3 pairs say so. Retested on new ports: the same. Confidence 0.99. Trace abababab…`)
+    expect(trialExitCode([ring, bad], 0)).toBe(1)
+    expect(trialExitCode([ring, mesh], 0)).toBe(3)
+    expect(trialExitCode([wholeRing, mesh], 1)).toBe(1)
+  })
+
+  test('a ring is shown as one', () => {
+    expect(
+      renderTrialTables([ring], { paint: noPaint, columns: 80 }),
+    ).toBe(`net1, Gbit/s received around the ring
+  n1 ─ 9.40 → n2 ─ 0.05 → n3 ─ failed → n1`)
+  })
+})

@@ -1,0 +1,136 @@
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
+import { waitHealthy } from '../../cli/lab/ready.ts'
+import { writeInventory } from '../../deploy/local/inventory.ts'
+import { createLab, heal, parseFault, setFault } from '../../deploy/local/lab.ts'
+import { recordedProcesses, startAgents, startCollector } from '../../deploy/local/processes.ts'
+import { deps } from '../lab/machine.ts'
+import { openIndependentClient } from '../protocol/independent-client.ts'
+
+const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
+
+/** Low enough that two cores carry a whole round of it without being the limit themselves. */
+export const LAB_RATE = 200e6
+
+export type Side = { node: string; interface: string; address: string }
+export type Pair = {
+  source: Side
+  destination: Side
+  outcome: string
+  reason?: string
+  ping?: { sentCount: number; receivedCount: number; lossRatio: number; rttSeconds?: Record<string, number> }
+  iperf?: {
+    bitsPerSecond: number
+    senderBitsPerSecond: number
+    retransmitCount?: number
+    senderCpuRatio?: number
+    receiverCpuRatio?: number
+    intervals?: unknown[]
+  }
+  engine?: { name: string; version: string }
+  attemptCount: number
+  traceId?: string
+}
+export type Document = {
+  run: {
+    id: string
+    runId?: string
+    state: string
+    topology: string
+    test: string
+    startTime: string
+    endTime: string
+  }
+  plan: { nodes: number; pairs: number; rounds: number; lowerBound: number; ratio: number }
+  pairs: Pair[]
+  summary: {
+    verdicts: {
+      kind: string
+      node?: string
+      interface?: string
+      direction?: string
+      peer?: string
+      message: string
+    }[]
+  }
+}
+
+/** A lab with agents and a collector, and a user at its command line. */
+export const startFleet = async ({
+  environment,
+  ...options
+}: {
+  nodes: number
+  racks?: number
+  environment?: Record<string, string>
+}) => {
+  const held = await createLab(deps, { rateBitsPerSecond: LAB_RATE, ...options })
+  try {
+    const { lab } = held
+    const start = {
+      program: [MESHGAUGE],
+      waitReady: waitHealthy,
+      environment: environment ?? {},
+    }
+    await startAgents(deps, lab, start)
+    const address = await freeLoopbackAddress(51050)
+    const http = await freeLoopbackAddress(19464)
+    const inventory = await writeInventory(lab, { listen: address, settings: { http } })
+    const startOwnCollector = () => startCollector(deps, lab, { ...start, inventory, address })
+    await startOwnCollector()
+
+    const meshgauge = (...args: string[]) =>
+      execa(MESHGAUGE, ['--collector', address, ...args], { reject: false, stdin: 'ignore' })
+    return {
+      lab,
+      address,
+      http,
+      client: openIndependentClient(Number(address.split(':').at(-1))),
+      meshgauge,
+      /** Runs, and parses what `--json` prints. */
+      async json(...args: string[]): Promise<Document & { exitCode: number }> {
+        const { stdout, stderr, exitCode } = await meshgauge(...args, '--json')
+        try {
+          return { ...JSON.parse(stdout), exitCode }
+        } catch {
+          throw new Error(`not JSON (exit ${exitCode}):\n${stdout}\n${stderr}`)
+        }
+      },
+      fault: (text: string) => setFault(deps, lab, parseFault(text, lab)),
+      heal: () => heal(deps, lab),
+      restartAgent: (name: string) =>
+        startAgents(
+          deps,
+          lab,
+          start,
+          lab.nodes.filter((node) => node.name === name),
+        ),
+      /** The process id of an agent (by node name) or of `collector`. */
+      async pidOf(name: string): Promise<number> {
+        const found = (await recordedProcesses(lab.stateDir)).find(
+          (process) => process.name === name || process.name === `agent-${name}`,
+        )
+        if (!found) throw new Error(`${name} was never started`)
+        return found.identity.pid
+      },
+      restartCollector: startOwnCollector,
+      /** A command inside a host. */
+      inside: (node: string, ...command: string[]) => {
+        const namespace = lab.nodes.find(({ name }) => name === node)!.namespace!
+        return execa('ip', ['netns', 'exec', namespace, ...command], { reject: false })
+      },
+      /** The switch's port towards a host. */
+      portOf: (node: string, name: string) => `n${node.split('-')[1]}.${name}`,
+      inSwitch: (...command: string[]) => execa('ip', ['netns', 'exec', `mg${lab.index}-switch`, ...command]),
+      logs: () =>
+        execa('sh', ['-c', `tail -n 20 ${join(lab.stateDir, '*.log')}`]).then(({ stdout }) => stdout),
+      close: () => held.down(),
+    }
+  } catch (error) {
+    await held.down()
+    throw error
+  }
+}
+
+export type TestFleet = Awaited<ReturnType<typeof startFleet>>
