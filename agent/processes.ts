@@ -13,7 +13,7 @@ import { type Cause, type ProcessResult, resultOf } from './process-result.ts'
 export type { OutputLimits, OutputLine } from './process-lines.ts'
 export type { ProcessResult } from './process-result.ts'
 
-export type StartOptions = {
+type StartOptions = {
   /** Ends the process group when aborted. */
   signal: AbortSignal
   /** Ends the process group when passed. Undefined only for what lives exactly as long as its signal. */

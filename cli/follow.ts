@@ -81,7 +81,10 @@ The run goes on there. Follow it with "meshgauge runs show ${id}".`,
   }
 }
 
-/** All results of a run, page by page. */
+/**
+ * All results of a run, page by page.
+ * @throws CommandError when the collector goes away meanwhile; what it acknowledged is kept there
+ */
 export const readResults = async (
   client: CollectorClient,
   id: string,
@@ -89,13 +92,23 @@ export const readResults = async (
 ): Promise<PairResult[]> => {
   const results: PairResult[] = []
   let pageToken = ''
-  do {
-    const page = await client.results.listResults(
-      { run: id, pageSize: 5000, pageToken },
-      { ...(signal ? { signal } : {}) },
+  try {
+    do {
+      const page = await client.results.listResults(
+        { run: id, pageSize: 5000, pageToken },
+        signal ? { signal } : {},
+      )
+      results.push(...page.results)
+      pageToken = page.nextPageToken
+    } while (pageToken !== '')
+    return results
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (!isLost(error)) throw error
+    throw new CommandError(
+      `Lost the collector at ${client.address} before its results were read: ${describeCallError(error)}
+They are kept there. See them with "meshgauge runs show ${id}" when it is back.`,
+      EXIT.notMeasured,
     )
-    results.push(...page.results)
-    pageToken = page.nextPageToken
-  } while (pageToken !== '')
-  return results
+  }
 }

@@ -20,6 +20,9 @@ const MAX_BAD_SHARE = 0.25
 /** A broken link is bad in this share of attempts. */
 const MOSTLY = 0.95
 
+/** Broken links expected in a run before looking: rare, so that two collisions in a row are not taken for one. */
+const LINKS_PER_RUN = 0.1
+
 export const isRetested = ({ result }: Sample): boolean => result.attemptCount >= 2
 
 const keyOf = (source: string, destination: string): string => JSON.stringify([source, destination])
@@ -65,7 +68,7 @@ export const findLinks = (rest: readonly Sample[], thresholds: Thresholds): BadL
       goodCount: 0,
       whenFaulty: MOSTLY,
       whenWell,
-      candidateCount: rest.length,
+      candidateCount: rest.length / LINKS_PER_RUN,
     })
     const confidence = confidenceOf(odds)
     if (confidence < thresholds.minConfidence) continue

@@ -41,7 +41,7 @@ export const isFailed = ({ outcome }: PairResult): boolean => FAILED.has(outcome
 const MIN_CLASS_SIZE = 4
 
 /** A value is bad only when it is so many robust deviations off: a fleet of mixed NICs accuses nobody. */
-const MIN_DEVIATIONS = 5
+const MIN_DEVIATIONS = 4
 
 const reachOf = (from: string | undefined, to: string | undefined): Sample['reach'] => {
   if (!from || !to) return ''

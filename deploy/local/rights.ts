@@ -69,25 +69,38 @@ const missingPrograms = async (environment: Environment): Promise<string[]> => {
   return [`${missing.join(', ')} not found; apt-get install ${packages.join(' ')}`]
 }
 
-/** Whether this user can have namespaces here, found out by trying. */
-export const checkRights = async (uid: number, environment: Environment): Promise<Rights> => {
-  const missing = await missingPrograms(environment)
-  if (missing.length > 0) return { namespaces: 'no', reasons: missing }
-  const prefix = uid === 0 ? ['unshare'] : USER_NAMESPACE
+/** Why the parts of a lab cannot be made by these means; empty when they can. */
+const obstacles = async (means: readonly string[], environment: Environment): Promise<string[]> => {
   const failures = await Promise.all(
     PROBES.map(async ({ args, failed }) => {
-      const said = await attempt([...prefix, '--net', '--mount', ...args], environment)
+      const said = await attempt([...means, '--net', '--mount', ...args], environment)
       return said === undefined ? undefined : `${failed} (${said})`
     }),
   )
   // Where not even the namespace can be had, the rest fails for the same reason.
-  const reasons =
-    failures[0] === undefined ? failures.filter((reason) => reason !== undefined) : [failures[0]]
-  if (uid !== 0 && failures[0] !== undefined) {
-    reasons.push('you are not root, and user namespaces are not allowed here; run as root')
+  const [first, ...others] = failures
+  return first === undefined ? others.filter((reason) => reason !== undefined) : [first]
+}
+
+/** Whether this user can have namespaces here, found out by trying. */
+export const checkRights = async (uid: number, environment: Environment): Promise<Rights> => {
+  const missing = await missingPrograms(environment)
+  if (missing.length > 0) return { namespaces: 'no', reasons: missing }
+  const reasons: string[] = []
+  if (uid === 0) {
+    const asRoot = await obstacles(['unshare'], environment)
+    if (asRoot.length === 0) return { namespaces: 'now', reasons: [] }
+    reasons.push(...asRoot.map((reason) => `as root: ${reason}`))
+  } else {
+    reasons.push('you are not root')
   }
-  if (reasons.length > 0) return { namespaces: 'no', reasons }
-  return { namespaces: uid === 0 ? 'now' : 'in a user namespace', reasons: [] }
+  // Root of a container often has no more rights than anyone else, and may still have a user namespace of its own.
+  const asAnyone = await obstacles(USER_NAMESPACE, environment)
+  if (asAnyone.length === 0) return { namespaces: 'in a user namespace', reasons: [] }
+  return {
+    namespaces: 'no',
+    reasons: [...reasons, ...asAnyone.map((reason) => `in a user namespace: ${reason}`)],
+  }
 }
 
 /**

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { describeLab } from '../lab/machine.ts'
-import { eventually, processes, programsOf } from '../protocol/descendants.ts'
+import { eventually, namespaceOf, processes, programsOf } from '../protocol/descendants.ts'
 import { type Document, LAB_RATE, type Pair, startFleet, type TestFleet } from './fleet.ts'
 
 let fleet: TestFleet
@@ -24,13 +24,11 @@ const unmeasured = (pairs: readonly Pair[]) =>
     )
 const outcomes = (pairs: readonly Pair[]) => [...new Set(pairs.map(({ outcome }) => outcome))].sort()
 
-/** Every iperf3 and fping of this lab, wherever it hangs in the process tree. */
+/** Every iperf3 and fping that runs inside this lab's namespaces, wherever it hangs in the process tree. */
 const strays = () => {
-  const addresses = fleet.lab.nodes.flatMap(({ interfaces }) => interfaces.map(({ address }) => address))
+  const namespaces = fleet.lab.nodes.map(({ namespace }) => statSync(`/run/netns/${namespace}`).ino)
   return processes().filter(
-    ({ command }) =>
-      /^\S*(iperf3|fping)\b/.test(command) &&
-      addresses.some((address) => command.split(' ').includes(address)),
+    ({ pid, command }) => /^\S*(iperf3|fping)\b/.test(command) && namespaces.includes(namespaceOf(pid)),
   )
 }
 
@@ -128,7 +126,12 @@ describeLab('runs on a lab of 5 hosts', () => {
 
   test('nft by hand in the switch: loss is measured within its confidence interval and named', async () => {
     const port = fleet.portOf('node-2', 'net0')
-    const rules = `table netdev by_hand { chain lossy { type filter hook ingress device "${port}" priority 0; numgen random mod 100 < 20 drop; } }`
+    const rules = `table netdev by_hand {
+      chain lossy {
+        type filter hook ingress device "${port}" priority 0
+        numgen random mod 100 < 20 drop
+      }
+    }`
     await fleet.inSwitch('nft', rules)
     const document = await fleet.json(
       'run',

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 
 type Process = { pid: number; parent: number; session: number; command: string }
 
@@ -18,6 +18,15 @@ export const processes = (): Process[] =>
         return []
       }
     })
+
+/** The inode of a process's network namespace; 0 when it has ended. */
+export const namespaceOf = (pid: number): number => {
+  try {
+    return statSync(`/proc/${pid}/ns/net`).ino
+  } catch {
+    return 0
+  }
+}
 
 /** The measuring programs that a process has started, itself or through others. */
 export const programsOf = (pid: number): Process[] => {

@@ -1,11 +1,11 @@
 /** fping: one process probes all targets of a stream. */
 
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
+import { merge } from '../../../lib/merge.ts'
 import type { OutputLine } from '../../processes.ts'
 import { detectProgram } from '../detection.ts'
 import type { EngineDeps, EngineOptions, PingEngine, PingProbe, PingSource } from '../engine.ts'
 import { createLedger, slackOf } from '../ledger.ts'
-import { merge } from '../merge.ts'
 import { type PingPlan, planPing } from '../ping-request.ts'
 import { programError, rubbishError } from '../program-error.ts'
 import { fpingArgs, spreadSeconds, validateFping } from './args.ts'

@@ -97,7 +97,7 @@ export const serverArgs = ({ address, port, interface: device, cpu }: IperfListe
 
 /** All of one plan, for the length of its connection phase too. */
 export const deadlineSeconds = (plan: IperfPlan, bitsPerSecond: number | undefined): number => {
-  const MARGIN_SECONDS = 10
+  const MARGIN_SECONDS = 5
   if (plan.bytes === undefined) {
     return plan.durationSeconds + plan.omitSeconds + CONNECT_SECONDS + MARGIN_SECONDS
   }

@@ -1,5 +1,4 @@
 /** The iperf3 engine with real programs on loopback, and with programs that misbehave. */
-
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -27,7 +26,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** All that is installed: another version can be named, to be tested as well. */
+/** What is installed; more can be named, separated by colons. */
 const programs = ['iperf3', ...(process.env.MESHGAUGE_TEST_IPERF3?.split(':') ?? [])]
 const never = new AbortController().signal
 const engineOf = (iperf3: string): IperfEngine =>
@@ -87,7 +86,6 @@ describe.each(programs)('%s', (program) => {
     expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, reason: '', lossRatio: undefined })
     expect(result.bitsPerSecond).toBeGreaterThan(1e6)
     expect(result.senderBitsPerSecond).toBeGreaterThan(1e6)
-    expect(result.receivedBytes).toBeGreaterThan(1e5)
     expect(result.senderCpuRatio).toBeGreaterThan(0)
     expect(samples.length).toBeGreaterThanOrEqual(1)
     for (const sample of samples)

@@ -1,9 +1,9 @@
 /** iputils' ping: one process for each target, for where fping is not installed. */
 
+import { merge } from '../../../lib/merge.ts'
 import { detectProgram } from '../detection.ts'
 import type { EngineDeps, EngineOptions, PingEngine, PingProbe, PingSource } from '../engine.ts'
 import { createLedger, slackOf } from '../ledger.ts'
-import { merge } from '../merge.ts'
 import { type PingPlan, planPing } from '../ping-request.ts'
 import { programError, rubbishError } from '../program-error.ts'
 import { pingArgs, validateIputils } from './args.ts'

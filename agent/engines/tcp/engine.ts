@@ -3,6 +3,7 @@
 import { connect, type TcpNetConnectOpts } from 'node:net'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { merge } from '../../../lib/merge.ts'
 import {
   type EngineDeps,
   EngineError,
@@ -10,7 +11,6 @@ import {
   type PingEngine,
   type PingProbe,
 } from '../engine.ts'
-import { merge } from '../merge.ts'
 import { planPing } from '../ping-request.ts'
 import { connectOptions, validateTcp } from './args.ts'
 import { readConnect } from './output.ts'

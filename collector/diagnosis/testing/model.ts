@@ -1,0 +1,115 @@
+import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { PairResult, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
+import type { Random } from '../../topology/random.ts'
+import { type NodePairs, shiftPairs } from '../../topology/topology.ts'
+import { diagnose } from '../diagnosis.ts'
+
+/** What line rate a healthy interface of the model has. */
+export const LINE_RATE = 10e9
+
+export const nodeName = (index: number): string => `node-${index + 1}`
+
+export const meshOf = (count: number): NodePairs =>
+  shiftPairs(
+    count,
+    Array.from({ length: count - 1 }, (_, index) => index + 1),
+  )
+
+export const iperfResult = (
+  source: number,
+  destination: number,
+  bitsPerSecond: number,
+  more: Parameters<typeof PairResult.fromPartial>[0] = {},
+): PairResult =>
+  PairResult.fromPartial({
+    source: { node: nodeName(source), interface: 'net1' },
+    destination: { node: nodeName(destination), interface: 'net1' },
+    outcome: Outcome.OUTCOME_MEASURED,
+    attemptCount: 1,
+    values: { $case: 'iperf', value: { outcome: Outcome.OUTCOME_MEASURED, bitsPerSecond } },
+    ...more,
+  })
+
+export const failedResult = (source: number, destination: number, attemptCount = 1): PairResult =>
+  PairResult.fromPartial({
+    source: { node: nodeName(source), interface: 'net1' },
+    destination: { node: nodeName(destination), interface: 'net1' },
+    outcome: Outcome.OUTCOME_UNREACHABLE,
+    reason: 'no route to host',
+    attemptCount,
+  })
+
+export const pingResult = (
+  source: number,
+  destination: number,
+  lost: number,
+  sent: number,
+  rttSeconds = 0.0001,
+  attemptCount = 1,
+): PairResult =>
+  PairResult.fromPartial({
+    source: { node: nodeName(source), interface: 'net1' },
+    destination: { node: nodeName(destination), interface: 'net1' },
+    outcome: lost === sent ? Outcome.OUTCOME_UNREACHABLE : Outcome.OUTCOME_MEASURED,
+    attemptCount,
+    values: {
+      $case: 'ping',
+      value: PingStatistics.fromPartial({
+        sentCount: sent,
+        receivedCount: sent - lost,
+        lossRatio: lost / sent,
+        rtt: lost === sent ? undefined : { p50: toDuration(rttSeconds) },
+      }),
+    },
+  })
+
+/** A fault of one node in one direction: what share of the line rate is left. */
+export type NodeFault = { node: number; direction: 'tx' | 'rx'; share: number }
+
+export type Fabric = {
+  /** Share of the line rate that each node can send and receive. */
+  tx: Float64Array
+  rx: Float64Array
+  /** Standard deviation of one measurement, as a share. */
+  noise: number
+  /** Probability that a flow collides with another one on its way and gets half. */
+  collisions: number
+}
+
+export const createFabric = (
+  count: number,
+  faults: readonly NodeFault[],
+  noise: number,
+  collisions: number,
+): Fabric => {
+  const fabric = { tx: new Float64Array(count).fill(1), rx: new Float64Array(count).fill(1), noise, collisions }
+  for (const { node, direction, share } of faults) fabric[direction][node] = share
+  return fabric
+}
+
+/** A normal deviate (Box and Muller). */
+const normal = (random: Random): number =>
+  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+
+const measure = (fabric: Fabric, source: number, destination: number, attempt: number, random: Random): PairResult => {
+  const capacity = Math.min(fabric.tx[source]!, fabric.rx[destination]!)
+  const collision = random() < fabric.collisions ? 0.5 : 1
+  const rate = LINE_RATE * capacity * collision * (1 + fabric.noise * normal(random))
+  return iperfResult(source, destination, Math.round(rate), { attemptCount: attempt })
+}
+
+/** Measures all pairs, measures the suspects again on a new draw, and says who is to blame. */
+export const diagnoseFabric = (fabric: Fabric, pairs: NodePairs, random: Random, maxRetests = Infinity): Verdict[] => {
+  const latest = new Map<string, PairResult>()
+  const run = (source: number, destination: number, attempt: number) =>
+    latest.set(`${nodeName(source)} ${nodeName(destination)}`, measure(fabric, source, destination, attempt, random))
+  for (const [pair, source] of pairs.sources.entries()) run(source, pairs.destinations[pair]!, 1)
+  const indexOf = (name: string) => Number(name.slice('node-'.length)) - 1
+  const { suspects } = diagnose({ results: [...latest.values()] })
+  for (const { source, destination } of suspects.slice(0, maxRetests)) {
+    run(indexOf(source!.node), indexOf(destination!.node), 2)
+  }
+  return diagnose({ results: [...latest.values()] }).verdicts
+}
