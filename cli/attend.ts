@@ -42,6 +42,7 @@ export const attend = async (
   const leaving = new AbortController()
   let latest = started
   let interrupted = false
+  let isLost = false
   const stopListening = terminal.onInterrupt(() => {
     if (interrupted || onInterrupt === 'leave') leaving.abort()
     else {
@@ -53,10 +54,14 @@ export const attend = async (
   const watcher = {
     onRun: (run: Run) => {
       latest = run
+      isLost = false
       if (!hasEnded(run)) progress.update(run)
     },
-    onLost: (reason: string) =>
-      progress.note(`Lost the collector (${reason}); the run goes on there. Trying again.`),
+    onLost: (reason: string) => {
+      if (!isLost)
+        progress.note(`Lost the collector (${reason}); the run needs nobody to watch it. Trying again.`)
+      isLost = true
+    },
   }
   try {
     if (!hasEnded(started)) await followRun(client, terminal.clock, started.id, watcher, leaving.signal)

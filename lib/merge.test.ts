@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { systemClock } from '../../lib/clock.ts'
+import { systemClock } from './clock.ts'
 import { merge } from './merge.ts'
 
 const never = new AbortController().signal

@@ -55,7 +55,7 @@ describe('run', () => {
     })
     const { code, err } = await type(collector, 'run mesh --test iperf')
     expect([code, calls]).toEqual([0, 3])
-    expect(err).toContain('the run goes on there. Trying again.')
+    expect(err).toContain('the run needs nobody to watch it. Trying again.')
   })
 
   test('a collector that stays away: how to follow the run later', async () => {

@@ -1,7 +1,7 @@
 import { confidenceOf, logOdds, shareOf } from './posterior.ts'
 import { isBad, type Sample } from './samples.ts'
 import { explain, isOpen, type Open, openUp, type Side } from './sides.ts'
-import { anyLoss, wilsonLower } from './statistics.ts'
+import { chanceToShow, wilsonLower } from './statistics.ts'
 import type { Thresholds } from './thresholds.ts'
 
 export type Direction = 'tx' | 'rx' | 'both'
@@ -33,6 +33,12 @@ type Candidate = {
   readonly sides: readonly Side[]
 }
 
+/** The other way of a candidate that is bad one way. */
+const oppositeOf = (open: Open, { kind, name, direction }: Candidate): Side | undefined => {
+  if (direction === 'both') return undefined
+  return (kind === 'end' ? open.ends : open.racks).get(name)![direction === 'tx' ? 'rx' : 'tx']
+}
+
 type Assessed = { readonly candidate: Candidate; readonly odds: number }
 
 const sum = (sides: readonly Side[], unitsOf: (side: Side) => number): number =>
@@ -53,17 +59,32 @@ const candidatesOf = (open: Open): Candidate[] =>
     ]
   })
 
+/** How often a pair of a culprit is bad, and whether enough of its pairs are. */
+type Pattern = { readonly whenFaulty: number; readonly isMet: boolean }
+
+/** Each way of a culprit is bad by itself; otherwise a very bad way would take the other one along. */
+const badPattern = ({ sides }: Candidate): Pattern => ({
+  whenFaulty: MOSTLY,
+  isMet: sides.every((side) => side.badCount >= MIN_BAD_SHARE * side.count),
+})
+
 /**
- * How often a pair of a culprit would be bad. A node that loses one probe in ten spoils not every pair of ten
- * probes: then it is the chance that a pair loses any, at the loss of all its pairs together.
+ * A node that loses one probe in ten spoils not every pair of ten probes, but as many as chance shows. And as a
+ * lost probe may be lost on either way, one way is blamed only when the other one loses clearly less.
  */
-const badWhenFaulty = ({ sides }: Candidate, thresholds: Thresholds): number => {
+const lossPattern = (candidate: Candidate, opposite: Side | undefined, thresholds: Thresholds): Pattern => {
+  const { sides } = candidate
   const sent = sum(sides, (side) => side.sentCount)
   const lost = sum(sides, (side) => side.lostCount)
-  const onlyLoss = sides.every((side) => side.badCount === side.lossyCount)
-  if (!onlyLoss || wilsonLower(lost, sent) <= thresholds.lossRatio) return MOSTLY
-  const probesOfPair = sent / sum(sides, (side) => side.count)
-  return Math.min(MOSTLY, anyLoss(lost / sent, probesOfPair))
+  const count = sum(sides, (side) => side.count)
+  const isSure = wilsonLower(lost, sent) > thresholds.lossRatio
+  const isOneWay = !opposite || opposite.lostCount <= wilsonLower(lost, sent) * opposite.sentCount
+  const shown = chanceToShow(lost / sent, Math.round(sent / count), thresholds.lossRatio)
+  const whenFaulty = Math.min(MOSTLY, shown)
+  return {
+    whenFaulty,
+    isMet: isSure && isOneWay && badCountOf(candidate) >= MIN_BAD_SHARE * whenFaulty * count,
+  }
 }
 
 const assess = (
@@ -74,12 +95,12 @@ const assess = (
 ): Assessed | undefined => {
   const count = sum(candidate.sides, (side) => side.count)
   const bad = badCountOf(candidate)
-  // Both ways means that each way is bad; otherwise a very bad way would take the other one along.
-  const whenFaulty = badWhenFaulty(candidate, thresholds)
-  const share = MIN_BAD_SHARE * (whenFaulty / MOSTLY)
-  if (candidate.sides.some((side) => side.badCount < share * side.count)) return undefined
+  const onlyLoss = candidate.sides.every((side) => side.badCount === side.lossyCount)
+  const { whenFaulty, isMet } = onlyLoss
+    ? lossPattern(candidate, oppositeOf(open, candidate), thresholds)
+    : badPattern(candidate)
   const whenWell = shareOf(open.badCount - bad, open.count - count)
-  if (whenWell >= whenFaulty) return undefined
+  if (!isMet || whenWell >= whenFaulty) return undefined
   const evidence = { badCount: bad, goodCount: count - bad, whenFaulty, whenWell, candidateCount }
   return { candidate, odds: logOdds(evidence) }
 }

@@ -74,7 +74,7 @@ export const diagnose = ({ results, racks = new Map(), thresholds }: DiagnosisIn
     const { culprits, rest } = findCulprits(fabric, racks, limits)
     for (const culprit of culprits) {
       const found = { culprit, interface: interfaceOf(culprit), fabric }
-      if (culprit.kind === 'rack') verdicts.push(rackVerdict(found))
+      if (culprit.kind === 'rack') verdicts.push(rackVerdict(found, racks))
       else ends.push(found)
     }
     for (const link of findLinks(rest, limits)) {

@@ -21,9 +21,16 @@ export const median = (values: Iterable<number>): number => {
   return sorted.length % 2 === 1 ? upper : (sorted[sorted.length / 2 - 1]! + upper) / 2
 }
 
-/** Standard deviation estimated from the median absolute deviation: 1.4826 of it, exact for a normal distribution. */
+/**
+ * Standard deviation estimated from the median absolute deviation: 1.4826 of it, exact for a normal distribution.
+ * The lower median of an even number: exactly half may be too far off.
+ */
 export const robustDeviation = (values: readonly number[], center: number): number =>
-  1.4826 * upperMedian(values.map((value) => Math.abs(value - center)))
+  1.4826 *
+  quantileOf(
+    values.map((value) => Math.abs(value - center)),
+    0.5,
+  )
 
 /** z of a two-sided 99 % interval. */
 const Z99 = 2.5758
@@ -38,5 +45,16 @@ export const wilsonLower = (hits: number, count: number): number => {
   return Math.max(0, (middle - half) / (1 + z2 / count))
 }
 
-/** Probability that of `count` independent probes at least one is lost, each with probability `loss`. */
-export const anyLoss = (loss: number, count: number): number => 1 - (1 - loss) ** count
+/**
+ * Probability that a pair of `count` probes, each lost with probability `loss`, shows a loss above `limit` for sure:
+ * the upper tail of the binomial distribution from the first number of hits whose Wilson interval lies above.
+ */
+export const chanceToShow = (loss: number, count: number, limit: number): number => {
+  let below = 0
+  let term = (1 - loss) ** count
+  for (let hits = 0; hits <= count && wilsonLower(hits, count) <= limit; hits++) {
+    below += term
+    term *= ((count - hits) / (hits + 1)) * (loss / (1 - loss))
+  }
+  return Math.max(0, 1 - below)
+}

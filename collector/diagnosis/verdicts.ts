@@ -8,7 +8,7 @@ import type { Culprit, Direction } from './culprits.ts'
 import { MIN_GOOD_PEERS } from './culprits.ts'
 import { type BadLink, isRetested } from './links.ts'
 import { isBad, type Sample } from './samples.ts'
-import { accuse, accuseLink, evidence } from './wording.ts'
+import { accuse, accuseLink, evidence, mainFault } from './wording.ts'
 
 /** A culprit with the interface it was found on. */
 export type Found = {
@@ -78,7 +78,8 @@ export const nodeVerdict = (all: readonly Found[]): Verdict => {
   const pairsAgainst = all.flatMap(({ culprit }) => culprit.pairsAgainst)
   const count = pairsFor.length + pairsAgainst.length
   const { name } = all[0]!.culprit
-  const where = ` on all its interfaces (${all.map((found) => found.interface).join(', ')})`
+  const which = mainFault(pairsFor) === 'failed' ? 'any of' : 'all'
+  const where = ` on ${which} its interfaces (${all.map((found) => found.interface).join(', ')})`
   const text =
     accuse(name, where, direction, pairsFor, count, all.flatMap(peersOf)) +
     evidence(direction, pairsFor, count, all.flatMap(otherWay), [])
@@ -92,15 +93,37 @@ export const nodeVerdict = (all: readonly Found[]): Verdict => {
   }
 }
 
+const TO_OTHER_RACKS: Record<Direction, string> = {
+  tx: 'to other racks',
+  rx: 'from other racks',
+  both: 'across racks',
+}
+
+/** With only two racks the far end explains the same pairs as well. */
+const ambiguity = (rack: string, own: ReadonlySet<Sample>, rackOf: ReadonlyMap<string, string>): string[] => {
+  const ends = new Set(
+    [...own].flatMap(({ source, destination }) => [rackOf.get(source), rackOf.get(destination)]),
+  )
+  ends.delete(rack)
+  return ends.size === 1 ? [`With two racks only, it may as well be rack ${[...ends][0]}.`] : []
+}
+
 /** The verdict on what joins a rack to the others. */
-export const rackVerdict = ({ culprit, fabric, interface: name }: Found): Verdict => {
+export const rackVerdict = (
+  { culprit, fabric, interface: name }: Found,
+  rackOf: ReadonlyMap<string, string>,
+): Verdict => {
   const { direction, confidence, pairsFor, pairsAgainst } = culprit
   const own = new Set([...pairsFor, ...pairsAgainst])
   const peers = fabric.filter((sample) => !isBad(sample) && sample.reach === 'across' && !own.has(sample))
   const others = peers.length > 0 ? peers : fabric.filter((sample) => !isBad(sample))
   const count = own.size
-  const where = ` to and from other racks on ${name}`
-  const text = `${accuse(`The uplink of rack ${culprit.name}`, where, direction, pairsFor, count, others)} ${pairsFor.length} of ${count} pairs across it agree; pairs inside of the rack are fine.`
+  const where = ` ${TO_OTHER_RACKS[direction]} on ${name}`
+  const text = [
+    accuse(`Rack ${culprit.name}`, where, direction, pairsFor, count, others),
+    `${pairsFor.length} of ${count} pairs across its uplink agree; pairs inside of it are not affected.`,
+    ...ambiguity(culprit.name, own, rackOf),
+  ].join(' ')
   return {
     ...blank,
     kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK,

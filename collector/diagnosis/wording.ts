@@ -67,7 +67,7 @@ const reasonOf = (pairsFor: readonly Sample[]): string => {
   for (const { result } of pairsFor)
     if (result.reason) counts.set(result.reason, (counts.get(result.reason) ?? 0) + 1)
   const [most] = [...counts].sort((one, other) => other[1] - one[1] || (one[0] < other[0] ? -1 : 1))
-  return most ? ` Most often: ${most[0].replace(/\.$/, '')}.` : ''
+  return most ? ` Reason given: ${most[0].replace(/\.$/, '')}.` : ''
 }
 
 /** What the other way of the same node does: ` what it receives is fine (938 Mbit/s)`, or ''. */

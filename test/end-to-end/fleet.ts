@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
 import { waitHealthy } from '../../cli/lab/ready.ts'
+import { managementGateway } from '../../deploy/local/addresses.ts'
 import { writeInventory } from '../../deploy/local/inventory.ts'
 import { createLab, heal, parseFault, setFault } from '../../deploy/local/lab.ts'
 import { recordedProcesses, startAgents, startCollector } from '../../deploy/local/processes.ts'
@@ -63,7 +64,8 @@ export const startFleet = async ({
 }: {
   nodes: number
   racks?: number
-  environment?: Record<string, string>
+  /** For agents and collector, given the address by which the hosts reach this machine. */
+  environment?: (gateway: string) => Promise<Record<string, string>>
 }) => {
   const held = await createLab(deps, { rateBitsPerSecond: LAB_RATE, ...options })
   try {
@@ -71,7 +73,7 @@ export const startFleet = async ({
     const start = {
       program: [MESHGAUGE],
       waitReady: waitHealthy,
-      environment: environment ?? {},
+      environment: (await environment?.(managementGateway(lab.index))) ?? {},
     }
     await startAgents(deps, lab, start)
     const address = await freeLoopbackAddress(51050)

@@ -79,7 +79,8 @@ export const printTree = (roots: readonly SpanTree[], indent = ''): string =>
     .join('\n')
 
 /** A real OTLP/gRPC receiver on a free port of the loopback interface. */
-export const startOtlpReceiver = async (): Promise<OtlpReceiver> => {
+/** @param host where to listen: processes in other namespaces cannot reach loopback */
+export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceiver> => {
   const spans: ReceivedSpan[] = []
   const metrics: ReceivedMetric[] = []
   const arrivals = new EventEmitter()
@@ -102,7 +103,7 @@ export const startOtlpReceiver = async (): Promise<OtlpReceiver> => {
     },
   })
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+    server.bindAsync(`${host}:0`, ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),
     )
   })
@@ -130,7 +131,7 @@ export const startOtlpReceiver = async (): Promise<OtlpReceiver> => {
 
   const ofTrace = (traceId: string) => spans.filter((span) => span.traceId === traceId)
   return {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: `http://${host}:${port}`,
     spans: () => spans,
     metrics: () => metrics,
     tree: (traceId) => buildTree(ofTrace(traceId)),

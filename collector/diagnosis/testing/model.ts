@@ -84,7 +84,12 @@ export const createFabric = (
   noise: number,
   collisions: number,
 ): Fabric => {
-  const fabric = { tx: new Float64Array(count).fill(1), rx: new Float64Array(count).fill(1), noise, collisions }
+  const fabric = {
+    tx: new Float64Array(count).fill(1),
+    rx: new Float64Array(count).fill(1),
+    noise,
+    collisions,
+  }
   for (const { node, direction, share } of faults) fabric[direction][node] = share
   return fabric
 }
@@ -93,7 +98,13 @@ export const createFabric = (
 const normal = (random: Random): number =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 
-const measure = (fabric: Fabric, source: number, destination: number, attempt: number, random: Random): PairResult => {
+const measure = (
+  fabric: Fabric,
+  source: number,
+  destination: number,
+  attempt: number,
+  random: Random,
+): PairResult => {
   const capacity = Math.min(fabric.tx[source]!, fabric.rx[destination]!)
   const collision = random() < fabric.collisions ? 0.5 : 1
   const rate = LINE_RATE * capacity * collision * (1 + fabric.noise * normal(random))
@@ -101,10 +112,18 @@ const measure = (fabric: Fabric, source: number, destination: number, attempt: n
 }
 
 /** Measures all pairs, measures the suspects again on a new draw, and says who is to blame. */
-export const diagnoseFabric = (fabric: Fabric, pairs: NodePairs, random: Random, maxRetests = Infinity): Verdict[] => {
+export const diagnoseFabric = (
+  fabric: Fabric,
+  pairs: NodePairs,
+  random: Random,
+  maxRetests = Infinity,
+): Verdict[] => {
   const latest = new Map<string, PairResult>()
   const run = (source: number, destination: number, attempt: number) =>
-    latest.set(`${nodeName(source)} ${nodeName(destination)}`, measure(fabric, source, destination, attempt, random))
+    latest.set(
+      `${nodeName(source)} ${nodeName(destination)}`,
+      measure(fabric, source, destination, attempt, random),
+    )
   for (const [pair, source] of pairs.sources.entries()) run(source, pairs.destinations[pair]!, 1)
   const indexOf = (name: string) => Number(name.slice('node-'.length)) - 1
   const { suspects } = diagnose({ results: [...latest.values()] })

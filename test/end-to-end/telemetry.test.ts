@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { describeLab } from '../lab/machine.ts'
+import { type OtlpReceiver, type SpanTree, startOtlpReceiver } from '../otlp/receiver.ts'
+import { lintMetrics, startPrometheus } from '../prometheus/prometheus.ts'
+import { startFleet, type TestFleet } from './fleet.ts'
+
+let fleet: TestFleet
+let receiver: OtlpReceiver
+
+const find = (roots: readonly SpanTree[], good: (span: SpanTree) => boolean): SpanTree[] =>
+  roots.flatMap((span) => [...(good(span) ? [span] : []), ...find(span.children, good)])
+
+describeLab('what is seen of a run', () => {
+  beforeAll(async () => {
+    fleet = await startFleet({
+      nodes: 4,
+      environment: async (gateway) => {
+        receiver = await startOtlpReceiver(gateway)
+        return {
+          OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+          OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+          OTEL_BSP_SCHEDULE_DELAY: '200',
+          OTEL_METRIC_EXPORT_INTERVAL: '500',
+        }
+      },
+    })
+  })
+  afterAll(async () => {
+    fleet.client.close()
+    await fleet.close()
+    await receiver.close()
+  })
+
+  test('one trace reaches from the run into both agents and their programs', async () => {
+    const document = await fleet.json(
+      'run',
+      'mesh',
+      '--test',
+      'iperf',
+      '--duration',
+      '1s',
+      '--interface',
+      'net0',
+    )
+    const traceIds = new Set(document.pairs.map(({ traceId }) => traceId))
+    expect(traceIds.size).toBe(1)
+    const programs = (roots: SpanTree[]) => find(roots, ({ name }) => name === 'process iperf3')
+    const complete = (roots: SpanTree[]) => programs(roots).length === 24 && roots.length === 1
+    const [run] = await receiver.waitForTrace([...traceIds][0]!, complete, AbortSignal.timeout(30_000))
+
+    expect(run!.name).toBe('run iperf')
+    expect(run!.resource['service.name']).toBe('meshgauge-collector')
+    const rounds = run!.children
+    expect(rounds.map(({ name }) => name).sort()).toEqual(['round 1', 'round 2', 'round 3'])
+    for (const round of rounds) expect(round.children).toHaveLength(4)
+
+    const pair = rounds
+      .flatMap(({ children }) => children)
+      .find(({ name }) => name === 'node-2 → node-4 net0')!
+    const path = (rpc: string, host: string) => {
+      const call = find([pair], (span) => span.name.endsWith(rpc) && span.kind === 'CLIENT')
+      const served = find(call, (span) => span.name.endsWith(rpc) && span.kind === 'SERVER')
+      expect([call.length, served.length]).toEqual([1, 1])
+      expect(served[0]!.resource).toMatchObject({ 'service.name': 'meshgauge-agent', 'host.name': host })
+      const [program] = programs(served)
+      expect(program!.attributes).toMatchObject({ 'process.pid': expect.any(Number), 'process.exit.code': 0 })
+      return program!.attributes['process.command_args'] as string[]
+    }
+    expect(path('IperfService/Serve', 'node-4')).toContain('-s')
+    expect(path('IperfService/Run', 'node-2')).toContain('-c')
+  })
+
+  test('metrics go out over OTLP too', async () => {
+    const metric = await receiver.waitForMetric(
+      ({ name }) => name === 'meshgauge_pairs_total',
+      AbortSignal.timeout(10_000),
+    )
+    expect(metric.kind).toBe('sum')
+  })
+
+  test('a real Prometheus scrapes it and answers', async () => {
+    const document = await fleet.json(
+      'run',
+      'mesh',
+      '--test',
+      'ping',
+      '--count',
+      '5',
+      '--ping-interval',
+      '100ms',
+    )
+    expect(document.exitCode).toBe(0)
+    const text = await (await fetch(`http://${fleet.http}/metrics`)).text()
+    expect(await lintMetrics(text)).toEqual([])
+    const prometheus = await startPrometheus({ targets: [fleet.http] })
+    try {
+      await prometheus.waitFor('meshgauge_pairs_total{test="ping", outcome="measured"} == 24')
+      const value = async (expression: string) => Number((await prometheus.query(expression))[0]?.value)
+      expect(await value('meshgauge_pairs_total{test="iperf", outcome="measured"}')).toBe(12)
+      expect(await value('count(meshgauge_node_up == 1)')).toBe(4)
+      expect(
+        await value('count(meshgauge_node_throughput_bits_per_second{direction="tx", stat="median"} > 1e8)'),
+      ).toBe(4)
+      expect(await value('max(meshgauge_node_ping_loss_ratio)')).toBe(0)
+      expect(await value('meshgauge_runs_total{test="iperf", topology="mesh", state="completed"}')).toBe(1)
+    } finally {
+      await prometheus.close()
+    }
+  })
+
+  test('/healthz says ok', async () => {
+    const response = await fetch(`http://${fleet.http}/healthz`)
+    expect([response.status, await response.text()]).toEqual([200, 'ok\n'])
+  })
+})
