@@ -2,8 +2,8 @@ import type { Channel } from '@grpc/grpc-js'
 import { type CompatServiceDefinition, createChannel, createClientFactory } from 'nice-grpc'
 import { deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details'
-import { openTelemetryClientMiddleware } from 'nice-grpc-opentelemetry'
 import { channelCredentials, type Security } from './credentials.ts'
+import { tracingClientMiddleware } from './rpc-tracing.ts'
 import { MAX_MESSAGE_BYTES } from './serving.ts'
 
 const CHANNEL_OPTIONS = {
@@ -28,7 +28,7 @@ export const openChannel = (address: string, security: Security): Channel =>
 
 const factory = createClientFactory()
   .use(errorDetailsClientMiddleware)
-  .use(openTelemetryClientMiddleware())
+  .use(tracingClientMiddleware)
   .use(deadlineMiddleware)
 
 /** A client whose every call needs a deadline: `options.deadline` in milliseconds, else 10 s. */

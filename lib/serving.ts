@@ -11,12 +11,12 @@ import {
   Status,
 } from 'nice-grpc'
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details'
-import { openTelemetryServerMiddleware } from 'nice-grpc-opentelemetry'
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health'
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection'
 import { plaintextProblem, type Security, serverCredentials } from './credentials.ts'
 import { OperatingError, toServerError } from './errors.ts'
 import type { Logger } from './logging.ts'
+import { tracingServerMiddleware } from './rpc-tracing.ts'
 
 /** Bounds the memory one message can claim; the largest real one is a page of results. */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -95,7 +95,7 @@ export const serveGrpc = async (
   const problem = plaintextProblem(options.address, options.security)
   if (problem) throw new OperatingError('SPEC_INVALID', problem)
   const server = createServer(SERVER_OPTIONS)
-    .use(openTelemetryServerMiddleware())
+    .use(tracingServerMiddleware)
     .use(errorDetailsServerMiddleware)
     .use(errorBoundary(logger))
   const health = HealthState()

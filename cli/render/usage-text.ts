@@ -2,9 +2,9 @@ import type { Lab } from '../../deploy/local/lab.ts'
 import { agentAddress } from '../../deploy/local/processes.ts'
 import type { Addresses } from '../lab/bring-up.ts'
 
-/** Enters the user namespace that a lab without root lives in: the child of the command that was typed has it. */
+/** Enters the user namespace that a lab without root lives in: the grandchild of the command that was typed is its first process. */
 const enterCommand = (pid: string): string =>
-  `nsenter --preserve-credentials -U -n -m -w -t $(pgrep -P ${pid} unshare) $SHELL`
+  `nsenter --preserve-credentials -U -n -m -p -w -t $(pgrep -P $(pgrep -P ${pid} unshare)) $SHELL`
 
 /** How to use a lab that is up, with its own addresses: each line can be typed as it stands. */
 export const renderLabUsage = (

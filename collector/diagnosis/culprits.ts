@@ -156,13 +156,13 @@ const toCulprit = (open: Open, { candidate, odds }: Assessed): Culprit => {
   }
 }
 
-const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
+const DIRECTIONS: readonly Direction[] = ['both', 'tx', 'rx']
 
-/** Equal evidence is decided by name, so that the order of the results changes nothing. */
+/** Equal evidence is decided by direction and name, so that the order of the results changes nothing. */
 const stronger = (one: Assessed, other: Assessed): number =>
   other.odds - one.odds ||
-  compare(one.candidate.name, other.candidate.name) ||
-  compare(one.candidate.direction, other.candidate.direction)
+  DIRECTIONS.indexOf(one.candidate.direction) - DIRECTIONS.indexOf(other.candidate.direction) ||
+  (one.candidate.name < other.candidate.name ? -1 : 1)
 
 /**
  * Explains the bad pairs of a fabric greedily: the candidate with the best odds first; its pairs are then explained

@@ -57,7 +57,7 @@ export const interfaceVerdict = (found: Found, fineElsewhere: readonly string[])
   const { name, direction, confidence, pairsFor, pairsAgainst } = found.culprit
   const count = pairsFor.length + pairsAgainst.length
   const text =
-    accuse(name, ` on ${found.interface}`, direction, pairsFor, count, peersOf(found)) +
+    accuse(name, ` on ${found.interface}`, direction, found.culprit, peersOf(found)) +
     evidence(direction, pairsFor, count, otherWay(found), fineElsewhere)
   return {
     ...blank,
@@ -81,7 +81,7 @@ export const nodeVerdict = (all: readonly Found[]): Verdict => {
   const which = mainFault(pairsFor) === 'failed' ? 'any of' : 'all'
   const where = ` on ${which} its interfaces (${all.map((found) => found.interface).join(', ')})`
   const text =
-    accuse(name, where, direction, pairsFor, count, all.flatMap(peersOf)) +
+    accuse(name, where, direction, { pairsFor, pairsAgainst }, all.flatMap(peersOf)) +
     evidence(direction, pairsFor, count, all.flatMap(otherWay), [])
   return {
     ...blank,
@@ -120,7 +120,7 @@ export const rackVerdict = (
   const count = own.size
   const where = ` ${TO_OTHER_RACKS[direction]} on ${name}`
   const text = [
-    accuse(`Rack ${culprit.name}`, where, direction, pairsFor, count, others),
+    accuse(`Rack ${culprit.name}`, where, direction, culprit, others),
     `${pairsFor.length} of ${count} pairs across its uplink agree; pairs inside of it are not affected.`,
     ...ambiguity(culprit.name, own, rackOf),
   ].join(' ')

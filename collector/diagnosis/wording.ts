@@ -1,5 +1,5 @@
 import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
-import type { Direction } from './culprits.ts'
+import type { Culprit, Direction } from './culprits.ts'
 import { type Fault, isBad, type Sample } from './samples.ts'
 import { median } from './statistics.ts'
 
@@ -45,20 +45,20 @@ export const accuse = (
   who: string,
   where: string,
   direction: Direction,
-  pairsFor: readonly Sample[],
-  pairCount: number,
+  { pairsFor, pairsAgainst }: Pick<Culprit, 'pairsFor' | 'pairsAgainst'>,
   peers: readonly Sample[],
 ): string => {
   const fault = mainFault(pairsFor)
   const start = `${who} ${VERBS[fault][direction]}${where}`
-  if (fault === 'failed') return `${start}: ${pairsFor.length} of ${pairCount} pairs fail.`
+  if (fault === 'failed')
+    return `${start}: ${pairsFor.length} of ${pairsFor.length + pairsAgainst.length} pairs fail.`
   const usual = figureOf(peers, fault)
   const comparison: Record<Exclude<Fault, 'failed'>, string> = {
     slow: ` where its peers reach ${usual}`,
     lossy: ` of its probes where its peers lose ${usual}`,
     late: ` where its peers take ${usual}`,
   }
-  return `${start}: ${figureOf(pairsFor, fault)}${usual ? comparison[fault] : ''}.`
+  return `${start}: ${figureOf(fault === 'lossy' ? [...pairsFor, ...pairsAgainst] : pairsFor, fault)}${usual ? comparison[fault] : ''}.`
 }
 
 /** The reason that most of the failed pairs give, as a sentence; '' when they give none. */

@@ -3,9 +3,9 @@ import { LabError } from './problems.ts'
 import type { LabNode } from './topology.ts'
 
 export const FAULT_KINDS = ['rate', 'loss', 'cut', 'mtu'] as const
-export type FaultKind = (typeof FAULT_KINDS)[number]
+type FaultKind = (typeof FAULT_KINDS)[number]
 /** As the node sees it. */
-export type FaultDirection = 'tx' | 'rx' | 'both'
+type FaultDirection = 'tx' | 'rx' | 'both'
 
 /** Where a fault is: one of each kind fits in one place. */
 export type FaultPlace = { kind: FaultKind; node: string; interface: string; direction: FaultDirection }

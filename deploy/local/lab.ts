@@ -19,8 +19,8 @@ import { inTurns } from './turns.ts'
 
 export type { LabDeps, Machine } from './deps.ts'
 export { createLabDeps, sourceDownCommand } from './deps.ts'
-export type { Fault, FaultDirection, FaultKind, FaultPlace } from './faults.ts'
-export { FAULT_FORMS, formatFault, parseFault, parseFaultPlace, parseFaults } from './faults.ts'
+export type { Fault, FaultPlace } from './faults.ts'
+export { formatFault, parseFault, parseFaultPlace, parseFaults } from './faults.ts'
 export type { HeldLab } from './held-lab.ts'
 export { createLoopbackFleet } from './loopback.ts'
 export { LabError } from './problems.ts'
@@ -28,7 +28,7 @@ export type { Lab } from './state.ts'
 export type { LabReport } from './status.ts'
 export { labStatus } from './status.ts'
 export { labDown } from './teardown.ts'
-export type { LabInterface, LabNode, LabOptions } from './topology.ts'
+export type { LabOptions } from './topology.ts'
 
 /** The lab with this number, made here or by another process. */
 export const openLab = (deps: LabDeps, index: number): Promise<Lab> => loadLab(deps.stateRoot, index)

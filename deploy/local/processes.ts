@@ -7,13 +7,13 @@ import { LabError } from './problems.ts'
 import type { Lab } from './state.ts'
 import type { LabNode } from './topology.ts'
 
-export const AGENT_PORT = 50051
+const AGENT_PORT = 50051
 
 /** Where a node's agent serves. */
 export const agentAddress = (node: Pick<LabNode, 'management'>): string => `${node.management}:${AGENT_PORT}`
 
 /** The command line of an agent: the one place that knows it. */
-export const agentArguments = (node: LabNode): string[] => [
+const agentArguments = (node: LabNode): string[] => [
   'agent',
   ...['--node', node.name, '--listen', agentAddress(node), '--insecure'],
   ...node.interfaces.flatMap(({ name, address }) => [
@@ -24,7 +24,7 @@ export const agentArguments = (node: LabNode): string[] => [
 ]
 
 /** The command line of the collector: the one place that knows it. */
-export const collectorArguments = (inventory: string): string[] => ['collector', '--config', inventory]
+const collectorArguments = (inventory: string): string[] => ['collector', '--config', inventory]
 
 export type StartOptions = {
   /** What comes before `agent` and `collector`: Node and the CLI's entry, or the one executable. */

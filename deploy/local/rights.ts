@@ -110,7 +110,7 @@ export const checkRights = async (uid: number, environment: Environment): Promis
 const PRELUDE = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && ip link set lo up || exit 3; "$@"; exit $?'
 
 /** The command that runs `argv` as root of a user namespace of its own. */
-export const userNamespaceCommand = (argv: readonly string[]): string[] => [
+const userNamespaceCommand = (argv: readonly string[]): string[] => [
   ...USER_NAMESPACE,
   ...['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
   ...['sh', '-c', PRELUDE, 'meshgauge', ...argv],

@@ -13,12 +13,12 @@ import { LabError } from './problems.ts'
 import { shapeLines } from './shaping.ts'
 
 /** The measured networks: each host has one interface in each. */
-export const NETWORKS = ['net0', 'net1'] as const
+const NETWORKS = ['net0', 'net1'] as const
 const MANAGEMENT = 'mgmt'
 /** Marks a link in the machine's own namespace as ours, for whoever wonders and for the tear-down. */
 export const LINK_ALIAS = 'meshgauge lab'
 
-export type LabInterface = { name: string; address: string; address6?: string }
+type LabInterface = { name: string; address: string; address6?: string }
 
 export type LabNode = {
   name: string

@@ -7,7 +7,7 @@ import { checkRights } from '../../deploy/local/rights.ts'
 import { labOfNamespace } from '../../deploy/local/topology.ts'
 import { systemClock } from '../../lib/clock.ts'
 
-export const machine: Machine = {
+const machine: Machine = {
   pid: process.pid,
   uid: process.getuid?.() ?? -1,
   environment: process.env,
