@@ -34,7 +34,7 @@ export type Invocation<O> = {
 export type Handler<O> = (invocation: Invocation<O>) => Promise<ExitCode>
 
 /** Where a lab that is up has its collector, if one is. */
-export type FindLabCollector = (terminal: Terminal) => Promise<string | undefined>
+type FindLabCollector = (terminal: Terminal) => Promise<string | undefined>
 
 export type App = {
   readonly terminal: Terminal

@@ -22,7 +22,7 @@ export type Terminal = {
 }
 
 /** Who we are on this machine: for what starts other processes of meshgauge. */
-export type Machine = {
+type Machine = {
   readonly pid: number
   readonly uid: number
   readonly temporaryDirectory: string

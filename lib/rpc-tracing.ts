@@ -41,11 +41,11 @@ const attributesOf = (path: string): Attributes => ({
 
 const tracer = () => trace.getTracer('meshgauge-rpc')
 
+/** A middleware's generator: yields what streams, returns what does not. */
+type Steps<T> = AsyncGenerator<T, T | void, undefined>
+
 /** Every step of a generator runs inside a context, so that what it does becomes a child. */
-const bind = <T, R>(
-  where: Context,
-  generator: AsyncGenerator<T, R, undefined>,
-): AsyncGenerator<T, R, undefined> => ({
+const bind = <T>(where: Context, generator: Steps<T>): Steps<T> => ({
   next: () => context.with(where, () => generator.next()),
   return: (value) => context.with(where, () => generator.return(value)),
   throw: (error) => context.with(where, () => generator.throw(error)),
@@ -69,10 +69,7 @@ const finish = (span: Span, error: unknown): void => {
   span.end()
 }
 
-async function* traced<T, R>(
-  span: Span,
-  inner: AsyncGenerator<T, R, undefined>,
-): AsyncGenerator<T, R, undefined> {
+async function* traced<T>(span: Span, inner: Steps<T>): Steps<T> {
   let failure: unknown
   try {
     return yield* inner

@@ -15,7 +15,7 @@ type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 const CHECKS_DEADLINE_MS = 600_000
 
 /** `targets=["10.0.1.12"]`, `level=2`: JSON where it is JSON, else text. A key given twice becomes a list. */
-export const readParameters = (texts: readonly string[], read: ValueReader): Record<string, Json> => {
+const readParameters = (texts: readonly string[], read: ValueReader): Record<string, Json> => {
   const parameters: Record<string, Json[]> = {}
   for (const text of texts) {
     const match = /^([A-Za-z_]\w*)=(.*)$/s.exec(text)
@@ -70,7 +70,8 @@ export const addCheckCommand = (program: Command, app: App): void => {
       `Carries out checks on the nodes themselves, all at once, and shows a table: pass, warn, fail, skipped (does not
 apply there) or error (could not be carried out), with the reasons.
 
-Checks: reachability (does every peer answer on every interface), interfaces (link, speed, MTU, addresses).`,
+Among the checks: reachability (does every peer answer on every interface) and interfaces (link, speed, MTU,
+addresses).`,
     )
     .argument('[CHECK...]', 'names of checks, or all')
     .option('--nodes <selectors>', 'only these nodes: names or labels, such as gpu-01,rack=r3 (default: all)')

@@ -39,7 +39,7 @@ const PING_ONLY: readonly (keyof RunOptions)[] = [
   'ttl',
 ]
 
-export const readCaps = (options: RunOptions, read: ValueReader): Caps =>
+const readCaps = (options: RunOptions, read: ValueReader): Caps =>
   Caps.fromPartial({
     perNodeCount: read.integer('--node-cap', options.nodeCap, 1, 1_000_000) ?? 0,
     perUplinkCount: read.integer('--uplink-cap', options.uplinkCap, 1, 1_000_000) ?? 0,

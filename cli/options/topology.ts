@@ -5,7 +5,7 @@ import { readPairs, readWordList } from './lists.ts'
 import type { RunOptions } from './run-options.ts'
 import type { ValueReader } from './values.ts'
 
-export const TOPOLOGIES = {
+const TOPOLOGIES = {
   ring: TopologyKind.TOPOLOGY_KIND_RING,
   mesh: TopologyKind.TOPOLOGY_KIND_MESH,
   matrix: TopologyKind.TOPOLOGY_KIND_MATRIX,

@@ -8,7 +8,7 @@ import { byName, median } from './figures.ts'
 export type MatrixMeasure = 'throughput' | 'loss' | 'rtt-p50' | 'rtt-p99'
 
 /** `odd` stands out from the rest; `bad` is what a verdict rests on, or far off. */
-export type CellGrade = 'good' | 'odd' | 'bad'
+type CellGrade = 'good' | 'odd' | 'bad'
 
 export type Cell =
   | { kind: 'value'; value: number; grade: CellGrade }

@@ -28,7 +28,7 @@ export type Progress = {
 
 export type ProgressDeps = { stream: OutputStream; paint: Paint; clock: Clock }
 
-export const progressTitle = (run: Run): string => `${runTest(run)} ${runTopology(run)}`
+const progressTitle = (run: Run): string => `${runTest(run)} ${runTopology(run)}`
 
 const remainingText = (run: Run, passedSeconds: number): string => {
   const remaining = fromDuration(run.progress?.remaining)
@@ -38,7 +38,7 @@ const remainingText = (run: Run, passedSeconds: number): string => {
 }
 
 /** `round 3 of 5, 18 of 30 pairs, 6 s left`; `passedSeconds` since the collector said so. */
-export const progressText = (run: Run, passedSeconds: number, bar = ', '): string => {
+const progressText = (run: Run, passedSeconds: number, bar = ', '): string => {
   if (run.state === RunState.RUN_STATE_PENDING) return 'waiting for another run on these interfaces'
   const { doneCount = 0, pairCount = 0, round = 0, measuredCount = 0 } = run.progress ?? {}
   const rounds =

@@ -46,7 +46,7 @@ const pingFigures = (summary: InterfaceSummary): string | undefined => {
 }
 
 /** The figures of one interface in a line. */
-export const renderFigures = (summary: InterfaceSummary): string | undefined =>
+const renderFigures = (summary: InterfaceSummary): string | undefined =>
   throughputFigures(summary) ?? pingFigures(summary)
 
 const renderWorst = (summary: InterfaceSummary, matrix: Matrix, paint: Paint): string | undefined => {

@@ -13,9 +13,9 @@ export type Steps = {
 }
 
 /** `odd` is worth a look, `bad` is a finding. */
-export type StepGrade = 'good' | 'odd' | 'bad'
+type StepGrade = 'good' | 'odd' | 'bad'
 
-export type StepResult = { text: string; note?: string; grade?: StepGrade }
+type StepResult = { text: string; note?: string; grade?: StepGrade }
 
 const SIGNS: Record<StepGrade, readonly [Style, string]> = {
   good: ['green', '✔'],

@@ -50,15 +50,17 @@ export const accuse = (
 ): string => {
   const fault = mainFault(pairsFor)
   const start = `${who} ${VERBS[fault][direction]}${where}`
-  if (fault === 'failed')
-    return `${start}: ${pairsFor.length} of ${pairsFor.length + pairsAgainst.length} pairs fail.`
+  const own = [...pairsFor, ...pairsAgainst]
+  if (fault === 'failed') return `${start}: ${pairsFor.length} of ${own.length} pairs fail.`
   const usual = figureOf(peers, fault)
   const comparison: Record<Exclude<Fault, 'failed'>, string> = {
     slow: ` where its peers reach ${usual}`,
     lossy: ` of its probes where its peers lose ${usual}`,
     late: ` where its peers take ${usual}`,
   }
-  return `${start}: ${figureOf(fault === 'lossy' ? [...pairsFor, ...pairsAgainst] : pairsFor, fault)}${usual ? comparison[fault] : ''}.`
+  // Pairs that lost nothing belong to the loss of a node: only chance has spared them.
+  const figure = figureOf(fault === 'lossy' ? own : pairsFor, fault)
+  return `${start}: ${figure}${usual ? comparison[fault] : ''}.`
 }
 
 /** The reason that most of the failed pairs give, as a sentence; '' when they give none. */

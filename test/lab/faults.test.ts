@@ -23,8 +23,8 @@ import {
   ping,
 } from './measure.ts'
 
-/** Slow enough for a busy machine to keep six pairs even. */
-const RATE = 200e6
+/** Slow enough for a busy machine to keep eight pairs even. */
+const RATE = 100e6
 const LAB: LabOptions = { nodes: 4, rateBitsPerSecond: RATE }
 
 let held: HeldLab
@@ -38,9 +38,14 @@ const pair = (source: number, destination: number, network = 'net1'): LabPair =>
 })
 const fault = (text: string) => setFault(deps, held.lab, parseFault(text, held.lab))
 const healed = (text?: string) => heal(deps, held.lab, text ? parseFaultPlace(text, held.lab) : undefined)
+/** What a fault's value is held to. */
 const near = (value: number, wanted: number): void => {
   expect(value).toBeGreaterThan(wanted * 0.9)
   expect(value).toBeLessThan(wanted * 1.1)
+}
+const healthy = (value: number | undefined): void => {
+  expect(value).toBeGreaterThan(RATE * 0.85)
+  expect(value).toBeLessThan(RATE)
 }
 const passes = async (from: LabPair, packetBytes: number): Promise<boolean> => {
   const to = addressOf(held.lab, { node: from.destination, network: from.network })
@@ -52,7 +57,8 @@ const passes = async (from: LabPair, packetBytes: number): Promise<boolean> => {
 afterEach(() => held.down())
 
 describeLab('a lab without faults', () => {
-  it('gives a lone pair the rate of its interfaces', async () => {
+  // The one test that needs most of a core: what else runs on the machine can starve it.
+  it('gives a lone pair the rate of its interfaces', { retry: 3 }, async () => {
     await make({ nodes: 2 })
     const [figures] = await iperf(held.lab, [pair(1, 2)], '-t', '2', '-O', '1')
     expect(figures?.bitsPerSecond).toBeGreaterThan(0.9e9)
@@ -63,20 +69,19 @@ describeLab('a lab without faults', () => {
     await make(LAB)
     const ring = [pair(1, 2), pair(2, 3), pair(3, 4), pair(4, 1)]
     const pairs = [...ring, ...ring.map((one) => ({ ...one, network: 'net0' }))]
-    for (const { bitsPerSecond } of await iperf(held.lab, pairs, '-t', '2', '-O', '1'))
-      near(bitsPerSecond, RATE)
+    for (const { bitsPerSecond } of await iperf(held.lab, pairs, '-t', '2', '-O', '1')) healthy(bitsPerSecond)
   })
 
   it('limits what leaves a rack to the rate of its uplink', async () => {
-    await make({ nodes: 4, racks: 2, rateBitsPerSecond: RATE, uplinkBitsPerSecond: 100e6 })
+    await make({ nodes: 4, racks: 2, rateBitsPerSecond: RATE, uplinkBitsPerSecond: 50e6 })
     const [first, second, inside] = await iperf(
       held.lab,
       [pair(1, 3), pair(2, 4), pair(3, 4, 'net0')],
       '-t',
       '2',
     )
-    near((first?.bitsPerSecond ?? 0) + (second?.bitsPerSecond ?? 0), 100e6)
-    near(inside?.bitsPerSecond ?? 0, RATE)
+    near((first?.bitsPerSecond ?? 0) + (second?.bitsPerSecond ?? 0), 50e6)
+    healthy(inside?.bitsPerSecond)
   })
 })
 
@@ -91,7 +96,7 @@ describeLab('a rate fault', () => {
     const pairs = [slow, fast, { ...slow, network: 'net0' }, pair(2, 4)]
     const [first, ...others] = await iperf(held.lab, pairs, '-t', '2', '-O', '1')
     near(first?.bitsPerSecond ?? 0, 20e6)
-    for (const { bitsPerSecond } of others) near(bitsPerSecond, RATE)
+    for (const { bitsPerSecond } of others) healthy(bitsPerSecond)
   })
 
   it('is replaced and healed', async () => {
@@ -102,7 +107,7 @@ describeLab('a rate fault', () => {
     near(kept?.bitsPerSecond ?? 0, 20e6)
     await healed('rate:node-3:net1:tx')
     const [sent, received] = await iperf(held.lab, [pair(3, 1), pair(1, 3)], '-t', '2', '-O', '1')
-    near(sent?.bitsPerSecond ?? 0, RATE)
+    healthy(sent?.bitsPerSecond)
     near(received?.bitsPerSecond ?? 0, 20e6)
   })
 })
@@ -193,10 +198,10 @@ describeLab('an MTU black hole', () => {
     const through = direction === 'tx' ? pair(2, 1) : pair(1, 2)
     const against = direction === 'tx' ? pair(1, 2) : pair(2, 1)
     const [small] = await iperf(held.lab, [through], '-t', '1', '-M', '1300')
-    near(small?.bitsPerSecond ?? 0, RATE)
+    healthy(small?.bitsPerSecond)
     const [large, other] = await iperf(held.lab, [through, against], '-t', '1')
     expect(large?.bitsPerSecond).toBe(0)
-    near(other?.bitsPerSecond ?? 0, RATE)
+    healthy(other?.bitsPerSecond)
   })
 })
 
