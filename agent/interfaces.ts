@@ -32,9 +32,10 @@ const readSys = (name: string, file: string): string | undefined => {
   }
 }
 
-const driverOf = (name: string): string => {
+/** The name of what a link of sysfs points to; empty when there is none. */
+const linkName = (name: string, link: string): string => {
   try {
-    return basename(readlinkSync(`${SYS}/${name}/device/driver`))
+    return basename(readlinkSync(`${SYS}/${name}/${link}`))
   } catch {
     return ''
   }
@@ -51,7 +52,11 @@ const describe = (name: string, addresses: string[], mac: string): Interface => 
     speedBitsPerSecond: megabits > 0 ? megabits * 1e6 : undefined,
     mtuBytes: Number(readSys(name, 'mtu') ?? 0),
     state: readSys(name, 'operstate') ?? 'unknown',
-    driver: driverOf(name),
+    driver: linkName(name, 'device/driver'),
+    driverVersion: '',
+    firmwareVersion: '',
+    busInfo: linkName(name, 'device'),
+    duplex: readSys(name, 'duplex') ?? '',
     mac,
   }
 }
@@ -66,6 +71,13 @@ export const inNetwork = (cidr: string, address: string): boolean => {
   return list.check(address, family)
 }
 
+/** The wanted address where the interface has it: every address of a loopback network belongs to its interface. */
+const asAddress = (cidr: string, wanted: string): string[] => {
+  const [address = '', prefix = ''] = cidr.split('/')
+  if (address === wanted) return [cidr]
+  return address.startsWith('127.') && inNetwork(cidr, wanted) ? [`${wanted}/${prefix}`] : []
+}
+
 export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Interfaces => {
   const list = (): Interface[] => {
     const wanted = new Map(options.interfaces.map(({ name, address }) => [name, address]))
@@ -75,10 +87,11 @@ export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Int
       const entries = found[name] ?? []
       if (wanted.size === 0 && entries.some(({ internal }) => internal)) return []
       const only = wanted.get(name)
-      const addresses = entries
-        .filter(({ address }) => isGlobal(address) && (only === undefined || address === only))
+      const own = entries
+        .filter(({ address }) => isGlobal(address))
         .sort((a, b) => a.family.localeCompare(b.family))
         .map(({ cidr, address }) => cidr ?? address)
+      const addresses = only === undefined ? own : own.flatMap((cidr) => asAddress(cidr, only))
       return [describe(name, addresses, entries[0]?.mac ?? readSys(name, 'address') ?? '')]
     })
   }

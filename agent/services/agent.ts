@@ -40,6 +40,7 @@ export const createAgentService = (
         engines,
         limits: limitsOf(options, deps.interfaces),
         labels: { ...options.labels },
+        metadata: undefined,
       }
     },
   }

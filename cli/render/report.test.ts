@@ -42,6 +42,7 @@ Run ${RUN_ID} (nightly)`,
       failedCount: 0,
       invalidCount: 0,
       notRunCount: 0,
+      expectations: [],
       interfaces: [
         {
           interface: 'net1',

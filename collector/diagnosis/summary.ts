@@ -111,5 +111,6 @@ export const summarize = (
     failedCount: count(isFailed),
     invalidCount: count(({ outcome }) => outcome === Outcome.OUTCOME_INVALID),
     notRunCount: count(({ outcome }) => outcome === Outcome.OUTCOME_NOT_RUN),
+    expectations: [],
   }
 }

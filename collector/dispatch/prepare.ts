@@ -1,3 +1,4 @@
+import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type Plan as PlanMessage, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
@@ -81,6 +82,9 @@ const choosePairs = (spec: RunSpec, fleet: readonly Node[]): Chosen => {
 
 const emptyPairs: NodePairs = { sources: new Int32Array(0), destinations: new Int32Array(0) }
 
+const isBidirectional = ({ test }: RunSpec): boolean =>
+  test?.$case === 'iperf' && test.value.options?.direction === Direction.DIRECTION_BIDIRECTIONAL
+
 const capsOf = (spec: RunSpec): Caps => {
   // Pings are light: every pair runs at the same moment, and no cap but the agents' own holds them.
   if (spec.test?.$case === 'ping') {
@@ -92,7 +96,8 @@ const capsOf = (spec: RunSpec): Caps => {
     perNode: asked?.perNodeCount || defaultCaps.perNode,
     perUplink: asked?.perUplinkCount || defaultCaps.perUplink,
     total: asked?.totalCount || defaultCaps.total,
-    exclusiveNodes: asked?.exclusiveNodes ?? false,
+    // A bidirectional test uses both directions of both ends: two at once would measure each other.
+    exclusiveNodes: asked?.exclusiveNodes || isBidirectional(spec),
   }
 }
 

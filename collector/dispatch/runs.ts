@@ -112,4 +112,5 @@ const newRun = (id: string, spec: RunSpec, plan: Plan, now: Date): Run => ({
   traceId: '',
   summary: undefined,
   verdicts: [],
+  nodeMetadata: {},
 })

@@ -35,11 +35,51 @@ export interface DescribeResponse {
     | undefined;
   /** Labels from the agent's own configuration, such as rack or zone. */
   labels: { [key: string]: string };
+  /** What the node is made of. */
+  metadata: NodeMetadata | undefined;
 }
 
 export interface DescribeResponse_LabelsEntry {
   key: string;
   value: string;
+}
+
+/** NodeMetadata is what a node was when it was measured. Never its environment. */
+export interface NodeMetadata {
+  /** Machine architecture, as `uname -m` prints it. */
+  architecture: string;
+  /** Fully qualified host name. */
+  fqdn: string;
+  /** Kernel release, as `uname -r` prints it. */
+  kernel: string;
+  /** Operating system, PRETTY_NAME of os-release. */
+  operatingSystem: string;
+  /** CPU model, the first of /proc/cpuinfo. */
+  cpuModel: string;
+  /** CPU sockets. */
+  cpuSocketCount: number;
+  /** Cores of one socket. */
+  cpuCoresPerSocketCount: number;
+  /** Threads of one core. */
+  cpuThreadsPerCoreCount: number;
+  /** Installed memory. */
+  memoryBytes: number;
+  /** Swap space. */
+  swapBytes: number;
+  /** Maker of the machine, from DMI. */
+  systemVendor: string;
+  /** Model of the machine, from DMI. */
+  productName: string;
+  /** Version of the model, from DMI. */
+  productVersion: string;
+  /** Time since boot. */
+  uptime:
+    | Duration
+    | undefined;
+  /** GPU model, the first that nvidia-smi names; empty without one. */
+  gpuModel: string;
+  /** GPUs that nvidia-smi lists. */
+  gpuCount: number;
 }
 
 /** Identity names a node and the agent that runs on it. */
@@ -80,6 +120,14 @@ export interface Interface {
   driver: string;
   /** The hardware address. */
   mac: string;
+  /** Version of the driver, as ethtool -i prints it. */
+  driverVersion: string;
+  /** Version of the firmware, as ethtool -i prints it. */
+  firmwareVersion: string;
+  /** PCI address of the device, such as 0000:3b:00.0. */
+  busInfo: string;
+  /** Duplex as in /sys/class/net/<name>/duplex; empty where the driver does not say. */
+  duplex: string;
 }
 
 /** Engine is a program that carries out a test. */
@@ -175,7 +223,7 @@ export const DescribeRequest: MessageFns<DescribeRequest> = {
 };
 
 function createBaseDescribeResponse(): DescribeResponse {
-  return { identity: undefined, interfaces: [], engines: [], limits: undefined, labels: {} };
+  return { identity: undefined, interfaces: [], engines: [], limits: undefined, labels: {}, metadata: undefined };
 }
 
 export const DescribeResponse: MessageFns<DescribeResponse> = {
@@ -195,6 +243,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
       DescribeResponse_LabelsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
     });
+    if (message.metadata !== undefined) {
+      NodeMetadata.encode(message.metadata, writer.uint32(50).fork()).join();
+    }
     return writer;
   },
 
@@ -254,6 +305,14 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
             }
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.metadata = NodeMetadata.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -288,6 +347,7 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
           {},
         )
         : {},
+      metadata: isSet(object.metadata) ? NodeMetadata.fromJSON(object.metadata) : undefined,
     };
   },
 
@@ -314,6 +374,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
         });
       }
     }
+    if (message.metadata !== undefined) {
+      obj.metadata = NodeMetadata.toJSON(message.metadata);
+    }
     return obj;
   },
 
@@ -339,6 +402,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
       },
       {},
     );
+    message.metadata = (object.metadata !== undefined && object.metadata !== null)
+      ? NodeMetadata.fromPartial(object.metadata)
+      : undefined;
     return message;
   },
 };
@@ -424,6 +490,382 @@ export const DescribeResponse_LabelsEntry: MessageFns<DescribeResponse_LabelsEnt
     const message = createBaseDescribeResponse_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseNodeMetadata(): NodeMetadata {
+  return {
+    architecture: "",
+    fqdn: "",
+    kernel: "",
+    operatingSystem: "",
+    cpuModel: "",
+    cpuSocketCount: 0,
+    cpuCoresPerSocketCount: 0,
+    cpuThreadsPerCoreCount: 0,
+    memoryBytes: 0,
+    swapBytes: 0,
+    systemVendor: "",
+    productName: "",
+    productVersion: "",
+    uptime: undefined,
+    gpuModel: "",
+    gpuCount: 0,
+  };
+}
+
+export const NodeMetadata: MessageFns<NodeMetadata> = {
+  encode(message: NodeMetadata, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.architecture !== "") {
+      writer.uint32(10).string(message.architecture);
+    }
+    if (message.fqdn !== "") {
+      writer.uint32(18).string(message.fqdn);
+    }
+    if (message.kernel !== "") {
+      writer.uint32(26).string(message.kernel);
+    }
+    if (message.operatingSystem !== "") {
+      writer.uint32(34).string(message.operatingSystem);
+    }
+    if (message.cpuModel !== "") {
+      writer.uint32(42).string(message.cpuModel);
+    }
+    if (message.cpuSocketCount !== 0) {
+      writer.uint32(48).uint32(message.cpuSocketCount);
+    }
+    if (message.cpuCoresPerSocketCount !== 0) {
+      writer.uint32(56).uint32(message.cpuCoresPerSocketCount);
+    }
+    if (message.cpuThreadsPerCoreCount !== 0) {
+      writer.uint32(64).uint32(message.cpuThreadsPerCoreCount);
+    }
+    if (message.memoryBytes !== 0) {
+      writer.uint32(72).int64(message.memoryBytes);
+    }
+    if (message.swapBytes !== 0) {
+      writer.uint32(80).int64(message.swapBytes);
+    }
+    if (message.systemVendor !== "") {
+      writer.uint32(90).string(message.systemVendor);
+    }
+    if (message.productName !== "") {
+      writer.uint32(98).string(message.productName);
+    }
+    if (message.productVersion !== "") {
+      writer.uint32(106).string(message.productVersion);
+    }
+    if (message.uptime !== undefined) {
+      Duration.encode(message.uptime, writer.uint32(114).fork()).join();
+    }
+    if (message.gpuModel !== "") {
+      writer.uint32(122).string(message.gpuModel);
+    }
+    if (message.gpuCount !== 0) {
+      writer.uint32(128).uint32(message.gpuCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeMetadata {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeMetadata();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.architecture = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.fqdn = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.kernel = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.operatingSystem = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.cpuModel = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.cpuSocketCount = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.cpuCoresPerSocketCount = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.cpuThreadsPerCoreCount = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.swapBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.systemVendor = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.productName = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.productVersion = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.uptime = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.gpuModel = reader.string();
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.gpuCount = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NodeMetadata {
+    return {
+      architecture: isSet(object.architecture) ? globalThis.String(object.architecture) : "",
+      fqdn: isSet(object.fqdn) ? globalThis.String(object.fqdn) : "",
+      kernel: isSet(object.kernel) ? globalThis.String(object.kernel) : "",
+      operatingSystem: isSet(object.operatingSystem)
+        ? globalThis.String(object.operatingSystem)
+        : isSet(object.operating_system)
+        ? globalThis.String(object.operating_system)
+        : "",
+      cpuModel: isSet(object.cpuModel)
+        ? globalThis.String(object.cpuModel)
+        : isSet(object.cpu_model)
+        ? globalThis.String(object.cpu_model)
+        : "",
+      cpuSocketCount: isSet(object.cpuSocketCount)
+        ? globalThis.Number(object.cpuSocketCount)
+        : isSet(object.cpu_socket_count)
+        ? globalThis.Number(object.cpu_socket_count)
+        : 0,
+      cpuCoresPerSocketCount: isSet(object.cpuCoresPerSocketCount)
+        ? globalThis.Number(object.cpuCoresPerSocketCount)
+        : isSet(object.cpu_cores_per_socket_count)
+        ? globalThis.Number(object.cpu_cores_per_socket_count)
+        : 0,
+      cpuThreadsPerCoreCount: isSet(object.cpuThreadsPerCoreCount)
+        ? globalThis.Number(object.cpuThreadsPerCoreCount)
+        : isSet(object.cpu_threads_per_core_count)
+        ? globalThis.Number(object.cpu_threads_per_core_count)
+        : 0,
+      memoryBytes: isSet(object.memoryBytes)
+        ? globalThis.Number(object.memoryBytes)
+        : isSet(object.memory_bytes)
+        ? globalThis.Number(object.memory_bytes)
+        : 0,
+      swapBytes: isSet(object.swapBytes)
+        ? globalThis.Number(object.swapBytes)
+        : isSet(object.swap_bytes)
+        ? globalThis.Number(object.swap_bytes)
+        : 0,
+      systemVendor: isSet(object.systemVendor)
+        ? globalThis.String(object.systemVendor)
+        : isSet(object.system_vendor)
+        ? globalThis.String(object.system_vendor)
+        : "",
+      productName: isSet(object.productName)
+        ? globalThis.String(object.productName)
+        : isSet(object.product_name)
+        ? globalThis.String(object.product_name)
+        : "",
+      productVersion: isSet(object.productVersion)
+        ? globalThis.String(object.productVersion)
+        : isSet(object.product_version)
+        ? globalThis.String(object.product_version)
+        : "",
+      uptime: isSet(object.uptime) ? Duration.fromJSON(object.uptime) : undefined,
+      gpuModel: isSet(object.gpuModel)
+        ? globalThis.String(object.gpuModel)
+        : isSet(object.gpu_model)
+        ? globalThis.String(object.gpu_model)
+        : "",
+      gpuCount: isSet(object.gpuCount)
+        ? globalThis.Number(object.gpuCount)
+        : isSet(object.gpu_count)
+        ? globalThis.Number(object.gpu_count)
+        : 0,
+    };
+  },
+
+  toJSON(message: NodeMetadata): unknown {
+    const obj: any = {};
+    if (message.architecture !== "") {
+      obj.architecture = message.architecture;
+    }
+    if (message.fqdn !== "") {
+      obj.fqdn = message.fqdn;
+    }
+    if (message.kernel !== "") {
+      obj.kernel = message.kernel;
+    }
+    if (message.operatingSystem !== "") {
+      obj.operatingSystem = message.operatingSystem;
+    }
+    if (message.cpuModel !== "") {
+      obj.cpuModel = message.cpuModel;
+    }
+    if (message.cpuSocketCount !== 0) {
+      obj.cpuSocketCount = Math.round(message.cpuSocketCount);
+    }
+    if (message.cpuCoresPerSocketCount !== 0) {
+      obj.cpuCoresPerSocketCount = Math.round(message.cpuCoresPerSocketCount);
+    }
+    if (message.cpuThreadsPerCoreCount !== 0) {
+      obj.cpuThreadsPerCoreCount = Math.round(message.cpuThreadsPerCoreCount);
+    }
+    if (message.memoryBytes !== 0) {
+      obj.memoryBytes = Math.round(message.memoryBytes);
+    }
+    if (message.swapBytes !== 0) {
+      obj.swapBytes = Math.round(message.swapBytes);
+    }
+    if (message.systemVendor !== "") {
+      obj.systemVendor = message.systemVendor;
+    }
+    if (message.productName !== "") {
+      obj.productName = message.productName;
+    }
+    if (message.productVersion !== "") {
+      obj.productVersion = message.productVersion;
+    }
+    if (message.uptime !== undefined) {
+      obj.uptime = Duration.toJSON(message.uptime);
+    }
+    if (message.gpuModel !== "") {
+      obj.gpuModel = message.gpuModel;
+    }
+    if (message.gpuCount !== 0) {
+      obj.gpuCount = Math.round(message.gpuCount);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodeMetadata>): NodeMetadata {
+    return NodeMetadata.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeMetadata>): NodeMetadata {
+    const message = createBaseNodeMetadata();
+    message.architecture = object.architecture ?? "";
+    message.fqdn = object.fqdn ?? "";
+    message.kernel = object.kernel ?? "";
+    message.operatingSystem = object.operatingSystem ?? "";
+    message.cpuModel = object.cpuModel ?? "";
+    message.cpuSocketCount = object.cpuSocketCount ?? 0;
+    message.cpuCoresPerSocketCount = object.cpuCoresPerSocketCount ?? 0;
+    message.cpuThreadsPerCoreCount = object.cpuThreadsPerCoreCount ?? 0;
+    message.memoryBytes = object.memoryBytes ?? 0;
+    message.swapBytes = object.swapBytes ?? 0;
+    message.systemVendor = object.systemVendor ?? "";
+    message.productName = object.productName ?? "";
+    message.productVersion = object.productVersion ?? "";
+    message.uptime = (object.uptime !== undefined && object.uptime !== null)
+      ? Duration.fromPartial(object.uptime)
+      : undefined;
+    message.gpuModel = object.gpuModel ?? "";
+    message.gpuCount = object.gpuCount ?? 0;
     return message;
   },
 };
@@ -616,7 +1058,19 @@ export const Identity: MessageFns<Identity> = {
 };
 
 function createBaseInterface(): Interface {
-  return { name: "", addresses: [], speedBitsPerSecond: undefined, mtuBytes: 0, state: "", driver: "", mac: "" };
+  return {
+    name: "",
+    addresses: [],
+    speedBitsPerSecond: undefined,
+    mtuBytes: 0,
+    state: "",
+    driver: "",
+    mac: "",
+    driverVersion: "",
+    firmwareVersion: "",
+    busInfo: "",
+    duplex: "",
+  };
 }
 
 export const Interface: MessageFns<Interface> = {
@@ -641,6 +1095,18 @@ export const Interface: MessageFns<Interface> = {
     }
     if (message.mac !== "") {
       writer.uint32(58).string(message.mac);
+    }
+    if (message.driverVersion !== "") {
+      writer.uint32(66).string(message.driverVersion);
+    }
+    if (message.firmwareVersion !== "") {
+      writer.uint32(74).string(message.firmwareVersion);
+    }
+    if (message.busInfo !== "") {
+      writer.uint32(82).string(message.busInfo);
+    }
+    if (message.duplex !== "") {
+      writer.uint32(90).string(message.duplex);
     }
     return writer;
   },
@@ -714,6 +1180,38 @@ export const Interface: MessageFns<Interface> = {
             message.mac = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.driverVersion = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.firmwareVersion = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.busInfo = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.duplex = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -745,6 +1243,22 @@ export const Interface: MessageFns<Interface> = {
       state: isSet(object.state) ? globalThis.String(object.state) : "",
       driver: isSet(object.driver) ? globalThis.String(object.driver) : "",
       mac: isSet(object.mac) ? globalThis.String(object.mac) : "",
+      driverVersion: isSet(object.driverVersion)
+        ? globalThis.String(object.driverVersion)
+        : isSet(object.driver_version)
+        ? globalThis.String(object.driver_version)
+        : "",
+      firmwareVersion: isSet(object.firmwareVersion)
+        ? globalThis.String(object.firmwareVersion)
+        : isSet(object.firmware_version)
+        ? globalThis.String(object.firmware_version)
+        : "",
+      busInfo: isSet(object.busInfo)
+        ? globalThis.String(object.busInfo)
+        : isSet(object.bus_info)
+        ? globalThis.String(object.bus_info)
+        : "",
+      duplex: isSet(object.duplex) ? globalThis.String(object.duplex) : "",
     };
   },
 
@@ -771,6 +1285,18 @@ export const Interface: MessageFns<Interface> = {
     if (message.mac !== "") {
       obj.mac = message.mac;
     }
+    if (message.driverVersion !== "") {
+      obj.driverVersion = message.driverVersion;
+    }
+    if (message.firmwareVersion !== "") {
+      obj.firmwareVersion = message.firmwareVersion;
+    }
+    if (message.busInfo !== "") {
+      obj.busInfo = message.busInfo;
+    }
+    if (message.duplex !== "") {
+      obj.duplex = message.duplex;
+    }
     return obj;
   },
 
@@ -786,6 +1312,10 @@ export const Interface: MessageFns<Interface> = {
     message.state = object.state ?? "";
     message.driver = object.driver ?? "";
     message.mac = object.mac ?? "";
+    message.driverVersion = object.driverVersion ?? "";
+    message.firmwareVersion = object.firmwareVersion ?? "";
+    message.busInfo = object.busInfo ?? "";
+    message.duplex = object.duplex ?? "";
     return message;
   },
 };

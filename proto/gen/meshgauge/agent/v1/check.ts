@@ -163,6 +163,8 @@ export interface Evidence {
   unit: string;
   /** Whether this finding alone passes, warns or fails. */
   status: CheckStatus;
+  /** Whether the finding makes the node unfit until it was repaired, such as a failed DCGM test of memory. */
+  fatal: boolean;
 }
 
 function createBaseListChecksRequest(): ListChecksRequest {
@@ -755,7 +757,7 @@ export const CheckResult: MessageFns<CheckResult> = {
 };
 
 function createBaseEvidence(): Evidence {
-  return { subject: "", name: "", value: undefined, unit: "", status: 0 };
+  return { subject: "", name: "", value: undefined, unit: "", status: 0, fatal: false };
 }
 
 export const Evidence: MessageFns<Evidence> = {
@@ -774,6 +776,9 @@ export const Evidence: MessageFns<Evidence> = {
     }
     if (message.status !== 0) {
       writer.uint32(40).int32(message.status);
+    }
+    if (message.fatal !== false) {
+      writer.uint32(48).bool(message.fatal);
     }
     return writer;
   },
@@ -831,6 +836,14 @@ export const Evidence: MessageFns<Evidence> = {
             message.status = reader.int32() as any;
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.fatal = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -850,6 +863,7 @@ export const Evidence: MessageFns<Evidence> = {
       value: isSet(object?.value) ? object.value : undefined,
       unit: isSet(object.unit) ? globalThis.String(object.unit) : "",
       status: isSet(object.status) ? checkStatusFromJSON(object.status) : 0,
+      fatal: isSet(object.fatal) ? globalThis.Boolean(object.fatal) : false,
     };
   },
 
@@ -870,6 +884,9 @@ export const Evidence: MessageFns<Evidence> = {
     if (message.status !== 0) {
       obj.status = checkStatusToJSON(message.status);
     }
+    if (message.fatal !== false) {
+      obj.fatal = message.fatal;
+    }
     return obj;
   },
 
@@ -883,6 +900,7 @@ export const Evidence: MessageFns<Evidence> = {
     message.value = object.value === undefined ? undefined : object.value;
     message.unit = object.unit ?? "";
     message.status = object.status ?? 0;
+    message.fatal = object.fatal ?? false;
     return message;
   },
 };

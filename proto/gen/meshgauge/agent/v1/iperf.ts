@@ -9,6 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../../google/protobuf/duration.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
+import { HostSamples, HostSampling } from "./host.ts";
 import {
   Admission,
   admissionFromJSON,
@@ -162,7 +163,11 @@ export interface ServeRequest {
     | Duration
     | undefined;
   /** The expected length of the test with its warm-up; with idle_timeout it bounds the server's life. */
-  duration: Duration | undefined;
+  duration:
+    | Duration
+    | undefined;
+  /** Sample the host while the stream lasts; absent does not. */
+  hostSampling: HostSampling | undefined;
 }
 
 /** Listener is one server to start. */
@@ -185,6 +190,9 @@ export interface ServeResponse {
     | //
     /** Last, once: every server has ended. */
     { $case: "summary"; value: ServeSummary }
+    | //
+    /** What the host did meanwhile. */
+    { $case: "hostSamples"; value: HostSamples }
     | undefined;
 }
 
@@ -232,6 +240,8 @@ export interface RunRequest {
     | undefined;
   /** Whether the clients claim their interfaces alone. */
   admission: Admission;
+  /** Sample the host while the stream lasts; absent does not. */
+  hostSampling: HostSampling | undefined;
 }
 
 /** Flow is one client to start. */
@@ -309,7 +319,28 @@ export interface IperfOptions {
     | number
     | undefined;
   /** CPU core to pin the server to (-A). */
-  serverCpu?: number | undefined;
+  serverCpu?:
+    | number
+    | undefined;
+  /** Request and response instead of a stream of bytes: latency and transactions per second. Engine netperf only. */
+  requestResponse:
+    | RequestResponse
+    | undefined;
+  /**
+   * Arguments handed to the program as they are, each one word: those of netperf's omni tests. Engine netperf only;
+   * options that choose peers, files or programs are refused.
+   */
+  extraArguments: string[];
+}
+
+/** RequestResponse is a test of transactions: one request, one response, and so on. */
+export interface RequestResponse {
+  /** Bytes of a request; 1 when absent. */
+  requestBytes?:
+    | number
+    | undefined;
+  /** Bytes of a response; 1 when absent. */
+  responseBytes?: number | undefined;
 }
 
 /** RunResponse is one event of a Run stream. */
@@ -325,6 +356,9 @@ export interface RunResponse {
     | //
     /** Last, once: the result of each flow. */
     { $case: "summary"; value: RunSummary }
+    | //
+    /** What the host did meanwhile. */
+    { $case: "hostSamples"; value: HostSamples }
     | undefined;
 }
 
@@ -430,7 +464,43 @@ export interface IperfResult {
     | Duration
     | undefined;
   /** Warm-up that was left out of every value. */
-  omitted: Duration | undefined;
+  omitted:
+    | Duration
+    | undefined;
+  /** Of a request-response test. */
+  transactions: TransactionResult | undefined;
+}
+
+/** TransactionResult are rate and latency of transactions. Latency is the time from a request to its response. */
+export interface TransactionResult {
+  /** Transactions per second. */
+  perSecond: number;
+  /** The shortest. */
+  min:
+    | Duration
+    | undefined;
+  /** The arithmetic mean. */
+  mean:
+    | Duration
+    | undefined;
+  /** The median. */
+  p50:
+    | Duration
+    | undefined;
+  /** The 90th percentile. */
+  p90:
+    | Duration
+    | undefined;
+  /** The 99th percentile. */
+  p99:
+    | Duration
+    | undefined;
+  /** The longest. */
+  max:
+    | Duration
+    | undefined;
+  /** Standard deviation. */
+  standardDeviation: Duration | undefined;
 }
 
 function createBaseServeRequest(): ServeRequest {
@@ -443,6 +513,7 @@ function createBaseServeRequest(): ServeRequest {
     cpu: undefined,
     idleTimeout: undefined,
     duration: undefined,
+    hostSampling: undefined,
   };
 }
 
@@ -471,6 +542,9 @@ export const ServeRequest: MessageFns<ServeRequest> = {
     }
     if (message.duration !== undefined) {
       Duration.encode(message.duration, writer.uint32(66).fork()).join();
+    }
+    if (message.hostSampling !== undefined) {
+      HostSampling.encode(message.hostSampling, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -552,6 +626,14 @@ export const ServeRequest: MessageFns<ServeRequest> = {
             message.duration = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.hostSampling = HostSampling.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -580,6 +662,11 @@ export const ServeRequest: MessageFns<ServeRequest> = {
         ? Duration.fromJSON(object.idle_timeout)
         : undefined,
       duration: isSet(object.duration) ? Duration.fromJSON(object.duration) : undefined,
+      hostSampling: isSet(object.hostSampling)
+        ? HostSampling.fromJSON(object.hostSampling)
+        : isSet(object.host_sampling)
+        ? HostSampling.fromJSON(object.host_sampling)
+        : undefined,
     };
   },
 
@@ -609,6 +696,9 @@ export const ServeRequest: MessageFns<ServeRequest> = {
     if (message.duration !== undefined) {
       obj.duration = Duration.toJSON(message.duration);
     }
+    if (message.hostSampling !== undefined) {
+      obj.hostSampling = HostSampling.toJSON(message.hostSampling);
+    }
     return obj;
   },
 
@@ -630,6 +720,9 @@ export const ServeRequest: MessageFns<ServeRequest> = {
       : undefined;
     message.duration = (object.duration !== undefined && object.duration !== null)
       ? Duration.fromPartial(object.duration)
+      : undefined;
+    message.hostSampling = (object.hostSampling !== undefined && object.hostSampling !== null)
+      ? HostSampling.fromPartial(object.hostSampling)
       : undefined;
     return message;
   },
@@ -749,6 +842,9 @@ export const ServeResponse: MessageFns<ServeResponse> = {
       case "summary":
         ServeSummary.encode(message.event.value, writer.uint32(18).fork()).join();
         break;
+      case "hostSamples":
+        HostSamples.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
     }
     return writer;
   },
@@ -782,6 +878,14 @@ export const ServeResponse: MessageFns<ServeResponse> = {
             message.event = { $case: "summary", value: ServeSummary.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "hostSamples", value: HostSamples.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -800,6 +904,10 @@ export const ServeResponse: MessageFns<ServeResponse> = {
         ? { $case: "started", value: ServeStarted.fromJSON(object.started) }
         : isSet(object.summary)
         ? { $case: "summary", value: ServeSummary.fromJSON(object.summary) }
+        : isSet(object.hostSamples)
+        ? { $case: "hostSamples", value: HostSamples.fromJSON(object.hostSamples) }
+        : isSet(object.host_samples)
+        ? { $case: "hostSamples", value: HostSamples.fromJSON(object.host_samples) }
         : undefined,
     };
   },
@@ -810,6 +918,8 @@ export const ServeResponse: MessageFns<ServeResponse> = {
       obj.started = ServeStarted.toJSON(message.event.value);
     } else if (message.event?.$case === "summary") {
       obj.summary = ServeSummary.toJSON(message.event.value);
+    } else if (message.event?.$case === "hostSamples") {
+      obj.hostSamples = HostSamples.toJSON(message.event.value);
     }
     return obj;
   },
@@ -829,6 +939,12 @@ export const ServeResponse: MessageFns<ServeResponse> = {
       case "summary": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
           message.event = { $case: "summary", value: ServeSummary.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "hostSamples": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "hostSamples", value: HostSamples.fromPartial(object.event.value) };
         }
         break;
       }
@@ -1166,7 +1282,7 @@ export const ServeResult: MessageFns<ServeResult> = {
 };
 
 function createBaseRunRequest(): RunRequest {
-  return { flows: [], engine: "", options: undefined, admission: 0 };
+  return { flows: [], engine: "", options: undefined, admission: 0, hostSampling: undefined };
 }
 
 export const RunRequest: MessageFns<RunRequest> = {
@@ -1182,6 +1298,9 @@ export const RunRequest: MessageFns<RunRequest> = {
     }
     if (message.admission !== 0) {
       writer.uint32(32).int32(message.admission);
+    }
+    if (message.hostSampling !== undefined) {
+      HostSampling.encode(message.hostSampling, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1231,6 +1350,14 @@ export const RunRequest: MessageFns<RunRequest> = {
             message.admission = reader.int32() as any;
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.hostSampling = HostSampling.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1249,6 +1376,11 @@ export const RunRequest: MessageFns<RunRequest> = {
       engine: isSet(object.engine) ? globalThis.String(object.engine) : "",
       options: isSet(object.options) ? IperfOptions.fromJSON(object.options) : undefined,
       admission: isSet(object.admission) ? admissionFromJSON(object.admission) : 0,
+      hostSampling: isSet(object.hostSampling)
+        ? HostSampling.fromJSON(object.hostSampling)
+        : isSet(object.host_sampling)
+        ? HostSampling.fromJSON(object.host_sampling)
+        : undefined,
     };
   },
 
@@ -1266,6 +1398,9 @@ export const RunRequest: MessageFns<RunRequest> = {
     if (message.admission !== 0) {
       obj.admission = admissionToJSON(message.admission);
     }
+    if (message.hostSampling !== undefined) {
+      obj.hostSampling = HostSampling.toJSON(message.hostSampling);
+    }
     return obj;
   },
 
@@ -1280,6 +1415,9 @@ export const RunRequest: MessageFns<RunRequest> = {
       ? IperfOptions.fromPartial(object.options)
       : undefined;
     message.admission = object.admission ?? 0;
+    message.hostSampling = (object.hostSampling !== undefined && object.hostSampling !== null)
+      ? HostSampling.fromPartial(object.hostSampling)
+      : undefined;
     return message;
   },
 };
@@ -1426,6 +1564,8 @@ function createBaseIperfOptions(): IperfOptions {
     family: 0,
     clientCpu: undefined,
     serverCpu: undefined,
+    requestResponse: undefined,
+    extraArguments: [],
   };
 }
 
@@ -1487,6 +1627,12 @@ export const IperfOptions: MessageFns<IperfOptions> = {
     }
     if (message.serverCpu !== undefined) {
       writer.uint32(152).uint32(message.serverCpu);
+    }
+    if (message.requestResponse !== undefined) {
+      RequestResponse.encode(message.requestResponse, writer.uint32(162).fork()).join();
+    }
+    for (const v of message.extraArguments) {
+      writer.uint32(170).string(v!);
     }
     return writer;
   },
@@ -1656,6 +1802,22 @@ export const IperfOptions: MessageFns<IperfOptions> = {
             message.serverCpu = reader.uint32();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.requestResponse = RequestResponse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.extraArguments.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1725,6 +1887,16 @@ export const IperfOptions: MessageFns<IperfOptions> = {
         : isSet(object.server_cpu)
         ? globalThis.Number(object.server_cpu)
         : undefined,
+      requestResponse: isSet(object.requestResponse)
+        ? RequestResponse.fromJSON(object.requestResponse)
+        : isSet(object.request_response)
+        ? RequestResponse.fromJSON(object.request_response)
+        : undefined,
+      extraArguments: globalThis.Array.isArray(object?.extraArguments)
+        ? object.extraArguments.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.extra_arguments)
+        ? object.extra_arguments.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -1787,6 +1959,12 @@ export const IperfOptions: MessageFns<IperfOptions> = {
     if (message.serverCpu !== undefined) {
       obj.serverCpu = Math.round(message.serverCpu);
     }
+    if (message.requestResponse !== undefined) {
+      obj.requestResponse = RequestResponse.toJSON(message.requestResponse);
+    }
+    if (message.extraArguments?.length) {
+      obj.extraArguments = message.extraArguments;
+    }
     return obj;
   },
 
@@ -1818,6 +1996,103 @@ export const IperfOptions: MessageFns<IperfOptions> = {
     message.family = object.family ?? 0;
     message.clientCpu = object.clientCpu ?? undefined;
     message.serverCpu = object.serverCpu ?? undefined;
+    message.requestResponse = (object.requestResponse !== undefined && object.requestResponse !== null)
+      ? RequestResponse.fromPartial(object.requestResponse)
+      : undefined;
+    message.extraArguments = object.extraArguments?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseRequestResponse(): RequestResponse {
+  return { requestBytes: undefined, responseBytes: undefined };
+}
+
+export const RequestResponse: MessageFns<RequestResponse> = {
+  encode(message: RequestResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestBytes !== undefined) {
+      writer.uint32(8).uint32(message.requestBytes);
+    }
+    if (message.responseBytes !== undefined) {
+      writer.uint32(16).uint32(message.responseBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.requestBytes = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.responseBytes = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RequestResponse {
+    return {
+      requestBytes: isSet(object.requestBytes)
+        ? globalThis.Number(object.requestBytes)
+        : isSet(object.request_bytes)
+        ? globalThis.Number(object.request_bytes)
+        : undefined,
+      responseBytes: isSet(object.responseBytes)
+        ? globalThis.Number(object.responseBytes)
+        : isSet(object.response_bytes)
+        ? globalThis.Number(object.response_bytes)
+        : undefined,
+    };
+  },
+
+  toJSON(message: RequestResponse): unknown {
+    const obj: any = {};
+    if (message.requestBytes !== undefined) {
+      obj.requestBytes = Math.round(message.requestBytes);
+    }
+    if (message.responseBytes !== undefined) {
+      obj.responseBytes = Math.round(message.responseBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequestResponse>): RequestResponse {
+    return RequestResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequestResponse>): RequestResponse {
+    const message = createBaseRequestResponse();
+    message.requestBytes = object.requestBytes ?? undefined;
+    message.responseBytes = object.responseBytes ?? undefined;
     return message;
   },
 };
@@ -1837,6 +2112,9 @@ export const RunResponse: MessageFns<RunResponse> = {
         break;
       case "summary":
         RunSummary.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+      case "hostSamples":
+        HostSamples.encode(message.event.value, writer.uint32(34).fork()).join();
         break;
     }
     return writer;
@@ -1879,6 +2157,14 @@ export const RunResponse: MessageFns<RunResponse> = {
             message.event = { $case: "summary", value: RunSummary.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.event = { $case: "hostSamples", value: HostSamples.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1899,6 +2185,10 @@ export const RunResponse: MessageFns<RunResponse> = {
         ? { $case: "samples", value: IperfSamples.fromJSON(object.samples) }
         : isSet(object.summary)
         ? { $case: "summary", value: RunSummary.fromJSON(object.summary) }
+        : isSet(object.hostSamples)
+        ? { $case: "hostSamples", value: HostSamples.fromJSON(object.hostSamples) }
+        : isSet(object.host_samples)
+        ? { $case: "hostSamples", value: HostSamples.fromJSON(object.host_samples) }
         : undefined,
     };
   },
@@ -1911,6 +2201,8 @@ export const RunResponse: MessageFns<RunResponse> = {
       obj.samples = IperfSamples.toJSON(message.event.value);
     } else if (message.event?.$case === "summary") {
       obj.summary = RunSummary.toJSON(message.event.value);
+    } else if (message.event?.$case === "hostSamples") {
+      obj.hostSamples = HostSamples.toJSON(message.event.value);
     }
     return obj;
   },
@@ -1936,6 +2228,12 @@ export const RunResponse: MessageFns<RunResponse> = {
       case "summary": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
           message.event = { $case: "summary", value: RunSummary.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "hostSamples": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "hostSamples", value: HostSamples.fromPartial(object.event.value) };
         }
         break;
       }
@@ -2395,6 +2693,7 @@ function createBaseIperfResult(): IperfResult {
     lossRatio: undefined,
     duration: undefined,
     omitted: undefined,
+    transactions: undefined,
   };
 }
 
@@ -2441,6 +2740,9 @@ export const IperfResult: MessageFns<IperfResult> = {
     }
     if (message.omitted !== undefined) {
       Duration.encode(message.omitted, writer.uint32(114).fork()).join();
+    }
+    if (message.transactions !== undefined) {
+      TransactionResult.encode(message.transactions, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2570,6 +2872,14 @@ export const IperfResult: MessageFns<IperfResult> = {
             message.omitted = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.transactions = TransactionResult.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2634,6 +2944,7 @@ export const IperfResult: MessageFns<IperfResult> = {
         : undefined,
       duration: isSet(object.duration) ? Duration.fromJSON(object.duration) : undefined,
       omitted: isSet(object.omitted) ? Duration.fromJSON(object.omitted) : undefined,
+      transactions: isSet(object.transactions) ? TransactionResult.fromJSON(object.transactions) : undefined,
     };
   },
 
@@ -2681,6 +2992,9 @@ export const IperfResult: MessageFns<IperfResult> = {
     if (message.omitted !== undefined) {
       obj.omitted = Duration.toJSON(message.omitted);
     }
+    if (message.transactions !== undefined) {
+      obj.transactions = TransactionResult.toJSON(message.transactions);
+    }
     return obj;
   },
 
@@ -2708,6 +3022,209 @@ export const IperfResult: MessageFns<IperfResult> = {
       : undefined;
     message.omitted = (object.omitted !== undefined && object.omitted !== null)
       ? Duration.fromPartial(object.omitted)
+      : undefined;
+    message.transactions = (object.transactions !== undefined && object.transactions !== null)
+      ? TransactionResult.fromPartial(object.transactions)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseTransactionResult(): TransactionResult {
+  return {
+    perSecond: 0,
+    min: undefined,
+    mean: undefined,
+    p50: undefined,
+    p90: undefined,
+    p99: undefined,
+    max: undefined,
+    standardDeviation: undefined,
+  };
+}
+
+export const TransactionResult: MessageFns<TransactionResult> = {
+  encode(message: TransactionResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.perSecond !== 0) {
+      writer.uint32(9).double(message.perSecond);
+    }
+    if (message.min !== undefined) {
+      Duration.encode(message.min, writer.uint32(18).fork()).join();
+    }
+    if (message.mean !== undefined) {
+      Duration.encode(message.mean, writer.uint32(26).fork()).join();
+    }
+    if (message.p50 !== undefined) {
+      Duration.encode(message.p50, writer.uint32(34).fork()).join();
+    }
+    if (message.p90 !== undefined) {
+      Duration.encode(message.p90, writer.uint32(42).fork()).join();
+    }
+    if (message.p99 !== undefined) {
+      Duration.encode(message.p99, writer.uint32(50).fork()).join();
+    }
+    if (message.max !== undefined) {
+      Duration.encode(message.max, writer.uint32(58).fork()).join();
+    }
+    if (message.standardDeviation !== undefined) {
+      Duration.encode(message.standardDeviation, writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransactionResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransactionResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.perSecond = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.min = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.mean = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.p50 = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.p90 = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.p99 = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.max = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.standardDeviation = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TransactionResult {
+    return {
+      perSecond: isSet(object.perSecond)
+        ? globalThis.Number(object.perSecond)
+        : isSet(object.per_second)
+        ? globalThis.Number(object.per_second)
+        : 0,
+      min: isSet(object.min) ? Duration.fromJSON(object.min) : undefined,
+      mean: isSet(object.mean) ? Duration.fromJSON(object.mean) : undefined,
+      p50: isSet(object.p50) ? Duration.fromJSON(object.p50) : undefined,
+      p90: isSet(object.p90) ? Duration.fromJSON(object.p90) : undefined,
+      p99: isSet(object.p99) ? Duration.fromJSON(object.p99) : undefined,
+      max: isSet(object.max) ? Duration.fromJSON(object.max) : undefined,
+      standardDeviation: isSet(object.standardDeviation)
+        ? Duration.fromJSON(object.standardDeviation)
+        : isSet(object.standard_deviation)
+        ? Duration.fromJSON(object.standard_deviation)
+        : undefined,
+    };
+  },
+
+  toJSON(message: TransactionResult): unknown {
+    const obj: any = {};
+    if (message.perSecond !== 0) {
+      obj.perSecond = floatToJson(message.perSecond);
+    }
+    if (message.min !== undefined) {
+      obj.min = Duration.toJSON(message.min);
+    }
+    if (message.mean !== undefined) {
+      obj.mean = Duration.toJSON(message.mean);
+    }
+    if (message.p50 !== undefined) {
+      obj.p50 = Duration.toJSON(message.p50);
+    }
+    if (message.p90 !== undefined) {
+      obj.p90 = Duration.toJSON(message.p90);
+    }
+    if (message.p99 !== undefined) {
+      obj.p99 = Duration.toJSON(message.p99);
+    }
+    if (message.max !== undefined) {
+      obj.max = Duration.toJSON(message.max);
+    }
+    if (message.standardDeviation !== undefined) {
+      obj.standardDeviation = Duration.toJSON(message.standardDeviation);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TransactionResult>): TransactionResult {
+    return TransactionResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TransactionResult>): TransactionResult {
+    const message = createBaseTransactionResult();
+    message.perSecond = object.perSecond ?? 0;
+    message.min = (object.min !== undefined && object.min !== null) ? Duration.fromPartial(object.min) : undefined;
+    message.mean = (object.mean !== undefined && object.mean !== null) ? Duration.fromPartial(object.mean) : undefined;
+    message.p50 = (object.p50 !== undefined && object.p50 !== null) ? Duration.fromPartial(object.p50) : undefined;
+    message.p90 = (object.p90 !== undefined && object.p90 !== null) ? Duration.fromPartial(object.p90) : undefined;
+    message.p99 = (object.p99 !== undefined && object.p99 !== null) ? Duration.fromPartial(object.p99) : undefined;
+    message.max = (object.max !== undefined && object.max !== null) ? Duration.fromPartial(object.max) : undefined;
+    message.standardDeviation = (object.standardDeviation !== undefined && object.standardDeviation !== null)
+      ? Duration.fromPartial(object.standardDeviation)
       : undefined;
     return message;
   },

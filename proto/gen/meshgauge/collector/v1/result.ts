@@ -8,6 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
+import { HostSamples } from "../../agent/v1/host.ts";
 import { IperfResult, IperfSample } from "../../agent/v1/iperf.ts";
 import { PingStatistics } from "../../agent/v1/ping.ts";
 import { EngineVersion, Outcome, outcomeFromJSON, outcomeToJSON } from "../../agent/v1/types.ts";
@@ -285,6 +286,12 @@ export interface PairResult {
     | undefined;
   /** Its round in the plan, from 1. */
   round: number;
+  /** What the host that sends did meanwhile, when asked for. */
+  sourceHost:
+    | HostSamples
+    | undefined;
+  /** What the host that receives did meanwhile, when asked for. */
+  destinationHost: HostSamples | undefined;
 }
 
 /** ListResultsRequest asks for results. */
@@ -355,6 +362,52 @@ export interface Summary {
   invalidCount: number;
   /** Pairs NOT_RUN. */
   notRunCount: number;
+  /** Each expectation of the run, in its order. */
+  expectations: ExpectationResult[];
+}
+
+/** Expectation is what a run must reach. A limit says its name, one bound, and its unit by the name's end. */
+export interface Expectation {
+  /**
+   * Such as throughput_min, mean_latency_max, p99_latency_max, jitter_max, packet_loss_max, retransmission_rate_max,
+   * cpu_util_max, cv_max or transaction_rate_min.
+   */
+  name: string;
+  /** The bound: bits per second, seconds, a ratio of 1, or per second. */
+  limit: number;
+}
+
+/** ExpectationResult says whether an expectation was met, by every pair and by the fleet as a whole. */
+export interface ExpectationResult {
+  /** What was expected. */
+  expectation:
+    | Expectation
+    | undefined;
+  /** Whether every pair and the fleet met it. */
+  passed: boolean;
+  /**
+   * The fleet's value, in the limit's unit: the mean over its pairs, and of cv_max the coefficient of variation.
+   * Absent when nothing was measured.
+   */
+  fleetValue?:
+    | number
+    | undefined;
+  /** Pairs that met it. */
+  passedCount: number;
+  /** Pairs that did not meet it, worst first, at most 20. */
+  failed: PairExpectation[];
+  /** Pairs that did not meet it. */
+  failedCount: number;
+}
+
+/** PairExpectation is a pair that did not meet an expectation. */
+export interface PairExpectation {
+  /** The pair. */
+  pair:
+    | EndpointPair
+    | undefined;
+  /** Its value, in the limit's unit; absent when the pair was not measured. */
+  value?: number | undefined;
 }
 
 /** InterfaceSummary is what a run found on the interfaces of one name. */
@@ -423,7 +476,7 @@ export interface Verdict {
   rack: string;
   /** How sure, 0 to 1. */
   confidence: number;
-  /** One sentence with figures for people. */
+  /** What it is, in one sentence with figures, then the evidence. */
   message: string;
   /** The pairs that say so. */
   pairsFor: EndpointPair[];
@@ -638,6 +691,8 @@ function createBasePairResult(): PairResult {
     startTime: undefined,
     endTime: undefined,
     round: 0,
+    sourceHost: undefined,
+    destinationHost: undefined,
   };
 }
 
@@ -686,6 +741,12 @@ export const PairResult: MessageFns<PairResult> = {
     }
     if (message.round !== 0) {
       writer.uint32(112).uint32(message.round);
+    }
+    if (message.sourceHost !== undefined) {
+      HostSamples.encode(message.sourceHost, writer.uint32(122).fork()).join();
+    }
+    if (message.destinationHost !== undefined) {
+      HostSamples.encode(message.destinationHost, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -815,6 +876,22 @@ export const PairResult: MessageFns<PairResult> = {
             message.round = reader.uint32();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.sourceHost = HostSamples.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.destinationHost = HostSamples.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -866,6 +943,16 @@ export const PairResult: MessageFns<PairResult> = {
         ? fromJsonTimestamp(object.end_time)
         : undefined,
       round: isSet(object.round) ? globalThis.Number(object.round) : 0,
+      sourceHost: isSet(object.sourceHost)
+        ? HostSamples.fromJSON(object.sourceHost)
+        : isSet(object.source_host)
+        ? HostSamples.fromJSON(object.source_host)
+        : undefined,
+      destinationHost: isSet(object.destinationHost)
+        ? HostSamples.fromJSON(object.destinationHost)
+        : isSet(object.destination_host)
+        ? HostSamples.fromJSON(object.destination_host)
+        : undefined,
     };
   },
 
@@ -912,6 +999,12 @@ export const PairResult: MessageFns<PairResult> = {
     if (message.round !== 0) {
       obj.round = Math.round(message.round);
     }
+    if (message.sourceHost !== undefined) {
+      obj.sourceHost = HostSamples.toJSON(message.sourceHost);
+    }
+    if (message.destinationHost !== undefined) {
+      obj.destinationHost = HostSamples.toJSON(message.destinationHost);
+    }
     return obj;
   },
 
@@ -956,6 +1049,12 @@ export const PairResult: MessageFns<PairResult> = {
       ? Timestamp.fromPartial(object.endTime)
       : undefined;
     message.round = object.round ?? 0;
+    message.sourceHost = (object.sourceHost !== undefined && object.sourceHost !== null)
+      ? HostSamples.fromPartial(object.sourceHost)
+      : undefined;
+    message.destinationHost = (object.destinationHost !== undefined && object.destinationHost !== null)
+      ? HostSamples.fromPartial(object.destinationHost)
+      : undefined;
     return message;
   },
 };
@@ -1549,7 +1648,7 @@ export const MatrixCell: MessageFns<MatrixCell> = {
 };
 
 function createBaseSummary(): Summary {
-  return { interfaces: [], measuredCount: 0, failedCount: 0, invalidCount: 0, notRunCount: 0 };
+  return { interfaces: [], measuredCount: 0, failedCount: 0, invalidCount: 0, notRunCount: 0, expectations: [] };
 }
 
 export const Summary: MessageFns<Summary> = {
@@ -1568,6 +1667,9 @@ export const Summary: MessageFns<Summary> = {
     }
     if (message.notRunCount !== 0) {
       writer.uint32(40).uint32(message.notRunCount);
+    }
+    for (const v of message.expectations) {
+      ExpectationResult.encode(v!, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1625,6 +1727,14 @@ export const Summary: MessageFns<Summary> = {
             message.notRunCount = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.expectations.push(ExpectationResult.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1662,6 +1772,9 @@ export const Summary: MessageFns<Summary> = {
         : isSet(object.not_run_count)
         ? globalThis.Number(object.not_run_count)
         : 0,
+      expectations: globalThis.Array.isArray(object?.expectations)
+        ? object.expectations.map((e: any) => ExpectationResult.fromJSON(e))
+        : [],
     };
   },
 
@@ -1682,6 +1795,9 @@ export const Summary: MessageFns<Summary> = {
     if (message.notRunCount !== 0) {
       obj.notRunCount = Math.round(message.notRunCount);
     }
+    if (message.expectations?.length) {
+      obj.expectations = message.expectations.map((e) => ExpectationResult.toJSON(e));
+    }
     return obj;
   },
 
@@ -1695,6 +1811,344 @@ export const Summary: MessageFns<Summary> = {
     message.failedCount = object.failedCount ?? 0;
     message.invalidCount = object.invalidCount ?? 0;
     message.notRunCount = object.notRunCount ?? 0;
+    message.expectations = object.expectations?.map((e) => ExpectationResult.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseExpectation(): Expectation {
+  return { name: "", limit: 0 };
+}
+
+export const Expectation: MessageFns<Expectation> = {
+  encode(message: Expectation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(17).double(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Expectation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExpectation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.limit = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Expectation {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+    };
+  },
+
+  toJSON(message: Expectation): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.limit !== 0) {
+      obj.limit = floatToJson(message.limit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Expectation>): Expectation {
+    return Expectation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Expectation>): Expectation {
+    const message = createBaseExpectation();
+    message.name = object.name ?? "";
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBaseExpectationResult(): ExpectationResult {
+  return { expectation: undefined, passed: false, fleetValue: undefined, passedCount: 0, failed: [], failedCount: 0 };
+}
+
+export const ExpectationResult: MessageFns<ExpectationResult> = {
+  encode(message: ExpectationResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.expectation !== undefined) {
+      Expectation.encode(message.expectation, writer.uint32(10).fork()).join();
+    }
+    if (message.passed !== false) {
+      writer.uint32(16).bool(message.passed);
+    }
+    if (message.fleetValue !== undefined) {
+      writer.uint32(25).double(message.fleetValue);
+    }
+    if (message.passedCount !== 0) {
+      writer.uint32(32).uint32(message.passedCount);
+    }
+    for (const v of message.failed) {
+      PairExpectation.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.failedCount !== 0) {
+      writer.uint32(48).uint32(message.failedCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExpectationResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExpectationResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.expectation = Expectation.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.passed = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.fleetValue = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.passedCount = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.failed.push(PairExpectation.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.failedCount = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExpectationResult {
+    return {
+      expectation: isSet(object.expectation) ? Expectation.fromJSON(object.expectation) : undefined,
+      passed: isSet(object.passed) ? globalThis.Boolean(object.passed) : false,
+      fleetValue: isSet(object.fleetValue)
+        ? globalThis.Number(object.fleetValue)
+        : isSet(object.fleet_value)
+        ? globalThis.Number(object.fleet_value)
+        : undefined,
+      passedCount: isSet(object.passedCount)
+        ? globalThis.Number(object.passedCount)
+        : isSet(object.passed_count)
+        ? globalThis.Number(object.passed_count)
+        : 0,
+      failed: globalThis.Array.isArray(object?.failed)
+        ? object.failed.map((e: any) => PairExpectation.fromJSON(e))
+        : [],
+      failedCount: isSet(object.failedCount)
+        ? globalThis.Number(object.failedCount)
+        : isSet(object.failed_count)
+        ? globalThis.Number(object.failed_count)
+        : 0,
+    };
+  },
+
+  toJSON(message: ExpectationResult): unknown {
+    const obj: any = {};
+    if (message.expectation !== undefined) {
+      obj.expectation = Expectation.toJSON(message.expectation);
+    }
+    if (message.passed !== false) {
+      obj.passed = message.passed;
+    }
+    if (message.fleetValue !== undefined) {
+      obj.fleetValue = floatToJson(message.fleetValue);
+    }
+    if (message.passedCount !== 0) {
+      obj.passedCount = Math.round(message.passedCount);
+    }
+    if (message.failed?.length) {
+      obj.failed = message.failed.map((e) => PairExpectation.toJSON(e));
+    }
+    if (message.failedCount !== 0) {
+      obj.failedCount = Math.round(message.failedCount);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExpectationResult>): ExpectationResult {
+    return ExpectationResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExpectationResult>): ExpectationResult {
+    const message = createBaseExpectationResult();
+    message.expectation = (object.expectation !== undefined && object.expectation !== null)
+      ? Expectation.fromPartial(object.expectation)
+      : undefined;
+    message.passed = object.passed ?? false;
+    message.fleetValue = object.fleetValue ?? undefined;
+    message.passedCount = object.passedCount ?? 0;
+    message.failed = object.failed?.map((e) => PairExpectation.fromPartial(e)) || [];
+    message.failedCount = object.failedCount ?? 0;
+    return message;
+  },
+};
+
+function createBasePairExpectation(): PairExpectation {
+  return { pair: undefined, value: undefined };
+}
+
+export const PairExpectation: MessageFns<PairExpectation> = {
+  encode(message: PairExpectation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pair !== undefined) {
+      EndpointPair.encode(message.pair, writer.uint32(10).fork()).join();
+    }
+    if (message.value !== undefined) {
+      writer.uint32(17).double(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PairExpectation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePairExpectation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pair = EndpointPair.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PairExpectation {
+    return {
+      pair: isSet(object.pair) ? EndpointPair.fromJSON(object.pair) : undefined,
+      value: isSet(object.value) ? globalThis.Number(object.value) : undefined,
+    };
+  },
+
+  toJSON(message: PairExpectation): unknown {
+    const obj: any = {};
+    if (message.pair !== undefined) {
+      obj.pair = EndpointPair.toJSON(message.pair);
+    }
+    if (message.value !== undefined) {
+      obj.value = floatToJson(message.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PairExpectation>): PairExpectation {
+    return PairExpectation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PairExpectation>): PairExpectation {
+    const message = createBasePairExpectation();
+    message.pair = (object.pair !== undefined && object.pair !== null)
+      ? EndpointPair.fromPartial(object.pair)
+      : undefined;
+    message.value = object.value ?? undefined;
     return message;
   },
 };

@@ -9,9 +9,11 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../../google/protobuf/duration.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
+import { NodeMetadata } from "../../agent/v1/agent.ts";
+import { HostSampling } from "../../agent/v1/host.ts";
 import { IperfOptions } from "../../agent/v1/iperf.ts";
 import { PortRange } from "../../agent/v1/types.ts";
-import { EndpointPair, PairResult, Summary, Verdict } from "./result.ts";
+import { EndpointPair, Expectation, PairResult, Summary, Verdict } from "./result.ts";
 
 export const protobufPackage = "meshgauge.collector.v1";
 
@@ -290,7 +292,17 @@ export interface RunSpec {
   /** Names of the interfaces to measure, each to the one of the same name; empty means all that tests use. */
   interfaces: string[];
   /** What may run at the same moment. */
-  caps: Caps | undefined;
+  caps:
+    | Caps
+    | undefined;
+  /** What the run must reach; it is evaluated when the run ends. */
+  expectations: Expectation[];
+  /** Sample both hosts of a pair while it is measured (iperf only). */
+  hostSampling:
+    | HostSampling
+    | undefined;
+  /** The profile that the run is of; empty without one. */
+  profile: string;
 }
 
 /** Plan is what a run will do. */
@@ -385,6 +397,13 @@ export interface Run {
     | undefined;
   /** Who is to blame; complete when the run has ended. Empty when all is well. */
   verdicts: Verdict[];
+  /** What each node was, by its name. */
+  nodeMetadata: { [key: string]: NodeMetadata };
+}
+
+export interface Run_NodeMetadataEntry {
+  key: string;
+  value: NodeMetadata | undefined;
 }
 
 /** Progress says how far a run is. */
@@ -1180,7 +1199,16 @@ export const IperfTest: MessageFns<IperfTest> = {
 };
 
 function createBaseRunSpec(): RunSpec {
-  return { runId: "", topology: undefined, test: undefined, interfaces: [], caps: undefined };
+  return {
+    runId: "",
+    topology: undefined,
+    test: undefined,
+    interfaces: [],
+    caps: undefined,
+    expectations: [],
+    hostSampling: undefined,
+    profile: "",
+  };
 }
 
 export const RunSpec: MessageFns<RunSpec> = {
@@ -1204,6 +1232,15 @@ export const RunSpec: MessageFns<RunSpec> = {
     }
     if (message.caps !== undefined) {
       Caps.encode(message.caps, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.expectations) {
+      Expectation.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.hostSampling !== undefined) {
+      HostSampling.encode(message.hostSampling, writer.uint32(66).fork()).join();
+    }
+    if (message.profile !== "") {
+      writer.uint32(74).string(message.profile);
     }
     return writer;
   },
@@ -1269,6 +1306,30 @@ export const RunSpec: MessageFns<RunSpec> = {
             message.caps = Caps.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.expectations.push(Expectation.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.hostSampling = HostSampling.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.profile = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1298,6 +1359,15 @@ export const RunSpec: MessageFns<RunSpec> = {
         ? object.interfaces.map((e: any) => globalThis.String(e))
         : [],
       caps: isSet(object.caps) ? Caps.fromJSON(object.caps) : undefined,
+      expectations: globalThis.Array.isArray(object?.expectations)
+        ? object.expectations.map((e: any) => Expectation.fromJSON(e))
+        : [],
+      hostSampling: isSet(object.hostSampling)
+        ? HostSampling.fromJSON(object.hostSampling)
+        : isSet(object.host_sampling)
+        ? HostSampling.fromJSON(object.host_sampling)
+        : undefined,
+      profile: isSet(object.profile) ? globalThis.String(object.profile) : "",
     };
   },
 
@@ -1319,6 +1389,15 @@ export const RunSpec: MessageFns<RunSpec> = {
     }
     if (message.caps !== undefined) {
       obj.caps = Caps.toJSON(message.caps);
+    }
+    if (message.expectations?.length) {
+      obj.expectations = message.expectations.map((e) => Expectation.toJSON(e));
+    }
+    if (message.hostSampling !== undefined) {
+      obj.hostSampling = HostSampling.toJSON(message.hostSampling);
+    }
+    if (message.profile !== "") {
+      obj.profile = message.profile;
     }
     return obj;
   },
@@ -1348,6 +1427,11 @@ export const RunSpec: MessageFns<RunSpec> = {
     }
     message.interfaces = object.interfaces?.map((e) => e) || [];
     message.caps = (object.caps !== undefined && object.caps !== null) ? Caps.fromPartial(object.caps) : undefined;
+    message.expectations = object.expectations?.map((e) => Expectation.fromPartial(e)) || [];
+    message.hostSampling = (object.hostSampling !== undefined && object.hostSampling !== null)
+      ? HostSampling.fromPartial(object.hostSampling)
+      : undefined;
+    message.profile = object.profile ?? "";
     return message;
   },
 };
@@ -1834,6 +1918,7 @@ function createBaseRun(): Run {
     traceId: "",
     summary: undefined,
     verdicts: [],
+    nodeMetadata: {},
   };
 }
 
@@ -1875,6 +1960,9 @@ export const Run: MessageFns<Run> = {
     for (const v of message.verdicts) {
       Verdict.encode(v!, writer.uint32(98).fork()).join();
     }
+    globalThis.Object.entries(message.nodeMetadata).forEach(([key, value]: [string, NodeMetadata]) => {
+      Run_NodeMetadataEntry.encode({ key: key as any, value }, writer.uint32(106).fork()).join();
+    });
     return writer;
   },
 
@@ -1987,6 +2075,17 @@ export const Run: MessageFns<Run> = {
             message.verdicts.push(Verdict.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            const entry13 = Run_NodeMetadataEntry.decode(reader, reader.uint32());
+            if (entry13.value !== undefined) {
+              message.nodeMetadata[entry13.key] = entry13.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2035,6 +2134,33 @@ export const Run: MessageFns<Run> = {
       verdicts: globalThis.Array.isArray(object?.verdicts)
         ? object.verdicts.map((e: any) => Verdict.fromJSON(e))
         : [],
+      nodeMetadata: isObject(object.nodeMetadata)
+        ? (globalThis.Object.entries(object.nodeMetadata) as [string, any][]).reduce(
+          (acc: { [key: string]: NodeMetadata }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: NodeMetadata.fromJSON(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : isObject(object.node_metadata)
+        ? (globalThis.Object.entries(object.node_metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: NodeMetadata }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: NodeMetadata.fromJSON(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -2076,6 +2202,15 @@ export const Run: MessageFns<Run> = {
     if (message.verdicts?.length) {
       obj.verdicts = message.verdicts.map((e) => Verdict.toJSON(e));
     }
+    if (message.nodeMetadata) {
+      const entries = globalThis.Object.entries(message.nodeMetadata) as [string, NodeMetadata][];
+      if (entries.length > 0) {
+        obj.nodeMetadata = {};
+        entries.forEach(([k, v]) => {
+          obj.nodeMetadata[k] = NodeMetadata.toJSON(v);
+        });
+      }
+    }
     return obj;
   },
 
@@ -2106,6 +2241,102 @@ export const Run: MessageFns<Run> = {
       ? Summary.fromPartial(object.summary)
       : undefined;
     message.verdicts = object.verdicts?.map((e) => Verdict.fromPartial(e)) || [];
+    message.nodeMetadata = (globalThis.Object.entries(object.nodeMetadata ?? {}) as [string, NodeMetadata][]).reduce(
+      (acc: { [key: string]: NodeMetadata }, [key, value]: [string, NodeMetadata]) => {
+        if (value !== undefined) {
+          acc[key] = NodeMetadata.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseRun_NodeMetadataEntry(): Run_NodeMetadataEntry {
+  return { key: "", value: undefined };
+}
+
+export const Run_NodeMetadataEntry: MessageFns<Run_NodeMetadataEntry> = {
+  encode(message: Run_NodeMetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      NodeMetadata.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Run_NodeMetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRun_NodeMetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = NodeMetadata.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Run_NodeMetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? NodeMetadata.fromJSON(object.value) : undefined,
+    };
+  },
+
+  toJSON(message: Run_NodeMetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== undefined) {
+      obj.value = NodeMetadata.toJSON(message.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Run_NodeMetadataEntry>): Run_NodeMetadataEntry {
+    return Run_NodeMetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Run_NodeMetadataEntry>): Run_NodeMetadataEntry {
+    const message = createBaseRun_NodeMetadataEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? NodeMetadata.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
@@ -3147,6 +3378,10 @@ function longToNumber(int64: { toString(): string }): number {
     throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
   }
   return num;
+}
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 function isSet(value: any): boolean {
