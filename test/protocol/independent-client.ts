@@ -8,7 +8,7 @@ import {
 import { loadSync } from '@grpc/proto-loader'
 
 /** A client made from the .proto files at run time: it shares no stub, no option and no middleware with meshgauge. */
-export const openIndependentClient = (port: number) => {
+export const openIndependentClient = (port: number, host = '127.0.0.1') => {
   const root = new URL('../../proto/', import.meta.url).pathname
   const files = [
     'agent/v1/agent',
@@ -31,10 +31,7 @@ export const openIndependentClient = (port: number) => {
     const Service = service
       .split('.')
       .reduce<unknown>((scope, name) => (scope as Record<string, unknown>)[name], loaded)
-    const client = new (Service as ServiceClientConstructor)(
-      `127.0.0.1:${port}`,
-      credentials.createInsecure(),
-    )
+    const client = new (Service as ServiceClientConstructor)(`${host}:${port}`, credentials.createInsecure())
     clients.set(service, client)
     return client
   }

@@ -1,0 +1,54 @@
+/** What benchmarks have in common: medians, goals, and what a process costs. */
+
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { processes } from '../protocol/descendants.ts'
+
+export const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/** Prints a figure beside its goal; a missed one makes the benchmark fail. */
+export const expectAtLeast = (what: string, value: number, goal: number): void => {
+  const reached = value >= goal
+  console.log(`${reached ? '✔' : '✘'} ${what}: ${value.toFixed(3)} (goal: at least ${goal})`)
+  if (!reached) process.exitCode = 1
+}
+
+export const expectAtMost = (what: string, value: number, goal: number, unit = ''): void => {
+  const reached = value <= goal
+  console.log(`${reached ? '✔' : '✘'} ${what}: ${value.toFixed(3)}${unit} (goal: at most ${goal}${unit})`)
+  if (!reached) process.exitCode = 1
+}
+
+/** The kernel counts CPU time in ticks of 10 ms on every architecture that we run on (USER_HZ). */
+const TICKS_PER_SECOND = 100
+
+const ticksOf = (pid: number): number => {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return Number(fields[11]) + Number(fields[12])
+}
+
+const residentBytes = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
+
+/** CPU time over wall time (1 is one core) of a process and of its children, and the memory of the process itself. */
+export const costOf = async (pid: number, seconds: number) => {
+  const children = processes()
+    .filter(({ parent }) => parent === pid)
+    .map((child) => child.pid)
+  const ticks = () => [ticksOf(pid), children.reduce((sum, child) => sum + ticksOf(child), 0)] as const
+  const [own, others] = ticks()
+  const start = performance.now()
+  await sleep(seconds * 1000)
+  const wall = (performance.now() - start) / 1000
+  const [ownAfter, othersAfter] = ticks()
+  return {
+    cpuRatio: (ownAfter - own) / TICKS_PER_SECOND / wall,
+    childrenCpuRatio: (othersAfter - others) / TICKS_PER_SECOND / wall,
+    residentMebibytes: residentBytes(pid) / 2 ** 20,
+  }
+}
