@@ -26,10 +26,15 @@ export const expectAtMost = (what: string, value: number, goal: number, unit = '
 /** The kernel counts CPU time in ticks of 10 ms on every architecture that we run on (USER_HZ). */
 const TICKS_PER_SECOND = 100
 
+/** 0 for a process that has ended. */
 const ticksOf = (pid: number): number => {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return Number(fields[11]) + Number(fields[12])
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return Number(fields[11]) + Number(fields[12])
+  } catch {
+    return 0
+  }
 }
 
 const residentBytes = (pid: number): number =>

@@ -41,7 +41,7 @@ try {
     const options = ['--test', 'ping', '--count', '100', '--ping-interval', '20ms']
     const document = await fleet.json('run', 'pairs', ...pair, ...options)
     const { stderr } = await fleet.inside('node-1', 'fping', '-q', '-c', '100', '-p', '20', '-I', 'net0', to)
-    const byHand = Number(/= [\d.]+\/([\d.]+)\//.exec(stderr)?.[1]) / 1000
+    const byHand = Number(/avg\/max = [\d.]+\/([\d.]+)\//.exec(stderr)?.[1]) / 1000
     trips.push({ ours: document.pairs[0]!.ping!.rttSeconds!.avg!, byHand })
   }
   const difference = Math.abs(median(trips.map(({ ours, byHand }) => ours / byHand)) - 1)
