@@ -13,7 +13,7 @@ import type { AgentOptions } from './options.ts'
 export const runAgent = async (options: AgentOptions, { signal }: { signal: AbortSignal }): Promise<void> => {
   const logger = createLogger('meshgauge-agent', options.logLevel)
   const identity = { service: 'meshgauge-agent', version: VERSION, node: options.node }
-  const telemetry = startTelemetry(process.env, identity)
+  const telemetry = await startTelemetry(process.env, identity)
   const agent = await createAgent(
     { clock: systemClock, logger, tracer: telemetry.tracer },
     { ...options, version: VERSION },

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import os from 'node:os'
-import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc'
 import { systemClock } from '../lib/clock.ts'
 import { createLogger } from '../lib/logging.ts'
 import { meter, startTelemetry } from '../lib/telemetry.ts'
@@ -20,8 +19,11 @@ export const runCollector = async (
   const options = await readCollectorOptions(given)
   const logger = createLogger('meshgauge-collector', options.logLevel)
   const identity = { service: 'meshgauge-collector', version: VERSION, node: os.hostname() }
-  const readers = () => [createMetricReader(new OTLPMetricExporter(), process.env)]
-  const telemetry = startTelemetry(process.env, identity, readers)
+  const readers = async () => {
+    const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-grpc')
+    return [createMetricReader(new OTLPMetricExporter(), process.env)]
+  }
+  const telemetry = await startTelemetry(process.env, identity, readers)
   const deps = {
     clock: systemClock,
     logger,

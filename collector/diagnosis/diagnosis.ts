@@ -10,6 +10,8 @@ export type DiagnosisInput = {
   readonly results: readonly PairResult[]
   /** The rack of each node whose rack is known. */
   readonly racks?: ReadonlyMap<string, string>
+  /** Whether the bytes flowed from destination to source (iperf3 --reverse). */
+  readonly reversed?: boolean
   readonly thresholds?: Partial<Thresholds>
 }
 
@@ -24,9 +26,9 @@ export type Diagnosis = {
 }
 
 /** The interface that a culprit was found on: its own, of the two that a fabric joins. */
-const interfaceOf = ({ direction, pairsFor }: Culprit): string => {
-  const { source, destination } = pairsFor[0]!.result
-  return (direction === 'rx' ? destination : source)!.interface
+const interfaceOf = ({ name, pairsFor }: Culprit): string => {
+  const { source, sourceInterface, destinationInterface } = pairsFor[0]!
+  return source === name ? sourceInterface : destinationInterface
 }
 
 /** The interfaces of each node that any pair says something about. */
@@ -65,9 +67,9 @@ const suspectsOf = (fabrics: readonly Sample[][]): EndpointPair[] => {
 const compareText = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
 
 /** Names who is to blame for the bad pairs of a run, each fabric by itself: racks and nodes first, then links. */
-export const diagnose = ({ results, racks = new Map(), thresholds }: DiagnosisInput): Diagnosis => {
+export const diagnose = ({ results, racks = new Map(), reversed, thresholds }: DiagnosisInput): Diagnosis => {
   const limits = { ...defaultThresholds, ...thresholds }
-  const fabrics = judge(results, racks, limits)
+  const fabrics = judge(results, racks, limits, reversed)
   const ends: Found[] = []
   const verdicts: Verdict[] = []
   for (const fabric of fabrics) {
@@ -78,7 +80,7 @@ export const diagnose = ({ results, racks = new Map(), thresholds }: DiagnosisIn
       else ends.push(found)
     }
     for (const link of findLinks(rest, limits)) {
-      verdicts.push(linkVerdict(link, link.pairsFor[0]!.result.source!.interface, fabric))
+      verdicts.push(linkVerdict(link, link.pairsFor[0]!.sourceInterface, fabric))
     }
   }
   verdicts.push(...endVerdicts(ends, fabrics))

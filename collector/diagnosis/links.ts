@@ -25,8 +25,6 @@ const LINKS_PER_RUN = 0.1
 
 export const isRetested = ({ result }: Sample): boolean => result.attemptCount >= 2
 
-const keyOf = (source: string, destination: string): string => JSON.stringify([source, destination])
-
 /** Nodes with enough good pairs, sent or received, to be well themselves. */
 const wellNodes = (samples: readonly Sample[]): Set<string> => {
   const counts = new Map<string, { good: number; bad: number }>()
@@ -44,21 +42,33 @@ const wellNodes = (samples: readonly Sample[]): Set<string> => {
   return new Set(well.map(([node]) => node))
 }
 
+/** Pairs by source and destination, of those sources that the candidates send to. */
+const waysBack = (
+  samples: readonly Sample[],
+  candidates: readonly Sample[],
+): Map<string, Map<string, Sample>> => {
+  const bySource = new Map(candidates.map(({ destination }) => [destination, new Map<string, Sample>()]))
+  for (const sample of samples) bySource.get(sample.source)?.set(sample.destination, sample)
+  return bySource
+}
+
 /**
  * Bad pairs that no culprit explains and that stayed bad on new ports. How often a well pair is bad in one attempt
  * is learned from those that recovered in a retest (an ECMP collision goes away on another port) or were not tested
  * again; a well pair is then bad in all of its attempts with that share to the power of their number.
  */
 export const findLinks = (rest: readonly Sample[], thresholds: Thresholds): BadLink[] => {
+  const candidates = rest.filter((sample) => isBad(sample) && isRetested(sample))
+  if (candidates.length === 0) return []
   const transient = rest.filter((sample) => isBad(sample) !== isRetested(sample)).length
   const whenWell = shareOf(transient, rest.length)
   const well = wellNodes(rest)
-  const byPair = new Map(rest.map((sample) => [keyOf(sample.source, sample.destination), sample]))
+  const backOf = waysBack(rest, candidates)
   const links: BadLink[] = []
-  for (const sample of rest) {
+  for (const sample of candidates) {
     const { source, destination } = sample
-    if (!isBad(sample) || !isRetested(sample) || !well.has(source) || !well.has(destination)) continue
-    const back = byPair.get(keyOf(destination, source))
+    if (!well.has(source) || !well.has(destination)) continue
+    const back = backOf.get(destination)!.get(source)
     const bothWays = back !== undefined && isBad(back) && isRetested(back)
     // The two ways of one path are one link, named once.
     if (bothWays && destination < source) continue

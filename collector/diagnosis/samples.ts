@@ -10,10 +10,12 @@ export type Fault = 'failed' | 'slow' | 'lossy' | 'late'
 /** One pair as the diagnosis sees it. */
 export type Sample = {
   readonly result: PairResult
+  /** The node that sends the bytes under test, and its interface; of a reversed test, the pair's destination. */
   readonly source: string
+  readonly sourceInterface: string
+  /** The node that receives them, and its interface. */
   readonly destination: string
-  /** Pairs of the same fabric can be compared: from interfaces of one name to interfaces of one name. */
-  readonly fabric: string
+  readonly destinationInterface: string
   /** 'inside' of a rack, 'across' racks, or '' where a rack is unknown. */
   readonly reach: 'inside' | 'across' | ''
   /** Received bits per second, of a measured iperf. */
@@ -49,19 +51,22 @@ const reachOf = (from: string | undefined, to: string | undefined): Sample['reac
 }
 
 /** Pairs that say something: measured, or failed. INVALID and NOT_RUN accuse nobody and count for nothing. */
-const toSample = (result: PairResult, racks: ReadonlyMap<string, string>): Sample[] => {
+const toSample = (result: PairResult, racks: ReadonlyMap<string, string>, reversed: boolean): Sample[] => {
   const failed = isFailed(result)
   if (!result.source || !result.destination) return []
   if (!failed && result.outcome !== Outcome.OUTCOME_MEASURED) return []
-  const { source, destination, values } = result
+  const { values } = result
+  const source = reversed ? result.destination : result.source
+  const destination = reversed ? result.source : result.destination
   const ping = values?.$case === 'ping' ? values.value : undefined
   const iperf = values?.$case === 'iperf' ? values.value : undefined
   return [
     {
       result,
       source: source.node,
+      sourceInterface: source.interface,
       destination: destination.node,
-      fabric: JSON.stringify([source.interface, destination.interface]),
+      destinationInterface: destination.interface,
       reach: reachOf(racks.get(source.node), racks.get(destination.node)),
       bitsPerSecond: failed ? undefined : iperf?.bitsPerSecond,
       sentCount: ping?.sentCount ?? 0,
@@ -72,9 +77,15 @@ const toSample = (result: PairResult, racks: ReadonlyMap<string, string>): Sampl
   ]
 }
 
-const groupBy = <T>(items: readonly T[], keyOf: (item: T) => string): T[][] => [
+const groupBy = <T, K>(items: readonly T[], keyOf: (item: T) => K): T[][] => [
   ...Map.groupBy(items, keyOf).values(),
 ]
+
+const append = (rows: Map<string, number[]>, name: string, value: number): void => {
+  const row = rows.get(name)
+  if (row) row.push(value)
+  else rows.set(name, [value])
+}
 
 /** The level that the nodes of a class reach, and how far they are apart. */
 export type Level = { readonly level: number; readonly deviation: number }
@@ -88,18 +99,16 @@ export const levelOf = (
   samples: readonly Sample[],
   figureOf: (sample: Sample) => number | undefined,
 ): Level => {
-  const rows = new Map<string, number[]>()
+  const sent = new Map<string, number[]>()
+  const received = new Map<string, number[]>()
   for (const sample of samples) {
     const value = figureOf(sample)
     if (value === undefined) continue
-    for (const end of [`>${sample.source}`, `<${sample.destination}`]) {
-      const row = rows.get(end)
-      if (row) row.push(value)
-      else rows.set(end, [value])
-    }
+    append(sent, sample.source, value)
+    append(received, sample.destination, value)
   }
-  if (rows.size === 0) return { level: Number.NaN, deviation: 0 }
-  const abilities = [...rows.values()].map((row) => quantileOf(row, 0.75))
+  if (sent.size === 0) return { level: Number.NaN, deviation: 0 }
+  const abilities = [...sent.values(), ...received.values()].map((row) => quantileOf(row, 0.75))
   const level = upperMedian(abilities)
   return { level, deviation: robustDeviation(abilities, level) }
 }
@@ -127,15 +136,19 @@ const judgePings = (samples: readonly Sample[], thresholds: Thresholds): void =>
   }
 }
 
-/** The samples of each fabric, judged by the link class they belong to. */
+/**
+ * The samples of each fabric, judged by the link class they belong to. A fabric is what can be compared: from
+ * interfaces of one name to interfaces of one name.
+ */
 export const judge = (
   results: readonly PairResult[],
   racks: ReadonlyMap<string, string>,
   thresholds: Thresholds,
+  reversed = false,
 ): Sample[][] => {
-  const fabrics = groupBy(
-    results.flatMap((result) => toSample(result, racks)),
-    ({ fabric }) => fabric,
+  const samples = results.flatMap((result) => toSample(result, racks, reversed))
+  const fabrics = groupBy(samples, ({ sourceInterface }) => sourceInterface).flatMap((from) =>
+    groupBy(from, ({ destinationInterface }) => destinationInterface),
   )
   for (const fabric of fabrics) {
     const classes = groupBy(fabric, ({ reach }) => reach)

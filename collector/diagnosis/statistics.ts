@@ -1,21 +1,21 @@
 /** Robust statistics: half of the data may be wrong without moving them far. */
 
-const ascending = (values: Iterable<number>): Float64Array => Float64Array.from(values).sort()
+const ascending = (values: readonly number[]): Float64Array => new Float64Array(values).sort()
 
 /** The smallest value that at least the share `q` of all is not above. */
-export const quantileOf = (values: Iterable<number>, q: number): number => {
+export const quantileOf = (values: readonly number[], q: number): number => {
   const sorted = ascending(values)
   return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]!
 }
 
 /** The median; of an even number the upper one of the two in the middle, so that exactly half may be too low. */
-export const upperMedian = (values: Iterable<number>): number => {
+export const upperMedian = (values: readonly number[]): number => {
   const sorted = ascending(values)
   return sorted[Math.floor(sorted.length / 2)]!
 }
 
 /** The median; of an even number the mean of the two in the middle. */
-export const median = (values: Iterable<number>): number => {
+export const median = (values: readonly number[]): number => {
   const sorted = ascending(values)
   const upper = sorted[Math.floor(sorted.length / 2)]!
   return sorted.length % 2 === 1 ? upper : (sorted[sorted.length / 2 - 1]! + upper) / 2

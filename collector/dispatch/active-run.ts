@@ -1,7 +1,8 @@
 import type { Tracer } from '@opentelemetry/api'
+import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
 import { fromDuration, toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
@@ -50,6 +51,7 @@ export const startRun = (
 ) => {
   const { clock, logger, store } = deps
   const test = initial.spec!.test!.$case
+  const reversed = isReversed(initial.spec!)
   let run = initial
   let ending: { state: RunState; reason: string } | undefined
   const stop = new AbortController()
@@ -98,7 +100,7 @@ export const startRun = (
     }
     await dispatch(job)
     log.flush()
-    const suspects = diagnose({ results: [...latest.values()], racks }).suspects.slice(
+    const suspects = diagnose({ results: [...latest.values()], racks, reversed }).suspects.slice(
       0,
       maxRetests(run.plan!.nodeCount),
     )
@@ -131,12 +133,12 @@ export const startRun = (
     const failure = unstored?.failure.message ?? trouble
     const results = [...latest.values()]
     const state = failure ? RunState.RUN_STATE_FAILED : (ending?.state ?? RunState.RUN_STATE_COMPLETED)
-    const { verdicts } = diagnose({ results, racks })
+    const { verdicts } = diagnose({ results, racks, reversed })
     const change = {
       state,
       stateReason: failure || (ending?.reason ?? ''),
       endTime: run.endTime ?? toTimestamp(clock.now()),
-      summary: summarize(results),
+      summary: summarize(results, racks),
       verdicts,
       ...progress({ remaining: undefined }),
     }
@@ -189,6 +191,10 @@ export const startRun = (
     done,
   }
 }
+
+/** Whether the bytes flow from the destination of a pair to its source (iperf3 --reverse). */
+const isReversed = ({ test }: RunSpec): boolean =>
+  test?.$case === 'iperf' && test.value.options?.direction === Direction.DIRECTION_REVERSE
 
 const isMeasured = ({ outcome }: PairResult): boolean => outcome === Outcome.OUTCOME_MEASURED
 

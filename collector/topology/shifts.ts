@@ -2,7 +2,7 @@ import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { createRandom, shuffle } from './random.ts'
 import { checkNodes, shiftPairs, type Topology } from './topology.ts'
 
-/** With one retest, 7 shifts find one-way faults with precision and recall above 0.99 (see test/bench). */
+/** With one retest, 7 shifts find one-way faults with precision and recall above 0.99 (diagnosis/simulation.test.ts). */
 const DEFAULT_SHIFT_COUNT = 7
 
 /** Each node to the ones that stand k places further on, for a few random k: k rounds, whatever the fleet's size. */

@@ -132,3 +132,17 @@ export const diagnoseFabric = (
   }
   return diagnose({ results: [...latest.values()] }).verdicts
 }
+
+/** One result for each pair of a mesh. */
+export const meshResults = (
+  count: number,
+  resultOf: (source: number, destination: number) => PairResult,
+): PairResult[] => {
+  const { sources, destinations } = meshOf(count)
+  return [...sources].map((source, pair) => resultOf(source, destinations[pair]!))
+}
+
+export const retried = (result: PairResult): PairResult => ({ ...result, attemptCount: 2 })
+
+export const messages = (results: PairResult[], racks?: ReadonlyMap<string, string>): string[] =>
+  diagnose({ results, ...(racks && { racks }) }).verdicts.map(({ message }) => message)

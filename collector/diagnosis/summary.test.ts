@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { createHistogram } from '../../lib/histogram.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
+import { summarize } from './summary.ts'
+import { failedResult, iperfResult, meshResults, pingResult } from './testing/model.ts'
+
+/** A ping with round-trip times in its histogram, in seconds. */
+const pingOf = (times: readonly number[], lost: number): PairResult => {
+  const result = pingResult(0, 1, lost, times.length + lost)
+  const histogram = createHistogram()
+  for (const time of times) histogram.record(time)
+  if (result.values?.$case !== 'ping') throw new Error('not a ping')
+  result.values.value.histogram = histogram.toMessage()
+  const bound = (seconds: number) => toDuration(seconds)
+  result.values.value.rtt = {
+    min: bound(Math.min(...times)),
+    avg: undefined,
+    p50: bound(times[0]!),
+    p99: undefined,
+    max: bound(Math.max(...times)),
+    jitter: undefined,
+  }
+  return result
+}
+
+describe('summarize', () => {
+  test('rates of what was measured, and counts of what was not', () => {
+    const rates = [9e9, 9e9, 10e9, 11e9]
+    const results = [
+      ...rates.map((rate, index) => iperfResult(index, index + 1, rate)),
+      failedResult(5, 6),
+      { ...iperfResult(6, 7, 1), outcome: Outcome.OUTCOME_INVALID },
+      { ...failedResult(7, 8), outcome: Outcome.OUTCOME_NOT_RUN },
+    ]
+    expect(summarize(results)).toMatchObject({
+      interfaces: [
+        {
+          interface: 'net1',
+          measuredCount: 4,
+          bitsPerSecond: { min: 9e9, mean: 9.75e9, median: 9.5e9, max: 11e9 },
+          aggregateBitsPerSecond: 39e9,
+          rtt: undefined,
+          worst: [],
+        },
+      ],
+      measuredCount: 4,
+      failedCount: 1,
+      invalidCount: 1,
+      notRunCount: 1,
+    })
+  })
+
+  test('loss over all probes, those of unreachable pairs too; round-trip times from merged histograms', () => {
+    const results = [pingOf([0.001, 0.001, 0.003], 1), pingOf([0.002], 0), pingResult(1, 2, 5, 5)]
+    const [summary] = summarize(results).interfaces
+    expect(summary!.lossRatio).toBeCloseTo(6 / 10)
+    expect(summary!.bitsPerSecond).toBeUndefined()
+    const { minSeconds, avgSeconds, p50Seconds, p99Seconds, maxSeconds } = summary!.rtt!
+    expect([minSeconds, maxSeconds]).toEqual([0.001, 0.003])
+    expect(avgSeconds).toBeCloseTo(0.00175)
+    expect(p50Seconds / 0.001).toBeCloseTo(1, 1)
+    expect(p99Seconds / 0.003).toBeCloseTo(1, 1)
+  })
+
+  test('the worst pairs that stand out, at most five, worst first', () => {
+    const results = meshResults(6, (from, to) => iperfResult(from, to, from === 2 ? 1e6 * (to + 1) : 941e6))
+    const [summary] = summarize(results).interfaces
+    expect(summary!.worst.map(({ source, destination }) => `${source?.node} ${destination?.node}`)).toEqual([
+      'node-3 node-1',
+      'node-3 node-2',
+      'node-3 node-4',
+      'node-3 node-5',
+      'node-3 node-6',
+    ])
+    expect(
+      summarize(meshResults(6, (from, to) => iperfResult(from, to, 941e6))).interfaces[0]!.worst,
+    ).toEqual([])
+  })
+
+  test('one entry for each interface, by name; none without results', () => {
+    const other = { ...iperfResult(0, 1, 1e9), source: { node: 'a', interface: 'net0', address: '' } }
+    expect(summarize([iperfResult(0, 1, 1e9), other]).interfaces.map((one) => one.interface)).toEqual([
+      'net0',
+      'net1',
+    ])
+    expect(summarize([])).toMatchObject({
+      interfaces: [],
+      measuredCount: 0,
+      failedCount: 0,
+      invalidCount: 0,
+      notRunCount: 0,
+    })
+  })
+})
