@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs'
+import { execa } from 'execa'
+import { Status } from 'nice-grpc'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readYamlConfig } from '../../collector/inventory/config.ts'
+import { ERROR_CATALOGUE } from '../../lib/errors.ts'
+import { startFleet, type TestFleet } from '../end-to-end/fleet.ts'
+import { describeLab } from '../lab/machine.ts'
+
+const root = new URL('../../', import.meta.url)
+const read = (file: string) => readFileSync(new URL(file, root), 'utf8')
+const blocks = (text: string, language: string) =>
+  [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, body]) => body!)
+
+const README = read('README.md')
+
+test('the README names the two commands', () => {
+  for (const command of ['npm start', 'npm test']) expect(README).toContain(command)
+})
+
+test('the fleet.yaml of the README is a valid one', () => {
+  const [fleet] = blocks(README, 'yaml')
+  expect(readYamlConfig('fleet.yaml', fleet!).nodes).toHaveLength(3)
+})
+
+test('the error table of the protocol is the catalogue', () => {
+  const table = [...read('proto/README.md').matchAll(/^\| `([A-Z_]+)` \| `([A-Z_]+)` \| (.*) \|$/gm)].map(
+    ([, ...row]) => row,
+  )
+  const catalogue = Object.entries(ERROR_CATALOGUE).map(([reason, { status, meaning }]) => [
+    reason,
+    Status[status],
+    meaning,
+  ])
+  expect(table).toEqual(catalogue)
+})
+
+test('every script that the README names is there', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  const named = [...README.matchAll(/npm run ([a-z-]+)/g)].map(([, name]) => name!)
+  expect(named.filter((name) => !(name in scripts))).toEqual([])
+})
+
+describeLab('what the README tells to type', () => {
+  let fleet: TestFleet
+  beforeAll(async () => {
+    fleet = await startFleet({ nodes: 4 })
+  })
+  afterAll(async () => {
+    fleet.client.close()
+    await fleet.close()
+  })
+
+  const commands = blocks(README, 'sh').flatMap((block) => block.trim().split('\n'))
+  test.each(commands)('%s', async (command) => {
+    const here = command
+      .replace(/^npx meshgauge/, new URL('cli/meshgauge', root).pathname)
+      .replace(/^npx buf/, new URL('node_modules/.bin/buf', root).pathname)
+      .replaceAll('127.0.0.1:50050', fleet.address)
+      .replaceAll('198.19.0.1', fleet.lab.nodes[0]!.management)
+      .replaceAll('198.18.0.2', fleet.lab.nodes[1]!.interfaces[0]!.address)
+    const env = { MESHGAUGE_COLLECTOR: fleet.address }
+    // From elsewhere, so that buf asks the server by reflection and does not read our protos.
+    const { exitCode, stdout, stderr } = await execa('sh', ['-c', here], { env, reject: false, cwd: '/' })
+    expect([exitCode, stderr.includes('rror') ? stderr : '']).toEqual([0, ''])
+    expect(stdout).not.toBe('')
+  })
+})
