@@ -1,0 +1,162 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { loadSync } from '@grpc/proto-loader'
+import { execa } from 'execa'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type ServiceProcess, startService } from './service-process.ts'
+
+const root = new URL('../../', import.meta.url).pathname
+const buf = join(root, 'node_modules/.bin/buf')
+
+let folder: string
+let agents: ServiceProcess[]
+let collector: ServiceProcess
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'meshgauge-rpc-'))
+  const addresses = ['127.0.0.2', '127.0.0.3', '127.0.0.4']
+  agents = await Promise.all(
+    addresses.map((address, index) =>
+      startService([
+        'agent',
+        '--node',
+        `n${index + 1}`,
+        '--listen',
+        `${address}:0`,
+        '--interface',
+        `lo=${address}`,
+        '--ports',
+        `${25400 + 10 * index}-${25409 + 10 * index}`,
+      ]),
+    ),
+  )
+  const nodes = agents.map(
+    ({ port }, index) => `  - { name: n${index + 1}, address: "${addresses[index]}:${port}" }`,
+  )
+  writeFileSync(join(folder, 'fleet.yaml'), ['nodes:', ...nodes].join('\n'))
+  const places = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--store', join(folder, 'store.db')]
+  collector = await startService(['collector', '--config', join(folder, 'fleet.yaml'), ...places])
+})
+afterAll(async () => {
+  await Promise.all([collector, ...agents].map((service) => service.stop('SIGTERM')))
+  rmSync(folder, { recursive: true })
+})
+
+/** What a grpcurl user types: reflection instead of protos, JSON in, JSON out. */
+const call = async (port: string, method: string, body: object) => {
+  const args = [
+    'curl',
+    '--protocol',
+    'grpc',
+    '--http2-prior-knowledge',
+    '-d',
+    JSON.stringify(body),
+    `http://${port}/${method}`,
+  ]
+  const { stdout, stderr, exitCode } = await execa(buf, args, { cwd: '/', reject: false })
+  return { exitCode, stderr, stdout }
+}
+
+const spec = {
+  topology: { kind: 'TOPOLOGY_KIND_RING' },
+  ping: { count: 2, interval: '0.1s' },
+}
+
+/** A small body for every RPC there is, in an order in which they make sense, and a word of each answer. */
+const AGENT_CALLS: [method: string, body: object, answer: RegExp][] = [
+  ['meshgauge.agent.v1.AgentService/Describe', {}, /"iperf3"/],
+  ['meshgauge.agent.v1.CheckService/ListChecks', {}, /"reachability"/],
+  [
+    'meshgauge.agent.v1.CheckService/RunCheck',
+    { check: 'reachability', parameters: { targets: ['127.0.0.3'] } },
+    /CHECK_STATUS_PASS/,
+  ],
+  [
+    'meshgauge.agent.v1.PingService/Ping',
+    { targets: [{ address: '127.0.0.3' }], count: 2, interval: '0.1s' },
+    /"summary"/,
+  ],
+  [
+    'meshgauge.agent.v1.IperfService/Serve',
+    { listeners: [{ interface: 'lo' }], idleTimeout: '1s' },
+    /OUTCOME_TIMED_OUT/,
+  ],
+  [
+    'meshgauge.agent.v1.IperfService/Run',
+    { flows: [{ address: '127.0.0.3', port: 25419 }], options: { duration: '1s' } },
+    /OUTCOME_REFUSED/,
+  ],
+]
+const COLLECTOR_CALLS: typeof AGENT_CALLS = [
+  ['meshgauge.collector.v1.FleetService/ListNodes', {}, /NODE_STATE_READY/],
+  ['meshgauge.collector.v1.FleetService/RunChecks', { checks: ['reachability'] }, /CHECK_STATUS_PASS/],
+  ['meshgauge.collector.v1.RunService/PlanRun', { spec }, /"roundCount": 1/],
+  ['meshgauge.collector.v1.RunService/CreateRun', { spec }, /"traceId"/],
+  ['meshgauge.collector.v1.RunService/WatchRun', { id: 'latest' }, /RUN_STATE_COMPLETED/],
+  ['meshgauge.collector.v1.RunService/GetRun', { id: 'latest' }, /RUN_STATE_COMPLETED/],
+  ['meshgauge.collector.v1.RunService/ListRuns', {}, /TOPOLOGY_KIND_RING/],
+  ['meshgauge.collector.v1.ResultService/ListResults', { run: 'latest' }, /OUTCOME_MEASURED/],
+  [
+    'meshgauge.collector.v1.ResultService/GetMatrix',
+    { run: 'latest', measure: 'MEASURE_RTT_P50_SECONDS' },
+    /"rows"/,
+  ],
+]
+
+describe('every RPC from the outside', () => {
+  test.each(AGENT_CALLS)('%s', async (method, body, answer) => {
+    const { exitCode, stdout, stderr } = await call(`127.0.0.2:${agents[0]!.port}`, method, body)
+    expect([exitCode, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(answer)
+  })
+
+  test.each(COLLECTOR_CALLS)('%s', async (method, body, answer) => {
+    const { exitCode, stdout, stderr } = await call(`127.0.0.1:${collector.port}`, method, body)
+    expect([exitCode, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(answer)
+  })
+
+  test('CancelRun of a run that has ended is refused', async () => {
+    const { exitCode, stderr } = await call(
+      `127.0.0.1:${collector.port}`,
+      'meshgauge.collector.v1.RunService/CancelRun',
+      { id: 'latest' },
+    )
+    expect(exitCode).not.toBe(0)
+    expect(stderr).toMatch(/failed_precondition.*has ended already/s)
+  })
+
+  test('none was left out', () => {
+    const files = [
+      'agent/v1/agent',
+      'agent/v1/check',
+      'agent/v1/ping',
+      'agent/v1/iperf',
+      'collector/v1/fleet',
+      'collector/v1/run',
+      'collector/v1/result',
+    ]
+    const loaded = loadSync(
+      files.map((file) => `meshgauge/${file}.proto`),
+      { includeDirs: [join(root, 'proto')] },
+    )
+    const methods = Object.entries(loaded).flatMap(([service, definition]) =>
+      service.endsWith('Service') ? Object.keys(definition).map((method) => `${service}/${method}`) : [],
+    )
+    const called = [...AGENT_CALLS, ...COLLECTOR_CALLS].map(([method]) => method)
+    expect(methods.filter((method) => !called.includes(method))).toEqual([
+      'meshgauge.collector.v1.RunService/CancelRun',
+    ])
+  })
+
+  test.each(['grpc.health.v1.Health/Check', 'grpc.channelz.v1.Channelz/GetServers'])(
+    '%s is served by both',
+    async (method) => {
+      for (const place of [`127.0.0.2:${agents[0]!.port}`, `127.0.0.1:${collector.port}`]) {
+        const { exitCode, stderr } = await call(place, method, {})
+        expect([exitCode, stderr]).toEqual([0, ''])
+      }
+    },
+  )
+})
