@@ -108,7 +108,10 @@ export const serveGrpc = async (
   }
   health.setStatus('healthy')
   server.add(HealthDefinition, HealthServiceImpl(health))
-  server.add(ServerReflectionService, ServerReflection(descriptorSet(), names))
+  server.add(
+    ServerReflectionService,
+    ServerReflection(descriptorSet(), [...names, 'grpc.health.v1.Health', 'grpc.channelz.v1.Channelz']),
+  )
   const { definition, implementation } = channelz()
   server.add(definition, implementation)
   const port = await server

@@ -9,13 +9,11 @@ const folder = mkdtempSync(join(tmpdir(), 'meshgauge-generated-'))
 const tool = execa({ preferLocal: true, reject: false, all: true })
 const problems: string[] = []
 try {
-  for (const part of ['proto', 'buf.yaml', 'buf.gen.yaml', 'package.json', 'node_modules']) {
-    if (part !== 'node_modules') cpSync(part, join(folder, part), { recursive: true })
-  }
+  for (const part of ['proto', 'buf.yaml', 'buf.gen.yaml'])
+    cpSync(part, join(folder, part), { recursive: true })
   const local = join(process.cwd(), 'node_modules/.bin')
-  const generated = await tool('npm', ['run', '--silent', 'generate'], {
+  const generated = await tool('sh', ['proto/generate.sh', join(process.cwd(), 'node_modules')], {
     cwd: folder,
-    localDir: process.cwd(),
     env: { PATH: `${local}:${process.env.PATH}` },
   })
   if (generated.failed) problems.push(`npm run generate fails:\n${generated.all}`)

@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { storeProblem, toStoreFailure } from './failure.ts'
@@ -131,6 +131,8 @@ export const openDatabase = (file: string): OpenDatabase => {
       mkdirSync(dirname(file), { recursive: true })
       // Two names of one folder must find the same lock.
       path = join(realpathSync(dirname(file)), basename(file))
+      // Made by us it is for its owner alone; what SQLite puts beside it takes the same mode.
+      closeSync(openSync(path, 'a', 0o600))
     }
     const { database, holder } = openFile(path)
     const close = () => {
