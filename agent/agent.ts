@@ -12,6 +12,7 @@ import { createDraining } from './draining.ts'
 import { detectEngines } from './engines/detected.ts'
 import { createEngines } from './engines/engines.ts'
 import { createInterfaces } from './interfaces.ts'
+import { checkPeers, limitsOf } from './limits.ts'
 import type { AgentOptions } from './options.ts'
 import { traceProcesses } from './process-tracing.ts'
 import { createProcesses } from './processes.ts'
@@ -27,11 +28,11 @@ const portOf = (listen: string): number => Number(listen.split(':').at(-1))
 
 /** An agent that serves until it is closed; closing ends every test and every program it started. */
 export const createAgent = async (
-  deps: { clock: Clock; logger: Logger; tracer: Tracer },
+  deps: { clock: Clock; logger: Logger; tracer: Tracer /** Where programs are looked for. */; path: string },
   options: AgentOptions & { version: string },
 ): Promise<{ server: GrpcServer; close(): Promise<void> }> => {
   const { clock, logger } = deps
-  const bareProcesses = createProcesses({ clock, logger })
+  const bareProcesses = createProcesses({ clock, logger }, { environment: { PATH: deps.path } })
   const processes = traceProcesses(bareProcesses, deps.tracer)
   const interfaces = createInterfaces(options)
   const draining = createDraining()
@@ -40,6 +41,12 @@ export const createAgent = async (
     clock,
   )
   const shared = { clock, interfaces, engines, draining }
+  const checkDeps = {
+    processes,
+    programs: options.programs,
+    root: '/',
+    checkPeers: (addresses: readonly string[]) => checkPeers(limitsOf(options, interfaces), addresses),
+  }
   const admission = createAdmission()
   const ports = createPortLeases(options.ports)
   const server = await serveGrpc(
@@ -49,7 +56,7 @@ export const createAgent = async (
       security: options.security,
       services: [
         service(AgentServiceDefinition, createAgentService(shared, options)),
-        service(CheckServiceDefinition, createCheckService(shared, CHECKS)),
+        service(CheckServiceDefinition, createCheckService({ ...shared, ...checkDeps }, CHECKS)),
         service(PingServiceDefinition, createPingService(shared, options)),
         service(IperfServiceDefinition, createIperfService({ ...shared, admission, ports }, options)),
       ],

@@ -14,8 +14,10 @@ export const runAgent = async (options: AgentOptions, { signal }: { signal: Abor
   const logger = createLogger('meshgauge-agent', options.logLevel)
   const identity = { service: 'meshgauge-agent', version: VERSION, node: options.node }
   const telemetry = await startTelemetry(process.env, identity)
+  // fping lives in sbin on some systems, which is not on everybody's PATH.
+  const path = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`
   const agent = await createAgent(
-    { clock: systemClock, logger, tracer: telemetry.tracer },
+    { clock: systemClock, logger, tracer: telemetry.tracer, path },
     { ...options, version: VERSION },
   )
   logger.info(

@@ -4,20 +4,114 @@ import {
   CheckStatus,
 } from '#proto/meshgauge/agent/v1/check.ts'
 import { closest } from '../../lib/config.ts'
-import { throwIfInvalid } from '../../lib/errors.ts'
+import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
 import { type Check, type CheckDeps, type Findings, worstStatus } from '../checks/check.ts'
 import type { Draining } from '../draining.ts'
 
 /** Raw output is evidence, not a log. */
-const MAX_RAW_OUTPUT = 64 * 1024
+const MAX_RAW_BYTES = 64 * 1024
+
+/** Ending a program takes its grace and, where the kernel holds it, some seconds more; no caller waits longer. */
+const ENDING_SECONDS = 8
+
+/** The head of a text that fits into the limit, with no character cut in two. */
+const clip = (text: string): string => {
+  const bytes = Buffer.from(text)
+  if (bytes.length <= MAX_RAW_BYTES) return text
+  let end = MAX_RAW_BYTES
+  while ((bytes[end]! & 0xc0) === 0x80) end--
+  return bytes.subarray(0, end).toString()
+}
+
+/** Trouble with the request, which only the check could see; all other trouble is the result. */
+const isRequestError = (error: unknown): boolean =>
+  error instanceof OperatingError && ['SPEC_INVALID', 'PEER_NOT_ALLOWED'].includes(error.reason)
+
+/** Keeps checks that need the same thing from running at the same time. */
+const createClaims = (deps: Pick<CheckDeps, 'clock'>) => {
+  const holders = new Map<string, { name: string; since: number }>()
+  return {
+    /** @throws OperatingError AGENT_BUSY */
+    take(check: Check): () => void {
+      const key = check.claim ?? check.name
+      const holder = holders.get(key)
+      if (holder) {
+        const running = formatDuration(deps.clock.monotonicSeconds() - holder.since)
+        const text = `check ${holder.name} has been running on this node for ${running}; try again when it is done`
+        throw new OperatingError('AGENT_BUSY', text)
+      }
+      holders.set(key, { name: check.name, since: deps.clock.monotonicSeconds() })
+      return () => holders.delete(key)
+    },
+  }
+}
+
+type Outcome = Pick<CheckResult, 'status' | 'reasons' | 'evidence' | 'rawOutput'>
+
+const outcomeOf = (findings: Findings): Outcome => ({
+  status: findings.status ?? worstStatus(findings.evidence),
+  reasons: findings.reasons,
+  evidence: findings.evidence,
+  rawOutput: clip(findings.rawOutput ?? ''),
+})
+
+const withoutFindings = (status: CheckStatus, reasons: string[]): Outcome =>
+  outcomeOf({ status, reasons, evidence: [] })
+
+/** Looks whether the check can run here, and runs it. */
+const look = async (
+  deps: CheckDeps,
+  check: Check,
+  parameters: Record<string, unknown>,
+  signal: AbortSignal,
+) => {
+  const reasons = await check.requirements(deps, signal)
+  if (reasons.length === 0) return outcomeOf(await check.run(deps, parameters, signal))
+  const concerned = (await check.concerns?.(deps)) ?? false
+  return withoutFindings(
+    concerned ? CheckStatus.CHECK_STATUS_ERROR : CheckStatus.CHECK_STATUS_SKIPPED,
+    reasons,
+  )
+}
+
+/** Carries out one check within its budget. `over` resolves when it has really ended, also where nobody waits any more. */
+const carryOut = (
+  deps: CheckDeps,
+  check: Check,
+  parameters: Record<string, unknown>,
+  streamSignal: AbortSignal,
+): { outcome: Promise<Outcome>; over: Promise<void> } => {
+  const budgetSeconds = Math.min(check.budgetFor?.(parameters) ?? check.budgetSeconds, check.budgetSeconds)
+  const budget = AbortSignal.timeout(budgetSeconds * 1000)
+  const signal = AbortSignal.any([streamSignal, budget])
+  const timer = new AbortController()
+  const late = `not done after ${formatDuration(budgetSeconds)}`
+  const looking = look(deps, check, parameters, signal).catch((error: unknown) => {
+    streamSignal.throwIfAborted()
+    if (isRequestError(error)) throw error
+    const text = error instanceof Error ? error.message : String(error)
+    return withoutFindings(CheckStatus.CHECK_STATUS_ERROR, [budget.aborted ? late : text])
+  })
+  const givenUp = deps.clock.sleep(budgetSeconds + ENDING_SECONDS, timer.signal).then(
+    () => withoutFindings(CheckStatus.CHECK_STATUS_ERROR, [`${late}, and what it started cannot be ended`]),
+    // The check has ended: the race is decided.
+    () => looking,
+  )
+  const over = looking.then(
+    () => timer.abort(),
+    () => timer.abort(),
+  )
+  return { outcome: Promise.race([looking, givenUp]), over }
+}
 
 export const createCheckService = (
   deps: CheckDeps & { draining: Draining },
   checks: readonly Check[],
 ): CheckServiceImplementation => {
   const byName = new Map(checks.map((check) => [check.name, check]))
+  const claims = createClaims(deps)
 
   const admit = (name: string, parameters: Record<string, unknown>) => {
     const check = byName.get(name)
@@ -44,31 +138,6 @@ export const createCheckService = (
     return { check, parameters: parsed.data ?? {} }
   }
 
-  const conclude = (
-    findings: Findings,
-  ): Pick<CheckResult, 'status' | 'reasons' | 'evidence' | 'rawOutput'> => ({
-    status: worstStatus(findings.evidence),
-    reasons: findings.reasons,
-    evidence: findings.evidence,
-    rawOutput: (findings.rawOutput ?? '').slice(0, MAX_RAW_OUTPUT),
-  })
-
-  const carryOut = async (check: Check, parameters: Record<string, unknown>, streamSignal: AbortSignal) => {
-    const empty = { evidence: [], rawOutput: '' }
-    const budget = AbortSignal.timeout(check.budgetSeconds * 1000)
-    const signal = AbortSignal.any([streamSignal, budget])
-    try {
-      const reasons = await check.requirements(deps, signal)
-      if (reasons.length > 0) return { ...empty, status: CheckStatus.CHECK_STATUS_SKIPPED, reasons }
-      return conclude(await check.run(deps, parameters, signal))
-    } catch (error) {
-      streamSignal.throwIfAborted()
-      const text = error instanceof Error ? error.message : String(error)
-      const reason = budget.aborted ? `not done after ${formatDuration(check.budgetSeconds)}` : text
-      return { ...empty, status: CheckStatus.CHECK_STATUS_ERROR, reasons: [reason] }
-    }
-  }
-
   return {
     async listChecks(_request, { signal }) {
       const described = await Promise.all(
@@ -85,11 +154,15 @@ export const createCheckService = (
     async runCheck(request, context) {
       deps.draining.throwIfDraining()
       const { check, parameters } = admit(request.check, request.parameters ?? {})
+      const release = claims.take(check)
       const stream = deps.draining.track(context.signal)
+      const startTime = deps.clock.now()
+      const start = deps.clock.monotonicSeconds()
+      const { outcome, over } = carryOut(deps, check, parameters, stream.signal)
+      // Not with the answer: what cannot be ended keeps its claim, so that such programs do not pile up.
+      void over.then(release)
       try {
-        const startTime = deps.clock.now()
-        const start = deps.clock.monotonicSeconds()
-        const found = await carryOut(check, parameters, stream.signal)
+        const found = await outcome
         const duration = toDuration(deps.clock.monotonicSeconds() - start)
         return { result: { check: check.name, startTime: toTimestamp(startTime), duration, ...found } }
       } finally {

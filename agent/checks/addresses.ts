@@ -1,0 +1,31 @@
+/** Addresses that interfaces should have and have not. */
+
+import { BlockList, isIP } from 'node:net'
+import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
+import { FAIL, type Finding, found } from './findings.ts'
+
+const bare = (cidr: string): string => cidr.split('/')[0]!.split('%')[0]!
+
+/** Whether two texts are the same address: IPv6 has many spellings of one. */
+const same = (a: string, b: string): boolean => {
+  const family = isIP(bare(a)) === 6 ? 'ipv6' : 'ipv4'
+  if (isIP(bare(a)) !== isIP(bare(b))) return false
+  const list = new BlockList()
+  list.addAddress(bare(a), family)
+  return list.check(bare(b), family)
+}
+
+/** One finding for each interface that has expectations; FAIL where one is not met. */
+export const missingAddresses = (
+  links: readonly Interface[],
+  expected: Readonly<Record<string, readonly string[]>>,
+): Finding[] =>
+  Object.entries(expected).flatMap(([name, addresses]) => {
+    const has = links.find((link) => link.name === name)?.addresses ?? []
+    return addresses.map((address) => {
+      if (has.some((candidate) => same(candidate, address))) return found(name, 'expected_address', address)
+      const other = links.find((link) => link.addresses.some((candidate) => same(candidate, address)))
+      const where = other ? `; ${other.name} has it` : ''
+      return found(name, 'expected_address', address, '', FAIL, `lacks its address ${bare(address)}${where}`)
+    })
+  })

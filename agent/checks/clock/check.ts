@@ -1,0 +1,95 @@
+import { z } from 'zod'
+import { formatDuration } from '../../../lib/units.ts'
+import { type CheckDeps, defineCheck } from '../check.ts'
+import { type Finding, found, limitOf, PASS, skipped, statusAbove, toFindings, WARN } from '../findings.ts'
+import { duration } from '../parameters.ts'
+import { findProgram, missing, rawOf, runProgram, troubleOf } from '../programs.ts'
+import { type ClockState, parseChrony, parseNtpq, parseTimedate, parseTimesync } from './output.ts'
+
+const parameters = z.strictObject({
+  warn_offset: duration().default(0.05),
+  fail_offset: duration().default(1),
+})
+
+type Source = {
+  program: string
+  args: readonly string[]
+  parse: (text: string) => ClockState | undefined
+  hint: string
+}
+
+/** Who may know, the most precise first. */
+const SOURCES: readonly Source[] = [
+  { program: 'chronyc', args: ['-c', 'tracking'], parse: parseChrony, hint: 'it comes with chrony' },
+  {
+    program: 'timedatectl',
+    args: ['timesync-status'],
+    parse: parseTimesync,
+    hint: 'it comes with systemd',
+  },
+  { program: 'ntpq', args: ['-n', '-c', 'rv'], parse: parseNtpq, hint: 'it comes with ntpsec' },
+  { program: 'timedatectl', args: ['show'], parse: parseTimedate, hint: 'it comes with systemd' },
+]
+
+/** Each of them answers at once or is in trouble. */
+const ASK_SECONDS = 5
+
+const judge = (state: ClockState, limits: { warn: number; fail: number }): Finding[] => {
+  const { keeper, source, stratum, offsetSeconds: offset, synchronised } = state
+  const findings = [
+    found('clock', 'keeper', keeper),
+    found(
+      'clock',
+      'synchronised',
+      synchronised,
+      '',
+      synchronised ? PASS : WARN,
+      synchronised ? '' : `is not synchronised, says ${keeper}`,
+    ),
+  ]
+  if (source !== '') findings.push(found('clock', 'source', source))
+  if (stratum !== undefined) findings.push(found('clock', 'stratum', stratum))
+  if (offset === undefined) return findings
+  const status = statusAbove(Math.abs(offset), limits)
+  const off = formatDuration(Math.abs(offset))
+  const reason =
+    status === PASS
+      ? ''
+      : `is ${off} off ${source || 'its source'}, more than ${formatDuration(limitOf(status, limits))}`
+  return [...findings, found('clock', 'offset', offset, 'seconds', status, reason)]
+}
+
+/** Asks one program; a string says why it does not know. */
+const ask = async (deps: CheckDeps, source: Source, signal: AbortSignal) => {
+  const path = await findProgram(deps, source.program)
+  if (path === undefined) return missing(deps, source.program, source.hint)
+  const output = await runProgram(deps, path, source.args, signal, ASK_SECONDS)
+  const state = output.reason === '' ? source.parse(output.stdout) : undefined
+  const words = [source.program, ...source.args].join(' ')
+  if (!state) return `${words}: ${troubleOf(output) || 'says nothing about a time source'}`
+  return { state, raw: rawOf(output) }
+}
+
+export const clockCheck = defineCheck({
+  name: 'clock',
+  summary: 'The clock follows a source and is not far from it.',
+  invasive: false,
+  budgetSeconds: 30,
+  parameters,
+  requirements: async (deps) => {
+    const programs = [...new Map(SOURCES.map((source) => [source.program, source])).values()]
+    const paths = await Promise.all(programs.map(({ program }) => findProgram(deps, program)))
+    return paths.some((path) => path !== undefined)
+      ? []
+      : programs.map(({ program, hint }) => missing(deps, program, hint))
+  },
+  run: async (deps, { warn_offset: warn, fail_offset: fail }, signal) => {
+    const reasons: string[] = []
+    for (const source of SOURCES) {
+      const answer = await ask(deps, source, signal)
+      if (typeof answer !== 'string') return toFindings(judge(answer.state, { warn, fail }), answer.raw)
+      reasons.push(answer)
+    }
+    return skipped([...new Set(reasons)])
+  },
+})

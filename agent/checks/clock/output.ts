@@ -1,0 +1,91 @@
+/** What the programs say that know how right the clock is. */
+
+export type ClockState = {
+  /** Which daemon keeps the clock, or `kernel` where only its flag is known. */
+  keeper: string
+  /** The server or reference that it follows; empty when none is known. */
+  source: string
+  stratum: number | undefined
+  /** How far the clock is from the source; undefined when the program does not say. */
+  offsetSeconds: number | undefined
+  synchronised: boolean
+}
+
+const numberOf = (text: string | undefined): number | undefined => {
+  const value = Number(text?.trim() || Number.NaN)
+  return Number.isFinite(value) ? value : undefined
+}
+
+/** Fields of `chronyc -c tracking`, which are not named there. */
+const CHRONY = { name: 1, stratum: 2, systemTime: 4, leap: 13, count: 14 }
+
+/** `chronyc -c tracking`; undefined for what is not such a line. */
+export const parseChrony = (text: string): ClockState | undefined => {
+  const line = text.split('\n').find((candidate) => candidate.split(',').length >= CHRONY.count)
+  const fields = line?.split(',') ?? []
+  const offset = numberOf(fields[CHRONY.systemTime])
+  if (line === undefined || offset === undefined) return undefined
+  return {
+    keeper: 'chrony',
+    source: fields[CHRONY.name] ?? '',
+    stratum: numberOf(fields[CHRONY.stratum]),
+    offsetSeconds: offset,
+    synchronised: fields[CHRONY.leap]?.trim() !== 'Not synchronised',
+  }
+}
+
+const UNIT_SECONDS: Record<string, number> = { us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, min: 60, h: 3600 }
+
+/** systemd's time spans: `+1.234ms`, `-35us`, `1min 2.5s`. */
+export const parseSpan = (text: string): number | undefined => {
+  const match = /^([+-]?)((?:\d+(?:\.\d+)?(?:us|µs|ms|min|s|h)\s*)+)$/.exec(text.trim())
+  if (!match) return undefined
+  let seconds = 0
+  for (const [, amount, unit] of match[2]!.matchAll(/(\d+(?:\.\d+)?)(us|µs|ms|min|s|h)/g))
+    seconds += Number(amount) * UNIT_SECONDS[unit!]!
+  return match[1] === '-' ? -seconds : seconds
+}
+
+const fieldOf = (text: string, name: string): string | undefined =>
+  new RegExp(`^\\s*${name}:\\s*(.*)$`, 'm').exec(text)?.[1]?.trim()
+
+/** `timedatectl timesync-status` (systemd-timesyncd). Without an answer of a server there is no offset. */
+export const parseTimesync = (text: string): ClockState | undefined => {
+  const server = fieldOf(text, 'Server')
+  if (server === undefined) return undefined
+  const offsetSeconds = parseSpan(fieldOf(text, 'Offset') ?? '')
+  return {
+    keeper: 'systemd-timesyncd',
+    source: server,
+    stratum: numberOf(fieldOf(text, 'Stratum')),
+    offsetSeconds,
+    synchronised: offsetSeconds !== undefined && fieldOf(text, 'Leap') !== 'not synchronized',
+  }
+}
+
+/** `ntpq -c rv`: offset in milliseconds; a leap alarm or sync_unspec says that it follows nobody. */
+export const parseNtpq = (text: string): ClockState | undefined => {
+  const variable = (name: string) => new RegExp(`\\b${name}=([^,\\s]+)`).exec(text)?.[1]
+  const milliseconds = numberOf(variable('offset'))
+  if (milliseconds === undefined) return undefined
+  return {
+    keeper: 'ntpd',
+    source: variable('refid') ?? '',
+    stratum: numberOf(variable('stratum')),
+    offsetSeconds: milliseconds / 1000,
+    synchronised: !/leap_alarm|sync_unspec|sync_alarm/.test(text),
+  }
+}
+
+/** `timedatectl show`: only the kernel's flag, which whoever keeps the clock has set (adjtimex). */
+export const parseTimedate = (text: string): ClockState | undefined => {
+  const flag = /^NTPSynchronized=(yes|no)$/m.exec(text)?.[1]
+  if (flag === undefined) return undefined
+  return {
+    keeper: 'kernel',
+    source: '',
+    stratum: undefined,
+    offsetSeconds: undefined,
+    synchronised: flag === 'yes',
+  }
+}

@@ -1,0 +1,180 @@
+import { z } from 'zod'
+import { quote } from '../../engines/program-error.ts'
+import { type CheckDeps, defineCheck, type Findings } from '../check.ts'
+import {
+  ERROR,
+  FAIL,
+  type Finding,
+  found,
+  notDone,
+  PASS,
+  SKIPPED,
+  skipped,
+  toFindings,
+  WARN,
+} from '../findings.ts'
+import { migReasons, signsOfWork } from '../gpus/idle.ts'
+import { concludeGpus, type Inventory, listGpus } from '../gpus/inventory.ts'
+import { hasPciGpus, smiRequirements } from '../gpus/query.ts'
+import { timeout } from '../parameters.ts'
+import { findProgram, missing, type Output, rawOf, runProgram, troubleOf } from '../programs.ts'
+import {
+  type DcgmReport,
+  type DcgmResult,
+  type DcgmStatus,
+  type DcgmTest,
+  parseDcgm,
+  unify,
+} from './output.ts'
+
+const HINT = 'install datacenter-gpu-manager'
+
+/** How long each level may take on a node of eight GPUs; level 4 includes hours of memory patterns. */
+const LEVEL_SECONDS: Readonly<Record<number, number>> = { 1: 180, 2: 900, 3: 3600, 4: 4 * 3600 }
+const BUDGET_SECONDS = LEVEL_SECONDS[4]!
+
+/** From this level on, the diagnostic loads every GPU for minutes. */
+const INVASIVE_LEVEL = 3
+
+const parameters = z.strictObject({
+  level: z.int().min(1).max(4).default(1),
+  /** Categories of errors with which a node must not be used, as DCGM names them. */
+  fatal: z.array(z.string().min(1)).default(['PCIe', 'NVLink', 'ECC', 'GPU Memory']),
+  /** Names of the tests that count; none means all. A path such as Hardware.GPU Memory is known by its last name. */
+  tests: z.array(z.string().min(1)).default([]),
+  /** Levels 3 and 4 also when something runs on the GPUs. */
+  force: z.boolean().default(false),
+  timeout: timeout(BUDGET_SECONDS).optional(),
+})
+
+type Parameters = z.output<typeof parameters>
+
+/** DCGM 4 has shorter names for some tests. */
+const SAME: Readonly<Record<string, string>> = { gpu_memory: 'memory' }
+const canonical = (name: string): string => SAME[unify(name)] ?? unify(name)
+
+/** Whether a failure is of a fatal category: by the test's own name, or by what it complains of (ECC, NVLink). */
+const isFatal = (test: DcgmTest, { warnings }: DcgmResult, fatal: readonly string[]): boolean =>
+  fatal.some((category) => {
+    const words = new RegExp(`\\b${category.replaceAll(/[^\w ]/g, '.').trim()}\\b`, 'i')
+    return canonical(category) === canonical(test.name) || warnings.some((warning) => words.test(warning))
+  })
+
+const counts = ({ name }: DcgmTest, { tests }: Parameters): boolean =>
+  tests.length === 0 || tests.some((path) => canonical(path.split('.').at(-1)!) === canonical(name))
+
+const STATUSES: Record<DcgmStatus, Finding['status']> = {
+  pass: PASS,
+  warn: WARN,
+  fail: FAIL,
+  skip: SKIPPED,
+  unknown: ERROR,
+}
+
+const WORDS: Record<DcgmStatus, string> = {
+  pass: '',
+  warn: 'warns',
+  fail: 'fails',
+  skip: '',
+  unknown: 'ended with a status that this version of meshgauge does not know',
+}
+
+const judge = (test: DcgmTest, result: DcgmResult, categories: readonly string[]): Finding[] => {
+  const { gpus, status, warnings } = result
+  const fatal = status === 'fail' && isFatal(test, result, categories)
+  const text = warnings.length > 0 ? `: ${quote(warnings.join('; '))}` : ''
+  const reason = WORDS[status] && `DCGM test ${test.name} ${WORDS[status]}${text}`
+  const subjects = gpus.length > 0 ? gpus : ['node']
+  // One sentence for one result, also where it is of many GPUs.
+  return subjects.map((subject, position) => ({
+    ...found(subject, unify(test.name), status, '', STATUSES[status], position === 0 ? reason : ''),
+    fatal,
+  }))
+}
+
+/** Which tests failed on which GPUs, as the first seed wrote it: `memory_bandwidth.0.3`. */
+const failuresOf = (tests: readonly DcgmTest[]): string[] =>
+  tests.flatMap(({ name, results }) => {
+    const failed = results.filter(({ status }) => status === 'fail')
+    return failed.length > 0 ? [[unify(name), ...failed.flatMap(({ gpus }) => gpus)].join('.')] : []
+  })
+
+const conclude = (
+  report: DcgmReport,
+  inventory: Inventory,
+  output: Output,
+  request: Parameters,
+): Findings => {
+  const tests = report.tests.filter((test) => counts(test, request))
+  const failures = failuresOf(tests)
+  const judged = tests.flatMap((test) => test.results.flatMap((result) => judge(test, result, request.fatal)))
+  const ended = judged.some(({ status }) => status === FAIL || status === WARN)
+  const trouble = report.error || troubleOf(output)
+  const findings = [
+    ...inventory.findings,
+    found('node', 'dcgm_version', report.version),
+    found('node', 'level', request.level),
+    ...judged,
+    found('node', 'failed_tests', failures),
+    // Its exit code says again that a test failed; without such a test it says that the diagnostic did not end.
+    ...(report.error || (output.reason !== '' && !ended)
+      ? [found('dcgmi', 'end', quote(trouble), '', ERROR, `did not end well: ${quote(trouble)}`)]
+      : []),
+  ]
+  const concluded = concludeGpus(inventory, findings, rawOf(output))
+  // Nothing but skips, and the figures around them, is no verdict.
+  return judged.every(({ status }) => status === SKIPPED) && concluded.status === PASS
+    ? { ...concluded, status: SKIPPED, reasons: ['DCGM skipped every test'] }
+    : concluded
+}
+
+/** Why dcgmi gave no document, with what is in its way. */
+const withoutReport = async (deps: CheckDeps, inventory: Inventory, output: Output, signal: AbortSignal) => {
+  const work = await signsOfWork(deps, inventory.gpus, signal)
+  const why = quote(troubleOf(output) || 'it wrote no result')
+  return notDone([`dcgmi: ${why}`, ...work], rawOf(output))
+}
+
+const missingTests = (report: DcgmReport, { tests }: Parameters): string[] =>
+  tests.filter(
+    (path) => !report.tests.some(({ name }) => canonical(path.split('.').at(-1)!) === canonical(name)),
+  )
+
+export const dcgm = defineCheck({
+  name: 'dcgm',
+  summary: "NVIDIA's own diagnostic finds no fault; levels 3 and 4 need idle GPUs.",
+  invasive: false,
+  budgetSeconds: BUDGET_SECONDS,
+  budgetFor: ({ level, timeout: seconds }) => seconds ?? LEVEL_SECONDS[level]!,
+  claim: 'gpus',
+  parameters,
+  requirements: async (deps) => [
+    ...(await smiRequirements(deps)),
+    ...((await findProgram(deps, 'dcgmi')) ? [] : [missing(deps, 'dcgmi', HINT)]),
+  ],
+  concerns: async (deps) => (await smiRequirements(deps)).length > 0 && hasPciGpus(deps),
+  run: async (deps, request, signal) => {
+    const inventory = await listGpus(deps, signal)
+    if ('instead' in inventory) return inventory.instead
+    const mig = migReasons(inventory)
+    if (mig.length > 0) return skipped(mig, inventory.raw)
+    const invasive = request.level >= INVASIVE_LEVEL && !request.force
+    const work = invasive ? await signsOfWork(deps, inventory.gpus, signal) : []
+    if (work.length > 0) return skipped(['the GPUs are not idle (force=true runs it all the same)', ...work])
+    const path = (await findProgram(deps, 'dcgmi')) ?? 'dcgmi'
+    const args = ['diag', '-j', '-r', String(request.level)]
+    const output = await runProgram(deps, path, args, signal, LEVEL_SECONDS[request.level]!)
+    const report = parseDcgm(output.stdout)
+    if (!report || (report.tests.length === 0 && report.error === ''))
+      return withoutReport(deps, inventory, output, signal)
+    const absent = missingTests(report, request)
+    if (absent.length > 0)
+      return {
+        ...toFindings([
+          found('node', 'tests', absent, '', ERROR, `DCGM ran no test of these names: ${absent.join(', ')}`),
+        ]),
+        rawOutput: rawOf(output),
+      }
+    return conclude(report, inventory, output, request)
+  },
+})

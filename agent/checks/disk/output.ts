@@ -1,0 +1,108 @@
+/** Mounted file systems from /proc/self/mountinfo, and what smartctl says of a drive. */
+
+export type Mount = {
+  /** `major:minor`: bind mounts of one file system share it. */
+  device: string
+  path: string
+  type: string
+  source: string
+  /** Whether this mount was asked to be read-only. */
+  readOnly: boolean
+  /** Whether the file system under it is; the kernel turns it so on errors, and leaves the mount as it was. */
+  fileSystemReadOnly: boolean
+}
+
+/** The kernel writes blanks and backslashes as octal numbers. */
+const unescapeOctal = (text: string): string =>
+  text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+
+const has = (options: string, wanted: string): boolean => options.split(',').includes(wanted)
+
+export const parseMounts = (text: string): Mount[] =>
+  text.split('\n').flatMap((line) => {
+    const [mount, fileSystem] = line.split(' - ')
+    const [, , device, , path, options] = mount?.split(' ') ?? []
+    const [type, source, superOptions] = fileSystem?.split(' ') ?? []
+    if (!device || !path || !options || !type || !source || !superOptions) return []
+    return [
+      {
+        device,
+        path: unescapeOctal(path),
+        type,
+        source: unescapeOctal(source),
+        readOnly: has(options, 'ro'),
+        fileSystemReadOnly: has(superOptions, 'ro'),
+      },
+    ]
+  })
+
+/** File systems that are on this node's own disks. Others can hang with a server that is gone. */
+const LOCAL_TYPES = new Set('ext2 ext3 ext4 xfs btrfs zfs f2fs jfs bcachefs reiserfs vfat'.split(' '))
+
+/** One mount of each local file system, and the root whatever it is made of. */
+export const localMounts = (mounts: readonly Mount[]): Mount[] => {
+  const local = mounts.filter(
+    ({ type, path }) => LOCAL_TYPES.has(type) || (path === '/' && type === 'overlay'),
+  )
+  return [...Map.groupBy(local, ({ device }) => device).values()].map(
+    // The shortest path is where it is mounted; the rest are bind mounts of its parts.
+    (same) => same.toSorted((a, b) => a.path.length - b.path.length)[0]!,
+  )
+}
+
+export type DriveHealth = {
+  passed: boolean | undefined
+  temperatureCelsius: number | undefined
+  /** Share of the drive's life that is used up. */
+  wear: number | undefined
+  mediaErrors: number | undefined
+  /** What smartctl could not do, in its words. */
+  messages: string[]
+}
+
+type Json = Record<string, unknown>
+const objectAt = (json: unknown, key: string): Json => {
+  const value = (json as Json | null)?.[key]
+  return typeof value === 'object' && value !== null ? (value as Json) : {}
+}
+const numberAt = (json: Json, key: string): number | undefined =>
+  typeof json[key] === 'number' ? (json[key] as number) : undefined
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** `smartctl --scan -j`: the paths of the drives; undefined for what is not that. */
+export const parseScan = (text: string): { path: string; type: string }[] | undefined => {
+  const json = parse(text)
+  if (typeof json !== 'object' || json === null) return undefined
+  const devices = (json as Json).devices
+  return (Array.isArray(devices) ? devices : []).flatMap((device: Json | null) =>
+    typeof device?.name === 'string' && typeof device.type === 'string'
+      ? [{ path: device.name, type: device.type }]
+      : [],
+  )
+}
+
+/** `smartctl -H -A -j`, of ATA, SCSI and NVMe drives. */
+export const parseDrive = (text: string): DriveHealth | undefined => {
+  const json = parse(text)
+  if (typeof json !== 'object' || json === null) return undefined
+  const nvme = objectAt(json, 'nvme_smart_health_information_log')
+  const messages = objectAt(json, 'smartctl').messages
+  const passed = objectAt(json, 'smart_status').passed
+  const wear = numberAt(nvme, 'percentage_used')
+  return {
+    passed: typeof passed === 'boolean' ? passed : undefined,
+    temperatureCelsius: numberAt(objectAt(json, 'temperature'), 'current'),
+    wear: wear === undefined ? undefined : wear / 100,
+    mediaErrors: numberAt(nvme, 'media_errors'),
+    messages: (Array.isArray(messages) ? messages : []).flatMap((message: Json | null) =>
+      typeof message?.string === 'string' ? [message.string] : [],
+    ),
+  }
+}

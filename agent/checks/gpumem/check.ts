@@ -1,0 +1,105 @@
+/**
+ * Copies, DAXPY and DGEMM on every GPU: memory that has gone slow shows in them. Loads the GPUs fully for a minute.
+ */
+
+import { z } from 'zod'
+import { defineCheck } from '../check.ts'
+import { ERROR, FAIL, type Finding, found, notDone, PASS, skipped, statusBelow } from '../findings.ts'
+import { cudaErrorOf, runCuda } from '../gpus/cuda.ts'
+import { migReasons, signsOfWork } from '../gpus/idle.ts'
+import { concludeGpus, type Gpu, listGpus } from '../gpus/inventory.ts'
+import { hasPciGpus, smiRequirements } from '../gpus/query.ts'
+import { byteRate, timeout } from '../parameters.ts'
+import { findProgram, missing, rawOf, troubleOf } from '../programs.ts'
+import { type GpuFigures, parseGpucheck, type Report } from './output.ts'
+
+const BUDGET_SECONDS = 900
+
+const HINT = 'build it with nvcc from the gpucheck sources that your health checks came with'
+
+/** What gpucheck itself holds for the least of an A100. An explicit value takes the place of its verdict. */
+const LEAST = { host_to_device: 4e9, daxpy: 1300e9, dgemm: 16 }
+
+const parameters = z.strictObject({
+  host_to_device: byteRate().optional(),
+  daxpy: byteRate().optional(),
+  /** TFlop/s. */
+  dgemm: z.number().nonnegative().optional(),
+  /** Also when something runs on the GPUs. */
+  force: z.boolean().default(false),
+  timeout: timeout(BUDGET_SECONDS).default(BUDGET_SECONDS),
+})
+
+type Parameters = z.output<typeof parameters>
+
+const judge = (index: string, figures: GpuFigures, request: Parameters): Finding[] => {
+  const least = (name: string, value: number, unit: string, fail: number, shown: (x: number) => string) => {
+    const status = statusBelow(value, { fail })
+    const reason = status === PASS ? '' : `${name} reaches only ${shown(value)}, less than ${shown(fail)}`
+    return found(index, name, value, unit, status, reason)
+  }
+  const rate = (bytes: number) => `${Number((bytes / 1e9).toFixed(2))} GB/s`
+  return [
+    least(
+      'host_to_device',
+      figures.hostToDevice * 1e9,
+      'bytes_per_second',
+      request.host_to_device ?? LEAST.host_to_device,
+      rate,
+    ),
+    least('daxpy', figures.daxpy * 1e9, 'bytes_per_second', request.daxpy ?? LEAST.daxpy, rate),
+    least('dgemm', figures.dgemm, 'teraflops', request.dgemm ?? LEAST.dgemm, (x) => `${x} TFlop/s`),
+    found(index, 'temperature', figures.celsius, 'celsius'),
+    found(index, 'power', figures.watts, 'watts'),
+    found(index, 'sm_clock', figures.smMegahertz * 1e6, 'hertz'),
+  ]
+}
+
+/** @param position of the GPU among those that CUDA sees */
+const judgeGpu = ({ index }: Gpu, position: number, report: Report, request: Parameters): Finding[] => {
+  const theirs = String(position)
+  const figures = report.gpus.find((candidate) => candidate.index === theirs)
+  if (!figures) return [found(index, 'measured', false, '', ERROR, 'gpucheck has no figures for it')]
+  const findings = judge(index, figures, request)
+  const ours = [request.host_to_device, request.daxpy, request.dgemm].some((value) => value !== undefined)
+  const missed = !ours && report.faulty?.includes(theirs) && findings.every(({ status }) => status === PASS)
+  // Its table is rounded, and a figure at the very edge looks good there.
+  return missed ? [...findings, found(index, 'faulty', true, '', FAIL, 'gpucheck calls it faulty')] : findings
+}
+
+export const gpumem = defineCheck({
+  name: 'gpumem',
+  summary: "Every GPU's memory and arithmetic are as fast as they should be.",
+  invasive: true,
+  budgetSeconds: BUDGET_SECONDS,
+  budgetFor: ({ timeout: seconds }) => seconds,
+  claim: 'gpus',
+  parameters,
+  requirements: async (deps) => [
+    ...(await smiRequirements(deps)),
+    ...((await findProgram(deps, 'gpucheck')) ? [] : [missing(deps, 'gpucheck', HINT)]),
+  ],
+  concerns: async (deps) => (await smiRequirements(deps)).length > 0 && hasPciGpus(deps),
+  run: async (deps, request, signal) => {
+    const inventory = await listGpus(deps, signal)
+    if ('instead' in inventory) return inventory.instead
+    const mig = migReasons(inventory)
+    if (mig.length > 0) return skipped(mig, inventory.raw)
+    const work = request.force ? [] : await signsOfWork(deps, inventory.gpus, signal)
+    if (work.length > 0) return skipped(['the GPUs are not idle (force=true runs it all the same)', ...work])
+    const output = await runCuda(deps, 'gpucheck', [], signal, BUDGET_SECONDS)
+    const raw = inventory.raw + rawOf(output)
+    const report = parseGpucheck(output.stdout)
+    const gpus = inventory.gpus.filter(({ broken }) => !broken)
+    // No summary is no verdict: it broke off, and has not found anything bad or good.
+    if (report.faulty === undefined || report.gpus.length === 0) {
+      const why = cudaErrorOf(rawOf(output)) ?? (troubleOf(output) || 'it ended before its summary')
+      return notDone([`gpucheck did not come to its end: ${why}`], raw)
+    }
+    return concludeGpus(
+      inventory,
+      [...inventory.findings, ...gpus.flatMap((gpu, position) => judgeGpu(gpu, position, report, request))],
+      raw,
+    )
+  },
+})

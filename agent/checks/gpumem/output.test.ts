@@ -1,0 +1,36 @@
+import { describe, expect, test } from 'vitest'
+import { recording } from '../fixtures/machine.ts'
+import { parseGpucheck } from './output.ts'
+
+describe('gpucheck', () => {
+  test('all good', () => {
+    const { gpus, faulty } = parseGpucheck(recording('a100-8/gpucheck.txt'))
+    expect(faulty).toEqual([])
+    expect(gpus).toHaveLength(8)
+    expect(gpus[3]).toEqual({
+      index: '3',
+      hostToDevice: 24.6,
+      daxpy: 1564.2,
+      dgemm: 18.6,
+      celsius: 41,
+      watts: 215,
+      smMegahertz: 1410,
+    })
+  })
+
+  test.each([
+    ['gpucheck/one-bad.txt', ['4']],
+    // It writes the second one right behind the first, without a line end.
+    ['gpucheck/two-bad.txt', ['1', '7']],
+    ['gpucheck/edge.txt', ['0']],
+    // Broken off before the summary: neither good nor bad.
+    ['gpucheck/cut.txt', undefined],
+  ])('%s', (path, faulty) => {
+    expect(parseGpucheck(recording(path)).faulty).toEqual(faulty)
+  })
+
+  test('a summary that breaks off, and NONE in another place, are no verdict', () => {
+    expect(parseGpucheck('Summary of GPU errors:').faulty).toBeUndefined()
+    expect(parseGpucheck('NONE of the GPUs can be used\n').faulty).toBeUndefined()
+  })
+})

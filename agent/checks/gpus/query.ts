@@ -1,0 +1,105 @@
+import type { CheckDeps } from '../check.ts'
+import { findProgram, listNames, missing, rawOf, readText, runProgram, troubleOf } from '../programs.ts'
+import {
+  type Absence,
+  absenceOf,
+  type Details,
+  parseDetails,
+  parseTable,
+  type Table,
+  unknownField,
+} from './output.ts'
+
+export const SMI = 'nvidia-smi'
+
+const HINT = 'it comes with the NVIDIA driver'
+
+/** Without persistence mode the driver initialises each GPU anew, which takes seconds for each. */
+const QUERY_SECONDS = 60
+
+/** An answer of nvidia-smi. `trouble` is empty when it ended well and every line was understood. */
+export type Answer = Table & { trouble: string; absence: Absence; raw: string }
+
+/** GPUs on the PCI bus that are made for computing (class 0302: 3D controller), whatever the driver says. */
+export const countPciGpus = async (deps: Pick<CheckDeps, 'root'>): Promise<number> => {
+  const folder = 'sys/bus/pci/devices'
+  const names = await listNames(deps, folder)
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const vendor = await readText(deps, `${folder}/${name}/vendor`)
+      const kind = vendor?.startsWith('0x10de') ? await readText(deps, `${folder}/${name}/class`) : undefined
+      return kind?.startsWith('0x0302') ?? false
+    }),
+  )
+  return found.filter(Boolean).length
+}
+
+/** Reasons why no GPU can be looked at here, as far as can be told without waking the driver. */
+export const smiRequirements = async (deps: CheckDeps): Promise<string[]> => {
+  if (await findProgram(deps, SMI)) return []
+  const count = await countPciGpus(deps)
+  const gpus = count > 0 ? `, but there are ${count} NVIDIA GPUs on the PCI bus` : ''
+  return [`${missing(deps, SMI, HINT)}${gpus}`]
+}
+
+/** Whether GPUs are in the node, so that not seeing them is an error. */
+export const hasPciGpus = async (deps: CheckDeps): Promise<boolean> => (await countPciGpus(deps)) > 0
+
+/** Older and newer spellings of one field, the newest first. */
+const ALIASES: Readonly<Record<string, string>> = {
+  'clocks_event_reasons.hw_slowdown': 'clocks_throttle_reasons.hw_slowdown',
+  'clocks_event_reasons.hw_thermal_slowdown': 'clocks_throttle_reasons.hw_thermal_slowdown',
+  'clocks_event_reasons.hw_power_brake_slowdown': 'clocks_throttle_reasons.hw_power_brake_slowdown',
+}
+
+/**
+ * Asks nvidia-smi for a table. A field that its version does not know is asked for by its older name, or left out.
+ * @param query such as `--query-gpu`
+ */
+export const querySmi = async (
+  deps: CheckDeps,
+  query: string,
+  fields: readonly string[],
+  signal: AbortSignal,
+): Promise<Answer> => {
+  const path = (await findProgram(deps, SMI)) ?? SMI
+  const names = new Map(fields.map((field) => [field, field]))
+  const raw: string[] = []
+  // Each turn renames or drops a field, so this ends.
+  for (;;) {
+    const asked = [...names.values()].join(',')
+    const output = await runProgram(
+      deps,
+      path,
+      [`${query}=${asked}`, '--format=csv,noheader'],
+      signal,
+      QUERY_SECONDS,
+    )
+    raw.push(rawOf(output))
+    const said = rawOf(output)
+    const refused = unknownField(said)
+    const field = [...names].find(([, name]) => name === refused)?.[0]
+    if (refused !== undefined && field !== undefined && names.size > 1) {
+      const older = ALIASES[field]
+      if (older && refused !== older) names.set(field, older)
+      else names.delete(field)
+      continue
+    }
+    const absence = absenceOf(said)
+    const table = parseTable(output.stdout, [...names.keys()])
+    const odd = table.unknown[0]
+    const rubbish =
+      odd === undefined ? '' : `${SMI} wrote what is not a row of its table: ${odd.slice(0, 120)}`
+    return { ...table, trouble: troubleOf(output) || rubbish, absence, raw: raw.join('') }
+  }
+}
+
+/** Asks for all that nvidia-smi knows, for what a version cannot give as a table. */
+export const queryDetails = async (
+  deps: CheckDeps,
+  signal: AbortSignal,
+): Promise<{ gpus: Details[]; raw: string }> => {
+  const path = (await findProgram(deps, SMI)) ?? SMI
+  const output = await runProgram(deps, path, ['-q'], signal, QUERY_SECONDS)
+  return { gpus: parseDetails(output.stdout), raw: rawOf(output) }
+}

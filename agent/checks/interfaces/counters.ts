@@ -1,0 +1,69 @@
+/** Counters of interfaces from sysfs, and what it means when they grow. */
+
+import type { CheckDeps } from '../check.ts'
+import { type Finding, found, PASS, WARN } from '../findings.ts'
+import { readText } from '../programs.ts'
+
+/** Counters that stand still on a healthy link. */
+const COUNTERS = [
+  'rx_errors',
+  'tx_errors',
+  'rx_dropped',
+  'tx_dropped',
+  'rx_crc_errors',
+  'rx_frame_errors',
+  'rx_missed_errors',
+  'tx_carrier_errors',
+]
+
+export type Counters = ReadonlyMap<string, number>
+
+/** A driver leaves out what its hardware does not count. */
+const readNumber = async (deps: Pick<CheckDeps, 'root'>, path: string): Promise<number | undefined> => {
+  const text = await readText(deps, path)
+  const value = Number(text?.trim() || Number.NaN)
+  return Number.isFinite(value) ? value : undefined
+}
+
+export const readCounters = async (deps: Pick<CheckDeps, 'root'>, name: string): Promise<Counters> => {
+  const folder = `sys/class/net/${name}`
+  const paths: [string, string][] = COUNTERS.map((counter) => [counter, `${folder}/statistics/${counter}`])
+  paths.push(['carrier_changes', `${folder}/carrier_changes`])
+  const read = paths.map(
+    async ([counter, path]) => [counter, await readNumber(deps, path)] as [string, number | undefined],
+  )
+  return new Map(
+    (await Promise.all(read)).filter((entry): entry is [string, number] => entry[1] !== undefined),
+  )
+}
+
+type Watch = { name: string; before: Counters; after: Counters; seconds: number; maxFlaps: number }
+
+const growthFindings = ({ name, before, after, seconds }: Watch): Finding[] =>
+  [...after]
+    .filter(([counter]) => counter !== 'carrier_changes')
+    .map(([counter, value]) => {
+      // Counters start again at zero when a driver is loaded anew.
+      const growth = Math.max(0, value - (before.get(counter) ?? value))
+      const status = growth > 0 ? WARN : PASS
+      const reason = growth > 0 ? `${counter} grew by ${growth} in ${seconds} s` : ''
+      return found(name, counter, growth, 'count', status, reason)
+    })
+
+const flapFindings = ({ name, before, after, seconds, maxFlaps }: Watch): Finding[] => {
+  const changes = after.get('carrier_changes')
+  if (changes === undefined) return []
+  const now = Math.max(0, changes - (before.get('carrier_changes') ?? changes))
+  // One flap is a loss of carrier and its return.
+  const flaps = Math.floor(changes / 2)
+  const reason =
+    now > 0
+      ? `its carrier changed ${now} times in ${seconds} s: the link flaps`
+      : flaps > maxFlaps
+        ? `its link has gone down ${flaps} times since its driver was loaded`
+        : ''
+  return [found(name, 'carrier_changes', changes, 'count', reason === '' ? PASS : WARN, reason)]
+}
+
+/** What two readings of an interface's counters say. */
+export const compareCounters = (watch: Watch): Finding[] => [...growthFindings(watch), ...flapFindings(watch)]

@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest'
+import { recording } from '../fixtures/machine.ts'
+import { parseBandwidthTest, parseNvbandwidth } from './output.ts'
+
+describe('bandwidthTest', () => {
+  test.each([
+    ['a100-8/bandwidthTest.0', 24.1e9],
+    ['a100-8/bandwidthTest.4', 3.1e9],
+    // Several sizes: the largest one counts, not the small ones before it.
+    ['bandwidthTest/v100-shmoo.txt', 12.4e9],
+    ['bandwidthTest/old-megabytes.txt', 11659.1e6],
+    ['bandwidthTest/not-ready.txt', undefined],
+    // Half a line is no figure: "2" would be read as 2 GB/s.
+    ['bandwidthTest/cut.txt', undefined],
+  ])('%s', (path, expected) => {
+    expect(parseBandwidthTest(recording(path))).toBe(expected)
+  })
+
+  test('802 in a figure is no error 802', () => {
+    const line = 'bandwidthTest-H2D-Pinned, Bandwidth = 24.0 GB/s, Time = 0.00802 s, Size = 32000000 bytes\n'
+    expect(parseBandwidthTest(line)).toBe(24e9)
+  })
+
+  test('another language is not understood, rather than misread', () => {
+    expect(
+      parseBandwidthTest('bandwidthTest-H2D-Pinned, Bandwidth = 12,3 GB/s, Time = 0,1 s, Size = 3 bytes'),
+    ).toBeUndefined()
+  })
+})
+
+describe('nvbandwidth', () => {
+  test.each([
+    ['nvbandwidth/0.5-verbose.txt', [12.3964e9]],
+    ['nvbandwidth/0.5-among-warnings.txt', [12.3964e9]],
+    ['nvbandwidth/0.6-gh200.txt', [369.36e9, 269.33e9, 412.11e9]],
+    [
+      'h100-8/nvbandwidth.json.txt',
+      [55.63, 55.58, 55.61, 55.64, 55.37, 55.41, 55.6, 55.59].map((value) => value * 1e9),
+    ],
+  ])('%s', (path, bytesPerSecond) => {
+    expect(parseNvbandwidth(recording(path))).toEqual({ kind: 'measured', bytesPerSecond })
+  })
+
+  test.each([
+    ['nvbandwidth/error.txt', /not yet initialized/],
+    ['nvbandwidth/waived.txt', /ended as Waived/],
+  ])('%s has a reason', (path, reason) => {
+    expect(parseNvbandwidth(recording(path))).toEqual({
+      kind: 'not-measured',
+      reason: expect.stringMatching(reason),
+    })
+  })
+
+  test('a GPU without a figure is not one with 0', () => {
+    const text = recording('h100-8/nvbandwidth.json.txt').replace('"55.64"', '"N/A"')
+    expect(parseNvbandwidth(text)).toMatchObject({ bytesPerSecond: { 3: undefined, 4: 55.37e9 } })
+  })
+
+  test.each([
+    '',
+    '{',
+    recording('nvbandwidth/0.5-verbose.txt').slice(0, 400),
+    recording('nvbandwidth/refusal.txt'),
+  ])('what is cut off or something else is no result', (text) => {
+    expect(parseNvbandwidth(text)).toBeUndefined()
+  })
+})

@@ -1,0 +1,86 @@
+import { z } from 'zod'
+import { type CheckDeps, defineCheck } from '../check.ts'
+import { ERROR, FAIL, type Finding, found, PASS, SKIPPED } from '../findings.ts'
+import { judgeTable, listGpus } from '../gpus/inventory.ts'
+import { isAbsent, isBroken, numberIn, type Row } from '../gpus/output.ts'
+import { type Answer, hasPciGpus, queryDetails, querySmi, smiRequirements } from '../gpus/query.ts'
+import { timeout } from '../parameters.ts'
+
+const BUDGET_SECONDS = 150
+
+const parameters = z.strictObject({ timeout: timeout(BUDGET_SECONDS).default(BUDGET_SECONDS) })
+
+const FIELDS = [
+  'gpu_uuid',
+  'remapped_rows.correctable',
+  'remapped_rows.uncorrectable',
+  'remapped_rows.pending',
+  'remapped_rows.failure',
+]
+
+/** What a driver answers that is older than row remapping. */
+const UNKNOWN_QUERY = /not recognized|unrecognized|Invalid combination of input arguments/i
+
+const flag = (index: string, name: string, cell: string, reason: string): Finding => {
+  // Versions differ in how they print a flag.
+  const set = /^(yes|1)$/i.test(cell)
+  if (!set && !/^(no|0)$/i.test(cell))
+    return found(index, name, cell, '', ERROR, `nvidia-smi says neither yes nor no, but ${cell}`)
+  return found(index, name, set, '', set ? FAIL : PASS, set ? reason : '')
+}
+
+const judge = (index: string, row: Row | undefined): Finding[] => {
+  const pending = row?.['remapped_rows.pending'] ?? ''
+  // GPUs before Ampere retire pages and have no rows to remap.
+  if (isAbsent(pending)) return [found(index, 'pending', 'not supported', '', SKIPPED)]
+  if (isBroken(pending)) return [found(index, 'answers', false, '', FAIL, `GPU does not answer: ${pending}`)]
+  const counts = (['correctable', 'uncorrectable'] as const).flatMap((kind) => {
+    const count = numberIn(row?.[`remapped_rows.${kind}`])
+    return count === undefined ? [] : [found(index, `${kind}_rows`, count, 'count')]
+  })
+  return [
+    flag(index, 'pending', pending, 'rows of its memory wait to be remapped: reset the GPU'),
+    flag(
+      index,
+      'failure',
+      row?.['remapped_rows.failure'] ?? '',
+      'a row could not be remapped: replace the GPU',
+    ),
+    ...counts,
+  ]
+}
+
+/** The same from `nvidia-smi -q`, as the first seed read it, where there is no such table. */
+const askInDetail = async (deps: CheckDeps, table: Answer, signal: AbortSignal): Promise<Answer> => {
+  const { gpus, raw } = await queryDetails(deps, signal)
+  const rows = gpus.map((values) => ({
+    gpu_uuid: values.get('GPU UUID') ?? '',
+    'remapped_rows.correctable': values.get('Remapped Rows.Correctable Error') ?? '',
+    'remapped_rows.uncorrectable': values.get('Remapped Rows.Uncorrectable Error') ?? '',
+    'remapped_rows.pending': values.get('Remapped Rows.Pending') ?? '',
+    'remapped_rows.failure': values.get('Remapped Rows.Remapping Failure Occurred') ?? '',
+  }))
+  return rows.length === 0
+    ? { ...table, raw: table.raw + raw }
+    : { ...table, rows, unknown: [], trouble: '', raw }
+}
+
+export const remapped = defineCheck({
+  name: 'remapped',
+  summary: 'No GPU has rows of its memory that wait to be remapped, or could not be.',
+  invasive: false,
+  budgetSeconds: BUDGET_SECONDS,
+  budgetFor: ({ timeout: seconds }) => seconds,
+  parameters,
+  requirements: smiRequirements,
+  concerns: hasPciGpus,
+  // Rows belong to the whole GPU, so MIG makes no difference.
+  run: async (deps, _parameters, signal) => {
+    const inventory = await listGpus(deps, signal)
+    if ('instead' in inventory) return inventory.instead
+    const table = await querySmi(deps, '--query-remapped-rows', FIELDS, signal)
+    const empty = table.rows.length === 0 && table.lost.length === 0 && table.trouble === ''
+    const answer = UNKNOWN_QUERY.test(table.trouble) || empty ? await askInDetail(deps, table, signal) : table
+    return judgeTable(inventory, answer, ({ uuid }) => ['gpu_uuid', uuid], judge)
+  },
+})
