@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { type ServiceError, status } from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { eventually, processes, programsOf } from './descendants.ts'
@@ -206,6 +207,26 @@ describe('admission', () => {
     expect([error.code, reasonOf(error)]).toEqual([status.RESOURCE_EXHAUSTED, 'PORTS_EXHAUSTED'])
     eight.cancel()
     await Promise.allSettled([eight.rest])
+  })
+})
+
+describe('ports', () => {
+  test('one that another program has is passed over', async () => {
+    const squatters = [25201, 25202, 25203].map((port) => createServer().listen(port, '127.0.0.1'))
+    const servers = await Promise.all(
+      Array.from({ length: 3 }, () => listen({ admission: 'ADMISSION_SHARED' })),
+    )
+    for (const { port } of servers) expect([25201, 25202, 25203]).not.toContain(port)
+    for (const { cancel } of servers) cancel()
+    await Promise.allSettled(servers.map(({ rest }) => rest))
+    for (const squatter of squatters) squatter.close()
+  })
+
+  test('a certain one that is taken is PORTS_EXHAUSTED', async () => {
+    const squatter = createServer().listen(25207, '127.0.0.1')
+    const error = await failureOf(collect(serve({ listeners: [{ interface: 'lo', port: 25207 }] })))
+    expect(reasonOf(error)).toBe('PORTS_EXHAUSTED')
+    squatter.close()
   })
 })
 

@@ -160,3 +160,48 @@ describe('every RPC from the outside', () => {
     },
   )
 })
+
+describe('a node of the inventory that does not answer', () => {
+  test('is shown as silent with the reason, costs only its own pairs, and exit 3', async () => {
+    const nodes = [
+      `  - { name: n1, address: "127.0.0.2:${agents[0]!.port}" }`,
+      `  - { name: n2, address: "127.0.0.3:${agents[1]!.port}" }`,
+    ]
+    nodes.push('  - { name: lost, address: "127.0.0.9:9", interfaces: [lo] }')
+    writeFileSync(join(folder, 'lame.yaml'), ['nodes:', ...nodes].join('\n'))
+    const places = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--store', join(folder, 'lame.db')]
+    const lame = await startService(['collector', '--config', join(folder, 'lame.yaml'), ...places])
+    const meshgauge = (...args: string[]) =>
+      execa(join(root, 'cli/meshgauge'), ['--collector', `127.0.0.1:${lame.port}`, ...args], {
+        reject: false,
+      })
+    const shown = await meshgauge('nodes')
+    expect(shown.stdout).toMatch(/lost\s+silent.*connection refused 127\.0\.0\.9:9/)
+    const run = await meshgauge(
+      'run',
+      'mesh',
+      '--test',
+      'ping',
+      '--count',
+      '2',
+      '--ping-interval',
+      '100ms',
+      '--json',
+    )
+    expect(run.exitCode).toBe(3)
+    type Pair = { source: { node: string }; destination: { node: string }; outcome: string; reason?: string }
+    const { pairs } = JSON.parse(run.stdout) as { pairs: Pair[] }
+    const own = pairs.filter(({ source, destination }) => [source.node, destination.node].includes('lost'))
+    expect([pairs.length, own.length]).toEqual([6, 4])
+    for (const { outcome, reason } of own)
+      expect([outcome, reason]).toEqual([
+        'not_run',
+        expect.stringMatching(/lost does not answer: connection refused/),
+      ])
+    expect(pairs.filter((pair) => !own.includes(pair)).map(({ outcome }) => outcome)).toEqual([
+      'measured',
+      'measured',
+    ])
+    await lame.stop('SIGTERM')
+  })
+})
