@@ -145,6 +145,8 @@ describe('pciebw', () => {
     ])
     expect(valuesOf(result, 'host_to_device')[4]).toBe(3.1e9)
     expect(machine.calls()).toContain('bandwidthTest --htod --memory=pinned --device=7 --csv')
+    // CUDA counts GPUs by speed unless it is told to count them as nvidia-smi does.
+    expect(machine.read('order')).toBe('PCI_BUS_ID\n')
   })
 
   test('the threshold has a unit', async () => {

@@ -379,6 +379,13 @@ test('the registry is in alphabetical order and every budget is one', () => {
   const names = CHECKS.map(({ name }) => name)
   expect(names).toEqual(names.toSorted())
   for (const check of CHECKS) expect(check.budgetSeconds).toBeGreaterThan(0)
+  const worst = (...statuses: number[]) => worstStatus(statuses.map((status) => ({ status }) as never))
+  expect([worst(ERROR, FAIL), worst(WARN, ERROR), worst(SKIPPED, PASS), worst()]).toEqual([
+    FAIL,
+    ERROR,
+    PASS,
+    PASS,
+  ])
   expect([ERROR, FAIL, PASS, SKIPPED, WARN].map((status) => worstStatus([{ status } as never]))).toEqual([
     ERROR,
     FAIL,

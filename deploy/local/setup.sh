@@ -14,8 +14,10 @@ if [ -e node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modu
   done_line 'node modules' 'already there'
 else
   command -v npm >/dev/null || fail 'npm is missing; install Node.js 20 or newer with npm'
-  # npm itself runs on whatever Node is here; the project's own Node comes with its modules.
-  npm ci --no-audit --no-fund --loglevel=error || fail 'npm ci failed; the lines above say why'
+  # npm itself runs on whatever Node is here; the project's own Node comes with its modules. Not `npm ci`: it refuses
+  # a registry that lacks packages for machines of other kinds.
+  npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null ||
+    fail 'npm install failed; the lines above say why'
   touch node_modules/.package-lock.json
   done_line 'node modules' 'installed'
 fi
