@@ -44,6 +44,7 @@ export const createAgent = async (
   const checkDeps = {
     processes,
     programs: options.programs,
+    path: deps.path.split(':').filter((folder) => folder !== ''),
     root: '/',
     checkPeers: (addresses: readonly string[]) => checkPeers(limitsOf(options, interfaces), addresses),
   }

@@ -13,6 +13,8 @@ export type CheckDeps = {
   processes: Processes
   /** Paths of programs, by name, where they are not on PATH. */
   programs: Readonly<Record<string, string>>
+  /** Folders in which programs are looked for. */
+  path: readonly string[]
   /** Where /proc, /sys and /dev are; another place only in tests. */
   root: string
   /** @throws OperatingError PEER_NOT_ALLOWED for an address that this agent may not measure */

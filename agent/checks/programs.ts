@@ -6,16 +6,13 @@ import { quote } from '../engines/program-error.ts'
 import type { OutputLimits, ProcessResult } from '../processes.ts'
 import type { CheckDeps } from './check.ts'
 
-/** Where the agent's processes look for programs that are named without a path. */
-const PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
-
 /** The path of a program, or undefined when it is not here. It is not started: one whose driver hangs would hang too. */
 export const findProgram = async (
-  { programs }: Pick<CheckDeps, 'programs'>,
+  { programs, path }: Pick<CheckDeps, 'programs' | 'path'>,
   name: string,
 ): Promise<string | undefined> => {
   const configured = programs[name]
-  const candidates = configured ? [configured] : PATH.map((folder) => join(folder, name))
+  const candidates = configured ? [configured] : path.map((folder) => join(folder, name))
   for (const candidate of candidates) {
     const usable = await access(candidate, constants.X_OK).then(
       () => true,

@@ -1,3 +1,4 @@
+import { ClientError, Status } from 'nice-grpc'
 import type { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -21,6 +22,8 @@ type Entry = {
   connection: AgentConnection
   state: NodeState
   reason: string
+  /** There is no connection at all, so nothing can be under way over it. */
+  unconnected: boolean
   lastSeen: Date | undefined
   description: DescribeResponse | undefined
   /** Interfaces that have had an address: one that goes down loses it, and is measured all the same. */
@@ -76,6 +79,7 @@ export const createFleet = (
         connection: deps.connect(node.address),
         state: NodeState.NODE_STATE_UNSPECIFIED,
         reason: '',
+        unconnected: false,
         lastSeen: undefined,
         description: undefined,
         measured: new Set<string>(),
@@ -100,10 +104,12 @@ export const createFleet = (
       entry.lastSeen = deps.clock.now()
       entry.state = NodeState.NODE_STATE_READY
       entry.reason = ''
+      entry.unconnected = false
     } catch (error) {
       if (stop.signal.aborted) return
       entry.state = NodeState.NODE_STATE_SILENT
       entry.reason = describeCallError(error)
+      entry.unconnected = error instanceof ClientError && error.code === Status.UNAVAILABLE
     }
     if (entry.state === before) return
     const node = entry.inventory.name
@@ -129,7 +135,16 @@ export const createFleet = (
     settled,
     refresh: async () => {
       await settled
-      await Promise.all([...entries.values()].map((entry) => ask(entry)))
+      await Promise.all(
+        [...entries.values()].map((entry) => {
+          // A connection that failed waits before it tries again; whoever asks now should not wait with it.
+          if (entry.unconnected) {
+            entry.connection.close()
+            entry.connection = deps.connect(entry.inventory.address)
+          }
+          return ask(entry)
+        }),
+      )
     },
     connection: (node) => {
       const entry = entries.get(node)

@@ -12,7 +12,7 @@ import { openIndependentClient } from '../protocol/independent-client.ts'
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
 /** Low enough that two cores carry a whole round of it without being the limit themselves. */
-export const LAB_RATE = 200e6
+export const LAB_RATE = 100e6
 
 export type Side = { node: string; interface: string; address: string }
 export type Pair = {

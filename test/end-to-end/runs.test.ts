@@ -70,7 +70,7 @@ describeLab('runs on a lab of 5 hosts', () => {
       expect(pair.iperf!.intervals!.length).toBeGreaterThan(0)
       expect(pair.iperf!.senderCpuRatio).toBeGreaterThan(0)
       expect(pair.iperf!.receiverCpuRatio).toBeGreaterThan(0)
-      expect(pair.iperf!.bitsPerSecond).toBeGreaterThan(0.85 * LAB_RATE)
+      expect(pair.iperf!.bitsPerSecond).toBeGreaterThan(0.7 * LAB_RATE)
       expect(pair.iperf!.bitsPerSecond).toBeLessThan(1.02 * LAB_RATE)
     }
   })
@@ -103,7 +103,7 @@ describeLab('runs on a lab of 5 hosts', () => {
   })
 
   test('tc by hand on a host: its transmit side is named, with the rate that was set', async () => {
-    const limit = ['rate', '40mbit', 'burst', '64kb', 'latency', '50ms']
+    const limit = ['rate', '30mbit', 'burst', '64kb', 'latency', '50ms']
     await fleet.inside('node-3', 'tc', 'qdisc', 'replace', 'dev', 'net1', 'root', 'tbf', ...limit)
     const document = await fleet.json(...MESH)
     expect(document.exitCode).toBe(1)
@@ -113,14 +113,14 @@ describeLab('runs on a lab of 5 hosts', () => {
     for (const pair of document.pairs.filter(
       ({ source }) => source.node === 'node-3' && source.interface === 'net1',
     )) {
-      expect(pair.iperf!.bitsPerSecond / 40e6).toBeGreaterThan(0.9)
-      expect(pair.iperf!.bitsPerSecond / 40e6).toBeLessThan(1.1)
+      expect(pair.iperf!.bitsPerSecond / 30e6).toBeGreaterThan(0.9)
+      expect(pair.iperf!.bitsPerSecond / 30e6).toBeLessThan(1.1)
       expect(pair.attemptCount).toBe(2)
     }
     const rest = document.pairs.filter(
       ({ source }) => source.node !== 'node-3' || source.interface !== 'net1',
     )
-    expect(rest.every(({ iperf }) => iperf!.bitsPerSecond > 0.8 * LAB_RATE)).toBe(true)
+    expect(rest.every(({ iperf }) => iperf!.bitsPerSecond > 0.5 * LAB_RATE)).toBe(true)
     await fleet.inside('node-3', 'tc', 'qdisc', 'del', 'dev', 'net1', 'root')
   })
 

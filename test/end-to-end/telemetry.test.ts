@@ -103,7 +103,7 @@ describeLab('what is seen of a run', () => {
       expect(await value('meshgauge_pairs_total{test="iperf", outcome="measured"}')).toBe(12)
       expect(await value('count(meshgauge_node_up == 1)')).toBe(4)
       expect(
-        await value('count(meshgauge_node_throughput_bits_per_second{direction="tx", stat="median"} > 1e8)'),
+        await value('count(meshgauge_node_throughput_bits_per_second{direction="tx", stat="median"} > 5e7)'),
       ).toBe(4)
       expect(await value('max(meshgauge_node_ping_loss_ratio)')).toBe(0)
       expect(await value('meshgauge_runs_total{test="iperf", topology="mesh", state="completed"}')).toBe(1)
