@@ -14,6 +14,11 @@ const between = (document: Document, source: string, destination: string, name: 
     (pair) =>
       pair.source.node === source && pair.destination.node === destination && pair.source.interface === name,
   )!
+const isFrom = (node: string, name: string) => (pair: Pair) =>
+  pair.source.node === node && pair.source.interface === name
+const isTo = (node: string, name: string) => (pair: Pair) =>
+  pair.destination.node === node && pair.destination.interface === name
+
 /** What must have been measured and was not, with the reasons, for a failing test to show. */
 const unmeasured = (pairs: readonly Pair[]) =>
   pairs
@@ -106,22 +111,21 @@ describeLab('runs on a lab of 5 hosts', () => {
     const limit = ['rate', '30mbit', 'burst', '64kb', 'latency', '50ms']
     await fleet.inside('node-3', 'tc', 'qdisc', 'replace', 'dev', 'net1', 'root', 'tbf', ...limit)
     const document = await fleet.json(...MESH)
+    await fleet.inside('node-3', 'tc', 'qdisc', 'del', 'dev', 'net1', 'root')
     expect(document.exitCode).toBe(1)
     expect(document.summary.verdicts).toEqual([
       expect.objectContaining({ kind: 'interface', node: 'node-3', interface: 'net1', direction: 'tx' }),
     ])
-    for (const pair of document.pairs.filter(
-      ({ source }) => source.node === 'node-3' && source.interface === 'net1',
-    )) {
+    for (const pair of document.pairs.filter(isFrom('node-3', 'net1'))) {
       expect(pair.iperf!.bitsPerSecond / 30e6).toBeGreaterThan(0.9)
       expect(pair.iperf!.bitsPerSecond / 30e6).toBeLessThan(1.1)
       expect(pair.attemptCount).toBe(2)
     }
+    // What node-3 receives waits for its acknowledgements, which the same queue holds up.
     const rest = document.pairs.filter(
-      ({ source }) => source.node !== 'node-3' || source.interface !== 'net1',
+      (pair) => !isFrom('node-3', 'net1')(pair) && !isTo('node-3', 'net1')(pair),
     )
-    expect(rest.every(({ iperf }) => iperf!.bitsPerSecond > 0.5 * LAB_RATE)).toBe(true)
-    await fleet.inside('node-3', 'tc', 'qdisc', 'del', 'dev', 'net1', 'root')
+    expect(rest.filter(({ iperf }) => iperf!.bitsPerSecond < 0.5 * LAB_RATE)).toEqual([])
   })
 
   test('nft by hand in the switch: loss is measured within its confidence interval and named', async () => {
