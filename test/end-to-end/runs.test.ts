@@ -16,8 +16,6 @@ const between = (document: Document, source: string, destination: string, name: 
   )!
 const isFrom = (node: string, name: string) => (pair: Pair) =>
   pair.source.node === node && pair.source.interface === name
-const isTo = (node: string, name: string) => (pair: Pair) =>
-  pair.destination.node === node && pair.destination.interface === name
 
 /** What must have been measured and was not, with the reasons, for a failing test to show. */
 const unmeasured = (pairs: readonly Pair[]) =>
@@ -121,10 +119,8 @@ describeLab('runs on a lab of 5 hosts', () => {
       expect(pair.iperf!.bitsPerSecond / 30e6).toBeLessThan(1.1)
       expect(pair.attemptCount).toBe(2)
     }
-    // What node-3 receives waits for its acknowledgements, which the same queue holds up.
-    const rest = document.pairs.filter(
-      (pair) => !isFrom('node-3', 'net1')(pair) && !isTo('node-3', 'net1')(pair),
-    )
+    // What node-3 receives waits for acknowledgements that the same queue holds up, unless it is measured alone.
+    const rest = document.pairs.filter((pair) => !isFrom('node-3', 'net1')(pair))
     expect(rest.filter(({ iperf }) => iperf!.bitsPerSecond < 0.5 * LAB_RATE)).toEqual([])
   })
 
