@@ -11,6 +11,9 @@ import { CHECKS } from './checks/checks.ts'
 import { createDraining } from './draining.ts'
 import { detectEngines } from './engines/detected.ts'
 import { createEngines } from './engines/engines.ts'
+import { createHostDescriber } from './host/describe.ts'
+import { readText } from './host/files.ts'
+import { createStoryteller } from './host/story.ts'
 import { createInterfaces } from './interfaces.ts'
 import { checkPeers, limitsOf } from './limits.ts'
 import type { AgentOptions } from './options.ts'
@@ -48,6 +51,8 @@ export const createAgent = async (
     root: '/',
     checkPeers: (addresses: readonly string[]) => checkPeers(limitsOf(options, interfaces), addresses),
   }
+  const host = createHostDescriber({ clock, processes, read: readText }, options.programs)
+  const storyteller = createStoryteller({ clock, processes, interfaces, read: readText }, options.programs)
   const admission = createAdmission()
   const ports = createPortLeases(options.ports)
   const server = await serveGrpc(
@@ -56,10 +61,13 @@ export const createAgent = async (
       address: options.listen,
       security: options.security,
       services: [
-        service(AgentServiceDefinition, createAgentService(shared, options)),
+        service(AgentServiceDefinition, createAgentService({ ...shared, host }, options)),
         service(CheckServiceDefinition, createCheckService({ ...shared, ...checkDeps }, CHECKS)),
         service(PingServiceDefinition, createPingService(shared, options)),
-        service(IperfServiceDefinition, createIperfService({ ...shared, admission, ports }, options)),
+        service(
+          IperfServiceDefinition,
+          createIperfService({ ...shared, admission, ports, storyteller }, options),
+        ),
       ],
     },
   ).catch(async (error) => {

@@ -3,6 +3,7 @@ import type { Violation } from '../../lib/errors.ts'
 import type { AdmissionControl, PortLeases } from '../admission.ts'
 import type { Draining } from '../draining.ts'
 import type { Detected } from '../engines/detected.ts'
+import type { Storyteller } from '../host/story.ts'
 import type { Interfaces } from '../interfaces.ts'
 
 /** What both ends of an iperf need of the agent. */
@@ -13,6 +14,7 @@ export type IperfDeps = {
   admission: AdmissionControl
   ports: PortLeases
   draining: Draining
+  storyteller: Storyteller
 }
 
 export type CallerContext = { signal: AbortSignal; peer: string }

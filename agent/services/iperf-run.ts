@@ -3,9 +3,11 @@ import { throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { claimsOf } from '../admission.ts'
 import type { IperfEngine } from '../engines/engine.ts'
+import type { HostStory } from '../host/story.ts'
 import { addressViolations, checkBitrateLimit, checkFlowLimits, checkPeers, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
 import { type CallerContext, type IperfDeps as Deps, resolveEnd } from './iperf-end.ts'
+import { stillRunning } from './still-running.ts'
 
 /** Samples wait at most this long, so that many flows cost few messages and a person still sees them move. */
 const FLUSH_SECONDS = 0.1
@@ -18,7 +20,9 @@ export async function* run(
 ): AsyncGenerator<RunResponse> {
   const stream = deps.draining.track(context.signal)
   const stop = new AbortController()
+  const signal = AbortSignal.any([stream.signal, stop.signal])
   let release: (() => void) | undefined
+  let story: HostStory | undefined
   let ended: Promise<unknown> = Promise.resolve()
   try {
     deps.draining.throwIfDraining()
@@ -30,11 +34,11 @@ export async function* run(
       flows.map((flow) => flow.interface),
     )
     release = deps.admission.claim(claims, request.admission, context.peer)
+    story = await deps.storyteller.begin(request.hostSampling, signal)
     yield {
       event: { $case: 'started', value: { engine: version, startTime: toTimestamp(deps.clock.now()) } },
     }
 
-    const signal = AbortSignal.any([stream.signal, stop.signal])
     let samples: IperfSample[] = []
     const clients = flows.map(async (flow, flowIndex) => {
       for await (const event of engine.run(flow, request.options, signal)) {
@@ -46,22 +50,18 @@ export async function* run(
     const finished = Promise.all(clients)
     ended = Promise.allSettled([...clients, finished])
     for (let running = true; running; ) {
-      running = await Promise.race([
-        finished.then(() => false),
-        deps.clock.sleep(FLUSH_SECONDS, signal).then(
-          () => true,
-          () => finished.then(() => false),
-        ),
-      ])
-      if (samples.length === 0) continue
+      running = await stillRunning(finished, FLUSH_SECONDS, deps.clock, signal)
       const batch = samples
       samples = []
-      yield { event: { $case: 'samples', value: { samples: batch } } }
+      if (batch.length > 0) yield { event: { $case: 'samples', value: { samples: batch } } }
+      const host = running ? story.take() : await story.end()
+      if (host) yield { event: { $case: 'hostSamples', value: host } }
     }
     yield { event: { $case: 'summary', value: { results: await finished } } }
   } finally {
     stop.abort()
     await ended
+    await story?.close()
     release?.()
     stream.end()
   }
@@ -79,6 +79,7 @@ const admitFlows = (deps: Deps, options: AgentOptions, engine: IperfEngine, requ
     ...addressViolations(addresses, (index) => `flows[${index}].address`),
     ...ends.flatMap((end) => end.violations),
     ...engine.validateRun(request.flows, request.options),
+    ...deps.storyteller.violations(request.hostSampling),
   ])
   const limits = limitsOf(options, deps.interfaces)
   const { duration, omit } = request.options ?? {}

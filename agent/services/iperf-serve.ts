@@ -3,11 +3,15 @@ import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { claimsOf } from '../admission.ts'
 import { EngineError, type IperfEngine, type IperfServer } from '../engines/engine.ts'
+import type { HostStory } from '../host/story.ts'
 import { checkFlowLimits, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
 import { type CallerContext, type IperfDeps as Deps, resolveEnd } from './iperf-end.ts'
+import { stillRunning } from './still-running.ts'
 
 const DEFAULT_IDLE_SECONDS = 10
+/** Samples of the host wait at most this long. */
+const FLUSH_SECONDS = 0.5
 
 /** Everything one stream has started and must give back. */
 type Opened = { servers: IperfServer[]; ports: number[] }
@@ -21,7 +25,9 @@ export async function* serve(
   const stream = deps.draining.track(context.signal)
   const opened: Opened = { servers: [], ports: [] }
   const stop = new AbortController()
+  const signal = AbortSignal.any([stream.signal, stop.signal])
   let release: (() => void) | undefined
+  let story: HostStory | undefined
   try {
     deps.draining.throwIfDraining()
     const { engine, version } = await deps.engines.iperf(request.engine, stream.signal)
@@ -34,6 +40,7 @@ export async function* serve(
         : []),
       ...ends.flatMap((end) => end.violations),
       ...engine.validateServe(request),
+      ...deps.storyteller.violations(request.hostSampling),
     ])
     const limits = limitsOf(options, deps.interfaces)
     checkFlowLimits(limits, request.listeners.length, fromDuration(request.duration) ?? 0)
@@ -43,7 +50,7 @@ export async function* serve(
       ends.map((end) => end.interface),
     )
     release = deps.admission.claim(claims, request.admission, context.peer)
-    const signal = AbortSignal.any([stream.signal, stop.signal])
+    story = await deps.storyteller.begin(request.hostSampling, signal)
     const listeners = await Promise.all(
       ends.map(async (end, index) => {
         const wanted = { ...end, port: request.listeners[index]!.port }
@@ -57,12 +64,18 @@ export async function* serve(
         value: { engine: version, listeners: listeners.map(({ address, port }) => ({ address, port })) },
       },
     }
-    const results = await Promise.all(listeners.map(({ server }) => server.done))
-    stream.signal.throwIfAborted()
-    yield { event: { $case: 'summary', value: { results } } }
+    const served = Promise.all(listeners.map(({ server }) => server.done))
+    for (let running = true; running; ) {
+      running = await stillRunning(served, FLUSH_SECONDS, deps.clock, signal)
+      stream.signal.throwIfAborted()
+      const host = running ? story.take() : await story.end()
+      if (host) yield { event: { $case: 'hostSamples', value: host } }
+    }
+    yield { event: { $case: 'summary', value: { results: await served } } }
   } finally {
     stop.abort()
     await Promise.all(opened.servers.map((server) => server.done))
+    await story?.close()
     for (const port of opened.ports) deps.ports.release(port)
     release?.()
     stream.end()

@@ -15,6 +15,7 @@ import { createStatistics, createTargetResult } from '../engines/statistics.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
+import { stillRunning } from './still-running.ts'
 
 type Deps = { clock: Clock; interfaces: Interfaces; engines: Detected; draining: Draining }
 
@@ -85,22 +86,6 @@ export const createPingService = (deps: Deps, options: AgentOptions): PingServic
       }
     },
   }
-}
-
-/** Waits for the end of the probing or for the time to report, whichever comes first. */
-const stillRunning = async (
-  probing: Promise<void>,
-  seconds: number,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<boolean> => {
-  const timer = new AbortController()
-  const pause = clock.sleep(seconds, AbortSignal.any([signal, timer.signal])).then(
-    () => true,
-    // Aborted: either the probing has ended, or the stream has, and then the probing throws.
-    () => probing.then(() => false),
-  )
-  return Promise.race([probing.then(() => false), pause]).finally(() => timer.abort())
 }
 
 const takeWindows = (

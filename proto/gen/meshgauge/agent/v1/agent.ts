@@ -44,11 +44,11 @@ export interface DescribeResponse_LabelsEntry {
   value: string;
 }
 
-/** NodeMetadata is what a node was when it was measured. Never its environment. */
+/** NodeMetadata is what a node was when it was measured. Never its environment. What is not known is empty or 0. */
 export interface NodeMetadata {
   /** Machine architecture, as `uname -m` prints it. */
   architecture: string;
-  /** Fully qualified host name. */
+  /** Fully qualified host name as far as the node knows it without asking a name server. */
   fqdn: string;
   /** Kernel release, as `uname -r` prints it. */
   kernel: string;
@@ -62,7 +62,7 @@ export interface NodeMetadata {
   cpuCoresPerSocketCount: number;
   /** Threads of one core. */
   cpuThreadsPerCoreCount: number;
-  /** Installed memory. */
+  /** Memory, MemTotal of /proc/meminfo. */
   memoryBytes: number;
   /** Swap space. */
   swapBytes: number;
@@ -80,6 +80,8 @@ export interface NodeMetadata {
   gpuModel: string;
   /** GPUs that nvidia-smi lists. */
   gpuCount: number;
+  /** Maker of the CPU, vendor_id of /proc/cpuinfo; empty where the kernel does not say. */
+  cpuVendor: string;
 }
 
 /** Identity names a node and the agent that runs on it. */
@@ -512,6 +514,7 @@ function createBaseNodeMetadata(): NodeMetadata {
     uptime: undefined,
     gpuModel: "",
     gpuCount: 0,
+    cpuVendor: "",
   };
 }
 
@@ -564,6 +567,9 @@ export const NodeMetadata: MessageFns<NodeMetadata> = {
     }
     if (message.gpuCount !== 0) {
       writer.uint32(128).uint32(message.gpuCount);
+    }
+    if (message.cpuVendor !== "") {
+      writer.uint32(138).string(message.cpuVendor);
     }
     return writer;
   },
@@ -709,6 +715,14 @@ export const NodeMetadata: MessageFns<NodeMetadata> = {
             message.gpuCount = reader.uint32();
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.cpuVendor = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -787,6 +801,11 @@ export const NodeMetadata: MessageFns<NodeMetadata> = {
         : isSet(object.gpu_count)
         ? globalThis.Number(object.gpu_count)
         : 0,
+      cpuVendor: isSet(object.cpuVendor)
+        ? globalThis.String(object.cpuVendor)
+        : isSet(object.cpu_vendor)
+        ? globalThis.String(object.cpu_vendor)
+        : "",
     };
   },
 
@@ -840,6 +859,9 @@ export const NodeMetadata: MessageFns<NodeMetadata> = {
     if (message.gpuCount !== 0) {
       obj.gpuCount = Math.round(message.gpuCount);
     }
+    if (message.cpuVendor !== "") {
+      obj.cpuVendor = message.cpuVendor;
+    }
     return obj;
   },
 
@@ -866,6 +888,7 @@ export const NodeMetadata: MessageFns<NodeMetadata> = {
       : undefined;
     message.gpuModel = object.gpuModel ?? "";
     message.gpuCount = object.gpuCount ?? 0;
+    message.cpuVendor = object.cpuVendor ?? "";
     return message;
   },
 };

@@ -79,13 +79,15 @@ export interface HostSampling {
 export interface HostSamples {
   /** In the order of their time. */
   samples: HostSample[];
-  /** What pcp2json printed, once, last; empty without PCP. */
+  /** What pcp2json printed, once, last, at most 4 MiB; empty without PCP. */
   pcpJson: string;
   /** Why PCP could not be used although it was asked for; empty otherwise. */
   pcpProblem: string;
+  /** Why samples end before the test does; empty otherwise. */
+  problem: string;
 }
 
-/** HostSample is what a host did in one interval. */
+/** HostSample is what a host did in one interval. What could not be read is absent, and never 0. */
 export interface HostSample {
   /** End of the interval. */
   time:
@@ -95,18 +97,24 @@ export interface HostSample {
   interval:
     | Duration
     | undefined;
-  /** Each core, in the kernel's order. */
+  /** Each core, in the kernel's order; one is left out where the interval is too short to tell. */
   cpus: CpuSample[];
   /** Memory that can be had without swapping, MemAvailable of /proc/meminfo. */
-  memoryAvailableBytes: number;
+  memoryAvailableBytes?:
+    | number
+    | undefined;
   /** Each interface that tests may use. */
   interfaces: InterfaceSample[];
   /** TCP segments retransmitted in the interval, RetransSegs of /proc/net/snmp. */
-  tcpRetransmitCount: number;
-  /** UDP datagrams that could not be delivered in the interval, InErrors of /proc/net/snmp. */
-  udpReceiveErrorCount: number;
-  /** UDP datagrams dropped because a socket buffer was full, RcvbufErrors of /proc/net/snmp. */
-  udpReceiveBufferErrorCount: number;
+  tcpRetransmitCount?:
+    | number
+    | undefined;
+  /** UDP datagrams that could not be delivered in the interval, InErrors of /proc/net/snmp and snmp6. */
+  udpReceiveErrorCount?:
+    | number
+    | undefined;
+  /** UDP datagrams dropped because a socket buffer was full, RcvbufErrors of /proc/net/snmp and snmp6. */
+  udpReceiveBufferErrorCount?: number | undefined;
 }
 
 /** CpuSample is how one core spent an interval; each ratio is 0 to 1. */
@@ -117,6 +125,8 @@ export interface CpuSample {
   softirqRatio: number;
   /** Taken away by the hypervisor. */
   stealRatio: number;
+  /** The kernel's number of the core. */
+  cpu: number;
 }
 
 /** InterfaceSample is what one interface did in an interval. */
@@ -229,7 +239,7 @@ export const HostSampling: MessageFns<HostSampling> = {
 };
 
 function createBaseHostSamples(): HostSamples {
-  return { samples: [], pcpJson: "", pcpProblem: "" };
+  return { samples: [], pcpJson: "", pcpProblem: "", problem: "" };
 }
 
 export const HostSamples: MessageFns<HostSamples> = {
@@ -242,6 +252,9 @@ export const HostSamples: MessageFns<HostSamples> = {
     }
     if (message.pcpProblem !== "") {
       writer.uint32(26).string(message.pcpProblem);
+    }
+    if (message.problem !== "") {
+      writer.uint32(34).string(message.problem);
     }
     return writer;
   },
@@ -283,6 +296,14 @@ export const HostSamples: MessageFns<HostSamples> = {
             message.pcpProblem = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -308,6 +329,7 @@ export const HostSamples: MessageFns<HostSamples> = {
         : isSet(object.pcp_problem)
         ? globalThis.String(object.pcp_problem)
         : "",
+      problem: isSet(object.problem) ? globalThis.String(object.problem) : "",
     };
   },
 
@@ -322,6 +344,9 @@ export const HostSamples: MessageFns<HostSamples> = {
     if (message.pcpProblem !== "") {
       obj.pcpProblem = message.pcpProblem;
     }
+    if (message.problem !== "") {
+      obj.problem = message.problem;
+    }
     return obj;
   },
 
@@ -333,6 +358,7 @@ export const HostSamples: MessageFns<HostSamples> = {
     message.samples = object.samples?.map((e) => HostSample.fromPartial(e)) || [];
     message.pcpJson = object.pcpJson ?? "";
     message.pcpProblem = object.pcpProblem ?? "";
+    message.problem = object.problem ?? "";
     return message;
   },
 };
@@ -342,11 +368,11 @@ function createBaseHostSample(): HostSample {
     time: undefined,
     interval: undefined,
     cpus: [],
-    memoryAvailableBytes: 0,
+    memoryAvailableBytes: undefined,
     interfaces: [],
-    tcpRetransmitCount: 0,
-    udpReceiveErrorCount: 0,
-    udpReceiveBufferErrorCount: 0,
+    tcpRetransmitCount: undefined,
+    udpReceiveErrorCount: undefined,
+    udpReceiveBufferErrorCount: undefined,
   };
 }
 
@@ -361,19 +387,19 @@ export const HostSample: MessageFns<HostSample> = {
     for (const v of message.cpus) {
       CpuSample.encode(v!, writer.uint32(26).fork()).join();
     }
-    if (message.memoryAvailableBytes !== 0) {
+    if (message.memoryAvailableBytes !== undefined) {
       writer.uint32(32).int64(message.memoryAvailableBytes);
     }
     for (const v of message.interfaces) {
       InterfaceSample.encode(v!, writer.uint32(42).fork()).join();
     }
-    if (message.tcpRetransmitCount !== 0) {
+    if (message.tcpRetransmitCount !== undefined) {
       writer.uint32(48).int64(message.tcpRetransmitCount);
     }
-    if (message.udpReceiveErrorCount !== 0) {
+    if (message.udpReceiveErrorCount !== undefined) {
       writer.uint32(56).int64(message.udpReceiveErrorCount);
     }
-    if (message.udpReceiveBufferErrorCount !== 0) {
+    if (message.udpReceiveBufferErrorCount !== undefined) {
       writer.uint32(64).int64(message.udpReceiveBufferErrorCount);
     }
     return writer;
@@ -477,7 +503,7 @@ export const HostSample: MessageFns<HostSample> = {
         ? globalThis.Number(object.memoryAvailableBytes)
         : isSet(object.memory_available_bytes)
         ? globalThis.Number(object.memory_available_bytes)
-        : 0,
+        : undefined,
       interfaces: globalThis.Array.isArray(object?.interfaces)
         ? object.interfaces.map((e: any) => InterfaceSample.fromJSON(e))
         : [],
@@ -485,17 +511,17 @@ export const HostSample: MessageFns<HostSample> = {
         ? globalThis.Number(object.tcpRetransmitCount)
         : isSet(object.tcp_retransmit_count)
         ? globalThis.Number(object.tcp_retransmit_count)
-        : 0,
+        : undefined,
       udpReceiveErrorCount: isSet(object.udpReceiveErrorCount)
         ? globalThis.Number(object.udpReceiveErrorCount)
         : isSet(object.udp_receive_error_count)
         ? globalThis.Number(object.udp_receive_error_count)
-        : 0,
+        : undefined,
       udpReceiveBufferErrorCount: isSet(object.udpReceiveBufferErrorCount)
         ? globalThis.Number(object.udpReceiveBufferErrorCount)
         : isSet(object.udp_receive_buffer_error_count)
         ? globalThis.Number(object.udp_receive_buffer_error_count)
-        : 0,
+        : undefined,
     };
   },
 
@@ -510,19 +536,19 @@ export const HostSample: MessageFns<HostSample> = {
     if (message.cpus?.length) {
       obj.cpus = message.cpus.map((e) => CpuSample.toJSON(e));
     }
-    if (message.memoryAvailableBytes !== 0) {
+    if (message.memoryAvailableBytes !== undefined) {
       obj.memoryAvailableBytes = Math.round(message.memoryAvailableBytes);
     }
     if (message.interfaces?.length) {
       obj.interfaces = message.interfaces.map((e) => InterfaceSample.toJSON(e));
     }
-    if (message.tcpRetransmitCount !== 0) {
+    if (message.tcpRetransmitCount !== undefined) {
       obj.tcpRetransmitCount = Math.round(message.tcpRetransmitCount);
     }
-    if (message.udpReceiveErrorCount !== 0) {
+    if (message.udpReceiveErrorCount !== undefined) {
       obj.udpReceiveErrorCount = Math.round(message.udpReceiveErrorCount);
     }
-    if (message.udpReceiveBufferErrorCount !== 0) {
+    if (message.udpReceiveBufferErrorCount !== undefined) {
       obj.udpReceiveBufferErrorCount = Math.round(message.udpReceiveBufferErrorCount);
     }
     return obj;
@@ -538,17 +564,17 @@ export const HostSample: MessageFns<HostSample> = {
       ? Duration.fromPartial(object.interval)
       : undefined;
     message.cpus = object.cpus?.map((e) => CpuSample.fromPartial(e)) || [];
-    message.memoryAvailableBytes = object.memoryAvailableBytes ?? 0;
+    message.memoryAvailableBytes = object.memoryAvailableBytes ?? undefined;
     message.interfaces = object.interfaces?.map((e) => InterfaceSample.fromPartial(e)) || [];
-    message.tcpRetransmitCount = object.tcpRetransmitCount ?? 0;
-    message.udpReceiveErrorCount = object.udpReceiveErrorCount ?? 0;
-    message.udpReceiveBufferErrorCount = object.udpReceiveBufferErrorCount ?? 0;
+    message.tcpRetransmitCount = object.tcpRetransmitCount ?? undefined;
+    message.udpReceiveErrorCount = object.udpReceiveErrorCount ?? undefined;
+    message.udpReceiveBufferErrorCount = object.udpReceiveBufferErrorCount ?? undefined;
     return message;
   },
 };
 
 function createBaseCpuSample(): CpuSample {
-  return { busyRatio: 0, softirqRatio: 0, stealRatio: 0 };
+  return { busyRatio: 0, softirqRatio: 0, stealRatio: 0, cpu: 0 };
 }
 
 export const CpuSample: MessageFns<CpuSample> = {
@@ -561,6 +587,9 @@ export const CpuSample: MessageFns<CpuSample> = {
     }
     if (message.stealRatio !== 0) {
       writer.uint32(25).double(message.stealRatio);
+    }
+    if (message.cpu !== 0) {
+      writer.uint32(32).uint32(message.cpu);
     }
     return writer;
   },
@@ -602,6 +631,14 @@ export const CpuSample: MessageFns<CpuSample> = {
             message.stealRatio = reader.double();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.cpu = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -631,6 +668,7 @@ export const CpuSample: MessageFns<CpuSample> = {
         : isSet(object.steal_ratio)
         ? globalThis.Number(object.steal_ratio)
         : 0,
+      cpu: isSet(object.cpu) ? globalThis.Number(object.cpu) : 0,
     };
   },
 
@@ -645,6 +683,9 @@ export const CpuSample: MessageFns<CpuSample> = {
     if (message.stealRatio !== 0) {
       obj.stealRatio = floatToJson(message.stealRatio);
     }
+    if (message.cpu !== 0) {
+      obj.cpu = Math.round(message.cpu);
+    }
     return obj;
   },
 
@@ -656,6 +697,7 @@ export const CpuSample: MessageFns<CpuSample> = {
     message.busyRatio = object.busyRatio ?? 0;
     message.softirqRatio = object.softirqRatio ?? 0;
     message.stealRatio = object.stealRatio ?? 0;
+    message.cpu = object.cpu ?? 0;
     return message;
   },
 };

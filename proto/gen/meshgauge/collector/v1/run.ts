@@ -397,7 +397,7 @@ export interface Run {
     | undefined;
   /** Who is to blame; complete when the run has ended. Empty when all is well. */
   verdicts: Verdict[];
-  /** What each node was, by its name. */
+  /** What each node that takes part was when the run began, by its name. Only GetRun and CreateRun give it. */
   nodeMetadata: { [key: string]: NodeMetadata };
 }
 
@@ -472,7 +472,10 @@ export interface WatchRunResponse {
   run:
     | Run
     | undefined;
-  /** Results that came since the last message. A watcher that comes late reads the earlier ones with ListResults. */
+  /**
+   * Results that came since the last message, without what the hosts did meanwhile. A watcher that comes late reads
+   * the earlier ones, and whoever wants the hosts all of them, with ListResults.
+   */
   results: PairResult[];
 }
 

@@ -1,0 +1,71 @@
+/** What the files of /proc say that count up for as long as a host runs. Pure; formats after proc(5). */
+
+/** Ticks of 10 ms that one core has spent. */
+export type CpuTicks = { total: number; busy: number; softirq: number; steal: number }
+
+/**
+ * /proc/stat, by the kernel's number of the core. Time of guests is left out of the total: the kernel counts it as
+ * user time as well.
+ */
+export const parseCpuTicks = (text: string): Map<number, CpuTicks> => {
+  const cpus = new Map<number, CpuTicks>()
+  for (const [, number, rest] of text.matchAll(/^cpu(\d+) (.*)$/gm)) {
+    const ticks = rest!.trim().split(/\s+/).map(Number)
+    const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softirq = 0, steal = 0] = ticks
+    const busy = user + nice + system + irq + softirq + steal
+    if (Number.isFinite(busy)) cpus.set(Number(number), { total: busy + idle + wait, busy, softirq, steal })
+  }
+  return cpus
+}
+
+/** A line of /proc/meminfo in bytes; undefined when the kernel does not have it. */
+export const parseMemory = (text: string, name: string): number | undefined => {
+  const match = new RegExp(`^${name}:\\s*(\\d+) kB$`, 'm').exec(text)
+  return match ? Number(match[1]) * 1024 : undefined
+}
+
+/** What one interface has counted since it was made. */
+export type LinkCounters = {
+  receivedBytes: number
+  receivedPacketCount: number
+  receiveErrorCount: number
+  receiveDropCount: number
+  sentBytes: number
+  sentPacketCount: number
+  sendErrorCount: number
+  sendDropCount: number
+}
+
+/** /proc/net/dev, by name: the interfaces of the network namespace of whoever reads it. */
+export const parseLinks = (text: string): Map<string, LinkCounters> => {
+  const links = new Map<string, LinkCounters>()
+  for (const [, name, rest] of text.matchAll(/^\s*(\S+):\s*(\d.*)$/gm)) {
+    const values = rest!.trim().split(/\s+/).map(Number)
+    if (values.length < 16 || !values.every(Number.isFinite)) continue
+    links.set(name!, {
+      receivedBytes: values[0]!,
+      receivedPacketCount: values[1]!,
+      receiveErrorCount: values[2]!,
+      receiveDropCount: values[3]!,
+      sentBytes: values[8]!,
+      sentPacketCount: values[9]!,
+      sendErrorCount: values[10]!,
+      sendDropCount: values[11]!,
+    })
+  }
+  return links
+}
+
+/** One counter of /proc/net/snmp, where a line of names stands above a line of values. */
+export const parseSnmp = (text: string, protocol: string, name: string): number | undefined => {
+  const lines = text.split('\n').filter((line) => line.startsWith(`${protocol}: `))
+  const [names = [], values = []] = lines.map((line) => line.trim().split(/\s+/))
+  const value = Number(values[names.indexOf(name)])
+  return Number.isFinite(value) ? value : undefined
+}
+
+/** One counter of /proc/net/snmp6, such as Udp6InErrors. */
+export const parseSnmp6 = (text: string, name: string): number | undefined => {
+  const match = new RegExp(`^${name}\\s+(\\d+)$`, 'm').exec(text)
+  return match ? Number(match[1]) : undefined
+}

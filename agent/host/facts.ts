@@ -1,0 +1,127 @@
+/** What a machine is, from the files and programs that say so. Pure. */
+
+import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
+
+/** One `name : value` of a file such as /proc/cpuinfo; the first one when there are several. */
+const fieldOf = (text: string, name: string): string | undefined =>
+  new RegExp(`^${name}\\s*:[ \\t]*(.*)$`, 'm').exec(text)?.[1]?.trim() || undefined
+
+/** PRETTY_NAME of os-release(5); empty where it is missing. */
+export const parseOperatingSystem = (text: string): string => {
+  const match = /^PRETTY_NAME=(?:"([^"\n]*)"|'([^'\n]*)'|(\S*))$/m.exec(text)
+  return match?.[1] ?? match?.[2] ?? match?.[3] ?? ''
+}
+
+/** ARM kernels give numbers only: those of server cores, from their technical reference manuals (MIDR_EL1). */
+const ARM_CORES: Record<string, string> = {
+  '0x41 0xd08': 'ARM Cortex-A72',
+  '0x41 0xd0c': 'ARM Neoverse-N1',
+  '0x41 0xd40': 'ARM Neoverse-V1',
+  '0x41 0xd49': 'ARM Neoverse-N2',
+  '0x41 0xd4f': 'ARM Neoverse-V2',
+  '0xc0 0xac3': 'Ampere-1',
+  '0xc0 0xac4': 'Ampere-1a',
+}
+
+const cpuModel = (text: string): string => {
+  const named = fieldOf(text, 'model name') ?? fieldOf(text, 'cpu') ?? fieldOf(text, 'uarch')
+  if (named) return named
+  const [implementer, part] = [fieldOf(text, 'CPU implementer'), fieldOf(text, 'CPU part')]
+  if (!implementer || !part) return ''
+  return ARM_CORES[`${implementer} ${part}`] ?? `implementer ${implementer} part ${part}`
+}
+
+/** /proc/cpuinfo of any architecture; what the kernel does not say there is empty. */
+export const parseCpu = (text: string): { model: string; vendor: string } => ({
+  model: cpuModel(text),
+  vendor: fieldOf(text, 'vendor_id') ?? '',
+})
+
+/** Where one thread of the CPU sits, as /sys/devices/system/cpu/cpu<n>/topology has it. */
+export type ThreadPlace = { socket: string; core: string }
+
+/** /proc/cpuinfo of x86, for kernels and sandboxes that hide the topology in /sys. */
+export const parsePlaces = (text: string): ThreadPlace[] =>
+  text.split(/\n\s*\n/).flatMap((block) => {
+    const [socket, core] = [fieldOf(block, 'physical id'), fieldOf(block, 'core id')]
+    return socket && core ? [{ socket, core }] : []
+  })
+
+export type CpuCounts = { sockets: number; coresPerSocket: number; threadsPerCore: number }
+
+/** Of cores of several kinds the mean, rounded; zeroes when nothing is known. */
+export const countCpus = (threads: readonly ThreadPlace[]): CpuCounts => {
+  const sockets = new Set(threads.map(({ socket }) => socket)).size
+  const cores = new Set(threads.map(({ socket, core }) => `${socket} ${core}`)).size
+  if (cores === 0) return { sockets: 0, coresPerSocket: 0, threadsPerCore: 0 }
+  return {
+    sockets,
+    coresPerSocket: Math.round(cores / sockets),
+    threadsPerCore: Math.round(threads.length / cores),
+  }
+}
+
+/** The first of a list such as `0-3,8` of /sys/devices/system/cpu/present to its last, each number. */
+export const parseCpuList = (text: string): number[] =>
+  text
+    .trim()
+    .split(',')
+    .flatMap((part) => {
+      const match = /^(\d+)(?:-(\d+))?$/.exec(part)
+      if (!match) return []
+      const first = Number(match[1])
+      return Array.from({ length: Number(match[2] ?? first) - first + 1 }, (_, index) => first + index)
+    })
+
+/** Seconds since boot, the first figure of /proc/uptime. */
+export const parseUptime = (text: string): number | undefined => {
+  const seconds = Number.parseFloat(text)
+  return Number.isFinite(seconds) ? seconds : undefined
+}
+
+/**
+ * The full name of a host from what is on the host: its own name when that has a domain, else the name that
+ * /etc/hosts gives it, else its NIS domain. No name server is asked: one that hangs would hold up the answer.
+ */
+export const fullName = (hostname: string, hosts: string, domain: string): string => {
+  if (hostname.includes('.')) return hostname
+  for (const line of hosts.split('\n')) {
+    const [, ...names] = line.replace(/#.*/, '').trim().split(/\s+/)
+    if (!names.includes(hostname)) continue
+    const full = names.find((name) => name.startsWith(`${hostname}.`))
+    if (full) return full
+  }
+  return /^[\w-]+(\.[\w-]+)+$/.test(domain.trim()) ? `${hostname}.${domain.trim()}` : hostname
+}
+
+export type DriverInfo = Pick<Interface, 'driverVersion' | 'firmwareVersion'> & {
+  busInfo: string
+  driver: string
+}
+
+/** What `ethtool -i` prints. Drivers write N/A where they have nothing to say. */
+export const parseEthtool = (text: string): DriverInfo => {
+  const said = (name: string): string => {
+    const value = fieldOf(text, name) ?? ''
+    return /^n\/a$/i.test(value) ? '' : value
+  }
+  return {
+    driver: said('driver'),
+    driverVersion: said('version'),
+    firmwareVersion: said('firmware-version'),
+    busInfo: said('bus-info'),
+  }
+}
+
+/** What `nvidia-smi --query-gpu=name --format=csv,noheader` prints: one line for each GPU. */
+export const parseGpus = (text: string): { model: string; count: number } => {
+  const names = text
+    .split('\n')
+    .map((line) => line.trim())
+    // Troubles are said on the same stream as names.
+    .filter(
+      (line) =>
+        line !== '' && !/^(No devices were found|NVIDIA-SMI has failed|Unable to|Failed to)/.test(line),
+    )
+  return { model: names[0] ?? '', count: names.length }
+}

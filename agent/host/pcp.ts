@@ -1,0 +1,206 @@
+/**
+ * Performance Co-Pilot for one stream. It gets a pmcd of its own beside its pmlogger, as children of the stream: in the
+ * agent's own namespaces, where the node's pmcd may see other interfaces; needing no service to run; gone with the
+ * stream.
+ */
+
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import { join } from 'node:path'
+import type { Clock } from '../../lib/clock.ts'
+import type { Processes, RunningProcess } from '../processes.ts'
+import type { ReadText } from './files.ts'
+import {
+  type PcpPaths,
+  parsePcpConf,
+  pcp2jsonArgs,
+  pmcdConfig,
+  pmloggerConfig,
+  readPcpJson,
+} from './pcp-files.ts'
+
+/** Half a gRPC message holds what both ends of a pair have to say. */
+const MAX_JSON_BYTES = 4 * 1024 * 1024
+/** pcp2json indents: about three times what is kept. */
+const MAX_PRINTED_BYTES = 4 * MAX_JSON_BYTES
+/** Both programs are up after 0.1 s on an idle machine. */
+const START_SECONDS = 3
+const POLL_SECONDS = 0.02
+/** A counter needs two samples to be a rate; a test that is shorter than an interval is followed for so long. */
+const MAX_WAIT_SECONDS = 2
+/** What pmlogger may be late with a sample. */
+const LATE_SECONDS = 0.3
+const CONVERT_SECONDS = 10
+/** The archive of a busy host may not be whole at once. */
+const ATTEMPTS = 3
+const RETRY_SECONDS = 0.5
+
+const DEFAULT_CONF = '/etc/pcp.conf'
+const HINT =
+  'install it with `apt-get install pcp pcp-export-pcp2json` or `dnf install pcp pcp-export-pcp2json`'
+
+export type PcpOutcome = { json: string; problem: string }
+
+/** PCP at work for one stream. */
+export type PcpRecording = {
+  /** Stops it and gives what it recorded, or why it has nothing. */
+  finish(): Promise<PcpOutcome>
+  /** Ends it and leaves nothing behind; after finish too. */
+  close(): Promise<void>
+}
+
+export type PcpDeps = { clock: Clock; processes: Processes; read: ReadText }
+
+type Options = {
+  /** Where pcp.conf is, when not in /etc. */
+  conf: string | undefined
+  intervalSeconds: number
+  signal: AbortSignal
+}
+
+type Work = { deps: PcpDeps; paths: PcpPaths; folder: string; environment: string[]; options: Options }
+
+/** @throws Error with all that is missing */
+const findPcp = ({ read }: PcpDeps, conf: string): PcpPaths => {
+  const text = read(conf)
+  if (text === undefined)
+    throw new Error(`Performance Co-Pilot is not installed, there is no ${conf}: ${HINT}`)
+  const paths = parsePcpConf(text)
+  if (!paths) throw new Error(`${conf} does not say where Performance Co-Pilot is`)
+  const missing = Object.values(paths).filter((path) => !existsSync(path))
+  if (missing.length > 0) throw new Error(`Performance Co-Pilot lacks ${missing.join(', ')}: ${HINT}`)
+  return paths
+}
+
+/** Starts a program of PCP with its own directories; `env` replaces itself by the program. */
+const start = ({ deps, environment, options }: Work, program: string, args: string[]): RunningProcess =>
+  deps.processes.start('env', [...environment, program, ...args], {
+    signal: options.signal,
+    deadlineSeconds: undefined,
+  })
+
+/** Reads what a program says, so that it never waits for a reader; resolves when it has ended. */
+const drain = async (
+  running: RunningProcess,
+  onLine: (text: string) => void = () => undefined,
+): Promise<'ended'> => {
+  for await (const { text } of running.lines) onLine(text)
+  return 'ended'
+}
+
+const within = <T>(clock: Clock, seconds: number, promise: Promise<T>): Promise<T | undefined> => {
+  const timer = new AbortController()
+  const pause = clock.sleep(seconds, timer.signal).then(
+    () => undefined,
+    () => undefined,
+  )
+  return Promise.race([promise, pause]).finally(() => timer.abort())
+}
+
+const whyNot = async (running: RunningProcess, name: string): Promise<Error> => {
+  const { aborted, reason } = await running.end()
+  const why = aborted ? `was not ready within ${START_SECONDS} s` : reason.replace(/^env /, '') || 'ended'
+  return new Error(`${name} ${why}`)
+}
+
+const startPmcd = async (work: Work): Promise<RunningProcess> => {
+  const { deps, folder, paths, options } = work
+  const socket = join(folder, 'pmcd.socket')
+  await writeFile(join(folder, 'pmcd.conf'), pmcdConfig(paths))
+  const pmcd = start(work, paths.pmcd, [
+    // Port 0 is a free one, on loopback only: pmcd cannot do without, and nobody is told of it.
+    ...['-f', '-A', '-i', '127.0.0.1', '-p', '0', '-s', socket, '-U', os.userInfo().username],
+    ...['-c', join(folder, 'pmcd.conf'), '-n', paths.linuxNames, '-l', '-', '-x', '/dev/null'],
+  ])
+  const ended = drain(pmcd)
+  for (let waited = 0; waited < START_SECONDS; waited += POLL_SECONDS) {
+    if (existsSync(socket)) return pmcd
+    if (await within(deps.clock, POLL_SECONDS, ended)) break
+    options.signal.throwIfAborted()
+  }
+  throw await whyNot(pmcd, 'pmcd')
+}
+
+const startPmlogger = async (work: Work): Promise<RunningProcess> => {
+  const { deps, folder, paths, options } = work
+  await writeFile(join(folder, 'pmlogger.conf'), pmloggerConfig(options.intervalSeconds))
+  const pmlogger = start(work, paths.pmlogger, [
+    ...['-h', `unix://${join(folder, 'pmcd.socket')}`, '-c', join(folder, 'pmlogger.conf'), '-l', '-'],
+    join(folder, 'archive'),
+  ])
+  const writes = Promise.withResolvers<'writes'>()
+  const ended = drain(pmlogger, (text) => {
+    if (text.startsWith('Archive basename: ')) writes.resolve('writes')
+  })
+  const seen = await within(deps.clock, START_SECONDS, Promise.race([writes.promise, ended]))
+  if (seen === 'writes') return pmlogger
+  throw await whyNot(pmlogger, 'pmlogger')
+}
+
+const convert = async ({ deps, paths, folder, environment, options }: Work): Promise<PcpOutcome> => {
+  const args = [
+    ...environment,
+    paths.pcp2json,
+    ...pcp2jsonArgs(paths, join(folder, 'archive'), options.intervalSeconds),
+  ]
+  let problem = ''
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    if (attempt > 1) await deps.clock.sleep(RETRY_SECONDS, options.signal)
+    const { stdout, reason, flooded } = await deps.processes.run('env', args, {
+      signal: options.signal,
+      deadlineSeconds: CONVERT_SECONDS,
+      limits: { burstBytes: MAX_PRINTED_BYTES, maxUnreadBytes: MAX_PRINTED_BYTES },
+    })
+    if (flooded) return { json: '', problem: `${reason}; ask for a longer interval` }
+    try {
+      if (reason === '') return { json: readPcpJson(stdout, MAX_JSON_BYTES), problem: '' }
+      problem = reason
+    } catch (error) {
+      problem = (error as Error).message
+    }
+  }
+  return { json: '', problem }
+}
+
+/**
+ * Begins to record what the host does. Ready when pmlogger writes.
+ * @throws Error saying why PCP cannot be used here, after everything that was started has ended
+ */
+export const startPcp = async (deps: PcpDeps, options: Options): Promise<PcpRecording> => {
+  const conf = options.conf ?? DEFAULT_CONF
+  const paths = findPcp(deps, conf)
+  const folder = await mkdtemp(join(os.tmpdir(), 'meshgauge-pcp-'))
+  const environment = [
+    `PCP_CONF=${conf}`,
+    ...['RUN', 'TMP', 'LOG'].map((name) => `PCP_${name}_DIR=${folder}`),
+  ]
+  const work: Work = { deps, paths, folder, environment, options }
+  const running: RunningProcess[] = []
+  const close = async () => {
+    await Promise.all(running.map((each) => each.end()))
+    await rm(folder, { recursive: true, force: true })
+  }
+  try {
+    running.push(await startPmcd(work))
+    running.push(await startPmlogger(work))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const [pmcd, pmlogger] = running as [RunningProcess, RunningProcess]
+  const startSeconds = deps.clock.monotonicSeconds()
+  return {
+    close,
+    finish: async () => {
+      const dead = await within(deps.clock, 0, pmlogger.done)
+      if (dead) return { json: '', problem: `pmlogger ended in the middle: ${dead.reason || 'by itself'}` }
+      const ran = deps.clock.monotonicSeconds() - startSeconds
+      const wait = Math.min(options.intervalSeconds + LATE_SECONDS - ran, MAX_WAIT_SECONDS)
+      if (wait > 0) await deps.clock.sleep(wait, options.signal)
+      await pmlogger.end()
+      await pmcd.end()
+      return convert(work)
+    },
+  }
+}
