@@ -33,6 +33,12 @@ const cancelRun = async (client: CollectorClient, id: string, progress: Progress
   }
 }
 
+/** A watch leaves out what the nodes were; whoever asks for the run itself gets it. */
+const withNodes = async (client: CollectorClient, run: Run, signal: AbortSignal): Promise<Run> => {
+  const { run: whole } = await client.runs.getRun({ id: run.id }, { signal })
+  return { ...run, nodeMetadata: whole?.nodeMetadata ?? {} }
+}
+
 export const attend = async (
   { terminal, client }: { terminal: Terminal; client: CollectorClient },
   started: Run,
@@ -66,7 +72,8 @@ export const attend = async (
   try {
     if (!hasEnded(started)) await followRun(client, terminal.clock, started.id, watcher, leaving.signal)
     progress.end()
-    return { run: latest, pairs: await readResults(client, started.id, leaving.signal), interrupted }
+    const pairs = await readResults(client, started.id, leaving.signal)
+    return { run: await withNodes(client, latest, leaving.signal), pairs, interrupted }
   } catch (error) {
     if (!leaving.signal.aborted || !isAbortError(error)) throw error
     return { run: latest, pairs: [], interrupted }

@@ -97,6 +97,7 @@ The run goes on in the collector. Ctrl-C cancels it and shows what was measured;
     ['meshgauge run ring --test iperf --nodes rack=r3 -P 4', 'one rack, four streams each'],
     ['meshgauge run --matrix clients.txt servers.txt --test iperf', 'two text lists, an address a line'],
     ['meshgauge run star --center gpu-01 --test ping --count 100', 'one node and all the others'],
+    ['meshgauge run ring --test iperf --sample-hosts 500ms --json', 'with what both hosts of each pair did'],
     ['meshgauge run mesh --test iperf --json > mesh.json', 'one JSON document; progress is on stderr'],
   ]).addHelpText('after', `\n${EXIT_CODES_HELP}`)
   app.handle(command, 1, (invocation: Invocation<RunOptions & { detach?: boolean; delay?: boolean }>) => {

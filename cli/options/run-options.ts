@@ -40,6 +40,9 @@ export type RunOptions = {
   clientCpu?: string
   serverCpu?: string
   portRange?: string
+  /** True when it was given without an interval. */
+  sampleHosts?: string | true
+  sampleSource?: string
   count?: string
   pingInterval?: string
   timeout?: string
@@ -105,6 +108,14 @@ const addIperfOptions = (command: Command): Command =>
     .option(
       '--port-range <first-last>',
       "ports for the servers, within the agents' own (default: all of theirs)",
+    )
+    .option(
+      '--sample-hosts [interval]',
+      'sample CPUs, memory, interfaces and TCP of both hosts while they measure (default: each 1s)',
+    )
+    .option(
+      '--sample-source <name>',
+      'proc, or pcp for what Performance Co-Pilot records besides (default: proc)',
     )
 
 const addPingOptions = (command: Command): Command =>

@@ -1,3 +1,4 @@
+import { HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
 import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { Caps, IperfTest, PingTest, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
@@ -28,6 +29,8 @@ const IPERF_ONLY: readonly (keyof RunOptions)[] = [
   'clientCpu',
   'serverCpu',
   'portRange',
+  'sampleHosts',
+  'sampleSource',
 ]
 
 const PING_ONLY: readonly (keyof RunOptions)[] = [
@@ -119,6 +122,20 @@ const readPing = (options: RunOptions, read: ValueReader): PingTest => {
   })
 }
 
+const SOURCES = { proc: HostSource.HOST_SOURCE_PROC, pcp: HostSource.HOST_SOURCE_PCP } as const
+
+const readSampling = (options: RunOptions, read: ValueReader): HostSampling | undefined => {
+  const source = read.choice('--sample-source', options.sampleSource, ['proc', 'pcp'])
+  const typed = options.sampleHosts === true ? undefined : options.sampleHosts
+  const interval = read.seconds('--sample-hosts', typed)
+  if (interval !== undefined && interval < 0.1) read.refuse('--sample-hosts', `"${typed}" is below 100ms`)
+  if (options.sampleHosts === undefined) {
+    if (source) read.refuse('--sample-source', 'needs --sample-hosts')
+    return undefined
+  }
+  return HostSampling.fromPartial({ interval: optionalDuration(interval), source: SOURCES[source ?? 'proc'] })
+}
+
 const refuseOptionsOf = (
   owner: string,
   list: readonly (keyof RunOptions)[],
@@ -157,5 +174,6 @@ export const readRunSpec = (
         : { $case: 'iperf', value: readIperf(options, read) },
     interfaces: read.list('--interface', options.interface),
     caps: readCaps(options, read),
+    hostSampling: readSampling(options, read),
   })
 }

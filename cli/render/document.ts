@@ -11,6 +11,7 @@ import type {
 } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Plan, Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
+import { hostsDocument, nodesMetadataDocument } from './hosts.ts'
 import { wallTime } from './wall-time.ts'
 import { culpritWord, directionWord, outcomeWord, runTest, runTopology, stateWord } from './words.ts'
 
@@ -78,6 +79,7 @@ export const pairDocument = (pair: PairResult) => ({
   ping: pair.values?.$case === 'ping' ? pingDocument(pair.values.value) : undefined,
   iperf: pair.values?.$case === 'iperf' ? iperfDocument(pair.values.value, pair.samples) : undefined,
   engine: pair.engine && { name: pair.engine.name, version: pair.engine.version },
+  hosts: hostsDocument(pair),
   attemptCount: pair.attemptCount,
   round: pair.round || undefined,
   traceId: text(pair.traceId),
@@ -161,7 +163,7 @@ export const summaryDocument = (run: Run) => {
 }
 
 export const resultDocument = (run: Run, pairs: readonly PairResult[]) => ({
-  run: runDocument(run),
+  run: { ...runDocument(run), nodes: nodesMetadataDocument(run.nodeMetadata) },
   plan: run.plan && planDocument(run.plan),
   pairs: pairs.map(pairDocument),
   summary: summaryDocument(run),

@@ -2,6 +2,7 @@ import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import { ago, counted } from './figures.ts'
+import { metadataDocument } from './hosts.ts'
 import { harmless, type Paint } from './paint.ts'
 import { renderTable } from './table.ts'
 
@@ -86,10 +87,15 @@ export const nodesDocument = (nodes: readonly Node[]) => ({
     labels: node.labels,
     agentVersion: node.description?.identity?.agentVersion,
     hostname: node.description?.identity?.hostname,
+    metadata: node.description?.metadata && metadataDocument(node.description.metadata),
     testInterfaces: node.interfaces,
     interfaces: (node.description?.interfaces ?? []).map((each) => ({
       ...each,
       driver: each.driver || undefined,
+      driverVersion: each.driverVersion || undefined,
+      firmwareVersion: each.firmwareVersion || undefined,
+      busInfo: each.busInfo || undefined,
+      duplex: each.duplex || undefined,
     })),
     engines: node.description?.engines ?? [],
     lastSeenTime: fromTimestamp(node.lastSeenTime)?.toISOString(),

@@ -4,6 +4,7 @@ import type { EndpointPair, InterfaceSummary, PairResult } from '#proto/meshgaug
 import { type Plan, type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
 import { counted } from './figures.ts'
+import { renderHostProblems } from './hosts.ts'
 import { renderJudgement } from './judgement.ts'
 import { buildMatrix, interfacesOf, type Matrix, type MatrixMeasure } from './matrix.ts'
 import { formatIn, renderMatrix, unitFor } from './matrix-text.ts'
@@ -105,6 +106,7 @@ export const renderReport = (run: Run, pairs: readonly PairResult[], options: Re
     ...(pairs.length > 0
       ? interfacesOf(pairs).map((name) => renderInterface(run, pairs, name, options))
       : []),
+    ...renderHostProblems(pairs).map((problem) => options.paint('yellow', problem)),
     [time, options.paint('dim', `Run ${run.id}${label}`)].filter((line) => line !== undefined).join('\n'),
   ].join('\n\n')
 }

@@ -9,6 +9,7 @@ import { fromDuration, toDuration, toTimestamp } from '../../lib/protobuf-time.t
 import { diagnose } from '../diagnosis/diagnosis.ts'
 import { summarize } from '../diagnosis/summary.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
+import { withoutHosts } from '../store/hosts.ts'
 import type { Store } from '../store/store.ts'
 import { dispatch, redispatch } from './dispatch.ts'
 import type { InterfaceQueue } from './interface-queue.ts'
@@ -72,7 +73,7 @@ export const startRun = (
     const before = latest.get(key)
     if (before && isMeasured(before)) measuredCount--
     if (isMeasured(result)) measuredCount++
-    latest.set(key, result)
+    latest.set(key, withoutHosts(result))
     return before === undefined
   }
   const onStored = (results: PairResult[]) => {
@@ -81,7 +82,7 @@ export const startRun = (
     const doneCount = latest.size
     const share = 1 - doneCount / Math.max(1, run.plan?.pairCount ?? 1)
     const remaining = toDuration((fromDuration(run.plan?.duration) ?? 0) * share)
-    update(progress({ doneCount, measuredCount, remaining }), results)
+    update(progress({ doneCount, measuredCount, remaining }), results.map(withoutHosts))
   }
   const log = createResultLog(deps, run.id, onStored)
 
@@ -150,7 +151,7 @@ export const startRun = (
     }
     deps.observer.observeRun(ended, results)
     // What the store would not take is still told to those who watch.
-    update(change, unstored?.results ?? [])
+    update(change, unstored?.results.map(withoutHosts) ?? [])
     watchers.end()
     return failure
   }

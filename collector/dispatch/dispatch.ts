@@ -230,7 +230,7 @@ const iperfPair = async (pass: Pass, test: IperfTest, pair: number): Promise<voi
   const span = openSpan(pass, pair)
   const startTime = toTimestamp(deps.clock.now())
   const { result, ...measured } = await within(span.context, () =>
-    measureIperf(deps, ends, test, testSeconds(run.spec), signal),
+    measureIperf(deps, ends, test, testSeconds(run.spec), signal, run.spec.hostSampling),
   )
   const endTime = toTimestamp(deps.clock.now())
   const values = result && ({ $case: 'iperf', value: result } as const)

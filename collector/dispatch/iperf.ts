@@ -1,3 +1,4 @@
+import { HostSamples, type HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
 import type { IperfResult, IperfSample, RunResponse, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Admission, type EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { IperfTest } from '#proto/meshgauge/collector/v1/run.ts'
@@ -19,6 +20,9 @@ export type IperfMeasurement = {
   samples: IperfSample[]
   engine: EngineVersion | undefined
   attemptCount: number
+  /** What the hosts did, when asked for and as far as they said. */
+  sourceHost?: HostSamples | undefined
+  destinationHost?: HostSamples | undefined
 }
 
 type Deps = { connection(node: string): Pick<AgentConnection, 'iperf'>; clock: Clock }
@@ -30,6 +34,8 @@ const MAX_ATTEMPTS = 4
 const RETRY_SECONDS = 1
 /** The server has the last word at most this long after the client has ended. */
 const SERVER_END_SECONDS = 2
+/** Performance Co-Pilot has to start before the test and to write down what it saw after it. */
+const PCP_SECONDS = 20
 
 type Attempt = Omit<IperfMeasurement, 'attemptCount'> & { retry: boolean }
 
@@ -40,9 +46,10 @@ export const measureIperf = async (
   test: IperfTest,
   seconds: number,
   signal: AbortSignal,
+  sampling?: HostSampling,
 ): Promise<IperfMeasurement> => {
   for (let attemptCount = 1; ; attemptCount++) {
-    const { retry, ...measurement } = await attempt(deps, pair, test, seconds, signal)
+    const { retry, ...measurement } = await attempt(deps, pair, test, seconds, signal, sampling)
     if (!retry || attemptCount === MAX_ATTEMPTS || signal.aborted) return { ...measurement, attemptCount }
     await deps.clock.sleep(RETRY_SECONDS * attemptCount, signal).catch(() => undefined)
     if (signal.aborted) return { ...measurement, attemptCount }
@@ -64,20 +71,28 @@ const attempt = async (
   test: IperfTest,
   seconds: number,
   signal: AbortSignal,
+  hostSampling: HostSampling | undefined,
 ): Promise<Attempt> => {
   const stop = new AbortController()
-  const call = { signal: AbortSignal.any([signal, stop.signal]), deadline: (seconds + SLACK_SECONDS) * 1000 }
-  const server = deps.connection(pair.destination.node).iperf.serve(serveRequest(pair, test, seconds), call)
+  const pcpSeconds = hostSampling?.source === HostSource.HOST_SOURCE_PCP ? PCP_SECONDS : 0
+  const deadline = (seconds + SLACK_SECONDS + pcpSeconds) * 1000
+  const call = { signal: AbortSignal.any([signal, stop.signal]), deadline }
+  const request = { ...serveRequest(pair, test, seconds), hostSampling }
+  const server = deps.connection(pair.destination.node).iperf.serve(request, call)
+  const destination = collectHost()
   const events = server[Symbol.asyncIterator]()
   let serverEnd: Promise<Trouble | undefined> = Promise.resolve(undefined)
   try {
     const port = await started(events)
-    serverEnd = ended(events, pair.destination.node)
-    const client = deps.connection(pair.source.node).iperf.run(runRequest(pair, test, port), call)
+    serverEnd = ended(events, pair.destination.node, destination)
+    const request = { ...runRequest(pair, test, port), hostSampling }
+    const client = deps.connection(pair.source.node).iperf.run(request, call)
     const measured = await runClient(client, pair.source.node)
+    if (hostSampling) await soon(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
     // A server that is lost shows at the client as a refusal or a silence that would accuse the network.
     const lost = measured.outcome === Outcome.OUTCOME_MEASURED ? undefined : await soon(deps.clock, serverEnd)
-    return lost && !signal.aborted ? failed(lost, measured.engine) : measured
+    const seen = { ...measured, destinationHost: destination.samples() }
+    return lost && !signal.aborted ? { ...seen, ...failed(lost, measured.engine) } : seen
   } catch (error) {
     return failed(troubleOf(error, pair.destination.node, false))
   } finally {
@@ -111,6 +126,26 @@ const runRequest = (pair: IperfPair, test: IperfTest, port: number) => ({
   admission: Admission.ADMISSION_EXCLUSIVE,
 })
 
+/** Puts together what one host says of itself in several messages. */
+const collectHost = () => {
+  let all: HostSamples | undefined
+  return {
+    add: (part: HostSamples): void => {
+      const { samples, ...said } = all ?? HostSamples.fromPartial({})
+      all = {
+        samples: [...samples, ...part.samples],
+        pcpJson: part.pcpJson || said.pcpJson,
+        pcpProblem: part.pcpProblem || said.pcpProblem,
+        problem: part.problem || said.problem,
+      }
+    },
+    /** Undefined when it said nothing. */
+    samples: () => all,
+  }
+}
+
+type HostCollector = ReturnType<typeof collectHost>
+
 /** The port of the one server, once it listens. */
 const started = async (events: AsyncIterator<ServeResponse>): Promise<number> => {
   const { value } = await events.next()
@@ -120,18 +155,24 @@ const started = async (events: AsyncIterator<ServeResponse>): Promise<number> =>
 }
 
 /** Undefined when the server's stream ended as it should, else what became of it. */
-const ended = async (events: AsyncIterator<ServeResponse>, node: string): Promise<Trouble | undefined> => {
+const ended = async (
+  events: AsyncIterator<ServeResponse>,
+  node: string,
+  host: HostCollector,
+): Promise<Trouble | undefined> => {
   try {
-    while (!(await events.next()).done);
+    for (let next = await events.next(); !next.done; next = await events.next()) {
+      if (next.value.event?.$case === 'hostSamples') host.add(next.value.event.value)
+    }
     return undefined
   } catch (error) {
     return troubleOf(error, node, true)
   }
 }
 
-const soon = <T>(clock: Clock, promise: Promise<T>): Promise<T | undefined> => {
+const soon = <T>(clock: Clock, promise: Promise<T>, seconds = SERVER_END_SECONDS): Promise<T | undefined> => {
   const timer = new AbortController()
-  const pause = clock.sleep(SERVER_END_SECONDS, timer.signal).then(
+  const pause = clock.sleep(seconds, timer.signal).then(
     () => undefined,
     () => undefined,
   )
@@ -142,6 +183,7 @@ const runClient = async (client: AsyncIterable<RunResponse>, node: string): Prom
   let engine: EngineVersion | undefined
   let begun = false
   const samples: IperfSample[] = []
+  const host = collectHost()
   try {
     for await (const { event } of client) {
       if (event?.$case === 'started') {
@@ -149,16 +191,18 @@ const runClient = async (client: AsyncIterable<RunResponse>, node: string): Prom
         begun = true
       } else if (event?.$case === 'samples') {
         samples.push(...event.value.samples.filter(({ omitted }) => !omitted))
+      } else if (event?.$case === 'hostSamples') {
+        host.add(event.value)
       } else if (event?.$case === 'summary') {
         const result = event.value.results[0]!
         const { outcome, reason } = result
         // The port listened a moment ago: a refusal is the program's, not the network's.
         const retry = outcome === Outcome.OUTCOME_REFUSED
-        return { outcome, reason, result, samples, engine, retry }
+        return { outcome, reason, result, samples, engine, retry, sourceHost: host.samples() }
       }
     }
     throw new Error('protocol violation: Run ended without a Summary')
   } catch (error) {
-    return failed(troubleOf(error, node, begun), engine)
+    return { ...failed(troubleOf(error, node, begun), engine), sourceHost: host.samples() }
   }
 }

@@ -2,7 +2,7 @@ import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type Plan as PlanMessage, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
+import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { selectNodes } from '../inventory/selectors.ts'
 import { checkPlan } from '../plan/certificate.ts'
 import { createFleet, pairInterfaces } from '../plan/endpoints.ts'
@@ -23,6 +23,9 @@ export type PreparedRun = {
   planInput: PlanInput
   message: PlanMessage
 }
+
+/** As HostSampling promises. */
+const MIN_SAMPLING_SECONDS = 0.1
 
 type Chosen = { nodes: Node[]; pairs: NodePairs; violations: Violation[] }
 
@@ -101,6 +104,19 @@ const capsOf = (spec: RunSpec): Caps => {
   }
 }
 
+/** What agents would refuse pair by pair, said once and before anything begins. */
+const samplingViolations = ({ hostSampling, test }: RunSpec): Violation[] => {
+  if (!hostSampling) return []
+  const seconds = fromDuration(hostSampling.interval) ?? 1
+  const say = (field: string, description: string): Violation => ({ field, description })
+  return [
+    ...(test?.$case === 'ping' ? [say('host_sampling', 'hosts are sampled while an iperf measures')] : []),
+    ...(seconds < MIN_SAMPLING_SECONDS
+      ? [say('host_sampling.interval', `${seconds} s is too short; at least ${MIN_SAMPLING_SECONDS} s`)]
+      : []),
+  ]
+}
+
 /** One round with everything in it: what a ping run does. */
 const singleRound = (pairCount: number, nodeCount: number): Plan => ({
   pairCount,
@@ -122,6 +138,7 @@ export const prepareRun = (spec: RunSpec, fleet: readonly Node[]): PreparedRun =
   const { names, violations: unknownInterfaces } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations]
   if (!spec.test) violations.push({ field: 'test', description: 'ping or iperf is needed' })
+  violations.push(...samplingViolations(spec))
   if (chosen.violations.length === 0) {
     violations.push(...unknownInterfaces)
     if (unknownInterfaces.length === 0 && names.length === 0) {

@@ -1,3 +1,4 @@
+import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../lib/errors.ts'
@@ -5,7 +6,7 @@ import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import { type ActiveRun, type RunDeps, startRun } from './active-run.ts'
 import { createInterfaceQueue } from './interface-queue.ts'
-import { prepareRun } from './prepare.ts'
+import { type PreparedRun, prepareRun } from './prepare.ts'
 import { uuidv7 } from './uuid.ts'
 
 /** Runs that wait or measure at the same time. Each costs memory for all of its pairs. */
@@ -48,7 +49,10 @@ export const createRuns = (deps: RunsDeps) => {
       const nodes = deps.fleet.nodes()
       const prepared = prepareRun(spec, nodes)
       const now = deps.clock.now()
-      const run = newRun(uuidv7(now), spec, prepared.message, now)
+      const run = {
+        ...newRun(uuidv7(now), spec, prepared.message, now),
+        nodeMetadata: metadataOf(prepared, nodes),
+      }
       const racks = new Map(nodes.flatMap(({ name, rack }) => (rack ? [[name, rack] as const] : [])))
       const begun = startRun({ ...deps, connection: deps.fleet.connection, queue }, run, prepared, racks)
       active.set(run.id, begun)
@@ -64,7 +68,7 @@ export const createRuns = (deps: RunsDeps) => {
 
     list(page: { size: number; token: string }) {
       const { runs, nextPageToken } = deps.store.listRuns(page)
-      return { runs: runs.map((run) => active.get(run.id)?.run() ?? run), nextPageToken }
+      return { runs: runs.map((run) => withoutMetadata(active.get(run.id)?.run() ?? run)), nextPageToken }
     },
 
     /** @throws OperatingError NOT_FOUND, RUN_NOT_ACTIVE */
@@ -80,8 +84,8 @@ export const createRuns = (deps: RunsDeps) => {
     async *watch(id: string, signal: AbortSignal): AsyncGenerator<Step> {
       const run = find(id)
       const begun = active.get(run.id)
-      if (begun) yield* begun.watch(signal)
-      else yield { run, results: [] }
+      const steps = begun ? begun.watch(signal) : [{ run, results: [] }]
+      for await (const step of steps) yield { ...step, run: withoutMetadata(step.run) }
     },
 
     /** What keeps runs from being stored, one line each. */
@@ -98,6 +102,19 @@ export const createRuns = (deps: RunsDeps) => {
 }
 
 export type Runs = ReturnType<typeof createRuns>
+
+/** What the nodes that take part are made of, as their agents last said. */
+const metadataOf = (prepared: PreparedRun, nodes: readonly Node[]): Run['nodeMetadata'] => {
+  const taking = new Set(prepared.endpoints.map(({ node }) => node))
+  return Object.fromEntries(
+    nodes.flatMap(({ name, description }) =>
+      taking.has(name) && description?.metadata ? [[name, description.metadata] as const] : [],
+    ),
+  )
+}
+
+/** A thousand nodes are half a megabyte: too much for each step of a run and for each line of a list. */
+const withoutMetadata = (run: Run): Run => ({ ...run, nodeMetadata: {} })
 
 const newRun = (id: string, spec: RunSpec, plan: Plan, now: Date): Run => ({
   id,

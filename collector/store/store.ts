@@ -33,7 +33,7 @@ export type Store = {
    * @throws OperatingError NOT_FOUND as getRun does; SPEC_INVALID for a token of another kind
    */
   listResults(id: string, page: Page): { results: PairResult[]; nextPageToken: string }
-  /** Every result of a run in the same order. */
+  /** Every result of a run in the same order, without what the hosts did meanwhile. */
   allResults(id: string): PairResult[]
   /** By node name; a node without any MEASURED pair is absent. */
   lastMeasured(): Map<string, LastMeasured>

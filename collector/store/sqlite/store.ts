@@ -4,6 +4,7 @@ import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
+import { withoutHosts } from '../hosts.ts'
 import { type LastMeasured, type Page, pageSize, RESULT_PAGE, RUN_PAGE, type Store } from '../store.ts'
 import { inTransaction, type OpenDatabase, openDatabase } from './database.ts'
 import { toStoreFailure } from './failure.ts'
@@ -175,7 +176,7 @@ export const createSqliteStore = ({ database, path, close }: OpenDatabase): Stor
     allResults: (id) =>
       guarded(() =>
         Array.from(rows(sql.resultBodies.iterate(keyOf(sql, findId(sql, id)))), ({ body }) =>
-          PairResult.decode(body),
+          withoutHosts(PairResult.decode(body)),
         ),
       ),
     lastMeasured: () => guarded(() => lastMeasured(sql)),

@@ -397,7 +397,7 @@ export interface Run {
     | undefined;
   /** Who is to blame; complete when the run has ended. Empty when all is well. */
   verdicts: Verdict[];
-  /** What each node that takes part was when the run began, by its name. Only GetRun and CreateRun give it. */
+  /** What each node that takes part was when the run was asked for, by its name. ListRuns and WatchRun leave it out. */
   nodeMetadata: { [key: string]: NodeMetadata };
 }
 
