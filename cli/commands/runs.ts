@@ -1,15 +1,19 @@
 import type { Command } from 'commander'
+import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
 import { attend } from '../attend.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
 import { readResults } from '../follow.ts'
+import { CommandError } from '../problems.ts'
+import { renderArcaflow } from '../render/arcaflow.ts'
 import { renderCsv } from '../render/csv.ts'
 import { planDocument, resultDocument, runDocument, summaryDocument } from '../render/document.ts'
+import { counted } from '../render/figures.ts'
 import { renderRuns } from '../render/runs-text.ts'
 import { stateWord } from '../render/words.ts'
-import { printJson, printLine } from '../terminal.ts'
+import { printJson, printLine, type Terminal } from '../terminal.ts'
 import { conclude } from './run.ts'
 
 const RUN_ARGUMENT = 'the id, an unambiguous beginning of it, or latest (default: latest)'
@@ -60,13 +64,32 @@ const show = (invocation: Invocation<object>): Promise<ExitCode> =>
     )
   })
 
+/** @throws CommandError for a run that is not of iperf3 */
+const exportArcaflow = (terminal: Terminal, run: Run, pairs: readonly PairResult[]): void => {
+  const test = run.spec?.test
+  const engine = test?.$case === 'iperf' ? test.value.engine || 'iperf3' : test?.$case
+  if (engine !== 'iperf3') {
+    const text = `--format arcaflow is for runs of iperf3, and run ${run.id} is of ${engine}; use --format json`
+    throw new CommandError(text, EXIT.usage)
+  }
+  printLine(terminal.stdout, renderArcaflow(run, pairs))
+  const without = pairs.filter(({ sourceHost }) => !sourceHost?.pcpJson).length
+  if (without === 0) return
+  const hint = 'measure with "--sample-hosts --sample-source pcp" to have them'
+  printLine(
+    terminal.stderr,
+    `${without} of ${counted(pairs.length, 'pair')} without samples of PCP; ${hint}.`,
+  )
+}
+
 const exportRun = (invocation: Invocation<{ format?: string }>): Promise<ExitCode> => {
   const { terminal, operands, options, read } = invocation
-  const format = read.choice('--format', options.format, ['json', 'csv']) ?? 'json'
+  const format = read.choice('--format', options.format, ['json', 'csv', 'arcaflow']) ?? 'json'
   return withClient(invocation, async (client) => {
     const run = await getRun(client, operands[0])
     const pairs = await readResults(client, run.id)
     if (format === 'csv') printLine(terminal.stdout, renderCsv(pairs))
+    else if (format === 'arcaflow') exportArcaflow(terminal, run, pairs)
     else printJson(terminal.stdout, resultDocument(run, pairs))
     return EXIT.healthy
   })
@@ -93,6 +116,7 @@ export const addRunsCommand = (program: Command, app: App): void => {
     ['meshgauge runs list', 'newest first'],
     ['meshgauge runs show', 'the latest one, followed to its end when it still goes on'],
     ['meshgauge runs export 0198c2 --format csv > run.csv', 'by the beginning of its id'],
+    ['meshgauge runs export latest --format arcaflow', 'as the Arcaflow iperf3 workflow puts it out'],
     ['meshgauge runs cancel latest', 'what was measured is kept'],
   ])
   app.handle(
@@ -116,10 +140,11 @@ export const addRunsCommand = (program: Command, app: App): void => {
     runs
       .command('export')
       .description(
-        'Prints everything about a run, as far as it is: one JSON document, or a CSV line for each pair.',
+        `Prints everything about a run, as far as it is: one JSON document, a CSV line for each pair, or for each pair a line
+of JSON in the shape of the Arcaflow iperf3 workflow (uuid, run_id, iperf3, metadata, pcp).`,
       )
       .argument('[ID]', RUN_ARGUMENT)
-      .option('--format <name>', 'json or csv (default: json)'),
+      .option('--format <name>', 'json, csv or arcaflow (default: json)'),
     1,
     exportRun,
   )

@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { parsePcpConf, pcp2jsonArgs, pmcdConfig, pmloggerConfig, readPcpJson } from './pcp-files.ts'
+
+const conf = readFileSync(new URL('fixtures/debian-vm/pcp.conf', import.meta.url), 'utf8')
+
+test("Debian's pcp.conf says where everything is", () => {
+  const paths = parsePcpConf(conf)!
+  expect(paths).toEqual({
+    pmcd: '/usr/lib/pcp/bin/pmcd',
+    pmlogger: '/usr/lib/pcp/bin/pmlogger',
+    pcp2json: '/usr/bin/pcp2json',
+    linuxAgent: '/var/lib/pcp/pmdas/linux/pmda_linux.so',
+    linuxNames: '/var/lib/pcp/pmns/root_linux',
+    metricSets: '/etc/pcp/pmrep',
+  })
+  expect(pmcdConfig(paths)).toBe('linux 60 dso linux_init "/var/lib/pcp/pmdas/linux/pmda_linux.so"\n')
+  expect(parsePcpConf('PCP_BIN_DIR=/usr/bin\n')).toBeUndefined()
+})
+
+test('the network is recorded and exported, which the plugin of the workflow leaves out', () => {
+  const config = pmloggerConfig(0.25)
+  const args = pcp2jsonArgs(parsePcpConf(conf)!, '/x/archive', 0.25)
+  expect(config).toMatch(/^log mandatory on 250 msec \{\n/)
+  for (const name of [
+    'network.interface.in.bytes',
+    'network.interface.out.packets',
+    'network.interface.in.errors',
+    'network.interface.out.drops',
+    'network.tcp.retranssegs',
+  ]) {
+    expect(config).toContain(`  ${name}\n`)
+    expect(args).toContain(name)
+  }
+  expect(args).toEqual(expect.arrayContaining([':vmstat', ':sar', ':sar-r']))
+})
+
+const printed = (samples: unknown[]) =>
+  JSON.stringify({ '@pcp': { '@hosts': [{ '@metrics': samples }] } }, null, 2)
+
+test('what pcp2json printed is kept without white space', () => {
+  expect(readPcpJson(printed([{ '@interval': '0' }]), 1000)).toBe(
+    '{"@pcp":{"@hosts":[{"@metrics":[{"@interval":"0"}]}]}}',
+  )
+})
+
+test.each([
+  ['', 'pcp2json printed nothing'],
+  ['{ "@pcp": {', 'what pcp2json printed is not JSON'],
+  ['null', 'what pcp2json printed has no samples of a host'],
+  ['{"@pcp":{"@hosts":[]}}', 'what pcp2json printed has no samples of a host'],
+  [printed([]), 'the archive of pmlogger has no sample'],
+  [
+    printed([{ x: 'é'.repeat(600) }]),
+    '1245 bytes from pcp2json; at most 1000 are kept: ask for a longer interval',
+  ],
+])('%j is refused', (text, message) => {
+  expect(() => readPcpJson(text, 1000)).toThrow(message)
+})
