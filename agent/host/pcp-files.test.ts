@@ -10,6 +10,7 @@ test("Debian's pcp.conf says where everything is", () => {
     pmcd: '/usr/lib/pcp/bin/pmcd',
     pmlogger: '/usr/lib/pcp/bin/pmlogger',
     pcp2json: '/usr/bin/pcp2json',
+    pmpython: '/usr/bin/pmpython',
     linuxAgent: '/var/lib/pcp/pmdas/linux/pmda_linux.so',
     linuxNames: '/var/lib/pcp/pmns/root_linux',
     metricSets: '/etc/pcp/pmrep',

@@ -5,6 +5,8 @@ export type PcpPaths = {
   pmcd: string
   pmlogger: string
   pcp2json: string
+  /** What runs pcp2json, which is a Python script. */
+  pmpython: string
   /** The part of pmcd that knows Linux. */
   linuxAgent: string
   /** The names of the metrics of that part. */
@@ -33,6 +35,7 @@ export const parsePcpConf = (text: string): PcpPaths | undefined => {
     pmcd: `${programs}/pmcd`,
     pmlogger: `${programs}/pmlogger`,
     pcp2json: `${tools}/pcp2json`,
+    pmpython: `${tools}/pmpython`,
     linuxAgent: `${agents}/linux/pmda_linux.so`,
     linuxNames: `${data}/pmns/root_linux`,
     metricSets: `${settings}/pmrep`,

@@ -139,11 +139,10 @@ const startPmlogger = async (work: Work): Promise<RunningProcess> => {
 }
 
 const convert = async ({ deps, paths, folder, environment, options }: Work): Promise<PcpOutcome> => {
-  const args = [
-    ...environment,
-    paths.pcp2json,
-    ...pcp2jsonArgs(paths, join(folder, 'archive'), options.intervalSeconds),
-  ]
+  const archive = join(folder, 'archive')
+  // By way of pmpython, which pcp2json itself would look for on the PATH.
+  const program = [paths.pmpython, paths.pcp2json, ...pcp2jsonArgs(paths, archive, options.intervalSeconds)]
+  const args = [...environment, ...program]
   let problem = ''
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     if (attempt > 1) await deps.clock.sleep(RETRY_SECONDS, options.signal)
@@ -155,7 +154,7 @@ const convert = async ({ deps, paths, folder, environment, options }: Work): Pro
     if (flooded) return { json: '', problem: `${reason}; ask for a longer interval` }
     try {
       if (reason === '') return { json: readPcpJson(stdout, MAX_JSON_BYTES), problem: '' }
-      problem = reason
+      problem = reason.replace(/^env /, 'pcp2json ')
     } catch (error) {
       problem = (error as Error).message
     }

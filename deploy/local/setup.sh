@@ -46,6 +46,8 @@ need nft nftables
 if [ "${1:-}" = --test ]; then
   need openssl openssl
   need unshare util-linux
+  # Without its services, which come with the package pcp: see below.
+  need pcp2json 'pcp-export-pcp2json libpcp-archive1'
 fi
 if [ -z "$missing" ]; then
   done_line 'programs' "$(iperf3 --version | head -n 1 | cut -d' ' -f1,2), fping $(fping --version | sed -n 's/.*Version //p')"
@@ -69,4 +71,18 @@ if [ "${1:-}" = --test ] && ! command -v prometheus >/dev/null && [ ! -x node_mo
     for package in prometheus_*.deb; do dpkg -x "$package" .; done ) >/dev/null 2>&1 ||
     fail 'prometheus could not be fetched; type: sudo apt-get install prometheus'
   done_line 'prometheus' 'unpacked for the tests'
+fi
+
+# Performance Co-Pilot likewise: its package starts daemons, and cannot be configured where there is no systemd.
+if [ "${1:-}" = --test ] && [ ! -x /usr/lib/pcp/bin/pmcd ] && [ ! -e node_modules/.cache/debian/pcp.conf ]; then
+  mkdir -p node_modules/.cache/debian
+  ( cd node_modules/.cache/debian
+    apt-get download -qq pcp 2>/dev/null || { apt-get update -qq && apt-get download -qq pcp; }
+    for package in pcp_*.deb; do dpkg -x "$package" .; done
+    cp "$(command -v pcp2json)" usr/bin/
+    # What lies in /var/lib are links into /usr/lib, which would point out of here.
+    sed "s,=/\\(usr\\|var\\)/lib/pcp,=$PWD/usr/lib/pcp,; s,=/etc/pcp,=$PWD/etc/pcp,; s,=/usr/bin$,=$PWD/usr/bin," /etc/pcp.conf >pcp.conf.new
+    mv pcp.conf.new pcp.conf ) >/dev/null 2>&1 ||
+    fail 'Performance Co-Pilot could not be fetched; type: sudo apt-get install pcp pcp-export-pcp2json'
+  done_line 'pcp' 'unpacked for the tests'
 fi
