@@ -6,6 +6,10 @@ import { VERSION } from '../lib/version.ts'
 import { createAgent } from './agent.ts'
 import type { AgentOptions } from './options.ts'
 
+/** Performance Co-Pilot's own way of saying where it is, pcp.conf(5). */
+const pcpConf = ({ PCP_CONF }: NodeJS.ProcessEnv): Record<string, string> =>
+  PCP_CONF ? { 'pcp.conf': PCP_CONF } : {}
+
 /**
  * Runs an agent until the signal aborts, then ends everything that it started.
  * @throws OperatingError when it cannot listen
@@ -18,7 +22,7 @@ export const runAgent = async (options: AgentOptions, { signal }: { signal: Abor
   const path = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`
   const agent = await createAgent(
     { clock: systemClock, logger, tracer: telemetry.tracer, path },
-    { ...options, version: VERSION },
+    { ...options, programs: { ...pcpConf(process.env), ...options.programs }, version: VERSION },
   )
   logger.info(
     { node: options.node, listen: options.listen, port: agent.server.port, version: VERSION },

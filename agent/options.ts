@@ -18,7 +18,7 @@ export type AgentOptions = {
   maxDurationSeconds: number
   /** 0 is no ceiling. */
   maxBitsPerSecond: number
-  /** Paths of engines' programs, by engine name, where they are not on PATH. */
+  /** Paths of programs by their names (engines, nvidia-smi, ethtool), where they are not on PATH, and of pcp.conf. */
   programs: Readonly<Record<string, string>>
   logLevel: string
 }

@@ -36,6 +36,8 @@ const CONVERT_SECONDS = 10
 const ATTEMPTS = 3
 const RETRY_SECONDS = 0.5
 
+/** pcp2json wants the Python that PCP came with, whatever other one is on the agent's PATH. */
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const DEFAULT_CONF = '/etc/pcp.conf'
 const HINT =
   'install it with `apt-get install pcp pcp-export-pcp2json` or `dnf install pcp pcp-export-pcp2json`'
@@ -172,6 +174,7 @@ export const startPcp = async (deps: PcpDeps, options: Options): Promise<PcpReco
   const folder = await mkdtemp(join(os.tmpdir(), 'meshgauge-pcp-'))
   const environment = [
     `PCP_CONF=${conf}`,
+    `PATH=${SYSTEM_PATH}`,
     ...['RUN', 'TMP', 'LOG'].map((name) => `PCP_${name}_DIR=${folder}`),
   ]
   const work: Work = { deps, paths, folder, environment, options }

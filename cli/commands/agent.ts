@@ -89,7 +89,11 @@ only towards peers it is allowed to, and ends everything it started when its cal
     .option('--label <key=value>', 'a label for selectors; may be repeated', repeated)
     .option('--max-duration <time>', 'the longest bandwidth test (default: 1h)')
     .option('--max-bitrate <rate>', 'the highest bitrate one test may ask for (default: no ceiling)')
-    .option('--program <engine=path>', 'where a program is that is not on PATH; may be repeated', repeated)
+    .option(
+      '--program <engine=path>',
+      'where a program is that is not on PATH, also nvidia-smi, ethtool and pcp.conf; may be repeated',
+      repeated,
+    )
     .option('--log-level <level>', `${LOG_LEVELS_HELP} (default: ${AGENT_DEFAULTS.logLevel})`)
   withExamples(command, [
     ['meshgauge agent', 'on loopback, to try it'],

@@ -80,6 +80,7 @@ if [ "${1:-}" = --test ] && [ ! -x /usr/lib/pcp/bin/pmcd ] && [ ! -e node_module
     apt-get download -qq pcp 2>/dev/null || { apt-get update -qq && apt-get download -qq pcp; }
     for package in pcp_*.deb; do dpkg -x "$package" .; done
     cp "$(command -v pcp2json)" usr/bin/
+    cp /etc/pcp/derived/* etc/pcp/derived/
     # What lies in /var/lib are links into /usr/lib, which would point out of here.
     sed "s,=/\\(usr\\|var\\)/lib/pcp,=$PWD/usr/lib/pcp,; s,=/etc/pcp,=$PWD/etc/pcp,; s,=/usr/bin$,=$PWD/usr/bin," /etc/pcp.conf >pcp.conf.new
     mv pcp.conf.new pcp.conf ) >/dev/null 2>&1 ||

@@ -38,7 +38,7 @@ export const programsOf = (pid: number): Process[] => {
     for (const child of all) {
       if (child.parent !== parent) continue
       queue.push(child.pid)
-      if (/^\S*(iperf3|fping|ping)\b/.test(child.command)) found.push(child)
+      if (/^\S*(iperf3|fping|ping|pmcd|pmlogger)\b/.test(child.command)) found.push(child)
     }
   }
   return found
