@@ -80,10 +80,10 @@ if [ "${1:-}" = --test ] && [ ! -x /usr/lib/pcp/bin/pmcd ] && [ ! -e node_module
     apt-get download -qq pcp 2>/dev/null || { apt-get update -qq && apt-get download -qq pcp; }
     for package in pcp_*.deb; do dpkg -x "$package" .; done
     cp "$(command -v pcp2json)" usr/bin/
-    cp /etc/pcp/derived/* etc/pcp/derived/
+    mkdir -p usr/lib/pcp/config && cp -rL /var/lib/pcp/config/derived usr/lib/pcp/config/
     # What lies in /var/lib are links into /usr/lib, which would point out of here.
     sed "s,=/\\(usr\\|var\\)/lib/pcp,=$PWD/usr/lib/pcp,; s,=/etc/pcp,=$PWD/etc/pcp,; s,=/usr/bin$,=$PWD/usr/bin," /etc/pcp.conf >pcp.conf.new
-    mv pcp.conf.new pcp.conf ) >/dev/null 2>&1 ||
+    [ -x usr/lib/pcp/bin/pmcd ] && [ -x usr/bin/pcp2json ] && mv pcp.conf.new pcp.conf ) >/dev/null 2>&1 ||
     fail 'Performance Co-Pilot could not be fetched; type: sudo apt-get install pcp pcp-export-pcp2json'
   done_line 'pcp' 'unpacked for the tests'
 fi
