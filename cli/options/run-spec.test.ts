@@ -2,6 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { HostSource } from '#proto/meshgauge/agent/v1/host.ts'
 import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Problem } from '../problems.ts'
@@ -78,6 +79,34 @@ describe('what was typed becomes a RunSpec', () => {
         value: { count: 5, interval: { seconds: 0, nanos: 2e7 }, sizeBytes: 1472, dontFragment: true },
       },
     })
+  })
+
+  test.each([
+    [{ sampleHosts: true as const }, { interval: undefined, source: HostSource.HOST_SOURCE_PROC }],
+    [
+      { sampleHosts: '500ms', sampleSource: 'pcp' },
+      { interval: { seconds: 0, nanos: 5e8 }, source: HostSource.HOST_SOURCE_PCP },
+    ],
+    [{}, undefined],
+  ])('samples of hosts %j', (options, hostSampling) => {
+    const { spec, problems } = read('mesh', { test: 'iperf', ...options })
+    expect(problems).toEqual([])
+    expect(spec.hostSampling).toEqual(hostSampling)
+  })
+
+  test.each([
+    [{ test: 'iperf', sampleSource: 'pcp' }, ['--sample-source needs --sample-hosts']],
+    [{ test: 'iperf', sampleHosts: '20ms' }, ['--sample-hosts "20ms" is below 100ms']],
+    [
+      { test: 'iperf', sampleHosts: '5 mins', sampleSource: 'sar' },
+      ['--sample-source "sar" is none of proc, pcp', '--sample-hosts "5 mins" is not a duration; write 5m'],
+    ],
+    [
+      { test: 'ping', sampleHosts: true as const },
+      ['--sample-hosts is an option of iperf, and the test is the other one'],
+    ],
+  ])('samples of hosts that cannot be: %j', (options, problems) => {
+    expect(read('mesh', options).problems).toEqual(problems)
   })
 
   test('pairs in the command line, or in a file', () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { HostSamples } from '#proto/meshgauge/agent/v1/host.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
@@ -27,6 +28,7 @@ export const describeStore = (name: string, open: () => Opened): void => {
 
     describeRuns(() => store)
     describeResults(() => store)
+    describeHosts(() => store)
     describeInterruption(() => store)
 
     test('closing twice is fine', () => {
@@ -49,6 +51,18 @@ export const describeKeptStore = (name: string, open: () => Opened & { reopen: (
     expect(again.lastMeasured().get('node-3')).toEqual({ iperf: later(2) })
     again.close()
     remove()
+  })
+}
+
+const describeHosts = (store: () => Store): void => {
+  test('what the hosts did comes page by page, and is left out where all results are read at once', () => {
+    const run = sampleRun()
+    const host = HostSamples.fromPartial({ pcpJson: '{}', samples: [{ cpus: [{ cpu: 1, busyRatio: 0.5 }] }] })
+    store().createRun(run)
+    store().putResults(run.id, [sampleResult(1, { sourceHost: host, destinationHost: host })])
+    const { results } = store().listResults(run.id, FIRST)
+    expect(results[0]).toMatchObject({ sourceHost: host, destinationHost: host })
+    expect(store().allResults(run.id)).toEqual([sampleResult(1)])
   })
 }
 
