@@ -152,13 +152,15 @@ test('what cannot be read is absent, and comes back when it can', async () => {
   await sampler.end()
 })
 
-test('an interface that was made anew has no sample: its counters began again', () => {
+test('what began to count again has no difference, such as of an interface that was made anew', () => {
   const host = createHost()
-  host.set({ received: 5000 })
+  host.set({ received: 5000, retransmits: 7 })
   const before = readHost(host.read, { time: new Date(0), monotonicSeconds: 0 })
-  host.set({ received: 10 })
+  host.set({ received: 10, retransmits: 1 })
   const after = readHost(host.read, { time: new Date(1000), monotonicSeconds: 1 })
-  expect(sampleBetween(before, after, ['net0', 'gone']).interfaces).toEqual([])
+  const sample = sampleBetween(before, after, ['net0', 'gone'])
+  expect(sample.interfaces).toEqual([])
+  expect(sample.tcpRetransmitCount).toBeUndefined()
 })
 
 test('both families of UDP count', () => {
