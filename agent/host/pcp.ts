@@ -5,7 +5,7 @@
  */
 
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
@@ -73,6 +73,21 @@ const findPcp = ({ read }: PcpDeps, conf: string): PcpPaths => {
   const missing = Object.values(paths).filter((path) => !existsSync(path))
   if (missing.length > 0) throw new Error(`Performance Co-Pilot lacks ${missing.join(', ')}: ${HINT}`)
   return paths
+}
+
+/** An agent that was killed leaves the folder of its recording; no test lasts so long. */
+const STALE_SECONDS = 24 * 3600
+const PREFIX = 'meshgauge-pcp-'
+
+const makeFolder = async (clock: Clock): Promise<string> => {
+  const names = (await readdir(os.tmpdir())).filter((name) => name.startsWith(PREFIX))
+  for (const path of names.map((name) => join(os.tmpdir(), name))) {
+    // It may be another agent's, and gone by now or not ours to remove.
+    const found = await stat(path).catch(() => undefined)
+    const age = found ? (clock.now().getTime() - found.mtimeMs) / 1000 : 0
+    if (age > STALE_SECONDS) await rm(path, { recursive: true, force: true }).catch(() => undefined)
+  }
+  return mkdtemp(join(os.tmpdir(), PREFIX))
 }
 
 /** Starts a program of PCP with its own directories; `env` replaces itself by the program. */
@@ -171,7 +186,7 @@ const convert = async ({ deps, paths, folder, environment, options }: Work): Pro
 export const startPcp = async (deps: PcpDeps, options: Options): Promise<PcpRecording> => {
   const conf = options.conf ?? DEFAULT_CONF
   const paths = findPcp(deps, conf)
-  const folder = await mkdtemp(join(os.tmpdir(), 'meshgauge-pcp-'))
+  const folder = await makeFolder(deps.clock)
   const environment = [
     `PCP_CONF=${conf}`,
     `PATH=${SYSTEM_PATH}`,

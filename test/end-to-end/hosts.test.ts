@@ -20,6 +20,9 @@ type Story = Omit<Document, 'pairs' | 'run'> & {
 
 const ONE_PAIR = ['run', 'pairs', '--pairs', 'node-1:node-2', '--test', 'iperf', '--interface', 'net0']
 
+/** Far below the lab's rate, so that no byte waits in a buffer when the test ends: it would be counted by iperf3 only. */
+const PACED = ['--duration', '3s', '--bitrate', '50M']
+
 const measure = (...args: string[]) => fleet.json(...ONE_PAIR, ...args) as Promise<unknown> as Promise<Story>
 
 const total = (host: Host, name: string, what: 'receivedBytes' | 'sentBytes'): number =>
@@ -41,7 +44,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
   })
 
   test('interfaces counted what iperf3 counted, at both ends and on no other interface', async () => {
-    const { run, pairs } = await measure('--duration', '3s', '--sample-hosts', '500ms')
+    const { run, pairs } = await measure(...PACED, '--sample-hosts', '500ms')
     expect(Object.keys(run.nodes).sort()).toEqual(['node-1', 'node-2'])
     expect(run.nodes['node-1']).toMatchObject({
       architecture: expect.any(String),
@@ -112,7 +115,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
     `the Arcaflow workflow's document${pcpConf ? '' : ' (skipped: Performance Co-Pilot is not there)'}`,
     async () => {
       const sampled = ['--sample-hosts', '500ms', '--sample-source', 'pcp']
-      const { run, pairs } = await measure('--duration', '3s', '--run-id', 'example_run_id', ...sampled)
+      const { run, pairs } = await measure(...PACED, '--run-id', 'example_run_id', ...sampled)
       const { hosts } = pairs[0]!
       expect([hosts.source.pcpProblem, hosts.destination.pcpProblem]).toEqual([undefined, undefined])
       expect(hosts.destination.pcp!.length).toBeGreaterThan(4)
@@ -130,7 +133,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
       expect(document.iperf3.output.start.version).toMatch(/^iperf 3\./)
       expect(document.iperf3.output.intervals).toHaveLength(3)
       const { sum_received } = document.iperf3.output.end
-      expect(sum_received.bits_per_second).toBeGreaterThan(150e6)
+      expect(sum_received.bits_per_second).toBeGreaterThan(45e6)
       expect(document.metadata).not.toHaveProperty('env')
       // net0 is there only in the host's own network namespace: the recording is of the right one.
       type Instances = { '@instances': { name: string; value: number }[] }

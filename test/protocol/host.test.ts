@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import os, { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ServiceError, status } from '@grpc/grpc-js'
@@ -204,7 +204,10 @@ describePcp('Performance Co-Pilot', () => {
     expect(samples.some(({ network }) => network?.interface?.in?.bytes)).toBe(true)
   })
 
-  test('it ends with its stream, also when the caller goes', async () => {
+  test('it ends with its stream, also when the caller goes, and removes what a killed agent left', async () => {
+    const left = join(temporary, 'meshgauge-pcp-left')
+    mkdirSync(left)
+    utimesSync(left, 0, 0)
     const stream = serve(PCP)
     const { value } = await stream[Symbol.asyncIterator]().next()
     expect((value as Event).event).toBe('started')
