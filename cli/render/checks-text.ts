@@ -46,15 +46,34 @@ export const summariseChecks = (responses: readonly RunChecksResponse[]): string
   return [counted(nodes, 'node'), ...parts.map(([word, number]) => `${number} ${word}`)].join(', ')
 }
 
-/** Under the table: why each one is not a pass. */
-export const checkReasons = (responses: readonly RunChecksResponse[], paint: Paint): string[] =>
-  responses.flatMap((response) => {
-    const { sign, style } = statusOf(response)
-    const name = harmless(`${response.node} ${response.result?.check ?? ''}`)
-    return (response.result?.reasons ?? []).map(
-      (reason) => `${paint(style, sign)} ${name}: ${harmless(reason)}`,
-    )
+/** What needs someone comes first. */
+const ORDER = ['fail', 'error', 'unknown', 'warn', 'pass', 'skipped']
+
+/** More names than this are counted instead of listed. */
+const MAX_NAMES = 3
+
+const whose = (nodes: readonly string[], all: number): string => {
+  if (nodes.length === all && all > 1) return `all ${all} nodes`
+  return nodes.length <= MAX_NAMES ? nodes.map(harmless).join(', ') : `${nodes.length} nodes`
+}
+
+/** Why each one is not a pass; nodes of which the same is to be said share a line. */
+export const checkReasons = (responses: readonly RunChecksResponse[], paint: Paint): string[] => {
+  const all = new Set(responses.map(({ node }) => node)).size
+  const told = responses.filter(({ result }) => (result?.reasons ?? []).length > 0)
+  const groups = Map.groupBy(told, (response) => {
+    const { check = '', reasons = [] } = response.result ?? {}
+    return JSON.stringify([statusOf(response).word, check, reasons])
   })
+  return [...groups.values()]
+    .sort((a, b) => ORDER.indexOf(statusOf(a[0]!).word) - ORDER.indexOf(statusOf(b[0]!).word))
+    .map((group) => {
+      const { sign, style } = statusOf(group[0]!)
+      const { check = '', reasons = [] } = group[0]!.result ?? {}
+      const nodes = group.map(({ node }) => node).sort(byName)
+      return `${paint(style, sign)} ${whose(nodes, all)} ${harmless(check)}: ${reasons.map(harmless).join('; ')}`
+    })
+}
 
 export const renderChecks = (responses: readonly RunChecksResponse[], paint: Paint): string => {
   if (responses.length === 0) return paint('red', 'No check was carried out: no node matches.')
