@@ -3,7 +3,7 @@ import { HostSamples } from '#proto/meshgauge/agent/v1/host.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
-import { START, sampleId, sampleResult, sampleRun } from './samples.ts'
+import { START, sampleId, sampleRecord, sampleResult, sampleRun } from './samples.ts'
 import { MAX_PAGE_BYTES, RESULT_PAGE, type Store } from './store.ts'
 
 const FIRST = { size: 0, token: '' }
@@ -30,6 +30,7 @@ export const describeStore = (name: string, open: () => Opened): void => {
     describeResults(() => store)
     describeHosts(() => store)
     describeInterruption(() => store)
+    describeChecks(() => store)
 
     test('closing twice is fine', () => {
       store.close()
@@ -45,10 +46,12 @@ export const describeKeptStore = (name: string, open: () => Opened & { reopen: (
     const run = sampleRun()
     store.createRun(run)
     store.putResults(run.id, sampleResults(3))
+    store.putChecks([{ node: 'node-1', record: sampleRecord('dcgm') }])
     const again = reopen()
     expect(again.getRun(run.id)).toEqual(run)
     expect(again.allResults(run.id)).toEqual(sampleResults(3))
     expect(again.lastMeasured().get('node-3')).toEqual({ iperf: later(2) })
+    expect(again.checks()).toEqual([{ node: 'node-1', record: sampleRecord('dcgm') }])
     again.close()
     remove()
   })
@@ -249,5 +252,19 @@ const describeInterruption = (store: () => Store): void => {
     expect(fromTimestamp(changed[1]!.endTime)).toEqual(later(100))
     expect(store().getRun(runs[0]!.id)).toEqual(runs[0])
     expect(store().interruptUnfinished('again', later(200))).toEqual([])
+  })
+}
+
+const describeChecks = (store: () => Store): void => {
+  test('records of checks come back whole, by node and check, the later in place of the earlier', () => {
+    const of = (node: string, check: string, fields = {}) => ({ node, record: sampleRecord(check, fields) })
+    expect(store().checks()).toEqual([])
+    store().putChecks([of('b', 'ping'), of('b', 'dcgm'), of('a', 'ping')])
+    store().putChecks([])
+    expect(store().checks()).toEqual([of('a', 'ping'), of('b', 'dcgm'), of('b', 'ping')])
+    const changed = of('b', 'ping', { findings: [], standingReason: '', parameters: {} })
+    store().putChecks([changed])
+    expect(store().checks('b')).toEqual([of('b', 'dcgm'), changed])
+    for (const unknown of ['c', '', "' OR 1=1 --", '%']) expect(store().checks(unknown)).toEqual([])
   })
 }

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
@@ -53,3 +55,33 @@ export const sampleResult = (index: number, fields: Partial<PairResult> = {}): P
     round: 1,
     ...fields,
   } as Parameters<typeof PairResult.fromPartial>[0])
+
+/** A check that passes now and failed before at a heavier level. */
+export const sampleRecord = (check: string, fields: Partial<CheckRecord> = {}): CheckRecord =>
+  CheckRecord.fromPartial({
+    result: {
+      check,
+      status: CheckStatus.CHECK_STATUS_PASS,
+      evidence: [
+        { subject: '0', name: 'pending', value: false, status: CheckStatus.CHECK_STATUS_PASS },
+        { subject: 'node', name: 'failed_tests', value: ['memory.0', 'pcie.1'] },
+      ],
+      rawOutput: 'µ'.repeat(1000),
+      startTime: toTimestamp(START),
+      duration: toDuration(1.5),
+    },
+    severity: Severity.SEVERITY_EVICT,
+    standingReason: 'EVICT of level 3 stands',
+    time: toTimestamp(START),
+    parameters: { level: 1, tests: ['memory'] },
+    findings: [
+      {
+        severity: Severity.SEVERITY_EVICT,
+        result: { check, status: CheckStatus.CHECK_STATUS_FAIL, reasons: ['0: memory is bad'] },
+        parameters: { level: 3 },
+        time: toTimestamp(START),
+      },
+    ],
+    verdictTime: toTimestamp(START),
+    ...fields,
+  } as Parameters<typeof CheckRecord.fromPartial>[0])

@@ -1,3 +1,4 @@
+import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 
@@ -7,8 +8,11 @@ export type Page = { size: number; token: string }
 /** When something was last measured from or to a node. */
 export type LastMeasured = { ping?: Date; iperf?: Date }
 
+/** What a check of a node last found, and what still stands. */
+export type NodeCheck = { node: string; record: CheckRecord }
+
 /**
- * What a collector remembers: runs and the results of their pairs. Every method that writes has made its write
+ * What a collector remembers: runs, the results of their pairs, and the records of checks. Every method that writes has made its write
  * durable when it returns, or has changed nothing and throws.
  *
  * @throws OperatingError STORE_UNAVAILABLE from any method when the medium fails, such as a full disk; the store
@@ -43,6 +47,10 @@ export type Store = {
    * @returns the runs it changed, oldest first
    */
   interruptUnfinished(reason: string, now: Date): Run[]
+  /** Puts the records of checks, all of them or none; a node has one of each check, by the name in its result. */
+  putChecks(checks: readonly NodeCheck[]): void
+  /** By node, then by check; of one node when it is given. */
+  checks(node?: string): NodeCheck[]
   /** The store cannot be used afterwards. Closing twice is fine. */
   close(): void
 }

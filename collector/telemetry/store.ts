@@ -29,6 +29,7 @@ export const measuredStore = (
     createRun: timed('create_run', store.createRun),
     updateRun: timed('update_run', store.updateRun),
     putResults: timed('put_results', store.putResults),
+    putChecks: timed('put_checks', store.putChecks),
     interruptUnfinished: timed('interrupt_unfinished', store.interruptUnfinished),
   }
 }

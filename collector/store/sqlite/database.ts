@@ -45,6 +45,13 @@ const SCHEMA = `
     PRIMARY KEY (node, test)
   ) STRICT, WITHOUT ROWID;
 
+  CREATE TABLE checks (
+    node TEXT NOT NULL,
+    name TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (node, name)
+  ) STRICT;
+
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 `

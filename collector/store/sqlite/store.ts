@@ -1,11 +1,20 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { withoutHosts } from '../hosts.ts'
-import { type LastMeasured, type Page, pageSize, RESULT_PAGE, RUN_PAGE, type Store } from '../store.ts'
+import {
+  type LastMeasured,
+  type NodeCheck,
+  type Page,
+  pageSize,
+  RESULT_PAGE,
+  RUN_PAGE,
+  type Store,
+} from '../store.ts'
 import { inTransaction, type OpenDatabase, openDatabase } from './database.ts'
 import { toStoreFailure } from './failure.ts'
 import { type Row, readPageToken, takePage } from './pages.ts'
@@ -34,6 +43,12 @@ const prepare = (database: DatabaseSync) => ({
      ON CONFLICT DO UPDATE SET milliseconds = max(milliseconds, excluded.milliseconds)`,
   ),
   measured: database.prepare('SELECT node, test, milliseconds FROM last_measured'),
+  putCheck: database.prepare(
+    `INSERT INTO checks (node, name, body) VALUES (?, ?, ?)
+     ON CONFLICT (node, name) DO UPDATE SET body = excluded.body`,
+  ),
+  checks: database.prepare('SELECT node, body FROM checks ORDER BY node, name'),
+  checksOfNode: database.prepare('SELECT node, body FROM checks WHERE node = ? ORDER BY name'),
 })
 
 type Statements = ReturnType<typeof prepare>
@@ -180,6 +195,24 @@ export const createSqliteStore = ({ database, path, close }: OpenDatabase): Stor
         ),
       ),
     lastMeasured: () => guarded(() => lastMeasured(sql)),
+    putChecks: (checks) => {
+      if (checks.length === 0) return
+      write(() => {
+        for (const { node, record } of checks) {
+          sql.putCheck.run(node, record.result?.check ?? '', CheckRecord.encode(record).finish())
+        }
+      })
+    },
+    checks: (node) =>
+      guarded(() => {
+        const found = node === undefined ? sql.checks.all() : sql.checksOfNode.all(node)
+        return found.map(
+          ({ node: name, body }): NodeCheck => ({
+            node: String(name),
+            record: CheckRecord.decode(body as Uint8Array),
+          }),
+        )
+      }),
     interruptUnfinished: (reason, now) =>
       write(() => {
         const runs = [...rows(sql.unfinishedRuns.all())].map((row) => interrupted(sql, row, reason, now))

@@ -8,6 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../../google/protobuf/duration.ts";
+import { Struct } from "../../../google/protobuf/struct.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { CheckResult } from "../../agent/v1/check.ts";
 
@@ -17,7 +18,7 @@ export const protobufFileName = "meshgauge/collector/v1/health.proto";
 
 /** Severity is how bad a node is, over all of its checks. */
 export const Severity = {
-  /** SEVERITY_UNSPECIFIED - Nothing is known. */
+  /** SEVERITY_UNSPECIFIED - Nothing is known, or a check could not be carried out and none found anything. */
   SEVERITY_UNSPECIFIED: 0,
   /** SEVERITY_PASS - All checks passed or were skipped. */
   SEVERITY_PASS: 1,
@@ -106,6 +107,32 @@ export interface CheckRecord {
   /** Why an earlier finding still stands and what clears it; empty when the last result decides. */
   standingReason: string;
   /** When the last result came. */
+  time:
+    | Timestamp
+    | undefined;
+  /** What the last run was asked with; what the collector adds of itself, such as a node's peers, is not in here. */
+  parameters:
+    | { [key: string]: any }
+    | undefined;
+  /** Findings that stand, the worst first, at most 8; the last result is one of them when it found something. */
+  findings: Finding[];
+  /** When the check last said pass, warn or fail, or that it does not apply; absent when it never did. */
+  verdictTime: Timestamp | undefined;
+}
+
+/** Finding is a result that says something is wrong, and stands until something clears it. */
+export interface Finding {
+  /** How bad it is: WARN, FAIL or EVICT. */
+  severity: Severity;
+  /** The result, without its raw output and without what was well. */
+  result:
+    | CheckResult
+    | undefined;
+  /** What the check was asked with: a pass clears the finding when it looked at as much, at the same or a heavier level. */
+  parameters:
+    | { [key: string]: any }
+    | undefined;
+  /** When it was found. */
   time: Timestamp | undefined;
 }
 
@@ -117,7 +144,10 @@ export interface ListNodeHealthRequest {
 
 /** ListNodeHealthResponse holds the nodes. */
 export interface ListNodeHealthResponse {
-  /** In the order of the inventory. */
+  /**
+   * In the order of the inventory. An answer that would be larger than 8 MiB leaves out raw outputs, then the evidence
+   * of what is well: ask for fewer nodes to see it.
+   */
   nodes: NodeHealth[];
 }
 
@@ -291,7 +321,15 @@ export const NodeHealth: MessageFns<NodeHealth> = {
 };
 
 function createBaseCheckRecord(): CheckRecord {
-  return { result: undefined, severity: 0, standingReason: "", time: undefined };
+  return {
+    result: undefined,
+    severity: 0,
+    standingReason: "",
+    time: undefined,
+    parameters: undefined,
+    findings: [],
+    verdictTime: undefined,
+  };
 }
 
 export const CheckRecord: MessageFns<CheckRecord> = {
@@ -307,6 +345,15 @@ export const CheckRecord: MessageFns<CheckRecord> = {
     }
     if (message.time !== undefined) {
       Timestamp.encode(message.time, writer.uint32(34).fork()).join();
+    }
+    if (message.parameters !== undefined) {
+      Struct.encode(Struct.wrap(message.parameters), writer.uint32(42).fork()).join();
+    }
+    for (const v of message.findings) {
+      Finding.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.verdictTime !== undefined) {
+      Timestamp.encode(message.verdictTime, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -356,6 +403,30 @@ export const CheckRecord: MessageFns<CheckRecord> = {
             message.time = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.parameters = Struct.unwrap(Struct.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.findings.push(Finding.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.verdictTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -378,6 +449,13 @@ export const CheckRecord: MessageFns<CheckRecord> = {
         ? globalThis.String(object.standing_reason)
         : "",
       time: isSet(object.time) ? fromJsonTimestamp(object.time) : undefined,
+      parameters: isObject(object.parameters) ? object.parameters : undefined,
+      findings: globalThis.Array.isArray(object?.findings) ? object.findings.map((e: any) => Finding.fromJSON(e)) : [],
+      verdictTime: isSet(object.verdictTime)
+        ? fromJsonTimestamp(object.verdictTime)
+        : isSet(object.verdict_time)
+        ? fromJsonTimestamp(object.verdict_time)
+        : undefined,
     };
   },
 
@@ -395,6 +473,15 @@ export const CheckRecord: MessageFns<CheckRecord> = {
     if (message.time !== undefined) {
       obj.time = fromTimestamp(message.time).toISOString();
     }
+    if (message.parameters !== undefined) {
+      obj.parameters = message.parameters;
+    }
+    if (message.findings?.length) {
+      obj.findings = message.findings.map((e) => Finding.toJSON(e));
+    }
+    if (message.verdictTime !== undefined) {
+      obj.verdictTime = fromTimestamp(message.verdictTime).toISOString();
+    }
     return obj;
   },
 
@@ -408,6 +495,130 @@ export const CheckRecord: MessageFns<CheckRecord> = {
       : undefined;
     message.severity = object.severity ?? 0;
     message.standingReason = object.standingReason ?? "";
+    message.time = (object.time !== undefined && object.time !== null) ? Timestamp.fromPartial(object.time) : undefined;
+    message.parameters = object.parameters ?? undefined;
+    message.findings = object.findings?.map((e) => Finding.fromPartial(e)) || [];
+    message.verdictTime = (object.verdictTime !== undefined && object.verdictTime !== null)
+      ? Timestamp.fromPartial(object.verdictTime)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFinding(): Finding {
+  return { severity: 0, result: undefined, parameters: undefined, time: undefined };
+}
+
+export const Finding: MessageFns<Finding> = {
+  encode(message: Finding, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.severity !== 0) {
+      writer.uint32(8).int32(message.severity);
+    }
+    if (message.result !== undefined) {
+      CheckResult.encode(message.result, writer.uint32(18).fork()).join();
+    }
+    if (message.parameters !== undefined) {
+      Struct.encode(Struct.wrap(message.parameters), writer.uint32(26).fork()).join();
+    }
+    if (message.time !== undefined) {
+      Timestamp.encode(message.time, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Finding {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFinding();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.severity = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.result = CheckResult.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.parameters = Struct.unwrap(Struct.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.time = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Finding {
+    return {
+      severity: isSet(object.severity) ? severityFromJSON(object.severity) : 0,
+      result: isSet(object.result) ? CheckResult.fromJSON(object.result) : undefined,
+      parameters: isObject(object.parameters) ? object.parameters : undefined,
+      time: isSet(object.time) ? fromJsonTimestamp(object.time) : undefined,
+    };
+  },
+
+  toJSON(message: Finding): unknown {
+    const obj: any = {};
+    if (message.severity !== 0) {
+      obj.severity = severityToJSON(message.severity);
+    }
+    if (message.result !== undefined) {
+      obj.result = CheckResult.toJSON(message.result);
+    }
+    if (message.parameters !== undefined) {
+      obj.parameters = message.parameters;
+    }
+    if (message.time !== undefined) {
+      obj.time = fromTimestamp(message.time).toISOString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Finding>): Finding {
+    return Finding.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Finding>): Finding {
+    const message = createBaseFinding();
+    message.severity = object.severity ?? 0;
+    message.result = (object.result !== undefined && object.result !== null)
+      ? CheckResult.fromPartial(object.result)
+      : undefined;
+    message.parameters = object.parameters ?? undefined;
     message.time = (object.time !== undefined && object.time !== null) ? Timestamp.fromPartial(object.time) : undefined;
     return message;
   },
@@ -1142,6 +1353,10 @@ function fromJsonTimestamp(o: any): Timestamp {
   } else {
     return Timestamp.fromJSON(o);
   }
+}
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 function isSet(value: any): boolean {
