@@ -1,5 +1,6 @@
 import type { Meter, Tracer } from '@opentelemetry/api'
 import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { HealthServiceDefinition } from '#proto/meshgauge/collector/v1/health.ts'
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -7,10 +8,12 @@ import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc, service } from '../lib/serving.ts'
 import type { RunObserver } from './dispatch/active-run.ts'
 import { createRuns } from './dispatch/runs.ts'
+import { createHealth, type Health } from './health/health.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet } from './inventory/fleet.ts'
 import type { CollectorOptions } from './options.ts'
 import { createFleetService } from './services/fleet.ts'
+import { createHealthService } from './services/health.ts'
 import { createResultService } from './services/result.ts'
 import { createRunService } from './services/run.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
@@ -30,17 +33,29 @@ const RESTORED_PAIRS = 10_000
 export type CollectorDeps = { clock: Clock; logger: Logger; tracer: Tracer; meter: Meter }
 
 /** Runs that lost their collector are marked, and the newest ended ones are shown in the metrics again. */
-const recover = (store: Store, observer: Observer, { clock, logger }: CollectorDeps): void => {
+const recover = (
+  store: Store,
+  observer: Observer,
+  health: Pick<Health, 'observeRun'>,
+  { clock, logger }: CollectorDeps,
+): void => {
   for (const run of store.interruptUnfinished('the collector was restarted in the middle', clock.now())) {
     logger.warn({ run: run.id }, 'run was interrupted; what was acknowledged is kept')
   }
   const { runs } = store.listRuns({ size: RESTORED_RUNS, token: '' })
   for (const run of runs.reverse()) {
-    if ((run.plan?.pairCount ?? 0) <= RESTORED_PAIRS) observer.restoreRun(run, store.allResults(run.id))
+    if ((run.plan?.pairCount ?? 0) > RESTORED_PAIRS) continue
+    const results = store.allResults(run.id)
+    observer.restoreRun(run, results)
+    health.observeRun(run, results)
   }
 }
 
-const observeRuns = (metrics: Metrics, observer: Observer): RunObserver => {
+const observeRuns = (
+  metrics: Metrics,
+  observer: Observer,
+  health: Pick<Health, 'observeRun'>,
+): RunObserver => {
   const testsActive = new Map<string, number>()
   const count = (test: string, by: number) => {
     testsActive.set(test, (testsActive.get(test) ?? 0) + by)
@@ -48,6 +63,10 @@ const observeRuns = (metrics: Metrics, observer: Observer): RunObserver => {
   }
   return {
     ...observer,
+    observeRun: (run, results) => {
+      observer.observeRun(run, results)
+      health.observeRun(run, results)
+    },
     observeActive: (active) => metrics.runsActive.set({}, active),
     observeTestStart: (test, idleSeconds) => {
       metrics.dispatchLag.observe({}, idleSeconds)
@@ -72,7 +91,6 @@ export const createCollector = async (
   }
   try {
     const store = measuredStore(opened, { metrics, clock })
-    recover(store, observer, deps)
     const fleet = createFleet(
       {
         clock,
@@ -85,7 +103,11 @@ export const createCollector = async (
     )
     undo.push(() => fleet.close())
     observer.observeNodes(fleet.nodes())
-    const runs = createRuns({ clock, logger, tracer, store, observer: observeRuns(metrics, observer), fleet })
+    const health = createHealth({ clock, logger, fleet, store, observer }, options.checks)
+    undo.push(() => health.close())
+    recover(store, observer, health, deps)
+    const runObserver = observeRuns(metrics, observer, health)
+    const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet })
     undo.push(() => runs.close())
     const server = await serveGrpc(
       { logger },
@@ -93,10 +115,8 @@ export const createCollector = async (
         address: options.listen,
         security: options.security,
         services: [
-          service(
-            FleetServiceDefinition,
-            createFleetService({ clock, fleet, observeCheck: observer.observeCheck }),
-          ),
+          service(FleetServiceDefinition, createFleetService({ fleet, health })),
+          service(HealthServiceDefinition, createHealthService({ fleet, health })),
           service(RunServiceDefinition, createRunService(runs)),
           service(ResultServiceDefinition, createResultService(store)),
         ],

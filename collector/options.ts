@@ -1,7 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { ConfigError } from '../lib/config.ts'
 import type { Security } from '../lib/credentials.ts'
-import { type CollectorConfig, type InventoryNode, readYamlConfig } from './inventory/config.ts'
+import { OperatingError } from '../lib/errors.ts'
+import {
+  AUTOPILOT_DEFAULTS,
+  type AutopilotConfig,
+  type CollectorConfig,
+  type InventoryNode,
+  type PeriodicCheck,
+  readYamlConfig,
+} from './inventory/config.ts'
 import { readHostsList } from './inventory/hosts-list.ts'
 
 /** What a collector is told where it is started. What is undefined is left to the config file, then to the defaults. */
@@ -11,6 +19,8 @@ export type CollectorArguments = {
   listen: string | undefined
   http: string | undefined
   store: string | undefined
+  /** The Autopilot gateway: a port turns it on. */
+  autopilot: { port: number | undefined; address: string | undefined }
   security: Security
   logLevel: string
 }
@@ -25,6 +35,10 @@ export type CollectorOptions = {
   store: string
   security: Security
   nodes: readonly InventoryNode[]
+  /** Checks that run by themselves. */
+  checks: readonly PeriodicCheck[]
+  /** The Autopilot gateway; absent, it is off. */
+  autopilot: AutopilotConfig | undefined
   logLevel: string
 }
 
@@ -45,6 +59,21 @@ const readInventory = async ({
   return kind === 'hosts' ? { nodes: readHostsList(file, text) } : readYamlConfig(file, text)
 }
 
+const readAutopilot = (
+  { port, address }: CollectorArguments['autopilot'],
+  config: AutopilotConfig | undefined,
+): AutopilotConfig | undefined => {
+  if (port === undefined && config === undefined) {
+    if (address === undefined) return undefined
+    throw new OperatingError(
+      'SPEC_INVALID',
+      '--autopilot-address needs --autopilot-port, or autopilot in the config',
+    )
+  }
+  const base = config ?? AUTOPILOT_DEFAULTS
+  return { ...base, port: port ?? base.port, address: address ?? base.address }
+}
+
 /** @throws ConfigError listing every problem of the inventory with its place */
 export const readCollectorOptions = async (given: CollectorArguments): Promise<CollectorOptions> => {
   const config = await readInventory(given.inventory)
@@ -57,6 +86,8 @@ export const readCollectorOptions = async (given: CollectorArguments): Promise<C
       insecure: given.security.insecure ?? config.insecure,
     },
     nodes: config.nodes,
+    checks: config.checks ?? [],
+    autopilot: readAutopilot(given.autopilot, config.autopilot),
     logLevel: given.logLevel,
   }
 }

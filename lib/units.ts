@@ -16,6 +16,21 @@ export const parseDuration = (text: string): number | undefined => {
   return seconds
 }
 
+const UNIT_OF_WORD: readonly [RegExp, string][] = [
+  [/^(m|min|mins|minutes?)$/, 'm'],
+  [/^(h|hours?)$/, 'h'],
+  [/^(d|days?)$/, 'd'],
+  [/^(ms|milliseconds?)$/, 'ms'],
+]
+
+/** How to write what was meant: `5 mins` gives "write 5m", `10` gives "write 10s". */
+export const durationHint = (text: string): string => {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text)
+  if (!match || Number(match[1]) === 0) return 'write 500ms, 10s, 5m or 1h30m'
+  const unit = UNIT_OF_WORD.find(([words]) => words.test(match[2]!.toLowerCase()))?.[1] ?? 's'
+  return `write ${match[1]}${unit}`
+}
+
 /** Bits per second of a bitrate such as `10G`, `50mbit` or `9.4 Gbit/s`, or undefined when it is not one. */
 export const parseBitrate = (text: string): number | undefined => {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:bit|bits|bps|bit\/s)?$/i.exec(text.trim())

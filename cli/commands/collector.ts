@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { Command } from 'commander'
 import { COLLECTOR_DEFAULTS, type CollectorArguments } from '../../collector/options.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
@@ -11,6 +12,8 @@ type CollectorFlags = {
   listen?: string
   http?: string
   store?: string
+  autopilotPort?: string
+  autopilotAddress?: string
   logLevel?: string
 }
 
@@ -28,11 +31,18 @@ export const readCollectorOptions = (invocation: Invocation<CollectorFlags>): Co
     const problem = address === undefined ? undefined : addressProblem(address)
     if (problem) read.refuse(place, problem)
   }
+  const autopilot = {
+    port: read.integer('--autopilot-port', options.autopilotPort, 1, 65535),
+    address: options.autopilotAddress,
+  }
+  if (autopilot.address !== undefined && isIP(autopilot.address) === 0)
+    read.refuse('--autopilot-address', `"${autopilot.address}" is not an IP address`)
   return {
     inventory: config === undefined ? { kind: 'hosts', file: hosts ?? '' } : { kind: 'config', file: config },
     listen,
     http,
     store,
+    autopilot,
     security: invocation.security,
     logLevel: readLogLevel(read, options.logLevel) ?? 'info',
   }
@@ -63,7 +73,11 @@ result, and serves gRPC to this command and /metrics to Prometheus.
 fleet.yaml, at its smallest:
   nodes:
     - { name: gpu-01, address: 10.0.0.1 }
-    - { name: gpu-02, address: 10.0.0.2, rack: r1, labels: { zone: a }, interfaces: [net0, net1] }`,
+    - { name: gpu-02, address: 10.0.0.2, rack: r1, labels: { zone: a }, interfaces: [net0, net1] }
+and with checks that run by themselves:
+  checks:
+    - { check: interfaces, every: 10m }
+    - { check: dcgm, every: 1d, nodes: [rack=r1], parameters: { level: 3 } }`,
     )
     .option('--config <file>', 'the fleet in YAML: names, addresses, racks, labels, and the settings below')
     .option('--hosts <file>', 'the fleet as a text list: an agent address a line, # comments')
@@ -73,6 +87,14 @@ fleet.yaml, at its smallest:
       `where to serve /metrics and /healthz (default: ${COLLECTOR_DEFAULTS.http})`,
     )
     .option('--store <file>', `the SQLite file that keeps results (default: ${COLLECTOR_DEFAULTS.store})`)
+    .option(
+      '--autopilot-port <port>',
+      "serve IBM Autopilot's HTTP endpoints there, usually 3333 (default: off)",
+    )
+    .option(
+      '--autopilot-address <ip>',
+      'where these are served; they have neither TLS nor a password (default: 127.0.0.1)',
+    )
     .option('--log-level <level>', `${LOG_LEVELS_HELP} (default: info)`)
   withExamples(command, [
     ['meshgauge collector --config fleet.yaml', ''],

@@ -63,6 +63,7 @@ test('what a collector is told: what was not typed stays open for its config fil
     listen: undefined,
     http: '[::1]:9464',
     store: undefined,
+    autopilot: { port: undefined, address: undefined },
     security: { insecure: undefined },
     logLevel: 'info',
   })

@@ -1,4 +1,4 @@
-import { parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
+import { durationHint, parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
 import type { Problem } from '../problems.ts'
 
 /** What was typed, or nothing. */
@@ -75,19 +75,4 @@ export const createValueReader = (problems: Problem[]) => {
       return refuse(place, `"${text}" is not a range of ports; write 5201-5299`)
     },
   }
-}
-
-const UNIT_OF_WORD: readonly [RegExp, string][] = [
-  [/^(m|min|mins|minutes?)$/, 'm'],
-  [/^(h|hours?)$/, 'h'],
-  [/^(d|days?)$/, 'd'],
-  [/^(ms|milliseconds?)$/, 'ms'],
-]
-
-/** `5 mins` → "write 5m"; `10` → "write 10s". */
-const durationHint = (text: string): string => {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text)
-  if (!match || Number(match[1]) === 0) return 'write 500ms, 10s, 5m or 1h30m'
-  const unit = UNIT_OF_WORD.find(([words]) => words.test(match[2]!.toLowerCase()))?.[1] ?? 's'
-  return `write ${match[1]}${unit}`
 }

@@ -10,7 +10,7 @@ const { SEVERITY_UNSPECIFIED, SEVERITY_PASS, SEVERITY_WARN, SEVERITY_FAIL, SEVER
 type Step = { said: Said; parameters: Parameters }
 
 const minute = (index: number) => new Date(Date.UTC(2026, 0, 1, 0, index))
-const after = (steps: readonly Step[]): CheckRecord | undefined =>
+const recordAfter = (steps: readonly Step[]): CheckRecord | undefined =>
   steps.reduce<CheckRecord | undefined>(
     (record, { said, parameters }, index) =>
       remember(record, checkResult('dcgm', said), parameters, minute(index)),
@@ -40,18 +40,18 @@ describe('a worse verdict is not painted over', () => {
       SEVERITY_FAIL,
     ],
   ])('%s', (_name, steps, severity) => {
-    expect(after(steps)!.severity).toBe(severity)
+    expect(recordAfter(steps)!.severity).toBe(severity)
   })
 
   test('what still stands and what clears it is said in words', () => {
-    const record = after([step('evict', 3), step('pass')])!
+    const record = recordAfter([step('evict', 3), step('pass')])!
     expect(record.standingReason).toBe(
       'EVICT of level 3 found at 2026-01-01T00:00:00.000Z stands (dcgm says evict); ' +
         'cleared when dcgm passes at level 3 or higher, or by "meshgauge health clear"',
     )
-    expect(after([step('evict', 3)])!.standingReason).toBe('')
-    expect(after([step('evict', 3), step('pass', 3)])!.standingReason).toBe('')
-    const other = after([
+    expect(recordAfter([step('evict', 3)])!.standingReason).toBe('')
+    expect(recordAfter([step('evict', 3), step('pass', 3)])!.standingReason).toBe('')
+    const other = recordAfter([
       { said: 'fail', parameters: { speed: '100G', interfaces: ['net0'] } },
       { said: 'pass', parameters: {} },
     ])!
@@ -61,7 +61,7 @@ describe('a worse verdict is not painted over', () => {
   })
 
   test('clearing forgets, and keeps the last result', () => {
-    const record = after([step('evict', 3), step('pass')])!
+    const record = recordAfter([step('evict', 3), step('pass')])!
     expect(forget(record)).toMatchObject({ severity: SEVERITY_PASS, standingReason: '', findings: [] })
     expect(forget(record).result).toBe(record.result)
   })
@@ -102,7 +102,7 @@ const parameters = fc.oneof(
 const history = fc.array(fc.record({ said, parameters }), { maxLength: 40 })
 
 describe('whatever happened before', () => {
-  const severityOf = (steps: readonly Step[]) => after(steps)?.severity ?? SEVERITY_UNSPECIFIED
+  const severityOf = (steps: readonly Step[]) => recordAfter(steps)?.severity ?? SEVERITY_UNSPECIFIED
 
   test('the severity is never less than the last verdict says', () => {
     fc.assert(
@@ -116,7 +116,7 @@ describe('whatever happened before', () => {
   test('ERROR and SKIPPED neither clear nor worsen', () => {
     fc.assert(
       fc.property(history, parameters, (before, asked) => {
-        const previous = after(before)
+        const previous = recordAfter(before)
         for (const word of ['error', 'skipped'] as const) {
           const record = remember(previous, checkResult('dcgm', word), asked, minute(99))
           expect(record.findings).toEqual(previous?.findings ?? [])
@@ -130,7 +130,7 @@ describe('whatever happened before', () => {
   test('a result that does not cover the worst finding does not lower the severity', () => {
     fc.assert(
       fc.property(history, fc.record({ said, parameters }), (before, last) => {
-        const worst = after(before)?.findings[0]
+        const worst = recordAfter(before)?.findings[0]
         if (!worst || covers(last.parameters, worst.parameters ?? {})) return
         expect(severityOf([...before, last])).toBeGreaterThanOrEqual(worst.severity)
       }),
@@ -140,7 +140,9 @@ describe('whatever happened before', () => {
   test('an EVICT goes only by a pass that covers it', () => {
     fc.assert(
       fc.property(history, fc.record({ said, parameters }), (before, last) => {
-        const evicts = (after(before)?.findings ?? []).filter(({ severity }) => severity === SEVERITY_EVICT)
+        const evicts = (recordAfter(before)?.findings ?? []).filter(
+          ({ severity }) => severity === SEVERITY_EVICT,
+        )
         fc.pre(evicts.length > 0 && severityOf([...before, last]) < SEVERITY_EVICT)
         expect(last.said).toBe('pass')
         expect(evicts.every((finding) => covers(last.parameters, finding.parameters ?? {}))).toBe(true)
@@ -152,7 +154,7 @@ describe('whatever happened before', () => {
   test('a reason stands exactly when the last verdict is not the severity; findings are bounded and sorted', () => {
     fc.assert(
       fc.property(history, (steps) => {
-        const record = after(steps)
+        const record = recordAfter(steps)
         if (!record) return
         const decided = record.findings[0]?.severity === verdictOf(record.result!)
         expect(record.standingReason === '').toBe(record.findings.length === 0 || decided)

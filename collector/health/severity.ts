@@ -38,13 +38,16 @@ const isCleared = (finding: Finding, verdict: Severity, parameters: Parameters):
     verdict === Severity.SEVERITY_PASS ||
     verdict === Severity.SEVERITY_EVICT)
 
+/** The result with what is wrong, and the raw output left to the last result. */
+export const withoutPasses = (result: CheckResult): CheckResult => ({
+  ...result,
+  rawOutput: '',
+  evidence: result.evidence.filter(({ status }) => status !== CheckStatus.CHECK_STATUS_PASS),
+})
+
 const toFinding = (severity: Severity, result: CheckResult, parameters: Parameters, now: Date): Finding => ({
   severity,
-  result: {
-    ...result,
-    rawOutput: '',
-    evidence: result.evidence.filter(({ status }) => status !== CheckStatus.CHECK_STATUS_PASS),
-  },
+  result: withoutPasses(result),
   parameters,
   time: toTimestamp(now),
 })
@@ -115,7 +118,7 @@ export const forget = (record: CheckRecord): CheckRecord => ({
 /** The worst of a node's checks; not known when one could not be carried out and none found anything. */
 export const worstOf = (records: readonly CheckRecord[]): Severity => {
   const severities = records.map(({ severity }) => severity)
-  const worst = severities.reduce((a, b) => (b > a ? b : a), Severity.SEVERITY_UNSPECIFIED as Severity)
+  const worst = Math.max(Severity.SEVERITY_UNSPECIFIED, ...severities) as Severity
   const isUnknown = severities.includes(Severity.SEVERITY_UNSPECIFIED)
   return worst <= Severity.SEVERITY_PASS && isUnknown ? Severity.SEVERITY_UNSPECIFIED : worst
 }

@@ -1,5 +1,7 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
-import { parseConfig, type ReviewProblem } from '../../lib/config.ts'
+import { closest, parseConfig, type ReviewProblem } from '../../lib/config.ts'
+import { durationHint, parseDuration } from '../../lib/units.ts'
 
 const DEFAULT_AGENT_PORT = 50051
 
@@ -36,12 +38,64 @@ export type InventoryNode = z.output<typeof node>
 
 const tls = z.strictObject({ ca: z.string(), cert: z.string(), key: z.string() })
 
+/** More often than that, a check would be most of what a node does. */
+const MIN_EVERY_SECONDS = 1
+
+/** Seconds of a duration that may not be nothing. */
+const interval = z.unknown().transform((value, context): number => {
+  const seconds = typeof value === 'string' && value !== '0' ? parseDuration(value) : undefined
+  const text = typeof value === 'string' ? `"${value}"` : JSON.stringify(value)
+  const message =
+    value === undefined
+      ? 'is missing: a duration such as 1h'
+      : value === 0 || value === '0' || seconds === 0
+        ? 'must be more than 0; to stop the check, take its entry out'
+        : seconds === undefined
+          ? `${text} is not a duration; ${durationHint(String(value))}`
+          : seconds < MIN_EVERY_SECONDS
+            ? `must be at least ${MIN_EVERY_SECONDS}s`
+            : undefined
+  if (message !== undefined) context.addIssue({ code: 'custom', message })
+  return seconds ?? 0
+})
+
+const periodicCheck = z.strictObject({
+  check: z.string().regex(/^[a-z][a-z0-9_-]*$/, 'not the name of a check; write one such as interfaces'),
+  every: interval,
+  nodes: z.array(z.string().min(1)).default([]),
+  parameters: z.record(z.string(), z.json()).default({}),
+})
+
+/** A check that runs by itself. `every` is in seconds; no nodes means all. */
+export type PeriodicCheck = z.output<typeof periodicCheck>
+
+const autopilot = z.strictObject({
+  port: z.int().min(1, 'must be 1 to 65535').max(65535, 'must be 1 to 65535').default(3333),
+  address: z
+    .string()
+    .refine((text) => isIP(text) !== 0, 'not an IP address')
+    .default('127.0.0.1'),
+  bw: z.number().positive('must be more than 0, in GB/s').default(4),
+  checks: z
+    .array(z.string().min(1))
+    .min(1, 'at least one check is needed')
+    .default(['pciebw', 'remapped', 'dcgm', 'ping', 'gpupower']),
+})
+
+/** The HTTP gateway in the manner of IBM Autopilot: where it listens, its PCIe threshold in GB/s, its checks for `all`. */
+export type AutopilotConfig = z.output<typeof autopilot>
+
+/** What the gateway is without a config. */
+export const AUTOPILOT_DEFAULTS: AutopilotConfig = autopilot.parse({})
+
 const schema = z.strictObject({
   listen: z.string().optional(),
   http: z.string().optional(),
   store: z.string().optional(),
   insecure: z.boolean().optional(),
   tls: tls.optional(),
+  checks: z.array(periodicCheck).default([]),
+  autopilot: autopilot.optional(),
   nodes: z.array(node).min(1, 'at least one node is needed'),
 })
 
@@ -70,9 +124,33 @@ const findDuplicates = (raw: unknown): ReviewProblem[] => {
   })
 }
 
+/** Selectors of checks that can name no node: a name that is not there. Labels and addresses come with the agents. */
+const findUnknownNodes = (raw: unknown): ReviewProblem[] => {
+  const { nodes, checks } = raw as { nodes?: unknown; checks?: unknown }
+  if (!Array.isArray(nodes) || !Array.isArray(checks)) return []
+  const texts = (key: 'name' | 'address') =>
+    nodes.flatMap((candidate: unknown) => {
+      const value = (candidate as Record<string, unknown> | null)?.[key]
+      return typeof value === 'string' ? [value] : []
+    })
+  const names = texts('name')
+  const known = new Set([...names, ...texts('address').flatMap((text) => [text, agentAddress(text) ?? text])])
+  return checks.flatMap((entry: unknown, index) => {
+    const selectors = (entry as { nodes?: unknown } | null)?.nodes
+    if (!Array.isArray(selectors)) return []
+    return selectors.flatMap((selector: unknown, position): ReviewProblem[] => {
+      if (typeof selector !== 'string' || selector === '' || known.has(selector)) return []
+      if (selector.includes('=') || isIP(selector) !== 0) return []
+      const meant = closest(selector, names)
+      const message = `"${selector}" names no node${meant ? `; did you mean ${meant}?` : ''}`
+      return [{ path: ['checks', index, 'nodes', position], message }]
+    })
+  })
+}
+
 /** The collector's config file. */
 export type CollectorConfig = z.output<typeof schema>
 
 /** @throws ConfigError listing every problem with its place */
 export const readYamlConfig = (file: string, text: string): CollectorConfig =>
-  parseConfig(file, text, schema, findDuplicates)
+  parseConfig(file, text, schema, (raw) => [...findDuplicates(raw), ...findUnknownNodes(raw)])

@@ -20,7 +20,8 @@ test('names are unique', () => {
 
 describe.each(definitions)('$name', ({ kind, name, help, unit, labels, buckets }) => {
   test('has a name after the conventions', () => {
-    expect(name).toMatch(/^meshgauge_[a-z0-9]+(_[a-z0-9]+)*$/)
+    // One name is another system's, whose users' alerts and dashboards go on working.
+    if (name !== 'autopilot_health_checks') expect(name).toMatch(/^meshgauge_[a-z0-9]+(_[a-z0-9]+)*$/)
     expect(name).not.toMatch(FORBIDDEN)
     expect(name.endsWith('_total')).toBe(kind === 'counter')
   })

@@ -1,3 +1,6 @@
+/** The one metric whose name is not ours: alerts and dashboards of IBM Autopilot's users are written on it. */
+const AUTOPILOT_NAME = 'autopilot_health_checks'
+
 /**
  * Every metric of the collector, once: what it is called, what it means and what is normal. Both sinks (/metrics
  * and OTLP) are made from this. Names follow the Prometheus conventions: base units, counters end in _total.
@@ -5,7 +8,7 @@
  */
 export type MetricDefinition = {
   kind: 'counter' | 'gauge' | 'histogram'
-  name: `meshgauge_${string}`
+  name: `meshgauge_${string}` | typeof AUTOPILOT_NAME
   /** One sentence on what it is, one on what is normal. */
   help: string
   /**
@@ -124,6 +127,34 @@ const NODES = {
     help: 'Last result of a check: 0 pass, 1 warn, 2 fail, 3 the check could not be carried out. Normal is 0.',
     unit: '{status}',
     labels: ['node', 'check'],
+  },
+  checkSeverity: {
+    kind: 'gauge',
+    name: 'meshgauge_check_severity',
+    help: 'What stands of a check, also when its last result was a lighter pass: 0 pass, 1 warn, 2 fail, 3 evict. Normal is 0.',
+    unit: '{severity}',
+    labels: ['node', 'check'],
+  },
+  checkTimestamp: {
+    kind: 'gauge',
+    name: 'meshgauge_check_timestamp_seconds',
+    help: 'When a check last had a result, in Unix time: how old its other values are.',
+    unit: 's',
+    labels: ['node', 'check'],
+  },
+  checkOverlaps: {
+    kind: 'counter',
+    name: 'meshgauge_check_overlaps_total',
+    help: 'Starts of a check that were dropped because it ran on the node already. Normal is 0.',
+    unit: '{start}',
+    labels: ['node', 'check'],
+  },
+  autopilotHealthChecks: {
+    kind: 'gauge',
+    name: AUTOPILOT_NAME,
+    help: 'What IBM Autopilot shows of a check: GB/s for pciebw, else 0 well or 1 not, by GPU or by peer node. Normal is 0, and above 4 for pciebw.',
+    unit: '{value}',
+    labels: ['health', 'node', 'cpumodel', 'gpumodel', 'deviceid'],
   },
   nodeUp: {
     kind: 'gauge',

@@ -6,7 +6,11 @@ import { watchEventLoop } from './event-loop.ts'
 /** Every label of the metric, each a string; a metric without labels takes {}. */
 type Labels<L extends string> = [L] extends [never] ? Record<string, never> : Record<L, string>
 
-type CounterHandle<L extends string> = { add(labels: Labels<L>, amount?: number): void }
+type CounterHandle<L extends string> = {
+  add(labels: Labels<L>, amount?: number): void
+  /** Removes every series whose labels the predicate is true for: of nodes that have left. */
+  removeWhere(predicate: (labels: Labels<L>) => boolean): void
+}
 type HistogramHandle<L extends string> = { observe(labels: Labels<L>, value: number): void }
 type GaugeHandle<L extends string> = {
   set(labels: Labels<L>, value: number): void
@@ -53,10 +57,37 @@ const mirror = (definition: MetricDefinition, source: Reading, meter: Meter): vo
   })
 }
 
+/** prom-client gives its series only asynchronously; removal needs them at once. */
+const createSeries = ({ labels: names }: MetricDefinition) => {
+  const series = new Map<string, Record<string, string>>()
+  const keyOf = (labels: Record<string, string>) => names.map((name) => labels[name]).join('\u0000')
+  return {
+    add: (labels: Record<string, string>) => {
+      series.set(keyOf(labels), labels)
+    },
+    /** Whether it was there. */
+    remove: (labels: Record<string, string>): boolean => series.delete(keyOf(labels)),
+    removeWhere: (predicate: (labels: Record<string, string>) => boolean): Record<string, string>[] => {
+      const gone = [...series.values()].filter(predicate)
+      for (const labels of gone) series.delete(keyOf(labels))
+      return gone
+    },
+  }
+}
+
 const createCounter = (definition: MetricDefinition, { registry, meter }: Sinks): CounterHandle<string> => {
   const counter = new Counter(promConfiguration(definition, registry))
   mirror(definition, counter, meter)
-  return { add: (labels, amount = 1) => counter.inc(labels, amount) }
+  const series = createSeries(definition)
+  return {
+    add: (labels, amount = 1) => {
+      series.add(labels)
+      counter.inc(labels, amount)
+    },
+    removeWhere: (predicate) => {
+      for (const labels of series.removeWhere(predicate)) counter.remove(labels)
+    },
+  }
 }
 
 const createGauge = (
@@ -64,26 +95,22 @@ const createGauge = (
   { registry, meter }: Sinks,
   collect: (gauge: GaugeHandle<string>) => void,
 ): GaugeHandle<string> => {
-  // prom-client gives its series only asynchronously; removal needs them at once.
-  const series = new Map<string, Record<string, string>>()
-  const keyOf = (labels: Record<string, string>) =>
-    definition.labels.map((label) => labels[label]).join('\u0000')
+  const series = createSeries(definition)
   const gauge: Gauge = new Gauge({
     ...promConfiguration(definition, registry),
     collect: () => collect(handle),
   })
   mirror(definition, gauge, meter)
-  const remove = (labels: Record<string, string>) => {
-    if (series.delete(keyOf(labels))) gauge.remove(labels)
-  }
   const handle: GaugeHandle<string> = {
     set: (labels, value) => {
-      series.set(keyOf(labels), labels)
+      series.add(labels)
       gauge.set(labels, value)
     },
-    remove,
+    remove: (labels) => {
+      if (series.remove(labels)) gauge.remove(labels)
+    },
     removeWhere: (predicate) => {
-      for (const labels of series.values()) if (predicate(labels)) remove(labels)
+      for (const labels of series.removeWhere(predicate)) gauge.remove(labels)
     },
   }
   return handle

@@ -1,5 +1,6 @@
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
@@ -18,7 +19,12 @@ export type Observer = {
   observeRun(run: Run, results: readonly PairResult[]): void
   /** A run from the store, oldest first, after a restart: shows what both of the above show, counts nothing. */
   restoreRun(run: Run, results: readonly PairResult[]): void
+  /** What a check last said. */
   observeCheck(node: string, result: CheckResult): void
+  /** What stands of a check. */
+  observeRecord(node: string, record: CheckRecord): void
+  /** A start of a check was dropped because it runs already. */
+  observeOverlap(node: string, check: string): void
   /** The whole inventory; the series of nodes that are not in it go. */
   observeNodes(nodes: readonly Node[]): void
 }
@@ -130,7 +136,7 @@ const showRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): vo
   if (ends.length === 0) return
   for (const end of ends) showEnd(metrics, test, end)
   showWorst(metrics, test, results)
-  showVerdicts(metrics, run, results, ends)
+  showVerdicts(metrics, run, results)
 }
 
 const countRun = (metrics: Metrics, run: Run): void => {
@@ -154,11 +160,23 @@ const retainNodes = (metrics: Metrics, names: ReadonlySet<string>): void => {
   metrics.nodeFailedPairs.removeWhere(gone)
   metrics.nodeMeasuredTimestamp.removeWhere(gone)
   metrics.checkStatus.removeWhere(gone)
+  metrics.checkSeverity.removeWhere(gone)
+  metrics.checkTimestamp.removeWhere(gone)
+  metrics.checkOverlaps.removeWhere(gone)
+  metrics.autopilotHealthChecks.removeWhere(gone)
   metrics.nodeUp.removeWhere(gone)
   metrics.verdicts.removeWhere((labels) => gone(labels) || gone({ node: labels.peer }))
   for (const gauge of [metrics.worstThroughput, metrics.worstLoss]) {
     gauge.removeWhere(({ source, destination }) => gone({ node: source }) || gone({ node: destination }))
   }
+}
+
+const showRecord = (metrics: Metrics, node: string, { result, severity, time }: CheckRecord): void => {
+  if (!result) return
+  const labels = { node, check: result.check }
+  if (severity === Severity.SEVERITY_UNSPECIFIED) metrics.checkSeverity.remove(labels)
+  else metrics.checkSeverity.set(labels, severity - Severity.SEVERITY_PASS)
+  metrics.checkTimestamp.set(labels, (fromTimestamp(time)?.getTime() ?? 0) / 1000)
 }
 
 export const createObserver = (
@@ -185,6 +203,8 @@ export const createObserver = (
       if (value === undefined) metrics.checkStatus.remove({ node, check: result.check })
       else metrics.checkStatus.set({ node, check: result.check }, value)
     },
+    observeRecord: (node, record) => showRecord(metrics, node, record),
+    observeOverlap: (node, check) => metrics.checkOverlaps.add({ node, check }),
     observeNodes: (nodes) => {
       const names = new Set(nodes.map(({ name }) => name))
       retainNodes(metrics, names)

@@ -29,7 +29,20 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
 }
 
 /** Within the collector data flows one way; each stage may import those before it. */
-const STAGES = ['topology', 'plan', 'inventory', 'store', 'diagnosis', 'dispatch', 'telemetry', 'services']
+const STAGES = [
+  'topology',
+  'plan',
+  'inventory',
+  'store',
+  'diagnosis',
+  'dispatch',
+  // What checks found, beside what runs measured: it is stored before it is shown, and shows nothing itself.
+  'health',
+  'telemetry',
+  // Another system's HTTP face over checks and runs: a kind of service, and the metric that goes with it.
+  'autopilot',
+  'services',
+]
 
 const files = execaSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'])
   .stdout.split('\n')
