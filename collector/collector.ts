@@ -6,11 +6,13 @@ import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc, service } from '../lib/serving.ts'
+import { createAutopilotGauge } from './autopilot/gauge.ts'
+import { listenAutopilot } from './autopilot/server.ts'
 import type { RunObserver } from './dispatch/active-run.ts'
-import { createRuns } from './dispatch/runs.ts'
-import { createHealth, type Health } from './health/health.ts'
+import { createRuns, type Runs } from './dispatch/runs.ts'
+import { createHealth, type Health, type HealthObserver } from './health/health.ts'
 import { connectAgent } from './inventory/agents.ts'
-import { createFleet } from './inventory/fleet.ts'
+import { createFleet, type Fleet } from './inventory/fleet.ts'
 import type { CollectorOptions } from './options.ts'
 import { createFleetService } from './services/fleet.ts'
 import { createHealthService } from './services/health.ts'
@@ -18,7 +20,8 @@ import { createResultService } from './services/result.ts'
 import { createRunService } from './services/run.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
 import type { Store } from './store/store.ts'
-import { type HttpServer, listenHttp } from './telemetry/http.ts'
+import { listenHttp } from './telemetry/http.ts'
+import type { HttpServer } from './telemetry/listening.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createObserver, type Observer } from './telemetry/observe.ts'
 import { measuredStore } from './telemetry/store.ts'
@@ -29,6 +32,8 @@ const CLOSE_GRACE_SECONDS = 3
 const RESTORED_RUNS = 20
 /** A larger run would hold up the start for seconds. */
 const RESTORED_PAIRS = 10_000
+
+type Parts = { fleet: Fleet; health: Health; runs: Runs; store: Store }
 
 export type CollectorDeps = { clock: Clock; logger: Logger; tracer: Tracer; meter: Meter }
 
@@ -76,6 +81,24 @@ const observeRuns = (
   }
 }
 
+const observeHealth = (metrics: Metrics, observer: Observer, fleet: Pick<Fleet, 'nodes'>): HealthObserver => {
+  const gauge = createAutopilotGauge({ metrics, nodes: fleet.nodes })
+  return {
+    ...observer,
+    observeRecord: (node, record) => {
+      observer.observeRecord(node, record)
+      gauge.observeRecord(node, record)
+    },
+  }
+}
+
+const servicesOf = ({ fleet, health, runs, store }: Parts) => [
+  service(FleetServiceDefinition, createFleetService({ fleet, health })),
+  service(HealthServiceDefinition, createHealthService({ fleet, health })),
+  service(RunServiceDefinition, createRunService(runs)),
+  service(ResultServiceDefinition, createResultService(store)),
+]
+
 /** A collector that serves until it is closed; closing interrupts every run and ends what its agents do for it. */
 export const createCollector = async (
   deps: CollectorDeps,
@@ -103,7 +126,8 @@ export const createCollector = async (
     )
     undo.push(() => fleet.close())
     observer.observeNodes(fleet.nodes())
-    const health = createHealth({ clock, logger, fleet, store, observer }, options.checks)
+    const healthObserver = observeHealth(metrics, observer, fleet)
+    const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
     undo.push(() => health.close())
     recover(store, observer, health, deps)
     const runObserver = observeRuns(metrics, observer, health)
@@ -114,12 +138,7 @@ export const createCollector = async (
       {
         address: options.listen,
         security: options.security,
-        services: [
-          service(FleetServiceDefinition, createFleetService({ fleet, health })),
-          service(HealthServiceDefinition, createHealthService({ fleet, health })),
-          service(RunServiceDefinition, createRunService(runs)),
-          service(ResultServiceDefinition, createResultService(store)),
-        ],
+        services: servicesOf({ fleet, health, runs, store }),
       },
     )
     undo.push(() => server.close(CLOSE_GRACE_SECONDS))
@@ -129,6 +148,11 @@ export const createCollector = async (
       address: options.http,
     })
     undo.push(() => http.close())
+    if (options.autopilot) {
+      const parts = { clock, logger, fleet, health, runs, results: store.allResults }
+      const gateway = await listenAutopilot({ ...parts, options: options.autopilot })
+      undo.push(() => gateway.close())
+    }
     return { server, http, close: closeAll }
   } catch (error) {
     await closeAll()

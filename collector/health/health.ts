@@ -43,16 +43,25 @@ const GATE_BUSY_SECONDS = 60
 /** What the checks of a fleet found: who runs them, when, what stands of them, and what that means for a job. */
 export const createHealth = (deps: HealthDeps, periodic: readonly PeriodicCheck[]) => {
   const { clock, fleet, store, observer } = deps
+  let closed = false
   const catalogue = createCatalogue(deps)
   const verdicts = createVerdicts()
   const recorder = createRecorder({ clock, store, onRecorded: observer.observeRecord })
   const runner = createRunner({ clock, fleet, recorder, onOverlap: observer.observeOverlap })
   const requests = createRequests({ fleet, catalogue, runner })
-  for (const { node, record } of store.checks()) {
-    if (!fleet.nodes().some(({ name }) => name === node)) continue
-    if (record.result) observer.observeCheck(node, record.result)
-    observer.observeRecord(node, record)
+  const showAll = () => {
+    const names = new Set(fleet.nodes().map(({ name }) => name))
+    for (const { node, record } of store.checks()) {
+      if (!names.has(node)) continue
+      if (record.result) observer.observeCheck(node, record.result)
+      observer.observeRecord(node, record)
+    }
   }
+  showAll()
+  // Again with what the agents say of their nodes, such as their models.
+  void fleet.settled.then(() => {
+    if (!closed) showAll()
+  })
   const started = startPeriodic({ ...deps, runner, onResult: observer.observeCheck }, periodic)
   const recordsOf = (node: string): CheckRecord[] => store.checks(node).map(({ record }) => record)
 
@@ -157,7 +166,10 @@ export const createHealth = (deps: HealthDeps, periodic: readonly PeriodicCheck[
     observeRun: verdicts.observe,
 
     /** Ends the checks that the config started. */
-    close: started.close,
+    close: async () => {
+      closed = true
+      await started.close()
+    },
   }
 }
 

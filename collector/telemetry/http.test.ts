@@ -1,7 +1,8 @@
 import { createServer } from 'node:net'
 import { Gauge, Registry } from 'prom-client'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type HttpServer, listenHttp } from './http.ts'
+import { listenHttp } from './http.ts'
+import type { HttpServer } from './listening.ts'
 
 let server: HttpServer | undefined
 afterEach(async () => {

@@ -2,21 +2,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Registry } from 'prom-client'
-import { hostOf } from '../../lib/credentials.ts'
-import { OperatingError } from '../../lib/errors.ts'
-
-export type HttpServer = {
-  /** The port that was bound. */
-  port: number
-  close(): Promise<void>
-}
+import { closeHttp, type HttpServer, listenOn } from './listening.ts'
 
 type Answer = { status: number; type: string; body: string; headers?: Record<string, string> }
 
 /** A handful of scrapers and probes; whoever opens more is not one. */
 const MAX_CONNECTIONS = 64
-/** What is still being answered when the server closes gets so long. */
-const GRACE_MS = 1000
 
 const TEXT = 'text/plain; charset=utf-8'
 const INDEX = `<!doctype html>
@@ -27,24 +18,6 @@ const INDEX = `<!doctype html>
 `
 
 const compress = promisify(gzip)
-
-const parseAddress = (address: string): { host: string; port: number } => {
-  const port = Number(/:(\d+)$/.exec(address)?.[1])
-  if (!(port >= 0 && port <= 65535)) {
-    throw new OperatingError(
-      'SPEC_INVALID',
-      `cannot listen on ${address}: write HOST:PORT, such as 127.0.0.1:9464`,
-    )
-  }
-  return { host: hostOf(address), port }
-}
-
-const LISTEN_PROBLEMS: Record<string, string> = {
-  EADDRINUSE: 'the port is in use; stop what has it, or choose another port',
-  EADDRNOTAVAIL: 'this host does not have that address',
-  EACCES: 'a port below 1024 needs root or CAP_NET_BIND_SERVICE',
-  ENOTFOUND: 'the host name is not known',
-}
 
 /**
  * Serves /metrics, /healthz and an index until the signal aborts.
@@ -59,7 +32,6 @@ export const listenHttp = async (
   },
   signal?: AbortSignal,
 ): Promise<HttpServer> => {
-  const { host, port } = parseAddress(options.address)
   const server = createServer((request, response) => {
     answer(options, request)
       .catch((error: Error) => ({ status: 500, type: TEXT, body: `${error.message}\n` }))
@@ -68,25 +40,11 @@ export const listenHttp = async (
   })
   server.maxConnections = MAX_CONNECTIONS
   server.requestTimeout = 10_000
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = LISTEN_PROBLEMS[error.code ?? ''] ?? error.message
-      reject(new OperatingError('SPEC_INVALID', `cannot listen on ${options.address}: ${why}`))
-    })
-    server.listen(port, host, resolve)
-  })
-  const close = () =>
-    new Promise<void>((resolve) => {
-      const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS)
-      server.close(() => {
-        clearTimeout(timer)
-        resolve()
-      })
-    })
+  const port = await listenOn(server, options.address)
+  const close = () => closeHttp(server)
   if (signal?.aborted) await close()
   signal?.addEventListener('abort', close, { once: true })
-  const bound = server.address()
-  return { port: bound !== null && typeof bound === 'object' ? bound.port : port, close }
+  return { port, close }
 }
 
 const answer = async (
