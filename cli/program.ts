@@ -4,6 +4,8 @@ import { type App, createApp, withExamples } from './app.ts'
 import { addAgentCommand } from './commands/agent.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addCollectorCommand } from './commands/collector.ts'
+import { addGateCommand } from './commands/gate.ts'
+import { addHealthCommand } from './commands/health.ts'
 import { addLabCommand } from './commands/lab.ts'
 import { addNodesCommand } from './commands/nodes.ts'
 import { addPlanCommand } from './commands/plan.ts'
@@ -62,7 +64,8 @@ const addCommands = (program: Command, app: App): void => {
     program.commandsGroup(group)
     for (const command of commands) command(program, app)
   }
-  add('Ask the collector:', addNodesCommand, addPlanCommand, addRunCommand, addRunsCommand, addCheckCommand)
+  add('Ask the collector:', addNodesCommand, addPlanCommand, addRunCommand, addRunsCommand)
+  add('Ask the nodes:', addCheckCommand, addHealthCommand, addGateCommand)
   add('Run a part:', addAgentCommand, addCollectorCommand)
   add('On this machine:', addTrialCommand, addLabCommand)
 }

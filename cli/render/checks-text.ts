@@ -1,4 +1,4 @@
-import { CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
+import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
@@ -101,23 +101,29 @@ export const renderChecks = (responses: readonly RunChecksResponse[], paint: Pai
   ].join('\n')
 }
 
+/** A result, as every document shows it. */
+export const checkResultDocument = (result: CheckResult) => ({
+  status: STATUSES[result.status]?.word ?? 'unknown',
+  reasons: result.reasons,
+  evidence: result.evidence.map(({ subject, name, value, unit, status, fatal }) => ({
+    subject,
+    name,
+    value: value as unknown,
+    unit: unit || undefined,
+    status: STATUSES[status]?.word,
+    fatal: fatal || undefined,
+  })),
+  rawOutput: result.rawOutput || undefined,
+  startTime: fromTimestamp(result.startTime)?.toISOString(),
+  durationSeconds: fromDuration(result.duration),
+})
+
 /** `check --json` */
 export const checksDocument = (responses: readonly RunChecksResponse[]) => ({
-  checks: responses.map((response) => ({
-    node: response.node,
-    check: response.result?.check,
-    status: statusOf(response).word,
-    reasons: response.result?.reasons ?? [],
-    evidence: (response.result?.evidence ?? []).map(({ subject, name, value, unit, status }) => ({
-      subject,
-      name,
-      value: value as unknown,
-      unit: unit || undefined,
-      status: STATUSES[status]?.word,
-    })),
-    rawOutput: response.result?.rawOutput || undefined,
-    startTime: fromTimestamp(response.result?.startTime)?.toISOString(),
-    durationSeconds: fromDuration(response.result?.duration),
+  checks: responses.map(({ node, result }) => ({
+    node,
+    check: result?.check,
+    ...(result ? checkResultDocument(result) : { status: 'unknown', reasons: [], evidence: [] }),
   })),
   summary: summaryOf(responses),
 })

@@ -10,7 +10,8 @@ const repr = (text: string): string => {
 export const reprList = (texts: readonly string[]): string => `[${texts.map(repr).join(', ')}]`
 
 /** `str` of a float: a whole one keeps its `.0`. */
-export const float = (value: number): string => (Number.isInteger(value) ? `${value}.0` : String(value))
+export const float = (value: number): string =>
+  Number.isNaN(value) ? 'nan' : Number.isInteger(value) ? `${value}.0` : String(value)
 
 const WIDTH = 80
 

@@ -22,7 +22,10 @@ export const listOf = (text: string): string[] =>
 /** Reads parameters; what is wrong is collected until `throwIfWrong`. */
 export const createQuery = (parameters: URLSearchParams) => {
   const problems: string[] = []
-  const text = (name: string, usual: string): string => parameters.get(name) || usual
+  const text = (name: string, usual: string): string =>
+    // Repeated in replies whose lines mean something: a line must not come from the request.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+    parameters.get(name)?.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ') || usual
   return {
     text,
     has: (name: string): boolean => parameters.has(name),

@@ -16,6 +16,7 @@ export const openIndependentClient = (port: number, host = '127.0.0.1') => {
     'agent/v1/ping',
     'agent/v1/iperf',
     'collector/v1/fleet',
+    'collector/v1/health',
     'collector/v1/run',
     'collector/v1/result',
   ]

@@ -10,6 +10,7 @@ import {
   observation,
   wasBriefed,
 } from '../check.ts'
+import { float } from '../python.ts'
 
 /** Three decimals: bandwidthTest prints one, nvbandwidth two. */
 const gigabytes = (bytesPerSecond: number): number => Number((bytesPerSecond / 1e9).toFixed(3))
@@ -29,7 +30,7 @@ export const pciebw: AutopilotCheck = {
     if (!wasBriefed(result)) return lines('[[ PCIEBW ]] ABORT', briefing(result), '')
     const briefed = '[[ PCIEBW ]] Briefings completed. Continue with PCIe Bandwidth evaluation.'
     if (!hasVerdict(result)) return lines(briefed, '[[ PCIEBW ]] ABORT', ...result.reasons)
-    const values = gpusOf(result).map((gpu) => bandwidthOf(result, gpu) ?? 'nan')
+    const values = gpusOf(result).map((gpu) => float(bandwidthOf(result, gpu) ?? Number.NaN))
     return lines(briefed, isFail(result) ? '[[ PCIEBW ]] FAIL' : 'SUCCESS', `Host  ${node}`, values.join(' '))
   },
   log: (node, result, { bw }) =>
@@ -37,7 +38,7 @@ export const pciebw: AutopilotCheck = {
       const value = bandwidthOf(result, gpu)
       if (value === undefined) return []
       const low = value < bw ? `  [[ LOW PCIE -- Below expected threshold of ${bw} Gb/s ]]` : ''
-      return [observation(node, `${gpu} ${value}${low}`)]
+      return [observation(node, `${gpu} ${float(value)}${low}`)]
     }),
   samples: (result) =>
     gpusOf(result).flatMap((deviceId) => {

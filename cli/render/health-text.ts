@@ -1,0 +1,151 @@
+import {
+  type CheckRecord,
+  type Finding,
+  type GateResponse,
+  type NodeHealth,
+  Severity,
+} from '#proto/meshgauge/collector/v1/health.ts'
+import { fromTimestamp } from '../../lib/protobuf-time.ts'
+import { EXIT, type ExitCode } from '../exit.ts'
+import { checkResultDocument } from './checks-text.ts'
+import { ago, byName, counted } from './figures.ts'
+import { harmless, type Paint, type Style } from './paint.ts'
+import { renderTable } from './table.ts'
+
+type Look = { word: string; sign: string; style: Style }
+
+const LOOKS: Partial<Record<Severity, Look>> = {
+  [Severity.SEVERITY_PASS]: { word: 'pass', sign: '✔', style: 'green' },
+  [Severity.SEVERITY_WARN]: { word: 'warn', sign: '!', style: 'yellow' },
+  [Severity.SEVERITY_FAIL]: { word: 'fail', sign: '✘', style: 'red' },
+  [Severity.SEVERITY_EVICT]: { word: 'evict', sign: '✘', style: 'red' },
+}
+
+const lookOf = (severity: Severity): Look =>
+  LOOKS[severity] ?? { word: 'unknown', sign: '?', style: 'yellow' }
+
+const isBad = ({ severity }: { severity: Severity }): boolean => severity >= Severity.SEVERITY_FAIL
+
+/** A node that is not fit goes before one of which nothing is known. */
+export const healthExitCode = (nodes: readonly NodeHealth[]): ExitCode => {
+  if (nodes.some(isBad)) return EXIT.verdict
+  const isUnknown = nodes.some(({ severity }) => severity === Severity.SEVERITY_UNSPECIFIED)
+  return isUnknown || nodes.length === 0 ? EXIT.notMeasured : EXIT.healthy
+}
+
+const newest = (records: readonly CheckRecord[]): Date | undefined => {
+  const times = records.map(({ time }) => fromTimestamp(time)?.getTime() ?? 0)
+  return times.length > 0 ? new Date(Math.max(...times)) : undefined
+}
+
+const summaryOf = (nodes: readonly NodeHealth[]): string => {
+  const parts = [...new Set(nodes.map(({ severity }) => severity))]
+    .sort((a, b) => b - a)
+    .map(
+      (severity) => `${nodes.filter((node) => node.severity === severity).length} ${lookOf(severity).word}`,
+    )
+  return [counted(nodes.length, 'node'), ...parts].join(', ')
+}
+
+/** Why a check's severity is what it is. */
+const reasonsOf = ({ result, standingReason }: CheckRecord): string[] =>
+  standingReason === '' ? (result?.reasons ?? []) : [standingReason]
+
+const reasonLines = (nodes: readonly NodeHealth[], paint: Paint): string[] =>
+  nodes.flatMap(({ node, checks }) =>
+    checks
+      .filter(({ severity }) => severity !== Severity.SEVERITY_PASS)
+      .flatMap((record) => {
+        const { sign, style } = lookOf(record.severity)
+        const name = harmless(`${node} ${record.result?.check ?? ''}`)
+        return reasonsOf(record).map((reason) => `  ${paint(style, sign)} ${name}: ${harmless(reason)}`)
+      }),
+  )
+
+export const renderHealth = (nodes: readonly NodeHealth[], now: Date, paint: Paint): string => {
+  if (nodes.length === 0) return 'The fleet has no nodes.'
+  const checks = [
+    ...new Set(nodes.flatMap((node) => node.checks.map(({ result }) => result?.check ?? ''))),
+  ].sort(byName)
+  const painted = (severity: Severity) => {
+    const { sign, word, style } = lookOf(severity)
+    return paint(style, `${sign} ${word}`)
+  }
+  const cell = (node: NodeHealth, check: string): string => {
+    const record = node.checks.find(({ result }) => result?.check === check)
+    const running = node.runningChecks.includes(check) ? ' …' : ''
+    return (record ? painted(record.severity) : '') + running
+  }
+  const table = renderTable(
+    ['NODE', 'HEALTH', 'LAST CHECK', ...checks.map((check) => harmless(check).toUpperCase())],
+    nodes.map((node) => [
+      harmless(node.node),
+      painted(node.severity),
+      ago(newest(node.checks), now),
+      ...checks.map((check) => cell(node, check)),
+    ]),
+    paint,
+  )
+  return [summaryOf(nodes), ...reasonLines(nodes, paint), '', table].join('\n')
+}
+
+const findingDocument = ({ severity, result, parameters, time }: Finding) => ({
+  severity: lookOf(severity).word,
+  time: fromTimestamp(time)?.toISOString(),
+  parameters: parameters as unknown,
+  result: result && checkResultDocument(result),
+})
+
+/** `health --json` */
+export const healthDocument = (nodes: readonly NodeHealth[]) => ({
+  nodes: nodes.map(({ node, severity, checks, runningChecks }) => ({
+    node,
+    severity: lookOf(severity).word,
+    runningChecks,
+    checks: checks.map((record) => ({
+      check: record.result?.check,
+      severity: lookOf(record.severity).word,
+      standingReason: record.standingReason || undefined,
+      time: fromTimestamp(record.time)?.toISOString(),
+      verdictTime: fromTimestamp(record.verdictTime)?.toISOString(),
+      parameters: record.parameters as unknown,
+      result: record.result && checkResultDocument(record.result),
+      findings: record.findings.map(findingDocument),
+    })),
+  })),
+})
+
+/** Closed for a reason goes before closed because something is not known. */
+export const gateExitCode = ({ open, nodes }: GateResponse): ExitCode => {
+  if (open) return EXIT.healthy
+  return nodes.some((node) => !node.open && !node.unknown) ? EXIT.verdict : EXIT.notMeasured
+}
+
+export const renderGate = (response: GateResponse, paint: Paint): string => {
+  const { nodes } = response
+  const count = counted(nodes.length, 'node')
+  if (response.open) return paint('green', `✔ Open: ${count} may take a job.`)
+  const closed = nodes.filter(({ open }) => !open)
+  const isKnown = gateExitCode(response) === EXIT.verdict
+  const head = isKnown
+    ? paint('red', `✘ Closed: ${closed.length} of ${count} may not take a job.`)
+    : paint('yellow', `? Closed: of ${closed.length} of ${count} too little is known.`)
+  const lines = closed.flatMap(({ node, reasons, unknown }) =>
+    reasons.map((reason) => {
+      const sign = unknown ? paint('yellow', '?') : paint('red', '✘')
+      return `  ${sign} ${harmless(node)}: ${harmless(reason)}`
+    }),
+  )
+  return [head, ...lines].join('\n')
+}
+
+/** `gate --json` */
+export const gateDocument = ({ open, nodes }: GateResponse) => ({
+  open,
+  nodes: nodes.map((node) => ({
+    node: node.node,
+    open: node.open,
+    reasons: node.reasons,
+    unknown: node.unknown,
+  })),
+})
