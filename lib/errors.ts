@@ -69,13 +69,36 @@ export const throwIfInvalid = (what: string, violations: readonly Violation[]): 
   throw new OperatingError('SPEC_INVALID', `${what} is not valid: ${list}`, violations)
 }
 
+/** An error goes over the wire in trailers. They may have 16 KiB in all, and the text is in them about twice. */
+const MAX_ERROR_LENGTH = 4096
+
+const clip = (text: string, length: number): string =>
+  text.length <= length ? text : `${text.slice(0, length - 3)}...`
+
+/** As many violations as fit, and how many there are more. */
+const fitting = (violations: readonly Violation[]): Violation[] => {
+  const kept: Violation[] = []
+  let left = MAX_ERROR_LENGTH
+  for (const { field, description } of violations) {
+    const violation = { field: clip(field, 200), description: clip(description, 500) }
+    left -= violation.field.length + violation.description.length
+    if (left < 0) {
+      const more = violations.length - kept.length
+      return [...kept, { field: '...', description: `and ${more} more problems` }]
+    }
+    kept.push(violation)
+  }
+  return kept
+}
+
 /** As it goes over the wire: the status code, google.rpc.ErrorInfo, and google.rpc.BadRequest where fields are to blame. */
 export const toServerError = (error: OperatingError): RichServerError => {
   const details: ErrorDetails[] = [ErrorInfo.fromPartial({ reason: error.reason, domain: 'meshgauge' })]
   if (error.violations.length > 0) {
-    details.push(BadRequest.fromPartial({ fieldViolations: [...error.violations] }))
+    details.push(BadRequest.fromPartial({ fieldViolations: fitting(error.violations) }))
   }
-  return new RichServerError(ERROR_CATALOGUE[error.reason].status, error.message, details)
+  const message = clip(error.message, MAX_ERROR_LENGTH)
+  return new RichServerError(ERROR_CATALOGUE[error.reason].status, message, details)
 }
 
 /** The OperatingError that a peer sent, or undefined when the failure is of another kind. */

@@ -23,8 +23,8 @@ export type AutopilotCheck = {
   health: string
   /** Whether the metric says 0 or 1. Such a 1 stays as long as the finding stands; a measured value is the last one. */
   isFlag: boolean
-  /** Whether each result has all devices, so that those that are not in it are gone. */
-  hasAllDevices: boolean
+  /** Whether a result has all devices when the check was asked so, and those that are not in it are gone. */
+  hasAllDevices(parameters: Readonly<Record<string, unknown>>): boolean
   parameters(asked: Asked): Record<string, unknown>
   /** What the old check printed, to the byte, except where that was a mistake (see the README here). */
   text(node: string, result: CheckResult): string

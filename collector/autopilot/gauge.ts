@@ -59,9 +59,12 @@ export const createAutopilotGauge = (
       const fleet = nodes()
       const node = fleet.find((candidate) => candidate.name === name)
       const models = { cpumodel: cpuModelOf(node), gpumodel: gpuModelOf(node, record) }
-      const shown = check.hasAllDevices ? samples : affordable(name, fleet.length, samples)
+      const shown = check.health === 'ping' ? affordable(name, fleet.length, samples) : samples
       const looked = new Set(samples.map(({ deviceId }) => deviceId))
-      const isComplete = check.hasAllDevices && record.result !== undefined && hasVerdict(record.result)
+      const isComplete =
+        check.hasAllDevices(record.parameters ?? {}) &&
+        record.result !== undefined &&
+        hasVerdict(record.result)
       gauge.removeWhere(
         (labels) =>
           labels.health === check.health &&

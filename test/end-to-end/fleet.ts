@@ -60,10 +60,13 @@ export type Document = {
 /** A lab with agents and a collector, and a user at its command line. */
 export const startFleet = async ({
   environment,
+  settings = {},
   ...options
 }: {
   nodes: number
   racks?: number
+  /** Further keys of the collector's config. */
+  settings?: Record<string, unknown>
   /** For agents and collector, given the address by which the hosts reach this machine. */
   environment?: (gateway: string) => Promise<Record<string, string>>
 }) => {
@@ -78,7 +81,7 @@ export const startFleet = async ({
     await startAgents(deps, lab, start)
     const address = await freeLoopbackAddress(51050)
     const http = await freeLoopbackAddress(19464)
-    const inventory = await writeInventory(lab, { listen: address, settings: { http } })
+    const inventory = await writeInventory(lab, { listen: address, settings: { http, ...settings } })
     const startOwnCollector = () => startCollector(deps, lab, { ...start, inventory, address })
     await startOwnCollector()
 

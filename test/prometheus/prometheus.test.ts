@@ -4,6 +4,7 @@ import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { CulpritKind, FaultDirection, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { remember } from '../../collector/health/severity.ts'
 import { CATALOGUE } from '../../collector/telemetry/catalogue.ts'
 import { listenHttp } from '../../collector/telemetry/http.ts'
 import type { HttpServer } from '../../collector/telemetry/listening.ts'
@@ -47,6 +48,10 @@ const observeEverything = (): void => {
   observer.observeRun(endedRun('ping'), pings)
   const check = CheckResult.fromPartial({ check: 'interfaces', status: CheckStatus.CHECK_STATUS_WARN })
   observer.observeCheck('node-1', check)
+  observer.observeRecord('node-1', remember(undefined, check, {}, new Date()))
+  observer.observeOverlap('node-1', 'interfaces')
+  const autopilot = { health: 'dcgm', cpumodel: 'N/A', gpumodel: 'N/A', deviceid: '' }
+  metrics.autopilotHealthChecks.set({ node: 'node-1', ...autopilot }, 0)
   metrics.runsActive.set({}, 0)
   metrics.testsActive.set({ test: 'iperf' }, 0)
   metrics.dispatchLag.observe({}, 0.01)
@@ -103,6 +108,8 @@ test.each<[string, number]>([
   ['meshgauge_pair_loss_ratio{source="node-1",destination="node-2"}', 0.1],
   ['meshgauge_verdicts{kind="interface",node="node-3",interface="net0",direction="tx"}', 0.98],
   ['meshgauge_check_status{node="node-1",check="interfaces"}', 1],
+  ['meshgauge_check_severity{node="node-1",check="interfaces"}', 1],
+  ['meshgauge_check_overlaps_total{node="node-1",check="interfaces"}', 1],
   ['meshgauge_nodes{state="ready"}', 3],
   ['sum(meshgauge_node_up)', 3],
   ['meshgauge_build_info{version="1.2.3"}', 1],

@@ -19,6 +19,7 @@ export type Prometheus = {
 }
 
 const INSTALL = 'apt-get install --yes --no-install-recommends prometheus'
+const RULES = 'rules.yml'
 const START_SECONDS = 20
 const POLL_SECONDS = 0.2
 
@@ -51,7 +52,12 @@ const freePort = (): Promise<number> =>
 const configuration = (targets: readonly string[], seconds: number): string =>
   // JSON is YAML, and needs no quoting rules.
   JSON.stringify({
-    global: { scrape_interval: `${seconds}s`, scrape_timeout: `${seconds}s` },
+    global: {
+      scrape_interval: `${seconds}s`,
+      scrape_timeout: `${seconds}s`,
+      evaluation_interval: `${seconds}s`,
+    },
+    rule_files: [RULES],
     scrape_configs: [{ job_name: 'meshgauge', static_configs: [{ targets }] }],
   })
 
@@ -85,13 +91,17 @@ const describeTargets = async (url: string): Promise<string> => {
 export const startPrometheus = async ({
   targets,
   scrapeSeconds = 1,
+  rules = { groups: [] },
 }: {
   targets: readonly string[]
   scrapeSeconds?: number
+  /** A rule file's content. */
+  rules?: unknown
 }): Promise<Prometheus> => {
   const folder = await mkdtemp(join(tmpdir(), 'meshgauge-prometheus-'))
   const config = join(folder, 'prometheus.yml')
   await writeFile(config, configuration(targets, scrapeSeconds))
+  await writeFile(join(folder, RULES), JSON.stringify(rules))
   const address = `127.0.0.1:${await freePort()}`
   const url = `http://${address}`
   const child = execa(

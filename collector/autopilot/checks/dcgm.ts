@@ -39,7 +39,7 @@ export const dcgm: AutopilotCheck = {
   name: 'dcgm',
   health: 'dcgm',
   isFlag: true,
-  hasAllDevices: true,
+  hasAllDevices: () => true,
   parameters: ({ level }) => ({ level }),
   text: (node, result) => {
     if (!hasVerdict(result)) return withoutVerdict(result)

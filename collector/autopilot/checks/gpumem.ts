@@ -13,7 +13,7 @@ export const gpumem: AutopilotCheck = {
   name: 'gpumem',
   health: 'gpumem',
   isFlag: true,
-  hasAllDevices: true,
+  hasAllDevices: () => true,
   parameters: () => ({}),
   text: (_node, result) => {
     const briefed = '[[ GPU-MEM ]] Briefings completed. Continue with memory evaluation.'

@@ -4,7 +4,7 @@ export const gpupower: AutopilotCheck = {
   name: 'gpupower',
   health: 'power-slowdown',
   isFlag: true,
-  hasAllDevices: true,
+  hasAllDevices: () => true,
   parameters: () => ({}),
   text: (_node, result) => {
     const flags = gpuFlags(result, 'hw_slowdown')

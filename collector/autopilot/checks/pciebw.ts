@@ -24,7 +24,7 @@ export const pciebw: AutopilotCheck = {
   name: 'pciebw',
   health: 'pciebw',
   isFlag: false,
-  hasAllDevices: true,
+  hasAllDevices: () => true,
   parameters: ({ bw }) => ({ threshold: bw }),
   text: (node, result) => {
     if (!wasBriefed(result)) return lines('[[ PCIEBW ]] ABORT', briefing(result), '')

@@ -29,8 +29,8 @@ export const ping: AutopilotCheck = {
   name: 'ping',
   health: 'ping',
   isFlag: true,
-  // It may have been asked to reach a few.
-  hasAllDevices: false,
+  // Without targets it was all peers.
+  hasAllDevices: ({ targets }) => targets === undefined,
   parameters: ({ targets }) => (targets === undefined ? {} : { targets }),
   text: (node, result) => {
     const begin = [`[PING] Pod running ping:  ${node}`, '[PING] Starting: collecting node list']

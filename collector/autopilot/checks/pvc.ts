@@ -4,7 +4,7 @@ export const pvc: AutopilotCheck = {
   name: 'pvc',
   health: 'pvc',
   isFlag: true,
-  hasAllDevices: true,
+  hasAllDevices: () => true,
   parameters: () => ({}),
   // Without an end of line, as the old daemon sent it.
   text: (_node, result) => {

@@ -4,7 +4,7 @@ export const remapped: AutopilotCheck = {
   name: 'remapped',
   health: 'remapped',
   isFlag: true,
-  hasAllDevices: true,
+  hasAllDevices: () => true,
   parameters: () => ({}),
   text: (node, result) => {
     const flags = gpuFlags(result, 'pending')

@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
+import { describeLab } from '../lab/machine.ts'
+import { startFleet, type TestFleet } from './fleet.ts'
+
+let fleet: TestFleet
+let gateway: string
+
+const gate = (...args: string[]) => fleet.meshgauge('gate', '--nodes', 'node-1,node-2,node-3,node-4', ...args)
+const ACCUSED = /^ {2}✘ node-2: /m
+
+describeLab('health and the gate on a lab of 4 hosts', () => {
+  beforeAll(async () => {
+    const address = await freeLoopbackAddress(13400)
+    gateway = `http://${address}`
+    fleet = await startFleet({
+      nodes: 4,
+      settings: {
+        autopilot: { port: Number(address.split(':')[1]) },
+        checks: [{ check: 'interfaces', every: '2s', nodes: ['rack=rack-1', 'node-4'] }],
+      },
+    })
+  })
+  afterAll(async () => {
+    fleet.client.close()
+    await fleet.close()
+  })
+
+  test('periodic checks run by themselves: the gate opens without anyone having asked', async () => {
+    await expect.poll(async () => (await gate()).exitCode, { timeout: 20_000, interval: 300 }).toBe(0)
+    expect((await gate('--max-age', '1h')).stdout).toBe('✔ Open: 4 nodes may take a job.')
+  })
+
+  test('an interface that goes down closes the gate with the reason; healed and run again, it opens', async () => {
+    await fleet.inside('node-2', 'ip', 'link', 'set', 'net1', 'down')
+    await expect
+      .poll(async () => (await gate('--checks', 'interfaces')).exitCode, { timeout: 20_000, interval: 300 })
+      .toBe(1)
+    const closed = await gate('--checks', 'interfaces')
+    expect(closed.stdout).toMatch(/^✘ Closed: 1 of 4 nodes may not take a job\.$/m)
+    expect(closed.stdout).toMatch(ACCUSED)
+    expect(closed.stdout).toMatch(/check interfaces fails: net1: is down/)
+
+    await fleet.inside('node-2', 'ip', 'link', 'set', 'net1', 'up')
+    await expect
+      .poll(async () => (await gate('--checks', 'interfaces', '--run-missing')).exitCode, { timeout: 20_000 })
+      .toBe(0)
+  })
+
+  test('a run that blames a node closes the gate, and one that acquits it opens it again', async () => {
+    const mesh = ['run', 'mesh', '--test', 'ping', '--count', '10', '--ping-interval', '50ms']
+    await fleet.inside('node-2', 'ip', 'link', 'set', 'net0', 'down')
+    const document = await fleet.json(...mesh)
+    await fleet.inside('node-2', 'ip', 'link', 'set', 'net0', 'up')
+    expect(document.summary.verdicts).toContainEqual(expect.objectContaining({ node: 'node-2' }))
+    const closed = await gate('--checks', 'interfaces')
+    expect(closed.exitCode).toBe(1)
+    expect(closed.stdout).toContain(`ping run ${document.run.id} blames it`)
+    await fleet.json(...mesh)
+    await expect
+      .poll(async () => (await gate('--checks', 'interfaces')).exitCode, { timeout: 20_000 })
+      .toBe(0)
+  })
+
+  test('a periodic check that fails is in the metrics, and in the table', async () => {
+    await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'down')
+    const metrics = async () => (await fetch(`http://${fleet.http}/metrics`)).text()
+    await expect
+      .poll(metrics, { timeout: 15_000, interval: 300 })
+      .toContain('meshgauge_check_severity{node="node-3",check="interfaces"} 2')
+    const { stdout, exitCode } = await fleet.meshgauge('health', 'node-3')
+    expect(exitCode).toBe(1)
+    expect(stdout).toContain('✘ node-3 interfaces: net0: is down')
+    await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'up')
+    await expect
+      .poll(metrics, { timeout: 15_000, interval: 300 })
+      .toContain('meshgauge_check_severity{node="node-3",check="interfaces"} 0')
+  })
+
+  test('/iperf measures every pair on every interface and prints the old tables', async () => {
+    const text = await (await fetch(`${gateway}/iperf?pclients=2&startport=5300`)).text()
+    const pad = (words: string) => words.padEnd(40)
+    for (const title of ['net1-0', 'net1-1']) {
+      expect(text).toContain(
+        `Network Throughput ${title}:\n${pad('src/dst')}${pad('agent_on_node-1')}${pad('agent_on_node-2')}${pad('agent_on_node-3')}${pad('agent_on_node-4')}\n`,
+      )
+      const average = Number(
+        new RegExp(`^${title} Average Bandwidth Gb/s: (\\d\\.\\d\\d)$`, 'm').exec(text)?.[1],
+      )
+      expect(average).toBeGreaterThan(0.15)
+      expect(average).toBeLessThan(0.22)
+    }
+    const rows = text.split('\n').filter((line) => /^agent_on_node-\d /.test(line))
+    expect(rows).toHaveLength(8)
+    expect(rows[0]).toMatch(/^agent_on_node-1 {25}N\/A {37}0\.\d+ +0\.\d+ +0\.\d+ +$/)
+    const { stdout } = await fleet.meshgauge('runs', 'show', 'latest', '--json')
+    expect(JSON.parse(stdout).run).toMatchObject({ runId: 'autopilot iperf', state: 'completed' })
+  })
+
+  test('/readinessprobe and a bad request, as a user would try them', async () => {
+    const ready = await fetch(`${gateway}/readinessprobe`)
+    expect([ready.status, await ready.json()]).toEqual([201, { Name: 'readinessProbe', Body: 'ready' }])
+    const bad = await fetch(`${gateway}/status?host=nod-1&job=default:app%3Dx`)
+    expect(bad.status).toBe(400)
+    expect(await bad.text()).toContain('did you mean node-1?')
+  })
+})

@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
+import {
+  dcgm,
+  gpumem,
+  gpupower,
+  pciebw,
+  ping,
+  remapped,
+  resultOf,
+  skipped,
+} from '../../collector/autopilot/testing/results.ts'
+import { type StandInFleet, startStandInFleet } from '../health/stand-in-fleet.ts'
+import { type Prometheus, startPrometheus } from './prometheus.ts'
+
+const CHECKS = ['dcgm', 'gpumem', 'gpupower', 'pciebw', 'ping', 'pvc', 'remapped']
+
+type Rule = { alert: string; expr: string; for: string }
+type Rules = { groups: { name: string; rules: Rule[] }[] }
+
+/** The users' own rules, but for the waiting: a test cannot take ten minutes. */
+const rules = parse(readFileSync(new URL('fixtures/autopilot-alerts.yaml', import.meta.url), 'utf8')) as Rules
+for (const { rules: group } of rules.groups) for (const rule of group) rule.for = '0s'
+
+const well: Record<string, CheckResult> = {
+  dcgm: dcgm(1),
+  gpumem: gpumem(true),
+  gpupower: gpupower([false, false]),
+  pciebw: pciebw([12.3, 12]),
+  ping: ping({ 'node-9': true }),
+  pvc: resultOf('pvc', CheckStatus.CHECK_STATUS_PASS),
+  remapped: remapped([false, false]),
+}
+
+const ill: Record<string, CheckResult> = {
+  ...well,
+  dcgm: dcgm(1, ['PCIe']),
+  gpumem: gpumem(false),
+  gpupower: gpupower([false, true]),
+  pciebw: pciebw([12.3, 3.5]),
+  pvc: resultOf('pvc', CheckStatus.CHECK_STATUS_FAIL),
+  remapped: remapped([true, false]),
+}
+
+let fleet: StandInFleet
+let prometheus: Prometheus
+
+beforeAll(async () => {
+  fleet = await startStandInFleet({ nodes: 3, checks: CHECKS, script: (check) => well[check] })
+  prometheus = await startPrometheus({ targets: [fleet.http()], rules })
+}, 60_000)
+afterAll(async () => {
+  await prometheus?.close()
+  await fleet?.close()
+})
+
+/** `alert node device` of each alert that fires, once they are what is expected or time is up. */
+const firing = (expected: readonly string[]) =>
+  expect
+    .poll(
+      async () => {
+        const samples = await prometheus.query('ALERTS{alertstate="firing"}')
+        return samples
+          .map(({ labels }) =>
+            [labels.alertname, labels.node, labels.deviceid].filter((label) => label !== undefined).join(' '),
+          )
+          .sort()
+      },
+      { timeout: 30_000, interval: 300 },
+    )
+    .toEqual(expected)
+
+const checkAll = () => fleet.meshgauge('check', 'all')
+
+test('a fleet that is well alarms nobody', async () => {
+  expect((await checkAll()).exitCode).toBe(0)
+  await prometheus.waitFor('count(autopilot_health_checks) == 3 * 10')
+  await firing([])
+  const models = await prometheus.query(
+    'count by (cpumodel, gpumodel) (autopilot_health_checks{node=~"node-.",health=~"dcgm|gpumem|ping|pvc"})',
+  )
+  expect(models).toEqual([
+    { labels: { cpumodel: 'IntelR Xeon(R) Gold 6258R', gpumodel: 'NVIDIA A100-SXM4-80GB' }, value: 12 },
+  ])
+})
+
+test('each rule fires for what it is about, and only there', async () => {
+  fleet.agent('node-2').say((check) => ill[check])
+  for (const name of ['node-1', 'node-3'])
+    fleet
+      .agent(name)
+      .say((check) => (check === 'ping' ? ping({ 'node-2': false, 'node-9': true }) : well[check]))
+  expect((await checkAll()).exitCode).toBe(1)
+  await firing([
+    'AutopilotDCGMErrors node-2',
+    'AutopilotGPUPowerSlowdownEnabled node-2 1',
+    'AutopilotLowPCIeBandwidth node-2 1',
+    'AutopilotPVCAlert node-2',
+    'AutopilotPingFailures node-2',
+    'AutopilotRemappedRowsActive node-2 0',
+  ])
+  const [low] = await prometheus.query('autopilot_health_checks{health="pciebw",node="node-2",deviceid="1"}')
+  expect(low!.value).toBe(3.5)
+  expect((await prometheus.query('autopilot_health_checks{health="gpumem"} == 1'))[0]!.labels).toMatchObject({
+    node: 'node-2',
+    deviceid: '0',
+  })
+})
+
+test('a check that cannot be carried out silences nothing, and neither does a restart', async () => {
+  fleet.agent('node-2').say((check) => skipped(check, 'nvidia-smi is not installed'))
+  await checkAll()
+  await fleet.restart('SIGKILL')
+  await expect.poll(fleet.metrics).toMatch(/autopilot_health_checks\{health="dcgm",node="node-2",.*\} 1/)
+  expect(await fleet.metrics()).toMatch(/meshgauge_check_severity\{node="node-2",check="dcgm"\} 3/)
+})
+
+test('what is well again ends them', async () => {
+  for (const agent of fleet.agents.values()) agent.say((check) => well[check])
+  await checkAll()
+  expect(await fleet.metrics()).not.toMatch(/autopilot_health_checks\{health="(?!pciebw).*\} 1\n/)
+})
