@@ -97,5 +97,3 @@ const asOne = (errors: readonly OperatingError[]): OperatingError => {
   const first = errors[0]!
   return new OperatingError(first.reason, first.message, [...violations.values()])
 }
-
-export type Requests = ReturnType<typeof createRequests>

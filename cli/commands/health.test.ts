@@ -1,0 +1,161 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
+import {
+  type GateRequest,
+  type NodeGate,
+  NodeHealth,
+  Severity,
+} from '#proto/meshgauge/collector/v1/health.ts'
+import { toTimestamp } from '../../lib/protobuf-time.ts'
+import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+
+afterEach(closeCollectors)
+
+const gateOf = (...nodes: NodeGate[]) => {
+  const asked: GateRequest[] = []
+  const collector = collectorWith({
+    health: {
+      gate: async (request) => {
+        asked.push(request)
+        return { open: nodes.every(({ open }) => open), nodes }
+      },
+    },
+  })
+  return { asked, collector }
+}
+const open: NodeGate = { node: 'n1', open: true, reasons: [], unknown: false }
+const failed: NodeGate = {
+  node: 'n2',
+  open: false,
+  reasons: ['net0 is down', 'evil\u001b[2J\nline'],
+  unknown: false,
+}
+const silent: NodeGate = { node: 'n3', open: false, reasons: ['the agent does not answer'], unknown: true }
+
+describe('gate', () => {
+  test.each<[string, NodeGate[], number, string]>([
+    ['open', [open], 0, '✔ Open: 1 node may take a job.\n'],
+    [
+      'closed: what is known goes before what is not',
+      [open, failed, silent],
+      1,
+      '✘ Closed: 2 of 3 nodes may not take a job.\n  ✘ n2: net0 is down\n  ✘ n2: evil line\n  ? n3: the agent does not answer\n',
+    ],
+    [
+      'not known',
+      [open, silent],
+      3,
+      '? Closed: of 1 of 2 nodes too little is known.\n  ? n3: the agent does not answer\n',
+    ],
+  ])('%s', async (_name, nodes, code, text) => {
+    const { collector } = gateOf(...nodes)
+    expect(await type(await collector, 'gate --nodes n1,n2,n3')).toMatchObject({ code, out: text })
+  })
+
+  test('asks what was typed', async () => {
+    const { collector, asked } = gateOf(open)
+    await type(await collector, 'gate --nodes a,rack=r1 --max-age 90m --run-missing --checks dcgm,ping')
+    await type(await collector, 'gate --nodes a')
+    expect(asked).toMatchObject([
+      { nodes: ['a', 'rack=r1'], maxAge: { seconds: 5400 }, runMissing: true, checks: ['dcgm', 'ping'] },
+      { nodes: ['a'], maxAge: undefined, runMissing: false, checks: [] },
+    ])
+  })
+
+  test('--json', async () => {
+    const { collector } = gateOf(open, silent)
+    const { out, code } = await type(await collector, 'gate --nodes n1,n3 --json')
+    expect([code, JSON.parse(out)]).toEqual([3, { open: false, nodes: [open, silent] }])
+  })
+})
+
+describe('health', () => {
+  const result = (check: string, status: CheckStatus, reasons: string[] = []) =>
+    CheckResult.fromPartial({ check, status, reasons })
+  const nodes = [
+    NodeHealth.fromPartial({
+      node: 'n1',
+      severity: Severity.SEVERITY_EVICT,
+      checks: [
+        {
+          result: result('dcgm', CheckStatus.CHECK_STATUS_PASS),
+          severity: Severity.SEVERITY_EVICT,
+          standingReason: 'EVICT of level 3 stands',
+          time: toTimestamp(new Date(0)),
+          findings: [{ severity: Severity.SEVERITY_EVICT, parameters: { level: 3 } }],
+        },
+        {
+          result: result('ping', CheckStatus.CHECK_STATUS_WARN, ['10.0.0.2: loses 10 %']),
+          severity: Severity.SEVERITY_WARN,
+        },
+      ],
+      runningChecks: ['ping'],
+    }),
+    NodeHealth.fromPartial({ node: 'n2' }),
+  ]
+
+  test('a table and why; exit 1 when a node is not fit', async () => {
+    const collector = await collectorWith({ health: { listNodeHealth: async () => ({ nodes }) } })
+    const { code, out } = await type(collector, 'health')
+    expect(code).toBe(1)
+    // How long ago is not the test's to know.
+    expect(
+      out.replaceAll(/ +(LAST CHECK|never|\S+ \w+ ago)/g, ' $1').replace(/\d\S* \w+ ago +/, 'X ago '),
+    ).toBe(
+      `2 nodes, 1 evict, 1 unknown
+  ✘ n1 dcgm: EVICT of level 3 stands
+  ! n1 ping: 10.0.0.2: loses 10 %
+
+NODE   HEALTH LAST CHECK      DCGM      PING
+n1     ✘ evict X ago ✘ evict   ! warn …
+n2     ? unknown never
+`,
+    )
+  })
+
+  test('--json has the findings; nothing known is exit 3', async () => {
+    const collector = await collectorWith({
+      health: {
+        listNodeHealth: async ({ nodes: asked }) => ({ nodes: asked.length > 0 ? [nodes[1]!] : nodes }),
+      },
+    })
+    const { out } = await type(collector, 'health --json')
+    expect(JSON.parse(out).nodes[0]).toMatchObject({
+      node: 'n1',
+      severity: 'evict',
+      runningChecks: ['ping'],
+      checks: [
+        {
+          check: 'dcgm',
+          severity: 'evict',
+          standingReason: 'EVICT of level 3 stands',
+          result: { status: 'pass' },
+          findings: [{ severity: 'evict', parameters: { level: 3 } }],
+        },
+        { check: 'ping', severity: 'warn', findings: [] },
+      ],
+    })
+    expect((await type(collector, 'health n2')).code).toBe(3)
+  })
+
+  test('clear needs nodes, and says what it did', async () => {
+    const asked: unknown[] = []
+    const collector = await collectorWith({
+      health: {
+        clearHealth: async (request) => {
+          asked.push(request)
+          return { clearedCount: 2 }
+        },
+      },
+    })
+    expect(await type(collector, 'health clear n1 rack=r2 --checks dcgm')).toMatchObject({
+      code: 0,
+      out: '2 findings forgotten.\n',
+    })
+    expect(asked).toMatchObject([{ nodes: ['n1', 'rack=r2'], checks: ['dcgm'] }])
+    expect(await type(collector, 'health clear')).toMatchObject({
+      code: 2,
+      err: 'A problem; nothing was done.\n  SELECTOR  is missing: the nodes to clear, such as gpu-01\n',
+    })
+  })
+})
