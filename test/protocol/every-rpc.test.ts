@@ -91,6 +91,13 @@ const AGENT_CALLS: [method: string, body: object, answer: RegExp][] = [
 const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.FleetService/ListNodes', {}, /NODE_STATE_READY/],
   ['meshgauge.collector.v1.FleetService/RunChecks', { checks: ['reachability'] }, /CHECK_STATUS_PASS/],
+  ['meshgauge.collector.v1.HealthService/ListNodeHealth', { nodes: ['n1'] }, /SEVERITY_PASS/],
+  [
+    'meshgauge.collector.v1.HealthService/Gate',
+    { nodes: ['n1', 'n2'], checks: ['reachability'], maxAge: '600s', runMissing: true },
+    /"open": true/,
+  ],
+  ['meshgauge.collector.v1.HealthService/ClearHealth', { nodes: ['n1'] }, /\{\}/],
   ['meshgauge.collector.v1.RunService/PlanRun', { spec }, /"roundCount": 1/],
   ['meshgauge.collector.v1.RunService/CreateRun', { spec }, /"traceId"/],
   ['meshgauge.collector.v1.RunService/WatchRun', { id: 'latest' }, /RUN_STATE_COMPLETED/],
@@ -134,6 +141,7 @@ describe('every RPC from the outside', () => {
       'agent/v1/ping',
       'agent/v1/iperf',
       'collector/v1/fleet',
+      'collector/v1/health',
       'collector/v1/run',
       'collector/v1/result',
     ]

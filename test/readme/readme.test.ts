@@ -19,8 +19,9 @@ test('the README names the two commands', () => {
 })
 
 test('the fleet.yaml of the README is a valid one', () => {
-  const [fleet] = blocks(README, 'yaml')
+  const [fleet, checks] = blocks(README, 'yaml')
   expect(readYamlConfig('fleet.yaml', fleet!).nodes).toHaveLength(3)
+  expect(readYamlConfig('fleet.yaml', fleet! + checks!).checks).toHaveLength(3)
 })
 
 test('the error table of the protocol is the catalogue', () => {

@@ -60,6 +60,8 @@ export const startSimulation = async (
     store,
     security: {},
     nodes: agents.inventory,
+    checks: [],
+    autopilot: undefined,
     logLevel: 'fatal',
     version: 'test',
   })
