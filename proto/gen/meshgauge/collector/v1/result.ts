@@ -386,7 +386,9 @@ export interface ExpectationResult {
   /** Whether every pair and the fleet met it. */
   passed: boolean;
   /**
-   * The fleet's value, in the limit's unit: the mean over its pairs, and of cv_max the coefficient of variation.
+   * The fleet's value, in the limit's unit: the mean over its measured pairs; of percentiles the one over all probes
+   * of a ping, and the worst pair's of transactions; of max_latency_max the largest, of total_throughput_min the sum,
+   * of cv_max the coefficient of variation from pair to pair, of error_rate_max the share of pairs without a value.
    * Absent when nothing was measured.
    */
   fleetValue?:
