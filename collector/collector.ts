@@ -1,5 +1,6 @@
 import type { Meter, Tracer } from '@opentelemetry/api'
 import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -10,7 +11,9 @@ import { createRuns } from './dispatch/runs.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet } from './inventory/fleet.ts'
 import type { CollectorOptions } from './options.ts'
+import { readBuiltIns } from './profiles/built-ins.ts'
 import { createFleetService } from './services/fleet.ts'
+import { createProfileService } from './services/profile.ts'
 import { createResultService } from './services/result.ts'
 import { createRunService } from './services/run.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
@@ -98,6 +101,7 @@ export const createCollector = async (
             createFleetService({ clock, fleet, observeCheck: observer.observeCheck }),
           ),
           service(RunServiceDefinition, createRunService(runs)),
+          service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns: readBuiltIns() })),
           service(ResultServiceDefinition, createResultService(store)),
         ],
       },

@@ -73,6 +73,9 @@ const UNITS: Record<Unit, { noun: string; example: string; parse(text: string): 
 
 const NUMBER = /^\d+(\.\d+)?$/
 
+/** Without the dust of binary fractions: 70 percent is 0.7. */
+const scaled = (value: number, factor: number): number => Number((value * factor).toPrecision(12))
+
 const problemOf = (name: ExpectationName, text: string): string => {
   const { noun, example } = UNITS[EXPECTATIONS[name].unit]
   if (NUMBER.test(text)) return `"${text}" has no unit; ${name} is ${noun}: write ${example}`
@@ -92,7 +95,8 @@ export const parseLimit = (
 ): { limit: number } | { problem: string } => {
   const kind: Kind = EXPECTATIONS[name]
   const { example, parse } = UNITS[kind.unit]
-  const limit = typeof value === 'number' ? value * kind.bare : NUMBER.test(value) ? undefined : parse(value)
+  const limit =
+    typeof value === 'number' ? scaled(value, kind.bare) : NUMBER.test(value) ? undefined : parse(value)
   if (limit === undefined) return { problem: problemOf(name, String(value)) }
   if (!Number.isFinite(limit) || limit < 0) return { problem: `${value} is not a limit: write ${example}` }
   if (limit > (kind.highest ?? Number.POSITIVE_INFINITY))

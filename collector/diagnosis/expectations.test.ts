@@ -8,7 +8,7 @@ import { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { EXPECTATION_NAMES, type ExpectationName, isMinimum } from '../../lib/expectations.ts'
 import { createHistogram } from '../../lib/histogram.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { appliesTo, checkExpectations, evaluateExpectations } from './expectations.ts'
+import { appliesTo, checkExpectations, evaluateExpectations, kindOf } from './expectations.ts'
 
 const SEGMENT_BYTES = 1448
 const evaluate = (name: string, limit: number, results: readonly PairResult[]) =>
@@ -286,7 +286,8 @@ describe('which test measures what', () => {
       test: { $case: 'iperf', value: { options: { protocol: Protocol.PROTOCOL_UDP } } },
     }).test
     const specs = [tcp, pinging, rr, crr, udp].map((kind) => specOf(kind))
-    for (const name of EXPECTATION_NAMES) expect(specs.some((spec) => appliesTo(name, spec))).toBe(true)
+    for (const name of EXPECTATION_NAMES)
+      expect(specs.some((spec) => appliesTo(name, kindOf(spec)))).toBe(true)
   })
 
   test.each<[ExpectationName, RunSpec['test'], boolean]>([
@@ -297,7 +298,7 @@ describe('which test measures what', () => {
     ['udp_throughput_min', rr, false],
     ['connection_rate_min', rr, false],
   ])('%s', (name, kind, applies) => {
-    expect(appliesTo(name, specOf(kind))).toBe(applies)
+    expect(appliesTo(name, kindOf(specOf(kind)))).toBe(applies)
   })
 
   test('everything that is wrong is told', () => {

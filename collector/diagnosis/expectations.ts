@@ -18,9 +18,9 @@ import { fromDuration } from '../../lib/protobuf-time.ts'
 const MAX_FAILED = 20
 
 /** What a run measures, as far as it decides which expectations have a meaning for it. */
-type TestKind = 'ping' | 'tcp' | 'udp' | 'transactions' | 'connections'
+export type TestKind = 'ping' | 'tcp' | 'udp' | 'transactions' | 'connections'
 
-const kindOf = ({ test }: RunSpec): TestKind => {
+export const kindOf = ({ test }: RunSpec): TestKind => {
   if (test?.$case !== 'iperf') return 'ping'
   const options = test.value.options
   if (options?.requestResponse) return options.extraArguments.includes('-c') ? 'connections' : 'transactions'
@@ -168,7 +168,8 @@ const RULES: Record<ExpectationName, Rule> = {
   connection_rate_min: { kinds: ['connections'], ...transactionRate },
 }
 
-const KIND_WORDS: Record<TestKind, string> = {
+/** What a test of a kind is called where people read it. */
+export const KIND_WORDS: Record<TestKind, string> = {
   ping: 'ping',
   tcp: 'iperf with TCP',
   udp: 'iperf with UDP',
@@ -176,9 +177,8 @@ const KIND_WORDS: Record<TestKind, string> = {
   connections: 'iperf with a connection for each transaction (engine netperf)',
 }
 
-/** Whether a run of this kind can say anything about the expectation. */
-export const appliesTo = (name: ExpectationName, spec: RunSpec): boolean =>
-  RULES[name].kinds.includes(kindOf(spec))
+/** Whether a test of this kind can say anything about the expectation. */
+export const appliesTo = (name: ExpectationName, kind: TestKind): boolean => RULES[name].kinds.includes(kind)
 
 /** Which tests measure an expectation, in words. */
 export const measuredBy = (name: ExpectationName): string =>
@@ -192,7 +192,7 @@ export const checkExpectations = (spec: RunSpec): Violation[] =>
     const violations: Violation[] = []
     if (!Number.isFinite(limit) || limit < 0)
       violations.push({ field: `${at}.limit`, description: `${limit} is not a number from 0` })
-    if (!appliesTo(name, spec)) {
+    if (!appliesTo(name, kindOf(spec))) {
       const description = `${name} is measured by ${measuredBy(name)}; this run is ${KIND_WORDS[kindOf(spec)]}`
       violations.push({ field: `${at}.name`, description })
     }

@@ -18,6 +18,7 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/main.ts',
       'collector/options.ts',
       'collector/dispatch/prepare.ts',
+      'collector/profiles/profile.ts',
       'deploy/local',
     ],
     because: 'the command line is a client of the API, and what starts an agent, a collector or a lab',
@@ -29,7 +30,17 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
 }
 
 /** Within the collector data flows one way; each stage may import those before it. */
-const STAGES = ['topology', 'plan', 'inventory', 'store', 'diagnosis', 'dispatch', 'telemetry', 'services']
+const STAGES = [
+  'topology',
+  'plan',
+  'inventory',
+  'store',
+  'diagnosis',
+  'profiles',
+  'dispatch',
+  'telemetry',
+  'services',
+]
 
 const files = execaSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'])
   .stdout.split('\n')
