@@ -2,6 +2,7 @@
 
 import type { Channel } from '@grpc/grpc-js'
 import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import { createServiceClient, openChannel } from '../lib/calling.ts'
@@ -27,6 +28,7 @@ export type CollectorClient = {
   fleet: ReturnType<typeof createServiceClient<typeof FleetServiceDefinition>>
   runs: ReturnType<typeof createServiceClient<typeof RunServiceDefinition>>
   results: ReturnType<typeof createServiceClient<typeof ResultServiceDefinition>>
+  profiles: ReturnType<typeof createServiceClient<typeof ProfileServiceDefinition>>
   close(): void
 }
 
@@ -54,6 +56,7 @@ export const connect = (address: string, security: Security): CollectorClient =>
     fleet: createServiceClient(FleetServiceDefinition, channel),
     runs: createServiceClient(RunServiceDefinition, channel),
     results: createServiceClient(ResultServiceDefinition, channel),
+    profiles: createServiceClient(ProfileServiceDefinition, channel),
     close: () => channel.close(),
   }
 }

@@ -56,6 +56,7 @@ describe('throughput', () => {
     expect(evaluate('throughput_min', 9e9, results)).toMatchObject({
       passed: true,
       fleetValue: 9.5e9,
+      worst: { pair: { source: results[0]!.source }, value: 9e9 },
       passedCount: 2,
       failedCount: 0,
       failed: [],

@@ -222,12 +222,15 @@ const evaluate = (
   const { read, fleet, fleetOnly } = RULES[name]
   const measured: Measured[] = []
   const failed: PairExpectation[] = []
+  const isWorse = worse(name)
+  let worst: PairExpectation | undefined
   for (const result of results) {
     const value = isMeasured(result) ? read(result, segmentBytes) : undefined
     if (value !== undefined) measured.push({ result, value })
-    if (fleetOnly ? value !== undefined : meets(name, value, limit)) continue
     const pair = { source: result.source, destination: result.destination }
-    failed.push({ pair, ...(value !== undefined && { value }) })
+    const each: PairExpectation = { pair, ...(value !== undefined && { value }) }
+    if (!fleetOnly && (!worst || isWorse(each, worst) < 0)) worst = each
+    if (fleetOnly ? value === undefined : !meets(name, value, limit)) failed.push(each)
   }
   const fleetValue = fleet ? fleet(measured, results) : mean(valuesOf(measured))
   // The fleet of one pair, or whose values are all 0, does not vary.
@@ -238,8 +241,9 @@ const evaluate = (
     passed: pairsPass && meets(name, judged, limit),
     ...(judged !== undefined && { fleetValue: judged }),
     passedCount: results.length - failed.length,
-    failed: failed.sort(worse(name)).slice(0, MAX_FAILED),
+    failed: failed.sort(isWorse).slice(0, MAX_FAILED),
     failedCount: failed.length,
+    worst,
   }
 }
 
