@@ -15,10 +15,7 @@ const words = (line: string) => {
 
 describe('words for netperf', () => {
   test.each([
-    [
-      '-d send -l 30 -o THROUGHPUT,P50_LATENCY',
-      { duration: { seconds: 30, nanos: 0 }, requestResponse: undefined },
-    ],
+    ['-d send -l 30 -o THROUGHPUT,P50_LATENCY', { duration: { seconds: 30, nanos: 0 } }],
     ['-d recv -l -1000', { direction: Direction.DIRECTION_REVERSE, bytes: 1000 }],
     ['-d rr -l 60', { requestResponse: { requestBytes: undefined }, duration: { seconds: 60 } }],
     ['-d 6', { requestResponse: {} }],
