@@ -140,6 +140,12 @@ describe('a profile becomes runs', () => {
   })
 })
 
+test('the profile of the README is a good one', () => {
+  const text = readFileSync(new URL('README.md', import.meta.url), 'utf8')
+  const yaml = /```yaml\n([\s\S]*?)```/.exec(text)![1]!
+  expect(readProfile('README.md', yaml).steps).toHaveLength(3)
+})
+
 describe('built-in profiles', () => {
   const builtIns = [...readBuiltIns()]
   test.each(builtIns)(
