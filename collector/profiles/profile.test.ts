@@ -109,6 +109,17 @@ describe('a profile becomes runs', () => {
     expect(steps.map(({ cooldown }) => cooldown?.seconds)).toEqual([0, 5, 5])
   })
 
+  test('what global says of streams is not meant for pings', () => {
+    const { steps } = readProfile(
+      'x.yaml',
+      'name: x\nglobal: { duration: 5s, warmup: 1s, interval: 100ms, cooldown: 1s }\ntests: [{ name: a, test: ping }]\n',
+    )
+    expect(steps[0]).toMatchObject({
+      cooldown: { seconds: 1 },
+      spec: { test: { value: { interval: undefined } } },
+    })
+  })
+
   test("one in the manner of netperf's own, with its bare numbers", () => {
     const { steps } = good('netperf-orchestrate.yaml')
     expect(steps.map(({ spec }) => spec!.expectations)).toEqual([

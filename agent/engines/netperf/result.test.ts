@@ -93,6 +93,11 @@ describe('transactions', () => {
     })
   })
 
+  test('a -1 is what netperf does not know, and no value', () => {
+    const crr = judge('tcp-crr', { ...RR, extraArguments: ['-c'] })
+    expect([crr.programValues.LOCAL_TRANSPORT_RETRANS, crr.retransmitCount]).toEqual(['-1', undefined])
+  })
+
   test('a CPU that is busy for more than all of its time is not told', () => {
     expect(judge('tcp-crr', { ...RR, extraArguments: ['-c'] }).receiverCpuRatio).toBeUndefined()
   })
