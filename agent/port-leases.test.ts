@@ -21,3 +21,9 @@ test('several in a row: never over the end, over a lease, or over one that is ta
   expect(leases.lease(ANY, new Set(), 2)).toBe(10)
   expect(leases.lease(ANY, new Set(), 2)).toBe(13)
 })
+
+test('a row does not hang over the end of the range', () => {
+  const leases = createPortLeases({ first: 10, last: 12 })
+  expect(leases.lease(ANY, new Set(), 2)).toBe(10)
+  expect(() => leases.lease(ANY, new Set(), 2)).toThrow('no free 2 ports in a row in 10-12')
+})
