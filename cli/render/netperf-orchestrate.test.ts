@@ -74,7 +74,7 @@ test('runs export: a JSON document a line, CSV, and this', async () => {
   const { code, err } = await type(collector, 'runs export latest --format xml')
   expect([code, err]).toEqual([
     2,
-    'A problem; nothing was done.\n  --format  "xml" is none of json, jsonl, csv, netperf-orchestrate\n',
+    'A problem; nothing was done.\n  --format  "xml" is none of json, jsonl, csv, arcaflow, netperf-orchestrate\n',
   ])
   await closeCollectors()
 })
