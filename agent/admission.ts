@@ -63,24 +63,29 @@ export const createPortLeases = (range: PortRange) => {
   const leased = new Set<number>()
   let next = range.first
   return {
-    /** @throws OperatingError PORTS_EXHAUSTED when every port of the wanted range is leased or in `avoid` */
-    lease(wanted: PortRange, avoid: ReadonlySet<number> = new Set()): number {
+    /**
+     * The first of `width` ports in a row.
+     * @throws OperatingError PORTS_EXHAUSTED when there are none in the wanted range that are neither leased nor in
+     * `avoid`
+     */
+    lease(wanted: PortRange, avoid: ReadonlySet<number> = new Set(), width = 1): number {
       const first = Math.max(range.first, wanted.first)
       const last = Math.min(range.last, wanted.last)
       const count = last - first + 1
       if (next < first || next > last) next = first
       for (let tried = 0; tried < count; tried++) {
         const port = first + ((next - first + tried) % count)
-        if (leased.has(port) || avoid.has(port)) continue
-        leased.add(port)
-        next = port === last ? first : port + 1
+        const ports = Array.from({ length: width }, (_, offset) => port + offset)
+        if (ports.at(-1)! > last || ports.some((each) => leased.has(each) || avoid.has(each))) continue
+        for (const each of ports) leased.add(each)
+        next = port + width > last ? first : port + width
         return port
       }
-      const text = `no free port in ${first}-${last}: ${leased.size} leased, ${avoid.size} taken by other programs`
+      const text = `no free ${width === 1 ? 'port' : `${width} ports in a row`} in ${first}-${last}: ${leased.size} leased, ${avoid.size} taken by other programs`
       throw new OperatingError('PORTS_EXHAUSTED', text)
     },
-    release(port: number): void {
-      leased.delete(port)
+    release(port: number, width = 1): void {
+      for (let offset = 0; offset < width; offset++) leased.delete(port + offset)
     },
   }
 }

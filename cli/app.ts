@@ -15,6 +15,8 @@ import { paintFor, type Terminal } from './terminal.ts'
 export type Invocation<O> = {
   terminal: Terminal
   operands: readonly string[]
+  /** What stands after `--`, as it was typed. */
+  passThrough: readonly string[]
   options: O & GlobalOptions
   /** Reads values; what it refuses is in `problems`. */
   read: ValueReader
@@ -38,12 +40,21 @@ type FindLabCollector = (terminal: Terminal) => Promise<string | undefined>
 
 export type App = {
   readonly terminal: Terminal
-  /** Makes a handler the action of a command; at most `maxOperands` words may be typed. */
-  handle<O extends object>(command: Command, maxOperands: number, handler: Handler<O>): void
+  /**
+   * Makes a handler the action of a command; at most `maxOperands` words may be typed, and words after `--` only where
+   * the command passes them through.
+   */
+  handle<O extends object>(
+    command: Command,
+    maxOperands: number,
+    handler: Handler<O>,
+    more?: { passesThrough: boolean },
+  ): void
 }
 
 export type AppDeps = {
   terminal: Terminal
+  passThrough: readonly string[]
   findLabCollector: FindLabCollector
   onExit(code: ExitCode): void
   onAddress(address: string): void
@@ -72,20 +83,28 @@ const splitArguments = (command: Command, maxOperands: number, problems: Problem
   return operands.slice(0, maxOperands)
 }
 
-export const createApp = ({ terminal, findLabCollector, onExit, onAddress }: AppDeps): App => ({
+export const createApp = ({ terminal, passThrough, findLabCollector, onExit, onAddress }: AppDeps): App => ({
   terminal,
-  handle: <O extends object>(command: Command, maxOperands: number, handler: Handler<O>) => {
+  handle: <O extends object>(
+    command: Command,
+    maxOperands: number,
+    handler: Handler<O>,
+    more = { passesThrough: false },
+  ) => {
     command.allowUnknownOption().allowExcessArguments()
     command.action(async () => {
       const options = command.optsWithGlobals<O & GlobalOptions>()
       const problems: Problem[] = []
       const operands = splitArguments(command, maxOperands, problems)
+      if (passThrough.length > 0 && !more.passesThrough)
+        problems.push({ place: '--', message: 'has no meaning here; only run passes words on to netperf' })
       const colour = options.color !== false
       const security = readSecurity(options, problems)
       const throwIfWrong = () => throwIfProblems(problems)
       const exit = await handler({
         terminal,
         operands,
+        passThrough,
         options,
         problems,
         read: createValueReader(problems),

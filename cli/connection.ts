@@ -3,6 +3,7 @@
 import type { Channel } from '@grpc/grpc-js'
 import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { HealthServiceDefinition } from '#proto/meshgauge/collector/v1/health.ts'
+import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import { createServiceClient, openChannel } from '../lib/calling.ts'
@@ -29,6 +30,7 @@ export type CollectorClient = {
   runs: ReturnType<typeof createServiceClient<typeof RunServiceDefinition>>
   results: ReturnType<typeof createServiceClient<typeof ResultServiceDefinition>>
   health: ReturnType<typeof createServiceClient<typeof HealthServiceDefinition>>
+  profiles: ReturnType<typeof createServiceClient<typeof ProfileServiceDefinition>>
   close(): void
 }
 
@@ -57,6 +59,7 @@ export const connect = (address: string, security: Security): CollectorClient =>
     runs: createServiceClient(RunServiceDefinition, channel),
     results: createServiceClient(ResultServiceDefinition, channel),
     health: createServiceClient(HealthServiceDefinition, channel),
+    profiles: createServiceClient(ProfileServiceDefinition, channel),
     close: () => channel.close(),
   }
 }

@@ -2,7 +2,7 @@
 export const EXIT = {
   /** Everything was measured and nobody is to blame. */
   healthy: 0,
-  /** A culprit was named, or a check fails. */
+  /** A culprit was named, a check fails, or an expectation was missed. */
   verdict: 1,
   /** Wrong usage; nothing was done. */
   usage: 2,
@@ -16,7 +16,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 export const EXIT_CODES_HELP = `Exit codes:
   0    healthy: all was measured, nobody is to blame
-  1    a verdict: a culprit was named, or a check fails
+  1    a verdict: a culprit was named, a check fails, or an expectation was missed
   2    wrong usage: every problem is listed, nothing was done
   3    could not measure: no collector, lost nodes, or pairs without a value
   130  interrupted with Ctrl-C`

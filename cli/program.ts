@@ -9,6 +9,7 @@ import { addHealthCommand } from './commands/health.ts'
 import { addLabCommand } from './commands/lab.ts'
 import { addNodesCommand } from './commands/nodes.ts'
 import { addPlanCommand } from './commands/plan.ts'
+import { addProfilesCommand } from './commands/profiles.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addRunsCommand } from './commands/runs.ts'
 import { addTrialCommand } from './commands/trial.ts'
@@ -64,7 +65,14 @@ const addCommands = (program: Command, app: App): void => {
     program.commandsGroup(group)
     for (const command of commands) command(program, app)
   }
-  add('Ask the collector:', addNodesCommand, addPlanCommand, addRunCommand, addRunsCommand)
+  add(
+    'Ask the collector:',
+    addNodesCommand,
+    addPlanCommand,
+    addRunCommand,
+    addRunsCommand,
+    addProfilesCommand,
+  )
   add('Ask the nodes:', addCheckCommand, addHealthCommand, addGateCommand)
   add('Run a part:', addAgentCommand, addCollectorCommand)
   add('On this machine:', addTrialCommand, addLabCommand)
@@ -75,8 +83,10 @@ export const runProgram = async (words: readonly string[], terminal: Terminal): 
   let exitCode: number = EXIT.healthy
   let address = DEFAULT_COLLECTOR
   const program = createProgram(terminal)
+  const separator = words.indexOf('--')
   const app = createApp({
     terminal,
+    passThrough: separator === -1 ? [] : words.slice(separator + 1),
     findLabCollector,
     onExit: (code) => {
       exitCode = code
@@ -87,7 +97,7 @@ export const runProgram = async (words: readonly string[], terminal: Terminal): 
   })
   addCommands(program, app)
   try {
-    await program.parseAsync([...words], { from: 'user' })
+    await program.parseAsync(separator === -1 ? [...words] : words.slice(0, separator), { from: 'user' })
     return exitCode
   } catch (error) {
     // Commander has said what is wrong itself.

@@ -1,6 +1,7 @@
 import type { Meter, Tracer } from '@opentelemetry/api'
 import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { HealthServiceDefinition } from '#proto/meshgauge/collector/v1/health.ts'
+import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -14,8 +15,10 @@ import { createHealth, type Health, type HealthObserver } from './health/health.
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet, type Fleet } from './inventory/fleet.ts'
 import type { CollectorOptions } from './options.ts'
+import { readBuiltIns } from './profiles/built-ins.ts'
 import { createFleetService } from './services/fleet.ts'
 import { createHealthService } from './services/health.ts'
+import { createProfileService } from './services/profile.ts'
 import { createResultService } from './services/result.ts'
 import { createRunService } from './services/run.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
@@ -33,7 +36,13 @@ const RESTORED_RUNS = 20
 /** A larger run would hold up the start for seconds. */
 const RESTORED_PAIRS = 10_000
 
-type Parts = { fleet: Fleet; health: Health; runs: Runs; store: Store }
+type Parts = {
+  clock: Clock
+  fleet: Fleet
+  health: Health
+  runs: Runs
+  store: Store
+}
 
 export type CollectorDeps = { clock: Clock; logger: Logger; tracer: Tracer; meter: Meter }
 
@@ -92,10 +101,11 @@ const observeHealth = (metrics: Metrics, observer: Observer, fleet: Pick<Fleet, 
   }
 }
 
-const servicesOf = ({ fleet, health, runs, store }: Parts) => [
+const servicesOf = ({ clock, fleet, health, runs, store }: Parts) => [
   service(FleetServiceDefinition, createFleetService({ fleet, health })),
   service(HealthServiceDefinition, createHealthService({ fleet, health })),
   service(RunServiceDefinition, createRunService(runs)),
+  service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns: readBuiltIns() })),
   service(ResultServiceDefinition, createResultService(store)),
 ]
 
@@ -138,7 +148,7 @@ export const createCollector = async (
       {
         address: options.listen,
         security: options.security,
-        services: servicesOf({ fleet, health, runs, store }),
+        services: servicesOf({ clock, fleet, health, runs, store }),
       },
     )
     undo.push(() => server.close(CLOSE_GRACE_SECONDS))

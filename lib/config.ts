@@ -1,4 +1,4 @@
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import type { z } from 'zod'
 
 /** One problem of a config file; line and column count from 1. */
@@ -120,6 +120,16 @@ const wordsOf = (issue: z.core.$ZodIssue): string => {
   return issue.message
 }
 
+/** What the document holds. Aliases that would make far more of it than was written are refused. */
+const contentOf = (file: string, document: Document): unknown => {
+  try {
+    return document.toJS() ?? {}
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error
+    throw new ConfigError(file, [{ line: 1, column: 1, path: '', message: error.message }])
+  }
+}
+
 /**
  * Reads YAML into what the schema says.
  * @param review looks at the raw content, so that it finds its problems also where the schema finds others
@@ -143,7 +153,7 @@ export const parseConfig = <S extends z.ZodType>(
     )
     throw new ConfigError(file, problems)
   }
-  const raw: unknown = document.toJS() ?? {}
+  const raw = contentOf(file, document)
   const lineOf = (path: Path) => lines.linePos(offsetOf(document.contents, path, false)).line
   const reviewed = review(raw).map(({ path, message, also }) => {
     const where = also ? ` (line ${lineOf(also)})` : ''

@@ -1,16 +1,26 @@
 /**
- * Quantities as people write them. Durations follow Prometheus (`10s`, `1h30m`), bitrates follow iperf3 and tc
- * (`10G`, `50mbit`; powers of 1000), sizes follow iperf3 (`64K`; powers of 1024).
+ * Quantities as people write them. Durations follow Prometheus (`10s`, `1h30m`) and go down to `50us` and `900ns`,
+ * bitrates follow iperf3 and tc (`10G`, `50mbit`; powers of 1000), sizes follow iperf3 (`64K`; powers of 1024), and
+ * ratios are percentages (`0.1%`).
  */
 
-const DURATION_SECONDS: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 }
-const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
+const DURATION_SECONDS: Record<string, number> = {
+  ns: 1e-9,
+  us: 1e-6,
+  µs: 1e-6,
+  ms: 0.001,
+  s: 1,
+  m: 60,
+  h: 3600,
+  d: 86400,
+}
+const DURATION = /^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+$/
 
 /** Seconds of a duration such as `1h30m`, or undefined when it is not one. A bare number has no unit and is refused. */
 export const parseDuration = (text: string): number | undefined => {
   if (!DURATION.test(text)) return undefined
   let seconds = 0
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)/g)) {
     seconds += Number(amount) * DURATION_SECONDS[unit!]!
   }
   return seconds
@@ -29,6 +39,12 @@ export const durationHint = (text: string): string => {
   if (!match || Number(match[1]) === 0) return 'write 500ms, 10s, 5m or 1h30m'
   const unit = UNIT_OF_WORD.find(([words]) => words.test(match[2]!.toLowerCase()))?.[1] ?? 's'
   return `write ${match[1]}${unit}`
+}
+
+/** The share of 1 that a percentage such as `0.1%` is, or undefined when it is not one. A bare number is refused. */
+export const parseRatio = (text: string): number | undefined => {
+  const match = /^(\d+(?:\.\d+)?)\s*%$/.exec(text.trim())
+  return match ? Number(match[1]) / 100 : undefined
 }
 
 /** Bits per second of a bitrate such as `10G`, `50mbit` or `9.4 Gbit/s`, or undefined when it is not one. */

@@ -18,7 +18,7 @@ export type EngineDeps = { processes: Processes; clock: Clock }
 
 /** Where the programs are, when not in the PATH under their own names. */
 export type EngineOptions = {
-  programs?: { fping?: string; ping?: string; iperf3?: string }
+  programs?: { fping?: string; ping?: string; iperf3?: string; netperf?: string; netserver?: string }
   /** The port that engine tcp connects to when a target names none: the agent's own. */
   agentPort: number
 }
@@ -111,6 +111,8 @@ export type IperfEvent =
 
 export type IperfEngine = {
   readonly name: string
+  /** Ports in a row that one server needs: its own, and what its clients are told by it. */
+  readonly portsPerServer: number
   detect(signal: AbortSignal): Promise<Detection>
   /** All violations in flows and options, with paths such as `options.tos`. */
   validateRun(flows: readonly Flow[], options: IperfOptions | undefined): Violation[]

@@ -3,6 +3,7 @@
 import type { EngineDeps, EngineOptions, IperfEngine, PingEngine } from './engine.ts'
 import { createFping } from './fping/engine.ts'
 import { createIperf3 } from './iperf3/engine.ts'
+import { createNetperf } from './netperf/engine.ts'
 import { createIputils } from './ping/engine.ts'
 import { createTcp } from './tcp/engine.ts'
 
@@ -17,5 +18,5 @@ const byName = <E extends { name: string }>(engines: E[]): ReadonlyMap<string, E
 
 export const createEngines = (deps: EngineDeps, options: EngineOptions): Engines => ({
   ping: byName([createFping(deps, options), createIputils(deps, options), createTcp(deps, options)]),
-  iperf: byName([createIperf3(deps, options)]),
+  iperf: byName([createIperf3(deps, options), createNetperf(deps, options)]),
 })

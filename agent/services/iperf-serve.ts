@@ -14,7 +14,7 @@ const DEFAULT_IDLE_SECONDS = 10
 const FLUSH_SECONDS = 0.5
 
 /** Everything one stream has started and must give back. */
-type Opened = { servers: IperfServer[]; ports: number[] }
+type Opened = { servers: IperfServer[]; ports: { port: number; width: number }[] }
 
 export async function* serve(
   deps: Deps,
@@ -76,7 +76,7 @@ export async function* serve(
     stop.abort()
     await Promise.all(opened.servers.map((server) => server.done))
     await story?.close()
-    for (const port of opened.ports) deps.ports.release(port)
+    for (const { port, width } of opened.ports) deps.ports.release(port, width)
     release?.()
     stream.end()
   }
@@ -92,11 +92,14 @@ const listen = async (
   signal: AbortSignal,
 ): Promise<{ server: IperfServer; port: number }> => {
   const taken = new Set<number>()
+  const width = engine.portsPerServer
   const wanted =
-    end.port > 0 ? { first: end.port, last: end.port } : (request.ports ?? { first: 1, last: 65535 })
+    end.port > 0
+      ? { first: end.port, last: end.port + width - 1 }
+      : (request.ports ?? { first: 1, last: 65535 })
   while (true) {
-    const port = deps.ports.lease(wanted, taken)
-    opened.ports.push(port)
+    const port = deps.ports.lease(wanted, taken, width)
+    opened.ports.push({ port, width })
     const server = engine.serve(
       {
         address: end.address,

@@ -1,38 +1,52 @@
 import type { Command } from 'commander'
+import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
+import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { addRunOptions, type RunOptions } from '../options/run-options.ts'
 import { readRunSpec } from '../options/run-spec.ts'
 import { planDocument } from '../render/document.ts'
 import { renderPlan } from '../render/plan-text.ts'
 import { printJson, printLine } from '../terminal.ts'
-import { PLANNING_DEADLINE_MS } from './run.ts'
+
+/** Planning a thousand nodes takes the collector some seconds. */
+export const PLANNING_DEADLINE_MS = 60_000
 
 type PlanOptions = RunOptions & { rackSize?: string; rounds?: boolean }
 
+/** Asks what a run would do and prints it; nothing is sent. */
+export const printPlan = async (
+  { terminal, options }: Invocation<object>,
+  client: CollectorClient,
+  spec: RunSpec,
+  includeRounds = false,
+): Promise<ExitCode> => {
+  const request = { spec, includeRounds }
+  const { plan, rounds } = await client.runs.planRun(request, { deadline: PLANNING_DEADLINE_MS })
+  if (!plan) throw new Error('the collector answered PlanRun without a plan')
+  if (options.json) {
+    printJson(terminal.stdout, { ...planDocument(plan), ...(includeRounds ? { roundList: rounds } : {}) })
+  } else {
+    printLine(terminal.stdout, renderPlan(spec, plan))
+    for (const [index, round] of rounds.entries()) {
+      const pairs = round.pairs.map(
+        ({ source, destination }) => `${source?.node} → ${destination?.node} ${source?.interface}`,
+      )
+      printLine(terminal.stdout, `  ${index + 1}: ${pairs.join(', ')}`)
+    }
+  }
+  return plan.certified ? EXIT.healthy : EXIT.notMeasured
+}
+
 /** What the run would do, as the collector's planner has it for the fleet as it is. */
 const planFleet = async (invocation: Invocation<PlanOptions>): Promise<ExitCode> => {
-  const { terminal, operands, options, read, problems } = invocation
+  const { operands, options, read, problems } = invocation
   if (options.rackSize !== undefined)
     read.refuse('--rack-size', 'needs --count; a fleet has the racks of its inventory')
   const spec = readRunSpec(operands[0], { test: 'iperf', ...options }, read, problems)
   const client = await invocation.connect()
   try {
-    const request = { spec, includeRounds: options.rounds ?? false }
-    const { plan, rounds } = await client.runs.planRun(request, { deadline: PLANNING_DEADLINE_MS })
-    if (!plan) throw new Error('the collector answered PlanRun without a plan')
-    if (options.json) {
-      printJson(terminal.stdout, { ...planDocument(plan), ...(options.rounds ? { roundList: rounds } : {}) })
-    } else {
-      printLine(terminal.stdout, renderPlan(spec, plan))
-      for (const [index, round] of rounds.entries()) {
-        const pairs = round.pairs.map(
-          ({ source, destination }) => `${source?.node} → ${destination?.node} ${source?.interface}`,
-        )
-        printLine(terminal.stdout, `  ${index + 1}: ${pairs.join(', ')}`)
-      }
-    }
-    return plan.certified ? EXIT.healthy : EXIT.notMeasured
+    return await printPlan(invocation, client, spec, options.rounds)
   } finally {
     client.close()
   }

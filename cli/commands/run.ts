@@ -4,16 +4,15 @@ import { type App, type Invocation, withExamples } from '../app.ts'
 import { type Attended, attend } from '../attend.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
-import { addProbeCount, addRunOptions, type RunOptions } from '../options/run-options.ts'
+import { addProbeCount, addRunOptions } from '../options/run-options.ts'
 import { readRunSpec } from '../options/run-spec.ts'
 import { resultDocument, runDocument } from '../render/document.ts'
 import { exitCodeOf } from '../render/judgement.ts'
 import { renderReport } from '../render/report.ts'
 import { hasEnded } from '../render/words.ts'
 import { printJson, printLine } from '../terminal.ts'
-
-/** Planning a thousand nodes takes the collector some seconds. */
-export const PLANNING_DEADLINE_MS = 60_000
+import { PLANNING_DEADLINE_MS, printPlan } from './plan.ts'
+import { type ProfileOptions, runProfile } from './run-profile.ts'
 
 /** Prints what became of a run and says how the command ends. */
 export const conclude = (invocation: Invocation<object>, { run, pairs, interrupted }: Attended): ExitCode => {
@@ -47,11 +46,12 @@ const createRun = async (
   }
 }
 
-const run = async (invocation: Invocation<RunOptions & { detach?: boolean }>): Promise<ExitCode> => {
-  const { terminal, operands, options, read, problems, stderrPaint } = invocation
-  const spec = readRunSpec(operands[0], options, read, problems)
+const run = async (invocation: Invocation<ProfileOptions>): Promise<ExitCode> => {
+  const { terminal, operands, options, read, problems, stderrPaint, passThrough } = invocation
+  const spec = readRunSpec(operands[0], options, read, problems, passThrough)
   const client = await invocation.connect()
   try {
+    if (options.dryRun) return await printPlan(invocation, client, spec)
     const created = await createRun(invocation, client, spec)
     if (created.interrupted) return EXIT.interrupted
     if (options.detach) {
@@ -85,11 +85,19 @@ TOPOLOGY is one of
   shifts  each node to k others that stand at random distances (--shifts, --seed)
   pairs   a list (--pairs)
 
+Words after -- go to netperf as they are; those that choose peers, files or programs are refused.
+
 The run goes on in the collector. Ctrl-C cancels it and shows what was measured; twice leaves at once.`,
     )
     .argument('[TOPOLOGY]', 'ring, mesh, matrix, star, shifts or pairs')
   addProbeCount(addRunOptions(command, ''))
+    .optionsGroup('Instead of one test:')
+    .option(
+      '--profile <name>',
+      'the tests of a profile, one after the other: a built-in one or a YAML file ("meshgauge profiles")',
+    )
     .optionsGroup('How to wait:')
+    .option('--dry-run', 'only say what it would do; nothing is sent')
     .option('--detach', 'print the id and leave; "meshgauge runs show ID" follows the run')
   withExamples(command, [
     ['meshgauge run mesh --test iperf --duration 2s', 'every pair of the fleet, on every interface'],
@@ -98,11 +106,20 @@ The run goes on in the collector. Ctrl-C cancels it and shows what was measured;
     ['meshgauge run --matrix clients.txt servers.txt --test iperf', 'two text lists, an address a line'],
     ['meshgauge run star --center gpu-01 --test ping --count 100', 'one node and all the others'],
     ['meshgauge run ring --test iperf --sample-hosts 500ms --json', 'with what both hosts of each pair did'],
+    ['meshgauge run mesh --test iperf --expect throughput_min=9G', 'exit code 1 when a pair has less'],
+    ['meshgauge run mesh --test iperf --rr 64,64 --udp', 'transactions and their latency, by netperf'],
+    [
+      'meshgauge run mesh --test iperf --engine netperf -- -d rr -o P99_LATENCY',
+      "with netperf's own options",
+    ],
+    ['meshgauge run --profile baseline --nodes rack=r3', 'a set of tests with what they must reach'],
     ['meshgauge run mesh --test iperf --json > mesh.json', 'one JSON document; progress is on stderr'],
   ]).addHelpText('after', `\n${EXIT_CODES_HELP}`)
-  app.handle(command, 1, (invocation: Invocation<RunOptions & { detach?: boolean; delay?: boolean }>) => {
+  const handler = (invocation: Invocation<ProfileOptions & { delay?: boolean }>) => {
     // Commander turns --no-delay into delay: false.
     const { delay, ...options } = invocation.options
-    return run({ ...invocation, options: { ...options, ...(delay === false ? { noDelay: true } : {}) } })
-  })
+    const typed = { ...invocation, options: { ...options, ...(delay === false ? { noDelay: true } : {}) } }
+    return options.profile === undefined ? run(typed) : runProfile(typed)
+  }
+  app.handle(command, 1, handler, { passesThrough: true })
 }

@@ -9,8 +9,15 @@ import { readResults } from '../follow.ts'
 import { CommandError } from '../problems.ts'
 import { renderArcaflow } from '../render/arcaflow.ts'
 import { renderCsv } from '../render/csv.ts'
-import { planDocument, resultDocument, runDocument, summaryDocument } from '../render/document.ts'
+import {
+  pairDocument,
+  planDocument,
+  resultDocument,
+  runDocument,
+  summaryDocument,
+} from '../render/document.ts'
 import { counted } from '../render/figures.ts'
+import { netperfOrchestrateDocument } from '../render/netperf-orchestrate.ts'
 import { renderRuns } from '../render/runs-text.ts'
 import { stateWord } from '../render/words.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
@@ -82,14 +89,25 @@ const exportArcaflow = (terminal: Terminal, run: Run, pairs: readonly PairResult
   )
 }
 
+const FORMATS = ['json', 'jsonl', 'csv', 'arcaflow', 'netperf-orchestrate'] as const
+
+/** A pair by itself, with the run it belongs to: lines of several runs may be put together. */
+const pairLine = (run: Run, pair: PairResult): string => {
+  const { id, runId, test, topology } = runDocument(run)
+  return JSON.stringify({ run: { id, runId, test, topology }, ...pairDocument(pair) })
+}
+
 const exportRun = (invocation: Invocation<{ format?: string }>): Promise<ExitCode> => {
   const { terminal, operands, options, read } = invocation
-  const format = read.choice('--format', options.format, ['json', 'csv', 'arcaflow']) ?? 'json'
+  const format = read.choice('--format', options.format, FORMATS) ?? 'json'
   return withClient(invocation, async (client) => {
     const run = await getRun(client, operands[0])
     const pairs = await readResults(client, run.id)
     if (format === 'csv') printLine(terminal.stdout, renderCsv(pairs))
     else if (format === 'arcaflow') exportArcaflow(terminal, run, pairs)
+    else if (format === 'jsonl') for (const pair of pairs) printLine(terminal.stdout, pairLine(run, pair))
+    else if (format === 'netperf-orchestrate')
+      printJson(terminal.stdout, netperfOrchestrateDocument(run, pairs))
     else printJson(terminal.stdout, resultDocument(run, pairs))
     return EXIT.healthy
   })
@@ -140,11 +158,13 @@ export const addRunsCommand = (program: Command, app: App): void => {
     runs
       .command('export')
       .description(
-        `Prints everything about a run, as far as it is: one JSON document, a CSV line for each pair, or for each pair a line
-of JSON in the shape of the Arcaflow iperf3 workflow (uuid, run_id, iperf3, metadata, pcp).`,
+        `Prints everything about a run, as far as it is: one JSON document (json); a JSON document a line for each pair
+(jsonl); a line of CSV for each pair (csv); for each pair a line of JSON in the shape of the Arcaflow iperf3 workflow:
+uuid, run_id, iperf3, metadata, pcp (arcaflow); or the list of results that netperf-orchestrate exports, its stdout
+written in netperf's key=value style from what is kept (netperf-orchestrate).`,
       )
       .argument('[ID]', RUN_ARGUMENT)
-      .option('--format <name>', 'json, csv or arcaflow (default: json)'),
+      .option('--format <name>', `${FORMATS.join(', ')} (default: json)`),
     1,
     exportRun,
   )

@@ -12,6 +12,7 @@ const invocationOf = async <O extends object>(options: O): Promise<Invocation<O>
   const program = new Command()
   const app = createApp({
     terminal: testTerminal(),
+    passThrough: [],
     findLabCollector: async () => undefined,
     onExit: () => undefined,
     onAddress: () => undefined,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { repeated } from './service.ts'
 
 /** The options of `run` and `plan` as they were typed; absent ones were not. */
 export type RunOptions = {
@@ -49,6 +50,8 @@ export type RunOptions = {
   size?: string
   dontFragment?: boolean
   ttl?: string
+  rr?: string | true
+  expect?: string[]
 }
 
 const addPairOptions = (command: Command): Command =>
@@ -91,6 +94,10 @@ const addIperfOptions = (command: Command): Command =>
       'target bitrate of each stream, such as 10G (default: unlimited; UDP: 1M)',
     )
     .option('-u, --udp', 'UDP instead of TCP')
+    .option(
+      '--rr [sizes]',
+      'requests and responses of so many bytes, such as 64,1K, instead of a stream (default: 1,1; engine netperf)',
+    )
     .option('-R, --reverse', 'the server sends')
     .option('--bidir', 'both ways at once; gives each node one test at a time')
     .option('-l, --length <size>', 'read and write buffer, or UDP datagram')
@@ -136,7 +143,12 @@ export const addRunOptions = (command: Command, testDefault: string): Command =>
   command
     .optionsGroup('What to measure:')
     .option('--test <name>', `ping (loss, round-trip time) or iperf (throughput)${testDefault}`)
-    .option('--engine <name>', 'the program that measures: fping, ping, tcp; iperf3')
+    .option('--engine <name>', 'the program that measures: fping, ping, tcp; iperf3, netperf')
     .option('--run-id <label>', 'your own label for the run')
+    .option(
+      '--expect <name=limit>',
+      'what every pair must reach, such as throughput_min=9G or p99_latency_max=50us; may be repeated',
+      repeated,
+    )
   return addPingOptions(addIperfOptions(addCapOptions(addPairOptions(command))))
 }

@@ -151,12 +151,12 @@ describe('problems come all at once', () => {
       portRange: '5299-5201',
       nodes: 'a,,b',
       nodeCap: '0',
-      engine: 'netperf',
+      engine: 'sockperf',
       mss: '1;reboot',
     })
     expect(problems).toEqual([
       '--nodes "a,,b" has an empty entry; write a,b,c',
-      '--engine "netperf" is none of iperf3',
+      '--engine "sockperf" is none of iperf3, netperf',
       '--port-range "5299-5201" is not a range of ports; write 5201-5299',
       '--duration "5 mins" is not a duration; write 5m',
       '--omit "10" is not a duration; write 10s',

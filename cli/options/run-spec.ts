@@ -4,6 +4,8 @@ import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { Caps, IperfTest, PingTest, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { Problem } from '../problems.ts'
+import { readExpectations } from './expectations.ts'
+import { readPassThrough } from './pass-through.ts'
 import type { RunOptions } from './run-options.ts'
 import { flagOf, MAX_UINT32, readTopology, topologyName } from './topology.ts'
 import type { ValueReader } from './values.ts'
@@ -31,6 +33,7 @@ const IPERF_ONLY: readonly (keyof RunOptions)[] = [
   'portRange',
   'sampleHosts',
   'sampleSource',
+  'rr',
 ]
 
 const PING_ONLY: readonly (keyof RunOptions)[] = [
@@ -63,7 +66,32 @@ const excludeEachOther = (
 const optionalDuration = (seconds: number | undefined) =>
   seconds === undefined ? undefined : toDuration(seconds)
 
-const readIperf = (options: RunOptions, read: ValueReader): IperfTest => {
+/** `64`, `64,1K`, or nothing for a byte each. */
+const readSizes = (sizes: string | true | undefined, read: ValueReader) => {
+  if (sizes === undefined) return undefined
+  const [request, response = request, ...more] = sizes === true ? [] : sizes.split(',')
+  if (more.length > 0) read.refuse('--rr', `"${sizes}" is more than a request and a response; write 64,1K`)
+  return {
+    requestBytes: read.bytes('--rr', request, MAX_UINT32),
+    responseBytes: read.bytes('--rr', response, MAX_UINT32),
+  }
+}
+
+/** Only netperf knows transactions, and words after `--` are for it. */
+const engineOf = (
+  options: RunOptions,
+  isTransactions: boolean,
+  words: readonly string[],
+  read: ValueReader,
+): string => {
+  const engine = read.choice('--engine', options.engine, ['iperf3', 'netperf'])
+  if (engine !== 'iperf3') return engine ?? (isTransactions || words.length > 0 ? 'netperf' : '')
+  if (options.rr !== undefined) read.refuse('--rr', 'needs --engine netperf')
+  if (words.length > 0) read.refuse('--', 'is for --engine netperf')
+  return engine
+}
+
+const readIperf = (options: RunOptions, words: readonly string[], read: ValueReader): IperfTest => {
   excludeEachOther(read, options, 'duration', 'bytes')
   excludeEachOther(read, options, 'reverse', 'bidir')
   excludeEachOther(read, options, 'tos', 'dscp')
@@ -75,18 +103,21 @@ const readIperf = (options: RunOptions, read: ValueReader): IperfTest => {
     : options.reverse
       ? Direction.DIRECTION_REVERSE
       : Direction.DIRECTION_FORWARD
+  const passed = readPassThrough(words, read)
+  const requestResponse = readSizes(options.rr, read) ?? passed.requestResponse
+  const isTransactions = requestResponse !== undefined
   return IperfTest.fromPartial({
-    engine: read.choice('--engine', options.engine, ['iperf3']) ?? '',
+    engine: engineOf(options, isTransactions, words, read),
     ports: read.portRange('--port-range', options.portRange),
     options: IperfOptions.fromPartial({
-      duration: optionalDuration(read.seconds('--duration', options.duration)),
-      bytes: read.bytes('--bytes', options.bytes),
+      duration: optionalDuration(read.seconds('--duration', options.duration)) ?? passed.duration,
+      bytes: read.bytes('--bytes', options.bytes) ?? passed.bytes,
       omit: optionalDuration(read.secondsOrZero('--omit', options.omit)),
       interval: optionalDuration(read.seconds('--interval', options.interval)),
       parallelCount: read.integer('--parallel', options.parallel, 1, 128),
       bitsPerSecond: read.bitsPerSecond('--bitrate', options.bitrate),
-      protocol: options.udp ? Protocol.PROTOCOL_UDP : Protocol.PROTOCOL_TCP,
-      direction,
+      protocol: options.udp ? Protocol.PROTOCOL_UDP : (passed.protocol ?? Protocol.PROTOCOL_TCP),
+      direction: options.reverse || options.bidir ? direction : (passed.direction ?? direction),
       lengthBytes: read.bytes('--length', options.length, MAX_UINT32),
       windowBytes: read.bytes('--window', options.window, MAX_UINT32),
       mssBytes: read.integer('--mss', options.mss, 88, 65_535),
@@ -102,6 +133,8 @@ const readIperf = (options: RunOptions, read: ValueReader): IperfTest => {
           : IpFamily.IP_FAMILY_UNSPECIFIED,
       clientCpu: read.integer('--client-cpu', options.clientCpu, 0, 4095),
       serverCpu: read.integer('--server-cpu', options.serverCpu, 0, 4095),
+      requestResponse,
+      extraArguments: passed.extraArguments ?? [],
     }),
   })
 }
@@ -155,12 +188,14 @@ export const readRunSpec = (
   options: RunOptions,
   read: ValueReader,
   problems: Problem[],
+  words: readonly string[] = [],
 ): RunSpec => {
   const name = topologyName(word, options, read)
   const test =
     options.test === undefined
       ? read.refuse('--test', 'is missing: ping or iperf')
       : read.choice('--test', options.test, ['ping', 'iperf'])
+  if (test === 'ping' && words.length > 0) read.refuse('--', 'is for --engine netperf, and the test is ping')
   if (test === 'ping') refuseOptionsOf('iperf', IPERF_ONLY, options, read)
   if (test === 'iperf') refuseOptionsOf('ping', PING_ONLY, options, read)
   return RunSpec.fromPartial({
@@ -171,9 +206,10 @@ export const readRunSpec = (
     test:
       test === 'ping'
         ? { $case: 'ping', value: readPing(options, read) }
-        : { $case: 'iperf', value: readIperf(options, read) },
+        : { $case: 'iperf', value: readIperf(options, words, read) },
     interfaces: read.list('--interface', options.interface),
     caps: readCaps(options, read),
     hostSampling: readSampling(options, read),
+    expectations: readExpectations(options.expect ?? [], read),
   })
 }

@@ -27,6 +27,20 @@ const COLUMNS: readonly (readonly [string, (pair: PairDocument) => Value])[] = [
   ['attempt_count', (pair) => pair.attemptCount],
   ['start_time', (pair) => pair.startTime],
   ['trace_id', (pair) => pair.traceId],
+  ['end_time', (pair) => pair.endTime],
+  ['received_bytes', (pair) => pair.iperf?.receivedBytes],
+  ['sent_bytes', (pair) => pair.iperf?.sentBytes],
+  ['reverse_bits_per_second', (pair) => pair.iperf?.reverseBitsPerSecond],
+  ['sender_cpu_ratio', (pair) => pair.iperf?.senderCpuRatio],
+  ['receiver_cpu_ratio', (pair) => pair.iperf?.receiverCpuRatio],
+  ['transactions_per_second', (pair) => pair.iperf?.transactions?.perSecond],
+  ['latency_min_seconds', (pair) => pair.iperf?.transactions?.latencySeconds.min],
+  ['latency_mean_seconds', (pair) => pair.iperf?.transactions?.latencySeconds.mean],
+  ['latency_p50_seconds', (pair) => pair.iperf?.transactions?.latencySeconds.p50],
+  ['latency_p90_seconds', (pair) => pair.iperf?.transactions?.latencySeconds.p90],
+  ['latency_p99_seconds', (pair) => pair.iperf?.transactions?.latencySeconds.p99],
+  ['latency_max_seconds', (pair) => pair.iperf?.transactions?.latencySeconds.max],
+  ['latency_stddev_seconds', (pair) => pair.iperf?.transactions?.latencySeconds.standardDeviation],
 ]
 
 /** As RFC 4180 quotes; a text that a spreadsheet would take for a formula is made text again. */

@@ -1,11 +1,13 @@
 /** The one JSON document of a run, as `--json` and `runs export` print it. What is not known is left out. */
 
-import type { IperfResult, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
+import type { IperfResult, IperfSample, TransactionResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { PingStatistics, RttStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import type {
   Endpoint,
   EndpointPair,
+  ExpectationResult,
   InterfaceSummary,
+  PairExpectation,
   PairResult,
   Verdict,
 } from '#proto/meshgauge/collector/v1/result.ts'
@@ -55,6 +57,19 @@ const intervalDocument = (sample: IperfSample) => ({
   reverse: sample.reverse || undefined,
 })
 
+const transactionsDocument = (transactions: TransactionResult) => ({
+  perSecond: transactions.perSecond,
+  latencySeconds: {
+    min: fromDuration(transactions.min),
+    mean: fromDuration(transactions.mean),
+    p50: fromDuration(transactions.p50),
+    p90: fromDuration(transactions.p90),
+    p99: fromDuration(transactions.p99),
+    max: fromDuration(transactions.max),
+    standardDeviation: fromDuration(transactions.standardDeviation),
+  },
+})
+
 const iperfDocument = (result: IperfResult, samples: readonly IperfSample[]) => ({
   bitsPerSecond: result.bitsPerSecond,
   senderBitsPerSecond: result.senderBitsPerSecond,
@@ -66,8 +81,10 @@ const iperfDocument = (result: IperfResult, samples: readonly IperfSample[]) => 
   receiverCpuRatio: result.receiverCpuRatio,
   jitterSeconds: fromDuration(result.jitter),
   lossRatio: result.lossRatio,
+  transactions: result.transactions && transactionsDocument(result.transactions),
   durationSeconds: fromDuration(result.duration),
   omittedSeconds: fromDuration(result.omitted),
+  programValues: Object.keys(result.programValues).length > 0 ? result.programValues : undefined,
   intervals: samples.map(intervalDocument),
 })
 
@@ -119,6 +136,23 @@ const verdictDocument = (verdict: Verdict) => ({
   retested: verdict.retested,
 })
 
+const missDocument = ({ pair, value }: PairExpectation) => ({
+  ...(pair && endpointPair(pair)),
+  value,
+})
+
+/** Values are in base units: bit/s, seconds, a share of 1, per second. */
+const expectationDocument = (result: ExpectationResult) => ({
+  name: result.expectation?.name,
+  limit: result.expectation?.limit,
+  passed: result.passed,
+  fleetValue: result.fleetValue,
+  passedCount: result.passedCount,
+  failedCount: result.failedCount,
+  worst: result.worst && missDocument(result.worst),
+  failed: result.failed.map(missDocument),
+})
+
 export const planDocument = (plan: Plan) => ({
   nodes: plan.nodeCount,
   pairs: plan.pairCount,
@@ -139,6 +173,7 @@ export const runDocument = (run: Run) => ({
   stateReason: text(run.stateReason),
   topology: runTopology(run),
   test: runTest(run),
+  profile: text(run.spec?.profile),
   interfaces: run.spec?.interfaces.length ? run.spec.interfaces : undefined,
   createTime: fromTimestamp(run.createTime)?.toISOString(),
   startTime: fromTimestamp(run.startTime)?.toISOString(),
@@ -159,6 +194,7 @@ export const summaryDocument = (run: Run) => {
     efficiencyRatio: wall.efficiencyRatio,
     interfaces: (summary?.interfaces ?? []).map((each) => interfaceDocument(each, runTest(run))),
     verdicts: run.verdicts.map(verdictDocument),
+    expectations: summary?.expectations.length ? summary.expectations.map(expectationDocument) : undefined,
   }
 }
 

@@ -4,6 +4,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
+import { missedCount, renderMisses } from './expectations-text.ts'
 import { counted, formatCount } from './figures.ts'
 import { harmless, type Paint } from './paint.ts'
 import { outcomeWord, runTopology, stateWord } from './words.ts'
@@ -15,7 +16,7 @@ const PEERS_TO_ACCUSE = 3
 const MAX_GROUPS = 5
 
 export const exitCodeOf = (run: Run, pairs: readonly PairResult[]): ExitCode => {
-  if (run.verdicts.length > 0) return EXIT.verdict
+  if (run.verdicts.length > 0 || missedCount(run.summary?.expectations ?? []) > 0) return EXIT.verdict
   const complete = run.state === RunState.RUN_STATE_COMPLETED
   const measured = pairs.every((pair) => pair.outcome === Outcome.OUTCOME_MEASURED)
   return complete && measured && pairs.length > 0 ? EXIT.healthy : EXIT.notMeasured
@@ -131,7 +132,10 @@ const STATE_SENTENCES: Partial<Record<RunState, string>> = {
 
 /** The answer, first line first. */
 export const renderJudgement = (run: Run, pairs: readonly PairResult[], paint: Paint): string[] => {
-  const lines = run.verdicts.flatMap((verdict) => renderVerdict(verdict, run, paint))
+  const lines = [
+    ...run.verdicts.flatMap((verdict) => renderVerdict(verdict, run, paint)),
+    ...renderMisses(run.summary?.expectations ?? [], paint),
+  ]
   if (run.state !== RunState.RUN_STATE_COMPLETED) {
     const why = run.stateReason ? ` ${harmless(run.stateReason)}` : ''
     lines.push(

@@ -30,11 +30,9 @@ const keyOf = (source: Endpoint | undefined, destination: Endpoint | undefined):
   `${source?.node}\0${source?.interface}\0${destination?.node}`
 
 const measuredValue = (pair: PairResult, measure: MatrixMeasure): number | undefined => {
-  if (pair.values?.$case === 'iperf')
-    return measure === 'throughput' ? pair.values.value.bitsPerSecond : undefined
-  if (pair.values?.$case !== 'ping') return undefined
-  const { lossRatio, rtt } = pair.values.value
-  if (measure === 'loss') return lossRatio
+  if (pair.values?.$case === 'iperf' && measure === 'throughput') return pair.values.value.bitsPerSecond
+  if (measure === 'loss') return pair.values?.$case === 'ping' ? pair.values.value.lossRatio : undefined
+  const rtt = pair.values?.$case === 'ping' ? pair.values.value.rtt : pair.values?.value.transactions
   const duration = measure === 'rtt-p50' ? rtt?.p50 : measure === 'rtt-p99' ? rtt?.p99 : undefined
   return duration && duration.seconds + duration.nanos / 1e9
 }

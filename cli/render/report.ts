@@ -3,12 +3,14 @@
 import type { EndpointPair, InterfaceSummary, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Plan, type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
+import { renderExpectations } from './expectations-text.ts'
 import { counted } from './figures.ts'
 import { renderHostProblems } from './hosts.ts'
 import { renderJudgement } from './judgement.ts'
 import { buildMatrix, interfacesOf, type Matrix, type MatrixMeasure } from './matrix.ts'
 import { formatIn, renderMatrix, unitFor } from './matrix-text.ts'
 import { harmless, type Paint } from './paint.ts'
+import { hasTransactions, transactionFigures } from './transactions.ts'
 import { wallTime } from './wall-time.ts'
 import { hasEnded, runTest } from './words.ts'
 
@@ -18,7 +20,7 @@ const blamedPairs = (run: Run): EndpointPair[] => run.verdicts.flatMap((verdict)
 
 /** Loss is only worth a table when there is any; then it is the table that matters. */
 const measureOf = (run: Run, pairs: readonly PairResult[]): MatrixMeasure => {
-  if (runTest(run) === 'iperf') return 'throughput'
+  if (runTest(run) === 'iperf') return hasTransactions(pairs) ? 'rtt-p50' : 'throughput'
   const anyLoss = pairs.some(({ values }) => values?.$case === 'ping' && values.value.lossRatio > 0)
   return anyLoss ? 'loss' : 'rtt-p50'
 }
@@ -94,19 +96,25 @@ export const renderInterface = (
   const whole = `all pairs: meshgauge runs export ${run.id}`
   const summary = run.summary?.interfaces.find((each) => each.interface === name)
   const lines = [renderMatrix(matrix, { paint, columns, whole })]
-  if (summary) lines.push(renderFigures(summary) ?? '', renderWorst(summary, matrix, paint) ?? '')
+  if (summary)
+    lines.push(
+      transactionFigures(mine) ?? renderFigures(summary) ?? '',
+      renderWorst(summary, matrix, paint) ?? '',
+    )
   return lines.filter((line) => line !== '').join('\n')
 }
 
 export const renderReport = (run: Run, pairs: readonly PairResult[], options: ReportOptions): string => {
   const label = run.spec?.runId ? ` (${harmless(run.spec.runId)})` : ''
   const time = renderTime(run, pairs)
+  const expectations = run.summary?.expectations ?? []
   return [
     renderJudgement(run, pairs, options.paint).join('\n'),
     ...(pairs.length > 0
       ? interfacesOf(pairs).map((name) => renderInterface(run, pairs, name, options))
       : []),
     ...renderHostProblems(pairs).map((problem) => options.paint('yellow', problem)),
+    ...(expectations.length > 0 ? [renderExpectations(expectations, options.paint)] : []),
     [time, options.paint('dim', `Run ${run.id}${label}`)].filter((line) => line !== undefined).join('\n'),
   ].join('\n\n')
 }

@@ -10,7 +10,7 @@ import {
   setFault,
 } from '../../deploy/local/lab.ts'
 import { attend } from '../attend.ts'
-import { PLANNING_DEADLINE_MS } from '../commands/run.ts'
+import { PLANNING_DEADLINE_MS } from '../commands/plan.ts'
 import { type CollectorClient, connect } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { type Addresses, createHosts, startLabAgents, startLabCollector } from '../lab/bring-up.ts'

@@ -7,6 +7,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
 import { fromDuration, toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { diagnose } from '../diagnosis/diagnosis.ts'
+import { evaluateExpectations } from '../diagnosis/expectations.ts'
 import { summarize } from '../diagnosis/summary.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import { withoutHosts } from '../store/hosts.ts'
@@ -16,6 +17,7 @@ import type { InterfaceQueue } from './interface-queue.ts'
 import type { PreparedRun } from './prepare.ts'
 import { createResultLog } from './result-log.ts'
 import { type RunTrace, startRunTrace } from './run-trace.ts'
+import { segmentBytesOf } from './segments.ts'
 import { createWatchers } from './watchers.ts'
 
 /** What a run tells the metrics. */
@@ -139,7 +141,10 @@ export const startRun = (
       state,
       stateReason: failure || (ending?.reason ?? ''),
       endTime: run.endTime ?? toTimestamp(clock.now()),
-      summary: summarize(results, racks),
+      summary: {
+        ...summarize(results, racks),
+        expectations: evaluateExpectations(run.spec!.expectations, results, segmentBytesOf(prepared)),
+      },
       verdicts,
       ...progress({ remaining: undefined }),
     }

@@ -12,6 +12,8 @@ export type RunEndpoint = {
   node: string
   interface: string
   addresses: readonly string[]
+  /** 0 when it is not known. */
+  mtuBytes: number
   problem: EndProblem | undefined
 }
 
@@ -60,7 +62,9 @@ export const endpointsOf = (nodes: readonly Node[], names: readonly string[]): R
   const endpoints: RunEndpoint[] = nodes.flatMap((node) =>
     names.map((name) => {
       const addresses = addressesOf(node, name)
-      return { node: node.name, interface: name, addresses, problem: problemOf(node, name, addresses) }
+      const mtuBytes = node.description?.interfaces.find((link) => link.name === name)?.mtuBytes ?? 0
+      const problem = problemOf(node, name, addresses)
+      return { node: node.name, interface: name, addresses, mtuBytes, problem }
     }),
   )
   const owners = Map.groupBy(

@@ -3,6 +3,7 @@ import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type Plan as PlanMessage, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
+import { checkExpectations } from '../diagnosis/expectations.ts'
 import { selectNodes } from '../inventory/selectors.ts'
 import { checkPlan } from '../plan/certificate.ts'
 import { createFleet, pairInterfaces } from '../plan/endpoints.ts'
@@ -85,8 +86,11 @@ const choosePairs = (spec: RunSpec, fleet: readonly Node[]): Chosen => {
 
 const emptyPairs: NodePairs = { sources: new Int32Array(0), destinations: new Int32Array(0) }
 
+/** Whether a test moves bytes both ways, as requests and responses do. */
 const isBidirectional = ({ test }: RunSpec): boolean =>
-  test?.$case === 'iperf' && test.value.options?.direction === Direction.DIRECTION_BIDIRECTIONAL
+  test?.$case === 'iperf' &&
+  (test.value.options?.direction === Direction.DIRECTION_BIDIRECTIONAL ||
+    test.value.options?.requestResponse !== undefined)
 
 const capsOf = (spec: RunSpec): Caps => {
   // Pings are light: every pair runs at the same moment, and no cap but the agents' own holds them.
@@ -99,7 +103,7 @@ const capsOf = (spec: RunSpec): Caps => {
     perNode: asked?.perNodeCount || defaultCaps.perNode,
     perUplink: asked?.perUplinkCount || defaultCaps.perUplink,
     total: asked?.totalCount || defaultCaps.total,
-    // A bidirectional test uses both directions of both ends: two at once would measure each other.
+    // Such a test uses both directions of both ends: two at once would measure each other.
     exclusiveNodes: asked?.exclusiveNodes || isBidirectional(spec),
   }
 }
@@ -138,6 +142,7 @@ export const prepareRun = (spec: RunSpec, fleet: readonly Node[]): PreparedRun =
   const { names, violations: unknownInterfaces } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations]
   if (!spec.test) violations.push({ field: 'test', description: 'ping or iperf is needed' })
+  else violations.push(...checkExpectations(spec))
   violations.push(...samplingViolations(spec))
   if (chosen.violations.length === 0) {
     violations.push(...unknownInterfaces)

@@ -87,3 +87,38 @@ if [ "${1:-}" = --test ] && [ ! -x /usr/lib/pcp/bin/pmcd ] && [ ! -e node_module
     fail 'Performance Co-Pilot could not be fetched; type: sudo apt-get install pcp pcp-export-pcp2json'
   done_line 'pcp' 'unpacked for the tests'
 fi
+
+# netperf is unpacked too. Debian has it from 13 on; an older one gets Debian 13's, with the C library that it was built
+# for beside it. Its tests are skipped, with the reason, where it cannot be had: nothing else needs it.
+cache=node_modules/.cache/debian
+unpack_netperf() {
+  mkdir -p "$cache/netperf" "$cache/usr/bin"
+  cd "$cache/netperf"
+  if apt-get download -qq netperf 2>/dev/null; then
+    dpkg -x netperf_*.deb .
+    ln -sf ../../netperf/usr/bin/netperf ../../netperf/usr/bin/netserver ../usr/bin/
+    return
+  fi
+  mkdir -p apt/lists/partial apt/cache/archives/partial
+  echo 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main' >apt/sources.list
+  private_apt() {
+    apt-get -qq -o Dir::Etc::sourcelist="$PWD/apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$PWD/apt/lists" \
+      -o Dir::Cache="$PWD/apt/cache" -o APT::Sandbox::User="$(id -un)" -o APT::Get::List-Cleanup=false "$@"
+  }
+  private_apt update && private_apt download netperf libc6 || return 1
+  for package in netperf_*.deb libc6_*.deb; do dpkg -x "$package" . || return 1; done
+  rm -rf apt
+  loader=$(ls "$PWD"/usr/lib/*/ld-linux-*.so.*) || return 1
+  for program in netperf netserver; do
+    printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$loader" "$(dirname "$loader")" "$PWD/usr/bin/$program" >"../usr/bin/$program"
+    chmod 755 "../usr/bin/$program"
+  done
+}
+if [ "${1:-}" = --test ] && ! command -v netperf >/dev/null && ! "$cache/usr/bin/netperf" -V >/dev/null 2>&1; then
+  rm -rf "$cache/netperf"
+  if command -v apt-get >/dev/null && (unpack_netperf) >/dev/null 2>&1 && "$cache/usr/bin/netperf" -V >/dev/null 2>&1; then
+    done_line 'netperf' 'unpacked for the tests'
+  else
+    printf '  \342\200\223 %-14s %s\n' 'netperf' 'cannot be had here; its tests are skipped'
+  fi
+fi

@@ -18,6 +18,7 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/main.ts',
       'collector/options.ts',
       'collector/dispatch/prepare.ts',
+      'collector/profiles/profile.ts',
       'deploy/local',
     ],
     because: 'the command line is a client of the API, and what starts an agent, a collector or a lab',
@@ -35,6 +36,7 @@ const STAGES = [
   'inventory',
   'store',
   'diagnosis',
+  'profiles',
   'dispatch',
   // What checks found, beside what runs measured: it is stored before it is shown, and shows nothing itself.
   'health',

@@ -18,6 +18,7 @@ export const openIndependentClient = (port: number, host = '127.0.0.1') => {
     'collector/v1/fleet',
     'collector/v1/health',
     'collector/v1/run',
+    'collector/v1/profile',
     'collector/v1/result',
   ]
   const definition = loadSync(

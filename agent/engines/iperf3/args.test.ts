@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { Direction, Flow, IperfOptions, Protocol, ServeRequest } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
+import { validateServe } from '../iperf-request.ts'
 import { clientArgs, deadlineSeconds, planIperf, serverArgs } from './args.ts'
-import { validateRun, validateServe } from './validation.ts'
+import { validateRun } from './validation.ts'
 
 const flow = Flow.fromPartial({ address: '10.0.0.2', port: 5201 })
 const argsOf = (options: Parameters<typeof IperfOptions.fromPartial>[0], mode: 'text' | 'json' = 'json') =>

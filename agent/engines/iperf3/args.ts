@@ -1,6 +1,5 @@
 /** iperf3's command lines, and what it requires of a request. */
 
-import { isIP, isIPv4 } from 'node:net'
 import { Direction, type Flow, type IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
@@ -105,6 +104,3 @@ export const deadlineSeconds = (plan: IperfPlan, bitsPerSecond: number | undefin
   const wanted = bitsPerSecond ? (bitsPerSecond * plan.parallel) / 2 : 10_000_000
   return (plan.bytes * 8) / wanted + plan.omitSeconds + CONNECT_SECONDS + MARGIN_SECONDS
 }
-
-export const isAddress = (address: string): boolean => isIP(address) !== 0
-export const sameFamily = (a: string, b: string): boolean => isIPv4(a) === isIPv4(b)

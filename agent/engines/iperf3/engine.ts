@@ -4,9 +4,10 @@ import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { atLeast, detectProgram } from '../detection.ts'
 import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
+import { validateServe } from '../iperf-request.ts'
 import { runClient } from './client.ts'
 import { startServer } from './server.ts'
-import { validateRun, validateServe } from './validation.ts'
+import { validateRun } from './validation.ts'
 
 /** Before this one, there is no --bind-dev that works with -c, and no trustworthy text with --forceflush. */
 const OLDEST = '3.12'
@@ -33,6 +34,7 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
 
   return {
     name: 'iperf3',
+    portsPerServer: 1,
     detect,
     validateRun,
     validateServe,

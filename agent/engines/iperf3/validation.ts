@@ -1,69 +1,26 @@
 /** What iperf3 requires of a request: all violations at once. */
 
-import { isIPv4, isIPv6 } from 'node:net'
-import type { Flow, IperfOptions, ServeRequest } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
-import { fromDuration } from '../../../lib/protobuf-time.ts'
+import type { Flow, IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { Violation } from '../engine.ts'
-import { isInterfaceName } from '../ping-request.ts'
-import { isAddress, planIperf, sameFamily } from './args.ts'
+import {
+  flowRules,
+  MAX_CPU,
+  MAX_DURATION_SECONDS,
+  MAX_OMIT_SECONDS,
+  type Rule,
+  violationsOf,
+  within,
+} from '../iperf-request.ts'
+import { planIperf } from './args.ts'
 
-/** iperf3's own limits, from its source (iperf.h, iperf_api.h); the last one is of the CPU numbers that it takes. */
+/** iperf3's own limits, from its source (iperf.h, iperf_api.h). */
 const MAX_STREAMS = 128
-const MAX_DURATION_SECONDS = 86_400
-const MAX_OMIT_SECONDS = 600
 const MAX_INTERVAL_SECONDS = 60
 const MAX_TCP_BLOCK_BYTES = 1024 * 1024
 const MAX_UDP_BLOCK_BYTES = 65_507
 const MIN_UDP_BLOCK_BYTES = 16
 const MAX_WINDOW_BYTES = 512 * 1024 * 1024
 const MAX_MSS_BYTES = 9 * 1024
-const MAX_CPU = 1024
-
-/** It holds, or it is a violation. */
-type Rule = [field: string, holds: boolean, description: string]
-
-const violationsOf = (rules: Rule[]): Violation[] =>
-  rules.filter(([, holds]) => !holds).map(([field, , description]) => ({ field, description }))
-
-const within = (value: number | undefined, min: number, max: number): boolean =>
-  value === undefined || (value >= min && value <= max)
-
-const flowRules = (flow: Flow, index: number, family: IpFamily): Rule[] => {
-  const at = `flows[${index}]`
-  const { address, sourceAddress } = flow
-  const rules: Rule[] = [
-    [`${at}.address`, isAddress(address), `must be an IP address, not "${address}"`],
-    [`${at}.port`, flow.port >= 1 && flow.port <= 65535, 'must be 1 to 65535'],
-    [`${at}.interface`, flow.interface === '' || isInterfaceName(flow.interface), 'is not an interface name'],
-    [
-      `${at}.source_address`,
-      sourceAddress === '' || isAddress(sourceAddress),
-      `must be an IP address, not "${sourceAddress}"`,
-    ],
-  ]
-  if (!isAddress(address)) return rules
-  if (isAddress(sourceAddress)) {
-    rules.push([
-      `${at}.source_address`,
-      sameFamily(address, sourceAddress),
-      'must be of the family of address',
-    ])
-  }
-  rules.push(
-    [
-      `${at}.address`,
-      family !== IpFamily.IP_FAMILY_V4 || isIPv4(address),
-      'must be IPv4, as options.family says',
-    ],
-    [
-      `${at}.address`,
-      family !== IpFamily.IP_FAMILY_V6 || isIPv6(address),
-      'must be IPv6, as options.family says',
-    ],
-  )
-  return rules
-}
 
 const timeRules = (options: IperfOptions): Rule[] => {
   const { durationSeconds, omitSeconds, intervalSeconds } = planIperf(options)
@@ -131,40 +88,14 @@ const packetRules = (options: IperfOptions): Rule[] => {
   ]
 }
 
+const netperfRules = ({ requestResponse, extraArguments }: IperfOptions): Rule[] => [
+  ['options.request_response', requestResponse === undefined, 'is for engine netperf'],
+  ['options.extra_arguments', extraArguments.length === 0, 'are for engine netperf'],
+]
+
 export const validateRun = (flows: readonly Flow[], options: IperfOptions | undefined): Violation[] =>
   violationsOf([
     ['flows', flows.length > 0, 'must name at least one flow'],
     ...flows.flatMap((flow, index) => flowRules(flow, index, options?.family ?? 0)),
-    ...(options ? [...timeRules(options), ...packetRules(options)] : []),
+    ...(options ? [...timeRules(options), ...packetRules(options), ...netperfRules(options)] : []),
   ])
-
-export const validateServe = (request: ServeRequest): Violation[] => {
-  const { listeners, ports, cpu } = request
-  const idleSeconds = fromDuration(request.idleTimeout) ?? 10
-  const durationSeconds = fromDuration(request.duration) ?? 10
-  return violationsOf([
-    ['listeners', listeners.length > 0, 'must name at least one listener'],
-    ...listeners.flatMap((listener, index): Rule[] => {
-      const at = `listeners[${index}]`
-      const { address, port, interface: device } = listener
-      return [
-        [at, address !== '' || device !== '', 'must have an address or an interface'],
-        [`${at}.address`, address === '' || isAddress(address), `must be an IP address, not "${address}"`],
-        [`${at}.interface`, device === '' || isInterfaceName(device), 'is not an interface name'],
-        [`${at}.port`, port <= 65535, 'must be 0 to 65535'],
-      ]
-    }),
-    [
-      'ports',
-      !ports || (ports.first >= 1 && ports.last <= 65535 && ports.first <= ports.last),
-      'must be a range within 1 to 65535',
-    ],
-    ['cpu', within(cpu, 0, MAX_CPU), `must be 0 to ${MAX_CPU}`],
-    ['idle_timeout', idleSeconds > 0 && idleSeconds <= 3600, 'must be over 0 s, and at most 1 h'],
-    [
-      'duration',
-      durationSeconds > 0 && durationSeconds <= MAX_DURATION_SECONDS + MAX_OMIT_SECONDS,
-      `must be over 0 s, and at most ${MAX_DURATION_SECONDS + MAX_OMIT_SECONDS} s`,
-    ],
-  ])
-}

@@ -144,7 +144,7 @@ export function protocolToJSON(object: Protocol): string {
 export interface ServeRequest {
   /** One server each. At least one, at most Limits.max_flows_count. */
   listeners: Listener[];
-  /** iperf3 (default). */
+  /** iperf3 (default) or netperf. */
   engine: string;
   /** Ports to lease from, within Limits.ports; all of them when absent. */
   ports:
@@ -232,7 +232,7 @@ export interface ServeResult {
 export interface RunRequest {
   /** One client each. At least one, at most Limits.max_flows_count. */
   flows: Flow[];
-  /** iperf3 (default). */
+  /** iperf3 (default) or netperf. */
   engine: string;
   /** What an iperf3 user would set; applies to all flows. */
   options:
@@ -439,11 +439,11 @@ export interface IperfResult {
   retransmitCount?:
     | number
     | undefined;
-  /** CPU time of the sending process over the test's time; 1 is one core. */
+  /** CPU time of the sending process (netperf: of its whole host) over the test's time; 1 is one core. */
   senderCpuRatio?:
     | number
     | undefined;
-  /** CPU time of the receiving process over the test's time; 1 is one core. */
+  /** CPU time of the receiving process (netperf: of its whole host) over the test's time; 1 is one core. */
   receiverCpuRatio?:
     | number
     | undefined;
@@ -468,7 +468,19 @@ export interface IperfResult {
     | Duration
     | undefined;
   /** Of a request-response test. */
-  transactions: TransactionResult | undefined;
+  transactions:
+    | TransactionResult
+    | undefined;
+  /**
+   * What the program said besides, under its own names and in its own units: netperf's output selectors, those that
+   * extra_arguments asked for among them.
+   */
+  programValues: { [key: string]: string };
+}
+
+export interface IperfResult_ProgramValuesEntry {
+  key: string;
+  value: string;
 }
 
 /** TransactionResult are rate and latency of transactions. Latency is the time from a request to its response. */
@@ -2694,6 +2706,7 @@ function createBaseIperfResult(): IperfResult {
     duration: undefined,
     omitted: undefined,
     transactions: undefined,
+    programValues: {},
   };
 }
 
@@ -2744,6 +2757,9 @@ export const IperfResult: MessageFns<IperfResult> = {
     if (message.transactions !== undefined) {
       TransactionResult.encode(message.transactions, writer.uint32(122).fork()).join();
     }
+    globalThis.Object.entries(message.programValues).forEach(([key, value]: [string, string]) => {
+      IperfResult_ProgramValuesEntry.encode({ key: key as any, value }, writer.uint32(130).fork()).join();
+    });
     return writer;
   },
 
@@ -2880,6 +2896,17 @@ export const IperfResult: MessageFns<IperfResult> = {
             message.transactions = TransactionResult.decode(reader, reader.uint32());
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            const entry16 = IperfResult_ProgramValuesEntry.decode(reader, reader.uint32());
+            if (entry16.value !== undefined) {
+              message.programValues[entry16.key] = entry16.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2945,6 +2972,33 @@ export const IperfResult: MessageFns<IperfResult> = {
       duration: isSet(object.duration) ? Duration.fromJSON(object.duration) : undefined,
       omitted: isSet(object.omitted) ? Duration.fromJSON(object.omitted) : undefined,
       transactions: isSet(object.transactions) ? TransactionResult.fromJSON(object.transactions) : undefined,
+      programValues: isObject(object.programValues)
+        ? (globalThis.Object.entries(object.programValues) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : isObject(object.program_values)
+        ? (globalThis.Object.entries(object.program_values) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -2995,6 +3049,15 @@ export const IperfResult: MessageFns<IperfResult> = {
     if (message.transactions !== undefined) {
       obj.transactions = TransactionResult.toJSON(message.transactions);
     }
+    if (message.programValues) {
+      const entries = globalThis.Object.entries(message.programValues) as [string, string][];
+      if (entries.length > 0) {
+        obj.programValues = {};
+        entries.forEach(([k, v]) => {
+          obj.programValues[k] = v;
+        });
+      }
+    }
     return obj;
   },
 
@@ -3026,6 +3089,100 @@ export const IperfResult: MessageFns<IperfResult> = {
     message.transactions = (object.transactions !== undefined && object.transactions !== null)
       ? TransactionResult.fromPartial(object.transactions)
       : undefined;
+    message.programValues = (globalThis.Object.entries(object.programValues ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseIperfResult_ProgramValuesEntry(): IperfResult_ProgramValuesEntry {
+  return { key: "", value: "" };
+}
+
+export const IperfResult_ProgramValuesEntry: MessageFns<IperfResult_ProgramValuesEntry> = {
+  encode(message: IperfResult_ProgramValuesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IperfResult_ProgramValuesEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIperfResult_ProgramValuesEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): IperfResult_ProgramValuesEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: IperfResult_ProgramValuesEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<IperfResult_ProgramValuesEntry>): IperfResult_ProgramValuesEntry {
+    return IperfResult_ProgramValuesEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<IperfResult_ProgramValuesEntry>): IperfResult_ProgramValuesEntry {
+    const message = createBaseIperfResult_ProgramValuesEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -3353,6 +3510,10 @@ function longToNumber(int64: { toString(): string }): number {
     throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
   }
   return num;
+}
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 function isSet(value: any): boolean {

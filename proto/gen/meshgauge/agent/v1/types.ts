@@ -209,7 +209,7 @@ export interface PortRange {
 
 /** EngineVersion names the program that measured, so that a value can always be traced to it. */
 export interface EngineVersion {
-  /** fping, ping, tcp or iperf3. */
+  /** fping, ping, tcp, iperf3 or netperf. */
   name: string;
   /** The program's own version. */
   version: string;

@@ -386,7 +386,9 @@ export interface ExpectationResult {
   /** Whether every pair and the fleet met it. */
   passed: boolean;
   /**
-   * The fleet's value, in the limit's unit: the mean over its pairs, and of cv_max the coefficient of variation.
+   * The fleet's value, in the limit's unit: the mean over its measured pairs; of percentiles the one over all probes
+   * of a ping, and the worst pair's of transactions; of max_latency_max the largest, of total_throughput_min the sum,
+   * of cv_max the coefficient of variation from pair to pair, of error_rate_max the share of pairs without a value.
    * Absent when nothing was measured.
    */
   fleetValue?:
@@ -398,6 +400,11 @@ export interface ExpectationResult {
   failed: PairExpectation[];
   /** Pairs that did not meet it. */
   failedCount: number;
+  /**
+   * The worst pair, whether it met it or not; one without a value is worse than all others. Absent when the
+   * expectation is of the fleet alone, and without pairs.
+   */
+  worst: PairExpectation | undefined;
 }
 
 /** PairExpectation is a pair that did not meet an expectation. */
@@ -1902,7 +1909,15 @@ export const Expectation: MessageFns<Expectation> = {
 };
 
 function createBaseExpectationResult(): ExpectationResult {
-  return { expectation: undefined, passed: false, fleetValue: undefined, passedCount: 0, failed: [], failedCount: 0 };
+  return {
+    expectation: undefined,
+    passed: false,
+    fleetValue: undefined,
+    passedCount: 0,
+    failed: [],
+    failedCount: 0,
+    worst: undefined,
+  };
 }
 
 export const ExpectationResult: MessageFns<ExpectationResult> = {
@@ -1924,6 +1939,9 @@ export const ExpectationResult: MessageFns<ExpectationResult> = {
     }
     if (message.failedCount !== 0) {
       writer.uint32(48).uint32(message.failedCount);
+    }
+    if (message.worst !== undefined) {
+      PairExpectation.encode(message.worst, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -1989,6 +2007,14 @@ export const ExpectationResult: MessageFns<ExpectationResult> = {
             message.failedCount = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.worst = PairExpectation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2023,6 +2049,7 @@ export const ExpectationResult: MessageFns<ExpectationResult> = {
         : isSet(object.failed_count)
         ? globalThis.Number(object.failed_count)
         : 0,
+      worst: isSet(object.worst) ? PairExpectation.fromJSON(object.worst) : undefined,
     };
   },
 
@@ -2046,6 +2073,9 @@ export const ExpectationResult: MessageFns<ExpectationResult> = {
     if (message.failedCount !== 0) {
       obj.failedCount = Math.round(message.failedCount);
     }
+    if (message.worst !== undefined) {
+      obj.worst = PairExpectation.toJSON(message.worst);
+    }
     return obj;
   },
 
@@ -2062,6 +2092,9 @@ export const ExpectationResult: MessageFns<ExpectationResult> = {
     message.passedCount = object.passedCount ?? 0;
     message.failed = object.failed?.map((e) => PairExpectation.fromPartial(e)) || [];
     message.failedCount = object.failedCount ?? 0;
+    message.worst = (object.worst !== undefined && object.worst !== null)
+      ? PairExpectation.fromPartial(object.worst)
+      : undefined;
     return message;
   },
 };

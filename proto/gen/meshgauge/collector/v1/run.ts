@@ -262,7 +262,7 @@ export interface PingTest {
 
 /** IperfTest is an iperf run: pairs in rounds. */
 export interface IperfTest {
-  /** iperf3 (default). */
+  /** iperf3 (default) or netperf. */
   engine: string;
   /** What an iperf3 user would set. */
   options:

@@ -1,0 +1,171 @@
+/** The command lines of netperf and netserver, and what a request means to them. */
+
+import { isIPv6 } from 'node:net'
+import { Direction, type Flow, type IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { isOutput, readNetperfArguments, selectorsOf } from '../../../lib/netperf-arguments.ts'
+import { fromDuration } from '../../../lib/protobuf-time.ts'
+import type { IperfListener } from '../engine.ts'
+
+/** How long a connection may take to open. netperf itself waits as long as the kernel does, which is minutes. */
+export const CONNECT_SECONDS = 3
+
+/** `stream` is bytes as fast as they go; `transactions` are requests with their responses. */
+export type NetperfPlan = {
+  kind: 'stream' | 'transactions'
+  udp: boolean
+  reverse: boolean
+  durationSeconds: number
+  /** Bytes to send instead of a length of time. */
+  bytes: number | undefined
+  omitSeconds: number
+  intervalSeconds: number
+  congestion: string
+}
+
+export const planNetperf = (options: IperfOptions | undefined): NetperfPlan => ({
+  kind: options?.requestResponse ? 'transactions' : 'stream',
+  udp: options?.protocol === Protocol.PROTOCOL_UDP,
+  reverse: options?.direction === Direction.DIRECTION_REVERSE,
+  durationSeconds: fromDuration(options?.duration) ?? 10,
+  bytes: options?.bytes,
+  omitSeconds: fromDuration(options?.omit) ?? 0,
+  intervalSeconds: fromDuration(options?.interval) ?? 1,
+  congestion: options?.congestionControl ?? '',
+})
+
+/** The data connection has a port of its own beside the control connection's, where both are TCP. */
+export const PORTS_PER_SERVER = 2
+const dataPort = (controlPort: number, { udp }: NetperfPlan): number => (udp ? controlPort : controlPort + 1)
+
+const ALWAYS = [
+  'THROUGHPUT',
+  'THROUGHPUT_UNITS',
+  'ELAPSED_TIME',
+  'LOCAL_CPU_UTIL',
+  'LOCAL_CPU_COUNT',
+  'REMOTE_CPU_UTIL',
+  'REMOTE_CPU_COUNT',
+  'LOCAL_TRANSPORT_RETRANS',
+  'REMOTE_TRANSPORT_RETRANS',
+  'TRANSPORT_MSS',
+  'LOCAL_CONG_CONTROL',
+]
+
+/** Latencies cost a look at the clock for each send, so only a test of transactions asks for them. */
+const OF_KIND: Record<NetperfPlan['kind'], readonly string[]> = {
+  stream: [
+    'LOCAL_BYTES_SENT',
+    'LOCAL_BYTES_RECVD',
+    'REMOTE_BYTES_SENT',
+    'REMOTE_BYTES_RECVD',
+    'LOCAL_SEND_THROUGHPUT',
+    'LOCAL_RECV_THROUGHPUT',
+    'REMOTE_SEND_THROUGHPUT',
+    'REMOTE_RECV_THROUGHPUT',
+  ],
+  transactions: [
+    'TRANSACTION_RATE',
+    'MIN_LATENCY',
+    'MEAN_LATENCY',
+    'P50_LATENCY',
+    'P90_LATENCY',
+    'P99_LATENCY',
+    'MAX_LATENCY',
+    'STDDEV_LATENCY',
+  ],
+}
+
+const testName = ({ kind, udp, reverse }: NetperfPlan, connects: boolean): string => {
+  if (kind === 'transactions') return udp ? 'UDP_RR' : connects ? 'TCP_CRR' : 'TCP_RR'
+  return udp ? 'UDP_STREAM' : reverse ? 'TCP_MAERTS' : 'TCP_STREAM'
+}
+
+/** An option that is only there when it has a value. */
+const given = (name: string, value: number | string | undefined): string[] =>
+  value === undefined || value === '' ? [] : [name, String(value)]
+
+const family = (address: string): string => (isIPv6(address) ? '6' : '4')
+
+const cpus = ({ clientCpu, serverCpu }: Partial<IperfOptions>): string | undefined =>
+  clientCpu === undefined && serverCpu === undefined ? undefined : `${clientCpu ?? ''},${serverCpu ?? ''}`
+
+const tosOf = ({ tos, dscp }: Partial<IperfOptions>): string | undefined => {
+  const value = tos ?? (dscp === undefined ? undefined : dscp << 2)
+  return value === undefined ? undefined : `0x${value.toString(16)},0x${value.toString(16)}`
+}
+
+/** What stands before `--`: the options that every test has. */
+const globalArgs = (
+  flow: Flow,
+  options: Partial<IperfOptions>,
+  plan: NetperfPlan,
+  connects: boolean,
+): string[] => [
+  ...['-H', `${flow.address},${family(flow.address)}`, '-p', String(flow.port)],
+  ...(flow.sourceAddress ? ['-L', `${flow.sourceAddress},${family(flow.sourceAddress)}`] : []),
+  ...['-t', testName(plan, connects)],
+  ...['-l', String(plan.bytes === undefined ? plan.durationSeconds : -plan.bytes)],
+  // No headings; both ends' CPU; interim results by the clock and not by guesses of units.
+  ...['-P', '0', '-c', '-C', '-D', String(-plan.intervalSeconds)],
+  ...given('-T', cpus(options)),
+  ...given('-Y', tosOf(options)),
+]
+
+export const clientArgs = (flow: Flow, options: IperfOptions | undefined): string[] => {
+  const set: Partial<IperfOptions> = options ?? {}
+  const plan = planNetperf(options)
+  const { found } = readNetperfArguments(set.extraArguments ?? [])
+  const passed = found.filter((argument) => !isOutput(argument))
+  const { requestResponse, lengthBytes, windowBytes } = set
+  const selectors = new Set([...ALWAYS, ...OF_KIND[plan.kind], ...selectorsOf(found)])
+  return [
+    ...globalArgs(
+      flow,
+      set,
+      plan,
+      passed.some(({ flag }) => flag === 'c'),
+    ),
+    '--',
+    ...['-P', `,${dataPort(flow.port, plan)}`],
+    ...(requestResponse
+      ? ['-r', `${requestResponse.requestBytes ?? 1},${requestResponse.responseBytes ?? 1}`]
+      : []),
+    ...(lengthBytes === undefined ? [] : ['-m', `${lengthBytes},${lengthBytes}`]),
+    ...(windowBytes === undefined
+      ? []
+      : ['-s', `${windowBytes},${windowBytes}`, '-S', `${windowBytes},${windowBytes}`]),
+    ...given('-G', set.mssBytes),
+    ...(set.noDelay ? ['-D'] : []),
+    ...given('-K', plan.congestion && `${plan.congestion},${plan.congestion}`),
+    // netperf does not route datagrams unless told to, and waits for a lost one until its end.
+    ...(plan.udp ? ['-R', '1'] : []),
+    ...(plan.udp && plan.kind === 'transactions' ? ['-e', '1'] : []),
+    ...passed.flatMap(({ flag, value }) =>
+      given(`-${flag}`, value).concat(value === undefined ? [`-${flag}`] : []),
+    ),
+    ...['-k', [...selectors].join(',')],
+  ]
+}
+
+/** The same test for the length of the warm-up, of which nothing is kept. */
+export const warmUpArgs = (flow: Flow, options: IperfOptions | undefined): string[] => {
+  const args = clientArgs(flow, options)
+  const length = args.indexOf('-l') + 1
+  return args.with(length, String(planNetperf(options).omitSeconds))
+}
+
+/** In the foreground (-D), one test at a time (-f), and without files for debugging that a client may ask for (-N). */
+export const serverArgs = ({ address, port }: IperfListener): string[] => [
+  ...['-D', '-f', '-N', '-L', address, `-${family(address)}`, '-p', String(port)],
+]
+
+/**
+ * A test with its connection phase; netserver goes on for 4 s more where it waits for connections (TCP_CRR) or
+ * datagrams. Bytes have no length of time, so half of the slowest sensible rate must be reached.
+ */
+export const deadlineSeconds = ({ bytes, durationSeconds }: NetperfPlan): number => {
+  const MARGIN_SECONDS = 9
+  const SLOWEST_BITS_PER_SECOND = 10_000_000
+  const seconds = bytes === undefined ? durationSeconds : (bytes * 8) / SLOWEST_BITS_PER_SECOND
+  return seconds + CONNECT_SECONDS + MARGIN_SECONDS
+}

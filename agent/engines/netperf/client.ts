@@ -1,0 +1,160 @@
+/** One netperf client, from its start to its result: the warm-up if there is one, then the measured part. */
+
+import { connect } from 'node:net'
+import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
+import type { ProcessResult, RunningProcess } from '../../processes.ts'
+import type { EngineDeps, IperfEvent } from '../engine.ts'
+import {
+  CONNECT_SECONDS,
+  clientArgs,
+  deadlineSeconds,
+  type NetperfPlan,
+  planNetperf,
+  warmUpArgs,
+} from './args.ts'
+import { createParser, type Interim } from './output.ts'
+import { couldNotConnect, MAX_MESSAGES, resultOf, type Seen, verdictOf } from './result.ts'
+
+/** What the connection may take beyond its own time: netperf says nothing before the first interim result. */
+const CONNECT_MARGIN_SECONDS = 5
+
+type MutableSeen = Seen & { values: Map<string, string>; messages: string[] }
+
+/** The units of bytes; those of transactions make no sample. */
+const MEGABITS = '10^6bits/s'
+
+const sampleOf = ({ value, units, seconds }: Interim, startSeconds: number): IperfSample[] => {
+  if (units !== MEGABITS) return []
+  const bitsPerSecond = Math.round(value * 1e6)
+  return [
+    IperfSample.fromPartial({
+      flowIndex: 0,
+      start: toDuration(startSeconds),
+      end: toDuration(startSeconds + seconds),
+      bitsPerSecond,
+      bytes: Math.round((bitsPerSecond * seconds) / 8),
+    }),
+  ]
+}
+
+/** Ends a client that is never answered: netperf would wait for minutes. */
+const watchConnection = async (
+  { clock }: EngineDeps,
+  running: RunningProcess,
+  seen: MutableSeen,
+  { intervalSeconds }: NetperfPlan,
+  ended: AbortSignal,
+): Promise<void> => {
+  const seconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + intervalSeconds
+  const passed = await clock.sleep(seconds, ended).then(
+    () => true,
+    () => false,
+  )
+  if (!passed || seen.began) return
+  seen.neverConnected = true
+  await running.end()
+}
+
+/** What the kernel says to a connection like the one that netperf could not open; empty when it opens. */
+const tryConnection = (
+  { clock }: EngineDeps,
+  { address, port, sourceAddress }: Flow,
+  signal: AbortSignal,
+): Promise<string> => {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const socket = connect({ host: address, port, ...(sourceAddress && { localAddress: sourceAddress }) })
+  const ended = new AbortController()
+  socket.once('connect', () => resolve(''))
+  socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+  clock.sleep(CONNECT_SECONDS, AbortSignal.any([signal, ended.signal])).then(
+    () => resolve('ETIMEDOUT'),
+    () => resolve(''),
+  )
+  return promise.finally(() => {
+    ended.abort()
+    socket.destroy()
+  })
+}
+
+type Part = { args: readonly string[]; deadlineSeconds: number; plan: NetperfPlan }
+type Ended = { seen: MutableSeen; process: ProcessResult }
+
+/** Runs one netperf; yields its samples and returns what it said. */
+async function* runPart(
+  deps: EngineDeps,
+  program: string,
+  { args, deadlineSeconds: seconds, plan }: Part,
+  signal: AbortSignal,
+): AsyncGenerator<IperfSample, Ended> {
+  const running = deps.processes.start(program, args, { signal, deadlineSeconds: seconds })
+  const seen: MutableSeen = {
+    began: false,
+    values: new Map(),
+    messages: [],
+    neverConnected: false,
+    connectError: '',
+  }
+  const ended = new AbortController()
+  void watchConnection(deps, running, seen, plan, ended.signal)
+  try {
+    const parser = createParser()
+    let startSeconds = 0
+    for await (const line of running.lines) {
+      for (const output of parser.push(line.text)) {
+        if (output.kind === 'value') seen.values.set(output.name, output.value)
+        if (output.kind === 'message') seen.messages.push(output.text)
+        if (output.kind !== 'interim') continue
+        seen.began = true
+        yield* sampleOf(output.interim, startSeconds)
+        startSeconds += output.interim.seconds
+      }
+      if (seen.messages.length > MAX_MESSAGES) break
+    }
+  } finally {
+    ended.abort()
+    await running.end()
+  }
+  signal.throwIfAborted()
+  return { seen, process: await running.done }
+}
+
+export async function* runClient(
+  deps: EngineDeps,
+  program: string,
+  flow: Flow,
+  options: IperfOptions | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<IperfEvent, void> {
+  const plan = planNetperf(options)
+  const judge = async ({ seen, process }: Ended): Promise<IperfEvent & { kind: 'result' }> => {
+    if (couldNotConnect(seen.messages)) seen.connectError = await tryConnection(deps, flow, signal)
+    signal.throwIfAborted()
+    const verdict = verdictOf(seen, process, plan)
+    return { kind: 'result', result: resultOf(verdict, seen, plan), retryable: verdict.retryable }
+  }
+
+  if (plan.omitSeconds > 0) {
+    const seconds = deadlineSeconds({ ...plan, bytes: undefined, durationSeconds: plan.omitSeconds })
+    const part = { args: warmUpArgs(flow, options), deadlineSeconds: seconds, plan }
+    const warmUp = runPart(deps, program, part, signal)
+    let step = await warmUp.next()
+    while (!step.done) step = await warmUp.next()
+    const event = await judge(step.value)
+    // A warm-up that fails is the end: the measured part would not do better, and would take its time.
+    if (verdictOf(step.value.seen, step.value.process, plan).measured === false) {
+      yield event
+      return
+    }
+  }
+  const part = { args: clientArgs(flow, options), deadlineSeconds: deadlineSeconds(plan), plan }
+  const measured = runPart(deps, program, part, signal)
+  try {
+    let step = await measured.next()
+    for (; !step.done; step = await measured.next()) yield { kind: 'sample', sample: step.value }
+    yield await judge(step.value)
+  } finally {
+    // A reader that leaves early ends the program too.
+    await measured.return({} as Ended)
+  }
+}

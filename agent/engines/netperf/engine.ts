@@ -1,0 +1,80 @@
+/** netperf: request and response (latency, transactions per second), and streams of bytes. */
+
+import { dirname, join } from 'node:path'
+import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { detectProgram } from '../detection.ts'
+import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
+import { validateServe } from '../iperf-request.ts'
+import { PORTS_PER_SERVER } from './args.ts'
+import { runClient } from './client.ts'
+import { startServer } from './server.ts'
+import { validateRun } from './validation.ts'
+
+/** The first with latencies among its output selectors for every test. */
+const OLDEST = '2.7'
+
+const HINT = 'install it with `apt-get install netperf` (Debian 13), or from its source with --enable-demo'
+
+/** Without interim results nobody could tell a test that runs from one whose peer never answers. */
+const NO_DEMO = /Demo Mode not configured/
+
+/** Where netserver is: beside netperf, when that was told. */
+const serverOf = (programs: EngineOptions['programs']): string =>
+  programs?.netserver ??
+  (programs?.netperf?.includes('/') ? join(dirname(programs.netperf), 'netserver') : 'netserver')
+
+export const createNetperf = (deps: EngineDeps, { programs }: EngineOptions): IperfEngine => {
+  const client = programs?.netperf ?? 'netperf'
+  const server = serverOf(programs)
+  let known: Detection | undefined
+
+  const detectOne = (program: string, signal: AbortSignal) =>
+    detectProgram(
+      deps.processes,
+      {
+        program,
+        oldest: OLDEST,
+        versionArgs: ['-V'],
+        versionPattern: /^Netperf version (\d+(?:\.\d+)+)/m,
+        hint: HINT,
+      },
+      signal,
+    )
+
+  const hasDemo = async (signal: AbortSignal): Promise<boolean> => {
+    const said = await deps.processes.run(client, ['-D', '1', '-V'], { signal, deadlineSeconds: 10 })
+    return !NO_DEMO.test(`${said.stdout}${said.stderrTail}`)
+  }
+
+  const detect = async (signal: AbortSignal): Promise<Detection> => {
+    const [ours, theirs] = await Promise.all([detectOne(client, signal), detectOne(server, signal)])
+    const reasons = [...ours.reasons, ...theirs.reasons]
+    if (ours.available && !(await hasDemo(signal)))
+      reasons.push(`${client} was built without interim results: ${HINT}`)
+    signal.throwIfAborted()
+    known = { available: reasons.length === 0, version: ours.version || theirs.version, reasons }
+    return known
+  }
+
+  return {
+    name: 'netperf',
+    portsPerServer: PORTS_PER_SERVER,
+    detect,
+    validateRun,
+    validateServe,
+    serve: (listener, signal) => startServer(deps, server, listener, signal),
+    run: async function* (flow, options, signal) {
+      const { available, reasons } = known?.available ? known : await detect(signal)
+      if (!available) {
+        const result = IperfResult.fromPartial({
+          outcome: Outcome.OUTCOME_NOT_RUN,
+          reason: reasons.join('; '),
+        })
+        yield { kind: 'result', result, retryable: false }
+        return
+      }
+      yield* runClient(deps, client, flow, options, signal)
+    },
+  }
+}

@@ -1,0 +1,204 @@
+/** What became of a test, from what netperf said and how it ended. Pure. */
+
+import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
+import { formatBytes } from '../../../lib/units.ts'
+import type { ProcessResult } from '../../processes.ts'
+import { quote } from '../program-error.ts'
+import type { NetperfPlan } from './args.ts'
+
+/** All that was seen of one client. */
+export type Seen = {
+  /** Data moved: an interim result came. */
+  began: boolean
+  values: ReadonlyMap<string, string>
+  messages: readonly string[]
+  /** Our own watch gave up on the connection. */
+  neverConnected: boolean
+  /** When it could not connect: what the kernel says to an attempt of ours, such as ECONNREFUSED. */
+  connectError: string
+}
+
+/** More of these, and it is not netperf that runs. */
+export const MAX_MESSAGES = 100
+
+/** Whether netperf could not open its control connection. It does not say why. */
+export const couldNotConnect = (messages: readonly string[]): boolean =>
+  messages.some((text) => /^establish.control/.test(text))
+
+type Verdict = { outcome: Outcome; reason: string; retryable: boolean; measured: boolean }
+
+const failed = (outcome: Outcome, reason: string, retryable = false): Verdict => ({
+  outcome,
+  reason,
+  retryable,
+  measured: false,
+})
+
+const CONNECT_ERRORS: Record<string, [Outcome, string]> = {
+  ECONNREFUSED: [Outcome.OUTCOME_REFUSED, 'connection refused'],
+  EHOSTUNREACH: [Outcome.OUTCOME_UNREACHABLE, 'no route to host'],
+  ENETUNREACH: [Outcome.OUTCOME_UNREACHABLE, 'network is unreachable'],
+  EHOSTDOWN: [Outcome.OUTCOME_UNREACHABLE, 'host is down'],
+  ETIMEDOUT: [Outcome.OUTCOME_UNREACHABLE, 'connection timed out'],
+  EADDRNOTAVAIL: [Outcome.OUTCOME_NOT_RUN, 'this node does not have the source address'],
+}
+
+const verdictOfConnect = (code: string): Verdict => {
+  const [outcome, words] = CONNECT_ERRORS[code] ?? [
+    Outcome.OUTCOME_REFUSED,
+    code === '' ? 'no connection, though the port answers now' : `no connection: ${code}`,
+  ]
+  return failed(outcome, `netperf: ${words}`, outcome === Outcome.OUTCOME_REFUSED)
+}
+
+/** The first match says it. */
+const MESSAGES: { pattern: RegExp; outcome: Outcome; retryable?: boolean }[] = [
+  { pattern: /Address already in use/, outcome: Outcome.OUTCOME_REFUSED, retryable: true },
+  { pattern: /Connection refused/, outcome: Outcome.OUTCOME_REFUSED, retryable: true },
+  { pattern: /Cannot assign requested address|No such device/, outcome: Outcome.OUTCOME_NOT_RUN },
+  { pattern: /unreachable|No route to host|Host is down/i, outcome: Outcome.OUTCOME_UNREACHABLE },
+  { pattern: /timed out/i, outcome: Outcome.OUTCOME_TIMED_OUT },
+  // netserver ended or broke off; the network is not known to be at fault.
+  { pattern: /reset by peer|partial response|Broken pipe/, outcome: Outcome.OUTCOME_INVALID },
+]
+
+const numberOf = ({ values }: Seen, name: string): number | undefined => {
+  const text = values.get(name)
+  const value = text === undefined || text === '' ? Number.NaN : Number(text)
+  // netperf writes -1 for what it does not know.
+  return Number.isFinite(value) && value >= 0 ? value : undefined
+}
+
+/** Sent and received, each as the end that did it counted. */
+const bytesOf = (seen: Seen, { reverse }: NetperfPlan) => {
+  const [sender, receiver] = reverse ? ['REMOTE', 'LOCAL'] : ['LOCAL', 'REMOTE']
+  return {
+    sent: numberOf(seen, `${sender}_BYTES_SENT`),
+    received: numberOf(seen, `${receiver}_BYTES_RECVD`),
+    sentRate: numberOf(seen, `${sender}_SEND_THROUGHPUT`),
+    receivedRate: numberOf(seen, `${receiver}_RECV_THROUGHPUT`),
+  }
+}
+
+const verdictOfValues = (seen: Seen, plan: NetperfPlan): Verdict => {
+  const used = seen.values.get('LOCAL_CONG_CONTROL')
+  if (plan.congestion !== '' && used !== plan.congestion)
+    return failed(
+      Outcome.OUTCOME_NOT_RUN,
+      `this kernel has no congestion control ${plan.congestion}; it used ${used}`,
+    )
+  if (plan.kind === 'transactions') {
+    if ((numberOf(seen, 'TRANSACTION_RATE') ?? 0) === 0)
+      return failed(Outcome.OUTCOME_UNREACHABLE, 'not one response came back')
+  } else {
+    const { sent, received } = bytesOf(seen, plan)
+    if (received === undefined)
+      return failed(Outcome.OUTCOME_INVALID, 'netperf ended without saying what the receiver counted')
+    if (received === 0) {
+      const of = sent === undefined ? '' : ` of the ${formatBytes(sent)} that were sent`
+      return failed(Outcome.OUTCOME_UNREACHABLE, `the receiver counted not one byte${of}`)
+    }
+  }
+  return { outcome: Outcome.OUTCOME_MEASURED, reason: '', retryable: false, measured: true }
+}
+
+export const verdictOf = (seen: Seen, process: ProcessResult, plan: NetperfPlan): Verdict => {
+  if (process.notFound) return failed(Outcome.OUTCOME_NOT_RUN, process.reason)
+  if (process.flooded) return failed(Outcome.OUTCOME_INVALID, process.reason)
+  if (seen.neverConnected) return failed(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
+  if (process.timedOut) {
+    return seen.began
+      ? failed(Outcome.OUTCOME_TIMED_OUT, process.reason)
+      : failed(Outcome.OUTCOME_UNREACHABLE, `the test did not begin: ${process.reason}`)
+  }
+  if (couldNotConnect(seen.messages)) return verdictOfConnect(seen.connectError)
+  if (seen.messages.length > MAX_MESSAGES) {
+    const first = quote(seen.messages[0]!)
+    return failed(Outcome.OUTCOME_INVALID, `it writes what netperf never does: ${first}`)
+  }
+  for (const text of seen.messages) {
+    const rule = MESSAGES.find(({ pattern }) => pattern.test(text))
+    if (rule) return failed(rule.outcome, `netperf: ${quote(text.replace(/^netperf: /, ''))}`, rule.retryable)
+  }
+  const wrote = seen.messages.map(quote).find((text) => text !== '')
+  if (process.reason) {
+    const reason = wrote && !process.reason.includes(wrote) ? `${process.reason}: ${wrote}` : process.reason
+    return failed(seen.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(reason))
+  }
+  if (!seen.values.has('THROUGHPUT')) {
+    const reason = `netperf ended without a result${wrote ? `; it wrote: ${wrote}` : ''}`
+    return failed(Outcome.OUTCOME_INVALID, reason)
+  }
+  return verdictOfValues(seen, plan)
+}
+
+/** Latencies are in microseconds. */
+const latency = (seen: Seen, name: string) => {
+  const microseconds = numberOf(seen, `${name}_LATENCY`)
+  return microseconds === undefined ? undefined : toDuration(microseconds / 1e6)
+}
+
+const transactionsOf = (seen: Seen) => ({
+  perSecond: numberOf(seen, 'TRANSACTION_RATE') ?? 0,
+  min: latency(seen, 'MIN'),
+  mean: latency(seen, 'MEAN'),
+  p50: latency(seen, 'P50'),
+  p90: latency(seen, 'P90'),
+  p99: latency(seen, 'P99'),
+  max: latency(seen, 'MAX'),
+  standardDeviation: latency(seen, 'STDDEV'),
+})
+
+/** netperf says the share of all CPUs of the host that was busy; this is how many cores that was. */
+const coresOf = (seen: Seen, end: 'LOCAL' | 'REMOTE'): number | undefined => {
+  const percent = numberOf(seen, `${end}_CPU_UTIL`)
+  const count = numberOf(seen, `${end}_CPU_COUNT`)
+  // Over 100 % is what it says when it lost count, as after TCP_CRR.
+  if (percent === undefined || count === undefined || count === 0 || percent > 100) return undefined
+  return (percent / 100) * count
+}
+
+/** Below this rate, its two decimals of 10^6 bit/s are too few, and the bytes are the better source. */
+const COARSE_MBIT = 10
+
+const rateOf = (
+  mbits: number | undefined,
+  bytes: number | undefined,
+  seconds: number,
+): number | undefined => {
+  if (mbits !== undefined && mbits >= COARSE_MBIT) return Math.round(mbits * 1e6)
+  return bytes === undefined || seconds === 0 ? undefined : Math.round((bytes * 8) / seconds)
+}
+
+const streamOf = (seen: Seen, plan: NetperfPlan, seconds: number) => {
+  const { sent, received, sentRate, receivedRate } = bytesOf(seen, plan)
+  return {
+    bitsPerSecond: rateOf(receivedRate, received, seconds),
+    senderBitsPerSecond: rateOf(sentRate, sent, seconds),
+    receivedBytes: received,
+    sentBytes: sent,
+    lossRatio: plan.udp && sent ? Math.max(0, 1 - (received ?? 0) / sent) : undefined,
+  }
+}
+
+export const resultOf = (verdict: Verdict, seen: Seen, plan: NetperfPlan): IperfResult => {
+  const { outcome, reason, measured } = verdict
+  if (!measured) return IperfResult.fromPartial({ outcome, reason })
+  const seconds = numberOf(seen, 'ELAPSED_TIME') ?? 0
+  const [sender, receiver] = plan.reverse ? (['REMOTE', 'LOCAL'] as const) : (['LOCAL', 'REMOTE'] as const)
+  return IperfResult.fromPartial({
+    outcome,
+    reason,
+    ...(plan.kind === 'transactions'
+      ? { transactions: transactionsOf(seen) }
+      : streamOf(seen, plan, seconds)),
+    retransmitCount: plan.udp ? undefined : numberOf(seen, `${sender}_TRANSPORT_RETRANS`),
+    senderCpuRatio: coresOf(seen, sender),
+    receiverCpuRatio: coresOf(seen, receiver),
+    duration: toDuration(seconds),
+    omitted: plan.omitSeconds > 0 ? toDuration(plan.omitSeconds) : undefined,
+    programValues: Object.fromEntries(seen.values),
+  })
+}

@@ -1,0 +1,164 @@
+/**
+ * One netserver for one test. It would serve many: here it runs in the foreground, takes one client at a time, and is
+ * ended when that client has gone.
+ */
+
+import { readdir, readlink } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type { ProcessResult, RunningProcess } from '../../processes.ts'
+import type { EngineDeps, IperfListener, IperfServer } from '../engine.ts'
+import { EngineError } from '../engine.ts'
+import { programError, quote } from '../program-error.ts'
+import { CONNECT_SECONDS, serverArgs } from './args.ts'
+
+/** What a test may take beyond its own length: to connect, to warm up, to exchange results, to end. */
+const MARGIN_SECONDS = 15
+
+/** How often its sockets are counted, which is all that tells of a client. */
+const POLL_SECONDS = 0.1
+
+/** Between the warm-up and the measured part, which are clients of their own, there is nobody for so long. */
+const GAP_SECONDS = 0.5
+
+const MAX_UNKNOWN_LINES = 10
+
+const LISTENING = /^Starting netserver with host /
+const CANNOT_LISTEN = /^Unable to start netserver/
+
+type Seen = {
+  listening: boolean
+  cannotListen: boolean
+  hadClient: boolean
+  idle: boolean
+  served: boolean
+  unknown: string[]
+}
+
+/** Sockets that a process has open; undefined when it is gone or its descriptors cannot be seen. */
+const countSockets = async (pid: number): Promise<number | undefined> => {
+  const folder = `/proc/${pid}/fd`
+  const names = await readdir(folder).catch(() => undefined)
+  if (!names) return undefined
+  const targets = await Promise.all(names.map((name) => readlink(`${folder}/${name}`).catch(() => '')))
+  return targets.filter((target) => target.startsWith('socket:')).length
+}
+
+/** Waits for a client, and ends the server when it has gone or when none came. */
+const watchClients = async (
+  { clock }: EngineDeps,
+  running: RunningProcess,
+  seen: Seen,
+  idleSeconds: number,
+  ended: AbortSignal,
+): Promise<void> => {
+  const listening = running.pid === undefined ? undefined : await countSockets(running.pid)
+  let quietSince = clock.monotonicSeconds()
+  while (!ended.aborted) {
+    const aborted = await clock.sleep(POLL_SECONDS, ended).then(
+      () => false,
+      () => true,
+    )
+    if (aborted) return
+    const sockets = running.pid === undefined ? undefined : await countSockets(running.pid)
+    const now = clock.monotonicSeconds()
+    if (sockets !== undefined && listening !== undefined && sockets > listening) {
+      seen.hadClient = true
+      quietSince = now
+      continue
+    }
+    if (now - quietSince < (seen.hadClient ? GAP_SECONDS : idleSeconds)) continue
+    if (seen.hadClient) seen.served = true
+    // Where sockets cannot be counted, nobody knows whether it is idle: its deadline ends it.
+    else if (listening !== undefined) seen.idle = true
+    else return
+    await running.end()
+    return
+  }
+}
+
+/** Why it could not listen, which netserver keeps to itself: what the kernel says to us at the same place. */
+const whyNotListening = (program: string, { address, port }: IperfListener): Promise<EngineError> => {
+  const { promise, resolve } = Promise.withResolvers<EngineError>()
+  const say = (kind: EngineError['kind'], words: string) =>
+    resolve(
+      new EngineError(kind, Outcome.OUTCOME_NOT_RUN, `${program} cannot listen on ${address}: ${words}`),
+    )
+  const server = createServer()
+  server.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRNOTAVAIL') say('address-missing', 'Cannot assign requested address')
+    else if (error.code === 'EADDRINUSE') say('address-in-use', 'Address already in use')
+    else say('failed', error.message)
+  })
+  // Free by now: whoever had it has let go, and another port is the answer all the same.
+  server.listen(port, address, () => server.close(() => say('address-in-use', 'Address already in use')))
+  return promise
+}
+
+const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
+  const say = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
+  if (seen.served) return say(Outcome.OUTCOME_MEASURED, '')
+  if (seen.idle) return say(Outcome.OUTCOME_TIMED_OUT, `no client came within ${idleSeconds} s`)
+  if (ended.timedOut) return say(Outcome.OUTCOME_TIMED_OUT, ended.reason)
+  if (ended.aborted) return say(Outcome.OUTCOME_NOT_RUN, ended.reason)
+  if (!seen.listening) return say(Outcome.OUTCOME_NOT_RUN, quote(seen.unknown[0] ?? ended.reason))
+  return say(Outcome.OUTCOME_INVALID, quote(ended.reason) || 'netserver ended by itself')
+}
+
+export const startServer = (
+  deps: EngineDeps,
+  program: string,
+  listener: IperfListener,
+  signal: AbortSignal,
+): IperfServer => {
+  const seen: Seen = {
+    listening: false,
+    cannotListen: false,
+    hadClient: false,
+    idle: false,
+    served: false,
+    unknown: [],
+  }
+  const ready = Promise.withResolvers<void>()
+  // Whoever waits for `done` only must not crash the agent.
+  ready.promise.catch(() => undefined)
+  const { idleSeconds, durationSeconds } = listener
+
+  const serve = async (): Promise<ServeResult> => {
+    if (signal.aborted) {
+      ready.reject(signal.reason)
+      return { outcome: Outcome.OUTCOME_NOT_RUN, reason: 'nobody wants its result any more' }
+    }
+    const ended = new AbortController()
+    const running = deps.processes.start(program, serverArgs(listener), {
+      signal,
+      deadlineSeconds: idleSeconds + durationSeconds + CONNECT_SECONDS + MARGIN_SECONDS,
+    })
+    let watching = Promise.resolve()
+    for await (const { text } of running.lines) {
+      if (LISTENING.test(text) && !seen.listening) {
+        seen.listening = true
+        watching = watchClients(deps, running, seen, idleSeconds, ended.signal)
+        ready.resolve()
+      } else if (CANNOT_LISTEN.test(text)) seen.cannotListen = true
+      else if (seen.unknown.length < MAX_UNKNOWN_LINES && text.trim() !== '') seen.unknown.push(text)
+    }
+    ended.abort()
+    await watching
+    const result = await running.done
+    if (signal.aborted) ready.reject(signal.reason)
+    else if (seen.cannotListen) ready.reject(await whyNotListening(program, listener))
+    else ready.reject(programError(program, result, seen.unknown))
+    return resultOf(seen, result, listener)
+  }
+  const done = serve().catch((error: unknown): ServeResult => {
+    // Nothing could be started, such as when the agent is ending.
+    ready.reject(error)
+    return {
+      outcome: Outcome.OUTCOME_NOT_RUN,
+      reason: error instanceof Error ? error.message : String(error),
+    }
+  })
+  return { ready: ready.promise, done }
+}

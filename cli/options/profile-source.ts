@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs'
+import type { ProfileSource } from '#proto/meshgauge/collector/v1/profile.ts'
+import type { Problem } from '../problems.ts'
+
+/** A profile's file is told from a built-in's name by its ending or its folder. */
+export const isProfileFile = (text: string): boolean => /[/\\]|\.ya?ml$/i.test(text)
+
+/** The text of a profile's file; undefined when it cannot be read, which is told. */
+export const readProfileText = (place: string, file: string, problems: Problem[]): string | undefined => {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const words = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : message
+    problems.push({ place, message: `cannot read ${file}: ${words}` })
+    return undefined
+  }
+}
+
+/** NAME of a built-in profile, or FILE. */
+export const readProfileSource = (place: string, text: string, problems: Problem[]): ProfileSource => {
+  if (!isProfileFile(text)) return { source: { $case: 'name', value: text }, file: '' }
+  const yaml = readProfileText(place, text, problems) ?? ''
+  return { source: { $case: 'yaml', value: yaml }, file: text }
+}

@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest'
+import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { toTimestamp } from '../../lib/protobuf-time.ts'
+import { ends, failedPair, iperfPair, pingPair, RUN_ID, runOf } from '../fixtures/runs.ts'
+import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import { netperfOrchestrateDocument } from './netperf-orchestrate.ts'
+
+const completed = runOf(RunState.RUN_STATE_COMPLETED)
+
+test('a pair that netperf measured: its own lines', () => {
+  const pair = PairResult.fromPartial({
+    ...ends('n1', 'n2'),
+    outcome: Outcome.OUTCOME_MEASURED,
+    engine: { name: 'netperf', version: '2.7.1' },
+    startTime: toTimestamp(new Date(1000)),
+    endTime: toTimestamp(new Date(32_200)),
+    values: {
+      $case: 'iperf',
+      value: IperfResult.fromPartial({ programValues: { THROUGHPUT: '9400.12', P99_LATENCY: '50' } }),
+    },
+  })
+  expect(netperfOrchestrateDocument(completed, [pair])).toEqual([
+    {
+      client: 'n1',
+      server: 'n2',
+      client_address: '10.0.0.1',
+      server_address: '10.0.0.2',
+      success: true,
+      exit_code: 0,
+      elapsed_time: 31.2,
+      stdout: 'THROUGHPUT=9400.12\nP99_LATENCY=50\n',
+      command: 'netperf iperf 10.0.0.2',
+    },
+  ])
+})
+
+test('other programs in the same style, and what was not measured with its reason', () => {
+  const [iperf, ping, refused] = netperfOrchestrateDocument(completed, [
+    iperfPair('n1', 'n2', 9.4e9),
+    pingPair('n1', 'n3', 0.1, 0.00025),
+    failedPair('n2', 'n1', Outcome.OUTCOME_REFUSED, 'connection refused'),
+  ])
+  expect(iperf!.stdout).toBe(
+    'THROUGHPUT=9400.00\nTHROUGHPUT_UNITS=10^6bits/s\nREMOTE_RECV_THROUGHPUT=9400.00\nLOCAL_TRANSPORT_RETRANS=3\n',
+  )
+  expect(ping!.stdout).toContain('LOSS_RATIO=0.1\nMIN_LATENCY=250.00\nMEAN_LATENCY=250.00\n')
+  expect(refused).toMatchObject({
+    success: false,
+    exit_code: -1,
+    stdout: '',
+    stderr: 'refused: connection refused',
+  })
+  expect(iperf).not.toHaveProperty('stderr')
+})
+
+test('runs export: a JSON document a line, CSV, and this', async () => {
+  const collector = await collectorWith()
+  const lines = (await type(collector, 'runs export latest --format jsonl')).out.trim().split('\n')
+  expect(lines).toHaveLength(12)
+  for (const line of lines)
+    expect(JSON.parse(line)).toMatchObject({
+      run: { id: RUN_ID, test: 'iperf' },
+      outcome: 'measured',
+      iperf: { bitsPerSecond: 9.4e9 },
+    })
+  const list = JSON.parse((await type(collector, 'runs export latest --format netperf-orchestrate')).out)
+  expect(list).toHaveLength(12)
+  const csv = (await type(collector, 'runs export latest --format csv')).out.trim().split('\n')
+  expect(csv).toHaveLength(13)
+  expect(new Set(csv.map((line) => line.split(',').length)).size).toBe(1)
+  const { code, err } = await type(collector, 'runs export latest --format xml')
+  expect([code, err]).toEqual([
+    2,
+    'A problem; nothing was done.\n  --format  "xml" is none of json, jsonl, csv, arcaflow, netperf-orchestrate\n',
+  ])
+  await closeCollectors()
+})

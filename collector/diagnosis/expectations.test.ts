@@ -1,0 +1,326 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { IperfResult, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import { EXPECTATION_NAMES, type ExpectationName, isMinimum } from '../../lib/expectations.ts'
+import { createHistogram } from '../../lib/histogram.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
+import { appliesTo, checkExpectations, evaluateExpectations, kindOf } from './expectations.ts'
+
+const SEGMENT_BYTES = 1448
+const evaluate = (name: string, limit: number, results: readonly PairResult[]) =>
+  evaluateExpectations([{ name, limit }], results, () => SEGMENT_BYTES)[0]!
+
+let serial = 0
+const pair = (fields: Parameters<typeof PairResult.fromPartial>[0]) =>
+  PairResult.fromPartial({
+    source: { node: `n${serial++}`, interface: 'net0', address: '10.0.0.1' },
+    destination: { node: `n${serial}`, interface: 'net0', address: '10.0.0.2' },
+    outcome: Outcome.OUTCOME_MEASURED,
+    ...fields,
+  })
+const iperf = (fields: Parameters<typeof IperfResult.fromPartial>[0]) =>
+  pair({ values: { $case: 'iperf', value: IperfResult.fromPartial(fields) } })
+const transactions = (perSecond: number, p99: number) =>
+  iperf({
+    transactions: {
+      perSecond,
+      mean: toDuration(1 / perSecond),
+      p99: toDuration(p99),
+      max: toDuration(2 * p99),
+      standardDeviation: toDuration(p99 / 10),
+    },
+  })
+const ping = (times: readonly number[], lossRatio = 0) => {
+  const histogram = createHistogram()
+  for (const time of times) histogram.record(time)
+  const mean = toDuration(times.reduce((sum, time) => sum + time, 0) / times.length)
+  const value = PingStatistics.fromPartial({
+    sentCount: 100,
+    lossRatio,
+    rtt: { avg: mean, max: toDuration(Math.max(...times)), jitter: toDuration(1e-5) },
+    histogram: histogram.toMessage(),
+  })
+  return pair({ values: { $case: 'ping', value } })
+}
+const failed = (outcome: Outcome) => pair({ outcome, reason: 'no answer' })
+const nodes = ({ failed: list }: ReturnType<typeof evaluate>) =>
+  list.map(({ pair: p, value }) => [p?.source?.node, value])
+
+describe('throughput', () => {
+  test('every pair and their mean', () => {
+    const results = [iperf({ bitsPerSecond: 9e9 }), iperf({ bitsPerSecond: 10e9 })]
+    expect(evaluate('throughput_min', 9e9, results)).toMatchObject({
+      passed: true,
+      fleetValue: 9.5e9,
+      worst: { pair: { source: results[0]!.source }, value: 9e9 },
+      passedCount: 2,
+      failedCount: 0,
+      failed: [],
+    })
+  })
+
+  test('one slow pair fails it and is named with its value, the worst first', () => {
+    const results = [9.5e9, 3e9, 1e9].map((bitsPerSecond) => iperf({ bitsPerSecond }))
+    const result = evaluate('tcp_throughput_min', 9e9, results)
+    expect(result).toMatchObject({ passed: false, fleetValue: 4.5e9, passedCount: 1, failedCount: 2 })
+    expect(nodes(result)).toEqual([
+      [results[2]!.source!.node, 1e9],
+      [results[1]!.source!.node, 3e9],
+    ])
+  })
+
+  test('of a bidirectional pair counts the worse way', () => {
+    expect(
+      evaluate('throughput_min', 9e9, [iperf({ bitsPerSecond: 9.5e9, reverseBitsPerSecond: 1e9 })]),
+    ).toMatchObject({ passed: false, fleetValue: 1e9 })
+  })
+
+  test('the total is of the fleet, whatever one pair reaches; a pair without a value fails it all the same', () => {
+    const results = [iperf({ bitsPerSecond: 9e9 }), iperf({ bitsPerSecond: 1e9 })]
+    expect(evaluate('total_throughput_min', 10e9, results)).toMatchObject({ passed: true, fleetValue: 10e9 })
+    expect(evaluate('total_throughput_min', 11e9, results)).toMatchObject({ passed: false, failedCount: 0 })
+    const holey = [...results, failed(Outcome.OUTCOME_UNREACHABLE)]
+    expect(evaluate('total_throughput_min', 1e9, holey)).toMatchObject({ passed: false, failedCount: 1 })
+  })
+
+  test('retransmissions over segments, a lost unit cannot make more than all', () => {
+    const sentBytes = 1000 * SEGMENT_BYTES
+    expect(
+      evaluate('retransmission_rate_max', 0.01, [iperf({ sentBytes, retransmitCount: 10 })]),
+    ).toMatchObject({
+      passed: true,
+      fleetValue: 0.01,
+    })
+    expect(
+      evaluate('retransmission_rate_max', 0.01, [iperf({ sentBytes, retransmitCount: 11 })]),
+    ).toMatchObject({
+      passed: false,
+    })
+    expect(
+      evaluate('retransmission_rate_max', 1, [iperf({ sentBytes: 1, retransmitCount: 50 })]),
+    ).toMatchObject({
+      passed: true,
+    })
+    expect(evaluate('retransmission_rate_max', 0.5, [iperf({ sentBytes })]).passed).toBe(false)
+  })
+
+  test('the busier end decides on the CPU', () => {
+    const busy = iperf({ senderCpuRatio: 0.2, receiverCpuRatio: 0.95 })
+    expect(evaluate('cpu_util_max', 0.9, [busy])).toMatchObject({ passed: false, fleetValue: 0.95 })
+  })
+
+  test('variation: of a pair from interval to interval, of the fleet from pair to pair', () => {
+    const steady = iperf({ bitsPerSecond: 100 })
+    const shaky = PairResult.fromPartial({
+      ...iperf({ bitsPerSecond: 100 }),
+      samples: [{ bitsPerSecond: 50 }, { bitsPerSecond: 150 }],
+    })
+    const result = evaluate('cv_max', 0.1, [steady, shaky])
+    expect(result).toMatchObject({ passed: false, fleetValue: 0, passedCount: 1 })
+    expect(nodes(result)).toEqual([[shaky.source!.node, 0.5]])
+    expect(
+      evaluate('cv_max', 0.1, [iperf({ bitsPerSecond: 50 }), iperf({ bitsPerSecond: 150 })]),
+    ).toMatchObject({
+      passed: false,
+      fleetValue: 0.5,
+      failedCount: 0,
+    })
+  })
+})
+
+describe('latency', () => {
+  test('of transactions: the worst pair stands for the fleet where percentiles cannot be merged', () => {
+    const results = [transactions(10_000, 50e-6), transactions(20_000, 80e-6)]
+    expect(evaluate('p99_latency_max', 60e-6, results)).toMatchObject({
+      passed: false,
+      fleetValue: expect.closeTo(80e-6, 9),
+      failedCount: 1,
+    })
+    expect(evaluate('mean_latency_max', 100e-6, results)).toMatchObject({
+      passed: true,
+      fleetValue: expect.closeTo(75e-6, 9),
+    })
+    expect(evaluate('transaction_rate_min', 10_000, results)).toMatchObject({
+      passed: true,
+      fleetValue: 15_000,
+    })
+  })
+
+  test('of pings: percentiles of the fleet are those of all probes together', () => {
+    const few = ping([1e-3])
+    const many = ping(Array.from({ length: 999 }, () => 1e-4))
+    const result = evaluate('p99_latency_max', 2e-4, [few, many])
+    // One slow probe of a thousand does not move the fleet's percentile, but it is all of its own pair.
+    expect(result.fleetValue).toBeCloseTo(1e-4, 5)
+    expect(result).toMatchObject({ passed: false, failedCount: 1 })
+    expect(nodes(result)[0]![0]).toBe(few.source!.node)
+  })
+
+  test('loss and jitter of pings', () => {
+    const results = [ping([1e-4], 0), ping([1e-4], 0.02)]
+    expect(evaluate('packet_loss_max', 0.02, results)).toMatchObject({ passed: true, fleetValue: 0.01 })
+    expect(evaluate('packet_loss_max', 0.01, results)).toMatchObject({ passed: false, failedCount: 1 })
+    expect(evaluate('jitter_max', 1e-6, results)).toMatchObject({ passed: false, failedCount: 2 })
+  })
+})
+
+describe('what was not measured', () => {
+  test('fails, without a value, before all others', () => {
+    const results = [iperf({ bitsPerSecond: 1 }), failed(Outcome.OUTCOME_NOT_RUN)]
+    const result = evaluate('throughput_min', 9e9, results)
+    expect(nodes(result)).toEqual([
+      [results[1]!.source!.node, undefined],
+      [results[0]!.source!.node, 1],
+    ])
+  })
+
+  test('an INVALID measurement has a value that does not count', () => {
+    const invalid = { ...iperf({ bitsPerSecond: 9e9 }), outcome: Outcome.OUTCOME_INVALID }
+    expect(evaluate('throughput_min', 1, [invalid])).toMatchObject({ passed: false, failedCount: 1 })
+    expect(evaluate('throughput_min', 1, [invalid]).fleetValue).toBeUndefined()
+  })
+
+  test('the error rate is about just these pairs', () => {
+    const results = [...Array.from({ length: 9 }, () => iperf({})), failed(Outcome.OUTCOME_TIMED_OUT)]
+    expect(evaluate('error_rate_max', 0.1, results)).toMatchObject({
+      passed: true,
+      fleetValue: 0.1,
+      failedCount: 1,
+    })
+    expect(evaluate('error_rate_max', 0.09, results)).toMatchObject({ passed: false })
+  })
+
+  test('no pairs at all pass nothing', () => {
+    for (const name of EXPECTATION_NAMES) expect(evaluate(name, 0, []).passed).toBe(false)
+  })
+
+  test('at most 20 are named, all are counted', () => {
+    const results = Array.from({ length: 50 }, () => failed(Outcome.OUTCOME_UNREACHABLE))
+    const result = evaluate('throughput_min', 1, results)
+    expect([result.failed.length, result.failedCount]).toEqual([20, 50])
+  })
+})
+
+describe('for every expectation and any results', () => {
+  const anyTime = fc.double({ min: 1e-6, max: 1, noNaN: true })
+  const anyRate = fc.integer({ min: 1, max: 1_000_000 })
+  const anyResult = fc.oneof(
+    anyRate.map((bitsPerSecond) =>
+      iperf({ bitsPerSecond, sentBytes: 1e6, retransmitCount: bitsPerSecond % 100, senderCpuRatio: 0.5 }),
+    ),
+    fc.tuple(anyRate, anyTime).map(([rate, time]) => transactions(rate, time)),
+    fc.array(anyTime, { minLength: 1, maxLength: 5 }).map((times) => ping(times)),
+    fc
+      .constantFrom(Outcome.OUTCOME_UNREACHABLE, Outcome.OUTCOME_INVALID, Outcome.OUTCOME_NOT_RUN)
+      .map(failed),
+  )
+  const anyName = fc.constantFrom(...EXPECTATION_NAMES)
+  const anyResults = fc.array(anyResult, { maxLength: 8 })
+  const anyLimit = fc.double({ min: 0, max: 1e6, noNaN: true })
+
+  test('it passes when no pair and not the fleet are against it, and every pair is counted once', () => {
+    fc.assert(
+      fc.property(anyName, anyLimit, anyResults, (name, limit, results) => {
+        const { passed, passedCount, failedCount, fleetValue } = evaluate(name, limit, results)
+        expect(passedCount + failedCount).toBe(results.length)
+        const fleet =
+          fleetValue !== undefined && (isMinimum(name) ? fleetValue >= limit : fleetValue <= limit)
+        const pairs = failedCount === 0 || name === 'error_rate_max'
+        expect(passed).toBe(fleet && pairs)
+      }),
+    )
+  })
+
+  test('a looser limit never fails what a tighter one let pass', () => {
+    fc.assert(
+      fc.property(anyName, anyLimit, anyLimit, anyResults, (name, one, other, results) => {
+        const [low, high] = [Math.min(one, other), Math.max(one, other)]
+        const [tight, loose] = isMinimum(name) ? [high, low] : [low, high]
+        if (evaluate(name, tight, results).passed) expect(evaluate(name, loose, results).passed).toBe(true)
+      }),
+    )
+  })
+
+  test('the order in which results came does not matter', () => {
+    fc.assert(
+      fc.property(anyName, anyLimit, anyResults, (name, limit, results) => {
+        const forth = evaluate(name, limit, results)
+        const back = evaluate(name, limit, [...results].reverse())
+        expect([back.passed, back.failedCount]).toEqual([forth.passed, forth.failedCount])
+        if (forth.fleetValue !== undefined) expect(back.fleetValue).toBeCloseTo(forth.fleetValue, 6)
+      }),
+    )
+  })
+
+  test('one more pair without a value never helps', () => {
+    fc.assert(
+      fc.property(anyName, anyLimit, anyResults, (name, limit, results) => {
+        const more = [...results, failed(Outcome.OUTCOME_UNREACHABLE)]
+        const before = evaluate(name, limit, results)
+        const after = evaluate(name, limit, more)
+        expect(after.failedCount).toBe(before.failedCount + 1)
+        if (name !== 'error_rate_max') expect(after.passed).toBe(false)
+        else if (!before.passed && results.length > 0) expect(after.passed).toBe(false)
+      }),
+    )
+  })
+})
+
+describe('which test measures what', () => {
+  const specOf = (test: RunSpec['test'], ...expectations: RunSpec['expectations']) =>
+    RunSpec.fromPartial({ test, expectations })
+  const tcp: RunSpec['test'] = { $case: 'iperf', value: { engine: '', options: undefined, ports: undefined } }
+  const pinging = RunSpec.fromPartial({ test: { $case: 'ping', value: {} } }).test
+  const rr = RunSpec.fromPartial({
+    test: { $case: 'iperf', value: { options: { requestResponse: {}, protocol: Protocol.PROTOCOL_UDP } } },
+  }).test
+
+  test('every expectation is measured by some test', () => {
+    const crr = RunSpec.fromPartial({
+      test: { $case: 'iperf', value: { options: { requestResponse: {}, extraArguments: ['-c'] } } },
+    }).test
+    const udp = RunSpec.fromPartial({
+      test: { $case: 'iperf', value: { options: { protocol: Protocol.PROTOCOL_UDP } } },
+    }).test
+    const specs = [tcp, pinging, rr, crr, udp].map((kind) => specOf(kind))
+    for (const name of EXPECTATION_NAMES)
+      expect(specs.some((spec) => appliesTo(name, kindOf(spec)))).toBe(true)
+  })
+
+  test.each<[ExpectationName, RunSpec['test'], boolean]>([
+    ['throughput_min', tcp, true],
+    ['throughput_min', pinging, false],
+    ['p99_latency_max', tcp, false],
+    ['p99_latency_max', rr, true],
+    ['udp_throughput_min', rr, false],
+    ['connection_rate_min', rr, false],
+  ])('%s', (name, kind, applies) => {
+    expect(appliesTo(name, kindOf(specOf(kind)))).toBe(applies)
+  })
+
+  test('everything that is wrong is told', () => {
+    const spec = specOf(
+      tcp,
+      { name: 'throughput', limit: 1 },
+      { name: 'p99_latency_max', limit: 1 },
+      { name: 'cv_max', limit: Number.NaN },
+      { name: 'throughput_min', limit: 1 },
+    )
+    expect(checkExpectations(spec)).toEqual([
+      {
+        field: 'expectations[0].name',
+        description: '"throughput" is no expectation; did you mean throughput_min?',
+      },
+      {
+        field: 'expectations[1].name',
+        description:
+          'p99_latency_max is measured by ping, or iperf with requests and responses (engine netperf), or iperf with a connection for each transaction (engine netperf); this run is iperf with TCP',
+      },
+      { field: 'expectations[2].limit', description: 'NaN is not a number from 0' },
+    ])
+  })
+})

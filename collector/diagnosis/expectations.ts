@@ -1,0 +1,255 @@
+/** Whether a run reached what it was expected to: every expectation, for every pair and for the fleet. Pure. */
+
+import { type IperfResult, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type {
+  Expectation,
+  ExpectationResult,
+  PairExpectation,
+  PairResult,
+} from '#proto/meshgauge/collector/v1/result.ts'
+import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Violation } from '../../lib/errors.ts'
+import { type ExpectationName, isExpectation, isMinimum, unknownExpectation } from '../../lib/expectations.ts'
+import { mergeHistograms, quantile } from '../../lib/histogram.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
+
+/** Pairs named for one expectation; all of them are in the results. */
+const MAX_FAILED = 20
+
+/** What a run measures, as far as it decides which expectations have a meaning for it. */
+export type TestKind = 'ping' | 'tcp' | 'udp' | 'transactions' | 'connections'
+
+export const kindOf = ({ test }: RunSpec): TestKind => {
+  if (test?.$case !== 'iperf') return 'ping'
+  const options = test.value.options
+  if (options?.requestResponse) return options.extraArguments.includes('-c') ? 'connections' : 'transactions'
+  return options?.protocol === Protocol.PROTOCOL_UDP ? 'udp' : 'tcp'
+}
+
+/** The bytes of a full segment on a pair's way, to count segments with. */
+export type SegmentBytes = (result: PairResult) => number
+
+type Measured = { result: PairResult; value: number }
+
+type Rule = {
+  /** Where it has a meaning. */
+  kinds: readonly TestKind[]
+  /** A measured pair's value in base units; undefined when the program did not say it. */
+  read(result: PairResult, segmentBytes: SegmentBytes): number | undefined
+  /** The fleet's value; the mean over the measured pairs when absent. */
+  fleet?(measured: readonly Measured[], results: readonly PairResult[]): number | undefined
+  /** Pairs are not held against the limit: it is the fleet's alone. `all` lets also those pass that have no value. */
+  fleetOnly?: 'measured' | 'all'
+}
+
+const STREAMS = ['tcp', 'udp'] as const
+const TRANSACTIONS = ['transactions', 'connections'] as const
+const ALL = ['ping', ...STREAMS, ...TRANSACTIONS] as const
+
+const iperfOf = ({ values }: PairResult): IperfResult | undefined =>
+  values?.$case === 'iperf' ? values.value : undefined
+const pingOf = ({ values }: PairResult) => (values?.$case === 'ping' ? values.value : undefined)
+
+/** Of a bidirectional test, the worse way. */
+const throughputOf = (result: PairResult): number | undefined => {
+  const { bitsPerSecond, reverseBitsPerSecond } = iperfOf(result) ?? {}
+  return bitsPerSecond === undefined ? undefined : Math.min(bitsPerSecond, reverseBitsPerSecond ?? Infinity)
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
+const mean = (values: readonly number[]): number | undefined =>
+  values.length === 0 ? undefined : sum(values) / values.length
+const valuesOf = (measured: readonly Measured[]): number[] => measured.map(({ value }) => value)
+const largest = (measured: readonly Measured[]): number | undefined =>
+  measured.length === 0 ? undefined : measured.reduce((most, { value }) => Math.max(most, value), 0)
+
+/** Standard deviation over mean; nothing varies in fewer than two values. */
+const variationOf = (values: readonly number[]): number | undefined => {
+  const middle = mean(values)
+  if (middle === undefined || middle === 0) return undefined
+  return Math.sqrt(mean(values.map((value) => (value - middle) ** 2))!) / middle
+}
+
+const THROUGHPUT: Omit<Rule, 'kinds'> = { read: throughputOf }
+
+type Percentile = 'p50' | 'p90' | 'p99'
+const QUANTILES: Record<Percentile, number> = { p50: 0.5, p90: 0.9, p99: 0.99 }
+
+/**
+ * Percentiles are never averaged: those of pings come from the merged histograms, and of transactions, which have
+ * none, the worst pair's stands for the fleet, which cannot be worse.
+ */
+const percentile = (which: Percentile): Rule => ({
+  kinds: ['ping', ...TRANSACTIONS],
+  read: (result) => {
+    const ping = pingOf(result)
+    if (ping) return ping.histogram && quantile(ping.histogram, QUANTILES[which])
+    return fromDuration(iperfOf(result)?.transactions?.[which])
+  },
+  fleet: (measured) => {
+    const histograms = measured.flatMap(({ result }) => pingOf(result)?.histogram ?? [])
+    return histograms.length > 0 ? quantile(mergeHistograms(histograms), QUANTILES[which]) : largest(measured)
+  },
+})
+
+/** What of a pair varies from pair to pair. */
+const mainFigure = (result: PairResult): number | undefined =>
+  iperfOf(result)?.transactions?.perSecond ?? throughputOf(result) ?? fromDuration(pingOf(result)?.rtt?.avg)
+
+const retransmissionRate: Rule['read'] = (result, segmentBytes) => {
+  const { retransmitCount, sentBytes } = iperfOf(result) ?? {}
+  if (retransmitCount === undefined || !sentBytes) return undefined
+  const segments = sentBytes / segmentBytes(result)
+  return retransmitCount / Math.max(segments, retransmitCount, 1)
+}
+
+const transactionRate: Omit<Rule, 'kinds'> = { read: (result) => iperfOf(result)?.transactions?.perSecond }
+
+const RULES: Record<ExpectationName, Rule> = {
+  throughput_min: { kinds: STREAMS, ...THROUGHPUT },
+  tcp_throughput_min: { kinds: ['tcp'], ...THROUGHPUT },
+  udp_throughput_min: { kinds: ['udp'], ...THROUGHPUT },
+  total_throughput_min: {
+    kinds: STREAMS,
+    ...THROUGHPUT,
+    fleet: (measured) => (measured.length === 0 ? undefined : sum(valuesOf(measured))),
+    fleetOnly: 'measured',
+  },
+  mean_latency_max: {
+    kinds: ['ping', ...TRANSACTIONS],
+    read: (result) => fromDuration(pingOf(result)?.rtt?.avg ?? iperfOf(result)?.transactions?.mean),
+  },
+  p50_latency_max: percentile('p50'),
+  p90_latency_max: percentile('p90'),
+  p99_latency_max: percentile('p99'),
+  max_latency_max: {
+    kinds: ['ping', ...TRANSACTIONS],
+    read: (result) => fromDuration(pingOf(result)?.rtt?.max ?? iperfOf(result)?.transactions?.max),
+    fleet: largest,
+  },
+  latency_stddev_max: {
+    kinds: TRANSACTIONS,
+    read: (result) => fromDuration(iperfOf(result)?.transactions?.standardDeviation),
+  },
+  jitter_max: {
+    kinds: ['ping', 'udp'],
+    read: (result) => fromDuration(pingOf(result)?.rtt?.jitter ?? iperfOf(result)?.jitter),
+  },
+  packet_loss_max: {
+    kinds: ['ping', 'udp'],
+    read: (result) => pingOf(result)?.lossRatio ?? iperfOf(result)?.lossRatio,
+  },
+  retransmission_rate_max: { kinds: ['tcp'], read: retransmissionRate },
+  error_rate_max: {
+    kinds: ALL,
+    read: () => 0,
+    fleet: (measured, results) =>
+      results.length === 0 ? undefined : (results.length - measured.length) / results.length,
+    fleetOnly: 'all',
+  },
+  cpu_util_max: {
+    kinds: [...STREAMS, ...TRANSACTIONS],
+    read: (result) => {
+      const { senderCpuRatio, receiverCpuRatio } = iperfOf(result) ?? {}
+      if (senderCpuRatio === undefined && receiverCpuRatio === undefined) return undefined
+      return Math.max(senderCpuRatio ?? 0, receiverCpuRatio ?? 0)
+    },
+  },
+  cv_max: {
+    kinds: ALL,
+    // A pair varies from interval to interval; what was measured in one piece does not.
+    read: ({ samples }) =>
+      variationOf(samples.filter(({ reverse }) => !reverse).map(({ bitsPerSecond }) => bitsPerSecond)) ?? 0,
+    // The fleet varies from pair to pair.
+    fleet: (measured) => variationOf(measured.flatMap(({ result }) => mainFigure(result) ?? [])),
+  },
+  transaction_rate_min: { kinds: TRANSACTIONS, ...transactionRate },
+  connection_rate_min: { kinds: ['connections'], ...transactionRate },
+}
+
+/** What a test of a kind is called where people read it. */
+export const KIND_WORDS: Record<TestKind, string> = {
+  ping: 'ping',
+  tcp: 'iperf with TCP',
+  udp: 'iperf with UDP',
+  transactions: 'iperf with requests and responses (engine netperf)',
+  connections: 'iperf with a connection for each transaction (engine netperf)',
+}
+
+/** Whether a test of this kind can say anything about the expectation. */
+export const appliesTo = (name: ExpectationName, kind: TestKind): boolean => RULES[name].kinds.includes(kind)
+
+/** Which tests measure an expectation, in words. */
+export const measuredBy = (name: ExpectationName): string =>
+  RULES[name].kinds.map((kind) => KIND_WORDS[kind]).join(', or ')
+
+/** Everything that is wrong with the expectations of a run. */
+export const checkExpectations = (spec: RunSpec): Violation[] =>
+  spec.expectations.flatMap(({ name, limit }, index) => {
+    const at = `expectations[${index}]`
+    if (!isExpectation(name)) return [{ field: `${at}.name`, description: unknownExpectation(name) }]
+    const violations: Violation[] = []
+    if (!Number.isFinite(limit) || limit < 0)
+      violations.push({ field: `${at}.limit`, description: `${limit} is not a number from 0` })
+    if (!appliesTo(name, kindOf(spec))) {
+      const description = `${name} is measured by ${measuredBy(name)}; this run is ${KIND_WORDS[kindOf(spec)]}`
+      violations.push({ field: `${at}.name`, description })
+    }
+    return violations
+  })
+
+const isMeasured = ({ outcome }: PairResult): boolean => outcome === Outcome.OUTCOME_MEASURED
+
+const meets = (name: string, value: number | undefined, limit: number): boolean =>
+  value !== undefined && (isMinimum(name) ? value >= limit : value <= limit)
+
+/** Those without a value first, then the furthest from the limit. */
+const worse = (name: string) => (one: PairExpectation, other: PairExpectation) => {
+  const badness = ({ value }: PairExpectation) =>
+    value === undefined ? Number.POSITIVE_INFINITY : isMinimum(name) ? -value : value
+  const [first, second] = [badness(one), badness(other)]
+  return first === second ? 0 : second - first
+}
+
+const evaluate = (
+  expectation: Expectation,
+  results: readonly PairResult[],
+  segmentBytes: SegmentBytes,
+): ExpectationResult => {
+  const { name, limit } = expectation
+  if (!isExpectation(name)) throw new Error(`unknown expectation ${name}`)
+  const { read, fleet, fleetOnly } = RULES[name]
+  const measured: Measured[] = []
+  const failed: PairExpectation[] = []
+  const isWorse = worse(name)
+  let worst: PairExpectation | undefined
+  for (const result of results) {
+    const value = isMeasured(result) ? read(result, segmentBytes) : undefined
+    if (value !== undefined) measured.push({ result, value })
+    const pair = { source: result.source, destination: result.destination }
+    const each: PairExpectation = { pair, ...(value !== undefined && { value }) }
+    if (!fleetOnly && (!worst || isWorse(each, worst) < 0)) worst = each
+    if (fleetOnly ? value === undefined : !meets(name, value, limit)) failed.push(each)
+  }
+  const fleetValue = fleet ? fleet(measured, results) : mean(valuesOf(measured))
+  // The fleet of one pair, or whose values are all 0, does not vary.
+  const judged = name === 'cv_max' && measured.length > 0 ? (fleetValue ?? 0) : fleetValue
+  const pairsPass = fleetOnly === 'all' || failed.length === 0
+  return {
+    expectation,
+    passed: pairsPass && meets(name, judged, limit),
+    ...(judged !== undefined && { fleetValue: judged }),
+    passedCount: results.length - failed.length,
+    failed: failed.sort(isWorse).slice(0, MAX_FAILED),
+    failedCount: failed.length,
+    worst,
+  }
+}
+
+/** Every expectation of a run in its order, whatever became of the ones before. A pair without a value fails it. */
+export const evaluateExpectations = (
+  expectations: readonly Expectation[],
+  results: readonly PairResult[],
+  segmentBytes: SegmentBytes,
+): ExpectationResult[] => expectations.map((expectation) => evaluate(expectation, results, segmentBytes))

@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs'
+import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
+import { readProfile } from './profile.ts'
+
+/** The registry: each is one line here and one file in built-in/, which is called as it is. */
+const NAMES = [
+  'baseline',
+  'throughput',
+  'latency',
+  'jitter',
+  'stress',
+  'datacenter',
+  'cloud',
+  'lossy',
+] as const
+
+/** By name, in the order of the registry. */
+export const readBuiltIns = (): ReadonlyMap<string, Profile> =>
+  new Map(
+    NAMES.map((name) => {
+      const file = `${name}.yaml`
+      return [name, readProfile(file, readFileSync(new URL(`built-in/${file}`, import.meta.url), 'utf8'))]
+    }),
+  )

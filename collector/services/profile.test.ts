@@ -1,0 +1,160 @@
+import { createChannel, createClient } from 'nice-grpc'
+import { afterEach, describe, expect, test } from 'vitest'
+import { ProfileServiceDefinition, type RunProfileResponse } from '#proto/meshgauge/collector/v1/profile.ts'
+import { ExpectationResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { type Clock, systemClock } from '../../lib/clock.ts'
+import { OperatingError } from '../../lib/errors.ts'
+import { createLogger } from '../../lib/logging.ts'
+import { serveGrpc, service } from '../../lib/serving.ts'
+import { createProfileService } from './profile.ts'
+
+const YAML = `name: three
+global: { cooldown: 5s }
+tests:
+  - { name: a, test: ping }
+  - { name: b, test: ping, cooldown: 1s }
+  - { name: c, test: ping }
+`
+
+type Fate = { state: RunState; met?: boolean }
+const COMPLETED: Fate = { state: RunState.RUN_STATE_COMPLETED }
+
+const opened: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of opened.splice(0)) await close()
+})
+
+/** A collector whose runs end as told, or go on when nothing is told. */
+const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string = () => '') => {
+  const created: RunSpec[] = []
+  const cancelled: string[] = []
+  const pauses: number[] = []
+  const clock: Clock = {
+    ...systemClock,
+    sleep: async (seconds) => {
+      pauses.push(seconds)
+    },
+  }
+  const runOf = (id: string, state: RunState, met?: boolean) =>
+    Run.fromPartial({
+      id,
+      state,
+      summary:
+        met === undefined ? undefined : { expectations: [ExpectationResult.fromPartial({ passed: met })] },
+    })
+  const runs: Parameters<typeof createProfileService>[0]['runs'] = {
+    plan: async (spec) => {
+      const description = refuse(spec)
+      if (description) throw new OperatingError('SPEC_INVALID', 'no', [{ field: 'topology', description }])
+      return {} as never
+    },
+    create: async (spec) => {
+      created.push(spec)
+      return runOf(String(created.length - 1), RunState.RUN_STATE_PENDING)
+    },
+    watch: async function* (id, signal) {
+      yield { run: runOf(id, RunState.RUN_STATE_RUNNING), results: [] }
+      const fate = fates[Number(id)]
+      if (!fate)
+        await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      else yield { run: runOf(id, fate.state, fate.met), results: [] }
+    },
+    cancel: (id) => {
+      cancelled.push(id)
+      return runOf(id, RunState.RUN_STATE_CANCELLED)
+    },
+  }
+  const server = await serveGrpc(
+    { logger: createLogger('test', 'silent') },
+    {
+      address: '127.0.0.1:0',
+      security: {},
+      services: [
+        service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns: new Map() })),
+      ],
+    },
+  )
+  const channel = createChannel(`127.0.0.1:${server.port}`)
+  opened.push(
+    () => channel.close(),
+    () => server.close(0.1),
+  )
+  const client = createClient(ProfileServiceDefinition, channel)
+  const profile = { source: { $case: 'yaml' as const, value: YAML }, file: 'three.yaml' }
+  const run = async (fields: { nodes?: string[] } = {}, signal?: AbortSignal) => {
+    const events: RunProfileResponse[] = []
+    for await (const event of client.runProfile({ profile, ...fields }, signal ? { signal } : {})) {
+      events.push(event)
+    }
+    return events
+  }
+  return { created, cancelled, pauses, run, client }
+}
+
+describe('RunProfile', () => {
+  test('one run after the other, the pauses between them, and the answer last', async () => {
+    const { run, created, pauses } = await start([COMPLETED, { ...COMPLETED, met: true }, COMPLETED])
+    const events = await run({ nodes: ['n1'] })
+    expect(events.map(({ step, run: now, passed }) => [step, now!.id, passed])).toEqual([
+      [0, '0', undefined],
+      [0, '0', undefined],
+      [1, '1', undefined],
+      [1, '1', undefined],
+      [2, '2', undefined],
+      [2, '2', undefined],
+      [2, '2', true],
+    ])
+    expect(pauses).toEqual([5, 1])
+    expect(created.map(({ profile, topology }) => [profile, topology!.nodes])).toEqual([
+      ['three', ['n1']],
+      ['three', ['n1']],
+      ['three', ['n1']],
+    ])
+  })
+
+  test.each<[string, readonly Fate[], number]>([
+    ['a missed expectation', [{ ...COMPLETED, met: false }, COMPLETED, COMPLETED], 3],
+    ['a run that failed', [COMPLETED, { state: RunState.RUN_STATE_FAILED }, COMPLETED], 3],
+    [
+      'a run that someone cancelled ends it',
+      [COMPLETED, { state: RunState.RUN_STATE_CANCELLED }, COMPLETED],
+      2,
+    ],
+    ['a collector that stops ends it', [{ state: RunState.RUN_STATE_INTERRUPTED }, COMPLETED, COMPLETED], 1],
+  ])('%s: not passed', async (_, fates, runCount) => {
+    const { run, created } = await start(fates)
+    expect((await run()).at(-1)).toMatchObject({ passed: false })
+    expect(created).toHaveLength(runCount)
+  })
+
+  test('a caller that goes cancels the run under way, and no other one begins', async () => {
+    const { run, created, cancelled } = await start([COMPLETED])
+    const leaving = new AbortController()
+    const ended = run({}, leaving.signal)
+    while (created.length < 2) await systemClock.sleep(0.005)
+    leaving.abort()
+    await expect(ended).rejects.toThrow()
+    while (cancelled.length === 0) await systemClock.sleep(0.005)
+    expect([created.length, cancelled]).toEqual([2, ['1']])
+  })
+
+  test('what is wrong with any test is told before the first one runs, once', async () => {
+    const { run, created } = await start([], ({ topology }) => (topology!.nodes[0] === 'n9' ? 'no n9' : ''))
+    await expect(run({ nodes: ['n9'] })).rejects.toMatchObject({
+      details: expect.stringContaining('tests["a"].topology: no n9'),
+    })
+    expect(created).toEqual([])
+  })
+})
+
+test('ResolveProfile: neither a name nor a text, and an unknown name', async () => {
+  const { client } = await start([])
+  await expect(client.resolveProfile({})).rejects.toMatchObject({
+    details: expect.stringContaining('a name or the text of one is needed'),
+  })
+  const unknown = { profile: { source: { $case: 'name' as const, value: 'x' }, file: '' } }
+  await expect(client.resolveProfile(unknown)).rejects.toMatchObject({
+    details: expect.stringContaining('there is no built-in profile "x"'),
+  })
+})

@@ -1,0 +1,151 @@
+import type {
+  Profile,
+  ProfileServiceImplementation,
+  ProfileSource,
+  ProfileStep,
+  RunProfileRequest,
+  RunProfileResponse,
+} from '#proto/meshgauge/collector/v1/profile.ts'
+import { type Run, type RunSpec, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { ConfigError, closest } from '../../lib/config.ts'
+import { OperatingError, throwIfInvalid, type Violation } from '../../lib/errors.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
+import type { Runs } from '../dispatch/runs.ts'
+import { readProfile } from '../profiles/profile.ts'
+
+type Deps = {
+  clock: Clock
+  runs: Pick<Runs, 'plan' | 'create' | 'watch' | 'cancel'>
+  builtIns: ReadonlyMap<string, Profile>
+}
+
+const fromText = (file: string, yaml: string): Profile => {
+  try {
+    return readProfile(file || 'profile', yaml)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const violations = error.problems.map(({ line, column, path, message }) => ({
+      field: `${file || 'profile'}:${line}:${column}`,
+      description: `${path} ${message}`.trim(),
+    }))
+    throw new OperatingError('SPEC_INVALID', error.message, violations)
+  }
+}
+
+const find = (builtIns: Deps['builtIns'], source: ProfileSource | undefined): Profile => {
+  const asked = source?.source
+  if (asked?.$case === 'yaml') return fromText(source?.file ?? '', asked.value)
+  if (asked?.$case !== 'name') {
+    throwIfInvalid('the request', [{ field: 'profile', description: 'a name or the text of one is needed' }])
+  }
+  const name = asked?.$case === 'name' ? asked.value : ''
+  const profile = builtIns.get(name)
+  if (profile) return profile
+  const names = [...builtIns.keys()]
+  const meant = closest(name, names)
+  const hint = meant ? `did you mean ${meant}?` : `there are ${names.join(', ')}`
+  throw new OperatingError('NOT_FOUND', `there is no built-in profile "${name}"; ${hint}`)
+}
+
+/** Topologies that name their nodes themselves: nothing can be put in their place. */
+const OWN_NODES: readonly TopologyKind[] = [
+  TopologyKind.TOPOLOGY_KIND_MATRIX,
+  TopologyKind.TOPOLOGY_KIND_PAIRS,
+]
+
+const adapt = (spec: RunSpec, { nodes, interfaces, runId }: RunProfileRequest): RunSpec => ({
+  ...spec,
+  runId,
+  topology: spec.topology && { ...spec.topology, nodes: nodes.length > 0 ? nodes : spec.topology.nodes },
+  interfaces: interfaces.length > 0 ? interfaces : spec.interfaces,
+})
+
+/** The specs of all steps, each of them planned once: what is wrong with the last one is told before the first runs. */
+const prepare = async (
+  { runs }: Deps,
+  steps: readonly ProfileStep[],
+  request: RunProfileRequest,
+): Promise<RunSpec[]> => {
+  const violations: Violation[] = []
+  const specs: RunSpec[] = []
+  for (const { name, spec } of steps) {
+    const at = `tests["${name}"]`
+    if (request.nodes.length > 0 && OWN_NODES.includes(spec!.topology!.kind)) {
+      const description = `${at} names its own clients, servers or pairs; other nodes cannot take their place`
+      violations.push({ field: 'nodes', description })
+      continue
+    }
+    const adapted = adapt(spec!, request)
+    specs.push(adapted)
+    try {
+      await runs.plan(adapted)
+    } catch (error) {
+      if (!(error instanceof OperatingError) || error.violations.length === 0) throw error
+      for (const { field, description } of error.violations) {
+        const same = violations.some((each) => each.description === description)
+        if (!same) violations.push({ field: `${at}.${field}`, description })
+      }
+    }
+  }
+  throwIfInvalid('the profile', violations)
+  return specs
+}
+
+/** A run that was stopped from outside is the end of its profile; one that failed is not. */
+const STOPPED: readonly RunState[] = [RunState.RUN_STATE_CANCELLED, RunState.RUN_STATE_INTERRUPTED]
+
+const hasPassed = ({ state, summary }: Run): boolean =>
+  state === RunState.RUN_STATE_COMPLETED && (summary?.expectations ?? []).every(({ passed }) => passed)
+
+/** Takes one step to its end, telling how far it is. Whoever stops listening cancels its run. */
+async function* runStep(
+  { runs }: Deps,
+  step: number,
+  spec: RunSpec,
+  signal: AbortSignal,
+): AsyncGenerator<RunProfileResponse, Run> {
+  let run = await runs.create(spec)
+  let ended = false
+  try {
+    for await (const { run: now } of runs.watch(run.id, signal)) {
+      run = now
+      yield { step, run }
+    }
+    ended = true
+    return run
+  } finally {
+    if (!ended) cancel(runs, run.id)
+  }
+}
+
+/** One that has ended meanwhile needs no cancelling. */
+const cancel = (runs: Deps['runs'], id: string): void => {
+  try {
+    runs.cancel(id)
+  } catch (error) {
+    if (!(error instanceof OperatingError) || error.reason !== 'RUN_NOT_ACTIVE') throw error
+  }
+}
+
+export const createProfileService = (deps: Deps): ProfileServiceImplementation => ({
+  listProfiles: async () => ({ profiles: [...deps.builtIns.values()] }),
+
+  resolveProfile: async (request) => ({ profile: find(deps.builtIns, request.profile) }),
+
+  async *runProfile(request, { signal }): AsyncGenerator<RunProfileResponse> {
+    const { steps } = find(deps.builtIns, request.profile)
+    const specs = await prepare(deps, steps, request)
+    let passed = true
+    for (const [step, spec] of specs.entries()) {
+      const run = yield* runStep(deps, step, spec, signal)
+      passed &&= hasPassed(run)
+      if (step === specs.length - 1 || STOPPED.includes(run.state)) {
+        yield { step, run, passed }
+        return
+      }
+      const pause = fromDuration(steps[step]!.cooldown) ?? 0
+      if (pause > 0) await deps.clock.sleep(pause, signal)
+    }
+  },
+})
