@@ -1,3 +1,4 @@
+import { CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import {
   type CheckRecord,
   type Finding,
@@ -74,6 +75,10 @@ export const renderHealth = (nodes: readonly NodeHealth[], now: Date, paint: Pai
   const cell = (node: NodeHealth, check: string): string => {
     const record = node.checks.find(({ result }) => result?.check === check)
     const running = node.runningChecks.includes(check) ? ' …' : ''
+    const isSkip = record?.result?.status === CheckStatus.CHECK_STATUS_SKIPPED
+    // As good as a pass, but nothing was looked at.
+    if (record && isSkip && record.severity <= Severity.SEVERITY_PASS)
+      return paint('dim', '- skipped') + running
     return (record ? painted(record.severity) : '') + running
   }
   const table = renderTable(

@@ -12,7 +12,9 @@ const node = (name: string, models = true): Node =>
   Node.fromPartial({
     name,
     ...(models && {
-      description: { metadata: { cpuModel: 'Intel(R) Xeon(R) Gold 6258R', gpuModel: 'NVIDIA A100' } },
+      description: {
+        metadata: { cpuModel: 'Intel(R) Xeon(R) Gold 6258R', gpuModel: 'NVIDIA A100-SXM4-80GB' },
+      },
     }),
   })
 
@@ -50,7 +52,7 @@ const shown = async (): Promise<string[]> => {
         /^autopilot_health_checks\{health="(.*?)",node="(.*?)",cpumodel="(.*?)",gpumodel="(.*?)",deviceid="(.*?)"\} (.*)$/.exec(
           line,
         )!
-      expect([cpu, gpu]).toEqual(['IntelR Xeon(R) Gold 6258R', 'NVIDIA A100'])
+      expect([cpu, gpu]).toEqual(['IntelR Xeon(R) Gold 6258R', 'NVIDIA A100-SXM4-80GB'])
       return `${health} ${name} ${device} ${value}`
     })
     .sort()

@@ -12,7 +12,7 @@ const cpuModelOf = (node: Node | undefined): string =>
 
 const gpuModelOf = (node: Node | undefined, { result }: CheckRecord): string => {
   const seen = result?.evidence.find(({ name }) => name === 'model')?.value as unknown
-  return node?.description?.metadata?.gpuModel || (typeof seen === 'string' ? seen : '') || 'N/A'
+  return (typeof seen === 'string' ? seen : '') || node?.description?.metadata?.gpuModel || 'N/A'
 }
 
 /** The values to show. A flag stays 1 as long as its finding stands, and is 0 once that was cleared by hand. */
