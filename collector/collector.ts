@@ -21,6 +21,7 @@ import { createHealthService } from './services/health.ts'
 import { createProfileService } from './services/profile.ts'
 import { createResultService } from './services/result.ts'
 import { createRunService } from './services/run.ts'
+import { createThroughputCheck } from './services/throughput-check.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
 import type { Store } from './store/store.ts'
 import { listenHttp } from './telemetry/http.ts'
@@ -102,7 +103,14 @@ const observeHealth = (metrics: Metrics, observer: Observer, fleet: Pick<Fleet, 
 }
 
 const servicesOf = ({ clock, fleet, health, runs, store }: Parts) => [
-  service(FleetServiceDefinition, createFleetService({ fleet, health })),
+  service(
+    FleetServiceDefinition,
+    createFleetService({
+      fleet,
+      health,
+      throughputCheck: createThroughputCheck({ clock, runs, results: store.allResults }),
+    }),
+  ),
   service(HealthServiceDefinition, createHealthService({ fleet, health })),
   service(RunServiceDefinition, createRunService(runs)),
   service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns: readBuiltIns() })),

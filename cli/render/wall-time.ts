@@ -15,9 +15,13 @@ export const wallTime = (run: Run): { seconds?: number; idealSeconds?: number; e
   return {
     ...(seconds === undefined ? {} : { seconds }),
     ...(idealSeconds === undefined ? {} : { idealSeconds }),
-    ...(seconds && idealSeconds ? { efficiencyRatio: idealSeconds / seconds } : {}),
+    // Pairs that could not be measured take no time, and would flatter it.
+    ...(seconds && idealSeconds && isWhole(run) ? { efficiencyRatio: idealSeconds / seconds } : {}),
   }
 }
+
+const isWhole = ({ progress }: Run): boolean =>
+  progress !== undefined && progress.measuredCount === progress.pairCount
 
 const ideal = (run: Run): number | undefined => {
   if (run.spec?.test?.$case !== 'iperf' || !run.plan) return undefined

@@ -121,6 +121,12 @@ export const createHealth = (deps: HealthDeps, periodic: readonly PeriodicCheck[
       }
     },
 
+    /** Keeps what a check found that the collector carried out itself. */
+    async record({ node, result }: NodeResult, parameters: Record<string, unknown>): Promise<void> {
+      await recorder.record(node, result, parameters)
+      observer.observeCheck(node, result)
+    },
+
     /** What is known of nodes, in the order given. */
     list: (nodes: readonly Node[]): NodeHealth[] =>
       slimmed(

@@ -3,23 +3,39 @@ import { throwIfInvalid } from '../../lib/errors.ts'
 import type { Health } from '../health/health.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import { selectNodes } from '../inventory/selectors.ts'
+import type { createThroughputCheck } from './throughput-check.ts'
 
 export const createFleetService = ({
   fleet,
   health,
+  throughputCheck,
 }: {
   fleet: Pick<Fleet, 'nodes' | 'settled'>
-  health: Pick<Health, 'run'>
-}): FleetServiceImplementation => ({
-  async listNodes(request) {
+  health: Pick<Health, 'run' | 'record'>
+  /** What `iperf` is when it is asked for by name: no node can measure throughput by itself. */
+  throughputCheck: ReturnType<typeof createThroughputCheck>
+}): FleetServiceImplementation => {
+  const choose = async (selectors: readonly string[]) => {
     await fleet.settled
-    const { nodes, violations } = selectNodes(fleet.nodes(), request.nodes, 'nodes')
+    const { nodes, violations } = selectNodes(fleet.nodes(), selectors, 'nodes')
     throwIfInvalid('the request', violations)
-    return { nodes }
-  },
+    return nodes
+  }
+  return {
+    listNodes: async (request) => ({ nodes: await choose(request.nodes) }),
 
-  async *runChecks(request, { signal }): AsyncGenerator<RunChecksResponse> {
-    const { nodes, checks, parameters = {} } = request
-    yield* health.run({ nodes, checks, parameters }, signal)
-  },
-})
+    async *runChecks(request, { signal }): AsyncGenerator<RunChecksResponse> {
+      const { nodes, parameters = {} } = request
+      const byAgents = request.checks.filter((check) => check !== 'iperf')
+      const withThroughput = byAgents.length < request.checks.length
+      if (byAgents.length > 0 || !withThroughput) {
+        yield* health.run({ nodes, checks: byAgents, parameters }, signal)
+      }
+      if (!withThroughput) return
+      for await (const each of throughputCheck(await choose(nodes), parameters, signal)) {
+        await health.record(each, parameters)
+        yield each
+      }
+    },
+  }
+}

@@ -31,6 +31,44 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     expect((await gate('--max-age', '1h')).stdout).toBe('✔ Open: 4 nodes may take a job.')
   })
 
+  test('check iperf is a run of the collector: it passes, and with a slow sender it fails on that node alone', async () => {
+    type Checks = {
+      checks: {
+        node: string
+        status: string
+        reasons: string[]
+        evidence: { name: string; value: number }[]
+      }[]
+    }
+    const check = async (...args: string[]) => {
+      const { stdout, exitCode } = await fleet.meshgauge(
+        'check',
+        'iperf',
+        '--param',
+        'duration=1s',
+        '--json',
+        ...args,
+      )
+      return { exitCode, checks: (JSON.parse(stdout) as Checks).checks }
+    }
+    const well = await check('--param', 'min=20M')
+    expect(well.exitCode).toBe(0)
+    expect(well.checks.map(({ status }) => status)).toEqual(Array(4).fill('pass'))
+    for (const { evidence } of well.checks) expect(evidence.every(({ value }) => value > 20e6)).toBe(true)
+
+    await fleet.fault('rate:node-2:net0:tx:20mbit')
+    const slow = await check('--param', 'interfaces=["net0"]')
+    await fleet.heal()
+    expect(slow.exitCode).toBe(1)
+    const failed = slow.checks.filter(({ status }) => status === 'fail')
+    expect(failed.map(({ node }) => node)).toEqual(['node-2'])
+    expect(failed[0]!.reasons[0]).toMatch(/node-2 sends badly on net0/)
+    // The finding stands, and closes the gate, until the check passes again.
+    expect((await gate('--checks', 'iperf')).exitCode).toBe(1)
+    await check('--param', 'interfaces=["net0"]')
+    expect((await gate('--checks', 'iperf')).exitCode).toBe(0)
+  })
+
   test('an interface that goes down closes the gate with the reason; healed and run again, it opens', async () => {
     await fleet.inside('node-2', 'ip', 'link', 'set', 'net1', 'down')
     await expect
