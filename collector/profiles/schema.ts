@@ -2,26 +2,34 @@
 
 import { z } from 'zod'
 import { EXPECTATION_NAMES, type ExpectationName, parseLimit } from '../../lib/expectations.ts'
-import { parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
+import { durationHint, parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
 
 /** Text or a number that `read` makes a value of; undefined is refused with the words. */
-const quantity = (words: string, read: (value: string | number) => number | undefined) =>
+const quantity = (
+  words: string,
+  read: (value: string | number) => number | undefined,
+  hint: (value: string) => string = () => words,
+) =>
   z
     .union([z.string(), z.number()], { error: `must be ${words}` })
     .transform((value, context) => {
       const result = read(value)
       if (result !== undefined) return result
-      context.addIssue({ code: 'custom', message: `"${value}" is not ${words}` })
+      context.addIssue({ code: 'custom', message: `"${value}" is not ${hint(String(value))}` })
       return z.NEVER
     })
     .optional()
 
 /** Seconds. A bare number is seconds too, as in netperf's profiles. */
 const duration = (least = 0) =>
-  quantity('a duration; write 500ms, 10s or 5m', (value) => {
-    const seconds = typeof value === 'number' ? value : parseDuration(value)
-    return seconds !== undefined && Number.isFinite(seconds) && seconds >= least ? seconds : undefined
-  })
+  quantity(
+    'a duration; write 500ms, 10s or 5m',
+    (value) => {
+      const seconds = typeof value === 'number' ? value : parseDuration(value)
+      return seconds !== undefined && Number.isFinite(seconds) && seconds >= least ? seconds : undefined
+    },
+    (value) => `a duration; ${durationHint(value)}`,
+  )
 
 const bitrate = quantity('a bitrate; write 10G, 50M or "0" for unlimited', (value) =>
   typeof value === 'string' ? parseBitrate(value) : undefined,
