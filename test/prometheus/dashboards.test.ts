@@ -34,8 +34,17 @@ const rules = groups.flatMap((group) => group.rules)
 const boards = Object.entries(DASHBOARDS)
 const panels = boards.flatMap(([board, { panels }]) => panels.map((panel) => ({ board, panel })))
 const queries = panels.flatMap(({ board, panel }) =>
-  panel.targets.map(({ refId, expr }) => ({ name: `${board}: ${panel.title} ${refId}`, expr })),
+  panel.targets.map(({ refId, expr, legendFormat }) => {
+    const urls = panel.fieldConfig.defaults.links.map(({ url }) => url).join(' ')
+    const labels = [
+      ...legendFormat.matchAll(/\{\{(\w+)\}\}/g),
+      ...urls.matchAll(/\{__(?:data\.fields|field\.labels)\.(\w+)\}/g),
+    ].map(([, label]) => label!)
+    return { name: `${board}: ${panel.title} ${refId}`, expr, labels }
+  }),
 )
+/** A verdict on an interface has neither, and Prometheus does not keep what is empty. */
+const EMPTY_LABELS = ['rack', 'peer']
 const variables = boards.flatMap(([board, { templating }]) =>
   templating.list
     .filter((variable): variable is QueryVariable => variable.type === 'query')
@@ -106,6 +115,19 @@ describe('dashboards as files', () => {
     expect(wrong).toEqual([])
   })
 
+  test('are provisioned into a folder, with a Prometheus', () => {
+    const read = (path: string): unknown =>
+      parse(readFileSync(new URL(`provisioning/${path}`, GRAFANA), 'utf8'))
+    expect(read('datasources/meshgauge.yaml')).toMatchObject({
+      apiVersion: 1,
+      datasources: [{ type: 'prometheus', url: '$' + '{PROMETHEUS_URL}' }],
+    })
+    expect(read('dashboards/meshgauge.yaml')).toMatchObject({
+      apiVersion: 1,
+      providers: [{ type: 'file', options: { path: '/var/lib/grafana/dashboards/meshgauge' } }],
+    })
+  })
+
   test('have ids of their own and panels that do not overlap', () => {
     for (const [name, { panels }] of boards) {
       const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
@@ -164,9 +186,11 @@ describe('in a real Prometheus', () => {
     metrics?.close()
   })
 
-  test.each(queries)('$name has data', async ({ expr }) => {
+  test.each(queries)('$name has data, and the labels that are shown of it', async ({ expr, labels }) => {
     const samples = await prometheus.waitFor(interpolate(expr))
     for (const { value } of samples) expect(value).not.toBeNaN()
+    const present = [...EMPTY_LABELS, ...samples.flatMap((sample) => Object.keys(sample.labels))]
+    expect(labels.filter((label) => !present.includes(label))).toEqual([])
   })
 
   test.each(variables)('the variable $name of $board has values', async ({ query: { query } }) => {
