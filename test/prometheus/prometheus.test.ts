@@ -1,16 +1,11 @@
 import { metrics as api } from '@opentelemetry/api'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
-import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, FaultDirection, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { remember } from '../../collector/health/severity.ts'
 import { CATALOGUE } from '../../collector/telemetry/catalogue.ts'
 import { listenHttp } from '../../collector/telemetry/http.ts'
 import type { HttpServer } from '../../collector/telemetry/listening.ts'
 import { createMetrics, type Metrics } from '../../collector/telemetry/metrics.ts'
 import { createObserver, type Observer } from '../../collector/telemetry/observe.ts'
-import { endedRun, failedPair, iperfPair, pingPair } from '../../collector/telemetry/samples.ts'
+import { nodes, observeEverything } from './everything.ts'
 import { lintMetrics, type Prometheus, startPrometheus } from './prometheus.ts'
 
 let metrics: Metrics
@@ -18,51 +13,10 @@ let observer: Observer
 let server: HttpServer
 let prometheus: Prometheus
 
-const nodes = (...names: string[]) =>
-  names.map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY }))
-
-/** Everything the catalogue has, so that every line of /metrics is there to be read and linted. */
-const observeEverything = (): void => {
-  const verdict = Verdict.fromPartial({
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
-    node: 'node-3',
-    interface: 'net0',
-    direction: FaultDirection.FAULT_DIRECTION_TX,
-    confidence: 0.98,
-  })
-  const throughputs = [
-    iperfPair('node-1', 'node-2', 9.4e9),
-    iperfPair('node-1', 'node-3', 9.2e9),
-    iperfPair('node-2', 'node-1', 9.3e9),
-    iperfPair('node-3', 'node-1', 5e7),
-    failedPair('node-2', 'node-3', Outcome.OUTCOME_REFUSED),
-  ]
-  const pings = [
-    pingPair('node-1', 'node-2', 10, new Array(9).fill(0.0001)),
-    pingPair('node-2', 'node-1', 10, new Array(10).fill(0.0002)),
-  ]
-  observer.observeNodes(nodes('node-1', 'node-2', 'node-3'))
-  observer.observeResults(endedRun('iperf'), throughputs)
-  observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), throughputs)
-  observer.observeResults(endedRun('ping'), pings)
-  observer.observeRun(endedRun('ping'), pings)
-  const check = CheckResult.fromPartial({ check: 'interfaces', status: CheckStatus.CHECK_STATUS_WARN })
-  observer.observeCheck('node-1', check)
-  observer.observeRecord('node-1', remember(undefined, check, {}, new Date()))
-  observer.observeOverlap('node-1', 'interfaces')
-  const autopilot = { health: 'dcgm', cpumodel: 'N/A', gpumodel: 'N/A', deviceid: '' }
-  metrics.autopilotHealthChecks.set({ node: 'node-1', ...autopilot }, 0)
-  metrics.runsActive.set({}, 0)
-  metrics.testsActive.set({ test: 'iperf' }, 0)
-  metrics.dispatchLag.observe({}, 0.01)
-  metrics.storeWrite.observe({ operation: 'append_results' }, 0.001)
-  metrics.storeErrors.add({ operation: 'append_results' }, 0)
-}
-
 beforeAll(async () => {
   metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })
   observer = createObserver({ metrics })
-  observeEverything()
+  observeEverything(metrics, observer)
   server = await listenHttp({ registry: metrics.registry, health: () => [], address: '127.0.0.1:0' })
   prometheus = await startPrometheus({ targets: [`127.0.0.1:${server.port}`] })
 }, 60_000)

@@ -1,0 +1,142 @@
+import { dashboard } from '../dashboard.ts'
+import { lowIsGood, stat, table, timeSeries } from '../panels.ts'
+
+const RATE = '[$' + '__rate_interval]'
+
+const quantiles = (metric: string, by: string) =>
+  [0.5, 0.99].map((quantile) => ({
+    expr: `histogram_quantile(${quantile}, sum by (${by}) (increase(${metric}_bucket[1h])))`,
+    legend: `${by === 'le' ? '' : '{{operation}} '}p${quantile * 100}`,
+  }))
+
+const now = [
+  stat({
+    title: 'Event loop p99',
+    description: 'How late timers come, 99th percentile. Normal is below 20 ms.',
+    unit: 's',
+    queries: [{ expr: 'max(meshgauge_event_loop_delay_seconds{stat="p99"})', legend: 'p99' }],
+    steps: lowIsGood(0.02, 0.1),
+    next: 'runs',
+  }),
+  stat({
+    title: 'Store errors',
+    description: 'Calls of the store that failed since the collector started. Normal is 0.',
+    unit: 'short',
+    queries: [{ expr: 'sum(meshgauge_store_errors_total) or vector(0)', legend: 'errors' }],
+    steps: lowIsGood(1),
+    next: 'runs',
+  }),
+  stat({
+    title: 'Active tests',
+    description: 'Pairs under test at this moment. Normal is up to the width of a round.',
+    unit: 'short',
+    queries: [{ expr: 'sum(meshgauge_tests_active)', legend: 'pairs' }],
+    next: 'runs',
+  }),
+  stat({
+    title: 'Pairs without series',
+    description:
+      'Pairs of the last run that have no series because there are more than the budget. Normal is 0, or all pairs of a large fleet.',
+    unit: 'short',
+    queries: [{ expr: 'sum by (test) (meshgauge_pair_series_dropped)', legend: '{{test}}' }],
+    next: 'runs',
+  }),
+  table({
+    title: 'Version',
+    description: 'Which version runs. Normally one.',
+    unit: 'short',
+    queries: [{ expr: 'count by (version) (meshgauge_build_info)' }],
+    width: 8,
+    height: 4,
+    next: 'runs',
+  }),
+]
+
+const overTime = [
+  timeSeries({
+    title: 'Event loop delay',
+    description: 'How late timers of the collector came. Normal is below 20 ms at the 99th percentile.',
+    unit: 's',
+    queries: [{ expr: 'max by (stat) (meshgauge_event_loop_delay_seconds)', legend: '{{stat}}' }],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Dispatch lag',
+    description:
+      'Between the moment a pair could start and its start, over the last hour. Normal is below 0.1 s.',
+    unit: 's',
+    queries: quantiles('meshgauge_dispatch_lag_seconds', 'le'),
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Store: time of a write',
+    description: 'Transactions to their durable end, over the last hour. Normal is below 50 ms.',
+    unit: 's',
+    queries: quantiles('meshgauge_store_write_seconds', 'operation, le'),
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Store: writes per second',
+    description: 'Transactions by operation. Normal is about 0 between runs.',
+    unit: 'short',
+    queries: [
+      {
+        expr: `sum by (operation) (rate(meshgauge_store_write_seconds_count${RATE}))`,
+        legend: '{{operation}}',
+      },
+    ],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Store: errors, per hour',
+    description: 'Calls of the store that failed, such as on a full disk. Normal is 0.',
+    unit: 'short',
+    queries: [
+      { expr: 'sum by (operation) (increase(meshgauge_store_errors_total[1h]))', legend: '{{operation}}' },
+    ],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Pairs under test',
+    description: 'Pairs under test at each moment. Normal is up to the width of a round.',
+    unit: 'short',
+    queries: [{ expr: 'sum by (test) (meshgauge_tests_active)', legend: '{{test}}' }],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Memory',
+    description:
+      'Resident memory and the part of it that is live JavaScript. Normal is flat once a few runs are over.',
+    unit: 'bytes',
+    queries: [
+      {
+        expr: 'process_resident_memory_bytes and on (instance) meshgauge_build_info',
+        legend: '{{instance}} resident',
+      },
+      {
+        expr: 'nodejs_heap_size_used_bytes and on (instance) meshgauge_build_info',
+        legend: '{{instance}} heap',
+      },
+    ],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'CPU',
+    description: 'Share of one core. Normal is a few percent between runs; near 100 % everything comes late.',
+    unit: 'percentunit',
+    queries: [
+      {
+        expr: `rate(process_cpu_seconds_total${RATE}) and on (instance) meshgauge_build_info`,
+        legend: '{{instance}}',
+      },
+    ],
+    next: 'runs',
+  }),
+]
+
+export const collector = dashboard({
+  board: 'collector',
+  title: 'Collector',
+  description: 'Whether the collector itself is well: only then can its numbers be believed.',
+  panels: [...now, ...overTime],
+})

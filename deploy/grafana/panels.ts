@@ -1,0 +1,199 @@
+import type { Panel, PanelLink, Target } from './schema.ts'
+
+/** Every panel and variable asks the datasource that the reader chose at the top of the dashboard. */
+export const DATASOURCE = { type: 'prometheus', uid: '$' + '{datasource}' } as const
+
+/** Grafana's names of units; ratios are drawn as percent. */
+export type Unit = 'bps' | 'bytes' | 'percentunit' | 's' | 'dateTimeFromNow' | 'short'
+
+/** A threshold: from this value on, this colour. The first one has no value: it is where things are well. */
+type Step = { color: 'green' | 'orange' | 'red' | 'blue'; value: number | null }
+
+export type Query = { expr: string; legend?: string }
+
+export type PanelOptions = {
+  title: string
+  /** What is shown, and what is normal. */
+  description: string
+  unit: Unit
+  queries: readonly Query[]
+  /** Where to look next; the uid of a dashboard. */
+  next?: keyof typeof UIDS
+  /** The label of the series that says which node the next dashboard is about. */
+  nodeLabel?: 'node' | 'source'
+  steps?: readonly Step[]
+  /** What numbers mean, where they are codes. */
+  words?: Readonly<Record<string, string>>
+  min?: number
+  max?: number
+  width?: number
+  height?: number
+}
+
+export const UIDS = {
+  fleet: 'meshgauge-fleet',
+  node: 'meshgauge-node',
+  runs: 'meshgauge-runs',
+  collector: 'meshgauge-collector',
+} as const
+
+const FULL_WIDTH = 24
+
+/** Green below `warn`, red from `bad` on, orange between; without `bad` there is nothing between. */
+export const lowIsGood = (warn: number, bad = warn): Step[] => [
+  { color: 'green', value: null },
+  ...(warn < bad ? [{ color: 'orange', value: warn } as const] : []),
+  { color: 'red', value: bad },
+]
+
+/** Red below `bad`, green from `good` on, orange between; without `good` there is nothing between. */
+export const highIsGood = (bad: number, good = bad): Step[] => [
+  { color: 'red', value: null },
+  ...(bad < good ? [{ color: 'orange', value: bad } as const] : []),
+  { color: 'green', value: good },
+]
+
+/** The address of another dashboard for the same time and the same datasource. */
+export const dashboardUrl = (board: keyof typeof UIDS, node?: string): string =>
+  [
+    `/d/${UIDS[board]}?var-datasource=${DATASOURCE.uid}`,
+    ...(node === undefined ? [] : [`var-node=${node}`]),
+    '$' + '{__url_time_range}',
+  ].join('&')
+
+const linksOf = ({ next }: PanelOptions): PanelLink[] =>
+  next ? [{ title: `Open ${next}`, url: dashboardUrl(next), targetBlank: false }] : []
+
+/** A click on a series or a row goes to the node it is about. */
+const dataLinksOf = ({ next, nodeLabel }: PanelOptions, isTable: boolean): PanelLink[] => {
+  if (!next || !nodeLabel) return []
+  const value = isTable ? `$\{__data.fields.${nodeLabel}}` : `$\{__field.labels.${nodeLabel}}`
+  return [{ title: `Open ${next} of it`, url: dashboardUrl(next, value), targetBlank: false }]
+}
+
+const targetsOf = (queries: readonly Query[], instant: boolean, format: Target['format']): Target[] =>
+  queries.map(({ expr, legend = '' }, index) => ({
+    datasource: DATASOURCE,
+    refId: String.fromCharCode('A'.charCodeAt(0) + index),
+    expr,
+    legendFormat: legend,
+    instant,
+    range: !instant,
+    format,
+  }))
+
+const mappingsOf = (words: PanelOptions['words']) =>
+  words
+    ? [
+        {
+          type: 'value',
+          options: Object.fromEntries(
+            Object.entries(words).map(([value, text], index) => [value, { text, index }]),
+          ),
+        },
+      ]
+    : []
+
+const panel = (
+  type: Panel['type'],
+  given: PanelOptions,
+  { instant, custom, options }: { instant: boolean; custom: object; options: object },
+): Panel => {
+  const isTable = type === 'table'
+  const { title, description, unit, queries, steps, words, min, max, width = 12, height = 8 } = given
+  return {
+    type,
+    title,
+    description,
+    datasource: DATASOURCE,
+    gridPos: { x: 0, y: 0, w: width, h: height },
+    targets: targetsOf(queries, instant, isTable ? 'table' : 'time_series'),
+    links: linksOf(given),
+    fieldConfig: {
+      defaults: {
+        unit,
+        ...(min === undefined ? {} : { min }),
+        ...(max === undefined ? {} : { max }),
+        custom,
+        mappings: mappingsOf(words),
+        thresholds: { mode: 'absolute', steps: [...(steps ?? [{ color: 'blue', value: null }])] },
+        color: { mode: steps ? 'thresholds' : 'palette-classic' },
+        links: dataLinksOf(given, isTable),
+      },
+      overrides: [],
+    },
+    options,
+  }
+}
+
+/** Lines over time. */
+export const timeSeries = (given: PanelOptions): Panel =>
+  panel(
+    'timeseries',
+    { min: 0, ...given },
+    {
+      instant: false,
+      custom: { drawStyle: 'line', lineWidth: 1, fillOpacity: 5, showPoints: 'auto', spanNulls: false },
+      options: {
+        legend: { displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'min', 'max'] },
+        tooltip: { mode: 'multi', sort: 'desc' },
+      },
+    },
+  )
+
+/** One number of now. */
+export const stat = (given: PanelOptions): Panel =>
+  panel(
+    'stat',
+    { width: 4, height: 4, ...given },
+    {
+      instant: true,
+      custom: {},
+      options: {
+        colorMode: 'background',
+        graphMode: 'none',
+        textMode: 'value_and_name',
+        reduceOptions: { calcs: ['lastNotNull'], fields: '', values: false },
+      },
+    },
+  )
+
+/** Colours over time, a line for each series: since when it is so. */
+export const stateTimeline = (given: PanelOptions): Panel =>
+  panel('state-timeline', given, {
+    instant: false,
+    custom: { fillOpacity: 80, lineWidth: 0 },
+    options: { mergeValues: true, showValue: 'auto', legend: { displayMode: 'list', placement: 'bottom' } },
+  })
+
+/** A row for each series of now. */
+export const table = (given: PanelOptions): Panel => ({
+  ...panel('table', given, {
+    instant: true,
+    custom: { align: 'auto', filterable: true },
+    options: { showHeader: true, cellHeight: 'sm' },
+  }),
+  transformations: [
+    {
+      id: 'organize',
+      options: { excludeByName: { Time: true, __name__: true, job: true, instance: true } },
+    },
+  ],
+})
+
+/** Places panels in the order they come, in rows of Grafana's 24 columns, and numbers them. */
+export const arrange = (panels: readonly Panel[]): Panel[] => {
+  let [x, y, rowHeight] = [0, 0, 0]
+  return panels.map((one, index) => {
+    const { w, h } = one.gridPos
+    if (x + w > FULL_WIDTH) {
+      y += rowHeight
+      x = 0
+      rowHeight = 0
+    }
+    const placed = { ...one, id: index + 1, gridPos: { x, y, w, h } }
+    x += w
+    rowHeight = Math.max(rowHeight, h)
+    return placed
+  })
+}

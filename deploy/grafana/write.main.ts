@@ -1,0 +1,6 @@
+/** Writes deploy/grafana/dashboards: what `npm run dashboards` runs. */
+import { writeFileSync } from 'node:fs'
+import { DASHBOARDS, toJson } from './dashboards.ts'
+
+for (const [name, dashboard] of Object.entries(DASHBOARDS))
+  writeFileSync(new URL(`dashboards/${name}.json`, import.meta.url), toJson(dashboard))

@@ -1,0 +1,222 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { metrics as api } from '@opentelemetry/api'
+import { execa } from 'execa'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { CATALOGUE } from '../../collector/telemetry/catalogue.ts'
+import { listenHttp } from '../../collector/telemetry/http.ts'
+import type { HttpServer } from '../../collector/telemetry/listening.ts'
+import { createMetrics, type Metrics } from '../../collector/telemetry/metrics.ts'
+import { createObserver } from '../../collector/telemetry/observe.ts'
+import { DASHBOARDS, toJson } from '../../deploy/grafana/dashboards.ts'
+import type { QueryVariable } from '../../deploy/grafana/schema.ts'
+import { observeEverything } from './everything.ts'
+import { type Prometheus, startPrometheus } from './prometheus.ts'
+
+const GRAFANA = new URL('../../deploy/grafana/', import.meta.url)
+const RULES = new URL('../../deploy/prometheus/rules/', import.meta.url)
+
+type Rule = {
+  alert?: string
+  record?: string
+  expr: string
+  annotations?: { summary: string; description: string }
+}
+type Rules = { groups: { name: string; interval?: string; rules: Rule[] }[] }
+
+const groups = readdirSync(RULES).flatMap(
+  (file) => (parse(readFileSync(new URL(file, RULES), 'utf8')) as Rules).groups,
+)
+// What is recorded each minute would keep the test waiting.
+for (const group of groups) delete group.interval
+const rules = groups.flatMap((group) => group.rules)
+
+const boards = Object.entries(DASHBOARDS)
+const panels = boards.flatMap(([board, { panels }]) => panels.map((panel) => ({ board, panel })))
+const queries = panels.flatMap(({ board, panel }) =>
+  panel.targets.map(({ refId, expr, legendFormat }) => {
+    const urls = panel.fieldConfig.defaults.links.map(({ url }) => url).join(' ')
+    const labels = [
+      ...legendFormat.matchAll(/\{\{(\w+)\}\}/g),
+      ...urls.matchAll(/\{__(?:data\.fields|field\.labels)\.(\w+)\}/g),
+    ].map(([, label]) => label!)
+    return { name: `${board}: ${panel.title} ${refId}`, expr, labels }
+  }),
+)
+/** A verdict on an interface has neither, and Prometheus does not keep what is empty. */
+const EMPTY_LABELS = ['rack', 'peer']
+const variables = boards.flatMap(([board, { templating }]) =>
+  templating.list
+    .filter((variable): variable is QueryVariable => variable.type === 'query')
+    .map((variable) => ({ board, ...variable })),
+)
+
+/** As Grafana does it, for a node that everything is known of. */
+const interpolate = (expr: string): string =>
+  expr.replaceAll('$node', 'node-1').replaceAll('$__rate_interval', '1m')
+
+describe('dashboards as files', () => {
+  test('are what `npm run dashboards` makes, no more and no fewer', () => {
+    const folder = new URL('dashboards/', GRAFANA)
+    const committed = Object.fromEntries(
+      readdirSync(folder).map((file) => [file, readFileSync(new URL(file, folder), 'utf8')]),
+    )
+    const made = Object.fromEntries(boards.map(([name, board]) => [`${name}.json`, toJson(board)]))
+    expect(committed).toEqual(made)
+  })
+
+  test('ask for metrics of the catalogue with labels that these have', () => {
+    const definitions = Object.values(CATALOGUE)
+    const wrong = [
+      ...queries,
+      ...rules.map(({ alert, record, expr }) => ({ name: alert ?? record, expr })),
+    ].flatMap(({ name, expr }) =>
+      [...expr.matchAll(/(?<![\w:])(meshgauge_\w+)(?:\{([^}]*)\})?(?!:)/g)].flatMap(
+        ([, metric, matchers]) => {
+          const base = metric!.replace(/_(bucket|sum|count)$/, '')
+          const definition = definitions.find((one) => one.name === metric || one.name === base)
+          if (!definition) return [`${name}: there is no ${metric}`]
+          const used = [...(matchers ?? '').matchAll(/(\w+)\s*[=!]/g)].map(([, label]) => label!)
+          const known: readonly string[] = definition.labels
+          return used
+            .filter((label) => !known.includes(label))
+            .map((label) => `${name}: ${metric} has no label ${label}`)
+        },
+      ),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('show every metric of the catalogue but what other systems read', () => {
+    const text = JSON.stringify(DASHBOARDS)
+    const absent = Object.values(CATALOGUE).filter(({ name }) => !text.includes(name))
+    expect(absent.map(({ name }) => name)).toEqual(['autopilot_health_checks'])
+  })
+
+  test('have in every panel a unit, what is normal, the chosen datasource and a way on', () => {
+    const uids = boards.map(([, { uid }]) => uid)
+    const wrong = panels.flatMap(({ board, panel }) => {
+      const { title, description, datasource, targets, links, fieldConfig } = panel
+      const urls = [...links, ...fieldConfig.defaults.links].map(({ url }) => url)
+      const problems = [
+        /\b(normal|normally)\b/i.test(description) ? '' : 'does not say what is normal',
+        fieldConfig.defaults.unit ? '' : 'has no unit',
+        [datasource, ...targets.map((target) => target.datasource)].every(
+          ({ uid }) => uid === '$' + '{datasource}',
+        )
+          ? ''
+          : 'has a datasource of its own',
+        links.length > 0 && urls.every((url) => uids.includes(url.match(/^\/d\/([^?]+)\?/)?.[1] ?? ''))
+          ? ''
+          : 'leads nowhere',
+      ]
+      return problems.filter((problem) => problem !== '').map((problem) => `${board}: ${title} ${problem}`)
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('are provisioned into a folder, with a Prometheus', () => {
+    const read = (path: string): unknown =>
+      parse(readFileSync(new URL(`provisioning/${path}`, GRAFANA), 'utf8'))
+    expect(read('datasources/meshgauge.yaml')).toMatchObject({
+      apiVersion: 1,
+      datasources: [{ type: 'prometheus', url: '$' + '{PROMETHEUS_URL}' }],
+    })
+    expect(read('dashboards/meshgauge.yaml')).toMatchObject({
+      apiVersion: 1,
+      providers: [{ type: 'file', options: { path: '/var/lib/grafana/dashboards/meshgauge' } }],
+    })
+  })
+
+  test('have ids of their own and panels that do not overlap', () => {
+    for (const [name, { panels }] of boards) {
+      const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+        Array.from({ length: w * h }, (_, index) => `${x + (index % w)} ${y + Math.floor(index / w)}`),
+      )
+      expect(new Set(cells).size, name).toBe(cells.length)
+      expect(Math.max(...panels.map(({ gridPos: { x, w } }) => x + w)), name).toBeLessThanOrEqual(24)
+      expect(new Set(panels.map(({ id }) => id)).size, name).toBe(panels.length)
+    }
+    expect(new Set(boards.map(([, { uid }]) => uid)).size).toBe(boards.length)
+  })
+})
+
+describe('rules', () => {
+  test('are right for promtool, with the example configuration', async () => {
+    const { stdout } = await execa('promtool', ['check', 'config', 'deploy/prometheus/prometheus.yml'])
+    expect(stdout).toContain('2 rule files found')
+    await execa('promtool', ['check', 'rules', 'recording.yml', 'alerts.yml'], { cwd: RULES })
+  })
+
+  test('fire for what they are about and end with it', async () => {
+    const { stdout } = await execa('promtool', ['test', 'rules', 'test/prometheus/fixtures/alerts.test.yaml'])
+    expect(stdout).toContain('SUCCESS')
+  })
+
+  test('are each in that test, and each says what to do', () => {
+    const text = readFileSync(new URL('fixtures/alerts.test.yaml', import.meta.url), 'utf8')
+    for (const { alert, annotations } of rules.filter(({ alert }) => alert !== undefined)) {
+      expect(text).toContain(`alertname="${alert}"`)
+      expect(annotations?.summary.length, alert).toBeGreaterThan(10)
+      expect(annotations?.description.length, alert).toBeGreaterThan(80)
+    }
+  })
+})
+
+describe('in a real Prometheus', () => {
+  let metrics: Metrics
+  let server: HttpServer
+  let prometheus: Prometheus
+
+  beforeAll(async () => {
+    metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })
+    const observer = createObserver({ metrics })
+    observeEverything(metrics, observer)
+    server = await listenHttp({ registry: metrics.registry, health: () => [], address: '127.0.0.1:0' })
+    prometheus = await startPrometheus({ targets: [`127.0.0.1:${server.port}`], rules: { groups } })
+    // What is asked about change needs one between two scrapes.
+    await prometheus.waitFor('meshgauge_runs_total{test="iperf"} == 1')
+    observeEverything(metrics, observer)
+    await prometheus.waitFor('meshgauge_runs_total{test="iperf"} == 2')
+  }, 60_000)
+
+  afterAll(async () => {
+    await prometheus?.close()
+    await server?.close()
+    metrics?.close()
+  })
+
+  test.each(queries)('$name has data, and the labels that are shown of it', async ({ expr, labels }) => {
+    const samples = await prometheus.waitFor(interpolate(expr))
+    for (const { value } of samples) expect(value).not.toBeNaN()
+    const present = [...EMPTY_LABELS, ...samples.flatMap((sample) => Object.keys(sample.labels))]
+    expect(labels.filter((label) => !present.includes(label))).toEqual([])
+  })
+
+  test.each(variables)('the variable $name of $board has values', async ({ query: { query } }) => {
+    const [, metric, label] = query.match(/^label_values\((\w+), (\w+)\)$/)!
+    const answer = await fetch(`${prometheus.url}/api/v1/label/${label}/values?match[]=${metric}`)
+    expect(await answer.json()).toEqual({ status: 'success', data: ['node-1', 'node-2', 'node-3'] })
+  })
+
+  test.each(rules.map(({ alert, record, expr }) => ({ name: alert ?? record, expr })))(
+    '$name runs',
+    async ({ expr }) => {
+      await expect(prometheus.query(expr)).resolves.toBeInstanceOf(Array)
+    },
+  )
+
+  test('what is recorded is there', async () => {
+    for (const { record } of rules.filter(({ record }) => record !== undefined))
+      await prometheus.waitFor(record!)
+  })
+
+  test('what is wrong in these metrics is pending or fires', async () => {
+    const alerts = async () =>
+      (await prometheus.query('count by (alertname) (ALERTS)')).map(({ labels }) => labels.alertname)
+    await expect
+      .poll(alerts, { timeout: 30_000 })
+      .toEqual(expect.arrayContaining(['MeshgaugeVerdict', 'MeshgaugeNodeLossy']))
+    expect(await alerts()).not.toContain('MeshgaugeNodeUnreachable')
+  })
+})
