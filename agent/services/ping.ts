@@ -1,3 +1,4 @@
+import { ServerError, Status } from 'nice-grpc'
 import type {
   PingRequest,
   PingResponse,
@@ -51,6 +52,10 @@ export const createPingService = (deps: Deps, options: AgentOptions): PingServic
   }
 
   return {
+    // biome-ignore lint/correctness/useYield: replaced by the mesh service.
+    async *mesh() {
+      throw new ServerError(Status.UNIMPLEMENTED, 'not yet')
+    },
     async *ping(request, context): AsyncGenerator<PingResponse> {
       const stream = deps.draining.track(context.signal)
       try {

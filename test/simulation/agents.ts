@@ -59,6 +59,10 @@ const servicesOf = (
   }),
   service(CheckServiceDefinition, { listChecks: async () => ({ checks: [] }), runCheck: async () => ({}) }),
   service(PingServiceDefinition, {
+    // biome-ignore lint/correctness/useYield: replaced by the mesh.
+    async *mesh() {
+      throw new Error('not yet')
+    },
     async *ping(request) {
       yield { event: { $case: 'started', value: { engine: { name: 'fping', version: 'simulated' } } } }
       const results = request.targets.map(({ address }, targetIndex) => {

@@ -167,7 +167,16 @@ export interface ServeRequest {
     | Duration
     | undefined;
   /** Sample the host while the stream lasts; absent does not. */
-  hostSampling: HostSampling | undefined;
+  hostSampling:
+    | HostSampling
+    | undefined;
+  /**
+   * For sustained traffic: a server that has served a test, or died, is started again on its port, until the stream
+   * ends; what it receives is told in samples.
+   */
+  sustained: boolean;
+  /** With sustained, the time between two samples of a server; 1 s when absent. */
+  interval: Duration | undefined;
 }
 
 /** Listener is one server to start. */
@@ -193,7 +202,31 @@ export interface ServeResponse {
     | //
     /** What the host did meanwhile. */
     { $case: "hostSamples"; value: HostSamples }
+    | //
+    /** With sustained, what the servers received; flow_index is the listener's position. */
+    { $case: "samples"; value: IperfSamples }
+    | //
+    /** With sustained, servers that have been started again since the last such event. */
+    { $case: "changes"; value: FlowChanges }
     | undefined;
+}
+
+/** FlowChanges are flows that stopped or moved again. */
+export interface FlowChanges {
+  /** In the order in which it happened. */
+  changes: FlowChange[];
+}
+
+/** FlowChange says that a flow's program has ended and was started again, or that it runs again. */
+export interface FlowChange {
+  /** Position of the flow, or of the listener, in the request. */
+  flowIndex: number;
+  /** Whether it runs now. */
+  running: boolean;
+  /** How often it has been started again. */
+  restartCount: number;
+  /** Why it ended, in words, with the program's own message; empty when it runs. */
+  reason: string;
 }
 
 /** ServeStarted says that all servers listen. */
@@ -241,7 +274,14 @@ export interface RunRequest {
   /** Whether the clients claim their interfaces alone. */
   admission: Admission;
   /** Sample the host while the stream lasts; absent does not. */
-  hostSampling: HostSampling | undefined;
+  hostSampling:
+    | HostSampling
+    | undefined;
+  /**
+   * For sustained traffic: a client that ends before the stream does, for whatever reason, is started again, with a
+   * growing pause up to 5 s. Without options.duration it goes on until the stream ends.
+   */
+  sustained: boolean;
 }
 
 /** Flow is one client to start. */
@@ -359,6 +399,9 @@ export interface RunResponse {
     | //
     /** What the host did meanwhile. */
     { $case: "hostSamples"; value: HostSamples }
+    | //
+    /** With sustained, flows that have stopped or run again since the last such event. */
+    { $case: "changes"; value: FlowChanges }
     | undefined;
 }
 
@@ -526,6 +569,8 @@ function createBaseServeRequest(): ServeRequest {
     idleTimeout: undefined,
     duration: undefined,
     hostSampling: undefined,
+    sustained: false,
+    interval: undefined,
   };
 }
 
@@ -557,6 +602,12 @@ export const ServeRequest: MessageFns<ServeRequest> = {
     }
     if (message.hostSampling !== undefined) {
       HostSampling.encode(message.hostSampling, writer.uint32(74).fork()).join();
+    }
+    if (message.sustained !== false) {
+      writer.uint32(80).bool(message.sustained);
+    }
+    if (message.interval !== undefined) {
+      Duration.encode(message.interval, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -646,6 +697,22 @@ export const ServeRequest: MessageFns<ServeRequest> = {
             message.hostSampling = HostSampling.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.sustained = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.interval = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -679,6 +746,8 @@ export const ServeRequest: MessageFns<ServeRequest> = {
         : isSet(object.host_sampling)
         ? HostSampling.fromJSON(object.host_sampling)
         : undefined,
+      sustained: isSet(object.sustained) ? globalThis.Boolean(object.sustained) : false,
+      interval: isSet(object.interval) ? Duration.fromJSON(object.interval) : undefined,
     };
   },
 
@@ -711,6 +780,12 @@ export const ServeRequest: MessageFns<ServeRequest> = {
     if (message.hostSampling !== undefined) {
       obj.hostSampling = HostSampling.toJSON(message.hostSampling);
     }
+    if (message.sustained !== false) {
+      obj.sustained = message.sustained;
+    }
+    if (message.interval !== undefined) {
+      obj.interval = Duration.toJSON(message.interval);
+    }
     return obj;
   },
 
@@ -735,6 +810,10 @@ export const ServeRequest: MessageFns<ServeRequest> = {
       : undefined;
     message.hostSampling = (object.hostSampling !== undefined && object.hostSampling !== null)
       ? HostSampling.fromPartial(object.hostSampling)
+      : undefined;
+    message.sustained = object.sustained ?? false;
+    message.interval = (object.interval !== undefined && object.interval !== null)
+      ? Duration.fromPartial(object.interval)
       : undefined;
     return message;
   },
@@ -857,6 +936,12 @@ export const ServeResponse: MessageFns<ServeResponse> = {
       case "hostSamples":
         HostSamples.encode(message.event.value, writer.uint32(26).fork()).join();
         break;
+      case "samples":
+        IperfSamples.encode(message.event.value, writer.uint32(34).fork()).join();
+        break;
+      case "changes":
+        FlowChanges.encode(message.event.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -898,6 +983,22 @@ export const ServeResponse: MessageFns<ServeResponse> = {
             message.event = { $case: "hostSamples", value: HostSamples.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.event = { $case: "samples", value: IperfSamples.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.event = { $case: "changes", value: FlowChanges.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -920,6 +1021,10 @@ export const ServeResponse: MessageFns<ServeResponse> = {
         ? { $case: "hostSamples", value: HostSamples.fromJSON(object.hostSamples) }
         : isSet(object.host_samples)
         ? { $case: "hostSamples", value: HostSamples.fromJSON(object.host_samples) }
+        : isSet(object.samples)
+        ? { $case: "samples", value: IperfSamples.fromJSON(object.samples) }
+        : isSet(object.changes)
+        ? { $case: "changes", value: FlowChanges.fromJSON(object.changes) }
         : undefined,
     };
   },
@@ -932,6 +1037,10 @@ export const ServeResponse: MessageFns<ServeResponse> = {
       obj.summary = ServeSummary.toJSON(message.event.value);
     } else if (message.event?.$case === "hostSamples") {
       obj.hostSamples = HostSamples.toJSON(message.event.value);
+    } else if (message.event?.$case === "samples") {
+      obj.samples = IperfSamples.toJSON(message.event.value);
+    } else if (message.event?.$case === "changes") {
+      obj.changes = FlowChanges.toJSON(message.event.value);
     }
     return obj;
   },
@@ -960,7 +1069,213 @@ export const ServeResponse: MessageFns<ServeResponse> = {
         }
         break;
       }
+      case "samples": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "samples", value: IperfSamples.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "changes": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "changes", value: FlowChanges.fromPartial(object.event.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseFlowChanges(): FlowChanges {
+  return { changes: [] };
+}
+
+export const FlowChanges: MessageFns<FlowChanges> = {
+  encode(message: FlowChanges, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.changes) {
+      FlowChange.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlowChanges {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlowChanges();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.changes.push(FlowChange.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FlowChanges {
+    return {
+      changes: globalThis.Array.isArray(object?.changes) ? object.changes.map((e: any) => FlowChange.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: FlowChanges): unknown {
+    const obj: any = {};
+    if (message.changes?.length) {
+      obj.changes = message.changes.map((e) => FlowChange.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FlowChanges>): FlowChanges {
+    return FlowChanges.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlowChanges>): FlowChanges {
+    const message = createBaseFlowChanges();
+    message.changes = object.changes?.map((e) => FlowChange.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFlowChange(): FlowChange {
+  return { flowIndex: 0, running: false, restartCount: 0, reason: "" };
+}
+
+export const FlowChange: MessageFns<FlowChange> = {
+  encode(message: FlowChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.flowIndex !== 0) {
+      writer.uint32(8).uint32(message.flowIndex);
+    }
+    if (message.running !== false) {
+      writer.uint32(16).bool(message.running);
+    }
+    if (message.restartCount !== 0) {
+      writer.uint32(24).uint32(message.restartCount);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlowChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlowChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.flowIndex = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.running = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.restartCount = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FlowChange {
+    return {
+      flowIndex: isSet(object.flowIndex)
+        ? globalThis.Number(object.flowIndex)
+        : isSet(object.flow_index)
+        ? globalThis.Number(object.flow_index)
+        : 0,
+      running: isSet(object.running) ? globalThis.Boolean(object.running) : false,
+      restartCount: isSet(object.restartCount)
+        ? globalThis.Number(object.restartCount)
+        : isSet(object.restart_count)
+        ? globalThis.Number(object.restart_count)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: FlowChange): unknown {
+    const obj: any = {};
+    if (message.flowIndex !== 0) {
+      obj.flowIndex = Math.round(message.flowIndex);
+    }
+    if (message.running !== false) {
+      obj.running = message.running;
+    }
+    if (message.restartCount !== 0) {
+      obj.restartCount = Math.round(message.restartCount);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FlowChange>): FlowChange {
+    return FlowChange.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlowChange>): FlowChange {
+    const message = createBaseFlowChange();
+    message.flowIndex = object.flowIndex ?? 0;
+    message.running = object.running ?? false;
+    message.restartCount = object.restartCount ?? 0;
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -1294,7 +1609,7 @@ export const ServeResult: MessageFns<ServeResult> = {
 };
 
 function createBaseRunRequest(): RunRequest {
-  return { flows: [], engine: "", options: undefined, admission: 0, hostSampling: undefined };
+  return { flows: [], engine: "", options: undefined, admission: 0, hostSampling: undefined, sustained: false };
 }
 
 export const RunRequest: MessageFns<RunRequest> = {
@@ -1313,6 +1628,9 @@ export const RunRequest: MessageFns<RunRequest> = {
     }
     if (message.hostSampling !== undefined) {
       HostSampling.encode(message.hostSampling, writer.uint32(42).fork()).join();
+    }
+    if (message.sustained !== false) {
+      writer.uint32(48).bool(message.sustained);
     }
     return writer;
   },
@@ -1370,6 +1688,14 @@ export const RunRequest: MessageFns<RunRequest> = {
             message.hostSampling = HostSampling.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.sustained = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1393,6 +1719,7 @@ export const RunRequest: MessageFns<RunRequest> = {
         : isSet(object.host_sampling)
         ? HostSampling.fromJSON(object.host_sampling)
         : undefined,
+      sustained: isSet(object.sustained) ? globalThis.Boolean(object.sustained) : false,
     };
   },
 
@@ -1413,6 +1740,9 @@ export const RunRequest: MessageFns<RunRequest> = {
     if (message.hostSampling !== undefined) {
       obj.hostSampling = HostSampling.toJSON(message.hostSampling);
     }
+    if (message.sustained !== false) {
+      obj.sustained = message.sustained;
+    }
     return obj;
   },
 
@@ -1430,6 +1760,7 @@ export const RunRequest: MessageFns<RunRequest> = {
     message.hostSampling = (object.hostSampling !== undefined && object.hostSampling !== null)
       ? HostSampling.fromPartial(object.hostSampling)
       : undefined;
+    message.sustained = object.sustained ?? false;
     return message;
   },
 };
@@ -2128,6 +2459,9 @@ export const RunResponse: MessageFns<RunResponse> = {
       case "hostSamples":
         HostSamples.encode(message.event.value, writer.uint32(34).fork()).join();
         break;
+      case "changes":
+        FlowChanges.encode(message.event.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2177,6 +2511,14 @@ export const RunResponse: MessageFns<RunResponse> = {
             message.event = { $case: "hostSamples", value: HostSamples.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.event = { $case: "changes", value: FlowChanges.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2201,6 +2543,8 @@ export const RunResponse: MessageFns<RunResponse> = {
         ? { $case: "hostSamples", value: HostSamples.fromJSON(object.hostSamples) }
         : isSet(object.host_samples)
         ? { $case: "hostSamples", value: HostSamples.fromJSON(object.host_samples) }
+        : isSet(object.changes)
+        ? { $case: "changes", value: FlowChanges.fromJSON(object.changes) }
         : undefined,
     };
   },
@@ -2215,6 +2559,8 @@ export const RunResponse: MessageFns<RunResponse> = {
       obj.summary = RunSummary.toJSON(message.event.value);
     } else if (message.event?.$case === "hostSamples") {
       obj.hostSamples = HostSamples.toJSON(message.event.value);
+    } else if (message.event?.$case === "changes") {
+      obj.changes = FlowChanges.toJSON(message.event.value);
     }
     return obj;
   },
@@ -2246,6 +2592,12 @@ export const RunResponse: MessageFns<RunResponse> = {
       case "hostSamples": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
           message.event = { $case: "hostSamples", value: HostSamples.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "changes": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "changes", value: FlowChanges.fromPartial(object.event.value) };
         }
         break;
       }

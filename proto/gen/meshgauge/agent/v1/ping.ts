@@ -186,6 +186,180 @@ export interface RttHistogram {
   sum: Duration | undefined;
 }
 
+/** MeshRequest is one message to a mesh stream. The first is an assignment. */
+export interface MeshRequest {
+  /** What is asked. */
+  request:
+    | //
+    /** What to probe from now on. */
+    { $case: "assignment"; value: MeshAssignment }
+    | //
+    /** Batches that are kept safe and need not be held any longer. */
+    { $case: "acknowledgement"; value: MeshAcknowledgement }
+    | undefined;
+}
+
+/** MeshAssignment is the whole of what to probe, in place of what was assigned before. */
+export interface MeshAssignment {
+  /**
+   * Who assigns, such as the identity of a collector: it outlives the collector's restart. While the stream of one
+   * owner lasts, another is refused with AGENT_BUSY; afterwards it takes over.
+   */
+  owner: string;
+  /** What to probe. Empty stops all probing and keeps the stream. */
+  groups: MeshGroup[];
+  /** Length of the windows of targets that are well; 10 s when absent, at least 1 s. */
+  window:
+    | Duration
+    | undefined;
+  /** How long probing goes on without a stream; 10 min when absent, at most 1 h, none when 0. */
+  outlive: Duration | undefined;
+}
+
+/** MeshGroup are targets that are probed alike. */
+export interface MeshGroup {
+  /** The interface that probes leave by; empty lets the routing table decide. */
+  interface: string;
+  /** fping (default), ping or tcp. */
+  engine: string;
+  /** Time between two probes to one target; 1 s when absent. */
+  interval:
+    | Duration
+    | undefined;
+  /** How long an answer is waited for; 0.5 s when absent. */
+  timeout:
+    | Duration
+    | undefined;
+  /** Payload in bytes; 56 when absent. Without meaning for tcp. */
+  sizeBytes?:
+    | number
+    | undefined;
+  /** Set the don't-fragment flag. */
+  dontFragment: boolean;
+  /** IP type-of-service byte, 0 to 255. */
+  tos?:
+    | number
+    | undefined;
+  /** Whom to probe. */
+  targets: MeshTarget[];
+}
+
+/** MeshTarget is one address to probe. */
+export interface MeshTarget {
+  /**
+   * Chosen by the caller, unique within the assignment; windows name the target by it. The same target keeps its id
+   * from one assignment to the next; an id that comes with another address is another target.
+   */
+  id: number;
+  /** An IPv4 or IPv6 address; never a host name. */
+  address: string;
+  /** The port that engine tcp connects to; the agent's own port when absent. Other engines ignore it. */
+  port?: number | undefined;
+}
+
+/** MeshAcknowledgement says what the caller has kept safe. */
+export interface MeshAcknowledgement {
+  /** The session that the batches are of, from MeshStarted. */
+  session: string;
+  /** Every batch up to this one. */
+  sequence: number;
+}
+
+/** MeshResponse is one event of a Mesh stream. */
+export interface MeshResponse {
+  /** What happened. */
+  event:
+    | //
+    /** First, once. */
+    { $case: "started"; value: MeshStarted }
+    | //
+    /** Windows of results: those that were held first, oldest first. */
+    { $case: "batch"; value: MeshBatch }
+    | undefined;
+}
+
+/** MeshStarted says that the assignment is accepted. */
+export interface MeshStarted {
+  /** Sequences count within a session; a new one begins with the agent's process, and when another owner takes over. */
+  session: string;
+  /** The programs that probe. */
+  engines: EngineVersion[];
+}
+
+/**
+ * MeshBatch are windows that the agent has closed since the batch before. A batch without windows is sent now and
+ * then, so that the caller knows that the stream lives.
+ */
+export interface MeshBatch {
+  /** Counts from 1 within the session, without a gap. */
+  sequence: number;
+  /**
+   * The agent's clock when the batch was sent. This clock is set once when the agent starts and then runs on
+   * evenly, whatever is done to the time of day; the caller compares it with its own to place the windows.
+   */
+  sendTime:
+    | Timestamp
+    | undefined;
+  /** Windows, by the time they are of. */
+  windows: MeshWindows[];
+  /** Windows of this session that were thrown away, oldest first, because more were held than the agent has room for. */
+  droppedCount: number;
+  /** Groups that cannot be probed now, and why. */
+  troubles: MeshTrouble[];
+}
+
+/** MeshTrouble is why a group is not probed; its targets have no windows meanwhile, and no fault is theirs. */
+export interface MeshTrouble {
+  /** Position of the group in the assignment. */
+  groupIndex: number;
+  /** Why, in words, with the program's own message. */
+  reason: string;
+}
+
+/** MeshWindows are windows of the same time. */
+export interface MeshWindows {
+  /** When they began, by the same clock as MeshBatch.send_time. */
+  startTime:
+    | Timestamp
+    | undefined;
+  /** When they ended. */
+  endTime:
+    | Timestamp
+    | undefined;
+  /** One for each target that had probes in it. */
+  windows: MeshWindow[];
+}
+
+/**
+ * MeshWindow is what was measured of one target in a window. A window ends early, within a quarter of a second, when
+ * it has a lost probe, and when the first answer comes after one: that is how a fault and its end are told at once.
+ * Its fields are flat and round-trip times are seconds as numbers, because a fleet sends very many of them.
+ */
+export interface MeshWindow {
+  /** The target. */
+  targetId: number;
+  /** Probes whose answer came or whose timeout passed in the window. */
+  sentCount: number;
+  /** Of these, the answered ones. */
+  receivedCount: number;
+  /** Probes lost in a row up to the end of the window, those of earlier windows counted in. */
+  trailingLostCount: number;
+  /** The shortest round-trip time; 0 when nothing was received, as the other times. */
+  rttMinSeconds: number;
+  /** The longest. */
+  rttMaxSeconds: number;
+  /** The sum, for the mean. */
+  rttSumSeconds: number;
+  /** Mean absolute difference of successive round-trip times (RFC 5481 section 4.1). */
+  jitterSeconds: number;
+  /** The histogram's offset, as in RttHistogram with scale 5. */
+  histogramOffset: number;
+  /** The histogram's counts. */
+  histogramCounts: number[];
+  /** Why probes were lost, in words, where something said so (no route, port closed); else empty. */
+  reason: string;
+}
+
 function createBasePingRequest(): PingRequest {
   return {
     targets: [],
@@ -1587,6 +1761,1446 @@ export const RttHistogram: MessageFns<RttHistogram> = {
   },
 };
 
+function createBaseMeshRequest(): MeshRequest {
+  return { request: undefined };
+}
+
+export const MeshRequest: MessageFns<MeshRequest> = {
+  encode(message: MeshRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.request?.$case) {
+      case "assignment":
+        MeshAssignment.encode(message.request.value, writer.uint32(10).fork()).join();
+        break;
+      case "acknowledgement":
+        MeshAcknowledgement.encode(message.request.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.request = { $case: "assignment", value: MeshAssignment.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.request = { $case: "acknowledgement", value: MeshAcknowledgement.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshRequest {
+    return {
+      request: isSet(object.assignment)
+        ? { $case: "assignment", value: MeshAssignment.fromJSON(object.assignment) }
+        : isSet(object.acknowledgement)
+        ? { $case: "acknowledgement", value: MeshAcknowledgement.fromJSON(object.acknowledgement) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: MeshRequest): unknown {
+    const obj: any = {};
+    if (message.request?.$case === "assignment") {
+      obj.assignment = MeshAssignment.toJSON(message.request.value);
+    } else if (message.request?.$case === "acknowledgement") {
+      obj.acknowledgement = MeshAcknowledgement.toJSON(message.request.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshRequest>): MeshRequest {
+    return MeshRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshRequest>): MeshRequest {
+    const message = createBaseMeshRequest();
+    switch (object.request?.$case) {
+      case "assignment": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "assignment", value: MeshAssignment.fromPartial(object.request.value) };
+        }
+        break;
+      }
+      case "acknowledgement": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "acknowledgement", value: MeshAcknowledgement.fromPartial(object.request.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseMeshAssignment(): MeshAssignment {
+  return { owner: "", groups: [], window: undefined, outlive: undefined };
+}
+
+export const MeshAssignment: MessageFns<MeshAssignment> = {
+  encode(message: MeshAssignment, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    for (const v of message.groups) {
+      MeshGroup.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.window !== undefined) {
+      Duration.encode(message.window, writer.uint32(26).fork()).join();
+    }
+    if (message.outlive !== undefined) {
+      Duration.encode(message.outlive, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshAssignment {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshAssignment();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.groups.push(MeshGroup.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.window = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.outlive = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshAssignment {
+    return {
+      owner: isSet(object.owner) ? globalThis.String(object.owner) : "",
+      groups: globalThis.Array.isArray(object?.groups) ? object.groups.map((e: any) => MeshGroup.fromJSON(e)) : [],
+      window: isSet(object.window) ? Duration.fromJSON(object.window) : undefined,
+      outlive: isSet(object.outlive) ? Duration.fromJSON(object.outlive) : undefined,
+    };
+  },
+
+  toJSON(message: MeshAssignment): unknown {
+    const obj: any = {};
+    if (message.owner !== "") {
+      obj.owner = message.owner;
+    }
+    if (message.groups?.length) {
+      obj.groups = message.groups.map((e) => MeshGroup.toJSON(e));
+    }
+    if (message.window !== undefined) {
+      obj.window = Duration.toJSON(message.window);
+    }
+    if (message.outlive !== undefined) {
+      obj.outlive = Duration.toJSON(message.outlive);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshAssignment>): MeshAssignment {
+    return MeshAssignment.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshAssignment>): MeshAssignment {
+    const message = createBaseMeshAssignment();
+    message.owner = object.owner ?? "";
+    message.groups = object.groups?.map((e) => MeshGroup.fromPartial(e)) || [];
+    message.window = (object.window !== undefined && object.window !== null)
+      ? Duration.fromPartial(object.window)
+      : undefined;
+    message.outlive = (object.outlive !== undefined && object.outlive !== null)
+      ? Duration.fromPartial(object.outlive)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseMeshGroup(): MeshGroup {
+  return {
+    interface: "",
+    engine: "",
+    interval: undefined,
+    timeout: undefined,
+    sizeBytes: undefined,
+    dontFragment: false,
+    tos: undefined,
+    targets: [],
+  };
+}
+
+export const MeshGroup: MessageFns<MeshGroup> = {
+  encode(message: MeshGroup, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.interface !== "") {
+      writer.uint32(10).string(message.interface);
+    }
+    if (message.engine !== "") {
+      writer.uint32(18).string(message.engine);
+    }
+    if (message.interval !== undefined) {
+      Duration.encode(message.interval, writer.uint32(26).fork()).join();
+    }
+    if (message.timeout !== undefined) {
+      Duration.encode(message.timeout, writer.uint32(34).fork()).join();
+    }
+    if (message.sizeBytes !== undefined) {
+      writer.uint32(40).uint32(message.sizeBytes);
+    }
+    if (message.dontFragment !== false) {
+      writer.uint32(48).bool(message.dontFragment);
+    }
+    if (message.tos !== undefined) {
+      writer.uint32(56).uint32(message.tos);
+    }
+    for (const v of message.targets) {
+      MeshTarget.encode(v!, writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshGroup {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshGroup();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.interface = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.engine = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.interval = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.timeout = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.sizeBytes = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.dontFragment = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.tos = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.targets.push(MeshTarget.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshGroup {
+    return {
+      interface: isSet(object.interface) ? globalThis.String(object.interface) : "",
+      engine: isSet(object.engine) ? globalThis.String(object.engine) : "",
+      interval: isSet(object.interval) ? Duration.fromJSON(object.interval) : undefined,
+      timeout: isSet(object.timeout) ? Duration.fromJSON(object.timeout) : undefined,
+      sizeBytes: isSet(object.sizeBytes)
+        ? globalThis.Number(object.sizeBytes)
+        : isSet(object.size_bytes)
+        ? globalThis.Number(object.size_bytes)
+        : undefined,
+      dontFragment: isSet(object.dontFragment)
+        ? globalThis.Boolean(object.dontFragment)
+        : isSet(object.dont_fragment)
+        ? globalThis.Boolean(object.dont_fragment)
+        : false,
+      tos: isSet(object.tos) ? globalThis.Number(object.tos) : undefined,
+      targets: globalThis.Array.isArray(object?.targets) ? object.targets.map((e: any) => MeshTarget.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: MeshGroup): unknown {
+    const obj: any = {};
+    if (message.interface !== "") {
+      obj.interface = message.interface;
+    }
+    if (message.engine !== "") {
+      obj.engine = message.engine;
+    }
+    if (message.interval !== undefined) {
+      obj.interval = Duration.toJSON(message.interval);
+    }
+    if (message.timeout !== undefined) {
+      obj.timeout = Duration.toJSON(message.timeout);
+    }
+    if (message.sizeBytes !== undefined) {
+      obj.sizeBytes = Math.round(message.sizeBytes);
+    }
+    if (message.dontFragment !== false) {
+      obj.dontFragment = message.dontFragment;
+    }
+    if (message.tos !== undefined) {
+      obj.tos = Math.round(message.tos);
+    }
+    if (message.targets?.length) {
+      obj.targets = message.targets.map((e) => MeshTarget.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshGroup>): MeshGroup {
+    return MeshGroup.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshGroup>): MeshGroup {
+    const message = createBaseMeshGroup();
+    message.interface = object.interface ?? "";
+    message.engine = object.engine ?? "";
+    message.interval = (object.interval !== undefined && object.interval !== null)
+      ? Duration.fromPartial(object.interval)
+      : undefined;
+    message.timeout = (object.timeout !== undefined && object.timeout !== null)
+      ? Duration.fromPartial(object.timeout)
+      : undefined;
+    message.sizeBytes = object.sizeBytes ?? undefined;
+    message.dontFragment = object.dontFragment ?? false;
+    message.tos = object.tos ?? undefined;
+    message.targets = object.targets?.map((e) => MeshTarget.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMeshTarget(): MeshTarget {
+  return { id: 0, address: "", port: undefined };
+}
+
+export const MeshTarget: MessageFns<MeshTarget> = {
+  encode(message: MeshTarget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.port !== undefined) {
+      writer.uint32(24).uint32(message.port);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshTarget {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshTarget();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshTarget {
+    return {
+      id: isSet(object.id) ? globalThis.Number(object.id) : 0,
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      port: isSet(object.port) ? globalThis.Number(object.port) : undefined,
+    };
+  },
+
+  toJSON(message: MeshTarget): unknown {
+    const obj: any = {};
+    if (message.id !== 0) {
+      obj.id = Math.round(message.id);
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.port !== undefined) {
+      obj.port = Math.round(message.port);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshTarget>): MeshTarget {
+    return MeshTarget.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshTarget>): MeshTarget {
+    const message = createBaseMeshTarget();
+    message.id = object.id ?? 0;
+    message.address = object.address ?? "";
+    message.port = object.port ?? undefined;
+    return message;
+  },
+};
+
+function createBaseMeshAcknowledgement(): MeshAcknowledgement {
+  return { session: "", sequence: 0 };
+}
+
+export const MeshAcknowledgement: MessageFns<MeshAcknowledgement> = {
+  encode(message: MeshAcknowledgement, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.session !== "") {
+      writer.uint32(10).string(message.session);
+    }
+    if (message.sequence !== 0) {
+      writer.uint32(16).uint64(message.sequence);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshAcknowledgement {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshAcknowledgement();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.session = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshAcknowledgement {
+    return {
+      session: isSet(object.session) ? globalThis.String(object.session) : "",
+      sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
+    };
+  },
+
+  toJSON(message: MeshAcknowledgement): unknown {
+    const obj: any = {};
+    if (message.session !== "") {
+      obj.session = message.session;
+    }
+    if (message.sequence !== 0) {
+      obj.sequence = Math.round(message.sequence);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshAcknowledgement>): MeshAcknowledgement {
+    return MeshAcknowledgement.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshAcknowledgement>): MeshAcknowledgement {
+    const message = createBaseMeshAcknowledgement();
+    message.session = object.session ?? "";
+    message.sequence = object.sequence ?? 0;
+    return message;
+  },
+};
+
+function createBaseMeshResponse(): MeshResponse {
+  return { event: undefined };
+}
+
+export const MeshResponse: MessageFns<MeshResponse> = {
+  encode(message: MeshResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "started":
+        MeshStarted.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "batch":
+        MeshBatch.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "started", value: MeshStarted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "batch", value: MeshBatch.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshResponse {
+    return {
+      event: isSet(object.started)
+        ? { $case: "started", value: MeshStarted.fromJSON(object.started) }
+        : isSet(object.batch)
+        ? { $case: "batch", value: MeshBatch.fromJSON(object.batch) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: MeshResponse): unknown {
+    const obj: any = {};
+    if (message.event?.$case === "started") {
+      obj.started = MeshStarted.toJSON(message.event.value);
+    } else if (message.event?.$case === "batch") {
+      obj.batch = MeshBatch.toJSON(message.event.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshResponse>): MeshResponse {
+    return MeshResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshResponse>): MeshResponse {
+    const message = createBaseMeshResponse();
+    switch (object.event?.$case) {
+      case "started": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "started", value: MeshStarted.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "batch": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "batch", value: MeshBatch.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseMeshStarted(): MeshStarted {
+  return { session: "", engines: [] };
+}
+
+export const MeshStarted: MessageFns<MeshStarted> = {
+  encode(message: MeshStarted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.session !== "") {
+      writer.uint32(10).string(message.session);
+    }
+    for (const v of message.engines) {
+      EngineVersion.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshStarted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshStarted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.session = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.engines.push(EngineVersion.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshStarted {
+    return {
+      session: isSet(object.session) ? globalThis.String(object.session) : "",
+      engines: globalThis.Array.isArray(object?.engines)
+        ? object.engines.map((e: any) => EngineVersion.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: MeshStarted): unknown {
+    const obj: any = {};
+    if (message.session !== "") {
+      obj.session = message.session;
+    }
+    if (message.engines?.length) {
+      obj.engines = message.engines.map((e) => EngineVersion.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshStarted>): MeshStarted {
+    return MeshStarted.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshStarted>): MeshStarted {
+    const message = createBaseMeshStarted();
+    message.session = object.session ?? "";
+    message.engines = object.engines?.map((e) => EngineVersion.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMeshBatch(): MeshBatch {
+  return { sequence: 0, sendTime: undefined, windows: [], droppedCount: 0, troubles: [] };
+}
+
+export const MeshBatch: MessageFns<MeshBatch> = {
+  encode(message: MeshBatch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sequence !== 0) {
+      writer.uint32(8).uint64(message.sequence);
+    }
+    if (message.sendTime !== undefined) {
+      Timestamp.encode(message.sendTime, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.windows) {
+      MeshWindows.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.droppedCount !== 0) {
+      writer.uint32(32).uint64(message.droppedCount);
+    }
+    for (const v of message.troubles) {
+      MeshTrouble.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshBatch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshBatch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sendTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.windows.push(MeshWindows.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.droppedCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.troubles.push(MeshTrouble.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshBatch {
+    return {
+      sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
+      sendTime: isSet(object.sendTime)
+        ? fromJsonTimestamp(object.sendTime)
+        : isSet(object.send_time)
+        ? fromJsonTimestamp(object.send_time)
+        : undefined,
+      windows: globalThis.Array.isArray(object?.windows) ? object.windows.map((e: any) => MeshWindows.fromJSON(e)) : [],
+      droppedCount: isSet(object.droppedCount)
+        ? globalThis.Number(object.droppedCount)
+        : isSet(object.dropped_count)
+        ? globalThis.Number(object.dropped_count)
+        : 0,
+      troubles: globalThis.Array.isArray(object?.troubles)
+        ? object.troubles.map((e: any) => MeshTrouble.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: MeshBatch): unknown {
+    const obj: any = {};
+    if (message.sequence !== 0) {
+      obj.sequence = Math.round(message.sequence);
+    }
+    if (message.sendTime !== undefined) {
+      obj.sendTime = fromTimestamp(message.sendTime).toISOString();
+    }
+    if (message.windows?.length) {
+      obj.windows = message.windows.map((e) => MeshWindows.toJSON(e));
+    }
+    if (message.droppedCount !== 0) {
+      obj.droppedCount = Math.round(message.droppedCount);
+    }
+    if (message.troubles?.length) {
+      obj.troubles = message.troubles.map((e) => MeshTrouble.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshBatch>): MeshBatch {
+    return MeshBatch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshBatch>): MeshBatch {
+    const message = createBaseMeshBatch();
+    message.sequence = object.sequence ?? 0;
+    message.sendTime = (object.sendTime !== undefined && object.sendTime !== null)
+      ? Timestamp.fromPartial(object.sendTime)
+      : undefined;
+    message.windows = object.windows?.map((e) => MeshWindows.fromPartial(e)) || [];
+    message.droppedCount = object.droppedCount ?? 0;
+    message.troubles = object.troubles?.map((e) => MeshTrouble.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMeshTrouble(): MeshTrouble {
+  return { groupIndex: 0, reason: "" };
+}
+
+export const MeshTrouble: MessageFns<MeshTrouble> = {
+  encode(message: MeshTrouble, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.groupIndex !== 0) {
+      writer.uint32(8).uint32(message.groupIndex);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshTrouble {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshTrouble();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.groupIndex = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshTrouble {
+    return {
+      groupIndex: isSet(object.groupIndex)
+        ? globalThis.Number(object.groupIndex)
+        : isSet(object.group_index)
+        ? globalThis.Number(object.group_index)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: MeshTrouble): unknown {
+    const obj: any = {};
+    if (message.groupIndex !== 0) {
+      obj.groupIndex = Math.round(message.groupIndex);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshTrouble>): MeshTrouble {
+    return MeshTrouble.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshTrouble>): MeshTrouble {
+    const message = createBaseMeshTrouble();
+    message.groupIndex = object.groupIndex ?? 0;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseMeshWindows(): MeshWindows {
+  return { startTime: undefined, endTime: undefined, windows: [] };
+}
+
+export const MeshWindows: MessageFns<MeshWindows> = {
+  encode(message: MeshWindows, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.startTime !== undefined) {
+      Timestamp.encode(message.startTime, writer.uint32(10).fork()).join();
+    }
+    if (message.endTime !== undefined) {
+      Timestamp.encode(message.endTime, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.windows) {
+      MeshWindow.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshWindows {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshWindows();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.startTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.endTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.windows.push(MeshWindow.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshWindows {
+    return {
+      startTime: isSet(object.startTime)
+        ? fromJsonTimestamp(object.startTime)
+        : isSet(object.start_time)
+        ? fromJsonTimestamp(object.start_time)
+        : undefined,
+      endTime: isSet(object.endTime)
+        ? fromJsonTimestamp(object.endTime)
+        : isSet(object.end_time)
+        ? fromJsonTimestamp(object.end_time)
+        : undefined,
+      windows: globalThis.Array.isArray(object?.windows) ? object.windows.map((e: any) => MeshWindow.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: MeshWindows): unknown {
+    const obj: any = {};
+    if (message.startTime !== undefined) {
+      obj.startTime = fromTimestamp(message.startTime).toISOString();
+    }
+    if (message.endTime !== undefined) {
+      obj.endTime = fromTimestamp(message.endTime).toISOString();
+    }
+    if (message.windows?.length) {
+      obj.windows = message.windows.map((e) => MeshWindow.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshWindows>): MeshWindows {
+    return MeshWindows.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshWindows>): MeshWindows {
+    const message = createBaseMeshWindows();
+    message.startTime = (object.startTime !== undefined && object.startTime !== null)
+      ? Timestamp.fromPartial(object.startTime)
+      : undefined;
+    message.endTime = (object.endTime !== undefined && object.endTime !== null)
+      ? Timestamp.fromPartial(object.endTime)
+      : undefined;
+    message.windows = object.windows?.map((e) => MeshWindow.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMeshWindow(): MeshWindow {
+  return {
+    targetId: 0,
+    sentCount: 0,
+    receivedCount: 0,
+    trailingLostCount: 0,
+    rttMinSeconds: 0,
+    rttMaxSeconds: 0,
+    rttSumSeconds: 0,
+    jitterSeconds: 0,
+    histogramOffset: 0,
+    histogramCounts: [],
+    reason: "",
+  };
+}
+
+export const MeshWindow: MessageFns<MeshWindow> = {
+  encode(message: MeshWindow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.targetId !== 0) {
+      writer.uint32(8).uint32(message.targetId);
+    }
+    if (message.sentCount !== 0) {
+      writer.uint32(16).uint32(message.sentCount);
+    }
+    if (message.receivedCount !== 0) {
+      writer.uint32(24).uint32(message.receivedCount);
+    }
+    if (message.trailingLostCount !== 0) {
+      writer.uint32(32).uint32(message.trailingLostCount);
+    }
+    if (message.rttMinSeconds !== 0) {
+      writer.uint32(41).double(message.rttMinSeconds);
+    }
+    if (message.rttMaxSeconds !== 0) {
+      writer.uint32(49).double(message.rttMaxSeconds);
+    }
+    if (message.rttSumSeconds !== 0) {
+      writer.uint32(57).double(message.rttSumSeconds);
+    }
+    if (message.jitterSeconds !== 0) {
+      writer.uint32(65).double(message.jitterSeconds);
+    }
+    if (message.histogramOffset !== 0) {
+      writer.uint32(72).sint32(message.histogramOffset);
+    }
+    if (message.histogramCounts.length !== 0) {
+      writer.uint32(82).fork();
+      for (const v of message.histogramCounts) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(90).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshWindow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeshWindow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.targetId = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sentCount = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.receivedCount = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.trailingLostCount = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.rttMinSeconds = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.rttMaxSeconds = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.rttSumSeconds = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.jitterSeconds = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.histogramOffset = reader.sint32();
+            continue;
+          }
+          case 10: {
+            if (tag === 80) {
+              message.histogramCounts.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 82) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.histogramCounts.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MeshWindow {
+    return {
+      targetId: isSet(object.targetId)
+        ? globalThis.Number(object.targetId)
+        : isSet(object.target_id)
+        ? globalThis.Number(object.target_id)
+        : 0,
+      sentCount: isSet(object.sentCount)
+        ? globalThis.Number(object.sentCount)
+        : isSet(object.sent_count)
+        ? globalThis.Number(object.sent_count)
+        : 0,
+      receivedCount: isSet(object.receivedCount)
+        ? globalThis.Number(object.receivedCount)
+        : isSet(object.received_count)
+        ? globalThis.Number(object.received_count)
+        : 0,
+      trailingLostCount: isSet(object.trailingLostCount)
+        ? globalThis.Number(object.trailingLostCount)
+        : isSet(object.trailing_lost_count)
+        ? globalThis.Number(object.trailing_lost_count)
+        : 0,
+      rttMinSeconds: isSet(object.rttMinSeconds)
+        ? globalThis.Number(object.rttMinSeconds)
+        : isSet(object.rtt_min_seconds)
+        ? globalThis.Number(object.rtt_min_seconds)
+        : 0,
+      rttMaxSeconds: isSet(object.rttMaxSeconds)
+        ? globalThis.Number(object.rttMaxSeconds)
+        : isSet(object.rtt_max_seconds)
+        ? globalThis.Number(object.rtt_max_seconds)
+        : 0,
+      rttSumSeconds: isSet(object.rttSumSeconds)
+        ? globalThis.Number(object.rttSumSeconds)
+        : isSet(object.rtt_sum_seconds)
+        ? globalThis.Number(object.rtt_sum_seconds)
+        : 0,
+      jitterSeconds: isSet(object.jitterSeconds)
+        ? globalThis.Number(object.jitterSeconds)
+        : isSet(object.jitter_seconds)
+        ? globalThis.Number(object.jitter_seconds)
+        : 0,
+      histogramOffset: isSet(object.histogramOffset)
+        ? globalThis.Number(object.histogramOffset)
+        : isSet(object.histogram_offset)
+        ? globalThis.Number(object.histogram_offset)
+        : 0,
+      histogramCounts: globalThis.Array.isArray(object?.histogramCounts)
+        ? object.histogramCounts.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.histogram_counts)
+        ? object.histogram_counts.map((e: any) => globalThis.Number(e))
+        : [],
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: MeshWindow): unknown {
+    const obj: any = {};
+    if (message.targetId !== 0) {
+      obj.targetId = Math.round(message.targetId);
+    }
+    if (message.sentCount !== 0) {
+      obj.sentCount = Math.round(message.sentCount);
+    }
+    if (message.receivedCount !== 0) {
+      obj.receivedCount = Math.round(message.receivedCount);
+    }
+    if (message.trailingLostCount !== 0) {
+      obj.trailingLostCount = Math.round(message.trailingLostCount);
+    }
+    if (message.rttMinSeconds !== 0) {
+      obj.rttMinSeconds = floatToJson(message.rttMinSeconds);
+    }
+    if (message.rttMaxSeconds !== 0) {
+      obj.rttMaxSeconds = floatToJson(message.rttMaxSeconds);
+    }
+    if (message.rttSumSeconds !== 0) {
+      obj.rttSumSeconds = floatToJson(message.rttSumSeconds);
+    }
+    if (message.jitterSeconds !== 0) {
+      obj.jitterSeconds = floatToJson(message.jitterSeconds);
+    }
+    if (message.histogramOffset !== 0) {
+      obj.histogramOffset = Math.round(message.histogramOffset);
+    }
+    if (message.histogramCounts?.length) {
+      obj.histogramCounts = message.histogramCounts.map((e) => Math.round(e));
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MeshWindow>): MeshWindow {
+    return MeshWindow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MeshWindow>): MeshWindow {
+    const message = createBaseMeshWindow();
+    message.targetId = object.targetId ?? 0;
+    message.sentCount = object.sentCount ?? 0;
+    message.receivedCount = object.receivedCount ?? 0;
+    message.trailingLostCount = object.trailingLostCount ?? 0;
+    message.rttMinSeconds = object.rttMinSeconds ?? 0;
+    message.rttMaxSeconds = object.rttMaxSeconds ?? 0;
+    message.rttSumSeconds = object.rttSumSeconds ?? 0;
+    message.jitterSeconds = object.jitterSeconds ?? 0;
+    message.histogramOffset = object.histogramOffset ?? 0;
+    message.histogramCounts = object.histogramCounts?.map((e) => e) || [];
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
 /** PingService measures loss and round-trip time from this node to others. */
 export type PingServiceDefinition = typeof PingServiceDefinition;
 export const PingServiceDefinition = {
@@ -1605,6 +3219,20 @@ export const PingServiceDefinition = {
       responseStream: true,
       options: {},
     },
+    /**
+     * Mesh probes a list of targets without end. The caller sends an assignment, and a new one whenever the list
+     * changes: targets that stay are probed on without a gap. The agent sends windows of results and keeps each batch
+     * until it is acknowledged. When the stream breaks, probing goes on for the assignment's outlive time, and the next
+     * stream of the same owner gets what was held; then it ends by itself. A caller that half-closes ends it at once.
+     */
+    mesh: {
+      name: "Mesh",
+      requestType: MeshRequest as typeof MeshRequest,
+      requestStream: true,
+      responseType: MeshResponse as typeof MeshResponse,
+      responseStream: true,
+      options: {},
+    },
   },
 } as const;
 
@@ -1617,6 +3245,16 @@ export interface PingServiceImplementation<CallContextExt = {}> {
     request: PingRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<PingResponse>>;
+  /**
+   * Mesh probes a list of targets without end. The caller sends an assignment, and a new one whenever the list
+   * changes: targets that stay are probed on without a gap. The agent sends windows of results and keeps each batch
+   * until it is acknowledged. When the stream breaks, probing goes on for the assignment's outlive time, and the next
+   * stream of the same owner gets what was held; then it ends by itself. A caller that half-closes ends it at once.
+   */
+  mesh(
+    request: AsyncIterable<MeshRequest>,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<MeshResponse>>;
 }
 
 export interface PingServiceClient<CallOptionsExt = {}> {
@@ -1625,6 +3263,16 @@ export interface PingServiceClient<CallOptionsExt = {}> {
    * The stream is a lease: when it ends, so does the probing.
    */
   ping(request: DeepPartial<PingRequest>, options?: CallOptions & CallOptionsExt): AsyncIterable<PingResponse>;
+  /**
+   * Mesh probes a list of targets without end. The caller sends an assignment, and a new one whenever the list
+   * changes: targets that stay are probed on without a gap. The agent sends windows of results and keeps each batch
+   * until it is acknowledged. When the stream breaks, probing goes on for the assignment's outlive time, and the next
+   * stream of the same owner gets what was held; then it ends by itself. A caller that half-closes ends it at once.
+   */
+  mesh(
+    request: AsyncIterable<DeepPartial<MeshRequest>>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<MeshResponse>;
 }
 
 function floatToJson(value: number | null | undefined): number | string | null | undefined {
