@@ -29,13 +29,25 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 const handlers = new Set<() => void>()
+const hangupHandlers = new Set<() => void>()
 let interrupts = 0
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
+    if (signal === 'SIGHUP' && hangupHandlers.size > 0) {
+      for (const handler of [...hangupHandlers]) handler()
+      return
+    }
     interrupts++
     if (handlers.size === 0 || interrupts >= MAX_INTERRUPTS) process.exit(EXIT.interrupted)
     for (const handler of [...handlers]) handler()
   })
+}
+
+const register = (to: Set<() => void>, handler: () => void) => {
+  // A fresh function each time: the same handler may be there twice.
+  const entry = () => handler()
+  to.add(entry)
+  return () => to.delete(entry)
 }
 
 const terminal: Terminal = {
@@ -43,12 +55,8 @@ const terminal: Terminal = {
   stderr: outputOf(process.stderr),
   env: process.env,
   clock: systemClock,
-  onInterrupt: (handler) => {
-    // A fresh function each time: the same handler may be there twice.
-    const entry = () => handler()
-    handlers.add(entry)
-    return () => handlers.delete(entry)
-  },
+  onInterrupt: (handler) => register(handlers, handler),
+  onHangup: (handler) => register(hangupHandlers, handler),
   machine: {
     pid: process.pid,
     uid: process.getuid?.() ?? -1,

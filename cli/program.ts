@@ -10,6 +10,7 @@ import { addLabCommand } from './commands/lab.ts'
 import { addNodesCommand } from './commands/nodes.ts'
 import { addPlanCommand } from './commands/plan.ts'
 import { addProfilesCommand } from './commands/profiles.ts'
+import { addReloadCommand } from './commands/reload.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addRunsCommand } from './commands/runs.ts'
 import { addTrialCommand } from './commands/trial.ts'
@@ -72,6 +73,7 @@ const addCommands = (program: Command, app: App): void => {
     addRunCommand,
     addRunsCommand,
     addProfilesCommand,
+    addReloadCommand,
   )
   add('Ask the nodes:', addCheckCommand, addHealthCommand, addGateCommand)
   add('Run a part:', addAgentCommand, addCollectorCommand)

@@ -18,6 +18,8 @@ export type Terminal = {
   readonly clock: Clock
   /** Calls the handler on each Ctrl-C (or SIGTERM) until the returned function is called. */
   onInterrupt(handler: () => void): () => void
+  /** Calls the handler on each SIGHUP, which is then no interrupt, until the returned function is called. */
+  onHangup(handler: () => void): () => void
   readonly machine: Machine
 }
 

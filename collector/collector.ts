@@ -16,6 +16,7 @@ import { connectAgent } from './inventory/agents.ts'
 import { createFleet, type Fleet } from './inventory/fleet.ts'
 import type { CollectorOptions } from './options.ts'
 import { readBuiltIns } from './profiles/built-ins.ts'
+import { createReload, type Reload } from './reload.ts'
 import { createFleetService } from './services/fleet.ts'
 import { createHealthService } from './services/health.ts'
 import { createProfileService } from './services/profile.ts'
@@ -43,9 +44,17 @@ type Parts = {
   health: Health
   runs: Runs
   store: Store
+  reload: Reload
 }
 
-export type CollectorDeps = { clock: Clock; logger: Logger; tracer: Tracer; meter: Meter }
+export type CollectorDeps = {
+  clock: Clock
+  logger: Logger
+  tracer: Tracer
+  meter: Meter
+  /** Reads the options again, as they are now. */
+  readOptions: () => Promise<CollectorOptions>
+}
 
 /** Runs that lost their collector are marked, and the newest ended ones are shown in the metrics again. */
 const recover = (
@@ -102,12 +111,13 @@ const observeHealth = (metrics: Metrics, observer: Observer, fleet: Pick<Fleet, 
   }
 }
 
-const servicesOf = ({ clock, fleet, health, runs, store }: Parts) => [
+const servicesOf = ({ clock, fleet, health, runs, store, reload }: Parts) => [
   service(
     FleetServiceDefinition,
     createFleetService({
       fleet,
       health,
+      reload,
       throughputCheck: createThroughputCheck({ clock, runs, results: store.allResults }),
     }),
   ),
@@ -121,7 +131,7 @@ const servicesOf = ({ clock, fleet, health, runs, store }: Parts) => [
 export const createCollector = async (
   deps: CollectorDeps,
   options: CollectorOptions & { version: string },
-): Promise<{ server: GrpcServer; http: HttpServer; close(): Promise<void> }> => {
+): Promise<{ server: GrpcServer; http: HttpServer; reload: Reload; close(): Promise<void> }> => {
   const { clock, logger, tracer, meter } = deps
   const metrics = createMetrics({ meter }, { version: options.version })
   const observer = createObserver({ metrics })
@@ -138,12 +148,12 @@ export const createCollector = async (
         logger,
         connect: (address) => connectAgent(address, options.security),
         lastMeasured: store.lastMeasured,
-        onChange: observer.observeNodes,
       },
       options.nodes,
     )
     undo.push(() => fleet.close())
     observer.observeNodes(fleet.nodes())
+    fleet.onChange(observer.observeNodes)
     const healthObserver = observeHealth(metrics, observer, fleet)
     const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
     undo.push(() => health.close())
@@ -151,12 +161,13 @@ export const createCollector = async (
     const runObserver = observeRuns(metrics, observer, health)
     const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet })
     undo.push(() => runs.close())
+    const reload = createReload({ ...deps, fleet, health }, options)
     const server = await serveGrpc(
       { logger },
       {
         address: options.listen,
         security: options.security,
-        services: servicesOf({ clock, fleet, health, runs, store }),
+        services: servicesOf({ clock, fleet, health, runs, store, reload }),
       },
     )
     undo.push(() => server.close(CLOSE_GRACE_SECONDS))
@@ -171,7 +182,7 @@ export const createCollector = async (
       const gateway = await listenAutopilot({ ...parts, options: options.autopilot })
       undo.push(() => gateway.close())
     }
-    return { server, http, close: closeAll }
+    return { server, http, reload, close: closeAll }
   } catch (error) {
     await closeAll()
     throw error

@@ -14,9 +14,13 @@ import { createMetricReader } from './telemetry/otlp.ts'
  */
 export const runCollector = async (
   given: CollectorArguments,
-  { signal }: { signal: AbortSignal },
+  {
+    signal,
+    onHangup,
+  }: { signal: AbortSignal /** SIGHUP: read the config again. */; onHangup(handler: () => void): void },
 ): Promise<void> => {
-  const options = await readCollectorOptions(given)
+  const readOptions = () => readCollectorOptions(given)
+  const options = await readOptions()
   const logger = createLogger('meshgauge-collector', options.logLevel)
   const identity = { service: 'meshgauge-collector', version: VERSION, node: os.hostname() }
   const readers = async () => {
@@ -29,9 +33,13 @@ export const runCollector = async (
     logger,
     tracer: telemetry.tracer,
     meter: meter(identity.service, VERSION),
+    readOptions,
   }
   const collector = await createCollector(deps, { ...options, version: VERSION })
   const { server, http } = collector
+  onHangup(() => {
+    void collector.reload().catch((error: Error) => logger.error(error.message))
+  })
   logger.info(
     { listen: options.listen, port: server.port, httpPort: http.port, nodes: options.nodes.length },
     'collector ready',

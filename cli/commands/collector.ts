@@ -58,7 +58,7 @@ const collector = async (invocation: Invocation<CollectorFlags>): Promise<ExitCo
     stopListening()
     stopping.abort()
   })
-  await runCollector(options, { signal: stopping.signal })
+  await runCollector(options, { signal: stopping.signal, onHangup: invocation.terminal.onHangup })
   return EXIT.healthy
 }
 
@@ -68,7 +68,8 @@ export const addCollectorCommand = (program: Command, app: App): void => {
     .summary('run the collector of a fleet')
     .description(
       `Runs the collector, until SIGTERM or Ctrl-C: it knows the nodes, plans runs, drives the agents, keeps every
-result, and serves gRPC to this command and /metrics to Prometheus.
+result, and serves gRPC to this command and /metrics to Prometheus. SIGHUP, or "meshgauge reload", has it read its
+config again: nodes, checks and schedules change in place.
 
 fleet.yaml, at its smallest:
   nodes:

@@ -69,7 +69,7 @@ const healthOf = (periodic: PeriodicCheck[] = [], nodes = [node('a'), node('b')]
     {
       clock: systemClock,
       logger: createLogger('test', 'silent'),
-      fleet: { nodes: () => nodes, settled: Promise.resolve(), connection },
+      fleet: { nodes: () => nodes, settled: Promise.resolve(), onChange: () => undefined, connection },
       store,
       observer: {
         observeCheck: () => undefined,

@@ -30,7 +30,7 @@ export type HealthObserver = {
 export type HealthDeps = {
   clock: Clock
   logger: Logger
-  fleet: Pick<Fleet, 'nodes' | 'settled' | 'connection'>
+  fleet: Pick<Fleet, 'nodes' | 'settled' | 'onChange' | 'connection'>
   store: Pick<Store, 'checks' | 'putChecks'>
   observer: HealthObserver
 }
@@ -41,7 +41,7 @@ export type GateOptions = { maxAgeSeconds: number; runMissing: boolean; checks: 
 const GATE_BUSY_SECONDS = 60
 
 /** What the checks of a fleet found: who runs them, when, what stands of them, and what that means for a job. */
-export const createHealth = (deps: HealthDeps, periodic: readonly PeriodicCheck[]) => {
+export const createHealth = (deps: HealthDeps, initial: readonly PeriodicCheck[]) => {
   const { clock, fleet, store, observer } = deps
   let closed = false
   const catalogue = createCatalogue(deps)
@@ -62,18 +62,19 @@ export const createHealth = (deps: HealthDeps, periodic: readonly PeriodicCheck[
   void fleet.settled.then(() => {
     if (!closed) showAll()
   })
-  const started = startPeriodic({ ...deps, runner, onResult: observer.observeCheck }, periodic)
+  const periodic = startPeriodic({ ...deps, runner, onResult: observer.observeCheck }, initial)
   const recordsOf = (node: string): CheckRecord[] => store.checks(node).map(({ record }) => record)
 
   /** What a node must have passed: the config's checks for it, else all that can run there and disturb nothing. */
   const requiredOf = async (node: Node, names: readonly string[]): Promise<Required[]> => {
     if (names.length > 0) return names.map((check) => ({ check, parameters: {}, byName: true }))
-    const configured = periodic
+    const checks = periodic.entries()
+    const configured = checks
       .filter(({ nodes }) =>
         selectNodes(fleet.nodes(), nodes, 'nodes').nodes.some(({ name }) => name === node.name),
       )
       .map(({ check, parameters }) => ({ check, parameters, byName: false }))
-    if (periodic.length > 0) return configured
+    if (checks.length > 0) return configured
     const listed = await catalogue.list(node.name)
     return listed
       .filter(({ invasive, reasons }) => !invasive && reasons.length === 0)
@@ -171,10 +172,13 @@ export const createHealth = (deps: HealthDeps, periodic: readonly PeriodicCheck[
     /** A run that has ended, in the order in which runs end: whom it blames stands until another acquits. */
     observeRun: verdicts.observe,
 
+    /** Puts other periodic checks in place. */
+    setPeriodic: periodic.set,
+
     /** Ends the checks that the config started. */
     close: async () => {
       closed = true
-      await started.close()
+      await periodic.close()
     },
   }
 }

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers'
+import { isDeepStrictEqual } from 'node:util'
 import { ClientError, Status } from 'nice-grpc'
 import type { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
@@ -14,12 +16,22 @@ const DESCRIBE_SECONDS = 10
 const SILENT_SECONDS = 2
 const DESCRIBE_DEADLINE_MS = 5_000
 
+/** A run that began while a node was in the inventory may still use its connection; none takes longer than that. */
+const DEPARTED_SECONDS = 3600
+
+/** Names of the nodes that came, went, or are described otherwise. */
+export type InventoryChange = { added: string[]; removed: string[]; changed: string[] }
+
 /** When something was last measured from or to a node. */
 type LastMeasured = { ping?: Date; iperf?: Date }
 
 type Entry = {
   inventory: InventoryNode
   connection: AgentConnection
+  /** Aborted when the node has left the inventory, or the fleet is closed. */
+  gone: AbortController
+  /** Resolves when the agent has been asked once. */
+  asked: Promise<void>
   state: NodeState
   reason: string
   /** There is no connection at all, so nothing can be under way over it. */
@@ -34,10 +46,14 @@ type Entry = {
 export type Fleet = {
   /** All nodes as they are now, in the order of the inventory. */
   nodes(): Node[]
-  /** The connection to a node's agent; the node must be of the inventory. */
+  /** The connection to a node's agent; the node must be of the inventory, now or within the last hour. */
   connection(node: string): AgentConnection
   /** Resolves when every agent has been asked once. */
   settled: Promise<void>
+  /** Calls the listener soon after nodes have come, gone or changed their state; once for many changes of one moment. */
+  onChange(listener: (nodes: Node[]) => void): void
+  /** Puts another inventory in place of this one; nodes that stay as they are keep all that is known of them. */
+  setInventory(inventory: readonly InventoryNode[]): InventoryChange
   /** Asks every agent anew: what is measured must not rest on what was true ten seconds ago. */
   refresh(): Promise<void>
   close(): Promise<void>
@@ -60,43 +76,70 @@ const toNode = (entry: Entry, last: LastMeasured | undefined): Node => {
   }
 }
 
-export const createFleet = (
-  deps: {
-    clock: Clock
-    logger: Logger
-    connect: (address: string) => AgentConnection
-    lastMeasured: () => Map<string, LastMeasured>
-    onChange: (nodes: Node[]) => void
-  },
-  inventory: readonly InventoryNode[],
-): Fleet => {
+const newEntry = (inventory: InventoryNode, connection: AgentConnection): Entry => ({
+  inventory,
+  connection,
+  gone: new AbortController(),
+  asked: Promise.resolve(),
+  state: NodeState.NODE_STATE_UNSPECIFIED,
+  reason: '',
+  unconnected: false,
+  lastSeen: undefined,
+  description: undefined,
+  measured: new Set<string>(),
+})
+
+export type FleetDeps = {
+  clock: Clock
+  logger: Logger
+  connect: (address: string) => AgentConnection
+  lastMeasured: () => Map<string, LastMeasured>
+}
+
+/** Asks one agent how it is, again and again, until its node is gone. */
+const keepAsking = async (
+  deps: Pick<FleetDeps, 'clock'>,
+  entry: Entry,
+  ask: (entry: Entry) => Promise<void>,
+) => {
+  const { signal } = entry.gone
+  while (!signal.aborted) {
+    await ask(entry)
+    const ready = entry.state === NodeState.NODE_STATE_READY
+    await deps.clock.sleep(ready ? DESCRIBE_SECONDS : SILENT_SECONDS, signal).catch(() => undefined)
+  }
+}
+
+export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]): Fleet => {
   const stop = new AbortController()
-  const entries = new Map<string, Entry>(
-    inventory.map((node) => [
-      node.name,
-      {
-        inventory: node,
-        connection: deps.connect(node.address),
-        state: NodeState.NODE_STATE_UNSPECIFIED,
-        reason: '',
-        unconnected: false,
-        lastSeen: undefined,
-        description: undefined,
-        measured: new Set<string>(),
-      },
-    ]),
-  )
+  let entries = new Map<string, Entry>()
+  const departed = new Map<string, AgentConnection>()
+  const background = new Set<Promise<void>>()
+  const listeners: ((nodes: Node[]) => void)[] = []
+  let isChangeTold = true
+
   const nodes = () => {
     const last = deps.lastMeasured()
     return [...entries.values()].map((entry) => toNode(entry, last.get(entry.inventory.name)))
   }
+  const tellChange = () => {
+    if (!isChangeTold) return
+    isChangeTold = false
+    setImmediate(() => {
+      isChangeTold = true
+      if (stop.signal.aborted) return
+      const now = nodes()
+      for (const listener of listeners) listener(now)
+    })
+  }
 
   const ask = async (entry: Entry) => {
     const before = entry.state
+    const { signal } = entry.gone
     try {
       entry.description = await entry.connection.agent.describe(
         {},
-        { deadline: DESCRIBE_DEADLINE_MS, signal: stop.signal },
+        { deadline: DESCRIBE_DEADLINE_MS, signal },
       )
       for (const { name, addresses } of entry.description.interfaces) {
         if (addresses.length > 0) entry.measured.add(name)
@@ -106,7 +149,7 @@ export const createFleet = (
       entry.reason = ''
       entry.unconnected = false
     } catch (error) {
-      if (stop.signal.aborted) return
+      if (signal.aborted) return
       entry.state = NodeState.NODE_STATE_SILENT
       entry.reason = describeCallError(error)
       entry.unconnected = error instanceof ClientError && error.code === Status.UNAVAILABLE
@@ -115,26 +158,73 @@ export const createFleet = (
     const node = entry.inventory.name
     if (entry.state === NodeState.NODE_STATE_READY) deps.logger.info({ node }, 'agent answers')
     else deps.logger.warn({ node, reason: entry.reason }, 'agent does not answer')
-    deps.onChange(nodes())
+    tellChange()
   }
 
-  const keepAsking = async (entry: Entry) => {
-    while (!stop.signal.aborted) {
-      const ready = entry.state === NodeState.NODE_STATE_READY
-      await deps.clock.sleep(ready ? DESCRIBE_SECONDS : SILENT_SECONDS, stop.signal).catch(() => undefined)
-      if (!stop.signal.aborted) await ask(entry)
+  const run = (work: Promise<void>) => {
+    background.add(work)
+    void work.finally(() => background.delete(work))
+  }
+  const add = (node: InventoryNode): Entry => {
+    const entry = newEntry(node, deps.connect(node.address))
+    const { promise, resolve } = Promise.withResolvers<void>()
+    entry.asked = promise
+    run(keepAsking(deps, entry, (each) => ask(each).finally(resolve)))
+    return entry
+  }
+  const remove = ({ inventory: { name }, gone, connection }: Entry) => {
+    gone.abort()
+    departed.get(name)?.close()
+    departed.set(name, connection)
+    const closeLater = async () => {
+      await deps.clock.sleep(DEPARTED_SECONDS, stop.signal).catch(() => undefined)
+      connection.close()
+      if (departed.get(name) === connection) departed.delete(name)
     }
+    run(closeLater())
   }
 
-  const first = [...entries.values()].map((entry) => ask(entry))
-  const settled = Promise.all(first).then(() => undefined)
-  const loops = [...entries.values()].map((entry, index) => first[index]!.then(() => keepAsking(entry)))
+  const setInventory = (wanted: readonly InventoryNode[]): InventoryChange => {
+    const before = entries
+    const change: InventoryChange = { added: [], removed: [], changed: [] }
+    entries = new Map(
+      wanted.map((node) => {
+        const { name } = node
+        const known = before.get(name)
+        if (!known) change.added.push(name)
+        else if (!isDeepStrictEqual(known.inventory, node)) change.changed.push(name)
+        if (known?.inventory.address !== node.address) {
+          if (known) remove(known)
+          return [name, add(node)]
+        }
+        known.inventory = node
+        return [name, known]
+      }),
+    )
+    for (const [name, entry] of before) {
+      if (entries.has(name)) continue
+      change.removed.push(name)
+      remove(entry)
+    }
+    if (change.added.length + change.removed.length + change.changed.length > 0) tellChange()
+    return change
+  }
+
+  setInventory(inventory)
+  const settle = async () => {
+    await Promise.all([...entries.values()].map(({ asked }) => asked))
+  }
+  const settled = settle()
 
   return {
     nodes,
     settled,
+    setInventory,
+    onChange: (listener) => {
+      listeners.push(listener)
+    },
     refresh: async () => {
-      await settled
+      await settle()
       await Promise.all(
         [...entries.values()].map((entry) => {
           // A connection that failed waits before it tries again; whoever asks now should not wait with it.
@@ -147,13 +237,14 @@ export const createFleet = (
       )
     },
     connection: (node) => {
-      const entry = entries.get(node)
-      if (!entry) throw new Error(`${node} is not in the inventory`)
-      return entry.connection
+      const connection = entries.get(node)?.connection ?? departed.get(node)
+      if (!connection) throw new Error(`${node} is not in the inventory`)
+      return connection
     },
     close: async () => {
       stop.abort()
-      await Promise.all(loops)
+      for (const { gone } of entries.values()) gone.abort()
+      await Promise.all(background)
       for (const { connection } of entries.values()) connection.close()
     },
   }

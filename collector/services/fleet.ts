@@ -3,15 +3,18 @@ import { throwIfInvalid } from '../../lib/errors.ts'
 import type { Health } from '../health/health.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import { selectNodes } from '../inventory/selectors.ts'
+import type { Reload } from '../reload.ts'
 import type { createThroughputCheck } from './throughput-check.ts'
 
 export const createFleetService = ({
   fleet,
   health,
+  reload,
   throughputCheck,
 }: {
   fleet: Pick<Fleet, 'nodes' | 'settled'>
   health: Pick<Health, 'run' | 'record'>
+  reload: Reload
   /** What `iperf` is when it is asked for by name: no node can measure throughput by itself. */
   throughputCheck: ReturnType<typeof createThroughputCheck>
 }): FleetServiceImplementation => {
@@ -22,6 +25,8 @@ export const createFleetService = ({
     return nodes
   }
   return {
+    reloadFleet: reload,
+
     listNodes: async (request) => ({ nodes: await choose(request.nodes) }),
 
     async *runChecks(request, { signal }): AsyncGenerator<RunChecksResponse> {

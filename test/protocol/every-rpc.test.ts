@@ -90,6 +90,7 @@ const AGENT_CALLS: [method: string, body: object, answer: RegExp][] = [
 ]
 const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.FleetService/ListNodes', {}, /NODE_STATE_READY/],
+  ['meshgauge.collector.v1.FleetService/ReloadFleet', {}, /^{}$/m],
   ['meshgauge.collector.v1.FleetService/RunChecks', { checks: ['reachability'] }, /CHECK_STATUS_PASS/],
   ['meshgauge.collector.v1.HealthService/ListNodeHealth', { nodes: ['n1'] }, /SEVERITY_PASS/],
   [

@@ -7,6 +7,7 @@ import {
   TopologyKind,
 } from '#proto/meshgauge/collector/v1/run.ts'
 import { createCollector } from '../../collector/collector.ts'
+import type { CollectorOptions } from '../../collector/options.ts'
 import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
@@ -48,13 +49,7 @@ export const startSimulation = async (
   { store = ':memory:', testSeconds = 0.02 }: { store?: string; testSeconds?: number } = {},
 ) => {
   const agents = await startSimulatedAgents(count, network, () => testSeconds)
-  const deps = {
-    clock: systemClock,
-    logger: createLogger('simulation', 'fatal'),
-    tracer: trace.getTracer('simulation'),
-    meter: metrics.getMeter('simulation'),
-  }
-  const collector = await createCollector(deps, {
+  const options: CollectorOptions = {
     listen: '127.0.0.1:0',
     http: '127.0.0.1:0',
     store,
@@ -63,8 +58,15 @@ export const startSimulation = async (
     checks: [],
     autopilot: undefined,
     logLevel: 'fatal',
-    version: 'test',
-  })
+  }
+  const deps = {
+    clock: systemClock,
+    logger: createLogger('simulation', 'fatal'),
+    tracer: trace.getTracer('simulation'),
+    meter: metrics.getMeter('simulation'),
+    readOptions: async () => options,
+  }
+  const collector = await createCollector(deps, { ...options, version: 'test' })
   const channel = openChannel(`127.0.0.1:${collector.server.port}`, {})
   const runs = createServiceClient(RunServiceDefinition, channel)
   const results = createServiceClient(ResultServiceDefinition, channel)

@@ -135,6 +135,22 @@ export interface RunChecksResponse {
   result: CheckResult | undefined;
 }
 
+/** ReloadFleetRequest has no fields. */
+export interface ReloadFleetRequest {
+}
+
+/** ReloadFleetResponse says what is different now. */
+export interface ReloadFleetResponse {
+  /** Names of nodes that have come. */
+  added: string[];
+  /** Names of nodes that have gone. Runs that had begun with them end with them; their series are gone. */
+  removed: string[];
+  /** Names of nodes whose address, rack, labels or interfaces are others. */
+  changed: string[];
+  /** Settings of the config that are others too, and count only after a restart of the collector. */
+  restartRequired: string[];
+}
+
 function createBaseListNodesRequest(): ListNodesRequest {
   return { nodes: [] };
 }
@@ -839,6 +855,179 @@ export const RunChecksResponse: MessageFns<RunChecksResponse> = {
   },
 };
 
+function createBaseReloadFleetRequest(): ReloadFleetRequest {
+  return {};
+}
+
+export const ReloadFleetRequest: MessageFns<ReloadFleetRequest> = {
+  encode(_: ReloadFleetRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReloadFleetRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReloadFleetRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ReloadFleetRequest {
+    return {};
+  },
+
+  toJSON(_: ReloadFleetRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReloadFleetRequest>): ReloadFleetRequest {
+    return ReloadFleetRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ReloadFleetRequest>): ReloadFleetRequest {
+    const message = createBaseReloadFleetRequest();
+    return message;
+  },
+};
+
+function createBaseReloadFleetResponse(): ReloadFleetResponse {
+  return { added: [], removed: [], changed: [], restartRequired: [] };
+}
+
+export const ReloadFleetResponse: MessageFns<ReloadFleetResponse> = {
+  encode(message: ReloadFleetResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.added) {
+      writer.uint32(10).string(v!);
+    }
+    for (const v of message.removed) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.changed) {
+      writer.uint32(26).string(v!);
+    }
+    for (const v of message.restartRequired) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReloadFleetResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReloadFleetResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.added.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.removed.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.changed.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.restartRequired.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReloadFleetResponse {
+    return {
+      added: globalThis.Array.isArray(object?.added) ? object.added.map((e: any) => globalThis.String(e)) : [],
+      removed: globalThis.Array.isArray(object?.removed) ? object.removed.map((e: any) => globalThis.String(e)) : [],
+      changed: globalThis.Array.isArray(object?.changed) ? object.changed.map((e: any) => globalThis.String(e)) : [],
+      restartRequired: globalThis.Array.isArray(object?.restartRequired)
+        ? object.restartRequired.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.restart_required)
+        ? object.restart_required.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ReloadFleetResponse): unknown {
+    const obj: any = {};
+    if (message.added?.length) {
+      obj.added = message.added;
+    }
+    if (message.removed?.length) {
+      obj.removed = message.removed;
+    }
+    if (message.changed?.length) {
+      obj.changed = message.changed;
+    }
+    if (message.restartRequired?.length) {
+      obj.restartRequired = message.restartRequired;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReloadFleetResponse>): ReloadFleetResponse {
+    return ReloadFleetResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReloadFleetResponse>): ReloadFleetResponse {
+    const message = createBaseReloadFleetResponse();
+    message.added = object.added?.map((e) => e) || [];
+    message.removed = object.removed?.map((e) => e) || [];
+    message.changed = object.changed?.map((e) => e) || [];
+    message.restartRequired = object.restartRequired?.map((e) => e) || [];
+    return message;
+  },
+};
+
 /** FleetService shows the nodes and asks them how they are. */
 export type FleetServiceDefinition = typeof FleetServiceDefinition;
 export const FleetServiceDefinition = {
@@ -863,6 +1052,18 @@ export const FleetServiceDefinition = {
       responseStream: true,
       options: {},
     },
+    /**
+     * ReloadFleet reads the collector's config again, as SIGHUP does: nodes and checks change in place, and whoever
+     * stays notices nothing. A config with problems changes nothing and is answered with all of them.
+     */
+    reloadFleet: {
+      name: "ReloadFleet",
+      requestType: ReloadFleetRequest as typeof ReloadFleetRequest,
+      requestStream: false,
+      responseType: ReloadFleetResponse as typeof ReloadFleetResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -874,6 +1075,14 @@ export interface FleetServiceImplementation<CallContextExt = {}> {
     request: RunChecksRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<RunChecksResponse>>;
+  /**
+   * ReloadFleet reads the collector's config again, as SIGHUP does: nodes and checks change in place, and whoever
+   * stays notices nothing. A config with problems changes nothing and is answered with all of them.
+   */
+  reloadFleet(
+    request: ReloadFleetRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ReloadFleetResponse>>;
 }
 
 export interface FleetServiceClient<CallOptionsExt = {}> {
@@ -884,6 +1093,14 @@ export interface FleetServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<RunChecksRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<RunChecksResponse>;
+  /**
+   * ReloadFleet reads the collector's config again, as SIGHUP does: nodes and checks change in place, and whoever
+   * stays notices nothing. A config with problems changes nothing and is answered with all of them.
+   */
+  reloadFleet(
+    request: DeepPartial<ReloadFleetRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ReloadFleetResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
