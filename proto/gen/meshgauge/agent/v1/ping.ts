@@ -306,6 +306,12 @@ export interface MeshBatch {
   droppedCount: number;
   /** Groups that cannot be probed now, and why. */
   troubles: MeshTrouble[];
+  /**
+   * ICMP echo requests that the node's kernel has received since it came up, IPv4 and IPv6 together, at send_time.
+   * Against what others sent it tells whether requests or answers are lost. Absent where the kernel does not say, and
+   * from a batch that was held.
+   */
+  echoRequestCount?: number | undefined;
 }
 
 /** MeshTrouble is why a group is not probed; its targets have no windows meanwhile, and no fault is theirs. */
@@ -2560,7 +2566,7 @@ export const MeshStarted: MessageFns<MeshStarted> = {
 };
 
 function createBaseMeshBatch(): MeshBatch {
-  return { sequence: 0, sendTime: undefined, windows: [], droppedCount: 0, troubles: [] };
+  return { sequence: 0, sendTime: undefined, windows: [], droppedCount: 0, troubles: [], echoRequestCount: undefined };
 }
 
 export const MeshBatch: MessageFns<MeshBatch> = {
@@ -2579,6 +2585,9 @@ export const MeshBatch: MessageFns<MeshBatch> = {
     }
     for (const v of message.troubles) {
       MeshTrouble.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.echoRequestCount !== undefined) {
+      writer.uint32(48).uint64(message.echoRequestCount);
     }
     return writer;
   },
@@ -2636,6 +2645,14 @@ export const MeshBatch: MessageFns<MeshBatch> = {
             message.troubles.push(MeshTrouble.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.echoRequestCount = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2665,6 +2682,11 @@ export const MeshBatch: MessageFns<MeshBatch> = {
       troubles: globalThis.Array.isArray(object?.troubles)
         ? object.troubles.map((e: any) => MeshTrouble.fromJSON(e))
         : [],
+      echoRequestCount: isSet(object.echoRequestCount)
+        ? globalThis.Number(object.echoRequestCount)
+        : isSet(object.echo_request_count)
+        ? globalThis.Number(object.echo_request_count)
+        : undefined,
     };
   },
 
@@ -2685,6 +2707,9 @@ export const MeshBatch: MessageFns<MeshBatch> = {
     if (message.troubles?.length) {
       obj.troubles = message.troubles.map((e) => MeshTrouble.toJSON(e));
     }
+    if (message.echoRequestCount !== undefined) {
+      obj.echoRequestCount = Math.round(message.echoRequestCount);
+    }
     return obj;
   },
 
@@ -2700,6 +2725,7 @@ export const MeshBatch: MessageFns<MeshBatch> = {
     message.windows = object.windows?.map((e) => MeshWindows.fromPartial(e)) || [];
     message.droppedCount = object.droppedCount ?? 0;
     message.troubles = object.troubles?.map((e) => MeshTrouble.fromPartial(e)) || [];
+    message.echoRequestCount = object.echoRequestCount ?? undefined;
     return message;
   },
 };
