@@ -5,6 +5,7 @@ import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import { START, sampleId, sampleRecord, sampleResult, sampleRun } from './samples.ts'
 import { MAX_PAGE_BYTES, RESULT_PAGE, type Store } from './store.ts'
+import { describeOverTime, sampleWindow } from './windows-contract.ts'
 
 const FIRST = { size: 0, token: '' }
 const later = (seconds: number) => new Date(START.getTime() + seconds * 1000)
@@ -31,6 +32,7 @@ export const describeStore = (name: string, open: () => Opened): void => {
     describeHosts(() => store)
     describeInterruption(() => store)
     describeChecks(() => store)
+    describeOverTime(() => store)
 
     test('closing twice is fine', () => {
       store.close()
@@ -47,8 +49,23 @@ export const describeKeptStore = (name: string, open: () => Opened & { reopen: (
     store.createRun(run)
     store.putResults(run.id, sampleResults(3))
     store.putChecks([{ node: 'node-1', record: sampleRecord('dcgm') }])
+    const key = { source: 'a', destination: 'b', interface: 'net0' }
+    store.pathId({ ...key, interface: 'never used' })
+    const path = store.pathId(key)
+    store.putWindows([sampleWindow(path, 0), sampleWindow(path, 70)], [])
+    store.putDocument('schedule', 'nightly', new Uint8Array([7]))
+    const identity = store.identity()
     const again = reopen()
     expect(again.getRun(run.id)).toEqual(run)
+    expect(again.pathId(key)).toBe(path)
+    const { startMs } = sampleWindow(path, 0)
+    expect(again.history(path, startMs, startMs + 100_000, 1).windows).toEqual([
+      sampleWindow(path, 0),
+      sampleWindow(path, 70),
+    ])
+    expect(again.documents('schedule')).toEqual(new Map([['nightly', new Uint8Array([7])]]))
+    expect(again.identity()).toBe(identity)
+    expect(again.coverage('iperf').size).toBe(3)
     expect(again.allResults(run.id)).toEqual(sampleResults(3))
     expect(again.lastMeasured().get('node-3')).toEqual({ iperf: later(2) })
     expect(again.checks()).toEqual([{ node: 'node-1', record: sampleRecord('dcgm') }])

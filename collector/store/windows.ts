@@ -4,7 +4,10 @@ import type { Page } from './store.ts'
 /** A directed pair of interfaces of the same name, as the ping mesh knows it. */
 export type PathKey = { source: string; destination: string; interface: string }
 
-/** What was measured of one path in some time. Times are Unix milliseconds, round-trip times are seconds. */
+/**
+ * What was measured of one path in some time. Times are Unix milliseconds; round-trip times are seconds and kept to the
+ * nanosecond.
+ */
 export type Window = {
   /** From `pathId`. */
   path: number
@@ -23,29 +26,40 @@ export type Window = {
   histogramCounts: readonly number[]
 }
 
+/** What a history has at most, as the protocol promises. */
+export const MAX_HISTORY_WINDOWS = 20_000
+
 /** How long each level is kept, in seconds. */
 export type Retention = { raw: number; fiveMinutes: number; oneHour: number; events: number; runs: number }
 
 /** What is kept of the ping mesh over time: raw windows, and the same as 5 minutes and 1 hour. */
 export type WindowStore = {
-  /** A small number that stands for a path for ever; a new path gets the next one. */
+  /** A small number that stands for a path for ever, from the first window that is put of it; a new path gets the next one. */
   pathId(key: PathKey): number
   /** Every path that was ever named. */
   paths(): ReadonlyMap<number, PathKey>
   /**
    * Adds windows and events in one durable transaction, all or none. A window that is there already (same path and
-   * start) stays as it is: a batch may come twice.
+   * start) stays as it is: a batch may come twice. One that is older than what is kept of raw windows is left out.
    */
   putWindows(windows: readonly Window[], events: readonly MeshEvent[]): void
-  /** Windows of a path that overlap the time, oldest first. UNSPECIFIED picks the finest level still kept over all of it. */
+  /**
+   * Windows of a path that overlap the time, oldest first. UNSPECIFIED picks the finest level still kept over all of it
+   * that has no more than MAX_HISTORY_WINDOWS there. What is not rolled up yet is merged as it is read.
+   * @throws OperatingError LIMIT_EXCEEDED when there are more at the resolution that was asked for
+   */
   history(
     path: number,
     fromMs: number,
     toMs: number,
     resolution: Resolution,
   ): { resolution: Resolution; windows: Window[] }
-  /** All that was measured of each path in the time, merged into one window each; from the finest level that covers it. */
-  aggregate(fromMs: number, toMs: number): Map<number, Window>
+  /**
+   * All that was measured of each path in the time, merged into one window each. Up to 30 minutes it is made of raw
+   * windows, up to 6 hours of 5 minutes, else of hours, which count whole where the time ends within one; a time that a
+   * level no longer covers comes from the next. Read in slices of a few milliseconds, others have their turn between.
+   */
+  aggregate(fromMs: number, toMs: number, signal?: AbortSignal): Promise<Map<number, Window>>
   /** Newest first; of one node when it is given. @throws OperatingError SPEC_INVALID for a foreign token */
   meshEvents(
     filter: { node?: string; fromMs: number; toMs: number },

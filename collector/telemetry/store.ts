@@ -30,6 +30,9 @@ export const measuredStore = (
     updateRun: timed('update_run', store.updateRun),
     putResults: timed('put_results', store.putResults),
     putChecks: timed('put_checks', store.putChecks),
+    putWindows: timed('put_windows', store.putWindows),
+    putDocument: timed('put_document', store.putDocument),
+    deleteDocument: timed('delete_document', store.deleteDocument),
     interruptUnfinished: timed('interrupt_unfinished', store.interruptUnfinished),
   }
 }

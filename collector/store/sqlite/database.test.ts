@@ -16,7 +16,8 @@ import { execaSync } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { START, sampleId, sampleResult, sampleRun } from '../samples.ts'
 import type { Store } from '../store.ts'
-import { openDatabase, SCHEMA_VERSION } from './database.ts'
+import { openDatabase } from './database.ts'
+import { SCHEMA_VERSION } from './schema.ts'
 import { createSqliteStore, openSqliteStore } from './store.ts'
 
 let folder: string
@@ -91,9 +92,14 @@ describe('a damaged store', () => {
     const { size } = statSync(path)
     writeSync(file, Buffer.alloc(size - 40_960, 0xab), 0, size - 40_960, 20_480)
     closeSync(file)
-    const store = openSqliteStore(path)
-    expect(() => store.allResults('latest')).toThrow(unusable('it is damaged: move the file away'))
-    store.close()
+    expect(() => {
+      const store = openSqliteStore(path)
+      try {
+        store.allResults('latest')
+      } finally {
+        store.close()
+      }
+    }).toThrow(unusable('it is damaged: move the file away'))
   })
 
   test('the file cut short', () => {

@@ -2,59 +2,13 @@ import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { storeProblem, toStoreFailure } from './failure.ts'
-
-/** Written to the file's header, so that `file` and this program know a store from another database: "MGAU". */
-const APPLICATION_ID = 0x4d474155
-
-/** The schema below. A later one gets the next number and a step from each earlier one. */
-export const SCHEMA_VERSION = 1
+import { APPLICATION_ID, SCHEMA_VERSION, upgrade } from './schema.ts'
 
 /** Bounds what a reader outside, such as `sqlite3`, can hold the collector up. */
 const BUSY_TIMEOUT_MS = 1000
 
 /** The write-ahead log is cut back to this when a long-lived reader let it grow. */
 const WAL_BYTES = 64 * 1024 * 1024
-
-/**
- * Bodies are the protocol's own messages, so that a new field needs no new column; beside them stands only what
- * is looked up. Indices are few because each costs every write (one on source and destination costs a factor of 8).
- */
-const SCHEMA = `
-  CREATE TABLE runs (
-    key   INTEGER PRIMARY KEY,
-    id    TEXT    NOT NULL UNIQUE,
-    state INTEGER NOT NULL,
-    body  BLOB    NOT NULL
-  ) STRICT;
-  CREATE INDEX runs_unfinished ON runs (key) WHERE state IN (1, 2);
-
-  CREATE TABLE results (
-    key     INTEGER PRIMARY KEY,
-    run     INTEGER NOT NULL REFERENCES runs (key),
-    pair    TEXT    NOT NULL,
-    outcome INTEGER NOT NULL,
-    body    BLOB    NOT NULL
-  ) STRICT;
-  CREATE INDEX results_of_run ON results (run);
-  CREATE UNIQUE INDEX results_of_pair ON results (run, pair);
-
-  CREATE TABLE last_measured (
-    node         TEXT    NOT NULL,
-    test         TEXT    NOT NULL,
-    milliseconds INTEGER NOT NULL,
-    PRIMARY KEY (node, test)
-  ) STRICT, WITHOUT ROWID;
-
-  CREATE TABLE checks (
-    node TEXT NOT NULL,
-    name TEXT NOT NULL,
-    body BLOB NOT NULL,
-    PRIMARY KEY (node, name)
-  ) STRICT;
-
-  PRAGMA application_id = ${APPLICATION_ID};
-  PRAGMA user_version = ${SCHEMA_VERSION};
-`
 
 /** Runs `work` in one transaction: all of it is durable afterwards, or none of it was done. */
 export const inTransaction = <T>(database: DatabaseSync, work: () => T): T => {
@@ -85,7 +39,7 @@ const migrate = (database: DatabaseSync, path: string): void => {
       `its schema has version ${version} and this meshgauge knows ${SCHEMA_VERSION}: use the newer meshgauge that wrote it, or another path`,
     )
   }
-  if (version === 0) inTransaction(database, () => database.exec(SCHEMA))
+  if (version < SCHEMA_VERSION) inTransaction(database, () => upgrade(database, version))
 }
 
 /**

@@ -15,8 +15,11 @@ import {
   RUN_PAGE,
   type Store,
 } from '../store.ts'
-import { inTransaction, type OpenDatabase, openDatabase } from './database.ts'
-import { toStoreFailure } from './failure.ts'
+import { createAccess } from './access.ts'
+import { createCoverage } from './coverage.ts'
+import { type OpenDatabase, openDatabase } from './database.ts'
+import { createDocuments } from './documents.ts'
+import { createWindowStore } from './mesh/windows.ts'
 import { type Row, readPageToken, takePage } from './pages.ts'
 
 const prepare = (database: DatabaseSync) => ({
@@ -157,19 +160,25 @@ const listResults = (sql: Statements, id: string, { size, token }: Page) => {
 export const openSqliteStore = (file: string): Store => createSqliteStore(openDatabase(file))
 
 export const createSqliteStore = ({ database, path, close }: OpenDatabase): Store => {
-  /** Every access goes through here, so that whatever the medium does has one name. */
-  const guarded = <T>(work: () => T): T => {
-    try {
-      return work()
-    } catch (error) {
-      throw toStoreFailure(path, error)
-    }
-  }
-  const write = <T>(work: () => T): T => guarded(() => inTransaction(database, work))
+  const access = createAccess({ database, path, close })
+  const { guarded, write } = access
   const sql = guarded(() => prepare(database))
+  const coverage = createCoverage(access)
+  const windows = createWindowStore(access, () => 0)
   return {
+    ...createDocuments(access),
+    coverage: coverage.coverage,
+    pathId: windows.pathId,
+    paths: windows.paths,
+    putWindows: windows.putWindows,
+    history: windows.history,
+    aggregate: windows.aggregate,
+    meshEvents: windows.meshEvents,
     createRun: (run) => {
-      write(() => sql.insertRun.run(run.id, run.state, Run.encode(run).finish()))
+      write(() => {
+        sql.insertRun.run(run.id, run.state, Run.encode(run).finish())
+        access.figures.add('runs', 1)
+      })
     },
     updateRun: (run) => {
       const { changes } = write(() => sql.updateRun.run(run.state, Run.encode(run).finish(), run.id))
@@ -183,7 +192,9 @@ export const createSqliteStore = ({ database, path, close }: OpenDatabase): Stor
           sql.putResult.run(run, pairOf(result), result.outcome, PairResult.encode(result).finish())
         }
         noteMeasured(sql, results)
+        coverage.note(results)
       })
+      coverage.noted(results)
     },
     getRun: (id) => guarded(() => Run.decode(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
     listRuns: (page) => guarded(() => listRuns(sql, page)),

@@ -1,0 +1,161 @@
+import { setImmediate } from 'node:timers/promises'
+import { OperatingError } from '../../../../lib/errors.ts'
+import type { Window, WindowStore } from '../../windows.ts'
+import { addWindow, type Reader, readEntry } from './codec.ts'
+import { keptFrom, reachMs } from './history.ts'
+import { bucketAt, FIVE_MINUTES, keyOf, LEVELS, type Level, ONE_HOUR, pathOfKey, RAW } from './levels.ts'
+import { finerThan } from './reading.ts'
+import { emptySum, type Sum, windowOf } from './sum.ts'
+import type { Tables } from './tables.ts'
+
+/** Up to here raw windows are merged: the edges of the time are exact. */
+const RAW_UP_TO_MS = 30 * 60_000
+/** Up to here 5 minutes, above hours: a day of 40,000 paths is a million rows. */
+const FIVE_MINUTES_UP_TO_MS = 6 * 3_600_000
+
+/** Rows of a slice: 2 to 5 ms, then others have their turn. */
+const ROWS_PER_SLICE = 1000
+/** Paths of a slice of a minute that is in memory. */
+const PATHS_PER_SLICE = 1024
+
+type Piece = { level: Level; from: number; to: number }
+
+/** Sums by path, and each result as it ends. */
+const createSums = () => {
+  const sums = new Map<number, Sum>()
+  return {
+    of: (path: number): Sum => {
+      const known = sums.get(path)
+      if (known) return known
+      const sum = emptySum()
+      sums.set(path, sum)
+      return sum
+    },
+    windows: (): Map<number, Window> => {
+      const windows = new Map<number, Window>()
+      for (const [path, sum] of sums) windows.set(path, windowOf(path, sum))
+      return windows
+    },
+  }
+}
+
+type Sums = ReturnType<typeof createSums>
+
+export const createAggregate = (
+  tables: Tables,
+  paths: { size(): number },
+  rolledUntil: (level: Level) => number,
+): WindowStore['aggregate'] => {
+  const { access, levels, live, rawEntries } = tables
+
+  /** The finest level that is quick enough and covers the time; where it is not made yet, the finer ones. */
+  const piecesOf = (fromMs: number, toMs: number): Piece[] => {
+    const length = toMs - fromMs
+    let level = length <= RAW_UP_TO_MS ? RAW : length <= FIVE_MINUTES_UP_TO_MS ? FIVE_MINUTES : ONE_HOUR
+    while (level !== ONE_HOUR && keptFrom(access, level) > fromMs) {
+      level = LEVELS[LEVELS.indexOf(level) + 1]!
+    }
+    const pieces: Piece[] = []
+    let from = Math.floor(fromMs / level.spanMs) * level.spanMs
+    for (; level !== RAW; level = finerThan(level)) {
+      const end = Math.ceil(toMs / level.spanMs) * level.spanMs
+      const to = Math.min(end, Math.floor(rolledUntil(level) / level.spanMs) * level.spanMs)
+      if (to > from) pieces.push({ level, from, to })
+      from = Math.max(from, to)
+      if (from >= toMs) return pieces
+    }
+    pieces.push({ level: RAW, from: Math.max(from, fromMs), to: toMs })
+    return pieces
+  }
+
+  function* coarse({ level, from, to }: Piece, sums: Sums): Generator<void> {
+    const end = keyOf(bucketAt(level, to), 0)
+    for (let key = keyOf(bucketAt(level, from), 0); key < end; ) {
+      const rows = levels[level.name].range.all(key, end, ROWS_PER_SLICE)
+      for (const row of rows) {
+        const at = Number(row.key)
+        const origin = Math.floor(at / keyOf(1, 0)) * level.spanMs
+        addWindow(sums.of(pathOfKey(at)), { bytes: row.body as Uint8Array, at: 0 }, origin)
+        key = at + 1
+      }
+      if (rows.length < ROWS_PER_SLICE) return
+      yield
+    }
+  }
+
+  /** Windows of a minute that overlap the time, from a list of bytes. */
+  const addRaw = (sum: () => Sum, body: Uint8Array, origin: number, { from, to }: Piece): void => {
+    const reader: Reader = { bytes: body, at: 0 }
+    while (reader.at < body.length) {
+      const { at } = reader
+      const { start } = readEntry(reader)
+      if (origin + start >= to) return
+      const next = reader.at
+      const alone = emptySum()
+      reader.at = at
+      if (origin + start < from) {
+        addWindow(alone, reader, origin)
+        if (alone.endMs <= from) continue
+        reader.at = at
+      }
+      addWindow(sum(), reader, origin)
+      reader.at = next
+    }
+  }
+
+  /** A path is read wherever it is within one slice: upkeep may move it between two. */
+  const addMinute = (minute: number, [first, last]: readonly [number, number], piece: Piece, sums: Sums) => {
+    const origin = minute * RAW.spanMs
+    const fresh = live.get(minute)
+    const rows = levels.raw.range.all(keyOf(minute, first), keyOf(minute, last), last - first)
+    for (const row of rows) {
+      const path = pathOfKey(Number(row.key))
+      if (!fresh?.has(path)) addRaw(() => sums.of(path), row.body as Uint8Array, origin, piece)
+    }
+    if (!fresh) return rows.length
+    let count = rows.length
+    for (let path = first; path < last; path++) {
+      if (!fresh.has(path)) continue
+      for (const { bytes } of rawEntries(minute, path)) addRaw(() => sums.of(path), bytes, origin, piece)
+      count++
+    }
+    return count
+  }
+
+  function* raw(piece: Piece, sums: Sums): Generator<void> {
+    const first = Math.max(bucketAt(RAW, piece.from - reachMs(access)), firstMinute())
+    const last = Math.min(bucketAt(RAW, piece.to - 1), lastMinute())
+    let done = 0
+    for (let minute = first; minute <= last; minute++) {
+      for (let path = 0; path < paths.size(); path += PATHS_PER_SLICE) {
+        done += addMinute(minute, [path, path + PATHS_PER_SLICE], piece, sums)
+        // A slice without anything costs a few µs.
+        done += 10
+        if (done < ROWS_PER_SLICE) continue
+        done = 0
+        yield
+      }
+    }
+  }
+
+  const minuteOf = (row: Record<string, unknown> | undefined, otherwise: number): number =>
+    typeof row?.key === 'number' ? Math.floor(row.key / keyOf(1, 0)) : otherwise
+  const firstMinute = () =>
+    Math.min(minuteOf(levels.raw.first.get(), Number.POSITIVE_INFINITY), ...live.keys())
+  const lastMinute = () => Math.max(minuteOf(levels.raw.last.get(), 0), ...live.keys())
+
+  return async (fromMs, toMs, signal) => {
+    const sums = createSums()
+    for (const piece of piecesOf(fromMs, toMs)) {
+      const slices = piece.level === RAW ? raw(piece, sums) : coarse(piece, sums)
+      for (;;) {
+        signal?.throwIfAborted()
+        if (!access.database.isOpen) throw new OperatingError('COLLECTOR_DRAINING', 'the store is closed')
+        const { done } = access.guarded(() => slices.next())
+        if (done) break
+        await setImmediate()
+      }
+    }
+    return sums.windows()
+  }
+}

@@ -1,0 +1,55 @@
+import { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { fromTimestamp } from '../../../../lib/protobuf-time.ts'
+import { pageSize, RESULT_PAGE } from '../../store.ts'
+import type { WindowStore } from '../../windows.ts'
+import type { Access } from '../access.ts'
+import { type Row, readPageToken, takePage } from '../pages.ts'
+
+export type Events = Pick<WindowStore, 'meshEvents'> & {
+  /** Within a transaction. */
+  put(events: readonly MeshEvent[]): void
+}
+
+const COLUMNS = 'SELECT key, body FROM events WHERE milliseconds >= ?1 AND milliseconds < ?2'
+/** Newest first; those of one millisecond by the order in which they came. */
+const BEFORE = '(milliseconds, key) < (?3, ?4) ORDER BY milliseconds DESC, key DESC LIMIT ?5'
+
+export const createEvents = ({ database, figures, guarded }: Access): Events => {
+  const insert = database.prepare(
+    'INSERT INTO events (milliseconds, source, destination, body) VALUES (?, ?, ?, ?)',
+  )
+  const timeOf = database.prepare('SELECT milliseconds FROM events WHERE key = ?')
+  const all = database.prepare(`${COLUMNS} AND ${BEFORE}`)
+  const ofNode = database.prepare(`${COLUMNS} AND (source = ?6 OR destination = ?6) AND ${BEFORE}`)
+
+  return {
+    put: (events) => {
+      for (const event of events) {
+        const milliseconds = fromTimestamp(event.time)?.getTime() ?? 0
+        const body = MeshEvent.encode(event).finish()
+        insert.run(milliseconds, event.source?.node ?? '', event.destination?.node ?? '', body)
+      }
+      if (events.length > 0) figures.add('events', events.length)
+    },
+    meshEvents: ({ node, fromMs, toMs }, { size, token }) =>
+      guarded(() => {
+        const last = readPageToken('e', token)
+        const limit = pageSize(size, RESULT_PAGE)
+        let before = [toMs, 0]
+        if (last !== undefined) {
+          const time = timeOf.get(last)
+          // The rest was as old as that or older, and has been removed with it.
+          if (!time) return { events: [], nextPageToken: '' }
+          before = [Number(time.milliseconds), last]
+        }
+        const range = [fromMs, toMs, before[0]!, before[1]!, limit + 1]
+        const found =
+          node === undefined || node === '' ? all.iterate(...range) : ofNode.iterate(...range, node)
+        const page = takePage('e', found as Iterable<unknown> as Iterable<Row>, limit)
+        return {
+          events: page.bodies.map((body) => MeshEvent.decode(body)),
+          nextPageToken: page.nextPageToken,
+        }
+      }),
+  }
+}

@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto'
+import type { DatabaseSync } from 'node:sqlite'
+import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { measuredPair, PUT_COVERAGE } from './measured-pairs.ts'
+
+/** Written to the file's header, so that `file` and this program know a store from another database: "MGAU". */
+export const APPLICATION_ID = 0x4d474155
+
+/** The last of the steps below. A later schema gets the next number and one more step. */
+export const SCHEMA_VERSION = 2
+
+/**
+ * Bodies are the protocol's own messages, so that a new field needs no new column; beside them stands only what
+ * is looked up. Indices are few because each costs every write (one on source and destination costs a factor of 8).
+ */
+const VERSION_1 = `
+  CREATE TABLE runs (
+    key   INTEGER PRIMARY KEY,
+    id    TEXT    NOT NULL UNIQUE,
+    state INTEGER NOT NULL,
+    body  BLOB    NOT NULL
+  ) STRICT;
+  CREATE INDEX runs_unfinished ON runs (key) WHERE state IN (1, 2);
+
+  CREATE TABLE results (
+    key     INTEGER PRIMARY KEY,
+    run     INTEGER NOT NULL REFERENCES runs (key),
+    pair    TEXT    NOT NULL,
+    outcome INTEGER NOT NULL,
+    body    BLOB    NOT NULL
+  ) STRICT;
+  CREATE INDEX results_of_run ON results (run);
+  CREATE UNIQUE INDEX results_of_pair ON results (run, pair);
+
+  CREATE TABLE last_measured (
+    node         TEXT    NOT NULL,
+    test         TEXT    NOT NULL,
+    milliseconds INTEGER NOT NULL,
+    PRIMARY KEY (node, test)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE checks (
+    node TEXT NOT NULL,
+    name TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (node, name)
+  ) STRICT;
+
+  PRAGMA application_id = ${APPLICATION_ID};
+`
+
+/** Windows over time are laid out as mesh/levels.ts says, their bytes as mesh/codec.ts does. */
+const VERSION_2 = `
+  CREATE TABLE figures (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE collector (identity TEXT NOT NULL) STRICT;
+
+  CREATE TABLE paths (
+    id          INTEGER PRIMARY KEY,
+    source      TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    interface   TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE fresh             (key INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+  CREATE TABLE raw               (key INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+  CREATE TABLE five_minutes      (key INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+  CREATE TABLE one_hour          (key INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+  CREATE TABLE todo_five_minutes (key INTEGER PRIMARY KEY) STRICT;
+  CREATE TABLE todo_one_hour     (key INTEGER PRIMARY KEY) STRICT;
+
+  CREATE TABLE events (
+    key          INTEGER PRIMARY KEY,
+    milliseconds INTEGER NOT NULL,
+    source       TEXT    NOT NULL,
+    destination  TEXT    NOT NULL,
+    body         BLOB    NOT NULL
+  ) STRICT;
+  CREATE INDEX events_by_time ON events (milliseconds);
+  CREATE INDEX events_by_source ON events (source, milliseconds);
+  CREATE INDEX events_by_destination ON events (destination, milliseconds);
+
+  CREATE TABLE coverage (
+    test         TEXT    NOT NULL,
+    pair         TEXT    NOT NULL,
+    milliseconds INTEGER NOT NULL,
+    PRIMARY KEY (test, pair)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE documents (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (kind, name)
+  ) STRICT;
+`
+
+/** What version 2 knows beside is found in what version 1 kept. */
+const fillVersion2 = (database: DatabaseSync): void => {
+  database.prepare('INSERT INTO collector (identity) VALUES (?)').run(randomUUID())
+  database.exec("INSERT INTO figures SELECT 'runs', count(*) FROM runs")
+  const put = database.prepare(PUT_COVERAGE)
+  for (const { body } of database.prepare('SELECT body FROM results').iterate()) {
+    const values = measuredPair(PairResult.decode(body as Uint8Array))
+    if (values) put.run(...values)
+  }
+}
+
+/** Brings the schema of a database, in a transaction, from a version (0 is an empty file) to the latest. */
+export const upgrade = (database: DatabaseSync, version: number): void => {
+  if (version < 1) database.exec(VERSION_1)
+  if (version < 2) {
+    database.exec(VERSION_2)
+    fillVersion2(database)
+  }
+  database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
+}
