@@ -22,6 +22,7 @@ import { createProcesses } from './processes.ts'
 import { createAgentService } from './services/agent.ts'
 import { createCheckService } from './services/check.ts'
 import { createIperfService } from './services/iperf.ts'
+import { createMesh } from './services/mesh.ts'
 import { createPingService } from './services/ping.ts'
 
 /** Time for streams to clean up after themselves once they were told to end. */
@@ -55,6 +56,7 @@ export const createAgent = async (
   const storyteller = createStoryteller({ clock, processes, interfaces, read: readText }, options.programs)
   const admission = createAdmission()
   const ports = createPortLeases(options.ports)
+  const mesh = createMesh({ ...shared, logger }, options)
   const server = await serveGrpc(
     { logger },
     {
@@ -63,7 +65,7 @@ export const createAgent = async (
       services: [
         service(AgentServiceDefinition, createAgentService({ ...shared, host }, options)),
         service(CheckServiceDefinition, createCheckService({ ...shared, ...checkDeps }, CHECKS)),
-        service(PingServiceDefinition, createPingService(shared, options)),
+        service(PingServiceDefinition, { ...createPingService(shared, options), mesh: mesh.mesh }),
         service(
           IperfServiceDefinition,
           createIperfService({ ...shared, admission, ports, storyteller }, options),
@@ -78,6 +80,7 @@ export const createAgent = async (
     server,
     close: async () => {
       await draining.drain()
+      await mesh.close()
       await server.close(CLOSE_GRACE_SECONDS)
       await bareProcesses.close()
     },

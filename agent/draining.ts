@@ -10,6 +10,7 @@ export const createDraining = () => {
     throwIfDraining(): void {
       if (controller.signal.aborted) throw new OperatingError('AGENT_DRAINING', 'this agent is shutting down')
     },
+    isDraining: (): boolean => controller.signal.aborted,
     /** A signal that ends with the caller's stream or with the agent; `end` must be called when all is cleaned up. */
     track(streamSignal: AbortSignal): { signal: AbortSignal; end(): void } {
       const end = () => {

@@ -13,6 +13,12 @@ export type Interfaces = {
   addressesOf(name: string): string[]
   /** @throws OperatingError INTERFACE_DOWN when there is an interface of that name and it is down */
   throwIfDown(name: string): void
+  /** Why nothing can leave by this interface now, in words; empty when it can. Cheap: to be asked at every loss. */
+  troubleOf(name: string): string
+  /** Which device has the name now: one that was taken away and put back is another. Undefined when there is none. */
+  indexOf(name: string): string | undefined
+  /** Whether tests may use an interface of this name, were it there. */
+  mayUse(name: string): boolean
   /** The interface that has the address, or undefined. */
   withAddress(address: string): string | undefined
   /** The interface whose network the address is in, or undefined. */
@@ -22,6 +28,9 @@ export type Interfaces = {
 }
 
 const SYS = '/sys/class/net'
+
+/** RFC 2863: down itself, without a carrier, or on top of a device that is down. */
+const DOWN_STATES = new Set(['down', 'lowerlayerdown', 'notpresent'])
 
 /** A file of sysfs that a driver may leave out, or refuse to read while the link is down. */
 const readSys = (name: string, file: string): string | undefined => {
@@ -104,6 +113,14 @@ export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Int
       const link = list().find((candidate) => candidate.name === name)
       if (link?.state === 'down') throw new OperatingError('INTERFACE_DOWN', `${name} is down`)
     },
+    troubleOf: (name) => {
+      const state = readSys(name, 'operstate')
+      if (state === undefined) return `there is no interface ${name}`
+      return DOWN_STATES.has(state) ? `${name} is down` : ''
+    },
+    indexOf: (name) => readSys(name, 'ifindex'),
+    mayUse: (name) =>
+      options.interfaces.length === 0 || options.interfaces.some((candidate) => candidate.name === name),
     withAddress: (address) => list().find(({ name }) => addressesOf(name).includes(address))?.name,
     towards: (address) =>
       list().find(({ addresses }) => addresses.some((cidr) => inNetwork(cidr, address)))?.name,

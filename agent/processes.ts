@@ -3,6 +3,7 @@
  * caller aborts, when its deadline passes, when it floods, and when the agent dies, however it dies.
  */
 
+import { getDefaultHighWaterMark, type Readable, setDefaultHighWaterMark } from 'node:stream'
 import { execa } from 'execa'
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
@@ -20,6 +21,20 @@ type StartOptions = {
   deadlineSeconds: number | undefined
   /** What the program may write before it counts as flooding. */
   limits?: Partial<OutputLimits>
+  /** Takes stdout as it comes instead of `lines`, in chunks of any size. */
+  stdout?: StdoutReader
+}
+
+type StdoutReader = {
+  /** Called with what was written since; must not throw. */
+  take: (chunk: Buffer) => void
+  /**
+   * Time between two looks, for a program that writes very many short lines: each costs a wake-up otherwise. What it
+   * writes meanwhile waits in the kernel, which holds some 250 lines before the program has to wait. 0 takes all at once.
+   */
+  everySeconds: number
+  /** Called after each look. */
+  afterwards?: () => void
 }
 
 export type RunningProcess = {
@@ -99,6 +114,45 @@ const startGuard = (environment: Readonly<Record<string, string>>): GuardProcess
   }
 }
 
+/**
+ * Reads only now and then. A stream that is paused goes on reading until it has as much as its high-water mark; that of
+ * a child's stdout can only be set for all streams that are made at the moment, hence the detour.
+ */
+const withoutReadingAhead = <T>(make: () => T): T => {
+  const usual = getDefaultHighWaterMark(false)
+  setDefaultHighWaterMark(false, 1)
+  try {
+    return make()
+  } finally {
+    setDefaultHighWaterMark(false, usual)
+  }
+}
+
+/** Looks at stdout again and again until the program has ended, then reads the rest. */
+const readNowAndThen = async (
+  stdout: Readable,
+  { everySeconds, afterwards }: StdoutReader,
+  clock: Clock,
+  ended: AbortSignal,
+): Promise<void> => {
+  const pause = () =>
+    clock.sleep(everySeconds, ended).then(
+      () => true,
+      () => false,
+    )
+  stdout.pause()
+  while (await pause()) {
+    stdout.resume()
+    // One turn of the event loop reads what is there.
+    await new Promise((resolve) => setImmediate(resolve))
+    stdout.pause()
+    afterwards?.()
+  }
+  stdout.resume()
+}
+
+const atOnce = <T>(make: () => T): T => make()
+
 type ChildContext = ProcessesDeps & {
   environment: Readonly<Record<string, string>>
   graceSeconds: number
@@ -118,16 +172,19 @@ const createChild = (
   let cause: Cause | undefined
   let floodReason = ''
 
-  const child = execa(file, args, {
-    detached: true,
-    // The guard does what execa's own clean-up does, also for kill -9.
-    cleanup: false,
-    buffer: false,
-    reject: false,
-    stdin: 'ignore',
-    extendEnv: false,
-    env: environment,
-  })
+  const reader = startOptions.stdout
+  const child = (reader ? withoutReadingAhead : atOnce)(() =>
+    execa(file, args, {
+      detached: true,
+      // The guard does what execa's own clean-up does, also for kill -9.
+      cleanup: false,
+      buffer: false,
+      reject: false,
+      stdin: 'ignore',
+      extendEnv: false,
+      env: environment,
+    }),
+  )
   const { pid } = child
 
   /** Resolves true after the time, false as soon as the program has ended. */
@@ -155,7 +212,12 @@ const createChild = (
       void stop('flooded')
     },
   })
-  child.stdout.on('data', (chunk: Buffer) => lines.push('stdout', chunk))
+  child.stdout.on('data', reader ? reader.take : (chunk: Buffer) => lines.push('stdout', chunk))
+  if (reader && reader.everySeconds > 0) {
+    const gone = new AbortController()
+    child.nodeChildProcess.once('exit', () => gone.abort())
+    void readNowAndThen(child.stdout, reader, clock, AbortSignal.any([gone.signal, settled.signal]))
+  }
   child.stderr.on('data', (chunk: Buffer) => lines.push('stderr', chunk))
 
   const onAbort = () => void stop('aborted')

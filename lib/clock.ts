@@ -15,3 +15,12 @@ export const systemClock: Clock = {
   monotonicSeconds: () => performance.now() / 1000,
   sleep: (seconds, signal) => sleep(seconds * 1000, undefined, signal ? { signal } : {}),
 }
+
+/**
+ * Seconds since 1970 by a clock that is set once, now, and then runs on evenly, whatever is done to the time of day: for
+ * the times of measurements that must stay in order.
+ */
+export const createEvenTime = (clock: Clock): (() => number) => {
+  const offset = clock.now().getTime() / 1000 - clock.monotonicSeconds()
+  return () => offset + clock.monotonicSeconds()
+}

@@ -13,11 +13,12 @@ const BUCKETS_PER_DOUBLING = 2 ** HISTOGRAM_SCALE
 const MIN_SECONDS = 1e-6
 const MAX_SECONDS = 3600
 
-const indexOf = (seconds: number): number =>
+/** The index of the bucket that a time counts in. */
+export const bucketOf = (seconds: number): number =>
   Math.ceil(Math.log2(Math.min(MAX_SECONDS, Math.max(MIN_SECONDS, seconds))) * BUCKETS_PER_DOUBLING) - 1
 
-const MIN_INDEX = indexOf(MIN_SECONDS)
-const MAX_INDEX = indexOf(MAX_SECONDS)
+const MIN_INDEX = bucketOf(MIN_SECONDS)
+const MAX_INDEX = bucketOf(MAX_SECONDS)
 
 /** The value with the smallest possible relative error for all in the bucket: at most 1.09 %. */
 const middleOf = (index: number): number => 2 ** ((index + 0.5) / BUCKETS_PER_DOUBLING)
@@ -40,7 +41,7 @@ export const createHistogram = (): Histogram => {
   }
   return {
     record: (seconds) => {
-      add(indexOf(seconds), 1)
+      add(bucketOf(seconds), 1)
       sum += seconds
     },
     merge: (other) => {

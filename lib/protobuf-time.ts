@@ -30,3 +30,10 @@ export function fromTimestamp(timestamp: Timestamp | undefined): Date | undefine
 export function fromTimestamp(timestamp: Timestamp | undefined): Date | undefined {
   return timestamp && new Date(timestamp.seconds * 1000 + timestamp.nanos / 1e6)
 }
+
+/** google.protobuf.Timestamp from seconds since 1970, to the microsecond: more is not in the number. */
+export const secondsToTimestamp = (seconds: number): Timestamp => {
+  const microseconds = Math.round(seconds * 1e6)
+  const whole = Math.floor(microseconds / 1e6)
+  return { seconds: whole, nanos: (microseconds - whole * 1e6) * 1000 }
+}

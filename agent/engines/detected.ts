@@ -17,6 +17,9 @@ export type Detected = {
    * @throws OperatingError SPEC_INVALID for an unknown name, ENGINE_UNAVAILABLE with all reasons
    */
   ping(name: string, signal: AbortSignal): Promise<{ engine: PingEngine; version: EngineVersion }>
+  /** The ping engine of that name, or the first when it is empty, whether it can run or not. */
+  knownPing(name: string): PingEngine | undefined
+  readonly pingNames: readonly string[]
   /** Likewise for iperf. */
   iperf(name: string, signal: AbortSignal): Promise<{ engine: IperfEngine; version: EngineVersion }>
 }
@@ -64,6 +67,8 @@ export const detectEngines = (engines: Engines, clock: Clock): Detected => {
           ...[...engines.iperf.values()].map((engine) => ({ engine, test: 'iperf' })),
         ].map(async ({ engine, test }) => ({ name: engine.name, test, ...(await detect(engine, signal)) })),
       ),
+    knownPing: (name) => (name === '' ? engines.ping.values().next().value : engines.ping.get(name)),
+    pingNames: [...engines.ping.keys()],
     ping: (name, signal) => pick(engines.ping, 'ping', name, signal),
     iperf: (name, signal) => pick(engines.iperf, 'iperf', name, signal),
   }

@@ -41,6 +41,14 @@ export type PingProbe = {
   reason: string
 }
 
+/** Takes what PingProbe tells, without an object for each probe. */
+export type PingSink = (
+  targetIndex: number,
+  rttSeconds: number | undefined,
+  refused: boolean,
+  reason: string,
+) => void
+
 /** Where probes leave from: what the agent knows of the interface that the request names. */
 export type PingSource = {
   /** Name of the interface; empty lets the routing table decide. */
@@ -82,6 +90,11 @@ export type PingEngine = {
    * `signal.reason` when aborted. However it ends, nothing that it started is left.
    */
   ping(request: PingRequest, source: PingSource, signal: AbortSignal): AsyncIterable<PingProbe>
+  /**
+   * As `ping` of a continuous request, for very many probes over a very long time: they go to the sink in batches, and
+   * what this node could not send at all is EngineError, not loss. An engine without it is read through `ping`.
+   */
+  watch?(request: PingRequest, source: PingSource, signal: AbortSignal, sink: PingSink): Promise<never>
 }
 
 /** One server to start. Address and port are already resolved. */

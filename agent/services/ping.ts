@@ -1,4 +1,3 @@
-import { ServerError, Status } from 'nice-grpc'
 import type {
   PingRequest,
   PingResponse,
@@ -34,7 +33,10 @@ const violationsOf = (request: PingRequest, interfaces: Interfaces): Violation[]
   return violations
 }
 
-export const createPingService = (deps: Deps, options: AgentOptions): PingServiceImplementation => {
+export const createPingService = (
+  deps: Deps,
+  options: AgentOptions,
+): Pick<PingServiceImplementation, 'ping'> => {
   const { clock, interfaces } = deps
 
   const admit = async (request: PingRequest, signal: AbortSignal) => {
@@ -52,10 +54,6 @@ export const createPingService = (deps: Deps, options: AgentOptions): PingServic
   }
 
   return {
-    // biome-ignore lint/correctness/useYield: replaced by the mesh service.
-    async *mesh() {
-      throw new ServerError(Status.UNIMPLEMENTED, 'not yet')
-    },
     async *ping(request, context): AsyncGenerator<PingResponse> {
       const stream = deps.draining.track(context.signal)
       try {

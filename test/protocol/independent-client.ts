@@ -52,6 +52,13 @@ export const openIndependentClient = (port: number, host = '127.0.0.1') => {
     /** A server stream; iterate it, or `cancel()` it. */
     stream: <T>(service: string, name: string, request: object) =>
       method(service, name)(request) as AsyncIterable<T> & { cancel(): void },
+    /** A stream both ways: write to it and iterate it; `end()` half-closes, `cancel()` breaks it off. */
+    duplex: <T>(service: string, name: string) =>
+      method(service, name)(undefined as never) as AsyncIterable<T> & {
+        write(message: object): void
+        end(): void
+        cancel(): void
+      },
     close: () => {
       for (const client of clients.values()) client.close()
     },

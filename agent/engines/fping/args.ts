@@ -22,15 +22,29 @@ const milliseconds = (seconds: number): string => String(Math.max(0.01, Number((
 export const spreadSeconds = (plan: PingPlan): number =>
   Math.min(DEFAULT_SPREAD_SECONDS, (PERIOD_SHARE * plan.intervalSeconds) / plan.addresses.length)
 
-export const fpingArgs = (plan: PingPlan, source: PingSource): string[] => {
+/** Over the whole period: what goes on for ever is to be no burst, each second anew. */
+const evenSpreadSeconds = ({ intervalSeconds, addresses }: PingPlan): number =>
+  (PERIOD_SHARE * intervalSeconds) / addresses.length
+
+export const fpingArgs = (plan: PingPlan, source: PingSource): string[] => [
+  // The time of each line, which -D prints, is not read; it is there for who reads the output of a failed run.
+  '-D',
+  ...(plan.count === undefined ? ['-l'] : ['-c', String(plan.count)]),
+  ...sharedArgs(plan, source, spreadSeconds(plan)),
+]
+
+/** For `watch`: without end, and no word more than is read. */
+export const fpingLoopArgs = (plan: PingPlan, source: PingSource): string[] => [
+  '-l',
+  ...sharedArgs(plan, source, evenSpreadSeconds(plan)),
+]
+
+const sharedArgs = (plan: PingPlan, source: PingSource, spread: number): string[] => {
   const sources = new Set(plan.addresses.map((address) => sourceFor(address, source)))
   return [
-    // The time of each line, which -D prints, is not read; it is there for who reads the output of a failed run.
-    '-D',
-    ...(plan.count === undefined ? ['-l'] : ['-c', String(plan.count)]),
     ...['-p', milliseconds(plan.intervalSeconds)],
     ...['-t', milliseconds(plan.timeoutSeconds)],
-    ...['-i', milliseconds(spreadSeconds(plan))],
+    ...['-i', milliseconds(spread)],
     ...['-b', String(plan.sizeBytes)],
     ...(plan.dontFragment ? ['-M'] : []),
     ...(plan.ttl === undefined ? [] : ['-H', String(plan.ttl)]),

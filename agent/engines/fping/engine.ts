@@ -9,7 +9,9 @@ import { createLedger, slackOf } from '../ledger.ts'
 import { type PingPlan, planPing } from '../ping-request.ts'
 import { programError, rubbishError } from '../program-error.ts'
 import { fpingArgs, spreadSeconds, validateFping } from './args.ts'
+import { NOT_SENT } from './loop.ts'
 import { parseFpingLine } from './output.ts'
+import { watchFping } from './watch.ts'
 
 /** What fping may take longer than its packets do: to start, and to write its summary. */
 const MARGIN_SECONDS = 10
@@ -17,13 +19,11 @@ const MARGIN_SECONDS = 10
 /** More unknown lines than this, and it is not fping that runs. Each target can cause a few odd ones. */
 const MAX_UNKNOWN_LINES = 1000
 
-const MISSING = 'the probe could not be sent: no route, interface down, or larger than the MTU'
-
 /** What is known of all targets of one process: pure bookkeeping between its lines and the probes. */
 const createBook = (plan: PingPlan) => {
   const slack = slackOf(plan.timeoutSeconds, plan.intervalSeconds)
   const ledgers = plan.addresses.map((_, targetIndex) =>
-    createLedger({ targetIndex, slack, missingReason: MISSING }),
+    createLedger({ targetIndex, slack, missingReason: NOT_SENT }),
   )
   const byAddress = Map.groupBy(ledgers, (_, index) => plan.addresses[index]!)
   const unknown: string[] = []
@@ -163,5 +163,6 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
       ),
     validate: validateFping,
     ping,
+    watch: (request, source, signal, sink) => watchFping(deps, program, request, source, signal, sink),
   }
 }

@@ -1,0 +1,168 @@
+/**
+ * fping without end: its lines read byte by byte as they are, and one row of numbers for each target instead of objects.
+ * Pure bookkeeping; the time is told to it.
+ */
+
+import type { PingSink } from '../engine.ts'
+import type { PingPlan } from '../ping-request.ts'
+import { parseFpingLine } from './output.ts'
+
+export const NOT_SENT = 'the probe could not be sent: no route, interface down, or larger than the MTU'
+
+/** A line may come so much later than its probe was answered or given up: reading now and then, and a busy machine. */
+const LATE_SECONDS = 0.5
+
+/** What came of a target's probes after the first open one, one bit each: so many may be open. */
+const OPEN_PROBES = 32
+
+/** No line of fping's is longer; what is, is not from fping. */
+const MAX_LINE_CHARACTERS = 4096
+
+type ProbeLine = {
+  address: string
+  sequence: number /** Undefined when lost. */
+  rttSeconds: number | undefined
+}
+
+const line: ProbeLine = { address: '', sequence: 0, rttSeconds: undefined }
+
+/**
+ * Reads `10.0.0.1 : [7], 64 bytes, 0.141 ms (…` and `10.0.0.1 : [7], timed out (…` between two positions.
+ * @returns the same object each time, or undefined for any other line
+ */
+export const readProbeLine = (text: string, from: number, to: number): ProbeLine | undefined => {
+  const space = text.indexOf(' ', from)
+  const open = text.indexOf(': [', space)
+  if (space <= from || open === -1 || open >= to) return undefined
+  for (let at = space; at < open; at++) if (text.charCodeAt(at) !== 0x20) return undefined
+  let at = open + 3
+  let sequence = 0
+  for (let digit = text.charCodeAt(at) - 0x30; digit >= 0 && digit <= 9; digit = text.charCodeAt(++at) - 0x30)
+    sequence = sequence * 10 + digit
+  if (at === open + 3 || !text.startsWith('], ', at)) return undefined
+  line.address = text.slice(from, space)
+  line.sequence = sequence
+  line.rttSeconds = undefined
+  if (text.startsWith('timed out', at + 3)) return line
+  const bytes = text.indexOf(' bytes, ', at)
+  const unit = text.indexOf(' ms ', bytes)
+  if (bytes === -1 || unit === -1 || unit >= to) return undefined
+  const milliseconds = Number(text.slice(bytes + 8, unit))
+  if (!(milliseconds >= 0)) return undefined
+  line.rttSeconds = milliseconds / 1000
+  return line
+}
+
+export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
+  const { addresses, intervalSeconds, timeoutSeconds } = plan
+  const count = addresses.length
+  /** The same address may be there twice: each names the next one, -1 for none. */
+  const nextSame = new Int32Array(count).fill(-1)
+  const firstOf = new Map<string, number>()
+  for (let index = count - 1; index >= 0; index--) {
+    nextSame[index] = firstOf.get(addresses[index]!) ?? -1
+    firstOf.set(addresses[index]!, index)
+  }
+  /** All probes below this one are settled; `above` has a bit for each of the next. */
+  const settledBelow = new Float64Array(count)
+  const above = new Uint32Array(count)
+  /** When the probe of number 0 of a target was sent, as far as is known: the earliest that its lines allow. */
+  const phase = new Float64Array(count).fill(Number.POSITIVE_INFINITY)
+  const complaints = new Map<string, string>()
+  const unknown: string[] = []
+  let frontier = -1
+  let lastSentAt = Number.NEGATIVE_INFINITY
+  let rest = ''
+
+  const lose = (index: number, missing: string) => {
+    const address = addresses[index]!
+    sink(index, undefined, false, complaints.get(address) ?? missing)
+    complaints.delete(address)
+  }
+  const skipSettled = (index: number) => {
+    while (above[index]! & 1) {
+      above[index]! >>>= 1
+      settledBelow[index]!++
+    }
+  }
+  /** Everything below is lost if it is not settled. */
+  const expire = (index: number, below: number) => {
+    skipSettled(index)
+    while (settledBelow[index]! < below) {
+      lose(index, NOT_SENT)
+      settledBelow[index]!++
+      above[index]! >>>= 1
+      skipSettled(index)
+    }
+  }
+  /** @returns whether it was open until now */
+  const settle = (index: number, sequence: number): boolean => {
+    if (sequence < settledBelow[index]!) return false
+    if (sequence >= settledBelow[index]! + OPEN_PROBES) expire(index, sequence - OPEN_PROBES + 1)
+    const bit = (1 << (sequence - settledBelow[index]!)) >>> 0
+    if (above[index]! & bit) return false
+    above[index]! |= bit
+    skipSettled(index)
+    return true
+  }
+  const hear = ({ address, sequence, rttSeconds }: ProbeLine, now: number) => {
+    const sentAt = now - (rttSeconds ?? timeoutSeconds)
+    frontier = Math.max(frontier, sequence)
+    lastSentAt = Math.max(lastSentAt, sentAt)
+    for (let index = firstOf.get(address) ?? -1; index !== -1; index = nextSame[index]!) {
+      phase[index] = Math.min(phase[index]!, sentAt - sequence * intervalSeconds)
+      if (!settle(index, sequence)) continue
+      if (rttSeconds === undefined) lose(index, '')
+      else {
+        if (complaints.size > 0) complaints.delete(address)
+        sink(index, rttSeconds, false, '')
+      }
+    }
+  }
+  const readOther = (text: string, now: number) => {
+    const event = parseFpingLine(text)
+    if (event?.kind === 'probe') hear(event, now)
+    else if (event?.kind === 'complaint' && firstOf.has(event.address))
+      complaints.set(event.address, event.reason)
+    else if (event?.kind === 'unknown') unknown.push(event.text)
+  }
+  // Where nothing was ever heard of a target, those of the others tell how far it must be: all go round together.
+  const slack = 1 + Math.ceil((timeoutSeconds + LATE_SECONDS) / intervalSeconds + 1)
+
+  return {
+    /** What fping wrote to stdout, cut anywhere. */
+    read: (chunk: Buffer, now: number): void => {
+      const text = rest + chunk.toString('latin1')
+      let from = 0
+      for (let to = text.indexOf('\n'); to !== -1; to = text.indexOf('\n', from)) {
+        const probe = readProbeLine(text, from, to)
+        if (probe) hear(probe, now)
+        else readOther(text.slice(from, to), now)
+        from = to + 1
+      }
+      rest = text.slice(from)
+      if (rest.length > MAX_LINE_CHARACTERS) {
+        unknown.push(rest)
+        rest = ''
+      }
+    },
+    /** A whole line of stderr. */
+    readError: readOther,
+    /**
+     * Counts as lost what fping must have told of by now and has not: it could not send it. Only what was due before
+     * something that fping did send, so that a time in which it sends nothing at all accuses nobody.
+     */
+    expire: (now: number): void => {
+      for (let index = 0; index < count; index++) {
+        const start = phase[index]!
+        const due = Math.min(now - timeoutSeconds - LATE_SECONDS, lastSentAt)
+        const below =
+          start === Number.POSITIVE_INFINITY
+            ? frontier - slack + 1
+            : Math.ceil((due - start) / intervalSeconds)
+        if (below > settledBelow[index]!) expire(index, below)
+      }
+    },
+    unknown,
+  }
+}

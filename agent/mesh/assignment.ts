@@ -1,0 +1,144 @@
+/** What a MeshAssignment means once its defaults are filled in, and everything that is wrong with it. */
+
+import {
+  type MeshAssignment,
+  type MeshGroup,
+  type MeshTarget,
+  PingRequest,
+} from '#proto/meshgauge/agent/v1/ping.ts'
+import type { Violation } from '../../lib/errors.ts'
+import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
+import type { PingEngine } from '../engines/engine.ts'
+
+/** One group as it is probed: a request that never ends, and the targets in its order. */
+export type MeshPlanGroup = {
+  request: PingRequest
+  targets: readonly MeshTarget[]
+  intervalSeconds: number
+  timeoutSeconds: number
+  /** Equal for groups that are probed alike and have the same targets. */
+  key: string
+}
+
+export type MeshPlan = {
+  owner: string
+  groups: readonly MeshPlanGroup[]
+  windowSeconds: number
+  outliveSeconds: number
+}
+
+const DEFAULT_WINDOW_SECONDS = 10
+const MAX_WINDOW_SECONDS = 3600
+const DEFAULT_OUTLIVE_SECONDS = 600
+const MAX_OUTLIVE_SECONDS = 3600
+const MAX_OWNER_LENGTH = 200
+
+/** More probes of a target than this are never open at once: what comes of each is kept in a row of bits. */
+const MAX_INTERVALS_PER_TIMEOUT = 20
+
+/** The same target as before: an id that comes with another address is another one. */
+export const targetKey = ({ id, address, port }: MeshTarget): string => `${id} ${address} ${port ?? ''}`
+
+const requestOf = (group: MeshGroup, targets: readonly MeshTarget[]): PingRequest =>
+  PingRequest.create({
+    targets: targets.map(({ address, port }) => ({ address, port })),
+    interface: group.interface,
+    engine: group.engine,
+    continuous: true,
+    interval: group.interval ?? toDuration(1),
+    timeout: group.timeout ?? toDuration(0.5),
+    sizeBytes: group.sizeBytes,
+    dontFragment: group.dontFragment,
+    tos: group.tos,
+  })
+
+/** The same list begun at another place, so that not all nodes probe the first target first. */
+const rotate = <T>(list: readonly T[], ratio: number): T[] => {
+  const first = Math.floor(list.length * ratio)
+  return [...list.slice(first), ...list.slice(0, first)]
+}
+
+/** @param phase 0 to 1, this node's own place in every round */
+export const planMesh = (assignment: MeshAssignment, phase: number): MeshPlan => ({
+  owner: assignment.owner,
+  windowSeconds: fromDuration(assignment.window) ?? DEFAULT_WINDOW_SECONDS,
+  outliveSeconds: fromDuration(assignment.outlive) ?? DEFAULT_OUTLIVE_SECONDS,
+  groups: assignment.groups.map((group) => {
+    const targets = rotate(group.targets, phase)
+    const request = requestOf(group, targets)
+    const parameters = JSON.stringify({ ...request, targets: undefined })
+    return {
+      request,
+      targets,
+      intervalSeconds: fromDuration(request.interval) ?? 1,
+      timeoutSeconds: fromDuration(request.timeout) ?? 0.5,
+      key: [parameters, ...targets.map(targetKey)].join('\n'),
+    }
+  }),
+})
+
+const duplicateIds = (groups: readonly MeshGroup[]): Violation[] => {
+  const first = new Map<number, string>()
+  return groups.flatMap(({ targets }, group) =>
+    targets.flatMap(({ id }, target) => {
+      const field = `assignment.groups[${group}].targets[${target}].id`
+      const before = first.get(id)
+      if (before === undefined) first.set(id, field)
+      return before === undefined ? [] : [{ field, description: `${id} is also that of ${before}` }]
+    }),
+  )
+}
+
+type Known = {
+  engine: (name: string) => PingEngine | undefined
+  engineNames: string
+  mayUse: (name: string) => boolean
+}
+
+const groupViolations = (group: MeshGroup, index: number, known: Known): Violation[] => {
+  const field = (name: string) => `assignment.groups[${index}].${name}`
+  const request = requestOf(group, group.targets)
+  const engine = known.engine(group.engine)
+  const interval = fromDuration(request.interval) ?? 1
+  const timeout = fromDuration(request.timeout) ?? 0.5
+  const rules: [name: string, holds: boolean, description: string][] = [
+    ['engine', engine !== undefined, `"${group.engine}" is not one of ${known.engineNames}`],
+    [
+      'interface',
+      group.interface === '' || known.mayUse(group.interface),
+      `"${group.interface}" is not one that this agent may use`,
+    ],
+    [
+      'timeout',
+      timeout <= interval * MAX_INTERVALS_PER_TIMEOUT,
+      `must be at most ${MAX_INTERVALS_PER_TIMEOUT} intervals`,
+    ],
+  ]
+  const own = rules
+    .filter(([, holds]) => !holds)
+    .map(([name, , description]) => ({ field: field(name), description }))
+  const engines = (group.targets.length > 0 && engine?.validate(request)) || []
+  return [...own, ...engines.map((violation) => ({ ...violation, field: field(violation.field) }))]
+}
+
+/** Everything that is wrong with an assignment. */
+export const meshViolations = (assignment: MeshAssignment, known: Known): Violation[] => {
+  const { windowSeconds, outliveSeconds } = planMesh(assignment, 0)
+  const { owner } = assignment
+  const rules: [name: string, holds: boolean, description: string][] = [
+    [
+      'owner',
+      owner !== '' && owner.length <= MAX_OWNER_LENGTH,
+      `must be 1 to ${MAX_OWNER_LENGTH} characters`,
+    ],
+    ['window', windowSeconds >= 1 && windowSeconds <= MAX_WINDOW_SECONDS, 'must be 1 s to 1 h'],
+    ['outlive', outliveSeconds >= 0 && outliveSeconds <= MAX_OUTLIVE_SECONDS, 'must be 0 s to 1 h'],
+  ]
+  return [
+    ...rules
+      .filter(([, holds]) => !holds)
+      .map(([name, , description]) => ({ field: `assignment.${name}`, description })),
+    ...duplicateIds(assignment.groups),
+    ...assignment.groups.flatMap((group, index) => groupViolations(group, index, known)),
+  ]
+}

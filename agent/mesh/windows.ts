@@ -1,0 +1,223 @@
+/**
+ * What was measured of every target of a mesh since its last window. Columns of numbers instead of objects: a fleet is
+ * probed thousands of times a second, and none of those probes should leave anything behind for the collector of garbage.
+ */
+
+import type { MeshWindow, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
+import { bucketOf } from '../../lib/histogram.ts'
+import { secondsToTimestamp } from '../../lib/protobuf-time.ts'
+
+/** A target that has been bad for so long has been told of; its windows then end with those of the others. */
+const PROMPT_SECONDS = 60
+
+/** Slots that room is made for at first; doubled when they are used up. */
+const FIRST_SLOTS = 64
+
+type Columns = {
+  targetId: Uint32Array
+  /** The prober whose results count; 0 for none yet. */
+  owner: Uint32Array
+  startAt: Float64Array
+  sent: Uint32Array
+  received: Uint32Array
+  trailing: Uint32Array
+  runSince: Float64Array
+  badSince: Float64Array
+  lostAt: Float64Array
+  min: Float64Array
+  max: Float64Array
+  sum: Float64Array
+  last: Float64Array
+  steps: Float64Array
+  stepCount: Uint32Array
+  /** The histogram's buckets of the round-trip times of this window, one after the other. */
+  buckets: Int16Array
+}
+
+const allocate = (length: number, bucketsPerSlot: number): Columns => ({
+  targetId: new Uint32Array(length),
+  owner: new Uint32Array(length),
+  startAt: new Float64Array(length),
+  sent: new Uint32Array(length),
+  received: new Uint32Array(length),
+  trailing: new Uint32Array(length),
+  runSince: new Float64Array(length),
+  badSince: new Float64Array(length).fill(Number.NaN),
+  lostAt: new Float64Array(length),
+  min: new Float64Array(length),
+  max: new Float64Array(length),
+  sum: new Float64Array(length),
+  last: new Float64Array(length).fill(Number.NaN),
+  steps: new Float64Array(length),
+  stepCount: new Uint32Array(length),
+  buckets: new Int16Array(length * bucketsPerSlot),
+})
+
+/** Counts of consecutive buckets from the sorted numbers of buckets. */
+const countsOf = (sorted: Int16Array): number[] => {
+  const first = sorted[0]!
+  const counts = new Array<number>(sorted[sorted.length - 1]! - first + 1).fill(0)
+  for (const bucket of sorted) counts[bucket - first]!++
+  return counts
+}
+
+type WindowsOptions = {
+  /** Most round-trip times that a window holds; it ends early when full. */
+  roundTripsPerWindow: number
+  windowSeconds: () => number
+  /** A target has lost a probe, or has come back: its window is to end soon. */
+  onNews: () => void
+}
+
+/** Times are seconds of the mesh's own clock. A slot is a target's place, given back with `remove`. */
+export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: WindowsOptions) => {
+  let length = FIRST_SLOTS
+  let columns = allocate(length, roundTripsPerWindow)
+  const free: number[] = []
+  const live = new Set<number>()
+  const reasons = new Map<number, string>()
+  const news = new Set<number>()
+  let used = 0
+
+  const grow = () => {
+    const larger = allocate(length * 2, roundTripsPerWindow)
+    for (const name of Object.keys(larger) as (keyof Columns)[]) larger[name].set(columns[name] as never)
+    columns = larger
+    length *= 2
+  }
+  const tell = (slot: number) => {
+    if (news.size === 0) onNews()
+    news.add(slot)
+  }
+  const lose = (slot: number, now: number) => {
+    const { trailing, badSince, lostAt, runSince } = columns
+    if (trailing[slot]!++ === 0) runSince[slot] = now
+    if (Number.isNaN(badSince[slot])) badSince[slot] = now
+    lostAt[slot] = now
+    if (now - badSince[slot]! < PROMPT_SECONDS) tell(slot)
+  }
+  const comeBack = (slot: number, now: number) => {
+    const { trailing, badSince, runSince } = columns
+    trailing[slot] = 0
+    const wasLong = now - runSince[slot]! >= windowSeconds()
+    if (wasLong || now - badSince[slot]! < PROMPT_SECONDS) tell(slot)
+    // After a long silence what comes next is a new story, to be told at once again.
+    if (wasLong) badSince[slot] = now
+  }
+  const receive = (slot: number, rttSeconds: number, now: number) => {
+    const { received, trailing, min, max, sum, last, steps, stepCount, buckets } = columns
+    if (trailing[slot]! > 0) comeBack(slot, now)
+    const before = received[slot]!
+    buckets[slot * roundTripsPerWindow + before] = bucketOf(rttSeconds)
+    received[slot] = before + 1
+    min[slot] = before === 0 ? rttSeconds : Math.min(min[slot]!, rttSeconds)
+    max[slot] = before === 0 ? rttSeconds : Math.max(max[slot]!, rttSeconds)
+    sum[slot]! += rttSeconds
+    if (!Number.isNaN(last[slot])) {
+      steps[slot]! += Math.abs(rttSeconds - last[slot]!)
+      stepCount[slot]!++
+    }
+    last[slot] = rttSeconds
+    if (before + 1 === roundTripsPerWindow) tell(slot)
+  }
+  const clear = (slot: number, now: number) => {
+    const { startAt, sent, received, sum, steps, stepCount } = columns
+    startAt[slot] = now
+    sent[slot] = 0
+    received[slot] = 0
+    sum[slot] = 0
+    steps[slot] = 0
+    stepCount[slot] = 0
+    reasons.delete(slot)
+  }
+  const toMessage = (slot: number): MeshWindow => {
+    const { targetId, sent, received, trailing, min, max, sum, steps, stepCount, buckets } = columns
+    const count = received[slot]!
+    const from = slot * roundTripsPerWindow
+    const sorted = buckets.subarray(from, from + count).sort()
+    return {
+      targetId: targetId[slot]!,
+      sentCount: sent[slot]!,
+      receivedCount: count,
+      trailingLostCount: trailing[slot]!,
+      rttMinSeconds: count === 0 ? 0 : min[slot]!,
+      rttMaxSeconds: count === 0 ? 0 : max[slot]!,
+      rttSumSeconds: sum[slot]!,
+      jitterSeconds: stepCount[slot] === 0 ? 0 : steps[slot]! / stepCount[slot]!,
+      histogramOffset: count === 0 ? 0 : sorted[0]!,
+      histogramCounts: count === 0 ? [] : countsOf(sorted),
+      reason: reasons.get(slot) ?? '',
+    }
+  }
+  /** Ends the windows of these slots; windows that began together are told together. */
+  const close = (slots: Iterable<number>, now: number): MeshWindows[] => {
+    const byStart = new Map<number, MeshWindow[]>()
+    for (const slot of slots) {
+      const startAt = columns.startAt[slot]!
+      if (columns.sent[slot]! > 0) {
+        const together = byStart.get(startAt)
+        if (together) together.push(toMessage(slot))
+        else byStart.set(startAt, [toMessage(slot)])
+      }
+      news.delete(slot)
+      clear(slot, now)
+    }
+    const endTime = secondsToTimestamp(now)
+    return [...byStart.keys()]
+      .sort((a, b) => a - b)
+      .map((start) => ({ startTime: secondsToTimestamp(start), endTime, windows: byStart.get(start)! }))
+  }
+
+  return {
+    add: (targetId: number, now: number): number => {
+      const slot = free.pop() ?? used++
+      if (slot >= length) grow()
+      clear(slot, now)
+      columns.targetId[slot] = targetId
+      columns.owner[slot] = 0
+      columns.trailing[slot] = 0
+      columns.badSince[slot] = Number.NaN
+      columns.last[slot] = Number.NaN
+      live.add(slot)
+      return slot
+    },
+    /** Ends the last windows of these slots and frees them. */
+    remove: (slots: Iterable<number>, now: number): MeshWindows[] => {
+      const all = [...slots]
+      const windows = close(all, now)
+      for (const slot of all) if (live.delete(slot)) free.push(slot)
+      return windows
+    },
+    /** One probe; `rttSeconds` is undefined when it was lost. */
+    record: (slot: number, rttSeconds: number | undefined, reason: string, now: number): void => {
+      // Its end is on the way; a probe too many is not counted, which is better than counted as lost.
+      if (columns.received[slot] === roundTripsPerWindow) return
+      columns.sent[slot]!++
+      if (reason !== '') reasons.set(slot, reason)
+      if (rttSeconds === undefined) lose(slot, now)
+      else receive(slot, rttSeconds, now)
+    },
+    /** Who measures this slot. A younger prober has the right of way over an older one. */
+    ownerOf: (slot: number): number => columns.owner[slot]!,
+    own: (slot: number, prober: number): void => {
+      columns.owner[slot] = prober
+    },
+    /** Nothing was measured of these slots until now: their windows, if empty, begin now. */
+    beginAt: (slots: Iterable<number>, now: number): void => {
+      for (const slot of slots) if (columns.sent[slot] === 0) columns.startAt[slot] = now
+    },
+    close,
+    /** Ends the windows that have news in them. */
+    closeNews: (now: number): MeshWindows[] => close([...news], now),
+    /** Ends all windows, and forgets the badness of targets that have been well for a whole one. */
+    closeAll: (now: number): MeshWindows[] => {
+      const { trailing, lostAt, badSince } = columns
+      for (const slot of live) {
+        if (trailing[slot] === 0 && now - lostAt[slot]! >= windowSeconds()) badSince[slot] = Number.NaN
+      }
+      return close(live, now)
+    },
+  }
+}
+
+export type Windows = ReturnType<typeof createWindows>
