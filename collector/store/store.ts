@@ -1,10 +1,8 @@
 import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
-import type { CoverageStore, DocumentStore, WindowStore } from './windows.ts'
-
-/** Which part of a list; `size` 0 means the default, `token` empty the beginning. */
-export type Page = { size: number; token: string }
+import type { Page } from './page.ts'
+import type { CoverageStore, DocumentStore, StoreUpkeep, WindowStore } from './windows.ts'
 
 /** When something was last measured from or to a node. */
 export type LastMeasured = { ping?: Date; iperf?: Date }
@@ -21,7 +19,8 @@ export type NodeCheck = { node: string; record: CheckRecord }
  */
 export type Store = WindowStore &
   CoverageStore &
-  DocumentStore & {
+  DocumentStore &
+  StoreUpkeep & {
     /** Adds a run; its id must be new. */
     createRun(run: Run): void
     /** Replaces a run: its state, progress, summary, verdicts and times. */

@@ -1,5 +1,5 @@
 import type { MeshEvent, Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Page } from './store.ts'
+import type { Page } from './page.ts'
 
 /** A directed pair of interfaces of the same name, as the ping mesh knows it. */
 export type PathKey = { source: string; destination: string; interface: string }
@@ -29,7 +29,7 @@ export type Window = {
 /** What a history has at most, as the protocol promises. */
 export const MAX_HISTORY_WINDOWS = 20_000
 
-/** How long each level is kept, in seconds. */
+/** How long each level is kept, in seconds. What is finer is not kept longer than what is coarser. */
 export type Retention = { raw: number; fiveMinutes: number; oneHour: number; events: number; runs: number }
 
 /** What is kept of the ping mesh over time: raw windows, and the same as 5 minutes and 1 hour. */
@@ -67,14 +67,52 @@ export type WindowStore = {
   ): { events: MeshEvent[]; nextPageToken: string }
 }
 
+/** One kind of content. Times are Unix milliseconds. */
+export type StoreLevel = {
+  name: 'runs' | 'raw' | '5m' | '1h' | 'events'
+  /** Counted as they come and go, so that asking costs nothing: windows, runs or events. */
+  rows: number
+  /** Undefined when there is none. */
+  oldestMs: number | undefined
+  newestMs: number | undefined
+  retentionSeconds: number
+}
+
+/** What a store keeps, and the room that it takes. */
+export type StoreInfo = {
+  path: string
+  schemaVersion: number
+  /** On disk, the log included. */
+  sizeBytes: number
+  /** Of this, what is free inside for what comes. */
+  freeBytes: number
+  maxBytes: number
+  levels: StoreLevel[]
+  /** When old content was last removed. */
+  lastExpireMs: number | undefined
+}
+
+/** A copy of a store: an SQLite database. */
+export type StoreCopy = {
+  sizeBytes: number
+  /** The copy piece by piece; each is read when it is asked for. It is gone when this ends, however it ends. */
+  pieces(): AsyncIterable<Uint8Array>
+}
+
 /** The store's own upkeep: roll-ups, retention, room. */
 export type StoreUpkeep = {
   /**
-   * Does one small piece of what is due (a slice of a roll-up, of what is too old, of free pages), bounded to a few
-   * milliseconds.
-   * @returns whether more is due now
+   * Does one small piece of what is due (a slice of a roll-up, of what is too old, of free pages).
+   * @param isOverdue asked after each row or so: the piece ends where it says so, else after some hundred rows
+   * @returns whether more may be due now
    */
-  maintain(now: Date): boolean
+  maintain(now: Date, isOverdue?: () => boolean): boolean
+  info(): StoreInfo
+  /**
+   * Copies the store as it is at one moment, in small steps, while writing goes on.
+   * @throws OperatingError STORE_UNAVAILABLE when there is no room for the copy beside the store; the signal's reason
+   */
+  backup(signal: AbortSignal): Promise<StoreCopy>
 }
 
 /** When pairs were last measured. */

@@ -1,14 +1,12 @@
 import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { storeProblem, toStoreFailure } from './failure.ts'
+import { isFullError, storeProblem, toStoreFailure } from './failure.ts'
+import { removeLeftCopies } from './left-copies.ts'
 import { APPLICATION_ID, SCHEMA_VERSION, upgrade } from './schema.ts'
 
 /** Bounds what a reader outside, such as `sqlite3`, can hold the collector up. */
 const BUSY_TIMEOUT_MS = 1000
-
-/** The write-ahead log is cut back to this when a long-lived reader let it grow. */
-const WAL_BYTES = 64 * 1024 * 1024
 
 /** Runs `work` in one transaction: all of it is durable afterwards, or none of it was done. */
 export const inTransaction = <T>(database: DatabaseSync, work: () => T): T => {
@@ -26,6 +24,21 @@ export const inTransaction = <T>(database: DatabaseSync, work: () => T): T => {
 
 const pragma = (database: DatabaseSync, name: string): number =>
   Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
+
+/**
+ * Lets pages that are free be given back to the file system little by little. Of an older store this takes writing it
+ * anew once, before it is more than runs; where there is no room for that it stays as it is, and uses free pages again.
+ */
+const prepareToGiveBack = (database: DatabaseSync): void => {
+  const version = pragma(database, 'user_version')
+  database.exec('PRAGMA auto_vacuum = INCREMENTAL')
+  if (version !== 1 || pragma(database, 'application_id') !== APPLICATION_ID) return
+  try {
+    database.exec('VACUUM')
+  } catch (error) {
+    if (!isFullError(error)) throw error
+  }
+}
 
 const migrate = (database: DatabaseSync, path: string): void => {
   const tables = Number(database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n)
@@ -67,11 +80,12 @@ const openFile = (path: string): { database: DatabaseSync; holder: DatabaseSync 
   let database: DatabaseSync | undefined
   try {
     database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true })
+    if (path !== ':memory:') removeLeftCopies(path)
+    prepareToGiveBack(database)
     database.exec('PRAGMA journal_mode = WAL')
     // FULL waits for the disk at each commit: what is acknowledged survives kill -9 (as it would with NORMAL) and
     // also the loss of power. The collector commits once a tick, not once a result, so it costs one flush a tick.
     database.exec('PRAGMA synchronous = FULL')
-    database.exec(`PRAGMA journal_size_limit = ${WAL_BYTES}`)
     migrate(database, path)
     return { database, holder }
   } catch (error) {

@@ -22,6 +22,10 @@ type SqliteError = Error & { errcode: number }
 const isSqliteError = (error: unknown): error is SqliteError =>
   error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
 
+/** Whether SQLite found no room for what it was to write. */
+export const isFullError = (error: unknown): boolean =>
+  isSqliteError(error) && primary(error.errcode) === SQLITE_FULL
+
 /** The low byte of an extended result code is the primary one. */
 const primary = (code: number): number => code & 0xff
 

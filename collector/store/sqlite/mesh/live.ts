@@ -10,10 +10,12 @@ export type LiveMinute = {
   /** What came of a path, in the order in which it came. */
   entries(path: number): Entry[]
   has(path: number): boolean
-  /** Up to so many paths that are here, in no order. */
-  somePaths(count: number): number[]
+  paths(): number[]
   remove(path: number): void
+  /** Paths that are here. */
   size(): number
+  /** Windows that are here, those that came twice too. */
+  windowCount(): number
 }
 
 const LINK_BYTES = 4
@@ -21,6 +23,7 @@ const LINK_BYTES = 4
 export const createLiveMinute = (): LiveMinute => {
   let log = Buffer.alloc(1024)
   let length = 0
+  let windowCount = 0
   const heads = new Map<number, number>()
 
   const append = (path: number, bytes: Uint8Array) => {
@@ -30,6 +33,15 @@ export const createLiveMinute = (): LiveMinute => {
     log.set(bytes, length + LINK_BYTES)
     heads.set(path, length)
     length = needed
+    windowCount++
+  }
+
+  const entries = (path: number): Entry[] => {
+    const found: Entry[] = []
+    for (let at = heads.get(path) ?? -1; at >= 0; at = log.readUInt32LE(at) - 1) {
+      found.push(readEntry({ bytes: log, at: at + LINK_BYTES }))
+    }
+    return found.reverse()
   }
 
   return {
@@ -40,22 +52,14 @@ export const createLiveMinute = (): LiveMinute => {
         append(path, readEntry(reader).bytes)
       }
     },
-    entries: (path) => {
-      const entries: Entry[] = []
-      for (let at = heads.get(path) ?? -1; at >= 0; at = log.readUInt32LE(at) - 1) {
-        entries.push(readEntry({ bytes: log, at: at + LINK_BYTES }))
-      }
-      return entries.reverse()
-    },
+    entries,
     has: (path) => heads.has(path),
-    somePaths: (count) => {
-      const paths: number[] = []
-      for (const path of heads.keys()) if (paths.push(path) === count) break
-      return paths
-    },
+    paths: () => [...heads.keys()],
     remove: (path) => {
+      windowCount -= entries(path).length
       heads.delete(path)
     },
     size: () => heads.size,
+    windowCount: () => windowCount,
   }
 }

@@ -4,9 +4,10 @@ import { createAggregate } from './aggregate.ts'
 import { createWriter, type Writer, writeSum } from './codec.ts'
 import { createEvents } from './events.ts'
 import { createHistory, keptFrom } from './history.ts'
-import { bucketAt, keyOf, type Level, RAW } from './levels.ts'
+import { bucketAt, keyOf, RAW } from './levels.ts'
 import { createPaths } from './paths.ts'
 import { createReading } from './reading.ts'
+import { createRollUp, type RollUp } from './roll-up.ts'
 import { sumOf } from './sum.ts'
 import { createTables, type Tables } from './tables.ts'
 
@@ -31,18 +32,15 @@ const encodeByMinute = (
   return { bodies, longestMs }
 }
 
-export const createWindowStore = (
-  access: Access,
-  rolledUntil: (level: Level) => number,
-): WindowStore & { tables: Tables } => {
+export const createWindowStore = (access: Access): { store: WindowStore; tables: Tables; rollUp: RollUp } => {
   const tables = createTables(access)
   const { figures } = access
   const { pathId, paths, save, saved } = createPaths(access)
   const events = createEvents(access)
   const reading = createReading(tables)
+  const rollUp = createRollUp(tables, reading)
 
-  return {
-    tables,
+  const store: WindowStore = {
     pathId,
     paths,
     putWindows: (windows, newEvents) => {
@@ -60,7 +58,8 @@ export const createWindowStore = (
       for (const [minute, writer] of bodies) tables.liveMinute(minute).absorb(writer.bytes())
     },
     history: createHistory(tables, reading),
-    aggregate: createAggregate(tables, { size: () => paths().size }, rolledUntil),
+    aggregate: createAggregate(tables, { size: () => paths().size }, rollUp.rolledUntil),
     meshEvents: events.meshEvents,
   }
+  return { store, tables, rollUp }
 }

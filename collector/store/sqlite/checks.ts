@@ -1,0 +1,37 @@
+import { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
+import type { NodeCheck, Store } from '../store.ts'
+import type { Access } from './access.ts'
+
+const prepare = ({ database }: Access) => ({
+  putCheck: database.prepare(
+    `INSERT INTO checks (node, name, body) VALUES (?, ?, ?)
+     ON CONFLICT (node, name) DO UPDATE SET body = excluded.body`,
+  ),
+  checks: database.prepare('SELECT node, body FROM checks ORDER BY node, name'),
+  checksOfNode: database.prepare('SELECT node, body FROM checks WHERE node = ? ORDER BY name'),
+})
+
+export const createCheckStore = (access: Access): Pick<Store, 'putChecks' | 'checks'> => {
+  const { guarded, write } = access
+  const sql = guarded(() => prepare(access))
+  return {
+    putChecks: (checks) => {
+      if (checks.length === 0) return
+      write(() => {
+        for (const { node, record } of checks) {
+          sql.putCheck.run(node, record.result?.check ?? '', CheckRecord.encode(record).finish())
+        }
+      })
+    },
+    checks: (node) =>
+      guarded(() => {
+        const found = node === undefined ? sql.checks.all() : sql.checksOfNode.all(node)
+        return found.map(
+          ({ node: name, body }): NodeCheck => ({
+            node: String(name),
+            record: CheckRecord.decode(body as Uint8Array),
+          }),
+        )
+      }),
+  }
+}

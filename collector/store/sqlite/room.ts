@@ -1,0 +1,75 @@
+import { statSync } from 'node:fs'
+import type { Access } from './access.ts'
+
+/** Pages that are given back to the file system at a time: each may have to move one from the end. */
+const PAGES_PER_SLICE = 64
+
+/** So much may be free inside before it is given back; less is soon used again. */
+const FREE_BYTES = 64 * 2 ** 20
+const FREE_RATIO = 0.25
+
+/** What may come between two pieces of upkeep, and the log, stay below the bound. */
+const RESERVE_RATIO = 1 / 8
+const MAX_RESERVE_BYTES = 128 * 2 ** 20
+
+/** SQLite writes its log into the file after so many pages; of a small store a small part. */
+const CHECKPOINT_PAGES = 1000
+const LOG_RATIO = 1 / 32
+const MIN_CHECKPOINT_PAGES = 16
+const MAX_LOG_BYTES = 64 * 2 ** 20
+
+export type Room = {
+  /** Bytes on disk, the log included, and what of it is free inside. */
+  sizes(): { sizeBytes: number; freeBytes: number }
+  /** Whether the bound is near. */
+  isTight(): boolean
+  /** Gives a slice of what is free back to the file system; says whether there was any to give. */
+  giveBack(): boolean
+}
+
+export const createRoom = (
+  { database, path, guarded, writeLazily }: Access,
+  { maxBytes }: { maxBytes: number },
+): Room => {
+  const numberOf = (name: string) => {
+    const statement = database.prepare(`PRAGMA ${name}`)
+    return () => Number(Object.values(statement.get() ?? {})[0])
+  }
+  const pageSize = numberOf('page_size')()
+  const [pages, freePages] = [numberOf('page_count'), numberOf('freelist_count')]
+  const gives = numberOf('auto_vacuum')() > 0
+  const logPages = Math.max(
+    MIN_CHECKPOINT_PAGES,
+    Math.min(CHECKPOINT_PAGES, Math.floor((maxBytes * LOG_RATIO) / pageSize)),
+  )
+  guarded(() => {
+    database.exec(`PRAGMA wal_autocheckpoint = ${logPages}`)
+    // The log is cut back to this when a long-lived reader let it grow.
+    database.exec(`PRAGMA journal_size_limit = ${Math.min(MAX_LOG_BYTES, logPages * pageSize * 2)}`)
+  })
+
+  const reserve = Math.min(maxBytes * RESERVE_RATIO, MAX_RESERVE_BYTES)
+
+  const sizes = () => {
+    const log = path === ':memory:' ? 0 : (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0)
+    return { sizeBytes: pages() * pageSize + log, freeBytes: freePages() * pageSize }
+  }
+
+  return {
+    sizes,
+    isTight: () => {
+      const { sizeBytes, freeBytes } = sizes()
+      return sizeBytes - freeBytes > maxBytes - reserve
+    },
+    giveBack: () => {
+      if (!gives) return false
+      const { sizeBytes, freeBytes } = sizes()
+      const isTooLarge = sizeBytes > maxBytes - reserve / 2 && freeBytes > 0
+      const isTooEmpty = freeBytes > FREE_BYTES && freeBytes > sizeBytes * FREE_RATIO
+      if (!isTooLarge && !isTooEmpty) return false
+      const before = pages()
+      writeLazily(() => database.exec(`PRAGMA incremental_vacuum(${PAGES_PER_SLICE})`))
+      return pages() < before
+    },
+  }
+}

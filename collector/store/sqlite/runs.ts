@@ -1,0 +1,189 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { OperatingError } from '../../../lib/errors.ts'
+import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
+import { withoutHosts } from '../hosts.ts'
+import type { Page } from '../page.ts'
+import { type LastMeasured, pageSize, RESULT_PAGE, RUN_PAGE, type Store } from '../store.ts'
+import type { CoverageStore, DocumentStore, StoreUpkeep, WindowStore } from '../windows.ts'
+import type { Access } from './access.ts'
+import type { Coverage } from './coverage.ts'
+import { type Row, readPageToken, takePage } from './pages.ts'
+
+const prepare = (database: DatabaseSync) => ({
+  insertRun: database.prepare('INSERT INTO runs (id, state, body) VALUES (?, ?, ?)'),
+  updateRun: database.prepare('UPDATE runs SET state = ?, body = ? WHERE id = ?'),
+  runKey: database.prepare('SELECT key FROM runs WHERE id = ?'),
+  latestRun: database.prepare('SELECT id FROM runs ORDER BY key DESC LIMIT 1'),
+  // In the alphabet of an id every longer text sorts before the prefix followed by g.
+  runsLike: database.prepare("SELECT id FROM runs WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 6"),
+  runBody: database.prepare('SELECT body FROM runs WHERE id = ?'),
+  runsBefore: database.prepare('SELECT key, body FROM runs WHERE key < ? ORDER BY key DESC LIMIT ?'),
+  unfinishedRuns: database.prepare('SELECT key, body FROM runs WHERE state IN (1, 2) ORDER BY key'),
+  putResult: database.prepare(
+    `INSERT INTO results (run, pair, outcome, body) VALUES (?, ?, ?, ?)
+     ON CONFLICT (run, pair) DO UPDATE SET outcome = excluded.outcome, body = excluded.body`,
+  ),
+  resultsAfter: database.prepare(
+    'SELECT key, body FROM results WHERE run = ? AND key > ? ORDER BY key LIMIT ?',
+  ),
+  resultBodies: database.prepare('SELECT key, body FROM results WHERE run = ? ORDER BY key'),
+  resultCounts: database.prepare('SELECT outcome, count(*) AS n FROM results WHERE run = ? GROUP BY outcome'),
+  insertMeasured: database.prepare(
+    `INSERT INTO last_measured (node, test, milliseconds) VALUES (?, ?, ?)
+     ON CONFLICT DO UPDATE SET milliseconds = max(milliseconds, excluded.milliseconds)`,
+  ),
+  measured: database.prepare('SELECT node, test, milliseconds FROM last_measured'),
+})
+
+type Statements = ReturnType<typeof prepare>
+
+/** What node:sqlite returns is as loose as SQL; STRICT tables make these casts true. */
+const rows = (found: unknown): Iterable<Row> => found as Iterable<Row>
+
+const findId = (sql: Statements, asked: string): string => {
+  if (asked === 'latest') {
+    const latest = sql.latestRun.get()
+    if (!latest) throw new OperatingError('NOT_FOUND', 'there is no run yet')
+    return String(latest.id)
+  }
+  const prefix = asked.toLowerCase()
+  const candidates = /^[0-9a-f-]+$/.test(prefix) ? sql.runsLike.all(prefix).map(({ id }) => String(id)) : []
+  if (candidates.length === 0) throw new OperatingError('NOT_FOUND', `there is no run ${asked}`)
+  if (candidates.length > 1 && candidates[0] !== prefix) {
+    const list = `${candidates.slice(0, 5).join(', ')}${candidates.length > 5 ? ' and more' : ''}`
+    throw new OperatingError('NOT_FOUND', `more than one run begins with ${asked}: ${list}`)
+  }
+  return candidates[0]!
+}
+
+const keyOf = (sql: Statements, id: string): number => {
+  const row = sql.runKey.get(id)
+  if (!row) throw new Error(`run ${id} was never created`)
+  return Number(row.key)
+}
+
+const pairOf = ({ source, destination }: PairResult): string =>
+  [source?.node, source?.interface, destination?.node, destination?.interface].join('\t')
+
+/** Keeps the latest time of each node and test in a batch: few rows, however many results. */
+const noteMeasured = (sql: Statements, results: readonly PairResult[]): void => {
+  const latest = new Map<string, { node: string; test: string; milliseconds: number }>()
+  for (const { source, destination, outcome, values, endTime } of results) {
+    const ended = fromTimestamp(endTime)
+    if (outcome !== Outcome.OUTCOME_MEASURED || !values || !ended) continue
+    for (const end of [source, destination]) {
+      if (!end) continue
+      const key = `${values.$case} ${end.node}`
+      const milliseconds = Math.max(ended.getTime(), latest.get(key)?.milliseconds ?? 0)
+      latest.set(key, { node: end.node, test: values.$case, milliseconds })
+    }
+  }
+  for (const { node, test, milliseconds } of latest.values()) sql.insertMeasured.run(node, test, milliseconds)
+}
+
+const interrupted = (sql: Statements, { key, body }: Row, reason: string, now: Date): Run => {
+  const run = Run.decode(body)
+  let [doneCount, measuredCount, lastEnd] = [0, 0, 0]
+  for (const { outcome, n } of sql.resultCounts.all(key)) {
+    doneCount += Number(n)
+    if (outcome === Outcome.OUTCOME_MEASURED) measuredCount += Number(n)
+  }
+  for (const result of rows(sql.resultBodies.iterate(key))) {
+    const end = fromTimestamp(PairResult.decode(result.body).endTime)
+    lastEnd = Math.max(lastEnd, end?.getTime() ?? 0)
+  }
+  return {
+    ...run,
+    state: RunState.RUN_STATE_INTERRUPTED,
+    stateReason: reason,
+    endTime: toTimestamp(lastEnd > 0 ? new Date(lastEnd) : now),
+    progress: {
+      pairCount: run.plan?.pairCount ?? 0,
+      round: 0,
+      ...run.progress,
+      doneCount,
+      measuredCount,
+      remaining: undefined,
+    },
+  }
+}
+
+const lastMeasured = (sql: Statements): Map<string, LastMeasured> => {
+  const nodes = new Map<string, LastMeasured>()
+  for (const { node, test, milliseconds } of sql.measured.all()) {
+    const known = nodes.get(String(node)) ?? {}
+    nodes.set(String(node), { ...known, [String(test)]: new Date(Number(milliseconds)) })
+  }
+  return nodes
+}
+
+const listRuns = (sql: Statements, { size, token }: Page) => {
+  const before = readPageToken('u', token) ?? Number.MAX_SAFE_INTEGER
+  const limit = pageSize(size, RUN_PAGE)
+  const found = rows(sql.runsBefore.iterate(before, limit + 1))
+  const { bodies, nextPageToken } = takePage('u', found, limit)
+  return { runs: bodies.map((body) => Run.decode(body)), nextPageToken }
+}
+
+const listResults = (sql: Statements, id: string, { size, token }: Page) => {
+  const run = keyOf(sql, findId(sql, id))
+  const after = readPageToken('r', token) ?? 0
+  const limit = pageSize(size, RESULT_PAGE)
+  const found = rows(sql.resultsAfter.iterate(run, after, limit + 1))
+  const { bodies, nextPageToken } = takePage('r', found, limit)
+  return { results: bodies.map((body) => PairResult.decode(body)), nextPageToken }
+}
+
+export type RunStore = Omit<
+  Store,
+  keyof (WindowStore & CoverageStore & DocumentStore & StoreUpkeep) | keyof CheckStore | 'close'
+>
+type CheckStore = Pick<Store, 'putChecks' | 'checks'>
+
+export const createRunStore = (access: Access, coverage: Coverage): RunStore => {
+  const { database, guarded, write } = access
+  const sql = guarded(() => prepare(database))
+  return {
+    createRun: (run) => {
+      write(() => {
+        sql.insertRun.run(run.id, run.state, Run.encode(run).finish())
+        access.figures.add('runs', 1)
+      })
+    },
+    updateRun: (run) => {
+      const { changes } = write(() => sql.updateRun.run(run.state, Run.encode(run).finish(), run.id))
+      if (changes === 0) throw new Error(`run ${run.id} was never created`)
+    },
+    putResults: (runId, results) => {
+      if (results.length === 0) return
+      write(() => {
+        const run = keyOf(sql, runId)
+        for (const result of results) {
+          sql.putResult.run(run, pairOf(result), result.outcome, PairResult.encode(result).finish())
+        }
+        noteMeasured(sql, results)
+        coverage.note(results)
+      })
+      coverage.noted(results)
+    },
+    getRun: (id) => guarded(() => Run.decode(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
+    listRuns: (page) => guarded(() => listRuns(sql, page)),
+    listResults: (id, page) => guarded(() => listResults(sql, id, page)),
+    allResults: (id) =>
+      guarded(() =>
+        Array.from(rows(sql.resultBodies.iterate(keyOf(sql, findId(sql, id)))), ({ body }) =>
+          withoutHosts(PairResult.decode(body)),
+        ),
+      ),
+    lastMeasured: () => guarded(() => lastMeasured(sql)),
+    interruptUnfinished: (reason, now) =>
+      write(() => {
+        const runs = [...rows(sql.unfinishedRuns.all())].map((row) => interrupted(sql, row, reason, now))
+        for (const run of runs) sql.updateRun.run(run.state, Run.encode(run).finish(), run.id)
+        return runs
+      }),
+  }
+}

@@ -1,0 +1,95 @@
+import type { StoreLimits } from '../limits.ts'
+import type { StoreInfo, StoreLevel, StoreUpkeep } from '../windows.ts'
+import type { Access } from './access.ts'
+import { createBackup } from './backup.ts'
+import { bucketOfKey, FIVE_MINUTES, type Level, ONE_HOUR, RAW } from './mesh/levels.ts'
+import type { RollUp } from './mesh/roll-up.ts'
+import type { Tables } from './mesh/tables.ts'
+import { createExpiry } from './retention.ts'
+import { createRoom } from './room.ts'
+import { createRunRemoval } from './run-removal.ts'
+import { SCHEMA_VERSION } from './schema.ts'
+
+type Deps = { access: Access; tables: Tables; rollUp: RollUp; limits: StoreLimits }
+
+const never = () => false
+
+export const createUpkeep = ({ access, tables, rollUp, limits }: Deps): StoreUpkeep => {
+  const { database, figures, guarded, path } = access
+  const room = createRoom(access, limits)
+  const runs = createRunRemoval(access)
+  const expiry = createExpiry({ access, tables, rollUp, room, runs, limits })
+  const eventTimes = database.prepare(
+    'SELECT min(milliseconds) AS first, max(milliseconds) AS last FROM events',
+  )
+
+  const bucketStart = (level: Level, edge: 'first' | 'last'): number | undefined => {
+    const key = tables.levels[level.name][edge].get()?.key
+    return typeof key === 'number' ? bucketOfKey(key) * level.spanMs : undefined
+  }
+
+  const levelOf = (level: Level, name: StoreLevel['name'], retentionSeconds: number): StoreLevel => {
+    const live = level === RAW ? [...tables.live] : []
+    const starts = [
+      bucketStart(level, 'first'),
+      bucketStart(level, 'last'),
+      ...live.map(([minute]) => minute * RAW.spanMs),
+    ].filter((start) => start !== undefined)
+    return {
+      name,
+      rows: figures.get(level.name) + live.reduce((sum, [, windows]) => sum + windows.windowCount(), 0),
+      oldestMs: starts.length === 0 ? undefined : Math.min(...starts),
+      newestMs: starts.length === 0 ? undefined : Math.max(...starts),
+      retentionSeconds,
+    }
+  }
+
+  const info = (): StoreInfo => {
+    const { retention, maxBytes } = limits
+    const events = eventTimes.get()
+    const timeOf = (value: unknown) => (typeof value === 'number' ? value : undefined)
+    const lastExpire = figures.get('last_expire')
+    return {
+      path,
+      schemaVersion: SCHEMA_VERSION,
+      ...room.sizes(),
+      maxBytes,
+      levels: [
+        {
+          name: 'runs',
+          rows: figures.get('runs'),
+          oldestMs: runs.oldest(),
+          newestMs: runs.newest(),
+          retentionSeconds: retention.runs,
+        },
+        levelOf(RAW, 'raw', retention.raw),
+        levelOf(FIVE_MINUTES, '5m', retention.fiveMinutes),
+        levelOf(ONE_HOUR, '1h', retention.oneHour),
+        {
+          name: 'events',
+          rows: figures.get('events'),
+          oldestMs: timeOf(events?.first),
+          newestMs: timeOf(events?.last),
+          retentionSeconds: retention.events,
+        },
+      ],
+      lastExpireMs: lastExpire === 0 ? undefined : lastExpire,
+    }
+  }
+
+  return {
+    maintain: (now, isOverdue = never) =>
+      guarded(() => {
+        const nowMs = now.getTime()
+        return (
+          rollUp.sort(nowMs, isOverdue) ||
+          rollUp.rollUp(FIVE_MINUTES, nowMs, isOverdue) ||
+          rollUp.rollUp(ONE_HOUR, nowMs, isOverdue) ||
+          expiry.expire(nowMs, isOverdue) ||
+          room.giveBack()
+        )
+      }),
+    info: () => guarded(info),
+    backup: createBackup(access),
+  }
+}
