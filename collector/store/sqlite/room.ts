@@ -12,8 +12,11 @@ const FREE_RATIO = 0.25
 const RESERVE_RATIO = 1 / 8
 const MAX_RESERVE_BYTES = 128 * 2 ** 20
 
-/** SQLite writes its log into the file after so many pages; of a small store a small part. */
-const CHECKPOINT_PAGES = 1000
+/**
+ * SQLite writes its log into the file after so many pages, which holds others up: 6 ms for 250 pages where 1,000 take
+ * 11 and 4,000 take 24 (measured at 2,000 windows/s); of a small store a small part.
+ */
+const CHECKPOINT_PAGES = 250
 const LOG_RATIO = 1 / 32
 const MIN_CHECKPOINT_PAGES = 16
 const MAX_LOG_BYTES = 64 * 2 ** 20

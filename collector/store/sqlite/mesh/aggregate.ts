@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { OperatingError } from '../../../../lib/errors.ts'
 import type { Window, WindowStore } from '../../windows.ts'
-import { addWindow, type Reader, readEntry } from './codec.ts'
+import { addWindow, joinEntries, type Reader, readEntry } from './codec.ts'
 import { keptFrom, reachMs } from './history.ts'
 import { bucketAt, FIVE_MINUTES, keyOf, LEVELS, type Level, ONE_HOUR, pathOfKey, RAW } from './levels.ts'
 import { finerThan } from './reading.ts'
@@ -13,10 +13,12 @@ const RAW_UP_TO_MS = 30 * 60_000
 /** Up to here 5 minutes, above hours: a day of 40,000 paths is a million rows. */
 const FIVE_MINUTES_UP_TO_MS = 6 * 3_600_000
 
-/** Rows of a slice: 2 to 5 ms, then others have their turn. */
-const ROWS_PER_SLICE = 1000
-/** Paths of a slice of a minute that is in memory. */
-const PATHS_PER_SLICE = 1024
+/** Windows of a slice: 2 to 5 ms, then others have their turn. */
+const WINDOWS_PER_SLICE = 2000
+/** Paths that are looked at together: with windows of 1 s these are 8,000 in a minute. */
+const PATHS_PER_STEP = 128
+/** A step without anything costs as much as so many windows. */
+const STEP_COST = 10
 
 type Piece = { level: Level; from: number; to: number }
 
@@ -71,25 +73,26 @@ export const createAggregate = (
   function* coarse({ level, from, to }: Piece, sums: Sums): Generator<void> {
     const end = keyOf(bucketAt(level, to), 0)
     for (let key = keyOf(bucketAt(level, from), 0); key < end; ) {
-      const rows = levels[level.name].range.all(key, end, ROWS_PER_SLICE)
+      const rows = levels[level.name].range.all(key, end, WINDOWS_PER_SLICE)
       for (const row of rows) {
         const at = Number(row.key)
         const origin = Math.floor(at / keyOf(1, 0)) * level.spanMs
         addWindow(sums.of(pathOfKey(at)), { bytes: row.body as Uint8Array, at: 0 }, origin)
         key = at + 1
       }
-      if (rows.length < ROWS_PER_SLICE) return
+      if (rows.length < WINDOWS_PER_SLICE) return
       yield
     }
   }
 
   /** Windows of a minute that overlap the time, from a list of bytes. */
-  const addRaw = (sum: () => Sum, body: Uint8Array, origin: number, { from, to }: Piece): void => {
+  const addRaw = (sum: () => Sum, body: Uint8Array, origin: number, { from, to }: Piece): number => {
     const reader: Reader = { bytes: body, at: 0 }
-    while (reader.at < body.length) {
+    let count = 0
+    for (; reader.at < body.length; count++) {
       const { at } = reader
       const { start } = readEntry(reader)
-      if (origin + start >= to) return
+      if (origin + start >= to) break
       const next = reader.at
       const alone = emptySum()
       reader.at = at
@@ -101,23 +104,24 @@ export const createAggregate = (
       addWindow(sum(), reader, origin)
       reader.at = next
     }
+    return count
   }
 
   /** A path is read wherever it is within one slice: upkeep may move it between two. */
   const addMinute = (minute: number, [first, last]: readonly [number, number], piece: Piece, sums: Sums) => {
     const origin = minute * RAW.spanMs
     const fresh = live.get(minute)
-    const rows = levels.raw.range.all(keyOf(minute, first), keyOf(minute, last), last - first)
-    for (const row of rows) {
+    let count = 0
+    for (const row of levels.raw.range.all(keyOf(minute, first), keyOf(minute, last), last - first)) {
       const path = pathOfKey(Number(row.key))
-      if (!fresh?.has(path)) addRaw(() => sums.of(path), row.body as Uint8Array, origin, piece)
+      if (fresh?.has(path)) continue
+      count += addRaw(() => sums.of(path), row.body as Uint8Array, origin, piece)
     }
-    if (!fresh) return rows.length
-    let count = rows.length
+    if (!fresh) return count
     for (let path = first; path < last; path++) {
       if (!fresh.has(path)) continue
-      for (const { bytes } of rawEntries(minute, path)) addRaw(() => sums.of(path), bytes, origin, piece)
-      count++
+      const body = joinEntries(rawEntries(minute, path))
+      count += addRaw(() => sums.of(path), body, origin, piece)
     }
     return count
   }
@@ -127,11 +131,9 @@ export const createAggregate = (
     const last = Math.min(bucketAt(RAW, piece.to - 1), lastMinute())
     let done = 0
     for (let minute = first; minute <= last; minute++) {
-      for (let path = 0; path < paths.size(); path += PATHS_PER_SLICE) {
-        done += addMinute(minute, [path, path + PATHS_PER_SLICE], piece, sums)
-        // A slice without anything costs a few µs.
-        done += 10
-        if (done < ROWS_PER_SLICE) continue
+      for (let path = 0; path < paths.size(); path += PATHS_PER_STEP) {
+        done += STEP_COST + addMinute(minute, [path, path + PATHS_PER_STEP], piece, sums)
+        if (done < WINDOWS_PER_SLICE) continue
         done = 0
         yield
       }
