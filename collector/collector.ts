@@ -4,6 +4,7 @@ import { HealthServiceDefinition } from '#proto/meshgauge/collector/v1/health.ts
 import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
+import { StoreServiceDefinition } from '#proto/meshgauge/collector/v1/store.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc, service } from '../lib/serving.ts'
@@ -22,14 +23,16 @@ import { createHealthService } from './services/health.ts'
 import { createProfileService } from './services/profile.ts'
 import { createResultService } from './services/result.ts'
 import { createRunService } from './services/run.ts'
+import { createStoreService } from './services/store.ts'
 import { createThroughputCheck } from './services/throughput-check.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
 import type { Store } from './store/store.ts'
+import { startUpkeep } from './store/upkeep.ts'
 import { listenHttp } from './telemetry/http.ts'
 import type { HttpServer } from './telemetry/listening.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createObserver, type Observer } from './telemetry/observe.ts'
-import { measuredStore } from './telemetry/store.ts'
+import { measuredStore, observeStoreInfo } from './telemetry/store.ts'
 
 /** Time for calls that are under way when the collector stops. */
 const CLOSE_GRACE_SECONDS = 3
@@ -125,6 +128,7 @@ const servicesOf = ({ clock, fleet, health, runs, store, reload }: Parts) => [
   service(RunServiceDefinition, createRunService(runs)),
   service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns: readBuiltIns() })),
   service(ResultServiceDefinition, createResultService(store)),
+  service(StoreServiceDefinition, createStoreService(store)),
 ]
 
 /** A collector that serves until it is closed; closing interrupts every run and ends what its agents do for it. */
@@ -135,13 +139,23 @@ export const createCollector = async (
   const { clock, logger, tracer, meter } = deps
   const metrics = createMetrics({ meter }, { version: options.version })
   const observer = createObserver({ metrics })
-  const opened = openSqliteStore(options.store)
+  const opened = openSqliteStore(options.store, options.storage)
   const undo: (() => unknown)[] = [() => opened.close(), () => metrics.close()]
   const closeAll = async () => {
     for (const close of undo.reverse()) await close()
   }
   try {
     const store = measuredStore(opened, { metrics, clock })
+    const upkeep = startUpkeep({
+      clock,
+      logger,
+      store,
+      observer: {
+        observeMaintain: (seconds) => metrics.storeMaintain.observe({}, seconds),
+        observeInfo: (info) => observeStoreInfo(metrics, info),
+      },
+    })
+    undo.push(upkeep.close)
     const fleet = createFleet(
       {
         clock,

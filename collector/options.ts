@@ -11,6 +11,8 @@ import {
   readYamlConfig,
 } from './inventory/config.ts'
 import { readHostsList } from './inventory/hosts-list.ts'
+import type { StorageConfig } from './inventory/storage.ts'
+import { STORE_LIMITS, type StoreLimits } from './store/limits.ts'
 
 /** What a collector is told where it is started. What is undefined is left to the config file, then to the defaults. */
 export type CollectorArguments = {
@@ -33,6 +35,8 @@ export type CollectorOptions = {
   http: string
   /** The SQLite file; `:memory:` forgets everything at the end. */
   store: string
+  /** How long and how much it keeps. */
+  storage: StoreLimits
   security: Security
   nodes: readonly InventoryNode[]
   /** Checks that run by themselves. */
@@ -74,6 +78,24 @@ const readAutopilot = (
   return { ...base, port: port ?? base.port, address: address ?? base.address }
 }
 
+/** What is not given is as usual, and moved where a finer level would outlast a coarser one. */
+const readStorage = (config: StorageConfig = {}): StoreLimits => {
+  const { retention, maxBytes } = STORE_LIMITS
+  const oneHour = config.one_hour ?? Math.max(retention.oneHour, config.five_minutes ?? 0, config.raw ?? 0)
+  const fiveMinutes =
+    config.five_minutes ?? Math.min(oneHour, Math.max(retention.fiveMinutes, config.raw ?? 0))
+  return {
+    retention: {
+      raw: config.raw ?? Math.min(retention.raw, fiveMinutes),
+      fiveMinutes,
+      oneHour,
+      events: config.events ?? retention.events,
+      runs: config.runs ?? retention.runs,
+    },
+    maxBytes: config.max_size ?? maxBytes,
+  }
+}
+
 /** @throws ConfigError listing every problem of the inventory with its place */
 export const readCollectorOptions = async (given: CollectorArguments): Promise<CollectorOptions> => {
   const config = await readInventory(given.inventory)
@@ -81,6 +103,7 @@ export const readCollectorOptions = async (given: CollectorArguments): Promise<C
     listen: given.listen ?? config.listen ?? COLLECTOR_DEFAULTS.listen,
     http: given.http ?? config.http ?? COLLECTOR_DEFAULTS.http,
     store: given.store ?? config.store ?? COLLECTOR_DEFAULTS.store,
+    storage: readStorage(config.storage),
     security: {
       tls: given.security.tls ?? config.tls,
       insecure: given.security.insecure ?? config.insecure,

@@ -12,6 +12,7 @@ const FIXED = [
   'listen',
   'http',
   'store',
+  'storage',
   'security',
   'autopilot',
 ] as const satisfies (keyof CollectorOptions)[]

@@ -78,7 +78,9 @@ fleet.yaml, at its smallest:
 and with checks that run by themselves:
   checks:
     - { check: interfaces, every: 10m }
-    - { check: dcgm, every: 1d, nodes: [rack=r1], parameters: { level: 3 } }`,
+    - { check: dcgm, every: 1d, nodes: [rack=r1], parameters: { level: 3 } }
+and with how long the store keeps what the ping mesh measures, what runs found, and how large it may get (the usual):
+  storage: { raw: 2d, five_minutes: 30d, one_hour: 400d, events: 90d, runs: 90d, max_size: 4G }`,
     )
     .option('--config <file>', 'the fleet in YAML: names, addresses, racks, labels, and the settings below')
     .option('--hosts <file>', 'the fleet as a text list: an agent address a line, # comments')

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { closest, parseConfig, type ReviewProblem } from '../../lib/config.ts'
 import { durationHint, parseDuration } from '../../lib/units.ts'
+import { reviewStorage, storage } from './storage.ts'
 
 const DEFAULT_AGENT_PORT = 50051
 
@@ -96,6 +97,7 @@ const schema = z.strictObject({
   tls: tls.optional(),
   checks: z.array(periodicCheck).default([]),
   autopilot: autopilot.optional(),
+  storage: storage.optional(),
   nodes: z.array(node).min(1, 'at least one node is needed'),
 })
 
@@ -153,4 +155,8 @@ export type CollectorConfig = z.output<typeof schema>
 
 /** @throws ConfigError listing every problem with its place */
 export const readYamlConfig = (file: string, text: string): CollectorConfig =>
-  parseConfig(file, text, schema, (raw) => [...findDuplicates(raw), ...findUnknownNodes(raw)])
+  parseConfig(file, text, schema, (raw) => [
+    ...findDuplicates(raw),
+    ...findUnknownNodes(raw),
+    ...reviewStorage(raw),
+  ])

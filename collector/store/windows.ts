@@ -88,6 +88,8 @@ export type StoreInfo = {
   freeBytes: number
   maxBytes: number
   levels: StoreLevel[]
+  /** Raw windows that wait to be sorted by path. */
+  waitingWindows: number
   /** When old content was last removed. */
   lastExpireMs: number | undefined
 }
@@ -96,7 +98,7 @@ export type StoreInfo = {
 export type StoreCopy = {
   sizeBytes: number
   /** The copy piece by piece; each is read when it is asked for. It is gone when this ends, however it ends. */
-  pieces(): AsyncIterable<Uint8Array>
+  pieces(): AsyncIterable<Buffer>
 }
 
 /** The store's own upkeep: roll-ups, retention, room. */

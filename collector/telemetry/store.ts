@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Store } from '../store/store.ts'
+import type { StoreInfo } from '../store/windows.ts'
 import type { Metrics } from './metrics.ts'
 
 /** The same store, with its writes timed and its failures counted. */
@@ -24,15 +25,34 @@ export const measuredStore = (
       metrics.storeWrite.observe({ operation }, clock.monotonicSeconds() - start)
       return result
     })
+  const putWindows = timed('put_windows', store.putWindows)
   return {
     ...store,
+    maintain: counted('maintain', store.maintain),
     createRun: timed('create_run', store.createRun),
     updateRun: timed('update_run', store.updateRun),
     putResults: timed('put_results', store.putResults),
     putChecks: timed('put_checks', store.putChecks),
-    putWindows: timed('put_windows', store.putWindows),
+    putWindows: (windows, events) => {
+      putWindows(windows, events)
+      metrics.storeWindows.add({}, windows.length)
+    },
     putDocument: timed('put_document', store.putDocument),
     deleteDocument: timed('delete_document', store.deleteDocument),
     interruptUnfinished: timed('interrupt_unfinished', store.interruptUnfinished),
+  }
+}
+
+/** Shows how the store is. */
+export const observeStoreInfo = (metrics: Metrics, info: StoreInfo): void => {
+  metrics.storeSize.set({}, info.sizeBytes)
+  metrics.storeFree.set({}, info.freeBytes)
+  metrics.storeMaxSize.set({}, info.maxBytes)
+  metrics.storeWaiting.set({}, info.waitingWindows)
+  if (info.lastExpireMs !== undefined) metrics.storeExpire.set({}, info.lastExpireMs / 1000)
+  for (const { name: level, rows, oldestMs } of info.levels) {
+    metrics.storeRows.set({ level }, rows)
+    if (oldestMs === undefined) metrics.storeOldest.remove({ level })
+    else metrics.storeOldest.set({ level }, oldestMs / 1000)
   }
 }

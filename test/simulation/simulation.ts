@@ -8,6 +8,7 @@ import {
 } from '#proto/meshgauge/collector/v1/run.ts'
 import { createCollector } from '../../collector/collector.ts'
 import type { CollectorOptions } from '../../collector/options.ts'
+import { STORE_LIMITS } from '../../collector/store/limits.ts'
 import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
@@ -53,6 +54,7 @@ export const startSimulation = async (
     listen: '127.0.0.1:0',
     http: '127.0.0.1:0',
     store,
+    storage: STORE_LIMITS,
     security: {},
     nodes: agents.inventory,
     checks: [],

@@ -14,7 +14,7 @@ const PAGES_PER_STEP = 100
 /** gRPC takes pieces of this size well. */
 const PIECE_BYTES = 256 * 1024
 
-async function* piecesOf(file: FileHandle, sizeBytes: number): AsyncGenerator<Uint8Array> {
+async function* piecesOf(file: FileHandle, sizeBytes: number): AsyncGenerator<Buffer> {
   try {
     for (let at = 0; at < sizeBytes; ) {
       const buffer = Buffer.alloc(Math.min(PIECE_BYTES, sizeBytes - at))

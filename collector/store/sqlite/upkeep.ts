@@ -28,6 +28,12 @@ export const createUpkeep = ({ access, tables, rollUp, limits }: Deps): StoreUpk
     return typeof key === 'number' ? bucketOfKey(key) * level.spanMs : undefined
   }
 
+  const waitingWindows = () => {
+    let count = 0
+    for (const windows of tables.live.values()) count += windows.windowCount()
+    return count
+  }
+
   const levelOf = (level: Level, name: StoreLevel['name'], retentionSeconds: number): StoreLevel => {
     const live = level === RAW ? [...tables.live] : []
     const starts = [
@@ -37,7 +43,7 @@ export const createUpkeep = ({ access, tables, rollUp, limits }: Deps): StoreUpk
     ].filter((start) => start !== undefined)
     return {
       name,
-      rows: figures.get(level.name) + live.reduce((sum, [, windows]) => sum + windows.windowCount(), 0),
+      rows: figures.get(level.name) + (level === RAW ? waitingWindows() : 0),
       oldestMs: starts.length === 0 ? undefined : Math.min(...starts),
       newestMs: starts.length === 0 ? undefined : Math.max(...starts),
       retentionSeconds,
@@ -73,6 +79,7 @@ export const createUpkeep = ({ access, tables, rollUp, limits }: Deps): StoreUpk
           retentionSeconds: retention.events,
         },
       ],
+      waitingWindows: waitingWindows(),
       lastExpireMs: lastExpire === 0 ? undefined : lastExpire,
     }
   }

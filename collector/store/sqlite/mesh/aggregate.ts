@@ -20,7 +20,8 @@ const PATHS_PER_STEP = 128
 /** A step without anything costs as much as so many windows. */
 const STEP_COST = 10
 
-type Piece = { level: Level; from: number; to: number }
+/** `reachMs`: how far before it windows may begin that belong to it; what a piece before it has must not come twice. */
+type Piece = { level: Level; from: number; to: number; reachMs: number }
 
 /** Sums by path, and each result as it ends. */
 const createSums = () => {
@@ -62,11 +63,12 @@ export const createAggregate = (
     for (; level !== RAW; level = finerThan(level)) {
       const end = Math.ceil(toMs / level.spanMs) * level.spanMs
       const to = Math.min(end, Math.floor(rolledUntil(level) / level.spanMs) * level.spanMs)
-      if (to > from) pieces.push({ level, from, to })
+      if (to > from) pieces.push({ level, from, to, reachMs: 0 })
       from = Math.max(from, to)
       if (from >= toMs) return pieces
     }
-    pieces.push({ level: RAW, from: Math.max(from, fromMs), to: toMs })
+    const reach = pieces.length > 0 ? 0 : reachMs(access)
+    pieces.push({ level: RAW, from: pieces.length > 0 ? from : fromMs, to: toMs, reachMs: reach })
     return pieces
   }
 
@@ -86,7 +88,12 @@ export const createAggregate = (
   }
 
   /** Windows of a minute that overlap the time, from a list of bytes. */
-  const addRaw = (sum: () => Sum, body: Uint8Array, origin: number, { from, to }: Piece): number => {
+  const addRaw = (
+    sum: () => Sum,
+    body: Uint8Array,
+    origin: number,
+    { from, to, reachMs: reach }: Piece,
+  ): number => {
     const reader: Reader = { bytes: body, at: 0 }
     let count = 0
     for (; reader.at < body.length; count++) {
@@ -98,7 +105,7 @@ export const createAggregate = (
       reader.at = at
       if (origin + start < from) {
         addWindow(alone, reader, origin)
-        if (alone.endMs <= from) continue
+        if (reach === 0 || alone.endMs <= from) continue
         reader.at = at
       }
       addWindow(sum(), reader, origin)
@@ -127,7 +134,7 @@ export const createAggregate = (
   }
 
   function* raw(piece: Piece, sums: Sums): Generator<void> {
-    const first = Math.max(bucketAt(RAW, piece.from - reachMs(access)), firstMinute())
+    const first = Math.max(bucketAt(RAW, piece.from - piece.reachMs), firstMinute())
     const last = Math.min(bucketAt(RAW, piece.to - 1), lastMinute())
     let done = 0
     for (let minute = first; minute <= last; minute++) {
