@@ -28,6 +28,7 @@ import { listenHttp } from './telemetry/http.ts'
 import type { HttpServer } from './telemetry/listening.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createObserver, type Observer } from './telemetry/observe.ts'
+import { observeCalls, watchCollector } from './telemetry/self.ts'
 import { measuredStore } from './telemetry/store.ts'
 
 /** Time for calls that are under way when the collector stops. */
@@ -83,8 +84,9 @@ const observeRuns = (
       health.observeRun(run, results)
     },
     observeActive: (active) => metrics.runsActive.set({}, active),
-    observeTestStart: (test, idleSeconds) => {
-      metrics.dispatchLag.observe({}, idleSeconds)
+    observeDropped: (reason, count) => metrics.resultsDropped.add({ reason }, count),
+    observeTestStart: (test, idleSeconds, traceId) => {
+      metrics.dispatchLag.observe({}, idleSeconds, traceId)
       count(test, 1)
     },
     observeTestEnd: (test) => count(test, -1),
@@ -132,11 +134,12 @@ export const createCollector = async (
   }
   try {
     const store = measuredStore(opened, { metrics, clock })
+    const agentCalls = observeCalls(metrics.grpcClientCalls, metrics.grpcClientOpen)
     const fleet = createFleet(
       {
         clock,
         logger,
-        connect: (address) => connectAgent(address, options.security),
+        connect: (address) => connectAgent(address, options.security, agentCalls),
         lastMeasured: store.lastMeasured,
         onChange: observer.observeNodes,
       },
@@ -151,8 +154,9 @@ export const createCollector = async (
     const runObserver = observeRuns(metrics, observer, health)
     const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet })
     undo.push(() => runs.close())
+    watchCollector(metrics, { fleet, runs })
     const server = await serveGrpc(
-      { logger },
+      { logger, calls: observeCalls(metrics.grpcServerCalls, metrics.grpcServerOpen) },
       {
         address: options.listen,
         security: options.security,

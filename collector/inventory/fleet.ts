@@ -36,6 +36,8 @@ export type Fleet = {
   nodes(): Node[]
   /** The connection to a node's agent; the node must be of the inventory. */
   connection(node: string): AgentConnection
+  /** How many channels to agents are in each state. */
+  connectionStates(): ReadonlyMap<string, number>
   /** Resolves when every agent has been asked once. */
   settled: Promise<void>
   /** Asks every agent anew: what is measured must not rest on what was true ten seconds ago. */
@@ -145,6 +147,12 @@ export const createFleet = (
           return ask(entry)
         }),
       )
+    },
+    connectionStates: () => {
+      const counts = new Map<string, number>()
+      for (const { connection } of entries.values())
+        counts.set(connection.state(), (counts.get(connection.state()) ?? 0) + 1)
+      return counts
     },
     connection: (node) => {
       const entry = entries.get(node)

@@ -47,4 +47,11 @@ export const observeEverything = (metrics: Metrics, observer: Observer): void =>
   metrics.dispatchLag.observe({}, 0.01)
   metrics.storeWrite.observe({ operation: 'append_results' }, 0.001)
   metrics.storeErrors.add({ operation: 'append_results' }, 0)
+  metrics.agentConnections.set({ state: 'ready' }, 3)
+  metrics.grpcServerCalls.add({ method: 'meshgauge.collector.v1.RunService/GetRun', code: 'ok' })
+  metrics.grpcServerOpen.set({ method: 'meshgauge.collector.v1.RunService/WatchRun' }, 1)
+  metrics.grpcClientCalls.add({ method: 'meshgauge.agent.v1.IperfService/Run', code: 'ok' })
+  metrics.grpcClientOpen.set({ method: 'meshgauge.agent.v1.IperfService/Run' }, 1)
+  metrics.resultsDropped.add({ reason: 'watcher' }, 0)
+  metrics.seriesDropped.add({ metric: 'meshgauge_node_up' }, 0)
 }
