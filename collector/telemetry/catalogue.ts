@@ -55,6 +55,13 @@ const RUNS = {
     unit: '{pair}',
     labels: ['test', 'outcome'],
   },
+  expectationMissed: {
+    kind: 'gauge',
+    name: 'meshgauge_expectation_missed_pairs',
+    help: 'Pairs that missed an expectation, such as a floor of throughput, in the last run that had it; 1 when only the fleet as a whole did. Normal is 0.',
+    unit: '{pair}',
+    labels: ['test', 'topology', 'expectation'],
+  },
   runsActive: {
     kind: 'gauge',
     name: 'meshgauge_runs_active',

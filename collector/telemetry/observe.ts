@@ -130,6 +130,15 @@ const showWorst = (metrics: Metrics, test: string, results: readonly PairResult[
   }
 }
 
+/** A run that asks for less takes nothing back: what was missed stands until it is reached. */
+const showExpectations = (metrics: Metrics, run: Run): void => {
+  if (run.state !== RunState.RUN_STATE_COMPLETED) return
+  for (const { expectation, passed, failedCount } of run.summary?.expectations ?? []) {
+    const labels = { ...runWords(run), expectation: expectation?.name ?? '' }
+    metrics.expectationMissed.set(labels, passed ? 0 : Math.max(1, failedCount))
+  }
+}
+
 const showRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): void => {
   const { test } = runWords(run)
   const ends = endsOf(results)
@@ -137,6 +146,7 @@ const showRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): vo
   for (const end of ends) showEnd(metrics, test, end)
   showWorst(metrics, test, results)
   showVerdicts(metrics, run, results)
+  showExpectations(metrics, run)
 }
 
 const countRun = (metrics: Metrics, run: Run): void => {
