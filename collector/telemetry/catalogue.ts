@@ -1,25 +1,7 @@
-/** The one metric whose name is not ours: alerts and dashboards of IBM Autopilot's users are written on it. */
-const AUTOPILOT_NAME = 'autopilot_health_checks'
+import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
+import { SELF } from './self-catalogue.ts'
 
-/**
- * Every metric of the collector, once: what it is called, what it means and what is normal. Both sinks (/metrics
- * and OTLP) are made from this. Names follow the Prometheus conventions: base units, counters end in _total.
- * Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
- */
-export type MetricDefinition = {
-  kind: 'counter' | 'gauge' | 'histogram'
-  name: `meshgauge_${string}` | typeof AUTOPILOT_NAME
-  /** One sentence on what it is, one on what is normal. */
-  help: string
-  /**
-   * In UCUM, as OpenTelemetry wants it. 1 only for ratios, and {bit} for bits: what turns OTLP into Prometheus
-   * appends "ratio" for the one and "bit" for the other, and the names would differ between the two sinks.
-   */
-  unit: string
-  labels: readonly string[]
-  /** Upper bounds of a histogram's buckets, in its unit. */
-  buckets?: readonly number[]
-}
+export type { MetricDefinition } from './definition.ts'
 
 const SECONDS_OF_A_RUN = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600]
 const SECONDS_OF_A_WRITE = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
@@ -248,62 +230,6 @@ const COLLECTOR = {
     unit: 's',
     labels: ['stat'],
   },
-  agentConnections: {
-    kind: 'gauge',
-    name: 'meshgauge_agent_connections',
-    help: 'Connections to agents by the state of their gRPC channel. Normally all are ready.',
-    unit: '{connection}',
-    labels: ['state'],
-  },
-  grpcServerCalls: {
-    kind: 'counter',
-    name: 'meshgauge_grpc_server_calls_total',
-    help: 'Calls to the collector that have ended, by method and status code. Normal codes are ok and cancelled.',
-    unit: '{call}',
-    labels: ['method', 'code'],
-  },
-  grpcServerOpen: {
-    kind: 'gauge',
-    name: 'meshgauge_grpc_server_open',
-    help: 'Calls to the collector that are open, streams among them. Normal is a few: one for each run that is watched.',
-    unit: '{call}',
-    labels: ['method'],
-  },
-  grpcClientCalls: {
-    kind: 'counter',
-    name: 'meshgauge_grpc_client_calls_total',
-    help: 'Calls to agents that have ended, by method and status code. Normal is ok, and cancelled for what was stopped.',
-    unit: '{call}',
-    labels: ['method', 'code'],
-  },
-  grpcClientOpen: {
-    kind: 'gauge',
-    name: 'meshgauge_grpc_client_open',
-    help: 'Calls to agents that are open, streams among them. Normal is up to two for each pair under test.',
-    unit: '{call}',
-    labels: ['method'],
-  },
-  runsQueued: {
-    kind: 'gauge',
-    name: 'meshgauge_runs_queued',
-    help: 'Runs that wait for an interface which another run has. Normal is 0.',
-    unit: '{run}',
-    labels: [],
-  },
-  resultsWaiting: {
-    kind: 'gauge',
-    name: 'meshgauge_results_waiting',
-    help: 'Results that are measured and not yet stored. Normal is below 100 for each active run; it grows while the store fails.',
-    unit: '{result}',
-    labels: [],
-  },
-  resultsDropped: {
-    kind: 'counter',
-    name: 'meshgauge_results_dropped_total',
-    help: 'Results that were not told to a watcher who does not read (watcher), or never stored (store). Normal is 0.',
-    unit: '{result}',
-    labels: ['reason'],
-  },
   buildInfo: {
     kind: 'gauge',
     name: 'meshgauge_build_info',
@@ -311,23 +237,13 @@ const COLLECTOR = {
     unit: '{build}',
     labels: ['version'],
   },
-  seriesDropped: {
-    kind: 'counter',
-    name: 'meshgauge_series_dropped_total',
-    help: 'Values that got no series because the budget of series (20,000 and 250 a node) was used up, by metric. Normal is 0.',
-    unit: '{value}',
-    labels: ['metric'],
-  },
-  series: {
-    kind: 'gauge',
-    name: 'meshgauge_series',
-    help: 'Series of this catalogue that a scrape gets, buckets included. Normal is below 60 for a node with two interfaces, and the same after as before when nodes come and go.',
-    unit: '{series}',
-    labels: [],
-  },
 } as const satisfies Record<string, MetricDefinition>
 
-export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR }
+/**
+ * Every metric of the collector, once. Both sinks (/metrics and OTLP) are made from this: base units, counters end in
+ * _total. Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
+ */
+export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...SELF }
 
 export type Catalogue = typeof CATALOGUE
 export type MetricKey = keyof Catalogue
