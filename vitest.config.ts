@@ -1,5 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
+// Where deploy/local/setup.sh --test unpacks programs that only the tests need.
+const unpacked = new URL('node_modules/.cache/debian/usr/bin', import.meta.url).pathname
+process.env.PATH = `${process.env.PATH}:${unpacked}`
+
 export default defineConfig({
   test: {
     projects: [

@@ -32,6 +32,7 @@ import { listenHttp } from './telemetry/http.ts'
 import type { HttpServer } from './telemetry/listening.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createObserver, type Observer } from './telemetry/observe.ts'
+import { observeCalls, watchCollector } from './telemetry/self.ts'
 import { measuredStore, observeStoreInfo } from './telemetry/store.ts'
 
 /** Time for calls that are under way when the collector stops. */
@@ -95,8 +96,9 @@ const observeRuns = (
       health.observeRun(run, results)
     },
     observeActive: (active) => metrics.runsActive.set({}, active),
-    observeTestStart: (test, idleSeconds) => {
-      metrics.dispatchLag.observe({}, idleSeconds)
+    observeDropped: (reason, count) => metrics.resultsDropped.add({ reason }, count),
+    observeTestStart: (test, idleSeconds, traceId) => {
+      metrics.dispatchLag.observe({}, idleSeconds, traceId)
       count(test, 1)
     },
     observeTestEnd: (test) => count(test, -1),
@@ -156,11 +158,12 @@ export const createCollector = async (
       },
     })
     undo.push(upkeep.close)
+    const agentCalls = observeCalls(metrics.grpcClientCalls, metrics.grpcClientOpen)
     const fleet = createFleet(
       {
         clock,
         logger,
-        connect: (address) => connectAgent(address, options.security),
+        connect: (address) => connectAgent(address, options.security, agentCalls),
         lastMeasured: store.lastMeasured,
       },
       options.nodes,
@@ -176,8 +179,9 @@ export const createCollector = async (
     const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet })
     undo.push(() => runs.close())
     const reload = createReload({ ...deps, fleet, health }, options)
+    watchCollector(metrics, { fleet, runs })
     const server = await serveGrpc(
-      { logger },
+      { logger, calls: observeCalls(metrics.grpcServerCalls, metrics.grpcServerOpen) },
       {
         address: options.listen,
         security: options.security,

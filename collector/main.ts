@@ -6,7 +6,7 @@ import { meter, startTelemetry } from '../lib/telemetry.ts'
 import { VERSION } from '../lib/version.ts'
 import { createCollector } from './collector.ts'
 import { type CollectorArguments, readCollectorOptions } from './options.ts'
-import { createMetricReader } from './telemetry/otlp.ts'
+import { createMetricReaders } from './telemetry/otlp.ts'
 
 /**
  * Runs a collector until the signal aborts; then runs are interrupted and everything is closed.
@@ -23,11 +23,7 @@ export const runCollector = async (
   const options = await readOptions()
   const logger = createLogger('meshgauge-collector', options.logLevel)
   const identity = { service: 'meshgauge-collector', version: VERSION, node: os.hostname() }
-  const readers = async () => {
-    const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-grpc')
-    return [createMetricReader(new OTLPMetricExporter(), process.env)]
-  }
-  const telemetry = await startTelemetry(process.env, identity, readers)
+  const telemetry = await startTelemetry(process.env, identity, () => createMetricReaders(process.env))
   const deps = {
     clock: systemClock,
     logger,

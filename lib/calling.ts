@@ -3,6 +3,7 @@ import { type CompatServiceDefinition, createChannel, createClientFactory } from
 import { deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details'
 import { channelCredentials, type Security } from './credentials.ts'
+import { type CallObserver, countingClientMiddleware } from './rpc-counting.ts'
 import { tracingClientMiddleware } from './rpc-tracing.ts'
 import { MAX_MESSAGE_BYTES } from './serving.ts'
 
@@ -31,8 +32,15 @@ const factory = createClientFactory()
   .use(tracingClientMiddleware)
   .use(deadlineMiddleware)
 
-/** A client whose every call needs a deadline: `options.deadline` in milliseconds, else 10 s. */
-export const createServiceClient = <D extends CompatServiceDefinition>(definition: D, channel: Channel) =>
-  factory.create(definition, channel, { '*': { deadline: 10_000 } } as Parameters<
-    typeof factory.create<D>
-  >[2])
+/**
+ * A client whose every call needs a deadline: `options.deadline` in milliseconds, else 10 s.
+ * @param calls is told of each call
+ */
+export const createServiceClient = <D extends CompatServiceDefinition>(
+  definition: D,
+  channel: Channel,
+  calls?: CallObserver,
+) =>
+  (calls ? factory.use(countingClientMiddleware(calls)) : factory).create(definition, channel, {
+    '*': { deadline: 10_000 },
+  } as Parameters<typeof factory.create<D>>[2])

@@ -16,6 +16,7 @@ import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-refl
 import { plaintextProblem, type Security, serverCredentials } from './credentials.ts'
 import { OperatingError, toServerError } from './errors.ts'
 import type { Logger } from './logging.ts'
+import { type CallObserver, countingServerMiddleware } from './rpc-counting.ts'
 import { tracingServerMiddleware } from './rpc-tracing.ts'
 
 /** Bounds the memory one message can claim; the largest real one is a page of results. */
@@ -86,15 +87,18 @@ const descriptorSet = () => readFileSync(new URL('../proto/gen/descriptor.binpb'
 
 /**
  * Serves the services with what every gRPC user expects beside them: health, reflection, channelz.
+ * @param calls is told of each call
  * @throws Error with one clear line when the address is taken or plaintext was not asked for.
  */
 export const serveGrpc = async (
-  { logger }: { logger: Logger },
+  { logger, calls }: { logger: Logger; calls?: CallObserver },
   options: { address: string; security: Security; services: readonly Service[] },
 ): Promise<GrpcServer> => {
   const problem = plaintextProblem(options.address, options.security)
   if (problem) throw new OperatingError('SPEC_INVALID', problem)
-  const server = createServer(SERVER_OPTIONS)
+  const server = (
+    calls ? createServer(SERVER_OPTIONS).use(countingServerMiddleware(calls)) : createServer(SERVER_OPTIONS)
+  )
     .use(tracingServerMiddleware)
     .use(errorDetailsServerMiddleware)
     .use(errorBoundary(logger))

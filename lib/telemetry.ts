@@ -5,21 +5,43 @@ export type Telemetry = { tracer: Tracer; close(): Promise<void> }
 
 type Identity = { service: string; version: string; node: string }
 
-/** Whether the standard variables name somewhere to send things to. */
-const isExporting = (environment: NodeJS.ProcessEnv): boolean =>
-  Object.keys(environment).some((name) => /^OTEL_EXPORTER_OTLP(_TRACES|_METRICS)?_ENDPOINT$/.test(name))
+type Signal = 'TRACES' | 'METRICS'
+
+/** Sending what is left may take so long when the process ends; a backend that is gone must not hold it up. */
+const CLOSE_SECONDS = 2
+
+const isDisabled = (environment: NodeJS.ProcessEnv): boolean =>
+  environment.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true'
 
 /**
- * Starts OpenTelemetry as the standard OTEL_* variables say. Without an endpoint nothing is sent, but spans are
- * made all the same, so that every result carries a trace id that means something once an endpoint is set.
- * @param metricReaders makes what sends metrics; asked only when there is an endpoint
+ * Whether a signal is sent: as OTEL_TRACES_EXPORTER or OTEL_METRICS_EXPORTER says; where that says nothing, when there
+ * is an endpoint for it. (The specification would send to localhost then; here nothing is sent unasked.)
+ */
+const isSent = (environment: NodeJS.ProcessEnv, signal: Signal): boolean => {
+  if (isDisabled(environment)) return false
+  const exporter = environment[`OTEL_${signal}_EXPORTER`]?.trim()
+  if (exporter) return exporter !== 'none'
+  return Boolean(
+    environment.OTEL_EXPORTER_OTLP_ENDPOINT?.trim() ||
+      environment[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`]?.trim(),
+  )
+}
+
+/**
+ * Starts OpenTelemetry as the standard OTEL_* variables say. Where no traces are sent, spans are made all the same, so
+ * that every result carries a trace id that means something once an endpoint is set.
+ * @param metricReaders makes what sends metrics; asked only when metrics are sent
  */
 export const startTelemetry = (
   environment: NodeJS.ProcessEnv,
   identity: Identity,
   metricReaders: () => Promise<IMetricReader[]> = async () => [],
-): Promise<Telemetry> =>
-  isExporting(environment) ? startSdk(environment, identity, metricReaders) : startIds(identity)
+): Promise<Telemetry> => {
+  const sent = { traces: isSent(environment, 'TRACES'), metrics: isSent(environment, 'METRICS') }
+  return sent.traces || sent.metrics
+    ? startSdk(environment, identity, sent, metricReaders)
+    : startIds(identity)
+}
 
 // The SDK is loaded only where it is used: it costs a third of an agent's memory and of its start.
 
@@ -31,9 +53,11 @@ const startIds = async ({ service, version }: Identity): Promise<Telemetry> => {
 
 const startSdk = async (
   environment: NodeJS.ProcessEnv,
-  { service, version, node }: Identity,
+  identity: Identity,
+  sent: { traces: boolean; metrics: boolean },
   metricReaders: () => Promise<IMetricReader[]>,
 ): Promise<Telemetry> => {
+  const { service, version, node } = identity
   const [{ NodeSDK }, { envDetector, resourceFromAttributes }, semantic] = await Promise.all([
     import('@opentelemetry/sdk-node'),
     import('@opentelemetry/resources'),
@@ -41,18 +65,31 @@ const startSdk = async (
   ])
   const sdk = new NodeSDK({
     resource: resourceFromAttributes({
-      [semantic.ATTR_SERVICE_NAME]: environment.OTEL_SERVICE_NAME ?? service,
+      [semantic.ATTR_SERVICE_NAME]: environment.OTEL_SERVICE_NAME || service,
       [semantic.ATTR_SERVICE_VERSION]: version,
       'host.name': node,
     }),
     // The SDK's own host detector would put the machine's name in the place of the node's.
     resourceDetectors: [envDetector],
     instrumentations: [],
-    metricReaders: await metricReaders(),
+    // Absent, it is made from OTEL_EXPORTER_OTLP_* (protocol, endpoint, headers, timeout, compression), as is the sampler.
+    ...(sent.traces ? {} : { spanProcessors: [] }),
+    metricReaders: sent.metrics ? await metricReaders() : [],
     logRecordProcessors: [],
   })
   sdk.start()
-  return { tracer: trace.getTracer(service, version), close: () => sdk.shutdown() }
+  const ids = sent.traces ? undefined : await startIds(identity)
+  return {
+    tracer: ids?.tracer ?? trace.getTracer(service, version),
+    close: async () => {
+      const timeout = Promise.withResolvers<void>()
+      const timer = setTimeout(timeout.resolve, CLOSE_SECONDS * 1000)
+      // What cannot be sent any more is lost, as it is while the process runs (OTEL_LOG_LEVEL=warn shows it).
+      const lost = () => undefined
+      await Promise.race([sdk.shutdown().catch(lost), timeout.promise])
+      clearTimeout(timer)
+    },
+  }
 }
 
 /** The meter that the OTLP sink of the metrics catalogue writes to. */

@@ -24,7 +24,9 @@ import { createWatchers } from './watchers.ts'
 export type RunObserver = {
   observeActive(count: number): void
   /** A test has begun, its nodes having stood idle for so long before. */
-  observeTestStart(test: string, idleSeconds: number): void
+  observeTestStart(test: string, idleSeconds: number, traceId: string): void
+  /** Results that a watcher was not told of, or that were never stored. */
+  observeDropped(reason: 'watcher' | 'store', count: number): void
   observeTestEnd(test: string): void
   observeResults(run: Run, results: readonly PairResult[]): void
   observeRun(run: Run, results: readonly PairResult[]): void
@@ -58,7 +60,10 @@ export const startRun = (
   let run = initial
   let ending: { state: RunState; reason: string } | undefined
   const stop = new AbortController()
-  const watchers = createWatchers(() => run)
+  const watchers = createWatchers(
+    () => run,
+    (count) => deps.observer.observeDropped('watcher', count),
+  )
   const latest = new Map<string, PairResult>()
 
   const update = (change: Partial<Run>, results: PairResult[] = []) => {
@@ -96,7 +101,7 @@ export const startRun = (
       events: {
         onResult: log.add,
         onRound: (round: number) => update(progress({ round })),
-        onStart: (idleSeconds: number) => deps.observer.observeTestStart(test, idleSeconds),
+        onStart: (idleSeconds: number) => deps.observer.observeTestStart(test, idleSeconds, run.traceId),
         onEnd: () => deps.observer.observeTestEnd(test),
       },
       signal: stop.signal,
@@ -132,7 +137,10 @@ export const startRun = (
 
   const finish = async (trouble: string) => {
     const unstored = await log.close()
-    if (unstored) for (const result of unstored.results) keep(result)
+    if (unstored) {
+      deps.observer.observeDropped('store', unstored.results.length)
+      for (const result of unstored.results) keep(result)
+    }
     const failure = unstored?.failure.message ?? trouble
     const results = [...latest.values()]
     const state = failure ? RunState.RUN_STATE_FAILED : (ending?.state ?? RunState.RUN_STATE_COMPLETED)
@@ -191,6 +199,7 @@ export const startRun = (
     run: () => run,
     /** Why results cannot be stored now, if they cannot. */
     problem: () => log.failure()?.message,
+    waitingCount: () => log.waitingCount(),
     watch: watchers.watch,
     cancel: () => end(RunState.RUN_STATE_CANCELLED, ''),
     interrupt: (reason: string) => end(RunState.RUN_STATE_INTERRUPTED, reason),

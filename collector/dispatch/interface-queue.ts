@@ -18,6 +18,8 @@ export const createInterfaceQueue = () => {
   }
 
   return {
+    /** How many wait. */
+    waiting: () => entries.filter(({ started }) => !started).length,
     /**
      * Resolves when everything wanted is free and now belongs to the caller, who must call what it gets to give it
      * back. Rejects with the signal's reason when that aborts first.

@@ -49,6 +49,8 @@ export const createResultLog = (
       if (waiting.length >= FLUSH_COUNT && !failure) flush()
     },
     flush,
+    /** Results that are not stored yet. */
+    waitingCount: () => waiting.length,
     failure: () => failure,
     /**
      * Stores what is left.

@@ -91,6 +91,12 @@ export const createRuns = (deps: RunsDeps) => {
       for await (const step of steps) yield { ...step, run: withoutMetadata(step.run) }
     },
 
+    /** Runs that wait for interfaces, and results that wait to be stored. */
+    waiting: () => ({
+      runs: queue.waiting(),
+      results: [...active.values()].reduce((sum, run) => sum + run.waitingCount(), 0),
+    }),
+
     /** What keeps runs from being stored, one line each. */
     problems: () => [...active.values()].flatMap((run) => run.problem() ?? []),
 

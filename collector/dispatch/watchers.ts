@@ -4,8 +4,11 @@ import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 /** A watcher that does not read loses results beyond so many from its stream; the store has them all. */
 const MAX_WAITING_RESULTS = 10_000
 
-/** Those who follow one run. Each has a queue of its own, so that a slow one holds up nobody. */
-export const createWatchers = (current: () => Run) => {
+/**
+ * Those who follow one run. Each has a queue of its own, so that a slow one holds up nobody.
+ * @param onDropped is told how many results a slow one will not be told of
+ */
+export const createWatchers = (current: () => Run, onDropped: (count: number) => void) => {
   type Watcher = { results: PairResult[]; changed: boolean; wake: () => void }
   const watchers = new Set<Watcher>()
   let ended = false
@@ -18,7 +21,9 @@ export const createWatchers = (current: () => Run) => {
   return {
     tell(results: readonly PairResult[]): void {
       for (const watcher of watchers) {
-        watcher.results.push(...results.slice(0, MAX_WAITING_RESULTS - watcher.results.length))
+        const told = results.slice(0, MAX_WAITING_RESULTS - watcher.results.length)
+        watcher.results.push(...told)
+        if (told.length < results.length) onDropped(results.length - told.length)
       }
       wakeAll()
     },

@@ -1,19 +1,22 @@
-import type { Channel } from '@grpc/grpc-js'
+import { type Channel, connectivityState } from '@grpc/grpc-js'
 import { AgentServiceDefinition } from '#proto/meshgauge/agent/v1/agent.ts'
 import { CheckServiceDefinition } from '#proto/meshgauge/agent/v1/check.ts'
 import { IperfServiceDefinition } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
 import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import type { Security } from '../../lib/credentials.ts'
+import type { CallObserver } from '../../lib/rpc-counting.ts'
 
 /** The services of one agent over its one long-lived channel. */
-export const connectAgent = (address: string, security: Security) => {
+export const connectAgent = (address: string, security: Security, calls?: CallObserver) => {
   const channel: Channel = openChannel(address, security)
   return {
-    agent: createServiceClient(AgentServiceDefinition, channel),
-    check: createServiceClient(CheckServiceDefinition, channel),
-    ping: createServiceClient(PingServiceDefinition, channel),
-    iperf: createServiceClient(IperfServiceDefinition, channel),
+    agent: createServiceClient(AgentServiceDefinition, channel, calls),
+    check: createServiceClient(CheckServiceDefinition, channel, calls),
+    ping: createServiceClient(PingServiceDefinition, channel, calls),
+    iperf: createServiceClient(IperfServiceDefinition, channel, calls),
+    /** Of the channel: idle, connecting, ready, transient_failure or shutdown. */
+    state: () => connectivityState[channel.getConnectivityState(false)]!.toLowerCase(),
     close: () => channel.close(),
   }
 }

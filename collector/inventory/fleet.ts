@@ -48,6 +48,8 @@ export type Fleet = {
   nodes(): Node[]
   /** The connection to a node's agent; the node must be of the inventory, now or within the last hour. */
   connection(node: string): AgentConnection
+  /** How many channels to agents are in each state. */
+  connectionStates(): ReadonlyMap<string, number>
   /** Resolves when every agent has been asked once. */
   settled: Promise<void>
   /** Calls the listener soon after nodes have come, gone or changed their state; once for many changes of one moment. */
@@ -235,6 +237,12 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
           return ask(entry)
         }),
       )
+    },
+    connectionStates: () => {
+      const counts = new Map<string, number>()
+      for (const { connection } of entries.values())
+        counts.set(connection.state(), (counts.get(connection.state()) ?? 0) + 1)
+      return counts
     },
     connection: (node) => {
       const connection = entries.get(node)?.connection ?? departed.get(node)

@@ -1,25 +1,7 @@
-/** The one metric whose name is not ours: alerts and dashboards of IBM Autopilot's users are written on it. */
-const AUTOPILOT_NAME = 'autopilot_health_checks'
+import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
+import { SELF } from './self-catalogue.ts'
 
-/**
- * Every metric of the collector, once: what it is called, what it means and what is normal. Both sinks (/metrics
- * and OTLP) are made from this. Names follow the Prometheus conventions: base units, counters end in _total.
- * Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
- */
-export type MetricDefinition = {
-  kind: 'counter' | 'gauge' | 'histogram'
-  name: `meshgauge_${string}` | typeof AUTOPILOT_NAME
-  /** One sentence on what it is, one on what is normal. */
-  help: string
-  /**
-   * In UCUM, as OpenTelemetry wants it. 1 only for ratios, and {bit} for bits: what turns OTLP into Prometheus
-   * appends "ratio" for the one and "bit" for the other, and the names would differ between the two sinks.
-   */
-  unit: string
-  labels: readonly string[]
-  /** Upper bounds of a histogram's buckets, in its unit. */
-  buckets?: readonly number[]
-}
+export type { MetricDefinition } from './definition.ts'
 
 const SECONDS_OF_A_RUN = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600]
 const SECONDS_OF_A_WRITE = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
@@ -54,6 +36,13 @@ const RUNS = {
     help: 'Pairs with an outcome. Normally all are measured.',
     unit: '{pair}',
     labels: ['test', 'outcome'],
+  },
+  expectationMissed: {
+    kind: 'gauge',
+    name: 'meshgauge_expectation_missed_pairs',
+    help: 'Pairs that missed an expectation, such as a floor of throughput, in the last run that had it; 1 when only the fleet as a whole did. Normal is 0.',
+    unit: '{pair}',
+    labels: ['test', 'topology', 'expectation'],
   },
   runsActive: {
     kind: 'gauge',
@@ -314,7 +303,11 @@ const COLLECTOR = {
   },
 } as const satisfies Record<string, MetricDefinition>
 
-export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR }
+/**
+ * Every metric of the collector, once. Both sinks (/metrics and OTLP) are made from this: base units, counters end in
+ * _total. Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
+ */
+export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...SELF }
 
 export type Catalogue = typeof CATALOGUE
 export type MetricKey = keyof Catalogue

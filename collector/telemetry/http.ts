@@ -2,9 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Registry } from 'prom-client'
+import { CONTENT_TYPES, formatOf, renderMetrics } from './exposition.ts'
 import { closeHttp, type HttpServer, listenOn } from './listening.ts'
 
-type Answer = { status: number; type: string; body: string; headers?: Record<string, string> }
+type Answer = { status: number; type: string; body: string | Buffer; headers?: Record<string, string> }
 
 /** A handful of scrapers and probes; whoever opens more is not one. */
 const MAX_CONNECTIONS = 64
@@ -49,7 +50,7 @@ export const listenHttp = async (
 
 const answer = async (
   { registry, health }: { registry: Registry; health: () => readonly string[] },
-  { method, url }: IncomingMessage,
+  { method, url, headers }: IncomingMessage,
 ): Promise<Answer> => {
   const path = (url ?? '/').replace(/\?.*$/, '')
   const known = ['/', '/metrics', '/healthz'].includes(path)
@@ -58,7 +59,9 @@ const answer = async (
     return { status: 405, type: TEXT, body: 'only GET and HEAD\n', headers: { allow: 'GET, HEAD' } }
   }
   if (path === '/metrics') {
-    return { status: 200, type: registry.contentType, body: await registry.metrics() }
+    const format = formatOf(headers.accept)
+    const body = await renderMetrics(registry, format)
+    return { status: 200, type: CONTENT_TYPES[format], body, headers: { vary: 'accept' } }
   }
   if (path === '/') return { status: 200, type: 'text/html; charset=utf-8', body: INDEX }
   const problems = health()
@@ -67,7 +70,7 @@ const answer = async (
 }
 
 const send = async (request: IncomingMessage, response: ServerResponse, result: Answer): Promise<void> => {
-  const plain = Buffer.from(result.body)
+  const plain = typeof result.body === 'string' ? Buffer.from(result.body) : result.body
   const small = plain.length < 1024
   const zipped = !small && /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
   const body = zipped ? await compress(plain) : plain

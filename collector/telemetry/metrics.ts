@@ -1,22 +1,37 @@
 import type { Meter } from '@opentelemetry/api'
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  Registry,
+  type RegistryContentType,
+} from 'prom-client'
 import { CATALOGUE, type Catalogue, type MetricDefinition, type MetricKey } from './catalogue.ts'
 import { watchEventLoop } from './event-loop.ts'
+import { createSeries, createSeriesBudget, type SeriesBudget } from './series.ts'
 
 /** Every label of the metric, each a string; a metric without labels takes {}. */
 type Labels<L extends string> = [L] extends [never] ? Record<string, never> : Record<L, string>
 
+/** Where what was counted can be looked at; Prometheus shows it beside the value (an exemplar). */
+type TraceId = string
+
 type CounterHandle<L extends string> = {
-  add(labels: Labels<L>, amount?: number): void
-  /** Removes every series whose labels the predicate is true for: of nodes that have left. */
+  add(labels: Labels<L>, amount?: number, traceId?: TraceId): void
+  /** Removes every series whose labels the predicate is true for. */
   removeWhere(predicate: (labels: Labels<L>) => boolean): void
 }
-type HistogramHandle<L extends string> = { observe(labels: Labels<L>, value: number): void }
+type HistogramHandle<L extends string> = {
+  observe(labels: Labels<L>, value: number, traceId?: TraceId): void
+}
 type GaugeHandle<L extends string> = {
   set(labels: Labels<L>, value: number): void
   remove(labels: Labels<L>): void
   /** Removes every series whose labels the predicate is true for. */
   removeWhere(predicate: (labels: Labels<L>) => boolean): void
+  /** Has the value read each time somebody asks for it, in place of being told of each change. */
+  readWith(read: (gauge: Pick<GaugeHandle<L>, 'set' | 'remove' | 'removeWhere'>) => void): void
 }
 
 type HandleOf<D extends MetricDefinition> = D['kind'] extends 'counter'
@@ -31,12 +46,15 @@ type Handles = { readonly [K in MetricKey]: HandleOf<Catalogue[K]> }
 export type Metrics = Handles & {
   /** What /metrics serves. */
   readonly registry: Registry
+  /** The nodes of the fleet: every series of another node goes, and the budget of series grows or shrinks with them. */
+  retainNodes(nodes: ReadonlySet<string>): void
   /** Ends what watches the process. */
   close(): void
 }
 
-type Sinks = { registry: Registry; meter: Meter }
+type Sinks = { registry: Registry; meter: Meter; budget: SeriesBudget }
 type Reading = Counter | Gauge
+type Handle = { retainNodes(nodes: ReadonlySet<string>): void }
 
 const promConfiguration = ({ name, help, labels }: MetricDefinition, registry: Registry) => ({
   name,
@@ -45,8 +63,10 @@ const promConfiguration = ({ name, help, labels }: MetricDefinition, registry: R
   registers: [registry],
 })
 
+type Mirrored = { kind: 'counter' | 'gauge'; name: string; help: string; unit: string }
+
 /** OTLP reads the very state that /metrics shows, so the two cannot differ. */
-const mirror = (definition: MetricDefinition, source: Reading, meter: Meter): void => {
+const mirror = (definition: Mirrored, source: Reading, meter: Meter): void => {
   const options = { description: definition.help, unit: definition.unit }
   const instrument =
     definition.kind === 'counter'
@@ -57,60 +77,53 @@ const mirror = (definition: MetricDefinition, source: Reading, meter: Meter): vo
   })
 }
 
-/** prom-client gives its series only asynchronously; removal needs them at once. */
-const createSeries = ({ labels: names }: MetricDefinition) => {
-  const series = new Map<string, Record<string, string>>()
-  const keyOf = (labels: Record<string, string>) => names.map((name) => labels[name]).join('\u0000')
-  return {
-    add: (labels: Record<string, string>) => {
-      series.set(keyOf(labels), labels)
-    },
-    /** Whether it was there. */
-    remove: (labels: Record<string, string>): boolean => series.delete(keyOf(labels)),
-    removeWhere: (predicate: (labels: Record<string, string>) => boolean): Record<string, string>[] => {
-      const gone = [...series.values()].filter(predicate)
-      for (const labels of gone) series.delete(keyOf(labels))
-      return gone
-    },
-  }
-}
+/** None for what was done outside of any trace. */
+const exemplarOf = (traceId: TraceId | undefined) =>
+  traceId ? { exemplarLabels: { trace_id: traceId } as Record<string, string> } : {}
 
-const createCounter = (definition: MetricDefinition, { registry, meter }: Sinks): CounterHandle<string> => {
-  const counter = new Counter(promConfiguration(definition, registry))
+const createCounter = (
+  definition: MetricDefinition & { kind: 'counter' },
+  { registry, meter, budget }: Sinks,
+): CounterHandle<string> & Handle => {
+  const counter: Counter = new Counter({ ...promConfiguration(definition, registry), enableExemplars: true })
   mirror(definition, counter, meter)
-  const series = createSeries(definition)
+  const series = createSeries(definition, budget, {
+    exempt: definition.name === CATALOGUE.seriesDropped.name,
+  })
+  const forget = (gone: Record<string, string>[]) => {
+    for (const labels of gone) counter.remove(labels)
+  }
   return {
-    add: (labels, amount = 1) => {
-      series.add(labels)
-      counter.inc(labels, amount)
+    add: (labels, amount = 1, traceId) => {
+      if (series.admit(labels)) counter.inc({ labels, value: amount, ...exemplarOf(traceId) })
     },
-    removeWhere: (predicate) => {
-      for (const labels of series.removeWhere(predicate)) counter.remove(labels)
-    },
+    removeWhere: (predicate) => forget(series.removeWhere(predicate)),
+    retainNodes: (nodes) => forget(series.retainNodes(nodes)),
   }
 }
 
 const createGauge = (
-  definition: MetricDefinition,
-  { registry, meter }: Sinks,
-  collect: (gauge: GaugeHandle<string>) => void,
-): GaugeHandle<string> => {
-  const series = createSeries(definition)
-  const gauge: Gauge = new Gauge({
-    ...promConfiguration(definition, registry),
-    collect: () => collect(handle),
-  })
+  definition: MetricDefinition & { kind: 'gauge' },
+  { registry, meter, budget }: Sinks,
+): GaugeHandle<string> & Handle => {
+  const series = createSeries(definition, budget)
+  let read: Parameters<GaugeHandle<string>['readWith']>[0] = () => undefined
+  const gauge: Gauge = new Gauge({ ...promConfiguration(definition, registry), collect: () => read(handle) })
   mirror(definition, gauge, meter)
-  const handle: GaugeHandle<string> = {
+  const forget = (gone: Record<string, string>[]) => {
+    for (const labels of gone) gauge.remove(labels)
+  }
+  const handle: GaugeHandle<string> & Handle = {
     set: (labels, value) => {
-      series.add(labels)
-      gauge.set(labels, value)
+      if (series.admit(labels)) gauge.set(labels, value)
     },
     remove: (labels) => {
       if (series.remove(labels)) gauge.remove(labels)
     },
-    removeWhere: (predicate) => {
-      for (const labels of series.removeWhere(predicate)) gauge.remove(labels)
+    removeWhere: (predicate) => forget(series.removeWhere(predicate)),
+    retainNodes: (nodes) => forget(series.retainNodes(nodes)),
+    readWith: (given) => {
+      read = given
     },
   }
   return handle
@@ -118,19 +131,25 @@ const createGauge = (
 
 const createHistogram = (
   definition: MetricDefinition,
-  { registry, meter }: Sinks,
-): HistogramHandle<string> => {
+  { registry, meter, budget }: Sinks,
+): HistogramHandle<string> & Handle => {
   const buckets = [...(definition.buckets ?? [])]
-  const histogram = new Histogram({ ...promConfiguration(definition, registry), buckets })
+  const configuration = { ...promConfiguration(definition, registry), buckets, enableExemplars: true }
+  const histogram: Histogram = new Histogram(configuration)
   const instrument = meter.createHistogram(definition.name, {
     description: definition.help,
     unit: definition.unit,
     advice: { explicitBucketBoundaries: buckets },
   })
+  const series = createSeries(definition, budget)
   return {
-    observe: (labels, value) => {
-      histogram.observe(labels, value)
+    observe: (labels, value, traceId) => {
+      if (!series.admit(labels)) return
+      histogram.observe({ labels, value, ...exemplarOf(traceId) })
       instrument.record(value, labels)
+    },
+    retainNodes: (nodes) => {
+      for (const labels of series.retainNodes(nodes)) histogram.remove(labels)
     },
   }
 }
@@ -142,29 +161,55 @@ const MISNAMED = [
   'nodejs_active_requests_total',
 ]
 
+/** What prom-client knows of the process, under its usual names, in both sinks. */
+const watchProcess = ({ registry, meter }: Sinks): void => {
+  const known = new Set(registry.getMetricsAsArray().map(({ name }) => name))
+  collectDefaultMetrics({ register: registry })
+  for (const name of MISNAMED) registry.removeSingleMetric(name)
+  for (const { name, help } of registry.getMetricsAsArray()) {
+    const metric = registry.getSingleMetric(name)
+    if (known.has(name) || !(metric instanceof Counter || metric instanceof Gauge)) continue
+    const kind = metric instanceof Counter ? 'counter' : 'gauge'
+    mirror({ kind, name, help, unit: /_(seconds|bytes)(_total)?$/.exec(name)?.[1] ?? '' }, metric, meter)
+  }
+}
+
 /**
  * The metrics of one collector: a registry for /metrics, and the same in the meter for OTLP.
  */
 export const createMetrics = ({ meter }: { meter: Meter }, { version }: { version: string }): Metrics => {
+  // prom-client keeps exemplars only for a registry that is made for OpenMetrics, and can serve only one of the two
+  // formats; exposition.ts writes both from what it keeps.
   const registry = new Registry()
+  const switchable: { setContentType(type: RegistryContentType): void } = registry
+  switchable.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
   const eventLoop = watchEventLoop()
-  const sinks = { registry, meter }
-  const collectors: Partial<Record<MetricKey, (gauge: GaugeHandle<string>) => void>> = {
-    eventLoopDelay: (gauge) => {
-      for (const [stat, seconds] of Object.entries(eventLoop.delays())) gauge.set({ stat }, seconds)
-    },
-  }
-  const create = (key: MetricKey) => {
+  const budget = createSeriesBudget((metric) => handles.seriesDropped.add({ metric }))
+  const sinks = { registry, meter, budget }
+  const create = (key: MetricKey): Handle => {
     const definition: MetricDefinition = CATALOGUE[key]
-    if (definition.kind === 'counter') return createCounter(definition, sinks)
-    if (definition.kind === 'histogram') return createHistogram(definition, sinks)
-    return createGauge(definition, sinks, collectors[key] ?? (() => undefined))
+    const { kind } = definition
+    if (kind === 'counter') return createCounter({ ...definition, kind }, sinks)
+    if (kind === 'gauge') return createGauge({ ...definition, kind }, sinks)
+    return createHistogram(definition, sinks)
   }
-  const keys = Object.keys(CATALOGUE) as MetricKey[]
+  const created = (Object.keys(CATALOGUE) as MetricKey[]).map((key) => [key, create(key)] as const)
   // The kind in each definition chose the handle; the compiler cannot follow that through a loop.
-  const handles = Object.fromEntries(keys.map((key) => [key, create(key)])) as unknown as Handles
-  collectDefaultMetrics({ register: registry })
-  for (const name of MISNAMED) registry.removeSingleMetric(name)
+  const handles = Object.fromEntries(created) as unknown as Handles
+  switchable.setContentType(Registry.PROMETHEUS_CONTENT_TYPE)
+  watchProcess(sinks)
   handles.buildInfo.set({ version }, 1)
-  return { ...handles, registry, close: eventLoop.close }
+  handles.eventLoopDelay.readWith((gauge) => {
+    for (const [stat, seconds] of Object.entries(eventLoop.delays())) gauge.set({ stat }, seconds)
+  })
+  handles.series.readWith((gauge) => gauge.set({}, budget.used()))
+  return {
+    ...handles,
+    registry,
+    retainNodes: (nodes) => {
+      budget.allowNodes(nodes.size)
+      for (const [, handle] of created) handle.retainNodes(nodes)
+    },
+    close: eventLoop.close,
+  }
 }

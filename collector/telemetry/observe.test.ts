@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, FaultDirection, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createObserver, type Observer } from './observe.ts'
@@ -60,6 +60,35 @@ describe('an iperf run', () => {
     expect(await samples('meshgauge_node_measured_timestamp_seconds')).toContain(
       `{node="a",interface="net0",test="iperf"} ${END.getTime() / 1000}`,
     )
+  })
+
+  test('shows what was expected and missed, until it is reached', async () => {
+    const expecting = (...met: [string, boolean, number][]) =>
+      endedRun('iperf', {
+        summary: Summary.fromPartial({
+          expectations: met.map(([limit, passed, failedCount]) => ({
+            expectation: { name: limit },
+            passed,
+            failedCount,
+          })),
+        }),
+      })
+    const shown = () => samples('meshgauge_expectation_missed_pairs')
+    observer.observeRun(
+      expecting(['throughput_min', false, 3], ['cv_max', false, 0], ['error_rate_max', true, 0]),
+      MESH,
+    )
+    const line = (limit: string, value: number) =>
+      `{test="iperf",topology="mesh",expectation="${limit}"} ${value}`
+    expect(await shown()).toEqual([line('throughput_min', 3), line('cv_max', 1), line('error_rate_max', 0)])
+    observer.observeRun(endedRun('iperf'), MESH)
+    observer.observeRun(
+      { ...expecting(['throughput_min', true, 0]), state: RunState.RUN_STATE_CANCELLED },
+      MESH,
+    )
+    expect((await shown())[0]).toBe(line('throughput_min', 3))
+    observer.observeRun(expecting(['throughput_min', true, 0]), MESH)
+    expect((await shown())[0]).toBe(line('throughput_min', 0))
   })
 
   test('a value goes when the next run could not measure it', async () => {

@@ -130,6 +130,15 @@ const showWorst = (metrics: Metrics, test: string, results: readonly PairResult[
   }
 }
 
+/** A run that asks for less takes nothing back: what was missed stands until it is reached. */
+const showExpectations = (metrics: Metrics, run: Run): void => {
+  if (run.state !== RunState.RUN_STATE_COMPLETED) return
+  for (const { expectation, passed, failedCount } of run.summary?.expectations ?? []) {
+    const labels = { ...runWords(run), expectation: expectation?.name ?? '' }
+    metrics.expectationMissed.set(labels, passed ? 0 : Math.max(1, failedCount))
+  }
+}
+
 const showRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): void => {
   const { test } = runWords(run)
   const ends = endsOf(results)
@@ -137,38 +146,20 @@ const showRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): vo
   for (const end of ends) showEnd(metrics, test, end)
   showWorst(metrics, test, results)
   showVerdicts(metrics, run, results)
+  showExpectations(metrics, run)
 }
 
 const countRun = (metrics: Metrics, run: Run): void => {
   const { test, topology } = runWords(run)
-  metrics.runs.add({ test, topology, state: runStateWord(run.state) })
+  metrics.runs.add({ test, topology, state: runStateWord(run.state) }, 1, run.traceId)
   const start = fromTimestamp(run.startTime)
   const end = fromTimestamp(run.endTime)
   if (!start || !end) return
   const seconds = (end.getTime() - start.getTime()) / 1000
-  metrics.runDuration.observe({ test }, seconds)
+  metrics.runDuration.observe({ test }, seconds, run.traceId)
   const planned = fromDuration(run.plan?.duration)
   if (run.state !== RunState.RUN_STATE_COMPLETED || planned === undefined || seconds <= 0) return
   metrics.runEfficiency.set({ test, topology }, planned / seconds)
-}
-
-const retainNodes = (metrics: Metrics, names: ReadonlySet<string>): void => {
-  const gone = ({ node }: { node: string }) => node !== '' && !names.has(node)
-  metrics.nodeThroughput.removeWhere(gone)
-  metrics.nodePingLoss.removeWhere(gone)
-  metrics.nodeRtt.removeWhere(gone)
-  metrics.nodeFailedPairs.removeWhere(gone)
-  metrics.nodeMeasuredTimestamp.removeWhere(gone)
-  metrics.checkStatus.removeWhere(gone)
-  metrics.checkSeverity.removeWhere(gone)
-  metrics.checkTimestamp.removeWhere(gone)
-  metrics.checkOverlaps.removeWhere(gone)
-  metrics.autopilotHealthChecks.removeWhere(gone)
-  metrics.nodeUp.removeWhere(gone)
-  metrics.verdicts.removeWhere((labels) => gone(labels) || gone({ node: labels.peer }))
-  for (const gauge of [metrics.worstThroughput, metrics.worstLoss]) {
-    gauge.removeWhere(({ source, destination }) => gone({ node: source }) || gone({ node: destination }))
-  }
 }
 
 const showRecord = (metrics: Metrics, node: string, { result, severity, time }: CheckRecord): void => {
@@ -187,7 +178,9 @@ export const createObserver = (
   return {
     observeResults: (run, results) => {
       const { test } = runWords(run)
-      for (const { outcome } of results) metrics.pairs.add({ test, outcome: outcomeWord(outcome) })
+      for (const { outcome } of results) {
+        metrics.pairs.add({ test, outcome: outcomeWord(outcome) }, 1, run.traceId)
+      }
       pairs.show(run, results)
     },
     observeRun: (run, results) => {
@@ -207,7 +200,7 @@ export const createObserver = (
     observeOverlap: (node, check) => metrics.checkOverlaps.add({ node, check }),
     observeNodes: (nodes) => {
       const names = new Set(nodes.map(({ name }) => name))
-      retainNodes(metrics, names)
+      metrics.retainNodes(names)
       pairs.retainNodes(names)
       const counts = { ready: 0, silent: 0, unspecified: 0 } as Record<string, number>
       for (const { name, state } of nodes) {

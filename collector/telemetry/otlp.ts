@@ -33,6 +33,31 @@ const milliseconds = (text: string | undefined, usual: number): number => {
   return Number.isInteger(value) && value > 0 ? value : usual
 }
 
+/**
+ * The exporter that OTEL_EXPORTER_OTLP_METRICS_PROTOCOL or OTEL_EXPORTER_OTLP_PROTOCOL names; http/protobuf, as the
+ * specification has it, where neither does. Endpoint, headers, timeout and compression it reads itself.
+ */
+const createExporter = async (environment: NodeJS.ProcessEnv): Promise<PushMetricExporter> => {
+  const protocol =
+    environment.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL?.trim() || environment.OTEL_EXPORTER_OTLP_PROTOCOL?.trim()
+  // One of them is loaded: each brings tens of megabytes.
+  const { OTLPMetricExporter } =
+    protocol === 'grpc'
+      ? await import('@opentelemetry/exporter-metrics-otlp-grpc')
+      : protocol === 'http/json'
+        ? await import('@opentelemetry/exporter-metrics-otlp-http')
+        : await import('@opentelemetry/exporter-metrics-otlp-proto')
+  return new OTLPMetricExporter()
+}
+
+/** What sends metrics as the OTEL_* variables say; nothing for other exporters than OTLP, for /metrics is there anyhow. */
+export const createMetricReaders = async (environment: NodeJS.ProcessEnv): Promise<MetricReader[]> => {
+  const exporters = (environment.OTEL_METRICS_EXPORTER || 'otlp').split(',').map((name) => name.trim())
+  return exporters.includes('otlp')
+    ? [createMetricReader(await createExporter(environment), environment)]
+    : []
+}
+
 /** The reader that sends the catalogue to an OTLP exporter, with series that go when they go on /metrics. */
 export const createMetricReader = (
   exporter: PushMetricExporter,

@@ -8,6 +8,7 @@ import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 /** Runs and results for the tests of metrics, here and where a real Prometheus reads them. */
 
 const START = new Date('2025-03-01T12:00:00Z')
+export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
 export const END = new Date('2025-03-01T12:00:10Z')
 
 type Test = 'ping' | 'iperf'
@@ -16,6 +17,7 @@ type Test = 'ping' | 'iperf'
 export const endedRun = (test: Test, fields: Partial<Run> = {}): Run => ({
   ...Run.fromPartial({
     id: '01955f00-0000-7000-8000-000000000001',
+    traceId: TRACE_ID,
     spec: { topology: { kind: TopologyKind.TOPOLOGY_KIND_MESH }, test: { $case: test, value: {} } },
     state: RunState.RUN_STATE_COMPLETED,
     plan: { pairCount: 6, duration: toDuration(9) },

@@ -1,9 +1,9 @@
-import { arrange, DATASOURCE, dashboardUrl, UIDS } from './panels.ts'
+import { arrange, DATASOURCE, dashboardUrl, scoped, UIDS } from './panels.ts'
 import type { Dashboard, Panel, QueryVariable } from './schema.ts'
 
-/** A choice of the values of one label, as they are in Prometheus. */
-export const labelVariable = (name: string, metric: string): QueryVariable => {
-  const query = `label_values(${metric}, ${name})`
+/** A choice of the values of one label, as they are in Prometheus; `selector` may use the variables before it. */
+export const labelVariable = (name: string, selector: string): QueryVariable => {
+  const query = `label_values(${scoped(selector)}, ${name})`
   return {
     type: 'query',
     name,
@@ -17,6 +17,21 @@ export const labelVariable = (name: string, metric: string): QueryVariable => {
     refresh: 2,
     regex: '',
     sort: 1,
+  }
+}
+
+/** Which of several collectors the dashboard is about: all, until the reader chooses. */
+const ofCollectors = (name: string, selector: string): QueryVariable => {
+  const query = `label_values(${selector}, ${name})`
+  return {
+    ...labelVariable(name, selector),
+    label: `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`,
+    definition: query,
+    query: { query, refId: `variable-${name}` },
+    multi: true,
+    includeAll: true,
+    allValue: '.+',
+    current: { text: 'All', value: '$__all' },
   }
 }
 
@@ -53,7 +68,7 @@ export const dashboard = ({
       {
         type: 'datasource',
         name: 'datasource',
-        label: 'Prometheus',
+        label: 'Data source',
         query: 'prometheus',
         hide: 0,
         multi: false,
@@ -61,6 +76,8 @@ export const dashboard = ({
         refresh: 1,
         regex: '',
       },
+      ofCollectors('job', 'meshgauge_build_info'),
+      ofCollectors('instance', 'meshgauge_build_info{job=~"$job"}'),
       ...variables,
     ],
   },

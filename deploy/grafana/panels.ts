@@ -9,6 +9,15 @@ export type Unit = 'bps' | 'bytes' | 'percentunit' | 's' | 'dateTimeFromNow' | '
 /** A threshold: from this value on, this colour. The first one has no value: it is where things are well. */
 type Step = { color: 'green' | 'orange' | 'red' | 'blue'; value: number | null }
 
+const SELECTOR = /(?<![\w:])((?:meshgauge|autopilot|process|nodejs)_\w+)(?![\w:])(?:\{([^}]*)\})?/g
+const CHOSEN = 'job=~"$job",instance=~"$instance"'
+
+/** Narrows every selector of an expression to the jobs and instances that the reader chose at the top. */
+export const scoped = (expr: string): string =>
+  expr.replace(SELECTOR, (_, metric: string, matchers?: string) =>
+    matchers ? `${metric}{${CHOSEN},${matchers}}` : `${metric}{${CHOSEN}}`,
+  )
+
 export type Query = { expr: string; legend?: string }
 
 export type PanelOptions = {
@@ -57,6 +66,8 @@ export const highIsGood = (bad: number, good = bad): Step[] => [
 export const dashboardUrl = (board: keyof typeof UIDS, node?: string): string =>
   [
     `/d/${UIDS[board]}?var-datasource=${DATASOURCE.uid}`,
+    '$' + '{job:queryparam}',
+    '$' + '{instance:queryparam}',
     ...(node === undefined ? [] : [`var-node=${node}`]),
     '$' + '{__url_time_range}',
   ].join('&')
@@ -75,7 +86,7 @@ const targetsOf = (queries: readonly Query[], instant: boolean, format: Target['
   queries.map(({ expr, legend = '' }, index) => ({
     datasource: DATASOURCE,
     refId: String.fromCharCode('A'.charCodeAt(0) + index),
-    expr,
+    expr: scoped(expr),
     legendFormat: legend,
     instant,
     range: !instant,

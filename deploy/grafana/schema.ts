@@ -53,6 +53,9 @@ export type QueryVariable = {
   hide: 0
   multi: boolean
   includeAll: boolean
+  /** What stands for all of them in a query: a pattern that is as true as all the values together, and shorter. */
+  allValue?: '.+'
+  current?: { text: string; value: string }
   /** 2: asked again when the time range changes. */
   refresh: 2
   regex: ''

@@ -69,15 +69,35 @@ else
   fail "missing programs; type: sudo apt-get install$missing"
 fi
 
-# Prometheus is unpacked, not installed: a test should not leave a service running on anybody's machine.
-if [ "${1:-}" = --test ] && ! command -v prometheus >/dev/null && [ ! -x node_modules/.cache/debian/usr/bin/prometheus ]; then
-  command -v apt-get >/dev/null || fail 'prometheus is missing and there is no apt-get; install Prometheus 2.42 or newer'
+# Prometheus and its Alertmanager are unpacked, not installed: a test should not leave services running on anybody's
+# machine. vitest.config.ts puts the folder on the PATH of the tests.
+unpack_program() { # command, package
+  command -v "$1" >/dev/null || [ -x "node_modules/.cache/debian/usr/bin/$1" ] && return
+  command -v apt-get >/dev/null || fail "$1 is missing and there is no apt-get; install it by hand"
   mkdir -p node_modules/.cache/debian
   ( cd node_modules/.cache/debian
-    apt-get download -qq prometheus 2>/dev/null || { apt-get update -qq && apt-get download -qq prometheus; }
-    for package in prometheus_*.deb; do dpkg -x "$package" .; done ) >/dev/null 2>&1 ||
-    fail 'prometheus could not be fetched; type: sudo apt-get install prometheus'
-  done_line 'prometheus' 'unpacked for the tests'
+    apt-get download -qq "$2" 2>/dev/null || { apt-get update -qq && apt-get download -qq "$2"; }
+    for package in "$2"_*.deb; do dpkg -x "$package" .; done ) >/dev/null 2>&1 ||
+    fail "$1 could not be fetched; type: sudo apt-get install $2"
+  done_line "$1" 'unpacked for the tests'
+}
+if [ "${1:-}" = --test ]; then
+  unpack_program prometheus prometheus
+  unpack_program prometheus-alertmanager prometheus-alertmanager
+  # Debian's build reads its templates from /usr/share and nowhere else: it gets a /usr/share in which they are.
+  alertmanager=$PWD/node_modules/.cache/debian/usr/bin/prometheus-alertmanager
+  if [ -x "$alertmanager" ] && [ ! -e "$alertmanager.real" ]; then
+    mv "$alertmanager" "$alertmanager.real"
+    cat >"$alertmanager" <<'END'
+#!/bin/sh
+rights=
+[ "$(id -u)" = 0 ] || rights='--user --map-root-user'
+self=$(readlink -f "$0")
+# shellcheck disable=SC2016,SC2086
+exec unshare $rights --mount sh -c 'mount --bind "${0%/bin/*}/share" /usr/share && exec "$0.real" "$@"' "$self" "$@"
+END
+    chmod 755 "$alertmanager"
+  fi
 fi
 
 # Performance Co-Pilot likewise: its package starts daemons, and cannot be configured where there is no systemd.
@@ -95,37 +115,56 @@ if [ "${1:-}" = --test ] && [ ! -x /usr/lib/pcp/bin/pmcd ] && [ ! -e node_module
   done_line 'pcp' 'unpacked for the tests'
 fi
 
-# netperf is unpacked too. Debian has it from 13 on; an older one gets Debian 13's, with the C library that it was built
-# for beside it. Its tests are skipped, with the reason, where it cannot be had: nothing else needs it.
+# Debian 13's packages, for what an older Debian lacks: downloaded into the working directory, nothing is installed.
 cache=node_modules/.cache/debian
+newer=$PWD/$cache/apt
+newer_apt() {
+  apt-get -qq -o Dir::Etc::sourcelist="$newer/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$newer/lists" \
+    -o Dir::Cache="$newer/cache" -o APT::Sandbox::User="$(id -un)" -o APT::Get::List-Cleanup=false "$@"
+}
+download_newer() {
+  if [ ! -e "$newer/sources.list" ]; then
+    mkdir -p "$newer/lists/partial" "$newer/cache/archives/partial"
+    echo 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main' >"$newer/sources.list"
+    newer_apt update || return 1
+  fi
+  newer_apt download "$@"
+}
+# Nothing but their own tests needs these two: where they cannot be had, the tests are skipped and say so.
+unpack_optional() { # command, function, arguments that show that it runs
+  command -v "$1" >/dev/null || "$cache/usr/bin/$1" "$3" >/dev/null 2>&1 && return
+  rm -rf "${cache:?}/$1"
+  mkdir -p "$cache/$1" "$cache/usr/bin"
+  if command -v apt-get >/dev/null && (cd "$cache/$1" && "$2") >/dev/null 2>&1 && "$cache/usr/bin/$1" "$3" >/dev/null 2>&1; then
+    done_line "$1" 'unpacked for the tests'
+  else
+    printf '  \342\200\223 %-14s %s\n' "$1" 'cannot be had here; its tests are skipped'
+  fi
+}
+
+# Debian has netperf from 13 on; an older one gets Debian 13's, with the C library that it was built for beside it.
 unpack_netperf() {
-  mkdir -p "$cache/netperf" "$cache/usr/bin"
-  cd "$cache/netperf"
   if apt-get download -qq netperf 2>/dev/null; then
     dpkg -x netperf_*.deb .
     ln -sf ../../netperf/usr/bin/netperf ../../netperf/usr/bin/netserver ../usr/bin/
     return
   fi
-  mkdir -p apt/lists/partial apt/cache/archives/partial
-  echo 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main' >apt/sources.list
-  private_apt() {
-    apt-get -qq -o Dir::Etc::sourcelist="$PWD/apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$PWD/apt/lists" \
-      -o Dir::Cache="$PWD/apt/cache" -o APT::Sandbox::User="$(id -un)" -o APT::Get::List-Cleanup=false "$@"
-  }
-  private_apt update && private_apt download netperf libc6 || return 1
+  download_newer netperf libc6 || return 1
   for package in netperf_*.deb libc6_*.deb; do dpkg -x "$package" . || return 1; done
-  rm -rf apt
   loader=$(ls "$PWD"/usr/lib/*/ld-linux-*.so.*) || return 1
   for program in netperf netserver; do
     printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$loader" "$(dirname "$loader")" "$PWD/usr/bin/$program" >"../usr/bin/$program"
     chmod 755 "../usr/bin/$program"
   done
 }
-if [ "${1:-}" = --test ] && ! command -v netperf >/dev/null && ! "$cache/usr/bin/netperf" -V >/dev/null 2>&1; then
-  rm -rf "$cache/netperf"
-  if command -v apt-get >/dev/null && (unpack_netperf) >/dev/null 2>&1 && "$cache/usr/bin/netperf" -V >/dev/null 2>&1; then
-    done_line 'netperf' 'unpacked for the tests'
-  else
-    printf '  \342\200\223 %-14s %s\n' 'netperf' 'cannot be had here; its tests are skipped'
-  fi
+# Debian 12's takes no OTLP.
+unpack_victoria_metrics() {
+  download_newer victoria-metrics || return 1
+  dpkg -x victoria-metrics_*.deb . && rm victoria-metrics_*.deb || return 1
+  ln -sf ../../victoria-metrics/usr/bin/victoria-metrics ../usr/bin/
+}
+if [ "${1:-}" = --test ]; then
+  unpack_optional netperf unpack_netperf -V
+  unpack_optional victoria-metrics unpack_victoria_metrics -version
+  rm -rf "$newer"
 fi

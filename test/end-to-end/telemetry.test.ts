@@ -106,6 +106,11 @@ describeLab('what is seen of a run', () => {
         await value('count(meshgauge_node_throughput_bits_per_second{direction="tx", stat="median"} > 5e7)'),
       ).toBe(4)
       expect(await value('max(meshgauge_node_ping_loss_ratio)')).toBe(0)
+      const { traceId } = document.pairs[0]!
+      await expect
+        .poll(() => prometheus.exemplars('meshgauge_run_duration_seconds_bucket{test="ping"}'))
+        .toEqual([expect.objectContaining({ traceId })])
+      expect(receiver.tree(traceId!).map(({ name }) => name)).toEqual(['run ping'])
       expect(await value('meshgauge_runs_total{test="iperf", topology="mesh", state="completed"}')).toBe(1)
     } finally {
       await prometheus.close()

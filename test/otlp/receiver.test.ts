@@ -4,9 +4,13 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CATALOGUE } from '../../collector/telemetry/catalogue.ts'
+import { renderMetrics } from '../../collector/telemetry/exposition.ts'
 import { createMetrics } from '../../collector/telemetry/metrics.ts'
+import { createObserver } from '../../collector/telemetry/observe.ts'
 import { createMetricReader } from '../../collector/telemetry/otlp.ts'
+import { observeEverything } from '../prometheus/everything.ts'
 import { type OtlpReceiver, printTree, startOtlpReceiver } from './receiver.ts'
+import { readSamples } from './samples.ts'
 
 let receiver: OtlpReceiver
 beforeEach(async () => {
@@ -77,6 +81,190 @@ describe('a process that is told where to send', () => {
     expect(counts[bounds.indexOf(0.005)]).toBe(1)
   }, 30_000)
 })
+
+describe('the protocol', () => {
+  /** `grpc` or `http` of each signal that came. */
+  const cameOver = () => ({
+    traces: [
+      ...new Set(
+        receiver.exports().flatMap(({ over, path }) => (/trace|elsewhere/i.test(path) ? [over] : [])),
+      ),
+    ],
+    metrics: [
+      ...new Set(receiver.exports().flatMap(({ over, path }) => (/metric/i.test(path) ? [over] : []))),
+    ],
+  })
+  const http = () => receiver.httpEndpoint
+  const grpc = () => receiver.endpoint
+
+  test.each<[string, () => Record<string, string>, traces: string, metrics: string]>([
+    [
+      'grpc when it is asked for',
+      () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: grpc(), OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }),
+      'grpc',
+      'grpc',
+    ],
+    ['http/protobuf when nothing is said', () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http() }), 'http', 'http'],
+    [
+      'http/protobuf, the endpoint with a slash',
+      () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: `${http()}/`, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' }),
+      'http',
+      'http',
+    ],
+    [
+      'one for each signal',
+      () => ({
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${http()}/elsewhere`,
+        OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf',
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: grpc(),
+        OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'grpc',
+      }),
+      'http',
+      'grpc',
+    ],
+    [
+      'the other way about, over what is said for both',
+      () => ({
+        OTEL_EXPORTER_OTLP_ENDPOINT: grpc(),
+        OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${http()}/v1/metrics`,
+        OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/protobuf',
+      }),
+      'grpc',
+      'http',
+    ],
+    [
+      'only traces where only they have an endpoint',
+      () => ({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${http()}/v1/traces` }),
+      'http',
+      '',
+    ],
+    [
+      'only metrics where only they have an endpoint',
+      () => ({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${http()}/v1/metrics` }),
+      '',
+      'http',
+    ],
+    [
+      'no traces where they are turned off',
+      () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http(), OTEL_TRACES_EXPORTER: 'none' }),
+      '',
+      'http',
+    ],
+    [
+      'no metrics where they are turned off',
+      () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http(), OTEL_METRICS_EXPORTER: 'none' }),
+      'http',
+      '',
+    ],
+    [
+      'no metrics where only Prometheus is to have them',
+      () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http(), OTEL_METRICS_EXPORTER: 'prometheus' }),
+      'http',
+      '',
+    ],
+    [
+      'nothing where all is turned off',
+      () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http(), OTEL_SDK_DISABLED: 'true' }),
+      '',
+      '',
+    ],
+    [
+      'no traces where none is sampled',
+      () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http(), OTEL_TRACES_SAMPLER: 'always_off' }),
+      '',
+      'http',
+    ],
+  ])(
+    'is %s',
+    async (_, environment, traces, metrics) => {
+      expect(await emit(environment())).toMatch(/^(?!0+$)[0-9a-f]{32}$/)
+      expect(cameOver()).toEqual({ traces: traces ? [traces] : [], metrics: metrics ? [metrics] : [] })
+      if (traces)
+        expect(
+          receiver
+            .spans()
+            .map(({ name }) => name)
+            .sort(),
+        ).toEqual(['pair', 'round', 'run'])
+      if (metrics) expect(receiver.metrics().map(({ name }) => name)).toContain('meshgauge_runs_total')
+    },
+    30_000,
+  )
+
+  test.each(['grpc', 'http'] as const)(
+    '%s carries headers, compression and resource as they are set',
+    async (over) => {
+      await emit({
+        OTEL_EXPORTER_OTLP_ENDPOINT: over === 'grpc' ? grpc() : http(),
+        OTEL_EXPORTER_OTLP_PROTOCOL: over === 'grpc' ? 'grpc' : 'http/protobuf',
+        OTEL_EXPORTER_OTLP_HEADERS: 'x-scope-orgid=team%20a,authorization=Basic abc',
+        OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+        OTEL_EXPORTER_OTLP_TIMEOUT: '5000',
+        OTEL_SERVICE_NAME: 'our-meshgauge',
+        OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=lab,service.name=not-this',
+      })
+      expect(receiver.exports().length).toBeGreaterThanOrEqual(2)
+      for (const { headers } of receiver.exports()) {
+        expect(headers).toMatchObject({ 'x-scope-orgid': 'team a', authorization: 'Basic abc' })
+        if (over === 'http') expect(headers['content-encoding']).toBe('gzip')
+      }
+      for (const { resource } of [...receiver.spans(), ...receiver.metrics()])
+        expect(resource).toMatchObject({
+          'service.name': 'our-meshgauge',
+          'deployment.environment.name': 'lab',
+          'host.name': 'test-node',
+        })
+    },
+    30_000,
+  )
+
+  test('a backend that is gone holds nobody up and is no failure', async () => {
+    const gone = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_EXPORTER_OTLP_TIMEOUT: '60000' }
+    expect(await emit(gone)).toMatch(/^[0-9a-f]{32}$/)
+    expect(await emit({ ...gone, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toMatch(/^[0-9a-f]{32}$/)
+  }, 45_000)
+})
+
+test('every metric is called the same and has the same value over OTLP as on /metrics', async () => {
+  const exporter = new OTLPMetricExporter({ url: receiver.endpoint })
+  const provider = new MeterProvider({ readers: [createMetricReader(exporter, {})] })
+  const metrics = createMetrics({ meter: provider.getMeter('test') }, { version: '1.2.3' })
+  observeEverything(metrics, createObserver({ metrics }))
+  await provider.forceFlush()
+  const scraped = readSamples(String(await renderMetrics(metrics.registry, 'text')))
+  const sent = receiver.metrics().flatMap(({ name, points }) =>
+    points.flatMap(({ attributes, value, histogram }) =>
+      histogram
+        ? [
+            { name: `${name}_count`, attributes, value },
+            { name: `${name}_sum`, attributes, value: histogram.sum },
+          ]
+        : [{ name, attributes, value }],
+    ),
+  )
+  const keyOf = (name: string, labels: Record<string, unknown>) =>
+    `${name} ${JSON.stringify(Object.entries(labels).sort())}`
+  // The process lives on between the two, and OTLP has no series for a histogram that nothing fell into.
+  const steady = (key: string) => !/^(process_|nodejs_|meshgauge_event_loop_delay)/.test(key)
+  const bySink = (samples: readonly { name: string; attributes: Record<string, unknown>; value: number }[]) =>
+    Object.fromEntries(
+      samples
+        .filter(({ name }) => !name.endsWith('_bucket'))
+        .map(({ name, attributes, value }) => [keyOf(name, attributes), value] as const)
+        .filter(([key]) => steady(key))
+        .sort(),
+    )
+  expect(bySink(sent)).toEqual(bySink(scraped))
+  expect(Object.keys(bySink(sent)).length).toBeGreaterThan(100)
+  const process = (samples: readonly { name: string }[]) =>
+    [
+      ...new Set(samples.map(({ name }) => name).filter((name) => /^(process|nodejs)_(?!gc_)/.test(name))),
+    ].sort()
+  expect(process(sent)).toEqual(process(scraped))
+  await provider.shutdown()
+  metrics.close()
+}, 30_000)
 
 test('a node that departs is in no later export', async () => {
   const exporter = new OTLPMetricExporter({ url: receiver.endpoint })

@@ -1,7 +1,14 @@
 import { EventEmitter, on } from 'node:events'
 import { join } from 'node:path'
-import { loadPackageDefinition, Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js'
+import {
+  loadPackageDefinition,
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+} from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
+import { type HttpExport, startHttpReceiver } from './http-receiver.ts'
 import {
   type MetricsRequest,
   type ReceivedMetric,
@@ -14,9 +21,16 @@ import {
 /** A span with those that name it as their parent, in the order of their start. */
 export type SpanTree = ReceivedSpan & { children: SpanTree[] }
 
+/** `path` is the URL's over HTTP, the method's over gRPC. */
+type Export = { over: 'grpc' | 'http'; path: string; headers: Readonly<Record<string, unknown>> }
+
 export type OtlpReceiver = {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT, with OTEL_EXPORTER_OTLP_PROTOCOL=grpc. */
   endpoint: string
+  /** The same, with OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf. */
+  httpEndpoint: string
+  /** How each export came, in order. */
+  exports(): readonly Export[]
   spans(): readonly ReceivedSpan[]
   /** Every export adds to this; the last of a name is the newest. */
   metrics(): readonly ReceivedMetric[]
@@ -78,8 +92,10 @@ export const printTree = (roots: readonly SpanTree[], indent = ''): string =>
     })
     .join('\n')
 
-/** A real OTLP/gRPC receiver on a free port of the loopback interface. */
-/** @param host where to listen: processes in other namespaces cannot reach loopback */
+/**
+ * A real OTLP receiver, over gRPC and over HTTP, on free ports of the loopback interface.
+ * @param host where to listen: processes in other namespaces cannot reach loopback
+ */
 export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceiver> => {
   const spans: ReceivedSpan[] = []
   const metrics: ReceivedMetric[] = []
@@ -88,19 +104,33 @@ export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceive
   const services = loadServices()
   const server = new Server({ 'grpc.max_receive_message_length': 64 * 1024 * 1024 })
   type Done = (error: Error | null, response: object) => void
-  server.addService(services.trace, {
-    Export: ({ request }: { request: TraceRequest }, done: Done) => {
-      spans.push(...readSpans(request))
-      arrivals.emit('arrival')
-      done(null, {})
-    },
-  })
-  server.addService(services.metrics, {
-    Export: ({ request }: { request: MetricsRequest }, done: Done) => {
-      metrics.push(...readMetrics(request))
-      arrivals.emit('arrival')
-      done(null, {})
-    },
+  const exports: Export[] = []
+  const take = (how: Export, request: TraceRequest | MetricsRequest) => {
+    exports.push(how)
+    if ('resourceSpans' in request) spans.push(...readSpans(request))
+    else metrics.push(...readMetrics(request))
+    arrivals.emit('arrival')
+  }
+  type Call = { request: TraceRequest | MetricsRequest; metadata: Metadata }
+  for (const service of [services.trace, services.metrics]) {
+    const { path } = service.Export!
+    server.addService(service, {
+      Export: ({ request, metadata }: Call, done: Done) => {
+        take({ over: 'grpc', path, headers: metadata.getMap() }, request)
+        done(null, {})
+      },
+    })
+  }
+  const overHttp =
+    (service: ServiceDefinition) =>
+    ({ path, headers, body }: HttpExport) => {
+      if (headers['content-type'] !== 'application/x-protobuf') throw new Error('only protobuf')
+      take({ over: 'http', path, headers }, service.Export!.requestDeserialize(body))
+    }
+  const http = await startHttpReceiver(host, {
+    '/v1/traces': overHttp(services.trace),
+    '/v1/metrics': overHttp(services.metrics),
+    '/elsewhere': overHttp(services.trace),
   })
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${host}:0`, ServerCredentials.createInsecure(), (error, bound) =>
@@ -132,6 +162,8 @@ export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceive
   const ofTrace = (traceId: string) => spans.filter((span) => span.traceId === traceId)
   return {
     endpoint: `http://${host}:${port}`,
+    httpEndpoint: `http://${host}:${http.port}`,
+    exports: () => exports,
     spans: () => spans,
     metrics: () => metrics,
     tree: (traceId) => buildTree(ofTrace(traceId)),
@@ -152,7 +184,11 @@ export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceive
         () => `no such metric came; received: ${[...new Set(metrics.map(({ name }) => name))].join(', ')}`,
         signal,
       ),
-    close: () =>
-      new Promise((resolve, reject) => server.tryShutdown((error) => (error ? reject(error) : resolve()))),
+    close: async () => {
+      await http.close()
+      await new Promise<void>((resolve, reject) =>
+        server.tryShutdown((error) => (error ? reject(error) : resolve())),
+      )
+    },
   }
 }

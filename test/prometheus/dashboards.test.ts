@@ -53,13 +53,18 @@ const variables = boards.flatMap(([board, { templating }]) =>
 
 /** As Grafana does it, for a node that everything is known of. */
 const interpolate = (expr: string): string =>
-  expr.replaceAll('$node', 'node-1').replaceAll('$__rate_interval', '1m')
+  expr
+    .replaceAll('$node', 'node-1')
+    .replaceAll('$__rate_interval', '1m')
+    .replaceAll(/\$(job|instance)\b/g, '.+')
 
 describe('dashboards as files', () => {
   test('are what `npm run dashboards` makes, no more and no fewer', () => {
     const folder = new URL('dashboards/', GRAFANA)
     const committed = Object.fromEntries(
-      readdirSync(folder).map((file) => [file, readFileSync(new URL(file, folder), 'utf8')]),
+      readdirSync(folder, { encoding: 'utf8' })
+        .filter((file) => file.endsWith('.json'))
+        .map((file) => [file, readFileSync(new URL(file, folder), 'utf8')]),
     )
     const made = Object.fromEntries(boards.map(([name, board]) => [`${name}.json`, toJson(board)]))
     expect(committed).toEqual(made)
@@ -77,7 +82,7 @@ describe('dashboards as files', () => {
           const definition = definitions.find((one) => one.name === metric || one.name === base)
           if (!definition) return [`${name}: there is no ${metric}`]
           const used = [...(matchers ?? '').matchAll(/(\w+)\s*[=!]/g)].map(([, label]) => label!)
-          const known: readonly string[] = definition.labels
+          const known: readonly string[] = [...definition.labels, 'job', 'instance']
           return used
             .filter((label) => !known.includes(label))
             .map((label) => `${name}: ${metric} has no label ${label}`)
@@ -194,9 +199,15 @@ describe('in a real Prometheus', () => {
   })
 
   test.each(variables)('the variable $name of $board has values', async ({ query: { query } }) => {
-    const [, metric, label] = query.match(/^label_values\((\w+), (\w+)\)$/)!
-    const answer = await fetch(`${prometheus.url}/api/v1/label/${label}/values?match[]=${metric}`)
-    expect(await answer.json()).toEqual({ status: 'success', data: ['node-1', 'node-2', 'node-3'] })
+    const [, selector, label] = query.match(/^label_values\((.+), (\w+)\)$/)!
+    const match = encodeURIComponent(interpolate(selector!))
+    const answer = await fetch(`${prometheus.url}/api/v1/label/${label}/values?match[]=${match}`)
+    const data = {
+      node: ['node-1', 'node-2', 'node-3'],
+      job: ['meshgauge'],
+      instance: [`127.0.0.1:${server.port}`],
+    }
+    expect(await answer.json()).toEqual({ status: 'success', data: data[label as keyof typeof data] })
   })
 
   test.each(rules.map(({ alert, record, expr }) => ({ name: alert ?? record, expr })))(

@@ -1,11 +1,11 @@
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, FaultDirection, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { remember } from '../../collector/health/severity.ts'
 import type { Metrics } from '../../collector/telemetry/metrics.ts'
 import type { Observer } from '../../collector/telemetry/observe.ts'
-import { endedRun, failedPair, iperfPair, pingPair } from '../../collector/telemetry/samples.ts'
+import { endedRun, failedPair, iperfPair, pingPair, TRACE_ID } from '../../collector/telemetry/samples.ts'
 
 /** Nodes that are ready. */
 export const nodes = (...names: string[]) =>
@@ -33,7 +33,10 @@ export const observeEverything = (metrics: Metrics, observer: Observer): void =>
   ]
   observer.observeNodes(nodes('node-1', 'node-2', 'node-3'))
   observer.observeResults(endedRun('iperf'), throughputs)
-  observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), throughputs)
+  const summary = Summary.fromPartial({
+    expectations: [{ expectation: { name: 'throughput_min' }, passed: false, failedCount: 2 }],
+  })
+  observer.observeRun(endedRun('iperf', { verdicts: [verdict], summary }), throughputs)
   observer.observeResults(endedRun('ping'), pings)
   observer.observeRun(endedRun('ping'), pings)
   const check = CheckResult.fromPartial({ check: 'interfaces', status: CheckStatus.CHECK_STATUS_WARN })
@@ -44,7 +47,16 @@ export const observeEverything = (metrics: Metrics, observer: Observer): void =>
   metrics.autopilotHealthChecks.set({ node: 'node-1', ...autopilot }, 0)
   metrics.runsActive.set({}, 0)
   metrics.testsActive.set({ test: 'iperf' }, 0)
-  metrics.dispatchLag.observe({}, 0.01)
+  metrics.dispatchLag.observe({}, 0.01, TRACE_ID)
   metrics.storeWrite.observe({ operation: 'append_results' }, 0.001)
   metrics.storeErrors.add({ operation: 'append_results' }, 0)
+  metrics.agentConnections.set({ state: 'ready' }, 3)
+  metrics.grpcServerCalls.add({ method: 'meshgauge.collector.v1.RunService/GetRun', code: 'ok' })
+  metrics.grpcServerCalls.add({ method: 'meshgauge.collector.v1.RunService/GetRun', code: 'not_found' })
+  metrics.grpcServerOpen.set({ method: 'meshgauge.collector.v1.RunService/WatchRun' }, 1)
+  metrics.grpcClientCalls.add({ method: 'meshgauge.agent.v1.IperfService/Run', code: 'ok' })
+  metrics.grpcClientCalls.add({ method: 'meshgauge.agent.v1.AgentService/Describe', code: 'unavailable' })
+  metrics.grpcClientOpen.set({ method: 'meshgauge.agent.v1.IperfService/Run' }, 1)
+  metrics.resultsDropped.add({ reason: 'watcher' }, 0)
+  metrics.seriesDropped.add({ metric: 'meshgauge_node_up' }, 0)
 }

@@ -5,6 +5,7 @@ import { listenHttp } from '../../collector/telemetry/http.ts'
 import type { HttpServer } from '../../collector/telemetry/listening.ts'
 import { createMetrics, type Metrics } from '../../collector/telemetry/metrics.ts'
 import { createObserver, type Observer } from '../../collector/telemetry/observe.ts'
+import { TRACE_ID } from '../../collector/telemetry/samples.ts'
 import { nodes, observeEverything } from './everything.ts'
 import { lintMetrics, type Prometheus, startPrometheus } from './prometheus.ts'
 
@@ -46,6 +47,21 @@ test('Prometheus scrapes it', async () => {
   await prometheus.waitFor('up == 1')
   await prometheus.waitFor('scrape_samples_scraped > 100')
 }, 60_000)
+
+test.each([
+  ['meshgauge_run_duration_seconds_bucket{test="ping"}', 10],
+  ['meshgauge_runs_total{test="iperf"}', 1],
+  ['meshgauge_pairs_total{test="ping",outcome="measured"}', 1],
+  ['meshgauge_dispatch_lag_seconds_bucket', 0.01],
+])(
+  '%s leads to the trace of its run',
+  async (series, value) => {
+    await expect
+      .poll(() => prometheus.exemplars(series), { timeout: 20_000 })
+      .toContainEqual({ series: expect.objectContaining({ job: 'meshgauge' }), traceId: TRACE_ID, value })
+  },
+  30_000,
+)
 
 test.each<[string, number]>([
   ['meshgauge_runs_total{test="iperf",topology="mesh",state="completed"}', 1],

@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ExecaError, execa } from 'execa'
 
+/** One exemplar of a series. */
+type Exemplar = { series: Record<string, string>; traceId: string | undefined; value: number }
+
 /** One series of an instant query. */
 type Sample = { labels: Record<string, string>; value: number }
 
@@ -13,6 +16,8 @@ export type Prometheus = {
   url: string
   /** An instant query in PromQL. */
   query(expression: string): Promise<Sample[]>
+  /** The exemplars of the last hour. */
+  exemplars(expression: string): Promise<Exemplar[]>
   /** Asks again until there is an answer that is not empty; it rejects with the targets' own errors otherwise. */
   waitFor(expression: string, options?: { timeoutSeconds?: number }): Promise<Sample[]>
   close(): Promise<void>
@@ -23,7 +28,7 @@ const RULES = 'rules.yml'
 const START_SECONDS = 20
 const POLL_SECONDS = 0.2
 
-const missing = (error: unknown, program: string): unknown =>
+export const missing = (error: unknown, program: string): unknown =>
   error instanceof ExecaError && error.code === 'ENOENT'
     ? new Error(`${program} is not installed; as root: ${INSTALL}`)
     : error
@@ -39,7 +44,7 @@ export const lintMetrics = async (text: string): Promise<string> => {
   }
 }
 
-const freePort = (): Promise<number> =>
+export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
@@ -49,7 +54,11 @@ const freePort = (): Promise<number> =>
     })
   })
 
-const configuration = (targets: readonly string[], seconds: number): string =>
+const configuration = (
+  targets: readonly string[],
+  seconds: number,
+  alertmanager: string | undefined,
+): string =>
   // JSON is YAML, and needs no quoting rules.
   JSON.stringify({
     global: {
@@ -58,6 +67,9 @@ const configuration = (targets: readonly string[], seconds: number): string =>
       evaluation_interval: `${seconds}s`,
     },
     rule_files: [RULES],
+    ...(alertmanager
+      ? { alerting: { alertmanagers: [{ static_configs: [{ targets: [alertmanager] }] }] } }
+      : {}),
     scrape_configs: [{ job_name: 'meshgauge', static_configs: [{ targets }] }],
   })
 
@@ -76,6 +88,28 @@ const query = async (url: string, expression: string): Promise<Sample[]> => {
   return answer.data.result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }))
 }
 
+type ExemplarAnswer = {
+  data: {
+    seriesLabels: Record<string, string>
+    exemplars: { labels: Record<string, string>; value: string }[]
+  }[]
+}
+
+const exemplars = async (url: string, expression: string): Promise<Exemplar[]> => {
+  const now = Date.now() / 1000
+  const range = `start=${now - 3600}&end=${now + 60}`
+  const { data } = await getJson<ExemplarAnswer>(
+    `${url}/api/v1/query_exemplars?query=${encodeURIComponent(expression)}&${range}`,
+  )
+  return data.flatMap(({ seriesLabels, exemplars: found }) =>
+    found.map(({ labels, value }) => ({
+      series: seriesLabels,
+      traceId: labels.trace_id,
+      value: Number(value),
+    })),
+  )
+}
+
 const describeTargets = async (url: string): Promise<string> => {
   const { data } = await getJson<Targets>(`${url}/api/v1/targets`)
   return data.activeTargets
@@ -92,15 +126,18 @@ export const startPrometheus = async ({
   targets,
   scrapeSeconds = 1,
   rules = { groups: [] },
+  alertmanager,
 }: {
   targets: readonly string[]
   scrapeSeconds?: number
   /** A rule file's content. */
   rules?: unknown
+  /** host:port of the Alertmanager that alerts go to. */
+  alertmanager?: string
 }): Promise<Prometheus> => {
   const folder = await mkdtemp(join(tmpdir(), 'meshgauge-prometheus-'))
   const config = join(folder, 'prometheus.yml')
-  await writeFile(config, configuration(targets, scrapeSeconds))
+  await writeFile(config, configuration(targets, scrapeSeconds, alertmanager))
   await writeFile(join(folder, RULES), JSON.stringify(rules))
   const address = `127.0.0.1:${await freePort()}`
   const url = `http://${address}`
@@ -111,6 +148,8 @@ export const startPrometheus = async ({
       `--storage.tsdb.path=${join(folder, 'data')}`,
       `--web.listen-address=${address}`,
       '--log.level=warn',
+      // With it, Prometheus asks for OpenMetrics and keeps what links a value to a trace.
+      '--enable-feature=exemplar-storage',
     ],
     { forceKillAfterDelay: 5000 },
   )
@@ -139,6 +178,7 @@ export const startPrometheus = async ({
   return {
     url,
     query: (expression) => query(url, expression),
+    exemplars: (expression) => exemplars(url, expression),
     waitFor: async (expression, { timeoutSeconds = 20 } = {}) => {
       for (let waited = 0; waited < timeoutSeconds; waited += POLL_SECONDS) {
         const samples = await query(url, expression)

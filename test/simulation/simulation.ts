@@ -100,6 +100,13 @@ export const startSimulation = async (
         pageToken = page.nextPageToken
       }
     },
+    /** /metrics as a scraper gets it that asks for so much. */
+    async metrics(accept = 'text/plain') {
+      const response = await fetch(`http://127.0.0.1:${collector.http.port}/metrics`, { headers: { accept } })
+      return { type: response.headers.get('content-type'), text: await response.text() }
+    },
+    /** The collector's own gRPC port. */
+    port: collector.server.port,
     async healthz() {
       const response = await fetch(`http://127.0.0.1:${collector.http.port}/healthz`)
       return { status: response.status, body: await response.text() }

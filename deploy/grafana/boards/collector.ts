@@ -134,9 +134,105 @@ const overTime = [
   }),
 ]
 
+const calls = (side: 'server' | 'client', title: string, normal: string) => [
+  timeSeries({
+    title: `${title} per second`,
+    description: `By method, those that have ended. ${normal}`,
+    unit: 'short',
+    queries: [
+      { expr: `sum by (method) (rate(meshgauge_grpc_${side}_calls_total${RATE}))`, legend: '{{method}}' },
+    ],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: `${title} that failed, per hour`,
+    description:
+      'By method and code; neither ok nor cancelled. Normal is 0, and unavailable while a node is silent.',
+    unit: 'short',
+    queries: [
+      {
+        expr: `sum by (method, code) (increase(meshgauge_grpc_${side}_calls_total{code!~"ok|cancelled"}[1h]))`,
+        legend: '{{method}} {{code}}',
+      },
+    ],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: `${title} that are open`,
+    description:
+      'By method, streams among them. Normal is what runs and watchers need, and back to that after them.',
+    unit: 'short',
+    queries: [{ expr: `sum by (method) (meshgauge_grpc_${side}_open)`, legend: '{{method}}' }],
+    next: 'runs',
+  }),
+]
+
+const inside = [
+  timeSeries({
+    title: 'Connections to agents',
+    description: 'By the state of the gRPC channel. Normally all are ready.',
+    unit: 'short',
+    queries: [{ expr: 'sum by (state) (meshgauge_agent_connections)', legend: '{{state}}' }],
+    next: 'fleet',
+  }),
+  timeSeries({
+    title: 'Queues',
+    description:
+      'Runs that wait for an interface, and results that wait to be stored. Normal is 0 and below 100 for each run; results pile up while the store fails.',
+    unit: 'short',
+    queries: [
+      { expr: 'sum(meshgauge_runs_queued)', legend: 'runs' },
+      { expr: 'sum(meshgauge_results_waiting)', legend: 'results' },
+    ],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Dropped, per hour',
+    description:
+      'Results not told to a watcher who does not read, results never stored, and values without a series. Normal is 0.',
+    unit: 'short',
+    queries: [
+      {
+        expr: 'sum by (reason) (increase(meshgauge_results_dropped_total[1h]))',
+        legend: 'results: {{reason}}',
+      },
+      {
+        expr: 'sum by (metric) (increase(meshgauge_series_dropped_total[1h]))',
+        legend: 'series of {{metric}}',
+      },
+    ],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Series',
+    description:
+      'Series in each scrape. Normal is below 60 for a node with two interfaces, and the same after as before when nodes come and go.',
+    unit: 'short',
+    queries: [{ expr: 'max by (instance) (meshgauge_series)', legend: '{{instance}}' }],
+    next: 'fleet',
+  }),
+  ...calls(
+    'client',
+    'Calls to agents',
+    'Normal is one for each node in ten seconds, and those of the tests.',
+  ),
+  ...calls('server', 'Calls to the collector', 'Normally those of command lines and web pages.'),
+  timeSeries({
+    title: 'Open files',
+    description:
+      'Descriptors that are open, and how many may be. Normal is a few for each node, far below the limit.',
+    unit: 'short',
+    queries: [
+      { expr: 'process_open_fds and on (instance) meshgauge_build_info', legend: '{{instance}} open' },
+      { expr: 'process_max_fds and on (instance) meshgauge_build_info', legend: '{{instance}} limit' },
+    ],
+    next: 'runs',
+  }),
+]
+
 export const collector = dashboard({
   board: 'collector',
   title: 'Collector',
   description: 'Whether the collector itself is well: only then can its numbers be believed.',
-  panels: [...now, ...overTime],
+  panels: [...now, ...overTime, ...inside],
 })

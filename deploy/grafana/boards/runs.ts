@@ -106,6 +106,19 @@ const overTime = [
     next: 'collector',
   }),
   timeSeries({
+    title: 'Expectations missed',
+    description:
+      'Pairs that missed an expectation in the last run that had it, such as a floor of throughput. Normal is 0.',
+    unit: 'short',
+    queries: [
+      {
+        expr: 'max by (test, topology, expectation) (meshgauge_expectation_missed_pairs)',
+        legend: '{{test}} {{topology}} {{expectation}}',
+      },
+    ],
+    next: 'fleet',
+  }),
+  timeSeries({
     title: 'Pairs under test',
     description: 'Pairs under test at each moment. Normal is up to the width of a round.',
     unit: 'short',

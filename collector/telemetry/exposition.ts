@@ -1,0 +1,102 @@
+/** What /metrics says, in the format that the scraper asks for. */
+
+import { setImmediate } from 'node:timers/promises'
+import type { Registry } from 'prom-client'
+
+/** The classic text format, and OpenMetrics, which alone carries exemplars. */
+export type Format = 'text' | 'openmetrics'
+
+export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
+  text: 'text/plain; version=0.0.4; charset=utf-8',
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+}
+
+/** Lines written before others get their turn: about a millisecond's work. */
+const SLICE_LINES = 1000
+
+type Clause = { type: string; version: string; weight: number }
+
+const readClause = (text: string): Clause => {
+  const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
+  const values = new Map(parameters.map((part) => part.split('=', 2) as [string, string]))
+  return { type, version: values.get('version') ?? '', weight: Number(values.get('q') ?? 1) }
+}
+
+/**
+ * Chooses as Prometheus' own client libraries do: the heaviest clause of the Accept header that names a known format
+ * and version wins, the first of equals; classic text where nothing does.
+ */
+export const formatOf = (accept: string | undefined): Format => {
+  const clauses = (accept ?? '').split(',').map(readClause)
+  for (const { type, version } of clauses.sort((a, b) => b.weight - a.weight)) {
+    if (type === 'application/openmetrics-text' && ['', '0.0.1', '1.0.0'].includes(version))
+      return 'openmetrics'
+    if (type === 'text/plain' && ['', '0.0.4'].includes(version)) return 'text'
+  }
+  return 'text'
+}
+
+type Exemplar = { labelSet: Record<string, string>; value: number; timestamp: number }
+type Value = {
+  value: number
+  labels: Partial<Record<string, string | number>>
+  /** Where a metric has several, such as the buckets of a histogram. */
+  metricName?: string
+  exemplar?: Exemplar | null
+}
+
+const escapeText = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+const escapeQuoted = (text: string): string => escapeText(text).replaceAll('"', '\\"')
+
+const writeNumber = (value: number): string => {
+  if (Number.isFinite(value)) return String(value)
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'
+}
+
+// Bounds of buckets are written alike in both formats ("1", not "1.0"): they are labels, and a series must not change
+// its name with what the scraper asked for.
+const writeLabels = (labels: Value['labels']): string => {
+  let text = ''
+  for (const name in labels) {
+    const value = String(labels[name])
+    // Almost no label has anything to escape.
+    const safe = /[\\"\n]/.test(value) ? escapeQuoted(value) : value
+    text += `${text === '' ? '' : ','}${name}="${safe}"`
+  }
+  return text === '' ? '' : `{${text}}`
+}
+
+const writeExemplar = ({ labelSet, value, timestamp }: Exemplar): string =>
+  ` # ${writeLabels(labelSet) || '{}'} ${writeNumber(value)} ${timestamp}`
+
+async function* linesOf(registry: Registry, format: Format): AsyncGenerator<string> {
+  const open = format === 'openmetrics'
+  for (const { name } of registry.getMetricsAsArray()) {
+    const metric = registry.getSingleMetric(name)
+    if (!metric) continue
+    const { help, type } = metric as unknown as { help: string; type: string }
+    // OpenMetrics names a family of counters without what each of its samples ends in.
+    const family = open && type === 'counter' ? name.replace(/_total$/, '') : name
+    const { values } = (await metric.get()) as { values: Value[] }
+    yield `# HELP ${family} ${open ? escapeQuoted(help) : escapeText(help)}\n# TYPE ${family} ${type}\n`
+    for (const { metricName = name, labels, value, exemplar } of values) {
+      const shown = open && exemplar ? writeExemplar(exemplar) : ''
+      yield `${metricName}${writeLabels(labels)} ${writeNumber(value)}${shown}\n`
+    }
+  }
+  if (open) yield '# EOF\n'
+}
+
+/** Everything in the registry as bytes; the event loop is never held for longer than a slice. */
+export const renderMetrics = async (registry: Registry, format: Format): Promise<Buffer> => {
+  const slices: Buffer[] = []
+  let [text, lines] = ['', 0]
+  for await (const line of linesOf(registry, format)) {
+    text += line
+    if (++lines % SLICE_LINES !== 0) continue
+    slices.push(Buffer.from(text))
+    text = ''
+    await setImmediate()
+  }
+  return Buffer.concat([...slices, Buffer.from(text)])
+}

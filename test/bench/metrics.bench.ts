@@ -1,0 +1,100 @@
+/** What a scrape of /metrics costs: series, bytes, and for how long nothing else of the collector could run. */
+
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { metrics as api } from '@opentelemetry/api'
+import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { remember } from '../../collector/health/severity.ts'
+import { type Format, renderMetrics } from '../../collector/telemetry/exposition.ts'
+import { createMetrics } from '../../collector/telemetry/metrics.ts'
+import { createObserver } from '../../collector/telemetry/observe.ts'
+import { endedRun, failedPair, iperfPair, pingPair } from '../../collector/telemetry/samples.ts'
+import { expectAtMost, median } from './figures.ts'
+
+const INTERFACES = ['net0', 'net1']
+const CHECKS = ['addresses', 'clock', 'disk', 'host', 'interfaces', 'reachability']
+/** The shifts of a large mesh: enough for every node to have peers on both sides. */
+const SHIFTS = [1, 5, 25]
+const SCRAPES = 5
+
+const onInterface = (result: PairResult, name: string): PairResult => ({
+  ...result,
+  source: { ...result.source!, interface: name },
+  destination: { ...result.destination!, interface: name },
+})
+
+/** A collector's metrics after a run of each test on every interface and every check on every node. */
+const fill = (count: number) => {
+  const metrics = createMetrics({ meter: api.getMeter('bench') }, { version: 'bench' })
+  const observer = createObserver({ metrics })
+  const names = Array.from({ length: count }, (_, index) => `node-${index}`)
+  observer.observeNodes(names.map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY })))
+  const pairs = (make: (source: string, destination: string) => PairResult) =>
+    INTERFACES.flatMap((name) =>
+      SHIFTS.flatMap((shift) =>
+        names.map((source, index) => onInterface(make(source, names[(index + shift) % count]!), name)),
+      ),
+    )
+  const mesh = INTERFACES.length * count * (count - 1)
+  for (const [test, make] of [
+    ['iperf', (a: string, b: string) => iperfPair(a, b, 9.4e9)],
+    ['ping', (a: string, b: string) => pingPair(a, b, 10, [1e-4, 2e-4, 3e-4])],
+  ] as const) {
+    const results = [...pairs(make), failedPair('node-0', 'node-1', Outcome.OUTCOME_REFUSED)]
+    const run = endedRun(test, { plan: { ...endedRun(test).plan!, pairCount: mesh } })
+    observer.observeResults(run, results)
+    observer.observeRun(run, results)
+  }
+  for (const node of names) {
+    for (const name of CHECKS) {
+      const check = CheckResult.fromPartial({ check: name, status: CheckStatus.CHECK_STATUS_PASS })
+      observer.observeCheck(node, check)
+      observer.observeRecord(node, remember(undefined, check, {}, new Date()))
+    }
+  }
+  return metrics
+}
+
+/** How long timers waited while the metrics were written, and how long the writing took, in milliseconds. */
+const measure = async (metrics: ReturnType<typeof fill>, format: Format) => {
+  let bytes = 0
+  const [took, blocked]: [number[], number[]] = [[], []]
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  for (let scrape = 0; scrape < SCRAPES; scrape++) {
+    delay.enable()
+    await sleep(20)
+    delay.reset()
+    const start = performance.now()
+    bytes = (await renderMetrics(metrics.registry, format)).length
+    took.push(performance.now() - start)
+    await sleep(5)
+    delay.disable()
+    blocked.push(delay.max / 1e6)
+  }
+  return { bytes, blocked: median(blocked), worst: Math.max(...blocked), took: median(took) }
+}
+
+const seriesOf = async (metrics: ReturnType<typeof fill>): Promise<number> => {
+  const text = String(await renderMetrics(metrics.registry, 'text'))
+  return text.split('\n').filter((line) => /^(meshgauge|autopilot)_/.test(line)).length
+}
+
+for (const count of [10, 100, 300, 1000]) {
+  const metrics = fill(count)
+  const series = await seriesOf(metrics)
+  console.log(
+    `${count} nodes with ${INTERFACES.length} interfaces and ${CHECKS.length} checks: ${series} series`,
+  )
+  if (count >= 100) expectAtMost('series of a node', series / count, 60)
+  for (const format of ['text', 'openmetrics'] as const) {
+    const { bytes, blocked, worst, took } = await measure(metrics, format)
+    console.log(
+      `  ${format}: ${bytes} bytes in ${took.toFixed(0)} ms; worst of ${SCRAPES} held the event loop for ${worst.toFixed(1)} ms`,
+    )
+    expectAtMost('event loop held by one scrape (median)', blocked, 20, ' ms')
+  }
+  metrics.close()
+}

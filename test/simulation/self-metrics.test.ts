@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openIndependentClient } from '../protocol/independent-client.ts'
+import { healthyNetwork } from './agents.ts'
+import { iperfMesh, pingMesh, type Simulation, startSimulation } from './simulation.ts'
+
+let simulation: Simulation
+
+beforeAll(async () => {
+  simulation = await startSimulation(4, healthyNetwork, { testSeconds: 0.2 })
+})
+afterAll(() => simulation.close())
+
+/** The value of one series, written as /metrics writes it; undefined when it is not there. */
+const value = async (series: string): Promise<number | undefined> => {
+  const { text } = await simulation.metrics()
+  const line = text.split('\n').find((one) => one.startsWith(`${series} `))
+  return line === undefined ? undefined : Number(line.split(' ')[1])
+}
+
+test('calls are counted by method and code, and those that are open by method', async () => {
+  const running = simulation.run(iperfMesh)
+  const open = 'meshgauge_grpc_client_open{method="meshgauge.agent.v1.IperfService/Run"}'
+  await expect.poll(() => value(open)).toBeGreaterThan(0)
+  await running
+  expect(await value(open)).toBe(0)
+  const run = (code: string) =>
+    value(`meshgauge_grpc_client_calls_total{method="meshgauge.agent.v1.IperfService/Run",code="${code}"}`)
+  expect(await run('ok')).toBe(12)
+  expect(
+    await value(
+      'meshgauge_grpc_server_calls_total{method="meshgauge.collector.v1.RunService/WatchRun",code="ok"}',
+    ),
+  ).toBe(1)
+
+  const client = openIndependentClient(simulation.port)
+  await expect(
+    client.call('meshgauge.collector.v1.RunService', 'GetRun', { id: 'ffffffff' }),
+  ).rejects.toThrow()
+  client.close()
+  expect(
+    await value(
+      'meshgauge_grpc_server_calls_total{method="meshgauge.collector.v1.RunService/GetRun",code="not_found"}',
+    ),
+  ).toBe(1)
+})
+
+test('runs that wait for an interface, results that are not stored, and connections are shown', async () => {
+  const both = [simulation.run(iperfMesh), simulation.run(iperfMesh)]
+  await expect.poll(() => value('meshgauge_runs_queued')).toBe(1)
+  await expect.poll(() => value('meshgauge_results_waiting')).toBeGreaterThan(0)
+  await Promise.all(both)
+  expect(await value('meshgauge_runs_queued')).toBe(0)
+  expect(await value('meshgauge_results_waiting')).toBe(0)
+  expect(await value('meshgauge_agent_connections{state="ready"}')).toBe(4)
+})
+
+test('the process itself is shown under its usual names', async () => {
+  await sleep(10)
+  for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'process_open_fds'])
+    expect(await value(name), name).toBeGreaterThan(0)
+  expect(await value('nodejs_heap_size_used_bytes')).toBeGreaterThan(0)
+})
+
+test('a scraper that can read exemplars gets the trace of the run', async () => {
+  const run = await simulation.run(pingMesh(3))
+  const { type, text } = await simulation.metrics(
+    'application/openmetrics-text;version=1.0.0,text/plain;q=0.5',
+  )
+  expect(type).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8')
+  const withTrace = text.split('\n').filter((line) => line.includes(` # {trace_id="${run.traceId}"} `))
+  const names = new Set(withTrace.map((line) => /^\w+/.exec(line)![0]))
+  expect([...names].sort()).toEqual([
+    'meshgauge_dispatch_lag_seconds_bucket',
+    'meshgauge_pairs_total',
+    'meshgauge_run_duration_seconds_bucket',
+    'meshgauge_runs_total',
+  ])
+})
