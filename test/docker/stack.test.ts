@@ -1,0 +1,253 @@
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { readYamlConfig } from '../../collector/inventory/config.ts'
+import { composeFile, type Service } from './compose-schema.ts'
+
+const DOCKER = new URL('../../deploy/docker/', import.meta.url).pathname
+const REPOSITORY = join(DOCKER, '../..')
+
+const read = (file: string): string => readFileSync(join(DOCKER, file), 'utf8')
+const compose = (file: string) => composeFile.parse(parse(read(file), { merge: true }))
+
+const base = compose('compose.yaml')
+const trial = compose('compose.trial.yaml')
+const services = [...Object.entries(base.services), ...Object.entries(trial.services)]
+
+/** `host path:container path[:ro]` of the mounts of files; volumes by name are not files. */
+const mounts = ({ volumes = [] }: Service) =>
+  volumes
+    .map((volume) => volume.replace(/\$\{\w+:-([^}]*)\}/, '$1').split(':'))
+    .filter(([source]) => source!.startsWith('.'))
+    .map(([source, target, mode]) => ({ source: source!, target: target!, mode }))
+
+describe('compose files', () => {
+  test('name networks and volumes that they have, and services to wait for', () => {
+    const known = {
+      networks: Object.keys({ ...base.networks, ...trial.networks }),
+      volumes: Object.keys(base.volumes!),
+    }
+    for (const [name, { networks = [], volumes = [], depends_on = {} }] of services) {
+      const used = Array.isArray(networks) ? networks : Object.keys(networks)
+      expect(
+        used.filter((network) => !known.networks.includes(network)),
+        name,
+      ).toEqual([])
+      const named = volumes.map((volume) => volume.split(':')[0]!).filter((source) => /^\w+$/.test(source))
+      expect(
+        named.filter((volume) => !known.volumes.includes(volume)),
+        name,
+      ).toEqual([])
+      for (const other of Object.keys(depends_on)) expect(Object.keys(base.services)).toContain(other)
+    }
+  })
+
+  test('mount what is there, read-only', () => {
+    const all = services.flatMap(([, service]) => mounts(service))
+    expect(all.length).toBeGreaterThanOrEqual(7)
+    for (const { source, mode } of all) {
+      expect(existsSync(join(DOCKER, source)), source).toBe(true)
+      expect(mode, source).toBe('ro')
+    }
+  })
+
+  test('pin every image and open every port on loopback, unless told otherwise', () => {
+    for (const [name, { image, ports = [] }] of services) {
+      if (image) expect(image, name).toMatch(/^(meshgauge:local|[\w/]+:v?\d+\.\d+\.\d+)$/)
+      for (const port of ports) expect(port).toMatch(/^\$\{MESHGAUGE_BIND:-127\.0\.0\.1\}:(\d+):\1$/)
+    }
+    expect(Object.values(trial.services).flatMap(({ ports = [] }) => ports)).toEqual([])
+    expect(read('Dockerfile')).toMatch(/^FROM node:24\.\d+\.\d+-bookworm-slim$/m)
+  })
+
+  test('take all rights but those that are needed, and run nothing of ours as root', () => {
+    for (const [name, { image, cap_drop, cap_add, security_opt }] of services) {
+      if (!image) continue
+      expect(cap_drop, name).toEqual(['ALL'])
+      expect(cap_add, name).toEqual(name.startsWith('agent-') ? ['NET_RAW'] : undefined)
+      expect(security_opt !== undefined, name).toBe(!name.startsWith('agent-'))
+    }
+    expect(read('Dockerfile')).toMatch(/^USER node$/m)
+  })
+
+  test('have a health check for every service of a fleet, and no password', () => {
+    for (const [name, { healthcheck }] of Object.entries(base.services))
+      expect(healthcheck, name).toBeDefined()
+    expect(base.services.grafana!.environment!.GF_SECURITY_ADMIN_PASSWORD).toMatch(
+      /^\$\{GRAFANA_ADMIN_PASSWORD:\?.+\}$/,
+    )
+  })
+
+  test('give Grafana what its provisioning expects', () => {
+    const { environment, volumes } = base.services.grafana!
+    const provider = parse(
+      readFileSync(join(DOCKER, '../grafana/provisioning/dashboards/meshgauge.yaml'), 'utf8'),
+    )
+    expect(volumes).toContain(`../grafana/dashboards:${provider.providers[0].options.path}:ro`)
+    expect(environment!.PROMETHEUS_URL).toBe('http://prometheus:9090')
+  })
+
+  test('give agents addresses in their networks, which are those of the fleet', () => {
+    const { nodes, insecure } = readYamlConfig('fleet.yaml', read('trial/fleet.yaml'))
+    const agents = Object.entries(trial.services).filter(([name]) => name.startsWith('agent-'))
+    const listening = agents.map(([, { command, networks }]) => {
+      const addresses = networks as Record<string, { ipv4_address: string }>
+      for (const [name, { ipv4_address }] of Object.entries(addresses)) {
+        const { subnet } = trial.networks![name]!.ipam!.config[0]!
+        expect(ipv4_address.startsWith(subnet.replace(/0\/24$/, ''))).toBe(true)
+      }
+      expect(command).toContain(`--listen=${addresses.fabric0!.ipv4_address}:50051`)
+      return {
+        name: command![1]!.replace('--node=', ''),
+        address: `${addresses.fabric0!.ipv4_address}:50051`,
+      }
+    })
+    expect(nodes.map(({ name, address }) => ({ name, address }))).toEqual(listening)
+    expect(insecure).toBe(true)
+  })
+
+  test('are what compose itself understands, where there is one', async ({ skip }) => {
+    const version = await execa('docker', ['compose', 'version'], { reject: false })
+    if (version.failed) skip('there is no docker compose here')
+    const files = ['-f', join(DOCKER, 'compose.yaml'), '-f', join(DOCKER, 'compose.trial.yaml')]
+    await execa('docker', ['compose', ...files, 'config', '--quiet'], {
+      env: { GRAFANA_ADMIN_PASSWORD: 'x' },
+    })
+  })
+})
+
+describe('what is in the image', () => {
+  test('is copied from where it is, and is all that the command needs', () => {
+    const copied = [...read('Dockerfile').matchAll(/^COPY (.+) \S+$/gm)].flatMap(([, sources]) =>
+      sources!.split(' '),
+    )
+    for (const source of copied) expect(existsSync(join(REPOSITORY, source)), source).toBe(true)
+    const allowed = read('Dockerfile.dockerignore')
+      .match(/^!(.+)$/gm)!
+      .map((line) => line.slice(1))
+    expect(copied.sort()).toEqual(allowed.sort())
+  })
+
+  test('gets the flags that the commands have', async () => {
+    for (const [name, { command = [] }] of services.filter(([name]) => /^(collector|agent-1)$/.test(name))) {
+      if (command.length === 0) continue
+      const [subcommand, ...flags] = command
+      const help = await execa(join(REPOSITORY, 'cli/meshgauge'), [subcommand!, '--help'])
+      for (const flag of flags) expect(help.stdout, name).toContain(flag.split('=')[0])
+    }
+  })
+})
+
+describe('the configurations', () => {
+  test('are right for promtool and amtool', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'meshgauge-docker-'))
+    try {
+      cpSync(join(DOCKER, 'prometheus.yml'), join(folder, 'prometheus.yml'))
+      cpSync(join(DOCKER, '../prometheus/rules'), join(folder, 'rules'), { recursive: true })
+      const { stdout } = await execa('promtool', ['check', 'config', join(folder, 'prometheus.yml')])
+      expect(stdout).toContain('2 rule files found')
+      const amtool = await execa('amtool', ['check-config', join(DOCKER, 'alertmanager.yml')])
+      expect(amtool.stdout).toContain('SUCCESS')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
+
+describe('start.sh', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'meshgauge-start-'))
+    cpSync(DOCKER, join(folder, 'docker'), { recursive: true })
+    rmSync(join(folder, 'docker/.env'), { force: true })
+    await mkdir(join(folder, 'bin'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true }))
+
+  /** A docker that says what it was asked, and fails at what is given. */
+  const docker = async (failing = 'nothing') => {
+    const file = join(folder, 'bin/docker')
+    await writeFile(
+      file,
+      `#!/bin/sh\necho "$*" >>${folder}/asked\ncase "$*" in *"${failing}"*) exit 1 ;; esac\n`,
+    )
+    await chmod(file, 0o755)
+  }
+  const start = (args: string[], env: Record<string, string> = {}) =>
+    execa('/bin/sh', [join(folder, 'docker/start.sh'), ...args], {
+      reject: false,
+      extendEnv: false,
+      env: { PATH: `${folder}/bin:/usr/bin:/bin`, ...env },
+    })
+  const asked = () => readFileSync(join(folder, 'asked'), 'utf8').trim().split('\n')
+
+  test.each([
+    ['compose version', 'docker has no compose; install it: apt-get install docker-compose-plugin'],
+    ['info', 'the Docker engine does not answer; start it (systemctl start docker)'],
+  ])('when %s fails it says the one line that helps', async (failing, line) => {
+    await docker(failing)
+    const { exitCode, stderr } = await start(['--trial'])
+    expect([exitCode, stderr.split('\n').length]).toEqual([3, 1])
+    expect(stderr).toContain(line)
+  })
+
+  test('without a fleet it says where to write one', async () => {
+    await docker()
+    const { exitCode, stderr } = await start([])
+    expect(exitCode).toBe(3)
+    expect(stderr).toMatch(/^there is no .*\/fleet\/fleet\.yaml; write it as .*, or try --trial$/)
+  })
+
+  test('starts a trial, makes a password that only we can read, and says where everything is', async () => {
+    await docker()
+    const { exitCode, stdout } = await start(['--trial'])
+    expect(exitCode).toBe(0)
+    expect(stdout).toMatch(/Grafana +http:\/\/127\.0\.0\.1:3000/)
+    const up = asked().at(-1)!
+    expect(up).toMatch(
+      /compose\.yaml -f \S+compose\.trial\.yaml up --detach --build --wait --wait-timeout 240$/,
+    )
+    const secret = join(folder, 'docker/.env')
+    expect(readFileSync(secret, 'utf8')).toMatch(/^GRAFANA_ADMIN_PASSWORD=[0-9a-f]{24}\n$/)
+    expect(statSync(secret).mode & 0o777).toBe(0o600)
+    const before = readFileSync(secret, 'utf8')
+    await start(['--trial'])
+    expect(readFileSync(secret, 'utf8')).toBe(before)
+  })
+
+  test('starts a fleet without the trial, with a password of ones own', async () => {
+    await docker()
+    await writeFile(join(folder, 'fleet.yaml'), 'nodes: []\n')
+    const { exitCode, stdout } = await start([], {
+      MESHGAUGE_FLEET: folder,
+      GRAFANA_ADMIN_PASSWORD: 'own',
+      MESHGAUGE_BIND: '192.0.2.7',
+    })
+    expect(exitCode).toBe(0)
+    expect(asked().at(-1)).not.toContain('trial')
+    expect(existsSync(join(folder, 'docker/.env'))).toBe(false)
+    expect(stdout).toContain('http://192.0.2.7:9090')
+  })
+
+  test('stops what it started', async () => {
+    await docker()
+    expect((await start(['--down'])).exitCode).toBe(0)
+    expect(asked().at(-1)).toMatch(/compose\.trial\.yaml down --remove-orphans$/)
+  })
+
+  test('what does not become healthy, and what is no option, are failures', async () => {
+    await docker('--wait')
+    const ill = await start(['--trial'])
+    expect([ill.exitCode, ill.stderr]).toEqual([
+      3,
+      expect.stringContaining('docker compose -p meshgauge logs'),
+    ])
+    const wrong = await start(['--up'])
+    expect([wrong.exitCode, wrong.stderr]).toEqual([2, expect.stringContaining('--up is not an option')])
+    expect((await start(['--help'])).stdout).toContain('Usage: deploy/docker/start.sh')
+  })
+})
