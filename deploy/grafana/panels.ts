@@ -91,6 +91,7 @@ const targetsOf = (queries: readonly Query[], instant: boolean, format: Target['
     instant,
     range: !instant,
     format,
+    ...(!instant && expr.includes('_bucket') ? { exemplar: true as const } : {}),
   }))
 
 const mappingsOf = (words: PanelOptions['words']) =>

@@ -12,6 +12,8 @@ export type Target = {
   instant: boolean
   range: boolean
   format: 'time_series' | 'table'
+  /** Shows the runs behind the values as dots that lead to their traces. */
+  exemplar?: true
 }
 
 export type Panel = {

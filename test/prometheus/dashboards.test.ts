@@ -8,6 +8,7 @@ import { listenHttp } from '../../collector/telemetry/http.ts'
 import type { HttpServer } from '../../collector/telemetry/listening.ts'
 import { createMetrics, type Metrics } from '../../collector/telemetry/metrics.ts'
 import { createObserver } from '../../collector/telemetry/observe.ts'
+import { TRACE_ID } from '../../collector/telemetry/samples.ts'
 import { DASHBOARDS, toJson } from '../../deploy/grafana/dashboards.ts'
 import type { QueryVariable } from '../../deploy/grafana/schema.ts'
 import { observeEverything } from './everything.ts'
@@ -34,13 +35,13 @@ const rules = groups.flatMap((group) => group.rules)
 const boards = Object.entries(DASHBOARDS)
 const panels = boards.flatMap(([board, { panels }]) => panels.map((panel) => ({ board, panel })))
 const queries = panels.flatMap(({ board, panel }) =>
-  panel.targets.map(({ refId, expr, legendFormat }) => {
+  panel.targets.map(({ refId, expr, legendFormat, exemplar }) => {
     const urls = panel.fieldConfig.defaults.links.map(({ url }) => url).join(' ')
     const labels = [
       ...legendFormat.matchAll(/\{\{(\w+)\}\}/g),
       ...urls.matchAll(/\{__(?:data\.fields|field\.labels)\.(\w+)\}/g),
     ].map(([, label]) => label!)
-    return { name: `${board}: ${panel.title} ${refId}`, expr, labels }
+    return { name: `${board}: ${panel.title} ${refId}`, expr, labels, exemplar }
   }),
 )
 /** A verdict on an interface has neither, and Prometheus does not keep what is empty. */
@@ -125,7 +126,15 @@ describe('dashboards as files', () => {
       parse(readFileSync(new URL(`provisioning/${path}`, GRAFANA), 'utf8'))
     expect(read('datasources/meshgauge.yaml')).toMatchObject({
       apiVersion: 1,
-      datasources: [{ type: 'prometheus', url: '$' + '{PROMETHEUS_URL}' }],
+      datasources: [
+        {
+          type: 'prometheus',
+          url: '$' + '{PROMETHEUS_URL}',
+          jsonData: {
+            exemplarTraceIdDestinations: [{ name: 'trace_id', url: '$' + '{TRACE_URL}$$' + '{__value.raw}' }],
+          },
+        },
+      ],
     })
     expect(read('dashboards/meshgauge.yaml')).toMatchObject({
       apiVersion: 1,
@@ -196,6 +205,23 @@ describe('in a real Prometheus', () => {
     for (const { value } of samples) expect(value).not.toBeNaN()
     const present = [...EMPTY_LABELS, ...samples.flatMap((sample) => Object.keys(sample.labels))]
     expect(labels.filter((label) => !present.includes(label))).toEqual([])
+  })
+
+  const ofRuns = queries.filter(
+    ({ exemplar, expr }) => exemplar && /_(run_duration|dispatch_lag)_/.test(expr),
+  )
+  test.each(ofRuns)('$name leads to traces', async ({ expr }) => {
+    await expect
+      .poll(async () => (await prometheus.exemplars(interpolate(expr))).map(({ traceId }) => traceId))
+      .toContain(TRACE_ID)
+  })
+
+  test('panels that lead to traces are those of durations', () => {
+    expect(ofRuns.map(({ name }) => name)).toEqual([
+      'runs: Duration: 90th percentile A',
+      'collector: Dispatch lag A',
+      'collector: Dispatch lag B',
+    ])
   })
 
   test.each(variables)('the variable $name of $board has values', async ({ query: { query } }) => {
