@@ -1,10 +1,11 @@
 import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
+import { PAIRS } from './pair-catalogue.ts'
 import { SELF } from './self-catalogue.ts'
+import { STORE } from './store-catalogue.ts'
 
 export type { MetricDefinition } from './definition.ts'
 
 const SECONDS_OF_A_RUN = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600]
-const SECONDS_OF_A_WRITE = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 const SECONDS_OF_A_DISPATCH = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 const RUNS = {
@@ -154,37 +155,6 @@ const NODES = {
   },
 } as const satisfies Record<string, MetricDefinition>
 
-const PAIRS = {
-  pairThroughput: {
-    kind: 'gauge',
-    name: 'meshgauge_pair_throughput_bits_per_second',
-    help: "Received throughput of a pair in its last iperf run. Normal is near the interface's speed.",
-    unit: '{bit}/s',
-    labels: ['source', 'destination', 'interface'],
-  },
-  pairLoss: {
-    kind: 'gauge',
-    name: 'meshgauge_pair_loss_ratio',
-    help: 'Probes lost over probes sent of a pair in its last ping run. Normal is 0.',
-    unit: '1',
-    labels: ['source', 'destination', 'interface'],
-  },
-  pairRtt: {
-    kind: 'gauge',
-    name: 'meshgauge_pair_rtt_p50_seconds',
-    help: 'Median round-trip time of a pair in its last ping run. Normal is below 1 ms in a rack.',
-    unit: 's',
-    labels: ['source', 'destination', 'interface'],
-  },
-  pairSeriesDropped: {
-    kind: 'gauge',
-    name: 'meshgauge_pair_series_dropped',
-    help: 'Pairs of the last run that have no series because the run has more pairs than the budget. Normal is 0, or all pairs of a large fleet.',
-    unit: '{pair}',
-    labels: ['test'],
-  },
-} as const satisfies Record<string, MetricDefinition>
-
 const COLLECTOR = {
   nodes: {
     kind: 'gauge',
@@ -208,85 +178,6 @@ const COLLECTOR = {
     unit: '{pair}',
     labels: ['test'],
   },
-  storeWrite: {
-    kind: 'histogram',
-    name: 'meshgauge_store_write_seconds',
-    help: 'Time of a transaction of the store, to the durable end. Normal is below 0.05 s.',
-    unit: 's',
-    labels: ['operation'],
-    buckets: SECONDS_OF_A_WRITE,
-  },
-  storeErrors: {
-    kind: 'counter',
-    name: 'meshgauge_store_errors_total',
-    help: 'Calls of the store that failed, such as on a full disk. Normal is 0.',
-    unit: '{call}',
-    labels: ['operation'],
-  },
-  storeSize: {
-    kind: 'gauge',
-    name: 'meshgauge_store_size_bytes',
-    help: 'Room that the store takes on disk, its log included. Normal is up to the bound, 4 GiB unless the config says otherwise.',
-    unit: 'By',
-    labels: [],
-  },
-  storeFree: {
-    kind: 'gauge',
-    name: 'meshgauge_store_free_bytes',
-    help: 'Room inside the store that is free for what comes. Normal is a small part of its size.',
-    unit: 'By',
-    labels: [],
-  },
-  storeMaxSize: {
-    kind: 'gauge',
-    name: 'meshgauge_store_max_size_bytes',
-    help: 'Room that the store may take; near it the oldest content goes early. Normal is what the config says.',
-    unit: 'By',
-    labels: [],
-  },
-  storeRows: {
-    kind: 'gauge',
-    name: 'meshgauge_store_rows',
-    help: 'What the store keeps, by level: runs, raw windows, windows of 5m and 1h, events. Normally steady once the retention is reached.',
-    unit: '{row}',
-    labels: ['level'],
-  },
-  storeOldest: {
-    kind: 'gauge',
-    name: 'meshgauge_store_oldest_timestamp_seconds',
-    help: 'The oldest content of a level, in Unix time. Normal is its retention ago, or later when the bound is reached before.',
-    unit: 's',
-    labels: ['level'],
-  },
-  storeExpire: {
-    kind: 'gauge',
-    name: 'meshgauge_store_expire_timestamp_seconds',
-    help: 'When old content was last removed, in Unix time; absent when it never was. Normally minutes ago once the retention is reached.',
-    unit: 's',
-    labels: [],
-  },
-  storeWindows: {
-    kind: 'counter',
-    name: 'meshgauge_store_windows_total',
-    help: 'Windows of the ping mesh that were stored. Normally one for each path and window length, such as 10 s.',
-    unit: '{window}',
-    labels: [],
-  },
-  storeWaiting: {
-    kind: 'gauge',
-    name: 'meshgauge_store_waiting_windows',
-    help: 'Windows that are not sorted by path yet. Normally those of the last two minutes; more means that upkeep falls behind.',
-    unit: '{window}',
-    labels: [],
-  },
-  storeMaintain: {
-    kind: 'histogram',
-    name: 'meshgauge_store_maintain_seconds',
-    help: 'Time of one piece of upkeep, in which the collector does nothing else: roll-ups, retention, room. Normal is below 0.02 s.',
-    unit: 's',
-    labels: [],
-    buckets: SECONDS_OF_A_WRITE,
-  },
   eventLoopDelay: {
     kind: 'gauge',
     name: 'meshgauge_event_loop_delay_seconds',
@@ -307,7 +198,7 @@ const COLLECTOR = {
  * Every metric of the collector, once. Both sinks (/metrics and OTLP) are made from this: base units, counters end in
  * _total. Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
  */
-export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...SELF }
+export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...STORE, ...SELF }
 
 export type Catalogue = typeof CATALOGUE
 export type MetricKey = keyof Catalogue
