@@ -245,7 +245,7 @@ test('every metric is called the same and has the same value over OTLP as on /me
   )
   const keyOf = (name: string, labels: Record<string, unknown>) =>
     `${name} ${JSON.stringify(Object.entries(labels).sort())}`
-  // The process lives on between the two, and OTLP has no series for a histogram that nothing fell into.
+  // The process lives on between the two.
   const steady = (key: string) => !/^(process_|nodejs_|meshgauge_event_loop_delay)/.test(key)
   const bySink = (samples: readonly { name: string; attributes: Record<string, unknown>; value: number }[]) =>
     Object.fromEntries(

@@ -167,6 +167,60 @@ const calls = (side: 'server' | 'client', title: string, normal: string) => [
   }),
 ]
 
+const store = [
+  timeSeries({
+    title: 'Store: room',
+    description:
+      'What it takes on disk, what of it is free, and the bound. Normal is below the bound; near it the oldest goes early.',
+    unit: 'bytes',
+    queries: [
+      { expr: 'max by (instance) (meshgauge_store_size_bytes)', legend: '{{instance}} size' },
+      { expr: 'max by (instance) (meshgauge_store_free_bytes)', legend: '{{instance}} free' },
+      { expr: 'max by (instance) (meshgauge_store_max_size_bytes)', legend: '{{instance}} bound' },
+    ],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Store: rows',
+    description: 'What it keeps, by level. Normally steady once the retention is reached.',
+    unit: 'short',
+    queries: [{ expr: 'sum by (level) (meshgauge_store_rows)', legend: '{{level}}' }],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Store: age of the oldest content',
+    description:
+      'By level, and time since old content was last removed. Normal is the retention of the level, and minutes.',
+    unit: 's',
+    queries: [
+      { expr: 'time() - min by (level) (meshgauge_store_oldest_timestamp_seconds)', legend: '{{level}}' },
+      { expr: 'time() - max(meshgauge_store_expire_timestamp_seconds)', legend: 'since removal' },
+    ],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Store: windows per second',
+    description: 'Windows of the ping mesh that were stored. Normally one for each path and window length.',
+    unit: 'short',
+    queries: [{ expr: `sum(rate(meshgauge_store_windows_total${RATE}))`, legend: 'windows' }],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Store: windows that wait',
+    description: 'Windows that are not sorted by path yet. Normally those of the last two minutes.',
+    unit: 'short',
+    queries: [{ expr: 'sum(meshgauge_store_waiting_windows)', legend: 'windows' }],
+    next: 'runs',
+  }),
+  timeSeries({
+    title: 'Store: time of a piece of upkeep',
+    description: 'In which the collector does nothing else, over the last hour. Normal is below 20 ms.',
+    unit: 's',
+    queries: quantiles('meshgauge_store_maintain_seconds', 'le'),
+    next: 'runs',
+  }),
+]
+
 const inside = [
   timeSeries({
     title: 'Connections to agents',
@@ -234,5 +288,5 @@ export const collector = dashboard({
   board: 'collector',
   title: 'Collector',
   description: 'Whether the collector itself is well: only then can its numbers be believed.',
-  panels: [...now, ...overTime, ...inside],
+  panels: [...now, ...overTime, ...store, ...inside],
 })
