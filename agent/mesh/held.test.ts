@@ -56,7 +56,8 @@ test('everything that is not acknowledged is there, once, in its order; what is 
       if (acknowledged === 0) expect(held.droppedCount()).toBe(lostCount)
       // Only the oldest go.
       const firstKept = batches.findIndex(({ ids: got }) => got.length > 0)
-      if (firstKept >= 0) for (const one of lost) expect(one.sequence).toBeLessThan(batches[firstKept]!.sequence)
+      if (firstKept >= 0)
+        for (const one of lost) expect(one.sequence).toBeLessThan(batches[firstKept]!.sequence)
     }),
   )
 })

@@ -24,7 +24,14 @@ const flat = (groups: readonly MeshWindows[]) =>
 
 test('what is told adds up to what was recorded, and the windows of a target follow each other without a gap', () => {
   const step = fc.oneof(
-    { weight: 12, arbitrary: fc.record({ kind: fc.constant('probe' as const), target: fc.nat(79), rtt: fc.option(fc.double({ min: 1e-6, max: 2, noNaN: true })) }) },
+    {
+      weight: 12,
+      arbitrary: fc.record({
+        kind: fc.constant('probe' as const),
+        target: fc.nat(79),
+        rtt: fc.option(fc.double({ min: 1e-6, max: 2, noNaN: true })),
+      }),
+    },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('news' as const) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('all' as const) }) },
   )
@@ -47,12 +54,18 @@ test('what is told adds up to what was recorded, and the windows of a target fol
       for (const [target, probes] of sent) {
         const own = told.filter(({ targetId }) => targetId === target)
         const answers = probes.filter((rtt) => rtt !== undefined)
-        const sum = (pick: (window: (typeof own)[number]) => number) => own.reduce((total, one) => total + pick(one), 0)
+        const sum = (pick: (window: (typeof own)[number]) => number) =>
+          own.reduce((total, one) => total + pick(one), 0)
         expect(sum((one) => one.sentCount)).toBe(probes.length)
         expect(sum((one) => one.receivedCount)).toBe(answers.length)
-        expect(sum((one) => one.rttSumSeconds)).toBeCloseTo(answers.reduce((total, rtt) => total + rtt, 0), 9)
+        expect(sum((one) => one.rttSumSeconds)).toBeCloseTo(
+          answers.reduce((total, rtt) => total + rtt, 0),
+          9,
+        )
         for (const one of own)
-          expect(countOf({ scale: 5, offset: 0, counts: one.histogramCounts, sum: undefined })).toBe(one.receivedCount)
+          expect(countOf({ scale: 5, offset: 0, counts: one.histogramCounts, sum: undefined })).toBe(
+            one.receivedCount,
+          )
         const trailing = probes.length - 1 - probes.findLastIndex((rtt) => rtt !== undefined)
         expect(own.at(-1)!.trailingLostCount).toBe(trailing)
         for (const [index, one] of own.entries())
@@ -72,9 +85,19 @@ test('windows of well targets end together; a loss, and the answer after it, end
   windows.record(ill, undefined, 'no route', 102)
   expect(news()).toBe(1)
   const [early] = flat(windows.closeNews(102.25))
-  expect(early).toMatchObject({ targetId: 2, sentCount: 2, receivedCount: 1, trailingLostCount: 1, reason: 'no route', start: 100, end: 102.25 })
+  expect(early).toMatchObject({
+    targetId: 2,
+    sentCount: 2,
+    receivedCount: 1,
+    trailingLostCount: 1,
+    reason: 'no route',
+    start: 100,
+    end: 102.25,
+  })
   windows.record(ill, 0.002, '', 103)
-  expect(flat(windows.closeNews(103.25))).toMatchObject([{ targetId: 2, trailingLostCount: 0, start: 102.25, reason: '' }])
+  expect(flat(windows.closeNews(103.25))).toMatchObject([
+    { targetId: 2, trailingLostCount: 0, start: 102.25, reason: '' },
+  ])
   windows.record(ill, 0.002, '', 104)
   expect(windows.closeNews(104.5)).toEqual([])
   expect(flat(windows.closeAll(110)).map(({ targetId, start, end }) => [targetId, start, end])).toEqual([
@@ -125,5 +148,7 @@ test('a place that was given back begins anew', () => {
   const second = windows.add(2, 3)
   expect(second).toBe(first)
   windows.record(second, 0.001, '', 4)
-  expect(flat(windows.closeAll(5))).toMatchObject([{ targetId: 2, start: 3, sentCount: 1, trailingLostCount: 0, reason: '', jitterSeconds: 0 }])
+  expect(flat(windows.closeAll(5))).toMatchObject([
+    { targetId: 2, start: 3, sentCount: 1, trailingLostCount: 0, reason: '', jitterSeconds: 0 },
+  ])
 })

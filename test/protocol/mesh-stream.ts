@@ -103,7 +103,19 @@ export const openMesh = (
     done,
     windowsOf: (target: number) => seen.windows.filter((window) => window.target === target),
     /** Waits until so much is seen. */
-    until: (good: (now: typeof seen) => boolean, seconds?: number) => eventually(() => seen, good, seconds),
+    until: (good: (now: typeof seen) => boolean, seconds?: number) =>
+      eventually(
+        () => ({
+          good: good(seen),
+          batches: seen.batches.length,
+          windows: seen.windows.length,
+          last: seen.windows.slice(-2),
+          troubles: seen.batches.at(-1)?.troubles,
+          failure: seen.failure?.message,
+        }),
+        (now) => now.good,
+        seconds,
+      ),
     /** Half-closes, and waits for the last words. */
     end: () => {
       acknowledges = false

@@ -42,7 +42,8 @@ const bookOf = (addresses: string[], fields: Parameters<typeof PingRequest.fromP
 }
 const answer = (address: string, sequence: number, ms = 0.5) =>
   `${address} : [${sequence}], 64 bytes, ${ms} ms (0.1 avg, 0% loss)\n`
-const timeout = (address: string, sequence: number) => `${address} : [${sequence}], timed out (0.1 avg, 20% loss)\n`
+const timeout = (address: string, sequence: number) =>
+  `${address} : [${sequence}], timed out (0.1 avg, 20% loss)\n`
 
 test('every probe is counted once, however the lines are cut and in whichever order they come', () => {
   const shuffled = fc.shuffledSubarray(
@@ -53,7 +54,10 @@ test('every probe is counted once, however the lines are cut and in whichever or
     fc.property(shuffled, fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (order, cuts) => {
       const { book, heard } = bookOf(['10.0.0.1', '10.0.0.2', '10.0.0.1'])
       const text = order
-        .map((sequence) => answer('10.0.0.1', sequence) + timeout('10.0.0.2', sequence) + answer('10.0.0.1', sequence))
+        .map(
+          (sequence) =>
+            answer('10.0.0.1', sequence) + timeout('10.0.0.2', sequence) + answer('10.0.0.1', sequence),
+        )
         .join('')
       for (let at = 0, turn = 0; at < text.length; turn++) {
         const length = cuts[turn % cuts.length]!
