@@ -43,6 +43,12 @@ export const startTelemetry = (
     : startIds(identity)
 }
 
+/** As startTelemetry, for who carries on the traces of others and begins none: without an endpoint it does nothing. */
+export const startExport = async (environment: NodeJS.ProcessEnv, identity: Identity): Promise<Telemetry> => {
+  if (isExporting(environment)) return startSdk(environment, identity, async () => [])
+  return { tracer: trace.getTracer(identity.service, identity.version), close: async () => undefined }
+}
+
 // The SDK is loaded only where it is used: it costs a third of an agent's memory and of its start.
 
 const startIds = async ({ service, version }: Identity): Promise<Telemetry> => {
