@@ -43,9 +43,10 @@ export const startTelemetry = (
     : startIds(identity)
 }
 
-/** As startTelemetry, for who carries on the traces of others and begins none: without an endpoint it does nothing. */
+/** As startTelemetry, for who carries on the traces of others and begins none: where none are sent it does nothing. */
 export const startExport = async (environment: NodeJS.ProcessEnv, identity: Identity): Promise<Telemetry> => {
-  if (isExporting(environment)) return startSdk(environment, identity, async () => [])
+  const sent = { traces: isSent(environment, 'TRACES'), metrics: false }
+  if (sent.traces) return startSdk(environment, identity, sent, async () => [])
   return { tracer: trace.getTracer(identity.service, identity.version), close: async () => undefined }
 }
 
