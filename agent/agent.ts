@@ -1,14 +1,14 @@
 import type { Tracer } from '@opentelemetry/api'
 import { AgentServiceDefinition } from '#proto/meshgauge/agent/v1/agent.ts'
-import { CheckServiceDefinition } from '#proto/meshgauge/agent/v1/check.ts'
+import { CheckServiceDefinition, type CheckServiceImplementation } from '#proto/meshgauge/agent/v1/check.ts'
 import { IperfServiceDefinition } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc, service } from '../lib/serving.ts'
 import { createAdmission, createPortLeases } from './admission.ts'
-import { CHECKS } from './checks/checks.ts'
-import { createDraining } from './draining.ts'
+import type { CheckDeps } from './checks/check.ts'
+import { createDraining, type Draining } from './draining.ts'
 import { detectEngines } from './engines/detected.ts'
 import { createEngines } from './engines/engines.ts'
 import { createHostDescriber } from './host/describe.ts'
@@ -20,7 +20,6 @@ import type { AgentOptions } from './options.ts'
 import { traceProcesses } from './process-tracing.ts'
 import { createProcesses } from './processes.ts'
 import { createAgentService } from './services/agent.ts'
-import { createCheckService } from './services/check.ts'
 import { createIperfService } from './services/iperf.ts'
 import { createMesh } from './services/mesh.ts'
 import { createPingService } from './services/ping.ts'
@@ -29,6 +28,26 @@ import { createPingService } from './services/ping.ts'
 const CLOSE_GRACE_SECONDS = 3
 
 const portOf = (listen: string): number => Number(listen.split(':').at(-1))
+
+/** The checks, and the library that they read their parameters with, are loaded when they are first wanted. */
+const lazyChecks = (deps: CheckDeps & { draining: Draining }): CheckServiceImplementation => {
+  let loading: Promise<CheckServiceImplementation> | undefined
+  const load = async () => {
+    const [{ createCheckService }, { CHECKS }] = await Promise.all([
+      import('./services/check.ts'),
+      import('./checks/checks.ts'),
+    ])
+    return createCheckService(deps, CHECKS)
+  }
+  const loaded = () => {
+    loading ??= load()
+    return loading
+  }
+  return {
+    listChecks: async (request, context) => (await loaded()).listChecks(request, context),
+    runCheck: async (request, context) => (await loaded()).runCheck(request, context),
+  }
+}
 
 /** An agent that serves until it is closed; closing ends every test and every program it started. */
 export const createAgent = async (
@@ -64,7 +83,7 @@ export const createAgent = async (
       security: options.security,
       services: [
         service(AgentServiceDefinition, createAgentService({ ...shared, host }, options)),
-        service(CheckServiceDefinition, createCheckService({ ...shared, ...checkDeps }, CHECKS)),
+        service(CheckServiceDefinition, lazyChecks({ ...shared, ...checkDeps })),
         service(PingServiceDefinition, { ...createPingService(shared, options), mesh: mesh.mesh }),
         service(
           IperfServiceDefinition,

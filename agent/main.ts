@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { systemClock } from '../lib/clock.ts'
 import { createLogger } from '../lib/logging.ts'
-import { startTelemetry } from '../lib/telemetry.ts'
+import { startExport } from '../lib/telemetry.ts'
 import { VERSION } from '../lib/version.ts'
 import { createAgent } from './agent.ts'
 import type { AgentOptions } from './options.ts'
@@ -17,7 +17,7 @@ const pcpConf = ({ PCP_CONF }: NodeJS.ProcessEnv): Record<string, string> =>
 export const runAgent = async (options: AgentOptions, { signal }: { signal: AbortSignal }): Promise<void> => {
   const logger = createLogger('meshgauge-agent', options.logLevel)
   const identity = { service: 'meshgauge-agent', version: VERSION, node: options.node }
-  const telemetry = await startTelemetry(process.env, identity)
+  const telemetry = await startExport(process.env, identity)
   // fping lives in sbin on some systems, which is not on everybody's PATH.
   const path = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`
   const agent = await createAgent(

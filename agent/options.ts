@@ -30,3 +30,6 @@ export const AGENT_DEFAULTS = {
   maxBitsPerSecond: 0,
   logLevel: 'info',
 } as const satisfies Partial<AgentOptions>
+
+/** The environment variable that hands AgentOptions, as JSON, to agent/serve.main.ts. */
+export const OPTIONS_VARIABLE = 'MESHGAUGE_AGENT_OPTIONS'

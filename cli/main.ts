@@ -50,6 +50,13 @@ const register = (to: Set<() => void>, handler: () => void) => {
   return () => to.delete(entry)
 }
 
+const become = (entry: string, environment: Readonly<Record<string, string>>): never => {
+  // The words that were typed stay on the process's command line, where people look for it.
+  const args = [process.execPath, ...process.execArgv, fileURLToPath(new URL(entry, import.meta.url))]
+  process.execve?.(process.execPath, [...args, ...process.argv.slice(2)], { ...process.env, ...environment })
+  throw new Error('execve has returned')
+}
+
 const terminal: Terminal = {
   stdout: outputOf(process.stdout),
   stderr: outputOf(process.stderr),
@@ -62,6 +69,7 @@ const terminal: Terminal = {
     uid: process.getuid?.() ?? -1,
     temporaryDirectory: tmpdir(),
     program: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)],
+    become: process.execve === undefined ? undefined : become,
   },
 }
 

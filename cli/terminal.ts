@@ -30,6 +30,11 @@ type Machine = {
   readonly temporaryDirectory: string
   /** Node, its flags and the entry of this command: what starts another one of us. */
   readonly program: readonly string[]
+  /**
+   * Makes this process another program of meshgauge, with more in its environment; never returns. For a service that
+   * lives for months and should not carry the command line about. Undefined where it cannot be done.
+   */
+  readonly become?: ((entry: string, environment: Readonly<Record<string, string>>) => never) | undefined
 }
 
 /** NO_COLOR as no-color.org has it: any value but the empty one. */

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { getChannelzHandlers, getChannelzServiceDefinition } from '@grpc/grpc-js'
 import { isAbortError } from 'abort-controller-x'
 import {
   type CallContext,
@@ -12,7 +11,6 @@ import {
 } from 'nice-grpc'
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details'
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health'
-import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection'
 import { plaintextProblem, type Security, serverCredentials } from './credentials.ts'
 import { OperatingError, toServerError } from './errors.ts'
 import type { Logger } from './logging.ts'
@@ -63,27 +61,102 @@ const errorBoundary = (logger: Logger): ServerMiddleware =>
     }
   }
 
+const asIs = (bytes: Buffer | Uint8Array): Buffer => Buffer.from(bytes)
+
+const methodOf = (path: string, isStream: boolean) => ({
+  path,
+  requestStream: isStream,
+  responseStream: isStream,
+  requestSerialize: asIs,
+  requestDeserialize: asIs,
+  responseSerialize: asIs,
+  responseDeserialize: asIs,
+})
+
+type Codec = {
+  requestDeserialize(bytes: Buffer): unknown
+  responseSerialize(value: unknown): Buffer
+}
+
+const CHANNELZ_METHODS = [
+  'GetTopChannels',
+  'GetServers',
+  'GetServer',
+  'GetServerSockets',
+  'GetChannel',
+  'GetSubchannel',
+  'GetSocket',
+]
+
+type ChannelzHandler = (
+  call: { request: unknown },
+  done: (error: Error | null, response: object) => void,
+) => void
+
+/**
+ * Reflection and channelz are loaded when somebody first asks for them: between them they are a tenth of an agent's
+ * memory, and most agents are never asked. Until then their messages are plain bytes.
+ */
+
+/** What gRPC knows of its own channels, servers and sockets. */
 const channelz = (): Service => {
-  const handlers = getChannelzHandlers() as unknown as Record<
-    string,
-    (call: { request: unknown }, done: (error: Error | null, response: object) => void) => void
-  >
-  const implementation = Object.fromEntries(
-    Object.entries(handlers).map(([name, handle]) => [
-      name,
-      (request: unknown, _context: CallContext) =>
-        new Promise<object>((resolve, reject) => {
-          handle({ request }, (error, response) => (error ? reject(error) : resolve(response)))
-        }),
-    ]),
+  const load = async () => {
+    const { getChannelzHandlers, getChannelzServiceDefinition } = await import('@grpc/grpc-js')
+    return {
+      handlers: getChannelzHandlers() as unknown as Record<string, ChannelzHandler>,
+      codecs: getChannelzServiceDefinition() as unknown as Record<string, Codec>,
+    }
+  }
+  const answer = (name: string) => async (bytes: Buffer) => {
+    const { handlers, codecs } = await load()
+    const codec = codecs[name]!
+    const request = codec.requestDeserialize(bytes)
+    const response = await new Promise<object>((resolve, reject) => {
+      handlers[name]!({ request }, (error, found) => (error ? reject(error) : resolve(found)))
+    })
+    return codec.responseSerialize(response)
+  }
+  const definition = Object.fromEntries(
+    CHANNELZ_METHODS.map((name) => [name, methodOf(`/grpc.channelz.v1.Channelz/${name}`, false)]),
   )
+  const implementation = Object.fromEntries(CHANNELZ_METHODS.map((name) => [name, answer(name)]))
   return {
-    definition: getChannelzServiceDefinition() as CompatServiceDefinition,
+    definition: definition as unknown as CompatServiceDefinition,
     implementation: implementation as unknown as ServiceImplementation<CompatServiceDefinition>,
   }
 }
 
-const descriptorSet = () => readFileSync(new URL('../proto/gen/descriptor.binpb', import.meta.url))
+async function* decoded(requests: AsyncIterable<Buffer>, codec: Codec): AsyncGenerator<unknown> {
+  for await (const bytes of requests) yield codec.requestDeserialize(bytes)
+}
+
+/** The .proto files of these services, for grpcurl and its like. */
+const reflection = (serviceNames: readonly string[]): Service => {
+  const load = async () => {
+    const { ServerReflection, ServerReflectionService } = await import('nice-grpc-server-reflection')
+    const descriptors = readFileSync(new URL('../proto/gen/descriptor.binpb', import.meta.url))
+    const { serverReflectionInfo } = ServerReflection(descriptors, [...serviceNames])
+    return {
+      answer: serverReflectionInfo as unknown as (
+        requests: AsyncIterable<unknown>,
+        context: CallContext,
+      ) => AsyncIterable<unknown>,
+      codec: ServerReflectionService.serverReflectionInfo as unknown as Codec,
+    }
+  }
+  async function* serverReflectionInfo(requests: AsyncIterable<Buffer>, context: CallContext) {
+    const { answer, codec } = await load()
+    for await (const response of answer(decoded(requests, codec), context))
+      yield codec.responseSerialize(response)
+  }
+  const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo'
+  return {
+    definition: { serverReflectionInfo: methodOf(path, true) } as unknown as CompatServiceDefinition,
+    implementation: {
+      serverReflectionInfo,
+    } as unknown as ServiceImplementation<CompatServiceDefinition>,
+  }
+}
 
 /**
  * Serves the services with what every gRPC user expects beside them: health, reflection, channelz.
@@ -112,12 +185,9 @@ export const serveGrpc = async (
   }
   health.setStatus('healthy')
   server.add(HealthDefinition, HealthServiceImpl(health))
-  server.add(
-    ServerReflectionService,
-    ServerReflection(descriptorSet(), [...names, 'grpc.health.v1.Health', 'grpc.channelz.v1.Channelz']),
-  )
-  const { definition, implementation } = channelz()
-  server.add(definition, implementation)
+  const shown = [...names, 'grpc.health.v1.Health', 'grpc.channelz.v1.Channelz']
+  for (const { definition, implementation } of [reflection(shown), channelz()])
+    server.add(definition, implementation)
   const port = await server
     .listen(options.address, serverCredentials(options.security))
     .catch((error: Error) => {

@@ -43,6 +43,13 @@ export const startTelemetry = (
     : startIds(identity)
 }
 
+/** As startTelemetry, for who carries on the traces of others and begins none: where none are sent it does nothing. */
+export const startExport = async (environment: NodeJS.ProcessEnv, identity: Identity): Promise<Telemetry> => {
+  const sent = { traces: isSent(environment, 'TRACES'), metrics: false }
+  if (sent.traces) return startSdk(environment, identity, sent, async () => [])
+  return { tracer: trace.getTracer(identity.service, identity.version), close: async () => undefined }
+}
+
 // The SDK is loaded only where it is used: it costs a third of an agent's memory and of its start.
 
 const startIds = async ({ service, version }: Identity): Promise<Telemetry> => {

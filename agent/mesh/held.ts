@@ -59,5 +59,3 @@ export const createHeld = ({ maxBytes }: { maxBytes: number }) => {
     bytes: (): number => totalBytes,
   }
 }
-
-export type HeldBatches = ReturnType<typeof createHeld>

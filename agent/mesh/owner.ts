@@ -76,5 +76,3 @@ export const createOwnership = ({ clock, createSession }: OwnerDeps) => {
     },
   }
 }
-
-export type Ownership = ReturnType<typeof createOwnership>

@@ -7,7 +7,10 @@ import type { MeshWindow, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { bucketOf } from '../../lib/histogram.ts'
 import { secondsToTimestamp } from '../../lib/protobuf-time.ts'
 
-/** A target that has been bad for so long has been told of; its windows then end with those of the others. */
+/**
+ * After a target has been bad for so long, not every loss and answer of it is news any more, only the second loss in a
+ * row and the answer after such a row: a fleet that is dead or lossy must not flood its collector.
+ */
 const PROMPT_SECONDS = 60
 
 /** Slots that room is made for at first; doubled when they are used up. */
@@ -21,7 +24,6 @@ type Columns = {
   sent: Uint32Array
   received: Uint32Array
   trailing: Uint32Array
-  runSince: Float64Array
   badSince: Float64Array
   lostAt: Float64Array
   min: Float64Array
@@ -41,7 +43,6 @@ const allocate = (length: number, bucketsPerSlot: number): Columns => ({
   sent: new Uint32Array(length),
   received: new Uint32Array(length),
   trailing: new Uint32Array(length),
-  runSince: new Float64Array(length),
   badSince: new Float64Array(length).fill(Number.NaN),
   lostAt: new Float64Array(length),
   min: new Float64Array(length),
@@ -90,19 +91,16 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
     news.add(slot)
   }
   const lose = (slot: number, now: number) => {
-    const { trailing, badSince, lostAt, runSince } = columns
-    if (trailing[slot]!++ === 0) runSince[slot] = now
+    const { trailing, badSince, lostAt } = columns
+    trailing[slot]!++
     if (Number.isNaN(badSince[slot])) badSince[slot] = now
     lostAt[slot] = now
-    if (now - badSince[slot]! < PROMPT_SECONDS) tell(slot)
+    if (trailing[slot] === 2 || now - badSince[slot]! < PROMPT_SECONDS) tell(slot)
   }
   const comeBack = (slot: number, now: number) => {
-    const { trailing, badSince, runSince } = columns
+    const { trailing, badSince } = columns
+    if (trailing[slot]! >= 2 || now - badSince[slot]! < PROMPT_SECONDS) tell(slot)
     trailing[slot] = 0
-    const wasLong = now - runSince[slot]! >= windowSeconds()
-    if (wasLong || now - badSince[slot]! < PROMPT_SECONDS) tell(slot)
-    // After a long silence what comes next is a new story, to be told at once again.
-    if (wasLong) badSince[slot] = now
   }
   const receive = (slot: number, rttSeconds: number, now: number) => {
     const { received, trailing, min, max, sum, last, steps, stepCount, buckets } = columns

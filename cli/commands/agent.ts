@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import type { Command } from 'commander'
-import { AGENT_DEFAULTS, type AgentOptions } from '../../agent/options.ts'
+import { AGENT_DEFAULTS, type AgentOptions, OPTIONS_VARIABLE } from '../../agent/options.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
 import { addressProblem } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
@@ -52,6 +52,8 @@ export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptio
 const agent = async (invocation: Invocation<AgentFlags>): Promise<ExitCode> => {
   const options = readAgentOptions(invocation)
   invocation.throwIfWrong()
+  const { become } = invocation.terminal.machine
+  if (become) return become('../agent/serve.main.ts', { [OPTIONS_VARIABLE]: JSON.stringify(options) })
   const { runAgent } = await import('../../agent/main.ts')
   const stopping = new AbortController()
   // A second signal leaves at once: the agent's children end with it all the same.

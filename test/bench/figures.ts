@@ -40,6 +40,16 @@ const ticksOf = (pid: number): number => {
 const residentBytes = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
 
+/** What of a process is in memory, and how much of it is files that all processes share. */
+export const memoryOf = (pid: number) => {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const mebibytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) / 1024
+  const [resident, files, own] = [mebibytes('VmRSS'), mebibytes('RssFile'), mebibytes('RssAnon')]
+  const text = `${resident.toFixed(0)} MiB resident, ${files.toFixed(0)} of them files, ${own.toFixed(0)} its own`
+  return { residentMebibytes: resident, text }
+}
+
 /** CPU time over wall time (1 is one core) of a process and of its children, and the memory of the process itself. */
 export const costOf = async (pid: number, seconds: number) => {
   const children = processes()

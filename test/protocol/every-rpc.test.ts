@@ -78,6 +78,12 @@ const AGENT_CALLS: [method: string, body: object, answer: RegExp][] = [
     /"summary"/,
   ],
   [
+    // A caller that has said all ends the mesh: what is answered is that it began.
+    'meshgauge.agent.v1.PingService/Mesh',
+    { assignment: { owner: 'me', groups: [{ targets: [{ id: 1, address: '127.0.0.3' }] }] } },
+    /"session"/,
+  ],
+  [
     'meshgauge.agent.v1.IperfService/Serve',
     { listeners: [{ interface: 'lo' }], idleTimeout: '1s' },
     /OUTCOME_TIMED_OUT/,

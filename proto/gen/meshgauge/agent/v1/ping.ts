@@ -316,7 +316,7 @@ export interface MeshBatch {
 
 /** MeshTrouble is why a group is not probed; its targets have no windows meanwhile, and no fault is theirs. */
 export interface MeshTrouble {
-  /** Position of the group in the assignment. */
+  /** Position of the group in the assignment that was applied last. */
   groupIndex: number;
   /** Why, in words, with the program's own message. */
   reason: string;
@@ -339,6 +339,8 @@ export interface MeshWindows {
 /**
  * MeshWindow is what was measured of one target in a window. A window ends early, within a quarter of a second, when
  * it has a lost probe, and when the first answer comes after one: that is how a fault and its end are told at once.
+ * After a minute of badness only the second loss in a row and the answer after such a row end one early, until a whole
+ * window passes without loss: a fleet that is dead or lossy does not flood its collector.
  * Its fields are flat and round-trip times are seconds as numbers, because a fleet sends very many of them.
  */
 export interface MeshWindow {

@@ -1,0 +1,65 @@
+/**
+ * What a mesh of 1,000 targets each second costs: fping alone, its words thrown away, against the agent with its own
+ * fping, one after the other on the same machine. Loopback, so that both do the same work for the answers too.
+ */
+
+import { spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { programsOf } from '../protocol/descendants.ts'
+import { openIndependentClient } from '../protocol/independent-client.ts'
+import { openMesh } from '../protocol/mesh-stream.ts'
+import { startAgent } from '../protocol/service-process.ts'
+import { costOf, expectAtLeast, expectAtMost, median, memoryOf } from './figures.ts'
+
+const TARGETS = 1000
+const SECONDS = 20
+const ROUNDS = 3
+
+const addresses = Array.from({ length: TARGETS }, (_, index) => `127.9.${index >> 8}.${index & 255 || 255}`)
+const unique = [...new Set(addresses)]
+const percent = (ratio: number) => `${(ratio * 100).toFixed(2)} %`
+
+/** fping with the arguments that the agent gives it. */
+const alone = async (args: readonly string[]): Promise<number> => {
+  const child = spawn('fping', args, { stdio: 'ignore' })
+  await sleep(2000)
+  const { cpuRatio } = await costOf(child.pid!, SECONDS)
+  child.kill()
+  return cpuRatio
+}
+
+const agent = await startAgent()
+const client = openIndependentClient(agent.port)
+try {
+  await sleep(3000)
+  const idle = await costOf(agent.pid, 5)
+  console.log(`idle agent: ${percent(idle.cpuRatio)} of a core; ${memoryOf(agent.pid).text}`)
+  const assignment = {
+    owner: 'bench',
+    groups: [{ targets: unique.map((address, index) => ({ id: index + 1, address })) }],
+  }
+  const ratios: number[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const mesh = openMesh(client, assignment)
+    await mesh.until(({ windows }) => windows.length >= unique.length, 30)
+    const args = programsOf(agent.pid)[0]!.command.split(' ').slice(1)
+    const before = mesh.seen.windows.length
+    const busy = await costOf(agent.pid, SECONDS)
+    const probes = mesh.seen.windows.slice(before).reduce((sum, { sent }) => sum + sent, 0)
+    const lost = mesh.seen.windows.reduce((sum, { sent, received }) => sum + sent - received, 0)
+    const memory = memoryOf(agent.pid)
+    await mesh.end()
+    const bare = await alone(args)
+    const together = busy.cpuRatio + busy.childrenCpuRatio
+    ratios.push(together / bare)
+    console.log(
+      `fping alone ${percent(bare)}; agent ${percent(busy.cpuRatio)} and its fping ${percent(busy.childrenCpuRatio)}: ${(together / bare).toFixed(2)} times; ${memory.text}; ${(probes / SECONDS).toFixed(0)} probes/s, ${lost} lost`,
+    )
+    expectAtLeast('share of the probes that were told of', probes / (SECONDS * unique.length), 0.9)
+  }
+  expectAtMost('agent and fping over fping alone', median(ratios), 1.5)
+  expectAtMost('memory of the agent', memoryOf(agent.pid).residentMebibytes, 80, ' MiB')
+} finally {
+  client.close()
+  await agent.stop('SIGTERM')
+}

@@ -1,0 +1,132 @@
+import type { ServiceError } from '@grpc/grpc-js'
+import { eventually } from './descendants.ts'
+import type { IndependentClient } from './independent-client.ts'
+
+type Stamp = { seconds?: number; nanos?: number }
+type RawWindow = {
+  targetId?: number
+  sentCount?: number
+  receivedCount?: number
+  trailingLostCount?: number
+  rttMinSeconds?: number
+  rttMaxSeconds?: number
+  rttSumSeconds?: number
+  histogramCounts?: number[]
+  reason?: string
+}
+type RawBatch = {
+  sequence: number
+  sendTime: Stamp
+  droppedCount?: number
+  windows?: { startTime: Stamp; endTime: Stamp; windows: RawWindow[] }[]
+  troubles?: { groupIndex?: number; reason: string }[]
+}
+type RawResponse = {
+  started?: { session: string; engines?: { name: string; version: string }[] }
+  batch?: RawBatch
+}
+
+/** Times are seconds since 1970; `arrivedAt` by this process's clock, the others by the agent's. */
+export type SeenWindow = {
+  target: number
+  start: number
+  end: number
+  sent: number
+  received: number
+  trailing: number
+  reason: string
+  rttMin: number
+  rttMax: number
+  buckets: readonly number[]
+  arrivedAt: number
+  session: string
+}
+
+const secondsOf = ({ seconds = 0, nanos = 0 }: Stamp): number => seconds + nanos / 1e9
+
+/** A caller of Mesh that keeps everything it hears; it acknowledges at once unless told not to. */
+export const openMesh = (
+  client: IndependentClient,
+  assignment: object,
+  { acknowledges = true }: { acknowledges?: boolean } = {},
+) => {
+  const stream = client.duplex<RawResponse>('meshgauge.agent.v1.PingService', 'Mesh')
+  const seen = {
+    session: '',
+    engines: [] as { name: string; version: string }[],
+    batches: [] as RawBatch[],
+    windows: [] as SeenWindow[],
+    ended: false,
+    failure: undefined as ServiceError | undefined,
+  }
+  const take = (batch: RawBatch) => {
+    const arrivedAt = Date.now() / 1000
+    seen.batches.push(batch)
+    for (const { startTime, endTime, windows } of batch.windows ?? []) {
+      for (const window of windows) {
+        seen.windows.push({
+          target: window.targetId ?? 0,
+          start: secondsOf(startTime),
+          end: secondsOf(endTime),
+          sent: window.sentCount ?? 0,
+          received: window.receivedCount ?? 0,
+          trailing: window.trailingLostCount ?? 0,
+          reason: window.reason ?? '',
+          rttMin: window.rttMinSeconds ?? 0,
+          rttMax: window.rttMaxSeconds ?? 0,
+          buckets: window.histogramCounts ?? [],
+          arrivedAt,
+          session: seen.session,
+        })
+      }
+    }
+    if (acknowledges && !seen.ended)
+      stream.write({ acknowledgement: { session: seen.session, sequence: batch.sequence } })
+  }
+  const assign = (next: object) => stream.write({ assignment: next })
+  assign(assignment)
+  const done = (async () => {
+    for await (const { started, batch } of stream) {
+      if (started) Object.assign(seen, started)
+      if (batch) take(batch)
+    }
+  })()
+    .catch((error: ServiceError) => {
+      seen.failure = error
+    })
+    .finally(() => {
+      seen.ended = true
+    })
+  return {
+    seen,
+    assign,
+    done,
+    windowsOf: (target: number) => seen.windows.filter((window) => window.target === target),
+    /** Waits until so much is seen. */
+    until: (good: (now: typeof seen) => boolean, seconds?: number) =>
+      eventually(
+        () => ({
+          good: good(seen),
+          batches: seen.batches.length,
+          windows: seen.windows.length,
+          last: seen.windows.slice(-2),
+          troubles: seen.batches.at(-1)?.troubles,
+          failure: seen.failure?.message,
+        }),
+        (now) => now.good,
+        seconds,
+      ),
+    /** Half-closes, and waits for the last words. */
+    end: () => {
+      acknowledges = false
+      stream.end()
+      return done
+    },
+    cancel: () => {
+      stream.cancel()
+      return done
+    },
+  }
+}
+
+export type MeshStream = ReturnType<typeof openMesh>

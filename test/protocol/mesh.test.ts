@@ -1,0 +1,350 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { status } from '@grpc/grpc-js'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { eventually, processes, programsOf } from './descendants.ts'
+import { type IndependentClient, openIndependentClient } from './independent-client.ts'
+import { openMesh, type SeenWindow } from './mesh-stream.ts'
+import { type ServiceProcess, startAgent } from './service-process.ts'
+
+let agent: ServiceProcess
+let client: IndependentClient
+
+const gone = (pid: number) =>
+  eventually(
+    () => programsOf(pid),
+    (found) => found.length === 0,
+  )
+beforeAll(async () => {
+  agent = await startAgent()
+  client = openIndependentClient(agent.port)
+})
+afterEach(() => gone(agent.pid))
+afterAll(async () => {
+  client.close()
+  await agent.stop('SIGTERM')
+})
+
+const targets = (...ids: number[]) => ids.map((id) => ({ id, address: `127.0.7.${id}` }))
+const quick = { interval: { nanos: 1e8 }, timeout: { nanos: 2e8 } }
+const assignment = (ids: number[], more: object = {}) => ({
+  owner: 'collector-1',
+  window: { seconds: 1 },
+  outlive: { seconds: 60 },
+  groups: [{ ...quick, targets: targets(...ids) }],
+  ...more,
+})
+const open = (ids: number[], more: object = {}, options = {}) =>
+  openMesh(client, assignment(ids, more), options)
+
+/** The windows of one target follow each other without overlap, and nothing is missing between two of them. */
+const expectSeamless = (windows: readonly SeenWindow[], longestGap = 0.001) => {
+  expect(windows.length).toBeGreaterThan(1)
+  const sorted = windows.toSorted((a, b) => a.start - b.start)
+  for (const [index, window] of sorted.entries()) {
+    if (index === 0) continue
+    expect(window.start - sorted[index - 1]!.end).toBeGreaterThan(-0.001)
+    expect(window.start - sorted[index - 1]!.end).toBeLessThan(longestGap)
+  }
+}
+
+describe('windows', () => {
+  test.each(['fping', 'ping', 'tcp'])('with %s', async (engine) => {
+    const groups = [
+      { ...quick, engine, targets: targets(1, 2).map((each) => ({ ...each, port: agent.port })) },
+    ]
+    const mesh = open([], { groups })
+    await mesh.until(() => mesh.windowsOf(1).length > 2 && mesh.windowsOf(2).length > 2)
+    await mesh.end()
+    expect(mesh.seen.failure).toBeUndefined()
+    expect(mesh.seen.engines.map(({ name }) => name)).toEqual([engine])
+    for (const target of [1, 2]) {
+      const windows = mesh.windowsOf(target)
+      expectSeamless(windows)
+      for (const { sent, received, buckets, rttMin, rttMax } of windows.slice(1, 3)) {
+        expect(sent).toBeGreaterThan(4)
+        expect(sent).toBeLessThan(16)
+        // tcp refuses nothing here but on the agent's own address: a refusal is an answer all the same.
+        expect(received).toBe(sent)
+        expect(buckets.reduce((sum, count) => sum + count, 0)).toBe(received)
+        expect(rttMin).toBeGreaterThan(0)
+        expect(rttMax).toBeGreaterThanOrEqual(rttMin)
+      }
+    }
+    const sequences = mesh.seen.batches.map(({ sequence }) => sequence)
+    expect(sequences).toEqual(sequences.map((_, index) => index + 1))
+  })
+
+  test('without targets the stream goes on, with signs of life', async () => {
+    const mesh = open([])
+    await mesh.until(({ batches }) => batches.length >= 2)
+    await mesh.end()
+    expect(mesh.seen.windows).toEqual([])
+  })
+})
+
+describe('an assignment that changes', () => {
+  test('leaves no gap in what stays, whether targets come, go, or are probed otherwise', async () => {
+    const mesh = open([1, 2, 3])
+    await mesh.until(() => mesh.windowsOf(3).length > 1)
+    mesh.assign(assignment([1, 2, 4]))
+    await mesh.until(() => mesh.windowsOf(4).length > 1)
+    const other = { interval: { nanos: 2e8 }, timeout: { nanos: 2e8 }, targets: targets(1, 2, 4, 5) }
+    mesh.assign(assignment([], { groups: [other] }))
+    await mesh.until(() => mesh.windowsOf(5).length > 1)
+    const ended = mesh.windowsOf(3).length
+    await mesh.until(() => mesh.windowsOf(5).length > 3)
+    expect(programsOf(agent.pid)).toHaveLength(1)
+    await mesh.end()
+    expect(mesh.windowsOf(3)).toHaveLength(ended)
+    for (const target of [1, 2, 4]) {
+      const windows = mesh.windowsOf(target)
+      expectSeamless(windows)
+      for (const { sent, received } of windows) expect(received).toBe(sent)
+      // Only whole windows: each has as many probes as its length has, but for one when the engine changes.
+      for (const { start, end, sent } of windows.slice(1, -1)) {
+        expect(sent).toBeGreaterThanOrEqual(Math.floor((end - start) / 0.2) - 2)
+      }
+    }
+  })
+
+  test('touches no group that stays as it was', async () => {
+    const steady = { ...quick, targets: targets(1) }
+    const mesh = open([], { groups: [steady, { ...quick, targets: targets(2) }] })
+    await mesh.until(() => mesh.windowsOf(1).length > 0 && mesh.windowsOf(2).length > 0)
+    const before = programsOf(agent.pid).find(({ command }) => command.includes('127.0.7.1'))!
+    mesh.assign(assignment([], { groups: [{ ...quick, targets: targets(3) }, steady] }))
+    await mesh.until(() => mesh.windowsOf(3).length > 1)
+    expect(programsOf(agent.pid).map(({ pid }) => pid)).toContain(before.pid)
+    await mesh.end()
+  })
+
+  test('that comes in a burst is applied once', async () => {
+    const mesh = open([1])
+    await mesh.until(() => mesh.windowsOf(1).length > 0)
+    const known = new Set(programsOf(agent.pid).map(({ pid }) => pid))
+    for (let last = 2; last < 12; last++) mesh.assign(assignment([1, last]))
+    const started = new Set<number>()
+    await mesh.until(() => {
+      for (const { pid, command } of programsOf(agent.pid))
+        if (!known.has(pid) && command.includes(' -l ')) started.add(pid)
+      return mesh.windowsOf(11).length > 0
+    })
+    expect(started.size).toBe(1)
+    await mesh.end()
+  })
+})
+
+describe('a stream that breaks', () => {
+  test('loses nothing: what was measured meanwhile comes once, with its own times', async () => {
+    const first = open([1, 2])
+    await first.until(() => first.windowsOf(1).length > 1)
+    await first.cancel()
+    const brokeAt = Date.now() / 1000
+    await sleep(3500)
+    expect(programsOf(agent.pid)).toHaveLength(1)
+    const second = open([1, 2])
+    await second.until(
+      ({ batches }) => batches.length > 0 && second.windowsOf(1).some(({ end }) => end > brokeAt + 4),
+    )
+    await second.end()
+    expect(second.seen.session).toBe(first.seen.session)
+    for (const target of [1, 2]) {
+      const all = [...first.windowsOf(target), ...second.windowsOf(target)]
+      const once = [...new Map(all.map((window) => [window.start, window])).values()]
+      expectSeamless(once)
+      expect(
+        once.filter(({ start, end }) => start > brokeAt - 1 && end < brokeAt + 3.6).length,
+      ).toBeGreaterThan(1)
+      // What was acknowledged does not come again; the last batch before the break may not have been.
+      expect(all.length - once.length).toBeLessThanOrEqual(1)
+    }
+  })
+
+  test('without acknowledgement everything comes again', async () => {
+    const first = open([1], {}, { acknowledges: false })
+    await first.until(() => first.windowsOf(1).length > 2)
+    await first.cancel()
+    const second = open([1])
+    await second.until(() => second.windowsOf(1).length >= first.windowsOf(1).length)
+    await second.end()
+    const starts = (windows: SeenWindow[]) => windows.map(({ start }) => start)
+    expect(starts(second.windowsOf(1)).slice(0, first.windowsOf(1).length)).toEqual(
+      starts(first.windowsOf(1)),
+    )
+    expect(second.seen.batches[0]!.sequence).toBe(1)
+  })
+
+  test('ends the probing after its time to outlive, or at once when that is none', async () => {
+    for (const outlive of [{ seconds: 1 }, {}]) {
+      const mesh = open([1], { outlive })
+      await mesh.until(() => mesh.windowsOf(1).length > 0)
+      await mesh.cancel()
+      await gone(agent.pid)
+    }
+  })
+
+  test('another stream of the same owner takes over at once', async () => {
+    const first = open([1])
+    await first.until(() => first.windowsOf(1).length > 0)
+    const second = open([1])
+    await first.done
+    expect(first.seen.failure).toMatchObject({
+      code: status.ABORTED,
+      details: expect.stringContaining('newer stream'),
+    })
+    await second.until(() => second.windowsOf(1).length > 1)
+    expect(second.seen.session).toBe(first.seen.session)
+    await second.end()
+    expect(second.seen.failure).toBeUndefined()
+  })
+})
+
+describe('owners', () => {
+  test('one at a time; another one is refused while the first is there, and takes over afterwards', async () => {
+    const first = open([1])
+    await first.until(() => first.windowsOf(1).length > 0)
+    const refused = open([2], { owner: 'collector-2' })
+    await refused.done
+    expect(refused.seen.failure).toMatchObject({
+      code: status.ABORTED,
+      details: expect.stringContaining('collector-1'),
+    })
+    await first.cancel()
+    // The agent hears of the break a moment after we made it.
+    let second = open([2], { owner: 'collector-2' })
+    await second.until(({ ended, session }) => ended || session !== '')
+    while (second.seen.ended) {
+      second = open([2], { owner: 'collector-2' })
+      await second.until(({ ended, session }) => ended || session !== '')
+    }
+    await second.until(() => second.windowsOf(2).length > 0)
+    expect(second.seen.session).not.toBe(first.seen.session)
+    expect(second.windowsOf(1)).toEqual([])
+    expect(programsOf(agent.pid)).toHaveLength(1)
+    await second.end()
+  })
+})
+
+describe('what is wrong with an assignment', () => {
+  test('is told all at once', async () => {
+    const mesh = openMesh(client, {
+      owner: '',
+      window: { nanos: 1e8 },
+      outlive: { seconds: 4000 },
+      groups: [
+        {
+          interface: 'eth99',
+          interval: { nanos: 1e6 },
+          targets: [
+            { id: 1, address: 'a.example' },
+            { id: 1, address: '127.0.0.1' },
+          ],
+        },
+        { engine: 'smoke', timeout: { seconds: 30 }, targets: targets(2) },
+      ],
+    })
+    await mesh.done
+    expect(mesh.seen.failure!.code).toBe(status.INVALID_ARGUMENT)
+    for (const place of [
+      'assignment.owner',
+      'assignment.window',
+      'assignment.outlive',
+      'groups[0].interface: "eth99"',
+      'groups[0].interval',
+      'groups[0].targets[0].address',
+      'groups[0].targets[1].id',
+      'groups[1].engine: "smoke"',
+      'groups[1].timeout',
+    ]) {
+      expect(mesh.seen.failure!.details).toContain(place)
+    }
+  })
+
+  test('peers that may not be measured, and too many targets, are refused', async () => {
+    const outside = openMesh(
+      client,
+      assignment([], { groups: [{ targets: [{ id: 1, address: '192.0.2.1' }] }] }),
+    )
+    await outside.done
+    expect(outside.seen.failure!.code).toBe(status.PERMISSION_DENIED)
+    const many = Array.from({ length: 5000 }, (_, id) => ({ id, address: `127.1.${id >> 8}.${id & 255}` }))
+    const tooMany = openMesh(client, assignment([], { groups: [{ targets: many }] }))
+    await tooMany.done
+    expect(tooMany.seen.failure!.code).toBe(status.RESOURCE_EXHAUSTED)
+  })
+
+  test('in a later one ends the stream and leaves the old one to outlive it', async () => {
+    const mesh = open([1], { outlive: { seconds: 2 } })
+    await mesh.until(() => mesh.windowsOf(1).length > 0)
+    mesh.assign(assignment([1, 1]))
+    await mesh.done
+    expect(mesh.seen.failure!.code).toBe(status.INVALID_ARGUMENT)
+    expect(programsOf(agent.pid)).toHaveLength(1)
+    await gone(agent.pid)
+  })
+
+  test('a stream must begin with one', async () => {
+    const stream = client.duplex('meshgauge.agent.v1.PingService', 'Mesh')
+    stream.write({ acknowledgement: { session: 'x', sequence: 1 } })
+    const failure = await (async () => {
+      for await (const _ of stream);
+    })().catch((error) => error)
+    expect(failure.code).toBe(status.INVALID_ARGUMENT)
+  })
+})
+
+describe('trouble with the engine', () => {
+  test('is told in words, is no loss, and passes by itself', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'meshgauge-mesh-'))
+    const program = join(folder, 'fping')
+    const own = await startAgent('--program', `fping=${program}`)
+    const caller = openIndependentClient(own.port)
+    try {
+      const mesh = openMesh(caller, assignment([1]))
+      await mesh.until(({ batches }) =>
+        batches.some(({ troubles }) => troubles?.[0]?.reason.includes('not installed')),
+      )
+      expect(mesh.seen.engines).toEqual([])
+      expect(mesh.seen.windows).toEqual([])
+      writeFileSync(program, '#!/bin/sh\nexec fping "$@"\n')
+      chmodSync(program, 0o755)
+      await mesh.until(() => mesh.windowsOf(1).length > 1)
+      await mesh.until(({ batches }) => (batches.at(-1)!.troubles ?? []).length === 0)
+      const before = programsOf(own.pid)[0]!.pid
+      process.kill(before, 'SIGKILL')
+      await mesh.until(({ batches }) =>
+        batches.some(({ troubles }) => troubles?.[0]?.reason.includes('SIGKILL')),
+      )
+      const now = Date.now() / 1000
+      await mesh.until(() => mesh.windowsOf(1).some(({ start }) => start > now))
+      await mesh.end()
+      for (const { sent, received } of mesh.seen.windows) expect(received).toBe(sent)
+    } finally {
+      caller.close()
+      await own.stop('SIGTERM')
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
+
+describe('nothing is left', () => {
+  test.each(['SIGTERM', 'SIGKILL'] as const)('when the agent gets %s', async (signal) => {
+    const own = await startAgent()
+    const caller = openIndependentClient(own.port)
+    const mesh = openMesh(caller, assignment([1, 2]))
+    await mesh.until(() => mesh.windowsOf(1).length > 0)
+    const pids = programsOf(own.pid).map(({ pid }) => pid)
+    expect(pids).toHaveLength(1)
+    await own.stop(signal)
+    await mesh.done
+    expect(mesh.seen.failure!.code).toBe(status.UNAVAILABLE)
+    caller.close()
+    await eventually(
+      () => processes().filter(({ pid }) => pids.includes(pid)),
+      (found) => found.length === 0,
+    )
+  })
+})
