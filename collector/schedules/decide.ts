@@ -18,8 +18,8 @@ export type Decision =
  * time comes again.
  * @param considered the planned time that was last decided about, or when the schedule began
  * @param now Unix milliseconds of the wall clock
- * @param sinceStart milliseconds since its last start by a clock that is never set; two starts are never less than half
- * a gap apart
+ * @param sinceStart milliseconds since its last start by a clock that is never set; two starts are never less than
+ * times.spacing apart
  */
 export const decide = (times: Times, considered: number, now: number, sinceStart: number): Decision => {
   const half = times.gap / 2
@@ -27,7 +27,7 @@ export const decide = (times: Times, considered: number, now: number, sinceStart
   const { count, last } = passed(times, from, now)
   if (last === undefined) return waiting(times, from, 0)
   const due = times.due(last)
-  const tooSoon = sinceStart < half
+  const tooSoon = sinceStart < times.spacing
   const onTime = now - due <= Math.min(half, MOST_LATE)
   if (onTime && !tooSoon) return { kind: 'start', considered: last, due, missed: count - 1, madeUp: false }
   // What is made up for starts now: it is not late, it was missed.

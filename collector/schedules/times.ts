@@ -12,6 +12,8 @@ export type Times = {
   due(planned: number): number
   /** The shortest time from one planned time to the next. */
   readonly gap: number
+  /** Starts less far apart than this are none that were planned: the clock was set. */
+  readonly spacing: number
 }
 
 /** Planned times that passed unnoticed are counted up to here; a schedule of each second and a year without a collector are many. */
@@ -89,6 +91,7 @@ export const timesOf = (spec: ScheduleSpec, anchor: number): Times | undefined =
     after = (moment) => cron.nextRun(new Date(moment))?.getTime()
   }
   const jitter = millisecondsOf(spec.jitter)
+  const gap = gapOf(after, anchor)
   return {
     after,
     due(planned) {
@@ -96,12 +99,17 @@ export const timesOf = (spec: ScheduleSpec, anchor: number): Times | undefined =
       const room = (after(planned) ?? Number.POSITIVE_INFINITY) - planned
       return planned + Math.floor(share(spec.name, planned) * Math.min(jitter, room))
     },
-    gap: gapOf(after, anchor),
+    gap,
+    spacing: Math.max(0, gap - jitter) / 2,
   }
 }
 
 /** Planned times after `from` whose starts are due by `now`: how many (up to a bound), and the last of them. */
-export const passed = (times: Times, from: number, now: number): { count: number; last: number | undefined } => {
+export const passed = (
+  times: Times,
+  from: number,
+  now: number,
+): { count: number; last: number | undefined } => {
   let count = 0
   let last: number | undefined
   for (let planned = times.after(from); planned !== undefined && times.due(planned) <= now; ) {
