@@ -36,7 +36,7 @@ const positive = (say: Say, field: string, duration: { seconds: number; nanos: n
   if (duration && fromDuration(duration) <= 0) say(field, 'must be more than 0')
 }
 
-const reviewWhen = (spec: ScheduleSpec, now: number, say: Say) => {
+const reviewWhen = (spec: ScheduleSpec, say: Say) => {
   const { when, work, timeZone } = spec
   const zone = timeZoneProblem(timeZone)
   if (zone) say('time_zone', zone)
@@ -44,12 +44,12 @@ const reviewWhen = (spec: ScheduleSpec, now: number, say: Say) => {
     if (when) say(when.$case, 'has no meaning for a mesh, which never stops')
   } else if (!when) say('cron', 'is missing: a crontab line, or every')
   else if (when.$case === 'cron') {
-    const problem = cronProblem(when.value, timeZone, now)
+    const problem = cronProblem(when.value, timeZone)
     if (problem) say('cron', problem)
   } else if (fromDuration(when.value) < MIN_EVERY_SECONDS)
     say('every', `must be at least ${MIN_EVERY_SECONDS}s`)
   for (const [index, { cron, duration }] of spec.blackouts.entries()) {
-    const problem = cronProblem(cron, timeZone, now)
+    const problem = cronProblem(cron, timeZone)
     if (problem) say(`blackouts[${index}].cron`, problem)
     if (!duration || fromDuration(duration) <= 0) say(`blackouts[${index}].duration`, 'must be more than 0')
   }
@@ -87,11 +87,11 @@ const reviewMesh = (mesh: MeshSpec, say: Say) => {
 }
 
 /** Everything that is wrong with a schedule whatever the fleet is; fields are those of ScheduleSpec. */
-export const reviewSchedule = (spec: ScheduleSpec, now: number): Violation[] => {
+export const reviewSchedule = (spec: ScheduleSpec): Violation[] => {
   const violations: Violation[] = []
   const say: Say = (field, description) => violations.push({ field, description })
   if (!SCHEDULE_NAME.test(spec.name)) say('name', NAME_WORDS)
-  reviewWhen(spec, now, say)
+  reviewWhen(spec, say)
   reviewLimits(spec, say)
   if (!spec.work) say('work', 'is missing: a run, a profile or a mesh')
   if (spec.work?.$case === 'mesh') {

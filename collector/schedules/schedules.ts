@@ -17,6 +17,7 @@ import { closest } from '../../lib/config.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { DocumentStore } from '../store/windows.ts'
+import type { ScheduleObserver } from './book.ts'
 import { coverageMessage, type Scope, scopeOf } from './coverage.ts'
 import { overduePage } from './coverage-page.ts'
 import { DEFAULT_QUIET_MS, type OwnSchedule } from './defaults.ts'
@@ -30,7 +31,7 @@ import {
   sameSpec,
 } from './record.ts'
 import { reviewSchedule, reviewWork } from './review.ts'
-import { createSchedule, type LivingSchedule, type ScheduleDeps, type ScheduleObserver } from './schedule.ts'
+import { createSchedule, type LivingSchedule, type ScheduleDeps } from './schedule.ts'
 
 export type SchedulesObserver = ScheduleObserver & {
   observeCoverage(schedule: string, figures: CoverageFigures): void
@@ -97,7 +98,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
     const known = new Map<string, ScheduleRecord>()
     for (const [name, body] of documents.documents(DOCUMENT_KIND)) {
       const record = decodeRecord(body)
-      if (record && reviewSchedule(record.spec, now()).length === 0) known.set(name, record)
+      if (record && reviewSchedule(record.spec).length === 0) known.set(name, record)
       else logger.error({ schedule: name }, 'a stored schedule cannot be read, and is left out')
     }
     return known
@@ -170,7 +171,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
     async create(spec: ScheduleSpec, paused: boolean): Promise<Schedule> {
       await deps.fleet.settled
       const violations = [
-        ...reviewSchedule(spec, now()),
+        ...reviewSchedule(spec),
         ...(schedules.has(spec.name)
           ? [
               {

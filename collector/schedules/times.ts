@@ -22,6 +22,9 @@ const MOST_COUNTED = 1000
 /** So many planned times in a row show the shortest gap of any pattern that people write. */
 const GAPS_LOOKED_AT = 40
 
+/** Whether a pattern ever comes does not depend on when one asks: it has no year. */
+const SOME_MOMENT = new Date('2025-01-01T00:00:00Z')
+
 const asCron = (pattern: string, timeZone: string): Cron =>
   new Cron(pattern, {
     paused: true,
@@ -43,13 +46,13 @@ export const timeZoneProblem = (name: string): string | undefined => {
 }
 
 /** Why croner cannot use it; undefined when it can. A time zone that is wrong is told elsewhere. */
-export const cronProblem = (pattern: string, timeZone: string, now: number): string | undefined => {
+export const cronProblem = (pattern: string, timeZone: string): string | undefined => {
   // croner also takes a single date, which recurs never.
   if (!/^@\w+$|^\S+(\s+\S+){4,5}$/.test(pattern.trim()))
     return `"${pattern}" is not a crontab line: five fields (minute, hour, day, month, weekday), six with seconds in front, or @daily and the like`
   try {
     const cron = asCron(pattern, timeZoneProblem(timeZone) ? '' : timeZone)
-    return cron.nextRun(new Date(now)) ? undefined : `"${pattern}" never comes`
+    return cron.nextRun(SOME_MOMENT) ? undefined : `"${pattern}" never comes`
   } catch (error) {
     if (!(error instanceof Error)) throw error
     return `"${pattern}" is not a crontab line: ${error.message.replace(/^CronPattern: /, '')}`

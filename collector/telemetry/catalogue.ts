@@ -1,4 +1,5 @@
 import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
+import { SCHEDULES } from './schedule-catalogue.ts'
 import { SELF } from './self-catalogue.ts'
 
 export type { MetricDefinition } from './definition.ts'
@@ -307,7 +308,7 @@ const COLLECTOR = {
  * Every metric of the collector, once. Both sinks (/metrics and OTLP) are made from this: base units, counters end in
  * _total. Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
  */
-export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...SELF }
+export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...SELF, ...SCHEDULES }
 
 export type Catalogue = typeof CATALOGUE
 export type MetricKey = keyof Catalogue
