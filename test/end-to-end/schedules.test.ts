@@ -34,12 +34,20 @@ const ok = async (...args: string[]): Promise<string> => {
 }
 const show = async (name: string): Promise<Shown> =>
   JSON.parse(await ok('schedules', 'show', name, '--json')).schedule
-/** Asks again and again until it is so. */
-const until = async (name: string, done: (schedule: Shown) => boolean): Promise<Shown> => {
-  for (let count = 0; count < 60; count++) {
-    const shown = await show(name)
-    if (done(shown)) return shown
-    await new Promise((resolve) => setTimeout(resolve, 200))
+type Message = {
+  state: string
+  startCount?: number
+  overlapCount?: number
+  overBudgetCount?: number
+}
+
+/** Asks the collector again and again until it is so, and then says what the command shows. */
+const until = async (name: string, done: (schedule: Required<Message>) => boolean): Promise<Shown> => {
+  for (let count = 0; count < 200; count++) {
+    const service = 'meshgauge.collector.v1.ScheduleService'
+    const { schedule } = await fleet.client.call<{ schedule: Message }>(service, 'GetSchedule', { name })
+    if (done({ startCount: 0, overlapCount: 0, overBudgetCount: 0, ...schedule })) return show(name)
+    await new Promise((resolve) => setTimeout(resolve, 100))
   }
   throw new Error(`still not so: ${JSON.stringify(await show(name))}`)
 }
@@ -71,7 +79,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
 
   test('an interval: it runs again and again, its runs carry its name, the metrics count', async () => {
     await ok('schedules', 'add', 'tick', 'ring', ...PING, '--count', '3', '--every', '2s')
-    const shown = await until('tick', ({ started }) => started >= 2)
+    const shown = await until('tick', ({ startCount }) => startCount >= 2)
     expect(shown).toMatchObject({ origin: 'added', missed: 0, skippedOverlap: 0, failed: 0 })
     const runs = await runsOf('tick')
     expect(runs.map(({ id }) => id)).toEqual(expect.arrayContaining(shown.runs))
@@ -86,13 +94,13 @@ describeLab('schedules on a lab of 4 hosts', () => {
 
   test('paused it starts nothing, resumed it goes on, removed it is gone', async () => {
     await ok('schedules', 'pause', 'tick')
-    const before = await until('tick', ({ state }) => state === 'paused')
+    const before = await until('tick', ({ state }) => state === 'SCHEDULE_STATE_PAUSED')
     expect(before.nextTime).toBeUndefined()
     await ok('schedules', 'add', 'tock', 'ring', ...PING, '--count', '1', '--every', '1s')
-    await until('tock', ({ started }) => started >= 4)
+    await until('tock', ({ startCount }) => startCount >= 4)
     expect((await show('tick')).started).toBe(before.started)
     await ok('schedules', 'resume', 'tick')
-    const after = await until('tick', ({ started }) => started > before.started)
+    const after = await until('tick', ({ startCount }) => startCount > before.started)
     expect(after.missed).toBe(0)
     for (const name of ['tick', 'tock']) await ok('schedules', 'rm', name)
     const gone = await fleet.meshgauge('schedules', 'show', 'tick')
@@ -104,9 +112,9 @@ describeLab('schedules on a lab of 4 hosts', () => {
     const slow = ['ring', ...PING, '--count', '35', '--every', '1s']
     await ok('schedules', 'add', 'skips', ...slow)
     await ok('schedules', 'add', 'queues', ...slow, '--overlap', 'queue')
-    const skips = await until('skips', ({ started }) => started >= 2)
+    const skips = await until('skips', ({ startCount }) => startCount >= 2)
     expect(skips.skippedOverlap).toBeGreaterThanOrEqual(2)
-    const queues = await until('queues', ({ started }) => started >= 2)
+    const queues = await until('queues', ({ startCount }) => startCount >= 2)
     expect(queues.late).toBeGreaterThanOrEqual(1)
     for (const name of ['skips', 'queues']) await ok('schedules', 'rm', name)
   })
@@ -164,7 +172,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
     expect(debts).toEqual([24])
     for (let count = 0; count < 3; count++) {
       await ok('schedules', 'trigger', 'all')
-      const { coverage } = await until('all', ({ state }) => state === 'waiting')
+      const { coverage } = await until('all', ({ state }) => state === 'SCHEDULE_STATE_WAITING')
       debts.push(coverage!.overdue)
     }
     expect(debts).toEqual([24, 16, 8, 0])
@@ -182,7 +190,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
       'name: frugal\nevery: 2s\nbudget: { bytes: 100K }\nrun: { test: iperf, topology: ring, duration: 1s, bitrate: 10M }\n',
     )
     await ok('schedules', 'add', '-f', file)
-    const shown = await until('frugal', ({ skippedOverBudget }) => skippedOverBudget >= 2)
+    const shown = await until('frugal', ({ overBudgetCount }) => overBudgetCount >= 2)
     expect(shown.reason).toMatch(/would send about \d+\.\d+ MB, and 102 kB of the budget are left/)
     expect(shown.started).toBe(0)
     await ok('schedules', 'rm', 'frugal')
@@ -191,13 +199,13 @@ describeLab('schedules on a lab of 4 hosts', () => {
   test('kill -9: what was added is there again, paused or not, and what was missed is counted', async () => {
     await ok('schedules', 'add', 'kept', 'ring', ...PING, '--count', '1', '--every', '1s')
     await ok('schedules', 'add', 'asleep', 'ring', ...PING, '--every', '1s', '--paused')
-    const before = await until('kept', ({ started }) => started >= 2)
+    const before = await until('kept', ({ startCount }) => startCount >= 2)
     const covered = (await show('all')).coverage
     process.kill(await fleet.pidOf('collector'), 'SIGKILL')
     // Several of its times pass without a collector.
     await new Promise((resolve) => setTimeout(resolve, 4000))
     await fleet.restartCollector()
-    const after = await until('kept', ({ started }) => started > before.started)
+    const after = await until('kept', ({ startCount }) => startCount > before.started)
     expect(after.missed).toBeGreaterThanOrEqual(2)
     expect(after.started).toBeLessThan(before.started + 4)
     expect(await show('asleep')).toMatchObject({ state: 'paused', started: 0, missed: 0 })

@@ -20,9 +20,10 @@ test('the README names the two commands', () => {
 })
 
 test('the fleet.yaml of the README is a valid one', () => {
-  const [fleet, checks] = blocks(README, 'yaml')
+  const [fleet, checks, schedules] = blocks(README, 'yaml')
   expect(readYamlConfig('fleet.yaml', fleet!, SCHEDULE_SECTION).nodes).toHaveLength(3)
   expect(readYamlConfig('fleet.yaml', fleet! + checks!, SCHEDULE_SECTION).checks).toHaveLength(3)
+  expect(readYamlConfig('fleet.yaml', fleet! + schedules!, SCHEDULE_SECTION).schedules).toHaveLength(3)
 })
 
 test('the error table of the protocol is the catalogue', () => {

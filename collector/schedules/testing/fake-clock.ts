@@ -49,5 +49,3 @@ export const createFakeClock = (start: number) => {
     },
   }
 }
-
-export type FakeClock = ReturnType<typeof createFakeClock>
