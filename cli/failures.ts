@@ -11,7 +11,13 @@ import { harmless } from './render/paint.ts'
 export type Failure = { message: string; exitCode: number }
 
 /** Operating errors that say the request was wrong; the others say that it cannot be done now. */
-const USAGE_REASONS: readonly ErrorReason[] = ['SPEC_INVALID', 'NOT_FOUND', 'RUN_NOT_ACTIVE']
+const USAGE_REASONS: readonly ErrorReason[] = [
+  'SPEC_INVALID',
+  'NOT_FOUND',
+  'RUN_NOT_ACTIVE',
+  'SCHEDULE_ACTIVE',
+  'SCHEDULE_FIXED',
+]
 
 const fromOperatingError = (error: OperatingError): Failure => {
   const exitCode = USAGE_REASONS.includes(error.reason) ? EXIT.usage : EXIT.notMeasured

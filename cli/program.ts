@@ -4,6 +4,7 @@ import { type App, createApp, withExamples } from './app.ts'
 import { addAgentCommand } from './commands/agent.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addCollectorCommand } from './commands/collector.ts'
+import { addCoverageCommand } from './commands/coverage.ts'
 import { addGateCommand } from './commands/gate.ts'
 import { addHealthCommand } from './commands/health.ts'
 import { addLabCommand } from './commands/lab.ts'
@@ -13,6 +14,7 @@ import { addProfilesCommand } from './commands/profiles.ts'
 import { addReloadCommand } from './commands/reload.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addRunsCommand } from './commands/runs.ts'
+import { addSchedulesCommand } from './commands/schedules.ts'
 import { addTrialCommand } from './commands/trial.ts'
 import { DEFAULT_COLLECTOR } from './connection.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit.ts'
@@ -73,6 +75,8 @@ const addCommands = (program: Command, app: App): void => {
     addRunCommand,
     addRunsCommand,
     addProfilesCommand,
+    addSchedulesCommand,
+    addCoverageCommand,
     addReloadCommand,
   )
   add('Ask the nodes:', addCheckCommand, addHealthCommand, addGateCommand)

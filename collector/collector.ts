@@ -1,9 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Meter, Tracer } from '@opentelemetry/api'
 import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { HealthServiceDefinition } from '#proto/meshgauge/collector/v1/health.ts'
-import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
+import { type Profile, ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
+import { ScheduleServiceDefinition } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { StoreServiceDefinition } from '#proto/meshgauge/collector/v1/store.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
@@ -18,11 +20,14 @@ import { createFleet, type Fleet } from './inventory/fleet.ts'
 import type { CollectorOptions } from './options.ts'
 import { readBuiltIns } from './profiles/built-ins.ts'
 import { createReload, type Reload } from './reload.ts'
+import { createLedger, type Ledger } from './schedules/ledger.ts'
+import { createSchedules, type Schedules } from './schedules/schedules.ts'
 import { createFleetService } from './services/fleet.ts'
 import { createHealthService } from './services/health.ts'
 import { createProfileService } from './services/profile.ts'
 import { createResultService } from './services/result.ts'
 import { createRunService } from './services/run.ts'
+import { createScheduleService } from './services/schedule.ts'
 import { createStoreService } from './services/store.ts'
 import { createThroughputCheck } from './services/throughput-check.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
@@ -32,6 +37,7 @@ import { listenHttp } from './telemetry/http.ts'
 import type { HttpServer } from './telemetry/listening.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createObserver, type Observer } from './telemetry/observe.ts'
+import { observeSchedules } from './telemetry/schedules.ts'
 import { observeCalls, watchCollector } from './telemetry/self.ts'
 import { measuredStore, observeStoreInfo } from './telemetry/store.ts'
 
@@ -47,6 +53,8 @@ type Parts = {
   fleet: Fleet
   health: Health
   runs: Runs
+  schedules: Schedules
+  builtIns: ReadonlyMap<string, Profile>
   store: Store
   reload: Reload
 }
@@ -83,6 +91,7 @@ const observeRuns = (
   metrics: Metrics,
   observer: Observer,
   health: Pick<Health, 'observeRun'>,
+  ledger: Pick<Ledger, 'record'>,
 ): RunObserver => {
   const testsActive = new Map<string, number>()
   const count = (test: string, by: number) => {
@@ -91,9 +100,15 @@ const observeRuns = (
   }
   return {
     ...observer,
+    observeResults: (run, results) => {
+      observer.observeResults(run, results)
+      ledger.record(run.spec?.test?.$case ?? '', results)
+    },
     observeRun: (run, results) => {
       observer.observeRun(run, results)
       health.observeRun(run, results)
+      // With what was only measured when it was tried again.
+      ledger.record(run.spec?.test?.$case ?? '', results)
     },
     observeActive: (active) => metrics.runsActive.set({}, active),
     observeDropped: (reason, count) => metrics.resultsDropped.add({ reason }, count),
@@ -116,7 +131,7 @@ const observeHealth = (metrics: Metrics, observer: Observer, fleet: Pick<Fleet, 
   }
 }
 
-const servicesOf = ({ clock, fleet, health, runs, store, reload }: Parts) => [
+const servicesOf = ({ clock, fleet, health, runs, schedules, store, reload, builtIns }: Parts) => [
   service(
     FleetServiceDefinition,
     createFleetService({
@@ -128,7 +143,8 @@ const servicesOf = ({ clock, fleet, health, runs, store, reload }: Parts) => [
   ),
   service(HealthServiceDefinition, createHealthService({ fleet, health })),
   service(RunServiceDefinition, createRunService(runs)),
-  service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns: readBuiltIns() })),
+  service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns })),
+  service(ScheduleServiceDefinition, createScheduleService(schedules)),
   service(ResultServiceDefinition, createResultService(store)),
   service(StoreServiceDefinition, createStoreService(store)),
 ]
@@ -175,17 +191,35 @@ export const createCollector = async (
     const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
     undo.push(() => health.close())
     recover(store, observer, health, deps)
-    const runObserver = observeRuns(metrics, observer, health)
+    const ledger = createLedger({ store, breathe: setImmediate })
+    const runObserver = observeRuns(metrics, observer, health, ledger)
     const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet })
     undo.push(() => runs.close())
-    const reload = createReload({ ...deps, fleet, health }, options)
     watchCollector(metrics, { fleet, runs })
+    const builtIns = readBuiltIns()
+    const schedules = createSchedules(
+      {
+        clock,
+        logger,
+        fleet,
+        runs,
+        ledger,
+        builtIns,
+        breathe: setImmediate,
+        documents: store,
+        meshes: { set: () => undefined },
+        observer: observeSchedules(metrics),
+      },
+      options.schedules,
+    )
+    undo.push(() => schedules.close())
+    const reload = createReload({ ...deps, fleet, health, schedules }, options)
     const server = await serveGrpc(
       { logger, calls: observeCalls(metrics.grpcServerCalls, metrics.grpcServerOpen) },
       {
         address: options.listen,
         security: options.security,
-        services: servicesOf({ clock, fleet, health, runs, store, reload }),
+        services: servicesOf({ clock, fleet, health, runs, schedules, store, reload, builtIns }),
       },
     )
     undo.push(() => server.close(CLOSE_GRACE_SECONDS))

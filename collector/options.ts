@@ -5,13 +5,14 @@ import { OperatingError } from '../lib/errors.ts'
 import {
   AUTOPILOT_DEFAULTS,
   type AutopilotConfig,
-  type CollectorConfig,
   type InventoryNode,
   type PeriodicCheck,
   readYamlConfig,
 } from './inventory/config.ts'
 import { readHostsList } from './inventory/hosts-list.ts'
 import type { StorageConfig } from './inventory/storage.ts'
+import { type OwnSchedule, ownSchedules } from './schedules/defaults.ts'
+import { SCHEDULE_SECTION } from './schedules/schema.ts'
 import { STORE_LIMITS, type StoreLimits } from './store/limits.ts'
 
 /** What a collector is told where it is started. What is undefined is left to the config file, then to the defaults. */
@@ -23,6 +24,8 @@ export type CollectorArguments = {
   store: string | undefined
   /** The Autopilot gateway: a port turns it on. */
   autopilot: { port: number | undefined; address: string | undefined }
+  /** False leaves out what is measured when the config says nothing. */
+  defaultSchedules: boolean
   security: Security
   logLevel: string
 }
@@ -43,6 +46,8 @@ export type CollectorOptions = {
   checks: readonly PeriodicCheck[]
   /** The Autopilot gateway; absent, it is off. */
   autopilot: AutopilotConfig | undefined
+  /** The config's schedules and the defaults. */
+  schedules: readonly OwnSchedule[]
   logLevel: string
 }
 
@@ -52,15 +57,17 @@ export const COLLECTOR_DEFAULTS = {
   store: 'meshgauge.db',
 } as const satisfies Partial<CollectorOptions>
 
-const readInventory = async ({
-  kind,
-  file,
-}: CollectorArguments['inventory']): Promise<Partial<CollectorConfig> & Pick<CollectorConfig, 'nodes'>> => {
+type FullConfig = ReturnType<typeof readYamlConfig<typeof SCHEDULE_SECTION.shape>>
+type Config = Partial<FullConfig> & Pick<FullConfig, 'nodes'>
+
+const readInventory = async ({ kind, file }: CollectorArguments['inventory']): Promise<Config> => {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     const message = error.code === 'ENOENT' ? 'there is no such file' : error.message
     throw new ConfigError(file, [{ line: 1, column: 1, path: '', message }])
   })
-  return kind === 'hosts' ? { nodes: readHostsList(file, text) } : readYamlConfig(file, text)
+  return kind === 'hosts'
+    ? { nodes: readHostsList(file, text) }
+    : readYamlConfig(file, text, SCHEDULE_SECTION)
 }
 
 const readAutopilot = (
@@ -111,6 +118,7 @@ export const readCollectorOptions = async (given: CollectorArguments): Promise<C
     nodes: config.nodes,
     checks: config.checks ?? [],
     autopilot: readAutopilot(given.autopilot, config.autopilot),
+    schedules: ownSchedules(config.schedules, given.defaultSchedules && (config.default_schedules ?? true)),
     logLevel: given.logLevel,
   }
 }

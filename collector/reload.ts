@@ -6,6 +6,7 @@ import type { Logger } from '../lib/logging.ts'
 import type { Health } from './health/health.ts'
 import type { Fleet } from './inventory/fleet.ts'
 import type { CollectorOptions } from './options.ts'
+import type { Schedules } from './schedules/schedules.ts'
 
 /** Settings that a collector takes up once, when it starts. */
 const FIXED = [
@@ -25,6 +26,7 @@ type Deps = {
   readOptions: () => Promise<CollectorOptions>
   fleet: Pick<Fleet, 'setInventory'>
   health: Pick<Health, 'setPeriodic'>
+  schedules: Pick<Schedules, 'setOwn'>
 }
 
 /** A config that cannot be used becomes an error of the catalogue, every problem with its place. */
@@ -42,13 +44,14 @@ const toOperatingError = (error: unknown): unknown =>
 
 /** Reads the config again and puts what it says in place, all of it or nothing. */
 export const createReload = (deps: Deps, started: CollectorOptions): Reload => {
-  const { logger, readOptions, fleet, health } = deps
+  const { logger, readOptions, fleet, health, schedules } = deps
   return async () => {
     const options = await readOptions().catch((error: unknown) => {
       throw toOperatingError(error)
     })
     const change = fleet.setInventory(options.nodes)
     health.setPeriodic(options.checks)
+    schedules.setOwn(options.schedules)
     const restartRequired = FIXED.filter((key) => !isDeepStrictEqual(options[key], started[key]))
     const answer = ReloadFleetResponse.fromPartial({ ...change, restartRequired })
     logger.info(answer, 'the config was read again')

@@ -41,6 +41,14 @@ export const ERROR_CATALOGUE = {
     status: Status.UNAVAILABLE,
     meaning: 'the collector cannot write its store, such as on a full disk',
   },
+  SCHEDULE_ACTIVE: {
+    status: Status.FAILED_PRECONDITION,
+    meaning: "the schedule's run is under way; cancel it or wait",
+  },
+  SCHEDULE_FIXED: {
+    status: Status.FAILED_PRECONDITION,
+    meaning: 'the schedule comes from the config file or is a default; change that, or pause the schedule',
+  },
   RUN_NOT_ACTIVE: { status: Status.FAILED_PRECONDITION, meaning: 'the run has ended already' },
 } as const
 

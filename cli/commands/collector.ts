@@ -14,6 +14,7 @@ type CollectorFlags = {
   store?: string
   autopilotPort?: string
   autopilotAddress?: string
+  defaultSchedules?: boolean
   logLevel?: string
 }
 
@@ -43,6 +44,8 @@ export const readCollectorOptions = (invocation: Invocation<CollectorFlags>): Co
     http,
     store,
     autopilot,
+    // Commander turns --no-default-schedules into false.
+    defaultSchedules: options.defaultSchedules !== false,
     security: invocation.security,
     logLevel: readLogLevel(read, options.logLevel) ?? 'info',
   }
@@ -98,6 +101,7 @@ and with how long the store keeps what the ping mesh measures, what runs found, 
       '--autopilot-address <ip>',
       'where these are served; they have neither TLS nor a password (default: 127.0.0.1)',
     )
+    .option('--no-default-schedules', 'only the schedules of the config and those that were added')
     .option('--log-level <level>', `${LOG_LEVELS_HELP} (default: info)`)
   withExamples(command, [
     ['meshgauge collector --config fleet.yaml', ''],

@@ -42,7 +42,8 @@ export const startLabCollector = async (
   const addresses = { collector: await freeLoopbackAddress(50050), http: await freeLoopbackAddress(9464) }
   const inventory = await writeInventory(held.lab, {
     listen: addresses.collector,
-    settings: { http: addresses.http },
+    // A fleet to look at has its ping mesh; throughput is measured when someone asks for it.
+    settings: { http: addresses.http, schedules: [{ name: 'mesh', mesh: {} }] },
   })
   await startCollector(deps, held.lab, {
     ...startOptions(program, signal),

@@ -28,10 +28,10 @@ export type PreparedRun = {
 /** As HostSampling promises. */
 const MIN_SAMPLING_SECONDS = 0.1
 
-type Chosen = { nodes: Node[]; pairs: NodePairs; violations: Violation[] }
+export type Chosen = { nodes: Node[]; pairs: NodePairs; violations: Violation[] }
 
-/** Resolves the names of a topology and makes its pairs. */
-const choosePairs = (spec: RunSpec, fleet: readonly Node[]): Chosen => {
+/** Resolves the names of a topology and makes its pairs, which are positions in `nodes`. */
+export const choosePairs = (spec: RunSpec, fleet: readonly Node[]): Chosen => {
   const topology = spec.topology
   const kind = topologyOfKind(topology?.kind ?? TopologyKind.TOPOLOGY_KIND_UNSPECIFIED)
   if (!topology || !kind) {
@@ -87,7 +87,7 @@ const choosePairs = (spec: RunSpec, fleet: readonly Node[]): Chosen => {
 const emptyPairs: NodePairs = { sources: new Int32Array(0), destinations: new Int32Array(0) }
 
 /** Whether a test moves bytes both ways, as requests and responses do. */
-const isBidirectional = ({ test }: RunSpec): boolean =>
+export const isBidirectional = ({ test }: RunSpec): boolean =>
   test?.$case === 'iperf' &&
   (test.value.options?.direction === Direction.DIRECTION_BIDIRECTIONAL ||
     test.value.options?.requestResponse !== undefined)
@@ -133,11 +133,11 @@ const singleRound = (pairCount: number, nodeCount: number): Plan => ({
   offsets: pairCount > 0 ? Int32Array.of(0, pairCount) : Int32Array.of(0),
 })
 
-/**
- * Makes a plan from what was asked and from the fleet as it is now.
- * @throws OperatingError SPEC_INVALID with everything that is wrong
- */
-export const prepareRun = (spec: RunSpec, fleet: readonly Node[]): PreparedRun => {
+/** What a run would be of, and everything that is wrong with what was asked; no plan is made yet. */
+export const reviewRun = (
+  spec: RunSpec,
+  fleet: readonly Node[],
+): { chosen: Chosen; names: string[]; violations: Violation[] } => {
   const chosen = choosePairs(spec, fleet)
   const { names, violations: unknownInterfaces } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations]
@@ -153,6 +153,15 @@ export const prepareRun = (spec: RunSpec, fleet: readonly Node[]): PreparedRun =
       })
     }
   }
+  return { chosen, names, violations }
+}
+
+/**
+ * Makes a plan from what was asked and from the fleet as it is now.
+ * @throws OperatingError SPEC_INVALID with everything that is wrong
+ */
+export const prepareRun = (spec: RunSpec, fleet: readonly Node[]): PreparedRun => {
+  const { chosen, names, violations } = reviewRun(spec, fleet)
   throwIfInvalid('the run', violations)
 
   const endpoints = endpointsOf(chosen.nodes, names)

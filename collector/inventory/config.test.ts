@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { SCHEDULE_SECTION } from '../schedules/schema.ts'
 import { readYamlConfig } from './config.ts'
 import { readHostsList } from './hosts-list.ts'
 
 const folder = new URL('fixtures/bad/', import.meta.url)
 const read = (file: string): unknown => {
   const text = readFileSync(new URL(file, folder), 'utf8')
-  return file.endsWith('.yaml') ? readYamlConfig(file, text) : readHostsList(file, text)
+  return file.endsWith('.yaml') ? readYamlConfig(file, text, SCHEDULE_SECTION) : readHostsList(file, text)
 }
 
 describe('bad config files get one message with every problem and its place', () => {
@@ -27,6 +28,7 @@ describe('good config', () => {
     const { nodes } = readYamlConfig(
       'fleet.yaml',
       'nodes:\n  - { name: a, address: "fd00::1" }\n  - { name: b, address: "b.example:7000" }\n',
+      SCHEDULE_SECTION,
     )
     expect(nodes).toEqual([
       { name: 'a', address: '[fd00::1]:50051', rack: '', labels: {}, interfaces: [] },

@@ -89,7 +89,7 @@ export type AutopilotConfig = z.output<typeof autopilot>
 /** What the gateway is without a config. */
 export const AUTOPILOT_DEFAULTS: AutopilotConfig = autopilot.parse({})
 
-const schema = z.strictObject({
+const shape = {
   listen: z.string().optional(),
   http: z.string().optional(),
   store: z.string().optional(),
@@ -99,7 +99,17 @@ const schema = z.strictObject({
   autopilot: autopilot.optional(),
   storage: storage.optional(),
   nodes: z.array(node).min(1, 'at least one node is needed'),
-})
+}
+
+/** Where a config names nodes: names, `key=value` or addresses. */
+export type NamedNodes = { path: readonly PropertyKey[]; selector: unknown }
+
+/** A part of the config that a later stage reads: its keys, what they mean together, and where they name nodes. */
+export type ConfigSection<S extends z.ZodRawShape> = {
+  shape: S
+  review(raw: unknown): ReviewProblem[]
+  namedNodes(raw: unknown): NamedNodes[]
+}
 
 /** Names and addresses that occur twice. Looks at raw content, which may be anything. */
 const findDuplicates = (raw: unknown): ReviewProblem[] => {
@@ -126,10 +136,23 @@ const findDuplicates = (raw: unknown): ReviewProblem[] => {
   })
 }
 
-/** Selectors of checks that can name no node: a name that is not there. Labels and addresses come with the agents. */
-const findUnknownNodes = (raw: unknown): ReviewProblem[] => {
-  const { nodes, checks } = raw as { nodes?: unknown; checks?: unknown }
-  if (!Array.isArray(nodes) || !Array.isArray(checks)) return []
+const nodesOfChecks = (raw: unknown): NamedNodes[] => {
+  const { checks } = raw as { checks?: unknown }
+  if (!Array.isArray(checks)) return []
+  return checks.flatMap((entry: unknown, index) => {
+    const selectors = (entry as { nodes?: unknown } | null)?.nodes
+    if (!Array.isArray(selectors)) return []
+    return selectors.map((selector: unknown, position) => ({
+      path: ['checks', index, 'nodes', position],
+      selector,
+    }))
+  })
+}
+
+/** Selectors that can name no node: a name that is not there. Labels and addresses come with the agents. */
+const findUnknownNodes = (raw: unknown, named: readonly NamedNodes[]): ReviewProblem[] => {
+  const { nodes } = raw as { nodes?: unknown }
+  if (!Array.isArray(nodes)) return []
   const texts = (key: 'name' | 'address') =>
     nodes.flatMap((candidate: unknown) => {
       const value = (candidate as Record<string, unknown> | null)?.[key]
@@ -137,26 +160,23 @@ const findUnknownNodes = (raw: unknown): ReviewProblem[] => {
     })
   const names = texts('name')
   const known = new Set([...names, ...texts('address').flatMap((text) => [text, agentAddress(text) ?? text])])
-  return checks.flatMap((entry: unknown, index) => {
-    const selectors = (entry as { nodes?: unknown } | null)?.nodes
-    if (!Array.isArray(selectors)) return []
-    return selectors.flatMap((selector: unknown, position): ReviewProblem[] => {
-      if (typeof selector !== 'string' || selector === '' || known.has(selector)) return []
-      if (selector.includes('=') || isIP(selector) !== 0) return []
-      const meant = closest(selector, names)
-      const message = `"${selector}" names no node${meant ? `; did you mean ${meant}?` : ''}`
-      return [{ path: ['checks', index, 'nodes', position], message }]
-    })
+  return named.flatMap(({ path, selector }): ReviewProblem[] => {
+    if (typeof selector !== 'string' || selector === '' || known.has(selector)) return []
+    if (selector.includes('=') || isIP(selector) !== 0) return []
+    const meant = closest(selector, names)
+    return [{ path, message: `"${selector}" names no node${meant ? `; did you mean ${meant}?` : ''}` }]
   })
 }
 
-/** The collector's config file. */
-export type CollectorConfig = z.output<typeof schema>
-
-/** @throws ConfigError listing every problem with its place */
-export const readYamlConfig = (file: string, text: string): CollectorConfig =>
-  parseConfig(file, text, schema, (raw) => [
+/** The collector's config file. @throws ConfigError listing every problem with its place */
+export const readYamlConfig = <S extends z.ZodRawShape>(
+  file: string,
+  text: string,
+  section: ConfigSection<S>,
+) =>
+  parseConfig(file, text, z.strictObject({ ...shape, ...section.shape }), (raw) => [
     ...findDuplicates(raw),
-    ...findUnknownNodes(raw),
+    ...findUnknownNodes(raw, [...nodesOfChecks(raw), ...section.namedNodes(raw)]),
+    ...section.review(raw),
     ...reviewStorage(raw),
   ])

@@ -1,5 +1,6 @@
 /** The runs that a profile is made of. Pure. */
 
+import type { z } from 'zod'
 import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProfileStep } from '#proto/meshgauge/collector/v1/profile.ts'
@@ -15,7 +16,7 @@ import {
 import { EXPECTATION_NAMES } from '../../lib/expectations.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { appliesTo, kindOf } from '../diagnosis/expectations.ts'
-import type { ProfileFile, ProfileTest } from './schema.ts'
+import type { ProfileFile, ProfileTest, runSchema } from './schema.ts'
 
 const TOPOLOGIES = {
   ring: TopologyKind.TOPOLOGY_KIND_RING,
@@ -134,6 +135,13 @@ const specOf = (file: ProfileFile, own: ProfileTest): RunSpec => {
   })
   return { ...spec, expectations: expectationsOf(file, test, spec) }
 }
+
+/** The run of a test that stands by itself. */
+export const runOf = (test: z.output<typeof runSchema>): RunSpec =>
+  specOf(
+    { name: '', description: '', version: '', global: {}, tests: [], expectations: {} },
+    { ...test, description: '' },
+  )
 
 export const stepsOf = (file: ProfileFile): ProfileStep[] =>
   file.tests.map((test) => ({

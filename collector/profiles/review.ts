@@ -152,7 +152,8 @@ const reviewExpectations = (expectations: unknown, kind: TestKind): ReviewProble
       : [],
   )
 
-const reviewTest = (test: Raw, global: Raw): ReviewProblem[] => {
+/** What the keys of one test mean together; paths are within it. */
+export const reviewTest = (test: Raw, global: Raw): ReviewProblem[] => {
   const problems: ReviewProblem[] = []
   const say: Say = (key, message) => problems.push({ path: test[key] === undefined ? [] : [key], message })
   const kind = kindOfRaw(test)

@@ -142,6 +142,11 @@ const test = z.strictObject({
   retry_on_error: noEffect,
 })
 
+/** A test that stands by itself, outside a profile. */
+export const runSchema = test
+  .omit({ description: true, cooldown: true })
+  .extend({ name: z.string().default('') })
+
 export const profileSchema = z.strictObject({
   name: z.string().min(1),
   description: z.string().default(''),

@@ -17,6 +17,8 @@ export const inventoryText = (lab: Lab, { listen, settings = {} }: InventoryOpti
     listen,
     store: join(lab.stateDir, 'meshgauge.db'),
     insecure: true,
+    // A lab measures what it is told to, and nothing by itself.
+    default_schedules: false,
     ...settings,
     nodes: lab.nodes.map((node) => ({
       name: node.name,

@@ -19,6 +19,7 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/options.ts',
       'collector/dispatch/prepare.ts',
       'collector/profiles/profile.ts',
+      'collector/schedules/schema.ts',
       'deploy/local',
     ],
     because: 'the command line is a client of the API, and what starts an agent, a collector or a lab',
@@ -40,6 +41,8 @@ const STAGES = [
   'dispatch',
   // What checks found, beside what runs measured: it is stored before it is shown, and shows nothing itself.
   'health',
+  // What is measured without being asked: it makes runs and meshes, and is told of by metrics and services.
+  'schedules',
   'telemetry',
   // Another system's HTTP face over checks and runs: a kind of service, and the metric that goes with it.
   'autopilot',

@@ -94,6 +94,8 @@ const AGENT_CALLS: [method: string, body: object, answer: RegExp][] = [
     /OUTCOME_REFUSED/,
   ],
 ]
+const schedule = { name: 'night', cron: '0 2 * * *', timeZone: 'UTC', run: spec, everyPairWithin: '604800s' }
+
 const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.FleetService/ListNodes', {}, /NODE_STATE_READY/],
   ['meshgauge.collector.v1.FleetService/ReloadFleet', {}, /^{}$/m],
@@ -110,6 +112,18 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.RunService/WatchRun', { id: 'latest' }, /RUN_STATE_COMPLETED/],
   ['meshgauge.collector.v1.RunService/GetRun', { id: 'latest' }, /RUN_STATE_COMPLETED/],
   ['meshgauge.collector.v1.RunService/ListRuns', {}, /TOPOLOGY_KIND_RING/],
+  [
+    'meshgauge.collector.v1.ScheduleService/CreateSchedule',
+    { spec: schedule, paused: true },
+    /SCHEDULE_STATE_PAUSED/,
+  ],
+  ['meshgauge.collector.v1.ScheduleService/GetSchedule', { name: 'night' }, /"pairCount": "3"/],
+  ['meshgauge.collector.v1.ScheduleService/ListSchedules', {}, /SCHEDULE_ORIGIN_API/],
+  ['meshgauge.collector.v1.ScheduleService/ResumeSchedule', { name: 'night' }, /SCHEDULE_STATE_WAITING/],
+  ['meshgauge.collector.v1.ScheduleService/TriggerSchedule', { name: 'night' }, /"runId": "night"/],
+  ['meshgauge.collector.v1.ScheduleService/PauseSchedule', { name: 'night' }, /SCHEDULE_ORIGIN_API/],
+  ['meshgauge.collector.v1.ScheduleService/DeleteSchedule', { name: 'night' }, /\{\}/],
+  ['meshgauge.collector.v1.ScheduleService/GetCoverage', { test: 'ping' }, /"pairCount": "6"/],
   ['meshgauge.collector.v1.ResultService/ListResults', { run: 'latest' }, /OUTCOME_MEASURED/],
   [
     'meshgauge.collector.v1.ResultService/GetMatrix',
@@ -151,6 +165,7 @@ describe('every RPC from the outside', () => {
       'collector/v1/health',
       'collector/v1/run',
       'collector/v1/result',
+      'collector/v1/schedule',
     ]
     const loaded = loadSync(
       files.map((file) => `meshgauge/${file}.proto`),

@@ -3,6 +3,7 @@ import { execa } from 'execa'
 import { Status } from 'nice-grpc'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readYamlConfig } from '../../collector/inventory/config.ts'
+import { SCHEDULE_SECTION } from '../../collector/schedules/schema.ts'
 import { ERROR_CATALOGUE } from '../../lib/errors.ts'
 import { startFleet, type TestFleet } from '../end-to-end/fleet.ts'
 import { describeLab } from '../lab/machine.ts'
@@ -19,9 +20,10 @@ test('the README names the two commands', () => {
 })
 
 test('the fleet.yaml of the README is a valid one', () => {
-  const [fleet, checks] = blocks(README, 'yaml')
-  expect(readYamlConfig('fleet.yaml', fleet!).nodes).toHaveLength(3)
-  expect(readYamlConfig('fleet.yaml', fleet! + checks!).checks).toHaveLength(3)
+  const [fleet, checks, schedules] = blocks(README, 'yaml')
+  expect(readYamlConfig('fleet.yaml', fleet!, SCHEDULE_SECTION).nodes).toHaveLength(3)
+  expect(readYamlConfig('fleet.yaml', fleet! + checks!, SCHEDULE_SECTION).checks).toHaveLength(3)
+  expect(readYamlConfig('fleet.yaml', fleet! + schedules!, SCHEDULE_SECTION).schedules).toHaveLength(3)
 })
 
 test('the error table of the protocol is the catalogue', () => {

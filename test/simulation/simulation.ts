@@ -59,6 +59,7 @@ export const startSimulation = async (
     nodes: agents.inventory,
     checks: [],
     autopilot: undefined,
+    schedules: [],
     logLevel: 'fatal',
   }
   const deps = {

@@ -1,0 +1,55 @@
+import type { Command } from 'commander'
+import { toDuration } from '../../lib/protobuf-time.ts'
+import { type App, type Invocation, withExamples } from '../app.ts'
+import { EXIT, type ExitCode } from '../exit.ts'
+import { coverageAnswerDocument } from '../render/schedules.ts'
+import { renderCoverage } from '../render/schedules-text.ts'
+import { printJson, printLine } from '../terminal.ts'
+
+type CoverageOptions = { test?: string; within?: string; interface?: string; limit?: string }
+
+/** A million pairs are looked at in about a second. */
+const DEADLINE_MS = 60_000
+
+const coverage = async (invocation: Invocation<CoverageOptions>): Promise<ExitCode> => {
+  const { terminal, options, read, paint } = invocation
+  const within = read.seconds('--within', options.within)
+  const request = {
+    test: read.choice('--test', options.test, ['ping', 'iperf']) ?? '',
+    within: within === undefined ? undefined : toDuration(within),
+    interface: options.interface ?? '',
+    pageSize: read.integer('--limit', options.limit, 1, 5000) ?? 0,
+  }
+  const client = await invocation.connect()
+  try {
+    const answer = await client.schedules.getCoverage(request, { deadline: DEADLINE_MS })
+    if (options.json) printJson(terminal.stdout, coverageAnswerDocument(answer))
+    else {
+      const now = terminal.clock.now()
+      printLine(terminal.stdout, renderCoverage(answer, { within: options.within ?? '7d', now, paint }))
+    }
+    return EXIT.healthy
+  } finally {
+    client.close()
+  }
+}
+
+export const addCoverageCommand = (program: Command, app: App): void => {
+  const command = program
+    .command('coverage')
+    .summary('when pairs were last measured')
+    .description(
+      `Says how many pairs of the fleet were measured within a time, and lists those that were not: first those never
+measured, then the oldest. What any run measured counts.`,
+    )
+    .option('--test <name>', 'ping or iperf (default: iperf)')
+    .option('--within <time>', 'the time (default: 7d)')
+    .option('--interface <name>', 'only pairs of this interface (default: all)')
+    .option('--limit <n>', 'list at most so many pairs, up to 5000 (default: 100)')
+  withExamples(command, [
+    ['meshgauge coverage', 'throughput, within a week'],
+    ['meshgauge coverage --test ping --within 1h', ''],
+    ['meshgauge coverage --within 30d --interface net1 --json', ''],
+  ])
+  app.handle(command, 0, coverage)
+}

@@ -1,0 +1,137 @@
+import type {
+  Coverage,
+  GetCoverageResponse,
+  Schedule,
+  ScheduleSpec,
+} from '#proto/meshgauge/collector/v1/schedule.ts'
+import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
+import { formatBytes, formatDuration } from '../../lib/units.ts'
+import { ago, counted, formatCount } from './figures.ts'
+import { harmless, type Paint } from './paint.ts'
+import { scheduleOrigin, scheduleState, scheduleWork } from './schedules.ts'
+import { renderTable } from './table.ts'
+
+const when = (spec: ScheduleSpec | undefined): string => {
+  if (spec?.work?.$case === 'mesh') return 'always'
+  if (spec?.when?.$case === 'cron')
+    return [spec.when.value, spec.timeZone].filter((part) => part !== '').join(' ')
+  return spec?.when ? `every ${formatDuration(fromDuration(spec.when.value))}` : ''
+}
+
+/** `in 3 h`. */
+const ahead = (moment: Date | undefined, now: Date): string => {
+  if (!moment) return ''
+  const seconds = (moment.getTime() - now.getTime()) / 1000
+  return seconds < 1 ? 'now' : `in ${formatDuration(seconds)}`
+}
+
+/** What did not go as planned: `2 missed, 1 late`. */
+const troubles = (schedule: Schedule): string =>
+  (
+    [
+      [schedule.missedCount, 'missed'],
+      [schedule.lateCount, 'late'],
+      [schedule.overlapCount, 'overlapped'],
+      [schedule.overBudgetCount, 'over budget'],
+      [schedule.failedCount, 'failed'],
+    ] as const
+  )
+    .filter(([count]) => count > 0)
+    .map(([count, word]) => `${formatCount(count)} ${word}`)
+    .join(', ')
+
+const covered = (coverage: Coverage | undefined): string =>
+  coverage ? `${formatCount(coverage.coveredCount)} of ${formatCount(coverage.pairCount)}` : ''
+
+export const renderSchedules = (schedules: readonly Schedule[], now: Date, paint: Paint): string =>
+  schedules.length === 0
+    ? 'No schedules. Add one: meshgauge schedules add nightly mesh --test iperf --cron "0 2 * * *"'
+    : renderTable(
+        ['NAME', 'FROM', 'STATE', 'WORK', 'WHEN', 'NEXT', 'LAST', 'STARTS', 'COVERED', 'TROUBLE'],
+        schedules.map((schedule) => {
+          const trouble = [troubles(schedule), harmless(schedule.reason)]
+            .filter((text) => text !== '')
+            .join('; ')
+          return [
+            harmless(schedule.spec?.name ?? ''),
+            scheduleOrigin(schedule),
+            scheduleState(schedule),
+            harmless(scheduleWork(schedule.spec)),
+            harmless(when(schedule.spec)),
+            ahead(fromTimestamp(schedule.nextTime), now),
+            ago(fromTimestamp(schedule.lastStartTime), now),
+            formatCount(schedule.startCount),
+            covered(schedule.coverage),
+            trouble === '' ? '' : paint('yellow', trouble),
+          ]
+        }),
+        paint,
+      )
+
+const spent = ({ spec, spent: used }: Schedule): string | undefined => {
+  if (!spec?.budget || !used) return undefined
+  const parts = [
+    spec.budget.bytes === undefined
+      ? undefined
+      : `${formatBytes(used.bytes ?? 0)} of ${formatBytes(spec.budget.bytes)}`,
+    spec.budget.busy &&
+      `${formatDuration(fromDuration(used.busy) ?? 0)} of ${formatDuration(fromDuration(spec.budget.busy))} busy`,
+  ].filter((part) => part !== undefined)
+  return `${parts.join(', ')} within ${formatDuration(fromDuration(used.period) ?? 0)}`
+}
+
+const coverageLine = (coverage: Coverage): string => {
+  const debt =
+    coverage.overdueCount === 0
+      ? 'none is overdue'
+      : `${formatCount(coverage.overdueCount)} overdue, of these ${formatCount(coverage.neverCount)} never measured`
+  const age = coverage.oldestAge ? `, the oldest ${formatDuration(fromDuration(coverage.oldestAge))} ago` : ''
+  return `${covered(coverage)} pairs; ${debt}${age}`
+}
+
+/** One schedule, a line for each thing that there is to say. */
+export const renderSchedule = (schedule: Schedule, now: Date, paint: Paint): string => {
+  const { spec } = schedule
+  const next = fromTimestamp(schedule.nextTime)
+  const lines: (readonly [string, string | undefined])[] = [
+    ['state', `${scheduleState(schedule)} (${scheduleOrigin(schedule)})`],
+    ['work', scheduleWork(spec)],
+    ['when', when(spec)],
+    ['next start', next && `${next.toISOString()} (${ahead(next, now)})`],
+    ['last start', schedule.lastStartTime && ago(fromTimestamp(schedule.lastStartTime), now)],
+    [
+      'starts',
+      [formatCount(schedule.startCount), troubles(schedule)].filter((text) => text !== '').join(', '),
+    ],
+    ['reason', schedule.reason],
+    ['covered', schedule.coverage && coverageLine(schedule.coverage)],
+    ['spent', spent(schedule)],
+    ['runs', schedule.runIds.join(' ')],
+  ]
+  const shown = lines.filter(([, text]) => text !== undefined && text !== '')
+  return [
+    paint('bold', harmless(spec?.name ?? '')),
+    ...shown.map(([label, text]) => `  ${label.padEnd(10)}  ${harmless(text ?? '')}`),
+  ].join('\n')
+}
+
+export const renderCoverage = (
+  { coverage, overdue, nextPageToken }: GetCoverageResponse,
+  { within, now, paint }: { within: string; now: Date; paint: Paint },
+): string => {
+  if (!coverage) return 'Nothing is known of any pair.'
+  const head = `Measured within ${within}: ${coverageLine(coverage)}.`
+  if (overdue.length === 0) return head
+  const rows = overdue.map(({ source, destination, interface: name, lastTime }) => [
+    harmless(source),
+    harmless(destination),
+    harmless(name),
+    ago(fromTimestamp(lastTime), now),
+  ])
+  const table = renderTable(['SOURCE', 'DESTINATION', 'INTERFACE', 'LAST'], rows, paint)
+  const more =
+    nextPageToken === ''
+      ? ''
+      : `\n${counted(coverage.overdueCount - overdue.length, 'pair')} more; --limit shows up to 5000.`
+  return `${head}\n\n${table}${more}`
+}

@@ -1,0 +1,244 @@
+/** Schedules as YAML has them, in the collector's config and in files of their own. */
+
+import { z } from 'zod'
+import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { Blackout, Budget, OverlapPolicy, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { parseConfig, type ReviewProblem } from '../../lib/config.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
+import { durationHint, parseBytes, parseDuration } from '../../lib/units.ts'
+import type { ConfigSection, NamedNodes } from '../inventory/config.ts'
+import { runOf } from '../profiles/resolve.ts'
+import { reviewTest } from '../profiles/review.ts'
+import { runSchema } from '../profiles/schema.ts'
+import { NAME_WORDS, reviewSchedule, SCHEDULE_NAME } from './review.ts'
+import { cronProblem, timeZoneProblem } from './times.ts'
+
+/** A value, or a problem with it as an issue of the schema. */
+const readable = <T>(read: (value: unknown) => T | undefined, problem: (value: unknown) => string) =>
+  z.unknown().transform((value, context): T => {
+    const result = value === undefined ? undefined : read(value)
+    if (result !== undefined) return result
+    context.addIssue({ code: 'custom', message: value === undefined ? 'is missing' : problem(value) })
+    return z.NEVER
+  })
+
+const shown = (value: unknown): string => (typeof value === 'string' ? `"${value}"` : JSON.stringify(value))
+
+const duration = readable(
+  (value) => {
+    const seconds = typeof value === 'string' ? parseDuration(value) : undefined
+    return seconds === undefined ? undefined : toDuration(seconds)
+  },
+  (value) => `${shown(value)} is not a duration; ${durationHint(String(value))}`,
+)
+
+const bytes = readable(
+  (value) => (typeof value === 'number' ? value : typeof value === 'string' ? parseBytes(value) : undefined),
+  (value) => `${shown(value)} is not a size; write 500G, 64M or a number of bytes`,
+)
+
+/** The zone of the schedule is checked beside: here only the fields of the line. */
+const cron = z.string().superRefine((value, context) => {
+  const message = cronProblem(value, '')
+  if (message) context.addIssue({ code: 'custom', message })
+})
+
+const zone = z.string().superRefine((value, context) => {
+  const message = timeZoneProblem(value)
+  if (message) context.addIssue({ code: 'custom', message })
+})
+
+const wordList = z.array(z.string().min(1)).default([])
+const whole = (least: number, most: number) =>
+  z
+    .int({ error: 'must be a whole number' })
+    .min(least, `must be ${least} to ${most}`)
+    .max(most, `must be ${least} to ${most}`)
+
+const mesh = z.strictObject({
+  nodes: wordList,
+  interfaces: wordList,
+  engine: z.enum(['fping', 'ping', 'tcp'], { error: 'must be one of fping, ping, tcp' }).optional(),
+  interval: duration.optional(),
+  timeout: duration.optional(),
+  size: whole(0, 65_507).optional(),
+  dont_fragment: z.boolean().default(false),
+  tos: whole(0, 255).optional(),
+  window: duration.optional(),
+  full_mesh_limit: whole(2, 10_000).optional(),
+  shifts: whole(1, 9_999)
+    .refine((value) => value % 2 === 1, {
+      error: (issue) => `${issue.input} is even; an odd number tells the two ways of a fault apart`,
+    })
+    .optional(),
+  epoch: duration.optional(),
+})
+
+const fields = z.strictObject({
+  name: z.string().regex(SCHEDULE_NAME, NAME_WORDS),
+  cron: cron.optional(),
+  every: duration.optional(),
+  time_zone: zone.default(''),
+  run: runSchema.optional(),
+  profile: z
+    .string()
+    .regex(
+      /^[^/\\]+$/,
+      'must be the name of a built-in profile; one in a file: meshgauge schedules add --profile FILE',
+    )
+    .optional(),
+  mesh: mesh.optional(),
+  jitter: duration.optional(),
+  overlap: z.enum(['skip', 'queue'], { error: 'must be skip or queue' }).optional(),
+  blackouts: z.array(z.strictObject({ cron, duration })).default([]),
+  budget: z
+    .strictObject({ bytes: bytes.optional(), busy: duration.optional(), period: duration.optional() })
+    .optional(),
+  every_pair_within: duration.optional(),
+  each_interface: z.boolean().default(false),
+})
+
+type Fields = z.output<typeof fields>
+
+const OVERLAPS = { skip: OverlapPolicy.OVERLAP_POLICY_SKIP, queue: OverlapPolicy.OVERLAP_POLICY_QUEUE }
+
+const meshOf = ({ size, shifts, ...rest }: z.output<typeof mesh>): MeshSpec =>
+  MeshSpec.fromPartial({
+    ...rest,
+    sizeBytes: size,
+    shiftCount: shifts ?? 0,
+    dontFragment: rest.dont_fragment,
+    fullMeshLimit: rest.full_mesh_limit ?? 0,
+  })
+
+const workOf = ({ run, profile, mesh: kept }: Fields): ScheduleSpec['work'] => {
+  if (run) return { $case: 'run', value: runOf(run) }
+  if (profile !== undefined)
+    return { $case: 'profile', value: { source: { $case: 'name', value: profile }, file: '' } }
+  return kept && { $case: 'mesh', value: meshOf(kept) }
+}
+
+const specOf = (value: Fields): ScheduleSpec =>
+  ScheduleSpec.fromPartial({
+    name: value.name,
+    when:
+      value.cron !== undefined
+        ? { $case: 'cron', value: value.cron }
+        : value.every && { $case: 'every', value: value.every },
+    timeZone: value.time_zone,
+    work: workOf(value),
+    jitter: value.jitter,
+    overlap: value.overlap && OVERLAPS[value.overlap],
+    blackouts: value.blackouts.map((each) => Blackout.fromPartial(each)),
+    budget: value.budget && Budget.fromPartial(value.budget),
+    everyPairWithin: value.every_pair_within,
+    eachInterface: value.each_interface,
+  })
+
+/** `budget.busy` and `blackouts[0].cron` as paths. */
+const pathOf = (field: string): (string | number)[] =>
+  field
+    .split(/[.[\]]+/)
+    .filter((part) => part !== '')
+    .map((part) => (/^\d+$/.test(part) ? Number(part) : part))
+
+const scheduleSchema = fields.transform((value, context): ScheduleSpec => {
+  const spec = specOf(value)
+  for (const { field, description } of reviewSchedule(spec))
+    context.addIssue({ code: 'custom', message: description, path: pathOf(field) })
+  return spec
+})
+
+type Raw = Record<string, unknown>
+const isMap = (value: unknown): value is Raw =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** What keys of one schedule mean together, as far as its values leave it open. */
+const reviewOne = (raw: unknown): ReviewProblem[] => {
+  if (!isMap(raw)) return []
+  const given = (keys: readonly string[]) => keys.filter((key) => raw[key] !== undefined)
+  const problems: ReviewProblem[] = []
+  for (const keys of [given(['cron', 'every']), given(['run', 'profile', 'mesh'])])
+    if (keys.length > 1)
+      problems.push({
+        path: [keys[1]!],
+        message: `cannot be given together with ${keys[0]}`,
+        also: [keys[0]!],
+      })
+  const run = isMap(raw.run) ? reviewTest(raw.run, {}) : []
+  return [...problems, ...run.map((problem) => ({ ...problem, path: ['run', ...problem.path] }))]
+}
+
+const listOf = (raw: unknown): unknown[] => {
+  const { schedules } = (raw ?? {}) as { schedules?: unknown }
+  return Array.isArray(schedules) ? schedules : []
+}
+
+const reviewNames = (entries: readonly unknown[]): ReviewProblem[] => {
+  const first = new Map<unknown, number>()
+  return entries.flatMap((entry, index): ReviewProblem[] => {
+    const name = isMap(entry) ? entry.name : undefined
+    const before = first.get(name)
+    if (typeof name !== 'string' || before === undefined) {
+      first.set(name, index)
+      return []
+    }
+    const message = `${name} is also the name of another schedule`
+    return [{ path: ['schedules', index, 'name'], message, also: ['schedules', before, 'name'] }]
+  })
+}
+
+const namedIn = (raw: unknown): NamedNodes[] => {
+  if (!isMap(raw)) return []
+  const run = isMap(raw.run) ? raw.run : {}
+  const lists = [
+    ...(['nodes', 'clients', 'servers'] as const).map((key) => ({ path: ['run', key], list: run[key] })),
+    { path: ['mesh', 'nodes'], list: isMap(raw.mesh) ? raw.mesh.nodes : undefined },
+  ]
+  const pairs = Array.isArray(run.pairs) ? run.pairs : []
+  return [
+    ...lists.flatMap(({ path, list }) =>
+      (Array.isArray(list) ? list : []).map((selector: unknown, position) => ({
+        path: [...path, position],
+        selector,
+      })),
+    ),
+    ...(run.center === undefined ? [] : [{ path: ['run', 'center'], selector: run.center }]),
+    ...pairs.flatMap((pair: unknown, position) =>
+      (typeof pair === 'string' ? pair.split(':') : []).map((selector) => ({
+        path: ['run', 'pairs', position],
+        selector,
+      })),
+    ),
+  ]
+}
+
+/** `schedules` and `default_schedules` of the collector's config. */
+export const SCHEDULE_SECTION = {
+  shape: {
+    schedules: z.array(scheduleSchema).optional(),
+    default_schedules: z.boolean().default(true),
+  },
+  review: (raw: unknown) => {
+    const entries = listOf(raw)
+    const problems = entries.flatMap((entry, index) =>
+      reviewOne(entry).map(({ path, message, also }) => ({
+        path: ['schedules', index, ...path],
+        message,
+        ...(also ? { also: ['schedules', index, ...also] } : {}),
+      })),
+    )
+    return [...problems, ...reviewNames(entries)]
+  },
+  namedNodes: (raw: unknown) =>
+    listOf(raw).flatMap((entry, index) =>
+      namedIn(entry).map(({ path, selector }) => ({ path: ['schedules', index, ...path], selector })),
+    ),
+} satisfies ConfigSection<z.ZodRawShape>
+
+/**
+ * A schedule in a file of its own, with the keys of the config.
+ * @throws ConfigError with every problem and its place
+ */
+export const readSchedule = (file: string, yaml: string): ScheduleSpec =>
+  parseConfig(file, yaml, scheduleSchema, reviewOne)

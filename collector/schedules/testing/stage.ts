@@ -1,0 +1,118 @@
+import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { createLogger } from '../../../lib/logging.ts'
+import { fromDuration } from '../../../lib/protobuf-time.ts'
+import { prepareRun } from '../../dispatch/prepare.ts'
+import type { Step } from '../../dispatch/runs.ts'
+import type { CoverageStore, DocumentStore } from '../../store/windows.ts'
+import type { OwnSchedule } from '../defaults.ts'
+import { createLedger } from '../ledger.ts'
+import { createSchedules, type Schedules } from '../schedules.ts'
+import { createFakeClock } from './fake-clock.ts'
+
+/** Documents in memory, which outlive the schedules that a test kills. */
+export const createMemoryStore = (): DocumentStore & CoverageStore & { full: boolean } => {
+  const all = new Map<string, Map<string, Uint8Array>>()
+  const documents = (kind: string) => {
+    const known = all.get(kind) ?? new Map<string, Uint8Array>()
+    all.set(kind, known)
+    return known
+  }
+  return {
+    full: false,
+    putDocument: (kind, name, body) => documents(kind).set(name, body),
+    deleteDocument: (kind, name) => documents(kind).delete(name),
+    documents: (kind) => new Map(documents(kind)),
+    identity: () => 'test',
+    coverage: () => new Map(),
+  }
+}
+
+const nodeOf = (name: string): Node => ({
+  name,
+  address: '',
+  labels: {},
+  rack: '',
+  state: NodeState.NODE_STATE_READY,
+  stateReason: '',
+  lastSeenTime: undefined,
+  description: undefined,
+  interfaces: ['net0', 'net1'],
+  lastPingTime: undefined,
+  lastIperfTime: undefined,
+})
+
+/** Everything around schedules made up: a clock, a fleet, and runs that last as long as a test says. */
+export const createStage = (start: string, names: readonly string[] = ['a', 'b', 'c', 'd']) => {
+  const fake = createFakeClock(Date.parse(start))
+  const store = createMemoryStore()
+  const nodes = names.map(nodeOf)
+  const created: { at: string; spec: RunSpec }[] = []
+  const meshes = new Map<string, MeshSpec>()
+  const counts = { missed: 0, starts: 0, skipped: [] as string[] }
+  const behaviour = {
+    seconds: 1,
+    state: RunState.RUN_STATE_COMPLETED as RunState,
+    failure: undefined as Error | undefined,
+  }
+  const live = new Map<string, Run>()
+  const runs = {
+    plan: async (spec: RunSpec) => prepareRun(spec, nodes),
+    create: async (spec: RunSpec): Promise<Run> => {
+      if (behaviour.failure) throw behaviour.failure
+      created.push({ at: fake.clock.now().toISOString(), spec })
+      const run = Run.fromPartial({ id: `run-${created.length}`, spec, state: RunState.RUN_STATE_RUNNING })
+      live.set(run.id, run)
+      return run
+    },
+    async *watch(id: string, signal: AbortSignal): AsyncGenerator<Step> {
+      yield { run: live.get(id)!, results: [] }
+      await fake.clock.sleep(behaviour.seconds, signal)
+      yield { run: { ...live.get(id)!, state: behaviour.state }, results: [] }
+    },
+  }
+  const open = (own: readonly OwnSchedule[] = []): Schedules =>
+    createSchedules(
+      {
+        clock: fake.clock,
+        logger: createLogger('test', 'silent'),
+        runs,
+        fleet: { nodes: () => nodes, settled: Promise.resolve(), refresh: async () => undefined },
+        ledger: createLedger({ store, breathe: async () => undefined }),
+        builtIns: new Map(),
+        breathe: async () => undefined,
+        documents: store,
+        meshes: {
+          set: (name, spec) => {
+            if (spec) meshes.set(name, spec)
+            else meshes.delete(name)
+          },
+        },
+        observer: {
+          observeStart: () => counts.starts++,
+          observeMissed: (_, count) => {
+            counts.missed += count
+          },
+          observeSkipped: (_, reason) => counts.skipped.push(reason),
+          observeTimes: () => undefined,
+          observeCoverage: () => undefined,
+          forget: () => undefined,
+        },
+      },
+      own,
+    )
+  return {
+    ...fake,
+    store,
+    nodes,
+    created,
+    meshes,
+    counts,
+    behaviour,
+    open,
+    /** When runs were made. */
+    starts: () => created.map(({ at }) => at),
+    seconds: (duration: { seconds: number; nanos: number } | undefined) => fromDuration(duration),
+  }
+}

@@ -1,0 +1,217 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { describeLab } from '../lab/machine.ts'
+import { startFleet, type TestFleet } from './fleet.ts'
+
+type Shown = {
+  name: string
+  origin: string
+  state: string
+  reason?: string
+  nextTime?: string
+  lastStartTime?: string
+  runs: string[]
+  started: number
+  late: number
+  missed: number
+  skippedOverlap: number
+  skippedOverBudget: number
+  failed: number
+  coverage?: { pairs: number; covered: number; overdue: number; never: number }
+}
+type Coverage = {
+  coverage: { pairs: number; covered: number; overdue: number; never: number }
+  overdue: { source: string; destination: string; interface: string; lastTime?: string }[]
+}
+
+let fleet: TestFleet
+
+const ok = async (...args: string[]): Promise<string> => {
+  const { exitCode, stdout, stderr } = await fleet.meshgauge(...args)
+  expect([exitCode, stderr]).toEqual([0, ''])
+  return stdout
+}
+const show = async (name: string): Promise<Shown> =>
+  JSON.parse(await ok('schedules', 'show', name, '--json')).schedule
+type Message = {
+  state: string
+  startCount?: number
+  overlapCount?: number
+  overBudgetCount?: number
+}
+
+/** Asks the collector again and again until it is so, and then says what the command shows. */
+const until = async (name: string, done: (schedule: Required<Message>) => boolean): Promise<Shown> => {
+  for (let count = 0; count < 200; count++) {
+    const service = 'meshgauge.collector.v1.ScheduleService'
+    const { schedule } = await fleet.client.call<{ schedule: Message }>(service, 'GetSchedule', { name })
+    if (done({ startCount: 0, overlapCount: 0, overBudgetCount: 0, ...schedule })) return show(name)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error(`still not so: ${JSON.stringify(await show(name))}`)
+}
+const runsOf = async (label: string): Promise<{ id: string; state: string; runId: string }[]> =>
+  JSON.parse(await ok('runs', 'list', '--limit', '200', '--json')).runs.filter(
+    ({ runId }: { runId?: string }) => runId === label,
+  )
+const metric = async (line: RegExp): Promise<number | undefined> => {
+  const text = await (await fetch(`http://${fleet.http}/metrics`)).text()
+  const match = line.exec(text)
+  return match ? Number(match[1]) : undefined
+}
+
+const PING = ['--test', 'ping', '--ping-interval', '100ms']
+
+describeLab('schedules on a lab of 4 hosts', () => {
+  beforeAll(async () => {
+    fleet = await startFleet({
+      nodes: 4,
+      settings: {
+        schedules: [{ name: 'from-config', cron: '0 3 * * 0', run: { test: 'ping', topology: 'ring' } }],
+      },
+    })
+  })
+  afterAll(async () => {
+    fleet.client.close()
+    await fleet.close()
+  })
+
+  test('an interval: it runs again and again, its runs carry its name, the metrics count', async () => {
+    await ok('schedules', 'add', 'tick', 'ring', ...PING, '--count', '3', '--every', '2s')
+    const shown = await until('tick', ({ startCount }) => startCount >= 2)
+    expect(shown).toMatchObject({ origin: 'added', missed: 0, skippedOverlap: 0, failed: 0 })
+    const runs = await runsOf('tick')
+    expect(runs.map(({ id }) => id)).toEqual(expect.arrayContaining(shown.runs))
+    expect(runs.length).toBeGreaterThanOrEqual(2)
+    expect(await metric(/^meshgauge_schedule_starts_total\{schedule="tick"\} (\d+)/m)).toBeGreaterThanOrEqual(
+      2,
+    )
+    expect(await metric(/^meshgauge_schedule_missed_total\{schedule="tick"\} (\d+)/m)).toBe(0)
+    const next = await metric(/^meshgauge_schedule_next_start_timestamp_seconds\{schedule="tick"\} (\S+)/m)
+    expect(next).toBeGreaterThan(Date.parse(shown.lastStartTime!) / 1000)
+  })
+
+  test('paused it starts nothing, resumed it goes on, removed it is gone', async () => {
+    await ok('schedules', 'pause', 'tick')
+    const before = await until('tick', ({ state }) => state === 'SCHEDULE_STATE_PAUSED')
+    expect(before.nextTime).toBeUndefined()
+    await ok('schedules', 'add', 'tock', 'ring', ...PING, '--count', '1', '--every', '1s')
+    await until('tock', ({ startCount }) => startCount >= 4)
+    expect((await show('tick')).started).toBe(before.started)
+    await ok('schedules', 'resume', 'tick')
+    const after = await until('tick', ({ startCount }) => startCount > before.started)
+    expect(after.missed).toBe(0)
+    for (const name of ['tick', 'tock']) await ok('schedules', 'rm', name)
+    const gone = await fleet.meshgauge('schedules', 'show', 'tick')
+    expect([gone.exitCode, gone.stderr]).toEqual([2, 'there is no schedule "tick"'])
+    expect(await metric(/^meshgauge_schedule_starts_total\{schedule="tick"\} (\d+)/m)).toBeUndefined()
+  })
+
+  test('a start that comes while the run before goes on is left out, or waits', async () => {
+    const slow = ['ring', ...PING, '--count', '35', '--every', '1s']
+    await ok('schedules', 'add', 'skips', ...slow)
+    await ok('schedules', 'add', 'queues', ...slow, '--overlap', 'queue')
+    const skips = await until('skips', ({ startCount }) => startCount >= 2)
+    expect(skips.skippedOverlap).toBeGreaterThanOrEqual(2)
+    const queues = await until('queues', ({ startCount }) => startCount >= 2)
+    expect(queues.late).toBeGreaterThanOrEqual(1)
+    for (const name of ['skips', 'queues']) await ok('schedules', 'rm', name)
+  })
+
+  test('what is wrong is told at once, and what the config says can only be paused', async () => {
+    const wrong = await fleet.meshgauge(
+      ...['schedules', 'add', 'no/name', 'mesh', '--test', 'iperf', '--cron', '0 25 * * *'],
+      ...[
+        '--time-zone',
+        'Europe/Berln',
+        '--nodes',
+        'node-9',
+        '--budget-busy',
+        '1s',
+        '--blackout',
+        '0 8 * * 9 for 1h',
+      ],
+    )
+    expect(wrong.exitCode).toBe(2)
+    for (const problem of [
+      'spec.name',
+      'spec.cron',
+      'did you mean Europe/Berlin',
+      'spec.run.topology.nodes',
+      'spec.blackouts[0].cron',
+    ])
+      expect(wrong.stderr).toContain(problem)
+    const typed = await fleet.meshgauge(
+      'schedules',
+      'add',
+      'x',
+      'mesh',
+      '--test',
+      'iperf',
+      '--every',
+      '5 mins',
+      '--overlap',
+      'no',
+    )
+    expect([typed.exitCode, typed.stderr]).toEqual([
+      2,
+      expect.stringContaining('"5 mins" is not a duration; write 5m'),
+    ])
+    const fixed = await fleet.meshgauge('schedules', 'rm', 'from-config')
+    expect([fixed.exitCode, fixed.stderr]).toEqual([2, expect.stringContaining('is in the config file')])
+    await ok('schedules', 'pause', 'from-config')
+  })
+
+  test('every pair within a time: a few starts with a budget measure all, and the debt is 0', async () => {
+    await ok(
+      ...['schedules', 'add', 'all', 'mesh', '--test', 'iperf', '--duration', '1s', '--bitrate', '10M'],
+      ...['--cron', '0 3 * * *', '--every-pair-within', '7d', '--budget-busy', '1500ms'],
+    )
+    const debts = [(await show('all')).coverage!.overdue]
+    expect(debts).toEqual([24])
+    for (let count = 0; count < 3; count++) {
+      await ok('schedules', 'trigger', 'all')
+      const { coverage } = await until('all', ({ state }) => state === 'SCHEDULE_STATE_WAITING')
+      debts.push(coverage!.overdue)
+    }
+    expect(debts).toEqual([24, 16, 8, 0])
+    const { coverage, overdue }: Coverage = JSON.parse(await ok('coverage', '--json'))
+    expect(coverage).toMatchObject({ pairs: 24, covered: 24, overdue: 0, never: 0 })
+    expect(overdue).toEqual([])
+    // A run for each interface and start.
+    expect(await runsOf('all')).toHaveLength(6)
+  })
+
+  test('a budget that is spent leaves a start out', async () => {
+    const file = join(fleet.lab.stateDir, 'frugal.yaml')
+    writeFileSync(
+      file,
+      'name: frugal\nevery: 2s\nbudget: { bytes: 100K }\nrun: { test: iperf, topology: ring, duration: 1s, bitrate: 10M }\n',
+    )
+    await ok('schedules', 'add', '-f', file)
+    const shown = await until('frugal', ({ overBudgetCount }) => overBudgetCount >= 2)
+    expect(shown.reason).toMatch(/would send about \d+\.\d+ MB, and 102 kB of the budget are left/)
+    expect(shown.started).toBe(0)
+    await ok('schedules', 'rm', 'frugal')
+  })
+
+  test('kill -9: what was added is there again, paused or not, and what was missed is counted', async () => {
+    await ok('schedules', 'add', 'kept', 'ring', ...PING, '--count', '1', '--every', '1s')
+    await ok('schedules', 'add', 'asleep', 'ring', ...PING, '--every', '1s', '--paused')
+    const before = await until('kept', ({ startCount }) => startCount >= 2)
+    const covered = (await show('all')).coverage
+    process.kill(await fleet.pidOf('collector'), 'SIGKILL')
+    // Several of its times pass without a collector.
+    await new Promise((resolve) => setTimeout(resolve, 4000))
+    await fleet.restartCollector()
+    const after = await until('kept', ({ startCount }) => startCount > before.started)
+    expect(after.missed).toBeGreaterThanOrEqual(2)
+    expect(after.started).toBeLessThan(before.started + 4)
+    expect(await show('asleep')).toMatchObject({ state: 'paused', started: 0, missed: 0 })
+    expect((await show('from-config')).state).toBe('paused')
+    expect((await show('all')).coverage).toMatchObject({ ...covered, oldestSeconds: expect.any(Number) })
+    const table = await ok('schedules', 'list')
+    expect(table).toMatch(/^kept +added +\w+ +ping ring +every 1\.0 s .*\d+ missed/m)
+  })
+})
