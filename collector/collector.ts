@@ -5,6 +5,7 @@ import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import { StoreServiceDefinition } from '#proto/meshgauge/collector/v1/store.ts'
+import { TrafficServiceDefinition } from '#proto/meshgauge/collector/v1/traffic.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc, service } from '../lib/serving.ts'
@@ -12,6 +13,7 @@ import { createAutopilotGauge } from './autopilot/gauge.ts'
 import { listenAutopilot } from './autopilot/server.ts'
 import type { RunObserver } from './dispatch/active-run.ts'
 import { createRuns, type Runs } from './dispatch/runs.ts'
+import { createTrafficInterfaces } from './dispatch/traffic-interfaces.ts'
 import { createHealth, type Health, type HealthObserver } from './health/health.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet, type Fleet } from './inventory/fleet.ts'
@@ -25,6 +27,7 @@ import { createResultService } from './services/result.ts'
 import { createRunService } from './services/run.ts'
 import { createStoreService } from './services/store.ts'
 import { createThroughputCheck } from './services/throughput-check.ts'
+import { createTrafficService } from './services/traffic.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
 import type { Store } from './store/store.ts'
 import { startUpkeep } from './store/upkeep.ts'
@@ -34,6 +37,9 @@ import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createObserver, type Observer } from './telemetry/observe.ts'
 import { observeCalls, watchCollector } from './telemetry/self.ts'
 import { measuredStore, observeStoreInfo } from './telemetry/store.ts'
+import { measuredStore } from './telemetry/store.ts'
+import { createTrafficGauges } from './telemetry/traffic.ts'
+import { createTraffics, type Traffics } from './traffic/traffics.ts'
 
 /** Time for calls that are under way when the collector stops. */
 const CLOSE_GRACE_SECONDS = 3
@@ -49,6 +55,7 @@ type Parts = {
   runs: Runs
   store: Store
   reload: Reload
+  traffics: Traffics
 }
 
 export type CollectorDeps = {
@@ -117,6 +124,7 @@ const observeHealth = (metrics: Metrics, observer: Observer, fleet: Pick<Fleet, 
 }
 
 const servicesOf = ({ clock, fleet, health, runs, store, reload }: Parts) => [
+const servicesOf = ({ clock, fleet, health, runs, store, traffics }: Parts) => [
   service(
     FleetServiceDefinition,
     createFleetService({
@@ -131,6 +139,7 @@ const servicesOf = ({ clock, fleet, health, runs, store, reload }: Parts) => [
   service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns: readBuiltIns() })),
   service(ResultServiceDefinition, createResultService(store)),
   service(StoreServiceDefinition, createStoreService(store)),
+  service(TrafficServiceDefinition, createTrafficService(traffics)),
 ]
 
 /** A collector that serves until it is closed; closing interrupts every run and ends what its agents do for it. */
@@ -176,16 +185,21 @@ export const createCollector = async (
     undo.push(() => health.close())
     recover(store, observer, health, deps)
     const runObserver = observeRuns(metrics, observer, health)
-    const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet })
+    const traffic = createTrafficInterfaces()
+    const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet, traffic })
     undo.push(() => runs.close())
     const reload = createReload({ ...deps, fleet, health }, options)
     watchCollector(metrics, { fleet, runs })
+    const observe = createTrafficGauges(metrics)
+    const traffics = createTraffics({ clock, logger, fleet, runs, interfaces: traffic, observe })
+    undo.push(() => traffics.close())
     const server = await serveGrpc(
       { logger, calls: observeCalls(metrics.grpcServerCalls, metrics.grpcServerOpen) },
       {
         address: options.listen,
         security: options.security,
         services: servicesOf({ clock, fleet, health, runs, store, reload }),
+        services: servicesOf({ clock, fleet, health, runs, store, traffics }),
       },
     )
     undo.push(() => server.close(CLOSE_GRACE_SECONDS))

@@ -1,5 +1,7 @@
 import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
 import { SELF } from './self-catalogue.ts'
+import { TRAFFIC } from './catalogue-traffic.ts'
+import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
 
 export type { MetricDefinition } from './definition.ts'
 
@@ -308,6 +310,11 @@ const COLLECTOR = {
  * _total. Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
  */
 export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...SELF }
+ * Every metric of the collector, once: what it is called, what it means and what is normal. Both sinks (/metrics
+ * and OTLP) are made from this. Names follow the Prometheus conventions: base units, counters end in _total.
+ * Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
+ */
+export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...TRAFFIC, ...COLLECTOR }
 
 export type Catalogue = typeof CATALOGUE
 export type MetricKey = keyof Catalogue
