@@ -6,6 +6,7 @@ import { HealthServiceDefinition } from '#proto/meshgauge/collector/v1/health.ts
 import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
+import { TrafficServiceDefinition } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { createServiceClient, openChannel } from '../lib/calling.ts'
 import { plaintextProblem, type Security } from '../lib/credentials.ts'
 import { EXIT } from './exit.ts'
@@ -31,6 +32,7 @@ export type CollectorClient = {
   results: ReturnType<typeof createServiceClient<typeof ResultServiceDefinition>>
   health: ReturnType<typeof createServiceClient<typeof HealthServiceDefinition>>
   profiles: ReturnType<typeof createServiceClient<typeof ProfileServiceDefinition>>
+  traffic: ReturnType<typeof createServiceClient<typeof TrafficServiceDefinition>>
   close(): void
 }
 
@@ -60,6 +62,7 @@ export const connect = (address: string, security: Security): CollectorClient =>
     results: createServiceClient(ResultServiceDefinition, channel),
     health: createServiceClient(HealthServiceDefinition, channel),
     profiles: createServiceClient(ProfileServiceDefinition, channel),
+    traffic: createServiceClient(TrafficServiceDefinition, channel),
     close: () => channel.close(),
   }
 }

@@ -13,6 +13,7 @@ import { addProfilesCommand } from './commands/profiles.ts'
 import { addReloadCommand } from './commands/reload.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addRunsCommand } from './commands/runs.ts'
+import { addTrafficCommand } from './commands/traffic.ts'
 import { addTrialCommand } from './commands/trial.ts'
 import { DEFAULT_COLLECTOR } from './connection.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit.ts'
@@ -74,6 +75,7 @@ const addCommands = (program: Command, app: App): void => {
     addRunsCommand,
     addProfilesCommand,
     addReloadCommand,
+    addTrafficCommand,
   )
   add('Ask the nodes:', addCheckCommand, addHealthCommand, addGateCommand)
   add('Run a part:', addAgentCommand, addCollectorCommand)
