@@ -37,7 +37,6 @@ import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createObserver, type Observer } from './telemetry/observe.ts'
 import { observeCalls, watchCollector } from './telemetry/self.ts'
 import { measuredStore, observeStoreInfo } from './telemetry/store.ts'
-import { measuredStore } from './telemetry/store.ts'
 import { createTrafficGauges } from './telemetry/traffic.ts'
 import { createTraffics, type Traffics } from './traffic/traffics.ts'
 
@@ -123,8 +122,7 @@ const observeHealth = (metrics: Metrics, observer: Observer, fleet: Pick<Fleet, 
   }
 }
 
-const servicesOf = ({ clock, fleet, health, runs, store, reload }: Parts) => [
-const servicesOf = ({ clock, fleet, health, runs, store, traffics }: Parts) => [
+const servicesOf = ({ clock, fleet, health, runs, store, reload, traffics }: Parts) => [
   service(
     FleetServiceDefinition,
     createFleetService({
@@ -198,8 +196,7 @@ export const createCollector = async (
       {
         address: options.listen,
         security: options.security,
-        services: servicesOf({ clock, fleet, health, runs, store, reload }),
-        services: servicesOf({ clock, fleet, health, runs, store, traffics }),
+        services: servicesOf({ clock, fleet, health, runs, store, reload, traffics }),
       },
     )
     undo.push(() => server.close(CLOSE_GRACE_SECONDS))

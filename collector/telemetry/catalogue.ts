@@ -1,7 +1,6 @@
 import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
 import { SELF } from './self-catalogue.ts'
-import { TRAFFIC } from './catalogue-traffic.ts'
-import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
+import { TRAFFIC } from './traffic-catalogue.ts'
 
 export type { MetricDefinition } from './definition.ts'
 
@@ -309,12 +308,7 @@ const COLLECTOR = {
  * Every metric of the collector, once. Both sinks (/metrics and OTLP) are made from this: base units, counters end in
  * _total. Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
  */
-export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...SELF }
- * Every metric of the collector, once: what it is called, what it means and what is normal. Both sinks (/metrics
- * and OTLP) are made from this. Names follow the Prometheus conventions: base units, counters end in _total.
- * Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
- */
-export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...TRAFFIC, ...COLLECTOR }
+export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...TRAFFIC, ...COLLECTOR, ...SELF }
 
 export type Catalogue = typeof CATALOGUE
 export type MetricKey = keyof Catalogue
