@@ -6,6 +6,7 @@ import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { readYamlConfig } from '../../collector/inventory/config.ts'
+import { SCHEDULE_SECTION } from '../../collector/schedules/config.ts'
 import { composeFile, type Service } from './compose-schema.ts'
 
 const DOCKER = new URL('../../deploy/docker/', import.meta.url).pathname
@@ -92,7 +93,7 @@ describe('compose files', () => {
   })
 
   test('give agents addresses in their networks, which are those of the fleet', () => {
-    const { nodes, insecure } = readYamlConfig('fleet.yaml', read('trial/fleet.yaml'))
+    const { nodes, insecure } = readYamlConfig('fleet.yaml', read('trial/fleet.yaml'), SCHEDULE_SECTION)
     const agents = Object.entries(trial.services).filter(([name]) => name.startsWith('agent-'))
     const listening = agents.map(([, { command, networks }]) => {
       const addresses = networks as Record<string, { ipv4_address: string }>
