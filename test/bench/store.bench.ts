@@ -39,7 +39,9 @@ const windowOf = (path: number, startMs: number, seconds: number): Window => {
 }
 
 const batchAt = (paths: readonly number[], second: number, length: number): Window[] =>
-  paths.filter((_, index) => index % length === second % length).map((path) => windowOf(path, T + second * 1000, length))
+  paths
+    .filter((_, index) => index % length === second % length)
+    .map((path) => windowOf(path, T + second * 1000, length))
 
 const timed = <R>(work: () => R): [R, number] => {
   const start = performance.now()
@@ -79,7 +81,9 @@ const read = async (store: Store, endMs: number, minutes: number): Promise<void>
     const start = performance.now()
     const block = await longestBlock(() => store.aggregate(endMs - length * 60_000, endMs))
     const took = performance.now() - start
-    console.log(`  aggregate of ${length} min, ${PATHS} paths: ${took.toFixed(0)} ms, longest block ${block.toFixed(1)} ms`)
+    console.log(
+      `  aggregate of ${length} min, ${PATHS} paths: ${took.toFixed(0)} ms, longest block ${block.toFixed(1)} ms`,
+    )
     if (length === 1) expectAtMost('longest block of a minute over all paths', block, 100, ' ms')
   }
   const [{ windows }, took] = timed(() => store.history(7, endMs - HOUR, endMs, 1))
@@ -90,7 +94,11 @@ const measure = async (length: number, minutes: number): Promise<void> => {
   const file = join(folder, `windows-${length}.db`)
   const store = openSqliteStore(file)
   const paths = Array.from({ length: PATHS }, (_, index) =>
-    store.pathId({ source: `node-${Math.floor(index / 20)}`, destination: `peer-${index % 20}`, interface: 'net0' }),
+    store.pathId({
+      source: `node-${Math.floor(index / 20)}`,
+      destination: `peer-${index % 20}`,
+      interface: 'net0',
+    }),
   )
   const [puts, pieces]: [number[], number[]] = [[], []]
   let rows = 0
@@ -120,8 +128,10 @@ const measure = async (length: number, minutes: number): Promise<void> => {
 /** The same rows in tables as they might be, for the write alone. */
 const LAYOUTS: Record<string, string> = {
   'a row for each window, as they come': 'CREATE TABLE w (path INTEGER, start INTEGER, body BLOB)',
-  'keyed by path and start': 'CREATE TABLE w (path INTEGER, start INTEGER, body BLOB, PRIMARY KEY (path, start)) WITHOUT ROWID',
-  'keyed by start and path': 'CREATE TABLE w (path INTEGER, start INTEGER, body BLOB, PRIMARY KEY (start, path)) WITHOUT ROWID',
+  'keyed by path and start':
+    'CREATE TABLE w (path INTEGER, start INTEGER, body BLOB, PRIMARY KEY (path, start)) WITHOUT ROWID',
+  'keyed by start and path':
+    'CREATE TABLE w (path INTEGER, start INTEGER, body BLOB, PRIMARY KEY (start, path)) WITHOUT ROWID',
 }
 
 const measureLayout = (name: string, schema: string, seconds: number): void => {
@@ -142,7 +152,9 @@ const measureLayout = (name: string, schema: string, seconds: number): void => {
   }
   const rows = (PATHS / 10) * seconds
   database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-  console.log(`layout ${name}: ${((rows / took) * 1000).toFixed(0)} rows/s, ${(statSync(file).size / rows).toFixed(1)} bytes a row`)
+  console.log(
+    `layout ${name}: ${((rows / took) * 1000).toFixed(0)} rows/s, ${(statSync(file).size / rows).toFixed(1)} bytes a row`,
+  )
   database.close()
 }
 
