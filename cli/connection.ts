@@ -7,6 +7,7 @@ import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import { ScheduleServiceDefinition } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { StoreServiceDefinition } from '#proto/meshgauge/collector/v1/store.ts'
 import { TrafficServiceDefinition } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { createServiceClient, openChannel } from '../lib/calling.ts'
 import { plaintextProblem, type Security } from '../lib/credentials.ts'
@@ -35,6 +36,7 @@ export type CollectorClient = {
   profiles: ReturnType<typeof createServiceClient<typeof ProfileServiceDefinition>>
   schedules: ReturnType<typeof createServiceClient<typeof ScheduleServiceDefinition>>
   traffic: ReturnType<typeof createServiceClient<typeof TrafficServiceDefinition>>
+  store: ReturnType<typeof createServiceClient<typeof StoreServiceDefinition>>
   close(): void
 }
 
@@ -66,6 +68,7 @@ export const connect = (address: string, security: Security): CollectorClient =>
     profiles: createServiceClient(ProfileServiceDefinition, channel),
     schedules: createServiceClient(ScheduleServiceDefinition, channel),
     traffic: createServiceClient(TrafficServiceDefinition, channel),
+    store: createServiceClient(StoreServiceDefinition, channel),
     close: () => channel.close(),
   }
 }

@@ -15,6 +15,7 @@ import { addReloadCommand } from './commands/reload.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addRunsCommand } from './commands/runs.ts'
 import { addSchedulesCommand } from './commands/schedules.ts'
+import { addStoreCommand } from './commands/store.ts'
 import { addTrafficCommand } from './commands/traffic.ts'
 import { addTrialCommand } from './commands/trial.ts'
 import { DEFAULT_COLLECTOR } from './connection.ts'
@@ -78,6 +79,7 @@ const addCommands = (program: Command, app: App): void => {
     addProfilesCommand,
     addSchedulesCommand,
     addCoverageCommand,
+    addStoreCommand,
     addReloadCommand,
     addTrafficCommand,
   )

@@ -42,7 +42,7 @@ const nothingReceived = {
 const raw = (store: Store, path: number, from = 0, to = 3600) =>
   store.history(path, T + from * 1000, T + to * 1000, RESOLUTION_RAW).windows
 
-export const describeWindows = (store: () => Store): void => {
+const describeWindows = (store: () => Store): void => {
   test('a path has one number, also when it is named again, and every path is known', () => {
     const [a, b] = [store().pathId(keyOf(1)), store().pathId(keyOf(2))]
     expect(a).not.toBe(b)
@@ -133,7 +133,7 @@ export const describeWindows = (store: () => Store): void => {
   })
 }
 
-const sampleEvent = (seconds: number, source = 'node-1', destination = 'node-2'): MeshEvent =>
+export const sampleEvent = (seconds: number, source = 'node-1', destination = 'node-2'): MeshEvent =>
   MeshEvent.fromPartial({
     time: toTimestamp(new Date(T + seconds * 1000)),
     seenTime: toTimestamp(new Date(T + seconds * 1000 + 250)),
@@ -144,7 +144,7 @@ const sampleEvent = (seconds: number, source = 'node-1', destination = 'node-2')
     reason: 'no answer to 3 probes',
   } as Parameters<typeof MeshEvent.fromPartial>[0])
 
-export const describeMeshEvents = (store: () => Store): void => {
+const describeMeshEvents = (store: () => Store): void => {
   const all = { fromMs: T, toMs: T + 3_600_000 }
 
   test('events come newest first, page by page, of a node at either end', () => {
@@ -175,7 +175,7 @@ export const describeMeshEvents = (store: () => Store): void => {
   })
 }
 
-export const describeCoverage = (store: () => Store): void => {
+const describeCoverage = (store: () => Store): void => {
   const pair = (index: number) => coverageKey(keyOf(index))
 
   test('a pair has the time when it was last measured, for each test, and never goes back', () => {
@@ -194,7 +194,7 @@ export const describeCoverage = (store: () => Store): void => {
   })
 }
 
-export const describeDocuments = (store: () => Store): void => {
+const describeDocuments = (store: () => Store): void => {
   test('documents come back by kind and name until they are deleted', () => {
     const [one, two] = [new Uint8Array([1, 2, 3]), new Uint8Array()]
     store().putDocument('schedule', 'nightly', one)

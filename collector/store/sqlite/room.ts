@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import type { Access } from './access.ts'
+import { createSpare, NO_SPARE } from './spare.ts'
 
 /** Pages that are given back to the file system at a time: each may have to move one from the end. */
 const PAGES_PER_SLICE = 64
@@ -17,17 +18,18 @@ const MAX_RESERVE_BYTES = 128 * 2 ** 20
  * 11 and 4,000 take 24 (measured at 2,000 windows/s); of a small store a small part.
  */
 const CHECKPOINT_PAGES = 250
-const LOG_RATIO = 1 / 32
+const LOG_RATIO = 1 / 64
 const MIN_CHECKPOINT_PAGES = 16
-const MAX_LOG_BYTES = 64 * 2 ** 20
 
 export type Room = {
-  /** Bytes on disk, the log included, and what of it is free inside. */
+  /** Bytes on disk, the log and the spare room included, and what of it is free inside. */
   sizes(): { sizeBytes: number; freeBytes: number }
   /** Whether the bound is near. */
   isTight(): boolean
   /** Gives a slice of what is free back to the file system; says whether there was any to give. */
   giveBack(): boolean
+  /** On a full disk: gives up the spare room, and begins the log anew. */
+  relieve(): void
 }
 
 export const createRoom = (
@@ -45,17 +47,31 @@ export const createRoom = (
     MIN_CHECKPOINT_PAGES,
     Math.min(CHECKPOINT_PAGES, Math.floor((maxBytes * LOG_RATIO) / pageSize)),
   )
+  const logBytes = 2 * logPages * pageSize
   guarded(() => {
     database.exec(`PRAGMA wal_autocheckpoint = ${logPages}`)
     // The log is cut back to this when a long-lived reader let it grow.
-    database.exec(`PRAGMA journal_size_limit = ${Math.min(MAX_LOG_BYTES, logPages * pageSize * 2)}`)
+    database.exec(`PRAGMA journal_size_limit = ${logBytes}`)
   })
+  const spare = path === ':memory:' ? NO_SPARE : createSpare(path, 2 * logBytes)
 
   const reserve = Math.min(maxBytes * RESERVE_RATIO, MAX_RESERVE_BYTES)
 
+  const bytesOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0
   const sizes = () => {
-    const log = path === ':memory:' ? 0 : (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0)
-    return { sizeBytes: pages() * pageSize + log, freeBytes: freePages() * pageSize }
+    const content = pages() * pageSize
+    // The file follows what is in the log, up and down, when the log is written into it.
+    const onDisk = path === ':memory:' ? 0 : bytesOf(path)
+    const beside = path === ':memory:' ? 0 : bytesOf(`${path}-wal`) + spare.sizeBytes()
+    return { sizeBytes: Math.max(content, onDisk) + beside, freeBytes: freePages() * pageSize }
+  }
+  const isTooLarge = () => {
+    const { sizeBytes, freeBytes } = sizes()
+    return sizeBytes > maxBytes - reserve / 2 && freeBytes > 0
+  }
+  const isTooEmpty = () => {
+    const { sizeBytes, freeBytes } = sizes()
+    return freeBytes > FREE_BYTES && freeBytes > sizeBytes * FREE_RATIO
   }
 
   return {
@@ -64,15 +80,20 @@ export const createRoom = (
       const { sizeBytes, freeBytes } = sizes()
       return sizeBytes - freeBytes > maxBytes - reserve
     },
+    relieve: () => {
+      spare.giveUp()
+      guarded(() => database.exec('PRAGMA wal_checkpoint(RESTART)'))
+    },
     giveBack: () => {
+      spare.keep()
       if (!gives) return false
-      const { sizeBytes, freeBytes } = sizes()
-      const isTooLarge = sizeBytes > maxBytes - reserve / 2 && freeBytes > 0
-      const isTooEmpty = freeBytes > FREE_BYTES && freeBytes > sizeBytes * FREE_RATIO
-      if (!isTooLarge && !isTooEmpty) return false
+      if (!isTooLarge() && !isTooEmpty()) return false
       const before = pages()
       writeLazily(() => database.exec(`PRAGMA incremental_vacuum(${PAGES_PER_SLICE})`))
-      return pages() < before
+      const isSmaller = pages() < before
+      // Only then the file itself is cut.
+      if (!isSmaller || freePages() === 0) guarded(() => database.exec('PRAGMA wal_checkpoint(PASSIVE)'))
+      return isSmaller
     },
   }
 }

@@ -5,7 +5,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { describeKeptStore, describeStore } from '../contract.ts'
+import type { StoreLimits } from '../limits.ts'
 import { sampleResult, sampleRun } from '../samples.ts'
+import { describeUpkeep } from '../upkeep-contract.ts'
 import { openSqliteStore } from './store.ts'
 
 let folder: string
@@ -14,9 +16,9 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-const openInFile = () => {
+const openInFile = (limits?: StoreLimits) => {
   const path = join(folder, 'data', 'meshgauge.db')
-  const store = openSqliteStore(path)
+  const store = openSqliteStore(path, limits)
   const reopen = () => {
     store.close()
     return openSqliteStore(path)
@@ -27,6 +29,12 @@ const openInFile = () => {
 describeStore('SQLite in a file', openInFile)
 describeKeptStore('SQLite in a file', openInFile)
 describeStore('SQLite in memory', () => ({ store: openSqliteStore(':memory:'), remove: () => undefined }))
+
+describeUpkeep('SQLite in a file', openInFile)
+describeUpkeep('SQLite in memory', (limits) => ({
+  store: openSqliteStore(':memory:', limits),
+  remove: () => undefined,
+}))
 
 describe('one collector at a time', () => {
   test('a second one is refused by any name of the file, and let in when the first has closed', () => {

@@ -84,18 +84,31 @@ export const createUpkeep = ({ access, tables, rollUp, limits }: Deps): StoreUpk
     }
   }
 
+  const rollUpPiece = (nowMs: number, isOverdue: () => boolean): boolean =>
+    rollUp.sort(nowMs, isOverdue) ||
+    rollUp.rollUp(FIVE_MINUTES, nowMs, isOverdue) ||
+    rollUp.rollUp(ONE_HOUR, nowMs, isOverdue)
+
+  /** When there is no room for roll-ups: what is too old makes some. */
+  const relieve = (nowMs: number, isOverdue: () => boolean): boolean => {
+    room.relieve()
+    return expiry.expire(nowMs, isOverdue)
+  }
+
+  const maintain = (nowMs: number, isOverdue: () => boolean): boolean => {
+    let failure: unknown
+    try {
+      if (rollUpPiece(nowMs, isOverdue)) return true
+    } catch (error) {
+      failure = error
+    }
+    if (failure === undefined) return expiry.expire(nowMs, isOverdue) || room.giveBack()
+    if (relieve(nowMs, isOverdue)) return true
+    throw failure
+  }
+
   return {
-    maintain: (now, isOverdue = never) =>
-      guarded(() => {
-        const nowMs = now.getTime()
-        return (
-          rollUp.sort(nowMs, isOverdue) ||
-          rollUp.rollUp(FIVE_MINUTES, nowMs, isOverdue) ||
-          rollUp.rollUp(ONE_HOUR, nowMs, isOverdue) ||
-          expiry.expire(nowMs, isOverdue) ||
-          room.giveBack()
-        )
-      }),
+    maintain: (now, isOverdue = never) => guarded(() => maintain(now.getTime(), isOverdue)),
     info: () => guarded(info),
     backup: createBackup(access),
   }

@@ -1,0 +1,109 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Store } from '../store.ts'
+import type { StoreCopy } from '../windows.ts'
+import { sampleWindow } from '../windows-contract.ts'
+import { openSqliteStore } from './store.ts'
+
+const T = sampleWindow(0, 0).startMs
+const PATHS = 500
+const MORE_PUTS = 20
+
+let folder: string
+let path: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'meshgauge-copy-'))
+  path = join(folder, 'meshgauge.db')
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const put = (store: Store, second: number): void => {
+  const windows = Array.from({ length: PATHS }, (_, index) =>
+    sampleWindow(store.pathId({ source: `node-${index}`, destination: 'far', interface: 'net0' }), second),
+  )
+  store.putWindows(windows, [])
+}
+
+const written = async (copy: StoreCopy): Promise<string> => {
+  const file = join(folder, 'written.db')
+  const pieces: Buffer[] = []
+  for await (const piece of copy.pieces()) pieces.push(piece)
+  expect(pieces.reduce((sum, { length }) => sum + length, 0)).toBe(copy.sizeBytes)
+  writeFileSync(file, Buffer.concat(pieces))
+  return file
+}
+
+const others = () =>
+  readdirSync(folder).filter((name) => !/^meshgauge\.db(-wal|-shm|-lock|-lock-journal|-spare)?$/.test(name))
+const never = new AbortController().signal
+
+test.each([':memory:', 'a file'])(
+  'of %s is whole, as of one moment, while writing goes on',
+  async (kind) => {
+    const store = openSqliteStore(kind === 'a file' ? path : kind)
+    const puts = 40
+    for (let second = 0; second < puts; second++) put(store, second)
+    const copying = store.backup(never)
+    let isDone = false
+    copying.then(() => {
+      isDone = true
+    })
+    let more = 0
+    while (!isDone || more < MORE_PUTS) {
+      if (more < MORE_PUTS) put(store, puts + more++)
+      store.maintain(new Date(T + 3_600_000))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const file = await written(await copying)
+    expect(others()).toEqual(['written.db'])
+
+    const database = new DatabaseSync(file)
+    expect(database.prepare('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }])
+    database.close()
+    const copy = openSqliteStore(file)
+    const kept = copy.history(7, T, T + 3_600_000, 1).windows
+    // A store in memory is copied with what comes meanwhile.
+    expect(kept.length).toBeGreaterThanOrEqual(puts)
+    if (kind === 'a file') expect(kept).toHaveLength(puts)
+    const paths = [...copy.paths().keys()]
+    expect(paths).toHaveLength(PATHS)
+    for (const each of paths.slice(0, 50)) {
+      expect(copy.history(each, T, T + 3_600_000, 1).windows).toHaveLength(kept.length)
+    }
+    expect(copy.identity()).toBe(store.identity())
+    expect(store.history(7, T, T + 3_600_000, 1).windows).toHaveLength(puts + more)
+    copy.close()
+    store.close()
+  },
+  60_000,
+)
+
+test('that is given up leaves nothing', async () => {
+  const store = openSqliteStore(path)
+  for (let second = 0; second < 20; second++) put(store, second)
+  const stopping = new AbortController()
+  const copying = store.backup(stopping.signal)
+  stopping.abort(new Error('the caller has left'))
+  await expect(copying).rejects.toThrow('the caller has left')
+  expect(others()).toEqual([])
+
+  const copy = await store.backup(never)
+  for await (const piece of copy.pieces()) {
+    expect(piece.length).toBeGreaterThan(0)
+    break
+  }
+  expect(others()).toEqual([])
+  store.close()
+})
+
+test('that a killed collector left is removed when the store is opened again, and nothing else', () => {
+  openSqliteStore(path).close()
+  mkdirSync(`${path}-backup-x7Gh2k`)
+  writeFileSync(join(`${path}-backup-x7Gh2k`, 'copy.db'), 'half a copy')
+  writeFileSync(join(folder, 'my-backup.db'), 'precious')
+  openSqliteStore(path).close()
+  expect(others()).toEqual(['my-backup.db'])
+})
