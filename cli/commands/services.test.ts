@@ -65,6 +65,7 @@ test('what a collector is told: what was not typed stays open for its config fil
     http: '[::1]:9464',
     store: undefined,
     autopilot: { port: undefined, address: undefined },
+    defaultSchedules: true,
     security: { insecure: undefined },
     logLevel: 'info',
   })

@@ -60,6 +60,10 @@ describe('which pairs are due', () => {
     const lasts = new Uint32Array(70)
     expect(await pickDue(lasts, options(NOW))).toHaveLength(10)
     expect(await pickDue(lasts, { ...options(NOW), all: true })).toHaveLength(70)
+    // Someone asks, and nothing is due: then the oldest.
+    const fresh = Uint32Array.from({ length: 80 }, (_, pair) => NOW - 8000 + 100 * pair)
+    expect(await pickDue(fresh, options(NOW))).toHaveLength(0)
+    expect([...(await pickDue(fresh, { ...options(NOW), all: true }))].slice(0, 3)).toEqual([0, 1, 2])
   })
 
   test('what must be measured before the next start is always taken, and nothing twice', async () => {

@@ -62,7 +62,7 @@ export type DueOptions = {
   starts: readonly number[]
   /** Since when never measured pairs wait: when the schedule began. */
   since: number
-  /** Everything that is overdue at once, not only this start's share of it. */
+  /** Someone asks: everything that is overdue at once, not only its share; without any, the share that is oldest. */
   all: boolean
   breathe: Breathe
 }
@@ -77,7 +77,7 @@ const BINS = 4096
  */
 export const pickDue = async (lasts: Uint32Array, options: DueOptions): Promise<Int32Array> => {
   const { now, within, slack, starts, since, breathe } = options
-  const rests = now - within / 2
+  const rests = options.all ? now : now - within / 2
   const bins = new Float64Array(BINS + 1)
   // Moments from which on pairs count: older ones are one bin, as those that were never measured.
   const floor = Math.min(since, now - 2 * within)
