@@ -23,6 +23,7 @@ import { createAgentService } from './services/agent.ts'
 import { createIperfService } from './services/iperf.ts'
 import { createMesh } from './services/mesh.ts'
 import { createPingService } from './services/ping.ts'
+import { createSustained } from './sustained.ts'
 
 /** Time for streams to clean up after themselves once they were told to end. */
 const CLOSE_GRACE_SECONDS = 3
@@ -76,18 +77,19 @@ export const createAgent = async (
   const admission = createAdmission()
   const ports = createPortLeases(options.ports)
   const mesh = createMesh({ ...shared, logger }, options)
+  const sustained = createSustained({ clock })
   const server = await serveGrpc(
     { logger },
     {
       address: options.listen,
       security: options.security,
       services: [
-        service(AgentServiceDefinition, createAgentService({ ...shared, host }, options)),
+        service(AgentServiceDefinition, createAgentService({ ...shared, host, sustained }, options)),
         service(CheckServiceDefinition, lazyChecks({ ...shared, ...checkDeps })),
         service(PingServiceDefinition, { ...createPingService(shared, options), mesh: mesh.mesh }),
         service(
           IperfServiceDefinition,
-          createIperfService({ ...shared, admission, ports, storyteller }, options),
+          createIperfService({ ...shared, admission, ports, storyteller, sustained }, options),
         ),
       ],
     },

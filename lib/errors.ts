@@ -25,6 +25,10 @@ export const ERROR_CATALOGUE = {
     status: Status.ABORTED,
     meaning: 'an exclusive test has the interface in that direction; try again later',
   },
+  INTERFACES_BUSY: {
+    status: Status.FAILED_PRECONDITION,
+    meaning: 'interfaces carry sustained traffic, or a run has them to itself; the message says how to free them',
+  },
   LIMIT_EXCEEDED: { status: Status.RESOURCE_EXHAUSTED, meaning: 'a ceiling that the agent enforces' },
   PORTS_EXHAUSTED: { status: Status.RESOURCE_EXHAUSTED, meaning: 'no port of the range is free' },
   PEER_NOT_ALLOWED: {

@@ -108,6 +108,8 @@ export type IperfListener = {
   idleSeconds: number
   /** How long the test will take, warm-up included; with idleSeconds it bounds the server's life. */
   durationSeconds: number
+  /** Tells what the server receives, once in each interval. */
+  watch?: { intervalSeconds: number; onSample(sample: IperfSample): void }
 }
 
 export type IperfServer = {
@@ -130,6 +132,11 @@ export type IperfEngine = {
   /** All violations in flows and options, with paths such as `options.tos`. */
   validateRun(flows: readonly Flow[], options: IperfOptions | undefined): Violation[]
   validateServe(request: ServeRequest): Violation[]
+  /**
+   * For traffic that is kept up by one bounded test after the other: the options of a test of so many seconds at most,
+   * such that bytes move in every interval also at low rates. Absent in engines that cannot.
+   */
+  readonly keepUp?: (options: IperfOptions | undefined, seconds: number) => IperfOptions
   /** Starts one server that serves one test. Aborting the signal ends it. */
   serve(listener: IperfListener, signal: AbortSignal): IperfServer
   /**

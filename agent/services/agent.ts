@@ -13,9 +13,16 @@ import type { HostDescriber } from '../host/describe.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
+import type { Sustained } from '../sustained.ts'
 
 export const createAgentService = (
-  deps: { clock: Clock; interfaces: Interfaces; engines: Detected; host: HostDescriber },
+  deps: {
+    clock: Clock
+    interfaces: Interfaces
+    engines: Detected
+    host: HostDescriber
+    sustained: Pick<Sustained, 'labels'>
+  },
   options: AgentOptions & { version: string },
 ): AgentServiceImplementation => {
   const startTime = toTimestamp(deps.clock.now())
@@ -41,6 +48,7 @@ export const createAgentService = (
         limits: limitsOf(options, deps.interfaces),
         labels: { ...options.labels },
         metadata,
+        sustainedLabels: deps.sustained.labels(),
       }
     },
   }

@@ -5,6 +5,7 @@ import type { Draining } from '../draining.ts'
 import type { Detected } from '../engines/detected.ts'
 import type { Storyteller } from '../host/story.ts'
 import type { Interfaces } from '../interfaces.ts'
+import type { Sustained } from '../sustained.ts'
 
 /** What both ends of an iperf need of the agent. */
 export type IperfDeps = {
@@ -15,6 +16,7 @@ export type IperfDeps = {
   ports: PortLeases
   draining: Draining
   storyteller: Storyteller
+  sustained: Sustained
 }
 
 export type CallerContext = { signal: AbortSignal; peer: string }

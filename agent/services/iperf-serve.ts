@@ -14,7 +14,7 @@ const DEFAULT_IDLE_SECONDS = 10
 const FLUSH_SECONDS = 0.5
 
 /** Everything one stream has started and must give back. */
-type Opened = { servers: IperfServer[]; ports: { port: number; width: number }[] }
+export type Opened = { servers: IperfServer[]; ports: { port: number; width: number }[] }
 
 export async function* serve(
   deps: Deps,
@@ -31,19 +31,7 @@ export async function* serve(
   try {
     deps.draining.throwIfDraining()
     const { engine, version } = await deps.engines.iperf(request.engine, stream.signal)
-    const ends = request.listeners.map((listener, index) =>
-      resolveEnd(deps.interfaces, listener.interface, listener.address, 4, `listeners[${index}]`),
-    )
-    throwIfInvalid('the serve request', [
-      ...(request.listeners.length === 0
-        ? [{ field: 'listeners', description: 'at least one listener is needed' }]
-        : []),
-      ...ends.flatMap((end) => end.violations),
-      ...engine.validateServe(request),
-      ...deps.storyteller.violations(request.hostSampling),
-    ])
-    const limits = limitsOf(options, deps.interfaces)
-    checkFlowLimits(limits, request.listeners.length, fromDuration(request.duration) ?? 0)
+    const ends = admitListeners(deps, options, engine, request)
     const claims = claimsOf(
       'server',
       request.direction,
@@ -82,6 +70,29 @@ export async function* serve(
   }
 }
 
+/** The listeners with their interfaces and addresses filled in; throws what is wrong with the request. */
+export const admitListeners = (
+  deps: Deps,
+  options: AgentOptions,
+  engine: IperfEngine,
+  request: ServeRequest,
+): { interface: string; address: string }[] => {
+  const ends = request.listeners.map((listener, index) =>
+    resolveEnd(deps.interfaces, listener.interface, listener.address, 4, `listeners[${index}]`),
+  )
+  throwIfInvalid('the serve request', [
+    ...(request.listeners.length === 0
+      ? [{ field: 'listeners', description: 'at least one listener is needed' }]
+      : []),
+    ...ends.flatMap((end) => end.violations),
+    ...engine.validateServe(request),
+    ...deps.storyteller.violations(request.hostSampling),
+  ])
+  const limits = limitsOf(options, deps.interfaces)
+  checkFlowLimits(limits, request.listeners.length, fromDuration(request.duration) ?? 0)
+  return ends
+}
+
 /** Starts one server on a leased port, or on the next one where another program has the port. */
 const listen = async (
   deps: Deps,
@@ -91,16 +102,8 @@ const listen = async (
   opened: Opened,
   signal: AbortSignal,
 ): Promise<{ server: IperfServer; port: number }> => {
-  const taken = new Set<number>()
-  const width = engine.portsPerServer
-  const wanted =
-    end.port > 0
-      ? { first: end.port, last: end.port + width - 1 }
-      : (request.ports ?? { first: 1, last: 65535 })
-  while (true) {
-    const port = deps.ports.lease(wanted, taken, width)
-    opened.ports.push({ port, width })
-    const server = engine.serve(
+  const start = (port: number) =>
+    engine.serve(
       {
         address: end.address,
         port,
@@ -111,6 +114,28 @@ const listen = async (
       },
       signal,
     )
+  return leaseAndStart(deps, engine, request, end.port, opened, start)
+}
+
+/** Starts a server on leased ports, one after the other, until it listens. */
+export const leaseAndStart = async (
+  deps: Pick<Deps, 'ports'>,
+  engine: IperfEngine,
+  request: ServeRequest,
+  askedPort: number,
+  opened: Opened,
+  start: (port: number) => IperfServer,
+): Promise<{ server: IperfServer; port: number }> => {
+  const taken = new Set<number>()
+  const width = engine.portsPerServer
+  const wanted =
+    askedPort > 0
+      ? { first: askedPort, last: askedPort + width - 1 }
+      : (request.ports ?? { first: 1, last: 65535 })
+  while (true) {
+    const port = deps.ports.lease(wanted, taken, width)
+    opened.ports.push({ port, width })
+    const server = start(port)
     opened.servers.push(server)
     try {
       await server.ready

@@ -231,7 +231,7 @@ const pairsOf = (prepared: PreparedRun, keys: readonly string[]): number[] => {
 }
 
 /** What a run must have to itself: the interfaces of an iperf, nothing for a ping, which shares. */
-const interfacesOf = (prepared: PreparedRun): Set<string> => {
+export const interfacesOf = (prepared: PreparedRun): Set<string> => {
   if (prepared.spec.test?.$case === 'ping') return new Set()
   const used = new Set([...prepared.sources, ...prepared.destinations])
   return new Set(

@@ -1,4 +1,4 @@
-import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { Admission, IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { type Endpoint, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { IperfTest, PingTest } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -230,7 +230,10 @@ const iperfPair = async (pass: Pass, test: IperfTest, pair: number): Promise<voi
   const span = openSpan(pass, pair)
   const startTime = toTimestamp(deps.clock.now())
   const { result, ...measured } = await within(span.context, () =>
-    measureIperf(deps, ends, test, testSeconds(run.spec), signal, run.spec.hostSampling),
+    measureIperf(deps, ends, test, testSeconds(run.spec), signal, {
+      admission: run.spec.besideTraffic ? Admission.ADMISSION_SHARED : Admission.ADMISSION_EXCLUSIVE,
+      hostSampling: run.spec.hostSampling,
+    }),
   )
   const endTime = toTimestamp(deps.clock.now())
   const values = result && ({ $case: 'iperf', value: result } as const)

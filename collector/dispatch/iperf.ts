@@ -37,6 +37,13 @@ const SERVER_END_SECONDS = 2
 /** Performance Co-Pilot has to start before the test and to write down what it saw after it. */
 const PCP_SECONDS = 20
 
+/** What else a test is told besides what it measures. */
+type Sharing = {
+  /** Shared only where a run was told to measure beside traffic. */
+  admission?: Admission
+  hostSampling?: HostSampling | undefined
+}
+
 type Attempt = Omit<IperfMeasurement, 'attemptCount'> & { retry: boolean }
 
 /** Measures one pair, the receiver first, then the sender. What goes wrong is in the outcome; it throws only bugs. */
@@ -46,10 +53,10 @@ export const measureIperf = async (
   test: IperfTest,
   seconds: number,
   signal: AbortSignal,
-  sampling?: HostSampling,
+  { admission = Admission.ADMISSION_EXCLUSIVE, hostSampling }: Sharing = {},
 ): Promise<IperfMeasurement> => {
   for (let attemptCount = 1; ; attemptCount++) {
-    const { retry, ...measurement } = await attempt(deps, pair, test, seconds, signal, sampling)
+    const { retry, ...measurement } = await attempt(deps, pair, test, seconds, signal, { admission, hostSampling })
     if (!retry || attemptCount === MAX_ATTEMPTS || signal.aborted) return { ...measurement, attemptCount }
     await deps.clock.sleep(RETRY_SECONDS * attemptCount, signal).catch(() => undefined)
     if (signal.aborted) return { ...measurement, attemptCount }
@@ -71,13 +78,13 @@ const attempt = async (
   test: IperfTest,
   seconds: number,
   signal: AbortSignal,
-  hostSampling: HostSampling | undefined,
+  { admission, hostSampling }: Required<Sharing>,
 ): Promise<Attempt> => {
   const stop = new AbortController()
   const pcpSeconds = hostSampling?.source === HostSource.HOST_SOURCE_PCP ? PCP_SECONDS : 0
   const deadline = (seconds + SLACK_SECONDS + pcpSeconds) * 1000
   const call = { signal: AbortSignal.any([signal, stop.signal]), deadline }
-  const request = { ...serveRequest(pair, test, seconds), hostSampling }
+  const request = { ...serveRequest(pair, test, seconds), admission, hostSampling }
   const server = deps.connection(pair.destination.node).iperf.serve(request, call)
   const destination = collectHost()
   const events = server[Symbol.asyncIterator]()
@@ -85,7 +92,7 @@ const attempt = async (
   try {
     const port = await started(events)
     serverEnd = ended(events, pair.destination.node, destination)
-    const request = { ...runRequest(pair, test, port), hostSampling }
+    const request = { ...runRequest(pair, test, port), admission, hostSampling }
     const client = deps.connection(pair.source.node).iperf.run(request, call)
     const measured = await runClient(client, pair.source.node)
     if (hostSampling) await soon(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
@@ -106,7 +113,6 @@ const serveRequest = (pair: IperfPair, test: IperfTest, seconds: number) => ({
   listeners: [{ interface: pair.destination.interface, address: pair.destination.address }],
   engine: test.engine,
   ports: test.ports,
-  admission: Admission.ADMISSION_EXCLUSIVE,
   direction: test.options?.direction,
   cpu: test.options?.serverCpu,
   duration: toDuration(seconds),
@@ -123,7 +129,6 @@ const runRequest = (pair: IperfPair, test: IperfTest, port: number) => ({
   ],
   engine: test.engine,
   options: test.options,
-  admission: Admission.ADMISSION_EXCLUSIVE,
 })
 
 /** Puts together what one host says of itself in several messages. */

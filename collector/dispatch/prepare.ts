@@ -31,7 +31,7 @@ const MIN_SAMPLING_SECONDS = 0.1
 export type Chosen = { nodes: Node[]; pairs: NodePairs; violations: Violation[] }
 
 /** Resolves the names of a topology and makes its pairs, which are positions in `nodes`. */
-export const choosePairs = (spec: RunSpec, fleet: readonly Node[]): Chosen => {
+export const choosePairs = (spec: Pick<RunSpec, 'topology'>, fleet: readonly Node[]): Chosen => {
   const topology = spec.topology
   const kind = topologyOfKind(topology?.kind ?? TopologyKind.TOPOLOGY_KIND_UNSPECIFIED)
   if (!topology || !kind) {

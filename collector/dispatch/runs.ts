@@ -5,9 +5,10 @@ import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/co
 import { OperatingError } from '../../lib/errors.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
-import { type ActiveRun, type RunDeps, startRun } from './active-run.ts'
+import { type ActiveRun, interfacesOf, type RunDeps, startRun } from './active-run.ts'
 import { createInterfaceQueue } from './interface-queue.ts'
 import { type PreparedRun, prepareRun } from './prepare.ts'
+import type { TrafficInterfaces } from './traffic-interfaces.ts'
 import { uuidv7 } from './uuid.ts'
 
 /** Runs that wait or measure at the same time. Each costs memory for all of its pairs. */
@@ -16,12 +17,15 @@ const MAX_ACTIVE_RUNS = 64
 export type Step = { run: Run; results: PairResult[] }
 
 export type RunsDeps = Omit<RunDeps, 'queue' | 'connection'> & {
+  traffic: Pick<TrafficInterfaces, 'on'>
   fleet: Pick<Fleet, 'nodes' | 'connection' | 'refresh'>
 }
 
 /** Every run of this collector: those that wait or measure, and through the store those that have ended. */
 export const createRuns = (deps: RunsDeps) => {
   const active = new Map<string, ActiveRun>()
+  /** What each active run has to itself, or waits for. */
+  const wanted = new Map<string, ReadonlySet<string>>()
   const queue = createInterfaceQueue()
   let draining = false
 
@@ -37,7 +41,10 @@ export const createRuns = (deps: RunsDeps) => {
       return prepareRun(spec, deps.fleet.nodes())
     },
 
-    /** @throws OperatingError SPEC_INVALID, STORE_UNAVAILABLE, LIMIT_EXCEEDED, COLLECTOR_DRAINING; then nothing has begun */
+    /**
+     * @throws OperatingError SPEC_INVALID, INTERFACES_BUSY, STORE_UNAVAILABLE, LIMIT_EXCEEDED, COLLECTOR_DRAINING; then
+     * nothing has begun
+     */
     async create(spec: RunSpec): Promise<Run> {
       await deps.fleet.refresh()
       if (draining) throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
@@ -49,6 +56,8 @@ export const createRuns = (deps: RunsDeps) => {
       }
       const nodes = deps.fleet.nodes()
       const prepared = prepareRun(spec, nodes)
+      const interfaces = interfacesOf(prepared)
+      throwIfTraffic(deps.traffic, spec, interfaces)
       const now = deps.clock.now()
       const run = {
         ...newRun(uuidv7(now), spec, prepared.message, now),
@@ -57,9 +66,11 @@ export const createRuns = (deps: RunsDeps) => {
       const racks = new Map(nodes.flatMap(({ name, rack }) => (rack ? [[name, rack] as const] : [])))
       const begun = startRun({ ...deps, connection: deps.fleet.connection, queue }, run, prepared, racks)
       active.set(run.id, begun)
+      wanted.set(run.id, interfaces)
       deps.observer.observeActive(active.size)
       void begun.done.finally(() => {
         active.delete(run.id)
+        wanted.delete(run.id)
         deps.observer.observeActive(active.size)
       })
       // A run that need not wait has begun by then, and is not shown as one that waits.
@@ -96,6 +107,9 @@ export const createRuns = (deps: RunsDeps) => {
       runs: queue.waiting(),
       results: [...active.values()].reduce((sum, run) => sum + run.waitingCount(), 0),
     }),
+    /** A run that has one of these interfaces to itself, or waits for it. */
+    holding: (interfaces: ReadonlySet<string>): string | undefined =>
+      [...wanted].find(([, own]) => [...own].some((name) => interfaces.has(name)))?.[0],
 
     /** What keeps runs from being stored, one line each. */
     problems: () => [...active.values()].flatMap((run) => run.problem() ?? []),
@@ -111,6 +125,18 @@ export const createRuns = (deps: RunsDeps) => {
 }
 
 export type Runs = ReturnType<typeof createRuns>
+
+/** Traffic would be in every value that is measured beside it. */
+const throwIfTraffic = (
+  traffic: Pick<TrafficInterfaces, 'on'>,
+  { besideTraffic }: RunSpec,
+  interfaces: ReadonlySet<string>,
+): void => {
+  const found = besideTraffic ? undefined : traffic.on(interfaces)
+  if (!found) return
+  const text = `${found.interface} carries sustained traffic; stop it with "meshgauge traffic stop ${found.trafficId}", or measure beside it with --beside-traffic`
+  throw new OperatingError('INTERFACES_BUSY', text)
+}
 
 /** What the nodes that take part are made of, as their agents last said. */
 const metadataOf = (prepared: PreparedRun, nodes: readonly Node[]): Run['nodeMetadata'] => {

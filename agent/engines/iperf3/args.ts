@@ -57,6 +57,20 @@ export const BYTES_INTERVAL_SECONDS = 0.1
 const clientInterval = ({ bytes, intervalSeconds }: IperfPlan, mode: Mode): number =>
   mode === 'json' && bytes !== undefined ? BYTES_INTERVAL_SECONDS : intervalSeconds
 
+/** iperf3's own block sizes, where none is given. */
+const DEFAULT_BLOCK_BYTES = { tcp: 128 * 1024, udp: 1460 }
+const PACING_FROM_SECONDS = 0.02
+/**
+ * To hold a bitrate, iperf3 looks each millisecond whether the next block is due: 2 % of a core for two streams of
+ * 50 kbit/s. Where a block lasts long, ten looks in its time are enough.
+ */
+const pacing = ({ udp, intervalSeconds }: IperfPlan, options: IperfOptions | undefined): string[] => {
+  if (!options?.bitsPerSecond) return []
+  const bytes = options.lengthBytes ?? DEFAULT_BLOCK_BYTES[udp ? 'udp' : 'tcp']
+  const blockSeconds = Math.min((bytes * 8) / options.bitsPerSecond, intervalSeconds)
+  return blockSeconds < PACING_FROM_SECONDS ? [] : ['--pacing-timer', String(Math.round(blockSeconds * 1e5))]
+}
+
 export const clientArgs = (flow: Flow, options: IperfOptions | undefined, mode: Mode): string[] => {
   const plan = planIperf(options)
   return [
@@ -73,6 +87,7 @@ export const clientArgs = (flow: Flow, options: IperfOptions | undefined, mode: 
     ...flag('-R', plan.direction === Direction.DIRECTION_REVERSE),
     ...flag('--bidir', plan.direction === Direction.DIRECTION_BIDIRECTIONAL),
     ...given('-b', options?.bitsPerSecond),
+    ...pacing(plan, options),
     ...given('-l', options?.lengthBytes),
     ...given('-w', options?.windowBytes),
     ...given('-M', options?.mssBytes),
@@ -86,12 +101,15 @@ export const clientArgs = (flow: Flow, options: IperfOptions | undefined, mode: 
   ]
 }
 
-export const serverArgs = ({ address, port, interface: device, cpu }: IperfListener): string[] => [
-  ...['-s', '-1', '-B', address, '-p', String(port)],
-  ...given('--bind-dev', device),
+export const serverInterval = ({ watch }: IperfListener): number => watch?.intervalSeconds ?? 1
+
+export const serverArgs = (listener: IperfListener): string[] => [
+  ...['-s', '-1', '-B', listener.address, '-p', String(listener.port)],
+  ...given('--bind-dev', listener.interface),
   // It says that a client came only when it flushes, which is once in an interval.
-  ...['--forceflush', '-i', '1'],
-  ...given('-A', cpu),
+  ...['--forceflush', '-i', String(serverInterval(listener))],
+  ...(listener.watch ? ['-f', 'k'] : []),
+  ...given('-A', listener.cpu),
 ]
 
 /** All of one plan, for the length of its connection phase too. */

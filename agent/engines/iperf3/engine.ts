@@ -6,6 +6,7 @@ import { atLeast, detectProgram } from '../detection.ts'
 import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
 import { validateServe } from '../iperf-request.ts'
 import { runClient } from './client.ts'
+import { keepUpOptions } from './keep-up.ts'
 import { startServer } from './server.ts'
 import { validateRun } from './validation.ts'
 
@@ -38,6 +39,7 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
     detect,
     validateRun,
     validateServe,
+    keepUp: keepUpOptions,
     serve: (listener, signal) => startServer(deps, program, listener, signal),
     run: async function* (flow, options, signal) {
       const { available, version, reasons } = known?.available ? known : await detect(signal)

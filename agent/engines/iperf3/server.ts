@@ -5,14 +5,15 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult, RunningProcess } from '../../processes.ts'
 import type { EngineDeps, IperfListener, IperfServer } from '../engine.ts'
 import { programError, quote } from '../program-error.ts'
-import { serverArgs } from './args.ts'
+import { serverArgs, serverInterval } from './args.ts'
 import { LIMITS } from './client.ts'
+import { createServerParser } from './output-server.ts'
 
 /** What a test may take beyond its own length: to connect, to exchange results, to end. */
 const MARGIN_SECONDS = 15
 
-/** iperf3 says that a client came once it flushes, an interval of 1 s later; twice that, for a busy host. */
-const FLUSH_SECONDS = 2
+/** iperf3 says that a client came once it flushes, an interval later; twice that, for a busy host. */
+const flushSeconds = (listener: IperfListener): number => 2 * serverInterval(listener)
 
 /** Enough to tell what it is that runs, when it is not iperf3. */
 const MAX_UNKNOWN_LINES = 10
@@ -98,15 +99,19 @@ export const startServer = (
     const ended = new AbortController()
     const running = deps.processes.start(program, serverArgs(listener), {
       signal,
-      deadlineSeconds: idleSeconds + FLUSH_SECONDS + durationSeconds + MARGIN_SECONDS,
+      deadlineSeconds: idleSeconds + flushSeconds(listener) + durationSeconds + MARGIN_SECONDS,
       limits: LIMITS,
     })
+    const { watch } = listener
+    const parse = createServerParser()
     for await (const { text } of running.lines) {
+      const sample = watch && parse(text)
+      if (sample) watch.onSample(sample)
       const wasListening = seen.listening
       read(seen, text)
       if (seen.listening && !wasListening) {
         ready.resolve()
-        void watchIdle(deps, running, seen, idleSeconds + FLUSH_SECONDS, ended.signal)
+        void watchIdle(deps, running, seen, idleSeconds + flushSeconds(listener), ended.signal)
       }
     }
     ended.abort()

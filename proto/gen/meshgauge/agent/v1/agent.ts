@@ -36,7 +36,14 @@ export interface DescribeResponse {
   /** Labels from the agent's own configuration, such as rack or zone. */
   labels: { [key: string]: string };
   /** What the node is made of. */
-  metadata: NodeMetadata | undefined;
+  metadata:
+    | NodeMetadata
+    | undefined;
+  /**
+   * Labels of the sustained Serve and Run streams that still have a program running: who has cancelled such a stream
+   * learns here that nothing of it is left.
+   */
+  sustainedLabels: string[];
 }
 
 export interface DescribeResponse_LabelsEntry {
@@ -225,7 +232,15 @@ export const DescribeRequest: MessageFns<DescribeRequest> = {
 };
 
 function createBaseDescribeResponse(): DescribeResponse {
-  return { identity: undefined, interfaces: [], engines: [], limits: undefined, labels: {}, metadata: undefined };
+  return {
+    identity: undefined,
+    interfaces: [],
+    engines: [],
+    limits: undefined,
+    labels: {},
+    metadata: undefined,
+    sustainedLabels: [],
+  };
 }
 
 export const DescribeResponse: MessageFns<DescribeResponse> = {
@@ -247,6 +262,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     });
     if (message.metadata !== undefined) {
       NodeMetadata.encode(message.metadata, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.sustainedLabels) {
+      writer.uint32(58).string(v!);
     }
     return writer;
   },
@@ -315,6 +333,14 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
             message.metadata = NodeMetadata.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.sustainedLabels.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -350,6 +376,11 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
         )
         : {},
       metadata: isSet(object.metadata) ? NodeMetadata.fromJSON(object.metadata) : undefined,
+      sustainedLabels: globalThis.Array.isArray(object?.sustainedLabels)
+        ? object.sustainedLabels.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.sustained_labels)
+        ? object.sustained_labels.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -379,6 +410,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     if (message.metadata !== undefined) {
       obj.metadata = NodeMetadata.toJSON(message.metadata);
     }
+    if (message.sustainedLabels?.length) {
+      obj.sustainedLabels = message.sustainedLabels;
+    }
     return obj;
   },
 
@@ -407,6 +441,7 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     message.metadata = (object.metadata !== undefined && object.metadata !== null)
       ? NodeMetadata.fromPartial(object.metadata)
       : undefined;
+    message.sustainedLabels = object.sustainedLabels?.map((e) => e) || [];
     return message;
   },
 };

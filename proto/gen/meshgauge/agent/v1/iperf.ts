@@ -176,7 +176,11 @@ export interface ServeRequest {
    */
   sustained: boolean;
   /** With sustained, the time between two samples of a server; 1 s when absent. */
-  interval: Duration | undefined;
+  interval:
+    | Duration
+    | undefined;
+  /** With sustained, the caller's own name for what it keeps up; Describe tells it while any program of it runs. */
+  label: string;
 }
 
 /** Listener is one server to start. */
@@ -282,6 +286,8 @@ export interface RunRequest {
    * growing pause up to 5 s. Without options.duration it goes on until the stream ends.
    */
   sustained: boolean;
+  /** As in ServeRequest. */
+  label: string;
 }
 
 /** Flow is one client to start. */
@@ -571,6 +577,7 @@ function createBaseServeRequest(): ServeRequest {
     hostSampling: undefined,
     sustained: false,
     interval: undefined,
+    label: "",
   };
 }
 
@@ -608,6 +615,9 @@ export const ServeRequest: MessageFns<ServeRequest> = {
     }
     if (message.interval !== undefined) {
       Duration.encode(message.interval, writer.uint32(90).fork()).join();
+    }
+    if (message.label !== "") {
+      writer.uint32(98).string(message.label);
     }
     return writer;
   },
@@ -713,6 +723,14 @@ export const ServeRequest: MessageFns<ServeRequest> = {
             message.interval = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.label = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -748,6 +766,7 @@ export const ServeRequest: MessageFns<ServeRequest> = {
         : undefined,
       sustained: isSet(object.sustained) ? globalThis.Boolean(object.sustained) : false,
       interval: isSet(object.interval) ? Duration.fromJSON(object.interval) : undefined,
+      label: isSet(object.label) ? globalThis.String(object.label) : "",
     };
   },
 
@@ -786,6 +805,9 @@ export const ServeRequest: MessageFns<ServeRequest> = {
     if (message.interval !== undefined) {
       obj.interval = Duration.toJSON(message.interval);
     }
+    if (message.label !== "") {
+      obj.label = message.label;
+    }
     return obj;
   },
 
@@ -815,6 +837,7 @@ export const ServeRequest: MessageFns<ServeRequest> = {
     message.interval = (object.interval !== undefined && object.interval !== null)
       ? Duration.fromPartial(object.interval)
       : undefined;
+    message.label = object.label ?? "";
     return message;
   },
 };
@@ -1609,7 +1632,15 @@ export const ServeResult: MessageFns<ServeResult> = {
 };
 
 function createBaseRunRequest(): RunRequest {
-  return { flows: [], engine: "", options: undefined, admission: 0, hostSampling: undefined, sustained: false };
+  return {
+    flows: [],
+    engine: "",
+    options: undefined,
+    admission: 0,
+    hostSampling: undefined,
+    sustained: false,
+    label: "",
+  };
 }
 
 export const RunRequest: MessageFns<RunRequest> = {
@@ -1631,6 +1662,9 @@ export const RunRequest: MessageFns<RunRequest> = {
     }
     if (message.sustained !== false) {
       writer.uint32(48).bool(message.sustained);
+    }
+    if (message.label !== "") {
+      writer.uint32(58).string(message.label);
     }
     return writer;
   },
@@ -1696,6 +1730,14 @@ export const RunRequest: MessageFns<RunRequest> = {
             message.sustained = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.label = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1720,6 +1762,7 @@ export const RunRequest: MessageFns<RunRequest> = {
         ? HostSampling.fromJSON(object.host_sampling)
         : undefined,
       sustained: isSet(object.sustained) ? globalThis.Boolean(object.sustained) : false,
+      label: isSet(object.label) ? globalThis.String(object.label) : "",
     };
   },
 
@@ -1743,6 +1786,9 @@ export const RunRequest: MessageFns<RunRequest> = {
     if (message.sustained !== false) {
       obj.sustained = message.sustained;
     }
+    if (message.label !== "") {
+      obj.label = message.label;
+    }
     return obj;
   },
 
@@ -1761,6 +1807,7 @@ export const RunRequest: MessageFns<RunRequest> = {
       ? HostSampling.fromPartial(object.hostSampling)
       : undefined;
     message.sustained = object.sustained ?? false;
+    message.label = object.label ?? "";
     return message;
   },
 };

@@ -303,6 +303,8 @@ export interface RunSpec {
     | undefined;
   /** The profile that the run is of; empty without one. */
   profile: string;
+  /** Measure also on interfaces that carry sustained traffic, beside it (iperf only); without it such a run is refused. */
+  besideTraffic: boolean;
 }
 
 /** Plan is what a run will do. */
@@ -1211,6 +1213,7 @@ function createBaseRunSpec(): RunSpec {
     expectations: [],
     hostSampling: undefined,
     profile: "",
+    besideTraffic: false,
   };
 }
 
@@ -1244,6 +1247,9 @@ export const RunSpec: MessageFns<RunSpec> = {
     }
     if (message.profile !== "") {
       writer.uint32(74).string(message.profile);
+    }
+    if (message.besideTraffic !== false) {
+      writer.uint32(80).bool(message.besideTraffic);
     }
     return writer;
   },
@@ -1333,6 +1339,14 @@ export const RunSpec: MessageFns<RunSpec> = {
             message.profile = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.besideTraffic = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1371,6 +1385,11 @@ export const RunSpec: MessageFns<RunSpec> = {
         ? HostSampling.fromJSON(object.host_sampling)
         : undefined,
       profile: isSet(object.profile) ? globalThis.String(object.profile) : "",
+      besideTraffic: isSet(object.besideTraffic)
+        ? globalThis.Boolean(object.besideTraffic)
+        : isSet(object.beside_traffic)
+        ? globalThis.Boolean(object.beside_traffic)
+        : false,
     };
   },
 
@@ -1401,6 +1420,9 @@ export const RunSpec: MessageFns<RunSpec> = {
     }
     if (message.profile !== "") {
       obj.profile = message.profile;
+    }
+    if (message.besideTraffic !== false) {
+      obj.besideTraffic = message.besideTraffic;
     }
     return obj;
   },
@@ -1435,6 +1457,7 @@ export const RunSpec: MessageFns<RunSpec> = {
       ? HostSampling.fromPartial(object.hostSampling)
       : undefined;
     message.profile = object.profile ?? "";
+    message.besideTraffic = object.besideTraffic ?? false;
     return message;
   },
 };

@@ -1,0 +1,42 @@
+/**
+ * What an iperf3 server writes about the test that it serves, with -f k: text in every version, as only text says that
+ * it listens. Hundreds of servers write at once, so a line is looked at closely only when it counts.
+ */
+
+import { IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
+
+const CONNECTED = /^\[ *\d+\] local \S+ port \d+ connected to /
+const ROW =
+  /^\[ *(?:\d+|SUM)\](?:\[\w\w-S\])? +([\d.]+)-([\d.]+) +sec +[\d.]+ [KMGT]?Bytes +([\d.]+) Kbits\/sec(.*)$/
+const TOTAL = /\b(?:sender|receiver) *$/
+
+/** Gives the sample of a line that ends an interval; undefined for all others. */
+export const createServerParser = (): ((line: string) => IperfSample | undefined) => {
+  let streams = 0
+  let lastEnd = -1
+  return (line) => {
+    if (line[0] !== '[') return undefined
+    const isSum = line.startsWith('[SUM]')
+    if (!isSum && CONNECTED.test(line)) {
+      streams++
+      return undefined
+    }
+    if (isSum !== streams > 1) return undefined
+    const [, start, end, kilobits, rest] = ROW.exec(line) ?? []
+    if (start === undefined || TOTAL.test(rest!)) return undefined
+    const [startSeconds, endSeconds] = [Number(start), Number(end)]
+    // The last interval of a test that breaks off is written twice, and one without length may follow.
+    if (endSeconds <= startSeconds || endSeconds <= lastEnd) return undefined
+    lastEnd = endSeconds
+    const bitsPerSecond = Math.round(Number(kilobits) * 1000)
+    return IperfSample.fromPartial({
+      start: toDuration(startSeconds),
+      end: toDuration(endSeconds),
+      bitsPerSecond,
+      // The rate has more digits than the bytes that iperf3 prints.
+      bytes: Math.round((bitsPerSecond * (endSeconds - startSeconds)) / 8),
+      omitted: rest!.includes('(omitted)'),
+    })
+  }
+}

@@ -1,0 +1,260 @@
+import { createServer } from 'node:net'
+import { type ServiceError, status } from '@grpc/grpc-js'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { eventually, programsOf } from './descendants.ts'
+import { type IndependentClient, openIndependentClient } from './independent-client.ts'
+import { type ServiceProcess, startAgent } from './service-process.ts'
+
+const IPERF = 'meshgauge.agent.v1.IperfService'
+const AGENT = 'meshgauge.agent.v1.AgentService'
+
+type Change = { flowIndex: number; running: boolean; restartCount: number; reason: string }
+type Sample = { flowIndex: number; bytes: string | number; bitsPerSecond: string | number }
+type Event = {
+  event: string
+  started?: { listeners?: { port: number }[] }
+  samples?: { samples: Sample[] }
+  changes?: { changes: Change[] }
+  summary?: { results: { outcome: string; sentBytes?: string | number }[] }
+}
+
+let agent: ServiceProcess
+let client: IndependentClient
+
+beforeAll(async () => {
+  agent = await startAgent('--ports', '25601-25640', '--max-duration', '5s')
+  client = openIndependentClient(agent.port)
+})
+const stops: (() => void)[] = []
+afterEach(async () => {
+  for (const stop of stops.splice(0)) stop()
+  await eventually(
+    () => programsOf(agent.pid),
+    (found) => found.length === 0,
+  )
+})
+afterAll(async () => {
+  client.close()
+  await agent.stop('SIGTERM')
+})
+
+/** A stream that is read as it comes; what it said so far can be asked for. */
+const follow = (method: string, request: object, from = client) => {
+  const stream = from.stream<Event>(IPERF, method, request)
+  stops.push(() => stream.cancel())
+  const events: Event[] = []
+  const done = (async () => {
+    for await (const event of stream) events.push(event)
+  })().then(
+    () => undefined,
+    (error: ServiceError) => error,
+  )
+  const changes = () =>
+    events.flatMap((event) =>
+      (event.changes?.changes ?? []).map((change) => ({
+        // proto3 leaves zeros out.
+        ...{ flowIndex: 0, running: false, restartCount: 0, reason: '' },
+        ...change,
+      })),
+    )
+  const samples = () =>
+    events.flatMap((event) =>
+      (event.samples?.samples ?? []).map((sample) => ({
+        ...{ flowIndex: 0, bytes: 0, bitsPerSecond: 0 },
+        ...sample,
+      })),
+    )
+  const seen = (what: string) =>
+    eventually(
+      () => events.find(({ event }) => event === what),
+      (event) => event !== undefined,
+    ) as Promise<Event>
+  return { events, done, changes, samples, seen, cancel: () => stream.cancel() }
+}
+
+const OPTIONS = { bitsPerSecond: 400_000, parallelCount: 2, interval: { seconds: 1 } }
+const listeners = (count: number) => Array.from({ length: count }, () => ({ interface: 'lo' }))
+
+const start = async (count: number, more: object = {}, from = client) => {
+  const serve = follow(
+    'Serve',
+    {
+      listeners: listeners(count),
+      sustained: true,
+      admission: 'ADMISSION_SHARED',
+      interval: { seconds: 1 },
+      label: 'load',
+    },
+    from,
+  )
+  const ports = (await serve.seen('started')).started!.listeners!.map(({ port }) => port)
+  const flows = ports.map((port) => ({ address: '127.0.0.1', port, interface: 'lo' }))
+  const request = {
+    flows,
+    sustained: true,
+    admission: 'ADMISSION_SHARED',
+    options: OPTIONS,
+    label: 'load',
+    ...more,
+  }
+  const run = follow('Run', request, from)
+  await run.seen('started')
+  return { serve, run, ports, stop: () => [serve.cancel(), run.cancel()] }
+}
+
+const movedBy = (flow: number, samples: readonly Sample[]) =>
+  samples.filter(({ flowIndex }) => flowIndex === flow).reduce((sum, { bytes }) => sum + Number(bytes), 0)
+
+/** Each flow has moved bytes at both ends since now. */
+const moving = async ({ serve, run }: Awaited<ReturnType<typeof start>>, count: number) => {
+  for (const end of [serve, run]) {
+    const before = end.samples().length
+    await eventually(
+      () => Array.from({ length: count }, (_, flow) => movedBy(flow, end.samples().slice(before))),
+      (bytes) => bytes.every((each) => each > 0),
+    )
+  }
+}
+
+const pidsOf = (kind: '-s' | '-c', port: number) =>
+  programsOf(agent.pid)
+    .filter(({ command }) => command.includes(`iperf3 ${kind} `) && command.includes(`-p ${port} `))
+    .map(({ pid }) => pid)
+
+describe('flows that are kept up', () => {
+  test('both ends tell what they move, Describe names them, and cancelling leaves nothing', async () => {
+    const load = await start(3)
+    await moving(load, 3)
+    const rates = load.serve.samples().map(({ bitsPerSecond }) => Number(bitsPerSecond))
+    // Two streams of 400 kbit/s each.
+    expect(rates.some((rate) => rate > 400_000)).toBe(true)
+    expect(load.run.changes()).toEqual([])
+    const describeLabels = async () =>
+      (await client.call<{ sustainedLabels: string[] }>(AGENT, 'Describe', {})).sustainedLabels
+    expect(await describeLabels()).toEqual(['load'])
+    load.stop()
+    expect((await load.serve.done)?.code).toBe(status.CANCELLED)
+    expect((await load.run.done)?.code).toBe(status.CANCELLED)
+    await eventually(
+      () => programsOf(agent.pid),
+      (found) => found.length === 0,
+    )
+    expect((await describeLabels()) ?? []).toEqual([])
+  })
+
+  test('a test ends at the limit of the agent and the next begins: no restart is counted', async () => {
+    const load = await start(2)
+    await moving(load, 2)
+    const [first] = pidsOf('-c', load.ports[0]!)
+    await eventually(
+      () => pidsOf('-c', load.ports[0]!)[0],
+      (pid) => pid !== undefined && pid !== first,
+    )
+    await moving(load, 2)
+    expect([...load.serve.changes(), ...load.run.changes()]).toEqual([])
+    load.stop()
+    await Promise.all([load.serve.done, load.run.done])
+  })
+
+  test('a client that is killed is started again and counted; the other flow goes on', async () => {
+    const load = await start(2)
+    await moving(load, 2)
+    process.kill(pidsOf('-c', load.ports[0]!)[0]!, 'SIGKILL')
+    await eventually(load.run.changes, (changes) => changes.some(({ running }) => running))
+    await moving(load, 2)
+    const [change] = load.run.changes()
+    expect(change).toMatchObject({ flowIndex: 0, running: false, restartCount: 1 })
+    expect(change!.reason).toContain('SIGKILL')
+    expect(load.run.changes().filter(({ flowIndex }) => flowIndex === 1)).toEqual([])
+    load.stop()
+    await Promise.all([load.serve.done, load.run.done])
+  })
+
+  test('a server that is killed comes back on its port, and its client with it', async () => {
+    const load = await start(2)
+    await moving(load, 2)
+    process.kill(pidsOf('-s', load.ports[1]!)[0]!, 'SIGKILL')
+    await eventually(load.run.changes, (changes) => changes.some(({ running }) => running))
+    await moving(load, 2)
+    expect(load.serve.changes()[0]).toMatchObject({ flowIndex: 1, running: false, restartCount: 1 })
+    expect(load.serve.changes()[0]!.reason).toContain('SIGKILL')
+    load.stop()
+    await Promise.all([load.serve.done, load.run.done])
+  })
+
+  test('a port that another program has taken meanwhile is said, and taken back when it is free', async () => {
+    const load = await start(1)
+    await moving(load, 1)
+    const [port] = load.ports
+    const thief = createServer((socket) => socket.destroy())
+    thief.on('error', () => undefined)
+    process.kill(pidsOf('-s', port!)[0]!, 'SIGKILL')
+    await eventually(
+      () => thief.listening || thief.listen(port, '127.0.0.1').listening,
+      (stolen) => stolen,
+    )
+    const reasons = () => load.serve.changes().map(({ reason }) => reason)
+    await eventually(reasons, (all) => all.some((reason) => reason.includes(`taken port ${port}`)))
+    await new Promise((resolve) => thief.close(resolve))
+    await moving(load, 1)
+    expect(load.serve.changes().at(-1)).toMatchObject({ running: true })
+    load.stop()
+    await Promise.all([load.serve.done, load.run.done])
+  })
+
+  test('with a duration, it ends with a summary of each flow', async () => {
+    const load = await start(2, { options: { ...OPTIONS, duration: { seconds: 3 } } })
+    expect(await load.run.done).toBeUndefined()
+    const results = load.run.events.at(-1)!.summary!.results
+    expect(results.map(({ outcome }) => outcome)).toEqual(['OUTCOME_MEASURED', 'OUTCOME_MEASURED'])
+    load.stop()
+    await load.serve.done
+  })
+
+  test('an exclusive test beside it is refused', async () => {
+    const load = await start(1)
+    const exclusive = follow('Serve', { listeners: listeners(1) })
+    expect((await exclusive.done)?.code).toBe(status.ABORTED)
+    load.stop()
+    await Promise.all([load.serve.done, load.run.done])
+  })
+
+  test('kill -9 of the agent leaves nothing', async () => {
+    const victim = await startAgent('--ports', '25651-25660')
+    const own = openIndependentClient(victim.port)
+    const load = await start(2, {}, own)
+    const programs = programsOf(victim.pid)
+    expect(programs.filter(({ command }) => command.includes('iperf3'))).toHaveLength(4)
+    await victim.stop('SIGKILL')
+    await eventually(
+      () => programs.filter(({ pid }) => alive(pid)),
+      (left) => left.length === 0,
+    )
+    await Promise.all([load.serve.done, load.run.done])
+    own.close()
+  })
+
+  test.each([
+    ['Run', { flows: [], options: { ...OPTIONS, bytes: 1000 } }, 'options.bytes'],
+    ['Run', { flows: [], options: { ...OPTIONS, direction: 'DIRECTION_REVERSE' } }, 'options.direction'],
+    ['Serve', { listeners: listeners(1), interval: { nanos: 1e8 } }, 'interval'],
+  ])('%s refuses what cannot be kept up: %j', async (method, request, field) => {
+    const flows = [{ address: '127.0.0.1', port: 25601, interface: 'lo' }]
+    const error = await follow(method, {
+      ...request,
+      ...('flows' in request ? { flows } : {}),
+      sustained: true,
+    }).done
+    expect(error?.code).toBe(status.INVALID_ARGUMENT)
+    expect(error?.details).toContain(field)
+  })
+})
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
