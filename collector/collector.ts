@@ -7,6 +7,7 @@ import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import { ScheduleServiceDefinition } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { StoreServiceDefinition } from '#proto/meshgauge/collector/v1/store.ts'
+import { TrafficServiceDefinition } from '#proto/meshgauge/collector/v1/traffic.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc, service } from '../lib/serving.ts'
@@ -14,6 +15,7 @@ import { createAutopilotGauge } from './autopilot/gauge.ts'
 import { listenAutopilot } from './autopilot/server.ts'
 import type { RunObserver } from './dispatch/active-run.ts'
 import { createRuns, type Runs } from './dispatch/runs.ts'
+import { createTrafficInterfaces } from './dispatch/traffic-interfaces.ts'
 import { createHealth, type Health, type HealthObserver } from './health/health.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet, type Fleet } from './inventory/fleet.ts'
@@ -30,6 +32,7 @@ import { createRunService } from './services/run.ts'
 import { createScheduleService } from './services/schedule.ts'
 import { createStoreService } from './services/store.ts'
 import { createThroughputCheck } from './services/throughput-check.ts'
+import { createTrafficService } from './services/traffic.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
 import type { Store } from './store/store.ts'
 import { startUpkeep } from './store/upkeep.ts'
@@ -40,6 +43,8 @@ import { createObserver, type Observer } from './telemetry/observe.ts'
 import { observeSchedules } from './telemetry/schedules.ts'
 import { observeCalls, watchCollector } from './telemetry/self.ts'
 import { measuredStore, observeStoreInfo } from './telemetry/store.ts'
+import { createTrafficGauges } from './telemetry/traffic.ts'
+import { createTraffics, type Traffics } from './traffic/traffics.ts'
 
 /** Time for calls that are under way when the collector stops. */
 const CLOSE_GRACE_SECONDS = 3
@@ -55,6 +60,7 @@ type Parts = {
   runs: Runs
   schedules: Schedules
   builtIns: ReadonlyMap<string, Profile>
+  traffics: Traffics
   store: Store
   reload: Reload
 }
@@ -131,7 +137,7 @@ const observeHealth = (metrics: Metrics, observer: Observer, fleet: Pick<Fleet, 
   }
 }
 
-const servicesOf = ({ clock, fleet, health, runs, schedules, store, reload, builtIns }: Parts) => [
+const servicesOf = ({ clock, fleet, health, runs, schedules, store, reload, builtIns, traffics }: Parts) => [
   service(
     FleetServiceDefinition,
     createFleetService({
@@ -145,6 +151,7 @@ const servicesOf = ({ clock, fleet, health, runs, schedules, store, reload, buil
   service(RunServiceDefinition, createRunService(runs)),
   service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns })),
   service(ScheduleServiceDefinition, createScheduleService(schedules)),
+  service(TrafficServiceDefinition, createTrafficService(traffics)),
   service(ResultServiceDefinition, createResultService(store)),
   service(StoreServiceDefinition, createStoreService(store)),
 ]
@@ -193,8 +200,12 @@ export const createCollector = async (
     recover(store, observer, health, deps)
     const ledger = createLedger({ store, breathe: setImmediate })
     const runObserver = observeRuns(metrics, observer, health, ledger)
-    const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet })
+    const traffic = createTrafficInterfaces()
+    const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet, traffic })
     undo.push(() => runs.close())
+    const observe = createTrafficGauges(metrics)
+    const traffics = createTraffics({ clock, logger, fleet, runs, interfaces: traffic, observe })
+    undo.push(() => traffics.close())
     watchCollector(metrics, { fleet, runs })
     const builtIns = readBuiltIns()
     const schedules = createSchedules(
@@ -219,7 +230,7 @@ export const createCollector = async (
       {
         address: options.listen,
         security: options.security,
-        services: servicesOf({ clock, fleet, health, runs, schedules, store, reload, builtIns }),
+        services: servicesOf({ clock, fleet, health, runs, schedules, store, reload, builtIns, traffics }),
       },
     )
     undo.push(() => server.close(CLOSE_GRACE_SECONDS))

@@ -27,7 +27,8 @@ export const ERROR_CATALOGUE = {
   },
   INTERFACES_BUSY: {
     status: Status.FAILED_PRECONDITION,
-    meaning: 'interfaces carry sustained traffic, or a run has them to itself; the message says how to free them',
+    meaning:
+      'interfaces carry sustained traffic, or a run has them to itself; the message says how to free them',
   },
   LIMIT_EXCEEDED: { status: Status.RESOURCE_EXHAUSTED, meaning: 'a ceiling that the agent enforces' },
   PORTS_EXHAUSTED: { status: Status.RESOURCE_EXHAUSTED, meaning: 'no port of the range is free' },

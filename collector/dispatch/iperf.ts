@@ -56,7 +56,10 @@ export const measureIperf = async (
   { admission = Admission.ADMISSION_EXCLUSIVE, hostSampling }: Sharing = {},
 ): Promise<IperfMeasurement> => {
   for (let attemptCount = 1; ; attemptCount++) {
-    const { retry, ...measurement } = await attempt(deps, pair, test, seconds, signal, { admission, hostSampling })
+    const { retry, ...measurement } = await attempt(deps, pair, test, seconds, signal, {
+      admission,
+      hostSampling,
+    })
     if (!retry || attemptCount === MAX_ATTEMPTS || signal.aborted) return { ...measurement, attemptCount }
     await deps.clock.sleep(RETRY_SECONDS * attemptCount, signal).catch(() => undefined)
     if (signal.aborted) return { ...measurement, attemptCount }
@@ -78,7 +81,7 @@ const attempt = async (
   test: IperfTest,
   seconds: number,
   signal: AbortSignal,
-  { admission, hostSampling }: Required<Sharing>,
+  { admission, hostSampling }: Sharing,
 ): Promise<Attempt> => {
   const stop = new AbortController()
   const pcpSeconds = hostSampling?.source === HostSource.HOST_SOURCE_PCP ? PCP_SECONDS : 0

@@ -3,6 +3,7 @@ import { PAIRS } from './pair-catalogue.ts'
 import { SCHEDULES } from './schedule-catalogue.ts'
 import { SELF } from './self-catalogue.ts'
 import { STORE } from './store-catalogue.ts'
+import { TRAFFIC } from './traffic-catalogue.ts'
 
 export type { MetricDefinition } from './definition.ts'
 
@@ -199,7 +200,7 @@ const COLLECTOR = {
  * Every metric of the collector, once. Both sinks (/metrics and OTLP) are made from this: base units, counters end in
  * _total. Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
  */
-export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...SCHEDULES, ...STORE, ...SELF }
+export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...SCHEDULES, ...STORE, ...TRAFFIC, ...SELF }
 
 export type Catalogue = typeof CATALOGUE
 export type MetricKey = keyof Catalogue

@@ -14,7 +14,9 @@ const nameOf = ({ node, interface: name }: Place): string => `${node} ${name}`
 const meetingOf = (causes: readonly Cause[]): string => {
   if (causes.length < 2) return ''
   const meets = (placesOf: (cause: Cause) => string[], words: string): string => {
-    const common = placesOf(causes[0]!).find((place) => causes.every((cause) => placesOf(cause).includes(place)))
+    const common = placesOf(causes[0]!).find((place) =>
+      causes.every((cause) => placesOf(cause).includes(place)),
+    )
     return common === undefined ? '' : `${words} ${common}`
   }
   return (
@@ -34,8 +36,8 @@ export const describeCauses = (causes: readonly Cause[]): string[] => {
     const [{ text, source, destination }] = group as [Cause]
     const example = `${source.node} → ${destination.node} ${source.interface}`
     const meeting = meetingOf(group)
-    const where = group.length === 1 ? example : meeting || `such as ${example}`
-    return `${flowCount(group.length)} ${group.length === 1 || meeting ? '' : ', '}${where}: ${text}`.replace(' , ', ', ')
+    const where = group.length === 1 ? ` ${example}` : meeting ? ` ${meeting}` : `, such as ${example}`
+    return `${flowCount(group.length)}${where}: ${text}`
   })
   const rest = groups.slice(MAX_LINES).reduce((sum, group) => sum + group.length, 0)
   return rest > 0 ? [...lines, `${flowCount(rest)}: ${groups.length - MAX_LINES} other causes`] : lines

@@ -39,10 +39,17 @@ const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
     ...(options?.bytes === undefined
       ? []
       : [say('options.bytes', 'traffic is bounded by a duration, or goes on')]),
-    ...(fromDuration(options?.omit) ? [say('options.omit', 'traffic measures nothing, so it has no warm-up')] : []),
+    ...(fromDuration(options?.omit)
+      ? [say('options.omit', 'traffic measures nothing, so it has no warm-up')]
+      : []),
     ...(forward
       ? []
-      : [say('options.direction', 'each flow goes from its source to its destination; swap them in the topology')]),
+      : [
+          say(
+            'options.direction',
+            'each flow goes from its source to its destination; swap them in the topology',
+          ),
+        ]),
     ...(options?.requestResponse || (options?.extraArguments.length ?? 0) > 0
       ? [say('options', 'traffic is of iperf3; netperf cannot keep flows up')]
       : []),
@@ -63,8 +70,12 @@ export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): Prepa
   const { sources, destinations } = pairInterfaces(planFleet, chosen.pairs).pairs
   const count = sources.length
   throwIfInvalid('the traffic', [
-    ...(count === 0 ? [{ field: 'topology', description: 'it has no pair of two nodes with an interface of one name' }] : []),
-    ...(count > MAX_FLOWS ? [{ field: 'topology', description: `${count} flows; at most ${MAX_FLOWS}` }] : []),
+    ...(count === 0
+      ? [{ field: 'topology', description: 'it has no pair of two nodes with an interface of one name' }]
+      : []),
+    ...(count > MAX_FLOWS
+      ? [{ field: 'topology', description: `${count} flows; at most ${MAX_FLOWS}` }]
+      : []),
   ])
   const endpoints = endpointsOf(chosen.nodes, names)
   const rate = spec.options?.bitsPerSecond

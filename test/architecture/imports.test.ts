@@ -39,6 +39,8 @@ const STAGES = [
   'diagnosis',
   'profiles',
   'dispatch',
+  // Load, not measurement: it borrows the ends of pairs from dispatch, and tells runs which interfaces it is on.
+  'traffic',
   // What checks found, beside what runs measured: it is stored before it is shown, and shows nothing itself.
   'health',
   // What is measured without being asked: it makes runs and meshes, and is told of by metrics and services.
