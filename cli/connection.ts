@@ -7,6 +7,7 @@ import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
 import { ScheduleServiceDefinition } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { TrafficServiceDefinition } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { createServiceClient, openChannel } from '../lib/calling.ts'
 import { plaintextProblem, type Security } from '../lib/credentials.ts'
 import { EXIT } from './exit.ts'
@@ -33,6 +34,7 @@ export type CollectorClient = {
   health: ReturnType<typeof createServiceClient<typeof HealthServiceDefinition>>
   profiles: ReturnType<typeof createServiceClient<typeof ProfileServiceDefinition>>
   schedules: ReturnType<typeof createServiceClient<typeof ScheduleServiceDefinition>>
+  traffic: ReturnType<typeof createServiceClient<typeof TrafficServiceDefinition>>
   close(): void
 }
 
@@ -63,6 +65,7 @@ export const connect = (address: string, security: Security): CollectorClient =>
     health: createServiceClient(HealthServiceDefinition, channel),
     profiles: createServiceClient(ProfileServiceDefinition, channel),
     schedules: createServiceClient(ScheduleServiceDefinition, channel),
+    traffic: createServiceClient(TrafficServiceDefinition, channel),
     close: () => channel.close(),
   }
 }

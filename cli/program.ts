@@ -15,6 +15,7 @@ import { addReloadCommand } from './commands/reload.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addRunsCommand } from './commands/runs.ts'
 import { addSchedulesCommand } from './commands/schedules.ts'
+import { addTrafficCommand } from './commands/traffic.ts'
 import { addTrialCommand } from './commands/trial.ts'
 import { DEFAULT_COLLECTOR } from './connection.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit.ts'
@@ -78,6 +79,7 @@ const addCommands = (program: Command, app: App): void => {
     addSchedulesCommand,
     addCoverageCommand,
     addReloadCommand,
+    addTrafficCommand,
   )
   add('Ask the nodes:', addCheckCommand, addHealthCommand, addGateCommand)
   add('Run a part:', addAgentCommand, addCollectorCommand)

@@ -52,9 +52,10 @@ export type RunOptions = {
   ttl?: string
   rr?: string | true
   expect?: string[]
+  besideTraffic?: boolean
 }
 
-const addPairOptions = (command: Command): Command =>
+export const addPairOptions = (command: Command): Command =>
   command
     .optionsGroup('Which pairs:')
     .option(
@@ -80,6 +81,10 @@ const addCapOptions = (command: Command): Command =>
     .option('--uplink-cap <n>', 'flows that leave a rack, and that enter it (default: unlimited)')
     .option('--total-cap <n>', 'tests in all (default: unlimited)')
     .option('--exclusive-nodes', 'a node is in one test at a time, sending or receiving')
+    .option(
+      '--beside-traffic',
+      'measure also where sustained traffic goes on ("meshgauge traffic"), beside it',
+    )
 
 const addIperfOptions = (command: Command): Command =>
   command

@@ -34,6 +34,7 @@ const IPERF_ONLY: readonly (keyof RunOptions)[] = [
   'sampleHosts',
   'sampleSource',
   'rr',
+  'besideTraffic',
 ]
 
 const PING_ONLY: readonly (keyof RunOptions)[] = [
@@ -91,7 +92,7 @@ const engineOf = (
   return engine
 }
 
-const readIperf = (options: RunOptions, words: readonly string[], read: ValueReader): IperfTest => {
+export const readIperf = (options: RunOptions, words: readonly string[], read: ValueReader): IperfTest => {
   excludeEachOther(read, options, 'duration', 'bytes')
   excludeEachOther(read, options, 'reverse', 'bidir')
   excludeEachOther(read, options, 'tos', 'dscp')
@@ -211,5 +212,6 @@ export const readRunSpec = (
     caps: readCaps(options, read),
     hostSampling: readSampling(options, read),
     expectations: readExpectations(options.expect ?? [], read),
+    besideTraffic: options.besideTraffic ?? false,
   })
 }

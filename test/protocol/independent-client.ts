@@ -21,6 +21,7 @@ export const openIndependentClient = (port: number, host = '127.0.0.1') => {
     'collector/v1/profile',
     'collector/v1/result',
     'collector/v1/schedule',
+    'collector/v1/traffic',
   ]
   const definition = loadSync(
     files.map((file) => `meshgauge/${file}.proto`),
