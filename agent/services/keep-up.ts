@@ -16,8 +16,11 @@ export type Attempt = (
   signal: AbortSignal,
 ) => Promise<End>
 
-/** Pauses before a program is started again: they double from the first to the last. */
-const FIRST_PAUSE_SECONDS = 0.25
+/**
+ * Pauses before a program is started again: they double from the first to the last. The end of one program is the end
+ * of both: the server comes back first, so that the client finds it.
+ */
+export const FIRST_PAUSE_SECONDS = { server: 0.1, client: 0.5 }
 const LAST_PAUSE_SECONDS = 5
 /** Who has moved bytes for so long was well: the next pause is the first again. */
 const WELL_SECONDS = 10
@@ -31,6 +34,7 @@ type Options = {
   attempt: Attempt
   flowIndex: number
   intervalSeconds: number
+  firstPauseSeconds: number
   onSample(sample: IperfSample): void
   onChange(change: FlowChange): void
 }
@@ -66,7 +70,7 @@ const createWatch = (clock: Clock, stallSeconds: number) => {
 /** Keeps the program of one flow running until the signal aborts; then it rejects with the signal's reason. */
 export const keepUp = async (
   { clock }: { clock: Clock },
-  { attempt, flowIndex, intervalSeconds, onSample, onChange }: Options,
+  { attempt, flowIndex, intervalSeconds, firstPauseSeconds, onSample, onChange }: Options,
   signal: AbortSignal,
 ): Promise<never> => {
   const stallSeconds = Math.max(STALL_SECONDS, STALL_INTERVALS * intervalSeconds)
@@ -111,7 +115,7 @@ export const keepUp = async (
       failures = movedSeconds >= WELL_SECONDS ? 1 : failures + 1
       onChange({ flowIndex, running: false, restartCount, reason })
     }
-    const pause = Math.min(LAST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (isRenewal ? 0 : failures - 1))
+    const pause = Math.min(LAST_PAUSE_SECONDS, firstPauseSeconds * 2 ** (isRenewal ? 0 : failures - 1))
     await clock.sleep(pause, signal)
   }
 }

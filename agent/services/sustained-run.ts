@@ -13,7 +13,7 @@ import { claimsOf } from '../admission.ts'
 import type { AgentOptions } from '../options.ts'
 import type { CallerContext, IperfDeps as Deps } from './iperf-end.ts'
 import { admitFlows } from './iperf-run.ts'
-import { type Attempt, createNews, keepUp } from './keep-up.ts'
+import { type Attempt, createNews, FIRST_PAUSE_SECONDS, keepUp } from './keep-up.ts'
 import { stillRunning } from './still-running.ts'
 import { violationsOf } from './sustained-serve.ts'
 
@@ -120,7 +120,14 @@ export async function* runSustained(
     const keeping = flows.map((_, flowIndex) =>
       keepUp(
         deps,
-        { attempt: attemptOf(flowIndex), flowIndex, intervalSeconds, onSample, onChange: news.change },
+        {
+          attempt: attemptOf(flowIndex),
+          flowIndex,
+          intervalSeconds,
+          onSample,
+          onChange: news.change,
+          firstPauseSeconds: FIRST_PAUSE_SECONDS.client,
+        },
         signal,
       ),
     )

@@ -7,7 +7,7 @@ import { EngineError, type IperfEngine, type IperfServer } from '../engines/engi
 import type { AgentOptions } from '../options.ts'
 import type { CallerContext, IperfDeps as Deps } from './iperf-end.ts'
 import { admitListeners, leaseAndStart, type Opened } from './iperf-serve.ts'
-import { type Attempt, createNews, type End, keepUp } from './keep-up.ts'
+import { type Attempt, createNews, type End, FIRST_PAUSE_SECONDS, keepUp } from './keep-up.ts'
 import { stillRunning } from './still-running.ts'
 
 /** News wait at most this long, so that a hundred servers cost one message a second. */
@@ -108,7 +108,14 @@ export async function* serveSustained(
       const keep = () =>
         keepUp(
           deps,
-          { attempt, flowIndex: index, intervalSeconds, onSample: news.sample, onChange: news.change },
+          {
+            attempt,
+            flowIndex: index,
+            intervalSeconds,
+            onSample: news.sample,
+            onChange: news.change,
+            firstPauseSeconds: FIRST_PAUSE_SECONDS.server,
+          },
           signal,
         )
       return { server, port, keep }

@@ -1,0 +1,235 @@
+import { statSync } from 'node:fs'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { describeLab } from '../lab/machine.ts'
+import { namespaceOf, processes } from '../protocol/descendants.ts'
+import { startFleet, type TestFleet } from './fleet.ts'
+
+type Traffic = {
+  id: string
+  state: string
+  reason?: string
+  nodes: number
+  flows: number
+  moving: number
+  restarts: number
+  askedBitsPerSecond?: number
+  receivedBitsPerSecond: number
+  problems: string[]
+}
+type Flow = {
+  source: { node: string; interface: string }
+  destination: { node: string; interface: string }
+  port: number
+  moving: boolean
+  restarts: number
+  reason?: string
+}
+
+const TRAFFIC = 'meshgauge.collector.v1.TrafficService'
+/** 4 nodes, every pair on two interfaces. */
+const FLOWS = 24
+const MESH = ['traffic', 'start', 'mesh', '--bitrate', '40k', '--streams', '2', '--interval', '1s']
+
+let fleet: TestFleet
+
+const iperfs = () => {
+  const namespaces = fleet.lab.nodes.map(({ namespace }) => statSync(`/run/netns/${namespace}`).ino)
+  return processes().filter(
+    ({ pid, command }) => /^\S*iperf3\b/.test(command) && namespaces.includes(namespaceOf(pid)),
+  )
+}
+
+/** Asks until it is so; the bound only ends a test that would fail anyway. */
+const until = async <T>(ask: () => Promise<T>, good: (seen: T) => boolean, seconds = 60): Promise<T> => {
+  const end = Date.now() + seconds * 1000
+  while (true) {
+    const seen = await ask()
+    if (good(seen)) return seen
+    if (Date.now() > end) throw new Error(`still not so after ${seconds} s: ${JSON.stringify(seen)}`)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+  }
+}
+
+const json = async <T>(...args: string[]): Promise<T & { exitCode: number }> => {
+  const { stdout, stderr, exitCode } = await fleet.meshgauge(...args, '--json')
+  try {
+    return { ...JSON.parse(stdout), exitCode }
+  } catch {
+    throw new Error(`not JSON (exit ${exitCode}):\n${stdout}\n${stderr}`)
+  }
+}
+const status = async () => (await json<{ traffic: Traffic }>('traffic', 'status')).traffic
+const flows = async () => (await json<{ flows: Flow[] }>('traffic', 'flows')).flows
+const allMove = ({ moving, flows: count }: Traffic) => moving === count
+const touches = (node: string, name?: string) => (flow: Flow) =>
+  [flow.source, flow.destination].some((end) => end.node === node && (!name || end.interface === name))
+const start = () => json<{ traffic: Traffic }>(...MESH)
+
+describeLab('sustained traffic on a lab of 4 hosts', () => {
+  beforeAll(async () => {
+    fleet = await startFleet({ nodes: 4 })
+  })
+  afterEach(async () => {
+    await fleet.meshgauge('traffic', 'stop', '--all')
+    await fleet.heal()
+    expect(iperfs()).toEqual([])
+  })
+  afterAll(async () => {
+    fleet.client.close()
+    await fleet.close()
+  })
+
+  test('every flow moves, is visible, and stop leaves nothing', async () => {
+    const { traffic, exitCode } = await start()
+    expect(exitCode).toBe(0)
+    expect(traffic).toMatchObject({ state: 'running', nodes: 4, flows: FLOWS, moving: FLOWS, restarts: 0 })
+    expect(traffic.askedBitsPerSecond).toBe(FLOWS * 2 * 40_000)
+    const steady = await until(
+      status,
+      (seen) => seen.receivedBitsPerSecond > 0.8 * traffic.askedBitsPerSecond!,
+    )
+    expect(steady.receivedBitsPerSecond).toBeLessThan(1.5 * traffic.askedBitsPerSecond!)
+    // A server and a client for each.
+    expect(iperfs()).toHaveLength(2 * FLOWS)
+    expect((await flows()).every((flow) => flow.moving && flow.port > 0)).toBe(true)
+
+    const metrics = await until(
+      async () => (await fetch(`http://${fleet.http}/metrics`)).text(),
+      (text) => text.includes(`meshgauge_traffic_flows{state="moving"} ${FLOWS}`),
+    )
+    expect(metrics).toMatch(/meshgauge_node_traffic_bits_per_second\{node="node-1",direction="rx"\} [1-9]/)
+
+    const text = await fleet.meshgauge('traffic', 'status')
+    expect(text.stdout).toMatch(
+      /^24 flows on 4 nodes: 24 moving, 1\.92 Mbit\/s asked, .* received\. Stop with `/,
+    )
+
+    const stopped = await fleet.client.call<{ traffic: { state: string } }>(TRAFFIC, 'StopTraffic', {
+      id: traffic.id,
+    })
+    // When it has answered, nothing is left.
+    expect(iperfs()).toEqual([])
+    expect(stopped.traffic.state).toBe('TRAFFIC_STATE_STOPPED')
+    const again = await fleet.client.call<{ traffic: { state: string } }>(TRAFFIC, 'StopTraffic', {
+      id: traffic.id,
+    })
+    expect(again.traffic.state).toBe('TRAFFIC_STATE_STOPPED')
+    const gone = await (await fetch(`http://${fleet.http}/metrics`)).text()
+    expect(gone).not.toContain('meshgauge_node_traffic_bits_per_second{')
+  })
+
+  test('a process that is killed is started again and counted', async () => {
+    await start()
+    const client = iperfs().find(({ command }) => command.includes('iperf3 -c'))!
+    process.kill(client.pid, 'SIGKILL')
+    const healed = await until(status, (seen) => seen.restarts > 0 && allMove(seen))
+    // On a busy machine the new client may come before its new server.
+    expect(healed.restarts).toBeLessThan(4)
+    expect((await flows()).filter(({ restarts }) => restarts > 0)).toHaveLength(1)
+  })
+
+  test('a cut interface stops its flows, with a reason, and only them; they come back after it', async () => {
+    await start()
+    await fleet.fault('cut:node-2:net1:both')
+    const cut = await until(status, (seen) => seen.flows - seen.moving === 6)
+    const dead = (await flows()).filter(({ moving }) => !moving)
+    expect(dead).toHaveLength(6)
+    expect(dead.every(touches('node-2', 'net1'))).toBe(true)
+    expect(dead.every(({ reason }) => (reason ?? '') !== '')).toBe(true)
+    expect(cut.problems.length).toBeGreaterThan(0)
+    expect(cut.problems.every((problem) => problem.includes('node-2 net1'))).toBe(true)
+    await fleet.heal()
+    await until(status, allMove)
+    const others = (await flows()).filter((flow) => !touches('node-2', 'net1')(flow))
+    expect(others.every(({ restarts }) => restarts === 0)).toBe(true)
+  })
+
+  test('an agent that is killed and comes back gets its flows again; those of others go on', async () => {
+    await start()
+    const before = new Map(
+      (await flows()).map((flow) => [JSON.stringify([flow.source, flow.destination]), flow]),
+    )
+    process.kill(await fleet.pidOf('node-3'), 'SIGKILL')
+    const lost = await until(status, (seen) => seen.flows - seen.moving === 12)
+    expect(lost.problems.join('\n')).toContain('node-3')
+    await fleet.restartAgent('node-3')
+    await until(status, allMove)
+    for (const flow of await flows()) {
+      // Peers find the servers where they were.
+      expect(flow.port).toBe(before.get(JSON.stringify([flow.source, flow.destination]))!.port)
+      if (!touches('node-3')(flow)) expect(flow.restarts).toBe(0)
+      else expect(flow.restarts).toBeGreaterThan(0)
+    }
+  })
+
+  test('an exclusive run keeps away from it, unless it is told to; traffic keeps away from a run', async () => {
+    const { traffic } = await start()
+    const run = [
+      'run',
+      'ring',
+      '--test',
+      'iperf',
+      '--duration',
+      '1s',
+      '--bitrate',
+      '10M',
+      '--interface',
+      'net1',
+    ]
+    const refused = await fleet.meshgauge(...run)
+    expect(refused.exitCode).toBe(3)
+    expect(refused.stderr).toContain(`meshgauge traffic stop ${traffic.id}`)
+    const beside = await fleet.json(...run, '--beside-traffic')
+    expect(beside.pairs.map(({ outcome }) => outcome)).toEqual([
+      'measured',
+      'measured',
+      'measured',
+      'measured',
+    ])
+    await fleet.meshgauge('traffic', 'stop')
+
+    const long = ['run', 'ring', '--test', 'iperf', '--duration', '20s', '--interface', 'net1']
+    const { stdout: id } = await fleet.meshgauge(...long, '--detach')
+    const busy = await fleet.meshgauge(...MESH)
+    expect(busy.exitCode).toBe(3)
+    expect(busy.stderr).toContain(`meshgauge runs cancel ${id}`)
+    await fleet.meshgauge('runs', 'cancel', id)
+  })
+
+  test('bad input: every problem at once, exit 2', async () => {
+    const bad = await fleet.meshgauge(
+      'traffic',
+      'start',
+      'mesh',
+      '--streams',
+      '500',
+      '--bitrate',
+      'fast',
+      '--wait',
+      '5',
+    )
+    expect(bad.exitCode).toBe(2)
+    for (const place of ['--streams', '--bitrate', '--wait']) expect(bad.stderr).toContain(place)
+    const unknown = await fleet.meshgauge('traffic', 'start', 'mesh', '--interface', 'net7')
+    expect(unknown.exitCode).toBe(2)
+    expect(unknown.stderr).toContain('net7')
+  })
+
+  test('a duration ends it', async () => {
+    await json(...MESH, '--duration', '3s')
+    const ended = await until(status, ({ state }) => state === 'stopped')
+    expect(ended.reason).toContain('its duration is over')
+    expect(iperfs()).toEqual([])
+  })
+
+  test('kill -9 of the collector ends all of it', async () => {
+    await start()
+    process.kill(await fleet.pidOf('collector'), 'SIGKILL')
+    await until(
+      async () => iperfs(),
+      (left) => left.length === 0,
+    )
+    await fleet.restartCollector()
+    expect((await json<{ traffic: Traffic[] }>('traffic', 'list')).traffic).toEqual([])
+  })
+})
