@@ -39,7 +39,7 @@ export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTr
   const ends = createEnds(deps, prepared)
   const stop = new AbortController()
   const { signal } = stop
-  const job = { deps, label: id, prepared, flows, ends }
+  const job = { deps, label: id, prepared, flows, ends, stopping: signal }
   const asked =
     prepared.flowBitsPerSecond === undefined ? undefined : prepared.flowBitsPerSecond * flows.count
   const createTime = toTimestamp(clock.now())

@@ -21,6 +21,8 @@ type Job = {
   prepared: PreparedTraffic
   flows: Flows
   ends: Ends
+  /** Aborted when the traffic ends: then no flow is lost. */
+  stopping: AbortSignal
 }
 
 /** What became of a call that has ended, in words for people. */
@@ -91,6 +93,7 @@ export const createServing = (job: Job, node: string, onServed: (flow: number, m
     const open = () => deps.fleet.connection(node).iperf.serve(request, call)
     const { trouble, error } = await follow(job, node, open, read)
     portTrouble = fromClientError(error)?.reason === 'PORTS_EXHAUSTED' ? portTrouble + 1 : 0
+    if (job.stopping.aborted) return
     for (const flow of list) flows.lost(flow, 'server', trouble)
   }
 }
@@ -137,5 +140,6 @@ export const createSending =
       () => deps.fleet.connection(node).iperf.run(request, call),
       read,
     )
+    if (job.stopping.aborted) return
     for (const flow of list) flows.lost(flow, 'client', trouble)
   }

@@ -1,0 +1,111 @@
+/**
+ * Sustained traffic in the fourth seed's shape: every pair of a lab at once, on two interfaces, each flow with a server
+ * and a client of its own that really move bytes. 8 hosts by default; TRAFFIC_HOSTS=49 is the seed itself (4,704 flows,
+ * 9,408 iperf3 processes) and wants a quiet machine with 16 GiB.
+ */
+
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { recordedProcesses } from '../../deploy/local/processes.ts'
+import { startFleet, type TestFleet } from '../end-to-end/fleet.ts'
+import { namespaceOf, processes } from '../protocol/descendants.ts'
+import { costOf, expectAtLeast, expectAtMost, median } from './figures.ts'
+
+const HOSTS = Number(process.env.TRAFFIC_HOSTS ?? 8)
+/** Of each flow, in bits per second: little, as the load is the number of flows. */
+const RATE = process.env.TRAFFIC_RATE ?? '20k'
+/** Between two samples of a flow. */
+const INTERVAL_SECONDS = Number(process.env.TRAFFIC_INTERVAL ?? (HOSTS > 24 ? 10 : 5))
+const STEADY_SECONDS = Number(process.env.TRAFFIC_SECONDS ?? 30)
+const FLOWS = HOSTS * (HOSTS - 1) * 2
+
+type Traffic = {
+  state: string
+  moving: number
+  flows: number
+  restarts: number
+  askedBitsPerSecond: number
+  receivedBitsPerSecond: number
+  problems: string[]
+}
+
+const secondsSince = (start: number) => (performance.now() - start) / 1000
+
+const iperfsOf = (fleet: TestFleet) => {
+  const namespaces = new Set(fleet.lab.nodes.map(({ namespace }) => statSync(`/run/netns/${namespace}`).ino))
+  return processes().filter(
+    ({ pid, command }) => /^\S*iperf3\b/.test(command) && namespaces.has(namespaceOf(pid)),
+  )
+}
+
+/** Memory that would be free without them: what processes share is counted once. */
+const proportionalMebibytes = (pid: number): number => {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1024
+}
+
+/**
+ * One kernel keeps one table of neighbours for all its namespaces, of 1,024 by default: enough for 22 hosts on two
+ * interfaces. A real host has a table of its own. Gives what puts the old limits back.
+ */
+const allowNeighbours = (count: number): (() => void) => {
+  const files = ['gc_thresh2', 'gc_thresh3'].map((name) => `/proc/sys/net/ipv4/neigh/default/${name}`)
+  const before = files.map((file) => readFileSync(file, 'utf8').trim())
+  for (const [index, file] of files.entries()) {
+    writeFileSync(file, String(Math.max(Number(before[index]), count)))
+  }
+  return () => {
+    for (const [index, file] of files.entries()) writeFileSync(file, before[index]!)
+  }
+}
+
+const status = async (fleet: TestFleet): Promise<Traffic> =>
+  JSON.parse((await fleet.meshgauge('traffic', 'status', '--json')).stdout).traffic
+
+const measure = async (fleet: TestFleet) => {
+  const wait = ['--wait', '10m', '--interval', `${INTERVAL_SECONDS}s`]
+  const asked = performance.now()
+  const { stdout, stderr } = await fleet.meshgauge(
+    ...['traffic', 'start', 'mesh', '--interface', 'net0,net1', '--bitrate', RATE, ...wait],
+  )
+  console.log(stderr.split('\n').slice(-6).join('\n'))
+  console.log(stdout)
+  console.log(`time until all flows were seen moving: ${secondsSince(asked).toFixed(1)} s`)
+  // What started late is settled, and no restart of the start is counted below.
+  await sleep(2 * INTERVAL_SECONDS * 1000)
+
+  const before = await status(fleet)
+  const agents = (await recordedProcesses(fleet.lab.stateDir)).filter(({ name }) => name.startsWith('agent-'))
+  const [collector, ...costs] = await Promise.all([
+    costOf(await fleet.pidOf('collector'), STEADY_SECONDS),
+    ...agents.map(({ identity }) => costOf(identity.pid, STEADY_SECONDS)),
+  ])
+  const after = await status(fleet)
+  const sum = (values: readonly number[]) => values.reduce((all, value) => all + value, 0)
+  const sample = iperfsOf(fleet).slice(0, 50)
+  console.log(`iperf3 processes: ${iperfsOf(fleet).length}`)
+  console.log(
+    `steady: ${after.moving} of ${after.flows} moving, ${(after.receivedBitsPerSecond / 1e6).toFixed(1)} of ${(after.askedBitsPerSecond / 1e6).toFixed(1)} Mbit/s, ${after.restarts - before.restarts} restarts in ${STEADY_SECONDS} s, ${before.restarts} before`,
+  )
+  console.log(after.problems.slice(0, 5).join('\n'))
+  console.log(
+    `collector: ${collector!.residentMebibytes.toFixed(0)} MiB; an agent: ${(100 * median(costs.map(({ cpuRatio }) => cpuRatio))).toFixed(2)} % of a core and ${median(costs.map(({ residentMebibytes }) => residentMebibytes)).toFixed(0)} MiB (median); all agents ${sum(costs.map(({ cpuRatio }) => cpuRatio)).toFixed(2)} cores, all programs ${sum(costs.map(({ childrenCpuRatio }) => childrenCpuRatio)).toFixed(2)} cores, one program ${median(sample.map(({ pid }) => proportionalMebibytes(pid))).toFixed(2)} MiB`,
+  )
+  expectAtMost('collector, share of a core in steady state', collector!.cpuRatio, 0.05)
+  expectAtLeast('share of flows that move', after.moving / FLOWS, 1)
+}
+
+console.log(`${HOSTS} hosts, ${FLOWS} flows of ${RATE}bit/s, a sample each ${INTERVAL_SECONDS} s`)
+const restoreNeighbours = allowNeighbours(4 * FLOWS)
+const fleet = await startFleet({ nodes: HOSTS })
+try {
+  await measure(fleet)
+  const asked = performance.now()
+  const { stdout } = await fleet.meshgauge('traffic', 'stop')
+  console.log(`${stdout} (${secondsSince(asked).toFixed(1)} s)`)
+  expectAtMost('processes left after stop', iperfsOf(fleet).length, 0)
+} finally {
+  fleet.client.close()
+  await fleet.close()
+  restoreNeighbours()
+}
