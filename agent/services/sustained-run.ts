@@ -1,5 +1,6 @@
 import {
   Direction,
+  type Flow,
   type IperfOptions,
   IperfResult,
   type IperfSample,
@@ -10,15 +11,13 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { claimsOf } from '../admission.ts'
+import type { IperfEngine } from '../engines/engine.ts'
 import type { AgentOptions } from '../options.ts'
 import type { CallerContext, IperfDeps as Deps } from './iperf-end.ts'
 import { admitFlows } from './iperf-run.ts'
-import { type Attempt, createNews, FIRST_PAUSE_SECONDS, keepUp } from './keep-up.ts'
-import { stillRunning } from './still-running.ts'
-import { violationsOf } from './sustained-serve.ts'
+import { type Attempt, FIRST_PAUSE_SECONDS, keepUp } from './keep-up.ts'
+import { type Lease, sustainedStream, sustainedViolations } from './sustained-stream.ts'
 
-/** News wait at most this long, so that a hundred clients cost one message a second. */
-const FLUSH_SECONDS = 1
 /** Flows of one start would all be renewed at the same moment; they are spread over this share of a test. */
 const RENEWAL_SPREAD = 0.25
 const SPREAD_STEPS = 16
@@ -65,6 +64,55 @@ const createTotals = (count: number) => {
   }
 }
 
+type Sending = {
+  deps: Deps
+  engine: IperfEngine
+  request: RunRequest
+  flows: Flow[]
+  maxSeconds: number
+  totals: ReturnType<typeof createTotals>
+  begun: PromiseWithResolvers<void>[]
+}
+
+/** One test of a flow, within the agent's limit. */
+const attemptOf =
+  ({ deps, engine, request, flows, maxSeconds, totals, begun }: Sending, flowIndex: number): Attempt =>
+  async (tell, until) => {
+    await deps.sustained.turn(until)
+    begun[flowIndex]!.resolve()
+    const test = engine.keepUp!(request.options, testSeconds(maxSeconds, flowIndex))
+    for await (const event of engine.run(flows[flowIndex]!, test, until)) {
+      if (event.kind === 'sample') {
+        tell.sample(event.sample)
+        continue
+      }
+      const { outcome, reason } = event.result
+      totals.ended(flowIndex, reason)
+      return { planned: outcome === Outcome.OUTCOME_MEASURED, reason }
+    }
+    throw new Error(`engine ${engine.name} ended a flow without a result`)
+  }
+
+const admit = async (
+  deps: Deps,
+  options: AgentOptions,
+  request: RunRequest,
+  peer: string,
+  { signal, undo }: Lease,
+) => {
+  const { engine, version } = await deps.engines.iperf(request.engine, signal)
+  const intervalSeconds = fromDuration(request.options?.interval) ?? 1
+  const flows = admitFlows(deps, options, engine, request)
+  throwIfInvalid('the run request', [
+    ...sustainedViolations(engine, intervalSeconds),
+    ...optionViolations(request.options),
+  ])
+  const interfaces = flows.map((flow) => flow.interface)
+  const claims = claimsOf('client', request.options?.direction ?? 0, interfaces)
+  undo.push(deps.admission.claim(claims, request.admission, peer), deps.sustained.hold(request.label))
+  return { engine, version, flows, intervalSeconds }
+}
+
 /** Sends each flow until its duration is over or the caller's stream ends; clients that end are started again. */
 export async function* runSustained(
   deps: Deps,
@@ -72,84 +120,40 @@ export async function* runSustained(
   request: RunRequest,
   context: CallerContext,
 ): AsyncGenerator<RunResponse> {
-  const stream = deps.draining.track(context.signal)
-  const stop = new AbortController()
-  const signal = AbortSignal.any([stream.signal, stop.signal])
-  const undo: (() => void)[] = []
-  let ended: Promise<unknown> = Promise.resolve()
-  try {
-    deps.draining.throwIfDraining()
-    const { engine, version } = await deps.engines.iperf(request.engine, stream.signal)
-    const intervalSeconds = fromDuration(request.options?.interval) ?? 1
-    const flows = admitFlows(deps, options, engine, request)
-    throwIfInvalid('the run request', [
-      ...violationsOf(engine, intervalSeconds),
-      ...optionViolations(request.options),
-    ])
-    const interfaces = flows.map((flow) => flow.interface)
-    const claims = claimsOf('client', request.options?.direction ?? 0, interfaces)
-    undo.push(
-      deps.admission.claim(claims, request.admission, context.peer),
-      deps.sustained.hold(request.label),
-    )
-    const news = createNews()
-    const totals = createTotals(flows.length)
-    const begun = flows.map(() => Promise.withResolvers<void>())
-    const attemptOf =
-      (flowIndex: number): Attempt =>
-      async (tell, until) => {
-        await deps.sustained.turn(until)
-        begun[flowIndex]!.resolve()
-        const seconds = testSeconds(options.maxDurationSeconds, flowIndex)
-        const test = engine.keepUp!(request.options, seconds)
-        for await (const event of engine.run(flows[flowIndex]!, test, until)) {
-          if (event.kind === 'sample') {
-            tell.sample(event.sample)
-            continue
-          }
-          const { outcome, reason } = event.result
-          totals.ended(flowIndex, reason)
-          return { planned: outcome === Outcome.OUTCOME_MEASURED, reason }
-        }
-        throw new Error(`engine ${engine.name} ended a flow without a result`)
+  const totals = createTotals(request.flows.length)
+  yield* sustainedStream(
+    deps,
+    context,
+    async (lease): Promise<{ started: RunResponse; over: Promise<void> }> => {
+      const admitted = await admit(deps, options, request, context.peer, lease)
+      const { engine, version, flows, intervalSeconds } = admitted
+      const { signal, news } = lease
+      const begun = flows.map(() => Promise.withResolvers<void>())
+      const sending = { deps, engine, request, flows, maxSeconds: options.maxDurationSeconds, totals, begun }
+      const onSample = (sample: IperfSample) => {
+        totals.sample(sample)
+        news.sample(sample)
       }
-    const onSample = (sample: IperfSample) => {
-      totals.sample(sample)
-      news.sample(sample)
-    }
-    const keeping = flows.map((_, flowIndex) =>
-      keepUp(
-        deps,
-        {
-          attempt: attemptOf(flowIndex),
-          flowIndex,
-          intervalSeconds,
-          onSample,
-          onChange: news.change,
-          firstPauseSeconds: FIRST_PAUSE_SECONDS.client,
-        },
-        signal,
-      ),
-    )
-    ended = Promise.allSettled(keeping)
-    const failed = Promise.race(keeping)
-    await Promise.race([failed, Promise.all(begun.map(({ promise }) => promise))])
-    yield {
-      event: { $case: 'started', value: { engine: version, startTime: toTimestamp(deps.clock.now()) } },
-    }
-    const duration = fromDuration(request.options?.duration)
-    const work = duration === undefined ? failed : Promise.race([failed, deps.clock.sleep(duration, signal)])
-    for (let running = true; running; ) {
-      running = await stillRunning(work, FLUSH_SECONDS, deps.clock, signal)
-      const { samples, changes } = news.take()
-      if (changes.length > 0) yield { event: { $case: 'changes', value: { changes } } }
-      if (samples.length > 0) yield { event: { $case: 'samples', value: { samples } } }
-    }
-    yield { event: { $case: 'summary', value: { results: totals.results() } } }
-  } finally {
-    stop.abort()
-    await ended
-    for (const release of undo) release()
-    stream.end()
-  }
+      const keeping = flows.map((_, flowIndex) => {
+        const attempt = attemptOf(sending, flowIndex)
+        const firstPauseSeconds = FIRST_PAUSE_SECONDS.client
+        const onChange = news.change
+        return keepUp(
+          deps,
+          { attempt, flowIndex, intervalSeconds, firstPauseSeconds, onSample, onChange },
+          signal,
+        )
+      })
+      lease.undo.push(() => Promise.allSettled(keeping))
+      const failed = Promise.race(keeping)
+      await Promise.race([failed, Promise.all(begun.map(({ promise }) => promise))])
+      const startTime = toTimestamp(deps.clock.now())
+      const duration = fromDuration(request.options?.duration)
+      return {
+        started: { event: { $case: 'started', value: { engine: version, startTime } } },
+        over: duration === undefined ? failed : Promise.race([failed, deps.clock.sleep(duration, signal)]),
+      }
+    },
+  )
+  yield { event: { $case: 'summary', value: { results: totals.results() } } }
 }

@@ -1,15 +1,14 @@
 import type { Traffic, TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { describeCallError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
-import { type Calls, createCalls } from './calls.ts'
 import { createEnds } from './ends.ts'
 import { createFlows, type NodeTotals, type Totals } from './flows.ts'
-import { createSending, createServing } from './node-calls.ts'
+import { waitUntilGone } from './gone.ts'
 import type { PreparedTraffic } from './prepare.ts'
+import { createTrafficCalls } from './traffic-calls.ts'
 
 export type TrafficDeps = {
   clock: Clock
@@ -24,13 +23,6 @@ export type TrafficFigures = Totals & {
   askedBitsPerSecond: number
   nodes: Map<string, NodeTotals>
 }
-
-/** Hundreds of programs on each of many nodes start within this time, or traffic goes on with those that have. */
-const START_SECONDS = 120
-/** Agents end their programs within 2 s; a busy one gets more time. */
-const GONE_SECONDS = 15
-const GONE_LOOK_SECONDS = 0.2
-const DESCRIBE_DEADLINE_MS = 5_000
 
 /** Keeps the flows of one traffic up until it is ended. */
 export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTraffic) => {
@@ -47,60 +39,12 @@ export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTr
   let reason = ''
   let startTime: Traffic['startTime']
   let endTime: Traffic['endTime']
-  let everSent = 0
+  const calls = createTrafficCalls(clock, job)
 
-  const groups = (endpoints: Int32Array) =>
-    Map.groupBy(
-      Array.from(endpoints, (_, flow) => flow),
-      (flow) => prepared.endpoints[endpoints[flow]!]!.node,
-    )
-  const isUsable = (flow: number, side: 'server' | 'client'): boolean => {
-    const problem = ends.problem(flow, side)
-    if (problem) flows.lost(flow, side, problem)
-    return problem === ''
-  }
-  const settle = (calls: Iterable<Calls>) => {
-    const timer = new AbortController()
-    const pause = clock.sleep(START_SECONDS, AbortSignal.any([signal, timer.signal])).catch(() => undefined)
-    return Promise.race([Promise.all(Array.from(calls, ({ settled }) => settled)), pause]).finally(() =>
-      timer.abort(),
-    )
-  }
-
-  const senders = new Map<string, Calls>()
-  const onServed = (flow: number, moved: boolean) => {
-    const sender = senders.get(prepared.endpoints[prepared.sources[flow]!]!.node)
-    if (moved) sender?.reopen(flow)
-    else sender?.wake()
-  }
-  const receivers = [...groups(prepared.destinations)].map(([node, list]) =>
-    createCalls(
-      deps,
-      { flows: list, isDue: (flow) => isUsable(flow, 'server'), call: createServing(job, node, onServed) },
-      signal,
-    ),
-  )
-  /** The receivers first, then the senders: who finds no server would be counted as a restart. */
   const begin = async () => {
-    await settle(receivers)
+    const sentCount = await calls.begin()
     if (signal.aborted) return
-    for (const [node, list] of groups(prepared.sources)) {
-      const send = createSending(job, node)
-      const call: typeof send = (some, begun, until) =>
-        send(
-          some,
-          () => {
-            everSent += some.length
-            begun()
-          },
-          until,
-        )
-      const isDue = (flow: number) => flows.isServed(flow) && isUsable(flow, 'client')
-      senders.set(node, createCalls(deps, { flows: list, isDue, call }, signal))
-    }
-    await settle(senders.values())
-    if (signal.aborted) return
-    if (everSent === 0) {
+    if (sentCount === 0) {
       void end(TrafficState.TRAFFIC_STATE_FAILED, flows.problems().join('; '))
       return
     }
@@ -112,43 +56,28 @@ export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTr
       () => undefined,
     )
   }
-  const begun = begin()
 
-  /** Waits until a node says that nothing of this traffic is left on it; gives why that could not be learnt. */
-  const gone = async (node: string): Promise<string[]> => {
-    const until = clock.monotonicSeconds() + GONE_SECONDS
-    while (clock.monotonicSeconds() < until) {
-      try {
-        const call = { deadline: DESCRIBE_DEADLINE_MS }
-        const { sustainedLabels } = await deps.fleet.connection(node).agent.describe({}, call)
-        if (!sustainedLabels.includes(id)) return []
-      } catch (error) {
-        return [`${node} cannot be asked whether its programs have ended (${describeCallError(error)})`]
-      }
-      await clock.sleep(GONE_LOOK_SECONDS)
-    }
-    return [`${node} has programs left that do not end`]
-  }
-
+  const done = Promise.withResolvers<void>()
   let ending: Promise<void> | undefined
   const finish = async (last: TrafficState, why: string) => {
     state = TrafficState.TRAFFIC_STATE_STOPPING
     reason = why
     stop.abort()
     await begun
-    await Promise.all([...receivers, ...senders.values()].map(({ done }) => done))
-    const doubts = (await Promise.all(prepared.nodes.map(gone))).flat()
+    await calls.ended()
+    const doubts = (await Promise.all(prepared.nodes.map((node) => waitUntilGone(deps, node, id)))).flat()
     state = last
     reason = [why, ...doubts].filter((text) => text !== '').join('; ')
     endTime = toTimestamp(clock.now())
     deps.logger.info({ traffic: id, reason }, 'traffic ended')
     done.resolve()
   }
-  const done = Promise.withResolvers<void>()
   const end = (last: TrafficState, why: string): Promise<void> => {
     ending ??= finish(last, why)
     return ending
   }
+
+  const begun = begin()
 
   const message = (): Traffic => {
     const isOver = endTime !== undefined

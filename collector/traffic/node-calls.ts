@@ -14,7 +14,8 @@ const DEADLINE_MS = 2_000_000_000
 /** An agent that came back may find a port taken that it had; after so many tries it takes others. */
 const SAME_PORT_TRIES = 3
 
-type Job = {
+/** What all calls of one traffic share. */
+export type Job = {
   deps: { fleet: Pick<Fleet, 'connection'>; logger: Logger }
   /** The traffic's id. */
   label: string
@@ -100,7 +101,7 @@ export const createServing = (job: Job, node: string, onServed: (flow: number, m
 
 /** Opens Run on one node for flows that it sends. */
 export const createSending =
-  (job: Job, node: string) =>
+  (job: Job, node: string, onSending: (count: number) => void) =>
   async (list: readonly number[], begun: () => void, signal: AbortSignal): Promise<void> => {
     const { deps, flows, ends, prepared, label } = job
     const request = {
@@ -123,6 +124,7 @@ export const createSending =
     const read = ({ event }: RunResponse): boolean => {
       if (event?.$case === 'started') {
         for (const flow of list) flows.sending(flow)
+        onSending(list.length)
         begun()
         return true
       }
