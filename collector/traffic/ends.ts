@@ -1,4 +1,4 @@
-import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
+import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { addressesOfPair, endpointsOf, type RunEndpoint } from '../dispatch/endpoints.ts'
 import type { Fleet } from '../inventory/fleet.ts'
@@ -6,6 +6,11 @@ import type { PreparedTraffic } from './prepare.ts'
 
 /** Many flows ask within a moment; the fleet itself asks its agents every few seconds only. */
 const FRESH_SECONDS = 1
+
+const departed = (end: RunEndpoint): RunEndpoint => ({
+  ...end,
+  problem: { outcome: Outcome.OUTCOME_NOT_RUN, reason: `${end.node} is no longer in the fleet` },
+})
 
 /** The ends of flows as the fleet knows them now: an agent that comes back may have other addresses. */
 export const createEnds = (
@@ -23,7 +28,7 @@ export const createEnds = (
     knownAt = now
     const nodes = deps.fleet.nodes().filter(({ name }) => members.has(name))
     const found = new Map(endpointsOf(nodes, names).map((end) => [`${end.node} ${end.interface}`, end]))
-    known = prepared.endpoints.map((end) => found.get(`${end.node} ${end.interface}`) ?? end)
+    known = prepared.endpoints.map((end) => found.get(`${end.node} ${end.interface}`) ?? departed(end))
   }
   const source = (flow: number) => known[prepared.sources[flow]!]!
   const destination = (flow: number) => known[prepared.destinations[flow]!]!

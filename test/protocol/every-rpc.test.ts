@@ -95,6 +95,12 @@ const AGENT_CALLS: [method: string, body: object, answer: RegExp][] = [
   ],
 ]
 const schedule = { name: 'night', cron: '0 2 * * *', timeZone: 'UTC', run: spec, everyPairWithin: '604800s' }
+/** One flow between two nodes. */
+const traffic = {
+  topology: { kind: 'TOPOLOGY_KIND_PAIRS', pairs: [{ source: 'n1', destination: 'n2' }] },
+  options: { bitsPerSecond: 1e6 },
+  interval: '1s',
+}
 
 const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.FleetService/ListNodes', {}, /NODE_STATE_READY/],
@@ -130,6 +136,12 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
     { run: 'latest', measure: 'MEASURE_RTT_P50_SECONDS' },
     /"rows"/,
   ],
+  ['meshgauge.collector.v1.TrafficService/StartTraffic', { spec: traffic }, /TRAFFIC_STATE_STARTING/],
+  ['meshgauge.collector.v1.TrafficService/GetTraffic', { id: 'latest' }, /"flowCount": 1/],
+  ['meshgauge.collector.v1.TrafficService/ListFlows', { id: 'latest' }, /"destination"/],
+  ['meshgauge.collector.v1.TrafficService/StopTraffic', { id: 'latest' }, /TRAFFIC_STATE_STOPPED/],
+  ['meshgauge.collector.v1.TrafficService/WatchTraffic', { id: 'latest' }, /TRAFFIC_STATE_STOPPED/],
+  ['meshgauge.collector.v1.TrafficService/ListTraffic', {}, /"nodeCount": 2/],
 ]
 
 describe('every RPC from the outside', () => {
@@ -166,6 +178,7 @@ describe('every RPC from the outside', () => {
       'collector/v1/run',
       'collector/v1/result',
       'collector/v1/schedule',
+      'collector/v1/traffic',
     ]
     const loaded = loadSync(
       files.map((file) => `meshgauge/${file}.proto`),
