@@ -200,7 +200,16 @@ const COLLECTOR = {
  * Every metric of the collector, once. Both sinks (/metrics and OTLP) are made from this: base units, counters end in
  * _total. Series grow with the number of nodes, never with the number of pairs; pair_* stay under a stated budget.
  */
-export const CATALOGUE = { ...RUNS, ...NODES, ...PAIRS, ...COLLECTOR, ...SCHEDULES, ...STORE, ...TRAFFIC, ...SELF }
+export const CATALOGUE = {
+  ...RUNS,
+  ...NODES,
+  ...PAIRS,
+  ...COLLECTOR,
+  ...SCHEDULES,
+  ...STORE,
+  ...TRAFFIC,
+  ...SELF,
+}
 
 export type Catalogue = typeof CATALOGUE
 export type MetricKey = keyof Catalogue
