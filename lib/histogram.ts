@@ -17,14 +17,9 @@ const MAX_SECONDS = 3600
 export const bucketOf = (seconds: number): number =>
   Math.ceil(Math.log2(Math.min(MAX_SECONDS, Math.max(MIN_SECONDS, seconds))) * BUCKETS_PER_DOUBLING) - 1
 
-<<<<<<< HEAD
-const MIN_INDEX = bucketOf(MIN_SECONDS)
-const MAX_INDEX = bucketOf(MAX_SECONDS)
-=======
 /** The first and the last bucket that there is. */
-export const MIN_INDEX = indexOf(MIN_SECONDS)
-export const MAX_INDEX = indexOf(MAX_SECONDS)
->>>>>>> 9127cea (The collector keeps ping meshes: who probes whom, one stream to each agent, states and verdicts)
+export const MIN_INDEX = bucketOf(MIN_SECONDS)
+export const MAX_INDEX = bucketOf(MAX_SECONDS)
 
 /** The value in seconds with the smallest possible relative error for all in the bucket: at most 1.09 %. */
 export const middleOfIndex = (index: number): number => 2 ** ((index + 0.5) / BUCKETS_PER_DOUBLING)

@@ -17,12 +17,14 @@ const FINISH_SECONDS = 2
 /** Between looks at whether a stream is still alive. */
 const WATCH_SECONDS = 1
 
+type Connection = Pick<AgentConnection, 'ping'>
+
 export type KeeperDeps = {
   clock: Clock
   logger: Logger
   /** From 0 to 1, for jitter: agents that were cut off together do not come back together. */
   random: () => number
-  connection: () => Pick<AgentConnection, 'ping'>
+  connection: () => Connection
   onStarted: (started: MeshStarted) => void
   onBatch: (batch: MeshBatch) => void
   /** The stream has begun to deliver, or does not any more and why. */
@@ -89,13 +91,15 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
   let batchSeconds = Number.NEGATIVE_INFINITY
   let delivers = false
   let reason = 'its agent has not answered yet'
+  let connection: Connection | undefined
   let reopening = false
   let finishing = false
 
   const stream = async (signal: AbortSignal): Promise<void> => {
     const requests = mailbox.requests(() => assignment, signal)
     const options = { signal, deadline: STREAM_DEADLINE_MS }
-    for await (const { event } of deps.connection().ping.mesh(requests, options)) {
+    connection = deps.connection()
+    for await (const { event } of connection.ping.mesh(requests, options)) {
       heardSeconds = clock.monotonicSeconds()
       if (event?.$case === 'started') deps.onStarted(event.value)
       if (event?.$case !== 'batch') continue
@@ -149,6 +153,10 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
     }
   }
 
+  const reopen = (): void => {
+    reopening = true
+    call.abort()
+  }
   const kept = keep()
   const done = Promise.all([kept, watch()]).then(() => undefined)
   return {
@@ -171,9 +179,10 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
       await kept
     },
     /** Opens the stream anew, so that the agent sends again what was not acknowledged. */
-    reopen: (): void => {
-      reopening = true
-      call.abort()
+    reopen,
+    /** Opens the stream anew when the agent is to be reached in another way than when it was opened. */
+    follow: (): void => {
+      if (connection && deps.connection() !== connection) reopen()
     },
     delivers: (): boolean => delivers,
     /** Why it does not deliver. */

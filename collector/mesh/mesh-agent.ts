@@ -119,6 +119,8 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
     },
     /** Batches may wait for the agent's clock to be known; to be called now and then. */
     tick: work,
+    /** The fleet has changed; perhaps the agent's address has. */
+    follow: keeper.follow,
     delivers: keeper.delivers,
     reason: keeper.reason,
     troubles: (): readonly string[] => troubles,

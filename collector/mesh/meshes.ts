@@ -176,6 +176,8 @@ export const createMeshes = (deps: MeshesDeps) => {
         const nodes = fleet.nodes()
         racks = new Map(nodes.flatMap(({ name, rack }) => (rack === '' ? [] : [[name, rack]])))
         planner.setFleet(nodes)
+        const members = new Set(nodes.map(({ name }) => name))
+        for (const [node, agent] of agents) if (members.has(node)) agent.follow()
         revision = current
       }
       for (const { node, plan: next } of planner.changes(nowMs() / 1000)) apply(node, next)

@@ -17,6 +17,8 @@ export type LastMinute = {
   jitterSeconds: number | undefined
 }
 
+type RecentCounts = { sentCount: number; receivedCount: number; meanSeconds: number | undefined }
+
 type Measured = {
   endMs: number
   sentCount: number
@@ -108,16 +110,18 @@ export const createRecent = (random: () => number) => {
           keep(cell, histogramOffset + position, seen++)
       }
     },
-    /** The mean round-trip time of the last minute in seconds; undefined when nothing was received. */
-    meanOf: (row: number, nowMs: number): number | undefined => {
+    /** Probes of the last minute, and their mean round-trip time in seconds (undefined when nothing was received). */
+    countsOf: (row: number, nowMs: number): RecentCounts => {
       const oldest = Math.floor(nowMs / SLOT_MS) - SLOTS
-      let [sum, received] = [0, 0]
+      let [sentCount, receivedCount, sum] = [0, 0, 0]
       for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) {
         if (columns.slot[cell]! <= oldest) continue
+        sentCount += columns.sent[cell]!
+        receivedCount += columns.received[cell]!
         sum += columns.sum[cell]!
-        received += columns.received[cell]!
       }
-      return received === 0 ? undefined : sum / received
+      const meanSeconds = receivedCount === 0 ? undefined : sum / receivedCount
+      return { sentCount, receivedCount, meanSeconds }
     },
     lastMinute: (row: number, nowMs: number): LastMinute => {
       const newest = Math.floor(nowMs / SLOT_MS)

@@ -39,7 +39,7 @@ const toResult = ({ path, state }: Measured, recent: Paths['recent'], nowMs: num
   const { sentCount, lostCount } = evidenceOf(path.health)
   const sent = isDown ? Math.max(1, path.health.trailingLost) : sentCount
   const received = isDown ? 0 : sentCount - lostCount
-  const mean = isDown ? undefined : recent.meanOf(path.row, nowMs)
+  const mean = isDown ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
   const time = toDuration(mean ?? 0)
   return {
     ...EMPTY_RESULT,
@@ -164,12 +164,12 @@ export const hasLatePath = (
   const step = Math.max(1, Math.floor(measured.length / MAX_SAMPLED))
   const sampled = measured
     .filter((_, index) => index % step === 0)
-    .flatMap(({ path }) => recent.meanOf(path.row, nowMs) ?? [])
+    .flatMap(({ path }) => recent.countsOf(path.row, nowMs).meanSeconds ?? [])
   if (sampled.length === 0) return false
   const usual = median(sampled)
   const { lateFactor, lateSeconds } = defaultThresholds
   const limit = Math.max(usual * lateFactor, usual + lateSeconds)
-  return measured.some(({ path }) => (recent.meanOf(path.row, nowMs) ?? 0) > limit)
+  return measured.some(({ path }) => (recent.countsOf(path.row, nowMs).meanSeconds ?? 0) > limit)
 }
 
 export const endpointOf = (node: string, name: string): Endpoint => ({ node, interface: name, address: '' })

@@ -23,7 +23,6 @@ import type { PathKey, Window, WindowStore } from '../store/windows.ts'
 /** As mesh.proto promises. */
 const PATH_PAGE = { usual: 500, largest: 5000 }
 const EVENT_PAGE = { usual: 500, largest: 5000 }
-const MAX_WINDOWS = 20_000
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000
 const DAY_MS = 86_400_000
@@ -165,7 +164,7 @@ const history = ({ clock, store }: Deps, request: GetPathHistoryRequest): GetPat
   const { resolution, windows } = store.history(id, range.fromMs, range.toMs, request.resolution)
   return {
     resolution,
-    windows: windows.slice(-MAX_WINDOWS).map(windowMessage),
+    windows: windows.map(windowMessage),
     events: eventsOf(store, key, range),
   }
 }
@@ -194,7 +193,11 @@ const interfaceOf = (asked: string, names: readonly string[]): { name: string; v
   return { name: '', violations: [{ field: 'interface', description }] }
 }
 
-const matrix = ({ clock, store }: Deps, request: GetMeshMatrixRequest): GetMeshMatrixResponse => {
+const matrix = async (
+  { clock, store }: Deps,
+  request: GetMeshMatrixRequest,
+  signal: AbortSignal,
+): Promise<GetMeshMatrixResponse> => {
   const { violations, fromMs, toMs } = rangeOf(request, MINUTE_MS, clock.now().getTime())
   const measure = request.measure || Measure.MEASURE_LOSS_RATIO
   if (!MEASURES.includes(measure)) {
@@ -202,7 +205,7 @@ const matrix = ({ clock, store }: Deps, request: GetMeshMatrixRequest): GetMeshM
   }
   throwIfInvalid('the request', violations)
   const known = store.paths()
-  const cells = [...store.aggregate(fromMs, toMs)].flatMap(([id, window]) => {
+  const cells = [...(await store.aggregate(fromMs, toMs, signal))].flatMap(([id, window]) => {
     const key = known.get(id)
     return key ? [{ key, window }] : []
   })
@@ -227,7 +230,7 @@ export const createMeshService = (deps: Deps): MeshServiceImplementation => ({
   getMesh: async () => deps.meshes.get(),
   listPaths: async (request) => listPaths(deps, request),
   getPathHistory: async (request) => history(deps, request),
-  getMeshMatrix: async (request) => matrix(deps, request),
+  getMeshMatrix: (request, { signal }) => matrix(deps, request, signal),
   listMeshEvents: async (request) => {
     const { violations, ...range } = rangeOf(request, DAY_MS, deps.clock.now().getTime())
     throwIfInvalid('the request', violations)

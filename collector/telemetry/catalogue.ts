@@ -1,3 +1,4 @@
+import { MESH } from './catalogue-mesh.ts'
 import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
 import { PAIRS } from './pair-catalogue.ts'
 import { SCHEDULES } from './schedule-catalogue.ts'
@@ -204,6 +205,7 @@ export const CATALOGUE = {
   ...RUNS,
   ...NODES,
   ...PAIRS,
+  ...MESH,
   ...TRAFFIC,
   ...SCHEDULES,
   ...COLLECTOR,
