@@ -9,7 +9,12 @@ import { healthyNetwork, roundTrip, startSimulatedAgents } from './agents.ts'
 import { createFastClock } from './fast-clock.ts'
 
 /** A fault of the network, looked at for each probe; undefined when it says nothing of this one. */
-export type Fault = (source: number, destination: number, name: string, atSeconds: number) => 'lost' | number | undefined
+export type Fault = (
+  source: number,
+  destination: number,
+  name: string,
+  atSeconds: number,
+) => 'lost' | number | undefined
 
 /** A real collector over real gRPC with a mesh on net0, in a time that passes faster than ours. */
 export const startMeshSimulation = async (
@@ -69,7 +74,11 @@ export const startMeshSimulation = async (
     }
   }
   let current = await start()
-  const until = async (what: string, holds: () => Promise<boolean> | boolean, seconds = 120): Promise<void> => {
+  const until = async (
+    what: string,
+    holds: () => Promise<boolean> | boolean,
+    seconds = 120,
+  ): Promise<void> => {
     const end = clock.monotonicSeconds() + seconds
     while (!(await holds())) {
       if (clock.monotonicSeconds() > end) throw new Error(`not within ${seconds} s: ${what}`)
