@@ -111,7 +111,7 @@ export const evidenceOf = (path: PathHealth): { sentCount: number; lostCount: nu
 
 const downRun = (path: PathHealth): number => {
   const lost = path.lostNow + path.lostBefore
-  if (lost === 0) return DOWN_RUN
+  if (lost < LOSSY_COUNT) return DOWN_RUN
   const ratio = lost / (path.sentNow + path.sentBefore)
   if (ratio < RARE_LOSS) return DOWN_RUN
   if (ratio >= 1) return LONGEST_DOWN_RUN
