@@ -142,7 +142,18 @@ const observeHealth = (metrics: Metrics, observer: Observer, fleet: Pick<Fleet, 
   }
 }
 
-const servicesOf = ({ clock, fleet, health, meshes, runs, schedules, store, reload, builtIns, traffics }: Parts) => [
+const servicesOf = ({
+  clock,
+  fleet,
+  health,
+  meshes,
+  runs,
+  schedules,
+  store,
+  reload,
+  builtIns,
+  traffics,
+}: Parts) => [
   service(
     FleetServiceDefinition,
     createFleetService({

@@ -43,7 +43,9 @@ const start = (file: string, ...words: (string | number)[]): Program => {
 }
 
 const scrape = async (port: number): Promise<Map<string, number>> => {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const text = await (
+    await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } })
+  ).text()
   return new Map(
     text
       .split('\n')
