@@ -148,12 +148,12 @@ const MOST_BARS = 100
 
 const sparkline = (
   windows: readonly PathWindow[],
-  valueOf: (window: PathWindow) => number | undefined,
+  figureOf: (window: PathWindow) => number | undefined,
 ): string => {
   const size = Math.max(1, Math.ceil(windows.length / MOST_BARS))
   const values: (number | undefined)[] = []
   for (let from = 0; from < windows.length; from += size) {
-    const some = windows.slice(from, from + size).flatMap((window) => valueOf(window) ?? [])
+    const some = windows.slice(from, from + size).flatMap((window) => figureOf(window) ?? [])
     values.push(some.length === 0 ? undefined : Math.max(...some))
   }
   const most = Math.max(...values.map((value) => value ?? 0))

@@ -24,12 +24,15 @@ export type Target = { key: PathKey; from: string; to: string; address: string }
 export type TargetGroup = { settings: MeshSettings; interface: string; targets: readonly Target[] }
 
 /** Keeps what an interface had: one that is down may lose its addresses, and must not drop out of the mesh for it. */
-export type KnownAddresses = Map<string, readonly string[]>
+export type KnownAddresses = {
+  get(node: string, name: string): readonly string[]
+  set(node: string, name: string, addresses: readonly string[]): void
+}
 
 const withKnown = (known: KnownAddresses, endpoint: RunEndpoint): RunEndpoint => {
-  const key = `${endpoint.node} ${endpoint.interface}`
-  if (endpoint.addresses.length > 0) known.set(key, endpoint.addresses)
-  return { ...endpoint, addresses: known.get(key) ?? [] }
+  const { node, interface: name, addresses } = endpoint
+  if (addresses.length > 0) known.set(node, name, addresses)
+  return { ...endpoint, addresses: known.get(node, name) }
 }
 
 /** Makes the ends of a mesh. A selector that names no node is a problem, and the others go on. */

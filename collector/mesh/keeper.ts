@@ -56,7 +56,9 @@ const createMailbox = () => {
       const abort = () => wake()
       signal.addEventListener('abort', abort, { once: true })
       try {
-        while (!signal.aborted && !ended) {
+        while (!ended) {
+          // A stream that is cut must not look like one that was left: then the agent would end its probing.
+          signal.throwIfAborted()
           if (assignment) {
             const value = assignment
             assignment = undefined

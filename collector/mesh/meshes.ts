@@ -14,8 +14,8 @@ import { createEventWatchers, eventOf, statesBefore } from './events.ts'
 import { createIngest } from './ingest.ts'
 import { createInterfaceStates } from './interface-state.ts'
 import { createJudgement } from './judgement.ts'
+import { createKnownAddresses, createOffsets } from './kept.ts'
 import { createMeshAgent, type MeshAgent } from './mesh-agent.ts'
-import { createOffsets } from './offsets.ts'
 import { createPaths, type MeshPath, stateOf } from './paths.ts'
 import { createPlanner, extentOf, type NodePlan } from './planner.ts'
 import { createRecorder } from './recorder.ts'
@@ -37,7 +37,7 @@ export type MeshesDeps = {
   logger: Logger
   /** From 0 to 1. */
   random: () => number
-  fleet: Pick<Fleet, 'nodes' | 'connection' | 'revision'>
+  fleet: Pick<Fleet, 'nodes' | 'connection' | 'revision' | 'settled'>
   store: WindowStore & Pick<DocumentStore, 'documents' | 'putDocument' | 'identity'>
   observer: MeshObserver
 }
@@ -62,7 +62,7 @@ export const createMeshes = (deps: MeshesDeps) => {
   const recorder = createRecorder({ clock, logger, store })
   const offsets = createOffsets({ store, logger })
   const paths = createPaths({ random: deps.random, stateBefore: before.ofPath })
-  const planner = createPlanner(store.pathId)
+  const planner = createPlanner(store.pathId, createKnownAddresses({ store, logger }))
   const interfaces = createInterfaceStates()
   const agents = new Map<string, MeshAgent>()
   const ending = new Set<Promise<void>>()
@@ -70,6 +70,11 @@ export const createMeshes = (deps: MeshesDeps) => {
   let revision: number | undefined
   let racks: ReadonlyMap<string, string> = new Map()
   let planProblem = ''
+  // Agents go on with what they probe meanwhile; a list of only those peers that have answered yet would end the others.
+  let isSettled = false
+  void fleet.settled.then(() => {
+    isSettled = true
+  })
 
   const delivers = (node: string): boolean => agents.get(node)?.delivers() ?? false
   const stateNow = (path: MeshPath, now: number): PathState => stateOf(path, delivers(path.source.node), now)
@@ -201,7 +206,7 @@ export const createMeshes = (deps: MeshesDeps) => {
   }
   let tidySeconds = 0
   const tick = (): void => {
-    plan()
+    if (isSettled) plan()
     for (const agent of agents.values()) agent.tick()
     judgeInterfaces()
     judgement.tick()

@@ -44,9 +44,8 @@ const sameAssignment = (one: NodePlan | undefined, other: NodePlan): boolean =>
  * Turns meshes and the fleet into what each node is to probe, and says which nodes are to be told. It is asked often
  * and does only what changed: all nodes after a change of the fleet, in a large one else those whose epoch ends.
  */
-export const createPlanner = (idOf: (key: PathKey) => number) => {
+export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddresses) => {
   const meshes = new Map<string, PlannedMesh>()
-  const known: KnownAddresses = new Map()
   const plans = new Map<string, NodePlan>()
   const due = new Set<string>()
   let fleet: readonly Node[] = []

@@ -113,7 +113,7 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
     }
     probing ??= keepProbing()
   }
-  const read = async (requests: AsyncIterable<MeshRequest>, done: AbortController) => {
+  const read = async (requests: AsyncIterable<MeshRequest>, done: AbortController, signal: AbortSignal) => {
     try {
       for await (const { request } of requests) {
         if (request?.$case === 'assignment') assign(request.value)
@@ -122,7 +122,8 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
         }
       }
       // Half-closed: the caller wants it to end. A stream that breaks throws instead, and probing goes on.
-      targets.clear()
+      await clock.sleep(0.1)
+      if (!signal.aborted) targets.clear()
     } catch {
       // The stream broke.
     }
@@ -136,7 +137,7 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
     heldCount: (): number => held.length,
     async *serve(requests: AsyncIterable<MeshRequest>, context: CallContext): AsyncGenerator<MeshResponse> {
       const done = new AbortController()
-      void read(requests, done)
+      void read(requests, done, context.signal)
       const abort = () => wake()
       context.signal.addEventListener('abort', abort, { once: true })
       yield { event: { $case: 'started', value: { session, engines: [] } } }

@@ -21,7 +21,7 @@ export const startMeshSimulation = async (
   count: number,
   options: { store?: string; factor?: number; spec?: Partial<MeshSpec> } = {},
 ) => {
-  const clock = createFastClock(options.factor ?? 10)
+  const clock = createFastClock(options.factor ?? 4)
   let fault: Fault = () => undefined
   const network = {
     ...healthyNetwork,

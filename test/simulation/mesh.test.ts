@@ -32,6 +32,7 @@ const start = async (...given: Parameters<typeof startMeshSimulation>) => {
     async () => (await simulation.mesh()).upCount === count * (count - 1),
     600,
   )
+  simulation.events.length = 0
   return simulation
 }
 const allUp = (count: number) => async () => (await simulation.mesh()).upCount === count * (count - 1)
@@ -42,7 +43,7 @@ const named = async () =>
 
 describe('a mesh of 60 agents', () => {
   test('a cut, loss one way, a slow node and a flapping path: each is seen, named, and over again', async () => {
-    const { events, setFault, until } = await start(60, { factor: 5 })
+    const { events, setFault, until } = await start(60, { factor: 3 })
     expect(events).toEqual([])
     expect(await simulation.verdicts()).toEqual([])
 
