@@ -60,5 +60,3 @@ export const createAgentClock = (kept: KeptOffset | undefined, onStep: (kept: Ke
     },
   }
 }
-
-export type AgentClock = ReturnType<typeof createAgentClock>

@@ -72,6 +72,14 @@ export const createEventWatchers = () => {
 const keyOf = (source: string, destination: string, name: string): string =>
   `${source} ${destination} ${name}`
 
+/** Interfaces whose newest event says that they lose probes; such an event has an interface and no destination. */
+const lossyInterfacesOf = (states: ReadonlyMap<string, KnownState>) =>
+  [...states].flatMap(([key, { state, timeMs }]) => {
+    const [node = '', destination = '', name = ''] = key.split(' ')
+    const isLossy = destination === '' && name !== '' && state === PathState.PATH_STATE_LOSSY
+    return isLossy ? [{ node, interface: name, timeMs }] : []
+  })
+
 /** What was bad when this collector started, from the newest event of each path, interface and agent. */
 export const statesBefore = (store: Pick<WindowStore, 'meshEvents'>, nowMs: number) => {
   const states = new Map<string, KnownState>()
@@ -94,11 +102,9 @@ export const statesBefore = (store: Pick<WindowStore, 'meshEvents'>, nowMs: numb
   }
   return {
     ofPath: ({ source, destination, interface: name }: PathKey) => bad(keyOf(source, destination, name)),
-    ofInterface: (node: string, name: string) => bad(keyOf(node, '', name)),
+    lossyInterfaces: lossyInterfacesOf(states),
     /** Whether an agent was cut off. */
     wasSilent: (node: string): boolean =>
       states.get(keyOf(node, '', ''))?.state === PathState.PATH_STATE_STALE,
   }
 }
-
-export type StatesBefore = ReturnType<typeof statesBefore>

@@ -54,9 +54,9 @@ export const createInterfaceStates = () => {
 
   return {
     /** Interfaces that were lossy when this collector started. */
-    restore: (node: string, name: string, second: number): void => {
+    restore: (node: string, name: string, second: number, nowSecond: number): void => {
       const figures = { sentCount: 0, lostCount: 0, peerCount: 0, holdSeconds: HOLD_SECONDS }
-      const times = { sinceSecond: second, seenSecond: second }
+      const times = { sinceSecond: second, seenSecond: nowSecond }
       lossy.set(`${node} ${name}`, { node, interface: name, ...figures, ...times })
     },
     judge: (
@@ -95,5 +95,3 @@ export const createInterfaceStates = () => {
     reasonOf,
   }
 }
-
-export type InterfaceStates = ReturnType<typeof createInterfaceStates>

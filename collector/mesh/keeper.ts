@@ -191,5 +191,3 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
     reason: (): string => reason,
   }
 }
-
-export type Keeper = ReturnType<typeof createKeeper>

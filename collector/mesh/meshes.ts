@@ -4,12 +4,8 @@ import {
   type MeshSpec,
   PathState,
 } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import type { Clock } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
-import type { Logger } from '../../lib/logging.ts'
-import type { Fleet } from '../inventory/fleet.ts'
-import type { DocumentStore, WindowStore } from '../store/windows.ts'
+import type { MeshesDeps } from './deps.ts'
 import { createEventWatchers, eventOf, statesBefore } from './events.ts'
 import { createIngest } from './ingest.ts'
 import { createInterfaceStates } from './interface-state.ts'
@@ -22,25 +18,6 @@ import { createRecorder } from './recorder.ts'
 import { checkMeshSpec, readMeshSpec } from './settings.ts'
 import { endpointOf, type Measured } from './verdicts.ts'
 import { HOUR_MS, meshMessage, noCounts } from './views.ts'
-
-/** Told of what happens, to count it. */
-export type MeshObserver = {
-  observeEvent(event: MeshEvent): void
-  observeVerdicts(verdicts: readonly Verdict[]): void
-  observeWindows(count: number): void
-  observeDropped(count: number): void
-  observeAssignment(): void
-}
-
-export type MeshesDeps = {
-  clock: Clock
-  logger: Logger
-  /** From 0 to 1. */
-  random: () => number
-  fleet: Pick<Fleet, 'nodes' | 'connection' | 'revision' | 'settled'>
-  store: WindowStore & Pick<DocumentStore, 'documents' | 'putDocument' | 'identity'>
-  observer: MeshObserver
-}
 
 const TICK_SECONDS = 1
 const TIDY_SECONDS = 30
@@ -192,7 +169,11 @@ export const createMeshes = (deps: MeshesDeps) => {
       planProblem = `new paths cannot be planned: ${error.message}`
     }
   }
+  for (const { node, interface: name, timeMs } of before.lossyInterfaces) {
+    interfaces.restore(node, name, Math.floor(timeMs / 1000), Math.floor(nowMs() / 1000))
+  }
   const judgeInterfaces = (): void => {
+    if (paths.count() === 0) return
     const now = nowMs()
     for (const { lossy, before: was, state, second } of interfaces.judge(
       paths.ends(),

@@ -125,8 +125,6 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
   }
 }
 
-export type Planner = ReturnType<typeof createPlanner>
-
 /** Peers of a node at a time, and how long until every pair was probed (undefined: all the time). */
 export const extentOf = ({
   settings,

@@ -160,5 +160,3 @@ export const createRecent = (random: () => number) => {
     },
   }
 }
-
-export type Recent = ReturnType<typeof createRecent>

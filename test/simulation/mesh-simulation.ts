@@ -2,6 +2,7 @@ import { metrics, trace } from '@opentelemetry/api'
 import { type MeshEvent, MeshServiceDefinition, MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { createCollector } from '../../collector/collector.ts'
 import type { CollectorOptions } from '../../collector/options.ts'
+import { STORE_LIMITS } from '../../collector/store/limits.ts'
 import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
@@ -36,6 +37,7 @@ export const startMeshSimulation = async (
     listen: '127.0.0.1:0',
     http: '127.0.0.1:0',
     store: options.store ?? ':memory:',
+    storage: STORE_LIMITS,
     security: {},
     nodes: agents.inventory,
     checks: [],
