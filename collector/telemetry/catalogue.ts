@@ -1,6 +1,7 @@
 import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
-import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
 import { MESH } from './mesh-catalogue.ts'
+import { PAIRS } from './pair-catalogue.ts'
+import { SCHEDULES } from './schedule-catalogue.ts'
 import { SELF } from './self-catalogue.ts'
 import { STORE } from './store-catalogue.ts'
 import { TRAFFIC } from './traffic-catalogue.ts'

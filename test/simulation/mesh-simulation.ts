@@ -41,6 +41,7 @@ export const startMeshSimulation = async (
     security: {},
     nodes: agents.inventory,
     checks: [],
+    schedules: [],
     autopilot: undefined,
     logLevel: 'fatal',
   }
