@@ -3,6 +3,7 @@
 import type { Channel } from '@grpc/grpc-js'
 import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { HealthServiceDefinition } from '#proto/meshgauge/collector/v1/health.ts'
+import { MeshServiceDefinition } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
@@ -33,6 +34,7 @@ export type CollectorClient = {
   runs: ReturnType<typeof createServiceClient<typeof RunServiceDefinition>>
   results: ReturnType<typeof createServiceClient<typeof ResultServiceDefinition>>
   health: ReturnType<typeof createServiceClient<typeof HealthServiceDefinition>>
+  mesh: ReturnType<typeof createServiceClient<typeof MeshServiceDefinition>>
   profiles: ReturnType<typeof createServiceClient<typeof ProfileServiceDefinition>>
   schedules: ReturnType<typeof createServiceClient<typeof ScheduleServiceDefinition>>
   traffic: ReturnType<typeof createServiceClient<typeof TrafficServiceDefinition>>
@@ -65,6 +67,7 @@ export const connect = (address: string, security: Security): CollectorClient =>
     runs: createServiceClient(RunServiceDefinition, channel),
     results: createServiceClient(ResultServiceDefinition, channel),
     health: createServiceClient(HealthServiceDefinition, channel),
+    mesh: createServiceClient(MeshServiceDefinition, channel),
     profiles: createServiceClient(ProfileServiceDefinition, channel),
     schedules: createServiceClient(ScheduleServiceDefinition, channel),
     traffic: createServiceClient(TrafficServiceDefinition, channel),

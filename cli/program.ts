@@ -8,6 +8,7 @@ import { addCoverageCommand } from './commands/coverage.ts'
 import { addGateCommand } from './commands/gate.ts'
 import { addHealthCommand } from './commands/health.ts'
 import { addLabCommand } from './commands/lab.ts'
+import { addMeshCommand } from './commands/mesh.ts'
 import { addNodesCommand } from './commands/nodes.ts'
 import { addPlanCommand } from './commands/plan.ts'
 import { addProfilesCommand } from './commands/profiles.ts'
@@ -76,6 +77,7 @@ const addCommands = (program: Command, app: App): void => {
     addPlanCommand,
     addRunCommand,
     addRunsCommand,
+    addMeshCommand,
     addProfilesCommand,
     addSchedulesCommand,
     addCoverageCommand,

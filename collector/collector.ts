@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Meter, Tracer } from '@opentelemetry/api'
 import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { HealthServiceDefinition } from '#proto/meshgauge/collector/v1/health.ts'
+import { MeshServiceDefinition } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { type Profile, ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
@@ -19,6 +20,7 @@ import { createTrafficInterfaces } from './dispatch/traffic-interfaces.ts'
 import { createHealth, type Health, type HealthObserver } from './health/health.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet, type Fleet } from './inventory/fleet.ts'
+import { createMeshes, type Meshes } from './mesh/meshes.ts'
 import type { CollectorOptions } from './options.ts'
 import { readBuiltIns } from './profiles/built-ins.ts'
 import { createReload, type Reload } from './reload.ts'
@@ -26,6 +28,7 @@ import { createLedger, type Ledger } from './schedules/ledger.ts'
 import { createSchedules, type Schedules } from './schedules/schedules.ts'
 import { createFleetService } from './services/fleet.ts'
 import { createHealthService } from './services/health.ts'
+import { createMeshService } from './services/mesh.ts'
 import { createProfileService } from './services/profile.ts'
 import { createResultService } from './services/result.ts'
 import { createRunService } from './services/run.ts'
@@ -38,6 +41,7 @@ import type { Store } from './store/store.ts'
 import { startUpkeep } from './store/upkeep.ts'
 import { listenHttp } from './telemetry/http.ts'
 import type { HttpServer } from './telemetry/listening.ts'
+import { createMeshObserver, showMeshes } from './telemetry/mesh.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createObserver, type Observer } from './telemetry/observe.ts'
 import { observeSchedules } from './telemetry/schedules.ts'
@@ -57,6 +61,7 @@ type Parts = {
   clock: Clock
   fleet: Fleet
   health: Health
+  meshes: Meshes
   runs: Runs
   schedules: Schedules
   builtIns: ReadonlyMap<string, Profile>
@@ -137,7 +142,18 @@ const observeHealth = (metrics: Metrics, observer: Observer, fleet: Pick<Fleet, 
   }
 }
 
-const servicesOf = ({ clock, fleet, health, runs, schedules, store, reload, builtIns, traffics }: Parts) => [
+const servicesOf = ({
+  clock,
+  fleet,
+  health,
+  meshes,
+  runs,
+  schedules,
+  store,
+  reload,
+  builtIns,
+  traffics,
+}: Parts) => [
   service(
     FleetServiceDefinition,
     createFleetService({
@@ -154,13 +170,20 @@ const servicesOf = ({ clock, fleet, health, runs, schedules, store, reload, buil
   service(ResultServiceDefinition, createResultService(store)),
   service(StoreServiceDefinition, createStoreService(store)),
   service(TrafficServiceDefinition, createTrafficService(traffics)),
+  service(MeshServiceDefinition, createMeshService({ clock, meshes, store })),
 ]
 
 /** A collector that serves until it is closed; closing interrupts every run and ends what its agents do for it. */
 export const createCollector = async (
   deps: CollectorDeps,
   options: CollectorOptions & { version: string },
-): Promise<{ server: GrpcServer; http: HttpServer; reload: Reload; close(): Promise<void> }> => {
+): Promise<{
+  server: GrpcServer
+  http: HttpServer
+  reload: Reload
+  meshes: Meshes
+  close(): Promise<void>
+}> => {
   const { clock, logger, tracer, meter } = deps
   const metrics = createMetrics({ meter }, { version: options.version })
   const observer = createObserver({ metrics })
@@ -203,6 +226,16 @@ export const createCollector = async (
     const traffic = createTrafficInterfaces()
     const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet, traffic })
     undo.push(() => runs.close())
+    const meshes = createMeshes({
+      clock,
+      logger,
+      random: Math.random,
+      fleet,
+      store,
+      observer: createMeshObserver(metrics),
+    })
+    undo.push(() => meshes.close())
+    showMeshes({ metrics, clock }, meshes)
     watchCollector(metrics, { fleet, runs })
     const builtIns = readBuiltIns()
     const schedules = createSchedules(
@@ -215,7 +248,7 @@ export const createCollector = async (
         builtIns,
         breathe: setImmediate,
         documents: store,
-        meshes: { set: () => undefined },
+        meshes,
         observer: observeSchedules(metrics),
       },
       options.schedules,
@@ -234,6 +267,7 @@ export const createCollector = async (
           clock,
           fleet,
           health,
+          meshes,
           runs,
           schedules,
           store,
@@ -246,7 +280,7 @@ export const createCollector = async (
     undo.push(() => server.close(CLOSE_GRACE_SECONDS))
     const http = await listenHttp({
       registry: metrics.registry,
-      health: runs.problems,
+      health: () => [...runs.problems(), ...meshes.problems()],
       address: options.http,
     })
     undo.push(() => http.close())
@@ -255,7 +289,7 @@ export const createCollector = async (
       const gateway = await listenAutopilot({ ...parts, options: options.autopilot })
       undo.push(() => gateway.close())
     }
-    return { server, http, reload, close: closeAll }
+    return { server, http, reload, meshes, close: closeAll }
   } catch (error) {
     await closeAll()
     throw error

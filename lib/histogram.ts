@@ -17,11 +17,12 @@ const MAX_SECONDS = 3600
 export const bucketOf = (seconds: number): number =>
   Math.ceil(Math.log2(Math.min(MAX_SECONDS, Math.max(MIN_SECONDS, seconds))) * BUCKETS_PER_DOUBLING) - 1
 
-const MIN_INDEX = bucketOf(MIN_SECONDS)
-const MAX_INDEX = bucketOf(MAX_SECONDS)
+/** The first and the last bucket that there is. */
+export const MIN_INDEX = bucketOf(MIN_SECONDS)
+export const MAX_INDEX = bucketOf(MAX_SECONDS)
 
-/** The value with the smallest possible relative error for all in the bucket: at most 1.09 %. */
-const middleOf = (index: number): number => 2 ** ((index + 0.5) / BUCKETS_PER_DOUBLING)
+/** The value in seconds with the smallest possible relative error for all in the bucket: at most 1.09 %. */
+export const middleOfIndex = (index: number): number => 2 ** ((index + 0.5) / BUCKETS_PER_DOUBLING)
 
 export type Histogram = {
   record(seconds: number): void
@@ -94,7 +95,7 @@ export const quantile = (histogram: RttHistogram, q: number): number | undefined
   let below = 0
   for (const [position, count] of histogram.counts.entries()) {
     below += count
-    if (below >= rank) return middleOf(histogram.offset + position)
+    if (below >= rank) return middleOfIndex(histogram.offset + position)
   }
   return undefined
 }

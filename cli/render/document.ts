@@ -20,7 +20,7 @@ import { culpritWord, directionWord, outcomeWord, runTest, runTopology, stateWor
 /** Empty text is how protobuf says "nothing". */
 const text = (value: string | undefined): string | undefined => (value ? value : undefined)
 
-const endpoint = (value: Endpoint | undefined) => ({
+export const endpoint = (value: Endpoint | undefined) => ({
   node: value?.node ?? '',
   interface: value?.interface ?? '',
   address: text(value?.address),
@@ -122,7 +122,7 @@ const interfaceDocument = (summary: InterfaceSummary, test: 'ping' | 'iperf') =>
   worst: summary.worst.map(endpointPair),
 })
 
-const verdictDocument = (verdict: Verdict) => ({
+export const verdictDocument = (verdict: Verdict) => ({
   kind: culpritWord(verdict.kind),
   node: text(verdict.node),
   interface: text(verdict.interface),

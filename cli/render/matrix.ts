@@ -41,7 +41,7 @@ const measuredValue = (pair: PairResult, measure: MatrixMeasure): number | undef
 const RTT_FLOOR_SECONDS = 0.001
 
 /** Grades a value against the median of the matrix. A verdict of the collector goes before this. */
-const gradeOf = (value: number, middle: number | undefined, measure: MatrixMeasure): CellGrade => {
+export const gradeOf = (value: number, middle: number | undefined, measure: MatrixMeasure): CellGrade => {
   if (measure === 'loss') return value === 0 ? 'good' : value < 0.01 ? 'odd' : 'bad'
   if (middle === undefined || middle === 0) return 'good'
   if (measure === 'throughput') return value >= 0.8 * middle ? 'good' : value >= 0.5 * middle ? 'odd' : 'bad'

@@ -46,6 +46,8 @@ type Entry = {
 export type Fleet = {
   /** All nodes as they are now, in the order of the inventory. */
   nodes(): Node[]
+  /** Counts up whenever nodes come or go, or an agent says something else of its labels or interfaces than before. */
+  revision(): number
   /** The connection to a node's agent; the node must be of the inventory, now or within the last hour. */
   connection(node: string): AgentConnection
   /** How many channels to agents are in each state. */
@@ -112,6 +114,15 @@ const keepAsking = async (
   }
 }
 
+/** What of a description decides who measures whom. */
+const factsOf = (description: DescribeResponse | undefined): string =>
+  description
+    ? JSON.stringify([
+        description.labels,
+        description.interfaces.map(({ name, addresses }) => [name, addresses]),
+      ])
+    : ''
+
 export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]): Fleet => {
   const stop = new AbortController()
   let entries = new Map<string, Entry>()
@@ -119,6 +130,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
   const background = new Set<Promise<void>>()
   const listeners: ((nodes: Node[]) => void)[] = []
   let isChangeTold = true
+  let revision = 0
 
   const nodes = () => {
     const last = deps.lastMeasured()
@@ -138,6 +150,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
   const ask = async (entry: Entry) => {
     const before = entry.state
     const { signal } = entry.gone
+    const known = factsOf(entry.description)
     try {
       entry.description = await entry.connection.agent.describe(
         {},
@@ -150,6 +163,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
       entry.state = NodeState.NODE_STATE_READY
       entry.reason = ''
       entry.unconnected = false
+      if (factsOf(entry.description) !== known) revision++
     } catch (error) {
       if (signal.aborted) return
       entry.state = NodeState.NODE_STATE_SILENT
@@ -189,6 +203,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
   const setInventory = (wanted: readonly InventoryNode[]): InventoryChange => {
     const before = entries
     const change: InventoryChange = { added: [], removed: [], changed: [] }
+    revision++
     entries = new Map(
       wanted.map((node) => {
         const { name } = node
@@ -220,6 +235,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
 
   return {
     nodes,
+    revision: () => revision,
     settled,
     setInventory,
     onChange: (listener) => {

@@ -1,4 +1,5 @@
 import { AUTOPILOT_NAME, type MetricDefinition } from './definition.ts'
+import { MESH } from './mesh-catalogue.ts'
 import { PAIRS } from './pair-catalogue.ts'
 import { SCHEDULES } from './schedule-catalogue.ts'
 import { SELF } from './self-catalogue.ts'
@@ -204,6 +205,7 @@ export const CATALOGUE = {
   ...RUNS,
   ...NODES,
   ...PAIRS,
+  ...MESH,
   ...TRAFFIC,
   ...SCHEDULES,
   ...COLLECTOR,

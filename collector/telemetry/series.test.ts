@@ -43,7 +43,7 @@ describe('the budget', () => {
     expect((await lines()).filter((line) => line.startsWith('meshgauge_node_up{')).length).toBeLessThan(most)
     const dropped = await valueIn('meshgauge_series_dropped_total{metric="meshgauge_node_up"}')
     expect(dropped).toBeGreaterThanOrEqual(100)
-    expect(dropped).toBeLessThan(150)
+    expect(dropped).toBeLessThan(200)
     metrics.runs.add({ test: 'ping', topology: 'ring', state: 'completed' })
     metrics.runDuration.observe({ test: 'ping' }, 1)
     expect((await lines()).filter((line) => /^meshgauge_run(s_total|_duration\w*)\{/.test(line))).toEqual([])

@@ -22,3 +22,9 @@ export const showVerdicts = (metrics: Metrics, run: Run, results: readonly PairR
   metrics.verdicts.removeWhere((labels) => labels.test === test && isAcquitted(labels))
   for (const verdict of run.verdicts) metrics.verdicts.set(verdictLabels(test, verdict), verdict.confidence)
 }
+
+/** Makes the mesh's verdicts current, in place of all that it had before: it judges everything each time. */
+export const showMeshVerdicts = (metrics: Metrics, verdicts: readonly Verdict[]): void => {
+  metrics.verdicts.removeWhere(({ test }) => test === 'mesh')
+  for (const verdict of verdicts) metrics.verdicts.set(verdictLabels('mesh', verdict), verdict.confidence)
+}

@@ -1,5 +1,6 @@
 import { type Outcome, outcomeToJSON } from '#proto/meshgauge/agent/v1/types.ts'
 import { type NodeState, nodeStateToJSON } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { type PathState, pathStateToJSON } from '#proto/meshgauge/collector/v1/mesh.ts'
 import {
   type CulpritKind,
   culpritKindToJSON,
@@ -24,6 +25,7 @@ export const outcomeWord = word<Outcome>(outcomeToJSON, 'OUTCOME_')
 export const runStateWord = word<RunState>(runStateToJSON, 'RUN_STATE_')
 export const nodeStateWord = word<NodeState>(nodeStateToJSON, 'NODE_STATE_')
 const topologyWord = word<TopologyKind>(topologyKindToJSON, 'TOPOLOGY_KIND_')
+export const pathStateWord = word<PathState>(pathStateToJSON, 'PATH_STATE_')
 export const culpritWord = word<CulpritKind>(culpritKindToJSON, 'CULPRIT_KIND_')
 export const faultWord = word<FaultDirection>(faultDirectionToJSON, 'FAULT_DIRECTION_')
 

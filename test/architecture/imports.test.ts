@@ -43,6 +43,8 @@ const STAGES = [
   'traffic',
   // What checks found, beside what runs measured: it is stored before it is shown, and shows nothing itself.
   'health',
+  // Ping meshes: like dispatch they drive agents and store what comes, but for ever; telemetry shows them.
+  'mesh',
   // What is measured without being asked: it makes runs and meshes, and is told of by metrics and services.
   'schedules',
   'telemetry',

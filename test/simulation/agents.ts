@@ -5,9 +5,11 @@ import { IperfResult, IperfServiceDefinition } from '#proto/meshgauge/agent/v1/i
 import { PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { createStatistics } from '../../agent/engines/statistics.ts'
+import { type Clock, systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { type GrpcServer, serveGrpc, service } from '../../lib/serving.ts'
+import { createSimulatedMesh, type SimulatedMesh } from './mesh-agent.ts'
 
 /** What the network between simulated nodes does. Throughput of a pair is what the slower end allows. */
 export type SimulatedNetwork = {
@@ -17,6 +19,8 @@ export type SimulatedNetwork = {
   receives(node: number, name: string): number
   /** Share of pings that are lost between two nodes. */
   loses(source: number, destination: number, name: string): number
+  /** One probe of the mesh at a time in Unix seconds: its round-trip time in seconds, undefined when it is lost. */
+  probes?(source: number, destination: number, name: string, atSeconds: number): number | undefined
 }
 
 export const healthyNetwork: SimulatedNetwork = { sends: () => 10e9, receives: () => 10e9, loses: () => 0 }
@@ -44,6 +48,7 @@ const servicesOf = (
   network: SimulatedNetwork,
   secondsOf: (asked: number) => number,
   waiting: Servers,
+  mesh: () => SimulatedMesh,
 ) => [
   service(AgentServiceDefinition, {
     describe: async () =>
@@ -59,10 +64,7 @@ const servicesOf = (
   }),
   service(CheckServiceDefinition, { listChecks: async () => ({ checks: [] }), runCheck: async () => ({}) }),
   service(PingServiceDefinition, {
-    // biome-ignore lint/correctness/useYield: replaced by the mesh.
-    async *mesh() {
-      throw new Error('not yet')
-    },
+    mesh: (requests, context) => mesh().serve(requests, context),
     async *ping(request) {
       yield { event: { $case: 'started', value: { engine: { name: 'fping', version: 'simulated' } } } }
       const results = request.targets.map(({ address }, targetIndex) => {
@@ -125,34 +127,93 @@ const servicesOf = (
   }),
 ]
 
-/**
- * Many agents in this process, each a real gRPC server on a port of its own, with a made-up network between them.
- * @param secondsOf how long a test of so many seconds really takes
- */
+/** A round trip of a healthy network, in seconds. */
+export const roundTrip = (source: number, destination: number): number =>
+  50e-6 + 5e-6 * noise(source, destination)
+
+type Options = {
+  /** How long a test of so many seconds really takes. */
+  secondsOf?: (asked: number) => number
+  /** The time that meshes live in. */
+  clock?: Clock
+}
+
+const createSimulatedAgent = async (
+  node: number,
+  network: SimulatedNetwork,
+  waiting: Servers,
+  options: Options,
+) => {
+  const { secondsOf = () => 0.02, clock = systemClock } = options
+  const logger = createLogger('simulation', 'fatal')
+  const newMesh = () =>
+    createSimulatedMesh(
+      clock,
+      (address, atSeconds) => {
+        const peer = nodeOf(address)
+        if (!network.probes) return roundTrip(node, peer.node)
+        return network.probes(node, peer.node, peer.name, atSeconds)
+      },
+      // No two agents' clocks agree, and all are wrong.
+      { skewMs: 1000 * (node % 7) - 250_000 },
+    )
+  let mesh = newMesh()
+  const serve = (port: number) =>
+    serveGrpc(
+      { logger },
+      {
+        address: `127.0.0.1:${port}`,
+        security: {},
+        services: servicesOf(node, network, secondsOf, waiting, () => mesh),
+      },
+    )
+  let server: GrpcServer | undefined = await serve(0)
+  const { port } = server
+  const cutOff = async () => {
+    await server?.close(0)
+    server = undefined
+  }
+  return {
+    port,
+    mesh: () => mesh,
+    /** Nobody reaches the agent any more; it goes on. */
+    cutOff,
+    /** Ends the process, and all that it held. */
+    kill: async () => {
+      await mesh.close()
+      await cutOff()
+      mesh = newMesh()
+    },
+    /** It can be reached again. */
+    restore: async () => {
+      server ??= await serve(port)
+    },
+    close: async () => {
+      await mesh.close()
+      await cutOff()
+    },
+  }
+}
+
+/** Many agents in this process, each a real gRPC server on a port of its own, with a made-up network between them. */
 export const startSimulatedAgents = async (
   count: number,
   network: SimulatedNetwork,
-  secondsOf: (asked: number) => number = () => 0.02,
+  options: Options = {},
 ) => {
-  const logger = createLogger('simulation', 'error')
-  const servers: GrpcServer[] = []
   const waiting: Servers = new Map()
-  for (let node = 0; node < count; node++) {
-    servers.push(
-      await serveGrpc(
-        { logger },
-        { address: '127.0.0.1:0', security: {}, services: servicesOf(node, network, secondsOf, waiting) },
-      ),
-    )
-  }
+  const agents: Awaited<ReturnType<typeof createSimulatedAgent>>[] = []
+  for (let node = 0; node < count; node++)
+    agents.push(await createSimulatedAgent(node, network, waiting, options))
   return {
-    inventory: servers.map(({ port }, node) => ({
+    agents,
+    inventory: agents.map(({ port }, node) => ({
       name: `s${node}`,
       address: `127.0.0.1:${port}`,
       rack: `r${Math.floor(node / 8)}`,
       labels: {},
       interfaces: INTERFACES,
     })),
-    close: () => Promise.all(servers.map((server) => server.close(0))).then(() => undefined),
+    close: () => Promise.all(agents.map((agent) => agent.close())).then(() => undefined),
   }
 }

@@ -49,7 +49,7 @@ export const startSimulation = async (
   network: SimulatedNetwork,
   { store = ':memory:', testSeconds = 0.02 }: { store?: string; testSeconds?: number } = {},
 ) => {
-  const agents = await startSimulatedAgents(count, network, () => testSeconds)
+  const agents = await startSimulatedAgents(count, network, { secondsOf: () => testSeconds })
   const options: CollectorOptions = {
     listen: '127.0.0.1:0',
     http: '127.0.0.1:0',

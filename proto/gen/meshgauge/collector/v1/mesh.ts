@@ -379,7 +379,10 @@ export interface MeshEvent {
   source:
     | Endpoint
     | undefined;
-  /** The end that is probed; absent when the event is of the whole agent. */
+  /**
+   * The end that is probed. Absent when the event is of an interface by all its paths together, which source names, or
+   * of the whole agent, when source names no interface.
+   */
   destination:
     | Endpoint
     | undefined;

@@ -1,0 +1,158 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import {
+  GetMeshResponse,
+  MeshEvent,
+  Path,
+  PathState,
+  Resolution,
+} from '#proto/meshgauge/collector/v1/mesh.ts'
+import { toTimestamp } from '../../lib/protobuf-time.ts'
+import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+
+afterEach(closeCollectors)
+
+const end = (node: string) => ({ node, interface: 'net0', address: '' })
+const at = (seconds: number) => toTimestamp(new Date(seconds * 1000))
+const mesh = { schedule: 'always', nodeCount: 4, streamingCount: 4, pathCount: 12, upCount: 12, peerCount: 3 }
+const well = GetMeshResponse.fromPartial({ meshes: [mesh] })
+const bad = GetMeshResponse.fromPartial({
+  meshes: [{ ...mesh, upCount: 9, downCount: 3, problems: ['n4 does not deliver: evil\u001b[2J'] }],
+  verdicts: [{ node: 'n4', confidence: 0.99, message: 'n4 is down: its agent is silent.' }],
+})
+const down = Path.fromPartial({
+  source: end('n1'),
+  destination: end('n4'),
+  state: PathState.PATH_STATE_DOWN,
+  reason: 'no route',
+})
+const event = MeshEvent.fromPartial({
+  time: at(1_700_000_000),
+  source: end('n1'),
+  destination: end('n4'),
+  before: PathState.PATH_STATE_UP,
+  state: PathState.PATH_STATE_DOWN,
+  reason: 'no route',
+})
+
+describe('mesh', () => {
+  test('says in one line that all is well, exit 0', async () => {
+    const collector = await collectorWith({
+      mesh: { getMesh: async () => well, listPaths: async () => ({}) },
+    })
+    const { code, out } = await type(collector, 'mesh')
+    expect([code, out.split('\n')[0]]).toEqual([0, 'Healthy. 12 of 12 paths are up.'])
+    expect(await type(collector, 'mesh status')).toMatchObject({ code: 0, out })
+  })
+
+  test('names the worst verdict first, then what is bad, exit 1', async () => {
+    const collector = await collectorWith({
+      mesh: { getMesh: async () => bad, listPaths: async () => ({ paths: [down] }) },
+    })
+    const { code, out } = await type(collector, 'mesh')
+    expect(code).toBe(1)
+    expect(out).toMatch(/^✘ n4 is down: its agent is silent\.\n {2}! n4 does not deliver: evil\n/)
+    expect(out).toMatch(/n1 +n4 +net0 +down .*no route/)
+    const json = await type(collector, 'mesh --json')
+    expect(JSON.parse(json.out)).toMatchObject({
+      meshes: [{ schedule: 'always', downCount: 3 }],
+      verdicts: [{ node: 'n4' }],
+      badPaths: [{ source: { node: 'n1' }, state: 'down' }],
+    })
+  })
+
+  test('exit 3 when nothing is kept', async () => {
+    const collector = await collectorWith({
+      mesh: { getMesh: async () => ({}), listPaths: async () => ({}) },
+    })
+    expect(await type(collector, 'mesh')).toMatchObject({
+      code: 3,
+      out: expect.stringMatching(/^No ping mesh is kept/),
+    })
+  })
+
+  test('paths asks what was typed; a wrong state is told', async () => {
+    const asked: unknown[] = []
+    const collector = await collectorWith({
+      mesh: {
+        listPaths: async (request) => {
+          asked.push(request)
+          return { paths: [down] }
+        },
+      },
+    })
+    await type(collector, 'mesh paths --state down,lossy --node n4 --limit 7')
+    expect(asked).toMatchObject([
+      { states: [PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY], node: 'n4', pageSize: 7 },
+    ])
+    expect(await type(collector, 'mesh paths --state broken')).toMatchObject({
+      code: 2,
+      err: 'A problem; nothing was done.\n  --state  "broken" is none of up, lossy, down, stale\n',
+    })
+  })
+
+  test('matrix: a cell that was not measured is empty, one that is unreachable says so', async () => {
+    const { OUTCOME_MEASURED, OUTCOME_UNREACHABLE, OUTCOME_UNSPECIFIED } = Outcome
+    const collector = await collectorWith({
+      mesh: {
+        getMeshMatrix: async () => ({
+          interface: 'net0',
+          sources: ['n1', 'n2'],
+          destinations: ['n1', 'n2'],
+          rows: [
+            { cells: [{ outcome: OUTCOME_UNSPECIFIED }, { outcome: OUTCOME_MEASURED, value: 0.0001 }] },
+            { cells: [{ outcome: OUTCOME_UNREACHABLE }, { outcome: OUTCOME_UNSPECIFIED }] },
+          ],
+        }),
+      },
+    })
+    const { out } = await type(collector, 'mesh matrix --measure p50')
+    expect(out).toMatch(/round trip, median/)
+    expect(out).toMatch(/n2 +unreach/)
+    expect(JSON.parse((await type(collector, 'mesh matrix --json')).out).rows).toEqual([
+      [null, 0.0001],
+      [null, null],
+    ])
+  })
+
+  test('history draws a line of the worst in each place; it needs two nodes', async () => {
+    const window = (start: number, receivedCount: number) => ({
+      startTime: at(start),
+      endTime: at(start + 10),
+      sentCount: 10,
+      receivedCount,
+      lossRatio: (10 - receivedCount) / 10,
+    })
+    const collector = await collectorWith({
+      mesh: {
+        getPathHistory: async () => ({
+          resolution: Resolution.RESOLUTION_RAW,
+          windows: [window(0, 10), window(10, 0), window(20, 5)],
+          events: [event],
+        }),
+      },
+    })
+    const { out, code } = await type(collector, 'mesh history n1 n4')
+    expect([code, out.split('\n')[0]]).toEqual([0, 'n1 → n4: 50 % lost of 30 probes, slowest 0 s'])
+    expect(out).toContain('loss  ▁█▅')
+    expect((await type(collector, 'mesh history n1')).code).toBe(2)
+  })
+
+  test('watch prints lines as they come, and Ctrl-C ends it with 0', async () => {
+    const { testTerminal } = await import('../fixtures/terminal.ts')
+    const terminal = testTerminal()
+    const collector = await collectorWith({
+      mesh: {
+        async *watchMesh(_, { signal }) {
+          yield { event }
+          setTimeout(() => terminal.interrupt(), 100)
+          await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+        },
+      },
+    })
+    expect(await type(collector, 'mesh watch', terminal)).toMatchObject({
+      code: 0,
+      out: '2023-11-14T22:13:20.000Z  n1 → n4 on net0  up → down: no route\n',
+    })
+  })
+})

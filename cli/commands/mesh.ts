@@ -1,0 +1,245 @@
+import { isAbortError } from 'abort-controller-x'
+import type { Command } from 'commander'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { type GetMeshMatrixResponse, PathState, Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { type MatrixRow, Measure } from '#proto/meshgauge/collector/v1/result.ts'
+import { toTimestamp } from '../../lib/protobuf-time.ts'
+import { type App, type Invocation, withExamples } from '../app.ts'
+import type { CollectorClient } from '../connection.ts'
+import { EXIT, type ExitCode } from '../exit.ts'
+import { median } from '../render/figures.ts'
+import type { Cell, Matrix, MatrixMeasure } from '../render/matrix.ts'
+import { gradeOf } from '../render/matrix.ts'
+import { renderMatrix } from '../render/matrix-text.ts'
+import { eventDocument, historyDocument, meshDocument, pathDocument } from '../render/mesh-document.ts'
+import { meshExitCode, renderEvent, renderHistory, renderMesh, renderPaths } from '../render/mesh-text.ts'
+import { PATH_STATES } from '../render/mesh-words.ts'
+import { printJson, printLine, type Terminal } from '../terminal.ts'
+
+/** A watch has no end of its own; a day is longer than anybody looks. */
+const WATCH_DEADLINE_MS = 86_400_000
+
+const withClient = async (
+  invocation: Invocation<object>,
+  work: (client: CollectorClient) => Promise<ExitCode>,
+): Promise<ExitCode> => {
+  const client = await invocation.connect()
+  try {
+    return await work(client)
+  } finally {
+    client.close()
+  }
+}
+
+const secondsAgo = (terminal: Terminal, seconds: number | undefined) =>
+  seconds === undefined ? undefined : toTimestamp(new Date(terminal.clock.now().getTime() - seconds * 1000))
+
+const BAD = [PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY]
+
+const status = (invocation: Invocation<object>): Promise<ExitCode> =>
+  withClient(invocation, async (client) => {
+    const { terminal, options, paint } = invocation
+    const response = await client.mesh.getMesh({})
+    const { paths } = await client.mesh.listPaths({ states: BAD, pageSize: 100 })
+    if (options.json) printJson(terminal.stdout, meshDocument(response, paths))
+    else printLine(terminal.stdout, renderMesh(response, paths, terminal.clock.now(), paint))
+    return meshExitCode(response)
+  })
+
+type PathsOptions = { state?: string; node?: string; interface?: string; limit?: string }
+
+const paths = (invocation: Invocation<PathsOptions>): Promise<ExitCode> => {
+  const { terminal, options, paint, read } = invocation
+  const words = read.list('--state', options.state)
+  const states = words.flatMap((word) => {
+    const state = PATH_STATES[word]
+    if (state === undefined) {
+      read.refuse('--state', `"${word}" is none of ${Object.keys(PATH_STATES).join(', ')}`)
+    }
+    return state ?? []
+  })
+  const pageSize = read.integer('--limit', options.limit, 1, 5000) ?? 100
+  const request = { node: options.node ?? '', interface: options.interface ?? '', states, pageSize }
+  return withClient(invocation, async (client) => {
+    const page = await client.mesh.listPaths(request)
+    if (options.json) printJson(terminal.stdout, { paths: page.paths.map(pathDocument) })
+    else printLine(terminal.stdout, renderPaths(page.paths, terminal.clock.now(), paint))
+    if (page.nextPageToken !== '')
+      printLine(terminal.stderr, 'There are more; raise --limit or name a --node.')
+    return EXIT.healthy
+  })
+}
+
+const MEASURES = {
+  loss: Measure.MEASURE_LOSS_RATIO,
+  p50: Measure.MEASURE_RTT_P50_SECONDS,
+  p99: Measure.MEASURE_RTT_P99_SECONDS,
+}
+const SHOWN: Record<keyof typeof MEASURES, MatrixMeasure> = { loss: 'loss', p50: 'rtt-p50', p99: 'rtt-p99' }
+
+const toMatrix = (response: GetMeshMatrixResponse, measure: MatrixMeasure): Matrix => {
+  const isTaken = ({ cells }: MatrixRow) => cells.flatMap(({ value }) => value ?? [])
+  const middle = median(response.rows.flatMap(isTaken))
+  const toCell = ({ outcome, value }: MatrixRow['cells'][number]): Cell | undefined => {
+    if (outcome === Outcome.OUTCOME_UNSPECIFIED) return undefined
+    if (value === undefined) return { kind: 'failed', outcome, reason: '' }
+    return { kind: 'value', value, grade: gradeOf(value, middle, measure) }
+  }
+  const { sources, destinations } = response
+  const rows = response.rows.map(({ cells }) => cells.map(toCell))
+  return { interface: response.interface, measure, sources, destinations, rows, median: middle }
+}
+
+type MatrixOptions = { measure?: string; interface?: string; since?: string }
+
+const matrix = (invocation: Invocation<MatrixOptions>): Promise<ExitCode> => {
+  const { terminal, options, paint, read } = invocation
+  const measure = read.choice('--measure', options.measure, ['loss', 'p50', 'p99'] as const) ?? 'loss'
+  const startTime = secondsAgo(terminal, read.seconds('--since', options.since))
+  return withClient(invocation, async (client) => {
+    const request = {
+      interface: options.interface ?? '',
+      measure: MEASURES[measure],
+      ...(startTime && { startTime }),
+    }
+    const response = await client.mesh.getMeshMatrix(request)
+    if (options.json) {
+      const { sources, destinations } = response
+      const rows = response.rows.map(({ cells }) => cells.map(({ value }) => value ?? null))
+      printJson(terminal.stdout, { interface: response.interface, measure, sources, destinations, rows })
+      return EXIT.healthy
+    }
+    const { columns } = terminal.stdout
+    const whole = 'all of it with --json'
+    printLine(terminal.stdout, renderMatrix(toMatrix(response, SHOWN[measure]), { paint, columns, whole }))
+    return EXIT.healthy
+  })
+}
+
+const RESOLUTIONS = {
+  raw: Resolution.RESOLUTION_RAW,
+  '5m': Resolution.RESOLUTION_5_MINUTES,
+  '1h': Resolution.RESOLUTION_1_HOUR,
+}
+
+type HistoryOptions = { interface?: string; since?: string; resolution?: string }
+
+const history = (invocation: Invocation<HistoryOptions>): Promise<ExitCode> => {
+  const { terminal, operands, options, paint, read } = invocation
+  const [source = '', destination = ''] = operands
+  if (source === '') read.refuse('SOURCE', 'is missing: the node that probes')
+  if (destination === '') read.refuse('DESTINATION', 'is missing: the node that is probed')
+  const startTime = secondsAgo(terminal, read.seconds('--since', options.since))
+  const choice = read.choice('--resolution', options.resolution, ['raw', '5m', '1h'] as const)
+  const resolution = choice ? RESOLUTIONS[choice] : Resolution.RESOLUTION_UNSPECIFIED
+  return withClient(invocation, async (client) => {
+    const request = { source, destination, interface: options.interface ?? '', resolution }
+    const response = await client.mesh.getPathHistory({ ...request, ...(startTime && { startTime }) })
+    if (options.json) printJson(terminal.stdout, historyDocument(response))
+    else printLine(terminal.stdout, renderHistory(`${source} → ${destination}`, response, paint))
+    return response.windows.length > 0 ? EXIT.healthy : EXIT.notMeasured
+  })
+}
+
+const events = (
+  invocation: Invocation<{ node?: string; since?: string; limit?: string }>,
+): Promise<ExitCode> => {
+  const { terminal, options, paint, read } = invocation
+  const startTime = secondsAgo(terminal, read.seconds('--since', options.since))
+  const pageSize = read.integer('--limit', options.limit, 1, 5000) ?? 100
+  return withClient(invocation, async (client) => {
+    const request = { node: options.node ?? '', pageSize, ...(startTime && { startTime }) }
+    const found = (await client.mesh.listMeshEvents(request)).events
+    if (options.json) printJson(terminal.stdout, { events: found.map(eventDocument) })
+    else if (found.length === 0) printLine(terminal.stdout, 'Nothing has changed in this time.')
+    else for (const event of found) printLine(terminal.stdout, renderEvent(event, paint))
+    return EXIT.healthy
+  })
+}
+
+const watch = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> => {
+  const { terminal, options, paint } = invocation
+  return withClient(invocation, async (client) => {
+    const leaving = new AbortController()
+    const stopListening = terminal.onInterrupt(() => leaving.abort())
+    const call = { signal: leaving.signal, deadline: WATCH_DEADLINE_MS }
+    try {
+      for await (const { event } of client.mesh.watchMesh({ node: options.node ?? '' }, call)) {
+        if (!event) continue
+        // One document a line, so that a reader need not wait for an end that never comes.
+        if (options.json) printLine(terminal.stdout, JSON.stringify(eventDocument(event)))
+        else printLine(terminal.stdout, renderEvent(event, paint))
+      }
+      return EXIT.notMeasured
+    } catch (error) {
+      if (leaving.signal.aborted && isAbortError(error)) return EXIT.healthy
+      throw error
+    } finally {
+      stopListening()
+    }
+  })
+}
+
+const INTERFACE = ['--interface <name>', 'the interface (default: the only one)'] as const
+const NODE = ['--node <name>', 'only what is from or to this node'] as const
+
+const addReading = (mesh: Command, app: App): void => {
+  const pathsCommand = mesh
+    .command('paths')
+    .description('Lists paths, the worst first, with what was measured of them in the last minute.')
+    .option('--state <states>', 'only those that are up, lossy, down or stale; several as a,b')
+    .option(...NODE)
+    .option('--interface <name>', 'only those of this interface')
+    .option('--limit <n>', 'at most so many, up to 5000 (default: 100)')
+  app.handle(pathsCommand, 0, paths)
+  const matrixCommand = mesh
+    .command('matrix')
+    .description('Shows a value of all paths as a matrix: rows probe, columns are probed.')
+    .option('--measure <name>', 'loss, p50 or p99 (default: loss)')
+    .option(...INTERFACE)
+    .option('--since <time>', 'over so long until now (default: 1m)')
+  app.handle(matrixCommand, 0, matrix)
+  const historyCommand = mesh
+    .command('history')
+    .description(
+      'Shows one path over time: loss and round-trip time as a line each, and its changes of state.',
+    )
+    .argument('[SOURCE]', 'the node that probes')
+    .argument('[DESTINATION]', 'the node that is probed')
+    .option(...INTERFACE)
+    .option('--since <time>', 'so long until now (default: 1h)')
+    .option('--resolution <length>', 'raw, 5m or 1h (default: the finest that is kept)')
+  app.handle(historyCommand, 2, history)
+}
+
+export const addMeshCommand = (program: Command, app: App): void => {
+  const mesh = program
+    .command('mesh')
+    .summary('the ping mesh that never stops: who loses what, now and before')
+    .description(
+      `Shows the ping meshes that schedules keep: whether all is well, who is to blame when it is not, and every
+path's loss and round-trip time, now and over time.`,
+    )
+  withExamples(mesh, [
+    ['meshgauge mesh', 'is all well?'],
+    ['meshgauge mesh paths --state down,lossy', 'what is not'],
+    ['meshgauge mesh matrix --measure p99 --since 5m', ''],
+    ['meshgauge mesh history gpu-01 gpu-07 --since 6h', 'one path over time'],
+    ['meshgauge mesh watch', 'each change as it is seen; Ctrl-C ends it'],
+  ]).addHelpText('after', '\nExit codes of status: 0 all is well, 1 something is bad, 3 nothing is measured')
+  app.handle(mesh, 0, status)
+  app.handle(mesh.command('status').description('The same as without a word.'), 0, status)
+  addReading(mesh, app)
+  const eventsCommand = mesh
+    .command('events')
+    .description('Lists changes of state of paths, interfaces and agents, newest first.')
+    .option(...NODE)
+    .option('--since <time>', 'so long until now (default: 1d)')
+    .option('--limit <n>', 'at most so many, up to 5000 (default: 100)')
+  app.handle(eventsCommand, 0, events)
+  const watchCommand = mesh
+    .command('watch')
+    .description('Prints each change of state as it is seen, until Ctrl-C. With --json one document a line.')
+    .option(...NODE)
+  app.handle(watchCommand, 0, watch)
+}

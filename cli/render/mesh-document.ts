@@ -1,0 +1,80 @@
+/** The ping mesh as JSON documents, in base units. What is not known is left out. */
+
+import type { Timestamp } from '#proto/google/protobuf/timestamp.ts'
+import type {
+  GetMeshResponse,
+  GetPathHistoryResponse,
+  Mesh,
+  MeshEvent,
+  Path,
+  PathWindow,
+} from '#proto/meshgauge/collector/v1/mesh.ts'
+import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
+import { endpoint, verdictDocument } from './document.ts'
+import { resolutionText } from './mesh-text.ts'
+import { pathStateWord } from './mesh-words.ts'
+
+const time = (value: Timestamp | undefined): string | undefined => fromTimestamp(value)?.toISOString()
+
+const windowDocument = (window: PathWindow) => ({
+  startTime: time(window.startTime),
+  endTime: time(window.endTime),
+  sentCount: window.sentCount,
+  receivedCount: window.receivedCount,
+  lossRatio: window.lossRatio,
+  rttSeconds: window.rtt && {
+    min: window.rtt.minSeconds,
+    avg: window.rtt.avgSeconds,
+    p50: window.rtt.p50Seconds,
+    p99: window.rtt.p99Seconds,
+    max: window.rtt.maxSeconds,
+  },
+  jitterSeconds: window.jitterSeconds,
+})
+
+export const eventDocument = (event: MeshEvent) => ({
+  time: time(event.time),
+  seenTime: time(event.seenTime),
+  source: endpoint(event.source),
+  destination: event.destination && endpoint(event.destination),
+  before: pathStateWord(event.before),
+  state: pathStateWord(event.state),
+  reason: event.reason || undefined,
+})
+
+export const pathDocument = (path: Path) => ({
+  source: endpoint(path.source),
+  destination: endpoint(path.destination),
+  state: pathStateWord(path.state),
+  stateTime: time(path.stateTime),
+  lastMinute: path.lastMinute && windowDocument(path.lastMinute),
+  lastWindowTime: time(path.lastWindowTime),
+  reason: path.reason || undefined,
+  changeCount: path.changeCount,
+})
+
+const oneMesh = (mesh: Mesh) => ({
+  schedule: mesh.schedule,
+  nodeCount: mesh.nodeCount,
+  streamingCount: mesh.streamingCount,
+  pathCount: mesh.pathCount,
+  upCount: mesh.upCount,
+  lossyCount: mesh.lossyCount,
+  downCount: mesh.downCount,
+  staleCount: mesh.staleCount,
+  peerCount: mesh.peerCount,
+  coverageSeconds: fromDuration(mesh.coverageTime),
+  problems: mesh.problems,
+})
+
+export const meshDocument = ({ meshes, verdicts }: GetMeshResponse, bad: readonly Path[]) => ({
+  meshes: meshes.map(oneMesh),
+  verdicts: verdicts.map(verdictDocument),
+  badPaths: bad.map(pathDocument),
+})
+
+export const historyDocument = ({ resolution, windows, events }: GetPathHistoryResponse) => ({
+  resolution: resolutionText(resolution),
+  windows: windows.map(windowDocument),
+  events: events.map(eventDocument),
+})

@@ -1,0 +1,197 @@
+/** What the ping mesh says, for people: the answer first, then what is bad. */
+
+import {
+  type GetMeshResponse,
+  type GetPathHistoryResponse,
+  type Mesh,
+  type MeshEvent,
+  type Path,
+  type PathWindow,
+  Resolution,
+} from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
+import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
+import { formatDuration, formatRatio } from '../../lib/units.ts'
+import { EXIT, type ExitCode } from '../exit.ts'
+import { ago, counted, formatCount } from './figures.ts'
+import { paintState, pathStateWord } from './mesh-words.ts'
+import { harmless, type Paint } from './paint.ts'
+import { renderTable } from './table.ts'
+
+/** Paths and problems that a screen takes; the rest is counted. */
+const MOST_LINES = 20
+
+const badCount = ({ lossyCount, downCount }: Mesh): number => lossyCount + downCount
+
+/** 1 when something is bad, 3 when nothing can be told. */
+export const meshExitCode = ({ meshes, verdicts }: GetMeshResponse): ExitCode => {
+  if (verdicts.length > 0 || meshes.some((mesh) => badCount(mesh) > 0)) return EXIT.verdict
+  return meshes.some(({ upCount }) => upCount > 0) ? EXIT.healthy : EXIT.notMeasured
+}
+
+const extent = (mesh: Mesh): string => {
+  const cover = fromDuration(mesh.coverageTime)
+  const turns = cover === undefined ? '' : `, every pair within ${formatDuration(cover)}`
+  return `${counted(mesh.nodeCount, 'node')}, ${counted(mesh.pathCount, 'path')}${turns}`
+}
+
+const answer = ({ meshes, verdicts }: GetMeshResponse, paint: Paint): string => {
+  const sum = (count: (mesh: Mesh) => number) => meshes.reduce((total, mesh) => total + count(mesh), 0)
+  if (meshes.length === 0) {
+    return `${paint('yellow', 'No ping mesh is kept.')} A schedule makes one: meshgauge schedules add --help`
+  }
+  const [worst] = verdicts
+  if (worst) {
+    const more = verdicts.length > 1 ? ` And ${counted(verdicts.length - 1, 'verdict')} more.` : ''
+    return paint('red', `✘ ${harmless(worst.message)}`) + more
+  }
+  const [up, paths] = [sum(({ upCount }) => upCount), sum(({ pathCount }) => pathCount)]
+  const bad = sum(badCount)
+  if (bad > 0) {
+    return paint(
+      'red',
+      `✘ ${formatCount(bad)} of ${counted(paths, 'path')} lose probes; nobody is named yet.`,
+    )
+  }
+  if (up === 0) return paint('yellow', `Nothing is measured yet of ${counted(paths, 'path')}.`)
+  const rest = paths > up ? ` (${formatCount(paths - up)} not measured now)` : ''
+  return `${paint('green', 'Healthy.')} ${formatCount(up)} of ${counted(paths, 'path')} are up${rest}.`
+}
+
+const endText = (end: Endpoint | undefined): string => harmless(end?.node ?? '')
+
+const lossText = (window: PathWindow | undefined): string =>
+  window && window.sentCount > 0 ? formatRatio(window.lossRatio) : '-'
+
+const timeText = (seconds: number | undefined): string =>
+  seconds === undefined ? '-' : formatDuration(seconds)
+
+export const renderPaths = (paths: readonly Path[], now: Date, paint: Paint): string =>
+  paths.length === 0
+    ? 'No such path.'
+    : renderTable(
+        [
+          'SOURCE',
+          'DESTINATION',
+          'INTERFACE',
+          'STATE',
+          'SINCE',
+          'LOSS 1 M',
+          'P50',
+          'P99',
+          'CHANGES 1 H',
+          'REASON',
+        ],
+        paths.map((path) => [
+          endText(path.source),
+          endText(path.destination),
+          harmless(path.source?.interface ?? ''),
+          paintState(path.state, paint),
+          path.stateTime ? ago(fromTimestamp(path.stateTime), now) : '-',
+          lossText(path.lastMinute),
+          timeText(path.lastMinute?.rtt?.p50Seconds),
+          timeText(path.lastMinute?.rtt?.p99Seconds),
+          String(path.changeCount),
+          harmless(path.reason),
+        ]),
+        paint,
+      )
+
+/** @param bad the worst paths that are not up */
+export const renderMesh = (
+  response: GetMeshResponse,
+  bad: readonly Path[],
+  now: Date,
+  paint: Paint,
+): string => {
+  const { meshes, verdicts } = response
+  const others = verdicts
+    .slice(1, MOST_LINES)
+    .map(({ message }) => `  ${paint('red', '✘')} ${harmless(message)}`)
+  const problems = [...new Set(meshes.flatMap((mesh) => mesh.problems))]
+  const told = problems.slice(0, MOST_LINES).map((line) => `  ${paint('yellow', '!')} ${harmless(line)}`)
+  if (problems.length > told.length)
+    told.push(`  and ${counted(problems.length - told.length, 'problem')} more`)
+  const table = renderTable(
+    ['MESH', 'EXTENT', 'DELIVER', 'UP', 'LOSSY', 'DOWN', 'STALE'],
+    meshes.map((mesh) => [
+      harmless(mesh.schedule),
+      extent(mesh),
+      `${formatCount(mesh.streamingCount)} of ${formatCount(mesh.nodeCount)}`,
+      formatCount(mesh.upCount),
+      mesh.lossyCount > 0 ? paint('yellow', formatCount(mesh.lossyCount)) : '0',
+      mesh.downCount > 0 ? paint('red', formatCount(mesh.downCount)) : '0',
+      formatCount(mesh.staleCount),
+    ]),
+    paint,
+  )
+  const parts = [[answer(response, paint), ...others, ...told].join('\n')]
+  if (meshes.length > 0) parts.push(table)
+  if (bad.length > 0) parts.push(renderPaths(bad.slice(0, MOST_LINES), now, paint))
+  return parts.join('\n\n')
+}
+
+/** One line for an event, as `events` and `watch` print it. */
+export const renderEvent = (event: MeshEvent, paint: Paint): string => {
+  const time = fromTimestamp(event.time)?.toISOString() ?? ''
+  const name = event.source?.interface ? ` on ${harmless(event.source.interface)}` : ''
+  const who = event.destination
+    ? `${endText(event.source)} → ${endText(event.destination)}${name}`
+    : `${name === '' ? 'agent of ' : ''}${endText(event.source)}${name}`
+  const why = event.reason ? `: ${harmless(event.reason)}` : ''
+  return `${time}  ${who}  ${pathStateWord(event.before)} → ${paintState(event.state, paint)}${why}`
+}
+
+const BARS = '▁▂▃▄▅▆▇█'
+/** A line that a screen takes; of more windows some share a bar, which then shows the worst of them. */
+const MOST_BARS = 100
+
+const sparkline = (
+  windows: readonly PathWindow[],
+  figureOf: (window: PathWindow) => number | undefined,
+): string => {
+  const size = Math.max(1, Math.ceil(windows.length / MOST_BARS))
+  const values: (number | undefined)[] = []
+  for (let from = 0; from < windows.length; from += size) {
+    const some = windows.slice(from, from + size).flatMap((window) => figureOf(window) ?? [])
+    values.push(some.length === 0 ? undefined : Math.max(...some))
+  }
+  const most = Math.max(...values.map((value) => value ?? 0))
+  const bar = (value: number | undefined) =>
+    value === undefined ? ' ' : BARS[most === 0 ? 0 : Math.round((value / most) * (BARS.length - 1))]!
+  return values.map(bar).join('')
+}
+
+const RESOLUTIONS: Partial<Record<Resolution, string>> = {
+  [Resolution.RESOLUTION_RAW]: 'windows as measured',
+  [Resolution.RESOLUTION_5_MINUTES]: 'windows of 5 minutes',
+  [Resolution.RESOLUTION_1_HOUR]: 'windows of an hour',
+}
+
+export const resolutionText = (resolution: Resolution): string => RESOLUTIONS[resolution] ?? 'windows'
+
+export const renderHistory = (
+  name: string,
+  { resolution, windows, events }: GetPathHistoryResponse,
+  paint: Paint,
+): string => {
+  if (windows.length === 0) return `${harmless(name)} was not measured in this time.`
+  const sum = (count: (window: PathWindow) => number) =>
+    windows.reduce((total, window) => total + count(window), 0)
+  const [sent, received] = [sum(({ sentCount }) => sentCount), sum(({ receivedCount }) => receivedCount)]
+  const slowest = Math.max(...windows.map(({ rtt }) => rtt?.maxSeconds ?? 0))
+  const [first, last] = [windows[0]!.startTime, windows.at(-1)!.endTime].map((time) =>
+    fromTimestamp(time)?.toISOString(),
+  )
+  const loss = sent === 0 ? 0 : (sent - received) / sent
+  const lines = [
+    `${harmless(name)}: ${formatRatio(loss)} lost of ${counted(sent, 'probe')}, slowest ${formatDuration(slowest)}`,
+    `  loss  ${sparkline(windows, (window) => window.lossRatio)}`,
+    `  p99   ${sparkline(windows, ({ rtt }) => rtt?.p99Seconds)}`,
+    paint(
+      'dim',
+      `  ${first} to ${last}, ${counted(windows.length, 'window')}, ${resolutionText(resolution)}`,
+    ),
+  ]
+  return [...lines, ...events.map((event) => `  ${renderEvent(event, paint)}`)].join('\n')
+}

@@ -1,0 +1,25 @@
+import type { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logging.ts'
+import type { Fleet } from '../inventory/fleet.ts'
+import type { DocumentStore, WindowStore } from '../store/windows.ts'
+
+/** Told of what happens, to count it. */
+export type MeshObserver = {
+  observeEvent(event: MeshEvent): void
+  observeVerdicts(verdicts: readonly Verdict[]): void
+  observeWindows(count: number): void
+  observeDropped(count: number): void
+  observeAssignment(): void
+}
+
+export type MeshesDeps = {
+  clock: Clock
+  logger: Logger
+  /** From 0 to 1. */
+  random: () => number
+  fleet: Pick<Fleet, 'nodes' | 'connection' | 'revision' | 'settled'>
+  store: WindowStore & Pick<DocumentStore, 'documents' | 'putDocument' | 'identity'>
+  observer: MeshObserver
+}

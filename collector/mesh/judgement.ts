@@ -1,0 +1,76 @@
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { LossyInterface } from './interface-state.ts'
+import type { Paths } from './paths.ts'
+import { hasLatePath, judgeMesh, type Measured } from './verdicts.ts'
+
+/** Between two judgements; and so much longer than one took that they take a twentieth of a core at most. */
+const EVERY_SECONDS = 2
+const SHARE = 20
+/** Between two looks for paths that are slow and nothing else. */
+const LATE_EVERY_SECONDS = 5
+/** Paths of one fault do not all fail in the same second; who is judged too early is judged wrongly. */
+const SETTLE_SECONDS = 1.5
+/** But in a fleet where something changes all the time a judgement comes all the same. */
+const LONGEST_SETTLE_SECONDS = 6
+
+export type Judged = {
+  measured: () => readonly Measured[]
+  silent: () => ReadonlySet<string>
+  lossy: () => readonly LossyInterface[]
+  racks: () => ReadonlyMap<string, string>
+}
+
+/** When to ask who is to blame, and what was last answered. */
+export const createJudgement = (
+  deps: { clock: Clock; recent: Paths['recent']; onVerdicts: (verdicts: readonly Verdict[]) => void },
+  judged: Judged,
+) => {
+  const { clock, recent } = deps
+  let verdicts: readonly Verdict[] = []
+  let dueSeconds = 0
+  let lateSeconds = 0
+  let changedSeconds: number | undefined
+  let firstChangeSeconds: number | undefined
+  let isLate = false
+
+  const isSettled = (now: number): boolean =>
+    changedSeconds === undefined ||
+    now - changedSeconds >= SETTLE_SECONDS ||
+    now - firstChangeSeconds! >= LONGEST_SETTLE_SECONDS
+
+  return {
+    /** A path or an agent has become worse. */
+    worsened: (): void => {
+      changedSeconds = clock.monotonicSeconds()
+      firstChangeSeconds ??= changedSeconds
+    },
+    tick: (): void => {
+      const start = clock.monotonicSeconds()
+      if (start < dueSeconds || !isSettled(start)) return
+      changedSeconds = undefined
+      firstChangeSeconds = undefined
+      const nowMs = clock.now().getTime()
+      const measured = judged.measured()
+      const lossy = judged.lossy()
+      if (start >= lateSeconds) {
+        isLate = hasLatePath(measured, recent, nowMs)
+        lateSeconds = start + LATE_EVERY_SECONDS
+      }
+      const isBad =
+        isLate || lossy.length > 0 || measured.some(({ state }) => state !== PathState.PATH_STATE_UP)
+      if (isBad) {
+        const [silent, racks] = [judged.silent(), judged.racks()]
+        verdicts = judgeMesh({ measured, recent, silent, lossy, racks, nowMs })
+        deps.onVerdicts(verdicts)
+      } else if (verdicts.length > 0) {
+        verdicts = []
+        deps.onVerdicts(verdicts)
+      }
+      const end = clock.monotonicSeconds()
+      dueSeconds = end + Math.max(EVERY_SECONDS, SHARE * (end - start))
+    },
+    verdicts: (): readonly Verdict[] => verdicts,
+  }
+}

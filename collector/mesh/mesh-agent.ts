@@ -1,0 +1,144 @@
+import type { MeshBatch } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logging.ts'
+import type { Fleet } from '../inventory/fleet.ts'
+import { createAgentClock, type KeptOffset } from './agent-clock.ts'
+import { type Ingest, toMilliseconds } from './ingest.ts'
+import { createKeeper } from './keeper.ts'
+import type { NodePlan } from './planner.ts'
+import type { Recorder, Sender } from './recorder.ts'
+
+export type MeshAgentDeps = {
+  clock: Clock
+  logger: Logger
+  random: () => number
+  owner: string
+  fleet: Pick<Fleet, 'connection'>
+  ingest: Pick<Ingest, 'batch'>
+  recorder: Pick<Recorder, 'add' | 'forget'>
+  keptOffset: KeptOffset | undefined
+  keepOffset: (kept: KeptOffset) => void
+  onWindows: (count: number) => void
+  onDropped: (count: number) => void
+  onDelivering: (delivers: boolean, reason: string, lastMs: number) => void
+}
+
+/** One agent's part of the meshes: its stream, its clock, and which of its batches are safe. */
+export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
+  const { clock } = deps
+  const stop = new AbortController()
+  const agentClock = createAgentClock(deps.keptOffset, deps.keepOffset)
+  let session = ''
+  /** The last batch that was taken for the store, and the last that the store has. */
+  let taken = 0
+  let stored = 0
+  /** A batch was left to the agent; those after it must not be acknowledged either. */
+  let missed = false
+  let dropped = 0
+  let lastEndMs = 0
+  let current = plan
+  let troubles: readonly string[] = []
+  /** They wait for the first look at the agent's clock: what comes in a second, of what an agent can hold at all. */
+  let waiting: MeshBatch[] = []
+
+  const assignmentOf = ({ assignment }: NodePlan) => ({ ...assignment, owner: deps.owner })
+
+  const sender: Sender = {
+    onStored: (of, sequence) => {
+      if (of !== session) return
+      stored = Math.max(stored, sequence)
+      keeper.acknowledge(session, stored)
+    },
+    onRoom: () => {
+      if (missed) keeper.reopen()
+    },
+  }
+
+  const take = (batch: MeshBatch, offsetMs: number): void => {
+    const { sequence } = batch
+    if (batch.droppedCount > dropped) deps.onDropped(batch.droppedCount - dropped)
+    dropped = batch.droppedCount
+    if (sequence <= taken) {
+      // It came again because the acknowledgement was lost with the stream before.
+      if (sequence <= stored) keeper.acknowledge(session, stored)
+      return
+    }
+    const windows = deps.ingest.batch(plan.node, batch, offsetMs)
+    for (const { endMs } of windows) if (endMs > lastEndMs) lastEndMs = endMs
+    deps.onWindows(windows.length)
+    if (missed || !deps.recorder.add(windows, sender, session, sequence)) missed = true
+    else taken = sequence
+  }
+
+  const work = (): void => {
+    if (waiting.length === 0) return
+    const offsetMs = agentClock.offsetMs(clock.now().getTime(), clock.monotonicSeconds())
+    if (offsetMs === undefined) return
+    const batches = waiting
+    waiting = []
+    for (const batch of batches) take(batch, offsetMs)
+  }
+
+  const keeper = createKeeper(
+    {
+      clock,
+      logger: deps.logger,
+      random: deps.random,
+      connection: () => deps.fleet.connection(plan.node),
+      onStarted: (started) => {
+        agentClock.begin(started.session)
+        waiting = []
+        missed = false
+        if (started.session === session) return
+        session = started.session
+        taken = 0
+        stored = 0
+        dropped = 0
+      },
+      onBatch: (batch) => {
+        agentClock.observe(toMilliseconds(batch.sendTime), clock.monotonicSeconds())
+        troubles = batch.troubles.map(({ groupIndex, reason }) => {
+          const name = current.assignment.groups[groupIndex]?.interface
+          return `${plan.node}${name ? ` ${name}` : ''} is not probed from: ${reason}`
+        })
+        waiting.push(batch)
+        work()
+      },
+      onDelivering: (delivers, reason) => deps.onDelivering(delivers, reason, lastEndMs),
+    },
+    assignmentOf(plan),
+    stop.signal,
+  )
+
+  return {
+    node: plan.node,
+    plan: (): NodePlan => current,
+    assign: (next: NodePlan): void => {
+      current = next
+      keeper.assign(assignmentOf(next))
+    },
+    /** Batches may wait for the agent's clock to be known; to be called now and then. */
+    tick: work,
+    /** The fleet has changed; perhaps the agent's address has. */
+    follow: keeper.follow,
+    delivers: keeper.delivers,
+    reason: keeper.reason,
+    troubles: (): readonly string[] => troubles,
+    /** How far its clock is from ours in milliseconds; undefined until it is known. */
+    offsetMs: (): number | undefined => agentClock.offsetMs(clock.now().getTime(), clock.monotonicSeconds()),
+    /** The node has left the meshes: its agent is told to stop. */
+    end: async (): Promise<void> => {
+      await keeper.finish()
+      stop.abort()
+      await keeper.done
+      deps.recorder.forget(sender)
+    },
+    /** The collector stops: the agent goes on and holds what it measures. */
+    close: async (): Promise<void> => {
+      stop.abort()
+      await keeper.done
+    },
+  }
+}
+
+export type MeshAgent = ReturnType<typeof createMeshAgent>

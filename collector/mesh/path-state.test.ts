@@ -1,0 +1,147 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { advance, type Change, createPathHealth, type PathHealth } from './path-state.ts'
+
+const { PATH_STATE_UP: UP, PATH_STATE_LOSSY: LOSSY, PATH_STATE_DOWN: DOWN } = PathState
+
+/** A path that is probed once a second; each probe closes a window when it is lost or comes back, as agents do. */
+const probed = (path: PathHealth = createPathHealth()) => {
+  const changes: Change[] = []
+  let [startMs, nowMs, sent, received, trailing] = [0, 0, 0, 0, 0]
+  return {
+    path,
+    changes,
+    states: () => changes.map(({ state }) => state),
+    nowMs: () => nowMs,
+    probe: (answered: boolean) => {
+      nowMs += 1000
+      sent++
+      const isNews = !answered || trailing > 0
+      if (answered) received++
+      trailing = answered ? 0 : trailing + 1
+      if (!isNews && nowMs - startMs < 10_000) return
+      const window = { startMs, endMs: nowMs, sentCount: sent, receivedCount: received }
+      const { change } = advance(path, window, trailing)
+      if (change) changes.push(change)
+      ;[startMs, sent, received] = [nowMs, 0, 0]
+    },
+    run(answers: string) {
+      for (const each of answers) this.probe(each === '+')
+      return this
+    },
+  }
+}
+
+describe('a path', () => {
+  test('is UP once something has come back, without a change that anybody need know of', () => {
+    const { path, states } = probed().run('+'.repeat(10))
+    expect([path.state, states()]).toEqual([UP, []])
+  })
+
+  test('is DOWN at the second probe in a row that is lost, since the first one', () => {
+    const { path, changes } = probed().run(`${'+'.repeat(20)}--`)
+    expect(changes).toEqual([{ timeMs: 21_000, before: UP, state: DOWN }])
+    expect(path.state).toBe(DOWN)
+  })
+
+  test('one lost probe is nothing, nor are two apart', () => {
+    expect(
+      probed()
+        .run(`${'+'.repeat(20)}-${'+'.repeat(20)}-${'+'.repeat(20)}`)
+        .states(),
+    ).toEqual([])
+  })
+
+  test('is UP again after 5 s without loss, since its first answer', () => {
+    const path = probed()
+      .run(`${'+'.repeat(20)}----`)
+      .run('+++')
+    expect(path.states()).toEqual([DOWN])
+    path.run('+'.repeat(20))
+    expect(path.changes.at(-1)).toEqual({ timeMs: 25_000, before: DOWN, state: UP })
+  })
+
+  test('that loses a tenth is LOSSY and not DOWN, and UP after a clean minute', () => {
+    const path = probed().run('+++++++++-'.repeat(12))
+    expect(path.states()).toEqual([LOSSY])
+    path.run('+++++++--+')
+    expect(path.states()).toEqual([LOSSY])
+    path.run('+'.repeat(80))
+    expect(path.states()).toEqual([LOSSY, UP])
+  })
+
+  test('what was lost while it was DOWN does not make it LOSSY afterwards', () => {
+    expect(
+      probed()
+        .run(`${'+'.repeat(20)}${'-'.repeat(15)}${'+'.repeat(60)}`)
+        .states(),
+    ).toEqual([DOWN, UP])
+  })
+
+  test('windows that come twice, or late behind newer ones, change nothing', () => {
+    const { path } = probed().run('+'.repeat(20))
+    const copy = { ...path }
+    const old = { startMs: 0, endMs: 10_000, sentCount: 10, receivedCount: 0 }
+    expect(advance(path, old, 10)).toEqual({ change: undefined, creditedLost: 0 })
+    expect(path).toEqual(copy)
+  })
+
+  test('lost probes are credited as loss once an answer has come, and never as part of DOWN', () => {
+    const health = createPathHealth()
+    let endMs = 0
+    const seen = (sentCount: number, receivedCount: number, trailing: number) => {
+      endMs += 1000
+      return advance(health, { startMs: endMs - 1000, endMs, sentCount, receivedCount }, trailing)
+        .creditedLost
+    }
+    seen(10, 10, 0)
+    expect([seen(1, 0, 1), seen(1, 1, 0)]).toEqual([0, 1])
+    expect([seen(1, 0, 1), seen(1, 0, 2), seen(1, 0, 3), seen(1, 1, 0)]).toEqual([0, 0, 0, 0])
+  })
+
+  test('however it flaps, it makes at most 8 changes in any minute, and ever fewer; their times never go back', () => {
+    const pattern = fc.array(
+      fc.record({ up: fc.integer({ min: 1, max: 30 }), down: fc.integer({ min: 1, max: 12 }) }),
+      {
+        minLength: 5,
+        maxLength: 60,
+      },
+    )
+    fc.assert(
+      fc.property(pattern, (flaps) => {
+        const path = probed()
+        for (const { up, down } of flaps) path.run('+'.repeat(up) + '-'.repeat(down))
+        const times = path.changes.map(({ timeMs }) => timeMs)
+        expect(times).toEqual([...times].sort((a, b) => a - b))
+        for (const time of times) {
+          expect(times.filter((other) => other >= time && other < time + 60_000).length).toBeLessThanOrEqual(
+            8,
+          )
+        }
+        const late = times.filter((time) => time > 300_000 && time < 600_000)
+        expect(late.length).toBeLessThanOrEqual(12)
+        for (const [index, { before }] of path.changes.entries()) {
+          if (index > 0) expect(before).toBe(path.changes[index - 1]!.state)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('whatever it was, silence for long is DOWN, and a clean hour is UP', () => {
+    const answers = fc.array(fc.boolean(), { maxLength: 400 })
+    fc.assert(
+      fc.property(answers, (before) => {
+        const path = probed()
+        path.probe(true)
+        for (const answered of before) path.probe(answered)
+        path.run('-'.repeat(12))
+        expect(path.path.state).toBe(DOWN)
+        path.run('+'.repeat(3600))
+        expect(path.path.state).toBe(UP)
+      }),
+      { numRuns: 100 },
+    )
+  })
+})

@@ -1,0 +1,137 @@
+import type { MeshAssignment } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
+import type { PathKey } from '../store/windows.ts'
+import {
+  assignmentOf,
+  createFabric,
+  type Fabric,
+  groupsOf,
+  isRotating,
+  type KnownAddresses,
+  peersOf,
+  type Target,
+} from './assignment.ts'
+import { createRotation, epochsToCover, type Rotation } from './rotation.ts'
+import type { MeshSettings } from './settings.ts'
+
+/** A mesh as it is planned now. */
+export type PlannedMesh = {
+  name: string
+  settings: MeshSettings
+  fabric: Fabric
+  rotation: Rotation
+  /** By node, the epoch whose peers it probes. */
+  epochs: Map<string, number>
+}
+
+/** What a node is to probe from now on. */
+export type NodePlan = {
+  node: string
+  assignment: Omit<MeshAssignment, 'owner'>
+  /** By the number of the path: what it is, the mesh that wants it, and how long its windows are. */
+  targets: Map<number, { target: Target; mesh: string; windowSeconds: number }>
+}
+
+/** An agent holds one length of windows; of several meshes the shortest. */
+const windowOf = (meshes: readonly PlannedMesh[]): number =>
+  Math.min(...meshes.map(({ settings }) => settings.windowSeconds))
+
+const sameAssignment = (one: NodePlan | undefined, other: NodePlan): boolean =>
+  one !== undefined && JSON.stringify(one.assignment) === JSON.stringify(other.assignment)
+
+/**
+ * Turns meshes and the fleet into what each node is to probe, and says which nodes are to be told. It is asked often
+ * and does only what changed: all nodes after a change of the fleet, in a large one else those whose epoch ends.
+ */
+export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddresses) => {
+  const meshes = new Map<string, PlannedMesh>()
+  const plans = new Map<string, NodePlan>()
+  const due = new Set<string>()
+  let fleet: readonly Node[] = []
+
+  const weave = (mesh: PlannedMesh): void => {
+    mesh.fabric = createFabric(mesh.settings, fleet, known)
+    mesh.rotation.setMembers(mesh.fabric.nodes)
+    for (const node of mesh.fabric.nodes) due.add(node)
+  }
+  const planOf = (node: string, nowSeconds: number): NodePlan | undefined => {
+    const own = [...meshes.values()]
+      .filter(({ fabric }) => fabric.members.has(node))
+      .sort((one, other) => (one.name < other.name ? -1 : 1))
+    if (own.length === 0) return undefined
+    const targets: NodePlan['targets'] = new Map()
+    const windowSeconds = windowOf(own)
+    const groups = own.flatMap((mesh) => {
+      const { settings, fabric, rotation } = mesh
+      const epoch = rotation.epochOf(node, nowSeconds)
+      mesh.epochs.set(node, epoch)
+      return groupsOf(node, peersOf(node, settings, fabric, rotation, epoch), settings, fabric)
+    })
+    const made = assignmentOf(groups, idOf)
+    const meshOf = new Map(own.map((mesh) => [mesh.settings, mesh.name]))
+    for (const { settings, targets: asked } of groups) {
+      for (const target of asked) {
+        const id = idOf(target.key)
+        if (made.ids.get(id) === target)
+          targets.set(id, { target, mesh: meshOf.get(settings)!, windowSeconds })
+      }
+    }
+    const assignment = { groups: made.groups, window: toDuration(windowSeconds), outlive: undefined }
+    return { node, assignment, targets }
+  }
+
+  return {
+    meshes: (): IterableIterator<PlannedMesh> => meshes.values(),
+    set: (name: string, settings: MeshSettings | undefined): void => {
+      for (const node of meshes.get(name)?.fabric.nodes ?? []) due.add(node)
+      if (!settings) {
+        meshes.delete(name)
+        return
+      }
+      const rotation = createRotation(settings)
+      const fabric = createFabric(settings, fleet, known)
+      const mesh = { name, settings, fabric, rotation, epochs: new Map<string, number>() }
+      meshes.set(name, mesh)
+      weave(mesh)
+    },
+    setFleet: (nodes: readonly Node[]): void => {
+      fleet = nodes
+      for (const mesh of meshes.values()) {
+        for (const node of mesh.fabric.nodes) due.add(node)
+        weave(mesh)
+      }
+    },
+    /**
+     * The nodes that are to probe something else than before; undefined for one that is in no mesh any more.
+     * @throws OperatingError when the store cannot number new paths; what was not planned is due still
+     */
+    *changes(nowSeconds: number): Generator<{ node: string; plan: NodePlan | undefined }> {
+      for (const mesh of meshes.values()) {
+        if (!isRotating(mesh.settings, mesh.fabric)) continue
+        for (const node of mesh.fabric.nodes) {
+          if (mesh.epochs.get(node) !== mesh.rotation.epochOf(node, nowSeconds)) due.add(node)
+        }
+      }
+      for (const node of [...due]) {
+        const plan = planOf(node, nowSeconds)
+        due.delete(node)
+        if (plan && sameAssignment(plans.get(node), plan)) continue
+        if (plan) plans.set(node, plan)
+        else if (!plans.delete(node)) continue
+        yield { node, plan }
+      }
+    },
+  }
+}
+
+/** Peers of a node at a time, and how long until every pair was probed (undefined: all the time). */
+export const extentOf = ({
+  settings,
+  fabric,
+}: PlannedMesh): { peers: number; coverSeconds: number | undefined } => {
+  const size = fabric.nodes.length
+  if (!isRotating(settings, fabric)) return { peers: Math.max(0, size - 1), coverSeconds: undefined }
+  const peers = Math.min(settings.shiftCount, size - 1)
+  return { peers, coverSeconds: epochsToCover(size, settings.shiftCount) * settings.epochSeconds }
+}

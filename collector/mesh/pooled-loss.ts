@@ -1,0 +1,104 @@
+/** Loss of an interface, from the probes of all its paths: one path at a probe a second cannot show 1 % in time. */
+
+/** A lost probe that an answer has shown to be mere loss. */
+export type LostProbe = {
+  path: number
+  source: string
+  destination: string
+  interface: string
+  second: number
+  count: number
+}
+
+/** One interface with the probes to and from it in the time that is judged. */
+export type PooledEnd = { node: string; sentCount: number }
+
+export type LossyEnd = { node: string; sentCount: number; lostCount: number; peerCount: number }
+
+/** Chance of one false accusation in a judgement of the whole fabric. */
+const FALSE_CHANCE = 1e-3
+/** No fabric is taken to lose less than this by nature, as nobody could tell. */
+const LEAST_LOSS = 2e-5
+/** One bad path is that path's matter: it counts so often, and so many peers must lose something. */
+const MOST_OF_A_PATH = 2
+const LEAST_PEERS = 3
+/** The share of ends with most loss that says nothing of how much is usual. */
+const TRIMMED_SHARE = 0.1
+
+/** Probability of `count` or more where `mean` are expected (Poisson). */
+export const poissonTail = (count: number, mean: number): number => {
+  if (count <= 0) return 1
+  if (mean <= 0) return 0
+  // From the count upwards, so that tiny tails keep their digits.
+  let term = Math.exp(-mean)
+  for (let k = 1; k <= count; k++) term *= mean / k
+  let tail = 0
+  for (let k = count; term > tail * 1e-12 && k < count + 1000; k++) {
+    tail += term
+    term *= mean / (k + 1)
+  }
+  return Math.min(1, tail)
+}
+
+type Tally = { lostCount: number; peers: Set<string> }
+
+const tally = (
+  lost: readonly LostProbe[],
+  isExplained: (probe: LostProbe) => boolean,
+): Map<string, Tally> => {
+  const tallies = new Map<string, Tally>()
+  const ofPath = new Map<number, number>()
+  for (const probe of lost) {
+    if (isExplained(probe)) continue
+    const before = ofPath.get(probe.path) ?? 0
+    const counted = Math.min(probe.count, MOST_OF_A_PATH - before)
+    if (counted <= 0) continue
+    ofPath.set(probe.path, before + counted)
+    const { source, destination } = probe
+    for (const [node, peer] of [
+      [source, destination],
+      [destination, source],
+    ] as const) {
+      const found = tallies.get(node) ?? { lostCount: 0, peers: new Set<string>() }
+      tallies.set(node, found)
+      found.lostCount += counted
+      found.peers.add(peer)
+    }
+  }
+  return tallies
+}
+
+const usualLoss = (ends: readonly PooledEnd[], tallies: ReadonlyMap<string, Tally>): number => {
+  const sorted = ends
+    .map(({ node, sentCount }) => ({ sentCount, lostCount: tallies.get(node)?.lostCount ?? 0 }))
+    .sort((one, other) => one.lostCount - other.lostCount)
+  const usual = sorted.slice(0, Math.max(1, Math.floor(sorted.length * (1 - TRIMMED_SHARE))))
+  const sent = usual.reduce((sum, { sentCount }) => sum + sentCount, 0)
+  const lost = usual.reduce((sum, { lostCount }) => sum + lostCount, 0)
+  return Math.max(LEAST_LOSS, sent === 0 ? 0 : lost / sent)
+}
+
+/**
+ * The ends of one fabric (interfaces of one name) that lose more than chance and the usual loss of the fabric explain,
+ * the worst first. What is lost with one of them is not held against its peers.
+ */
+export const findLossyEnds = (ends: readonly PooledEnd[], lost: readonly LostProbe[]): LossyEnd[] => {
+  const found = new Map<string, LossyEnd>()
+  const explained = ({ source, destination }: LostProbe) => found.has(source) || found.has(destination)
+  for (;;) {
+    const tallies = tally(lost, explained)
+    const usual = usualLoss(ends, tallies)
+    const candidates = ends.flatMap((end) => {
+      const { lostCount = 0, peers } = tallies.get(end.node) ?? {}
+      if (found.has(end.node) || !peers || peers.size < LEAST_PEERS) return []
+      const chance = poissonTail(lostCount, end.sentCount * usual)
+      return chance * ends.length < FALSE_CHANCE ? [{ ...end, lostCount, peerCount: peers.size, chance }] : []
+    })
+    const worst = candidates.sort(
+      (one, other) => one.chance - other.chance || other.lostCount - one.lostCount,
+    )[0]
+    if (!worst) return [...found.values()]
+    const { chance: _, ...end } = worst
+    found.set(end.node, end)
+  }
+}

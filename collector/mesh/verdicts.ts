@@ -1,0 +1,175 @@
+import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import {
+  CulpritKind,
+  type Endpoint,
+  type EndpointPair,
+  FaultDirection,
+  PairResult,
+  type Verdict,
+} from '#proto/meshgauge/collector/v1/result.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
+import { diagnose } from '../diagnosis/diagnosis.ts'
+import { median } from '../diagnosis/statistics.ts'
+import { defaultThresholds } from '../diagnosis/thresholds.ts'
+import type { LossyInterface } from './interface-state.ts'
+import { evidenceOf } from './path-state.ts'
+import type { MeshPath, Paths } from './paths.ts'
+
+/** One path as it is measured now. */
+export type Measured = { path: MeshPath; state: PathState }
+
+/** A verdict's list of pairs is for reading; the rest is counted in its text. */
+const MAX_PAIRS = 50
+/** Each probe takes a turn of its own, so a bad path was tried many times before anyone is blamed. */
+const ATTEMPTS = 3
+/** Nothing contradicts it: nobody hears from the node, and nobody reaches it. */
+const DOWN_CONFIDENCE = 0.99
+/** One in 1,000 judgements of a fabric would blame an interface wrongly. */
+const LOSSY_CONFIDENCE = 0.99
+
+const blank = { node: '', interface: '', peer: '', rack: '', pairsAgainst: [], retested: false }
+
+const pairOf = ({ source, destination }: MeshPath): EndpointPair => ({ source, destination })
+
+/** What the diagnosis of runs reads, from the windows of about the last minute. */
+const toResult = ({ path, state }: Measured, recent: Paths['recent'], nowMs: number): PairResult => {
+  const isDown = state === PathState.PATH_STATE_DOWN
+  const { sentCount, lostCount } = evidenceOf(path.health)
+  const sent = isDown ? Math.max(1, path.health.trailingLost) : sentCount
+  const received = isDown ? 0 : sentCount - lostCount
+  const mean = isDown ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
+  const time = toDuration(mean ?? 0)
+  return {
+    ...EMPTY_RESULT,
+    source: path.source,
+    destination: path.destination,
+    outcome: isDown ? Outcome.OUTCOME_UNREACHABLE : Outcome.OUTCOME_MEASURED,
+    reason: path.reason,
+    values: {
+      $case: 'ping',
+      value: {
+        ...EMPTY_STATISTICS,
+        sentCount: sent,
+        receivedCount: received,
+        lossRatio: sent === 0 ? 0 : (sent - received) / sent,
+        rtt:
+          mean === undefined
+            ? undefined
+            : { min: time, avg: time, p50: time, p99: time, max: time, jitter: undefined },
+      },
+    },
+    attemptCount: ATTEMPTS,
+  }
+}
+
+const EMPTY_RESULT = PairResult.fromPartial({})
+const EMPTY_STATISTICS = PingStatistics.fromPartial({})
+
+/** A mesh probes on and on from one socket: it has not tried other ports, and does not say so. */
+const tidy = (verdict: Verdict): Verdict => ({
+  ...verdict,
+  message: verdict.message.replace(' Retested on new ports: the same.', ''),
+  retested: false,
+  pairsFor: verdict.pairsFor.slice(0, MAX_PAIRS),
+  pairsAgainst: verdict.pairsAgainst.slice(0, MAX_PAIRS),
+})
+
+/** Nodes that say nothing and that nobody reaches: one verdict each, whatever the number of paths. */
+const downNodes = (measured: readonly Measured[], silent: ReadonlySet<string>): Map<string, Verdict> => {
+  const verdicts = new Map<string, Verdict>()
+  if (silent.size === 0) return verdicts
+  const to = Map.groupBy(
+    measured.filter(({ path }) => silent.has(path.destination.node)),
+    ({ path }) => path.destination.node,
+  )
+  for (const [node, paths] of to) {
+    if (!paths.every(({ state }) => state === PathState.PATH_STATE_DOWN)) continue
+    const peers = new Set(paths.map(({ path }) => path.source.node)).size
+    const others = peers === 1 ? 'its one peer does not reach it' : `none of its ${peers} peers reaches it`
+    verdicts.set(node, {
+      ...blank,
+      kind: CulpritKind.CULPRIT_KIND_NODE,
+      node,
+      direction: FaultDirection.FAULT_DIRECTION_BOTH,
+      confidence: DOWN_CONFIDENCE,
+      message: `${node} is down: its agent is silent and ${others}.`,
+      pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
+    })
+  }
+  return verdicts
+}
+
+/** An interface whose paths together lose what none of them shows by itself. */
+const lossyVerdict = (end: LossyInterface, measured: readonly Measured[]): Verdict => {
+  const { node, interface: name, lostCount, sentCount, peerCount } = end
+  const isOwn = ({ source, destination }: MeshPath) =>
+    source.interface === name && (source.node === node || destination.node === node)
+  const losing = measured.filter(({ path }) => isOwn(path) && evidenceOf(path.health).lostCount > 0)
+  const percent = ((100 * lostCount) / Math.max(1, sentCount)).toPrecision(2)
+  return {
+    ...blank,
+    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+    node,
+    interface: name,
+    direction: FaultDirection.FAULT_DIRECTION_BOTH,
+    confidence: LOSSY_CONFIDENCE,
+    message:
+      lostCount === 0
+        ? `${node} loses probes on ${name}; it did so before the collector was restarted.`
+        : `${node} loses ${percent} % of probes on ${name}. ${lostCount} of ${sentCount} from or to it were lost, with ${peerCount} peers.`,
+    pairsFor: losing.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
+  }
+}
+
+const blames = (verdict: Verdict, node: string, name: string): boolean =>
+  verdict.node === node && verdict.peer === '' && (verdict.interface === '' || verdict.interface === name)
+
+/** Who is to blame for what the mesh shows now, the surest first. */
+export const judgeMesh = (given: {
+  /** Every path that is measured now. */
+  measured: readonly Measured[]
+  recent: Paths['recent']
+  /** Nodes whose agents do not deliver. */
+  silent: ReadonlySet<string>
+  lossy: readonly LossyInterface[]
+  racks: ReadonlyMap<string, string>
+  nowMs: number
+}): Verdict[] => {
+  const { measured, recent, silent, lossy, racks, nowMs } = given
+  const down = downNodes(measured, silent)
+  const results = measured
+    .filter(({ path }) => !down.has(path.destination.node))
+    .map((each) => toResult(each, recent, nowMs))
+  const diagnosed = diagnose({ results, racks }).verdicts.map(tidy)
+  const verdicts = [...down.values(), ...diagnosed]
+  for (const end of lossy) {
+    if (!verdicts.some((verdict) => blames(verdict, end.node, end.interface))) {
+      verdicts.push(lossyVerdict(end, measured))
+    }
+  }
+  return verdicts.sort((one, other) => other.confidence - one.confidence)
+}
+
+/** Paths looked at for what a round trip usually takes; more would not say it better. */
+const MAX_SAMPLED = 2_000
+
+/** Whether any path takes far longer than the others: loss shows in states, but slowness only in comparison. */
+export const hasLatePath = (
+  measured: readonly Measured[],
+  recent: Paths['recent'],
+  nowMs: number,
+): boolean => {
+  const step = Math.max(1, Math.floor(measured.length / MAX_SAMPLED))
+  const sampled = measured
+    .filter((_, index) => index % step === 0)
+    .flatMap(({ path }) => recent.countsOf(path.row, nowMs).meanSeconds ?? [])
+  if (sampled.length === 0) return false
+  const usual = median(sampled)
+  const { lateFactor, lateSeconds } = defaultThresholds
+  const limit = Math.max(usual * lateFactor, usual + lateSeconds)
+  return measured.some(({ path }) => (recent.countsOf(path.row, nowMs).meanSeconds ?? 0) > limit)
+}
+
+export const endpointOf = (node: string, name: string): Endpoint => ({ node, interface: name, address: '' })
