@@ -20,10 +20,19 @@ test('the README names the two commands', () => {
 })
 
 test('the fleet.yaml of the README is a valid one', () => {
-  const [fleet, checks, schedules] = blocks(README, 'yaml')
+  const [fleet, ...sections] = blocks(README, 'yaml')
+  const withSection = (name: string) =>
+    readYamlConfig(
+      'fleet.yaml',
+      `${fleet}${sections.find((section) => section.startsWith(name))}`,
+      SCHEDULE_SECTION,
+    )
   expect(readYamlConfig('fleet.yaml', fleet!, SCHEDULE_SECTION).nodes).toHaveLength(3)
-  expect(readYamlConfig('fleet.yaml', fleet! + checks!, SCHEDULE_SECTION).checks).toHaveLength(3)
-  expect(readYamlConfig('fleet.yaml', fleet! + schedules!, SCHEDULE_SECTION).schedules).toHaveLength(3)
+  expect(withSection('checks').checks).toHaveLength(3)
+  expect(withSection('schedules').schedules).toHaveLength(3)
+  expect(withSection('storage').storage).toBeDefined()
+  for (const section of sections)
+    expect(readYamlConfig('fleet.yaml', fleet! + section, SCHEDULE_SECTION).nodes).toHaveLength(3)
 })
 
 test('the error table of the protocol is the catalogue', () => {
@@ -47,7 +56,8 @@ test('every script that the README names is there', () => {
 describeLab('what the README tells to type', () => {
   let fleet: TestFleet
   beforeAll(async () => {
-    fleet = await startFleet({ nodes: 4 })
+    // As a trial fleet is: with a ping mesh.
+    fleet = await startFleet({ nodes: 4, settings: { schedules: [{ name: 'mesh', mesh: {} }] } })
   })
   afterAll(async () => {
     fleet.client.close()
