@@ -11,9 +11,10 @@ const DAY = 86_400
 const GIBIBYTE = 2 ** 30
 
 /**
- * A window takes about 30 bytes, a row of 5 minutes 60 and one of an hour 80 to 150. With windows of 10 s a path costs
- * 260 kB a day raw, 17 kB at 5 minutes and 3 kB at an hour: all of this fits the bound for about 1,800 paths, such as
- * a full mesh of 42 nodes on one interface. Larger meshes keep the coarse levels and less of the raw windows.
+ * A window of 10 s takes about 35 bytes, a row of 5 minutes 75 and one of an hour 100 (test/bench/store.bench.ts). So a
+ * path costs 300 kB a day raw, 22 kB at 5 minutes and 2.4 kB at an hour, and all of this time fits the bound for about
+ * 1,900 paths, such as a full mesh of 44 nodes on one interface. Larger meshes keep the coarse levels and less of the
+ * raw windows: 20,000 paths some hours.
  */
 export const STORE_LIMITS: StoreLimits = {
   retention: { raw: 2 * DAY, fiveMinutes: 30 * DAY, oneHour: 400 * DAY, events: 90 * DAY, runs: 90 * DAY },

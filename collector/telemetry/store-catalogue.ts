@@ -57,7 +57,7 @@ export const STORE = {
   storeExpire: {
     kind: 'gauge',
     name: 'meshgauge_store_expire_timestamp_seconds',
-    help: 'When old content was last removed, in Unix time; absent when it never was. Normally minutes ago once the retention is reached.',
+    help: 'When old content was last removed, in Unix time; 0 when it never was. Normally minutes ago once the retention is reached.',
     unit: 's',
     labels: [],
   },

@@ -43,17 +43,23 @@ const batchAt = (paths: readonly number[], second: number, length: number): Wind
     .filter((_, index) => index % length === second % length)
     .map((path) => windowOf(path, T + second * 1000, length))
 
-const timed = <R>(work: () => R): [R, number] => {
-  const start = performance.now()
-  const result = work()
-  return [result, performance.now() - start]
+/** Milliseconds of CPU that this thread has had: what a busy neighbour or a slow disk does is not our cost. */
+const cpuMs = (): number => {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
 }
 
-/** The longest time that the event loop was held up while `work` went on. */
+const timed = <R>(work: () => R): [R, number] => {
+  const start = cpuMs()
+  const result = work()
+  return [result, cpuMs() - start]
+}
+
+/** The longest piece of CPU without a turn for others while `work` went on. */
 const longestBlock = async (work: () => Promise<unknown>): Promise<number> => {
-  let [longest, last, goesOn] = [0, performance.now(), true]
+  let [longest, last, goesOn] = [0, cpuMs(), true]
   const tick = () => {
-    const now = performance.now()
+    const now = cpuMs()
     longest = Math.max(longest, now - last)
     last = now
     if (goesOn) setImmediate(tick)
@@ -84,7 +90,7 @@ const read = async (store: Store, endMs: number, minutes: number): Promise<void>
     console.log(
       `  aggregate of ${length} min, ${PATHS} paths: ${took.toFixed(0)} ms, longest block ${block.toFixed(1)} ms`,
     )
-    if (length === 1) expectAtMost('longest block of a minute over all paths', block, 100, ' ms')
+    if (length === 1) expectAtMost('longest block of a minute over all paths', block, 20, ' ms')
   }
   const [{ windows }, took] = timed(() => store.history(7, endMs - HOUR, endMs, 1))
   console.log(`  history of an hour, raw: ${windows.length} windows in ${took.toFixed(1)} ms`)
@@ -119,7 +125,7 @@ const measure = async (length: number, minutes: number): Promise<void> => {
   console.log(`  ${(used / rows).toFixed(1)} bytes a row, roll-ups included`)
   console.log(`  pieces of upkeep: p99 ${sorted[Math.floor(sorted.length * 0.99)]!.toFixed(1)} ms`)
   expectAtMost('share of a core, writing and upkeep', cost / 1000, 0.15)
-  expectAtMost('longest piece of upkeep', sorted.at(-1)!, 50, ' ms')
+  expectAtMost('longest piece of upkeep', sorted.at(-1)!, 20, ' ms')
   expectAtLeast('rows written over rows that come', (rows / total(puts)) * 1000, 5 * (PATHS / length))
   await read(store, T + minutes * 60_000, minutes)
   store.close()

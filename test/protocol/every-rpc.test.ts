@@ -142,6 +142,8 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.TrafficService/StopTraffic', { id: 'latest' }, /TRAFFIC_STATE_STOPPED/],
   ['meshgauge.collector.v1.TrafficService/WatchTraffic', { id: 'latest' }, /TRAFFIC_STATE_STOPPED/],
   ['meshgauge.collector.v1.TrafficService/ListTraffic', {}, /"nodeCount": 2/],
+  ['meshgauge.collector.v1.StoreService/GetStoreInfo', {}, /"schemaVersion": 2/],
+  ['meshgauge.collector.v1.StoreService/BackupStore', {}, /"sizeBytes": "\d{5,}"/],
 ]
 
 describe('every RPC from the outside', () => {
@@ -178,6 +180,7 @@ describe('every RPC from the outside', () => {
       'collector/v1/run',
       'collector/v1/result',
       'collector/v1/schedule',
+      'collector/v1/store',
       'collector/v1/traffic',
     ]
     const loaded = loadSync(
