@@ -34,7 +34,10 @@ beforeAll(async () => {
   const nodes = agents.map(
     ({ port }, index) => `  - { name: n${index + 1}, address: "${addresses[index]}:${port}" }`,
   )
-  writeFileSync(join(folder, 'fleet.yaml'), ['nodes:', ...nodes].join('\n'))
+  writeFileSync(
+    join(folder, 'fleet.yaml'),
+    ['schedules: [{ name: mesh, mesh: { nodes: [n2, n3] } }]', 'nodes:', ...nodes].join('\n'),
+  )
   const places = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--store', join(folder, 'store.db')]
   collector = await startService(['collector', '--config', join(folder, 'fleet.yaml'), ...places])
 })
@@ -130,6 +133,21 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.ScheduleService/PauseSchedule', { name: 'night' }, /SCHEDULE_ORIGIN_API/],
   ['meshgauge.collector.v1.ScheduleService/DeleteSchedule', { name: 'night' }, /\{\}/],
   ['meshgauge.collector.v1.ScheduleService/GetCoverage', { test: 'ping' }, /"pairCount": "6"/],
+  ['meshgauge.collector.v1.MeshService/GetMesh', {}, /"pathCount": 2/],
+  ['meshgauge.collector.v1.MeshService/ListPaths', { node: 'n2' }, /"node": "n3"/],
+  [
+    'meshgauge.collector.v1.MeshService/GetPathHistory',
+    { source: 'n2', destination: 'n3', interface: 'lo' },
+    /RESOLUTION_RAW/,
+  ],
+  ['meshgauge.collector.v1.MeshService/GetMeshMatrix', { measure: 'MEASURE_LOSS_RATIO' }, /"sources"/],
+  ['meshgauge.collector.v1.MeshService/ListMeshEvents', {}, /\{\}|"events"/],
+  ['meshgauge.collector.v1.ProfileService/ListProfiles', {}, /"baseline"/],
+  [
+    'meshgauge.collector.v1.ProfileService/ResolveProfile',
+    { profile: { name: 'baseline' } },
+    /TOPOLOGY_KIND_/,
+  ],
   ['meshgauge.collector.v1.ResultService/ListResults', { run: 'latest' }, /OUTCOME_MEASURED/],
   [
     'meshgauge.collector.v1.ResultService/GetMatrix',
@@ -179,6 +197,8 @@ describe('every RPC from the outside', () => {
       'collector/v1/health',
       'collector/v1/run',
       'collector/v1/result',
+      'collector/v1/mesh',
+      'collector/v1/profile',
       'collector/v1/schedule',
       'collector/v1/store',
       'collector/v1/traffic',
