@@ -32,36 +32,38 @@ async function* piecesOf(file: FileHandle, sizeBytes: number): AsyncGenerator<Bu
  * A connection of its own, which sees the store as it is now for as long as it is open: neither does writing hold the
  * copy up nor the copy the writing. The log grows meanwhile, and is cut back afterwards.
  */
-const openSnapshot = ({ database, path }: Access): { source: DatabaseSync; close(): void } => {
-  if (path === ':memory:') return { source: database, close: () => undefined }
+const openSnapshot = (path: string): DatabaseSync => {
   const source = new DatabaseSync(path, { readOnly: true })
   try {
     source.exec('BEGIN')
     source.prepare('SELECT count(*) FROM collector').get()
-    return { source, close: () => source.close() }
+    return source
   } catch (error) {
     source.close()
     throw error
   }
 }
 
+const copyFile = async (path: string, copyPath: string, signal: AbortSignal): Promise<void> => {
+  const source = openSnapshot(path)
+  try {
+    await backup(source, copyPath, { rate: PAGES_PER_STEP, progress: () => signal.throwIfAborted() })
+  } finally {
+    source.close()
+  }
+}
+
 /** The copy lies beside the store, in a folder for its owner alone, until it is whole; then it has no name any more. */
-const copy = async (access: Access, signal: AbortSignal): Promise<FileHandle> => {
-  const { path } = access
+const copy = async ({ database, path }: Access, signal: AbortSignal): Promise<FileHandle> => {
   const folder = mkdtempSync(
     path === ':memory:' ? join(tmpdir(), 'meshgauge-backup-') : `${path}${COPY_MARK}`,
   )
   try {
     const file = join(folder, 'copy.db')
-    const snapshot = openSnapshot(access)
-    try {
-      await backup(snapshot.source, file, {
-        rate: PAGES_PER_STEP,
-        progress: () => signal.throwIfAborted(),
-      })
-    } finally {
-      snapshot.close()
-    }
+    // A store in memory has no second connection, and the first one cannot be read by the thread that copies while
+    // this one writes; what is in memory is small enough to be copied at once.
+    if (path === ':memory:') database.prepare('VACUUM INTO ?').run(file)
+    else await copyFile(path, file, signal)
     return await open(file, 'r')
   } finally {
     rmSync(folder, { recursive: true, force: true })
