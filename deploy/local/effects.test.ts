@@ -63,6 +63,10 @@ describe('the rules of the switch', () => {
     ])
   })
 
+  it('drop everything at a loss of 100 %, which is no number that the generator yields', () => {
+    expect(filterRules(set('loss:node-2:net0:rx:100%'), nodes)).toContain('    oifname "n2.net0" drop')
+  })
+
   it('match both ends of a path by their addresses, and leave its interface up', () => {
     const faults = set('cut:node-1/node-2:net0:both', 'loss:node-1/node-3:net1:tx:10%')
     expect(changes([], faults)).toEqual([])

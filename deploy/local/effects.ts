@@ -105,6 +105,8 @@ export const filterRules = (faults: readonly Fault[], nodes: readonly LabNode[])
   const cuts = rulesOf('cut', () => 'drop')
   const losses = rulesOf('loss', ({ value = 0 }) => {
     const parts = Math.round(value * PARTS_IN_ALL)
+    // nftables compares with what the generator can yield, and with nothing above.
+    if (parts >= PARTS_IN_ALL) return 'drop'
     return `numgen random mod ${PARTS_IN_ALL} < ${parts} drop`
   })
   const mtus = faults
