@@ -76,7 +76,7 @@ export const createAgent = async (
   const storyteller = createStoryteller({ clock, processes, interfaces, read: readText }, options.programs)
   const admission = createAdmission()
   const ports = createPortLeases(options.ports)
-  const mesh = createMesh({ ...shared, logger }, options)
+  const mesh = createMesh({ ...shared, logger, read: readText }, options)
   const sustained = createSustained({ clock })
   const server = await serveGrpc(
     { logger },

@@ -13,6 +13,8 @@ import type { Logger } from '../../lib/logging.ts'
 import { secondsToTimestamp } from '../../lib/protobuf-time.ts'
 import type { Draining } from '../draining.ts'
 import type { Detected } from '../engines/detected.ts'
+import { countEchoRequests } from '../host/echo-requests.ts'
+import type { ReadText } from '../host/files.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
 import { type MeshPlan, meshViolations, planMesh } from '../mesh/assignment.ts'
@@ -26,6 +28,7 @@ type Deps = {
   interfaces: Interfaces
   engines: Detected
   draining: Draining
+  read: ReadText
 }
 
 /** A caller that hears nothing for longer may take the stream for dead. */
@@ -74,6 +77,7 @@ export const createMesh = (deps: Deps, options: AgentOptions) => {
   const { clock, interfaces, engines } = deps
   const time = createEvenTime(clock)
   const phase = phaseOf(options.node)
+  const echoRequests = () => countEchoRequests(deps.read('/proc/net/snmp'), deps.read('/proc/net/snmp6'))
   const ownership = createOwnership({
     clock,
     createSession: (plan) => createSession({ ...deps, time }, { plan, phase }),
@@ -141,11 +145,19 @@ export const createMesh = (deps: Deps, options: AgentOptions) => {
         await session.end()
       }
       session.seal(!isOver && clock.monotonicSeconds() - sentAt >= LIFE_SECONDS)
-      for (let batch = session.batchFrom(sequence); batch; batch = session.batchFrom(sequence)) {
+      for (let batch = session.batchFrom(sequence); batch; ) {
         sequence = batch.sequence + 1
         sentAt = clock.monotonicSeconds()
-        const now = { sendTime: secondsToTimestamp(time()), droppedCount: session.droppedCount() }
-        yield { event: { $case: 'batch', value: { ...batch, ...now, troubles: session.troubles() } } }
+        const next = session.batchFrom(sequence)
+        const now = {
+          sendTime: secondsToTimestamp(time()),
+          droppedCount: session.droppedCount(),
+          troubles: session.troubles(),
+          // Of batches that come in a row after a silence only the last one is of now.
+          echoRequestCount: next ? undefined : echoRequests(),
+        }
+        yield { event: { $case: 'batch', value: { ...batch, ...now } } }
+        batch = next ?? session.batchFrom(sequence)
       }
       if (isOver) return
       const pause = new AbortController()

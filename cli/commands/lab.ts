@@ -159,7 +159,9 @@ export const addLabCommand = (program: Command, app: App): void => {
 and a collector. What you break there, meshgauge should name. Needs root; the other commands find its collector.
 
 A fault is KIND:NODE:INTERFACE:DIRECTION[:VALUE], the direction (tx, rx, both) as the node sees it:
-  rate:node-3:net1:tx:50mbit   loss:node-2:net0:rx:10%   cut:node-4:net1:both   mtu:node-2:net1:tx:1400`,
+  rate:node-3:net1:tx:50mbit   loss:node-2:net0:rx:10%   cut:node-4:net1:both   mtu:node-2:net1:tx:1400
+Cut and loss also of one path (node-1/node-2) and of a rack's uplink (rack-2):
+  cut:node-1/node-2:net0:both   loss:rack-2:net1:tx:20%`,
     )
   withExamples(lab, [
     ['meshgauge lab up --nodes 8 --racks 2 --uplink-rate 2G', ''],

@@ -55,6 +55,7 @@ describe('which way probes are lost', () => {
 
 describe('a verdict', () => {
   const balance = { sentCount: 120, lostCount: 60, receivedCount: 119, uncertainCount: 3 }
+  const evidence = { to: balance, from: undefined, lossRatio: 1 }
   const verdict = Verdict.fromPartial({
     kind: CulpritKind.CULPRIT_KIND_INTERFACE,
     node: 'n3',
@@ -64,7 +65,7 @@ describe('a verdict', () => {
   })
 
   test('gets its direction and says why', () => {
-    expect(withDirection(verdict, balance)).toMatchObject({
+    expect(withDirection(verdict, evidence)).toMatchObject({
       direction: FaultDirection.FAULT_DIRECTION_TX,
       message: `${verdict.message} Of 120 probes sent to it 60 had no answer, and its kernel received 119: what it sends gets lost.`,
     })
@@ -74,7 +75,19 @@ describe('a verdict', () => {
     const sure = { ...verdict, direction: FaultDirection.FAULT_DIRECTION_RX }
     const link = { ...verdict, kind: CulpritKind.CULPRIT_KIND_LINK }
     expect(withDirection(verdict, undefined)).toBe(verdict)
-    expect(withDirection(sure, balance)).toBe(sure)
-    expect(withDirection(link, balance)).toBe(link)
+    expect(withDirection(sure, evidence)).toBe(sure)
+    expect(withDirection(link, evidence)).toBe(link)
+  })
+
+  test('where no request arrives, only its own probes tell whether it is cut off both ways', () => {
+    const to = { sentCount: 120, lostCount: 60, receivedCount: 61, uncertainCount: 3 }
+    const arrived = { sentCount: 600, lostCount: 60, receivedCount: 600, uncertainCount: 6 }
+    const missing = { ...arrived, receivedCount: 541 }
+    const named = (from: typeof arrived | undefined, lossRatio: number) =>
+      withDirection(verdict, { to, from, lossRatio })
+    expect(named(undefined, 1)).toBe(verdict)
+    expect(named(undefined, 0.3).direction).toBe(FaultDirection.FAULT_DIRECTION_RX)
+    expect(named(arrived, 1).direction).toBe(FaultDirection.FAULT_DIRECTION_RX)
+    expect(named(missing, 1)).toBe(verdict)
   })
 })

@@ -51,14 +51,38 @@ const CONCLUSIONS = {
   both: 'it loses both ways',
 } as const
 
-/** The same verdict with the way in which a node or interface is bad, where its kernel's count of echo requests tells. */
-export const withDirection = (verdict: Verdict, balance: EchoBalance | undefined): Verdict => {
+/** What is known of a node or interface whose probes get lost. */
+export type EchoEvidence = {
+  /** Of the probes that others sent to it. */
+  readonly to: EchoBalance
+  /** Of the probes that it sent to others: what their kernels received, all together. */
+  readonly from: EchoBalance | undefined
+  /** Share of the probes to it that have no answer, 0 to 1. */
+  readonly lossRatio: number
+}
+
+/**
+ * From here on a request that is lost leaves hardly any answer to be lost, so that nothing is known of answers. And
+ * neighbours forget its hardware address after a while (RFC 1122: within a minute), so that they send it nothing at
+ * all: what looks then as if both ways were bad need not be.
+ */
+const MUCH_LOSS = 0.5
+
+const wayOf = ({ to, from, lossRatio }: EchoEvidence): 'rx' | 'tx' | 'both' | undefined => {
+  const way = directionOf(to)
+  if (way === 'tx' || lossRatio < MUCH_LOSS) return way
+  // Its own probes say what became of what it sends: those that reached others were lost on their way back to it.
+  return way === 'rx' && from && directionOf(from) === 'tx' ? 'rx' : undefined
+}
+
+/** The same verdict with the way in which a node or interface is bad, where kernels' counts of echo requests tell. */
+export const withDirection = (verdict: Verdict, evidence: EchoEvidence | undefined): Verdict => {
   const isEnd =
     verdict.kind === CulpritKind.CULPRIT_KIND_NODE || verdict.kind === CulpritKind.CULPRIT_KIND_INTERFACE
-  if (!balance || !isEnd || verdict.direction !== FaultDirection.FAULT_DIRECTION_BOTH) return verdict
-  const direction = directionOf(balance)
+  if (!evidence || !isEnd || verdict.direction !== FaultDirection.FAULT_DIRECTION_BOTH) return verdict
+  const direction = wayOf(evidence)
   if (!direction) return verdict
-  const { sentCount, lostCount, receivedCount } = balance
+  const { sentCount, lostCount, receivedCount } = evidence.to
   const counts = `Of ${sentCount} probes sent to it ${lostCount} had no answer, and its kernel received ${receivedCount}`
   return {
     ...verdict,
@@ -66,3 +90,6 @@ export const withDirection = (verdict: Verdict, balance: EchoBalance | undefined
     message: `${verdict.message} ${counts}: ${CONCLUSIONS[direction]}.`,
   }
 }
+
+/** Whether the evidence names a way. */
+export const isConclusive = (evidence: EchoEvidence): boolean => wayOf(evidence) !== undefined

@@ -18,8 +18,12 @@ const LONGEST_SETTLE_SECONDS = 6
 export type Judged = {
   measured: () => readonly Measured[]
   silent: () => ReadonlySet<string>
+  /** Why a node does not probe from an interface; empty when it does. */
+  troubleOf: (node: string, name: string) => string
   lossy: () => readonly LossyInterface[]
   racks: () => ReadonlyMap<string, string>
+  /** Adds directions where they are known. */
+  directed: (verdicts: readonly Verdict[], nowMs: number) => Verdict[]
 }
 
 /** When to ask who is to blame, and what was last answered. */
@@ -62,10 +66,12 @@ export const createJudgement = (
         isLate || lossy.length > 0 || measured.some(({ state }) => state !== PathState.PATH_STATE_UP)
       if (isBad) {
         const [silent, racks] = [judged.silent(), judged.racks()]
-        verdicts = judgeMesh({ measured, recent, silent, lossy, racks, nowMs })
+        const { troubleOf } = judged
+        const found = judgeMesh({ measured, recent, silent, troubleOf, lossy, racks, nowMs })
+        verdicts = judged.directed(found, nowMs)
         deps.onVerdicts(verdicts)
       } else if (verdicts.length > 0) {
-        verdicts = []
+        verdicts = judged.directed([], nowMs)
         deps.onVerdicts(verdicts)
       }
       const end = clock.monotonicSeconds()

@@ -20,6 +20,8 @@ export type MeshAgentDeps = {
   keepOffset: (kept: KeptOffset) => void
   onWindows: (count: number) => void
   onDropped: (count: number) => void
+  /** Its kernel had received so many echo requests at that time, by our clock. */
+  onEchoes: (timeMs: number, count: number) => void
   onDelivering: (delivers: boolean, reason: string, lastMs: number) => void
 }
 
@@ -37,7 +39,8 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
   let dropped = 0
   let lastEndMs = 0
   let current = plan
-  let troubles: readonly string[] = []
+  /** Why an interface is not probed from; an empty name is whatever the routing table chooses. */
+  let troubles: ReadonlyMap<string, string> = new Map()
   /** They wait for the first look at the agent's clock: what comes in a second, of what an agent can hold at all. */
   let waiting: MeshBatch[] = []
 
@@ -55,7 +58,10 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
   }
 
   const take = (batch: MeshBatch, offsetMs: number): void => {
-    const { sequence } = batch
+    const { sequence, echoRequestCount } = batch
+    if (echoRequestCount !== undefined) {
+      deps.onEchoes(toMilliseconds(batch.sendTime) + offsetMs, echoRequestCount)
+    }
     if (batch.droppedCount > dropped) deps.onDropped(batch.droppedCount - dropped)
     dropped = batch.droppedCount
     if (sequence <= taken) {
@@ -97,10 +103,12 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
       },
       onBatch: (batch) => {
         agentClock.observe(toMilliseconds(batch.sendTime), clock.monotonicSeconds())
-        troubles = batch.troubles.map(({ groupIndex, reason }) => {
-          const name = current.assignment.groups[groupIndex]?.interface
-          return `${plan.node}${name ? ` ${name}` : ''} is not probed from: ${reason}`
-        })
+        troubles = new Map(
+          batch.troubles.map(({ groupIndex, reason }) => [
+            current.assignment.groups[groupIndex]?.interface ?? '',
+            reason,
+          ]),
+        )
         waiting.push(batch)
         work()
       },
@@ -122,8 +130,15 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
     /** The fleet has changed; perhaps the agent's address has. */
     follow: keeper.follow,
     delivers: keeper.delivers,
-    reason: keeper.reason,
-    troubles: (): readonly string[] => troubles,
+    /** Interfaces that it cannot probe from now, and why. */
+    troubles: (): ReadonlyMap<string, string> => troubles,
+    /** What keeps the mesh from being measured from here, one line each. */
+    problems: (): string[] => [
+      ...(keeper.delivers() ? [] : [`${plan.node} does not deliver: ${keeper.reason()}`]),
+      ...[...troubles].map(
+        ([name, reason]) => `${plan.node}${name && ` ${name}`} is not probed from: ${reason}`,
+      ),
+    ],
     /** How far its clock is from ours in milliseconds; undefined until it is known. */
     offsetMs: (): number | undefined => agentClock.offsetMs(clock.now().getTime(), clock.monotonicSeconds()),
     /** The node has left the meshes: its agent is told to stop. */

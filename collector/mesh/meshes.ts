@@ -6,6 +6,8 @@ import {
 } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import type { MeshesDeps } from './deps.ts'
+import { createDirections } from './directions.ts'
+import { createEchoCounts } from './echo-counts.ts'
 import { createEventWatchers, eventOf, statesBefore } from './events.ts'
 import { createIngest } from './ingest.ts'
 import { createInterfaceStates } from './interface-state.ts'
@@ -42,6 +44,7 @@ export const createMeshes = (deps: MeshesDeps) => {
   const planner = createPlanner(store.pathId, createKnownAddresses({ store, logger }))
   const interfaces = createInterfaceStates()
   const agents = new Map<string, MeshAgent>()
+  const echoes = createEchoCounts()
   const ending = new Set<Promise<void>>()
   const owner = store.identity()
   let revision: number | undefined
@@ -54,7 +57,18 @@ export const createMeshes = (deps: MeshesDeps) => {
   })
 
   const delivers = (node: string): boolean => agents.get(node)?.delivers() ?? false
-  const stateNow = (path: MeshPath, now: number): PathState => stateOf(path, delivers(path.source.node), now)
+  const troubleOf = (node: string, name: string): string => agents.get(node)?.troubles().get(name) ?? ''
+  const directions = createDirections({
+    paths: paths.all,
+    ends: paths.ends,
+    echoes,
+    delivers,
+    troubleOf,
+  })
+  const stateNow = (path: MeshPath, now: number): PathState => {
+    const { node, interface: name } = path.source
+    return stateOf(path, delivers(node) && troubleOf(node, name) === '', now)
+  }
   const isMeasured = (state: PathState) =>
     state !== PathState.PATH_STATE_STALE && state !== PathState.PATH_STATE_UNSPECIFIED
   const withStates = (): Measured[] => {
@@ -66,8 +80,10 @@ export const createMeshes = (deps: MeshesDeps) => {
     {
       measured: () => withStates().filter(({ state }) => isMeasured(state)),
       silent: () => new Set([...agents.keys()].filter((node) => !delivers(node))),
+      troubleOf,
       lossy: interfaces.lossy,
       racks: () => racks,
+      directed: directions.name,
     },
   )
 
@@ -129,6 +145,7 @@ export const createMeshes = (deps: MeshesDeps) => {
         keepOffset: (kept) => offsets.keep(plan.node, kept),
         onWindows: observer.observeWindows,
         onDropped: observer.observeDropped,
+        onEchoes: (timeMs, count) => echoes.add(plan.node, timeMs, count),
         onDelivering: (isDelivering, why, lastMs) => tellOfAgent(plan.node, isDelivering, why, lastMs),
       },
       plan,
@@ -138,13 +155,14 @@ export const createMeshes = (deps: MeshesDeps) => {
     if (agent) release(agent.plan(), plan?.targets ?? new Map())
     if (!plan) {
       agents.delete(node)
+      echoes.forget(node)
       const end = agent?.end().finally(() => ending.delete(end!))
       if (end) ending.add(end)
       return
     }
-    for (const [id, { target, mesh, windowSeconds }] of plan.targets) {
-      const patience = Math.max(LEAST_PATIENCE_MS, PATIENT_WINDOWS * windowSeconds * 1000)
-      paths.take(id, target, mesh, patience)
+    for (const [id, { target, windowSeconds, ...rest }] of plan.targets) {
+      const patienceMs = Math.max(LEAST_PATIENCE_MS, PATIENT_WINDOWS * windowSeconds * 1000)
+      paths.take(id, target, { ...rest, patienceMs })
     }
     observer.observeAssignment()
     if (agent) agent.assign(plan)
@@ -208,12 +226,7 @@ export const createMeshes = (deps: MeshesDeps) => {
   })()
 
   const problemsOf = (nodes: readonly string[]): string[] =>
-    nodes.flatMap((node) => {
-      const agent = agents.get(node)
-      if (!agent) return []
-      const silent = agent.delivers() ? [] : [`${node} does not deliver: ${agent.reason()}`]
-      return [...silent, ...agent.troubles()]
-    })
+    nodes.flatMap((node) => agents.get(node)?.problems() ?? [])
 
   return {
     /**

@@ -15,6 +15,8 @@ export type MeshPath = {
   mesh: string
   /** A path without windows for so long is not measured. */
   patienceMs: number
+  /** ICMP echo requests that it sends a second; 0 when it is probed by other means. */
+  echoesPerSecond: number
   readonly health: PathHealth
   /** Its place in the table of the last minute. */
   readonly row: number
@@ -61,6 +63,7 @@ export const createPaths = (deps: {
       destination: { node: key.destination, interface: key.interface, address },
       mesh: '',
       patienceMs: 0,
+      echoesPerSecond: 0,
       health,
       row: recent.take(),
       from: endOf(key.source, key.interface),
@@ -79,11 +82,16 @@ export const createPaths = (deps: {
     ends: (): ReadonlyMap<string, End> => ends,
     end: (node: string, name: string): End | undefined => ends.get(endKey(node, name)),
     /** The path of a target that is probed from now on. */
-    take: (id: number, target: Target, mesh: string, patienceMs: number): void => {
+    take: (
+      id: number,
+      target: Target,
+      { mesh, patienceMs, echoesPerSecond }: Pick<MeshPath, 'mesh' | 'patienceMs' | 'echoesPerSecond'>,
+    ): void => {
       const path = byId.get(id) ?? create(id, target)
       byId.set(id, path)
       path.mesh = mesh
       path.patienceMs = patienceMs
+      path.echoesPerSecond = echoesPerSecond
       path.releasedMs = undefined
       if (path.destination.address !== target.address) {
         path.destination = { ...path.destination, address: target.address }

@@ -29,13 +29,17 @@ export type PlannedMesh = {
 export type NodePlan = {
   node: string
   assignment: Omit<MeshAssignment, 'owner'>
-  /** By the number of the path: what it is, the mesh that wants it, and how long its windows are. */
-  targets: Map<number, { target: Target; mesh: string; windowSeconds: number }>
+  /** By the number of the path: what it is, the mesh that wants it, its windows, and the echo requests it sends. */
+  targets: Map<number, { target: Target; mesh: string; windowSeconds: number; echoesPerSecond: number }>
 }
 
 /** An agent holds one length of windows; of several meshes the shortest. */
 const windowOf = (meshes: readonly PlannedMesh[]): number =>
   Math.min(...meshes.map(({ settings }) => settings.windowSeconds))
+
+/** Engine tcp sends none. */
+const echoesOf = ({ probe, intervalSeconds }: MeshSettings): number =>
+  probe.engine === 'tcp' ? 0 : 1 / intervalSeconds
 
 const sameAssignment = (one: NodePlan | undefined, other: NodePlan): boolean =>
   one !== undefined && JSON.stringify(one.assignment) === JSON.stringify(other.assignment)
@@ -74,7 +78,12 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
       for (const target of asked) {
         const id = idOf(target.key)
         if (made.ids.get(id) === target)
-          targets.set(id, { target, mesh: meshOf.get(settings)!, windowSeconds })
+          targets.set(id, {
+            target,
+            mesh: meshOf.get(settings)!,
+            windowSeconds,
+            echoesPerSecond: echoesOf(settings),
+          })
       }
     }
     const assignment = { groups: made.groups, window: toDuration(windowSeconds), outlive: undefined }

@@ -101,6 +101,41 @@ const downNodes = (measured: readonly Measured[], silent: ReadonlySet<string>): 
   return verdicts
 }
 
+/** Interfaces that nobody reaches and whose own agents say why: one verdict each, and one for a node that has no other. */
+const downInterfaces = (
+  measured: readonly Measured[],
+  troubleOf: (node: string, name: string) => string,
+): Verdict[] => {
+  const verdicts: Verdict[] = []
+  const to = Map.groupBy(measured, ({ path }) => path.destination.node)
+  for (const [node, paths] of to) {
+    const all = Map.groupBy(paths, ({ path }) => path.destination.interface)
+    const down = [...all].filter(
+      ([name, own]) =>
+        troubleOf(node, name) !== '' && own.every(({ state }) => state === PathState.PATH_STATE_DOWN),
+    )
+    const isWhole = down.length > 1 && down.length === all.size
+    for (const group of isWhole ? [down] : down.map((each) => [each])) {
+      const names = group.map(([name]) => name)
+      const own = group.flatMap(([, each]) => each)
+      const peers = new Set(own.map(({ path }) => path.source.node)).size
+      const others = peers === 1 ? 'its one peer does not reach it' : `none of its ${peers} peers reaches it`
+      const reasons = [...new Set(names.map((name) => troubleOf(node, name)))].join('; ')
+      verdicts.push({
+        ...blank,
+        kind: isWhole ? CulpritKind.CULPRIT_KIND_NODE : CulpritKind.CULPRIT_KIND_INTERFACE,
+        node,
+        interface: isWhole ? '' : names[0]!,
+        direction: FaultDirection.FAULT_DIRECTION_BOTH,
+        confidence: DOWN_CONFIDENCE,
+        message: `${node} is cut off on ${names.join(' and ')}: its agent says "${reasons}", and ${others}.`,
+        pairsFor: own.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
+      })
+    }
+  }
+  return verdicts
+}
+
 /** An interface whose paths together lose what none of them shows by itself. */
 const lossyVerdict = (end: LossyInterface, measured: readonly Measured[]): Verdict => {
   const { node, interface: name, lostCount, sentCount, peerCount } = end
@@ -133,17 +168,25 @@ export const judgeMesh = (given: {
   recent: Paths['recent']
   /** Nodes whose agents do not deliver. */
   silent: ReadonlySet<string>
+  /** Why a node does not probe from an interface; empty when it does. */
+  troubleOf: (node: string, name: string) => string
   lossy: readonly LossyInterface[]
   racks: ReadonlyMap<string, string>
   nowMs: number
 }): Verdict[] => {
-  const { measured, recent, silent, lossy, racks, nowMs } = given
+  const { measured, recent, silent, troubleOf, lossy, racks, nowMs } = given
   const down = downNodes(measured, silent)
+  const cutOff = downInterfaces(
+    measured.filter(({ path }) => !down.has(path.destination.node)),
+    troubleOf,
+  )
+  const isExplained = ({ destination: { node, interface: name } }: MeshPath) =>
+    down.has(node) || cutOff.some((verdict) => blames(verdict, node, name))
   const results = measured
-    .filter(({ path }) => !down.has(path.destination.node))
+    .filter(({ path }) => !isExplained(path))
     .map((each) => toResult(each, recent, nowMs))
   const diagnosed = diagnose({ results, racks }).verdicts.map(tidy)
-  const verdicts = [...down.values(), ...diagnosed]
+  const verdicts = [...down.values(), ...cutOff, ...diagnosed]
   for (const end of lossy) {
     if (!verdicts.some((verdict) => blames(verdict, end.node, end.interface))) {
       verdicts.push(lossyVerdict(end, measured))

@@ -35,13 +35,13 @@ describe('what a fault changes', () => {
   it('is nothing in the switch but rules for loss', () => {
     const faults = set('loss:node-2:net0:rx:10%')
     expect(changes([], faults)).toEqual([])
-    expect(filterRules(faults)).toContain('oifname "n2.net0" numgen random mod 1000000 < 100000 drop')
+    expect(filterRules(faults, nodes)).toContain('oifname "n2.net0" numgen random mod 1000000 < 100000 drop')
   })
 })
 
 describe('the rules of the switch', () => {
   it('replace those before them, also with none', () => {
-    expect(filterRules([])).toBe('table bridge meshgauge\ndelete table bridge meshgauge\n')
+    expect(filterRules([], nodes)).toBe('table bridge meshgauge\ndelete table bridge meshgauge\n')
   })
 
   it('cut before they spare address resolution, and lose after it', () => {
@@ -52,6 +52,7 @@ describe('the rules of the switch', () => {
         'cut:node-4:net1:rx',
         'mtu:node-1:net0:rx:1400',
       ),
+      nodes,
     )
     expect(rules.split('\n').slice(5, -3)).toEqual([
       '    oifname "n4.net1" drop',
@@ -60,5 +61,32 @@ describe('the rules of the switch', () => {
       '    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
       '    iifname "n2.net0" numgen random mod 1000000 < 100000 drop',
     ])
+  })
+
+  it('drop everything at a loss of 100 %, which is no number that the generator yields', () => {
+    expect(filterRules(set('loss:node-2:net0:rx:100%'), nodes)).toContain('    oifname "n2.net0" drop')
+  })
+
+  it('match both ends of a path by their addresses, and leave its interface up', () => {
+    const faults = set('cut:node-1/node-2:net0:both', 'loss:node-1/node-3:net1:tx:10%')
+    expect(changes([], faults)).toEqual([])
+    expect(filterRules(faults, nodes).split('\n').slice(5, -3)).toEqual([
+      '    iifname "n1.net0" ip daddr 198.18.0.2 drop',
+      '    iifname "n1.net0" ip6 daddr fd00:198:18:0::2 drop',
+      '    oifname "n1.net0" ip saddr 198.18.0.2 drop',
+      '    oifname "n1.net0" ip6 saddr fd00:198:18:0::2 drop',
+      '    ether type arp accept',
+      '    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept',
+      '    iifname "n1.net1" ip daddr 198.18.4.3 numgen random mod 1000000 < 100000 drop',
+      '    iifname "n1.net1" ip6 daddr fd00:198:18:1::3 numgen random mod 1000000 < 100000 drop',
+    ])
+  })
+
+  it('cut an uplink as the rack sees it', () => {
+    const racked = labNodes(0, labShape({ nodes: 4, racks: 2 }))
+    const target = { nodes: racked, rateBitsPerSecond: 1e9 }
+    const faults = withFault([], parseFault('cut:rack-2:net1:tx', target))
+    expect(deviceChanges(racked, 'mg0-switch', 1e9, [], faults)).toEqual([])
+    expect(filterRules(faults, racked)).toContain('    oifname "r2.net1.up" drop')
   })
 })

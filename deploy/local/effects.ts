@@ -1,6 +1,6 @@
 import type { Fault } from './faults.ts'
 import { type Shape, shapeLines } from './shaping.ts'
-import { type LabNode, portName } from './topology.ts'
+import { type LabNode, portName, uplinkPort } from './topology.ts'
 
 /** What one interface of one node is to be like. */
 type InterfaceEffect = {
@@ -23,7 +23,9 @@ const effectOf = (
   faults: readonly Fault[],
   rate: number | 'unlimited',
 ): InterfaceEffect => {
-  const own = faults.filter((fault) => fault.node === node.name && fault.interface === name)
+  const own = faults.filter(
+    (fault) => fault.node === node.name && fault.peer === undefined && fault.interface === name,
+  )
   const find = (kind: Fault['kind'], direction: 'tx' | 'rx') =>
     own.find((fault) => fault.kind === kind && fault.direction === direction)
   const receiveMtu = find('mtu', 'rx')?.value
@@ -74,24 +76,42 @@ export const deviceChanges = (
 
 const PARTS_IN_ALL = 1_000_000
 
-const portMatch = (fault: Fault): string =>
-  `${fault.direction === 'tx' ? 'iifname' : 'oifname'} "${portName(fault.node, fault.interface)}"`
+/** What nftables is to match: packets at a node's port or a rack's uplink, of one peer once for each IP version. */
+const matchesOf = (fault: Fault, nodes: readonly LabNode[]): string[] => {
+  const { node, peer, interface: name, direction } = fault
+  if (!nodes.some((candidate) => candidate.name === node)) {
+    return [`${direction === 'tx' ? 'oifname' : 'iifname'} "${uplinkPort(node, name)}"`]
+  }
+  const port = `${direction === 'tx' ? 'iifname' : 'oifname'} "${portName(node, name)}"`
+  if (peer === undefined) return [port]
+  const end = nodes.find((candidate) => candidate.name === peer)
+  const { address, address6 } = end?.interfaces.find((candidate) => candidate.name === name) ?? {}
+  const field = direction === 'tx' ? 'daddr' : 'saddr'
+  return [
+    ...(address === undefined ? [] : [`${port} ip ${field} ${address}`]),
+    ...(address6 === undefined ? [] : [`${port} ip6 ${field} ${address6}`]),
+  ]
+}
 
 /**
  * The switch's nftables rules for these faults; loading them replaces what was there. In the bridge's forward hook
  * both directions of a port are seen, and the nodes cannot tell why a packet did not come.
  */
-export const filterRules = (faults: readonly Fault[]): string => {
-  const cuts = faults.filter(({ kind }) => kind === 'cut').map((fault) => `${portMatch(fault)} drop`)
-  const losses = faults
-    .filter(({ kind }) => kind === 'loss')
-    .map((fault) => {
-      const parts = Math.round((fault.value ?? 0) * PARTS_IN_ALL)
-      return `${portMatch(fault)} numgen random mod ${PARTS_IN_ALL} < ${parts} drop`
-    })
+export const filterRules = (faults: readonly Fault[], nodes: readonly LabNode[]): string => {
+  const rulesOf = (kind: Fault['kind'], end: (fault: Fault) => string) =>
+    faults
+      .filter((fault) => fault.kind === kind)
+      .flatMap((fault) => matchesOf(fault, nodes).map((match) => `${match} ${end(fault)}`))
+  const cuts = rulesOf('cut', () => 'drop')
+  const losses = rulesOf('loss', ({ value = 0 }) => {
+    const parts = Math.round(value * PARTS_IN_ALL)
+    // nftables compares with what the generator can yield, and with nothing above.
+    if (parts >= PARTS_IN_ALL) return 'drop'
+    return `numgen random mod ${PARTS_IN_ALL} < ${parts} drop`
+  })
   const mtus = faults
     .filter(({ kind, direction }) => kind === 'mtu' && direction === 'tx')
-    .map((fault) => `${portMatch(fault)} meta length > ${fault.value} drop`)
+    .flatMap((fault) => matchesOf(fault, nodes).map((match) => `${match} meta length > ${fault.value} drop`))
   // A lost question about an address is repeated after a whole second, in which everything else is lost as well:
   // the loss measured would not be the loss that was set.
   const resolution =

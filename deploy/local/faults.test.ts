@@ -12,7 +12,7 @@ import {
 import { LabError } from './problems.ts'
 import { labNodes, labShape } from './topology.ts'
 
-const target = { nodes: labNodes(0, labShape({ nodes: 6 })), rateBitsPerSecond: 1e9 }
+const target = { nodes: labNodes(0, labShape({ nodes: 6, racks: 2 })), rateBitsPerSecond: 1e9 }
 
 const problemsOf = (...texts: string[]): readonly string[] => {
   try {
@@ -53,6 +53,17 @@ describe('the text of a fault', () => {
     ['slow:node-3:net1:tx:1', 'slow:node-3:net1:tx:1: "slow" is not a fault; there are rate, loss, cut, mtu'],
     ['cut:node-7:net1:tx', 'cut:node-7:net1:tx: there is no node "node-7"; there are node-1 to node-6'],
     ['cut:node-1:eth0:tx', 'cut:node-1:eth0:tx: there is no interface "eth0"; there are net0, net1'],
+    [
+      'cut:node-1/node-9:net0:tx',
+      'cut:node-1/node-9:net0:tx: there is no node "node-9"; there are node-1 to node-6',
+    ],
+    ['cut:node-1/node-1:net0:tx', 'cut:node-1/node-1:net0:tx: "node-1/node-1" is one node twice'],
+    ['cut:rack-3:net0:tx', 'cut:rack-3:net0:tx: there is no node "rack-3"; there are node-1 to node-6'],
+    ['rate:rack-2:net0:tx:1M', 'rate:rack-2:net0:tx:1M: an uplink can only have cut or loss'],
+    [
+      'mtu:node-1/node-2:net0:tx:1400',
+      'mtu:node-1/node-2:net0:tx:1400: a path between two nodes can only have cut or loss',
+    ],
     [
       'cut:node-1:net0:out',
       'cut:node-1:net0:out: "out" is not a direction; there are tx, rx (as the node sees it) and both',

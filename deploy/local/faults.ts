@@ -7,8 +7,17 @@ type FaultKind = (typeof FAULT_KINDS)[number]
 /** As the node sees it. */
 type FaultDirection = 'tx' | 'rx' | 'both'
 
-/** Where a fault is: one of each kind fits in one place. */
-export type FaultPlace = { kind: FaultKind; node: string; interface: string; direction: FaultDirection }
+/**
+ * Where a fault is: one of each kind fits in one place. With a `peer` only what passes between the two nodes is
+ * broken; `node` may also be the name of a rack, for its uplink.
+ */
+export type FaultPlace = {
+  kind: FaultKind
+  node: string
+  peer?: string | undefined
+  interface: string
+  direction: FaultDirection
+}
 
 /** What is broken on purpose. `value`: bit/s of a rate, ratio of a loss, bytes of an mtu; a cut has none. */
 export type Fault = FaultPlace & { value?: number }
@@ -21,7 +30,12 @@ export const FAULT_FORMS = [
   'loss:node-2:net0:rx:10%',
   'cut:node-4:net1:both',
   'mtu:node-2:net1:tx:1400',
+  'cut:node-1/node-2:net0:both',
+  'loss:rack-2:net1:tx:20%',
 ] as const
+
+/** What a switch drops can be told by both ends of a packet; what a device does to it cannot. */
+const KINDS_OF_A_PATH: readonly string[] = ['cut', 'loss']
 
 const INTERFACE_MTU_BYTES = 1500
 
@@ -61,19 +75,37 @@ const parseValue = (kind: FaultKind, text: string, target: FaultTarget): number 
   return kind === 'loss' ? parseLoss(text) : parseMtu(text)
 }
 
+const isRack = (name: string, { nodes }: FaultTarget): boolean =>
+  nodes.some(({ rack }) => rack === name) && nodes.some(({ rack }) => rack !== name)
+
+/** `node-3`, `node-3/node-5` for what passes between the two, or `rack-2` for its uplink. */
+const whereProblems = (kind: string, where: string, target: FaultTarget): string[] => {
+  const { nodes } = target
+  const [node = '', peer, ...rest] = where.split('/')
+  const problems: string[] = []
+  if (rest.length > 0) problems.push(`"${where}" is more than a node and a peer; write node-1/node-2`)
+  const isUplink = peer === undefined && isRack(node, target)
+  for (const name of [node, ...(peer === undefined ? [] : [peer])]) {
+    if (isUplink || nodes.some((candidate) => candidate.name === name)) continue
+    problems.push(`there is no node "${name}"; there are ${nodes[0]?.name} to ${nodes.at(-1)?.name}`)
+  }
+  if (node === peer) problems.push(`"${where}" is one node twice`)
+  if ((isUplink || peer !== undefined) && !KINDS_OF_A_PATH.includes(kind)) {
+    const what = isUplink ? 'an uplink' : 'a path between two nodes'
+    problems.push(`${what} can only have ${KINDS_OF_A_PATH.join(' or ')}`)
+  }
+  return problems
+}
+
 const placeProblems = (parts: readonly string[], target: FaultTarget): string[] => {
-  const [kind = '', node = '', name = '', direction = ''] = parts
+  const [kind = '', where = '', name = '', direction = ''] = parts
   const problems: string[] = []
   if (!FAULT_KINDS.some((known) => known === kind)) {
     problems.push(`"${kind}" is not a fault; there are ${FAULT_KINDS.join(', ')}`)
   }
-  const found = target.nodes.find((candidate) => candidate.name === node)
+  problems.push(...whereProblems(kind, where, target))
+  const found = target.nodes.find((candidate) => candidate.name === where.split('/')[0])
   const names = (found ?? target.nodes[0])?.interfaces.map((candidate) => candidate.name) ?? []
-  if (!found) {
-    problems.push(
-      `there is no node "${node}"; there are ${target.nodes[0]?.name} to ${target.nodes.at(-1)?.name}`,
-    )
-  }
   if (!names.includes(name)) problems.push(`there is no interface "${name}"; there are ${names.join(', ')}`)
   if (!['tx', 'rx', 'both'].includes(direction)) {
     problems.push(`"${direction}" is not a direction; there are tx, rx (as the node sees it) and both`)
@@ -95,7 +127,8 @@ const parseOne = (
   const found = placeProblems(parts, target)
   const kind = FAULT_KINDS.find((known) => known === parts[0])
   const direction = (['tx', 'rx', 'both'] as const).find((known) => known === parts[3])
-  const [, node = '', name = '', , valueText] = parts
+  const [, where = '', name = '', , valueText] = parts
+  const [node = '', peer] = where.split('/')
   let value: number | undefined
   if (kind === 'cut' && valueText !== undefined) found.push(`a cut has no value; leave out "${valueText}"`)
   if (kind && kind !== 'cut' && valueText === undefined && needsValue) {
@@ -108,7 +141,14 @@ const parseOne = (
   }
   problems.push(...found.map((problem) => `${text}: ${problem}`))
   if (found.length > 0 || !kind || !direction) return undefined
-  return { kind, node, interface: name, direction, ...(value === undefined ? {} : { value }) }
+  return {
+    kind,
+    node,
+    ...(peer === undefined ? {} : { peer }),
+    interface: name,
+    direction,
+    ...(value === undefined ? {} : { value }),
+  }
 }
 
 /** Faults from their texts, or a LabError with every problem of every text. */
@@ -130,8 +170,8 @@ export const parseFaultPlace = (text: string, target: FaultTarget): FaultPlace =
   const problems: string[] = []
   const fault = parseOne(text, target, problems, false)
   if (!fault) throw new LabError(problems)
-  const { kind, node, interface: name, direction } = fault
-  return { kind, node, interface: name, direction }
+  const { value: _, ...place } = fault
+  return place
 }
 
 const valueText = (fault: Fault): string => {
@@ -142,13 +182,17 @@ const valueText = (fault: Fault): string => {
 
 /** The text form, such as `loss:node-2:net0:rx:10%`; parseFault reads it back. */
 export const formatFault = (fault: Fault): string =>
-  `${fault.kind}:${fault.node}:${fault.interface}:${fault.direction}${valueText(fault)}`
+  `${fault.kind}:${fault.node}${fault.peer === undefined ? '' : `/${fault.peer}`}:${fault.interface}:${fault.direction}${valueText(fault)}`
 
 const splitDirections = <P extends FaultPlace>(place: P): P[] =>
   place.direction === 'both' ? (['tx', 'rx'] as const).map((direction) => ({ ...place, direction })) : [place]
 
 const samePlace = (a: FaultPlace, b: FaultPlace): boolean =>
-  a.kind === b.kind && a.node === b.node && a.interface === b.interface && a.direction === b.direction
+  a.kind === b.kind &&
+  a.node === b.node &&
+  a.peer === b.peer &&
+  a.interface === b.interface &&
+  a.direction === b.direction
 
 /** The faults after `place` is healed in its direction or directions. */
 export const withoutFault = (faults: readonly Fault[], place: FaultPlace): Fault[] => {

@@ -106,7 +106,7 @@ const claimFree = async (deps: LabDeps, wanted: number | undefined): Promise<Cla
 const apply = async (deps: LabDeps, lab: Lab, after: readonly Fault[]): Promise<void> => {
   const center = switchNamespace(lab.index)
   const changes = deviceChanges(lab.nodes, center, lab.rateBitsPerSecond, lab.faults, after)
-  await deps.commands.nft(filterRules(after), center)
+  await deps.commands.nft(filterRules(after, lab.nodes), center)
   await inTurns(changes, async ({ namespace, ip, tc }) => {
     await deps.commands.ip(ip, namespace)
     await deps.commands.tc(tc, namespace)

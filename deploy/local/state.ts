@@ -33,6 +33,7 @@ const labSchema = z.object({
     z.object({
       kind: z.enum(FAULT_KINDS),
       node: z.string(),
+      peer: z.string().optional(),
       interface: z.string(),
       direction: z.enum(['tx', 'rx', 'both']),
       value: z.number().optional(),

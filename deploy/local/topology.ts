@@ -118,6 +118,9 @@ const port = (name: string, master: string): string => `link set ${name} master 
 
 const rackBridge = (rack: string, network: string): string => `r${rack.slice('rack-'.length)}.${network}`
 
+/** The rack's port towards the spine. */
+export const uplinkPort = (rack: string, network: string): string => `${rackBridge(rack, network)}.up`
+
 const switchSteps = (index: number, shape: LabShape, nodes: readonly LabNode[]) => {
   const ip = ['link set lo up', ...[...NETWORKS, MANAGEMENT].map(setUp)]
   const tc: string[] = []

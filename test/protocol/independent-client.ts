@@ -20,6 +20,7 @@ export const openIndependentClient = (port: number, host = '127.0.0.1') => {
     'collector/v1/run',
     'collector/v1/profile',
     'collector/v1/result',
+    'collector/v1/mesh',
     'collector/v1/schedule',
     'collector/v1/traffic',
   ]

@@ -1,0 +1,146 @@
+/** One fault: broken, watched, put right, watched again. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { TestFleet } from '../end-to-end/fleet.ts'
+import { isHealthy, type MeshWatch, secondsOf, type Verdict } from './fault-watch.ts'
+import { median } from './figures.ts'
+
+export type Wanted = {
+  kind?: 'NODE' | 'INTERFACE' | 'LINK' | 'RACK_UPLINK'
+  node?: string
+  interface?: string
+  direction?: 'TX' | 'RX' | 'BOTH'
+  /** Either end of a link; `node` is the other. */
+  peer?: string
+  rack?: string
+}
+
+export type Trial = {
+  name: string
+  inject: () => Promise<unknown>
+  undo: () => Promise<unknown>
+  /** Who is to be named; none when nobody may be. */
+  wanted?: Wanted
+  /** The fault lasts so long at least, to see what else is said. */
+  holdSeconds: number
+  /** Longest wait for the verdict. */
+  withinSeconds: number
+  /** The direction must be named as well, at the latest when the fault ends. */
+  isDirected?: boolean
+}
+
+export type Figures = {
+  seen?: number
+  named?: number
+  directed?: number
+  cleared?: number
+  events: number
+  isRight: boolean
+  said: string
+  exits: string
+}
+
+const CLEAR_SECONDS = 150
+
+const isNamed = (verdict: Verdict, wanted: Wanted): boolean => {
+  if (wanted.kind && verdict.kind !== `CULPRIT_KIND_${wanted.kind}`) return false
+  if (wanted.rack) return verdict.rack === wanted.rack
+  if (wanted.peer) {
+    const ends = [verdict.node, verdict.peer].sort().join()
+    return ends === [wanted.node, wanted.peer].sort().join()
+  }
+  if (verdict.peer || verdict.node !== wanted.node) return false
+  return wanted.interface === undefined || verdict.interface === wanted.interface
+}
+
+export const runTrial = async (fleet: TestFleet, watch: MeshWatch, trial: Trial): Promise<Figures> => {
+  const { wanted } = trial
+  const startMs = Date.now()
+  await trial.inject()
+  const atMs = (startMs + Date.now()) / 2
+  const isRight = (verdict: Verdict) => wanted !== undefined && isNamed(verdict, wanted)
+  const named = wanted
+    ? await watch.until(({ verdicts = [] }) => verdicts.some(isRight), trial.withinSeconds, startMs)
+    : undefined
+  const status = named ? await fleet.meshgauge('mesh') : undefined
+  await sleep(Math.max(0, startMs + trial.holdSeconds * 1000 - Date.now()))
+  const during = watch.since(startMs)
+  const undoMs = Date.now()
+  await trial.undo()
+  const cleared = await watch.until(isHealthy, CLEAR_SECONDS, undoMs)
+  // What comes late is part of it, and the next fault must not inherit it.
+  await sleep(2000)
+  const after = await fleet.meshgauge('mesh')
+  const events = await watch.events(startMs).catch(() => [])
+  const bad = events.find(({ state }) => state !== 'PATH_STATE_UP')
+  const all = watch.since(startMs).flatMap(({ verdicts = [] }) => verdicts)
+  const wrong = all.filter((verdict) => !isRight(verdict))
+  const direction = `FAULT_DIRECTION_${wanted?.direction}`
+  for (const [index, { verdicts = [] }] of during.entries()) {
+    const [was, is] = [during[index - 1]?.verdicts ?? [], verdicts].map((each) =>
+      each
+        .map(({ kind, node, peer, interface: name, direction, rack }) =>
+          [kind.slice(13), node, peer, rack, name, direction?.slice(16)].join(' '),
+        )
+        .join(' + '),
+    )
+    if (was !== is)
+      console.log(`    ${((during[index]!.atMs - atMs) / 1000).toFixed(1)} s: ${is || 'nobody'}`)
+  }
+  const directed = during.find(({ verdicts = [] }) =>
+    verdicts.some((verdict) => isRight(verdict) && verdict.direction === direction),
+  )
+  const last = during.findLast(({ verdicts }) => verdicts !== undefined)?.verdicts?.find(isRight)
+  const isDirectionRight = !trial.isDirected || last?.direction === direction
+  const said = [
+    ...new Set([...wrong.map(({ message }) => `WRONG: ${message}`), ...(last ? [last.message] : [])]),
+  ]
+  const shown = status ? `${status.exitCode} ${status.stdout.split('\n')[0]}` : ''
+  console.log(`  ${trial.name}: ${said.join(' | ') || 'nobody is named'}`)
+  if (shown) console.log(`    meshgauge mesh: exit ${shown}; afterwards exit ${after.exitCode}`)
+  const since = (ms: number | undefined) => (ms === undefined ? undefined : (ms - atMs) / 1000)
+  return {
+    ...(bad && { seen: secondsOf(bad.seenTime) - atMs / 1000 }),
+    ...(named && { named: since(named.atMs)! }),
+    ...(directed && { directed: since(directed.atMs)! }),
+    ...(cleared && { cleared: (cleared.atMs - undoMs) / 1000 }),
+    events: events.length,
+    isRight:
+      wrong.length === 0 &&
+      (wanted === undefined || (named !== undefined && isDirectionRight && status?.exitCode === 1)) &&
+      cleared !== undefined &&
+      after.exitCode === 0,
+    said: said.join(' | '),
+    exits: `${status?.exitCode ?? '-'}/${after.exitCode}`,
+  }
+}
+
+const spread = (values: readonly (number | undefined)[]): string => {
+  const known = values.filter((value) => value !== undefined)
+  if (known.length === 0) return '-'
+  return [Math.min(...known), median(known), Math.max(...known)].map((value) => value.toFixed(1)).join('/')
+}
+
+const HEADS = ['FAULT', 'TIMES', 'SEEN s', 'NAMED s', 'DIRECTION s', 'CLEARED s', 'EVENTS', 'RIGHT', 'EXIT']
+
+/** Times are min/median/max in seconds, from the fault or from its end. */
+export const tableOf = (results: ReadonlyMap<string, readonly Figures[]>): string => {
+  const rows = [...results].map(([name, all]) => [
+    name,
+    String(all.length),
+    spread(all.map(({ seen }) => seen)),
+    spread(all.map(({ named }) => named)),
+    spread(all.map(({ directed }) => directed)),
+    spread(all.map(({ cleared }) => cleared)),
+    all.map(({ events }) => events).join(' '),
+    `${all.filter(({ isRight }) => isRight).length} of ${all.length}`,
+    [...new Set(all.map(({ exits }) => exits))].join(' '),
+  ])
+  const widths = HEADS.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column]!.length)))
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd()
+  return [HEADS, ...rows].map(line).join('\n')
+}

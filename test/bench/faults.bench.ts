@@ -1,0 +1,151 @@
+/**
+ * A day's worth of faults on a lab, one after the other: how soon each is seen and named, what is said, and how soon
+ * it is over. `node test/bench/faults.bench.ts [nodes] [rounds] [part of a fault's name]`.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startFleet } from '../end-to-end/fleet.ts'
+import { type Figures, runTrial, type Trial, tableOf } from './fault-trial.ts'
+import { isHealthy, watchMesh } from './fault-watch.ts'
+import { expectAtMost } from './figures.ts'
+
+const [nodes = 6, rounds = 2] = process.argv.slice(2, 4).map(Number)
+const only = process.argv[4] ?? ''
+const SETTLE_SECONDS = 20
+const FLAP_SECONDS = 5
+
+const fleet = await startFleet({ nodes, racks: 2, settings: { default_schedules: true } })
+const watch = watchMesh(fleet)
+
+const flap = async (text: string, seconds: number) => {
+  for (let at = 0; at < seconds; at += 2 * FLAP_SECONDS) {
+    await fleet.fault(text)
+    await sleep(FLAP_SECONDS * 1000)
+    await fleet.heal()
+    await sleep(FLAP_SECONDS * 1000)
+  }
+}
+const kill = async (name: string, signal: NodeJS.Signals) => process.kill(await fleet.pidOf(name), signal)
+
+type Place = { node: string; name: string; peer: string; rack: string }
+
+const faults = ({ node, name, peer, rack }: Place): Trial[] => {
+  const own = { kind: 'INTERFACE', node, interface: name } as const
+  const broken = (
+    what: string,
+    text: string,
+    given: Partial<Trial> & Pick<Trial, 'holdSeconds' | 'withinSeconds'>,
+  ): Trial => ({
+    name: what,
+    inject: () => fleet.fault(text),
+    undo: () => fleet.heal(),
+    wanted: own,
+    ...given,
+  })
+  const short = { holdSeconds: 12, withinSeconds: 20 }
+  const directed = { holdSeconds: 30, withinSeconds: 30, isDirected: true }
+  const lossy = { holdSeconds: 45, withinSeconds: 90 }
+  return [
+    broken('cut, link down', `cut:${node}:${name}:both`, short),
+    broken('cut, dropped both ways', `loss:${node}:${name}:both:100%`, short),
+    broken('cut, tx only', `cut:${node}:${name}:tx`, { ...directed, wanted: { ...own, direction: 'TX' } }),
+    broken('cut, rx only', `cut:${node}:${name}:rx`, { ...directed, wanted: { ...own, direction: 'RX' } }),
+    broken('loss 20 % both', `loss:${node}:${name}:both:20%`, lossy),
+    broken('loss 20 % tx', `loss:${node}:${name}:tx:20%`, {
+      ...lossy,
+      holdSeconds: 75,
+      isDirected: true,
+      wanted: { ...own, direction: 'TX' },
+    }),
+    broken('loss 20 % rx', `loss:${node}:${name}:rx:20%`, {
+      ...lossy,
+      holdSeconds: 75,
+      isDirected: true,
+      wanted: { ...own, direction: 'RX' },
+    }),
+    broken('loss 5 % both', `loss:${node}:${name}:both:5%`, lossy),
+    broken('loss 1 % both', `loss:${node}:${name}:both:1%`, { holdSeconds: 90, withinSeconds: 90 }),
+    broken('one path cut', `cut:${node}/${peer}:${name}:both`, {
+      ...short,
+      wanted: { kind: 'LINK', node, peer },
+    }),
+    broken('rack uplink cut', `cut:${rack}:${name}:both`, { ...short, wanted: { kind: 'RACK_UPLINK' } }),
+    broken('slow path, 1 Mbit/s', `rate:${node}:${name}:both:1M`, { ...short, wanted: undefined }),
+    {
+      name: 'flap 5 s on, 5 s off',
+      inject: () => flap(`cut:${node}:${name}:both`, 60),
+      undo: () => fleet.heal(),
+      wanted: own,
+      ...short,
+    },
+    {
+      name: 'agent killed, restarted',
+      inject: () => kill(node, 'SIGKILL'),
+      undo: () => fleet.restartAgent(node),
+      ...short,
+    },
+    {
+      name: 'node gone',
+      inject: async () => {
+        for (const each of ['net0', 'net1']) await fleet.fault(`cut:${node}:${each}:both`)
+        await kill(node, 'SIGKILL')
+      },
+      undo: async () => {
+        await fleet.heal()
+        await fleet.restartAgent(node)
+      },
+      wanted: { kind: 'NODE', node },
+      ...short,
+      holdSeconds: 20,
+    },
+    {
+      name: 'collector stopped 20 s',
+      inject: () => kill('collector', 'SIGSTOP'),
+      undo: () => kill('collector', 'SIGCONT'),
+      ...short,
+      holdSeconds: 20,
+    },
+    {
+      name: 'collector kill -9, 30 s',
+      inject: () => kill('collector', 'SIGKILL'),
+      undo: () => fleet.restartCollector(),
+      ...short,
+      holdSeconds: 30,
+    },
+    {
+      name: 'collector SIGTERM',
+      inject: () => kill('collector', 'SIGTERM'),
+      undo: () => fleet.restartCollector(),
+      ...short,
+      holdSeconds: 10,
+    },
+  ]
+}
+
+const results = new Map<string, Figures[]>()
+try {
+  const up = await watch.until(isHealthy, 60)
+  if (!up) throw new Error('the mesh did not come up')
+  await sleep(SETTLE_SECONDS * 1000)
+  for (let round = 0; round < rounds; round++) {
+    const number = (round % nodes) + 1
+    const peer = `node-${((number + (nodes >> 1) - 1) % nodes) + 1}`
+    const place = { node: `node-${number}`, name: `net${round % 2}`, peer, rack: `rack-${(round % 2) + 1}` }
+    console.log(`round ${round + 1}: ${place.node} ${place.name}, towards ${peer}, ${place.rack}`)
+    for (const trial of faults(place).filter(({ name }) => name.includes(only))) {
+      results.set(trial.name, [...(results.get(trial.name) ?? []), await runTrial(fleet, watch, trial)])
+    }
+  }
+  console.log(
+    `\n${nodes} nodes, 2 interfaces, 2 racks, default mesh; seconds as min/median/max\n${tableOf(results)}\n`,
+  )
+  const dead = [...results].filter(([name]) => name.startsWith('cut,')).flatMap(([, all]) => all)
+  if (dead.length > 0)
+    expectAtMost('dead path seen', Math.max(...dead.map(({ seen }) => seen ?? 99)), 3, ' s')
+  const wrong = [...results.values()].flat().filter(({ isRight }) => !isRight)
+  expectAtMost('trials that were not right', wrong.length, 0)
+} finally {
+  await watch.close()
+  fleet.client.close()
+  await fleet.close()
+}
