@@ -233,6 +233,7 @@ export const createCollector = async (
       fleet,
       store,
       observer: createMeshObserver(metrics),
+      heldByRuns: runs.heldInterfaces,
     })
     undo.push(() => meshes.close())
     showMeshes({ metrics, clock }, meshes)

@@ -18,6 +18,8 @@ export const createInterfaceQueue = () => {
   }
 
   return {
+    /** What belongs to those who have entered. */
+    held: (): Set<string> => new Set(entries.flatMap(({ started, wants }) => (started ? [...wants] : []))),
     /** How many wait. */
     waiting: () => entries.filter(({ started }) => !started).length,
     /**

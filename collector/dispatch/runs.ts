@@ -107,6 +107,8 @@ export const createRuns = (deps: RunsDeps) => {
       runs: queue.waiting(),
       results: [...active.values()].reduce((sum, run) => sum + run.waitingCount(), 0),
     }),
+    /** The interfaces, as `node interface`, that runs have to themselves now. */
+    heldInterfaces: queue.held,
     /** A run that has one of these interfaces to itself, or waits for it. */
     holding: (interfaces: ReadonlySet<string>): string | undefined =>
       [...wanted].find(([, own]) => [...own].some((name) => interfaces.has(name)))?.[0],

@@ -22,4 +22,6 @@ export type MeshesDeps = {
   fleet: Pick<Fleet, 'nodes' | 'connection' | 'revision' | 'settled'>
   store: WindowStore & Pick<DocumentStore, 'documents' | 'putDocument' | 'identity'>
   observer: MeshObserver
+  /** The interfaces, as `node interface`, that runs have to themselves now. */
+  heldByRuns: () => ReadonlySet<string>
 }

@@ -2,6 +2,7 @@ import type { Timestamp } from '#proto/google/protobuf/timestamp.ts'
 import type { MeshBatch, MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
 import { MAX_INDEX, MIN_INDEX } from '../../lib/histogram.ts'
 import type { Window } from '../store/windows.ts'
+import type { OwnLoad } from './own-load.ts'
 import { advance, type Change } from './path-state.ts'
 import type { MeshPath, Paths } from './paths.ts'
 import type { LostProbe } from './pooled-loss.ts'
@@ -31,6 +32,7 @@ export const createIngest = (deps: {
   paths: Paths
   /** Whether the store knows a path that is not probed any more, from this node. */
   isKnown: (id: number, node: string) => boolean
+  ownLoad: Pick<OwnLoad, 'touches'>
   onChange: (path: MeshPath, change: Change) => void
 }) => {
   const { paths } = deps
@@ -40,7 +42,8 @@ export const createIngest = (deps: {
     const { health } = path
     // A batch may come twice; its windows are counted once.
     if (window.endMs <= health.lastEndMs) return
-    const { change, creditedLost } = advance(health, window, seen.trailingLostCount)
+    const isLoaded = deps.ownLoad.touches(path, window.startMs, window.endMs)
+    const { change, creditedLost } = advance(health, window, seen.trailingLostCount, isLoaded)
     if (seen.reason !== '') path.reason = seen.reason
     else if (health.trailingLost === 0 && seen.receivedCount > 0) path.reason = ''
     paths.recent.add(path.row, window)

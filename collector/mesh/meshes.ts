@@ -14,12 +14,13 @@ import { createInterfaceStates } from './interface-state.ts'
 import { createJudgement } from './judgement.ts'
 import { createKnownAddresses, createOffsets } from './kept.ts'
 import { createMeshAgent, type MeshAgent } from './mesh-agent.ts'
+import { createOwnLoad } from './own-load.ts'
 import { createPaths, type MeshPath, stateOf } from './paths.ts'
 import { createPlanner, extentOf, type NodePlan } from './planner.ts'
 import { createRecorder } from './recorder.ts'
 import { checkMeshSpec, readMeshSpec } from './settings.ts'
 import { endpointOf, type Measured } from './verdicts.ts'
-import { HOUR_MS, meshMessage, noCounts } from './views.ts'
+import { HOUR_MS, MINUTE_MS, meshMessage, noCounts } from './views.ts'
 
 const TICK_SECONDS = 1
 const TIDY_SECONDS = 30
@@ -40,6 +41,7 @@ export const createMeshes = (deps: MeshesDeps) => {
   const watchers = createEventWatchers()
   const recorder = createRecorder({ clock, logger, store })
   const offsets = createOffsets({ store, logger })
+  const ownLoad = createOwnLoad(deps.heldByRuns)
   const paths = createPaths({ random: deps.random, stateBefore: before.ofPath })
   const planner = createPlanner(store.pathId, createKnownAddresses({ store, logger }))
   const interfaces = createInterfaceStates()
@@ -73,7 +75,11 @@ export const createMeshes = (deps: MeshesDeps) => {
     state !== PathState.PATH_STATE_STALE && state !== PathState.PATH_STATE_UNSPECIFIED
   const withStates = (): Measured[] => {
     const now = nowMs()
-    return [...paths.all()].map((path) => ({ path, state: stateNow(path, now) }))
+    return [...paths.all()].map((path) => ({
+      path,
+      state: stateNow(path, now),
+      isLoaded: ownLoad.touches(path, now - MINUTE_MS, now),
+    }))
   }
   const judgement = createJudgement(
     { clock, recent: paths.recent, onVerdicts: observer.observeVerdicts },
@@ -105,6 +111,7 @@ export const createMeshes = (deps: MeshesDeps) => {
   }
   const ingest = createIngest({
     paths,
+    ownLoad,
     isKnown: (id, node) => store.paths().get(id)?.source === node,
     onChange: (path, { timeMs, ...change }) => tellOfPath(path, timeMs, change, path.reason),
   })
@@ -205,6 +212,7 @@ export const createMeshes = (deps: MeshesDeps) => {
   }
   let tidySeconds = 0
   const tick = (): void => {
+    ownLoad.look(nowMs())
     if (isSettled) plan()
     for (const agent of agents.values()) agent.tick()
     judgeInterfaces()

@@ -45,6 +45,8 @@ const DOWN_RUN = 2
 const CHANCE_OF_A_RUN = 1e-4
 /** ... and this many always do. */
 const LONGEST_DOWN_RUN = 10
+/** On a link that a run of our own fills a few in a row may be lost to its queue. */
+const LOADED_DOWN_RUN = 5
 /** Below this, loss does not make runs of two. */
 const RARE_LOSS = 0.03
 /** Fewer lost probes than this are an accident. */
@@ -150,9 +152,9 @@ const leaveDown = (path: PathHealth, { endMs }: Seen): Change | undefined => {
   return undefined
 }
 
-const judge = (path: PathHealth, seen: Seen): Change | undefined => {
+const judge = (path: PathHealth, seen: Seen, isLoaded: boolean): Change | undefined => {
   const { endMs } = seen
-  const isDown = path.trailingLost >= downRun(path)
+  const isDown = path.trailingLost >= Math.max(downRun(path), isLoaded ? LOADED_DOWN_RUN : 0)
   if (path.state === PathState.PATH_STATE_DOWN) {
     if (isDown) path.answeredMs = 0
     return path.answeredMs === 0 ? undefined : leaveDown(path, seen)
@@ -179,12 +181,14 @@ const judge = (path: PathHealth, seen: Seen): Change | undefined => {
  * What a window makes of a path, in the time of the measurement: windows that come late say what was so then. One that
  * is not later than what was seen already says nothing.
  * @param trailing probes lost in a row up to the end of the window, those of earlier windows counted in
+ * @param isLoaded whether a run of our own filled one of its interfaces meanwhile: what is then lost is no evidence
  * @returns the change of state, and the lost probes that an answer has since shown to be mere loss
  */
 export const advance = (
   path: PathHealth,
   seen: Seen,
   trailing: number,
+  isLoaded = false,
 ): { change: Change | undefined; creditedLost: number } => {
   if (seen.endMs <= path.lastEndMs) return { change: undefined, creditedLost: 0 }
   const lost = seen.sentCount - seen.receivedCount
@@ -192,7 +196,8 @@ export const advance = (
   const isFirstAnswer = isDown && path.answeredMs === 0 && seen.receivedCount > 0
   if (isFirstAnswer) path.answeredMs = seen.endMs
   // Lost probes wait for an answer: until then they may be the beginning of DOWN, and afterwards the end of it.
-  const creditedLost = isFirstAnswer ? 0 : Math.max(0, path.trailingLost + lost - trailing)
+  const isEvidence = !isFirstAnswer && !isLoaded
+  const creditedLost = isEvidence ? Math.max(0, path.trailingLost + lost - trailing) : 0
   if (trailing > 0 && (path.trailingLost === 0 || seen.receivedCount > 0)) path.runMs = seen.endMs
   if (lost > 0) path.lossMs = seen.endMs
   path.trailingLost = trailing
@@ -200,6 +205,6 @@ export const advance = (
   if (!isDown || path.answeredMs !== 0) {
     addEvidence(path, seen.endMs, seen.receivedCount + creditedLost, creditedLost)
   }
-  const change = judge(path, seen)
+  const change = judge(path, seen, isLoaded)
   return { change, creditedLost: path.state === PathState.PATH_STATE_DOWN ? 0 : creditedLost }
 }

@@ -18,7 +18,12 @@ import { evidenceOf } from './path-state.ts'
 import type { MeshPath, Paths } from './paths.ts'
 
 /** One path as it is measured now. */
-export type Measured = { path: MeshPath; state: PathState }
+export type Measured = {
+  path: MeshPath
+  state: PathState
+  /** A run of our own filled one of its interfaces within the last minute: its round-trip times say nothing. */
+  isLoaded: boolean
+}
 
 /** A verdict's list of pairs is for reading; the rest is counted in its text. */
 const MAX_PAIRS = 50
@@ -34,12 +39,16 @@ const blank = { node: '', interface: '', peer: '', rack: '', pairsAgainst: [], r
 const pairOf = ({ source, destination }: MeshPath): EndpointPair => ({ source, destination })
 
 /** What the diagnosis of runs reads, from the windows of about the last minute. */
-const toResult = ({ path, state }: Measured, recent: Paths['recent'], nowMs: number): PairResult => {
+const toResult = (
+  { path, state, isLoaded }: Measured,
+  recent: Paths['recent'],
+  nowMs: number,
+): PairResult => {
   const isDown = state === PathState.PATH_STATE_DOWN
   const { sentCount, lostCount } = evidenceOf(path.health)
   const sent = isDown ? Math.max(1, path.health.trailingLost) : sentCount
   const received = isDown ? 0 : sentCount - lostCount
-  const mean = isDown ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
+  const mean = isDown || isLoaded ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
   const time = toDuration(mean ?? 0)
   return {
     ...EMPTY_RESULT,
@@ -204,15 +213,16 @@ export const hasLatePath = (
   recent: Paths['recent'],
   nowMs: number,
 ): boolean => {
-  const step = Math.max(1, Math.floor(measured.length / MAX_SAMPLED))
-  const sampled = measured
+  const comparable = measured.filter(({ isLoaded }) => !isLoaded)
+  const step = Math.max(1, Math.floor(comparable.length / MAX_SAMPLED))
+  const sampled = comparable
     .filter((_, index) => index % step === 0)
     .flatMap(({ path }) => recent.countsOf(path.row, nowMs).meanSeconds ?? [])
   if (sampled.length === 0) return false
   const usual = median(sampled)
   const { lateFactor, lateSeconds } = defaultThresholds
   const limit = Math.max(usual * lateFactor, usual + lateSeconds)
-  return measured.some(({ path }) => (recent.countsOf(path.row, nowMs).meanSeconds ?? 0) > limit)
+  return comparable.some(({ path }) => (recent.countsOf(path.row, nowMs).meanSeconds ?? 0) > limit)
 }
 
 export const endpointOf = (node: string, name: string): Endpoint => ({ node, interface: name, address: '' })

@@ -7,6 +7,7 @@ import type { LastMinute } from './recent.ts'
 const timestamp = (ms: number) => (ms === 0 ? undefined : toTimestamp(new Date(ms)))
 
 export const HOUR_MS = 3_600_000
+export const MINUTE_MS = 60_000
 
 const spreadOf = (rtt: LastMinute['rtt']): RttSpread | undefined =>
   rtt && {
