@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { execa } from 'execa'
 import { Status } from 'nice-grpc'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { readYamlConfig } from '../../collector/inventory/config.ts'
 import { SCHEDULE_SECTION } from '../../collector/schedules/schema.ts'
 import { ERROR_CATALOGUE } from '../../lib/errors.ts'
@@ -58,6 +58,21 @@ describeLab('what the README tells to type', () => {
   beforeAll(async () => {
     // As a trial fleet is: with a ping mesh.
     fleet = await startFleet({ nodes: 4, settings: { schedules: [{ name: 'mesh', mesh: {} }] } })
+    // Nobody types so fast that the first windows of the mesh are not there yet.
+    await vi.waitFor(
+      async () => {
+        const { exitCode } = await fleet.meshgauge(
+          'mesh',
+          'history',
+          'node-1',
+          'node-2',
+          '--interface',
+          'net0',
+        )
+        expect(exitCode).toBe(0)
+      },
+      { timeout: 40_000, interval: 1000 },
+    )
   })
   afterAll(async () => {
     fleet.client.close()
