@@ -7,7 +7,7 @@ import type { Window, WindowStore } from '../store/windows.ts'
 /** One transaction for all windows of so long, or of so many: 4,000 rows hold the event loop for about 10 ms. */
 const TICK_SECONDS = 1
 const TICK_WINDOWS = 4_000
-/** What waits while the store fails: about 60 MB. What comes beyond is left with the agents, which hold it themselves. */
+/** What waits while the store fails: about 8 MB. What comes beyond is left with the agents, which hold it themselves. */
 const MAX_WINDOWS = 200_000
 /** Events are few by design (flapping paths are held down); beyond so many the oldest are lost, and that is logged. */
 const MAX_EVENTS = 20_000
@@ -27,10 +27,9 @@ export type Sender = {
 export const createRecorder = (deps: {
   clock: Clock
   logger: Logger
-  store: Pick<WindowStore, 'putWindows'>
-  onStored?: (windows: number) => void
+  store: Pick<WindowStore, 'parcel'>
 }) => {
-  let windows: Window[] = []
+  let windows = deps.store.parcel()
   let events: MeshEvent[] = []
   const marks = new Map<Sender, { session: string; sequence: number }>()
   const refused = new Set<Sender>()
@@ -38,9 +37,9 @@ export const createRecorder = (deps: {
   let failure: OperatingError | undefined
 
   const flush = (): void => {
-    if (windows.length === 0 && events.length === 0 && marks.size === 0) return
+    if (windows.count() === 0 && events.length === 0 && marks.size === 0) return
     try {
-      if (windows.length > 0 || events.length > 0) deps.store.putWindows(windows, events)
+      if (windows.count() > 0 || events.length > 0) windows.put(events)
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error
       if (!failure) deps.logger.error({ reason: error.message }, 'windows of the mesh wait for the store')
@@ -48,8 +47,7 @@ export const createRecorder = (deps: {
       return
     }
     failure = undefined
-    deps.onStored?.(windows.length)
-    windows = []
+    windows = deps.store.parcel()
     events = []
     const stored = [...marks]
     marks.clear()
@@ -71,13 +69,13 @@ export const createRecorder = (deps: {
      * @returns whether it was taken; otherwise the sender is told when there is room
      */
     add(batch: readonly Window[], sender: Sender, session: string, sequence: number): boolean {
-      if (windows.length + batch.length > MAX_WINDOWS) {
+      if (windows.count() + batch.length > MAX_WINDOWS) {
         refused.add(sender)
         return false
       }
-      for (const window of batch) windows.push(window)
+      windows.add(batch)
       marks.set(sender, { session, sequence })
-      if (windows.length >= TICK_WINDOWS && !failure) flush()
+      if (windows.count() >= TICK_WINDOWS && !failure) flush()
       return true
     },
     addEvent(event: MeshEvent): void {
@@ -87,9 +85,9 @@ export const createRecorder = (deps: {
       events = events.slice(-MAX_EVENTS)
     },
     /** Windows that wait for the store. */
-    depth: (): number => windows.length,
+    depth: (): number => windows.count(),
     problems: (): string[] =>
-      failure ? [`${windows.length} windows of the mesh wait for the store: ${failure.message}`] : [],
+      failure ? [`${windows.count()} windows of the mesh wait for the store: ${failure.message}`] : [],
     flush,
     /** Forgets whom to tell. */
     forget: (sender: Sender): void => {

@@ -26,6 +26,17 @@ export type Window = {
   histogramCounts: readonly number[]
 }
 
+/**
+ * Windows on their way into a store, as the bytes that they will be there: a second's windows of a large fleet as objects
+ * are what makes a garbage collector's pauses long.
+ */
+export type WindowParcel = {
+  add(windows: readonly Window[]): void
+  count(): number
+  /** As `putWindows`, of all that was added. */
+  put(events: readonly MeshEvent[]): void
+}
+
 /** What a history has at most, as the protocol promises. */
 export const MAX_HISTORY_WINDOWS = 20_000
 
@@ -34,8 +45,14 @@ export type Retention = { raw: number; fiveMinutes: number; oneHour: number; eve
 
 /** What is kept of the ping mesh over time: raw windows, and the same as 5 minutes and 1 hour. */
 export type WindowStore = {
-  /** A small number that stands for a path for ever, from the first window that is put of it; a new path gets the next one. */
+  /** A small number that stands for a path for ever once it is kept; a new path gets the next one. */
   pathId(key: PathKey): number
+  /**
+   * Makes the numbers durable that were given since: whoever is told of a number may come back with it after a crash.
+   * Without it they are kept with the first windows that are put.
+   * @throws OperatingError STORE_UNAVAILABLE; the numbers stay as they are, to be kept another time
+   */
+  keepPaths(): void
   /** Every path that was ever named. */
   paths(): ReadonlyMap<number, PathKey>
   /**
@@ -43,6 +60,8 @@ export type WindowStore = {
    * start) stays as it is: a batch may come twice. One that is older than what is kept of raw windows is left out.
    */
   putWindows(windows: readonly Window[], events: readonly MeshEvent[]): void
+  /** An empty parcel; once it was put there is no more use for it. */
+  parcel(): WindowParcel
   /**
    * Windows of a path that overlap the time, oldest first. UNSPECIFIED picks the finest level still kept over all of it
    * that has no more than MAX_HISTORY_WINDOWS there. What is not rolled up yet is merged as it is read.

@@ -1,6 +1,7 @@
+import type { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Store } from '../store/store.ts'
-import type { StoreInfo } from '../store/windows.ts'
+import type { StoreInfo, WindowParcel } from '../store/windows.ts'
 import type { Metrics } from './metrics.ts'
 
 /** The same store, with its writes timed and its failures counted. */
@@ -25,7 +26,14 @@ export const measuredStore = (
       metrics.storeWrite.observe({ operation }, clock.monotonicSeconds() - start)
       return result
     })
-  const putWindows = timed('put_windows', store.putWindows)
+  const put = timed('put_windows', (parcel: WindowParcel, events: readonly MeshEvent[]) => parcel.put(events))
+  const parcelOf = (parcel: WindowParcel): WindowParcel => ({
+    ...parcel,
+    put: (events) => {
+      put(parcel, events)
+      metrics.storeWindows.add({}, parcel.count())
+    },
+  })
   return {
     ...store,
     maintain: counted('maintain', store.maintain),
@@ -33,10 +41,13 @@ export const measuredStore = (
     updateRun: timed('update_run', store.updateRun),
     putResults: timed('put_results', store.putResults),
     putChecks: timed('put_checks', store.putChecks),
+    parcel: () => parcelOf(store.parcel()),
     putWindows: (windows, events) => {
-      putWindows(windows, events)
-      metrics.storeWindows.add({}, windows.length)
+      const parcel = parcelOf(store.parcel())
+      parcel.add(windows)
+      parcel.put(events)
     },
+    keepPaths: timed('keep_paths', store.keepPaths),
     putDocument: timed('put_document', store.putDocument),
     deleteDocument: timed('delete_document', store.deleteDocument),
     interruptUnfinished: timed('interrupt_unfinished', store.interruptUnfinished),

@@ -4,7 +4,7 @@
  * sizes are 100,300,1000,3000.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa, type ResultPromise } from 'execa'
@@ -23,9 +23,17 @@ type Program = {
   first: Promise<Line>
 }
 
-const start = (file: string, ...words: (string | number)[]): Program => {
+/** What the command gives a collector's V8. */
+const collectorFlags = (): string[] => {
+  const command = readFileSync(join(import.meta.dirname, '../../cli/meshgauge'), 'utf8')
+  const [, flags = ''] = /= collector \] && flags="\$flags ([^"]+)"/.exec(command) ?? []
+  if (flags === '') throw new Error('cli/meshgauge starts a collector without flags')
+  return flags.split(' ')
+}
+
+const start = (file: string, words: readonly (string | number)[], flags: readonly string[] = []): Program => {
   const program = join(import.meta.dirname, 'fixtures', file)
-  const child = execa(process.execPath, [program, ...words.map(String)], {
+  const child = execa(process.execPath, [...flags, program, ...words.map(String)], {
     stderr: 'inherit',
     reject: false,
     buffer: false,
@@ -62,7 +70,7 @@ const measure = async (agents: number, windowSeconds: number) => {
   const programs: Program[] = []
   try {
     for (let first = 0; first < agents; first += PER_PROCESS) {
-      programs.push(start('mesh-agents.ts', first, Math.min(PER_PROCESS, agents - first), windowSeconds))
+      programs.push(start('mesh-agents.ts', [first, Math.min(PER_PROCESS, agents - first), windowSeconds]))
     }
     const waits: number[] = []
     const ports = (await Promise.all(programs.map(({ first }) => first))).flatMap((line) => line.ports ?? [])
@@ -77,9 +85,8 @@ const measure = async (agents: number, windowSeconds: number) => {
     writeFileSync(join(folder, 'fleet.json'), JSON.stringify(nodes))
     const collector = start(
       'mesh-collector.ts',
-      join(folder, 'fleet.json'),
-      join(folder, 'store.db'),
-      windowSeconds,
+      [join(folder, 'fleet.json'), join(folder, 'store.db'), windowSeconds],
+      collectorFlags(),
     )
     programs.push(collector)
     const { http = 0 } = await collector.first

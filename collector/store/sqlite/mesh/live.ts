@@ -19,27 +19,52 @@ export type LiveMinute = {
 }
 
 const LINK_BYTES = 4
+/** Bytes come in pieces: one buffer that doubles is half empty, and is there twice while it grows. */
+const PIECE_BYTES = 2 ** 18
+
+/** Windows one behind the other; a place is a number of 32 bits, so that a minute has room for 4 GB. */
+const createLog = () => {
+  const pieces: Buffer[] = []
+  let length = PIECE_BYTES
+  return {
+    /** @returns where it begins */
+    append: (link: number, bytes: Uint8Array): number => {
+      const needed = LINK_BYTES + bytes.length
+      if (length + needed > PIECE_BYTES) {
+        pieces.push(Buffer.allocUnsafeSlow(Math.max(PIECE_BYTES, needed)))
+        length = 0
+      }
+      const piece = pieces.at(-1)!
+      piece.writeUInt32LE(link, length)
+      piece.set(bytes, length + LINK_BYTES)
+      const place = (pieces.length - 1) * PIECE_BYTES + length
+      length += needed
+      return place
+    },
+    at: (place: number): { bytes: Buffer; at: number } => ({
+      bytes: pieces[Math.floor(place / PIECE_BYTES)]!,
+      at: place % PIECE_BYTES,
+    }),
+  }
+}
 
 export const createLiveMinute = (): LiveMinute => {
-  let log = Buffer.alloc(1024)
-  let length = 0
+  const log = createLog()
   let windowCount = 0
   const heads = new Map<number, number>()
 
   const append = (path: number, bytes: Uint8Array) => {
-    const needed = length + LINK_BYTES + bytes.length
-    if (needed > log.length) log = Buffer.concat([log.subarray(0, length)], Math.max(log.length * 2, needed))
-    log.writeUInt32LE((heads.get(path) ?? -1) + 1, length)
-    log.set(bytes, length + LINK_BYTES)
-    heads.set(path, length)
-    length = needed
+    // Behind a place stands the one before plus one; 0 is none.
+    heads.set(path, log.append((heads.get(path) ?? -1) + 1, bytes))
     windowCount++
   }
 
   const entries = (path: number): Entry[] => {
     const found: Entry[] = []
-    for (let at = heads.get(path) ?? -1; at >= 0; at = log.readUInt32LE(at) - 1) {
-      found.push(readEntry({ bytes: log, at: at + LINK_BYTES }))
+    for (let place = heads.get(path) ?? -1; place >= 0; ) {
+      const { bytes, at } = log.at(place)
+      found.push(readEntry({ bytes, at: at + LINK_BYTES }))
+      place = bytes.readUInt32LE(at) - 1
     }
     return found.reverse()
   }

@@ -4,6 +4,8 @@ import { MAX_PATH } from './levels.ts'
 
 export type Paths = {
   pathId(key: PathKey): number
+  /** In a transaction of its own. */
+  keepPaths(): void
   paths(): ReadonlyMap<number, PathKey>
   /** Within a transaction: what was named since goes into the file with the first windows that use it. */
   save(): void
@@ -25,7 +27,7 @@ const createNumbers = () => {
   }
 }
 
-export const createPaths = ({ database, guarded }: Access): Paths => {
+export const createPaths = ({ database, guarded, write }: Access): Paths => {
   const insert = database.prepare(
     'INSERT INTO paths (id, source, destination, interface) VALUES (?, ?, ?, ?)',
   )
@@ -52,6 +54,12 @@ export const createPaths = ({ database, guarded }: Access): Paths => {
     }
   })
 
+  const save = () => {
+    for (const [id, { source, destination, interface: name }] of pending) {
+      insert.run(id, source, destination, name)
+    }
+  }
+
   return {
     pathId: (key) => {
       const known = ids.get(indexOf(key))
@@ -64,11 +72,12 @@ export const createPaths = ({ database, guarded }: Access): Paths => {
       return id
     },
     paths: () => keys,
-    save: () => {
-      for (const [id, { source, destination, interface: name }] of pending) {
-        insert.run(id, source, destination, name)
-      }
+    keepPaths: () => {
+      if (pending.size === 0) return
+      write(save)
+      pending.clear()
     },
+    save,
     saved: () => pending.clear(),
   }
 }
