@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { systemClock } from '../lib/clock.ts'
 import { EXIT } from './exit.ts'
 import { runProgram } from './program.ts'
-import type { OutputStream, Terminal } from './terminal.ts'
+import type { NodeProgram, OutputStream, Terminal } from './terminal.ts'
 
 /** Someone who presses so often means it, whatever is still being put away. */
 const MAX_INTERRUPTS = 4
@@ -50,9 +50,9 @@ const register = (to: Set<() => void>, handler: () => void) => {
   return () => to.delete(entry)
 }
 
-const become = (entry: string, environment: Readonly<Record<string, string>>): never => {
+const become = ({ entry, flags, environment }: NodeProgram): never => {
   // The words that were typed stay on the process's command line, where people look for it.
-  const args = [process.execPath, ...process.execArgv, fileURLToPath(new URL(entry, import.meta.url))]
+  const args = [process.execPath, ...process.execArgv, ...flags, entry]
   process.execve?.(process.execPath, [...args, ...process.argv.slice(2)], { ...process.env, ...environment })
   throw new Error('execve has returned')
 }

@@ -31,10 +31,20 @@ type Machine = {
   /** Node, its flags and the entry of this command: what starts another one of us. */
   readonly program: readonly string[]
   /**
-   * Makes this process another program of meshgauge, with more in its environment; never returns. For a service that
-   * lives for months and should not carry the command line about. Undefined where it cannot be done.
+   * Makes this process another program of meshgauge; never returns. For a service that lives for months and should not
+   * carry the command line about. Undefined where it cannot be done.
    */
-  readonly become?: ((entry: string, environment: Readonly<Record<string, string>>) => never) | undefined
+  readonly become?: ((program: NodeProgram) => never) | undefined
+}
+
+/** A program that Node runs. */
+export type NodeProgram = {
+  /** Path of its first module. */
+  readonly entry: string
+  /** Flags of Node beyond those that this process has. */
+  readonly flags: readonly string[]
+  /** Added to the environment. */
+  readonly environment: Readonly<Record<string, string>>
 }
 
 /** NO_COLOR as no-color.org has it: any value but the empty one. */

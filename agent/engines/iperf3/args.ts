@@ -8,6 +8,9 @@ import type { IperfListener } from '../engine.ts'
 /** How long a connection may take to open. iperf3 obeys it for most addresses; a deadline of ours covers the rest. */
 export const CONNECT_SECONDS = 3
 
+/** 128 streams of one interval in one line of JSON take 50 kB; their end takes 100 kB. */
+export const LIMITS = { maxLineBytes: 1024 * 1024 }
+
 /** `json` needs iperf3 3.17; `text` is there for the older ones. */
 export type Mode = 'text' | 'json'
 

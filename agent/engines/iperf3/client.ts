@@ -4,13 +4,18 @@ import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agen
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import type { RunningProcess } from '../../processes.ts'
 import type { EngineDeps, IperfEvent } from '../engine.ts'
-import { CONNECT_SECONDS, clientArgs, deadlineSeconds, type IperfPlan, type Mode, planIperf } from './args.ts'
+import {
+  CONNECT_SECONDS,
+  clientArgs,
+  deadlineSeconds,
+  type IperfPlan,
+  LIMITS,
+  type Mode,
+  planIperf,
+} from './args.ts'
 import { createParser } from './output.ts'
 import type { IperfOutput, Sample } from './output-events.ts'
 import { MAX_UNKNOWN_LINES, resultOf, type Seen, verdictOf } from './result.ts'
-
-/** 128 streams of one interval in one line of JSON take 50 kB; their end takes 100 kB. */
-export const LIMITS = { maxLineBytes: 1024 * 1024 }
 
 /** What the connection may take beyond iperf3's own timeout: UDP streams are opened one after the other. */
 const CONNECT_MARGIN_SECONDS = 5

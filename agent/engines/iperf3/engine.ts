@@ -5,7 +5,6 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { atLeast, detectProgram } from '../detection.ts'
 import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
 import { validateServe } from '../iperf-request.ts'
-import { runClient } from './client.ts'
 import { keepUpOptions } from './keep-up.ts'
 import { startServer } from './server.ts'
 import { validateRun } from './validation.ts'
@@ -52,6 +51,8 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
         return
       }
       const mode = atLeast(version, FIRST_WITH_JSON_STREAM) ? 'json' : 'text'
+      // What reads iperf3's words needs a large library, which a node that only pings never loads.
+      const { runClient } = await import('./client.ts')
       yield* runClient(deps, program, mode, flow, options, signal)
     },
   }

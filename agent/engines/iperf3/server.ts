@@ -5,8 +5,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult, RunningProcess } from '../../processes.ts'
 import type { EngineDeps, IperfListener, IperfServer } from '../engine.ts'
 import { programError, quote } from '../program-error.ts'
-import { serverArgs, serverInterval } from './args.ts'
-import { LIMITS } from './client.ts'
+import { LIMITS, serverArgs, serverInterval } from './args.ts'
 import { createServerParser } from './output-server.ts'
 
 /** What a test may take beyond its own length: to connect, to exchange results, to end. */
