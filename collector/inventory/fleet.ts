@@ -16,6 +16,9 @@ const DESCRIBE_SECONDS = 10
 const SILENT_SECONDS = 2
 const DESCRIBE_DEADLINE_MS = 5_000
 
+/** Multiples of it, modulo 1, are spread evenly however many there are. */
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
+
 /** A run that began while a node was in the inventory may still use its connection; none takes longer than that. */
 const DEPARTED_SECONDS = 3600
 
@@ -105,12 +108,17 @@ const keepAsking = async (
   deps: Pick<FleetDeps, 'clock'>,
   entry: Entry,
   ask: (entry: Entry) => Promise<void>,
+  /** From 0 to 1: its own part of the time between two questions. */
+  phase: number,
 ) => {
   const { signal } = entry.gone
+  // All are asked at once in the beginning, and then one after the other: a thousand answers in one moment are a block.
+  let share = phase
   while (!signal.aborted) {
     await ask(entry)
     const ready = entry.state === NodeState.NODE_STATE_READY
-    await deps.clock.sleep(ready ? DESCRIBE_SECONDS : SILENT_SECONDS, signal).catch(() => undefined)
+    await deps.clock.sleep(ready ? share * DESCRIBE_SECONDS : SILENT_SECONDS, signal).catch(() => undefined)
+    if (ready) share = 1
   }
 }
 
@@ -131,6 +139,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
   const listeners: ((nodes: Node[]) => void)[] = []
   let isChangeTold = true
   let revision = 0
+  let phase = 0
 
   const nodes = () => {
     const last = deps.lastMeasured()
@@ -185,7 +194,8 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
     const entry = newEntry(node, deps.connect(node.address))
     const { promise, resolve } = Promise.withResolvers<void>()
     entry.asked = promise
-    run(keepAsking(deps, entry, (each) => ask(each).finally(resolve)))
+    phase = (phase + GOLDEN_RATIO) % 1
+    run(keepAsking(deps, entry, (each) => ask(each).finally(resolve), phase))
     return entry
   }
   const remove = ({ inventory: { name }, gone, connection }: Entry) => {

@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { DocumentStore, WindowStore } from '../store/windows.ts'
+import type { MeshPath } from './paths.ts'
 
 /** Told of what happens, to count it. */
 export type MeshObserver = {
@@ -12,6 +13,8 @@ export type MeshObserver = {
   observeWindows(count: number): void
   observeDropped(count: number): void
   observeAssignment(): void
+  /** A path was answered on; once a minute for each. */
+  observeMeasured(path: MeshPath, endMs: number): void
 }
 
 export type MeshesDeps = {

@@ -44,6 +44,7 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
           to: ends.get(`${to} ${name}`)!,
           reason: '',
           changes: [],
+          toldMs: 0,
           releasedMs: undefined,
         })),
       ),

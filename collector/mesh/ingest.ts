@@ -10,6 +10,8 @@ import type { LostProbe } from './pooled-loss.ts'
 /** Lost probes of the last minute, one entry for a window that had some; beyond so many the fleet is worse than lossy. */
 const MAX_LOST = 20_000
 const LOST_SECONDS = 60
+/** Who keeps account of what was measured when is told so often. */
+const TELL_MS = 60_000
 
 export const toMilliseconds = (time: Timestamp | undefined): number =>
   time ? time.seconds * 1000 + time.nanos / 1e6 : Number.NaN
@@ -34,6 +36,8 @@ export const createIngest = (deps: {
   isKnown: (id: number, node: string) => boolean
   ownLoad: Pick<OwnLoad, 'touches'>
   onChange: (path: MeshPath, change: Change) => void
+  /** A path was answered on; once a minute for each. */
+  onMeasured: (path: MeshPath, endMs: number) => void
 }) => {
   const { paths } = deps
   let lost: LostProbe[] = []
@@ -58,6 +62,10 @@ export const createIngest = (deps: {
       lost.push({ path: path.id, source, destination, interface: name, second, count: creditedLost })
     }
     if (change) deps.onChange(path, change)
+    if (seen.receivedCount > 0 && window.endMs - path.toldMs >= TELL_MS) {
+      path.toldMs = window.endMs
+      deps.onMeasured(path, window.endMs)
+    }
   }
 
   return {

@@ -25,7 +25,8 @@ export type LossyInterface = {
 
 export type InterfaceChange = { lossy: LossyInterface; before: PathState; state: PathState; second: number }
 
-const reasonOf = ({ lostCount, sentCount, peerCount }: LossyEnd): string =>
+/** The event's reason: what was lost. */
+export const reasonOf = ({ lostCount, sentCount, peerCount }: LossyEnd): string =>
   `${lostCount} of ${sentCount} probes from or to it were lost, with ${peerCount} peers`
 
 /** Watches the loss of interfaces; the changes come with the seconds they were seen in. */
@@ -92,6 +93,5 @@ export const createInterfaceStates = () => {
       return changes
     },
     lossy: (): readonly LossyInterface[] => [...lossy.values()],
-    reasonOf,
   }
 }

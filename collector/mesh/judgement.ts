@@ -1,4 +1,3 @@
-import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { LossyInterface } from './interface-state.ts'
@@ -16,6 +15,8 @@ const SETTLE_SECONDS = 1.5
 const LONGEST_SETTLE_SECONDS = 6
 
 export type Judged = {
+  /** Whether any path is not well; asked all the time, where `measured` makes a list. */
+  hasBad: () => boolean
   measured: () => readonly Measured[]
   silent: () => ReadonlySet<string>
   /** Why a node does not probe from an interface; empty when it does. */
@@ -56,15 +57,13 @@ export const createJudgement = (
       changedSeconds = undefined
       firstChangeSeconds = undefined
       const nowMs = clock.now().getTime()
-      const measured = judged.measured()
       const lossy = judged.lossy()
       if (start >= lateSeconds) {
-        isLate = hasLatePath(measured, recent, nowMs)
+        isLate = hasLatePath(judged.measured(), recent, nowMs)
         lateSeconds = start + LATE_EVERY_SECONDS
       }
-      const isBad =
-        isLate || lossy.length > 0 || measured.some(({ state }) => state !== PathState.PATH_STATE_UP)
-      if (isBad) {
+      if (isLate || lossy.length > 0 || judged.hasBad()) {
+        const measured = judged.measured()
         const [silent, racks] = [judged.silent(), judged.racks()]
         const { troubleOf } = judged
         const found = judgeMesh({ measured, recent, silent, troubleOf, lossy, racks, nowMs })
@@ -80,3 +79,5 @@ export const createJudgement = (
     verdicts: (): readonly Verdict[] => verdicts,
   }
 }
+
+export type Judgement = ReturnType<typeof createJudgement>

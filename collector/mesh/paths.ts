@@ -26,6 +26,8 @@ export type MeshPath = {
   reason: string
   /** When its state changed, of the last hour, at most so many. */
   changes: number[]
+  /** When it was last told to be measured. */
+  toldMs: number
   /** When it was taken from its source; undefined while it is probed. */
   releasedMs: number | undefined
 }
@@ -70,6 +72,7 @@ export const createPaths = (deps: {
       to: endOf(key.destination, key.interface),
       reason: '',
       changes: [],
+      toldMs: 0,
       releasedMs: undefined,
     }
   }

@@ -1,7 +1,7 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
-import type { CoverageStore } from '../store/windows.ts'
+import type { CoverageStore, PathKey } from '../store/windows.ts'
 import { type Breathe, NO_PAIR } from './due.ts'
 
 /** Pairs of a list as positions in `names`. */
@@ -9,6 +9,8 @@ export type NamedPairs = { names: readonly string[]; sources: Int32Array; destin
 
 /** The rows of one interface: by source, by destination, in Unix seconds; 4 bytes a pair. */
 type Rows = Uint32Array[]
+
+type Deps = { store: Pick<CoverageStore, 'coverage'>; breathe: Breathe }
 
 /** About a millisecond of work between two breaths. */
 const SLICE = 5_000
@@ -20,7 +22,7 @@ const secondsOf = (milliseconds: number): number =>
  * When each pair was last measured, in memory: read once from the store, then kept up by what runs measure. A thousand
  * nodes are 4 MB for each test and interface.
  */
-export const createLedger = ({ store, breathe }: { store: CoverageStore; breathe: Breathe }) => {
+export const createLedger = ({ store, breathe }: Deps) => {
   const ids = new Map<string, number>()
   const tests = new Map<string, { interfaces: Map<string, Rows>; loaded: Promise<void> }>()
   let version = 0
@@ -87,6 +89,12 @@ export const createLedger = ({ store, breathe }: { store: CoverageStore; breathe
         note(interfaces, source.node, destination.node, source.interface, seconds)
         version++
       }
+    },
+
+    /** Notes a pair that was measured by other means than a run. */
+    measured(test: string, { source, destination, interface: name }: PathKey, milliseconds: number): void {
+      note(tableOf(test).interfaces, source, destination, name, secondsOf(milliseconds))
+      version++
     },
 
     /**

@@ -65,7 +65,7 @@ export const describeKeptStore = (name: string, open: () => Opened & { reopen: (
     ])
     expect(again.documents('schedule')).toEqual(new Map([['nightly', new Uint8Array([7])]]))
     expect(again.identity()).toBe(identity)
-    expect(again.coverage('iperf').size).toBe(3)
+    expect([...again.coverage('iperf')]).toHaveLength(3)
     expect(again.allResults(run.id)).toEqual(sampleResults(3))
     expect(again.lastMeasured().get('node-3')).toEqual({ iperf: later(2) })
     expect(again.checks()).toEqual([{ node: 'node-1', record: sampleRecord('dcgm') }])

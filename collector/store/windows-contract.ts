@@ -181,7 +181,7 @@ const describeCoverage = (store: () => Store): void => {
   test('a pair has the time when it was last measured, for each test, and never goes back', () => {
     const run = sampleRun({ id: sampleId(START) })
     store().createRun(run)
-    expect(store().coverage('iperf')).toEqual(new Map())
+    expect([...store().coverage('iperf')]).toEqual([])
     store().putResults(run.id, [sampleResult(2), sampleResult(1, { outcome: 2, values: undefined })])
     store().putResults(run.id, [sampleResult(2, { startTime: undefined, endTime: toTimestamp(START) })])
     store().putResults(run.id, [sampleResult(3)])
@@ -189,8 +189,19 @@ const describeCoverage = (store: () => Store): void => {
       [pair(2), START.getTime() + 2000],
       [pair(3), START.getTime() + 3000],
     ])
-    expect(store().coverage('iperf')).toEqual(measured)
-    expect(store().coverage('ping')).toEqual(new Map())
+    expect(new Map(store().coverage('iperf'))).toEqual(measured)
+    expect([...store().coverage('ping')]).toEqual([])
+  })
+
+  test('what was measured without a run is added, and however much there is all of it comes back', () => {
+    const measured = new Map(Array.from({ length: 4_100 }, (_, index) => [pair(index), 1000 * index]))
+    store().putCoverage('ping', measured)
+    store().putCoverage('ping', [
+      [pair(2), 1500],
+      [pair(3), 5000],
+    ])
+    expect(new Map(store().coverage('ping'))).toEqual(measured.set(pair(3), 5000))
+    expect([...store().coverage('iperf')]).toEqual([])
   })
 }
 

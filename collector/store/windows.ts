@@ -138,8 +138,13 @@ export type StoreUpkeep = {
 
 /** When pairs were last measured. */
 export type CoverageStore = {
-  /** Unix milliseconds of the last MEASURED result of each pair of a test (ping or iperf); pairs never measured are absent. */
-  coverage(test: string): ReadonlyMap<string, number>
+  /**
+   * Unix milliseconds of the last MEASURED result of each pair of a test (ping or iperf); pairs never measured are absent.
+   * Read in pages as it is gone through, so that it need not be in memory at once.
+   */
+  coverage(test: string): Iterable<readonly [pair: string, milliseconds: number]>
+  /** Adds what was measured by other means than runs; an earlier time than the one that is there changes nothing. */
+  putCoverage(test: string, measured: Iterable<readonly [pair: string, milliseconds: number]>): void
 }
 
 /** The key of a pair in `coverage`: names have no blanks. */

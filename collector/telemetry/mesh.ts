@@ -25,7 +25,7 @@ const STATES: readonly PathState[] = [
 ]
 
 /** Counts what happens in the mesh. */
-export const createMeshObserver = (metrics: Metrics): MeshObserver => ({
+export const createMeshObserver = (metrics: Metrics): Omit<MeshObserver, 'observeMeasured'> => ({
   observeEvent: (event) => {
     metrics.meshEvents.add({ state: pathStateWord(event.state) })
     if (!BAD.includes(event.state)) return

@@ -48,6 +48,7 @@ export const measuredStore = (
       parcel.put(events)
     },
     keepPaths: timed('keep_paths', store.keepPaths),
+    putCoverage: timed('put_coverage', store.putCoverage),
     putDocument: timed('put_document', store.putDocument),
     deleteDocument: timed('delete_document', store.deleteDocument),
     interruptUnfinished: timed('interrupt_unfinished', store.interruptUnfinished),

@@ -25,7 +25,8 @@ export const createMemoryStore = (): DocumentStore & CoverageStore & { full: boo
     deleteDocument: (kind, name) => documents(kind).delete(name),
     documents: (kind) => new Map(documents(kind)),
     identity: () => 'test',
-    coverage: () => new Map(),
+    coverage: () => [],
+    putCoverage: () => undefined,
   }
 }
 

@@ -3,18 +3,19 @@ import type { CoverageStore } from '../windows.ts'
 import type { Access } from './access.ts'
 import { measuredPair, PUT_COVERAGE } from './measured-pairs.ts'
 
+/** A few milliseconds of reading; no statement stays open between two pages. */
+const PAGE = 2_000
+
 export type Coverage = CoverageStore & {
   /** Within a transaction. */
   note(results: readonly PairResult[]): void
-  /** After that transaction. */
-  noted(results: readonly PairResult[]): void
 }
 
-export const createCoverage = ({ database, guarded }: Access): Coverage => {
+export const createCoverage = ({ database, guarded, writeLazily }: Access): Coverage => {
   const put = database.prepare(PUT_COVERAGE)
-  const ofTest = database.prepare('SELECT pair, milliseconds FROM coverage WHERE test = ?')
-  /** A million pairs take a second to read: once, then they are kept up to date here. */
-  const read = new Map<string, Map<string, number>>()
+  const pageOf = database.prepare(
+    'SELECT pair, milliseconds FROM coverage WHERE test = ? AND pair > ? ORDER BY pair LIMIT ?',
+  )
   return {
     note: (results) => {
       for (const result of results) {
@@ -22,26 +23,19 @@ export const createCoverage = ({ database, guarded }: Access): Coverage => {
         if (values) put.run(...values)
       }
     },
-    noted: (results) => {
-      for (const result of results) {
-        const measured = measuredPair(result)
-        if (!measured) continue
-        const [test, pair, milliseconds] = measured
-        const known = read.get(test)
-        known?.set(pair, Math.max(milliseconds, known.get(pair) ?? 0))
+    *coverage(test) {
+      for (let last = ''; ; ) {
+        const rows = guarded(() => pageOf.all(test, last, PAGE))
+        for (const { pair, milliseconds } of rows) yield [String(pair), Number(milliseconds)] as const
+        if (rows.length < PAGE) return
+        last = String(rows.at(-1)!.pair)
       }
     },
-    coverage: (test) => {
-      const known = read.get(test)
-      if (known) return known
-      const found = new Map<string, number>()
-      guarded(() => {
-        for (const { pair, milliseconds } of ofTest.iterate(test)) {
-          found.set(String(pair), Number(milliseconds))
-        }
+    // After a loss of power it is measured again; it need not wait for the disk.
+    putCoverage: (test, measured) => {
+      writeLazily(() => {
+        for (const [pair, milliseconds] of measured) put.run(test, pair, Math.round(milliseconds))
       })
-      read.set(test, found)
-      return found
     },
   }
 }

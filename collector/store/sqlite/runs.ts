@@ -167,7 +167,6 @@ export const createRunStore = (access: Access, coverage: Coverage): RunStore => 
         noteMeasured(sql, results)
         coverage.note(results)
       })
-      coverage.noted(results)
     },
     getRun: (id) => guarded(() => Run.decode(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
     listRuns: (page) => guarded(() => listRuns(sql, page)),

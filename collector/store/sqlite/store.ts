@@ -28,6 +28,7 @@ export const createSqliteStore = (opened: OpenDatabase, limits: StoreLimits = ST
       ...windows,
       ...createUpkeep({ access, tables, rollUp, limits }),
       coverage: coverage.coverage,
+      putCoverage: coverage.putCoverage,
       close: opened.close,
     }
   })

@@ -1,0 +1,63 @@
+import type { GetMeshResponse, Mesh } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { Judgement } from './judgement.ts'
+import type { MeshAgents } from './mesh-agents.ts'
+import type { Paths } from './paths.ts'
+import { extentOf, type PlannedMesh } from './planner.ts'
+import type { Planning } from './planning.ts'
+import type { Recorder } from './recorder.ts'
+import type { States } from './states.ts'
+import { type Counts, meshMessage, noCounts } from './views.ts'
+
+/** Lines about one mesh; a fleet that is all silent is one story. */
+const MAX_PROBLEMS = 100
+
+type Deps = {
+  planning: Pick<Planning, 'meshes' | 'racks' | 'problem'>
+  agents: Pick<MeshAgents, 'delivers' | 'problems' | 'streams'>
+  states: Pick<States, 'countsByMesh'>
+  recorder: Pick<Recorder, 'depth' | 'problems'>
+  judgement: Pick<Judgement, 'verdicts'>
+  paths: Pick<Paths, 'ends'>
+}
+
+/** How the meshes are, for services and metrics. */
+export const createOverview = ({ planning, agents, states, recorder, judgement, paths }: Deps) => {
+  /** What is wrong with the collector's own part, one line each. */
+  const problems = (): string[] => [...recorder.problems(), planning.problem()].filter((line) => line !== '')
+
+  const meshOf = (mesh: PlannedMesh, counts: Counts): Mesh => {
+    const { name, settings, fabric } = mesh
+    const all = [...fabric.problems, ...fabric.nodes.flatMap(agents.problems), ...problems()]
+    const fields = {
+      schedule: name,
+      spec: settings.spec,
+      nodeCount: fabric.nodes.length,
+      streamingCount: fabric.nodes.filter(agents.delivers).length,
+      problems: all.slice(0, MAX_PROBLEMS),
+    }
+    return meshMessage(fields, counts, extentOf(mesh))
+  }
+
+  return {
+    problems,
+    get: (): GetMeshResponse => {
+      const counts = states.countsByMesh()
+      const meshes = [...planning.meshes()].map((mesh) => meshOf(mesh, counts.get(mesh.name) ?? noCounts()))
+      return {
+        meshes: meshes.sort((a, b) => (a.schedule < b.schedule ? -1 : 1)),
+        verdicts: [...judgement.verdicts()],
+      }
+    },
+    snapshot: () => ({
+      ends: paths.ends(),
+      streams: agents.streams(),
+      waitingWindows: recorder.depth(),
+      meshes: [...planning.meshes()].map((mesh) => ({
+        name: mesh.name,
+        nodes: mesh.fabric.nodes.length,
+        ...extentOf(mesh),
+      })),
+      racks: planning.racks(),
+    }),
+  }
+}

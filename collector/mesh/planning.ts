@@ -1,0 +1,80 @@
+import { setImmediate } from 'node:timers/promises'
+import { OperatingError } from '../../lib/errors.ts'
+import type { MeshesDeps } from './deps.ts'
+import { createKnownAddresses } from './kept.ts'
+import { createPlanner, type NodePlan } from './planner.ts'
+
+/** Plans made and given out before others have their turn: some 5 ms of work. */
+const SLICE = 25
+
+type Deps = Pick<MeshesDeps, 'clock' | 'logger' | 'fleet' | 'store'> & {
+  apply: (node: string, plan: NodePlan | undefined) => void
+  /** The fleet has changed, and these are its nodes now. */
+  onFleet: (members: ReadonlySet<string>) => void
+}
+
+/** Keeps what the agents probe up to date with the meshes that are wanted and with the fleet. */
+export const createPlanning = ({ clock, logger, fleet, store, apply, onFleet }: Deps) => {
+  const planner = createPlanner(store.pathId, createKnownAddresses({ store, logger }))
+  /** Planned, and not given out yet: the numbers of its paths could not be kept. */
+  const waiting = new Map<string, NodePlan | undefined>()
+  let revision: number | undefined
+  let racks: ReadonlyMap<string, string> = new Map()
+  let problem = ''
+  // Agents go on with what they probe meanwhile; a list of only those peers that have answered yet would end the others.
+  let isSettled = false
+  void fleet.settled.then(() => {
+    isSettled = true
+  })
+
+  const follow = (): void => {
+    const current = fleet.revision()
+    if (current === revision) return
+    const nodes = fleet.nodes()
+    racks = new Map(nodes.flatMap(({ name, rack }) => (rack === '' ? [] : [[name, rack]])))
+    planner.setFleet(nodes)
+    onFleet(new Set(nodes.map(({ name }) => name)))
+    revision = current
+  }
+
+  /** An agent may hold windows of a path for minutes: its number must be the same after a crash of the collector. */
+  const giveOut = (): void => {
+    store.keepPaths()
+    for (const [node, plan] of waiting) {
+      waiting.delete(node)
+      apply(node, plan)
+    }
+  }
+
+  const plan = async (signal: AbortSignal): Promise<void> => {
+    follow()
+    for (const { node, plan: next } of planner.changes(clock.now().getTime() / 1000)) {
+      waiting.set(node, next)
+      if (waiting.size < SLICE) continue
+      giveOut()
+      await setImmediate()
+      if (signal.aborted) return
+    }
+    giveOut()
+  }
+
+  return {
+    set: planner.set,
+    meshes: planner.meshes,
+    racks: (): ReadonlyMap<string, string> => racks,
+    /** What keeps new paths from being probed; empty when nothing does. */
+    problem: (): string => problem,
+    tick: async (signal: AbortSignal): Promise<void> => {
+      if (!isSettled) return
+      try {
+        await plan(signal)
+        problem = ''
+      } catch (error) {
+        if (!(error instanceof OperatingError)) throw error
+        problem = `new paths cannot be planned: ${error.message}`
+      }
+    },
+  }
+}
+
+export type Planning = ReturnType<typeof createPlanning>

@@ -1,0 +1,64 @@
+import { type MeshEvent, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { MeshObserver } from './deps.ts'
+import { createEventWatchers, eventOf, type statesBefore } from './events.ts'
+import { type InterfaceChange, reasonOf } from './interface-state.ts'
+import type { MeshPath } from './paths.ts'
+import type { Recorder } from './recorder.ts'
+import { endpointOf } from './verdicts.ts'
+import { HOUR_MS } from './views.ts'
+
+/** Changes of one path that are remembered for the count of the last hour. */
+const MAX_CHANGES = 64
+
+type Deps = {
+  clock: Clock
+  observer: Pick<MeshObserver, 'observeEvent'>
+  recorder: Pick<Recorder, 'addEvent'>
+  before: Pick<ReturnType<typeof statesBefore>, 'wasSilent'>
+  /** A path, an interface or an agent has become worse. */
+  onWorse: () => void
+}
+
+/** Makes events of what changes, and tells everyone who is to know: the store, the metrics, and who watches. */
+export const createTelling = ({ clock, observer, recorder, before, onWorse }: Deps) => {
+  const watchers = createEventWatchers()
+  const nowMs = () => clock.now().getTime()
+  const tell = (event: MeshEvent): void => {
+    recorder.addEvent(event)
+    observer.observeEvent(event)
+    watchers.tell(event)
+    if (event.state !== PathState.PATH_STATE_UP) onWorse()
+  }
+  return {
+    watch: watchers.watch,
+    ofPath: (
+      path: MeshPath,
+      timeMs: number,
+      change: { before: PathState; state: PathState },
+      reason: string,
+    ): void => {
+      path.changes = [...path.changes.filter((at) => timeMs - at <= HOUR_MS), timeMs].slice(-MAX_CHANGES)
+      const { source, destination } = path
+      const { before: was, state } = change
+      tell(eventOf({ before: was, state, timeMs, seenMs: nowMs(), source, destination, reason }))
+    },
+    /** @param lastMs when its last window ended; 0 when there was none */
+    ofAgent: (node: string, isDelivering: boolean, why: string, lastMs: number): void => {
+      const [up, stale] = [PathState.PATH_STATE_UP, PathState.PATH_STATE_STALE]
+      // An agent that is heard for the first time is no news, unless it was cut off when the collector stopped.
+      if (isDelivering && lastMs === 0 && !before.wasSilent(node)) return
+      const now = nowMs()
+      const change = isDelivering ? { before: stale, state: up } : { before: up, state: stale }
+      const timeMs = isDelivering || lastMs === 0 ? now : lastMs
+      tell(eventOf({ ...change, timeMs, seenMs: now, source: endpointOf(node, ''), reason: why }))
+    },
+    ofInterface: ({ lossy, before: was, state, second }: InterfaceChange): void => {
+      const source = endpointOf(lossy.node, lossy.interface)
+      const reason = state === PathState.PATH_STATE_LOSSY ? reasonOf(lossy) : ''
+      tell(eventOf({ timeMs: second * 1000, seenMs: nowMs(), source, before: was, state, reason }))
+    },
+  }
+}
+
+export type Telling = ReturnType<typeof createTelling>

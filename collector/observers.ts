@@ -1,0 +1,69 @@
+import { createAutopilotGauge } from './autopilot/gauge.ts'
+import type { RunObserver } from './dispatch/active-run.ts'
+import type { Health, HealthObserver } from './health/health.ts'
+import type { Fleet } from './inventory/fleet.ts'
+import type { MeshObserver } from './mesh/deps.ts'
+import type { Ledger } from './schedules/ledger.ts'
+import type { MeshCoverage } from './schedules/mesh-coverage.ts'
+import { createMeshObserver } from './telemetry/mesh.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+import type { Observer } from './telemetry/observe.ts'
+
+/** Who is told of runs: metrics, health, and the ledger of what was measured when. */
+export const observeRuns = (
+  metrics: Metrics,
+  observer: Observer,
+  health: Pick<Health, 'observeRun'>,
+  ledger: Pick<Ledger, 'record'>,
+): RunObserver => {
+  const testsActive = new Map<string, number>()
+  const count = (test: string, by: number) => {
+    testsActive.set(test, (testsActive.get(test) ?? 0) + by)
+    metrics.testsActive.set({ test }, testsActive.get(test)!)
+  }
+  return {
+    ...observer,
+    observeResults: (run, results) => {
+      observer.observeResults(run, results)
+      ledger.record(run.spec?.test?.$case ?? '', results)
+    },
+    observeRun: (run, results) => {
+      observer.observeRun(run, results)
+      health.observeRun(run, results)
+      // With what was only measured when it was tried again.
+      ledger.record(run.spec?.test?.$case ?? '', results)
+    },
+    observeActive: (active) => metrics.runsActive.set({}, active),
+    observeDropped: (reason, count) => metrics.resultsDropped.add({ reason }, count),
+    observeTestStart: (test, idleSeconds, traceId) => {
+      metrics.dispatchLag.observe({}, idleSeconds, traceId)
+      count(test, 1)
+    },
+    observeTestEnd: (test) => count(test, -1),
+  }
+}
+
+/** Who is told of checks: metrics, and the gauge of the other system. */
+export const observeHealth = (
+  metrics: Metrics,
+  observer: Observer,
+  fleet: Pick<Fleet, 'nodes'>,
+): HealthObserver => {
+  const gauge = createAutopilotGauge({ metrics, nodes: fleet.nodes })
+  return {
+    ...observer,
+    observeRecord: (node, record) => {
+      observer.observeRecord(node, record)
+      gauge.observeRecord(node, record)
+    },
+  }
+}
+
+/** Who is told of meshes: metrics, and the ledger of what was measured when. */
+export const observeMeshes = (metrics: Metrics, coverage: Pick<MeshCoverage, 'measured'>): MeshObserver => ({
+  ...createMeshObserver(metrics),
+  observeMeasured: ({ id, source, destination }, endMs) => {
+    const key = { source: source.node, destination: destination.node, interface: source.interface }
+    coverage.measured(id, key, endMs)
+  },
+})

@@ -1,0 +1,74 @@
+import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { HealthServiceDefinition } from '#proto/meshgauge/collector/v1/health.ts'
+import { MeshServiceDefinition } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { type Profile, ProfileServiceDefinition } from '#proto/meshgauge/collector/v1/profile.ts'
+import { ResultServiceDefinition } from '#proto/meshgauge/collector/v1/result.ts'
+import { RunServiceDefinition } from '#proto/meshgauge/collector/v1/run.ts'
+import { ScheduleServiceDefinition } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { StoreServiceDefinition } from '#proto/meshgauge/collector/v1/store.ts'
+import { TrafficServiceDefinition } from '#proto/meshgauge/collector/v1/traffic.ts'
+import type { Clock } from '../lib/clock.ts'
+import { service } from '../lib/serving.ts'
+import type { Runs } from './dispatch/runs.ts'
+import type { Health } from './health/health.ts'
+import type { Fleet } from './inventory/fleet.ts'
+import type { Meshes } from './mesh/meshes.ts'
+import type { Reload } from './reload.ts'
+import type { Schedules } from './schedules/schedules.ts'
+import { createFleetService } from './services/fleet.ts'
+import { createHealthService } from './services/health.ts'
+import { createMeshService } from './services/mesh.ts'
+import { createProfileService } from './services/profile.ts'
+import { createResultService } from './services/result.ts'
+import { createRunService } from './services/run.ts'
+import { createScheduleService } from './services/schedule.ts'
+import { createStoreService } from './services/store.ts'
+import { createThroughputCheck } from './services/throughput-check.ts'
+import { createTrafficService } from './services/traffic.ts'
+import type { Store } from './store/store.ts'
+import type { Traffics } from './traffic/traffics.ts'
+
+type Parts = {
+  clock: Clock
+  fleet: Fleet
+  health: Health
+  meshes: Meshes
+  runs: Runs
+  schedules: Schedules
+  builtIns: ReadonlyMap<string, Profile>
+  store: Store
+  reload: Reload
+  traffics: Traffics
+}
+
+/** Every service of the collector, on what it is made of. */
+export const servicesOf = ({
+  clock,
+  fleet,
+  health,
+  meshes,
+  runs,
+  schedules,
+  store,
+  reload,
+  builtIns,
+  traffics,
+}: Parts) => [
+  service(
+    FleetServiceDefinition,
+    createFleetService({
+      fleet,
+      health,
+      reload,
+      throughputCheck: createThroughputCheck({ clock, runs, results: store.allResults }),
+    }),
+  ),
+  service(HealthServiceDefinition, createHealthService({ fleet, health })),
+  service(RunServiceDefinition, createRunService(runs)),
+  service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns })),
+  service(ScheduleServiceDefinition, createScheduleService(schedules)),
+  service(ResultServiceDefinition, createResultService(store)),
+  service(StoreServiceDefinition, createStoreService(store)),
+  service(TrafficServiceDefinition, createTrafficService(traffics)),
+  service(MeshServiceDefinition, createMeshService({ clock, meshes, store })),
+]

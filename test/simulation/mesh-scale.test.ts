@@ -1,0 +1,98 @@
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { openSqliteStore } from '../../collector/store/sqlite/store.ts'
+import { type MeshSimulation, startMeshSimulation } from './mesh-simulation.ts'
+
+let simulation: MeshSimulation
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'meshgauge-mesh-'))
+})
+afterEach(async () => {
+  await simulation?.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const figureOf = async (name: string): Promise<number> =>
+  Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await simulation.metrics())?.[1] ?? Number.NaN)
+
+test('half of 200 agents die at once and come back at once: seen, named, bounded, and over again', async () => {
+  const COUNT = 200
+  // A fleet that takes turns: each node has 5 peers at a time.
+  simulation = await startMeshSimulation(COUNT, {
+    factor: 4,
+    spec: { fullMeshLimit: 1, shiftCount: 5, epoch: { seconds: 3600, nanos: 0 } },
+  })
+  const { agents, events, until, setFault, mesh } = simulation
+  await until('all paths are up', async () => (await mesh()).upCount === COUNT * 5)
+  events.length = 0
+  const isDead = (node: number) => node % 2 === 1
+  setFault((from, to) => (isDead(from) || isDead(to) ? 'lost' : undefined))
+  await Promise.all(agents.filter((_, node) => isDead(node)).map((agent) => agent.cutOff()))
+  await until('every living node has said so', async () => {
+    const { downCount, staleCount } = await mesh()
+    return staleCount === (COUNT / 2) * 5 && downCount > 0 && (await simulation.verdicts()).length > 0
+  })
+  // One event of each agent, and one of each path to it that a living one probes: no more than that.
+  const silent = events.filter(({ destination }) => !destination)
+  expect(silent).toHaveLength(COUNT / 2)
+  expect(events.length - silent.length).toBeLessThanOrEqual((COUNT / 2) * 5)
+  for (const verdict of await simulation.verdicts()) expect(isDead(Number(verdict.node.slice(1)))).toBe(true)
+  // The living ones go on being measured, and nothing piles up.
+  const before = await figureOf('meshgauge_mesh_windows_total')
+  await simulation.clock.sleep(15)
+  expect(await figureOf('meshgauge_mesh_windows_total')).toBeGreaterThan(before + COUNT / 2)
+  expect(await figureOf('meshgauge_mesh_waiting_windows')).toBeLessThan(COUNT * 5)
+
+  setFault(() => undefined)
+  await Promise.all(agents.filter((_, node) => isDead(node)).map((agent) => agent.restore()))
+  await until('all paths are up again', async () => (await mesh()).upCount === COUNT * 5)
+  await until('what they held is safe', () => agents.every((agent) => agent.mesh().heldCount() <= 3))
+  expect(await simulation.verdicts()).toEqual([])
+  // What they measured while they were cut off came late, with its own times: DOWN and UP of each of their paths.
+  const late = events.filter(
+    ({ source, destination }) => destination && isDead(Number(source!.node.slice(1))),
+  )
+  expect(late.filter(({ state }) => state === PathState.PATH_STATE_DOWN)).toHaveLength((COUNT / 2) * 5)
+  expect(simulation.collector().meshes.problems()).toEqual([])
+})
+
+test('a collector that is killed before its first window is stored: numbers of paths stay what they were', async () => {
+  const file = join(folder, 'store.db')
+  simulation = await startMeshSimulation(4, { store: file })
+  const { agents, until, client } = simulation
+  await until('the agents have their targets', () =>
+    agents.every((agent) => agent.mesh().targetCount() === 3),
+  )
+  // What a kill leaves: the file and its log as they are now.
+  const copy = join(folder, 'killed.db')
+  copyFileSync(file, copy)
+  copyFileSync(`${file}-wal`, `${copy}-wal`)
+  const killed = openSqliteStore(copy)
+  const numbers = new Map([...killed.paths()].map(([id, key]) => [JSON.stringify(key), id]))
+  // Whoever asks first in another order gets the same numbers all the same.
+  for (const [key, id] of [...numbers].reverse()) expect(killed.pathId(JSON.parse(key))).toBe(id)
+  expect(numbers.size).toBe(12)
+  expect([...killed.paths().keys()].every((id) => killed.history(id, 0, 1e15, 0).windows.length === 0)).toBe(
+    true,
+  )
+  killed.close()
+  expect((await client().listMeshEvents({})).events).toEqual([])
+})
+
+test('the ledger knows what the mesh measured, also after a restart', async () => {
+  const file = join(folder, 'store.db')
+  simulation = await startMeshSimulation(5, { store: file })
+  await simulation.until('all paths are up', async () => (await simulation.mesh()).upCount === 20)
+  await simulation.stopCollector()
+  const store = openSqliteStore(file)
+  const measured = new Map(store.coverage('ping'))
+  store.close()
+  await simulation.startCollector()
+  expect(measured.size).toBe(20)
+  const now = simulation.clock.now().getTime()
+  for (const milliseconds of measured.values()) expect(now - milliseconds).toBeLessThan(120_000)
+})
