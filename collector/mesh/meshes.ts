@@ -285,6 +285,7 @@ export const createMeshes = (deps: MeshesDeps) => {
         delivers: agent.delivers(),
         offsetMs: agent.offsetMs(),
       })),
+      lossy: interfaces.lossy(),
       waitingWindows: recorder.depth(),
       meshes: [...planner.meshes()].map((mesh) => ({
         name: mesh.name,
