@@ -30,6 +30,8 @@ export type PanelOptions = {
   next?: keyof typeof UIDS
   /** The label of the series that says which node the next dashboard is about. */
   nodeLabel?: 'node' | 'source'
+  /** The variables of the next dashboard that a click on a series or a row sets, each from these of its labels. */
+  pick?: Readonly<Record<string, readonly string[]>>
   steps?: readonly Step[]
   /** What numbers mean, where they are codes. */
   words?: Readonly<Record<string, string>>
@@ -41,6 +43,7 @@ export type PanelOptions = {
 
 export const UIDS = {
   fleet: 'meshgauge-fleet',
+  mesh: 'meshgauge-mesh',
   node: 'meshgauge-node',
   runs: 'meshgauge-runs',
   collector: 'meshgauge-collector',
@@ -62,13 +65,16 @@ export const highIsGood = (bad: number, good = bad): Step[] => [
   { color: 'green', value: good },
 ]
 
-/** The address of another dashboard for the same time and the same datasource. */
-export const dashboardUrl = (board: keyof typeof UIDS, node?: string): string =>
+/** The address of a dashboard for the same time and the same datasource, with values of its variables. */
+export const dashboardUrl = (
+  board: keyof typeof UIDS,
+  variables: readonly (readonly [name: string, value: string])[] = [],
+): string =>
   [
     `/d/${UIDS[board]}?var-datasource=${DATASOURCE.uid}`,
     '$' + '{job:queryparam}',
     '$' + '{instance:queryparam}',
-    ...(node === undefined ? [] : [`var-node=${node}`]),
+    ...variables.map(([name, value]) => `var-${name}=${value}`),
     '$' + '{__url_time_range}',
   ].join('&')
 
@@ -76,16 +82,22 @@ const linksOf = ({ next }: PanelOptions): PanelLink[] =>
   next ? [{ title: `Open ${next}`, url: dashboardUrl(next), targetBlank: false }] : []
 
 /** A click on a series or a row goes to the node it is about. */
-const dataLinksOf = ({ next, nodeLabel }: PanelOptions, isTable: boolean): PanelLink[] => {
-  if (!next || !nodeLabel) return []
-  const value = isTable ? `$\{__data.fields.${nodeLabel}}` : `$\{__field.labels.${nodeLabel}}`
-  return [{ title: `Open ${next} of it`, url: dashboardUrl(next, value), targetBlank: false }]
+const dataLinksOf = ({ next, nodeLabel, pick }: PanelOptions, isTable: boolean): PanelLink[] => {
+  const picked = pick ?? (nodeLabel ? { node: [nodeLabel] } : undefined)
+  if (!next || !picked) return []
+  const fieldOf = (label: string) => (isTable ? `$\{__data.fields.${label}}` : `$\{__field.labels.${label}}`)
+  const variables = Object.entries(picked).flatMap(([name, labels]) =>
+    labels.map((label) => [name, fieldOf(label)] as const),
+  )
+  return [{ title: `Open ${next} of it`, url: dashboardUrl(next, variables), targetBlank: false }]
 }
+
+const refIdOf = (index: number): string => String.fromCharCode('A'.charCodeAt(0) + index)
 
 const targetsOf = (queries: readonly Query[], instant: boolean, format: Target['format']): Target[] =>
   queries.map(({ expr, legend = '' }, index) => ({
     datasource: DATASOURCE,
-    refId: String.fromCharCode('A'.charCodeAt(0) + index),
+    refId: refIdOf(index),
     expr: scoped(expr),
     legendFormat: legend,
     instant,
@@ -192,6 +204,86 @@ export const table = (given: PanelOptions): Panel => ({
     },
   ],
 })
+
+type TableOptions = Omit<PanelOptions, 'unit' | 'queries' | 'steps' | 'words'> & {
+  /** A number each, of the same labels. */
+  columns: readonly { title: string; unit: Unit; expr: string }[]
+}
+
+/** A row for each series of now, with several numbers of it. */
+export const tableOf = ({ columns, ...given }: TableOptions): Panel => {
+  const base = table({ ...given, unit: 'short', queries: columns.map(({ expr }) => ({ expr })) })
+  const nameOf = (index: number) => `Value #${refIdOf(index)}`
+  const hidden = { Time: true, __name__: true, job: true, instance: true }
+  const titles = Object.fromEntries(columns.map(({ title }, index) => [nameOf(index), title]))
+  return {
+    ...base,
+    fieldConfig: {
+      ...base.fieldConfig,
+      overrides: columns.map(({ title, unit }) => ({
+        matcher: { id: 'byName', options: title },
+        properties: [{ id: 'unit', value: unit }],
+      })),
+    },
+    transformations: [
+      { id: 'merge', options: {} },
+      { id: 'organize', options: { excludeByName: hidden, renameByName: titles } },
+    ],
+  }
+}
+
+type MatrixOptions = PanelOptions & {
+  next: keyof typeof UIDS
+  /** The labels whose values are rows and columns. */
+  rows: string
+  columns: string
+  /** The variable of the next dashboard that a click sets to the row and the column of a cell. */
+  variable: string
+}
+
+/** The values of one label against those of another, of now: rows are the one, columns the other. */
+export const matrix = ({ rows, columns, variable, ...given }: MatrixOptions): Panel => {
+  const base = panel('table', given, {
+    instant: true,
+    custom: { align: 'center', minWidth: 64, cellOptions: { type: 'color-background', mode: 'basic' } },
+    options: { showHeader: true, cellHeight: 'sm' },
+  })
+  // The field of the rows has a name with a backslash in it, which has no place in an address; it is always the first.
+  const [row, column] = ['$' + '{__data.fields[0]}', '$' + '{__field.name}']
+  const link = (title: string, values: readonly string[]): PanelLink => ({
+    title,
+    url: dashboardUrl(
+      given.next,
+      values.map((value) => [variable, value] as const),
+    ),
+    targetBlank: false,
+  })
+  const { defaults } = base.fieldConfig
+  return {
+    ...base,
+    fieldConfig: {
+      defaults: { ...defaults, links: [link('Open the two of it', [row, column])] },
+      overrides: [
+        {
+          matcher: { id: 'byType', options: 'string' },
+          properties: [
+            { id: 'custom.cellOptions', value: { type: 'auto' } },
+            { id: 'custom.align', value: 'left' },
+            { id: 'links', value: [link('Open it', [row])] },
+          ],
+        },
+      ],
+    },
+    transformations: [
+      { id: 'sortBy', options: { sort: [{ field: columns }] } },
+      {
+        id: 'groupingToMatrix',
+        options: { rowField: rows, columnField: columns, valueField: 'Value', emptyValue: 'null' },
+      },
+      { id: 'sortBy', options: { sort: [{ field: `${rows}\\${columns}` }] } },
+    ],
+  }
+}
 
 /** Places panels in the order they come, in rows of Grafana's 24 columns, and numbers them. */
 export const arrange = (panels: readonly Panel[]): Panel[] => {

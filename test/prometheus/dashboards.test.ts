@@ -52,9 +52,11 @@ const variables = boards.flatMap(([board, { templating }]) =>
     .map((variable) => ({ board, ...variable })),
 )
 
-/** As Grafana does it, for a node that everything is known of. */
+/** As Grafana does it, for a node that everything is known of, and where several may be chosen for all of them. */
 const interpolate = (expr: string): string =>
   expr
+    .replaceAll('=~"$node"', '=~"node-1|node-2|node-3"')
+    .replaceAll(/=~"\$(rack|interface)"/g, '=~".*"')
     .replaceAll('$node', 'node-1')
     .replaceAll('$__rate_interval', '1m')
     .replaceAll(/\$(job|instance)\b/g, '.+')
@@ -229,6 +231,8 @@ describe('in a real Prometheus', () => {
     const match = encodeURIComponent(interpolate(selector!))
     const answer = await fetch(`${prometheus.url}/api/v1/label/${label}/values?match[]=${match}`)
     const data = {
+      rack: ['r1', 'r2'],
+      interface: ['net0'],
       node: ['node-1', 'node-2', 'node-3'],
       job: ['meshgauge'],
       instance: [`127.0.0.1:${server.port}`],
