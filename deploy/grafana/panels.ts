@@ -92,7 +92,8 @@ const dataLinksOf = ({ next, nodeLabel, pick }: PanelOptions, isTable: boolean):
   return [{ title: `Open ${next} of it`, url: dashboardUrl(next, variables), targetBlank: false }]
 }
 
-const refIdOf = (index: number): string => String.fromCharCode('A'.charCodeAt(0) + index)
+/** A, B, C: how Grafana tells the queries of a panel apart. */
+export const refIdOf = (index: number): string => String.fromCharCode('A'.charCodeAt(0) + index)
 
 const targetsOf = (queries: readonly Query[], instant: boolean, format: Target['format']): Target[] =>
   queries.map(({ expr, legend = '' }, index) => ({
@@ -118,7 +119,8 @@ const mappingsOf = (words: PanelOptions['words']) =>
       ]
     : []
 
-const panel = (
+/** A panel of a type, with what all panels have. */
+export const panel = (
   type: Panel['type'],
   given: PanelOptions,
   { instant, custom, options }: { instant: boolean; custom: object; options: object },
@@ -189,101 +191,6 @@ export const stateTimeline = (given: PanelOptions): Panel =>
     custom: { fillOpacity: 80, lineWidth: 0 },
     options: { mergeValues: true, showValue: 'auto', legend: { displayMode: 'list', placement: 'bottom' } },
   })
-
-/** A row for each series of now. */
-export const table = (given: PanelOptions): Panel => ({
-  ...panel('table', given, {
-    instant: true,
-    custom: { align: 'auto', filterable: true },
-    options: { showHeader: true, cellHeight: 'sm' },
-  }),
-  transformations: [
-    {
-      id: 'organize',
-      options: { excludeByName: { Time: true, __name__: true, job: true, instance: true } },
-    },
-  ],
-})
-
-type TableOptions = Omit<PanelOptions, 'unit' | 'queries' | 'steps' | 'words'> & {
-  /** A number each, of the same labels. */
-  columns: readonly { title: string; unit: Unit; expr: string }[]
-}
-
-/** A row for each series of now, with several numbers of it. */
-export const tableOf = ({ columns, ...given }: TableOptions): Panel => {
-  const base = table({ ...given, unit: 'short', queries: columns.map(({ expr }) => ({ expr })) })
-  const nameOf = (index: number) => `Value #${refIdOf(index)}`
-  const hidden = { Time: true, __name__: true, job: true, instance: true }
-  const titles = Object.fromEntries(columns.map(({ title }, index) => [nameOf(index), title]))
-  return {
-    ...base,
-    fieldConfig: {
-      ...base.fieldConfig,
-      overrides: columns.map(({ title, unit }) => ({
-        matcher: { id: 'byName', options: title },
-        properties: [{ id: 'unit', value: unit }],
-      })),
-    },
-    transformations: [
-      { id: 'merge', options: {} },
-      { id: 'organize', options: { excludeByName: hidden, renameByName: titles } },
-    ],
-  }
-}
-
-type MatrixOptions = PanelOptions & {
-  next: keyof typeof UIDS
-  /** The labels whose values are rows and columns. */
-  rows: string
-  columns: string
-  /** The variable of the next dashboard that a click sets to the row and the column of a cell. */
-  variable: string
-}
-
-/** The values of one label against those of another, of now: rows are the one, columns the other. */
-export const matrix = ({ rows, columns, variable, ...given }: MatrixOptions): Panel => {
-  const base = panel('table', given, {
-    instant: true,
-    custom: { align: 'center', minWidth: 64, cellOptions: { type: 'color-background', mode: 'basic' } },
-    options: { showHeader: true, cellHeight: 'sm' },
-  })
-  // The field of the rows has a name with a backslash in it, which has no place in an address; it is always the first.
-  const [row, column] = ['$' + '{__data.fields[0]}', '$' + '{__field.name}']
-  const link = (title: string, values: readonly string[]): PanelLink => ({
-    title,
-    url: dashboardUrl(
-      given.next,
-      values.map((value) => [variable, value] as const),
-    ),
-    targetBlank: false,
-  })
-  const { defaults } = base.fieldConfig
-  return {
-    ...base,
-    fieldConfig: {
-      defaults: { ...defaults, links: [link('Open the two of it', [row, column])] },
-      overrides: [
-        {
-          matcher: { id: 'byType', options: 'string' },
-          properties: [
-            { id: 'custom.cellOptions', value: { type: 'auto' } },
-            { id: 'custom.align', value: 'left' },
-            { id: 'links', value: [link('Open it', [row])] },
-          ],
-        },
-      ],
-    },
-    transformations: [
-      { id: 'sortBy', options: { sort: [{ field: columns }] } },
-      {
-        id: 'groupingToMatrix',
-        options: { rowField: rows, columnField: columns, valueField: 'Value', emptyValue: 'null' },
-      },
-      { id: 'sortBy', options: { sort: [{ field: `${rows}\\${columns}` }] } },
-    ],
-  }
-}
 
 /** Places panels in the order they come, in rows of Grafana's 24 columns, and numbers them. */
 export const arrange = (panels: readonly Panel[]): Panel[] => {

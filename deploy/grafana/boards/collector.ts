@@ -1,5 +1,6 @@
 import { dashboard } from '../dashboard.ts'
-import { lowIsGood, stat, table, timeSeries } from '../panels.ts'
+import { lowIsGood, stat, timeSeries } from '../panels.ts'
+import { table } from '../tables.ts'
 import { ingest } from './collector-ingest.ts'
 
 const RATE = '[$' + '__rate_interval]'

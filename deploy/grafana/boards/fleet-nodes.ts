@@ -1,4 +1,5 @@
-import { highIsGood, lowIsGood, stateTimeline, table, timeSeries } from '../panels.ts'
+import { highIsGood, lowIsGood, stateTimeline, timeSeries } from '../panels.ts'
+import { table } from '../tables.ts'
 
 const CHECK_WORDS = { 0: 'pass', 1: 'warn', 2: 'fail', 3: 'evict' }
 

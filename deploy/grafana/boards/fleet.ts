@@ -1,5 +1,6 @@
 import { dashboard } from '../dashboard.ts'
-import { highIsGood, lowIsGood, type PanelOptions, stat, stateTimeline, table } from '../panels.ts'
+import { highIsGood, lowIsGood, type PanelOptions, stat, stateTimeline } from '../panels.ts'
+import { table } from '../tables.ts'
 import { byNode, worst } from './fleet-nodes.ts'
 import { DEBT, OVERDUE } from './schedules.ts'
 

@@ -1,4 +1,5 @@
-import { lowIsGood, matrix, timeSeries } from '../panels.ts'
+import { lowIsGood, timeSeries } from '../panels.ts'
+import { matrix } from '../tables.ts'
 
 export const LOSS_STEPS = lowIsGood(0.001, 0.01)
 const BUDGET = 'Empty above 8,192 paths; `meshgauge mesh` has them all.'

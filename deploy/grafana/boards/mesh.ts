@@ -1,5 +1,6 @@
 import { dashboard, severalVariable } from '../dashboard.ts'
-import { highIsGood, lowIsGood, stat, stateTimeline, table, timeSeries } from '../panels.ts'
+import { highIsGood, lowIsGood, stat, stateTimeline, timeSeries } from '../panels.ts'
+import { table } from '../tables.ts'
 import { itself } from './mesh-itself.ts'
 import { LOSS_STEPS, nodes, pairs, racks } from './mesh-matrices.ts'
 

@@ -1,4 +1,5 @@
-import { lowIsGood, stateTimeline, table, timeSeries } from '../panels.ts'
+import { lowIsGood, stateTimeline, timeSeries } from '../panels.ts'
+import { table } from '../tables.ts'
 
 const LOSS_STEPS = lowIsGood(0.001, 0.01)
 const BUDGET = 'Empty above 8,192 paths of the mesh; `meshgauge mesh` has them.'

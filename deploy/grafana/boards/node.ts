@@ -1,14 +1,7 @@
 import { dashboard, labelVariable } from '../dashboard.ts'
-import {
-  highIsGood,
-  lowIsGood,
-  type PanelOptions,
-  stat,
-  stateTimeline,
-  table,
-  timeSeries,
-} from '../panels.ts'
+import { highIsGood, lowIsGood, type PanelOptions, stat, stateTimeline, timeSeries } from '../panels.ts'
 import type { Panel } from '../schema.ts'
+import { table } from '../tables.ts'
 import { meshPanels, traffic } from './node-mesh.ts'
 
 const CHECK_WORDS = { 0: 'pass', 1: 'warn', 2: 'fail', 3: 'evict' }

@@ -1,4 +1,5 @@
-import { lowIsGood, stat, tableOf, timeSeries } from '../panels.ts'
+import { lowIsGood, stat, timeSeries } from '../panels.ts'
+import { tableOf } from '../tables.ts'
 
 /** Pairs that are overdue, of schedules that are as old as their objective: before that they owe nothing. */
 export const DEBT =
