@@ -280,18 +280,10 @@ export const createMeshes = (deps: MeshesDeps) => {
     flush: recorder.flush,
     snapshot: () => ({
       ends: paths.ends(),
-      streams: [...agents.values()].map((agent) => ({
-        node: agent.node,
-        delivers: agent.delivers(),
-        offsetMs: agent.offsetMs(),
-      })),
+      streams: [...agents.values()].map((agent) => agent.stream()),
       lossy: interfaces.lossy(),
       waitingWindows: recorder.depth(),
-      meshes: [...planner.meshes()].map((mesh) => ({
-        name: mesh.name,
-        nodes: mesh.fabric.nodes.length,
-        ...extentOf(mesh),
-      })),
+      meshes: planner.extents(),
       racks,
     }),
     /** Stops; the agents go on for a while, and the next collector of this store gets what they measured. */

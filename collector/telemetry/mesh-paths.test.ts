@@ -20,7 +20,11 @@ afterEach(() => metrics.close())
 
 const take = (id: number, source: string, destination: string): MeshPath => {
   const key = { source, destination, interface: 'net0' }
-  paths.take(id, { key, from: '', to: '', address: '' }, 'mesh', MINUTE)
+  paths.take(
+    id,
+    { key, from: '', to: '', address: '' },
+    { mesh: 'mesh', patienceMs: MINUTE, echoesPerSecond: 1 },
+  )
   return paths.get(id)!
 }
 const window = (path: MeshPath, sent: number, received: number, endMs = NOW, index = SOON) =>

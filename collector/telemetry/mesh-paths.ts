@@ -94,7 +94,7 @@ const showRacks = (metrics: Metrics, sums: ReturnType<typeof createRackSums<Rack
 export const createMeshPathGauges = (metrics: Metrics, { budget = MESH_PAIR_BUDGET } = {}) => {
   const pairs = createPairs(metrics, budget)
   return async (
-    measured: readonly Measured[],
+    measured: readonly Pick<Measured, 'path'>[],
     recent: Recent,
     racks: ReadonlyMap<string, string>,
     nowMs: number,

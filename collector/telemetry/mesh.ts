@@ -41,6 +41,7 @@ export const createMeshObserver = (metrics: Metrics): MeshObserver => ({
   observeAssignment: () => metrics.meshAssignments.add({}),
 })
 
+type Shown = Pick<Measured, 'path' | 'state'>
 type Snapshot = ReturnType<Meshes['snapshot']>
 
 const showEnds = async (metrics: Metrics, ends: Snapshot['ends'], second: number): Promise<void> => {
@@ -78,7 +79,7 @@ const showStreams = (metrics: Metrics, streams: Snapshot['streams']): void => {
 
 const showStates = async (
   metrics: Metrics,
-  paths: readonly Measured[],
+  paths: readonly Shown[],
   streams: Snapshot['streams'],
 ): Promise<void> => {
   const totals = new Map(STATES.map((state) => [state, 0]))
@@ -132,7 +133,7 @@ const showLossy = (metrics: Metrics, lossy: Snapshot['lossy']): void => {
  */
 export const showMeshes = (
   { metrics, clock }: { metrics: Metrics; clock: Pick<Clock, 'now' | 'monotonicSeconds'> },
-  meshes: Pick<Meshes, 'snapshot' | 'paths' | 'recent'>,
+  meshes: Pick<Meshes, 'snapshot' | 'recent'> & { paths(): readonly Shown[] },
 ): void => {
   const showPaths = createMeshPathGauges(metrics)
   let shownSeconds = Number.NEGATIVE_INFINITY

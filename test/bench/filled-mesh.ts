@@ -26,7 +26,11 @@ export const fillMesh = (
       for (let shift = 1; shift <= peers; shift++) {
         const destination = names[(index + shift) % names.length]!
         const key = { source, destination, interface: name }
-        paths.take(++id, { key, from: '', to: '', address: '' }, 'mesh', 30_000)
+        paths.take(
+          ++id,
+          { key, from: '', to: '', address: '' },
+          { mesh: 'mesh', patienceMs: 30_000, echoesPerSecond: 1 },
+        )
       }
     }
   }
@@ -54,7 +58,7 @@ export const fillMesh = (
   }
   return {
     recent: paths.recent,
-    paths: (): Measured[] =>
+    paths: (): Pick<Measured, 'path' | 'state'>[] =>
       [...paths.all()].map((path) => ({ path, state: PathState.PATH_STATE_UP as PathState })),
     snapshot: () => ({
       ends: paths.ends(),
