@@ -95,3 +95,5 @@ export const createInterfaceStates = () => {
     lossy: (): readonly LossyInterface[] => [...lossy.values()],
   }
 }
+
+export type InterfaceStates = ReturnType<typeof createInterfaceStates>

@@ -139,8 +139,12 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
         ([name, reason]) => `${plan.node}${name && ` ${name}`} is not probed from: ${reason}`,
       ),
     ],
-    /** How far its clock is from ours in milliseconds; undefined until it is known. */
-    offsetMs: (): number | undefined => agentClock.offsetMs(clock.now().getTime(), clock.monotonicSeconds()),
+    /** How its stream is; how far its clock is from ours in milliseconds, undefined until it is known. */
+    stream: () => ({
+      node: plan.node,
+      delivers: keeper.delivers(),
+      offsetMs: agentClock.offsetMs(clock.now().getTime(), clock.monotonicSeconds()),
+    }),
     /** The node has left the meshes: its agent is told to stop. */
     end: async (): Promise<void> => {
       await keeper.finish()

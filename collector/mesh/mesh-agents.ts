@@ -99,12 +99,7 @@ export const createMeshAgents = (deps: Deps) => {
     silent: (): ReadonlySet<string> => new Set([...agents.keys()].filter((node) => !delivers(node))),
     troubleOf: (node: string, name: string): string => agents.get(node)?.troubles().get(name) ?? '',
     problems: (node: string): string[] => agents.get(node)?.problems() ?? [],
-    streams: () =>
-      [...agents.values()].map((agent) => ({
-        node: agent.node,
-        delivers: agent.delivers(),
-        offsetMs: agent.offsetMs(),
-      })),
+    streams: () => [...agents.values()].map((agent) => agent.stream()),
     close: async (): Promise<void> => {
       await Promise.all([...ending, ...[...agents.values()].map((agent) => agent.close())])
     },

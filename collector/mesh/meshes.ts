@@ -79,7 +79,7 @@ export const createMeshes = (deps: MeshesDeps) => {
       await setImmediate()
     }
   })
-  const overview = createOverview({ planning, agents, states, recorder, judgement, paths })
+  const overview = createOverview({ planning, agents, states, interfaces, recorder, judgement, paths })
 
   return {
     ...overview,

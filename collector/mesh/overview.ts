@@ -1,4 +1,5 @@
 import type { GetMeshResponse, Mesh } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { InterfaceStates } from './interface-state.ts'
 import type { Judgement } from './judgement.ts'
 import type { MeshAgents } from './mesh-agents.ts'
 import type { Paths } from './paths.ts'
@@ -12,16 +13,25 @@ import { type Counts, meshMessage, noCounts } from './views.ts'
 const MAX_PROBLEMS = 100
 
 type Deps = {
-  planning: Pick<Planning, 'meshes' | 'racks' | 'problem'>
+  planning: Pick<Planning, 'meshes' | 'extents' | 'racks' | 'problem'>
   agents: Pick<MeshAgents, 'delivers' | 'problems' | 'streams'>
   states: Pick<States, 'countsByMesh'>
+  interfaces: Pick<InterfaceStates, 'lossy'>
   recorder: Pick<Recorder, 'depth' | 'problems'>
   judgement: Pick<Judgement, 'verdicts'>
   paths: Pick<Paths, 'ends'>
 }
 
 /** How the meshes are, for services and metrics. */
-export const createOverview = ({ planning, agents, states, recorder, judgement, paths }: Deps) => {
+export const createOverview = ({
+  planning,
+  agents,
+  states,
+  interfaces,
+  recorder,
+  judgement,
+  paths,
+}: Deps) => {
   /** What is wrong with the collector's own part, one line each. */
   const problems = (): string[] => [...recorder.problems(), planning.problem()].filter((line) => line !== '')
 
@@ -51,12 +61,9 @@ export const createOverview = ({ planning, agents, states, recorder, judgement, 
     snapshot: () => ({
       ends: paths.ends(),
       streams: agents.streams(),
+      lossy: interfaces.lossy(),
       waitingWindows: recorder.depth(),
-      meshes: [...planning.meshes()].map((mesh) => ({
-        name: mesh.name,
-        nodes: mesh.fabric.nodes.length,
-        ...extentOf(mesh),
-      })),
+      meshes: planning.extents(),
       racks: planning.racks(),
     }),
   }

@@ -92,6 +92,13 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
 
   return {
     meshes: (): IterableIterator<PlannedMesh> => meshes.values(),
+    /** How large each mesh is. */
+    extents: () =>
+      [...meshes.values()].map((mesh) => ({
+        name: mesh.name,
+        nodes: mesh.fabric.nodes.length,
+        ...extentOf(mesh),
+      })),
     set: (name: string, settings: MeshSettings | undefined): void => {
       for (const node of meshes.get(name)?.fabric.nodes ?? []) due.add(node)
       if (!settings) {

@@ -61,6 +61,7 @@ export const createPlanning = ({ clock, logger, fleet, store, apply, onFleet }: 
   return {
     set: planner.set,
     meshes: planner.meshes,
+    extents: planner.extents,
     racks: (): ReadonlyMap<string, string> => racks,
     /** What keeps new paths from being probed; empty when nothing does. */
     problem: (): string => problem,

@@ -61,6 +61,7 @@ export const createRecent = (random: () => number) => {
   let columns = create(capacity)
   let used = 0
   const free: number[] = []
+  const scratch = new Int16Array(SLOTS * SAMPLES)
 
   const keep = (cell: number, index: number, seen: number) => {
     const place = seen < SAMPLES ? seen : Math.floor(random() * (seen + 1))
@@ -122,6 +123,21 @@ export const createRecent = (random: () => number) => {
       }
       const meanSeconds = receivedCount === 0 ? undefined : sum / receivedCount
       return { sentCount, receivedCount, meanSeconds }
+    },
+    /** The median round-trip time of the last minute; undefined when nothing was received. */
+    medianSeconds: (row: number, nowMs: number): number | undefined => {
+      const oldest = Math.floor(nowMs / SLOT_MS) - SLOTS
+      let [count, min, max] = [0, Number.POSITIVE_INFINITY, 0]
+      for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) {
+        const received = columns.received[cell]!
+        if (columns.slot[cell]! <= oldest || received === 0) continue
+        min = Math.min(min, columns.min[cell]!)
+        max = Math.max(max, columns.max[cell]!)
+        const kept = Math.min(SAMPLES, received)
+        for (let place = 0; place < kept; place++) scratch[count++] = columns.samples[cell * SAMPLES + place]!
+      }
+      if (count === 0) return undefined
+      return within(quantileOf(scratch.subarray(0, count).sort(), 0.5), min, max)
     },
     lastMinute: (row: number, nowMs: number): LastMinute => {
       const newest = Math.floor(nowMs / SLOT_MS)

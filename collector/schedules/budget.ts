@@ -50,6 +50,17 @@ export const leftOf = (budget: Budget | undefined, spent: Cost): Cost => ({
   busySeconds: (fromDuration(budget?.busy) ?? Number.POSITIVE_INFINITY) - spent.busySeconds,
 })
 
+/** Spent of each bound that there is, as a share of it. */
+export type Used = { bytes: number | undefined; busy: number | undefined }
+
+const shareOf = (spent: number, bound: number | undefined): number | undefined =>
+  bound === undefined || bound <= 0 ? undefined : spent / bound
+
+export const usedOf = (budget: Budget | undefined, spent: Cost): Used => ({
+  bytes: shareOf(spent.bytes, budget?.bytes),
+  busy: shareOf(spent.busySeconds, fromDuration(budget?.busy)),
+})
+
 export const spentMessage = (budget: Budget | undefined, spent: Cost): Budget => ({
   bytes: Math.round(spent.bytes),
   busy: toDuration(spent.busySeconds),

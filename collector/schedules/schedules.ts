@@ -18,6 +18,7 @@ import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { DocumentStore } from '../store/windows.ts'
 import type { ScheduleObserver } from './book.ts'
+import { spentOf, type Used, usedOf } from './budget.ts'
 import { coverageMessage, type Scope, scopeOf } from './coverage.ts'
 import { overduePage } from './coverage-page.ts'
 import { DEFAULT_QUIET_MS, type OwnSchedule } from './defaults.ts'
@@ -34,7 +35,9 @@ import { reviewSchedule, reviewWork } from './review.ts'
 import { createSchedule, type LivingSchedule, type ScheduleDeps } from './schedule.ts'
 
 export type SchedulesObserver = ScheduleObserver & {
-  observeCoverage(schedule: string, figures: CoverageFigures): void
+  observeCoverage(schedule: string, figures: CoverageFigures, withinSeconds: number): void
+  /** Since when it is as it is, Unix milliseconds, and what of its budget is spent. */
+  observeStanding(schedule: string, since: number, used: Used): void
   /** Nothing more is to be shown of a schedule. */
   forget(schedule: string): void
 }
@@ -153,9 +156,12 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
     await deps.fleet.settled
     while (!stop.signal.aborted) {
       for (const schedule of [...schedules.values()]) {
+        const { spec } = schedule
         const found = await figures(schedule)
-        if (found && schedules.get(schedule.spec.name) === schedule)
-          observer.observeCoverage(schedule.spec.name, found)
+        if (schedules.get(spec.name) !== schedule) continue
+        const { since, spent } = schedule.record()
+        observer.observeStanding(spec.name, since, usedOf(spec.budget, spentOf(spent, spec.budget, now())))
+        if (found) observer.observeCoverage(spec.name, found, fromDuration(spec.everyPairWithin) ?? 0)
       }
       await clock.sleep(COVERAGE_SECONDS, stop.signal).catch(() => undefined)
     }

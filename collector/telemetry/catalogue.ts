@@ -61,7 +61,7 @@ const NODES = {
   nodeThroughput: {
     kind: 'gauge',
     name: 'meshgauge_node_throughput_bits_per_second',
-    help: "Received throughput over a node's peers in its last iperf run. Normal is near the interface's speed.",
+    help: "Received throughput over a node's peers in its last iperf run (min, median). Normal is near the interface's speed.",
     unit: '{bit}/s',
     labels: ['node', 'interface', 'direction', 'stat'],
   },
@@ -75,23 +75,30 @@ const NODES = {
   nodeRtt: {
     kind: 'gauge',
     name: 'meshgauge_node_rtt_seconds',
-    help: 'Round-trip time from a node to its peers in its last ping run, from merged histograms. Normal is below 1 ms in a rack.',
+    help: 'Round-trip time from a node to its peers in its last ping run (p50, p99), from merged histograms. Normal is below 1 ms in a rack.',
     unit: 's',
     labels: ['node', 'interface', 'stat'],
   },
   nodeFailedPairs: {
     kind: 'gauge',
     name: 'meshgauge_node_failed_pairs',
-    help: 'Pairs of a node that were unreachable, refused or timed out in its last run. Normal is 0.',
+    help: 'Pairs from or to a node that were unreachable, refused or timed out in its last run. Normal is 0.',
     unit: '{pair}',
-    labels: ['node', 'interface', 'direction', 'test'],
+    labels: ['node', 'interface', 'test'],
   },
   nodeMeasuredTimestamp: {
     kind: 'gauge',
     name: 'meshgauge_node_measured_timestamp_seconds',
     help: 'When a pair of the node was last measured, in Unix time: how old its other values are.',
     unit: 's',
-    labels: ['node', 'interface', 'test'],
+    labels: ['node', 'test'],
+  },
+  rackThroughput: {
+    kind: 'gauge',
+    name: 'meshgauge_rack_throughput_bits_per_second',
+    help: 'Median received throughput of the pairs from one rack to another in the last iperf run that had such pairs; racks as in meshgauge_mesh_rack_loss_ratio. Normally all are about equal.',
+    unit: '{bit}/s',
+    labels: ['source_rack', 'destination_rack'],
   },
   worstThroughput: {
     kind: 'gauge',
@@ -148,6 +155,13 @@ const NODES = {
     help: 'What IBM Autopilot shows of a check: GB/s for pciebw, else 0 well or 1 not, by GPU or by peer node. Normal is 0, and above 4 for pciebw.',
     unit: '{value}',
     labels: ['health', 'node', 'cpumodel', 'gpumodel', 'deviceid'],
+  },
+  nodeInfo: {
+    kind: 'gauge',
+    name: 'meshgauge_node_info',
+    help: 'Always 1; the labels say which rack a node is in, to choose nodes by it.',
+    unit: '{node}',
+    labels: ['node', 'rack'],
   },
   nodeUp: {
     kind: 'gauge',

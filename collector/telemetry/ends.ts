@@ -19,6 +19,12 @@ export const isFailed = ({ outcome }: PairResult): boolean =>
   outcome === Outcome.OUTCOME_REFUSED ||
   outcome === Outcome.OUTCOME_TIMED_OUT
 
+/** Of numbers in rising order; at least one. */
+export const median = (sorted: readonly number[]): number => {
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
 /** Groups results by the ends they touch; what was never begun touches none. */
 export const endsOf = (results: readonly PairResult[]): End[] => {
   const ends = new Map<string, End>()

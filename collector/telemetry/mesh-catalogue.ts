@@ -43,9 +43,23 @@ export const MESH = {
   meshRackLoss: {
     kind: 'gauge',
     name: 'meshgauge_mesh_rack_loss_ratio',
-    help: 'Probes of the ping mesh lost over probes sent in the last minute from one rack to another, of fleets with up to 20 racks. Normal is 0.',
+    help: 'Probes of the ping mesh lost over probes sent in the last minute from one rack to another; with more than 20 racks and more pairs of racks than nodes, from each rack within itself and to all others. Normal is 0.',
     unit: '1',
     labels: ['source_rack', 'destination_rack'],
+  },
+  meshRackRtt: {
+    kind: 'gauge',
+    name: 'meshgauge_mesh_rack_rtt_seconds',
+    help: 'Mean round-trip time of the ping mesh in the last minute from one rack to another, as for meshgauge_mesh_rack_loss_ratio. Normal is below 1 ms, and alike between all racks.',
+    unit: 's',
+    labels: ['source_rack', 'destination_rack'],
+  },
+  meshLossyInterface: {
+    kind: 'gauge',
+    name: 'meshgauge_mesh_lossy_interface_ratio',
+    help: 'Probes lost over probes sent of each interface that loses some by all its paths together, beyond chance, as last seen; others are not here. Normally empty.',
+    unit: '1',
+    labels: ['node', 'interface'],
   },
   meshStreams: {
     kind: 'gauge',

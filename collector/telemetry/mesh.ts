@@ -1,9 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import type { MeshObserver } from '../mesh/deps.ts'
 import type { Meshes } from '../mesh/meshes.ts'
 import type { Measured } from '../mesh/verdicts.ts'
+import { createMeshPathGauges } from './mesh-paths.ts'
 import type { Metrics } from './metrics.ts'
 import { showMeshVerdicts } from './verdicts.ts'
 import { pathStateWord } from './words.ts'
@@ -11,9 +13,10 @@ import { pathStateWord } from './words.ts'
 /** Two sinks read; whoever comes second within this time gets what the first one got. */
 const REFRESH_SECONDS = 1
 const WINDOW_SECONDS = 60
-const WORST_PATHS = 10
-/** So many racks make 400 pairs; a larger fleet has its matrix in the store. */
-const MAX_RACKS = 20
+/** Interfaces gone over before others get their turn: about two milliseconds' work. */
+const SLICE_ENDS = 200
+/** As many paths take as long when they are only counted. */
+const SLICE_PATHS = 10_000
 
 const BAD: readonly PathState[] = [PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY]
 const STATES: readonly PathState[] = [
@@ -38,10 +41,12 @@ export const createMeshObserver = (metrics: Metrics): Omit<MeshObserver, 'observ
   observeAssignment: () => metrics.meshAssignments.add({}),
 })
 
+type Shown = Pick<Measured, 'path' | 'state'>
 type Snapshot = ReturnType<Meshes['snapshot']>
 
-const showEnds = (metrics: Metrics, ends: Snapshot['ends'], second: number): void => {
-  for (const end of ends.values()) {
+const showEnds = async (metrics: Metrics, ends: Snapshot['ends'], second: number): Promise<void> => {
+  for (const [index, end] of [...ends.values()].entries()) {
+    if (index % SLICE_ENDS === 0) await setImmediate()
     const labels = { node: end.node, interface: end.interface }
     for (const direction of ['tx', 'rx'] as const) {
       const { sentCount, lostCount } = end.sum(direction, second, WINDOW_SECONDS)
@@ -72,10 +77,15 @@ const showStreams = (metrics: Metrics, streams: Snapshot['streams']): void => {
   metrics.meshClockOffset.removeWhere(({ node }) => !nodes.has(node))
 }
 
-const showStates = (metrics: Metrics, paths: readonly Measured[], streams: Snapshot['streams']): void => {
+const showStates = async (
+  metrics: Metrics,
+  paths: readonly Shown[],
+  streams: Snapshot['streams'],
+): Promise<void> => {
   const totals = new Map(STATES.map((state) => [state, 0]))
   const bad = new Map(streams.map(({ node }) => [node, { down: 0, lossy: 0 }]))
-  for (const { path, state } of paths) {
+  for (const [index, { path, state }] of paths.entries()) {
+    if (index % SLICE_PATHS === 0) await setImmediate()
     if (path.releasedMs !== undefined) continue
     totals.set(state, totals.get(state)! + 1)
     if (!BAD.includes(state)) continue
@@ -92,52 +102,6 @@ const showStates = (metrics: Metrics, paths: readonly Measured[], streams: Snaps
   metrics.meshNodePaths.removeWhere(({ node }) => !bad.has(node))
 }
 
-type Loss = { sent: number; lost: number }
-
-/** Goes over all paths once: the few worst, and the sums of rack pairs. */
-const showPaths = (
-  metrics: Metrics,
-  meshes: Meshes,
-  paths: readonly Measured[],
-  racks: Snapshot['racks'],
-  nowMs: number,
-) => {
-  const worst: { ratio: number; path: Measured['path'] }[] = []
-  const withRacks = new Set(racks.values()).size <= MAX_RACKS
-  const blocks = new Map<string, Loss>()
-  for (const { path } of paths) {
-    const { sentCount, receivedCount } = meshes.recent.countsOf(path.row, nowMs)
-    if (sentCount === 0) continue
-    const lost = sentCount - receivedCount
-    const ratio = lost / sentCount
-    if (lost > 0 && (worst.length < WORST_PATHS || ratio > worst.at(-1)!.ratio)) {
-      const place = worst.findIndex((other) => ratio > other.ratio)
-      worst.splice(place < 0 ? worst.length : place, 0, { ratio, path })
-      worst.length = Math.min(worst.length, WORST_PATHS)
-    }
-    const [from, to] = [racks.get(path.source.node), racks.get(path.destination.node)]
-    if (!withRacks || !from || !to) continue
-    const key = `${from}\u0000${to}`
-    const block = blocks.get(key) ?? { sent: 0, lost: 0 }
-    blocks.set(key, block)
-    block.sent += sentCount
-    block.lost += lost
-  }
-  metrics.meshWorstLoss.removeWhere(() => true)
-  for (const [index, { ratio, path }] of worst.entries()) {
-    const { source, destination } = path
-    const pair = { source: source.node, destination: destination.node, interface: source.interface }
-    metrics.meshWorstLoss.set({ rank: String(index + 1), ...pair }, ratio)
-  }
-  for (const [key, { sent, lost }] of blocks) {
-    const [from, to] = key.split('\u0000')
-    metrics.meshRackLoss.set({ source_rack: from!, destination_rack: to! }, lost / sent)
-  }
-  metrics.meshRackLoss.removeWhere(
-    (labels) => !blocks.has(`${labels.source_rack}\u0000${labels.destination_rack}`),
-  )
-}
-
 const GAUGES = [
   'meshLoss',
   'meshRtt',
@@ -145,31 +109,59 @@ const GAUGES = [
   'meshNodePaths',
   'meshWorstLoss',
   'meshRackLoss',
+  'meshRackRtt',
+  'meshPairLoss',
+  'meshPairRtt',
+  'pairSeriesDropped',
+  'meshLossyInterface',
   'meshStreams',
   'meshClockOffset',
   'meshWaiting',
   'meshCoverage',
 ] as const
 
-/** Shows how the meshes are whenever somebody reads, so that nobody pays for what nobody reads. */
-export const showMeshes = ({ metrics, clock }: { metrics: Metrics; clock: Clock }, meshes: Meshes): void => {
+const showLossy = (metrics: Metrics, lossy: Snapshot['lossy']): void => {
+  const keys = new Set(lossy.map(({ node, interface: name }) => `${node} ${name}`))
+  for (const { node, interface: name, lostCount, sentCount } of lossy)
+    metrics.meshLossyInterface.set({ node, interface: name }, lostCount / Math.max(1, sentCount))
+  metrics.meshLossyInterface.removeWhere(({ node, interface: name }) => !keys.has(`${node} ${name}`))
+}
+
+/**
+ * Shows how the meshes are whenever somebody reads, so that nobody pays for what nobody reads. Reading waits until all of
+ * it is shown; it is done in slices, for a mesh may have a hundred thousand paths.
+ */
+export const showMeshes = (
+  { metrics, clock }: { metrics: Metrics; clock: Pick<Clock, 'now' | 'monotonicSeconds'> },
+  meshes: Pick<Meshes, 'snapshot' | 'recent'> & { paths(): readonly Shown[] },
+): void => {
+  const showPaths = createMeshPathGauges(metrics)
   let shownSeconds = Number.NEGATIVE_INFINITY
-  const refresh = () => {
-    const seconds = clock.monotonicSeconds()
-    if (seconds - shownSeconds < REFRESH_SECONDS) return
-    shownSeconds = seconds
+  let showing: Promise<void> | undefined
+  const show = async () => {
     const nowMs = clock.now().getTime()
     const snapshot = meshes.snapshot()
     const paths = meshes.paths()
-    showEnds(metrics, snapshot.ends, Math.floor(nowMs / 1000))
+    await showEnds(metrics, snapshot.ends, Math.floor(nowMs / 1000))
     showStreams(metrics, snapshot.streams)
-    showStates(metrics, paths, snapshot.streams)
-    showPaths(metrics, meshes, paths, snapshot.racks, nowMs)
+    await setImmediate()
+    await showStates(metrics, paths, snapshot.streams)
+    showLossy(metrics, snapshot.lossy)
+    await showPaths(paths, meshes.recent, snapshot.racks, nowMs)
     metrics.meshWaiting.set({}, snapshot.waitingWindows)
     const names = new Set(snapshot.meshes.map(({ name }) => name))
     for (const { name, coverSeconds } of snapshot.meshes)
       metrics.meshCoverage.set({ mesh: name }, coverSeconds ?? 0)
     metrics.meshCoverage.removeWhere(({ mesh }) => !names.has(mesh))
+  }
+  const refresh = (): Promise<void> | undefined => {
+    const seconds = clock.monotonicSeconds()
+    if (showing || seconds - shownSeconds < REFRESH_SECONDS) return showing
+    shownSeconds = seconds
+    showing = show().finally(() => {
+      showing = undefined
+    })
+    return showing
   }
   for (const gauge of GAUGES) metrics[gauge].readWith(refresh)
 }

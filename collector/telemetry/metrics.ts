@@ -31,7 +31,9 @@ type GaugeHandle<L extends string> = {
   /** Removes every series whose labels the predicate is true for. */
   removeWhere(predicate: (labels: Labels<L>) => boolean): void
   /** Has the value read each time somebody asks for it, in place of being told of each change. */
-  readWith(read: (gauge: Pick<GaugeHandle<L>, 'set' | 'remove' | 'removeWhere'>) => void): void
+  readWith(
+    read: (gauge: Pick<GaugeHandle<L>, 'set' | 'remove' | 'removeWhere'>) => void | Promise<void> | undefined,
+  ): void
 }
 
 type HandleOf<D extends MetricDefinition> = D['kind'] extends 'counter'

@@ -49,16 +49,17 @@ describe('an iperf run', () => {
     const throughput = await samples('meshgauge_node_throughput_bits_per_second')
     expect(throughput).toContain('{node="a",interface="net0",direction="tx",stat="min"} 100')
     expect(throughput).toContain('{node="a",interface="net0",direction="tx",stat="median"} 800')
-    expect(throughput).toContain('{node="a",interface="net0",direction="tx",stat="max"} 900')
     expect(throughput).toContain('{node="a",interface="net0",direction="rx",stat="median"} 950')
     expect(throughput.filter((line) => line.includes('node="c",interface="net0",direction="tx"'))).toEqual([])
     const failed = await samples('meshgauge_node_failed_pairs')
-    expect(failed).toContain('{node="a",interface="net0",direction="rx",test="iperf"} 1')
-    expect(failed).toContain('{node="c",interface="net0",direction="tx",test="iperf"} 1')
-    expect(failed).toContain('{node="c",interface="net0",direction="rx",test="iperf"} 0')
-    expect(failed.filter((line) => line.includes('node="d",interface="net0",direction="tx"'))).toEqual([])
+    expect(failed.sort()).toEqual([
+      '{node="a",interface="net0",test="iperf"} 1',
+      '{node="b",interface="net0",test="iperf"} 0',
+      '{node="c",interface="net0",test="iperf"} 1',
+      '{node="d",interface="net0",test="iperf"} 0',
+    ])
     expect(await samples('meshgauge_node_measured_timestamp_seconds')).toContain(
-      `{node="a",interface="net0",test="iperf"} ${END.getTime() / 1000}`,
+      `{node="a",test="iperf"} ${END.getTime() / 1000}`,
     )
   })
 
@@ -128,7 +129,7 @@ describe('a ping run', () => {
       '{node="c",interface="net0",direction="rx"} 1',
     ])
     expect(await samples('meshgauge_node_rtt_seconds')).toEqual(
-      ['min', 'p50', 'p99', 'max'].map((stat) => `{node="a",interface="net0",stat="${stat}"} 0.001`),
+      ['p50', 'p99'].map((stat) => `{node="a",interface="net0",stat="${stat}"} 0.001`),
     )
     expect(await samples('meshgauge_worst_pair_loss_ratio')).toEqual([
       '{rank="1",source="a",destination="c",interface="net0"} 1',
@@ -274,6 +275,6 @@ test('a thousand nodes stay a few thousand series', async () => {
   observer.observeRun(run, results)
   observer.observeNodes(names.map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY })))
   const lines = (await metrics.registry.metrics()).split('\n').filter((line) => line.includes('node-'))
-  // Per node: 6 throughputs, 2 failed pairs, 1 time, 1 up; and the worst ten.
-  expect(lines).toHaveLength(10 * 1000 + 10)
+  // Per node: 4 throughputs, 1 of failed pairs, 1 time, 1 up, 1 rack; and the worst ten.
+  expect(lines).toHaveLength(8 * 1000 + 10)
 })

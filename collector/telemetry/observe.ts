@@ -4,9 +4,10 @@ import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { type End, endsOf, isFailed, isMeasured, lossOf, throughputOf } from './ends.ts'
+import { type End, endsOf, isFailed, isMeasured, lossOf, median, throughputOf } from './ends.ts'
 import type { Metrics } from './metrics.ts'
 import { createPairGauges, PAIR_BUDGET } from './pairs.ts'
+import { createRackThroughput } from './racks.ts'
 import { mergeRoundTrips } from './round-trips.ts'
 import { showVerdicts } from './verdicts.ts'
 import { nodeStateWord, outcomeWord, runStateWord, runWords } from './words.ts'
@@ -38,16 +39,11 @@ const CHECK_VALUES = new Map<CheckStatus, number>([
   [CheckStatus.CHECK_STATUS_ERROR, 3],
 ])
 
-const median = (sorted: readonly number[]): number => {
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-}
-
 const showThroughput = (metrics: Metrics, { node, interface: name, direction, results }: End): void => {
   const labels = { node, interface: name, direction }
   const values = results.map(throughputOf).filter((value) => value !== undefined)
   values.sort((a, b) => a - b)
-  const stats = { min: values[0], median: values.length > 0 ? median(values) : undefined, max: values.at(-1) }
+  const stats = { min: values[0], median: values.length > 0 ? median(values) : undefined }
   for (const [stat, value] of Object.entries(stats)) {
     // Nothing measured is no value: neither the old one nor 0.
     if (value === undefined) metrics.nodeThroughput.remove({ ...labels, stat })
@@ -65,19 +61,32 @@ const showPing = (metrics: Metrics, { node, interface: name, direction, results 
     .filter(isMeasured)
     .flatMap(({ values }) => (values?.$case === 'ping' ? [values.value] : []))
   const times = mergeRoundTrips(statistics)
-  for (const stat of ['min', 'p50', 'p99', 'max'] as const) {
+  for (const stat of ['p50', 'p99'] as const) {
     const labels = { node, interface: name, stat }
     if (times) metrics.nodeRtt.set(labels, times[stat])
     else metrics.nodeRtt.remove(labels)
   }
 }
 
+/** Of each interface with both its directions, and of each node: what needs no series of its own for each end. */
+const showNodes = (metrics: Metrics, test: string, ends: readonly End[]): void => {
+  const failed = new Map<string, { node: string; interface: string; count: number }>()
+  const latest = new Map<string, number>()
+  for (const { node, interface: name, results } of ends) {
+    const key = `${node} ${name}`
+    const own = failed.get(key) ?? { node, interface: name, count: 0 }
+    failed.set(key, own)
+    own.count += results.filter(isFailed).length
+    for (const { endTime } of results.filter(isMeasured)) {
+      latest.set(node, Math.max(latest.get(node) ?? 0, fromTimestamp(endTime)?.getTime() ?? 0))
+    }
+  }
+  for (const { node, interface: name, count } of failed.values())
+    metrics.nodeFailedPairs.set({ node, interface: name, test }, count)
+  for (const [node, at] of latest) if (at > 0) metrics.nodeMeasuredTimestamp.set({ node, test }, at / 1000)
+}
+
 const showEnd = (metrics: Metrics, test: string, end: End): void => {
-  const { node, interface: name, direction, results } = end
-  metrics.nodeFailedPairs.set({ node, interface: name, direction, test }, results.filter(isFailed).length)
-  const times = results.filter(isMeasured).map(({ endTime }) => fromTimestamp(endTime)?.getTime() ?? 0)
-  const latest = times.reduce((a, b) => Math.max(a, b), 0)
-  if (latest > 0) metrics.nodeMeasuredTimestamp.set({ node, interface: name, test }, latest / 1000)
   if (test === 'iperf') showThroughput(metrics, end)
   if (test === 'ping') showPing(metrics, end)
 }
@@ -144,6 +153,7 @@ const showRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): vo
   const ends = endsOf(results)
   if (ends.length === 0) return
   for (const end of ends) showEnd(metrics, test, end)
+  showNodes(metrics, test, ends)
   showWorst(metrics, test, results)
   showVerdicts(metrics, run, results)
   showExpectations(metrics, run)
@@ -175,6 +185,7 @@ export const createObserver = (
   { pairBudget = PAIR_BUDGET }: { pairBudget?: number } = {},
 ): Observer => {
   const pairs = createPairGauges(metrics, pairBudget)
+  const racks = createRackThroughput(metrics)
   return {
     observeResults: (run, results) => {
       const { test } = runWords(run)
@@ -186,10 +197,12 @@ export const createObserver = (
     observeRun: (run, results) => {
       countRun(metrics, run)
       showRun(metrics, run, results)
+      racks.show(results)
     },
     restoreRun: (run, results) => {
       pairs.show(run, results)
       showRun(metrics, run, results)
+      racks.show(results)
     },
     observeCheck: (node, result) => {
       const value = CHECK_VALUES.get(result.status)
@@ -202,6 +215,7 @@ export const createObserver = (
       const names = new Set(nodes.map(({ name }) => name))
       metrics.retainNodes(names)
       pairs.retainNodes(names)
+      racks.setNodes(nodes)
       const counts = { ready: 0, silent: 0, unspecified: 0 } as Record<string, number>
       for (const { name, state } of nodes) {
         const word = nodeStateWord(state)

@@ -1,6 +1,6 @@
 import type { MetricDefinition } from './definition.ts'
 
-/** A series for each pair, as long as there are few enough: see pairs.ts. */
+/** A series for each pair, as long as there are few enough: see pairs.ts and mesh-paths.ts. */
 export const PAIRS = {
   pairThroughput: {
     kind: 'gauge',
@@ -23,10 +23,24 @@ export const PAIRS = {
     unit: 's',
     labels: ['source', 'destination', 'interface'],
   },
+  meshPairLoss: {
+    kind: 'gauge',
+    name: 'meshgauge_mesh_pair_loss_ratio',
+    help: 'Probes of the ping mesh lost over probes sent on a path in the last minute. Normal is 0.',
+    unit: '1',
+    labels: ['source', 'destination', 'interface'],
+  },
+  meshPairRtt: {
+    kind: 'gauge',
+    name: 'meshgauge_mesh_pair_rtt_p50_seconds',
+    help: 'Median round-trip time on a path of the ping mesh in the last minute. Normal is below 1 ms in a rack.',
+    unit: 's',
+    labels: ['source', 'destination', 'interface'],
+  },
   pairSeriesDropped: {
     kind: 'gauge',
     name: 'meshgauge_pair_series_dropped',
-    help: 'Pairs of the last run that have no series because the run has more pairs than the budget. Normal is 0, or all pairs of a large fleet.',
+    help: 'Pairs of the last run of a test, or paths of the mesh, that have no series because there are more than the budget. Normal is 0, or all pairs of a large fleet.',
     unit: '{pair}',
     labels: ['test'],
   },

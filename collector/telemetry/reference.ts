@@ -5,7 +5,8 @@ const HEADING = `# Every metric of the collector
 
 Made from the catalogue by \`npm run metrics\`; a test compares it. The same names and values go out on \`/metrics\` and
 over OTLP. All durations are in seconds, all rates in bits per second, all ratios from 0 to 1. Series are O(N) in nodes:
-labels never name a pair, but for \`meshgauge_pair_*\` (while there are at most 2,000 pairs) and the ten worst pairs.
+labels never name a pair, but for \`meshgauge_pair_*\` (while there are at most 2,000 pairs), \`meshgauge_mesh_pair_*\` (at
+most 8,192 paths: 64 nodes with two interfaces) and the ten worst pairs.
 
 Scraped as OpenMetrics (Prometheus with \`--enable-feature=exemplar-storage\` asks for it), counters and histograms of
 runs carry exemplars: the \`trace_id\` of the run that was counted.

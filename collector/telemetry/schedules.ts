@@ -1,5 +1,8 @@
+import type { SkipReason } from '../schedules/book.ts'
 import type { SchedulesObserver } from '../schedules/schedules.ts'
 import type { Metrics } from './metrics.ts'
+
+const SKIP_REASONS: readonly SkipReason[] = ['overlap', 'over_budget', 'nothing_due', 'blackout', 'failed']
 
 /** As SCHEDULES says. */
 const LATE_SECONDS = 1
@@ -13,6 +16,7 @@ export const observeSchedules = (metrics: Metrics): SchedulesObserver => {
     known.add(schedule)
     for (const counter of [metrics.scheduleStarts, metrics.scheduleMissed, metrics.scheduleLate])
       counter.add({ schedule }, 0)
+    for (const reason of SKIP_REASONS) metrics.scheduleSkipped.add({ schedule, reason }, 0)
   }
   return {
     observeStart: (schedule, lateness) => {
@@ -28,7 +32,16 @@ export const observeSchedules = (metrics: Metrics): SchedulesObserver => {
       else metrics.scheduleNextStart.set({ schedule }, next / 1000)
       if (lastSuccess !== undefined) metrics.scheduleLastSuccess.set({ schedule }, lastSuccess / 1000)
     },
-    observeCoverage: (schedule, { pairCount, overdueCount }) => {
+    observeStanding: (schedule, since, used) => {
+      metrics.scheduleCreated.set({ schedule }, since / 1000)
+      for (const [resource, ratio] of Object.entries(used)) {
+        if (ratio === undefined) metrics.scheduleBudget.remove({ schedule, resource })
+        else metrics.scheduleBudget.set({ schedule, resource }, ratio)
+      }
+    },
+    observeCoverage: (schedule, { pairCount, overdueCount, neverCount }, withinSeconds) => {
+      metrics.coverageObjective.set({ schedule }, withinSeconds)
+      metrics.coverageNever.set({ schedule }, neverCount)
       metrics.coveragePairs.set({ schedule }, pairCount)
       metrics.coverageOverdue.set({ schedule }, overdueCount)
     },
@@ -42,11 +55,15 @@ export const observeSchedules = (metrics: Metrics): SchedulesObserver => {
         metrics.scheduleLateness,
         metrics.scheduleNextStart,
         metrics.scheduleLastSuccess,
+        metrics.scheduleCreated,
+        metrics.coverageObjective,
+        metrics.coverageNever,
         metrics.coveragePairs,
         metrics.coverageOverdue,
       ])
         handle.removeWhere(isOf)
       metrics.scheduleSkipped.removeWhere(isOf)
+      metrics.scheduleBudget.removeWhere(isOf)
     },
   }
 }

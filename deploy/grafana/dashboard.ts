@@ -20,6 +20,16 @@ export const labelVariable = (name: string, selector: string): QueryVariable => 
   }
 }
 
+/** A choice of several values; all of them until the reader chooses, also those without the label at all. */
+export const severalVariable = (name: string, selector: string, allValue?: '.*'): QueryVariable => ({
+  ...labelVariable(name, selector),
+  multi: true,
+  includeAll: true,
+  // Without it Grafana writes all the values: then what is chosen before narrows what is all.
+  ...(allValue ? { allValue } : {}),
+  current: { text: 'All', value: '$__all' },
+})
+
 /** Which of several collectors the dashboard is about: all, until the reader chooses. */
 const ofCollectors = (name: string, selector: string): QueryVariable => {
   const query = `label_values(${selector}, ${name})`

@@ -1,11 +1,12 @@
 import { collector } from './boards/collector.ts'
 import { fleet } from './boards/fleet.ts'
+import { mesh } from './boards/mesh.ts'
 import { node } from './boards/node.ts'
 import { runs } from './boards/runs.ts'
 import type { Dashboard } from './schema.ts'
 
 /** Every dashboard by the name of its file; one line each. */
-export const DASHBOARDS: Readonly<Record<string, Dashboard>> = { fleet, node, runs, collector }
+export const DASHBOARDS: Readonly<Record<string, Dashboard>> = { fleet, mesh, node, runs, collector }
 
 /** The file as it is committed. */
 export const toJson = (dashboard: Dashboard): string => `${JSON.stringify(dashboard, undefined, 2)}\n`

@@ -30,6 +30,8 @@ export type PanelOptions = {
   next?: keyof typeof UIDS
   /** The label of the series that says which node the next dashboard is about. */
   nodeLabel?: 'node' | 'source'
+  /** The variables of the next dashboard that a click on a series or a row sets, each from these of its labels. */
+  pick?: Readonly<Record<string, readonly string[]>>
   steps?: readonly Step[]
   /** What numbers mean, where they are codes. */
   words?: Readonly<Record<string, string>>
@@ -41,6 +43,7 @@ export type PanelOptions = {
 
 export const UIDS = {
   fleet: 'meshgauge-fleet',
+  mesh: 'meshgauge-mesh',
   node: 'meshgauge-node',
   runs: 'meshgauge-runs',
   collector: 'meshgauge-collector',
@@ -62,13 +65,16 @@ export const highIsGood = (bad: number, good = bad): Step[] => [
   { color: 'green', value: good },
 ]
 
-/** The address of another dashboard for the same time and the same datasource. */
-export const dashboardUrl = (board: keyof typeof UIDS, node?: string): string =>
+/** The address of a dashboard for the same time and the same datasource, with values of its variables. */
+export const dashboardUrl = (
+  board: keyof typeof UIDS,
+  variables: readonly (readonly [name: string, value: string])[] = [],
+): string =>
   [
     `/d/${UIDS[board]}?var-datasource=${DATASOURCE.uid}`,
     '$' + '{job:queryparam}',
     '$' + '{instance:queryparam}',
-    ...(node === undefined ? [] : [`var-node=${node}`]),
+    ...variables.map(([name, value]) => `var-${name}=${value}`),
     '$' + '{__url_time_range}',
   ].join('&')
 
@@ -76,16 +82,23 @@ const linksOf = ({ next }: PanelOptions): PanelLink[] =>
   next ? [{ title: `Open ${next}`, url: dashboardUrl(next), targetBlank: false }] : []
 
 /** A click on a series or a row goes to the node it is about. */
-const dataLinksOf = ({ next, nodeLabel }: PanelOptions, isTable: boolean): PanelLink[] => {
-  if (!next || !nodeLabel) return []
-  const value = isTable ? `$\{__data.fields.${nodeLabel}}` : `$\{__field.labels.${nodeLabel}}`
-  return [{ title: `Open ${next} of it`, url: dashboardUrl(next, value), targetBlank: false }]
+const dataLinksOf = ({ next, nodeLabel, pick }: PanelOptions, isTable: boolean): PanelLink[] => {
+  const picked = pick ?? (nodeLabel ? { node: [nodeLabel] } : undefined)
+  if (!next || !picked) return []
+  const fieldOf = (label: string) => (isTable ? `$\{__data.fields.${label}}` : `$\{__field.labels.${label}}`)
+  const variables = Object.entries(picked).flatMap(([name, labels]) =>
+    labels.map((label) => [name, fieldOf(label)] as const),
+  )
+  return [{ title: `Open ${next} of it`, url: dashboardUrl(next, variables), targetBlank: false }]
 }
+
+/** A, B, C: how Grafana tells the queries of a panel apart. */
+export const refIdOf = (index: number): string => String.fromCharCode('A'.charCodeAt(0) + index)
 
 const targetsOf = (queries: readonly Query[], instant: boolean, format: Target['format']): Target[] =>
   queries.map(({ expr, legend = '' }, index) => ({
     datasource: DATASOURCE,
-    refId: String.fromCharCode('A'.charCodeAt(0) + index),
+    refId: refIdOf(index),
     expr: scoped(expr),
     legendFormat: legend,
     instant,
@@ -106,7 +119,8 @@ const mappingsOf = (words: PanelOptions['words']) =>
       ]
     : []
 
-const panel = (
+/** A panel of a type, with what all panels have. */
+export const panel = (
   type: Panel['type'],
   given: PanelOptions,
   { instant, custom, options }: { instant: boolean; custom: object; options: object },
@@ -177,21 +191,6 @@ export const stateTimeline = (given: PanelOptions): Panel =>
     custom: { fillOpacity: 80, lineWidth: 0 },
     options: { mergeValues: true, showValue: 'auto', legend: { displayMode: 'list', placement: 'bottom' } },
   })
-
-/** A row for each series of now. */
-export const table = (given: PanelOptions): Panel => ({
-  ...panel('table', given, {
-    instant: true,
-    custom: { align: 'auto', filterable: true },
-    options: { showHeader: true, cellHeight: 'sm' },
-  }),
-  transformations: [
-    {
-      id: 'organize',
-      options: { excludeByName: { Time: true, __name__: true, job: true, instance: true } },
-    },
-  ],
-})
 
 /** Places panels in the order they come, in rows of Grafana's 24 columns, and numbers them. */
 export const arrange = (panels: readonly Panel[]): Panel[] => {

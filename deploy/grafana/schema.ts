@@ -27,7 +27,10 @@ export type Panel = {
   links: PanelLink[]
   fieldConfig: {
     defaults: { unit: string; links: PanelLink[]; [option: string]: unknown }
-    overrides: []
+    overrides: {
+      matcher: { id: 'byType' | 'byName'; options: string }
+      properties: { id: string; value: unknown }[]
+    }[]
   }
   options: object
   transformations?: object[]
@@ -56,7 +59,7 @@ export type QueryVariable = {
   multi: boolean
   includeAll: boolean
   /** What stands for all of them in a query: a pattern that is as true as all the values together, and shorter. */
-  allValue?: '.+'
+  allValue?: '.+' | '.*'
   current?: { text: string; value: string }
   /** 2: asked again when the time range changes. */
   refresh: 2

@@ -9,16 +9,25 @@ import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { remember } from '../../collector/health/severity.ts'
 import { type Format, renderMetrics } from '../../collector/telemetry/exposition.ts'
-import { createMetrics } from '../../collector/telemetry/metrics.ts'
+import { showMeshes } from '../../collector/telemetry/mesh.ts'
+import { createMetrics, type Metrics } from '../../collector/telemetry/metrics.ts'
 import { createObserver } from '../../collector/telemetry/observe.ts'
 import { endedRun, failedPair, iperfPair, pingPair } from '../../collector/telemetry/samples.ts'
+import { observeSchedules } from '../../collector/telemetry/schedules.ts'
+import { createTrafficGauges } from '../../collector/telemetry/traffic.ts'
+import { systemClock } from '../../lib/clock.ts'
 import { expectAtMost, median } from './figures.ts'
+import { fillMesh } from './filled-mesh.ts'
 
 const INTERFACES = ['net0', 'net1']
 const CHECKS = ['addresses', 'clock', 'disk', 'host', 'interfaces', 'reachability']
 /** The shifts of a large mesh: enough for every node to have peers on both sides. */
 const SHIFTS = [1, 5, 25]
 const SCRAPES = 5
+const RACK_SIZE = 16
+const SCHEDULES = ['mesh', 'daily', 'weekly']
+/** Each scrape finds another minute: the mesh is shown anew for each. */
+const SCRAPE_SECONDS = 15
 
 const onInterface = (result: PairResult, name: string): PairResult => ({
   ...result,
@@ -26,12 +35,40 @@ const onInterface = (result: PairResult, name: string): PairResult => ({
   destination: { ...result.destination!, interface: name },
 })
 
-/** A collector's metrics after a run of each test on every interface and every check on every node. */
+/** The default schedules after a day, and sustained traffic between all nodes. */
+const fillOthers = (metrics: Metrics, names: readonly string[]) => {
+  const schedules = observeSchedules(metrics)
+  const day = Date.now() - 86_400_000
+  for (const schedule of SCHEDULES) {
+    schedules.observeTimes(schedule, Date.now() + 3_600_000, day)
+    schedules.observeStart(schedule, 0.01)
+    schedules.observeStanding(schedule, day, { bytes: undefined, busy: 0.5 })
+  }
+  const coverage = { pairCount: 1000, coveredCount: 143, overdueCount: 857, neverCount: 857 }
+  schedules.observeCoverage('weekly', { ...coverage, oldestSeconds: undefined }, 7 * 86_400)
+  const totals = names.map((node) => [node, { received: 1e9, sent: 1e9, dead: 0 }] as const)
+  const flows = { flowCount: names.length, movingCount: names.length, restartCount: 0 }
+  const rates = { askedBitsPerSecond: 1e12, receivedBitsPerSecond: 1e12 }
+  createTrafficGauges(metrics)([{ id: 'traffic', ...flows, ...rates, nodes: new Map(totals) }])
+}
+
+/**
+ * A collector's metrics after a run of each test on every interface and every check on every node, with a ping mesh,
+ * schedules and traffic.
+ */
 const fill = (count: number) => {
   const metrics = createMetrics({ meter: api.getMeter('bench') }, { version: 'bench' })
   const observer = createObserver({ metrics })
   const names = Array.from({ length: count }, (_, index) => `node-${index}`)
-  observer.observeNodes(names.map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY })))
+  observer.observeNodes(
+    names.map((name, index) =>
+      Node.fromPartial({
+        name,
+        rack: `rack-${Math.floor(index / RACK_SIZE)}`,
+        state: NodeState.NODE_STATE_READY,
+      }),
+    ),
+  )
   const pairs = (make: (source: string, destination: string) => PairResult) =>
     INTERFACES.flatMap((name) =>
       SHIFTS.flatMap((shift) =>
@@ -55,7 +92,26 @@ const fill = (count: number) => {
       observer.observeRecord(node, remember(undefined, check, {}, new Date()))
     }
   }
-  return metrics
+  fillOthers(metrics, names)
+  const wall = systemClock
+  const start = wall.now()
+  let seconds = 0
+  const meshes = fillMesh(names, INTERFACES, { rackSize: RACK_SIZE, nowMs: start.getTime() })
+  showMeshes(
+    {
+      metrics,
+      clock: {
+        now: () => start,
+        monotonicSeconds: () => seconds,
+      },
+    },
+    meshes,
+  )
+  return Object.assign(metrics, {
+    pass: () => {
+      seconds += SCRAPE_SECONDS
+    },
+  })
 }
 
 /** How long timers waited while the metrics were written, and how long the writing took, in milliseconds. */
@@ -64,6 +120,7 @@ const measure = async (metrics: ReturnType<typeof fill>, format: Format) => {
   const [took, blocked]: [number[], number[]] = [[], []]
   const delay = monitorEventLoopDelay({ resolution: 1 })
   for (let scrape = 0; scrape < SCRAPES; scrape++) {
+    metrics.pass()
     delay.enable()
     await sleep(20)
     delay.reset()
@@ -82,7 +139,7 @@ const seriesOf = async (metrics: ReturnType<typeof fill>): Promise<number> => {
   return text.split('\n').filter((line) => /^(meshgauge|autopilot)_/.test(line)).length
 }
 
-for (const count of [10, 100, 300, 1000]) {
+for (const count of [10, 45, 64, 100, 300, 1000]) {
   const metrics = fill(count)
   const series = await seriesOf(metrics)
   console.log(

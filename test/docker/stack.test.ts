@@ -93,7 +93,11 @@ describe('compose files', () => {
   })
 
   test('give agents addresses in their networks, which are those of the fleet', () => {
-    const { nodes, insecure } = readYamlConfig('fleet.yaml', read('trial/fleet.yaml'), SCHEDULE_SECTION)
+    const { nodes, insecure, schedules, checks } = readYamlConfig(
+      'fleet.yaml',
+      read('trial/fleet.yaml'),
+      SCHEDULE_SECTION,
+    )
     const agents = Object.entries(trial.services).filter(([name]) => name.startsWith('agent-'))
     const listening = agents.map(([, { command, networks }]) => {
       const addresses = networks as Record<string, { ipv4_address: string }>
@@ -109,6 +113,12 @@ describe('compose files', () => {
     })
     expect(nodes.map(({ name, address }) => ({ name, address }))).toEqual(listening)
     expect(insecure).toBe(true)
+    // It measures by itself: nothing beside the collector starts anything.
+    expect(schedules?.map(({ work }) => work?.$case)).toEqual(['mesh', 'run', 'run', 'run'])
+    expect(checks.length).toBeGreaterThan(0)
+    expect(Object.keys(trial.services).sort()).toEqual(
+      ['collector', ...listening.map(({ name }) => name.replace('node', 'agent'))].sort(),
+    )
   })
 
   test('are what compose itself understands, where there is one', async ({ skip }) => {
@@ -150,7 +160,7 @@ describe('the configurations', () => {
       cpSync(join(DOCKER, 'prometheus.yml'), join(folder, 'prometheus.yml'))
       cpSync(join(DOCKER, '../prometheus/rules'), join(folder, 'rules'), { recursive: true })
       const { stdout } = await execa('promtool', ['check', 'config', join(folder, 'prometheus.yml')])
-      expect(stdout).toContain('2 rule files found')
+      expect(stdout).toContain('3 rule files found')
       const amtool = await execa('amtool', ['check-config', join(DOCKER, 'alertmanager.yml')])
       expect(amtool.stdout).toContain('SUCCESS')
     } finally {

@@ -16,6 +16,8 @@ import { type Prometheus, startPrometheus } from './prometheus.ts'
 
 const GRAFANA = new URL('../../deploy/grafana/', import.meta.url)
 const RULES = new URL('../../deploy/prometheus/rules/', import.meta.url)
+const FIXTURES = new URL('fixtures/', import.meta.url)
+const ruleTests = readdirSync(FIXTURES, { encoding: 'utf8' }).filter((file) => file.endsWith('.test.yaml'))
 
 type Rule = {
   alert?: string
@@ -52,9 +54,11 @@ const variables = boards.flatMap(([board, { templating }]) =>
     .map((variable) => ({ board, ...variable })),
 )
 
-/** As Grafana does it, for a node that everything is known of. */
+/** As Grafana does it, for a node that everything is known of, and where several may be chosen for all of them. */
 const interpolate = (expr: string): string =>
   expr
+    .replaceAll('=~"$node"', '=~"node-1|node-2|node-3"')
+    .replaceAll(/=~"\$(rack|interface)"/g, '=~".*"')
     .replaceAll('$node', 'node-1')
     .replaceAll('$__rate_interval', '1m')
     .replaceAll(/\$(job|instance)\b/g, '.+')
@@ -158,17 +162,18 @@ describe('dashboards as files', () => {
 describe('rules', () => {
   test('are right for promtool, with the example configuration', async () => {
     const { stdout } = await execa('promtool', ['check', 'config', 'deploy/prometheus/prometheus.yml'])
-    expect(stdout).toContain('2 rule files found')
-    await execa('promtool', ['check', 'rules', 'recording.yml', 'alerts.yml'], { cwd: RULES })
+    const files = readdirSync(RULES)
+    expect(stdout).toContain(`${files.length} rule files found`)
+    await execa('promtool', ['check', 'rules', ...files], { cwd: RULES })
   })
 
-  test('fire for what they are about and end with it', async () => {
-    const { stdout } = await execa('promtool', ['test', 'rules', 'test/prometheus/fixtures/alerts.test.yaml'])
+  test.each(ruleTests)('fire for what they are about and end with it: %s', async (file) => {
+    const { stdout } = await execa('promtool', ['test', 'rules', file], { cwd: FIXTURES })
     expect(stdout).toContain('SUCCESS')
   })
 
-  test('are each in that test, and each says what to do', () => {
-    const text = readFileSync(new URL('fixtures/alerts.test.yaml', import.meta.url), 'utf8')
+  test('are each in these tests, and each says what to do', () => {
+    const text = ruleTests.map((file) => readFileSync(new URL(file, FIXTURES), 'utf8')).join('\n')
     for (const { alert, annotations } of rules.filter(({ alert }) => alert !== undefined)) {
       expect(text).toContain(`alertname="${alert}"`)
       expect(annotations?.summary.length, alert).toBeGreaterThan(10)
@@ -229,6 +234,8 @@ describe('in a real Prometheus', () => {
     const match = encodeURIComponent(interpolate(selector!))
     const answer = await fetch(`${prometheus.url}/api/v1/label/${label}/values?match[]=${match}`)
     const data = {
+      rack: ['r1', 'r2'],
+      interface: ['net0'],
       node: ['node-1', 'node-2', 'node-3'],
       job: ['meshgauge'],
       instance: [`127.0.0.1:${server.port}`],

@@ -9,7 +9,70 @@ import { endedRun, failedPair, iperfPair, pingPair, TRACE_ID } from '../../colle
 
 /** Nodes that are ready. */
 export const nodes = (...names: string[]) =>
-  names.map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY }))
+  names.map((name, index) =>
+    Node.fromPartial({ name, rack: index === 0 ? 'r1' : 'r2', state: NodeState.NODE_STATE_READY }),
+  )
+
+const observeMesh = (metrics: Metrics): void => {
+  for (const node of ['node-1', 'node-2', 'node-3']) {
+    const interfaceOf = { node, interface: 'net0' }
+    for (const direction of ['tx', 'rx'] as const)
+      metrics.meshLoss.set({ ...interfaceOf, direction }, node === 'node-3' ? 0.05 : 0)
+    metrics.meshRtt.set({ ...interfaceOf, stat: 'p50' }, 1e-4)
+    metrics.meshRtt.set({ ...interfaceOf, stat: 'p99' }, 2e-4)
+    metrics.meshNodePaths.set({ node, state: 'down' }, 0)
+    metrics.meshNodePaths.set({ node, state: 'lossy' }, 1)
+    metrics.meshClockOffset.set({ node }, -0.01)
+  }
+  const pair = { source: 'node-1', destination: 'node-2', interface: 'net0' }
+  const racks = { source_rack: 'r1', destination_rack: 'r2' }
+  metrics.meshPairLoss.set(pair, 0.05)
+  metrics.meshPairRtt.set(pair, 1e-4)
+  metrics.meshWorstLoss.set({ rank: '1', ...pair }, 0.05)
+  metrics.meshRackLoss.set(racks, 0.05)
+  metrics.meshRackRtt.set(racks, 1e-4)
+  metrics.meshLossyInterface.set({ node: 'node-3', interface: 'net0' }, 0.05)
+  for (const [state, count] of Object.entries({ up: 4, lossy: 2, down: 0, stale: 0 }))
+    metrics.meshPaths.set({ state }, count)
+  metrics.meshStreams.set({ state: 'delivering' }, 3)
+  metrics.meshStreams.set({ state: 'silent' }, 0)
+  metrics.meshWindows.add({}, 6)
+  metrics.meshDropped.add({}, 0)
+  metrics.meshEvents.add({ state: 'lossy' })
+  metrics.meshDetection.observe({}, 2)
+  metrics.meshWaiting.set({}, 6)
+  metrics.meshAssignments.add({}, 3)
+  metrics.meshCoverage.set({ mesh: 'mesh' }, 0)
+}
+
+/** A schedule that is two hours old and has an hour for its pairs. */
+const observeSchedules = (metrics: Metrics): void => {
+  const schedule = 'weekly'
+  const now = Date.now() / 1000
+  metrics.scheduleStarts.add({ schedule })
+  metrics.scheduleMissed.add({ schedule }, 0)
+  metrics.scheduleLate.add({ schedule }, 0)
+  metrics.scheduleSkipped.add({ schedule, reason: 'failed' }, 0)
+  metrics.scheduleLateness.set({ schedule }, 0.01)
+  metrics.scheduleNextStart.set({ schedule }, now + 60)
+  metrics.scheduleLastSuccess.set({ schedule }, now - 60)
+  metrics.scheduleCreated.set({ schedule }, now - 7200)
+  metrics.scheduleBudget.set({ schedule, resource: 'busy' }, 0.5)
+  metrics.coverageObjective.set({ schedule }, 3600)
+  metrics.coveragePairs.set({ schedule }, 6)
+  metrics.coverageOverdue.set({ schedule }, 2)
+  metrics.coverageNever.set({ schedule }, 1)
+}
+
+const observeTraffic = (metrics: Metrics): void => {
+  metrics.trafficFlows.set({ state: 'moving' }, 6)
+  metrics.trafficFlows.set({ state: 'dead' }, 0)
+  metrics.trafficReceived.set({}, 5.9e9)
+  metrics.trafficAsked.set({}, 6e9)
+  metrics.trafficRestarts.add({}, 0)
+  for (const direction of ['tx', 'rx'] as const) metrics.nodeTraffic.set({ node: 'node-1', direction }, 2e9)
+  metrics.nodeTrafficDead.set({ node: 'node-1' }, 0)
+}
 
 /** Everything the catalogue has, so that every line of /metrics is there to be read and linted. */
 export const observeEverything = (metrics: Metrics, observer: Observer): void => {
@@ -45,6 +108,9 @@ export const observeEverything = (metrics: Metrics, observer: Observer): void =>
   observer.observeOverlap('node-1', 'interfaces')
   const autopilot = { health: 'dcgm', cpumodel: 'N/A', gpumodel: 'N/A', deviceid: '' }
   metrics.autopilotHealthChecks.set({ node: 'node-1', ...autopilot }, 0)
+  observeMesh(metrics)
+  observeSchedules(metrics)
+  observeTraffic(metrics)
   metrics.runsActive.set({}, 0)
   metrics.testsActive.set({ test: 'iperf' }, 0)
   metrics.dispatchLag.observe({}, 0.01, TRACE_ID)

@@ -74,7 +74,7 @@ test.each<[string, number]>([
   ['meshgauge_worst_pair_throughput_bits_per_second{rank="1",source="node-3"}', 5e7],
   ['meshgauge_node_ping_loss_ratio{node="node-2",direction="rx"}', 0.1],
   ['meshgauge_node_rtt_seconds{node="node-2",stat="p50"}', 0.0002],
-  ['sum(meshgauge_node_failed_pairs{direction="tx"})', 1],
+  ['sum(meshgauge_node_failed_pairs)', 2],
   ['meshgauge_pair_loss_ratio{source="node-1",destination="node-2"}', 0.1],
   ['meshgauge_verdicts{kind="interface",node="node-3",interface="net0",direction="tx"}', 0.98],
   ['meshgauge_check_status{node="node-1",check="interfaces"}', 1],

@@ -56,7 +56,11 @@ describe('a mesh of 60 agents', () => {
     }
     await until('it is named', async () => (await simulation.verdicts()).length > 0)
     expect(await named()).toEqual([['s7', '', 'net0']])
-    expect(await simulation.metrics()).toMatch(/meshgauge_verdicts\{test="mesh",kind="interface",node="s7"/)
+    const shown = await simulation.metrics()
+    expect(shown).toMatch(/meshgauge_verdicts\{test="mesh",kind="interface",node="s7"/)
+    expect(shown.match(/^meshgauge_mesh_pair_loss_ratio\{/gm)).toHaveLength(60 * 59)
+    expect(shown).toMatch(/^meshgauge_mesh_pair_loss_ratio\{source="s1",destination="s7",\S+ 0\.\d+$/m)
+    expect(shown).toMatch(/^meshgauge_mesh_pair_loss_ratio\{source="s1",destination="s2",\S+ 0$/m)
     setFault(() => undefined)
     await until('all is up', allUp(60))
     await until('no verdict', async () => (await simulation.verdicts()).length === 0)

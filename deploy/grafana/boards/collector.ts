@@ -1,5 +1,7 @@
 import { dashboard } from '../dashboard.ts'
-import { lowIsGood, stat, table, timeSeries } from '../panels.ts'
+import { lowIsGood, stat, timeSeries } from '../panels.ts'
+import { table } from '../tables.ts'
+import { ingest } from './collector-ingest.ts'
 
 const RATE = '[$' + '__rate_interval]'
 
@@ -36,10 +38,10 @@ const now = [
   stat({
     title: 'Pairs without series',
     description:
-      'Pairs of the last run that have no series because there are more than the budget. Normal is 0, or all pairs of a large fleet.',
+      'Pairs of the last run of a test, or paths of the mesh, that have no series because there are more than the budget. Normal is 0, or all pairs of a large fleet.',
     unit: 'short',
     queries: [{ expr: 'sum by (test) (meshgauge_pair_series_dropped)', legend: '{{test}}' }],
-    next: 'runs',
+    next: 'mesh',
   }),
   table({
     title: 'Version',
@@ -288,5 +290,5 @@ export const collector = dashboard({
   board: 'collector',
   title: 'Collector',
   description: 'Whether the collector itself is well: only then can its numbers be believed.',
-  panels: [...now, ...overTime, ...store, ...inside],
+  panels: [...now, ...overTime, ...ingest, ...store, ...inside],
 })

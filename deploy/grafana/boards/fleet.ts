@@ -1,9 +1,92 @@
 import { dashboard } from '../dashboard.ts'
-import { highIsGood, lowIsGood, stat, stateTimeline, table, timeSeries } from '../panels.ts'
+import { highIsGood, lowIsGood, type PanelOptions, stat, stateTimeline } from '../panels.ts'
+import { table } from '../tables.ts'
+import { byNode, worst } from './fleet-nodes.ts'
+import { DEBT, OVERDUE } from './schedules.ts'
 
-const CHECK_WORDS = { 0: 'pass', 1: 'warn', 2: 'fail', 3: 'evict' }
+/** Each of these is a number of what is wrong: 0 when all is well. Stats and the timeline show the same ones. */
+const WRONG = {
+  silent: 'count(meshgauge_node_up == 0) or vector(0)',
+  verdicts: 'count(meshgauge_verdicts) or vector(0)',
+  down: 'sum(meshgauge_mesh_paths{state="down"}) or vector(0)',
+  lossy: 'sum(meshgauge_mesh_paths{state="lossy"}) or vector(0)',
+  interfaces: 'count(meshgauge_mesh_lossy_interface_ratio) or vector(0)',
+  checks: 'count(meshgauge_check_severity >= 2) or vector(0)',
+  // Each pair is counted at both its ends.
+  failed: 'sum(meshgauge_node_failed_pairs) / 2 or vector(0)',
+  dead: 'sum(meshgauge_traffic_flows{state="dead"}) or vector(0)',
+  overdue: `count(${OVERDUE}) or vector(0)`,
+  debt: `sum(${DEBT}) or vector(0)`,
+} as const
 
+type Wrong = Pick<PanelOptions, 'title' | 'description' | 'next'> & { expr: string; legend: string }
+
+const wrong = ({ expr, legend, ...given }: Wrong) =>
+  stat({ ...given, unit: 'short', queries: [{ expr, legend }], steps: lowIsGood(1), width: 3, height: 3 })
+
+/** Is anything wrong. */
 const summary = [
+  wrong({
+    title: 'Silent nodes',
+    description: 'Nodes whose agent does not answer. Normal is 0.',
+    expr: WRONG.silent,
+    legend: 'silent',
+    next: 'node',
+  }),
+  wrong({
+    title: 'Verdicts',
+    description: 'Culprits named by the mesh or the last runs and not acquitted since. Normal is 0.',
+    expr: WRONG.verdicts,
+    legend: 'verdicts',
+    next: 'node',
+  }),
+  wrong({
+    title: 'Mesh: paths down',
+    description: 'Paths of the ping mesh on which nothing comes back. Normal is 0.',
+    expr: WRONG.down,
+    legend: 'down',
+    next: 'mesh',
+  }),
+  wrong({
+    title: 'Mesh: paths lossy',
+    description: 'Paths of the ping mesh that lose probes, but not all. Normal is 0.',
+    expr: WRONG.lossy,
+    legend: 'lossy',
+    next: 'mesh',
+  }),
+  wrong({
+    title: 'Checks not passed',
+    description: 'Checks on any node that stand at fail or evict. Normal is 0.',
+    expr: WRONG.checks,
+    legend: 'failing',
+    next: 'node',
+  }),
+  wrong({
+    title: 'Failed pairs',
+    description:
+      'Pairs that were unreachable, refused or timed out in the last run of each test. Normal is 0.',
+    expr: WRONG.failed,
+    legend: 'failed',
+    next: 'runs',
+  }),
+  wrong({
+    title: 'Dead flows',
+    description: 'Flows of sustained traffic that do not move. Normal is 0.',
+    expr: WRONG.dead,
+    legend: 'dead',
+    next: 'node',
+  }),
+  wrong({
+    title: 'Schedules overdue',
+    description: 'Schedules whose next start passed more than 5 minutes ago. Normal is 0.',
+    expr: WRONG.overdue,
+    legend: 'overdue',
+    next: 'runs',
+  }),
+]
+
+/** How well it is looked at. */
+const standing = [
   stat({
     title: 'Nodes that answer',
     description: 'Nodes whose agent answers. Normal is all nodes of the inventory.',
@@ -11,44 +94,67 @@ const summary = [
     queries: [{ expr: 'avg(meshgauge_node_up)', legend: 'up' }],
     steps: highIsGood(0.9, 1),
     next: 'collector',
+    width: 3,
+    height: 3,
   }),
   stat({
-    title: 'Silent nodes',
-    description: 'Nodes whose agent does not answer. Normal is 0.',
-    unit: 'short',
-    queries: [{ expr: 'count(meshgauge_node_up == 0) or vector(0)', legend: 'silent' }],
-    steps: lowIsGood(1),
-    next: 'node',
+    title: 'Mesh: paths up',
+    description: 'Share of the measured paths that are well. Normal is 100 %.',
+    unit: 'percentunit',
+    queries: [
+      {
+        expr: 'sum(meshgauge_mesh_paths{state="up"}) / (sum(meshgauge_mesh_paths{state=~"up|lossy|down"}) > 0)',
+        legend: 'up',
+      },
+    ],
+    steps: highIsGood(0.99, 1),
+    next: 'mesh',
+    width: 3,
+    height: 3,
+  }),
+  wrong({
+    title: 'Mesh: agents silent',
+    description: 'Agents whose measurements do not come. Normal is 0.',
+    expr: 'sum(meshgauge_mesh_streams{state="silent"}) or vector(0)',
+    legend: 'silent',
+    next: 'mesh',
   }),
   stat({
-    title: 'Verdicts',
-    description: 'Culprits named by the last runs and not acquitted since. Normal is 0.',
-    unit: 'short',
-    queries: [{ expr: 'count(meshgauge_verdicts) or vector(0)', legend: 'verdicts' }],
-    steps: lowIsGood(1),
-    next: 'node',
-  }),
-  stat({
-    title: 'Checks not passed',
-    description: 'Checks on any node that stand at fail or evict. Normal is 0.',
-    unit: 'short',
-    queries: [{ expr: 'count(meshgauge_check_severity >= 2) or vector(0)', legend: 'failing' }],
-    steps: lowIsGood(1),
-    next: 'node',
-  }),
-  stat({
-    title: 'Failed pairs',
+    title: 'Coverage',
     description:
-      'Pairs that were unreachable, refused or timed out in the last run of each test, counted at their sources. Normal is 0.',
-    unit: 'short',
-    queries: [{ expr: 'sum(meshgauge_node_failed_pairs{direction="tx"})', legend: 'failed' }],
-    steps: lowIsGood(1),
+      'Share of the pairs that were measured within the objective of their schedule. Normally it rises to 100 % in the first period and stays there.',
+    unit: 'percentunit',
+    queries: [
+      {
+        expr: '1 - sum(meshgauge_coverage_overdue_pairs) / (sum(meshgauge_coverage_pairs) > 0)',
+        legend: 'covered',
+      },
+    ],
     next: 'runs',
+    width: 3,
+    height: 3,
+  }),
+  wrong({
+    title: 'Coverage debt',
+    description: 'Overdue pairs of schedules that had the time to measure them. Normal is 0.',
+    expr: WRONG.debt,
+    legend: 'pairs',
+    next: 'runs',
+  }),
+  stat({
+    title: 'Traffic received',
+    description:
+      'What sustained traffic moves now. Normal is near what was asked, and 0 while none was asked for.',
+    unit: 'bps',
+    queries: [{ expr: 'sum(meshgauge_traffic_received_bits_per_second)', legend: 'received' }],
+    next: 'node',
+    width: 3,
+    height: 3,
   }),
   stat({
     title: 'Oldest measurement',
     description:
-      'How long ago the node was last measured for which that is longest. Normal is no longer than the pause between your runs.',
+      'How long ago a run last measured the node for which that is longest. Normal is no longer than the pause between your runs.',
     unit: 's',
     queries: [
       {
@@ -57,10 +163,48 @@ const summary = [
       },
     ],
     next: 'runs',
+    width: 3,
+    height: 3,
+  }),
+  stat({
+    title: 'Collector late by',
+    description: 'How late its timers come, 99th percentile. Normal is below 20 ms.',
+    unit: 's',
+    queries: [{ expr: 'max(meshgauge_event_loop_delay_seconds{stat="p99"})', legend: 'p99' }],
+    steps: lowIsGood(0.02, 0.1),
+    next: 'collector',
+    width: 3,
+    height: 3,
   }),
 ]
 
-const worst = [
+const LEGENDS: Readonly<Record<keyof typeof WRONG, string>> = {
+  silent: 'silent nodes',
+  verdicts: 'verdicts',
+  down: 'paths down',
+  lossy: 'paths lossy',
+  interfaces: 'interfaces lossy',
+  checks: 'checks not passed',
+  failed: 'failed pairs',
+  dead: 'dead flows',
+  overdue: 'schedules overdue',
+  debt: 'coverage debt',
+}
+
+/** Since when, and where. */
+const where = [
+  stateTimeline({
+    title: 'What is wrong: since when',
+    description: 'How many of each; green is none. Normally all is green.',
+    unit: 'short',
+    queries: (Object.keys(WRONG) as (keyof typeof WRONG)[]).map((key) => ({
+      expr: WRONG[key],
+      legend: LEGENDS[key],
+    })),
+    steps: lowIsGood(1),
+    next: 'mesh',
+    height: 9,
+  }),
   table({
     title: 'Verdicts of now',
     description:
@@ -74,142 +218,37 @@ const worst = [
     steps: lowIsGood(0.5, 0.8),
     next: 'node',
     nodeLabel: 'node',
+    height: 9,
   }),
-  stateTimeline({
-    title: 'Verdicts: since when',
-    description: 'The confidence of each verdict over time. Normally empty.',
+  table({
+    title: 'Worst paths of the mesh',
+    description: 'The ten paths that lost most in the last minute, rank 1 the worst. Normally empty.',
     unit: 'percentunit',
     queries: [
       {
-        expr: 'max by (test, kind, node, interface, direction, peer, rack) (meshgauge_verdicts)',
-        legend: '{{test}} {{kind}} {{rack}} {{node}} {{interface}} {{direction}} {{peer}}',
-      },
-    ],
-    steps: lowIsGood(0.5, 0.8),
-    next: 'node',
-    nodeLabel: 'node',
-  }),
-  table({
-    title: 'Slowest pairs',
-    description:
-      'The ten slowest measured pairs of the last iperf run, rank 1 the slowest. Normally all ranks are about equal.',
-    unit: 'bps',
-    queries: [
-      {
-        expr: 'sort(max by (rank, source, destination, interface) (meshgauge_worst_pair_throughput_bits_per_second))',
-      },
-    ],
-    next: 'node',
-    nodeLabel: 'source',
-  }),
-  table({
-    title: 'Pairs that lose most',
-    description: 'The ten pairs of the last ping run that lost most, rank 1 the worst. Normally empty.',
-    unit: 'percentunit',
-    queries: [
-      {
-        expr: 'sort_desc(max by (rank, source, destination, interface) (meshgauge_worst_pair_loss_ratio))',
+        expr: 'sort_desc(max by (rank, source, destination, interface) (meshgauge_mesh_worst_path_loss_ratio))',
       },
     ],
     steps: lowIsGood(0.001, 0.01),
-    next: 'node',
-    nodeLabel: 'source',
+    next: 'mesh',
+    pick: { node: ['source', 'destination'], interface: ['interface'] },
+    height: 7,
   }),
-]
-
-const byNode = [
-  timeSeries({
-    title: 'Throughput of nodes: median over peers',
-    description:
-      "The 20 lowest medians of what was received over a node's peers, by interface and direction. Normal is near the interface's speed, and one height for all.",
-    unit: 'bps',
-    queries: [
-      {
-        expr: 'bottomk(20, meshgauge_node_throughput_bits_per_second{stat="median"})',
-        legend: '{{node}} {{interface}} {{direction}}',
-      },
-    ],
-    next: 'node',
-    nodeLabel: 'node',
-  }),
-  timeSeries({
-    title: 'Throughput of nodes: slowest peer',
-    description:
-      "The 20 lowest minima over a node's peers. Normal is near the median; a low minimum beside a good median is one bad peer or path.",
-    unit: 'bps',
-    queries: [
-      {
-        expr: 'bottomk(20, meshgauge_node_throughput_bits_per_second{stat="min"})',
-        legend: '{{node}} {{interface}} {{direction}}',
-      },
-    ],
-    next: 'node',
-    nodeLabel: 'node',
-  }),
-  timeSeries({
-    title: 'Ping loss of nodes',
-    description: "Probes lost over probes sent, over a node's peers: the 20 highest. Normal is 0.",
-    unit: 'percentunit',
-    queries: [
-      { expr: 'topk(20, meshgauge_node_ping_loss_ratio)', legend: '{{node}} {{interface}} {{direction}}' },
-    ],
-    next: 'node',
-    nodeLabel: 'node',
-  }),
-  timeSeries({
-    title: 'Round-trip time of nodes (p99)',
-    description: 'The 20 highest 99th percentiles over peers. Normal is below 1 ms in a rack.',
-    unit: 's',
-    queries: [{ expr: 'topk(20, meshgauge_node_rtt_seconds{stat="p99"})', legend: '{{node}} {{interface}}' }],
-    next: 'node',
-    nodeLabel: 'node',
-  }),
-  timeSeries({
-    title: 'Failed pairs of nodes',
-    description:
-      'Pairs that were unreachable, refused or timed out, the 20 nodes with most. Normal is 0; a dead node has as many as it has peers.',
+  table({
+    title: 'Nodes with most bad paths of the mesh',
+    description: 'Paths from or to a node that are down or lossy; the ten worst nodes. Normally empty.',
     unit: 'short',
-    queries: [
-      {
-        expr: 'topk(20, meshgauge_node_failed_pairs)',
-        legend: '{{node}} {{interface}} {{direction}} {{test}}',
-      },
-    ],
+    queries: [{ expr: 'sort_desc(topk(10, sum by (node) (meshgauge_mesh_node_bad_paths) > 0))' }],
+    steps: lowIsGood(1),
     next: 'node',
     nodeLabel: 'node',
-  }),
-  stateTimeline({
-    title: 'Nodes that answer: since when',
-    description: 'Whether the agent of each node answers. Normal is yes.',
-    unit: 'short',
-    queries: [{ expr: 'max by (node) (meshgauge_node_up)', legend: '{{node}}' }],
-    steps: highIsGood(1),
-    words: { 0: 'silent', 1: 'up' },
-    next: 'node',
-    nodeLabel: 'node',
-  }),
-  stateTimeline({
-    title: 'Checks: worst of each node',
-    description: 'What stands of the worst check of each node. Normal is pass.',
-    unit: 'short',
-    queries: [{ expr: 'max by (node) (meshgauge_check_severity)', legend: '{{node}}' }],
-    steps: lowIsGood(1, 2),
-    words: CHECK_WORDS,
-    next: 'node',
-    nodeLabel: 'node',
-  }),
-  timeSeries({
-    title: 'Nodes by state',
-    description: 'Nodes of the inventory. Normally all are ready.',
-    unit: 'short',
-    queries: [{ expr: 'sum by (state) (meshgauge_nodes)', legend: '{{state}}' }],
-    next: 'collector',
+    height: 7,
   }),
 ]
 
 export const fleet = dashboard({
   board: 'fleet',
   title: 'Fleet',
-  description: 'Is everything well; if not, what is worst and since when.',
-  panels: [...summary, ...worst, ...byNode],
+  description: 'Is anything wrong, since when, and where: all of that without scrolling.',
+  panels: [...summary, ...standing, ...where, ...worst, ...byNode],
 })

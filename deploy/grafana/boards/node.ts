@@ -1,14 +1,8 @@
 import { dashboard, labelVariable } from '../dashboard.ts'
-import {
-  highIsGood,
-  lowIsGood,
-  type PanelOptions,
-  stat,
-  stateTimeline,
-  table,
-  timeSeries,
-} from '../panels.ts'
+import { highIsGood, lowIsGood, type PanelOptions, stat, stateTimeline, timeSeries } from '../panels.ts'
 import type { Panel } from '../schema.ts'
+import { table } from '../tables.ts'
+import { meshPanels, traffic } from './node-mesh.ts'
 
 const CHECK_WORDS = { 0: 'pass', 1: 'warn', 2: 'fail', 3: 'evict' }
 const RESULT_WORDS = { 0: 'pass', 1: 'warn', 2: 'fail', 3: 'not carried out' }
@@ -21,7 +15,7 @@ const throughput = (direction: 'tx' | 'rx', title: string): Panel =>
   runsNext(timeSeries, {
     title,
     description:
-      "Least, median and most over the node's peers in its last iperf run. Normal is three lines close together, near the interface's speed; compare sent with received.",
+      "Least and median over the node's peers in its last iperf run. Normal is two lines close together, near the interface's speed; compare sent with received.",
     unit: 'bps',
     queries: [
       {
@@ -71,7 +65,16 @@ const now = [
         legend: '{{test}}',
       },
     ],
-    width: 12,
+    width: 6,
+  }),
+  runsNext(stat, {
+    title: 'Mesh: bad paths',
+    description: 'Paths of the ping mesh from or to it that are down or lossy. Normal is 0.',
+    unit: 'short',
+    queries: [{ expr: 'sum by (state) (meshgauge_mesh_node_bad_paths{node="$node"})', legend: '{{state}}' }],
+    steps: lowIsGood(1),
+    width: 6,
+    next: 'mesh',
   }),
 ]
 
@@ -100,7 +103,7 @@ const network = [
     queries: [
       {
         expr: 'meshgauge_node_failed_pairs{node="$node"}',
-        legend: '{{test}} {{interface}} {{direction}}',
+        legend: '{{test}} {{interface}}',
       },
     ],
   }),
@@ -180,5 +183,5 @@ export const node = dashboard({
   title: 'Node',
   description: 'One node: its interfaces in both directions, its peers, its checks.',
   variables: [labelVariable('node', 'meshgauge_node_up')],
-  panels: [...now, ...network, ...checks],
+  panels: [...now, ...meshPanels, ...network, ...traffic, ...checks],
 })

@@ -1,5 +1,6 @@
 import { dashboard } from '../dashboard.ts'
 import { highIsGood, lowIsGood, stat, timeSeries } from '../panels.ts'
+import { schedules } from './schedules.ts'
 
 const summary = [
   stat({
@@ -129,7 +130,8 @@ const overTime = [
 
 export const runs = dashboard({
   board: 'runs',
-  title: 'Runs',
-  description: 'What was run, how it ended and how long it took.',
-  panels: [...summary, ...overTime],
+  title: 'Runs and schedules',
+  description:
+    'What was run, how it ended and how long it took; what is measured without being asked, and whether it is.',
+  panels: [...summary, ...schedules, ...overTime],
 })

@@ -1,0 +1,72 @@
+/** A ping mesh as the collector has it in memory after a minute, without agents: for what it costs to show it. */
+
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { createPaths } from '../../collector/mesh/paths.ts'
+import type { Measured } from '../../collector/mesh/verdicts.ts'
+
+/** As of the defaults: all peers up to so many nodes, then so many at a time. */
+const FULL_MESH_LIMIT = 200
+const PEERS = 21
+const WINDOWS = 6
+const WINDOW_SECONDS = 10
+/** 100 µs, in lib/histogram.ts's buckets: one is as good as another here. */
+const INDEX = 100
+
+/** @param nowMs the windows end here */
+export const fillMesh = (
+  names: readonly string[],
+  interfaces: readonly string[],
+  { rackSize, nowMs }: { rackSize: number; nowMs: number },
+) => {
+  const paths = createPaths({ random: () => 0.5, stateBefore: () => undefined })
+  const peers = names.length <= FULL_MESH_LIMIT ? names.length - 1 : PEERS
+  let id = 0
+  for (const name of interfaces) {
+    for (const [index, source] of names.entries()) {
+      for (let shift = 1; shift <= peers; shift++) {
+        const destination = names[(index + shift) % names.length]!
+        const key = { source, destination, interface: name }
+        paths.take(
+          ++id,
+          { key, from: '', to: '', address: '' },
+          { mesh: 'mesh', patienceMs: 30_000, echoesPerSecond: 1 },
+        )
+      }
+    }
+  }
+  for (const path of paths.all()) {
+    path.health.state = PathState.PATH_STATE_UP
+    path.health.lastEndMs = nowMs
+    for (let window = 0; window < WINDOWS; window++) {
+      const endMs = nowMs - window * WINDOW_SECONDS * 1000
+      const second = Math.floor(endMs / 1000)
+      paths.recent.add(path.row, {
+        endMs,
+        sentCount: WINDOW_SECONDS,
+        receivedCount: WINDOW_SECONDS,
+        rttMinSeconds: 0.0001,
+        rttMaxSeconds: 0.0002,
+        rttSumSeconds: 0.0015,
+        jitterSeconds: 0.00001,
+        histogramOffset: INDEX,
+        histogramCounts: [4, 3, 2, 1],
+      })
+      path.from.add('tx', second, WINDOW_SECONDS, 0, 0)
+      path.to.add('rx', second, WINDOW_SECONDS, 0, 0)
+      path.from.addTimes(second, INDEX, [4, 3, 2, 1])
+    }
+  }
+  return {
+    recent: paths.recent,
+    paths: (): Pick<Measured, 'path' | 'state'>[] =>
+      [...paths.all()].map((path) => ({ path, state: PathState.PATH_STATE_UP as PathState })),
+    snapshot: () => ({
+      ends: paths.ends(),
+      streams: names.map((node) => ({ node, delivers: true, offsetMs: 1 })),
+      lossy: [],
+      waitingWindows: 100,
+      meshes: [{ name: 'mesh', nodes: names.length, peers, coverSeconds: undefined }],
+      racks: new Map(names.map((node, index) => [node, `rack-${Math.floor(index / rackSize)}`])),
+    }),
+  }
+}
