@@ -23,7 +23,8 @@ export const ERROR_CATALOGUE = {
   },
   AGENT_BUSY: {
     status: Status.ABORTED,
-    meaning: 'an exclusive test has the interface in that direction; try again later',
+    meaning:
+      'somebody else has what is asked for: an exclusive test the interface in that direction, or another owner the mesh; the message says who; try again later',
   },
   INTERFACES_BUSY: {
     status: Status.FAILED_PRECONDITION,

@@ -43,6 +43,10 @@ node=node
 [ "$(major "$node")" -ge 24 ] ||
   fail "Node 24 or newer is needed and npm brought none along for $(uname -m); install one from nodejs.org"
 
+# The agent runs without it too, with a fifth more memory.
+"$node" deploy/bundle/agent.main.ts >/dev/null || fail 'the agent could not be made one file; the lines above say why'
+done_line 'agent' 'in one file'
+
 missing=
 need() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || missing="$missing $2"; }
 need iperf3 iperf3

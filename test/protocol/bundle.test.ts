@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type IndependentClient, openIndependentClient } from './independent-client.ts'
+import { openMesh } from './mesh-stream.ts'
+import { type ServiceProcess, startAgent } from './service-process.ts'
+
+const ROOT = new URL('../../', import.meta.url).pathname
+
+let agent: ServiceProcess
+let client: IndependentClient
+let bundle: string
+
+beforeAll(async () => {
+  bundle = (await execa(process.execPath, ['deploy/bundle/agent.main.ts'], { cwd: ROOT })).stdout
+  agent = await startAgent()
+  client = openIndependentClient(agent.port)
+})
+afterAll(async () => {
+  client.close()
+  await agent.stop('SIGTERM')
+})
+
+const curl = async (method: string, request: object) => {
+  const args = ['curl', '--protocol', 'grpc', '--http2-prior-knowledge', '--reflect']
+  const url = `http://127.0.0.1:${agent.port}/${method}`
+  const { stdout } = await execa('buf', [...args, '-d', JSON.stringify(request), url], {
+    preferLocal: true,
+    localDir: ROOT,
+  })
+  return JSON.parse(stdout)
+}
+
+test('is what runs', () => {
+  expect(readFileSync(`/proc/${agent.pid}/cmdline`, 'utf8').split('\0')).toContain(bundle)
+  expect(readdirSync(`${ROOT}dist`).filter((name) => name.startsWith('agent-'))).toHaveLength(1)
+})
+
+test('knows itself, its checks and its own channels, by reflection', async () => {
+  expect(await curl('meshgauge.agent.v1.AgentService/Describe', {})).toHaveProperty('limits')
+  expect((await curl('meshgauge.agent.v1.CheckService/ListChecks', {})).checks.length).toBeGreaterThan(5)
+  expect(await curl('grpc.health.v1.Health/Check', {})).toEqual({ status: 'SERVING' })
+  expect((await curl('grpc.channelz.v1.Channelz/GetServers', {})).server).toHaveLength(1)
+})
+
+test('says what is wrong with a request', async () => {
+  await expect(
+    client.call('meshgauge.agent.v1.CheckService', 'RunCheck', { check: 'nonsense' }),
+  ).rejects.toThrow()
+})
+
+test('measures', async () => {
+  const targets = [{ id: 1, address: '127.0.0.1' }]
+  const mesh = openMesh(client, { owner: 'test', window: { seconds: 1 }, groups: [{ targets }] })
+  await mesh.until(() => mesh.windowsOf(1).some(({ received }) => received > 0))
+  await mesh.end()
+})
