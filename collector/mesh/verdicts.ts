@@ -33,10 +33,21 @@ const blank = { node: '', interface: '', peer: '', rack: '', pairsAgainst: [], r
 
 const pairOf = ({ source, destination }: MeshPath): EndpointPair => ({ source, destination })
 
+/**
+ * A path that is DOWN is called so until it was clean for a while. One that has answered since and lost again is not
+ * dead: it loses much, and two lost probes in a row were chance.
+ */
+const isDead = ({ path: { health }, state }: Measured): boolean =>
+  state === PathState.PATH_STATE_DOWN && !(health.answeredMs !== 0 && health.lossMs > health.answeredMs)
+
 /** What the diagnosis of runs reads, from the windows of about the last minute. */
-const toResult = ({ path, state }: Measured, recent: Paths['recent'], nowMs: number): PairResult => {
-  const isDown = state === PathState.PATH_STATE_DOWN
-  const { sentCount, lostCount } = evidenceOf(path.health)
+const toResult = (measured: Measured, recent: Paths['recent'], nowMs: number): PairResult => {
+  const { path, state } = measured
+  const isDown = isDead(measured)
+  // Lost probes that wait for an answer are evidence of a path that is bad already.
+  const waiting = state === PathState.PATH_STATE_DOWN ? path.health.trailingLost : 0
+  const known = evidenceOf(path.health)
+  const [sentCount, lostCount] = [known.sentCount + waiting, known.lostCount + waiting]
   const sent = isDown ? Math.max(1, path.health.trailingLost) : sentCount
   const received = isDown ? 0 : sentCount - lostCount
   const mean = isDown ? undefined : recent.countsOf(path.row, nowMs).meanSeconds

@@ -96,7 +96,7 @@ export const runTrial = async (fleet: TestFleet, watch: MeshWatch, trial: Trial)
     ...new Set([...wrong.map(({ message }) => `WRONG: ${message}`), ...(last ? [last.message] : [])]),
   ]
   const shown = status ? `${status.exitCode} ${status.stdout.split('\n')[0]}` : ''
-  console.log(`  ${trial.name}: ${said.join(' | ') || 'nobody is named'}`)
+  console.log(`  said: ${said.join(' | ') || 'nobody is named'}`)
   if (shown) console.log(`    meshgauge mesh: exit ${shown}; afterwards exit ${after.exitCode}`)
   const since = (ms: number | undefined) => (ms === undefined ? undefined : (ms - atMs) / 1000)
   return {
