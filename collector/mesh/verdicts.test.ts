@@ -90,6 +90,14 @@ test('a path that was down, has answered and loses again is not called unreachab
   expect(held!.message).toContain('cannot be reached')
 })
 
+test('one path that is dead between nodes that are well is a link', () => {
+  const both = (one: string, other: string) => [one, other].sort().join() === 'n1,n3'
+  const verdicts = judge((from, to, name) => name === 'net1' && both(from, to), {})
+  expect(verdicts).toMatchObject([
+    { kind: CulpritKind.CULPRIT_KIND_LINK, node: 'n1', peer: 'n3', interface: 'net1' },
+  ])
+})
+
 test('without a word of its agent it is what the paths say', () => {
   const [verdict, ...more] = judge((from, to, name) => name === 'net1' && [from, to].includes('n2'), {})
   expect(more).toEqual([])

@@ -22,7 +22,10 @@ export type Measured = { path: MeshPath; state: PathState }
 
 /** A verdict's list of pairs is for reading; the rest is counted in its text. */
 const MAX_PAIRS = 50
-/** Each probe takes a turn of its own, so a bad path was tried many times before anyone is blamed. */
+/**
+ * Each probe takes a turn of its own, so a bad path was tried many times before anyone is blamed. One that is well was
+ * tried once: more would say that it was bad and has recovered by chance, and then no link could be blamed.
+ */
 const ATTEMPTS = 3
 /** Nothing contradicts it: nobody hears from the node, and nobody reaches it. */
 const DOWN_CONFIDENCE = 0.99
@@ -41,7 +44,12 @@ const isDead = ({ path: { health }, state }: Measured): boolean =>
   state === PathState.PATH_STATE_DOWN && !(health.answeredMs !== 0 && health.lossMs > health.answeredMs)
 
 /** What the diagnosis of runs reads, from the windows of about the last minute. */
-const toResult = (measured: Measured, recent: Paths['recent'], nowMs: number): PairResult => {
+const toResult = (
+  measured: Measured,
+  recent: Paths['recent'],
+  lateSeconds: number,
+  nowMs: number,
+): PairResult => {
   const { path, state } = measured
   const isDown = isDead(measured)
   // Lost probes that wait for an answer are evidence of a path that is bad already.
@@ -52,6 +60,7 @@ const toResult = (measured: Measured, recent: Paths['recent'], nowMs: number): P
   const received = isDown ? 0 : sentCount - lostCount
   const mean = isDown ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
   const time = toDuration(mean ?? 0)
+  const isWell = state === PathState.PATH_STATE_UP && (mean ?? 0) <= lateSeconds
   return {
     ...EMPTY_RESULT,
     source: path.source,
@@ -71,7 +80,7 @@ const toResult = (measured: Measured, recent: Paths['recent'], nowMs: number): P
             : { min: time, avg: time, p50: time, p99: time, max: time, jitter: undefined },
       },
     },
-    attemptCount: ATTEMPTS,
+    attemptCount: isWell ? 1 : ATTEMPTS,
   }
 }
 
@@ -193,9 +202,10 @@ export const judgeMesh = (given: {
   )
   const isExplained = ({ destination: { node, interface: name } }: MeshPath) =>
     down.has(node) || cutOff.some((verdict) => blames(verdict, node, name))
+  const late = lateLimit(measured, recent, nowMs)
   const results = measured
     .filter(({ path }) => !isExplained(path))
-    .map((each) => toResult(each, recent, nowMs))
+    .map((each) => toResult(each, recent, late, nowMs))
   const diagnosed = diagnose({ results, racks }).verdicts.map(tidy)
   const verdicts = [...down.values(), ...cutOff, ...diagnosed]
   for (const end of lossy) {
@@ -209,20 +219,25 @@ export const judgeMesh = (given: {
 /** Paths looked at for what a round trip usually takes; more would not say it better. */
 const MAX_SAMPLED = 2_000
 
+/** From this mean round-trip time on, in seconds, a path is late beside the others. */
+const lateLimit = (measured: readonly Measured[], recent: Paths['recent'], nowMs: number): number => {
+  const step = Math.max(1, Math.floor(measured.length / MAX_SAMPLED))
+  const sampled = measured
+    .filter((_, index) => index % step === 0)
+    .flatMap(({ path }) => recent.countsOf(path.row, nowMs).meanSeconds ?? [])
+  if (sampled.length === 0) return Number.POSITIVE_INFINITY
+  const usual = median(sampled)
+  const { lateFactor, lateSeconds } = defaultThresholds
+  return Math.max(usual * lateFactor, usual + lateSeconds)
+}
+
 /** Whether any path takes far longer than the others: loss shows in states, but slowness only in comparison. */
 export const hasLatePath = (
   measured: readonly Measured[],
   recent: Paths['recent'],
   nowMs: number,
 ): boolean => {
-  const step = Math.max(1, Math.floor(measured.length / MAX_SAMPLED))
-  const sampled = measured
-    .filter((_, index) => index % step === 0)
-    .flatMap(({ path }) => recent.countsOf(path.row, nowMs).meanSeconds ?? [])
-  if (sampled.length === 0) return false
-  const usual = median(sampled)
-  const { lateFactor, lateSeconds } = defaultThresholds
-  const limit = Math.max(usual * lateFactor, usual + lateSeconds)
+  const limit = lateLimit(measured, recent, nowMs)
   return measured.some(({ path }) => (recent.countsOf(path.row, nowMs).meanSeconds ?? 0) > limit)
 }
 
