@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { CulpritKind, FaultDirection } from '#proto/meshgauge/collector/v1/result.ts'
+import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { PathHealth } from './path-state.ts'
 import { createPaths } from './paths.ts'
 import { judgeMesh, type Measured } from './verdicts.ts'
@@ -12,6 +12,7 @@ const judge = (
   isDown: (source: string, destination: string, name: string) => boolean,
   trouble: Readonly<Record<string, string>>,
   downHealth: Partial<PathHealth> = {},
+  before: readonly Verdict[] = [],
 ) => {
   const paths = createPaths({ random: () => 0.5, stateBefore: () => undefined })
   let id = 0
@@ -40,6 +41,7 @@ const judge = (
     troubleOf: (node, name) => trouble[`${node} ${name}`] ?? '',
     lossy: [],
     racks: new Map(),
+    before,
     nowMs: 0,
   })
 }
@@ -82,12 +84,18 @@ test('a path that was down, has answered and loses again is not called unreachab
     { answeredMs: 1000, lossMs: 2000, sentNow: 20, lostNow: 6 },
   )
   expect(lossy!.message).toMatch(/^n2 loses packets on net1: 30 % of its probes where its peers lose 0 %/)
-  const [held] = judge(
-    (from, to, name) => name === 'net1' && [from, to].includes('n2'),
-    {},
-    { answeredMs: 2000, lossMs: 1000 },
-  )
-  expect(held!.message).toContain('cannot be reached')
+})
+
+test('what is left of a fault keeps who was blamed, and blames nobody anew', () => {
+  const isOfNode = (from: string, to: string, name: string) => name === 'net1' && [from, to].includes('n2')
+  const before = judge(isOfNode, {})
+  const recovering = { answeredMs: 2000, lossMs: 1000 }
+  const [held] = judge(isOfNode, {}, recovering, before)
+  expect(held!.message).toBe(`${before[0]!.message} It has been well for some seconds, and is watched.`)
+  expect(judge(isOfNode, {}, recovering, [held!])[0]!.message).toBe(held!.message)
+  const isLast = (from: string, to: string, name: string) => isOfNode(from, to, name) && from === 'n4'
+  expect(judge(isLast, {}, recovering, before)).toEqual([])
+  expect(judge(isLast, {}, {}, before)).toMatchObject([{ kind: CulpritKind.CULPRIT_KIND_LINK }])
 })
 
 test('one path that is dead between nodes that are well is a link', () => {

@@ -181,6 +181,50 @@ const lossyVerdict = (end: LossyInterface, measured: readonly Measured[]): Verdi
 const blames = (verdict: Verdict, node: string, name: string): boolean =>
   verdict.node === node && verdict.peer === '' && (verdict.interface === '' || verdict.interface === name)
 
+/** A path that lost nothing for so long is recovering. */
+const RECENT_MS = 10_000
+/** A new verdict needs so much of its pairs to be bad at this moment. */
+const LEAST_ACTIVE_SHARE = 0.25
+
+const isActive = ({ path: { health }, state }: Measured, nowMs: number): boolean => {
+  if (health.trailingLost > 0) return true
+  if (state === PathState.PATH_STATE_DOWN) return health.answeredMs === 0 || health.lossMs > health.answeredMs
+  return state !== PathState.PATH_STATE_LOSSY || nowMs - health.lossMs < RECENT_MS
+}
+
+const keyOf = ({ kind, node, interface: name, peer, rack }: Verdict): string =>
+  [kind, node, name, peer, rack].join(' ')
+const pairKey = ({ source, destination }: EndpointPair): string =>
+  [source?.node, destination?.node, source?.interface].join(' ')
+
+const WATCHED = ' It has been well for some seconds, and is watched.'
+
+/**
+ * At the end of a fault its paths do not all become UP in the same moment. What is left of them keeps what was said,
+ * but blames nobody anew: the last one would look like a bad link.
+ */
+const createLeftovers = (given: {
+  measured: readonly Measured[]
+  before: readonly Verdict[]
+  nowMs: number
+}) => {
+  const known = new Map(given.before.map((verdict) => [keyOf(verdict), verdict]))
+  const active = new Set(
+    given.measured
+      .filter((each) => isActive(each, given.nowMs))
+      .map(({ path }) => pairKey({ source: path.source, destination: path.destination })),
+  )
+  return (verdict: Verdict): Verdict[] => {
+    const before = known.get(keyOf(verdict))
+    const bad = verdict.pairsFor.filter((pair) => active.has(pairKey(pair))).length
+    if (before && bad === 0) {
+      const message = before.message.endsWith(WATCHED) ? before.message : before.message + WATCHED
+      return [{ ...verdict, direction: before.direction, message }]
+    }
+    return before || bad >= LEAST_ACTIVE_SHARE * verdict.pairsFor.length ? [verdict] : []
+  }
+}
+
 /** Who is to blame for what the mesh shows now, the surest first. */
 export const judgeMesh = (given: {
   /** Every path that is measured now. */
@@ -192,6 +236,8 @@ export const judgeMesh = (given: {
   troubleOf: (node: string, name: string) => string
   lossy: readonly LossyInterface[]
   racks: ReadonlyMap<string, string>
+  /** What was said last. */
+  before: readonly Verdict[]
   nowMs: number
 }): Verdict[] => {
   const { measured, recent, silent, troubleOf, lossy, racks, nowMs } = given
@@ -206,7 +252,7 @@ export const judgeMesh = (given: {
   const results = measured
     .filter(({ path }) => !isExplained(path))
     .map((each) => toResult(each, recent, late, nowMs))
-  const diagnosed = diagnose({ results, racks }).verdicts.map(tidy)
+  const diagnosed = diagnose({ results, racks }).verdicts.map(tidy).flatMap(createLeftovers(given))
   const verdicts = [...down.values(), ...cutOff, ...diagnosed]
   for (const end of lossy) {
     if (!verdicts.some((verdict) => blames(verdict, end.node, end.interface))) {
