@@ -126,7 +126,8 @@ export const createProber = (
       )
       if (stopping.signal.aborted) return
       heard = false
-      setTrouble(wordsOf(error))
+      // An engine fails in many words when its interface does; what this node sees of it says more.
+      setTrouble((name === '' ? '' : interfaces.troubleOf(name)) || wordsOf(error))
       if (clock.monotonicSeconds() - startedAt > SETTLED_SECONDS) retrySeconds = FIRST_RETRY_SECONDS
       await clock.sleep(retrySeconds, stopping.signal)
       // An interface that is down is looked at again soon: looking costs nothing.

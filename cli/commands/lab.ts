@@ -61,6 +61,7 @@ const up = async (invocation: Invocation<UpFlags>): Promise<ExitCode> => {
   const stopping = new AbortController()
   const stopListening = terminal.onInterrupt(() => stopping.abort())
   const held = await createHosts(deps, options.loopback ? 'loopback' : 'namespaces', labOptions)
+  for (const warning of held.warnings) printLine(terminal.stderr, warning)
   try {
     if (!options.bare) {
       await startLabAgents(deps, held, program, stopping.signal)

@@ -57,6 +57,7 @@ const bringUp = async (
     () => createHosts(lab, options.kind, options.lab),
     ({ lab: made }) => ({ text: (made.nodes[0]?.interfaces ?? []).map(({ name }) => name).join(' ') }),
   )
+  for (const warning of held.warnings) printLine(terminal.stderr, warning)
   try {
     signal.throwIfAborted()
     for (const fault of options.faults) {

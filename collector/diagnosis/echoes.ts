@@ -66,7 +66,7 @@ export type EchoEvidence = {
  * neighbours forget its hardware address after a while (RFC 1122: within a minute), so that they send it nothing at
  * all: what looks then as if both ways were bad need not be.
  */
-const MUCH_LOSS = 0.5
+export const MUCH_LOSS = 0.5
 
 const wayOf = ({ to, from, lossRatio }: EchoEvidence): 'rx' | 'tx' | 'both' | undefined => {
   const way = directionOf(to)

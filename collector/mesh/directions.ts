@@ -1,6 +1,12 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { type EchoBalance, type EchoEvidence, isConclusive, withDirection } from '../diagnosis/echoes.ts'
+import {
+  type EchoBalance,
+  type EchoEvidence,
+  isConclusive,
+  MUCH_LOSS,
+  withDirection,
+} from '../diagnosis/echoes.ts'
 import type { EchoCounts } from './echo-counts.ts'
 import type { End } from './ends.ts'
 import { evidenceOf } from './path-state.ts'
@@ -36,10 +42,10 @@ type Deps = {
 type Span = { fromMs: number; toMs: number; lateSeconds: number }
 
 /**
- * How far a count may be off from rate times time: each path has one probe more or less in it, and sources are
- * independent of each other.
+ * How far a count may be off from rate times time: of each path one probe more or less falls into it, and paths are
+ * independent of each other: the square root is two and a half standard deviations.
  */
-const uncertaintyOf = (pathCount: number): number => 2 + 2 * Math.sqrt(pathCount)
+const uncertaintyOf = (pathCount: number): number => 1 + Math.sqrt(pathCount)
 
 /** Tells of verdicts on nodes and interfaces, where it can be told, whether requests or answers get lost. */
 export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: Deps) => {
@@ -139,7 +145,7 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
       const isOwn = source.node === node && (name === '' || source.interface === name)
       if (isOwn && releasedMs === undefined) peers.add(destination.node)
     }
-    let [pathCount, sentCount, receivedCount, unsureCount] = [0, 0, 0, 0]
+    let [pathCount, sentCount, receivedCount, unsureCount, fromMs, toMs] = [0, 0, 0, 0, 0, 0]
     for (const peer of peers) {
       const flow = flows.get(peer)
       const seen = arrivedAt(peer, flow, span, sinceMs)
@@ -148,15 +154,17 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
       sentCount += seen.sentCount
       receivedCount += seen.receivedCount
       unsureCount += seen.unsureCount
+      fromMs += seen.fromMs / peers.size
+      toMs += seen.toMs / peers.size
     }
     const own = [...ends().values()].filter(
       (end) => end.node === node && (name === '' || end.interface === name),
     )
-    // Samples are at most two seconds apart, so that each peer's time is a little shorter than the span.
-    const late = (span.lateSeconds + 1) * lossNow(node, name, 'source').perSecond
+    const late = span.lateSeconds * lossNow(node, name, 'source').perSecond
     return {
       sentCount: Math.round(sentCount),
-      lostCount: lostOf(own, 'tx', span.fromMs, span.toMs),
+      // Peers' samples are of different times, and so are the probes that each of them would have received.
+      lostCount: lostOf(own, 'tx', fromMs, toMs),
       receivedCount: Math.round(receivedCount),
       uncertainCount: uncertaintyOf(pathCount) + late + unsureCount,
     }
@@ -170,10 +178,7 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
   }
 
   return {
-    /**
-     * The same verdicts, with directions where they are known. Once known one stays as long as the verdict: how a
-     * fault begins says most of it.
-     */
+    /** The same verdicts, with directions where they are known. Once known one stays, until something else is. */
     name: (verdicts: readonly Verdict[], nowMs: number): Verdict[] => {
       const isOpen = ({ kind, direction, node, interface: name }: Verdict) =>
         (kind === CulpritKind.CULPRIT_KIND_NODE || kind === CulpritKind.CULPRIT_KIND_INTERFACE) &&
@@ -191,7 +196,9 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
         const { node, interface: name } = verdict
         const blamed = known.get(keyOf(verdict)) ?? { sinceMs: nowMs, found: undefined }
         known.set(keyOf(verdict), blamed)
-        const span = blamed.found ? undefined : spanOf(blamed.sinceMs, nowMs)
+        // Where much is lost the beginning of a fault says most of it, and later counts mislead.
+        const isLasting = blamed.found !== undefined && blamed.found.lossRatio >= MUCH_LOSS
+        const span = isLasting ? undefined : spanOf(blamed.sinceMs, nowMs)
         const to = span && toIt(node, name, flows.get(node), span, blamed.sinceMs)
         if (span && to) {
           const from = fromIt(node, name, flows, span, blamed.sinceMs)

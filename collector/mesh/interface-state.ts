@@ -1,13 +1,18 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { End } from './ends.ts'
 import type { Ingest } from './ingest.ts'
-import { findLossyEnds, type LossyEnd } from './pooled-loss.ts'
+import { findLossyEnds, type LossyEnd, type LostProbe } from './pooled-loss.ts'
 
 /** Loss shows in the last seconds when it is much, in the last minute when it is little. */
 const HORIZONS_SECONDS = [12, 60]
-/** An interface is UP again when it was clean for so long, twice as long each time, up to a bound. */
+const LONGEST_SECONDS = 60
+/** An interface is UP again when it was not lossy for so long, twice as long each time, up to a bound. */
 const HOLD_SECONDS = 60
 const LONGEST_HOLD_SECONDS = 600
+/** Or already when it lost nothing for a time in which, had it gone on, silence had a chance of 1 in 10,000 ... */
+const SILENT_LOSSES = Math.log(10_000)
+/** ... but for no less than this. */
+const LEAST_QUIET_SECONDS = 10
 
 /** An interface that loses probes, by all its paths together. */
 export type LossyInterface = {
@@ -19,6 +24,8 @@ export type LossyInterface = {
   sentCount: number
   lostCount: number
   peerCount: number
+  /** Over so long. */
+  seconds: number
   /** Whether its agent's events say so now; a held-down one may be clean already. */
   holdSeconds: number
 }
@@ -35,12 +42,23 @@ export const createInterfaceStates = () => {
   /** How long an interface is to be clean when it becomes lossy again, and when that was. */
   const memory = new Map<string, { holdSeconds: number; second: number }>()
 
-  const enter = (end: LossyEnd, name: string, second: number): InterfaceChange | undefined => {
+  /** Until when what was lost is over and done with. */
+  const cleared = new Map<string, number>()
+  const isOver = ({ source, destination, interface: name, second }: LostProbe): boolean =>
+    [source, destination].some((node) => second <= (cleared.get(`${node} ${name}`) ?? 0))
+
+  const enter = (
+    end: LossyEnd & { seconds: number },
+    name: string,
+    second: number,
+  ): InterfaceChange | undefined => {
     const key = `${end.node} ${name}`
     const known = lossy.get(key)
-    const { sentCount, lostCount, peerCount } = end
+    const { sentCount, lostCount, peerCount, seconds } = end
     if (known) {
-      Object.assign(known, { sentCount, lostCount, peerCount, seenSecond: second })
+      // Of the same second the shorter time says how much it is now; the longer one has what was well before in it.
+      if (known.seenSecond === second) return undefined
+      Object.assign(known, { sentCount, lostCount, peerCount, seconds, seenSecond: second })
       return undefined
     }
     const before = memory.get(key)
@@ -53,10 +71,23 @@ export const createInterfaceStates = () => {
     return { lossy: found, before: up, state, second }
   }
 
+  /** Whether nothing was lost for so long that the loss is over, or that it was not lossy for its hold time. */
+  const isClean = (each: LossyInterface, lost: readonly LostProbe[], second: number): boolean => {
+    if (second - each.seenSecond >= each.holdSeconds) return true
+    if (each.lostCount === 0) return false
+    const own = lost.filter(
+      ({ source, destination, interface: name }) =>
+        name === each.interface && (source === each.node || destination === each.node),
+    )
+    const last = own.reduce((latest, probe) => Math.max(latest, probe.second), 0)
+    const needed = Math.max(LEAST_QUIET_SECONDS, (SILENT_LOSSES * each.seconds) / each.lostCount)
+    return second - last >= Math.min(each.holdSeconds, (needed * each.holdSeconds) / HOLD_SECONDS)
+  }
+
   return {
     /** Interfaces that were lossy when this collector started. */
     restore: (node: string, name: string, second: number, nowSecond: number): void => {
-      const figures = { sentCount: 0, lostCount: 0, peerCount: 0, holdSeconds: HOLD_SECONDS }
+      const figures = { sentCount: 0, lostCount: 0, peerCount: 0, seconds: 0, holdSeconds: HOLD_SECONDS }
       const times = { sinceSecond: second, seenSecond: nowSecond }
       lossy.set(`${node} ${name}`, { node, interface: name, ...figures, ...times })
     },
@@ -67,7 +98,7 @@ export const createInterfaceStates = () => {
     ): InterfaceChange[] => {
       const changes: InterfaceChange[] = []
       for (const seconds of HORIZONS_SECONDS) {
-        const lost = ingest.lostSince(second, seconds)
+        const lost = ingest.lostSince(second, seconds).filter((probe) => !isOver(probe))
         if (lost.length === 0) continue
         const byInterface = Map.groupBy(ends.values(), (end) => end.interface)
         for (const [name, all] of byInterface) {
@@ -75,18 +106,26 @@ export const createInterfaceStates = () => {
           if (own.length === 0) continue
           const pooled = all.map((end) => {
             const [tx, rx] = [end.sum('tx', second, seconds), end.sum('rx', second, seconds)]
-            return { node: end.node, sentCount: tx.sentCount + rx.sentCount }
+            const lostCount = tx.creditedCount + rx.creditedCount
+            return { node: end.node, sentCount: tx.sentCount + rx.sentCount, lostCount }
           })
+          const lostBy = new Map(pooled.map(({ node, lostCount }) => [node, lostCount]))
           for (const end of findLossyEnds(pooled, own)) {
-            const change = enter(end, name, second)
+            // Against chance a path counts a few times at most; what is told is what was lost.
+            const lostCount = lostBy.get(end.node) ?? end.lostCount
+            const change = enter({ ...end, lostCount, seconds }, name, second)
             if (change) changes.push(change)
           }
         }
       }
+      if (lossy.size === 0) return changes
+      const lately = ingest.lostSince(second, LONGEST_SECONDS)
       for (const [key, each] of lossy) {
         const isGone = !ends.has(key)
-        if (!isGone && second - each.seenSecond < each.holdSeconds) continue
+        if (!isGone && !isClean(each, lately, second)) continue
         lossy.delete(key)
+        if (isGone) cleared.delete(key)
+        else cleared.set(key, second)
         const [before, state] = [PathState.PATH_STATE_LOSSY, PathState.PATH_STATE_UP]
         if (!isGone) changes.push({ lossy: each, before, state, second })
       }

@@ -33,6 +33,8 @@ export const createJudgement = (
   judged: Judged,
 ) => {
   const { clock, recent } = deps
+  /** Before their directions were added. */
+  let found: readonly Verdict[] = []
   let verdicts: readonly Verdict[] = []
   let dueSeconds = 0
   let lateSeconds = 0
@@ -66,10 +68,20 @@ export const createJudgement = (
         const measured = judged.measured()
         const [silent, racks] = [judged.silent(), judged.racks()]
         const { troubleOf } = judged
-        const found = judgeMesh({ measured, recent, silent, troubleOf, lossy, racks, nowMs })
+        found = judgeMesh({
+          measured,
+          recent,
+          silent,
+          troubleOf,
+          lossy,
+          racks,
+          before: found,
+          nowMs,
+        })
         verdicts = judged.directed(found, nowMs)
         deps.onVerdicts(verdicts)
       } else if (verdicts.length > 0) {
+        found = []
         verdicts = judged.directed([], nowMs)
         deps.onVerdicts(verdicts)
       }

@@ -16,6 +16,8 @@ const LONGEST_BACKOFF_SECONDS = 5
 const FINISH_SECONDS = 2
 /** Between looks at whether a stream is still alive. */
 const WATCH_SECONDS = 1
+/** A look that comes so much later means that this collector was held up, and that is no silence of an agent. */
+const HELD_UP_SECONDS = 1
 
 type Connection = Pick<AgentConnection, 'ping'>
 
@@ -143,8 +145,14 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
 
   const watch = async (): Promise<void> => {
     while (!stop.aborted && !finishing) {
+      const before = clock.monotonicSeconds()
       await clock.sleep(WATCH_SECONDS, stop).catch(() => undefined)
       const now = clock.monotonicSeconds()
+      const lateSeconds = now - before - WATCH_SECONDS
+      if (lateSeconds > HELD_UP_SECONDS) {
+        heardSeconds += lateSeconds
+        batchSeconds += lateSeconds
+      }
       if (now - heardSeconds > SILENT_SECONDS && !call.signal.aborted) {
         reason = `nothing came from its agent for ${SILENT_SECONDS} s`
         call.abort()

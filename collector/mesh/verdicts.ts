@@ -27,7 +27,10 @@ export type Measured = {
 
 /** A verdict's list of pairs is for reading; the rest is counted in its text. */
 const MAX_PAIRS = 50
-/** Each probe takes a turn of its own, so a bad path was tried many times before anyone is blamed. */
+/**
+ * Each probe takes a turn of its own, so a bad path was tried many times before anyone is blamed. One that is well was
+ * tried once: more would say that it was bad and has recovered by chance, and then no link could be blamed.
+ */
 const ATTEMPTS = 3
 /** Nothing contradicts it: nobody hears from the node, and nobody reaches it. */
 const DOWN_CONFIDENCE = 0.99
@@ -38,18 +41,31 @@ const blank = { node: '', interface: '', peer: '', rack: '', pairsAgainst: [], r
 
 const pairOf = ({ source, destination }: MeshPath): EndpointPair => ({ source, destination })
 
+/**
+ * A path that is DOWN is called so until it was clean for a while. One that has answered since and lost again is not
+ * dead: it loses much, and two lost probes in a row were chance.
+ */
+const isDead = ({ path: { health }, state }: Measured): boolean =>
+  state === PathState.PATH_STATE_DOWN && !(health.answeredMs !== 0 && health.lossMs > health.answeredMs)
+
 /** What the diagnosis of runs reads, from the windows of about the last minute. */
 const toResult = (
-  { path, state, isLoaded }: Measured,
+  measured: Measured,
   recent: Paths['recent'],
+  lateSeconds: number,
   nowMs: number,
 ): PairResult => {
-  const isDown = state === PathState.PATH_STATE_DOWN
-  const { sentCount, lostCount } = evidenceOf(path.health)
+  const { path, state, isLoaded } = measured
+  const isDown = isDead(measured)
+  // Lost probes that wait for an answer are evidence of a path that is bad already.
+  const waiting = state === PathState.PATH_STATE_DOWN ? path.health.trailingLost : 0
+  const known = evidenceOf(path.health)
+  const [sentCount, lostCount] = [known.sentCount + waiting, known.lostCount + waiting]
   const sent = isDown ? Math.max(1, path.health.trailingLost) : sentCount
   const received = isDown ? 0 : sentCount - lostCount
   const mean = isDown || isLoaded ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
   const time = toDuration(mean ?? 0)
+  const isWell = state === PathState.PATH_STATE_UP && (mean ?? 0) <= lateSeconds
   return {
     ...EMPTY_RESULT,
     source: path.source,
@@ -69,7 +85,7 @@ const toResult = (
             : { min: time, avg: time, p50: time, p99: time, max: time, jitter: undefined },
       },
     },
-    attemptCount: ATTEMPTS,
+    attemptCount: isWell ? 1 : ATTEMPTS,
   }
 }
 
@@ -170,6 +186,50 @@ const lossyVerdict = (end: LossyInterface, measured: readonly Measured[]): Verdi
 const blames = (verdict: Verdict, node: string, name: string): boolean =>
   verdict.node === node && verdict.peer === '' && (verdict.interface === '' || verdict.interface === name)
 
+/** A path that lost nothing for so long is recovering. */
+const RECENT_MS = 10_000
+/** A new verdict needs so much of its pairs to be bad at this moment. */
+const LEAST_ACTIVE_SHARE = 0.25
+
+const isActive = ({ path: { health }, state }: Measured, nowMs: number): boolean => {
+  if (health.trailingLost > 0) return true
+  if (state === PathState.PATH_STATE_DOWN) return health.answeredMs === 0 || health.lossMs > health.answeredMs
+  return state !== PathState.PATH_STATE_LOSSY || nowMs - health.lossMs < RECENT_MS
+}
+
+const keyOf = ({ kind, node, interface: name, peer, rack }: Verdict): string =>
+  [kind, node, name, peer, rack].join(' ')
+const pairKey = ({ source, destination }: EndpointPair): string =>
+  [source?.node, destination?.node, source?.interface].join(' ')
+
+const WATCHED = ' It has been well for some seconds, and is watched.'
+
+/**
+ * At the end of a fault its paths do not all become UP in the same moment. What is left of them keeps what was said,
+ * but blames nobody anew: the last one would look like a bad link.
+ */
+const createLeftovers = (given: {
+  measured: readonly Measured[]
+  before: readonly Verdict[]
+  nowMs: number
+}) => {
+  const known = new Map(given.before.map((verdict) => [keyOf(verdict), verdict]))
+  const active = new Set(
+    given.measured
+      .filter((each) => isActive(each, given.nowMs))
+      .map(({ path }) => pairKey({ source: path.source, destination: path.destination })),
+  )
+  return (verdict: Verdict): Verdict[] => {
+    const before = known.get(keyOf(verdict))
+    const bad = verdict.pairsFor.filter((pair) => active.has(pairKey(pair))).length
+    if (before && bad === 0) {
+      const message = before.message.endsWith(WATCHED) ? before.message : before.message + WATCHED
+      return [{ ...verdict, direction: before.direction, message }]
+    }
+    return before || bad >= LEAST_ACTIVE_SHARE * verdict.pairsFor.length ? [verdict] : []
+  }
+}
+
 /** Who is to blame for what the mesh shows now, the surest first. */
 export const judgeMesh = (given: {
   /** Every path that is measured now. */
@@ -181,6 +241,8 @@ export const judgeMesh = (given: {
   troubleOf: (node: string, name: string) => string
   lossy: readonly LossyInterface[]
   racks: ReadonlyMap<string, string>
+  /** What was said last. */
+  before: readonly Verdict[]
   nowMs: number
 }): Verdict[] => {
   const { measured, recent, silent, troubleOf, lossy, racks, nowMs } = given
@@ -191,10 +253,11 @@ export const judgeMesh = (given: {
   )
   const isExplained = ({ destination: { node, interface: name } }: MeshPath) =>
     down.has(node) || cutOff.some((verdict) => blames(verdict, node, name))
+  const late = lateLimit(measured, recent, nowMs)
   const results = measured
     .filter(({ path }) => !isExplained(path))
-    .map((each) => toResult(each, recent, nowMs))
-  const diagnosed = diagnose({ results, racks }).verdicts.map(tidy)
+    .map((each) => toResult(each, recent, late, nowMs))
+  const diagnosed = diagnose({ results, racks }).verdicts.map(tidy).flatMap(createLeftovers(given))
   const verdicts = [...down.values(), ...cutOff, ...diagnosed]
   for (const end of lossy) {
     if (!verdicts.some((verdict) => blames(verdict, end.node, end.interface))) {
@@ -207,22 +270,29 @@ export const judgeMesh = (given: {
 /** Paths looked at for what a round trip usually takes; more would not say it better. */
 const MAX_SAMPLED = 2_000
 
+/** From this mean round-trip time on, in seconds, a path is late beside the others. */
+const lateLimit = (measured: readonly Measured[], recent: Paths['recent'], nowMs: number): number => {
+  const comparable = measured.filter(({ isLoaded }) => !isLoaded)
+  const step = Math.max(1, Math.floor(comparable.length / MAX_SAMPLED))
+  const sampled = comparable
+    .filter((_, index) => index % step === 0)
+    .flatMap(({ path }) => recent.countsOf(path.row, nowMs).meanSeconds ?? [])
+  if (sampled.length === 0) return Number.POSITIVE_INFINITY
+  const usual = median(sampled)
+  const { lateFactor, lateSeconds } = defaultThresholds
+  return Math.max(usual * lateFactor, usual + lateSeconds)
+}
+
 /** Whether any path takes far longer than the others: loss shows in states, but slowness only in comparison. */
 export const hasLatePath = (
   measured: readonly Measured[],
   recent: Paths['recent'],
   nowMs: number,
 ): boolean => {
-  const comparable = measured.filter(({ isLoaded }) => !isLoaded)
-  const step = Math.max(1, Math.floor(comparable.length / MAX_SAMPLED))
-  const sampled = comparable
-    .filter((_, index) => index % step === 0)
-    .flatMap(({ path }) => recent.countsOf(path.row, nowMs).meanSeconds ?? [])
-  if (sampled.length === 0) return false
-  const usual = median(sampled)
-  const { lateFactor, lateSeconds } = defaultThresholds
-  const limit = Math.max(usual * lateFactor, usual + lateSeconds)
-  return comparable.some(({ path }) => (recent.countsOf(path.row, nowMs).meanSeconds ?? 0) > limit)
+  const limit = lateLimit(measured, recent, nowMs)
+  return measured.some(
+    ({ path, isLoaded }) => !isLoaded && (recent.countsOf(path.row, nowMs).meanSeconds ?? 0) > limit,
+  )
 }
 
 export const endpointOf = (node: string, name: string): Endpoint => ({ node, interface: name, address: '' })

@@ -6,6 +6,8 @@ import { labDown } from './teardown.ts'
 /** A lab that its maker still holds: it goes when the maker goes, even by kill -9, unless it is kept. */
 export type HeldLab = {
   lab: Lab
+  /** What may spoil what is measured in it, one line each. */
+  warnings: readonly string[]
   /** Lets the lab outlive this process. */
   keep(): Promise<void>
   /** Ends the lab's processes and unmakes everything. */
@@ -34,18 +36,19 @@ export const holdLab = async (
   deps: LabDeps,
   lab: Lab,
   { guard, isOurs }: Holding,
-  make: () => Promise<void>,
+  make: () => Promise<readonly string[]>,
 ): Promise<HeldLab> => {
   const down = async () => {
     if (await isOurs()) await labDown(deps, lab.index)
     await guard.release()
   }
+  let warnings: readonly string[]
   try {
     await saveLab(lab)
-    await make()
+    warnings = await make()
   } catch (error) {
     await down()
     throw error
   }
-  return { lab, keep: () => guard.release(), down }
+  return { lab, warnings, keep: () => guard.release(), down }
 }

@@ -3,6 +3,7 @@ import type { LabDeps } from './deps.ts'
 import { deviceChanges, filterRules } from './effects.ts'
 import { type Fault, type FaultPlace, formatFault, withFault, withoutFault } from './faults.ts'
 import { claimLab, type HeldLab, type Holding, holdLab } from './held-lab.ts'
+import { allowNeighbours, NEIGHBOUR_LIMITS } from './neighbours.ts'
 import { LabError } from './problems.ts'
 import { type Lab, loadLab, saveLab, stateDirectory, withLabLock } from './state.ts'
 import {
@@ -51,7 +52,9 @@ export const createLab = async (deps: LabDeps, options: LabOptions = {}): Promis
   return await holdLab(deps, lab, holding, () => build(deps, lab, shape))
 }
 
-const build = async (deps: LabDeps, lab: Lab, shape: LabShape): Promise<void> => {
+const build = async (deps: LabDeps, lab: Lab, shape: LabShape): Promise<string[]> => {
+  const networks = lab.nodes[0]?.interfaces.length ?? 0
+  const warning = await allowNeighbours(NEIGHBOUR_LIMITS, lab.nodes.length, networks)
   const steps = buildSteps(lab.index, shape, lab.nodes)
   await deps.commands.ip(steps.machine)
   await inTurns(steps.namespaces, async ({ name, ip, tc }) => {
@@ -59,6 +62,7 @@ const build = async (deps: LabDeps, lab: Lab, shape: LabShape): Promise<void> =>
     await deps.commands.tc(tc, name)
   })
   await deps.commands.ip(steps.machineLink)
+  return warning === undefined ? [] : [warning]
 }
 
 type Taken = { namespaces: string[]; links: string[]; routes: string[] }

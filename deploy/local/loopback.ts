@@ -41,6 +41,7 @@ export const createLoopbackFleet = async (
   }
   return await holdLab(deps, lab, holding, async () => {
     // Linux answers on the whole of 127.0.0.0/8 as it is.
+    return []
   })
 }
 

@@ -88,7 +88,8 @@ export const watchMesh = (fleet: TestFleet) => {
     },
     /** Everything that the store has of the time since then, oldest first. */
     async events(sinceMs: number): Promise<Event[]> {
-      const startTime = { seconds: Math.floor(sinceMs / 1000), nanos: 0 }
+      // An agent's silence has the time when it was heard last.
+      const startTime = { seconds: Math.floor(sinceMs / 1000) - 60, nanos: 0 }
       const request = { startTime, pageSize: EVENTS_PAGE }
       const { events = [] } = await fleet.client.call<{ events?: Event[] }>(
         SERVICE,

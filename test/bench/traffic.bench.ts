@@ -4,7 +4,7 @@
  * 9,408 iperf3 processes) and wants a quiet machine with 16 GiB.
  */
 
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { recordedProcesses } from '../../deploy/local/processes.ts'
 import { startFleet, type TestFleet } from '../end-to-end/fleet.ts'
@@ -44,21 +44,6 @@ const proportionalMebibytes = (pid: number): number => {
   return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1024
 }
 
-/**
- * One kernel keeps one table of neighbours for all its namespaces, of 1,024 by default: enough for 22 hosts on two
- * interfaces. A real host has a table of its own. Gives what puts the old limits back.
- */
-const allowNeighbours = (count: number): (() => void) => {
-  const files = ['gc_thresh2', 'gc_thresh3'].map((name) => `/proc/sys/net/ipv4/neigh/default/${name}`)
-  const before = files.map((file) => readFileSync(file, 'utf8').trim())
-  for (const [index, file] of files.entries()) {
-    writeFileSync(file, String(Math.max(Number(before[index]), count)))
-  }
-  return () => {
-    for (const [index, file] of files.entries()) writeFileSync(file, before[index]!)
-  }
-}
-
 const status = async (fleet: TestFleet): Promise<Traffic> =>
   JSON.parse((await fleet.meshgauge('traffic', 'status', '--json')).stdout).traffic
 
@@ -96,7 +81,6 @@ const measure = async (fleet: TestFleet) => {
 }
 
 console.log(`${HOSTS} hosts, ${FLOWS} flows of ${RATE}bit/s, a sample each ${INTERVAL_SECONDS} s`)
-const restoreNeighbours = allowNeighbours(4 * FLOWS)
 const fleet = await startFleet({ nodes: HOSTS })
 try {
   await measure(fleet)
@@ -107,5 +91,4 @@ try {
 } finally {
   fleet.client.close()
   await fleet.close()
-  restoreNeighbours()
 }

@@ -1,0 +1,187 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { describeLab } from '../lab/machine.ts'
+import { eventually, namespaceOf, processes } from '../protocol/descendants.ts'
+import { startFleet, type TestFleet } from './fleet.ts'
+
+type Event = {
+  time: string
+  seenTime: string
+  source: { node: string; interface?: string }
+  destination?: { node: string }
+  state: string
+}
+type Shown = { exitCode: number | undefined; first: string; whole: string }
+
+const NODES = ['node-1', 'node-2', 'node-3', 'node-4']
+const WAIT_SECONDS = 60
+
+let fleet: TestFleet
+
+const mesh = async (): Promise<Shown> => {
+  const { exitCode, stdout, stderr } = await fleet.meshgauge('mesh')
+  return { exitCode, first: stdout.split('\n')[0]!, whole: `${stdout}\n${stderr}` }
+}
+/** Asks again and again until it is so; the bound only ends a test that would fail anyway. */
+const until = async <T>(look: () => Promise<T>, good: (seen: T) => boolean): Promise<T> => {
+  const end = Date.now() + WAIT_SECONDS * 1000
+  for (;;) {
+    const seen = await look()
+    if (good(seen)) return seen
+    if (Date.now() > end) throw new Error(`still not so: ${JSON.stringify(seen)}`)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}
+const untilHealthy = () =>
+  until(mesh, ({ exitCode, whole }) => exitCode === 0 && !whole.includes('not measured'))
+const json = async <T>(...args: string[]): Promise<T> =>
+  JSON.parse((await fleet.meshgauge(...args, '--json')).stdout) as T
+const eventsSince = async (sinceMs: number): Promise<Event[]> => {
+  const { events } = await json<{ events: Event[] }>('mesh', 'events', '--since', '10m')
+  return events.filter(({ seenTime }) => Date.parse(seenTime) >= sinceMs)
+}
+type Window = { startTime: string; endTime: string; sentCount: number }
+
+/** Where the windows of a path do not follow each other, in milliseconds between them. */
+const gapsOf = async (source: string, destination: string, name: string, sinceMs: number) => {
+  const args = ['--interface', name, '--since', '10m', '--resolution', 'raw']
+  const { windows } = await json<{ windows: Window[] }>('mesh', 'history', source, destination, ...args)
+  const ms = windows
+    .map(({ startTime, endTime }) => ({ start: Date.parse(startTime), end: Date.parse(endTime) }))
+    .filter(({ end }) => end >= sinceMs)
+  const gaps = ms.slice(1).map(({ start }, index) => start - ms[index]!.end)
+  return { gaps: gaps.filter((gap) => Math.abs(gap) > 60), last: ms.at(-1)?.end ?? 0, count: ms.length }
+}
+const hosts = (): Set<number> =>
+  new Set(fleet.lab.nodes.map(({ namespace }) => statSync(`/run/netns/${namespace}`).ino))
+const fpings = (namespaces: ReadonlySet<number>): string[] =>
+  processes()
+    .filter(({ command }) => /^\S*fping\b/.test(command))
+    .flatMap(({ pid, command }) => (namespaces.has(namespaceOf(pid)) ? [command] : []))
+
+describeLab('the ping mesh of a fleet of 4 hosts that nobody has configured', () => {
+  beforeAll(async () => {
+    fleet = await startFleet({ nodes: 4, settings: { default_schedules: true } })
+  })
+  afterAll(async () => {
+    fleet.client.close()
+    await fleet.close()
+  })
+
+  test('is there at once, and all is well', async () => {
+    const { first } = await untilHealthy()
+    expect(first).toBe('Healthy. 24 of 24 paths are up.')
+  })
+
+  test('what a node sends on one interface gets lost: named with its direction, and over again', async () => {
+    const faultMs = Date.now()
+    await fleet.fault('loss:node-2:net1:tx:100%')
+    const bad = await until(mesh, ({ exitCode }) => exitCode === 1)
+    await until(mesh, ({ first }) => first.includes('node-2 cannot be reached on net1'))
+    const { exitCode, first } = await until(mesh, ({ first: line }) =>
+      line.includes('what it sends gets lost'),
+    )
+    expect([bad.exitCode, exitCode]).toEqual([1, 1])
+    expect(first).toMatch(/^✘ node-2 cannot be reached on net1: 6 of 6 pairs fail\. Net0 is fine\./)
+    const down = (await eventsSince(faultMs)).filter(({ state }) => state === 'down')
+    expect(down).toHaveLength(6)
+    for (const { time, seenTime, source, destination } of down) {
+      expect([source.node, destination!.node]).toContain('node-2')
+      expect(source.interface).toBe('net1')
+      expect(Date.parse(time)).toBeGreaterThanOrEqual(faultMs - 100)
+      expect(Date.parse(seenTime)).toBeGreaterThanOrEqual(Date.parse(time))
+    }
+    await fleet.heal()
+    await untilHealthy()
+    // What has changed is stored a second later.
+    const ups = (events: Event[]) => events.filter(({ state }) => state === 'up').length
+    await until(
+      () => eventsSince(faultMs),
+      (events) => ups(events) === 6,
+    )
+  })
+
+  test('an interface that is down is named in the words of its agent', async () => {
+    await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'down')
+    const { first } = await until(mesh, ({ first: line }) => line.includes('node-3'))
+    expect(first).toBe(
+      '✘ node-3 is cut off on net0: its agent says "net0 is down", and none of its 3 peers reaches it.',
+    )
+    await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'up')
+    await untilHealthy()
+  })
+
+  test('a collector that is killed leaves no gap in what is recorded', async () => {
+    const beforeMs = Date.now()
+    process.kill(await fleet.pidOf('collector'), 'SIGKILL')
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    await fleet.restartCollector()
+    const backMs = Date.now()
+    await untilHealthy()
+    for (const source of NODES) {
+      for (const destination of NODES.filter((name) => name !== source)) {
+        for (const name of ['net0', 'net1']) {
+          const look = () => gapsOf(source, destination, name, beforeMs - 10_000)
+          const { gaps } = await until(look, ({ last }) => last > backMs)
+          expect([source, destination, name, gaps]).toEqual([source, destination, name, []])
+        }
+      }
+    }
+    expect((await eventsSince(beforeMs)).filter(({ state }) => state !== 'up')).toEqual([])
+  })
+
+  test('an agent that is killed is silent, and goes on when it is started again', async () => {
+    const killMs = Date.now()
+    process.kill(await fleet.pidOf('node-1'), 'SIGKILL')
+    await until(
+      () => eventsSince(killMs),
+      (events) => events.some(({ source, state }) => source.node === 'node-1' && state === 'stale'),
+    )
+    const silent = await mesh()
+    expect(silent.exitCode).toBe(0)
+    expect(silent.whole).toContain('node-1 does not deliver: ')
+    await fleet.restartAgent('node-1')
+    await untilHealthy()
+    const events = await eventsSince(killMs)
+    expect(events.map(({ source, destination, state }) => [source.node, destination, state])).toEqual([
+      ['node-1', undefined, 'up'],
+      ['node-1', undefined, 'stale'],
+    ])
+  })
+
+  test('a node that leaves takes its paths, its series and its probes with it', async () => {
+    const file = join(fleet.lab.stateDir, 'fleet.yaml')
+    const config = parse(readFileSync(file, 'utf8')) as { nodes: { name: string }[] }
+    const series = async () => {
+      const text = await (await fetch(`http://${fleet.http}/metrics`)).text()
+      return text.split('\n').filter((line) => line.includes('"node-4"'))
+    }
+    expect(await series()).not.toEqual([])
+    config.nodes = config.nodes.filter(({ name }) => name !== 'node-4')
+    writeFileSync(file, stringify(config))
+    const reloaded = await fleet.meshgauge('reload')
+    expect([reloaded.exitCode, reloaded.stdout]).toEqual([0, expect.stringContaining('node-4')])
+    await until(mesh, ({ first }) => first === 'Healthy. 12 of 12 paths are up.')
+    await until(series, (lines) => lines.length === 0)
+    const left = new Set([statSync(`/run/netns/${fleet.lab.nodes[3]!.namespace}`).ino])
+    expect(
+      await eventually(
+        () => fpings(left),
+        (found) => found.length === 0,
+      ),
+    ).toEqual([])
+    expect(fpings(hosts())).toHaveLength(6)
+  })
+
+  test('agents that stop leave no probe behind', async () => {
+    for (const node of NODES) process.kill(await fleet.pidOf(node), 'SIGTERM')
+    expect(
+      await eventually(
+        () => fpings(hosts()),
+        (found) => found.length === 0,
+      ),
+    ).toEqual([])
+  })
+})
