@@ -1,14 +1,14 @@
 import { metrics as api } from '@opentelemetry/api'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { bucketOf } from '../../lib/histogram.ts'
 import { createPaths, type MeshPath } from '../mesh/paths.ts'
 import { createMeshPathGauges } from './mesh-paths.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 
 const NOW = Date.parse('2026-01-01T00:00:30Z')
 const MINUTE = 60_000
-/** As lib/histogram.ts has it: 1 ms and 2 ms are in other buckets. */
-const [SOON, LATER] = [0, 40]
+const [SOON, LATER] = [bucketOf(0.001), bucketOf(0.01)]
 
 let metrics: Metrics
 let paths: ReturnType<typeof createPaths>
@@ -67,6 +67,7 @@ test('each path has its loss and its median, and is gone when it is not measured
   expect(await values('meshgauge_mesh_pair_rtt_p50_seconds')).toEqual({
     'a b net0': paths.recent.lastMinute(first.row, NOW).rtt!.p50,
   })
+  expect(paths.recent.medianSeconds(first.row, NOW)).toBeCloseTo(0.001, 4)
   expect(await values('meshgauge_pair_series_dropped')).toEqual({ mesh: 0 })
   await show(measured(), paths.recent, racks, NOW + 2 * MINUTE)
   expect(await values('meshgauge_mesh_pair_loss_ratio')).toEqual({})

@@ -3,14 +3,14 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { createPaths } from '../../collector/mesh/paths.ts'
 import type { Measured } from '../../collector/mesh/verdicts.ts'
+import { bucketOf } from '../../lib/histogram.ts'
 
 /** As of the defaults: all peers up to so many nodes, then so many at a time. */
 const FULL_MESH_LIMIT = 200
 const PEERS = 21
 const WINDOWS = 6
 const WINDOW_SECONDS = 10
-/** 100 µs, in lib/histogram.ts's buckets: one is as good as another here. */
-const INDEX = 100
+const INDEX = bucketOf(0.0001)
 
 /** @param nowMs the windows end here */
 export const fillMesh = (
