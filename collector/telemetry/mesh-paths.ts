@@ -11,7 +11,7 @@ import { createRackCells, createRackSums } from './racks.ts'
 export const MESH_PAIR_BUDGET = 8_192
 
 /** Paths gone over before others get their turn: about a millisecond's work, or two with a median for each. */
-const SLICE_PATHS = 2_000
+const SLICE_PATHS = 1_000
 const SLICE_PAIRS = 250
 const WORST_PATHS = 10
 
@@ -101,8 +101,10 @@ export const createMeshPathGauges = (metrics: Metrics, { budget = MESH_PAIR_BUDG
   ): Promise<void> => {
     const worst = createWorst()
     const sums = createRackSums(createRackCells(racks), (): RackSum => ({ sent: 0, received: 0, seconds: 0 }))
+    const probed: Path[] = []
     for (const [index, { path }] of measured.entries()) {
       if (index > 0 && index % SLICE_PATHS === 0) await setImmediate()
+      if (path.releasedMs === undefined) probed.push(path)
       const { sentCount, receivedCount, meanSeconds } = recent.countsOf(path.row, nowMs)
       if (sentCount === 0) continue
       worst.add((sentCount - receivedCount) / sentCount, path)
@@ -114,7 +116,6 @@ export const createMeshPathGauges = (metrics: Metrics, { budget = MESH_PAIR_BUDG
     }
     showWorst(metrics, worst)
     showRacks(metrics, sums)
-    const probed = measured.filter(({ path }) => path.releasedMs === undefined).map(({ path }) => path)
     await pairs.show(probed, recent, nowMs)
   }
 }

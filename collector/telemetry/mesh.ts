@@ -13,8 +13,8 @@ import { pathStateWord } from './words.ts'
 /** Two sinks read; whoever comes second within this time gets what the first one got. */
 const REFRESH_SECONDS = 1
 const WINDOW_SECONDS = 60
-/** Interfaces gone over before others get their turn: about two milliseconds' work. */
-const SLICE_ENDS = 200
+/** Interfaces gone over before others get their turn: about a millisecond's work. */
+const SLICE_ENDS = 100
 /** As many paths take as long when they are only counted. */
 const SLICE_PATHS = 10_000
 
