@@ -164,6 +164,25 @@ const stronger = (one: Assessed, other: Assessed): number =>
   DIRECTIONS.indexOf(one.candidate.direction) - DIRECTIONS.indexOf(other.candidate.direction) ||
   (one.candidate.name < other.candidate.name ? -1 : 1)
 
+/** The best candidate that is supported. The best of all nearly always is, so only otherwise they are put in order. */
+const strongest = (
+  open: Open,
+  candidates: readonly Candidate[],
+  candidateCount: number,
+  thresholds: Thresholds,
+): Assessed | undefined => {
+  const all: Assessed[] = []
+  let best: Assessed | undefined
+  for (const candidate of candidates) {
+    const assessed = assess(open, candidate, candidateCount, thresholds)
+    if (!assessed) continue
+    all.push(assessed)
+    if (!best || stronger(assessed, best) < 0) best = assessed
+  }
+  if (!best || isSupported(open, best, thresholds)) return best
+  return all.sort(stronger).find((assessed) => isSupported(open, assessed, thresholds))
+}
+
 /**
  * Explains the bad pairs of a fabric greedily: the candidate with the best odds first; its pairs are then explained
  * and count neither for nor against anyone else. `rest` are the pairs that no culprit explains.
@@ -179,10 +198,7 @@ export const findCulprits = (
   const culprits: Culprit[] = []
   for (;;) {
     candidates = candidates.filter((candidate) => badCountOf(candidate) >= MIN_GOOD_PEERS)
-    const next = candidates
-      .flatMap((candidate) => assess(open, candidate, candidateCount, thresholds) ?? [])
-      .sort(stronger)
-      .find((assessed) => isSupported(open, assessed, thresholds))
+    const next = strongest(open, candidates, candidateCount, thresholds)
     if (!next) return { culprits, rest: samples.filter((sample) => isOpen(open, sample)) }
     const culprit = toCulprit(open, next)
     culprits.push(culprit)

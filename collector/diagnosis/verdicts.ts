@@ -45,11 +45,24 @@ const concerns = (sample: Sample, node: string): boolean =>
 const peersOf = ({ fabric, culprit }: Found): Sample[] =>
   fabric.filter((sample) => !isBad(sample) && !concerns(sample, culprit.name))
 
+type Ends = Record<'source' | 'destination', Map<string, Sample[]>>
+const ends = new WeakMap<readonly Sample[], Ends>()
+
+/** The pairs of a fabric by their ends, found once: half of a thousand nodes may be to blame at once. */
+const endsOf = (fabric: readonly Sample[]): Ends => {
+  const known = ends.get(fabric) ?? {
+    source: Map.groupBy(fabric, ({ source }) => source),
+    destination: Map.groupBy(fabric, ({ destination }) => destination),
+  }
+  ends.set(fabric, known)
+  return known
+}
+
 /** Pairs of a node the other way, for `what it receives is fine`. */
 const otherWay = ({ culprit, fabric }: Found): Sample[] => {
   if (culprit.direction === 'both') return []
   const end = culprit.direction === 'tx' ? 'destination' : 'source'
-  return fabric.filter((sample) => sample[end] === culprit.name)
+  return endsOf(fabric)[end].get(culprit.name) ?? []
 }
 
 /** The verdict on one interface of a node. `fineElsewhere` names its interfaces without a fault. */
@@ -57,7 +70,7 @@ export const interfaceVerdict = (found: Found, fineElsewhere: readonly string[])
   const { name, direction, confidence, pairsFor, pairsAgainst } = found.culprit
   const count = pairsFor.length + pairsAgainst.length
   const text =
-    accuse(name, ` on ${found.interface}`, direction, found.culprit, peersOf(found)) +
+    accuse(name, ` on ${found.interface}`, direction, found.culprit, () => peersOf(found)) +
     evidence(direction, pairsFor, count, otherWay(found), fineElsewhere)
   return {
     ...blank,
@@ -81,7 +94,7 @@ export const nodeVerdict = (all: readonly Found[]): Verdict => {
   const which = mainFault(pairsFor) === 'failed' ? 'any of' : 'all'
   const where = ` on ${which} its interfaces (${all.map((found) => found.interface).join(', ')})`
   const text =
-    accuse(name, where, direction, { pairsFor, pairsAgainst }, all.flatMap(peersOf)) +
+    accuse(name, where, direction, { pairsFor, pairsAgainst }, () => all.flatMap(peersOf)) +
     evidence(direction, pairsFor, count, all.flatMap(otherWay), [])
   return {
     ...blank,
@@ -120,7 +133,7 @@ export const rackVerdict = (
   const count = own.size
   const where = ` ${TO_OTHER_RACKS[direction]} on ${name}`
   const text = [
-    accuse(`Rack ${culprit.name}`, where, direction, culprit, others),
+    accuse(`Rack ${culprit.name}`, where, direction, culprit, () => others),
     `${pairsFor.length} of ${count} pairs across its uplink agree; pairs inside of it are not affected.`,
     ...ambiguity(culprit.name, own, rackOf),
   ].join(' ')

@@ -46,13 +46,14 @@ export const accuse = (
   where: string,
   direction: Direction,
   { pairsFor, pairsAgainst }: Pick<Culprit, 'pairsFor' | 'pairsAgainst'>,
-  peers: readonly Sample[],
+  /** Pairs to compare with; asked only where there is something to compare. */
+  peers: () => readonly Sample[],
 ): string => {
   const fault = mainFault(pairsFor)
   const start = `${who} ${VERBS[fault][direction]}${where}`
   const own = [...pairsFor, ...pairsAgainst]
   if (fault === 'failed') return `${start}: ${pairsFor.length} of ${own.length} pairs fail.`
-  const usual = figureOf(peers, fault)
+  const usual = figureOf(peers(), fault)
   const comparison: Record<Exclude<Fault, 'failed'>, string> = {
     slow: ` where its peers reach ${usual}`,
     lossy: ` of its probes where its peers lose ${usual}`,

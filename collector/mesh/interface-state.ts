@@ -134,5 +134,3 @@ export const createInterfaceStates = () => {
     lossy: (): readonly LossyInterface[] => [...lossy.values()],
   }
 }
-
-export type InterfaceStates = ReturnType<typeof createInterfaceStates>

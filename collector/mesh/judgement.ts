@@ -91,5 +91,3 @@ export const createJudgement = (
     verdicts: (): readonly Verdict[] => verdicts,
   }
 }
-
-export type Judgement = ReturnType<typeof createJudgement>

@@ -2,11 +2,9 @@ import { setImmediate } from 'node:timers/promises'
 import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import type { MeshesDeps } from './deps.ts'
-import { createDirections } from './directions.ts'
 import { statesBefore } from './events.ts'
 import { createIngest } from './ingest.ts'
-import { createInterfaceStates } from './interface-state.ts'
-import { createJudgement } from './judgement.ts'
+import { createJudging } from './judging.ts'
 import { createMeshAgents } from './mesh-agents.ts'
 import { createOverview } from './overview.ts'
 import { createOwnLoad } from './own-load.ts'
@@ -15,7 +13,6 @@ import type { NodePlan } from './planner.ts'
 import { createPlanning } from './planning.ts'
 import { createRecorder } from './recorder.ts'
 import { checkMeshSpec, readMeshSpec } from './settings.ts'
-import { createStates } from './states.ts'
 import { createTelling } from './telling.ts'
 import { keepTicking } from './ticking.ts'
 
@@ -29,7 +26,7 @@ export const createMeshes = (deps: MeshesDeps) => {
   const recorder = createRecorder({ clock, logger, store })
   const paths = createPaths({ random: deps.random, stateBefore: before.ofPath })
   const ownLoad = createOwnLoad(deps.heldByRuns)
-  const onWorse = () => judgement.worsened()
+  const onWorse = () => judging.worsened()
   const telling = createTelling({ clock, observer, recorder, before, onWorse })
   const agents = createMeshAgents({ ...deps, paths, recorder, telling })
   const ingest = createIngest({
@@ -41,29 +38,18 @@ export const createMeshes = (deps: MeshesDeps) => {
   })
   const apply = (node: string, plan: NodePlan | undefined) => agents.apply(node, plan, ingest)
   const planning = createPlanning({ clock, logger, fleet, store, apply, onFleet: agents.follow })
-  const states = createStates({ clock, paths, agents, ownLoad })
-  const interfaces = createInterfaceStates()
-  for (const { node, interface: name, timeMs } of before.lossyInterfaces) {
-    interfaces.restore(node, name, Math.floor(timeMs / 1000), Math.floor(nowMs() / 1000))
-  }
-  const directions = createDirections({ ...agents, paths: paths.all, ends: paths.ends })
-  const judgement = createJudgement(
-    { clock, recent: paths.recent, onVerdicts: observer.observeVerdicts },
-    {
-      hasBad: states.hasBad,
-      measured: states.measured,
-      silent: agents.silent,
-      troubleOf: agents.troubleOf,
-      lossy: interfaces.lossy,
-      racks: planning.racks,
-      directed: directions.name,
-    },
-  )
-  const judgeInterfaces = (): void => {
-    if (paths.count() === 0) return
-    const second = Math.floor(nowMs() / 1000)
-    for (const change of interfaces.judge(paths.ends(), ingest, second)) telling.ofInterface(change)
-  }
+  const { racks } = planning
+  const judging = createJudging({
+    clock,
+    observer,
+    before,
+    paths,
+    agents,
+    ingest,
+    ownLoad,
+    telling,
+    racks,
+  })
   let tidySeconds = 0
   const tidy = (): void => {
     if (clock.monotonicSeconds() < tidySeconds) return
@@ -73,13 +59,13 @@ export const createMeshes = (deps: MeshesDeps) => {
   const ticking = keepTicking({ clock, logger }, async (signal) => {
     ownLoad.look(nowMs())
     await planning.tick(signal)
-    for (const step of [agents.tick, judgeInterfaces, judgement.tick, tidy]) {
+    for (const step of [agents.tick, judging.judgeInterfaces, judging.judge, tidy]) {
       step()
       // Each may take milliseconds in a large fleet; windows and acknowledgements go on between them.
       await setImmediate()
     }
   })
-  const overview = createOverview({ planning, agents, states, interfaces, recorder, judgement, paths })
+  const overview = createOverview({ planning, agents, judging, recorder, paths })
 
   return {
     ...overview,
@@ -92,7 +78,7 @@ export const createMeshes = (deps: MeshesDeps) => {
       planning.set(name, spec && readMeshSpec(spec))
     },
     /** Every path that is probed, or was until lately, with how it is. */
-    paths: states.all,
+    paths: judging.states.all,
     recent: paths.recent,
     watch: telling.watch,
     /** Writes what waits; for tests and for who must see it now. */

@@ -1,12 +1,10 @@
 import type { GetMeshResponse, Mesh } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { InterfaceStates } from './interface-state.ts'
-import type { Judgement } from './judgement.ts'
+import type { Judging } from './judging.ts'
 import type { MeshAgents } from './mesh-agents.ts'
 import type { Paths } from './paths.ts'
 import { extentOf, type PlannedMesh } from './planner.ts'
 import type { Planning } from './planning.ts'
 import type { Recorder } from './recorder.ts'
-import type { States } from './states.ts'
 import { type Counts, meshMessage, noCounts } from './views.ts'
 
 /** Lines about one mesh; a fleet that is all silent is one story. */
@@ -15,23 +13,13 @@ const MAX_PROBLEMS = 100
 type Deps = {
   planning: Pick<Planning, 'meshes' | 'extents' | 'racks' | 'problem'>
   agents: Pick<MeshAgents, 'delivers' | 'problems' | 'streams'>
-  states: Pick<States, 'countsByMesh'>
-  interfaces: Pick<InterfaceStates, 'lossy'>
   recorder: Pick<Recorder, 'depth' | 'problems'>
-  judgement: Pick<Judgement, 'verdicts'>
+  judging: Pick<Judging, 'states' | 'lossy' | 'verdicts'>
   paths: Pick<Paths, 'ends'>
 }
 
 /** How the meshes are, for services and metrics. */
-export const createOverview = ({
-  planning,
-  agents,
-  states,
-  interfaces,
-  recorder,
-  judgement,
-  paths,
-}: Deps) => {
+export const createOverview = ({ planning, agents, judging, recorder, paths }: Deps) => {
   /** What is wrong with the collector's own part, one line each. */
   const problems = (): string[] => [...recorder.problems(), planning.problem()].filter((line) => line !== '')
 
@@ -51,17 +39,17 @@ export const createOverview = ({
   return {
     problems,
     get: (): GetMeshResponse => {
-      const counts = states.countsByMesh()
+      const counts = judging.states.countsByMesh()
       const meshes = [...planning.meshes()].map((mesh) => meshOf(mesh, counts.get(mesh.name) ?? noCounts()))
       return {
         meshes: meshes.sort((a, b) => (a.schedule < b.schedule ? -1 : 1)),
-        verdicts: [...judgement.verdicts()],
+        verdicts: [...judging.verdicts()],
       }
     },
     snapshot: () => ({
       ends: paths.ends(),
       streams: agents.streams(),
-      lossy: interfaces.lossy(),
+      lossy: judging.lossy(),
       waitingWindows: recorder.depth(),
       meshes: planning.extents(),
       racks: planning.racks(),

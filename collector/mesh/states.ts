@@ -56,5 +56,3 @@ export const createStates = (deps: {
     },
   }
 }
-
-export type States = ReturnType<typeof createStates>

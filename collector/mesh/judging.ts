@@ -1,0 +1,59 @@
+import type { MeshesDeps } from './deps.ts'
+import { createDirections } from './directions.ts'
+import type { statesBefore } from './events.ts'
+import type { Ingest } from './ingest.ts'
+import { createInterfaceStates } from './interface-state.ts'
+import { createJudgement } from './judgement.ts'
+import type { MeshAgents } from './mesh-agents.ts'
+import type { OwnLoad } from './own-load.ts'
+import type { Paths } from './paths.ts'
+import { createStates } from './states.ts'
+import type { Telling } from './telling.ts'
+
+type Deps = Pick<MeshesDeps, 'clock' | 'observer'> & {
+  before: Pick<ReturnType<typeof statesBefore>, 'lossyInterfaces'>
+  paths: Paths
+  agents: MeshAgents
+  ingest: Pick<Ingest, 'lostSince'>
+  ownLoad: OwnLoad
+  telling: Pick<Telling, 'ofInterface'>
+  racks: () => ReadonlyMap<string, string>
+}
+
+/** What the windows mean: how paths and interfaces are, and who is to blame. */
+export const createJudging = (deps: Deps) => {
+  const { clock, observer, before, paths, agents, ingest, ownLoad, telling } = deps
+  const secondOf = (milliseconds: number) => Math.floor(milliseconds / 1000)
+  const nowSecond = () => secondOf(clock.now().getTime())
+  const states = createStates({ clock, paths, agents, ownLoad })
+  const interfaces = createInterfaceStates()
+  for (const { node, interface: name, timeMs } of before.lossyInterfaces) {
+    interfaces.restore(node, name, secondOf(timeMs), nowSecond())
+  }
+  const directions = createDirections({ ...agents, paths: paths.all, ends: paths.ends })
+  const judgement = createJudgement(
+    { clock, recent: paths.recent, onVerdicts: observer.observeVerdicts },
+    {
+      hasBad: states.hasBad,
+      measured: states.measured,
+      silent: agents.silent,
+      troubleOf: agents.troubleOf,
+      lossy: interfaces.lossy,
+      racks: deps.racks,
+      directed: directions.name,
+    },
+  )
+  return {
+    states,
+    lossy: interfaces.lossy,
+    worsened: judgement.worsened,
+    verdicts: judgement.verdicts,
+    judgeInterfaces: (): void => {
+      if (paths.count() === 0) return
+      for (const change of interfaces.judge(paths.ends(), ingest, nowSecond())) telling.ofInterface(change)
+    },
+    judge: judgement.tick,
+  }
+}
+
+export type Judging = ReturnType<typeof createJudging>
