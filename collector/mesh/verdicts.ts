@@ -57,7 +57,6 @@ const toResult = (
   measured: Measured,
   back: Measured | undefined,
   recent: Paths['recent'],
-  lateSeconds: number,
   nowMs: number,
 ): PairResult => {
   const { path, state, isLoaded } = measured
@@ -72,7 +71,6 @@ const toResult = (
   const received = isDown ? 0 : sentCount - lostCount
   const mean = isDown || isLoaded ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
   const time = toDuration(mean ?? 0)
-  const isWell = state === PathState.PATH_STATE_UP && (mean ?? 0) <= lateSeconds
   return {
     ...EMPTY_RESULT,
     source: path.source,
@@ -92,7 +90,8 @@ const toResult = (
             : { min: time, avg: time, p50: time, p99: time, max: time, jitter: undefined },
       },
     },
-    attemptCount: isWell ? 1 : ATTEMPTS,
+    // One slow probe of a minute makes a mean late: a path that is only slow is no link to be blamed for it.
+    attemptCount: state === PathState.PATH_STATE_UP ? 1 : ATTEMPTS,
   }
 }
 
@@ -216,14 +215,13 @@ export const judgeMesh = (given: {
   )
   const isExplained = ({ destination: { node, interface: name } }: MeshPath) =>
     down.has(node) || cutOff.some((verdict) => blames(verdict, node, name))
-  const late = lateLimit(measured, recent, nowMs)
   const byPair = new Map(measured.map((each) => [pairKey(each.path), each]))
   const results = measured
     .filter(({ path }) => !isExplained(path))
     .map((each) => {
       const { source, destination } = each.path
       const back = byPair.get(pairKey({ source: destination, destination: source }))
-      return toResult(each, back, recent, late, nowMs)
+      return toResult(each, back, recent, nowMs)
     })
   const diagnosed = diagnose({ results, racks }).verdicts.map(tidy).flatMap(createLeftovers(given))
   const verdicts = [...down.values(), ...cutOff, ...diagnosed]
