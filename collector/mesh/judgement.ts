@@ -1,8 +1,8 @@
 import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { LossyInterface } from './interface-state.ts'
-import type { Paths } from './paths.ts'
-import { hasLatePath, judgeMesh, type Measured } from './verdicts.ts'
+import type { Measured, Paths } from './paths.ts'
+import { hasLatePath, judgeMesh } from './verdicts.ts'
 
 /** Between two judgements; and so much longer than one took that they take a twentieth of a core at most. */
 const EVERY_SECONDS = 2

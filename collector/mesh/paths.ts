@@ -32,6 +32,14 @@ export type MeshPath = {
   releasedMs: number | undefined
 }
 
+/** One path as it is measured now. */
+export type Measured = {
+  path: MeshPath
+  state: PathState
+  /** A run of our own filled one of its interfaces within the last minute: its round-trip times say nothing. */
+  isLoaded: boolean
+}
+
 /** What a path was before this collector started. */
 export type KnownState = { state: PathState; timeMs: number }
 

@@ -2,8 +2,8 @@ import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { MeshAgents } from './mesh-agents.ts'
 import type { OwnLoad } from './own-load.ts'
+import type { Measured } from './paths.ts'
 import { type MeshPath, type Paths, stateOf } from './paths.ts'
-import type { Measured } from './verdicts.ts'
 import { type Counts, MINUTE_MS, noCounts } from './views.ts'
 
 const BAD: ReadonlySet<PathState> = new Set([PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY])

@@ -2,8 +2,9 @@ import { expect, test } from 'vitest'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { PathHealth } from './path-state.ts'
+import type { Measured } from './paths.ts'
 import { createPaths } from './paths.ts'
-import { judgeMesh, type Measured } from './verdicts.ts'
+import { judgeMesh } from './verdicts.ts'
 
 const NODES = ['n0', 'n1', 'n2', 'n3', 'n4']
 
@@ -103,6 +104,23 @@ test('one path that is dead between nodes that are well is a link', () => {
   const verdicts = judge((from, to, name) => name === 'net1' && both(from, to), {})
   expect(verdicts).toMatchObject([
     { kind: CulpritKind.CULPRIT_KIND_LINK, node: 'n1', peer: 'n3', interface: 'net1' },
+  ])
+})
+
+test('loss that chance has put on the paths one way is not called a direction', () => {
+  const verdicts = judge(
+    (from, _, name) => name === 'net1' && from === 'n2',
+    {},
+    {
+      state: PathState.PATH_STATE_LOSSY,
+      answeredMs: 1,
+      lossMs: 2,
+      sentNow: 60,
+      lostNow: 12,
+    },
+  )
+  expect(verdicts).toMatchObject([
+    { node: 'n2', interface: 'net1', direction: FaultDirection.FAULT_DIRECTION_BOTH },
   ])
 })
 

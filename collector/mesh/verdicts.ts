@@ -14,16 +14,9 @@ import { diagnose } from '../diagnosis/diagnosis.ts'
 import { median } from '../diagnosis/statistics.ts'
 import { defaultThresholds } from '../diagnosis/thresholds.ts'
 import type { LossyInterface } from './interface-state.ts'
+import { createLeftovers, pairKey } from './leftovers.ts'
 import { evidenceOf } from './path-state.ts'
-import type { MeshPath, Paths } from './paths.ts'
-
-/** One path as it is measured now. */
-export type Measured = {
-  path: MeshPath
-  state: PathState
-  /** A run of our own filled one of its interfaces within the last minute: its round-trip times say nothing. */
-  isLoaded: boolean
-}
+import type { Measured, MeshPath, Paths } from './paths.ts'
 
 /** A verdict's list of pairs is for reading; the rest is counted in its text. */
 const MAX_PAIRS = 50
@@ -48,24 +41,36 @@ const pairOf = ({ source, destination }: MeshPath): EndpointPair => ({ source, d
 const isDead = ({ path: { health }, state }: Measured): boolean =>
   state === PathState.PATH_STATE_DOWN && !(health.answeredMs !== 0 && health.lossMs > health.answeredMs)
 
-/** What the diagnosis of runs reads, from the windows of about the last minute. */
+const countsOf = ({ path: { health }, state }: Measured) => {
+  // Lost probes that wait for an answer are evidence of a path that is bad already.
+  const waiting = state === PathState.PATH_STATE_DOWN ? health.trailingLost : 0
+  const { sentCount, lostCount } = evidenceOf(health)
+  return { sentCount: sentCount + waiting, lostCount: lostCount + waiting }
+}
+
+/**
+ * What the diagnosis of runs reads, from the windows of about the last minute. A probe goes there and back, whoever
+ * sends it: both paths of a pair measure the same, and which of them chance has hit harder is no direction. So each
+ * gets half of what both have lost.
+ */
 const toResult = (
   measured: Measured,
+  back: Measured | undefined,
   recent: Paths['recent'],
-  lateSeconds: number,
   nowMs: number,
 ): PairResult => {
   const { path, state, isLoaded } = measured
   const isDown = isDead(measured)
-  // Lost probes that wait for an answer are evidence of a path that is bad already.
-  const waiting = state === PathState.PATH_STATE_DOWN ? path.health.trailingLost : 0
-  const known = evidenceOf(path.health)
-  const [sentCount, lostCount] = [known.sentCount + waiting, known.lostCount + waiting]
+  const own = countsOf(measured)
+  const other = back && !isDown && !isDead(back) ? countsOf(back) : own
+  const [sentCount, lostCount] = [
+    (own.sentCount + other.sentCount) / 2,
+    (own.lostCount + other.lostCount) / 2,
+  ]
   const sent = isDown ? Math.max(1, path.health.trailingLost) : sentCount
   const received = isDown ? 0 : sentCount - lostCount
   const mean = isDown || isLoaded ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
   const time = toDuration(mean ?? 0)
-  const isWell = state === PathState.PATH_STATE_UP && (mean ?? 0) <= lateSeconds
   return {
     ...EMPTY_RESULT,
     source: path.source,
@@ -85,7 +90,8 @@ const toResult = (
             : { min: time, avg: time, p50: time, p99: time, max: time, jitter: undefined },
       },
     },
-    attemptCount: isWell ? 1 : ATTEMPTS,
+    // One slow probe of a minute makes a mean late: a path that is only slow is no link to be blamed for it.
+    attemptCount: state === PathState.PATH_STATE_UP ? 1 : ATTEMPTS,
   }
 }
 
@@ -186,50 +192,6 @@ const lossyVerdict = (end: LossyInterface, measured: readonly Measured[]): Verdi
 const blames = (verdict: Verdict, node: string, name: string): boolean =>
   verdict.node === node && verdict.peer === '' && (verdict.interface === '' || verdict.interface === name)
 
-/** A path that lost nothing for so long is recovering. */
-const RECENT_MS = 10_000
-/** A new verdict needs so much of its pairs to be bad at this moment. */
-const LEAST_ACTIVE_SHARE = 0.25
-
-const isActive = ({ path: { health }, state }: Measured, nowMs: number): boolean => {
-  if (health.trailingLost > 0) return true
-  if (state === PathState.PATH_STATE_DOWN) return health.answeredMs === 0 || health.lossMs > health.answeredMs
-  return state !== PathState.PATH_STATE_LOSSY || nowMs - health.lossMs < RECENT_MS
-}
-
-const keyOf = ({ kind, node, interface: name, peer, rack }: Verdict): string =>
-  [kind, node, name, peer, rack].join(' ')
-const pairKey = ({ source, destination }: EndpointPair): string =>
-  [source?.node, destination?.node, source?.interface].join(' ')
-
-const WATCHED = ' It has been well for some seconds, and is watched.'
-
-/**
- * At the end of a fault its paths do not all become UP in the same moment. What is left of them keeps what was said,
- * but blames nobody anew: the last one would look like a bad link.
- */
-const createLeftovers = (given: {
-  measured: readonly Measured[]
-  before: readonly Verdict[]
-  nowMs: number
-}) => {
-  const known = new Map(given.before.map((verdict) => [keyOf(verdict), verdict]))
-  const active = new Set(
-    given.measured
-      .filter((each) => isActive(each, given.nowMs))
-      .map(({ path }) => pairKey({ source: path.source, destination: path.destination })),
-  )
-  return (verdict: Verdict): Verdict[] => {
-    const before = known.get(keyOf(verdict))
-    const bad = verdict.pairsFor.filter((pair) => active.has(pairKey(pair))).length
-    if (before && bad === 0) {
-      const message = before.message.endsWith(WATCHED) ? before.message : before.message + WATCHED
-      return [{ ...verdict, direction: before.direction, message }]
-    }
-    return before || bad >= LEAST_ACTIVE_SHARE * verdict.pairsFor.length ? [verdict] : []
-  }
-}
-
 /** Who is to blame for what the mesh shows now, the surest first. */
 export const judgeMesh = (given: {
   /** Every path that is measured now. */
@@ -253,10 +215,14 @@ export const judgeMesh = (given: {
   )
   const isExplained = ({ destination: { node, interface: name } }: MeshPath) =>
     down.has(node) || cutOff.some((verdict) => blames(verdict, node, name))
-  const late = lateLimit(measured, recent, nowMs)
+  const byPair = new Map(measured.map((each) => [pairKey(each.path), each]))
   const results = measured
     .filter(({ path }) => !isExplained(path))
-    .map((each) => toResult(each, recent, late, nowMs))
+    .map((each) => {
+      const { source, destination } = each.path
+      const back = byPair.get(pairKey({ source: destination, destination: source }))
+      return toResult(each, back, recent, nowMs)
+    })
   const diagnosed = diagnose({ results, racks }).verdicts.map(tidy).flatMap(createLeftovers(given))
   const verdicts = [...down.values(), ...cutOff, ...diagnosed]
   for (const end of lossy) {

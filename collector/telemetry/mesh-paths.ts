@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Paths } from '../mesh/paths.ts'
-import type { Measured } from '../mesh/verdicts.ts'
+import type { Measured, Paths } from '../mesh/paths.ts'
 import type { Metrics } from './metrics.ts'
 import { createRackCells, createRackSums } from './racks.ts'
 
