@@ -1,5 +1,5 @@
 /**
- * The agent as one file. It needs a fifth less memory than its sources do, which are hundreds of modules, and it is whole
+ * The agent as one file. It needs a sixth less memory than its sources do, which are hundreds of modules, and it is whole
  * in memory: what is done to the files of a running agent does not touch it.
  */
 

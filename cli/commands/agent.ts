@@ -56,7 +56,7 @@ export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptio
 
 /**
  * An agent works little and lives long, on a machine that is there for something else: memory counts, speed does not.
- * At 1,000 targets each second these save a fifth of its memory for a fifth of its own share of a core.
+ * At 1,000 targets each second these took it from 90 to 80 MiB, and from 1.1 to 1.7 % of a core.
  */
 const SMALL = {
   flags: [

@@ -43,7 +43,7 @@ node=node
 [ "$(major "$node")" -ge 24 ] ||
   fail "Node 24 or newer is needed and npm brought none along for $(uname -m); install one from nodejs.org"
 
-# The agent runs without it too, with a fifth more memory.
+# The agent runs without it too, with a fifth more memory, from the sources.
 "$node" deploy/bundle/agent.main.ts >/dev/null || fail 'the agent could not be made one file; the lines above say why'
 done_line 'agent' 'in one file'
 
