@@ -44,8 +44,11 @@ node=node
   fail "Node 24 or newer is needed and npm brought none along for $(uname -m); install one from nodejs.org"
 
 # The agent runs without it too, with a fifth more memory, from the sources.
-"$node" deploy/bundle/agent.main.ts >/dev/null || fail 'the agent could not be made one file; the lines above say why'
-done_line 'agent' 'in one file'
+if "$node" deploy/bundle/agent.main.ts >/dev/null; then
+  done_line 'agent' 'in one file'
+else
+  done_line 'agent' 'from its sources; the lines above say why it could not be made one file'
+fi
 
 missing=
 need() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || missing="$missing $2"; }
