@@ -6,6 +6,7 @@ import { type EngineDeps, EngineError, type PingSink, type PingSource } from '..
 import { planPing } from '../ping-request.ts'
 import { programError, rubbishError } from '../program-error.ts'
 import { fpingLoopArgs } from './args.ts'
+import { createDoubt } from './doubt.ts'
 import { createLoopBook, NOT_SENT } from './loop.ts'
 
 /** Lines in one look at the pipe, so that fping never waits for us; see StdoutReader.everySeconds. */
@@ -28,6 +29,9 @@ const MAX_STEP_SECONDS = 0.05
 const HELD_UP_SECONDS = 0.5
 
 const MAX_UNKNOWN_LINES = 1000
+
+const TOO_BUSY =
+  'this node is short of processor time: what it measures would accuse others; it is tried again in a moment'
 
 const lookSeconds = (linesPerSecond: number): number =>
   linesPerSecond <= FEW_LINES_PER_SECOND
@@ -53,7 +57,15 @@ export const watchFping = async (
   const { clock, processes } = deps
   const plan = planPing(request)
   const { addresses, intervalSeconds, timeoutSeconds } = plan
-  const book = createLoopBook(plan, sink)
+  const everySeconds = lookSeconds(addresses.length / intervalSeconds)
+  const doubt = createDoubt(
+    { everySeconds: everySeconds || CHECK_SECONDS, timeoutSeconds },
+    clock.monotonicSeconds(),
+  )
+  const book = createLoopBook(plan, (targetIndex, rttSeconds, refused, reason) => {
+    if (rttSeconds === undefined && doubt.isInDoubt(clock.monotonicSeconds())) return
+    sink(targetIndex, rttSeconds, refused, reason)
+  })
   const ending = new AbortController()
   let failure: EngineError | undefined
   const fail = (error: EngineError) => {
@@ -81,7 +93,12 @@ export const watchFping = async (
     const now = clock.monotonicSeconds()
     const wasHeldUp = now - checkedAt > HELD_UP_SECONDS + CHECK_SECONDS
     checkedAt = now
+    doubt.look(now)
     if (!isSteady()) return
+    if (doubt.isTooLong(now)) {
+      fail(new EngineError('failed', Outcome.OUTCOME_INVALID, TOO_BUSY))
+      return
+    }
     if (wasHeldUp) {
       heardAt = now
       return
@@ -93,9 +110,10 @@ export const watchFping = async (
   const take = (chunk: Buffer) => {
     if (failure || !isSteady()) return
     heardAt = clock.monotonicSeconds()
+    // Lines that are taken as they come have no time at which they should.
+    if (everySeconds > 0) doubt.look(heardAt)
     book.read(chunk, heardAt)
   }
-  const everySeconds = lookSeconds(addresses.length / intervalSeconds)
   const running = processes.start(program, fpingLoopArgs(plan, source), {
     signal,
     deadlineSeconds: undefined,
