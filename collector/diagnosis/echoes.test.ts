@@ -79,6 +79,18 @@ describe('a verdict', () => {
     expect(withDirection(link, evidence)).toBe(link)
   })
 
+  test('few probes that are lost one way by chance are no direction', () => {
+    const named = (lostCount: number, receivedCount: number) =>
+      withDirection(verdict, {
+        to: { sentCount: 445, lostCount, receivedCount, uncertainCount: 4 },
+        from: undefined,
+        lossRatio: 0.06,
+      }).direction
+    expect(named(18, 441)).toBe(FaultDirection.FAULT_DIRECTION_BOTH)
+    expect(named(40, 436)).toBe(FaultDirection.FAULT_DIRECTION_BOTH)
+    expect(named(60, 443)).toBe(FaultDirection.FAULT_DIRECTION_TX)
+  })
+
   test('where no request arrives, only its own probes tell whether it is cut off both ways', () => {
     const to = { sentCount: 120, lostCount: 60, receivedCount: 61, uncertainCount: 3 }
     const arrived = { sentCount: 600, lostCount: 60, receivedCount: 600, uncertainCount: 6 }

@@ -68,9 +68,22 @@ export type EchoEvidence = {
  */
 export const MUCH_LOSS = 0.5
 
+/**
+ * Where little is lost, which way each probe was lost is a toss of a coin: of 40 that are lost both ways hardly ever
+ * 34 are lost one way.
+ */
+const LEAST_LOST = 40
+const SURE_SHARE = 0.85
+
+const isChance = ({ sentCount, receivedCount, lostCount }: EchoBalance): boolean => {
+  const missing = (sentCount - receivedCount) / lostCount
+  return lostCount < LEAST_LOST || (missing < SURE_SHARE && missing > 1 - SURE_SHARE)
+}
+
 const wayOf = ({ to, from, lossRatio }: EchoEvidence): 'rx' | 'tx' | 'both' | undefined => {
   const way = directionOf(to)
-  if (way === 'tx' || lossRatio < MUCH_LOSS) return way
+  if (lossRatio < MUCH_LOSS) return way !== 'both' && isChance(to) ? undefined : way
+  if (way === 'tx') return way
   // Its own probes say what became of what it sends: those that reached others were lost on their way back to it.
   return way === 'rx' && from && directionOf(from) === 'tx' ? 'rx' : undefined
 }

@@ -36,6 +36,12 @@ export const createOverview = ({ planning, agents, judging, recorder, paths }: D
     return meshMessage(fields, counts, extentOf(mesh))
   }
 
+  /** Of a node that has left, late windows are still taken for a while; it is shown no more. */
+  const endsOfMembers = (): ReturnType<Paths['ends']> => {
+    const members = new Set([...planning.meshes()].flatMap(({ fabric }) => fabric.nodes))
+    return new Map([...paths.ends()].filter(([, { node }]) => members.has(node)))
+  }
+
   return {
     problems,
     get: (): GetMeshResponse => {
@@ -47,7 +53,7 @@ export const createOverview = ({ planning, agents, judging, recorder, paths }: D
       }
     },
     snapshot: () => ({
-      ends: paths.ends(),
+      ends: endsOfMembers(),
       streams: agents.streams(),
       lossy: judging.lossy(),
       waitingWindows: recorder.depth(),
