@@ -18,8 +18,10 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
-          // These start real programs in namespaces of their own: one file after the other on a small machine.
-          fileParallelism: false,
+          // These start real programs in namespaces of their own, and mostly wait for them: two files at a time, once
+          // the unit tests are through, leave a small machine time for what it measures.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 60_000,
         },

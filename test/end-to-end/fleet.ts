@@ -11,6 +11,9 @@ import { openIndependentClient } from '../protocol/independent-client.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
+/** Files of tests that run at the same time must not look for free ports in the same places. */
+const PORTS_APART = 100 * Number(process.env.VITEST_POOL_ID ?? 0)
+
 /** Low enough that two cores carry a whole round of it without being the limit themselves. */
 export const LAB_RATE = 100e6
 
@@ -79,8 +82,8 @@ export const startFleet = async ({
       environment: (await environment?.(managementGateway(lab.index))) ?? {},
     }
     await startAgents(deps, lab, start)
-    const address = await freeLoopbackAddress(51050)
-    const http = await freeLoopbackAddress(19464)
+    const address = await freeLoopbackAddress(51050 + PORTS_APART)
+    const http = await freeLoopbackAddress(19464 + PORTS_APART)
     const inventory = await writeInventory(lab, { listen: address, settings: { http, ...settings } })
     const startOwnCollector = () => startCollector(deps, lab, { ...start, inventory, address })
     await startOwnCollector()

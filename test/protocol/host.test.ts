@@ -51,7 +51,7 @@ let client: IndependentClient
 
 beforeAll(async () => {
   temporary = mkdtempSync(join(tmpdir(), 'meshgauge-test-'))
-  agent = await startAgent('--ports', '25301-25308', ...(pcpConf ? ['--program', `pcp.conf=${pcpConf}`] : []))
+  agent = await startAgent('--ports', '25701-25708', ...(pcpConf ? ['--program', `pcp.conf=${pcpConf}`] : []))
   client = openIndependentClient(agent.port)
 })
 afterEach(() =>
@@ -253,7 +253,7 @@ describe('where Performance Co-Pilot is missing or broken', () => {
     ],
     ['hanging', () => installation('hanging', all('sleep 1000')), /^pmcd was not ready within 3 s$/],
   ])('%s: it says so, and the samples of /proc go on', async (_name, conf, problem) => {
-    const other = await startAgent('--ports', '25309-25312', '--program', `pcp.conf=${conf()}`)
+    const other = await startAgent('--ports', '25709-25712', '--program', `pcp.conf=${conf()}`)
     const others = openIndependentClient(other.port)
     try {
       const { served, ran } = await measure(PCP, {}, others)
