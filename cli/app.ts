@@ -33,6 +33,19 @@ export type Invocation<O> = {
   connect(): Promise<CollectorClient>
 }
 
+/** Opens the collector for as long as `work` takes. */
+export const withClient = async (
+  invocation: Pick<Invocation<object>, 'connect'>,
+  work: (client: CollectorClient) => Promise<ExitCode>,
+): Promise<ExitCode> => {
+  const client = await invocation.connect()
+  try {
+    return await work(client)
+  } finally {
+    client.close()
+  }
+}
+
 export type Handler<O> = (invocation: Invocation<O>) => Promise<ExitCode>
 
 /** Where a lab that is up has its collector, if one is. */

@@ -4,8 +4,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { type GetMeshMatrixResponse, PathState, Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { type MatrixRow, Measure } from '#proto/meshgauge/collector/v1/result.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
-import type { CollectorClient } from '../connection.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { median } from '../render/figures.ts'
 import type { Cell, Matrix, MatrixMeasure } from '../render/matrix.ts'
@@ -18,18 +17,6 @@ import { printJson, printLine, type Terminal } from '../terminal.ts'
 
 /** A watch has no end of its own; a day is longer than anybody looks. */
 const WATCH_DEADLINE_MS = 86_400_000
-
-const withClient = async (
-  invocation: Invocation<object>,
-  work: (client: CollectorClient) => Promise<ExitCode>,
-): Promise<ExitCode> => {
-  const client = await invocation.connect()
-  try {
-    return await work(client)
-  } finally {
-    client.close()
-  }
-}
 
 const secondsAgo = (terminal: Terminal, seconds: number | undefined) =>
   seconds === undefined ? undefined : toTimestamp(new Date(terminal.clock.now().getTime() - seconds * 1000))

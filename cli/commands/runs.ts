@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { attend } from '../attend.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
@@ -29,19 +29,6 @@ const getRun = async (client: CollectorClient, id = 'latest'): Promise<Run> => {
   const { run } = await client.runs.getRun({ id })
   if (!run) throw new Error('the collector answered GetRun without a run')
   return run
-}
-
-/** Opens the collector for as long as `work` takes. */
-const withClient = async (
-  invocation: Invocation<object>,
-  work: (client: CollectorClient) => Promise<ExitCode>,
-): Promise<ExitCode> => {
-  const client = await invocation.connect()
-  try {
-    return await work(client)
-  } finally {
-    client.close()
-  }
 }
 
 const list = (invocation: Invocation<{ limit?: string }>): Promise<ExitCode> => {

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import type { Schedule, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
-import type { CollectorClient } from '../connection.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { readProfileText } from '../options/profile-source.ts'
 import { addProbeCount, addRunOptions } from '../options/run-options.ts'
@@ -12,18 +11,6 @@ import { scheduleDocument } from '../render/schedules.ts'
 import { renderSchedule, renderSchedules } from '../render/schedules-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 import { PLANNING_DEADLINE_MS } from './plan.ts'
-
-const withClient = async (
-  invocation: Invocation<object>,
-  work: (client: CollectorClient) => Promise<ExitCode>,
-): Promise<ExitCode> => {
-  const client = await invocation.connect()
-  try {
-    return await work(client)
-  } finally {
-    client.close()
-  }
-}
 
 /** The one NAME that a command is about. */
 const nameOf = ({ operands, read }: Invocation<object>): string => {

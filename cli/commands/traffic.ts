@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Traffic, TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { addTrafficOptions } from '../options/traffic.ts'
@@ -29,18 +29,6 @@ Exit codes:
 /** Stopping waits for the last process on every node that answers. */
 const STOP_DEADLINE_MS = 120_000
 const WATCH_DEADLINE_MS = 24 * 3600 * 1000
-
-const withClient = async (
-  invocation: Invocation<object>,
-  work: (client: CollectorClient) => Promise<ExitCode>,
-): Promise<ExitCode> => {
-  const client = await invocation.connect()
-  try {
-    return await work(client)
-  } finally {
-    client.close()
-  }
-}
 
 const known = (traffic: Traffic | undefined): Traffic => {
   if (!traffic) throw new Error('the collector answered without a traffic')
