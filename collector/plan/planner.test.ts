@@ -72,6 +72,11 @@ describe('exact where theory promises it', () => {
     )
   })
 
+  test('a plan that is almost exact is not enough where a better one is cheap', () => {
+    const input = inputOf({ nodes: 18, interfaces: 2 }, { perNode: 2, total: 2 })
+    exact(thinOut(input, 0.9591079761739821, 491792287))
+  })
+
   test('uplinks of equal racks', () => {
     for (const perUplink of [1, 2, 3, 4, 5, 7, 8]) exact(inputOf({ nodes: 64, rackSize: 8 }, { perUplink }))
   })

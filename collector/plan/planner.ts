@@ -9,8 +9,9 @@ import { largestDegree, rackRounds } from './racks.ts'
 import { isFeasible, orderOf, type Rounds, splitRounds } from './rounds.ts'
 import { symmetricRounds } from './symmetric.ts'
 
-/** A candidate this close to the bound is taken without looking for a better one. */
+/** Of many pairs, a candidate this close to the bound is taken without looking for a better one. */
 const GOOD_ENOUGH = 0.995
+const MANY_PAIRS = 20_000
 
 const activeNodes = ({ fleet, pairs }: PlanInput): number => {
   const active = new Uint8Array(fleet.nodes.length)
@@ -130,7 +131,8 @@ export const createPlan = (input: PlanInput): Plan => {
     best = { ...best, count: Number.POSITIVE_INFINITY }
     for (const rounds of candidates(input, model, layout, bounds)) {
       if (rounds.count < best.count && isFeasible(model, rounds)) best = rounds
-      if (bounds.rounds / best.count >= GOOD_ENOUGH) break
+      const ratio = bounds.rounds / best.count
+      if (ratio === 1 || (ratio >= GOOD_ENOUGH && model.pairCount > MANY_PAIRS)) break
     }
   }
   return {

@@ -19,8 +19,8 @@ afterEach(async () => {
 const figureOf = async (name: string): Promise<number> =>
   Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await simulation.metrics())?.[1] ?? Number.NaN)
 
-test('half of 200 agents die at once and come back at once: seen, named, bounded, and over again', async () => {
-  const [COUNT, PEERS] = [200, 3]
+test('half of 100 agents die at once and come back at once: seen, named, bounded, and over again', async () => {
+  const [COUNT, PEERS] = [100, 3]
   // A fleet that takes turns: each node has 3 peers at a time.
   simulation = await startMeshSimulation(COUNT, {
     factor: 2,
@@ -41,7 +41,9 @@ test('half of 200 agents die at once and come back at once: seen, named, bounded
   const silent = events.filter(({ destination }) => !destination)
   expect(silent).toHaveLength(COUNT / 2)
   expect(events.length - silent.length).toBeLessThanOrEqual((COUNT / 2) * PEERS)
-  for (const verdict of await simulation.verdicts()) expect(isDead(Number(verdict.node.slice(1)))).toBe(true)
+  // A dead node, or the path to one: nobody who lives is blamed.
+  for (const { node, peer, message } of await simulation.verdicts())
+    expect([message, [node, peer].some((name) => isDead(Number(name.slice(1))))]).toEqual([message, true])
   // The living ones go on being measured, and nothing piles up.
   const before = await figureOf('meshgauge_mesh_windows_total')
   await simulation.clock.sleep(15)
@@ -52,7 +54,7 @@ test('half of 200 agents die at once and come back at once: seen, named, bounded
   await Promise.all(agents.filter((_, node) => isDead(node)).map((agent) => agent.restore()))
   await until('all paths are up again', async () => (await mesh()).upCount === COUNT * PEERS)
   await until('what they held is safe', () => agents.every((agent) => agent.mesh().heldCount() <= 3))
-  expect(await simulation.verdicts()).toEqual([])
+  await until('nobody is blamed any more', async () => (await simulation.verdicts()).length === 0)
   // What they measured while they were cut off came late, with its own times: DOWN and UP of each of their paths.
   const late = events.filter(
     ({ source, destination }) => destination && isDead(Number(source!.node.slice(1))),
