@@ -25,7 +25,6 @@ const secondsOf = (milliseconds: number): number =>
 export const createLedger = ({ store, breathe }: Deps) => {
   const ids = new Map<string, number>()
   const tests = new Map<string, { interfaces: Map<string, Rows>; loaded: Promise<void> }>()
-  let version = 0
 
   const idOf = (name: string): number => {
     const known = ids.get(name)
@@ -77,9 +76,6 @@ export const createLedger = ({ store, breathe }: Deps) => {
   }
 
   return {
-    /** Grows with every measurement: what was worked out at another version may be out of date. */
-    version: () => version,
-
     /** Notes what was measured; everything else is no measurement. */
     record(test: string, results: readonly PairResult[]): void {
       const { interfaces } = tableOf(test)
@@ -87,14 +83,12 @@ export const createLedger = ({ store, breathe }: Deps) => {
         if (outcome !== Outcome.OUTCOME_MEASURED || !source || !destination || !endTime) continue
         const seconds = secondsOf(fromTimestamp(endTime).getTime())
         note(interfaces, source.node, destination.node, source.interface, seconds)
-        version++
       }
     },
 
     /** Notes a pair that was measured by other means than a run. */
     measured(test: string, { source, destination, interface: name }: PathKey, milliseconds: number): void {
       note(tableOf(test).interfaces, source, destination, name, secondsOf(milliseconds))
-      version++
     },
 
     /**
