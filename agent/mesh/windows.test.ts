@@ -152,3 +152,29 @@ test('a place that was given back begins anew', () => {
     { targetId: 2, start: 3, sentCount: 1, trailingLostCount: 0, reason: '', jitterSeconds: 0 },
   ])
 })
+
+test('a target that is probed often is told of twice a second at the most, and nothing of it is held for longer', () => {
+  const INTERVAL = 0.05
+  const { windows, news } = make()
+  const slot = windows.add(1, 0)
+  const told: { at: number; trailing: number; lost: number }[] = []
+  let lost = 0
+  for (let step = 1; step <= 80; step++) {
+    const now = step * INTERVAL
+    // Some of the first seconds' probes are lost, and all of those after.
+    const isLost = now > 2 || step % 3 === 0
+    windows.record(slot, isLost ? undefined : 0.001, '', now)
+    lost += isLost ? 1 : 0
+    const before = news()
+    for (const { trailingLostCount, sentCount, receivedCount } of flat(windows.closeNews(now)))
+      told.push({ at: now, trailing: trailingLostCount, lost: sentCount - receivedCount })
+    const sum = told.reduce((all, each) => all + each.lost, 0)
+    // What waits asks for the next call.
+    if (sum < lost) expect(news()).toBeGreaterThan(before)
+    expect(now - (told.at(-1)?.at ?? now)).toBeLessThan(0.55)
+  }
+  const gaps = told.slice(1).map(({ at }, index) => at - told[index]!.at)
+  expect(Math.min(...gaps)).toBeGreaterThan(0.49)
+  // The row that is long enough to say that the path is down is told soon after it is.
+  expect(told.find(({ trailing }) => trailing >= 18)!.at).toBeLessThan(3.5)
+})

@@ -8,10 +8,16 @@ import { bucketOf } from '../../lib/histogram.ts'
 import { secondsToTimestamp } from '../../lib/protobuf-time.ts'
 
 /**
- * After a target has been bad for so long, not every loss and answer of it is news any more, only the second loss in a
- * row and the answer after such a row: a fleet that is dead or lossy must not flood its collector.
+ * After a target has been bad for so long, not every loss and answer of it is news any more, only a long row of losses
+ * and the answer after it: a fleet that is dead or lossy must not flood its collector.
  */
 const PROMPT_SECONDS = 60
+
+/** From the first to the last of a long row of lost probes: two of them at a probe a second, whose timer may be early. */
+const LONG_ROW_SECONDS = 0.9
+
+/** News of a target that is probed more often than this are told together. */
+const TOLD_EVERY_SECONDS = 0.5
 
 /** Slots that room is made for at first; doubled when they are used up. */
 const FIRST_SLOTS = 64
@@ -26,6 +32,10 @@ type Columns = {
   trailing: Uint32Array
   badSince: Float64Array
   lostAt: Float64Array
+  /** When the present row of lost probes began. */
+  rowAt: Float64Array
+  /** When its news were told last. */
+  toldAt: Float64Array
   min: Float64Array
   max: Float64Array
   sum: Float64Array
@@ -45,6 +55,8 @@ const allocate = (length: number, bucketsPerSlot: number): Columns => ({
   trailing: new Uint32Array(length),
   badSince: new Float64Array(length).fill(Number.NaN),
   lostAt: new Float64Array(length),
+  rowAt: new Float64Array(length),
+  toldAt: new Float64Array(length).fill(Number.NEGATIVE_INFINITY),
   min: new Float64Array(length),
   max: new Float64Array(length),
   sum: new Float64Array(length),
@@ -66,7 +78,7 @@ type WindowsOptions = {
   /** Most round-trip times that a window holds; it ends early when full. */
   roundTripsPerWindow: number
   windowSeconds: () => number
-  /** A target has lost a probe, or has come back: its window is to end soon. */
+  /** A target has lost a probe, or has come back: `closeNews` is to be called soon. */
   onNews: () => void
 }
 
@@ -90,16 +102,20 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
     if (news.size === 0) onNews()
     news.add(slot)
   }
+  const isLongRow = (slot: number): boolean =>
+    columns.lostAt[slot]! - columns.rowAt[slot]! >= LONG_ROW_SECONDS
   const lose = (slot: number, now: number) => {
-    const { trailing, badSince, lostAt } = columns
+    const { trailing, badSince, lostAt, rowAt } = columns
+    if (trailing[slot] === 0) rowAt[slot] = now
     trailing[slot]!++
     if (Number.isNaN(badSince[slot])) badSince[slot] = now
+    const wasLong = trailing[slot]! > 1 && isLongRow(slot)
     lostAt[slot] = now
-    if (trailing[slot] === 2 || now - badSince[slot]! < PROMPT_SECONDS) tell(slot)
+    if ((isLongRow(slot) && !wasLong) || now - badSince[slot]! < PROMPT_SECONDS) tell(slot)
   }
   const comeBack = (slot: number, now: number) => {
     const { trailing, badSince } = columns
-    if (trailing[slot]! >= 2 || now - badSince[slot]! < PROMPT_SECONDS) tell(slot)
+    if (isLongRow(slot) || now - badSince[slot]! < PROMPT_SECONDS) tell(slot)
     trailing[slot] = 0
   }
   const receive = (slot: number, rttSeconds: number, now: number) => {
@@ -175,6 +191,7 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
       columns.owner[slot] = 0
       columns.trailing[slot] = 0
       columns.badSince[slot] = Number.NaN
+      columns.toldAt[slot] = Number.NEGATIVE_INFINITY
       columns.last[slot] = Number.NaN
       live.add(slot)
       return slot
@@ -205,8 +222,14 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
       for (const slot of slots) if (columns.sent[slot] === 0) columns.startAt[slot] = now
     },
     close,
-    /** Ends the windows that have news in them. */
-    closeNews: (now: number): MeshWindows[] => close([...news], now),
+    /** Ends the windows that have news in them; those of targets that were just told of wait for the next call. */
+    closeNews: (now: number): MeshWindows[] => {
+      const due = [...news].filter((slot) => !(now - columns.toldAt[slot]! < TOLD_EVERY_SECONDS))
+      for (const slot of due) columns.toldAt[slot] = now
+      const windows = close(due, now)
+      if (news.size > 0) onNews()
+      return windows
+    },
     /** Ends all windows, and forgets the badness of targets that have been well for a whole one. */
     closeAll: (now: number): MeshWindows[] => {
       const { trailing, lostAt, badSince } = columns

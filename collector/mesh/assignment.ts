@@ -21,7 +21,10 @@ export type Fabric = {
 export type Target = { key: PathKey; from: string; to: string; address: string }
 
 /** What one node is to probe for one mesh. */
-export type TargetGroup = { settings: MeshSettings; interface: string; targets: readonly Target[] }
+export type TargetGroup = { probe: Probe; interface: string; targets: readonly Target[] }
+
+/** How the targets of a mesh are probed. */
+export type Probe = Omit<MeshGroup, 'interface' | 'targets'>
 
 /** Keeps what an interface had: one that is down may lose its addresses, and must not drop out of the mesh for it. */
 export type KnownAddresses = {
@@ -76,7 +79,7 @@ export const isRotating = (settings: MeshSettings, fabric: Fabric): boolean =>
 export const groupsOf = (
   node: string,
   peers: readonly string[],
-  settings: MeshSettings,
+  probe: Probe,
   { ends }: Fabric,
 ): TargetGroup[] => {
   const groups: TargetGroup[] = []
@@ -91,7 +94,7 @@ export const groupsOf = (
       const key = { source: node, destination: peer, interface: name }
       targets.push({ key, from: pair.source, to: peer, address: pair.destination })
     }
-    if (targets.length > 0) groups.push({ settings, interface: name, targets })
+    if (targets.length > 0) groups.push({ probe, interface: name, targets })
   }
   return groups
 }
@@ -115,14 +118,14 @@ export const assignmentOf = (
   idOf: (key: PathKey) => number,
 ): { groups: MeshGroup[]; ids: Map<number, Target> } => {
   const ids = new Map<number, Target>()
-  const made = groups.map(({ settings, interface: name, targets }): MeshGroup => {
+  const made = groups.map(({ probe, interface: name, targets }): MeshGroup => {
     const own = targets.flatMap((target) => {
       const id = idOf(target.key)
       if (ids.has(id)) return []
       ids.set(id, target)
       return [{ id, address: target.address }]
     })
-    return { ...settings.probe, interface: name, targets: own.map((each) => ({ ...each, port: undefined })) }
+    return { ...probe, interface: name, targets: own.map((each) => ({ ...each, port: undefined })) }
   })
   return { groups: made.filter(({ targets }) => targets.length > 0), ids }
 }

@@ -37,6 +37,7 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
           destination: { node: to, interface: name, address: '' },
           mesh: '',
           patienceMs: 30_000,
+          intervalSeconds: 1,
           echoesPerSecond: 1,
           health: createPathHealth(PathState.PATH_STATE_UP),
           row: 0,

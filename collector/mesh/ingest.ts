@@ -47,7 +47,10 @@ export const createIngest = (deps: {
     // A batch may come twice; its windows are counted once.
     if (window.endMs <= health.lastEndMs) return
     const isLoaded = deps.ownLoad.touches(path, window.startMs, window.endMs)
-    const { change, creditedLost } = advance(health, window, seen.trailingLostCount, isLoaded)
+    const { change, creditedLost } = advance(health, window, seen.trailingLostCount, {
+      intervalSeconds: path.intervalSeconds,
+      isLoaded,
+    })
     if (seen.reason !== '') path.reason = seen.reason
     else if (health.trailingLost === 0 && seen.receivedCount > 0) path.reason = ''
     paths.recent.add(path.row, window)

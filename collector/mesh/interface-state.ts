@@ -21,6 +21,8 @@ export type LossyInterface = {
   sinceSecond: number
   /** When it last was. */
   seenSecond: number
+  /** When a probe was lost last; 0 when that was before this collector. */
+  lossSecond: number
   sentCount: number
   lostCount: number
   peerCount: number
@@ -48,17 +50,19 @@ export const createInterfaceStates = () => {
     [source, destination].some((node) => second <= (cleared.get(`${node} ${name}`) ?? 0))
 
   const enter = (
-    end: LossyEnd & { seconds: number },
+    end: LossyEnd & { seconds: number; lossSecond: number },
     name: string,
     second: number,
   ): InterfaceChange | undefined => {
     const key = `${end.node} ${name}`
     const known = lossy.get(key)
-    const { sentCount, lostCount, peerCount, seconds } = end
+    const { sentCount, lostCount, peerCount, seconds, lossSecond } = end
     if (known) {
       // Of the same second the shorter time says how much it is now; the longer one has what was well before in it.
       if (known.seenSecond === second) return undefined
-      Object.assign(known, { sentCount, lostCount, peerCount, seconds, seenSecond: second })
+      // While nothing is lost, what is known of the loss stays: it becomes no less by becoming old.
+      if (lossSecond <= known.lossSecond) return undefined
+      Object.assign(known, { sentCount, lostCount, peerCount, seconds, lossSecond, seenSecond: second })
       return undefined
     }
     const before = memory.get(key)
@@ -79,7 +83,7 @@ export const createInterfaceStates = () => {
       ({ source, destination, interface: name }) =>
         name === each.interface && (source === each.node || destination === each.node),
     )
-    const last = own.reduce((latest, probe) => Math.max(latest, probe.second), 0)
+    const last = own.reduce((latest, probe) => Math.max(latest, probe.second), each.lossSecond)
     const needed = Math.max(LEAST_QUIET_SECONDS, (SILENT_LOSSES * each.seconds) / each.lostCount)
     return second - last >= Math.min(each.holdSeconds, (needed * each.holdSeconds) / HOLD_SECONDS)
   }
@@ -88,7 +92,7 @@ export const createInterfaceStates = () => {
     /** Interfaces that were lossy when this collector started. */
     restore: (node: string, name: string, second: number, nowSecond: number): void => {
       const figures = { sentCount: 0, lostCount: 0, peerCount: 0, seconds: 0, holdSeconds: HOLD_SECONDS }
-      const times = { sinceSecond: second, seenSecond: nowSecond }
+      const times = { sinceSecond: second, seenSecond: nowSecond, lossSecond: 0 }
       lossy.set(`${node} ${name}`, { node, interface: name, ...figures, ...times })
     },
     judge: (
@@ -113,7 +117,9 @@ export const createInterfaceStates = () => {
           for (const end of findLossyEnds(pooled, own)) {
             // Against chance a path counts a few times at most; what is told is what was lost.
             const lostCount = lostBy.get(end.node) ?? end.lostCount
-            const change = enter({ ...end, lostCount, seconds }, name, second)
+            const ofIt = own.filter(({ source, destination }) => [source, destination].includes(end.node))
+            const lossSecond = Math.max(...ofIt.map((probe) => probe.second))
+            const change = enter({ ...end, lostCount, seconds, lossSecond }, name, second)
             if (change) changes.push(change)
           }
         }

@@ -5,7 +5,7 @@ import type { Measured, Paths } from './paths.ts'
 import { hasLatePath, judgeMesh } from './verdicts.ts'
 
 /** Between two judgements; and so much longer than one took that they take a twentieth of a core at most. */
-const EVERY_SECONDS = 2
+const EVERY_SECONDS = 1
 const SHARE = 20
 /** Between two looks for paths that are slow and nothing else. */
 const LATE_EVERY_SECONDS = 5

@@ -1,11 +1,13 @@
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { MeshesDeps } from './deps.ts'
 import { createDirections } from './directions.ts'
 import type { statesBefore } from './events.ts'
 import type { Ingest } from './ingest.ts'
-import { createInterfaceStates } from './interface-state.ts'
+import { createInterfaceStates, type LossyInterface } from './interface-state.ts'
 import { createJudgement } from './judgement.ts'
 import type { MeshAgents } from './mesh-agents.ts'
 import type { OwnLoad } from './own-load.ts'
+import { clearWithInterface } from './path-state.ts'
 import type { Paths } from './paths.ts'
 import { createStates } from './states.ts'
 import type { Telling } from './telling.ts'
@@ -16,7 +18,7 @@ type Deps = Pick<MeshesDeps, 'clock' | 'observer'> & {
   agents: MeshAgents
   ingest: Pick<Ingest, 'lostSince'>
   ownLoad: OwnLoad
-  telling: Pick<Telling, 'ofInterface'>
+  telling: Pick<Telling, 'ofInterface' | 'ofPath'>
   racks: () => ReadonlyMap<string, string>
 }
 
@@ -29,6 +31,15 @@ export const createJudging = (deps: Deps) => {
   const interfaces = createInterfaceStates()
   for (const { node, interface: name, timeMs } of before.lossyInterfaces) {
     interfaces.restore(node, name, secondOf(timeMs), nowSecond())
+  }
+  const clearPathsOf = ({ node, interface: name, lossSecond }: LossyInterface): void => {
+    const nowMs = clock.now().getTime()
+    for (const path of paths.all()) {
+      const { source, destination, health } = path
+      if (source.interface !== name || (source.node !== node && destination.node !== node)) continue
+      const change = clearWithInterface(health, (lossSecond + 1) * 1000, nowMs)
+      if (change) telling.ofPath(path, change.timeMs, change, '')
+    }
   }
   const directions = createDirections({ ...agents, paths: paths.all, ends: paths.ends })
   const judgement = createJudgement(
@@ -50,7 +61,10 @@ export const createJudging = (deps: Deps) => {
     verdicts: judgement.verdicts,
     judgeInterfaces: (): void => {
       if (paths.count() === 0) return
-      for (const change of interfaces.judge(paths.ends(), ingest, nowSecond())) telling.ofInterface(change)
+      for (const change of interfaces.judge(paths.ends(), ingest, nowSecond())) {
+        telling.ofInterface(change)
+        if (change.state === PathState.PATH_STATE_UP) clearPathsOf(change.lossy)
+      }
     },
     judge: judgement.tick,
   }

@@ -47,7 +47,7 @@ describe('what a path loses while a run of our own fills it', () => {
     for (let second = 1; second <= 60; second++) {
       const receivedCount = second % 4 === 0 ? 0 : 1
       const seen = { startMs: (second - 1) * 1000, endMs: second * 1000, sentCount: 1, receivedCount }
-      advance(health, seen, 1 - receivedCount, isLoaded)
+      advance(health, seen, 1 - receivedCount, { intervalSeconds: 1, isLoaded })
     }
     return health.state
   }
@@ -55,7 +55,7 @@ describe('what a path loses while a run of our own fills it', () => {
     const health = createPathHealth(PathState.PATH_STATE_UP)
     for (let second = 1; second <= seconds; second++) {
       const seen = { startMs: (second - 1) * 1000, endMs: second * 1000, sentCount: 1, receivedCount: 0 }
-      advance(health, seen, second, isLoaded)
+      advance(health, seen, second, { intervalSeconds: 1, isLoaded })
     }
     return health.state
   }

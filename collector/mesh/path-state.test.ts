@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { advance, type Change, createPathHealth, type PathHealth } from './path-state.ts'
+import { advance, type Change, clearWithInterface, createPathHealth, type PathHealth } from './path-state.ts'
 
 const { PATH_STATE_UP: UP, PATH_STATE_LOSSY: LOSSY, PATH_STATE_DOWN: DOWN } = PathState
 
-/** A path that is probed once a second; each probe closes a window when it is lost or comes back, as agents do. */
-const probed = (path: PathHealth = createPathHealth()) => {
+/** A path that is probed; each probe closes a window when it is lost or comes back, as agents do. */
+const probed = (intervalSeconds = 1, path: PathHealth = createPathHealth()) => {
   const changes: Change[] = []
   let [startMs, nowMs, sent, received, trailing] = [0, 0, 0, 0, 0]
   return {
@@ -15,14 +15,14 @@ const probed = (path: PathHealth = createPathHealth()) => {
     states: () => changes.map(({ state }) => state),
     nowMs: () => nowMs,
     probe: (answered: boolean) => {
-      nowMs += 1000
+      nowMs += 1000 * intervalSeconds
       sent++
       const isNews = !answered || trailing > 0
       if (answered) received++
       trailing = answered ? 0 : trailing + 1
       if (!isNews && nowMs - startMs < 10_000) return
       const window = { startMs, endMs: nowMs, sentCount: sent, receivedCount: received }
-      const { change } = advance(path, window, trailing)
+      const { change } = advance(path, window, trailing, { intervalSeconds, isLoaded: false })
       if (change) changes.push(change)
       ;[startMs, sent, received] = [nowMs, 0, 0]
     },
@@ -43,6 +43,48 @@ describe('a path', () => {
     const { path, changes } = probed().run(`${'+'.repeat(20)}--`)
     expect(changes).toEqual([{ timeMs: 21_000, before: UP, state: DOWN }])
     expect(path.state).toBe(DOWN)
+  })
+
+  test.each([0.05, 0.1, 0.2, 0.5])(
+    'probed each %s s it is DOWN after a second, and not before',
+    (interval) => {
+      const probes = (seconds: number) => Math.round(seconds / interval)
+      const hiccup = probed(interval).run('+'.repeat(probes(20)) + '-'.repeat(Math.ceil(0.5 / interval)))
+      expect(hiccup.states()).toEqual([])
+      const dead = probed(interval).run('+'.repeat(probes(20)) + '-'.repeat(probes(1)))
+      expect(dead.states()).toEqual([DOWN])
+      dead.run('+'.repeat(probes(4))).run('+'.repeat(probes(16)))
+      expect(dead.states()).toEqual([DOWN, UP])
+      expect(dead.changes[1]!.timeMs - dead.changes[0]!.timeMs).toBeLessThan(2000)
+    },
+  )
+
+  test('is UP again the sooner after LOSSY the sooner its loss would show', () => {
+    const clean = (interval: number): number => {
+      const path = probed(interval).run('+++++++++-'.repeat(Math.round(6 / interval)))
+      expect(path.states()).toEqual([LOSSY])
+      const before = path.nowMs()
+      while (path.states().at(-1) !== UP) path.probe(true)
+      const seconds = (path.nowMs() - before) / 1000
+      path.run('+'.repeat(100))
+      expect(path.states()).toEqual([LOSSY, UP])
+      return seconds
+    }
+    expect(clean(0.05)).toBeGreaterThanOrEqual(10)
+    expect(clean(0.05)).toBeLessThan(25)
+    expect(clean(1)).toBeGreaterThanOrEqual(60)
+  })
+
+  test('is UP with its interface, unless it has lost something since', () => {
+    const path = probed().run('+++++++++-'.repeat(12))
+    const lostMs = path.nowMs()
+    path.run('+'.repeat(20))
+    expect(clearWithInterface(path.path, lostMs - 1, path.nowMs())).toBeUndefined()
+    expect(path.path.state).toBe(LOSSY)
+    expect(clearWithInterface(path.path, lostMs, path.nowMs())).toMatchObject({ before: LOSSY, state: UP })
+    path.run('+'.repeat(100))
+    expect([path.path.state, path.states()]).toEqual([UP, [LOSSY]])
+    expect(clearWithInterface(path.path, path.nowMs(), path.nowMs())).toBeUndefined()
   })
 
   test('one lost probe is nothing, nor are two apart', () => {
@@ -83,7 +125,10 @@ describe('a path', () => {
     const { path } = probed().run('+'.repeat(20))
     const copy = { ...path }
     const old = { startMs: 0, endMs: 10_000, sentCount: 10, receivedCount: 0 }
-    expect(advance(path, old, 10)).toEqual({ change: undefined, creditedLost: 0 })
+    expect(advance(path, old, 10, { intervalSeconds: 1, isLoaded: false })).toEqual({
+      change: undefined,
+      creditedLost: 0,
+    })
     expect(path).toEqual(copy)
   })
 
@@ -92,8 +137,8 @@ describe('a path', () => {
     let endMs = 0
     const seen = (sentCount: number, receivedCount: number, trailing: number) => {
       endMs += 1000
-      return advance(health, { startMs: endMs - 1000, endMs, sentCount, receivedCount }, trailing)
-        .creditedLost
+      const window = { startMs: endMs - 1000, endMs, sentCount, receivedCount }
+      return advance(health, window, trailing, { intervalSeconds: 1, isLoaded: false }).creditedLost
     }
     seen(10, 10, 0)
     expect([seen(1, 0, 1), seen(1, 1, 0)]).toEqual([0, 1])

@@ -10,6 +10,14 @@ export type Seen = {
   receivedCount: number
 }
 
+/** How a path is probed while a window is measured. */
+export type Circumstances = {
+  /** Between two probes. */
+  intervalSeconds: number
+  /** Whether a run of our own filled one of its interfaces meanwhile: what is then lost is no evidence. */
+  isLoaded: boolean
+}
+
 /** What is known of one path. All fields are numbers, so that a hundred thousand of them stay small. */
 export type PathHealth = {
   state: PathState
@@ -30,6 +38,8 @@ export type PathHealth = {
   sentBefore: number
   lostBefore: number
   halfMinute: number
+  /** How long silence shows that the loss is over; 0 while nothing is known of how much it is. */
+  quietMs: number
   /** How often it has become bad lately; it decays. */
   penalty: number
   penaltyMs: number
@@ -39,23 +49,27 @@ export type Change = { timeMs: number; before: PathState; state: PathState }
 
 const HALF_MINUTE_MS = 30_000
 
-/** So many probes in a row mean DOWN, on a path that loses none otherwise. */
+/** So many probes in a row mean DOWN, on a path that loses none otherwise, and no fewer than in so long. */
 const DOWN_RUN = 2
+const DOWN_SECONDS = 0.8
 /** Where probes are lost anyway a run means DOWN only when chance would hardly make it ... */
 const CHANCE_OF_A_RUN = 1e-4
 /** ... and this many always do. */
 const LONGEST_DOWN_RUN = 10
-/** On a link that a run of our own fills a few in a row may be lost to its queue. */
-const LOADED_DOWN_RUN = 5
+/** On a link that a run of our own fills all may be lost to its queue for a while. */
+const LOADED_DOWN_SECONDS = 5
 /** Below this, loss does not make runs of two. */
 const RARE_LOSS = 0.03
 /** Fewer lost probes than this are an accident. */
 const LOSSY_COUNT = 3
 
-/** A path that was DOWN is UP again when it was clean for so long, one that was LOSSY when it was for so long ... */
+/** A path that was DOWN is UP again when it was clean for so long. */
 const DOWN_HOLD_MS = 5_000
+/** One that was LOSSY when, had the loss gone on, silence for so long had a chance of 1 in 10,000; within bounds. */
+const SILENT_LOSSES = Math.log(10_000)
+const LEAST_LOSSY_HOLD_MS = 10_000
 const LOSSY_HOLD_MS = 60_000
-/** ... and twice as long each time it becomes bad again, up to this. */
+/** Both for twice as long each time it becomes bad again, up to this. */
 const LONGEST_HOLD_MS = 600_000
 /** In which the memory of having been bad fades to half. */
 const FORGET_MS = 600_000
@@ -73,6 +87,7 @@ export const createPathHealth = (state = PathState.PATH_STATE_UNSPECIFIED as Pat
   sentBefore: 0,
   lostBefore: 0,
   halfMinute: 0,
+  quietMs: 0,
   penalty: 0,
   penaltyMs: 0,
 })
@@ -111,7 +126,7 @@ export const evidenceOf = (path: PathHealth): { sentCount: number; lostCount: nu
   lostCount: path.lostNow + path.lostBefore,
 })
 
-const downRun = (path: PathHealth): number => {
+const runByChance = (path: PathHealth): number => {
   const lost = path.lostNow + path.lostBefore
   if (lost < LOSSY_COUNT) return DOWN_RUN
   const ratio = lost / (path.sentNow + path.sentBefore)
@@ -119,6 +134,22 @@ const downRun = (path: PathHealth): number => {
   if (ratio >= 1) return LONGEST_DOWN_RUN
   const run = Math.ceil(Math.log(CHANCE_OF_A_RUN) / Math.log(ratio))
   return Math.min(LONGEST_DOWN_RUN, Math.max(DOWN_RUN, run))
+}
+
+/** Probes lost in a row that mean DOWN. */
+const downRun = (path: PathHealth, { isLoaded, intervalSeconds }: Circumstances): number =>
+  Math.max(
+    runByChance(path),
+    // A path that is probed often loses many in what is no more than a hiccup.
+    Math.ceil((isLoaded ? LOADED_DOWN_SECONDS : DOWN_SECONDS) / intervalSeconds),
+  )
+
+/** How long nothing may be lost before the loss is over, by how much is lost now. */
+const quietOf = (path: PathHealth, intervalSeconds: number): number => {
+  const { sentCount, lostCount } = evidenceOf(path)
+  if (lostCount === 0) return path.quietMs
+  const perSecond = lostCount / sentCount / intervalSeconds
+  return Math.min(LOSSY_HOLD_MS, Math.max(LEAST_LOSSY_HOLD_MS, (1000 * SILENT_LOSSES) / perSecond))
 }
 
 const isLossy = (path: PathHealth): boolean => {
@@ -152,9 +183,15 @@ const leaveDown = (path: PathHealth, { endMs }: Seen): Change | undefined => {
   return undefined
 }
 
-const judge = (path: PathHealth, seen: Seen, isLoaded: boolean): Change | undefined => {
+const leaveLossy = (path: PathHealth, nowMs: number): Change => {
+  // What was lost before must not make it LOSSY anew.
+  forget(path)
+  return enter(path, PathState.PATH_STATE_UP, nowMs, nowMs)
+}
+
+const judge = (path: PathHealth, seen: Seen, circumstances: Circumstances): Change | undefined => {
   const { endMs } = seen
-  const isDown = path.trailingLost >= Math.max(downRun(path), isLoaded ? LOADED_DOWN_RUN : 0)
+  const isDown = path.trailingLost >= downRun(path, circumstances)
   if (path.state === PathState.PATH_STATE_DOWN) {
     if (isDown) path.answeredMs = 0
     return path.answeredMs === 0 ? undefined : leaveDown(path, seen)
@@ -165,9 +202,9 @@ const judge = (path: PathHealth, seen: Seen, isLoaded: boolean): Change | undefi
     return enter(path, PathState.PATH_STATE_DOWN, path.runMs, endMs)
   }
   if (path.state === PathState.PATH_STATE_LOSSY) {
-    const hold = holdMs(path, endMs, LOSSY_HOLD_MS)
+    const hold = holdMs(path, endMs, path.quietMs || LOSSY_HOLD_MS)
     const isClean = endMs - path.lossMs >= hold && endMs - path.stateMs >= hold
-    return isClean ? enter(path, PathState.PATH_STATE_UP, endMs, endMs) : undefined
+    return isClean ? leaveLossy(path, endMs) : undefined
   }
   if (isLossy(path)) return enter(path, PathState.PATH_STATE_LOSSY, endMs, endMs)
   if (path.state === PathState.PATH_STATE_UNSPECIFIED && seen.receivedCount > 0) {
@@ -181,14 +218,13 @@ const judge = (path: PathHealth, seen: Seen, isLoaded: boolean): Change | undefi
  * What a window makes of a path, in the time of the measurement: windows that come late say what was so then. One that
  * is not later than what was seen already says nothing.
  * @param trailing probes lost in a row up to the end of the window, those of earlier windows counted in
- * @param isLoaded whether a run of our own filled one of its interfaces meanwhile: what is then lost is no evidence
  * @returns the change of state, and the lost probes that an answer has since shown to be mere loss
  */
 export const advance = (
   path: PathHealth,
   seen: Seen,
   trailing: number,
-  isLoaded = false,
+  circumstances: Circumstances,
 ): { change: Change | undefined; creditedLost: number } => {
   if (seen.endMs <= path.lastEndMs) return { change: undefined, creditedLost: 0 }
   const lost = seen.sentCount - seen.receivedCount
@@ -196,7 +232,7 @@ export const advance = (
   const isFirstAnswer = isDown && path.answeredMs === 0 && seen.receivedCount > 0
   if (isFirstAnswer) path.answeredMs = seen.endMs
   // Lost probes wait for an answer: until then they may be the beginning of DOWN, and afterwards the end of it.
-  const isEvidence = !isFirstAnswer && !isLoaded
+  const isEvidence = !isFirstAnswer && !circumstances.isLoaded
   const creditedLost = isEvidence ? Math.max(0, path.trailingLost + lost - trailing) : 0
   if (trailing > 0 && (path.trailingLost === 0 || seen.receivedCount > 0)) path.runMs = seen.endMs
   if (lost > 0) path.lossMs = seen.endMs
@@ -204,7 +240,17 @@ export const advance = (
   path.lastEndMs = seen.endMs
   if (!isDown || path.answeredMs !== 0) {
     addEvidence(path, seen.endMs, seen.receivedCount + creditedLost, creditedLost)
+    if (creditedLost > 0) path.quietMs = quietOf(path, circumstances.intervalSeconds)
   }
-  const change = judge(path, seen, isLoaded)
+  const change = judge(path, seen, circumstances)
   return { change, creditedLost: path.state === PathState.PATH_STATE_DOWN ? 0 : creditedLost }
 }
+
+/**
+ * Its interface has been shown to lose nothing any more, by all its paths together: that says more than this one can.
+ * @param sinceMs nothing was lost since
+ */
+export const clearWithInterface = (path: PathHealth, sinceMs: number, nowMs: number): Change | undefined =>
+  path.state === PathState.PATH_STATE_LOSSY && path.trailingLost === 0 && path.lossMs <= sinceMs
+    ? leaveLossy(path, nowMs)
+    : undefined

@@ -15,6 +15,8 @@ export type MeshPath = {
   mesh: string
   /** A path without windows for so long is not measured. */
   patienceMs: number
+  /** Between two probes of it. */
+  intervalSeconds: number
   /** ICMP echo requests that it sends a second; 0 when it is probed by other means. */
   echoesPerSecond: number
   readonly health: PathHealth
@@ -73,6 +75,7 @@ export const createPaths = (deps: {
       destination: { node: key.destination, interface: key.interface, address },
       mesh: '',
       patienceMs: 0,
+      intervalSeconds: 1,
       echoesPerSecond: 0,
       health,
       row: recent.take(),
@@ -96,13 +99,11 @@ export const createPaths = (deps: {
     take: (
       id: number,
       target: Target,
-      { mesh, patienceMs, echoesPerSecond }: Pick<MeshPath, 'mesh' | 'patienceMs' | 'echoesPerSecond'>,
+      given: Pick<MeshPath, 'mesh' | 'patienceMs' | 'intervalSeconds' | 'echoesPerSecond'>,
     ): void => {
       const path = byId.get(id) ?? create(id, target)
       byId.set(id, path)
-      path.mesh = mesh
-      path.patienceMs = patienceMs
-      path.echoesPerSecond = echoesPerSecond
+      Object.assign(path, given)
       path.releasedMs = undefined
       if (path.destination.address !== target.address) {
         path.destination = { ...path.destination, address: target.address }

@@ -13,7 +13,7 @@ import {
   type Target,
 } from './assignment.ts'
 import { createRotation, epochsToCover, type Rotation } from './rotation.ts'
-import type { MeshSettings } from './settings.ts'
+import { intervalOf, type MeshSettings } from './settings.ts'
 
 /** A mesh as it is planned now. */
 export type PlannedMesh = {
@@ -25,21 +25,26 @@ export type PlannedMesh = {
   epochs: Map<string, number>
 }
 
+/** How often a path is probed, and the ICMP echo requests that it sends for that. */
+type Rate = { intervalSeconds: number; echoesPerSecond: number }
+
 /** What a node is to probe from now on. */
 export type NodePlan = {
   node: string
   assignment: Omit<MeshAssignment, 'owner'>
-  /** By the number of the path: what it is, the mesh that wants it, its windows, and the echo requests it sends. */
-  targets: Map<number, { target: Target; mesh: string; windowSeconds: number; echoesPerSecond: number }>
+  /** By the number of the path. */
+  targets: Map<number, { target: Target; mesh: string; windowSeconds: number } & Rate>
 }
 
 /** An agent holds one length of windows; of several meshes the shortest. */
 const windowOf = (meshes: readonly PlannedMesh[]): number =>
   Math.min(...meshes.map(({ settings }) => settings.windowSeconds))
 
-/** Engine tcp sends none. */
-const echoesOf = ({ probe, intervalSeconds }: MeshSettings): number =>
-  probe.engine === 'tcp' ? 0 : 1 / intervalSeconds
+const rateOf = (mesh: PlannedMesh): Rate => {
+  const intervalSeconds = intervalOf(mesh.settings, extentOf(mesh).peers)
+  const sendsNone = mesh.settings.probe.engine === 'tcp'
+  return { intervalSeconds, echoesPerSecond: sendsNone ? 0 : 1 / intervalSeconds }
+}
 
 const sameAssignment = (one: NodePlan | undefined, other: NodePlan): boolean =>
   one !== undefined && JSON.stringify(one.assignment) === JSON.stringify(other.assignment)
@@ -70,20 +75,16 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
       const { settings, fabric, rotation } = mesh
       const epoch = rotation.epochOf(node, nowSeconds)
       mesh.epochs.set(node, epoch)
-      return groupsOf(node, peersOf(node, settings, fabric, rotation, epoch), settings, fabric)
+      const rate = rateOf(mesh)
+      const probe = { ...settings.probe, interval: toDuration(rate.intervalSeconds) }
+      const peers = peersOf(node, settings, fabric, rotation, epoch)
+      return groupsOf(node, peers, probe, fabric).map((group) => ({ ...group, mesh: mesh.name, rate }))
     })
     const made = assignmentOf(groups, idOf)
-    const meshOf = new Map(own.map((mesh) => [mesh.settings, mesh.name]))
-    for (const { settings, targets: asked } of groups) {
+    for (const { mesh, rate, targets: asked } of groups) {
       for (const target of asked) {
         const id = idOf(target.key)
-        if (made.ids.get(id) === target)
-          targets.set(id, {
-            target,
-            mesh: meshOf.get(settings)!,
-            windowSeconds,
-            echoesPerSecond: echoesOf(settings),
-          })
+        if (made.ids.get(id) === target) targets.set(id, { target, mesh, windowSeconds, ...rate })
       }
     }
     const assignment = { groups: made.groups, window: toDuration(windowSeconds), outlive: undefined }

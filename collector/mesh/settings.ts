@@ -6,9 +6,10 @@ import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 /** A MeshSpec with its defaults filled in; times in seconds. */
 export type MeshSettings = {
   spec: MeshSpec
-  /** How a target is probed; the same for all of a mesh. */
-  probe: Omit<MeshGroup, 'interface' | 'targets'>
-  intervalSeconds: number
+  /** How a target is probed, but for how often. */
+  probe: Omit<MeshGroup, 'interface' | 'targets' | 'interval'>
+  /** Between two probes of a path; undefined for as often as `intervalOf` says. */
+  intervalSeconds: number | undefined
   windowSeconds: number
   /** More nodes than this take turns as peers. */
   fullMeshLimit: number
@@ -19,13 +20,24 @@ export type MeshSettings = {
 
 /** As MeshSpec promises. */
 const DEFAULTS = {
-  intervalSeconds: 1,
   timeoutSeconds: 0.5,
   windowSeconds: 10,
   fullMeshLimit: 200,
   shiftCount: 21,
   epochSeconds: 60,
 }
+
+/**
+ * Probes that a node sends each second from an interface. About as many are sent to it, and 1 % lost of 100 probes a
+ * second shows within seconds.
+ */
+const PROBES_PER_SECOND = 50
+/** Between two probes of a path, the longest that sends so many. Few lengths: one node more seldom changes it. */
+const INTERVALS_SECONDS = [1, 0.5, 0.2, 0.1, 0.05]
+/** Of one path; an agent keeps account of no more than twice as many. */
+const MOST_OPEN_PROBES = 10
+/** Other engines than fping have a process or a connection for each probe. */
+const OTHER_ENGINES_SECONDS = 1
 
 const ENGINES = ['fping', 'ping', 'tcp']
 
@@ -62,21 +74,29 @@ export const checkMeshSpec = (spec: MeshSpec): Violation[] => {
 
 export const readMeshSpec = (given: MeshSpec): MeshSettings => {
   const spec = MeshSpecMessage.fromPartial(given)
-  const intervalSeconds = fromDuration(spec.interval) ?? DEFAULTS.intervalSeconds
   return {
     spec,
     probe: {
       engine: spec.engine || 'fping',
-      interval: toDuration(intervalSeconds),
       timeout: toDuration(fromDuration(spec.timeout) ?? DEFAULTS.timeoutSeconds),
       sizeBytes: spec.sizeBytes,
       dontFragment: spec.dontFragment,
       tos: spec.tos,
     },
-    intervalSeconds,
+    intervalSeconds: fromDuration(spec.interval),
     windowSeconds: fromDuration(spec.window) ?? DEFAULTS.windowSeconds,
     fullMeshLimit: spec.fullMeshLimit || DEFAULTS.fullMeshLimit,
     shiftCount: spec.shiftCount || DEFAULTS.shiftCount,
     epochSeconds: fromDuration(spec.epoch) ?? DEFAULTS.epochSeconds,
   }
+}
+
+/** How long a node with so many peers waits between two probes of one of them, in seconds. */
+export const intervalOf = ({ intervalSeconds, probe }: MeshSettings, peerCount: number): number => {
+  if (intervalSeconds !== undefined) return intervalSeconds
+  if (probe.engine !== 'fping') return OTHER_ENGINES_SECONDS
+  // Who waits long for answers has as many probes open as at a shorter interval.
+  const least = (fromDuration(probe.timeout) ?? 0) / MOST_OPEN_PROBES
+  const possible = INTERVALS_SECONDS.filter((seconds) => seconds >= least)
+  return possible.find((seconds) => peerCount / seconds >= PROBES_PER_SECOND) ?? possible.at(-1) ?? 1
 }

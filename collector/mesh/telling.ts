@@ -16,7 +16,7 @@ type Deps = {
   observer: Pick<MeshObserver, 'observeEvent'>
   recorder: Pick<Recorder, 'addEvent'>
   before: Pick<ReturnType<typeof statesBefore>, 'wasSilent'>
-  /** A path, an interface or an agent has become worse. */
+  /** A path or an agent has become worse: more of the same fault may follow. Of an interface all is known. */
   onWorse: () => void
 }
 
@@ -28,6 +28,9 @@ export const createTelling = ({ clock, observer, recorder, before, onWorse }: De
     recorder.addEvent(event)
     observer.observeEvent(event)
     watchers.tell(event)
+  }
+  const tellOfPaths = (event: MeshEvent): void => {
+    tell(event)
     if (event.state !== PathState.PATH_STATE_UP) onWorse()
   }
   return {
@@ -41,7 +44,7 @@ export const createTelling = ({ clock, observer, recorder, before, onWorse }: De
       path.changes = [...path.changes.filter((at) => timeMs - at <= HOUR_MS), timeMs].slice(-MAX_CHANGES)
       const { source, destination } = path
       const { before: was, state } = change
-      tell(eventOf({ before: was, state, timeMs, seenMs: nowMs(), source, destination, reason }))
+      tellOfPaths(eventOf({ before: was, state, timeMs, seenMs: nowMs(), source, destination, reason }))
     },
     /** @param lastMs when its last window ended; 0 when there was none */
     ofAgent: (node: string, isDelivering: boolean, why: string, lastMs: number): void => {
@@ -51,7 +54,7 @@ export const createTelling = ({ clock, observer, recorder, before, onWorse }: De
       const now = nowMs()
       const change = isDelivering ? { before: stale, state: up } : { before: up, state: stale }
       const timeMs = isDelivering || lastMs === 0 ? now : lastMs
-      tell(eventOf({ ...change, timeMs, seenMs: now, source: endpointOf(node, ''), reason: why }))
+      tellOfPaths(eventOf({ ...change, timeMs, seenMs: now, source: endpointOf(node, ''), reason: why }))
     },
     ofInterface: ({ lossy, before: was, state, second }: InterfaceChange): void => {
       const source = endpointOf(lossy.node, lossy.interface)

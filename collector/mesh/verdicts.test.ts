@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { LossyInterface } from './interface-state.ts'
 import type { PathHealth } from './path-state.ts'
 import type { Measured } from './paths.ts'
 import { createPaths } from './paths.ts'
 import { judgeMesh } from './verdicts.ts'
 
+/** Probes of each path that are evidence. */
+const SENT = 200
 const NODES = ['n0', 'n1', 'n2', 'n3', 'n4']
 
 /** A mesh of five nodes on two interfaces, where what `isDown` names is DOWN and nothing is measured of `isSilent`. */
@@ -14,6 +17,8 @@ const judge = (
   trouble: Readonly<Record<string, string>>,
   downHealth: Partial<PathHealth> = {},
   before: readonly Verdict[] = [],
+  lossy: readonly LossyInterface[] = [],
+  lostOf: (source: string, destination: string, name: string) => number = () => 0,
 ) => {
   const paths = createPaths({ random: () => 0.5, stateBefore: () => undefined })
   let id = 0
@@ -23,7 +28,7 @@ const judge = (
       for (const name of ['net0', 'net1']) {
         const key = { source, destination, interface: name }
         const target = { key, from: '', to: destination, address: '' }
-        paths.take(++id, target, { mesh: 'mesh', patienceMs: 30_000, echoesPerSecond: 1 })
+        paths.take(++id, target, { mesh: 'mesh', patienceMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 })
       }
     }
   }
@@ -31,16 +36,20 @@ const judge = (
     const { source, destination } = path
     if (trouble[`${source.node} ${source.interface}`]) return []
     const down = isDown(source.node, destination.node, source.interface)
-    path.health.sentNow = 20
+    path.health.sentNow = SENT
+    path.health.lostNow = lostOf(source.node, destination.node, source.interface)
     if (down) Object.assign(path.health, downHealth)
-    return [{ path, state: down ? PathState.PATH_STATE_DOWN : PathState.PATH_STATE_UP, isLoaded: false }]
+    const { lostNow } = path.health
+    const state =
+      lostNow > 0 ? PathState.PATH_STATE_LOSSY : down ? PathState.PATH_STATE_DOWN : PathState.PATH_STATE_UP
+    return [{ path, state, isLoaded: false }]
   })
   return judgeMesh({
     measured,
     recent: paths.recent,
     silent: new Set(),
     troubleOf: (node, name) => trouble[`${node} ${name}`] ?? '',
-    lossy: [],
+    lossy,
     racks: new Map(),
     before,
     nowMs: 0,
@@ -128,4 +137,37 @@ test('without a word of its agent it is what the paths say', () => {
   const [verdict, ...more] = judge((from, to, name) => name === 'net1' && [from, to].includes('n2'), {})
   expect(more).toEqual([])
   expect(verdict!.message).toMatch(/^n2 cannot be reached on net1: 8 of 8 pairs fail/)
+})
+
+const LOSING: LossyInterface = {
+  lossSecond: 0,
+  ...{ node: 'n2', interface: 'net0', sinceSecond: 0, seenSecond: 0, holdSeconds: 60, seconds: 12 },
+  ...{ sentCount: 400, lostCount: 8, peerCount: 3 },
+}
+const between = (one: string, other: string) => (source: string, destination: string, name: string) =>
+  name === 'net0' && [source, destination].sort().join() === [one, other].sort().join()
+
+test('a link that loses what its interface loses is no matter of its own', () => {
+  const is = between('n1', 'n2')
+  const lost = (...path: [string, string, string]) => (is(...path) ? 7 : 0)
+  const alone = judge(() => false, {}, {}, [], [], lost)
+  expect(alone).toMatchObject([{ kind: CulpritKind.CULPRIT_KIND_LINK, node: 'n1', peer: 'n2' }])
+  const together = judge(() => false, {}, {}, [], [LOSING], lost)
+  expect(together).toMatchObject([
+    { kind: CulpritKind.CULPRIT_KIND_INTERFACE, node: 'n2', interface: 'net0', peer: '' },
+  ])
+})
+
+test('a link that loses far more than its interface is named beside it, and so is one of others', () => {
+  const kindsOf = (lost: (...path: [string, string, string]) => number) =>
+    judge(() => false, {}, {}, [], [LOSING], lost).map(({ kind, node, peer }) => [kind, node, peer].join(' '))
+  const { CULPRIT_KIND_LINK: LINK, CULPRIT_KIND_INTERFACE: INTERFACE } = CulpritKind
+  const much = between('n1', 'n2')
+  expect(kindsOf((...path) => (much(...path) ? 60 : 0)).sort()).toEqual(
+    [`${INTERFACE} n2 `, `${LINK} n1 n2`].sort(),
+  )
+  const others = between('n0', 'n1')
+  expect(kindsOf((...path) => (others(...path) ? 7 : 0)).sort()).toEqual(
+    [`${INTERFACE} n2 `, `${LINK} n0 n1`].sort(),
+  )
 })

@@ -4,7 +4,6 @@ import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import {
   CulpritKind,
   type Endpoint,
-  type EndpointPair,
   FaultDirection,
   PairResult,
   type Verdict,
@@ -15,11 +14,10 @@ import { median } from '../diagnosis/statistics.ts'
 import { defaultThresholds } from '../diagnosis/thresholds.ts'
 import type { LossyInterface } from './interface-state.ts'
 import { createLeftovers, pairKey } from './leftovers.ts'
+import { blames, blank, isDead, MAX_PAIRS, pairOf, withLossy } from './lossy-verdicts.ts'
 import { evidenceOf } from './path-state.ts'
 import type { Measured, MeshPath, Paths } from './paths.ts'
 
-/** A verdict's list of pairs is for reading; the rest is counted in its text. */
-const MAX_PAIRS = 50
 /**
  * Each probe takes a turn of its own, so a bad path was tried many times before anyone is blamed. One that is well was
  * tried once: more would say that it was bad and has recovered by chance, and then no link could be blamed.
@@ -27,20 +25,6 @@ const MAX_PAIRS = 50
 const ATTEMPTS = 3
 /** Nothing contradicts it: nobody hears from the node, and nobody reaches it. */
 const DOWN_CONFIDENCE = 0.99
-/** One in 1,000 judgements of a fabric would blame an interface wrongly. */
-const LOSSY_CONFIDENCE = 0.99
-
-const blank = { node: '', interface: '', peer: '', rack: '', pairsAgainst: [], retested: false }
-
-const pairOf = ({ source, destination }: MeshPath): EndpointPair => ({ source, destination })
-
-/**
- * A path that is DOWN is called so until it was clean for a while. One that has answered since and lost again is not
- * dead: it loses much, and two lost probes in a row were chance.
- */
-const isDead = ({ path: { health }, state }: Measured): boolean =>
-  state === PathState.PATH_STATE_DOWN && !(health.answeredMs !== 0 && health.lossMs > health.answeredMs)
-
 const countsOf = ({ path: { health }, state }: Measured) => {
   // Lost probes that wait for an answer are evidence of a path that is bad already.
   const waiting = state === PathState.PATH_STATE_DOWN ? health.trailingLost : 0
@@ -167,31 +151,6 @@ const downInterfaces = (
   return verdicts
 }
 
-/** An interface whose paths together lose what none of them shows by itself. */
-const lossyVerdict = (end: LossyInterface, measured: readonly Measured[]): Verdict => {
-  const { node, interface: name, lostCount, sentCount, peerCount } = end
-  const isOwn = ({ source, destination }: MeshPath) =>
-    source.interface === name && (source.node === node || destination.node === node)
-  const losing = measured.filter(({ path }) => isOwn(path) && evidenceOf(path.health).lostCount > 0)
-  const percent = ((100 * lostCount) / Math.max(1, sentCount)).toPrecision(2)
-  return {
-    ...blank,
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
-    node,
-    interface: name,
-    direction: FaultDirection.FAULT_DIRECTION_BOTH,
-    confidence: LOSSY_CONFIDENCE,
-    message:
-      lostCount === 0
-        ? `${node} loses probes on ${name}; it did so before the collector was restarted.`
-        : `${node} loses ${percent} % of probes on ${name}. ${lostCount} of ${sentCount} from or to it were lost, with ${peerCount} peers.`,
-    pairsFor: losing.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
-  }
-}
-
-const blames = (verdict: Verdict, node: string, name: string): boolean =>
-  verdict.node === node && verdict.peer === '' && (verdict.interface === '' || verdict.interface === name)
-
 /** Who is to blame for what the mesh shows now, the surest first. */
 export const judgeMesh = (given: {
   /** Every path that is measured now. */
@@ -224,12 +183,7 @@ export const judgeMesh = (given: {
       return toResult(each, back, recent, nowMs)
     })
   const diagnosed = diagnose({ results, racks }).verdicts.map(tidy).flatMap(createLeftovers(given))
-  const verdicts = [...down.values(), ...cutOff, ...diagnosed]
-  for (const end of lossy) {
-    if (!verdicts.some((verdict) => blames(verdict, end.node, end.interface))) {
-      verdicts.push(lossyVerdict(end, measured))
-    }
-  }
+  const verdicts = withLossy([...down.values(), ...cutOff, ...diagnosed], lossy, byPair)
   return verdicts.sort((one, other) => other.confidence - one.confidence)
 }
 

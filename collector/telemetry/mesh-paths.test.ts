@@ -23,7 +23,7 @@ const take = (id: number, source: string, destination: string): MeshPath => {
   paths.take(
     id,
     { key, from: '', to: '', address: '' },
-    { mesh: 'mesh', patienceMs: MINUTE, echoesPerSecond: 1 },
+    { mesh: 'mesh', patienceMs: MINUTE, intervalSeconds: 1, echoesPerSecond: 1 },
   )
   return paths.get(id)!
 }

@@ -64,7 +64,8 @@ const faults = ({ node, name, peer, rack }: Place): Trial[] => {
       wanted: { ...own, direction: 'RX' },
     }),
     broken('loss 5 % both', `loss:${node}:${name}:both:5%`, lossy),
-    broken('loss 1 % both', `loss:${node}:${name}:both:1%`, { holdSeconds: 90, withinSeconds: 90 }),
+    broken('loss 1 % both', `loss:${node}:${name}:both:1%`, { holdSeconds: 45, withinSeconds: 90 }),
+    broken('loss 1 % rx', `loss:${node}:${name}:rx:1%`, { holdSeconds: 45, withinSeconds: 90 }),
     broken('one path cut', `cut:${node}/${peer}:${name}:both`, {
       ...short,
       wanted: { kind: 'LINK', node, peer },

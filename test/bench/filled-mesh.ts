@@ -29,7 +29,7 @@ export const fillMesh = (
         paths.take(
           ++id,
           { key, from: '', to: '', address: '' },
-          { mesh: 'mesh', patienceMs: 30_000, echoesPerSecond: 1 },
+          { mesh: 'mesh', patienceMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 },
         )
       }
     }

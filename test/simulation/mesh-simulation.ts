@@ -52,7 +52,9 @@ export const startMeshSimulation = async (
     meter: metrics.getMeter('simulation'),
     readOptions: async () => settings,
   }
-  const spec = MeshSpec.fromPartial({ interfaces: ['net0'], ...options.spec })
+  // A probe a second, for the sake of this machine, whatever the number of peers.
+  const interval = { seconds: 1, nanos: 0 }
+  const spec = MeshSpec.fromPartial({ interfaces: ['net0'], interval, ...options.spec })
   const events: MeshEvent[] = []
   const start = async () => {
     const collector = await createCollector(deps, { ...settings, version: 'test' })
