@@ -8,20 +8,27 @@ import type { Paths } from './paths.ts'
 import type { NodePlan } from './planner.ts'
 import type { Recorder } from './recorder.ts'
 import type { Telling } from './telling.ts'
+import type { MeshTime } from './time.ts'
 
 /** A path without a window for so many of its windows, and at least so long, is not measured. */
 const PATIENT_WINDOWS = 3
 const LEAST_PATIENCE_MS = 30_000
 
-type Deps = Pick<MeshesDeps, 'clock' | 'logger' | 'random' | 'fleet' | 'store' | 'observer'> & {
+type Deps = Pick<MeshesDeps, 'logger' | 'random' | 'fleet' | 'store' | 'observer'> & {
+  time: MeshTime
   paths: Paths
   recorder: Recorder
   telling: Pick<Telling, 'ofPath' | 'ofAgent'>
 }
 
+/** Offsets are kept and shown from the time of day; what they are used for is in the meshes' own. */
+const moved = <T extends { offsetMs: number | undefined } | undefined>(given: T, byMs: number): T =>
+  given?.offsetMs === undefined ? given : { ...given, offsetMs: given.offsetMs + byMs }
+
 /** The agents of all meshes: each gets what it is to probe, and its paths come and go with that. */
 export const createMeshAgents = (deps: Deps) => {
-  const { clock, logger, observer, paths, recorder, telling } = deps
+  const { time, logger, observer, paths, recorder, telling } = deps
+  const { clock } = time
   const agents = new Map<string, MeshAgent>()
   const ending = new Set<Promise<void>>()
   const echoes = createEchoCounts()
@@ -51,8 +58,8 @@ export const createMeshAgents = (deps: Deps) => {
         fleet: deps.fleet,
         ingest,
         recorder,
-        keptOffset: offsets.of(plan.node),
-        keepOffset: (kept) => offsets.keep(plan.node, kept),
+        keptOffset: moved(offsets.of(plan.node), -time.shiftMs()),
+        keepOffset: (kept) => offsets.keep(plan.node, moved(kept, time.shiftMs())),
         onWindows: observer.observeWindows,
         onDropped: observer.observeDropped,
         onEchoes: (timeMs, count) => echoes.add(plan.node, timeMs, count),
@@ -99,7 +106,7 @@ export const createMeshAgents = (deps: Deps) => {
     silent: (): ReadonlySet<string> => new Set([...agents.keys()].filter((node) => !delivers(node))),
     troubleOf: (node: string, name: string): string => agents.get(node)?.troubles().get(name) ?? '',
     problems: (node: string): string[] => agents.get(node)?.problems() ?? [],
-    streams: () => [...agents.values()].map((agent) => agent.stream()),
+    streams: () => [...agents.values()].map((agent) => moved(agent.stream(), time.shiftMs())),
     close: async (): Promise<void> => {
       await Promise.all([...ending, ...[...agents.values()].map((agent) => agent.close())])
     },

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { MeshSpec, Path, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import type { MeshesDeps } from './deps.ts'
 import { statesBefore } from './events.ts'
@@ -8,33 +8,37 @@ import { createJudging } from './judging.ts'
 import { createMeshAgents } from './mesh-agents.ts'
 import { createOverview } from './overview.ts'
 import { createOwnLoad } from './own-load.ts'
-import { createPaths } from './paths.ts'
+import { createPaths, type MeshPath } from './paths.ts'
 import type { NodePlan } from './planner.ts'
 import { createPlanning } from './planning.ts'
 import { createRecorder } from './recorder.ts'
 import { checkMeshSpec, readMeshSpec } from './settings.ts'
 import { createTelling } from './telling.ts'
 import { keepTicking } from './ticking.ts'
+import { createMeshTime } from './time.ts'
+import { pathMessage } from './views.ts'
 
 const TIDY_SECONDS = 30
 
 /** The ping meshes that never stop: who probes whom, what comes of it, and what it means. */
 export const createMeshes = (deps: MeshesDeps) => {
-  const { clock, logger, fleet, store, observer } = deps
+  const { logger, fleet, store, observer } = deps
+  const time = createMeshTime(deps.clock)
+  const { clock } = time
   const nowMs = () => clock.now().getTime()
   const before = statesBefore(store, nowMs())
-  const recorder = createRecorder({ clock, logger, store })
+  const recorder = createRecorder({ clock, logger, store, shiftMs: time.shiftMs })
   const paths = createPaths({ random: deps.random, stateBefore: before.ofPath })
   const ownLoad = createOwnLoad(deps.heldByRuns)
   const onWorse = () => judging.worsened()
-  const telling = createTelling({ clock, observer, recorder, before, onWorse })
-  const agents = createMeshAgents({ ...deps, paths, recorder, telling })
+  const telling = createTelling({ time, observer, recorder, before, onWorse })
+  const agents = createMeshAgents({ ...deps, time, paths, recorder, telling })
   const ingest = createIngest({
     paths,
     ownLoad,
     isKnown: (id, node) => store.paths().get(id)?.source === node,
     onChange: (path, { timeMs, ...change }) => telling.ofPath(path, timeMs, change, path.reason),
-    onMeasured: observer.observeMeasured,
+    onMeasured: (path, endMs) => observer.observeMeasured(path, endMs + time.shiftMs()),
   })
   const apply = (node: string, plan: NodePlan | undefined) => agents.apply(node, plan, ingest)
   const planning = createPlanning({ clock, logger, fleet, store, apply, onFleet: agents.follow })
@@ -65,7 +69,7 @@ export const createMeshes = (deps: MeshesDeps) => {
       await setImmediate()
     }
   })
-  const overview = createOverview({ planning, agents, judging, recorder, paths })
+  const overview = createOverview({ time, planning, agents, judging, recorder, paths })
 
   return {
     ...overview,
@@ -80,6 +84,8 @@ export const createMeshes = (deps: MeshesDeps) => {
     /** Every path that is probed, or was until lately, with how it is. */
     paths: judging.states.all,
     recent: paths.recent,
+    /** One path in the words of the API. */
+    pathMessage: (path: MeshPath, state: PathState): Path => pathMessage(path, state, paths.recent, time),
     watch: telling.watch,
     /** Writes what waits; for tests and for who must see it now. */
     flush: recorder.flush,

@@ -5,12 +5,14 @@ import type { Paths } from './paths.ts'
 import { extentOf, type PlannedMesh } from './planner.ts'
 import type { Planning } from './planning.ts'
 import type { Recorder } from './recorder.ts'
+import type { MeshTime } from './time.ts'
 import { type Counts, meshMessage, noCounts } from './views.ts'
 
 /** Lines about one mesh; a fleet that is all silent is one story. */
 const MAX_PROBLEMS = 100
 
 type Deps = {
+  time: Pick<MeshTime, 'clock'>
   planning: Pick<Planning, 'meshes' | 'extents' | 'racks' | 'problem'>
   agents: Pick<MeshAgents, 'delivers' | 'problems' | 'streams'>
   recorder: Pick<Recorder, 'depth' | 'problems'>
@@ -19,7 +21,7 @@ type Deps = {
 }
 
 /** How the meshes are, for services and metrics. */
-export const createOverview = ({ planning, agents, judging, recorder, paths }: Deps) => {
+export const createOverview = ({ time, planning, agents, judging, recorder, paths }: Deps) => {
   /** What is wrong with the collector's own part, one line each. */
   const problems = (): string[] => [...recorder.problems(), planning.problem()].filter((line) => line !== '')
 
@@ -53,6 +55,8 @@ export const createOverview = ({ planning, agents, judging, recorder, paths }: D
       }
     },
     snapshot: () => ({
+      /** By the clock of all that follows. */
+      nowMs: time.clock.now().getTime(),
       ends: endsOfMembers(),
       streams: agents.streams(),
       lossy: judging.lossy(),

@@ -20,6 +20,12 @@ export type Sender = {
   onRoom(): void
 }
 
+const moved = (window: Window, byMs: number): Window => ({
+  ...window,
+  startMs: window.startMs + byMs,
+  endMs: window.endMs + byMs,
+})
+
 /**
  * Takes windows and events to the store, one transaction a tick, and says what is safe only then. When the store fails
  * all is kept up to a bound and tried again.
@@ -28,6 +34,8 @@ export const createRecorder = (deps: {
   clock: Clock
   logger: Logger
   store: Pick<WindowStore, 'parcel'>
+  /** From the times of windows to the time of day. */
+  shiftMs: () => number
 }) => {
   let windows = deps.store.parcel()
   let events: MeshEvent[] = []
@@ -73,7 +81,8 @@ export const createRecorder = (deps: {
         refused.add(sender)
         return false
       }
-      windows.add(batch)
+      const shift = deps.shiftMs()
+      windows.add(shift === 0 ? batch : batch.map((window) => moved(window, shift)))
       marks.set(sender, { session, sequence })
       if (windows.count() >= TICK_WINDOWS && !failure) flush()
       return true

@@ -1,10 +1,10 @@
-import { type MeshEvent, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { MeshObserver } from './deps.ts'
 import { createEventWatchers, eventOf, type statesBefore } from './events.ts'
 import { type InterfaceChange, reasonOf } from './interface-state.ts'
 import type { MeshPath } from './paths.ts'
 import type { Recorder } from './recorder.ts'
+import type { MeshTime } from './time.ts'
 import { endpointOf } from './verdicts.ts'
 import { HOUR_MS } from './views.ts'
 
@@ -12,7 +12,7 @@ import { HOUR_MS } from './views.ts'
 const MAX_CHANGES = 64
 
 type Deps = {
-  clock: Clock
+  time: MeshTime
   observer: Pick<MeshObserver, 'observeEvent'>
   recorder: Pick<Recorder, 'addEvent'>
   before: Pick<ReturnType<typeof statesBefore>, 'wasSilent'>
@@ -21,15 +21,17 @@ type Deps = {
 }
 
 /** Makes events of what changes, and tells everyone who is to know: the store, the metrics, and who watches. */
-export const createTelling = ({ clock, observer, recorder, before, onWorse }: Deps) => {
+export const createTelling = ({ time, observer, recorder, before, onWorse }: Deps) => {
   const watchers = createEventWatchers()
-  const nowMs = () => clock.now().getTime()
-  const tell = (event: MeshEvent): void => {
+  const nowMs = () => time.clock.now().getTime()
+  const tell = ({ timeMs, ...change }: Omit<Parameters<typeof eventOf>[0], 'seenMs'>): void => {
+    const shift = time.shiftMs()
+    const event = eventOf({ ...change, timeMs: timeMs + shift, seenMs: nowMs() + shift })
     recorder.addEvent(event)
     observer.observeEvent(event)
     watchers.tell(event)
   }
-  const tellOfPaths = (event: MeshEvent): void => {
+  const tellOfPaths = (event: Parameters<typeof tell>[0]): void => {
     tell(event)
     if (event.state !== PathState.PATH_STATE_UP) onWorse()
   }
@@ -44,7 +46,7 @@ export const createTelling = ({ clock, observer, recorder, before, onWorse }: De
       path.changes = [...path.changes.filter((at) => timeMs - at <= HOUR_MS), timeMs].slice(-MAX_CHANGES)
       const { source, destination } = path
       const { before: was, state } = change
-      tellOfPaths(eventOf({ before: was, state, timeMs, seenMs: nowMs(), source, destination, reason }))
+      tellOfPaths({ before: was, state, timeMs, source, destination, reason })
     },
     /** @param lastMs when its last window ended; 0 when there was none */
     ofAgent: (node: string, isDelivering: boolean, why: string, lastMs: number): void => {
@@ -54,12 +56,12 @@ export const createTelling = ({ clock, observer, recorder, before, onWorse }: De
       const now = nowMs()
       const change = isDelivering ? { before: stale, state: up } : { before: up, state: stale }
       const timeMs = isDelivering || lastMs === 0 ? now : lastMs
-      tellOfPaths(eventOf({ ...change, timeMs, seenMs: now, source: endpointOf(node, ''), reason: why }))
+      tellOfPaths({ ...change, timeMs, source: endpointOf(node, ''), reason: why })
     },
     ofInterface: ({ lossy, before: was, state, second }: InterfaceChange): void => {
       const source = endpointOf(lossy.node, lossy.interface)
       const reason = state === PathState.PATH_STATE_LOSSY ? reasonOf(lossy) : ''
-      tell(eventOf({ timeMs: second * 1000, seenMs: nowMs(), source, before: was, state, reason }))
+      tell({ timeMs: second * 1000, source, before: was, state, reason })
     },
   }
 }

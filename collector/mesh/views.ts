@@ -3,6 +3,7 @@ import type { RttSpread } from '#proto/meshgauge/collector/v1/result.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import type { MeshPath, Paths } from './paths.ts'
 import type { LastMinute } from './recent.ts'
+import type { MeshTime } from './time.ts'
 
 const timestamp = (ms: number) => (ms === 0 ? undefined : toTimestamp(new Date(ms)))
 
@@ -32,17 +33,24 @@ export const pathMessage = (
   path: MeshPath,
   state: PathState,
   recent: Paths['recent'],
-  nowMs: number,
-): Path => ({
-  source: path.source,
-  destination: path.destination,
-  state,
-  stateTime: timestamp(state === PathState.PATH_STATE_STALE ? path.health.lastEndMs : path.health.stateMs),
-  lastMinute: windowMessage(recent.lastMinute(path.row, nowMs)),
-  lastWindowTime: timestamp(path.health.lastEndMs),
-  reason: path.reason,
-  changeCount: path.changes.filter((at) => nowMs - at <= HOUR_MS).length,
-})
+  { clock, shiftMs }: MeshTime,
+): Path => {
+  const nowMs = clock.now().getTime()
+  const shift = shiftMs()
+  const timeOf = (ms: number) => (ms === 0 ? undefined : toTimestamp(new Date(ms + shift)))
+  const { startMs, endMs, ...lastMinute } = recent.lastMinute(path.row, nowMs)
+  const { stateMs, lastEndMs } = path.health
+  return {
+    source: path.source,
+    destination: path.destination,
+    state,
+    stateTime: timeOf(state === PathState.PATH_STATE_STALE ? lastEndMs : stateMs),
+    lastMinute: windowMessage({ ...lastMinute, startMs: startMs + shift, endMs: endMs + shift }),
+    lastWindowTime: timeOf(lastEndMs),
+    reason: path.reason,
+    changeCount: path.changes.filter((at) => nowMs - at <= HOUR_MS).length,
+  }
+}
 
 /** Worst first. */
 const RANKS: Record<PathState, number> = {

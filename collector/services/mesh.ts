@@ -17,7 +17,7 @@ import { OperatingError, throwIfInvalid, type Violation } from '../../lib/errors
 import { quantile } from '../../lib/histogram.ts'
 import { fromTimestamp, toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Meshes } from '../mesh/meshes.ts'
-import { compareNames, pathMessage, sortPaths } from '../mesh/views.ts'
+import { compareNames, sortPaths } from '../mesh/views.ts'
 import type { PathKey, Window, WindowStore } from '../store/windows.ts'
 
 /** As mesh.proto promises. */
@@ -31,7 +31,7 @@ const MAX_CELLS = 1_000_000
 
 type Deps = {
   clock: Clock
-  meshes: Pick<Meshes, 'get' | 'paths' | 'recent' | 'watch'>
+  meshes: Pick<Meshes, 'get' | 'paths' | 'pathMessage' | 'watch'>
   store: Pick<WindowStore, 'paths' | 'history' | 'aggregate' | 'meshEvents'>
 }
 
@@ -63,7 +63,7 @@ const readPlace = (token: string): number => {
 }
 const writePlace = (place: number): string => Buffer.from(`p${place}`).toString('base64url')
 
-const listPaths = ({ clock, meshes }: Deps, request: ListPathsRequest): ListPathsResponse => {
+const listPaths = ({ meshes }: Deps, request: ListPathsRequest): ListPathsResponse => {
   const from = readPlace(request.pageToken)
   const states = new Set(request.states)
   const wanted = meshes
@@ -75,10 +75,9 @@ const listPaths = ({ clock, meshes }: Deps, request: ListPathsRequest): ListPath
         (states.size === 0 || states.has(state)),
     )
   const to = from + pageSizeOf(request.pageSize, PATH_PAGE)
-  const now = clock.now().getTime()
   const page = sortPaths(wanted).slice(from, to)
   return {
-    paths: page.map(({ path, state }) => pathMessage(path, state, meshes.recent, now)),
+    paths: page.map(({ path, state }) => meshes.pathMessage(path, state)),
     nextPageToken: to < wanted.length ? writePlace(to) : '',
   }
 }

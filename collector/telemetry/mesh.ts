@@ -132,15 +132,15 @@ const showLossy = (metrics: Metrics, lossy: Snapshot['lossy']): void => {
  * it is shown; it is done in slices, for a mesh may have a hundred thousand paths.
  */
 export const showMeshes = (
-  { metrics, clock }: { metrics: Metrics; clock: Pick<Clock, 'now' | 'monotonicSeconds'> },
+  { metrics, clock }: { metrics: Metrics; clock: Pick<Clock, 'monotonicSeconds'> },
   meshes: Pick<Meshes, 'snapshot' | 'recent'> & { paths(): readonly Shown[] },
 ): void => {
   const showPaths = createMeshPathGauges(metrics)
   let shownSeconds = Number.NEGATIVE_INFINITY
   let showing: Promise<void> | undefined
   const show = async () => {
-    const nowMs = clock.now().getTime()
     const snapshot = meshes.snapshot()
+    const { nowMs } = snapshot
     const paths = meshes.paths()
     await showEnds(metrics, snapshot.ends, Math.floor(nowMs / 1000))
     showStreams(metrics, snapshot.streams)

@@ -60,6 +60,7 @@ need nft nftables
 if [ "${1:-}" = --test ]; then
   need openssl openssl
   need unshare util-linux
+  need faketime faketime
   # Without its services, which come with the package pcp: see below.
   need pcp2json 'pcp-export-pcp2json libpcp-archive1'
 fi

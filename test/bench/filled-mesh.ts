@@ -61,6 +61,7 @@ export const fillMesh = (
     paths: (): Pick<Measured, 'path' | 'state'>[] =>
       [...paths.all()].map((path) => ({ path, state: PathState.PATH_STATE_UP as PathState })),
     snapshot: () => ({
+      nowMs,
       ends: paths.ends(),
       streams: names.map((node) => ({ node, delivers: true, offsetMs: 1 })),
       lossy: [],

@@ -101,7 +101,6 @@ const fill = (count: number) => {
     {
       metrics,
       clock: {
-        now: () => start,
         monotonicSeconds: () => seconds,
       },
     },

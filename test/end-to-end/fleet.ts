@@ -85,7 +85,12 @@ export const startFleet = async ({
     const address = await freeLoopbackAddress(51050 + PORTS_APART)
     const http = await freeLoopbackAddress(19464 + PORTS_APART)
     const inventory = await writeInventory(lab, { listen: address, settings: { http, ...settings } })
-    const startOwnCollector = () => startCollector(deps, lab, { ...start, inventory, address })
+    const withMore = (more: Readonly<Record<string, string>>) => ({
+      ...start,
+      environment: { ...start.environment, ...more },
+    })
+    const startOwnCollector = (more: Readonly<Record<string, string>> = {}) =>
+      startCollector(deps, lab, { ...withMore(more), inventory, address })
     await startOwnCollector()
 
     const meshgauge = (...args: string[]) =>
@@ -107,11 +112,12 @@ export const startFleet = async ({
       },
       fault: (text: string) => setFault(deps, lab, parseFault(text, lab)),
       heal: () => heal(deps, lab),
-      restartAgent: (name: string) =>
+      /** @param more what is added to its environment */
+      restartAgent: (name: string, more: Readonly<Record<string, string>> = {}) =>
         startAgents(
           deps,
           lab,
-          start,
+          withMore(more),
           lab.nodes.filter((node) => node.name === name),
         ),
       /** The process id of an agent (by node name) or of `collector`. */

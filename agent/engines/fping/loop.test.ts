@@ -74,6 +74,18 @@ test('every probe is counted once, however the lines are cut and in whichever or
   )
 })
 
+test('after a cut, what was lost before the first answer is told before it', () => {
+  const { heard, read } = bookOf(['10.0.0.1'], { interval: { nanos: 1e8 } })
+  for (let sequence = 0; sequence < 3; sequence++) read(answer('10.0.0.1', sequence), 0.1 * sequence)
+  // Five probes were on their way when the path came back; fping gives them up while new ones are answered.
+  for (let sequence = 3; sequence < 8; sequence++) {
+    read(answer('10.0.0.1', sequence + 5, sequence), 0.1 * (sequence + 5))
+    read(timeout('10.0.0.1', sequence), 0.1 * (sequence + 5))
+  }
+  const told = heard.map(({ rtt }) => (rtt === undefined ? '-' : Math.round(rtt * 1000)))
+  expect(told).toEqual([1, 1, 1, '-', '-', '-', '-', '-', 3, 4, 5, 6, 7])
+})
+
 test('what fping does not tell of was not sent: lost when its time is over, if others were sent later', () => {
   const { book, heard, read } = bookOf(['10.0.0.1', '10.0.0.2'])
   for (let second = 0; second < 3; second++)

@@ -63,9 +63,14 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
     nextSame[index] = firstOf.get(addresses[index]!) ?? -1
     firstOf.set(addresses[index]!, index)
   }
-  /** All probes below this one are settled; `above` has a bit for each of the next. */
-  const settledBelow = new Float64Array(count)
+  /**
+   * All probes below this one are told; `above` has a bit for each of the next that is settled, and `settled` what came
+   * of it: its round-trip time, or not a number. They are told in the order in which they were sent, for after a cut the
+   * answers to new probes come before the last old ones time out, and these are no new loss.
+   */
+  const toldBelow = new Float64Array(count)
   const above = new Uint32Array(count)
+  const settled = new Float64Array(count * OPEN_PROBES)
   /** When the probe of number 0 of a target was sent, as far as is known: the earliest that its lines allow. */
   const phase = new Float64Array(count).fill(Number.POSITIVE_INFINITY)
   const complaints = new Map<string, string>()
@@ -79,31 +84,44 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
     sink(index, undefined, false, complaints.get(address) ?? missing)
     complaints.delete(address)
   }
-  const skipSettled = (index: number) => {
+  const tell = (index: number, rttSeconds: number | undefined) => {
+    above[index]! >>>= 1
+    toldBelow[index]!++
+    if (rttSeconds === undefined) lose(index, '')
+    else {
+      if (complaints.size > 0) complaints.delete(addresses[index]!)
+      sink(index, rttSeconds, false, '')
+    }
+  }
+  const tellSettled = (index: number) => {
     while (above[index]! & 1) {
-      above[index]! >>>= 1
-      settledBelow[index]!++
+      const rttSeconds = settled[index * OPEN_PROBES + (toldBelow[index]! % OPEN_PROBES)]!
+      tell(index, Number.isNaN(rttSeconds) ? undefined : rttSeconds)
     }
   }
   /** Everything below is lost if it is not settled. */
   const expire = (index: number, below: number) => {
-    skipSettled(index)
-    while (settledBelow[index]! < below) {
-      lose(index, NOT_SENT)
-      settledBelow[index]!++
+    tellSettled(index)
+    while (toldBelow[index]! < below) {
       above[index]! >>>= 1
-      skipSettled(index)
+      toldBelow[index]!++
+      lose(index, NOT_SENT)
+      tellSettled(index)
     }
   }
-  /** @returns whether it was open until now */
-  const settle = (index: number, sequence: number): boolean => {
-    if (sequence < settledBelow[index]!) return false
-    if (sequence >= settledBelow[index]! + OPEN_PROBES) expire(index, sequence - OPEN_PROBES + 1)
-    const bit = (1 << (sequence - settledBelow[index]!)) >>> 0
-    if (above[index]! & bit) return false
-    above[index]! |= bit
-    skipSettled(index)
-    return true
+  /** A probe that was settled before says nothing more. */
+  const settle = (index: number, sequence: number, rttSeconds: number | undefined) => {
+    if (sequence < toldBelow[index]!) return
+    if (sequence >= toldBelow[index]! + OPEN_PROBES) expire(index, sequence - OPEN_PROBES + 1)
+    const bit = (1 << (sequence - toldBelow[index]!)) >>> 0
+    if (above[index]! & bit) return
+    if (bit === 1) {
+      tell(index, rttSeconds)
+      tellSettled(index)
+    } else {
+      above[index]! |= bit
+      settled[index * OPEN_PROBES + (sequence % OPEN_PROBES)] = rttSeconds ?? Number.NaN
+    }
   }
   const hear = ({ address, sequence, rttSeconds }: ProbeLine, now: number) => {
     const sentAt = now - (rttSeconds ?? timeoutSeconds)
@@ -111,12 +129,7 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
     lastSentAt = Math.max(lastSentAt, sentAt)
     for (let index = firstOf.get(address) ?? -1; index !== -1; index = nextSame[index]!) {
       phase[index] = Math.min(phase[index]!, sentAt - sequence * intervalSeconds)
-      if (!settle(index, sequence)) continue
-      if (rttSeconds === undefined) lose(index, '')
-      else {
-        if (complaints.size > 0) complaints.delete(address)
-        sink(index, rttSeconds, false, '')
-      }
+      settle(index, sequence, rttSeconds)
     }
   }
   const readOther = (text: string, now: number) => {
@@ -160,7 +173,7 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
           start === Number.POSITIVE_INFINITY
             ? frontier - slack + 1
             : Math.ceil((due - start) / intervalSeconds)
-        if (below > settledBelow[index]!) expire(index, below)
+        if (below > toldBelow[index]!) expire(index, below)
       }
     },
     unknown,
