@@ -24,6 +24,8 @@ const MOST_OF_A_PATH = 2
 const LEAST_PEERS = 3
 /** The share of ends with most loss that says nothing of how much is usual. */
 const TRIMMED_SHARE = 0.1
+/** Were all alike, so much loss would fall to this end no more often than this: in a small fleet little is usual by chance. */
+const MOST_ALIKE_CHANCE = 0.05
 
 /** Probability of `count` or more where `mean` are expected (Poisson). */
 export const poissonTail = (count: number, mean: number): number => {
@@ -36,6 +38,21 @@ export const poissonTail = (count: number, mean: number): number => {
   for (let k = count; term > tail * 1e-12 && k < count + 1000; k++) {
     tail += term
     term *= mean / (k + 1)
+  }
+  return Math.min(1, tail)
+}
+
+/** Probability of `count` or more of `trials` where each has this chance (binomial). */
+const binomialTail = (count: number, trials: number, chance: number): number => {
+  if (count <= 0 || chance >= 1) return 1
+  // The term of `count`, from logarithms, and those after it by their ratios.
+  let log = 0
+  for (let k = 1; k <= count; k++) log += Math.log(((trials - count + k) / k) * chance)
+  let term = Math.exp(log + (trials - count) * Math.log1p(-chance))
+  let tail = 0
+  for (let k = count; k <= trials && term > tail * 1e-12; k++) {
+    tail += term
+    term *= ((trials - k) / (k + 1)) * (chance / (1 - chance))
   }
   return Math.min(1, tail)
 }
@@ -88,11 +105,21 @@ export const findLossyEnds = (ends: readonly PooledEnd[], lost: readonly LostPro
   for (;;) {
     const tallies = tally(lost, explained)
     const usual = usualLoss(ends, tallies)
+    // Each probe has two ends.
+    const allSent = ends.reduce((sum, { sentCount }) => sum + sentCount, 0) / 2
+    const allLost = [...tallies.values()].reduce((sum, { lostCount }) => sum + lostCount, 0) / 2
     const candidates = ends.flatMap((end) => {
       const { lostCount = 0, peers } = tallies.get(end.node) ?? {}
       if (found.has(end.node) || !peers || peers.size < LEAST_PEERS) return []
-      const chance = poissonTail(lostCount, end.sentCount * usual)
-      return chance * ends.length < FALSE_CHANCE ? [{ ...end, lostCount, peerCount: peers.size, chance }] : []
+      // In a small fleet much of what others lose is lost with this one: the usual is what they lose among themselves.
+      const amongOthers = (allLost - lostCount) / Math.max(1, allSent - end.sentCount)
+      const chance = poissonTail(
+        lostCount,
+        end.sentCount * Math.max(LEAST_LOSS, Math.min(usual, amongOthers)),
+      )
+      if (chance * ends.length >= FALSE_CHANCE) return []
+      if (binomialTail(lostCount, allLost, end.sentCount / allSent) > MOST_ALIKE_CHANCE) return []
+      return [{ ...end, lostCount, peerCount: peers.size, chance }]
     })
     const worst = candidates.sort(
       (one, other) => one.chance - other.chance || other.lostCount - one.lostCount,

@@ -31,7 +31,7 @@ const DEFAULTS = {
  * Probes that a node sends each second from an interface. About as many are sent to it, and 1 % lost of 100 probes a
  * second shows within seconds.
  */
-const PROBES_PER_SECOND = 50
+const PROBES_PER_SECOND = 60
 /** Between two probes of a path, the longest that sends so many. Few lengths: one node more seldom changes it. */
 const INTERVALS_SECONDS = [1, 0.5, 0.2, 0.1, 0.05]
 /** Of one path; an agent keeps account of no more than twice as many. */

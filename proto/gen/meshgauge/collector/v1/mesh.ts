@@ -153,7 +153,7 @@ export interface MeshSpec {
   engine: string;
   /**
    * Time between two probes of a path. When absent, the longest of 1, 0.5, 0.2, 0.1 and 0.05 s with which a node sends
-   * 50 probes a second from each interface, so that 1 % of loss shows within seconds; 1 s with other engines than fping.
+   * 60 probes a second from each interface, so that 1 % of loss shows within seconds; 1 s with other engines than fping.
    */
   interval:
     | Duration
