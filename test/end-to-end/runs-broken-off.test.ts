@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
 import { describeLab } from '../lab/machine.ts'
 import { eventually, programsOf } from '../protocol/descendants.ts'
-import { MESH, outcomes, unmeasured, useFiveHosts } from './five-hosts.ts'
-import type { Document } from './fleet.ts'
+import { outcomes, unmeasured, useFiveHosts } from './five-hosts.ts'
+import { type Document, IPERF_MESH } from './fleet.ts'
 
 describeLab('runs on a lab of 5 hosts that are broken off', () => {
   const hosts = useFiveHosts()
 
   test('an agent killed in mid-test costs only its own pairs', async () => {
-    const running = hosts.fleet.json(...MESH, '--interface', 'net0', '--duration', '2s')
+    const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net0', '--duration', '2s')
     const victim = await hosts.fleet.pidOf('node-5')
     await eventually(
       () => programsOf(victim),
@@ -37,7 +37,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
   })
 
   test('a link cut in mid-run: the run ends, its pairs fail, nobody else does', async () => {
-    const running = hosts.fleet.json(...MESH, '--interface', 'net1', '--duration', '2s')
+    const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net1', '--duration', '2s')
     await eventually(hosts.strays, (found) => found.length > 0)
     await hosts.fleet.fault('cut:node-2:net1:both')
     const document = await running
@@ -55,7 +55,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
   }, 180_000)
 
   test('cancel stops what is under way and keeps what was measured', async () => {
-    const running = hosts.fleet.json(...MESH, '--interface', 'net0', '--duration', '2s')
+    const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net0', '--duration', '2s')
     await eventually(hosts.strays, (found) => found.length > 0)
     type Runs = { runs: { id: string; progress?: { measuredCount?: number } }[] }
     const service = 'meshgauge.collector.v1.RunService'

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { describeLab } from '../lab/machine.ts'
-import { between, isFrom, MESH, outcomes, unmeasured, useFiveHosts } from './five-hosts.ts'
-import { LAB_RATE } from './fleet.ts'
+import { between, isFrom, outcomes, unmeasured, useFiveHosts } from './five-hosts.ts'
+import { IPERF_MESH, LAB_RATE, pingMesh } from './fleet.ts'
 
 describeLab('runs on a lab of 5 hosts', () => {
   const hosts = useFiveHosts()
 
   test('a healthy mesh: every pair measured, the fewest rounds, exit 0, the document as promised', async () => {
-    const document = await hosts.fleet.json(...MESH, '--run-id', 'nightly 7')
+    const document = await hosts.fleet.json(...IPERF_MESH, '--run-id', 'nightly 7')
     expect(document.exitCode).toBe(0)
     expect(document.run).toMatchObject({
       runId: 'nightly 7',
@@ -39,16 +39,7 @@ describeLab('runs on a lab of 5 hosts', () => {
   })
 
   test('a ping mesh has loss, round-trip times and jitter of every pair', async () => {
-    const document = await hosts.fleet.json(
-      'run',
-      'mesh',
-      '--test',
-      'ping',
-      '--count',
-      '20',
-      '--ping-interval',
-      '50ms',
-    )
+    const document = await hosts.fleet.json(...pingMesh(20, '50ms'))
     expect(document.exitCode).toBe(0)
     expect(document.pairs).toHaveLength(40)
     for (const { ping, outcome } of document.pairs) {
@@ -68,7 +59,7 @@ describeLab('runs on a lab of 5 hosts', () => {
   test('tc by hand on a host: its transmit side is named, with the rate that was set', async () => {
     const limit = ['rate', '30mbit', 'burst', '64kb', 'latency', '50ms']
     await hosts.fleet.inside('node-3', 'tc', 'qdisc', 'replace', 'dev', 'net1', 'root', 'tbf', ...limit)
-    const document = await hosts.fleet.json(...MESH)
+    const document = await hosts.fleet.json(...IPERF_MESH)
     await hosts.fleet.inside('node-3', 'tc', 'qdisc', 'del', 'dev', 'net1', 'root')
     expect(document.exitCode).toBe(1)
     expect(document.summary.verdicts).toEqual([
@@ -93,16 +84,7 @@ describeLab('runs on a lab of 5 hosts', () => {
       }
     }`
     await hosts.fleet.inSwitch('nft', rules)
-    const document = await hosts.fleet.json(
-      'run',
-      'mesh',
-      '--test',
-      'ping',
-      '--count',
-      '100',
-      '--ping-interval',
-      '20ms',
-    )
+    const document = await hosts.fleet.json(...pingMesh(100, '20ms'))
     await hosts.fleet.inSwitch('nft', 'delete table netdev by_hand')
     expect(document.summary.verdicts).toEqual([
       expect.objectContaining({ node: 'node-2', interface: 'net0' }),
@@ -122,16 +104,7 @@ describeLab('runs on a lab of 5 hosts', () => {
 
   test('ip link down by hand: unreachable, never 0, and the interface is named', async () => {
     await hosts.fleet.inside('node-4', 'ip', 'link', 'set', 'net0', 'down')
-    const document = await hosts.fleet.json(
-      'run',
-      'mesh',
-      '--test',
-      'ping',
-      '--count',
-      '5',
-      '--ping-interval',
-      '200ms',
-    )
+    const document = await hosts.fleet.json(...pingMesh(5, '200ms'))
     await hosts.fleet.inside('node-4', 'ip', 'link', 'set', 'net0', 'up')
     const touched = document.pairs.filter(
       ({ source, destination }) =>
@@ -194,8 +167,8 @@ describeLab('runs on a lab of 5 hosts', () => {
 
   test('two runs that want the same interfaces wait for each other, and both measure all', async () => {
     const [first, second] = await Promise.all([
-      hosts.fleet.json(...MESH, '--interface', 'net0'),
-      hosts.fleet.json(...MESH, '--interface', 'net0'),
+      hosts.fleet.json(...IPERF_MESH, '--interface', 'net0'),
+      hosts.fleet.json(...IPERF_MESH, '--interface', 'net0'),
     ])
     expect(outcomes([...first.pairs, ...second.pairs])).toEqual(['measured'])
     const [a, b] = [first, second].sort((x, y) => x.run.startTime.localeCompare(y.run.startTime))

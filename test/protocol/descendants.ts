@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 
-type Process = { pid: number; parent: number; session: number; command: string }
+export type Process = { pid: number; parent: number; session: number; command: string }
 
 /** Every process, from /proc, zombies left out. */
 export const processes = (): Process[] =>
