@@ -16,7 +16,8 @@ type Event = {
 type Shown = { exitCode: number | undefined; first: string; whole: string }
 
 const NODES = ['node-1', 'node-2', 'node-3', 'node-4']
-const WAIT_SECONDS = 45
+/** A path that has lost a few probes on a busy machine is up again after a minute without loss, and not before. */
+const WAIT_SECONDS = 90
 
 let fleet: TestFleet
 
@@ -92,10 +93,10 @@ describeLab('the ping mesh of a fleet of 4 hosts that nobody has configured', ()
 
   test('an interface that is down is named in the words of its agent', async () => {
     await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'down')
-    const { first } = await until(mesh, ({ first: line }) => line.includes('node-3'))
-    expect(first).toBe(
-      '✘ node-3 is cut off on net0: its agent says "net0 is down", and none of its 3 peers reaches it.',
-    )
+    // Who is named at once may be so with the word of the first of its peers.
+    const named =
+      '✘ node-3 is cut off on net0: its agent says "net0 is down", and none of its 3 peers reaches it.'
+    await until(mesh, ({ first }) => first === named)
     await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'up')
     await untilHealthy()
   })
