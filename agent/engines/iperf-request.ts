@@ -1,16 +1,16 @@
 /** What every iperf engine requires of a request, whatever its program. */
 
 import { isIP, isIPv4, isIPv6 } from 'node:net'
-import type { Flow, ServeRequest } from '#proto/meshgauge/agent/v1/iperf.ts'
+import type { Flow, IperfOptions, ServeRequest } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { Violation } from './engine.ts'
 import { isInterfaceName } from './ping-request.ts'
 
 export const MAX_DURATION_SECONDS = 86_400
-export const MAX_OMIT_SECONDS = 600
+const MAX_OMIT_SECONDS = 600
 /** The largest CPU number that the programs take. */
-export const MAX_CPU = 1024
+const MAX_CPU = 1024
 
 const isAddress = (address: string): boolean => isIP(address) !== 0
 const sameFamily = (a: string, b: string): boolean => isIPv4(a) === isIPv4(b)
@@ -59,6 +59,70 @@ export const flowRules = (flow: Flow, index: number, family: IpFamily): Rule[] =
   )
   return rules
 }
+
+/** What both programs take at the most: iperf3 says so in its source, and netperf's are not larger. */
+const MAX_INTERVAL_SECONDS = 60
+const MAX_WINDOW_BYTES = 512 * 1024 * 1024
+const MAX_MSS_BYTES = 9 * 1024
+
+type Times = { durationSeconds: number; omitSeconds: number; intervalSeconds: number }
+
+/** @param times what the program is told, with its defaults */
+export const timeRules = (program: string, options: IperfOptions, times: Times): Rule[] => {
+  const { durationSeconds, omitSeconds, intervalSeconds } = times
+  const whole = `${program} counts whole seconds`
+  return [
+    [
+      'options.duration',
+      !(options.duration && options.bytes !== undefined),
+      'cannot be given together with bytes',
+    ],
+    ['options.duration', Number.isInteger(durationSeconds), whole],
+    [
+      'options.duration',
+      within(durationSeconds, 1, MAX_DURATION_SECONDS),
+      `must be 1 to ${MAX_DURATION_SECONDS} s`,
+    ],
+    ['options.bytes', options.bytes === undefined || options.bytes >= 1, 'must be at least 1'],
+    ['options.omit', Number.isInteger(omitSeconds), whole],
+    ['options.omit', within(omitSeconds, 0, MAX_OMIT_SECONDS), `must be 0 to ${MAX_OMIT_SECONDS} s`],
+    [
+      'options.interval',
+      within(intervalSeconds, 0.1, MAX_INTERVAL_SECONDS),
+      `must be 0.1 to ${MAX_INTERVAL_SECONDS} s`,
+    ],
+  ]
+}
+
+/** What is asked of sockets, their packets and the CPUs at both ends. */
+export const socketRules = (
+  options: IperfOptions,
+  { udp, congestion }: { udp: boolean; congestion: string },
+): Rule[] => [
+  [
+    'options.window_bytes',
+    within(options.windowBytes, 1, MAX_WINDOW_BYTES),
+    `must be 1 to ${MAX_WINDOW_BYTES}`,
+  ],
+  ['options.mss_bytes', within(options.mssBytes, 88, MAX_MSS_BYTES), `must be 88 to ${MAX_MSS_BYTES}`],
+  ['options.mss_bytes', !(udp && options.mssBytes !== undefined), 'is for TCP only'],
+  ['options.no_delay', !(udp && options.noDelay), 'is for TCP only'],
+  ['options.congestion_control', !(udp && congestion !== ''), 'is for TCP only'],
+  [
+    'options.congestion_control',
+    congestion === '' || /^[a-z0-9_]{1,15}$/.test(congestion),
+    'must be the name of an algorithm such as cubic or bbr',
+  ],
+  ['options.tos', within(options.tos, 0, 255), 'must be 0 to 255'],
+  ['options.dscp', within(options.dscp, 0, 63), 'must be 0 to 63'],
+  [
+    'options.dscp',
+    options.dscp === undefined || options.tos === undefined,
+    'cannot be given together with tos',
+  ],
+  ['options.client_cpu', within(options.clientCpu, 0, MAX_CPU), `must be 0 to ${MAX_CPU}`],
+  ['options.server_cpu', within(options.serverCpu, 0, MAX_CPU), `must be 0 to ${MAX_CPU}`],
+]
 
 export const validateServe = (request: ServeRequest): Violation[] => {
   const { listeners, ports, cpu } = request

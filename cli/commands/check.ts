@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import type { ExitCode } from '../exit.ts'
 import type { ValueReader } from '../options/values.ts'
 import { checksDocument, checksExitCode, renderChecks } from '../render/checks-text.ts'
@@ -40,14 +40,13 @@ const jsonOrText = (text: string): Json => {
   }
 }
 
-const check = async (invocation: Invocation<CheckOptions>): Promise<ExitCode> => {
+const check = (invocation: Invocation<CheckOptions>): Promise<ExitCode> => {
   const { terminal, operands, options, paint, read } = invocation
   const checks = operands.flatMap((word) => read.list('CHECK', word))
   if (operands.length === 0) read.refuse('CHECK', 'is missing: the name of a check, or all')
   const parameters = readParameters(options.param ?? [], read)
   const nodes = read.list('--nodes', options.nodes)
-  const client = await invocation.connect()
-  try {
+  return withClient(invocation, async (client) => {
     const responses: RunChecksResponse[] = []
     const request = { checks, nodes, ...(options.param ? { parameters } : {}) }
     for await (const response of client.fleet.runChecks(request, { deadline: CHECKS_DEADLINE_MS })) {
@@ -57,9 +56,7 @@ const check = async (invocation: Invocation<CheckOptions>): Promise<ExitCode> =>
     if (options.json) printJson(terminal.stdout, checksDocument(responses))
     else printLine(terminal.stdout, renderChecks(responses, paint))
     return checksExitCode(responses)
-  } finally {
-    client.close()
-  }
+  })
 }
 
 export const addCheckCommand = (program: Command, app: App): void => {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { coverageAnswerDocument } from '../render/schedules.ts'
 import { renderCoverage } from '../render/schedules-text.ts'
@@ -11,7 +11,7 @@ type CoverageOptions = { test?: string; within?: string; interface?: string; lim
 /** A million pairs are looked at in about a second. */
 const DEADLINE_MS = 60_000
 
-const coverage = async (invocation: Invocation<CoverageOptions>): Promise<ExitCode> => {
+const coverage = (invocation: Invocation<CoverageOptions>): Promise<ExitCode> => {
   const { terminal, options, read, paint } = invocation
   const within = read.seconds('--within', options.within)
   const request = {
@@ -20,8 +20,7 @@ const coverage = async (invocation: Invocation<CoverageOptions>): Promise<ExitCo
     interface: options.interface ?? '',
     pageSize: read.integer('--limit', options.limit, 1, 5000) ?? 0,
   }
-  const client = await invocation.connect()
-  try {
+  return withClient(invocation, async (client) => {
     const answer = await client.schedules.getCoverage(request, { deadline: DEADLINE_MS })
     if (options.json) printJson(terminal.stdout, coverageAnswerDocument(answer))
     else {
@@ -29,9 +28,7 @@ const coverage = async (invocation: Invocation<CoverageOptions>): Promise<ExitCo
       printLine(terminal.stdout, renderCoverage(answer, { within: options.within ?? '7d', now, paint }))
     }
     return EXIT.healthy
-  } finally {
-    client.close()
-  }
+  })
 }
 
 export const addCoverageCommand = (program: Command, app: App): void => {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import type { ExitCode } from '../exit.ts'
 import { gateDocument, gateExitCode, renderGate } from '../render/health-text.ts'
 import { printJson, printLine } from '../terminal.ts'
@@ -12,15 +12,14 @@ const ASK_DEADLINE_MS = 60_000
 /** The longest check has four hours; each bounds itself. */
 const RUN_DEADLINE_MS = 5 * 3_600_000
 
-const gate = async (invocation: Invocation<GateOptions>): Promise<ExitCode> => {
+const gate = (invocation: Invocation<GateOptions>): Promise<ExitCode> => {
   const { terminal, options, paint, read } = invocation
   const nodes = read.list('--nodes', options.nodes)
   if (options.nodes === undefined)
     read.refuse('--nodes', "is missing: the job's nodes, such as gpu-01,gpu-02")
   const maxAge = read.seconds('--max-age', options.maxAge)
   const checks = read.list('--checks', options.checks)
-  const client = await invocation.connect()
-  try {
+  return withClient(invocation, async (client) => {
     const request = {
       nodes,
       checks,
@@ -32,9 +31,7 @@ const gate = async (invocation: Invocation<GateOptions>): Promise<ExitCode> => {
     if (options.json) printJson(terminal.stdout, gateDocument(response))
     else printLine(terminal.stdout, renderGate(response, paint))
     return gateExitCode(response)
-  } finally {
-    client.close()
-  }
+  })
 }
 
 export const addGateCommand = (program: Command, app: App): void => {

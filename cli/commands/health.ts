@@ -1,36 +1,29 @@
 import type { Command } from 'commander'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { counted } from '../render/figures.ts'
 import { healthDocument, healthExitCode, renderHealth } from '../render/health-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 
-const health = async (invocation: Invocation<object>): Promise<ExitCode> => {
-  const { terminal, operands, options, paint } = invocation
-  const client = await invocation.connect()
-  try {
+const health = (invocation: Invocation<object>): Promise<ExitCode> =>
+  withClient(invocation, async (client) => {
+    const { terminal, operands, options, paint } = invocation
     const { nodes } = await client.health.listNodeHealth({ nodes: [...operands] })
     if (options.json) printJson(terminal.stdout, healthDocument(nodes))
     else printLine(terminal.stdout, renderHealth(nodes, terminal.clock.now(), paint))
     return healthExitCode(nodes)
-  } finally {
-    client.close()
-  }
-}
+  })
 
-const clear = async (invocation: Invocation<{ checks?: string }>): Promise<ExitCode> => {
+const clear = (invocation: Invocation<{ checks?: string }>): Promise<ExitCode> => {
   const { terminal, operands, options, read } = invocation
   if (operands.length === 0) read.refuse('SELECTOR', 'is missing: the nodes to clear, such as gpu-01')
   const checks = read.list('--checks', options.checks)
-  const client = await invocation.connect()
-  try {
+  return withClient(invocation, async (client) => {
     const { clearedCount } = await client.health.clearHealth({ nodes: [...operands], checks })
     if (options.json) printJson(terminal.stdout, { clearedCount })
     else printLine(terminal.stdout, `${counted(clearedCount, 'finding')} forgotten.`)
     return EXIT.healthy
-  } finally {
-    client.close()
-  }
+  })
 }
 
 const SELECTORS = 'node names or labels such as rack=r3; a node that matches any is meant'

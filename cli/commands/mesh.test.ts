@@ -115,6 +115,20 @@ describe('mesh', () => {
     ])
   })
 
+  test('matrix: where nothing was measured yet it says so, and exits 3', async () => {
+    const collector = await collectorWith({
+      mesh: { getMeshMatrix: async ({ interface: name }) => ({ interface: name }) },
+    })
+    const inWords = await type(collector, 'mesh matrix --interface net0')
+    expect([inWords.code, inWords.out]).toEqual([
+      3,
+      'Nothing was measured on net0 in this time yet; how the mesh is: meshgauge mesh\n',
+    ])
+    expect((await type(collector, 'mesh matrix')).out).toMatch(/^Nothing was measured in this time yet/)
+    const { code, out } = await type(collector, 'mesh matrix --json')
+    expect([code, JSON.parse(out)]).toMatchObject([3, { sources: [], destinations: [], rows: [] }])
+  })
+
   test('history draws a line of the worst in each place; it needs two nodes', async () => {
     const window = (start: number, receivedCount: number) => ({
       startTime: at(start),

@@ -13,6 +13,7 @@ import { renderMatrix } from '../render/matrix-text.ts'
 import { eventDocument, historyDocument, meshDocument, pathDocument } from '../render/mesh-document.ts'
 import { meshExitCode, renderEvent, renderHistory, renderMesh, renderPaths } from '../render/mesh-text.ts'
 import { PATH_STATES } from '../render/mesh-words.ts'
+import { harmless } from '../render/paint.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
 
 /** A watch has no end of its own; a day is longer than anybody looks. */
@@ -77,6 +78,9 @@ const toMatrix = (response: GetMeshMatrixResponse, measure: MatrixMeasure): Matr
   return { interface: response.interface, measure, sources, destinations, rows, median: middle }
 }
 
+const nothingMeasured = (name: string): string =>
+  `Nothing was measured${name && ` on ${harmless(name)}`} in this time yet; how the mesh is: meshgauge mesh`
+
 type MatrixOptions = { measure?: string; interface?: string; since?: string }
 
 const matrix = (invocation: Invocation<MatrixOptions>): Promise<ExitCode> => {
@@ -94,12 +98,14 @@ const matrix = (invocation: Invocation<MatrixOptions>): Promise<ExitCode> => {
       const { sources, destinations } = response
       const rows = response.rows.map(({ cells }) => cells.map(({ value }) => value ?? null))
       printJson(terminal.stdout, { interface: response.interface, measure, sources, destinations, rows })
-      return EXIT.healthy
+    } else if (response.rows.length === 0) {
+      printLine(terminal.stdout, nothingMeasured(response.interface))
+    } else {
+      const { columns } = terminal.stdout
+      const whole = 'all of it with --json'
+      printLine(terminal.stdout, renderMatrix(toMatrix(response, SHOWN[measure]), { paint, columns, whole }))
     }
-    const { columns } = terminal.stdout
-    const whole = 'all of it with --json'
-    printLine(terminal.stdout, renderMatrix(toMatrix(response, SHOWN[measure]), { paint, columns, whole }))
-    return EXIT.healthy
+    return response.rows.length > 0 ? EXIT.healthy : EXIT.notMeasured
   })
 }
 

@@ -1,21 +1,17 @@
 import type { Command } from 'commander'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { nodesDocument, renderNodes } from '../render/nodes-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 
-const nodes = async (invocation: Invocation<object>): Promise<ExitCode> => {
-  const { terminal, operands, options, paint } = invocation
-  const client = await invocation.connect()
-  try {
+const nodes = (invocation: Invocation<object>): Promise<ExitCode> =>
+  withClient(invocation, async (client) => {
+    const { terminal, operands, options, paint } = invocation
     const answer = await client.fleet.listNodes({ nodes: [...operands] })
     if (options.json) printJson(terminal.stdout, nodesDocument(answer.nodes))
     else printLine(terminal.stdout, renderNodes(answer.nodes, terminal.clock.now(), paint))
     return EXIT.healthy
-  } finally {
-    client.close()
-  }
-}
+  })
 
 export const addNodesCommand = (program: Command, app: App): void => {
   const command = program

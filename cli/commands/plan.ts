@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { addRunOptions, type RunOptions } from '../options/run-options.ts'
@@ -39,17 +39,12 @@ export const printPlan = async (
 }
 
 /** What the run would do, as the collector's planner has it for the fleet as it is. */
-const planFleet = async (invocation: Invocation<PlanOptions>): Promise<ExitCode> => {
+const planFleet = (invocation: Invocation<PlanOptions>): Promise<ExitCode> => {
   const { operands, options, read, problems } = invocation
   if (options.rackSize !== undefined)
     read.refuse('--rack-size', 'needs --count; a fleet has the racks of its inventory')
   const spec = readRunSpec(operands[0], { test: 'iperf', ...options }, read, problems)
-  const client = await invocation.connect()
-  try {
-    return await printPlan(invocation, client, spec, options.rounds)
-  } finally {
-    client.close()
-  }
+  return withClient(invocation, (client) => printPlan(invocation, client, spec, options.rounds))
 }
 
 /** A mesh of so many nodes has 100 million pairs: more than anyone waits for. */

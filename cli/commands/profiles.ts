@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Profile, ProfileStep } from '#proto/meshgauge/collector/v1/profile.ts'
 import { formatExpected } from '../../lib/expectations.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { readProfileSource, readProfileText } from '../options/profile-source.ts'
 import { counted } from '../render/figures.ts'
@@ -13,10 +13,9 @@ import { printJson, printLine } from '../terminal.ts'
 const expectationsOf = (steps: readonly ProfileStep[]): number =>
   steps.reduce((sum, { spec }) => sum + (spec?.expectations.length ?? 0), 0)
 
-const list = async (invocation: Invocation<object>): Promise<ExitCode> => {
-  const { terminal, options, paint } = invocation
-  const client = await invocation.connect()
-  try {
+const list = (invocation: Invocation<object>): Promise<ExitCode> =>
+  withClient(invocation, async (client) => {
+    const { terminal, options, paint } = invocation
     const { profiles } = await client.profiles.listProfiles({})
     if (options.json) printJson(terminal.stdout, { profiles: profiles.map(profileDocument) })
     else {
@@ -32,25 +31,19 @@ const list = async (invocation: Invocation<object>): Promise<ExitCode> => {
       )
     }
     return EXIT.healthy
-  } finally {
-    client.close()
-  }
-}
+  })
 
-const show = async (invocation: Invocation<object>): Promise<ExitCode> => {
+const show = (invocation: Invocation<object>): Promise<ExitCode> => {
   const { terminal, operands, options, read, problems } = invocation
   if (operands[0] === undefined) read.refuse('NAME', 'is missing: a built-in profile, or a file')
   const source = readProfileSource('NAME', operands[0] ?? '', problems)
-  const client = await invocation.connect()
-  try {
+  return withClient(invocation, async (client) => {
     const { profile } = await client.profiles.resolveProfile({ profile: source })
     if (!profile) throw new Error('the collector answered ResolveProfile without a profile')
     if (options.json) printJson(terminal.stdout, { ...profileDocument(profile), yaml: profile.yaml })
     else terminal.stdout.write(profile.yaml.endsWith('\n') ? profile.yaml : `${profile.yaml}\n`)
     return EXIT.healthy
-  } finally {
-    client.close()
-  }
+  })
 }
 
 const describe = (profile: Profile): string[] =>

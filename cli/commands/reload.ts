@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { ReloadFleetResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { printJson, printLine } from '../terminal.ts'
 
@@ -27,17 +27,13 @@ const render = ({ added, removed, changed, restartRequired }: ReloadFleetRespons
   return lines.join('\n')
 }
 
-const reload = async ({ terminal, options, connect }: Invocation<object>): Promise<ExitCode> => {
-  const client = await connect()
-  try {
+const reload = ({ terminal, options, connect }: Invocation<object>): Promise<ExitCode> =>
+  withClient({ connect }, async (client) => {
     const answer = await client.fleet.reloadFleet({})
     if (options.json) printJson(terminal.stdout, answer)
     else printLine(terminal.stdout, render(answer))
     return EXIT.healthy
-  } finally {
-    client.close()
-  }
-}
+  })
 
 export const addReloadCommand = (program: Command, app: App): void => {
   const command = program

@@ -6,7 +6,7 @@ import { type Run, type RunSpec, TopologyKind } from '#proto/meshgauge/collector
 import { describeCallError } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
-import type { Invocation } from '../app.ts'
+import { type Invocation, withClient } from '../app.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { readResults } from '../follow.ts'
@@ -149,12 +149,11 @@ const carryOut = async (
   }
 }
 
-export const runProfile = async (invocation: Invocation<ProfileOptions>): Promise<ExitCode> => {
+export const runProfile = (invocation: Invocation<ProfileOptions>): Promise<ExitCode> => {
   const { terminal, options, paint } = invocation
   const wanted = readWanted(invocation)
-  const client = await invocation.connect()
-  try {
-    if (options.dryRun) return await dryRun(invocation, client, wanted)
+  return withClient(invocation, async (client) => {
+    if (options.dryRun) return dryRun(invocation, client, wanted)
     const profile = await resolve(client, wanted.profile)
     const documents: object[] = []
     const exits: ExitCode[] = []
@@ -178,7 +177,5 @@ export const runProfile = async (invocation: Invocation<ProfileOptions>): Promis
     if (interrupted) return EXIT.interrupted
     if (exits.includes(EXIT.verdict)) return EXIT.verdict
     return passed && exits.every((exit) => exit === EXIT.healthy) ? EXIT.healthy : EXIT.notMeasured
-  } finally {
-    client.close()
-  }
+  })
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { type Attended, attend } from '../attend.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
@@ -46,12 +46,11 @@ const createRun = async (
   }
 }
 
-const run = async (invocation: Invocation<ProfileOptions>): Promise<ExitCode> => {
+const run = (invocation: Invocation<ProfileOptions>): Promise<ExitCode> => {
   const { terminal, operands, options, read, problems, stderrPaint, passThrough } = invocation
   const spec = readRunSpec(operands[0], options, read, problems, passThrough)
-  const client = await invocation.connect()
-  try {
-    if (options.dryRun) return await printPlan(invocation, client, spec)
+  return withClient(invocation, async (client) => {
+    if (options.dryRun) return printPlan(invocation, client, spec)
     const created = await createRun(invocation, client, spec)
     if (created.interrupted) return EXIT.interrupted
     if (options.detach) {
@@ -64,9 +63,7 @@ const run = async (invocation: Invocation<ProfileOptions>): Promise<ExitCode> =>
       paint: stderrPaint,
     })
     return conclude(invocation, attended)
-  } finally {
-    client.close()
-  }
+  })
 }
 
 export const addRunCommand = (program: Command, app: App): void => {

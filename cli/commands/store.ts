@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
-import { type App, type Invocation, withExamples } from '../app.ts'
+import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { targetProblem, writeWhole } from '../backup-file.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
@@ -13,18 +13,14 @@ const BACKUP_DEADLINE_MS = 6 * 3600 * 1000
 
 const SHOW_SECONDS = 0.25
 
-const info = async (invocation: Invocation<object>): Promise<ExitCode> => {
-  const { terminal, options, paint } = invocation
-  const client = await invocation.connect()
-  try {
+const info = (invocation: Invocation<object>): Promise<ExitCode> =>
+  withClient(invocation, async (client) => {
+    const { terminal, options, paint } = invocation
     const answer = await client.store.getStoreInfo({})
     if (options.json) printJson(terminal.stdout, storeInfoDocument(answer))
     else printLine(terminal.stdout, renderStoreInfo(answer, terminal.clock.now(), paint))
     return EXIT.healthy
-  } finally {
-    client.close()
-  }
-}
+  })
 
 /** How far a copy is, on one line of a terminal; in a pipe nobody waits for it. */
 const createLine = ({ stderr, clock }: Terminal) => {

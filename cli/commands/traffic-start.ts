@@ -1,6 +1,6 @@
 import { isAbortError } from 'abort-controller-x'
 import { type Traffic, type TrafficSpec, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
-import type { Invocation } from '../app.ts'
+import { type Invocation, withClient } from '../app.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { readTrafficSpec, type TrafficOptions } from '../options/traffic.ts'
@@ -131,14 +131,9 @@ const attend = async (
   }
 }
 
-export const startTraffic = async (invocation: Invocation<TrafficOptions>): Promise<ExitCode> => {
+export const startTraffic = (invocation: Invocation<TrafficOptions>): Promise<ExitCode> => {
   const { operands, options, read, problems } = invocation
   const spec = readTrafficSpec(operands[0], options, read, problems)
   const waitSeconds = read.seconds('--wait', options.wait) ?? DEFAULT_WAIT_SECONDS
-  const client = await invocation.connect()
-  try {
-    return await attend(invocation, client, spec, waitSeconds)
-  } finally {
-    client.close()
-  }
+  return withClient(invocation, (client) => attend(invocation, client, spec, waitSeconds))
 }

@@ -1,4 +1,5 @@
 import { middleOfIndex } from '../../lib/histogram.ts'
+import type { Window } from '../store/windows.ts'
 
 /** The last minute of many paths, in typed arrays: no objects come and go with the windows. */
 
@@ -19,17 +20,7 @@ export type LastMinute = {
 
 type RecentCounts = { sentCount: number; receivedCount: number; meanSeconds: number | undefined }
 
-type Measured = {
-  endMs: number
-  sentCount: number
-  receivedCount: number
-  rttMinSeconds: number
-  rttMaxSeconds: number
-  rttSumSeconds: number
-  jitterSeconds: number
-  histogramOffset: number
-  histogramCounts: readonly number[]
-}
+type Measured = Omit<Window, 'path' | 'startMs'>
 
 const create = (rows: number) => ({
   slot: new Float64Array(rows * SLOTS),

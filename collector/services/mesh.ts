@@ -183,20 +183,36 @@ const cellOf = (window: Window | undefined, measure: Measure): MatrixCell => {
   return { outcome: Outcome.OUTCOME_MEASURED, value: isLoss ? lossOf(window) : quantileOf(window, q) }
 }
 
-const interfaceOf = (asked: string, names: readonly string[]): { name: string; violations: Violation[] } => {
-  if (asked !== '' ? names.includes(asked) : names.length === 1)
-    return { name: asked || names[0]!, violations: [] }
-  const what = asked === '' ? 'one interface must be named' : `nothing was measured on "${asked}"`
-  const description =
-    names.length === 0 ? 'nothing was measured in this time' : `${what}; there are ${names.join(', ')}`
-  return { name: '', violations: [{ field: 'interface', description }] }
+/** Each name once, in order. */
+const namesOf = (keys: Iterable<{ interface: string }>): string[] =>
+  [...new Set([...keys].map((key) => key.interface))].sort(compareNames)
+
+/**
+ * The interface that is meant. That nothing was measured on it in the time is no fault of the request: a mesh that has
+ * just begun is asked as well as any other.
+ * @param measured what there is in the time
+ * @throws OperatingError SPEC_INVALID for one that no mesh has ever had, and when it must be named
+ */
+const interfaceOf = ({ store, meshes }: Deps, asked: string, measured: readonly string[]): string => {
+  const refuse = (description: string): void =>
+    throwIfInvalid('the request', [{ field: 'interface', description }])
+  if (asked !== '') {
+    const known = namesOf(store.paths().values())
+    if (known.length > 0 && !known.includes(asked))
+      refuse(`no mesh has ever probed on "${asked}"; there are ${known.join(', ')}`)
+    return asked
+  }
+  if (measured.length > 1) refuse(`one interface must be named; there are ${measured.join(', ')}`)
+  const names = measured.length > 0 ? measured : namesOf(meshes.paths().map(({ path }) => path.source))
+  return names.length === 1 ? names[0]! : ''
 }
 
 const matrix = async (
-  { clock, store }: Deps,
+  deps: Deps,
   request: GetMeshMatrixRequest,
   signal: AbortSignal,
 ): Promise<GetMeshMatrixResponse> => {
+  const { clock, store } = deps
   const { violations, fromMs, toMs } = rangeOf(request, MINUTE_MS, clock.now().getTime())
   const measure = request.measure || Measure.MEASURE_LOSS_RATIO
   if (!MEASURES.includes(measure)) {
@@ -208,9 +224,7 @@ const matrix = async (
     const key = known.get(id)
     return key ? [{ key, window }] : []
   })
-  const names = [...new Set(cells.map(({ key }) => key.interface))].sort(compareNames)
-  const { name, violations: unknown } = interfaceOf(request.interface, names)
-  throwIfInvalid('the request', unknown)
+  const name = interfaceOf(deps, request.interface, namesOf(cells.map(({ key }) => key)))
   const own = cells.filter(({ key }) => key.interface === name)
   const sources = [...new Set(own.map(({ key }) => key.source))].sort(compareNames)
   const destinations = [...new Set(own.map(({ key }) => key.destination))].sort(compareNames)

@@ -3,6 +3,7 @@ import { MeshEvent, PathState, Resolution } from '#proto/meshgauge/collector/v1/
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { START, sampleId, sampleResult, sampleRun } from './samples.ts'
 import type { Store } from './store.ts'
+import { NOTHING_RECEIVED } from './testing/windows.ts'
 import { coverageKey, type PathKey, type Window } from './windows.ts'
 
 const T = Math.floor(START.getTime() / 3_600_000) * 3_600_000
@@ -29,15 +30,7 @@ export const sampleWindow = (path: number, seconds: number, fields: Partial<Wind
   ...fields,
 })
 
-const nothingReceived = {
-  receivedCount: 0,
-  rttMinSeconds: 0,
-  rttMaxSeconds: 0,
-  rttSumSeconds: 0,
-  jitterSeconds: 0,
-  histogramOffset: 0,
-  histogramCounts: [],
-}
+const nothingReceived = { receivedCount: 0, ...NOTHING_RECEIVED }
 
 const raw = (store: Store, path: number, from = 0, to = 3600) =>
   store.history(path, T + from * 1000, T + to * 1000, RESOLUTION_RAW).windows

@@ -4,11 +4,10 @@
  * 9,408 iperf3 processes) and wants a quiet machine with 16 GiB.
  */
 
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { recordedProcesses } from '../../deploy/local/processes.ts'
 import { startFleet, type TestFleet } from '../end-to-end/fleet.ts'
-import { namespaceOf, processes } from '../protocol/descendants.ts'
 import { costOf, expectAtLeast, expectAtMost, median } from './figures.ts'
 
 const HOSTS = Number(process.env.TRAFFIC_HOSTS ?? 8)
@@ -31,12 +30,7 @@ type Traffic = {
 
 const secondsSince = (start: number) => (performance.now() - start) / 1000
 
-const iperfsOf = (fleet: TestFleet) => {
-  const namespaces = new Set(fleet.lab.nodes.map(({ namespace }) => statSync(`/run/netns/${namespace}`).ino))
-  return processes().filter(
-    ({ pid, command }) => /^\S*iperf3\b/.test(command) && namespaces.has(namespaceOf(pid)),
-  )
-}
+const iperfsOf = (fleet: TestFleet) => fleet.programsInside(/^\S*iperf3\b/)
 
 /** Memory that would be free without them: what processes share is counted once. */
 const proportionalMebibytes = (pid: number): number => {

@@ -4,7 +4,7 @@ import { parse } from 'yaml'
 import { describeLab } from '../lab/machine.ts'
 import { type Alertmanager, startAlertmanager } from '../prometheus/alertmanager.ts'
 import { type Prometheus, startPrometheus } from '../prometheus/prometheus.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { IPERF_MESH, pingMesh, startFleet, type TestFleet } from './fleet.ts'
 
 const RULES = new URL('../../deploy/prometheus/rules/', import.meta.url)
 type Rules = { groups: { name: string; interval?: string; rules: { for?: string }[] }[] }
@@ -55,20 +55,9 @@ const told = (alert: string, label: Record<string, string> = {}) =>
 
 const measure = async () => {
   // The floor is well above what the broken link gives and well below what a sound one gives.
-  const iperf = ['run', 'mesh', '--test', 'iperf', '--duration', '1s', '--interface', 'net1']
+  const iperf = [...IPERF_MESH, '--interface', 'net1']
   await fleet.meshgauge(...iperf, '--expect', 'throughput_min=50M')
-  const ping = [
-    'run',
-    'mesh',
-    '--test',
-    'ping',
-    '--count',
-    '20',
-    '--ping-interval',
-    '20ms',
-    '--interface',
-    'net0',
-  ]
+  const ping = [...pingMesh(20, '20ms'), '--interface', 'net0']
   await fleet.meshgauge(...ping)
   await fleet.meshgauge('check', 'interfaces')
 }

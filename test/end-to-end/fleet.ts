@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
@@ -7,6 +8,7 @@ import { writeInventory } from '../../deploy/local/inventory.ts'
 import { createLab, heal, parseFault, setFault } from '../../deploy/local/lab.ts'
 import { recordedProcesses, startAgents, startCollector } from '../../deploy/local/processes.ts'
 import { deps } from '../lab/machine.ts'
+import { namespaceOf, type Process, processes } from '../protocol/descendants.ts'
 import { openIndependentClient } from '../protocol/independent-client.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
@@ -16,6 +18,12 @@ const PORTS_APART = 100 * Number(process.env.VITEST_POOL_ID ?? 0)
 
 /** Low enough that two cores carry a whole round of it without being the limit themselves. */
 export const LAB_RATE = 100e6
+
+/** What most tests run; further options may follow. */
+export const IPERF_MESH = ['run', 'mesh', '--test', 'iperf', '--duration', '1s']
+export const pingMesh = (count: number, interval: string): string[] => [
+  ...['run', 'mesh', '--test', 'ping', '--count', String(count), '--ping-interval', interval],
+]
 
 export type Side = { node: string; interface: string; address: string }
 export type Pair = {
@@ -129,6 +137,15 @@ export const startFleet = async ({
         return found.identity.pid
       },
       restartCollector: startOwnCollector,
+      /** Programs that run inside the hosts, or only the ones that are named, wherever they hang in the process tree. */
+      programsInside(command: RegExp, nodes = lab.nodes.map(({ name }) => name)): Process[] {
+        const inside = new Set(
+          lab.nodes
+            .filter(({ name }) => nodes.includes(name))
+            .map(({ namespace }) => statSync(`/run/netns/${namespace}`).ino),
+        )
+        return processes().filter((each) => command.test(each.command) && inside.has(namespaceOf(each.pid)))
+      },
       /** A command inside a host. */
       inside: (node: string, ...command: string[]) => {
         const namespace = lab.nodes.find(({ name }) => name === node)!.namespace!

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { describeLab } from '../lab/machine.ts'
-import { LAB_RATE, startFleet } from './fleet.ts'
+import { IPERF_MESH, LAB_RATE, startFleet } from './fleet.ts'
 
 /** Paths of other iperf3 programs than the installed one, joined by colons: text output before 3.17, JSON after. */
 const others = (process.env.MESHGAUGE_TEST_IPERF3 ?? '').split(':').filter((path) => path !== '')
@@ -21,16 +21,7 @@ for (const path of others) {
       })
       try {
         await fleet.fault('rate:node-2:net0:tx:30mbit')
-        const document = await fleet.json(
-          'run',
-          'mesh',
-          '--test',
-          'iperf',
-          '--duration',
-          '1s',
-          '--interface',
-          'net0',
-        )
+        const document = await fleet.json(...IPERF_MESH, '--interface', 'net0')
         expect(document.pairs.map(({ outcome }) => outcome)).toEqual(Array(12).fill('measured'))
         expect(document.summary.verdicts).toEqual([
           expect.objectContaining({ node: 'node-2', interface: 'net0', direction: 'tx' }),

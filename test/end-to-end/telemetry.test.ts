@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeLab } from '../lab/machine.ts'
 import { type OtlpReceiver, type SpanTree, startOtlpReceiver } from '../otlp/receiver.ts'
 import { lintMetrics, startPrometheus } from '../prometheus/prometheus.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { IPERF_MESH, pingMesh, startFleet, type TestFleet } from './fleet.ts'
 
 let fleet: TestFleet
 let receiver: OtlpReceiver
@@ -32,16 +32,7 @@ describeLab('what is seen of a run', () => {
   })
 
   test('one trace reaches from the run into both agents and their programs', async () => {
-    const document = await fleet.json(
-      'run',
-      'mesh',
-      '--test',
-      'iperf',
-      '--duration',
-      '1s',
-      '--interface',
-      'net0',
-    )
+    const document = await fleet.json(...IPERF_MESH, '--interface', 'net0')
     const traceIds = new Set(document.pairs.map(({ traceId }) => traceId))
     expect(traceIds.size).toBe(1)
     const programs = (roots: readonly SpanTree[]) => find(roots, ({ name }) => name === 'process iperf3')
@@ -79,16 +70,7 @@ describeLab('what is seen of a run', () => {
   })
 
   test('a real Prometheus scrapes it and answers', async () => {
-    const document = await fleet.json(
-      'run',
-      'mesh',
-      '--test',
-      'ping',
-      '--count',
-      '5',
-      '--ping-interval',
-      '100ms',
-    )
+    const document = await fleet.json(...pingMesh(5, '100ms'))
     expect(document.exitCode).toBe(0)
     const text = await (await fetch(`http://${fleet.http}/metrics`)).text()
     // Network operators and the design count bits; promtool would have bytes.

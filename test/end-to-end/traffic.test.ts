@@ -1,7 +1,6 @@
-import { statSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { describeLab } from '../lab/machine.ts'
-import { namespaceOf, processes } from '../protocol/descendants.ts'
+import { eventually } from '../protocol/descendants.ts'
 import { startFleet, type TestFleet } from './fleet.ts'
 
 type Traffic = {
@@ -32,23 +31,10 @@ const MESH = ['traffic', 'start', 'mesh', '--bitrate', '40k', '--streams', '2', 
 
 let fleet: TestFleet
 
-const iperfs = () => {
-  const namespaces = fleet.lab.nodes.map(({ namespace }) => statSync(`/run/netns/${namespace}`).ino)
-  return processes().filter(
-    ({ pid, command }) => /^\S*iperf3\b/.test(command) && namespaces.includes(namespaceOf(pid)),
-  )
-}
+const iperfs = () => fleet.programsInside(/^\S*iperf3\b/)
 
-/** Asks until it is so; the bound only ends a test that would fail anyway. */
-const until = async <T>(ask: () => Promise<T>, good: (seen: T) => boolean, seconds = 60): Promise<T> => {
-  const end = Date.now() + seconds * 1000
-  while (true) {
-    const seen = await ask()
-    if (good(seen)) return seen
-    if (Date.now() > end) throw new Error(`still not so after ${seconds} s: ${JSON.stringify(seen)}`)
-    await new Promise((resolve) => setTimeout(resolve, 300))
-  }
-}
+const until = <T>(ask: () => Promise<T>, good: (seen: T) => boolean, seconds = 60) =>
+  eventually(ask, good, seconds)
 
 const json = async <T>(...args: string[]): Promise<T & { exitCode: number }> => {
   const { stdout, stderr, exitCode } = await fleet.meshgauge(...args, '--json')

@@ -1,5 +1,3 @@
-import { connect } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { endProcess, signalProcess } from '../../deploy/local/ending.ts'
 import { inventoryText } from '../../deploy/local/inventory.ts'
@@ -12,19 +10,8 @@ import {
   setFault,
 } from '../../deploy/local/lab.ts'
 import { agentAddress, startAgents, startCollector } from '../../deploy/local/processes.ts'
+import { hostProgram as options } from './fixtures/host-start.ts'
 import { deps, describeLab, traces } from './machine.ts'
-
-const program = [process.execPath, fileURLToPath(import.meta.resolve('./fixtures/host-program.ts'))]
-const waitReady = (address: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const [host, port] = address.split(':')
-    const socket = connect(Number(port), host, () => {
-      socket.destroy()
-      resolve()
-    })
-    socket.on('error', reject)
-  })
-const options = { program, waitReady }
 
 let held: HeldLab
 afterEach(() => held.down())

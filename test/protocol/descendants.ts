@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 
-type Process = { pid: number; parent: number; session: number; command: string }
+export type Process = { pid: number; parent: number; session: number; command: string }
 
 /** Every process, from /proc, zombies left out. */
 export const processes = (): Process[] =>
@@ -45,10 +45,14 @@ export const programsOf = (pid: number): Process[] => {
 }
 
 /** Waits until a condition holds; fails with what was last seen. The bound only ends a test that would fail anyway. */
-export const eventually = async <T>(look: () => T, good: (seen: T) => boolean, seconds = 15): Promise<T> => {
+export const eventually = async <T>(
+  look: () => T | Promise<T>,
+  good: (seen: T) => boolean,
+  seconds = 15,
+): Promise<T> => {
   const end = Date.now() + seconds * 1000
   while (true) {
-    const seen = look()
+    const seen = await look()
     if (good(seen)) return seen
     if (Date.now() > end) throw new Error(`still not so after ${seconds} s: ${JSON.stringify(seen)}`)
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { loadSync } from '@grpc/proto-loader'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from './descendants.ts'
 import { type ServiceProcess, startService } from './service-process.ts'
 
 const root = new URL('../../', import.meta.url).pathname
@@ -66,8 +67,11 @@ const spec = {
   ping: { count: 2, interval: '0.1s' },
 }
 
+/** It is so once the mesh has come up, or a run has gone on: asked again until it is. */
+const IN_TIME = 'in time'
+
 /** A small body for every RPC there is, in an order in which they make sense, and a word of each answer. */
-const AGENT_CALLS: [method: string, body: object, answer: RegExp][] = [
+const AGENT_CALLS: [method: string, body: object, answer: RegExp, when?: typeof IN_TIME][] = [
   ['meshgauge.agent.v1.AgentService/Describe', {}, /"iperf3"/],
   ['meshgauge.agent.v1.CheckService/ListChecks', {}, /"reachability"/],
   [
@@ -133,14 +137,24 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.ScheduleService/PauseSchedule', { name: 'night' }, /SCHEDULE_ORIGIN_API/],
   ['meshgauge.collector.v1.ScheduleService/DeleteSchedule', { name: 'night' }, /\{\}/],
   ['meshgauge.collector.v1.ScheduleService/GetCoverage', { test: 'ping' }, /"pairCount": "6"/],
-  ['meshgauge.collector.v1.MeshService/GetMesh', {}, /"pathCount": 2/],
-  ['meshgauge.collector.v1.MeshService/ListPaths', { node: 'n2' }, /"node": "n3"/],
+  ['meshgauge.collector.v1.MeshService/GetMesh', {}, /"pathCount": 2/, IN_TIME],
+  ['meshgauge.collector.v1.MeshService/ListPaths', { node: 'n2' }, /"node": "n3"/, IN_TIME],
   [
     'meshgauge.collector.v1.MeshService/GetPathHistory',
     { source: 'n2', destination: 'n3', interface: 'lo' },
     /RESOLUTION_RAW/,
   ],
-  ['meshgauge.collector.v1.MeshService/GetMeshMatrix', { measure: 'MEASURE_LOSS_RATIO' }, /"sources"/],
+  [
+    'meshgauge.collector.v1.MeshService/GetMeshMatrix',
+    { measure: 'MEASURE_LOSS_RATIO' },
+    /"interface": "lo"/,
+  ],
+  [
+    'meshgauge.collector.v1.MeshService/GetMeshMatrix',
+    { interface: 'lo', measure: 'MEASURE_LOSS_RATIO' },
+    /"sources"/,
+    IN_TIME,
+  ],
   ['meshgauge.collector.v1.MeshService/ListMeshEvents', {}, /\{\}|"events"/],
   ['meshgauge.collector.v1.ProfileService/ListProfiles', {}, /"baseline"/],
   [
@@ -148,6 +162,8 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
     { profile: { name: 'baseline' } },
     /TOPOLOGY_KIND_/,
   ],
+  // The run that the schedule began.
+  ['meshgauge.collector.v1.RunService/WatchRun', { id: 'latest' }, /RUN_STATE_COMPLETED/],
   ['meshgauge.collector.v1.ResultService/ListResults', { run: 'latest' }, /OUTCOME_MEASURED/],
   [
     'meshgauge.collector.v1.ResultService/GetMatrix',
@@ -171,8 +187,10 @@ describe('every RPC from the outside', () => {
     expect(stdout).toMatch(answer)
   })
 
-  test.each(COLLECTOR_CALLS)('%s', async (method, body, answer) => {
-    const { exitCode, stdout, stderr } = await call(`127.0.0.1:${collector.port}`, method, body)
+  test.each(COLLECTOR_CALLS)('%s', async (method, body, answer, when) => {
+    const look = () => call(`127.0.0.1:${collector.port}`, method, body)
+    const { exitCode, stdout, stderr } =
+      when === IN_TIME ? await eventually(look, (seen) => answer.test(seen.stdout), 60) : await look()
     expect([exitCode, stderr]).toEqual([0, ''])
     expect(stdout).toMatch(answer)
   })

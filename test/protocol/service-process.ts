@@ -17,13 +17,12 @@ const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
  * Starts `meshgauge agent …` or `meshgauge collector …` and waits until it says that it is ready.
  * @throws Error with its output when it ends before
  */
-export const startService = async (
+export const startProgram = async (
+  program: string,
   args: string[],
   env: Record<string, string> = {},
 ): Promise<ServiceProcess> => {
-  // What is measured without being asked would be among what a test counts.
-  const quiet = args[0] === 'collector' ? ['--no-default-schedules'] : []
-  const child: ResultPromise = execa(MESHGAUGE, [...args, ...quiet], {
+  const child: ResultPromise = execa(program, args, {
     reject: false,
     stdin: 'ignore',
     env,
@@ -48,6 +47,13 @@ export const startService = async (
       await ended
     },
   }
+}
+
+/** As `startProgram`, with the command of this repository. */
+export const startService = (args: string[], env: Record<string, string> = {}): Promise<ServiceProcess> => {
+  // What is measured without being asked would be among what a test counts.
+  const quiet = args[0] === 'collector' ? ['--no-default-schedules'] : []
+  return startProgram(MESHGAUGE, [...args, ...quiet], env)
 }
 
 export const startAgent = (...args: string[]): Promise<ServiceProcess> =>

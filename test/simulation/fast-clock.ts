@@ -1,10 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../../lib/clock.ts'
 
-/** Time that passes faster, the same for all that share it. `step` sets the wall clock, as an operator does. */
-export const createFastClock = (factor: number): Clock & { step(seconds: number): void } => {
+/**
+ * Time that passes faster, the same for all that share it. `step` sets the wall clock, as an operator does.
+ * @param epoch what the wall clock shows at first, in Unix milliseconds
+ */
+export const createFastClock = (
+  factor: number,
+  epoch = Date.now(),
+): Clock & { step(seconds: number): void } => {
   const start = performance.now()
-  const epoch = Date.now()
   let stepped = 0
   const passedMs = () => (performance.now() - start) * factor
   return {

@@ -20,9 +20,9 @@ export type Fault = (
 /** A real collector over real gRPC with a mesh on net0, in a time that passes faster than ours. */
 export const startMeshSimulation = async (
   count: number,
-  options: { store?: string; factor?: number; spec?: Partial<MeshSpec> } = {},
+  options: { store?: string; factor?: number; startMs?: number; spec?: Partial<MeshSpec> } = {},
 ) => {
-  const clock = createFastClock(options.factor ?? 4)
+  const clock = createFastClock(options.factor ?? 4, options.startMs)
   let fault: Fault = () => undefined
   const network = {
     ...healthyNetwork,

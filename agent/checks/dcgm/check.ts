@@ -1,21 +1,10 @@
 import { z } from 'zod'
 import { quote } from '../../engines/program-error.ts'
 import { type CheckDeps, defineCheck, type Findings } from '../check.ts'
-import {
-  ERROR,
-  FAIL,
-  type Finding,
-  found,
-  notDone,
-  PASS,
-  SKIPPED,
-  skipped,
-  toFindings,
-  WARN,
-} from '../findings.ts'
-import { migReasons, signsOfWork } from '../gpus/idle.ts'
-import { concludeGpus, type Inventory, listGpus } from '../gpus/inventory.ts'
-import { hasPciGpus, smiRequirements } from '../gpus/query.ts'
+import { ERROR, FAIL, type Finding, found, notDone, PASS, SKIPPED, toFindings, WARN } from '../findings.ts'
+import { signsOfWork, skippedAtWork } from '../gpus/idle.ts'
+import { concludeGpus, type Inventory, listWholeGpus } from '../gpus/inventory.ts'
+import { lacksDriver, smiRequirements } from '../gpus/query.ts'
 import { timeout } from '../parameters.ts'
 import { findProgram, missing, type Output, rawOf, runProgram, troubleOf } from '../programs.ts'
 import {
@@ -152,15 +141,13 @@ export const dcgm = defineCheck({
     ...(await smiRequirements(deps)),
     ...((await findProgram(deps, 'dcgmi')) ? [] : [missing(deps, 'dcgmi', HINT)]),
   ],
-  concerns: async (deps) => (await smiRequirements(deps)).length > 0 && hasPciGpus(deps),
+  concerns: lacksDriver,
   run: async (deps, request, signal) => {
-    const inventory = await listGpus(deps, signal)
+    const inventory = await listWholeGpus(deps, signal)
     if ('instead' in inventory) return inventory.instead
-    const mig = migReasons(inventory)
-    if (mig.length > 0) return skipped(mig, inventory.raw)
     const invasive = request.level >= INVASIVE_LEVEL && !request.force
     const work = invasive ? await signsOfWork(deps, inventory.gpus, signal) : []
-    if (work.length > 0) return skipped(['the GPUs are not idle (force=true runs it all the same)', ...work])
+    if (work.length > 0) return skippedAtWork(work)
     const path = (await findProgram(deps, 'dcgmi')) ?? 'dcgmi'
     const args = ['diag', '-j', '-r', String(request.level)]
     const output = await runProgram(deps, path, args, signal, LEVEL_SECONDS[request.level]!)

@@ -4,11 +4,11 @@
 
 import { z } from 'zod'
 import { defineCheck } from '../check.ts'
-import { ERROR, FAIL, type Finding, found, notDone, PASS, skipped, statusBelow } from '../findings.ts'
+import { ERROR, FAIL, type Finding, found, notDone, PASS, statusBelow } from '../findings.ts'
 import { cudaErrorOf, runCuda } from '../gpus/cuda.ts'
-import { migReasons, signsOfWork } from '../gpus/idle.ts'
-import { concludeGpus, type Gpu, listGpus } from '../gpus/inventory.ts'
-import { hasPciGpus, smiRequirements } from '../gpus/query.ts'
+import { signsOfWork, skippedAtWork } from '../gpus/idle.ts'
+import { concludeGpus, type Gpu, listWholeGpus } from '../gpus/inventory.ts'
+import { lacksDriver, smiRequirements } from '../gpus/query.ts'
 import { byteRate, timeout } from '../parameters.ts'
 import { findProgram, missing, rawOf, troubleOf } from '../programs.ts'
 import { type GpuFigures, parseGpucheck, type Report } from './output.ts'
@@ -79,14 +79,12 @@ export const gpumem = defineCheck({
     ...(await smiRequirements(deps)),
     ...((await findProgram(deps, 'gpucheck')) ? [] : [missing(deps, 'gpucheck', HINT)]),
   ],
-  concerns: async (deps) => (await smiRequirements(deps)).length > 0 && hasPciGpus(deps),
+  concerns: lacksDriver,
   run: async (deps, request, signal) => {
-    const inventory = await listGpus(deps, signal)
+    const inventory = await listWholeGpus(deps, signal)
     if ('instead' in inventory) return inventory.instead
-    const mig = migReasons(inventory)
-    if (mig.length > 0) return skipped(mig, inventory.raw)
     const work = request.force ? [] : await signsOfWork(deps, inventory.gpus, signal)
-    if (work.length > 0) return skipped(['the GPUs are not idle (force=true runs it all the same)', ...work])
+    if (work.length > 0) return skippedAtWork(work)
     const output = await runCuda(deps, 'gpucheck', [], signal, BUDGET_SECONDS)
     const raw = inventory.raw + rawOf(output)
     const report = parseGpucheck(output.stdout)

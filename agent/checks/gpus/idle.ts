@@ -1,7 +1,8 @@
 /** Whether the GPUs are free for a check that loads them. */
 
-import type { CheckDeps } from '../check.ts'
-import type { Gpu, Inventory } from './inventory.ts'
+import type { CheckDeps, Findings } from '../check.ts'
+import { skipped } from '../findings.ts'
+import type { Gpu } from './inventory.ts'
 import { numberIn } from './output.ts'
 import { querySmi } from './query.ts'
 
@@ -42,10 +43,6 @@ export const signsOfWork = async (
   return [...processes, ...busy, ...trouble]
 }
 
-/** Why a check that runs CUDA on whole GPUs does not apply to GPUs that are cut up. */
-export const migReasons = ({ gpus }: Inventory): string[] => {
-  const cut = gpus.filter(({ mig }) => mig).map(({ index }) => index)
-  return cut.length > 0
-    ? [`MIG is enabled on GPU ${cut.join(', ')}: its slices cannot be measured as a GPU`]
-    : []
-}
+/** Instead of a check that would disturb who is on the GPUs. @param work what `signsOfWork` has found */
+export const skippedAtWork = (work: readonly string[]): Findings =>
+  skipped(['the GPUs are not idle (force=true runs it all the same)', ...work])

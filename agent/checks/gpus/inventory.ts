@@ -79,6 +79,19 @@ export const listGpus = async (
   return { gpus, findings, raw: answer.raw }
 }
 
+/** The same for a check that runs CUDA on whole GPUs: it does not apply to any that are cut up. */
+export const listWholeGpus = async (
+  deps: CheckDeps,
+  signal: AbortSignal,
+): Promise<Inventory | { instead: Findings }> => {
+  const inventory = await listGpus(deps, signal)
+  if ('instead' in inventory) return inventory
+  const cut = inventory.gpus.filter(({ mig }) => mig).map(({ index }) => index)
+  if (cut.length === 0) return inventory
+  const reason = `MIG is enabled on GPU ${cut.join(', ')}: its slices cannot be measured as a GPU`
+  return { instead: skipped([reason], inventory.raw) }
+}
+
 /** The result of a check of GPUs: which they are, and what was found. Who a GPU is does not make it a good one. */
 export const concludeGpus = ({ gpus }: Inventory, findings: readonly Finding[], raw: string): Findings => {
   const identity = gpus.flatMap(({ index, uuid, name }) => [

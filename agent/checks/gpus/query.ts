@@ -45,6 +45,10 @@ export const smiRequirements = async (deps: CheckDeps): Promise<string[]> => {
 /** Whether GPUs are in the node, so that not seeing them is an error. */
 export const hasPciGpus = async (deps: CheckDeps): Promise<boolean> => (await countPciGpus(deps)) > 0
 
+/** The same for a check with a program of its own: that one may be left out, nvidia-smi may not. */
+export const lacksDriver = async (deps: CheckDeps): Promise<boolean> =>
+  (await smiRequirements(deps)).length > 0 && hasPciGpus(deps)
+
 /** Older and newer spellings of one field, the newest first. */
 const ALIASES: Readonly<Record<string, string>> = {
   'clocks_event_reasons.hw_slowdown': 'clocks_throttle_reasons.hw_slowdown',

@@ -4,9 +4,9 @@ import { z } from 'zod'
 import { type CheckDeps, defineCheck } from '../check.ts'
 import { ERROR, FAIL, type Finding, found, PASS, skipped, WARN } from '../findings.ts'
 import { cudaErrorOf, runCuda } from '../gpus/cuda.ts'
-import { migReasons, signsOfWork } from '../gpus/idle.ts'
-import { concludeGpus, type Gpu, listGpus } from '../gpus/inventory.ts'
-import { hasPciGpus, smiRequirements } from '../gpus/query.ts'
+import { signsOfWork } from '../gpus/idle.ts'
+import { concludeGpus, type Gpu, listWholeGpus } from '../gpus/inventory.ts'
+import { lacksDriver, smiRequirements } from '../gpus/query.ts'
 import { byteRate, timeout } from '../parameters.ts'
 import { findProgram, missing, type Output, rawOf, troubleOf } from '../programs.ts'
 import { type Nvbandwidth, parseBandwidthTest, parseNvbandwidth } from './output.ts'
@@ -126,14 +126,12 @@ export const pciebw = defineCheck({
     ...(await smiRequirements(deps)),
     ...((await chooseProgram(deps, 'auto')) ? [] : missingPrograms(deps, 'auto')),
   ],
-  concerns: async (deps) => (await smiRequirements(deps)).length > 0 && hasPciGpus(deps),
+  concerns: lacksDriver,
   run: async (deps, { threshold, program: wanted }, signal) => {
     const program = await chooseProgram(deps, wanted)
     if (!program) return skipped(missingPrograms(deps, wanted))
-    const inventory = await listGpus(deps, signal)
+    const inventory = await listWholeGpus(deps, signal)
     if ('instead' in inventory) return inventory.instead
-    const mig = migReasons(inventory)
-    if (mig.length > 0) return skipped(mig, inventory.raw)
     const gpus = inventory.gpus.filter(({ broken }) => !broken)
     const work = await signsOfWork(deps, gpus, signal)
     const measure = program === 'bandwidthTest' ? measureOneByOne : measureTogether

@@ -2,17 +2,9 @@
 
 import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
-import type { RunningProcess } from '../../processes.ts'
 import type { EngineDeps, IperfEvent } from '../engine.ts'
-import {
-  CONNECT_SECONDS,
-  clientArgs,
-  deadlineSeconds,
-  type IperfPlan,
-  LIMITS,
-  type Mode,
-  planIperf,
-} from './args.ts'
+import { endWhenLate } from '../iperf-program.ts'
+import { CONNECT_SECONDS, clientArgs, deadlineSeconds, LIMITS, type Mode, planIperf } from './args.ts'
 import { createParser } from './output.ts'
 import type { IperfOutput, Sample } from './output-events.ts'
 import { MAX_UNKNOWN_LINES, resultOf, type Seen, verdictOf } from './result.ts'
@@ -46,25 +38,6 @@ const note = (seen: MutableSeen, output: IperfOutput): void => {
   }
 }
 
-/** Ends a client whose connection is never answered: iperf3 can wait for minutes. */
-const watchConnection = async (
-  { clock }: EngineDeps,
-  running: RunningProcess,
-  seen: MutableSeen,
-  { intervalSeconds }: IperfPlan,
-  ended: AbortSignal,
-): Promise<void> => {
-  // Older versions flush what they say for the first time at the end of the first interval.
-  const seconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + intervalSeconds
-  const passed = await clock.sleep(seconds, ended).then(
-    () => true,
-    () => false,
-  )
-  if (!passed || seen.began) return
-  seen.neverConnected = true
-  await running.end()
-}
-
 export async function* runClient(
   deps: EngineDeps,
   program: string,
@@ -88,7 +61,14 @@ export async function* runClient(
     neverConnected: false,
   }
   const ended = new AbortController()
-  void watchConnection(deps, running, seen, plan, ended.signal)
+  // It can wait for minutes for a connection; older versions flush what they say first after an interval.
+  const patience = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
+  void endWhenLate(deps.clock, running, patience, ended.signal, {
+    hasCome: () => seen.began,
+    onLate: () => {
+      seen.neverConnected = true
+    },
+  })
   try {
     const parser = createParser(mode, plan)
     for await (const line of running.lines) {

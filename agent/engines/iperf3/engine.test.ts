@@ -1,20 +1,18 @@
 /** The iperf3 engine with real programs on loopback, and with programs that misbehave. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { afterAll, describe, expect, test } from 'vitest'
-import { Direction, Flow, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Direction, type Flow, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { type Clock, systemClock } from '../../../lib/clock.ts'
+import { systemClock } from '../../../lib/clock.ts'
 import { createProcesses } from '../../processes.ts'
-import type { IperfEngine, IperfEvent, IperfListener } from '../engine.ts'
+import type { IperfEngine, IperfEvent } from '../engine.ts'
+import { collect, flowTo, freePort, hasty, listenerOn } from '../fixtures/loopback.ts'
 import { createIperf3 } from './engine.ts'
 
-/** Waits take a fiftieth of their time, so that no test waits for a deadline. */
-const hasty: Clock = { ...systemClock, sleep: (seconds, signal) => systemClock.sleep(seconds / 50, signal) }
 const logger = pino({ level: 'silent' })
 const created = [systemClock, hasty].map((clock) =>
   createProcesses({ logger, clock }, { graceSeconds: 0.05 }),
@@ -32,34 +30,7 @@ const never = new AbortController().signal
 const engineOf = (iperf3: string): IperfEngine =>
   createIperf3({ processes: patientProcesses, clock: systemClock }, { agentPort: 1, programs: { iperf3 } })
 
-const freePort = async (): Promise<number> => {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.2', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address ? address.port : 0
-}
-const listenerOn = async (fields: Partial<IperfListener> = {}): Promise<IperfListener> => ({
-  address: '127.0.0.2',
-  port: await freePort(),
-  interface: '',
-  cpu: undefined,
-  idleSeconds: 10,
-  durationSeconds: 5,
-  ...fields,
-})
-const flowTo = (port: number, fields: Partial<Flow> = {}) =>
-  Flow.fromPartial({ address: '127.0.0.2', port, sourceAddress: '127.0.0.1', ...fields })
 const SHORT = { duration: { seconds: 1 }, interval: { nanos: 500_000_000 } }
-
-const collect = async (events: AsyncIterable<IperfEvent>) => {
-  const all: IperfEvent[] = []
-  for await (const event of events) all.push(event)
-  const last = all.at(-1)
-  if (last?.kind !== 'result') throw new Error('no result')
-  const samples = all.flatMap((event) => (event.kind === 'sample' ? [event.sample] : []))
-  return { samples, result: last.result, retryable: last.retryable }
-}
 
 describe.each(programs)('%s', (program) => {
   const engine = engineOf(program)

@@ -1,9 +1,8 @@
 /** iperf3: text from 3.12, a stream of JSON from 3.17. */
 
-import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { atLeast, detectProgram } from '../detection.ts'
 import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
+import { notAvailable } from '../iperf-program.ts'
 import { validateServe } from '../iperf-request.ts'
 import { keepUpOptions } from './keep-up.ts'
 import { startServer } from './server.ts'
@@ -43,11 +42,7 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
     run: async function* (flow, options, signal) {
       const { available, version, reasons } = known?.available ? known : await detect(signal)
       if (!available) {
-        const result = IperfResult.fromPartial({
-          outcome: Outcome.OUTCOME_NOT_RUN,
-          reason: reasons.join('; '),
-        })
-        yield { kind: 'result', result, retryable: false }
+        yield notAvailable(reasons)
         return
       }
       const mode = atLeast(version, FIRST_WITH_JSON_STREAM) ? 'json' : 'text'

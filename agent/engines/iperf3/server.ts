@@ -2,8 +2,9 @@
 
 import type { ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { ProcessResult, RunningProcess } from '../../processes.ts'
+import type { ProcessResult } from '../../processes.ts'
 import type { EngineDeps, IperfListener, IperfServer } from '../engine.ts'
+import { createIperfServer, endWhenLate } from '../iperf-program.ts'
 import { programError, quote } from '../program-error.ts'
 import { LIMITS, serverArgs, serverInterval } from './args.ts'
 import { createServerParser } from './output-server.ts'
@@ -54,23 +55,6 @@ const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListen
   return say(Outcome.OUTCOME_MEASURED, '')
 }
 
-/** Ends a server that nobody uses. */
-const watchIdle = async (
-  { clock }: EngineDeps,
-  running: RunningProcess,
-  seen: Seen,
-  seconds: number,
-  ended: AbortSignal,
-): Promise<void> => {
-  const passed = await clock.sleep(seconds, ended).then(
-    () => true,
-    () => false,
-  )
-  if (!passed || seen.accepted) return
-  seen.idle = true
-  await running.end()
-}
-
 export const startServer = (
   deps: EngineDeps,
   program: string,
@@ -85,16 +69,9 @@ export const startServer = (
     unknown: [],
     idle: false,
   }
-  const ready = Promise.withResolvers<void>()
-  // Whoever waits for `done` only must not crash the agent.
-  ready.promise.catch(() => undefined)
   const { idleSeconds, durationSeconds } = listener
 
-  const serve = async (): Promise<ServeResult> => {
-    if (signal.aborted) {
-      ready.reject(signal.reason)
-      return { outcome: Outcome.OUTCOME_NOT_RUN, reason: 'nobody wants its result any more' }
-    }
+  return createIperfServer(signal, async (ready) => {
     const ended = new AbortController()
     const running = deps.processes.start(program, serverArgs(listener), {
       signal,
@@ -110,7 +87,12 @@ export const startServer = (
       read(seen, text)
       if (seen.listening && !wasListening) {
         ready.resolve()
-        void watchIdle(deps, running, seen, idleSeconds + flushSeconds(listener), ended.signal)
+        void endWhenLate(deps.clock, running, idleSeconds + flushSeconds(listener), ended.signal, {
+          hasCome: () => seen.accepted,
+          onLate: () => {
+            seen.idle = true
+          },
+        })
       }
     }
     ended.abort()
@@ -118,14 +100,5 @@ export const startServer = (
     if (signal.aborted) ready.reject(signal.reason)
     else ready.reject(programError(program, result, seen.unknown))
     return resultOf(seen, result, listener)
-  }
-  const done = serve().catch((error: unknown): ServeResult => {
-    // Nothing could be started, such as when the agent is ending.
-    ready.reject(error)
-    return {
-      outcome: Outcome.OUTCOME_NOT_RUN,
-      reason: error instanceof Error ? error.message : String(error),
-    }
   })
-  return { ready: ready.promise, done }
 }

@@ -3,8 +3,9 @@
 import { connect } from 'node:net'
 import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
-import type { ProcessResult, RunningProcess } from '../../processes.ts'
+import type { ProcessResult } from '../../processes.ts'
 import type { EngineDeps, IperfEvent } from '../engine.ts'
+import { endWhenLate } from '../iperf-program.ts'
 import {
   CONNECT_SECONDS,
   clientArgs,
@@ -36,24 +37,6 @@ const sampleOf = ({ value, units, seconds }: Interim, startSeconds: number): Ipe
       bytes: Math.round((bitsPerSecond * seconds) / 8),
     }),
   ]
-}
-
-/** Ends a client that is never answered: netperf would wait for minutes. */
-const watchConnection = async (
-  { clock }: EngineDeps,
-  running: RunningProcess,
-  seen: MutableSeen,
-  { intervalSeconds }: NetperfPlan,
-  ended: AbortSignal,
-): Promise<void> => {
-  const seconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + intervalSeconds
-  const passed = await clock.sleep(seconds, ended).then(
-    () => true,
-    () => false,
-  )
-  if (!passed || seen.began) return
-  seen.neverConnected = true
-  await running.end()
 }
 
 /** What the kernel says to a connection like the one that netperf could not open; empty when it opens. */
@@ -96,7 +79,14 @@ async function* runPart(
     connectError: '',
   }
   const ended = new AbortController()
-  void watchConnection(deps, running, seen, plan, ended.signal)
+  // It would wait for minutes for an answer.
+  const patience = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
+  void endWhenLate(deps.clock, running, patience, ended.signal, {
+    hasCome: () => seen.began,
+    onLate: () => {
+      seen.neverConnected = true
+    },
+  })
   try {
     const parser = createParser()
     let startSeconds = 0

@@ -1,22 +1,21 @@
 /** The netperf engine with the real programs on loopback, where they are, and with programs that misbehave. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
+import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { afterAll, describe, expect, test } from 'vitest'
-import { Direction, Flow, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { type Clock, systemClock } from '../../../lib/clock.ts'
+import { systemClock } from '../../../lib/clock.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { createProcesses } from '../../processes.ts'
-import type { IperfEngine, IperfEvent, IperfListener } from '../engine.ts'
+import type { IperfEngine } from '../engine.ts'
+import { collect, flowTo, freePort, hasty, listenerOn, listenOn } from '../fixtures/loopback.ts'
 import { createNetperf } from './engine.ts'
 import { findNetperf, NO_NETPERF } from './fixtures/program.ts'
 
-/** Waits take a fiftieth of their time, so that no test waits for a deadline. */
-const hasty: Clock = { ...systemClock, sleep: (seconds, signal) => systemClock.sleep(seconds / 50, signal) }
 const logger = pino({ level: 'silent' })
 const patient = createProcesses({ logger, clock: systemClock }, { graceSeconds: 0.05 })
 const hastyProcesses = createProcesses({ logger, clock: hasty }, { graceSeconds: 0.05 })
@@ -31,38 +30,6 @@ afterAll(async () => {
 const never = new AbortController().signal
 const engineOf = (netperf: string): IperfEngine =>
   createNetperf({ processes: patient, clock: systemClock }, { agentPort: 1, programs: { netperf } })
-
-const listenOn = (port: number): Promise<Server> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.listen(port, '127.0.0.2', () => resolve(server))
-  })
-const freePort = async (): Promise<number> => {
-  const server = await listenOn(0)
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address ? address.port : 0
-}
-const listenerOn = async (fields: Partial<IperfListener> = {}): Promise<IperfListener> => ({
-  address: '127.0.0.2',
-  port: await freePort(),
-  interface: '',
-  cpu: undefined,
-  idleSeconds: 10,
-  durationSeconds: 5,
-  ...fields,
-})
-const flowTo = (port: number, fields: Partial<Flow> = {}) =>
-  Flow.fromPartial({ address: '127.0.0.2', port, sourceAddress: '127.0.0.1', ...fields })
-
-const collect = async (events: AsyncIterable<IperfEvent>) => {
-  const all: IperfEvent[] = []
-  for await (const event of events) all.push(event)
-  const last = all.at(-1)
-  if (last?.kind !== 'result') throw new Error('no result')
-  const samples = all.flatMap((event) => (event.kind === 'sample' ? [event.sample] : []))
-  return { samples, result: last.result, retryable: last.retryable }
-}
 
 const program = findNetperf()
 

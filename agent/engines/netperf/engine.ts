@@ -1,10 +1,9 @@
 /** netperf: request and response (latency, transactions per second), and streams of bytes. */
 
 import { dirname, join } from 'node:path'
-import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { detectProgram } from '../detection.ts'
 import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
+import { notAvailable } from '../iperf-program.ts'
 import { validateServe } from '../iperf-request.ts'
 import { PORTS_PER_SERVER } from './args.ts'
 import { runClient } from './client.ts'
@@ -67,11 +66,7 @@ export const createNetperf = (deps: EngineDeps, { programs }: EngineOptions): Ip
     run: async function* (flow, options, signal) {
       const { available, reasons } = known?.available ? known : await detect(signal)
       if (!available) {
-        const result = IperfResult.fromPartial({
-          outcome: Outcome.OUTCOME_NOT_RUN,
-          reason: reasons.join('; '),
-        })
-        yield { kind: 'result', result, retryable: false }
+        yield notAvailable(reasons)
         return
       }
       yield* runClient(deps, client, flow, options, signal)

@@ -10,6 +10,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult, RunningProcess } from '../../processes.ts'
 import type { EngineDeps, IperfListener, IperfServer } from '../engine.ts'
 import { EngineError } from '../engine.ts'
+import { createIperfServer } from '../iperf-program.ts'
 import { programError, quote } from '../program-error.ts'
 import { CONNECT_SECONDS, serverArgs } from './args.ts'
 
@@ -120,16 +121,9 @@ export const startServer = (
     served: false,
     unknown: [],
   }
-  const ready = Promise.withResolvers<void>()
-  // Whoever waits for `done` only must not crash the agent.
-  ready.promise.catch(() => undefined)
   const { idleSeconds, durationSeconds } = listener
 
-  const serve = async (): Promise<ServeResult> => {
-    if (signal.aborted) {
-      ready.reject(signal.reason)
-      return { outcome: Outcome.OUTCOME_NOT_RUN, reason: 'nobody wants its result any more' }
-    }
+  return createIperfServer(signal, async (ready) => {
     const ended = new AbortController()
     const running = deps.processes.start(program, serverArgs(listener), {
       signal,
@@ -151,14 +145,5 @@ export const startServer = (
     else if (seen.cannotListen) ready.reject(await whyNotListening(program, listener))
     else ready.reject(programError(program, result, seen.unknown))
     return resultOf(seen, result, listener)
-  }
-  const done = serve().catch((error: unknown): ServeResult => {
-    // Nothing could be started, such as when the agent is ending.
-    ready.reject(error)
-    return {
-      outcome: Outcome.OUTCOME_NOT_RUN,
-      reason: error instanceof Error ? error.message : String(error),
-    }
   })
-  return { ready: ready.promise, done }
 }

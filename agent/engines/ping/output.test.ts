@@ -1,29 +1,9 @@
-import { readdirSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { cutsOf, linesOf, recording } from '../fixtures/chunked.ts'
-import { type PingEvent, parsePingLine, unwrapSequence } from './output.ts'
+import { testPingParser } from '../fixtures/ping-output.ts'
+import { parsePingLine, unwrapSequence } from './output.ts'
 
-const folder = new URL('./fixtures/', import.meta.url)
-const recordings = readdirSync(folder).filter((name) => name.endsWith('.txt'))
-const eventsOf = (lines: string[]): PingEvent[] =>
-  lines.map(parsePingLine).filter((event) => event !== undefined)
-const read = (name: string) => eventsOf(linesOf(recording(new URL(name, folder))))
-
-test.each(recordings)('any chunking of %s gives the same events', (name) => {
-  const bytes = recording(new URL(name, folder))
-  const whole = eventsOf(linesOf(bytes))
-  expect(whole).not.toEqual([])
-  fc.assert(
-    fc.property(cutsOf(bytes), (cuts) => {
-      expect(eventsOf(linesOf(bytes, cuts))).toEqual(whole)
-    }),
-  )
-})
-
-test.each(recordings.filter((name) => !name.startsWith('bad-')))('nothing in %s is unknown', (name) => {
-  expect(read(name).filter((event) => event.kind === 'unknown')).toEqual([])
-})
+const read = testPingParser(new URL('./fixtures/', import.meta.url), parsePingLine)
 
 test('answers, open probes and the total', () => {
   const events = read('loss.txt')

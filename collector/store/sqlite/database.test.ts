@@ -86,33 +86,28 @@ describe('a damaged store', () => {
     store.close()
   }
 
+  const readAll = () => {
+    const store = openSqliteStore(path)
+    try {
+      store.allResults('latest')
+    } finally {
+      store.close()
+    }
+  }
+
   test('pages overwritten in the middle', () => {
     fill()
     const file = openSync(path, 'r+')
     const { size } = statSync(path)
     writeSync(file, Buffer.alloc(size - 40_960, 0xab), 0, size - 40_960, 20_480)
     closeSync(file)
-    expect(() => {
-      const store = openSqliteStore(path)
-      try {
-        store.allResults('latest')
-      } finally {
-        store.close()
-      }
-    }).toThrow(unusable('it is damaged: move the file away'))
+    expect(readAll).toThrow(unusable('it is damaged: move the file away'))
   })
 
   test('the file cut short', () => {
     fill()
     truncateSync(path, 12_288)
-    expect(() => {
-      const store = openSqliteStore(path)
-      try {
-        store.allResults('latest')
-      } finally {
-        store.close()
-      }
-    }).toThrow(unusable('it is damaged'))
+    expect(readAll).toThrow(unusable('it is damaged'))
   })
 })
 

@@ -356,7 +356,7 @@ export interface GetMeshMatrixRequest {
 
 /** GetMeshMatrixResponse is a matrix. */
 export interface GetMeshMatrixResponse {
-  /** The interface it is of. */
+  /** The interface it is of; empty when none was asked for and there is not just one. */
   interface: string;
   /** The value it shows. */
   measure: Measure;
@@ -2935,7 +2935,10 @@ export const MeshServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** GetMeshMatrix returns one value as sources x destinations over some time. */
+    /**
+     * GetMeshMatrix returns one value as sources x destinations over some time. Where nothing was measured in it, as when
+     * a mesh has just begun, the matrix is empty; an interface that no mesh has ever had is INVALID_ARGUMENT.
+     */
     getMeshMatrix: {
       name: "GetMeshMatrix",
       requestType: GetMeshMatrixRequest as typeof GetMeshMatrixRequest,
@@ -2975,7 +2978,10 @@ export interface MeshServiceImplementation<CallContextExt = {}> {
     request: GetPathHistoryRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetPathHistoryResponse>>;
-  /** GetMeshMatrix returns one value as sources x destinations over some time. */
+  /**
+   * GetMeshMatrix returns one value as sources x destinations over some time. Where nothing was measured in it, as when
+   * a mesh has just begun, the matrix is empty; an interface that no mesh has ever had is INVALID_ARGUMENT.
+   */
   getMeshMatrix(
     request: GetMeshMatrixRequest,
     context: CallContext & CallContextExt,
@@ -3002,7 +3008,10 @@ export interface MeshServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<GetPathHistoryRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetPathHistoryResponse>;
-  /** GetMeshMatrix returns one value as sources x destinations over some time. */
+  /**
+   * GetMeshMatrix returns one value as sources x destinations over some time. Where nothing was measured in it, as when
+   * a mesh has just begun, the matrix is empty; an interface that no mesh has ever had is INVALID_ARGUMENT.
+   */
   getMeshMatrix(
     request: DeepPartial<GetMeshMatrixRequest>,
     options?: CallOptions & CallOptionsExt,

@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest'
+import { FAIL } from '../findings.ts'
+import { type Machine, recording, valuesOf } from '../fixtures/machine.ts'
+import { useMachines } from '../fixtures/use-machines.ts'
+
+const { run, machineOf } = useMachines()
+
+describe('disk', () => {
+  const diskMachine = (): Machine =>
+    machineOf().hasNo('smartctl').file('proc/self/mountinfo', recording('disk/mountinfo.txt'))
+
+  test('a file system that the kernel has made read-only, and not the one that is so on purpose', async () => {
+    const machine = diskMachine()
+    for (const path of ['boot/efi', 'scratch', 'data set', 'golden']) machine.file(`${path}/x`, '')
+    const result = await run(machine, 'disk', {
+      warn_space: '100%',
+      fail_space: '100%',
+      warn_inodes: '100%',
+      fail_inodes: '100%',
+    })
+    expect(result.reasons).toEqual([
+      '/data set: the kernel has made this ext4 read-only, as it does after errors',
+    ])
+    expect(valuesOf(result, 'read_only')).toMatchObject({ '/golden': true, '/scratch': false })
+    expect(valuesOf(result, 'smart').drives).toMatch(/^smartctl is not installed/)
+  })
+
+  test('a threshold that is passed, and paths of the user', async () => {
+    const result = await run(diskMachine(), 'disk', {
+      paths: ['/', '/nowhere', '/home'],
+      warn_space: '0%',
+      fail_space: '100%',
+    })
+    expect(result.status).toBe(FAIL)
+    expect(result.reasons).toEqual([
+      '/nowhere: is not mounted',
+      expect.stringMatching(/^\/: is .* full: .* are left$/),
+      '/home: is a nfs4, not on a disk of this node',
+    ])
+  })
+
+  test('drives: worn, failing, and without the rights to ask', async () => {
+    const machine = diskMachine()
+      .has('smartctl')
+      .says('smartctl.scan', 'disk/scan.txt')
+      .says('smartctl.txt', 'disk/nvme.txt')
+    const only = { paths: ['/home'] }
+    expect((await run(machine, 'disk', only)).reasons).toContain('/dev/nvme0: has used up 94 % of its life')
+    machine.says('smartctl.txt', 'disk/failing.txt', 8)
+    expect(await run(machine, 'disk', only)).toMatchObject({
+      status: FAIL,
+      reasons: expect.arrayContaining(['/dev/sda: says that it is failing']),
+    })
+    machine.says('smartctl.txt', 'disk/no-permission.txt', 2)
+    expect((await run(machine, 'disk', only)).reasons[1]).toMatch(/Permission denied/)
+  })
+})

@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest'
+import { ERROR, FAIL, PASS, SKIPPED } from '../findings.ts'
+import { valuesOf } from '../fixtures/machine.ts'
+import { useMachines } from '../fixtures/use-machines.ts'
+
+const { run, a100 } = useMachines()
+
+describe('gpumem', () => {
+  test('good', async () => {
+    const result = await run(a100(), 'gpumem')
+    expect([result.status, valuesOf(result, 'daxpy')[3]]).toEqual([PASS, 1564.2e9])
+  })
+
+  test('a failure stays a failure, and names the GPUs', async () => {
+    const machine = a100().says('gpucheck.txt', 'gpucheck/two-bad.txt')
+    const result = await run(machine, 'gpumem')
+    expect(result.status).toBe(FAIL)
+    expect(result.reasons).toEqual([
+      '1: dgemm reaches only 11.2 TFlop/s, less than 16 TFlop/s',
+      '7: dgemm reaches only 11.2 TFlop/s, less than 16 TFlop/s',
+    ])
+    expect((await run(machine, 'gpumem', { dgemm: 7 })).status).toBe(PASS)
+  })
+
+  test('what gpucheck sees behind its rounded table', async () => {
+    const machine = a100().says('gpucheck.txt', 'gpucheck/edge.txt')
+    expect((await run(machine, 'gpumem')).reasons).toEqual(['0: gpucheck calls it faulty'])
+  })
+
+  test('one that does not come to its end has found nothing, neither good nor bad', async () => {
+    const machine = a100().says('gpucheck.txt', 'gpucheck/cut.txt', 139)
+    const result = await run(machine, 'gpumem')
+    expect([result.status, result.reasons[0]]).toEqual([
+      ERROR,
+      expect.stringMatching(/did not come to its end/),
+    ])
+  })
+
+  test('only on idle GPUs, unless forced', async () => {
+    const machine = a100().prints('nvidia-smi.load', '0, 97 %, 71321 MiB\n')
+    const result = await run(machine, 'gpumem')
+    expect([result.status, result.reasons[1]]).toEqual([
+      SKIPPED,
+      'GPU 0 is 97 % busy and has 71321 MiB in use',
+    ])
+    expect(machine.calls().some((call) => call.startsWith('gpucheck'))).toBe(false)
+    expect((await run(machine, 'gpumem', { force: true })).status).toBe(PASS)
+  })
+
+  test('GPUs that cannot be asked whether they are idle are not', async () => {
+    const machine = a100().prints('nvidia-smi.apps', 'gibberish\n', 3)
+    expect((await run(machine, 'gpumem')).status).toBe(SKIPPED)
+  })
+})

@@ -1,0 +1,21 @@
+import { describe, expect, test } from 'vitest'
+import { FAIL, SKIPPED } from '../findings.ts'
+import { valuesOf } from '../fixtures/machine.ts'
+import { useMachines } from '../fixtures/use-machines.ts'
+
+const { run, h100, a100 } = useMachines()
+
+describe('gpupower', () => {
+  test('an older driver is asked for the older name of the field', async () => {
+    const machine = a100()
+    const result = await run(machine, 'gpupower')
+    expect([result.status, result.reasons]).toEqual([FAIL, ['2: its clocks are slowed down: it is too hot']])
+    expect(machine.calls().at(-1)).toContain('clocks_throttle_reasons.hw_slowdown')
+  })
+
+  test('a GPU that does not say is not one that is slowed down', async () => {
+    const machine = h100().edit('nvidia-smi.slowdown', (text) => text.replaceAll('Not Active', '[N/A]'))
+    const result = await run(machine, 'gpupower')
+    expect([result.status, valuesOf(result, 'hw_slowdown')[0]]).toEqual([SKIPPED, 'not supported'])
+  })
+})

@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest'
+import { ERROR, FAIL, PASS, SKIPPED, WARN } from '../findings.ts'
+import { valuesOf } from '../fixtures/machine.ts'
+import { useMachines } from '../fixtures/use-machines.ts'
+
+const { run, h100, a100, v100 } = useMachines()
+
+describe('pciebw', () => {
+  test('one of eight is below the default of 4 GB/s', async () => {
+    const machine = a100()
+    const result = await run(machine, 'pciebw')
+    expect([result.status, result.reasons]).toEqual([
+      FAIL,
+      ['4: only 3.1 GB/s from host to GPU, less than 4 GB/s'],
+    ])
+    expect(valuesOf(result, 'host_to_device')[4]).toBe(3.1e9)
+    expect(machine.calls()).toContain('bandwidthTest --htod --memory=pinned --device=7 --csv')
+    // CUDA counts GPUs by speed unless it is told to count them as nvidia-smi does.
+    expect(machine.read('order')).toBe('PCI_BUS_ID\n')
+  })
+
+  test('the threshold has a unit', async () => {
+    const machine = a100()
+    expect((await run(machine, 'pciebw', { threshold: '3GB/s' })).status).toBe(PASS)
+    expect((await run(machine, 'pciebw', { threshold: 30 })).reasons).toHaveLength(8)
+  })
+
+  test('nvbandwidth where that is installed', async () => {
+    const result = await run(h100(), 'pciebw', { threshold: '55.5GB/s' })
+    expect(Object.values(valuesOf(result, 'program'))).toEqual(['nvbandwidth'])
+    expect(result.reasons.map((reason) => reason[0])).toEqual(['4', '5'])
+  })
+
+  test('an nvbandwidth without JSON is asked again', async () => {
+    const machine = h100().says('nvbandwidth.txt', 'nvbandwidth/0.6-gh200.txt')
+    machine.says('nvbandwidth.json.txt', 'nvbandwidth/refusal.txt', 1)
+    const result = await run(machine, 'pciebw')
+    // It measured three columns where nvidia-smi lists eight GPUs: nobody can tell which is which.
+    expect(result.status).toBe(ERROR)
+    expect(result.reasons[0]).toMatch(/nvbandwidth sees 3 GPUs, nvidia-smi 8/)
+    expect(machine.calls().filter((call) => call.startsWith('nvbandwidth'))).toHaveLength(2)
+  })
+
+  test('V100', async () => {
+    expect((await run(v100(), 'pciebw')).status).toBe(PASS)
+  })
+
+  test('a GPU that CUDA cannot use yet is not measured, and the others are', async () => {
+    const machine = a100().says('bandwidthTest.2', 'bandwidthTest/not-ready.txt', 1)
+    const result = await run(machine, 'pciebw', { threshold: '1GB/s' })
+    expect(result.status).toBe(ERROR)
+    expect(result.reasons).toEqual([expect.stringMatching(/^2: was not measured: .*802/)])
+    expect(valuesOf(result, 'host_to_device')).toMatchObject({ 1: 24.2e9, 2: null, 3: 24e9 })
+  })
+
+  test('802 in a time is no error 802', async () => {
+    const machine = a100().edit('bandwidthTest.0', (text) => text.replace(/Time = [\d.]+/, 'Time = 0.00802'))
+    expect((await run(machine, 'pciebw', { threshold: '1GB/s' })).status).toBe(PASS)
+  })
+
+  test('half a line is not a figure', async () => {
+    const machine = a100().says('bandwidthTest.0', 'bandwidthTest/cut.txt', 139)
+    const result = await run(machine, 'pciebw', { threshold: '1GB/s' })
+    expect([result.status, valuesOf(result, 'host_to_device')[0]]).toEqual([ERROR, null])
+  })
+
+  test('on a busy GPU a low figure accuses nobody', async () => {
+    const machine = a100().prints('nvidia-smi.apps', '4711, GPU-a1000004\n')
+    const result = await run(machine, 'pciebw')
+    expect([result.status, result.reasons[0]]).toEqual([
+      WARN,
+      expect.stringMatching(/but processes are on the GPUs: pid 4711/),
+    ])
+  })
+
+  test('MIG', async () => {
+    const machine = a100().edit('nvidia-smi.gpus', (text) => text.replace('Disabled', 'Enabled'))
+    expect(await run(machine, 'pciebw')).toMatchObject({
+      status: SKIPPED,
+      reasons: ['MIG is enabled on GPU 0: its slices cannot be measured as a GPU'],
+    })
+  })
+})

@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest'
+import { RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { OverlapPolicy, ScheduleState } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { OperatingError } from '../../lib/errors.ts'
+import { fromTimestamp, toDuration } from '../../lib/protobuf-time.ts'
+import { cron, run, spec } from './testing/specs.ts'
+import { createStage } from './testing/stage.ts'
+
+describe('starts', () => {
+  test('come at their times and carry the name', async () => {
+    const stage = createStage('2026-06-01T00:00:00Z')
+    const schedules = stage.open()
+    await schedules.create(spec({ name: 'each-minute' }), false)
+    await stage.pass(185)
+    expect(stage.starts()).toEqual([
+      '2026-06-01T00:01:00.000Z',
+      '2026-06-01T00:02:00.000Z',
+      '2026-06-01T00:03:00.000Z',
+    ])
+    expect(stage.created.map(({ spec: made }) => made.runId)).toEqual(Array(3).fill('each-minute'))
+    const shown = await schedules.get('each-minute')
+    expect(shown).toMatchObject({ startCount: 3, lateCount: 0, missedCount: 0, reason: '' })
+    expect(shown.runIds).toEqual(['run-3', 'run-2', 'run-1'])
+    expect(fromTimestamp(shown.nextTime)?.toISOString()).toBe('2026-06-01T00:04:00.000Z')
+    await schedules.close()
+  })
+
+  test('that come while the run before goes on are left out', async () => {
+    const stage = createStage('2026-06-01T00:00:00Z')
+    stage.behaviour.seconds = 150
+    const schedules = stage.open()
+    await schedules.create(spec({}), false)
+    await stage.pass(245)
+    expect(stage.starts()).toEqual(['2026-06-01T00:01:00.000Z', '2026-06-01T00:04:00.000Z'])
+    expect(await schedules.get('s')).toMatchObject({ overlapCount: 2, reason: '' })
+    await schedules.close()
+  })
+
+  test('or wait: one of them, and no more', async () => {
+    const stage = createStage('2026-06-01T00:00:00Z')
+    stage.behaviour.seconds = 200
+    const schedules = stage.open()
+    await schedules.create(spec({ overlap: OverlapPolicy.OVERLAP_POLICY_QUEUE }), false)
+    await stage.pass(270)
+    expect(stage.starts()).toEqual(['2026-06-01T00:01:00.000Z', '2026-06-01T00:04:20.000Z'])
+    expect(await schedules.get('s')).toMatchObject({ overlapCount: 2, lateCount: 1, startCount: 2 })
+    await schedules.close()
+  })
+
+  test('within a blackout wait for its end, as one, and are not late', async () => {
+    const stage = createStage('2026-06-01T07:30:00Z')
+    const schedules = stage.open()
+    const blackouts = [{ cron: '0 8 * * *', duration: toDuration(2 * 3600) }]
+    await schedules.create(spec({ when: cron('15 * * * *'), timeZone: 'UTC', blackouts }), false)
+    await stage.pass(3600)
+    const shown = await schedules.get('s')
+    expect(shown.state).toBe(ScheduleState.SCHEDULE_STATE_BLACKOUT)
+    expect(fromTimestamp(shown.nextTime)?.toISOString()).toBe('2026-06-01T10:00:00.000Z')
+    await stage.pass(3 * 3600)
+    expect(stage.starts()).toEqual([
+      '2026-06-01T10:00:00.000Z',
+      '2026-06-01T10:15:00.000Z',
+      '2026-06-01T11:15:00.000Z',
+    ])
+    expect(await schedules.get('s')).toMatchObject({ lateCount: 0, missedCount: 0 })
+    await schedules.close()
+  })
+
+  test('that fail are counted with the reason, and do not end the schedule', async () => {
+    const stage = createStage('2026-06-01T00:00:00Z')
+    const schedules = stage.open()
+    await schedules.create(spec({}), false)
+    stage.behaviour.failure = new OperatingError('LIMIT_EXCEEDED', 'too many runs')
+    await stage.pass(65)
+    expect(await schedules.get('s')).toMatchObject({ failedCount: 1, startCount: 0, reason: 'too many runs' })
+    stage.behaviour.failure = undefined
+    await stage.pass(60)
+    expect(await schedules.get('s')).toMatchObject({ failedCount: 1, startCount: 1, reason: '' })
+    await schedules.close()
+  })
+
+  test('each interface by itself, one after the other', async () => {
+    const stage = createStage('2026-06-01T00:00:00Z')
+    const schedules = stage.open()
+    await schedules.create(spec({ eachInterface: true }), false)
+    await stage.pass(70)
+    expect(stage.created.map(({ at, spec: made }) => [at, made.interfaces])).toEqual([
+      ['2026-06-01T00:01:00.000Z', ['net0']],
+      ['2026-06-01T00:01:01.000Z', ['net1']],
+    ])
+    expect((await schedules.get('s')).startCount).toBe(1)
+    await schedules.close()
+  })
+
+  test('of random shifts take other ones each time', async () => {
+    const stage = createStage('2026-06-01T00:00:00Z')
+    const schedules = stage.open()
+    const shifts = { ...run, topology: { ...run.topology!, kind: TopologyKind.TOPOLOGY_KIND_SHIFTS } }
+    await schedules.create(spec({ work: { $case: 'run', value: shifts } }), false)
+    await stage.pass(130)
+    const [first, second] = stage.created.map(({ spec: made }) => made.topology!.seed)
+    expect(first).not.toBe(second)
+    await schedules.close()
+  })
+})
+
+test('a run that was stopped from outside ends the start, and is no success', async () => {
+  const stage = createStage('2026-06-01T00:00:00Z')
+  stage.behaviour.state = RunState.RUN_STATE_CANCELLED
+  const schedules = stage.open()
+  await schedules.create(spec({ eachInterface: true }), false)
+  await stage.pass(70)
+  expect(stage.created).toHaveLength(1)
+  expect((await schedules.get('s')).reason).toBe('run run-1 was stopped')
+  await schedules.close()
+})

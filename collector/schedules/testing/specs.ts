@@ -1,0 +1,19 @@
+/** Schedules as tests ask for them. */
+
+import { RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
+
+export const run = RunSpec.fromPartial({
+  topology: { kind: TopologyKind.TOPOLOGY_KIND_RING },
+  test: { $case: 'iperf', value: { options: { duration: toDuration(1), bitsPerSecond: 8_000_000 } } },
+})
+export const spec = (fields: Partial<ScheduleSpec>): ScheduleSpec =>
+  ScheduleSpec.fromPartial({
+    name: 's',
+    when: { $case: 'every', value: toDuration(60) },
+    work: { $case: 'run', value: run },
+    ...fields,
+  })
+export const DAY = 86_400
+export const cron = (value: string): ScheduleSpec['when'] => ({ $case: 'cron', value })

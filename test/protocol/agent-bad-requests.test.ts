@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs'
+import { status } from '@grpc/grpc-js'
+import { describe, expect, test } from 'vitest'
+import { openIndependentClient } from './independent-client.ts'
+import { startAgent } from './service-process.ts'
+import { CHECK, collect, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
+
+const subject = useAgent(27301)
+const { serve, run } = subject
+
+describe('bad requests', () => {
+  test('every violation is listed', async () => {
+    const targets = [{ address: 'gpu-01' }, { address: '127.0.0.1' }, { address: '-c5' }]
+    const error = await failureOf(
+      collect(subject.client.stream(PING, 'Ping', { targets, ttl: 999, tos: 300, interface: 'eth9' })),
+    )
+    expect([error.code, reasonOf(error)]).toEqual([status.INVALID_ARGUMENT, 'SPEC_INVALID'])
+    for (const field of ['targets[0].address', 'targets[2].address', 'ttl', 'tos', 'interface'])
+      expect(error.details).toContain(field)
+  })
+
+  test('a shell in a field is refused and not run', async () => {
+    const file = `/tmp/meshgauge-pwned-${process.pid}`
+    const shell = `$(touch ${file}); touch ${file}`
+    const errors = await Promise.all([
+      failureOf(collect(run(27301, { congestionControl: shell }))),
+      failureOf(collect(subject.client.stream(PING, 'Ping', { targets: [{ address: shell }] }))),
+      failureOf(collect(serve({ listeners: [{ interface: shell }] }))),
+      failureOf(
+        collect(subject.client.stream(PING, 'Ping', { targets: [{ address: '127.0.0.1' }], engine: shell })),
+      ),
+      failureOf(subject.client.call(CHECK, 'RunCheck', { check: shell })),
+    ])
+    expect(errors.map(({ code }) => code)).toEqual(Array(5).fill(status.INVALID_ARGUMENT))
+    expect(existsSync(file)).toBe(false)
+  })
+
+  test.each([
+    [
+      'a peer outside',
+      PING,
+      'Ping',
+      { targets: [{ address: '192.0.2.1' }] },
+      'PEER_NOT_ALLOWED',
+      status.PERMISSION_DENIED,
+    ],
+    [
+      'an absurd duration',
+      IPERF,
+      'Run',
+      {
+        flows: [{ address: '127.0.0.1', port: 27301 }],
+        options: { duration: { seconds: 3600 }, bitsPerSecond: 1e6 },
+      },
+      'LIMIT_EXCEEDED',
+      status.RESOURCE_EXHAUSTED,
+    ],
+    [
+      'an absurd rate',
+      IPERF,
+      'Run',
+      { flows: [{ address: '127.0.0.1', port: 27301 }], options: { bitsPerSecond: 1e15 } },
+      'LIMIT_EXCEEDED',
+      status.RESOURCE_EXHAUSTED,
+    ],
+    [
+      'no ceiling where there is one',
+      IPERF,
+      'Run',
+      { flows: [{ address: '127.0.0.1', port: 27301 }] },
+      'LIMIT_EXCEEDED',
+      status.RESOURCE_EXHAUSTED,
+    ],
+    [
+      'an interval of nothing',
+      PING,
+      'Ping',
+      { targets: [{ address: '127.0.0.1' }], interval: { nanos: 5e6 } },
+      'SPEC_INVALID',
+      status.INVALID_ARGUMENT,
+    ],
+  ])('%s', async (_, service, name, request, reason, code) => {
+    const error = await failureOf(collect(subject.client.stream(service, name, request)))
+    expect([reasonOf(error), error.code]).toEqual([reason, code])
+  })
+
+  test('an engine that is not installed is ENGINE_UNAVAILABLE with what to do', async () => {
+    const lame = await startAgent(
+      '--program',
+      'iperf3=/nonexistent/iperf3',
+      '--program',
+      'fping=/nonexistent/fping',
+    )
+    const own = openIndependentClient(lame.port)
+    const serving = await failureOf(collect(own.stream(IPERF, 'Serve', { listeners: [{ interface: 'lo' }] })))
+    expect([serving.code, reasonOf(serving)]).toEqual([status.FAILED_PRECONDITION, 'ENGINE_UNAVAILABLE'])
+    expect(serving.details).toMatch(/iperf3/)
+    const pinging = await failureOf(
+      collect(own.stream(PING, 'Ping', { targets: [{ address: '127.0.0.1' }] })),
+    )
+    expect(reasonOf(pinging)).toBe('ENGINE_UNAVAILABLE')
+    own.close()
+    await lame.stop('SIGTERM')
+  })
+
+  test('a port that is in use is said in one line, exit 2', async () => {
+    const second = startAgent('--listen', `127.0.0.1:${subject.agent.port}`)
+    await expect(second).rejects.toThrow(/cannot listen on 127\.0\.0\.1:\d+/)
+  })
+})

@@ -1,0 +1,114 @@
+import { createServer } from 'node:net'
+import { status } from '@grpc/grpc-js'
+import { describe, expect, test } from 'vitest'
+import { eventually, processes, programsOf } from './descendants.ts'
+import { openIndependentClient } from './independent-client.ts'
+import { startAgent } from './service-process.ts'
+import { collect, type Event, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
+
+const subject = useAgent(27201)
+const { serve, listen } = subject
+
+describe('streams are leases', () => {
+  test('cancelling Serve ends the server', async () => {
+    const server = await listen()
+    expect(programsOf(subject.agent.pid)).toHaveLength(1)
+    const rest = failureOf(server.rest)
+    server.cancel()
+    expect((await rest).code).toBe(status.CANCELLED)
+  })
+
+  test('cancelling a continuous Ping ends the pinger', async () => {
+    const stream = subject.client.stream<Event>(PING, 'Ping', {
+      targets: [{ address: '127.0.0.1' }],
+      continuous: true,
+    })
+    for await (const { event } of stream) if (event === 'windows') break
+    stream.cancel()
+  })
+
+  test('kill -9 of the agent ends everything it started', async () => {
+    const victim = await startAgent('--ports', '25301-25308')
+    const own = openIndependentClient(victim.port)
+    const pinging = collect(
+      own.stream(PING, 'Ping', { targets: [{ address: '127.0.0.1' }], continuous: true }),
+    ).catch(() => [])
+    const serving = collect(
+      own.stream(IPERF, 'Serve', { listeners: [{ interface: 'lo' }, { interface: 'lo' }] }),
+    ).catch(() => [])
+    const started = await eventually(
+      () => programsOf(victim.pid),
+      (found) => found.length === 3,
+    )
+    await victim.stop('SIGKILL')
+    const pids = started.map(({ pid }) => pid)
+    await eventually(
+      () => processes().filter(({ pid }) => pids.includes(pid)),
+      (found) => found.length === 0,
+    )
+    await Promise.all([pinging, serving])
+    own.close()
+  })
+
+  test('SIGTERM ends streams with AGENT_DRAINING and leaves nothing', async () => {
+    const victim = await startAgent('--ports', '25301-25308')
+    const own = openIndependentClient(victim.port)
+    const pinging = failureOf(
+      collect(own.stream(PING, 'Ping', { targets: [{ address: '127.0.0.1' }], continuous: true })),
+    )
+    const started = await eventually(
+      () => programsOf(victim.pid),
+      (found) => found.length === 1,
+    )
+    await victim.stop('SIGTERM')
+    const error = await pinging
+    expect(error.code).toBe(status.UNAVAILABLE)
+    expect(processes().filter(({ pid }) => pid === started[0]!.pid)).toEqual([])
+    own.close()
+  })
+})
+
+describe('admission', () => {
+  test('a second exclusive test on the same interface and direction is AGENT_BUSY, the other direction is not', async () => {
+    const first = await listen()
+    const error = await failureOf(collect(serve({})))
+    expect([error.code, reasonOf(error)]).toEqual([status.ABORTED, 'AGENT_BUSY'])
+    expect(error.details).toMatch(/lo rx is in use by a test of /)
+    const other = await listen({ direction: 'DIRECTION_REVERSE' })
+    other.cancel()
+    first.cancel()
+    await Promise.allSettled([first.rest, other.rest])
+  })
+
+  test('shared servers run side by side, until the ports are used up', async () => {
+    const many = {
+      listeners: Array.from({ length: 8 }, () => ({ interface: 'lo' })),
+      admission: 'ADMISSION_SHARED',
+    }
+    const eight = await listen(many)
+    const error = await failureOf(collect(serve({ admission: 'ADMISSION_SHARED' })))
+    expect([error.code, reasonOf(error)]).toEqual([status.RESOURCE_EXHAUSTED, 'PORTS_EXHAUSTED'])
+    eight.cancel()
+    await Promise.allSettled([eight.rest])
+  })
+})
+
+describe('ports', () => {
+  test('one that another program has is passed over', async () => {
+    const squatters = [27201, 27202, 27203].map((port) => createServer().listen(port, '127.0.0.1'))
+    const servers = await Promise.all(
+      Array.from({ length: 3 }, () => listen({ admission: 'ADMISSION_SHARED' })),
+    )
+    for (const { port } of servers) expect([27201, 27202, 27203]).not.toContain(port)
+    for (const { cancel } of servers) cancel()
+    await Promise.allSettled(servers.map(({ rest }) => rest))
+    for (const squatter of squatters) squatter.close()
+  })
+
+  test('a certain one that is taken is PORTS_EXHAUSTED', async () => {
+    const squatter = createServer().listen(27207, '127.0.0.1')
+    const error = await failureOf(collect(serve({ listeners: [{ interface: 'lo', port: 27207 }] })))
+    expect(reasonOf(error)).toBe('PORTS_EXHAUSTED')
+    squatter.close()
+  })
+})

@@ -1,0 +1,85 @@
+/** An agent for the tests of one file, and how they speak to it. */
+
+import type { ServiceError } from '@grpc/grpc-js'
+import { afterAll, afterEach, beforeAll } from 'vitest'
+import { eventually, programsOf } from './descendants.ts'
+import { type IndependentClient, openIndependentClient } from './independent-client.ts'
+import { type ServiceProcess, startAgent } from './service-process.ts'
+
+export const AGENT = 'meshgauge.agent.v1.AgentService'
+export const CHECK = 'meshgauge.agent.v1.CheckService'
+export const PING = 'meshgauge.agent.v1.PingService'
+export const IPERF = 'meshgauge.agent.v1.IperfService'
+
+export type Event = {
+  event: string
+  started?: { listeners?: { port: number }[] }
+  summary?: { results: { outcome: string; reason: string }[] }
+}
+
+export const collect = async (stream: AsyncIterable<unknown>): Promise<Event[]> => {
+  const events: Event[] = []
+  for await (const event of stream) events.push(event as Event)
+  return events
+}
+
+export const failureOf = async (work: Promise<unknown>): Promise<ServiceError> =>
+  work.then(
+    () => {
+      throw new Error('it did not fail')
+    },
+    (error: ServiceError) => error,
+  )
+
+/** google.rpc.ErrorInfo.reason, found in the details as plain bytes. */
+export const reasonOf = (error: ServiceError): string => {
+  const details = Buffer.concat((error.metadata.get('grpc-status-details-bin') as Buffer[]) ?? [])
+  return /[A-Z]+_[A-Z_]+[A-Z]/.exec(details.toString('latin1').replace(error.details, ''))?.[0] ?? ''
+}
+
+/**
+ * To be called once in a test file. After each test nothing that the agent started may be left.
+ * @param firstPort of eight; files run at the same time, so each has its own
+ */
+export const useAgent = (firstPort: number) => {
+  const subject = {} as { agent: ServiceProcess; client: IndependentClient }
+  beforeAll(async () => {
+    const ports = `${firstPort}-${firstPort + 7}`
+    subject.agent = await startAgent('--ports', ports, '--max-duration', '60s', '--max-bitrate', '2G')
+    subject.client = openIndependentClient(subject.agent.port)
+  })
+  afterEach(() =>
+    eventually(
+      () => programsOf(subject.agent.pid),
+      (found) => found.length === 0,
+    ),
+  )
+  afterAll(async () => {
+    subject.client.close()
+    await subject.agent.stop('SIGTERM')
+  })
+
+  const serve = (request: object) =>
+    subject.client.stream<Event>(IPERF, 'Serve', { listeners: [{ interface: 'lo' }], ...request })
+  return Object.assign(subject, {
+    serve,
+    run: (port: number, options: object = {}) =>
+      subject.client.stream<Event>(IPERF, 'Run', {
+        flows: [{ address: '127.0.0.1', port, interface: 'lo' }],
+        options: { duration: { seconds: 1 }, bitsPerSecond: 5e7, ...options },
+      }),
+    /** Serves, and resolves with the port once it listens; the rest of the stream goes on by itself. */
+    listen: async (request: object = {}) => {
+      const stream = serve(request)
+      const iterator = stream[Symbol.asyncIterator]()
+      const { value } = await iterator.next()
+      const rest = (async () => {
+        const events: Event[] = []
+        for (let next = await iterator.next(); !next.done; next = await iterator.next())
+          events.push(next.value)
+        return events
+      })()
+      return { port: (value as Event).started!.listeners![0]!.port, rest, cancel: () => stream.cancel() }
+    },
+  })
+}
