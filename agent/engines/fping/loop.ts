@@ -7,7 +7,8 @@ import type { PingSink } from '../engine.ts'
 import type { PingPlan } from '../ping-request.ts'
 import { parseFpingLine } from './output.ts'
 
-export const NOT_SENT = 'the probe could not be sent: no route, no answer to ARP, interface down, or larger than the MTU'
+export const NOT_SENT =
+  'the probe could not be sent: no route, no answer to ARP, interface down, or larger than the MTU'
 
 /** A line may come so much later than its probe was answered or given up: reading now and then, and a busy machine. */
 const LATE_SECONDS = 0.5
