@@ -26,20 +26,26 @@ const STATES: readonly PathState[] = [
   PathState.PATH_STATE_DOWN,
   PathState.PATH_STATE_STALE,
 ]
+/** States that something comes to. */
+const EVENT_STATES = STATES.filter((state) => state !== PathState.PATH_STATE_UNSPECIFIED)
 
 /** Counts what happens in the mesh. */
-export const createMeshObserver = (metrics: Metrics): Omit<MeshObserver, 'observeMeasured'> => ({
-  observeEvent: (event) => {
-    metrics.meshEvents.add({ state: pathStateWord(event.state) })
-    if (!BAD.includes(event.state)) return
-    const [time, seen] = [fromTimestamp(event.time), fromTimestamp(event.seenTime)]
-    if (time && seen) metrics.meshDetection.observe({}, Math.max(0, seen.getTime() - time.getTime()) / 1000)
-  },
-  observeVerdicts: (verdicts) => showMeshVerdicts(metrics, verdicts),
-  observeWindows: (count) => metrics.meshWindows.add({}, count),
-  observeDropped: (count) => metrics.meshDropped.add({}, count),
-  observeAssignment: () => metrics.meshAssignments.add({}),
-})
+export const createMeshObserver = (metrics: Metrics): Omit<MeshObserver, 'observeMeasured'> => {
+  // A counter that begins at its first event hides that event from rate() and increase().
+  for (const state of EVENT_STATES) metrics.meshEvents.add({ state: pathStateWord(state) }, 0)
+  return {
+    observeEvent: (event) => {
+      metrics.meshEvents.add({ state: pathStateWord(event.state) })
+      if (!BAD.includes(event.state)) return
+      const [time, seen] = [fromTimestamp(event.time), fromTimestamp(event.seenTime)]
+      if (time && seen) metrics.meshDetection.observe({}, Math.max(0, seen.getTime() - time.getTime()) / 1000)
+    },
+    observeVerdicts: (verdicts) => showMeshVerdicts(metrics, verdicts),
+    observeWindows: (count) => metrics.meshWindows.add({}, count),
+    observeDropped: (count) => metrics.meshDropped.add({}, count),
+    observeAssignment: () => metrics.meshAssignments.add({}),
+  }
+}
 
 type Shown = Pick<Measured, 'path' | 'state'>
 type Snapshot = ReturnType<Meshes['snapshot']>

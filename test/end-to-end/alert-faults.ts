@@ -1,0 +1,124 @@
+/** Faults of a host and of its disk, for tests of what is told about them. */
+
+import { rmSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import { vi } from 'vitest'
+import { stringify } from 'yaml'
+import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
+import { waitHealthy } from '../../cli/lab/ready.ts'
+import { openSqliteStore } from '../../collector/store/sqlite/store.ts'
+
+const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
+
+/** A disk of its own for a store: a file system that can be filled to the last byte. */
+export const mountDisk = async (megabytes: number) => {
+  const folder = await mkdtemp(join(tmpdir(), 'meshgauge-disk-'))
+  await execa('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder])
+  const filler = join(folder, 'filler')
+  return {
+    folder,
+    /** Somebody else's file takes all that is left; again and again, for a store gives some of its own room up. */
+    fill: (): void => {
+      const piece = Buffer.alloc(16 * 1024)
+      try {
+        for (;;) writeFileSync(filler, piece, { flag: 'a' })
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+      }
+    },
+    free: (): void => rmSync(filler),
+    unmount: async () => {
+      await execa('umount', ['--lazy', folder])
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A host that has no time for a process: it stands still for so long, so many times, and runs for as long between. */
+export const stutter = async (pid: number, milliseconds: number, times: number): Promise<void> => {
+  for (let time = 0; time < times; time++) {
+    process.kill(pid, 'SIGSTOP')
+    await sleep(milliseconds)
+    process.kill(pid, 'SIGCONT')
+    await sleep(milliseconds)
+  }
+}
+
+/** For NODE_OPTIONS: what a program sees on a host whose clock is off by so much. Timers are not those of the clock. */
+export const clockOff = (seconds: number): string => {
+  const source = `const Right = Date
+    const now = () => Right.now() + ${seconds * 1000}
+    globalThis.Date = class extends Right {
+      constructor(...given) { given.length === 0 ? super(now()) : super(...given) }
+      static now() { return now() }
+    }`
+  return `--import=data:text/javascript;base64,${Buffer.from(source).toString('base64')}`
+}
+
+/** Many distinct round-trip times: a window that takes much room. */
+const COUNTS = Array.from({ length: 120 }, (_, index) => 130 + index)
+const PATHS = 80
+const WINDOW_MS = 10_000
+
+/** Writes a store of that size, with windows of the last hours that no upkeep has seen yet. */
+export const writeFullStore = (file: string, bytes: number): void => {
+  const store = openSqliteStore(file)
+  const paths = Array.from({ length: PATHS }, (_, index) =>
+    store.pathId({ source: `old-${index}`, destination: 'old', interface: 'net0' }),
+  )
+  for (let startMs = Date.now() - 12 * 3_600_000; store.info().sizeBytes < bytes; startMs += WINDOW_MS)
+    store.putWindows(
+      paths.map((path) => ({
+        path,
+        startMs,
+        endMs: startMs + WINDOW_MS,
+        sentCount: 30_000,
+        receivedCount: 30_000,
+        rttMinSeconds: 1e-4 * (1 + Math.random()),
+        rttMaxSeconds: 3e-4 * (1 + Math.random()),
+        rttSumSeconds: 6 * (1 + Math.random()),
+        jitterSeconds: 3e-5 * Math.random(),
+        histogramOffset: -426,
+        histogramCounts: COUNTS.map((count) => count + Math.floor(Math.random() * 1000)),
+      })),
+      [],
+    )
+  store.close()
+}
+
+/** A collector beside the lab's own, as when an old one was forgotten on another host. */
+export const startOtherCollector = async (config: Record<string, unknown>) => {
+  const folder = await mkdtemp(join(tmpdir(), 'meshgauge-other-'))
+  const file = join(folder, 'fleet.yaml')
+  const apart = 50 + 100 * Number(process.env.VITEST_POOL_ID ?? 0)
+  const listen = await freeLoopbackAddress(51050 + apart)
+  const http = await freeLoopbackAddress(19464 + apart)
+  let child: ReturnType<typeof launch> | undefined
+  const launch = () => execa(MESHGAUGE, ['collector', '--config', file], { reject: false, all: true })
+  const stop = async () => {
+    child?.kill()
+    await child
+    child = undefined
+  }
+  return {
+    http,
+    store: join(folder, 'meshgauge.db'),
+    stop,
+    /** Starts it, or starts it again with another config. */
+    start: async (changes: Record<string, unknown> = {}) => {
+      await stop()
+      const store = join(folder, 'meshgauge.db')
+      await writeFile(file, stringify({ listen, http, store, insecure: true, ...config, ...changes }))
+      child = launch()
+      await vi.waitFor(() => waitHealthy(listen, AbortSignal.timeout(2000)), { timeout: 30_000 })
+    },
+    close: async () => {
+      await stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}

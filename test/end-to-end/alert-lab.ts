@@ -1,0 +1,122 @@
+/** A lab that is watched by a real Prometheus and a real Alertmanager, with the rules as they are shipped. */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { expect } from 'vitest'
+import { parse } from 'yaml'
+import { startAlertmanager } from '../prometheus/alertmanager.ts'
+import { startPrometheus } from '../prometheus/prometheus.ts'
+
+const RULES = new URL('../../deploy/prometheus/rules/', import.meta.url)
+type Rule = { alert?: string; expr: string; for?: string }
+type Rules = { groups: { name: string; interval?: string; rules: Rule[] }[] }
+
+/** Long enough to be seen as pending between two evaluations; the shipped rules wait for minutes. */
+const FOR = '2s'
+
+const shippedRules = (): Rules => ({
+  groups: readdirSync(RULES).flatMap((file) => {
+    const { groups } = parse(readFileSync(new URL(file, RULES), 'utf8')) as Rules
+    return groups
+  }),
+})
+
+/** The names of all alerts that are shipped. */
+export const shippedAlerts = (): string[] =>
+  shippedRules().groups.flatMap(({ rules }) => rules.flatMap(({ alert }) => alert ?? []))
+
+/**
+ * The rules as they are shipped, but for the waiting.
+ * @param range what stands for the minutes, hours or the day that an alert looks back on: it stays for so long after
+ * its fault, which is more than a test can wait. What is compared with days ago stays as it is.
+ */
+const testRules = (range: string | undefined): Rules => ({
+  groups: shippedRules().groups.map(({ name, rules }) => ({
+    name,
+    rules: rules.map((rule) => ({
+      ...rule,
+      ...(rule.for ? { for: FOR } : {}),
+      ...(range && rule.alert
+        ? { expr: rule.expr.replace(/\[\d+[mhd]\]/g, `[${range}]`).replace(/offset \d+[mhd]/g, `offset ${range}`) }
+        : {}),
+    })),
+  })),
+})
+
+/** @param targets host:port of what has /metrics */
+export const watchAlerts = async (targets: readonly string[], { range }: { range?: string } = {}) => {
+  const alertmanager = await startAlertmanager()
+  const prometheus = await startPrometheus({
+    targets,
+    rules: testRules(range),
+    alertmanager: alertmanager.address,
+  }).catch(async (error: unknown) => {
+    await alertmanager.close()
+    throw error
+  })
+  const named = async (expression: string): Promise<string[]> => {
+    const samples = await prometheus.query(expression)
+    const names = samples.map(
+      ({ labels: { alertname, node, interface: name, direction, check, schedule, reason } }) =>
+        [alertname, node, name, direction, check, schedule, reason]
+          .filter((label) => label !== undefined)
+          .join(' '),
+    )
+    return names.sort()
+  }
+  /** `alert node interface direction check schedule reason` of the alerts in a state. */
+  const alerts = (state: 'pending' | 'firing') => named(`ALERTS{alertstate="${state}"}`)
+  /** The same of those that fire or have fired. */
+  const fired = () => named('max_over_time(ALERTS{alertstate="firing"}[10m])')
+  /** What whoever is on call was told of an alert: `firing` and `resolved`, in order. */
+  const told = (alert: string, label: Record<string, string> = {}) =>
+    alertmanager
+      .notifications()
+      .filter(
+        ({ labels }) =>
+          labels.alertname === alert && Object.entries(label).every(([k, v]) => labels[k] === v),
+      )
+  return {
+    prometheus,
+    notifications: alertmanager.notifications,
+    alerts,
+    told,
+    fired,
+    /** Waits until these fire at the same moment; others may. */
+    becomesFiring: (expected: readonly string[], { timeout = 30_000 } = {}) =>
+      expect
+        .poll(() => alerts('firing'), { timeout, interval: 200 })
+        .toEqual(expect.arrayContaining([...expected])),
+    /** Waits until each of these has fired, and says which have not. */
+    haveFired: (expected: readonly string[], { timeout = 60_000 } = {}) =>
+      expect
+        .poll(
+          async () => {
+            const seen = await fired()
+            return expected.filter((alert) => !seen.includes(alert))
+          },
+          { timeout, interval: 300 },
+        )
+        .toEqual([]),
+    becomesQuiet: ({ timeout = 30_000 } = {}) =>
+      expect
+        .poll(async () => [...(await alerts('pending')), ...(await alerts('firing'))], { timeout })
+        .toEqual([]),
+    /** Waits until whoever is on call was told of the beginning and of the end of each. */
+    becomesTold: (expected: readonly string[]) =>
+      expect
+        .poll(
+          () =>
+            expected.filter(
+              (alert) => new Set(told(alert).map(({ status }) => status)).size < 2,
+            ),
+          { timeout: 20_000 },
+        )
+        .toEqual([]),
+    close: async () => {
+      await prometheus.close()
+      await alertmanager.close()
+    },
+  }
+}
+
+export type AlertLab = Awaited<ReturnType<typeof watchAlerts>>

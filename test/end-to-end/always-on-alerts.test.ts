@@ -1,0 +1,142 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { agentAddress } from '../../deploy/local/processes.ts'
+import { describeLab } from '../lab/machine.ts'
+import { clockOff, mountDisk, startOtherCollector, stutter, writeFullStore } from './alert-faults.ts'
+import { type AlertLab, watchAlerts } from './alert-lab.ts'
+import { startFleet, type TestFleet } from './fleet.ts'
+
+/** Of 5 nodes with two interfaces. */
+const PATHS = 40
+
+let fleet: TestFleet
+let disk: Awaited<ReturnType<typeof mountDisk>>
+let other: Awaited<ReturnType<typeof startOtherCollector>>
+let lab: AlertLab
+/** On the agents' PATH, and empty. */
+let programs: string
+
+const ok = async (...args: string[]): Promise<string> => {
+  const { exitCode, stdout, stderr } = await fleet.meshgauge(...args)
+  expect([args, exitCode, stderr]).toEqual([args, 0, expect.anything()])
+  return stdout
+}
+const breakAll = async (...faults: string[]) => {
+  for (const fault of faults) await fleet.fault(fault)
+}
+/** As of a host whose driver was updated and not loaded again. */
+const SMI = `#!/bin/sh
+echo 'Failed to initialize NVML: Driver/library version mismatch'
+exit 18
+`
+const PINGS = ['--test', 'ping', '--ping-interval', '100ms', '--interface', 'net0']
+
+describeLab('alerts of what is measured all the time, and of the collector itself', () => {
+  beforeAll(async () => {
+    programs = mkdtempSync(join(tmpdir(), 'meshgauge-programs-'))
+    disk = await mountDisk(32)
+    fleet = await startFleet({
+      nodes: 5,
+      settings: {
+        store: join(disk.folder, 'meshgauge.db'),
+        schedules: [{ name: 'mesh', mesh: { interval: '200ms', window: '1s' } }],
+      },
+      environment: async () => ({ PATH: `${programs}:${process.env.PATH}` }),
+    })
+    other = await startOtherCollector({
+      default_schedules: false,
+      nodes: fleet.lab.nodes.slice(1, 3).map((node) => ({ name: node.name, address: agentAddress(node) })),
+    })
+    await other.start()
+    lab = await watchAlerts([fleet.http, other.http], { range: '30s' })
+  })
+  afterAll(async () => {
+    await lab?.close()
+    await other?.close()
+    fleet?.client.close()
+    await fleet?.close()
+    await disk?.unmount()
+    if (programs) rmSync(programs, { recursive: true })
+  })
+
+  test('a fleet that is well alarms nobody', async () => {
+    await lab.prometheus.waitFor(`meshgauge_mesh_paths{state="up"} == ${PATHS}`, { timeoutSeconds: 40 })
+    await lab.becomesQuiet()
+  })
+
+  test('what comes and goes, a host of the wrong time, and a collector that was away and comes back to another', async () => {
+    const often = ['--count', '3', '--every', '2s', '--every-pair-within', '10s']
+    await ok('schedules', 'add', 'often', 'mesh', ...PINGS, ...often)
+    await ok('schedules', 'add', 'long', 'ring', ...PINGS, '--count', '40', '--every', '2s')
+    await breakAll('loss:node-2:net0:tx:100%', 'loss:node-2:net1:tx:100%', 'loss:node-3:net0:tx:100%', 'loss:node-3:net1:tx:100%')
+    await lab.haveFired(['MeshgaugeMeshPathDown', 'MeshgaugeMeshUnsteady'])
+    await fleet.heal()
+    await breakAll('cut:node-2:net0:both', 'cut:node-2:net1:both', 'cut:node-3:net1:both', 'loss:node-4:net0:both:30%')
+
+    writeFileSync(join(programs, 'nvidia-smi'), SMI, { mode: 0o755 })
+    await fleet.meshgauge('check', 'gpupower', '--nodes', 'node-3')
+    process.kill(await fleet.pidOf('collector'), 'SIGKILL')
+    process.kill(await fleet.pidOf('node-4'), 'SIGKILL')
+    await other.stop()
+    writeFullStore(other.store, 36 * 2 ** 20)
+    await other.start({ storage: { max_size: '64M' }, schedules: [{ name: 'mesh', mesh: {} }] })
+    await fleet.restartAgent('node-4', { NODE_OPTIONS: clockOff(-7200) })
+    await sleep(5000)
+    await fleet.restartCollector()
+    const traffic = ['--pairs', 'node-1:node-5', '--interface', 'net1', '--bitrate', '1M']
+    await ok('traffic', 'start', 'pairs', ...traffic)
+    await fleet.fault('loss:node-5:net1:both:100%')
+    await lab.haveFired([
+      'MeshgaugeAgentClockOff node-4',
+      'MeshgaugeCheckNotCarriedOut node-3 gpupower',
+      'MeshgaugeCoverageDebt often',
+      'MeshgaugeMeshInterfaceLossy node-4 net0',
+      'MeshgaugeMeshStreamMissing',
+      'MeshgaugeScheduleFailing long overlap',
+      'MeshgaugeScheduleMissed often',
+      'MeshgaugeStoreNearBound',
+      'MeshgaugeTrafficDead',
+      'MeshgaugeUpkeepLate',
+    ])
+  }, 180_000)
+
+  test('a disk that is full in the middle of a run', async () => {
+    await ok('run', 'ring', ...PINGS, '--count', '50', '--detach')
+    const filling = setInterval(disk.fill, 200)
+    await lab.haveFired([
+      'MeshgaugeMeshIngestLate',
+      'MeshgaugeResultsDropped store',
+      'MeshgaugeRunsFailing',
+      'MeshgaugeStoreFailing',
+    ]).finally(() => clearInterval(filling))
+    disk.free()
+  }, 90_000)
+
+  test('a host that has no time for its collector', async () => {
+    await stutter(await fleet.pidOf('collector'), 250, 14)
+    await lab.haveFired(['MeshgaugeCollectorLate'])
+  }, 60_000)
+
+  test('what nobody reaches for a minute', async () => {
+    await lab.becomesFiring([
+      'MeshgaugeMeshInterfaceUnreachable node-3 net1',
+      'MeshgaugeMeshNodeUnreachable node-2',
+      'MeshgaugeMeshPathDown',
+    ], { timeout: 60_000 })
+  }, 90_000)
+
+  test('what is repaired ends them all', async () => {
+    await fleet.heal()
+    rmSync(join(programs, 'nvidia-smi'))
+    await ok('check', 'gpupower', '--nodes', 'node-3')
+    await ok('traffic', 'stop')
+    await ok('schedules', 'rm', 'long')
+    process.kill(await fleet.pidOf('node-4'), 'SIGKILL')
+    await fleet.restartAgent('node-4')
+    await other.start()
+    await lab.becomesQuiet({ timeout: 90_000 })
+  }, 120_000)
+})
