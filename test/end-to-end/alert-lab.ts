@@ -10,6 +10,51 @@ const RULES = new URL('../../deploy/prometheus/rules/', import.meta.url)
 type Rule = { alert?: string; expr: string; for?: string }
 type Rules = { groups: { name: string; interval?: string; rules: Rule[] }[] }
 
+/** What each file makes fire by faults on a lab, and end by their repair. */
+export const FIRED = {
+  'alerts.test.ts': [
+    'MeshgaugeCheckFailing',
+    'MeshgaugeCollectorDown',
+    'MeshgaugeExpectationMissed',
+    'MeshgaugeNodeLossy',
+    'MeshgaugeNodeUnreachable',
+    'MeshgaugeOneDirectionLossy',
+    'MeshgaugeThroughputBelowHistory',
+    'MeshgaugeVerdict',
+  ],
+  'always-on-alerts.test.ts': [
+    'MeshgaugeAgentClockOff',
+    'MeshgaugeCheckNotCarriedOut',
+    'MeshgaugeCollectorLate',
+    'MeshgaugeCoverageDebt',
+    'MeshgaugeMeshIngestLate',
+    'MeshgaugeMeshInterfaceLossy',
+    'MeshgaugeMeshInterfaceUnreachable',
+    'MeshgaugeMeshNodeUnreachable',
+    'MeshgaugeMeshPathDown',
+    'MeshgaugeMeshStreamMissing',
+    'MeshgaugeMeshUnsteady',
+    'MeshgaugeResultsDropped',
+    'MeshgaugeRunsFailing',
+    'MeshgaugeScheduleFailing',
+    'MeshgaugeScheduleMissed',
+    'MeshgaugeStoreFailing',
+    'MeshgaugeStoreNearBound',
+    'MeshgaugeTrafficDead',
+    'MeshgaugeUpkeepLate',
+  ],
+} as const
+
+/** Alerts that no fault of a small lab brings about, and why; test/prometheus/fixtures has made-up series for them. */
+export const NOT_BY_FAULTS: Record<string, string> = {
+  MeshgaugeDispatchLate:
+    'the collector would have to stand still between the end of a pair and the start of the next, a millisecond of each test',
+  MeshgaugeMeshWindowsDropped: 'an agent holds 16 MiB: with the targets of a lab, what it measures in hours',
+  MeshgaugeScheduleOverdue:
+    'a collector that answers a scrape decides within 15 s, whatever its disk, its agents and the network do: it takes a bug',
+  MeshgaugeSeriesDropped: 'the budget is 20,000 series and 250 a node: hundreds of times what a lab has',
+}
+
 /** Long enough to be seen as pending between two evaluations; the shipped rules wait for minutes. */
 const FOR = '2s'
 
@@ -104,13 +149,9 @@ export const watchAlerts = async (targets: readonly string[], { range }: { range
     /** Waits until whoever is on call was told of the beginning and of the end of each. */
     becomesTold: (expected: readonly string[]) =>
       expect
-        .poll(
-          () =>
-            expected.filter(
-              (alert) => new Set(told(alert).map(({ status }) => status)).size < 2,
-            ),
-          { timeout: 20_000 },
-        )
+        .poll(() => expected.filter((alert) => new Set(told(alert).map(({ status }) => status)).size < 2), {
+          timeout: 30_000,
+        })
         .toEqual([]),
     close: async () => {
       await prometheus.close()

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeLab } from '../lab/machine.ts'
-import { type AlertLab, watchAlerts } from './alert-lab.ts'
+import { type AlertLab, FIRED, watchAlerts } from './alert-lab.ts'
 import { IPERF_MESH, pingMesh, startFleet, type TestFleet } from './fleet.ts'
 
 let fleet: TestFleet
@@ -89,5 +89,6 @@ describeLab('alerts of a lab, in a real Prometheus and a real Alertmanager', () 
     await lab.becomesFiring(['MeshgaugeCollectorDown'])
     await fleet.restartCollector()
     await lab.becomesQuiet()
+    await lab.becomesTold(FIRED['alerts.test.ts'])
   }, 60_000)
 })
