@@ -35,8 +35,8 @@ export const observeRuns = (
     },
     observeActive: (active) => metrics.runsActive.set({}, active),
     observeDropped: (reason, count) => metrics.resultsDropped.add({ reason }, count),
-    observeTestStart: (test, idleSeconds, traceId) => {
-      metrics.dispatchLag.observe({}, idleSeconds, traceId)
+    observeTestStart: (test, lagSeconds, traceId) => {
+      metrics.dispatchLag.observe({}, lagSeconds, traceId)
       count(test, 1)
     },
     observeTestEnd: (test) => count(test, -1),

@@ -23,8 +23,8 @@ import { createWatchers } from './watchers.ts'
 /** What a run tells the metrics. */
 export type RunObserver = {
   observeActive(count: number): void
-  /** A test has begun, its nodes having stood idle for so long before. */
-  observeTestStart(test: string, idleSeconds: number, traceId: string): void
+  /** A test has begun, so long after it could. */
+  observeTestStart(test: string, lagSeconds: number, traceId: string): void
   /** Results that a watcher was not told of, or that were never stored. */
   observeDropped(reason: 'watcher' | 'store', count: number): void
   observeTestEnd(test: string): void
@@ -101,7 +101,7 @@ export const startRun = (
       events: {
         onResult: log.add,
         onRound: (round: number) => update(progress({ round })),
-        onStart: (idleSeconds: number) => deps.observer.observeTestStart(test, idleSeconds, run.traceId),
+        onStart: (lagSeconds: number) => deps.observer.observeTestStart(test, lagSeconds, run.traceId),
         onEnd: () => deps.observer.observeTestEnd(test),
       },
       signal: stop.signal,

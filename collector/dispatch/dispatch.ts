@@ -20,8 +20,8 @@ export type DispatchDeps = { connection(node: string): AgentConnection; clock: C
 export type DispatchEvents = {
   onResult(result: PairResult): void
   onRound(round: number): void
-  /** A test begins; its nodes had stood idle for so long. */
-  onStart(idleSeconds: number): void
+  /** A test begins, so long after it could. */
+  onStart(lagSeconds: number): void
   onEnd(): void
 }
 
@@ -184,7 +184,7 @@ const dispatchIperfs = async (pass: Pass, test: IperfTest, skip: ReadonlySet<num
       furthest = rounds[pair]!
       pass.events.onRound(furthest)
     }
-    pass.events.onStart(order.idleSeconds(pair, deps.clock.monotonicSeconds()))
+    pass.events.onStart(order.lagSeconds(pair, deps.clock.monotonicSeconds()))
     const done = iperfPair(pass, test, pair).finally(() => {
       pass.events.onEnd()
       running.delete(pair)

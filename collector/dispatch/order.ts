@@ -9,8 +9,11 @@ import { type Plan, type PlanInput, roundOf } from '../plan/plan.ts'
 export type Order = {
   /** Takes the pairs that start now. `now` in seconds of a clock that never steps. */
   take(now: number): number[]
-  /** How long both nodes of a pair have stood idle, in seconds; 0 for their first. Ask before `take`'s pairs run. */
-  idleSeconds(pair: number, now: number): number
+  /**
+   * How long ago a pair that was taken could have started, in seconds: since the last thing that it needed came free.
+   * What is out of turn was held back on purpose, and is not late.
+   */
+  lagSeconds(pair: number, now: number): number
   /** Gives back the resources of a pair that was taken. */
   finish(pair: number, now: number): void
   /** Pairs not yet taken. */
@@ -48,6 +51,13 @@ export const createOrder = (
     receives: new Uint8Array(endpointNode.length),
   }
   const uplinkBusy = { out: new Int32Array(fleet.racks.length), in: new Int32Array(fleet.racks.length) }
+  const never = () => new Float64Array(fleet.racks.length).fill(Number.NEGATIVE_INFINITY)
+  const uplinkFreed = { out: never(), in: never() }
+  let freed = Number.NEGATIVE_INFINITY
+  /** The first end since the last look. */
+  let freedSinceLook: number | undefined
+  /** Since when each pair that was taken could start. */
+  const startable = new Float64Array(plan.pairCount)
   let running = 0
   let waiting = 0
 
@@ -111,7 +121,20 @@ export const createOrder = (
     return own <= nextRound(receives[sourceNode(pair)]!) && own <= nextRound(sends[destinationNode(pair)]!)
   }
 
-  const take = (now: number): number[] => {
+  /** What could start at the last look was taken then: it began to wait for us at an end since then, or not at all. */
+  const startableSince = (pair: number, now: number): number => {
+    const [source, destination] = [sourceNode(pair), destinationNode(pair)]
+    const sides = [sends[source]!, receives[destination]!]
+    if (caps.exclusiveNodes) sides.push(receives[source]!, sends[destination]!)
+    const idle = Math.max(...sides.map(({ idleSince }) => idleSince))
+    const racks = Number.isFinite(caps.perUplink) ? crosses(pair) : undefined
+    const uplinks = racks ? [uplinkFreed.out[racks[0]]!, uplinkFreed.in[racks[1]]!] : []
+    const total = Number.isFinite(caps.total) ? [freed] : []
+    return Math.max(freedSinceLook ?? now, idle, ...uplinks, ...total)
+  }
+
+  /** One look at what every node sends next. */
+  const takeOnce = (now: number): number[] => {
     const started: number[] = []
     const idleLongEnough = (side: Side) => side.busy === 0 && now - side.idleSince >= options.patienceSeconds
     for (const side of sends) {
@@ -122,7 +145,9 @@ export const createOrder = (
         if (taken[pair]) continue
         if (round[pair]! > first && !impatient) break
         if (!fits(pair)) continue
-        if (!isNext(pair) && !(impatient && idleLongEnough(receives[destinationNode(pair)]!))) continue
+        const inTurn = isNext(pair)
+        if (!inTurn && !(impatient && idleLongEnough(receives[destinationNode(pair)]!))) continue
+        startable[pair] = inTurn ? startableSince(pair, now) : now
         taken[pair] = 1
         waiting--
         occupy(pair, 1)
@@ -133,17 +158,28 @@ export const createOrder = (
     return started
   }
 
+  const take = (now: number): number[] => {
+    const started: number[] = []
+    // Where a node may have several tests, one that starts may make it the turn of another that was looked at before.
+    for (let more = takeOnce(now); more.length > 0; more = takeOnce(now)) started.push(...more)
+    freedSinceLook = undefined
+    return started
+  }
+
   return {
     take,
     finish(pair, now) {
       occupy(pair, -1)
       sends[sourceNode(pair)]!.idleSince = now
       receives[destinationNode(pair)]!.idleSince = now
+      freed = now
+      freedSinceLook ??= now
+      const racks = crosses(pair)
+      if (!racks) return
+      uplinkFreed.out[racks[0]] = now
+      uplinkFreed.in[racks[1]] = now
     },
-    idleSeconds(pair, now) {
-      const since = Math.max(sends[sourceNode(pair)]!.idleSince, receives[destinationNode(pair)]!.idleSince)
-      return Number.isFinite(since) ? now - since : 0
-    },
+    lagSeconds: (pair, now) => now - startable[pair]!,
     get waiting() {
       return waiting
     },

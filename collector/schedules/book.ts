@@ -113,7 +113,7 @@ export const createBook = (
 
     onBug(error: unknown): void {
       logger.error({ schedule: name, err: error }, 'a start failed because of a bug')
-      keep({ failedCount: record.failedCount + 1, reason: String(error) })
+      skip('failed', String(error), { failedCount: record.failedCount + 1 })
     },
   }
 }

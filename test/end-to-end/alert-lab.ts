@@ -71,28 +71,35 @@ export const shippedAlerts = (): string[] =>
 
 /**
  * The rules as they are shipped, but for the waiting.
- * @param range what stands for the minutes, hours or the day that an alert looks back on: it stays for so long after
- * its fault, which is more than a test can wait. What is compared with days ago stays as it is.
+ * @param rangeSeconds what stands for the minutes, hours or the day that an alert looks back on: it stays for so long
+ * after its fault, which is more than a test can wait. What is compared with days ago stays as it is.
  */
-const testRules = (range: string | undefined): Rules => ({
-  groups: shippedRules().groups.map(({ name, rules }) => ({
-    name,
-    rules: rules.map((rule) => ({
-      ...rule,
-      ...(rule.for ? { for: FOR } : {}),
-      ...(range && rule.alert
-        ? { expr: rule.expr.replace(/\[\d+[mhd]\]/g, `[${range}]`).replace(/offset \d+[mhd]/g, `offset ${range}`) }
-        : {}),
+const testRules = (rangeSeconds: number | undefined): Rules => {
+  const shorter = (expr: string) =>
+    expr
+      .replace(/\[\d+[mhd]\]/g, `[${rangeSeconds}s]`)
+      .replace(/offset \d+[mhd]/g, `offset ${rangeSeconds! - 5}s`)
+  return {
+    groups: shippedRules().groups.map(({ name, rules }) => ({
+      name,
+      rules: rules.map((rule) => ({
+        ...rule,
+        ...(rule.for ? { for: FOR } : {}),
+        ...(rangeSeconds !== undefined && rule.alert ? { expr: shorter(rule.expr) } : {}),
+      })),
     })),
-  })),
-})
+  }
+}
 
 /** @param targets host:port of what has /metrics */
-export const watchAlerts = async (targets: readonly string[], { range }: { range?: string } = {}) => {
+export const watchAlerts = async (
+  targets: readonly string[],
+  { rangeSeconds }: { rangeSeconds?: number } = {},
+) => {
   const alertmanager = await startAlertmanager()
   const prometheus = await startPrometheus({
     targets,
-    rules: testRules(range),
+    rules: testRules(rangeSeconds),
     alertmanager: alertmanager.address,
   }).catch(async (error: unknown) => {
     await alertmanager.close()

@@ -33,7 +33,8 @@ const PINGS = ['--test', 'ping', '--ping-interval', '100ms', '--interface', 'net
 test('each alert that is shipped is fired by a fault on a lab, or it is said why it cannot be', () => {
   const known = [...Object.values(FIRED).flat(), ...Object.keys(NOT_BY_FAULTS)]
   expect(known.sort()).toEqual(shippedAlerts().sort())
-  for (const [alert, reason] of Object.entries(NOT_BY_FAULTS)) console.log(`${alert} is not fired here: ${reason}`)
+  for (const [alert, reason] of Object.entries(NOT_BY_FAULTS))
+    console.log(`${alert} is not fired here: ${reason}`)
 })
 
 describeLab('alerts of what is measured all the time, and of the collector itself', () => {
@@ -53,7 +54,7 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
       nodes: fleet.lab.nodes.slice(1, 3).map((node) => ({ name: node.name, address: agentAddress(node) })),
     })
     await other.start()
-    lab = await watchAlerts([fleet.http, other.http], { range: '30s' })
+    lab = await watchAlerts([fleet.http, other.http], { rangeSeconds: 30 })
   })
   afterAll(async () => {
     await lab?.close()
@@ -117,12 +118,14 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
   test('a disk that is full in the middle of a run', async () => {
     await ok('run', 'ring', ...PINGS, '--count', '50', '--detach')
     const filling = setInterval(disk.fill, 200)
-    await lab.haveFired([
-      'MeshgaugeMeshIngestLate',
-      'MeshgaugeResultsDropped store',
-      'MeshgaugeRunsFailing',
-      'MeshgaugeStoreFailing',
-    ]).finally(() => clearInterval(filling))
+    await lab
+      .haveFired([
+        'MeshgaugeMeshIngestLate',
+        'MeshgaugeResultsDropped store',
+        'MeshgaugeRunsFailing',
+        'MeshgaugeStoreFailing',
+      ])
+      .finally(() => clearInterval(filling))
     disk.free()
   }, 90_000)
 
@@ -132,11 +135,14 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
   }, 60_000)
 
   test('what nobody reaches for a minute', async () => {
-    await lab.becomesFiring([
-      'MeshgaugeMeshInterfaceUnreachable node-3 net1',
-      'MeshgaugeMeshNodeUnreachable node-2',
-      'MeshgaugeMeshPathDown',
-    ], { timeout: 60_000 })
+    await lab.becomesFiring(
+      [
+        'MeshgaugeMeshInterfaceUnreachable node-3 net1',
+        'MeshgaugeMeshNodeUnreachable node-2',
+        'MeshgaugeMeshPathDown',
+      ],
+      { timeout: 60_000 },
+    )
   }, 90_000)
 
   test('what is repaired ends them all', async () => {
