@@ -159,9 +159,13 @@ export const createOrder = (
   }
 
   const take = (now: number): number[] => {
-    const started: number[] = []
+    const started = takeOnce(now)
     // Where a node may have several tests, one that starts may make it the turn of another that was looked at before.
-    for (let more = takeOnce(now); more.length > 0; more = takeOnce(now)) started.push(...more)
+    let last = started
+    while (caps.perNode > 1 && last.length > 0) {
+      last = takeOnce(now)
+      started.push(...last)
+    }
     freedSinceLook = undefined
     return started
   }

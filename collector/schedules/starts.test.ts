@@ -76,6 +76,15 @@ describe('starts', () => {
     stage.behaviour.failure = undefined
     await stage.pass(60)
     expect(await schedules.get('s')).toMatchObject({ failedCount: 1, startCount: 1, reason: '' })
+    stage.behaviour.failure = new TypeError('a bug')
+    await stage.pass(60)
+    expect(await schedules.get('s')).toMatchObject({
+      failedCount: 2,
+      startCount: 1,
+      reason: 'TypeError: a bug',
+    })
+    // Whoever watches is told of both.
+    expect(stage.counts.skipped).toEqual(['failed', 'failed'])
     await schedules.close()
   })
 

@@ -94,5 +94,3 @@ export const startAlertmanager = async () => {
     close,
   }
 }
-
-export type Alertmanager = Awaited<ReturnType<typeof startAlertmanager>>
