@@ -11,6 +11,7 @@ import { stringify } from 'yaml'
 import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
 import { waitHealthy } from '../../cli/lab/ready.ts'
 import { openSqliteStore } from '../../collector/store/sqlite/store.ts'
+import { PORTS_APART } from './fleet.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
@@ -94,7 +95,7 @@ export const writeFullStore = (file: string, bytes: number): void => {
 export const startOtherCollector = async (config: Record<string, unknown>) => {
   const folder = await mkdtemp(join(tmpdir(), 'meshgauge-other-'))
   const file = join(folder, 'fleet.yaml')
-  const apart = 50 + 100 * Number(process.env.VITEST_POOL_ID ?? 0)
+  const apart = 50 + PORTS_APART
   const listen = await freeLoopbackAddress(51050 + apart)
   const http = await freeLoopbackAddress(19464 + apart)
   let child: ReturnType<typeof launch> | undefined

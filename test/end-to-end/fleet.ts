@@ -13,8 +13,11 @@ import { openIndependentClient } from '../protocol/independent-client.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
-/** Files of tests that run at the same time must not look for free ports in the same places. */
-const PORTS_APART = 100 * Number(process.env.VITEST_POOL_ID ?? 0)
+/**
+ * Files of tests that run at the same time must not look for free ports in the same places, and neither must somebody
+ * else's: a collector that a test has killed for a while comes back to its port.
+ */
+export const PORTS_APART = 100 * Number(process.env.VITEST_POOL_ID ?? 0) + (process.pid % 50)
 
 /** Low enough that two cores carry a whole round of it without being the limit themselves. */
 export const LAB_RATE = 100e6
