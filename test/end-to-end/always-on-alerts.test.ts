@@ -8,6 +8,8 @@ import { clockOff, mountDisk, startOtherCollector, stutter, writeFullStore } fro
 import { type AlertLab, FIRED, NOT_BY_FAULTS, shippedAlerts, watchAlerts } from './alert-lab.ts'
 import { startFleet, type TestFleet } from './fleet.ts'
 
+/** What another collector takes. */
+const TAKEN = ['node-2', 'node-3']
 /** Of 6 nodes with two interfaces. */
 const PATHS = 60
 
@@ -36,6 +38,8 @@ const WHERE = [
   'MeshgaugeMeshInterfaceUnreachable node-3 net1',
   'MeshgaugeMeshInterfaceUnreachable node-5 net1',
   'MeshgaugeMeshNodeUnreachable node-2',
+  // While the lab's own collector is away: the other one knows it from node-2 alone.
+  'MeshgaugeMeshNodeUnreachable node-3',
 ]
 const PINGS = ['--test', 'ping', '--ping-interval', '100ms', '--interface', 'net0']
 
@@ -60,7 +64,9 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
     })
     other = await startOtherCollector({
       default_schedules: false,
-      nodes: fleet.lab.nodes.slice(1, 3).map((node) => ({ name: node.name, address: agentAddress(node) })),
+      nodes: fleet.lab.nodes
+        .filter(({ name }) => TAKEN.includes(name))
+        .map((node) => ({ name: node.name, address: agentAddress(node) })),
     })
     await other.start()
     lab = await watchAlerts([fleet.http, other.http], { rangeSeconds: 30 })
@@ -110,7 +116,8 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
     writeFullStore(other.store, 36 * 2 ** 20)
     await other.start({ storage: { max_size: '64M' }, schedules: [{ name: 'mesh', mesh: {} }] })
     await fleet.restartAgent('node-4', { NODE_OPTIONS: clockOff(-7200) })
-    await lab.prometheus.waitFor(`meshgauge_mesh_streams{instance="${other.http}",state="delivering"} == 2`)
+    const taken = `meshgauge_mesh_streams{instance="${other.http}",state="delivering"} == ${TAKEN.length}`
+    await lab.prometheus.waitFor(taken)
     await fleet.restartCollector()
     const traffic = ['--pairs', 'node-1:node-5', '--interface', 'net1', '--bitrate', '1M']
     await ok('traffic', 'start', 'pairs', ...traffic)
@@ -154,6 +161,10 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
       ],
       { timeout: 60_000 },
     )
+    // Of two collectors one sees that it is reached.
+    await expect
+      .poll(() => lab.alerts('firing'), { timeout: 20_000 })
+      .not.toContain('MeshgaugeMeshNodeUnreachable node-3')
   }, 90_000)
 
   test('what is repaired ends them all', async () => {
