@@ -99,7 +99,8 @@ export const startOtherCollector = async (config: Record<string, unknown>) => {
   const listen = await freeLoopbackAddress(51050 + apart)
   const http = await freeLoopbackAddress(19464 + apart)
   let child: ReturnType<typeof launch> | undefined
-  const launch = () => execa(MESHGAUGE, ['collector', '--config', file], { reject: false, all: true })
+  const launch = (env: Record<string, string>) =>
+    execa(MESHGAUGE, ['collector', '--config', file], { reject: false, all: true, env })
   const stop = async () => {
     child?.kill()
     await child
@@ -109,12 +110,12 @@ export const startOtherCollector = async (config: Record<string, unknown>) => {
     http,
     store: join(folder, 'meshgauge.db'),
     stop,
-    /** Starts it, or starts it again with another config. */
-    start: async (changes: Record<string, unknown> = {}) => {
+    /** Starts it, or starts it again with another config and environment. */
+    start: async (changes: Record<string, unknown> = {}, environment: Record<string, string> = {}) => {
       await stop()
       const store = join(folder, 'meshgauge.db')
       await writeFile(file, stringify({ listen, http, store, insecure: true, ...config, ...changes }))
-      child = launch()
+      child = launch(environment)
       await vi.waitFor(() => waitHealthy(listen, AbortSignal.timeout(2000)), { timeout: 30_000 })
     },
     close: async () => {

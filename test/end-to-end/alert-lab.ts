@@ -38,6 +38,7 @@ export const FIRED = {
     'MeshgaugeRunsFailing',
     'MeshgaugeScheduleFailing',
     'MeshgaugeScheduleMissed',
+    'MeshgaugeScheduleOverdue',
     'MeshgaugeStoreFailing',
     'MeshgaugeStoreNearBound',
     'MeshgaugeTrafficDead',
@@ -50,8 +51,6 @@ export const NOT_BY_FAULTS: Record<string, string> = {
   MeshgaugeDispatchLate:
     'the collector would have to stand still between the end of a pair and the start of the next, a millisecond of each test',
   MeshgaugeMeshWindowsDropped: 'an agent holds 16 MiB: with the targets of a lab, what it measures in hours',
-  MeshgaugeScheduleOverdue:
-    'a collector that answers a scrape decides within 15 s, whatever its disk, its agents and the network do: it takes a bug',
   MeshgaugeSeriesDropped: 'the budget is 20,000 series and 250 a node: hundreds of times what a lab has',
 }
 

@@ -33,6 +33,9 @@ exit 18
 /** Where there is a fault that is about the place. */
 const WHERE = [
   'MeshgaugeAgentClockOff node-4',
+  // By the clock of the other collector, which is wrong itself.
+  'MeshgaugeAgentClockOff node-2',
+  'MeshgaugeAgentClockOff node-3',
   'MeshgaugeCheckNotCarriedOut node-3 gpupower',
   'MeshgaugeMeshInterfaceLossy node-4 net0',
   'MeshgaugeMeshInterfaceUnreachable node-3 net1',
@@ -109,12 +112,16 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
     ])
   }, 90_000)
 
-  test('a collector that was away while another took its agents, and one agent came back with a wrong clock', async () => {
+  test('a collector that was away while another of a wrong clock took its agents; an agent of a wrong clock', async () => {
     process.kill(await fleet.pidOf('collector'), 'SIGKILL')
     process.kill(await fleet.pidOf('node-4'), 'SIGKILL')
     await other.stop()
     writeFullStore(other.store, 36 * 2 ** 20)
-    await other.start({ storage: { max_size: '64M' }, schedules: [{ name: 'mesh', mesh: {} }] })
+    const schedules = [
+      { name: 'mesh', mesh: {} },
+      { name: 'elsewhere', every: '1m', run: { test: 'ping', topology: 'ring' } },
+    ]
+    await other.start({ storage: { max_size: '64M' }, schedules }, { NODE_OPTIONS: clockOff(-600) })
     await fleet.restartAgent('node-4', { NODE_OPTIONS: clockOff(-7200) })
     const taken = `meshgauge_mesh_streams{instance="${other.http}",state="delivering"} == ${TAKEN.length}`
     await lab.prometheus.waitFor(taken)
@@ -127,6 +134,7 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
       'MeshgaugeCoverageDebt often',
       'MeshgaugeMeshStreamMissing',
       'MeshgaugeScheduleMissed often',
+      'MeshgaugeScheduleOverdue elsewhere',
       'MeshgaugeStoreNearBound',
       'MeshgaugeTrafficDead',
       'MeshgaugeUpkeepLate',
