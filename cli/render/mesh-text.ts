@@ -50,7 +50,7 @@ const answer = ({ meshes, verdicts }: GetMeshResponse, paint: Paint): string => 
   if (bad > 0) {
     return paint(
       'red',
-      `✘ ${formatCount(bad)} of ${counted(paths, 'path')} lose probes; nobody is named yet.`,
+      `✘ ${formatCount(bad)} of ${counted(paths, 'path')} lose probes, or did until a moment ago; nobody is named.`,
     )
   }
   if (up === 0) return paint('yellow', `Nothing is measured yet of ${counted(paths, 'path')}.`)

@@ -9,6 +9,8 @@ import type { MeshPath } from './paths.ts'
 /** Told of what happens, to count it. */
 export type MeshObserver = {
   observeEvent(event: MeshEvent): void
+  /** A path was bad, was well again, and is bad once more, all within an hour. */
+  observeRelapse(): void
   observeVerdicts(verdicts: readonly Verdict[]): void
   observeWindows(count: number): void
   observeDropped(count: number): void

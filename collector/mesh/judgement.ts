@@ -1,6 +1,7 @@
 import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { LossyInterface } from './interface-state.ts'
+import { createNarrowing } from './narrowing.ts'
 import type { Measured, Paths } from './paths.ts'
 import { hasLatePath, judgeMesh } from './verdicts.ts'
 
@@ -33,6 +34,7 @@ export const createJudgement = (
   judged: Judged,
 ) => {
   const { clock, recent } = deps
+  const narrowing = createNarrowing()
   /** Before their directions were added. */
   let found: readonly Verdict[] = []
   let verdicts: readonly Verdict[] = []
@@ -68,7 +70,7 @@ export const createJudgement = (
         const measured = judged.measured()
         const [silent, racks] = [judged.silent(), judged.racks()]
         const { troubleOf } = judged
-        found = judgeMesh({
+        const judgedNow = judgeMesh({
           measured,
           recent,
           silent,
@@ -78,6 +80,7 @@ export const createJudgement = (
           before: found,
           nowMs,
         })
+        found = narrowing(judgedNow, found, nowMs)
         verdicts = judged.directed(found, nowMs)
         deps.onVerdicts(verdicts)
       } else if (verdicts.length > 0) {

@@ -13,7 +13,8 @@ const isActive = ({ path: { health }, state }: Measured, nowMs: number): boolean
   return state !== PathState.PATH_STATE_LOSSY || nowMs - health.lossMs < RECENT_MS
 }
 
-const keyOf = ({ kind, node, interface: name, peer, rack }: Verdict): string =>
+/** Two verdicts about the same culprit have the same. */
+export const verdictKey = ({ kind, node, interface: name, peer, rack }: Verdict): string =>
   [kind, node, name, peer, rack].join(' ')
 /** A pair by the names of its ends. */
 export const pairKey = ({ source, destination }: EndpointPair): string =>
@@ -30,14 +31,14 @@ export const createLeftovers = (given: {
   before: readonly Verdict[]
   nowMs: number
 }) => {
-  const known = new Map(given.before.map((verdict) => [keyOf(verdict), verdict]))
+  const known = new Map(given.before.map((verdict) => [verdictKey(verdict), verdict]))
   const active = new Set(
     given.measured
       .filter((each) => isActive(each, given.nowMs))
       .map(({ path }) => pairKey({ source: path.source, destination: path.destination })),
   )
   return (verdict: Verdict): Verdict[] => {
-    const before = known.get(keyOf(verdict))
+    const before = known.get(verdictKey(verdict))
     const bad = verdict.pairsFor.filter((pair) => active.has(pairKey(pair))).length
     if (before && bad === 0) {
       const message = before.message.endsWith(WATCHED) ? before.message : before.message + WATCHED

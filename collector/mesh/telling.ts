@@ -13,7 +13,7 @@ const MAX_CHANGES = 64
 
 type Deps = {
   time: MeshTime
-  observer: Pick<MeshObserver, 'observeEvent'>
+  observer: Pick<MeshObserver, 'observeEvent' | 'observeRelapse'>
   recorder: Pick<Recorder, 'addEvent'>
   before: Pick<ReturnType<typeof statesBefore>, 'wasSilent'>
   /** A path or an agent has become worse: more of the same fault may follow. Of an interface all is known. */
@@ -43,9 +43,11 @@ export const createTelling = ({ time, observer, recorder, before, onWorse }: Dep
       change: { before: PathState; state: PathState },
       reason: string,
     ): void => {
-      path.changes = [...path.changes.filter((at) => timeMs - at <= HOUR_MS), timeMs].slice(-MAX_CHANGES)
+      const lately = path.changes.filter((at) => timeMs - at <= HOUR_MS)
+      path.changes = [...lately, timeMs].slice(-MAX_CHANGES)
       const { source, destination } = path
       const { before: was, state } = change
+      if (was === PathState.PATH_STATE_UP && lately.length > 0) observer.observeRelapse()
       tellOfPaths({ before: was, state, timeMs, source, destination, reason })
     },
     /** @param lastMs when its last window ended; 0 when there was none */

@@ -96,6 +96,13 @@ export const MESH = {
     unit: '{event}',
     labels: ['state'],
   },
+  meshRelapses: {
+    kind: 'counter',
+    name: 'meshgauge_mesh_relapses_total',
+    help: 'Times that a path of the ping mesh became bad again within an hour of its last change. Normal is 0; many are a link or a host that comes and goes.',
+    unit: '{relapse}',
+    labels: [],
+  },
   meshDetection: {
     kind: 'histogram',
     name: 'meshgauge_mesh_detection_seconds',

@@ -33,6 +33,7 @@ const EVENT_STATES = STATES.filter((state) => state !== PathState.PATH_STATE_UNS
 export const createMeshObserver = (metrics: Metrics): Omit<MeshObserver, 'observeMeasured'> => {
   // A counter that begins at its first event hides that event from rate() and increase().
   for (const state of EVENT_STATES) metrics.meshEvents.add({ state: pathStateWord(state) }, 0)
+  metrics.meshRelapses.add({}, 0)
   return {
     observeEvent: (event) => {
       metrics.meshEvents.add({ state: pathStateWord(event.state) })
@@ -40,6 +41,7 @@ export const createMeshObserver = (metrics: Metrics): Omit<MeshObserver, 'observ
       const [time, seen] = [fromTimestamp(event.time), fromTimestamp(event.seenTime)]
       if (time && seen) metrics.meshDetection.observe({}, Math.max(0, seen.getTime() - time.getTime()) / 1000)
     },
+    observeRelapse: () => metrics.meshRelapses.add({}),
     observeVerdicts: (verdicts) => showMeshVerdicts(metrics, verdicts),
     observeWindows: (count) => metrics.meshWindows.add({}, count),
     observeDropped: (count) => metrics.meshDropped.add({}, count),

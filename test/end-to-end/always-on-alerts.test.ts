@@ -11,7 +11,8 @@ import { startFleet, type TestFleet } from './fleet.ts'
 /** What another collector takes. */
 const TAKEN = ['node-2', 'node-3']
 /** Of 6 nodes with two interfaces. */
-const PATHS = 60
+const NODES = 6
+const PATHS = 2 * NODES * (NODES - 1)
 
 let fleet: TestFleet
 let disk: Awaited<ReturnType<typeof mountDisk>>
@@ -40,6 +41,7 @@ const WHERE = [
   'MeshgaugeMeshInterfaceLossy node-4 net0',
   'MeshgaugeMeshInterfaceUnreachable node-3 net1',
   'MeshgaugeMeshInterfaceUnreachable node-5 net1',
+  'MeshgaugeMeshInterfaceUnreachable node-6 net1',
   'MeshgaugeMeshNodeUnreachable node-2',
   // While the lab's own collector is away: the other one knows it from node-2 alone.
   'MeshgaugeMeshNodeUnreachable node-3',
@@ -58,7 +60,7 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
     programs = mkdtempSync(join(tmpdir(), 'meshgauge-programs-'))
     disk = await mountDisk(32)
     fleet = await startFleet({
-      nodes: 6,
+      nodes: NODES,
       settings: {
         store: join(disk.folder, 'meshgauge.db'),
         schedules: [{ name: 'mesh', mesh: { interval: '200ms', window: '1s' } }],
@@ -107,10 +109,26 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
       'MeshgaugeCheckNotCarriedOut node-3 gpupower',
       'MeshgaugeMeshInterfaceLossy node-4 net0',
       'MeshgaugeMeshPathDown',
-      'MeshgaugeMeshUnsteady',
       'MeshgaugeScheduleFailing long overlap',
     ])
   }, 90_000)
+
+  test('an interface that comes and goes', async () => {
+    // There and back, but for node-2 and node-3: those are bad all the time.
+    const paths = 2 * (NODES - 3)
+    const countOf = async (state: string) =>
+      (await lab.prometheus.query(`sum(meshgauge_mesh_events_total{state="${state}"})`))[0]?.value ?? 0
+    for (let time = 0; time < 2; time++) {
+      for (const state of ['down', 'up']) {
+        const wanted = (await countOf(state)) + paths
+        await fleet.fault(`loss:node-6:net1:both:${state === 'down' ? '100' : '0.0001'}%`)
+        await lab.prometheus.waitFor(`sum(meshgauge_mesh_events_total{state="${state}"}) >= ${wanted}`, {
+          timeoutSeconds: 60,
+        })
+      }
+    }
+    await lab.haveFired(['MeshgaugeMeshUnsteady'])
+  }, 150_000)
 
   test('a collector that was away while another of a wrong clock took its agents; an agent of a wrong clock', async () => {
     process.kill(await fleet.pidOf('collector'), 'SIGKILL')

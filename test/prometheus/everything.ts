@@ -39,6 +39,7 @@ const observeMesh = (metrics: Metrics): void => {
   metrics.meshWindows.add({}, 6)
   metrics.meshDropped.add({}, 0)
   metrics.meshEvents.add({ state: 'lossy' })
+  metrics.meshRelapses.add({})
   metrics.meshDetection.observe({}, 2)
   metrics.meshWaiting.set({}, 6)
   metrics.meshAssignments.add({}, 3)

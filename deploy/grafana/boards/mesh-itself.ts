@@ -21,6 +21,14 @@ export const itself = [
     next: 'node',
   }),
   timeSeries({
+    title: 'Relapses, per hour',
+    description:
+      'Times that a path became bad again within an hour. Normal is 0; many are a link or a host that comes and goes.',
+    unit: 'short',
+    queries: [{ expr: 'sum(increase(meshgauge_mesh_relapses_total[1h]))', legend: 'relapses' }],
+    next: 'node',
+  }),
+  timeSeries({
     title: 'Time to see a fault',
     description:
       'From when a path was first bad until its state said so, over the last hour. Normal is below 3 s when it is down, 10 s when it is lossy, and long only for what an agent had to hold.',
