@@ -101,7 +101,11 @@ test('that a killed collector left is removed when the store is opened again, an
   openSqliteStore(path).close()
   mkdirSync(`${path}-backup-x7Gh2k`)
   writeFileSync(join(`${path}-backup-x7Gh2k`, 'copy.db'), 'half a copy')
-  writeFileSync(join(folder, 'my-backup.db'), 'precious')
+  const precious = ['my-backup.db', 'meshgauge.db-backup-monday', 'meshgauge.db-backup-2026-11-20']
+  for (const name of precious) writeFileSync(join(folder, name), 'precious')
+  mkdirSync(`${path}-backup-weekly`)
+  writeFileSync(`${path}-backup-weekly/meshgauge.db`, 'precious')
   openSqliteStore(path).close()
-  expect(others()).toEqual(['my-backup.db'])
+  expect(others().sort()).toEqual([...precious, 'meshgauge.db-backup-weekly'].sort())
+  expect(readdirSync(`${path}-backup-weekly`)).toEqual(['meshgauge.db'])
 })

@@ -6,7 +6,7 @@ import { backup, DatabaseSync } from 'node:sqlite'
 import type { StoreCopy } from '../windows.ts'
 import type { Access } from './access.ts'
 import { toStoreFailure } from './failure.ts'
-import { COPY_MARK } from './left-copies.ts'
+import { COPY_MARK, COPY_NAME } from './left-copies.ts'
 
 /** Pages copied before others have their turn: less than a millisecond. */
 const PAGES_PER_STEP = 100
@@ -59,7 +59,7 @@ const copy = async ({ database, path }: Access, signal: AbortSignal): Promise<Fi
     path === ':memory:' ? join(tmpdir(), 'meshgauge-backup-') : `${path}${COPY_MARK}`,
   )
   try {
-    const file = join(folder, 'copy.db')
+    const file = join(folder, COPY_NAME)
     // A store in memory has no second connection, and the first one cannot be read by the thread that copies while
     // this one writes; what is in memory is small enough to be copied at once.
     if (path === ':memory:') database.prepare('VACUUM INTO ?').run(file)
