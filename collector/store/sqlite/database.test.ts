@@ -3,6 +3,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   statSync,
   truncateSync,
@@ -50,7 +51,9 @@ describe('a file that is not a store of ours', () => {
     const other = new DatabaseSync(path)
     other.exec('CREATE TABLE theirs (x)')
     other.close()
+    const before = readFileSync(path)
     expect(() => openSqliteStore(path)).toThrow(unusable('it is the SQLite database of another program'))
+    expect(readFileSync(path).equals(before)).toBe(true)
     const again = new DatabaseSync(path)
     expect(again.prepare('SELECT name FROM sqlite_schema').all()).toEqual([{ name: 'theirs' }])
     again.close()
@@ -61,9 +64,11 @@ describe('a file that is not a store of ours', () => {
     const newer = new DatabaseSync(path)
     newer.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`)
     newer.close()
+    const before = readFileSync(path)
     expect(() => openSqliteStore(path)).toThrow(
       unusable(`its schema has version ${SCHEMA_VERSION + 1} and this meshgauge knows ${SCHEMA_VERSION}`),
     )
+    expect(readFileSync(path).equals(before)).toBe(true)
   })
 
   test('a folder', () => {
