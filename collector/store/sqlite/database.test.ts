@@ -3,9 +3,11 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -81,6 +83,20 @@ describe('a file that is not a store of ours', () => {
     path = join(folder, 'file', 'data', 'meshgauge.db')
     expect(() => openSqliteStore(path)).toThrow(unusable('it cannot be opened'))
   })
+})
+
+test('a link to a store is that store: one collector has it, and its log counts', () => {
+  const real = join(folder, 'other disk')
+  mkdirSync(real)
+  const store = openSqliteStore(join(real, 'real.db'))
+  symlinkSync(join(real, 'real.db'), path)
+  expect(() => openSqliteStore(path)).toThrow('another collector has it open')
+  store.close()
+  const linked = openSqliteStore(path)
+  linked.createRun(sampleRun())
+  expect(linked.info().path).toBe(join(real, 'real.db'))
+  expect(readdirSync(folder).sort()).toEqual(['meshgauge.db', 'other disk'])
+  linked.close()
 })
 
 describe('a damaged store', () => {

@@ -1,5 +1,5 @@
 import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { isFullError, storeProblem, toStoreFailure } from './failure.ts'
 import { removeLeftCopies } from './left-copies.ts'
@@ -106,10 +106,10 @@ export const openDatabase = (file: string): OpenDatabase => {
   try {
     if (file !== ':memory:') {
       mkdirSync(dirname(file), { recursive: true })
-      // Two names of one folder must find the same lock.
-      path = join(realpathSync(dirname(file)), basename(file))
       // Made by us it is for its owner alone; what SQLite puts beside it takes the same mode.
-      closeSync(openSync(path, 'a', 0o600))
+      closeSync(openSync(file, 'a', 0o600))
+      // Two names of one file must find the same lock, and what lies beside it on the same disk.
+      path = realpathSync(file)
     }
     const { database, holder } = openFile(path)
     const close = () => {
