@@ -84,6 +84,20 @@ export const createExpiry = ({ access, tables, rollUp, room, runs, limits }: Dep
     return true
   }
 
+  /**
+   * A clock that was ahead took the beginnings with it. Once it is back they come back too, or else all that is measured
+   * would be refused until it is that late again.
+   */
+  const comeBack = (nowMs: number): void => {
+    let latest = Math.ceil(nowMs / ALIGN.raw) * ALIGN.raw
+    for (const level of LEVELS) {
+      latest = Math.floor(latest / ALIGN[level.name]) * ALIGN[level.name]
+      if (figures.get(fromName(level)) <= latest) continue
+      const from = latest
+      writeLazily(() => figures.set(fromName(level), from))
+    }
+  }
+
   const removeRows = (level: Level, nowMs: number, isOverdue: () => boolean): boolean => {
     const end = keyOf(bucketAt(level, figures.get(fromName(level))), 0)
     const rows = tables.levels[level.name].range.all(0, end, ROWS_PER_SLICE)
@@ -110,6 +124,7 @@ export const createExpiry = ({ access, tables, rollUp, room, runs, limits }: Dep
     })
 
   const tooOld = (nowMs: number, isOverdue: () => boolean): boolean => {
+    comeBack(nowMs)
     for (const level of LEVELS) {
       moveFrom(level, nowMs - SECONDS[level.name] * 1000)
       if (removeRows(level, nowMs, isOverdue)) return true
