@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { execaSync } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { START, sampleId, sampleResult, sampleRun } from '../samples.ts'
 import type { Store } from '../store.ts'
 import { openDatabase } from './database.ts'
@@ -124,6 +125,26 @@ describe('a damaged store', () => {
     closeSync(file)
     expect(readAll).toThrow(unusable('it is damaged: move the file away'))
   })
+
+  test.each(['80', 'ffffff', '0005ffffffffff', '000f010a0a010101010100ffffffffff7f'])(
+    'windows that are not what was written (%s) are told, and hold nobody up',
+    (body) => {
+      openSqliteStore(path).close()
+      const database = new DatabaseSync(path)
+      database.exec(`INSERT INTO fresh (key, body) VALUES (0, x'${body}')`)
+      database.close()
+      expect(() => {
+        const store = openSqliteStore(path)
+        try {
+          store.maintain(START)
+          store.maintain(START)
+          store.history(0, 0, 60_000, Resolution.RESOLUTION_RAW)
+        } finally {
+          store.close()
+        }
+      }).toThrow(unusable('it is damaged'))
+    },
+  )
 
   test('the file cut short', () => {
     fill()
