@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { execaSync } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { HostSamples } from '#proto/meshgauge/agent/v1/host.ts'
@@ -101,6 +102,23 @@ describe('the bound', () => {
     expect(oldestMinute(store, 2)).toBeGreaterThan(60)
     expect(oldestMinute(store, 1)).toBeGreaterThanOrEqual(oldestMinute(store, 2))
     expect(oldestMinute(store, 3)).toBeLessThanOrEqual(oldestMinute(store, 2))
+    store.close()
+  }, 120_000)
+
+  test('is not met by removing content while somebody reads, such as a backup: that only makes the log longer', () => {
+    const store = openSqliteStore(path, limits(6))
+    measure(store, 0, 400)
+    const oldestRaw = oldestMinute(store, 1)
+    const reader = new DatabaseSync(path, { readOnly: true })
+    reader.exec('BEGIN')
+    reader.prepare('SELECT count(*) FROM raw').get()
+    measure(store, 400, 430)
+    reader.close()
+    // What came in half an hour took the place of as much, and the levels that are worth more are whole.
+    expect(oldestMinute(store, 1)).toBeLessThanOrEqual(oldestRaw + 45)
+    expect(oldestMinute(store, 2)).toBe(0)
+    measure(store, 430, 432)
+    expect(sizeOnDisk()).toBeLessThanOrEqual(6 * MEBIBYTE)
     store.close()
   }, 120_000)
 
