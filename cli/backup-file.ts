@@ -1,7 +1,7 @@
 /** A file that is whole or not there. */
 
 import { existsSync, rmSync, statSync } from 'node:fs'
-import { link, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, link, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { EXIT } from './exit.ts'
 import { CommandError } from './problems.ts'
@@ -17,6 +17,10 @@ export const targetProblem = (file: string, force: boolean): string | undefined 
 
 /** `part` has the content as far as it came. What a killed command left there is replaced by the next one. */
 const partOf = (file: string): string => join(dirname(file), `.${basename(file)}.part`)
+
+/** Whether the name still is that of the open file: a later command for the same file has taken it over. */
+const isNameOf = async (part: string, handle: FileHandle): Promise<boolean> =>
+  statSync(part, { throwIfNoEntry: false })?.ino === (await handle.stat()).ino
 
 const put = async (part: string, file: string, force: boolean): Promise<void> => {
   if (force) return rename(part, file)
@@ -42,16 +46,19 @@ export const writeWhole = async (
   }
   rmSync(part, { force: true })
   const handle = await open(part, 'wx', 0o600).catch(refused)
+  let isOurs = true
   try {
     try {
       for await (const piece of pieces) await handle.writeFile(piece).catch(refused)
       await handle.sync().catch(refused)
     } finally {
+      isOurs = await isNameOf(part, handle)
       await handle.close()
     }
+    if (!isOurs) throw new CommandError(`another command writes ${file} too; it goes on`, EXIT.notMeasured)
     await put(part, file, force).catch(refused)
   } catch (error) {
-    rmSync(part, { force: true })
+    if (isOurs) rmSync(part, { force: true })
     throw error
   }
 }

@@ -3,7 +3,7 @@ import { type Schedule, ScheduleState } from '#proto/meshgauge/collector/v1/sche
 import { OperatingError } from '../../lib/errors.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
-import { type BookDeps, createBook } from './book.ts'
+import { type BookDeps, createBook, type ScheduleObserver } from './book.ts'
 import { spentMessage, spentOf } from './budget.ts'
 import { type Decision, decide } from './decide.ts'
 import type { MeshKeeper } from './mesh-keeper.ts'
@@ -49,6 +49,14 @@ const nextOf = (times: Times | undefined, blackouts: Blackouts, record: Schedule
   return planned === undefined ? undefined : times.due(planned)
 }
 
+/** Of a schedule that is gone a run may still go on: what comes of it is told to nobody. */
+const untilGone = (observer: ScheduleObserver, gone: AbortSignal): ScheduleObserver => ({
+  observeStart: (...seen) => gone.aborted || observer.observeStart(...seen),
+  observeMissed: (...seen) => gone.aborted || observer.observeMissed(...seen),
+  observeSkipped: (...seen) => gone.aborted || observer.observeSkipped(...seen),
+  observeTimes: (...seen) => gone.aborted || observer.observeTimes(...seen),
+})
+
 /** One schedule, from when it is known until it is closed. */
 export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
   const { clock } = deps
@@ -61,7 +69,10 @@ export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
   /** When the last planned start was decided, by a clock that is never set. What someone triggers is beside the plan. */
   let decidedAt: number | undefined
   const now = () => clock.now().getTime()
-  const book = createBook(deps, initial, () => nextOf(times, blackouts, book.record(), now()))
+  const observer = untilGone(deps.observer, stop.signal)
+  const book = createBook({ ...deps, observer }, initial, () =>
+    nextOf(times, blackouts, book.record(), now()),
+  )
   const { record, keep } = book
   const starter = createStarter(deps, { spec, times, book, signal: stop.signal })
   const sinceDecided = (): number =>

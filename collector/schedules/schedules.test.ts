@@ -77,3 +77,17 @@ describe('defaults and the config', () => {
     await schedules.close()
   })
 })
+
+test('a schedule that is removed while its run goes on is not shown again when the run ends', async () => {
+  const stage = createStage('2026-03-01T00:00:00Z')
+  stage.behaviour.seconds = 100
+  const schedules = stage.open()
+  await schedules.create(spec({ name: 's' }), false)
+  await stage.pass(90)
+  expect(stage.created).toHaveLength(1)
+  expect([...stage.counts.shown]).toEqual(['s'])
+  schedules.delete('s')
+  await stage.pass(200)
+  expect([...stage.counts.shown]).toEqual([])
+  await schedules.close()
+})

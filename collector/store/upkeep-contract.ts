@@ -140,6 +140,21 @@ const describeLevels = (store: () => Store, newPath: () => number): void => {
     expect(store().history(path, T, T + HOUR, RESOLUTION_1_HOUR).windows).toEqual([sampleWindow(path, 0)])
   })
 
+  test('a clock that was days ahead for a while keeps out nothing afterwards, and hides nothing', async () => {
+    const path = newPath()
+    store().putWindows(windowsOf(path, 0, 1), [])
+    maintainAll(store(), T + HOUR)
+    store().putWindows([sampleWindow(path, 40 * 86_400)], [])
+    maintainAll(store(), T + 40 * DAY + HOUR)
+    maintainAll(store(), T + HOUR)
+    store().putWindows(windowsOf(path, 1, 2), [])
+    maintainAll(store(), T + 2 * HOUR)
+    expect(store().history(path, T + HOUR, T + 2 * HOUR, RESOLUTION_RAW).windows).toHaveLength(360)
+    expect(store().history(path, T + HOUR, T + 2 * HOUR, RESOLUTION_UNSPECIFIED).windows).toHaveLength(360)
+    const hour = await store().aggregate(T + HOUR, T + 2 * HOUR)
+    expect(hour.get(path)).toMatchObject({ sentCount: 3600, endMs: T + 2 * HOUR })
+  })
+
   test('a piece of upkeep ends when it is told to', () => {
     const keys = Array.from({ length: 50 }, (_, index) => ({
       source: `node-${index}`,

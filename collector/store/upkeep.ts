@@ -31,14 +31,15 @@ export const startUpkeep = ({ clock, logger, store, observer }: Deps): { close()
   let nextInfo = Number.NEGATIVE_INFINITY
 
   const piece = (): boolean => {
+    // First, so that a store whose upkeep fails is still seen.
+    if (clock.monotonicSeconds() >= nextInfo) {
+      nextInfo = clock.monotonicSeconds() + INFO_SECONDS
+      observer.observeInfo(store.info())
+    }
     const start = clock.monotonicSeconds()
     const isOverdue = () => clock.monotonicSeconds() - start > PIECE_SECONDS
     const isMoreDue = store.maintain(clock.now(), isOverdue)
     observer.observeMaintain(clock.monotonicSeconds() - start)
-    if (start >= nextInfo) {
-      observer.observeInfo(store.info())
-      nextInfo = start + INFO_SECONDS
-    }
     return isMoreDue
   }
 

@@ -63,7 +63,8 @@ export type WindowStore = {
   /** An empty parcel; once it was put there is no more use for it. */
   parcel(): WindowParcel
   /**
-   * Windows of a path that overlap the time, oldest first. UNSPECIFIED picks the finest level still kept over all of it
+   * Windows of a path that overlap the time, oldest first; one that is longer than 10 minutes may be left out of a time
+   * in which it did not begin. UNSPECIFIED picks the finest level still kept over all of it
    * that has no more than MAX_HISTORY_WINDOWS there. What is not rolled up yet is merged as it is read.
    * @throws OperatingError LIMIT_EXCEEDED when there are more at the resolution that was asked for
    */

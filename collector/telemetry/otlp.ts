@@ -58,7 +58,10 @@ export const createMetricReaders = async (environment: NodeJS.ProcessEnv): Promi
     : []
 }
 
-/** The reader that sends the catalogue to an OTLP exporter, with series that go when they go on /metrics. */
+/**
+ * The reader that sends the catalogue to an OTLP exporter. Gauges go when they go on /metrics; the few counters that name
+ * a node or a schedule stay in the SDK until the collector ends, as all cumulative sums do.
+ */
 export const createMetricReader = (
   exporter: PushMetricExporter,
   environment: NodeJS.ProcessEnv,

@@ -37,11 +37,12 @@ describe('the budget', () => {
   test('lets in no series beyond it, says so, and keeps those that are there up to date', async () => {
     metrics.retainNodes(new Set(['a']))
     const most = SERIES_OF_A_COLLECTOR + SERIES_OF_A_NODE
-    for (let n = 0; n < most + 100; n++) metrics.nodeUp.set({ node: `node-${n}` }, 1)
-    metrics.nodeUp.set({ node: 'node-0' }, 0)
-    expect(await valueIn('meshgauge_node_up{node="node-0"}')).toBe(0)
-    expect((await lines()).filter((line) => line.startsWith('meshgauge_node_up{')).length).toBeLessThan(most)
-    const dropped = await valueIn('meshgauge_series_dropped_total{metric="meshgauge_node_up"}')
+    for (let n = 0; n < most + 100; n++) metrics.coveragePairs.set({ schedule: `s${n}` }, 1)
+    metrics.coveragePairs.set({ schedule: 's0' }, 0)
+    expect(await valueIn('meshgauge_coverage_pairs{schedule="s0"}')).toBe(0)
+    const there = (await lines()).filter((line) => line.startsWith('meshgauge_coverage_pairs{'))
+    expect(there.length).toBeLessThan(most)
+    const dropped = await valueIn('meshgauge_series_dropped_total{metric="meshgauge_coverage_pairs"}')
     expect(dropped).toBeGreaterThanOrEqual(100)
     expect(dropped).toBeLessThan(200)
     metrics.runs.add({ test: 'ping', topology: 'ring', state: 'completed' })
@@ -51,9 +52,26 @@ describe('the budget', () => {
 
   test('grows with the fleet', async () => {
     metrics.retainNodes(new Set(Array.from({ length: 1000 }, (_, n) => `node-${n}`)))
-    for (let n = 0; n < 100_000; n++) metrics.nodeUp.set({ node: `node-${n}` }, 1)
-    expect((await lines()).filter((line) => line.startsWith('meshgauge_node_up{'))).toHaveLength(100_000)
+    for (let n = 0; n < 100_000; n++) metrics.coveragePairs.set({ schedule: `s${n}` }, 1)
+    const there = (await lines()).filter((line) => line.startsWith('meshgauge_coverage_pairs{'))
+    expect(there).toHaveLength(100_000)
   })
+})
+
+test('a run that ends after a node has left does not bring its series back', async () => {
+  const observer = createObserver({ metrics })
+  const nodes = ['a', 'b'].map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY }))
+  observer.observeNodes(nodes)
+  const results = [iperfPair('a', 'b', 1e9), iperfPair('gone', 'a', 1e9), iperfPair('b', 'gone', 1e9)]
+  const verdict = Verdict.fromPartial({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'gone', confidence: 1 })
+  observer.observeResults(endedRun('iperf'), results)
+  observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), results)
+  observer.observeOverlap('gone', 'mtu')
+  expect((await lines()).filter((line) => line.includes('"gone"'))).toEqual([])
+  expect(
+    await valueIn('meshgauge_pair_throughput_bits_per_second{source="a",destination="b",interface="net0"}'),
+  ).toBe(1e9)
+  expect(await valueIn('meshgauge_series')).toBe((await lines()).length)
 })
 
 test('after nodes have come and gone there are as many series as before', async () => {

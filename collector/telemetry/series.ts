@@ -56,6 +56,10 @@ export const createSeries = (
     series.set(keyOf({}), {})
   }
   const nodeLabels = NODE_LABELS.filter((label) => names.includes(label))
+  /** All are welcome until the fleet is known. */
+  let fleet: ReadonlySet<string> | undefined
+  const isDeparted = (labels: LabelValues): boolean =>
+    fleet !== undefined && nodeLabels.some((label) => labels[label] !== '' && !fleet?.has(labels[label]!))
   const removeWhere = (predicate: (labels: LabelValues) => boolean): LabelValues[] => {
     const gone = [...series.values()].filter(predicate)
     for (const labels of gone) series.delete(keyOf(labels))
@@ -63,10 +67,14 @@ export const createSeries = (
     return gone
   }
   return {
-    /** Whether there is a series of these labels from now on; not when it would be one too many. */
+    /**
+     * Whether there is a series of these labels from now on; not when it would be one too many, nor of a node that has
+     * left: what was begun with it, such as a run, may end later.
+     */
     admit: (labels: LabelValues): boolean => {
       const key = keyOf(labels)
       if (series.has(key)) return true
+      if (isDeparted(labels)) return false
       if (exempt) budget.takeAnyway(size)
       else if (!budget.take(name, size)) return false
       series.set(key, labels)
@@ -79,12 +87,10 @@ export const createSeries = (
       return there
     },
     removeWhere,
-    /** Removes what names a node that is not among these. */
-    retainNodes: (nodes: ReadonlySet<string>): LabelValues[] =>
-      nodeLabels.length === 0
-        ? []
-        : removeWhere((labels) =>
-            nodeLabels.some((label) => labels[label] !== '' && !nodes.has(labels[label]!)),
-          ),
+    /** Removes what names a node that is not among these, and lets none in from now on. */
+    retainNodes: (nodes: ReadonlySet<string>): LabelValues[] => {
+      fleet = nodes
+      return nodeLabels.length === 0 ? [] : removeWhere(isDeparted)
+    },
   }
 }

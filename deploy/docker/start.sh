@@ -60,6 +60,9 @@ fi
 fleet=${MESHGAUGE_FLEET:-$here/fleet}
 $trial || [ -f "$fleet/fleet.yaml" ] ||
   fail 3 "there is no $fleet/fleet.yaml; write it as deploy/docker/fleet/README.md shows, or try --trial"
+# Compose would look for a relative path elsewhere, or take a bare name for one of its volumes.
+$trial || MESHGAUGE_FLEET=$(CDPATH='' cd -- "$fleet" && pwd)
+export MESHGAUGE_FLEET
 
 if [ -z "${GRAFANA_ADMIN_PASSWORD:-}" ] && ! grep -qs '^GRAFANA_ADMIN_PASSWORD=' "$here/.env"; then
   password=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')

@@ -180,6 +180,7 @@ describe('start.sh', () => {
     execa('/bin/sh', [join(folder, 'docker/start.sh'), ...args], {
       reject: false,
       extendEnv: false,
+      cwd: folder,
       env: { PATH: `${folder}/bin:/usr/bin:/bin`, ...env },
     })
   const asked = () => readFileSync(join(folder, 'asked'), 'utf8').trim().split('\n')
@@ -230,6 +231,16 @@ describe('start.sh', () => {
     expect(asked().at(-1)).not.toContain('trial')
     expect(existsSync(join(folder, 'docker/.env'))).toBe(false)
     expect(stdout).toContain('http://192.0.2.7:9090')
+  })
+
+  test('a fleet is where the caller says, seen from where the caller is', async () => {
+    const file = join(folder, 'bin/docker')
+    await writeFile(file, `#!/bin/sh\necho "$MESHGAUGE_FLEET" >${folder}/asked\n`)
+    await chmod(file, 0o755)
+    await mkdir(join(folder, 'conf'))
+    await writeFile(join(folder, 'conf/fleet.yaml'), 'nodes: []\n')
+    const { exitCode } = await start([], { MESHGAUGE_FLEET: 'conf' })
+    expect([exitCode, asked()]).toEqual([0, [join(folder, 'conf')]])
   })
 
   test('stops what it started', async () => {

@@ -51,7 +51,7 @@ export const createStage = (start: string, names: readonly string[] = ['a', 'b',
   const nodes = names.map(nodeOf)
   const created: { at: string; spec: RunSpec }[] = []
   const meshes = new Map<string, MeshSpec>()
-  const counts = { missed: 0, starts: 0, skipped: [] as string[] }
+  const counts = { missed: 0, starts: 0, skipped: [] as string[], shown: new Set<string>() }
   const behaviour = {
     seconds: 1,
     state: RunState.RUN_STATE_COMPLETED as RunState,
@@ -96,10 +96,10 @@ export const createStage = (start: string, names: readonly string[] = ['a', 'b',
             counts.missed += count
           },
           observeSkipped: (_, reason) => counts.skipped.push(reason),
-          observeTimes: () => undefined,
+          observeTimes: (name) => counts.shown.add(name),
           observeCoverage: () => undefined,
           observeStanding: () => undefined,
-          forget: () => undefined,
+          forget: (name) => counts.shown.delete(name),
         },
       },
       own,

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { execaSync } from 'execa'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Store } from '../store.ts'
 import type { StoreCopy } from '../windows.ts'
@@ -101,7 +102,42 @@ test('that a killed collector left is removed when the store is opened again, an
   openSqliteStore(path).close()
   mkdirSync(`${path}-backup-x7Gh2k`)
   writeFileSync(join(`${path}-backup-x7Gh2k`, 'copy.db'), 'half a copy')
-  writeFileSync(join(folder, 'my-backup.db'), 'precious')
+  const precious = ['my-backup.db', 'meshgauge.db-backup-monday', 'meshgauge.db-backup-2026-11-20']
+  for (const name of precious) writeFileSync(join(folder, name), 'precious')
+  mkdirSync(`${path}-backup-weekly`)
+  writeFileSync(`${path}-backup-weekly/meshgauge.db`, 'precious')
   openSqliteStore(path).close()
-  expect(others()).toEqual(['my-backup.db'])
+  expect(others().sort()).toEqual([...precious, 'meshgauge.db-backup-weekly'].sort())
+  expect(readdirSync(`${path}-backup-weekly`)).toEqual(['meshgauge.db'])
+})
+
+test('for which the disk has no room is refused before it takes what the store needs', async ({ skip }) => {
+  const mounted = join(folder, 'small')
+  mkdirSync(mounted)
+  const mount = execaSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', mounted], { reject: false })
+  if (mount.failed) {
+    skip(`no small file system can be mounted: ${mount.shortMessage}`)
+    return
+  }
+  try {
+    const store = openSqliteStore(join(mounted, 'meshgauge.db'))
+    let second = 0
+    while (store.info().sizeBytes < 14 * 2 ** 20) put(store, second++)
+    const copying = store.backup(never)
+    let isDone = false
+    copying.catch(() => {
+      isDone = true
+    })
+    while (!isDone) {
+      put(store, second++)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await expect(copying).rejects.toMatchObject({
+      reason: 'STORE_UNAVAILABLE',
+      message: expect.stringContaining('there is no room for a copy'),
+    })
+    store.close()
+  } finally {
+    execaSync('umount', ['--lazy', mounted])
+  }
 })

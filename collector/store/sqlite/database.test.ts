@@ -3,8 +3,11 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
+  readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -14,6 +17,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { execaSync } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { START, sampleId, sampleResult, sampleRun } from '../samples.ts'
 import type { Store } from '../store.ts'
 import { openDatabase } from './database.ts'
@@ -50,7 +54,9 @@ describe('a file that is not a store of ours', () => {
     const other = new DatabaseSync(path)
     other.exec('CREATE TABLE theirs (x)')
     other.close()
+    const before = readFileSync(path)
     expect(() => openSqliteStore(path)).toThrow(unusable('it is the SQLite database of another program'))
+    expect(readFileSync(path).equals(before)).toBe(true)
     const again = new DatabaseSync(path)
     expect(again.prepare('SELECT name FROM sqlite_schema').all()).toEqual([{ name: 'theirs' }])
     again.close()
@@ -61,9 +67,11 @@ describe('a file that is not a store of ours', () => {
     const newer = new DatabaseSync(path)
     newer.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`)
     newer.close()
+    const before = readFileSync(path)
     expect(() => openSqliteStore(path)).toThrow(
       unusable(`its schema has version ${SCHEMA_VERSION + 1} and this meshgauge knows ${SCHEMA_VERSION}`),
     )
+    expect(readFileSync(path).equals(before)).toBe(true)
   })
 
   test('a folder', () => {
@@ -76,6 +84,20 @@ describe('a file that is not a store of ours', () => {
     path = join(folder, 'file', 'data', 'meshgauge.db')
     expect(() => openSqliteStore(path)).toThrow(unusable('it cannot be opened'))
   })
+})
+
+test('a link to a store is that store: one collector has it, and its log counts', () => {
+  const real = join(folder, 'other disk')
+  mkdirSync(real)
+  const store = openSqliteStore(join(real, 'real.db'))
+  symlinkSync(join(real, 'real.db'), path)
+  expect(() => openSqliteStore(path)).toThrow('another collector has it open')
+  store.close()
+  const linked = openSqliteStore(path)
+  linked.createRun(sampleRun())
+  expect(linked.info().path).toBe(join(real, 'real.db'))
+  expect(readdirSync(folder).sort()).toEqual(['meshgauge.db', 'other disk'])
+  linked.close()
 })
 
 describe('a damaged store', () => {
@@ -103,6 +125,26 @@ describe('a damaged store', () => {
     closeSync(file)
     expect(readAll).toThrow(unusable('it is damaged: move the file away'))
   })
+
+  test.each(['80', 'ffffff', '0005ffffffffff', '000f010a0a010101010100ffffffffff7f'])(
+    'windows that are not what was written (%s) are told, and hold nobody up',
+    (body) => {
+      openSqliteStore(path).close()
+      const database = new DatabaseSync(path)
+      database.exec(`INSERT INTO fresh (key, body) VALUES (0, x'${body}')`)
+      database.close()
+      expect(() => {
+        const store = openSqliteStore(path)
+        try {
+          store.maintain(START)
+          store.maintain(START)
+          store.history(0, 0, 60_000, Resolution.RESOLUTION_RAW)
+        } finally {
+          store.close()
+        }
+      }).toThrow(unusable('it is damaged'))
+    },
+  )
 
   test('the file cut short', () => {
     fill()

@@ -1,5 +1,5 @@
 import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { isFullError, storeProblem, toStoreFailure } from './failure.ts'
 import { removeLeftCopies } from './left-copies.ts'
@@ -25,22 +25,8 @@ export const inTransaction = <T>(database: DatabaseSync, work: () => T): T => {
 const pragma = (database: DatabaseSync, name: string): number =>
   Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
 
-/**
- * Lets pages that are free be given back to the file system little by little. Of an older store this takes writing it
- * anew once, before it is more than runs; where there is no room for that it stays as it is, and uses free pages again.
- */
-const prepareToGiveBack = (database: DatabaseSync): void => {
-  const version = pragma(database, 'user_version')
-  database.exec('PRAGMA auto_vacuum = INCREMENTAL')
-  if (version !== 1 || pragma(database, 'application_id') !== APPLICATION_ID) return
-  try {
-    database.exec('VACUUM')
-  } catch (error) {
-    if (!isFullError(error)) throw error
-  }
-}
-
-const migrate = (database: DatabaseSync, path: string): void => {
+/** What is not a store of ours, or of a later version, is refused before anything of it is changed. */
+const versionOf = (database: DatabaseSync, path: string): number => {
   const tables = Number(database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n)
   if (tables > 0 && pragma(database, 'application_id') !== APPLICATION_ID) {
     throw storeProblem(path, 'it is the SQLite database of another program; give another path')
@@ -52,7 +38,21 @@ const migrate = (database: DatabaseSync, path: string): void => {
       `its schema has version ${version} and this meshgauge knows ${SCHEMA_VERSION}: use the newer meshgauge that wrote it, or another path`,
     )
   }
-  if (version < SCHEMA_VERSION) inTransaction(database, () => upgrade(database, version))
+  return version
+}
+
+/**
+ * Lets pages that are free be given back to the file system little by little. Of an older store this takes writing it
+ * anew once, before it is more than runs; where there is no room for that it stays as it is, and uses free pages again.
+ */
+const prepareToGiveBack = (database: DatabaseSync, version: number): void => {
+  database.exec('PRAGMA auto_vacuum = INCREMENTAL')
+  if (version !== 1) return
+  try {
+    database.exec('VACUUM')
+  } catch (error) {
+    if (!isFullError(error)) throw error
+  }
 }
 
 /**
@@ -79,14 +79,16 @@ const openFile = (path: string): { database: DatabaseSync; holder: DatabaseSync 
   const holder = path === ':memory:' ? undefined : lock(path)
   let database: DatabaseSync | undefined
   try {
-    database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true })
+    const opened = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true })
+    database = opened
+    const version = versionOf(database, path)
     if (path !== ':memory:') removeLeftCopies(path)
-    prepareToGiveBack(database)
+    prepareToGiveBack(database, version)
     database.exec('PRAGMA journal_mode = WAL')
     // FULL waits for the disk at each commit: what is acknowledged survives kill -9 (as it would with NORMAL) and
     // also the loss of power. The collector commits once a tick, not once a result, so it costs one flush a tick.
     database.exec('PRAGMA synchronous = FULL')
-    migrate(database, path)
+    if (version < SCHEMA_VERSION) inTransaction(database, () => upgrade(opened, version))
     return { database, holder }
   } catch (error) {
     database?.close()
@@ -104,10 +106,10 @@ export const openDatabase = (file: string): OpenDatabase => {
   try {
     if (file !== ':memory:') {
       mkdirSync(dirname(file), { recursive: true })
-      // Two names of one folder must find the same lock.
-      path = join(realpathSync(dirname(file)), basename(file))
       // Made by us it is for its owner alone; what SQLite puts beside it takes the same mode.
-      closeSync(openSync(path, 'a', 0o600))
+      closeSync(openSync(file, 'a', 0o600))
+      // Two names of one file must find the same lock, and what lies beside it on the same disk.
+      path = realpathSync(file)
     }
     const { database, holder } = openFile(path)
     const close = () => {

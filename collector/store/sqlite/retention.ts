@@ -23,14 +23,20 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
+type Floor = readonly [Level, number]
+
 /**
  * What goes when the room is used up, first line first: the oldest of a level, until it covers only so much time. So
  * the finest level goes first, but never for the last month of the coarsest.
  */
-const FLOORS: readonly (readonly [Level, number])[] = [
+const FLOORS: readonly Floor[] = [
   [RAW, 2 * HOUR],
   [FIVE_MINUTES, 2 * DAY],
   [ONE_HOUR, 60 * DAY],
+]
+/** Then the oldest runs go, and events before that; and only then the rest of the levels. */
+const EVENTS_FLOOR = 2 * DAY
+const LAST_FLOORS: readonly Floor[] = [
   [RAW, 10 * MINUTE],
   [FIVE_MINUTES, 2 * HOUR],
   [ONE_HOUR, 2 * HOUR],
@@ -84,6 +90,20 @@ export const createExpiry = ({ access, tables, rollUp, room, runs, limits }: Dep
     return true
   }
 
+  /**
+   * A clock that was ahead took the beginnings with it. Once it is back they come back too, or else all that is measured
+   * would be refused until it is that late again.
+   */
+  const comeBack = (nowMs: number): void => {
+    let latest = Math.ceil(nowMs / ALIGN.raw) * ALIGN.raw
+    for (const level of LEVELS) {
+      latest = Math.floor(latest / ALIGN[level.name]) * ALIGN[level.name]
+      if (figures.get(fromName(level)) <= latest) continue
+      const from = latest
+      writeLazily(() => figures.set(fromName(level), from))
+    }
+  }
+
   const removeRows = (level: Level, nowMs: number, isOverdue: () => boolean): boolean => {
     const end = keyOf(bucketAt(level, figures.get(fromName(level))), 0)
     const rows = tables.levels[level.name].range.all(0, end, ROWS_PER_SLICE)
@@ -110,6 +130,7 @@ export const createExpiry = ({ access, tables, rollUp, room, runs, limits }: Dep
     })
 
   const tooOld = (nowMs: number, isOverdue: () => boolean): boolean => {
+    comeBack(nowMs)
     for (const level of LEVELS) {
       moveFrom(level, nowMs - SECONDS[level.name] * 1000)
       if (removeRows(level, nowMs, isOverdue)) return true
@@ -119,9 +140,8 @@ export const createExpiry = ({ access, tables, rollUp, room, runs, limits }: Dep
   }
 
   /** The oldest bucket of the first level that has more than its floor. */
-  const tooMuch = (nowMs: number): boolean => {
-    if (!room.isTight()) return false
-    for (const [level, floor] of FLOORS) {
+  const shorten = (floors: readonly Floor[], nowMs: number): boolean => {
+    for (const [level, floor] of floors) {
       const first = tables.levels[level.name].first.get()?.key
       if (typeof first !== 'number') continue
       const oldestMs = bucketOfKey(first) * level.spanMs
@@ -131,8 +151,15 @@ export const createExpiry = ({ access, tables, rollUp, room, runs, limits }: Dep
     return false
   }
 
+  const tooMuch = (nowMs: number, isOverdue: () => boolean): boolean =>
+    room.isTight() &&
+    (shorten(FLOORS, nowMs) ||
+      runs.removeOld(nowMs, nowMs, isOverdue) ||
+      removeOldEvents(nowMs - EVENTS_FLOOR, nowMs) ||
+      shorten(LAST_FLOORS, nowMs))
+
   return {
-    expire: (nowMs, isOverdue) => tooOld(nowMs, isOverdue) || tooMuch(nowMs),
+    expire: (nowMs, isOverdue) => tooOld(nowMs, isOverdue) || tooMuch(nowMs, isOverdue),
   }
 }
 

@@ -1,13 +1,17 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { execaSync } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { HostSamples } from '#proto/meshgauge/agent/v1/host.ts'
 import { Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import type { StoreLimits } from '../limits.ts'
+import { sampleId, sampleResult, sampleRun } from '../samples.ts'
 import type { Store } from '../store.ts'
 import { maintainAll } from '../upkeep-contract.ts'
-import { sampleWindow } from '../windows-contract.ts'
+import { sampleEvent, sampleWindow } from '../windows-contract.ts'
 import { openSqliteStore } from './store.ts'
 
 const MEBIBYTE = 2 ** 20
@@ -100,6 +104,47 @@ describe('the bound', () => {
     expect(oldestMinute(store, 3)).toBeLessThanOrEqual(oldestMinute(store, 2))
     store.close()
   }, 120_000)
+
+  test('is not met by removing content while somebody reads, such as a backup: that only makes the log longer', () => {
+    const store = openSqliteStore(path, limits(6))
+    measure(store, 0, 400)
+    const oldestRaw = oldestMinute(store, 1)
+    const reader = new DatabaseSync(path, { readOnly: true })
+    reader.exec('BEGIN')
+    reader.prepare('SELECT count(*) FROM raw').get()
+    measure(store, 400, 430)
+    reader.close()
+    // What came in half an hour took the place of as much, and the levels that are worth more are whole.
+    expect(oldestMinute(store, 1)).toBeLessThanOrEqual(oldestRaw + 45)
+    expect(oldestMinute(store, 2)).toBe(0)
+    measure(store, 430, 432)
+    expect(sizeOnDisk()).toBeLessThanOrEqual(6 * MEBIBYTE)
+    store.close()
+  }, 120_000)
+
+  test('holds for runs and events too: the oldest go, the newest 20 runs and two days of events stay', () => {
+    const store = openSqliteStore(path, limits(8))
+    const day = 86_400_000
+    const host = HostSamples.fromPartial({ pcpJson: 'x'.repeat(100_000) })
+    const ids = Array.from({ length: 60 }, (_, index) => sampleId(new Date(T + (index * day) / 10)))
+    for (const [index, id] of ids.entries()) {
+      store.createRun(sampleRun({ id, state: RunState.RUN_STATE_COMPLETED }))
+      store.putResults(id, [sampleResult(1, { sourceHost: host }), sampleResult(2, { sourceHost: host })])
+      const seconds = (index * 86_400) / 10
+      store.putWindows(
+        [],
+        Array.from({ length: 400 }, () => sampleEvent(seconds)),
+      )
+      maintainAll(store, T + (index * day) / 10)
+    }
+    expect(sizeOnDisk()).toBeLessThanOrEqual(8 * MEBIBYTE)
+    const kept = store.listRuns({ size: 0, token: '' }).runs.map(({ id }) => id)
+    expect(kept.length).toBeGreaterThanOrEqual(20)
+    expect(kept).toEqual(ids.slice(-kept.length).toReversed())
+    for (const id of kept) expect(store.allResults(id)).toHaveLength(2)
+    expect(store.info().levels[4]?.rows).toBeGreaterThanOrEqual(400 * 20)
+    store.close()
+  })
 
   test('that is made smaller gives the room back to the file system', () => {
     const large = openSqliteStore(path, limits(64))

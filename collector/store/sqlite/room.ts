@@ -57,17 +57,24 @@ export const createRoom = (
 
   const reserve = Math.min(maxBytes * RESERVE_RATIO, MAX_RESERVE_BYTES)
 
-  const bytesOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  const bytesOf = (suffix: string) =>
+    path === ':memory:' ? 0 : (statSync(`${path}${suffix}`, { throwIfNoEntry: false })?.size ?? 0)
   const sizes = () => {
     const content = pages() * pageSize
     // The file follows what is in the log, up and down, when the log is written into it.
-    const onDisk = path === ':memory:' ? 0 : bytesOf(path)
-    const beside = path === ':memory:' ? 0 : bytesOf(`${path}-wal`) + spare.sizeBytes()
-    return { sizeBytes: Math.max(content, onDisk) + beside, freeBytes: freePages() * pageSize }
+    const sizeBytes = Math.max(content, bytesOf('')) + bytesOf('-wal') + spare.sizeBytes()
+    return { sizeBytes, freeBytes: freePages() * pageSize }
   }
+  /**
+   * Content with the log as long as it usually is. While somebody reads, such as a backup, the log grows and the file is
+   * not cut: removing content would only make the log longer still.
+   */
+  const usedBytes = () =>
+    (pages() - freePages()) * pageSize + Math.min(bytesOf('-wal'), logBytes) + spare.sizeBytes()
   const isTooLarge = () => {
     const { sizeBytes, freeBytes } = sizes()
-    return sizeBytes > maxBytes - reserve / 2 && freeBytes > 0
+    const excessLog = Math.max(0, bytesOf('-wal') - logBytes)
+    return sizeBytes - excessLog > maxBytes - reserve / 2 && freeBytes > 0
   }
   const isTooEmpty = () => {
     const { sizeBytes, freeBytes } = sizes()
@@ -76,10 +83,7 @@ export const createRoom = (
 
   return {
     sizes,
-    isTight: () => {
-      const { sizeBytes, freeBytes } = sizes()
-      return sizeBytes - freeBytes > maxBytes - reserve
-    },
+    isTight: () => usedBytes() > maxBytes - reserve,
     relieve: () => {
       spare.giveUp()
       guarded(() => database.exec('PRAGMA wal_checkpoint(RESTART)'))

@@ -19,8 +19,9 @@ export const createUpkeep = ({ access, tables, rollUp, limits }: Deps): StoreUpk
   const room = createRoom(access, limits)
   const runs = createRunRemoval(access)
   const expiry = createExpiry({ access, tables, rollUp, room, runs, limits })
+  // Each by itself is a look at one end of the index; both in one go over all of it.
   const eventTimes = database.prepare(
-    'SELECT min(milliseconds) AS first, max(milliseconds) AS last FROM events',
+    'SELECT (SELECT min(milliseconds) FROM events) AS first, (SELECT max(milliseconds) FROM events) AS last',
   )
 
   const bucketStart = (level: Level, edge: 'first' | 'last'): number | undefined => {

@@ -5,6 +5,7 @@
  * 10 probes takes about 28 bytes.
  */
 
+import { MAX_INDEX, MIN_INDEX } from '../../../../lib/histogram.ts'
 import { addCount, type Sum } from './sum.ts'
 
 /** Bytes that grow as they are written. */
@@ -47,12 +48,17 @@ export const createWriter = (capacity = 256): Writer => {
 /** Where reading is; `at` moves on. */
 export type Reader = { bytes: Uint8Array; at: number }
 
+/** In the words of SQLite, which does not see when the bytes in a row are not what was written. */
+const damaged = (): Error => Object.assign(new Error('a window is not whole'), { errcode: 11 })
+
+/** @throws Error with SQLite's code of a damaged file where the bytes end too soon */
 export const readVarint = (reader: Reader): number => {
   const { bytes } = reader
   let byte = bytes[reader.at++]!
   if (byte < 0x80) return byte
   let value = byte & 0x7f
   for (let scale = 0x80; ; scale *= 0x80) {
+    if (reader.at >= bytes.length) throw damaged()
     byte = bytes[reader.at++]!
     value += (byte & 0x7f) * scale
     if (byte < 0x80) return value
@@ -124,6 +130,7 @@ export const addWindow = (sum: Sum, reader: Reader, originMs: number): void => {
       const token = readVarint(reader)
       const small = token % 4
       index += (token - small) / 4
+      if (index < MIN_INDEX || index > MAX_INDEX) throw damaged()
       addCount(sum, index, small === COUNT_ESCAPE ? readVarint(reader) + 1 + COUNT_ESCAPE : small + 1)
       index++
     }

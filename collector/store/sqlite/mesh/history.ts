@@ -22,8 +22,14 @@ const RESOLUTION_OF = {
 /** Unix milliseconds before which a level has been removed; 0 when nothing has. */
 export const keptFrom = ({ figures }: Access, { name }: Level): number => figures.get(`${name}_from`)
 
+/**
+ * A mesh's windows are up to a minute long. One of hours, of an agent that was stopped meanwhile, must not make
+ * everybody read hours from then on: it is found where it began.
+ */
+const MAX_REACH_MS = 10 * 60_000
+
 /** How far before a moment a window that reaches into it may have begun. */
-export const reachMs = ({ figures }: Access): number => figures.get('longest_window')
+export const reachMs = ({ figures }: Access): number => Math.min(figures.get('longest_window'), MAX_REACH_MS)
 
 export const createHistory = (tables: Tables, reading: Reading): WindowStore['history'] => {
   const { access, levels, live } = tables

@@ -35,6 +35,8 @@ export const createRollUp = (tables: Tables, reading: Reading): RollUp => {
   const { figures, writeLazily } = access
   /** The minute that is being sorted, with what remains of its paths in order. */
   let queue: { minute: number; paths: number[] } | undefined
+  /** The time of the last upkeep. */
+  let lastNowMs = Number.POSITIVE_INFINITY
 
   const sortPath = (minute: number, path: number): void => {
     const key = keyOf(minute, path)
@@ -73,6 +75,7 @@ export const createRollUp = (tables: Tables, reading: Reading): RollUp => {
   }
 
   const sort = (nowMs: number, isOverdue: () => boolean): boolean => {
+    lastNowMs = nowMs
     const due = bucketAt(RAW, nowMs - SORT_AFTER_MS)
     let minute = Number.POSITIVE_INFINITY
     for (const candidate of live.keys()) if (candidate < due) minute = Math.min(minute, candidate)
@@ -127,11 +130,12 @@ export const createRollUp = (tables: Tables, reading: Reading): RollUp => {
     return level === ONE_HOUR ? Math.min(startOf(todo.one_hour.first.get(), ONE_HOUR), first) : first
   }
 
+  /** What lies ahead, from a clock that was, is not what came last. */
   const newest = () => {
     let last = startOf(levels.raw.last.get(), RAW)
     if (last === Number.POSITIVE_INFINITY) last = 0
     for (const minute of live.keys()) last = Math.max(last, minute * RAW.spanMs)
-    return last
+    return Math.min(last, lastNowMs)
   }
 
   return {
