@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { ClientError, Status } from 'nice-grpc'
 import { expect, test } from 'vitest'
 import { MeshAssignment, MeshBatch, type MeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -87,4 +88,65 @@ test('an agent that says nothing is silent; a collector that was held up accuses
   for (let second = 0; second < 3; second++) await pass(1)
   expect(told).toEqual([true, false])
   await end()
+})
+
+/** A keeper of an agent that answers as given, by a clock that does not go on. */
+const startWith = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<MeshResponse>) => {
+  const clock: Clock = {
+    now: () => new Date(0),
+    monotonicSeconds: () => 0,
+    sleep: (_seconds, signal) =>
+      new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+      }),
+  }
+  const stop = new AbortController()
+  const keeper = createKeeper(
+    {
+      clock,
+      logger: createLogger('test', 'silent'),
+      random: () => 0,
+      connection: () => ({ ping: { mesh } }) as never,
+      onStarted: () => undefined,
+      onBatch: () => undefined,
+      onDelivering: () => undefined,
+    },
+    MeshAssignment.fromPartial({}),
+    stop.signal,
+  )
+  return { keeper, stop }
+}
+
+test('a node that leaves while its agent cannot be reached is not called any more', async () => {
+  let calls = 0
+  // biome-ignore lint/correctness/useYield: it fails before it has said anything
+  const { keeper, stop } = startWith(async function* () {
+    calls++
+    throw new ClientError('/mesh', Status.UNAVAILABLE, 'nobody is there')
+  })
+  for (let turn = 0; turn < 10; turn++) await setImmediate()
+  let finished = false
+  void keeper.finish().then(() => {
+    finished = true
+  })
+  for (let turn = 0; turn < 10; turn++) await setImmediate()
+  expect({ calls, finished }).toEqual({ calls: 1, finished: true })
+  stop.abort()
+  await keeper.done
+})
+
+test('nothing of a stream is left when it has ended', async () => {
+  let left = 0
+  const { keeper, stop } = startWith(async function* (requests) {
+    const iterator = requests[Symbol.asyncIterator]()
+    await iterator.next()
+    left++
+    const ended = () => left--
+    void iterator.next().then(ended, ended)
+    throw new ClientError('/mesh', Status.UNAVAILABLE, 'it went away')
+  })
+  for (let turn = 0; turn < 20; turn++) await setImmediate()
+  expect(left).toBe(0)
+  stop.abort()
+  await keeper.done
 })

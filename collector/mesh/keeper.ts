@@ -97,7 +97,7 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
   let reason = 'its agent has not answered yet'
   let connection: Connection | undefined
   let reopening = false
-  let finishing = false
+  const leaving = new AbortController()
 
   const stream = async (signal: AbortSignal): Promise<void> => {
     const requests = mailbox.requests(() => assignment, signal)
@@ -128,23 +128,26 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
 
   const keep = async (): Promise<void> => {
     let backoff = FIRST_BACKOFF_SECONDS
-    while (!stop.aborted) {
+    const waiting = AbortSignal.any([stop, leaving.signal])
+    while (!waiting.aborted) {
       call = new AbortController()
       const openedSeconds = clock.monotonicSeconds()
       heardSeconds = openedSeconds
       await stream(AbortSignal.any([stop, call.signal])).catch(explain)
-      if (stop.aborted || finishing) return
+      // What waits to be sent over it waits for nothing any more; an agent may be away for weeks.
+      call.abort()
+      if (waiting.aborted) return
       const lasted = clock.monotonicSeconds() - openedSeconds > 2 * LONGEST_BACKOFF_SECONDS
       if (lasted) backoff = FIRST_BACKOFF_SECONDS
       const wait = reopening ? 0 : backoff * (0.5 + 0.5 * deps.random())
       reopening = false
       backoff = Math.min(LONGEST_BACKOFF_SECONDS, backoff * 2)
-      await clock.sleep(wait, stop).catch(() => undefined)
+      await clock.sleep(wait, waiting).catch(() => undefined)
     }
   }
 
   const watch = async (): Promise<void> => {
-    while (!stop.aborted && !finishing) {
+    while (!stop.aborted && !leaving.signal.aborted) {
       const before = clock.monotonicSeconds()
       await clock.sleep(WATCH_SECONDS, stop).catch(() => undefined)
       const now = clock.monotonicSeconds()
@@ -178,7 +181,7 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
     acknowledge: mailbox.acknowledge,
     /** Half-closes the stream: the agent ends its probing at once, where a stream that is cut is outlived. */
     finish: async (): Promise<void> => {
-      finishing = true
+      leaving.abort()
       mailbox.end()
       const cut = clock.sleep(FINISH_SECONDS, stop).then(
         () => call.abort(),
