@@ -119,6 +119,21 @@ test('silence of all accuses nobody', () => {
   expect(heard.filter(({ rtt }) => rtt === undefined)).toEqual([])
 })
 
+test('an fping that was stopped and makes up for it slowly accuses nobody', () => {
+  const { book, heard, read } = bookOf(['10.0.0.1', '10.0.0.2'], { interval: { nanos: 5e7 } })
+  const sends = (sequence: number, at: number) => {
+    read(answer('10.0.0.1', sequence), at)
+    read(answer('10.0.0.2', sequence), at + 0.02)
+    if (sequence % 2 === 0) book.expire(at + 0.03)
+  }
+  for (let sequence = 0; sequence < 80; sequence++) sends(sequence, 100 + 0.05 * sequence)
+  // Nothing for three seconds; then, as it was seen to do, each round takes five sixths of its time until it is level.
+  for (let look = 0; look < 30; look++) book.expire(104 + 0.1 * look)
+  for (let sequence = 80; sequence < 400; sequence++) sends(sequence, 107 + 0.042 * (sequence - 80))
+  expect(heard.filter(({ rtt }) => rtt === undefined)).toEqual([])
+  expect(heard).toHaveLength(800)
+})
+
 test('a complaint of the network is the reason of the next loss only', () => {
   const { book, heard, read } = bookOf(['10.0.0.1'])
   book.readError('ICMP Host Unreachable from 10.0.0.9 for ICMP Echo sent to 10.0.0.1', 1)

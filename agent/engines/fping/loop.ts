@@ -54,6 +54,36 @@ export const readProbeLine = (text: string, from: number, to: number): ProbeLine
   return line
 }
 
+/** How exactly a line tells when its probe was sent, give or take a look at the pipe. */
+const LOOK_SECONDS = 0.1
+
+/**
+ * How late fping sends, at the most in the last moments. One that was stopped makes up for it slowly: it sends all that
+ * it has missed, one after the other, and for many seconds its probes leave later than their numbers say.
+ */
+const createLag = (rememberSeconds: number) => {
+  let generation = 0
+  let now = 0
+  let before = 0
+  const turn = (at: number) => {
+    const current = Math.floor(at / rememberSeconds)
+    if (current === generation) return
+    before = current === generation + 1 ? now : 0
+    now = 0
+    generation = current
+  }
+  return {
+    saw: (seconds: number, at: number): void => {
+      turn(at)
+      if (seconds > now) now = seconds
+    },
+    seconds: (at: number): number => {
+      turn(at)
+      return Math.max(now, before)
+    },
+  }
+}
+
 export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
   const { addresses, intervalSeconds, timeoutSeconds } = plan
   const count = addresses.length
@@ -77,7 +107,9 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
   const complaints = new Map<string, string>()
   const unknown: string[] = []
   let frontier = -1
-  let lastSentAt = Number.NEGATIVE_INFINITY
+  /** When the latest probe that was heard of was to be sent, by the numbers of its target. */
+  let reachedAt = Number.NEGATIVE_INFINITY
+  const lag = createLag(timeoutSeconds + LATE_SECONDS)
   let rest = ''
 
   const lose = (index: number, missing: string) => {
@@ -127,9 +159,11 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
   const hear = ({ address, sequence, rttSeconds }: ProbeLine, now: number) => {
     const sentAt = now - (rttSeconds ?? timeoutSeconds)
     frontier = Math.max(frontier, sequence)
-    lastSentAt = Math.max(lastSentAt, sentAt)
     for (let index = firstOf.get(address) ?? -1; index !== -1; index = nextSame[index]!) {
       phase[index] = Math.min(phase[index]!, sentAt - sequence * intervalSeconds)
+      const planned = phase[index]! + sequence * intervalSeconds
+      reachedAt = Math.max(reachedAt, planned)
+      lag.saw(sentAt - planned, now)
       settle(index, sequence, rttSeconds)
     }
   }
@@ -164,12 +198,13 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
     readError: readOther,
     /**
      * Counts as lost what fping must have told of by now and has not: it could not send it. Only what was due before
-     * something that fping did send, so that a time in which it sends nothing at all accuses nobody.
+     * something that fping did send, so that a time in which it sends nothing at all, or late, accuses nobody.
      */
     expire: (now: number): void => {
+      const overdue = now - timeoutSeconds - LATE_SECONDS - lag.seconds(now)
+      const due = Math.min(overdue, reachedAt - Math.min(intervalSeconds, LOOK_SECONDS))
       for (let index = 0; index < count; index++) {
         const start = phase[index]!
-        const due = Math.min(now - timeoutSeconds - LATE_SECONDS, lastSentAt)
         const below =
           start === Number.POSITIVE_INFINITY
             ? frontier - slack + 1
