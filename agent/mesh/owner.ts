@@ -12,6 +12,8 @@ export type Hold = {
   session: Session
   /** Aborted when a newer stream of the same owner has taken over. */
   signal: AbortSignal
+  /** Ends the session, so that its last batches can be sent; who comes meanwhile gets a new one. */
+  end(): Promise<void>
   /** The stream is over: broken, so that probing goes on for the outlive time, or left by a caller who wants it to end. */
   release(why: 'broken' | 'left'): Promise<void>
 }
@@ -59,6 +61,7 @@ export const createOwnership = ({ clock, createSession }: OwnerDeps) => {
       return {
         session: held,
         signal: own.signal,
+        end: () => discard(held),
         release: async (why) => {
           if (holder !== own) return
           holder = undefined

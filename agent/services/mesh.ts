@@ -142,7 +142,7 @@ export const createMesh = (deps: Deps, options: AgentOptions) => {
       if (isOver) {
         // Rejects when the caller has not finished but gone.
         await clock.sleep(LAST_WORD_SECONDS, signal)
-        await session.end()
+        await hold.end()
       }
       session.seal(!isOver && clock.monotonicSeconds() - sentAt >= LIFE_SECONDS)
       for (let batch = session.batchFrom(sequence); batch; ) {
