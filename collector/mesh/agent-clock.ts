@@ -10,6 +10,13 @@ const STEP_MS = 25
 /** A first batch may have waited in a burst of many agents; the best of so long is taken. */
 const LEARNING_SECONDS = 1
 
+/**
+ * No batch comes before it was sent, and none is under way for so long: an offset that says so is from before a clock was
+ * stepped. By a second clocks may have drifted apart while the collector was away.
+ */
+const MAX_EARLY_MS = 1000
+const MAX_LATE_MS = 10_000
+
 /** Where the offset of a session is kept over a restart of the collector. */
 export type KeptOffset = { session: string; offsetMs: number }
 
@@ -50,8 +57,12 @@ export const createAgentClock = (kept: KeptOffset | undefined, onStep: (kept: Ke
     offsetMs: (wallMs: number, monotonicSeconds: number): number | undefined => {
       if (sinceSeconds === undefined) return used
       const isLearned = monotonicSeconds - sinceSeconds >= LEARNING_SECONDS
-      if (!isLearned) return used
       const offset = Math.round(Math.min(now, before) + wallMs - monotonicSeconds * 1000)
+      if (!isLearned) {
+        if (used !== undefined && (used - offset > MAX_EARLY_MS || offset - used > MAX_LATE_MS))
+          used = undefined
+        return used
+      }
       if (used === undefined || Math.abs(offset - used) > STEP_MS) {
         used = offset
         onStep({ session, offsetMs: offset })
