@@ -140,6 +140,38 @@ test('a full window asks for its end, and counts nothing that it has no room for
   expect(flat(windows.closeNews(2))).toMatchObject([{ sentCount: 100, receivedCount: 100 }])
 })
 
+test('a window that is nearly full ends before anything is not counted', () => {
+  const { windows, news } = make()
+  const slot = windows.add(1, 0)
+  let sent = 0
+  for (let probe = 0; probe < 1000; probe++) {
+    const before = news()
+    windows.record(slot, 0.001, '', probe / 100)
+    // The end comes a tenth of a second after it was asked for.
+    if (news() === before && probe % 10 === 9)
+      for (const { sentCount } of flat(windows.closeNews(probe / 100))) sent += sentCount
+  }
+  for (const { sentCount } of flat(windows.closeAll(10))) sent += sentCount
+  expect(sent).toBe(1000)
+})
+
+test('windows that are to hold more keep what they have', () => {
+  const { windows, news } = make()
+  const slots = Array.from({ length: 70 }, (_, index) => windows.add(index, 0))
+  for (const slot of slots) for (let probe = 0; probe < 50; probe++) windows.record(slot, slot + 1, '', 1)
+  windows.makeRoom(300)
+  windows.makeRoom(200)
+  for (const slot of slots) for (let probe = 0; probe < 200; probe++) windows.record(slot, slot + 1, '', 2)
+  expect(news()).toBe(0)
+  const told = flat(windows.closeAll(10))
+  expect(told).toHaveLength(70)
+  for (const { targetId, receivedCount, rttSumSeconds, histogramCounts } of told) {
+    expect(receivedCount).toBe(250)
+    expect(rttSumSeconds).toBe(250 * (targetId + 1))
+    expect(histogramCounts).toEqual([250])
+  }
+})
+
 test('a place that was given back begins anew', () => {
   const { windows } = make()
   const first = windows.add(1, 0)

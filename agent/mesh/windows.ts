@@ -19,6 +19,9 @@ const LONG_ROW_SECONDS = 0.9
 /** News of a target that is probed more often than this are told together. */
 const TOLD_EVERY_SECONDS = 0.5
 
+/** Round-trip times that still find room while the end of a window that is nearly full is on the way. */
+const ENDING_ROUND_TRIPS = 32
+
 /** Slots that room is made for at first; doubled when they are used up. */
 const FIRST_SLOTS = 64
 
@@ -75,7 +78,7 @@ const countsOf = (sorted: Int16Array): number[] => {
 }
 
 type WindowsOptions = {
-  /** Most round-trip times that a window holds; it ends early when full. */
+  /** Most round-trip times that a window holds, over 32; it ends early when it is nearly full. */
   roundTripsPerWindow: number
   windowSeconds: () => number
   /** A target has lost a probe, or has come back: `closeNews` is to be called soon. */
@@ -85,18 +88,26 @@ type WindowsOptions = {
 /** Times are seconds of the mesh's own clock. A slot is a target's place, given back with `remove`. */
 export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: WindowsOptions) => {
   let length = FIRST_SLOTS
-  let columns = allocate(length, roundTripsPerWindow)
+  let room = roundTripsPerWindow
+  let columns = allocate(length, room)
   const free: number[] = []
   const live = new Set<number>()
   const reasons = new Map<number, string>()
   const news = new Set<number>()
   let used = 0
 
-  const grow = () => {
-    const larger = allocate(length * 2, roundTripsPerWindow)
-    for (const name of Object.keys(larger) as (keyof Columns)[]) larger[name].set(columns[name] as never)
+  const grow = (slots: number, roundTrips: number) => {
+    const larger = allocate(slots, roundTrips)
+    for (const name of Object.keys(larger) as (keyof Columns)[]) {
+      if (name !== 'buckets') larger[name].set(columns[name] as never)
+    }
+    for (let slot = 0; slot < length; slot++) {
+      const own = columns.buckets.subarray(slot * room, slot * room + columns.received[slot]!)
+      larger.buckets.set(own, slot * roundTrips)
+    }
     columns = larger
-    length *= 2
+    length = slots
+    room = roundTrips
   }
   const tell = (slot: number) => {
     if (news.size === 0) onNews()
@@ -122,7 +133,7 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
     const { received, trailing, min, max, sum, last, steps, stepCount, buckets } = columns
     if (trailing[slot]! > 0) comeBack(slot, now)
     const before = received[slot]!
-    buckets[slot * roundTripsPerWindow + before] = bucketOf(rttSeconds)
+    buckets[slot * room + before] = bucketOf(rttSeconds)
     received[slot] = before + 1
     min[slot] = before === 0 ? rttSeconds : Math.min(min[slot]!, rttSeconds)
     max[slot] = before === 0 ? rttSeconds : Math.max(max[slot]!, rttSeconds)
@@ -132,7 +143,7 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
       stepCount[slot]!++
     }
     last[slot] = rttSeconds
-    if (before + 1 === roundTripsPerWindow) tell(slot)
+    if (before + 1 === room - ENDING_ROUND_TRIPS) tell(slot)
   }
   const clear = (slot: number, now: number) => {
     const { startAt, sent, received, sum, steps, stepCount } = columns
@@ -147,7 +158,7 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
   const toMessage = (slot: number): MeshWindow => {
     const { targetId, sent, received, trailing, min, max, sum, steps, stepCount, buckets } = columns
     const count = received[slot]!
-    const from = slot * roundTripsPerWindow
+    const from = slot * room
     const sorted = buckets.subarray(from, from + count).sort()
     return {
       targetId: targetId[slot]!,
@@ -183,9 +194,13 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
   }
 
   return {
+    /** Windows hold so many round-trip times from now on, or as many as they did if that is more. */
+    makeRoom: (roundTrips: number): void => {
+      if (roundTrips > room) grow(length, roundTrips)
+    },
     add: (targetId: number, now: number): number => {
       const slot = free.pop() ?? used++
-      if (slot >= length) grow()
+      if (slot >= length) grow(length * 2, room)
       clear(slot, now)
       columns.targetId[slot] = targetId
       columns.owner[slot] = 0
@@ -206,7 +221,7 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
     /** One probe; `rttSeconds` is undefined when it was lost. */
     record: (slot: number, rttSeconds: number | undefined, reason: string, now: number): void => {
       // Its end is on the way; a probe too many is not counted, which is better than counted as lost.
-      if (columns.received[slot] === roundTripsPerWindow) return
+      if (columns.received[slot] === room) return
       columns.sent[slot]!++
       if (reason !== '') reasons.set(slot, reason)
       if (rttSeconds === undefined) lose(slot, now)
