@@ -22,6 +22,9 @@ const TAKE_OVER_MARGIN_SECONDS = 5
 /** Round-trip times in a window beyond those that its length explains, while its end is on the way. */
 const SPARE_ROUND_TRIPS = 64
 
+/** A window of an hour at a hundred probes a second would fill the memory of a small node; it ends early instead. */
+const MAX_ROUND_TRIPS = 4096
+
 /** A timer that comes this share of a window early has come in time. */
 const EARLY_SHARE = 0.99
 
@@ -49,6 +52,9 @@ export const createSession = (deps: SessionDeps, { plan: first, phase }: Session
   let listener: (() => void) | undefined
   let newsTimer = false
   let pending: MeshPlan | undefined
+  /** Aborted when windows have another length than before. */
+  let rhythm = new AbortController()
+  let retireTimer = false
 
   const put = (windows: MeshWindows[]) => {
     if (windows.length === 0) return
@@ -104,6 +110,8 @@ export const createSession = (deps: SessionDeps, { plan: first, phase }: Session
   }
   const apply = (next: MeshPlan, isFirst: boolean) => {
     place(next)
+    windows.makeRoom(roundTripsOf(next))
+    if (next.windowSeconds !== plan.windowSeconds) rhythm.abort()
     plan = next
     const unused = new Set(probers)
     probers = next.groups.map((group) => {
@@ -125,24 +133,38 @@ export const createSession = (deps: SessionDeps, { plan: first, phase }: Session
     retire()
     listener?.()
   }
-  /** Ends the probers that nobody looks to any more, or whose successors have had all the time that they need. */
+  /**
+   * Ends the probers that nobody looks to any more, that measure nothing either, or whose successors have had all the
+   * time that they need: on an interface that stays down, they would gather with each change of the list.
+   */
   const retire = () => {
     const now = clock.monotonicSeconds()
     const successorsWork = probers.every((prober) => prober.trouble() === '')
-    const over = retiring.filter(
-      ({ prober, until }) => prober.ownedCount() === 0 || (now > until && successorsWork),
-    )
+    const isOver = ({ prober, until }: Retiring) =>
+      prober.trouble() !== '' || prober.ownedCount() === 0 || (now > until && successorsWork)
+    const over = retiring.filter(isOver)
     retiring = retiring.filter((one) => !over.includes(one))
     for (const { prober } of over) void prober.end()
-    if (retiring.length > 0) void later(SETTLE_SECONDS, retire)
+    if (retiring.length === 0 || retireTimer) return
+    retireTimer = true
+    void later(SETTLE_SECONDS, () => {
+      retireTimer = false
+      retire()
+    })
   }
   const closeInTime = async () => {
     for (;;) {
       // This node's own moment within every window, so that a fleet's batches do not all come at once.
       const passed = (time() / plan.windowSeconds - phase) % 1
       const left = (1 - passed) * plan.windowSeconds
-      await clock.sleep(passed > EARLY_SHARE ? left + plan.windowSeconds : left, stopping.signal)
-      put(windows.closeAll(time()))
+      const seconds = passed > EARLY_SHARE ? left + plan.windowSeconds : left
+      rhythm = new AbortController()
+      const isDue = await clock.sleep(seconds, AbortSignal.any([stopping.signal, rhythm.signal])).then(
+        () => true,
+        () => false,
+      )
+      stopping.signal.throwIfAborted()
+      if (isDue) put(windows.closeAll(time()))
     }
   }
   apply(first, true)
@@ -200,5 +222,8 @@ const byTime = (a: MeshWindows, b: MeshWindows): number => secondsOf(a) - second
 
 /** Room for the windows of the fastest group. */
 const roundTripsOf = ({ groups, windowSeconds }: MeshPlan): number =>
-  Math.ceil(windowSeconds / Math.min(1, ...groups.map(({ intervalSeconds }) => intervalSeconds))) +
-  SPARE_ROUND_TRIPS
+  Math.min(
+    MAX_ROUND_TRIPS,
+    Math.ceil(windowSeconds / Math.min(1, ...groups.map(({ intervalSeconds }) => intervalSeconds))) +
+      SPARE_ROUND_TRIPS,
+  )
