@@ -61,3 +61,16 @@ test('everything that is not acknowledged is there, once, in its order; what is 
     }),
   )
 })
+
+test('batches that nobody acknowledges are bounded in number, however little is in them', () => {
+  const held = createHeld({ maxBytes: 1000 })
+  held.add(windowsOf([1, 2]))
+  for (let count = 0; count < 29_999; count++) held.add([])
+  const batches = read(held)
+  expect(batches).toHaveLength(20_000)
+  expect(batches.at(-1)!.sequence).toBe(30_000)
+  expect(held.droppedCount()).toBe(2)
+  expect(held.bytes()).toBe(0)
+  held.acknowledge(30_000)
+  expect(read(held)).toEqual([])
+})

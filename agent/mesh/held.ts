@@ -8,6 +8,9 @@ import { MeshBatch, type MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
  */
 export const MAX_HELD_BYTES = 16 * 1024 * 1024
 
+/** A collector that is there and cannot store leaves even empty batches unacknowledged, one every 2 s and more. */
+const MAX_HELD_BATCHES = 20_000
+
 type Held = { sequence: number; bytes: Uint8Array; windowCount: number }
 
 const NOTHING = new Uint8Array()
@@ -31,6 +34,11 @@ export const createHeld = ({ maxBytes }: { maxBytes: number }) => {
       oldest.bytes = NOTHING
       oldest.windowCount = 0
     }
+    if (held.length <= MAX_HELD_BATCHES) return
+    const { bytes, windowCount } = held.shift()!
+    totalBytes -= bytes.length
+    droppedCount += windowCount
+    emptied = Math.max(0, emptied - 1)
   }
 
   return {

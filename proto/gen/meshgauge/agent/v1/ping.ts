@@ -291,7 +291,7 @@ export interface MeshStarted {
  * then, so that the caller knows that the stream lives.
  */
 export interface MeshBatch {
-  /** Counts from 1 within the session, without a gap. */
+  /** Counts from 1 within the session, without a gap but where the oldest of very many were thrown away. */
   sequence: number;
   /**
    * The agent's clock when the batch was sent. This clock is set once when the agent starts and then runs on
@@ -338,9 +338,10 @@ export interface MeshWindows {
 
 /**
  * MeshWindow is what was measured of one target in a window. A window ends early, within a quarter of a second, when
- * it has a lost probe, and when the first answer comes after one: that is how a fault and its end are told at once.
- * After a minute of badness only the second loss in a row and the answer after such a row end one early, until a whole
- * window passes without loss: a fleet that is dead or lossy does not flood its collector.
+ * it has a lost probe, and when the first answer comes after one: that is how a fault and its end are told at once. Of
+ * one target that is every half second at the most. After a minute of badness only a row of losses that has lasted 0.9 s
+ * and the answer after such a row end one early, until a whole window passes without loss: a fleet that is dead or lossy
+ * does not flood its collector.
  * Its fields are flat and round-trip times are seconds as numbers, because a fleet sends very many of them.
  */
 export interface MeshWindow {
