@@ -72,9 +72,6 @@ export type ProcessesOptions = {
 /** Where programs are looked for when no environment is given: that of root, as fping lives in sbin on some systems. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** The longest wait that a Node timer can hold is 2^31 ms, about 24 days. */
-const MAX_TIMER_SECONDS = 2_000_000
-
 /**
  * After SIGKILL a program is gone at once, unless the kernel holds it (a hung driver or NFS): then it is left to the
  * guard and its caller is told.
@@ -189,7 +186,7 @@ const createChild = (
 
   /** Resolves true after the time, false as soon as the program has ended. */
   const stillRunsAfter = (seconds: number): Promise<boolean> =>
-    clock.sleep(Math.min(seconds, MAX_TIMER_SECONDS), settled.signal).then(
+    clock.sleep(seconds, settled.signal).then(
       () => true,
       () => false,
     )

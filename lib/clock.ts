@@ -10,10 +10,19 @@ export type Clock = {
   sleep(seconds: number, signal?: AbortSignal): Promise<void>
 }
 
+/** The longest wait that a Node timer holds is 2^31 ms, about 24 days; what is longer would pass at once. */
+const LONGEST_TIMER_SECONDS = 2_000_000
+
 export const systemClock: Clock = {
   now: () => new Date(),
   monotonicSeconds: () => performance.now() / 1000,
-  sleep: (seconds, signal) => sleep(seconds * 1000, undefined, signal ? { signal } : {}),
+  sleep: async (seconds, signal) => {
+    const options = signal ? { signal } : {}
+    for (let left = seconds; ; left -= LONGEST_TIMER_SECONDS) {
+      await sleep(Math.min(left, LONGEST_TIMER_SECONDS) * 1000, undefined, options)
+      if (left <= LONGEST_TIMER_SECONDS) return
+    }
+  },
 }
 
 /**
