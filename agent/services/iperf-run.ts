@@ -6,8 +6,8 @@ import type { IperfEngine } from '../engines/engine.ts'
 import type { HostStory } from '../host/story.ts'
 import { addressViolations, checkBitrateLimit, checkFlowLimits, checkPeers, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
+import { follow } from './follow.ts'
 import { type CallerContext, type IperfDeps as Deps, resolveEnd } from './iperf-end.ts'
-import { stillRunning } from './still-running.ts'
 
 /** Samples wait at most this long, so that many flows cost few messages and a person still sees them move. */
 const FLUSH_SECONDS = 0.1
@@ -49,8 +49,9 @@ export async function* run(
     })
     const finished = Promise.all(clients)
     ended = Promise.allSettled([...clients, finished])
+    const isRunning = follow(finished, deps.clock, signal)
     for (let running = true; running; ) {
-      running = await stillRunning(finished, FLUSH_SECONDS, deps.clock, signal)
+      running = await isRunning(FLUSH_SECONDS)
       const batch = samples
       samples = []
       if (batch.length > 0) yield { event: { $case: 'samples', value: { samples: batch } } }

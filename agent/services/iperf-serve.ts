@@ -6,8 +6,8 @@ import { EngineError, type IperfEngine, type IperfServer } from '../engines/engi
 import type { HostStory } from '../host/story.ts'
 import { checkFlowLimits, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
+import { follow } from './follow.ts'
 import { type CallerContext, type IperfDeps as Deps, resolveEnd } from './iperf-end.ts'
-import { stillRunning } from './still-running.ts'
 
 const DEFAULT_IDLE_SECONDS = 10
 /** Samples of the host wait at most this long. */
@@ -53,8 +53,9 @@ export async function* serve(
       },
     }
     const served = Promise.all(listeners.map(({ server }) => server.done))
+    const isRunning = follow(served, deps.clock, signal)
     for (let running = true; running; ) {
-      running = await stillRunning(served, FLUSH_SECONDS, deps.clock, signal)
+      running = await isRunning(FLUSH_SECONDS)
       stream.signal.throwIfAborted()
       const host = running ? story.take() : await story.end()
       if (host) yield { event: { $case: 'hostSamples', value: host } }

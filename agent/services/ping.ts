@@ -15,7 +15,7 @@ import { createStatistics, createTargetResult } from '../engines/statistics.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
-import { stillRunning } from './still-running.ts'
+import { follow } from './follow.ts'
 
 type Deps = { clock: Clock; interfaces: Interfaces; engines: Detected; draining: Draining }
 
@@ -75,8 +75,9 @@ export const createPingService = (
         let windowStart = clock.now()
         yield { event: { $case: 'started', value: { engine: version, startTime: toTimestamp(windowStart) } } }
         const reportSeconds = fromDuration(request.reportInterval) ?? 1
+        const isRunning = follow(probing, clock, stream.signal)
         for (let running = true; running; ) {
-          running = await stillRunning(probing, reportSeconds, clock, stream.signal)
+          running = await isRunning(reportSeconds)
           const end = clock.now()
           const taken = takeWindows(windows, windowStart, end)
           windowStart = end

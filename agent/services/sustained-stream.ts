@@ -1,9 +1,9 @@
 import type { FlowChanges, IperfSamples } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { Violation } from '../../lib/errors.ts'
 import type { IperfEngine } from '../engines/engine.ts'
+import { follow } from './follow.ts'
 import type { CallerContext, IperfDeps as Deps } from './iperf-end.ts'
 import { createNews } from './keep-up.ts'
-import { stillRunning } from './still-running.ts'
 
 /** News wait at most this long, so that a hundred programs cost one message a second. */
 const FLUSH_SECONDS = 1
@@ -41,8 +41,9 @@ export async function* sustainedStream<Started>(
     // A caller that leaves at once waits for nothing any more; that must not end the agent.
     over.catch(() => undefined)
     yield started
+    const isRunning = follow(over, deps.clock, lease.signal)
     for (let running = true; running; ) {
-      running = await stillRunning(over, FLUSH_SECONDS, deps.clock, lease.signal)
+      running = await isRunning(FLUSH_SECONDS)
       const { samples, changes } = news.take()
       if (changes.length > 0) yield { event: { $case: 'changes', value: { changes } } }
       if (samples.length > 0) yield { event: { $case: 'samples', value: { samples } } }
