@@ -72,10 +72,11 @@ export const createPingService = (
           if (!(error instanceof EngineError)) throw error
           trouble = error
         })
+        // Before anything is said: a caller who is gone by then waits for nothing, and no failure may go unheard.
+        const isRunning = follow(probing, clock, stream.signal)
         let windowStart = clock.now()
         yield { event: { $case: 'started', value: { engine: version, startTime: toTimestamp(windowStart) } } }
         const reportSeconds = fromDuration(request.reportInterval) ?? 1
-        const isRunning = follow(probing, clock, stream.signal)
         for (let running = true; running; ) {
           running = await isRunning(reportSeconds)
           const end = clock.now()

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest'
+import { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { createDraining } from '../draining.ts'
+import { createPingService } from './ping.ts'
+
+test('a caller who leaves before it has read that probing began leaves nothing that could end the agent', async () => {
+  const failures: unknown[] = []
+  const onFailure = (reason: unknown) => failures.push(reason)
+  process.on('unhandledRejection', onFailure)
+  const engine = {
+    validate: () => [],
+    // biome-ignore lint/correctness/useYield: it has no answer yet
+    async *ping(_request: unknown, _source: unknown, signal: AbortSignal) {
+      await systemClock.sleep(1000, signal)
+    },
+  }
+  const service = createPingService(
+    {
+      clock: systemClock,
+      draining: createDraining(),
+      engines: { ping: async () => ({ engine, version: { name: 'fping', version: '5' } }) },
+      interfaces: {
+        throwIfDown: () => undefined,
+        addressesOf: () => [],
+        networks: () => [],
+        list: () => [],
+        mayUse: () => true,
+      },
+    } as never,
+    { allowPeers: ['127.0.0.0/8'], interfaces: [], maxDurationSeconds: 60 } as never,
+  )
+  const caller = new AbortController()
+  const request = PingRequest.fromPartial({ targets: [{ address: '127.0.0.1' }], continuous: true })
+  const stream = service.ping(request, { signal: caller.signal } as never)[Symbol.asyncIterator]()
+  await stream.next()
+  caller.abort()
+  await stream.return?.()
+  await systemClock.sleep(0.01)
+  process.off('unhandledRejection', onFailure)
+  expect(failures).toEqual([])
+})
