@@ -46,8 +46,11 @@ const rateOf = (mesh: PlannedMesh): Rate => {
   return { intervalSeconds, echoesPerSecond: sendsNone ? 0 : 1 / intervalSeconds }
 }
 
-const sameAssignment = (one: NodePlan | undefined, other: NodePlan): boolean =>
-  one !== undefined && JSON.stringify(one.assignment) === JSON.stringify(other.assignment)
+/** The agent is to do the same, and each path is of the same mesh: of two that want it, the first may have ended. */
+const isSame = (one: NodePlan | undefined, other: NodePlan): boolean =>
+  one !== undefined &&
+  JSON.stringify(one.assignment) === JSON.stringify(other.assignment) &&
+  [...other.targets].every(([id, { mesh }]) => one.targets.get(id)?.mesh === mesh)
 
 /**
  * Turns meshes and the fleet into what each node is to probe, and says which nodes are to be told. It is asked often
@@ -133,7 +136,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
       for (const node of [...due]) {
         const plan = planOf(node, nowSeconds)
         due.delete(node)
-        if (plan && sameAssignment(plans.get(node), plan)) continue
+        if (plan && isSame(plans.get(node), plan)) continue
         if (plan) plans.set(node, plan)
         else if (!plans.delete(node)) continue
         yield { node, plan }

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { createPlanner } from './planner.ts'
+import { readMeshSpec } from './settings.ts'
+
+const nodeOf = (name: string, address: string): Node =>
+  Node.fromPartial({
+    name,
+    interfaces: ['net0'],
+    description: { interfaces: [{ name: 'net0', addresses: [`${address}/24`] }] },
+  })
+
+test('of two meshes that want the same, the paths are of the other one when the first ends', () => {
+  const ids = new Map<string, number>()
+  const idOf = (key: object) => {
+    const name = JSON.stringify(key)
+    ids.set(name, ids.get(name) ?? ids.size + 1)
+    return ids.get(name)!
+  }
+  const planner = createPlanner(idOf, {
+    get: (node) => [node === 'node-1' ? '10.0.0.1' : '10.0.0.2'],
+    set: () => undefined,
+  })
+  planner.setFleet([nodeOf('node-1', '10.0.0.1'), nodeOf('node-2', '10.0.0.2')])
+  const settings = readMeshSpec(MeshSpec.fromPartial({ interfaces: ['net0'] }))
+  planner.set('first', settings)
+  planner.set('second', settings)
+  const meshes = () =>
+    [...planner.changes(0)].flatMap(({ plan }) => [...plan!.targets.values()].map(({ mesh }) => mesh))
+  expect(meshes()).toEqual(['first', 'first'])
+  planner.set('first', undefined)
+  expect(meshes()).toEqual(['second', 'second'])
+  expect(meshes()).toEqual([])
+})
