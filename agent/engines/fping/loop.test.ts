@@ -27,7 +27,11 @@ test('reads every line that fping is known to write as the pattern does, or leav
 
 type Heard = { index: number; rtt: number | undefined; reason: string }
 
-const bookOf = (addresses: string[], fields: Parameters<typeof PingRequest.fromPartial>[0] = {}) => {
+const bookOf = (
+  addresses: string[],
+  fields: Parameters<typeof PingRequest.fromPartial>[0] = {},
+  isInDoubt: (now: number) => boolean = () => false,
+) => {
   const heard: Heard[] = []
   const request = PingRequest.fromPartial({
     targets: addresses.map((address) => ({ address })),
@@ -35,9 +39,10 @@ const bookOf = (addresses: string[], fields: Parameters<typeof PingRequest.fromP
     timeout: { nanos: 5e8 },
     ...fields,
   })
-  const book = createLoopBook(planPing(request), (index, rtt, _refused, reason) => {
+  const sink = (index: number, rtt: number | undefined, _refused: boolean, reason: string) => {
     heard.push({ index, rtt, reason })
-  })
+  }
+  const book = createLoopBook(planPing(request), sink, isInDoubt)
   return { book, heard, read: (text: string, now: number) => book.read(Buffer.from(text), now) }
 }
 const answer = (address: string, sequence: number, ms = 0.5) =>
@@ -132,6 +137,21 @@ test('an fping that was stopped and makes up for it slowly accuses nobody', () =
   for (let sequence = 80; sequence < 400; sequence++) sends(sequence, 107 + 0.042 * (sequence - 80))
   expect(heard.filter(({ rtt }) => rtt === undefined)).toEqual([])
   expect(heard).toHaveLength(800)
+})
+
+test('a loss that was heard of in doubt is none, also when its turn to be told comes later', () => {
+  const { book, heard, read } = bookOf(['10.0.0.1'], { interval: { nanos: 1e8 } }, (now) => now < 101)
+  read(answer('10.0.0.1', 0), 100)
+  // The first was never sent; that is known only when its time is over.
+  read(timeout('10.0.0.1', 2) + timeout('10.0.0.1', 3), 100.9)
+  read(timeout('10.0.0.1', 4), 101.1)
+  for (let sequence = 5; sequence < 15; sequence++) read(answer('10.0.0.1', sequence), 100 + sequence / 10)
+  book.expire(101.6)
+  expect(heard.filter(({ rtt }) => rtt === undefined)).toEqual([
+    { index: 0, rtt: undefined, reason: NOT_SENT },
+    { index: 0, rtt: undefined, reason: '' },
+  ])
+  expect(heard.filter(({ rtt }) => rtt !== undefined)).toHaveLength(11)
 })
 
 test('a complaint of the network is the reason of the next loss only', () => {

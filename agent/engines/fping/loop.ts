@@ -84,7 +84,11 @@ const createLag = (rememberSeconds: number) => {
   }
 }
 
-export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
+/** What came of a probe that was lost while fping could not be believed: nothing is said of it. */
+const DOUBTFUL = Number.POSITIVE_INFINITY
+
+/** @param isInDoubt whether a loss that is heard of now may be none */
+export const createLoopBook = (plan: PingPlan, sink: PingSink, isInDoubt: (now: number) => boolean) => {
   const { addresses, intervalSeconds, timeoutSeconds } = plan
   const count = addresses.length
   /** The same address may be there twice: each names the next one, -1 for none. */
@@ -96,7 +100,7 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
   }
   /**
    * All probes below this one are told; `above` has a bit for each of the next that is settled, and `settled` what came
-   * of it: its round-trip time, or not a number. They are told in the order in which they were sent, for after a cut the
+   * of it: its round-trip time, not a number when it was lost, or DOUBTFUL. They are told in the order in which they were sent, for after a cut the
    * answers to new probes come before the last old ones time out, and these are no new loss.
    */
   const toldBelow = new Float64Array(count)
@@ -117,35 +121,34 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
     sink(index, undefined, false, complaints.get(address) ?? missing)
     complaints.delete(address)
   }
-  const tell = (index: number, rttSeconds: number | undefined) => {
+  const tell = (index: number, rttSeconds: number) => {
     above[index]! >>>= 1
     toldBelow[index]!++
-    if (rttSeconds === undefined) lose(index, '')
-    else {
+    if (Number.isNaN(rttSeconds)) lose(index, '')
+    else if (rttSeconds !== DOUBTFUL) {
       if (complaints.size > 0) complaints.delete(addresses[index]!)
       sink(index, rttSeconds, false, '')
     }
   }
   const tellSettled = (index: number) => {
     while (above[index]! & 1) {
-      const rttSeconds = settled[index * OPEN_PROBES + (toldBelow[index]! % OPEN_PROBES)]!
-      tell(index, Number.isNaN(rttSeconds) ? undefined : rttSeconds)
+      tell(index, settled[index * OPEN_PROBES + (toldBelow[index]! % OPEN_PROBES)]!)
     }
   }
   /** Everything below is lost if it is not settled. */
-  const expire = (index: number, below: number) => {
+  const expire = (index: number, below: number, isDoubtful: boolean) => {
     tellSettled(index)
     while (toldBelow[index]! < below) {
       above[index]! >>>= 1
       toldBelow[index]!++
-      lose(index, NOT_SENT)
+      if (!isDoubtful) lose(index, NOT_SENT)
       tellSettled(index)
     }
   }
   /** A probe that was settled before says nothing more. */
-  const settle = (index: number, sequence: number, rttSeconds: number | undefined) => {
+  const settle = (index: number, sequence: number, rttSeconds: number, now: number) => {
     if (sequence < toldBelow[index]!) return
-    if (sequence >= toldBelow[index]! + OPEN_PROBES) expire(index, sequence - OPEN_PROBES + 1)
+    if (sequence >= toldBelow[index]! + OPEN_PROBES) expire(index, sequence - OPEN_PROBES + 1, isInDoubt(now))
     const bit = (1 << (sequence - toldBelow[index]!)) >>> 0
     if (above[index]! & bit) return
     if (bit === 1) {
@@ -153,18 +156,19 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
       tellSettled(index)
     } else {
       above[index]! |= bit
-      settled[index * OPEN_PROBES + (sequence % OPEN_PROBES)] = rttSeconds ?? Number.NaN
+      settled[index * OPEN_PROBES + (sequence % OPEN_PROBES)] = rttSeconds
     }
   }
   const hear = ({ address, sequence, rttSeconds }: ProbeLine, now: number) => {
     const sentAt = now - (rttSeconds ?? timeoutSeconds)
+    const result = rttSeconds ?? (isInDoubt(now) ? DOUBTFUL : Number.NaN)
     frontier = Math.max(frontier, sequence)
     for (let index = firstOf.get(address) ?? -1; index !== -1; index = nextSame[index]!) {
       phase[index] = Math.min(phase[index]!, sentAt - sequence * intervalSeconds)
       const planned = phase[index]! + sequence * intervalSeconds
       reachedAt = Math.max(reachedAt, planned)
       lag.saw(sentAt - planned, now)
-      settle(index, sequence, rttSeconds)
+      settle(index, sequence, result, now)
     }
   }
   const readOther = (text: string, now: number) => {
@@ -209,7 +213,7 @@ export const createLoopBook = (plan: PingPlan, sink: PingSink) => {
           start === Number.POSITIVE_INFINITY
             ? frontier - slack + 1
             : Math.ceil((due - start) / intervalSeconds)
-        if (below > toldBelow[index]!) expire(index, below)
+        if (below > toldBelow[index]!) expire(index, below, isInDoubt(now))
       }
     },
     unknown,

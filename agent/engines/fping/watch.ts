@@ -62,10 +62,7 @@ export const watchFping = async (
     { everySeconds: everySeconds || CHECK_SECONDS, timeoutSeconds },
     clock.monotonicSeconds(),
   )
-  const book = createLoopBook(plan, (targetIndex, rttSeconds, refused, reason) => {
-    if (rttSeconds === undefined && doubt.isInDoubt(clock.monotonicSeconds())) return
-    sink(targetIndex, rttSeconds, refused, reason)
-  })
+  const book = createLoopBook(plan, sink, doubt.isInDoubt)
   const ending = new AbortController()
   let failure: EngineError | undefined
   const fail = (error: EngineError) => {
