@@ -4,10 +4,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { createDraining } from '../draining.ts'
 import { createPingService } from './ping.ts'
 
-test('a caller who leaves before it has read that probing began leaves nothing that could end the agent', async () => {
-  const failures: unknown[] = []
-  const onFailure = (reason: unknown) => failures.push(reason)
-  process.on('unhandledRejection', onFailure)
+const serviceOf = () => {
   const engine = {
     validate: () => [],
     // biome-ignore lint/correctness/useYield: it has no answer yet
@@ -15,7 +12,7 @@ test('a caller who leaves before it has read that probing began leaves nothing t
       await systemClock.sleep(1000, signal)
     },
   }
-  const service = createPingService(
+  return createPingService(
     {
       clock: systemClock,
       draining: createDraining(),
@@ -30,6 +27,13 @@ test('a caller who leaves before it has read that probing began leaves nothing t
     } as never,
     { allowPeers: ['127.0.0.0/8'], interfaces: [], maxDurationSeconds: 60 } as never,
   )
+}
+
+test('a caller who leaves before it has read that probing began leaves nothing that could end the agent', async () => {
+  const failures: unknown[] = []
+  const onFailure = (reason: unknown) => failures.push(reason)
+  process.on('unhandledRejection', onFailure)
+  const service = serviceOf()
   const caller = new AbortController()
   const request = PingRequest.fromPartial({ targets: [{ address: '127.0.0.1' }], continuous: true })
   const stream = service.ping(request, { signal: caller.signal } as never)[Symbol.asyncIterator]()
@@ -39,4 +43,14 @@ test('a caller who leaves before it has read that probing began leaves nothing t
   await systemClock.sleep(0.01)
   process.off('unhandledRejection', onFailure)
   expect(failures).toEqual([])
+})
+
+test.each([0, -1, 4000])('windows every %d s are refused', async (seconds) => {
+  const reportInterval = { seconds, nanos: 0 }
+  const request = PingRequest.fromPartial({ targets: [{ address: '127.0.0.1' }], reportInterval })
+  const { signal } = new AbortController()
+  const stream = serviceOf()
+    .ping(request, { signal } as never)
+    [Symbol.asyncIterator]()
+  await expect(stream.next()).rejects.toThrow('report_interval')
 })

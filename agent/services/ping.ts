@@ -19,10 +19,15 @@ import { follow } from './follow.ts'
 
 type Deps = { clock: Clock; interfaces: Interfaces; engines: Detected; draining: Draining }
 
+const reportSecondsOf = ({ reportInterval }: PingRequest): number => fromDuration(reportInterval) ?? 1
+
 const violationsOf = (request: PingRequest, interfaces: Interfaces): Violation[] => {
   const violations: Violation[] = []
   if (request.targets.length === 0)
     violations.push({ field: 'targets', description: 'at least one target is needed' })
+  const reportSeconds = reportSecondsOf(request)
+  if (reportSeconds < 0.1 || reportSeconds > 3600)
+    violations.push({ field: 'report_interval', description: 'must be 0.1 s to 1 h' })
   if (request.interface !== '' && !interfaces.list().some(({ name }) => name === request.interface)) {
     const names = interfaces.list().map(({ name }) => name)
     violations.push({
@@ -76,7 +81,7 @@ export const createPingService = (
         const isRunning = follow(probing, clock, stream.signal)
         let windowStart = clock.now()
         yield { event: { $case: 'started', value: { engine: version, startTime: toTimestamp(windowStart) } } }
-        const reportSeconds = fromDuration(request.reportInterval) ?? 1
+        const reportSeconds = reportSecondsOf(request)
         for (let running = true; running; ) {
           running = await isRunning(reportSeconds)
           const end = clock.now()

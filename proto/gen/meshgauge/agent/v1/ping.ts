@@ -51,7 +51,7 @@ export interface PingRequest {
   tos?:
     | number
     | undefined;
-  /** How often windows of results are sent; 1 s when absent. */
+  /** How often windows of results are sent, 0.1 s to 1 h; 1 s when absent. */
   reportInterval: Duration | undefined;
 }
 
