@@ -55,14 +55,23 @@ export const createKnownAddresses = ({ store, logger }: KeeperDeps): KnownAddres
   }
 }
 
-/** Offsets of agents' clocks, kept so that a batch that comes again after a restart has the same times again. */
-export const createOffsets = ({ store, logger }: KeeperDeps) => {
-  const known = new Map([...store.documents(KIND)].map(([node, body]) => [node, parse(Kept, body)]))
+/** What is known of each node's agent and outlives the collector. */
+const createKept = <T>(kind: string, schema: z.ZodType<T>, { store, logger }: KeeperDeps) => {
+  const known = new Map([...store.documents(kind)].map(([node, body]) => [node, parse(schema, body)]))
   return {
-    of: (node: string): KeptOffset | undefined => known.get(node),
-    keep: (node: string, kept: KeptOffset): void => {
+    of: (node: string): T | undefined => known.get(node),
+    keep: (node: string, kept: T): void => {
       known.set(node, kept)
-      keep(() => store.putDocument(KIND, node, write(kept)), logger, node)
+      keep(() => store.putDocument(kind, node, write(kept)), logger, node)
     },
   }
 }
+
+/** Offsets of agents' clocks, kept so that a batch that comes again after a restart has the same times again. */
+export const createOffsets = (deps: KeeperDeps) => createKept<KeptOffset>(KIND, Kept, deps)
+
+/** How many windows a session has thrown away and said so, kept so that they are told of once. */
+export type KeptDropped = { session: string; droppedCount: number }
+const Dropped = z.object({ session: z.string(), droppedCount: z.number() })
+export const createDroppedCounts = (deps: KeeperDeps) =>
+  createKept<KeptDropped>('mesh-dropped', Dropped, deps)

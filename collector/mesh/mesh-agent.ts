@@ -5,6 +5,7 @@ import type { Fleet } from '../inventory/fleet.ts'
 import { createAgentClock, type KeptOffset } from './agent-clock.ts'
 import { type Ingest, toMilliseconds } from './ingest.ts'
 import { createKeeper } from './keeper.ts'
+import type { KeptDropped } from './kept.ts'
 import type { NodePlan } from './planner.ts'
 import type { Recorder, Sender } from './recorder.ts'
 
@@ -23,6 +24,9 @@ export type MeshAgentDeps = {
   /** Its kernel had received so many echo requests at that time, by our clock. */
   onEchoes: (timeMs: number, count: number) => void
   onDelivering: (delivers: boolean, reason: string, lastMs: number) => void
+  /** What it had thrown away when a collector was last told. */
+  keptDropped: KeptDropped | undefined
+  keepDropped: (kept: KeptDropped) => void
 }
 
 /** One agent's part of the meshes: its stream, its clock, and which of its batches are safe. */
@@ -62,8 +66,11 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
     if (echoRequestCount !== undefined) {
       deps.onEchoes(toMilliseconds(batch.sendTime) + offsetMs, echoRequestCount)
     }
-    if (batch.droppedCount > dropped) deps.onDropped(batch.droppedCount - dropped)
-    dropped = batch.droppedCount
+    if (batch.droppedCount > dropped) {
+      deps.onDropped(batch.droppedCount - dropped)
+      dropped = batch.droppedCount
+      deps.keepDropped({ session, droppedCount: dropped })
+    }
     if (sequence <= taken) {
       // It came again because the acknowledgement was lost with the stream before.
       if (sequence <= stored) keeper.acknowledge(session, stored)
@@ -99,7 +106,8 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
         session = started.session
         taken = 0
         stored = 0
-        dropped = 0
+        const { keptDropped } = deps
+        dropped = keptDropped?.session === session ? keptDropped.droppedCount : 0
       },
       onBatch: (batch) => {
         agentClock.observe(toMilliseconds(batch.sendTime), clock.monotonicSeconds())

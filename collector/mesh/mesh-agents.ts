@@ -2,7 +2,7 @@ import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { MeshesDeps } from './deps.ts'
 import { createEchoCounts } from './echo-counts.ts'
 import type { Ingest } from './ingest.ts'
-import { createOffsets } from './kept.ts'
+import { createDroppedCounts, createOffsets } from './kept.ts'
 import { createMeshAgent, type MeshAgent } from './mesh-agent.ts'
 import type { Paths } from './paths.ts'
 import type { NodePlan } from './planner.ts'
@@ -33,6 +33,7 @@ export const createMeshAgents = (deps: Deps) => {
   const ending = new Set<Promise<void>>()
   const echoes = createEchoCounts()
   const offsets = createOffsets(deps)
+  const droppedCounts = createDroppedCounts(deps)
   const owner = deps.store.identity()
 
   const release = (plan: NodePlan, keep: ReadonlyMap<number, unknown>): void => {
@@ -60,6 +61,8 @@ export const createMeshAgents = (deps: Deps) => {
         recorder,
         keptOffset: moved(offsets.of(plan.node), -time.shiftMs()),
         keepOffset: (kept) => offsets.keep(plan.node, moved(kept, time.shiftMs())),
+        keptDropped: droppedCounts.of(plan.node),
+        keepDropped: (kept) => droppedCounts.keep(plan.node, kept),
         onWindows: observer.observeWindows,
         onDropped: observer.observeDropped,
         onEchoes: (timeMs, count) => echoes.add(plan.node, timeMs, count),

@@ -57,6 +57,7 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
   let assignment: MeshAssignment | undefined
   let held: { sequence: number; windows: MeshWindows[] }[] = []
   let nextSequence = 1
+  let droppedCount = 0
   let wake = (): void => undefined
   let probing: Promise<void> | undefined
   const baseMs = clock.now().getTime() - clock.monotonicSeconds() * 1000
@@ -135,6 +136,10 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
     session,
     targetCount: (): number => targets.size,
     heldCount: (): number => held.length,
+    /** Says from now on that it has thrown away so many more windows. */
+    drop: (count: number): void => {
+      droppedCount += count
+    },
     async *serve(requests: AsyncIterable<MeshRequest>, context: CallContext): AsyncGenerator<MeshResponse> {
       const done = new AbortController()
       void read(requests, done, context.signal)
@@ -166,7 +171,7 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
         yield {
           event: {
             $case: 'batch',
-            value: { ...value, sendTime: at(agentMs()), droppedCount: 0, troubles: [] },
+            value: { ...value, sendTime: at(agentMs()), droppedCount, troubles: [] },
           },
         }
       }

@@ -129,3 +129,17 @@ test('the ledger knows what the mesh measured, also after a restart', async () =
   const now = simulation.clock.now().getTime()
   for (const milliseconds of measured.values()) expect(now - milliseconds).toBeLessThan(120_000)
 })
+
+test('what an agent has thrown away is told of once, also by a collector that was restarted', async () => {
+  simulation = await startMeshSimulation(2, { store: join(folder, 'store.db') })
+  const { agents, until } = simulation
+  const dropped = () => figureOf('meshgauge_mesh_windows_dropped_total')
+  await until('all paths are up', async () => (await simulation.mesh()).upCount === 2)
+  agents[0]!.mesh().drop(5)
+  await until('it is told', async () => (await dropped()) === 5)
+  await simulation.stopCollector()
+  agents[0]!.mesh().drop(2)
+  await simulation.startCollector()
+  await until('what came meanwhile is told, and no more', async () => (await dropped()) > 0)
+  expect(await dropped()).toBe(2)
+})
