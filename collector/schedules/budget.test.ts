@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { toDuration } from '../../lib/protobuf-time.ts'
+import { spend, spentOf } from './budget.ts'
 import { spec } from './testing/specs.ts'
 import { createStage } from './testing/stage.ts'
 
@@ -33,4 +34,14 @@ describe('a budget', () => {
     )
     await schedules.close()
   })
+})
+
+test('what was spent by a clock that was set back by more than the period is forgotten', () => {
+  const budget = { bytes: undefined, busy: toDuration(10), period: toDuration(3600) }
+  const [wrong, right] = [Date.parse('2036-01-01T00:00:00Z'), Date.parse('2026-01-01T00:00:00Z')]
+  const log = spend([], { bytes: 0, busySeconds: 10 }, budget, wrong)
+  expect(spentOf(log, budget, wrong).busySeconds).toBe(10)
+  expect(spentOf(log, budget, right).busySeconds).toBe(0)
+  // Set back by less, it counts for as long as it would have, and no longer.
+  expect(spentOf(log, budget, wrong - 1_000_000).busySeconds).toBe(10)
 })

@@ -19,13 +19,16 @@ const SLICES = 288
 const periodOf = (budget: Budget | undefined): number =>
   (fromDuration(budget?.period) ?? DEFAULT_PERIOD_SECONDS) * 1000
 
+/** A clock that was set back must not keep what was spent for ever: what is ahead by a whole period is forgotten. */
+const isWithin = (budget: Budget | undefined, now: number) => {
+  const period = periodOf(budget)
+  return ({ at }: { at: number }) => at > now - period && at < now + period
+}
+
 /** The log with a cost added and without what the sliding time has left behind. */
 export const spend = (log: SpentLog, cost: Cost, budget: Budget | undefined, now: number): SpentLog => {
   const period = periodOf(budget)
-  // A clock that was set back must not keep what was spent for ever.
-  const kept = log
-    .map((entry) => ({ ...entry, at: Math.min(entry.at, now) }))
-    .filter(({ at }) => at > now - period)
+  const kept = log.filter(isWithin(budget, now)).map((entry) => ({ ...entry, at: Math.min(entry.at, now) }))
   const last = kept.at(-1)
   if (!last || now - last.at > period / SLICES) return [...kept, { at: now, ...cost }]
   const merged = {
@@ -37,7 +40,7 @@ export const spend = (log: SpentLog, cost: Cost, budget: Budget | undefined, now
 }
 
 export const spentOf = (log: SpentLog, budget: Budget | undefined, now: number): Cost => {
-  const current = log.filter(({ at }) => at > now - periodOf(budget))
+  const current = log.filter(isWithin(budget, now))
   return {
     bytes: current.reduce((sum, { bytes }) => sum + bytes, 0),
     busySeconds: current.reduce((sum, { busySeconds }) => sum + busySeconds, 0),
