@@ -5,7 +5,7 @@ import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import type { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { ConfigError, closest } from '../../lib/config.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
-import { fromDuration } from '../../lib/protobuf-time.ts'
+import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { reviewRun } from '../dispatch/prepare.ts'
 import { isReady, selectNodes } from '../inventory/selectors.ts'
 import { readProfile } from '../profiles/profile.ts'
@@ -31,9 +31,14 @@ const NOT_OF_A_MESH = [
 
 type Say = (field: string, description: string) => void
 
-/** Tells of an amount of time that is there and not above 0. */
+/** Longer times are typing errors, and end in dates that no calendar has. */
+const MAX_DAYS = 3_650
+
+/** Tells of an amount of time that is there and not above 0, or not one that anybody means. */
 const positive = (say: Say, field: string, duration: { seconds: number; nanos: number } | undefined) => {
-  if (duration && fromDuration(duration) <= 0) say(field, 'must be more than 0')
+  if (!duration) return
+  if (fromDuration(duration) <= 0) say(field, 'must be more than 0')
+  if (fromDuration(duration) > MAX_DAYS * 86_400) say(field, `must be at most ${MAX_DAYS}d`)
 }
 
 const reviewWhen = (spec: ScheduleSpec, say: Say) => {
@@ -48,16 +53,18 @@ const reviewWhen = (spec: ScheduleSpec, say: Say) => {
     if (problem) say('cron', problem)
   } else if (fromDuration(when.value) < MIN_EVERY_SECONDS)
     say('every', `must be at least ${MIN_EVERY_SECONDS}s`)
+  else positive(say, 'every', when.value)
   for (const [index, { cron, duration }] of spec.blackouts.entries()) {
     const problem = cronProblem(cron, timeZone)
     if (problem) say(`blackouts[${index}].cron`, problem)
-    if (!duration || fromDuration(duration) <= 0) say(`blackouts[${index}].duration`, 'must be more than 0')
+    positive(say, `blackouts[${index}].duration`, duration ?? toDuration(0))
   }
 }
 
 const reviewLimits = (spec: ScheduleSpec, say: Say) => {
   const { budget, jitter, everyPairWithin, work } = spec
   if (jitter && fromDuration(jitter) < 0) say('jitter', 'must not be negative')
+  else if (jitter && fromDuration(jitter) > 0) positive(say, 'jitter', jitter)
   if (budget?.bytes !== undefined && budget.bytes <= 0) say('budget.bytes', 'must be more than 0')
   positive(say, 'budget.busy', budget?.busy)
   positive(say, 'budget.period', budget?.period)

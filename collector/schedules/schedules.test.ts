@@ -3,6 +3,7 @@ import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { type ScheduleSpec, ScheduleState } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { ownSchedules } from './defaults.ts'
+import { readSchedule } from './schema.ts'
 import { spec } from './testing/specs.ts'
 import { createStage } from './testing/stage.ts'
 
@@ -90,4 +91,32 @@ test('a schedule that is removed while its run goes on is not shown again when t
   await stage.pass(200)
   expect([...stage.counts.shown]).toEqual([])
   await schedules.close()
+})
+
+test('times and sizes that no calendar and no number has are refused', async () => {
+  const stage = createStage('2026-06-01T00:00:00Z')
+  const schedules = stage.open()
+  const long = toDuration(1e15)
+  const wrong = spec({
+    when: { $case: 'every', value: long },
+    jitter: long,
+    blackouts: [{ cron: '0 8 * * *', duration: long }],
+    budget: { bytes: 1, busy: long, period: long },
+    everyPairWithin: long,
+  })
+  await expect(schedules.create(wrong, false)).rejects.toMatchObject({
+    violations: [
+      'every',
+      'blackouts[0].duration',
+      'jitter',
+      'budget.busy',
+      'budget.period',
+      'every_pair_within',
+    ].map((field) => ({ field: `spec.${field}`, description: 'must be at most 3650d' })),
+  })
+  await schedules.close()
+  const yaml = (bytes: string) =>
+    `name: a\nevery: 1h\nrun: { test: iperf, topology: mesh }\nbudget: { bytes: ${bytes} }\n`
+  expect(readSchedule('a.yaml', yaml('1500')).budget?.bytes).toBe(1500)
+  for (const bytes of ['1.5', '.inf']) expect(() => readSchedule('a.yaml', yaml(bytes))).toThrow(/not a size/)
 })

@@ -33,7 +33,10 @@ const duration = readable(
 )
 
 const bytes = readable(
-  (value) => (typeof value === 'number' ? value : typeof value === 'string' ? parseBytes(value) : undefined),
+  (value) => {
+    const size = typeof value === 'string' ? parseBytes(value) : value
+    return typeof size === 'number' && Number.isSafeInteger(size) ? size : undefined
+  },
   (value) => `${shown(value)} is not a size; write 500G, 64M or a number of bytes`,
 )
 
