@@ -99,11 +99,12 @@ export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
     if (!times || record().paused) return Number.POSITIVE_INFINITY
     const end = blackouts.until(now())
     const { held } = record()
+    const decision = decide(times, record().considered, now(), sinceDecided())
     if (held !== undefined && end === undefined) {
       keep({ held: undefined })
-      starter.startDue(held)
+      // A start that is planned for the end of the blackout is that of the blackout too.
+      if (decision.kind === 'wait') starter.startDue(held)
     }
-    const decision = decide(times, record().considered, now(), sinceDecided())
     if (decision.kind === 'start') {
       act(decision, end)
       return 0

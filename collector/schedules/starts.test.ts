@@ -66,6 +66,32 @@ describe('starts', () => {
     await schedules.close()
   })
 
+  test('planned for the very end of a blackout are one with the start that waits for it', async () => {
+    const stage = createStage('2026-06-01T07:30:00Z')
+    const schedules = stage.open()
+    const blackouts = [{ cron: '0 8 * * *', duration: toDuration(2 * 3600) }]
+    const hourly = { when: cron('0 * * * *'), timeZone: 'UTC', blackouts }
+    await schedules.create(spec({ ...hourly, overlap: OverlapPolicy.OVERLAP_POLICY_QUEUE }), false)
+    await stage.pass(3 * 3600)
+    expect(stage.starts()).toEqual(['2026-06-01T10:00:00.000Z'])
+    expect(await schedules.get('s')).toMatchObject({ overlapCount: 0, lateCount: 0 })
+    await schedules.close()
+  })
+
+  test('within blackouts that follow on one another wait for the end of the last, and are not late', async () => {
+    const stage = createStage('2026-06-01T07:30:00Z')
+    const schedules = stage.open()
+    const blackouts = ['0 8 * * *', '30 9 * * *'].map((line) => ({ cron: line, duration: toDuration(7200) }))
+    await schedules.create(spec({ when: cron('15 8 * * *'), timeZone: 'UTC', blackouts }), false)
+    await stage.pass(3600)
+    const { nextTime } = await schedules.get('s')
+    expect(fromTimestamp(nextTime)?.toISOString()).toBe('2026-06-01T11:30:00.000Z')
+    await stage.pass(4 * 3600)
+    expect(stage.starts()).toEqual(['2026-06-01T11:30:00.000Z'])
+    expect(await schedules.get('s')).toMatchObject({ lateCount: 0 })
+    await schedules.close()
+  })
+
   test('that fail are counted with the reason, and do not end the schedule', async () => {
     const stage = createStage('2026-06-01T00:00:00Z')
     const schedules = stage.open()

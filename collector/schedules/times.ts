@@ -137,6 +137,9 @@ const latest = (times: Times, known: number, now: number): number => {
   return known
 }
 
+/** Blackouts that follow on one another are one; those that never end are not followed for ever. */
+const MOST_JOINED = 20
+
 /** Whether a moment is blacked out, and until when. */
 export type Blackouts = { until(moment: number): number | undefined }
 
@@ -145,15 +148,24 @@ export const blackoutsOf = (list: readonly Blackout[], timeZone: string): Blacko
     cron: asCron(cron, timeZone),
     length: millisecondsOf(duration),
   }))
+  const endAt = (moment: number): number | undefined => {
+    let end: number | undefined
+    for (const { cron, length } of each) {
+      let begin = cron.nextRun(new Date(moment - length))?.getTime()
+      for (let count = 0; begin !== undefined && begin <= moment && count < MOST_COUNTED; count++) {
+        end = Math.max(end ?? 0, begin + length)
+        begin = cron.nextRun(new Date(begin))?.getTime()
+      }
+    }
+    return end
+  }
   return {
     until(moment) {
-      let end: number | undefined
-      for (const { cron, length } of each) {
-        let begin = cron.nextRun(new Date(moment - length))?.getTime()
-        for (let count = 0; begin !== undefined && begin <= moment && count < MOST_COUNTED; count++) {
-          end = Math.max(end ?? 0, begin + length)
-          begin = cron.nextRun(new Date(begin))?.getTime()
-        }
+      let end = endAt(moment)
+      for (let count = 0; end !== undefined && count < MOST_JOINED; count++) {
+        const later = endAt(end)
+        if (later === undefined) break
+        end = later
       }
       return end
     },
