@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { toDuration } from '../../lib/protobuf-time.ts'
+import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { spend, spentOf } from './budget.ts'
 import { spec } from './testing/specs.ts'
 import { createStage } from './testing/stage.ts'
@@ -44,4 +45,25 @@ test('what was spent by a clock that was set back by more than the period is for
   expect(spentOf(log, budget, right).busySeconds).toBe(0)
   // Set back by less, it counts for as long as it would have, and no longer.
   expect(spentOf(log, budget, wrong - 1_000_000).busySeconds).toBe(10)
+})
+
+test('busy time is that of any one interface, not of all that a start takes one after the other', async () => {
+  const stage = createStage('2026-06-01T00:00:00Z')
+  const end = (name: string, node: string) => ({ node, interface: name, address: '' })
+  stage.behaviour.results = ['net0', 'net1'].map((name) =>
+    PairResult.fromPartial({
+      source: end(name, 'a'),
+      destination: end(name, 'b'),
+      startTime: toTimestamp(new Date(0)),
+      endTime: toTimestamp(new Date(1000)),
+    }),
+  )
+  const schedules = stage.open()
+  const budget = { bytes: undefined, busy: toDuration(2), period: undefined }
+  await schedules.create(spec({ budget, eachInterface: true }), false)
+  await stage.pass(70)
+  expect(stage.created).toHaveLength(2)
+  // Both of its runs told of a second on net0 and of one on net1.
+  expect((await schedules.get('s')).spent?.busy).toEqual(toDuration(2))
+  await schedules.close()
 })

@@ -51,6 +51,26 @@ describe('every pair within a time', () => {
     await schedules.close()
   })
 
+  test('starts that blackouts leave out take no share', async () => {
+    const stage = createStage('2026-06-01T00:00:00Z')
+    const schedules = stage.open()
+    // Of 24 starts a day the blackout leaves two, at 0 and 23 o'clock, so that each of 14 takes 2 of 24 pairs.
+    const blackouts = [{ cron: '30 0 * * *', duration: toDuration(22.5 * 3600) }]
+    await schedules.create(
+      spec({
+        when: cron('0 * * * *'),
+        timeZone: 'UTC',
+        work: { $case: 'run', value: mesh },
+        everyPairWithin: toDuration(7 * DAY),
+        blackouts,
+      }),
+      false,
+    )
+    await stage.pass(23 * 3600 + 10)
+    expect(stage.created.flatMap(({ spec: each }) => each.topology!.pairs)).toHaveLength(2)
+    await schedules.close()
+  })
+
   test('pairs of silent agents are not tried, and stay in the debt', async () => {
     const stage = createStage('2026-06-01T00:00:00Z')
     stage.nodes[0]!.state = 2

@@ -74,7 +74,7 @@ export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
     nextOf(times, blackouts, book.record(), now()),
   )
   const { record, keep } = book
-  const starter = createStarter(deps, { spec, times, book, signal: stop.signal })
+  const starter = createStarter(deps, { spec, times, blackouts, book, signal: stop.signal })
   const sinceDecided = (): number =>
     decidedAt === undefined ? Number.POSITIVE_INFINITY : (clock.monotonicSeconds() - decidedAt) * 1000
 
@@ -151,7 +151,7 @@ export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
       // What was not started while it was paused was not missed.
       const considered = paused ? record().considered : Math.max(record().considered, now())
       book.change({ paused, considered, held: undefined })
-      starter.dropQueued()
+      if (paused) starter.halt()
       setMesh()
       book.show()
       wake.abort()
@@ -170,10 +170,13 @@ export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
           'SCHEDULE_ACTIVE',
           `the run before of ${name} has not ended; cancel it, or wait`,
         )
-      const { run, end } = await starter.startNow()
+      const { run, end, bug } = await starter.startNow()
       if (run) return run
-      const reason = end?.reason ?? 'the collector is shutting down'
-      throw new OperatingError('SPEC_INVALID', `nothing of ${name} was started: ${reason}`)
+      if (bug !== undefined) throw bug
+      const nothing = `nothing of ${name} was started`
+      if (!end) throw new OperatingError('COLLECTOR_DRAINING', `${nothing}: it is being closed`)
+      if (end.kind !== 'failed') throw new OperatingError('SPEC_INVALID', `${nothing}: ${end.reason}`)
+      throw new OperatingError(end.error.reason, `${nothing}: ${end.reason}`, end.error.violations)
     },
 
     /** Starts nothing more and takes down its mesh; a run under way ends as it would. */

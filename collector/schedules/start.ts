@@ -36,13 +36,16 @@ export type StartOptions = {
   starts: readonly number[]
   signal: AbortSignal
   onRun(run: Run): void
-  /** A run has ended and cost so much. */
+  /** Whether the schedule was paused meanwhile: then no further run begins. */
+  isHalted(): boolean
+  /** A run has ended and cost so much: bytes, and what the busiest interface of all its runs is busier for it. */
   onSpent(cost: Cost): void
 }
 
 /** Why nothing of a start came to be, or how its last run ended. */
 export type StartEnd =
-  | { kind: 'over_budget' | 'nothing_due' | 'failed'; reason: string }
+  | { kind: 'over_budget' | 'nothing_due'; reason: string }
+  | { kind: 'failed'; reason: string; error: OperatingError }
   | { kind: 'ended'; succeeded: boolean; reason: string }
 
 /** One run of a start, and the pause after it in seconds. */
@@ -50,40 +53,62 @@ type Step = { spec: RunSpec; pause: number }
 
 const secondsOf = (spec: RunSpec): number => testSeconds(spec) + PAIR_OVERHEAD_SECONDS
 
-/** What a whole run is expected to cost. Pings share their interfaces: they make none busy. */
-const costOf = (prepared: PreparedRun): Cost => {
-  const bytes = prepared.message.bytes ?? 0
-  if (prepared.spec.test?.$case === 'ping') return { bytes, busySeconds: 0 }
-  const out = new Uint32Array(prepared.endpoints.length)
-  const into = isBidirectional(prepared.spec) ? out : new Uint32Array(prepared.endpoints.length)
-  for (const end of prepared.sources) out[end]!++
-  for (const end of prepared.destinations) into[end]!++
-  const most = out.reduce((max, count, end) => Math.max(max, count, into[end]!), 0)
-  return { bytes, busySeconds: most * secondsOf(prepared.spec) }
+type Place = { node: string; interface: string } | undefined
+
+/** Adds up what pairs of several runs cost, each interface by itself. Pings share theirs: they make none busy. */
+const createMeter = () => {
+  let cost: Cost = { bytes: 0, busySeconds: 0 }
+  let taken = cost
+  const busy = new Map<string, number>()
+  return {
+    addBytes(bytes: number): void {
+      cost = { ...cost, bytes: cost.bytes + bytes }
+    },
+    /** A test that goes both ways keeps each of its interfaces busy both ways. */
+    addBusy(spec: RunSpec, way: 'out' | 'in', place: Place, seconds: number): void {
+      if (spec.test?.$case === 'ping' || seconds === 0) return
+      const key = `${isBidirectional(spec) ? '' : way} ${place?.node} ${place?.interface}`
+      const sum = (busy.get(key) ?? 0) + seconds
+      busy.set(key, sum)
+      cost = { ...cost, busySeconds: Math.max(cost.busySeconds, sum) }
+    },
+    cost: (): Cost => cost,
+    /** What was added since this was last asked. */
+    take(): Cost {
+      const since = {
+        bytes: cost.bytes - taken.bytes,
+        busySeconds: cost.busySeconds - taken.busySeconds,
+      }
+      taken = cost
+      return since
+    },
+  }
 }
 
-/** Counts what a run really costs, result by result. */
-const createMeter = (test: string) => {
-  let bytes = 0
-  const busy = new Map<string, number>()
-  const add = (key: string, seconds: number) => busy.set(key, (busy.get(key) ?? 0) + seconds)
-  return {
-    add(results: readonly PairResult[]): void {
-      for (const { values, source, destination, startTime, endTime } of results) {
-        if (values?.$case === 'iperf') bytes += values.value.sentBytes ?? values.value.receivedBytes ?? 0
-        if (test !== 'iperf' || !startTime || !endTime) continue
-        const seconds = Math.max(
-          0,
-          (fromTimestamp(endTime).getTime() - fromTimestamp(startTime).getTime()) / 1000,
-        )
-        add(`out ${source?.node} ${source?.interface}`, seconds)
-        add(`in ${destination?.node} ${destination?.interface}`, seconds)
-      }
-    },
-    cost: (): Cost => ({
-      bytes,
-      busySeconds: [...busy.values()].reduce((max, each) => Math.max(max, each), 0),
-    }),
+type Meter = ReturnType<typeof createMeter>
+
+/** Adds what a whole run is expected to cost. */
+const meterPlan = (meter: Meter, { spec, endpoints, sources, destinations, message }: PreparedRun): void => {
+  meter.addBytes(message.bytes ?? 0)
+  const seconds = secondsOf(spec)
+  const [out, into] = [new Uint32Array(endpoints.length), new Uint32Array(endpoints.length)]
+  for (const end of sources) out[end]!++
+  for (const end of destinations) into[end]!++
+  for (const [index, end] of endpoints.entries()) {
+    meter.addBusy(spec, 'out', end, out[index]! * seconds)
+    meter.addBusy(spec, 'in', end, into[index]! * seconds)
+  }
+}
+
+/** Adds what pairs really cost. */
+const meterResults = (meter: Meter, spec: RunSpec, results: readonly PairResult[]): void => {
+  for (const { values, source, destination, startTime, endTime } of results) {
+    if (values?.$case === 'iperf') meter.addBytes(values.value.sentBytes ?? values.value.receivedBytes ?? 0)
+    if (!startTime || !endTime) continue
+    const milliseconds = fromTimestamp(endTime).getTime() - fromTimestamp(startTime).getTime()
+    const seconds = Math.max(0, milliseconds / 1000)
+    meter.addBusy(spec, 'out', source, seconds)
+    meter.addBusy(spec, 'in', destination, seconds)
   }
 }
 
@@ -134,12 +159,9 @@ const chooseAll = async (
 ): Promise<Step[] | StartEnd> => {
   const steps = stepsOf(deps, spec)
   if (!spec.budget || options.triggered) return steps
-  let cost: Cost = { bytes: 0, busySeconds: 0 }
-  for (const step of steps) {
-    const each = costOf(await deps.runs.plan(step.spec))
-    cost = { bytes: cost.bytes + each.bytes, busySeconds: cost.busySeconds + each.busySeconds }
-  }
-  const reason = exceeds(cost, leftOf(spec.budget, options.spent))
+  const meter = createMeter()
+  for (const step of steps) meterPlan(meter, await deps.runs.plan(step.spec))
+  const reason = exceeds(meter.cost(), leftOf(spec.budget, options.spent))
   return reason === undefined ? steps : { kind: 'over_budget', reason }
 }
 
@@ -191,19 +213,54 @@ const chooseDue = async (
 const STOPPED: readonly RunState[] = [RunState.RUN_STATE_CANCELLED, RunState.RUN_STATE_INTERRUPTED]
 
 /** Takes one run to its end. */
-const carryOutRun = async (deps: StartDeps, spec: RunSpec, options: StartOptions): Promise<Run> => {
+const carryOutRun = async (
+  deps: StartDeps,
+  spec: RunSpec,
+  meter: Meter,
+  options: StartOptions,
+): Promise<Run> => {
+  // Whoever removed the schedule while its pairs were chosen gets no run of it any more.
+  options.signal.throwIfAborted()
   let run = await deps.runs.create(spec)
   options.onRun(run)
-  const meter = createMeter(spec.test?.$case ?? '')
   try {
     for await (const step of deps.runs.watch(run.id, options.signal)) {
       run = step.run
-      meter.add(step.results)
+      meterResults(meter, spec, step.results)
     }
   } finally {
-    options.onSpent(meter.cost())
+    options.onSpent(meter.take())
   }
   return run
+}
+
+/** Its runs one after the other. One that cannot be made, such as on an interface with traffic, holds up no other. */
+const carryOutSteps = async (
+  deps: StartDeps,
+  steps: readonly Step[],
+  options: StartOptions,
+): Promise<StartEnd> => {
+  const meter = createMeter()
+  let [runCount, reason] = [0, '']
+  let refused: OperatingError | undefined
+  for (const [index, { spec, pause }] of steps.entries()) {
+    if (options.isHalted()) return { kind: 'ended', succeeded: false, reason: 'it was paused in the middle' }
+    try {
+      const { id, state, stateReason } = await carryOutRun(deps, spec, meter, options)
+      runCount++
+      const isStopped = STOPPED.includes(state)
+      if (state !== RunState.RUN_STATE_COMPLETED)
+        reason = `run ${id} ${isStopped ? 'was stopped' : 'failed'}${stateReason ? `: ${stateReason}` : ''}`
+      if (isStopped) break
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error
+      refused = error
+      reason = error.message
+    }
+    if (pause > 0 && index < steps.length - 1) await deps.clock.sleep(pause, options.signal)
+  }
+  if (runCount === 0 && refused) return { kind: 'failed', reason, error: refused }
+  return { kind: 'ended', succeeded: reason === '', reason }
 }
 
 /**
@@ -221,21 +278,9 @@ export const carryOut = async (
       everyPairWithin && work?.$case === 'run'
         ? await chooseDue(deps, spec, work.value, options)
         : await chooseAll(deps, spec, options)
-    if (!Array.isArray(steps)) return steps
-    let succeeded = true
-    let reason = ''
-    for (const [index, { spec: run, pause }] of steps.entries()) {
-      const ended = await carryOutRun(deps, run, options)
-      if (ended.state !== RunState.RUN_STATE_COMPLETED) {
-        succeeded = false
-        reason = `run ${ended.id} ${STOPPED.includes(ended.state) ? 'was stopped' : 'failed'}${ended.stateReason ? `: ${ended.stateReason}` : ''}`
-      }
-      if (STOPPED.includes(ended.state)) break
-      if (pause > 0 && index < steps.length - 1) await deps.clock.sleep(pause, options.signal)
-    }
-    return { kind: 'ended', succeeded, reason }
+    return Array.isArray(steps) ? await carryOutSteps(deps, steps, options) : steps
   } catch (error) {
     if (!(error instanceof OperatingError)) throw error
-    return { kind: 'failed', reason: error.message }
+    return { kind: 'failed', reason: error.message, error }
   }
 }

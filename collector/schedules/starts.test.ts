@@ -149,3 +149,61 @@ test('a run that was stopped from outside ends the start, and is no success', as
   expect((await schedules.get('s')).reason).toBe('run run-1 was stopped')
   await schedules.close()
 })
+
+describe('a start of several runs', () => {
+  test('makes no further one when it is paused in the middle; one that is triggered while paused makes all', async () => {
+    const stage = createStage('2026-06-01T00:00:00Z')
+    const schedules = stage.open()
+    await schedules.create(spec({ eachInterface: true }), false)
+    await stage.pass(60.5)
+    await schedules.setPaused('s', true)
+    await stage.pass(120)
+    expect(stage.created).toHaveLength(1)
+    expect((await schedules.get('s')).reason).toBe('it was paused in the middle')
+    await schedules.trigger('s')
+    await stage.pass(10)
+    expect(stage.created).toHaveLength(3)
+    await schedules.close()
+  })
+
+  test('goes on with the other interfaces when one is in use', async () => {
+    const stage = createStage('2026-06-01T00:00:00Z')
+    stage.behaviour.failure = new OperatingError('INTERFACES_BUSY', 'a net0 carries sustained traffic')
+    stage.behaviour.failsOn = 'net0'
+    const schedules = stage.open()
+    await schedules.create(spec({ eachInterface: true }), false)
+    await stage.pass(70)
+    expect(stage.created.map(({ spec: made }) => made.interfaces)).toEqual([['net1']])
+    const reason = 'a net0 carries sustained traffic'
+    expect(await schedules.get('s')).toMatchObject({ startCount: 1, failedCount: 0, reason })
+    await schedules.close()
+  })
+})
+
+test('why a triggered start cannot be is told as it is, and not as a wrong request', async () => {
+  const stage = createStage('2026-06-01T00:00:00Z')
+  const schedules = stage.open()
+  await schedules.create(spec({}), false)
+  stage.behaviour.failure = new OperatingError('INTERFACES_BUSY', 'net0 carries sustained traffic')
+  await expect(schedules.trigger('s')).rejects.toMatchObject({
+    reason: 'INTERFACES_BUSY',
+    message: 'nothing of s was started: net0 carries sustained traffic',
+  })
+  const bug = new TypeError('a bug')
+  stage.behaviour.failure = bug
+  await stage.settle()
+  await expect(schedules.trigger('s')).rejects.toBe(bug)
+  await schedules.close()
+})
+
+test('a schedule that is removed while its pairs are chosen makes no run', async () => {
+  const stage = createStage('2026-06-01T00:00:00Z')
+  stage.behaviour.refreshSeconds = 5
+  const schedules = stage.open()
+  await schedules.create(spec({ everyPairWithin: toDuration(60) }), false)
+  await stage.pass(62)
+  schedules.delete('s')
+  await stage.pass(30)
+  expect(stage.created).toEqual([])
+  await schedules.close()
+})

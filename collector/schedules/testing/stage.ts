@@ -1,5 +1,6 @@
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
@@ -56,12 +57,20 @@ export const createStage = (start: string, names: readonly string[] = ['a', 'b',
     seconds: 1,
     state: RunState.RUN_STATE_COMPLETED as RunState,
     failure: undefined as Error | undefined,
+    /** Of runs on this interface only; of all without one. */
+    failsOn: undefined as string | undefined,
+    refreshSeconds: 0,
+    results: [] as PairResult[],
+  }
+  const refresh = async () => {
+    if (behaviour.refreshSeconds > 0) await fake.clock.sleep(behaviour.refreshSeconds)
   }
   const live = new Map<string, Run>()
   const runs = {
     plan: async (spec: RunSpec) => prepareRun(spec, nodes),
     create: async (spec: RunSpec): Promise<Run> => {
-      if (behaviour.failure) throw behaviour.failure
+      const { failure, failsOn } = behaviour
+      if (failure && (failsOn === undefined || spec.interfaces.includes(failsOn))) throw failure
       created.push({ at: fake.clock.now().toISOString(), spec })
       const run = Run.fromPartial({ id: `run-${created.length}`, spec, state: RunState.RUN_STATE_RUNNING })
       live.set(run.id, run)
@@ -70,7 +79,7 @@ export const createStage = (start: string, names: readonly string[] = ['a', 'b',
     async *watch(id: string, signal: AbortSignal): AsyncGenerator<Step> {
       yield { run: live.get(id)!, results: [] }
       await fake.clock.sleep(behaviour.seconds, signal)
-      yield { run: { ...live.get(id)!, state: behaviour.state }, results: [] }
+      yield { run: { ...live.get(id)!, state: behaviour.state }, results: behaviour.results }
     },
   }
   const open = (own: readonly OwnSchedule[] = []): Schedules =>
@@ -79,7 +88,7 @@ export const createStage = (start: string, names: readonly string[] = ['a', 'b',
         clock: fake.clock,
         logger: createLogger('test', 'silent'),
         runs,
-        fleet: { nodes: () => nodes, settled: Promise.resolve(), refresh: async () => undefined },
+        fleet: { nodes: () => nodes, settled: Promise.resolve(), refresh },
         ledger: createLedger({ store, breathe: async () => undefined }),
         builtIns: new Map(),
         breathe: async () => undefined,
