@@ -1,5 +1,5 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { type RunSpec, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { IperfTest, PingTest, RunSpec, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Coverage } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
@@ -112,6 +112,17 @@ export const runsOf = (run: RunSpec, scope: Scope, places: readonly number[]): R
     )
   })
 }
+
+/** All pairs of the fleet, on one interface or on all. */
+export const fullMesh = (test: 'ping' | 'iperf', name: string): RunSpec =>
+  RunSpec.fromPartial({
+    topology: Topology.fromPartial({ kind: TopologyKind.TOPOLOGY_KIND_MESH }),
+    test:
+      test === 'ping'
+        ? { $case: 'ping', value: PingTest.fromPartial({}) }
+        : { $case: 'iperf', value: IperfTest.fromPartial({}) },
+    interfaces: name === '' ? [] : [name],
+  })
 
 export const coverageMessage = (figures: CoverageFigures, nowSeconds: number): Coverage => ({
   pairCount: figures.pairCount,

@@ -120,3 +120,38 @@ test('times and sizes that no calendar and no number has are refused', async () 
   expect(readSchedule('a.yaml', yaml('1500')).budget?.bytes).toBe(1500)
   for (const bytes of ['1.5', '.inf']) expect(() => readSchedule('a.yaml', yaml(bytes))).toThrow(/not a size/)
 })
+
+test('a run that goes on brings nothing back of a schedule that is gone or was changed', async () => {
+  const stage = createStage('2026-06-01T00:00:00Z')
+  stage.behaviour.seconds = 30
+  const config = (seconds: number) =>
+    ownSchedules([spec({ name: 'c', when: { $case: 'every', value: toDuration(seconds) } })], false)
+  const schedules = stage.open(config(60))
+  await schedules.create(spec({ name: 'a' }), false)
+  await stage.pass(65)
+  expect(stage.created).toHaveLength(2)
+  schedules.delete('a')
+  schedules.setOwn(config(3600))
+  await stage.settle()
+  expect([...stage.counts.shown]).toEqual(['c'])
+  await schedules.close()
+})
+
+test('a full disk neither ends a collector that starts nor a reload of its config', async () => {
+  const stage = createStage('2026-06-01T00:00:00Z')
+  const named = (...names: string[]) =>
+    ownSchedules(
+      names.map((name) => spec({ name })),
+      false,
+    )
+  await stage.open(named('a', 'b')).close()
+  stage.store.full = true
+  const schedules = stage.open(named('b', 'c'))
+  schedules.setOwn(named('c', 'd'))
+  await stage.pass(65)
+  expect((await schedules.list()).map((each) => [each.spec!.name, each.startCount])).toEqual([
+    ['c', 1],
+    ['d', 1],
+  ])
+  await schedules.close()
+})

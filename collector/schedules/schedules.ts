@@ -1,11 +1,4 @@
-import {
-  IperfTest,
-  PingTest,
-  type Run,
-  RunSpec,
-  Topology,
-  TopologyKind,
-} from '#proto/meshgauge/collector/v1/run.ts'
+import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import {
   type GetCoverageRequest,
   type GetCoverageResponse,
@@ -19,7 +12,7 @@ import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { DocumentStore } from '../store/windows.ts'
 import type { ScheduleObserver } from './book.ts'
 import { spentOf, type Used, usedOf } from './budget.ts'
-import { coverageMessage, type Scope, scopeOf } from './coverage.ts'
+import { coverageMessage, fullMesh, type Scope, scopeOf } from './coverage.ts'
 import { overduePage } from './coverage-page.ts'
 import { DEFAULT_QUIET_MS, type OwnSchedule } from './defaults.ts'
 import { type CoverageFigures, coverageOf } from './due.ts'
@@ -65,15 +58,30 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
   const now = () => clock.now().getTime()
 
   const living = (record: ScheduleRecord): LivingSchedule => {
+    const { name } = record.spec
     const save = (changed: ScheduleRecord) => {
       // Of one that is gone by now, a run may still go on.
-      if (schedules.get(changed.spec.name) === created)
-        documents.putDocument(DOCUMENT_KIND, changed.spec.name, encodeRecord(changed))
+      if (schedules.get(name) === created) documents.putDocument(DOCUMENT_KIND, name, encodeRecord(changed))
     }
     const created: LivingSchedule = createSchedule({ ...deps, save }, record)
-    schedules.set(record.spec.name, created)
+    schedules.set(name, created)
     return created
   }
+
+  /** What the store cannot take now, it is given with the next change, or at the next start: a full disk ends nothing. */
+  const attempt = (schedule: string, change: () => void): void => {
+    try {
+      change()
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error
+      logger.error({ schedule, reason: error.message }, 'a schedule could not be stored')
+    }
+  }
+  const put = (record: ScheduleRecord): void => {
+    const { name } = record.spec
+    attempt(name, () => documents.putDocument(DOCUMENT_KIND, name, encodeRecord(record)))
+  }
+  const drop = (name: string): void => attempt(name, () => documents.deleteDocument(DOCUMENT_KIND, name))
 
   const remove = (name: string) => {
     const schedule = schedules.get(name)
@@ -111,13 +119,13 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
     const known = knownRecords()
     for (const own of initial) {
       const record = recordOf(own, known.get(own.spec.name))
-      documents.putDocument(DOCUMENT_KIND, own.spec.name, encodeRecord(record))
+      put(record)
       living(record)
     }
     for (const [name, record] of known) {
       if (schedules.has(name)) continue
       if (record.origin === ScheduleOrigin.SCHEDULE_ORIGIN_API) living(record)
-      else documents.deleteDocument(DOCUMENT_KIND, name)
+      else drop(name)
     }
   }
 
@@ -240,14 +248,14 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
       const names = new Set(wanted.map(({ spec }) => spec.name))
       for (const [name, schedule] of schedules) {
         if (names.has(name) || schedule.record().origin === ScheduleOrigin.SCHEDULE_ORIGIN_API) continue
-        documents.deleteDocument(DOCUMENT_KIND, name)
+        drop(name)
         remove(name)
       }
       for (const own of wanted) {
         const before = schedules.get(own.spec.name)
         if (before && before.record().origin === own.origin && sameSpec(before.spec, own.spec)) continue
         const record = recordOf(own, before?.record())
-        documents.putDocument(DOCUMENT_KIND, own.spec.name, encodeRecord(record))
+        put(record)
         if (before) remove(own.spec.name)
         living(record)
       }
@@ -262,7 +270,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
         ...(test ? [] : [{ field: 'test', description: `"${request.test}" is none of ${TESTS.join(', ')}` }]),
         ...(within > 0 ? [] : [{ field: 'within', description: 'must be more than 0' }]),
       ])
-      const scope = await scopeOf(ledger, meshOf(test!, request.interface), deps.fleet.nodes())
+      const scope = await scopeOf(ledger, fullMesh(test!, request.interface), deps.fleet.nodes())
       const found = await figuresOf(scope, within)
       const page = { size: request.pageSize, token: request.pageToken }
       return {
@@ -279,16 +287,5 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
     },
   }
 }
-
-/** All pairs of the fleet. */
-const meshOf = (test: (typeof TESTS)[number], name: string): RunSpec =>
-  RunSpec.fromPartial({
-    topology: Topology.fromPartial({ kind: TopologyKind.TOPOLOGY_KIND_MESH }),
-    test:
-      test === 'ping'
-        ? { $case: 'ping', value: PingTest.fromPartial({}) }
-        : { $case: 'iperf', value: IperfTest.fromPartial({}) },
-    interfaces: name === '' ? [] : [name],
-  })
 
 export type Schedules = ReturnType<typeof createSchedules>

@@ -2,6 +2,7 @@ import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { OperatingError } from '../../../lib/errors.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { prepareRun } from '../../dispatch/prepare.ts'
@@ -22,8 +23,14 @@ export const createMemoryStore = (): DocumentStore & CoverageStore & { full: boo
   }
   return {
     full: false,
-    putDocument: (kind, name, body) => documents(kind).set(name, body),
-    deleteDocument: (kind, name) => documents(kind).delete(name),
+    putDocument(kind, name, body) {
+      if (this.full) throw new OperatingError('STORE_UNAVAILABLE', 'the disk is full')
+      documents(kind).set(name, body)
+    },
+    deleteDocument(kind, name) {
+      if (this.full) throw new OperatingError('STORE_UNAVAILABLE', 'the disk is full')
+      documents(kind).delete(name)
+    },
     documents: (kind) => new Map(documents(kind)),
     identity: () => 'test',
     coverage: () => [],
