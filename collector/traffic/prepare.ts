@@ -36,6 +36,7 @@ const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
     ...(seconds >= 1 && seconds <= MAX_INTERVAL_SECONDS
       ? []
       : [say('interval', `must be 1 to ${MAX_INTERVAL_SECONDS} s`)]),
+    ...((fromDuration(options?.duration) ?? 1) > 0 ? [] : [say('options.duration', 'must be more than 0')]),
     ...(options?.bytes === undefined
       ? []
       : [say('options.bytes', 'traffic is bounded by a duration, or goes on')]),

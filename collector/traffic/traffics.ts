@@ -9,8 +9,8 @@ import { interfacesOfTraffic, prepareTraffic } from './prepare.ts'
 
 /** Each keeps hundreds of programs busy on every node. */
 const MAX_ACTIVE = 16
-/** What has ended is told by lists until so many others have. */
-const MAX_ENDED = 100
+/** What has ended is told by lists until so many others have: with what goes on, no list is longer than 100. */
+const MAX_ENDED = 100 - MAX_ACTIVE
 const WATCH_SECONDS = 1
 const OBSERVE_SECONDS = 5
 
@@ -87,7 +87,7 @@ export const createTraffics = (deps: TrafficsDeps) => {
 
     /** By the id, an unambiguous beginning of it, or `latest`. @throws OperatingError NOT_FOUND */
     get: find,
-    list: (): Traffic[] => all().slice(0, MAX_ENDED),
+    list: all,
 
     /** Those that do not move first. Of traffic that has ended there are none. @throws OperatingError NOT_FOUND */
     flows: (id: string): TrafficFlow[] => active.get(find(id).id)?.flows() ?? [],
