@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Traffic, TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
+import { type Traffic, type TrafficFlow, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
@@ -21,8 +21,8 @@ import { startTraffic } from './traffic-start.ts'
 const ID = 'the id, an unambiguous beginning of it, or latest (default: latest)'
 const EXIT_CODES = `
 Exit codes:
-  0    every flow moves
-  1    some do not; the reasons are printed
+  0    every flow moves, or did until the traffic was stopped
+  1    some do not, or it could not be started; the reasons are printed
   2    wrong usage; nothing was done
   3    no collector, or the interfaces are in use`
 
@@ -47,7 +47,8 @@ const list = (invocation: Invocation<object>): Promise<ExitCode> =>
 const show = ({ terminal, options, paint }: Invocation<object>, traffic: Traffic): ExitCode => {
   if (options.json) printJson(terminal.stdout, { traffic: trafficDocument(traffic) })
   else printLine(terminal.stdout, renderTraffic(traffic, `meshgauge traffic stop ${traffic.id}`, paint))
-  return isOver(traffic) || allMove(traffic) ? EXIT.healthy : EXIT.verdict
+  const isStopped = traffic.state === TrafficState.TRAFFIC_STATE_STOPPED
+  return isStopped || allMove(traffic) ? EXIT.healthy : EXIT.verdict
 }
 
 const status = (invocation: Invocation<{ watch?: boolean }>): Promise<ExitCode> =>
