@@ -6,8 +6,10 @@ import type { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { ConfigError, closest } from '../../lib/config.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
+import { interfaceNames } from '../dispatch/endpoints.ts'
 import { reviewRun } from '../dispatch/prepare.ts'
 import { isReady, selectNodes } from '../inventory/selectors.ts'
+import { checkMeshSpec } from '../mesh/settings.ts'
 import { readProfile } from '../profiles/profile.ts'
 import { cronProblem, timeZoneProblem } from './times.ts'
 
@@ -18,7 +20,6 @@ export const NAME_WORDS =
 /** Shorter, a schedule is what a mesh or sustained traffic is for. */
 export const MIN_EVERY_SECONDS = 1
 
-const MESH_ENGINES = ['', 'fping', 'ping', 'tcp']
 /** What a mesh has no use for, with why. */
 const NOT_OF_A_MESH = [
   ['jitter', ({ jitter }: ScheduleSpec) => jitter !== undefined],
@@ -75,24 +76,6 @@ const reviewLimits = (spec: ScheduleSpec, say: Say) => {
     say('run.run_id', "is the schedule's name; leave it out")
 }
 
-/** What is wrong with a mesh whatever the fleet is. */
-const reviewMesh = (mesh: MeshSpec, say: Say) => {
-  if (!MESH_ENGINES.includes(mesh.engine)) say('mesh.engine', `"${mesh.engine}" is none of fping, ping, tcp`)
-  if (mesh.shiftCount !== 0 && mesh.shiftCount % 2 === 0)
-    say(
-      'mesh.shift_count',
-      `${mesh.shiftCount} is even; an odd number, such as ${mesh.shiftCount + 1}, tells the two ways of a fault apart`,
-    )
-  if ((mesh.tos ?? 0) > 255) say('mesh.tos', 'must be 0 to 255')
-  for (const [field, duration] of [
-    ['interval', mesh.interval],
-    ['timeout', mesh.timeout],
-    ['window', mesh.window],
-    ['epoch', mesh.epoch],
-  ] as const)
-    positive(say, `mesh.${field}`, duration)
-}
-
 /** Everything that is wrong with a schedule whatever the fleet is; fields are those of ScheduleSpec. */
 export const reviewSchedule = (spec: ScheduleSpec): Violation[] => {
   const violations: Violation[] = []
@@ -104,7 +87,8 @@ export const reviewSchedule = (spec: ScheduleSpec): Violation[] => {
   if (spec.work?.$case === 'mesh') {
     for (const [field, isThere] of NOT_OF_A_MESH)
       if (isThere(spec)) say(field, 'has no meaning for a mesh, which never stops')
-    reviewMesh(spec.work.value, say)
+    // Whatever the mesh would refuse later: by then the schedule would be stored, and end every start of a collector.
+    for (const { field, description } of checkMeshSpec(spec.work.value)) say(`mesh.${field}`, description)
   }
   return violations
 }
@@ -115,6 +99,12 @@ const reviewOnFleet = (run: RunSpec, nodes: readonly Node[]): Violation[] => {
   return chosen.nodes.every(isReady)
     ? violations
     : violations.filter(({ field }) => !field.startsWith('interfaces'))
+}
+
+const reviewMeshOnFleet = (mesh: MeshSpec, fleet: readonly Node[]): Violation[] => {
+  const { nodes, violations } = selectNodes(fleet, mesh.nodes, 'nodes')
+  const unknown = nodes.every(isReady) ? interfaceNames(nodes, mesh.interfaces).violations : []
+  return [...violations, ...(nodes.length > 0 ? unknown : [])]
 }
 
 /** @throws OperatingError SPEC_INVALID for a name that is none, or a text with problems */
@@ -154,7 +144,11 @@ export const reviewWork = (
   nodes: readonly Node[],
   builtIns: ReadonlyMap<string, Profile>,
 ): Violation[] => {
-  if (work?.$case === 'mesh') return selectNodes(nodes, work.value.nodes, 'mesh.nodes').violations
+  if (work?.$case === 'mesh')
+    return reviewMeshOnFleet(work.value, nodes).map(({ field, description }) => ({
+      field: `mesh.${field}`,
+      description,
+    }))
   if (work?.$case === 'run')
     return reviewOnFleet(work.value, nodes).map(({ field, description }) => ({
       field: `run.${field}`,

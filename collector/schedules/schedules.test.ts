@@ -30,6 +30,21 @@ describe('meshes', () => {
   })
 })
 
+test('a mesh that could not be kept up is refused before it is stored', async () => {
+  const stage = createStage('2026-06-01T00:00:00Z')
+  const schedules = stage.open()
+  const mesh = (fields: Partial<MeshSpec>) =>
+    spec({ when: undefined, work: { $case: 'mesh', value: MeshSpec.fromPartial(fields) } })
+  const refused = async (fields: Partial<MeshSpec>) => expect(schedules.create(mesh(fields), false)).rejects
+  await (await refused({ interval: toDuration(0.001) })).toThrow(/spec.mesh.interval: 0.001 s is not within/)
+  await (await refused({ interfaces: ['net9'] })).toThrow(/spec.mesh.interfaces\[0\]: no node has "net9"/)
+  expect(await schedules.list()).toEqual([])
+  expect(stage.store.documents('schedule').size).toBe(0)
+  await schedules.close()
+  const yaml = 'name: a\nmesh: { interval: 1ms }\n'
+  expect(() => readSchedule('a.yaml', yaml)).toThrow(/a.yaml:2:\d+ +mesh.interval +0.001 s is not within/)
+})
+
 describe('defaults and the config', () => {
   const names = (list: ReturnType<typeof ownSchedules>) => list.map(({ spec: own }) => own.name)
 
