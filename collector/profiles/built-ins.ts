@@ -3,7 +3,7 @@ import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
 import { readProfile } from './profile.ts'
 
 /** The registry: each is one line here and one file in built-in/, which is called as it is. */
-const NAMES = [
+export const BUILT_IN_NAMES = [
   'baseline',
   'throughput',
   'latency',
@@ -17,7 +17,7 @@ const NAMES = [
 /** By name, in the order of the registry. */
 export const readBuiltIns = (): ReadonlyMap<string, Profile> =>
   new Map(
-    NAMES.map((name) => {
+    BUILT_IN_NAMES.map((name) => {
       const file = `${name}.yaml`
       return [name, readProfile(file, readFileSync(new URL(`built-in/${file}`, import.meta.url), 'utf8'))]
     }),

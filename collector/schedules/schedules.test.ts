@@ -170,3 +170,12 @@ test('a full disk neither ends a collector that starts nor a reload of its confi
   ])
   await schedules.close()
 })
+
+test('the profile of a config must be a built-in one, and a misspelt one is told at once', () => {
+  const yaml = (name: string) => `name: a\nevery: 1h\nprofile: ${name}\n`
+  expect(readSchedule('a.yaml', yaml('baseline')).work?.$case).toBe('profile')
+  expect(() => readSchedule('a.yaml', yaml('baselin'))).toThrow(
+    /a.yaml:3:10 +profile .*did you mean baseline\?/,
+  )
+  expect(() => readSchedule('a.yaml', yaml('my/own.yaml'))).toThrow(/schedules add --profile FILE/)
+})

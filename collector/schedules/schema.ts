@@ -3,10 +3,11 @@
 import { z } from 'zod'
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { Blackout, Budget, OverlapPolicy, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
-import { parseConfig, type ReviewProblem } from '../../lib/config.ts'
+import { closest, parseConfig, type ReviewProblem } from '../../lib/config.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { durationHint, parseBytes, parseDuration } from '../../lib/units.ts'
 import type { ConfigSection, NamedNodes } from '../inventory/config.ts'
+import { BUILT_IN_NAMES } from '../profiles/built-ins.ts'
 import { runOf } from '../profiles/resolve.ts'
 import { reviewTest } from '../profiles/review.ts'
 import { runSchema } from '../profiles/schema.ts'
@@ -77,19 +78,27 @@ const mesh = z.strictObject({
   epoch: duration.optional(),
 })
 
+/** What is wrong with the name of a profile, which a schedule would else only learn at night. */
+const profileProblem = (name: string): string | undefined => {
+  if (/[/\\]/.test(name))
+    return 'must be the name of a built-in profile; one in a file: meshgauge schedules add --profile FILE'
+  if (BUILT_IN_NAMES.some((known) => known === name)) return undefined
+  const meant = closest(name, BUILT_IN_NAMES)
+  return `there is no built-in profile "${name}"; ${meant ? `did you mean ${meant}?` : `there are ${BUILT_IN_NAMES.join(', ')}`}`
+}
+
+const profile = z.string().superRefine((value, context) => {
+  const message = profileProblem(value)
+  if (message) context.addIssue({ code: 'custom', message })
+})
+
 const fields = z.strictObject({
   name: z.string().regex(SCHEDULE_NAME, NAME_WORDS),
   cron: cron.optional(),
   every: duration.optional(),
   time_zone: zone.default(''),
   run: runSchema.optional(),
-  profile: z
-    .string()
-    .regex(
-      /^[^/\\]+$/,
-      'must be the name of a built-in profile; one in a file: meshgauge schedules add --profile FILE',
-    )
-    .optional(),
+  profile: profile.optional(),
   mesh: mesh.optional(),
   jitter: duration.optional(),
   overlap: z.enum(['skip', 'queue'], { error: 'must be skip or queue' }).optional(),
