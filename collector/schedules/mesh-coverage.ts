@@ -36,7 +36,8 @@ export const createMeshCoverage = ({ clock, logger, ledger, store }: Deps) => {
     return milliseconds - written[path]! * 1000 >= KEEP_MS
   }
   const flush = (): void => {
-    const rows = Array.from(waiting).slice(0, MAX_ROWS)
+    const rows: [string, number][] = []
+    for (const row of waiting) if (rows.push(row) >= MAX_ROWS) break
     if (rows.length === 0) return
     try {
       store.putCoverage('ping', rows)
