@@ -92,7 +92,7 @@ export const createCollector = async (
     const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
     undo.push(() => health.close())
     recover(store, observer, health, deps)
-    const ledger = createLedger({ store, breathe: setImmediate })
+    const ledger = createLedger({ clock, store, breathe: setImmediate })
     const coverage = createMeshCoverage({ clock, logger, ledger, store })
     undo.push(() => coverage.close())
     const runObserver = observeRuns(metrics, observer, health, ledger)

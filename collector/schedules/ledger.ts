@@ -1,5 +1,6 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import type { CoverageStore, PathKey } from '../store/windows.ts'
 import { type Breathe, NO_PAIR } from './due.ts'
@@ -10,10 +11,13 @@ export type NamedPairs = { names: readonly string[]; sources: Int32Array; destin
 /** The rows of one interface: by source, by destination, in Unix seconds; 4 bytes a pair. */
 type Rows = Uint32Array[]
 
-type Deps = { store: Pick<CoverageStore, 'coverage'>; breathe: Breathe }
+type Deps = { clock: Pick<Clock, 'now'>; store: Pick<CoverageStore, 'coverage'>; breathe: Breathe }
 
 /** About a millisecond of work between two breaths. */
 const SLICE = 5_000
+
+/** Agents' clocks may be ahead of ours by so much; what is later was measured while a clock was wrong. */
+const AHEAD_SECONDS = 3600
 
 const secondsOf = (milliseconds: number): number =>
   Math.min(NO_PAIR - 1, Math.max(1, Math.floor(milliseconds / 1000)))
@@ -22,7 +26,10 @@ const secondsOf = (milliseconds: number): number =>
  * When each pair was last measured, in memory: read once from the store, then kept up by what runs measure. A thousand
  * nodes are 4 MB for each test and interface.
  */
-export const createLedger = ({ store, breathe }: Deps) => {
+export const createLedger = ({ clock, store, breathe }: Deps) => {
+  /** What is later than this counts as never, or a clock that was set back would leave pairs unmeasured until then. */
+  const latest = (): number => clock.now().getTime() / 1000 + AHEAD_SECONDS
+
   const ids = new Map<string, number>()
   const tests = new Map<string, { interfaces: Map<string, Rows>; loaded: Promise<void> }>()
 
@@ -50,7 +57,7 @@ export const createLedger = ({ store, breathe }: Deps) => {
       row = longer
       rows[from] = row
     }
-    if (row[to]! < seconds) row[to] = seconds
+    if (row[to]! < seconds || row[to]! > latest()) row[to] = seconds
   }
 
   const load = async (test: string, interfaces: Map<string, Rows>) => {
@@ -106,9 +113,11 @@ export const createLedger = ({ store, breathe }: Deps) => {
       const lasts = new Uint32Array(sources.length)
       if (!rows) return lasts
       const nodes = names.map(idOf)
+      const until = latest()
       for (let pair = 0; pair < sources.length; pair++) {
         if (pair > 0 && pair % (4 * SLICE) === 0) await breathe()
-        lasts[pair] = rows[nodes[sources[pair]!]!]?.[nodes[destinations[pair]!]!] ?? 0
+        const last = rows[nodes[sources[pair]!]!]?.[nodes[destinations[pair]!]!] ?? 0
+        lasts[pair] = last > until ? 0 : last
       }
       return lasts
     },
