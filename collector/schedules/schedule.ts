@@ -179,10 +179,9 @@ export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
       throw new OperatingError(end.error.reason, `${nothing}: ${end.reason}`, end.error.violations)
     },
 
-    /** Starts nothing more and takes down its mesh; a run under way ends as it would. */
+    /** Starts nothing more; a run under way ends as it would, and so does a mesh. */
     async close(): Promise<void> {
       stop.abort()
-      if (spec.work?.$case === 'mesh') deps.meshes.set(name, undefined)
       await living
       await starter.settled()
     },

@@ -26,7 +26,10 @@ describe('meshes', () => {
     await expect(schedules.trigger('m')).rejects.toThrow(/never stops/)
     schedules.delete('m')
     expect(stage.meshes.size).toBe(0)
+    // Agents probe on when a collector ends.
+    await schedules.create(mesh, false)
     await schedules.close()
+    expect(stage.meshes.size).toBe(1)
   })
 })
 

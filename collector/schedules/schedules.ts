@@ -87,6 +87,8 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
     const schedule = schedules.get(name)
     schedules.delete(name)
     observer.forget(name)
+    // Only now, and not when the collector ends: its agents probe on for the next one.
+    if (schedule?.spec.work?.$case === 'mesh') deps.meshes.set(name, undefined)
     // A run under way ends as it would.
     void schedule?.close()
   }
@@ -279,7 +281,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
       }
     },
 
-    /** Starts nothing more. Runs under way are not waited for: whoever ends them ends their starts. */
+    /** Starts nothing more, and leaves meshes as they are. Runs under way are not waited for: whoever ends them ends their starts. */
     async close(): Promise<void> {
       stop.abort()
       await Promise.all([...schedules.values()].map((schedule) => schedule.close()))
