@@ -179,7 +179,7 @@ export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
       throw new OperatingError(end.error.reason, `${nothing}: ${end.reason}`, end.error.violations)
     },
 
-    /** Starts nothing more; a run under way ends as it would, and so does a mesh. */
+    /** Starts nothing more; a run under way ends as it would. A mesh goes on until whoever keeps it is told. */
     async close(): Promise<void> {
       stop.abort()
       await living

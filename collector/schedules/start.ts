@@ -3,11 +3,11 @@ import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, type RunSpec, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import type { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { OperatingError } from '../../lib/errors.ts'
+import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
 import { bytesOf, PAIR_OVERHEAD_SECONDS, testSeconds } from '../dispatch/estimate.ts'
-import { isBidirectional, type PreparedRun } from '../dispatch/prepare.ts'
+import { isBidirectional, type PreparedRun, reviewRun } from '../dispatch/prepare.ts'
 import type { Runs } from '../dispatch/runs.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import { type Cost, leftOf } from './budget.ts'
@@ -119,9 +119,9 @@ const reseeded = (spec: RunSpec, now: Date): RunSpec =>
     : spec
 
 const eachInterface = (deps: StartDeps, spec: RunSpec): RunSpec[] => {
-  if (spec.interfaces.length > 0) return spec.interfaces.map((name) => ({ ...spec, interfaces: [name] }))
-  const names = new Set(deps.fleet.nodes().flatMap(({ interfaces }) => interfaces))
-  return [...names].map((name) => ({ ...spec, interfaces: [name] }))
+  const { names, violations } = reviewRun(spec, deps.fleet.nodes())
+  throwIfInvalid('the run', violations)
+  return names.map((name) => ({ ...spec, interfaces: [name] }))
 }
 
 const stepsOf = (deps: StartDeps, spec: ScheduleSpec): Step[] => {

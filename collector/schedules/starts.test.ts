@@ -139,6 +139,16 @@ describe('starts', () => {
   })
 })
 
+test('each interface is one that two of its nodes have', async () => {
+  const stage = createStage('2026-06-01T00:00:00Z')
+  stage.nodes[3]!.interfaces = ['net0', 'net1', 'lonely']
+  const schedules = stage.open()
+  await schedules.create(spec({ eachInterface: true }), false)
+  await stage.pass(70)
+  expect(stage.created.map(({ spec: made }) => made.interfaces)).toEqual([['net0'], ['net1']])
+  await schedules.close()
+})
+
 test('a run that was stopped from outside ends the start, and is no success', async () => {
   const stage = createStage('2026-06-01T00:00:00Z')
   stage.behaviour.state = RunState.RUN_STATE_CANCELLED
