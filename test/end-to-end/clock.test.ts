@@ -85,7 +85,10 @@ const nobodyIsAccused = async (seconds: number) => {
 describeLab('clocks that are stepped', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'meshgauge-clock-'))
-    fleet = await startFleet({ nodes: 3, settings: { default_schedules: true } })
+    fleet = await startFleet({
+      nodes: 3,
+      settings: { schedules: [{ name: 'mesh', mesh: { window: '2s' } }] },
+    })
   })
   afterAll(async () => {
     fleet?.client.close()
