@@ -59,7 +59,10 @@ const start = (file: string, words: readonly (string | number)[], flags: readonl
 
 const scrape = async (port: number): Promise<Map<string, number>> => {
   const text = await (
-    await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } })
+    await fetch(`http://127.0.0.1:${port}/metrics`, {
+      headers: { connection: 'close' },
+      signal: AbortSignal.timeout(1000 * LONGEST_WAIT_SECONDS),
+    })
   ).text()
   return new Map(
     text
@@ -135,7 +138,13 @@ console.log(
 )
 for (const agents of sizes.split(',').map(Number)) {
   for (const shape of SHAPES) {
-    const found = await measure(agents, shape)
+    const found = await measure(agents, shape).catch((error: Error) => error)
+    if (found instanceof Error) {
+      console.log(
+        `${agents} agents with windows of ${shape.windowSeconds} s are too many here: ${found.message}`,
+      )
+      continue
+    }
     console.log(
       [
         String(agents).padStart(6),
