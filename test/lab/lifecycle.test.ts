@@ -135,7 +135,16 @@ describeLab('a damaged lab', () => {
 
   it('takes those with it who live in its namespaces, whoever put them there', async () => {
     const { lab } = await make()
-    const guest = execa('ip', ['netns', 'exec', `mg${lab.index}-node-1`, 'sleep', '600'], { reject: false })
+    const namespace = `mg${lab.index}-node-1`
+    const guest = execa('ip', ['netns', 'exec', namespace, 'sleep', '600'], { reject: false })
+    // Who has not come in yet is not there to be taken along.
+    await vi.waitFor(
+      async () => {
+        const { stdout } = await execa('ip', ['netns', 'pids', namespace])
+        expect(stdout.split('\n')).toContain(String(guest.pid))
+      },
+      { timeout: 30_000, interval: 20 },
+    )
     await labDown(deps, lab.index)
     expect((await guest).isTerminated).toBe(true)
   })
