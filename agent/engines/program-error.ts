@@ -8,8 +8,7 @@ const MAX_QUOTE_CHARACTERS = 200
 
 /** What a program wrote, fit for one line of a report. */
 export const quote = (text: string): string => {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are just what must not get through
-  const printable = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').trim()
+  const printable = text.replaceAll(/\p{Cc}+/gu, ' ').trim()
   return printable.length > MAX_QUOTE_CHARACTERS ? `${printable.slice(0, MAX_QUOTE_CHARACTERS)}…` : printable
 }
 

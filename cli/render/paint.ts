@@ -24,6 +24,5 @@ export const padStart = (text: string, width: number): string =>
 /** Text that came from other machines, made harmless: it cannot move the cursor or break a table. */
 export const harmless = (text: string): string =>
   stripVTControlCharacters(text)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-    .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+    .replace(/\p{Cc}+/gu, ' ')
     .trim()

@@ -24,8 +24,7 @@ export const createQuery = (parameters: URLSearchParams) => {
   const problems: string[] = []
   const text = (name: string, usual: string): string =>
     // Repeated in replies whose lines mean something: a line must not come from the request.
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-    parameters.get(name)?.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ') || usual
+    parameters.get(name)?.replace(/\p{Cc}+/gu, ' ') || usual
   return {
     text,
     has: (name: string): boolean => parameters.has(name),

@@ -16,8 +16,8 @@ const MAX_CONNECTIONS = 1024
 const TEXT = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
 
 /** What comes from other machines must not steer a terminal. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const harmless = (text: string): string => text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]+/g, ' ')
+/** All control characters but the end of a line. */
+const harmless = (text: string): string => text.replace(/[^\P{Cc}\n]+/gu, ' ')
 
 const refuse = (response: ServerResponse, status: number, text: string): void => {
   response.writeHead(status, TEXT)

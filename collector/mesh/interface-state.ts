@@ -1,6 +1,7 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { End } from './ends.ts'
 import type { Ingest } from './ingest.ts'
+import { SILENT_LOSSES } from './path-state.ts'
 import { findLossyEnds, type LossyEnd, type LostProbe } from './pooled-loss.ts'
 
 /** Loss shows in the last seconds when it is much, in the last minute when it is little. */
@@ -9,9 +10,7 @@ const LONGEST_SECONDS = 60
 /** An interface is UP again when it was not lossy for so long, twice as long each time, up to a bound. */
 const HOLD_SECONDS = 60
 const LONGEST_HOLD_SECONDS = 600
-/** Or already when it lost nothing for a time in which, had it gone on, silence had a chance of 1 in 10,000 ... */
-const SILENT_LOSSES = Math.log(10_000)
-/** ... but for no less than this. */
+/** Or already when it lost nothing for long enough to be silence, as with paths, but for no less than this. */
 const LEAST_QUIET_SECONDS = 10
 
 /** An interface that loses probes, by all its paths together. */

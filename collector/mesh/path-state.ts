@@ -66,7 +66,7 @@ const LOSSY_COUNT = 3
 /** A path that was DOWN is UP again when it was clean for so long. */
 const DOWN_HOLD_MS = 5_000
 /** One that was LOSSY when, had the loss gone on, silence for so long had a chance of 1 in 10,000; within bounds. */
-const SILENT_LOSSES = Math.log(10_000)
+export const SILENT_LOSSES = Math.log(10_000)
 const LEAST_LOSSY_HOLD_MS = 10_000
 const LOSSY_HOLD_MS = 60_000
 /** Both for twice as long each time it becomes bad again, up to this. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { systemClock } from '../../lib/clock.ts'
@@ -9,19 +9,8 @@ import { createTrafficInterfaces } from '../dispatch/traffic-interfaces.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import { createTraffics } from './traffics.ts'
 
-const nodeOf = (name: string): Node => ({
-  name,
-  address: '',
-  labels: {},
-  rack: '',
-  state: NodeState.NODE_STATE_READY,
-  stateReason: '',
-  lastSeenTime: undefined,
-  description: undefined,
-  interfaces: ['net0'],
-  lastPingTime: undefined,
-  lastIperfTime: undefined,
-})
+const nodeOf = (name: string): Node =>
+  Node.fromPartial({ name, state: NodeState.NODE_STATE_READY, interfaces: ['net0'] })
 const spec = TrafficSpec.fromPartial({ topology: { kind: TopologyKind.TOPOLOGY_KIND_RING } })
 
 /** A fleet whose interfaces have no addresses, so that traffic fails at once; it ends when no label of it is left. */

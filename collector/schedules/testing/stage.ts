@@ -1,4 +1,4 @@
-import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
@@ -38,19 +38,8 @@ export const createMemoryStore = (): DocumentStore & CoverageStore & { full: boo
   }
 }
 
-const nodeOf = (name: string): Node => ({
-  name,
-  address: '',
-  labels: {},
-  rack: '',
-  state: NodeState.NODE_STATE_READY,
-  stateReason: '',
-  lastSeenTime: undefined,
-  description: undefined,
-  interfaces: ['net0', 'net1'],
-  lastPingTime: undefined,
-  lastIperfTime: undefined,
-})
+const nodeOf = (name: string): Node =>
+  Node.fromPartial({ name, state: NodeState.NODE_STATE_READY, interfaces: ['net0', 'net1'] })
 
 /** Everything around schedules made up: a clock, a fleet, and runs that last as long as a test says. */
 export const createStage = (start: string, names: readonly string[] = ['a', 'b', 'c', 'd']) => {
