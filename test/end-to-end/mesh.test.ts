@@ -132,7 +132,11 @@ describeLab('the ping mesh of a fleet of 4 hosts that nobody has configured', ()
     expect(silent.whole).toContain('node-1 does not deliver: ')
     await fleet.restartAgent('node-1')
     await untilHealthy()
-    const events = await eventsSince(killMs)
+    // What has changed is stored a second later.
+    const events = await until(
+      () => eventsSince(killMs),
+      (seen) => seen.some(({ state }) => state === 'up'),
+    )
     expect(events.map(({ source, destination, state }) => [source.node, destination, state])).toEqual([
       ['node-1', undefined, 'up'],
       ['node-1', undefined, 'stale'],
