@@ -22,6 +22,8 @@ const LOOKS: Partial<Record<Severity, Look>> = {
   [Severity.SEVERITY_EVICT]: { word: 'evict', sign: '✘', style: 'red' },
 }
 
+const NOT_DONE: Look = { word: 'error', sign: '?', style: 'yellow' }
+
 const lookOf = (severity: Severity): Look =>
   LOOKS[severity] ?? { word: 'unknown', sign: '?', style: 'yellow' }
 
@@ -52,12 +54,16 @@ const summaryOf = (nodes: readonly NodeHealth[]): string => {
 const reasonsOf = ({ result, standingReason }: CheckRecord): string[] =>
   standingReason === '' ? (result?.reasons ?? []) : [standingReason]
 
+/** Nothing bad stands, but the last time that it was tried it could not be carried out. */
+const isNotDone = ({ severity, result }: CheckRecord): boolean =>
+  severity <= Severity.SEVERITY_PASS && result?.status === CheckStatus.CHECK_STATUS_ERROR
+
 const reasonLines = (nodes: readonly NodeHealth[], paint: Paint): string[] =>
   nodes.flatMap(({ node, checks }) =>
     checks
-      .filter(({ severity }) => severity !== Severity.SEVERITY_PASS)
+      .filter((record) => record.severity !== Severity.SEVERITY_PASS || isNotDone(record))
       .flatMap((record) => {
-        const { sign, style } = lookOf(record.severity)
+        const { sign, style } = isNotDone(record) ? NOT_DONE : lookOf(record.severity)
         const name = harmless(`${node} ${record.result?.check ?? ''}`)
         return reasonsOf(record).map((reason) => `  ${paint(style, sign)} ${name}: ${harmless(reason)}`)
       }),
@@ -68,10 +74,7 @@ export const renderHealth = (nodes: readonly NodeHealth[], now: Date, paint: Pai
   const checks = [
     ...new Set(nodes.flatMap((node) => node.checks.map(({ result }) => result?.check ?? ''))),
   ].sort(byName)
-  const painted = (severity: Severity) => {
-    const { sign, word, style } = lookOf(severity)
-    return paint(style, `${sign} ${word}`)
-  }
+  const painted = ({ sign, word, style }: Look) => paint(style, `${sign} ${word}`)
   const cell = (node: NodeHealth, check: string): string => {
     const record = node.checks.find(({ result }) => result?.check === check)
     const running = node.runningChecks.includes(check) ? ' …' : ''
@@ -79,13 +82,14 @@ export const renderHealth = (nodes: readonly NodeHealth[], now: Date, paint: Pai
     // As good as a pass, but nothing was looked at.
     if (record && isSkip && record.severity <= Severity.SEVERITY_PASS)
       return paint('dim', '- skipped') + running
-    return (record ? painted(record.severity) : '') + running
+    if (!record) return running
+    return painted(isNotDone(record) ? NOT_DONE : lookOf(record.severity)) + running
   }
   const table = renderTable(
     ['NODE', 'HEALTH', 'LAST CHECK', ...checks.map((check) => harmless(check).toUpperCase())],
     nodes.map((node) => [
       harmless(node.node),
-      painted(node.severity),
+      painted(lookOf(node.severity)),
       ago(newest(node.checks), now),
       ...checks.map((check) => cell(node, check)),
     ]),

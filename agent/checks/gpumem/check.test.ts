@@ -3,7 +3,7 @@ import { ERROR, FAIL, PASS, SKIPPED } from '../findings.ts'
 import { valuesOf } from '../fixtures/machine.ts'
 import { useMachines } from '../fixtures/use-machines.ts'
 
-const { run, a100 } = useMachines()
+const { run, a100, h200 } = useMachines()
 
 describe('gpumem', () => {
   test('good', async () => {
@@ -34,6 +34,15 @@ describe('gpumem', () => {
       ERROR,
       expect.stringMatching(/did not come to its end/),
     ])
+  })
+
+  test('an older version, which has no summary', async () => {
+    const machine = h200().says('gpucheck.txt', 'gpucheck/without-summary.txt')
+    const result = await run(machine, 'gpumem')
+    expect([result.status, valuesOf(result, 'dgemm')]).toEqual([PASS, { 0: 55.57 }])
+    expect((await run(machine, 'gpumem', { dgemm: 60 })).status).toBe(FAIL)
+    machine.says('gpucheck.txt', 'gpucheck/without-summary.txt', 1)
+    expect((await run(machine, 'gpumem')).status).toBe(ERROR)
   })
 
   test('only on idle GPUs, unless forced', async () => {

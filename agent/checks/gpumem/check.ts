@@ -89,8 +89,9 @@ export const gpumem = defineCheck({
     const raw = inventory.raw + rawOf(output)
     const report = parseGpucheck(output.stdout)
     const gpus = inventory.gpus.filter(({ broken }) => !broken)
-    // No summary is no verdict: it broke off, and has not found anything bad or good.
-    if (report.faulty === undefined || report.gpus.length === 0) {
+    // Without its summary it broke off, and has not found anything bad or good; one that has none says so by its end.
+    const ended = report.faulty !== undefined || (report.isWithoutSummary && output.reason === '')
+    if (!ended || report.gpus.length === 0) {
       const why = cudaErrorOf(rawOf(output)) ?? (troubleOf(output) || 'it ended before its summary')
       return notDone([`gpucheck did not come to its end: ${why}`], raw)
     }

@@ -29,6 +29,17 @@ describe('gpucheck', () => {
     expect(parseGpucheck(recording(path)).faulty).toEqual(faulty)
   })
 
+  test('an H200, with and without a summary', () => {
+    const figures = { index: '0', hostToDevice: 54.09, daxpy: 3647.18, dgemm: 55.57, celsius: 63 }
+    const report = parseGpucheck(recording('gpucheck/without-summary.txt'))
+    expect(report).toMatchObject({ gpus: [figures], faulty: undefined, isWithoutSummary: true })
+    expect(parseGpucheck(recording('h200-1/gpucheck.txt'))).toMatchObject({
+      gpus: [{ index: '0', smMegahertz: expect.any(Number) }],
+      faulty: [],
+      isWithoutSummary: false,
+    })
+  })
+
   test('a summary that breaks off, and NONE in another place, are no verdict', () => {
     expect(parseGpucheck('Summary of GPU errors:').faulty).toBeUndefined()
     expect(parseGpucheck('NONE of the GPUs can be used\n').faulty).toBeUndefined()

@@ -17,9 +17,14 @@ export type Report = {
   gpus: GpuFigures[]
   /** GPUs that the program itself calls faulty; undefined when it did not come to its summary. */
   faulty: string[] | undefined
+  /** An older version, which has no summary: what it measured is all that it says. */
+  isWithoutSummary: boolean
 }
 
 const SUMMARY = 'Summary of GPU errors:'
+
+/** The header of the version before the one with a summary; that one writes `GPU`. */
+const OLD_HEADER = /^ gpu {2}H2D\(p\)/m
 
 /** GPU, four copies, daxpy, dgemm, temperature, power, clock. */
 const COLUMNS = 10
@@ -44,9 +49,10 @@ export const parseGpucheck = (text: string): Report => {
     ]
     return [{ index: String(index), hostToDevice, daxpy, dgemm, celsius, watts, smMegahertz }]
   })
-  if (end === -1) return { gpus, faulty: undefined }
+  if (end === -1) return { gpus, faulty: undefined, isWithoutSummary: OLD_HEADER.test(text) }
   const summary = text.slice(end + SUMMARY.length)
   const faulty = [...summary.matchAll(/GPU (\d+) --/g)].map(([, index]) => index!)
   // It says NONE, or names them: anything else is a summary that broke off.
-  return { gpus, faulty: faulty.length > 0 ? faulty : /\bNONE\b/.test(summary) ? [] : undefined }
+  const named = faulty.length > 0 || /\bNONE\b/.test(summary)
+  return { gpus, faulty: named ? faulty : undefined, isWithoutSummary: false }
 }

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { FAIL, SKIPPED } from '../findings.ts'
+import { FAIL, PASS, SKIPPED } from '../findings.ts'
 import { valuesOf } from '../fixtures/machine.ts'
 import { useMachines } from '../fixtures/use-machines.ts'
 
-const { run, h100, a100 } = useMachines()
+const { run, h100, h200, a100 } = useMachines()
 
 describe('gpupower', () => {
   test('an older driver is asked for the older name of the field', async () => {
@@ -11,6 +11,10 @@ describe('gpupower', () => {
     const result = await run(machine, 'gpupower')
     expect([result.status, result.reasons]).toEqual([FAIL, ['2: its clocks are slowed down: it is too hot']])
     expect(machine.calls().at(-1)).toContain('clocks_throttle_reasons.hw_slowdown')
+  })
+
+  test('H200', async () => {
+    expect((await run(h200(), 'gpupower')).status).toBe(PASS)
   })
 
   test('a GPU that does not say is not one that is slowed down', async () => {

@@ -21,8 +21,14 @@ export const runCuda = async (
 }
 
 /** The CUDA error that a program met; undefined when it met none. 802: the node's fabric manager is not ready. */
-export const cudaErrorOf = (text: string): string | undefined =>
-  text
-    .split('\n')
-    .find((line) => /\bcode=\d+\(|CUDA error|CUDA_ERROR_|cudaError|returned \d+\s*$|^\[ERROR\]/i.test(line))
-    ?.trim()
+export const cudaErrorOf = (text: string): string | undefined => {
+  const lines = text.split('\n').map((line) => line.trim())
+  const index = lines.findIndex((line) =>
+    /\bcode=\d+\(|CUDA error|CUDA_ERROR_|cudaError|returned \d+$|^\[ERROR\]|^!+Invalid GPU number/i.test(
+      line,
+    ),
+  )
+  // The samples say what a number means on the line after it.
+  const meaning = lines[index + 1]?.startsWith('->') ? ` ${lines[index + 1]}` : ''
+  return index === -1 ? undefined : `${lines[index]}${meaning}`
+}

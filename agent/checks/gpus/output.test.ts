@@ -24,6 +24,7 @@ describe('tables of nvidia-smi', () => {
   })
 
   test('a field that it does not know', () => {
+    expect(unknownField(recording('nvidia-smi/unknown-field.txt'))).toBe('no.such.field')
     expect(unknownField('Field "mig.mode.current" is not a valid field to query.\n\n')).toBe(
       'mig.mode.current',
     )
@@ -32,6 +33,8 @@ describe('tables of nvidia-smi', () => {
   test.each([
     ['nvidia-smi/no-driver.txt', 'no-driver'],
     ['nvidia-smi/no-devices.txt', 'no-gpu'],
+    ['nvidia-smi/no-such-gpu.txt', 'no-gpu'],
+    ['h200-1/nvidia-smi.gpus', undefined],
     ['nvidia-smi/mismatch.txt', 'driver-mismatch'],
     ['nvidia-smi/no-permission.txt', 'no-permission'],
     ['h100-8/nvidia-smi.gpus', undefined],

@@ -3,7 +3,7 @@ import { ERROR, FAIL, PASS, SKIPPED, WARN } from '../findings.ts'
 import { valuesOf } from '../fixtures/machine.ts'
 import { useMachines } from '../fixtures/use-machines.ts'
 
-const { run, h100, a100, v100 } = useMachines()
+const { run, h100, h200, a100, v100 } = useMachines()
 
 describe('pciebw', () => {
   test('one of eight is below the default of 4 GB/s', async () => {
@@ -45,6 +45,29 @@ describe('pciebw', () => {
     expect((await run(v100(), 'pciebw')).status).toBe(PASS)
   })
 
+  test('H200, with either program', async () => {
+    const rates = async (program: string) =>
+      valuesOf(await run(h200(), 'pciebw', { program, threshold: '50GB/s' }), 'host_to_device')
+    expect([await rates('bandwidthTest'), await rates('nvbandwidth')]).toEqual([
+      { 0: 55.3e9 },
+      { 0: 55.5149e9 },
+    ])
+  })
+
+  test('the figure of GPU 0 is not that of one which CUDA does not see', async () => {
+    const machine = a100().says('bandwidthTest.7', 'bandwidthTest/wrong-gpu.txt')
+    const result = await run(machine, 'pciebw', { threshold: '1GB/s' })
+    expect([result.status, valuesOf(result, 'host_to_device')[7]]).toEqual([ERROR, null])
+    expect(result.reasons[0]).toMatch(/^7: was not measured: !+Invalid GPU number 3 given/)
+  })
+
+  test('an error of CUDA says what it means', async () => {
+    const machine = h200().says('bandwidthTest.0', 'bandwidthTest/no-device.txt', 1)
+    expect((await run(machine, 'pciebw')).reasons).toEqual([
+      '0: was not measured: cudaGetDeviceCount returned 100 -> no CUDA-capable device is detected',
+    ])
+  })
+
   test('a GPU that CUDA cannot use yet is not measured, and the others are', async () => {
     const machine = a100().says('bandwidthTest.2', 'bandwidthTest/not-ready.txt', 1)
     const result = await run(machine, 'pciebw', { threshold: '1GB/s' })
@@ -65,11 +88,15 @@ describe('pciebw', () => {
   })
 
   test('on a busy GPU a low figure accuses nobody', async () => {
-    const machine = a100().prints('nvidia-smi.apps', '4711, GPU-a1000004\n')
+    const machine = a100()
+      .says('nvidia-smi.apps', 'nvidia-smi/busy-apps.txt')
+      .says('nvidia-smi.load', 'nvidia-smi/busy-load.txt')
     const result = await run(machine, 'pciebw')
     expect([result.status, result.reasons[0]]).toEqual([
       WARN,
-      expect.stringMatching(/but processes are on the GPUs: pid 4711/),
+      expect.stringMatching(
+        /but processes are on the GPUs: pid 1257, GPU 0 is 99 % busy and has 1011 MiB in use$/,
+      ),
     ])
   })
 

@@ -67,7 +67,7 @@ const measureTogether = async (deps: CheckDeps, gpus: readonly Gpu[], signal: Ab
   const args = ['-t', 'host_to_device_memcpy_ce']
   let output = await runCuda(deps, 'nvbandwidth', [...args, '-j'], signal, BUDGET_SECONDS)
   // Versions before 0.5 know no JSON.
-  if (/unrecogni[sz]ed option/i.test(rawOf(output)))
+  if (/unrecogni[sz]ed option|Invalid Arguments/i.test(rawOf(output)))
     output = await runCuda(deps, 'nvbandwidth', args, signal, BUDGET_SECONDS)
   const result = parseNvbandwidth(output.stdout)
   const columns = result?.kind === 'measured' ? result.bytesPerSecond : []

@@ -9,7 +9,11 @@ describe('bandwidthTest', () => {
     // Several sizes: the largest one counts, not the small ones before it.
     ['bandwidthTest/v100-shmoo.txt', 12.4e9],
     ['bandwidthTest/old-megabytes.txt', 11659.1e6],
+    ['h200-1/bandwidthTest.0', 55.3e9],
     ['bandwidthTest/not-ready.txt', undefined],
+    // Asked for a GPU that CUDA does not see, it measures GPU 0 and says "PASS".
+    ['bandwidthTest/wrong-gpu.txt', undefined],
+    ['bandwidthTest/no-device.txt', undefined],
     // Half a line is no figure: "2" would be read as 2 GB/s.
     ['bandwidthTest/cut.txt', undefined],
   ])('%s', (path, expected) => {
@@ -33,6 +37,8 @@ describe('nvbandwidth', () => {
     ['nvbandwidth/0.5-verbose.txt', [12.3964e9]],
     ['nvbandwidth/0.5-among-warnings.txt', [12.3964e9]],
     ['nvbandwidth/0.6-gh200.txt', [369.36e9, 269.33e9, 412.11e9]],
+    ['nvbandwidth/0.9.txt', [55.51e9]],
+    ['h200-1/nvbandwidth.json.txt', [55.5149e9]],
     [
       'h100-8/nvbandwidth.json.txt',
       [55.63, 55.58, 55.61, 55.64, 55.37, 55.41, 55.6, 55.59].map((value) => value * 1e9),
@@ -44,6 +50,9 @@ describe('nvbandwidth', () => {
   test.each([
     ['nvbandwidth/error.txt', /not yet initialized/],
     ['nvbandwidth/waived.txt', /ended as Waived/],
+    ['nvbandwidth/0.9-waived.txt', /did not run host_to_device_memcpy_ce/],
+    ['nvbandwidth/0.9-unknown.txt', /did not run host_to_device_memcpy_ce/],
+    ['nvbandwidth/0.9-no-device.txt', /no CUDA-capable device is detected/],
   ])('%s has a reason', (path, reason) => {
     expect(parseNvbandwidth(recording(path))).toEqual({
       kind: 'not-measured',
@@ -61,6 +70,7 @@ describe('nvbandwidth', () => {
     '{',
     recording('nvbandwidth/0.5-verbose.txt').slice(0, 400),
     recording('nvbandwidth/refusal.txt'),
+    recording('nvbandwidth/0.9-bad-option.txt'),
   ])('what is cut off or something else is no result', (text) => {
     expect(parseNvbandwidth(text)).toBeUndefined()
   })

@@ -4,11 +4,15 @@ import { documentIn, isObject } from '../gpus/document.ts'
 
 const UNIT_BYTES: Record<string, number> = { 'GB/s': 1e9, 'MB/s': 1e6 }
 
+/** It takes GPU 0 in the place of one that CUDA does not see, and ends as if all were well. */
+const WRONG_GPU = /^!+Invalid GPU number \d+ given/m
+
 /**
  * `bandwidthTest --htod --memory=pinned --csv`: bytes per second, of the largest transfer where it made several.
- * Undefined when there is no whole figure.
+ * Undefined when there is no whole figure of the GPU that was asked for.
  */
 export const parseBandwidthTest = (text: string): number | undefined => {
+  if (WRONG_GPU.test(text)) return undefined
   // A figure is whole once its unit follows; the size is only there where the line is.
   const pattern =
     /^\s*bandwidthTest-H2D-Pinned, Bandwidth = (\d+(?:\.\d+)?) ([GM]B\/s)(?:.*\bSize = (\d+) bytes)?/gm

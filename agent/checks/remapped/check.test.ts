@@ -3,7 +3,7 @@ import { ERROR, FAIL, PASS, SKIPPED } from '../findings.ts'
 import { gpuMachine, valuesOf } from '../fixtures/machine.ts'
 import { useMachines } from '../fixtures/use-machines.ts'
 
-const { keep, run, h100, a100, v100 } = useMachines()
+const { keep, run, h100, h200, a100, v100 } = useMachines()
 
 describe('remapped', () => {
   test('H100: a row that was remapped in the past is no trouble', async () => {
@@ -79,6 +79,14 @@ describe('remapped', () => {
     const result = await run(machine, 'remapped')
     expect(result.reasons).toEqual(['2: rows of its memory wait to be remapped: reset the GPU'])
     expect(valuesOf(result, 'correctable_rows')).toEqual({ 0: 1, 1: 1, 2: 1, 3: 1 })
+  })
+
+  test('H200, as a table and in detail', async () => {
+    const machine = h200()
+    const table = await run(machine, 'remapped')
+    const inDetail = await run(machine.prints('nvidia-smi.remapped', ''), 'remapped')
+    expect(machine.calls().at(-1)).toBe('nvidia-smi -q')
+    expect([table.status, inDetail.status, inDetail.evidence]).toEqual([PASS, PASS, table.evidence])
   })
 
   test('MIG makes no difference to rows', async () => {
