@@ -25,7 +25,7 @@ export type MeshesDeps = {
   /** From 0 to 1. */
   random: () => number
   fleet: Pick<Fleet, 'nodes' | 'connection' | 'revision' | 'settled'>
-  store: WindowStore & Pick<DocumentStore, 'documents' | 'putDocument' | 'identity'>
+  store: WindowStore & Pick<DocumentStore, 'documents' | 'putDocuments' | 'identity'>
   observer: MeshObserver
   /** The interfaces, as `node interface`, that runs have to themselves now. */
   heldByRuns: () => ReadonlySet<string>

@@ -2,7 +2,7 @@ import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { MeshesDeps } from './deps.ts'
 import { createEchoCounts } from './echo-counts.ts'
 import type { Ingest } from './ingest.ts'
-import { createDroppedCounts, createOffsets } from './kept.ts'
+import { createDroppedCounts, createOffsets, type Keeping } from './kept.ts'
 import { createMeshAgent, type MeshAgent } from './mesh-agent.ts'
 import type { Paths } from './paths.ts'
 import type { NodePlan } from './planner.ts'
@@ -18,6 +18,7 @@ type Deps = Pick<MeshesDeps, 'logger' | 'random' | 'fleet' | 'store' | 'observer
   time: MeshTime
   paths: Paths
   recorder: Recorder
+  keeping: Keeping
   telling: Pick<Telling, 'ofPath' | 'ofAgent'>
 }
 
@@ -32,8 +33,8 @@ export const createMeshAgents = (deps: Deps) => {
   const agents = new Map<string, MeshAgent>()
   const ending = new Set<Promise<void>>()
   const echoes = createEchoCounts()
-  const offsets = createOffsets(deps)
-  const droppedCounts = createDroppedCounts(deps)
+  const offsets = createOffsets(deps.keeping)
+  const droppedCounts = createDroppedCounts(deps.keeping)
   const owner = deps.store.identity()
 
   const release = (plan: NodePlan, keep: ReadonlyMap<number, unknown>): void => {

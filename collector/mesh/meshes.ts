@@ -5,6 +5,7 @@ import type { MeshesDeps } from './deps.ts'
 import { statesBefore } from './events.ts'
 import { createIngest } from './ingest.ts'
 import { createJudging } from './judging.ts'
+import { createKeeping } from './kept.ts'
 import { createMeshAgents } from './mesh-agents.ts'
 import { createOverview } from './overview.ts'
 import { createOwnLoad } from './own-load.ts'
@@ -27,12 +28,13 @@ export const createMeshes = (deps: MeshesDeps) => {
   const { clock } = time
   const nowMs = () => clock.now().getTime()
   const before = statesBefore(store, nowMs())
-  const recorder = createRecorder({ clock, logger, store, shiftMs: time.shiftMs })
+  const keeping = createKeeping({ store, logger })
+  const recorder = createRecorder({ clock, logger, store, shiftMs: time.shiftMs, flushKept: keeping.flush })
   const paths = createPaths({ random: deps.random, stateBefore: before.ofPath })
   const ownLoad = createOwnLoad(deps.heldByRuns)
   const onWorse = () => judging.worsened()
   const telling = createTelling({ time, observer, recorder, before, onWorse })
-  const agents = createMeshAgents({ ...deps, time, paths, recorder, telling })
+  const agents = createMeshAgents({ ...deps, time, paths, recorder, keeping, telling })
   const ingest = createIngest({
     paths,
     ownLoad,
@@ -41,7 +43,7 @@ export const createMeshes = (deps: MeshesDeps) => {
     onMeasured: (path, endMs) => observer.observeMeasured(path, endMs + time.shiftMs()),
   })
   const apply = (node: string, plan: NodePlan | undefined) => agents.apply(node, plan, ingest)
-  const planning = createPlanning({ clock, logger, fleet, store, apply, onFleet: agents.follow })
+  const planning = createPlanning({ clock, logger, fleet, store, keeping, apply, onFleet: agents.follow })
   const { racks } = planning
   const judging = createJudging({
     clock,

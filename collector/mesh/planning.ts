@@ -1,21 +1,22 @@
 import { setImmediate } from 'node:timers/promises'
 import { OperatingError } from '../../lib/errors.ts'
 import type { MeshesDeps } from './deps.ts'
-import { createKnownAddresses } from './kept.ts'
+import { createKnownAddresses, type Keeping } from './kept.ts'
 import { createPlanner, type NodePlan } from './planner.ts'
 
 /** Plans made and given out before others have their turn: some 5 ms of work. */
 const SLICE = 25
 
 type Deps = Pick<MeshesDeps, 'clock' | 'logger' | 'fleet' | 'store'> & {
+  keeping: Keeping
   apply: (node: string, plan: NodePlan | undefined) => void
   /** The fleet has changed, and these are its nodes now. */
   onFleet: (members: ReadonlySet<string>) => void
 }
 
 /** Keeps what the agents probe up to date with the meshes that are wanted and with the fleet. */
-export const createPlanning = ({ clock, logger, fleet, store, apply, onFleet }: Deps) => {
-  const planner = createPlanner(store.pathId, createKnownAddresses({ store, logger }))
+export const createPlanning = ({ clock, logger, fleet, store, keeping, apply, onFleet }: Deps) => {
+  const planner = createPlanner(store.pathId, createKnownAddresses(keeping))
   /** Planned, and not given out yet: the numbers of its paths could not be kept. */
   const waiting = new Map<string, NodePlan | undefined>()
   let revision: number | undefined

@@ -36,6 +36,8 @@ export const createRecorder = (deps: {
   store: Pick<WindowStore, 'parcel'>
   /** From the times of windows to the time of day. */
   shiftMs: () => number
+  /** Makes durable by what the windows were placed, before they are. */
+  flushKept: () => void
 }) => {
   let windows = deps.store.parcel()
   let events: MeshEvent[] = []
@@ -45,6 +47,7 @@ export const createRecorder = (deps: {
   let failure: OperatingError | undefined
 
   const flush = (): void => {
+    deps.flushKept()
     if (windows.count() === 0 && events.length === 0 && marks.size === 0) return
     try {
       if (windows.count() > 0 || events.length > 0) windows.put(events)

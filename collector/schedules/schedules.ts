@@ -57,11 +57,14 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
   const stop = new AbortController()
   const now = () => clock.now().getTime()
 
+  const store = (record: ScheduleRecord): void =>
+    documents.putDocuments([{ kind: DOCUMENT_KIND, name: record.spec.name, body: encodeRecord(record) }])
+
   const living = (record: ScheduleRecord): LivingSchedule => {
     const { name } = record.spec
     const save = (changed: ScheduleRecord) => {
       // Of one that is gone by now, a run may still go on.
-      if (schedules.get(name) === created) documents.putDocument(DOCUMENT_KIND, name, encodeRecord(changed))
+      if (schedules.get(name) === created) store(changed)
     }
     const created: LivingSchedule = createSchedule({ ...deps, save }, record)
     schedules.set(name, created)
@@ -77,10 +80,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
       logger.error({ schedule, reason: error.message }, 'a schedule could not be stored')
     }
   }
-  const put = (record: ScheduleRecord): void => {
-    const { name } = record.spec
-    attempt(name, () => documents.putDocument(DOCUMENT_KIND, name, encodeRecord(record)))
-  }
+  const put = (record: ScheduleRecord): void => attempt(record.spec.name, () => store(record))
   const drop = (name: string): void => attempt(name, () => documents.deleteDocument(DOCUMENT_KIND, name))
 
   const remove = (name: string) => {
@@ -205,7 +205,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
           `there are ${schedules.size} schedules already; remove some`,
         )
       const record = { ...newRecord(spec, ScheduleOrigin.SCHEDULE_ORIGIN_API, now()), paused }
-      documents.putDocument(DOCUMENT_KIND, spec.name, encodeRecord(record))
+      store(record)
       return message(living(record))
     },
 

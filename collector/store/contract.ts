@@ -53,7 +53,7 @@ export const describeKeptStore = (name: string, open: () => Opened & { reopen: (
     store.pathId({ ...key, interface: 'never used' })
     const path = store.pathId(key)
     store.putWindows([sampleWindow(path, 0), sampleWindow(path, 70)], [])
-    store.putDocument('schedule', 'nightly', new Uint8Array([7]))
+    store.putDocuments([{ kind: 'schedule', name: 'nightly', body: new Uint8Array([7]) }])
     const identity = store.identity()
     const again = reopen()
     expect(again.getRun(run.id)).toEqual(run)

@@ -201,10 +201,15 @@ const describeCoverage = (store: () => Store): void => {
 const describeDocuments = (store: () => Store): void => {
   test('documents come back by kind and name until they are deleted', () => {
     const [one, two] = [new Uint8Array([1, 2, 3]), new Uint8Array()]
-    store().putDocument('schedule', 'nightly', one)
-    store().putDocument('schedule', 'light', one)
-    store().putDocument('other', 'nightly', one)
-    store().putDocument('schedule', 'light', two)
+    store().putDocuments([
+      { kind: 'schedule', name: 'nightly', body: one },
+      { kind: 'schedule', name: 'light', body: one },
+      { kind: 'other', name: 'nightly', body: one },
+    ])
+    store().putDocuments([
+      { kind: 'other', name: 'light', body: one },
+      { kind: 'schedule', name: 'light', body: two },
+    ])
     expect(store().documents('schedule')).toEqual(
       new Map([
         ['light', two],
@@ -214,7 +219,7 @@ const describeDocuments = (store: () => Store): void => {
     store().deleteDocument('schedule', 'nightly')
     store().deleteDocument('schedule', 'never there')
     expect([...store().documents('schedule').keys()]).toEqual(['light'])
-    expect([...store().documents('other').keys()]).toEqual(['nightly'])
+    expect([...store().documents('other').keys()]).toEqual(['light', 'nightly'])
     expect(store().documents('unknown').size).toBe(0)
   })
 

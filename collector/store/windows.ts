@@ -152,9 +152,12 @@ export type CoverageStore = {
 export const coverageKey = ({ source, destination, interface: name }: PathKey): string =>
   `${source} ${destination} ${name}`
 
+export type StoredDocument = { kind: string; name: string; body: Uint8Array }
+
 /** Small things that other stages keep, by kind and name: schedules with their counters. */
 export type DocumentStore = {
-  putDocument(kind: string, name: string, body: Uint8Array): void
+  /** All of them in one transaction, or none. */
+  putDocuments(documents: readonly StoredDocument[]): void
   deleteDocument(kind: string, name: string): void
   documents(kind: string): Map<string, Uint8Array>
   /** Made when the store was, and the same ever after: who this collector is to its agents. */

@@ -49,7 +49,7 @@ export const measuredStore = (
     },
     keepPaths: timed('keep_paths', store.keepPaths),
     putCoverage: timed('put_coverage', store.putCoverage),
-    putDocument: timed('put_document', store.putDocument),
+    putDocuments: timed('put_documents', store.putDocuments),
     deleteDocument: timed('delete_document', store.deleteDocument),
     interruptUnfinished: timed('interrupt_unfinished', store.interruptUnfinished),
   }

@@ -23,9 +23,9 @@ export const createMemoryStore = (): DocumentStore & CoverageStore & { full: boo
   }
   return {
     full: false,
-    putDocument(kind, name, body) {
+    putDocuments(given) {
       if (this.full) throw new OperatingError('STORE_UNAVAILABLE', 'the disk is full')
-      documents(kind).set(name, body)
+      for (const { kind, name, body } of given) documents(kind).set(name, body)
     },
     deleteDocument(kind, name) {
       if (this.full) throw new OperatingError('STORE_UNAVAILABLE', 'the disk is full')

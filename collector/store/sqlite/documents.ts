@@ -9,8 +9,10 @@ export const createDocuments = ({ database, guarded, write }: Access): DocumentS
   const ofKind = database.prepare('SELECT name, body FROM documents WHERE kind = ? ORDER BY name')
   const identity = guarded(() => String(database.prepare('SELECT identity FROM collector').get()?.identity))
   return {
-    putDocument: (kind, name, body) => {
-      write(() => put.run(kind, name, body))
+    putDocuments: (documents) => {
+      write(() => {
+        for (const { kind, name, body } of documents) put.run(kind, name, body)
+      })
     },
     deleteDocument: (kind, name) => {
       write(() => remove.run(kind, name))
