@@ -210,3 +210,17 @@ test('a target that is probed often is told of twice a second at the most, and n
   // The row that is long enough to say that the path is down is told soon after it is.
   expect(told.find(({ trailing }) => trailing >= 18)!.at).toBeLessThan(3.5)
 })
+
+test('a moment in which nothing was told is in the next window; a whole window of that is a gap', () => {
+  const { windows } = make()
+  const slot = windows.add(7, 0)
+  windows.record(slot, 0.001, '', 1)
+  expect(flat(windows.closeAll(8))).toMatchObject([{ start: 0, end: 8 }])
+  // The engine was not sure of what it lost meanwhile.
+  expect(windows.closeAll(9.7)).toEqual([])
+  windows.record(slot, 0.001, '', 10)
+  expect(flat(windows.closeAll(11))).toMatchObject([{ start: 8, end: 11, sentCount: 1 }])
+  expect(windows.closeAll(11 + WINDOW)).toEqual([])
+  windows.record(slot, 0.001, '', 22)
+  expect(flat(windows.closeAll(23))).toMatchObject([{ start: 11 + WINDOW, end: 23 }])
+})

@@ -179,12 +179,14 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
     const byStart = new Map<number, MeshWindow[]>()
     for (const slot of slots) {
       const startAt = columns.startAt[slot]!
+      news.delete(slot)
+      // While an engine holds back what it is not sure of, the record has no gap: the next window has that time too.
+      if (columns.sent[slot] === 0 && now - startAt < windowSeconds()) continue
       if (columns.sent[slot]! > 0) {
         const together = byStart.get(startAt)
         if (together) together.push(toMessage(slot))
         else byStart.set(startAt, [toMessage(slot)])
       }
-      news.delete(slot)
       clear(slot, now)
     }
     const endTime = secondsToTimestamp(now)

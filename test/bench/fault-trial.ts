@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestFleet } from '../end-to-end/fleet.ts'
+import { type DashboardWatch, isShown, REST, viewText } from './fault-dashboard.ts'
 import { isHealthy, type MeshWatch, secondsOf, type Verdict } from './fault-watch.ts'
 import { median } from './figures.ts'
 
@@ -33,6 +34,8 @@ export type Figures = {
   seen?: number
   named?: number
   directed?: number
+  /** The Fleet dashboard's table names it. */
+  shown?: number
   cleared?: number
   events: number
   isRight: boolean
@@ -53,7 +56,12 @@ const isNamed = (verdict: Verdict, wanted: Wanted): boolean => {
   return wanted.interface === undefined || verdict.interface === wanted.interface
 }
 
-export const runTrial = async (fleet: TestFleet, watch: MeshWatch, trial: Trial): Promise<Figures> => {
+export const runTrial = async (
+  fleet: TestFleet,
+  watch: MeshWatch,
+  dashboard: DashboardWatch,
+  trial: Trial,
+): Promise<Figures> => {
   const { wanted } = trial
   const startMs = Date.now()
   await trial.inject()
@@ -67,6 +75,7 @@ export const runTrial = async (fleet: TestFleet, watch: MeshWatch, trial: Trial)
   const status = named ? await fleet.meshgauge('mesh') : undefined
   await sleep(Math.max(0, startMs + trial.holdSeconds * 1000 - Date.now()))
   const during = watch.since(startMs)
+  const views = dashboard.since(startMs)
   const undoMs = Date.now()
   await trial.undo()
   const cleared = await watch.until(isHealthy, CLEAR_SECONDS, undoMs)
@@ -104,6 +113,10 @@ export const runTrial = async (fleet: TestFleet, watch: MeshWatch, trial: Trial)
   const said = [
     ...new Set([...wrong.map(({ message }) => `WRONG: ${message}`), ...(last ? [last.message] : [])]),
   ]
+  const shownView = wanted && views.find((view) => isShown(view, wanted))
+  const texts = views.map(viewText)
+  const resting = texts.every((text) => text === REST)
+  console.log(`    Fleet dashboard: ${resting ? REST : texts.findLast((text) => text !== REST)}`)
   const shown = status ? `${status.exitCode} ${status.stdout.split('\n')[0]}` : ''
   console.log(`  said: ${said.join(' | ') || 'nobody is named'}`)
   if (shown) console.log(`    meshgauge mesh: exit ${shown}; afterwards exit ${after.exitCode}`)
@@ -112,6 +125,7 @@ export const runTrial = async (fleet: TestFleet, watch: MeshWatch, trial: Trial)
     ...(bad && { seen: secondsOf(bad.seenTime) - atMs / 1000 }),
     ...(named && { named: since(named.atMs)! }),
     ...(directed && { directed: since(directed.atMs)! }),
+    ...(shownView && { shown: since(shownView.atMs)! }),
     ...(cleared && { cleared: (cleared.atMs - undoMs) / 1000 }),
     events: events.length,
     isRight:
@@ -130,7 +144,18 @@ const spread = (values: readonly (number | undefined)[]): string => {
   return [Math.min(...known), median(known), Math.max(...known)].map((value) => value.toFixed(1)).join('/')
 }
 
-const HEADS = ['FAULT', 'TIMES', 'SEEN s', 'NAMED s', 'DIRECTION s', 'CLEARED s', 'EVENTS', 'RIGHT', 'EXIT']
+const HEADS = [
+  'FAULT',
+  'TIMES',
+  'SEEN s',
+  'NAMED s',
+  'DIRECTION s',
+  'SHOWN s',
+  'CLEARED s',
+  'EVENTS',
+  'RIGHT',
+  'EXIT',
+]
 
 /** Times are min/median/max in seconds, from the fault or from its end. */
 export const tableOf = (results: ReadonlyMap<string, readonly Figures[]>): string => {
@@ -140,6 +165,7 @@ export const tableOf = (results: ReadonlyMap<string, readonly Figures[]>): strin
     spread(all.map(({ seen }) => seen)),
     spread(all.map(({ named }) => named)),
     spread(all.map(({ directed }) => directed)),
+    spread(all.map(({ shown }) => shown)),
     spread(all.map(({ cleared }) => cleared)),
     all.map(({ events }) => events).join(' '),
     `${all.filter(({ isRight }) => isRight).length} of ${all.length}`,

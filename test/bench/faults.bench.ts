@@ -5,6 +5,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startFleet } from '../end-to-end/fleet.ts'
+import { watchDashboard } from './fault-dashboard.ts'
+import { printGaps, printSeries } from './fault-record.ts'
 import { type Figures, runTrial, type Trial, tableOf } from './fault-trial.ts'
 import { isHealthy, watchMesh } from './fault-watch.ts'
 import { expectAtMost } from './figures.ts'
@@ -16,6 +18,7 @@ const FLAP_SECONDS = 5
 
 const fleet = await startFleet({ nodes, racks: 2, settings: { default_schedules: true } })
 const watch = watchMesh(fleet)
+const dashboard = await watchDashboard(fleet.http)
 
 const flap = async (text: string, seconds: number) => {
   for (let at = 0; at < seconds; at += 2 * FLAP_SECONDS) {
@@ -120,6 +123,13 @@ const faults = ({ node, name, peer, rack }: Place): Trial[] => {
       ...short,
       holdSeconds: 10,
     },
+    {
+      name: 'Prometheus gone 30 s',
+      inject: () => dashboard.stop(),
+      undo: () => dashboard.restart(),
+      ...short,
+      holdSeconds: 30,
+    },
   ]
 }
 
@@ -130,6 +140,7 @@ const placeOf = (count: number): Place => {
 }
 
 const results = new Map<string, Figures[]>()
+const begun: { name: string; atMs: number }[] = []
 try {
   const up = await watch.until(isHealthy, 60)
   if (!up) throw new Error('the mesh did not come up')
@@ -143,11 +154,14 @@ try {
       const place = placeOf(round + index)
       const trial = faults(place).find((each) => each.name === name)!
       console.log(`${trial.name}: ${place.node} ${place.name} (towards ${place.peer}, ${place.rack})`)
-      results.set(name, [...(results.get(name) ?? []), await runTrial(fleet, watch, trial)])
+      begun.push({ name, atMs: Date.now() })
+      results.set(name, [...(results.get(name) ?? []), await runTrial(fleet, watch, dashboard, trial)])
     }
     const heads = `${nodes} nodes, 2 interfaces, 2 racks, default mesh; seconds as min/median/max`
     console.log(`\n${heads}, after round ${round + 1}\n${tableOf(results)}\n`)
   }
+  await printGaps(fleet, begun)
+  await printSeries(fleet)
   const dead = [...results].filter(([name]) => name.startsWith('cut,')).flatMap(([, all]) => all)
   if (dead.length > 0)
     expectAtMost('dead path seen', Math.max(...dead.map(({ seen }) => seen ?? 99)), 3, ' s')
@@ -155,6 +169,7 @@ try {
   expectAtMost('trials that were not right', wrong.length, 0)
 } finally {
   await watch.close()
+  await dashboard.close()
   fleet.client.close()
   await fleet.close()
 }

@@ -1,0 +1,97 @@
+/** What a day of faults leaves: gaps in what was recorded, and series of nodes that have left. */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parse, stringify } from 'yaml'
+import type { TestFleet } from '../end-to-end/fleet.ts'
+
+/** Windows follow each other; clocks are set against each other to some 25 ms. */
+const LEAST_GAP_MS = 100
+const LEAVE_SECONDS = 10
+
+type Window = { startTime: string; endTime: string }
+type Gap = { node: string; atMs: number; ms: number; paths: number }
+
+const namesOf = (fleet: TestFleet): string[] => {
+  const { nodes } = parse(readFileSync(join(fleet.lab.stateDir, 'fleet.yaml'), 'utf8')) as {
+    nodes: { name: string }[]
+  }
+  return nodes.map(({ name }) => name)
+}
+
+const gapsOf = async (
+  fleet: TestFleet,
+  source: string,
+  destination: string,
+  name: string,
+  sinceMs: number,
+) => {
+  const since = `${Math.ceil((Date.now() - sinceMs) / 1000)}s`
+  const args = ['--interface', name, '--since', since, '--resolution', 'raw', '--json']
+  const { stdout } = await fleet.meshgauge('mesh', 'history', source, destination, ...args)
+  const { windows } = JSON.parse(stdout) as { windows: Window[] }
+  return windows.slice(1).flatMap(({ startTime }, index) => {
+    const atMs = Date.parse(windows[index]!.endTime)
+    const ms = Date.parse(startTime) - atMs
+    return ms > LEAST_GAP_MS ? [{ atMs, ms }] : []
+  })
+}
+
+/** Times in which nothing is recorded of paths from a node, and in which fault they began. */
+export const printGaps = async (
+  fleet: TestFleet,
+  begun: readonly { name: string; atMs: number }[],
+): Promise<void> => {
+  const names = namesOf(fleet)
+  const found: Gap[] = []
+  for (const node of names) {
+    for (const peer of names.filter((each) => each !== node)) {
+      for (const name of ['net0', 'net1']) {
+        for (const { atMs, ms } of await gapsOf(fleet, node, peer, name, begun[0]!.atMs)) {
+          const same = found.find((gap) => gap.node === node && Math.abs(gap.atMs - atMs) < 1000)
+          if (same) same.paths++
+          else found.push({ node, atMs, ms, paths: 1 })
+        }
+      }
+    }
+  }
+  const paths = names.length * (names.length - 1) * 2
+  console.log(`gaps in the record of ${paths} paths: ${found.length === 0 ? 'none' : ''}`)
+  for (const { node, atMs, ms, paths: count } of found.sort((a, b) => a.atMs - b.atMs)) {
+    const during = begun.findLast((trial) => trial.atMs <= atMs + 2000)?.name ?? 'before the first fault'
+    console.log(`  ${node}: ${(ms / 1000).toFixed(1)} s on ${count} paths, in "${during}"`)
+  }
+}
+
+const seriesOf = async (fleet: TestFleet): Promise<string[]> => {
+  const text = await (await fetch(`http://${fleet.http}/metrics`)).text()
+  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+}
+
+/** How many series there are before half of the nodes leave, after that, and when they are back. */
+export const printSeries = async (fleet: TestFleet): Promise<void> => {
+  const file = join(fleet.lab.stateDir, 'fleet.yaml')
+  const text = readFileSync(file, 'utf8')
+  const config = parse(text) as { nodes: { name: string }[] }
+  const leaving = config.nodes.slice(Math.ceil(config.nodes.length / 2)).map(({ name }) => name)
+  const count = async () => {
+    const lines = await seriesOf(fleet)
+    const theirs = lines.filter((line) => leaving.some((name) => line.includes(`"${name}"`)))
+    return `${lines.length} (${theirs.length} of those that leave)`
+  }
+  const before = await count()
+  writeFileSync(
+    file,
+    stringify({ ...config, nodes: config.nodes.filter(({ name }) => !leaving.includes(name)) }),
+  )
+  await fleet.meshgauge('reload')
+  await sleep(LEAVE_SECONDS * 1000)
+  const after = await count()
+  writeFileSync(file, text)
+  await fleet.meshgauge('reload')
+  await sleep(LEAVE_SECONDS * 1000)
+  console.log(
+    `series: ${before}; ${LEAVE_SECONDS} s after ${leaving.length} of ${config.nodes.length} nodes left ${after}; when they were back ${await count()}`,
+  )
+}
