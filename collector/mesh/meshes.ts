@@ -43,7 +43,7 @@ export const createMeshes = (deps: MeshesDeps) => {
     onMeasured: (path, endMs) => observer.observeMeasured(path, endMs + time.shiftMs()),
   })
   const apply = (node: string, plan: NodePlan | undefined) => agents.apply(node, plan, ingest)
-  const planning = createPlanning({ clock, logger, fleet, store, keeping, apply, onFleet: agents.follow })
+  const planning = createPlanning({ clock, fleet, store, keeping, apply, onFleet: agents.follow })
   const { racks } = planning
   const judging = createJudging({
     clock,

@@ -13,7 +13,7 @@ const MAX_PROBLEMS = 100
 
 type Deps = {
   time: Pick<MeshTime, 'clock'>
-  planning: Pick<Planning, 'meshes' | 'extents' | 'racks' | 'problem'>
+  planning: Pick<Planning, 'meshes' | 'extents' | 'problemsOf' | 'racks' | 'problem'>
   agents: Pick<MeshAgents, 'delivers' | 'problems' | 'streams'>
   recorder: Pick<Recorder, 'depth' | 'problems'>
   judging: Pick<Judging, 'states' | 'lossy' | 'verdicts'>
@@ -27,7 +27,8 @@ export const createOverview = ({ time, planning, agents, judging, recorder, path
 
   const meshOf = (mesh: PlannedMesh, counts: Counts): Mesh => {
     const { name, settings, fabric } = mesh
-    const all = [...fabric.problems, ...fabric.nodes.flatMap(agents.problems), ...problems()]
+    const own = [...fabric.problems, ...planning.problemsOf(mesh)]
+    const all = [...own, ...fabric.nodes.flatMap(agents.problems), ...problems()]
     const fields = {
       schedule: name,
       spec: settings.spec,

@@ -33,3 +33,26 @@ test('of two meshes that want the same, the paths are of the other one when the 
   expect(meshes()).toEqual(['second', 'second'])
   expect(meshes()).toEqual([])
 })
+
+test('a second large mesh makes the windows of the first one longer', () => {
+  const names = Array.from({ length: 150 }, (_, index) => `node-${index}`)
+  const ids = new Map<string, number>()
+  const idOf = (key: object) => {
+    const name = JSON.stringify(key)
+    ids.set(name, ids.get(name) ?? ids.size + 1)
+    return ids.get(name)!
+  }
+  const planner = createPlanner(idOf, { get: () => [], set: () => undefined })
+  planner.setFleet(names.map((name, index) => nodeOf(name, `10.0.0.${index + 1}`)))
+  const settings = readMeshSpec(
+    MeshSpec.fromPartial({ interfaces: ['net0'], window: { seconds: 1, nanos: 0 } }),
+  )
+  const lengths = () => [...planner.changes(0)].map(({ plan }) => plan!.assignment.window!.seconds)
+  // 150 times 149 paths a second are a little too many.
+  planner.set('first', settings)
+  expect(new Set(lengths())).toEqual(new Set([2]))
+  planner.set('second', settings)
+  expect(lengths()).toEqual(names.map(() => 5))
+  planner.set('second', undefined)
+  expect(lengths()).toEqual(names.map(() => 2))
+})

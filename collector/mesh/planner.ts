@@ -13,7 +13,7 @@ import {
   type Target,
 } from './assignment.ts'
 import { createRotation, epochsToCover, type Rotation } from './rotation.ts'
-import { intervalOf, type MeshSettings } from './settings.ts'
+import { intervalOf, type MeshSettings, windowFor, windowProblems } from './settings.ts'
 
 /** A mesh as it is planned now. */
 export type PlannedMesh = {
@@ -37,8 +37,11 @@ export type NodePlan = {
 }
 
 /** An agent holds one length of windows; of several meshes the shortest. */
-const windowOf = (meshes: readonly PlannedMesh[]): number =>
+const askedWindowOf = (meshes: readonly PlannedMesh[]): number =>
   Math.min(...meshes.map(({ settings }) => settings.windowSeconds))
+
+const pathCountOf = (mesh: PlannedMesh): number =>
+  mesh.fabric.nodes.length * extentOf(mesh).peers * mesh.fabric.interfaces.length
 
 const rateOf = (mesh: PlannedMesh): Rate => {
   const intervalSeconds = intervalOf(mesh.settings, extentOf(mesh).peers)
@@ -67,13 +70,18 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
     mesh.rotation.setMembers(mesh.fabric.nodes)
     for (const node of mesh.fabric.nodes) due.add(node)
   }
+  const pathCount = (): number => [...meshes.values()].reduce((sum, mesh) => sum + pathCountOf(mesh), 0)
+  /** The number of paths decides about the windows of all of them. */
+  const everybodyIsDue = (): void => {
+    for (const { fabric } of meshes.values()) for (const node of fabric.nodes) due.add(node)
+  }
   const planOf = (node: string, nowSeconds: number): NodePlan | undefined => {
     const own = [...meshes.values()]
       .filter(({ fabric }) => fabric.members.has(node))
       .sort((one, other) => (one.name < other.name ? -1 : 1))
     if (own.length === 0) return undefined
     const targets: NodePlan['targets'] = new Map()
-    const windowSeconds = windowOf(own)
+    const windowSeconds = windowFor(askedWindowOf(own), pathCount())
     const groups = own.flatMap((mesh) => {
       const { settings, fabric, rotation } = mesh
       const epoch = rotation.epochOf(node, nowSeconds)
@@ -96,6 +104,8 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
 
   return {
     meshes: (): IterableIterator<PlannedMesh> => meshes.values(),
+    /** What is otherwise than a mesh asked for, one line each. */
+    problemsOf: ({ settings }: PlannedMesh): string[] => windowProblems(settings, pathCount()),
     /** How large each mesh is. */
     extents: () =>
       [...meshes.values()].map((mesh) => ({
@@ -104,7 +114,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
         ...extentOf(mesh),
       })),
     set: (name: string, settings: MeshSettings | undefined): void => {
-      for (const node of meshes.get(name)?.fabric.nodes ?? []) due.add(node)
+      everybodyIsDue()
       if (!settings) {
         meshes.delete(name)
         return
@@ -114,6 +124,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
       const mesh = { name, settings, fabric, rotation, epochs: new Map<string, number>() }
       meshes.set(name, mesh)
       weave(mesh)
+      everybodyIsDue()
     },
     setFleet: (nodes: readonly Node[]): void => {
       fleet = nodes

@@ -7,7 +7,7 @@ import { createPlanner, type NodePlan } from './planner.ts'
 /** Plans made and given out before others have their turn: some 5 ms of work. */
 const SLICE = 25
 
-type Deps = Pick<MeshesDeps, 'clock' | 'logger' | 'fleet' | 'store'> & {
+type Deps = Pick<MeshesDeps, 'clock' | 'fleet' | 'store'> & {
   keeping: Keeping
   apply: (node: string, plan: NodePlan | undefined) => void
   /** The fleet has changed, and these are its nodes now. */
@@ -15,7 +15,7 @@ type Deps = Pick<MeshesDeps, 'clock' | 'logger' | 'fleet' | 'store'> & {
 }
 
 /** Keeps what the agents probe up to date with the meshes that are wanted and with the fleet. */
-export const createPlanning = ({ clock, logger, fleet, store, keeping, apply, onFleet }: Deps) => {
+export const createPlanning = ({ clock, fleet, store, keeping, apply, onFleet }: Deps) => {
   const planner = createPlanner(store.pathId, createKnownAddresses(keeping))
   /** Planned, and not given out yet: the numbers of its paths could not be kept. */
   const waiting = new Map<string, NodePlan | undefined>()
@@ -63,6 +63,7 @@ export const createPlanning = ({ clock, logger, fleet, store, keeping, apply, on
     set: planner.set,
     meshes: planner.meshes,
     extents: planner.extents,
+    problemsOf: planner.problemsOf,
     racks: (): ReadonlyMap<string, string> => racks,
     /** What keeps new paths from being probed; empty when nothing does. */
     problem: (): string => problem,

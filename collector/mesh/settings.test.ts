@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { intervalOf, readMeshSpec } from './settings.ts'
+import { intervalOf, readMeshSpec, windowFor, windowProblems } from './settings.ts'
 
 const settingsOf = (spec: Partial<MeshSpec>) => readMeshSpec(MeshSpec.fromPartial(spec))
 
@@ -39,5 +39,27 @@ describe('how often a path is probed', () => {
     expect(intervalOf(settingsOf({ timeout: toDuration(3) }), 5)).toBe(0.5)
     expect(intervalOf(settingsOf({ timeout: toDuration(10) }), 5)).toBe(1)
     expect(intervalOf(settingsOf({ engine: 'tcp' }), 5)).toBe(1)
+  })
+})
+
+describe('how long windows are', () => {
+  test.each([
+    [10, 42_000, 10],
+    [10, 210_000, 20],
+    [1, 20_000, 1],
+    [1, 20_001, 2],
+    [1, 63_000, 5],
+    [3, 79_600, 5],
+    [60, 5_000_000, 60],
+  ])('asked for %d s, with %d paths', (asked, paths, seconds) => {
+    expect(windowFor(asked, paths)).toBe(seconds)
+  })
+
+  test('only who asked for shorter ones is told', () => {
+    expect(windowProblems(settingsOf({}), 300_000)).toEqual([])
+    expect(windowProblems(settingsOf({ window: toDuration(1) }), 20_000)).toEqual([])
+    expect(windowProblems(settingsOf({ window: toDuration(1) }), 63_000)).toEqual([
+      'windows are 5 s long and not 1 s: 63000 a second would be more than the 20000 that a collector takes',
+    ])
   })
 })

@@ -39,6 +39,11 @@ const MOST_OPEN_PROBES = 10
 /** Other engines than fping have a process or a connection for each probe. */
 const OTHER_ENGINES_SECONDS = 1
 
+/** Windows of a second that a collector takes with half of a core. */
+const WINDOWS_PER_SECOND = 20_000
+/** Few lengths: a fleet that grows changes them seldom. A minute, the longest, is enough for over a million paths. */
+const WINDOWS_SECONDS = [1, 2, 5, 10, 20, 30, 60]
+
 const ENGINES = ['fping', 'ping', 'tcp']
 
 type Bounded = 'interval' | 'timeout' | 'window' | 'epoch'
@@ -99,4 +104,21 @@ export const intervalOf = ({ intervalSeconds, probe }: MeshSettings, peerCount: 
   const least = (fromDuration(probe.timeout) ?? 0) / MOST_OPEN_PROBES
   const possible = INTERVALS_SECONDS.filter((seconds) => seconds >= least)
   return possible.find((seconds) => peerCount / seconds >= PROBES_PER_SECOND) ?? possible.at(-1) ?? 1
+}
+
+/** Windows of so many paths are as long as was asked for, or longer where the collector could not take so many. */
+export const windowFor = (askedSeconds: number, pathCount: number): number => {
+  if (pathCount / askedSeconds <= WINDOWS_PER_SECOND) return askedSeconds
+  const longer = WINDOWS_SECONDS.filter((seconds) => seconds > askedSeconds)
+  return longer.find((seconds) => pathCount / seconds <= WINDOWS_PER_SECOND) ?? longer.at(-1) ?? askedSeconds
+}
+
+/** What a mesh is told whose windows are longer than it asked for; nothing when they are not. */
+export const windowProblems = ({ spec, windowSeconds }: MeshSettings, pathCount: number): string[] => {
+  const seconds = windowFor(windowSeconds, pathCount)
+  if (spec.window === undefined || seconds === windowSeconds) return []
+  const asked = Math.round(pathCount / windowSeconds)
+  return [
+    `windows are ${seconds} s long and not ${windowSeconds} s: ${asked} a second would be more than the ${WINDOWS_PER_SECOND} that a collector takes`,
+  ]
 }

@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa, type ResultPromise } from 'execa'
+import { windowFor } from '../../collector/mesh/settings.ts'
 import { costOf, expectAtMost } from './figures.ts'
 
 const [sizes = '100,300', seconds = '20'] = process.argv.slice(2)
@@ -149,7 +150,8 @@ for (const agents of sizes.split(',').map(Number)) {
       [
         String(agents).padStart(6),
         (shape.rate.length > 0 ? 'each second' : 'by default').padStart(16),
-        `${shape.windowSeconds} s`.padStart(6),
+        // What a collector makes of it.
+        `${windowFor(shape.windowSeconds, agents * 21)} s`.padStart(6),
         found.windowsPerSecond.toFixed(0).padStart(9),
         found.cpuRatio.toFixed(3).padStart(15),
         ((1e6 * found.cpuRatio) / found.windowsPerSecond).toFixed(1).padStart(23),
