@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc } from '../lib/serving.ts'
 import { listenAutopilot } from './autopilot/server.ts'
+import { createClosing } from './closing.ts'
 import { createRuns } from './dispatch/runs.ts'
 import { createTrafficInterfaces } from './dispatch/traffic-interfaces.ts'
 import { createHealth } from './health/health.ts'
@@ -56,14 +57,13 @@ export const createCollector = async (
   close(): Promise<void>
 }> => {
   const { clock, logger, tracer, meter } = deps
-  const metrics = createMetrics({ meter }, { version: options.version })
-  const observer = createObserver({ metrics })
-  const opened = openSqliteStore(options.store, options.storage)
-  const undo: (() => unknown)[] = [() => opened.close(), () => metrics.close()]
-  const closeAll = async () => {
-    for (const close of undo.reverse()) await close()
-  }
+  const closing = createClosing(deps)
   try {
+    const metrics = createMetrics({ meter }, { version: options.version })
+    closing.add(metrics.close)
+    const observer = createObserver({ metrics })
+    const opened = openSqliteStore(options.store, options.storage)
+    closing.add(opened.close)
     const store = measuredStore(opened, { metrics, clock })
     const upkeep = startUpkeep({
       clock,
@@ -74,7 +74,7 @@ export const createCollector = async (
         observeInfo: (info) => observeStoreInfo(metrics, info),
       },
     })
-    undo.push(upkeep.close)
+    closing.add(upkeep.close)
     const agentCalls = observeCalls(metrics.grpcClientCalls, metrics.grpcClientOpen)
     const fleet = createFleet(
       {
@@ -85,20 +85,20 @@ export const createCollector = async (
       },
       options.nodes,
     )
-    undo.push(() => fleet.close())
+    closing.add(() => fleet.close())
     observer.observeNodes(fleet.nodes())
     fleet.onChange(observer.observeNodes)
     const healthObserver = observeHealth(metrics, observer, fleet)
     const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
-    undo.push(() => health.close())
+    closing.add(() => health.close())
     recover(store, observer, health, deps)
     const ledger = createLedger({ clock, store, breathe: setImmediate })
     const coverage = createMeshCoverage({ clock, logger, ledger, store })
-    undo.push(() => coverage.close())
+    closing.add(() => coverage.close())
     const runObserver = observeRuns(metrics, observer, health, ledger)
     const traffic = createTrafficInterfaces()
     const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet, traffic })
-    undo.push(() => runs.close())
+    closing.add(() => runs.close())
     const meshes = createMeshes({
       clock,
       logger,
@@ -108,7 +108,7 @@ export const createCollector = async (
       heldByRuns: runs.heldInterfaces,
       observer: observeMeshes(metrics, coverage),
     })
-    undo.push(() => meshes.close())
+    closing.add(() => meshes.close())
     showMeshes({ metrics, clock }, meshes)
     watchCollector(metrics, { fleet, runs })
     const builtIns = readBuiltIns()
@@ -127,11 +127,11 @@ export const createCollector = async (
       },
       options.schedules,
     )
-    undo.push(() => schedules.close())
+    closing.add(() => schedules.close())
     const reload = createReload({ ...deps, fleet, health, schedules }, options)
     const observe = createTrafficGauges(metrics)
     const traffics = createTraffics({ clock, logger, fleet, runs, interfaces: traffic, observe })
-    undo.push(() => traffics.close())
+    closing.add(() => traffics.close())
     const server = await serveGrpc(
       { logger, calls: observeCalls(metrics.grpcServerCalls, metrics.grpcServerOpen) },
       {
@@ -151,21 +151,21 @@ export const createCollector = async (
         }),
       },
     )
-    undo.push(() => server.close(CLOSE_GRACE_SECONDS))
+    closing.add(() => server.close(CLOSE_GRACE_SECONDS))
     const http = await listenHttp({
       registry: metrics.registry,
       health: () => [...runs.problems(), ...meshes.problems()],
       address: options.http,
     })
-    undo.push(() => http.close())
+    closing.add(() => http.close())
     if (options.autopilot) {
       const parts = { clock, logger, fleet, health, runs, results: store.allResults }
       const gateway = await listenAutopilot({ ...parts, options: options.autopilot })
-      undo.push(() => gateway.close())
+      closing.add(() => gateway.close())
     }
-    return { server, http, reload, meshes, close: closeAll }
+    return { server, http, reload, meshes, close: closing.close }
   } catch (error) {
-    await closeAll()
+    await closing.close()
     throw error
   }
 }

@@ -28,6 +28,20 @@ const SERVER_OPTIONS = {
   'grpc.keepalive_timeout_ms': 5_000,
 }
 
+/** What the operating system says, whoever passes it on; gRPC puts it into a text of its own. */
+const LISTEN_PROBLEMS: readonly [RegExp, string][] = [
+  [/EADDRINUSE/, 'the port is in use; stop what has it, or choose another port'],
+  [/EADDRNOTAVAIL/, 'this host does not have that address'],
+  [/EACCES/, 'a port below 1024 needs root or CAP_NET_BIND_SERVICE'],
+  [/ENOTFOUND|Name resolution failed/, 'the host name is not known'],
+]
+
+/** Why an address cannot be listened on, in one line with what to do. */
+export const listenProblem = (address: string, { message }: Error): OperatingError => {
+  const why = LISTEN_PROBLEMS.find(([known]) => known.test(message))?.[1] ?? message
+  return new OperatingError('SPEC_INVALID', `cannot listen on ${address}: ${why}`)
+}
+
 type Service = {
   definition: CompatServiceDefinition
   implementation: ServiceImplementation<CompatServiceDefinition>
@@ -191,7 +205,7 @@ export const serveGrpc = async (
   const port = await server
     .listen(options.address, serverCredentials(options.security))
     .catch((error: Error) => {
-      throw new OperatingError('SPEC_INVALID', `cannot listen on ${options.address}: ${error.message}`)
+      throw listenProblem(options.address, error)
     })
   return {
     port,

@@ -1,5 +1,6 @@
 import { metrics, type Tracer, trace } from '@opentelemetry/api'
 import type { IMetricReader } from '@opentelemetry/sdk-metrics'
+import { throwIfInvalid, type Violation } from './errors.ts'
 
 export type Telemetry = { tracer: Tracer; close(): Promise<void> }
 
@@ -27,10 +28,36 @@ const isSent = (environment: NodeJS.ProcessEnv, signal: Signal): boolean => {
   )
 }
 
+const variable = (environment: NodeJS.ProcessEnv, name: string) => environment[name]?.trim() ?? ''
+
+/** Whether it is an endpoint, and with gRPC also HOST:PORT alone, as the exporters read them. */
+const isEndpoint = (text: string, protocol: string): boolean => {
+  const isUrl = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+  return isUrl || (protocol === 'grpc' && !text.includes('://') && URL.canParse(`https://${text}`))
+}
+
+/** The exporters would send nothing to an endpoint that is none and not say so, or end the process as if by a bug. */
+const reviewEndpoints = (environment: NodeJS.ProcessEnv, signals: readonly Signal[]): Violation[] => {
+  const violations = new Map<string, Violation>()
+  for (const signal of signals) {
+    const [own, all] = [`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`, 'OTEL_EXPORTER_OTLP_ENDPOINT']
+    const field = variable(environment, own) ? own : all
+    const text = variable(environment, field)
+    const protocol =
+      variable(environment, `OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`) ||
+      variable(environment, 'OTEL_EXPORTER_OTLP_PROTOCOL')
+    if (text === '' || isEndpoint(text, protocol)) continue
+    const example = protocol === 'grpc' ? 'http://HOST:4317' : 'http://HOST:4318'
+    violations.set(field, { field, description: `"${text}" is no endpoint; write ${example}` })
+  }
+  return [...violations.values()]
+}
+
 /**
  * Starts OpenTelemetry as the standard OTEL_* variables say. Where no traces are sent, spans are made all the same, so
  * that every result carries a trace id that means something once an endpoint is set.
  * @param metricReaders makes what sends metrics; asked only when metrics are sent
+ * @throws OperatingError SPEC_INVALID for an endpoint that is none
  */
 export const startTelemetry = (
   environment: NodeJS.ProcessEnv,
@@ -65,6 +92,8 @@ const startSdk = async (
   metricReaders: () => Promise<IMetricReader[]>,
 ): Promise<Telemetry> => {
   const { service, version, node } = identity
+  const signals = (['TRACES', 'METRICS'] as const).filter((signal) => isSent(environment, signal))
+  throwIfInvalid('the environment', reviewEndpoints(environment, signals))
   const [{ NodeSDK }, { envDetector, resourceFromAttributes }, semantic] = await Promise.all([
     import('@opentelemetry/sdk-node'),
     import('@opentelemetry/resources'),

@@ -57,6 +57,14 @@ const untilGone = (observer: ScheduleObserver, gone: AbortSignal): ScheduleObser
   observeTimes: (...seen) => gone.aborted || observer.observeTimes(...seen),
 })
 
+/** Resolves when every agent has answered or failed for the first time, or at once when nobody waits any more. */
+export const settledOrStopped = (fleet: Pick<Fleet, 'settled'>, signal: AbortSignal): Promise<void> => {
+  if (signal.aborted) return Promise.resolve()
+  const stopped = Promise.withResolvers<void>()
+  signal.addEventListener('abort', () => stopped.resolve(), { once: true })
+  return Promise.race([fleet.settled, stopped.promise])
+}
+
 /** One schedule, from when it is known until it is closed. */
 export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
   const { clock } = deps
@@ -135,7 +143,7 @@ export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
 
   setMesh()
   book.show()
-  const living = times ? deps.fleet.settled.then(live) : Promise.resolve()
+  const living = times ? settledOrStopped(deps.fleet, stop.signal).then(live) : Promise.resolve()
 
   return {
     spec,

@@ -25,7 +25,7 @@ import {
   sameSpec,
 } from './record.ts'
 import { reviewSchedule, reviewWork } from './review.ts'
-import { createSchedule, type LivingSchedule, type ScheduleDeps } from './schedule.ts'
+import { createSchedule, type LivingSchedule, type ScheduleDeps, settledOrStopped } from './schedule.ts'
 
 export type SchedulesObserver = ScheduleObserver & {
   observeCoverage(schedule: string, figures: CoverageFigures, withinSeconds: number): void
@@ -163,7 +163,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
   }
 
   const showCoverage = async () => {
-    await deps.fleet.settled
+    await settledOrStopped(deps.fleet, stop.signal)
     while (!stop.signal.aborted) {
       for (const schedule of [...schedules.values()]) {
         const { spec } = schedule

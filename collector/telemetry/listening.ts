@@ -3,6 +3,7 @@
 import type { Server } from 'node:http'
 import { hostOf } from '../../lib/credentials.ts'
 import { OperatingError } from '../../lib/errors.ts'
+import { listenProblem } from '../../lib/serving.ts'
 
 export type HttpServer = {
   /** The port that was bound. */
@@ -24,13 +25,6 @@ const parseAddress = (address: string): { host: string; port: number } => {
   return { host: hostOf(address), port }
 }
 
-const LISTEN_PROBLEMS: Record<string, string> = {
-  EADDRINUSE: 'the port is in use; stop what has it, or choose another port',
-  EADDRNOTAVAIL: 'this host does not have that address',
-  EACCES: 'a port below 1024 needs root or CAP_NET_BIND_SERVICE',
-  ENOTFOUND: 'the host name is not known',
-}
-
 /**
  * Listens on `host:port`; port 0 takes a free one.
  * @returns the port that was bound
@@ -40,8 +34,7 @@ export const listenOn = async (server: Server, address: string): Promise<number>
   const { host, port } = parseAddress(address)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = LISTEN_PROBLEMS[error.code ?? ''] ?? error.message
-      reject(new OperatingError('SPEC_INVALID', `cannot listen on ${address}: ${why}`))
+      reject(listenProblem(address, error))
     })
     server.listen(port, host, resolve)
   })

@@ -1,0 +1,114 @@
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startService } from './service-process.ts'
+
+const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
+
+/** A start that hangs is ended by then, and has no exit code. */
+const HANGS_MS = 30_000
+
+let folder: string
+/** Takes every connection and says nothing: an agent that hangs, and a port that is taken. */
+let deaf: Server
+let taken: string
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'meshgauge-start-'))
+  deaf = createServer()
+  deaf.listen(0, '127.0.0.1')
+  await once(deaf, 'listening')
+  taken = `127.0.0.1:${(deaf.address() as AddressInfo).port}`
+  writeFileSync(
+    join(folder, 'fleet.yaml'),
+    `insecure: true
+nodes: [{ name: n1, address: "${taken}" }, { name: n2, address: 127.0.0.1:10 }]
+checks: [{ check: interfaces, every: 1m }]
+`,
+  )
+})
+afterAll(() => {
+  deaf.close()
+  rmSync(folder, { recursive: true })
+})
+
+const argsOf = (given: Record<string, string>): string[] => {
+  const usual = { listen: '127.0.0.1:0', http: '127.0.0.1:0', store: join(folder, 'store.db') }
+  const flags = Object.entries({ config: join(folder, 'fleet.yaml'), ...usual, ...given })
+  return ['collector', ...flags.flatMap(([name, value]) => [`--${name}`, value])]
+}
+
+const start = async (given: Record<string, string>, env: Record<string, string> = {}) => {
+  const { stderr, exitCode } = await execa(MESHGAUGE, argsOf(given), {
+    reject: false,
+    env,
+    timeout: HANGS_MS,
+    killSignal: 'SIGKILL',
+  })
+  const lines = stderr.split('\n').filter((line) => !line.startsWith('{'))
+  return { stderr, exitCode, last: lines.at(-1) }
+}
+
+test.each([
+  ['gRPC has its port no more', 'listen'],
+  ['HTTP has its port no more', 'http'],
+])('a collector says what is wrong and ends, whatever its agents do: %s', async (_, flag) => {
+  const { stderr, exitCode, last } = await start({ [flag]: taken })
+  expect({ exitCode, last }).toEqual({
+    exitCode: 2,
+    last: `cannot listen on ${taken}: the port is in use; stop what has it, or choose another port`,
+  })
+  // It has not waited for the answers of agents that give none.
+  expect(stderr).not.toContain('DEADLINE_EXCEEDED')
+})
+
+test('the gateway has its port no more', async () => {
+  const port = taken.split(':')[1]!
+  expect(await start({ 'autopilot-port': port })).toMatchObject({
+    exitCode: 2,
+    last: expect.stringContaining(`cannot listen on ${taken}: the port is in use`),
+  })
+})
+
+test('a host that is none', async () => {
+  const last = expect.stringContaining('the host name is not known')
+  expect(await start({ listen: 'no-such-host.invalid:50050' })).toMatchObject({ exitCode: 2, last })
+})
+
+test.each(['grpc', 'http/protobuf'])('an endpoint that is none, with %s', async (protocol) => {
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: '://nowhere',
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'collector of metrics',
+    OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+  }
+  const { stderr, exitCode } = await start({}, env)
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain(
+    'OTEL_EXPORTER_OTLP_ENDPOINT          "://nowhere" is no endpoint; write http://HOST:43',
+  )
+  expect(stderr).toContain('OTEL_EXPORTER_OTLP_METRICS_ENDPOINT  "collector of metrics" is no endpoint')
+  expect(stderr).not.toContain('A bug')
+})
+
+test('a backend that takes nothing, and a store that is none', async () => {
+  const store = join(folder, 'not-a-store')
+  writeFileSync(store, 'something else')
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${taken}` }
+  expect(await start({ store }, env)).toMatchObject({
+    exitCode: 3,
+    last: expect.stringContaining('it is not a meshgauge store'),
+  })
+})
+
+test('the store of a start that failed is free for the next one, and so are its ports', async () => {
+  const store = join(folder, 'again.db')
+  await start({ store, http: taken })
+  expect(existsSync(store)).toBe(true)
+  const collector = await startService(argsOf({ store }))
+  await collector.stop('SIGTERM')
+  expect(collector.log()).toContain('collector stopping')
+})
