@@ -29,7 +29,7 @@ import { createMetrics } from './telemetry/metrics.ts'
 import { createObserver } from './telemetry/observe.ts'
 import { observeSchedules } from './telemetry/schedules.ts'
 import { observeCalls, watchCollector } from './telemetry/self.ts'
-import { measuredStore, observeStoreInfo } from './telemetry/store.ts'
+import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/store.ts'
 import { createTrafficGauges } from './telemetry/traffic.ts'
 import { createTraffics } from './traffic/traffics.ts'
 
@@ -62,7 +62,9 @@ export const createCollector = async (
     const metrics = createMetrics({ meter }, { version: options.version })
     closing.add(metrics.close)
     const observer = createObserver({ metrics })
-    const opened = openSqliteStore(options.store, options.storage)
+    const opened = openSqliteStore(options.store, options.storage, {
+      onDamaged: watchDamage({ metrics, logger }),
+    })
     closing.add(opened.close)
     const store = measuredStore(opened, { metrics, clock })
     const upkeep = startUpkeep({

@@ -15,7 +15,7 @@ export const STORE = {
   storeErrors: {
     kind: 'counter',
     name: 'meshgauge_store_errors_total',
-    help: 'Writes of the store, and pieces of its upkeep, that failed, such as on a full disk. Normal is 0.',
+    help: 'Writes of the store, and pieces of its upkeep, that failed, such as on a full disk, and rows of windows that were damaged (operation damaged_row). Normal is 0.',
     unit: '{call}',
     labels: ['operation'],
   },

@@ -1,5 +1,6 @@
 import type { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/logging.ts'
 import type { Store } from '../store/store.ts'
 import type { StoreInfo, WindowParcel } from '../store/windows.ts'
 import type { Metrics } from './metrics.ts'
@@ -52,6 +53,21 @@ export const measuredStore = (
     putDocuments: timed('put_documents', store.putDocuments),
     deleteDocument: timed('delete_document', store.deleteDocument),
     interruptUnfinished: timed('interrupt_unfinished', store.interruptUnfinished),
+  }
+}
+
+/** Counts damaged rows; the first is logged, and the others have most likely the same cause. */
+export const watchDamage = ({ metrics, logger }: { metrics: Metrics; logger: Pick<Logger, 'error'> }) => {
+  let isLogged = false
+  return (level: string, timeMs: number): void => {
+    metrics.storeErrors.add({ operation: 'damaged_row' })
+    if (isLogged) return
+    isLogged = true
+    const row = { level, time: new Date(timeMs).toISOString() }
+    logger.error(
+      row,
+      'a row of the store is damaged: it is made anew where what it was made of is still there; check the disk. Others are only counted',
+    )
   }
 }
 

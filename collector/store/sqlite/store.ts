@@ -9,24 +9,36 @@ import { createWindowStore } from './mesh/windows.ts'
 import { createRunStore } from './runs.ts'
 import { createUpkeep } from './upkeep.ts'
 
+export type SqliteStoreDeps = {
+  /** Told once of each row whose bytes are not whole, with its level and the beginning of its time in Unix milliseconds. */
+  onDamaged: (level: string, timeMs: number) => void
+}
+
 /**
  * A store in one SQLite file, made when missing; `:memory:` for tests. One collector at a time.
  * @throws OperatingError STORE_UNAVAILABLE with the path and what to do
  */
-export const openSqliteStore = (file: string, limits: StoreLimits = STORE_LIMITS): Store =>
-  createSqliteStore(openDatabase(file), limits)
+export const openSqliteStore = (
+  file: string,
+  limits: StoreLimits = STORE_LIMITS,
+  deps: Partial<SqliteStoreDeps> = {},
+): Store => createSqliteStore(openDatabase(file), limits, deps)
 
-export const createSqliteStore = (opened: OpenDatabase, limits: StoreLimits = STORE_LIMITS): Store => {
+export const createSqliteStore = (
+  opened: OpenDatabase,
+  limits: StoreLimits = STORE_LIMITS,
+  { onDamaged = () => undefined }: Partial<SqliteStoreDeps> = {},
+): Store => {
   const access = createAccess(opened)
   return access.guarded(() => {
     const coverage = createCoverage(access)
-    const { store: windows, tables, rollUp } = createWindowStore(access)
+    const { store: windows, ...mesh } = createWindowStore(access, onDamaged)
     return {
       ...createRunStore(access, coverage),
       ...createCheckStore(access),
       ...createDocuments(access),
       ...windows,
-      ...createUpkeep({ access, tables, rollUp, limits }),
+      ...createUpkeep({ access, ...mesh, limits }),
       coverage: coverage.coverage,
       putCoverage: coverage.putCoverage,
       close: opened.close,

@@ -10,11 +10,18 @@ import { createRoom } from './room.ts'
 import { createRunRemoval } from './run-removal.ts'
 import { SCHEMA_VERSION } from './schema.ts'
 
-type Deps = { access: Access; tables: Tables; rollUp: RollUp; limits: StoreLimits }
+type Deps = {
+  access: Access
+  tables: Tables
+  rollUp: RollUp
+  /** Looks at a row that was found to be damaged; says whether there was any. */
+  repair: () => boolean
+  limits: StoreLimits
+}
 
 const never = () => false
 
-export const createUpkeep = ({ access, tables, rollUp, limits }: Deps): StoreUpkeep => {
+export const createUpkeep = ({ access, tables, rollUp, repair, limits }: Deps): StoreUpkeep => {
   const { database, figures, guarded, path } = access
   const room = createRoom(access, limits)
   const runs = createRunRemoval(access)
@@ -86,6 +93,7 @@ export const createUpkeep = ({ access, tables, rollUp, limits }: Deps): StoreUpk
   }
 
   const rollUpPiece = (nowMs: number, isOverdue: () => boolean): boolean =>
+    repair() ||
     rollUp.sort(nowMs, isOverdue) ||
     rollUp.rollUp(FIVE_MINUTES, nowMs, isOverdue) ||
     rollUp.rollUp(ONE_HOUR, nowMs, isOverdue)

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { OperatingError } from '../../../../lib/errors.ts'
 import type { Window, WindowStore } from '../../windows.ts'
 import { addWindow, joinEntries, type Reader, readEntry } from './codec.ts'
+import type { Damage } from './damage.ts'
 import { keptFrom, reachMs } from './history.ts'
 import { bucketAt, FIVE_MINUTES, keyOf, LEVELS, type Level, ONE_HOUR, pathOfKey, RAW } from './levels.ts'
 import { finerThan } from './reading.ts'
@@ -23,10 +24,23 @@ const STEP_COST = 10
 /** `reachMs`: how far before it windows may begin that belong to it; what a piece before it has must not come twice. */
 type Piece = { level: Level; from: number; to: number; reachMs: number }
 
-/** Sums by path, and each result as it ends. */
-const createSums = () => {
+/** Damaged rows, as they are found. */
+type Unread = Set<string>
+
+/**
+ * Sums by path, and each result as it ends.
+ * @param unread rows that are left out; those that prove to be damaged are added
+ */
+const createSums = (damage: Damage, unread: Unread) => {
   const sums = new Map<number, Sum>()
   return {
+    /** Adds a row. Half of a damaged one is in the sum by the time it is found out: then all of it is of no use. */
+    row: ({ name }: Level, key: number, add: () => number): number => {
+      if (unread.size > 0 && unread.has(`${name} ${key}`)) return 0
+      const added = damage.tolerate(name, key, add, undefined)
+      if (added === undefined) unread.add(`${name} ${key}`)
+      return added ?? 0
+    },
     of: (path: number): Sum => {
       const known = sums.get(path)
       if (known) return known
@@ -79,7 +93,11 @@ export const createAggregate = (
       for (const row of rows) {
         const at = Number(row.key)
         const origin = Math.floor(at / keyOf(1, 0)) * level.spanMs
-        addWindow(sums.of(pathOfKey(at)), { bytes: row.body as Uint8Array, at: 0 }, origin)
+        const reader = { bytes: row.body as Uint8Array, at: 0 }
+        sums.row(level, at, () => {
+          addWindow(sums.of(pathOfKey(at)), reader, origin)
+          return 1
+        })
         key = at + 1
       }
       if (rows.length < WINDOWS_PER_SLICE) return
@@ -122,13 +140,15 @@ export const createAggregate = (
     for (const row of levels.raw.range.all(keyOf(minute, first), keyOf(minute, last), last - first)) {
       const path = pathOfKey(Number(row.key))
       if (fresh?.has(path)) continue
-      count += addRaw(() => sums.of(path), row.body as Uint8Array, origin, piece)
+      count += sums.row(RAW, Number(row.key), () =>
+        addRaw(() => sums.of(path), row.body as Uint8Array, origin, piece),
+      )
     }
     if (!fresh) return count
     for (let path = first; path < last; path++) {
       if (!fresh.has(path)) continue
       const body = joinEntries(rawEntries(minute, path))
-      count += addRaw(() => sums.of(path), body, origin, piece)
+      count += sums.row(RAW, keyOf(minute, path), () => addRaw(() => sums.of(path), body, origin, piece))
     }
     return count
   }
@@ -153,8 +173,8 @@ export const createAggregate = (
     Math.min(minuteOf(levels.raw.first.get(), Number.POSITIVE_INFINITY), ...live.keys())
   const lastMinute = () => Math.max(minuteOf(levels.raw.last.get(), 0), ...live.keys())
 
-  return async (fromMs, toMs, signal) => {
-    const sums = createSums()
+  const read = async (fromMs: number, toMs: number, unread: Unread, signal: AbortSignal | undefined) => {
+    const sums = createSums(tables.damage, unread)
     for (const piece of piecesOf(fromMs, toMs)) {
       const slices = piece.level === RAW ? raw(piece, sums) : coarse(piece, sums)
       for (;;) {
@@ -165,6 +185,15 @@ export const createAggregate = (
         await setImmediate()
       }
     }
-    return sums.windows()
+    return sums
+  }
+
+  return async (fromMs, toMs, signal) => {
+    const unread: Unread = new Set()
+    for (;;) {
+      const before = unread.size
+      const sums = await read(fromMs, toMs, unread, signal)
+      if (unread.size === before) return sums.windows()
+    }
   }
 }

@@ -6,6 +6,7 @@
  */
 
 import { MAX_INDEX, MIN_INDEX } from '../../../../lib/histogram.ts'
+import { DamagedWindow } from './damage.ts'
 import { addCount, type Sum } from './sum.ts'
 
 /** Bytes that grow as they are written. */
@@ -48,17 +49,14 @@ export const createWriter = (capacity = 256): Writer => {
 /** Where reading is; `at` moves on. */
 export type Reader = { bytes: Uint8Array; at: number }
 
-/** In the words of SQLite, which does not see when the bytes in a row are not what was written. */
-const damaged = (): Error => Object.assign(new Error('a window is not whole'), { errcode: 11 })
-
-/** @throws Error with SQLite's code of a damaged file where the bytes end too soon */
+/** @throws DamagedWindow where the bytes end too soon */
 export const readVarint = (reader: Reader): number => {
   const { bytes } = reader
   let byte = bytes[reader.at++]!
   if (byte < 0x80) return byte
   let value = byte & 0x7f
   for (let scale = 0x80; ; scale *= 0x80) {
-    if (reader.at >= bytes.length) throw damaged()
+    if (reader.at >= bytes.length) throw new DamagedWindow()
     byte = bytes[reader.at++]!
     value += (byte & 0x7f) * scale
     if (byte < 0x80) return value
@@ -130,7 +128,7 @@ export const addWindow = (sum: Sum, reader: Reader, originMs: number): void => {
       const token = readVarint(reader)
       const small = token % 4
       index += (token - small) / 4
-      if (index < MIN_INDEX || index > MAX_INDEX) throw damaged()
+      if (index < MIN_INDEX || index > MAX_INDEX) throw new DamagedWindow()
       addCount(sum, index, small === COUNT_ESCAPE ? readVarint(reader) + 1 + COUNT_ESCAPE : small + 1)
       index++
     }
@@ -157,13 +155,17 @@ export const readEntries = (bytes: Uint8Array): Entry[] => {
   return entries
 }
 
-/** How many windows there are, without looking into them. */
+/** How many windows there are, without looking into them; of damaged bytes those before the damage. */
 export const countEntries = (bytes: Uint8Array): number => {
   const reader: Reader = { bytes, at: 0 }
   let count = 0
-  for (; reader.at < bytes.length; count++) {
-    const length = readVarint(reader)
-    reader.at += length
+  try {
+    for (; reader.at < bytes.length; count++) {
+      const length = readVarint(reader)
+      reader.at += length
+    }
+  } catch (error) {
+    if (!(error instanceof DamagedWindow)) throw error
   }
   return count
 }

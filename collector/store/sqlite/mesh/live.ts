@@ -1,11 +1,16 @@
 import { type Entry, type Reader, readEntry, readVarint } from './codec.ts'
+import { DamagedWindow } from './damage.ts'
+import { MAX_PATH } from './levels.ts'
 
 /**
  * Windows of one minute that are not in `raw` yet, as bytes in the order in which they came: each behind the place of
  * the one before of the same path. Beside the bytes it costs a number for each path.
  */
 export type LiveMinute = {
-  /** Takes what a row of `fresh` holds: for each window its path and its bytes. */
+  /**
+   * Takes what a row of `fresh` holds: for each window its path and its bytes.
+   * @throws DamagedWindow where it is not whole; what comes before is taken
+   */
   absorb(body: Uint8Array): void
   /** What came of a path, in the order in which it came. */
   entries(path: number): Entry[]
@@ -74,6 +79,7 @@ export const createLiveMinute = (): LiveMinute => {
       const reader: Reader = { bytes: body, at: 0 }
       while (reader.at < body.length) {
         const path = readVarint(reader)
+        if (path > MAX_PATH) throw new DamagedWindow()
         append(path, readEntry(reader).bytes)
       }
     },

@@ -44,12 +44,23 @@ export const addSum = (sum: Sum, other: Sum): void => {
 export const createReading = (tables: Tables): Reading => {
   const { levels, todo, live } = tables
 
+  /** One window, or none when it is damaged. */
+  const tolerated = ({ name }: Level, key: number, bytes: Uint8Array, originMs: number): Sum[] =>
+    tables.damage.tolerate(
+      name,
+      key,
+      () => {
+        const sum = emptySum()
+        addWindow(sum, { bytes, at: 0 }, originMs)
+        return [sum]
+      },
+      [],
+    )
+
   const rawSums = (minute: number, path: number): Sum[] =>
-    tables.rawEntries(minute, path).map(({ bytes }) => {
-      const sum = emptySum()
-      addWindow(sum, { bytes, at: 0 }, minute * RAW.spanMs)
-      return sum
-    })
+    tables
+      .rawEntries(minute, path)
+      .flatMap(({ bytes }) => tolerated(RAW, keyOf(minute, path), bytes, minute * RAW.spanMs))
 
   const isLive = (fromMinute: number, toMinute: number, path: number): boolean => {
     if (live.size === 0) return false
@@ -82,9 +93,7 @@ export const createReading = (tables: Tables): Reading => {
     }
     const row = levels[level.name].get.get(keyOf(bucket, path))
     if (!row) return []
-    const sum = emptySum()
-    addWindow(sum, { bytes: row.body as Uint8Array, at: 0 }, bucket * level.spanMs)
-    return [sum]
+    return tolerated(level, keyOf(bucket, path), row.body as Uint8Array, bucket * level.spanMs)
   }
 
   const merged = (level: Level, bucket: number, path: number): Sum | undefined => {

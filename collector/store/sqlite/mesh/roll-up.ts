@@ -1,4 +1,4 @@
-import { createWriter, joinEntries, readEntries, writeSum } from './codec.ts'
+import { countEntries, createWriter, joinEntries, writeSum } from './codec.ts'
 import { bucketAt, bucketOfKey, FIVE_MINUTES, keyOf, type Level, ONE_HOUR, pathOfKey, RAW } from './levels.ts'
 import type { LiveMinute } from './live.ts'
 import type { Reading } from './reading.ts'
@@ -47,7 +47,7 @@ export const createRollUp = (tables: Tables, reading: Reading): RollUp => {
     if (before?.length === body.length) return
     levels.raw.put.run(key, body)
     todo.five_minutes.add.run(keyOf(bucketAt(FIVE_MINUTES, minute * RAW.spanMs), path))
-    figures.add('raw', entries.length - (before ? readEntries(before).length : 0))
+    figures.add('raw', entries.length - (before ? countEntries(before) : 0))
   }
 
   /** In the order of paths rows are added at the end of the table; as they came, they would be all over it. */

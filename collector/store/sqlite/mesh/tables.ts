@@ -1,6 +1,16 @@
 import type { Access } from '../access.ts'
 import { type Entry, inOrder, readEntries } from './codec.ts'
-import { bucketOfKey, FIVE_MINUTES, keyOf, LEVELS, type Level, type LevelName, ONE_HOUR } from './levels.ts'
+import { createDamage, type Damage, DamagedWindow } from './damage.ts'
+import {
+  bucketOfKey,
+  FIVE_MINUTES,
+  keyOf,
+  LEVELS,
+  type Level,
+  type LevelName,
+  ONE_HOUR,
+  RAW,
+} from './levels.ts'
 import { createLiveMinute, type LiveMinute } from './live.ts'
 
 const prepareLevel = ({ database }: Access, { name }: Level) => ({
@@ -46,25 +56,40 @@ export type Tables = {
   liveMinute(minute: number): LiveMinute
   /** Number of the next row of `fresh`. */
   nextFresh(): number
+  damage: Damage
   /** Windows of a path and minute in order, wherever they are now. */
   rawEntries(minute: number, path: number): Entry[]
 }
 
 const NO_BYTES = new Uint8Array()
 
-export const createTables = (access: Access): Tables => {
+/** @param onDamaged told of a row that is not whole, with its level and the beginning of its time in Unix milliseconds */
+export const createTables = (
+  access: Access,
+  onDamaged: (level: string, timeMs: number) => void = () => undefined,
+): Tables => {
   const [raw, fiveMinutes, oneHour] = LEVELS.map((level) => prepareLevel(access, level))
   const fresh = prepareFresh(access)
   const live = new Map<number, LiveMinute>()
+  const damage = createDamage()
   let rowsOfFresh = 0
   const liveMinute = (minute: number): LiveMinute => {
     const known = live.get(minute) ?? createLiveMinute()
     live.set(minute, known)
     return known
   }
+  const absorb = (minute: number, body: Uint8Array) => {
+    try {
+      liveMinute(minute).absorb(body)
+    } catch (error) {
+      if (!(error instanceof DamagedWindow)) throw error
+      onDamaged('fresh', minute * RAW.spanMs)
+    }
+  }
   access.guarded(() => {
     for (const { key, body } of fresh.all.iterate()) {
-      liveMinute(bucketOfKey(Number(key))).absorb(body as Uint8Array)
+      const minute = bucketOfKey(Number(key))
+      absorb(minute, body as Uint8Array)
       rowsOfFresh = Math.max(rowsOfFresh, (Number(key) % keyOf(1, 0)) + 1)
     }
   })
@@ -77,9 +102,11 @@ export const createTables = (access: Access): Tables => {
     liveMinute,
     // A row stays for minutes, so that the numbers of 190 days at 1 row a second have no need to differ.
     nextFresh: () => rowsOfFresh++ % keyOf(1, 0),
+    damage,
     rawEntries: (minute, path) => {
-      const kept = raw!.get.get(keyOf(minute, path))
-      const entries = readEntries((kept?.body as Uint8Array | undefined) ?? NO_BYTES)
+      const key = keyOf(minute, path)
+      const kept = (raw!.get.get(key)?.body as Uint8Array | undefined) ?? NO_BYTES
+      const entries = damage.tolerate('raw', key, () => readEntries(kept), [])
       return inOrder([...entries, ...(live.get(minute)?.entries(path) ?? [])])
     },
   }

@@ -8,6 +8,7 @@ import { createHistory, keptFrom } from './history.ts'
 import { bucketAt, keyOf, RAW } from './levels.ts'
 import { createPaths } from './paths.ts'
 import { createReading } from './reading.ts'
+import { createRepair } from './repair.ts'
 import { createRollUp, type RollUp } from './roll-up.ts'
 import { sumOf } from './sum.ts'
 import { createTables, type Tables } from './tables.ts'
@@ -45,13 +46,17 @@ const createEncoder = (keptFromMs: () => number) => {
   }
 }
 
-export const createWindowStore = (access: Access): { store: WindowStore; tables: Tables; rollUp: RollUp } => {
-  const tables = createTables(access)
+export const createWindowStore = (
+  access: Access,
+  onDamaged: (level: string, timeMs: number) => void,
+): { store: WindowStore; tables: Tables; rollUp: RollUp; repair: () => boolean } => {
+  const tables = createTables(access, onDamaged)
   const { figures } = access
   const { pathId, keepPaths, paths, save, saved } = createPaths(access)
   const events = createEvents(access)
   const reading = createReading(tables)
   const rollUp = createRollUp(tables, reading)
+  const repair = createRepair(tables, (level) => keptFrom(access, level), onDamaged)
 
   const put = (windows: ReturnType<typeof createEncoder>, newEvents: readonly MeshEvent[]): void => {
     if (windows.count() === 0 && newEvents.length === 0) return
@@ -88,5 +93,5 @@ export const createWindowStore = (access: Access): { store: WindowStore; tables:
     aggregate: createAggregate(tables, { size: () => paths().size }, rollUp.rolledUntil),
     meshEvents: events.meshEvents,
   }
-  return { store, tables, rollUp }
+  return { store, tables, rollUp, repair }
 }
