@@ -63,6 +63,7 @@ export const createCollector = async (
     closing.add(metrics.close)
     const observer = createObserver({ metrics })
     const opened = openSqliteStore(options.store, options.storage, {
+      clock,
       onDamaged: watchDamage({ metrics, logger }),
     })
     closing.add(opened.close)

@@ -2,7 +2,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
-import type { CoverageStore, PathKey } from '../store/windows.ts'
+import { AHEAD_MS, type CoverageStore, type PathKey } from '../store/windows.ts'
 import { type Breathe, NO_PAIR } from './due.ts'
 
 /** Pairs of a list as positions in `names`. */
@@ -16,9 +16,6 @@ type Deps = { clock: Pick<Clock, 'now'>; store: Pick<CoverageStore, 'coverage'>;
 /** About a millisecond of work between two breaths. */
 const SLICE = 5_000
 
-/** Agents' clocks may be ahead of ours by so much; what is later was measured while a clock was wrong. */
-const AHEAD_SECONDS = 3600
-
 const secondsOf = (milliseconds: number): number =>
   Math.min(NO_PAIR - 1, Math.max(1, Math.floor(milliseconds / 1000)))
 
@@ -28,7 +25,7 @@ const secondsOf = (milliseconds: number): number =>
  */
 export const createLedger = ({ clock, store, breathe }: Deps) => {
   /** What is later than this counts as never, or a clock that was set back would leave pairs unmeasured until then. */
-  const latest = (): number => clock.now().getTime() / 1000 + AHEAD_SECONDS
+  const latest = (): number => (clock.now().getTime() + AHEAD_MS) / 1000
 
   const ids = new Map<string, number>()
   const tests = new Map<string, { interfaces: Map<string, Rows>; loaded: Promise<void> }>()

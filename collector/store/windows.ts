@@ -137,6 +137,9 @@ export type StoreUpkeep = {
   backup(signal: AbortSignal): Promise<StoreCopy>
 }
 
+/** Agents' clocks may be ahead of ours by so much; what is later was measured while a clock was wrong. */
+export const AHEAD_MS = 3_600_000
+
 /** When pairs were last measured. */
 export type CoverageStore = {
   /**
@@ -144,7 +147,10 @@ export type CoverageStore = {
    * Read in pages as it is gone through, so that it need not be in memory at once.
    */
   coverage(test: string): Iterable<readonly [pair: string, milliseconds: number]>
-  /** Adds what was measured by other means than runs; an earlier time than the one that is there changes nothing. */
+  /**
+   * Adds what was measured by other means than runs; an earlier time than the one that is there changes nothing, and one
+   * that is more than AHEAD_MS from now counts as none, whether it comes or is there.
+   */
   putCoverage(test: string, measured: Iterable<readonly [pair: string, milliseconds: number]>): void
 }
 

@@ -11,7 +11,11 @@ export type Coverage = CoverageStore & {
   note(results: readonly PairResult[]): void
 }
 
-export const createCoverage = ({ database, guarded, writeLazily }: Access): Coverage => {
+/** @param latest the latest time at which something can have been measured, in Unix milliseconds */
+export const createCoverage = (
+  { database, guarded, writeLazily }: Access,
+  latest: () => number,
+): Coverage => {
   const put = database.prepare(PUT_COVERAGE)
   const pageOf = database.prepare(
     'SELECT pair, milliseconds FROM coverage WHERE test = ? AND pair > ? ORDER BY pair LIMIT ?',
@@ -20,7 +24,7 @@ export const createCoverage = ({ database, guarded, writeLazily }: Access): Cove
     note: (results) => {
       for (const result of results) {
         const values = measuredPair(result)
-        if (values) put.run(...values)
+        if (values) put.run(...values, latest())
       }
     },
     *coverage(test) {
@@ -34,7 +38,7 @@ export const createCoverage = ({ database, guarded, writeLazily }: Access): Cove
     // After a loss of power it is measured again; it need not wait for the disk.
     putCoverage: (test, measured) => {
       writeLazily(() => {
-        for (const [pair, milliseconds] of measured) put.run(test, pair, Math.round(milliseconds))
+        for (const [pair, milliseconds] of measured) put.run(test, pair, Math.round(milliseconds), latest())
       })
     },
   }

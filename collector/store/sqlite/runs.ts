@@ -10,6 +10,7 @@ import { type LastMeasured, pageSize, RESULT_PAGE, RUN_PAGE, type Store } from '
 import type { CoverageStore, DocumentStore, StoreUpkeep, WindowStore } from '../windows.ts'
 import type { Access } from './access.ts'
 import type { Coverage } from './coverage.ts'
+import { PUT_LAST_MEASURED } from './measured-pairs.ts'
 import { type Row, readPageToken, takePage } from './pages.ts'
 
 const prepare = (database: DatabaseSync) => ({
@@ -31,11 +32,8 @@ const prepare = (database: DatabaseSync) => ({
   ),
   resultBodies: database.prepare('SELECT key, body FROM results WHERE run = ? ORDER BY key'),
   resultCounts: database.prepare('SELECT outcome, count(*) AS n FROM results WHERE run = ? GROUP BY outcome'),
-  insertMeasured: database.prepare(
-    `INSERT INTO last_measured (node, test, milliseconds) VALUES (?, ?, ?)
-     ON CONFLICT DO UPDATE SET milliseconds = max(milliseconds, excluded.milliseconds)`,
-  ),
-  measured: database.prepare('SELECT node, test, milliseconds FROM last_measured'),
+  insertMeasured: database.prepare(PUT_LAST_MEASURED),
+  measured: database.prepare('SELECT node, test, milliseconds FROM last_measured WHERE milliseconds <= ?'),
 })
 
 type Statements = ReturnType<typeof prepare>
@@ -69,11 +67,11 @@ const pairOf = ({ source, destination }: PairResult): string =>
   [source?.node, source?.interface, destination?.node, destination?.interface].join('\t')
 
 /** Keeps the latest time of each node and test in a batch: few rows, however many results. */
-const noteMeasured = (sql: Statements, results: readonly PairResult[]): void => {
+const noteMeasured = (sql: Statements, results: readonly PairResult[], until: number): void => {
   const latest = new Map<string, { node: string; test: string; milliseconds: number }>()
   for (const { source, destination, outcome, values, endTime } of results) {
     const ended = fromTimestamp(endTime)
-    if (outcome !== Outcome.OUTCOME_MEASURED || !values || !ended) continue
+    if (outcome !== Outcome.OUTCOME_MEASURED || !values || !ended || ended.getTime() > until) continue
     for (const end of [source, destination]) {
       if (!end) continue
       const key = `${values.$case} ${end.node}`
@@ -81,7 +79,8 @@ const noteMeasured = (sql: Statements, results: readonly PairResult[]): void => 
       latest.set(key, { node: end.node, test: values.$case, milliseconds })
     }
   }
-  for (const { node, test, milliseconds } of latest.values()) sql.insertMeasured.run(node, test, milliseconds)
+  for (const { node, test, milliseconds } of latest.values())
+    sql.insertMeasured.run(node, test, milliseconds, until)
 }
 
 const interrupted = (sql: Statements, { key, body }: Row, reason: string, now: Date): Run => {
@@ -111,9 +110,9 @@ const interrupted = (sql: Statements, { key, body }: Row, reason: string, now: D
   }
 }
 
-const lastMeasured = (sql: Statements): Map<string, LastMeasured> => {
+const lastMeasured = (sql: Statements, until: number): Map<string, LastMeasured> => {
   const nodes = new Map<string, LastMeasured>()
-  for (const { node, test, milliseconds } of sql.measured.all()) {
+  for (const { node, test, milliseconds } of sql.measured.all(until)) {
     const known = nodes.get(String(node)) ?? {}
     nodes.set(String(node), { ...known, [String(test)]: new Date(Number(milliseconds)) })
   }
@@ -143,7 +142,8 @@ export type RunStore = Omit<
 >
 type CheckStore = Pick<Store, 'putChecks' | 'checks'>
 
-export const createRunStore = (access: Access, coverage: Coverage): RunStore => {
+/** @param latest the latest time at which something can have been measured, in Unix milliseconds */
+export const createRunStore = (access: Access, coverage: Coverage, latest: () => number): RunStore => {
   const { database, guarded, write } = access
   const sql = guarded(() => prepare(database))
   return {
@@ -164,7 +164,7 @@ export const createRunStore = (access: Access, coverage: Coverage): RunStore => 
         for (const result of results) {
           sql.putResult.run(run, pairOf(result), result.outcome, PairResult.encode(result).finish())
         }
-        noteMeasured(sql, results)
+        noteMeasured(sql, results, latest())
         coverage.note(results)
       })
     },
@@ -177,7 +177,7 @@ export const createRunStore = (access: Access, coverage: Coverage): RunStore => 
           withoutHosts(PairResult.decode(body)),
         ),
       ),
-    lastMeasured: () => guarded(() => lastMeasured(sql)),
+    lastMeasured: () => guarded(() => lastMeasured(sql, latest())),
     interruptUnfinished: (reason, now) =>
       write(() => {
         const runs = [...rows(sql.unfinishedRuns.all())].map((row) => interrupted(sql, row, reason, now))

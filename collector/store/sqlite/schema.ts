@@ -100,7 +100,7 @@ const fillVersion2 = (database: DatabaseSync): void => {
   const put = database.prepare(PUT_COVERAGE)
   for (const { body } of database.prepare('SELECT body FROM results').iterate()) {
     const values = measuredPair(PairResult.decode(body as Uint8Array))
-    if (values) put.run(...values)
+    if (values) put.run(...values, Number.MAX_SAFE_INTEGER)
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { toTimestamp } from '../../../lib/protobuf-time.ts'
 import { describeKeptStore, describeStore } from '../contract.ts'
 import type { StoreLimits } from '../limits.ts'
 import { sampleResult, sampleRun } from '../samples.ts'
@@ -88,3 +89,35 @@ test('everything acknowledged is there after kill -9, and no batch is half there
     store.close()
   }
 }, 60_000)
+
+test('a time from while a clock was ahead gives way to what is measured then, and later ones do not count', () => {
+  const today = sampleResult(1).endTime!.seconds * 1000
+  const ahead = today + 3 * 86_400_000
+  let now = ahead
+  const path = join(folder, 'ahead.db')
+  const open = () => openSqliteStore(path, undefined, { clock: { now: () => new Date(now) } })
+  const store = open()
+  const run = sampleRun()
+  store.createRun(run)
+  const measuredAt = (milliseconds: number) =>
+    store.putResults(run.id, [{ ...sampleResult(1), endTime: toTimestamp(new Date(milliseconds)) }])
+  const lasts = () => [...store.coverage('iperf'), ...store.coverage('ping')].map(([, at]) => at)
+  const nodes = () =>
+    [...store.lastMeasured().values()].flatMap(({ ping, iperf }) => (ping ?? iperf)!.getTime())
+  store.putCoverage('ping', [['a b net0', ahead]])
+  measuredAt(ahead)
+  now = today
+  expect(nodes()).toEqual([])
+  store.putCoverage('ping', [['a b net0', today]])
+  measuredAt(today)
+  expect(lasts()).toEqual([today, today])
+  expect(nodes()).toEqual([today, today])
+  // An agent that is ahead says so again.
+  store.putCoverage('ping', [['a b net0', ahead]])
+  measuredAt(ahead)
+  store.putCoverage('ping', [['a b net0', today - 1000]])
+  now = ahead
+  expect(lasts()).toEqual([today, today])
+  expect(nodes()).toEqual([today, today])
+  store.close()
+})

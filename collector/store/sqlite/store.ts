@@ -1,5 +1,7 @@
+import { type Clock, systemClock } from '../../../lib/clock.ts'
 import { STORE_LIMITS, type StoreLimits } from '../limits.ts'
 import type { Store } from '../store.ts'
+import { AHEAD_MS } from '../windows.ts'
 import { createAccess } from './access.ts'
 import { createCheckStore } from './checks.ts'
 import { createCoverage } from './coverage.ts'
@@ -10,6 +12,7 @@ import { createRunStore } from './runs.ts'
 import { createUpkeep } from './upkeep.ts'
 
 export type SqliteStoreDeps = {
+  clock: Pick<Clock, 'now'>
   /** Told once of each row whose bytes are not whole, with its level and the beginning of its time in Unix milliseconds. */
   onDamaged: (level: string, timeMs: number) => void
 }
@@ -27,14 +30,15 @@ export const openSqliteStore = (
 export const createSqliteStore = (
   opened: OpenDatabase,
   limits: StoreLimits = STORE_LIMITS,
-  { onDamaged = () => undefined }: Partial<SqliteStoreDeps> = {},
+  { clock = systemClock, onDamaged = () => undefined }: Partial<SqliteStoreDeps> = {},
 ): Store => {
   const access = createAccess(opened)
   return access.guarded(() => {
-    const coverage = createCoverage(access)
+    const latest = () => clock.now().getTime() + AHEAD_MS
+    const coverage = createCoverage(access, latest)
     const { store: windows, ...mesh } = createWindowStore(access, onDamaged)
     return {
-      ...createRunStore(access, coverage),
+      ...createRunStore(access, coverage, latest),
       ...createCheckStore(access),
       ...createDocuments(access),
       ...windows,
