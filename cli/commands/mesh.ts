@@ -15,9 +15,7 @@ import { meshExitCode, renderEvent, renderHistory, renderMesh, renderPaths } fro
 import { PATH_STATES } from '../render/mesh-words.ts'
 import { harmless } from '../render/paint.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
-
-/** A watch has no end of its own; a day is longer than anybody looks. */
-const WATCH_DEADLINE_MS = 86_400_000
+import { watchOn } from '../watching.ts'
 
 const secondsAgo = (terminal: Terminal, seconds: number | undefined) =>
   seconds === undefined ? undefined : toTimestamp(new Date(terminal.clock.now().getTime() - seconds * 1000))
@@ -155,9 +153,10 @@ const watch = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> => 
   return withClient(invocation, async (client) => {
     const leaving = new AbortController()
     const stopListening = terminal.onInterrupt(() => leaving.abort())
-    const call = { signal: leaving.signal, deadline: WATCH_DEADLINE_MS }
+    const request = { node: options.node ?? '' }
+    const watched = watchOn(terminal.clock, leaving.signal, (call) => client.mesh.watchMesh(request, call))
     try {
-      for await (const { event } of client.mesh.watchMesh({ node: options.node ?? '' }, call)) {
+      for await (const { event } of watched) {
         if (!event) continue
         // One document a line, so that a reader need not wait for an end that never comes.
         if (options.json) printLine(terminal.stdout, JSON.stringify(eventDocument(event)))

@@ -16,6 +16,7 @@ import {
   trafficDocument,
 } from '../render/traffic.ts'
 import { printJson, printLine } from '../terminal.ts'
+import { watchOn } from '../watching.ts'
 import { startTraffic } from './traffic-start.ts'
 
 const ID = 'the id, an unambiguous beginning of it, or latest (default: latest)'
@@ -28,7 +29,6 @@ Exit codes:
 
 /** Stopping waits for the last process on every node that answers. */
 const STOP_DEADLINE_MS = 120_000
-const WATCH_DEADLINE_MS = 24 * 3600 * 1000
 
 const known = (traffic: Traffic | undefined): Traffic => {
   if (!traffic) throw new Error('the collector answered without a traffic')
@@ -60,8 +60,10 @@ const status = (invocation: Invocation<{ watch?: boolean }>): Promise<ExitCode> 
     const stopListening = terminal.onInterrupt(() => leave.abort())
     let code: ExitCode = EXIT.healthy
     try {
-      const call = { signal: leave.signal, deadline: WATCH_DEADLINE_MS }
-      for await (const { traffic } of client.traffic.watchTraffic(request, call)) {
+      const watched = watchOn(terminal.clock, leave.signal, (call) =>
+        client.traffic.watchTraffic(request, call),
+      )
+      for await (const { traffic } of watched) {
         code = show(invocation, known(traffic))
       }
     } catch (error) {
