@@ -1,4 +1,4 @@
-import type { Traffic, TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
+import type { Traffic } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
@@ -101,7 +101,7 @@ export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTr
   }
   return {
     message,
-    flows: (): TrafficFlow[] => flows.list(),
+    flows: flows.page,
     figures: (): TrafficFigures => ({
       ...flows.totals(),
       id,

@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { formatDuration } from '../../lib/units.ts'
 import { endpointMessage } from '../dispatch/endpoints.ts'
 import { type Cause, describeCauses } from './causes.ts'
+import { flowsByName } from './flow-order.ts'
 import type { PreparedTraffic } from './prepare.ts'
 
 /** One end of a flow: whether its call is open, why not, and what its agent says of its program. */
@@ -40,6 +41,9 @@ export type Totals = {
   receivedBitsPerSecond: number
 }
 
+/** Which flows are to be told: of one node, or of all when it is empty. */
+export type FlowPage = { node: string; offset: number; size: number }
+
 /** What one node sends and receives, and how many of its flows do not move. */
 export type NodeTotals = { received: number; sent: number; dead: number }
 
@@ -56,6 +60,7 @@ export const createFlows = (prepared: PreparedTraffic, clock: Pick<Clock, 'monot
     earlierRestarts: 0,
     agentRestarts: 0,
   }))
+  let order: Uint32Array | undefined
   const freshSeconds = 2 * intervalSeconds + LATE_SECONDS
   const isFresh = (at: number) => clock.monotonicSeconds() - at <= freshSeconds
   const isMoving = ({ movedAt }: Flow) => isFresh(movedAt)
@@ -78,6 +83,21 @@ export const createFlows = (prepared: PreparedTraffic, clock: Pick<Clock, 'monot
   }
   /** The same for all flows of one cause: without what differs from second to second. */
   const causeOf = (flow: Flow): string => reasonOf(flow).replace(/ for [\d.]+ \w+$/, ' lately')
+
+  const messageOf = (index: number): TrafficFlow => {
+    const flow = flows[index]!
+    return {
+      source: endpointMessage(sourceOf(index)),
+      destination: endpointMessage(destinationOf(index), flow.address || undefined),
+      port: flow.port,
+      moving: isMoving(flow),
+      sentBitsPerSecond: rateOf(flow.client),
+      receivedBitsPerSecond: rateOf(flow.server),
+      receivedBytes: flow.receivedBytes,
+      restartCount: restartsOf(flow),
+      reason: reasonOf(flow),
+    }
+  }
 
   const note = (end: End, { bitsPerSecond }: IperfSample) => {
     end.sampledAt = clock.monotonicSeconds()
@@ -154,18 +174,20 @@ export const createFlows = (prepared: PreparedTraffic, clock: Pick<Clock, 'monot
       )
       return describeCauses(causes)
     },
-    list(): TrafficFlow[] {
-      return flows.map((flow, index) => ({
-        source: endpointMessage(sourceOf(index)),
-        destination: endpointMessage(destinationOf(index), flow.address || undefined),
-        port: flow.port,
-        moving: isMoving(flow),
-        sentBitsPerSecond: rateOf(flow.client),
-        receivedBitsPerSecond: rateOf(flow.server),
-        receivedBytes: flow.receivedBytes,
-        restartCount: restartsOf(flow),
-        reason: reasonOf(flow),
-      }))
+    page({ node, offset, size }: FlowPage): { flows: TrafficFlow[]; isLast: boolean } {
+      order ??= flowsByName(prepared)
+      const page: TrafficFlow[] = []
+      let position = 0
+      for (const wanted of [false, true]) {
+        for (const index of order) {
+          if (isMoving(flows[index]!) !== wanted) continue
+          if (node !== '' && sourceOf(index).node !== node && destinationOf(index).node !== node) continue
+          if (position++ < offset) continue
+          if (page.length === size) return { flows: page, isLast: false }
+          page.push(messageOf(index))
+        }
+      }
+      return { flows: page, isLast: true }
     },
   }
 }

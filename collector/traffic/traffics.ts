@@ -5,6 +5,7 @@ import type { TrafficInterfaces } from '../dispatch/traffic-interfaces.ts'
 import { uuidv7 } from '../dispatch/uuid.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import { type ActiveTraffic, startTraffic, type TrafficDeps, type TrafficFigures } from './active-traffic.ts'
+import type { FlowPage } from './flows.ts'
 import { interfacesOfTraffic, prepareTraffic } from './prepare.ts'
 
 /** Each keeps hundreds of programs busy on every node. */
@@ -89,8 +90,9 @@ export const createTraffics = (deps: TrafficsDeps) => {
     get: find,
     list: all,
 
-    /** Those that do not move first. Of traffic that has ended there are none. @throws OperatingError NOT_FOUND */
-    flows: (id: string): TrafficFlow[] => active.get(find(id).id)?.flows() ?? [],
+    /** Those that do not move first, then by names. Of traffic that has ended there are none. @throws OperatingError NOT_FOUND */
+    flows: (id: string, page: FlowPage): { flows: TrafficFlow[]; isLast: boolean } =>
+      active.get(find(id).id)?.flows(page) ?? { flows: [], isLast: true },
 
     /** The traffic as it is, then each second that it changes; ends with it. @throws OperatingError NOT_FOUND */
     async *watch(id: string, signal: AbortSignal): AsyncGenerator<Traffic> {
