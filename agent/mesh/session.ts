@@ -195,7 +195,9 @@ export const createSession = (deps: SessionDeps, { plan: first, phase }: Session
     droppedCount: held.droppedCount,
     troubles: (): MeshTrouble[] =>
       probers.flatMap((prober, groupIndex) =>
-        prober.trouble() === '' ? [] : [{ groupIndex, reason: prober.trouble() }],
+        prober.trouble() === ''
+          ? []
+          : [{ groupIndex, reason: prober.trouble(), interface: prober.group.request.interface }],
       ),
     /** Called whenever there is something to send; undefined for nobody. */
     listen: (next: (() => void) | undefined): void => {

@@ -78,9 +78,12 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
     }
     const windows = deps.ingest.batch(plan.node, batch, offsetMs)
     for (const { endMs } of windows) if (endMs > lastEndMs) lastEndMs = endMs
-    deps.onWindows(windows.length)
+    // What is left to the agent comes again, and is counted then.
     if (missed || !deps.recorder.add(windows, sender, session, sequence)) missed = true
-    else taken = sequence
+    else {
+      taken = sequence
+      deps.onWindows(windows.length)
+    }
   }
 
   const work = (): void => {
@@ -112,8 +115,9 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
       onBatch: (batch) => {
         agentClock.observe(toMilliseconds(batch.sendTime), clock.monotonicSeconds())
         troubles = new Map(
-          batch.troubles.map(({ groupIndex, reason }) => [
-            current.assignment.groups[groupIndex]?.interface ?? '',
+          batch.troubles.map(({ groupIndex, interface: name, reason }) => [
+            // A position is one in the assignment that the agent has applied, which may be the one before this.
+            name ?? current.assignment.groups[groupIndex]?.interface ?? '',
             reason,
           ]),
         )

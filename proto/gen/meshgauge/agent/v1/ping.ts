@@ -320,6 +320,8 @@ export interface MeshTrouble {
   groupIndex: number;
   /** Why, in words, with the program's own message. */
   reason: string;
+  /** The group's interface, which stays right when a newer assignment is on its way; absent from older agents. */
+  interface?: string | undefined;
 }
 
 /** MeshWindows are windows of the same time. */
@@ -2734,7 +2736,7 @@ export const MeshBatch: MessageFns<MeshBatch> = {
 };
 
 function createBaseMeshTrouble(): MeshTrouble {
-  return { groupIndex: 0, reason: "" };
+  return { groupIndex: 0, reason: "", interface: undefined };
 }
 
 export const MeshTrouble: MessageFns<MeshTrouble> = {
@@ -2744,6 +2746,9 @@ export const MeshTrouble: MessageFns<MeshTrouble> = {
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
+    }
+    if (message.interface !== undefined) {
+      writer.uint32(26).string(message.interface);
     }
     return writer;
   },
@@ -2777,6 +2782,14 @@ export const MeshTrouble: MessageFns<MeshTrouble> = {
             message.reason = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.interface = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2797,6 +2810,7 @@ export const MeshTrouble: MessageFns<MeshTrouble> = {
         ? globalThis.Number(object.group_index)
         : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      interface: isSet(object.interface) ? globalThis.String(object.interface) : undefined,
     };
   },
 
@@ -2808,6 +2822,9 @@ export const MeshTrouble: MessageFns<MeshTrouble> = {
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.interface !== undefined) {
+      obj.interface = message.interface;
+    }
     return obj;
   },
 
@@ -2818,6 +2835,7 @@ export const MeshTrouble: MessageFns<MeshTrouble> = {
     const message = createBaseMeshTrouble();
     message.groupIndex = object.groupIndex ?? 0;
     message.reason = object.reason ?? "";
+    message.interface = object.interface ?? undefined;
     return message;
   },
 };
