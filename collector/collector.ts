@@ -133,7 +133,15 @@ export const createCollector = async (
     closing.add(() => schedules.close())
     const reload = createReload({ ...deps, fleet, health, schedules }, options)
     const observe = createTrafficGauges(metrics)
-    const traffics = createTraffics({ clock, logger, fleet, runs, interfaces: traffic, observe })
+    const traffics = createTraffics({
+      clock,
+      logger,
+      random: Math.random,
+      fleet,
+      runs,
+      interfaces: traffic,
+      observe,
+    })
     closing.add(() => traffics.close())
     const server = await serveGrpc(
       { logger, calls: observeCalls(metrics.grpcServerCalls, metrics.grpcServerOpen) },

@@ -14,6 +14,8 @@ import type { InventoryNode } from './config.ts'
 const DESCRIBE_SECONDS = 10
 /** While a node is silent it is asked more often: someone may be waiting for it. */
 const SILENT_SECONDS = 2
+/** But all that are silent together so often a second at most: where thousands are dead for days, each waits longer. */
+const SILENT_PER_SECOND = 100
 const DESCRIBE_DEADLINE_MS = 5_000
 
 /** Multiples of it, modulo 1, are spread evenly however many there are. */
@@ -105,7 +107,7 @@ export type FleetDeps = {
 
 /** Asks one agent how it is, again and again, until its node is gone. */
 const keepAsking = async (
-  deps: Pick<FleetDeps, 'clock'>,
+  { clock, silentCount }: { clock: Clock; silentCount: () => number },
   entry: Entry,
   ask: (entry: Entry) => Promise<void>,
   /** From 0 to 1: its own part of the time between two questions. */
@@ -117,7 +119,8 @@ const keepAsking = async (
   while (!signal.aborted) {
     await ask(entry)
     const ready = entry.state === NodeState.NODE_STATE_READY
-    await deps.clock.sleep(ready ? share * DESCRIBE_SECONDS : SILENT_SECONDS, signal).catch(() => undefined)
+    const silentSeconds = Math.max(SILENT_SECONDS, (silentCount() / SILENT_PER_SECOND) * (0.5 + phase))
+    await clock.sleep(ready ? share * DESCRIBE_SECONDS : silentSeconds, signal).catch(() => undefined)
     if (ready) share = 1
   }
 }
@@ -135,6 +138,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
   const stop = new AbortController()
   let entries = new Map<string, Entry>()
   const departed = new Map<string, AgentConnection>()
+  const silent = new Set<Entry>()
   const background = new Set<Promise<void>>()
   const listeners: ((nodes: Node[]) => void)[] = []
   let isChangeTold = true
@@ -170,12 +174,14 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
       }
       entry.lastSeen = deps.clock.now()
       entry.state = NodeState.NODE_STATE_READY
+      silent.delete(entry)
       entry.reason = ''
       entry.unconnected = false
       if (factsOf(entry.description) !== known) revision++
     } catch (error) {
       if (signal.aborted) return
       entry.state = NodeState.NODE_STATE_SILENT
+      silent.add(entry)
       entry.reason = describeCallError(error)
       entry.unconnected = error instanceof ClientError && error.code === Status.UNAVAILABLE
     }
@@ -195,10 +201,14 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
     const { promise, resolve } = Promise.withResolvers<void>()
     entry.asked = promise
     phase = (phase + GOLDEN_RATIO) % 1
-    run(keepAsking(deps, entry, (each) => ask(each).finally(resolve), phase))
+    const given = { clock: deps.clock, silentCount: () => silent.size }
+    run(keepAsking(given, entry, (each) => ask(each).finally(resolve), phase))
     return entry
   }
-  const remove = ({ inventory: { name }, gone, connection }: Entry) => {
+  const remove = (entry: Entry) => {
+    const { inventory, gone, connection } = entry
+    const { name } = inventory
+    silent.delete(entry)
     gone.abort()
     departed.get(name)?.close()
     departed.set(name, connection)

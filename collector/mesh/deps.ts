@@ -24,7 +24,7 @@ export type MeshesDeps = {
   logger: Logger
   /** From 0 to 1. */
   random: () => number
-  fleet: Pick<Fleet, 'nodes' | 'connection' | 'revision' | 'settled'>
+  fleet: Pick<Fleet, 'nodes' | 'connection' | 'revision' | 'settled' | 'onChange'>
   store: WindowStore & Pick<DocumentStore, 'documents' | 'putDocuments' | 'identity'>
   observer: MeshObserver
   /** The interfaces, as `node interface`, that runs have to themselves now. */

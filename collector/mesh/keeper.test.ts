@@ -7,7 +7,7 @@ import { createLogger } from '../../lib/logging.ts'
 import { createKeeper } from './keeper.ts'
 
 /** A stream whose batches come when told, by a clock that goes on when told. */
-const startKeeper = () => {
+const startKeeper = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) => {
   let now = 0
   const sleepers = new Set<() => void>()
   const clock: Clock = {
@@ -44,7 +44,7 @@ const startKeeper = () => {
       clock,
       logger: createLogger('test', 'fatal'),
       random: () => 0,
-      connection: () => ({ ping: { mesh } }) as never,
+      connection: () => ({ ping: { mesh, ...given } }) as never,
       onStarted: () => undefined,
       onBatch: () => undefined,
       onDelivering: (delivers) => told.push(delivers),
@@ -57,6 +57,7 @@ const startKeeper = () => {
   }
   return {
     told,
+    keeper,
     batch: async () => {
       await settle()
       send()
@@ -149,4 +150,32 @@ test('nothing of a stream is left when it has ended', async () => {
   expect(left).toBe(0)
   stop.abort()
   await keeper.done
+})
+
+test('an agent that is away for hours is called once a minute, and at once when it has answered somebody', async () => {
+  const agent = { calls: 0, status: Status.UNAVAILABLE as Status }
+  const { keeper, pass, end } = startKeeper({
+    // biome-ignore lint/correctness/useYield: it fails before it has said anything
+    mesh: async function* () {
+      agent.calls++
+      throw new ClientError('/mesh', agent.status, 'no')
+    },
+  })
+  const callsIn = async (seconds: number) => {
+    const before = agent.calls
+    for (let second = 0; second < seconds; second++) await pass(1)
+    return agent.calls - before
+  }
+  // It may be back any moment: every 2.5 s at least, half of it by the jitter.
+  expect(await callsIn(60)).toBeGreaterThanOrEqual(20)
+  await callsIn(180)
+  expect(await callsIn(3600)).toBeLessThanOrEqual(120)
+  keeper.wake()
+  expect(await callsIn(1)).toBeGreaterThanOrEqual(1)
+  expect(await callsIn(10)).toBeGreaterThanOrEqual(3)
+  // One that answers and refuses is called as before.
+  agent.status = Status.ABORTED
+  await callsIn(300)
+  expect(await callsIn(60)).toBeGreaterThanOrEqual(20)
+  await end()
 })

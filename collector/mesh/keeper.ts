@@ -1,5 +1,5 @@
 import { isAbortError } from 'abort-controller-x'
-import { ClientError } from 'nice-grpc'
+import { ClientError, Status } from 'nice-grpc'
 import type { MeshAssignment, MeshBatch, MeshRequest, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { describeCallError } from '../../lib/errors.ts'
@@ -12,6 +12,12 @@ export const SILENT_SECONDS = 5
 const STREAM_DEADLINE_MS = 86_400_000
 const FIRST_BACKOFF_SECONDS = 0.25
 const LONGEST_BACKOFF_SECONDS = 5
+/**
+ * An agent that could not be reached for so long is called seldom: who asks it how it is says when it is back. One that
+ * answers and refuses, such as for another collector's sake, is called as before.
+ */
+const AWAY_SECONDS = 60
+const LONGEST_AWAY_BACKOFF_SECONDS = 60
 /** An agent ends a half-closed stream at once; one that hangs is left to itself after so long. */
 const FINISH_SECONDS = 2
 /** Between looks at whether a stream is still alive. */
@@ -97,6 +103,8 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
   let reason = 'its agent has not answered yet'
   let connection: Connection | undefined
   let reopening = false
+  let isReached = false
+  let pause = new AbortController()
   const leaving = new AbortController()
 
   const stream = async (signal: AbortSignal): Promise<void> => {
@@ -105,6 +113,7 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
     connection = deps.connection()
     for await (const { event } of connection.ping.mesh(requests, options)) {
       heardSeconds = clock.monotonicSeconds()
+      isReached = true
       if (event?.$case === 'started') deps.onStarted(event.value)
       if (event?.$case !== 'batch') continue
       batchSeconds = heardSeconds
@@ -119,8 +128,10 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
   /** What a stream's end means; one that we ended has its reason already. */
   const explain = (error: unknown): void => {
     if (isAbortError(error)) return
-    if (error instanceof ClientError) reason = describeCallError(error)
-    else {
+    if (error instanceof ClientError) {
+      reason = describeCallError(error)
+      if (error.code !== Status.UNAVAILABLE) isReached = true
+    } else {
       reason = 'its agent sent what cannot be read'
       deps.logger.error({ err: error }, 'a mesh stream failed because of a bug')
     }
@@ -128,21 +139,30 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
 
   const keep = async (): Promise<void> => {
     let backoff = FIRST_BACKOFF_SECONDS
+    let reachedSeconds = clock.monotonicSeconds()
     const waiting = AbortSignal.any([stop, leaving.signal])
     while (!waiting.aborted) {
       call = new AbortController()
       const openedSeconds = clock.monotonicSeconds()
       heardSeconds = openedSeconds
+      isReached = false
       await stream(AbortSignal.any([stop, call.signal])).catch(explain)
       // What waits to be sent over it waits for nothing any more; an agent may be away for weeks.
       call.abort()
       if (waiting.aborted) return
       const lasted = clock.monotonicSeconds() - openedSeconds > 2 * LONGEST_BACKOFF_SECONDS
-      if (lasted) backoff = FIRST_BACKOFF_SECONDS
+      if (lasted && isReached) backoff = FIRST_BACKOFF_SECONDS
+      if (isReached) reachedSeconds = clock.monotonicSeconds()
       const wait = reopening ? 0 : backoff * (0.5 + 0.5 * deps.random())
       reopening = false
-      backoff = Math.min(LONGEST_BACKOFF_SECONDS, backoff * 2)
-      await clock.sleep(wait, waiting).catch(() => undefined)
+      const isAway = clock.monotonicSeconds() - reachedSeconds > AWAY_SECONDS
+      const longest = isAway ? LONGEST_AWAY_BACKOFF_SECONDS : LONGEST_BACKOFF_SECONDS
+      backoff = Math.min(longest, backoff * 2)
+      pause = new AbortController()
+      await clock.sleep(wait, AbortSignal.any([waiting, pause.signal])).catch(() => undefined)
+      if (!pause.signal.aborted) continue
+      backoff = FIRST_BACKOFF_SECONDS
+      reachedSeconds = clock.monotonicSeconds()
     }
   }
 
@@ -197,6 +217,8 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
     follow: (): void => {
       if (connection && deps.connection() !== connection) reopen()
     },
+    /** Its agent has answered somebody: it is called at once, if it is not called now. */
+    wake: (): void => pause.abort(),
     delivers: (): boolean => delivers,
     /** Why it does not deliver. */
     reason: (): string => reason,

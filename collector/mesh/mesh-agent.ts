@@ -141,6 +141,8 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
     tick: work,
     /** The fleet has changed; perhaps the agent's address has. */
     follow: keeper.follow,
+    /** Its agent has answered somebody. */
+    wake: keeper.wake,
     delivers: keeper.delivers,
     /** Interfaces that it cannot probe from now, and why. */
     troubles: (): ReadonlyMap<string, string> => troubles,

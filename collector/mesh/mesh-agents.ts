@@ -1,3 +1,4 @@
+import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { MeshesDeps } from './deps.ts'
 import { createEchoCounts } from './echo-counts.ts'
@@ -102,6 +103,14 @@ export const createMeshAgents = (deps: Deps) => {
     /** The fleet has changed; perhaps addresses of agents have. */
     follow: (members: ReadonlySet<string>): void => {
       for (const [node, agent] of agents) if (members.has(node)) agent.follow()
+    },
+    /** How the nodes of the fleet are has changed: those that are back need not wait for their next turn. */
+    wake: (nodes: readonly Node[]): void => {
+      for (const node of nodes) {
+        if (node.state !== NodeState.NODE_STATE_READY) continue
+        const agent = agents.get(node.name)
+        if (agent && !agent.delivers()) agent.wake()
+      }
     },
     tick: (): void => {
       for (const agent of agents.values()) agent.tick()

@@ -45,6 +45,7 @@ export const createMeshes = (deps: MeshesDeps) => {
   const apply = (node: string, plan: NodePlan | undefined) => agents.apply(node, plan, ingest)
   const planning = createPlanning({ clock, fleet, store, keeping, apply, onFleet: agents.follow })
   const { racks } = planning
+  fleet.onChange(agents.wake)
   const judging = createJudging({
     clock,
     observer,

@@ -13,6 +13,8 @@ import { createTrafficCalls } from './traffic-calls.ts'
 export type TrafficDeps = {
   clock: Clock
   logger: Logger
+  /** From 0 to 1. */
+  random: () => number
   fleet: Pick<Fleet, 'nodes' | 'connection'>
 }
 
@@ -39,7 +41,7 @@ export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTr
   let reason = ''
   let startTime: Traffic['startTime']
   let endTime: Traffic['endTime']
-  const calls = createTrafficCalls(clock, job)
+  const calls = createTrafficCalls(deps, job)
 
   const begin = async () => {
     const sentCount = await calls.begin()

@@ -42,7 +42,7 @@ const setUp = (flows: readonly number[], isDue: (flow: number) => boolean = () =
   const clock = stillClock()
   const opened: Opened[] = []
   const calls = createCalls(
-    { clock },
+    { clock, random: () => 1 },
     {
       flows,
       isDue,
@@ -74,6 +74,26 @@ test('one call for all flows; when it is lost, one call for all again, after a p
   expect(opened).toHaveLength(2)
   await clock.advance(0.5)
   expect(opened).toHaveLength(3)
+})
+
+test('a call that begins and ends at once is opened less and less often, until one has lasted', async () => {
+  const { clock, opened } = setUp([1])
+  for (let second = 0; second < 600; second++) {
+    opened.at(-1)!.begun()
+    opened.at(-1)!.end()
+    await settle()
+    await clock.advance(0.5)
+    await clock.advance(0.5)
+  }
+  // After the first seconds every five.
+  expect(opened.length).toBeLessThan(130)
+  await clock.advance(10)
+  const before = opened.length
+  await clock.advance(11)
+  opened.at(-1)!.end()
+  await settle()
+  await clock.advance(0.5)
+  expect(opened).toHaveLength(before + 1)
 })
 
 test('flows that become due later get a call of their own; the others go on', async () => {

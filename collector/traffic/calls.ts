@@ -1,8 +1,12 @@
 import type { Clock } from '../../lib/clock.ts'
 
-/** Pauses before a call that ended is opened again: a peer that is back is seen soon, one that is gone costs little. */
+/**
+ * Pauses before a call that ended is opened again: a peer that is back is seen soon, one that is gone costs little. They
+ * grow until a call has lasted: one that begins and ends at once, again and again, is as bad as one that is refused.
+ */
 const FIRST_PAUSE_SECONDS = 0.5
 const LAST_PAUSE_SECONDS = 5
+const LASTED_SECONDS = 2 * LAST_PAUSE_SECONDS
 /** How often it is looked whether a flow has become due, when nobody says so. */
 const LOOK_SECONDS = 2
 
@@ -20,7 +24,8 @@ type Options = {
  * lost go together into the next one.
  */
 export const createCalls = (
-  { clock }: { clock: Clock },
+  /** `random` is from 0 to 1: the peers of one that was lost do not all come back at once. */
+  { clock, random }: { clock: Clock; random: () => number },
   { flows, isDue, call }: Options,
   signal: AbortSignal,
 ) => {
@@ -35,14 +40,14 @@ export const createCalls = (
   const start = (due: readonly number[]) => {
     const stop = new AbortController()
     for (const flow of due) open.set(flow, stop)
-    const begun = () => {
-      failures = 0
-      settled.resolve()
-    }
-    const work = call(due, begun, AbortSignal.any([signal, stop.signal])).then(() => {
+    const startSeconds = clock.monotonicSeconds()
+    const work = call(due, settled.resolve, AbortSignal.any([signal, stop.signal])).then(() => {
       for (const flow of due) open.delete(flow)
       running.delete(work)
-      retryAt = clock.monotonicSeconds() + Math.min(LAST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** failures)
+      const now = clock.monotonicSeconds()
+      if (now - startSeconds > LASTED_SECONDS) failures = 0
+      const pause = Math.min(LAST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** failures)
+      retryAt = now + pause * (0.5 + 0.5 * random())
       failures++
       settled.resolve()
       wake()

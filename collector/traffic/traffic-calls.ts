@@ -14,7 +14,8 @@ const settle = (clock: Clock, calls: Iterable<Calls>, signal: AbortSignal): Prom
 }
 
 /** The calls of one traffic: at each node one for all flows that it receives, and one for all that it sends. */
-export const createTrafficCalls = (clock: Clock, job: Job) => {
+export const createTrafficCalls = (deps: { clock: Clock; random: () => number }, job: Job) => {
+  const { clock } = deps
   const { prepared, flows, ends, stopping } = job
   const senders = new Map<string, Calls>()
   let everSent = 0
@@ -36,14 +37,14 @@ export const createTrafficCalls = (clock: Clock, job: Job) => {
   }
   const receivers = [...groups(prepared.destinations)].map(([node, list]) => {
     const isDue = (flow: number) => isUsable(flow, 'server')
-    return createCalls({ clock }, { flows: list, isDue, call: createServing(job, node, onServed) }, stopping)
+    return createCalls(deps, { flows: list, isDue, call: createServing(job, node, onServed) }, stopping)
   })
   const startSender = (node: string, list: readonly number[]) => {
     const isDue = (flow: number) => flows.isServed(flow) && isUsable(flow, 'client')
     const send = createSending(job, node, (count) => {
       everSent += count
     })
-    senders.set(node, createCalls({ clock }, { flows: list, isDue, call: send }, stopping))
+    senders.set(node, createCalls(deps, { flows: list, isDue, call: send }, stopping))
   }
   return {
     /**

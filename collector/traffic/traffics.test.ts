@@ -20,6 +20,7 @@ const setUp = () => {
   const nodes = [nodeOf('a'), nodeOf('b')]
   const traffics = createTraffics({
     clock: systemClock,
+    random: Math.random,
     logger: createLogger('test', 'silent'),
     fleet: {
       nodes: () => nodes,

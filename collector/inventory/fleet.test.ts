@@ -1,0 +1,81 @@
+import { setImmediate } from 'node:timers/promises'
+import { ClientError, Status } from 'nice-grpc'
+import { expect, test } from 'vitest'
+import type { Clock } from '../../lib/clock.ts'
+import { createLogger } from '../../lib/logging.ts'
+import type { AgentConnection } from './agents.ts'
+import type { InventoryNode } from './config.ts'
+import { createFleet } from './fleet.ts'
+
+/** Time goes on when told. */
+const createClock = () => {
+  let now = 0
+  const sleepers = new Set<{ until: number; wake: () => void }>()
+  const clock: Clock = {
+    now: () => new Date(now * 1000),
+    monotonicSeconds: () => now,
+    sleep: (seconds, signal) =>
+      new Promise((resolve, reject) => {
+        const sleeper = { until: now + seconds, wake: resolve }
+        sleepers.add(sleeper)
+        signal?.addEventListener('abort', () => {
+          sleepers.delete(sleeper)
+          reject(signal.reason)
+        })
+      }),
+  }
+  const pass = async (seconds: number) => {
+    for (let step = 0; step < seconds; step++) {
+      now++
+      for (const sleeper of [...sleepers]) {
+        if (sleeper.until > now) continue
+        sleepers.delete(sleeper)
+        sleeper.wake()
+      }
+      await setImmediate()
+    }
+  }
+  return { clock, pass }
+}
+
+/** A fleet whose agents are all dead, and how often they were asked in some time. */
+const setUp = (size: number) => {
+  const { clock, pass } = createClock()
+  let asked = 0
+  const describe = async () => {
+    asked++
+    throw new ClientError('/describe', Status.UNAVAILABLE, 'no route to host')
+  }
+  const connection = { agent: { describe }, close: () => undefined, state: () => 'idle' }
+  const fleet = createFleet(
+    {
+      clock,
+      logger: createLogger('test', 'silent'),
+      connect: () => connection as unknown as AgentConnection,
+      lastMeasured: () => new Map(),
+    },
+    Array.from({ length: size }, (_, index) => {
+      const node = { name: `n${index}`, address: `10.0.0.1:${index}`, labels: {}, rack: '', interfaces: [] }
+      return node as unknown as InventoryNode
+    }),
+  )
+  const askedIn = async (seconds: number) => {
+    const before = asked
+    await pass(seconds)
+    return asked - before
+  }
+  return { fleet, askedIn }
+}
+
+test('a dead node is asked again every 2 s, and of thousands a hundred a second', async () => {
+  const few = setUp(20)
+  await few.askedIn(10)
+  expect(await few.askedIn(60)).toBe(20 * 30)
+  await few.fleet.close()
+  const many = setUp(3000)
+  await many.askedIn(60)
+  const asked = await many.askedIn(300)
+  expect(asked).toBeGreaterThan(300 * 80)
+  expect(asked).toBeLessThan(300 * 130)
+  await many.fleet.close()
+})
