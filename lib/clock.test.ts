@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { systemClock } from './clock.ts'
+import { createEvenTime, systemClock } from './clock.ts'
 
 test.each([3_000_000, Number.POSITIVE_INFINITY])(
   'a wait of %d s, longer than a timer holds, does not pass at once',
@@ -15,3 +15,34 @@ test.each([3_000_000, Number.POSITIVE_INFINITY])(
     await expect(slept).rejects.toThrow('aborted')
   },
 )
+
+test('even time runs on while the time of day is stepped, and over what the machine slept', () => {
+  const machine = { awake: 100, slept: 0, stepped: 0 }
+  const at = () => 1_800_000_000 + machine.awake + machine.slept + machine.stepped
+  const clock = {
+    now: () => new Date(at() * 1000),
+    monotonicSeconds: () => machine.awake,
+    sleep: async () => undefined,
+  }
+  const time = createEvenTime(clock, () => machine.awake + machine.slept)
+  const ofAwake = createEvenTime(clock)
+  const begun = at()
+  machine.awake += 10
+  machine.stepped -= 3600
+  expect(time() - begun).toBe(10)
+  machine.slept += 600
+  expect(time() - begun).toBe(610)
+  expect(ofAwake() - begun).toBe(10)
+  machine.awake += 5
+  machine.stepped += 7200
+  expect(time() - begun).toBe(615)
+  // A sleep and a step at once.
+  machine.slept += 30
+  machine.stepped += 1
+  machine.awake += 1
+  expect(time() - begun).toBe(646)
+})
+
+test('the system says how long it is up', () => {
+  expect(systemClock.bootSeconds!()).toBeGreaterThanOrEqual(systemClock.monotonicSeconds())
+})

@@ -1,3 +1,4 @@
+import { uptime } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Time as the code sees it. Passed in, so that tests can own it. */
@@ -6,6 +7,8 @@ export type Clock = {
   now(): Date
   /** Seconds since some fixed moment; never steps. For measuring how long something took. */
   monotonicSeconds(): number
+  /** Seconds since the machine came up, those that it slept too; never steps. Where absent nothing is known of sleep. */
+  bootSeconds?(): number
   /** Resolves after `seconds`; rejects with an AbortError as soon as `signal` aborts. */
   sleep(seconds: number, signal?: AbortSignal): Promise<void>
 }
@@ -16,6 +19,7 @@ const LONGEST_TIMER_SECONDS = 2_000_000
 export const systemClock: Clock = {
   now: () => new Date(),
   monotonicSeconds: () => performance.now() / 1000,
+  bootSeconds: uptime,
   sleep: async (seconds, signal) => {
     const options = signal ? { signal } : {}
     for (let left = seconds; ; left -= LONGEST_TIMER_SECONDS) {
@@ -25,11 +29,30 @@ export const systemClock: Clock = {
   },
 }
 
+/** Less than this is the drift of clocks, and what was read between two of them. */
+const SLEPT_SECONDS = 0.25
+
 /**
  * Seconds since 1970 by a clock that is set once, now, and then runs on evenly, whatever is done to the time of day: for
  * the times of measurements that must stay in order.
+ * @param bootSeconds when given, time that the machine slept counts: the monotonic clock stands still meanwhile. A
+ * time of day that jumps is the sign to ask for it, for it is asked often and the answer comes from a file.
  */
-export const createEvenTime = (clock: Clock): (() => number) => {
-  const offset = clock.now().getTime() / 1000 - clock.monotonicSeconds()
-  return () => offset + clock.monotonicSeconds()
+export const createEvenTime = (clock: Clock, bootSeconds?: () => number): (() => number) => {
+  const aheadOf = (seconds: number) => seconds - clock.monotonicSeconds()
+  const dayOffset = () => aheadOf(clock.now().getTime() / 1000)
+  let offset = dayOffset()
+  let day = offset
+  let boot = bootSeconds && aheadOf(bootSeconds())
+  return () => {
+    if (bootSeconds && boot !== undefined && Math.abs(dayOffset() - day) > SLEPT_SECONDS) {
+      day = dayOffset()
+      const slept = aheadOf(bootSeconds()) - boot
+      if (slept > SLEPT_SECONDS) {
+        offset += slept
+        boot += slept
+      }
+    }
+    return offset + clock.monotonicSeconds()
+  }
 }

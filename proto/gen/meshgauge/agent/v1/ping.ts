@@ -295,7 +295,8 @@ export interface MeshBatch {
   sequence: number;
   /**
    * The agent's clock when the batch was sent. This clock is set once when the agent starts and then runs on
-   * evenly, whatever is done to the time of day; the caller compares it with its own to place the windows.
+   * evenly, whatever is done to the time of day; the caller compares it with its own to place the windows. Time that
+   * the machine slept counts.
    */
   sendTime:
     | Timestamp
