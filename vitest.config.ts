@@ -22,8 +22,10 @@ export default defineConfig({
           // the unit tests are through, leave a small machine time for what it measures.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+          // Bounds that only end what would fail anyway: a machine may be so busy that anything takes its time.
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          expect: { poll: { timeout: 60_000, interval: 100 } },
         },
       },
     ],

@@ -8,10 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { vi } from 'vitest'
 import { stringify } from 'yaml'
-import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
 import { waitHealthy } from '../../cli/lab/ready.ts'
 import { openSqliteStore } from '../../collector/store/sqlite/store.ts'
-import { PORTS_APART } from './fleet.ts'
+import { freeAddress } from '../ports.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
@@ -95,9 +94,8 @@ export const writeFullStore = (file: string, bytes: number): void => {
 export const startOtherCollector = async (config: Record<string, unknown>) => {
   const folder = await mkdtemp(join(tmpdir(), 'meshgauge-other-'))
   const file = join(folder, 'fleet.yaml')
-  const apart = 50 + PORTS_APART
-  const listen = await freeLoopbackAddress(51050 + apart)
-  const http = await freeLoopbackAddress(19464 + apart)
+  const listen = await freeAddress('collector', { beside: true })
+  const http = await freeAddress('metrics', { beside: true })
   let child: ReturnType<typeof launch> | undefined
   const launch = (env: Record<string, string>) =>
     execa(MESHGAUGE, ['collector', '--config', file], { reject: false, all: true, env })
@@ -116,7 +114,7 @@ export const startOtherCollector = async (config: Record<string, unknown>) => {
       const store = join(folder, 'meshgauge.db')
       await writeFile(file, stringify({ listen, http, store, insecure: true, ...config, ...changes }))
       child = launch(environment)
-      await vi.waitFor(() => waitHealthy(listen, AbortSignal.timeout(2000)), { timeout: 30_000 })
+      await vi.waitFor(() => waitHealthy(listen, AbortSignal.timeout(2000)), { timeout: 60_000 })
     },
     close: async () => {
       await stop()

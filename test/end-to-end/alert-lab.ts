@@ -133,12 +133,12 @@ export const watchAlerts = async (
     told,
     fired,
     /** Waits until these fire at the same moment; others may. */
-    becomesFiring: (expected: readonly string[], { timeout = 30_000 } = {}) =>
+    becomesFiring: (expected: readonly string[], { timeout = 90_000 } = {}) =>
       expect
         .poll(() => alerts('firing'), { timeout, interval: 200 })
         .toEqual(expect.arrayContaining([...expected])),
     /** Waits until each of these has fired, and says which have not. */
-    haveFired: (expected: readonly string[], { timeout = 60_000 } = {}) =>
+    haveFired: (expected: readonly string[], { timeout = 90_000 } = {}) =>
       expect
         .poll(
           async () => {
@@ -148,7 +148,7 @@ export const watchAlerts = async (
           { timeout, interval: 300 },
         )
         .toEqual([]),
-    becomesQuiet: ({ timeout = 30_000 } = {}) =>
+    becomesQuiet: ({ timeout = 90_000 } = {}) =>
       expect
         .poll(async () => [...(await alerts('pending')), ...(await alerts('firing'))], { timeout })
         .toEqual([]),
@@ -156,7 +156,7 @@ export const watchAlerts = async (
     becomesTold: (expected: readonly string[]) =>
       expect
         .poll(() => expected.filter((alert) => new Set(told(alert).map(({ status }) => status)).size < 2), {
-          timeout: 30_000,
+          timeout: 90_000,
         })
         .toEqual([]),
     close: async () => {

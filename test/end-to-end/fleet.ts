@@ -1,23 +1,17 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
 import { waitHealthy } from '../../cli/lab/ready.ts'
 import { managementGateway } from '../../deploy/local/addresses.ts'
 import { writeInventory } from '../../deploy/local/inventory.ts'
 import { createLab, heal, parseFault, setFault } from '../../deploy/local/lab.ts'
 import { recordedProcesses, startAgents, startCollector } from '../../deploy/local/processes.ts'
 import { deps } from '../lab/machine.ts'
+import { freeAddress } from '../ports.ts'
 import { namespaceOf, type Process, processes } from '../protocol/descendants.ts'
 import { openIndependentClient } from '../protocol/independent-client.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
-
-/**
- * Files of tests that run at the same time must not look for free ports in the same places, and neither must somebody
- * else's: a collector that a test has killed for a while comes back to its port.
- */
-export const PORTS_APART = 100 * Number(process.env.VITEST_POOL_ID ?? 0) + (process.pid % 50)
 
 /** Low enough that two cores carry a whole round of it without being the limit themselves. */
 export const LAB_RATE = 100e6
@@ -93,8 +87,8 @@ export const startFleet = async ({
       environment: (await environment?.(managementGateway(lab.index))) ?? {},
     }
     await startAgents(deps, lab, start)
-    const address = await freeLoopbackAddress(51050 + PORTS_APART)
-    const http = await freeLoopbackAddress(19464 + PORTS_APART)
+    const address = await freeAddress('collector')
+    const http = await freeAddress('metrics')
     const inventory = await writeInventory(lab, { listen: address, settings: { http, ...settings } })
     const withMore = (more: Readonly<Record<string, string>>) => ({
       ...start,

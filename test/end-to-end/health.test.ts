@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
 import { describeLab } from '../lab/machine.ts'
+import { freeAddress } from '../ports.ts'
 import { type Document, startFleet, type TestFleet } from './fleet.ts'
 
 let fleet: TestFleet
@@ -11,7 +11,7 @@ const ACCUSED = /^ {2}✘ node-2: /m
 
 describeLab('health and the gate on a lab of 4 hosts', () => {
   beforeAll(async () => {
-    const address = await freeLoopbackAddress(13400)
+    const address = await freeAddress('autopilot')
     gateway = `http://${address}`
     fleet = await startFleet({
       nodes: 4,
@@ -27,7 +27,7 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
   })
 
   test('periodic checks run by themselves: the gate opens without anyone having asked', async () => {
-    await expect.poll(async () => (await gate()).exitCode, { timeout: 20_000, interval: 300 }).toBe(0)
+    await expect.poll(async () => (await gate()).exitCode).toBe(0)
     expect((await gate('--max-age', '1h')).stdout).toBe('✔ Open: 4 nodes may take a job.')
   })
 
@@ -71,18 +71,14 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
 
   test('an interface that goes down closes the gate with the reason; healed and run again, it opens', async () => {
     await fleet.inside('node-2', 'ip', 'link', 'set', 'net1', 'down')
-    await expect
-      .poll(async () => (await gate('--checks', 'interfaces')).exitCode, { timeout: 20_000, interval: 300 })
-      .toBe(1)
+    await expect.poll(async () => (await gate('--checks', 'interfaces')).exitCode).toBe(1)
     const closed = await gate('--checks', 'interfaces')
     expect(closed.stdout).toMatch(/^✘ Closed: 1 of 4 nodes may not take a job\.$/m)
     expect(closed.stdout).toMatch(ACCUSED)
     expect(closed.stdout).toMatch(/check interfaces fails: net1: is down/)
 
     await fleet.inside('node-2', 'ip', 'link', 'set', 'net1', 'up')
-    await expect
-      .poll(async () => (await gate('--checks', 'interfaces', '--run-missing')).exitCode, { timeout: 20_000 })
-      .toBe(0)
+    await expect.poll(async () => (await gate('--checks', 'interfaces', '--run-missing')).exitCode).toBe(0)
   })
 
   test('a run that blames a node closes the gate, and one that acquits it opens it again', async () => {
@@ -95,24 +91,18 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     expect(closed.exitCode).toBe(1)
     expect(closed.stdout).toContain(`ping run ${document.run.id} blames it`)
     await fleet.json(...mesh)
-    await expect
-      .poll(async () => (await gate('--checks', 'interfaces')).exitCode, { timeout: 20_000 })
-      .toBe(0)
+    await expect.poll(async () => (await gate('--checks', 'interfaces')).exitCode).toBe(0)
   })
 
   test('a periodic check that fails is in the metrics, and in the table', async () => {
     await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'down')
     const metrics = async () => (await fetch(`http://${fleet.http}/metrics`)).text()
-    await expect
-      .poll(metrics, { timeout: 15_000, interval: 300 })
-      .toContain('meshgauge_check_severity{node="node-3",check="interfaces"} 2')
+    await expect.poll(metrics).toContain('meshgauge_check_severity{node="node-3",check="interfaces"} 2')
     const { stdout, exitCode } = await fleet.meshgauge('health', 'node-3')
     expect(exitCode).toBe(1)
     expect(stdout).toContain('✘ node-3 interfaces: net0: is down')
     await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'up')
-    await expect
-      .poll(metrics, { timeout: 15_000, interval: 300 })
-      .toContain('meshgauge_check_severity{node="node-3",check="interfaces"} 0')
+    await expect.poll(metrics).toContain('meshgauge_check_severity{node="node-3",check="interfaces"} 0')
   })
 
   test('/iperf measures every pair on every interface and prints the old tables', async () => {

@@ -37,7 +37,7 @@ describeLab('what is seen of a run', () => {
     expect(traceIds.size).toBe(1)
     const programs = (roots: readonly SpanTree[]) => find(roots, ({ name }) => name === 'process iperf3')
     const complete = (roots: readonly SpanTree[]) => programs(roots).length === 24 && roots.length === 1
-    const [run] = await receiver.waitForTrace([...traceIds][0]!, complete, AbortSignal.timeout(30_000))
+    const [run] = await receiver.waitForTrace([...traceIds][0]!, complete, AbortSignal.timeout(60_000))
 
     expect(run!.name).toBe('run iperf')
     expect(run!.resource['service.name']).toBe('meshgauge-collector')
@@ -64,7 +64,7 @@ describeLab('what is seen of a run', () => {
   test('metrics go out over OTLP too', async () => {
     const metric = await receiver.waitForMetric(
       ({ name }) => name === 'meshgauge_pairs_total',
-      AbortSignal.timeout(10_000),
+      AbortSignal.timeout(60_000),
     )
     expect(metric.kind).toBe('sum')
   })

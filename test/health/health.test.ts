@@ -43,7 +43,7 @@ const check = (...args: string[]) => fleet.meshgauge('check', ...args)
 
 beforeAll(async () => {
   fleet = await startStandInFleet({ nodes: 3, checks: ['dcgm', 'pciebw', 'ping', 'pvc', 'remapped'], script })
-}, 60_000)
+})
 afterEach(() => {
   for (const agent of fleet.agents.values()) agent.say(script)
 })
@@ -169,7 +169,7 @@ describe('ten thousand overlapping requests', () => {
       [
         ...(await fleet.metrics()).matchAll(/^meshgauge_check_overlaps_total\{.*check="dcgm"\} (\d+)$/gm),
       ].reduce((sum, [, count]) => sum + Number(count), 0)
-    await expect.poll(overlaps, { timeout: 60_000 }).toBe(3 * 3333)
+    await expect.poll(overlaps).toBe(3 * 3333)
     expect(agents.map(({ ran }, index) => ran.length - before[index]!)).toEqual([1, 1, 1])
     expect((await health('node-1')).runningChecks).toEqual(['dcgm'])
     for (const release of releases) release()
@@ -178,7 +178,7 @@ describe('ten thousand overlapping requests', () => {
     expect(statuses.filter((status) => status === 'CHECK_STATUS_ERROR')).toHaveLength(3 * 3333)
     expect((await health('node-1')).runningChecks ?? []).toEqual([])
     expect(Math.max(...agents.map((agent) => agent.mostAtOnce()))).toBe(1)
-  }, 120_000)
+  })
 })
 
 describe('on the command line', () => {

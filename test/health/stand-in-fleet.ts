@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
+import { freeAddress } from '../ports.ts'
 import { openIndependentClient } from '../protocol/independent-client.ts'
 import { type ServiceProcess, startService } from '../protocol/service-process.ts'
 import { type Script, type StandInAgent, startStandInAgent } from './stand-in-agent.ts'
@@ -23,7 +23,7 @@ export const startStandInFleet = async (options: {
     agents.set(name, await startStandInAgent(name, options.checks, options.script))
   }
   const folder = mkdtempSync(join(tmpdir(), 'meshgauge-health-'))
-  const gateway = await freeLoopbackAddress(13333)
+  const gateway = await freeAddress('autopilot')
   const config = {
     listen: '127.0.0.1:0',
     http: '127.0.0.1:0',

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freeLoopbackAddress } from '../../cli/lab/ports.ts'
+import { freeAddress } from '../ports.ts'
 import { type ServiceProcess, startService } from '../protocol/service-process.ts'
 
 const fixtures = new URL('../../agent/checks/fixtures/', import.meta.url).pathname
@@ -27,7 +27,7 @@ beforeAll(async () => {
   const programs = PROGRAMS.flatMap((program) => ['--program', `${program}=${join(folder, program)}`])
   const where = ['--node', 'gpu-a', '--listen', '127.0.0.1:0', '--interface', 'lo=127.0.0.1']
   agent = await startService(['agent', ...where, ...programs])
-  const address = await freeLoopbackAddress(13500)
+  const address = await freeAddress('autopilot')
   gateway = `http://${address}`
   const config = {
     listen: '127.0.0.1:0',
@@ -38,7 +38,7 @@ beforeAll(async () => {
   }
   writeFileSync(join(folder, 'fleet.yaml'), JSON.stringify(config))
   collector = await startService(['collector', '--config', join(folder, 'fleet.yaml')])
-}, 60_000)
+})
 afterAll(async () => {
   await collector.stop('SIGTERM')
   await agent.stop('SIGTERM')

@@ -41,7 +41,7 @@ const startOwner = (...args: string[]) => {
   return { owner, up: up.promise }
 }
 const gone = (index: number) =>
-  vi.waitFor(async () => expect(await traces(index)).toEqual([]), { timeout: 30_000, interval: 200 })
+  vi.waitFor(async () => expect(await traces(index)).toEqual([]), { timeout: 60_000, interval: 200 })
 
 afterEach(async () => {
   await Promise.all(labs.splice(0).map((held) => held.down()))
@@ -143,7 +143,7 @@ describeLab('a damaged lab', () => {
         const { stdout } = await execa('ip', ['netns', 'pids', namespace])
         expect(stdout.split('\n')).toContain(String(guest.pid))
       },
-      { timeout: 30_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     )
     await labDown(deps, lab.index)
     expect((await guest).isTerminated).toBe(true)
@@ -169,7 +169,7 @@ describeLab('the death of the owner', () => {
         if (own === undefined) throw new Error('the owner has made no lab yet')
         return own
       },
-      { timeout: 30_000, interval: 1 },
+      { timeout: 60_000, interval: 1 },
     )
     await sleep(milliseconds)
     owner.kill('SIGKILL')

@@ -24,7 +24,7 @@ const reason =
 
 /** A `describe` for what needs namespaces; where they cannot be had, its name says why it was skipped. */
 export const describeLab = (name: string, tests: () => void): void => {
-  if (rights.namespaces === 'now') describe(name, { timeout: 60_000 }, tests)
+  if (rights.namespaces === 'now') describe(name, tests)
   else describe.skip(`${name} (skipped: ${reason})`, tests)
 }
 

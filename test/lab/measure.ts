@@ -145,7 +145,7 @@ const measure = async (
     ...['-B', addressOf(lab, { node: source, network })],
   ]
   const [program, command] = onNode(lab, source, 'iperf3', '-J', ...ends, ...args)
-  const { stdout } = await execa(program, command, { reject: false, timeout: 30_000 })
+  const { stdout } = await execa(program, command, { reject: false, timeout: 60_000 })
   const report = JSON.parse(stdout) as IperfReport
   if (report.error) throw new Error(`iperf3 ${source} to ${destination} on ${network}: ${report.error}`)
   return {

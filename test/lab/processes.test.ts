@@ -27,8 +27,14 @@ describeLab('the agents of a lab', () => {
     await startAgents(deps, held.lab, options)
     expect(await processes()).toEqual(['agent-node-1 runs', 'agent-node-2 runs', 'agent-node-3 runs'])
     await signalProcess(held.lab, 'agent-node-2', 'SIGKILL')
-    await vi.waitFor(async () =>
-      expect(await processes()).toEqual(['agent-node-1 runs', 'agent-node-2 has ended', 'agent-node-3 runs']),
+    await vi.waitFor(
+      async () =>
+        expect(await processes()).toEqual([
+          'agent-node-1 runs',
+          'agent-node-2 has ended',
+          'agent-node-3 runs',
+        ]),
+      { timeout: 60_000 },
     )
     await expect(signalProcess(held.lab, 'agent-node-2', 'SIGKILL')).rejects.toThrow(
       'agent-node-2 does not run',

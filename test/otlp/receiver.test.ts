@@ -18,12 +18,12 @@ beforeEach(async () => {
 })
 afterEach(() => receiver.close())
 
-const soon = () => AbortSignal.timeout(15_000)
+const soon = () => AbortSignal.timeout(60_000)
 
 const emit = async (environment: Record<string, string>): Promise<string> => {
   const { stdout } = await execa(process.execPath, [join(import.meta.dirname, 'fixtures/emitter.ts')], {
     env: environment,
-    timeout: 20_000,
+    timeout: 60_000,
   })
   return stdout
 }
@@ -56,7 +56,7 @@ describe('a process that is told where to send', () => {
     // Each span has a clock of its own, which begins with the wall clock's milliseconds.
     expect(run!.endSeconds).toBeGreaterThan(pair.endSeconds - 0.005)
     expect(Math.abs(run!.endSeconds - Date.now() / 1000)).toBeLessThan(60)
-  }, 30_000)
+  })
 
   test('sends the metrics of the catalogue, each kind as what it is', async () => {
     await emit({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })
@@ -79,7 +79,7 @@ describe('a process that is told where to send', () => {
     const { bounds, counts } = written.points[0]!.histogram!
     expect(bounds).toEqual(CATALOGUE.storeWrite.buckets)
     expect(counts[bounds.indexOf(0.005)]).toBe(1)
-  }, 30_000)
+  })
 })
 
 describe('the protocol', () => {
@@ -175,22 +175,18 @@ describe('the protocol', () => {
       '',
       'http',
     ],
-  ])(
-    'is %s',
-    async (_, environment, traces, metrics) => {
-      expect(await emit(environment())).toMatch(/^(?!0+$)[0-9a-f]{32}$/)
-      expect(cameOver()).toEqual({ traces: traces ? [traces] : [], metrics: metrics ? [metrics] : [] })
-      if (traces)
-        expect(
-          receiver
-            .spans()
-            .map(({ name }) => name)
-            .sort(),
-        ).toEqual(['pair', 'round', 'run'])
-      if (metrics) expect(receiver.metrics().map(({ name }) => name)).toContain('meshgauge_runs_total')
-    },
-    30_000,
-  )
+  ])('is %s', async (_, environment, traces, metrics) => {
+    expect(await emit(environment())).toMatch(/^(?!0+$)[0-9a-f]{32}$/)
+    expect(cameOver()).toEqual({ traces: traces ? [traces] : [], metrics: metrics ? [metrics] : [] })
+    if (traces)
+      expect(
+        receiver
+          .spans()
+          .map(({ name }) => name)
+          .sort(),
+      ).toEqual(['pair', 'round', 'run'])
+    if (metrics) expect(receiver.metrics().map(({ name }) => name)).toContain('meshgauge_runs_total')
+  })
 
   test.each(['grpc', 'http'] as const)(
     '%s carries headers, compression and resource as they are set',
@@ -216,14 +212,13 @@ describe('the protocol', () => {
           'host.name': 'test-node',
         })
     },
-    30_000,
   )
 
   test('a backend that is gone holds nobody up and is no failure', async () => {
     const gone = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_EXPORTER_OTLP_TIMEOUT: '60000' }
     expect(await emit(gone)).toMatch(/^[0-9a-f]{32}$/)
     expect(await emit({ ...gone, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toMatch(/^[0-9a-f]{32}$/)
-  }, 45_000)
+  })
 })
 
 test('every metric is called the same and has the same value over OTLP as on /metrics', async () => {
@@ -264,7 +259,7 @@ test('every metric is called the same and has the same value over OTLP as on /me
   expect(process(sent)).toEqual(process(scraped))
   await provider.shutdown()
   metrics.close()
-}, 30_000)
+})
 
 test('a node that departs is in no later export', async () => {
   const exporter = new OTLPMetricExporter({ url: receiver.endpoint })
@@ -282,7 +277,7 @@ test('a node that departs is in no later export', async () => {
   expect(await exported()).toEqual(['b'])
   await provider.shutdown()
   metrics.close()
-}, 30_000)
+})
 
 test('a process that is not told sends nothing and still has a trace id', async () => {
   expect(await emit({})).toMatch(/^[0-9a-f]{32}$/)

@@ -39,8 +39,8 @@ describe.skipIf(!program)(program ? 'VictoriaMetrics' : `VictoriaMetrics (skippe
         ({ ok }) => ok,
         () => false,
       )
-    await vi.waitUntil(healthy, { timeout: 20_000, interval: 100 })
-  }, 30_000)
+    await vi.waitUntil(healthy, { timeout: 60_000, interval: 100 })
+  })
   afterAll(async () => {
     server?.kill()
     await server
@@ -64,7 +64,7 @@ describe.skipIf(!program)(program ? 'VictoriaMetrics' : `VictoriaMetrics (skippe
     const metrics = createMetrics({ meter: provider.getMeter('test') }, { version: '1.2.3' })
     observeEverything(metrics, createObserver({ metrics }))
     await provider.forceFlush()
-    await expect.poll(async () => (await stored()).length, { timeout: 15_000 }).toBeGreaterThan(100)
+    await expect.poll(async () => (await stored()).length).toBeGreaterThan(100)
 
     const scraped = readSamples(String(await renderMetrics(metrics.registry, 'text')))
     const keyOf = (name: string, labels: Record<string, string>) =>
@@ -98,5 +98,5 @@ describe.skipIf(!program)(program ? 'VictoriaMetrics' : `VictoriaMetrics (skippe
     expect(names).toContain('meshgauge_run_duration_seconds_bucket')
     await provider.shutdown()
     metrics.close()
-  }, 40_000)
+  })
 })

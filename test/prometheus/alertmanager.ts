@@ -15,7 +15,7 @@ export type Notification = {
   annotations: Record<string, string>
 }
 
-const START_SECONDS = 20
+const START_SECONDS = 60
 const POLL_SECONDS = 0.2
 
 /** The place that somebody on call would look at. */

@@ -50,7 +50,7 @@ let prometheus: Prometheus
 beforeAll(async () => {
   fleet = await startStandInFleet({ nodes: 3, checks: CHECKS, script: (check) => well[check] })
   prometheus = await startPrometheus({ targets: [fleet.http()], rules })
-}, 60_000)
+})
 afterAll(async () => {
   await prometheus?.close()
   await fleet?.close()
@@ -59,17 +59,14 @@ afterAll(async () => {
 /** `alert node device` of each alert that fires, once they are what is expected or time is up. */
 const firing = (expected: readonly string[]) =>
   expect
-    .poll(
-      async () => {
-        const samples = await prometheus.query('ALERTS{alertstate="firing"}')
-        return samples
-          .map(({ labels }) =>
-            [labels.alertname, labels.node, labels.deviceid].filter((label) => label !== undefined).join(' '),
-          )
-          .sort()
-      },
-      { timeout: 30_000, interval: 300 },
-    )
+    .poll(async () => {
+      const samples = await prometheus.query('ALERTS{alertstate="firing"}')
+      return samples
+        .map(({ labels }) =>
+          [labels.alertname, labels.node, labels.deviceid].filter((label) => label !== undefined).join(' '),
+        )
+        .sort()
+    })
     .toEqual(expected)
 
 const checkAll = () => fleet.meshgauge('check', 'all')

@@ -197,7 +197,7 @@ describe('in a real Prometheus', () => {
     await prometheus.waitFor('meshgauge_runs_total{test="iperf"} == 1')
     observeEverything(metrics, observer)
     await prometheus.waitFor('meshgauge_runs_total{test="iperf"} == 2')
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await prometheus?.close()
@@ -258,9 +258,7 @@ describe('in a real Prometheus', () => {
   test('what is wrong in these metrics is pending or fires', async () => {
     const alerts = async () =>
       (await prometheus.query('count by (alertname) (ALERTS)')).map(({ labels }) => labels.alertname)
-    await expect
-      .poll(alerts, { timeout: 30_000 })
-      .toEqual(expect.arrayContaining(['MeshgaugeVerdict', 'MeshgaugeNodeLossy']))
+    await expect.poll(alerts).toEqual(expect.arrayContaining(['MeshgaugeVerdict', 'MeshgaugeNodeLossy']))
     expect(await alerts()).not.toContain('MeshgaugeNodeUnreachable')
   })
 })

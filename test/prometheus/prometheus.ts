@@ -25,7 +25,7 @@ export type Prometheus = {
 
 const INSTALL = 'apt-get install --yes --no-install-recommends prometheus'
 const RULES = 'rules.yml'
-const START_SECONDS = 20
+const START_SECONDS = 60
 const POLL_SECONDS = 0.2
 
 export const missing = (error: unknown, program: string): unknown =>
@@ -179,7 +179,7 @@ export const startPrometheus = async ({
     url,
     query: (expression) => query(url, expression),
     exemplars: (expression) => exemplars(url, expression),
-    waitFor: async (expression, { timeoutSeconds = 20 } = {}) => {
+    waitFor: async (expression, { timeoutSeconds = 60 } = {}) => {
       for (let waited = 0; waited < timeoutSeconds; waited += POLL_SECONDS) {
         const samples = await query(url, expression)
         if (samples.length > 0) return samples

@@ -48,7 +48,7 @@ export const programsOf = (pid: number): Process[] => {
 export const eventually = async <T>(
   look: () => T | Promise<T>,
   good: (seen: T) => boolean,
-  seconds = 15,
+  seconds = 60,
 ): Promise<T> => {
   const end = Date.now() + seconds * 1000
   while (true) {

@@ -52,25 +52,25 @@ afterAll(async () => {
 
 describe('a config that is read again', () => {
   test('takes nodes in and lets them go, and the series of those that have gone are gone', async () => {
-    await vi.waitFor(async () => expect(await series('old')).not.toEqual([]), { timeout: 10_000 })
+    await vi.waitFor(async () => expect(await series('old')).not.toEqual([]), { timeout: 60_000 })
     write({ here: `127.0.0.1:${agent.port}`, new: nowhere(2) }, 'checks: [{ check: interfaces, every: 1s }]')
     const { stdout, exitCode } = await cli('reload')
     expect({ stdout, exitCode }).toEqual({ stdout: 'come     1: new\ngone     1: old', exitCode: 0 })
-    await vi.waitFor(async () => expect(await series('new')).not.toEqual([]), { timeout: 10_000 })
+    await vi.waitFor(async () => expect(await series('new')).not.toEqual([]), { timeout: 60_000 })
     expect(await series('old')).toEqual([])
     const { stdout: listed } = await cli('nodes', '--json')
     expect(JSON.parse(listed).nodes.map(({ name }: { name: string }) => name)).toEqual(['here', 'new'])
     // The check of the new config runs by itself from now on.
     await vi.waitFor(
       async () => expect(await series('here')).toContainEqual(expect.stringContaining('check="interfaces"')),
-      { timeout: 30_000 },
+      { timeout: 60_000 },
     )
   })
 
   test('is SIGHUP too, and the collector lives on', async () => {
     write({ here: `127.0.0.1:${agent.port}`, third: nowhere(3) })
     process.kill(collector.pid, 'SIGHUP')
-    await vi.waitFor(async () => expect(await series('third')).not.toEqual([]), { timeout: 10_000 })
+    await vi.waitFor(async () => expect(await series('third')).not.toEqual([]), { timeout: 60_000 })
     expect((await cli('nodes', 'here')).stdout).toContain('ready')
   })
 

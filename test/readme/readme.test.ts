@@ -71,7 +71,7 @@ describeLab('what the README tells to type', () => {
         )
         expect(exitCode).toBe(0)
       },
-      { timeout: 40_000, interval: 1000 },
+      { timeout: 60_000, interval: 300 },
     )
   })
   afterAll(async () => {
