@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeLab } from '../lab/machine.ts'
+import { eventually } from '../protocol/descendants.ts'
 import { startFleet, type TestFleet } from './fleet.ts'
 
 /** Debian's libfaketime: a time of day of its own for a process, which can be set while that runs. */
@@ -12,7 +12,10 @@ const libraryOf = async (): Promise<string> =>
   (await execa('sh', ['-c', 'ls /usr/lib/*/faketime/libfaketime.so.1'])).stdout.split('\n')[0]!
 
 const STEP_SECONDS = 90
-const WAIT_SECONDS = 60
+/** A path that has lost a few probes on a busy machine is up again after a minute without loss, and not before. */
+const WAIT_SECONDS = 120
+/** Of 3 nodes with two interfaces. */
+const PATHS = 12
 
 let fleet: TestFleet
 let folder: string
@@ -20,7 +23,11 @@ let folder: string
 /** The time of day of a process, apart from everybody else's. Its programs, such as fping, keep the machine's. */
 const ownClock = async (name: string) => {
   const file = join(folder, name)
-  const set = (seconds: number) => writeFileSync(file, `${seconds < 0 ? '' : '+'}${seconds}\n`)
+  const set = (seconds: number) => {
+    // It is read at any moment, and an empty file would be a time of its own.
+    writeFileSync(`${file}.new`, `${seconds < 0 ? '' : '+'}${seconds}\n`)
+    renameSync(`${file}.new`, file)
+  }
   set(0)
   const environment = {
     LD_PRELOAD: await libraryOf(),
@@ -32,29 +39,22 @@ const ownClock = async (name: string) => {
   return { set, environment }
 }
 
-const until = async <T>(what: string, look: () => Promise<T>, good: (seen: T) => boolean): Promise<T> => {
-  const end = performance.now() + WAIT_SECONDS * 1000
-  for (;;) {
-    const seen = await look()
-    if (good(seen)) return seen
-    if (performance.now() > end) throw new Error(`not so: ${what}: ${JSON.stringify(seen)}`)
-    await sleep(200)
-  }
-}
+const until = <T>(look: () => Promise<T>, good: (seen: T) => boolean) => eventually(look, good, WAIT_SECONDS)
 const mesh = async () => {
   const { exitCode, stdout, stderr } = await fleet.meshgauge('mesh')
   return { exitCode, whole: `${stdout}\n${stderr}` }
 }
 const untilHealthy = () =>
-  until(
-    'all is well',
-    mesh,
-    ({ exitCode, whole }) => exitCode === 0 && whole.includes('12 of 12 paths are up'),
-  )
-const badEvents = async (): Promise<unknown[]> => {
+  until(mesh, ({ exitCode, whole }) => exitCode === 0 && whole.includes(`${PATHS} of ${PATHS} paths are up`))
+/** Of faults that were set; a clock that was ahead keeps them in the future, but not for ever. */
+const knownEvents = new Set<string>()
+const badEvents = async (): Promise<string[]> => {
   const { stdout } = await fleet.meshgauge('mesh', 'events', '--since', '10m', '--json')
   const { events } = JSON.parse(stdout) as { events: { state: string }[] }
-  return events.filter(({ state }) => state === 'down' || state === 'lossy')
+  return events
+    .filter(({ state }) => state === 'down' || state === 'lossy')
+    .map((event) => JSON.stringify(event))
+    .filter((event) => !knownEvents.has(event))
 }
 const figureOf = async (line: string): Promise<number> => {
   const text = await (await fetch(`http://${fleet.http}/metrics`)).text()
@@ -72,13 +72,19 @@ const windowsOf = async (source: string, destination: string): Promise<Window[]>
   const { stdout } = await fleet.meshgauge('mesh', 'history', source, destination, ...args)
   return (JSON.parse(stdout) as { windows: Window[] }).windows
 }
-/** Looks for so long that nobody is accused. */
-const nobodyIsAccused = async (seconds: number) => {
-  for (let look = 0; look < seconds; look++) {
-    const { exitCode, whole } = await mesh()
-    expect([exitCode, whole]).toEqual([0, whole])
-    await sleep(1000)
-  }
+/** Nobody is accused, at no look and in no event, until each path has been measured and stored three times more. */
+const nobodyIsAccused = async () => {
+  const stored = () => figureOf('meshgauge_store_windows_total')
+  const enough = (await stored()) + 3 * PATHS
+  await until(
+    async () => {
+      const { exitCode, whole } = await mesh()
+      expect([exitCode, whole]).toEqual([0, whole])
+      return stored()
+    },
+    (count) => count >= enough,
+  )
+  await untilHealthy()
   expect(await badEvents()).toEqual([])
 }
 
@@ -87,7 +93,7 @@ describeLab('clocks that are stepped', () => {
     folder = mkdtempSync(join(tmpdir(), 'meshgauge-clock-'))
     fleet = await startFleet({
       nodes: 3,
-      settings: { schedules: [{ name: 'mesh', mesh: { window: '2s' } }] },
+      settings: { schedules: [{ name: 'mesh', mesh: { window: '1s' } }] },
     })
   })
   afterAll(async () => {
@@ -101,15 +107,16 @@ describeLab('clocks that are stepped', () => {
     process.kill(await fleet.pidOf('node-3'), 'SIGTERM')
     await fleet.restartAgent('node-3', clock.environment)
     await untilHealthy()
-    const startMs = Date.now()
+    let stepMs = 0
     for (const seconds of [STEP_SECONDS, -STEP_SECONDS, 0]) {
+      stepMs = Date.now()
       clock.set(seconds)
-      await nobodyIsAccused(4)
+      await nobodyIsAccused()
     }
+    // Its windows go on.
     const windows = await until(
-      'its windows go on',
       () => windowsOf('node-3', 'node-1'),
-      (found) => Date.parse(found.at(-1)?.endTime ?? '') > startMs + 10_000,
+      (found) => Date.parse(found.at(-1)?.endTime ?? '') > stepMs,
     )
     const ends = windows.map(({ endTime }) => Date.parse(endTime))
     expect(ends).toEqual([...ends].sort((a, b) => a - b))
@@ -120,7 +127,6 @@ describeLab('clocks that are stepped', () => {
     clock.set(STEP_SECONDS)
     await fleet.restartAgent('node-3', clock.environment)
     await until(
-      'the offset is shown',
       () => figureOf('meshgauge_mesh_clock_offset_seconds{node="node-3"}'),
       (offset) => Math.abs(offset + STEP_SECONDS) < 1,
     )
@@ -134,13 +140,18 @@ describeLab('clocks that are stepped', () => {
     process.kill(await fleet.pidOf('collector'), 'SIGTERM')
     await fleet.restartCollector(clock.environment)
     await untilHealthy()
-    for (const seconds of [STEP_SECONDS, 0]) {
+    // Another place each time: one that was bad is watched for longer.
+    for (const [seconds, node, name] of [
+      [STEP_SECONDS, 'node-2', 'net1'],
+      [0, 'node-3', 'net0'],
+    ] as const) {
       clock.set(seconds)
-      await nobodyIsAccused(5)
-      await fleet.fault('cut:node-2:net1:both')
-      await until('it is named', mesh, ({ whole }) => whole.includes('node-2 is cut off on net1'))
+      await nobodyIsAccused()
+      await fleet.fault(`cut:${node}:${name}:both`)
+      await until(mesh, ({ whole }) => whole.includes(`${node} is cut off on ${name}`))
       await fleet.heal()
       await untilHealthy()
+      for (const event of await badEvents()) knownEvents.add(event)
     }
   })
 })

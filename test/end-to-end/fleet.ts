@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { waitHealthy } from '../../cli/lab/ready.ts'
 import { managementGateway } from '../../deploy/local/addresses.ts'
+import { isAlive } from '../../deploy/local/identity.ts'
 import { writeInventory } from '../../deploy/local/inventory.ts'
 import { createLab, heal, parseFault, setFault } from '../../deploy/local/lab.ts'
 import { recordedProcesses, startAgents, startCollector } from '../../deploy/local/processes.ts'
 import { deps } from '../lab/machine.ts'
 import { freeAddress } from '../ports.ts'
-import { namespaceOf, type Process, processes } from '../protocol/descendants.ts'
+import { eventually, namespaceOf, type Process, processes } from '../protocol/descendants.ts'
 import { openIndependentClient } from '../protocol/independent-client.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
@@ -94,8 +95,22 @@ export const startFleet = async ({
       ...start,
       environment: { ...start.environment, ...more },
     })
-    const startOwnCollector = (more: Readonly<Record<string, string>> = {}) =>
-      startCollector(deps, lab, { ...withMore(more), inventory, address })
+    const recorded = async (name: string) =>
+      (await recordedProcesses(lab.stateDir)).find((process) => process.name === name)
+    /** Until then its port is taken, and it may even answer for the one that comes after it. */
+    const untilEnded = async (name: string) => {
+      const before = await recorded(name)
+      if (!before) return
+      await eventually(
+        () => isAlive(before.identity),
+        (alive) => !alive,
+      )
+    }
+    /** @param more what is added to its environment */
+    const startOwnCollector = async (more: Readonly<Record<string, string>> = {}) => {
+      await untilEnded('collector')
+      await startCollector(deps, lab, { ...withMore(more), inventory, address })
+    }
     await startOwnCollector()
 
     const meshgauge = (...args: string[]) =>
@@ -117,22 +132,22 @@ export const startFleet = async ({
       },
       fault: (text: string) => setFault(deps, lab, parseFault(text, lab)),
       heal: () => heal(deps, lab),
-      /** @param more what is added to its environment */
-      restartAgent: (name: string, more: Readonly<Record<string, string>> = {}) =>
-        startAgents(
-          deps,
-          lab,
-          withMore(more),
-          lab.nodes.filter((node) => node.name === name),
-        ),
+      /**
+       * Starts an agent again that was told to end, or killed.
+       * @param more what is added to its environment
+       */
+      async restartAgent(name: string, more: Readonly<Record<string, string>> = {}) {
+        await untilEnded(`agent-${name}`)
+        const nodes = lab.nodes.filter((node) => node.name === name)
+        await startAgents(deps, lab, withMore(more), nodes)
+      },
       /** The process id of an agent (by node name) or of `collector`. */
       async pidOf(name: string): Promise<number> {
-        const found = (await recordedProcesses(lab.stateDir)).find(
-          (process) => process.name === name || process.name === `agent-${name}`,
-        )
+        const found = (await recorded(name)) ?? (await recorded(`agent-${name}`))
         if (!found) throw new Error(`${name} was never started`)
         return found.identity.pid
       },
+      /** Starts the collector again that was told to end, or killed. */
       restartCollector: startOwnCollector,
       /** Programs that run inside the hosts, or only the ones that are named, wherever they hang in the process tree. */
       programsInside(command: RegExp, nodes = lab.nodes.map(({ name }) => name)): Process[] {
