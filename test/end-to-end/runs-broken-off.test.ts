@@ -17,6 +17,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     process.kill(victim, 'SIGKILL')
     const document = await running
     await hosts.fleet.restartAgent('node-5')
+    await hosts.untilReady()
     expect(document.run.state).toBe('completed')
     expect(document.pairs).toHaveLength(20)
     const touched = document.pairs.filter(({ source, destination }) =>
@@ -37,7 +38,9 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
   })
 
   test('a link cut in mid-run: the run ends, its pairs fail, nobody else does', async () => {
-    const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net1', '--duration', '2s')
+    // Each pair of the cut node takes until it is given up: with four nodes these are as few as can accuse it.
+    const nodes = ['node-1', 'node-2', 'node-3', 'node-4'].join(',')
+    const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net1', '--nodes', nodes)
     await eventually(hosts.strays, (found) => found.length > 0)
     await hosts.fleet.fault('cut:node-2:net1:both')
     const document = await running
@@ -55,17 +58,16 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
   })
 
   test('cancel stops what is under way and keeps what was measured', async () => {
-    const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net0', '--duration', '2s')
+    // Three rounds are left when the first is done: more than any command takes.
+    const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net0', '--duration', '3s')
     await eventually(hosts.strays, (found) => found.length > 0)
     type Runs = { runs: { id: string; progress?: { measuredCount?: number } }[] }
     const service = 'meshgauge.collector.v1.RunService'
-    let id = ''
-    for (let done = 0; done < 5; ) {
-      const { runs } = await hosts.fleet.client.call<Runs>(service, 'ListRuns', { pageSize: 1 })
-      id = runs[0]!.id
-      done = runs[0]!.progress?.measuredCount ?? 0
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
+    const { runs } = await eventually(
+      () => hosts.fleet.client.call<Runs>(service, 'ListRuns', { pageSize: 1 }),
+      ({ runs: found }) => (found[0]?.progress?.measuredCount ?? 0) >= 5,
+    )
+    const { id } = runs[0]!
     const cancelled = await hosts.fleet.meshgauge('runs', 'cancel', id.slice(0, 13))
     expect([cancelled.exitCode, cancelled.stderr]).toEqual([0, ''])
     const document = await running
@@ -81,7 +83,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     const spec = {
       runId: 'to be killed',
       topology: { kind: 'TOPOLOGY_KIND_MESH' },
-      iperf: { options: { duration: { seconds: 1 } } },
+      iperf: { options: { duration: { seconds: 3 } } },
       interfaces: ['net0'],
     }
     const { run } = await hosts.fleet.client.call<Created>(service, 'CreateRun', { spec })
@@ -92,12 +94,13 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
       })) {
         for (const { source, destination } of results ?? [])
           acknowledged.push(`${source.node}>${destination.node}`)
-        if (acknowledged.length >= 8) process.kill(await hosts.fleet.pidOf('collector'), 'SIGKILL')
+        // After the first of four rounds, so that it is in the middle however late this comes.
+        if (acknowledged.length >= 5) process.kill(await hosts.fleet.pidOf('collector'), 'SIGKILL')
       }
     } catch {
       // The stream breaks with the collector.
     }
-    expect(acknowledged.length).toBeGreaterThanOrEqual(8)
+    expect(acknowledged.length).toBeGreaterThanOrEqual(5)
     await eventually(hosts.strays, (found) => found.length === 0)
     await hosts.fleet.restartCollector()
     const { stdout } = await hosts.fleet.meshgauge('runs', 'show', run.id, '--json')
