@@ -38,50 +38,69 @@ const pair = (source: number, destination: number, network = 'net1'): LabPair =>
 })
 const fault = (text: string) => setFault(deps, held.lab, parseFault(text, held.lab))
 const healed = (text?: string) => heal(deps, held.lab, text ? parseFaultPlace(text, held.lab) : undefined)
+/** Bits per second. */
+type Bounds = { least: number; most: number }
 /** What a fault's value is held to. */
-const near = (value: number, wanted: number): void => {
-  expect(value).toBeGreaterThan(wanted * 0.9)
-  expect(value).toBeLessThan(wanted * 1.1)
+const near = (wanted: number): Bounds => ({ least: wanted * 0.9, most: wanted * 1.1 })
+const HEALTHY: Bounds = { least: RATE * 0.85, most: RATE }
+const NOTHING: Bounds = { least: 0, most: 0 }
+const ATTEMPTS = 6
+
+/**
+ * What pairs carry, all at the same time, is within their bounds, that of several taken together. What else runs on the
+ * machine can starve them, never feed them: too little is measured again, too much is wrong at once.
+ */
+const carry = async (expected: readonly [LabPair | LabPair[], Bounds][], ...args: string[]) => {
+  for (let attempt = 1; ; attempt++) {
+    const pairs = expected.flatMap(([pair]) => pair)
+    const figures = await iperf(held.lab, pairs, ...args)
+    const sums = expected.map(([pair, bounds]) => ({
+      ...bounds,
+      value: [pair].flat().reduce((sum, each) => sum + figures[pairs.indexOf(each)]!.bitsPerSecond, 0),
+    }))
+    expect(sums.filter(({ value, most }) => value > most)).toEqual([])
+    const starved = sums.filter(({ value, least }) => value < least)
+    if (starved.length === 0) return
+    if (attempt === ATTEMPTS) expect(starved).toEqual([])
+  }
 }
-const healthy = (value: number | undefined): void => {
-  expect(value).toBeGreaterThan(RATE * 0.85)
-  expect(value).toBeLessThan(RATE)
-}
+const RAMPED = ['-t', '2', '-O', '1']
 const passes = async (from: LabPair, packetBytes: number): Promise<boolean> => {
   const to = addressOf(held.lab, { node: from.destination, network: from.network })
   const payload = String(packetBytes - 28)
-  const args = ['ping', '-c', '3', '-i', '0.02', '-W', '0.3', '-M', 'do', '-s', payload, to]
+  const args = ['ping', '-c', '3', '-i', '0.02', '-W', '1', '-M', 'do', '-s', payload, to]
   return !(await execa(...onNode(held.lab, from.source, ...args), { reject: false })).failed
 }
 
 afterEach(() => held.down())
 
 describeLab('a lab without faults', () => {
-  // The one test that needs most of a core: what else runs on the machine can starve it.
-  it('gives a lone pair the rate of its interfaces', { retry: 3 }, async () => {
+  it('gives a lone pair the rate of its interfaces', async () => {
     await make({ nodes: 2 })
-    const [figures] = await iperf(held.lab, [pair(1, 2)], '-t', '2', '-O', '1')
-    expect(figures?.bitsPerSecond).toBeGreaterThan(0.9e9)
-    expect(figures?.bitsPerSecond).toBeLessThan(1e9)
+    // The one test that needs most of a core.
+    await carry([[pair(1, 2), { least: 0.8e9, most: 1e9 }]], ...RAMPED)
   })
 
   it('gives a ring in both its directions, on both networks, the same rate everywhere', async () => {
     await make(LAB)
     const ring = [pair(1, 2), pair(2, 3), pair(3, 4), pair(4, 1)]
     const pairs = [...ring, ...ring.map((one) => ({ ...one, network: 'net0' }))]
-    for (const { bitsPerSecond } of await iperf(held.lab, pairs, '-t', '2', '-O', '1')) healthy(bitsPerSecond)
+    await carry(
+      pairs.map((one) => [one, HEALTHY]),
+      ...RAMPED,
+    )
   })
 
   it('limits what leaves a rack to the rate of its uplink', async () => {
     await make({ nodes: 4, racks: 2, rateBitsPerSecond: RATE, uplinkBitsPerSecond: 50e6 })
-    const [first, second, inside] = await iperf(
-      held.lab,
-      [pair(1, 3), pair(2, 4), pair(3, 4, 'net0')],
+    await carry(
+      [
+        [[pair(1, 3), pair(2, 4)], near(50e6)],
+        [pair(3, 4, 'net0'), HEALTHY],
+      ],
       '-t',
       '2',
     )
-    near((first?.bitsPerSecond ?? 0) + (second?.bitsPerSecond ?? 0), 50e6)
-    healthy(inside?.bitsPerSecond)
   })
 })
 
@@ -93,22 +112,35 @@ describeLab('a rate fault', () => {
     ['rx', pair(1, 3), pair(3, 1)],
   ])('in %s slows that direction only', async (direction, slow, fast) => {
     await fault(`rate:node-3:net1:${direction}:20mbit`)
-    const pairs = [slow, fast, { ...slow, network: 'net0' }, pair(2, 4)]
-    const [first, ...others] = await iperf(held.lab, pairs, '-t', '2', '-O', '1')
-    near(first?.bitsPerSecond ?? 0, 20e6)
-    for (const { bitsPerSecond } of others) healthy(bitsPerSecond)
+    await carry(
+      [
+        [slow, near(20e6)],
+        [fast, HEALTHY],
+        [{ ...slow, network: 'net0' }, HEALTHY],
+        [pair(2, 4), HEALTHY],
+      ],
+      ...RAMPED,
+    )
   })
 
   it('is replaced and healed', async () => {
     await fault('rate:node-3:net1:both:20mbit')
     await fault('rate:node-3:net1:tx:50mbit')
-    const [replaced, kept] = await iperf(held.lab, [pair(3, 1), pair(1, 3)], '-t', '2', '-O', '1')
-    near(replaced?.bitsPerSecond ?? 0, 50e6)
-    near(kept?.bitsPerSecond ?? 0, 20e6)
+    await carry(
+      [
+        [pair(3, 1), near(50e6)],
+        [pair(1, 3), near(20e6)],
+      ],
+      ...RAMPED,
+    )
     await healed('rate:node-3:net1:tx')
-    const [sent, received] = await iperf(held.lab, [pair(3, 1), pair(1, 3)], '-t', '2', '-O', '1')
-    healthy(sent?.bitsPerSecond)
-    near(received?.bitsPerSecond ?? 0, 20e6)
+    await carry(
+      [
+        [pair(3, 1), HEALTHY],
+        [pair(1, 3), near(20e6)],
+      ],
+      ...RAMPED,
+    )
   })
 })
 
@@ -197,11 +229,15 @@ describeLab('an MTU black hole', () => {
     expect(await passes(pair(1, 3), 1500)).toBe(true)
     const through = direction === 'tx' ? pair(2, 1) : pair(1, 2)
     const against = direction === 'tx' ? pair(1, 2) : pair(2, 1)
-    const [small] = await iperf(held.lab, [through], '-t', '1', '-M', '1300')
-    healthy(small?.bitsPerSecond)
-    const [large, other] = await iperf(held.lab, [through, against], '-t', '1')
-    expect(large?.bitsPerSecond).toBe(0)
-    healthy(other?.bitsPerSecond)
+    await carry([[through, HEALTHY]], '-t', '1', '-M', '1300')
+    await carry(
+      [
+        [through, NOTHING],
+        [against, HEALTHY],
+      ],
+      '-t',
+      '1',
+    )
   })
 })
 
@@ -212,8 +248,7 @@ describeLab('several faults', () => {
     await fault('rate:node-3:net1:tx:20mbit')
     await fault('mtu:node-3:net1:rx:1400')
     await fault('cut:node-3:net0:both')
-    const [figures] = await iperf(held.lab, [pair(3, 1)], '-t', '2', '-O', '1')
-    near(figures?.bitsPerSecond ?? 0, 20e6)
+    await carry([[pair(3, 1), near(20e6)]], ...RAMPED)
     expect(await passes(pair(3, 1), 1500)).toBe(false)
     await expect(healed('loss:node-3:net1:tx')).rejects.toThrow(
       'there is no loss on node-3 net1 tx; set: rate:node-3',

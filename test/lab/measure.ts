@@ -48,7 +48,7 @@ export const ping = async (
   const targets = pairs.map(({ destination, network }) =>
     addressOf(lab, { node: destination, network }, pick),
   )
-  const args = ['fping', '-q', '-c', String(count), '-p', '1', '-i', '0', '-t', '500', ...targets]
+  const args = ['fping', '-q', '-c', String(count), '-p', '1', '-i', '0', '-t', '1500', ...targets]
   const [program, command] = onNode(lab, first.source, ...args)
   const { stderr } = await execa(program, command, { reject: false, timeout: 60_000 })
   return pairs.map((pair, position) => {
