@@ -13,16 +13,19 @@ describeLab('the mesh of one agent, with the default rates', () => {
   beforeEach(async () => {
     lab = await startMeshLab(3)
     client = lab.client()
+  })
+  /** Opened when each target has been measured. */
+  const measure = async (windowSeconds: number) => {
     mesh = openMesh(client, {
       owner: 'test',
-      window: { seconds: 4 },
+      window: { seconds: windowSeconds },
       groups: ['net0', 'net1'].map((network, group) => ({
         interface: network,
         targets: lab.targets(network).map((target) => ({ ...target, id: target.id + 10 * group })),
       })),
     })
     await mesh.until(() => [1, 2, 11, 12].every((target) => mesh.windowsOf(target).length > 0))
-  })
+  }
   afterEach(async () => {
     await mesh.end()
     client.close()
@@ -31,20 +34,25 @@ describeLab('the mesh of one agent, with the default rates', () => {
   const lossesOf = (target: number) => mesh.windowsOf(target).filter(({ sent, received }) => received < sent)
 
   it('tells a cut path and its return before the next window ends, and of nobody else', async () => {
+    await measure(4)
     await lab.fault('cut:node-2:net1:rx')
-    await mesh.until(() => mesh.windowsOf(11).some(({ trailing }) => trailing >= 2))
+    // Each lost probe ends a window, but for those that an agent without processor time hears of together.
+    await mesh.until(() =>
+      mesh.windowsOf(11).some(({ start, end, trailing }) => trailing >= 2 && end - start < 3),
+    )
     await lab.heal()
     const healedAt = Date.now() / 1000
     await mesh.until(() => mesh.windowsOf(11).some(({ end, trailing }) => end > healedAt && trailing === 0))
     const windows = mesh.windowsOf(11)
-    // Each lost probe ended a window, and each was counted in the next one's run.
+    // Each was counted in the next one's run.
     const runs = windows.filter(({ trailing }) => trailing > 0).map(({ trailing }) => trailing)
-    expect(runs.slice(0, 2)).toEqual([1, 2])
-    for (const { start, end, trailing } of windows) if (trailing > 1) expect(end - start).toBeLessThan(3)
+    expect(runs.length).toBeGreaterThan(1)
+    expect(runs).toEqual([...new Set(runs)].sort((a, b) => a - b))
     for (const target of [1, 2, 12]) expect(lossesOf(target)).toEqual([])
   })
 
   it('blames nobody for its own interface being down or gone, says so, and recovers', async () => {
+    await measure(2)
     const told = (words: string) =>
       mesh.until(
         ({ batches }) =>
@@ -55,9 +63,8 @@ describeLab('the mesh of one agent, with the default rates', () => {
     const recovered = async () => {
       const now = Date.now() / 1000
       await mesh.until(({ batches }) => (batches.at(-1)?.troubles ?? []).length === 0)
-      await mesh.until(
-        () => [11, 12].every((target) => mesh.windowsOf(target).some(({ start }) => start > now)),
-        25,
+      await mesh.until(() =>
+        [11, 12].every((target) => mesh.windowsOf(target).some(({ start }) => start > now)),
       )
     }
     await lab.inside('node-1', 'ip', 'link', 'set', 'net1', 'down')
@@ -72,16 +79,18 @@ describeLab('the mesh of one agent, with the default rates', () => {
   })
 
   it('says why a probe was lost where something said so', async () => {
+    await measure(2)
     const address = lab.targets('net0')[0]!.address
     // What this node's own firewall forbids fping is silent about.
     const rules = `add table ip own; add chain ip own out { type filter hook output priority 0; }; add rule ip own out ip daddr ${address} icmp type echo-request drop`
     await lab.inside('node-1', 'nft', rules)
-    await mesh.until(() => lossesOf(1).some(({ reason }) => reason !== ''), 30)
+    await mesh.until(() => lossesOf(1).some(({ reason }) => reason !== ''))
     expect(lossesOf(1).find(({ reason }) => reason !== '')!.reason).toContain('could not be sent')
     expect(lossesOf(2)).toEqual([])
   })
 
   it('loses nothing that others probe while the agent is held up', async () => {
+    await measure(2)
     const pid = await lab.pid()
     process.kill(pid, 'SIGSTOP')
     await sleep(3000)

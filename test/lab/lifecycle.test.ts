@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterEach, expect, it, vi } from 'vitest'
+import { MAX_LABS } from '../../deploy/local/addresses.ts'
 import {
   createLab,
   type HeldLab,
@@ -152,7 +153,7 @@ describeLab('a damaged lab', () => {
 
 describeLab('the death of the owner', () => {
   it('by kill -9 leaves nothing, not even a program that ignores SIGTERM', async () => {
-    const { owner, up } = startOwner()
+    const { owner, up } = startOwner('any')
     const index = await up
     expect((await reportOf(index))?.processes.filter(({ isAlive }) => isAlive)).toHaveLength(3)
     owner.kill('SIGKILL')
@@ -160,24 +161,24 @@ describeLab('the death of the owner', () => {
   })
 
   it.each([0, 20, 40, 80, 160])('by kill -9 after %i ms leaves nothing half-built', async (milliseconds) => {
-    const before = await knownIndexes(deps.stateRoot)
-    const { owner, up } = startOwner()
+    // The last that nobody has: others make labs at any moment, and begin with the first.
+    const known = await knownIndexes(deps.stateRoot)
+    const index = Array.from({ length: MAX_LABS }, (_, each) => each).findLast(
+      (each) => !known.includes(each),
+    )!
+    const { owner, up } = startOwner(String(index))
     up.catch(() => undefined)
-    const index = await vi.waitFor(
-      async () => {
-        const [own] = (await knownIndexes(deps.stateRoot)).filter((known) => !before.includes(known))
-        if (own === undefined) throw new Error('the owner has made no lab yet')
-        return own
-      },
-      { timeout: 60_000, interval: 1 },
-    )
+    await vi.waitFor(async () => expect(await knownIndexes(deps.stateRoot)).toContain(index), {
+      timeout: 60_000,
+      interval: 1,
+    })
     await sleep(milliseconds)
     owner.kill('SIGKILL')
     await gone(index)
   })
 
   it('leaves a lab that was kept', async () => {
-    const { owner, up } = startOwner('keep')
+    const { owner, up } = startOwner('any', 'keep')
     const index = await up
     owner.kill('SIGKILL')
     await owner
