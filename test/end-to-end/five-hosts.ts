@@ -25,18 +25,10 @@ export const outcomes = (pairs: readonly Pair[]) => [...new Set(pairs.map(({ out
 /** To be called once, where a file describes its lab. After each test all is healed, and nothing measures any more. */
 export const useFiveHosts = () => {
   const hosts = {} as { fleet: TestFleet }
-  const service = 'meshgauge.collector.v1.FleetService'
-  type Nodes = { nodes: { state: string }[] }
-  /** An agent that was started again is ready for its collector a moment later. */
-  const untilReady = () =>
-    eventually(
-      () => hosts.fleet.client.call<Nodes>(service, 'ListNodes', {}),
-      ({ nodes }) => nodes.every(({ state }) => state === 'NODE_STATE_READY'),
-    )
   const strays = () => hosts.fleet.programsInside(/^\S*(iperf3|fping)\b/)
   beforeAll(async () => {
     hosts.fleet = await startFleet({ nodes: 5 })
-    await untilReady()
+    await hosts.fleet.untilReady()
   })
   afterEach(async () => {
     await hosts.fleet.heal()
@@ -46,5 +38,5 @@ export const useFiveHosts = () => {
     hosts.fleet.client.close()
     await hosts.fleet.close()
   })
-  return Object.assign(hosts, { strays, untilReady })
+  return Object.assign(hosts, { strays })
 }

@@ -115,12 +115,24 @@ export const startFleet = async ({
 
     const meshgauge = (...args: string[]) =>
       execa(MESHGAUGE, ['--collector', address, ...args], { reject: false, stdin: 'ignore' })
+    const client = openIndependentClient(Number(address.split(':').at(-1)))
     return {
       lab,
       address,
       http,
-      client: openIndependentClient(Number(address.split(':').at(-1))),
+      client,
       meshgauge,
+      /** An agent, or a collector, that was started again has its peers a moment later. */
+      untilReady: () =>
+        eventually(
+          () =>
+            client.call<{ nodes: { state: string }[] }>(
+              'meshgauge.collector.v1.FleetService',
+              'ListNodes',
+              {},
+            ),
+          ({ nodes }) => nodes.every(({ state }) => state === 'NODE_STATE_READY'),
+        ),
       /** Runs, and parses what `--json` prints. */
       async json(...args: string[]): Promise<Document & { exitCode: number }> {
         const { stdout, stderr, exitCode } = await meshgauge(...args, '--json')

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { findNetperf, NO_NETPERF } from '../../agent/engines/netperf/fixtures/program.ts'
 import { describeLab } from '../lab/machine.ts'
@@ -48,7 +47,7 @@ tests:
   - { name: stream, test: iperf, duration: 1s }
 expectations:
   packet_loss_max: 0%
-  throughput_min: ${Math.round((0.7 * LAB_RATE) / 1e6)}M
+  throughput_min: ${Math.round((0.5 * LAB_RATE) / 1e6)}M
 `
 
 let fleet: TestFleet
@@ -60,7 +59,7 @@ describeLab('profiles on a lab of 3 hosts', () => {
     // Agents look for programs on their own PATH.
     const path = [...(netperf ? [dirname(netperf)] : []), process.env.PATH].join(':')
     fleet = await startFleet({ nodes: 3, environment: async () => ({ PATH: path }) })
-    await fleet.client.call('meshgauge.collector.v1.FleetService', 'ListNodes', {})
+    await fleet.untilReady()
   })
   afterEach(async () => {
     await fleet.heal()
@@ -123,10 +122,10 @@ describeLab('profiles on a lab of 3 hosts', () => {
     const { stdout, exitCode } = await fleet.meshgauge('run', '--profile', file, '--interface', 'net0')
     expect(exitCode).toBe(1)
     expect(stdout).toMatch(
-      /✘ throughput_min, at least 70.0 Mbit\/s: 2 of 6 pairs miss it: node-2 → node-[13] net0 3\d/,
+      /✘ throughput_min, at least 50.0 Mbit\/s: 2 of 6 pairs miss it: node-2 → node-[13] net0 3\d/,
     )
     expect(stdout).toMatch(
-      /✘ +throughput_min +at least 70.0 Mbit\/s +3[\d.]+ Mbit\/s +node-2 → node-[13] net0/,
+      /✘ +throughput_min +at least 50.0 Mbit\/s +3[\d.]+ Mbit\/s +node-2 → node-[13] net0/,
     )
     expect(stdout).toMatch(/✘ Profile small failed: 1 of 2 expectations missed\.$/)
   })
@@ -210,11 +209,7 @@ tests:
       )
       return runs.filter(({ spec }) => spec.runId === 'gone').map(({ state, spec }) => [state, spec.profile])
     }
-    let states = await mine()
-    for (let tries = 0; tries < 100 && states[0]?.[0] !== 'RUN_STATE_CANCELLED'; tries++) {
-      await sleep(100)
-      states = await mine()
-    }
+    const states = await eventually(mine, ([first]) => first?.[0] === 'RUN_STATE_CANCELLED')
     expect(states).toEqual([['RUN_STATE_CANCELLED', 'long']])
   })
 

@@ -17,7 +17,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     process.kill(victim, 'SIGKILL')
     const document = await running
     await hosts.fleet.restartAgent('node-5')
-    await hosts.untilReady()
+    await hosts.fleet.untilReady()
     expect(document.run.state).toBe('completed')
     expect(document.pairs).toHaveLength(20)
     const touched = document.pairs.filter(({ source, destination }) =>
