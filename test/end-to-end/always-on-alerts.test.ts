@@ -113,6 +113,8 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
       'MeshgaugeMeshPathDown',
       'MeshgaugeScheduleFailing long overlap',
     ])
+    // It is watched for a minute after its last loss.
+    await fleet.fault('loss:node-4:net0:both:0.0001%')
   })
 
   test('an interface that comes and goes', async () => {
