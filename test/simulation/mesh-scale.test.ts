@@ -70,7 +70,9 @@ test('half of 100 agents die at once and come back at once: seen, named, bounded
   )
   await until('some are named', async () => (await simulation.verdicts()).length > 0)
   // One event of each agent, and one of each path to it that a living one probes: no more than that.
-  const silent = events.filter(({ destination }) => !destination)
+  const silences = () => events.filter(({ destination }) => !destination)
+  await until('each silence is told', () => silences().length >= COUNT / 2)
+  const silent = silences()
   expect(silent).toHaveLength(COUNT / 2)
   expect(events.length - silent.length).toBeLessThanOrEqual((COUNT / 2) * PEERS)
   // A dead node, or the path to one: nobody who lives is blamed.
@@ -78,8 +80,10 @@ test('half of 100 agents die at once and come back at once: seen, named, bounded
     expect([message, [node, peer].some((name) => isDead(Number(name.slice(1))))]).toEqual([message, true])
   // The living ones go on being measured, and nothing piles up.
   const before = await figureOf('meshgauge_mesh_windows_total')
-  await simulation.clock.sleep(15)
-  expect(await figureOf('meshgauge_mesh_windows_total')).toBeGreaterThan(before + COUNT / 2)
+  await until(
+    'more is measured',
+    async () => (await figureOf('meshgauge_mesh_windows_total')) > before + COUNT / 2,
+  )
   expect(await figureOf('meshgauge_mesh_waiting_windows')).toBeLessThan(COUNT * PEERS)
 
   setFault(() => undefined)
@@ -88,14 +92,21 @@ test('half of 100 agents die at once and come back at once: seen, named, bounded
   await until('what they held is safe', () => agents.every((agent) => agent.mesh().heldCount() <= 3))
   await until('nobody is blamed any more', async () => (await simulation.verdicts()).length === 0)
   // What they measured while they were cut off came late, with its own times: DOWN and UP of each of their paths.
-  const late = events.filter(({ source, destination }) => destination && isDead(numberOf(source)))
-  expect(late.filter(({ state }) => state === PathState.PATH_STATE_DOWN)).toHaveLength((COUNT / 2) * PEERS)
+  const late = () =>
+    events.filter(
+      ({ source, destination, state }) =>
+        destination && isDead(numberOf(source)) && state === PathState.PATH_STATE_DOWN,
+    )
+  await until('that is told', () => late().length >= (COUNT / 2) * PEERS)
+  expect(late()).toHaveLength((COUNT / 2) * PEERS)
   expect(simulation.collector().meshes.problems()).toEqual([])
 })
 
 test('a collector that is killed before its first window is stored: numbers of paths stay what they were', async () => {
   const file = join(folder, 'store.db')
-  simulation = await startMeshSimulation(4, { store: file })
+  // Its first window is a minute away.
+  const spec = { window: { seconds: 60, nanos: 0 } }
+  simulation = await startMeshSimulation(4, { store: file, factor: 1, spec })
   const { agents, until, client } = simulation
   await until('the agents have their targets', () =>
     agents.every((agent) => agent.mesh().targetCount() === 3),
@@ -127,7 +138,7 @@ test('the ledger knows what the mesh measured, also after a restart', async () =
   await simulation.startCollector()
   expect(measured.size).toBe(20)
   const now = simulation.clock.now().getTime()
-  for (const milliseconds of measured.values()) expect(now - milliseconds).toBeLessThan(120_000)
+  for (const milliseconds of measured.values()) expect(now - milliseconds).toBeLessThan(600_000)
 })
 
 test('what an agent has thrown away is told of once, also by a collector that was restarted', async () => {

@@ -41,7 +41,7 @@ export const pingMesh = (count: number): Partial<RunSpec> => ({
   },
 })
 
-const LONGEST_RUN_MS = 60_000
+const LONGEST_RUN_MS = 250_000
 
 /** A real collector over real gRPC, with agents whose network is made up. */
 export const startSimulation = async (
