@@ -27,6 +27,8 @@ export const healthyNetwork: SimulatedNetwork = { sends: () => 10e9, receives: (
 
 const INTERFACES = ['net0', 'net1']
 const PORT = 5201
+/** Longer than any test holds one. */
+const HELD_MS = 600_000
 
 /** 10.<interface>.<node / 250>.<node % 250 + 1> */
 const addressOf = (node: number, name: string): string =>
@@ -47,6 +49,7 @@ const servicesOf = (
   node: number,
   network: SimulatedNetwork,
   secondsOf: (asked: number) => number,
+  released: () => Promise<void>,
   waiting: Servers,
   mesh: () => SimulatedMesh,
 ) => [
@@ -112,6 +115,7 @@ const servicesOf = (
     async *run(request, { signal }) {
       yield { event: { $case: 'started', value: { engine: { name: 'iperf3', version: 'simulated' } } } }
       const { node: peer, name } = nodeOf(request.flows[0]!.address)
+      await Promise.race([released(), sleep(HELD_MS, undefined, { signal, ref: false })])
       await sleep(secondsOf(fromDuration(request.options?.duration) ?? 10) * 1000, undefined, { signal })
       const rate =
         Math.min(network.sends(node, name), network.receives(peer, name)) * (0.97 + 0.03 * noise(node, peer))
@@ -134,6 +138,8 @@ export const roundTrip = (source: number, destination: number): number =>
 type Options = {
   /** How long a test of so many seconds really takes. */
   secondsOf?: (asked: number) => number
+  /** What a test waits for before it measures. */
+  released?: () => Promise<void>
   /** The time that meshes live in. */
   clock?: Clock
 }
@@ -144,7 +150,7 @@ const createSimulatedAgent = async (
   waiting: Servers,
   options: Options,
 ) => {
-  const { secondsOf = () => 0.02, clock = systemClock } = options
+  const { secondsOf = () => 0.02, released = () => Promise.resolve(), clock = systemClock } = options
   const logger = createLogger('simulation', 'fatal')
   const newMesh = () =>
     createSimulatedMesh(
@@ -164,7 +170,7 @@ const createSimulatedAgent = async (
       {
         address: `127.0.0.1:${port}`,
         security: {},
-        services: servicesOf(node, network, secondsOf, waiting, () => mesh),
+        services: servicesOf(node, network, secondsOf, released, waiting, () => mesh),
       },
     )
   let server: GrpcServer | undefined = await serve(0)

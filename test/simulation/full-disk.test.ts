@@ -32,25 +32,34 @@ const fill = () => {
 }
 const makeRoom = () => execaSync('sh', ['-c', `rm -f ${folder}/filler-*`])
 
+const testsUnderWay = async (): Promise<number> => {
+  const { text } = await simulation!.metrics()
+  const open = /^meshgauge_grpc_client_open\{method="meshgauge.agent.v1.IperfService\/Run"\} (\d+)$/m
+  return Number(open.exec(text)?.[1] ?? 0)
+}
+
 describe('a disk that is full in mid-run', () => {
   test('results wait and are stored once there is room; /healthz says why meanwhile', async ({ skip }) => {
     if (!mounted) skip('no small file system can be mounted')
     simulation = await startSimulation(12, healthyNetwork, {
       store: join(folder, 'store.db'),
-      testSeconds: 0.3,
+      testSeconds: 0.1,
     })
-    const running = simulation.run(iperfMesh)
-    await new Promise((resolve) => setTimeout(resolve, 700))
+    const { hold, healthz, run: start } = simulation
+    const release = hold()
+    const running = start(iperfMesh)
+    await expect.poll(testsUnderWay).toBeGreaterThan(0)
     fill()
-    await new Promise((resolve) => setTimeout(resolve, 1500))
-    const unwell = await simulation.healthz()
+    // The first tests end, and the rest goes on when there is room again.
+    const releaseRest = hold()
+    release()
+    await expect.poll(healthz).toEqual({ status: 503, body: expect.stringMatching(/disk is full/) })
     makeRoom()
+    releaseRest()
     const run = await running
-    expect(unwell.status).toBe(503)
-    expect(unwell.body).toMatch(/disk is full/)
     expect(run.state).toBe(RunState.RUN_STATE_COMPLETED)
     expect((await simulation.results(run)).length).toBe(132)
-    expect((await simulation.healthz()).status).toBe(200)
+    await expect.poll(healthz).toMatchObject({ status: 200 })
   })
 
   test('when it stays full the run fails and says why, and who watches has every result all the same', async ({
@@ -61,9 +70,11 @@ describe('a disk that is full in mid-run', () => {
       store: join(folder, 'store.db'),
       testSeconds: 0.2,
     })
+    const release = simulation.hold()
     const running = simulation.run(iperfMesh)
-    await new Promise((resolve) => setTimeout(resolve, 400))
+    await expect.poll(testsUnderWay).toBeGreaterThan(0)
     fill()
+    release()
     const run = await running
     expect(run.state).toBe(RunState.RUN_STATE_FAILED)
     expect(run.stateReason).toMatch(/disk is full/)

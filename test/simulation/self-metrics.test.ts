@@ -19,40 +19,49 @@ const value = async (series: string): Promise<number | undefined> => {
 }
 
 test('calls are counted by method and code, and those that are open by method', async () => {
+  const release = simulation.hold()
   const running = simulation.run(iperfMesh)
   const open = 'meshgauge_grpc_client_open{method="meshgauge.agent.v1.IperfService/Run"}'
   await expect.poll(() => value(open)).toBeGreaterThan(0)
+  release()
   await running
-  expect(await value(open)).toBe(0)
+  // A call is counted when it is over at both ends.
+  await expect.poll(() => value(open)).toBe(0)
   const run = (code: string) =>
     value(`meshgauge_grpc_client_calls_total{method="meshgauge.agent.v1.IperfService/Run",code="${code}"}`)
-  expect(await run('ok')).toBe(12)
-  expect(
-    await value(
-      'meshgauge_grpc_server_calls_total{method="meshgauge.collector.v1.RunService/WatchRun",code="ok"}',
-    ),
-  ).toBe(1)
+  await expect.poll(() => run('ok')).toBe(12)
+  const served = (call: string) =>
+    value(`meshgauge_grpc_server_calls_total{method="meshgauge.collector.v1.RunService/${call}"}`)
+  await expect.poll(() => served('WatchRun",code="ok')).toBe(1)
 
   const client = openIndependentClient(simulation.port)
   await expect(
     client.call('meshgauge.collector.v1.RunService', 'GetRun', { id: 'ffffffff' }),
   ).rejects.toThrow()
   client.close()
-  expect(
-    await value(
-      'meshgauge_grpc_server_calls_total{method="meshgauge.collector.v1.RunService/GetRun",code="not_found"}',
-    ),
-  ).toBe(1)
+  await expect.poll(() => served('GetRun",code="not_found')).toBe(1)
 })
 
 test('runs that wait for an interface, results that are not stored, and connections are shown', async () => {
+  const release = simulation.hold()
   const both = [simulation.run(iperfMesh), simulation.run(iperfMesh)]
   await expect.poll(() => value('meshgauge_runs_queued')).toBe(1)
-  await expect.poll(() => value('meshgauge_results_waiting')).toBeGreaterThan(0)
-  await Promise.all(both)
-  expect(await value('meshgauge_runs_queued')).toBe(0)
-  expect(await value('meshgauge_results_waiting')).toBe(0)
-  expect(await value('meshgauge_agent_connections{state="ready"}')).toBe(4)
+  release()
+  // Results wait for half a second at most: there are new ones until that was seen.
+  let isSeen = false
+  const more = (async () => {
+    while (!isSeen) await simulation.run(iperfMesh)
+  })()
+  await expect
+    .poll(() => value('meshgauge_results_waiting'))
+    .toBeGreaterThan(0)
+    .finally(() => {
+      isSeen = true
+    })
+  await Promise.all([...both, more])
+  await expect.poll(() => value('meshgauge_runs_queued')).toBe(0)
+  await expect.poll(() => value('meshgauge_results_waiting')).toBe(0)
+  await expect.poll(() => value('meshgauge_agent_connections{state="ready"}')).toBe(4)
 })
 
 test('the process itself is shown under its usual names', async () => {

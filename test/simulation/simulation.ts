@@ -49,7 +49,11 @@ export const startSimulation = async (
   network: SimulatedNetwork,
   { store = ':memory:', testSeconds = 0.02 }: { store?: string; testSeconds?: number } = {},
 ) => {
-  const agents = await startSimulatedAgents(count, network, { secondsOf: () => testSeconds })
+  let held: Promise<void> = Promise.resolve()
+  const agents = await startSimulatedAgents(count, network, {
+    secondsOf: () => testSeconds,
+    released: () => held,
+  })
   const options: CollectorOptions = {
     listen: '127.0.0.1:0',
     http: '127.0.0.1:0',
@@ -77,6 +81,12 @@ export const startSimulation = async (
   const nameOf = ({ source, destination }: PairResult) =>
     `${source!.node} ${source!.interface} ${destination!.node}`
   return {
+    /** Iperf tests that begin from now on wait until the returned function is called. */
+    hold(): () => void {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      held = promise
+      return resolve
+    },
     /** Runs, and follows it to its end. */
     async run(spec: Partial<RunSpec>): Promise<Run> {
       const { run } = await runs.createRun({ spec })
