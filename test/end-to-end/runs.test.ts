@@ -28,12 +28,13 @@ describeLab('runs on a lab of 5 hosts', () => {
     for (const pair of document.pairs) {
       expect(pair.engine).toEqual({ name: 'iperf3', version: expect.stringMatching(/^3\./) })
       expect(pair.traceId).toMatch(/^[0-9a-f]{32}$/)
-      expect(pair.attemptCount).toBe(1)
+      // What a busy machine has held up is measured again.
+      expect([1, 2]).toContain(pair.attemptCount)
       expect(pair.source.address).not.toBe(pair.destination.address)
       expect(pair.iperf!.intervals!.length).toBeGreaterThan(0)
       expect(pair.iperf!.senderCpuRatio).toBeGreaterThan(0)
       expect(pair.iperf!.receiverCpuRatio).toBeGreaterThan(0)
-      expect(pair.iperf!.bitsPerSecond).toBeGreaterThan(0.7 * LAB_RATE)
+      expect(pair.iperf!.bitsPerSecond).toBeGreaterThan(0.5 * LAB_RATE)
       expect(pair.iperf!.bitsPerSecond).toBeLessThan(1.02 * LAB_RATE)
     }
   })

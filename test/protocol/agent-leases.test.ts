@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
@@ -96,6 +97,7 @@ describe('admission', () => {
 describe('ports', () => {
   test('one that another program has is passed over', async () => {
     const squatters = [27201, 27202, 27203].map((port) => createServer().listen(port, '127.0.0.1'))
+    await Promise.all(squatters.map((squatter) => once(squatter, 'listening')))
     const servers = await Promise.all(
       Array.from({ length: 3 }, () => listen({ admission: 'ADMISSION_SHARED' })),
     )
@@ -107,7 +109,10 @@ describe('ports', () => {
 
   test('a certain one that is taken is PORTS_EXHAUSTED', async () => {
     const squatter = createServer().listen(27207, '127.0.0.1')
-    const error = await failureOf(collect(serve({ listeners: [{ interface: 'lo', port: 27207 }] })))
+    await once(squatter, 'listening')
+    // Shared, as what was cancelled before: that may not be given back yet.
+    const request = { listeners: [{ interface: 'lo', port: 27207 }], admission: 'ADMISSION_SHARED' }
+    const error = await failureOf(collect(serve(request)))
     expect(reasonOf(error)).toBe('PORTS_EXHAUSTED')
     squatter.close()
   })

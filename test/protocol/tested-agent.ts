@@ -1,7 +1,7 @@
 /** An agent for the tests of one file, and how they speak to it. */
 
 import type { ServiceError } from '@grpc/grpc-js'
-import { afterAll, afterEach, beforeAll } from 'vitest'
+import { afterAll, afterEach, beforeAll, vi } from 'vitest'
 import { eventually, programsOf } from './descendants.ts'
 import { type IndependentClient, openIndependentClient } from './independent-client.ts'
 import { type ServiceProcess, startAgent } from './service-process.ts'
@@ -68,11 +68,18 @@ export const useAgent = (firstPort: number) => {
         flows: [{ address: '127.0.0.1', port, interface: 'lo' }],
         options: { duration: { seconds: 1 }, bitsPerSecond: 5e7, ...options },
       }),
-    /** Serves, and resolves with the port once it listens; the rest of the stream goes on by itself. */
+    /**
+     * Serves, and resolves with the port once it listens; the rest of the stream goes on by itself. What a stream that
+     * was cancelled just before had is free only when the agent has heard of its program's end: until then it asks again.
+     */
     listen: async (request: object = {}) => {
-      const stream = serve(request)
-      const iterator = stream[Symbol.asyncIterator]()
-      const { value } = await iterator.next()
+      const open = async () => {
+        const stream = serve(request)
+        const iterator = stream[Symbol.asyncIterator]()
+        const { value } = await iterator.next()
+        return { stream, iterator, value }
+      }
+      const { stream, iterator, value } = await vi.waitFor(open, { timeout: 60_000, interval: 50 })
       const rest = (async () => {
         const events: Event[] = []
         for (let next = await iterator.next(); !next.done; next = await iterator.next())
