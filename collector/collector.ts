@@ -1,8 +1,8 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Meter, Tracer } from '@opentelemetry/api'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc } from '../lib/serving.ts'
+import { createTurns } from '../lib/turns.ts'
 import { listenAutopilot } from './autopilot/server.ts'
 import { createClosing } from './closing.ts'
 import { createRuns } from './dispatch/runs.ts'
@@ -95,7 +95,7 @@ export const createCollector = async (
     const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
     closing.add(() => health.close())
     recover(store, observer, health, deps)
-    const ledger = createLedger({ clock, store, breathe: setImmediate })
+    const ledger = createLedger({ clock, store, breathe: createTurns().breathe })
     const coverage = createMeshCoverage({ clock, logger, ledger, store })
     closing.add(() => coverage.close())
     const runObserver = observeRuns(metrics, observer, health, ledger)
@@ -123,7 +123,7 @@ export const createCollector = async (
         runs,
         ledger,
         builtIns,
-        breathe: setImmediate,
+        breathe: createTurns().breathe,
         documents: store,
         meshes,
         observer: observeSchedules(metrics),

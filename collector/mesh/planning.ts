@@ -1,11 +1,8 @@
-import { setImmediate } from 'node:timers/promises'
 import { OperatingError } from '../../lib/errors.ts'
+import { createTurns } from '../../lib/turns.ts'
 import type { MeshesDeps } from './deps.ts'
 import { createKnownAddresses, type Keeping } from './kept.ts'
 import { createPlanner, type NodePlan } from './planner.ts'
-
-/** Plans made and given out before others have their turn: some 5 ms of work. */
-const SLICE = 25
 
 type Deps = Pick<MeshesDeps, 'clock' | 'fleet' | 'store'> & {
   keeping: Keeping
@@ -48,12 +45,13 @@ export const createPlanning = ({ clock, fleet, store, keeping, apply, onFleet }:
   }
 
   const plan = async (signal: AbortSignal): Promise<void> => {
+    const turns = createTurns()
     follow()
     for (const { node, plan: next } of planner.changes(clock.now().getTime() / 1000)) {
       waiting.set(node, next)
-      if (waiting.size < SLICE) continue
+      if (!turns.isOver()) continue
       giveOut()
-      await setImmediate()
+      await turns.pass()
       if (signal.aborted) return
     }
     giveOut()

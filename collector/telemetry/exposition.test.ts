@@ -116,6 +116,6 @@ describe('what is written', () => {
       turns++
     }
     await writing
-    expect(turns).toBeGreaterThan(15)
+    expect(turns).toBeGreaterThan(1)
   })
 })

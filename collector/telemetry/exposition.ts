@@ -1,7 +1,7 @@
 /** What /metrics says, in the format that the scraper asks for. */
 
-import { setImmediate } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
+import { createTurns } from '../../lib/turns.ts'
 
 /** The classic text format, and OpenMetrics, which alone carries exemplars. */
 export type Format = 'text' | 'openmetrics'
@@ -11,8 +11,8 @@ export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 }
 
-/** Lines written before others get their turn: about a millisecond's work. */
-const SLICE_LINES = 1000
+/** Lines written before it is looked whether others are to have their turn: a fraction of a millisecond's work. */
+const SLICE_LINES = 200
 
 type Clause = { type: string; version: string; weight: number }
 
@@ -69,8 +69,21 @@ const writeLabels = (labels: Value['labels']): string => {
 const writeExemplar = ({ labelSet, value, timestamp }: Exemplar): string =>
   ` # ${writeLabels(labelSet) || '{}'} ${writeNumber(value)} ${timestamp}`
 
-async function* linesOf(registry: Registry, format: Format): AsyncGenerator<string> {
+const writeLine = (
+  name: string,
+  { metricName = name, labels, value, exemplar }: Value,
+  open: boolean,
+): string => {
+  const shown = open && exemplar ? writeExemplar(exemplar) : ''
+  return `${metricName}${writeLabels(labels)} ${writeNumber(value)}${shown}\n`
+}
+
+/** Everything in the registry as bytes; the event loop is never held for longer than a turn. */
+export const renderMetrics = async (registry: Registry, format: Format): Promise<Buffer> => {
   const open = format === 'openmetrics'
+  const turns = createTurns()
+  const slices: Buffer[] = []
+  let [text, lines] = ['', 0]
   for (const { name } of registry.getMetricsAsArray()) {
     const metric = registry.getSingleMetric(name)
     if (!metric) continue
@@ -78,25 +91,14 @@ async function* linesOf(registry: Registry, format: Format): AsyncGenerator<stri
     // OpenMetrics names a family of counters without what each of its samples ends in.
     const family = open && type === 'counter' ? name.replace(/_total$/, '') : name
     const { values } = (await metric.get()) as { values: Value[] }
-    yield `# HELP ${family} ${open ? escapeQuoted(help) : escapeText(help)}\n# TYPE ${family} ${type}\n`
-    for (const { metricName = name, labels, value, exemplar } of values) {
-      const shown = open && exemplar ? writeExemplar(exemplar) : ''
-      yield `${metricName}${writeLabels(labels)} ${writeNumber(value)}${shown}\n`
+    text += `# HELP ${family} ${open ? escapeQuoted(help) : escapeText(help)}\n# TYPE ${family} ${type}\n`
+    for (const value of values) {
+      text += writeLine(name, value, open)
+      if (++lines % SLICE_LINES !== 0) continue
+      slices.push(Buffer.from(text))
+      text = ''
+      await turns.breathe()
     }
   }
-  if (open) yield '# EOF\n'
-}
-
-/** Everything in the registry as bytes; the event loop is never held for longer than a slice. */
-export const renderMetrics = async (registry: Registry, format: Format): Promise<Buffer> => {
-  const slices: Buffer[] = []
-  let [text, lines] = ['', 0]
-  for await (const line of linesOf(registry, format)) {
-    text += line
-    if (++lines % SLICE_LINES !== 0) continue
-    slices.push(Buffer.from(text))
-    text = ''
-    await setImmediate()
-  }
-  return Buffer.concat([...slices, Buffer.from(text)])
+  return Buffer.concat([...slices, Buffer.from(open ? `${text}# EOF\n` : text)])
 }

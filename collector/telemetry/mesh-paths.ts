@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { createTurns } from '../../lib/turns.ts'
 import type { Measured, Paths } from '../mesh/paths.ts'
 import type { Metrics } from './metrics.ts'
 import { createRackCells, createRackSums } from './racks.ts'
@@ -9,9 +9,9 @@ import { createRackCells, createRackSums } from './racks.ts'
  */
 export const MESH_PAIR_BUDGET = 8_192
 
-/** Paths gone over before others get their turn: about a millisecond's work, or two with a median for each. */
-const SLICE_PATHS = 1_000
-const SLICE_PAIRS = 250
+/** Paths gone over before it is looked whether others are to have their turn. */
+const SLICE_PATHS = 200
+const SLICE_PAIRS = 50
 const WORST_PATHS = 10
 
 type Recent = Paths['recent']
@@ -54,11 +54,12 @@ const createPairs = (metrics: Metrics, budget: number) => {
   }
   return {
     show: async (paths: readonly Path[], recent: Recent, nowMs: number): Promise<void> => {
+      const turns = createTurns()
       const over = paths.length > budget
       metrics.pairSeriesDropped.set({ test: 'mesh' }, over ? paths.length : 0)
       look++
       for (const [index, path] of (over ? [] : paths).entries()) {
-        if (index > 0 && index % SLICE_PAIRS === 0) await setImmediate()
+        if (index % SLICE_PAIRS === 0) await turns.breathe()
         const { sentCount, receivedCount } = recent.countsOf(path.row, nowMs)
         if (sentCount === 0) continue
         show(path, (sentCount - receivedCount) / sentCount, recent.medianSeconds(path.row, nowMs))
@@ -98,11 +99,12 @@ export const createMeshPathGauges = (metrics: Metrics, { budget = MESH_PAIR_BUDG
     racks: ReadonlyMap<string, string>,
     nowMs: number,
   ): Promise<void> => {
+    const turns = createTurns()
     const worst = createWorst()
     const sums = createRackSums(createRackCells(racks), (): RackSum => ({ sent: 0, received: 0, seconds: 0 }))
     const probed: Path[] = []
     for (const [index, { path }] of measured.entries()) {
-      if (index > 0 && index % SLICE_PATHS === 0) await setImmediate()
+      if (index % SLICE_PATHS === 0) await turns.breathe()
       if (path.releasedMs === undefined) probed.push(path)
       const { sentCount, receivedCount, meanSeconds } = recent.countsOf(path.row, nowMs)
       if (sentCount === 0) continue

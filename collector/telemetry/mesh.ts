@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers/promises'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
+import { createTurns } from '../../lib/turns.ts'
 import type { MeshObserver } from '../mesh/deps.ts'
 import type { Meshes } from '../mesh/meshes.ts'
 import type { Measured } from '../mesh/paths.ts'
@@ -13,10 +13,10 @@ import { pathStateWord } from './words.ts'
 /** Two sinks read; whoever comes second within this time gets what the first one got. */
 const REFRESH_SECONDS = 1
 const WINDOW_SECONDS = 60
-/** Interfaces gone over before others get their turn: about a millisecond's work. */
-const SLICE_ENDS = 100
+/** Interfaces gone over before it is looked whether others are to have their turn. */
+const SLICE_ENDS = 20
 /** As many paths take as long when they are only counted. */
-const SLICE_PATHS = 10_000
+const SLICE_PATHS = 2_000
 
 const BAD: readonly PathState[] = [PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY]
 const STATES: readonly PathState[] = [
@@ -53,8 +53,9 @@ type Shown = Pick<Measured, 'path' | 'state'>
 type Snapshot = ReturnType<Meshes['snapshot']>
 
 const showEnds = async (metrics: Metrics, ends: Snapshot['ends'], second: number): Promise<void> => {
+  const turns = createTurns()
   for (const [index, end] of [...ends.values()].entries()) {
-    if (index % SLICE_ENDS === 0) await setImmediate()
+    if (index % SLICE_ENDS === 0) await turns.breathe()
     const labels = { node: end.node, interface: end.interface }
     for (const direction of ['tx', 'rx'] as const) {
       const { sentCount, lostCount } = end.sum(direction, second, WINDOW_SECONDS)
@@ -90,10 +91,11 @@ const showStates = async (
   paths: readonly Shown[],
   streams: Snapshot['streams'],
 ): Promise<void> => {
+  const turns = createTurns()
   const totals = new Map(STATES.map((state) => [state, 0]))
   const bad = new Map(streams.map(({ node }) => [node, { down: 0, lossy: 0 }]))
   for (const [index, { path, state }] of paths.entries()) {
-    if (index % SLICE_PATHS === 0) await setImmediate()
+    if (index % SLICE_PATHS === 0) await turns.breathe()
     if (path.releasedMs !== undefined) continue
     totals.set(state, totals.get(state)! + 1)
     if (!BAD.includes(state)) continue
@@ -152,7 +154,7 @@ export const showMeshes = (
     const paths = meshes.paths()
     await showEnds(metrics, snapshot.ends, Math.floor(nowMs / 1000))
     showStreams(metrics, snapshot.streams)
-    await setImmediate()
+    await createTurns().pass()
     await showStates(metrics, paths, snapshot.streams)
     showLossy(metrics, snapshot.lossy)
     await showPaths(paths, meshes.recent, snapshot.racks, nowMs)

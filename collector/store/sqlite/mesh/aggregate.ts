@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises'
 import { OperatingError } from '../../../../lib/errors.ts'
+import { createTurns } from '../../../../lib/turns.ts'
 import type { Window, WindowStore } from '../../windows.ts'
 import { addWindow, joinEntries, type Reader, readEntry } from './codec.ts'
 import type { Damage } from './damage.ts'
@@ -14,8 +14,8 @@ const RAW_UP_TO_MS = 30 * 60_000
 /** Up to here 5 minutes, above hours: a day of 40,000 paths is a million rows. */
 const FIVE_MINUTES_UP_TO_MS = 6 * 3_600_000
 
-/** Windows of a slice: 2 to 5 ms, then others have their turn. */
-const WINDOWS_PER_SLICE = 2000
+/** Windows read before it is looked whether others are to have their turn: about a millisecond's work. */
+const WINDOWS_PER_SLICE = 500
 /** Paths that are looked at together: with windows of 1 s these are 8,000 in a minute. */
 const PATHS_PER_STEP = 128
 /** A step without anything costs as much as so many windows. */
@@ -175,6 +175,7 @@ export const createAggregate = (
 
   const read = async (fromMs: number, toMs: number, unread: Unread, signal: AbortSignal | undefined) => {
     const sums = createSums(tables.damage, unread)
+    const turns = createTurns()
     for (const piece of piecesOf(fromMs, toMs)) {
       const slices = piece.level === RAW ? raw(piece, sums) : coarse(piece, sums)
       for (;;) {
@@ -182,7 +183,7 @@ export const createAggregate = (
         if (!access.database.isOpen) throw new OperatingError('COLLECTOR_DRAINING', 'the store is closed')
         const { done } = access.guarded(() => slices.next())
         if (done) break
-        await setImmediate()
+        await turns.breathe()
       }
     }
     return sums
