@@ -31,20 +31,21 @@ type Candidate = {
   readonly name: string
   readonly direction: Direction
   readonly sides: readonly Side[]
+  /** The other way of a candidate that is bad one way. */
+  readonly opposite: Side | undefined
+  /** What its own pairs say, worked out when they change: most of thousands are as they were a culprit ago. */
+  standing: Standing
 }
 
-/** The other way of a candidate that is bad one way. */
-const oppositeOf = (open: Open, { kind, name, direction }: Candidate): Side | undefined => {
-  if (direction === 'both') return undefined
-  return (kind === 'end' ? open.ends : open.racks).get(name)![direction === 'tx' ? 'rx' : 'tx']
-}
+/** Of the pairs of a candidate alone. */
+type Standing = { readonly count: number; readonly badCount: number } & Pattern
+
+const UNKNOWN: Standing = { count: 0, badCount: 0, whenFaulty: 0, isMet: false }
 
 type Assessed = { readonly candidate: Candidate; readonly odds: number }
 
 const sum = (sides: readonly Side[], unitsOf: (side: Side) => number): number =>
   sides.reduce((total, side) => total + unitsOf(side), 0)
-
-const badCountOf = ({ sides }: Candidate): number => sum(sides, (side) => side.badCount)
 
 const openSamples = (open: Open, { sides }: Candidate): Sample[] =>
   sides.flatMap(({ samples }) => samples.filter((sample) => isOpen(open, sample)))
@@ -52,10 +53,11 @@ const openSamples = (open: Open, { sides }: Candidate): Sample[] =>
 const candidatesOf = (open: Open): Candidate[] =>
   [...open.ends.values(), ...open.racks.values()].flatMap(({ tx, rx }): Candidate[] => {
     const { kind, name } = tx
+    const given = { kind, name, standing: UNKNOWN }
     return [
-      { kind, name, direction: 'both', sides: [tx, rx] },
-      { kind, name, direction: 'tx', sides: [tx] },
-      { kind, name, direction: 'rx', sides: [rx] },
+      { ...given, direction: 'both', sides: [tx, rx], opposite: undefined },
+      { ...given, direction: 'tx', sides: [tx], opposite: rx },
+      { ...given, direction: 'rx', sides: [rx], opposite: tx },
     ]
   })
 
@@ -72,8 +74,7 @@ const badPattern = ({ sides }: Candidate): Pattern => ({
  * A node that loses one probe in ten spoils not every pair of ten probes, but as many as chance shows. And as a
  * lost probe may be lost on either way, one way is blamed only when the other one loses clearly less.
  */
-const lossPattern = (candidate: Candidate, opposite: Side | undefined, thresholds: Thresholds): Pattern => {
-  const { sides } = candidate
+const lossPattern = ({ sides, opposite }: Candidate, badCount: number, thresholds: Thresholds): Pattern => {
   const sent = sum(sides, (side) => side.sentCount)
   const lost = sum(sides, (side) => side.lostCount)
   const count = sum(sides, (side) => side.count)
@@ -83,25 +84,48 @@ const lossPattern = (candidate: Candidate, opposite: Side | undefined, threshold
   const whenFaulty = Math.min(MOSTLY, shown)
   return {
     whenFaulty,
-    isMet: isSure && isOneWay && badCountOf(candidate) >= MIN_BAD_SHARE * whenFaulty * count,
+    isMet: isSure && isOneWay && badCount >= MIN_BAD_SHARE * whenFaulty * count,
   }
 }
 
-const assess = (
-  open: Open,
-  candidate: Candidate,
-  candidateCount: number,
-  thresholds: Thresholds,
-): Assessed | undefined => {
-  const count = sum(candidate.sides, (side) => side.count)
-  const bad = badCountOf(candidate)
-  const onlyLoss = candidate.sides.every((side) => side.badCount === side.lossyCount)
-  const { whenFaulty, isMet } = onlyLoss
-    ? lossPattern(candidate, oppositeOf(open, candidate), thresholds)
-    : badPattern(candidate)
-  const whenWell = shareOf(open.badCount - bad, open.count - count)
-  if (!isMet || whenWell >= whenFaulty) return undefined
-  const evidence = { badCount: bad, goodCount: count - bad, whenFaulty, whenWell, candidateCount }
+const standingOf = (candidate: Candidate, thresholds: Thresholds): Standing => {
+  const { sides } = candidate
+  const count = sum(sides, (side) => side.count)
+  const badCount = sum(sides, (side) => side.badCount)
+  const onlyLoss = sides.every((side) => side.badCount === side.lossyCount)
+  const pattern = onlyLoss ? lossPattern(candidate, badCount, thresholds) : badPattern(candidate)
+  return { count, badCount, whenFaulty: pattern.whenFaulty, isMet: pattern.isMet }
+}
+
+/** Candidates whose own pairs speak against them, kept up as pairs are explained. */
+const createSuspects = (open: Open, candidates: readonly Candidate[], thresholds: Thresholds) => {
+  const ofSide = new Map<Side, Candidate[]>()
+  for (const candidate of candidates) {
+    for (const side of [...candidate.sides, ...(candidate.opposite ? [candidate.opposite] : [])]) {
+      const known = ofSide.get(side)
+      if (known) known.push(candidate)
+      else ofSide.set(side, [candidate])
+    }
+  }
+  const suspects = new Set<Candidate>()
+  return (): ReadonlySet<Candidate> => {
+    for (const side of open.touched) {
+      for (const candidate of ofSide.get(side) ?? []) {
+        candidate.standing = standingOf(candidate, thresholds)
+        if (candidate.standing.isMet && candidate.standing.badCount >= MIN_GOOD_PEERS) suspects.add(candidate)
+        else suspects.delete(candidate)
+      }
+    }
+    open.touched.clear()
+    return suspects
+  }
+}
+
+const assess = (open: Open, candidate: Candidate, candidateCount: number): Assessed | undefined => {
+  const { count, badCount, whenFaulty } = candidate.standing
+  const whenWell = shareOf(open.badCount - badCount, open.count - count)
+  if (whenWell >= whenFaulty) return undefined
+  const evidence = { badCount, goodCount: count - badCount, whenFaulty, whenWell, candidateCount }
   return { candidate, odds: logOdds(evidence) }
 }
 
@@ -167,20 +191,20 @@ const stronger = (one: Assessed, other: Assessed): number =>
 /** The best candidate that is supported. The best of all nearly always is, so only otherwise they are put in order. */
 const strongest = (
   open: Open,
-  candidates: readonly Candidate[],
+  suspects: ReadonlySet<Candidate>,
   candidateCount: number,
   thresholds: Thresholds,
 ): Assessed | undefined => {
-  const all: Assessed[] = []
   let best: Assessed | undefined
-  for (const candidate of candidates) {
-    const assessed = assess(open, candidate, candidateCount, thresholds)
-    if (!assessed) continue
-    all.push(assessed)
-    if (!best || stronger(assessed, best) < 0) best = assessed
+  for (const candidate of suspects) {
+    const assessed = assess(open, candidate, candidateCount)
+    if (assessed && (!best || stronger(assessed, best) < 0)) best = assessed
   }
   if (!best || isSupported(open, best, thresholds)) return best
-  return all.sort(stronger).find((assessed) => isSupported(open, assessed, thresholds))
+  return [...suspects]
+    .flatMap((candidate) => assess(open, candidate, candidateCount) ?? [])
+    .sort(stronger)
+    .find((assessed) => isSupported(open, assessed, thresholds))
 }
 
 /**
@@ -193,12 +217,11 @@ export const findCulprits = (
   thresholds: Thresholds,
 ): { culprits: Culprit[]; rest: Sample[] } => {
   const open = openUp(samples, rackOf)
-  let candidates = candidatesOf(open)
-  const candidateCount = candidates.length
+  const candidates = candidatesOf(open)
+  const suspects = createSuspects(open, candidates, thresholds)
   const culprits: Culprit[] = []
   for (;;) {
-    candidates = candidates.filter((candidate) => badCountOf(candidate) >= MIN_GOOD_PEERS)
-    const next = strongest(open, candidates, candidateCount, thresholds)
+    const next = strongest(open, suspects(), candidates.length, thresholds)
     if (!next) return { culprits, rest: samples.filter((sample) => isOpen(open, sample)) }
     const culprit = toCulprit(open, next)
     culprits.push(culprit)

@@ -27,6 +27,8 @@ export type Open = {
   readonly racks: Sides
   readonly insideRack: Map<string, Sample[]>
   readonly rackOf: ReadonlyMap<string, string>
+  /** Sides whose counts have changed since somebody emptied this. */
+  readonly touched: Set<Side>
   count: number
   badCount: number
 }
@@ -63,6 +65,7 @@ const count = (open: Open, sample: Sample, units: 1 | -1): void => {
     side.lossyCount += sample.fault === 'lossy' ? units : 0
     side.sentCount += units * sample.sentCount
     side.lostCount += units * sample.lostCount
+    open.touched.add(side)
   }
   open.count += units
   open.badCount += bad
@@ -75,6 +78,7 @@ export const openUp = (samples: readonly Sample[], rackOf: ReadonlyMap<string, s
     racks: new Map(),
     insideRack: new Map(),
     rackOf,
+    touched: new Set(),
     count: 0,
     badCount: 0,
   }

@@ -150,3 +150,37 @@ describe('counts of echo requests', () => {
     expect(echoes.between('n', 0, 9000)).toBeUndefined()
   })
 })
+
+test('many verdicts do not go through all paths each', () => {
+  let [looked, asked] = [0, 0]
+  const verdictsOf = (count: number) =>
+    Array.from({ length: count }, (_, index) =>
+      Verdict.fromPartial({
+        kind: CulpritKind.CULPRIT_KIND_NODE,
+        node: `node-${index}`,
+        direction: FaultDirection.FAULT_DIRECTION_BOTH,
+      }),
+    )
+  const directions = createDirections({
+    paths: () => {
+      looked++
+      return []
+    },
+    ends: () => {
+      looked++
+      return new Map()
+    },
+    echoes: {
+      between: () => {
+        asked++
+        return undefined
+      },
+    },
+    delivers: () => true,
+    troubleOf: () => '',
+  })
+  directions.name(verdictsOf(1), START_MS)
+  const once = looked
+  directions.name(verdictsOf(500), START_MS)
+  expect({ looked: looked - once, asked }).toEqual({ looked: once, asked: 0 })
+})

@@ -39,6 +39,8 @@ type Deps = {
   troubleOf: (node: string, name: string) => string
 }
 
+type Index = Record<'source' | 'destination', Map<string, MeshPath[]>> & { ends: Map<string, End[]> }
+
 type Span = { fromMs: number; toMs: number; lateSeconds: number }
 
 /**
@@ -52,6 +54,22 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
   /** By node and interface: since when it is blamed, and what was found. */
   const known = new Map<string, { sinceMs: number; found: EchoEvidence | undefined }>()
 
+  /** What is probed now, by its ends: with many verdicts nobody goes through all paths for each. */
+  const indexOf = (): Index => {
+    const index: Index = { source: new Map(), destination: new Map(), ends: new Map() }
+    const add = <T>(lists: Map<string, T[]>, node: string, item: T) => {
+      const list = lists.get(node)
+      if (list) list.push(item)
+      else lists.set(node, [item])
+    }
+    for (const path of paths()) {
+      if (path.releasedMs !== undefined) continue
+      add(index.source, path.source.node, path)
+      add(index.destination, path.destination.node, path)
+    }
+    for (const end of ends().values()) add(index.ends, end.node, end)
+    return index
+  }
   const flowsAt = (nowMs: number): Map<string, Flow> => {
     const flows = new Map<string, Flow>()
     for (const { source, destination, health, releasedMs, patienceMs, echoesPerSecond } of paths()) {
@@ -96,10 +114,9 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
     return all.reduce((sum, end) => sum + end.sum(way, to, to - from).lostCount, 0)
   }
   /** Loss on the paths one way of a node's interface (all when empty) now: its share, and probes lost a second. */
-  const lossNow = (node: string, name: string, way: 'source' | 'destination') => {
+  const lossNow = (index: Index, node: string, name: string, way: 'source' | 'destination') => {
     let [count, lost, perSecond] = [0, 0, 0]
-    for (const path of paths()) {
-      if (path.releasedMs !== undefined || path[way].node !== node) continue
+    for (const path of index[way].get(node) ?? []) {
       if (name !== '' && path.source.interface !== name) continue
       const { sentCount, lostCount } = evidenceOf(path.health)
       const isDown = path.health.state === PathState.PATH_STATE_DOWN
@@ -111,18 +128,18 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
     return { ratio: lost / Math.max(1, count), perSecond }
   }
   const toIt = (
-    node: string,
-    name: string,
+    index: Index,
+    [node, name]: readonly [string, string],
     flow: Flow | undefined,
     span: Span,
     sinceMs: number,
   ): EchoBalance | undefined => {
     const seen = arrivedAt(node, flow, span, sinceMs)
     if (!flow || !seen) return undefined
-    const all = [...ends().values()].filter((end) => end.node === node)
+    const all = index.ends.get(node) ?? []
     const lostCount = lostOf(all, 'rx', seen.fromMs, seen.toMs)
     const own = all.filter((end) => name === '' || end.interface === name)
-    const late = span.lateSeconds * lossNow(node, name, 'destination').perSecond
+    const late = span.lateSeconds * lossNow(index, node, name, 'destination').perSecond
     // What another interface of the node loses is another matter, and the kernel does not tell them apart.
     const elsewhere = lostCount - lostOf(own, 'rx', seen.fromMs, seen.toMs)
     const uncertainCount = uncertaintyOf(flow.pathCount) + late + seen.unsureCount + elsewhere
@@ -134,16 +151,15 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
     }
   }
   const fromIt = (
-    node: string,
-    name: string,
+    index: Index,
+    [node, name]: readonly [string, string],
     flows: ReadonlyMap<string, Flow>,
     span: Span,
     sinceMs: number,
   ): EchoBalance | undefined => {
     const peers = new Set<string>()
-    for (const { source, destination, releasedMs } of paths()) {
-      const isOwn = source.node === node && (name === '' || source.interface === name)
-      if (isOwn && releasedMs === undefined) peers.add(destination.node)
+    for (const { source, destination } of index.source.get(node) ?? []) {
+      if (name === '' || source.interface === name) peers.add(destination.node)
     }
     let [pathCount, sentCount, receivedCount, unsureCount, fromMs, toMs] = [0, 0, 0, 0, 0, 0]
     for (const peer of peers) {
@@ -157,10 +173,8 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
       fromMs += seen.fromMs / peers.size
       toMs += seen.toMs / peers.size
     }
-    const own = [...ends().values()].filter(
-      (end) => end.node === node && (name === '' || end.interface === name),
-    )
-    const late = span.lateSeconds * lossNow(node, name, 'source').perSecond
+    const own = (index.ends.get(node) ?? []).filter((end) => name === '' || end.interface === name)
+    const late = span.lateSeconds * lossNow(index, node, name, 'source').perSecond
     return {
       sentCount: Math.round(sentCount),
       // Peers' samples are of different times, and so are the probes that each of them would have received.
@@ -191,6 +205,7 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
       for (const key of known.keys()) if (!keys.has(key)) known.delete(key)
       if (keys.size === 0) return [...verdicts]
       const flows = flowsAt(nowMs)
+      const index = indexOf()
       return verdicts.map((verdict) => {
         if (!isOpen(verdict)) return verdict
         const { node, interface: name } = verdict
@@ -199,10 +214,10 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
         // Where much is lost the beginning of a fault says most of it, and later counts mislead.
         const isLasting = blamed.found !== undefined && blamed.found.lossRatio >= MUCH_LOSS
         const span = isLasting ? undefined : spanOf(blamed.sinceMs, nowMs)
-        const to = span && toIt(node, name, flows.get(node), span, blamed.sinceMs)
+        const to = span && toIt(index, [node, name], flows.get(node), span, blamed.sinceMs)
         if (span && to) {
-          const from = fromIt(node, name, flows, span, blamed.sinceMs)
-          const evidence = { to, from, lossRatio: lossNow(node, name, 'destination').ratio }
+          const from = fromIt(index, [node, name], flows, span, blamed.sinceMs)
+          const evidence = { to, from, lossRatio: lossNow(index, node, name, 'destination').ratio }
           if (isConclusive(evidence)) blamed.found = evidence
         }
         return withDirection(verdict, blamed.found)

@@ -37,6 +37,21 @@ export type InterfaceChange = { lossy: LossyInterface; before: PathState; state:
 export const reasonOf = ({ lostCount, sentCount, peerCount }: LossyEnd): string =>
   `${lostCount} of ${sentCount} probes from or to it were lost, with ${peerCount} peers`
 
+/** When each node lost a probe last, one way or the other. */
+const lastByNode = (
+  lost: readonly LostProbe[],
+  suffixOf: (probe: LostProbe) => string = () => '',
+): Map<string, number> => {
+  const last = new Map<string, number>()
+  for (const probe of lost) {
+    for (const node of [probe.source, probe.destination]) {
+      const key = node + suffixOf(probe)
+      if (probe.second > (last.get(key) ?? Number.NEGATIVE_INFINITY)) last.set(key, probe.second)
+    }
+  }
+  return last
+}
+
 /** Watches the loss of interfaces; the changes come with the seconds they were seen in. */
 export const createInterfaceStates = () => {
   const lossy = new Map<string, LossyInterface>()
@@ -75,14 +90,14 @@ export const createInterfaceStates = () => {
   }
 
   /** Whether nothing was lost for so long that the loss is over, or that it was not lossy for its hold time. */
-  const isClean = (each: LossyInterface, lost: readonly LostProbe[], second: number): boolean => {
+  const isClean = (
+    each: LossyInterface,
+    lossSeconds: ReadonlyMap<string, number>,
+    second: number,
+  ): boolean => {
     if (second - each.seenSecond >= each.holdSeconds) return true
     if (each.lostCount === 0) return false
-    const own = lost.filter(
-      ({ source, destination, interface: name }) =>
-        name === each.interface && (source === each.node || destination === each.node),
-    )
-    const last = own.reduce((latest, probe) => Math.max(latest, probe.second), each.lossSecond)
+    const last = Math.max(each.lossSecond, lossSeconds.get(`${each.node} ${each.interface}`) ?? 0)
     const needed = Math.max(LEAST_QUIET_SECONDS, (SILENT_LOSSES * each.seconds) / each.lostCount)
     return second - last >= Math.min(each.holdSeconds, (needed * each.holdSeconds) / HOLD_SECONDS)
   }
@@ -112,19 +127,19 @@ export const createInterfaceStates = () => {
             const lostCount = tx.creditedCount + rx.creditedCount
             return { node: end.node, sentCount: tx.sentCount + rx.sentCount, lostCount }
           })
+          const lossSeconds = lastByNode(own)
           const lostBy = new Map(pooled.map(({ node, lostCount }) => [node, lostCount]))
           for (const end of findLossyEnds(pooled, own)) {
             // Against chance a path counts a few times at most; what is told is what was lost.
             const lostCount = lostBy.get(end.node) ?? end.lostCount
-            const ofIt = own.filter(({ source, destination }) => [source, destination].includes(end.node))
-            const lossSecond = Math.max(...ofIt.map((probe) => probe.second))
+            const lossSecond = lossSeconds.get(end.node)!
             const change = enter({ ...end, lostCount, seconds, lossSecond }, name, second)
             if (change) changes.push(change)
           }
         }
       }
       if (lossy.size === 0) return changes
-      const lately = ingest.lostSince(second, LONGEST_SECONDS)
+      const lately = lastByNode(ingest.lostSince(second, LONGEST_SECONDS), (probe) => ` ${probe.interface}`)
       for (const [key, each] of lossy) {
         const isGone = !ends.has(key)
         if (!isGone && !isClean(each, lately, second)) continue

@@ -18,6 +18,8 @@ const LOSSY_CONFIDENCE = 0.99
 /** A path that loses more than its interface explains, by chance less often than this, is a matter of its own. */
 const OWN_MATTER_CHANCE = 1e-3
 
+const endKey = (node: string, name: string): string => `${node} ${name}`
+
 export const blank = { node: '', interface: '', peer: '', rack: '', pairsAgainst: [], retested: false }
 
 export const pairOf = ({ source, destination }: MeshPath): EndpointPair => ({ source, destination })
@@ -30,11 +32,8 @@ export const isDead = ({ path: { health }, state }: Measured): boolean =>
   state === PathState.PATH_STATE_DOWN && !(health.answeredMs !== 0 && health.lossMs > health.answeredMs)
 
 /** An interface whose paths together lose what none of them shows by itself. */
-const lossyVerdict = (end: LossyInterface, measured: readonly Measured[]): Verdict => {
+const lossyVerdict = (end: LossyInterface, losing: readonly Measured[]): Verdict => {
   const { node, interface: name, lostCount, sentCount, peerCount } = end
-  const isOwn = ({ source, destination }: MeshPath) =>
-    source.interface === name && (source.node === node || destination.node === node)
-  const losing = measured.filter(({ path }) => isOwn(path) && evidenceOf(path.health).lostCount > 0)
   const percent = ((100 * lostCount) / Math.max(1, sentCount)).toPrecision(2)
   return {
     ...blank,
@@ -51,8 +50,21 @@ const lossyVerdict = (end: LossyInterface, measured: readonly Measured[]): Verdi
   }
 }
 
-export const blames = (verdict: Verdict, node: string, name: string): boolean =>
-  verdict.node === node && verdict.peer === '' && (verdict.interface === '' || verdict.interface === name)
+/** Paths that lose something, by their ends, as many as a verdict lists. */
+const losingByEnd = (measured: Iterable<Measured>): Map<string, Measured[]> => {
+  const byEnd = new Map<string, Measured[]>()
+  for (const each of measured) {
+    if (evidenceOf(each.path.health).lostCount === 0) continue
+    const { source, destination } = each.path
+    for (const node of [source.node, destination.node]) {
+      const key = endKey(node, source.interface)
+      const own = byEnd.get(key)
+      if (!own) byEnd.set(key, [each])
+      else if (own.length < MAX_PAIRS) own.push(each)
+    }
+  }
+  return byEnd
+}
 
 /** A link that is bad because one of its ends is: what it loses is what that interface loses on all its paths. */
 const isPartOf = (
@@ -80,8 +92,21 @@ export const withLossy = (
   lossy: readonly LossyInterface[],
   byPair: ReadonlyMap<string, Measured>,
 ): Verdict[] => {
-  const others = verdicts.filter((verdict) => !lossy.some((end) => isPartOf(verdict, end, byPair)))
-  const unnamed = lossy.filter((end) => !others.some((verdict) => blames(verdict, end.node, end.interface)))
-  const measured = [...byPair.values()]
-  return [...others, ...unnamed.map((end) => lossyVerdict(end, measured))]
+  if (lossy.length === 0) return [...verdicts]
+  const ofNode = Map.groupBy(lossy, ({ node }) => node)
+  // A link is part of what one of its own ends loses.
+  const endsOf = ({ node, peer }: Verdict) => [...(ofNode.get(node) ?? []), ...(ofNode.get(peer) ?? [])]
+  const others = verdicts.filter((verdict) => !endsOf(verdict).some((end) => isPartOf(verdict, end, byPair)))
+  // A verdict on a whole node has no interface.
+  const blamed = new Set(
+    others.filter(({ peer }) => peer === '').map(({ node, interface: name }) => endKey(node, name)),
+  )
+  const unnamed = lossy.filter(
+    ({ node, interface: name }) => !blamed.has(endKey(node, '')) && !blamed.has(endKey(node, name)),
+  )
+  const losing = losingByEnd(byPair.values())
+  return [
+    ...others,
+    ...unnamed.map((end) => lossyVerdict(end, losing.get(endKey(end.node, end.interface)) ?? [])),
+  ]
 }

@@ -87,3 +87,25 @@ describe('pooled loss', () => {
     expect(poissonTail(100, 1)).toBeLessThan(1e-150)
   })
 })
+
+test('of a fabric that is bad itself the worst are named, and no more than anyone reads', () => {
+  const nodes = 3000
+  const ends = Array.from({ length: nodes }, (_, index) => ({ node: `n${index}`, sentCount: 2520 }))
+  const lost = ends.flatMap((_, index) =>
+    index % 20 > 0
+      ? []
+      : Array.from({ length: 21 }, (_, shift) => ({
+          path: index * 21 + shift,
+          source: `n${index}`,
+          destination: `n${(index + 131 * shift + 7) % nodes}`,
+          interface: 'net0',
+          second: 1,
+          count: 2,
+        })),
+  )
+  const found = findLossyEnds(ends, lost)
+  expect(found).toHaveLength(100)
+  expect(
+    found.filter(({ node, lostCount }) => Number(node.slice(1)) % 20 === 0 && lostCount > 35),
+  ).toHaveLength(100)
+})

@@ -24,6 +24,8 @@ const MOST_OF_A_PATH = 2
 const LEAST_PEERS = 3
 /** The share of ends with most loss that says nothing of how much is usual. */
 const TRIMMED_SHARE = 0.1
+/** A fabric with more of them than this is bad itself: the worst are named, and looking goes on for no longer. */
+const MOST_LOSSY = 100
 /** Were all alike, so much loss would fall to this end no more often than this: in a small fleet little is usual by chance. */
 const MOST_ALIKE_CHANCE = 0.05
 
@@ -57,32 +59,37 @@ const binomialTail = (count: number, trials: number, chance: number): number => 
   return Math.min(1, tail)
 }
 
-type Tally = { lostCount: number; peers: Set<string> }
+type Tally = { lostCount: number; byPeer: Map<string, number> }
 
-const tally = (
-  lost: readonly LostProbe[],
-  isExplained: (probe: LostProbe) => boolean,
-): Map<string, Tally> => {
+/** What each end has lost with each peer. Loss goes away with the end that explains it. */
+const createTallies = (lost: readonly LostProbe[]) => {
   const tallies = new Map<string, Tally>()
   const ofPath = new Map<number, number>()
-  for (const probe of lost) {
-    if (isExplained(probe)) continue
-    const before = ofPath.get(probe.path) ?? 0
-    const counted = Math.min(probe.count, MOST_OF_A_PATH - before)
-    if (counted <= 0) continue
-    ofPath.set(probe.path, before + counted)
-    const { source, destination } = probe
-    for (const [node, peer] of [
-      [source, destination],
-      [destination, source],
-    ] as const) {
-      const found = tallies.get(node) ?? { lostCount: 0, peers: new Set<string>() }
-      tallies.set(node, found)
-      found.lostCount += counted
-      found.peers.add(peer)
-    }
+  const add = (node: string, peer: string, count: number) => {
+    const found = tallies.get(node) ?? { lostCount: 0, byPeer: new Map<string, number>() }
+    tallies.set(node, found)
+    found.lostCount += count
+    found.byPeer.set(peer, (found.byPeer.get(peer) ?? 0) + count)
   }
-  return tallies
+  for (const { path, count, source, destination } of lost) {
+    const before = ofPath.get(path) ?? 0
+    const counted = Math.min(count, MOST_OF_A_PATH - before)
+    if (counted <= 0) continue
+    ofPath.set(path, before + counted)
+    add(source, destination, counted)
+    add(destination, source, counted)
+  }
+  return {
+    tallies: tallies as ReadonlyMap<string, Tally>,
+    explain: (node: string): void => {
+      for (const [peer, count] of tallies.get(node)?.byPeer ?? []) {
+        const other = tallies.get(peer)!
+        other.byPeer.delete(node)
+        other.lostCount -= count
+      }
+      tallies.delete(node)
+    },
+  }
 }
 
 const usualLoss = (ends: readonly PooledEnd[], tallies: ReadonlyMap<string, Tally>): number => {
@@ -101,16 +108,15 @@ const usualLoss = (ends: readonly PooledEnd[], tallies: ReadonlyMap<string, Tall
  */
 export const findLossyEnds = (ends: readonly PooledEnd[], lost: readonly LostProbe[]): LossyEnd[] => {
   const found = new Map<string, LossyEnd>()
-  const explained = ({ source, destination }: LostProbe) => found.has(source) || found.has(destination)
+  const { tallies, explain } = createTallies(lost)
+  // Each probe has two ends.
+  const allSent = ends.reduce((sum, { sentCount }) => sum + sentCount, 0) / 2
   for (;;) {
-    const tallies = tally(lost, explained)
     const usual = usualLoss(ends, tallies)
-    // Each probe has two ends.
-    const allSent = ends.reduce((sum, { sentCount }) => sum + sentCount, 0) / 2
     const allLost = [...tallies.values()].reduce((sum, { lostCount }) => sum + lostCount, 0) / 2
     const candidates = ends.flatMap((end) => {
-      const { lostCount = 0, peers } = tallies.get(end.node) ?? {}
-      if (found.has(end.node) || !peers || peers.size < LEAST_PEERS) return []
+      const { lostCount = 0, byPeer } = tallies.get(end.node) ?? {}
+      if (!byPeer || byPeer.size < LEAST_PEERS) return []
       // In a small fleet much of what others lose is lost with this one: the usual is what they lose among themselves.
       const amongOthers = (allLost - lostCount) / Math.max(1, allSent - end.sentCount)
       const chance = poissonTail(
@@ -119,13 +125,14 @@ export const findLossyEnds = (ends: readonly PooledEnd[], lost: readonly LostPro
       )
       if (chance * ends.length >= FALSE_CHANCE) return []
       if (binomialTail(lostCount, allLost, end.sentCount / allSent) > MOST_ALIKE_CHANCE) return []
-      return [{ ...end, lostCount, peerCount: peers.size, chance }]
+      return [{ ...end, lostCount, peerCount: byPeer.size, chance }]
     })
     const worst = candidates.sort(
       (one, other) => one.chance - other.chance || other.lostCount - one.lostCount,
     )[0]
-    if (!worst) return [...found.values()]
+    if (!worst || found.size === MOST_LOSSY) return [...found.values()]
     const { chance: _, ...end } = worst
     found.set(end.node, end)
+    explain(end.node)
   }
 }

@@ -14,7 +14,7 @@ import { median } from '../diagnosis/statistics.ts'
 import { defaultThresholds } from '../diagnosis/thresholds.ts'
 import type { LossyInterface } from './interface-state.ts'
 import { createLeftovers, pairKey } from './leftovers.ts'
-import { blames, blank, isDead, MAX_PAIRS, pairOf, withLossy } from './lossy-verdicts.ts'
+import { blank, isDead, MAX_PAIRS, pairOf, withLossy } from './lossy-verdicts.ts'
 import { evidenceOf } from './path-state.ts'
 import type { Measured, MeshPath, Paths } from './paths.ts'
 
@@ -172,8 +172,10 @@ export const judgeMesh = (given: {
     measured.filter(({ path }) => !down.has(path.destination.node)),
     troubleOf,
   )
+  // A verdict on a whole node has no interface.
+  const blamed = new Set(cutOff.map(({ node, interface: name }) => `${node} ${name}`))
   const isExplained = ({ destination: { node, interface: name } }: MeshPath) =>
-    down.has(node) || cutOff.some((verdict) => blames(verdict, node, name))
+    down.has(node) || blamed.has(`${node} `) || blamed.has(`${node} ${name}`)
   const byPair = new Map(measured.map((each) => [pairKey(each.path), each]))
   const results = measured
     .filter(({ path }) => !isExplained(path))
