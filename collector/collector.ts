@@ -91,6 +91,10 @@ export const createCollector = async (
     closing.add(() => fleet.close())
     observer.observeNodes(fleet.nodes())
     fleet.onChange(observer.observeNodes)
+    const setMembers = (nodes: readonly { name: string }[]) =>
+      store.setMembers(new Set(nodes.map(({ name }) => name)))
+    setMembers(fleet.nodes())
+    fleet.onChange(setMembers)
     const healthObserver = observeHealth(metrics, observer, fleet)
     const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
     closing.add(() => health.close())

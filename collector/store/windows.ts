@@ -129,6 +129,11 @@ export type StoreUpkeep = {
    * @returns whether more may be due now
    */
   maintain(now: Date, isOverdue?: () => boolean): boolean
+  /**
+   * Says which nodes are in the fleet: what is known of others for longer than what was measured of them is removed.
+   * Until it is said, nothing is.
+   */
+  setMembers(nodes: ReadonlySet<string>): void
   info(): StoreInfo
   /**
    * Copies the store as it is at one moment, in small steps, while writing goes on.

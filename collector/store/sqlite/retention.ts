@@ -1,5 +1,6 @@
 import type { StoreLimits } from '../limits.ts'
 import type { Access } from './access.ts'
+import { createCoverageExpiry } from './coverage-expiry.ts'
 import { countEntries } from './mesh/codec.ts'
 import {
   bucketAt,
@@ -61,11 +62,14 @@ type Deps = {
   room: Room
   runs: RunRemoval
   limits: StoreLimits
+  /** The nodes of the fleet; undefined while nobody has said. */
+  members: () => ReadonlySet<string> | undefined
 }
 
-export const createExpiry = ({ access, tables, rollUp, room, runs, limits }: Deps): Expiry => {
+export const createExpiry = ({ access, tables, rollUp, room, runs, limits, members }: Deps): Expiry => {
   const { database, figures, writeLazily } = access
   const { retention } = limits
+  const removeCoverage = createCoverageExpiry(access, retention, members)
   const SECONDS: Record<Level['name'], number> = {
     raw: retention.raw,
     five_minutes: retention.fiveMinutes,
@@ -136,7 +140,7 @@ export const createExpiry = ({ access, tables, rollUp, room, runs, limits }: Dep
       if (removeRows(level, nowMs, isOverdue)) return true
     }
     if (removeOldEvents(nowMs - retention.events * 1000, nowMs)) return true
-    return runs.removeOld(nowMs - retention.runs * 1000, nowMs, isOverdue)
+    return runs.removeOld(nowMs - retention.runs * 1000, nowMs, isOverdue) || removeCoverage(nowMs)
   }
 
   /** The oldest bucket of the first level that has more than its floor. */

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
 import { describeKeptStore, describeStore } from '../contract.ts'
 import type { StoreLimits } from '../limits.ts'
-import { sampleResult, sampleRun } from '../samples.ts'
+import { START, sampleResult, sampleRun } from '../samples.ts'
 import { describeUpkeep } from '../upkeep-contract.ts'
 import { openSqliteStore } from './store.ts'
 
@@ -119,5 +119,42 @@ test('a time from while a clock was ahead gives way to what is measured then, an
   now = ahead
   expect(lasts()).toEqual([today, today])
   expect(nodes()).toEqual([today, today])
+  store.close()
+})
+
+test('times of pairs whose nodes have left go with the age of what was measured, in slices, and not before', () => {
+  const DAY = 86_400_000
+  const retention = { raw: 3600, fiveMinutes: 86_400, oneHour: 10 * 86_400, events: 86_400, runs: 5 * 86_400 }
+  let now = START.getTime()
+  const clock = { now: () => new Date(now) }
+  const store = openSqliteStore(':memory:', { retention, maxBytes: 2 ** 30 }, { clock })
+  const maintain = () => {
+    let pieces = 0
+    while (store.maintain(new Date(now))) pieces++
+    return pieces
+  }
+  const run = sampleRun()
+  store.createRun(run)
+  store.putResults(run.id, [sampleResult(1, { endTime: toTimestamp(START) })])
+  const pairs = Array.from({ length: 1000 }, (_, index) => `gone-${index} b net0`)
+  store.putCoverage(
+    'ping',
+    pairs.map((pair) => [pair, now] as const),
+  )
+  const left = () => [...store.coverage('ping'), ...store.coverage('iperf')].map(([pair]) => pair)
+  now += 4 * DAY
+  maintain()
+  expect(left()).toHaveLength(1001)
+  store.putCoverage('ping', [['a b net0', START.getTime()]])
+  now += 7 * DAY
+  store.putCoverage('ping', [['lately-gone b net0', now]])
+  // Nobody has said who is in the fleet.
+  maintain()
+  expect(left()).toHaveLength(1003)
+  store.setMembers(new Set(['a', 'b', 'node-1']))
+  now += DAY
+  expect(maintain()).toBeGreaterThanOrEqual(3)
+  expect(left()).toEqual(['a b net0', 'lately-gone b net0'])
+  expect([...store.lastMeasured().keys()]).toEqual(['node-1'])
   store.close()
 })

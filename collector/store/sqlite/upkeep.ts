@@ -25,7 +25,8 @@ export const createUpkeep = ({ access, tables, rollUp, repair, limits }: Deps): 
   const { database, figures, guarded, path } = access
   const room = createRoom(access, limits)
   const runs = createRunRemoval(access)
-  const expiry = createExpiry({ access, tables, rollUp, room, runs, limits })
+  let members: ReadonlySet<string> | undefined
+  const expiry = createExpiry({ access, tables, rollUp, room, runs, limits, members: () => members })
   // Each by itself is a look at one end of the index; both in one go over all of it.
   const eventTimes = database.prepare(
     'SELECT (SELECT min(milliseconds) FROM events) AS first, (SELECT max(milliseconds) FROM events) AS last',
@@ -118,6 +119,9 @@ export const createUpkeep = ({ access, tables, rollUp, repair, limits }: Deps): 
 
   return {
     maintain: (now, isOverdue = never) => guarded(() => maintain(now.getTime(), isOverdue)),
+    setMembers: (nodes) => {
+      members = nodes
+    },
     info: () => guarded(info),
     backup: createBackup(access),
   }
