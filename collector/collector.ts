@@ -13,7 +13,7 @@ import { createFleet } from './inventory/fleet.ts'
 import { createMeshes, type Meshes } from './mesh/meshes.ts'
 import { observeHealth, observeMeshes, observeRuns } from './observers.ts'
 import type { CollectorOptions } from './options.ts'
-import { readBuiltIns } from './profiles/built-ins.ts'
+import { createProfiles } from './profiles/own.ts'
 import { recover } from './recovery.ts'
 import { createReload, type Reload } from './reload.ts'
 import { createLedger } from './schedules/ledger.ts'
@@ -118,7 +118,8 @@ export const createCollector = async (
     closing.add(() => meshes.close())
     showMeshes({ metrics, clock }, meshes)
     watchCollector(metrics, { fleet, runs })
-    const builtIns = readBuiltIns()
+    const profiles = createProfiles(options.profiles)
+    const builtIns = profiles.byName
     const schedules = createSchedules(
       {
         clock,
@@ -135,7 +136,7 @@ export const createCollector = async (
       options.schedules,
     )
     closing.add(() => schedules.close())
-    const reload = createReload({ ...deps, fleet, health, schedules }, options)
+    const reload = createReload({ ...deps, fleet, health, schedules, profiles }, options)
     const observe = createTrafficGauges(metrics)
     const traffics = createTraffics({
       clock,

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ConfigError } from '../lib/config.ts'
 import type { Security } from '../lib/credentials.ts'
 import { OperatingError } from '../lib/errors.ts'
@@ -11,6 +12,7 @@ import {
 } from './inventory/config.ts'
 import { readHostsList } from './inventory/hosts-list.ts'
 import type { StorageConfig } from './inventory/storage.ts'
+import { readOwn } from './profiles/own.ts'
 import { type OwnSchedule, ownSchedules } from './schedules/defaults.ts'
 import { SCHEDULE_SECTION } from './schedules/schema.ts'
 import { STORE_LIMITS, type StoreLimits } from './store/limits.ts'
@@ -48,6 +50,8 @@ export type CollectorOptions = {
   autopilot: AutopilotConfig | undefined
   /** The config's schedules and the defaults. */
   schedules: readonly OwnSchedule[]
+  /** The config's profiles, beside the built-in ones. */
+  profiles: readonly Profile[]
   logLevel: string
 }
 
@@ -58,7 +62,7 @@ export const COLLECTOR_DEFAULTS = {
 } as const satisfies Partial<CollectorOptions>
 
 type FullConfig = ReturnType<typeof readYamlConfig<typeof SCHEDULE_SECTION.shape>>
-type Config = Partial<FullConfig> & Pick<FullConfig, 'nodes'>
+type Config = Partial<Omit<FullConfig, 'profiles'>> & Pick<FullConfig, 'nodes'> & { profiles?: Profile[] }
 
 const readInventory = async ({ kind, file }: CollectorArguments['inventory']): Promise<Config> => {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -67,7 +71,7 @@ const readInventory = async ({ kind, file }: CollectorArguments['inventory']): P
   })
   return kind === 'hosts'
     ? { nodes: readHostsList(file, text) }
-    : readYamlConfig(file, text, SCHEDULE_SECTION)
+    : { ...readYamlConfig(file, text, SCHEDULE_SECTION), profiles: readOwn(file, text) }
 }
 
 const readAutopilot = (
@@ -119,6 +123,7 @@ export const readCollectorOptions = async (given: CollectorArguments): Promise<C
     checks: config.checks ?? [],
     autopilot: readAutopilot(given.autopilot, config.autopilot),
     schedules: ownSchedules(config.schedules, given.defaultSchedules && (config.default_schedules ?? true)),
+    profiles: config.profiles ?? [],
     logLevel: given.logLevel,
   }
 }

@@ -6,6 +6,7 @@ import type { Logger } from '../lib/logging.ts'
 import type { Health } from './health/health.ts'
 import type { Fleet } from './inventory/fleet.ts'
 import type { CollectorOptions } from './options.ts'
+import type { Profiles } from './profiles/own.ts'
 import type { Schedules } from './schedules/schedules.ts'
 
 /** Settings that a collector takes up once, when it starts. */
@@ -27,6 +28,7 @@ type Deps = {
   fleet: Pick<Fleet, 'setInventory'>
   health: Pick<Health, 'setPeriodic'>
   schedules: Pick<Schedules, 'setOwn'>
+  profiles: Pick<Profiles, 'set'>
 }
 
 /** A config that cannot be used becomes an error of the catalogue, every problem with its place. */
@@ -44,13 +46,14 @@ const toOperatingError = (error: unknown): unknown =>
 
 /** Reads the config again and puts what it says in place, all of it or nothing. */
 export const createReload = (deps: Deps, started: CollectorOptions): Reload => {
-  const { logger, readOptions, fleet, health, schedules } = deps
+  const { logger, readOptions, fleet, health, schedules, profiles } = deps
   return async () => {
     const options = await readOptions().catch((error: unknown) => {
       throw toOperatingError(error)
     })
     const change = fleet.setInventory(options.nodes)
     health.setPeriodic(options.checks)
+    profiles.set(options.profiles)
     schedules.setOwn(options.schedules)
     const restartRequired = FIXED.filter((key) => !isDeepStrictEqual(options[key], started[key]))
     const answer = ReloadFleetResponse.fromPartial({ ...change, restartRequired })

@@ -55,7 +55,7 @@ const profilesWith = (passes: readonly boolean[], requests: RunProfileRequest[] 
       listProfiles: async () => ({ profiles: [profile] }),
       resolveProfile: async ({ profile: source }) => {
         if (source?.source?.$case === 'name' && source.source.value !== 'nightly')
-          throw new OperatingError('NOT_FOUND', 'there is no built-in profile')
+          throw new OperatingError('NOT_FOUND', 'there is no profile')
         return { profile }
       },
       runProfile: async function* (request) {

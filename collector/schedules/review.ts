@@ -128,9 +128,7 @@ export const resolveProfile = (source: ProfileSource, builtIns: ReadonlyMap<stri
   if (profile) return profile
   const meant = closest(name, [...builtIns.keys()])
   const hint = meant ? `did you mean ${meant}?` : `there are ${[...builtIns.keys()].join(', ')}`
-  return throwViolations([
-    { field: 'profile', description: `there is no built-in profile "${name}"; ${hint}` },
-  ])
+  return throwViolations([{ field: 'profile', description: `there is no profile "${name}"; ${hint}` }])
 }
 
 const throwViolations = (violations: Violation[]): never => {

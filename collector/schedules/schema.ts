@@ -8,9 +8,10 @@ import { toDuration } from '../../lib/protobuf-time.ts'
 import { durationHint, parseBytes, parseDuration } from '../../lib/units.ts'
 import type { ConfigSection, NamedNodes } from '../inventory/config.ts'
 import { BUILT_IN_NAMES } from '../profiles/built-ins.ts'
+import { knownNames, reviewOwn } from '../profiles/own.ts'
 import { runOf } from '../profiles/resolve.ts'
 import { reviewTest } from '../profiles/review.ts'
-import { runSchema } from '../profiles/schema.ts'
+import { profileSchema, runSchema } from '../profiles/schema.ts'
 import { NAME_WORDS, reviewSchedule, SCHEDULE_NAME } from './review.ts'
 import { cronProblem, timeZoneProblem } from './times.ts'
 
@@ -79,18 +80,13 @@ const mesh = z.strictObject({
 })
 
 /** What is wrong with the name of a profile, which a schedule would else only learn at night. */
-const profileProblem = (name: string): string | undefined => {
+const profileProblem = (name: unknown, known: readonly string[]): string | undefined => {
+  if (typeof name !== 'string' || known.includes(name)) return undefined
   if (/[/\\]/.test(name))
-    return 'must be the name of a built-in profile; one in a file: meshgauge schedules add --profile FILE'
-  if (BUILT_IN_NAMES.some((known) => known === name)) return undefined
-  const meant = closest(name, BUILT_IN_NAMES)
-  return `there is no built-in profile "${name}"; ${meant ? `did you mean ${meant}?` : `there are ${BUILT_IN_NAMES.join(', ')}`}`
+    return 'must be the name of a profile, built in or in profiles; one in a file: meshgauge schedules add --profile FILE'
+  const meant = closest(name, known)
+  return `there is no profile "${name}"; ${meant ? `did you mean ${meant}?` : `there are ${known.join(', ')}`}`
 }
-
-const profile = z.string().superRefine((value, context) => {
-  const message = profileProblem(value)
-  if (message) context.addIssue({ code: 'custom', message })
-})
 
 const fields = z.strictObject({
   name: z.string().regex(SCHEDULE_NAME, NAME_WORDS),
@@ -98,7 +94,7 @@ const fields = z.strictObject({
   every: duration.optional(),
   time_zone: zone.default(''),
   run: runSchema.optional(),
-  profile: profile.optional(),
+  profile: z.string().optional(),
   mesh: mesh.optional(),
   jitter: duration.optional(),
   overlap: z.enum(['skip', 'queue'], { error: 'must be skip or queue' }).optional(),
@@ -166,8 +162,9 @@ const isMap = (value: unknown): value is Raw =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What keys of one schedule mean together, as far as its values leave it open. */
-const reviewOne = (raw: unknown): ReviewProblem[] => {
+const reviewOne = (raw: unknown, profiles: readonly string[] = BUILT_IN_NAMES): ReviewProblem[] => {
   if (!isMap(raw)) return []
+  const profile = profileProblem(raw.profile, profiles)
   const given = (keys: readonly string[]) => keys.filter((key) => raw[key] !== undefined)
   const problems: ReviewProblem[] = []
   for (const keys of [given(['cron', 'every']), given(['run', 'profile', 'mesh'])])
@@ -178,6 +175,7 @@ const reviewOne = (raw: unknown): ReviewProblem[] => {
         also: [keys[0]!],
       })
   const run = isMap(raw.run) ? reviewTest(raw.run, {}) : []
+  if (profile) problems.push({ path: ['profile'], message: profile })
   return [...problems, ...run.map((problem) => ({ ...problem, path: ['run', ...problem.path] }))]
 }
 
@@ -225,22 +223,24 @@ const namedIn = (raw: unknown): NamedNodes[] => {
   ]
 }
 
-/** `schedules` and `default_schedules` of the collector's config. */
+/** `schedules`, `default_schedules` and `profiles` of the collector's config. */
 export const SCHEDULE_SECTION = {
   shape: {
     schedules: z.array(scheduleSchema).optional(),
+    profiles: z.array(profileSchema).optional(),
     default_schedules: z.boolean().default(true),
   },
   review: (raw: unknown) => {
     const entries = listOf(raw)
+    const profiles = knownNames(raw)
     const problems = entries.flatMap((entry, index) =>
-      reviewOne(entry).map(({ path, message, also }) => ({
+      reviewOne(entry, profiles).map(({ path, message, also }) => ({
         path: ['schedules', index, ...path],
         message,
         ...(also ? { also: ['schedules', index, ...also] } : {}),
       })),
     )
-    return [...problems, ...reviewNames(entries)]
+    return [...problems, ...reviewNames(entries), ...reviewOwn(raw)]
   },
   namedNodes: (raw: unknown) =>
     listOf(raw).flatMap((entry, index) =>
@@ -253,4 +253,4 @@ export const SCHEDULE_SECTION = {
  * @throws ConfigError with every problem and its place
  */
 export const readSchedule = (file: string, yaml: string): ScheduleSpec =>
-  parseConfig(file, yaml, scheduleSchema, reviewOne)
+  parseConfig(file, yaml, scheduleSchema, (raw) => reviewOne(raw))

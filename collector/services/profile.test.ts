@@ -155,6 +155,6 @@ test('ResolveProfile: neither a name nor a text, and an unknown name', async () 
   })
   const unknown = { profile: { source: { $case: 'name' as const, value: 'x' }, file: '' } }
   await expect(client.resolveProfile(unknown)).rejects.toMatchObject({
-    details: expect.stringContaining('there is no built-in profile "x"'),
+    details: expect.stringContaining('there is no profile "x"'),
   })
 })

@@ -45,7 +45,7 @@ const find = (builtIns: Deps['builtIns'], source: ProfileSource | undefined): Pr
   const names = [...builtIns.keys()]
   const meant = closest(name, names)
   const hint = meant ? `did you mean ${meant}?` : `there are ${names.join(', ')}`
-  throw new OperatingError('NOT_FOUND', `there is no built-in profile "${name}"; ${hint}`)
+  throw new OperatingError('NOT_FOUND', `there is no profile "${name}"; ${hint}`)
 }
 
 /** Topologies that name their nodes themselves: nothing can be put in their place. */

@@ -157,7 +157,7 @@ describeLab('profiles on a lab of 3 hosts', () => {
     const unknown = await fleet.meshgauge('run', '--profile', 'basline')
     expect([unknown.exitCode, unknown.stderr]).toEqual([
       2,
-      'there is no built-in profile "basline"; did you mean baseline?',
+      'there is no profile "basline"; did you mean baseline?',
     ])
   })
 

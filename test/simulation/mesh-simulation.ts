@@ -42,6 +42,7 @@ export const startMeshSimulation = async (
     nodes: agents.inventory,
     checks: [],
     schedules: [],
+    profiles: [],
     autopilot: undefined,
     logLevel: 'fatal',
   }

@@ -64,6 +64,7 @@ export const startSimulation = async (
     checks: [],
     autopilot: undefined,
     schedules: [],
+    profiles: [],
     logLevel: 'fatal',
   }
   const deps = {

@@ -1,0 +1,68 @@
+/** Profiles that the collector's config gives, beside those that are built in. */
+
+import { parse, stringify } from 'yaml'
+import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
+import type { ReviewProblem } from '../../lib/config.ts'
+import { BUILT_IN_NAMES, readBuiltIns } from './built-ins.ts'
+import { readProfile } from './profile.ts'
+import { reviewProfile } from './review.ts'
+
+type Raw = { profiles?: unknown }
+
+const listOf = (raw: unknown): unknown[] => {
+  const { profiles } = (raw ?? {}) as Raw
+  return Array.isArray(profiles) ? profiles : []
+}
+const nameOf = (entry: unknown): string | undefined => {
+  const name = (entry as { name?: unknown } | null)?.name
+  return typeof name === 'string' ? name : undefined
+}
+
+/** The names that a schedule of the config may use: of what is built in, and of what the config gives. */
+export const knownNames = (raw: unknown): string[] => [
+  ...new Set([...BUILT_IN_NAMES, ...listOf(raw).flatMap((entry) => nameOf(entry) ?? [])]),
+]
+
+/** What keys of the config's profiles mean together, and names that are taken. */
+export const reviewOwn = (raw: unknown): ReviewProblem[] => {
+  const first = new Map<string, number>()
+  return listOf(raw).flatMap((entry, index): ReviewProblem[] => {
+    const problems = reviewProfile(entry).map(({ path, message, also }) => ({
+      path: ['profiles', index, ...path],
+      message,
+      ...(also ? { also: ['profiles', index, ...also] } : {}),
+    }))
+    const name = nameOf(entry)
+    const path = ['profiles', index, 'name']
+    if (name === undefined) return problems
+    if (BUILT_IN_NAMES.some((each) => each === name))
+      problems.push({ path, message: `${name} is the name of a built-in profile` })
+    const before = first.get(name)
+    if (before === undefined) first.set(name, index)
+    else
+      problems.push({
+        path,
+        message: `${name} is also the name of another profile`,
+        also: ['profiles', before, 'name'],
+      })
+    return problems
+  })
+}
+
+/** The profiles of a config that has been found good, each with its own text. */
+export const readOwn = (file: string, text: string): Profile[] =>
+  listOf(parse(text)).map((entry) => readProfile(file, stringify(entry)))
+
+/** All profiles by name: the built-in ones, then those of the config, which may change. */
+export const createProfiles = (initial: readonly Profile[]) => {
+  const builtIns = readBuiltIns()
+  const byName = new Map<string, Profile>()
+  const set = (own: readonly Profile[]): void => {
+    byName.clear()
+    for (const profile of [...builtIns.values(), ...own]) byName.set(profile.name, profile)
+  }
+  set(initial)
+  return { byName: byName as ReadonlyMap<string, Profile>, set }
+}
+
+export type Profiles = ReturnType<typeof createProfiles>
