@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/longest-first.ts'
 
 // Where deploy/local/setup.sh --test unpacks programs that only the tests need.
 const unpacked = new URL('node_modules/.cache/debian/usr/bin', import.meta.url).pathname
@@ -6,6 +7,7 @@ process.env.PATH = `${process.env.PATH}:${unpacked}`
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {

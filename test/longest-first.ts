@@ -1,0 +1,43 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/**
+ * The files that take longest, longest first, so that no worker is left alone with one of them at the end. On a machine
+ * that has run the tests before vitest knows better; a clean clone would go by their sizes.
+ */
+const LONGEST = [
+  'end-to-end/always-on-alerts',
+  'end-to-end/schedules',
+  'protocol/mesh',
+  'end-to-end/traffic',
+  'end-to-end/mesh',
+  'end-to-end/runs-broken-off',
+  'simulation/mesh',
+  'end-to-end/runs',
+  'end-to-end/health',
+  'end-to-end/clock',
+  'protocol/host',
+  'end-to-end/alerts',
+  'lab/faults',
+  'readme/readme',
+  'protocol/sustained',
+  'end-to-end/profiles',
+  'otlp/receiver',
+  'lab/agent-mesh',
+]
+
+const rankOf = ({ moduleId }: TestSpecification): number => {
+  const rank = LONGEST.findIndex((file) => moduleId.endsWith(`/test/${file}.test.ts`))
+  return rank < 0 ? LONGEST.length : rank
+}
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    if (sorted.some((file) => this.ctx.cache.getTestSpecificationResult(file))) return sorted
+    const place = new Map(sorted.map((file, index) => [file, index]))
+    const groupOf = ({ project }: TestSpecification) => project.config.sequence.groupOrder
+    return sorted.sort(
+      (a, b) => groupOf(a) - groupOf(b) || rankOf(a) - rankOf(b) || place.get(a)! - place.get(b)!,
+    )
+  }
+}
