@@ -28,7 +28,7 @@ describeLab('alerts of a lab, in a real Prometheus and a real Alertmanager', () 
 
   test('a fleet that is well alarms nobody', async () => {
     await measure()
-    await lab.prometheus.waitFor('count(meshgauge_node_throughput_bits_per_second{stat="median"} > 8e7) == 8')
+    await lab.prometheus.waitFor('count(meshgauge_node_throughput_bits_per_second{stat="median"} > 5e7) == 8')
     await lab.prometheus.waitFor('count(meshgauge_check_severity{check="interfaces"} == 0) == 4')
     expect(await lab.alarms()).toEqual([])
   })

@@ -57,7 +57,7 @@ describe('a config that is read again', () => {
     const { stdout, exitCode } = await cli('reload')
     expect({ stdout, exitCode }).toEqual({ stdout: 'come     1: new\ngone     1: old', exitCode: 0 })
     await vi.waitFor(async () => expect(await series('new')).not.toEqual([]), { timeout: 60_000 })
-    expect(await series('old')).toEqual([])
+    await vi.waitFor(async () => expect(await series('old')).toEqual([]), { timeout: 60_000 })
     const { stdout: listed } = await cli('nodes', '--json')
     expect(JSON.parse(listed).nodes.map(({ name }: { name: string }) => name)).toEqual(['here', 'new'])
     // The check of the new config runs by itself from now on.

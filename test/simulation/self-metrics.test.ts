@@ -73,16 +73,19 @@ test('the process itself is shown under its usual names', async () => {
 
 test('a scraper that can read exemplars gets the trace of the run', async () => {
   const run = await simulation.run(pingMesh(3))
-  const { type, text } = await simulation.metrics(
-    'application/openmetrics-text;version=1.0.0,text/plain;q=0.5',
-  )
-  expect(type).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8')
-  const withTrace = text.split('\n').filter((line) => line.includes(` # {trace_id="${run.traceId}"} `))
-  const names = new Set(withTrace.map((line) => /^\w+/.exec(line)![0]))
-  expect([...names].sort()).toEqual([
-    'meshgauge_dispatch_lag_seconds_bucket',
-    'meshgauge_pairs_total',
-    'meshgauge_run_duration_seconds_bucket',
-    'meshgauge_runs_total',
-  ])
+  const scrape = () => simulation.metrics('application/openmetrics-text;version=1.0.0,text/plain;q=0.5')
+  expect((await scrape()).type).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8')
+  const withTrace = async () => {
+    const { text } = await scrape()
+    const lines = text.split('\n').filter((line) => line.includes(` # {trace_id="${run.traceId}"} `))
+    return [...new Set(lines.map((line) => /^\w+/.exec(line)![0]))].sort()
+  }
+  await expect
+    .poll(withTrace)
+    .toEqual([
+      'meshgauge_dispatch_lag_seconds_bucket',
+      'meshgauge_pairs_total',
+      'meshgauge_run_duration_seconds_bucket',
+      'meshgauge_runs_total',
+    ])
 })
