@@ -18,6 +18,7 @@ import type { ReadText } from '../host/files.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
 import { type MeshPlan, meshViolations, planMesh } from '../mesh/assignment.ts'
+import { waitForBreak } from '../mesh/last-word.ts'
 import { createOwnership, type Hold } from '../mesh/owner.ts'
 import { createSession, type Session } from '../mesh/session.ts'
 import type { AgentOptions } from '../options.ts'
@@ -33,9 +34,6 @@ type Deps = {
 
 /** A caller that hears nothing for longer may take the stream for dead. */
 const LIFE_SECONDS = 2
-
-/** The end of a caller and the end of its words come as two events, in any order. */
-const LAST_WORD_SECONDS = 0.05
 
 /** Networks that are remembered; interfaces have few, and a test bed that makes new ones all day must not fill memory. */
 const MAX_NETWORKS = 256
@@ -141,7 +139,7 @@ export const createMesh = (deps: Deps, options: AgentOptions) => {
       const isOver = caller.ended
       if (isOver) {
         // Rejects when the caller has not finished but gone.
-        await clock.sleep(LAST_WORD_SECONDS, signal)
+        await waitForBreak(clock, signal)
         await hold.end()
       }
       session.seal(!isOver && clock.monotonicSeconds() - sentAt >= LIFE_SECONDS)
