@@ -2,7 +2,6 @@ import type { Meter, Tracer } from '@opentelemetry/api'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc } from '../lib/serving.ts'
-import { createTurns } from '../lib/turns.ts'
 import { listenAutopilot } from './autopilot/server.ts'
 import { createClosing } from './closing.ts'
 import { createRuns } from './dispatch/runs.ts'
@@ -32,6 +31,7 @@ import { observeCalls, watchCollector } from './telemetry/self.ts'
 import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/store.ts'
 import { createTrafficGauges } from './telemetry/traffic.ts'
 import { createTraffics } from './traffic/traffics.ts'
+import { createTurns } from './turns.ts'
 
 /** Time for calls that are under way when the collector stops. */
 const CLOSE_GRACE_SECONDS = 3

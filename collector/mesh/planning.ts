@@ -1,5 +1,5 @@
 import { OperatingError } from '../../lib/errors.ts'
-import { createTurns } from '../../lib/turns.ts'
+import { createTurns } from '../turns.ts'
 import type { MeshesDeps } from './deps.ts'
 import { createKnownAddresses, type Keeping } from './kept.ts'
 import { createPlanner, type NodePlan } from './planner.ts'

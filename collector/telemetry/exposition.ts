@@ -1,7 +1,7 @@
 /** What /metrics says, in the format that the scraper asks for. */
 
 import type { Registry } from 'prom-client'
-import { createTurns } from '../../lib/turns.ts'
+import { createTurns } from '../turns.ts'
 
 /** The classic text format, and OpenMetrics, which alone carries exemplars. */
 export type Format = 'text' | 'openmetrics'

@@ -1,5 +1,5 @@
-import { createTurns } from '../../lib/turns.ts'
 import type { Measured, Paths } from '../mesh/paths.ts'
+import { createTurns } from '../turns.ts'
 import type { Metrics } from './metrics.ts'
 import { createRackCells, createRackSums } from './racks.ts'
 
