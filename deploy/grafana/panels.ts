@@ -161,7 +161,12 @@ export const timeSeries = (given: PanelOptions): Panel =>
       instant: false,
       custom: { drawStyle: 'line', lineWidth: 1, fillOpacity: 5, showPoints: 'auto', spanNulls: false },
       options: {
-        legend: { displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'min', 'max'] },
+        legend: {
+          showLegend: true,
+          displayMode: 'table',
+          placement: 'bottom',
+          calcs: ['lastNotNull', 'min', 'max'],
+        },
         tooltip: { mode: 'multi', sort: 'desc' },
       },
     },
@@ -189,7 +194,11 @@ export const stateTimeline = (given: PanelOptions): Panel =>
   panel('state-timeline', given, {
     instant: false,
     custom: { fillOpacity: 80, lineWidth: 0 },
-    options: { mergeValues: true, showValue: 'auto', legend: { displayMode: 'list', placement: 'bottom' } },
+    options: {
+      mergeValues: true,
+      showValue: 'auto',
+      legend: { showLegend: true, displayMode: 'list', placement: 'bottom', calcs: [] },
+    },
   })
 
 /** Places panels in the order they come, in rows of Grafana's 24 columns, and numbers them. */
