@@ -119,7 +119,6 @@ export const createCollector = async (
     showMeshes({ metrics, clock }, meshes)
     watchCollector(metrics, { fleet, runs })
     const profiles = createProfiles(options.profiles)
-    const builtIns = profiles.byName
     const schedules = createSchedules(
       {
         clock,
@@ -127,7 +126,7 @@ export const createCollector = async (
         fleet,
         runs,
         ledger,
-        builtIns,
+        profiles: profiles.byName,
         breathe: createTurns().breathe,
         documents: store,
         meshes,
@@ -162,7 +161,7 @@ export const createCollector = async (
           schedules,
           store,
           reload,
-          builtIns,
+          profiles: profiles.byName,
           traffics,
         }),
       },

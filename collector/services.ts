@@ -35,7 +35,7 @@ type Parts = {
   meshes: Meshes
   runs: Runs
   schedules: Schedules
-  builtIns: ReadonlyMap<string, Profile>
+  profiles: ReadonlyMap<string, Profile>
   store: Store
   reload: Reload
   traffics: Traffics
@@ -51,7 +51,7 @@ export const servicesOf = ({
   schedules,
   store,
   reload,
-  builtIns,
+  profiles,
   traffics,
 }: Parts) => [
   service(
@@ -65,7 +65,7 @@ export const servicesOf = ({
   ),
   service(HealthServiceDefinition, createHealthService({ fleet, health })),
   service(RunServiceDefinition, createRunService(runs)),
-  service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns })),
+  service(ProfileServiceDefinition, createProfileService({ clock, runs, profiles })),
   service(ScheduleServiceDefinition, createScheduleService(schedules)),
   service(ResultServiceDefinition, createResultService(store)),
   service(StoreServiceDefinition, createStoreService(store)),

@@ -108,7 +108,7 @@ const reviewMeshOnFleet = (mesh: MeshSpec, fleet: readonly Node[]): Violation[] 
 }
 
 /** @throws OperatingError SPEC_INVALID for a name that is none, or a text with problems */
-export const resolveProfile = (source: ProfileSource, builtIns: ReadonlyMap<string, Profile>): Profile => {
+export const resolveProfile = (source: ProfileSource, profiles: ReadonlyMap<string, Profile>): Profile => {
   const wanted = source.source
   if (wanted?.$case === 'yaml') {
     const file = source.file || 'profile'
@@ -124,10 +124,10 @@ export const resolveProfile = (source: ProfileSource, builtIns: ReadonlyMap<stri
     }
   }
   const name = wanted?.value ?? ''
-  const profile = builtIns.get(name)
+  const profile = profiles.get(name)
   if (profile) return profile
-  const meant = closest(name, [...builtIns.keys()])
-  const hint = meant ? `did you mean ${meant}?` : `there are ${[...builtIns.keys()].join(', ')}`
+  const meant = closest(name, [...profiles.keys()])
+  const hint = meant ? `did you mean ${meant}?` : `there are ${[...profiles.keys()].join(', ')}`
   return throwViolations([{ field: 'profile', description: `there is no profile "${name}"; ${hint}` }])
 }
 
@@ -140,7 +140,7 @@ const throwViolations = (violations: Violation[]): never => {
 export const reviewWork = (
   { work }: ScheduleSpec,
   nodes: readonly Node[],
-  builtIns: ReadonlyMap<string, Profile>,
+  profiles: ReadonlyMap<string, Profile>,
 ): Violation[] => {
   if (work?.$case === 'mesh')
     return reviewMeshOnFleet(work.value, nodes).map(({ field, description }) => ({
@@ -153,7 +153,7 @@ export const reviewWork = (
       description,
     }))
   if (work?.$case !== 'profile') return []
-  return resolveProfile(work.value, builtIns).steps.flatMap(({ name, spec }) =>
+  return resolveProfile(work.value, profiles).steps.flatMap(({ name, spec }) =>
     reviewOnFleet(spec!, nodes).map(({ field, description }) => ({
       field: `profile.tests["${name}"].${field}`,
       description,

@@ -196,7 +196,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
               },
             ]
           : []),
-        ...reviewWork(spec, deps.fleet.nodes(), deps.builtIns),
+        ...reviewWork(spec, deps.fleet.nodes(), deps.profiles),
       ].map(({ field, description }) => ({ field: `spec.${field}`, description }))
       throwIfInvalid('the schedule', violations)
       if (schedules.size >= MAX_SCHEDULES)

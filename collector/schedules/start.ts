@@ -21,7 +21,7 @@ export type StartDeps = {
   runs: Pick<Runs, 'plan' | 'create' | 'watch'>
   fleet: Pick<Fleet, 'nodes' | 'refresh'>
   ledger: Ledger
-  builtIns: ReadonlyMap<string, Profile>
+  profiles: ReadonlyMap<string, Profile>
   breathe: Breathe
 }
 
@@ -128,7 +128,7 @@ const stepsOf = (deps: StartDeps, spec: ScheduleSpec): Step[] => {
   const { work } = spec
   const base: Step[] =
     work?.$case === 'profile'
-      ? resolveProfile(work.value, deps.builtIns).steps.map((step) => ({
+      ? resolveProfile(work.value, deps.profiles).steps.map((step) => ({
           spec: step.spec!,
           pause: fromDuration(step.cooldown) ?? 0,
         }))

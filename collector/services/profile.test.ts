@@ -71,7 +71,7 @@ const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string =
       address: '127.0.0.1:0',
       security: {},
       services: [
-        service(ProfileServiceDefinition, createProfileService({ clock, runs, builtIns: new Map() })),
+        service(ProfileServiceDefinition, createProfileService({ clock, runs, profiles: new Map() })),
       ],
     },
   )

@@ -17,7 +17,7 @@ import { readProfile } from '../profiles/profile.ts'
 type Deps = {
   clock: Clock
   runs: Pick<Runs, 'plan' | 'create' | 'watch' | 'cancel'>
-  builtIns: ReadonlyMap<string, Profile>
+  profiles: ReadonlyMap<string, Profile>
 }
 
 const fromText = (file: string, yaml: string): Profile => {
@@ -33,16 +33,16 @@ const fromText = (file: string, yaml: string): Profile => {
   }
 }
 
-const find = (builtIns: Deps['builtIns'], source: ProfileSource | undefined): Profile => {
+const find = (profiles: Deps['profiles'], source: ProfileSource | undefined): Profile => {
   const asked = source?.source
   if (asked?.$case === 'yaml') return fromText(source?.file ?? '', asked.value)
   if (asked?.$case !== 'name') {
     throwIfInvalid('the request', [{ field: 'profile', description: 'a name or the text of one is needed' }])
   }
   const name = asked?.$case === 'name' ? asked.value : ''
-  const profile = builtIns.get(name)
+  const profile = profiles.get(name)
   if (profile) return profile
-  const names = [...builtIns.keys()]
+  const names = [...profiles.keys()]
   const meant = closest(name, names)
   const hint = meant ? `did you mean ${meant}?` : `there are ${names.join(', ')}`
   throw new OperatingError('NOT_FOUND', `there is no profile "${name}"; ${hint}`)
@@ -129,12 +129,12 @@ const cancel = (runs: Deps['runs'], id: string): void => {
 }
 
 export const createProfileService = (deps: Deps): ProfileServiceImplementation => ({
-  listProfiles: async () => ({ profiles: [...deps.builtIns.values()] }),
+  listProfiles: async () => ({ profiles: [...deps.profiles.values()] }),
 
-  resolveProfile: async (request) => ({ profile: find(deps.builtIns, request.profile) }),
+  resolveProfile: async (request) => ({ profile: find(deps.profiles, request.profile) }),
 
   async *runProfile(request, { signal }): AsyncGenerator<RunProfileResponse> {
-    const { steps } = find(deps.builtIns, request.profile)
+    const { steps } = find(deps.profiles, request.profile)
     const specs = await prepare(deps, steps, request)
     let passed = true
     for (const [step, spec] of specs.entries()) {

@@ -86,7 +86,7 @@ export const createStage = (start: string, names: readonly string[] = ['a', 'b',
         runs,
         fleet: { nodes: () => nodes, settled: Promise.resolve(), refresh },
         ledger: createLedger({ clock: fake.clock, store, breathe: async () => undefined }),
-        builtIns: new Map(),
+        profiles: new Map(),
         breathe: async () => undefined,
         documents: store,
         meshes: {
