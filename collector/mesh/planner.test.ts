@@ -35,7 +35,7 @@ test('of two meshes that want the same, the paths are of the other one when the 
 })
 
 test('a second large mesh makes the windows of the first one longer', () => {
-  const names = Array.from({ length: 150 }, (_, index) => `node-${index}`)
+  const names = Array.from({ length: 165 }, (_, index) => `node-${index}`)
   const ids = new Map<string, number>()
   const idOf = (key: object) => {
     const name = JSON.stringify(key)
@@ -48,7 +48,7 @@ test('a second large mesh makes the windows of the first one longer', () => {
     MeshSpec.fromPartial({ interfaces: ['net0'], window: { seconds: 1, nanos: 0 } }),
   )
   const lengths = () => [...planner.changes(0)].map(({ plan }) => plan!.assignment.window!.seconds)
-  // 150 times 149 paths a second are a little too many.
+  // 165 times 164 paths a second are a little too many.
   planner.set('first', settings)
   expect(new Set(lengths())).toEqual(new Set([2]))
   planner.set('second', settings)

@@ -45,9 +45,9 @@ describe('how often a path is probed', () => {
 describe('how long windows are', () => {
   test.each([
     [10, 42_000, 10],
-    [10, 210_000, 20],
-    [1, 20_000, 1],
-    [1, 20_001, 2],
+    [10, 260_000, 20],
+    [1, 25_000, 1],
+    [1, 25_001, 2],
     [1, 63_000, 5],
     [3, 79_600, 5],
     [60, 5_000_000, 60],
@@ -57,9 +57,9 @@ describe('how long windows are', () => {
 
   test('only who asked for shorter ones is told', () => {
     expect(windowProblems(settingsOf({}), 300_000)).toEqual([])
-    expect(windowProblems(settingsOf({ window: toDuration(1) }), 20_000)).toEqual([])
+    expect(windowProblems(settingsOf({ window: toDuration(1) }), 25_000)).toEqual([])
     expect(windowProblems(settingsOf({ window: toDuration(1) }), 63_000)).toEqual([
-      'windows are 5 s long and not 1 s: 63000 a second would be more than the 20000 that a collector takes',
+      'windows are 5 s long and not 1 s: 63000 a second would be more than the 25000 that a collector takes',
     ])
   })
 })

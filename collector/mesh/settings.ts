@@ -39,8 +39,8 @@ const MOST_OPEN_PROBES = 10
 /** Other engines than fping have a process or a connection for each probe. */
 const OTHER_ENGINES_SECONDS = 1
 
-/** Windows of a second that a collector takes with half of a core. */
-const WINDOWS_PER_SECOND = 20_000
+/** Windows of a second that a collector takes with two thirds of a core. */
+const WINDOWS_PER_SECOND = 25_000
 /** Few lengths: a fleet that grows changes them seldom. A minute, the longest, is enough for over a million paths. */
 const WINDOWS_SECONDS = [1, 2, 5, 10, 20, 30, 60]
 

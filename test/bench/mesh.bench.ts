@@ -81,7 +81,7 @@ const measure = async (agents: number, { windowSeconds, rate }: Shape) => {
   const programs: Program[] = []
   try {
     for (let first = 0; first < agents; first += PER_PROCESS) {
-      programs.push(start('mesh-agents.ts', [first, Math.min(PER_PROCESS, agents - first), windowSeconds]))
+      programs.push(start('mesh-agents.ts', [first, Math.min(PER_PROCESS, agents - first)]))
     }
     const waits: number[] = []
     const ports = (await Promise.all(programs.map(({ first }) => first))).flatMap((line) => line.ports ?? [])
