@@ -103,10 +103,27 @@ test('windows that there was no room for are counted when they come again, once'
       counted += count
     },
   })
-  await batch({ sequence: 1 })
+  await batch({ sequence: 1, windows: [{}] })
   expect(counted).toBe(0)
   hasRoom = true
   sender!.onRoom()
   await vi.waitFor(() => expect(counted).toBe(3))
+  await agent.close()
+})
+
+test('signs of life are acknowledged with what comes after them, or a few together', async () => {
+  const marks: number[] = []
+  const { agent, batch } = startAgent({
+    recorder: {
+      add: (_, __, ___, sequence) => {
+        marks.push(sequence)
+        return true
+      },
+      forget: () => undefined,
+    },
+  })
+  for (let sequence = 1; sequence <= 40; sequence++)
+    await batch({ sequence, windows: sequence === 5 ? [{}] : [] })
+  expect(marks).toEqual([5, 16, 32])
   await agent.close()
 })

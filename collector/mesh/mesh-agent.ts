@@ -9,6 +9,9 @@ import type { KeptDropped } from './kept.ts'
 import type { NodePlan } from './planner.ts'
 import type { Recorder, Sender } from './recorder.ts'
 
+/** Of batches with nothing in them, so many are acknowledged as one, and before that with the next that has something. */
+const EMPTY_TOGETHER = 16
+
 export type MeshAgentDeps = {
   clock: Clock
   logger: Logger
@@ -74,6 +77,10 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
     if (sequence <= taken) {
       // It came again because the acknowledgement was lost with the stream before.
       if (sequence <= stored) keeper.acknowledge(session, stored)
+      return
+    }
+    if (batch.windows.length === 0 && !missed && sequence % EMPTY_TOGETHER !== 0) {
+      taken = sequence
       return
     }
     const windows = deps.ingest.batch(plan.node, batch, offsetMs)
