@@ -66,11 +66,18 @@ const faultsOf = async (dashboards: readonly Dashboard[]): Promise<string[]> => 
       '--types',
       '',
     ]
-    const { stdout } = await execa(join(ROOT, 'node_modules/.bin/tsc'), [...options, 'dashboards.ts'], {
-      cwd: folder,
-      reject: false,
-    })
-    return stdout.split('\n').filter((line) => line.includes('error'))
+    const { stdout, stderr, exitCode } = await execa(
+      join(ROOT, 'node_modules/.bin/tsc'),
+      [...options, 'dashboards.ts'],
+      {
+        cwd: folder,
+        reject: false,
+      },
+    )
+    const faults = stdout.split('\n').filter((line) => line.includes('error'))
+    // One that was ended, or could not begin, has found nothing either.
+    if (exitCode !== 0 && faults.length === 0) throw new Error(`tsc: exit ${exitCode}: ${stdout}${stderr}`)
+    return faults
   } finally {
     await rm(folder, { recursive: true })
   }
