@@ -113,8 +113,13 @@ export const startOtherCollector = async (config: Record<string, unknown>) => {
       await stop()
       const store = join(folder, 'meshgauge.db')
       await writeFile(file, stringify({ listen, http, store, insecure: true, ...config, ...changes }))
-      child = launch(environment)
-      await vi.waitFor(() => waitHealthy(listen, AbortSignal.timeout(2000)), { timeout: 60_000 })
+      const started = launch(environment)
+      child = started
+      const ended = started.then(({ all }) => {
+        throw new Error(`the other collector has ended:\n${all}`)
+      })
+      const healthy = vi.waitFor(() => waitHealthy(listen, AbortSignal.timeout(2000)), { timeout: 60_000 })
+      await Promise.race([healthy, ended])
     },
     close: async () => {
       await stop()

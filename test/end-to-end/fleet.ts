@@ -85,6 +85,7 @@ export const startFleet = async ({
     const start = {
       program: [MESHGAUGE],
       waitReady: waitHealthy,
+      readyWithinSeconds: 90,
       environment: (await environment?.(managementGateway(lab.index))) ?? {},
     }
     await startAgents(deps, lab, start)
