@@ -40,7 +40,9 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
   test('a link cut in mid-run: the run ends, its pairs fail, nobody else does', async () => {
     // Each pair of the cut node takes until it is given up: with four nodes these are as few as can accuse it.
     const nodes = ['node-1', 'node-2', 'node-3', 'node-4'].join(',')
-    const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net1', '--nodes', nodes)
+    // So long that the cut comes in the first of the three rounds, also on a busy machine.
+    const longer = ['--nodes', nodes, '--duration', '3s']
+    const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net1', ...longer)
     await eventually(hosts.strays, (found) => found.length > 0)
     await hosts.fleet.fault('cut:node-2:net1:both')
     const document = await running
