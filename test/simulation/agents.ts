@@ -27,8 +27,6 @@ export const healthyNetwork: SimulatedNetwork = { sends: () => 10e9, receives: (
 
 const INTERFACES = ['net0', 'net1']
 const PORT = 5201
-/** Longer than any test holds one. */
-const HELD_MS = 600_000
 
 /** 10.<interface>.<node / 250>.<node % 250 + 1> */
 const addressOf = (node: number, name: string): string =>
@@ -115,7 +113,9 @@ const servicesOf = (
     async *run(request, { signal }) {
       yield { event: { $case: 'started', value: { engine: { name: 'iperf3', version: 'simulated' } } } }
       const { node: peer, name } = nodeOf(request.flows[0]!.address)
-      await Promise.race([released(), sleep(HELD_MS, undefined, { signal, ref: false })])
+      const aborted = Promise.withResolvers<never>()
+      signal.addEventListener('abort', () => aborted.reject(signal.reason), { once: true })
+      await Promise.race([released(), aborted.promise])
       await sleep(secondsOf(fromDuration(request.options?.duration) ?? 10) * 1000, undefined, { signal })
       const rate =
         Math.min(network.sends(node, name), network.receives(peer, name)) * (0.97 + 0.03 * noise(node, peer))
