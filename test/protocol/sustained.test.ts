@@ -25,9 +25,10 @@ beforeAll(async () => {
   agent = await startAgent('--ports', '25601-25640')
   client = openIndependentClient(agent.port)
 })
-const stops: (() => void)[] = []
+/** Last first: streams before what they lead to. */
+const stops: (() => void | Promise<void>)[] = []
 afterEach(async () => {
-  for (const stop of stops.splice(0)) stop()
+  for (const stop of stops.splice(0).reverse()) await stop()
   await eventually(
     () => programsOf(agent.pid),
     (found) => found.length === 0,
@@ -37,6 +38,17 @@ afterAll(async () => {
   client.close()
   await agent.stop('SIGTERM')
 })
+
+/** An agent for one test, gone after it however it ends. */
+const startOwn = async (...args: string[]) => {
+  const own = await startAgent(...args)
+  const ownClient = openIndependentClient(own.port)
+  stops.push(async () => {
+    ownClient.close()
+    await own.stop('SIGTERM')
+  })
+  return { own, ownClient }
+}
 
 /** A stream that is read as it comes; what it said so far can be asked for. */
 const follow = (method: string, request: object, from = client) => {
@@ -144,21 +156,18 @@ describe('flows that are kept up', () => {
 
   test('a test ends at the limit of the agent and the next begins: no restart is counted', async () => {
     // Of its own: just after such an end nothing is counted, and the other tests count.
-    const limited = await startAgent('--ports', '25661-25670', '--max-duration', '3s')
-    const own = openIndependentClient(limited.port)
-    const load = await start(2, {}, own)
+    const { own, ownClient } = await startOwn('--ports', '25661-25670', '--max-duration', '3s')
+    const load = await start(2, {}, ownClient)
     await moving(load, 2)
-    const [first] = pidsOf('-c', load.ports[0]!, limited)
+    const [first] = pidsOf('-c', load.ports[0]!, own)
     await eventually(
-      () => pidsOf('-c', load.ports[0]!, limited)[0],
+      () => pidsOf('-c', load.ports[0]!, own)[0],
       (pid) => pid !== undefined && pid !== first,
     )
     await moving(load, 2)
     expect([...load.serve.changes(), ...load.run.changes()]).toEqual([])
     load.stop()
     await Promise.all([load.serve.done, load.run.done])
-    own.close()
-    await limited.stop('SIGTERM')
   })
 
   test('a client that is killed is started again and counted; the other flow goes on', async () => {
@@ -229,20 +238,18 @@ describe('flows that are kept up', () => {
   })
 
   test('kill -9 of the agent leaves nothing', async () => {
-    const victim = await startAgent('--ports', '25651-25660')
-    const own = openIndependentClient(victim.port)
-    const load = await start(2, {}, own)
+    const { own, ownClient } = await startOwn('--ports', '25651-25660')
+    const load = await start(2, {}, ownClient)
     const programs = await eventually(
-      () => programsOf(victim.pid).filter(({ command }) => command.includes('iperf3')),
+      () => programsOf(own.pid).filter(({ command }) => command.includes('iperf3')),
       (found) => found.length === 4,
     )
-    await victim.stop('SIGKILL')
+    await own.stop('SIGKILL')
     await eventually(
       () => programs.filter(({ pid }) => alive(pid)),
       (left) => left.length === 0,
     )
     await Promise.all([load.serve.done, load.run.done])
-    own.close()
   })
 
   test.each([
