@@ -110,7 +110,7 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     await expect.poll(metrics).toContain('meshgauge_check_severity{node="node-3",check="interfaces"} 0')
   })
 
-  test('/iperf measures every pair on every interface and prints the old tables', async () => {
+  test('/iperf measures every pair of the nodes that are named on every interface and prints the old tables', async () => {
     // Of three nodes: each round takes 5 s, as the old clients did.
     const hosts = 'node-1,node-2,node-3'
     const text = await (await fetch(`${gateway}/iperf?pclients=2&startport=5300&host=${hosts}`)).text()
