@@ -3,6 +3,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 
 const report = join(tmpdir(), `meshgauge-tests-${process.pid}.json`)
@@ -16,6 +17,7 @@ const checked = wanted.length > 0 || (await run('npm', ['run', '--silent', 'chec
 const passed = await run('vitest', [
   'run',
   '--reporter=default',
+  `--reporter=${fileURLToPath(import.meta.resolve('./skip-reasons.ts'))}`,
   '--reporter=json',
   `--outputFile=${report}`,
   ...wanted,
