@@ -167,11 +167,12 @@ describeLab('the death of the owner', () => {
       (each) => !known.includes(each),
     )!
     const { owner, up } = startOwner(String(index))
-    up.catch(() => undefined)
-    await vi.waitFor(async () => expect(await knownIndexes(deps.stateRoot)).toContain(index), {
+    const claimed = vi.waitFor(async () => expect(await knownIndexes(deps.stateRoot)).toContain(index), {
       timeout: 60_000,
       interval: 1,
     })
+    // An owner that could not have it says why.
+    await Promise.race([claimed, up])
     await sleep(milliseconds)
     owner.kill('SIGKILL')
     await gone(index)
