@@ -14,7 +14,7 @@ export const startMeshLab = async (nodes = 3) => {
   try {
     const { lab } = held
     const first = lab.nodes[0]!
-    const start = { program: [MESHGAUGE], waitReady: waitHealthy }
+    const start = { program: [MESHGAUGE], waitReady: waitHealthy, readyWithinSeconds: 90 }
     const startAgent = () => startAgents(deps, lab, start, [first])
     await startAgent()
     return {
