@@ -60,6 +60,8 @@ const isAboutTheFleet = (alert: string): boolean => !OF_A_BUSY_MACHINE.includes(
 
 /** Long enough to be seen as pending between two evaluations; the shipped rules wait for minutes. */
 const FOR = '2s'
+/** From a scrape to the evaluation in which what it brings about fires, with one each second. */
+const FIRES_WITHIN_SECONDS = 4
 
 const shippedRules = (): Rules => ({
   groups: readdirSync(RULES).flatMap((file) => {
@@ -138,11 +140,14 @@ export const watchAlerts = async (
     told,
     fired,
     havePended,
-    /** What has fired and of what has been told so far that is about the fleet, and not about a busy machine. */
-    alarms: async () => [
-      ...(await fired()).filter(isAboutTheFleet),
-      ...alertmanager.notifications().filter(({ labels }) => isAboutTheFleet(labels.alertname ?? '')),
-    ],
+    /** What fires or has fired, or has been told, that is about the fleet and not about a busy machine. */
+    alarms: async () => {
+      await prometheus.evaluated(FIRES_WITHIN_SECONDS)
+      return [
+        ...(await fired()).filter(isAboutTheFleet),
+        ...alertmanager.notifications().filter(({ labels }) => isAboutTheFleet(labels.alertname ?? '')),
+      ]
+    },
     /** Waits until these fire at the same moment; others may. */
     becomesFiring: (expected: readonly string[], { timeout = 90_000 } = {}) =>
       expect

@@ -74,6 +74,7 @@ const checkAll = () => fleet.meshgauge('check', 'all')
 test('a fleet that is well alarms nobody', async () => {
   expect((await checkAll()).exitCode).toBe(0)
   await prometheus.waitFor('count(autopilot_health_checks) == 3 * 10')
+  await prometheus.evaluated(1)
   await firing([])
   const models = await prometheus.waitFor(
     'count by (cpumodel, gpumodel) (autopilot_health_checks{node=~"node-.",health=~"dcgm|gpumem|ping|pvc"})',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ExecaError, execa } from 'execa'
+import { eventually } from '../protocol/descendants.ts'
 
 /** One exemplar of a series. */
 type Exemplar = { series: Record<string, string>; traceId: string | undefined; value: number }
@@ -20,6 +21,8 @@ export type Prometheus = {
   exemplars(expression: string): Promise<Exemplar[]>
   /** Asks again until there is an answer that is not empty; it rejects with the targets' own errors otherwise. */
   waitFor(expression: string, options?: { timeoutSeconds?: number }): Promise<Sample[]>
+  /** Waits until every rule was evaluated so many seconds from now: until then an alert that waits is not missing. */
+  evaluated(seconds: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -75,6 +78,7 @@ const configuration = (
 
 type Answer = { status: string; error?: string; data: { result: RawSample[] } }
 type RawSample = { metric: Record<string, string>; value: [number, string] }
+type Groups = { data: { groups: { name: string; lastEvaluation: string }[] } }
 type Targets = { data: { activeTargets: { scrapeUrl: string; health: string; lastError: string }[] } }
 
 const getJson = async <T>(url: string): Promise<T> => {
@@ -107,6 +111,14 @@ const exemplars = async (url: string, expression: string): Promise<Exemplar[]> =
       traceId: labels.trace_id,
       value: Number(value),
     })),
+  )
+}
+
+const evaluated = async (url: string, seconds: number): Promise<void> => {
+  const end = Date.now() + seconds * 1000
+  await eventually(
+    async () => (await getJson<Groups>(`${url}/api/v1/rules`)).data.groups,
+    (groups) => groups.every(({ lastEvaluation }) => Date.parse(lastEvaluation) > end),
   )
 }
 
@@ -179,6 +191,7 @@ export const startPrometheus = async ({
     url,
     query: (expression) => query(url, expression),
     exemplars: (expression) => exemplars(url, expression),
+    evaluated: (seconds) => evaluated(url, seconds),
     waitFor: async (expression, { timeoutSeconds = 60 } = {}) => {
       for (let waited = 0; waited < timeoutSeconds; waited += POLL_SECONDS) {
         const samples = await query(url, expression)
