@@ -15,6 +15,9 @@ export type EchoBalance = {
 /** Below this many times the uncertainty, what is lost says nothing. */
 const MIN_CERTAINTY = 4
 
+/** Each way has a part in it for sure where so many times the uncertainty more or less would leave it one. */
+const SURE_MARGINS = 2
+
 /** Where at least this share of the lost probes lies is where they are lost. */
 const CLEAR_SHARE = 0.75
 
@@ -36,7 +39,9 @@ export const directionOf = ({
   // Far outside of 0 to 1 someone else pings the node too, or its counter was reset.
   if (missing < -margin || missing > 1 + margin) return undefined
   if (missing >= CLEAR_SHARE) return 'rx'
-  return missing <= 1 - CLEAR_SHARE ? 'tx' : 'both'
+  if (missing <= 1 - CLEAR_SHARE) return 'tx'
+  const isSure = missing + SURE_MARGINS * margin < 1 && missing - SURE_MARGINS * margin > 0
+  return isSure ? 'both' : undefined
 }
 
 const DIRECTIONS = {
