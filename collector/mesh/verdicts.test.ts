@@ -56,6 +56,20 @@ const judge = (
   })
 }
 
+test.each([
+  ['nothing that was told since: it is gone', 5000, FaultDirection.FAULT_DIRECTION_BOTH, /^(?!.*is fine)/],
+  [
+    'windows that are well, told since: requests to it are dropped',
+    -1,
+    FaultDirection.FAULT_DIRECTION_RX,
+    /What it sends is fine/,
+  ],
+])('a node that nobody reaches, and %s', (_, stateMs, direction, words) => {
+  const [verdict] = judge((_, to) => to === 'n2', {}, { stateMs })
+  expect(verdict).toMatchObject({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'n2', direction })
+  expect(verdict!.message).toMatch(words)
+})
+
 test('an interface that is down is cut off both ways, in the words of its own agent', () => {
   const verdicts = judge((_, to, name) => to === 'n2' && name === 'net0', { 'n2 net0': 'net0 is down' })
   expect(verdicts).toMatchObject([

@@ -82,6 +82,16 @@ const toResult = (
 const EMPTY_RESULT = PairResult.fromPartial({})
 const EMPTY_STATISTICS = PingStatistics.fromPartial({})
 
+/**
+ * A probe goes both ways. Who is well by what was told before the way back died says nothing of now: a node that is
+ * gone has told nothing since, and what it sends is not fine.
+ */
+const isOfBefore = ({ path: { health }, state }: Measured, back: Measured | undefined): boolean =>
+  state === PathState.PATH_STATE_UP &&
+  back !== undefined &&
+  isDead(back) &&
+  health.lastEndMs < back.path.health.stateMs
+
 /** A mesh probes on and on from one socket: it has not tried other ports, and does not say so. */
 const tidy = (verdict: Verdict): Verdict => ({
   ...verdict,
@@ -177,13 +187,11 @@ export const judgeMesh = (given: {
   const isExplained = ({ destination: { node, interface: name } }: MeshPath) =>
     down.has(node) || blamed.has(`${node} `) || blamed.has(`${node} ${name}`)
   const byPair = new Map(measured.map((each) => [pairKey(each.path), each]))
+  const backOf = ({ path: { source, destination } }: Measured) =>
+    byPair.get(pairKey({ source: destination, destination: source }))
   const results = measured
-    .filter(({ path }) => !isExplained(path))
-    .map((each) => {
-      const { source, destination } = each.path
-      const back = byPair.get(pairKey({ source: destination, destination: source }))
-      return toResult(each, back, recent, nowMs)
-    })
+    .filter((each) => !isExplained(each.path) && !isOfBefore(each, backOf(each)))
+    .map((each) => toResult(each, backOf(each), recent, nowMs))
   const diagnosed = diagnose({ results, racks }).verdicts.map(tidy).flatMap(createLeftovers(given))
   const verdicts = withLossy([...down.values(), ...cutOff, ...diagnosed], lossy, byPair)
   return verdicts.sort((one, other) => other.confidence - one.confidence)
