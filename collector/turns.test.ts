@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createTurns } from './turns.ts'
 
 const hold = (ms: number) => {
@@ -38,4 +38,23 @@ test('work comes to its end however long the others hold the event loop', async 
   }
   isDone = true
   expect(passed).toBeLessThan(15)
+})
+
+test('of many works at a time none has longer and longer turns', async () => {
+  let nowMs = 0
+  vi.spyOn(performance, 'now').mockImplementation(() => nowMs)
+  const longestMs = await Promise.all(
+    Array.from({ length: 12 }, async () => {
+      const turns = createTurns()
+      let longest = 0
+      for (let round = 0; round < 12; round++) {
+        const beganMs = nowMs
+        while (!turns.isOver() && nowMs - beganMs < 1000) nowMs++
+        longest = Math.max(longest, nowMs - beganMs)
+        await turns.pass()
+      }
+      return longest
+    }),
+  ).finally(() => vi.restoreAllMocks())
+  expect(Math.max(...longestMs)).toBeLessThanOrEqual(250)
 })

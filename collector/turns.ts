@@ -4,10 +4,15 @@ import { setImmediate } from 'node:timers/promises'
 const TURN_MS = 4
 /** Of the time that all others took meanwhile, so much belongs to the work: it comes to its end under any load. */
 const SHARE = 0.25
+/**
+ * But no turn is longer, whatever the others took: of many works at a time each takes the turns of all the others for a
+ * reason to have a longer one itself, and after a process was stopped for an hour a turn would be a quarter of it.
+ */
+const LONGEST_TURN_MS = 250
 
 /**
  * Takes long work apart, so that the event loop is not held. Slices of a fixed length starve when each of them waits for
- * a turn of a busy event loop; these grow with what the others take.
+ * a turn of a busy event loop; these grow with what the others take, up to a bound.
  */
 export const createTurns = () => {
   let beganMs = performance.now()
@@ -17,7 +22,7 @@ export const createTurns = () => {
     const passedMs = performance.now()
     await setImmediate()
     beganMs = performance.now()
-    lengthMs = Math.max(TURN_MS, SHARE * (beganMs - passedMs))
+    lengthMs = Math.min(LONGEST_TURN_MS, Math.max(TURN_MS, SHARE * (beganMs - passedMs)))
   }
   return {
     /** Whether it is the others' turn. */
