@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ProfileSource } from '#proto/meshgauge/collector/v1/profile.ts'
+import { isProfileFile } from '../../lib/profile-file.ts'
 import type { Problem } from '../problems.ts'
-
-/** A profile's file is told from a built-in's name by its ending or its folder. */
-export const isProfileFile = (text: string): boolean => /[/\\]|\.ya?ml$/i.test(text)
 
 /** The text of a profile's file; undefined when it cannot be read, which is told. */
 export const readProfileText = (place: string, file: string, problems: Problem[]): string | undefined => {
@@ -17,7 +15,7 @@ export const readProfileText = (place: string, file: string, problems: Problem[]
   }
 }
 
-/** NAME of a built-in profile, or FILE. */
+/** NAME of a profile that the collector has, or FILE. */
 export const readProfileSource = (place: string, text: string, problems: Problem[]): ProfileSource => {
   if (!isProfileFile(text)) return { source: { $case: 'name', value: text }, file: '' }
   const yaml = readProfileText(place, text, problems) ?? ''

@@ -174,11 +174,15 @@ test('a full disk neither ends a collector that starts nor a reload of its confi
   await schedules.close()
 })
 
-test('the profile of a config must be a built-in one, and a misspelt one is told at once', () => {
+test('a schedule in a file of its own may name any profile that its collector has: only that one knows its config', () => {
   const yaml = (name: string) => `name: a\nevery: 1h\nprofile: ${name}\n`
-  expect(readSchedule('a.yaml', yaml('baseline')).work?.$case).toBe('profile')
-  expect(() => readSchedule('a.yaml', yaml('baselin'))).toThrow(
-    /a.yaml:3:10 +profile .*did you mean baseline\?/,
-  )
-  expect(() => readSchedule('a.yaml', yaml('my/own.yaml'))).toThrow(/schedules add --profile FILE/)
+  for (const name of ['baseline', 'nightly', 'baselin'])
+    expect(readSchedule('a.yaml', yaml(name)).work).toMatchObject({
+      $case: 'profile',
+      value: { source: { $case: 'name', value: name } },
+    })
+  for (const name of ['my/own.yaml', 'own.yaml'])
+    expect(() => readSchedule('a.yaml', yaml(name))).toThrow(
+      /a.yaml:3:10 +profile .*schedules add --profile FILE/,
+    )
 })

@@ -4,10 +4,10 @@ import { z } from 'zod'
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { Blackout, Budget, OverlapPolicy, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { closest, parseConfig, type ReviewProblem } from '../../lib/config.ts'
+import { isProfileFile } from '../../lib/profile-file.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { durationHint, parseBytes, parseDuration } from '../../lib/units.ts'
 import type { ConfigSection, NamedNodes } from '../inventory/config.ts'
-import { BUILT_IN_NAMES } from '../profiles/built-ins.ts'
 import { knownNames, reviewOwn } from '../profiles/own.ts'
 import { runOf } from '../profiles/resolve.ts'
 import { reviewTest } from '../profiles/review.ts'
@@ -79,11 +79,15 @@ const mesh = z.strictObject({
   epoch: duration.optional(),
 })
 
-/** What is wrong with the name of a profile, which a schedule would else only learn at night. */
-const profileProblem = (name: unknown, known: readonly string[]): string | undefined => {
-  if (typeof name !== 'string' || known.includes(name)) return undefined
-  if (/[/\\]/.test(name))
+/**
+ * What is wrong with the name of a profile, which a schedule would else only learn at night. What the collector's config
+ * gives is known to the collector alone; `known` is undefined elsewhere.
+ */
+const profileProblem = (name: unknown, known: readonly string[] | undefined): string | undefined => {
+  if (typeof name !== 'string' || known?.includes(name)) return undefined
+  if (isProfileFile(name))
     return 'must be the name of a profile, built in or in profiles; one in a file: meshgauge schedules add --profile FILE'
+  if (!known) return undefined
   const meant = closest(name, known)
   return `there is no profile "${name}"; ${meant ? `did you mean ${meant}?` : `there are ${known.join(', ')}`}`
 }
@@ -162,7 +166,7 @@ const isMap = (value: unknown): value is Raw =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What keys of one schedule mean together, as far as its values leave it open. */
-const reviewOne = (raw: unknown, profiles: readonly string[] = BUILT_IN_NAMES): ReviewProblem[] => {
+const reviewOne = (raw: unknown, profiles?: readonly string[]): ReviewProblem[] => {
   if (!isMap(raw)) return []
   const profile = profileProblem(raw.profile, profiles)
   const given = (keys: readonly string[]) => keys.filter((key) => raw[key] !== undefined)
@@ -249,7 +253,7 @@ export const SCHEDULE_SECTION = {
 } satisfies ConfigSection<z.ZodRawShape>
 
 /**
- * A schedule in a file of its own, with the keys of the config.
+ * A schedule in a file of its own, with the keys of the config. Whether there is a profile of its name the collector says.
  * @throws ConfigError with every problem and its place
  */
 export const readSchedule = (file: string, yaml: string): ScheduleSpec =>
