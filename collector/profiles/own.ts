@@ -3,6 +3,7 @@
 import { parse, stringify } from 'yaml'
 import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
 import type { ReviewProblem } from '../../lib/config.ts'
+import { isProfileFile } from '../../lib/profile-file.ts'
 import { BUILT_IN_NAMES, readBuiltIns } from './built-ins.ts'
 import { readProfile } from './profile.ts'
 import { reviewProfile } from './review.ts'
@@ -37,6 +38,8 @@ export const reviewOwn = (raw: unknown): ReviewProblem[] => {
     if (name === undefined) return problems
     if (BUILT_IN_NAMES.some((each) => each === name))
       problems.push({ path, message: `${name} is the name of a built-in profile` })
+    if (isProfileFile(name))
+      problems.push({ path, message: 'would be taken for a file; leave / \\ and .yaml out of it' })
     const before = first.get(name)
     if (before === undefined) first.set(name, index)
     else
