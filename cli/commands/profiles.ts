@@ -35,7 +35,7 @@ const list = (invocation: Invocation<object>): Promise<ExitCode> =>
 
 const show = (invocation: Invocation<object>): Promise<ExitCode> => {
   const { terminal, operands, options, read, problems } = invocation
-  if (operands[0] === undefined) read.refuse('NAME', 'is missing: a built-in profile, or a file')
+  if (operands[0] === undefined) read.refuse('NAME', 'is missing: a profile of the collector, or a file')
   const source = readProfileSource('NAME', operands[0] ?? '', problems)
   return withClient(invocation, async (client) => {
     const { profile } = await client.profiles.resolveProfile({ profile: source })
@@ -78,21 +78,26 @@ export const addProfilesCommand = (program: Command, app: App): void => {
     .summary('named sets of tests with what they must reach')
     .description(
       `A profile is a YAML file that names tests, their topology and parameters, and what they must reach. Some come with
-meshgauge; "meshgauge profiles show NAME > mine.yaml" is a start for one of your own.`,
+meshgauge, and the collector's config may give more. "meshgauge profiles show NAME > mine.yaml" is a start for one of
+your own.`,
     )
   withExamples(profiles, [
-    ['meshgauge profiles list', 'those that come with meshgauge'],
+    ['meshgauge profiles list', 'those that the collector has'],
     ['meshgauge profiles show latency > mine.yaml', 'the text of one'],
     ['meshgauge profiles validate mine.yaml', 'every problem with its place; exit code 2 when there is one'],
     ['meshgauge run --profile mine.yaml --dry-run', 'what it would do'],
     ['meshgauge run --profile baseline', 'does it'],
   ])
-  app.handle(profiles.command('list').description('Lists the built-in profiles.'), 0, list)
+  app.handle(
+    profiles.command('list').description('Lists the built-in profiles and those of the config.'),
+    0,
+    list,
+  )
   app.handle(
     profiles
       .command('show')
       .description('Prints the text of a profile; with --json also the runs it is made of.')
-      .argument('[NAME]', 'a built-in profile, or a file'),
+      .argument('[NAME]', 'a profile of the collector, or a file'),
     1,
     show,
   )

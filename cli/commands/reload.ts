@@ -40,8 +40,9 @@ export const addReloadCommand = (program: Command, app: App): void => {
     .command('reload')
     .summary('have the collector read its config again')
     .description(
-      `Has the collector read its config again, as SIGHUP does. Nodes, checks and schedules change in place: who stays
-is not disturbed, and runs that have begun go on. A config with problems changes nothing and is told in full (exit 2).`,
+      `Has the collector read its config again, as SIGHUP does. Nodes, checks, profiles and schedules change
+in place: who stays is not disturbed, and runs that have begun go on. A config with problems changes nothing and is told
+in full (exit 2).`,
     )
   withExamples(command, [['meshgauge reload', 'after nodes were added to fleet.yaml']])
   app.handle(command, 0, reload)

@@ -91,7 +91,7 @@ The run goes on in the collector. Ctrl-C cancels it and shows what was measured;
     .optionsGroup('Instead of one test:')
     .option(
       '--profile <name>',
-      'the tests of a profile, one after the other: a built-in one or a YAML file ("meshgauge profiles")',
+      'the tests of a profile, one after the other: one that the collector has, or a YAML file ("meshgauge profiles")',
     )
     .optionsGroup('How to wait:')
     .option('--dry-run', 'only say what it would do; nothing is sent')

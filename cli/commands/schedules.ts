@@ -140,7 +140,7 @@ YAML file with the keys that schedules have in the collector's config. Its runs 
     )
     .option('--each-interface', 'a run for each interface, one after the other')
     .optionsGroup('Instead of a run:')
-    .option('--profile <name>', 'the tests of a profile: a built-in one or a YAML file')
+    .option('--profile <name>', 'the tests of a profile: one that the collector has, or a YAML file')
     .option('--mesh', 'a ping mesh that never stops')
     .option('-f, --file <file>', 'the whole schedule, in YAML')
   addProbeCount(addRunOptions(command, ''))

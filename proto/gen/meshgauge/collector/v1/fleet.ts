@@ -1053,8 +1053,8 @@ export const FleetServiceDefinition = {
       options: {},
     },
     /**
-     * ReloadFleet reads the collector's config again, as SIGHUP does: nodes and checks change in place, and whoever
-     * stays notices nothing. A config with problems changes nothing and is answered with all of them.
+     * ReloadFleet reads the collector's config again, as SIGHUP does: nodes, checks, profiles and schedules change in
+     * place, and whoever stays notices nothing. A config with problems changes nothing and is answered with all of them.
      */
     reloadFleet: {
       name: "ReloadFleet",
@@ -1076,8 +1076,8 @@ export interface FleetServiceImplementation<CallContextExt = {}> {
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<RunChecksResponse>>;
   /**
-   * ReloadFleet reads the collector's config again, as SIGHUP does: nodes and checks change in place, and whoever
-   * stays notices nothing. A config with problems changes nothing and is answered with all of them.
+   * ReloadFleet reads the collector's config again, as SIGHUP does: nodes, checks, profiles and schedules change in
+   * place, and whoever stays notices nothing. A config with problems changes nothing and is answered with all of them.
    */
   reloadFleet(
     request: ReloadFleetRequest,
@@ -1094,8 +1094,8 @@ export interface FleetServiceClient<CallOptionsExt = {}> {
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<RunChecksResponse>;
   /**
-   * ReloadFleet reads the collector's config again, as SIGHUP does: nodes and checks change in place, and whoever
-   * stays notices nothing. A config with problems changes nothing and is answered with all of them.
+   * ReloadFleet reads the collector's config again, as SIGHUP does: nodes, checks, profiles and schedules change in
+   * place, and whoever stays notices nothing. A config with problems changes nothing and is answered with all of them.
    */
   reloadFleet(
     request: DeepPartial<ReloadFleetRequest>,

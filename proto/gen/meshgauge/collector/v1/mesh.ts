@@ -174,7 +174,7 @@ export interface MeshSpec {
     | undefined;
   /**
    * Length of the windows of paths that are well; 10 s when absent. Longer, up to a minute, where all paths of a
-   * collector would have more than 25,000 windows a second; Mesh.problems says so then.
+   * collector would have more than 25,000 windows a second; where a length was asked for, Mesh.problems says so then.
    */
   window:
     | Duration

@@ -46,16 +46,16 @@ export interface ListProfilesRequest {
 
 /** ListProfilesResponse holds the profiles. */
 export interface ListProfilesResponse {
-  /** By name. */
+  /** The built-in ones, then those of the config in its order. */
   profiles: Profile[];
 }
 
-/** ProfileSource is a built-in profile or the text of one. */
+/** ProfileSource is a profile that the collector has, or the text of one. */
 export interface ProfileSource {
   /** Where it comes from. */
   source:
     | //
-    /** Name of a built-in profile. */
+    /** Name of a profile that is built in, or that the collector's config gives when it is asked for. */
     { $case: "name"; value: string }
     | //
     /** A profile's text, in YAML. */
@@ -947,7 +947,7 @@ export const ProfileServiceDefinition = {
   name: "ProfileService",
   fullName: "meshgauge.collector.v1.ProfileService",
   methods: {
-    /** ListProfiles returns the built-in profiles. */
+    /** ListProfiles returns the built-in profiles, then those that the collector's config gives. */
     listProfiles: {
       name: "ListProfiles",
       requestType: ListProfilesRequest as typeof ListProfilesRequest,
@@ -978,7 +978,7 @@ export const ProfileServiceDefinition = {
 } as const;
 
 export interface ProfileServiceImplementation<CallContextExt = {}> {
-  /** ListProfiles returns the built-in profiles. */
+  /** ListProfiles returns the built-in profiles, then those that the collector's config gives. */
   listProfiles(
     request: ListProfilesRequest,
     context: CallContext & CallContextExt,
@@ -996,7 +996,7 @@ export interface ProfileServiceImplementation<CallContextExt = {}> {
 }
 
 export interface ProfileServiceClient<CallOptionsExt = {}> {
-  /** ListProfiles returns the built-in profiles. */
+  /** ListProfiles returns the built-in profiles, then those that the collector's config gives. */
   listProfiles(
     request: DeepPartial<ListProfilesRequest>,
     options?: CallOptions & CallOptionsExt,
