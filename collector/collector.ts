@@ -58,6 +58,7 @@ export const createCollector = async (
 }> => {
   const { clock, logger, tracer, meter } = deps
   const closing = createClosing(deps)
+  const isClosing = new AbortController()
   try {
     const metrics = createMetrics({ meter }, { version: options.version })
     closing.add(metrics.close)
@@ -135,7 +136,10 @@ export const createCollector = async (
       options.schedules,
     )
     closing.add(() => schedules.close())
-    const reload = createReload({ ...deps, fleet, health, schedules, profiles }, options)
+    const reload = createReload(
+      { ...deps, closing: isClosing.signal, fleet, health, schedules, profiles },
+      options,
+    )
     const observe = createTrafficGauges(metrics)
     const traffics = createTraffics({
       clock,
@@ -178,6 +182,7 @@ export const createCollector = async (
       const gateway = await listenAutopilot({ ...parts, options: options.autopilot })
       closing.add(() => gateway.close())
     }
+    closing.add(() => isClosing.abort())
     return { server, http, reload, meshes, close: closing.close }
   } catch (error) {
     await closing.close()

@@ -23,6 +23,8 @@ export type Reload = () => Promise<ReloadFleetResponse>
 
 type Deps = {
   logger: Logger
+  /** Aborted when the collector begins to close. */
+  closing: AbortSignal
   /** Reads the config as the start did. */
   readOptions: () => Promise<CollectorOptions>
   fleet: Pick<Fleet, 'setInventory'>
@@ -46,11 +48,12 @@ const toOperatingError = (error: unknown): unknown =>
 
 /** Reads the config again and puts what it says in place, all of it or nothing. */
 export const createReload = (deps: Deps, started: CollectorOptions): Reload => {
-  const { logger, readOptions, fleet, health, schedules, profiles } = deps
+  const { logger, closing, readOptions, fleet, health, schedules, profiles } = deps
   return async () => {
     const options = await readOptions().catch((error: unknown) => {
       throw toOperatingError(error)
     })
+    if (closing.aborted) throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
     const change = fleet.setInventory(options.nodes)
     health.setPeriodic(options.checks)
     profiles.set(options.profiles)
