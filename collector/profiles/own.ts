@@ -4,6 +4,7 @@ import { parse, stringify } from 'yaml'
 import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
 import type { ReviewProblem } from '../../lib/config.ts'
 import { isProfileFile } from '../../lib/profile-file.ts'
+import type { NamedNodes } from '../inventory/config.ts'
 import { BUILT_IN_NAMES, readBuiltIns } from './built-ins.ts'
 import { readProfile } from './profile.ts'
 import { reviewProfile } from './review.ts'
@@ -51,6 +52,40 @@ export const reviewOwn = (raw: unknown): ReviewProblem[] => {
     return problems
   })
 }
+
+/** Where a test, or what is for all tests of a profile, names nodes. Looks at raw content, which may be anything. */
+export const namedByTest = (raw: unknown, at: readonly PropertyKey[]): NamedNodes[] => {
+  const test = (raw ?? {}) as Record<string, unknown>
+  const listed = (key: string): unknown[] => {
+    const list = test[key]
+    return Array.isArray(list) ? list : []
+  }
+  return [
+    ...['nodes', 'clients', 'servers'].flatMap((key) =>
+      listed(key).map((selector, position) => ({ path: [...at, key, position], selector })),
+    ),
+    ...(test.center === undefined ? [] : [{ path: [...at, 'center'], selector: test.center }]),
+    ...listed('pairs').flatMap((pair, position) =>
+      (typeof pair === 'string' ? pair.split(':') : []).map((selector) => ({
+        path: [...at, 'pairs', position],
+        selector,
+      })),
+    ),
+  ]
+}
+
+/** Where the config's profiles name nodes. */
+export const namedByOwn = (raw: unknown): NamedNodes[] =>
+  listOf(raw).flatMap((entry, index) => {
+    const { global, tests } = (entry ?? {}) as { global?: unknown; tests?: unknown }
+    const at = ['profiles', index]
+    return [
+      ...namedByTest(global, [...at, 'global']),
+      ...(Array.isArray(tests) ? tests : []).flatMap((test: unknown, position) =>
+        namedByTest(test, [...at, 'tests', position]),
+      ),
+    ]
+  })
 
 /** The profiles of a config that has been found good, each with its own text. */
 export const readOwn = (file: string, text: string): Profile[] =>

@@ -8,7 +8,7 @@ import { isProfileFile } from '../../lib/profile-file.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { durationHint, parseBytes, parseDuration } from '../../lib/units.ts'
 import type { ConfigSection, NamedNodes } from '../inventory/config.ts'
-import { knownNames, reviewOwn } from '../profiles/own.ts'
+import { knownNames, namedByOwn, namedByTest, reviewOwn } from '../profiles/own.ts'
 import { runOf } from '../profiles/resolve.ts'
 import { reviewTest } from '../profiles/review.ts'
 import { profileSchema, runSchema } from '../profiles/schema.ts'
@@ -204,26 +204,10 @@ const reviewNames = (entries: readonly unknown[]): ReviewProblem[] => {
 
 const namedIn = (raw: unknown): NamedNodes[] => {
   if (!isMap(raw)) return []
-  const run = isMap(raw.run) ? raw.run : {}
-  const lists = [
-    ...(['nodes', 'clients', 'servers'] as const).map((key) => ({ path: ['run', key], list: run[key] })),
-    { path: ['mesh', 'nodes'], list: isMap(raw.mesh) ? raw.mesh.nodes : undefined },
-  ]
-  const pairs = Array.isArray(run.pairs) ? run.pairs : []
+  const ofMesh = isMap(raw.mesh) && Array.isArray(raw.mesh.nodes) ? raw.mesh.nodes : []
   return [
-    ...lists.flatMap(({ path, list }) =>
-      (Array.isArray(list) ? list : []).map((selector: unknown, position) => ({
-        path: [...path, position],
-        selector,
-      })),
-    ),
-    ...(run.center === undefined ? [] : [{ path: ['run', 'center'], selector: run.center }]),
-    ...pairs.flatMap((pair: unknown, position) =>
-      (typeof pair === 'string' ? pair.split(':') : []).map((selector) => ({
-        path: ['run', 'pairs', position],
-        selector,
-      })),
-    ),
+    ...namedByTest(raw.run, ['run']),
+    ...ofMesh.map((selector: unknown, position) => ({ path: ['mesh', 'nodes', position], selector })),
   ]
 }
 
@@ -246,10 +230,12 @@ export const SCHEDULE_SECTION = {
     )
     return [...problems, ...reviewNames(entries), ...reviewOwn(raw)]
   },
-  namedNodes: (raw: unknown) =>
-    listOf(raw).flatMap((entry, index) =>
+  namedNodes: (raw: unknown) => [
+    ...listOf(raw).flatMap((entry, index) =>
       namedIn(entry).map(({ path, selector }) => ({ path: ['schedules', index, ...path], selector })),
     ),
+    ...namedByOwn(raw),
+  ],
 } satisfies ConfigSection<z.ZodRawShape>
 
 /**
