@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { createPlanner } from './planner.ts'
 import { readMeshSpec } from './settings.ts'
@@ -34,20 +34,30 @@ test('of two meshes that want the same, the paths are of the other one when the 
   expect(meshes()).toEqual([])
 })
 
-test('a second large mesh makes the windows of the first one longer', () => {
-  const names = Array.from({ length: 165 }, (_, index) => `node-${index}`)
+/** A planner that knows what it was told, and the lengths of the windows that it plans. */
+const planWindows = (nodes: readonly Node[]) => {
   const ids = new Map<string, number>()
   const idOf = (key: object) => {
     const name = JSON.stringify(key)
     ids.set(name, ids.get(name) ?? ids.size + 1)
     return ids.get(name)!
   }
-  const planner = createPlanner(idOf, { get: () => [], set: () => undefined })
-  planner.setFleet(names.map((name, index) => nodeOf(name, `10.0.0.${index + 1}`)))
+  const known = new Map<string, readonly string[]>()
+  const planner = createPlanner(idOf, {
+    get: (node, name) => known.get(`${node} ${name}`) ?? [],
+    set: (node, name, addresses) => known.set(`${node} ${name}`, addresses),
+  })
+  planner.setFleet(nodes)
+  const lengths = () => [...planner.changes(0)].map(({ plan }) => plan!.assignment.window!.seconds)
+  return { planner, lengths }
+}
+
+test('a second large mesh makes the windows of the first one longer', () => {
+  const names = Array.from({ length: 165 }, (_, index) => `node-${index}`)
+  const { planner, lengths } = planWindows(names.map((name, index) => nodeOf(name, `10.0.0.${index + 1}`)))
   const settings = readMeshSpec(
     MeshSpec.fromPartial({ interfaces: ['net0'], window: { seconds: 1, nanos: 0 } }),
   )
-  const lengths = () => [...planner.changes(0)].map(({ plan }) => plan!.assignment.window!.seconds)
   // 165 times 164 paths a second are a little too many.
   planner.set('first', settings)
   expect(new Set(lengths())).toEqual(new Set([2]))
@@ -55,4 +65,20 @@ test('a second large mesh makes the windows of the first one longer', () => {
   expect(lengths()).toEqual(names.map(() => 5))
   planner.set('second', undefined)
   expect(lengths()).toEqual(names.map(() => 2))
+})
+
+test('interfaces that few nodes have make no windows longer: there are no paths between others', () => {
+  const nodes = Array.from({ length: 100 }, (_, index) => {
+    const name = `net${index % 10}`
+    return Node.fromPartial({
+      name: `node-${index}`,
+      interfaces: [name],
+      state: NodeState.NODE_STATE_READY,
+      description: { interfaces: [{ name, state: 'up', addresses: [`10.0.${index % 10}.${index + 1}/24`] }] },
+    })
+  })
+  const { planner, lengths } = planWindows(nodes)
+  planner.set('all', readMeshSpec(MeshSpec.fromPartial({ window: { seconds: 1, nanos: 0 } })))
+  expect(lengths()).toEqual(nodes.map(() => 1))
+  expect([...planner.meshes()].map(planner.problemsOf)).toEqual([[]])
 })

@@ -23,6 +23,8 @@ export type PlannedMesh = {
   rotation: Rotation
   /** By node, the epoch whose peers it probes. */
   epochs: Map<string, number>
+  /** Paths that are probed at a time, about. */
+  pathCount: number
 }
 
 /** How often a path is probed, and the ICMP echo requests that it sends for that. */
@@ -40,8 +42,12 @@ export type NodePlan = {
 const askedWindowOf = (meshes: readonly PlannedMesh[]): number =>
   Math.min(...meshes.map(({ settings }) => settings.windowSeconds))
 
-const pathCountOf = (mesh: PlannedMesh): number =>
-  mesh.fabric.nodes.length * extentOf(mesh).peers * mesh.fabric.interfaces.length
+/** Paths are between those that have an interface of the same name; of turning peers about as many have it as of all. */
+const pathCountOf = (mesh: PlannedMesh): number => {
+  const { nodes, ends } = mesh.fabric
+  const share = extentOf(mesh).peers / Math.max(1, nodes.length - 1)
+  return [...ends.values()].reduce((sum, { size }) => sum + size * (size - 1) * share, 0)
+}
 
 const rateOf = (mesh: PlannedMesh): Rate => {
   const intervalSeconds = intervalOf(mesh.settings, extentOf(mesh).peers)
@@ -68,9 +74,10 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
   const weave = (mesh: PlannedMesh): void => {
     mesh.fabric = createFabric(mesh.settings, fleet, known)
     mesh.rotation.setMembers(mesh.fabric.nodes)
+    mesh.pathCount = pathCountOf(mesh)
     for (const node of mesh.fabric.nodes) due.add(node)
   }
-  const pathCount = (): number => [...meshes.values()].reduce((sum, mesh) => sum + pathCountOf(mesh), 0)
+  const pathCount = (): number => [...meshes.values()].reduce((sum, mesh) => sum + mesh.pathCount, 0)
   /** The number of paths decides about the windows of all of them. */
   const everybodyIsDue = (): void => {
     for (const { fabric } of meshes.values()) for (const node of fabric.nodes) due.add(node)
@@ -121,7 +128,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
       }
       const rotation = createRotation(settings)
       const fabric = createFabric(settings, fleet, known)
-      const mesh = { name, settings, fabric, rotation, epochs: new Map<string, number>() }
+      const mesh = { name, settings, fabric, rotation, epochs: new Map<string, number>(), pathCount: 0 }
       meshes.set(name, mesh)
       weave(mesh)
       everybodyIsDue()
