@@ -11,7 +11,6 @@ import type { MeshSettings } from './settings.ts'
 export type Fabric = {
   nodes: readonly string[]
   members: ReadonlySet<string>
-  interfaces: readonly string[]
   /** By interface, then by node. */
   ends: ReadonlyMap<string, ReadonlyMap<string, RunEndpoint>>
   /** What keeps ends out of the mesh, one line each. */
@@ -68,7 +67,7 @@ export const createFabric = (
     byNode.set(endpoint.node, endpoint)
   }
   const nodes = chosen.nodes.map(({ name }) => name)
-  return { nodes, members: new Set(nodes), interfaces: names, ends, problems }
+  return { nodes, members: new Set(nodes), ends, problems }
 }
 
 /** Whether the nodes of a mesh take turns as peers. */
