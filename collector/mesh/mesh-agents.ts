@@ -33,6 +33,8 @@ export const createMeshAgents = (deps: Deps) => {
   const { clock } = time
   const agents = new Map<string, MeshAgent>()
   const ending = new Set<Promise<void>>()
+  /** Nodes whose agents answered when the fleet last changed. */
+  let ready: ReadonlySet<string> = new Set()
   const echoes = createEchoCounts()
   const offsets = createOffsets(deps.keeping)
   const droppedCounts = createDroppedCounts(deps.keeping)
@@ -104,11 +106,17 @@ export const createMeshAgents = (deps: Deps) => {
     follow: (members: ReadonlySet<string>): void => {
       for (const [node, agent] of agents) if (members.has(node)) agent.follow()
     },
-    /** How the nodes of the fleet are has changed: those that are back need not wait for their next turn. */
+    /**
+     * How the nodes of the fleet are has changed: those that are back need not wait for their next turn. Those that were
+     * there all the time have refused, and wait as before.
+     */
     wake: (nodes: readonly Node[]): void => {
-      for (const node of nodes) {
-        if (node.state !== NodeState.NODE_STATE_READY) continue
-        const agent = agents.get(node.name)
+      const before = ready
+      ready = new Set(
+        nodes.flatMap(({ name, state }) => (state === NodeState.NODE_STATE_READY ? [name] : [])),
+      )
+      for (const name of ready) {
+        const agent = before.has(name) ? undefined : agents.get(name)
         if (agent && !agent.delivers()) agent.wake()
       }
     },
