@@ -139,20 +139,33 @@ export const addWindow = (sum: Sum, reader: Reader, originMs: number): void => {
 /** A window that is still bytes: its start after the beginning of its bucket, and all of it with its length. */
 export type Entry = { start: number; bytes: Uint8Array }
 
+/** @throws DamagedWindow where the bytes end before the window does */
 export const readEntry = (reader: Reader): Entry => {
   const from = reader.at
   const length = readVarint(reader)
   const end = reader.at + length
+  if (end > reader.bytes.length) throw new DamagedWindow()
   const start = readVarint(reader)
   reader.at = end
   return { start, bytes: reader.bytes.subarray(from, end) }
 }
 
-export const readEntries = (bytes: Uint8Array): Entry[] => {
+/** @throws DamagedWindow when not all of it can be taken apart */
+export const readEntries = (bytes: Uint8Array, entries: Entry[] = []): Entry[] => {
   const reader: Reader = { bytes, at: 0 }
-  const entries: Entry[] = []
   while (reader.at < bytes.length) entries.push(readEntry(reader))
   return entries
+}
+
+/** Up to where the lengths of the windows are lost: what can be read at all. */
+export const readableEntries = (bytes: Uint8Array): Entry[] => {
+  const entries: Entry[] = []
+  try {
+    return readEntries(bytes, entries)
+  } catch (error) {
+    if (!(error instanceof DamagedWindow)) throw error
+    return entries
+  }
 }
 
 /** How many windows there are, without looking into them; of damaged bytes those before the damage. */
@@ -160,9 +173,10 @@ export const countEntries = (bytes: Uint8Array): number => {
   const reader: Reader = { bytes, at: 0 }
   let count = 0
   try {
-    for (; reader.at < bytes.length; count++) {
+    while (reader.at < bytes.length) {
       const length = readVarint(reader)
       reader.at += length
+      if (reader.at <= bytes.length) count++
     }
   } catch (error) {
     if (!(error instanceof DamagedWindow)) throw error

@@ -112,6 +112,22 @@ test('of raw windows those stay that are whole', () => {
   store.close()
 })
 
+test.each(['05f8cc03', 'ff'])(
+  'late windows of a minute with %s at its end are no less whole for it',
+  (bytes) => {
+    const known = fill()
+    damage('raw', `CAST(body || x'${bytes}' AS BLOB)`)
+    const store = open()
+    store.putWindows([sampleWindow(0, 3599.5)], [])
+    maintainAll(store, T + 1.6 * HOUR)
+    expect(read(store, RESOLUTION_RAW).map(({ startMs }) => startMs)).toEqual(
+      [...known.raw.map(({ startMs }) => startMs), T + 3_599_500].sort((a, b) => a - b),
+    )
+    expect(store.info().levels.find(({ name }) => name === 'raw')?.rows).toBe(721)
+    store.close()
+  },
+)
+
 test('what merges all paths leaves out what is damaged, and nothing of another path', async () => {
   fill()
   damage('five_minutes', "CAST(substr(body, 1, length(body) - 1) || x'ff' AS BLOB)")

@@ -1,4 +1,4 @@
-import { addWindow, type Entry, joinEntries, type Reader, readEntry } from './codec.ts'
+import { addWindow, joinEntries, readableEntries } from './codec.ts'
 import { DamagedWindow } from './damage.ts'
 import { bucketOfKey, LEVELS, type Level, RAW } from './levels.ts'
 import { emptySum } from './sum.ts'
@@ -15,18 +15,6 @@ const isWhole = (bytes: Uint8Array, originMs: number): boolean => {
   }
 }
 
-/** Up to where the lengths of the windows are lost: what can be read at all. */
-const entriesOf = (bytes: Uint8Array): Entry[] => {
-  const reader: Reader = { bytes, at: 0 }
-  const entries: Entry[] = []
-  try {
-    while (reader.at < bytes.length) entries.push(readEntry(reader))
-  } catch (error) {
-    if (!(error instanceof DamagedWindow)) throw error
-  }
-  return entries
-}
-
 /**
  * Repairs a row that was noted as damaged: a roll-up goes and is made anew where what it was made of is still there; of
  * raw windows those stay that are whole.
@@ -39,7 +27,7 @@ export const createRepair = (
   onDamaged: (level: string, timeMs: number) => void,
 ) => {
   const repairRaw = (key: number, body: Uint8Array, originMs: number): boolean => {
-    const entries = entriesOf(body)
+    const entries = readableEntries(body)
     const whole = entries.filter(({ bytes }) => isWhole(bytes, originMs))
     const kept = joinEntries(whole)
     if (kept.length === body.length) return false

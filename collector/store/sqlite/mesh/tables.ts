@@ -1,5 +1,5 @@
 import type { Access } from '../access.ts'
-import { type Entry, inOrder, readEntries } from './codec.ts'
+import { type Entry, inOrder, readableEntries, readEntries } from './codec.ts'
 import { createDamage, type Damage, DamagedWindow } from './damage.ts'
 import {
   bucketOfKey,
@@ -106,7 +106,7 @@ export const createTables = (
     rawEntries: (minute, path) => {
       const key = keyOf(minute, path)
       const kept = (raw!.get.get(key)?.body as Uint8Array | undefined) ?? NO_BYTES
-      const entries = damage.tolerate('raw', key, () => readEntries(kept), [])
+      const entries = damage.tolerate('raw', key, () => readEntries(kept), undefined) ?? readableEntries(kept)
       return inOrder([...entries, ...(live.get(minute)?.entries(path) ?? [])])
     },
   }
