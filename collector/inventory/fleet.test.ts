@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import { ClientError, Status } from 'nice-grpc'
 import { expect, test } from 'vitest'
+import { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
+import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
 import type { AgentConnection } from './agents.ts'
@@ -38,12 +40,14 @@ const createClock = () => {
   return { clock, pass }
 }
 
-/** A fleet whose agents are all dead, and how often they were asked in some time. */
+/** A fleet whose agents are dead unless a test says otherwise, and how often they were asked in some time. */
 const setUp = (size: number) => {
   const { clock, pass } = createClock()
   let asked = 0
+  const agents = { refuse: Number.POSITIVE_INFINITY }
   const describe = async () => {
     asked++
+    if (agents.refuse-- <= 0) return DescribeResponse.fromPartial({})
     throw new ClientError('/describe', Status.UNAVAILABLE, 'no route to host')
   }
   const connection = { agent: { describe }, close: () => undefined, state: () => 'idle' }
@@ -64,7 +68,7 @@ const setUp = (size: number) => {
     await pass(seconds)
     return asked - before
   }
-  return { fleet, askedIn }
+  return { fleet, askedIn, agents }
 }
 
 test('a dead node is asked again every 2 s, and of thousands a hundred a second', async () => {
@@ -78,4 +82,20 @@ test('a dead node is asked again every 2 s, and of thousands a hundred a second'
   expect(asked).toBeGreaterThan(300 * 80)
   expect(asked).toBeLessThan(300 * 130)
   await many.fleet.close()
+})
+
+test('a call that is refused once is no silence, twice in a row it is', async () => {
+  const { fleet, askedIn, agents } = setUp(1)
+  const states: NodeState[] = []
+  fleet.onChange(([node]) => states.push(node!.state))
+  agents.refuse = 0
+  await askedIn(30)
+  agents.refuse = 1
+  await askedIn(30)
+  expect(agents.refuse).toBeLessThan(0)
+  expect(states).toEqual([NodeState.NODE_STATE_READY])
+  agents.refuse = 2
+  await askedIn(30)
+  expect(states.slice(1)).toEqual([NodeState.NODE_STATE_SILENT, NodeState.NODE_STATE_READY])
+  await fleet.close()
 })

@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers'
 import { isDeepStrictEqual } from 'node:util'
-import { ClientError, Status } from 'nice-grpc'
 import type { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -9,6 +8,7 @@ import type { Logger } from '../../lib/logging.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
+import { describe, isUnavailable } from './describe.ts'
 
 /** How often each agent is asked how it is. A node that came back is seen after this long at the latest. */
 const DESCRIBE_SECONDS = 10
@@ -16,7 +16,6 @@ const DESCRIBE_SECONDS = 10
 const SILENT_SECONDS = 2
 /** But all that are silent together so often a second at most: where thousands are dead for days, each waits longer. */
 const SILENT_PER_SECOND = 100
-const DESCRIBE_DEADLINE_MS = 5_000
 
 /** Multiples of it, modulo 1, are spread evenly however many there are. */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
@@ -165,10 +164,8 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
     const { signal } = entry.gone
     const known = factsOf(entry.description)
     try {
-      entry.description = await entry.connection.agent.describe(
-        {},
-        { deadline: DESCRIBE_DEADLINE_MS, signal },
-      )
+      const isTwice = before === NodeState.NODE_STATE_READY
+      entry.description = await describe(deps.clock, entry.connection, isTwice, signal)
       for (const { name, addresses } of entry.description.interfaces) {
         if (addresses.length > 0) entry.measured.add(name)
       }
@@ -183,7 +180,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
       entry.state = NodeState.NODE_STATE_SILENT
       silent.add(entry)
       entry.reason = describeCallError(error)
-      entry.unconnected = error instanceof ClientError && error.code === Status.UNAVAILABLE
+      entry.unconnected = isUnavailable(error)
     }
     if (entry.state === before) return
     const node = entry.inventory.name

@@ -8,6 +8,8 @@ import type { TestFleet } from '../end-to-end/fleet.ts'
 
 /** Windows follow each other; clocks are set against each other to some 25 ms. */
 const LEAST_GAP_MS = 100
+/** An agent that is killed takes the window with it that was not over. */
+const LAST_WINDOW_MS = 12_000
 const LEAVE_SECONDS = 10
 
 type Window = { startTime: string; endTime: string }
@@ -59,7 +61,7 @@ export const printGaps = async (
   const paths = names.length * (names.length - 1) * 2
   console.log(`gaps in the record of ${paths} paths: ${found.length === 0 ? 'none' : ''}`)
   for (const { node, atMs, ms, paths: count } of found.sort((a, b) => a.atMs - b.atMs)) {
-    const during = begun.findLast((trial) => trial.atMs <= atMs + 2000)?.name ?? 'before the first fault'
+    const during = begun.findLast((trial) => trial.atMs <= atMs + LAST_WINDOW_MS)?.name ?? 'before the first fault'
     console.log(`  ${node}: ${(ms / 1000).toFixed(1)} s on ${count} paths, in "${during}"`)
   }
 }
