@@ -61,7 +61,8 @@ export const printGaps = async (
   const paths = names.length * (names.length - 1) * 2
   console.log(`gaps in the record of ${paths} paths: ${found.length === 0 ? 'none' : ''}`)
   for (const { node, atMs, ms, paths: count } of found.sort((a, b) => a.atMs - b.atMs)) {
-    const during = begun.findLast((trial) => trial.atMs <= atMs + LAST_WINDOW_MS)?.name ?? 'before the first fault'
+    const during =
+      begun.findLast((trial) => trial.atMs <= atMs + LAST_WINDOW_MS)?.name ?? 'before the first fault'
     console.log(`  ${node}: ${(ms / 1000).toFixed(1)} s on ${count} paths, in "${during}"`)
   }
 }
