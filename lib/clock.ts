@@ -31,6 +31,8 @@ export const systemClock: Clock = {
 
 /** Less than this is the drift of clocks, and what was read between two of them. */
 const SLEPT_SECONDS = 0.25
+/** Asked a thousand times a second, it looks for a sleep so often: until then a moment may be placed before it. */
+const LOOK_SECONDS = 0.05
 
 /**
  * Seconds since 1970 by a clock that is set once, now, and then runs on evenly, whatever is done to the time of day: for
@@ -44,15 +46,21 @@ export const createEvenTime = (clock: Clock, bootSeconds?: () => number): (() =>
   let offset = dayOffset()
   let day = offset
   let boot = bootSeconds && aheadOf(bootSeconds())
+  let lookedSeconds = clock.monotonicSeconds()
+  const look = (): void => {
+    if (!bootSeconds || boot === undefined || Math.abs(dayOffset() - day) <= SLEPT_SECONDS) return
+    day = dayOffset()
+    const slept = aheadOf(bootSeconds()) - boot
+    if (slept <= SLEPT_SECONDS) return
+    offset += slept
+    boot += slept
+  }
   return () => {
-    if (bootSeconds && boot !== undefined && Math.abs(dayOffset() - day) > SLEPT_SECONDS) {
-      day = dayOffset()
-      const slept = aheadOf(bootSeconds()) - boot
-      if (slept > SLEPT_SECONDS) {
-        offset += slept
-        boot += slept
-      }
+    const seconds = clock.monotonicSeconds()
+    if (seconds - lookedSeconds >= LOOK_SECONDS) {
+      lookedSeconds = seconds
+      look()
     }
-    return offset + clock.monotonicSeconds()
+    return offset + seconds
   }
 }
