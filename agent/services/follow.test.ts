@@ -1,20 +1,13 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { systemClock } from '../../lib/clock.ts'
 import { follow } from './follow.ts'
 
 test('the work is listened to once, however often it is asked', async () => {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  let listeners = 0
-  const work: Promise<void> = Object.assign(promise.then(), {
-    // biome-ignore lint/suspicious/noThenProperty: it counts who listens
-    then: (...handlers: Parameters<typeof promise.then>) => {
-      listeners++
-      return promise.then(...handlers)
-    },
-  })
+  const { promise: work, resolve } = Promise.withResolvers<void>()
+  const listened = vi.spyOn(work, 'then')
   const isRunning = follow(work, systemClock, new AbortController().signal)
   for (let report = 0; report < 100; report++) expect(await isRunning(0)).toBe(true)
-  expect(listeners).toBe(1)
+  expect(listened).toHaveBeenCalledTimes(1)
   resolve()
   expect(await isRunning(1000)).toBe(false)
 })

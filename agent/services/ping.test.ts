@@ -7,8 +7,8 @@ import { createPingService } from './ping.ts'
 const serviceOf = () => {
   const engine = {
     validate: () => [],
-    // biome-ignore lint/correctness/useYield: it has no answer yet
     async *ping(_request: unknown, _source: unknown, signal: AbortSignal) {
+      yield* []
       await systemClock.sleep(1000, signal)
     },
   }

@@ -120,9 +120,9 @@ const startWith = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<Mes
 
 test('a node that leaves while its agent cannot be reached is not called any more', async () => {
   let calls = 0
-  // biome-ignore lint/correctness/useYield: it fails before it has said anything
   const { keeper, stop } = startWith(async function* () {
     calls++
+    yield* []
     throw new ClientError('/mesh', Status.UNAVAILABLE, 'nobody is there')
   })
   for (let turn = 0; turn < 10; turn++) await setImmediate()
@@ -155,9 +155,9 @@ test('nothing of a stream is left when it has ended', async () => {
 test('an agent that is away for hours is called once a minute, and at once when it has answered somebody', async () => {
   const agent = { calls: 0, status: Status.UNAVAILABLE as Status }
   const { keeper, pass, end } = startKeeper({
-    // biome-ignore lint/correctness/useYield: it fails before it has said anything
     mesh: async function* () {
       agent.calls++
+      yield* []
       throw new ClientError('/mesh', agent.status, 'no')
     },
   })

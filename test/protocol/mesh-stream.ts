@@ -44,6 +44,19 @@ export type SeenWindow = {
 
 const secondsOf = ({ seconds = 0, nanos = 0 }: Stamp): number => seconds + nanos / 1e9
 
+/** What the tests of Mesh ask for: addresses of loopback, probed often, in windows of a second. */
+export const targets = (...ids: number[]) => ids.map((id) => ({ id, address: `127.0.7.${id}` }))
+/** What comes later than the timeout is lost, also where only the machine was busy. */
+export const timeout = { seconds: 1 }
+export const quick = { interval: { nanos: 1e8 }, timeout }
+export const assignment = (ids: number[], more: object = {}) => ({
+  owner: 'collector-1',
+  window: { seconds: 1 },
+  outlive: { seconds: 60 },
+  groups: [{ ...quick, targets: targets(...ids) }],
+  ...more,
+})
+
 /** A caller of Mesh that keeps everything it hears; it acknowledges at once unless told not to. */
 export const openMesh = (
   client: IndependentClient,

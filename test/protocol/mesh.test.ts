@@ -1,12 +1,9 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { eventually, processes, programsOf } from './descendants.ts'
+import { eventually, programsOf } from './descendants.ts'
 import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { openMesh, type SeenWindow } from './mesh-stream.ts'
+import { assignment, openMesh, quick, type SeenWindow, targets, timeout } from './mesh-stream.ts'
 import { type ServiceProcess, startAgent } from './service-process.ts'
 
 let agent: ServiceProcess
@@ -27,17 +24,6 @@ afterAll(async () => {
   await agent.stop('SIGTERM')
 })
 
-const targets = (...ids: number[]) => ids.map((id) => ({ id, address: `127.0.7.${id}` }))
-/** What comes later than the timeout is lost, also where only the machine was busy. */
-const timeout = { seconds: 1 }
-const quick = { interval: { nanos: 1e8 }, timeout }
-const assignment = (ids: number[], more: object = {}) => ({
-  owner: 'collector-1',
-  window: { seconds: 1 },
-  outlive: { seconds: 60 },
-  groups: [{ ...quick, targets: targets(...ids) }],
-  ...more,
-})
 const open = (ids: number[], more: object = {}, options = {}) =>
   openMesh(client, assignment(ids, more), options)
 
@@ -304,58 +290,5 @@ describe('what is wrong with an assignment', () => {
       for await (const _ of stream);
     })().catch((error) => error)
     expect(failure.code).toBe(status.INVALID_ARGUMENT)
-  })
-})
-
-describe('trouble with the engine', () => {
-  test('is told in words, is no loss, and passes by itself', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'meshgauge-mesh-'))
-    const program = join(folder, 'fping')
-    const own = await startAgent('--program', `fping=${program}`)
-    const caller = openIndependentClient(own.port)
-    try {
-      const mesh = openMesh(caller, assignment([1]))
-      await mesh.until(({ batches }) =>
-        batches.some(({ troubles }) => troubles?.[0]?.reason.includes('not installed')),
-      )
-      expect(mesh.seen.engines).toEqual([])
-      expect(mesh.seen.windows).toEqual([])
-      writeFileSync(program, '#!/bin/sh\nexec fping "$@"\n')
-      chmodSync(program, 0o755)
-      await mesh.until(() => mesh.windowsOf(1).length > 1)
-      await mesh.until(({ batches }) => (batches.at(-1)!.troubles ?? []).length === 0)
-      const before = programsOf(own.pid)[0]!.pid
-      process.kill(before, 'SIGKILL')
-      await mesh.until(({ batches }) =>
-        batches.some(({ troubles }) => troubles?.[0]?.reason.includes('SIGKILL')),
-      )
-      const now = Date.now() / 1000
-      await mesh.until(() => mesh.windowsOf(1).some(({ start }) => start > now))
-      await mesh.end()
-      for (const { sent, received } of mesh.seen.windows) expect(received).toBe(sent)
-    } finally {
-      caller.close()
-      await own.stop('SIGTERM')
-      rmSync(folder, { recursive: true })
-    }
-  })
-})
-
-describe('nothing is left', () => {
-  test.each(['SIGTERM', 'SIGKILL'] as const)('when the agent gets %s', async (signal) => {
-    const own = await startAgent()
-    const caller = openIndependentClient(own.port)
-    const mesh = openMesh(caller, assignment([1, 2]))
-    await mesh.until(() => mesh.windowsOf(1).length > 0)
-    const pids = programsOf(own.pid).map(({ pid }) => pid)
-    expect(pids).toHaveLength(1)
-    await own.stop(signal)
-    await mesh.done
-    expect(mesh.seen.failure!.code).toBe(status.UNAVAILABLE)
-    caller.close()
-    await eventually(
-      () => processes().filter(({ pid }) => pids.includes(pid)),
-      (found) => found.length === 0,
-    )
   })
 })
