@@ -12,7 +12,7 @@ import {
 } from './inventory/config.ts'
 import { readHostsList } from './inventory/hosts-list.ts'
 import type { StorageConfig } from './inventory/storage.ts'
-import { readOwn } from './profiles/own.ts'
+import { readOwn } from './profiles/configured.ts'
 import { type OwnSchedule, ownSchedules } from './schedules/defaults.ts'
 import { SCHEDULE_SECTION } from './schedules/schema.ts'
 import { STORE_LIMITS, type StoreLimits } from './store/limits.ts'

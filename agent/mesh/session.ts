@@ -3,8 +3,8 @@
 import { randomUUID } from 'node:crypto'
 import type { MeshTrouble, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { type MeshPlan, targetKey } from './assignment.ts'
-import { createHeld, MAX_HELD_BYTES } from './held.ts'
 import { createProber, type Prober, type ProberDeps } from './prober.ts'
+import { createHeld, MAX_HELD_BYTES } from './unacknowledged-batches.ts'
 import { createWindows } from './windows.ts'
 
 /** Windows that wait for a stream become a batch when they are so many; with a stream they do at once. */

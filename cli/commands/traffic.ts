@@ -5,6 +5,7 @@ import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { addTrafficOptions } from '../options/traffic.ts'
 import { CommandError } from '../problems.ts'
+import { watchOn } from '../reconnecting-watch.ts'
 import { counted } from '../render/figures.ts'
 import {
   allMove,
@@ -16,7 +17,6 @@ import {
   trafficDocument,
 } from '../render/traffic.ts'
 import { printJson, printLine } from '../terminal.ts'
-import { watchOn } from '../watching.ts'
 import { startTraffic } from './traffic-start.ts'
 
 const ID = 'the id, an unambiguous beginning of it, or latest (default: latest)'

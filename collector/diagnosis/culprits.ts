@@ -1,6 +1,6 @@
+import { explain, isOpen, type Open, openUp, type Side } from './direction-counts.ts'
 import { confidenceOf, logOdds, shareOf } from './posterior.ts'
 import { isBad, type Sample } from './samples.ts'
-import { explain, isOpen, type Open, openUp, type Side } from './sides.ts'
 import { chanceToShow, wilsonLower } from './statistics.ts'
 import type { Thresholds } from './thresholds.ts'
 

@@ -5,7 +5,7 @@ import type { IperfTest } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
-import { type Trouble, troubleOf } from './call-trouble.ts'
+import { type Trouble, troubleOf } from './call-failure.ts'
 
 /** The two ends of one test, with the addresses to measure between. */
 export type IperfPair = {

@@ -2,7 +2,7 @@ import type { PingResult, PingStatistics } from '#proto/meshgauge/agent/v1/ping.
 import type { EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PingTest } from '#proto/meshgauge/collector/v1/run.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
-import { troubleOf } from './call-trouble.ts'
+import { troubleOf } from './call-failure.ts'
 
 /** Everything one interface of one node pings: one stream, whatever the number of targets. */
 export type PingGroup = {

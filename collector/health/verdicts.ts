@@ -2,7 +2,7 @@ import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { CulpritKind, type PairResult, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
-import { createAcquittal } from '../diagnosis/acquittal.ts'
+import { createAcquittal } from '../diagnosis/cleared-verdicts.ts'
 
 /** A verdict that no later run of the same test has acquitted. */
 export type StandingVerdict = { run: string; test: string; verdict: Verdict; time: Date }

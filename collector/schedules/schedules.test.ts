@@ -4,8 +4,8 @@ import { type ScheduleSpec, ScheduleState } from '#proto/meshgauge/collector/v1/
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { ownSchedules } from './defaults.ts'
 import { readSchedule } from './schema.ts'
+import { createStage } from './testing/harness.ts'
 import { spec } from './testing/specs.ts'
-import { createStage } from './testing/stage.ts'
 
 describe('meshes', () => {
   test('are kept up while they are there and not paused', async () => {

@@ -4,11 +4,11 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
-import { createEnds } from './ends.ts'
-import { createFlows, type NodeTotals, type Totals } from './flows.ts'
-import { waitUntilGone } from './gone.ts'
-import type { PreparedTraffic } from './prepare.ts'
-import { createTrafficCalls } from './traffic-calls.ts'
+import { createEnds } from './agents/flow-endpoints.ts'
+import { createTrafficCalls } from './agents/traffic-calls.ts'
+import { waitUntilGone } from './agents/wait-for-stop.ts'
+import type { PreparedTraffic } from './assign/prepare.ts'
+import { createFlows, type NodeTotals, type Totals } from './state/flows.ts'
 
 export type TrafficDeps = {
   clock: Clock

@@ -6,7 +6,7 @@ import { type EngineDeps, EngineError, type PingSink, type PingSource } from '..
 import { planPing } from '../ping-request.ts'
 import { programError, rubbishError } from '../program-error.ts'
 import { fpingLoopArgs } from './args.ts'
-import { createDoubt } from './doubt.ts'
+import { createDoubt } from './host-overload-detector.ts'
 import { createLoopBook, NOT_SENT } from './loop.ts'
 
 /** Lines in one look at the pipe, so that fping never waits for us; see StdoutReader.everySeconds. */

@@ -6,9 +6,9 @@ import { bucketOfKey, FIVE_MINUTES, type Level, ONE_HOUR, RAW } from './mesh/lev
 import type { RollUp } from './mesh/roll-up.ts'
 import type { Tables } from './mesh/tables.ts'
 import { createExpiry } from './retention.ts'
-import { createRoom } from './room.ts'
 import { createRunRemoval } from './run-removal.ts'
 import { SCHEMA_VERSION } from './schema.ts'
+import { createRoom } from './size-limiter.ts'
 
 type Deps = {
   access: Access

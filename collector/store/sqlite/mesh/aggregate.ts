@@ -1,5 +1,5 @@
 import { OperatingError } from '../../../../lib/errors.ts'
-import { createTurns } from '../../../turns.ts'
+import { createTurns } from '../../../cooperative-yielding.ts'
 import type { Window, WindowStore } from '../../windows.ts'
 import { addWindow, joinEntries, type Reader, readEntry } from './codec.ts'
 import type { Damage } from './damage.ts'
