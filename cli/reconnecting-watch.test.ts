@@ -1,6 +1,6 @@
 import { ClientError, Status } from 'nice-grpc'
 import { expect, test } from 'vitest'
-import { watchOn } from './reconnecting-watch.ts'
+import { reconnectingWatch } from './reconnecting-watch.ts'
 
 const deadline = () => new ClientError('/x', Status.DEADLINE_EXCEEDED, 'Deadline exceeded')
 
@@ -9,7 +9,7 @@ const watch = async (ends: (Error | undefined)[], lastSeconds: number) => {
   let now = 0
   const seen: number[] = []
   const { signal } = new AbortController()
-  const all = watchOn({ monotonicSeconds: () => now }, signal, async function* () {
+  const all = reconnectingWatch({ monotonicSeconds: () => now }, signal, async function* () {
     yield ends.length
     now += lastSeconds
     const end = ends.shift()

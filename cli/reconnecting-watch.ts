@@ -11,7 +11,7 @@ const DEADLINE_MS = 86_400_000
  * told of a deadline before it can have come is told of something else.
  * @throws what the call throws, else
  */
-export async function* watchOn<T>(
+export async function* reconnectingWatch<T>(
   clock: Pick<Clock, 'monotonicSeconds'>,
   signal: AbortSignal,
   open: (call: { signal: AbortSignal; deadline: number }) => AsyncIterable<T>,

@@ -4,7 +4,7 @@ import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc } from '../lib/serving.ts'
 import { listenAutopilot } from './autopilot/server.ts'
 import { createClosing } from './closing.ts'
-import { createTurns } from './cooperative-yielding.ts'
+import { createCooperativeYielding } from './cooperative-yielding.ts'
 import { createHealth } from './health/health.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet } from './inventory/fleet.ts'
@@ -100,7 +100,7 @@ export const createCollector = async (
     const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
     closing.add(() => health.close())
     recover(store, observer, health, deps)
-    const ledger = createLedger({ clock, store, breathe: createTurns().breathe })
+    const ledger = createLedger({ clock, store, breathe: createCooperativeYielding().yieldIfDue })
     const coverage = createMeshCoverage({ clock, logger, ledger, store })
     closing.add(() => coverage.close())
     const runObserver = observeRuns(metrics, observer, health, ledger)
@@ -128,7 +128,7 @@ export const createCollector = async (
         runs,
         ledger,
         profiles: profiles.byName,
-        breathe: createTurns().breathe,
+        breathe: createCooperativeYielding().yieldIfDue,
         documents: store,
         meshes,
         observer: observeSchedules(metrics),

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { createTurns } from './cooperative-yielding.ts'
+import { createCooperativeYielding } from './cooperative-yielding.ts'
 
 const hold = (ms: number) => {
   const end = performance.now() + ms
@@ -7,21 +7,21 @@ const hold = (ms: number) => {
 }
 
 test('who has had its turn lets others have theirs', async () => {
-  const turns = createTurns()
+  const turns = createCooperativeYielding()
   let others = 0
   const count = () => {
     others++
   }
   setImmediate(count)
-  await turns.breathe()
+  await turns.yieldIfDue()
   hold(10)
   expect([turns.isOver(), others]).toEqual([true, 0])
-  await turns.breathe()
+  await turns.yieldIfDue()
   expect([turns.isOver(), others]).toEqual([false, 1])
 })
 
 test('work comes to its end however long the others hold the event loop', async () => {
-  const turns = createTurns()
+  const turns = createCooperativeYielding()
   let passed = 0
   let isDone = false
   const others = () => {
@@ -34,7 +34,7 @@ test('work comes to its end however long the others hold the event loop', async 
   // 100 ms of it, in slices of 4 ms, would wait for them 25 times.
   for (let done = 0; done < 100; done++) {
     hold(1)
-    await turns.breathe()
+    await turns.yieldIfDue()
   }
   isDone = true
   expect(passed).toBeLessThan(15)
@@ -45,7 +45,7 @@ test('of many works at a time none has longer and longer turns', async () => {
   vi.spyOn(performance, 'now').mockImplementation(() => nowMs)
   const longestMs = await Promise.all(
     Array.from({ length: 12 }, async () => {
-      const turns = createTurns()
+      const turns = createCooperativeYielding()
       let longest = 0
       for (let round = 0; round < 12; round++) {
         const beganMs = nowMs

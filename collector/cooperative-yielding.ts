@@ -14,7 +14,7 @@ const LONGEST_TURN_MS = 250
  * Takes long work apart, so that the event loop is not held. Slices of a fixed length starve when each of them waits for
  * a turn of a busy event loop; these grow with what the others take, up to a bound.
  */
-export const createTurns = () => {
+export const createCooperativeYielding = () => {
   let beganMs = performance.now()
   let lengthMs = TURN_MS
   const isOver = (): boolean => performance.now() - beganMs >= lengthMs
@@ -30,7 +30,7 @@ export const createTurns = () => {
     /** Lets the others have their turn. */
     pass,
     /** Both in one, to be called often. */
-    breathe: async (): Promise<void> => {
+    yieldIfDue: async (): Promise<void> => {
       if (isOver()) await pass()
     },
   }

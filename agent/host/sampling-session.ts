@@ -13,7 +13,7 @@ const DEFAULT_INTERVAL_SECONDS = 1
 const MIN_INTERVAL_SECONDS = 0.1
 
 /** What a host does while one stream lasts. */
-export type HostStory = {
+export type HostSamplingSession = {
   /** What was sampled since the last call; undefined when there is nothing. */
   take(): HostSamples | undefined
   /** Ends the sampling and gives the rest; undefined when there is nothing. */
@@ -22,24 +22,24 @@ export type HostStory = {
   close(): Promise<void>
 }
 
-/** Tells the story of the host for the streams that ask for it. */
-export type Storyteller = {
+/** Opens a host sampling session for each stream that requests one. */
+export type HostSamplingSessions = {
   /** What is wrong with a request for samples. */
   violations(sampling: HostSampling | undefined): Violation[]
   /** Resolves when it samples; a story that nobody asked for is empty. */
-  begin(sampling: HostSampling | undefined, signal: AbortSignal): Promise<HostStory>
+  begin(sampling: HostSampling | undefined, signal: AbortSignal): Promise<HostSamplingSession>
 }
 
 type Deps = { clock: Clock; processes: Processes; interfaces: Interfaces; read: ReadText }
 
-const violations: Storyteller['violations'] = (sampling) => {
+const violations: HostSamplingSessions['violations'] = (sampling) => {
   const seconds = fromDuration(sampling?.interval) ?? DEFAULT_INTERVAL_SECONDS
   if (seconds >= MIN_INTERVAL_SECONDS) return []
   const description = `${seconds} s is too short; at least ${MIN_INTERVAL_SECONDS} s`
   return [{ field: 'host_sampling.interval', description }]
 }
 
-const NO_STORY: HostStory = {
+const NO_SAMPLING_SESSION: HostSamplingSession = {
   take: () => undefined,
   end: async () => undefined,
   close: async () => undefined,
@@ -56,10 +56,13 @@ const beginPcp = async (deps: Deps, options: Parameters<typeof startPcp>[1]): Pr
     return { finish: async () => outcome, close: async () => undefined }
   })
 
-export const createStoryteller = (deps: Deps, programs: Readonly<Record<string, string>>): Storyteller => ({
+export const createHostSamplingSessions = (
+  deps: Deps,
+  programs: Readonly<Record<string, string>>,
+): HostSamplingSessions => ({
   violations,
   begin: async (sampling, signal) => {
-    if (!sampling) return NO_STORY
+    if (!sampling) return NO_SAMPLING_SESSION
     const intervalSeconds = fromDuration(sampling.interval) ?? DEFAULT_INTERVAL_SECONDS
     const pcp =
       sampling.source === HostSource.HOST_SOURCE_PCP

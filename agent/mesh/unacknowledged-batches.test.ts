@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
-import { createHeld } from './unacknowledged-batches.ts'
+import { createUnacknowledgedBatches } from './unacknowledged-batches.ts'
 
 const windowsOf = (ids: readonly number[]): MeshWindows[] => [
   {
@@ -11,7 +11,7 @@ const windowsOf = (ids: readonly number[]): MeshWindows[] => [
     windows: ids.map((targetId) => MeshWindow.create({ targetId, sentCount: 1 })),
   },
 ]
-const read = (held: ReturnType<typeof createHeld>, from = 0) => {
+const read = (held: ReturnType<typeof createUnacknowledgedBatches>, from = 0) => {
   const batches: { sequence: number; ids: number[] }[] = []
   for (let next = held.from(from); next; next = held.from(next.sequence + 1)) {
     const ids = next.windows.flatMap(({ windows }) => windows.map(({ targetId }) => targetId))
@@ -27,7 +27,7 @@ test('everything that is not acknowledged is there, once, in its order; what is 
   )
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 100, max: 2000 }), (steps, maxBytes) => {
-      const held = createHeld({ maxBytes })
+      const held = createUnacknowledgedBatches({ maxBytes })
       const made: number[][] = []
       let acknowledged = 0
       let ids = 0
@@ -63,7 +63,7 @@ test('everything that is not acknowledged is there, once, in its order; what is 
 })
 
 test('batches that nobody acknowledges are bounded in number, however little is in them', () => {
-  const held = createHeld({ maxBytes: 1000 })
+  const held = createUnacknowledgedBatches({ maxBytes: 1000 })
   held.add(windowsOf([1, 2]))
   for (let count = 0; count < 29_999; count++) held.add([])
   const batches = read(held)

@@ -6,7 +6,7 @@ import { MeshBatch, type MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
  * Most that is held: with 48 targets and windows of 10 s it is over six hours, with 1,000 targets about 20 minutes; and
  * an agent must stay small whatever happens to its collector.
  */
-export const MAX_HELD_BYTES = 16 * 1024 * 1024
+export const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
 
 /** A collector that is there and cannot store leaves even empty batches unacknowledged, one every 2 s and more. */
 const MAX_HELD_BATCHES = 20_000
@@ -18,7 +18,7 @@ const NOTHING = new Uint8Array()
 const countOf = (windows: readonly MeshWindows[]): number =>
   windows.reduce((sum, { windows: together }) => sum + together.length, 0)
 
-export const createHeld = ({ maxBytes }: { maxBytes: number }) => {
+export const createUnacknowledgedBatches = ({ maxBytes }: { maxBytes: number }) => {
   let held: Held[] = []
   let nextSequence = 1
   let totalBytes = 0

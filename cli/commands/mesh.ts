@@ -6,7 +6,7 @@ import { type MatrixRow, Measure } from '#proto/meshgauge/collector/v1/result.ts
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
-import { watchOn } from '../reconnecting-watch.ts'
+import { reconnectingWatch } from '../reconnecting-watch.ts'
 import { median } from '../render/figures.ts'
 import type { Cell, Matrix, MatrixMeasure } from '../render/matrix.ts'
 import { gradeOf } from '../render/matrix.ts'
@@ -154,7 +154,9 @@ const watch = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> => 
     const leaving = new AbortController()
     const stopListening = terminal.onInterrupt(() => leaving.abort())
     const request = { node: options.node ?? '' }
-    const watched = watchOn(terminal.clock, leaving.signal, (call) => client.mesh.watchMesh(request, call))
+    const watched = reconnectingWatch(terminal.clock, leaving.signal, (call) =>
+      client.mesh.watchMesh(request, call),
+    )
     try {
       for await (const { event } of watched) {
         if (!event) continue

@@ -6,7 +6,7 @@ import { MIN_GOOD_PEERS } from './culprits.ts'
 export type Accused = Pick<Verdict, 'node' | 'interface' | 'peer' | 'rack'>
 
 /** Whether a completed run could have blamed someone anew: then an earlier verdict of the same test has gone. */
-export const createAcquittal = (results: readonly PairResult[]): ((accused: Accused) => boolean) => {
+export const createClearedVerdicts = (results: readonly PairResult[]): ((accused: Accused) => boolean) => {
   /** By node, interface and direction, the nodes at the other end of measured pairs. */
   const peers = new Map<string, Set<string>>()
   const links = new Set<string>()

@@ -4,7 +4,7 @@ import { isBad, type Sample } from './samples.ts'
  * A side of something: the pairs that a node or a rack sends, or receives. The counts are of those pairs that no
  * culprit explains yet, so that a candidate is weighed without going through its pairs.
  */
-export type Side = {
+export type DirectionCount = {
   readonly kind: 'end' | 'rack'
   /** The node or the rack. */
   readonly name: string
@@ -18,22 +18,27 @@ export type Side = {
   lostCount: number
 }
 
-export type Sides = Map<string, { tx: Side; rx: Side }>
+export type DirectionCounts = Map<string, { tx: DirectionCount; rx: DirectionCount }>
 
 /** What is still unexplained in a fabric. */
 export type Open = {
   readonly explained: Set<Sample>
-  readonly ends: Sides
-  readonly racks: Sides
+  readonly ends: DirectionCounts
+  readonly racks: DirectionCounts
   readonly insideRack: Map<string, Sample[]>
   readonly rackOf: ReadonlyMap<string, string>
   /** Sides whose counts have changed since somebody emptied this. */
-  readonly touched: Set<Side>
+  readonly touched: Set<DirectionCount>
   count: number
   badCount: number
 }
 
-const sideOf = (sides: Sides, kind: Side['kind'], name: string, direction: Side['direction']): Side => {
+const sideOf = (
+  sides: DirectionCounts,
+  kind: DirectionCount['kind'],
+  name: string,
+  direction: DirectionCount['direction'],
+): DirectionCount => {
   let found = sides.get(name)
   if (!found) {
     const counts = { count: 0, badCount: 0, lossyCount: 0, sentCount: 0, lostCount: 0 }
@@ -46,7 +51,7 @@ const sideOf = (sides: Sides, kind: Side['kind'], name: string, direction: Side[
   return found[direction]
 }
 
-const sidesOf = (open: Open, sample: Sample): Side[] => {
+const sidesOf = (open: Open, sample: Sample): DirectionCount[] => {
   const { source, destination, reach } = sample
   const ends = [sideOf(open.ends, 'end', source, 'tx'), sideOf(open.ends, 'end', destination, 'rx')]
   if (reach !== 'across') return ends

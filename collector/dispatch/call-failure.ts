@@ -4,7 +4,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { describeCallError, fromClientError } from '../../lib/errors.ts'
 
 /** What a call that failed means for the pairs it was to measure. */
-export type Trouble = {
+export type CallFailure = {
   outcome: Outcome
   reason: string /** The agent is in another test; try again later. */
   busy: boolean
@@ -14,8 +14,8 @@ export type Trouble = {
  * @param begun whether the measurement was under way: then a lost agent leaves a result that nobody may trust,
  * otherwise one that was never begun
  */
-export const troubleOf = (error: unknown, node: string, begun: boolean): Trouble => {
-  const trouble = (outcome: Outcome, reason: string, busy = false): Trouble => ({ outcome, reason, busy })
+export const callFailureOf = (error: unknown, node: string, begun: boolean): CallFailure => {
+  const trouble = (outcome: Outcome, reason: string, busy = false): CallFailure => ({ outcome, reason, busy })
   if (isAbortError(error))
     return trouble(Outcome.OUTCOME_NOT_RUN, begun ? 'cancelled in the middle' : 'cancelled')
   const operating = fromClientError(error)

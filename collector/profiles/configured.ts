@@ -26,7 +26,7 @@ export const knownNames = (raw: unknown): string[] => [
 ]
 
 /** What keys of the config's profiles mean together, and names that are taken. */
-export const reviewOwn = (raw: unknown): ReviewProblem[] => {
+export const reviewConfiguredProfiles = (raw: unknown): ReviewProblem[] => {
   const first = new Map<string, number>()
   return listOf(raw).flatMap((entry, index): ReviewProblem[] => {
     const problems = reviewProfile(entry).map(({ path, message, also }) => ({
@@ -75,7 +75,7 @@ export const namedByTest = (raw: unknown, at: readonly PropertyKey[]): NamedNode
 }
 
 /** Where the config's profiles name nodes. */
-export const namedByOwn = (raw: unknown): NamedNodes[] =>
+export const namedByConfiguredProfiles = (raw: unknown): NamedNodes[] =>
   listOf(raw).flatMap((entry, index) => {
     const { global, tests } = (entry ?? {}) as { global?: unknown; tests?: unknown }
     const at = ['profiles', index]
@@ -88,7 +88,7 @@ export const namedByOwn = (raw: unknown): NamedNodes[] =>
   })
 
 /** The profiles of a config that has been found good, each with its own text. */
-export const readOwn = (file: string, text: string): Profile[] =>
+export const readConfiguredProfiles = (file: string, text: string): Profile[] =>
   listOf(parse(text)).map((entry) => readProfile(file, stringify(entry)))
 
 /** All profiles by name: the built-in ones, then those of the config, which may change. */

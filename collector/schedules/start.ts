@@ -13,7 +13,7 @@ import { isBidirectional, reviewRun } from '../runs/prepare.ts'
 import type { Runs } from '../runs/runs.ts'
 import { type Cost, leftOf } from './budget.ts'
 import { measurable, runsOf, scopeOf, withinBudget } from './coverage.ts'
-import { type Breathe, pickDue } from './due.ts'
+import { pickDue, type YieldIfDue } from './due.ts'
 import type { Ledger } from './ledger.ts'
 import { resolveProfile } from './review.ts'
 
@@ -23,7 +23,7 @@ export type StartDeps = {
   fleet: Pick<Fleet, 'nodes' | 'refresh'>
   ledger: Ledger
   profiles: ReadonlyMap<string, Profile>
-  breathe: Breathe
+  breathe: YieldIfDue
 }
 
 export type StartOptions = {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { createDoubt } from './host-overload-detector.ts'
+import { createHostOverloadDetector } from './host-overload-detector.ts'
 
-const doubtOf = () => createDoubt({ everySeconds: 0.1, timeoutSeconds: 0.5 }, 0)
+const doubtOf = () => createHostOverloadDetector({ everySeconds: 0.1, timeoutSeconds: 0.5 }, 0)
 
 describe('a loss told by fping', () => {
   test('is believed as long as we come in time', () => {

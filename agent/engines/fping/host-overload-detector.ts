@@ -10,7 +10,7 @@ const LATE_SECONDS = 0.15
 /** Who cannot be believed for so long measures nothing. */
 const LONGEST_SECONDS = 10
 
-export const createDoubt = (
+export const createHostOverloadDetector = (
   { everySeconds, timeoutSeconds }: { everySeconds: number; timeoutSeconds: number },
   startedAt: number,
 ) => {

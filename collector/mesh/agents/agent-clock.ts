@@ -18,14 +18,17 @@ const MAX_EARLY_MS = 1000
 const MAX_LATE_MS = 10_000
 
 /** Where the offset of a session is kept over a restart of the collector. */
-export type KeptOffset = { session: string; offsetMs: number }
+export type PersistedOffset = { session: string; offsetMs: number }
 
 /**
  * The offset is the smallest of (arrival - send time) of late: the shortest delay is nearest to none. Arrivals are
  * taken by a clock that never steps, and the wall clock is added when it is asked for: a step of it moves the
  * windows at once, and teaches nothing wrong.
  */
-export const createAgentClock = (kept: KeptOffset | undefined, onStep: (kept: KeptOffset) => void) => {
+export const createAgentClock = (
+  kept: PersistedOffset | undefined,
+  onStep: (kept: PersistedOffset) => void,
+) => {
   let session = kept?.session ?? ''
   let used: number | undefined = kept?.offsetMs
   let sinceSeconds: number | undefined

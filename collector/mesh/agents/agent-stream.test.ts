@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { MeshAssignment, MeshBatch, type MeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { createLogger } from '../../../lib/logging.ts'
-import { createKeeper } from './agent-stream.ts'
+import { createAgentStream } from './agent-stream.ts'
 
 /** A stream whose batches come when told, by a clock that goes on when told. */
 const startKeeper = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) => {
@@ -39,7 +39,7 @@ const startKeeper = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) 
   }
   const told: boolean[] = []
   const stop = new AbortController()
-  const keeper = createKeeper(
+  const keeper = createAgentStream(
     {
       clock,
       logger: createLogger('test', 'fatal'),
@@ -102,7 +102,7 @@ const startWith = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<Mes
       }),
   }
   const stop = new AbortController()
-  const keeper = createKeeper(
+  const keeper = createAgentStream(
     {
       clock,
       logger: createLogger('test', 'silent'),

@@ -27,7 +27,7 @@ const HELD_UP_SECONDS = 1
 
 type Connection = Pick<AgentConnection, 'ping'>
 
-export type KeeperDeps = {
+export type AgentStreamDeps = {
   clock: Clock
   logger: Logger
   /** From 0 to 1, for jitter: agents that were cut off together do not come back together. */
@@ -92,7 +92,7 @@ const createMailbox = () => {
  * Keeps one stream to one agent's mesh for as long as the signal lasts. It is opened anew after every end, with
  * growing waits, and when nothing comes over it any more.
  */
-export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: AbortSignal) => {
+export const createAgentStream = (deps: AgentStreamDeps, first: MeshAssignment, stop: AbortSignal) => {
   const { clock } = deps
   const mailbox = createMailbox()
   let assignment = first

@@ -5,9 +5,9 @@ import type { Fleet } from '../../inventory/fleet.ts'
 import type { NodePlan } from '../assign/planner.ts'
 import { type Ingest, toMilliseconds } from '../state/ingest.ts'
 import type { Recorder, Sender } from '../state/recorder.ts'
-import { createAgentClock, type KeptOffset } from './agent-clock.ts'
-import { createKeeper } from './agent-stream.ts'
-import type { KeptDropped } from './persisted-state.ts'
+import { createAgentClock, type PersistedOffset } from './agent-clock.ts'
+import { createAgentStream } from './agent-stream.ts'
+import type { PersistedDroppedCount } from './persisted-state.ts'
 
 /** Of batches with nothing in them, so many are acknowledged as one, and before that with the next that has something. */
 const EMPTY_TOGETHER = 16
@@ -20,16 +20,16 @@ export type MeshAgentDeps = {
   fleet: Pick<Fleet, 'connection'>
   ingest: Pick<Ingest, 'batch'>
   recorder: Pick<Recorder, 'add' | 'forget'>
-  keptOffset: KeptOffset | undefined
-  keepOffset: (kept: KeptOffset) => void
+  keptOffset: PersistedOffset | undefined
+  keepOffset: (kept: PersistedOffset) => void
   onWindows: (count: number) => void
   onDropped: (count: number) => void
   /** Its kernel had received so many echo requests at that time, by our clock. */
   onEchoes: (timeMs: number, count: number) => void
   onDelivering: (delivers: boolean, reason: string, lastMs: number) => void
   /** What it had thrown away when a collector was last told. */
-  keptDropped: KeptDropped | undefined
-  keepDropped: (kept: KeptDropped) => void
+  keptDropped: PersistedDroppedCount | undefined
+  keepDropped: (kept: PersistedDroppedCount) => void
 }
 
 /** One agent's part of the meshes: its stream, its clock, and which of its batches are safe. */
@@ -102,7 +102,7 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
     for (const batch of batches) take(batch, offsetMs)
   }
 
-  const keeper = createKeeper(
+  const keeper = createAgentStream(
     {
       clock,
       logger: deps.logger,

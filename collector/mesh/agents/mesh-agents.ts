@@ -2,14 +2,14 @@ import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { NodePlan } from '../assign/planner.ts'
 import type { MeshesDeps } from '../deps.ts'
-import type { Telling } from '../judge/event-publisher.ts'
+import type { EventPublisher } from '../judge/event-publisher.ts'
 import { createEchoCounts } from '../state/echo-counts.ts'
 import type { Ingest } from '../state/ingest.ts'
 import type { Paths } from '../state/paths.ts'
 import type { Recorder } from '../state/recorder.ts'
 import type { MeshTime } from '../time.ts'
 import { createMeshAgent, type MeshAgent } from './mesh-agent.ts'
-import { createDroppedCounts, createOffsets, type Keeping } from './persisted-state.ts'
+import { createDroppedCounts, createOffsets, type PersistedState } from './persisted-state.ts'
 
 /** A path without a window for so many of its windows, and at least so long, is not measured. */
 const PATIENT_WINDOWS = 3
@@ -19,8 +19,8 @@ type Deps = Pick<MeshesDeps, 'logger' | 'random' | 'fleet' | 'store' | 'observer
   time: MeshTime
   paths: Paths
   recorder: Recorder
-  keeping: Keeping
-  telling: Pick<Telling, 'ofPath' | 'ofAgent'>
+  keeping: PersistedState
+  telling: Pick<EventPublisher, 'ofPath' | 'ofAgent'>
 }
 
 /** Offsets are kept and shown from the time of day; what they are used for is in the meshes' own. */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { OperatingError } from '../../../lib/errors.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import type { StoredDocument } from '../../store/windows.ts'
-import { createKeeping, createOffsets } from './persisted-state.ts'
+import { createOffsets, createPersistedState } from './persisted-state.ts'
 
 const logger = createLogger('test', 'silent')
 
@@ -27,7 +27,7 @@ const createDisk = () => {
 
 test('a fleet that comes at once waits for the disk once, and what counts is the last word of each node', () => {
   const disk = createDisk()
-  const keeping = createKeeping({ store: disk, logger })
+  const keeping = createPersistedState({ store: disk, logger })
   const offsets = createOffsets(keeping)
   for (let node = 0; node < 1000; node++) offsets.keep(`n${node}`, { session: 'a', offsetMs: node })
   offsets.keep('n7', { session: 'b', offsetMs: -1 })
@@ -35,7 +35,7 @@ test('a fleet that comes at once waits for the disk once, and what counts is the
   keeping.flush()
   keeping.flush()
   expect(disk.written.map((documents) => documents.length)).toEqual([1000])
-  const later = createOffsets(createKeeping({ store: disk, logger }))
+  const later = createOffsets(createPersistedState({ store: disk, logger }))
   expect([later.of('n7'), later.of('n999')]).toEqual([
     { session: 'b', offsetMs: -1 },
     { session: 'a', offsetMs: 999 },
@@ -44,7 +44,7 @@ test('a fleet that comes at once waits for the disk once, and what counts is the
 
 test('what a full disk does not take is kept when it has room again', () => {
   const disk = createDisk()
-  const keeping = createKeeping({ store: disk, logger })
+  const keeping = createPersistedState({ store: disk, logger })
   const offsets = createOffsets(keeping)
   disk.isFull = true
   offsets.keep('a', { session: 's', offsetMs: 5 })
@@ -52,5 +52,8 @@ test('what a full disk does not take is kept when it has room again', () => {
   expect(offsets.of('a')).toEqual({ session: 's', offsetMs: 5 })
   disk.isFull = false
   keeping.flush()
-  expect(createOffsets(createKeeping({ store: disk, logger })).of('a')).toEqual({ session: 's', offsetMs: 5 })
+  expect(createOffsets(createPersistedState({ store: disk, logger })).of('a')).toEqual({
+    session: 's',
+    offsetMs: 5,
+  })
 })

@@ -4,7 +4,7 @@ import { OperatingError } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import type { DocumentStore, StoredDocument } from '../../store/windows.ts'
 import type { KnownAddresses } from '../assign/assignment.ts'
-import type { KeptOffset } from './agent-clock.ts'
+import type { PersistedOffset } from './agent-clock.ts'
 
 /** The kind of document that says by what offset an agent's windows are placed, by node. */
 const KIND = 'mesh-clock'
@@ -15,7 +15,7 @@ const Kept = z.object({ session: z.string(), offsetMs: z.number() })
  * What is to be kept of agents, until `flush`: when a fleet comes all at once, each of them would else wait for the disk
  * by itself.
  */
-export const createKeeping = (deps: {
+export const createPersistedState = (deps: {
   store: Pick<DocumentStore, 'documents' | 'putDocuments'>
   logger: Logger
 }) => {
@@ -45,7 +45,7 @@ export const createKeeping = (deps: {
   }
 }
 
-export type Keeping = ReturnType<typeof createKeeping>
+export type PersistedState = ReturnType<typeof createPersistedState>
 
 const parse = <T>(schema: z.ZodType<T>, body: Uint8Array): T | undefined => {
   try {
@@ -61,7 +61,7 @@ const ADDRESSES = 'mesh-addresses'
 const Addresses = z.record(z.string(), z.array(z.string()))
 
 /** Addresses of interfaces, kept so that a node that is down when the collector starts is probed all the same. */
-export const createKnownAddresses = (keeping: Keeping): KnownAddresses => {
+export const createKnownAddresses = (keeping: PersistedState): KnownAddresses => {
   const known = new Map(
     [...keeping.documents(ADDRESSES)].map(([node, body]) => [node, parse(Addresses, body) ?? {}]),
   )
@@ -78,7 +78,7 @@ export const createKnownAddresses = (keeping: Keeping): KnownAddresses => {
 }
 
 /** What is known of each node's agent and outlives the collector. */
-const createKept = <T>(kind: string, schema: z.ZodType<T>, keeping: Keeping) => {
+const createPersistedValues = <T>(kind: string, schema: z.ZodType<T>, keeping: PersistedState) => {
   const known = new Map([...keeping.documents(kind)].map(([node, body]) => [node, parse(schema, body)]))
   return {
     of: (node: string): T | undefined => known.get(node),
@@ -90,10 +90,11 @@ const createKept = <T>(kind: string, schema: z.ZodType<T>, keeping: Keeping) => 
 }
 
 /** Offsets of agents' clocks, kept so that a batch that comes again after a restart has the same times again. */
-export const createOffsets = (keeping: Keeping) => createKept<KeptOffset>(KIND, Kept, keeping)
+export const createOffsets = (keeping: PersistedState) =>
+  createPersistedValues<PersistedOffset>(KIND, Kept, keeping)
 
 /** How many windows a session has thrown away and said so, kept so that they are told of once. */
-export type KeptDropped = { session: string; droppedCount: number }
+export type PersistedDroppedCount = { session: string; droppedCount: number }
 const Dropped = z.object({ session: z.string(), droppedCount: z.number() })
-export const createDroppedCounts = (keeping: Keeping) =>
-  createKept<KeptDropped>('mesh-dropped', Dropped, keeping)
+export const createDroppedCounts = (keeping: PersistedState) =>
+  createPersistedValues<PersistedDroppedCount>('mesh-dropped', Dropped, keeping)

@@ -1,11 +1,11 @@
 import { OperatingError } from '../../../lib/errors.ts'
-import { createTurns } from '../../cooperative-yielding.ts'
-import { createKnownAddresses, type Keeping } from '../agents/persisted-state.ts'
+import { createCooperativeYielding } from '../../cooperative-yielding.ts'
+import { createKnownAddresses, type PersistedState } from '../agents/persisted-state.ts'
 import type { MeshesDeps } from '../deps.ts'
 import { createPlanner, type NodePlan } from './planner.ts'
 
 type Deps = Pick<MeshesDeps, 'clock' | 'fleet' | 'store'> & {
-  keeping: Keeping
+  keeping: PersistedState
   apply: (node: string, plan: NodePlan | undefined) => void
   /** The fleet has changed, and these are its nodes now. */
   onFleet: (members: ReadonlySet<string>) => void
@@ -45,7 +45,7 @@ export const createPlanning = ({ clock, fleet, store, keeping, apply, onFleet }:
   }
 
   const plan = async (signal: AbortSignal): Promise<void> => {
-    const turns = createTurns()
+    const turns = createCooperativeYielding()
     follow()
     for (const { node, plan: next } of planner.changes(clock.now().getTime() / 1000)) {
       waiting.set(node, next)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { CulpritKind, FaultDirection, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { createEchoCounts } from '../state/echo-counts.ts'
-import { createEnd } from '../state/interface-window.ts'
+import { createInterfaceWindow } from '../state/interface-window.ts'
 import { createPathHealth } from '../state/path-state.ts'
 import type { MeshPath } from '../state/paths.ts'
 import { createDirections } from './directions.ts'
@@ -25,7 +25,9 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
   }
   const names = Array.from({ length: NODES }, (_, index) => `node-${index}`)
   const ends = new Map(
-    names.flatMap((node) => INTERFACES.map((name) => [`${node} ${name}`, createEnd(node, name)] as const)),
+    names.flatMap((node) =>
+      INTERFACES.map((name) => [`${node} ${name}`, createInterfaceWindow(node, name)] as const),
+    ),
   )
   const paths: MeshPath[] = names.flatMap((from) =>
     names

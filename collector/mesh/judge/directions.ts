@@ -8,7 +8,7 @@ import {
   withDirection,
 } from '../../diagnosis/echo-balance.ts'
 import type { EchoCounts } from '../state/echo-counts.ts'
-import type { End } from '../state/interface-window.ts'
+import type { InterfaceWindow } from '../state/interface-window.ts'
 import { evidenceOf } from '../state/path-state.ts'
 import type { MeshPath } from '../state/paths.ts'
 
@@ -32,14 +32,16 @@ type Flow = { pathCount: number; perSecond: number; unsurePerSecond: number; isC
 
 type Deps = {
   paths: () => Iterable<MeshPath>
-  ends: () => ReadonlyMap<string, End>
+  ends: () => ReadonlyMap<string, InterfaceWindow>
   echoes: Pick<EchoCounts, 'between'>
   delivers: (node: string) => boolean
   /** Why a node does not probe from an interface; empty when it does. */
   troubleOf: (node: string, name: string) => string
 }
 
-type Index = Record<'source' | 'destination', Map<string, MeshPath[]>> & { ends: Map<string, End[]> }
+type Index = Record<'source' | 'destination', Map<string, MeshPath[]>> & {
+  ends: Map<string, InterfaceWindow[]>
+}
 
 type Span = { fromMs: number; toMs: number; lateSeconds: number }
 
@@ -109,7 +111,12 @@ export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: D
       unsureCount: flow.unsurePerSecond * seconds,
     }
   }
-  const lostOf = (all: readonly End[], way: 'tx' | 'rx', fromMs: number, toMs: number): number => {
+  const lostOf = (
+    all: readonly InterfaceWindow[],
+    way: 'tx' | 'rx',
+    fromMs: number,
+    toMs: number,
+  ): number => {
     const [from, to] = [fromMs, toMs].map((ms) => Math.floor((ms + LOST_AFTER_MS) / 1000)) as [number, number]
     return all.reduce((sum, end) => sum + end.sum(way, to, to - from).lostCount, 0)
   }

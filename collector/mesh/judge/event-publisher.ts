@@ -21,7 +21,7 @@ type Deps = {
 }
 
 /** Makes events of what changes, and tells everyone who is to know: the store, the metrics, and who watches. */
-export const createTelling = ({ time, observer, recorder, before, onWorse }: Deps) => {
+export const createEventPublisher = ({ time, observer, recorder, before, onWorse }: Deps) => {
   const watchers = createEventWatchers()
   const nowMs = () => time.clock.now().getTime()
   const tell = ({ timeMs, ...change }: Omit<Parameters<typeof eventOf>[0], 'seenMs'>): void => {
@@ -68,4 +68,4 @@ export const createTelling = ({ time, observer, recorder, before, onWorse }: Dep
   }
 }
 
-export type Telling = ReturnType<typeof createTelling>
+export type EventPublisher = ReturnType<typeof createEventPublisher>

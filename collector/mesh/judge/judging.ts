@@ -8,7 +8,7 @@ import type { OwnLoad } from '../state/own-load.ts'
 import { clearWithInterface } from '../state/path-state.ts'
 import type { Paths } from '../state/paths.ts'
 import { createDirections } from './directions.ts'
-import type { Telling } from './event-publisher.ts'
+import type { EventPublisher } from './event-publisher.ts'
 import { createJudgement } from './judgement.ts'
 import { createStates } from './states.ts'
 
@@ -18,7 +18,7 @@ type Deps = Pick<MeshesDeps, 'clock' | 'observer'> & {
   agents: MeshAgents
   ingest: Pick<Ingest, 'lostSince'>
   ownLoad: OwnLoad
-  telling: Pick<Telling, 'ofInterface' | 'ofPath'>
+  telling: Pick<EventPublisher, 'ofInterface' | 'ofPath'>
   racks: () => ReadonlyMap<string, string>
 }
 

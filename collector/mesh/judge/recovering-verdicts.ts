@@ -26,7 +26,7 @@ const WATCHED = ' It has been well for some seconds, and is watched.'
  * At the end of a fault its paths do not all become UP in the same moment. What is left of them keeps what was said,
  * but blames nobody anew: the last one would look like a bad link.
  */
-export const createLeftovers = (given: {
+export const createRecoveringVerdicts = (given: {
   measured: readonly Measured[]
   before: readonly Verdict[]
   nowMs: number

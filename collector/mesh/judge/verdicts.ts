@@ -16,7 +16,7 @@ import type { LossyInterface } from '../state/interface-state.ts'
 import { evidenceOf } from '../state/path-state.ts'
 import type { Measured, MeshPath, Paths } from '../state/paths.ts'
 import { blank, isDead, MAX_PAIRS, pairOf, withLossy } from './lossy-verdicts.ts'
-import { createLeftovers, pairKey } from './recovering-verdicts.ts'
+import { createRecoveringVerdicts, pairKey } from './recovering-verdicts.ts'
 
 /**
  * Each probe takes a turn of its own, so a bad path was tried many times before anyone is blamed. One that is well was
@@ -192,7 +192,7 @@ export const judgeMesh = (given: {
   const results = measured
     .filter((each) => !isExplained(each.path) && !isOfBefore(each, backOf(each)))
     .map((each) => toResult(each, backOf(each), recent, nowMs))
-  const diagnosed = diagnose({ results, racks }).verdicts.map(tidy).flatMap(createLeftovers(given))
+  const diagnosed = diagnose({ results, racks }).verdicts.map(tidy).flatMap(createRecoveringVerdicts(given))
   const verdicts = withLossy([...down.values(), ...cutOff, ...diagnosed], lossy, byPair)
   return verdicts.sort((one, other) => other.confidence - one.confidence)
 }

@@ -1,14 +1,16 @@
 import { expect, test } from 'vitest'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { createInterfaceStates } from './interface-state.ts'
-import { createEnd, type End } from './interface-window.ts'
+import { createInterfaceWindow, type InterfaceWindow } from './interface-window.ts'
 import type { LostProbe } from './pooled-loss.ts'
 
 const NODES = Array.from({ length: 8 }, (_, index) => `n${index}`)
 
 /** Eight nodes of which n0 loses every fifth probe from second 60 on. */
 const startLoss = () => {
-  const ends = new Map<string, End>(NODES.map((node) => [`${node} net0`, createEnd(node, 'net0')]))
+  const ends = new Map<string, InterfaceWindow>(
+    NODES.map((node) => [`${node} net0`, createInterfaceWindow(node, 'net0')]),
+  )
   const lost: LostProbe[] = []
   let path = 0
   const step = (second: number, isBad: boolean) => {

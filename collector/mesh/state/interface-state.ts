@@ -1,6 +1,6 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Ingest } from './ingest.ts'
-import type { End } from './interface-window.ts'
+import type { InterfaceWindow } from './interface-window.ts'
 import { SILENT_LOSSES } from './path-state.ts'
 import { findLossyEnds, type LossyEnd, type LostProbe } from './pooled-loss.ts'
 
@@ -110,7 +110,7 @@ export const createInterfaceStates = () => {
       lossy.set(`${node} ${name}`, { node, interface: name, ...figures, ...times })
     },
     judge: (
-      ends: ReadonlyMap<string, End>,
+      ends: ReadonlyMap<string, InterfaceWindow>,
       ingest: Pick<Ingest, 'lostSince'>,
       second: number,
     ): InterfaceChange[] => {

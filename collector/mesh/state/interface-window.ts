@@ -101,7 +101,7 @@ const createTimes = () => {
   }
 }
 
-export const createEnd = (node: string, name: string) => {
+export const createInterfaceWindow = (node: string, name: string) => {
   const counts = { tx: createCounts(), rx: createCounts() }
   const times = createTimes()
   return {
@@ -119,4 +119,4 @@ export const createEnd = (node: string, name: string) => {
   }
 }
 
-export type End = ReturnType<typeof createEnd>
+export type InterfaceWindow = ReturnType<typeof createInterfaceWindow>

@@ -2,7 +2,7 @@ import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import type { PathKey } from '../../store/windows.ts'
 import type { Target } from '../assign/assignment.ts'
-import { createEnd, type End } from './interface-window.ts'
+import { createInterfaceWindow, type InterfaceWindow } from './interface-window.ts'
 import { createPathHealth, type PathHealth } from './path-state.ts'
 import { createRecent } from './recent-window.ts'
 
@@ -22,8 +22,8 @@ export type MeshPath = {
   readonly health: PathHealth
   /** Its place in the table of the last minute. */
   readonly row: number
-  readonly from: End
-  readonly to: End
+  readonly from: InterfaceWindow
+  readonly to: InterfaceWindow
   /** Why probes were lost, in words, where something said so. */
   reason: string
   /** When its state changed, of the last hour, at most so many. */
@@ -56,12 +56,12 @@ export const createPaths = (deps: {
   stateBefore: (key: PathKey) => KnownState | undefined
 }) => {
   const byId = new Map<number, MeshPath>()
-  const ends = new Map<string, End>()
+  const ends = new Map<string, InterfaceWindow>()
   const recent = createRecent(deps.random)
 
-  const endOf = (node: string, name: string): End => {
+  const endOf = (node: string, name: string): InterfaceWindow => {
     const key = endKey(node, name)
-    const end = ends.get(key) ?? createEnd(node, name)
+    const end = ends.get(key) ?? createInterfaceWindow(node, name)
     ends.set(key, end)
     return end
   }
@@ -93,8 +93,8 @@ export const createPaths = (deps: {
     get: (id: number): MeshPath | undefined => byId.get(id),
     all: (): Iterable<MeshPath> => byId.values(),
     count: (): number => byId.size,
-    ends: (): ReadonlyMap<string, End> => ends,
-    end: (node: string, name: string): End | undefined => ends.get(endKey(node, name)),
+    ends: (): ReadonlyMap<string, InterfaceWindow> => ends,
+    end: (node: string, name: string): InterfaceWindow | undefined => ends.get(endKey(node, name)),
     /** The path of a target that is probed from now on. */
     take: (
       id: number,
@@ -111,7 +111,7 @@ export const createPaths = (deps: {
     },
     /** Forgets what was taken away a while ago, and interfaces that no path has any more. */
     tidy: (nowMs: number): void => {
-      const used = new Set<End>()
+      const used = new Set<InterfaceWindow>()
       for (const path of byId.values()) {
         if (path.releasedMs !== undefined && nowMs - path.releasedMs > REMEMBER_MS) {
           byId.delete(path.id)

@@ -8,7 +8,7 @@ import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { prepareRun } from '../../runs/prepare.ts'
 import type { Step } from '../../runs/runs.ts'
 import type { CoverageStore, DocumentStore } from '../../store/windows.ts'
-import type { OwnSchedule } from '../defaults.ts'
+import type { ConfiguredSchedule } from '../defaults.ts'
 import { createLedger } from '../ledger.ts'
 import { createSchedules, type Schedules } from '../schedules.ts'
 import { createFakeClock } from './fake-clock.ts'
@@ -78,7 +78,7 @@ export const createStage = (start: string, names: readonly string[] = ['a', 'b',
       yield { run: { ...live.get(id)!, state: behaviour.state }, results: behaviour.results }
     },
   }
-  const open = (own: readonly OwnSchedule[] = []): Schedules =>
+  const open = (own: readonly ConfiguredSchedule[] = []): Schedules =>
     createSchedules(
       {
         clock: fake.clock,

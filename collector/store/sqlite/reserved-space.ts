@@ -9,7 +9,7 @@ const AMPLE = 10
  * the log anew, so that not even what is too old could be removed: then this file goes, and comes back when there is
  * room again.
  */
-export type Spare = {
+export type ReservedSpace = {
   /** Keeps the room when the disk has plenty. */
   keep(): void
   /** Whether there was any to give up. */
@@ -17,7 +17,7 @@ export type Spare = {
   sizeBytes(): number
 }
 
-export const createSpare = (path: string, bytes: number): Spare => {
+export const createReservedSpace = (path: string, bytes: number): ReservedSpace => {
   const file = `${path}-spare`
   const sizeBytes = () => statSync(file, { throwIfNoEntry: false })?.size ?? 0
   const giveUp = () => {
@@ -46,4 +46,8 @@ export const createSpare = (path: string, bytes: number): Spare => {
 }
 
 /** A store in memory has no disk. */
-export const NO_SPARE: Spare = { keep: () => undefined, giveUp: () => false, sizeBytes: () => 0 }
+export const NO_RESERVED_SPACE: ReservedSpace = {
+  keep: () => undefined,
+  giveUp: () => false,
+  sizeBytes: () => 0,
+}

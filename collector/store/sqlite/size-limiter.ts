@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import type { Access } from './access.ts'
-import { createSpare, NO_SPARE } from './reserved-space.ts'
+import { createReservedSpace, NO_RESERVED_SPACE } from './reserved-space.ts'
 
 /** Pages that are given back to the file system at a time: each may have to move one from the end. */
 const PAGES_PER_SLICE = 64
@@ -21,7 +21,7 @@ const CHECKPOINT_PAGES = 250
 const LOG_RATIO = 1 / 64
 const MIN_CHECKPOINT_PAGES = 16
 
-export type Room = {
+export type SizeLimiter = {
   /** Bytes on disk, the log and the spare room included, and what of it is free inside. */
   sizes(): { sizeBytes: number; freeBytes: number }
   /** Whether the bound is near. */
@@ -32,10 +32,10 @@ export type Room = {
   relieve(): void
 }
 
-export const createRoom = (
+export const createSizeLimiter = (
   { database, path, guarded, writeLazily }: Access,
   { maxBytes }: { maxBytes: number },
-): Room => {
+): SizeLimiter => {
   const numberOf = (name: string) => {
     const statement = database.prepare(`PRAGMA ${name}`)
     return () => Number(Object.values(statement.get() ?? {})[0])
@@ -53,7 +53,7 @@ export const createRoom = (
     // The log is cut back to this when a long-lived reader let it grow.
     database.exec(`PRAGMA journal_size_limit = ${logBytes}`)
   })
-  const spare = path === ':memory:' ? NO_SPARE : createSpare(path, 2 * logBytes)
+  const spare = path === ':memory:' ? NO_RESERVED_SPACE : createReservedSpace(path, 2 * logBytes)
 
   const reserve = Math.min(maxBytes * RESERVE_RATIO, MAX_RESERVE_BYTES)
 

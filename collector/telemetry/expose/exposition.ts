@@ -1,7 +1,7 @@
 /** What /metrics says, in the format that the scraper asks for. */
 
 import type { Registry } from 'prom-client'
-import { createTurns } from '../../cooperative-yielding.ts'
+import { createCooperativeYielding } from '../../cooperative-yielding.ts'
 
 /** The classic text format, and OpenMetrics, which alone carries exemplars. */
 export type Format = 'text' | 'openmetrics'
@@ -81,7 +81,7 @@ const writeLine = (
 /** Everything in the registry as bytes; the event loop is never held for longer than a turn. */
 export const renderMetrics = async (registry: Registry, format: Format): Promise<Buffer> => {
   const open = format === 'openmetrics'
-  const turns = createTurns()
+  const turns = createCooperativeYielding()
   const slices: Buffer[] = []
   let [text, lines] = ['', 0]
   for (const { name } of registry.getMetricsAsArray()) {
@@ -97,7 +97,7 @@ export const renderMetrics = async (registry: Registry, format: Format): Promise
       if (++lines % SLICE_LINES !== 0) continue
       slices.push(Buffer.from(text))
       text = ''
-      await turns.breathe()
+      await turns.yieldIfDue()
     }
   }
   return Buffer.concat([...slices, Buffer.from(open ? `${text}# EOF\n` : text)])

@@ -2,7 +2,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Endpoint, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 
 /** Results of one interface of one node, as the end that sends (tx) or receives (rx). */
-export type End = {
+export type InterfaceDirection = {
   node: string
   interface: string
   direction: 'tx' | 'rx'
@@ -26,8 +26,8 @@ export const median = (sorted: readonly number[]): number => {
 }
 
 /** Groups results by the ends they touch; what was never begun touches none. */
-export const endsOf = (results: readonly PairResult[]): End[] => {
-  const ends = new Map<string, End>()
+export const interfaceDirectionsOf = (results: readonly PairResult[]): InterfaceDirection[] => {
+  const ends = new Map<string, InterfaceDirection>()
   const add = (
     { node, interface: name }: Endpoint,
     direction: 'tx' | 'rx',

@@ -1,4 +1,4 @@
-import { createTurns } from '../../cooperative-yielding.ts'
+import { createCooperativeYielding } from '../../cooperative-yielding.ts'
 import type { Measured, Paths } from '../../mesh/state/paths.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { createRackCells, createRackSums } from './racks.ts'
@@ -54,12 +54,12 @@ const createPairs = (metrics: Metrics, budget: number) => {
   }
   return {
     show: async (paths: readonly Path[], recent: Recent, nowMs: number): Promise<void> => {
-      const turns = createTurns()
+      const turns = createCooperativeYielding()
       const over = paths.length > budget
       metrics.pairSeriesDropped.set({ test: 'mesh' }, over ? paths.length : 0)
       look++
       for (const [index, path] of (over ? [] : paths).entries()) {
-        if (index % SLICE_PAIRS === 0) await turns.breathe()
+        if (index % SLICE_PAIRS === 0) await turns.yieldIfDue()
         const { sentCount, receivedCount } = recent.countsOf(path.row, nowMs)
         if (sentCount === 0) continue
         show(path, (sentCount - receivedCount) / sentCount, recent.medianSeconds(path.row, nowMs))
@@ -99,12 +99,12 @@ export const createMeshPathGauges = (metrics: Metrics, { budget = MESH_PAIR_BUDG
     racks: ReadonlyMap<string, string>,
     nowMs: number,
   ): Promise<void> => {
-    const turns = createTurns()
+    const turns = createCooperativeYielding()
     const worst = createWorst()
     const sums = createRackSums(createRackCells(racks), (): RackSum => ({ sent: 0, received: 0, seconds: 0 }))
     const probed: Path[] = []
     for (const [index, { path }] of measured.entries()) {
-      if (index % SLICE_PATHS === 0) await turns.breathe()
+      if (index % SLICE_PATHS === 0) await turns.yieldIfDue()
       if (path.releasedMs === undefined) probed.push(path)
       const { sentCount, receivedCount, meanSeconds } = recent.countsOf(path.row, nowMs)
       if (sentCount === 0) continue

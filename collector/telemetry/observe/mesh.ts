@@ -1,7 +1,7 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
-import { createTurns } from '../../cooperative-yielding.ts'
+import { createCooperativeYielding } from '../../cooperative-yielding.ts'
 import type { MeshObserver } from '../../mesh/deps.ts'
 import type { Meshes } from '../../mesh/meshes.ts'
 import type { Measured } from '../../mesh/state/paths.ts'
@@ -53,9 +53,9 @@ type Shown = Pick<Measured, 'path' | 'state'>
 type Snapshot = ReturnType<Meshes['snapshot']>
 
 const showEnds = async (metrics: Metrics, ends: Snapshot['ends'], second: number): Promise<void> => {
-  const turns = createTurns()
+  const turns = createCooperativeYielding()
   for (const [index, end] of [...ends.values()].entries()) {
-    if (index % SLICE_ENDS === 0) await turns.breathe()
+    if (index % SLICE_ENDS === 0) await turns.yieldIfDue()
     const labels = { node: end.node, interface: end.interface }
     for (const direction of ['tx', 'rx'] as const) {
       const { sentCount, lostCount } = end.sum(direction, second, WINDOW_SECONDS)
@@ -91,11 +91,11 @@ const showStates = async (
   paths: readonly Shown[],
   streams: Snapshot['streams'],
 ): Promise<void> => {
-  const turns = createTurns()
+  const turns = createCooperativeYielding()
   const totals = new Map(STATES.map((state) => [state, 0]))
   const bad = new Map(streams.map(({ node }) => [node, { down: 0, lossy: 0 }]))
   for (const [index, { path, state }] of paths.entries()) {
-    if (index % SLICE_PATHS === 0) await turns.breathe()
+    if (index % SLICE_PATHS === 0) await turns.yieldIfDue()
     if (path.releasedMs !== undefined) continue
     totals.set(state, totals.get(state)! + 1)
     if (!BAD.includes(state)) continue
@@ -154,7 +154,7 @@ export const showMeshes = (
     const paths = meshes.paths()
     await showEnds(metrics, snapshot.ends, Math.floor(nowMs / 1000))
     showStreams(metrics, snapshot.streams)
-    await createTurns().pass()
+    await createCooperativeYielding().pass()
     await showStates(metrics, paths, snapshot.streams)
     showLossy(metrics, snapshot.lossy)
     await showPaths(paths, meshes.recent, snapshot.racks, nowMs)

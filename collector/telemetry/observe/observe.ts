@@ -6,8 +6,8 @@ import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../../lib/protobuf-time.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import {
-  type End,
-  endsOf,
+  type InterfaceDirection,
+  interfaceDirectionsOf,
   isFailed,
   isMeasured,
   lossOf,
@@ -47,7 +47,10 @@ const CHECK_VALUES = new Map<CheckStatus, number>([
   [CheckStatus.CHECK_STATUS_ERROR, 3],
 ])
 
-const showThroughput = (metrics: Metrics, { node, interface: name, direction, results }: End): void => {
+const showThroughput = (
+  metrics: Metrics,
+  { node, interface: name, direction, results }: InterfaceDirection,
+): void => {
   const labels = { node, interface: name, direction }
   const values = results.map(throughputOf).filter((value) => value !== undefined)
   values.sort((a, b) => a - b)
@@ -59,7 +62,10 @@ const showThroughput = (metrics: Metrics, { node, interface: name, direction, re
   }
 }
 
-const showPing = (metrics: Metrics, { node, interface: name, direction, results }: End): void => {
+const showPing = (
+  metrics: Metrics,
+  { node, interface: name, direction, results }: InterfaceDirection,
+): void => {
   const loss = lossOf(results)
   if (loss === undefined) metrics.nodePingLoss.remove({ node, interface: name, direction })
   else metrics.nodePingLoss.set({ node, interface: name, direction }, loss)
@@ -77,7 +83,7 @@ const showPing = (metrics: Metrics, { node, interface: name, direction, results 
 }
 
 /** Of each interface with both its directions, and of each node: what needs no series of its own for each end. */
-const showNodes = (metrics: Metrics, test: string, ends: readonly End[]): void => {
+const showNodes = (metrics: Metrics, test: string, ends: readonly InterfaceDirection[]): void => {
   const failed = new Map<string, { node: string; interface: string; count: number }>()
   const latest = new Map<string, number>()
   for (const { node, interface: name, results } of ends) {
@@ -94,7 +100,7 @@ const showNodes = (metrics: Metrics, test: string, ends: readonly End[]): void =
   for (const [node, at] of latest) if (at > 0) metrics.nodeMeasuredTimestamp.set({ node, test }, at / 1000)
 }
 
-const showEnd = (metrics: Metrics, test: string, end: End): void => {
+const showEnd = (metrics: Metrics, test: string, end: InterfaceDirection): void => {
   if (test === 'iperf') showThroughput(metrics, end)
   if (test === 'ping') showPing(metrics, end)
 }
@@ -158,7 +164,7 @@ const showExpectations = (metrics: Metrics, run: Run): void => {
 
 const showRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): void => {
   const { test } = runWords(run)
-  const ends = endsOf(results)
+  const ends = interfaceDirectionsOf(results)
   if (ends.length === 0) return
   for (const end of ends) showEnd(metrics, test, end)
   showNodes(metrics, test, ends)

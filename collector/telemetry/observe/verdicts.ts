@@ -1,6 +1,6 @@
 import type { PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import { createAcquittal } from '../../diagnosis/cleared-verdicts.ts'
+import { createClearedVerdicts } from '../../diagnosis/cleared-verdicts.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { culpritWord, faultWord, runWords } from './label-values.ts'
 
@@ -18,7 +18,7 @@ const verdictLabels = (test: string, verdict: Verdict) => ({
 export const showVerdicts = (metrics: Metrics, run: Run, results: readonly PairResult[]): void => {
   if (run.state !== RunState.RUN_STATE_COMPLETED) return
   const { test } = runWords(run)
-  const isAcquitted = createAcquittal(results)
+  const isAcquitted = createClearedVerdicts(results)
   metrics.verdicts.removeWhere((labels) => labels.test === test && isAcquitted(labels))
   for (const verdict of run.verdicts) metrics.verdicts.set(verdictLabels(test, verdict), verdict.confidence)
 }

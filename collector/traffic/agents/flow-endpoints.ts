@@ -13,7 +13,7 @@ const departed = (end: RunEndpoint): RunEndpoint => ({
 })
 
 /** The ends of flows as the fleet knows them now: an agent that comes back may have other addresses. */
-export const createEnds = (
+export const createFlowEndpoints = (
   deps: { clock: Pick<Clock, 'monotonicSeconds'>; fleet: Pick<Fleet, 'nodes'> },
   prepared: PreparedTraffic,
 ) => {
@@ -50,4 +50,4 @@ export const createEnds = (
   }
 }
 
-export type Ends = ReturnType<typeof createEnds>
+export type FlowEndpoints = ReturnType<typeof createFlowEndpoints>

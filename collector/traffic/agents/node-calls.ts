@@ -3,11 +3,11 @@ import { Admission } from '#proto/meshgauge/agent/v1/types.ts'
 import { fromClientError } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
-import { troubleOf } from '../../dispatch/call-failure.ts'
+import { callFailureOf } from '../../dispatch/call-failure.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
 import type { PreparedTraffic } from '../assign/prepare.ts'
 import type { Flows } from '../state/flows.ts'
-import type { Ends } from './flow-endpoints.ts'
+import type { FlowEndpoints } from './flow-endpoints.ts'
 
 /** About 23 days: the longest that a timer can hold. A call that is so old is opened again like one that was lost. */
 const DEADLINE_MS = 2_000_000_000
@@ -21,7 +21,7 @@ export type Job = {
   label: string
   prepared: PreparedTraffic
   flows: Flows
-  ends: Ends
+  ends: FlowEndpoints
   /** Aborted when the traffic ends: then no flow is lost. */
   stopping: AbortSignal
 }
@@ -29,7 +29,7 @@ export type Job = {
 /** What became of a call that has ended, in words for people. */
 const troubleText = ({ deps }: Job, error: unknown, node: string, begun: boolean): string => {
   try {
-    return troubleOf(error, node, begun).reason
+    return callFailureOf(error, node, begun).reason
   } catch (bug) {
     deps.logger.error({ err: bug, node }, 'a call of sustained traffic failed because of a bug')
     return `${node}: internal error`

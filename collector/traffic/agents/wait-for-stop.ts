@@ -9,7 +9,7 @@ const LOOK_SECONDS = 0.2
 const DESCRIBE_DEADLINE_MS = 5_000
 
 /** Waits until a node says that nothing of a traffic is left on it; gives why that could not be learnt, or nothing. */
-export const waitUntilGone = async (
+export const waitForStop = async (
   { clock, fleet }: { clock: Clock; fleet: Pick<Fleet, 'connection'> },
   node: string,
   label: string,

@@ -39,7 +39,7 @@ const withNodes = async (client: CollectorClient, run: Run, signal: AbortSignal)
   return { ...run, nodeMetadata: whole?.nodeMetadata ?? {} }
 }
 
-export const attend = async (
+export const followInteractively = async (
   { terminal, client }: { terminal: Terminal; client: CollectorClient },
   started: Run,
   { onInterrupt, paint }: AttendOptions,
