@@ -50,9 +50,9 @@ const MAX_EPOCHS = 3
 /**
  * Returns the peers of each node in a large fleet: k-regular sets of cyclic shifts that change every epoch.
  *
- * A node that leaves removes only its own paths. A node that joins within an epoch becomes the guest of a ring node, its
- * host: it probes the host's peers and is probed by the nodes that probe the host. From the next epoch on it has its own
- * position.
+ * A node that leaves removes only its own paths. A node that joins within an epoch becomes the guest of a ring node,
+ * its host: it probes the host's peers and is probed by the nodes that probe the host. From the next epoch on it has
+ * its own position.
  */
 export const createRotation = ({
   shiftCount,

@@ -16,7 +16,7 @@ import { endpointPairKey } from './recovering-verdicts.ts'
 export const MAX_PAIRS = 50
 /** Pooled loss finds a wrong interface in at most one of 1,000 evaluations of a fabric. */
 const LOSSY_CONFIDENCE = 0.99
-/** A link is a culprit in addition to its lossy interface when that explains its loss with less than this probability. */
+/** A link is an additional culprit if the loss of its lossy interface explains it with less than this probability. */
 const SEPARATE_CHANCE = 1e-3
 
 /** A verdict's fields with the values that most verdicts of the mesh share. */

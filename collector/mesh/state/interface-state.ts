@@ -10,7 +10,7 @@ const MAX_HORIZON_SECONDS = 60
 /** LOSSY ends after this time without a positive evaluation. Doubles each time it recurs, up to the maximum. */
 const HOLD_SECONDS = 60
 const MAX_HOLD_SECONDS = 600
-/** LOSSY also ends after a time without loss that the loss rate makes unlikely (see SILENT_LOSSES), but not before this. */
+/** LOSSY also ends after a time without loss that its loss rate makes unlikely (SILENT_LOSSES), at least this. */
 const MIN_QUIET_SECONDS = 10
 
 /** An interface that loses probes, measured over all its paths together. Seconds are mesh time. */

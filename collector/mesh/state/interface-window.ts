@@ -82,16 +82,16 @@ const createRoundTripTimes = () => {
         count += added
       }
     },
-    quantiles: (nowSecond: number, shares: readonly number[]): number[] | undefined => {
+    quantiles: (nowSecond: number, ratios: readonly number[]): number[] | undefined => {
       expire(Math.floor(nowSecond / SLOT_SECONDS))
       if (count === 0) return undefined
       const found: number[] = []
       let below = 0
-      for (let bucket = 0; bucket < BUCKETS && found.length < shares.length; bucket++) {
+      for (let bucket = 0; bucket < BUCKETS && found.length < ratios.length; bucket++) {
         below += total[bucket]!
         while (
-          found.length < shares.length &&
-          below >= Math.max(1, Math.ceil(shares[found.length]! * count))
+          found.length < ratios.length &&
+          below >= Math.max(1, Math.ceil(ratios[found.length]! * count))
         ) {
           found.push(middleOfIndex(bucket + MIN_INDEX))
         }
@@ -115,7 +115,7 @@ export const createInterfaceWindow = (node: string, name: string) => {
     /** Returns the probes of the last `seconds`, at most 60. */
     sum: (direction: 'tx' | 'rx', nowSecond: number, seconds: number): ProbeCounts =>
       sumOf(counts[direction], nowSecond, seconds),
-    /** Returns quantiles of the round-trip time over the last minute, in seconds, for rising `shares`; undefined without answers. */
+    /** Returns round-trip times of the last minute at rising quantiles, in seconds; undefined without answers. */
     quantiles: times.quantiles,
   }
 }

@@ -198,12 +198,12 @@ const leaveLossy = (path: PathHealth, nowMs: number): Change => {
   return changeState(path, PathState.PATH_STATE_UP, nowMs, nowMs)
 }
 
-const judge = (path: PathHealth, seen: WindowCounts, conditions: ProbeConditions): Change | undefined => {
-  const { endMs } = seen
+const judge = (path: PathHealth, window: WindowCounts, conditions: ProbeConditions): Change | undefined => {
+  const { endMs } = window
   const isDown = path.trailingLost >= downRun(path, conditions)
   if (path.state === PathState.PATH_STATE_DOWN) {
     if (isDown) path.answeredMs = 0
-    return path.answeredMs === 0 ? undefined : leaveDown(path, seen)
+    return path.answeredMs === 0 ? undefined : leaveDown(path, window)
   }
   if (isDown) {
     path.answeredMs = 0
@@ -216,42 +216,42 @@ const judge = (path: PathHealth, seen: WindowCounts, conditions: ProbeConditions
     return isClean ? leaveLossy(path, endMs) : undefined
   }
   if (isLossy(path)) return changeState(path, PathState.PATH_STATE_LOSSY, endMs, endMs)
-  if (path.state === PathState.PATH_STATE_UNSPECIFIED && seen.receivedCount > 0) {
+  if (path.state === PathState.PATH_STATE_UNSPECIFIED && window.receivedCount > 0) {
     path.state = PathState.PATH_STATE_UP
-    path.stateMs = seen.startMs
+    path.stateMs = window.startMs
   }
   return undefined
 }
 
 /**
- * Updates a path with a window, in mesh time: a late window is judged at its time of measurement. A window that does not end
- * later than the last one changes nothing.
+ * Updates a path with a window, in mesh time: a late window is judged at its time of measurement. A window that ends
+ * no later than the last one changes nothing.
  * @param trailing probes lost in a row up to the end of the window, including those of earlier windows
  * @returns the change of state, and the lost probes that an answer has confirmed as loss (the path was not DOWN)
  */
 export const advance = (
   path: PathHealth,
-  seen: WindowCounts,
+  window: WindowCounts,
   trailing: number,
   conditions: ProbeConditions,
 ): { change: Change | undefined; confirmedLost: number } => {
-  if (seen.endMs <= path.lastEndMs) return { change: undefined, confirmedLost: 0 }
-  const lost = seen.sentCount - seen.receivedCount
+  if (window.endMs <= path.lastEndMs) return { change: undefined, confirmedLost: 0 }
+  const lost = window.sentCount - window.receivedCount
   const isDown = path.state === PathState.PATH_STATE_DOWN
-  const isFirstAnswer = isDown && path.answeredMs === 0 && seen.receivedCount > 0
-  if (isFirstAnswer) path.answeredMs = seen.endMs
+  const isFirstAnswer = isDown && path.answeredMs === 0 && window.receivedCount > 0
+  if (isFirstAnswer) path.answeredMs = window.endMs
   // Probes lost in a row are confirmed as loss by the next answer. The first answer after DOWN ends an outage instead.
   const isEvidence = !isFirstAnswer && !conditions.isLoaded
   const confirmedLost = isEvidence ? Math.max(0, path.trailingLost + lost - trailing) : 0
-  if (trailing > 0 && (path.trailingLost === 0 || seen.receivedCount > 0)) path.runMs = seen.endMs
-  if (lost > 0) path.lossMs = seen.endMs
+  if (trailing > 0 && (path.trailingLost === 0 || window.receivedCount > 0)) path.runMs = window.endMs
+  if (lost > 0) path.lossMs = window.endMs
   path.trailingLost = trailing
-  path.lastEndMs = seen.endMs
+  path.lastEndMs = window.endMs
   if (!isDown || path.answeredMs !== 0) {
-    addEvidence(path, seen.endMs, seen.receivedCount + confirmedLost, confirmedLost)
+    addEvidence(path, window.endMs, window.receivedCount + confirmedLost, confirmedLost)
     if (confirmedLost > 0) path.quietMs = quietTime(path, conditions.intervalSeconds)
   }
-  const change = judge(path, seen, conditions)
+  const change = judge(path, window, conditions)
   return { change, confirmedLost: path.state === PathState.PATH_STATE_DOWN ? 0 : confirmedLost }
 }
 
