@@ -16,9 +16,9 @@ import { recover } from './recovery.ts'
 import { createReload, type Reload } from './reload.ts'
 import { createRuns } from './runs/runs.ts'
 import { createTrafficInterfaces } from './runs/traffic-interfaces.ts'
-import { createLedger } from './schedules/ledger.ts'
-import { createMeshCoverage } from './schedules/mesh-coverage.ts'
-import { createSchedules } from './schedules/schedules.ts'
+import { CoverageLedger } from './schedules/coverage/coverage-ledger.ts'
+import { MeshCoverage } from './schedules/coverage/mesh-coverage.ts'
+import { Schedules } from './schedules/schedules.ts'
 import { servicesOf } from './services.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
 import { startUpkeep } from './store/upkeep.ts'
@@ -100,8 +100,8 @@ export const createCollector = async (
     const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
     closing.add(() => health.close())
     recover(store, observer, health, deps)
-    const ledger = createLedger({ clock, store, breathe: createCooperativeYielding().yieldIfDue })
-    const coverage = createMeshCoverage({ clock, logger, ledger, store })
+    const ledger = new CoverageLedger({ clock, store, yieldIfDue: createCooperativeYielding().yieldIfDue })
+    const coverage = new MeshCoverage({ clock, logger, ledger, store })
     closing.add(() => coverage.close())
     const runObserver = observeRuns(metrics, observer, health, ledger)
     const traffic = createTrafficInterfaces()
@@ -120,7 +120,7 @@ export const createCollector = async (
     showMeshes({ metrics, clock }, meshes)
     watchCollector(metrics, { fleet, runs })
     const profiles = createProfiles(options.profiles)
-    const schedules = createSchedules(
+    const schedules = new Schedules(
       {
         clock,
         logger,
@@ -128,7 +128,7 @@ export const createCollector = async (
         runs,
         ledger,
         profiles: profiles.byName,
-        breathe: createCooperativeYielding().yieldIfDue,
+        yieldIfDue: createCooperativeYielding().yieldIfDue,
         documents: store,
         meshes,
         observer: observeSchedules(metrics),

@@ -13,8 +13,8 @@ import {
 import { readHostsList } from './inventory/hosts-list.ts'
 import type { StorageConfig } from './inventory/storage.ts'
 import { readConfiguredProfiles } from './profiles/configured.ts'
-import { type ConfiguredSchedule, configuredSchedules } from './schedules/defaults.ts'
-import { SCHEDULE_SECTION } from './schedules/schema.ts'
+import { type ConfiguredSchedule, configuredSchedules } from './schedules/define/default-schedules.ts'
+import { SCHEDULE_SECTION } from './schedules/define/schema.ts'
 import { STORE_LIMITS, type StoreLimits } from './store/limits.ts'
 
 /** What a collector is told where it is started. What is undefined is left to the config file, then to the defaults. */

@@ -15,7 +15,7 @@ test('a config that is read while the collector closes changes nothing: what it 
       fleet: { setInventory: change },
       health: { setPeriodic: change },
       profiles: { set: change },
-      schedules: { setOwn: change },
+      schedules: { setConfigured: change },
     },
     options,
   )

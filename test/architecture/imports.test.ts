@@ -19,7 +19,7 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/options.ts',
       'collector/runs/prepare.ts',
       'collector/profiles/profile.ts',
-      'collector/schedules/schema.ts',
+      'collector/schedules/define/schema.ts',
       'deploy/local',
     ],
     because: 'the command line is a client of the API, and what starts an agent, a collector or a lab',
@@ -59,6 +59,7 @@ const STAGES = [
 /** Within a folder of phases, data flows one way too: a file may import only files of its own phase and earlier ones. */
 const PHASES: Record<string, readonly string[]> = {
   'collector/mesh': ['assign', 'agents', 'state', 'judge', 'view'],
+  'collector/schedules': ['define', 'state', 'coverage', 'start'],
   'collector/telemetry': ['catalogue', 'observe', 'expose'],
 }
 

@@ -42,7 +42,7 @@ const fillOthers = (metrics: Metrics, names: readonly string[]) => {
   for (const schedule of SCHEDULES) {
     schedules.observeTimes(schedule, Date.now() + 3_600_000, day)
     schedules.observeStart(schedule, 0.01)
-    schedules.observeStanding(schedule, day, { bytes: undefined, busy: 0.5 })
+    schedules.observeBudget(schedule, day, { bytes: undefined, busy: 0.5 })
   }
   const coverage = { pairCount: 1000, coveredCount: 143, overdueCount: 857, neverCount: 857 }
   schedules.observeCoverage('weekly', { ...coverage, oldestSeconds: undefined }, 7 * 86_400)

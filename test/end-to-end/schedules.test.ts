@@ -200,7 +200,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
     )
     await ok('schedules', 'add', '-f', file)
     const shown = await until('frugal', ({ overBudgetCount }) => overBudgetCount >= 2)
-    expect(shown.reason).toMatch(/would send about \d+\.\d+ MB, and 102 kB of the budget are left/)
+    expect(shown.reason).toMatch(/would send about \d+\.\d+ MB, but only 102 kB of the budget remain/)
     expect(shown.started).toBe(0)
     await ok('schedules', 'rm', 'frugal')
   })
