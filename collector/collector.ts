@@ -31,7 +31,7 @@ import { createObserver } from './telemetry/observe/observe.ts'
 import { observeSchedules } from './telemetry/observe/schedules.ts'
 import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/observe/store.ts'
 import { createTrafficGauges } from './telemetry/observe/traffic.ts'
-import { createTraffics } from './traffic/traffics.ts'
+import { Traffics } from './traffic/traffics.ts'
 
 /** Time for calls that are under way when the collector stops. */
 const CLOSE_GRACE_SECONDS = 3
@@ -141,7 +141,7 @@ export const createCollector = async (
       options,
     )
     const observe = createTrafficGauges(metrics)
-    const traffics = createTraffics({
+    const traffics = new Traffics({
       clock,
       logger,
       random: Math.random,
