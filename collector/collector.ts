@@ -5,7 +5,7 @@ import { type GrpcServer, serveGrpc } from '../lib/serving.ts'
 import { listenAutopilot } from './autopilot/server.ts'
 import { createClosing } from './closing.ts'
 import { createCooperativeYielding } from './cooperative-yielding.ts'
-import { createHealth } from './health/health.ts'
+import { Health } from './health/health.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet } from './inventory/fleet.ts'
 import { createMeshController, type MeshController } from './mesh/mesh-controller.ts'
@@ -97,7 +97,7 @@ export const createCollector = async (
     setMembers(fleet.nodes())
     fleet.onChange(setMembers)
     const healthObserver = observeHealth(metrics, observer, fleet)
-    const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
+    const health = new Health({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
     closing.add(() => health.close())
     recover(store, observer, health, deps)
     const ledger = new CoverageLedger({ clock, store, yieldIfDue: createCooperativeYielding().yieldIfDue })

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
-import { forget, remember } from '../health/severity.ts'
+import { addResult, clearFindings } from '../health/state/findings.ts'
 import { createMetrics, type Metrics } from '../telemetry/catalogue/metrics.ts'
 import { createAutopilotGauge } from './gauge.ts'
 import { dcgm, gpumem, gpupower, pciebw, ping, remapped, skipped } from './testing/results.ts'
@@ -33,12 +33,12 @@ const gaugeWith = (budget?: number) => {
   return {
     see: (name: string, result: CheckResult, parameters: Record<string, unknown> = {}) => {
       const key = `${name} ${result.check}`
-      const record = remember(records.get(key), result, parameters, new Date(1_700_000_000_000))
+      const record = addResult(records.get(key), result, parameters, new Date(1_700_000_000_000))
       records.set(key, record)
       gauge.observeRecord(name, record)
     },
     clear: (name: string, check: string) =>
-      gauge.observeRecord(name, forget(records.get(`${name} ${check}`)!)),
+      gauge.observeRecord(name, clearFindings(records.get(`${name} ${check}`)!)),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { hostOf } from '../../lib/credentials.ts'
-import { peersOf, type Target } from '../health/fleet-parameters.ts'
+import { peersOf, type Target } from '../health/assign/check-parameters.ts'
 import type { Asked } from './check.ts'
 import { runIperf } from './iperf.ts'
 import { runOnNode, statusOf } from './local.ts'

@@ -7,7 +7,7 @@ import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { remember } from '../../collector/health/severity.ts'
+import { addResult } from '../../collector/health/state/findings.ts'
 import { createMetrics, type Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import { type Format, renderMetrics } from '../../collector/telemetry/expose/exposition.ts'
 import { showMeshes } from '../../collector/telemetry/observe/mesh.ts'
@@ -89,7 +89,7 @@ const fill = (count: number) => {
     for (const name of CHECKS) {
       const check = CheckResult.fromPartial({ check: name, status: CheckStatus.CHECK_STATUS_PASS })
       observer.observeCheck(node, check)
-      observer.observeRecord(node, remember(undefined, check, {}, new Date()))
+      observer.observeRecord(node, addResult(undefined, check, {}, new Date()))
     }
   }
   fillOthers(metrics, names)

@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import { END, endedRun, iperfPair } from '../telemetry/testing/samples.ts'
-import { type Facts, judgeNode, missingChecks } from './gate.ts'
-import { remember } from './severity.ts'
-import { checkResult } from './testing/samples.ts'
-import { createVerdicts } from './verdicts.ts'
+import { END, endedRun, iperfPair } from '../../telemetry/testing/samples.ts'
+import { addResult } from '../state/findings.ts'
+import { checkResult } from '../testing/samples.ts'
+import { type GateFacts, judgeNode, missingChecks } from './gate.ts'
+import { StandingVerdicts } from './standing-verdicts.ts'
 
 const NOW = new Date('2026-01-02T04:00:00Z')
 const ago = (seconds: number) => new Date(NOW.getTime() - seconds * 1000)
@@ -15,23 +15,23 @@ const node = (name: string, fields: Partial<Node> = {}): Node => ({
   ...fields,
 })
 const passed = (check: string, seconds: number) =>
-  remember(undefined, checkResult(check, 'pass'), {}, ago(seconds))
+  addResult(undefined, checkResult(check, 'pass'), {}, ago(seconds))
 const need = (check: string, byName = false) => ({ check, parameters: {}, byName })
 
-const judge = (facts: Partial<Facts>) =>
+const judge = (facts: Partial<GateFacts>) =>
   judgeNode({
     node: node('a'),
     job: [node('a'), node('b')],
     records: [],
     verdicts: [],
     required: [],
-    trouble: '',
+    requiredProblem: '',
     now: NOW,
     maxAgeSeconds: 3600,
     ...facts,
   })
 
-test('a node with all that is needed is open', () => {
+test('a node with current results of all required checks is open', () => {
   const facts = {
     records: [passed('ping', 10), passed('interfaces', 3599)],
     required: [need('ping'), need('interfaces')],
@@ -39,18 +39,18 @@ test('a node with all that is needed is open', () => {
   expect(judge(facts)).toEqual({ node: 'a', open: true, reasons: [], unknown: false })
 })
 
-describe('closed for a reason', () => {
-  test('a check that fails, and one whose earlier finding stands', () => {
-    const heavy = remember(undefined, checkResult('dcgm', 'evict'), { level: 3 }, ago(7200))
+describe('a node is closed', () => {
+  test('when a check fails, or an earlier finding still applies', () => {
+    const heavy = addResult(undefined, checkResult('dcgm', 'evict'), { level: 3 }, ago(7200))
     const records = [
-      remember(
+      addResult(
         undefined,
         checkResult('interfaces', 'fail', { reasons: ['net0: is down', 'x', 'y', 'z'] }),
         {},
         NOW,
       ),
-      remember(heavy, checkResult('dcgm', 'pass'), {}, NOW),
-      remember(undefined, checkResult('gpumem', 'evict'), {}, NOW),
+      addResult(heavy, checkResult('dcgm', 'pass'), {}, NOW),
+      addResult(undefined, checkResult('gpumem', 'evict'), {}, NOW),
     ]
     expect(judge({ records })).toMatchObject({
       open: false,
@@ -58,19 +58,19 @@ describe('closed for a reason', () => {
       reasons: [
         'check interfaces fails: net0: is down; x; y; and 1 more',
         expect.stringMatching(
-          /^check dcgm: EVICT of level 3 found at .* stands \(dcgm says evict\); cleared when dcgm/,
+          /^check dcgm: EVICT of level 3 found at .* still applies \(dcgm says evict\); cleared when dcgm/,
         ),
         'check gpumem fails (EVICT): gpumem says evict',
       ],
     })
   })
 
-  test('a WARN holds up no job', () => {
-    expect(judge({ records: [remember(undefined, checkResult('host', 'warn'), {}, NOW)] }).open).toBe(true)
+  test('but not by a WARN', () => {
+    expect(judge({ records: [addResult(undefined, checkResult('host', 'warn'), {}, NOW)] }).open).toBe(true)
   })
 
-  test('a reason goes before what is only not known', () => {
-    const records = [remember(undefined, checkResult('interfaces', 'fail'), {}, NOW)]
+  test('with findings before missing results, and then it is not unknown', () => {
+    const records = [addResult(undefined, checkResult('interfaces', 'fail'), {}, NOW)]
     const gate = judge({ records, required: [need('ping')] })
     expect(gate.unknown).toBe(false)
     expect(gate.reasons).toEqual([
@@ -80,8 +80,8 @@ describe('closed for a reason', () => {
   })
 })
 
-describe('not known', () => {
-  test.each<[string, Partial<Facts>, string]>([
+describe('a node is unknown because of', () => {
+  test.each<[string, Partial<GateFacts>, string]>([
     [
       'a silent agent',
       { node: node('a', { state: NodeState.NODE_STATE_SILENT, stateReason: 'connection refused' }) },
@@ -89,43 +89,45 @@ describe('not known', () => {
     ],
     ['a check that was never run', { required: [need('ping')] }, 'check ping has not been run'],
     [
-      'one that is too old',
+      'a result that is too old',
       { records: [passed('ping', 7200)], required: [need('ping')] },
       'check ping was last run 2.0 h ago, more than 60 min',
     ],
     [
-      'one that could not be carried out, though it was before',
+      'a check that could not be carried out the last time',
       {
-        records: [remember(passed('ping', 60), checkResult('ping', 'error'), {}, NOW)],
+        records: [addResult(passed('ping', 60), checkResult('ping', 'error'), {}, NOW)],
         required: [need('ping')],
       },
       'check ping could not be carried out: ping says error',
     ],
     [
-      'one that was asked for by name and was skipped',
+      'a check that the caller has named and that was skipped',
       {
-        records: [remember(undefined, checkResult('dcgm', 'skipped'), {}, NOW)],
+        records: [addResult(undefined, checkResult('dcgm', 'skipped'), {}, NOW)],
         required: [need('dcgm', true)],
       },
       'check dcgm was skipped: dcgm says skipped',
     ],
     [
-      'an agent that does not say what it can check',
-      { trouble: 'its agent does not say what it can check' },
-      'its agent does not say what it can check',
+      'an agent that does not list its checks',
+      { requiredProblem: 'its agent does not list its checks' },
+      'its agent does not list its checks',
     ],
   ])('%s', (_name, facts, reason) => {
     expect(judge(facts)).toEqual({ node: 'a', open: false, reasons: [reason], unknown: true })
   })
+})
 
-  test('a skip of what was not asked for by name is fine', () => {
-    const records = [remember(undefined, checkResult('dcgm', 'skipped'), {}, NOW)]
+describe('required checks', () => {
+  test('may be skipped when the caller has not named them', () => {
+    const records = [addResult(undefined, checkResult('dcgm', 'skipped'), {}, NOW)]
     expect(judge({ records, required: [need('dcgm')] }).open).toBe(true)
   })
 
-  test('what is missing is what there is to run', () => {
+  test('without a current result are missing', () => {
     const records = [passed('ping', 7200), passed('host', 1)]
-    const facts = { records, required: [need('ping'), need('host'), need('clock')] } as unknown as Facts
+    const facts = { records, required: [need('ping'), need('host'), need('clock')] } as unknown as GateFacts
     expect(missingChecks({ ...facts, now: NOW, maxAgeSeconds: 60 }).map(({ check }) => check)).toEqual([
       'ping',
       'clock',
@@ -133,11 +135,11 @@ describe('not known', () => {
   })
 })
 
-describe('verdicts of runs', () => {
+describe('a verdict of a run', () => {
   const verdict = (fields: Partial<Verdict>): Verdict =>
     Verdict.fromPartial({ message: 'it is slow.\nEvidence.', ...fields })
   const standing = (each: Verdict, time = NOW) => [{ run: 'run-1', test: 'iperf', verdict: each, time }]
-  const reasons = (each: Verdict, facts: Partial<Facts> = {}) =>
+  const reasons = (each: Verdict, facts: Partial<GateFacts> = {}) =>
     judge({ verdicts: standing(each), ...facts }).reasons
 
   test.each<[string, Partial<Verdict>, boolean]>([
@@ -151,34 +153,36 @@ describe('verdicts of runs', () => {
       { kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK, rack: 'r1' },
       false,
     ],
-  ])('%s', (_name, fields, isReason) => {
-    expect(reasons(verdict(fields))).toEqual(isReason ? ['iperf run run-1 blames it: it is slow.'] : [])
+  ])('%s: a reason against the node?', (_name, fields, isReason) => {
+    expect(reasons(verdict(fields))).toEqual(
+      isReason ? ['iperf run run-1 has a verdict against it: it is slow.'] : [],
+    )
   })
 
-  test('an uplink matters to a job in two racks', () => {
+  test('of an uplink is a reason against a job in two racks', () => {
     const uplink = verdict({ kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK, rack: 'r1' })
     const job = [node('a'), node('b', { rack: 'r2' })]
     expect(reasons(uplink, { job })).toHaveLength(1)
     expect(reasons(uplink, { job, node: job[1]! })).toHaveLength(0)
   })
 
-  test('an old one is no reason', () => {
+  test('is no reason when it is too old', () => {
     const old = standing(verdict({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'a' }), ago(3601))
     expect(judge({ verdicts: old }).open).toBe(true)
   })
 
-  test('stand until a run of the same test measures enough and blames nobody', () => {
-    const verdicts = createVerdicts()
+  test('applies until a run of the same test measures enough and does not repeat it', () => {
+    const verdicts = new StandingVerdicts()
     const bad = verdict({ kind: CulpritKind.CULPRIT_KIND_INTERFACE, node: 'a', interface: 'net0' })
     const mesh = ['b', 'c', 'd'].map((peer) => iperfPair('a', peer, 1e9))
-    verdicts.observe(endedRun('iperf', { verdicts: [bad] }), mesh)
-    verdicts.observe(endedRun('iperf', { verdicts: [bad] }), mesh)
+    verdicts.observeRun(endedRun('iperf', { verdicts: [bad] }), mesh)
+    verdicts.observeRun(endedRun('iperf', { verdicts: [bad] }), mesh)
     expect(verdicts.list()).toMatchObject([{ test: 'iperf', time: END, verdict: { node: 'a' } }])
-    verdicts.observe(endedRun('ping'), mesh)
-    verdicts.observe(endedRun('iperf'), mesh.slice(0, 2))
-    verdicts.observe(endedRun('iperf', { state: RunState.RUN_STATE_CANCELLED }), mesh)
+    verdicts.observeRun(endedRun('ping'), mesh)
+    verdicts.observeRun(endedRun('iperf'), mesh.slice(0, 2))
+    verdicts.observeRun(endedRun('iperf', { state: RunState.RUN_STATE_CANCELLED }), mesh)
     expect(verdicts.list()).toHaveLength(1)
-    verdicts.observe(endedRun('iperf'), mesh)
+    verdicts.observeRun(endedRun('iperf'), mesh)
     expect(verdicts.list()).toEqual([])
   })
 })
