@@ -168,7 +168,10 @@ describeLab('schedules on a lab of 4 hosts', () => {
       expect.stringContaining('"5 mins" is not a duration; write 5m'),
     ])
     const fixed = await fleet.meshgauge('schedules', 'rm', 'from-config')
-    expect([fixed.exitCode, fixed.stderr]).toEqual([2, expect.stringContaining('is defined in the config file')])
+    expect([fixed.exitCode, fixed.stderr]).toEqual([
+      2,
+      expect.stringContaining('is defined in the config file'),
+    ])
     await ok('schedules', 'pause', 'from-config')
   })
 
