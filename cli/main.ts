@@ -3,7 +3,7 @@
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../lib/clock.ts'
-import { EXIT } from './exit.ts'
+import { EXIT } from './exit-codes.ts'
 import { runProgram } from './program.ts'
 import type { NodeProgram, OutputStream, Terminal } from './terminal.ts'
 
@@ -50,7 +50,7 @@ const register = (to: Set<() => void>, handler: () => void) => {
   return () => to.delete(entry)
 }
 
-const become = ({ entry, flags, environment }: NodeProgram): never => {
+const replaceProcess = ({ entry, flags, environment }: NodeProgram): never => {
   // The words that were typed stay on the process's command line, where people look for it.
   const args = [process.execPath, ...process.execArgv, ...flags, entry]
   process.execve?.(process.execPath, [...args, ...process.argv.slice(2)], { ...process.env, ...environment })
@@ -69,7 +69,7 @@ const terminal: Terminal = {
     uid: process.getuid?.() ?? -1,
     temporaryDirectory: tmpdir(),
     program: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)],
-    become: process.execve === undefined ? undefined : become,
+    replaceProcess: process.execve === undefined ? undefined : replaceProcess,
   },
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { testTerminal } from './fixtures/terminal.ts'
 import { runProgram } from './program.ts'
+import { testTerminal } from './testing/test-terminal.ts'
 
 const type = async (words: string) => {
   const terminal = testTerminal()

@@ -11,10 +11,7 @@ export type SyntheticFleet = {
 }
 
 /** node-1 to node-COUNT, all well, in racks rack-1 and on, with the interfaces that the spec names (else one). */
-const syntheticNodes = (
-  { count, rackSize = count }: SyntheticFleet,
-  interfaces: readonly string[],
-): Node[] => {
+const createNodes = ({ count, rackSize = count }: SyntheticFleet, interfaces: readonly string[]): Node[] => {
   const names = interfaces.length > 0 ? [...interfaces] : ['net0']
   return Array.from({ length: count }, (_, index) =>
     Node.fromPartial({
@@ -28,4 +25,4 @@ const syntheticNodes = (
 
 /** @throws OperatingError SPEC_INVALID with everything that is wrong with the spec for this fleet */
 export const planSynthetic = (spec: RunSpec, fleet: SyntheticFleet): Plan =>
-  prepareRun(spec, syntheticNodes(fleet, spec.interfaces)).message
+  prepareRun(spec, createNodes(fleet, spec.interfaces)).message

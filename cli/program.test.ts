@@ -2,16 +2,19 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Node, NodeState, RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { OperatingError } from '../lib/errors.ts'
-import { RUN_ID } from './fixtures/runs.ts'
-import { testTerminal } from './fixtures/terminal.ts'
-import { closeCollectors, collectorWith, type } from './fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from './testing/run-command.ts'
+import { RUN_ID } from './testing/run-samples.ts'
+import { testTerminal } from './testing/test-terminal.ts'
 
 afterEach(closeCollectors)
 
 describe('wrong usage', () => {
   test('all problems of options, unknown ones too, and nothing is sent', async () => {
     const collector = await collectorWith()
-    const { code, err } = await type(collector, 'run msh --tset iperf --duration 5min --test png --tls-ca x')
+    const { code, err } = await runCommand(
+      collector,
+      'run msh --tset iperf --duration 5min --test png --tls-ca x',
+    )
     expect(code).toBe(2)
     expect(err).toBe(`6 problems; nothing was done.
   --tset      is not an option; did you mean --test?
@@ -33,7 +36,7 @@ describe('wrong usage', () => {
         ])
       },
     })
-    const { code, err } = await type(collector, 'run mesh --test iperf --nodes n9 --interface net9')
+    const { code, err } = await runCommand(collector, 'run mesh --test iperf --nodes n9 --interface net9')
     expect(code).toBe(2)
     expect(err).toBe(`2 problems; nothing was done.
   spec.topology.nodes[0]  there is no node n9
@@ -42,19 +45,19 @@ describe('wrong usage', () => {
   })
 
   test('a run that does not exist', async () => {
-    const { code, err } = await type(await collectorWith(), 'runs export 0000')
+    const { code, err } = await runCommand(await collectorWith(), 'runs export 0000')
     expect([code, err]).toEqual([2, 'there is no run 0000\n'])
   })
 
   test('plaintext off loopback is refused with what to do', async () => {
-    const { code, err } = await type({ address: '192.0.2.1:50050' }, 'nodes')
+    const { code, err } = await runCommand({ address: '192.0.2.1:50050' }, 'nodes')
     expect(code).toBe(2)
     expect(err).toContain('give --tls-ca, --tls-cert and --tls-key, or --insecure for plaintext')
   })
 })
 
 test('no collector: where it was looked for and what to do, exit code 3', async () => {
-  const { code, err } = await type({ address: '127.0.0.1:1' }, 'nodes')
+  const { code, err } = await runCommand({ address: '127.0.0.1:1' }, 'nodes')
   expect(code).toBe(3)
   expect(err).toMatch(/^No collector answers at 127\.0\.0\.1:1: connection refused\nStart one with/)
 })
@@ -62,14 +65,14 @@ test('no collector: where it was looked for and what to do, exit code 3', async 
 test('$MESHGAUGE_COLLECTOR names the collector', async () => {
   const { address } = await collectorWith()
   const terminal = testTerminal({ env: { MESHGAUGE_COLLECTOR: address } })
-  const { code, out } = await type(undefined, 'runs list', terminal)
+  const { code, out } = await runCommand(undefined, 'runs list', terminal)
   expect(code).toBe(0)
   expect(out).toContain(RUN_ID)
 })
 
 test('plan says what a run would do', async () => {
   const collector = await collectorWith()
-  const { out } = await type(collector, 'plan mesh --interface net1')
+  const { out } = await runCommand(collector, 'plan mesh --interface net1')
   expect(out).toBe(
     'mesh of 4 nodes on net1: 12 pairs in 3 rounds (the fewest possible). Certificate verified.\n',
   )
@@ -97,7 +100,7 @@ test('nodes: silent ones carry the reason', async () => {
     }),
   ]
   const collector = await collectorWith({ fleet: { listNodes: async () => ({ nodes }) } })
-  const { code, out } = await type(collector, 'nodes')
+  const { code, out } = await runCommand(collector, 'nodes')
   expect(code).toBe(0)
   expect(out).toBe(`NODE     STATE    AGENT   INTERFACES   ENGINES       LAST PING   LAST IPERF
 gpu-01   ready    0.1.0   net1 100G    iperf3 3.18   never       never
@@ -120,7 +123,7 @@ test('check: a table, the reasons, and exit code 1 when one fails', async () => 
       },
     },
   })
-  const { code, out } = await type(collector, 'check all --param targets=["10.0.0.1"] --param level=2')
+  const { code, out } = await runCommand(collector, 'check all --param targets=["10.0.0.1"] --param level=2')
   expect(asked).toEqual({ targets: ['10.0.0.1'], level: 2 })
   expect(code).toBe(1)
   expect(out).toBe(`2 nodes, 1 pass, 1 fail

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../lib/version.ts'
 import { type App, createApp, withExamples } from './app.ts'
+import { DEFAULT_COLLECTOR } from './client/connection.ts'
 import { addAgentCommand } from './commands/agent.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addCollectorCommand } from './commands/collector.ts'
@@ -19,9 +20,8 @@ import { addSchedulesCommand } from './commands/schedules.ts'
 import { addStoreCommand } from './commands/store.ts'
 import { addTrafficCommand } from './commands/traffic.ts'
 import { addTrialCommand } from './commands/trial.ts'
-import { DEFAULT_COLLECTOR } from './connection.ts'
-import { EXIT, EXIT_CODES_HELP } from './exit.ts'
-import { toFailure } from './failures.ts'
+import { describeError } from './describe-error.ts'
+import { EXIT, EXIT_CODES_HELP } from './exit-codes.ts'
 import { printLine, type Terminal } from './terminal.ts'
 
 const DESCRIPTION = `Names the node, NIC or link of a cluster that is bad, and proves it: an agent on every node, a collector
@@ -29,7 +29,7 @@ that has them measure each other with fping and iperf3, and this command to ask 
 
 /** What only a lab knows is only loaded when nothing else says where the collector is. */
 const findLabCollector = async (terminal: Terminal): Promise<string | undefined> => {
-  const access = await import('./lab/access.ts')
+  const access = await import('./lab/running-labs.ts')
   return access.findLabCollector(terminal)
 }
 
@@ -114,7 +114,7 @@ export const runProgram = async (words: readonly string[], terminal: Terminal): 
   } catch (error) {
     // Commander has said what is wrong itself.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.healthy : EXIT.usage
-    const failure = toFailure(error, address)
+    const failure = describeError(error, address)
     if (!failure) throw error
     printLine(terminal.stderr, failure.message)
     return failure.exitCode

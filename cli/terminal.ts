@@ -34,7 +34,7 @@ type Machine = {
    * Makes this process another program of meshgauge; never returns. For a service that lives for months and should not
    * carry the command line about. Undefined where it cannot be done.
    */
-  readonly become?: ((program: NodeProgram) => never) | undefined
+  readonly replaceProcess?: ((program: NodeProgram) => never) | undefined
 }
 
 /** A program that Node runs. */
@@ -48,8 +48,8 @@ export type NodeProgram = {
 }
 
 /** NO_COLOR as no-color.org has it: any value but the empty one. */
-export const paintFor = (terminal: Terminal, stream: OutputStream, wanted: boolean): Paint =>
-  createPaint(wanted && stream.isTTY && !terminal.env.NO_COLOR && terminal.env.TERM !== 'dumb')
+export const paintFor = (terminal: Terminal, stream: OutputStream, request: boolean): Paint =>
+  createPaint(request && stream.isTTY && !terminal.env.NO_COLOR && terminal.env.TERM !== 'dumb')
 
 export const printLine = (stream: OutputStream, text: string): void => stream.write(`${text}\n`)
 

@@ -6,10 +6,10 @@ import type { Command } from 'commander'
 import { AGENT_DEFAULTS, type AgentOptions, OPTIONS_VARIABLE } from '../../agent/options.ts'
 import { agentBundlePath } from '../../lib/bundle.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
-import { addressProblem } from '../connection.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { LOG_LEVELS_HELP, readKeyValues, readLogLevel, repeated } from '../options/service.ts'
-import type { ValueReader } from '../options/values.ts'
+import { addressProblem } from '../client/connection.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { LOG_LEVELS_HELP, readKeyValues, readLogLevel, repeated } from '../options/service-options.ts'
+import type { ValueReader } from '../options/value-reader.ts'
 import type { NodeProgram } from '../terminal.ts'
 
 type AgentFlags = {
@@ -87,8 +87,8 @@ const agentProgram = (options: AgentOptions): NodeProgram => {
 const agent = async (invocation: Invocation<AgentFlags>): Promise<ExitCode> => {
   const options = readAgentOptions(invocation)
   invocation.throwIfWrong()
-  const { become } = invocation.terminal.machine
-  if (become) return become(agentProgram(options))
+  const { replaceProcess } = invocation.terminal.machine
+  if (replaceProcess) return replaceProcess(agentProgram(options))
   const { runAgent } = await import('../../agent/main.ts')
   const stopping = new AbortController()
   // A second signal leaves at once: the agent's children end with it all the same.

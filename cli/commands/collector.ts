@@ -2,9 +2,9 @@ import { isIP } from 'node:net'
 import type { Command } from 'commander'
 import { COLLECTOR_DEFAULTS, type CollectorArguments } from '../../collector/options.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
-import { addressProblem } from '../connection.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { LOG_LEVELS_HELP, readLogLevel } from '../options/service.ts'
+import { addressProblem } from '../client/connection.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { LOG_LEVELS_HELP, readLogLevel } from '../options/service-options.ts'
 
 type CollectorFlags = {
   config?: string

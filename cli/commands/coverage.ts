@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { coverageAnswerDocument } from '../render/schedules.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { coverageAnswerDocument } from '../render/schedule-document.ts'
 import { renderCoverage } from '../render/schedules-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 

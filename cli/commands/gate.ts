@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import type { ExitCode } from '../exit.ts'
+import type { ExitCode } from '../exit-codes.ts'
 import { gateDocument, gateExitCode, renderGate } from '../render/health-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 

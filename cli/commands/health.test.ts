@@ -7,7 +7,7 @@ import {
   Severity,
 } from '#proto/meshgauge/collector/v1/health.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
 
 afterEach(closeCollectors)
 
@@ -49,13 +49,13 @@ describe('gate', () => {
     ],
   ])('%s', async (_name, nodes, code, text) => {
     const { collector } = gateOf(...nodes)
-    expect(await type(await collector, 'gate --nodes n1,n2,n3')).toMatchObject({ code, out: text })
+    expect(await runCommand(await collector, 'gate --nodes n1,n2,n3')).toMatchObject({ code, out: text })
   })
 
   test('asks what was typed', async () => {
     const { collector, asked } = gateOf(open)
-    await type(await collector, 'gate --nodes a,rack=r1 --max-age 90m --run-missing --checks dcgm,ping')
-    await type(await collector, 'gate --nodes a')
+    await runCommand(await collector, 'gate --nodes a,rack=r1 --max-age 90m --run-missing --checks dcgm,ping')
+    await runCommand(await collector, 'gate --nodes a')
     expect(asked).toMatchObject([
       { nodes: ['a', 'rack=r1'], maxAge: { seconds: 5400 }, runMissing: true, checks: ['dcgm', 'ping'] },
       { nodes: ['a'], maxAge: undefined, runMissing: false, checks: [] },
@@ -64,7 +64,7 @@ describe('gate', () => {
 
   test('--json', async () => {
     const { collector } = gateOf(open, silent)
-    const { out, code } = await type(await collector, 'gate --nodes n1,n3 --json')
+    const { out, code } = await runCommand(await collector, 'gate --nodes n1,n3 --json')
     expect([code, JSON.parse(out)]).toEqual([3, { open: false, nodes: [open, silent] }])
   })
 })
@@ -96,7 +96,7 @@ describe('health', () => {
 
   test('a table and why; exit 1 when a node is not fit', async () => {
     const collector = await collectorWith({ health: { listNodeHealth: async () => ({ nodes }) } })
-    const { code, out } = await type(collector, 'health')
+    const { code, out } = await runCommand(collector, 'health')
     expect(code).toBe(1)
     // How long ago is not the test's to know.
     expect(
@@ -119,7 +119,7 @@ n2     ? unknown never
         listNodeHealth: async ({ nodes: asked }) => ({ nodes: asked.length > 0 ? [nodes[1]!] : nodes }),
       },
     })
-    const { out } = await type(collector, 'health --json')
+    const { out } = await runCommand(collector, 'health --json')
     expect(JSON.parse(out).nodes[0]).toMatchObject({
       node: 'n1',
       severity: 'evict',
@@ -135,7 +135,7 @@ n2     ? unknown never
         { check: 'ping', severity: 'warn', findings: [] },
       ],
     })
-    expect((await type(collector, 'health n2')).code).toBe(3)
+    expect((await runCommand(collector, 'health n2')).code).toBe(3)
   })
 
   test('clear needs nodes, and says what it did', async () => {
@@ -148,12 +148,12 @@ n2     ? unknown never
         },
       },
     })
-    expect(await type(collector, 'health clear n1 rack=r2 --checks dcgm')).toMatchObject({
+    expect(await runCommand(collector, 'health clear n1 rack=r2 --checks dcgm')).toMatchObject({
       code: 0,
       out: '2 findings forgotten.\n',
     })
     expect(asked).toMatchObject([{ nodes: ['n1', 'rack=r2'], checks: ['dcgm'] }])
-    expect(await type(collector, 'health clear')).toMatchObject({
+    expect(await runCommand(collector, 'health clear')).toMatchObject({
       code: 2,
       err: 'A problem; nothing was done.\n  SELECTOR  is missing: the nodes to clear, such as gpu-01\n',
     })

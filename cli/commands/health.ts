@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { counted } from '../render/figures.ts'
 import { healthDocument, healthExitCode, renderHealth } from '../render/health-text.ts'
 import { printJson, printLine } from '../terminal.ts'

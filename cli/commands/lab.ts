@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import type { LabOptions } from '../../deploy/local/lab.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import type { ValueReader } from '../options/values.ts'
-import { CommandError } from '../problems.ts'
+import { CommandError } from '../command-errors.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import type { ValueReader } from '../options/value-reader.ts'
 import { printJson, printLine } from '../terminal.ts'
 
 type UpFlags = {
@@ -37,10 +37,10 @@ const up = async (invocation: Invocation<UpFlags>): Promise<ExitCode> => {
   const { terminal, options, read } = invocation
   const labOptions = readLabOptions(read, options)
   invocation.throwIfWrong()
-  const { labDeps } = await import('../lab/access.ts')
-  const { createHosts, startLabAgents, startLabCollector } = await import('../lab/bring-up.ts')
+  const { labDeps } = await import('../lab/running-labs.ts')
+  const { createHosts, startLabAgents, startLabCollector } = await import('../lab/start-lab.ts')
   const { checkRights } = await import('../../deploy/local/rights.ts')
-  const { renderLabUsage } = await import('../render/usage-text.ts')
+  const { renderLabUsage } = await import('../render/lab-usage.ts')
   const { program, uid } = terminal.machine
   if (!options.loopback) {
     const rights = await checkRights(uid, terminal.env)
@@ -90,7 +90,7 @@ const fault = async (invocation: Invocation<IndexFlags>): Promise<ExitCode> => {
   if (operands.length === 0) read.refuse('FAULT', 'is missing, such as rate:node-3:net1:tx:50mbit')
   invocation.throwIfWrong()
   const { formatFault, openLab, parseFaults, setFault } = await import('../../deploy/local/lab.ts')
-  const { chooseLab, labDeps } = await import('../lab/access.ts')
+  const { chooseLab, labDeps } = await import('../lab/running-labs.ts')
   const deps = labDeps(terminal)
   const lab = await openLab(deps, await chooseLab(deps, index))
   for (const each of parseFaults(operands, lab)) await setFault(deps, lab, each)
@@ -104,7 +104,7 @@ const heal = async (invocation: Invocation<IndexFlags>): Promise<ExitCode> => {
   const index = read.integer('--index', options.index, 0, 63)
   invocation.throwIfWrong()
   const lab = await import('../../deploy/local/lab.ts')
-  const { chooseLab, labDeps } = await import('../lab/access.ts')
+  const { chooseLab, labDeps } = await import('../lab/running-labs.ts')
   const deps = labDeps(terminal)
   const chosen = await lab.openLab(deps, await chooseLab(deps, index))
   const places = operands.map((text) => lab.parseFaultPlace(text, chosen))
@@ -122,8 +122,8 @@ const status = async (invocation: Invocation<object>): Promise<ExitCode> => {
   const { terminal, options, paint } = invocation
   invocation.throwIfWrong()
   const { labStatus } = await import('../../deploy/local/lab.ts')
-  const { collectorAddress, labDeps } = await import('../lab/access.ts')
-  const { renderLabs } = await import('../render/labs-text.ts')
+  const { collectorAddress, labDeps } = await import('../lab/running-labs.ts')
+  const { renderLabs } = await import('../render/lab-list.ts')
   const reports = await labStatus(labDeps(terminal))
   const labs = await Promise.all(
     reports.map(async (report) => ({ ...report, collector: await collectorAddress(report) })),
@@ -139,7 +139,7 @@ const down = async (invocation: Invocation<IndexFlags & { all?: boolean }>): Pro
   if (options.all && index !== undefined) read.refuse('--all', 'cannot be given together with --index')
   invocation.throwIfWrong()
   const { labDown, labStatus } = await import('../../deploy/local/lab.ts')
-  const { chooseLab, labDeps } = await import('../lab/access.ts')
+  const { chooseLab, labDeps } = await import('../lab/running-labs.ts')
   const deps = labDeps(terminal)
   const all = options.all
     ? (await labStatus(deps)).map((report) => report.index)

@@ -8,7 +8,7 @@ import {
   Resolution,
 } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
 
 afterEach(closeCollectors)
 
@@ -40,20 +40,20 @@ describe('mesh', () => {
     const collector = await collectorWith({
       mesh: { getMesh: async () => well, listPaths: async () => ({}) },
     })
-    const { code, out } = await type(collector, 'mesh')
+    const { code, out } = await runCommand(collector, 'mesh')
     expect([code, out.split('\n')[0]]).toEqual([0, 'Healthy. 12 of 12 paths are up.'])
-    expect(await type(collector, 'mesh status')).toMatchObject({ code: 0, out })
+    expect(await runCommand(collector, 'mesh status')).toMatchObject({ code: 0, out })
   })
 
   test('names the worst verdict first, then what is bad, exit 1', async () => {
     const collector = await collectorWith({
       mesh: { getMesh: async () => bad, listPaths: async () => ({ paths: [down] }) },
     })
-    const { code, out } = await type(collector, 'mesh')
+    const { code, out } = await runCommand(collector, 'mesh')
     expect(code).toBe(1)
     expect(out).toMatch(/^✘ n4 is down: its agent is silent\.\n {2}! n4 does not deliver: evil\n/)
     expect(out).toMatch(/n1 +n4 +net0 +down .*no route/)
-    const json = await type(collector, 'mesh --json')
+    const json = await runCommand(collector, 'mesh --json')
     expect(JSON.parse(json.out)).toMatchObject({
       meshes: [{ schedule: 'always', downCount: 3 }],
       verdicts: [{ node: 'n4' }],
@@ -65,7 +65,7 @@ describe('mesh', () => {
     const collector = await collectorWith({
       mesh: { getMesh: async () => ({}), listPaths: async () => ({}) },
     })
-    expect(await type(collector, 'mesh')).toMatchObject({
+    expect(await runCommand(collector, 'mesh')).toMatchObject({
       code: 3,
       out: expect.stringMatching(/^No ping mesh is kept/),
     })
@@ -81,11 +81,11 @@ describe('mesh', () => {
         },
       },
     })
-    await type(collector, 'mesh paths --state down,lossy --node n4 --limit 7')
+    await runCommand(collector, 'mesh paths --state down,lossy --node n4 --limit 7')
     expect(asked).toMatchObject([
       { states: [PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY], node: 'n4', pageSize: 7 },
     ])
-    expect(await type(collector, 'mesh paths --state broken')).toMatchObject({
+    expect(await runCommand(collector, 'mesh paths --state broken')).toMatchObject({
       code: 2,
       err: 'A problem; nothing was done.\n  --state  "broken" is none of up, lossy, down, stale\n',
     })
@@ -106,10 +106,10 @@ describe('mesh', () => {
         }),
       },
     })
-    const { out } = await type(collector, 'mesh matrix --measure p50')
+    const { out } = await runCommand(collector, 'mesh matrix --measure p50')
     expect(out).toMatch(/round trip, median/)
     expect(out).toMatch(/n2 +unreach/)
-    expect(JSON.parse((await type(collector, 'mesh matrix --json')).out).rows).toEqual([
+    expect(JSON.parse((await runCommand(collector, 'mesh matrix --json')).out).rows).toEqual([
       [null, 0.0001],
       [null, null],
     ])
@@ -119,13 +119,13 @@ describe('mesh', () => {
     const collector = await collectorWith({
       mesh: { getMeshMatrix: async ({ interface: name }) => ({ interface: name }) },
     })
-    const inWords = await type(collector, 'mesh matrix --interface net0')
+    const inWords = await runCommand(collector, 'mesh matrix --interface net0')
     expect([inWords.code, inWords.out]).toEqual([
       3,
       'Nothing was measured on net0 in this time yet; how the mesh is: meshgauge mesh\n',
     ])
-    expect((await type(collector, 'mesh matrix')).out).toMatch(/^Nothing was measured in this time yet/)
-    const { code, out } = await type(collector, 'mesh matrix --json')
+    expect((await runCommand(collector, 'mesh matrix')).out).toMatch(/^Nothing was measured in this time yet/)
+    const { code, out } = await runCommand(collector, 'mesh matrix --json')
     expect([code, JSON.parse(out)]).toMatchObject([3, { sources: [], destinations: [], rows: [] }])
   })
 
@@ -146,14 +146,14 @@ describe('mesh', () => {
         }),
       },
     })
-    const { out, code } = await type(collector, 'mesh history n1 n4')
+    const { out, code } = await runCommand(collector, 'mesh history n1 n4')
     expect([code, out.split('\n')[0]]).toEqual([0, 'n1 → n4: 50 % lost of 30 probes, slowest 0 s'])
     expect(out).toContain('loss  ▁█▅')
-    expect((await type(collector, 'mesh history n1')).code).toBe(2)
+    expect((await runCommand(collector, 'mesh history n1')).code).toBe(2)
   })
 
   test('watch prints lines as they come, and Ctrl-C ends it with 0', async () => {
-    const { testTerminal } = await import('../fixtures/terminal.ts')
+    const { testTerminal } = await import('../testing/test-terminal.ts')
     const terminal = testTerminal()
     const collector = await collectorWith({
       mesh: {
@@ -164,7 +164,7 @@ describe('mesh', () => {
         },
       },
     })
-    expect(await type(collector, 'mesh watch', terminal)).toMatchObject({
+    expect(await runCommand(collector, 'mesh watch', terminal)).toMatchObject({
       code: 0,
       out: '2023-11-14T22:13:20.000Z  n1 → n4 on net0  up → down: no route\n',
     })

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import type { CollectorClient } from '../connection.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import type { CollectorClient } from '../client/connection.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { addRunOptions, type RunOptions } from '../options/run-options.ts'
 import { readRunSpec } from '../options/run-spec.ts'
-import { planDocument } from '../render/document.ts'
 import { renderPlan } from '../render/plan-text.ts'
+import { planDocument } from '../render/run-document.ts'
 import { printJson, printLine } from '../terminal.ts'
 
 /** Planning a thousand nodes takes the collector some seconds. */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { ReloadFleetResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { printJson, printLine } from '../terminal.ts'
 
 /** A fleet may change by thousands of nodes; nobody reads more names than that. */

@@ -7,27 +7,27 @@ import { describeCallError } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
 import { type Invocation, withClient } from '../app.ts'
-import type { CollectorClient } from '../connection.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { readResults } from '../follow.ts'
+import type { CollectorClient } from '../client/connection.ts'
+import { readResults } from '../client/follow-run.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { readProfileSource } from '../options/profile-source.ts'
 import type { RunOptions } from '../options/run-options.ts'
-import { flagOf } from '../options/topology.ts'
-import { planDocument, resultDocument } from '../render/document.ts'
+import { flagOf } from '../options/topology-options.ts'
+import { hasEnded } from '../render/enum-words.ts'
 import { counted } from '../render/figures.ts'
-import { exitCodeOf } from '../render/judgement.ts'
 import { harmless } from '../render/paint.ts'
 import { renderPlan } from '../render/plan-text.ts'
-import { renderProfileEnd } from '../render/profile.ts'
+import { renderProfileEnd } from '../render/profile-text.ts'
 import { createProgress } from '../render/progress.ts'
-import { renderReport } from '../render/report.ts'
-import { hasEnded } from '../render/words.ts'
+import { planDocument, resultDocument } from '../render/run-document.ts'
+import { runExitCode } from '../render/run-headline.ts'
+import { renderReport } from '../render/run-report.ts'
 import { printJson, printLine } from '../terminal.ts'
 import { PLANNING_DEADLINE_MS } from './plan.ts'
 
 export type ProfileOptions = RunOptions & { profile?: string; dryRun?: boolean; detach?: boolean }
 
-type Wanted = Omit<RunProfileRequest, 'profile'> & { profile: ProfileSource }
+type ProfileRequest = Omit<RunProfileRequest, 'profile'> & { profile: ProfileSource }
 
 /** No profile takes longer; a stream must have a deadline. */
 const DEADLINE_MS = 7 * 24 * 3600 * 1000
@@ -36,7 +36,7 @@ const DEADLINE_MS = 7 * 24 * 3600 * 1000
 const ALLOWED = new Set(['profile', 'dryRun', 'nodes', 'interface', 'runId'])
 const GLOBAL = new Set(['collector', 'json', 'tlsCa', 'tlsCert', 'tlsKey', 'insecure', 'color'])
 
-const readWanted = (invocation: Invocation<ProfileOptions>): Wanted => {
+const readProfileRequest = (invocation: Invocation<ProfileOptions>): ProfileRequest => {
   const { operands, passThrough, options, read, problems } = invocation
   const said = 'is said by the profile; leave it out, or put it there'
   if (operands[0] !== undefined) read.refuse('TOPOLOGY', said)
@@ -62,7 +62,7 @@ const OWN_NODES: readonly TopologyKind[] = [
   TopologyKind.TOPOLOGY_KIND_PAIRS,
 ]
 
-const adapt = (spec: RunSpec, { nodes, interfaces, runId }: Wanted): RunSpec => {
+const adapt = (spec: RunSpec, { nodes, interfaces, runId }: ProfileRequest): RunSpec => {
   const topology = spec.topology
   const keeps = nodes.length === 0 || !topology || OWN_NODES.includes(topology.kind)
   return {
@@ -74,13 +74,17 @@ const adapt = (spec: RunSpec, { nodes, interfaces, runId }: Wanted): RunSpec => 
 }
 
 /** The plan of every test; nothing is sent. */
-const dryRun = async (invocation: Invocation<ProfileOptions>, client: CollectorClient, wanted: Wanted) => {
+const dryRun = async (
+  invocation: Invocation<ProfileOptions>,
+  client: CollectorClient,
+  request: ProfileRequest,
+) => {
   const { terminal, options } = invocation
-  const profile = await resolve(client, wanted.profile)
+  const profile = await resolve(client, request.profile)
   const steps = []
   let seconds = 0
   for (const [index, step] of profile.steps.entries()) {
-    const spec = adapt(step.spec!, wanted)
+    const spec = adapt(step.spec!, request)
     const { plan } = await client.runs.planRun({ spec }, { deadline: PLANNING_DEADLINE_MS })
     if (!plan) throw new Error('the collector answered PlanRun without a plan')
     const isLast = index === profile.steps.length - 1
@@ -95,16 +99,16 @@ const dryRun = async (invocation: Invocation<ProfileOptions>, client: CollectorC
   return EXIT.healthy
 }
 
-type Carried = { runs: Run[]; passed: boolean; interrupted: boolean }
+type ProfileOutcome = { runs: Run[]; passed: boolean; interrupted: boolean }
 
 /** Follows the profile to its end. Ctrl-C cancels its run; twice leaves at once. */
-const carryOut = async (
+const followProfile = async (
   { terminal, stderrPaint }: Invocation<ProfileOptions>,
   client: CollectorClient,
-  wanted: Wanted,
+  request: ProfileRequest,
   { steps }: Profile,
   onRun: (step: number, run: Run) => Promise<void>,
-): Promise<Carried> => {
+): Promise<ProfileOutcome> => {
   const runs: Run[] = []
   const leaving = new AbortController()
   let passed = false
@@ -123,7 +127,7 @@ const carryOut = async (
   })
   try {
     const call = { signal: leaving.signal, deadline: DEADLINE_MS }
-    for await (const event of client.profiles.runProfile(wanted, call)) {
+    for await (const event of client.profiles.runProfile(request, call)) {
       passed = event.passed ?? passed
       const { run, step } = event
       if (!run) continue
@@ -151,16 +155,16 @@ const carryOut = async (
 
 export const runProfile = (invocation: Invocation<ProfileOptions>): Promise<ExitCode> => {
   const { terminal, options, paint } = invocation
-  const wanted = readWanted(invocation)
+  const request = readProfileRequest(invocation)
   return withClient(invocation, async (client) => {
-    if (options.dryRun) return dryRun(invocation, client, wanted)
-    const profile = await resolve(client, wanted.profile)
+    if (options.dryRun) return dryRun(invocation, client, request)
+    const profile = await resolve(client, request.profile)
     const documents: object[] = []
     const exits: ExitCode[] = []
     const onRun = async (step: number, run: Run) => {
       const pairs = await readResults(client, run.id)
       const name = profile.steps[step]?.name ?? ''
-      exits.push(exitCodeOf(run, pairs))
+      exits.push(runExitCode(run, pairs))
       if (options.json) documents.push({ name, ...resultDocument(run, pairs) })
       else {
         const title = paint('bold', `${step + 1} of ${profile.steps.length}: ${harmless(name)}`)
@@ -168,7 +172,7 @@ export const runProfile = (invocation: Invocation<ProfileOptions>): Promise<Exit
         printLine(terminal.stdout, `${title}\n\n${report}\n`)
       }
     }
-    const { runs, passed, interrupted } = await carryOut(invocation, client, wanted, profile, onRun)
+    const { runs, passed, interrupted } = await followProfile(invocation, client, request, profile, onRun)
     if (options.json) printJson(terminal.stdout, { profile: profile.name, passed, steps: documents })
     else {
       const end = renderProfileEnd(profile.name, runs, profile.steps.length, passed, paint)

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import type { FakeCollector } from '../fixtures/fake-collector.ts'
-import { RUN_ID, runOf, slowSender } from '../fixtures/runs.ts'
-import { type TestTerminal, testTerminal } from '../fixtures/terminal.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import type { FakeCollector } from '../testing/fake-collector.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
+import { RUN_ID, runOf, slowSender } from '../testing/run-samples.ts'
+import { type TestTerminal, testTerminal } from '../testing/test-terminal.ts'
 
 const completed = () => runOf(RunState.RUN_STATE_COMPLETED)
 const running = () => runOf(RunState.RUN_STATE_RUNNING)
@@ -15,7 +15,10 @@ afterEach(closeCollectors)
 describe('run', () => {
   test('starts a run, follows it, and prints the answer', async () => {
     const collector = await collectorWith({ pageSize: 5 })
-    const { code, out } = await type(collector, 'run mesh --test iperf -t 2s -4 --nodes n1,n2 --no-delay')
+    const { code, out } = await runCommand(
+      collector,
+      'run mesh --test iperf -t 2s -4 --nodes n1,n2 --no-delay',
+    )
     expect(code).toBe(0)
     expect(out).toMatch(/^Healthy\. No culprit among 4 nodes and 4 interfaces\.\n\nnet1, Gbit\/s received/)
     expect(collector.specs[0]).toMatchObject({
@@ -25,7 +28,10 @@ describe('run', () => {
   })
 
   test('--json prints one document, all pages of it', async () => {
-    const { code, out } = await type(await collectorWith({ pageSize: 5 }), 'run mesh --test iperf --json')
+    const { code, out } = await runCommand(
+      await collectorWith({ pageSize: 5 }),
+      'run mesh --test iperf --json',
+    )
     const document = JSON.parse(out) as { run: { id: string }; pairs: unknown[] }
     expect(code).toBe(0)
     expect(document.run.id).toBe(RUN_ID)
@@ -34,13 +40,16 @@ describe('run', () => {
 
   test('a verdict is exit code 1', async () => {
     const run = runOf(RunState.RUN_STATE_COMPLETED, { verdicts: [slowSender()] })
-    const { code, out } = await type(await collectorWith({ run }), 'run mesh --test iperf')
+    const { code, out } = await runCommand(await collectorWith({ run }), 'run mesh --test iperf')
     expect(code).toBe(1)
     expect(out).toMatch(/^✘ n3 sends badly on net1/)
   })
 
   test('--detach prints the id and leaves', async () => {
-    const { code, out } = await type(await collectorWith({ run: running() }), 'run mesh --test ping --detach')
+    const { code, out } = await runCommand(
+      await collectorWith({ run: running() }),
+      'run mesh --test ping --detach',
+    )
     expect([code, out]).toEqual([0, `${RUN_ID}\n`])
   })
 
@@ -53,7 +62,7 @@ describe('run', () => {
         yield { run: calls < 3 ? running() : completed() }
       },
     })
-    const { code, err } = await type(collector, 'run mesh --test iperf')
+    const { code, err } = await runCommand(collector, 'run mesh --test iperf')
     expect([code, calls]).toEqual([0, 3])
     expect(err).toContain('the run needs nobody to watch it. Trying again.')
   })
@@ -68,7 +77,7 @@ describe('run', () => {
         await sleep(60_000)
       },
     })
-    const { code, err } = await type(collector, 'run mesh --test iperf', terminal as TestTerminal)
+    const { code, err } = await runCommand(collector, 'run mesh --test iperf', terminal as TestTerminal)
     expect(code).toBe(3)
     expect(err).toContain(`The run goes on there. Follow it with "meshgauge runs show ${RUN_ID}".`)
   })
@@ -91,7 +100,7 @@ describe('Ctrl-C', () => {
   test('cancels the run and shows what was measured', async () => {
     const collector = await cancellable()
     const terminal = testTerminal()
-    const done = type(collector, 'run mesh --test iperf', terminal)
+    const done = runCommand(collector, 'run mesh --test iperf', terminal)
     await terminal.errHas('round 3 of 3')
     terminal.interrupt()
     const { code, out } = await done
@@ -109,7 +118,7 @@ describe('Ctrl-C', () => {
       },
     })
     const terminal = testTerminal()
-    const done = type(collector, 'run mesh --test iperf', terminal)
+    const done = runCommand(collector, 'run mesh --test iperf', terminal)
     await terminal.errHas('round 3 of 3')
     terminal.interrupt()
     terminal.interrupt()
@@ -121,7 +130,7 @@ describe('Ctrl-C', () => {
   test('while looking at a run of someone else only stops looking', async () => {
     const collector = await cancellable()
     const terminal = testTerminal()
-    const done = type(collector, 'runs show', terminal)
+    const done = runCommand(collector, 'runs show', terminal)
     await terminal.errHas('round 3 of 3')
     terminal.interrupt()
     expect((await done).code).toBe(130)

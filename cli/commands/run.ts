@@ -1,21 +1,24 @@
 import type { Command } from 'commander'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import type { CollectorClient } from '../connection.ts'
-import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
-import { type Attended, followInteractively } from '../follow-interactively.ts'
+import type { CollectorClient } from '../client/connection.ts'
+import { type FollowedRun, followInteractively } from '../client/follow-interactively.ts'
+import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit-codes.ts'
 import { addProbeCount, addRunOptions } from '../options/run-options.ts'
 import { readRunSpec } from '../options/run-spec.ts'
-import { resultDocument, runDocument } from '../render/document.ts'
-import { exitCodeOf } from '../render/judgement.ts'
-import { renderReport } from '../render/report.ts'
-import { hasEnded } from '../render/words.ts'
+import { hasEnded } from '../render/enum-words.ts'
+import { resultDocument, runDocument } from '../render/run-document.ts'
+import { runExitCode } from '../render/run-headline.ts'
+import { renderReport } from '../render/run-report.ts'
 import { printJson, printLine } from '../terminal.ts'
 import { PLANNING_DEADLINE_MS, printPlan } from './plan.ts'
 import { type ProfileOptions, runProfile } from './run-profile.ts'
 
 /** Prints what became of a run and says how the command ends. */
-export const conclude = (invocation: Invocation<object>, { run, pairs, interrupted }: Attended): ExitCode => {
+export const printRunReport = (
+  invocation: Invocation<object>,
+  { run, pairs, interrupted }: FollowedRun,
+): ExitCode => {
   const { terminal, options, paint } = invocation
   if (interrupted && !hasEnded(run)) {
     printLine(terminal.stderr, `The run may still go on. Follow it with "meshgauge runs show ${run.id}".`)
@@ -23,7 +26,7 @@ export const conclude = (invocation: Invocation<object>, { run, pairs, interrupt
   }
   if (options.json) printJson(terminal.stdout, resultDocument(run, pairs))
   else printLine(terminal.stdout, renderReport(run, pairs, { paint, columns: terminal.stdout.columns }))
-  return interrupted ? EXIT.interrupted : exitCodeOf(run, pairs)
+  return interrupted ? EXIT.interrupted : runExitCode(run, pairs)
 }
 
 /** Starts a run; Ctrl-C meanwhile does not leave one behind that nobody knows of. */
@@ -58,11 +61,11 @@ const run = (invocation: Invocation<ProfileOptions>): Promise<ExitCode> => {
       else printLine(terminal.stdout, created.run.id)
       return EXIT.healthy
     }
-    const attended = await followInteractively({ terminal, client }, created.run, {
+    const followed = await followInteractively({ terminal, client }, created.run, {
       onInterrupt: 'cancel',
       paint: stderrPaint,
     })
-    return conclude(invocation, attended)
+    return printRunReport(invocation, followed)
   })
 }
 

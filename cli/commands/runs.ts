@@ -2,26 +2,26 @@ import type { Command } from 'commander'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import type { CollectorClient } from '../connection.ts'
-import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
-import { readResults } from '../follow.ts'
-import { followInteractively } from '../follow-interactively.ts'
-import { CommandError } from '../problems.ts'
+import type { CollectorClient } from '../client/connection.ts'
+import { followInteractively } from '../client/follow-interactively.ts'
+import { readResults } from '../client/follow-run.ts'
+import { CommandError } from '../command-errors.ts'
+import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit-codes.ts'
 import { renderArcaflow } from '../render/arcaflow.ts'
 import { renderCsv } from '../render/csv.ts'
+import { stateWord } from '../render/enum-words.ts'
+import { counted } from '../render/figures.ts'
+import { netperfOrchestrateDocument } from '../render/netperf-orchestrate.ts'
 import {
   pairDocument,
   planDocument,
   resultDocument,
   runDocument,
   summaryDocument,
-} from '../render/document.ts'
-import { counted } from '../render/figures.ts'
-import { netperfOrchestrateDocument } from '../render/netperf-orchestrate.ts'
+} from '../render/run-document.ts'
 import { renderRuns } from '../render/runs-text.ts'
-import { stateWord } from '../render/words.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
-import { conclude } from './run.ts'
+import { printRunReport } from './run.ts'
 
 const RUN_ARGUMENT = 'the id, an unambiguous beginning of it, or latest (default: latest)'
 
@@ -52,7 +52,7 @@ const show = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, stderrPaint } = invocation
     const run = await getRun(client, operands[0])
-    return conclude(
+    return printRunReport(
       invocation,
       await followInteractively({ terminal, client }, run, { onInterrupt: 'leave', paint: stderrPaint }),
     )

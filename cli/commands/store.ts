@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { targetProblem, writeWhole } from '../backup-file.ts'
-import type { CollectorClient } from '../connection.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { CommandError } from '../problems.ts'
+import type { CollectorClient } from '../client/connection.ts'
+import { CommandError } from '../command-errors.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { renderStoreInfo, storeInfoDocument } from '../render/store-text.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
+import { targetProblem, writeAtomically } from '../write-atomically.ts'
 
 /** A copy of many gigabytes over a slow line; without any end a lost collector would hold us for ever. */
 const BACKUP_DEADLINE_MS = 6 * 3600 * 1000
@@ -78,7 +78,7 @@ const backup = async (invocation: Invocation<{ force?: boolean }>): Promise<Exit
   const received = { bytes: 0 }
   const start = terminal.clock.monotonicSeconds()
   try {
-    await writeWhole(file!, receive(client, terminal, received, stopping.signal), { force })
+    await writeAtomically(file!, receive(client, terminal, received, stopping.signal), { force })
   } catch (error) {
     if (!stopping.signal.aborted) throw error
     printLine(terminal.stderr, 'Interrupted; nothing was written.')

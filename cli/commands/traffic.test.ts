@@ -1,12 +1,15 @@
 import { afterEach, expect, test } from 'vitest'
 import { Traffic, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
 
 afterEach(closeCollectors)
 
 const status = async (fields: Partial<Traffic>) => {
   const traffic = Traffic.fromPartial({ id: 't1', nodeCount: 2, flowCount: 2, ...fields })
-  return type(await collectorWith({ traffic: { getTraffic: async () => ({ traffic }) } }), 'traffic status')
+  return runCommand(
+    await collectorWith({ traffic: { getTraffic: async () => ({ traffic }) } }),
+    'traffic status',
+  )
 }
 
 test('traffic status answers 0 only for flows that move, or that did until they were stopped', async () => {

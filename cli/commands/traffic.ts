@@ -1,23 +1,23 @@
 import type { Command } from 'commander'
 import { type Traffic, type TrafficFlow, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import type { CollectorClient } from '../connection.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { addTrafficOptions } from '../options/traffic.ts'
-import { CommandError } from '../problems.ts'
-import { reconnectingWatch } from '../reconnecting-watch.ts'
+import type { CollectorClient } from '../client/connection.ts'
+import { reconnectingWatch } from '../client/reconnecting-watch.ts'
+import { CommandError } from '../command-errors.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { addTrafficOptions } from '../options/traffic-spec.ts'
 import { counted } from '../render/figures.ts'
 import {
-  allMove,
+  allFlowsMove,
   flowDocument,
-  isOver,
   renderFlows,
   renderTraffic,
   renderTrafficList,
   trafficDocument,
-} from '../render/traffic.ts'
+  trafficHasEnded,
+} from '../render/traffic-text.ts'
 import { printJson, printLine } from '../terminal.ts'
-import { startTraffic } from './traffic-start.ts'
+import { startTraffic } from './start-traffic.ts'
 
 const ID = 'the id, an unambiguous beginning of it, or latest (default: latest)'
 const EXIT_CODES = `
@@ -48,7 +48,7 @@ const show = ({ terminal, options, paint }: Invocation<object>, traffic: Traffic
   if (options.json) printJson(terminal.stdout, { traffic: trafficDocument(traffic) })
   else printLine(terminal.stdout, renderTraffic(traffic, `meshgauge traffic stop ${traffic.id}`, paint))
   const isStopped = traffic.state === TrafficState.TRAFFIC_STATE_STOPPED
-  return isStopped || allMove(traffic) ? EXIT.healthy : EXIT.verdict
+  return isStopped || allFlowsMove(traffic) ? EXIT.healthy : EXIT.verdict
 }
 
 const status = (invocation: Invocation<{ watch?: boolean }>): Promise<ExitCode> =>
@@ -93,7 +93,7 @@ const flows = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> =>
 /** Which traffic is meant: those named, all, or the only one that goes on. */
 const chosen = async (client: CollectorClient, ids: readonly string[], all: boolean): Promise<string[]> => {
   if (ids.length > 0) return [...ids]
-  const active = (await client.traffic.listTraffic({})).traffic.filter((traffic) => !isOver(traffic))
+  const active = (await client.traffic.listTraffic({})).traffic.filter((traffic) => !trafficHasEnded(traffic))
   if (active.length <= 1 || all) return active.map(({ id }) => id)
   const names = active.map(({ id }) => `  ${id}`).join('\n')
   throw new CommandError(

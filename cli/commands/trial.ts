@@ -2,8 +2,8 @@ import { isAbortError } from 'abort-controller-x'
 import type { Command } from 'commander'
 import type { Fault, LabOptions } from '../../deploy/local/lab.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
-import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
-import { repeated } from '../options/service.ts'
+import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit-codes.ts'
+import { repeated } from '../options/service-options.ts'
 import { printLine, type Terminal } from '../terminal.ts'
 import { readLabOptions } from './lab.ts'
 
@@ -68,9 +68,9 @@ const trial = async (invocation: Invocation<TrialFlags>): Promise<ExitCode> => {
   invocation.throwIfWrong()
   const chosen = await chooseKind(invocation, ['trial', ...trialWords(options)])
   if (chosen.kind === 'elsewhere') return chosen.exitCode
-  const { labDeps } = await import('../lab/access.ts')
-  const { findPrograms } = await import('../trial/programs.ts')
-  const { asNotMeasured, runTrial } = await import('../trial/trial.ts')
+  const { labDeps } = await import('../lab/running-labs.ts')
+  const { findPrograms } = await import('../trial/find-programs.ts')
+  const { asNotMeasured, runTrial } = await import('../trial/run-trial.ts')
   const stopping = new AbortController()
   const stopListening = terminal.onInterrupt(() => stopping.abort())
   try {
@@ -96,7 +96,7 @@ const trial = async (invocation: Invocation<TrialFlags>): Promise<ExitCode> => {
       throw asNotMeasured(error)
     })
     try {
-      if (options.keep) await keepUp(invocation, done, stopping.signal)
+      if (options.keep) await keepRunning(invocation, done, stopping.signal)
       else printLine(terminal.stdout, nextSteps(chosen.kind))
     } finally {
       done.client.close()
@@ -130,12 +130,12 @@ const renderHead = (
     : `meshgauge trial: ${nodes} nodes on loopback (${versions.join(', ')})`
 
 /** Stays until Ctrl-C, so that one can look around. */
-const keepUp = async (
+const keepRunning = async (
   { terminal }: Invocation<TrialFlags>,
-  { held, addresses }: import('../trial/trial.ts').Trial,
+  { held, addresses }: import('../trial/run-trial.ts').Trial,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { renderLabUsage } = await import('../render/usage-text.ts')
+  const { renderLabUsage } = await import('../render/lab-usage.ts')
   const usage = renderLabUsage(held.lab, addresses, {
     program: 'npx meshgauge',
     userNamespaceOf: terminal.env[USER_NAMESPACE_OF],

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ProfileSource } from '#proto/meshgauge/collector/v1/profile.ts'
 import { isProfileFile } from '../../lib/profile-file.ts'
-import type { Problem } from '../problems.ts'
+import type { Problem } from '../command-errors.ts'
 
 /** The text of a profile's file; undefined when it cannot be read, which is told. */
 export const readProfileText = (place: string, file: string, problems: Problem[]): string | undefined => {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { repeated } from './service.ts'
+import { repeated } from './service-options.ts'
 
 /** The options of `run` and `plan` as they were typed; absent ones were not. */
 export type RunOptions = {

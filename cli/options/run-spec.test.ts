@@ -5,10 +5,10 @@ import { describe, expect, test } from 'vitest'
 import { HostSource } from '#proto/meshgauge/agent/v1/host.ts'
 import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import type { Problem } from '../problems.ts'
+import type { Problem } from '../command-errors.ts'
 import type { RunOptions } from './run-options.ts'
 import { readRunSpec } from './run-spec.ts'
-import { createValueReader } from './values.ts'
+import { createValueReader } from './value-reader.ts'
 
 const read = (word: string | undefined, options: RunOptions) => {
   const problems: Problem[] = []

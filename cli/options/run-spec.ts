@@ -3,12 +3,12 @@ import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/ipe
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { Caps, IperfTest, PingTest, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import type { Problem } from '../problems.ts'
-import { readExpectations } from './expectations.ts'
-import { readPassThrough } from './pass-through.ts'
+import type { Problem } from '../command-errors.ts'
+import { readExpectations } from './expectation-options.ts'
+import { readNetperfFields } from './netperf-fields.ts'
 import type { RunOptions } from './run-options.ts'
-import { flagOf, MAX_UINT32, readTopology, topologyName } from './topology.ts'
-import type { ValueReader } from './values.ts'
+import { flagOf, MAX_UINT32, readTopology, topologyName } from './topology-options.ts'
+import type { ValueReader } from './value-reader.ts'
 
 const IPERF_ONLY: readonly (keyof RunOptions)[] = [
   'duration',
@@ -68,7 +68,7 @@ const optionalDuration = (seconds: number | undefined) =>
   seconds === undefined ? undefined : toDuration(seconds)
 
 /** `64`, `64,1K`, or nothing for a byte each. */
-const readSizes = (sizes: string | true | undefined, read: ValueReader) => {
+const readRequestResponse = (sizes: string | true | undefined, read: ValueReader) => {
   if (sizes === undefined) return undefined
   const [request, response = request, ...more] = sizes === true ? [] : sizes.split(',')
   if (more.length > 0) read.refuse('--rr', `"${sizes}" is more than a request and a response; write 64,1K`)
@@ -104,8 +104,8 @@ export const readIperf = (options: RunOptions, words: readonly string[], read: V
     : options.reverse
       ? Direction.DIRECTION_REVERSE
       : Direction.DIRECTION_FORWARD
-  const passed = readPassThrough(words, read)
-  const requestResponse = readSizes(options.rr, read) ?? passed.requestResponse
+  const passed = readNetperfFields(words, read)
+  const requestResponse = readRequestResponse(options.rr, read) ?? passed.requestResponse
   const isTransactions = requestResponse !== undefined
   return IperfTest.fromPartial({
     engine: engineOf(options, isTransactions, words, read),

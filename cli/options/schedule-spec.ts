@@ -5,8 +5,8 @@ import type { Invocation } from '../app.ts'
 import { readProfileSource } from './profile-source.ts'
 import type { RunOptions } from './run-options.ts'
 import { readRunSpec } from './run-spec.ts'
-import { flagOf } from './topology.ts'
-import type { ValueReader } from './values.ts'
+import { flagOf } from './topology-options.ts'
+import type { ValueReader } from './value-reader.ts'
 
 /** What `schedules add` takes besides the options of `run`, as it was typed. */
 export type ScheduleOptions = RunOptions & {

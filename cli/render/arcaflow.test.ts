@@ -5,8 +5,8 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
-import { hostSamples, metadataOf, PCP_SAMPLES } from '../fixtures/hosts.ts'
-import { failedPair, iperfPair, RUN_ID, runOf } from '../fixtures/runs.ts'
+import { hostSamples, metadataOf, PCP_SAMPLES } from '../testing/host-samples.ts'
+import { failedPair, iperfPair, RUN_ID, runOf } from '../testing/run-samples.ts'
 import { homogeneous, renderArcaflow } from './arcaflow.ts'
 
 const run = (options: Partial<IperfOptions> = {}): Run => {

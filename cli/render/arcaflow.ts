@@ -9,8 +9,8 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { pcpSamples } from './hosts.ts'
-import { outcomeWord } from './words.ts'
+import { outcomeWord } from './enum-words.ts'
+import { pcpSamples } from './host-document.ts'
 
 const MEBIBYTE = 1024 * 1024
 const DEFAULT_SECONDS = 10

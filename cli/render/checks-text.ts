@@ -1,7 +1,7 @@
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { byName, counted } from './figures.ts'
 import { harmless, type Paint, type Style } from './paint.ts'
 import { renderTable } from './table.ts'

@@ -7,7 +7,7 @@ import {
   Severity,
 } from '#proto/meshgauge/collector/v1/health.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { checkResultDocument } from './checks-text.ts'
 import { ago, byName, counted } from './figures.ts'
 import { harmless, type Paint, type Style } from './paint.ts'

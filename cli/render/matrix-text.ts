@@ -1,7 +1,7 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { byName, counted, median } from './figures.ts'
-import type { Cell, Matrix, MatrixMeasure } from './matrix.ts'
 import { harmless, type Paint, padEnd, padStart, widthOf } from './paint.ts'
+import type { Cell, Matrix, MatrixMeasure } from './pair-matrix.ts'
 import { renderTable } from './table.ts'
 
 /** More rows than this are not taken in at a glance any more, even where they fit. */

@@ -10,9 +10,9 @@ import type {
   PathWindow,
 } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { endpoint, verdictDocument } from './document.ts'
 import { resolutionText } from './mesh-text.ts'
-import { pathStateWord } from './mesh-words.ts'
+import { pathStateWord } from './path-state.ts'
+import { endpoint, verdictDocument } from './run-document.ts'
 
 const time = (value: Timestamp | undefined): string | undefined => fromTimestamp(value)?.toISOString()
 

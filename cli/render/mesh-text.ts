@@ -12,14 +12,14 @@ import {
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration, formatRatio } from '../../lib/units.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { ago, counted, formatCount } from './figures.ts'
-import { paintState, pathStateWord } from './mesh-words.ts'
 import { harmless, type Paint } from './paint.ts'
+import { paintState, pathStateWord } from './path-state.ts'
 import { renderTable } from './table.ts'
 
 /** Paths and problems that a screen takes; the rest is counted. */
-const MOST_LINES = 20
+const MAX_LINES = 20
 
 const badCount = ({ lossyCount, downCount }: Mesh): number => lossyCount + downCount
 
@@ -106,10 +106,10 @@ export const renderMesh = (
 ): string => {
   const { meshes, verdicts } = response
   const others = verdicts
-    .slice(1, MOST_LINES)
+    .slice(1, MAX_LINES)
     .map(({ message }) => `  ${paint('red', '✘')} ${harmless(message)}`)
   const problems = [...new Set(meshes.flatMap((mesh) => mesh.problems))]
-  const told = problems.slice(0, MOST_LINES).map((line) => `  ${paint('yellow', '!')} ${harmless(line)}`)
+  const told = problems.slice(0, MAX_LINES).map((line) => `  ${paint('yellow', '!')} ${harmless(line)}`)
   if (problems.length > told.length)
     told.push(`  and ${counted(problems.length - told.length, 'problem')} more`)
   const table = renderTable(
@@ -127,7 +127,7 @@ export const renderMesh = (
   )
   const parts = [[answer(response, paint), ...others, ...told].join('\n')]
   if (meshes.length > 0) parts.push(table)
-  if (bad.length > 0) parts.push(renderPaths(bad.slice(0, MOST_LINES), now, paint))
+  if (bad.length > 0) parts.push(renderPaths(bad.slice(0, MAX_LINES), now, paint))
   return parts.join('\n\n')
 }
 
@@ -144,13 +144,13 @@ export const renderEvent = (event: MeshEvent, paint: Paint): string => {
 
 const BARS = '▁▂▃▄▅▆▇█'
 /** A line that a screen takes; of more windows some share a bar, which then shows the worst of them. */
-const MOST_BARS = 100
+const MAX_BARS = 100
 
 const sparkline = (
   windows: readonly PathWindow[],
   figureOf: (window: PathWindow) => number | undefined,
 ): string => {
-  const size = Math.max(1, Math.ceil(windows.length / MOST_BARS))
+  const size = Math.max(1, Math.ceil(windows.length / MAX_BARS))
   const values: (number | undefined)[] = []
   for (let from = 0; from < windows.length; from += size) {
     const some = windows.slice(from, from + size).flatMap((window) => figureOf(window) ?? [])

@@ -12,7 +12,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { outcomeWord, runTest } from './words.ts'
+import { outcomeWord, runTest } from './enum-words.ts'
 
 type Lines = [name: string, value: string | number | undefined][]
 

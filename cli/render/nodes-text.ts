@@ -2,7 +2,7 @@ import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import { ago, counted } from './figures.ts'
-import { metadataDocument } from './hosts.ts'
+import { metadataDocument } from './host-document.ts'
 import { harmless, type Paint } from './paint.ts'
 import { renderTable } from './table.ts'
 

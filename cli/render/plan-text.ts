@@ -1,9 +1,9 @@
 import { type Plan, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
+import { topologyWord } from './enum-words.ts'
 import { counted, formatCount } from './figures.ts'
 import { harmless } from './paint.ts'
-import { topologyWord } from './words.ts'
 
 const boundText = (plan: Plan): string => {
   if (plan.roundCount <= 1) return ''

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { runOf } from '../fixtures/runs.ts'
+import { runOf } from '../testing/run-samples.ts'
 import { noPaint } from './paint.ts'
 import { createProgress } from './progress.ts'
 

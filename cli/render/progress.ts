@@ -5,9 +5,9 @@ import type { Clock } from '../../lib/clock.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
 import type { OutputStream } from '../terminal.ts'
+import { runTest, runTopology } from './enum-words.ts'
 import { formatCount } from './figures.ts'
 import { harmless, type Paint, widthOf } from './paint.ts'
-import { runTest, runTopology } from './words.ts'
 
 const BAR_WIDTH = 17
 const SPINNER = ['◐', '◓', '◑', '◒']

@@ -8,7 +8,7 @@ import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
 import { ago, counted, formatCount } from './figures.ts'
 import { harmless, type Paint } from './paint.ts'
-import { scheduleOrigin, scheduleState, scheduleWork } from './schedules.ts'
+import { scheduleOrigin, scheduleState, scheduleWork } from './schedule-document.ts'
 import { renderTable } from './table.ts'
 
 const when = (spec: ScheduleSpec | undefined): string => {

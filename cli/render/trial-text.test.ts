@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { RunState, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import { failedPair, iperfPair, meshOf, runOf, slowSender } from '../fixtures/runs.ts'
+import { failedPair, iperfPair, meshOf, runOf, slowSender } from '../testing/run-samples.ts'
 import { noPaint } from './paint.ts'
 import { type Measured, renderTrialAnswer, renderTrialTables, trialExitCode } from './trial-text.ts'
 

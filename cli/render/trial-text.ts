@@ -3,15 +3,15 @@
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { formatDuration, formatRatio } from '../../lib/units.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { runTest } from './enum-words.ts'
 import { counted } from './figures.ts'
-import { exitCodeOf, renderJudgement } from './judgement.ts'
-import { buildMatrix, interfacesOf } from './matrix.ts'
 import { formatIn, unitFor } from './matrix-text.ts'
 import { harmless, type Paint } from './paint.ts'
-import { type ReportOptions, renderInterface } from './report.ts'
+import { buildMatrix, interfacesOf } from './pair-matrix.ts'
+import { renderHeadline, runExitCode } from './run-headline.ts'
+import { type ReportOptions, renderInterface } from './run-report.ts'
 import { wallTime } from './wall-time.ts'
-import { runTest } from './words.ts'
 
 export type Measured = { name: string; run: Run; pairs: PairResult[] }
 
@@ -68,28 +68,28 @@ export const renderTrialTables = (all: readonly Measured[], options: ReportOptio
 
 /** A verdict is the worst there can be; then what could not be measured. */
 export const trialExitCode = (all: readonly Measured[], checks: ExitCode): ExitCode => {
-  const codes = [checks, ...all.map(({ run, pairs }) => exitCodeOf(run, pairs))]
+  const codes = [checks, ...all.map(({ run, pairs }) => runExitCode(run, pairs))]
   return [EXIT.verdict, EXIT.notMeasured].find((code) => codes.includes(code)) ?? EXIT.healthy
 }
 
 /** How a run stands: something is bad, something stands out that nobody is blamed for, or neither. */
-export const gradeOf = ({ run, pairs }: Measured): 'good' | 'odd' | 'bad' => {
-  if (exitCodeOf(run, pairs) !== EXIT.healthy) return 'bad'
+export const trialRunGrade = ({ run, pairs }: Measured): 'good' | 'odd' | 'bad' => {
+  if (runExitCode(run, pairs) !== EXIT.healthy) return 'bad'
   return run.summary?.interfaces.some(({ worst }) => worst.length > 0) ? 'odd' : 'good'
 }
 
 /** The answer: of each run that has something to say, else once for all. */
 export const renderTrialAnswer = (all: readonly Measured[], paint: Paint): string => {
   // A ring cannot blame anyone, and a mesh has the same pairs.
-  const candidates = all.filter((measured) => !isRing(measured) || gradeOf(measured) === 'bad')
-  const speakers = candidates.filter((measured) => gradeOf(measured) !== 'good')
+  const candidates = all.filter((measured) => !isRing(measured) || trialRunGrade(measured) === 'bad')
+  const speakers = candidates.filter((measured) => trialRunGrade(measured) !== 'good')
   if (speakers.length === 0) {
     return candidates
       .slice(-1)
-      .flatMap(({ run, pairs }) => renderJudgement(run, pairs, paint))
+      .flatMap(({ run, pairs }) => renderHeadline(run, pairs, paint))
       .join('\n')
   }
   return speakers
-    .flatMap(({ name, run, pairs }) => [paint('bold', `${name}:`), ...renderJudgement(run, pairs, paint)])
+    .flatMap(({ name, run, pairs }) => [paint('bold', `${name}:`), ...renderHeadline(run, pairs, paint)])
     .join('\n')
 }

@@ -1,0 +1,146 @@
+import { type Traffic, type TrafficFlow, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
+import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
+import { formatBitrate, formatBytes } from '../../lib/units.ts'
+import { topologyWord } from './enum-words.ts'
+import { ago, counted, formatCount } from './figures.ts'
+import { harmless, type Paint } from './paint.ts'
+import { renderTable } from './table.ts'
+
+const WORDS: Partial<Record<TrafficState, string>> = {
+  [TrafficState.TRAFFIC_STATE_STARTING]: 'starting',
+  [TrafficState.TRAFFIC_STATE_RUNNING]: 'running',
+  [TrafficState.TRAFFIC_STATE_STOPPING]: 'stopping',
+  [TrafficState.TRAFFIC_STATE_STOPPED]: 'stopped',
+  [TrafficState.TRAFFIC_STATE_FAILED]: 'failed',
+}
+
+export const trafficWord = (state: TrafficState): string => WORDS[state] ?? 'unknown'
+
+export const trafficHasEnded = ({ state }: Traffic): boolean =>
+  state === TrafficState.TRAFFIC_STATE_STOPPED || state === TrafficState.TRAFFIC_STATE_FAILED
+
+export const allFlowsMove = ({ movingCount, flowCount }: Traffic): boolean => movingCount === flowCount
+
+const timeOf = (timestamp: Traffic['createTime']): string | undefined =>
+  fromTimestamp(timestamp)?.toISOString()
+
+/** As --json prints a traffic. */
+export const trafficDocument = (traffic: Traffic) => ({
+  id: traffic.id,
+  label: traffic.spec?.label || undefined,
+  state: trafficWord(traffic.state),
+  reason: traffic.reason || undefined,
+  topology: topologyWord(traffic.spec?.topology?.kind ?? 0),
+  interfaces: traffic.spec?.interfaces,
+  createTime: timeOf(traffic.createTime),
+  startTime: timeOf(traffic.startTime),
+  endTime: timeOf(traffic.endTime),
+  durationSeconds: fromDuration(traffic.spec?.options?.duration),
+  nodes: traffic.nodeCount,
+  flows: traffic.flowCount,
+  moving: traffic.movingCount,
+  restarts: traffic.restartCount,
+  askedBitsPerSecond: traffic.askedBitsPerSecond,
+  receivedBitsPerSecond: traffic.receivedBitsPerSecond,
+  problems: traffic.problems,
+})
+
+/** As --json prints a flow. */
+export const flowDocument = (flow: TrafficFlow) => ({
+  source: flow.source,
+  destination: flow.destination,
+  port: flow.port,
+  moving: flow.moving,
+  sentBitsPerSecond: flow.sentBitsPerSecond,
+  receivedBitsPerSecond: flow.receivedBitsPerSecond,
+  receivedBytes: flow.receivedBytes,
+  restarts: flow.restartCount,
+  reason: flow.reason || undefined,
+})
+
+/** `4,704 flows on 49 nodes: 4,704 moving, 47.0 Tbit/s asked, 46.8 Tbit/s received` */
+const figures = (traffic: Traffic): string => {
+  const asked = traffic.askedBitsPerSecond
+  return [
+    `${counted(traffic.flowCount, 'flow')} on ${counted(traffic.nodeCount, 'node')}: ${formatCount(traffic.movingCount)} moving`,
+    ...(asked === undefined ? [] : [`${formatBitrate(asked)} asked`]),
+    `${formatBitrate(traffic.receivedBitsPerSecond)} received`,
+    ...(traffic.restartCount > 0 ? [counted(traffic.restartCount, 'restart')] : []),
+  ].join(', ')
+}
+
+const problemLines = ({ problems }: Traffic, paint: Paint): string[] =>
+  problems.map((problem) => `  ${paint('red', '✘')} ${harmless(problem)}`)
+
+/** The answer first, then what is wrong. `stop` is the command that ends it. */
+export const renderTraffic = (traffic: Traffic, stop: string, paint: Paint): string => {
+  const { reason, state } = traffic
+  if (trafficHasEnded(traffic)) {
+    const why = reason ? `: ${harmless(reason)}` : ''
+    const rest =
+      state === TrafficState.TRAFFIC_STATE_FAILED
+        ? ''
+        : `, ${counted(traffic.restartCount, 'restart')} in all`
+    return `Traffic ${traffic.id} ${trafficWord(state)}${why}. It had ${counted(traffic.flowCount, 'flow')} on ${counted(traffic.nodeCount, 'node')}${rest}.`
+  }
+  return [`${figures(traffic)}. Stop with \`${stop}\`.`, ...problemLines(traffic, paint)].join('\n')
+}
+
+/** One line of progress while flows come up. */
+export const startingText = (traffic: Traffic): string =>
+  `${trafficWord(traffic.state)}: ${formatCount(traffic.movingCount)} of ${counted(traffic.flowCount, 'flow')} moving`
+
+export const renderTrafficList = (list: readonly Traffic[], now: Date, paint: Paint): string =>
+  list.length === 0
+    ? 'No traffic since the collector started. Start some: meshgauge traffic start mesh --bitrate 1G'
+    : renderTable(
+        ['ID', 'LABEL', 'STATE', 'TOPOLOGY', 'MOVING', 'RECEIVED', 'RESTARTS', 'BEGAN', 'REASON'],
+        list.map((traffic) => [
+          traffic.id,
+          harmless(traffic.spec?.label ?? ''),
+          trafficWord(traffic.state),
+          topologyWord(traffic.spec?.topology?.kind ?? 0),
+          `${formatCount(traffic.movingCount)} of ${formatCount(traffic.flowCount)}`,
+          formatBitrate(traffic.receivedBitsPerSecond),
+          formatCount(traffic.restartCount),
+          ago(fromTimestamp(traffic.createTime), now),
+          harmless(traffic.reason),
+        ]),
+        paint,
+      )
+
+export const renderFlows = (flows: readonly TrafficFlow[], paint: Paint): string =>
+  flows.length === 0
+    ? 'No flows: the traffic has ended, or none is of this node.'
+    : renderTable(
+        ['', 'SOURCE', 'DESTINATION', 'INTERFACE', 'PORT', 'SENT', 'RECEIVED', 'BYTES', 'RESTARTS', 'REASON'],
+        flows.map((flow) => [
+          flow.moving ? paint('green', '✔') : paint('red', '✘'),
+          harmless(flow.source?.node ?? ''),
+          harmless(flow.destination?.node ?? ''),
+          harmless(flow.source?.interface ?? ''),
+          flow.port === 0 ? '' : String(flow.port),
+          formatBitrate(flow.sentBitsPerSecond),
+          formatBitrate(flow.receivedBitsPerSecond),
+          formatBytes(flow.receivedBytes),
+          formatCount(flow.restartCount),
+          harmless(flow.reason),
+        ]),
+        paint,
+      )
+
+/** What a node is asked to send, against what its interfaces carry: said, not refused. */
+export const capacityText = (
+  traffic: Traffic,
+  nodes: readonly { name: string; bitsPerSecond: number }[],
+): string | undefined => {
+  if (traffic.askedBitsPerSecond === undefined || traffic.nodeCount === 0) return undefined
+  const asked = traffic.askedBitsPerSecond / traffic.nodeCount
+  const slowest = nodes
+    .filter(({ bitsPerSecond }) => bitsPerSecond > 0)
+    .sort((a, b) => a.bitsPerSecond - b.bitsPerSecond)[0]
+  const each = `Asked of each node: ${formatBitrate(asked)} on average, out and in`
+  if (!slowest) return `${each}; its interfaces do not say their speed.`
+  const full = asked > slowest.bitsPerSecond ? ': its links will be full' : ''
+  return `${each}; the interfaces of ${harmless(slowest.name)} carry ${formatBitrate(slowest.bitsPerSecond)}${full}.`
+}
