@@ -1,7 +1,9 @@
-/** Something wrong with what was typed. `place` is an option, an argument, or a file with its line. */
+/** The errors that a command reports to the user. */
+
+/** A problem with the input. `place` is an option, an argument, or a file with its line. */
 export type Problem = { place: string; message: string }
 
-/** Wrong usage, with every problem and not only the first. Nothing has been done. */
+/** Wrong usage, with every problem. Thrown before the command does anything. */
 export class UsageError extends Error {
   readonly problems: readonly Problem[]
 
@@ -16,15 +18,15 @@ export const throwIfProblems = (problems: readonly Problem[]): void => {
   if (problems.length > 0) throw new UsageError(problems)
 }
 
-/** One screen: how many, then one line each, aligned. */
+/** The number of problems, then one aligned line for each. */
 export const renderProblems = (problems: readonly Problem[]): string => {
   const width = Math.max(...problems.map(({ place }) => place.length))
   const lines = problems.map(({ place, message }) => `  ${place.padEnd(width)}  ${message}`.trimEnd())
-  const head = problems.length === 1 ? 'A problem' : `${problems.length} problems`
+  const head = problems.length === 1 ? '1 problem' : `${problems.length} problems`
   return [`${head}; nothing was done.`, ...lines].join('\n')
 }
 
-/** Something that a command could not do, said in one or a few lines for people. */
+/** A command failed. The message is for the user, in one or a few lines. */
 export class CommandError extends Error {
   readonly exitCode: number
 

@@ -1,4 +1,4 @@
-/** What went wrong, as lines for people and an exit code. */
+/** Turns an error into a message for the user and an exit code. */
 
 import { ClientError, Status } from 'nice-grpc'
 import { LabError } from '../deploy/local/problems.ts'
@@ -10,7 +10,7 @@ import { harmless } from './render/paint.ts'
 
 export type ErrorReport = { message: string; exitCode: number }
 
-/** Operating errors that say the request was wrong; the others say that it cannot be done now. */
+/** Operating errors caused by a wrong request. All others mean that the request cannot be served now. */
 const USAGE_REASONS: readonly ErrorReason[] = [
   'SPEC_INVALID',
   'NOT_FOUND',
@@ -32,20 +32,20 @@ const fromOperatingError = (error: OperatingError): ErrorReport => {
 const fromCall = (error: ClientError, address: string): ErrorReport => {
   const said = harmless(describeCallError(error)).replace(` ${address}`, '').replace(/\.$/, '')
   if (error.code === Status.UNAVAILABLE) {
-    const advice = `Start one with "meshgauge collector --config fleet.yaml" or a trial with "npm start -- --keep",
-or name another with --collector HOST:PORT.`
+    const advice = `Start one with "meshgauge collector --config fleet.yaml", start a trial fleet with "npm start -- --keep",
+or name another collector with --collector HOST:PORT.`
     return { message: `No collector answers at ${address}: ${said}\n${advice}`, exitCode: EXIT.notMeasured }
   }
   if (error.code === Status.UNIMPLEMENTED) {
     return {
-      message: `What answers at ${address} is no meshgauge collector, or an older one.`,
+      message: `The server at ${address} is not a meshgauge collector, or it is older than this command.`,
       exitCode: EXIT.notMeasured,
     }
   }
-  return { message: `The collector at ${address} said ${said}`, exitCode: EXIT.notMeasured }
+  return { message: `The collector at ${address} reports: ${said}`, exitCode: EXIT.notMeasured }
 }
 
-/** Undefined for what is a bug of ours: that deserves its stack. */
+/** The message and exit code of an expected error. Undefined for a bug, which is printed with its stack. */
 export const describeError = (error: unknown, address: string): ErrorReport | undefined => {
   const operating = error instanceof OperatingError ? error : fromClientError(error)
   if (operating) return fromOperatingError(operating)

@@ -9,7 +9,7 @@ import { testTerminal } from './testing/test-terminal.ts'
 afterEach(closeCollectors)
 
 describe('wrong usage', () => {
-  test('all problems of options, unknown ones too, and nothing is sent', async () => {
+  test('all problems of the options are reported, and nothing is sent', async () => {
     const collector = await collectorWith()
     const { code, err } = await runCommand(
       collector,
@@ -18,16 +18,16 @@ describe('wrong usage', () => {
     expect(code).toBe(2)
     expect(err).toBe(`6 problems; nothing was done.
   --tset      is not an option; did you mean --test?
-  --tls-cert  is missing: TLS needs --tls-ca, --tls-cert and --tls-key
-  --tls-key   is missing: TLS needs --tls-ca, --tls-cert and --tls-key
+  --tls-cert  is missing: TLS needs all of --tls-ca, --tls-cert and --tls-key
+  --tls-key   is missing: TLS needs all of --tls-ca, --tls-cert and --tls-key
   TOPOLOGY    "msh" is not a topology; did you mean mesh?
-  --test      "png" is none of ping, iperf
+  --test      "png" is not one of ping, iperf
   --duration  "5min" is not a duration; write 5m
 `)
     expect(collector.specs).toEqual([])
   })
 
-  test('what the collector finds wrong, each violation on its line', async () => {
+  test('each violation that the collector returns is on its own line', async () => {
     const collector = await collectorWith({
       createRun: async () => {
         throw new OperatingError('SPEC_INVALID', 'the run is not valid', [
@@ -44,19 +44,19 @@ describe('wrong usage', () => {
 `)
   })
 
-  test('a run that does not exist', async () => {
+  test('an unknown run exits with 2', async () => {
     const { code, err } = await runCommand(await collectorWith(), 'runs export 0000')
     expect([code, err]).toEqual([2, 'there is no run 0000\n'])
   })
 
-  test('plaintext off loopback is refused with what to do', async () => {
+  test('plaintext to an address other than loopback is refused, with the options to use', async () => {
     const { code, err } = await runCommand({ address: '192.0.2.1:50050' }, 'nodes')
     expect(code).toBe(2)
     expect(err).toContain('give --tls-ca, --tls-cert and --tls-key, or --insecure for plaintext')
   })
 })
 
-test('no collector: where it was looked for and what to do, exit code 3', async () => {
+test('without a collector the message names the address and what to do, and the exit code is 3', async () => {
   const { code, err } = await runCommand({ address: '127.0.0.1:1' }, 'nodes')
   expect(code).toBe(3)
   expect(err).toMatch(/^No collector answers at 127\.0\.0\.1:1: connection refused\nStart one with/)
@@ -70,7 +70,7 @@ test('$MESHGAUGE_COLLECTOR names the collector', async () => {
   expect(out).toContain(RUN_ID)
 })
 
-test('plan says what a run would do', async () => {
+test('plan prints the plan in one sentence', async () => {
   const collector = await collectorWith()
   const { out } = await runCommand(collector, 'plan mesh --interface net1')
   expect(out).toBe(
@@ -78,7 +78,7 @@ test('plan says what a run would do', async () => {
   )
 })
 
-test('nodes: silent ones carry the reason', async () => {
+test('nodes lists a silent node with the reason', async () => {
   const nodes = [
     Node.fromPartial({
       name: 'gpu-01',
@@ -105,12 +105,12 @@ test('nodes: silent ones carry the reason', async () => {
   expect(out).toBe(`NODE     STATE    AGENT   INTERFACES   ENGINES       LAST PING   LAST IPERF
 gpu-01   ready    0.1.0   net1 100G    iperf3 3.18   never       never
 gpu-07   silent   …       …            …             never       ✘ connection refused
-1 node of 2 silent
-gpu-01 without fping: fping is not on PATH
+1 of 2 nodes is silent
+no fping on gpu-01: fping is not on PATH
 `)
 })
 
-test('check: a table, the reasons, and exit code 1 when one fails', async () => {
+test('check prints the reasons and a table, and exits with 1 if a check fails', async () => {
   const response = (node: string, check: string, status: CheckStatus, reasons: string[] = []) =>
     RunChecksResponse.fromPartial({ node, result: CheckResult.fromPartial({ check, status, reasons }) })
   let asked: unknown

@@ -11,7 +11,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 test.each([false, true])(
-  'of two commands for one file (--force %s) the later has it, and it is never there half',
+  'the later of two commands writes the file, which is never incomplete (--force %s)',
   async (force) => {
     const file = join(folder, 'copy.db')
     const first = Promise.withResolvers<void>()
@@ -28,7 +28,7 @@ test.each([false, true])(
     const late = writeAtomically(file, pieces('second', second.promise), { force })
     await written('second')
     first.resolve()
-    await expect(early).rejects.toThrow(`another command writes ${file} too`)
+    await expect(early).rejects.toThrow(`another command is writing ${file}`)
     expect(readdirSync(folder)).toEqual(['.copy.db.part'])
     second.resolve()
     await late

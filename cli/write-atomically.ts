@@ -1,4 +1,4 @@
-/** A file that is whole or not there. */
+/** Writes a file completely or not at all. */
 
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, link, open, rename, rm } from 'node:fs/promises'
@@ -6,33 +6,33 @@ import { basename, dirname, join } from 'node:path'
 import { CommandError } from './command-errors.ts'
 import { EXIT } from './exit-codes.ts'
 
-/** Why a file cannot be written there; undefined when nothing is in the way. */
+/** Why the file cannot be written, or undefined if it can. */
 export const targetProblem = (file: string, force: boolean): string | undefined => {
   const folder = statSync(dirname(file), { throwIfNoEntry: false })
-  if (!folder?.isDirectory()) return `is in ${dirname(file)}, which is no folder`
+  if (!folder?.isDirectory()) return `is in ${dirname(file)}, which is not a folder`
   if (!existsSync(file)) return undefined
-  if (!statSync(file).isFile()) return 'is not a file; give the name of one'
-  return force ? undefined : 'is there already; give another name, or --force to replace it'
+  if (!statSync(file).isFile()) return 'is not a regular file; give the name of a file'
+  return force ? undefined : 'exists already; give another name, or --force to replace it'
 }
 
-/** `part` has the content as far as it came. What a killed command left there is replaced by the next one. */
+/** The temporary file for the content. The next command replaces one that a killed command left. */
 const partOf = (file: string): string => join(dirname(file), `.${basename(file)}.part`)
 
-/** Whether the name still is that of the open file: a later command for the same file has taken it over. */
+/** Whether the path still names the open file. False if a later command for the same file replaced it. */
 const isNameOf = async (part: string, handle: FileHandle): Promise<boolean> =>
   statSync(part, { throwIfNoEntry: false })?.ino === (await handle.stat()).ino
 
-const put = async (part: string, file: string, force: boolean): Promise<void> => {
+const moveToTarget = async (part: string, file: string, force: boolean): Promise<void> => {
   if (force) return rename(part, file)
-  // A link is not made over a file that came meanwhile, as a renamed one would be.
+  // Unlike rename, link fails if the target was created in the meantime.
   await link(part, file)
   await rm(part)
 }
 
 /**
- * Writes pieces into a file for its owner alone. The file has its name only once all is on the disk; if anything goes
- * wrong nothing is left.
- * @throws CommandError when the disk does not take it; whatever the pieces throw
+ * Writes the pieces to a file with mode 0600. The file gets its name after all content is on disk. After an error no
+ * file remains.
+ * @throws CommandError if the file cannot be written; and any error of the iterator
  */
 export const writeAtomically = async (
   file: string,
@@ -55,8 +55,9 @@ export const writeAtomically = async (
       isOurs = await isNameOf(part, handle)
       await handle.close()
     }
-    if (!isOurs) throw new CommandError(`another command writes ${file} too; it goes on`, EXIT.notMeasured)
-    await put(part, file, force).catch(refused)
+    if (!isOurs)
+      throw new CommandError(`another command is writing ${file}; this one stopped`, EXIT.notMeasured)
+    await moveToTarget(part, file, force).catch(refused)
   } catch (error) {
     if (isOurs) rmSync(part, { force: true })
     throw error

@@ -1,4 +1,4 @@
-/** The way to the collector. */
+/** Connects to the collector's API. */
 
 import type { Channel } from '@grpc/grpc-js'
 import { FleetServiceDefinition } from '#proto/meshgauge/collector/v1/fleet.ts'
@@ -17,7 +17,7 @@ import { EXIT } from '../exit-codes.ts'
 
 export const DEFAULT_COLLECTOR = '127.0.0.1:50050'
 
-/** The options that every command has, as commander gives them. */
+/** The options of every command, under commander's names. */
 export type GlobalOptions = {
   collector?: string
   json?: boolean
@@ -42,7 +42,7 @@ export type CollectorClient = {
   close(): void
 }
 
-/** `host:port`, or `[v6]:port`; why not, otherwise. */
+/** Why the text is not `host:port` or `[v6]:port`, or undefined if it is. */
 export const addressProblem = (address: string): string | undefined => {
   const match = /^(?:\[[\da-f:.]+(?:%\w+)?\]|[^\s:/[\]]+):(\d+)$/i.exec(address)
   const port = Number(match?.[1])
@@ -51,7 +51,7 @@ export const addressProblem = (address: string): string | undefined => {
     : `"${address}" is not HOST:PORT, such as 10.0.0.1:50050 or [fd00::1]:50050`
 }
 
-/** Opens a channel and gives clients for it; nothing is sent yet. */
+/** Opens a channel and creates a client for each service. Sends nothing yet. */
 export const connect = (address: string, security: Security): CollectorClient => {
   const problem = addressProblem(address) ?? plaintextProblem(address, security)
   if (problem) throw new UsageError([{ place: '--collector', message: problem }])
@@ -59,7 +59,7 @@ export const connect = (address: string, security: Security): CollectorClient =>
   try {
     channel = openChannel(address, security)
   } catch (error) {
-    throw new CommandError(`cannot use the TLS files: ${(error as Error).message}`, EXIT.usage)
+    throw new CommandError(`Cannot use the TLS files: ${(error as Error).message}`, EXIT.usage)
   }
   return {
     address,

@@ -1,4 +1,4 @@
-/** Being there while a run goes on: progress, Ctrl-C, and its results at the end. */
+/** Follows a run for a user: shows progress, handles Ctrl-C, and returns the results at the end. */
 
 import { isAbortError } from 'abort-controller-x'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
@@ -12,7 +12,7 @@ import type { CollectorClient } from './connection.ts'
 import { followRun, readResults } from './follow-run.ts'
 
 export type FollowedRun = {
-  /** The run as last seen. */
+  /** The last state seen. */
   run: Run
   pairs: PairResult[]
   /** Ctrl-C was pressed. */
@@ -20,7 +20,7 @@ export type FollowedRun = {
 }
 
 export type FollowOptions = {
-  /** What the first Ctrl-C does: end the run, or only stop looking at it. The second always leaves at once. */
+  /** What the first Ctrl-C does: cancel the run, or stop following it. The second one always stops at once. */
   onInterrupt: 'cancel' | 'leave'
   paint: Paint
 }
@@ -29,11 +29,11 @@ const cancelRun = async (client: CollectorClient, id: string, progress: Progress
   try {
     await client.runs.cancelRun({ id })
   } catch (error) {
-    progress.note(`The run could not be cancelled: ${describeCallError(error)}`)
+    progress.note(`Cannot cancel the run: ${describeCallError(error)}`)
   }
 }
 
-/** A watch leaves out what the nodes were; whoever asks for the run itself gets it. */
+/** Adds the metadata of the nodes, which WatchRun leaves out and GetRun returns. */
 const withNodes = async (client: CollectorClient, run: Run, signal: AbortSignal): Promise<Run> => {
   const { run: whole } = await client.runs.getRun({ id: run.id }, { signal })
   return { ...run, nodeMetadata: whole?.nodeMetadata ?? {} }
@@ -45,14 +45,14 @@ export const followInteractively = async (
   { onInterrupt, paint }: FollowOptions,
 ): Promise<FollowedRun> => {
   const progress = createProgress({ stream: terminal.stderr, paint, clock: terminal.clock })
-  const leaving = new AbortController()
+  const stopping = new AbortController()
   let latest = started
   let interrupted = false
   let isLost = false
   const stopListening = terminal.onInterrupt(() => {
-    if (interrupted || onInterrupt === 'leave') leaving.abort()
+    if (interrupted || onInterrupt === 'leave') stopping.abort()
     else {
-      progress.note('Cancelling the run; Ctrl-C again leaves at once.')
+      progress.note('Cancelling the run. Press Ctrl-C again to leave at once.')
       void cancelRun(client, started.id, progress)
     }
     interrupted = true
@@ -65,17 +65,19 @@ export const followInteractively = async (
     },
     onLost: (reason: string) => {
       if (!isLost)
-        progress.note(`Lost the collector (${reason}); the run needs nobody to watch it. Trying again.`)
+        progress.note(
+          `Lost the connection to the collector (${reason}). The run continues there. Reconnecting.`,
+        )
       isLost = true
     },
   }
   try {
-    if (!hasEnded(started)) await followRun(client, terminal.clock, started.id, watcher, leaving.signal)
+    if (!hasEnded(started)) await followRun(client, terminal.clock, started.id, watcher, stopping.signal)
     progress.end()
-    const pairs = await readResults(client, started.id, leaving.signal)
-    return { run: await withNodes(client, latest, leaving.signal), pairs, interrupted }
+    const pairs = await readResults(client, started.id, stopping.signal)
+    return { run: await withNodes(client, latest, stopping.signal), pairs, interrupted }
   } catch (error) {
-    if (!leaving.signal.aborted || !isAbortError(error)) throw error
+    if (!stopping.signal.aborted || !isAbortError(error)) throw error
     return { run: latest, pairs: [], interrupted }
   } finally {
     progress.end()

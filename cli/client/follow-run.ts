@@ -1,4 +1,4 @@
-/** Following a run that goes on in the collector, whatever happens to the connection. */
+/** Follows a run in the collector until it ends, across lost connections, and reads its results. */
 
 import { ClientError, Status } from 'nice-grpc'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
@@ -10,15 +10,15 @@ import { EXIT } from '../exit-codes.ts'
 import { hasEnded } from '../render/enum-words.ts'
 import type { CollectorClient } from './connection.ts'
 
-/** A watch has no natural end of its own; a day is longer than any run and still a deadline. */
+/** Every call needs a deadline. One day is longer than any run. */
 const WATCH_DEADLINE_MS = 24 * 3600 * 1000
 
-/** About half a minute with the waits below: a collector that restarts is back by then. */
+/** With the waits below this takes about 30 s, longer than a restart of the collector. */
 const MAX_RECONNECTS = 10
 
 const RECONNECT_SECONDS = [0.25, 0.5, 1, 2, 4]
 
-/** Transport trouble, as opposed to an answer. */
+/** Whether the connection failed, as opposed to an error that the collector returned. */
 const isLost = (error: unknown): error is ClientError =>
   error instanceof ClientError &&
   [Status.UNAVAILABLE, Status.CANCELLED, Status.INTERNAL, Status.UNKNOWN, Status.DEADLINE_EXCEEDED].some(
@@ -27,11 +27,11 @@ const isLost = (error: unknown): error is ClientError =>
 
 export type Watcher = {
   onRun(run: Run): void
-  /** The connection is gone for the moment. */
+  /** The connection was lost. It is opened again. */
   onLost(reason: string): void
 }
 
-/** One connection's worth of watching: the last state seen, and why it ended. */
+/** Watches over one connection. Returns the last state seen and why the stream ended. */
 const watchOnce = async (client: CollectorClient, id: string, watcher: Watcher, signal: AbortSignal) => {
   let last: Run | undefined
   try {
@@ -50,8 +50,8 @@ const watchOnce = async (client: CollectorClient, id: string, watcher: Watcher, 
 }
 
 /**
- * Resolves with the run once it has ended.
- * @throws CommandError when the collector stays away; the run itself goes on there
+ * Resolves with the run after it has ended.
+ * @throws CommandError if the collector cannot be reached again; the run continues there
  */
 export const followRun = async (
   client: CollectorClient,
@@ -65,14 +65,14 @@ export const followRun = async (
   for (;;) {
     const { last, reason } = await watchOnce(client, id, watcher, signal)
     if (last && hasEnded(last)) return last
-    // Only a run that moved on since the last time earns new attempts: a stream that ends at once must not go on for ever.
-    const movedOn = last?.progress !== undefined && last.progress.doneCount !== doneCount
-    failures = movedOn ? 1 : failures + 1
+    // Progress resets the count of failures. A stream that always ends at once must not be retried without limit.
+    const hasProgress = last?.progress !== undefined && last.progress.doneCount !== doneCount
+    failures = hasProgress ? 1 : failures + 1
     doneCount = last?.progress?.doneCount ?? doneCount
     if (failures > MAX_RECONNECTS) {
       throw new CommandError(
         `Lost the collector at ${client.address}: ${reason}
-The run goes on there. Follow it with "meshgauge runs show ${id}".`,
+The run continues there. Follow it with "meshgauge runs show ${id}".`,
         EXIT.notMeasured,
       )
     }
@@ -82,8 +82,8 @@ The run goes on there. Follow it with "meshgauge runs show ${id}".`,
 }
 
 /**
- * All results of a run, page by page.
- * @throws CommandError when the collector goes away meanwhile; what it acknowledged is kept there
+ * Reads all results of a run, page by page.
+ * @throws CommandError if the connection is lost; the collector keeps the results
  */
 export const readResults = async (
   client: CollectorClient,
@@ -107,7 +107,7 @@ export const readResults = async (
     if (!isLost(error)) throw error
     throw new CommandError(
       `Lost the collector at ${client.address} before its results were read: ${describeCallError(error)}
-They are kept there. See them with "meshgauge runs show ${id}" when it is back.`,
+The collector keeps them. Show them later with "meshgauge runs show ${id}".`,
       EXIT.notMeasured,
     )
   }

@@ -2,9 +2,9 @@ import { ClientError, Status } from 'nice-grpc'
 import { expect, test } from 'vitest'
 import { reconnectingWatch } from './reconnecting-watch.ts'
 
-const deadline = () => new ClientError('/x', Status.DEADLINE_EXCEEDED, 'Deadline exceeded')
+const deadlineError = () => new ClientError('/x', Status.DEADLINE_EXCEEDED, 'Deadline exceeded')
 
-/** Streams that each give one thing, last so long, and then end as they are told to. */
+/** Watches streams that each yield one value, last `lastSeconds`, and end with the next error of `ends`, or normally. */
 const watch = async (ends: (Error | undefined)[], lastSeconds: number) => {
   let now = 0
   const seen: number[] = []
@@ -23,13 +23,13 @@ const watch = async (ends: (Error | undefined)[], lastSeconds: number) => {
   }
 }
 
-test('a watch goes on beyond the deadline of its call, until the stream ends by itself', async () => {
-  expect(await watch([deadline(), deadline(), undefined], 86_400)).toEqual({ seen: [3, 2, 1] })
+test('a watch continues after the deadline of its call, until the server ends the stream', async () => {
+  expect(await watch([deadlineError(), deadlineError(), undefined], 86_400)).toEqual({ seen: [3, 2, 1] })
 })
 
-test('other ends are endpointPair, and so is a deadline that cannot have come yet', async () => {
+test('a watch ends with any other error, and with a deadline error that comes too early', async () => {
   const gone = new ClientError('/x', Status.UNAVAILABLE, 'connection refused')
-  expect(await watch([deadline(), gone, undefined], 86_400)).toEqual({ seen: [3, 2], error: gone })
-  const early = deadline()
+  expect(await watch([deadlineError(), gone, undefined], 86_400)).toEqual({ seen: [3, 2], error: gone })
+  const early = deadlineError()
   expect(await watch([early, undefined], 1)).toEqual({ seen: [2], error: early })
 })

@@ -1,15 +1,15 @@
-/** Watching what has no end of its own. */
+/** A watch of unlimited length over calls with a deadline. */
 
 import { ClientError, Status } from 'nice-grpc'
 import type { Clock } from '../../lib/clock.ts'
 
-/** Every call has a deadline; a stream that is a day old is opened anew. */
+/** Every call has a deadline. A stream is opened again after one day. */
 const DEADLINE_MS = 86_400_000
 
 /**
- * What a stream gives, for as long as there is anything: one that has reached its deadline is opened again. Whoever is
- * told of a deadline before it can have come is told of something else.
- * @throws what the call throws, else
+ * Yields what the stream yields until the server ends it. Opens the stream again when its deadline has passed. A
+ * deadline error in the first half of that time is a failure of the call and is thrown.
+ * @throws every other error of the call
  */
 export async function* reconnectingWatch<T>(
   clock: Pick<Clock, 'monotonicSeconds'>,

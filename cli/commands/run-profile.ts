@@ -1,8 +1,8 @@
-/** `run --profile`: the tests of a profile one after the other, each with its report, and whether all passed. */
+/** `run --profile`: runs the tests of a profile in order, prints the report of each, and whether all passed. */
 
 import { isAbortError } from 'abort-controller-x'
 import type { Profile, ProfileSource, RunProfileRequest } from '#proto/meshgauge/collector/v1/profile.ts'
-import { type Run, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Run, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { describeCallError } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
@@ -12,7 +12,7 @@ import { readResults } from '../client/follow-run.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { readProfileSource } from '../options/profile-source.ts'
 import type { RunOptions } from '../options/run-options.ts'
-import { flagOf } from '../options/topology-options.ts'
+import { flagOf, listsOwnNodes } from '../options/topology-options.ts'
 import { hasEnded } from '../render/enum-words.ts'
 import { counted } from '../render/figures.ts'
 import { harmless } from '../render/paint.ts'
@@ -29,16 +29,16 @@ export type ProfileOptions = RunOptions & { profile?: string; dryRun?: boolean; 
 
 type ProfileRequest = Omit<RunProfileRequest, 'profile'> & { profile: ProfileSource }
 
-/** No profile takes longer; a stream must have a deadline. */
+/** Every call needs a deadline. 7 days are longer than any profile. */
 const DEADLINE_MS = 7 * 24 * 3600 * 1000
 
-/** What a profile leaves to whoever runs it. */
+/** The options that may be given together with --profile. */
 const ALLOWED = new Set(['profile', 'dryRun', 'nodes', 'interface', 'runId'])
 const GLOBAL = new Set(['collector', 'json', 'tlsCa', 'tlsCert', 'tlsKey', 'insecure', 'color'])
 
 const readProfileRequest = (invocation: Invocation<ProfileOptions>): ProfileRequest => {
   const { operands, passThrough, options, read, problems } = invocation
-  const said = 'is said by the profile; leave it out, or put it there'
+  const said = 'is set by the profile; remove it here, or change the profile'
   if (operands[0] !== undefined) read.refuse('TOPOLOGY', said)
   for (const [option, value] of Object.entries(options))
     if (value !== undefined && !ALLOWED.has(option) && !GLOBAL.has(option)) read.refuse(flagOf(option), said)
@@ -57,23 +57,19 @@ const resolve = async (client: CollectorClient, profile: ProfileSource): Promise
   return answer.profile
 }
 
-const OWN_NODES: readonly TopologyKind[] = [
-  TopologyKind.TOPOLOGY_KIND_MATRIX,
-  TopologyKind.TOPOLOGY_KIND_PAIRS,
-]
-
-const adapt = (spec: RunSpec, { nodes, interfaces, runId }: ProfileRequest): RunSpec => {
+/** The spec of a step with the options of the command line: label, nodes and interfaces. */
+const withOverrides = (spec: RunSpec, { nodes, interfaces, runId }: ProfileRequest): RunSpec => {
   const topology = spec.topology
-  const keeps = nodes.length === 0 || !topology || OWN_NODES.includes(topology.kind)
+  const keepsNodes = nodes.length === 0 || !topology || listsOwnNodes(topology.kind)
   return {
     ...spec,
     runId,
-    topology: keeps ? topology : { ...topology, nodes },
+    topology: keepsNodes ? topology : { ...topology, nodes },
     interfaces: interfaces.length > 0 ? interfaces : spec.interfaces,
   }
 }
 
-/** The plan of every test; nothing is sent. */
+/** Prints the plan of every test. Nothing is measured. */
 const dryRun = async (
   invocation: Invocation<ProfileOptions>,
   client: CollectorClient,
@@ -84,7 +80,7 @@ const dryRun = async (
   const steps = []
   let seconds = 0
   for (const [index, step] of profile.steps.entries()) {
-    const spec = adapt(step.spec!, request)
+    const spec = withOverrides(step.spec!, request)
     const { plan } = await client.runs.planRun({ spec }, { deadline: PLANNING_DEADLINE_MS })
     if (!plan) throw new Error('the collector answered PlanRun without a plan')
     const isLast = index === profile.steps.length - 1
@@ -93,7 +89,7 @@ const dryRun = async (
     if (!options.json)
       printLine(terminal.stdout, `${index + 1}. ${harmless(step.name)}: ${renderPlan(spec, plan)}`)
   }
-  const end = `${counted(steps.length, 'test')}, about ${formatDuration(seconds)} with the pauses between. Nothing was sent.`
+  const end = `${counted(steps.length, 'test')}, about ${formatDuration(seconds)} including pauses. Nothing was sent.`
   if (options.json) printJson(terminal.stdout, { profile: profile.name, dryRun: true, seconds, steps })
   else printLine(terminal.stdout, end)
   return EXIT.healthy
@@ -101,7 +97,7 @@ const dryRun = async (
 
 type ProfileOutcome = { runs: Run[]; passed: boolean; interrupted: boolean }
 
-/** Follows the profile to its end. Ctrl-C cancels its run; twice leaves at once. */
+/** Follows the profile to its end. The first Ctrl-C cancels the current run, the second one leaves at once. */
 const followProfile = async (
   { terminal, stderrPaint }: Invocation<ProfileOptions>,
   client: CollectorClient,
@@ -110,23 +106,23 @@ const followProfile = async (
   onRun: (step: number, run: Run) => Promise<void>,
 ): Promise<ProfileOutcome> => {
   const runs: Run[] = []
-  const leaving = new AbortController()
+  const stopping = new AbortController()
   let passed = false
   let interrupted = false
   let progress = createProgress({ stream: terminal.stderr, paint: stderrPaint, clock: terminal.clock })
   const stopListening = terminal.onInterrupt(() => {
     const current = runs.at(-1)
-    if (interrupted || !current || hasEnded(current)) leaving.abort()
+    if (interrupted || !current || hasEnded(current)) stopping.abort()
     else {
-      progress.note('Cancelling the run; Ctrl-C again leaves at once.')
+      progress.note('Cancelling the run. Press Ctrl-C again to leave at once.')
       client.runs
         .cancelRun({ id: current.id })
-        .catch((error: unknown) => progress.note(`It could not be cancelled: ${describeCallError(error)}`))
+        .catch((error: unknown) => progress.note(`Cannot cancel the run: ${describeCallError(error)}`))
     }
     interrupted = true
   })
   try {
-    const call = { signal: leaving.signal, deadline: DEADLINE_MS }
+    const call = { signal: stopping.signal, deadline: DEADLINE_MS }
     for await (const event of client.profiles.runProfile(request, call)) {
       passed = event.passed ?? passed
       const { run, step } = event
@@ -135,17 +131,17 @@ const followProfile = async (
         progress = createProgress({ stream: terminal.stderr, paint: stderrPaint, clock: terminal.clock })
         progress.note(`Test ${step + 1} of ${steps.length}: ${steps[step]?.name ?? ''}`)
       }
-      const isNews = !hasEnded(run) || !(runs[step] && hasEnded(runs[step]))
+      const isNew = !hasEnded(run) || !(runs[step] && hasEnded(runs[step]))
       runs[step] = run
       if (!hasEnded(run)) progress.update(run)
-      else if (isNews) {
+      else if (isNew) {
         progress.end()
         await onRun(step, run)
       }
     }
     return { runs, passed, interrupted }
   } catch (error) {
-    if (!leaving.signal.aborted || !isAbortError(error)) throw error
+    if (!stopping.signal.aborted || !isAbortError(error)) throw error
     return { runs, passed: false, interrupted: true }
   } finally {
     progress.end()

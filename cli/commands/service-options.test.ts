@@ -6,7 +6,7 @@ import { testTerminal } from '../testing/test-terminal.ts'
 import { readAgentOptions } from './agent.ts'
 import { readCollectorOptions } from './collector.ts'
 
-/** What a command's handler would see of these options. */
+/** The invocation that the handler of a command gets for these options. */
 const invocationOf = async <O extends object>(options: O): Promise<Invocation<O>> => {
   let seen: Invocation<O> | undefined
   const program = new Command()
@@ -26,7 +26,7 @@ const invocationOf = async <O extends object>(options: O): Promise<Invocation<O>
   return seen!
 }
 
-test('what an agent is told', async () => {
+test('readAgentOptions reads every option', async () => {
   const invocation = await invocationOf({
     node: 'gpu-07',
     listen: '10.0.0.7:50051',
@@ -57,7 +57,7 @@ test('what an agent is told', async () => {
   expect(invocation.problems).toEqual([])
 })
 
-test('what a collector is told: what was not typed stays open for its config file', async () => {
+test('readCollectorOptions leaves options that were not given to the configuration file', async () => {
   const invocation = await invocationOf({ config: 'fleet.yaml', http: '[::1]:9464' })
   expect(readCollectorOptions(invocation)).toEqual({
     inventory: { kind: 'config', file: 'fleet.yaml' },
@@ -77,20 +77,20 @@ test.each([
     'agent --interface =x --label a --label b=1 --label b=2 --ports 9-1 --max-duration 5 --log-level loud',
     `6 problems; nothing was done.
   --interface     "=x" is not NAME or NAME=ADDRESS
-  --ports         "9-1" is not a range of ports; write 5201-5299
+  --ports         "9-1" is not a port range; write 5201-5299
   --label         "a" is not KEY=VALUE
   --label         b is given twice
   --max-duration  "5" is not a duration; write 5s
-  --log-level     "loud" is none of trace, debug, info, warn, error, fatal, silent
+  --log-level     "loud" is not one of trace, debug, info, warn, error, fatal, silent
 `,
   ],
   [
     'collector --http foo --tls-ca /nowhere/ca.pem --insecure',
     `5 problems; nothing was done.
-  --tls-cert  is missing: TLS needs --tls-ca, --tls-cert and --tls-key
-  --tls-key   is missing: TLS needs --tls-ca, --tls-cert and --tls-key
+  --tls-cert  is missing: TLS needs all of --tls-ca, --tls-cert and --tls-key
+  --tls-key   is missing: TLS needs all of --tls-ca, --tls-cert and --tls-key
   --insecure  contradicts --tls-ca, --tls-cert and --tls-key
-  --config    is missing: a YAML file (or --hosts, a text list)
+  --config    is missing: give a YAML file, or a text list with --hosts
   --http      "foo" is not HOST:PORT, such as 10.0.0.1:50050 or [fd00::1]:50050
 `,
   ],
@@ -99,11 +99,11 @@ test.each([
     `3 problems; nothing was done.
   --tls-ca    cannot read /nowhere/ca.pem: there is no such file
   --tls-cert  cannot read /nowhere/c.pem: there is no such file
-  --tls-key   /dev/null holds no private key in PEM form: error:1E08010C:DECODER routines::unsupported
+  --tls-key   /dev/null has no private key in PEM format: error:1E08010C:DECODER routines::unsupported
 `,
   ],
-])('%s: all problems at once', async (words, said) => {
+])('%s: reports all problems', async (words, output) => {
   const terminal = testTerminal()
   expect(await runProgram(words.split(' '), terminal)).toBe(2)
-  expect(terminal.err()).toBe(said)
+  expect(terminal.err()).toBe(output)
 })

@@ -15,14 +15,14 @@ import {
 import { printJson, printLine } from '../terminal.ts'
 
 const DEFAULT_WAIT_SECONDS = 60
-/** Every agent is asked how it is before anything starts. */
+/** The collector asks every agent for its state before it starts anything. */
 const START_DEADLINE_MS = 60_000
 const STOP_DEADLINE_MS = 120_000
-/** The collector bounds the start itself. */
+/** Longer than any start: the collector limits the duration of a start. */
 const WATCH_DEADLINE_MS = 3600 * 1000
 const PLAIN_SECONDS = 5
 
-/** Says how far it is: a line that changes in a terminal, a line now and then in a log. */
+/** Shows the progress of a start: one changing line in a terminal, a line every 5 s in a log. */
 const createLine = ({ terminal }: Invocation<object>) => {
   const { stderr, clock } = terminal
   let last = Number.NEGATIVE_INFINITY
@@ -58,7 +58,7 @@ const printCapacity = async (
   if (text) printLine(terminal.stderr, text)
 }
 
-/** Follows a start until every flow moves, it has failed, or flows took too long; gives the traffic as last seen. */
+/** Waits until every flow moves, the start has failed, or `waitSeconds` have passed. Returns the last state seen. */
 const waitUntilMoving = async (
   invocation: Invocation<object>,
   client: CollectorClient,
@@ -68,8 +68,8 @@ const waitUntilMoving = async (
 ): Promise<Traffic> => {
   const { clock } = invocation.terminal
   const line = createLine(invocation)
-  const enough = new AbortController()
-  const either = AbortSignal.any([signal, enough.signal])
+  const timeout = new AbortController()
+  const either = AbortSignal.any([signal, timeout.signal])
   let timing = false
   let last = started
   try {
@@ -81,23 +81,23 @@ const waitUntilMoving = async (
       line.show(traffic)
       if (timing || traffic.state !== TrafficState.TRAFFIC_STATE_RUNNING) continue
       timing = true
-      // Aborted, the time is no longer of interest.
+      // An abort ends the timer; its rejection is expected.
       void clock.sleep(waitSeconds, either).then(
-        () => enough.abort(),
+        () => timeout.abort(),
         () => undefined,
       )
     }
     return last
   } catch (error) {
-    if (!enough.signal.aborted || !isAbortError(error)) throw error
+    if (!timeout.signal.aborted || !isAbortError(error)) throw error
     return last
   } finally {
-    enough.abort()
+    timeout.abort()
     line.end()
   }
 }
 
-const attend = async (
+const startAndWait = async (
   invocation: Invocation<TrafficOptions>,
   client: CollectorClient,
   spec: TrafficSpec,
@@ -135,5 +135,5 @@ export const startTraffic = (invocation: Invocation<TrafficOptions>): Promise<Ex
   const { operands, options, read, problems } = invocation
   const spec = readTrafficSpec(operands[0], options, read, problems)
   const waitSeconds = read.seconds('--wait', options.wait) ?? DEFAULT_WAIT_SECONDS
-  return withClient(invocation, (client) => attend(invocation, client, spec, waitSeconds))
+  return withClient(invocation, (client) => startAndWait(invocation, client, spec, waitSeconds))
 }

@@ -12,7 +12,7 @@ const status = async (fields: Partial<Traffic>) => {
   )
 }
 
-test('traffic status answers 0 only for flows that move, or that did until they were stopped', async () => {
+test('traffic status exits with 0 only if all flows move data, or did until they were stopped', async () => {
   const running = { state: TrafficState.TRAFFIC_STATE_RUNNING }
   expect((await status({ ...running, movingCount: 2 })).code).toBe(0)
   expect((await status({ ...running, movingCount: 1 })).code).toBe(1)

@@ -2,7 +2,7 @@ import type { Expectation } from '#proto/meshgauge/collector/v1/result.ts'
 import { isExpectation, parseLimit, unknownExpectation } from '../../lib/expectations.ts'
 import type { ValueReader } from './value-reader.ts'
 
-/** `throughput_min=9G`, each with its unit. */
+/** Parses expectations such as `throughput_min=9G`, each with its unit. */
 export const readExpectations = (texts: readonly string[], read: ValueReader): Expectation[] => {
   const seen = new Set<string>()
   return texts.flatMap((text) => {

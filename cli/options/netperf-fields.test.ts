@@ -7,13 +7,13 @@ import type { RunOptions } from './run-options.ts'
 import { readRunSpec } from './run-spec.ts'
 import { createValueReader } from './value-reader.ts'
 
-const words = (line: string) => {
+const fieldsOf = (line: string) => {
   const problems: Problem[] = []
   const fields = readNetperfFields(line.split(' '), createValueReader(problems))
   return { ...fields, problems: problems.map(({ message }) => message) }
 }
 
-describe('words for netperf', () => {
+describe('arguments for netperf', () => {
   test.each([
     ['-d send -l 30 -o THROUGHPUT,P50_LATENCY', { duration: { seconds: 30, nanos: 0 } }],
     ['-d recv -l -1000', { direction: Direction.DIRECTION_REVERSE, bytes: 1000 }],
@@ -30,11 +30,11 @@ describe('words for netperf', () => {
     ['-r 64 -d rr', { requestResponse: { requestBytes: 64, responseBytes: 64 } }],
     ['-c', { requestResponse: {}, extraArguments: ['-c'] }],
   ])('%s', (line, fields) => {
-    expect(words(line)).toMatchObject({ ...fields, problems: [] })
+    expect(fieldsOf(line)).toMatchObject({ ...fields, problems: [] })
   })
 
-  test('the others go on as they are', () => {
-    expect(words('-d rr -b 4 -D -o P99_LATENCY').extraArguments).toEqual([
+  test('other arguments are passed on unchanged', () => {
+    expect(fieldsOf('-d rr -b 4 -D -o P99_LATENCY').extraArguments).toEqual([
       '-b',
       '4',
       '-D',
@@ -43,8 +43,8 @@ describe('words for netperf', () => {
     ])
   })
 
-  test('every problem is told', () => {
-    expect(words('-H 10.0.0.1 -d sideways -x').problems).toEqual([
+  test('every problem is reported', () => {
+    expect(fieldsOf('-H 10.0.0.1 -d sideways -x').problems).toEqual([
       '-H chooses the peer; the plan does',
       '-d "sideways" is not send, recv or rr',
       "-x is not an option of netperf's omni tests",
@@ -58,8 +58,8 @@ const read = (options: RunOptions, rest: readonly string[] = []) => {
   return { spec, problems: problems.map(({ place, message }) => `${place} ${message}`) }
 }
 
-describe('a run by netperf', () => {
-  test('--rr makes it netperf', () => {
+describe('a run with netperf', () => {
+  test('--rr selects the engine netperf', () => {
     expect(read({ test: 'iperf', rr: '64,1K', udp: true }).spec.test).toMatchObject({
       value: {
         engine: 'netperf',
@@ -74,7 +74,7 @@ describe('a run by netperf', () => {
     })
   })
 
-  test('words after -- make it netperf; the options before them go first', () => {
+  test('arguments after -- select netperf; options before them take precedence', () => {
     const { spec, problems } = read({ test: 'iperf', duration: '5s' }, ['-d', 'rr', '-l', '30', '-b', '2'])
     expect(problems).toEqual([])
     expect(spec.test).toMatchObject({
@@ -85,7 +85,7 @@ describe('a run by netperf', () => {
     })
   })
 
-  test('what does not go together', () => {
+  test('contradicting options are refused', () => {
     expect(read({ test: 'iperf', engine: 'iperf3', rr: true }, ['-n']).problems).toEqual([
       '--rr needs --engine netperf',
       '-- is for --engine netperf',
@@ -94,7 +94,7 @@ describe('a run by netperf', () => {
       '-- is for --engine netperf, and the test is ping',
     ])
     expect(read({ test: 'iperf', rr: '1,2,3' }).problems).toEqual([
-      '--rr "1,2,3" is more than a request and a response; write 64,1K',
+      '--rr "1,2,3" has more than two sizes; write 64,1K',
     ])
   })
 })
@@ -106,7 +106,7 @@ describe('--expect', () => {
     return { found, problems: problems.map(({ place, message }) => `${place} ${message}`) }
   }
 
-  test('in base units', () => {
+  test('limits are converted to base units', () => {
     expect(expectations('throughput_min=9G', 'p99_latency_max=50us')).toEqual({
       found: [
         { name: 'throughput_min', limit: 9e9 },
@@ -116,7 +116,7 @@ describe('--expect', () => {
     })
   })
 
-  test('every problem', () => {
+  test('every problem is reported', () => {
     const bad = ['throughput_min', 'throughput=9G', 'cv_max=10', 'jitter_max=1G', 'cv_max=1%', 'cv_max=2%']
     expect(expectations(...bad).problems).toEqual([
       '--expect "throughput_min" is not NAME=LIMIT, such as throughput_min=9G',

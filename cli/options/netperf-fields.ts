@@ -1,4 +1,4 @@
-/** What stands after `--`: words for netperf. Those that say what a field of the request says replaceProcess that field. */
+/** Arguments for netperf after `--`. Those that mean the same as a field of the request are moved into that field. */
 
 import { Direction, type IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { type NetperfArgument, readNetperfArguments } from '../../lib/netperf-arguments.ts'
@@ -6,7 +6,7 @@ import { toDuration } from '../../lib/protobuf-time.ts'
 import { parseBytes } from '../../lib/units.ts'
 import type { ValueReader } from './value-reader.ts'
 
-/** Where its problems are told. */
+/** The place of problems with these arguments. */
 const PLACE = '--'
 
 type Fields = Partial<
@@ -17,7 +17,7 @@ const TRANSACTIONS: Fields = { requestResponse: { requestBytes: undefined, respo
 const UDP: Fields = { protocol: Protocol.PROTOCOL_UDP }
 const REVERSE: Fields = { direction: Direction.DIRECTION_REVERSE }
 
-/** 0x2 sends, 0x4 receives, and both are requests with their responses. */
+/** netperf's direction bits: 0x2 sends, 0x4 receives, both together are transactions. */
 const fromDirection = (value: string): Fields => {
   const word = value.toLowerCase()
   if (word === 'rr' || word.includes('|') || /^(0x)?6$/.test(word)) return TRANSACTIONS
@@ -55,7 +55,7 @@ const FIELDS: Record<string, (value: string) => Fields> = {
 const asWords = ({ flag, value }: NetperfArgument): string[] =>
   value === undefined ? [`-${flag}`] : [`-${flag}`, value]
 
-/** The fields that the words mean. Their problems are told with the word's place. */
+/** The request fields for netperf arguments. Adds every problem to the reader. */
 export const readNetperfFields = (words: readonly string[], read: ValueReader): Fields => {
   const { found, problems } = readNetperfArguments(words)
   for (const { message } of problems) read.refuse(PLACE, message)
@@ -64,7 +64,7 @@ export const readNetperfFields = (words: readonly string[], read: ValueReader): 
   for (const argument of found) {
     const toFields = FIELDS[argument.flag]
     const { extraArguments: more = [], ...meant } = toFields?.(argument.value ?? '') ?? {}
-    // Sizes may come before or after what makes it a test of transactions.
+    // -r with the sizes may come before or after the option that selects transactions.
     const sizes =
       fields.requestResponse?.requestBytes !== undefined && meant.requestResponse?.requestBytes === undefined
     fields = { ...fields, ...meant, ...(sizes && { requestResponse: fields.requestResponse }) }

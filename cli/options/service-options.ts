@@ -1,21 +1,21 @@
-/** What `agent` and `collector` are told, as it was typed. */
+/** Options that `agent` and `collector` share. */
 
 import type { ValueReader } from './value-reader.ts'
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
-export const LOG_LEVELS_HELP = LOG_LEVELS.join(', ')
+export const LOG_LEVELS_HELP = `One of ${LOG_LEVELS.join(', ')}`
 
 export const readLogLevel = (read: ValueReader, text: string | undefined): string | undefined =>
   read.choice('--log-level', text, LOG_LEVELS)
 
-/** Collects an option that may be given several times. */
+/** Collects the values of a repeatable option. */
 export const repeated = (value: string, earlier: string[] | undefined): string[] => [
   ...(earlier ?? []),
   value,
 ]
 
-/** `key=value` texts; the same key twice is a mistake. */
+/** Parses `key=value` texts. A repeated key is a problem. */
 export const readKeyValues = (
   read: ValueReader,
   place: string,

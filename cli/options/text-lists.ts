@@ -1,8 +1,10 @@
+/** Reads text lists: files with one entry per line, `#` starts a comment. */
+
 import { readFileSync } from 'node:fs'
 import type { NodePair } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Problem } from '../command-errors.ts'
 
-/** The lines of a text list with their numbers: one entry a line, `#` begins a comment. */
+/** The entries of a text list with their line numbers. */
 const entriesOf = (text: string): { line: number; entry: string }[] =>
   text
     .split(/\r?\n/)
@@ -12,7 +14,7 @@ const entriesOf = (text: string): { line: number; entry: string }[] =>
 const readList = (place: string, path: string, problems: Problem[]): { line: number; entry: string }[] => {
   try {
     const entries = entriesOf(readFileSync(path, 'utf8'))
-    if (entries.length === 0) problems.push({ place, message: `${path} lists nothing` })
+    if (entries.length === 0) problems.push({ place, message: `${path} has no entries` })
     return entries
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
@@ -22,7 +24,7 @@ const readList = (place: string, path: string, problems: Problem[]): { line: num
   }
 }
 
-/** The entries of a text list, each a single word and named once. */
+/** The entries of a text list. Each must be a single word and unique. */
 export const readWordList = (place: string, path: string, problems: Problem[]): string[] => {
   const firstLines = new Map<string, number>()
   for (const { line, entry } of readList(place, path, problems)) {
@@ -30,7 +32,7 @@ export const readWordList = (place: string, path: string, problems: Problem[]): 
     if (/\s/.test(entry)) {
       problems.push({
         place: `${path}:${line}`,
-        message: `"${entry}" is more than one word; write one address a line`,
+        message: `"${entry}" is more than one word; write one address per line`,
       })
     } else if (earlier !== undefined) {
       problems.push({ place: `${path}:${line}`, message: `${entry} is already in line ${earlier}` })
@@ -48,7 +50,7 @@ const toPair = (place: string, text: string, problems: Problem[]): NodePair[] =>
   return []
 }
 
-/** `a:b,c:d`, or a file with one pair a line. Node names hold no colon, so what has one is no path. */
+/** Parses `a:b,c:d`, or reads a file with one pair per line. A text with a colon is a list, not a path. */
 export const readPairs = (place: string, text: string, problems: Problem[]): NodePair[] => {
   if (text.includes(':')) return text.split(',').flatMap((part) => toPair(place, part.trim(), problems))
   return readList(place, text, problems).flatMap(({ line, entry }) =>

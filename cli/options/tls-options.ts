@@ -10,7 +10,8 @@ const FLAGS = [
   ['--tls-key', 'key'],
 ] as const
 
-const parsed = <T>(
+/** Reads and parses a PEM file. Adds a problem and returns undefined if it cannot. */
+const parsePemFile = <T>(
   place: string,
   file: string,
   what: string,
@@ -31,30 +32,30 @@ const parsed = <T>(
   try {
     return parse(text)
   } catch (error) {
-    problems.push({ place, message: `${file} holds no ${what} in PEM form: ${(error as Error).message}` })
+    problems.push({ place, message: `${file} has no ${what} in PEM format: ${(error as Error).message}` })
     return undefined
   }
 }
 
-/** gRPC would only say at the first call that the files are no good, and not which one. */
+/** Checks the files here, because gRPC reports a bad file only at the first call and does not name it. */
 const checkFiles = ({ ca, cert, key }: TlsFiles, problems: Problem[]): void => {
   const toCertificate = (text: string) => new X509Certificate(text)
-  parsed('--tls-ca', ca, 'certificate', toCertificate, problems)
-  const certificate = parsed('--tls-cert', cert, 'certificate', toCertificate, problems)
-  const privateKey = parsed('--tls-key', key, 'private key', (text) => createPrivateKey(text), problems)
+  parsePemFile('--tls-ca', ca, 'certificate', toCertificate, problems)
+  const certificate = parsePemFile('--tls-cert', cert, 'certificate', toCertificate, problems)
+  const privateKey = parsePemFile('--tls-key', key, 'private key', (text) => createPrivateKey(text), problems)
   if (certificate && privateKey && !certificate.checkPrivateKey(privateKey)) {
     problems.push({ place: '--tls-key', message: `${key} is not the key of ${cert}` })
   }
 }
 
-/** How to trust the other end: all three files, or none of them. */
+/** The credentials of this process: all three TLS files, or none of them. */
 export const readSecurity = (options: GlobalOptions, problems: Problem[]): Security => {
   const files = { ca: options.tlsCa, cert: options.tlsCert, key: options.tlsKey }
   const missing = FLAGS.filter(([, name]) => files[name] === undefined)
-  // What was not typed stays open: a config file may say it.
+  // Options that were not given may come from the configuration file.
   if (missing.length === FLAGS.length) return { insecure: options.insecure }
   for (const [place] of missing) {
-    problems.push({ place, message: 'is missing: TLS needs --tls-ca, --tls-cert and --tls-key' })
+    problems.push({ place, message: 'is missing: TLS needs all of --tls-ca, --tls-cert and --tls-key' })
   }
   if (options.insecure)
     problems.push({ place: '--insecure', message: 'contradicts --tls-ca, --tls-cert and --tls-key' })

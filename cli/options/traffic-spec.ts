@@ -7,7 +7,7 @@ import { readIperf } from './run-spec.ts'
 import { readTopology, topologyName } from './topology-options.ts'
 import type { ValueReader } from './value-reader.ts'
 
-/** The options of `traffic start` as they were typed. */
+/** The options of `traffic start`, as the user typed them. */
 export type TrafficOptions = Pick<
   RunOptions,
   | 'interface'
@@ -37,29 +37,32 @@ export type TrafficOptions = Pick<
 
 export const addTrafficOptions = (command: Command): Command =>
   addPairOptions(command)
-    .optionsGroup('What each flow sends, as iperf3 has it:')
-    .option('-b, --bitrate <rate>', 'bitrate of each stream, such as 10G (default: as much as goes; UDP: 1M)')
-    .option('-P, --streams <n>', 'parallel streams of each flow, 1 to 128 (default: 1)')
-    .option('-t, --duration <time>', 'end after so long (default: when it is stopped)')
-    .option('-u, --udp', 'UDP instead of TCP')
-    .option('-l, --length <size>', 'write buffer, or UDP datagram')
-    .option('-w, --window <size>', 'socket buffer')
-    .option('-M, --mss <bytes>', 'TCP maximum segment size')
-    .option('-C, --congestion <name>', 'TCP congestion control, such as cubic or bbr')
-    .option('-S, --tos <n>', 'IP type-of-service byte, 0 to 255')
-    .option('--dscp <n>', 'IP DSCP, 0 to 63')
-    .option('-Z, --zerocopy', 'send with sendfile')
-    .option('-4, --ipv4', 'IPv4 only')
-    .option('-6, --ipv6', 'IPv6 only')
-    .optionsGroup('How it is kept up:')
-    .option('-i, --interval <time>', 'time between two samples of a flow, 1s to 60s (default: 5s)')
+    .optionsGroup('What each flow sends, named as in iperf3:')
+    .option(
+      '-b, --bitrate <rate>',
+      'Bitrate of each stream, such as 10G. Default: unlimited for TCP, 1M for UDP.',
+    )
+    .option('-P, --streams <n>', 'Parallel streams of each flow, 1 to 128. Default 1.')
+    .option('-t, --duration <time>', 'Duration of the traffic. Default: until it is stopped.')
+    .option('-u, --udp', 'Send UDP instead of TCP.')
+    .option('-l, --length <size>', 'Size of the write buffer, or of a UDP datagram, in bytes.')
+    .option('-w, --window <size>', 'Size of the socket buffer in bytes.')
+    .option('-M, --mss <bytes>', 'TCP maximum segment size.')
+    .option('-C, --congestion <name>', 'TCP congestion control algorithm, such as cubic or bbr.')
+    .option('-S, --tos <n>', 'IP type-of-service byte, 0 to 255.')
+    .option('--dscp <n>', 'IP DSCP, 0 to 63.')
+    .option('-Z, --zerocopy', 'Send with sendfile.')
+    .option('-4, --ipv4', 'Use IPv4 only.')
+    .option('-6, --ipv6', 'Use IPv6 only.')
+    .optionsGroup('How the flows are kept running:')
+    .option('-i, --interval <time>', 'Time between two samples of a flow, 1s to 60s. Default 5s.')
     .option(
       '--port-range <first-last>',
-      "ports for the servers, within the agents' own (default: all of theirs)",
+      "Ports for the servers, within the agents' range. Default: all of the range.",
     )
-    .option('--label <text>', 'your own label for it')
+    .option('--label <text>', 'Your own label for the traffic.')
 
-/** What was typed as a TrafficSpec. Its problems go where the reader puts them. */
+/** The TrafficSpec for the typed options. It is valid only if no problem was added. */
 export const readTrafficSpec = (
   word: string | undefined,
   typed: TrafficOptions,

@@ -1,12 +1,16 @@
 import { durationHint, parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
 import type { Problem } from '../command-errors.ts'
 
-/** What was typed, or nothing. */
+/** The names of a table of choices, in its order. */
+export const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>): K[] =>
+  Object.keys(table) as K[]
+
+/** The text of an option, or undefined when it is absent. */
 type Text = string | undefined
 
 export type ValueReader = ReturnType<typeof createValueReader>
 
-/** Reads option texts into values. What cannot be read goes to `problems`, so that all are told at once. */
+/** Parses option texts. Adds invalid ones to `problems`, so that all are reported together, and returns undefined. */
 export const createValueReader = (problems: Problem[]) => {
   const refuse = (place: string, message: string): undefined => {
     problems.push({ place, message })
@@ -31,7 +35,7 @@ export const createValueReader = (problems: Problem[]) => {
       return refuse(place, `"${text}" is not a duration; ${durationHint(text)}`)
     },
 
-    /** A duration that may be nothing at all, such as a warm-up of 0s. */
+    /** Seconds of a duration that may be 0, such as a warm-up. */
     secondsOrZero: (place: string, text: Text): number | undefined => {
       if (text === undefined) return undefined
       const value = text === '0' ? 0 : parseDuration(text)
@@ -54,7 +58,7 @@ export const createValueReader = (problems: Problem[]) => {
     choice: <C extends string>(place: string, text: Text, choices: readonly C[]): C | undefined => {
       if (text === undefined) return undefined
       const choice = choices.find((candidate) => candidate === text)
-      return choice ?? refuse(place, `"${text}" is none of ${choices.join(', ')}`)
+      return choice ?? refuse(place, `"${text}" is not one of ${choices.join(', ')}`)
     },
 
     /** `a,b,c` */
@@ -72,7 +76,7 @@ export const createValueReader = (problems: Problem[]) => {
       const first = Number(match?.[1])
       const last = Number(match?.[2] ?? match?.[1])
       if (match && first >= 1 && last >= first && last <= 65535) return { first, last }
-      return refuse(place, `"${text}" is not a range of ports; write 5201-5299`)
+      return refuse(place, `"${text}" is not a port range; write 5201-5299`)
     },
   }
 }

@@ -1,58 +1,38 @@
+/** Words for the values of protobuf enums, as texts and JSON documents show them: `RUN_STATE_COMPLETED` is `completed`. */
+
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { CulpritKind, FaultDirection } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 
-/** How enum values are written in documents, so that nobody has to know protobuf to read them. */
-const wordOf =
-  <V extends number>(words: Partial<Record<V, string>>) =>
-  (value: V): string =>
-    words[value] ?? 'unknown'
+/** The words of an enum by value. The generated name without the prefix, in lower case; UNSPECIFIED has no word. */
+export const enumWords = (values: Readonly<Record<string, number>>, prefix: string): Map<number, string> =>
+  new Map(
+    Object.entries(values).flatMap(([name, value]) =>
+      name.startsWith(prefix) && value > 0 ? [[value, name.slice(prefix.length).toLowerCase()]] : [],
+    ),
+  )
 
-export const outcomeWord = wordOf<Outcome>({
-  [Outcome.OUTCOME_MEASURED]: 'measured',
-  [Outcome.OUTCOME_UNREACHABLE]: 'unreachable',
-  [Outcome.OUTCOME_REFUSED]: 'refused',
-  [Outcome.OUTCOME_TIMED_OUT]: 'timed_out',
-  [Outcome.OUTCOME_INVALID]: 'invalid',
-  [Outcome.OUTCOME_NOT_RUN]: 'not_run',
-})
+/** A function from a value of an enum to its word; `unknown` for UNSPECIFIED and for values of a newer protocol. */
+export const wordOf = (
+  values: Readonly<Record<string, number>>,
+  prefix: string,
+): ((value: number) => string) => {
+  const words = enumWords(values, prefix)
+  return (value) => words.get(value) ?? 'unknown'
+}
 
-export const stateWord = wordOf<RunState>({
-  [RunState.RUN_STATE_PENDING]: 'pending',
-  [RunState.RUN_STATE_RUNNING]: 'running',
-  [RunState.RUN_STATE_COMPLETED]: 'completed',
-  [RunState.RUN_STATE_CANCELLED]: 'cancelled',
-  [RunState.RUN_STATE_INTERRUPTED]: 'interrupted',
-  [RunState.RUN_STATE_FAILED]: 'failed',
-})
-
-export const topologyWord = wordOf<TopologyKind>({
-  [TopologyKind.TOPOLOGY_KIND_RING]: 'ring',
-  [TopologyKind.TOPOLOGY_KIND_MESH]: 'mesh',
-  [TopologyKind.TOPOLOGY_KIND_MATRIX]: 'matrix',
-  [TopologyKind.TOPOLOGY_KIND_STAR]: 'star',
-  [TopologyKind.TOPOLOGY_KIND_SHIFTS]: 'shifts',
-  [TopologyKind.TOPOLOGY_KIND_PAIRS]: 'pairs',
-})
-
-export const culpritWord = wordOf<CulpritKind>({
-  [CulpritKind.CULPRIT_KIND_NODE]: 'node',
-  [CulpritKind.CULPRIT_KIND_INTERFACE]: 'interface',
-  [CulpritKind.CULPRIT_KIND_LINK]: 'link',
-  [CulpritKind.CULPRIT_KIND_RACK_UPLINK]: 'rack_uplink',
-})
-
-export const directionWord = wordOf<FaultDirection>({
-  [FaultDirection.FAULT_DIRECTION_TX]: 'tx',
-  [FaultDirection.FAULT_DIRECTION_RX]: 'rx',
-  [FaultDirection.FAULT_DIRECTION_BOTH]: 'both',
-})
+export const outcomeWord = wordOf(Outcome, 'OUTCOME_')
+export const stateWord = wordOf(RunState, 'RUN_STATE_')
+export const topologyWord = wordOf(TopologyKind, 'TOPOLOGY_KIND_')
+export const culpritWord = wordOf(CulpritKind, 'CULPRIT_KIND_')
+export const directionWord = wordOf(FaultDirection, 'FAULT_DIRECTION_')
 
 export const runTopology = (run: Run): string =>
   topologyWord(run.spec?.topology?.kind ?? TopologyKind.TOPOLOGY_KIND_UNSPECIFIED)
 
 export const runTest = (run: Run): 'ping' | 'iperf' => (run.spec?.test?.$case === 'ping' ? 'ping' : 'iperf')
 
+/** States in which a run no longer changes. */
 const ENDED: readonly RunState[] = [
   RunState.RUN_STATE_COMPLETED,
   RunState.RUN_STATE_CANCELLED,

@@ -1,17 +1,15 @@
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
+import { wordOf } from './enum-words.ts'
 import { ago, counted } from './figures.ts'
 import { metadataDocument } from './host-document.ts'
 import { harmless, type Paint } from './paint.ts'
 import { renderTable } from './table.ts'
 
-const STATES: Partial<Record<NodeState, string>> = {
-  [NodeState.NODE_STATE_READY]: 'ready',
-  [NodeState.NODE_STATE_SILENT]: 'silent',
-}
+const stateWord = wordOf(NodeState, 'NODE_STATE_')
 
-const stateOf = (node: Node): string => STATES[node.state] ?? 'unknown'
+const stateOf = (node: Node): string => stateWord(node.state)
 
 const speedText = ({ speedBitsPerSecond, state }: Interface): string => {
   const speed = speedBitsPerSecond ? ` ${Number((speedBitsPerSecond / 1e9).toPrecision(3))}G` : ''

@@ -1,22 +1,18 @@
+/** Words and colours for the states of a path in the ping mesh. */
+
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { enumWords } from './enum-words.ts'
 import type { Paint } from './paint.ts'
 
-const WORDS: Partial<Record<PathState, string>> = {
-  [PathState.PATH_STATE_UNSPECIFIED]: 'unmeasured',
-  [PathState.PATH_STATE_UP]: 'up',
-  [PathState.PATH_STATE_LOSSY]: 'lossy',
-  [PathState.PATH_STATE_DOWN]: 'down',
-  [PathState.PATH_STATE_STALE]: 'stale',
-}
+const WORDS = enumWords(PathState, 'PATH_STATE_')
 
-export const PATH_STATES: Record<string, PathState> = {
-  up: PathState.PATH_STATE_UP,
-  lossy: PathState.PATH_STATE_LOSSY,
-  down: PathState.PATH_STATE_DOWN,
-  stale: PathState.PATH_STATE_STALE,
-}
+/** Every state that a path can be in, by its word. */
+export const PATH_STATES: Readonly<Record<string, PathState>> = Object.fromEntries(
+  [...WORDS].map(([state, word]) => [word, state as PathState]),
+)
 
-export const pathStateWord = (state: PathState): string => WORDS[state] ?? 'unknown'
+export const pathStateWord = (state: PathState): string =>
+  state === PathState.PATH_STATE_UNSPECIFIED ? 'unmeasured' : (WORDS.get(state) ?? 'unknown')
 
 export const paintState = (state: PathState, paint: Paint): string => {
   const text = pathStateWord(state)

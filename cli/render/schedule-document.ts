@@ -9,21 +9,17 @@ import {
   ScheduleState,
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { topologyWord } from './enum-words.ts'
+import { topologyWord, wordOf } from './enum-words.ts'
 
-const STATES: Partial<Record<ScheduleState, string>> = {
-  [ScheduleState.SCHEDULE_STATE_WAITING]: 'waiting',
-  [ScheduleState.SCHEDULE_STATE_RUNNING]: 'running',
-  [ScheduleState.SCHEDULE_STATE_PAUSED]: 'paused',
-  [ScheduleState.SCHEDULE_STATE_BLACKOUT]: 'blackout',
-}
+const stateWord = wordOf(ScheduleState, 'SCHEDULE_STATE_')
+
 const ORIGINS: Partial<Record<ScheduleOrigin, string>> = {
   [ScheduleOrigin.SCHEDULE_ORIGIN_DEFAULT]: 'default',
   [ScheduleOrigin.SCHEDULE_ORIGIN_CONFIG]: 'config',
   [ScheduleOrigin.SCHEDULE_ORIGIN_API]: 'added',
 }
 
-export const scheduleState = ({ state }: Schedule): string => STATES[state] ?? 'unknown'
+export const scheduleState = ({ state }: Schedule): string => stateWord(state)
 export const scheduleOrigin = ({ origin }: Schedule): string => ORIGINS[origin] ?? 'unknown'
 
 /** `iperf mesh`, `profile baseline`, `ping mesh, always`. */

@@ -1,20 +1,12 @@
 import { type Traffic, type TrafficFlow, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBitrate, formatBytes } from '../../lib/units.ts'
-import { topologyWord } from './enum-words.ts'
+import { topologyWord, wordOf } from './enum-words.ts'
 import { ago, counted, formatCount } from './figures.ts'
 import { harmless, type Paint } from './paint.ts'
 import { renderTable } from './table.ts'
 
-const WORDS: Partial<Record<TrafficState, string>> = {
-  [TrafficState.TRAFFIC_STATE_STARTING]: 'starting',
-  [TrafficState.TRAFFIC_STATE_RUNNING]: 'running',
-  [TrafficState.TRAFFIC_STATE_STOPPING]: 'stopping',
-  [TrafficState.TRAFFIC_STATE_STOPPED]: 'stopped',
-  [TrafficState.TRAFFIC_STATE_FAILED]: 'failed',
-}
-
-export const trafficWord = (state: TrafficState): string => WORDS[state] ?? 'unknown'
+const trafficWord = wordOf(TrafficState, 'TRAFFIC_STATE_')
 
 export const trafficHasEnded = ({ state }: Traffic): boolean =>
   state === TrafficState.TRAFFIC_STATE_STOPPED || state === TrafficState.TRAFFIC_STATE_FAILED

@@ -20,6 +20,7 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/runs/prepare.ts',
       'collector/profiles/profile.ts',
       'collector/schedules/schema.ts',
+      'collector/topology/registry.ts',
       'deploy/local',
     ],
     because: 'the command line is a client of the API, and what starts an agent, a collector or a lab',
