@@ -36,7 +36,7 @@ const event = MeshEvent.fromPartial({
 })
 
 describe('mesh', () => {
-  test('says in one line that all is well, exit 0', async () => {
+  test('prints one line and exits with 0 if the mesh is healthy', async () => {
     const collector = await collectorWith({
       mesh: { getMesh: async () => well, listPaths: async () => ({}) },
     })
@@ -45,7 +45,7 @@ describe('mesh', () => {
     expect(await runCommand(collector, 'mesh status')).toMatchObject({ code: 0, out })
   })
 
-  test('names the worst verdict first, then what is bad, exit 1', async () => {
+  test('prints the worst verdict first, then the bad paths, and exits with 1', async () => {
     const collector = await collectorWith({
       mesh: { getMesh: async () => bad, listPaths: async () => ({ paths: [down] }) },
     })
@@ -61,37 +61,37 @@ describe('mesh', () => {
     })
   })
 
-  test('exit 3 when nothing is kept', async () => {
+  test('exits with 3 if there is no mesh', async () => {
     const collector = await collectorWith({
       mesh: { getMesh: async () => ({}), listPaths: async () => ({}) },
     })
     expect(await runCommand(collector, 'mesh')).toMatchObject({
       code: 3,
-      out: expect.stringMatching(/^No ping mesh is kept/),
+      out: expect.stringMatching(/^There is no ping mesh/),
     })
   })
 
-  test('paths asks what was typed; a wrong state is told', async () => {
-    const asked: unknown[] = []
+  test('paths sends the options to the collector and refuses an unknown state', async () => {
+    const requests: unknown[] = []
     const collector = await collectorWith({
       mesh: {
         listPaths: async (request) => {
-          asked.push(request)
+          requests.push(request)
           return { paths: [down] }
         },
       },
     })
     await runCommand(collector, 'mesh paths --state down,lossy --node n4 --limit 7')
-    expect(asked).toMatchObject([
+    expect(requests).toMatchObject([
       { states: [PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY], node: 'n4', pageSize: 7 },
     ])
     expect(await runCommand(collector, 'mesh paths --state broken')).toMatchObject({
       code: 2,
-      err: 'A problem; nothing was done.\n  --state  "broken" is none of up, lossy, down, stale\n',
+      err: '1 problem; nothing was done.\n  --state  "broken" is not one of up, lossy, down, stale\n',
     })
   })
 
-  test('matrix: a cell that was not measured is empty, one that is unreachable says so', async () => {
+  test('matrix leaves unmeasured cells empty and marks unreachable ones', async () => {
     const { OUTCOME_MEASURED, OUTCOME_UNREACHABLE, OUTCOME_UNSPECIFIED } = Outcome
     const collector = await collectorWith({
       mesh: {
@@ -115,21 +115,21 @@ describe('mesh', () => {
     ])
   })
 
-  test('matrix: where nothing was measured yet it says so, and exits 3', async () => {
+  test('matrix exits with 3 if nothing was measured', async () => {
     const collector = await collectorWith({
       mesh: { getMeshMatrix: async ({ interface: name }) => ({ interface: name }) },
     })
-    const inWords = await runCommand(collector, 'mesh matrix --interface net0')
-    expect([inWords.code, inWords.out]).toEqual([
+    const asText = await runCommand(collector, 'mesh matrix --interface net0')
+    expect([asText.code, asText.out]).toEqual([
       3,
-      'Nothing was measured on net0 in this time yet; how the mesh is: meshgauge mesh\n',
+      'Nothing was measured on net0 in this time. For the state of the mesh: meshgauge mesh\n',
     ])
-    expect((await runCommand(collector, 'mesh matrix')).out).toMatch(/^Nothing was measured in this time yet/)
+    expect((await runCommand(collector, 'mesh matrix')).out).toMatch(/^Nothing was measured in this time\./)
     const { code, out } = await runCommand(collector, 'mesh matrix --json')
     expect([code, JSON.parse(out)]).toMatchObject([3, { sources: [], destinations: [], rows: [] }])
   })
 
-  test('history draws a line of the worst in each place; it needs two nodes', async () => {
+  test('history draws the loss of each window as a line, and needs two nodes', async () => {
     const window = (start: number, receivedCount: number) => ({
       startTime: at(start),
       endTime: at(start + 10),
@@ -152,7 +152,7 @@ describe('mesh', () => {
     expect((await runCommand(collector, 'mesh history n1')).code).toBe(2)
   })
 
-  test('watch prints lines as they come, and Ctrl-C ends it with 0', async () => {
+  test('watch prints events until Ctrl-C and exits with 0', async () => {
     const { testTerminal } = await import('../testing/test-terminal.ts')
     const terminal = testTerminal()
     const collector = await collectorWith({

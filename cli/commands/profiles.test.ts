@@ -70,12 +70,12 @@ const profilesWith = (passes: readonly boolean[], requests: RunProfileRequest[] 
   })
 
 describe('profiles', () => {
-  test('list and show', async () => {
+  test('list prints a table, show prints the YAML text', async () => {
     const collector = await profilesWith([])
     const { code, out } = await runCommand(collector, 'profiles list')
     expect([code, out]).toEqual([
       0,
-      'NAME      TESTS   EXPECTATIONS   WHAT IT IS FOR\nnightly   2       2              every night\n',
+      'NAME      TESTS   EXPECTATIONS   DESCRIPTION\nnightly   2       2              every night\n',
     ])
     expect((await runCommand(collector, 'profiles show nightly')).out).toBe('name: nightly\n')
     const document = JSON.parse((await runCommand(collector, 'profiles show nightly --json')).out)
@@ -87,14 +87,14 @@ describe('profiles', () => {
     expect((await runCommand(collector, 'profiles show nightmare')).code).toBe(2)
   })
 
-  test('validate needs no collector, and lists all problems with exit code 2', async () => {
+  test('validate needs no collector, lists all problems and exits with 2', async () => {
     const good = fileOf(
       'good.yaml',
       'name: mine\ntests: [{ name: a, test: ping }]\nexpectations: { packet_loss_max: 1% }\n',
     )
     expect(await runCommand(undefined, `profiles validate ${good}`)).toEqual({
       code: 0,
-      out: `${good}: profile "mine" is good: 1 test, 1 expectation.\n  a: packet_loss_max 1.0 %\n`,
+      out: `${good}: profile "mine" is valid: 1 test, 1 expectation.\n  a: packet_loss_max 1.0 %\n`,
       err: '',
     })
     const bad = fileOf(
@@ -117,7 +117,7 @@ describe('profiles', () => {
 })
 
 describe('run --profile', () => {
-  test('each test with its report, the table of expectations, and the answer last', async () => {
+  test('prints the report of each test with its expectations, then the answer', async () => {
     const requests: RunProfileRequest[] = []
     const collector = await profilesWith([true, true], requests)
     const { code, out, err } = await runCommand(
@@ -141,7 +141,7 @@ describe('run --profile', () => {
     expect(err).toContain('Test 2 of 2: second')
   })
 
-  test('a missed expectation: exit code 1, its name, its pairs', async () => {
+  test('a missed expectation exits with 1 and is printed with its pairs', async () => {
     const { code, out } = await runCommand(await profilesWith([true, false]), 'run --profile nightly')
     expect(code).toBe(1)
     expect(out).toContain(
@@ -150,7 +150,7 @@ describe('run --profile', () => {
     expect(out).toMatch(/\n✘ Profile nightly failed: 1 of 2 expectations missed\.\n$/)
   })
 
-  test('--json is one document', async () => {
+  test('--json prints one document', async () => {
     const { code, out } = await runCommand(await profilesWith([false, true]), 'run --profile nightly --json')
     expect(code).toBe(1)
     expect(JSON.parse(out)).toMatchObject({
@@ -176,7 +176,7 @@ describe('run --profile', () => {
     })
   })
 
-  test('a file goes to the collector as it is', async () => {
+  test('sends the text of a file to the collector', async () => {
     const requests: RunProfileRequest[] = []
     const file = fileOf('mine.yaml', 'name: mine\n')
     await runCommand(await profilesWith([true], requests), `run --profile ${file}`)
@@ -199,17 +199,19 @@ describe('run --profile', () => {
     })
   })
 
-  test('what the profile says itself is refused, all of it at once', async () => {
+  test('refuses every option that the profile sets', async () => {
     const { code, err } = await runCommand(
       undefined,
       'run mesh --profile nightly --test iperf --expect cv_max=1% --detach -- -n',
     )
     expect(code).toBe(2)
     for (const place of ['TOPOLOGY', '--test', '--expect', '--detach', '--'])
-      expect(err).toContain(`  ${place.padEnd(8)}  is said by the profile; leave it out, or put it there`)
+      expect(err).toContain(
+        `  ${place.padEnd(8)}  is set by the profile; remove it here, or change the profile`,
+      )
   })
 
-  test('Ctrl-C cancels the run under way, and says what was measured', async () => {
+  test('Ctrl-C cancels the active run and prints its results', async () => {
     const cancelled = new AbortController()
     const collector = await collectorWith({
       onCancel: () => cancelled.abort(),
@@ -230,20 +232,20 @@ describe('run --profile', () => {
     terminal.interrupt()
     const { code, out } = await typed
     expect([code, collector.cancelled.length]).toEqual([130, 1])
-    expect(out).toContain('The run was cancelled; this is what was measured until then.')
+    expect(out).toContain('The run was cancelled. These are the results until then.')
     expect(out).toContain('1 test of 2 did not run.')
   })
 })
 
-test('run --dry-run without a profile is a plan', async () => {
+test('run --dry-run without a profile prints the plan', async () => {
   const collector = await collectorWith()
   const { code, out } = await runCommand(collector, 'run mesh --test iperf --dry-run')
   expect([code, collector.specs]).toEqual([0, []])
   expect(out).toMatch(/^mesh of 4 nodes: 12 pairs/)
 })
 
-test('words after -- are only for run', async () => {
+test('arguments after -- are refused by commands that do not pass them on', async () => {
   const { code, err } = await runCommand(undefined, 'nodes -- -d send')
   expect(code).toBe(2)
-  expect(err).toContain('has no meaning here; only run passes words on to netperf')
+  expect(err).toContain('is not supported here: only run and schedules add pass arguments to netperf')
 })

@@ -13,7 +13,7 @@ const running = () => runOf(RunState.RUN_STATE_RUNNING)
 afterEach(closeCollectors)
 
 describe('run', () => {
-  test('starts a run, follows it, and prints the answer', async () => {
+  test('starts a run, follows it and prints the report', async () => {
     const collector = await collectorWith({ pageSize: 5 })
     const { code, out } = await runCommand(
       collector,
@@ -27,7 +27,7 @@ describe('run', () => {
     })
   })
 
-  test('--json prints one document, all pages of it', async () => {
+  test('--json prints one document with the results of all pages', async () => {
     const { code, out } = await runCommand(
       await collectorWith({ pageSize: 5 }),
       'run mesh --test iperf --json',
@@ -38,14 +38,14 @@ describe('run', () => {
     expect(document.pairs).toHaveLength(12)
   })
 
-  test('a verdict is exit code 1', async () => {
+  test('a verdict exits with 1', async () => {
     const run = runOf(RunState.RUN_STATE_COMPLETED, { verdicts: [slowSender()] })
     const { code, out } = await runCommand(await collectorWith({ run }), 'run mesh --test iperf')
     expect(code).toBe(1)
     expect(out).toMatch(/^✘ n3 sends badly on net1/)
   })
 
-  test('--detach prints the id and leaves', async () => {
+  test('--detach prints the id and exits', async () => {
     const { code, out } = await runCommand(
       await collectorWith({ run: running() }),
       'run mesh --test ping --detach',
@@ -53,7 +53,7 @@ describe('run', () => {
     expect([code, out]).toEqual([0, `${RUN_ID}\n`])
   })
 
-  test('a connection that breaks is taken up again', async () => {
+  test('a lost connection is opened again', async () => {
     let calls = 0
     const collector = await collectorWith({
       run: running(),
@@ -64,10 +64,10 @@ describe('run', () => {
     })
     const { code, err } = await runCommand(collector, 'run mesh --test iperf')
     expect([code, calls]).toEqual([0, 3])
-    expect(err).toContain('the run needs nobody to watch it. Trying again.')
+    expect(err).toContain('The run continues there. Reconnecting.')
   })
 
-  test('a collector that stays away: how to follow the run later', async () => {
+  test('if the collector does not come back, the message says how to follow the run later', async () => {
     const terminal = { ...testTerminal(), clock: { ...testTerminal().clock, sleep: () => sleep(1) } }
     const collector: FakeCollector = await collectorWith({
       run: running(),
@@ -79,7 +79,7 @@ describe('run', () => {
     })
     const { code, err } = await runCommand(collector, 'run mesh --test iperf', terminal as TestTerminal)
     expect(code).toBe(3)
-    expect(err).toContain(`The run goes on there. Follow it with "meshgauge runs show ${RUN_ID}".`)
+    expect(err).toContain(`The run continues there. Follow it with "meshgauge runs show ${RUN_ID}".`)
   })
 })
 
@@ -97,7 +97,7 @@ describe('Ctrl-C', () => {
     })
   }
 
-  test('cancels the run and shows what was measured', async () => {
+  test('cancels the run and prints its results', async () => {
     const collector = await cancellable()
     const terminal = testTerminal()
     const done = runCommand(collector, 'run mesh --test iperf', terminal)
@@ -105,11 +105,11 @@ describe('Ctrl-C', () => {
     terminal.interrupt()
     const { code, out } = await done
     expect([code, collector.cancelled]).toEqual([130, [RUN_ID]])
-    expect(out).toContain('The run was cancelled; this is what was measured until then.')
+    expect(out).toContain('The run was cancelled. These are the results until then.')
     expect(out).toContain('net1, Gbit/s received')
   })
 
-  test('twice leaves at once', async () => {
+  test('pressed twice leaves at once', async () => {
     const collector = await collectorWith({
       run: running(),
       watch: async function* (_request, { signal }) {
@@ -127,7 +127,7 @@ describe('Ctrl-C', () => {
     expect(err).toContain(`"meshgauge runs show ${RUN_ID}"`)
   })
 
-  test('while looking at a run of someone else only stops looking', async () => {
+  test('during "runs show" stops following and does not cancel the run', async () => {
     const collector = await cancellable()
     const terminal = testTerminal()
     const done = runCommand(collector, 'runs show', terminal)

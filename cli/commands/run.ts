@@ -85,7 +85,7 @@ ${describeTopologies()}
 
 Arguments after -- are passed to netperf unchanged. Arguments that choose peers, files or programs are refused.
 
-The run belongs to the collector. The first Ctrl-C cancels it and shows the results so far. The second Ctrl-C leaves at
+The run belongs to the collector. The first Ctrl-C cancels it and shows the results until then. The second Ctrl-C leaves at
 once.`,
     )
     .argument('[TOPOLOGY]', TOPOLOGY_HELP)

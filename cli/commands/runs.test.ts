@@ -9,7 +9,7 @@ afterEach(closeCollectors)
 const run = runOf(RunState.RUN_STATE_COMPLETED, { nodeMetadata: { n1: metadataOf('n1') } })
 
 describe('runs export --format arcaflow', () => {
-  test('one document for a run of one pair', async () => {
+  test('prints one document for a run of one pair', async () => {
     const results = [{ ...iperfPair('n1', 'n2', 1e9), sourceHost: hostSamples() }]
     const { code, out, err } = await runCommand(
       await collectorWith({ run, results }),
@@ -19,7 +19,7 @@ describe('runs export --format arcaflow', () => {
     expect(JSON.parse(out)).toMatchObject({ uuid: RUN_ID, run_id: 'nightly', metadata: { fqdn: 'n1' } })
   })
 
-  test('without samples of PCP it says how to have them, not where the documents go', async () => {
+  test('without PCP samples it prints on stderr how to record them', async () => {
     const results = [iperfPair('n1', 'n2', 1e9), iperfPair('n2', 'n1', 1e9)]
     const { code, out, err } = await runCommand(
       await collectorWith({ run, results }),
@@ -33,20 +33,20 @@ describe('runs export --format arcaflow', () => {
         .map((line) => JSON.parse(line).pcp),
     ).toEqual([{ pcp_output: [] }, { pcp_output: [] }])
     expect(err).toBe(
-      '2 of 2 pairs without samples of PCP; measure with "--sample-hosts --sample-source pcp" to have them.\n',
+      '2 of 2 pairs without PCP samples. Run with "--sample-hosts --sample-source pcp" to record them.\n',
     )
   })
 
-  test('a run of pings has no such document', async () => {
+  test('a ping run is refused', async () => {
     const ping = { ...run, spec: { ...run.spec!, test: { $case: 'ping' as const, value: {} as never } } }
     const collector = await collectorWith({ run: ping, results: [pingPair('n1', 'n2', 0, 0.001)] })
     const { code, out, err } = await runCommand(collector, 'runs export --format arcaflow')
     expect({ code, out }).toEqual({ code: 2, out: '' })
-    expect(err).toContain(`is for runs of iperf3, and run ${RUN_ID} is of ping; use --format json`)
+    expect(err).toContain(`needs a run of iperf3, and run ${RUN_ID} was measured by ping; use --format json`)
   })
 })
 
-test('run --json tells what the nodes were, which a watch leaves out', async () => {
+test('run --json has the metadata of the nodes, which WatchRun leaves out', async () => {
   const watch = async function* () {
     yield { run: { ...run, nodeMetadata: {} } }
   }

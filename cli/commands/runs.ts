@@ -105,7 +105,7 @@ const cancel = (invocation: Invocation<object>): Promise<ExitCode> => {
     if (!run) throw new Error('the collector answered CancelRun without a run')
     if (options.json) printJson(terminal.stdout, { run: runDocument(run) })
     else
-      printLine(terminal.stdout, `Run ${run.id} is ${stateWord(run.state)}. Its results so far are stored.`)
+      printLine(terminal.stdout, `Run ${run.id} is ${stateWord(run.state)}. Finished results are stored.`)
     return EXIT.healthy
   })
 }

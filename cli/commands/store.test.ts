@@ -43,22 +43,22 @@ const stored = GetStoreInfoResponse.fromPartial({
 })
 
 describe('store info', () => {
-  test('is a table with the room on top', async () => {
+  test('prints the size and a table of the levels', async () => {
     const collector = await collectorWith({ store: { getStoreInfo: async () => stored } })
     const { code, out } = await runCommand(collector, 'store info')
     expect(code).toBe(0)
     expect(out.replaceAll(/(\d) s ago/g, 'N s ago')).toMatchInlineSnapshot(`
-      "/var/lib/meshgauge/meshgauge.db: 1.23 GB of at most 4.29 GB, 56.0 MB of it free inside (schema 2)
-      Old content was last removed 4 min ago.
+      "/var/lib/meshgauge/meshgauge.db: 1.23 GB of at most 4.29 GB, 56.0 MB of it free (schema version 2)
+      Expired content was last removed 4 min ago.
 
-      LEVEL   ROWS         OLDEST      NEWEST    KEPT FOR   WHAT
-      runs    0            -           -         90.0 d     runs with their results
-      raw     12,345,678   2.0 d ago   N s ago   2.0 d      windows of the ping mesh as the agents sent them
+      LEVEL   ROWS         OLDEST      NEWEST    RETENTION   CONTENT
+      runs    0            -           -         90.0 d      runs with their results
+      raw     12,345,678   2.0 d ago   N s ago   2.0 d       ping mesh windows as the agents sent them
       "
     `)
   })
 
-  test('is a document with --json', async () => {
+  test('--json prints one document', async () => {
     const collector = await collectorWith({ store: { getStoreInfo: async () => stored } })
     const { out } = await runCommand(collector, 'store info --json')
     expect(JSON.parse(out)).toMatchObject({
@@ -89,7 +89,7 @@ const sending = (
 })
 
 describe('store backup', () => {
-  test('writes the whole copy for its owner alone', async () => {
+  test('writes the whole copy with mode 0600', async () => {
     const collector = await collectorWith({ store: sending(10) })
     const file = join(folder, 'copy.db')
     const { code, out, err } = await runCommand(collector, `store backup ${file}`)
@@ -100,13 +100,13 @@ describe('store backup', () => {
     expect(readdirSync(folder)).toEqual(['copy.db'])
   })
 
-  test('does not write over a file unless told to', async () => {
+  test('replaces an existing file only with --force', async () => {
     const collector = await collectorWith({ store: sending(10) })
     const file = join(folder, 'copy.db')
     writeFileSync(file, 'precious')
     const refused = await runCommand(collector, `store backup ${file}`)
     expect(refused.code).toBe(2)
-    expect(refused.err).toContain('is there already; give another name, or --force to replace it')
+    expect(refused.err).toContain('exists already; give another name, or --force to replace it')
     expect(readFileSync(file, 'utf8')).toBe('precious')
     expect((await runCommand(collector, `store backup ${file} --force`)).code).toBe(0)
     expect(readFileSync(file).equals(content)).toBe(true)
@@ -114,16 +114,16 @@ describe('store backup', () => {
   })
 
   test.each([
-    ['store backup', 'is missing: where to write the copy'],
-    ['store backup /', 'is not a file; give the name of one'],
-    ['store backup /nowhere/copy.db', 'is in /nowhere, which is no folder'],
+    ['store backup', 'is missing: give the file to write'],
+    ['store backup /', 'is not a regular file; give the name of a file'],
+    ['store backup /nowhere/copy.db', 'is in /nowhere, which is not a folder'],
   ])('%s', async (words, message) => {
     const collector = await collectorWith({ store: sending(10) })
     const { code, err } = await runCommand(collector, words)
     expect([code, err]).toEqual([2, expect.stringContaining(message)])
   })
 
-  test('a copy that ends early, or fails, leaves what was there', async () => {
+  test('a copy that ends early or fails leaves an existing file unchanged', async () => {
     const file = join(folder, 'copy.db')
     writeFileSync(file, 'precious')
     const failing = async () => {
@@ -137,7 +137,7 @@ describe('store backup', () => {
     }
   })
 
-  test('Ctrl-C leaves nothing', async () => {
+  test('Ctrl-C leaves no file', async () => {
     const collector = await collectorWith({
       store: sending(5, () => sleep(60_000, undefined, { ref: false })),
     })

@@ -7,7 +7,6 @@ import { CommandError } from '../command-errors.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { describeTopologies, TOPOLOGY_HELP } from '../options/topology-options.ts'
 import { addTrafficOptions } from '../options/traffic-spec.ts'
-import { counted } from '../render/figures.ts'
 import {
   allFlowsMove,
   flowDocument,

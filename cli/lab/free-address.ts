@@ -11,7 +11,7 @@ const canListen = (port: number): Promise<number | undefined> =>
     })
   })
 
-/** `127.0.0.1:PORT` with the usual port, or with any free one when someone has it. */
+/** `127.0.0.1:PORT` with the usual port, or with any free port if that one is in use. */
 export const freeLoopbackAddress = async (usual: number): Promise<string> => {
   const port = (await canListen(usual)) ?? (await canListen(0))
   if (port === undefined) throw new Error('no port of 127.0.0.1 is free')

@@ -4,12 +4,12 @@ import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { CollectorClient } from '../client/connection.ts'
 
-/** A lab is closed inside this machine, so nothing in it needs certificates. */
+/** A lab is reachable only from this machine, so it needs no certificates. */
 export const LAB_SECURITY = { insecure: true } as const
 
 const ASK_DEADLINE_MS = 2000
 
-/** Resolves when a server at the address says that it is well; rejects when it does not. */
+/** Resolves if the server at the address reports SERVING, rejects otherwise. */
 export const waitHealthy = async (address: string, signal: AbortSignal): Promise<void> => {
   const channel = openChannel(address, LAB_SECURITY)
   try {
@@ -25,7 +25,7 @@ export const waitHealthy = async (address: string, signal: AbortSignal): Promise
 const POLL_SECONDS = 0.1
 const NODES_READY_WITHIN_SECONDS = 20
 
-/** Waits until the collector has heard of all its agents, but not for ever; says how many are there. */
+/** Waits until all nodes are ready, at most 20 s. Returns the number of ready nodes and the silent ones with reasons. */
 export const waitForNodes = async (
   client: CollectorClient,
   clock: Clock,

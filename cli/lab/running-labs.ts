@@ -1,4 +1,4 @@
-/** The labs of this machine, as the other commands need them. */
+/** Finds the running labs of this machine and their collectors. */
 
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +13,7 @@ import {
 } from '../../deploy/local/lab.ts'
 import type { Terminal } from '../terminal.ts'
 
-/** What tears a lab down when its owner was killed. It must not need this command to be whole. */
+/** The program that removes a lab whose owner was killed. It does not depend on the files of this command. */
 const DOWN_MAIN = fileURLToPath(new URL('../../deploy/local/down.main.ts', import.meta.url))
 
 export const labDeps = ({ machine, env, clock }: Terminal): LabDeps => {
@@ -25,7 +25,7 @@ export const labDeps = ({ machine, env, clock }: Terminal): LabDeps => {
   ])
 }
 
-/** Where the lab's collector serves, as its configuration has it; undefined without a collector. */
+/** The address of the lab's collector from its configuration, undefined without a collector. */
 export const collectorAddress = async (lab: Pick<Lab, 'stateDir'>): Promise<string | undefined> => {
   try {
     const config: unknown = parse(await readFile(`${lab.stateDir}/fleet.yaml`, 'utf8'))
@@ -41,20 +41,20 @@ export const collectorAddress = async (lab: Pick<Lab, 'stateDir'>): Promise<stri
 const hasCollector = ({ processes }: LabReport): boolean =>
   processes.some(({ name, isAlive }) => name === 'collector' && isAlive)
 
-/** The collector of the first lab that runs one. */
+/** The address of the collector of the first lab that runs one. */
 export const findLabCollector = async (terminal: Terminal): Promise<string | undefined> => {
   const report = (await labStatus(labDeps(terminal))).find(hasCollector)
   return report && collectorAddress(report)
 }
 
-/** The lab that is meant: the one with this number, or the only one. */
+/** The given lab, or the only running one. @throws LabError if there are none or several */
 export const chooseLab = async (deps: LabDeps, index: number | undefined): Promise<number> => {
   if (index !== undefined) return index
   const reports = await labStatus(deps)
   const [first] = reports
-  if (!first) throw new LabError(['no lab is up; meshgauge lab up makes one'])
+  if (!first) throw new LabError(['no lab is running; create one with "meshgauge lab up"'])
   if (reports.length === 1) return first.index
   throw new LabError([
-    `several labs are up: ${reports.map((each) => each.index).join(', ')}; say which with --index`,
+    `several labs are running: ${reports.map((each) => each.index).join(', ')}; choose one with --index`,
   ])
 }

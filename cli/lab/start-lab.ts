@@ -1,4 +1,4 @@
-/** A lab with all that belongs to it: hosts, agents, collector. */
+/** Starts the parts of a lab: hosts, agents and collector. */
 
 import { writeInventory } from '../../deploy/local/inventory.ts'
 import { createLab, type HeldLab, type LabDeps, type LabOptions } from '../../deploy/local/lab.ts'
@@ -9,7 +9,7 @@ import { waitHealthy } from './readiness.ts'
 
 export type Addresses = { collector: string; http: string }
 
-/** Hosts without anything on them, on loopback where namespaces cannot be had. */
+/** Creates hosts without agents, in namespaces or on loopback. */
 export const createHosts = (
   deps: LabDeps,
   kind: 'namespaces' | 'loopback',
@@ -32,7 +32,7 @@ export const startLabAgents = (
   signal: AbortSignal,
 ) => startAgents(deps, held.lab, startOptions(program, signal))
 
-/** The collector on this machine's own loopback, at its usual ports where they are free. */
+/** Starts the collector on loopback of this machine, on its default ports if they are free. */
 export const startLabCollector = async (
   deps: LabDeps,
   held: HeldLab,
@@ -42,7 +42,7 @@ export const startLabCollector = async (
   const addresses = { collector: await freeLoopbackAddress(50050), http: await freeLoopbackAddress(9464) }
   const inventory = await writeInventory(held.lab, {
     listen: addresses.collector,
-    // A fleet to look at has its ping mesh; throughput is measured when someone asks for it.
+    // A ping mesh, but no other default schedules: throughput is measured only on request.
     settings: { http: addresses.http, schedules: [{ name: 'mesh', mesh: {} }] },
   })
   await startCollector(deps, held.lab, {

@@ -6,7 +6,7 @@ import { iperfPair, runOf } from '../testing/run-samples.ts'
 import { pcpSamples, renderHostProblems } from './host-document.ts'
 import { resultDocument } from './run-document.ts'
 
-test('what the nodes were and what both hosts did is in the document, with the units in the names', () => {
+test('the document has the metadata of nodes and the samples of both hosts', () => {
   const run = runOf(RunState.RUN_STATE_COMPLETED, { nodeMetadata: { n1: metadataOf('n1.example.org') } })
   const destinationHost = HostSamples.fromPartial({ pcpProblem: 'not installed' })
   const pair = { ...iperfPair('n1', 'n2', 1e9), sourceHost: hostSamples(), destinationHost }
@@ -48,7 +48,7 @@ test('what the nodes were and what both hosts did is in the document, with the u
               sendDropCount: 0,
             },
           ],
-          // Zero was counted; what was not is not there.
+          // A counted 0 is present; uncounted values are absent.
           tcpRetransmitCount: 0,
         },
       ],
@@ -58,17 +58,17 @@ test('what the nodes were and what both hosts did is in the document, with the u
   })
 })
 
-test('a run that sampled nobody has neither', () => {
+test('a run without host sampling has neither', () => {
   const document = resultDocument(runOf(RunState.RUN_STATE_COMPLETED), [iperfPair('n1', 'n2', 1e9)])
   expect(document.pairs[0]!.hosts).toBeUndefined()
   expect(document.run.nodes).toBeUndefined()
 })
 
-test.each(['', 'no JSON', 'null', '{"@pcp":{}}'])('%j has no samples of PCP', (json) => {
+test.each(['', 'no JSON', 'null', '{"@pcp":{}}'])('%j has no PCP samples', (json) => {
   expect(pcpSamples(json)).toBeUndefined()
 })
 
-test('what could not be sampled is said once for all nodes', () => {
+test('nodes with the same sampling problem share a line', () => {
   const host = HostSamples.fromPartial({ pcpProblem: 'not installed' })
   const pairs = [
     { ...iperfPair('n2', 'n1', 1e9), sourceHost: host, destinationHost: host },

@@ -1,4 +1,4 @@
-/** What hosts are and what they did while they were measured. Units are in the names; what is not known is left out. */
+/** Metadata and samples of hosts as JSON documents. Units are in the names. Unknown values are absent. */
 
 import type { NodeMetadata } from '#proto/meshgauge/agent/v1/agent.ts'
 import type { HostSample, HostSamples } from '#proto/meshgauge/agent/v1/host.ts'
@@ -17,7 +17,7 @@ export const metadataDocument = (metadata: NodeMetadata) => ({
   cpuCoresPerSocketCount: metadata.cpuCoresPerSocketCount || undefined,
   cpuThreadsPerCoreCount: metadata.cpuThreadsPerCoreCount || undefined,
   memoryBytes: metadata.memoryBytes || undefined,
-  // Having no swap is something that is known, where memory is.
+  // If the memory is known, 0 bytes of swap mean that there is no swap.
   swapBytes: metadata.memoryBytes ? metadata.swapBytes : undefined,
   systemVendor: metadata.systemVendor || undefined,
   productName: metadata.productName || undefined,
@@ -27,7 +27,7 @@ export const metadataDocument = (metadata: NodeMetadata) => ({
   gpuCount: metadata.gpuCount,
 })
 
-/** By the nodes' names; undefined without any. */
+/** The metadata of nodes by name, undefined if there are none. */
 export const nodesMetadataDocument = (nodes: Readonly<Record<string, NodeMetadata>>) => {
   const entries = Object.entries(nodes).map(([name, metadata]) => [name, metadataDocument(metadata)] as const)
   return entries.length > 0 ? Object.fromEntries(entries) : undefined
@@ -49,7 +49,7 @@ const sampleDocument = (sample: HostSample) => ({
   udpReceiveBufferErrorCount: sample.udpReceiveBufferErrorCount,
 })
 
-/** The samples in what pcp2json printed (`@pcp`, `@hosts`, `@metrics`); undefined when it is something else. */
+/** The samples in the output of pcp2json (`@pcp`, `@hosts`, `@metrics`), undefined for any other text. */
 export const pcpSamples = (json: string): unknown[] | undefined => {
   if (json === '') return undefined
   try {
@@ -69,13 +69,13 @@ const hostDocument = (host: HostSamples | undefined) =>
     pcpProblem: host.pcpProblem || undefined,
   }
 
-/** Both hosts of a pair; undefined when they were not sampled. */
+/** The samples of both hosts of a pair, undefined if they were not sampled. */
 export const hostsDocument = ({ sourceHost, destinationHost }: PairResult) =>
   sourceHost || destinationHost
     ? { source: hostDocument(sourceHost), destination: hostDocument(destinationHost) }
     : undefined
 
-/** What could not be sampled, each reason once with the nodes that give it. */
+/** Reasons why hosts could not be sampled, each with its nodes. */
 export const renderHostProblems = (pairs: readonly PairResult[]): string[] => {
   const nodes = new Map<string, Set<string>>()
   for (const { source, destination, sourceHost, destinationHost } of pairs) {

@@ -17,12 +17,12 @@ const renderLab = (
   const faults = (lab?.faults ?? []).map(formatFault)
   return [
     `${sign} lab ${index}: ${state}${kind}${racks}, ${alive} of ${processes.length} processes run${collector ? `, collector ${collector}` : ''}`,
-    ...(faults.length > 0 ? [paint('yellow', `  broken on purpose: ${faults.join(', ')}`)] : []),
+    ...(faults.length > 0 ? [paint('yellow', `  active faults: ${faults.join(', ')}`)] : []),
     ...problems.map((problem) => paint('red', `  ${problem}`)),
   ].join('\n')
 }
 
 export const renderLabs = (labs: readonly LabWithCollector[], paint: Paint): string =>
   labs.length === 0
-    ? 'No lab is up. Make one: meshgauge lab up'
+    ? 'No lab is running. Create one with "meshgauge lab up".'
     : labs.map((lab) => renderLab(lab, paint)).join('\n')

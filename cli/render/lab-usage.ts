@@ -2,11 +2,11 @@ import type { Lab } from '../../deploy/local/lab.ts'
 import { agentAddress } from '../../deploy/local/processes.ts'
 import type { Addresses } from '../lab/start-lab.ts'
 
-/** Enters the user namespace that a lab without root lives in: the grandchild of the command that was typed is its first process. */
+/** Enters the user namespace of a lab without root, through its first process: a grandchild of the outer command. */
 const enterCommand = (pid: string): string =>
   `nsenter --preserve-credentials -U -n -m -p -w -t $(pgrep -P $(pgrep -P ${pid} unshare)) $SHELL`
 
-/** How to use a lab that is up, with its own addresses: each line can be typed as it stands. */
+/** How to use a running lab. Each indented line can be pasted into a shell. */
 export const renderLabUsage = (
   lab: Lab,
   addresses: Addresses,
@@ -31,7 +31,7 @@ export const renderLabUsage = (
   ]
   if (options.userNamespaceOf !== undefined) {
     lines.unshift(
-      'This lab lives in a user namespace of its own. Enter it first, in another terminal:',
+      'This lab is in its own user namespace. In another terminal, enter the namespace first:',
       `  ${enterCommand(options.userNamespaceOf)}`,
     )
   }

@@ -1,4 +1,4 @@
-/** The ping mesh as JSON documents, in base units. What is not known is left out. */
+/** The ping mesh as JSON documents, in base units. Unknown values are absent. */
 
 import type { Timestamp } from '#proto/google/protobuf/timestamp.ts'
 import type {

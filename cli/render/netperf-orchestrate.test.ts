@@ -10,7 +10,7 @@ import { netperfOrchestrateDocument } from './netperf-orchestrate.ts'
 
 const completed = runOf(RunState.RUN_STATE_COMPLETED)
 
-test('a pair that netperf measured: its own lines', () => {
+test("a pair measured by netperf has netperf's lines", () => {
   const pair = PairResult.fromPartial({
     ...endpointPair('n1', 'n2'),
     outcome: Outcome.OUTCOME_MEASURED,
@@ -37,7 +37,7 @@ test('a pair that netperf measured: its own lines', () => {
   ])
 })
 
-test('other programs in the same style, and what was not measured with its reason', () => {
+test('pairs of other programs have the same format, and failed pairs their reason', () => {
   const [iperf, ping, refused] = netperfOrchestrateDocument(completed, [
     iperfPair('n1', 'n2', 9.4e9),
     pingPair('n1', 'n3', 0.1, 0.00025),
@@ -56,7 +56,7 @@ test('other programs in the same style, and what was not measured with its reaso
   expect(iperf).not.toHaveProperty('stderr')
 })
 
-test('runs export: a JSON document a line, CSV, and this', async () => {
+test('runs export writes jsonl, netperf-orchestrate and csv, and refuses other formats', async () => {
   const collector = await collectorWith()
   const lines = (await runCommand(collector, 'runs export latest --format jsonl')).out.trim().split('\n')
   expect(lines).toHaveLength(12)
@@ -76,7 +76,7 @@ test('runs export: a JSON document a line, CSV, and this', async () => {
   const { code, err } = await runCommand(collector, 'runs export latest --format xml')
   expect([code, err]).toEqual([
     2,
-    'A problem; nothing was done.\n  --format  "xml" is none of json, jsonl, csv, arcaflow, netperf-orchestrate\n',
+    '1 problem; nothing was done.\n  --format  "xml" is not one of json, jsonl, csv, arcaflow, netperf-orchestrate\n',
   ])
   await closeCollectors()
 })

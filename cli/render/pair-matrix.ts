@@ -1,18 +1,18 @@
-/** Pairs as a table: rows send, columns receive. What a cell is worth is decided here, how it looks in matrix-text. */
+/** The matrix of pairs: rows send, columns receive. Grades each cell. matrix-text.ts renders it. */
 
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Endpoint, EndpointPair, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { byName, median } from './figures.ts'
 
-/** What a matrix shows, in base units: bit/s, a ratio, or seconds. */
+/** The measure that a matrix shows, in base units: bit/s, a ratio, or seconds. */
 export type MatrixMeasure = 'throughput' | 'loss' | 'rtt-p50' | 'rtt-p99'
 
-/** `odd` stands out from the rest; `bad` is what a verdict rests on, or far off. */
+/** `odd` differs from the other pairs. `bad` differs a lot, or is evidence of a verdict. */
 type CellGrade = 'good' | 'odd' | 'bad'
 
 export type Cell =
   | { kind: 'value'; value: number; grade: CellGrade }
-  /** Nothing trustworthy was measured. Never a value of 0. */
+  /** There is no valid measurement. Never shown as 0. */
   | { kind: 'failed'; outcome: Outcome; reason: string }
 
 export type Matrix = {
@@ -20,9 +20,9 @@ export type Matrix = {
   measure: MatrixMeasure
   sources: string[]
   destinations: string[]
-  /** One row for each source, one cell for each destination; undefined where the run has no such pair. */
+  /** One row per source, one cell per destination. Undefined if the run has no such pair. */
   rows: (Cell | undefined)[][]
-  /** Of the measured values, in base units. */
+  /** Median of the measured values, in base units. */
   median: number | undefined
 }
 
@@ -37,10 +37,10 @@ const measuredValue = (pair: PairResult, measure: MatrixMeasure): number | undef
   return duration && duration.seconds + duration.nanos / 1e9
 }
 
-/** Below this a round trip is fast whatever its peers do; local jitter alone makes threefold differences. */
+/** A shorter round trip is always good: local jitter alone makes differences of a factor of three. */
 const RTT_FLOOR_SECONDS = 0.001
 
-/** Grades a value against the median of the matrix. A verdict of the collector goes before this. */
+/** Grades a value against the median of the matrix. A verdict of the collector takes precedence. */
 export const gradeOf = (value: number, middle: number | undefined, measure: MatrixMeasure): CellGrade => {
   if (measure === 'loss') return value === 0 ? 'good' : value < 0.01 ? 'odd' : 'bad'
   if (middle === undefined || middle === 0) return 'good'
@@ -52,7 +52,7 @@ export const gradeOf = (value: number, middle: number | undefined, measure: Matr
 const nodesOf = (pairs: readonly PairResult[], end: 'source' | 'destination'): string[] =>
   [...new Set(pairs.map((pair) => pair[end]?.node ?? ''))].sort(byName)
 
-/** The names of the interfaces that were measured, in order. */
+/** The sorted names of the measured interfaces. */
 export const interfacesOf = (pairs: readonly PairResult[]): string[] =>
   [...new Set(pairs.map((pair) => pair.source?.interface ?? ''))].sort(byName)
 

@@ -1,4 +1,4 @@
-/** Profiles in documents and in words. */
+/** Profiles as JSON documents, and the last line of a profile run. */
 
 import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
 import { type Run, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
@@ -27,7 +27,7 @@ export const profileDocument = ({ name, description, version, steps }: Profile) 
   })),
 })
 
-/** The last line: whether all of it passed. */
+/** The last line of a profile run: whether the profile passed. */
 export const renderProfileEnd = (
   name: string,
   runs: readonly Run[],
@@ -42,6 +42,6 @@ export const renderProfileEnd = (
   const notRun = stepCount - runs.length
   const rest = notRun > 0 ? ` ${counted(notRun, 'test')} of ${stepCount} did not run.` : ''
   const missed = missedCount(all)
-  const why = missed > 0 ? `${missed} of ${expected} missed` : 'not all of it could be measured'
+  const why = missed > 0 ? `${missed} of ${expected} missed` : 'some pairs could not be measured'
   return paint('red', `✘ ${title} failed: ${why}.${rest}`)
 }

@@ -5,11 +5,11 @@ import { failedPair, iperfPair, pingPair, RUN_ID, runOf, slowSender } from '../t
 import { renderCsv } from './csv.ts'
 import { resultDocument } from './run-document.ts'
 
-/** As a reader of the JSON sees it: what is absent is not there. */
+/** The document after serialisation, which removes undefined values. */
 const documentOf = (...args: Parameters<typeof resultDocument>): unknown =>
   JSON.parse(JSON.stringify(resultDocument(...args)))
 
-test('the document of a run', () => {
+test('the document has the run, the plan, the pairs and the summary', () => {
   const run = runOf(RunState.RUN_STATE_COMPLETED, { verdicts: [slowSender()] })
   expect(documentOf(run, [iperfPair('n1', 'n2', 9.4e9)])).toMatchObject({
     run: {
@@ -47,7 +47,7 @@ test('the document of a run', () => {
   })
 })
 
-test('a ping has its round-trip times in seconds; without an answer there are none', () => {
+test('a ping result has round-trip times in seconds, and none without an answer', () => {
   const { pairs } = documentOf(runOf(RunState.RUN_STATE_COMPLETED), [
     pingPair('n1', 'n2', 0.1, 0.00025),
     pingPair('n1', 'n3', 1, 0),
@@ -68,7 +68,7 @@ test.each([
   [Outcome.OUTCOME_TIMED_OUT, 'timed_out'],
   [Outcome.OUTCOME_INVALID, 'invalid'],
   [Outcome.OUTCOME_NOT_RUN, 'not_run'],
-])('outcome %s is written %s, without values', (outcome, word) => {
+])('outcome %s is written as %s, without values', (outcome, word) => {
   const { pairs } = documentOf(runOf(RunState.RUN_STATE_COMPLETED), [
     failedPair('n1', 'n2', outcome, 'why'),
   ]) as {
@@ -79,7 +79,7 @@ test.each([
   expect(pairs[0]).not.toHaveProperty('ping')
 })
 
-test('CSV quotes, leaves what was not measured empty, and disarms formulas', () => {
+test('CSV quotes texts, leaves unmeasured values empty, and escapes formulas', () => {
   const [head, first, second] = renderCsv([
     iperfPair('n1', 'n2', 1e9),
     failedPair('n1', 'n2', Outcome.OUTCOME_REFUSED, '=HYPERLINK("x"),boo'),

@@ -1,4 +1,4 @@
-/** The one JSON document of a run, as `--json` and `runs export` print it. What is not known is left out. */
+/** The JSON document of a run for `--json` and `runs export`. Unknown values are absent. Units are in the names. */
 
 import type { IperfResult, IperfSample, TransactionResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { PingStatistics, RttStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
@@ -17,7 +17,7 @@ import { culpritWord, directionWord, outcomeWord, runTest, runTopology, stateWor
 import { hostsDocument, nodesMetadataDocument } from './host-document.ts'
 import { wallTime } from './wall-time.ts'
 
-/** Empty text is how protobuf says "nothing". */
+/** Undefined for an empty text, which protobuf uses for an absent one. */
 const text = (value: string | undefined): string | undefined => (value ? value : undefined)
 
 export const endpoint = (value: Endpoint | undefined) => ({
@@ -141,7 +141,7 @@ const missDocument = ({ pair, value }: PairExpectation) => ({
   value,
 })
 
-/** Values are in base units: bit/s, seconds, a share of 1, per second. */
+/** Values are in base units: bit/s, seconds, ratios from 0 to 1, or per second. */
 const expectationDocument = (result: ExpectationResult) => ({
   name: result.expectation?.name,
   limit: result.expectation?.limit,
@@ -165,7 +165,7 @@ export const planDocument = (plan: Plan) => ({
   certified: plan.certified,
 })
 
-/** What a run is, without what it measured: one entry of `runs list --json`. */
+/** A run without its results. */
 export const runDocument = (run: Run) => ({
   id: run.id,
   runId: text(run.spec?.runId),

@@ -11,26 +11,26 @@ const unreachable = () => failedPair('n1', 'n2', Outcome.OUTCOME_UNREACHABLE, 'n
 
 describe('exit codes', () => {
   test.each([
-    ['all measured, nobody to blame', runOf(COMPLETED), good(), 0],
+    ['everything measured, no verdict', runOf(COMPLETED), good(), 0],
     ['a verdict', runOf(COMPLETED, { verdicts: [slowSender()] }), good(), 1],
     [
-      'a verdict although pairs are missing',
+      'a verdict, and pairs that could not be measured',
       runOf(COMPLETED, { verdicts: [slowSender()] }),
       [unreachable()],
       1,
     ],
     ['a pair without a value', runOf(COMPLETED), [...good(), unreachable()], 3],
     ['nothing measured', runOf(COMPLETED), [], 3],
-    ['cancelled by someone', runOf(RunState.RUN_STATE_CANCELLED), good(), 3],
-    ['the collector was killed', runOf(RunState.RUN_STATE_INTERRUPTED), good(), 3],
+    ['a cancelled run', runOf(RunState.RUN_STATE_CANCELLED), good(), 3],
+    ['a run interrupted by the end of the collector', runOf(RunState.RUN_STATE_INTERRUPTED), good(), 3],
   ])('%s', (_name, run, pairs, code) => {
     expect(runExitCode(run, pairs)).toBe(code)
   })
 })
 
-test('a ring, which can accuse nobody, does not say healthy', () => {
+test('a ring, which cannot name a culprit, is not called healthy', () => {
   const ring = [iperfPair('n1', 'n2', 1e9), iperfPair('n2', 'n1', 1e9)]
   expect(renderHeadline(runOf(COMPLETED), ring, noPaint)).toEqual([
-    'No pair stands out among 2 nodes and 2 interfaces. A mesh of 4 or more nodes could name a culprit.',
+    'No pair stands out among 2 nodes and 2 interfaces. Only a mesh of 4 or more nodes can name a culprit.',
   ])
 })

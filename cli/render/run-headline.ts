@@ -1,4 +1,4 @@
-/** What a run comes to: the sentence on top, the reasons under it, and the exit code. */
+/** The headline of a run: verdicts, missed expectations and failures; and the exit code. */
 
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
@@ -9,10 +9,10 @@ import { missedCount, renderMisses } from './expectations-text.ts'
 import { counted, formatCount } from './figures.ts'
 import { harmless, type Paint } from './paint.ts'
 
-/** A node needs as many peers before it or one of them can be accused. */
-const PEERS_TO_ACCUSE = 3
+/** A verdict about a node needs at least this many peers. */
+const MIN_PEERS = 3
 
-/** More kinds of failure than this are counted, not told. */
+/** Maximum number of failure groups to list; more are counted. */
 const MAX_GROUPS = 5
 
 export const runExitCode = (run: Run, pairs: readonly PairResult[]): ExitCode => {
@@ -22,7 +22,7 @@ export const runExitCode = (run: Run, pairs: readonly PairResult[]): ExitCode =>
   return complete && measured && pairs.length > 0 ? EXIT.healthy : EXIT.notMeasured
 }
 
-/** The collector's own words: the answer in its first sentence, then the evidence. */
+/** Splits the collector's message: the first sentence is the answer, the rest is the evidence. */
 const splitMessage = (message: string): { answer: string; evidence: string } => {
   const match = /^(.*?[.!])\s+(.+)$/.exec(message)
   return match ? { answer: match[1]!, evidence: match[2]! } : { answer: message, evidence: '' }
@@ -30,7 +30,7 @@ const splitMessage = (message: string): { answer: string; evidence: string } => 
 
 const countEvidence = ({ pairsFor, pairsAgainst, retested }: Verdict): string => {
   const all = pairsFor.length + pairsAgainst.length
-  const agreement = all > 0 ? `${formatCount(pairsFor.length)} of ${counted(all, 'pair')} say so.` : ''
+  const agreement = all > 0 ? `${formatCount(pairsFor.length)} of ${counted(all, 'pair')} agree.` : ''
   return `${agreement}${retested ? ' Retested on new ports: the same.' : ''}`.trim()
 }
 
@@ -45,7 +45,7 @@ const renderVerdict = (verdict: Verdict, run: Run, paint: Paint): string[] => {
 
 type Group = { outcome: Outcome; reason: string; pairs: PairResult[] }
 
-/** Failures that differ only in addresses and numbers are of one kind. */
+/** Groups failed pairs. Reasons that differ only in addresses and numbers are in one group. */
 const groupFailures = (pairs: readonly PairResult[]): Group[] => {
   const groups = new Map<string, Group>()
   for (const pair of pairs) {
@@ -58,7 +58,7 @@ const groupFailures = (pairs: readonly PairResult[]): Group[] => {
   return [...groups.values()].sort((a, b) => b.pairs.length - a.pairs.length)
 }
 
-/** Which pairs, in few words: by the node that they share, or by name. */
+/** The pairs of a group in a few words: the node that all share, or the first names. */
 const placeOf = (pairs: readonly PairResult[]): string => {
   const [first] = pairs
   const shared = [first?.source?.node, first?.destination?.node].find((node) =>
@@ -82,8 +82,7 @@ const renderFailures = (pairs: readonly PairResult[], paint: Paint): string[] =>
     const why = reason ? `: ${harmless(reason)}` : ''
     return `  ${formatCount(members.length)} ${outcomeWord(outcome).replace('_', ' ')}, ${placeOf(members)}${why}`
   })
-  if (groups.length > MAX_GROUPS)
-    lines.push(`  and ${counted(groups.length - MAX_GROUPS, 'other kind')} of failure`)
+  if (groups.length > MAX_GROUPS) lines.push(`  and ${counted(groups.length - MAX_GROUPS, 'other reason')}`)
   return [
     paint('red', `✘ ${formatCount(failed)} of ${counted(pairs.length, 'pair')} could not be measured.`),
     ...lines,
@@ -100,37 +99,38 @@ const extentOf = (pairs: readonly PairResult[]) => {
   return {
     nodes: new Set(ends.map((end) => end?.node)).size,
     interfaces: new Set(ends.map((end) => `${end?.node}\0${end?.interface}`)).size,
-    canAccuse: [...peers.values()].some((set) => set.size >= PEERS_TO_ACCUSE),
+    canNameCulprit: [...peers.values()].some((set) => set.size >= MIN_PEERS),
   }
 }
 
 const renderNoVerdict = (run: Run, pairs: readonly PairResult[], paint: Paint): string[] => {
   const worst = (run.summary?.interfaces ?? []).reduce((sum, each) => sum + each.worst.length, 0)
-  const { nodes, interfaces, canAccuse } = extentOf(pairs)
+  const { nodes, interfaces, canNameCulprit } = extentOf(pairs)
   const extent = `${counted(nodes, 'node')} and ${counted(interfaces, 'interface')}`
   if (worst > 0) {
-    const advice = canAccuse ? '' : ` A ${runTopology(run)} has too few peers to name a culprit; a mesh can.`
-    return [
-      paint('yellow', `No culprit named among ${extent}, but ${counted(worst, 'pair')} stand out.${advice}`),
-    ]
+    const advice = canNameCulprit
+      ? ''
+      : ` A ${runTopology(run)} has too few peers to name a culprit; run a mesh.`
+    const outliers = `${counted(worst, 'pair')} ${worst === 1 ? 'stands' : 'stand'} out`
+    return [paint('yellow', `No culprit among ${extent}, but ${outliers}.${advice}`)]
   }
-  if (!canAccuse) {
+  if (!canNameCulprit) {
     return [
-      `${paint('green', 'No pair stands out')} among ${extent}. A mesh of 4 or more nodes could name a culprit.`,
+      `${paint('green', 'No pair stands out')} among ${extent}. Only a mesh of 4 or more nodes can name a culprit.`,
     ]
   }
   return [`${paint('green', 'Healthy.')} No culprit among ${extent}.`]
 }
 
 const STATE_SENTENCES: Partial<Record<RunState, string>> = {
-  [RunState.RUN_STATE_PENDING]: 'The run waits for another one that has its interfaces.',
-  [RunState.RUN_STATE_RUNNING]: 'The run is under way.',
-  [RunState.RUN_STATE_CANCELLED]: 'The run was cancelled; this is what was measured until then.',
-  [RunState.RUN_STATE_INTERRUPTED]: 'The run was interrupted; this is what the collector had by then.',
+  [RunState.RUN_STATE_PENDING]: 'The run is waiting for another run on the same interfaces.',
+  [RunState.RUN_STATE_RUNNING]: 'The run is active.',
+  [RunState.RUN_STATE_CANCELLED]: 'The run was cancelled. These are the results until then.',
+  [RunState.RUN_STATE_INTERRUPTED]: 'The run was interrupted. These are the results until then.',
   [RunState.RUN_STATE_FAILED]: 'The run failed.',
 }
 
-/** The answer, first line first. */
+/** The lines of the headline, the most important first. */
 export const renderHeadline = (run: Run, pairs: readonly PairResult[], paint: Paint): string[] => {
   const lines = [
     ...run.verdicts.flatMap((verdict) => renderVerdict(verdict, run, paint)),

@@ -24,8 +24,8 @@ const pingRun = () => {
   return { ...run, spec: { ...run.spec!, test: { $case: 'ping' as const, value: undefined as never } } }
 }
 
-describe('the end of a run', () => {
-  test('a healthy mesh: the answer, the matrix, the time', () => {
+describe('renderReport', () => {
+  test('a healthy mesh has a headline, a matrix and a duration', () => {
     expect(renderReport(runOf(COMPLETED), healthy(), options)).toBe(
       `Healthy. No culprit among 4 nodes and 4 interfaces.
 
@@ -41,7 +41,7 @@ Run ${RUN_ID} (nightly)`,
     )
   })
 
-  test('a verdict comes first, its evidence under it, its pairs marked without colour too', () => {
+  test('a verdict is first, then its evidence; its pairs are marked without colours', () => {
     const pairs = meshOf(4, (source, destination) =>
       iperfPair(source, destination, source === 'n3' ? 48e6 : 9.4e9),
     )
@@ -65,7 +65,7 @@ Run ${RUN_ID} (nightly)`,
     }
     expect(renderReport(runOf(COMPLETED, { verdicts: [slowSender()], summary }), pairs, options)).toBe(
       `✘ n3 sends badly on net1: 48 Mbit/s where its peers reach 9.4 Gbit/s.
-  3 of 3 pairs say so. Retested on new ports: the same. Confidence 0.99. Trace abababab…
+  3 of 3 pairs agree. Retested on new ports: the same. Confidence 0.99. Trace abababab…
 
 net1, Gbit/s received (row sends, column receives)
          n1     n2     n3     n4
@@ -81,7 +81,7 @@ Run ${RUN_ID} (nightly)`,
     )
   })
 
-  test('pairs that could not be measured say why, and are never a 0', () => {
+  test('pairs that could not be measured have a reason and are never 0', () => {
     const pairs = meshOf(4, (source, destination) => {
       if (source === 'n2' || destination === 'n2') {
         return failedPair(
@@ -97,7 +97,7 @@ Run ${RUN_ID} (nightly)`,
       return iperfPair(source, destination, 940e6)
     })
     expect(renderReport(runOf(RunState.RUN_STATE_CANCELLED), pairs, options)).toBe(
-      `The run was cancelled; this is what was measured until then.
+      `The run was cancelled. These are the results until then.
 ✘ 7 of 12 pairs could not be measured.
   6 unreachable, all from or to n2: no route to 10.0.0.2
   1 not run, n1 → n3 on net1: the run was cancelled
@@ -109,12 +109,12 @@ net1, Mbit/s received (row sends, column receives)
   n3      940  unreach        ·      940
   n4      940  unreach      940        ·
 
-3 rounds, the fewest possible; 7.5 s; 7 pairs measured again
+3 rounds, the fewest possible; 7.5 s; 7 pairs retried
 Run ${RUN_ID} (nightly)`,
     )
   })
 
-  test('pings show round-trip times, and loss instead where there is any', () => {
+  test('the matrix of pings shows round-trip times, or loss if there is any', () => {
     const quiet = meshOf(4, (source, destination) => pingPair(source, destination, 0, 0.00002))
     expect(renderReport(pingRun(), quiet, options)).toContain(
       'net1, µs round trip, median (row sends, column receives)',
@@ -130,7 +130,7 @@ Run ${RUN_ID} (nightly)`,
   n4    0  10!    0    ·`)
   })
 
-  test('a matrix that is too wide loses what all names begin with, then is summarised', () => {
+  test('a matrix that is too wide loses the common prefix of the names, then is summarised', () => {
     const long = meshOf(8, (source, destination) =>
       iperfPair(`rack-7-gpu-${source}`, `rack-7-gpu-${destination}`, source === 'n7' ? 20e9 : 94e9),
     )

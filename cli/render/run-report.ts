@@ -1,4 +1,4 @@
-/** What a person sees at the end of a run: the answer, the evidence, the tables. */
+/** The report at the end of a run: the headline, the matrix of each interface, expectations and the duration. */
 
 import type { EndpointPair, InterfaceSummary, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Plan, type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
@@ -18,7 +18,7 @@ export type ReportOptions = { paint: Paint; columns: number | undefined }
 
 const blamedPairs = (run: Run): EndpointPair[] => run.verdicts.flatMap((verdict) => verdict.pairsFor)
 
-/** Loss is only worth a table when there is any; then it is the table that matters. */
+/** The measure of the matrix: for pings loss if there is any, else round-trip time. */
 const measureOf = (run: Run, pairs: readonly PairResult[]): MatrixMeasure => {
   if (runTest(run) === 'iperf') return hasTransactions(pairs) ? 'rtt-p50' : 'throughput'
   const anyLoss = pairs.some(({ values }) => values?.$case === 'ping' && values.value.lossRatio > 0)
@@ -48,7 +48,7 @@ const pingFigures = (summary: InterfaceSummary): string | undefined => {
   return parts.length > 0 ? parts.join('   ') : undefined
 }
 
-/** The figures of one interface in a line. */
+/** The figures of one interface in one line. */
 const renderFigures = (summary: InterfaceSummary): string | undefined =>
   throughputFigures(summary) ?? pingFigures(summary)
 
@@ -67,7 +67,7 @@ const renderWorst = (summary: InterfaceSummary, matrix: Matrix, paint: Paint): s
 const renderRounds = (plan: Plan): string => {
   const rounds = counted(plan.roundCount, 'round')
   if (plan.roundCount === plan.lowerBound) return `${rounds}, the fewest possible`
-  return `${rounds}, where ${plan.lowerBound} is the bound`
+  return `${rounds} (lower bound ${plan.lowerBound})`
 }
 
 const renderTime = (run: Run, pairs: readonly PairResult[]): string | undefined => {
@@ -79,12 +79,12 @@ const renderTime = (run: Run, pairs: readonly PairResult[]): string | undefined 
     const share = !isWhole ? '' : `, ${Math.round(efficiencyRatio * 100)} % of ideal time`
     parts.push(`${formatDuration(seconds)}${share}`)
   }
-  const again = pairs.filter(({ attemptCount }) => attemptCount > 1).length
-  if (again > 0) parts.push(`${counted(again, 'pair')} measured again`)
+  const retried = pairs.filter(({ attemptCount }) => attemptCount > 1).length
+  if (retried > 0) parts.push(`${counted(retried, 'pair')} retried`)
   return parts.length > 0 ? parts.join('; ') : undefined
 }
 
-/** The matrix of one interface with its figures. */
+/** The matrix of one interface and its figures. */
 export const renderInterface = (
   run: Run,
   pairs: readonly PairResult[],

@@ -1,4 +1,4 @@
-/** Schedules and coverage as JSON documents. What is not known is left out. */
+/** Schedules and coverage as JSON documents. Unknown values are absent. */
 
 import {
   type Coverage,
@@ -22,7 +22,7 @@ const ORIGINS: Partial<Record<ScheduleOrigin, string>> = {
 export const scheduleState = ({ state }: Schedule): string => stateWord(state)
 export const scheduleOrigin = ({ origin }: Schedule): string => ORIGINS[origin] ?? 'unknown'
 
-/** `iperf mesh`, `profile baseline`, `ping mesh, always`. */
+/** What a schedule does: `iperf mesh`, `profile baseline` or `ping mesh, always`. */
 export const scheduleWork = (spec: ScheduleSpec | undefined): string => {
   const work = spec?.work
   if (work?.$case === 'mesh') return 'ping mesh, always'

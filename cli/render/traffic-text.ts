@@ -16,7 +16,7 @@ export const allFlowsMove = ({ movingCount, flowCount }: Traffic): boolean => mo
 const timeOf = (timestamp: Traffic['createTime']): string | undefined =>
   fromTimestamp(timestamp)?.toISOString()
 
-/** As --json prints a traffic. */
+/** The JSON document of a traffic. */
 export const trafficDocument = (traffic: Traffic) => ({
   id: traffic.id,
   label: traffic.spec?.label || undefined,
@@ -37,7 +37,7 @@ export const trafficDocument = (traffic: Traffic) => ({
   problems: traffic.problems,
 })
 
-/** As --json prints a flow. */
+/** The JSON document of a flow. */
 export const flowDocument = (flow: TrafficFlow) => ({
   source: flow.source,
   destination: flow.destination,
@@ -50,12 +50,12 @@ export const flowDocument = (flow: TrafficFlow) => ({
   reason: flow.reason || undefined,
 })
 
-/** `4,704 flows on 49 nodes: 4,704 moving, 47.0 Tbit/s asked, 46.8 Tbit/s received` */
+/** `4,704 flows on 49 nodes: 4,704 moving, 47.0 Tbit/s requested, 46.8 Tbit/s received` */
 const figures = (traffic: Traffic): string => {
   const asked = traffic.askedBitsPerSecond
   return [
     `${counted(traffic.flowCount, 'flow')} on ${counted(traffic.nodeCount, 'node')}: ${formatCount(traffic.movingCount)} moving`,
-    ...(asked === undefined ? [] : [`${formatBitrate(asked)} asked`]),
+    ...(asked === undefined ? [] : [`${formatBitrate(asked)} requested`]),
     `${formatBitrate(traffic.receivedBitsPerSecond)} received`,
     ...(traffic.restartCount > 0 ? [counted(traffic.restartCount, 'restart')] : []),
   ].join(', ')
@@ -64,7 +64,7 @@ const figures = (traffic: Traffic): string => {
 const problemLines = ({ problems }: Traffic, paint: Paint): string[] =>
   problems.map((problem) => `  ${paint('red', '✘')} ${harmless(problem)}`)
 
-/** The answer first, then what is wrong. `stop` is the command that ends it. */
+/** The state of a traffic, then its problems. `stop` is the command that stops it. */
 export const renderTraffic = (traffic: Traffic, stop: string, paint: Paint): string => {
   const { reason, state } = traffic
   if (trafficHasEnded(traffic)) {
@@ -72,21 +72,21 @@ export const renderTraffic = (traffic: Traffic, stop: string, paint: Paint): str
     const rest =
       state === TrafficState.TRAFFIC_STATE_FAILED
         ? ''
-        : `, ${counted(traffic.restartCount, 'restart')} in all`
+        : `, ${counted(traffic.restartCount, 'restart')} in total`
     return `Traffic ${traffic.id} ${trafficWord(state)}${why}. It had ${counted(traffic.flowCount, 'flow')} on ${counted(traffic.nodeCount, 'node')}${rest}.`
   }
-  return [`${figures(traffic)}. Stop with \`${stop}\`.`, ...problemLines(traffic, paint)].join('\n')
+  return [`${figures(traffic)}. Stop it with "${stop}".`, ...problemLines(traffic, paint)].join('\n')
 }
 
-/** One line of progress while flows come up. */
+/** The progress of a start in one line. */
 export const startingText = (traffic: Traffic): string =>
   `${trafficWord(traffic.state)}: ${formatCount(traffic.movingCount)} of ${counted(traffic.flowCount, 'flow')} moving`
 
 export const renderTrafficList = (list: readonly Traffic[], now: Date, paint: Paint): string =>
   list.length === 0
-    ? 'No traffic since the collector started. Start some: meshgauge traffic start mesh --bitrate 1G'
+    ? 'No traffic since the start of the collector. Start some with "meshgauge traffic start mesh --bitrate 1G".'
     : renderTable(
-        ['ID', 'LABEL', 'STATE', 'TOPOLOGY', 'MOVING', 'RECEIVED', 'RESTARTS', 'BEGAN', 'REASON'],
+        ['ID', 'LABEL', 'STATE', 'TOPOLOGY', 'MOVING', 'RECEIVED', 'RESTARTS', 'STARTED', 'REASON'],
         list.map((traffic) => [
           traffic.id,
           harmless(traffic.spec?.label ?? ''),
@@ -103,7 +103,7 @@ export const renderTrafficList = (list: readonly Traffic[], now: Date, paint: Pa
 
 export const renderFlows = (flows: readonly TrafficFlow[], paint: Paint): string =>
   flows.length === 0
-    ? 'No flows: the traffic has ended, or none is of this node.'
+    ? 'No flows. The traffic has ended, or has no flow of this node.'
     : renderTable(
         ['', 'SOURCE', 'DESTINATION', 'INTERFACE', 'PORT', 'SENT', 'RECEIVED', 'BYTES', 'RESTARTS', 'REASON'],
         flows.map((flow) => [
@@ -121,7 +121,7 @@ export const renderFlows = (flows: readonly TrafficFlow[], paint: Paint): string
         paint,
       )
 
-/** What a node is asked to send, against what its interfaces carry: said, not refused. */
+/** Compares the requested bitrate per node with the speed of its interfaces. For information only. */
 export const capacityText = (
   traffic: Traffic,
   nodes: readonly { name: string; bitsPerSecond: number }[],
@@ -131,8 +131,8 @@ export const capacityText = (
   const slowest = nodes
     .filter(({ bitsPerSecond }) => bitsPerSecond > 0)
     .sort((a, b) => a.bitsPerSecond - b.bitsPerSecond)[0]
-  const each = `Asked of each node: ${formatBitrate(asked)} on average, out and in`
-  if (!slowest) return `${each}; its interfaces do not say their speed.`
-  const full = asked > slowest.bitsPerSecond ? ': its links will be full' : ''
-  return `${each}; the interfaces of ${harmless(slowest.name)} carry ${formatBitrate(slowest.bitsPerSecond)}${full}.`
+  const each = `Requested per node: ${formatBitrate(asked)} in each direction on average`
+  if (!slowest) return `${each}. The speed of the interfaces is unknown.`
+  const full = asked > slowest.bitsPerSecond ? ', so they will be saturated' : ''
+  return `${each}. The interfaces of ${harmless(slowest.name)} have ${formatBitrate(slowest.bitsPerSecond)}${full}.`
 }

@@ -1,4 +1,4 @@
-/** Requests and their responses, as a line of figures. */
+/** The figures of transactions (request and response) in one line. */
 
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
@@ -10,7 +10,7 @@ const transactionsOf = (pairs: readonly PairResult[]) =>
 
 export const hasTransactions = (pairs: readonly PairResult[]): boolean => transactionsOf(pairs).length > 0
 
-/** Percentiles are of the pairs' own: the median pair's median, the worst pair's 99th. */
+/** Percentiles of different pairs are not averaged: shows the median of the medians, and the p99 of the worst pair. */
 export const transactionFigures = (pairs: readonly PairResult[]): string | undefined => {
   const all = transactionsOf(pairs)
   if (all.length === 0) return undefined

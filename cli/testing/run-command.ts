@@ -1,4 +1,4 @@
-/** Types a command against a collector that is made up. */
+/** Runs a command against a fake collector. */
 
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { runProgram } from '../program.ts'
@@ -10,7 +10,7 @@ const pairs = meshOf(4, (source, destination) => iperfPair(source, destination, 
 
 const opened: FakeCollector[] = []
 
-/** A collector with one healthy, completed mesh, unless the script says otherwise. */
+/** Starts a fake collector with one completed, healthy mesh, unless the script says otherwise. */
 export const collectorWith = async (script: Partial<Script> = {}): Promise<FakeCollector> => {
   const collector = await startFakeCollector({
     run: runOf(RunState.RUN_STATE_COMPLETED),
@@ -27,6 +27,7 @@ export const closeCollectors = async (): Promise<void> => {
 
 export type CommandOutput = { code: number; out: string; err: string }
 
+/** Runs a command line, which is split at spaces. Without a collector no --collector is added. */
 export const runCommand = async (
   collector: { address: string } | undefined,
   words: string,

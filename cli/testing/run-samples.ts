@@ -1,4 +1,4 @@
-/** Made-up runs for tests: what a collector could have said. */
+/** Runs, pairs and verdicts for tests. */
 
 import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
@@ -94,7 +94,7 @@ export const failedPair = (
 ): PairResult =>
   PairResult.fromPartial({ ...endpointPair(source, destination), outcome, reason, attemptCount: 2 })
 
-/** A mesh over nodes n1 to nN, each pair as `make` has it. */
+/** The pairs of a mesh of nodes n1 to nN. `make` creates each pair. */
 export const meshOf = (
   count: number,
   make: (source: string, destination: string) => PairResult,

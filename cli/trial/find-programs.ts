@@ -1,4 +1,4 @@
-/** The programs that measure: which ones are here. `npm start` installs what is missing before it comes to this. */
+/** Finds iperf3 and fping. `npm start` installs missing programs before it runs the trial. */
 
 import { execa } from 'execa'
 import { CommandError } from '../command-errors.ts'
@@ -10,10 +10,10 @@ const PROGRAMS = [
   { name: 'fping', version: /Version (\S+)/ },
 ] as const
 
-/** Debian keeps some programs where an ordinary user's PATH does not look. */
+/** Debian installs some programs in folders that are not on the PATH of an ordinary user. */
 const pathOf = ({ env }: Terminal): string => `${env.PATH ?? '/usr/bin:/bin'}:/usr/local/bin:/usr/sbin:/sbin`
 
-/** `iperf3 3.12`, `fping 5.1`; a CommandError with the line to type when one is missing. */
+/** Names and versions, such as `iperf3 3.12`. @throws CommandError with the install command if one is missing */
 export const findPrograms = async (terminal: Terminal): Promise<string[]> => {
   const env = { PATH: pathOf(terminal) }
   const found = await Promise.all(
@@ -30,7 +30,7 @@ export const findPrograms = async (terminal: Terminal): Promise<string[]> => {
   if (missing.length > 0) {
     const sudo = terminal.machine.uid === 0 ? '' : 'sudo '
     throw new CommandError(
-      `${missing.join(' and ')} cannot be found. Type:  ${sudo}apt-get install ${missing.join(' ')}`,
+      `${missing.join(' and ')} cannot be found. Install with:  ${sudo}apt-get install ${missing.join(' ')}`,
       EXIT.notMeasured,
     )
   }

@@ -1,4 +1,4 @@
-/** A trial: a lab is made, measured, shown and unmade. */
+/** A trial: creates a lab, measures it and prints the results. */
 
 import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import {
@@ -44,7 +44,7 @@ export type Trial = { held: HeldLab; addresses: Addresses; client: CollectorClie
 
 const CHECKS_DEADLINE_MS = 60_000
 
-/** Hosts, agents and collector; whatever fails, nothing of it is left. */
+/** Starts hosts, agents and collector. Removes all of them if a step fails. */
 const bringUp = async (
   { terminal, lab }: TrialDeps,
   options: TrialOptions,
@@ -118,12 +118,12 @@ const measure = async (
     onInterrupt: 'cancel',
     paint: stderrPaint,
   })
-  // The tables of a trial that was broken off would only be half of the story.
+  // An interrupted trial prints no tables, because they would be incomplete.
   signal.throwIfAborted()
   return { name, run: followed.run, pairs: followed.pairs }
 }
 
-/** Brings a lab up, measures it and prints what came of it. The lab is still up, and the caller's to unmake. */
+/** Creates a lab, measures it and prints the results. The lab still runs; the caller removes it. */
 export const runTrial = async (
   deps: TrialDeps,
   options: TrialOptions,
@@ -165,7 +165,7 @@ export const runTrial = async (
   }
 }
 
-/** Anything that keeps a lab from coming up is something that could not be measured, not a wrong word. */
+/** Turns an error of the lab, which is wrong usage elsewhere, into one with the exit code for "not measured". */
 export const asNotMeasured = (error: unknown): unknown =>
   error instanceof Error && error.name === 'LabError'
     ? new CommandError(error.message, EXIT.notMeasured)

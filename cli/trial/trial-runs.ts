@@ -1,4 +1,4 @@
-/** What a trial measures: first what is quick, then what tells most. */
+/** The runs of a trial, the shortest first. */
 
 import { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IperfTest, PingTest, RunSpec, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
@@ -6,7 +6,7 @@ import { toDuration } from '../../lib/protobuf-time.ts'
 
 export type TrialRun = { name: string; spec: RunSpec }
 
-/** 5 s in all: enough to name a node that loses a tenth, and soon over. */
+/** 50 probes in 5 s are enough to name a node that loses 10 %. */
 const PING_COUNT = 50
 const PING_INTERVAL_SECONDS = 0.1
 
