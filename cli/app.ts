@@ -141,6 +141,12 @@ export const createApp = ({ terminal, passThrough, findLabCollector, onExit, onA
   },
 })
 
+/**
+ * Joins the lines of each paragraph, so that a help text is wrapped at the width of the terminal and not as in the
+ * source. Indented lines and lines that end with a colon keep their line break.
+ */
+export const joinParagraphs = (text: string): string => text.replace(/(?<=^\S.*[^:\n])\n(?=\S)/gm, ' ')
+
 /** Adds example lines to a help text: the command line and its meaning. */
 export const withExamples = (command: Command, examples: readonly (readonly [string, string])[]): Command => {
   const width = Math.max(...examples.map(([line]) => line.length))

@@ -8,6 +8,19 @@ import { testTerminal } from './testing/test-terminal.ts'
 
 afterEach(closeCollectors)
 
+test('help wraps paragraphs at the width of the terminal and keeps lists', async () => {
+  const terminal = testTerminal({ isTTY: true, columns: 80 })
+  await runCommand(undefined, 'run --help', terminal)
+  const lines = terminal.out().split('\n')
+  const description = lines.slice(
+    2,
+    lines.findIndex((line) => line.startsWith('  ring ')),
+  )
+  expect(description.every((line) => line.length <= 80)).toBe(true)
+  expect(description[0]!.length).toBeGreaterThan(70)
+  expect(lines).toContain('  mesh    Each node sends to every other node.')
+})
+
 describe('wrong usage', () => {
   test('all problems of the options are reported, and nothing is sent', async () => {
     const collector = await collectorWith()

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../lib/version.ts'
-import { type App, createApp, withExamples } from './app.ts'
+import { type App, createApp, joinParagraphs, withExamples } from './app.ts'
 import { DEFAULT_COLLECTOR } from './client/connection.ts'
 import { addAgentCommand } from './commands/agent.ts'
 import { addCheckCommand } from './commands/check.ts'
@@ -49,7 +49,10 @@ const createProgram = (terminal: Terminal): Command => {
     .option('--tls-key <file>', 'Private key of --tls-cert, in PEM.')
     .option('--insecure', 'Allow plaintext on addresses other than loopback.')
     .option('--no-color', 'Print no colours. The same as $NO_COLOR.')
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({
+      showGlobalOptions: true,
+      commandDescription: (command) => joinParagraphs(command.description()),
+    })
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),

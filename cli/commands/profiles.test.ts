@@ -145,7 +145,7 @@ describe('run --profile', () => {
     const { code, out } = await runCommand(await profilesWith([true, false]), 'run --profile nightly')
     expect(code).toBe(1)
     expect(out).toContain(
-      '✘ throughput_min, at least 9.00 Gbit/s: 1 of 12 pairs miss it: n3 → n1 net1 48.0 Mbit/s.',
+      '✘ throughput_min, at least 9.00 Gbit/s: 1 of 12 pairs misses it: n3 → n1 net1 48.0 Mbit/s.',
     )
     expect(out).toMatch(/\n✘ Profile nightly failed: 1 of 2 expectations missed\.\n$/)
   })

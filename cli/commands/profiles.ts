@@ -75,7 +75,7 @@ export const addProfilesCommand = (program: Command, app: App): void => {
     .summary('List, show and check profiles.')
     .description(
       `A profile is a YAML file with a set of tests: their topologies, parameters and expectations. meshgauge has built-in
-profiles, and the configuration of the collector can add others. Start your own from a built-in profile:
+profiles, and the configuration of the collector can add others. Start your own with
 "meshgauge profiles show NAME > mine.yaml".`,
     )
   withExamples(profiles, [

@@ -104,8 +104,7 @@ const cancel = (invocation: Invocation<object>): Promise<ExitCode> => {
     const { run } = await client.runs.cancelRun({ id: operands[0] ?? '' })
     if (!run) throw new Error('the collector answered CancelRun without a run')
     if (options.json) printJson(terminal.stdout, { run: runDocument(run) })
-    else
-      printLine(terminal.stdout, `Run ${run.id} is ${stateWord(run.state)}. Finished results are stored.`)
+    else printLine(terminal.stdout, `Run ${run.id} is ${stateWord(run.state)}. Finished results are stored.`)
     return EXIT.healthy
   })
 }
@@ -149,9 +148,8 @@ export const addRunsCommand = (program: Command, app: App): void => {
   json                 one JSON document
   jsonl                one JSON document per pair and line
   csv                  one line per pair
-  arcaflow             one JSON document per pair and line, as the Arcaflow iperf3 workflow writes it: uuid, run_id,
-                       iperf3, metadata, pcp
-  netperf-orchestrate  the list of results that netperf-orchestrate exports; stdout has netperf's key=value lines`,
+  arcaflow             one JSON document per pair and line, as the Arcaflow iperf3 workflow writes it
+  netperf-orchestrate  one JSON list of results, as netperf-orchestrate exports it`,
       )
       .argument('[ID]', RUN_ARGUMENT)
       .option('--format <name>', `${FORMATS.join(', ')}. Default json.`),

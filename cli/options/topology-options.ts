@@ -10,8 +10,8 @@ import type { ValueReader } from './value-reader.ts'
 
 const TOPOLOGY_NAMES = Object.keys(topologies) as TopologyName[]
 
-/** `ring, mesh, …`: the help text of the TOPOLOGY argument. */
-export const TOPOLOGY_HELP = `${TOPOLOGY_NAMES.slice(0, -1).join(', ')} or ${TOPOLOGY_NAMES.at(-1)}.`
+/** The help text of the TOPOLOGY argument. */
+export const TOPOLOGY_HELP = `One of ${TOPOLOGY_NAMES.slice(0, -1).join(', ')} or ${TOPOLOGY_NAMES.at(-1)}.`
 
 /** The options that choose the pairs, as the user typed them. */
 export type TopologyOptions = {
@@ -38,38 +38,38 @@ const TOPOLOGY_OPTIONS: readonly TopologyOption[] = [
     option: 'matrix',
     topology: 'matrix',
     flags: '--matrix <files...>',
-    description: 'Two text files, clients then servers: one address per line, # starts a comment.',
+    description: 'two text files, clients then servers: one address per line, # starts a comment.',
   },
   {
     option: 'clients',
     topology: 'matrix',
     flags: '--clients <selectors>',
-    description: 'Nodes that send: names, labels or addresses.',
+    description: 'nodes that send: names, labels or addresses.',
   },
   {
     option: 'servers',
     topology: 'matrix',
     flags: '--servers <selectors>',
-    description: 'Nodes that receive: names, labels or addresses.',
+    description: 'nodes that receive: names, labels or addresses.',
   },
-  { option: 'center', topology: 'star', flags: '--center <node>', description: 'The center node.' },
+  { option: 'center', topology: 'star', flags: '--center <node>', description: 'the center node.' },
   {
     option: 'shifts',
     topology: 'shifts',
     flags: '--shifts <k>',
-    description: 'Number of nodes that each node sends to. Default 7.',
+    description: 'number of nodes that each node sends to. Default 7.',
   },
   {
     option: 'seed',
     topology: 'shifts',
     flags: '--seed <n>',
-    description: 'Seed of the random distances. The same seed gives the same pairs. Default 0.',
+    description: 'seed of the random distances. The same seed gives the same pairs. Default 0.',
   },
   {
     option: 'pairs',
     topology: 'pairs',
     flags: '--pairs <list>',
-    description: 'The pairs, as source:destination,… or a file with one pair per line.',
+    description: 'the pairs, as source:destination,… or a file with one pair per line.',
   },
 ]
 

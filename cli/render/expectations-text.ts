@@ -32,7 +32,7 @@ const renderMissed = (result: ExpectationResult): string => {
     .map(({ pair, value }) => `${pairText(pair)} ${valueText(result, value)}`)
   const rest = failedCount > named.length ? `, and ${formatCount(failedCount - named.length)} more` : ''
   const all = failedCount + passedCount
-  return `${head}: ${formatCount(failedCount)} of ${counted(all, 'pair')} miss it: ${named.join(', ')}${rest}.`
+  return `${head}: ${formatCount(failedCount)} of ${counted(all, 'pair')} ${failedCount === 1 ? 'misses' : 'miss'} it: ${named.join(', ')}${rest}.`
 }
 
 /** One line for each expectation that was not met. */
