@@ -39,8 +39,8 @@ test('all stages are of one Node, and the image has nothing of what only makes t
     ),
   )
   expect(installs).toEqual([
-    [expect.stringMatching(/^npm install (?!.*--omit)/), 'npm run bundle'],
-    [expect.stringMatching(/^npm install --omit=dev --omit=optional /)],
+    [expect.stringMatching(/^npm ci (?!.*--omit)/), 'npm run bundle'],
+    [expect.stringMatching(/^npm ci --omit=dev --omit=optional /)],
   ])
 })
 
