@@ -1,10 +1,8 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { AGENT_DEFAULTS, type AgentOptions, OPTIONS_VARIABLE } from '../../agent/options.ts'
-import { agentBundlePath } from '../../lib/bundle.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
 import { addressProblem } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
@@ -73,22 +71,25 @@ const SMALL = {
   environment: { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536' },
 }
 
-/** The agent as a program of its own: from one file where that was made of these sources, else from the sources. */
-const agentProgram = (options: AgentOptions): NodeProgram => {
-  const root = fileURLToPath(new URL('../..', import.meta.url))
-  const bundle = agentBundlePath(root)
-  return {
-    entry: existsSync(bundle) ? bundle : join(root, 'agent/serve.main.ts'),
-    flags: SMALL.flags,
-    environment: { ...SMALL.environment, [OPTIONS_VARIABLE]: JSON.stringify(options) },
-  }
-}
+const BUNDLE_VARIABLE = 'MESHGAUGE_AGENT_BUNDLE'
+
+/**
+ * The agent as a separate program: its sources, or the bundle that is named in the environment. A bundle is never used
+ * without being named, because it may have been made from older sources.
+ */
+const agentProgram = (options: AgentOptions, bundle: string | undefined): NodeProgram => ({
+  entry: bundle || fileURLToPath(new URL('../../agent/serve.main.ts', import.meta.url)),
+  flags: SMALL.flags,
+  environment: { ...SMALL.environment, [OPTIONS_VARIABLE]: JSON.stringify(options) },
+})
 
 const agent = async (invocation: Invocation<AgentFlags>): Promise<ExitCode> => {
   const options = readAgentOptions(invocation)
+  const bundle = invocation.terminal.env[BUNDLE_VARIABLE]
+  if (bundle && !existsSync(bundle)) invocation.read.refuse(BUNDLE_VARIABLE, `${bundle} does not exist`)
   invocation.throwIfWrong()
   const { become } = invocation.terminal.machine
-  if (become) return become(agentProgram(options))
+  if (become) return become(agentProgram(options, bundle))
   const { runAgent } = await import('../../agent/main.ts')
   const stopping = new AbortController()
   // A second signal leaves at once: the agent's children end with it all the same.
@@ -106,7 +107,8 @@ export const addAgentCommand = (program: Command, app: App): void => {
     .summary('run the agent of this node')
     .description(
       `Runs the agent that measures from this node, until SIGTERM or Ctrl-C. It serves gRPC to the collector, measures
-only towards peers it is allowed to, and ends everything it started when its caller goes.`,
+only towards peers it is allowed to, and ends everything it started when its caller goes.
+MESHGAUGE_AGENT_BUNDLE=dist/agent.mjs runs it from the file that \`npm run bundle\` writes, which needs less memory.`,
     )
     .option('--node <name>', "this node's name in the fleet (default: the host name)")
     .option('--listen <host:port>', `where to serve (default: ${AGENT_DEFAULTS.listen})`)
