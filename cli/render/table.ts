@@ -1,6 +1,9 @@
 import { type Paint, padEnd, widthOf } from './paint.ts'
 
-/** A table without lines, as kubectl prints them: headings, then rows, each column as wide as it must be. */
+/**
+ * A table as kubectl prints it, without lines: headings, then rows, each column as wide as its longest cell. Hand-written:
+ * table libraries draw borders or cannot measure coloured text, and need more configuration than these lines.
+ */
 export const renderTable = (
   headings: readonly string[],
   rows: readonly (readonly string[])[],
