@@ -5,6 +5,7 @@ import { targetProblem, writeWhole } from '../backup-file.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { CommandError } from '../problems.ts'
+import { createStatusLine } from '../render/status-line.ts'
 import { renderStoreInfo, storeInfoDocument } from '../render/store-text.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
 
@@ -22,21 +23,19 @@ const info = (invocation: Invocation<object>): Promise<ExitCode> =>
     return EXIT.healthy
   })
 
-/** How far a copy is, on one line of a terminal; in a pipe nobody waits for it. */
+/** Shows the progress of a copy in a terminal. */
 const createLine = ({ stderr, clock }: Terminal) => {
   let last = Number.NEGATIVE_INFINITY
-  const show = (text: string) => {
-    if (stderr.isTTY) stderr.write(`\r\u001b[K${text}`)
-  }
-  show('the collector copies its store')
+  const line = createStatusLine(stderr)
+  line.show('the collector copies its store')
   return {
     update: (done: number, size: number) => {
       if (clock.monotonicSeconds() - last < SHOW_SECONDS) return
       last = clock.monotonicSeconds()
       const share = Math.floor((100 * done) / Math.max(1, size))
-      show(`${formatBytes(done)} of ${formatBytes(size)}, ${share} %`)
+      line.show(`${formatBytes(done)} of ${formatBytes(size)}, ${share} %`)
     },
-    end: () => show(''),
+    end: () => line.clear(),
   }
 }
 

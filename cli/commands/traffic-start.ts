@@ -4,6 +4,7 @@ import { type Invocation, withClient } from '../app.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { readTrafficSpec, type TrafficOptions } from '../options/traffic.ts'
+import { createStatusLine } from '../render/status-line.ts'
 import {
   allMove,
   ceilingText,
@@ -22,21 +23,22 @@ const STOP_DEADLINE_MS = 120_000
 const WATCH_DEADLINE_MS = 3600 * 1000
 const PLAIN_SECONDS = 5
 
-/** Says how far it is: a line that changes in a terminal, a line now and then in a log. */
+/** Shows the progress of the start: in place in a terminal, else as a line every few seconds. */
 const createLine = ({ terminal }: Invocation<object>) => {
   const { stderr, clock } = terminal
   let last = Number.NEGATIVE_INFINITY
+  const line = createStatusLine(stderr)
   return {
     show(traffic: Traffic): void {
       const now = clock.monotonicSeconds()
-      if (stderr.isTTY) stderr.write(`\r\u001b[K  ${startingText(traffic)}`)
+      if (stderr.isTTY) line.show(`  ${startingText(traffic)}`)
       else if (now - last >= PLAIN_SECONDS) {
         printLine(stderr, startingText(traffic))
         last = now
       }
     },
     end(): void {
-      if (stderr.isTTY) stderr.write('\r\u001b[K')
+      line.clear()
     },
   }
 }
