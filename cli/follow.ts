@@ -1,10 +1,9 @@
 /** Following a run that goes on in the collector, whatever happens to the connection. */
 
-import { ClientError, Status } from 'nice-grpc'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../lib/clock.ts'
-import { describeCallError } from '../lib/errors.ts'
+import { ClientError, describeCallError, Status } from '../lib/errors.ts'
 import type { CollectorClient } from './connection.ts'
 import { EXIT } from './exit.ts'
 import { CommandError } from './problems.ts'

@@ -1,7 +1,7 @@
 /** Watching what has no end of its own. */
 
-import { ClientError, Status } from 'nice-grpc'
 import type { Clock } from '../lib/clock.ts'
+import { ClientError, Status } from '../lib/errors.ts'
 
 /** Every call has a deadline; a stream that is a day old is opened anew. */
 const DEADLINE_MS = 86_400_000

@@ -1,5 +1,4 @@
 import { abortable } from 'abort-controller-x'
-import type { CallContext } from 'nice-grpc'
 import type {
   MeshAssignment,
   MeshRequest,
@@ -11,6 +10,7 @@ import { type Clock, createEvenTime } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import { secondsToTimestamp } from '../../lib/protobuf-time.ts'
+import type { CallContext } from '../../lib/serving.ts'
 import type { Draining } from '../draining.ts'
 import type { Detected } from '../engines/detected.ts'
 import { countEchoRequests } from '../host/echo-requests.ts'
