@@ -73,7 +73,7 @@ const listenTo = (
 
 export const createMesh = (deps: Deps, options: AgentOptions) => {
   const { clock, interfaces, engines } = deps
-  const time = createEvenTime(clock, clock.bootSeconds)
+  const time = createEvenTime(clock)
   const phase = phaseOf(options.node)
   const echoRequests = () => countEchoRequests(deps.read('/proc/net/snmp'), deps.read('/proc/net/snmp6'))
   const ownership = createOwnership({
