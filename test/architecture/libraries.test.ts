@@ -1,10 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { execaSync } from 'execa'
 import { expect, test } from 'vitest'
-
-const files = execaSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'])
-  .stdout.split('\n')
-  .filter((file) => file !== '' && !file.startsWith('proto/gen/'))
+import { productionFiles, sourceFiles } from './source-files.ts'
 
 /** Libraries that only one place imports, so that the rest of the code does not depend on them. */
 const RULES = [
@@ -23,7 +19,7 @@ const RULES = [
 ] as const
 
 test.each(RULES)('$library has one place that imports it: $because', ({ matches, may }) => {
-  const importers = files.filter((file) =>
+  const importers = sourceFiles.filter((file) =>
     [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].some(([, specifier]) =>
       matches.test(specifier!),
     ),
@@ -33,7 +29,7 @@ test.each(RULES)('$library has one place that imports it: $because', ({ matches,
 })
 
 test('only the status line erases text in a terminal', () => {
-  const erasers = files.filter(
+  const erasers = productionFiles.filter(
     (file) =>
       file.startsWith('cli/') &&
       !file.endsWith('.test.ts') &&
