@@ -2,6 +2,7 @@ import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Violation } from '../../lib/errors.ts'
+import { interfaceKey } from '../inventory/keys.ts'
 import { isReady } from '../inventory/selectors.ts'
 
 /** Why nothing can be measured at an end, and what that makes of its pairs. */
@@ -73,7 +74,7 @@ export const endpointsOf = (nodes: readonly Node[], names: readonly string[]): R
   )
   for (const [address, holders] of owners) {
     if (holders.length < 2) continue
-    const list = holders.map(({ endpoint }) => `${endpoint.node} ${endpoint.interface}`).join(' and ')
+    const list = holders.map(({ endpoint }) => interfaceKey(endpoint)).join(' and ')
     const problem = { outcome: Outcome.OUTCOME_INVALID, reason: `${address} is on ${list}` }
     for (const { endpoint } of holders) endpoint.problem = problem
   }

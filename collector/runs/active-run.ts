@@ -10,9 +10,11 @@ import { diagnose } from '../diagnosis/diagnosis.ts'
 import { evaluateExpectations } from '../diagnosis/expectations.ts'
 import { summarize } from '../diagnosis/summary.ts'
 import { dispatch, redispatch } from '../dispatch/dispatch.ts'
+import { isMeasured } from '../dispatch/outcomes.ts'
 import type { PreparedRun } from '../dispatch/prepared-run.ts'
 import { type RunTrace, startRunTrace } from '../dispatch/run-trace.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
+import { interfaceKey, pairKey } from '../inventory/keys.ts'
 import { withoutHosts } from '../store/hosts.ts'
 import type { Store } from '../store/store.ts'
 import type { InterfaceQueue } from './interface-queue.ts'
@@ -119,7 +121,7 @@ export const startRun = (
     const onResult = (result: PairResult) => {
       if (result.outcome !== Outcome.OUTCOME_NOT_RUN) log.add(result)
     }
-    const rounds = again.map((pair) => latest.get(pairKey(prepared, pair))?.round ?? 0)
+    const rounds = again.map((pair) => latest.get(keyOfPair(prepared, pair))?.round ?? 0)
     await redispatch({ ...job, events: { ...job.events, onResult } }, again, rounds)
   }
 
@@ -211,32 +213,23 @@ export const startRun = (
 const isReversed = ({ test }: RunSpec): boolean =>
   test?.$case === 'iperf' && test.value.options?.direction === Direction.DIRECTION_REVERSE
 
-const isMeasured = ({ outcome }: PairResult): boolean => outcome === Outcome.OUTCOME_MEASURED
-
 const keyOf = ({ source, destination }: Pick<PairResult, 'source' | 'destination'>): string =>
-  `${source?.node} ${source?.interface} ${destination?.node} ${destination?.interface}`
+  pairKey(source!, destination!)
 
-const pairKey = (prepared: PreparedRun, pair: number): string =>
-  keyOf({
-    source: { ...prepared.endpoints[prepared.sources[pair]!]!, address: '' },
-    destination: { ...prepared.endpoints[prepared.destinations[pair]!]!, address: '' },
-  })
+const keyOfPair = (prepared: PreparedRun, pair: number): string =>
+  pairKey(prepared.endpoints[prepared.sources[pair]!]!, prepared.endpoints[prepared.destinations[pair]!]!)
 
 /** The positions of pairs that are named by their keys. */
 const pairsOf = (prepared: PreparedRun, keys: readonly string[]): number[] => {
   if (keys.length === 0) return []
   const wanted = new Set(keys)
   const all = Array.from({ length: prepared.sources.length }, (_, pair) => pair)
-  return all.filter((pair) => wanted.has(pairKey(prepared, pair)))
+  return all.filter((pair) => wanted.has(keyOfPair(prepared, pair)))
 }
 
 /** What a run must have to itself: the interfaces of an iperf, nothing for a ping, which shares. */
 export const interfacesOf = (prepared: PreparedRun): Set<string> => {
   if (prepared.spec.test?.$case === 'ping') return new Set()
   const used = new Set([...prepared.sources, ...prepared.destinations])
-  return new Set(
-    [...used].map(
-      (endpoint) => `${prepared.endpoints[endpoint]!.node} ${prepared.endpoints[endpoint]!.interface}`,
-    ),
-  )
+  return new Set([...used].map((endpoint) => interfaceKey(prepared.endpoints[endpoint]!)))
 }

@@ -1,5 +1,6 @@
 import type { SegmentBytes } from '../diagnosis/expectations.ts'
 import type { PreparedRun } from '../dispatch/prepared-run.ts'
+import { interfaceKey } from '../inventory/keys.ts'
 
 /** Of an interface that does not say its MTU: Ethernet's. */
 const DEFAULT_MTU_BYTES = 1500
@@ -15,14 +16,11 @@ export const segmentBytesOf = ({
   spec,
 }: Pick<PreparedRun, 'endpoints' | 'spec'>): SegmentBytes => {
   const mtus = new Map(
-    endpoints.map(({ node, interface: name, mtuBytes }) => [
-      `${node} ${name}`,
-      mtuBytes || DEFAULT_MTU_BYTES,
-    ]),
+    endpoints.map((endpoint) => [interfaceKey(endpoint), endpoint.mtuBytes || DEFAULT_MTU_BYTES]),
   )
   const asked = spec.test?.$case === 'iperf' ? spec.test.value.options?.mssBytes : undefined
   return ({ source, destination }) => {
-    const ends = [source, destination].map((end) => mtus.get(`${end?.node} ${end?.interface}`))
+    const ends = [source, destination].map((end) => end && mtus.get(interfaceKey(end)))
     const mtu = Math.min(...ends.map((bytes) => bytes ?? DEFAULT_MTU_BYTES))
     const header = source?.address.includes(':') ? HEADER_BYTES.v6 : HEADER_BYTES.v4
     return Math.max(1, Math.min(mtu - header, asked ?? Number.POSITIVE_INFINITY))

@@ -1,4 +1,5 @@
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { directedKey } from '../inventory/keys.ts'
 import { indexByName, type Topology, toNodePairs, type Violation } from './topology.ts'
 
 /** A list of directed pairs. */
@@ -21,7 +22,7 @@ export const pairs: Topology = {
         violations.push({ field, description: `${source} is paired with itself` })
         continue
       }
-      const key = JSON.stringify([source, destination])
+      const key = directedKey(source, destination)
       const first = seen.get(key)
       if (first === undefined) seen.set(key, index)
       else violations.push({ field, description: `${source} → ${destination} is also pairs[${first}]` })
