@@ -4,14 +4,19 @@ import type { IperfTest, PingTest } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
+import {
+  addressesOfPair,
+  type EndpointProblem,
+  endpointMessage,
+  type FleetEndpoint,
+} from '../inventory/endpoints.ts'
+import { testSeconds } from '../plan/estimate.ts'
 import { type PlanInput, roundOf } from '../plan/plan.ts'
+import type { PlannedRun } from '../plan/plan-run.ts'
 import { createPlan } from '../plan/planner.ts'
-import { addressesOfPair, type EndProblem, endpointMessage, type RunEndpoint } from './endpoints.ts'
-import { testSeconds } from './estimate.ts'
 import { measureIperf } from './iperf.ts'
 import { createOrder, type Order } from './order.ts'
 import { measurePings } from './ping.ts'
-import type { PreparedRun } from './prepared-run.ts'
 import { type RunTrace, within } from './run-trace.ts'
 
 export type DispatchDeps = { connection(node: string): AgentConnection; clock: Clock }
@@ -30,7 +35,7 @@ const PATIENCE_SECONDS = 0.5
 
 type Job = {
   deps: DispatchDeps
-  run: PreparedRun
+  run: PlannedRun
   trace: RunTrace
   events: DispatchEvents
   signal: AbortSignal
@@ -73,7 +78,7 @@ export const redispatch = (job: Job, pairs: readonly number[], rounds: readonly 
 }
 
 const dispatchPass = async (pass: Pass): Promise<void> => {
-  const problems = new Map<number, EndProblem>()
+  const problems = new Map<number, EndpointProblem>()
   for (let pair = 0; pair < pass.run.sources.length; pair++) {
     const problem = problemOf(pass.run, pair)
     if (problem) problems.set(pair, problem)
@@ -87,17 +92,17 @@ const dispatchPass = async (pass: Pass): Promise<void> => {
   else if (test) await dispatchIperfs(pass, test.value, skip)
 }
 
-const endOf = (run: PreparedRun, pair: number): [RunEndpoint, RunEndpoint] => [
+const endOf = (run: PlannedRun, pair: number): [FleetEndpoint, FleetEndpoint] => [
   run.endpoints[run.sources[pair]!]!,
   run.endpoints[run.destinations[pair]!]!,
 ]
 
-const familyOf = ({ spec }: PreparedRun): IpFamily =>
+const familyOf = ({ spec }: PlannedRun): IpFamily =>
   spec.test?.$case === 'iperf'
     ? (spec.test.value.options?.family ?? IpFamily.IP_FAMILY_UNSPECIFIED)
     : IpFamily.IP_FAMILY_UNSPECIFIED
 
-const problemOf = (run: PreparedRun, pair: number): EndProblem | undefined => {
+const problemOf = (run: PlannedRun, pair: number): EndpointProblem | undefined => {
   const [source, destination] = endOf(run, pair)
   const problem = source.problem ?? destination.problem
   if (problem || addressesOfPair(source, destination, familyOf(run))) return problem
@@ -105,7 +110,7 @@ const problemOf = (run: PreparedRun, pair: number): EndProblem | undefined => {
   return { outcome: Outcome.OUTCOME_NOT_RUN, reason }
 }
 
-const pairName = (run: PreparedRun, pair: number): string => {
+const pairName = (run: PlannedRun, pair: number): string => {
   const [source, destination] = endOf(run, pair)
   return `${source.node} → ${destination.node} ${source.interface}`
 }

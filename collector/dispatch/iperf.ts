@@ -1,4 +1,4 @@
-import { HostSamples, type HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
+import { type HostSamples, type HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
 import type { IperfResult, IperfSample, RunResponse, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Admission, type EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { IperfTest } from '#proto/meshgauge/collector/v1/run.ts'
@@ -6,6 +6,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import { type CallFailure, callFailureOf } from './call-failure.ts'
+import { HostSampleCollector } from './host-sampling.ts'
 
 /** The two ends of one test, with the addresses to measure between. */
 export type IperfPair = {
@@ -89,7 +90,7 @@ const attempt = async (
   const call = { signal: AbortSignal.any([signal, stop.signal]), deadline }
   const request = { ...serveRequest(pair, test, seconds), admission, hostSampling }
   const server = deps.connection(pair.destination.node).iperf.serve(request, call)
-  const destination = collectHost()
+  const destination = new HostSampleCollector()
   const events = server[Symbol.asyncIterator]()
   let serverEnd: Promise<CallFailure | undefined> = Promise.resolve(undefined)
   try {
@@ -135,26 +136,6 @@ const runRequest = (pair: IperfPair, test: IperfTest, port: number) => ({
   options: test.options,
 })
 
-/** Puts together what one host says of itself in several messages. */
-const collectHost = () => {
-  let all: HostSamples | undefined
-  return {
-    add: (part: HostSamples): void => {
-      const { samples, ...said } = all ?? HostSamples.fromPartial({})
-      all = {
-        samples: [...samples, ...part.samples],
-        pcpJson: part.pcpJson || said.pcpJson,
-        pcpProblem: part.pcpProblem || said.pcpProblem,
-        problem: part.problem || said.problem,
-      }
-    },
-    /** Undefined when it said nothing. */
-    samples: () => all,
-  }
-}
-
-type HostCollector = ReturnType<typeof collectHost>
-
 /** The port of the one server, once it listens. */
 const started = async (events: AsyncIterator<ServeResponse>): Promise<number> => {
   const { value } = await events.next()
@@ -167,7 +148,7 @@ const started = async (events: AsyncIterator<ServeResponse>): Promise<number> =>
 const ended = async (
   events: AsyncIterator<ServeResponse>,
   node: string,
-  host: HostCollector,
+  host: HostSampleCollector,
 ): Promise<CallFailure | undefined> => {
   try {
     for (let next = await events.next(); !next.done; next = await events.next()) {
@@ -196,7 +177,7 @@ const runClient = async (client: AsyncIterable<RunResponse>, node: string): Prom
   let engine: EngineVersion | undefined
   let begun = false
   const samples: IperfSample[] = []
-  const host = collectHost()
+  const host = new HostSampleCollector()
   try {
     for await (const { event } of client) {
       if (event?.$case === 'started') {

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createFleet, pairInterfaces } from '../plan/endpoints.ts'
 import { type Caps, defaultCaps, type PlanInput } from '../plan/plan.ts'
+import { createPlanFleet, pairInterfaces } from '../plan/plan-fleet.ts'
 import { createPlan } from '../plan/planner.ts'
+import { endpointsOfNodes } from '../plan/testing/fleets.ts'
 import { shiftPairs } from '../topology/topology.ts'
 import { createOrder } from './order.ts'
 
@@ -15,9 +16,8 @@ const meshOf = (
   const nodes = Array.from({ length: count }, (_, index) => ({
     name: `n${index}`,
     rack: rackSize > 0 ? `r${Math.floor(index / rackSize)}` : '',
-    interfaces,
   }))
-  const fleet = createFleet(nodes)
+  const fleet = createPlanFleet(nodes, endpointsOfNodes(nodes, interfaces))
   const shifts = Array.from({ length: count - 1 }, (_, index) => index + 1)
   return {
     fleet,

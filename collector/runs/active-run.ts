@@ -11,10 +11,10 @@ import { evaluateExpectations } from '../diagnosis/expectations.ts'
 import { summarize } from '../diagnosis/summary.ts'
 import { dispatch, redispatch } from '../dispatch/dispatch.ts'
 import { isMeasured } from '../dispatch/outcomes.ts'
-import type { PreparedRun } from '../dispatch/prepared-run.ts'
 import { type RunTrace, startRunTrace } from '../dispatch/run-trace.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import { interfaceKey, pairKey } from '../inventory/keys.ts'
+import type { PlannedRun } from '../plan/plan-run.ts'
 import { withoutHosts } from '../store/hosts.ts'
 import type { Store } from '../store/store.ts'
 import type { InterfaceQueue } from './interface-queue.ts'
@@ -53,7 +53,7 @@ export type ActiveRun = ReturnType<typeof startRun>
 export const startRun = (
   deps: RunDeps,
   initial: Run,
-  prepared: PreparedRun,
+  prepared: PlannedRun,
   racks: ReadonlyMap<string, string>,
 ) => {
   const { clock, logger, store } = deps
@@ -216,11 +216,11 @@ const isReversed = ({ test }: RunSpec): boolean =>
 const keyOf = ({ source, destination }: Pick<PairResult, 'source' | 'destination'>): string =>
   pairKey(source!, destination!)
 
-const keyOfPair = (prepared: PreparedRun, pair: number): string =>
+const keyOfPair = (prepared: PlannedRun, pair: number): string =>
   pairKey(prepared.endpoints[prepared.sources[pair]!]!, prepared.endpoints[prepared.destinations[pair]!]!)
 
 /** The positions of pairs that are named by their keys. */
-const pairsOf = (prepared: PreparedRun, keys: readonly string[]): number[] => {
+const pairsOf = (prepared: PlannedRun, keys: readonly string[]): number[] => {
   if (keys.length === 0) return []
   const wanted = new Set(keys)
   const all = Array.from({ length: prepared.sources.length }, (_, pair) => pair)
@@ -228,7 +228,7 @@ const pairsOf = (prepared: PreparedRun, keys: readonly string[]): number[] => {
 }
 
 /** What a run must have to itself: the interfaces of an iperf, nothing for a ping, which shares. */
-export const interfacesOf = (prepared: PreparedRun): Set<string> => {
+export const interfacesOf = (prepared: PlannedRun): Set<string> => {
   if (prepared.spec.test?.$case === 'ping') return new Set()
   const used = new Set([...prepared.sources, ...prepared.destinations])
   return new Set([...used].map((endpoint) => interfaceKey(prepared.endpoints[endpoint]!)))

@@ -4,8 +4,8 @@ import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
-import type { PreparedRun } from '../dispatch/prepared-run.ts'
 import type { Fleet } from '../inventory/fleet.ts'
+import type { PlannedRun } from '../plan/plan-run.ts'
 import { type ActiveRun, interfacesOf, type RunDeps, startRun } from './active-run.ts'
 import { createInterfaceQueue } from './interface-queue.ts'
 import { prepareRun } from './prepare.ts'
@@ -142,7 +142,7 @@ const throwIfTraffic = (
 }
 
 /** What the nodes that take part are made of, as their agents last said. */
-const metadataOf = (prepared: PreparedRun, nodes: readonly Node[]): Run['nodeMetadata'] => {
+const metadataOf = (prepared: PlannedRun, nodes: readonly Node[]): Run['nodeMetadata'] => {
   const taking = new Set(prepared.endpoints.map(({ node }) => node))
   return Object.fromEntries(
     nodes.flatMap(({ name, description }) =>

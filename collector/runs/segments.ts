@@ -1,6 +1,6 @@
 import type { SegmentBytes } from '../diagnosis/expectations.ts'
-import type { PreparedRun } from '../dispatch/prepared-run.ts'
 import { interfaceKey } from '../inventory/keys.ts'
+import type { PlannedRun } from '../plan/plan-run.ts'
 
 /** Of an interface that does not say its MTU: Ethernet's. */
 const DEFAULT_MTU_BYTES = 1500
@@ -11,10 +11,7 @@ const HEADER_BYTES = { v4: 52, v6: 72 }
  * How many bytes a full TCP segment of each pair carries, from the smaller MTU of its ends and the MSS that was asked
  * for. The programs count retransmitted segments and sent bytes; this makes a rate of them.
  */
-export const segmentBytesOf = ({
-  endpoints,
-  spec,
-}: Pick<PreparedRun, 'endpoints' | 'spec'>): SegmentBytes => {
+export const segmentBytesOf = ({ endpoints, spec }: Pick<PlannedRun, 'endpoints' | 'spec'>): SegmentBytes => {
   const mtus = new Map(
     endpoints.map((endpoint) => [interfaceKey(endpoint), endpoint.mtuBytes || DEFAULT_MTU_BYTES]),
   )
