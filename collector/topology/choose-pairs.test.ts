@@ -32,8 +32,8 @@ test('problems name the field of the request', () => {
   expect(choose({ kind: TopologyKind.TOPOLOGY_KIND_MATRIX, clients: ['a'] }).problems).toEqual([
     'topology.servers: a matrix needs at least one server',
   ])
-  expect(choose({ kind: TopologyKind.TOPOLOGY_KIND_MESH, nodes: ['a', 'x'] }).problems).toEqual([
-    'topology.nodes[1]: "x" names no node of the fleet; the fleet has 4 nodes',
+  expect(choose({ kind: TopologyKind.TOPOLOGY_KIND_MESH, nodes: ['a', 'nowhere'] }).problems).toEqual([
+    'topology.nodes[1]: "nowhere" names no node of the fleet; the fleet has 4 nodes',
   ])
   const pairs = [{ source: 'a', destination: 'x' }]
   expect(choose({ kind: TopologyKind.TOPOLOGY_KIND_PAIRS, pairs }).problems).toEqual([

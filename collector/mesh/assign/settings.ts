@@ -1,5 +1,6 @@
 import type { MeshGroup } from '#proto/meshgauge/agent/v1/ping.ts'
 import { type MeshSpec, MeshSpec as MeshSpecMessage } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { enginesFor } from '../../../lib/engines.ts'
 import type { Violation } from '../../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 
@@ -44,7 +45,7 @@ const WINDOWS_PER_SECOND = 25_000
 /** Few lengths: a fleet that grows changes them seldom. A minute, the longest, is enough for over a million paths. */
 const WINDOWS_SECONDS = [1, 2, 5, 10, 20, 30, 60]
 
-const ENGINES = ['fping', 'ping', 'tcp']
+const ENGINES: readonly string[] = enginesFor('ping')
 
 type Bounded = 'interval' | 'timeout' | 'window' | 'epoch'
 
