@@ -14,7 +14,7 @@ import type { CollectorOptions } from './options.ts'
 import { createProfiles } from './profiles/configured.ts'
 import { recover } from './recovery.ts'
 import { createReload, type Reload } from './reload.ts'
-import { createRuns } from './runs/runs.ts'
+import { Runs } from './runs/runs.ts'
 import { createTrafficInterfaces } from './runs/traffic-interfaces.ts'
 import { createLedger } from './schedules/ledger.ts'
 import { createMeshCoverage } from './schedules/mesh-coverage.ts'
@@ -105,7 +105,7 @@ export const createCollector = async (
     closing.add(() => coverage.close())
     const runObserver = observeRuns(metrics, observer, health, ledger)
     const traffic = createTrafficInterfaces()
-    const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet, traffic })
+    const runs = new Runs({ clock, logger, tracer, store, observer: runObserver, fleet, traffic })
     closing.add(() => runs.close())
     const meshes = createMeshes({
       clock,
@@ -113,7 +113,7 @@ export const createCollector = async (
       random: Math.random,
       fleet,
       store,
-      heldByRuns: runs.heldInterfaces,
+      heldByRuns: () => runs.exclusiveInterfaces(),
       observer: observeMeshes(metrics, coverage),
     })
     closing.add(() => meshes.close())
@@ -173,7 +173,7 @@ export const createCollector = async (
     closing.add(() => server.close(CLOSE_GRACE_SECONDS))
     const http = await listenHttp({
       registry: metrics.registry,
-      health: () => [...runs.problems(), ...meshes.problems()],
+      health: () => [...runs.storeProblems(), ...meshes.problems()],
       address: options.http,
     })
     closing.add(() => http.close())

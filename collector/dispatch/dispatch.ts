@@ -33,7 +33,8 @@ export type DispatchEvents = {
 /** A slow pair holds up the next ones of its nodes at most this long, or a quarter of a test if that is longer. */
 const PATIENCE_SECONDS = 0.5
 
-type Job = {
+/** What one call of `dispatch` works on. */
+export type DispatchJob = {
   deps: DispatchDeps
   run: PlannedRun
   trace: RunTrace
@@ -42,7 +43,7 @@ type Job = {
 }
 
 /** One pass over some pairs. */
-type Pass = Job & {
+type Pass = DispatchJob & {
   /** The round of each pair in the run's plan, from 1. */
   rounds: Int32Array
   /** Pairs in each round, from 0. */
@@ -52,7 +53,7 @@ type Pass = Job & {
 }
 
 /** Measures every pair of a run. Each gets exactly one result, whatever happens; it throws only bugs. */
-export const dispatch = (job: Job): Promise<void> => {
+export const dispatch = (job: DispatchJob): Promise<void> => {
   const { plan } = job.run
   const rounds = new Int32Array(plan.pairCount)
   const roundSizes: number[] = []
@@ -65,7 +66,11 @@ export const dispatch = (job: Job): Promise<void> => {
 }
 
 /** Measures some pairs of a run again, by themselves; `rounds` are those of their first results. */
-export const redispatch = (job: Job, pairs: readonly number[], rounds: readonly number[]): Promise<void> => {
+export const redispatch = (
+  job: DispatchJob,
+  pairs: readonly number[],
+  rounds: readonly number[],
+): Promise<void> => {
   const { run } = job
   const sources = Int32Array.from(pairs, (pair) => run.sources[pair]!)
   const destinations = Int32Array.from(pairs, (pair) => run.destinations[pair]!)
