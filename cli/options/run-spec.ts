@@ -2,7 +2,6 @@ import { HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
 import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { Caps, IperfTest, PingTest, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
-import { enginesFor } from '../../lib/engines.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { Problem } from '../problems.ts'
 import { readExpectations } from './expectations.ts'
@@ -86,7 +85,7 @@ const engineOf = (
   words: readonly string[],
   read: ValueReader,
 ): string => {
-  const engine = read.choice('--engine', options.engine, enginesFor('streams'))
+  const engine = read.choice('--engine', options.engine, ['iperf3', 'netperf'])
   if (engine !== 'iperf3') return engine ?? (isTransactions || words.length > 0 ? 'netperf' : '')
   if (options.rr !== undefined) read.refuse('--rr', 'needs --engine netperf')
   if (words.length > 0) read.refuse('--', 'is for --engine netperf')
@@ -146,7 +145,7 @@ const readPing = (options: RunOptions, read: ValueReader): PingTest => {
   const interval =
     read.seconds('--ping-interval', options.pingInterval) ?? read.seconds('--interval', options.interval)
   return PingTest.fromPartial({
-    engine: read.choice('--engine', options.engine, enginesFor('ping')) ?? '',
+    engine: read.choice('--engine', options.engine, ['fping', 'ping', 'tcp']) ?? '',
     count: read.integer('--count', options.count, 1, 1_000_000),
     interval: optionalDuration(interval),
     timeout: optionalDuration(read.seconds('--timeout', options.timeout)),

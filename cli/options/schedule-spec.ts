@@ -1,6 +1,5 @@
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { Blackout, Budget, OverlapPolicy, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
-import { enginesFor } from '../../lib/engines.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { Invocation } from '../app.ts'
 import { readProfileSource } from './profile-source.ts'
@@ -75,7 +74,7 @@ const readMesh = (options: ScheduleOptions, read: ValueReader): MeshSpec => {
   return MeshSpec.fromPartial({
     nodes: read.list('--nodes', options.nodes),
     interfaces: read.list('--interface', options.interface),
-    engine: read.choice('--engine', options.engine, enginesFor('ping')) ?? '',
+    engine: read.choice('--engine', options.engine, ['fping', 'ping', 'tcp']) ?? '',
     interval: duration(
       read.seconds('--ping-interval', options.pingInterval) ?? read.seconds('--interval', options.interval),
     ),

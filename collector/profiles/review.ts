@@ -1,7 +1,7 @@
 /** What the keys of a profile mean together. It looks at raw content, which may be anything, and tells all problems. */
 
 import type { ReviewProblem } from '../../lib/config.ts'
-import { enginesFor } from '../../lib/engines.ts'
+import { ENGINES } from '../../lib/engines.ts'
 import { EXPECTATION_NAMES, isExpectation } from '../../lib/expectations.ts'
 import { readNetperfArguments } from '../../lib/netperf-arguments.ts'
 import { parseDuration } from '../../lib/units.ts'
@@ -91,8 +91,9 @@ const reviewKeys = (test: Raw, kind: TestKind, say: Say): void => {
 
 const reviewEngine = (test: Raw, kind: TestKind, say: Say): void => {
   const { engine } = test
-  const fitting = enginesFor(kind === 'ping' ? 'ping' : isTransactions(kind) ? 'transactions' : 'streams')
-  if (typeof engine === 'string' && !fitting.some((name) => name === engine))
+  const fitting: readonly string[] =
+    kind === 'ping' ? ENGINES.ping : isTransactions(kind) ? ['netperf'] : ENGINES.iperf
+  if (typeof engine === 'string' && !fitting.includes(engine))
     say('engine', `${engine} does not do ${KIND_WORDS[kind]}; ${fitting.join(' or ')} does`)
   if (engine === 'netperf' && !isTransactions(kind)) {
     for (const key of given(test, ['bitrate', 'zerocopy', 'instances']).filter((each) => means(test, each)))

@@ -1,7 +1,7 @@
 /** The keys of a profile and what each may hold. What keys mean together is looked at in review.ts. */
 
 import { z } from 'zod'
-import { ENGINE_NAMES } from '../../lib/engines.ts'
+import { ENGINES } from '../../lib/engines.ts'
 import { EXPECTATION_NAMES, type ExpectationName, parseLimit } from '../../lib/expectations.ts'
 import { durationHint, parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
 import { type TopologyName, topologies } from '../topology/registry.ts'
@@ -107,7 +107,7 @@ const test = z.strictObject({
   name: z.string().min(1),
   description: z.string().default(''),
   test: choice(['ping', 'iperf']),
-  engine: choice(ENGINE_NAMES),
+  engine: choice([...ENGINES.ping, ...ENGINES.iperf]),
   ...settings,
   protocol: choice(['tcp', 'udp']),
   direction: choice(['send', 'recv', 'stream', 'maerts', 'bidir', 'rr']),

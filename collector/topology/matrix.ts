@@ -6,8 +6,8 @@ const unique = (names: readonly string[] | undefined): string[] => [...new Set(n
 /** A node that is client and server is not paired with itself, and a repeated name counts once. */
 export const matrix: Topology = {
   name: 'matrix',
+  description: 'Each client sends to each server.',
   kind: TopologyKind.TOPOLOGY_KIND_MATRIX,
-  description: 'each client to each server',
   uses: ['clients', 'servers'],
   requires: {
     clients: 'a matrix needs at least one client',

@@ -4,8 +4,8 @@ import { checkNodes, shiftPairs, type Topology } from './topology.ts'
 /** The pairs come shift by shift. */
 export const mesh: Topology = {
   name: 'mesh',
+  description: 'Each node sends to every other node.',
   kind: TopologyKind.TOPOLOGY_KIND_MESH,
-  description: 'each node to every other node',
   uses: ['nodes'],
   requires: {},
   check: ({ nodes }) => checkNodes(nodes),

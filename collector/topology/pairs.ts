@@ -4,8 +4,8 @@ import { indexByName, type Topology, toNodePairs, type Violation } from './topol
 
 export const pairs: Topology = {
   name: 'pairs',
+  description: 'A list of pairs.',
   kind: TopologyKind.TOPOLOGY_KIND_PAIRS,
-  description: 'the directed pairs of a list',
   uses: ['pairs'],
   requires: { pairs: 'the list of pairs is empty' },
   participants: ({ pairs: list = [] }) => list.flatMap(({ source, destination }) => [source, destination]),

@@ -3,8 +3,8 @@ import { checkNodes, shiftPairs, type Topology } from './topology.ts'
 
 export const ring: Topology = {
   name: 'ring',
+  description: 'Each node sends to the next one, the last to the first.',
   kind: TopologyKind.TOPOLOGY_KIND_RING,
-  description: 'each node to the next one, the last to the first',
   uses: ['nodes'],
   requires: {},
   check: ({ nodes }) => checkNodes(nodes),

@@ -8,8 +8,8 @@ const DEFAULT_SHIFT_COUNT = 7
 /** k shifts need k rounds, whatever the size of the fleet. */
 export const shifts: Topology = {
   name: 'shifts',
+  description: 'Each node sends to k others, at k random distances in the list of nodes.',
   kind: TopologyKind.TOPOLOGY_KIND_SHIFTS,
-  description: `each node to the nodes k positions after it, for a few random k (default ${DEFAULT_SHIFT_COUNT})`,
   uses: ['nodes', 'shiftCount', 'seed'],
   requires: {},
   check: ({ nodes, shiftCount = 0 }) => {

@@ -3,8 +3,8 @@ import { checkNodes, type Topology, toNodePairs } from './topology.ts'
 
 export const star: Topology = {
   name: 'star',
+  description: 'The center sends to every other node, and every other node to the center.',
   kind: TopologyKind.TOPOLOGY_KIND_STAR,
-  description: 'one node to each other node and back',
   uses: ['nodes', 'center'],
   requires: { center: 'a star needs the name of the node in its middle' },
   check: ({ nodes, center }) => {

@@ -32,9 +32,9 @@ export type Violation = { field: string; description: string }
 /** A way to choose pairs. */
 export type Topology = {
   readonly name: string
-  readonly kind: TopologyKind
-  /** One line of help. */
+  /** One sentence for help texts: which nodes send to which. */
   readonly description: string
+  readonly kind: TopologyKind
   /** The fields that it reads. The command line refuses the options of other fields. */
   readonly uses: readonly TopologyField[]
   /** The fields that must not be empty, with the message for a request that leaves them empty. */
