@@ -51,8 +51,8 @@ export const accuse = (
 ): string => {
   const fault = mainFault(pairsFor)
   const start = `${who} ${VERBS[fault][direction]}${where}`
-  const own = [...pairsFor, ...pairsAgainst]
-  if (fault === 'failed') return `${start}: ${pairsFor.length} of ${own.length} pairs fail.`
+  const all = [...pairsFor, ...pairsAgainst]
+  if (fault === 'failed') return `${start}: ${pairsFor.length} of ${all.length} pairs fail.`
   const usual = figureOf(peers(), fault)
   const comparison: Record<Exclude<Fault, 'failed'>, string> = {
     slow: ` where its peers reach ${usual}`,
@@ -60,7 +60,7 @@ export const accuse = (
     late: ` where its peers take ${usual}`,
   }
   // Pairs without loss count for the loss of a node: they lost nothing only by chance.
-  const figure = figureOf(fault === 'lossy' ? own : pairsFor, fault)
+  const figure = figureOf(fault === 'lossy' ? all : pairsFor, fault)
   return `${start}: ${figure}${usual ? comparison[fault] : ''}.`
 }
 

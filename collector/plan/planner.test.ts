@@ -36,8 +36,8 @@ describe('optimal where theory guarantees it', () => {
     expect(exact(inputOf({ nodes: 9 }, {}, 'ring')).roundCount).toBe(1)
     expect(exact(inputOf({ nodes: 9 }, {}, 'star', { center: 'node-4' })).roundCount).toBe(8)
     expect(exact(inputOf({ nodes: 40 }, {}, 'shifts')).roundCount).toBe(7)
-    const sides = { clients: ['node-1', 'node-2', 'node-3'], servers: ['node-3', 'node-4', 'node-5'] }
-    expect(exact(inputOf({ nodes: 6 }, {}, 'matrix', sides)).roundCount).toBe(3)
+    const lists = { clients: ['node-1', 'node-2', 'node-3'], servers: ['node-3', 'node-4', 'node-5'] }
+    expect(exact(inputOf({ nodes: 6 }, {}, 'matrix', lists)).roundCount).toBe(3)
   })
 
   test('any directed graph needs as many rounds as its largest degree (Kőnig)', () => {

@@ -15,8 +15,8 @@ const MANY_PAIRS = 20_000
 
 const activeNodes = ({ fleet, pairs }: PlanInput): number => {
   const active = new Uint8Array(fleet.nodes.length)
-  for (const ends of [pairs.sources, pairs.destinations]) {
-    for (const endpoint of ends) active[fleet.endpointNode[endpoint]!] = 1
+  for (const endpoints of [pairs.sources, pairs.destinations]) {
+    for (const endpoint of endpoints) active[fleet.endpointNode[endpoint]!] = 1
   }
   return active.reduce((sum, one) => sum + one, 0)
 }

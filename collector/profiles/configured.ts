@@ -95,9 +95,9 @@ export const readConfiguredProfiles = (file: string, text: string): Profile[] =>
 export const createProfiles = (initial: readonly Profile[]) => {
   const builtIns = readBuiltIns()
   const byName = new Map<string, Profile>()
-  const set = (own: readonly Profile[]): void => {
+  const set = (configured: readonly Profile[]): void => {
     byName.clear()
-    for (const profile of [...builtIns.values(), ...own]) byName.set(profile.name, profile)
+    for (const profile of [...builtIns.values(), ...configured]) byName.set(profile.name, profile)
   }
   set(initial)
   return { byName: byName as ReadonlyMap<string, Profile>, set }

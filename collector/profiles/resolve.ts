@@ -100,12 +100,12 @@ const expectationsOf = (file: ProfileFile, test: ProfileTest, spec: RunSpec): Ex
 const withoutAbsent = <T extends object>(settings: T): Partial<T> =>
   Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<T>
 
-const specOf = (file: ProfileFile, own: ProfileTest): RunSpec => {
-  const isPing = own.test === 'ping'
+const specOf = (file: ProfileFile, given: ProfileTest): RunSpec => {
+  const isPing = given.test === 'ping'
   const { duration, warmup, interval, ...shared } = file.global
   // A ping has a count, not a duration or a warm-up. Those of `global` are for the other tests.
   const inherited = isPing ? shared : { duration, warmup, interval, ...shared }
-  const test: ProfileTest = { ...withoutAbsent(inherited), ...own }
+  const test: ProfileTest = { ...withoutAbsent(inherited), ...given }
   const spec = RunSpec.fromPartial({
     topology: topologyOf(test),
     test: isPing ? { $case: 'ping', value: pingOf(test) } : { $case: 'iperf', value: iperfOf(test) },
