@@ -1,9 +1,9 @@
+import { v7 as uuidv7 } from 'uuid'
 import type { Traffic, TrafficFlow, TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { TrafficInterfaces } from '../runs/traffic-interfaces.ts'
-import { uuidv7 } from '../runs/uuid.ts'
 import { ActiveTraffic, type ActiveTrafficDeps, type TrafficFigures } from './active-traffic.ts'
 import { interfacesOfTraffic, prepareTraffic } from './assign/prepare.ts'
 import type { FlowPage } from './state/flows.ts'
@@ -17,7 +17,7 @@ const OBSERVE_SECONDS = 5
 
 export type TrafficsDeps = Omit<ActiveTrafficDeps, 'fleet'> & {
   fleet: Pick<Fleet, 'nodes' | 'connection' | 'refresh'>
-  runs: Pick<Runs, 'holding'>
+  runs: Pick<Runs, 'findByInterface'>
   interfaces: TrafficInterfaces
   /** Receives the figures of all active traffic every few seconds, and when one ends. */
   observe(active: readonly TrafficFigures[]): void
@@ -50,8 +50,8 @@ export class Traffics {
     const prepared = prepareTraffic(spec, fleet.nodes())
     const interfaces = interfacesOfTraffic(prepared)
     this.#throwIfMeasured(interfaces)
-    const id = uuidv7(clock.now())
-    this.#deps.interfaces.hold(id, interfaces)
+    const id = uuidv7({ msecs: clock.now().getTime() })
+    this.#deps.interfaces.reserve(id, interfaces)
     const traffic = new ActiveTraffic(this.#deps, id, prepared)
     this.#active.set(id, traffic)
     void traffic.done.then(() => this.#retire(id, traffic))
@@ -119,7 +119,7 @@ export class Traffics {
 
   /** @throws OperatingError INTERFACES_BUSY when a run measures exclusively on one of the interfaces */
   #throwIfMeasured(interfaces: ReadonlySet<string>): void {
-    const run = this.#deps.runs.holding(interfaces)
+    const run = this.#deps.runs.findByInterface(interfaces)
     if (run)
       throw new OperatingError(
         'INTERFACES_BUSY',

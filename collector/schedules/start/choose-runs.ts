@@ -5,9 +5,10 @@ import type { Clock } from '../../../lib/clock.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../../lib/units.ts'
-import { bytesOf } from '../../dispatch/estimate.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
-import { isBidirectional, reviewRun } from '../../runs/prepare.ts'
+import { isBidirectional } from '../../plan/caps.ts'
+import { bytesOf } from '../../plan/estimate.ts'
+import { reviewRun } from '../../runs/prepare.ts'
 import type { Runs } from '../../runs/runs.ts'
 import type { CoverageLedger } from '../coverage/coverage-ledger.ts'
 import { createCoverageTable, lastTimesOfReadyPairs } from '../coverage/coverage-table.ts'
@@ -39,7 +40,7 @@ export type ChooseRunsOptions = {
 }
 
 /** One run of a start, and the pause after it in seconds. */
-export type PlannedRun = { spec: RunSpec; pause: number }
+export type RunOfStart = { spec: RunSpec; pause: number }
 
 const HOUR = 3600
 
@@ -51,7 +52,7 @@ export const chooseRuns = async (
   deps: ChooseRunsDeps,
   spec: ScheduleSpec,
   options: ChooseRunsOptions,
-): Promise<PlannedRun[] | StartOutcome> =>
+): Promise<RunOfStart[] | StartOutcome> =>
   spec.everyPairWithin && spec.work?.$case === 'run'
     ? chooseDueRuns(deps, spec, spec.work.value, options)
     : chooseAllRuns(deps, spec, options)
@@ -61,7 +62,7 @@ const chooseAllRuns = async (
   deps: ChooseRunsDeps,
   spec: ScheduleSpec,
   options: ChooseRunsOptions,
-): Promise<PlannedRun[] | StartOutcome> => {
+): Promise<RunOfStart[] | StartOutcome> => {
   const planned = allRunsOf(deps, spec)
   if (!spec.budget || options.isTriggered) return planned
   const meter = new CostMeter()
@@ -76,7 +77,7 @@ const chooseDueRuns = async (
   spec: ScheduleSpec,
   run: RunSpec,
   options: ChooseRunsOptions,
-): Promise<PlannedRun[] | StartOutcome> => {
+): Promise<RunOfStart[] | StartOutcome> => {
   await deps.fleet.refresh()
   const table = await createCoverageTable(deps.ledger, run, deps.fleet.nodes())
   const now = Math.floor(deps.clock.now().getTime() / 1000)
@@ -103,7 +104,7 @@ const chooseDueRuns = async (
   return runsOfRows({ ...run, runId: spec.name }, table, chosen).map((each) => ({ spec: each, pause: 0 }))
 }
 
-const allRunsOf = (deps: ChooseRunsDeps, spec: ScheduleSpec): PlannedRun[] => {
+const allRunsOf = (deps: ChooseRunsDeps, spec: ScheduleSpec): RunOfStart[] => {
   const now = deps.clock.now()
   return configuredRunsOf(deps, spec).flatMap(({ spec: run, pause }) => {
     const labelled = { ...withNewSeed(run, now), runId: spec.name }
@@ -112,7 +113,7 @@ const allRunsOf = (deps: ChooseRunsDeps, spec: ScheduleSpec): PlannedRun[] => {
   })
 }
 
-const configuredRunsOf = (deps: ChooseRunsDeps, { work }: ScheduleSpec): PlannedRun[] => {
+const configuredRunsOf = (deps: ChooseRunsDeps, { work }: ScheduleSpec): RunOfStart[] => {
   if (work?.$case === 'run') return [{ spec: work.value, pause: 0 }]
   if (work?.$case !== 'profile') return []
   return resolveProfile(work.value, deps.profiles).steps.map((step) => ({

@@ -1,12 +1,11 @@
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
-import { PAIR_OVERHEAD_SECONDS, testSeconds } from '../../dispatch/estimate.ts'
-import type { PreparedRun } from '../../dispatch/prepared-run.ts'
-import { isBidirectional } from '../../runs/prepare.ts'
+import { interfaceKey, type NodeInterface } from '../../inventory/keys.ts'
+import { isBidirectional } from '../../plan/caps.ts'
+import { PAIR_OVERHEAD_SECONDS, testSeconds } from '../../plan/estimate.ts'
+import type { PlannedRun } from '../../plan/plan-run.ts'
 import type { Cost } from '../state/budget.ts'
-
-type Endpoint = { node: string; interface: string } | undefined
 
 /** Seconds that one pair of a run keeps its interfaces busy, with the overhead of starting and ending the test. */
 export const pairSecondsOf = (spec: RunSpec): number => testSeconds(spec) + PAIR_OVERHEAD_SECONDS
@@ -33,7 +32,7 @@ export class CostMeter {
   }
 
   /** Adds the expected costs of a whole run. */
-  addPlan({ spec, endpoints, sources, destinations, message }: PreparedRun): void {
+  addPlan({ spec, endpoints, sources, destinations, message }: PlannedRun): void {
     this.#addBytes(message.bytes ?? 0)
     const seconds = pairSecondsOf(spec)
     const [sent, received] = [new Uint32Array(endpoints.length), new Uint32Array(endpoints.length)]
@@ -62,9 +61,14 @@ export class CostMeter {
   }
 
   /** A bidirectional test makes its interfaces busy in both directions. */
-  #addBusy(spec: RunSpec, direction: 'tx' | 'rx', endpoint: Endpoint, seconds: number): void {
+  #addBusy(
+    spec: RunSpec,
+    direction: 'tx' | 'rx',
+    endpoint: NodeInterface | undefined,
+    seconds: number,
+  ): void {
     if (spec.test?.$case === 'ping' || seconds === 0) return
-    const key = `${isBidirectional(spec) ? '' : direction} ${endpoint?.node} ${endpoint?.interface}`
+    const key = `${isBidirectional(spec) ? '' : direction} ${endpoint ? interfaceKey(endpoint) : ''}`
     const sum = (this.#busy.get(key) ?? 0) + seconds
     this.#busy.set(key, sum)
     this.#total = { ...this.#total, busySeconds: Math.max(this.#total.busySeconds, sum) }

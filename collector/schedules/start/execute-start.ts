@@ -5,7 +5,7 @@ import { OperatingError } from '../../../lib/errors.ts'
 import type { Runs } from '../../runs/runs.ts'
 import type { Cost } from '../state/budget.ts'
 import type { StartOutcome } from '../state/start-history.ts'
-import { type ChooseRunsDeps, type ChooseRunsOptions, chooseRuns, type PlannedRun } from './choose-runs.ts'
+import { type ChooseRunsDeps, type ChooseRunsOptions, chooseRuns, type RunOfStart } from './choose-runs.ts'
 import { CostMeter } from './cost-meter.ts'
 
 export type StartDeps = ChooseRunsDeps & {
@@ -45,7 +45,7 @@ export const executeStart = async (
 /** Executes the runs one after the other. A run that is refused, such as on an interface with traffic, does not stop the others. */
 const executeRuns = async (
   deps: StartDeps,
-  planned: readonly PlannedRun[],
+  planned: readonly RunOfStart[],
   options: StartOptions,
 ): Promise<StartOutcome> => {
   const meter = new CostMeter()

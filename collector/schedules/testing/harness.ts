@@ -5,7 +5,7 @@ import { Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.t
 import { createLogger } from '../../../lib/logging.ts'
 import { createFakeClock, type FakeClock } from '../../../lib/testing/fake-clock.ts'
 import { prepareRun } from '../../runs/prepare.ts'
-import type { Step } from '../../runs/runs.ts'
+import type { RunUpdate } from '../../runs/watchers.ts'
 import { CoverageLedger } from '../coverage/coverage-ledger.ts'
 import type { ConfiguredSchedule } from '../define/default-schedules.ts'
 import { Schedules, type SchedulesDeps } from '../schedules.ts'
@@ -48,7 +48,7 @@ const createFakeRuns = (
       runs.set(run.id, run)
       return run
     },
-    async *watch(id, signal): AsyncGenerator<Step> {
+    async *watch(id, signal): AsyncGenerator<RunUpdate> {
       const run = runs.get(id)!
       yield { run, results: [] }
       await clock.sleep(behaviour.runSeconds, signal)

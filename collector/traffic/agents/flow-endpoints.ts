@@ -1,6 +1,6 @@
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { addressesOfPair, endpointsOf, type RunEndpoint } from '../../dispatch/endpoints.ts'
+import { addressesOfPair, endpointsOf, type FleetEndpoint } from '../../inventory/endpoints.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { PreparedTraffic } from '../assign/prepare.ts'
@@ -9,7 +9,7 @@ import type { FlowSide } from './flow-reports.ts'
 /** The endpoints of the fleet are read at most this often, as the problems of many flows are checked together. */
 const FRESH_SECONDS = 1
 
-const departed = (endpoint: RunEndpoint): RunEndpoint => ({
+const departed = (endpoint: FleetEndpoint): FleetEndpoint => ({
   ...endpoint,
   problem: { outcome: Outcome.OUTCOME_NOT_RUN, reason: `${endpoint.node} is no longer in the fleet` },
 })
@@ -21,7 +21,7 @@ export const createFlowEndpoints = (
 ) => {
   const names = [...new Set(prepared.endpoints.map((endpoint) => endpoint.interface))]
   const members = new Set(prepared.endpoints.map(({ node }) => node))
-  let current: readonly RunEndpoint[] = prepared.endpoints
+  let current: readonly FleetEndpoint[] = prepared.endpoints
   let refreshedSeconds = deps.clock.monotonicSeconds()
 
   const refresh = () => {

@@ -3,16 +3,16 @@ import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { throwIfInvalid, type Violation } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
-import { endpointsOf, interfaceNames, type RunEndpoint } from '../../dispatch/endpoints.ts'
+import { endpointsOf, type FleetEndpoint, interfaceNames } from '../../inventory/endpoints.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
-import { createFleet, pairInterfaces } from '../../plan/endpoints.ts'
-import { choosePairs } from '../../runs/prepare.ts'
+import { createPlanFleet, pairInterfaces } from '../../plan/plan-fleet.ts'
+import { choosePairs } from '../../topology/choose-pairs.ts'
 
 /** Traffic that is ready to start. Flows are positions in `sources` and `destinations`; these contain positions in `endpoints`. */
 export type PreparedTraffic = {
   spec: TrafficSpec
   /** The endpoints of all flows, and some others. */
-  endpoints: readonly RunEndpoint[]
+  endpoints: readonly FleetEndpoint[]
   /** Names of the nodes that have flows. */
   nodes: readonly string[]
   sources: Int32Array
@@ -65,12 +65,13 @@ const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
  * @throws OperatingError SPEC_INVALID with all problems
  */
 export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
-  const chosen = choosePairs(spec, fleet)
+  const chosen = choosePairs(spec.topology, fleet)
   const { names, violations: unknown } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations, ...optionViolations(spec)]
   if (chosen.violations.length === 0) violations.push(...unknown)
   throwIfInvalid('the traffic', violations)
-  const planFleet = createFleet(chosen.nodes.map(({ name }) => ({ name, interfaces: names })))
+  const endpoints = endpointsOf(chosen.nodes, names)
+  const planFleet = createPlanFleet(chosen.nodes, endpoints)
   const { sources, destinations } = pairInterfaces(planFleet, chosen.pairs).pairs
   const count = sources.length
   throwIfInvalid('the traffic', [
@@ -81,7 +82,6 @@ export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): Prepa
       ? [{ field: 'topology', description: `has ${count} flows; at most ${MAX_FLOWS} are allowed` }]
       : []),
   ])
-  const endpoints = endpointsOf(chosen.nodes, names)
   const rate = spec.options?.bitsPerSecond
   return {
     spec,
