@@ -6,8 +6,8 @@ import type { RunObserver } from './runs/active-run.ts'
 import type { Ledger } from './schedules/ledger.ts'
 import type { MeshCoverage } from './schedules/mesh-coverage.ts'
 import type { Metrics } from './telemetry/catalogue/metrics.ts'
-import { createMeshObserver } from './telemetry/observe/mesh.ts'
-import type { Observer } from './telemetry/observe/observe.ts'
+import { createMeshObserver } from './telemetry/observe/mesh-gauges.ts'
+import type { Observer } from './telemetry/observe/observer.ts'
 
 /** Who is told of runs: metrics, health, and the ledger of what was measured when. */
 export const observeRuns = (

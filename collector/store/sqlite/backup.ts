@@ -6,9 +6,9 @@ import { backup, DatabaseSync } from 'node:sqlite'
 import { OperatingError } from '../../../lib/errors.ts'
 import { formatBytes } from '../../../lib/units.ts'
 import type { StoreCopy } from '../windows.ts'
-import type { Access } from './access.ts'
-import { toStoreFailure } from './failure.ts'
-import { COPY_MARK, COPY_NAME } from './left-copies.ts'
+import type { Access } from './connection.ts'
+import { toStoreFailure } from './errors.ts'
+import { COPY_MARK, COPY_NAME } from './unfinished-backups.ts'
 
 /** Pages copied before others have their turn: less than a millisecond. */
 const PAGES_PER_STEP = 100

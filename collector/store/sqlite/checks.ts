@@ -1,6 +1,6 @@
 import { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
 import type { NodeCheck, Store } from '../store.ts'
-import type { Access } from './access.ts'
+import type { Access } from './connection.ts'
 
 const prepare = ({ database }: Access) => ({
   putCheck: database.prepare(

@@ -1,6 +1,6 @@
 import type { Retention } from '../windows.ts'
 import { AHEAD_MS } from '../windows.ts'
-import type { Access } from './access.ts'
+import type { Access } from './connection.ts'
 
 /** Rows that a slice looks at. */
 const ROWS_PER_SLICE = 300

@@ -1,7 +1,7 @@
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { CoverageStore } from '../windows.ts'
-import type { Access } from './access.ts'
-import { measuredPair, PUT_COVERAGE } from './measured-pairs.ts'
+import type { Access } from './connection.ts'
+import { measuredPair, PUT_COVERAGE } from './measured-times.ts'
 
 /** A few milliseconds of reading; no statement stays open between two pages. */
 const PAGE = 2_000

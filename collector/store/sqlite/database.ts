@@ -1,9 +1,9 @@
 import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { isFullError, storeProblem, toStoreFailure } from './failure.ts'
-import { removeLeftCopies } from './left-copies.ts'
+import { isFullError, storeProblem, toStoreFailure } from './errors.ts'
 import { APPLICATION_ID, SCHEMA_VERSION, upgrade } from './schema.ts'
+import { removeLeftCopies } from './unfinished-backups.ts'
 
 /** Bounds what a reader outside, such as `sqlite3`, can hold the collector up. */
 const BUSY_TIMEOUT_MS = 1000

@@ -1,5 +1,5 @@
 import type { DocumentStore } from '../windows.ts'
-import type { Access } from './access.ts'
+import type { Access } from './connection.ts'
 
 export const createDocuments = ({ database, guarded, write }: Access): DocumentStore => {
   const put = database.prepare(

@@ -6,12 +6,12 @@ import { OperatingError } from '../../../lib/errors.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { withoutHosts } from '../hosts.ts'
 import type { Page } from '../page.ts'
+import { type Row, readPageToken, takePage } from '../paging.ts'
 import { type LastMeasured, pageSize, RESULT_PAGE, RUN_PAGE, type Store } from '../store.ts'
 import type { CoverageStore, DocumentStore, StoreUpkeep, WindowStore } from '../windows.ts'
-import type { Access } from './access.ts'
+import type { Access } from './connection.ts'
 import type { Coverage } from './coverage.ts'
-import { PUT_LAST_MEASURED } from './measured-pairs.ts'
-import { type Row, readPageToken, takePage } from './pages.ts'
+import { PUT_LAST_MEASURED } from './measured-times.ts'
 
 const prepare = (database: DatabaseSync) => ({
   insertRun: database.prepare('INSERT INTO runs (id, state, body) VALUES (?, ?, ?)'),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { measuredPair, PUT_COVERAGE } from './measured-pairs.ts'
+import { measuredPair, PUT_COVERAGE } from './measured-times.ts'
 
 /** Written to the file's header, so that `file` and this program know a store from another database: "MGAU". */
 export const APPLICATION_ID = 0x4d474155

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import type { Access } from './access.ts'
+import type { Access } from './connection.ts'
 import { createReservedSpace, NO_RESERVED_SPACE } from './reserved-space.ts'
 
 /** Pages that are given back to the file system at a time: each may have to move one from the end. */

@@ -6,9 +6,9 @@ import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
 import type { StoreLimits } from '../limits.ts'
-import { describeKeptStore, describeStore } from '../testing/contract.ts'
+import { describeUpkeep } from '../testing/maintenance-contract.ts'
 import { START, sampleResult, sampleRun } from '../testing/samples.ts'
-import { describeUpkeep } from '../testing/upkeep-contract.ts'
+import { describeKeptStore, describeStore } from '../testing/store-contract.ts'
 import { openSqliteStore } from './store.ts'
 
 let folder: string

@@ -2,14 +2,14 @@ import { type Clock, systemClock } from '../../../lib/clock.ts'
 import { STORE_LIMITS, type StoreLimits } from '../limits.ts'
 import type { Store } from '../store.ts'
 import { AHEAD_MS } from '../windows.ts'
-import { createAccess } from './access.ts'
 import { createCheckStore } from './checks.ts'
+import { createAccess } from './connection.ts'
 import { createCoverage } from './coverage.ts'
 import { type OpenDatabase, openDatabase } from './database.ts'
 import { createDocuments } from './documents.ts'
-import { createWindowStore } from './mesh/windows.ts'
+import { createUpkeep } from './maintenance.ts'
+import { createWindowStore } from './mesh/window-store.ts'
 import { createRunStore } from './runs.ts'
-import { createUpkeep } from './upkeep.ts'
 
 export type SqliteStoreDeps = {
   clock: Pick<Clock, 'now'>

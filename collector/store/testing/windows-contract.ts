@@ -3,8 +3,8 @@ import { MeshEvent, PathState, Resolution } from '#proto/meshgauge/collector/v1/
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
 import type { Store } from '../store.ts'
 import { coverageKey, type PathKey, type Window } from '../windows.ts'
+import { NOTHING_RECEIVED } from './expected-windows.ts'
 import { START, sampleId, sampleResult, sampleRun } from './samples.ts'
-import { NOTHING_RECEIVED } from './windows.ts'
 
 const T = Math.floor(START.getTime() / 3_600_000) * 3_600_000
 const { RESOLUTION_RAW, RESOLUTION_UNSPECIFIED } = Resolution

@@ -7,7 +7,7 @@ import {
   MeterProvider,
 } from '@opentelemetry/sdk-metrics'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createMetricReader } from '../expose/otlp.ts'
+import { createMetricReader } from '../expose/otlp-reader.ts'
 import { CATALOGUE } from './catalogue.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 

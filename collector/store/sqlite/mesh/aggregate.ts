@@ -1,13 +1,22 @@
 import { OperatingError } from '../../../../lib/errors.ts'
 import { createCooperativeYielding } from '../../../cooperative-yielding.ts'
 import type { Window, WindowStore } from '../../windows.ts'
-import { addWindow, joinEntries, type Reader, readEntry } from './codec.ts'
-import type { Damage } from './damage.ts'
+import { finerThan } from './bucket-reader.ts'
+import type { Damage } from './damaged-rows.ts'
 import { keptFrom, reachMs } from './history.ts'
-import { bucketAt, FIVE_MINUTES, keyOf, LEVELS, type Level, ONE_HOUR, pathOfKey, RAW } from './levels.ts'
-import { finerThan } from './reading.ts'
-import { emptySum, type Sum, windowOf } from './sum.ts'
-import type { Tables } from './tables.ts'
+import {
+  bucketAt,
+  FIVE_MINUTES,
+  keyOf,
+  LEVELS,
+  type Level,
+  ONE_HOUR,
+  pathOfKey,
+  RAW,
+} from './roll-up-levels.ts'
+import { addWindow, joinEntries, type Reader, readEntry } from './window-codec.ts'
+import { emptySum, type Sum, windowOf } from './window-sum.ts'
+import type { Tables } from './window-tables.ts'
 
 /** Up to here raw windows are merged: the edges of the time are exact. */
 const RAW_UP_TO_MS = 30 * 60_000

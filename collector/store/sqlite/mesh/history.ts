@@ -2,11 +2,11 @@ import { Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { OperatingError } from '../../../../lib/errors.ts'
 import type { Window, WindowStore } from '../../windows.ts'
 import { MAX_HISTORY_WINDOWS } from '../../windows.ts'
-import type { Access } from '../access.ts'
-import { bucketAt, bucketOfKey, FIVE_MINUTES, LEVELS, type Level, ONE_HOUR, RAW } from './levels.ts'
-import type { Reading } from './reading.ts'
-import { windowOf } from './sum.ts'
-import type { Tables } from './tables.ts'
+import type { Access } from '../connection.ts'
+import type { Reading } from './bucket-reader.ts'
+import { bucketAt, bucketOfKey, FIVE_MINUTES, LEVELS, type Level, ONE_HOUR, RAW } from './roll-up-levels.ts'
+import { windowOf } from './window-sum.ts'
+import type { Tables } from './window-tables.ts'
 
 const LEVEL_OF: Partial<Record<Resolution, Level>> = {
   [Resolution.RESOLUTION_RAW]: RAW,

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Store } from '../../store.ts'
-import { mergeOf, type WholeWindow, windowFrom } from '../../testing/windows.ts'
+import { mergeOf, type WholeWindow, windowFrom } from '../../testing/expected-windows.ts'
 import type { Window } from '../../windows.ts'
 import { openSqliteStore } from '../store.ts'
 

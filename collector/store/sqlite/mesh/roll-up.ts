@@ -1,8 +1,17 @@
-import { countEntries, createWriter, joinEntries, writeSum } from './codec.ts'
-import { bucketAt, bucketOfKey, FIVE_MINUTES, keyOf, type Level, ONE_HOUR, pathOfKey, RAW } from './levels.ts'
-import type { LiveMinute } from './live.ts'
-import type { Reading } from './reading.ts'
-import type { Tables } from './tables.ts'
+import type { Reading } from './bucket-reader.ts'
+import type { LiveMinute } from './minute-buffer.ts'
+import {
+  bucketAt,
+  bucketOfKey,
+  FIVE_MINUTES,
+  keyOf,
+  type Level,
+  ONE_HOUR,
+  pathOfKey,
+  RAW,
+} from './roll-up-levels.ts'
+import { countEntries, createWriter, joinEntries, writeSum } from './window-codec.ts'
+import type { Tables } from './window-tables.ts'
 
 /** A window comes after its end, in a batch: so long after its minute most are there, and late ones cost more work. */
 const SORT_AFTER_MS = 30_000

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Registry } from 'prom-client'
 import { CONTENT_TYPES, formatOf, renderMetrics } from './exposition.ts'
-import { closeHttp, type HttpServer, listenOn } from './listening.ts'
+import { closeHttp, type HttpServer, listenOn } from './http-listener.ts'
 
 type Answer = { status: number; type: string; body: string | Buffer; headers?: Record<string, string> }
 

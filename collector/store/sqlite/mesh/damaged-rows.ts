@@ -1,4 +1,4 @@
-import type { LevelName } from './levels.ts'
+import type { LevelName } from './roll-up-levels.ts'
 
 /** In the words of SQLite, which does not see when the bytes in a row are not what was written. */
 export class DamagedWindow extends Error {

@@ -1,5 +1,5 @@
-import { OperatingError } from '../../../lib/errors.ts'
-import { MAX_PAGE_BYTES } from '../store.ts'
+import { OperatingError } from '../../lib/errors.ts'
+import { MAX_PAGE_BYTES } from './store.ts'
 
 export type Row = { key: number; body: Uint8Array }
 

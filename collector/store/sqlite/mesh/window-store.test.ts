@@ -1,8 +1,8 @@
 import { expect, test, vi } from 'vitest'
 import { sampleWindow } from '../../testing/windows-contract.ts'
-import { createAccess } from '../access.ts'
+import { createAccess } from '../connection.ts'
 import { openDatabase } from '../database.ts'
-import { createWindowStore } from './windows.ts'
+import { createWindowStore } from './window-store.ts'
 
 const HOUR_SECONDS = 3600
 const LATE = 20 * HOUR_SECONDS

@@ -1,9 +1,9 @@
 import { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { fromTimestamp } from '../../../../lib/protobuf-time.ts'
+import { type Row, readPageToken, takePage } from '../../paging.ts'
 import { pageSize, RESULT_PAGE } from '../../store.ts'
 import type { WindowStore } from '../../windows.ts'
-import type { Access } from '../access.ts'
-import { type Row, readPageToken, takePage } from '../pages.ts'
+import type { Access } from '../connection.ts'
 
 export type Events = Pick<WindowStore, 'meshEvents'> & {
   /** Within a transaction. */

@@ -1,8 +1,8 @@
-import { addWindow, joinEntries, readableEntries } from './codec.ts'
-import { DamagedWindow } from './damage.ts'
-import { bucketOfKey, LEVELS, type Level, RAW } from './levels.ts'
-import { emptySum } from './sum.ts'
-import type { Tables } from './tables.ts'
+import { DamagedWindow } from './damaged-rows.ts'
+import { bucketOfKey, LEVELS, type Level, RAW } from './roll-up-levels.ts'
+import { addWindow, joinEntries, readableEntries } from './window-codec.ts'
+import { emptySum } from './window-sum.ts'
+import type { Tables } from './window-tables.ts'
 
 const isWhole = (bytes: Uint8Array, originMs: number): boolean => {
   try {

@@ -2,10 +2,10 @@ import { metrics as api } from '@opentelemetry/api'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../lib/clock.ts'
 import { openSqliteStore } from '../../store/sqlite/store.ts'
-import { describeStore } from '../../store/testing/contract.ts'
 import { sampleResult, sampleRun } from '../../store/testing/samples.ts'
+import { describeStore } from '../../store/testing/store-contract.ts'
 import { createMetrics } from '../catalogue/metrics.ts'
-import { measuredStore, watchDamage } from './store.ts'
+import { measuredStore, watchDamage } from './measured-store.ts'
 
 const open = () => {
   const metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })

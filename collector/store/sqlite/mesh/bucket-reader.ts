@@ -1,7 +1,7 @@
-import { addWindow } from './codec.ts'
-import { bucketAt, FIVE_MINUTES, keyOf, type Level, ONE_HOUR, RAW } from './levels.ts'
-import { emptySum, type Sum } from './sum.ts'
-import type { Tables } from './tables.ts'
+import { bucketAt, FIVE_MINUTES, keyOf, type Level, ONE_HOUR, RAW } from './roll-up-levels.ts'
+import { addWindow } from './window-codec.ts'
+import { emptySum, type Sum } from './window-sum.ts'
+import type { Tables } from './window-tables.ts'
 
 /** The level that a level is made of. */
 export const finerThan = (level: Level): Level => (level === ONE_HOUR ? FIVE_MINUTES : RAW)

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
 import { iperfPair } from '../testing/samples.ts'
-import { createRackCells, createRackThroughput, OTHER_RACKS, SAME_RACK } from './racks.ts'
+import { createRackCells, createRackThroughput, OTHER_RACKS, SAME_RACK } from './rack-gauges.ts'
 
 const racksOf = (racks: number, size: number): Map<string, string> =>
   new Map(Array.from({ length: racks * size }, (_, index) => [`n${index}`, `r${Math.floor(index / size)}`]))

@@ -4,7 +4,7 @@ import { Budget } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { usedOf } from '../../schedules/budget.ts'
 import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
-import { observeSchedules } from './schedules.ts'
+import { observeSchedules } from './schedule-observer.ts'
 
 let metrics: Metrics
 beforeEach(() => {

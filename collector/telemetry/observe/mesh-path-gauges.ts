@@ -1,7 +1,7 @@
 import { createCooperativeYielding } from '../../cooperative-yielding.ts'
 import type { Measured, Paths } from '../../mesh/state/paths.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
-import { createRackCells, createRackSums } from './racks.ts'
+import { createRackCells, createRackSums } from './rack-gauges.ts'
 
 /**
  * Paths of a mesh that have series of their own, two each: 64 nodes with two interfaces, 90 with one. A scrape is then

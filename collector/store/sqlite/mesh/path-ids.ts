@@ -1,6 +1,6 @@
 import type { PathKey } from '../../windows.ts'
-import type { Access } from '../access.ts'
-import { MAX_PATH } from './levels.ts'
+import type { Access } from '../connection.ts'
+import { MAX_PATH } from './roll-up-levels.ts'
 
 export type Paths = {
   pathId(key: PathKey): number

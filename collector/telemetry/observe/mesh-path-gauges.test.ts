@@ -4,7 +4,7 @@ import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { bucketOf } from '../../../lib/histogram.ts'
 import { createPaths, type MeshPath } from '../../mesh/state/paths.ts'
 import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
-import { createMeshPathGauges } from './mesh-paths.ts'
+import { createMeshPathGauges } from './mesh-path-gauges.ts'
 
 const NOW = Date.parse('2026-01-01T00:00:30Z')
 const MINUTE = 60_000

@@ -1,7 +1,7 @@
 import type { StoreLimits } from '../limits.ts'
-import type { Access } from './access.ts'
+import type { Access } from './connection.ts'
 import { createCoverageExpiry } from './coverage-expiry.ts'
-import { countEntries } from './mesh/codec.ts'
+import type { RollUp } from './mesh/roll-up.ts'
 import {
   bucketAt,
   bucketOfKey,
@@ -11,10 +11,10 @@ import {
   type Level,
   ONE_HOUR,
   RAW,
-} from './mesh/levels.ts'
-import type { RollUp } from './mesh/roll-up.ts'
-import type { Tables } from './mesh/tables.ts'
-import type { RunRemoval } from './run-removal.ts'
+} from './mesh/roll-up-levels.ts'
+import { countEntries } from './mesh/window-codec.ts'
+import type { Tables } from './mesh/window-tables.ts'
+import type { RunRemoval } from './run-expiry.ts'
 import type { SizeLimiter } from './size-limiter.ts'
 
 /** Rows that a slice removes at most. */

@@ -7,8 +7,8 @@ import type { Meshes } from '../../mesh/meshes.ts'
 import type { Measured } from '../../mesh/state/paths.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { pathStateWord } from './label-values.ts'
-import { createMeshPathGauges } from './mesh-paths.ts'
-import { showMeshVerdicts } from './verdicts.ts'
+import { createMeshPathGauges } from './mesh-path-gauges.ts'
+import { showMeshVerdicts } from './verdict-gauges.ts'
 
 /** Two sinks read; whoever comes second within this time gets what the first one got. */
 const REFRESH_SECONDS = 1

@@ -15,10 +15,10 @@ import {
   throughputOf,
 } from './interface-directions.ts'
 import { nodeStateWord, outcomeWord, runStateWord, runWords } from './label-values.ts'
-import { createPairGauges, PAIR_BUDGET } from './pairs.ts'
-import { createRackThroughput } from './racks.ts'
+import { createPairGauges, PAIR_BUDGET } from './pair-gauges.ts'
+import { createRackThroughput } from './rack-gauges.ts'
 import { mergeRoundTrips } from './round-trips.ts'
-import { showVerdicts } from './verdicts.ts'
+import { showVerdicts } from './verdict-gauges.ts'
 
 /** Turns what the collector learns into metrics. */
 export type Observer = {

@@ -6,8 +6,8 @@
  */
 
 import { MAX_INDEX, MIN_INDEX } from '../../../../lib/histogram.ts'
-import { DamagedWindow } from './damage.ts'
-import { addCount, type Sum } from './sum.ts'
+import { DamagedWindow } from './damaged-rows.ts'
+import { addCount, type Sum } from './window-sum.ts'
 
 /** Bytes that grow as they are written. */
 export type Writer = {

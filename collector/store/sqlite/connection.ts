@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { inTransaction, type OpenDatabase } from './database.ts'
-import { toStoreFailure } from './failure.ts'
+import { toStoreFailure } from './errors.ts'
 
 /** Numbers that the store keeps of itself, such as how many rows there are: what is not there is 0. */
 export type Figures = {

@@ -7,7 +7,7 @@ import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
 import { END, endedRun, failedPair, iperfPair, pingPair } from '../testing/samples.ts'
-import { createObserver, type Observer } from './observe.ts'
+import { createObserver, type Observer } from './observer.ts'
 
 let metrics: Metrics
 let observer: Observer

@@ -1,6 +1,6 @@
-import { type Entry, type Reader, readEntry, readVarint } from './codec.ts'
-import { DamagedWindow } from './damage.ts'
-import { MAX_PATH } from './levels.ts'
+import { DamagedWindow } from './damaged-rows.ts'
+import { MAX_PATH } from './roll-up-levels.ts'
+import { type Entry, type Reader, readEntry, readVarint } from './window-codec.ts'
 
 /**
  * Windows of one minute that are not in `raw` yet, as bytes in the order in which they came: each behind the place of

@@ -1,7 +1,7 @@
 import pino from 'pino'
 import { expect, test } from 'vitest'
 import type { Clock } from '../../lib/clock.ts'
-import { startUpkeep } from './upkeep.ts'
+import { startUpkeep } from './maintenance-loop.ts'
 import type { StoreInfo } from './windows.ts'
 
 const INFO = { path: '/x', sizeBytes: 7, levels: [] } as unknown as StoreInfo

@@ -1,8 +1,8 @@
 import { createServer } from 'node:net'
 import { Gauge, Registry } from 'prom-client'
 import { afterEach, describe, expect, test } from 'vitest'
-import { listenHttp } from './http.ts'
-import type { HttpServer } from './listening.ts'
+import type { HttpServer } from './http-listener.ts'
+import { listenHttp } from './http-server.ts'
 
 let server: HttpServer | undefined
 afterEach(async () => {

@@ -1,4 +1,4 @@
-import type { Access } from './access.ts'
+import type { Access } from './connection.ts'
 
 /** The newest runs stay however old they are: what was last found is not forgotten because nobody measured since. */
 export const KEPT_RUNS = 20

@@ -2,7 +2,7 @@ import { metrics as api } from '@opentelemetry/api'
 import { expect, test } from 'vitest'
 import { MeshEvent, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { createMetrics } from '../catalogue/metrics.ts'
-import { createMeshObserver } from './mesh.ts'
+import { createMeshObserver } from './mesh-gauges.ts'
 
 test('events are counted from nothing on, so that increase() sees the first fault of all', async () => {
   const metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1' })

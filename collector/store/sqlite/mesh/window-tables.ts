@@ -1,6 +1,6 @@
-import type { Access } from '../access.ts'
-import { type Entry, inOrder, readableEntries, readEntries } from './codec.ts'
-import { createDamage, type Damage, DamagedWindow } from './damage.ts'
+import type { Access } from '../connection.ts'
+import { createDamage, type Damage, DamagedWindow } from './damaged-rows.ts'
+import { createLiveMinute, type LiveMinute } from './minute-buffer.ts'
 import {
   bucketOfKey,
   FIVE_MINUTES,
@@ -10,8 +10,8 @@ import {
   type LevelName,
   ONE_HOUR,
   RAW,
-} from './levels.ts'
-import { createLiveMinute, type LiveMinute } from './live.ts'
+} from './roll-up-levels.ts'
+import { type Entry, inOrder, readableEntries, readEntries } from './window-codec.ts'
 
 const prepareLevel = ({ database }: Access, { name }: Level) => ({
   get: database.prepare(`SELECT body FROM ${name} WHERE key = ?`),
