@@ -20,7 +20,7 @@ import { createLedger } from './schedules/ledger.ts'
 import { createMeshCoverage } from './schedules/mesh-coverage.ts'
 import { createSchedules } from './schedules/schedules.ts'
 import { servicesOf } from './services.ts'
-import { startUpkeep } from './store/maintenance-loop.ts'
+import { startMaintenance } from './store/maintenance-loop.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
 import { createMetrics } from './telemetry/catalogue/metrics.ts'
 import type { HttpServer } from './telemetry/expose/http-listener.ts'
@@ -69,7 +69,7 @@ export const createCollector = async (
     })
     closing.add(opened.close)
     const store = measuredStore(opened, { metrics, clock })
-    const upkeep = startUpkeep({
+    const upkeep = startMaintenance({
       clock,
       logger,
       store,

@@ -13,8 +13,8 @@ import { dispatch, redispatch } from '../dispatch/dispatch.ts'
 import type { PreparedRun } from '../dispatch/prepared-run.ts'
 import { type RunTrace, startRunTrace } from '../dispatch/run-trace.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
-import { withoutHosts } from '../store/hosts.ts'
 import type { Store } from '../store/store.ts'
+import { withoutHostSamples } from '../store/store.ts'
 import type { InterfaceQueue } from './interface-queue.ts'
 import { createResultLog } from './result-log.ts'
 import { segmentBytesOf } from './segments.ts'
@@ -80,7 +80,7 @@ export const startRun = (
     const before = latest.get(key)
     if (before && isMeasured(before)) measuredCount--
     if (isMeasured(result)) measuredCount++
-    latest.set(key, withoutHosts(result))
+    latest.set(key, withoutHostSamples(result))
     return before === undefined
   }
   const onStored = (results: PairResult[]) => {
@@ -89,7 +89,7 @@ export const startRun = (
     const doneCount = latest.size
     const share = 1 - doneCount / Math.max(1, run.plan?.pairCount ?? 1)
     const remaining = toDuration((fromDuration(run.plan?.duration) ?? 0) * share)
-    update(progress({ doneCount, measuredCount, remaining }), results.map(withoutHosts))
+    update(progress({ doneCount, measuredCount, remaining }), results.map(withoutHostSamples))
   }
   const log = createResultLog(deps, run.id, onStored)
 
@@ -164,7 +164,7 @@ export const startRun = (
     }
     deps.observer.observeRun(ended, results)
     // What the store would not take is still told to those who watch.
-    update(change, unstored?.results.map(withoutHosts) ?? [])
+    update(change, unstored?.results.map(withoutHostSamples) ?? [])
     watchers.end()
     return failure
   }

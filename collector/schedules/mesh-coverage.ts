@@ -1,7 +1,8 @@
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
-import { type CoverageStore, coverageKey, type PathKey } from '../store/windows.ts'
+import { type CoverageStore, coverageKey } from '../store/coverage.ts'
+import type { PathKey } from '../store/windows.ts'
 import type { Ledger } from './ledger.ts'
 
 /** A pair that is pinged all the time is written so often; after a crash its last measurement is so much older. */

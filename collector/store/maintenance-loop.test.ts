@@ -1,25 +1,25 @@
 import pino from 'pino'
 import { expect, test } from 'vitest'
 import type { Clock } from '../../lib/clock.ts'
-import { startUpkeep } from './maintenance-loop.ts'
-import type { StoreInfo } from './windows.ts'
+import type { StoreInfo } from './maintenance.ts'
+import { startMaintenance } from './maintenance-loop.ts'
 
 const INFO = { path: '/x', sizeBytes: 7, levels: [] } as unknown as StoreInfo
 
-test('how the store is stays in view while its upkeep fails: then most of all it is asked for', async () => {
+test('reports the size and content of the store while its maintenance fails', async () => {
   let seconds = 0
-  const turns = Promise.withResolvers<void>()
+  const minutePassed = Promise.withResolvers<void>()
   const clock: Clock = {
     now: () => new Date(seconds * 1000),
     monotonicSeconds: () => seconds,
     sleep: async (pause) => {
       seconds += pause
-      if (seconds >= 60) turns.resolve()
+      if (seconds >= 60) minutePassed.resolve()
       await new Promise((resolve) => setImmediate(resolve))
     },
   }
-  const seen: number[] = []
-  const upkeep = startUpkeep({
+  const reportedSizes: number[] = []
+  const maintenance = startMaintenance({
     clock,
     logger: pino({ level: 'silent' }),
     store: {
@@ -30,10 +30,10 @@ test('how the store is stays in view while its upkeep fails: then most of all it
     },
     observer: {
       observeMaintain: () => undefined,
-      observeInfo: ({ sizeBytes }) => seen.push(sizeBytes),
+      observeInfo: ({ sizeBytes }) => reportedSizes.push(sizeBytes),
     },
   })
-  await turns.promise
-  await upkeep.close()
-  expect(seen.length).toBeGreaterThanOrEqual(10)
+  await minutePassed.promise
+  await maintenance.close()
+  expect(reportedSizes.length).toBeGreaterThanOrEqual(10)
 })

@@ -1,18 +1,18 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
-import type { StoreInfo, StoreUpkeep } from './windows.ts'
+import type { StoreInfo, StoreMaintenance } from './maintenance.ts'
 
-/** A piece of upkeep ends after this: what waits for the event loop waits no longer for it. */
+/** Maximum time of one piece of maintenance. The event loop is blocked for this time. */
 const PIECE_SECONDS = 0.004
-/** Between two pieces everyone else has a turn, and most of the time. */
+/** Pause between two pieces, so that other work gets most of the time. */
 const PAUSE_SECONDS = 0.01
-/** When nothing is due. */
+/** Pause when nothing is due. */
 const IDLE_SECONDS = 1
-/** When the medium fails: a full disk is not filled up less by asking it more often. */
+/** Pause after a failure: more frequent attempts do not help a full disk. */
 const FAILED_SECONDS = 5
 const INFO_SECONDS = 5
 
-export type UpkeepObserver = {
+export type MaintenanceObserver = {
   observeMaintain(seconds: number): void
   observeInfo(info: StoreInfo): void
 }
@@ -20,18 +20,18 @@ export type UpkeepObserver = {
 type Deps = {
   clock: Clock
   logger: Logger
-  store: Pick<StoreUpkeep, 'maintain' | 'info'>
-  observer: UpkeepObserver
+  store: Pick<StoreMaintenance, 'maintain' | 'info'>
+  observer: MaintenanceObserver
 }
 
-/** Keeps the store in order, piece by piece, until it is closed. */
-export const startUpkeep = ({ clock, logger, store, observer }: Deps): { close(): Promise<void> } => {
+/** Runs the maintenance of the store, piece by piece, until it is closed. */
+export const startMaintenance = ({ clock, logger, store, observer }: Deps): { close(): Promise<void> } => {
   const closing = new AbortController()
   let hasFailed = false
   let nextInfo = Number.NEGATIVE_INFINITY
 
-  const piece = (): boolean => {
-    // First, so that a store whose upkeep fails is still seen.
+  const runPiece = (): boolean => {
+    // Before the maintenance, so that the metrics stay current while it fails.
     if (clock.monotonicSeconds() >= nextInfo) {
       nextInfo = clock.monotonicSeconds() + INFO_SECONDS
       observer.observeInfo(store.info())
@@ -43,15 +43,15 @@ export const startUpkeep = ({ clock, logger, store, observer }: Deps): { close()
     return isMoreDue
   }
 
-  /** One piece, and how long to wait for the next. */
+  /** Runs one piece and returns the pause before the next one, in seconds. */
   const step = (): number => {
     try {
-      const isMoreDue = piece()
-      if (hasFailed) logger.info('the upkeep of the store goes on')
+      const isMoreDue = runPiece()
+      if (hasFailed) logger.info('the maintenance of the store works again')
       hasFailed = false
       return isMoreDue ? PAUSE_SECONDS : IDLE_SECONDS
     } catch (error) {
-      if (!hasFailed) logger.error({ err: error }, 'the upkeep of the store failed; it is tried again')
+      if (!hasFailed) logger.error({ err: error }, 'the maintenance of the store failed; retrying every 5 s')
       hasFailed = true
       return FAILED_SECONDS
     }

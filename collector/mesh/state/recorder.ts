@@ -33,13 +33,13 @@ const moved = (window: Window, byMs: number): Window => ({
 export const createRecorder = (deps: {
   clock: Clock
   logger: Logger
-  store: Pick<WindowStore, 'parcel'>
+  store: Pick<WindowStore, 'windowBatch'>
   /** From the times of windows to the time of day. */
   shiftMs: () => number
   /** Makes durable by what the windows were placed, before they are. */
   flushKept: () => void
 }) => {
-  let windows = deps.store.parcel()
+  let windows = deps.store.windowBatch()
   let events: MeshEvent[] = []
   const marks = new Map<Sender, { session: string; sequence: number }>()
   const refused = new Set<Sender>()
@@ -58,7 +58,7 @@ export const createRecorder = (deps: {
       return
     }
     failure = undefined
-    windows = deps.store.parcel()
+    windows = deps.store.windowBatch()
     events = []
     const stored = [...marks]
     marks.clear()

@@ -1,79 +1,93 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { inTransaction, type OpenDatabase } from './database.ts'
-import { toStoreFailure } from './errors.ts'
+import { toStoreError } from './errors.ts'
 
-/** Numbers that the store keeps of itself, such as how many rows there are: what is not there is 0. */
+/** Named numbers that the store keeps about its own content, such as the number of runs. A missing one is 0. */
 export type Figures = {
   get(name: string): number
-  /** Within a transaction: becomes true with it, or not at all. */
+  /** Within a transaction: takes effect with its commit, or not at all. */
   set(name: string, value: number): void
   add(name: string, by: number): void
 }
 
-/** The one way to the database: whatever the medium does has one name, and figures change with what they count. */
-export type Access = {
+/** Access to the database. Maps the errors of the medium to operating errors, and commits figures with their content. */
+export type Connection = {
   database: DatabaseSync
   path: string
   figures: Figures
+  /** @throws OperatingError STORE_UNAVAILABLE when SQLite or the file system fails */
   guarded<T>(work: () => T): T
-  /** A transaction that is durable when it returns. */
+  /** Runs a transaction that is durable when it returns. */
   write<T>(work: () => T): T
   /**
-   * A transaction that a loss of power, not a kill, may undo with what came after it: for work that would only be done
-   * again. It does not wait for the disk.
+   * Runs a transaction without waiting for the disk. It survives a kill, but a power loss may undo it. Used for work
+   * that would only be repeated.
    */
   writeLazily<T>(work: () => T): T
 }
 
-const createFigures = (database: DatabaseSync) => {
-  const put = database.prepare(
-    'INSERT INTO figures (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
-  )
-  const values = new Map(
-    database
-      .prepare('SELECT name, value FROM figures')
-      .all()
-      .map(({ name, value }) => [String(name), Number(value)]),
-  )
-  const staged = new Map<string, number>()
-  const get = (name: string) => staged.get(name) ?? values.get(name) ?? 0
-  const set = (name: string, value: number) => {
-    staged.set(name, value)
+class FigureTable implements Figures {
+  readonly #put
+  readonly #committed: Map<string, number>
+  readonly #changed = new Map<string, number>()
+
+  constructor(database: DatabaseSync) {
+    this.#put = database.prepare(
+      'INSERT INTO figures (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+    )
+    const rows = database.prepare('SELECT name, value FROM figures').all()
+    this.#committed = new Map(rows.map(({ name, value }) => [String(name), Number(value)]))
   }
-  return {
-    figures: { get, set, add: (name: string, by: number) => set(name, get(name) + by) },
-    /** The last thing in a transaction. */
-    save: () => {
-      for (const [name, value] of staged) put.run(name, value)
-    },
-    keep: () => {
-      for (const [name, value] of staged) values.set(name, value)
-    },
-    forget: () => staged.clear(),
+
+  get(name: string): number {
+    return this.#changed.get(name) ?? this.#committed.get(name) ?? 0
+  }
+
+  set(name: string, value: number): void {
+    this.#changed.set(name, value)
+  }
+
+  add(name: string, by: number): void {
+    this.set(name, this.get(name) + by)
+  }
+
+  /** Writes the changes. Called last in a transaction. */
+  save(): void {
+    for (const [name, value] of this.#changed) this.#put.run(name, value)
+  }
+
+  /** Called after the commit. */
+  commit(): void {
+    for (const [name, value] of this.#changed) this.#committed.set(name, value)
+  }
+
+  /** Drops the changes that were not committed. */
+  clear(): void {
+    this.#changed.clear()
   }
 }
 
-export const createAccess = ({ database, path }: OpenDatabase): Access => {
+export const createConnection = ({ database, path }: OpenDatabase): Connection => {
   const guarded = <T>(work: () => T): T => {
     try {
       return work()
     } catch (error) {
-      throw toStoreFailure(path, error)
+      throw toStoreError(path, error)
     }
   }
-  const { figures, save, keep, forget } = guarded(() => createFigures(database))
+  const figures = guarded(() => new FigureTable(database))
   const write = <T>(work: () => T): T =>
     guarded(() => {
       try {
         const result = inTransaction(database, () => {
           const done = work()
-          save()
+          figures.save()
           return done
         })
-        keep()
+        figures.commit()
         return result
       } finally {
-        forget()
+        figures.clear()
       }
     })
   return {

@@ -1,21 +1,21 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
-import { coverageKey } from '../windows.ts'
+import { coverageKey } from '../coverage.ts'
 
 /**
- * Takes a later time in place of an earlier one; the last parameter is the latest that can be meant. What is later than
- * that was noted while a clock was ahead: it gives way to whatever comes, and is not noted itself.
+ * SQL that replaces an earlier time by a later one. The last parameter is the latest plausible time: a later new value is
+ * ignored, and a later stored value, from a wrong clock, is replaced by any new one.
  */
-const latestOf = (table: string, key: string): string =>
+const putLatestTime = (table: string, key: string): string =>
   `INSERT INTO ${table} (${key}, milliseconds) SELECT ?1, ?2, ?3 WHERE ?3 <= ?4
    ON CONFLICT DO UPDATE SET milliseconds =
      iif(milliseconds > ?4, excluded.milliseconds, max(milliseconds, excluded.milliseconds))`
 
-export const PUT_COVERAGE = latestOf('coverage', 'test, pair')
-export const PUT_LAST_MEASURED = latestOf('last_measured', 'node, test')
+export const PUT_COVERAGE = putLatestTime('coverage', 'test, pair')
+export const PUT_LAST_MEASURED = putLatestTime('last_measured', 'node, test')
 
-/** The test, the pair and the end of a result in Unix milliseconds; undefined when it was not measured. */
+/** Returns the test, the pair and the end time of a result in Unix milliseconds; undefined when it was not measured. */
 export const measuredPair = ({
   source,
   destination,

@@ -1,27 +1,27 @@
-import type { Access } from './connection.ts'
+import type { Connection } from './connection.ts'
 
-/** The newest runs stay however old they are: what was last found is not forgotten because nobody measured since. */
-export const KEPT_RUNS = 20
+/** The newest runs are kept at any age, so that the last findings stay available when nothing was measured since. */
+const MIN_RUNS = 20
 
-/** A result can be megabytes, with what its hosts did. */
+/** Results removed per slice. A result with host samples can be megabytes. */
 const RESULTS_PER_SLICE = 50
 
-export type RunRemoval = {
+export type RunExpiry = {
   /**
-   * Removes a slice of the oldest run that is older than this, or of the one that was begun with; says whether there was
-   * any.
+   * Removes one slice of the oldest run that was created before `beforeMs`, or of the run whose removal has begun. Returns
+   * whether there was any.
    */
   removeOld(beforeMs: number, nowMs: number, isOverdue: () => boolean): boolean
-  /** Undefined when there is none. */
+  /** Creation time in Unix milliseconds; undefined without runs. */
   oldest(): number | undefined
   newest(): number | undefined
 }
 
-/** An id begins with 48 bits of Unix milliseconds (RFC 9562, version 7). */
+/** Returns the creation time of a run. Its id begins with 48 bits of Unix milliseconds (RFC 9562, UUID version 7). */
 const timeOf = (row: Record<string, unknown> | undefined): number | undefined =>
   row ? Number.parseInt(String(row.id).replaceAll('-', '').slice(0, 12), 16) : undefined
 
-export const createRunRemoval = ({ database, figures, writeLazily }: Access): RunRemoval => {
+export const createRunExpiry = ({ database, figures, writeLazily }: Connection): RunExpiry => {
   const first = database.prepare('SELECT key, id FROM runs ORDER BY key LIMIT 1')
   const last = database.prepare('SELECT key, id FROM runs ORDER BY key DESC LIMIT 1')
   const candidate = database.prepare(
@@ -34,8 +34,8 @@ export const createRunRemoval = ({ database, figures, writeLazily }: Access): Ru
   const removeRun = database.prepare('DELETE FROM runs WHERE key = ?')
 
   const oldestBefore = (beforeMs: number): Record<string, unknown> | undefined => {
-    if (figures.get('runs') <= KEPT_RUNS) return undefined
-    const run = candidate.get(Number(lastRemovable.get(KEPT_RUNS)?.key ?? 0))
+    if (figures.get('runs') <= MIN_RUNS) return undefined
+    const run = candidate.get(Number(lastRemovable.get(MIN_RUNS)?.key ?? 0))
     const created = timeOf(run)
     return created !== undefined && created < beforeMs ? run : undefined
   }
@@ -44,7 +44,7 @@ export const createRunRemoval = ({ database, figures, writeLazily }: Access): Ru
     oldest: () => timeOf(first.get()),
     newest: () => timeOf(last.get()),
     removeOld: (beforeMs, nowMs, isOverdue) => {
-      // A run that has lost some of its results goes to the end, whatever has become of the reason.
+      // A run that has lost some results is removed completely, even if the reason for its removal no longer applies.
       const begun = figures.get('removing_run')
       const run = begun > 0 ? byKey.get(begun) : oldestBefore(beforeMs)
       if (!run) return false
@@ -56,7 +56,7 @@ export const createRunRemoval = ({ database, figures, writeLazily }: Access): Ru
           removeResult.run(Number(result.key))
           if (isOverdue()) return
         }
-        // The run goes with the last of its results, so that a kill leaves nothing that belongs to none.
+        // The run is removed together with its last results, so that a kill leaves no results without a run.
         if (results.length === RESULTS_PER_SLICE) return
         removeRun.run(key)
         figures.set('removing_run', 0)

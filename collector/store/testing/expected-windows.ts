@@ -1,6 +1,6 @@
 import type { Window } from '../windows.ts'
 
-/** A window in whole numbers, times in nanoseconds, so that what is expected is exact. */
+/** A window in whole numbers, with round-trip times in nanoseconds, so that expected values are exact. */
 export type WholeWindow = {
   path: number
   startMs: number
@@ -39,7 +39,7 @@ export const NOTHING_RECEIVED = {
   histogramCounts: [],
 }
 
-/** What windows of a path are together, by a way of its own: each figure over all of them, and the times in a map. */
+/** Merges the windows of a path, independently of the store's implementation. */
 export const mergeOf = (windows: readonly WholeWindow[]): Window => {
   const answered = windows.filter(({ received }) => received > 0)
   const total = (value: (window: WholeWindow) => number) =>

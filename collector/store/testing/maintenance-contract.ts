@@ -19,14 +19,14 @@ export const LIMITS: StoreLimits = {
 
 const { RESOLUTION_RAW, RESOLUTION_5_MINUTES, RESOLUTION_1_HOUR, RESOLUTION_UNSPECIFIED } = Resolution
 
-/** All that is due at a moment. */
+/** Runs all maintenance that is due at a moment. */
 export const maintainAll = (store: Pick<Store, 'maintain'>, atMs: number): void => {
   for (let piece = 0; store.maintain(new Date(atMs)); piece++) {
-    if (piece > 100_000) throw new Error('upkeep has no end')
+    if (piece > 100_000) throw new Error('the maintenance does not end')
   }
 }
 
-/** Windows of 10 s without a gap. */
+/** Consecutive windows of 10 s. */
 const windowsOf = (path: number, fromHours: number, toHours: number): Window[] =>
   Array.from({ length: (toHours - fromHours) * 360 }, (_, index) =>
     sampleWindow(path, fromHours * 3600 + index * 10),
@@ -34,12 +34,12 @@ const windowsOf = (path: number, fromHours: number, toHours: number): Window[] =
 
 const rowsOf = (store: Store) => Object.fromEntries(store.info().levels.map(({ name, rows }) => [name, rows]))
 
-/** What every store does about age. `open` gives an empty one with such limits. */
-export const describeUpkeep = (
+/** Tests of roll-ups and retention for every store. `open` returns an empty one with these limits. */
+export const describeMaintenance = (
   name: string,
   open: (limits: StoreLimits) => { store: Store; remove: () => void },
 ): void => {
-  describe(`${name}: upkeep`, () => {
+  describe(`${name}: maintenance`, () => {
     let store: Store
     let remove: () => void
     beforeEach(() => {
@@ -52,9 +52,9 @@ export const describeUpkeep = (
     const newPath = () => store.pathId({ source: 'node-1', destination: 'node-2', interface: 'net0' })
 
     describeLevels(() => store, newPath)
-    describeRunRemoval(() => store)
+    describeRunExpiry(() => store)
 
-    test('an empty store has nothing to do, and says that it is empty', () => {
+    test('an empty store has nothing to do, and reports that it is empty', () => {
       expect(store.maintain(new Date(T))).toBe(false)
       const { levels, ...info } = store.info()
       expect(info).toMatchObject({ schemaVersion: 2, maxBytes: 2 ** 30, waitingWindows: 0 })
@@ -65,7 +65,7 @@ export const describeUpkeep = (
       )
     })
 
-    test('events are counted, and go when they are old', () => {
+    test('events are counted, and removed after their retention', () => {
       store.putWindows([], [sampleEvent(0), sampleEvent(3600)])
       expect(rowsOf(store).events).toBe(2)
       maintainAll(store, T + DAY + 1)
@@ -83,12 +83,12 @@ const describeLevels = (store: () => Store, newPath: () => number): void => {
       .history(path, T - HOUR, T + hours * HOUR, resolution)
       .windows.map(({ startMs }) => (startMs - T) / HOUR)
 
-  test('each level goes at its age, the finest first, and its sums stay at the next', async () => {
+  test('each level is removed after its retention, and the coarser levels keep its sums', async () => {
     const path = newPath()
     store().putWindows(windowsOf(path, 0, 4), [])
     expect(rowsOf(store())).toMatchObject({ raw: 4 * 360, '5m': 0, '1h': 0 })
     maintainAll(store(), T + 4.5 * HOUR)
-    // Raw windows from 2.5 hours on are young enough.
+    // Raw windows from 2.5 hours on are within the retention.
     expect(rowsOf(store())).toMatchObject({ raw: 1.5 * 360, '5m': 48, '1h': 4 })
     expect(starts(path, RESOLUTION_RAW)[0]).toBe(2.5)
     expect(starts(path, RESOLUTION_5_MINUTES)).toHaveLength(48)
@@ -101,7 +101,7 @@ const describeLevels = (store: () => Store, newPath: () => number): void => {
     expect(await store().aggregate(T, T + 4 * HOUR)).toEqual(new Map())
   })
 
-  test('a history without a resolution has the finest level that is kept over all of it', () => {
+  test('a history without a resolution uses the finest level that covers the whole interval', () => {
     const path = newPath()
     store().putWindows(windowsOf(path, 0, 4), [])
     maintainAll(store(), T + 4.5 * HOUR)
@@ -114,7 +114,7 @@ const describeLevels = (store: () => Store, newPath: () => number): void => {
     expect(picked(2, 4)).toBe(RESOLUTION_5_MINUTES)
   })
 
-  test('more windows than a history may have are refused, and avoided where that is left to the store', () => {
+  test('a history with too many windows is refused, or uses a coarser level when none is requested', () => {
     const path = newPath()
     const windows = Array.from({ length: 20_001 }, (_, index) =>
       sampleWindow(path, 0, { startMs: T + index * 100, endMs: T + index * 100 + 100 }),
@@ -129,7 +129,7 @@ const describeLevels = (store: () => Store, newPath: () => number): void => {
     })
   })
 
-  test('windows that come an hour late are in roll-ups that were made before; later than raw is kept, they are left out', () => {
+  test('late windows are added to existing roll-ups, and ignored after the retention of raw windows', () => {
     const path = newPath()
     store().putWindows([sampleWindow(path, 0), sampleWindow(path, 3 * 3600)], [])
     maintainAll(store(), T + 3.5 * HOUR)
@@ -140,7 +140,7 @@ const describeLevels = (store: () => Store, newPath: () => number): void => {
     expect(store().history(path, T, T + HOUR, RESOLUTION_1_HOUR).windows).toEqual([sampleWindow(path, 0)])
   })
 
-  test('a clock that was days ahead for a while keeps out nothing afterwards, and hides nothing', async () => {
+  test('after a clock was days ahead and is correct again, windows are stored and returned as usual', async () => {
     const path = newPath()
     store().putWindows(windowsOf(path, 0, 1), [])
     maintainAll(store(), T + HOUR)
@@ -155,7 +155,7 @@ const describeLevels = (store: () => Store, newPath: () => number): void => {
     expect(hour.get(path)).toMatchObject({ sentCount: 3600, endMs: T + 2 * HOUR })
   })
 
-  test('a piece of upkeep ends when it is told to', () => {
+  test('a piece of maintenance ends when it is overdue', () => {
     const keys = Array.from({ length: 50 }, (_, index) => ({
       source: `node-${index}`,
       destination: 'far',
@@ -167,14 +167,14 @@ const describeLevels = (store: () => Store, newPath: () => number): void => {
     )
     let pieces = 0
     while (store().maintain(new Date(T + 2 * HOUR), () => true)) pieces++
-    // Every path is sorted, rolled up to 5 minutes and to an hour by itself.
+    // One piece per path for sorting, for the 5-minute row and for the 1-hour row.
     expect(pieces).toBeGreaterThanOrEqual(150)
     expect(rowsOf(store())).toMatchObject({ raw: 50, '5m': 50, '1h': 50 })
   })
 }
 
-const describeRunRemoval = (store: () => Store): void => {
-  test('runs go with their results when they are old, but never the newest 20 nor one that goes on', () => {
+const describeRunExpiry = (store: () => Store): void => {
+  test('old runs are removed with their results, except the newest 20 and unfinished ones', () => {
     const ids = Array.from({ length: 30 }, (_, index) => sampleId(new Date(T + index * 60_000)))
     for (const [index, id] of ids.entries()) {
       const state = index === 1 ? RunState.RUN_STATE_RUNNING : RunState.RUN_STATE_COMPLETED

@@ -3,9 +3,10 @@ import { HostSamples } from '#proto/meshgauge/agent/v1/host.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
-import { MAX_PAGE_BYTES, RESULT_PAGE, type Store } from '../store.ts'
+import { MAX_PAGE_BYTES, RESULT_PAGE } from '../paging.ts'
+import type { Store } from '../store.ts'
 import { START, sampleId, sampleRecord, sampleResult, sampleRun } from './samples.ts'
-import { describeOverTime, sampleWindow } from './windows-contract.ts'
+import { describeWindowStore, sampleWindow } from './windows-contract.ts'
 
 const FIRST = { size: 0, token: '' }
 const later = (seconds: number) => new Date(START.getTime() + seconds * 1000)
@@ -13,7 +14,7 @@ const sampleResults = (count: number) => Array.from({ length: count }, (_, index
 
 type Opened = { store: Store; remove: () => void }
 
-/** What every store does. `open` gives an empty one. */
+/** Tests of every store. `open` returns an empty one. */
 export const describeStore = (name: string, open: () => Opened): void => {
   describe(name, () => {
     let opened: Opened
@@ -29,21 +30,21 @@ export const describeStore = (name: string, open: () => Opened): void => {
 
     describeRuns(() => store)
     describeResults(() => store)
-    describeHosts(() => store)
+    describeHostSamples(() => store)
     describeInterruption(() => store)
     describeChecks(() => store)
-    describeOverTime(() => store)
+    describeWindowStore(() => store)
 
-    test('closing twice is fine', () => {
+    test('closing twice is allowed', () => {
       store.close()
       store.close()
     })
   })
 }
 
-/** What a store that keeps its data does. `reopen` closes it and opens the same data again. */
-export const describeKeptStore = (name: string, open: () => Opened & { reopen: () => Store }): void => {
-  test(`${name}: everything is there after closing and opening again`, () => {
+/** Tests of a store that persists its data. `reopen` closes it and opens the same data again. */
+export const describePersistentStore = (name: string, open: () => Opened & { reopen: () => Store }): void => {
+  test(`${name}: all content is stored after closing and opening again`, () => {
     const { store, reopen, remove } = open()
     const run = sampleRun()
     store.createRun(run)
@@ -74,8 +75,8 @@ export const describeKeptStore = (name: string, open: () => Opened & { reopen: (
   })
 }
 
-const describeHosts = (store: () => Store): void => {
-  test('what the hosts did comes page by page, and is left out where all results are read at once', () => {
+const describeHostSamples = (store: () => Store): void => {
+  test('pages of results include host samples, and allResults leaves them out', () => {
     const run = sampleRun()
     const host = HostSamples.fromPartial({ pcpJson: '{}', samples: [{ cpus: [{ cpu: 1, busyRatio: 0.5 }] }] })
     store().createRun(run)
@@ -87,7 +88,7 @@ const describeHosts = (store: () => Store): void => {
 }
 
 const describeRuns = (store: () => Store): void => {
-  test('a run comes back as it was put in, and as it was last updated', () => {
+  test('a run is returned as it was created, and as it was last updated', () => {
     const run = sampleRun()
     store().createRun(run)
     expect(store().getRun(run.id)).toEqual(run)
@@ -100,7 +101,7 @@ const describeRuns = (store: () => Store): void => {
     expect(store().getRun(run.id)).toEqual(running)
   })
 
-  test('a run is found by any unambiguous beginning of its id, in either case, and as latest', () => {
+  test('a run is found by any unambiguous prefix of its id, in upper or lower case, and as latest', () => {
     const old = sampleRun({ id: '01950000-0000-7000-8000-00000000000a' })
     const recent = sampleRun({ id: '01950000-0001-7000-8000-00000000000b' })
     store().createRun(old)
@@ -116,13 +117,13 @@ const describeRuns = (store: () => Store): void => {
     )
   })
 
-  test.each(['01950000-ffff', 'nonsense', "' OR 1=1 --", '%', '', 'latest'])('run %j is not there', (id) => {
+  test.each(['01950000-ffff', 'nonsense', "' OR 1=1 --", '%', '', 'latest'])('run %j is not found', (id) => {
     expect(() => store().getRun(id)).toThrow(expect.objectContaining({ reason: 'NOT_FOUND' }))
     expect(() => store().allResults(id)).toThrow(expect.objectContaining({ reason: 'NOT_FOUND' }))
     expect(() => store().listResults(id, FIRST)).toThrow(expect.objectContaining({ reason: 'NOT_FOUND' }))
   })
 
-  test('a beginning that fits many runs names five', () => {
+  test('the error for an ambiguous prefix lists five runs', () => {
     for (let index = 0; index < 9; index++) store().createRun(sampleRun({ id: sampleId(later(index)) }))
     expect(() => store().getRun('0')).toThrow(/^more than one run begins with 0: (\S+, ){4}\S+ and more$/)
   })
@@ -168,7 +169,7 @@ const describeRuns = (store: () => Store): void => {
 }
 
 const describeResults = (store: () => Store): void => {
-  test('results come back in the order in which they came, each run its own', () => {
+  test('results of a run are returned in the order in which they were stored', () => {
     const [a, b] = [sampleRun({ id: sampleId(START) }), sampleRun({ id: sampleId(later(1)) })]
     store().createRun(a)
     store().createRun(b)
@@ -180,7 +181,7 @@ const describeResults = (store: () => Store): void => {
     expect(store().allResults(b.id)).toEqual([sampleResult(9)])
   })
 
-  test('a later result of a pair takes the place of the earlier one', () => {
+  test('a later result of a pair replaces the earlier one', () => {
     const run = sampleRun()
     store().createRun(run)
     store().putResults(run.id, [sampleResult(1), sampleResult(2)])
@@ -193,7 +194,7 @@ const describeResults = (store: () => Store): void => {
     expect(store().allResults(run.id)).toEqual([retest, sampleResult(2)])
   })
 
-  test('results are listed page by page, also while more come', () => {
+  test('results are listed page by page, also while more are stored', () => {
     const run = sampleRun()
     store().createRun(run)
     store().putResults(run.id, sampleResults(5))
@@ -204,7 +205,7 @@ const describeResults = (store: () => Store): void => {
     expect(second.nextPageToken).toBe('')
   })
 
-  test('a page never holds more than the largest size, nor more bytes than a message may', () => {
+  test('a page is limited to the largest page size and to the bytes of a message', () => {
     const run = sampleRun()
     store().createRun(run)
     store().putResults(run.id, sampleResults(RESULT_PAGE.largest + 1))
@@ -224,12 +225,12 @@ const describeResults = (store: () => Store): void => {
     expect(store().listResults(long.id, { size: 0, token: page.nextPageToken }).results).toHaveLength(2)
   })
 
-  test('results of a run that was never created are a bug, and none of them is kept', () => {
+  test('results of a run that was never created are a bug, and none of them is stored', () => {
     expect(() => store().putResults(sampleId(START), sampleResults(2))).toThrow(/was never created/)
     expect(store().lastMeasured().size).toBe(0)
   })
 
-  test('the last measurement counts for both ends, never goes back, and needs a measured pair', () => {
+  test('a measured pair sets the last measurement of both nodes, and an earlier one does not', () => {
     const run = sampleRun()
     store().createRun(run)
     store().putResults(run.id, [sampleResult(8)])
@@ -245,7 +246,7 @@ const describeResults = (store: () => Store): void => {
 }
 
 const describeInterruption = (store: () => Store): void => {
-  test('what had not ended becomes interrupted, and keeps what was measured', () => {
+  test('unfinished runs become interrupted, and keep their results', () => {
     const states = [
       RunState.RUN_STATE_COMPLETED,
       RunState.RUN_STATE_RUNNING,
@@ -273,7 +274,7 @@ const describeInterruption = (store: () => Store): void => {
 }
 
 const describeChecks = (store: () => Store): void => {
-  test('records of checks come back whole, by node and check, the later in place of the earlier', () => {
+  test('check records are stored completely by node and check, and a later one replaces the earlier', () => {
     const of = (node: string, check: string, fields = {}) => ({ node, record: sampleRecord(check, fields) })
     expect(store().checks()).toEqual([])
     store().putChecks([of('b', 'ping'), of('b', 'dcgm'), of('a', 'ping')])

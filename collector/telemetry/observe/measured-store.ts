@@ -1,11 +1,12 @@
 import type { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import type { Logger } from '../../../lib/logging.ts'
+import type { StoreInfo } from '../../store/maintenance.ts'
 import type { Store } from '../../store/store.ts'
-import type { StoreInfo, WindowParcel } from '../../store/windows.ts'
+import type { WindowBatch } from '../../store/windows.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 
-/** The same store, with its writes timed and its failures counted. */
+/** Wraps a store: measures the time of its writes and counts its failures. */
 export const measuredStore = (
   store: Store,
   { metrics, clock }: { metrics: Metrics; clock: Clock },
@@ -27,12 +28,12 @@ export const measuredStore = (
       metrics.storeWrite.observe({ operation }, clock.monotonicSeconds() - start)
       return result
     })
-  const put = timed('put_windows', (parcel: WindowParcel, events: readonly MeshEvent[]) => parcel.put(events))
-  const parcelOf = (parcel: WindowParcel): WindowParcel => ({
-    ...parcel,
+  const put = timed('put_windows', (batch: WindowBatch, events: readonly MeshEvent[]) => batch.put(events))
+  const measuredBatch = (batch: WindowBatch): WindowBatch => ({
+    ...batch,
     put: (events) => {
-      put(parcel, events)
-      metrics.storeWindows.add({}, parcel.count())
+      put(batch, events)
+      metrics.storeWindows.add({}, batch.count())
     },
   })
   return {
@@ -42,11 +43,11 @@ export const measuredStore = (
     updateRun: timed('update_run', store.updateRun),
     putResults: timed('put_results', store.putResults),
     putChecks: timed('put_checks', store.putChecks),
-    parcel: () => parcelOf(store.parcel()),
+    windowBatch: () => measuredBatch(store.windowBatch()),
     putWindows: (windows, events) => {
-      const parcel = parcelOf(store.parcel())
-      parcel.add(windows)
-      parcel.put(events)
+      const batch = measuredBatch(store.windowBatch())
+      batch.add(windows)
+      batch.put(events)
     },
     keepPaths: timed('keep_paths', store.keepPaths),
     putCoverage: timed('put_coverage', store.putCoverage),
@@ -56,7 +57,7 @@ export const measuredStore = (
   }
 }
 
-/** Counts damaged rows; the first is logged, and the others have most likely the same cause. */
+/** Counts damaged rows. Only the first is logged, because the others usually have the same cause. */
 export const watchDamage = ({ metrics, logger }: { metrics: Metrics; logger: Pick<Logger, 'error'> }) => {
   let isLogged = false
   return (level: string, timeMs: number): void => {
@@ -66,12 +67,12 @@ export const watchDamage = ({ metrics, logger }: { metrics: Metrics; logger: Pic
     const row = { level, time: new Date(timeMs).toISOString() }
     logger.error(
       row,
-      'a row of the store is damaged: it is made anew where what it was made of is still there; check the disk. Others are only counted',
+      'a row of the store is damaged; it is computed again if the windows it was made of are still stored. Check the disk. Further damaged rows are only counted, in meshgauge_store_errors_total',
     )
   }
 }
 
-/** Shows how the store is. */
+/** Sets the gauges of the store's size and content. */
 export const observeStoreInfo = (metrics: Metrics, info: StoreInfo): void => {
   metrics.storeSize.set({}, info.sizeBytes)
   metrics.storeFree.set({}, info.freeBytes)

@@ -1,108 +1,78 @@
-import { bucketAt, FIVE_MINUTES, keyOf, type Level, ONE_HOUR, RAW } from './roll-up-levels.ts'
+import { bucketAt, FIVE_MINUTES, finerThan, type Level, ONE_HOUR, RAW, rowKey } from './roll-up-levels.ts'
 import { addWindow } from './window-codec.ts'
-import { emptySum, type Sum } from './window-sum.ts'
-import type { Tables } from './window-tables.ts'
+import { addSum, emptyWindowSum, type WindowSum } from './window-sum.ts'
+import type { WindowTables } from './window-tables.ts'
 
-/** The level that a level is made of. */
-export const finerThan = (level: Level): Level => (level === ONE_HOUR ? FIVE_MINUTES : RAW)
-
-/** How a level is asked what a path has in a bucket; what is not rolled up yet is put together from finer levels. */
-export type Reading = {
-  /** Each window of the bucket by itself; at the coarser levels there is at most one. */
-  windows(level: Level, bucket: number, path: number): Sum[]
-  /** The bucket as one, made of the level below; undefined when nothing is there. */
-  merged(level: Level, bucket: number, path: number): Sum | undefined
+/** Reads a path's bucket of any level. A roll-up that is missing or outdated is computed from the finer levels. */
+export type BucketReader = {
+  /** Returns the windows of the bucket; at most one for a roll-up level. */
+  windows(level: Level, bucket: number, path: number): WindowSum[]
+  /** Merges the bucket from the next finer level; undefined when it is empty. */
+  merged(level: Level, bucket: number, path: number): WindowSum | undefined
 }
 
-/** Adds one sum to another; exact and in any order, as all is whole numbers. */
-export const addSum = (sum: Sum, other: Sum): void => {
-  sum.startMs = Math.min(sum.startMs, other.startMs)
-  sum.endMs = Math.max(sum.endMs, other.endMs)
-  sum.sent += other.sent
-  sum.received += other.received
-  sum.rttMin = Math.min(sum.rttMin, other.rttMin)
-  sum.rttMax = Math.max(sum.rttMax, other.rttMax)
-  sum.rttSum += other.rttSum
-  sum.jitterSum += other.jitterSum
-  const { counts } = other
-  if (counts.length === 0) return
-  if (sum.counts.length === 0) {
-    sum.offset = other.offset
-    sum.counts = counts.slice()
-    return
-  }
-  const before = sum.offset - other.offset
-  if (before > 0) {
-    sum.counts = [...new Array<number>(before).fill(0), ...sum.counts]
-    sum.offset = other.offset
-  }
-  const shift = other.offset - sum.offset
-  while (sum.counts.length < shift + counts.length) sum.counts.push(0)
-  for (const [position, count] of counts.entries()) sum.counts[position + shift]! += count
-}
+export const createBucketReader = (tables: WindowTables): BucketReader => {
+  const { levels, todo, buffers, damagedRows } = tables
 
-export const createReading = (tables: Tables): Reading => {
-  const { levels, todo, live } = tables
-
-  /** One window, or none when it is damaged. */
-  const tolerated = ({ name }: Level, key: number, bytes: Uint8Array, originMs: number): Sum[] =>
-    tables.damage.tolerate(
+  /** Decodes one window; returns none when it is damaged. */
+  const decode = ({ name }: Level, key: number, bytes: Uint8Array, originMs: number): WindowSum[] =>
+    damagedRows.tolerate(
       name,
       key,
       () => {
-        const sum = emptySum()
+        const sum = emptyWindowSum()
         addWindow(sum, { bytes, at: 0 }, originMs)
         return [sum]
       },
       [],
     )
 
-  const rawSums = (minute: number, path: number): Sum[] =>
+  const rawSums = (minute: number, path: number): WindowSum[] =>
     tables
       .rawEntries(minute, path)
-      .flatMap(({ bytes }) => tolerated(RAW, keyOf(minute, path), bytes, minute * RAW.spanMs))
+      .flatMap(({ bytes }) => decode(RAW, rowKey(minute, path), bytes, minute * RAW.spanMs))
 
-  const isLive = (fromMinute: number, toMinute: number, path: number): boolean => {
-    if (live.size === 0) return false
-    for (const [minute, windows] of live) {
-      if (minute >= fromMinute && minute < toMinute && windows.has(path)) return true
+  const isBuffered = (fromMinute: number, toMinute: number, path: number): boolean => {
+    if (buffers.size === 0) return false
+    for (const [minute, buffer] of buffers) {
+      if (minute >= fromMinute && minute < toMinute && buffer.has(path)) return true
     }
     return false
   }
 
-  /** Whether what the level has of the bucket is older than what it is made of. */
-  const isStale = (level: Level, bucket: number, path: number): boolean => {
+  /** Whether the finer levels of a bucket have changed since its roll-up. */
+  const isOutdated = (level: Level, bucket: number, path: number): boolean => {
     const from = bucket * (level.spanMs / RAW.spanMs)
     const to = from + level.spanMs / RAW.spanMs
-    if (isLive(from, to, path)) return true
-    if (level === FIVE_MINUTES) return todo.five_minutes.has.get(keyOf(bucket, path)) !== undefined
-    if (todo.one_hour.has.get(keyOf(bucket, path)) !== undefined) return true
+    if (isBuffered(from, to, path)) return true
+    if (level === FIVE_MINUTES) return todo.five_minutes.has.get(rowKey(bucket, path)) !== undefined
+    if (todo.one_hour.has.get(rowKey(bucket, path)) !== undefined) return true
     const first = bucketAt(FIVE_MINUTES, bucket * ONE_HOUR.spanMs)
     const last = first + ONE_HOUR.spanMs / FIVE_MINUTES.spanMs
     for (let five = first; five < last; five++) {
-      if (todo.five_minutes.has.get(keyOf(five, path)) !== undefined) return true
+      if (todo.five_minutes.has.get(rowKey(five, path)) !== undefined) return true
     }
     return false
   }
 
-  const windows = (level: Level, bucket: number, path: number): Sum[] => {
+  const windows = (level: Level, bucket: number, path: number): WindowSum[] => {
     if (level === RAW) return rawSums(bucket, path)
-    if (isStale(level, bucket, path)) {
+    if (isOutdated(level, bucket, path)) {
       const sum = merged(level, bucket, path)
       return sum ? [sum] : []
     }
-    const row = levels[level.name].get.get(keyOf(bucket, path))
+    const row = levels[level.name].get.get(rowKey(bucket, path))
     if (!row) return []
-    return tolerated(level, keyOf(bucket, path), row.body as Uint8Array, bucket * level.spanMs)
+    return decode(level, rowKey(bucket, path), row.body as Uint8Array, bucket * level.spanMs)
   }
 
-  const merged = (level: Level, bucket: number, path: number): Sum | undefined => {
+  const merged = (level: Level, bucket: number, path: number): WindowSum | undefined => {
     const finer = finerThan(level)
     const count = level.spanMs / finer.spanMs
-    let sum: Sum | undefined
+    let sum: WindowSum | undefined
     for (let part = bucket * count; part < (bucket + 1) * count; part++) {
       for (const window of windows(finer, part, path)) {
-        sum ??= emptySum()
+        sum ??= emptyWindowSum()
         addSum(sum, window)
       }
     }

@@ -16,20 +16,21 @@ const { RESOLUTION_RAW, RESOLUTION_5_MINUTES, RESOLUTION_1_HOUR } = Resolution
 
 let folder: string
 let path: string
-let told: [level: string, timeMs: number][]
+let reported: [level: string, timeMs: number][]
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'meshgauge-damage-'))
   path = join(folder, 'meshgauge.db')
-  told = []
+  reported = []
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-const open = () => openSqliteStore(path, LIMITS, { onDamaged: (level, timeMs) => told.push([level, timeMs]) })
+const open = () =>
+  openSqliteStore(path, LIMITS, { onDamaged: (level, timeMs) => reported.push([level, timeMs]) })
 
 const read = (store: Store, resolution: Resolution, id = 0) =>
   store.history(id, T, T + HOUR, resolution).windows
 
-/** An hour of two paths, rolled up; what the reader knows of it. */
+/** Stores an hour of two paths, rolls it up, and returns the windows of the first path at each level. */
 const fill = () => {
   const store = open()
   for (const destination of ['b', 'c']) store.pathId({ source: 'a', destination, interface: 'net0' })
@@ -38,49 +39,51 @@ const fill = () => {
   )
   store.putWindows(windows, [])
   maintainAll(store, T + 1.5 * HOUR)
-  const known = [RESOLUTION_RAW, RESOLUTION_5_MINUTES, RESOLUTION_1_HOUR].map((each) => read(store, each))
+  const stored = [RESOLUTION_RAW, RESOLUTION_5_MINUTES, RESOLUTION_1_HOUR].map((each) => read(store, each))
   store.close()
-  return { raw: known[0]!, five: known[1]!, hour: known[2]! }
+  return { raw: stored[0]!, five: stored[1]!, hour: stored[2]! }
 }
 
-/** Makes the rows of the first path what nobody can read. */
+/** Makes the rows of the first path unreadable. */
 const damage = (table: string, body = "x'05ffffffffffffffff'") => {
   const database = new DatabaseSync(path)
   database.exec(`UPDATE ${table} SET body = ${body} WHERE key % 16777216 = 0`)
   database.close()
 }
 
-test('roll-ups that cannot be read are made anew of what is finer, and told once each', () => {
-  const known = fill()
+test('damaged roll-ups are computed again from the finer level, and each is reported once', () => {
+  const stored = fill()
   damage('five_minutes')
   damage('one_hour')
   const store = open()
-  // Whoever asks meanwhile gets what there is.
+  // Before the repair, queries return the intact rows.
   expect(read(store, RESOLUTION_5_MINUTES)).toEqual([])
   expect(read(store, RESOLUTION_1_HOUR)).toEqual([])
   maintainAll(store, T + 1.6 * HOUR)
-  expect(read(store, RESOLUTION_5_MINUTES)).toEqual(known.five)
-  expect(read(store, RESOLUTION_1_HOUR)).toEqual(known.hour)
-  expect(told.map(([level]) => level).sort()).toEqual([...Array(12).fill('five_minutes'), 'one_hour'].sort())
+  expect(read(store, RESOLUTION_5_MINUTES)).toEqual(stored.five)
+  expect(read(store, RESOLUTION_1_HOUR)).toEqual(stored.hour)
+  expect(reported.map(([level]) => level).sort()).toEqual(
+    [...Array(12).fill('five_minutes'), 'one_hour'].sort(),
+  )
   expect(store.info().levels.find(({ name }) => name === '5m')?.rows).toBe(24)
   expect(read(store, RESOLUTION_5_MINUTES, 1)).toHaveLength(12)
   store.close()
 })
 
-test('the hour is made although some of what it is made of cannot be read', () => {
-  const known = fill()
+test('a 1-hour row is computed from raw windows when its 5-minute rows are damaged', () => {
+  const stored = fill()
   damage('five_minutes')
   const database = new DatabaseSync(path)
   database.exec('INSERT INTO todo_one_hour SELECT key FROM one_hour')
   database.close()
   const store = open()
   maintainAll(store, T + 1.6 * HOUR)
-  expect(read(store, RESOLUTION_1_HOUR)).toEqual(known.hour)
-  expect(told).toHaveLength(12)
+  expect(read(store, RESOLUTION_1_HOUR)).toEqual(stored.hour)
+  expect(reported).toHaveLength(12)
   store.close()
 })
 
-test('what has nothing finer left is gone, and upkeep goes on', async () => {
+test('a damaged roll-up without finer windows is deleted, and maintenance continues', async () => {
   fill()
   const database = new DatabaseSync(path)
   database.exec(`DELETE FROM raw; INSERT INTO todo_one_hour SELECT key FROM one_hour;
@@ -91,44 +94,44 @@ test('what has nothing finer left is gone, and upkeep goes on', async () => {
   maintainAll(store, T + 1.6 * HOUR)
   expect(read(store, RESOLUTION_5_MINUTES)).toEqual([])
   expect(read(store, RESOLUTION_5_MINUTES, 1)).toHaveLength(12)
-  expect(told).toHaveLength(12)
+  expect(reported).toHaveLength(12)
   maintainAll(store, T + 20 * 24 * HOUR)
   expect(read(store, RESOLUTION_1_HOUR, 1)).toEqual([])
   store.close()
 })
 
-test('of raw windows those stay that are whole', () => {
-  const known = fill()
-  // After the six windows of each minute a seventh that ends too soon.
+test('a damaged row of raw windows keeps its intact windows', () => {
+  const stored = fill()
+  // A seventh, truncated window follows the six windows of each minute.
   damage('raw', "CAST(body || x'05f8cc03' AS BLOB)")
   const database = new DatabaseSync(path)
   database.exec('INSERT INTO todo_five_minutes SELECT key FROM five_minutes')
   database.close()
   const store = open()
   maintainAll(store, T + 1.6 * HOUR)
-  expect(told.filter(([level]) => level === 'raw')).toHaveLength(60)
-  expect(read(store, RESOLUTION_RAW)).toEqual(known.raw)
-  expect(read(store, RESOLUTION_5_MINUTES)).toEqual(known.five)
+  expect(reported.filter(([level]) => level === 'raw')).toHaveLength(60)
+  expect(read(store, RESOLUTION_RAW)).toEqual(stored.raw)
+  expect(read(store, RESOLUTION_5_MINUTES)).toEqual(stored.five)
   store.close()
 })
 
 test.each(['05f8cc03', 'ff'])(
-  'late windows of a minute with %s at its end are no less whole for it',
+  'late windows are added to a minute with the damaged bytes %s at its end',
   (bytes) => {
-    const known = fill()
+    const stored = fill()
     damage('raw', `CAST(body || x'${bytes}' AS BLOB)`)
     const store = open()
     store.putWindows([sampleWindow(0, 3599.5)], [])
     maintainAll(store, T + 1.6 * HOUR)
     expect(read(store, RESOLUTION_RAW).map(({ startMs }) => startMs)).toEqual(
-      [...known.raw.map(({ startMs }) => startMs), T + 3_599_500].sort((a, b) => a - b),
+      [...stored.raw.map(({ startMs }) => startMs), T + 3_599_500].sort((a, b) => a - b),
     )
     expect(store.info().levels.find(({ name }) => name === 'raw')?.rows).toBe(721)
     store.close()
   },
 )
 
-test('what merges all paths leaves out what is damaged, and nothing of another path', async () => {
+test('an aggregate leaves out damaged rows, and nothing of other paths', async () => {
   fill()
   damage('five_minutes', "CAST(substr(body, 1, length(body) - 1) || x'ff' AS BLOB)")
   const store = open()
@@ -142,7 +145,7 @@ test('what merges all paths leaves out what is damaged, and nothing of another p
   store.close()
 })
 
-test('raw windows that nobody can read go when they are too old', () => {
+test('unreadable raw windows are removed after their retention', () => {
   fill()
   damage('raw', "x'ffffff'")
   const store = open()

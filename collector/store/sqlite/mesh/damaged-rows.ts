@@ -1,43 +1,46 @@
 import type { LevelName } from './roll-up-levels.ts'
 
-/** In the words of SQLite, which does not see when the bytes in a row are not what was written. */
+/**
+ * The bytes of a window are not what was written. SQLite does not detect damage within a row, so this error carries its
+ * code for a damaged database (11).
+ */
 export class DamagedWindow extends Error {
   readonly errcode = 11
 
   constructor() {
-    super('a window is not whole')
+    super('a stored window is incomplete')
     this.name = 'DamagedWindow'
   }
 }
 
-type Row = { level: LevelName; key: number }
+type DamagedRow = { level: LevelName; key: number }
 
-/** Rows that were found and not repaired yet; those beyond are found again. */
-const MAX_NOTED = 1_000
+/** Maximum number of damaged rows that wait for repair. Further ones are found again when they are read. */
+const MAX_WAITING = 1_000
 
-/** Rows whose bytes are not whole: who reads goes on without them, and upkeep repairs them. */
-export type Damage = {
-  /** What `read` gives, or `otherwise` when the row is damaged; then upkeep is told. */
+/** The damaged rows that were found while reading. Reading continues without them, and maintenance repairs them. */
+export type DamagedRows = {
+  /** Returns the result of `read`, or `otherwise` when the row is damaged; then the row waits for repair. */
   tolerate<T>(level: LevelName, key: number, read: () => T, otherwise: T): T
-  /** A row that was noted, once. */
-  take(): Row | undefined
+  /** Removes a waiting row and returns it. */
+  take(): DamagedRow | undefined
 }
 
-export const createDamage = (): Damage => {
-  const noted = new Map<string, Row>()
+export const createDamagedRows = (): DamagedRows => {
+  const waiting = new Map<string, DamagedRow>()
   return {
     tolerate: (level, key, read, otherwise) => {
       try {
         return read()
       } catch (error) {
         if (!(error instanceof DamagedWindow)) throw error
-        if (noted.size < MAX_NOTED) noted.set(`${level} ${key}`, { level, key })
+        if (waiting.size < MAX_WAITING) waiting.set(`${level} ${key}`, { level, key })
         return otherwise
       }
     },
     take: () => {
-      for (const [name, row] of noted) {
-        noted.delete(name)
+      for (const [name, row] of waiting) {
+        waiting.delete(name)
         return row
       }
       return undefined

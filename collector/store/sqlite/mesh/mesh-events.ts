@@ -1,20 +1,19 @@
 import { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { fromTimestamp } from '../../../../lib/protobuf-time.ts'
-import { type Row, readPageToken, takePage } from '../../paging.ts'
-import { pageSize, RESULT_PAGE } from '../../store.ts'
+import { EVENT_LIST, pageSize, RESULT_PAGE, type Row, readPageToken, takePage } from '../../paging.ts'
 import type { WindowStore } from '../../windows.ts'
-import type { Access } from '../connection.ts'
+import type { Connection } from '../connection.ts'
 
-export type Events = Pick<WindowStore, 'meshEvents'> & {
-  /** Within a transaction. */
+export type MeshEvents = Pick<WindowStore, 'meshEvents'> & {
+  /** Must be called within a transaction. */
   put(events: readonly MeshEvent[]): void
 }
 
 const COLUMNS = 'SELECT key, body FROM events WHERE milliseconds >= ?1 AND milliseconds < ?2'
-/** Newest first; those of one millisecond by the order in which they came. */
+/** Newest first; events of the same millisecond in the reverse order of their arrival. */
 const BEFORE = '(milliseconds, key) < (?3, ?4) ORDER BY milliseconds DESC, key DESC LIMIT ?5'
 
-export const createEvents = ({ database, figures, guarded }: Access): Events => {
+export const createMeshEvents = ({ database, figures, guarded }: Connection): MeshEvents => {
   const insert = database.prepare(
     'INSERT INTO events (milliseconds, source, destination, body) VALUES (?, ?, ?, ?)',
   )
@@ -33,19 +32,19 @@ export const createEvents = ({ database, figures, guarded }: Access): Events => 
     },
     meshEvents: ({ node, fromMs, toMs }, { size, token }) =>
       guarded(() => {
-        const last = readPageToken('e', token)
+        const last = readPageToken(EVENT_LIST, token)
         const limit = pageSize(size, RESULT_PAGE)
         let before = [toMs, 0]
         if (last !== undefined) {
           const time = timeOf.get(last)
-          // The rest was as old as that or older, and has been removed with it.
+          // The last event of the previous page has been removed, and so have all older ones.
           if (!time) return { events: [], nextPageToken: '' }
           before = [Number(time.milliseconds), last]
         }
         const range = [fromMs, toMs, before[0]!, before[1]!, limit + 1]
         const found =
           node === undefined || node === '' ? all.iterate(...range) : ofNode.iterate(...range, node)
-        const page = takePage('e', found as Iterable<unknown> as Iterable<Row>, limit)
+        const page = takePage(EVENT_LIST, found as Iterable<unknown> as Iterable<Row>, limit)
         return {
           events: page.bodies.map((body) => MeshEvent.decode(body)),
           nextPageToken: page.nextPageToken,

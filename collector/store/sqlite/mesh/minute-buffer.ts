@@ -3,79 +3,81 @@ import { MAX_PATH } from './roll-up-levels.ts'
 import { type Entry, type Reader, readEntry, readVarint } from './window-codec.ts'
 
 /**
- * Windows of one minute that are not in `raw` yet, as bytes in the order in which they came: each behind the place of
- * the one before of the same path. Beside the bytes it costs a number for each path.
+ * The windows of one minute that are not in `raw` yet, encoded and in the order of their arrival. The windows of a path
+ * form a linked list: each is stored after the position of the previous one. In addition to the bytes this costs one
+ * number per path.
  */
-export type LiveMinute = {
+export type MinuteBuffer = {
   /**
-   * Takes what a row of `fresh` holds: for each window its path and its bytes.
-   * @throws DamagedWindow where it is not whole; what comes before is taken
+   * Adds the content of a row of `fresh`: for each window its path and its bytes.
+   * @throws DamagedWindow at the first damaged window; the ones before it are added
    */
-  absorb(body: Uint8Array): void
-  /** What came of a path, in the order in which it came. */
+  addRow(body: Uint8Array): void
+  /** The windows of a path in the order of their arrival. */
   entries(path: number): Entry[]
   has(path: number): boolean
   paths(): number[]
   remove(path: number): void
-  /** Paths that are here. */
+  /** Number of paths in the buffer. */
   size(): number
-  /** Windows that are here, those that came twice too. */
+  /** Number of windows in the buffer, duplicates included. */
   windowCount(): number
 }
 
 const LINK_BYTES = 4
-/** Bytes come in pieces: one buffer that doubles is half empty, and is there twice while it grows. */
-const PIECE_BYTES = 2 ** 18
+/** Bytes are allocated in chunks. A single growing buffer would be half empty, and exist twice while it grows. */
+const CHUNK_BYTES = 2 ** 18
 
-/** Windows one behind the other; a place is a number of 32 bits, so that a minute has room for 4 GB. */
-const createLog = () => {
-  const pieces: Buffer[] = []
-  let length = PIECE_BYTES
+/** Appends linked windows. A position is a 32-bit number, so a minute has space for 4 GB. */
+const createLinkedLog = () => {
+  const chunks: Buffer[] = []
+  let length = CHUNK_BYTES
   return {
-    /** @returns where it begins */
+    /** @returns the position of the window */
     append: (link: number, bytes: Uint8Array): number => {
       const needed = LINK_BYTES + bytes.length
-      if (length + needed > PIECE_BYTES) {
-        pieces.push(Buffer.allocUnsafeSlow(Math.max(PIECE_BYTES, needed)))
+      if (length + needed > CHUNK_BYTES) {
+        chunks.push(Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, needed)))
         length = 0
       }
-      const piece = pieces.at(-1)!
-      piece.writeUInt32LE(link, length)
-      piece.set(bytes, length + LINK_BYTES)
-      const place = (pieces.length - 1) * PIECE_BYTES + length
+      const chunk = chunks.at(-1)!
+      chunk.writeUInt32LE(link, length)
+      chunk.set(bytes, length + LINK_BYTES)
+      const position = (chunks.length - 1) * CHUNK_BYTES + length
       length += needed
-      return place
+      return position
     },
-    at: (place: number): { bytes: Buffer; at: number } => ({
-      bytes: pieces[Math.floor(place / PIECE_BYTES)]!,
-      at: place % PIECE_BYTES,
+    at: (position: number): { bytes: Buffer; at: number } => ({
+      bytes: chunks[Math.floor(position / CHUNK_BYTES)]!,
+      at: position % CHUNK_BYTES,
     }),
   }
 }
 
-export const createLiveMinute = (): LiveMinute => {
-  const log = createLog()
+export const createMinuteBuffer = (): MinuteBuffer => {
+  const log = createLinkedLog()
   let windowCount = 0
-  const heads = new Map<number, number>()
+  /** Position of the last window of each path. */
+  const lastOf = new Map<number, number>()
 
   const append = (path: number, bytes: Uint8Array) => {
-    // Behind a place stands the one before plus one; 0 is none.
-    heads.set(path, log.append((heads.get(path) ?? -1) + 1, bytes))
+    // A link is the position of the previous window plus 1; 0 means none.
+    lastOf.set(path, log.append((lastOf.get(path) ?? -1) + 1, bytes))
     windowCount++
   }
 
   const entries = (path: number): Entry[] => {
     const found: Entry[] = []
-    for (let place = heads.get(path) ?? -1; place >= 0; ) {
-      const { bytes, at } = log.at(place)
+    for (let position = lastOf.get(path) ?? -1; position >= 0; ) {
+      const { bytes, at } = log.at(position)
       found.push(readEntry({ bytes, at: at + LINK_BYTES }))
-      place = bytes.readUInt32LE(at) - 1
+      position = bytes.readUInt32LE(at) - 1
     }
     return found.reverse()
   }
 
   return {
-    absorb: (body) => {
+    addRow: (body) => {
       const reader: Reader = { bytes: body, at: 0 }
       while (reader.at < body.length) {
         const path = readVarint(reader)
@@ -84,13 +86,13 @@ export const createLiveMinute = (): LiveMinute => {
       }
     },
     entries,
-    has: (path) => heads.has(path),
-    paths: () => [...heads.keys()],
+    has: (path) => lastOf.has(path),
+    paths: () => [...lastOf.keys()],
     remove: (path) => {
       windowCount -= entries(path).length
-      heads.delete(path)
+      lastOf.delete(path)
     },
-    size: () => heads.size,
+    size: () => lastOf.size,
     windowCount: () => windowCount,
   }
 }

@@ -1,19 +1,16 @@
-import type { PathKey } from '../../windows.ts'
-import type { Access } from '../connection.ts'
+import type { PathKey, WindowStore } from '../../windows.ts'
+import type { Connection } from '../connection.ts'
 import { MAX_PATH } from './roll-up-levels.ts'
 
-export type Paths = {
-  pathId(key: PathKey): number
-  /** In a transaction of its own. */
-  keepPaths(): void
-  paths(): ReadonlyMap<number, PathKey>
-  /** Within a transaction: what was named since goes into the file with the first windows that use it. */
+/** The numbers of paths. New numbers are in memory until they are saved. */
+export type PathIds = Pick<WindowStore, 'pathId' | 'keepPaths' | 'paths'> & {
+  /** Writes new numbers. Must be called within a transaction. */
   save(): void
-  /** After that transaction. */
+  /** Called after the commit of that transaction. */
   saved(): void
 }
 
-/** Names become small numbers, and three of them one number: a million paths are looked up without making a text. */
+/** Maximum number of names. Three name numbers fit into one number, so a lookup needs no string concatenation. */
 const NAMES = 2 ** 17
 
 const createNumbers = () => {
@@ -27,18 +24,18 @@ const createNumbers = () => {
   }
 }
 
-export const createPaths = ({ database, guarded, write }: Access): Paths => {
+export const createPathIds = ({ database, guarded, write }: Connection): PathIds => {
   const insert = database.prepare(
     'INSERT INTO paths (id, source, destination, interface) VALUES (?, ?, ?, ?)',
   )
   const numberOf = createNumbers()
   const ids = new Map<number, number>()
   const keys = new Map<number, PathKey>()
-  const pending = new Map<number, PathKey>()
+  const unsaved = new Map<number, PathKey>()
 
   const indexOf = ({ source, destination, interface: name }: PathKey) =>
     (numberOf(source) * NAMES + numberOf(destination)) * NAMES + numberOf(name)
-  const learn = (id: number, key: PathKey) => {
+  const add = (id: number, key: PathKey) => {
     ids.set(indexOf(key), id)
     keys.set(id, key)
   }
@@ -46,7 +43,7 @@ export const createPaths = ({ database, guarded, write }: Access): Paths => {
   guarded(() => {
     for (const row of database.prepare('SELECT id, source, destination, interface FROM paths').iterate()) {
       const { id, source, destination, interface: name } = row
-      learn(Number(id), {
+      add(Number(id), {
         source: String(source),
         destination: String(destination),
         interface: String(name),
@@ -55,7 +52,7 @@ export const createPaths = ({ database, guarded, write }: Access): Paths => {
   })
 
   const save = () => {
-    for (const [id, { source, destination, interface: name }] of pending) {
+    for (const [id, { source, destination, interface: name }] of unsaved) {
       insert.run(id, source, destination, name)
     }
   }
@@ -66,18 +63,18 @@ export const createPaths = ({ database, guarded, write }: Access): Paths => {
       if (known !== undefined) return known
       const id = keys.size
       if (id > MAX_PATH) throw new RangeError(`more than ${MAX_PATH} paths`)
-      const kept = { source: key.source, destination: key.destination, interface: key.interface }
-      learn(id, kept)
-      pending.set(id, kept)
+      const copy = { source: key.source, destination: key.destination, interface: key.interface }
+      add(id, copy)
+      unsaved.set(id, copy)
       return id
     },
     paths: () => keys,
     keepPaths: () => {
-      if (pending.size === 0) return
+      if (unsaved.size === 0) return
       write(save)
-      pending.clear()
+      unsaved.clear()
     },
     save,
-    saved: () => pending.clear(),
+    saved: () => unsaved.clear(),
   }
 }

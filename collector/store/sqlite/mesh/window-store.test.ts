@@ -1,15 +1,15 @@
 import { expect, test, vi } from 'vitest'
 import { sampleWindow } from '../../testing/windows-contract.ts'
-import { createAccess } from '../connection.ts'
+import { createConnection } from '../connection.ts'
 import { openDatabase } from '../database.ts'
 import { createWindowStore } from './window-store.ts'
 
 const HOUR_SECONDS = 3600
 const LATE = 20 * HOUR_SECONDS
 
-test('one window of hours, of an agent that was stopped, does not make every matrix read hours', async () => {
+test('one window of hours, from a suspended agent, does not make every aggregate read hours of rows', async () => {
   const opened = openDatabase(':memory:')
-  const { store, tables, rollUp } = createWindowStore(createAccess(opened), () => undefined)
+  const { store, tables, rollUp } = createWindowStore(createConnection(opened), () => undefined)
   const path = store.pathId({ source: 'node-1', destination: 'node-2', interface: 'net0' })
   const { startMs } = sampleWindow(path, 0)
   const ofHours = sampleWindow(path, 0, { endMs: startMs + 15 * HOUR_SECONDS * 1000 })

@@ -1,70 +1,71 @@
 import type { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Window, WindowParcel, WindowStore } from '../../windows.ts'
-import type { Access } from '../connection.ts'
+import type { Window, WindowBatch, WindowStore } from '../../windows.ts'
+import type { Connection } from '../connection.ts'
 import { createAggregate } from './aggregate.ts'
-import { createReading } from './bucket-reader.ts'
-import { createHistory, keptFrom } from './history.ts'
-import { createEvents } from './mesh-events.ts'
-import { createPaths } from './path-ids.ts'
+import { createBucketReader } from './bucket-reader.ts'
+import { createHistory } from './history.ts'
+import { createMeshEvents } from './mesh-events.ts'
+import { createPathIds } from './path-ids.ts'
 import { createRollUp, type RollUp } from './roll-up.ts'
-import { bucketAt, keyOf, RAW } from './roll-up-levels.ts'
-import { createRepair } from './row-repair.ts'
-import { createWriter, type Writer, writeSum } from './window-codec.ts'
+import { bucketAt, RAW, retainedFromMs, rowKey } from './roll-up-levels.ts'
+import { createRowRepair } from './row-repair.ts'
+import { WindowWriter } from './window-codec.ts'
 import { sumOf } from './window-sum.ts'
-import { createTables, type Tables } from './window-tables.ts'
+import { createWindowTables, type WindowTables } from './window-tables.ts'
 
 /**
- * The rows of `fresh` that windows become: by minute, each window behind its path.
- * @param keptFromMs what is older has been removed already
+ * Encodes windows into rows of `fresh`: one row per minute, each window after the number of its path.
+ * @param oldestMs returns the start of the raw level; older windows have been removed already and are ignored
  */
-const createEncoder = (keptFromMs: () => number) => {
-  const bodies = new Map<number, Writer>()
+const createEncoder = (oldestMs: () => number) => {
+  const rows = new Map<number, WindowWriter>()
   let count = 0
   let longestMs = 0
   return {
     add: (windows: readonly Window[]): void => {
-      const oldestMs = keptFromMs()
+      const fromMs = oldestMs()
       count += windows.length
       for (const window of windows) {
         const sum = sumOf(window)
-        if (sum.startMs < oldestMs) continue
+        if (sum.startMs < fromMs) continue
         const minute = bucketAt(RAW, sum.startMs)
-        const writer = bodies.get(minute) ?? createWriter(4096)
-        bodies.set(minute, writer)
-        writer.varint(window.path)
-        writeSum(writer, sum, minute * RAW.spanMs)
+        const writer = rows.get(minute) ?? new WindowWriter(4096)
+        rows.set(minute, writer)
+        writer.path(window.path)
+        writer.sum(sum, minute * RAW.spanMs)
         longestMs = Math.max(longestMs, sum.endMs - sum.startMs)
       }
     },
     count: () => count,
-    /** Without what became too old while it waited. */
-    bodies: (): [minute: number, body: Uint8Array][] => {
-      const oldest = bucketAt(RAW, keptFromMs())
-      return [...bodies].flatMap(([minute, writer]) => (minute < oldest ? [] : [[minute, writer.bytes()]]))
+    /** The rows, without minutes that became too old while they waited. */
+    rows: (): [minute: number, body: Uint8Array][] => {
+      const oldest = bucketAt(RAW, oldestMs())
+      return [...rows].flatMap(([minute, writer]) => (minute < oldest ? [] : [[minute, writer.bytes()]]))
     },
     longestMs: () => longestMs,
   }
 }
 
+/** Creates the store of windows and events, and the parts of it that the maintenance of the store needs. */
 export const createWindowStore = (
-  access: Access,
+  connection: Connection,
   onDamaged: (level: string, timeMs: number) => void,
-): { store: WindowStore; tables: Tables; rollUp: RollUp; repair: () => boolean } => {
-  const tables = createTables(access, onDamaged)
-  const { figures } = access
-  const { pathId, keepPaths, paths, save, saved } = createPaths(access)
-  const events = createEvents(access)
-  const reading = createReading(tables)
-  const rollUp = createRollUp(tables, reading)
-  const repair = createRepair(tables, (level) => keptFrom(access, level), onDamaged)
+): { store: WindowStore; tables: WindowTables; rollUp: RollUp; repair: () => boolean } => {
+  const tables = createWindowTables(connection, onDamaged)
+  const { figures } = connection
+  const { pathId, keepPaths, paths, save, saved } = createPathIds(connection)
+  const events = createMeshEvents(connection)
+  const reader = createBucketReader(tables)
+  const rollUp = createRollUp(tables, reader)
+  const repair = createRowRepair(tables, (level) => retainedFromMs(connection, level), onDamaged)
 
   const put = (windows: ReturnType<typeof createEncoder>, newEvents: readonly MeshEvent[]): void => {
     if (windows.count() === 0 && newEvents.length === 0) return
-    const bodies = windows.bodies()
-    access.write(() => {
+    const rows = windows.rows()
+    connection.write(() => {
       save()
-      for (const [minute, body] of bodies) {
-        tables.fresh.insert.run(keyOf(minute, tables.nextFresh()), body)
+      for (const [minute, body] of rows) {
+        tables.fresh.insert.run(rowKey(minute, tables.nextFresh()), body)
       }
       if (windows.longestMs() > figures.get('longest_window')) {
         figures.set('longest_window', windows.longestMs())
@@ -72,10 +73,10 @@ export const createWindowStore = (
       events.put(newEvents)
     })
     saved()
-    for (const [minute, body] of bodies) tables.liveMinute(minute).absorb(body)
+    for (const [minute, body] of rows) tables.bufferOf(minute).addRow(body)
   }
-  const parcel = (): WindowParcel => {
-    const encoder = createEncoder(() => keptFrom(access, RAW))
+  const windowBatch = (): WindowBatch => {
+    const encoder = createEncoder(() => retainedFromMs(connection, RAW))
     return { add: encoder.add, count: encoder.count, put: (newEvents) => put(encoder, newEvents) }
   }
 
@@ -83,14 +84,14 @@ export const createWindowStore = (
     pathId,
     keepPaths,
     paths,
-    parcel,
+    windowBatch,
     putWindows: (windows, newEvents) => {
-      const own = parcel()
-      own.add(windows)
-      own.put(newEvents)
+      const batch = windowBatch()
+      batch.add(windows)
+      batch.put(newEvents)
     },
-    history: createHistory(tables, reading),
-    aggregate: createAggregate(tables, { size: () => paths().size }, rollUp.rolledUntil),
+    history: createHistory(tables, reader),
+    aggregate: createAggregate(tables, () => paths().size, rollUp.rolledUntil),
     meshEvents: events.meshEvents,
   }
   return { store, tables, rollUp, repair }

@@ -1,10 +1,10 @@
 import type { Window } from '../../windows.ts'
 
 /**
- * What was measured in some time, in whole numbers: times are Unix milliseconds, round-trip times nanoseconds. Sums of
- * whole numbers are the same in whatever order they are made, so that a roll-up is what its windows are.
+ * One or more windows of a path as whole numbers: times in Unix milliseconds, round-trip times in nanoseconds. Sums of
+ * whole numbers do not depend on their order, so a roll-up equals the sum of its windows exactly.
  */
-export type Sum = {
+export type WindowSum = {
   startMs: number
   endMs: number
   sent: number
@@ -13,14 +13,14 @@ export type Sum = {
   rttMin: number
   rttMax: number
   rttSum: number
-  /** Jitter times the number of answers: the mean weighs each window by what it counted. */
+  /** Jitter times the number of answers, so that the mean weights each window by its answers. */
   jitterSum: number
-  /** Index of the first of `counts`. */
+  /** Histogram index of `counts[0]`. */
   offset: number
   counts: number[]
 }
 
-export const emptySum = (): Sum => ({
+export const emptyWindowSum = (): WindowSum => ({
   startMs: Number.POSITIVE_INFINITY,
   endMs: 0,
   sent: 0,
@@ -34,7 +34,7 @@ export const emptySum = (): Sum => ({
 })
 
 /** Adds to one bucket of the histogram. */
-export const addCount = (sum: Sum, index: number, count: number): void => {
+export const addCount = (sum: WindowSum, index: number, count: number): void => {
   const { counts } = sum
   if (counts.length === 0) sum.offset = index
   for (; index < sum.offset; sum.offset--) counts.unshift(0)
@@ -42,11 +42,38 @@ export const addCount = (sum: Sum, index: number, count: number): void => {
   counts[index - sum.offset]! += count
 }
 
+/** Adds `other` to `sum`. */
+export const addSum = (sum: WindowSum, other: WindowSum): void => {
+  sum.startMs = Math.min(sum.startMs, other.startMs)
+  sum.endMs = Math.max(sum.endMs, other.endMs)
+  sum.sent += other.sent
+  sum.received += other.received
+  sum.rttMin = Math.min(sum.rttMin, other.rttMin)
+  sum.rttMax = Math.max(sum.rttMax, other.rttMax)
+  sum.rttSum += other.rttSum
+  sum.jitterSum += other.jitterSum
+  const { counts } = other
+  if (counts.length === 0) return
+  if (sum.counts.length === 0) {
+    sum.offset = other.offset
+    sum.counts = counts.slice()
+    return
+  }
+  const before = sum.offset - other.offset
+  if (before > 0) {
+    sum.counts = [...new Array<number>(before).fill(0), ...sum.counts]
+    sum.offset = other.offset
+  }
+  const shift = other.offset - sum.offset
+  while (sum.counts.length < shift + counts.length) sum.counts.push(0)
+  for (const [position, count] of counts.entries()) sum.counts[position + shift]! += count
+}
+
 const NANOSECONDS = 1e9
 
-/** What the windows of a path come as, made whole numbers; a nanosecond is far below what any engine tells apart. */
-export const sumOf = (window: Window): Sum => {
-  const sum = emptySum()
+/** Converts a window to whole numbers. One nanosecond is far below the resolution of any engine. */
+export const sumOf = (window: Window): WindowSum => {
+  const sum = emptyWindowSum()
   sum.startMs = Math.round(window.startMs)
   sum.endMs = Math.max(sum.startMs, Math.round(window.endMs))
   sum.sent = window.sentCount
@@ -62,7 +89,8 @@ export const sumOf = (window: Window): Sum => {
   return sum
 }
 
-export const windowOf = (path: number, sum: Sum): Window => ({
+/** Converts a sum back to a window of a path. */
+export const windowOf = (path: number, sum: WindowSum): Window => ({
   path,
   startMs: sum.startMs,
   endMs: sum.endMs,

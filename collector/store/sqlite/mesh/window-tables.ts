@@ -1,32 +1,32 @@
-import type { Access } from '../connection.ts'
-import { createDamage, type Damage, DamagedWindow } from './damaged-rows.ts'
-import { createLiveMinute, type LiveMinute } from './minute-buffer.ts'
+import type { Connection } from '../connection.ts'
+import { createDamagedRows, type DamagedRows, DamagedWindow } from './damaged-rows.ts'
+import { createMinuteBuffer, type MinuteBuffer } from './minute-buffer.ts'
 import {
   bucketOfKey,
   FIVE_MINUTES,
-  keyOf,
   LEVELS,
   type Level,
   type LevelName,
   ONE_HOUR,
   RAW,
+  rowKey,
 } from './roll-up-levels.ts'
-import { type Entry, inOrder, readableEntries, readEntries } from './window-codec.ts'
+import { type Entry, readableEntries, readEntries, sortEntries } from './window-codec.ts'
 
-const prepareLevel = ({ database }: Access, { name }: Level) => ({
+const prepareLevel = ({ database }: Connection, { name }: Level) => ({
   get: database.prepare(`SELECT body FROM ${name} WHERE key = ?`),
   put: database.prepare(
     `INSERT INTO ${name} (key, body) VALUES (?, ?) ON CONFLICT DO UPDATE SET body = excluded.body`,
   ),
-  /** Rows of keys from one to before another. */
+  /** Rows from the first key (inclusive) to the second (exclusive). */
   range: database.prepare(`SELECT key, body FROM ${name} WHERE key >= ? AND key < ? ORDER BY key LIMIT ?`),
   first: database.prepare(`SELECT min(key) AS key FROM ${name}`),
   last: database.prepare(`SELECT max(key) AS key FROM ${name}`),
   deleteOne: database.prepare(`DELETE FROM ${name} WHERE key = ?`),
 })
 
-/** What must be made anew of a coarser level, because a finer one has changed under it. */
-const prepareTodo = ({ database }: Access, { name }: Level) => ({
+/** Roll-ups of a level that must be computed because the finer level has changed. */
+const prepareTodo = ({ database }: Connection, { name }: Level) => ({
   add: database.prepare(`INSERT OR IGNORE INTO todo_${name} (key) VALUES (?)`),
   has: database.prepare(`SELECT 1 FROM todo_${name} WHERE key = ?`),
   next: database.prepare(`SELECT key FROM todo_${name} WHERE key < ? ORDER BY key LIMIT ?`),
@@ -34,7 +34,7 @@ const prepareTodo = ({ database }: Access, { name }: Level) => ({
   done: database.prepare(`DELETE FROM todo_${name} WHERE key = ?`),
 })
 
-const prepareFresh = ({ database }: Access) => ({
+const prepareFresh = ({ database }: Connection) => ({
   insert: database.prepare('INSERT INTO fresh (key, body) VALUES (?, ?)'),
   all: database.prepare('SELECT key, body FROM fresh ORDER BY key'),
   remove: database.prepare(
@@ -42,72 +42,74 @@ const prepareFresh = ({ database }: Access) => ({
   ),
 })
 
-export type LevelSql = ReturnType<typeof prepareLevel>
-export type TodoSql = ReturnType<typeof prepareTodo>
-
-/** The tables of windows with what of them is in memory. */
-export type Tables = {
-  access: Access
-  levels: Record<LevelName, LevelSql>
-  todo: Record<'five_minutes' | 'one_hour', TodoSql>
+/** The tables of windows, and the windows of the newest minutes in memory. */
+export type WindowTables = {
+  connection: Connection
+  levels: Record<LevelName, ReturnType<typeof prepareLevel>>
+  todo: Record<'five_minutes' | 'one_hour', ReturnType<typeof prepareTodo>>
   fresh: ReturnType<typeof prepareFresh>
-  /** By minute. Minutes that are over go to `raw` soon. */
-  live: Map<number, LiveMinute>
-  liveMinute(minute: number): LiveMinute
-  /** Number of the next row of `fresh`. */
+  /** The content of `fresh` by minute, until it is sorted into `raw`. */
+  buffers: Map<number, MinuteBuffer>
+  /** Returns the buffer of a minute, and creates it when missing. */
+  bufferOf(minute: number): MinuteBuffer
+  /** Returns the number of the next row of `fresh`. */
   nextFresh(): number
-  damage: Damage
-  /** Windows of a path and minute in order, wherever they are now. */
+  damagedRows: DamagedRows
+  /** Returns the windows of a path and minute in order, from `raw` and from memory. */
   rawEntries(minute: number, path: number): Entry[]
 }
 
 const NO_BYTES = new Uint8Array()
 
-/** @param onDamaged told of a row that is not whole, with its level and the beginning of its time in Unix milliseconds */
-export const createTables = (
-  access: Access,
+/** @param onDamaged called for each damaged row of `fresh`, with the start of its minute in Unix milliseconds */
+export const createWindowTables = (
+  connection: Connection,
   onDamaged: (level: string, timeMs: number) => void = () => undefined,
-): Tables => {
-  const [raw, fiveMinutes, oneHour] = LEVELS.map((level) => prepareLevel(access, level))
-  const fresh = prepareFresh(access)
-  const live = new Map<number, LiveMinute>()
-  const damage = createDamage()
-  let rowsOfFresh = 0
-  const liveMinute = (minute: number): LiveMinute => {
-    const known = live.get(minute) ?? createLiveMinute()
-    live.set(minute, known)
+): WindowTables => {
+  const [raw, fiveMinutes, oneHour] = LEVELS.map((level) => prepareLevel(connection, level))
+  const fresh = prepareFresh(connection)
+  const buffers = new Map<number, MinuteBuffer>()
+  const damagedRows = createDamagedRows()
+  let freshRows = 0
+  const bufferOf = (minute: number): MinuteBuffer => {
+    const known = buffers.get(minute) ?? createMinuteBuffer()
+    buffers.set(minute, known)
     return known
   }
-  const absorb = (minute: number, body: Uint8Array) => {
+  const loadRow = (minute: number, body: Uint8Array) => {
     try {
-      liveMinute(minute).absorb(body)
+      bufferOf(minute).addRow(body)
     } catch (error) {
       if (!(error instanceof DamagedWindow)) throw error
       onDamaged('fresh', minute * RAW.spanMs)
     }
   }
-  access.guarded(() => {
+  connection.guarded(() => {
     for (const { key, body } of fresh.all.iterate()) {
       const minute = bucketOfKey(Number(key))
-      absorb(minute, body as Uint8Array)
-      rowsOfFresh = Math.max(rowsOfFresh, (Number(key) % keyOf(1, 0)) + 1)
+      loadRow(minute, body as Uint8Array)
+      freshRows = Math.max(freshRows, (Number(key) % rowKey(1, 0)) + 1)
     }
   })
   return {
-    access,
+    connection,
     levels: { raw: raw!, five_minutes: fiveMinutes!, one_hour: oneHour! },
-    todo: { five_minutes: prepareTodo(access, FIVE_MINUTES), one_hour: prepareTodo(access, ONE_HOUR) },
+    todo: {
+      five_minutes: prepareTodo(connection, FIVE_MINUTES),
+      one_hour: prepareTodo(connection, ONE_HOUR),
+    },
     fresh,
-    live,
-    liveMinute,
-    // A row stays for minutes, so that the numbers of 190 days at 1 row a second have no need to differ.
-    nextFresh: () => rowsOfFresh++ % keyOf(1, 0),
-    damage,
+    buffers,
+    bufferOf,
+    // A row of `fresh` exists for minutes only. At one row per second the numbers repeat after 190 days.
+    nextFresh: () => freshRows++ % rowKey(1, 0),
+    damagedRows,
     rawEntries: (minute, path) => {
-      const key = keyOf(minute, path)
-      const kept = (raw!.get.get(key)?.body as Uint8Array | undefined) ?? NO_BYTES
-      const entries = damage.tolerate('raw', key, () => readEntries(kept), undefined) ?? readableEntries(kept)
-      return inOrder([...entries, ...(live.get(minute)?.entries(path) ?? [])])
+      const key = rowKey(minute, path)
+      const stored = (raw!.get.get(key)?.body as Uint8Array | undefined) ?? NO_BYTES
+      const entries =
+        damagedRows.tolerate('raw', key, () => readEntries(stored), undefined) ?? readableEntries(stored)
+      return sortEntries([...entries, ...(buffers.get(minute)?.entries(path) ?? [])])
     },
   }
 }
