@@ -25,11 +25,11 @@ import { openSqliteStore } from './store/sqlite/store.ts'
 import { createMetrics } from './telemetry/catalogue/metrics.ts'
 import type { HttpServer } from './telemetry/expose/http-listener.ts'
 import { listenHttp } from './telemetry/expose/http-server.ts'
-import { observeCalls, watchCollector } from './telemetry/observe/collector-gauges.ts'
+import { observeCalls, registerCollectorGauges } from './telemetry/observe/collector-gauges.ts'
 import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/observe/measured-store.ts'
-import { showMeshes } from './telemetry/observe/mesh-gauges.ts'
+import { registerMeshGauges } from './telemetry/observe/mesh-gauges.ts'
 import { createObserver } from './telemetry/observe/observer.ts'
-import { observeSchedules } from './telemetry/observe/schedule-observer.ts'
+import { createScheduleObserver } from './telemetry/observe/schedule-observer.ts'
 import { createTrafficGauges } from './telemetry/observe/traffic-gauges.ts'
 import { createTraffics } from './traffic/traffics.ts'
 
@@ -117,8 +117,8 @@ export const createCollector = async (
       observer: observeMeshes(metrics, coverage),
     })
     closing.add(() => meshes.close())
-    showMeshes({ metrics, clock }, meshes)
-    watchCollector(metrics, { fleet, runs })
+    registerMeshGauges({ metrics, clock }, meshes)
+    registerCollectorGauges(metrics, { fleet, runs })
     const profiles = createProfiles(options.profiles)
     const schedules = createSchedules(
       {
@@ -131,7 +131,7 @@ export const createCollector = async (
         breathe: createCooperativeYielding().yieldIfDue,
         documents: store,
         meshes,
-        observer: observeSchedules(metrics),
+        observer: createScheduleObserver(metrics),
       },
       options.schedules,
     )

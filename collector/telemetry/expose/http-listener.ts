@@ -1,17 +1,15 @@
-/** Where HTTP is served, with one clear line when it cannot be. */
-
 import type { Server } from 'node:http'
 import { hostOf } from '../../../lib/credentials.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import { listenProblem } from '../../../lib/serving.ts'
 
 export type HttpServer = {
-  /** The port that was bound. */
+  /** The bound port. */
   port: number
   close(): Promise<void>
 }
 
-/** What is still being answered when the server closes gets so long. */
+/** Time for open requests to finish when the server closes. */
 const GRACE_MS = 1000
 
 const parseAddress = (address: string): { host: string; port: number } => {
@@ -26,8 +24,8 @@ const parseAddress = (address: string): { host: string; port: number } => {
 }
 
 /**
- * Listens on `host:port`; port 0 takes a free one.
- * @returns the port that was bound
+ * Listens on `host:port`; port 0 selects a free port.
+ * @returns the bound port
  * @throws OperatingError SPEC_INVALID with what to do
  */
 export const listenOn = async (server: Server, address: string): Promise<number> => {
@@ -42,7 +40,7 @@ export const listenOn = async (server: Server, address: string): Promise<number>
   return bound !== null && typeof bound === 'object' ? bound.port : port
 }
 
-/** Takes no more connections, and ends the open ones after a moment. */
+/** Refuses new connections, and closes the open ones after GRACE_MS. */
 export const closeHttp = (server: Server): Promise<void> =>
   new Promise<void>((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS)

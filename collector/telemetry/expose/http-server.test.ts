@@ -19,7 +19,7 @@ const start = async (problems: string[] = []): Promise<string> => {
 }
 
 describe('paths', () => {
-  test('/metrics is what Prometheus expects, zipped when it can be', async () => {
+  test('/metrics has the content type that Prometheus expects, and is compressed on request', async () => {
     const base = await start()
     for (const encoding of ['gzip', 'identity']) {
       const response = await fetch(`${base}/metrics?x=1`, { headers: { 'accept-encoding': encoding } })
@@ -30,17 +30,17 @@ describe('paths', () => {
     }
   })
 
-  test('/healthz is ok, or says all that is wrong', async () => {
+  test('/healthz is ok, or lists all problems', async () => {
     const problems: string[] = []
     const base = await start(problems)
-    const well = await fetch(`${base}/healthz`)
-    expect([well.status, await well.text()]).toEqual([200, 'ok\n'])
+    const healthy = await fetch(`${base}/healthz`)
+    expect([healthy.status, await healthy.text()]).toEqual([200, 'ok\n'])
     problems.push('the disk is full', 'no node answers')
-    const ill = await fetch(`${base}/healthz`)
-    expect([ill.status, await ill.text()]).toEqual([503, 'the disk is full\nno node answers\n'])
+    const unhealthy = await fetch(`${base}/healthz`)
+    expect([unhealthy.status, await unhealthy.text()]).toEqual([503, 'the disk is full\nno node answers\n'])
   })
 
-  test('/ leads to the others; what is not there is 404; only reading is allowed', async () => {
+  test('/ links to the other pages, unknown paths are 404, and only GET and HEAD are allowed', async () => {
     const base = await start()
     const index = await fetch(base)
     expect(index.headers.get('content-type')).toBe('text/html; charset=utf-8')
@@ -52,7 +52,7 @@ describe('paths', () => {
     expect([head.status, await head.text()]).toEqual([200, ''])
   })
 
-  test('a metric that cannot be read is a 500 with its reason, and the server goes on', async () => {
+  test('a metric that cannot be read is a 500 with its reason, and the server continues', async () => {
     const registry = new Registry()
     const collect = () => {
       throw new Error('the sensor is gone')
@@ -69,7 +69,7 @@ describe('listening', () => {
   const listen = (address: string, signal?: AbortSignal) =>
     listenHttp({ registry: new Registry(), health: () => [], address }, signal)
 
-  test('a port in use is one clear line', async () => {
+  test('a port in use is a clear error', async () => {
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const { port } = other.address() as { port: number }
@@ -92,12 +92,12 @@ describe('listening', () => {
     await expect(listen(address)).rejects.toThrow(`cannot listen on ${address}: ${problem}`)
   })
 
-  test('IPv6 in brackets', async () => {
+  test('accepts IPv6 in brackets', async () => {
     server = await listen('[::1]:0')
     expect((await fetch(`http://[::1]:${server.port}/healthz`)).status).toBe(200)
   })
 
-  test('the signal ends it', async () => {
+  test('ends with the signal', async () => {
     const controller = new AbortController()
     const { port } = await listen('127.0.0.1:0', controller.signal)
     controller.abort()

@@ -7,7 +7,7 @@ import { closeHttp, type HttpServer, listenOn } from './http-listener.ts'
 
 type Answer = { status: number; type: string; body: string | Buffer; headers?: Record<string, string> }
 
-/** A handful of scrapers and probes; whoever opens more is not one. */
+/** Maximum number of open connections. A few scrapers and probes need far fewer. */
 const MAX_CONNECTIONS = 64
 
 const TEXT = 'text/plain; charset=utf-8'
@@ -15,19 +15,19 @@ const INDEX = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>meshgauge collector</title></head>
 <body><h1>meshgauge collector</h1>
 <ul><li><a href="/metrics">/metrics</a>: for Prometheus</li>
-<li><a href="/healthz">/healthz</a>: 200 when all is well, 503 with the reasons when not</li></ul></body></html>
+<li><a href="/healthz">/healthz</a>: 200 if the collector is healthy, otherwise 503 with the reasons</li></ul></body></html>
 `
 
 const compress = promisify(gzip)
 
 /**
- * Serves /metrics, /healthz and an index until the signal aborts.
- * @throws OperatingError with one clear line when the address cannot be listened on
+ * Serves /metrics, /healthz and an index page until the signal aborts.
+ * @throws OperatingError SPEC_INVALID when the address cannot be listened on
  */
 export const listenHttp = async (
   options: {
     registry: Registry
-    /** What is wrong with the collector now, one line each; empty when all is well. */
+    /** Returns the current problems of the collector, one line each; empty when it is healthy. */
     health: () => readonly string[]
     address: string
   },

@@ -6,18 +6,19 @@ import {
   type PushMetricExporter,
 } from '@opentelemetry/sdk-metrics'
 
-/** The SDK folds all series of a metric beyond 2,000 into one; a fleet of 1,000 nodes has 12,000 throughputs. */
+/** The SDK's default of 2,000 series per metric is too low: a fleet of 1,000 nodes has 12,000 series of throughput. */
 const SERIES_LIMIT = 200_000
 
-/** As the OpenTelemetry specification says for OTEL_METRIC_EXPORT_INTERVAL and OTEL_METRIC_EXPORT_TIMEOUT. */
+/** Defaults of OTEL_METRIC_EXPORT_INTERVAL and OTEL_METRIC_EXPORT_TIMEOUT in the OpenTelemetry specification. */
 const INTERVAL_MS = 60_000
 const TIMEOUT_MS = 30_000
 
 /**
- * Asked for cumulative gauges, the SDK repeats every series it ever saw, so departed nodes would stay for ever.
- * A gauge has no temporality on the wire; asked for deltas, the SDK sends what was observed this time.
+ * Wraps an exporter so that gauges export only their current series. With cumulative temporality the SDK repeats every
+ * series that it ever observed, so nodes that left would stay permanently. With delta temporality it exports what was
+ * observed this time; gauges have no temporality in the protocol, so receivers see no difference.
  */
-const forgettingGauges = (exporter: PushMetricExporter): PushMetricExporter => ({
+const withCurrentGauges = (exporter: PushMetricExporter): PushMetricExporter => ({
   export: (metrics, done) => exporter.export(metrics, done),
   forceFlush: () => exporter.forceFlush(),
   shutdown: () => exporter.shutdown(),
@@ -34,13 +35,13 @@ const milliseconds = (text: string | undefined, usual: number): number => {
 }
 
 /**
- * The exporter that OTEL_EXPORTER_OTLP_METRICS_PROTOCOL or OTEL_EXPORTER_OTLP_PROTOCOL names; http/protobuf, as the
- * specification has it, where neither does. Endpoint, headers, timeout and compression it reads itself.
+ * Creates the exporter for the protocol in OTEL_EXPORTER_OTLP_METRICS_PROTOCOL or OTEL_EXPORTER_OTLP_PROTOCOL; the default
+ * is http/protobuf. The exporter itself reads endpoint, headers, timeout and compression from the environment.
  */
 const createExporter = async (environment: NodeJS.ProcessEnv): Promise<PushMetricExporter> => {
   const protocol =
     environment.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL?.trim() || environment.OTEL_EXPORTER_OTLP_PROTOCOL?.trim()
-  // One of them is loaded: each brings tens of megabytes.
+  // Only the required exporter is loaded, because each needs tens of megabytes.
   const { OTLPMetricExporter } =
     protocol === 'grpc'
       ? await import('@opentelemetry/exporter-metrics-otlp-grpc')
@@ -50,7 +51,10 @@ const createExporter = async (environment: NodeJS.ProcessEnv): Promise<PushMetri
   return new OTLPMetricExporter()
 }
 
-/** What sends metrics as the OTEL_* variables say; nothing for other exporters than OTLP, for /metrics is there anyhow. */
+/**
+ * Creates the metric readers that the OTEL_* variables select. Exporters other than OTLP are ignored: Prometheus uses
+ * /metrics.
+ */
 export const createMetricReaders = async (environment: NodeJS.ProcessEnv): Promise<MetricReader[]> => {
   const exporters = (environment.OTEL_METRICS_EXPORTER || 'otlp').split(',').map((name) => name.trim())
   return exporters.includes('otlp')
@@ -59,8 +63,8 @@ export const createMetricReaders = async (environment: NodeJS.ProcessEnv): Promi
 }
 
 /**
- * The reader that sends the catalogue to an OTLP exporter. Gauges go when they go on /metrics; the few counters that name
- * a node or a schedule stay in the SDK until the collector ends, as all cumulative sums do.
+ * Creates the reader that sends the metrics to an OTLP exporter. Removed gauges disappear as on /metrics. Removed counters
+ * of nodes and schedules stay in the SDK until the collector ends, as all cumulative sums do.
  */
 export const createMetricReader = (
   exporter: PushMetricExporter,
@@ -69,7 +73,7 @@ export const createMetricReader = (
   const exportIntervalMillis = milliseconds(environment.OTEL_METRIC_EXPORT_INTERVAL, INTERVAL_MS)
   const timeout = milliseconds(environment.OTEL_METRIC_EXPORT_TIMEOUT, TIMEOUT_MS)
   return new PeriodicExportingMetricReader({
-    exporter: forgettingGauges(exporter),
+    exporter: withCurrentGauges(exporter),
     exportIntervalMillis,
     exportTimeoutMillis: Math.min(timeout, exportIntervalMillis),
     cardinalityLimits: { default: SERIES_LIMIT },

@@ -1,28 +1,28 @@
 import type { CallObserver } from '../../../lib/rpc-counting.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 
-/** Counts calls by method and code, and those that are open by method: O(methods), however many agents there are. */
+/** Counts ended calls by method and code, and open calls by method. The number of series does not depend on the fleet. */
 export const observeCalls = (
   calls: Metrics['grpcServerCalls' | 'grpcClientCalls'],
   open: Metrics['grpcServerOpen' | 'grpcClientOpen'],
 ): CallObserver => {
   const counts = new Map<string, number>()
-  const count = (method: string, by: number) => {
-    const now = (counts.get(method) ?? 0) + by
-    counts.set(method, now)
-    open.set({ method }, now)
+  const addOpen = (method: string, by: number) => {
+    const count = (counts.get(method) ?? 0) + by
+    counts.set(method, count)
+    open.set({ method }, count)
   }
   return {
-    onStart: (method) => count(method, 1),
+    onStart: (method) => addOpen(method, 1),
     onEnd: (method, code) => {
-      count(method, -1)
+      addOpen(method, -1)
       calls.add({ method, code })
     },
   }
 }
 
-/** What is read of the collector's own parts each time that somebody asks. */
-export const watchCollector = (
+/** Registers the gauges of agent connections, queued runs and waiting results. Their values are read at each scrape. */
+export const registerCollectorGauges = (
   metrics: Metrics,
   parts: {
     fleet: { connectionStates(): ReadonlyMap<string, number> }

@@ -15,7 +15,7 @@ const open = () => {
 
 describeStore('SQLite, measured', open)
 
-test('writes are timed, failures counted and passed on', async () => {
+test('the time of writes is measured, and failures are counted and rethrown', async () => {
   const { metrics, store, remove } = open()
   const run = sampleRun()
   store.createRun(run)

@@ -4,7 +4,7 @@ import { MeshEvent, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { createMetrics } from '../catalogue/metrics.ts'
 import { createMeshObserver } from './mesh-gauges.ts'
 
-test('events are counted from nothing on, so that increase() sees the first fault of all', async () => {
+test('event counters start at 0, so that increase() includes the first fault', async () => {
   const metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1' })
   const events = async () =>
     [...(await metrics.registry.metrics()).matchAll(/^meshgauge_mesh_events_total\{state="(\w+)"\} (\d+)$/gm)]

@@ -6,16 +6,16 @@ import type { MeshObserver } from '../../mesh/deps.ts'
 import type { Meshes } from '../../mesh/meshes.ts'
 import type { Measured } from '../../mesh/state/paths.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
-import { pathStateWord } from './label-values.ts'
+import { pathStateLabel } from './label-values.ts'
 import { createMeshPathGauges } from './mesh-path-gauges.ts'
 import { showMeshVerdicts } from './verdict-gauges.ts'
 
-/** Two sinks read; whoever comes second within this time gets what the first one got. */
+/** Minimum time between two updates. Both sinks read; the second read within this time gets the same values. */
 const REFRESH_SECONDS = 1
 const WINDOW_SECONDS = 60
-/** Interfaces gone over before it is looked whether others are to have their turn. */
-const SLICE_ENDS = 20
-/** As many paths take as long when they are only counted. */
+/** Interfaces processed between two checks whether to yield. */
+const SLICE_INTERFACES = 20
+/** As SLICE_INTERFACES, for paths that are only counted. */
 const SLICE_PATHS = 2_000
 
 const BAD: readonly PathState[] = [PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY]
@@ -26,17 +26,17 @@ const STATES: readonly PathState[] = [
   PathState.PATH_STATE_DOWN,
   PathState.PATH_STATE_STALE,
 ]
-/** States that something comes to. */
+/** States that a path can change to. */
 const EVENT_STATES = STATES.filter((state) => state !== PathState.PATH_STATE_UNSPECIFIED)
 
-/** Counts what happens in the mesh. */
+/** Counts the events, windows and assignments of the ping mesh. */
 export const createMeshObserver = (metrics: Metrics): Omit<MeshObserver, 'observeMeasured'> => {
-  // A counter that begins at its first event hides that event from rate() and increase().
-  for (const state of EVENT_STATES) metrics.meshEvents.add({ state: pathStateWord(state) }, 0)
+  // Counters start at 0 before their first event, because rate() and increase() ignore the first sample of a series.
+  for (const state of EVENT_STATES) metrics.meshEvents.add({ state: pathStateLabel(state) }, 0)
   metrics.meshRelapses.add({}, 0)
   return {
     observeEvent: (event) => {
-      metrics.meshEvents.add({ state: pathStateWord(event.state) })
+      metrics.meshEvents.add({ state: pathStateLabel(event.state) })
       if (!BAD.includes(event.state)) return
       const [time, seen] = [fromTimestamp(event.time), fromTimestamp(event.seenTime)]
       if (time && seen) metrics.meshDetection.observe({}, Math.max(0, seen.getTime() - time.getTime()) / 1000)
@@ -52,14 +52,14 @@ export const createMeshObserver = (metrics: Metrics): Omit<MeshObserver, 'observ
 type Shown = Pick<Measured, 'path' | 'state'>
 type Snapshot = ReturnType<Meshes['snapshot']>
 
-const showEnds = async (metrics: Metrics, ends: Snapshot['ends'], second: number): Promise<void> => {
-  const turns = createCooperativeYielding()
+const showInterfaces = async (metrics: Metrics, ends: Snapshot['ends'], second: number): Promise<void> => {
+  const yielding = createCooperativeYielding()
   for (const [index, end] of [...ends.values()].entries()) {
-    if (index % SLICE_ENDS === 0) await turns.yieldIfDue()
+    if (index % SLICE_INTERFACES === 0) await yielding.yieldIfDue()
     const labels = { node: end.node, interface: end.interface }
     for (const direction of ['tx', 'rx'] as const) {
       const { sentCount, lostCount } = end.sum(direction, second, WINDOW_SECONDS)
-      // Nothing measured is no value: neither the old one nor 0.
+      // Without a measurement there is no value: neither the previous one nor 0.
       if (sentCount === 0) metrics.meshLoss.remove({ ...labels, direction })
       else metrics.meshLoss.set({ ...labels, direction }, lostCount / sentCount)
     }
@@ -91,21 +91,21 @@ const showStates = async (
   paths: readonly Shown[],
   streams: Snapshot['streams'],
 ): Promise<void> => {
-  const turns = createCooperativeYielding()
+  const yielding = createCooperativeYielding()
   const totals = new Map(STATES.map((state) => [state, 0]))
   const bad = new Map(streams.map(({ node }) => [node, { down: 0, lossy: 0 }]))
   for (const [index, { path, state }] of paths.entries()) {
-    if (index % SLICE_PATHS === 0) await turns.yieldIfDue()
+    if (index % SLICE_PATHS === 0) await yielding.yieldIfDue()
     if (path.releasedMs !== undefined) continue
     totals.set(state, totals.get(state)! + 1)
     if (!BAD.includes(state)) continue
-    const word = state === PathState.PATH_STATE_DOWN ? 'down' : 'lossy'
+    const label = state === PathState.PATH_STATE_DOWN ? 'down' : 'lossy'
     for (const { node } of [path.source, path.destination]) {
       const counts = bad.get(node)
-      if (counts) counts[word]++
+      if (counts) counts[label]++
     }
   }
-  for (const [state, count] of totals) metrics.meshPaths.set({ state: pathStateWord(state) }, count)
+  for (const [state, count] of totals) metrics.meshPaths.set({ state: pathStateLabel(state) }, count)
   for (const [node, counts] of bad) {
     for (const [state, count] of Object.entries(counts)) metrics.meshNodePaths.set({ node, state }, count)
   }
@@ -138,10 +138,10 @@ const showLossy = (metrics: Metrics, lossy: Snapshot['lossy']): void => {
 }
 
 /**
- * Shows how the meshes are whenever somebody reads, so that nobody pays for what nobody reads. Reading waits until all of
- * it is shown; it is done in slices, for a mesh may have a hundred thousand paths.
+ * Registers the gauges of the ping meshes. They are computed when a sink reads them, and reading waits until all of them
+ * are set. The work is done in slices, because a mesh may have a hundred thousand paths.
  */
-export const showMeshes = (
+export const registerMeshGauges = (
   { metrics, clock }: { metrics: Metrics; clock: Pick<Clock, 'monotonicSeconds'> },
   meshes: Pick<Meshes, 'snapshot' | 'recent'> & { paths(): readonly Shown[] },
 ): void => {
@@ -152,7 +152,7 @@ export const showMeshes = (
     const snapshot = meshes.snapshot()
     const { nowMs } = snapshot
     const paths = meshes.paths()
-    await showEnds(metrics, snapshot.ends, Math.floor(nowMs / 1000))
+    await showInterfaces(metrics, snapshot.ends, Math.floor(nowMs / 1000))
     showStreams(metrics, snapshot.streams)
     await createCooperativeYielding().pass()
     await showStates(metrics, paths, snapshot.streams)

@@ -8,7 +8,7 @@ import { createMeshPathGauges } from './mesh-path-gauges.ts'
 
 const NOW = Date.parse('2026-01-01T00:00:30Z')
 const MINUTE = 60_000
-const [SOON, LATER] = [bucketOf(0.001), bucketOf(0.01)]
+const [FAST, SLOW] = [bucketOf(0.001), bucketOf(0.01)]
 
 let metrics: Metrics
 let paths: ReturnType<typeof createPaths>
@@ -27,7 +27,7 @@ const take = (id: number, source: string, destination: string): MeshPath => {
   )
   return paths.get(id)!
 }
-const window = (path: MeshPath, sent: number, received: number, endMs = NOW, index = SOON) =>
+const window = (path: MeshPath, sent: number, received: number, endMs = NOW, index = FAST) =>
   paths.recent.add(path.row, {
     endMs,
     sentCount: sent,
@@ -56,11 +56,11 @@ const values = async (name: string): Promise<Record<string, number>> =>
       }),
   )
 
-test('each path has its loss and its median, and is gone when it is not measured any more', async () => {
+test('each path has its loss and its median, and no series once it is not measured any more', async () => {
   const show = createMeshPathGauges(metrics)
   const [first, second] = [take(1, 'a', 'b'), take(2, 'b', 'c')]
   window(first, 10, 8)
-  window(first, 4, 4, NOW, LATER)
+  window(first, 4, 4, NOW, SLOW)
   window(second, 10, 0)
   await show(measured(), paths.recent, racks, NOW)
   expect(await values('meshgauge_mesh_pair_loss_ratio')).toEqual({ 'a b net0': 2 / 14, 'b c net0': 1 })
@@ -74,7 +74,7 @@ test('each path has its loss and its median, and is gone when it is not measured
   expect(await values('meshgauge_mesh_pair_rtt_p50_seconds')).toEqual({})
 })
 
-test('with more paths than the budget none has series, and it is said how many', async () => {
+test('with more paths than the budget none has series, and their number is exported', async () => {
   const show = createMeshPathGauges(metrics, { budget: 2 })
   for (const [id, name] of ['b', 'c'].entries()) window(take(id + 1, 'a', name), 10, 10)
   await show(measured(), paths.recent, racks, NOW)
@@ -89,7 +89,7 @@ test('with more paths than the budget none has series, and it is said how many',
   expect(Object.keys(await values('meshgauge_mesh_pair_loss_ratio'))).toHaveLength(2)
 })
 
-test('racks have the loss and the mean of all their paths, and the worst paths are ranked', async () => {
+test('pairs of racks have the loss and the mean round-trip time of their paths, and the worst paths are ranked', async () => {
   const show = createMeshPathGauges(metrics)
   window(take(1, 'a', 'c'), 10, 10)
   window(take(2, 'b', 'c'), 10, 5)

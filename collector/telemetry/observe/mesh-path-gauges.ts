@@ -4,14 +4,15 @@ import type { Metrics } from '../catalogue/metrics.ts'
 import { createRackCells, createRackSums } from './rack-gauges.ts'
 
 /**
- * Paths of a mesh that have series of their own, two each: 64 nodes with two interfaces, 90 with one. A scrape is then
- * some 1.8 MB larger, which a Prometheus takes every few seconds.
+ * Maximum number of mesh paths that get two series each: a full mesh of 64 nodes with two interfaces, or of 90 with one.
+ * They add about 1.8 MB to a scrape.
  */
 export const MESH_PAIR_BUDGET = 8_192
 
-/** Paths gone over before it is looked whether others are to have their turn. */
+/** Paths processed between two checks whether to yield. */
 const SLICE_PATHS = 200
-const SLICE_PAIRS = 50
+/** As SLICE_PATHS, for paths whose series are set. */
+const SLICE_SERIES = 50
 const WORST_PATHS = 10
 
 type Recent = Paths['recent']
@@ -25,8 +26,8 @@ const labelsOf = ({ source, destination }: Path): PairLabels => ({
   interface: source.interface,
 })
 
-/** The few paths that lost most, without sorting all. */
-const createWorst = () => {
+/** Collects the paths with the highest loss without sorting all. */
+const createWorstPaths = () => {
   const worst: { ratio: number; path: Path }[] = []
   return {
     add: (ratio: number, path: Path): void => {
@@ -39,14 +40,14 @@ const createWorst = () => {
   }
 }
 
-/** A gauge for each path of a small fleet; of a larger one none, for half a matrix misleads. */
-const createPairs = (metrics: Metrics, budget: number) => {
-  /** By the number of the path: what is shown, and which look at the mesh showed it last. */
-  const shown = new Map<number, { labels: PairLabels; look: number }>()
-  let look = 0
+/** Gauges of each path. With more paths than the budget there are none, because a part of a matrix would mislead. */
+const createSinglePathGauges = (metrics: Metrics, budget: number) => {
+  /** By path id: the labels, and the last update that set the gauges. */
+  const shown = new Map<number, { labels: PairLabels; update: number }>()
+  let update = 0
   const show = (path: Path, loss: number, median: number | undefined): void => {
-    const known = shown.get(path.id) ?? { labels: labelsOf(path), look }
-    known.look = look
+    const known = shown.get(path.id) ?? { labels: labelsOf(path), update }
+    known.update = update
     shown.set(path.id, known)
     metrics.meshPairLoss.set(known.labels, loss)
     if (median === undefined) metrics.meshPairRtt.remove(known.labels)
@@ -54,18 +55,18 @@ const createPairs = (metrics: Metrics, budget: number) => {
   }
   return {
     show: async (paths: readonly Path[], recent: Recent, nowMs: number): Promise<void> => {
-      const turns = createCooperativeYielding()
+      const yielding = createCooperativeYielding()
       const over = paths.length > budget
       metrics.pairSeriesDropped.set({ test: 'mesh' }, over ? paths.length : 0)
-      look++
+      update++
       for (const [index, path] of (over ? [] : paths).entries()) {
-        if (index % SLICE_PAIRS === 0) await turns.yieldIfDue()
+        if (index % SLICE_SERIES === 0) await yielding.yieldIfDue()
         const { sentCount, receivedCount } = recent.countsOf(path.row, nowMs)
         if (sentCount === 0) continue
         show(path, (sentCount - receivedCount) / sentCount, recent.medianSeconds(path.row, nowMs))
       }
-      for (const [id, { labels, look: last }] of shown) {
-        if (last === look) continue
+      for (const [id, { labels, update: last }] of shown) {
+        if (last === update) continue
         shown.delete(id)
         metrics.meshPairLoss.remove(labels)
         metrics.meshPairRtt.remove(labels)
@@ -74,7 +75,7 @@ const createPairs = (metrics: Metrics, budget: number) => {
   }
 }
 
-const showWorst = (metrics: Metrics, worst: ReturnType<typeof createWorst>): void => {
+const showWorst = (metrics: Metrics, worst: ReturnType<typeof createWorstPaths>): void => {
   metrics.meshWorstLoss.removeWhere(() => true)
   for (const [index, { ratio, path }] of worst.all())
     metrics.meshWorstLoss.set({ rank: String(index + 1), ...labelsOf(path) }, ratio)
@@ -90,21 +91,21 @@ const showRacks = (metrics: Metrics, sums: ReturnType<typeof createRackSums<Rack
     gauge.removeWhere((cell) => !sums.has(cell))
 }
 
-/** Shows the last minute of all paths: each one while they are few, the worst, and from rack to rack. */
+/** Sets the gauges of the last minute: of each path within the budget, of the worst paths, and of pairs of racks. */
 export const createMeshPathGauges = (metrics: Metrics, { budget = MESH_PAIR_BUDGET } = {}) => {
-  const pairs = createPairs(metrics, budget)
+  const singlePaths = createSinglePathGauges(metrics, budget)
   return async (
     measured: readonly Pick<Measured, 'path'>[],
     recent: Recent,
     racks: ReadonlyMap<string, string>,
     nowMs: number,
   ): Promise<void> => {
-    const turns = createCooperativeYielding()
-    const worst = createWorst()
+    const yielding = createCooperativeYielding()
+    const worst = createWorstPaths()
     const sums = createRackSums(createRackCells(racks), (): RackSum => ({ sent: 0, received: 0, seconds: 0 }))
     const probed: Path[] = []
     for (const [index, { path }] of measured.entries()) {
-      if (index % SLICE_PATHS === 0) await turns.yieldIfDue()
+      if (index % SLICE_PATHS === 0) await yielding.yieldIfDue()
       if (path.releasedMs === undefined) probed.push(path)
       const { sentCount, receivedCount, meanSeconds } = recent.countsOf(path.row, nowMs)
       if (sentCount === 0) continue
@@ -117,6 +118,6 @@ export const createMeshPathGauges = (metrics: Metrics, { budget = MESH_PAIR_BUDG
     }
     showWorst(metrics, worst)
     showRacks(metrics, sums)
-    await pairs.show(probed, recent, nowMs)
+    await singlePaths.show(probed, recent, nowMs)
   }
 }

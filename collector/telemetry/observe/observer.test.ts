@@ -17,7 +17,7 @@ beforeEach(() => {
 })
 afterEach(() => metrics.close())
 
-/** Samples of one metric as /metrics shows them, without the metric's own name. */
+/** Returns the samples of a metric as on /metrics, without the name of the metric. */
 const samples = async (name: string): Promise<string[]> => {
   const lines = (await metrics.registry.metrics()).split('\n')
   return lines.filter((line) => line.startsWith(name)).map((line) => line.slice(name.length).trim())
@@ -33,7 +33,7 @@ const MESH = [
 ]
 
 describe('an iperf run', () => {
-  test('is counted, timed and compared with its plan', async () => {
+  test('is counted, and its duration is recorded and compared with the plan', async () => {
     observer.observeRun(endedRun('iperf'), MESH)
     observer.observeRun(endedRun('iperf', { state: RunState.RUN_STATE_CANCELLED }), [])
     expect(await samples('meshgauge_runs_total')).toEqual([
@@ -44,7 +44,7 @@ describe('an iperf run', () => {
     expect(await samples('meshgauge_run_efficiency_ratio')).toEqual(['{test="iperf",topology="mesh"} 0.9'])
   })
 
-  test('shows each node over its peers, and nothing for what was not measured', async () => {
+  test('sets the throughput of each node over its peers, and none for unmeasured directions', async () => {
     observer.observeRun(endedRun('iperf'), MESH)
     const throughput = await samples('meshgauge_node_throughput_bits_per_second')
     expect(throughput).toContain('{node="a",interface="net0",direction="tx",stat="min"} 100')
@@ -63,7 +63,7 @@ describe('an iperf run', () => {
     )
   })
 
-  test('shows what was expected and missed, until it is reached', async () => {
+  test('sets the missed pairs of an expectation until a later run meets it', async () => {
     const expecting = (...met: [string, boolean, number][]) =>
       endedRun('iperf', {
         summary: Summary.fromPartial({
@@ -92,7 +92,7 @@ describe('an iperf run', () => {
     expect((await shown())[0]).toBe(line('throughput_min', 0))
   })
 
-  test('a value goes when the next run could not measure it', async () => {
+  test('removes a value that the next run could not measure', async () => {
     observer.observeRun(endedRun('iperf'), [iperfPair('a', 'b', 900)])
     observer.observeRun(endedRun('iperf'), [failedPair('a', 'b', Outcome.OUTCOME_TIMED_OUT)])
     expect(await samples('meshgauge_node_throughput')).toEqual([])
@@ -108,7 +108,7 @@ describe('an iperf run', () => {
     expect(worst[9]).toBe('{rank="10",source="n15",destination="x",interface="net0"} 985')
   })
 
-  test('counts each pair by its outcome as it comes', async () => {
+  test('counts each pair by its outcome when its result arrives', async () => {
     observer.observeResults(endedRun('iperf'), MESH.slice(0, 2))
     observer.observeResults(endedRun('iperf'), MESH.slice(2))
     expect((await samples('meshgauge_pairs_total')).sort()).toEqual([
@@ -120,7 +120,7 @@ describe('an iperf run', () => {
 })
 
 describe('a ping run', () => {
-  test('shows loss of both ends and round-trip times of the end that probes', async () => {
+  test('sets the loss of both ends, and the round-trip times of the probing end', async () => {
     const results = [pingPair('a', 'b', 10, new Array(9).fill(0.001)), pingPair('a', 'c', 10, [])]
     observer.observeRun(endedRun('ping'), results)
     expect((await samples('meshgauge_node_ping_loss_ratio')).sort()).toEqual([
@@ -146,7 +146,7 @@ describe('a ping run', () => {
 describe('pairs', () => {
   const pairs = async () => (await samples('meshgauge_pair_throughput_bits_per_second')).sort()
 
-  test('are shown one by one below the budget', async () => {
+  test('have series within the budget', async () => {
     observer.observeResults(endedRun('iperf'), MESH)
     expect(await pairs()).toHaveLength(4)
     expect(await pairs()).toContain('{source="a",destination="b",interface="net0"} 900')
@@ -160,7 +160,7 @@ describe('pairs', () => {
     ])
   })
 
-  test('of a run above the budget are not shown at all, and neither are older ones', async () => {
+  test('of a run above the budget have no series, and older ones are removed', async () => {
     observer.observeResults(endedRun('iperf'), MESH)
     observer.observeResults(endedRun('iperf', { plan: { ...endedRun('iperf').plan!, pairCount: 7 } }), [
       iperfPair('x', 'y', 1),
@@ -172,7 +172,7 @@ describe('pairs', () => {
     expect(await samples('meshgauge_pair_series_dropped')).toEqual(['{test="iperf"} 0'])
   })
 
-  test('of several small runs make room for newer ones', async () => {
+  test('of several small runs are replaced by newer ones beyond the budget', async () => {
     observer.observeResults(endedRun('iperf'), MESH)
     observer.observeResults(
       endedRun('iperf'),
@@ -195,21 +195,21 @@ describe('verdicts', () => {
   })
   const line = '{test="iperf",kind="interface",node="a",interface="net0",direction="tx",peer="",rack=""} 0.97'
 
-  test('stay until a run that could acquit does', async () => {
+  test('stay until a run that measured enough clears them', async () => {
     observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), MESH)
     expect(await samples('meshgauge_verdicts')).toEqual([line])
     observer.observeRun(endedRun('iperf'), [iperfPair('a', 'b', 900), iperfPair('b', 'a', 900)])
-    expect(await samples('meshgauge_verdicts'), 'a ring of two cannot').toEqual([line])
+    expect(await samples('meshgauge_verdicts'), 'a ring of two cannot clear it').toEqual([line])
     observer.observeRun(
       endedRun('ping'),
       ['b', 'c', 'd'].map((peer) => pingPair('a', peer, 1, [0.001])),
     )
-    expect(await samples('meshgauge_verdicts'), 'another test cannot').toEqual([line])
+    expect(await samples('meshgauge_verdicts'), 'another test cannot clear it').toEqual([line])
     observer.observeRun(endedRun('iperf'), MESH)
     expect(await samples('meshgauge_verdicts')).toEqual([])
   })
 
-  test('of a link need the link itself to be measured', async () => {
+  test('about a link are cleared only when the link itself was measured', async () => {
     const link = { ...verdict, kind: CulpritKind.CULPRIT_KIND_LINK, peer: 'e' }
     observer.observeRun(endedRun('iperf', { verdicts: [link] }), MESH)
     observer.observeRun(endedRun('iperf'), MESH)
@@ -222,7 +222,7 @@ describe('verdicts', () => {
 describe('nodes and checks', () => {
   const node = (name: string, state: NodeState): Node => Node.fromPartial({ name, state })
 
-  test('show their state', async () => {
+  test('have gauges of their state', async () => {
     observer.observeNodes([node('a', NodeState.NODE_STATE_READY), node('b', NodeState.NODE_STATE_SILENT)])
     observer.observeCheck(
       'a',
@@ -240,7 +240,7 @@ describe('nodes and checks', () => {
     expect(await samples('meshgauge_check_status')).toEqual([])
   })
 
-  test('a node that left the inventory leaves no series', async () => {
+  test('of a node that left the inventory have no series', async () => {
     const verdict = Verdict.fromPartial({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'a', confidence: 1 })
     observer.observeResults(endedRun('iperf'), MESH)
     observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), MESH)
@@ -257,7 +257,7 @@ describe('nodes and checks', () => {
   })
 })
 
-test('a run from the store is shown and not counted again', async () => {
+test('a run from the store sets gauges and is not counted again', async () => {
   observer.restoreRun(endedRun('iperf'), MESH)
   expect(await samples('meshgauge_node_throughput_bits_per_second')).not.toEqual([])
   expect(await samples('meshgauge_pair_throughput_bits_per_second')).not.toEqual([])
@@ -265,7 +265,7 @@ test('a run from the store is shown and not counted again', async () => {
   expect(await samples('meshgauge_pairs_total')).toEqual([])
 })
 
-test('a thousand nodes stay a few thousand series', async () => {
+test('a thousand nodes have eight thousand series', async () => {
   const names = Array.from({ length: 1000 }, (_, index) => `node-${index}`)
   const results = names.flatMap((name, index) =>
     [1, 5, 25].map((shift) => iperfPair(name, names[(index + shift) % 1000]!, 1e9)),
@@ -275,6 +275,6 @@ test('a thousand nodes stay a few thousand series', async () => {
   observer.observeRun(run, results)
   observer.observeNodes(names.map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY })))
   const lines = (await metrics.registry.metrics()).split('\n').filter((line) => line.includes('node-'))
-  // Per node: 4 throughputs, 1 of failed pairs, 1 time, 1 up, 1 rack; and the worst ten.
+  // Per node: 4 throughputs, failed pairs, time, up and rack; and the ten worst pairs.
   expect(lines).toHaveLength(8 * 1000 + 10)
 })

@@ -14,27 +14,27 @@ import {
   median,
   throughputOf,
 } from './interface-directions.ts'
-import { nodeStateWord, outcomeWord, runStateWord, runWords } from './label-values.ts'
+import { nodeStateLabel, outcomeLabel, runLabels, runStateLabel } from './label-values.ts'
 import { createPairGauges, PAIR_BUDGET } from './pair-gauges.ts'
 import { createRackThroughput } from './rack-gauges.ts'
 import { mergeRoundTrips } from './round-trips.ts'
 import { showVerdicts } from './verdict-gauges.ts'
 
-/** Turns what the collector learns into metrics. */
+/** Updates the metrics from runs, results, checks and the inventory. */
 export type Observer = {
-  /** Results as they come, each once: counts them and shows them pair by pair. */
+  /** Counts new results of a run, each once, and sets the gauges of their pairs. */
   observeResults(run: Run, results: readonly PairResult[]): void
-  /** A run that has ended, once, with all its results: counts it, shows its nodes, worst pairs and verdicts. */
+  /** Counts an ended run, once, and sets the gauges of its nodes, worst pairs and verdicts. `results` has all of its results. */
   observeRun(run: Run, results: readonly PairResult[]): void
-  /** A run from the store, oldest first, after a restart: shows what both of the above show, counts nothing. */
+  /** Sets the same gauges for a run from the store after a restart, without counting it. Called for the oldest run first. */
   restoreRun(run: Run, results: readonly PairResult[]): void
-  /** What a check last said. */
+  /** Sets the last status of a check. */
   observeCheck(node: string, result: CheckResult): void
-  /** What stands of a check. */
+  /** Sets the standing severity and the time of a check. */
   observeRecord(node: string, record: CheckRecord): void
-  /** A start of a check was dropped because it runs already. */
+  /** Counts a start of a check that was dropped because the check was already running. */
   observeOverlap(node: string, check: string): void
-  /** The whole inventory; the series of nodes that are not in it go. */
+  /** Sets the state of all nodes of the inventory, and removes the series of other nodes. */
   observeNodes(nodes: readonly Node[]): void
 }
 
@@ -56,7 +56,7 @@ const showThroughput = (
   values.sort((a, b) => a - b)
   const stats = { min: values[0], median: values.length > 0 ? median(values) : undefined }
   for (const [stat, value] of Object.entries(stats)) {
-    // Nothing measured is no value: neither the old one nor 0.
+    // Without a measurement there is no value: neither the previous one nor 0.
     if (value === undefined) metrics.nodeThroughput.remove({ ...labels, stat })
     else metrics.nodeThroughput.set({ ...labels, stat }, value)
   }
@@ -69,7 +69,7 @@ const showPing = (
   const loss = lossOf(results)
   if (loss === undefined) metrics.nodePingLoss.remove({ node, interface: name, direction })
   else metrics.nodePingLoss.set({ node, interface: name, direction }, loss)
-  // A round trip is of both ways; it is shown of the node that probed.
+  // A round trip covers both directions, so it is shown once: for the node that probed.
   if (direction === 'rx') return
   const statistics = results
     .filter(isMeasured)
@@ -82,11 +82,11 @@ const showPing = (
   }
 }
 
-/** Of each interface with both its directions, and of each node: what needs no series of its own for each end. */
-const showNodes = (metrics: Metrics, test: string, ends: readonly InterfaceDirection[]): void => {
+/** Sets the failed pairs of each interface over both directions, and the time of each node's last measurement. */
+const showNodes = (metrics: Metrics, test: string, directions: readonly InterfaceDirection[]): void => {
   const failed = new Map<string, { node: string; interface: string; count: number }>()
   const latest = new Map<string, number>()
-  for (const { node, interface: name, results } of ends) {
+  for (const { node, interface: name, results } of directions) {
     const key = `${node} ${name}`
     const own = failed.get(key) ?? { node, interface: name, count: 0 }
     failed.set(key, own)
@@ -100,14 +100,14 @@ const showNodes = (metrics: Metrics, test: string, ends: readonly InterfaceDirec
   for (const [node, at] of latest) if (at > 0) metrics.nodeMeasuredTimestamp.set({ node, test }, at / 1000)
 }
 
-const showEnd = (metrics: Metrics, test: string, end: InterfaceDirection): void => {
-  if (test === 'iperf') showThroughput(metrics, end)
-  if (test === 'ping') showPing(metrics, end)
+const showDirection = (metrics: Metrics, test: string, direction: InterfaceDirection): void => {
+  if (test === 'iperf') showThroughput(metrics, direction)
+  if (test === 'ping') showPing(metrics, direction)
 }
 
 type Ranked = { result: PairResult; value: number }
 
-/** The few worst of many, worst first, without sorting the many. */
+/** Returns the worst results, worst first, without sorting all. */
 const worstOf = (
   results: readonly PairResult[],
   measureOf: (result: PairResult) => number | undefined,
@@ -125,7 +125,7 @@ const worstOf = (
   return worst
 }
 
-/** Shows the worst pairs; those of the run before go. */
+/** Sets the worst pairs, in place of those of the previous run. */
 const showRanked = (gauge: Metrics['worstThroughput' | 'worstLoss'], ranked: readonly Ranked[]): void => {
   gauge.removeWhere(() => true)
   for (const [index, { result, value }] of ranked.entries()) {
@@ -144,7 +144,7 @@ const showWorst = (metrics: Metrics, test: string, results: readonly PairResult[
     )
   }
   if (test === 'ping') {
-    // No loss is not bad, and ten pairs of it would only hide that.
+    // Pairs without loss are left out.
     const someLoss = (result: PairResult) => lossOf([result]) || undefined
     showRanked(
       metrics.worstLoss,
@@ -153,29 +153,29 @@ const showWorst = (metrics: Metrics, test: string, results: readonly PairResult[
   }
 }
 
-/** A run that asks for less takes nothing back: what was missed stands until it is reached. */
+/** Sets the missed pairs of each expectation of the run. Expectations that the run does not have keep their value. */
 const showExpectations = (metrics: Metrics, run: Run): void => {
   if (run.state !== RunState.RUN_STATE_COMPLETED) return
   for (const { expectation, passed, failedCount } of run.summary?.expectations ?? []) {
-    const labels = { ...runWords(run), expectation: expectation?.name ?? '' }
+    const labels = { ...runLabels(run), expectation: expectation?.name ?? '' }
     metrics.expectationMissed.set(labels, passed ? 0 : Math.max(1, failedCount))
   }
 }
 
 const showRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): void => {
-  const { test } = runWords(run)
-  const ends = interfaceDirectionsOf(results)
-  if (ends.length === 0) return
-  for (const end of ends) showEnd(metrics, test, end)
-  showNodes(metrics, test, ends)
+  const { test } = runLabels(run)
+  const directions = interfaceDirectionsOf(results)
+  if (directions.length === 0) return
+  for (const direction of directions) showDirection(metrics, test, direction)
+  showNodes(metrics, test, directions)
   showWorst(metrics, test, results)
   showVerdicts(metrics, run, results)
   showExpectations(metrics, run)
 }
 
 const countRun = (metrics: Metrics, run: Run): void => {
-  const { test, topology } = runWords(run)
-  metrics.runs.add({ test, topology, state: runStateWord(run.state) }, 1, run.traceId)
+  const { test, topology } = runLabels(run)
+  metrics.runs.add({ test, topology, state: runStateLabel(run.state) }, 1, run.traceId)
   const start = fromTimestamp(run.startTime)
   const end = fromTimestamp(run.endTime)
   if (!start || !end) return
@@ -202,9 +202,9 @@ export const createObserver = (
   const racks = createRackThroughput(metrics)
   return {
     observeResults: (run, results) => {
-      const { test } = runWords(run)
+      const { test } = runLabels(run)
       for (const { outcome } of results) {
-        metrics.pairs.add({ test, outcome: outcomeWord(outcome) }, 1, run.traceId)
+        metrics.pairs.add({ test, outcome: outcomeLabel(outcome) }, 1, run.traceId)
       }
       pairs.show(run, results)
     },
@@ -232,8 +232,8 @@ export const createObserver = (
       racks.setNodes(nodes)
       const counts = { ready: 0, silent: 0, unspecified: 0 } as Record<string, number>
       for (const { name, state } of nodes) {
-        const word = nodeStateWord(state)
-        counts[word] = (counts[word] ?? 0) + 1
+        const label = nodeStateLabel(state)
+        counts[label] = (counts[label] ?? 0) + 1
         if (state === NodeState.NODE_STATE_UNSPECIFIED) metrics.nodeUp.remove({ node: name })
         else metrics.nodeUp.set({ node: name }, state === NodeState.NODE_STATE_READY ? 1 : 0)
       }

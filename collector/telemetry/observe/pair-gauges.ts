@@ -3,19 +3,19 @@ import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { isMeasured, lossOf, throughputOf } from './interface-directions.ts'
-import { runWords } from './label-values.ts'
+import { runLabels } from './label-values.ts'
 
 type PairLabels = { source: string; destination: string; interface: string }
 
-/** Three series each: at 2,000 pairs a scrape is some 700 kB, which a Prometheus takes every few seconds. */
+/** Maximum number of pairs that get series, three each. They add about 700 kB to a scrape. */
 export const PAIR_BUDGET = 2000
 
 const labelsOf = ({ source, destination }: PairResult): PairLabels | undefined =>
   source && destination && { source: source.node, destination: destination.node, interface: source.interface }
 
 /**
- * A gauge for each pair, as long as there are few enough. A run with more pairs than the budget shows none of
- * them, for half a matrix misleads; the pairs of smaller runs add up, and the ones measured longest ago go first.
+ * Creates the gauges of each pair. A run with more pairs than the budget shows none, because a part of a matrix would
+ * mislead. The pairs of smaller runs accumulate; beyond the budget, those measured longest ago are removed.
  */
 export const createPairGauges = (metrics: Metrics, budget: number) => {
   const shown = { ping: new Map<string, PairLabels>(), iperf: new Map<string, PairLabels>() }
@@ -61,11 +61,11 @@ export const createPairGauges = (metrics: Metrics, budget: number) => {
       if (!test) return
       const pairCount = Math.max(run.plan?.pairCount ?? 0, results.length)
       const over = pairCount > budget
-      metrics.pairSeriesDropped.set({ test: runWords(run).test }, over ? pairCount : 0)
+      metrics.pairSeriesDropped.set({ test: runLabels(run).test }, over ? pairCount : 0)
       if (!over) for (const result of results) show(test, result)
       trim(test, over ? 0 : budget)
     },
-    /** Drops the pairs of nodes that have left. */
+    /** Removes the pairs of nodes that have left. */
     retainNodes: (names: ReadonlySet<string>): void => {
       for (const test of ['ping', 'iperf'] as const) {
         for (const [key, labels] of shown[test]) {

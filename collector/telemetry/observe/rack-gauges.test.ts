@@ -8,16 +8,16 @@ import { createRackCells, createRackThroughput, OTHER_RACKS, SAME_RACK } from '.
 const racksOf = (racks: number, size: number): Map<string, string> =>
   new Map(Array.from({ length: racks * size }, (_, index) => [`n${index}`, `r${Math.floor(index / size)}`]))
 
-describe('cells of a matrix of racks', () => {
+describe('cells of the rack matrix', () => {
   test.each([
     [20, 2],
     [30, 30],
-  ])('%d racks of %d nodes have all pairs', (racks, size) => {
+  ])('%d racks of %d nodes have a full matrix', (racks, size) => {
     const cellOf = createRackCells(racksOf(racks, size))
     expect(cellOf('n0', `n${size}`)).toEqual({ source_rack: 'r0', destination_rack: 'r1' })
   })
 
-  test('more racks than that have two cells each, so that series stay O(nodes)', () => {
+  test('more racks have two cells each, so that the number of series stays O(nodes)', () => {
     const racks = racksOf(63, 16)
     const cellOf = createRackCells(racks)
     expect(cellOf('n0', 'n1')).toEqual({ source_rack: 'r0', destination_rack: SAME_RACK })
@@ -27,7 +27,7 @@ describe('cells of a matrix of racks', () => {
     expect(cells.size).toBe(2 * 63)
   })
 
-  test('a node without a rack is in none', () => {
+  test('a node without a rack has no cell', () => {
     expect(createRackCells(racksOf(2, 2))('n0', 'x')).toBeUndefined()
   })
 })
@@ -43,7 +43,7 @@ describe('the throughput of runs', () => {
   const nodes = (racks: Record<string, string>) =>
     Object.entries(racks).map(([name, rack]) => Node.fromPartial({ name, rack }))
 
-  test('is the median from rack to rack, and goes with its rack', async () => {
+  test('is the median from rack to rack, and is removed with its rack', async () => {
     const racks = createRackThroughput(metrics)
     racks.setNodes(nodes({ a: 'r1', b: 'r1', c: 'r2' }))
     racks.show([iperfPair('a', 'c', 1e9), iperfPair('b', 'c', 3e9), iperfPair('c', 'a', 5e9)])

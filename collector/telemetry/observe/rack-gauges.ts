@@ -5,20 +5,20 @@ import { median, throughputOf } from './interface-directions.ts'
 
 export type RackCell = { source_rack: string; destination_rack: string }
 
-/** What the columns are of a fleet with too many racks for all pairs of them; no rack is called so. */
+/** Destination labels when there are too many racks for a full matrix. No rack can have these names. */
 export const SAME_RACK = '(same rack)'
 export const OTHER_RACKS = '(other racks)'
 
-/** So many racks have a matrix in any fleet; a larger one where it has no more cells than the fleet has nodes. */
-const RACKS_IN_FULL = 20
+/** Up to this number of racks there is always a full matrix; beyond, only while it has no more cells than nodes. */
+const FULL_MATRIX_RACKS = 20
 
 /**
- * The cell of a matrix of racks that a pair of nodes is in; undefined where a rack is not known. All pairs of racks while
- * that is O(nodes), else two cells for each rack, so that there is something to see in a fleet of any size.
+ * Returns a function that maps a pair of nodes to its cell of the rack matrix; undefined when a rack is unknown. The
+ * matrix has all pairs of racks while that is O(nodes), otherwise two cells per rack.
  */
 export const createRackCells = (racks: ReadonlyMap<string, string>) => {
   const count = new Set(racks.values()).size
-  const isFull = count <= RACKS_IN_FULL || count * count <= racks.size
+  const isFull = count <= FULL_MATRIX_RACKS || count * count <= racks.size
   return (source: string, destination: string): RackCell | undefined => {
     const [from, to] = [racks.get(source), racks.get(destination)]
     if (!from || !to) return undefined
@@ -30,7 +30,7 @@ export const createRackCells = (racks: ReadonlyMap<string, string>) => {
 const keyOf = ({ source_rack, destination_rack }: RackCell): string =>
   `${source_rack}\u0000${destination_rack}`
 
-/** Sums or lists by cell. */
+/** Collects a value per cell. `begin` creates the value of a new cell. */
 export const createRackSums = <T>(cellOf: ReturnType<typeof createRackCells>, begin: () => T) => {
   const sums = new Map<string, { cell: RackCell; sum: T }>()
   return {
@@ -47,12 +47,12 @@ export const createRackSums = <T>(cellOf: ReturnType<typeof createRackCells>, be
   }
 }
 
-/** Shows which rack each node is in, and the throughput of runs from rack to rack. */
+/** Sets the rack of each node, and the throughput of runs from rack to rack. */
 export const createRackThroughput = (metrics: Pick<Metrics, 'nodeInfo' | 'rackThroughput'>) => {
   let racks: ReadonlyMap<string, string> = new Map()
   let known = new Map<string, string>()
   return {
-    /** The whole inventory. What was of a rack that is not there any more goes. */
+    /** Sets all nodes of the inventory. The series of racks without nodes are removed. */
     setNodes: (nodes: readonly Node[]): void => {
       const now = new Map(nodes.map(({ name, rack }) => [name, rack]))
       for (const [node, rack] of known) if (now.get(node) !== rack) metrics.nodeInfo.remove({ node, rack })

@@ -4,7 +4,7 @@ import { Budget } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { usedOf } from '../../schedules/budget.ts'
 import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
-import { observeSchedules } from './schedule-observer.ts'
+import { createScheduleObserver } from './schedule-observer.ts'
 
 let metrics: Metrics
 beforeEach(() => {
@@ -21,8 +21,8 @@ const lines = async () =>
 
 const figures = { pairCount: 6, coveredCount: 4, overdueCount: 2, neverCount: 1, oldestSeconds: undefined }
 
-test('a schedule has its counters from the beginning, its age, objective and budget, and takes all with it', async () => {
-  const observer = observeSchedules(metrics)
+test('a schedule has counters from the start, its gauges, and no series once it is removed', async () => {
+  const observer = createScheduleObserver(metrics)
   observer.observeTimes('weekly', 120_000, undefined)
   const budget = Budget.fromPartial({ bytes: 1000, busy: toDuration(60) })
   observer.observeStanding('weekly', 60_000, usedOf(budget, { bytes: 250, busySeconds: 90 }))

@@ -4,13 +4,13 @@ import type { Metrics } from '../catalogue/metrics.ts'
 
 const SKIP_REASONS: readonly SkipReason[] = ['overlap', 'over_budget', 'nothing_due', 'blackout', 'failed']
 
-/** As SCHEDULES says. */
+/** A start counts as late beyond this delay, as the help of meshgauge_schedule_late_total states. */
 const LATE_SECONDS = 1
 
-/** Shows how schedules fare: a fixed number of series for each of them. */
-export const observeSchedules = (metrics: Metrics): SchedulesObserver => {
+/** Creates the observer of schedules. Each schedule has a fixed number of series. */
+export const createScheduleObserver = (metrics: Metrics): SchedulesObserver => {
   const known = new Set<string>()
-  /** A counter that begins at its first event hides that event from rate() and increase(). */
+  /** Starts the counters of a schedule at 0, because rate() and increase() ignore the first sample of a series. */
   const begin = (schedule: string) => {
     if (known.has(schedule)) return
     known.add(schedule)

@@ -1,9 +1,9 @@
 import type { TrafficFigures } from '../../traffic/active-traffic.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 
-/** Shows what all active traffic does, in series that grow with nodes and not with flows. */
+/** Sets the gauges of all active traffic. The number of series grows with nodes and not with flows. */
 export const createTrafficGauges = (metrics: Metrics): ((active: readonly TrafficFigures[]) => void) => {
-  /** Restarts that are in the counter already. */
+  /** Restarts by traffic id that are in the counter already. */
   const counted = new Map<string, number>()
   return (active) => {
     const sum = (of: (figures: TrafficFigures) => number) => active.reduce((all, each) => all + of(each), 0)
