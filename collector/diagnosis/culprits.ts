@@ -1,7 +1,7 @@
+import { chanceToShow, wilsonLower } from '../../lib/statistics.ts'
 import { type DirectionCount, explain, isOpen, type Open, openUp } from './direction-counts.ts'
 import { confidenceOf, logOdds, shareOf } from './posterior.ts'
 import { isBad, type Sample } from './samples.ts'
-import { chanceToShow, wilsonLower } from './statistics.ts'
 import type { Thresholds } from './thresholds.ts'
 
 export type Direction = 'tx' | 'rx' | 'both'

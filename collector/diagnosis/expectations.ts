@@ -1,7 +1,6 @@
 /** Whether a run reached what it was expected to: every expectation, for every pair and for the fleet. Pure. */
 
 import { type IperfResult, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type {
   Expectation,
   ExpectationResult,
@@ -13,6 +12,7 @@ import type { Violation } from '../../lib/errors.ts'
 import { type ExpectationName, isExpectation, isMinimum, unknownExpectation } from '../../lib/expectations.ts'
 import { mergeHistograms, quantile } from '../../lib/histogram.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { isMeasured } from '../dispatch/outcomes.ts'
 
 /** Pairs named for one expectation; all of them are in the results. */
 const MAX_FAILED = 20
@@ -198,8 +198,6 @@ export const checkExpectations = (spec: RunSpec): Violation[] =>
     }
     return violations
   })
-
-const isMeasured = ({ outcome }: PairResult): boolean => outcome === Outcome.OUTCOME_MEASURED
 
 const meets = (name: string, value: number | undefined, limit: number): boolean =>
   value !== undefined && (isMinimum(name) ? value >= limit : value <= limit)

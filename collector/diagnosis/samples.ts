@@ -1,7 +1,7 @@
-import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import { quantileOf, robustDeviation, upperMedian, wilsonLower } from './statistics.ts'
+import { quantileOf, robustDeviation, upperMedian, wilsonLower } from '../../lib/statistics.ts'
+import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
 import type { Thresholds } from './thresholds.ts'
 
 /** What is wrong with a pair: no measurement came about, or the value is out of its class. */
@@ -31,14 +31,6 @@ export type Sample = {
 
 export const isBad = ({ fault }: Sample): boolean => fault !== undefined
 
-const FAILED: ReadonlySet<Outcome> = new Set([
-  Outcome.OUTCOME_UNREACHABLE,
-  Outcome.OUTCOME_REFUSED,
-  Outcome.OUTCOME_TIMED_OUT,
-])
-
-export const isFailed = ({ outcome }: PairResult): boolean => FAILED.has(outcome)
-
 /** Rates and round-trip times of fewer pairs than this are compared with the whole fabric, not only their class. */
 const MIN_CLASS_SIZE = 4
 
@@ -54,7 +46,7 @@ const reachOf = (from: string | undefined, to: string | undefined): Sample['reac
 const toSample = (result: PairResult, racks: ReadonlyMap<string, string>, reversed: boolean): Sample[] => {
   const failed = isFailed(result)
   if (!result.source || !result.destination) return []
-  if (!failed && result.outcome !== Outcome.OUTCOME_MEASURED) return []
+  if (!failed && !isMeasured(result)) return []
   const { values } = result
   const source = reversed ? result.destination : result.source
   const destination = reversed ? result.source : result.destination
@@ -108,8 +100,8 @@ export const levelOf = (
     append(received, sample.destination, value)
   }
   if (sent.size === 0) return { level: Number.NaN, deviation: 0 }
-  const abilities = [...sent.values(), ...received.values()].map((row) => quantileOf(row, 0.75))
-  const level = upperMedian(abilities)
+  const abilities = [...sent.values(), ...received.values()].map((row) => quantileOf(row, 0.75)!)
+  const level = upperMedian(abilities)!
   return { level, deviation: robustDeviation(abilities, level) }
 }
 

@@ -9,15 +9,14 @@ import type {
 } from '#proto/meshgauge/collector/v1/result.ts'
 import { countOf, mergeHistograms, quantile } from '../../lib/histogram.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import { isBad, isFailed, judge, type Sample } from './samples.ts'
-import { median } from './statistics.ts'
+import { median } from '../../lib/statistics.ts'
+import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
+import { isBad, judge, type Sample } from './samples.ts'
 import { defaultThresholds } from './thresholds.ts'
 import { toPair } from './verdicts.ts'
 
 /** Pairs named as the worst; more belong into the matrix. */
 const MAX_WORST = 5
-
-const isMeasured = ({ outcome }: PairResult): boolean => outcome === Outcome.OUTCOME_MEASURED
 
 const spreadOf = (values: readonly number[]): Spread | undefined => {
   if (values.length === 0) return undefined
@@ -27,7 +26,7 @@ const spreadOf = (values: readonly number[]): Spread | undefined => {
     max = Math.max(max, value)
     sum += value
   }
-  return { min, mean: sum / values.length, median: median(values), max }
+  return { min, mean: sum / values.length, median: median(values)!, max }
 }
 
 const pingsOf = (results: readonly PairResult[]) =>

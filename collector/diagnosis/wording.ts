@@ -1,7 +1,7 @@
+import { median } from '../../lib/statistics.ts'
 import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
 import type { Culprit, Direction } from './culprits.ts'
 import { type Fault, isBad, type Sample } from './samples.ts'
-import { median } from './statistics.ts'
 
 /** What most of the bad pairs suffer from. */
 export const mainFault = (pairsFor: readonly Sample[]): Fault => {
@@ -23,8 +23,8 @@ export const figureOf = (samples: readonly Sample[], fault: Fault): string => {
   const times = defined(samples.map(({ rttSeconds }) => rttSeconds))
   if (fault === 'lossy')
     return samples.some(({ sentCount }) => sentCount > 0) ? formatRatio(lossOf(samples)) : ''
-  if (fault === 'late') return times.length > 0 ? formatDuration(median(times)) : ''
-  return rates.length > 0 ? formatBitrate(median(rates)) : ''
+  if (fault === 'late') return times.length > 0 ? formatDuration(median(times)!) : ''
+  return rates.length > 0 ? formatBitrate(median(rates)!) : ''
 }
 
 const VERBS: Record<Fault, Record<Direction, string>> = {
@@ -78,7 +78,7 @@ const otherWay = (direction: Direction, others: readonly Sample[]): string => {
   if (direction === 'both' || others.length === 0 || others.filter(isBad).length * 4 > others.length)
     return ''
   const rates = defined(others.filter((sample) => !isBad(sample)).map(({ bitsPerSecond }) => bitsPerSecond))
-  const figure = rates.length > 0 ? ` (${formatBitrate(median(rates))})` : ''
+  const figure = rates.length > 0 ? ` (${formatBitrate(median(rates)!)})` : ''
   return `what it ${direction === 'tx' ? 'receives' : 'sends'} is fine${figure}`
 }
 

@@ -37,6 +37,9 @@ export const defaultCaps: Caps = {
   exclusiveNodes: false,
 }
 
+/** For tests that share their interfaces: all pairs may run at the same time. */
+export const unlimitedCaps: Caps = { ...defaultCaps, perNode: Number.POSITIVE_INFINITY }
+
 export type PlanInput = {
   readonly fleet: PlanFleet
   readonly pairs: PlanPairs

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkPlan } from './certificate.ts'
-import { createFleet, pairInterfaces } from './endpoints.ts'
 import { type Caps, defaultCaps, type Plan, type PlanInput, rounds } from './plan.ts'
+import { createPlanFleet, pairInterfaces } from './plan-fleet.ts'
 import { createPlan } from './planner.ts'
-import { inputOf, thinOut } from './testing/fleets.ts'
+import { endpointsOfNodes, inputOf, thinOut } from './testing/fleets.ts'
 
 /** A plan that the independent checker has found nothing wrong with. */
 const certified = (input: PlanInput): Plan => {
@@ -187,12 +187,8 @@ describe('what a plan says', () => {
   })
 
   test('a node of unknown rack counts as outside of every rack', () => {
-    const fleet = createFleet([
-      { name: 'a', rack: 'r1', interfaces: ['net0'] },
-      { name: 'b', rack: 'r1', interfaces: ['net0'] },
-      { name: 'c', interfaces: ['net0'] },
-      { name: 'd', interfaces: ['net0'] },
-    ])
+    const nodes = [{ name: 'a', rack: 'r1' }, { name: 'b', rack: 'r1' }, { name: 'c' }, { name: 'd' }]
+    const fleet = createPlanFleet(nodes, endpointsOfNodes(nodes, ['net0']))
     const pairs = { sources: Int32Array.of(0, 1, 2), destinations: Int32Array.of(2, 3, 3) }
     const input = { fleet, pairs, caps: { ...defaultCaps, perUplink: 1 } }
     expect(certified(input).roundCount).toBe(2)
@@ -201,11 +197,15 @@ describe('what a plan says', () => {
 
 describe('pairInterfaces', () => {
   test('joins interfaces of one name and reports nodes that share none', () => {
-    const fleet = createFleet([
-      { name: 'a', interfaces: ['net0', 'net1'] },
-      { name: 'b', interfaces: ['net1'] },
-      { name: 'c', interfaces: ['net0'] },
-    ])
+    const fleet = createPlanFleet(
+      [{ name: 'a' }, { name: 'b' }, { name: 'c' }],
+      [
+        { node: 'a', interface: 'net0' },
+        { node: 'a', interface: 'net1' },
+        { node: 'b', interface: 'net1' },
+        { node: 'c', interface: 'net0' },
+      ],
+    )
     const nodePairs = { sources: Int32Array.of(0, 0, 1), destinations: Int32Array.of(1, 2, 2) }
     const { pairs, unmatched } = pairInterfaces(fleet, nodePairs)
     expect([...pairs.sources].map((source, pair) => [source, pairs.destinations[pair]])).toEqual([

@@ -5,27 +5,12 @@ import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/ipe
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProfileStep } from '#proto/meshgauge/collector/v1/profile.ts'
 import type { Expectation } from '#proto/meshgauge/collector/v1/result.ts'
-import {
-  Caps,
-  IperfTest,
-  PingTest,
-  RunSpec,
-  Topology,
-  TopologyKind,
-} from '#proto/meshgauge/collector/v1/run.ts'
+import { Caps, IperfTest, PingTest, RunSpec, Topology } from '#proto/meshgauge/collector/v1/run.ts'
 import { EXPECTATION_NAMES } from '../../lib/expectations.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { appliesTo, kindOf } from '../diagnosis/expectations.ts'
+import { topologies } from '../topology/registry.ts'
 import type { ProfileFile, ProfileTest, runSchema } from './schema.ts'
-
-const TOPOLOGIES = {
-  ring: TopologyKind.TOPOLOGY_KIND_RING,
-  mesh: TopologyKind.TOPOLOGY_KIND_MESH,
-  matrix: TopologyKind.TOPOLOGY_KIND_MATRIX,
-  star: TopologyKind.TOPOLOGY_KIND_STAR,
-  shifts: TopologyKind.TOPOLOGY_KIND_SHIFTS,
-  pairs: TopologyKind.TOPOLOGY_KIND_PAIRS,
-} as const
 
 const DIRECTIONS: Partial<Record<NonNullable<ProfileTest['direction']>, Direction>> = {
   recv: Direction.DIRECTION_REVERSE,
@@ -37,7 +22,7 @@ const seconds = (value: number | undefined) => (value === undefined ? undefined 
 
 const topologyOf = (test: ProfileTest): Topology =>
   Topology.fromPartial({
-    kind: TOPOLOGIES[test.topology ?? 'mesh'],
+    kind: topologies[test.topology ?? 'mesh'].kind,
     nodes: test.nodes ?? [],
     clients: test.clients ?? [],
     servers: test.servers ?? [],

@@ -1,10 +1,13 @@
 /** What the keys of a profile mean together. It looks at raw content, which may be anything, and tells all problems. */
 
 import type { ReviewProblem } from '../../lib/config.ts'
+import { ENGINES } from '../../lib/engines.ts'
 import { EXPECTATION_NAMES, isExpectation } from '../../lib/expectations.ts'
 import { readNetperfArguments } from '../../lib/netperf-arguments.ts'
 import { parseDuration } from '../../lib/units.ts'
 import { appliesTo, KIND_WORDS, measuredBy, type TestKind } from '../diagnosis/expectations.ts'
+import { topologies } from '../topology/registry.ts'
+import type { Topology } from '../topology/topology.ts'
 
 type Raw = Record<string, unknown>
 const isMap = (value: unknown): value is Raw =>
@@ -88,8 +91,8 @@ const reviewKeys = (test: Raw, kind: TestKind, say: Say): void => {
 
 const reviewEngine = (test: Raw, kind: TestKind, say: Say): void => {
   const { engine } = test
-  const fitting =
-    kind === 'ping' ? ['fping', 'ping', 'tcp'] : isTransactions(kind) ? ['netperf'] : ['iperf3', 'netperf']
+  const fitting: readonly string[] =
+    kind === 'ping' ? ENGINES.ping : isTransactions(kind) ? ['netperf'] : ENGINES.iperf
   if (typeof engine === 'string' && !fitting.includes(engine))
     say('engine', `${engine} does not do ${KIND_WORDS[kind]}; ${fitting.join(' or ')} does`)
   if (engine === 'netperf' && !isTransactions(kind)) {
@@ -130,14 +133,10 @@ const reviewSeconds = (settings: Raw, say: Say): void => {
 
 const reviewTopology = (test: Raw, global: Raw, say: Say): void => {
   const of = (key: string) => test[key] ?? global[key]
-  const topology = of('topology') ?? 'mesh'
-  const needs: Record<string, readonly string[]> = {
-    matrix: ['clients', 'servers'],
-    star: ['center'],
-    pairs: ['pairs'],
-  }
-  for (const key of needs[String(topology)] ?? [])
-    if (of(key) === undefined) say('topology', `${topology} needs ${key}`)
+  const name = of('topology') ?? 'mesh'
+  const topology = Object.values<Topology>(topologies).find((each) => each.name === name)
+  for (const key of Object.keys(topology?.requires ?? {}))
+    if (of(key) === undefined) say('topology', `${name} needs ${key}`)
 }
 
 const reviewExpectations = (expectations: unknown, kind: TestKind): ReviewProblem[] =>

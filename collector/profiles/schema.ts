@@ -1,8 +1,10 @@
 /** The keys of a profile and what each may hold. What keys mean together is looked at in review.ts. */
 
 import { z } from 'zod'
+import { ENGINES } from '../../lib/engines.ts'
 import { EXPECTATION_NAMES, type ExpectationName, parseLimit } from '../../lib/expectations.ts'
 import { durationHint, parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
+import { type TopologyName, topologies } from '../topology/registry.ts'
 
 /** Text or a number that `read` makes a value of; undefined is refused with the words. */
 const quantity = (
@@ -80,7 +82,7 @@ const MAX_TESTS = 100
 
 /** What a test has, and `global` for all tests that do not say otherwise. */
 const settings = {
-  topology: choice(['ring', 'mesh', 'matrix', 'star', 'shifts', 'pairs']),
+  topology: choice(Object.keys(topologies) as [TopologyName, ...TopologyName[]]),
   nodes: words,
   clients: words,
   servers: words,
@@ -105,7 +107,7 @@ const test = z.strictObject({
   name: z.string().min(1),
   description: z.string().default(''),
   test: choice(['ping', 'iperf']),
-  engine: choice(['fping', 'ping', 'tcp', 'iperf3', 'netperf']),
+  engine: choice([...ENGINES.ping, ...ENGINES.iperf]),
   ...settings,
   protocol: choice(['tcp', 'udp']),
   direction: choice(['send', 'recv', 'stream', 'maerts', 'bidir', 'rr']),

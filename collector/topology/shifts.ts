@@ -5,10 +5,13 @@ import { checkNodes, shiftPairs, type Topology } from './topology.ts'
 /** With one retest, 7 shifts find one-way faults with precision and recall above 0.99 (diagnosis/simulation.test.ts). */
 const DEFAULT_SHIFT_COUNT = 7
 
-/** Each node to the ones that stand k places further on, for a few random k: k rounds, whatever the fleet's size. */
+/** k shifts need k rounds, whatever the size of the fleet. */
 export const shifts: Topology = {
   name: 'shifts',
+  description: 'Each node sends to k others, at k random distances in the list of nodes.',
   kind: TopologyKind.TOPOLOGY_KIND_SHIFTS,
+  uses: ['nodes', 'shiftCount', 'seed'],
+  requires: {},
   check: ({ nodes, shiftCount = 0 }) => {
     const violations = checkNodes(nodes)
     const most = nodes.length - 1

@@ -114,7 +114,7 @@ describe('violations', () => {
 
   test('matrix', () => {
     expect(problems(topologies.matrix, { nodes: names(2), clients: [], servers: ['n2', 'n7'] })).toEqual([
-      'clients: a matrix needs at least one of its clients',
+      'clients: a matrix needs at least one client',
       'servers[1]: n7 is not among the nodes',
     ])
     expect(problems(topologies.matrix, { nodes: names(2), clients: ['n1'], servers: ['n1', 'n1'] })).toEqual([

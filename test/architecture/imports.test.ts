@@ -18,6 +18,8 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/main.ts',
       'collector/options.ts',
       'collector/runs/prepare.ts',
+      // Names, help and options of topologies.
+      'collector/topology/registry.ts',
       'collector/profiles/profile.ts',
       'collector/schedules/schema.ts',
       'deploy/local',

@@ -1,7 +1,12 @@
 import type { MeshGroup } from '#proto/meshgauge/agent/v1/ping.ts'
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { addressesOfPair, endpointsOf, interfaceNames, type RunEndpoint } from '../../dispatch/endpoints.ts'
+import {
+  addressesOfPair,
+  endpointsOf,
+  type FleetEndpoint,
+  interfaceNames,
+} from '../../inventory/endpoints.ts'
 import { selectNodes } from '../../inventory/selectors.ts'
 import type { PathKey } from '../../store/windows.ts'
 import type { Rotation } from './rotation.ts'
@@ -12,7 +17,7 @@ export type Fabric = {
   nodes: readonly string[]
   members: ReadonlySet<string>
   /** By interface, then by node. */
-  ends: ReadonlyMap<string, ReadonlyMap<string, RunEndpoint>>
+  ends: ReadonlyMap<string, ReadonlyMap<string, FleetEndpoint>>
   /** What keeps ends out of the mesh, one line each. */
   problems: readonly string[]
 }
@@ -31,7 +36,7 @@ export type KnownAddresses = {
   set(node: string, name: string, addresses: readonly string[]): void
 }
 
-const withKnown = (known: KnownAddresses, endpoint: RunEndpoint): RunEndpoint => {
+const withKnown = (known: KnownAddresses, endpoint: FleetEndpoint): FleetEndpoint => {
   const { node, interface: name, addresses } = endpoint
   if (addresses.length > 0) known.set(node, name, addresses)
   return { ...endpoint, addresses: known.get(node, name) }
@@ -46,7 +51,7 @@ export const createFabric = (
   const chosen = selectNodes(fleet, spec.nodes, 'nodes')
   const { names, violations } = interfaceNames(chosen.nodes, spec.interfaces)
   const wanted = new Map(chosen.nodes.map((node) => [node.name, new Set(node.interfaces)]))
-  const ends = new Map<string, Map<string, RunEndpoint>>()
+  const ends = new Map<string, Map<string, FleetEndpoint>>()
   const problems = [...chosen.violations, ...violations].map(
     ({ field, description }) => `${field}: ${description}`,
   )
@@ -62,7 +67,7 @@ export const createFabric = (
         problems.push(`${each.node} is left out on ${each.interface}: its addresses are not known`)
       continue
     }
-    const byNode = ends.get(endpoint.interface) ?? new Map<string, RunEndpoint>()
+    const byNode = ends.get(endpoint.interface) ?? new Map<string, FleetEndpoint>()
     ends.set(endpoint.interface, byNode)
     byNode.set(endpoint.node, endpoint)
   }

@@ -1,5 +1,6 @@
 import type { MeshGroup } from '#proto/meshgauge/agent/v1/ping.ts'
 import { type MeshSpec, MeshSpec as MeshSpecMessage } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { ENGINES } from '../../../lib/engines.ts'
 import type { Violation } from '../../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 
@@ -44,7 +45,7 @@ const WINDOWS_PER_SECOND = 25_000
 /** Few lengths: a fleet that grows changes them seldom. A minute, the longest, is enough for over a million paths. */
 const WINDOWS_SECONDS = [1, 2, 5, 10, 20, 30, 60]
 
-const ENGINES = ['fping', 'ping', 'tcp']
+const PING_ENGINES: readonly string[] = ENGINES.ping
 
 type Bounded = 'interval' | 'timeout' | 'window' | 'epoch'
 
@@ -59,8 +60,11 @@ const BOUNDS: Record<Bounded, { least: number; most: number }> = {
 /** Everything that is wrong with a spec by itself; names of nodes and interfaces are the fleet's to know. */
 export const checkMeshSpec = (spec: MeshSpec): Violation[] => {
   const violations: Violation[] = []
-  if (spec.engine !== '' && !ENGINES.includes(spec.engine)) {
-    violations.push({ field: 'engine', description: `"${spec.engine}" is none of ${ENGINES.join(', ')}` })
+  if (spec.engine !== '' && !PING_ENGINES.includes(spec.engine)) {
+    violations.push({
+      field: 'engine',
+      description: `"${spec.engine}" is none of ${PING_ENGINES.join(', ')}`,
+    })
   }
   for (const [name, { least, most }] of Object.entries(BOUNDS)) {
     const seconds = fromDuration(spec[name as Bounded])

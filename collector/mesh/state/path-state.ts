@@ -1,5 +1,5 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { wilsonLower } from '../../diagnosis/statistics.ts'
+import { wilsonLower } from '../../../lib/statistics.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
 
 /** What a window says of a path's state. Times are Unix milliseconds, by the measurement. */
