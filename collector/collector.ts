@@ -7,7 +7,7 @@ import { createCooperativeYielding } from './cooperative-yielding.ts'
 import { createHealth, type Health } from './health/health.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet, type Fleet } from './inventory/fleet.ts'
-import { createMeshes, type Meshes } from './mesh/meshes.ts'
+import { createMeshController, type MeshController } from './mesh/mesh-controller.ts'
 import { observeHealth, observeMeshes, observeRuns } from './observers.ts'
 import type { CollectorOptions } from './options.ts'
 import { createProfiles } from './profiles/configured.ts'
@@ -50,7 +50,7 @@ export type Collector = {
   server: GrpcServer
   http: HttpServer
   reload: Reload
-  meshes: Meshes
+  meshes: MeshController
   /** Interrupts every run, stops what agents do for this collector, and closes every part. */
   close(): Promise<void>
 }
@@ -135,7 +135,7 @@ const startWork = (
   })
   shutdown.add(() => runs.close())
   registerCollectorGauges(metrics, { fleet, runs })
-  const meshes = createMeshes({
+  const meshes = createMeshController({
     clock,
     logger,
     random: Math.random,

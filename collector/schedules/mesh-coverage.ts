@@ -1,7 +1,8 @@
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
-import { type CoverageStore, coverageKey } from '../store/coverage.ts'
+import { pathKey } from '../inventory/keys.ts'
+import type { CoverageStore } from '../store/coverage.ts'
 import type { PathKey } from '../store/windows.ts'
 import type { Ledger } from './ledger.ts'
 
@@ -65,7 +66,7 @@ export const createMeshCoverage = ({ clock, logger, ledger, store }: Deps) => {
       ledger.measured('ping', key, milliseconds)
       if (!isDue(path, milliseconds) || waiting.size >= MAX_WAITING) return
       written[path] = Math.floor(milliseconds / 1000)
-      waiting.set(coverageKey(key), milliseconds)
+      waiting.set(pathKey(key), milliseconds)
     },
     close: async (): Promise<void> => {
       stop.abort()

@@ -1,9 +1,7 @@
-import type { PathKey } from './windows.ts'
-
 /** Maximum time in milliseconds that an agent's clock may be ahead of ours. Later times come from a wrong clock. */
 export const MAX_CLOCK_AHEAD_MS = 3_600_000
 
-/** When each pair was last measured. */
+/** When each pair was last measured. A pair is identified by `pathKey` of inventory/keys.ts. */
 export type CoverageStore = {
   /**
    * Returns the Unix milliseconds of the last MEASURED result of each pair of a test (ping or iperf). Pairs that were
@@ -16,7 +14,3 @@ export type CoverageStore = {
    */
   putCoverage(test: string, measured: Iterable<readonly [pair: string, milliseconds: number]>): void
 }
-
-/** The key of a pair in `coverage`. Names contain no blanks. */
-export const coverageKey = ({ source, destination, interface: name }: PathKey): string =>
-  `${source} ${destination} ${name}`

@@ -1,7 +1,7 @@
-import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
-import { coverageKey } from '../coverage.ts'
+import { isMeasured } from '../../dispatch/outcomes.ts'
+import { pathKey } from '../../inventory/keys.ts'
 
 /**
  * SQL that replaces an earlier time by a later one. The last parameter is the latest plausible time: a later new value is
@@ -16,19 +16,12 @@ export const PUT_COVERAGE = putLatestTime('coverage', 'test, pair')
 export const PUT_LAST_MEASURED = putLatestTime('last_measured', 'node, test')
 
 /** Returns the test, the pair and the end time of a result in Unix milliseconds; undefined when it was not measured. */
-export const measuredPair = ({
-  source,
-  destination,
-  outcome,
-  values,
-  endTime,
-}: PairResult): [test: string, pair: string, milliseconds: number] | undefined => {
-  const ended = fromTimestamp(endTime)
-  if (outcome !== Outcome.OUTCOME_MEASURED || !values || !ended || !source || !destination) return undefined
-  const pair = coverageKey({
-    source: source.node,
-    destination: destination.node,
-    interface: source.interface,
-  })
+export const measuredPair = (
+  result: PairResult,
+): [test: string, pair: string, milliseconds: number] | undefined => {
+  const { source, destination, values } = result
+  const ended = fromTimestamp(result.endTime)
+  if (!isMeasured(result) || !values || !ended || !source || !destination) return undefined
+  const pair = pathKey({ source: source.node, destination: destination.node, interface: source.interface })
   return [values.$case, pair, ended.getTime()]
 }

@@ -4,8 +4,10 @@ import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
-import type { Page } from '../paging.ts'
+import { isMeasured } from '../../dispatch/outcomes.ts'
+import { pairKey } from '../../inventory/keys.ts'
 import {
+  type Page,
   pageSize,
   RESULT_LIST,
   RESULT_PAGE,
@@ -15,8 +17,7 @@ import {
   readPageToken,
   takePage,
 } from '../paging.ts'
-import type { LastMeasured, RunStore } from '../store.ts'
-import { withoutHostSamples } from '../store.ts'
+import { type LastMeasured, type RunStore, withoutHostSamples } from '../store.ts'
 import type { Connection } from './connection.ts'
 import type { Coverage } from './coverage.ts'
 import { PUT_LAST_MEASURED } from './measured-times.ts'
@@ -72,14 +73,15 @@ const keyOf = (sql: Statements, id: string): number => {
 }
 
 const pairOf = ({ source, destination }: PairResult): string =>
-  [source?.node, source?.interface, destination?.node, destination?.interface].join('\t')
+  source && destination ? pairKey(source, destination) : ''
 
 /** Stores the latest time per node and test: few rows for any number of results. */
 const putLastMeasured = (sql: Statements, results: readonly PairResult[], until: number): void => {
   const latest = new Map<string, { node: string; test: string; milliseconds: number }>()
-  for (const { source, destination, outcome, values, endTime } of results) {
-    const ended = fromTimestamp(endTime)
-    if (outcome !== Outcome.OUTCOME_MEASURED || !values || !ended || ended.getTime() > until) continue
+  for (const result of results) {
+    const { source, destination, values } = result
+    const ended = fromTimestamp(result.endTime)
+    if (!isMeasured(result) || !values || !ended || ended.getTime() > until) continue
     for (const end of [source, destination]) {
       if (!end) continue
       const key = `${values.$case} ${end.node}`

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MeshEvent, PathState, Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
-import { coverageKey } from '../coverage.ts'
+import { pathKey } from '../../inventory/keys.ts'
 import type { Store } from '../store.ts'
 import type { PathKey, Window } from '../windows.ts'
 import { NOTHING_RECEIVED } from './expected-windows.ts'
@@ -170,7 +170,7 @@ const describeMeshEvents = (store: () => Store): void => {
 }
 
 const describeCoverage = (store: () => Store): void => {
-  const pair = (index: number) => coverageKey(keyOf(index))
+  const pair = (index: number) => pathKey(keyOf(index))
 
   test('a pair has the time of its last measurement per test, and an earlier one does not change it', () => {
     const run = sampleRun({ id: sampleId(START) })

@@ -1,5 +1,7 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Endpoint, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { isFailed, isMeasured } from '../../dispatch/outcomes.ts'
+import { interfaceKey } from '../../inventory/keys.ts'
 
 /** The results of one interface in one direction: as the sender (tx) or the receiver (rx). */
 export type InterfaceDirection = {
@@ -7,50 +9,22 @@ export type InterfaceDirection = {
   interface: string
   direction: 'tx' | 'rx'
   results: PairResult[]
-  /** The nodes at the other end of measured pairs. */
-  measuredPeers: Set<string>
-}
-
-export const isMeasured = ({ outcome }: PairResult): boolean => outcome === Outcome.OUTCOME_MEASURED
-
-/** Whether the pair was tested and failed in the network or at the peer. INVALID and NOT_RUN are no such failure. */
-export const isFailed = ({ outcome }: PairResult): boolean =>
-  outcome === Outcome.OUTCOME_UNREACHABLE ||
-  outcome === Outcome.OUTCOME_REFUSED ||
-  outcome === Outcome.OUTCOME_TIMED_OUT
-
-/** Returns the median of at least one number in ascending order. */
-export const median = (sorted: readonly number[]): number => {
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
 /** Groups results by interface and direction. Pairs that were not run are left out. */
 export const interfaceDirectionsOf = (results: readonly PairResult[]): InterfaceDirection[] => {
   const directions = new Map<string, InterfaceDirection>()
-  const add = (
-    { node, interface: name }: Endpoint,
-    direction: 'tx' | 'rx',
-    peer: string,
-    result: PairResult,
-  ) => {
-    const key = [node, name, direction].join('\u0000')
-    const known = directions.get(key) ?? {
-      node,
-      interface: name,
-      direction,
-      results: [],
-      measuredPeers: new Set<string>(),
-    }
-    directions.set(key, known)
-    known.results.push(result)
-    if (isMeasured(result)) known.measuredPeers.add(peer)
+  const add = (end: Endpoint, direction: 'tx' | 'rx', result: PairResult) => {
+    const key = `${interfaceKey(end)} ${direction}`
+    const known = directions.get(key)
+    if (known) known.results.push(result)
+    else directions.set(key, { node: end.node, interface: end.interface, direction, results: [result] })
   }
   for (const result of results) {
     const { source, destination, outcome } = result
     if (!source || !destination || outcome === Outcome.OUTCOME_NOT_RUN) continue
-    add(source, 'tx', destination.node, result)
-    add(destination, 'rx', source.node, result)
+    add(source, 'tx', result)
+    add(destination, 'rx', result)
   }
   return [...directions.values()]
 }

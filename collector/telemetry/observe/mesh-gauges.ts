@@ -2,9 +2,10 @@ import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
 import { createCooperativeYielding } from '../../cooperative-yielding.ts'
-import type { MeshObserver } from '../../mesh/deps.ts'
-import type { Meshes } from '../../mesh/meshes.ts'
-import type { Measured } from '../../mesh/state/paths.ts'
+import { interfaceKey } from '../../inventory/keys.ts'
+import type { MeshObserver } from '../../mesh/dependencies.ts'
+import type { MeshController } from '../../mesh/mesh-controller.ts'
+import type { MeasuredPath } from '../../mesh/state/paths.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { pathStateLabel } from './label-values.ts'
 import { createMeshPathGauges } from './mesh-path-gauges.ts'
@@ -49,12 +50,16 @@ export const createMeshObserver = (metrics: Metrics): Omit<MeshObserver, 'observ
   }
 }
 
-type Shown = Pick<Measured, 'path' | 'state'>
-type Snapshot = ReturnType<Meshes['snapshot']>
+type Shown = Pick<MeasuredPath, 'path' | 'state'>
+type Snapshot = ReturnType<MeshController['snapshot']>
 
-const showInterfaces = async (metrics: Metrics, ends: Snapshot['ends'], second: number): Promise<void> => {
+const showInterfaces = async (
+  metrics: Metrics,
+  interfaces: Snapshot['interfaces'],
+  second: number,
+): Promise<void> => {
   const yielding = createCooperativeYielding()
-  for (const [index, end] of [...ends.values()].entries()) {
+  for (const [index, end] of [...interfaces.values()].entries()) {
     if (index % SLICE_INTERFACES === 0) await yielding.yieldIfDue()
     const labels = { node: end.node, interface: end.interface }
     for (const direction of ['tx', 'rx'] as const) {
@@ -69,10 +74,9 @@ const showInterfaces = async (metrics: Metrics, ends: Snapshot['ends'], second: 
       else metrics.meshRtt.set({ ...labels, stat }, value)
     }
   }
-  const gone = ({ node, interface: name }: { node: string; interface: string }) =>
-    !ends.has(`${node} ${name}`)
-  metrics.meshLoss.removeWhere(gone)
-  metrics.meshRtt.removeWhere(gone)
+  const isGone = (labels: { node: string; interface: string }) => !interfaces.has(interfaceKey(labels))
+  metrics.meshLoss.removeWhere(isGone)
+  metrics.meshRtt.removeWhere(isGone)
 }
 
 const showStreams = (metrics: Metrics, streams: Snapshot['streams']): void => {
@@ -131,10 +135,10 @@ const GAUGES = [
 ] as const
 
 const showLossy = (metrics: Metrics, lossy: Snapshot['lossy']): void => {
-  const keys = new Set(lossy.map(({ node, interface: name }) => `${node} ${name}`))
+  const keys = new Set(lossy.map(interfaceKey))
   for (const { node, interface: name, lostCount, sentCount } of lossy)
     metrics.meshLossyInterface.set({ node, interface: name }, lostCount / Math.max(1, sentCount))
-  metrics.meshLossyInterface.removeWhere(({ node, interface: name }) => !keys.has(`${node} ${name}`))
+  metrics.meshLossyInterface.removeWhere((labels) => !keys.has(interfaceKey(labels)))
 }
 
 /**
@@ -143,7 +147,7 @@ const showLossy = (metrics: Metrics, lossy: Snapshot['lossy']): void => {
  */
 export const registerMeshGauges = (
   { metrics, clock }: { metrics: Metrics; clock: Pick<Clock, 'monotonicSeconds'> },
-  meshes: Pick<Meshes, 'snapshot' | 'recent'> & { paths(): readonly Shown[] },
+  meshes: Pick<MeshController, 'snapshot' | 'recent'> & { paths(): readonly Shown[] },
 ): void => {
   const showPaths = createMeshPathGauges(metrics)
   let shownSeconds = Number.NEGATIVE_INFINITY
@@ -152,7 +156,7 @@ export const registerMeshGauges = (
     const snapshot = meshes.snapshot()
     const { nowMs } = snapshot
     const paths = meshes.paths()
-    await showInterfaces(metrics, snapshot.ends, Math.floor(nowMs / 1000))
+    await showInterfaces(metrics, snapshot.interfaces, Math.floor(nowMs / 1000))
     showStreams(metrics, snapshot.streams)
     await createCooperativeYielding().pass()
     await showStates(metrics, paths, snapshot.streams)

@@ -4,14 +4,14 @@ import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../../lib/protobuf-time.ts'
+import { median } from '../../../lib/statistics.ts'
+import { isFailed, isMeasured } from '../../dispatch/outcomes.ts'
+import { interfaceKey } from '../../inventory/keys.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import {
   type InterfaceDirection,
   interfaceDirectionsOf,
-  isFailed,
-  isMeasured,
   lossOf,
-  median,
   throughputOf,
 } from './interface-directions.ts'
 import { nodeStateLabel, outcomeLabel, runLabels, runStateLabel } from './label-values.ts'
@@ -53,8 +53,7 @@ const showThroughput = (
 ): void => {
   const labels = { node, interface: name, direction }
   const values = results.map(throughputOf).filter((value) => value !== undefined)
-  values.sort((a, b) => a - b)
-  const stats = { min: values[0], median: values.length > 0 ? median(values) : undefined }
+  const stats = { min: values.length > 0 ? Math.min(...values) : undefined, median: median(values) }
   for (const [stat, value] of Object.entries(stats)) {
     // Without a measurement there is no value: neither the previous one nor 0.
     if (value === undefined) metrics.nodeThroughput.remove({ ...labels, stat })
@@ -87,7 +86,7 @@ const showNodes = (metrics: Metrics, test: string, directions: readonly Interfac
   const failed = new Map<string, { node: string; interface: string; count: number }>()
   const latest = new Map<string, number>()
   for (const { node, interface: name, results } of directions) {
-    const key = `${node} ${name}`
+    const key = interfaceKey({ node, interface: name })
     const own = failed.get(key) ?? { node, interface: name, count: 0 }
     failed.set(key, own)
     own.count += results.filter(isFailed).length

@@ -1,8 +1,10 @@
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
+import { isMeasured } from '../../dispatch/outcomes.ts'
+import { pathKey } from '../../inventory/keys.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
-import { isMeasured, lossOf, throughputOf } from './interface-directions.ts'
+import { lossOf, throughputOf } from './interface-directions.ts'
 import { runLabels } from './label-values.ts'
 
 type PairLabels = { source: string; destination: string; interface: string }
@@ -31,7 +33,7 @@ export const createPairGauges = (metrics: Metrics, budget: number) => {
   const show = (test: 'ping' | 'iperf', result: PairResult): void => {
     const labels = labelsOf(result)
     if (!labels) return
-    const key = [labels.source, labels.destination, labels.interface].join('\u0000')
+    const key = pathKey(labels)
     clear(test, labels)
     shown[test].delete(key)
     const loss = lossOf([result])

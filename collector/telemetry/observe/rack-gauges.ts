@@ -1,7 +1,8 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { median } from '../../../lib/statistics.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
-import { median, throughputOf } from './interface-directions.ts'
+import { throughputOf } from './interface-directions.ts'
 
 export type RackCell = { source_rack: string; destination_rack: string }
 
@@ -27,6 +28,7 @@ export const createRackCells = (racks: ReadonlyMap<string, string>) => {
   }
 }
 
+/** Unlike names of nodes, names of racks may contain spaces, so the separator is a NUL. */
 const keyOf = ({ source_rack, destination_rack }: RackCell): string =>
   `${source_rack}\u0000${destination_rack}`
 
@@ -72,8 +74,7 @@ export const createRackThroughput = (metrics: Pick<Metrics, 'nodeInfo' | 'rackTh
         if (value === undefined || !result.source || !result.destination) continue
         sums.of(result.source.node, result.destination.node)?.push(value)
       }
-      for (const { cell, sum } of sums.all())
-        metrics.rackThroughput.set(cell, median(sum.sort((a, b) => a - b)))
+      for (const { cell, sum } of sums.all()) metrics.rackThroughput.set(cell, median(sum)!)
     },
   }
 }
