@@ -1,7 +1,7 @@
 import type { Endpoint, PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { isMeasured } from '../dispatch/outcomes.ts'
 import { interfaceKey, pathKey } from '../inventory/keys.ts'
-import { MIN_GOOD_PEERS } from './culprits.ts'
+import { defaultHeuristics } from './thresholds.ts'
 
 /** The culprit that a verdict names. */
 export type Accused = Pick<Verdict, 'node' | 'interface' | 'peer' | 'rack'>
@@ -30,7 +30,7 @@ export const createClearedVerdicts = (results: readonly PairResult[]): ((accused
   }
   // With fewer peers no node can be accused, so none is cleared either: a ring leaves a mesh's verdict unchanged.
   const judged = [...peersByInterface.tx, ...peersByInterface.rx].filter(
-    ([, peers]) => peers.size >= MIN_GOOD_PEERS,
+    ([, peers]) => peers.size >= defaultHeuristics.minGoodPeers,
   )
   const interfaces = new Set(judged.map(([key]) => key))
   const nodes = new Set(judged.map(([key]) => nodeOf.get(key)!))
