@@ -4,7 +4,7 @@ export type Retention = { raw: number; fiveMinutes: number; oneHour: number; eve
 /** How long a store keeps its content, and how large it may become. */
 export type StoreLimits = {
   retention: Retention
-  /** Maximum size in bytes of the database with its log. Near it, the oldest content of the finest level is removed first. */
+  /** Maximum size of the database with its log, in bytes. Near it, the oldest content of the finest level is removed. */
   maxBytes: number
 }
 

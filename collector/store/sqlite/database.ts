@@ -46,7 +46,7 @@ const versionOf = (database: DatabaseSync, path: string): number => {
 
 /**
  * Allows free pages to be released to the file system in small steps. A store of schema version 1 must be rewritten once
- * for that; without disk space for it, the store works on and only reuses its free pages.
+ * for that. Without disk space for it, the store only reuses its free pages.
  */
 const enableIncrementalVacuum = (database: DatabaseSync, version: number): void => {
   database.exec('PRAGMA auto_vacuum = INCREMENTAL')

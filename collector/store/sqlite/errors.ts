@@ -2,7 +2,7 @@ import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { OperatingError } from '../../../lib/errors.ts'
 
-/** The cause and remedy of SQLite's primary result codes that report a failing medium (https://www.sqlite.org/rescode.html). */
+/** Cause and remedy of SQLite's primary result codes for a failing medium (https://www.sqlite.org/rescode.html). */
 const MEDIUM_ERRORS: Record<number, string> = {
   3: 'access to it is denied: check the owner and the mode of the file and its folder',
   5: 'another program has locked it: stop the program that writes to it',
@@ -44,7 +44,7 @@ const isDiskFull = (path: string): boolean => {
   }
 }
 
-/** Converts an error of SQLite or the file system into STORE_UNAVAILABLE. Other errors, which are bugs, are returned unchanged. */
+/** Converts an error of SQLite or the file system to STORE_UNAVAILABLE. Other errors are bugs and returned unchanged. */
 export const toStoreError = (path: string, error: unknown): unknown => {
   if (isSqliteError(error)) {
     const reported = primary(error.errcode)

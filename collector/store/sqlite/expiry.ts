@@ -58,7 +58,7 @@ const alignDown = (level: Level, milliseconds: number): number =>
   Math.floor(milliseconds / ALIGN[level.name]) * ALIGN[level.name]
 
 export type Expiry = {
-  /** Removes one slice of content that is older than its retention or exceeds the size limit. Returns whether there was any. */
+  /** Removes one slice of content beyond its retention or the maximum size. Returns whether there was any. */
   expire(nowMs: number, isOverdue: () => boolean): boolean
 }
 

@@ -1,6 +1,6 @@
 import type { MetricDefinition } from './definition.ts'
 
-/** The metrics of single pairs. They exist while the pairs are within the budgets of pair-gauges.ts and mesh-path-gauges.ts. */
+/** The metrics of single pairs. They exist within the budgets of pair-gauges.ts and mesh-path-gauges.ts. */
 export const PAIR_METRICS = {
   pairThroughput: {
     kind: 'gauge',
