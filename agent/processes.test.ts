@@ -52,7 +52,7 @@ const firstLine = async (child: RunningProcess) => {
 }
 
 test('gives the lines of both streams and the end', async () => {
-  const child = create().start('sh', ['-c', 'echo one; echo two >&2; printf three; exit 4'], forever())
+  const child = await create().start('sh', ['-c', 'echo one; echo two >&2; printf three; exit 4'], forever())
   const lines = await linesOf(child)
   expect(lines.filter((line) => line.stream === 'stdout').map((line) => line.text)).toEqual(['one', 'three'])
   expect(lines.filter((line) => line.stream === 'stderr').map((line) => line.text)).toEqual(['two'])
@@ -77,7 +77,7 @@ test('runs programs in the C locale and without the variables of the agent', asy
 })
 
 test('a program that does not exist is a condition of its own', async () => {
-  const child = create().start('meshgauge-no-such-program', [], forever())
+  const child = await create().start('meshgauge-no-such-program', [], forever())
   expect(await linesOf(child)).toEqual([])
   expect(await child.done).toMatchObject({
     notFound: true,
@@ -96,7 +96,10 @@ test('a program that dies says by what', async () => {
 
 test.each(['hangs', 'ignores-sigterm', 'forks'])('aborting ends the whole group: %s', async (name) => {
   const controller = new AbortController()
-  const child = create().start(program(name), [], { signal: controller.signal, deadlineSeconds: undefined })
+  const child = await create().start(program(name), [], {
+    signal: controller.signal,
+    deadlineSeconds: undefined,
+  })
   if (name !== 'hangs') expect(await firstLine(child)).toBe('ready')
   expect(membersOf(child.pid!).length).toBeGreaterThan(0)
   controller.abort()
@@ -105,7 +108,7 @@ test.each(['hangs', 'ignores-sigterm', 'forks'])('aborting ends the whole group:
 })
 
 test('the deadline ends the whole group', async () => {
-  const child = create().start(program('ignores-sigterm'), [], {
+  const child = await create().start(program('ignores-sigterm'), [], {
     signal: new AbortController().signal,
     deadlineSeconds: 0.2,
   })
@@ -115,7 +118,7 @@ test('the deadline ends the whole group', async () => {
 })
 
 test('what a program leaves behind in its group ends with it, though it holds the output open', async () => {
-  const child = create().start(program('leaves-a-child-behind'), [], forever())
+  const child = await create().start(program('leaves-a-child-behind'), [], forever())
   expect(await child.done).toMatchObject({ exitCode: 0, reason: '' })
   await groupIsGone(child.pid!)
 })
@@ -125,10 +128,10 @@ test.each(['floods', 'floods-stderr', 'one-long-line'])(
   async (name) => {
     const processes = create()
     const limits = { burstBytes: 1_000_000, bytesPerSecond: 0 }
-    const unread = processes.start(program(name), [], { ...forever(), limits })
+    const unread = await processes.start(program(name), [], { ...forever(), limits })
     expect(await unread.done).toMatchObject({ flooded: true, aborted: false })
     expect((await unread.done).reason).toMatch(/was ended: it wrote/)
-    const read = processes.start(program(name), [], { ...forever(), limits })
+    const read = await processes.start(program(name), [], { ...forever(), limits })
     let bytes = 0
     for await (const line of read.lines) bytes += line.text.length
     expect(bytes).toBeLessThanOrEqual(1_000_000)
@@ -137,21 +140,20 @@ test.each(['floods', 'floods-stderr', 'one-long-line'])(
   },
 )
 
-test('an aborted call starts nothing', () => {
+test('an aborted call starts nothing', async () => {
   const processes = create()
-  expect(() => processes.start('true', [], { signal: AbortSignal.abort(), deadlineSeconds: 1 })).toThrow(
-    /abort/i,
-  )
+  const started = processes.start('true', [], { signal: AbortSignal.abort(), deadlineSeconds: 1 })
+  await expect(started).rejects.toThrow(/abort/i)
 })
 
 test('closing ends what runs and refuses what comes', async () => {
   const processes = create()
-  const child = processes.start(program('forks'), [], forever())
+  const child = await processes.start(program('forks'), [], forever())
   await firstLine(child)
   await processes.close()
   expect(await child.done).toMatchObject({ aborted: true })
   await groupIsGone(child.pid!)
-  expect(() => processes.start('true', [], forever())).toThrow('nothing can be started')
+  await expect(processes.start('true', [], forever())).rejects.toThrow('nothing can be started')
 })
 
 /** The guard is the only child of an agent that is not among those that it was told to start. */
@@ -214,7 +216,7 @@ test.each(['with its first guard', 'after its guard was killed'])(
 test('what has ended is no longer the guard’s business', async () => {
   const processes = create()
   await processes.run('true', [], forever())
-  const kept = processes.start(program('ignores-sigterm'), [], forever())
+  const kept = await processes.start(program('ignores-sigterm'), [], forever())
   await firstLine(kept)
   await Promise.all(Array.from({ length: 30 }, () => processes.run('true', [], forever())))
   expect(membersOf(kept.pid!)).not.toEqual([])

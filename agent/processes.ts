@@ -1,13 +1,13 @@
 /**
- * The only file that starts programs. Every child leads a process group of its own, and the whole group ends when the
- * caller aborts, when its deadline passes, when it floods, and when the agent dies, however it dies.
+ * The only file that starts programs. Every child leads its own process group. The whole group ends when the caller
+ * aborts, when its deadline passes, when it writes too much, and when the agent dies in any way.
  */
 
 import { getDefaultHighWaterMark, type Readable, setDefaultHighWaterMark } from 'node:stream'
 import { execa } from 'execa'
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
-import { createGuard, GUARD_SCRIPT, type GuardProcess } from './process-guard.ts'
+import { createGuard, GUARD_LAUNCHER, GUARD_SCRIPT, type GuardProcess } from './process-guard.ts'
 import { createLines, DEFAULT_LIMITS, type OutputLimits, type OutputLine } from './process-lines.ts'
 import { type Cause, type ProcessResult, resultOf } from './process-result.ts'
 
@@ -49,8 +49,12 @@ export type RunningProcess = {
 }
 
 export type Processes = {
-  start(file: string, args: readonly string[], options: StartOptions): RunningProcess
-  /** Runs a program to its end and gives all that it wrote to stdout. */
+  /**
+   * Starts a program once the process guard runs.
+   * @throws `signal.reason` when aborted before the start; Error after `close`
+   */
+  start(file: string, args: readonly string[], options: StartOptions): Promise<RunningProcess>
+  /** Runs a program to its end; returns all that it wrote to stdout. */
   run(
     file: string,
     args: readonly string[],
@@ -91,22 +95,25 @@ const signalGroup = (group: number, signal: 'SIGTERM' | 'SIGKILL'): void => {
 }
 
 const startGuard = (environment: Readonly<Record<string, string>>): GuardProcess => {
-  const guard = execa('sh', ['-c', GUARD_SCRIPT], {
-    // A session of its own, so that what ends the agent's group or terminal does not end the guard.
+  const guard = execa('sh', ['-c', GUARD_LAUNCHER], {
+    // Its own session: a signal to the agent's process group or terminal does not reach the guard.
     detached: true,
     cleanup: false,
+    buffer: false,
     stdin: 'pipe',
-    stdout: 'ignore',
+    stdout: 'pipe',
     stderr: 'ignore',
     reject: false,
     extendEnv: false,
-    env: environment,
+    env: { ...environment, GUARD_SCRIPT },
   })
-  // A guard that is gone fails the write, and `gone` says so: there is nothing to do here.
+  // A write to a guard that is gone fails; `gone` reports that end.
   guard.stdin.on('error', () => undefined)
+  const confirmed = new Promise<void>((resolve) => guard.stdout.once('data', () => resolve()))
   return {
     write: (text) => void guard.stdin.write(text),
     end: () => void guard.stdin.end(),
+    confirmed,
     gone: guard.then(() => undefined),
   }
 }
@@ -183,6 +190,7 @@ const createChild = (
     }),
   )
   const { pid } = child
+  if (pid !== undefined) guard.add(pid)
 
   /** Resolves true after the time, false as soon as the program has ended. */
   const stillRunsAfter = (seconds: number): Promise<boolean> =>
@@ -221,8 +229,7 @@ const createChild = (
   signal.addEventListener('abort', onAbort)
   if (signal.aborted) onAbort()
   if (pid !== undefined) {
-    guard.add(pid)
-    // What a program leaves behind in its group has nobody to answer to, and may hold its output open.
+    // What a program leaves behind in its group has no owner, and may keep its output open.
     child.nodeChildProcess.once('exit', () => signalGroup(pid, 'SIGKILL'))
   }
   if (deadlineSeconds !== undefined) {
@@ -246,6 +253,19 @@ const createChild = (
   return { pid, lines, done, end }
 }
 
+/** Waits for the promise, but not longer than until the signal aborts; then throws the signal's reason. */
+const untilAborted = async <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> => {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort)
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
 export const createProcesses = (deps: ProcessesDeps, options: ProcessesOptions = {}): Processes => {
   const environment = { ...(options.environment ?? { PATH: DEFAULT_PATH }), LC_ALL: 'C' }
   const guard = createGuard({ ...deps, start: () => startGuard(environment) })
@@ -253,10 +273,14 @@ export const createProcesses = (deps: ProcessesDeps, options: ProcessesOptions =
   const running = new Set<RunningProcess>()
   let closed = false
 
-  const start: Processes['start'] = (file, args, startOptions) => {
+  const throwIfClosed = () => {
     if (closed) throw new Error('the agent is ending: nothing can be started')
-    // A fleet in trouble aborts calls before they begin; those cost no process.
-    startOptions.signal.throwIfAborted()
+  }
+  const start: Processes['start'] = async (file, args, startOptions) => {
+    throwIfClosed()
+    // An aborted call costs no process.
+    await untilAborted(guard.ready(), startOptions.signal)
+    throwIfClosed()
     const child = createChild(file, args, startOptions, context)
     running.add(child)
     void child.done.then((result) => {
@@ -270,7 +294,7 @@ export const createProcesses = (deps: ProcessesDeps, options: ProcessesOptions =
     start,
     run: async (file, args, startOptions) => {
       const limits = { ...RUN_LIMITS, ...startOptions.limits }
-      const child = start(file, args, { ...startOptions, limits })
+      const child = await start(file, args, { ...startOptions, limits })
       const stdout: string[] = []
       for await (const line of child.lines) if (line.stream === 'stdout') stdout.push(`${line.text}\n`)
       return { ...(await child.done), stdout: stdout.join('') }

@@ -91,7 +91,11 @@ const makeFolder = async (clock: Clock): Promise<string> => {
 }
 
 /** Starts a program of PCP with its own directories; `env` replaces itself by the program. */
-const start = ({ deps, environment, options }: Work, program: string, args: string[]): RunningProcess =>
+const start = (
+  { deps, environment, options }: Work,
+  program: string,
+  args: string[],
+): Promise<RunningProcess> =>
   deps.processes.start('env', [...environment, program, ...args], {
     signal: options.signal,
     deadlineSeconds: undefined,
@@ -125,7 +129,7 @@ const startPmcd = async (work: Work): Promise<RunningProcess> => {
   const { deps, folder, paths, options } = work
   const socket = join(folder, 'pmcd.socket')
   await writeFile(join(folder, 'pmcd.conf'), pmcdConfig(paths))
-  const pmcd = start(work, paths.pmcd, [
+  const pmcd = await start(work, paths.pmcd, [
     // Port 0 is a free one, on loopback only: pmcd cannot do without, and nobody is told of it.
     ...['-f', '-A', '-i', '127.0.0.1', '-p', '0', '-s', socket, '-U', os.userInfo().username],
     ...['-c', join(folder, 'pmcd.conf'), '-n', paths.linuxNames, '-l', '-', '-x', '/dev/null'],
@@ -142,7 +146,7 @@ const startPmcd = async (work: Work): Promise<RunningProcess> => {
 const startPmlogger = async (work: Work): Promise<RunningProcess> => {
   const { deps, folder, paths, options } = work
   await writeFile(join(folder, 'pmlogger.conf'), pmloggerConfig(options.intervalSeconds))
-  const pmlogger = start(work, paths.pmlogger, [
+  const pmlogger = await start(work, paths.pmlogger, [
     ...['-h', `unix://${join(folder, 'pmcd.socket')}`, '-c', join(folder, 'pmlogger.conf'), '-l', '-'],
     join(folder, 'archive'),
   ])

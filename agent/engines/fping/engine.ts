@@ -105,7 +105,7 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
     signal: AbortSignal,
   ): AsyncGenerator<PingProbe, void> {
     const plan = planPing(request)
-    const running = deps.processes.start(program, fpingArgs(plan, source), {
+    const running = await deps.processes.start(program, fpingArgs(plan, source), {
       signal,
       deadlineSeconds: deadlineSeconds(plan),
     })

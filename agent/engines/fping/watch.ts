@@ -119,7 +119,7 @@ export const watchFping = async (
     if (everySeconds > 0) doubt.look(heardAt)
     book.read(chunk, heardAt)
   }
-  const running = processes.start(program, fpingLoopArgs(plan, source), {
+  const running = await processes.start(program, fpingLoopArgs(plan, source), {
     signal,
     deadlineSeconds: undefined,
     stdout: { take, everySeconds, afterwards: check },

@@ -47,7 +47,7 @@ export async function* runClient(
   signal: AbortSignal,
 ): AsyncGenerator<IperfEvent, void> {
   const plan = planIperf(options)
-  const running = deps.processes.start(program, clientArgs(flow, options, mode), {
+  const running = await deps.processes.start(program, clientArgs(flow, options, mode), {
     signal,
     deadlineSeconds: deadlineSeconds(plan, options?.bitsPerSecond),
     limits: LIMITS,

@@ -70,7 +70,7 @@ async function* runPart(
   { args, deadlineSeconds: seconds, plan }: Part,
   signal: AbortSignal,
 ): AsyncGenerator<IperfSample, Ended> {
-  const running = deps.processes.start(program, args, { signal, deadlineSeconds: seconds })
+  const running = await deps.processes.start(program, args, { signal, deadlineSeconds: seconds })
   const seen: MutableSeen = {
     began: false,
     values: new Map(),

@@ -125,7 +125,7 @@ export const startServer = (
 
   return createIperfServer(signal, async (ready) => {
     const ended = new AbortController()
-    const running = deps.processes.start(program, serverArgs(listener), {
+    const running = await deps.processes.start(program, serverArgs(listener), {
       signal,
       deadlineSeconds: idleSeconds + durationSeconds + CONNECT_SECONDS + MARGIN_SECONDS,
     })

@@ -77,7 +77,7 @@ export const createIputils = ({ processes, clock }: EngineDeps, { programs }: En
     signal: AbortSignal,
   ): AsyncGenerator<PingProbe, string> {
     const { count, intervalSeconds, timeoutSeconds } = plan
-    const running = processes.start(program, pingArgs(plan.addresses[targetIndex]!, plan, source), {
+    const running = await processes.start(program, pingArgs(plan.addresses[targetIndex]!, plan, source), {
       signal,
       deadlineSeconds:
         count === undefined ? undefined : count * intervalSeconds + timeoutSeconds + MARGIN_SECONDS,
