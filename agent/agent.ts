@@ -23,7 +23,7 @@ import { createAgentService } from './services/agent.ts'
 import { createIperfService } from './services/iperf.ts'
 import { createMesh } from './services/mesh.ts'
 import { createPingService } from './services/ping.ts'
-import { createSustained } from './sustained.ts'
+import { createSustainedTraffic } from './sustained-traffic.ts'
 
 /** Time for streams to clean up after themselves once they were told to end. */
 const CLOSE_GRACE_SECONDS = 3
@@ -80,19 +80,19 @@ export const createAgent = async (
   const admission = createAdmission()
   const ports = createPortLeases(options.ports)
   const mesh = createMesh({ ...shared, logger, read: readText }, options)
-  const sustained = createSustained({ clock })
+  const sustainedTraffic = createSustainedTraffic({ clock })
   const server = await serveGrpc(
     { logger },
     {
       address: options.listen,
       security: options.security,
       services: [
-        service(AgentServiceDefinition, createAgentService({ ...shared, host, sustained }, options)),
+        service(AgentServiceDefinition, createAgentService({ ...shared, host, sustainedTraffic }, options)),
         service(CheckServiceDefinition, lazyChecks({ ...shared, ...checkDeps })),
         service(PingServiceDefinition, { ...createPingService(shared, options), mesh: mesh.mesh }),
         service(
           IperfServiceDefinition,
-          createIperfService({ ...shared, admission, ports, hostSampling, sustained }, options),
+          createIperfService({ ...shared, admission, ports, hostSampling, sustainedTraffic }, options),
         ),
       ],
     },

@@ -3,12 +3,12 @@
  * aborts, when its deadline passes, when it writes too much, and when the agent dies in any way.
  */
 
-import { getDefaultHighWaterMark, type Readable, setDefaultHighWaterMark } from 'node:stream'
 import { execa } from 'execa'
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 import { createGuard, GUARD_LAUNCHER, GUARD_SCRIPT, type GuardProcess } from './process-guard.ts'
 import { createLines, DEFAULT_LIMITS, type OutputLimits, type OutputLine } from './process-lines.ts'
+import { readAtIntervals, type StdoutReader, withoutReadAhead } from './process-reader.ts'
 import { type Cause, type ProcessResult, resultOf } from './process-result.ts'
 
 export type { OutputLimits, OutputLine } from './process-lines.ts'
@@ -23,18 +23,6 @@ type StartOptions = {
   limits?: Partial<OutputLimits>
   /** Takes stdout as it comes instead of `lines`, in chunks of any size. */
   stdout?: StdoutReader
-}
-
-type StdoutReader = {
-  /** Called with what was written since; must not throw. */
-  take: (chunk: Buffer) => void
-  /**
-   * Time between two looks, for a program that writes very many short lines: each costs a wake-up otherwise. What it
-   * writes meanwhile waits in the kernel, which holds some 250 lines before the program has to wait. 0 takes all at once.
-   */
-  everySeconds: number
-  /** Called after each look. */
-  afterwards?: () => void
 }
 
 export type RunningProcess = {
@@ -118,45 +106,6 @@ const startGuard = (environment: Readonly<Record<string, string>>): GuardProcess
   }
 }
 
-/**
- * Reads only now and then. A stream that is paused goes on reading until it has as much as its high-water mark; that of
- * a child's stdout can only be set for all streams that are made at the moment, hence the detour.
- */
-const withoutReadingAhead = <T>(make: () => T): T => {
-  const usual = getDefaultHighWaterMark(false)
-  setDefaultHighWaterMark(false, 1)
-  try {
-    return make()
-  } finally {
-    setDefaultHighWaterMark(false, usual)
-  }
-}
-
-/** Looks at stdout again and again until the program has ended, then reads the rest. */
-const readNowAndThen = async (
-  stdout: Readable,
-  { everySeconds, afterwards }: StdoutReader,
-  clock: Clock,
-  ended: AbortSignal,
-): Promise<void> => {
-  const pause = () =>
-    clock.sleep(everySeconds, ended).then(
-      () => true,
-      () => false,
-    )
-  stdout.pause()
-  while (await pause()) {
-    stdout.resume()
-    // One turn of the event loop reads what is there.
-    await new Promise((resolve) => setImmediate(resolve))
-    stdout.pause()
-    afterwards?.()
-  }
-  stdout.resume()
-}
-
-const atOnce = <T>(make: () => T): T => make()
-
 type ChildContext = ProcessesDeps & {
   environment: Readonly<Record<string, string>>
   graceSeconds: number
@@ -177,7 +126,7 @@ const createChild = (
   let floodReason = ''
 
   const reader = startOptions.stdout
-  const child = (reader ? withoutReadingAhead : atOnce)(() =>
+  const spawn = () =>
     execa(file, args, {
       detached: true,
       // The guard does what execa's own clean-up does, also for kill -9.
@@ -187,8 +136,8 @@ const createChild = (
       stdin: 'ignore',
       extendEnv: false,
       env: environment,
-    }),
-  )
+    })
+  const child = reader ? withoutReadAhead(spawn) : spawn()
   const { pid } = child
   if (pid !== undefined) guard.add(pid)
 
@@ -221,7 +170,7 @@ const createChild = (
   if (reader && reader.everySeconds > 0) {
     const gone = new AbortController()
     child.nodeChildProcess.once('exit', () => gone.abort())
-    void readNowAndThen(child.stdout, reader, clock, AbortSignal.any([gone.signal, settled.signal]))
+    void readAtIntervals(child.stdout, reader, clock, AbortSignal.any([gone.signal, settled.signal]))
   }
   child.stderr.on('data', (chunk: Buffer) => lines.push('stderr', chunk))
 

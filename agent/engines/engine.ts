@@ -136,7 +136,7 @@ export type IperfEngine = {
    * For traffic that is kept up by one bounded test after the other: the options of a test of so many seconds at most,
    * such that bytes move in every interval also at low rates. Absent in engines that cannot.
    */
-  readonly keepUp?: (options: IperfOptions | undefined, seconds: number) => IperfOptions
+  readonly sustainedOptions?: (options: IperfOptions | undefined, seconds: number) => IperfOptions
   /** Starts one server that serves one test. Aborting the signal ends it. */
   serve(listener: IperfListener, signal: AbortSignal): IperfServer
   /**

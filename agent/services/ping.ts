@@ -15,7 +15,7 @@ import { createStatistics, createTargetResult } from '../engines/statistics.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
-import { follow } from './follow.ts'
+import { createReportTimer } from './report-timer.ts'
 
 type Deps = { clock: Clock; interfaces: Interfaces; engines: Detected; draining: Draining }
 
@@ -78,7 +78,7 @@ export const createPingService = (
           trouble = error
         })
         // Before anything is said: a caller who is gone by then waits for nothing, and no failure may go unheard.
-        const isRunning = follow(probing, clock, stream.signal)
+        const isRunning = createReportTimer(probing, clock, stream.signal)
         let windowStart = clock.now()
         yield { event: { $case: 'started', value: { engine: version, startTime: toTimestamp(windowStart) } } }
         const reportSeconds = reportSecondsOf(request)

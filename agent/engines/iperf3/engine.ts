@@ -4,8 +4,8 @@ import { atLeast, detectProgram } from '../detection.ts'
 import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
 import { notAvailable } from '../iperf-program.ts'
 import { validateServe } from '../iperf-request.ts'
-import { keepUpOptions } from './keep-up.ts'
 import { startServer } from './server.ts'
+import { sustainedOptions } from './sustained.ts'
 import { validateRun } from './validation.ts'
 
 /** Before this one, there is no --bind-dev that works with -c, and no trustworthy text with --forceflush. */
@@ -37,7 +37,7 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
     detect,
     validateRun,
     validateServe,
-    keepUp: keepUpOptions,
+    sustainedOptions,
     serve: (listener, signal) => startServer(deps, program, listener, signal),
     run: async function* (flow, options, signal) {
       const { available, version, reasons } = known?.available ? known : await detect(signal)

@@ -21,7 +21,7 @@ const blockBytes = (options: IperfOptions): number | undefined => {
 }
 
 /** The options of one test of so many seconds at most. */
-export const keepUpOptions = (options: IperfOptions | undefined, seconds: number): IperfOptions => {
+export const sustainedOptions = (options: IperfOptions | undefined, seconds: number): IperfOptions => {
   const given = IperfOptions.fromPartial(options ?? {})
   return {
     ...given,

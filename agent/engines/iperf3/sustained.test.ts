@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import { type Flow, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { clientArgs } from './args.ts'
-import { keepUpOptions } from './keep-up.ts'
+import { sustainedOptions } from './sustained.ts'
 
 const flow: Flow = { address: '10.0.0.2', port: 5201, interface: '', sourceAddress: '' }
 const optionsOf = (options: Parameters<typeof IperfOptions.fromPartial>[0], seconds = 60) =>
-  keepUpOptions(IperfOptions.fromPartial(options), seconds)
+  sustainedOptions(IperfOptions.fromPartial(options), seconds)
 
 test('a test is bounded, in whole seconds, whatever was asked', () => {
   expect(optionsOf({}, 59.9).duration).toEqual({ seconds: 59, nanos: 0 })
