@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { CheckStatus, type Evidence } from '#proto/meshgauge/agent/v1/check.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Detected } from '../engines/detected.ts'
+import type { DetectedEngines } from '../engines/detected-engines.ts'
 import type { Interfaces } from '../interfaces.ts'
 import type { Processes } from '../processes.ts'
 
@@ -9,7 +9,7 @@ import type { Processes } from '../processes.ts'
 export type CheckDeps = {
   clock: Clock
   interfaces: Interfaces
-  engines: Detected
+  engines: DetectedEngines
   processes: Processes
   /** Paths of programs, by name, where they are not on PATH. */
   programs: Readonly<Record<string, string>>

@@ -94,7 +94,12 @@ export type PingEngine = {
    * As `ping` of a continuous request, for very many probes over a very long time: they go to the sink in batches, and
    * what this node could not send at all is EngineError, not loss. An engine without it is read through `ping`.
    */
-  watch?(request: PingRequest, source: PingSource, signal: AbortSignal, sink: PingSink): Promise<never>
+  pingContinuously?(
+    request: PingRequest,
+    source: PingSource,
+    signal: AbortSignal,
+    sink: PingSink,
+  ): Promise<never>
 }
 
 /** One server to start. Address and port are already resolved. */

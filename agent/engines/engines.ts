@@ -1,4 +1,4 @@
-/** The registry: each engine is one line here and one folder beside this file. */
+/** The registry: each engine is one line here and one folder next to this file. */
 
 import type { EngineDeps, EngineOptions, IperfEngine, PingEngine } from './engine.ts'
 import { createFping } from './fping/engine.ts'

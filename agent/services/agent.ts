@@ -8,7 +8,7 @@ import type {
 } from '#proto/meshgauge/agent/v1/agent.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
-import type { Detected } from '../engines/detected.ts'
+import type { DetectedEngines } from '../engines/detected-engines.ts'
 import type { HostDescriber } from '../host/describe.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { limitsOf } from '../limits.ts'
@@ -19,7 +19,7 @@ export const createAgentService = (
   deps: {
     clock: Clock
     interfaces: Interfaces
-    engines: Detected
+    engines: DetectedEngines
     host: HostDescriber
     sustainedTraffic: Pick<SustainedTraffic, 'labels'>
   },

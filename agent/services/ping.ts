@@ -9,7 +9,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Draining } from '../draining.ts'
-import type { Detected } from '../engines/detected.ts'
+import type { DetectedEngines } from '../engines/detected-engines.ts'
 import { EngineError, type PingProbe } from '../engines/engine.ts'
 import { createStatistics, createTargetResult } from '../engines/statistics.ts'
 import type { Interfaces } from '../interfaces.ts'
@@ -17,7 +17,7 @@ import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
 import { createReportTimer } from './report-timer.ts'
 
-type Deps = { clock: Clock; interfaces: Interfaces; engines: Detected; draining: Draining }
+type Deps = { clock: Clock; interfaces: Interfaces; engines: DetectedEngines; draining: Draining }
 
 const reportSecondsOf = ({ reportInterval }: PingRequest): number => fromDuration(reportInterval) ?? 1
 

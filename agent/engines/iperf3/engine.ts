@@ -1,6 +1,6 @@
 /** iperf3: text from 3.12, a stream of JSON from 3.17. */
 
-import { atLeast, detectProgram } from '../detection.ts'
+import { atLeast, detectProgram } from '../detect-program.ts'
 import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
 import { notAvailable } from '../iperf-program.ts'
 import { validateServe } from '../iperf-request.ts'

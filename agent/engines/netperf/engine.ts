@@ -1,7 +1,7 @@
 /** netperf: request and response (latency, transactions per second), and streams of bytes. */
 
 import { dirname, join } from 'node:path'
-import { detectProgram } from '../detection.ts'
+import { detectProgram } from '../detect-program.ts'
 import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
 import { notAvailable } from '../iperf-program.ts'
 import { validateServe } from '../iperf-request.ts'

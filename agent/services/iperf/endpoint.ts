@@ -2,7 +2,7 @@ import type { Clock } from '../../../lib/clock.ts'
 import type { Violation } from '../../../lib/errors.ts'
 import type { AdmissionControl, PortLeases } from '../../admission.ts'
 import type { Draining } from '../../draining.ts'
-import type { Detected } from '../../engines/detected.ts'
+import type { DetectedEngines } from '../../engines/detected-engines.ts'
 import type { HostSamplingSessions } from '../../host/sampling-session.ts'
 import type { Interfaces } from '../../interfaces.ts'
 import type { SustainedTraffic } from '../../sustained-traffic.ts'
@@ -11,7 +11,7 @@ import type { SustainedTraffic } from '../../sustained-traffic.ts'
 export type IperfDeps = {
   clock: Clock
   interfaces: Interfaces
-  engines: Detected
+  engines: DetectedEngines
   admission: AdmissionControl
   ports: PortLeases
   draining: Draining
