@@ -64,7 +64,7 @@ const createInterfaceCheck = (interfaces: Interfaces, name: string) => {
   }
 }
 
-/** What the collector is told about an error; an unexpected one is logged. */
+/** Returns the text of an error for the collector; logs an unexpected one. */
 const problemOf = (error: unknown, logger: Pick<Logger, 'error'>): string => {
   const isKnown = [LocalProblem, EngineError, OperatingError].some((kind) => error instanceof kind)
   if (isKnown) return (error as Error).message

@@ -159,7 +159,7 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onEarlyClose
       for (const slot of slots) if (sent[slot] === 0) startAt[slot] = now
     },
     close,
-    /** Closes the windows that asked for it. Those that were closed early a moment ago wait for the next call. */
+    /** Closes the windows with a pending request. Those that were closed early a moment ago wait for the next call. */
     closeEarly: (now: number): MeshWindows[] => {
       const windows = close(early.take(now), now)
       if (early.slots.size > 0) onEarlyClose()

@@ -5,7 +5,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { type EngineDeps, EngineError, type PingSink, type PingSource } from '../engine.ts'
 import { planPing } from '../ping-request.ts'
-import { programError, rubbishError } from '../program-error.ts'
+import { programError, unexpectedOutputError } from '../program-error.ts'
 import { fpingContinuousArgs } from './args.ts'
 import { createContinuousLedger, NOT_SENT } from './continuous-ledger.ts'
 import { createHostOverloadDetector } from './host-overload-detector.ts'
@@ -113,7 +113,7 @@ export const pingContinuously = async (
     }
     if (now - outputAt > quietSeconds) fail(new EngineError('failed', Outcome.OUTCOME_NOT_RUN, NOT_SENT))
     else ledger.expire(now)
-    if (ledger.unknown.length > MAX_UNKNOWN_LINES) fail(rubbishError(program, ledger.unknown))
+    if (ledger.unknown.length > MAX_UNKNOWN_LINES) fail(unexpectedOutputError(program, ledger.unknown))
   }
   const take = (chunk: Buffer) => {
     if (failure || failOnClockStep()) return

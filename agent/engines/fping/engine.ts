@@ -7,7 +7,7 @@ import { detectProgram } from '../detect-program.ts'
 import type { EngineDeps, EngineOptions, PingEngine, PingProbe, PingSource } from '../engine.ts'
 import { type PingPlan, planPing } from '../ping-request.ts'
 import { createProbeLedger, slackOf } from '../probe-ledger.ts'
-import { programError, rubbishError } from '../program-error.ts'
+import { programError, unexpectedOutputError } from '../program-error.ts'
 import { fpingArgs, spreadSeconds, validateFping } from './args.ts'
 import { pingContinuously } from './continuous.ts'
 import { NOT_SENT } from './continuous-ledger.ts'
@@ -136,7 +136,7 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
       }
       for await (const event of merge<OutputLine | number>(sources, signal)) {
         yield* typeof event === 'number' ? ledgers.silent(event) : ledgers.read(event.text)
-        if (ledgers.unknown.length > MAX_UNKNOWN_LINES) throw rubbishError(program, ledgers.unknown)
+        if (ledgers.unknown.length > MAX_UNKNOWN_LINES) throw unexpectedOutputError(program, ledgers.unknown)
       }
     } finally {
       await running.end()

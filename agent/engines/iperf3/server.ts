@@ -1,4 +1,4 @@
-/** One iperf3 server for one test. It runs in the foreground: a daemon would hide that it could not listen. */
+/** Runs one iperf3 server for one test. It runs in the foreground: a daemon would hide that it could not listen. */
 
 import type { ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
@@ -9,13 +9,13 @@ import { programError, quote } from '../program-error.ts'
 import { LIMITS, serverArgs, serverInterval } from './args.ts'
 import { createServerParser } from './output-server.ts'
 
-/** What a test may take beyond its own length: to connect, to exchange results, to end. */
+/** Time of a test in addition to its duration: to connect, to exchange results and to end. */
 const MARGIN_SECONDS = 15
 
-/** iperf3 says that a client came once it flushes, an interval later; twice that, for a busy host. */
+/** iperf3 reports a client when it flushes its output, after an interval; doubled for a busy host. */
 const flushSeconds = (listener: IperfListener): number => 2 * serverInterval(listener)
 
-/** Enough to tell what it is that runs, when it is not iperf3. */
+/** Enough lines to identify a program that is not iperf3. */
 const MAX_UNKNOWN_LINES = 10
 
 const LISTENING = /^Server listening on \d+/
@@ -43,7 +43,7 @@ const read = (seen: Seen, text: string): void => {
 
 const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
   const say = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
-  if (seen.idle) return say(Outcome.OUTCOME_TIMED_OUT, `no client came within ${idleSeconds} s`)
+  if (seen.idle) return say(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
   if (ended.timedOut) return say(Outcome.OUTCOME_TIMED_OUT, ended.reason)
   if (ended.aborted) return say(Outcome.OUTCOME_NOT_RUN, ended.reason)
   const [error] = seen.errors
@@ -78,17 +78,17 @@ export const startServer = (
       deadlineSeconds: idleSeconds + flushSeconds(listener) + durationSeconds + MARGIN_SECONDS,
       limits: LIMITS,
     })
-    const { watch } = listener
+    const { samples } = listener
     const parse = createServerParser()
     for await (const { text } of running.lines) {
-      const sample = watch && parse(text)
-      if (sample) watch.onSample(sample)
+      const sample = samples && parse(text)
+      if (sample) samples.onSample(sample)
       const wasListening = seen.listening
       read(seen, text)
       if (seen.listening && !wasListening) {
         ready.resolve()
         void endWhenLate(deps.clock, running, idleSeconds + flushSeconds(listener), ended.signal, {
-          hasCome: () => seen.accepted,
+          hasHappened: () => seen.accepted,
           onLate: () => {
             seen.idle = true
           },

@@ -1,4 +1,4 @@
-/** netperf: request and response (latency, transactions per second), and streams of bytes. */
+/** Engine netperf: requests and responses (latency, transactions per second), and streams of bytes. */
 
 import { dirname, join } from 'node:path'
 import { detectProgram } from '../detect-program.ts'
@@ -10,15 +10,15 @@ import { runClient } from './client.ts'
 import { startServer } from './server.ts'
 import { validateRun } from './validation.ts'
 
-/** The first with latencies among its output selectors for every test. */
+/** The first version with latencies in the output selectors of every test. */
 const OLDEST = '2.7'
 
 const HINT = 'install it with `apt-get install netperf` (Debian 13), or from its source with --enable-demo'
 
-/** Without interim results nobody could tell a test that runs from one whose peer never answers. */
+/** Without interim results, a running test cannot be distinguished from one whose peer never answers. */
 const NO_DEMO = /Demo Mode not configured/
 
-/** Where netserver is: beside netperf, when that was told. */
+/** The path of netserver: next to netperf, where the path of netperf is given. */
 const serverOf = (programs: EngineOptions['programs']): string =>
   programs?.netserver ??
   (programs?.netperf?.includes('/') ? join(dirname(programs.netperf), 'netserver') : 'netserver')

@@ -5,7 +5,7 @@ import { detectProgram } from '../detect-program.ts'
 import type { EngineDeps, EngineOptions, PingEngine, PingProbe, PingSource } from '../engine.ts'
 import { type PingPlan, planPing } from '../ping-request.ts'
 import { createProbeLedger, slackOf } from '../probe-ledger.ts'
-import { programError, rubbishError } from '../program-error.ts'
+import { programError, unexpectedOutputError } from '../program-error.ts'
 import { pingArgs, validateIputils } from './args.ts'
 import { parsePingLine, unwrapSequence } from './output.ts'
 
@@ -86,7 +86,7 @@ export const createIputils = ({ processes, clock }: EngineDeps, { programs }: En
     try {
       for await (const line of running.lines) {
         yield* target.read(line.text)
-        if (target.unknown.length > MAX_UNKNOWN_LINES) throw rubbishError(program, target.unknown)
+        if (target.unknown.length > MAX_UNKNOWN_LINES) throw unexpectedOutputError(program, target.unknown)
       }
     } finally {
       await running.end()

@@ -14,7 +14,7 @@ import { createReportTimer } from '../report-timer.ts'
 import type { CallerContext, Endpoint, IperfDeps } from './endpoint.ts'
 import type { FlowUpdates } from './flow-updates.ts'
 
-/** What one stream holds for as long as it lives. */
+/** What one stream owns until it ends. */
 export type StreamLease = {
   /** Aborted when the stream ends for any reason. Everything that the stream starts ends with it. */
   readonly signal: AbortSignal

@@ -85,7 +85,7 @@ export const serveSustained = async (serving: Serving, index: number): Promise<L
     const listener = {
       ...{ address, interface: device, cpu: request.cpu, idleSeconds: IDLE_SECONDS },
       durationSeconds: serving.maxDurationSeconds,
-      watch: { intervalSeconds, onSample },
+      samples: { intervalSeconds, onSample },
     }
     const start = (port: number) => engine.serve({ ...listener, port }, signal)
     if (leasedPort !== undefined) return endOfServer(start(leasedPort), leasedPort, onRunning)
