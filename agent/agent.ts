@@ -25,12 +25,12 @@ import { createMesh } from './services/mesh.ts'
 import { createPingService } from './services/ping.ts'
 import { createSustainedTraffic } from './sustained-traffic.ts'
 
-/** Time for streams to clean up after themselves once they were told to end. */
+/** Time for streams to clean up after they are asked to end. */
 const CLOSE_GRACE_SECONDS = 3
 
 const portOf = (listen: string): number => Number(listen.split(':').at(-1))
 
-/** The checks, and the library that they read their parameters with, are loaded when they are first wanted. */
+/** Loads the checks, and the library that parses their parameters, when they are first needed. */
 const lazyChecks = (deps: CheckDeps & { draining: Draining }): CheckServiceImplementation => {
   let loading: Promise<CheckServiceImplementation> | undefined
   const load = async () => {
@@ -50,9 +50,14 @@ const lazyChecks = (deps: CheckDeps & { draining: Draining }): CheckServiceImple
   }
 }
 
-/** An agent that serves until it is closed; closing ends every test and every program it started. */
+/** Creates an agent that serves until it is closed. Closing ends every test and every program that it started. */
 export const createAgent = async (
-  deps: { clock: Clock; logger: Logger; tracer: Tracer /** Where programs are looked for. */; path: string },
+  deps: {
+    clock: Clock
+    logger: Logger
+    tracer: Tracer /** The PATH on which programs are searched. */
+    path: string
+  },
   options: AgentOptions & { version: string },
 ): Promise<{ server: GrpcServer; close(): Promise<void> }> => {
   const { clock, logger } = deps

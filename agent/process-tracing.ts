@@ -2,8 +2,8 @@ import { type Span, SpanStatusCode, type Tracer } from '@opentelemetry/api'
 import type { Processes, ProcessResult } from './processes.ts'
 
 /**
- * Gives each program a span of its own under the RPC that started it, so that a trace ends where the measuring
- * is done. Attribute names after the OpenTelemetry conventions for processes.
+ * Creates a span for each program, under the RPC that started it. Attribute names follow the OpenTelemetry conventions
+ * for processes.
  */
 export const traceProcesses = (processes: Processes, tracer: Tracer): Processes => {
   const open = (file: string, args: readonly string[]): Span =>

@@ -17,20 +17,20 @@ export type { ProcessResult } from './process-result.ts'
 type StartOptions = {
   /** Ends the process group when aborted. */
   signal: AbortSignal
-  /** Ends the process group when passed. Undefined only for what lives exactly as long as its signal. */
+  /** Longest time to run, after which the process group is ended. Undefined only where the signal alone decides. */
   deadlineSeconds: number | undefined
-  /** What the program may write before it counts as flooding. */
+  /** Limits of the output; a program that exceeds them is ended. */
   limits?: Partial<OutputLimits>
-  /** Takes stdout as it comes instead of `lines`, in chunks of any size. */
+  /** Reads stdout instead of `lines`, in chunks of any size. */
   stdout?: StdoutReader
 }
 
 export type RunningProcess = {
-  /** Undefined when it could not be started. Also the id of its process group. */
+  /** Process id and id of the process group. Undefined when the program could not be started. */
   readonly pid: number | undefined
-  /** What it writes, line by line, both streams. To be iterated once; ends when the program has ended. */
+  /** The lines of both streams. Can be iterated once; ends when the program has ended. */
   readonly lines: AsyncIterable<OutputLine>
-  /** Resolves when the program is gone and the rest of its group has been killed; never rejects. */
+  /** Resolves when the program has ended and the rest of its group was killed; never rejects. */
   readonly done: Promise<ProcessResult>
   /** Ends the group: SIGTERM, then SIGKILL after the grace period. Resolves with `done`. */
   end(): Promise<ProcessResult>
@@ -48,32 +48,32 @@ export type Processes = {
     args: readonly string[],
     options: StartOptions,
   ): Promise<ProcessResult & { stdout: string }>
-  /** Ends every group and the guard. Nothing can be started afterwards. */
+  /** Ends every group and the guard. No program can be started afterwards. */
   close(): Promise<void>
 }
 
 export type ProcessesDeps = { logger: Pick<Logger, 'debug' | 'warn' | 'error'>; clock: Clock }
 
 export type ProcessesOptions = {
-  /** The children's environment; LC_ALL=C is added, so that their messages can be parsed. */
+  /** The environment of the programs; LC_ALL=C is added, so that their messages can be parsed. */
   environment?: Readonly<Record<string, string>>
   /** Time between SIGTERM and SIGKILL. */
   graceSeconds?: number
 }
 
-/** Where programs are looked for when no environment is given: that of root, as fping lives in sbin on some systems. */
+/** PATH when no environment is given. Includes sbin, where some systems have fping. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
- * After SIGKILL a program is gone at once, unless the kernel holds it (a hung driver or NFS): then it is left to the
- * guard and its caller is told.
+ * Time after SIGKILL at which a program counts as stuck in the kernel (a hung driver or NFS). It is then reported to the
+ * caller and left to the guard.
  */
 const STUCK_SECONDS = 5
 
-/** What a program that is run for its whole output may write in all. */
+/** Maximum output of a program that is run for its whole output. */
 const RUN_LIMITS: Partial<OutputLimits> = { burstBytes: 4 * 1024 * 1024, bytesPerSecond: 0 }
 
-/** Signals a whole group. One that is gone is no news; one that may not be signalled ends up reported as stuck. */
+/** Signals a whole group. Ignores a group that has ended; one without permission is later reported as stuck. */
 const signalGroup = (group: number, signal: 'SIGTERM' | 'SIGKILL'): void => {
   try {
     process.kill(-group, signal)
@@ -112,7 +112,7 @@ type ChildContext = ProcessesDeps & {
   guard: ReturnType<typeof createGuard>
 }
 
-/** One program from its start to its end. */
+/** Starts one program and watches it to its end. */
 const createChild = (
   file: string,
   args: readonly string[],
@@ -129,7 +129,7 @@ const createChild = (
   const spawn = () =>
     execa(file, args, {
       detached: true,
-      // The guard does what execa's own clean-up does, also for kill -9.
+      // The guard replaces execa's own clean-up, which does not work after kill -9.
       cleanup: false,
       buffer: false,
       reject: false,
@@ -189,7 +189,7 @@ const createChild = (
     const ended = await Promise.race([child, stuck.promise])
     settled.abort()
     signal.removeEventListener('abort', onAbort)
-    // A stuck program stays registered: the guard gets the last word.
+    // A stuck program stays registered, so that the guard kills it later.
     if (pid !== undefined && ended) guard.remove(pid)
     lines.end()
     return resultOf({ file, cause, ended, deadlineSeconds, floodReason, stderrTail: lines.stderrTail() })

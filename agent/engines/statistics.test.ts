@@ -71,7 +71,7 @@ test('100 % loss has no times, not even 0', () => {
 
 test.each([
   ['one answer is enough', [lost(), answered(0.01)], Outcome.OUTCOME_MEASURED, ''],
-  ['an answer beside refusals', [refused, answered(0.01)], Outcome.OUTCOME_MEASURED, ''],
+  ['an answer and refusals', [refused, answered(0.01)], Outcome.OUTCOME_MEASURED, ''],
   ['refusals only', [lost(), refused], Outcome.OUTCOME_REFUSED, 'connection refused'],
   [
     'nothing',

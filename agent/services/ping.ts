@@ -70,14 +70,14 @@ export const createPingService = (
           totals[probe.targetIndex]!.add(probe)
         }
         const source = { interface: request.interface, addresses: interfaces.addressesOf(request.interface) }
-        let trouble: EngineError | undefined
+        let engineError: EngineError | undefined
         const probing = (async () => {
           for await (const probe of engine.ping(request, source, stream.signal)) record(probe)
         })().catch((error) => {
           if (!(error instanceof EngineError)) throw error
-          trouble = error
+          engineError = error
         })
-        // Before anything is said: a caller who is gone by then waits for nothing, and no failure may go unheard.
+        // Before the first message: a failure must be handled also when the caller cancels during that message.
         const isRunning = createReportTimer(probing, clock, stream.signal)
         let windowStart = clock.now()
         yield { event: { $case: 'started', value: { engine: version, startTime: toTimestamp(windowStart) } } }
@@ -89,7 +89,7 @@ export const createPingService = (
           windowStart = end
           if (taken.length > 0) yield { event: { $case: 'windows', value: { windows: taken } } }
         }
-        const results = totals.map((total) => withTrouble(total.result(), trouble))
+        const results = totals.map((total) => withEngineError(total.result(), engineError))
         yield { event: { $case: 'summary', value: { results } } }
       } finally {
         stream.end()
@@ -110,6 +110,6 @@ const takeWindows = (
       : []
   })
 
-/** An engine that broke has measured nobody to the end. */
-const withTrouble = (result: PingResult, trouble: EngineError | undefined): PingResult =>
-  trouble ? { ...result, outcome: trouble.outcome, reason: trouble.message } : result
+/** When the engine failed, no target is measured completely. */
+const withEngineError = (result: PingResult, error: EngineError | undefined): PingResult =>
+  error ? { ...result, outcome: error.outcome, reason: error.message } : result

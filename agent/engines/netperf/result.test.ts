@@ -189,7 +189,7 @@ describe('failures', () => {
     ['killed', RR, 'netperf: send_omni: recv_data failed: Connection reset by peer'],
     ['killed-stream', {}, 'netperf: recv_response: partial response received: 0 bytes'],
   ] satisfies [string, Options, string][])(
-    '%s: it cannot be trusted, and accuses nobody',
+    '%s: invalid, without a fault of the network',
     (name, options, reason) => {
       expect(judge(name, options, exited(1))).toMatchObject({
         outcome: Outcome.OUTCOME_INVALID,
