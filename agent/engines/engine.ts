@@ -1,4 +1,4 @@
-/** The interface of all engines. To add one: a folder next to this file and a line in engines.ts. */
+/** The interface of all engines. To add one, see agent/README.md. */
 
 import type {
   Flow,

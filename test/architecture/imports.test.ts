@@ -13,16 +13,21 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
     may: [
       'proto',
       'lib',
+      // `meshgauge agent` and `meshgauge collector` start these, with options parsed by the CLI.
       'agent/main.ts',
       'agent/options.ts',
       'collector/main.ts',
       'collector/options.ts',
+      // `plan --count` plans for a synthetic fleet without a collector.
       'collector/runs/prepare.ts',
+      // `profiles validate` and `schedules add --file` check a file without a collector.
       'collector/profiles/profile.ts',
       'collector/schedules/schema.ts',
+      // Names and descriptions of the topologies, for arguments and help.
+      'collector/topology/registry.ts',
       'deploy/local',
     ],
-    because: 'the command line is a client of the API, and what starts an agent, a collector or a lab',
+    because: 'the command line is a client of the API, and it starts agents, collectors and labs',
   },
   deploy: {
     may: ['proto', 'lib'],
@@ -55,6 +60,12 @@ const STAGES = [
   'autopilot',
   'services',
 ]
+
+/** Within a folder of phases, data flows one way too: a file may import only files of its own phase and earlier ones. */
+const PHASES: Record<string, readonly string[]> = {
+  'collector/mesh': ['assign', 'agents', 'state', 'judge', 'view'],
+  'collector/telemetry': ['catalogue', 'observe', 'expose'],
+}
 
 const files = execaSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'])
   .stdout.split('\n')
@@ -96,6 +107,24 @@ describe('who imports whom', () => {
       isTest(file) || stageOf(file) < 0
         ? []
         : targets.filter((target) => stageOf(target) > stageOf(file)).map((target) => `${file} → ${target}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test.each(Object.entries(PHASES))('no phase of %s imports a later one', (folder, phases) => {
+    const ofFolder = (file: string) => file.startsWith(`${folder}/`) && !isTest(file)
+    const phaseOf = (file: string): number => phases.indexOf(file.slice(folder.length + 1).split('/')[0]!)
+    // A file outside the phases belongs to the latest phase that it imports.
+    const rankOf = (file: string): number =>
+      phaseOf(file) >= 0
+        ? phaseOf(file)
+        : Math.max(-1, ...(graph.get(file) ?? []).filter(ofFolder).map((target) => rankOf(target)))
+    const wrong = [...graph].flatMap(([file, targets]) =>
+      ofFolder(file) && phaseOf(file) >= 0
+        ? targets
+            .filter((target) => ofFolder(target) && rankOf(target) > phaseOf(file))
+            .map((target) => `${file} → ${target}`)
+        : [],
     )
     expect(wrong).toEqual([])
   })
