@@ -9,13 +9,13 @@ const createFakeGuards = () => {
   const start = (): GuardProcess => {
     const written: string[] = []
     const confirmed = Promise.withResolvers<void>()
-    const gone = Promise.withResolvers<void>()
-    guards.push({ written, confirm: confirmed.resolve, die: gone.resolve })
+    const ended = Promise.withResolvers<void>()
+    guards.push({ written, confirm: confirmed.resolve, die: ended.resolve })
     return {
       write: (text) => void written.push(text),
-      end: gone.resolve,
+      end: ended.resolve,
       confirmed: confirmed.promise,
-      gone: gone.promise,
+      ended: ended.promise,
     }
   }
   // Pauses take no time.

@@ -1,6 +1,6 @@
 /**
  * The process guard ends the agent's programs when the agent dies, even by kill -9. It is one small shell that holds
- * the read end of a pipe. When the agent is gone, the pipe ends, and the shell kills every process group that is still
+ * the read end of a pipe. When the agent dies, the pipe ends, and the shell kills every process group that is still
  * registered.
  */
 
@@ -37,8 +37,8 @@ export type GuardProcess = {
   end(): void
   /** Resolves when the guard confirms that it runs; never rejects. */
   readonly confirmed: Promise<void>
-  /** Resolves when the guard is gone; never rejects. */
-  readonly gone: Promise<void>
+  /** Resolves when the guard has ended; never rejects. */
+  readonly ended: Promise<void>
 }
 
 type GuardOptions = { start: () => GuardProcess; clock: Clock; logger: Pick<Logger, 'warn'> }
@@ -77,12 +77,12 @@ export const createGuard = ({ start, clock, logger }: GuardOptions) => {
     guard = started
     started.write(`${[...groups].join(' ')}\n`)
     void started.confirmed.then(() => confirmed.resolve())
-    void started.gone.then(() => {
+    void started.ended.then(() => {
       if (closing.signal.aborted) return
       guard = undefined
       confirmed.reject(new Error('the process guard ended before it was ready'))
       confirmation = createConfirmation()
-      logger.warn('the process guard is gone; starting it again')
+      logger.warn('the process guard has ended; starting it again')
       void restartLater(startedAt)
     })
   }
@@ -109,7 +109,7 @@ export const createGuard = ({ start, clock, logger }: GuardOptions) => {
       closing.abort()
       confirmation.reject(new Error('the process guard is closed'))
       guard?.end()
-      await guard?.gone
+      await guard?.ended
     },
   }
 }

@@ -95,14 +95,14 @@ const startGuard = (environment: Readonly<Record<string, string>>): GuardProcess
     extendEnv: false,
     env: { ...environment, GUARD_SCRIPT },
   })
-  // A write to a guard that is gone fails; `gone` reports that end.
+  // A write to a guard that has ended fails; `ended` reports that.
   guard.stdin.on('error', () => undefined)
   const confirmed = new Promise<void>((resolve) => guard.stdout.once('data', () => resolve()))
   return {
     write: (text) => void guard.stdin.write(text),
     end: () => void guard.stdin.end(),
     confirmed,
-    gone: guard.then(() => undefined),
+    ended: guard.then(() => undefined),
   }
 }
 
@@ -168,9 +168,9 @@ const createChild = (
   })
   child.stdout.on('data', reader ? reader.take : (chunk: Buffer) => lines.push('stdout', chunk))
   if (reader && reader.everySeconds > 0) {
-    const gone = new AbortController()
-    child.nodeChildProcess.once('exit', () => gone.abort())
-    void readAtIntervals(child.stdout, reader, clock, AbortSignal.any([gone.signal, settled.signal]))
+    const exited = new AbortController()
+    child.nodeChildProcess.once('exit', () => exited.abort())
+    void readAtIntervals(child.stdout, reader, clock, AbortSignal.any([exited.signal, settled.signal]))
   }
   child.stderr.on('data', (chunk: Buffer) => lines.push('stderr', chunk))
 

@@ -44,7 +44,7 @@ describe('without GPUs, or with faulty ones', () => {
       ].map(([path, exitCode, without, withGpus]) => ({ name, path, exitCode, without, withGpus })),
     ),
   )('$name: $path', async ({ name, path, exitCode, without, withGpus }) => {
-    const machine = equipped().says('nvidia-smi.gpus', `nvidia-smi/${path}.txt`, Number(exitCode))
+    const machine = equipped().replays('nvidia-smi.gpus', `nvidia-smi/${path}.txt`, Number(exitCode))
     expect((await run(machine, name)).status).toBe(without)
     const result = await run(machine.pciGpus(4), name)
     expect([result.status, result.reasons[0]]).toEqual([

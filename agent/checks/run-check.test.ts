@@ -113,7 +113,7 @@ describe('a machine with eight GPUs', () => {
   })
 
   test('marks a fatal finding, and returns the raw output', async () => {
-    const machine = gpuMachine('a100-8').has('dcgmi').says('dcgmi.txt', 'dcgm/3.3-pcie.txt', 226)
+    const machine = gpuMachine('a100-8').has('dcgmi').replays('dcgmi.txt', 'dcgm/3.3-pcie.txt', 226)
     const { ask } = await start(machine)
     const result = await ask('dcgm', { level: 2 })
     expect(result.evidence!.find(({ fatal }) => fatal)).toMatchObject({ subject: '3', name: 'pcie' })

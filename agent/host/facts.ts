@@ -101,15 +101,15 @@ export type DriverInfo = Pick<Interface, 'driverVersion' | 'firmwareVersion'> & 
 
 /** Parses `ethtool -i`. Drivers print N/A for an unknown value. */
 export const parseEthtool = (text: string): DriverInfo => {
-  const said = (name: string): string => {
+  const valueOf = (name: string): string => {
     const value = fieldOf(text, name) ?? ''
     return /^n\/a$/i.test(value) ? '' : value
   }
   return {
-    driver: said('driver'),
-    driverVersion: said('version'),
-    firmwareVersion: said('firmware-version'),
-    busInfo: said('bus-info'),
+    driver: valueOf('driver'),
+    driverVersion: valueOf('version'),
+    firmwareVersion: valueOf('firmware-version'),
+    busInfo: valueOf('bus-info'),
   }
 }
 

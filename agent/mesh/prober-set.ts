@@ -2,7 +2,7 @@ import type { MeshTrouble } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { MeshPlan, MeshPlanGroup } from './assignment.ts'
 import { createProber, type Prober, type ProberDeps } from './prober.ts'
 
-/** A prober that takes over has heard of all its targets after two rounds, a timeout and this time for its start. */
+/** A new prober has results of all its targets after two rounds, a timeout and this time for its start. */
 const TAKE_OVER_MARGIN_SECONDS = 5
 
 /** Time between two checks for replaced probers that can end. */
@@ -20,7 +20,7 @@ type Options = {
 
 /**
  * The probers of a session, one for each group of its plan. A prober that a new plan replaces continues until its
- * successor has heard of the targets, so that no probe is missing.
+ * successor has results of the targets, so that no probe is missing.
  */
 export const createProberSet = (deps: ProberDeps, { phase, slotsOf, later }: Options) => {
   const { clock } = deps

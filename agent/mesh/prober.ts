@@ -32,7 +32,7 @@ export type ProberDeps = {
 }
 
 type ProberOptions = {
-  /** Of two probers of a target, the one with the higher number counts, once it has heard of that target. */
+  /** Of two probers of a target, the one with the higher number counts, once it has a result of that target. */
   id: number
   group: MeshPlanGroup
   /** The slots of the targets, in their order. */
@@ -84,7 +84,7 @@ export const createProber = (
   const stopping = new AbortController()
   let problem = ''
   let attempt = new AbortController()
-  let hasHeard = false
+  let hasResults = false
 
   /** The slots that no other prober has taken over. */
   const ownedSlots = (): number[] =>
@@ -106,8 +106,8 @@ export const createProber = (
       return
     }
     if (prober < id) windows.setProber(slot, id)
-    if (!hasHeard) {
-      hasHeard = true
+    if (!hasResults) {
+      hasResults = true
       setProblem('')
     }
     windows.record(slot, rttSeconds, reason, now)
@@ -136,7 +136,7 @@ export const createProber = (
         (thrown) => (attempt.signal.aborted ? attempt.signal.reason : thrown),
       )
       if (stopping.signal.aborted) return
-      hasHeard = false
+      hasResults = false
       // An engine fails with various messages when its interface is down; the state of the interface is clearer.
       setProblem(interfaceCheck.problem() || problemOf(error, deps.logger))
       if (clock.monotonicSeconds() - startedAt > STABLE_SECONDS) retrySeconds = FIRST_RETRY_SECONDS

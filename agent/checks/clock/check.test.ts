@@ -7,7 +7,7 @@ const { run, machineOf } = useMachines()
 
 describe('clock', () => {
   test('asks chrony', async () => {
-    const result = await run(machineOf('chronyc').says('chronyc.txt', 'clock/chrony.txt'), 'clock')
+    const result = await run(machineOf('chronyc').replays('chronyc.txt', 'clock/chrony.txt'), 'clock')
     expect([result.status, valuesOf(result, 'offset')]).toEqual([PASS, { clock: -0.000008421 }])
   })
 
@@ -16,14 +16,14 @@ describe('clock', () => {
     [{ fail_offset: '5s' }, WARN, /more than 50 ms/],
     [{ warn_offset: '3s', fail_offset: '5s' }, PASS, undefined],
   ])('judges a clock that is 2.7 s off, with %j', async (parameters, status, reason) => {
-    const machine = machineOf('chronyc').says('chronyc.txt', 'clock/chrony-far.txt')
+    const machine = machineOf('chronyc').replays('chronyc.txt', 'clock/chrony-far.txt')
     const result = await run(machine, 'clock', parameters)
     expect(result.status).toBe(status)
     if (reason) expect(result.reasons[0]).toMatch(reason)
   })
 
   test('a clock without synchronisation fails', async () => {
-    const machine = machineOf('chronyc').says('chronyc.txt', 'clock/chrony-lost.txt')
+    const machine = machineOf('chronyc').replays('chronyc.txt', 'clock/chrony-lost.txt')
     expect(await run(machine, 'clock')).toMatchObject({
       status: WARN,
       reasons: ['clock: is not synchronised, according to chrony'],
@@ -33,7 +33,7 @@ describe('clock', () => {
   test('asks the next program where chronyd does not run', async () => {
     const machine = machineOf('chronyc', 'timedatectl')
     machine.prints('chronyc.txt', '506 Cannot talk to daemon\n', 1)
-    machine.says('timedatectl.timesync-status', 'clock/timesync.txt')
+    machine.replays('timedatectl.timesync-status', 'clock/timesync.txt')
     expect(Object.values(valuesOf(await run(machine, 'clock'), 'keeper'))).toEqual(['systemd-timesyncd'])
   })
 

@@ -16,7 +16,7 @@ describe('dcgm', () => {
   })
 
   test('a failed PCIe test of one GPU with exit code 226 is a fatal failure', async () => {
-    const machine = a100().says('dcgmi.txt', 'dcgm/3.3-pcie.txt', 226)
+    const machine = a100().replays('dcgmi.txt', 'dcgm/3.3-pcie.txt', 226)
     const result = await run(machine, 'dcgm', { level: 2 })
     expect(result.status).toBe(FAIL)
     expect(result.reasons).toEqual([
@@ -29,7 +29,7 @@ describe('dcgm', () => {
   })
 
   test('a failure outside the configured categories is not fatal', async () => {
-    const machine = a100().says('dcgmi.txt', 'dcgm/3.3-power.txt', 226)
+    const machine = a100().replays('dcgmi.txt', 'dcgm/3.3-power.txt', 226)
     const fatal = async (parameters: Record<string, unknown>) =>
       (await run(machine, 'dcgm', { level: 3, ...parameters })).evidence.some((evidence) => evidence.fatal)
     expect(await fatal({})).toBe(false)
@@ -39,7 +39,7 @@ describe('dcgm', () => {
   })
 
   test('DCGM 4: a memory ECC error on one of eight GPUs', async () => {
-    const machine = h100().says('dcgmi.txt', 'dcgm/4.2-one-bad.txt', 226)
+    const machine = h100().replays('dcgmi.txt', 'dcgm/4.2-one-bad.txt', 226)
     const result = await run(machine, 'dcgm', { level: 2, fatal: ['ECC'] })
     expect(result.evidence.filter(({ fatal }) => fatal)).toMatchObject([
       { subject: '5', name: 'memory', status: FAIL },
@@ -47,7 +47,7 @@ describe('dcgm', () => {
   })
 
   test('judges only the configured tests', async () => {
-    const machine = a100().says('dcgmi.txt', 'dcgm/3.3-pcie.txt', 226)
+    const machine = a100().replays('dcgmi.txt', 'dcgm/3.3-pcie.txt', 226)
     const only = (tests: string[]) => run(machine, 'dcgm', { level: 2, tests })
     expect((await only(['DCGM GPU Diagnostic.Hardware.GPU Memory'])).status).not.toBe(FAIL)
     expect((await only(['Integration.PCIe'])).status).toBe(FAIL)
@@ -58,7 +58,7 @@ describe('dcgm', () => {
   })
 
   test('a GB10: a skipped test is no failure, and a failed one is', async () => {
-    const machine = h100().says('dcgmi.txt', 'dcgm/4.2.3-gb10-level2.txt', 226)
+    const machine = h100().replays('dcgmi.txt', 'dcgm/4.2.3-gb10-level2.txt', 226)
     const result = await run(machine, 'dcgm', { level: 2 })
     expect(result.reasons).toEqual([expect.stringMatching(/DCGM test software fails: Persistence Mode/)])
     expect(valuesOf(result, 'memory')).toEqual({ 0: 'skip' })
@@ -69,13 +69,13 @@ describe('dcgm', () => {
     ['a document that is cut off', 'dcgm/4.2-cut.txt', 139, /exit code 139/],
     ['good results, but an exit code', 'dcgm/3.1-pass.txt', 226, /did not finish: .*exit code 226/],
   ])('%s is an error with its reason', async (_, path, exitCode, reason) => {
-    const result = await run(h100().says('dcgmi.txt', path, exitCode), 'dcgm')
+    const result = await run(h100().replays('dcgmi.txt', path, exitCode), 'dcgm')
     expect([result.status, result.reasons[0]]).toEqual([ERROR, expect.stringMatching(reason)])
   })
 
   test('the reasons of an error name the processes on the GPUs', async () => {
     const machine = h100()
-      .says('dcgmi.txt', 'dcgm/no-hostengine.txt', 255)
+      .replays('dcgmi.txt', 'dcgm/no-hostengine.txt', 255)
       .prints('nvidia-smi.apps', '99, GPU-1\n')
     expect((await run(machine, 'dcgm')).reasons).toContain('processes are on the GPUs: pid 99')
   })

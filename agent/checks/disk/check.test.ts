@@ -42,16 +42,16 @@ describe('disk', () => {
   test('reports drives that are worn or failing, and missing permissions', async () => {
     const machine = diskMachine()
       .has('smartctl')
-      .says('smartctl.scan', 'disk/scan.txt')
-      .says('smartctl.txt', 'disk/nvme.txt')
+      .replays('smartctl.scan', 'disk/scan.txt')
+      .replays('smartctl.txt', 'disk/nvme.txt')
     const only = { paths: ['/home'] }
     expect((await run(machine, 'disk', only)).reasons).toContain('/dev/nvme0: has used up 94 % of its life')
-    machine.says('smartctl.txt', 'disk/failing.txt', 8)
+    machine.replays('smartctl.txt', 'disk/failing.txt', 8)
     expect(await run(machine, 'disk', only)).toMatchObject({
       status: FAIL,
       reasons: expect.arrayContaining(['/dev/sda: reports that it is failing']),
     })
-    machine.says('smartctl.txt', 'disk/no-permission.txt', 2)
+    machine.replays('smartctl.txt', 'disk/no-permission.txt', 2)
     expect((await run(machine, 'disk', only)).reasons[1]).toMatch(/Permission denied/)
   })
 })

@@ -12,7 +12,7 @@ describe('gpumem', () => {
   })
 
   test('a failure names the GPUs', async () => {
-    const machine = a100().says('gpucheck.txt', 'gpucheck/two-bad.txt')
+    const machine = a100().replays('gpucheck.txt', 'gpucheck/two-bad.txt')
     const result = await run(machine, 'gpumem')
     expect(result.status).toBe(FAIL)
     expect(result.reasons).toEqual([
@@ -23,22 +23,22 @@ describe('gpumem', () => {
   })
 
   test('reports a GPU that gpucheck finds faulty although its rounded table is good', async () => {
-    const machine = a100().says('gpucheck.txt', 'gpucheck/edge.txt')
+    const machine = a100().replays('gpucheck.txt', 'gpucheck/edge.txt')
     expect((await run(machine, 'gpumem')).reasons).toEqual(['0: gpucheck reports it as faulty'])
   })
 
   test('an interrupted gpucheck gives no verdict', async () => {
-    const machine = a100().says('gpucheck.txt', 'gpucheck/cut.txt', 139)
+    const machine = a100().replays('gpucheck.txt', 'gpucheck/cut.txt', 139)
     const result = await run(machine, 'gpumem')
     expect([result.status, result.reasons[0]]).toEqual([ERROR, expect.stringMatching(/did not finish/)])
   })
 
   test('supports an older version without a summary', async () => {
-    const machine = h200().says('gpucheck.txt', 'gpucheck/without-summary.txt')
+    const machine = h200().replays('gpucheck.txt', 'gpucheck/without-summary.txt')
     const result = await run(machine, 'gpumem')
     expect([result.status, valuesOf(result, 'dgemm')]).toEqual([PASS, { 0: 55.57 }])
     expect((await run(machine, 'gpumem', { dgemm: 60 })).status).toBe(FAIL)
-    machine.says('gpucheck.txt', 'gpucheck/without-summary.txt', 1)
+    machine.replays('gpucheck.txt', 'gpucheck/without-summary.txt', 1)
     expect((await run(machine, 'gpumem')).status).toBe(ERROR)
   })
 

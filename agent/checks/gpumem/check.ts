@@ -55,12 +55,15 @@ const judge = (index: string, figures: GpuFigures, request: Parameters): Finding
 
 /** @param position of the GPU in the list of CUDA */
 const judgeGpu = ({ index }: Gpu, position: number, report: Report, request: Parameters): Finding[] => {
-  const theirs = String(position)
-  const figures = report.gpus.find((candidate) => candidate.index === theirs)
+  const cudaIndex = String(position)
+  const figures = report.gpus.find((candidate) => candidate.index === cudaIndex)
   if (!figures) return [found(index, 'measured', false, '', ERROR, 'gpucheck has no figures for it')]
   const findings = judge(index, figures, request)
-  const ours = [request.host_to_device, request.daxpy, request.dgemm].some((value) => value !== undefined)
-  const missed = !ours && report.faulty?.includes(theirs) && findings.every(({ status }) => status === PASS)
+  const hasOwnLimits = [request.host_to_device, request.daxpy, request.dgemm].some(
+    (value) => value !== undefined,
+  )
+  const missed =
+    !hasOwnLimits && report.faulty?.includes(cudaIndex) && findings.every(({ status }) => status === PASS)
   // The table is rounded: a value just below the minimum looks good there.
   return missed
     ? [...findings, found(index, 'faulty', true, '', FAIL, 'gpucheck reports it as faulty')]

@@ -71,17 +71,17 @@ export const querySmi = async (
   const raw: string[] = []
   // Each iteration renames or removes a field, so the loop ends.
   for (;;) {
-    const asked = [...names.values()].join(',')
+    const fields = [...names.values()].join(',')
     const output = await runProgram(
       deps,
       path,
-      [`${query}=${asked}`, '--format=csv,noheader'],
+      [`${query}=${fields}`, '--format=csv,noheader'],
       signal,
       QUERY_SECONDS,
     )
     raw.push(rawOf(output))
-    const said = rawOf(output)
-    const refused = unknownField(said)
+    const printed = rawOf(output)
+    const refused = unknownField(printed)
     const field = [...names].find(([, name]) => name === refused)?.[0]
     if (refused !== undefined && field !== undefined && names.size > 1) {
       const older = ALIASES[field]
@@ -89,7 +89,7 @@ export const querySmi = async (
       else names.delete(field)
       continue
     }
-    const absence = absenceOf(said)
+    const absence = absenceOf(printed)
     const table = parseTable(output.stdout, [...names.keys()])
     const odd = table.unknown[0]
     const rubbish = odd === undefined ? '' : `${SMI} wrote an unexpected row: ${odd.slice(0, 120)}`

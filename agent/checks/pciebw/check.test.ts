@@ -32,8 +32,8 @@ describe('pciebw', () => {
   })
 
   test('runs an nvbandwidth without JSON again', async () => {
-    const machine = h100().says('nvbandwidth.txt', 'nvbandwidth/0.6-gh200.txt')
-    machine.says('nvbandwidth.json.txt', 'nvbandwidth/refusal.txt', 1)
+    const machine = h100().replays('nvbandwidth.txt', 'nvbandwidth/0.6-gh200.txt')
+    machine.replays('nvbandwidth.json.txt', 'nvbandwidth/refusal.txt', 1)
     const result = await run(machine, 'pciebw')
     // It printed three columns where nvidia-smi lists eight GPUs, so they cannot be matched.
     expect(result.status).toBe(ERROR)
@@ -55,21 +55,21 @@ describe('pciebw', () => {
   })
 
   test('does not use the rate of GPU 0 for a GPU that CUDA does not see', async () => {
-    const machine = a100().says('bandwidthTest.7', 'bandwidthTest/wrong-gpu.txt')
+    const machine = a100().replays('bandwidthTest.7', 'bandwidthTest/wrong-gpu.txt')
     const result = await run(machine, 'pciebw', { threshold: '1GB/s' })
     expect([result.status, valuesOf(result, 'host_to_device')[7]]).toEqual([ERROR, null])
     expect(result.reasons[0]).toMatch(/^7: was not measured: !+Invalid GPU number 3 given/)
   })
 
   test('reports the meaning of a CUDA error', async () => {
-    const machine = h200().says('bandwidthTest.0', 'bandwidthTest/no-device.txt', 1)
+    const machine = h200().replays('bandwidthTest.0', 'bandwidthTest/no-device.txt', 1)
     expect((await run(machine, 'pciebw')).reasons).toEqual([
       '0: was not measured: cudaGetDeviceCount returned 100 -> no CUDA-capable device is detected',
     ])
   })
 
   test('measures the other GPUs when CUDA cannot use one yet', async () => {
-    const machine = a100().says('bandwidthTest.2', 'bandwidthTest/not-ready.txt', 1)
+    const machine = a100().replays('bandwidthTest.2', 'bandwidthTest/not-ready.txt', 1)
     const result = await run(machine, 'pciebw', { threshold: '1GB/s' })
     expect(result.status).toBe(ERROR)
     expect(result.reasons).toEqual([expect.stringMatching(/^2: was not measured: .*802/)])
@@ -82,15 +82,15 @@ describe('pciebw', () => {
   })
 
   test('an incomplete line has no rate', async () => {
-    const machine = a100().says('bandwidthTest.0', 'bandwidthTest/cut.txt', 139)
+    const machine = a100().replays('bandwidthTest.0', 'bandwidthTest/cut.txt', 139)
     const result = await run(machine, 'pciebw', { threshold: '1GB/s' })
     expect([result.status, valuesOf(result, 'host_to_device')[0]]).toEqual([ERROR, null])
   })
 
   test('a low rate of a busy GPU is only a warning', async () => {
     const machine = a100()
-      .says('nvidia-smi.apps', 'nvidia-smi/busy-apps.txt')
-      .says('nvidia-smi.load', 'nvidia-smi/busy-load.txt')
+      .replays('nvidia-smi.apps', 'nvidia-smi/busy-apps.txt')
+      .replays('nvidia-smi.load', 'nvidia-smi/busy-load.txt')
     const result = await run(machine, 'pciebw')
     expect([result.status, result.reasons[0]]).toEqual([
       WARN,

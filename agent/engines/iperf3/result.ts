@@ -110,25 +110,25 @@ const verdictOfFigures = (figures: Figures, plan: IperfPlan, mode: Mode): Verdic
 }
 
 export const verdictOf = (seen: Seen, process: ProcessResult, plan: IperfPlan, mode: Mode): Verdict => {
-  const say = (outcome: Outcome, reason: string): Verdict => ({ outcome, reason, retryable: false })
-  if (process.notFound) return say(Outcome.OUTCOME_NOT_RUN, process.reason)
-  if (process.flooded) return say(Outcome.OUTCOME_INVALID, process.reason)
-  if (seen.neverConnected) return say(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
+  const verdict = (outcome: Outcome, reason: string): Verdict => ({ outcome, reason, retryable: false })
+  if (process.notFound) return verdict(Outcome.OUTCOME_NOT_RUN, process.reason)
+  if (process.flooded) return verdict(Outcome.OUTCOME_INVALID, process.reason)
+  if (seen.neverConnected) return verdict(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
   // iperf3 writes messages, and even a summary, when a signal ends it: the deadline has precedence.
   if (process.timedOut) return verdictOfDeadline(seen, process)
   if (seen.unknown.length > MAX_UNKNOWN_LINES) {
-    return say(Outcome.OUTCOME_INVALID, `the output is not that of iperf3: ${quote(seen.unknown[0]!)}`)
+    return verdict(Outcome.OUTCOME_INVALID, `the output is not that of iperf3: ${quote(seen.unknown[0]!)}`)
   }
   const [error] = seen.errors
   if (error) return verdictOfError(error, seen.began)
   if (process.reason) {
-    return say(seen.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(process.reason))
+    return verdict(seen.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(process.reason))
   }
   if (seen.figures && (seen.figures.receiver || seen.figures.sender))
     return verdictOfFigures(seen.figures, plan, mode)
   const wrote = seen.unknown.map(quote).find((text) => text !== '')
   const reason = `iperf3 ended without a summary${wrote ? `; it wrote: ${wrote}` : ''}`
-  return say(Outcome.OUTCOME_INVALID, reason)
+  return verdict(Outcome.OUTCOME_INVALID, reason)
 }
 
 export const resultOf = ({ outcome, reason, figures }: Verdict, plan: IperfPlan): IperfResult => {

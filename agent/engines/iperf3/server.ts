@@ -42,17 +42,17 @@ const read = (seen: Seen, text: string): void => {
 }
 
 const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
-  const say = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
-  if (seen.idle) return say(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
-  if (ended.timedOut) return say(Outcome.OUTCOME_TIMED_OUT, ended.reason)
-  if (ended.aborted) return say(Outcome.OUTCOME_NOT_RUN, ended.reason)
+  const serveResult = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
+  if (seen.idle) return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
+  if (ended.timedOut) return serveResult(Outcome.OUTCOME_TIMED_OUT, ended.reason)
+  if (ended.aborted) return serveResult(Outcome.OUTCOME_NOT_RUN, ended.reason)
   const [error] = seen.errors
   if (!seen.listening)
-    return say(Outcome.OUTCOME_NOT_RUN, error ? `iperf3: ${quote(error)}` : quote(ended.reason))
-  if (error) return say(Outcome.OUTCOME_INVALID, `iperf3: ${quote(error)}`)
-  if (ended.reason) return say(Outcome.OUTCOME_INVALID, quote(ended.reason))
-  if (!seen.finished) return say(Outcome.OUTCOME_INVALID, 'iperf3 ended without a test')
-  return say(Outcome.OUTCOME_MEASURED, '')
+    return serveResult(Outcome.OUTCOME_NOT_RUN, error ? `iperf3: ${quote(error)}` : quote(ended.reason))
+  if (error) return serveResult(Outcome.OUTCOME_INVALID, `iperf3: ${quote(error)}`)
+  if (ended.reason) return serveResult(Outcome.OUTCOME_INVALID, quote(ended.reason))
+  if (!seen.finished) return serveResult(Outcome.OUTCOME_INVALID, 'iperf3 ended without a test')
+  return serveResult(Outcome.OUTCOME_MEASURED, '')
 }
 
 export const startServer = (

@@ -42,17 +42,20 @@ export const createNetperf = (deps: EngineDeps, { programs }: EngineOptions): Ip
     )
 
   const hasDemo = async (signal: AbortSignal): Promise<boolean> => {
-    const said = await deps.processes.run(client, ['-D', '1', '-V'], { signal, deadlineSeconds: 10 })
-    return !NO_DEMO.test(`${said.stdout}${said.stderrTail}`)
+    const printed = await deps.processes.run(client, ['-D', '1', '-V'], { signal, deadlineSeconds: 10 })
+    return !NO_DEMO.test(`${printed.stdout}${printed.stderrTail}`)
   }
 
   const detect = async (signal: AbortSignal): Promise<Detection> => {
-    const [ours, theirs] = await Promise.all([detectOne(client, signal), detectOne(server, signal)])
-    const reasons = [...ours.reasons, ...theirs.reasons]
-    if (ours.available && !(await hasDemo(signal)))
+    const [clientFound, serverFound] = await Promise.all([
+      detectOne(client, signal),
+      detectOne(server, signal),
+    ])
+    const reasons = [...clientFound.reasons, ...serverFound.reasons]
+    if (clientFound.available && !(await hasDemo(signal)))
       reasons.push(`${client} was built without interim results: ${HINT}`)
     signal.throwIfAborted()
-    known = { available: reasons.length === 0, version: ours.version || theirs.version, reasons }
+    known = { available: reasons.length === 0, version: clientFound.version || serverFound.version, reasons }
     return known
   }
 

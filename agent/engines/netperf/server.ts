@@ -82,29 +82,29 @@ const endAfterClients = async (
 /** Finds out why netserver could not listen, which it does not report: listens on the same address and port. */
 const whyNotListening = (program: string, { address, port }: IperfListener): Promise<EngineError> => {
   const { promise, resolve } = Promise.withResolvers<EngineError>()
-  const say = (kind: EngineError['kind'], words: string) =>
+  const fail = (kind: EngineError['kind'], words: string) =>
     resolve(
       new EngineError(kind, Outcome.OUTCOME_NOT_RUN, `${program} cannot listen on ${address}: ${words}`),
     )
   const server = createServer()
   server.once('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EADDRNOTAVAIL') say('address-missing', 'Cannot assign requested address')
-    else if (error.code === 'EADDRINUSE') say('address-in-use', 'Address already in use')
-    else say('failed', error.message)
+    if (error.code === 'EADDRNOTAVAIL') fail('address-missing', 'Cannot assign requested address')
+    else if (error.code === 'EADDRINUSE') fail('address-in-use', 'Address already in use')
+    else fail('failed', error.message)
   })
   // The port is free now: the other program has ended. Another port is still the right reaction.
-  server.listen(port, address, () => server.close(() => say('address-in-use', 'Address already in use')))
+  server.listen(port, address, () => server.close(() => fail('address-in-use', 'Address already in use')))
   return promise
 }
 
 const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
-  const say = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
-  if (seen.served) return say(Outcome.OUTCOME_MEASURED, '')
-  if (seen.idle) return say(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
-  if (ended.timedOut) return say(Outcome.OUTCOME_TIMED_OUT, ended.reason)
-  if (ended.aborted) return say(Outcome.OUTCOME_NOT_RUN, ended.reason)
-  if (!seen.listening) return say(Outcome.OUTCOME_NOT_RUN, quote(seen.unknown[0] ?? ended.reason))
-  return say(Outcome.OUTCOME_INVALID, quote(ended.reason) || 'netserver ended unexpectedly')
+  const serveResult = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
+  if (seen.served) return serveResult(Outcome.OUTCOME_MEASURED, '')
+  if (seen.idle) return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
+  if (ended.timedOut) return serveResult(Outcome.OUTCOME_TIMED_OUT, ended.reason)
+  if (ended.aborted) return serveResult(Outcome.OUTCOME_NOT_RUN, ended.reason)
+  if (!seen.listening) return serveResult(Outcome.OUTCOME_NOT_RUN, quote(seen.unknown[0] ?? ended.reason))
+  return serveResult(Outcome.OUTCOME_INVALID, quote(ended.reason) || 'netserver ended unexpectedly')
 }
 
 export const startServer = (

@@ -24,7 +24,7 @@ export type CallerContext = { signal: AbortSignal; peer: string }
 /** Where one server or client of a test is bound. Empty values leave the choice to the kernel. */
 export type Endpoint = { interface: string; address: string; violations: Violation[] }
 
-/** Fills in the interface from the address and the address from the interface, or says why that is impossible. */
+/** Fills in the interface from the address, and the address from the interface; returns violations where it cannot. */
 export const resolveEndpoint = (
   interfaces: Interfaces,
   name: string,
