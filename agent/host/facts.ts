@@ -101,15 +101,15 @@ export type DriverInfo = Pick<Interface, 'driverVersion' | 'firmwareVersion'> & 
 
 /** Parses `ethtool -i`. Drivers print N/A for an unknown value. */
 export const parseEthtool = (text: string): DriverInfo => {
-  const valueOf = (name: string): string => {
+  const driverField = (name: string): string => {
     const value = fieldOf(text, name) ?? ''
     return /^n\/a$/i.test(value) ? '' : value
   }
   return {
-    driver: valueOf('driver'),
-    driverVersion: valueOf('version'),
-    firmwareVersion: valueOf('firmware-version'),
-    busInfo: valueOf('bus-info'),
+    driver: driverField('driver'),
+    driverVersion: driverField('version'),
+    firmwareVersion: driverField('firmware-version'),
+    busInfo: driverField('bus-info'),
   }
 }
 
