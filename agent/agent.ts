@@ -21,7 +21,7 @@ import { traceProcesses } from './process-tracing.ts'
 import { createProcesses } from './processes.ts'
 import { createAgentService } from './services/agent.ts'
 import { createIperfService } from './services/iperf.ts'
-import { createMesh } from './services/mesh.ts'
+import { createMeshService } from './services/mesh.ts'
 import { createPingService } from './services/ping.ts'
 import { createSustainedTraffic } from './sustained-traffic.ts'
 
@@ -84,7 +84,7 @@ export const createAgent = async (
   )
   const admission = createAdmission()
   const ports = createPortLeases(options.ports)
-  const mesh = createMesh({ ...shared, logger, read: readText }, options)
+  const mesh = createMeshService({ ...shared, logger, read: readText }, options)
   const sustainedTraffic = createSustainedTraffic({ clock })
   const server = await serveGrpc(
     { logger },

@@ -42,7 +42,7 @@ export const phaseOf = (node: string): number => {
   return (Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 0) / 2 ** 32
 }
 
-export const createMesh = (deps: Deps, options: AgentOptions) => {
+export const createMeshService = (deps: Deps, options: AgentOptions) => {
   const { clock, interfaces, engines } = deps
   const time = createEvenTime(clock, clock.bootSeconds)
   const phase = phaseOf(options.node)
