@@ -1,5 +1,4 @@
 import { abortable } from 'abort-controller-x'
-import type { CallContext } from 'nice-grpc'
 import type {
   MeshAssignment,
   MeshRequest,
@@ -10,6 +9,7 @@ import type { EngineVersion } from '#proto/meshgauge/agent/v1/types.ts'
 import { type Clock, createEvenTime } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
+import type { CallContext } from '../../lib/serving.ts'
 import type { Draining } from '../draining.ts'
 import type { DetectedEngines } from '../engines/detected-engines.ts'
 import { countEchoRequests } from '../host/echo-requests.ts'
@@ -44,7 +44,7 @@ export const phaseOf = (node: string): number => {
 
 export const createMeshService = (deps: Deps, options: AgentOptions) => {
   const { clock, interfaces, engines } = deps
-  const time = createEvenTime(clock, clock.bootSeconds)
+  const time = createEvenTime(clock)
   const phase = phaseOf(options.node)
   const echoRequests = () => countEchoRequests(deps.read('/proc/net/snmp'), deps.read('/proc/net/snmp6'))
   const ownership = createOwnership({

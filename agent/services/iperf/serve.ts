@@ -1,3 +1,4 @@
+import pMap from 'p-map'
 import type { ServeRequest, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
@@ -38,7 +39,7 @@ export const serve = (
     const { maxDurationSeconds } = options
     const serving: Serving = { deps, engine, request, endpoints, updates, lease, maxDurationSeconds }
     const servers = sustained
-      ? await mapConcurrently(endpoints.length, STARTING_AT_ONCE, (index) => serveSustained(serving, index))
+      ? await pMap(endpoints, (_, index) => serveSustained(serving, index), { concurrency: STARTING_AT_ONCE })
       : await Promise.all(endpoints.map((_, index) => serveOnce(serving, index)))
     const listeners = servers.map(({ port }, index) => ({ address: endpoints[index]!.address, port }))
     const started: ServeResponse = { event: { $case: 'started', value: { engine: version, listeners } } }
@@ -83,26 +84,4 @@ const serveOnce = async (serving: Serving, index: number): Promise<ListeningServ
   const start = (port: number) => engine.serve({ ...listener, port }, lease.signal)
   const { port, server } = await startOnLeasedPort(serving, index, start)
   return { port, done: server.done }
-}
-
-/** Does the work for each index, at most `limit` at a time; returns the results in order. */
-const mapConcurrently = async <T>(
-  count: number,
-  limit: number,
-  work: (index: number) => Promise<T>,
-): Promise<T[]> => {
-  const results: T[] = []
-  let next = 0
-  let failed = false
-  const worker = async () => {
-    while (next < count && !failed) {
-      const index = next++
-      results[index] = await work(index).catch((error: unknown) => {
-        failed = true
-        throw error
-      })
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(limit, count) }, worker))
-  return results
 }
