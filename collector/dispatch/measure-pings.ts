@@ -4,7 +4,7 @@ import type { PingTest } from '#proto/meshgauge/collector/v1/run.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import { callFailureOf } from './call-failure.ts'
 
-/** Everything one interface of one node pings: one stream, whatever the number of targets. */
+/** All targets that one interface of one node pings, in one stream. */
 export type PingGroup = {
   node: string
   interface: string
@@ -18,10 +18,10 @@ export type PingMeasurement = {
   engine: EngineVersion | undefined
 }
 
-/** How much longer than its own length a stream may take. */
+/** Added to the length of a ping test for the deadline of its stream. */
 const SLACK_SECONDS = 15
 
-/** The result of each target, in their order. What goes wrong is in the outcomes; it throws only bugs. */
+/** Returns one result per target, in their order. Failures are outcomes; it rejects only for bugs. */
 export const measurePings = async (
   connection: Pick<AgentConnection, 'ping'>,
   group: PingGroup,

@@ -1,4 +1,4 @@
-import { HostSamples, type HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
+import { type HostSamples, type HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
 import type { IperfResult, IperfSample, RunResponse, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Admission, type EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { IperfTest } from '#proto/meshgauge/collector/v1/run.ts'
@@ -6,8 +6,9 @@ import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import { type CallFailure, callFailureOf } from './call-failure.ts'
+import { HostSampleCollector } from './host-sampling.ts'
 
-/** The two ends of one test, with the addresses to measure between. */
+/** The endpoints of one test with their addresses. */
 export type IperfPair = {
   source: { node: string; interface: string; address: string }
   destination: { node: string; interface: string; address: string }
@@ -20,40 +21,40 @@ export type IperfMeasurement = {
   samples: IperfSample[]
   engine: EngineVersion | undefined
   attemptCount: number
-  /** What the hosts did, when asked for and as far as they said. */
+  /** Host samples, when requested and as far as the hosts reported them. */
   sourceHost?: HostSamples | undefined
   destinationHost?: HostSamples | undefined
 }
 
 type Deps = { connection(node: string): Pick<AgentConnection, 'iperf'>; clock: Clock }
 
-/** A test may take so much longer than its own length before the collector gives up on its agents. */
+/** Added to the length of a test for the deadline of its calls. */
 const SLACK_SECONDS = 20
-/** A busy agent or a refused port is tried again so often, with a pause between. */
+/** Attempts when an agent is busy or a port refuses; the pause before attempt n + 1 is n times RETRY_SECONDS. */
 const MAX_ATTEMPTS = 4
 const RETRY_SECONDS = 1
-/** The server has the last word at most this long after the client has ended. */
+/** How long the server's stream may continue after the client has ended. */
 const SERVER_END_SECONDS = 2
-/** Performance Co-Pilot has to start before the test and to write down what it saw after it. */
+/** Added for Performance Co-Pilot, which starts before the test and writes its archive after it. */
 const PCP_SECONDS = 20
 
-/** What else a test is told besides what it measures. */
-type Sharing = {
-  /** Shared only where a run was told to measure beside traffic. */
+/** Settings of the run that apply to each of its tests. */
+type TestSettings = {
+  /** Shared only in a run with `beside_traffic`. */
   admission?: Admission
   hostSampling?: HostSampling | undefined
 }
 
 type Attempt = Omit<IperfMeasurement, 'attemptCount'> & { retry: boolean }
 
-/** Measures one pair, the receiver first, then the sender. What goes wrong is in the outcome; it throws only bugs. */
+/** Measures one pair: starts the receiver, then the sender. Failures are outcomes; it rejects only for bugs. */
 export const measureIperf = async (
   deps: Deps,
   pair: IperfPair,
   test: IperfTest,
   seconds: number,
   signal: AbortSignal,
-  { admission = Admission.ADMISSION_EXCLUSIVE, hostSampling }: Sharing = {},
+  { admission = Admission.ADMISSION_EXCLUSIVE, hostSampling }: TestSettings = {},
 ): Promise<IperfMeasurement> => {
   for (let attemptCount = 1; ; attemptCount++) {
     const { retry, ...measurement } = await attempt(deps, pair, test, seconds, signal, {
@@ -66,13 +67,13 @@ export const measureIperf = async (
   }
 }
 
-const failed = (trouble: CallFailure, engine?: EngineVersion): Attempt => ({
-  outcome: trouble.outcome,
-  reason: trouble.reason,
+const failed = (failure: CallFailure, engine?: EngineVersion): Attempt => ({
+  outcome: failure.outcome,
+  reason: failure.reason,
   result: undefined,
   samples: [],
   engine,
-  retry: trouble.busy,
+  retry: failure.busy,
 })
 
 const attempt = async (
@@ -81,7 +82,7 @@ const attempt = async (
   test: IperfTest,
   seconds: number,
   signal: AbortSignal,
-  { admission, hostSampling }: Sharing,
+  { admission, hostSampling }: TestSettings,
 ): Promise<Attempt> => {
   const stop = new AbortController()
   const pcpSeconds = hostSampling?.source === HostSource.HOST_SOURCE_PCP ? PCP_SECONDS : 0
@@ -89,21 +90,21 @@ const attempt = async (
   const call = { signal: AbortSignal.any([signal, stop.signal]), deadline }
   const request = { ...serveRequest(pair, test, seconds), admission, hostSampling }
   const server = deps.connection(pair.destination.node).iperf.serve(request, call)
-  const destination = collectHost()
+  const destination = new HostSampleCollector()
   const events = server[Symbol.asyncIterator]()
   let serverEnd: Promise<CallFailure | undefined> = Promise.resolve(undefined)
   try {
-    const port = await started(events)
-    serverEnd = ended(events, pair.destination.node, destination)
+    const port = await portOf(events)
+    serverEnd = drain(events, pair.destination.node, destination)
     const request = { ...runRequest(pair, test, port), admission, hostSampling }
     const client = deps.connection(pair.source.node).iperf.run(request, call)
     const measured = await runClient(client, pair.source.node)
     if (hostSampling) await withTimeout(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
-    // A server that is lost shows at the client as a refusal or a silence that would accuse the network.
+    // When the server is lost, the client reports a refusal or a timeout, which would accuse the network.
     const lost =
       measured.outcome === Outcome.OUTCOME_MEASURED ? undefined : await withTimeout(deps.clock, serverEnd)
-    const seen = { ...measured, destinationHost: destination.samples() }
-    return lost && !signal.aborted ? { ...seen, ...failed(lost, measured.engine) } : seen
+    const complete = { ...measured, destinationHost: destination.samples() }
+    return lost && !signal.aborted ? { ...complete, ...failed(lost, measured.engine) } : complete
   } catch (error) {
     return failed(callFailureOf(error, pair.destination.node, false))
   } finally {
@@ -135,39 +136,19 @@ const runRequest = (pair: IperfPair, test: IperfTest, port: number) => ({
   options: test.options,
 })
 
-/** Puts together what one host says of itself in several messages. */
-const collectHost = () => {
-  let all: HostSamples | undefined
-  return {
-    add: (part: HostSamples): void => {
-      const { samples, ...said } = all ?? HostSamples.fromPartial({})
-      all = {
-        samples: [...samples, ...part.samples],
-        pcpJson: part.pcpJson || said.pcpJson,
-        pcpProblem: part.pcpProblem || said.pcpProblem,
-        problem: part.problem || said.problem,
-      }
-    },
-    /** Undefined when it said nothing. */
-    samples: () => all,
-  }
-}
-
-type HostCollector = ReturnType<typeof collectHost>
-
-/** The port of the one server, once it listens. */
-const started = async (events: AsyncIterator<ServeResponse>): Promise<number> => {
+/** Returns the port of the server when it listens. */
+const portOf = async (events: AsyncIterator<ServeResponse>): Promise<number> => {
   const { value } = await events.next()
   const event = (value as ServeResponse | undefined)?.event
   if (event?.$case !== 'started') throw new Error('protocol violation: Serve did not begin with Started')
   return event.value.listeners[0]!.port
 }
 
-/** Undefined when the server's stream ended as it should, else what became of it. */
-const ended = async (
+/** Reads the server's stream to its end. Returns why it failed, or undefined. */
+const drain = async (
   events: AsyncIterator<ServeResponse>,
   node: string,
-  host: HostCollector,
+  host: HostSampleCollector,
 ): Promise<CallFailure | undefined> => {
   try {
     for (let next = await events.next(); !next.done; next = await events.next()) {
@@ -179,6 +160,7 @@ const ended = async (
   }
 }
 
+/** Returns the value of the promise, or undefined after the timeout. */
 const withTimeout = <T>(
   clock: Clock,
   promise: Promise<T>,
@@ -192,16 +174,17 @@ const withTimeout = <T>(
   return Promise.race([promise, pause]).finally(() => timer.abort())
 }
 
+/** Reads the client's stream to its Summary. */
 const runClient = async (client: AsyncIterable<RunResponse>, node: string): Promise<Attempt> => {
   let engine: EngineVersion | undefined
-  let begun = false
+  let isStarted = false
   const samples: IperfSample[] = []
-  const host = collectHost()
+  const host = new HostSampleCollector()
   try {
     for await (const { event } of client) {
       if (event?.$case === 'started') {
         engine = event.value.engine
-        begun = true
+        isStarted = true
       } else if (event?.$case === 'samples') {
         samples.push(...event.value.samples.filter(({ omitted }) => !omitted))
       } else if (event?.$case === 'hostSamples') {
@@ -209,13 +192,13 @@ const runClient = async (client: AsyncIterable<RunResponse>, node: string): Prom
       } else if (event?.$case === 'summary') {
         const result = event.value.results[0]!
         const { outcome, reason } = result
-        // The port listened a moment ago: a refusal is the program's, not the network's.
+        // The port listened before the client started: the program refused, not the network.
         const retry = outcome === Outcome.OUTCOME_REFUSED
         return { outcome, reason, result, samples, engine, retry, sourceHost: host.samples() }
       }
     }
     throw new Error('protocol violation: Run ended without a Summary')
   } catch (error) {
-    return { ...failed(callFailureOf(error, node, begun), engine), sourceHost: host.samples() }
+    return { ...failed(callFailureOf(error, node, isStarted), engine), sourceHost: host.samples() }
   }
 }

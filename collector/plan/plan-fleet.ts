@@ -1,28 +1,27 @@
+import type { NodeInterface } from '../inventory/keys.ts'
 import type { PlanFleet, PlanPairs } from './plan.ts'
 
-/** A node as the planner needs it. */
-export type PlanNode = {
-  readonly name: string
-  /** Empty or absent when unknown. */
-  readonly rack?: string
-  /** Names of the interfaces to measure. */
-  readonly interfaces: readonly string[]
-}
+/** A node as the planner needs it; the rack is empty or absent when unknown. */
+export type PlanNode = { readonly name: string; readonly rack?: string }
 
-/** Numbers nodes, racks and interfaces. Endpoints come node by node, in the order of each node's interfaces. */
-export const createFleet = (nodes: readonly PlanNode[]): PlanFleet => {
+/** Numbers nodes and racks. Nodes and endpoints keep their positions. */
+export const createPlanFleet = (
+  nodes: readonly PlanNode[],
+  endpoints: readonly NodeInterface[],
+): PlanFleet => {
   const racks = [...new Set(nodes.flatMap(({ rack }) => (rack ? [rack] : [])))]
   const rackIndex = new Map(racks.map((rack, index) => [rack, index]))
+  const nodeIndex = new Map(nodes.map(({ name }, index) => [name, index]))
   return {
     nodes: nodes.map(({ name }) => name),
     racks,
     nodeRack: Int32Array.from(nodes, ({ rack }) => (rack ? rackIndex.get(rack)! : -1)),
-    endpointNode: Int32Array.from(nodes.flatMap(({ interfaces }, node) => interfaces.map(() => node))),
-    endpointInterface: nodes.flatMap(({ interfaces }) => interfaces),
+    endpointNode: Int32Array.from(endpoints, ({ node }) => nodeIndex.get(node)!),
+    endpointInterface: endpoints.map((endpoint) => endpoint.interface),
   }
 }
 
-/** The endpoint of each interface name, or -1, for each node: `table[interface][node]`. */
+/** Returns the endpoint of each interface name and node, or -1: `table.get(interface)[node]`. */
 const endpointTable = (fleet: PlanFleet): Map<string, Int32Array> => {
   const table = new Map<string, Int32Array>()
   for (const [endpoint, name] of fleet.endpointInterface.entries()) {
@@ -34,8 +33,8 @@ const endpointTable = (fleet: PlanFleet): Map<string, Int32Array> => {
 }
 
 /**
- * Pairs of nodes made into pairs of interfaces: each interface to the one of the same name. `unmatched` are the
- * positions of the node pairs that share no interface name; nothing is measured between them.
+ * Turns pairs of nodes into pairs of endpoints: from each interface to the one of the same name. `unmatched` holds the
+ * positions of node pairs that share no interface name; nothing is measured between them.
  */
 export const pairInterfaces = (
   fleet: PlanFleet,

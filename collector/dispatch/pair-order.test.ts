@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createFleet, pairInterfaces } from '../plan/endpoints.ts'
 import { type Caps, defaultCaps, type PlanInput } from '../plan/plan.ts'
+import { createPlanFleet, pairInterfaces } from '../plan/plan-fleet.ts'
 import { createPlan } from '../plan/planner.ts'
+import { endpointsOfNodes } from '../plan/testing/fleets.ts'
 import { shiftPairs } from '../topology/topology.ts'
-import { createOrder } from './order.ts'
+import { PairOrder } from './pair-order.ts'
 
 const meshOf = (
   count: number,
@@ -15,9 +16,8 @@ const meshOf = (
   const nodes = Array.from({ length: count }, (_, index) => ({
     name: `n${index}`,
     rack: rackSize > 0 ? `r${Math.floor(index / rackSize)}` : '',
-    interfaces,
   }))
-  const fleet = createFleet(nodes)
+  const fleet = createPlanFleet(nodes, endpointsOfNodes(nodes, interfaces))
   const shifts = Array.from({ length: count - 1 }, (_, index) => index + 1)
   return {
     fleet,
@@ -29,22 +29,22 @@ const meshOf = (
 /** Plays a run in simulated time. `length` gives the seconds that a pair takes. Throws when a cap is exceeded. */
 const play = (input: PlanInput, length: (pair: number) => number, patienceSeconds = 0.5) => {
   const plan = createPlan(input)
-  const order = createOrder(input, plan, { patienceSeconds })
+  const order = new PairOrder(input, plan, { patienceSeconds })
   const running = new Map<number, number>()
   const times: { pair: number; start: number; end: number }[] = []
   let [now, mostLag] = [0, 0]
-  for (let turns = 0; order.waiting > 0 || running.size > 0; turns++) {
-    if (turns > 100_000) throw new Error('the order never ends')
+  for (let turns = 0; order.waitingCount > 0 || running.size > 0; turns++) {
+    if (turns > 100_000) throw new Error('the order does not end')
     for (const pair of order.take(now)) {
       running.set(pair, now + length(pair))
       times.push({ pair, start: now, end: now + length(pair) })
       mostLag = Math.max(mostLag, order.lagSeconds(pair, now))
     }
-    const soonest = Math.min(
+    const next = Math.min(
       ...running.values(),
-      order.waiting > 0 ? now + patienceSeconds / 2 : Number.POSITIVE_INFINITY,
+      order.waitingCount > 0 ? now + patienceSeconds / 2 : Number.POSITIVE_INFINITY,
     )
-    now = soonest
+    now = next
     for (const [pair, end] of running) {
       if (end > now) continue
       running.delete(pair)
@@ -69,14 +69,14 @@ const busiest = (
   return Math.max(0, ...peaks)
 }
 
-describe('the order of dispatch', () => {
-  test('equal tests take exactly rounds times their length', () => {
+describe('PairOrder', () => {
+  test('tests of equal length take exactly rounds × length', () => {
     const { plan, makespan } = play(meshOf(8, ['net0']), () => 2)
     expect(plan.roundCount).toBe(7)
     expect(makespan).toBeCloseTo(14)
   })
 
-  test('one hanging pair holds up only its own two nodes', () => {
+  test('a hanging pair delays only its own two nodes', () => {
     const { makespan, times } = play(meshOf(8, ['net0']), (pair) => (pair === 0 ? 30 : 2))
     expect(makespan).toBeLessThan(30 + 7 * 2)
     const others = times.filter(({ start }) => start < 30)
@@ -84,9 +84,9 @@ describe('the order of dispatch', () => {
     expect(others.length).toBeGreaterThanOrEqual(56 - 7 - 7)
   })
 
-  test('a pair is late from when its nodes and its uplink are free, and only since then', () => {
+  test('the lag of a pair counts from when its nodes and its uplink are free', () => {
     const input = meshOf(4, ['net0'], { perUplink: 1 }, 2)
-    const order = createOrder(input, createPlan(input), { patienceSeconds: 100 })
+    const order = new PairOrder(input, createPlan(input), { patienceSeconds: 100 })
     const { fleet, pairs } = input
     const crosses = (pair: number) =>
       fleet.nodeRack[fleet.endpointNode[pairs.sources[pair]!]!] !==
@@ -102,7 +102,7 @@ describe('the order of dispatch', () => {
     for (const pair of next) expect(order.lagSeconds(pair, 21)).toBeCloseTo(1)
   })
 
-  test('every pair runs once and no cap is ever exceeded, whatever the tests take', () => {
+  test('every pair runs once and no cap is exceeded, for any lengths of tests', () => {
     fc.assert(
       fc.property(
         fc.record({
@@ -118,7 +118,7 @@ describe('the order of dispatch', () => {
         ({ count, interfaces, rackSize, lengths, ...caps }) => {
           const input = meshOf(count, interfaces, caps, rackSize)
           const { times, mostLag } = play(input, (pair) => lengths[pair % lengths.length]!)
-          // Whoever looks at every end starts nothing late: what waits for a cap, or for a slow pair, is not late.
+          // With a `take` after every end nothing starts late: a pair that waits for a cap or a slow pair is not late.
           expect(mostLag).toBe(0)
           const { fleet, pairs } = input
           const from = (pair: number) => fleet.endpointNode[pairs.sources[pair]!]!

@@ -1,14 +1,14 @@
 import type { Logger } from '../lib/logging.ts'
 
-/** What was begun and is to be closed, the last first. */
-export type Closing = {
+/** Closes the parts of the collector in the reverse order of `add`. */
+export type Shutdown = {
   add(close: () => unknown): void
-  /** Closes everything once: what cannot be closed is logged, and does not keep the others open. */
+  /** Closes every part once. A part that fails to close is logged, and the others are still closed. */
   close(): Promise<void>
 }
 
-/** Else what fails while it closes leaves ports, the lock of the store and a process that never ends behind. */
-export const createClosing = ({ logger }: { logger: Pick<Logger, 'error'> }): Closing => {
+/** A part that is left open would keep a port, the lock of the store, or the process. */
+export const createShutdown = ({ logger }: { logger: Pick<Logger, 'error'> }): Shutdown => {
   const closers: (() => unknown)[] = []
   return {
     add: (close) => {
