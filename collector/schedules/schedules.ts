@@ -9,7 +9,7 @@ import {
 import { closest } from '../../lib/config.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import type { DocumentStore } from '../store/windows.ts'
+import type { DocumentStore } from '../store/documents.ts'
 import { ActiveSchedule, type ActiveScheduleDeps, waitForFleet } from './active-schedule.ts'
 import type { CoverageFigures } from './coverage/coverage-figures.ts'
 import { CoverageReports } from './coverage/coverage-reports.ts'

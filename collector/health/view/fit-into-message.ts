@@ -1,6 +1,6 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import { CheckRecord, type NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
-import { MAX_PAGE_BYTES } from '../../store/store.ts'
+import { MAX_PAGE_BYTES } from '../../store/paging.ts'
 import { withoutPasses } from '../state/findings.ts'
 
 const withoutDetails = (result: CheckResult): CheckResult => ({

@@ -2,7 +2,8 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
-import { AHEAD_MS, type CoverageStore, type PathKey } from '../../store/windows.ts'
+import { type CoverageStore, MAX_CLOCK_AHEAD_MS } from '../../store/coverage.ts'
+import type { PathKey } from '../../store/windows.ts'
 import { PAIR_ABSENT, type YieldIfDue } from './due-pairs.ts'
 
 /** Pairs as positions in `names`. */
@@ -80,7 +81,7 @@ export class CoverageLedger {
 
   /** Later times count as never. Otherwise, after the clock was set back, pairs would not be measured until then. */
   #latestSeconds(): number {
-    return (this.#deps.clock.now().getTime() + AHEAD_MS) / 1000
+    return (this.#deps.clock.now().getTime() + MAX_CLOCK_AHEAD_MS) / 1000
   }
 
   #numberOf(name: string): number {

@@ -1,7 +1,9 @@
 import type { Clock } from '../../../lib/clock.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
-import { type CoverageStore, coverageKey, type PathKey } from '../../store/windows.ts'
+import { pathKey } from '../../inventory/keys.ts'
+import type { CoverageStore } from '../../store/coverage.ts'
+import type { PathKey } from '../../store/windows.ts'
 import type { CoverageLedger } from './coverage-ledger.ts'
 
 /** The last measurement of a path is stored this often. After a crash it may be this much too old. */
@@ -40,7 +42,7 @@ export class MeshCoverage {
     this.#deps.ledger.recordPath('ping', key, milliseconds)
     if (!this.#isWriteDue(path, milliseconds) || this.#waiting.size >= MAX_WAITING) return
     this.#storedAt[path] = Math.floor(milliseconds / 1000)
-    this.#waiting.set(coverageKey(key), milliseconds)
+    this.#waiting.set(pathKey(key), milliseconds)
   }
 
   /** Stores what waits, unless the store fails. */

@@ -1,6 +1,6 @@
 import { OperatingError } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
-import type { DocumentStore } from '../../store/windows.ts'
+import type { DocumentStore } from '../../store/documents.ts'
 import { DOCUMENT_KIND, decodeRecord, encodeRecord, type ScheduleRecord } from './schedule-record.ts'
 
 /** The records of all schedules in the store, one document each. */

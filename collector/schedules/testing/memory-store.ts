@@ -1,5 +1,6 @@
 import { OperatingError } from '../../../lib/errors.ts'
-import type { CoverageStore, DocumentStore } from '../../store/windows.ts'
+import type { CoverageStore } from '../../store/coverage.ts'
+import type { DocumentStore } from '../../store/documents.ts'
 
 /** A store in memory. Documents survive when a test closes the schedules; while `isFull`, changes fail. */
 export const createMemoryStore = (): DocumentStore & CoverageStore & { isFull: boolean } => {
