@@ -1,16 +1,16 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { hostOf } from '../../lib/credentials.ts'
 import { peersOf, type Target } from '../health/assign/check-parameters.ts'
-import type { Asked } from './check.ts'
+import type { RequestParameters } from './check.ts'
 import { runIperf } from './iperf.ts'
-import { runOnNode, statusOf } from './local.ts'
+import { runOnNode, statusOf } from './node-reply.ts'
 import { float, pprint, reprList } from './python.ts'
 import { listOf, type Query, type Selection, selectByQuery } from './query.ts'
 import type { GatewayDeps, Request } from './request.ts'
 
 const RULE = '-------------------------------------'
 
-/** Whom a node's ping is to reach: the nodes that were named, unless that leaves nobody. */
+/** The peers that a node pings; undefined for all peers, also when the node itself is the only allowed one. */
 const targetsOf = (
   node: Node,
   fleet: readonly Node[],
@@ -20,17 +20,17 @@ const targetsOf = (
   return peersOf(node, fleet).filter((peer) => allowed.has(peer.node))
 }
 
-/** The nodes that pings are limited to; none means no limit. */
+/** The names of the nodes that pings are limited to; empty for no limit. */
 export const pingNodes = (query: Query, fleet: readonly Node[], selection: Selection): Set<string> => {
-  const named = listOf(query.text('pingnodes', 'all'))
-  if (named.includes('all')) return new Set(selection.isPart ? selection.nodes.map(({ name }) => name) : [])
+  const names = listOf(query.text('pingnodes', 'all'))
+  if (names.includes('all')) return new Set(selection.isPart ? selection.nodes.map(({ name }) => name) : [])
   const known = new Set(fleet.map(({ name }) => name))
-  for (const name of named)
+  for (const name of names)
     if (!known.has(name)) query.refuse(`pingnodes: "${name.slice(0, 80)}" names no node of the fleet`)
-  return new Set(named)
+  return new Set(names)
 }
 
-/** Where the same answer can be had again for one node, as the old script asked the daemon of that node. */
+/** The URL that returns the reply of one node only. In Autopilot it is the URL of the node's daemon. */
 const urlOf = (base: string, node: string, checks: string, level: string, query: Query): string => {
   if (listOf(checks).includes('all')) return `${base}/status?host=${node}`
   const extra = [
@@ -45,23 +45,23 @@ const urlOf = (base: string, node: string, checks: string, level: string, query:
   return `${base}/status?host=${node}&check=${checks}${extra.join('')}`
 }
 
-type Fan = {
+type FanOut = {
   nodes: readonly Node[]
   checks: readonly string[]
   batch: number
-  askedOf(node: Node): Asked
+  parametersOf(node: Node): RequestParameters
   urlOf(node: Node): string
 }
 
-/** What runHealthchecks.py printed: every node's reply, then the summary. */
-async function* fanOut(deps: GatewayDeps, fan: Fan, signal: AbortSignal): AsyncGenerator<string> {
+/** The output of Autopilot's runHealthchecks.py: the reply of every node, then the summary. */
+async function* runFanOut(deps: GatewayDeps, fan: FanOut, signal: AbortSignal): AsyncGenerator<string> {
   const start = deps.clock.monotonicSeconds()
   const replies: string[] = []
   const batch = fan.batch === 0 ? fan.nodes.length : fan.batch
   for (let first = 0; first < fan.nodes.length; first += batch) {
     const nodes = fan.nodes.slice(first, first + batch)
     for (const node of nodes) yield `Initiated connection to ${reprList([fan.urlOf(node)])}.\n`
-    const ran = nodes.map((node) => runOnNode(deps, node, fan.checks, fan.askedOf(node), signal))
+    const ran = nodes.map((node) => runOnNode(deps, node, fan.checks, fan.parametersOf(node), signal))
     replies.push(...(await Promise.all(ran)))
   }
   const statuses = new Map<string, string[]>()
@@ -76,18 +76,18 @@ async function* fanOut(deps: GatewayDeps, fan: Fan, signal: AbortSignal): AsyncG
   yield `\nruntime: ${float(deps.clock.monotonicSeconds() - start)} sec\n`
 }
 
-/** `/status`: checks, and iperf, on the nodes that are named. */
+/** `/status`: checks and iperf on the selected nodes. */
 export const answerStatus = (deps: GatewayDeps, { query, base, signal }: Request): AsyncGenerator<string> => {
   const fleet = deps.fleet.nodes()
   const selection = selectByQuery(query, fleet)
-  const asked = query.text('check', 'all')
+  const requestedChecks = query.text('check', 'all')
   const batch = query.integer('batch', 0, 0, Number.MAX_SAFE_INTEGER)
   const level = query.integer('r', 1, 1, 4)
   const pinged = pingNodes(query, fleet, selection)
-  const names = listOf(asked).flatMap((name) => (name === 'all' ? deps.options.checks : [name]))
+  const names = listOf(requestedChecks).flatMap((name) => (name === 'all' ? deps.options.checks : [name]))
   const checks = [...new Set(names)].filter((name) => name !== 'iperf')
   const iperf = names.includes('iperf') ? runIperf(deps, query, selection, signal) : undefined
-  query.throwIfWrong()
+  query.throwIfInvalid()
   const { host, nodelabel, job, nodes } = selection
   return (async function* () {
     if (nodes.length === 0) {
@@ -100,32 +100,32 @@ export const answerStatus = (deps: GatewayDeps, { query, base, signal }: Request
     }
     if (checks.length === 0) return
     yield `Asking to run on remote node(s) ${host} or with node label ${nodelabel}\n\n`
-    const fan: Fan = {
+    const fan: FanOut = {
       nodes,
       checks,
       batch,
-      askedOf: (node) => {
+      parametersOf: (node) => {
         const targets = targetsOf(node, fleet, pinged)
         return { level, bw: deps.options.bw, ...(targets ? { targets } : {}) }
       },
-      urlOf: (node) => urlOf(base, node.name, asked, String(level), query),
+      urlOf: (node) => urlOf(base, node.name, requestedChecks, String(level), query),
     }
-    yield* fanOut(deps, fan, signal)
+    yield* runFanOut(deps, fan, signal)
   })()
 }
 
-/** `/pciebw`, `/dcgm` and the like: one check on the nodes that are named, the replies one after the other. */
+/** The endpoints of single checks, such as `/pciebw`: one check on the selected nodes, the replies one after the other. */
 export const answerCheck =
   (check: string, header: (deps: GatewayDeps) => string) =>
   (deps: GatewayDeps, { query, signal }: Request): AsyncGenerator<string> => {
     const fleet = deps.fleet.nodes()
-    // The old /ping runs everywhere, and host says whom it reaches.
+    // As in Autopilot, /ping runs on all nodes, and `host` selects its targets.
     const isPing = check === 'ping'
     const selection = selectByQuery(query, fleet)
     const level = query.integer('r', 1, 1, 4)
     const pinged = new Set(isPing && selection.isPart ? selection.nodes.map(({ name }) => name) : [])
     const nodes = isPing ? fleet : selection.nodes
-    query.throwIfWrong()
+    query.throwIfInvalid()
     return (async function* () {
       yield header(deps)
       if (selection.nodes.length === 0) {
@@ -134,10 +134,10 @@ export const answerCheck =
       }
       const ran = nodes.map((node) => {
         const targets = targetsOf(node, fleet, pinged)
-        const asked = { level, bw: deps.options.bw, ...(targets ? { targets } : {}) }
-        return runOnNode(deps, node, [check], asked, signal)
+        const requested = { level, bw: deps.options.bw, ...(targets ? { targets } : {}) }
+        return runOnNode(deps, node, [check], requested, signal)
       })
-      // One that fails must not stay unheard while another is waited for.
+      // Handles a rejection that occurs while an earlier reply is awaited.
       const replies = Promise.allSettled(ran)
       for (const [index, reply] of ran.entries()) {
         const text = await reply

@@ -5,15 +5,15 @@ import { OperatingError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { Health } from '../health/health.ts'
 import { isReady } from '../inventory/selectors.ts'
-import type { Asked, AutopilotCheck } from './check.ts'
+import type { AutopilotCheck, RequestParameters } from './check.ts'
 import { AUTOPILOT_CHECKS } from './checks.ts'
 
 export type LocalDeps = { clock: Clock; logger: Logger; health: Pick<Health, 'run'> }
 
-/** What the old script said of a node that it could not reach. */
+/** Autopilot's reply for a node that it cannot reach. */
 const DISCONNECTED = 'Server Disconnected. ABORT'
 
-const refusal = (check: string, error: OperatingError): CheckResult => ({
+const errorResult = (check: string, error: OperatingError): CheckResult => ({
   check,
   status: CheckStatus.CHECK_STATUS_ERROR,
   reasons: [error.message],
@@ -27,41 +27,41 @@ const runOne = async (
   { health }: LocalDeps,
   node: Node,
   check: AutopilotCheck,
-  asked: Asked,
+  requested: RequestParameters,
   signal: AbortSignal,
 ): Promise<CheckResult> => {
-  const request = { nodes: [node.name], checks: [check.name], parameters: check.parameters(asked) }
+  const request = { nodes: [node.name], checks: [check.name], parameters: check.parameters(requested) }
   try {
     for await (const { result } of health.run(request, signal)) return result
     throw new Error(`${check.name} on ${node.name} had no result`)
   } catch (error) {
-    if (error instanceof OperatingError) return refusal(check.name, error)
+    if (error instanceof OperatingError) return errorResult(check.name, error)
     throw error
   }
 }
 
-/** Runs checks on one node, one after the other, and prints what the old daemon of that node would have. */
+/** Runs checks on one node one after the other. Returns the text of Autopilot's daemon for that node. */
 export const runOnNode = async (
   deps: LocalDeps,
   node: Node,
   names: readonly string[],
-  asked: Asked,
+  requested: RequestParameters,
   signal: AbortSignal,
 ): Promise<string> => {
   if (!isReady(node)) return DISCONNECTED
   const start = deps.clock.monotonicSeconds()
   let reply = ''
   for (const name of names) {
-    // Some texts have no end of line; another check's text must not be on their line.
+    // Some texts do not end in a newline. The text of the next check starts on a new line.
     if (reply !== '' && !reply.endsWith('\n')) reply += '\n'
     const check = AUTOPILOT_CHECKS.get(name)
     if (!check) {
       reply += `check not supported: ${name}`
       continue
     }
-    const result = await runOne(deps, node, check, asked, signal)
+    const result = await runOne(deps, node, check, requested, signal)
     reply += check.text(node.name, result)
-    for (const line of check.log(node.name, result, asked)) deps.logger.info({ node: node.name }, line)
+    for (const line of check.log(node.name, result, requested)) deps.logger.info({ node: node.name }, line)
   }
   const seconds = deps.clock.monotonicSeconds() - start
   deps.logger.info({ node: node.name }, `Total time (s) for all checks: ${seconds}`)
@@ -79,7 +79,7 @@ const FAILURES: readonly [string, string][] = [
   ['Disconnected', 'Connection to Server Failed'],
 ]
 
-/** A node's status from its reply, as the old script read it: failed and could not run are the same there. */
+/** The status of a node, parsed from its reply as in Autopilot: checks that failed or could not run both count. */
 export const statusOf = (reply: string): string[] => {
   const failed = reply
     .split('\n')
