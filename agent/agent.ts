@@ -86,7 +86,7 @@ export const createAgent = async (
       services: [
         service(AgentServiceDefinition, createAgentService({ ...shared, host, sustained }, options)),
         service(CheckServiceDefinition, lazyChecks({ ...shared, ...checkDeps })),
-        service(PingServiceDefinition, { ...createPingService(shared, options), mesh: mesh.mesh }),
+        service(PingServiceDefinition, { ...createPingService(shared, options), pingMesh: mesh.pingMesh }),
         service(
           IperfServiceDefinition,
           createIperfService({ ...shared, admission, ports, storyteller, sustained }, options),

@@ -35,7 +35,7 @@ export type Watcher = {
 const watchOnce = async (client: CollectorClient, id: string, watcher: Watcher, signal: AbortSignal) => {
   let last: Run | undefined
   try {
-    for await (const { run } of client.runs.watchRun({ id }, { signal, deadline: WATCH_DEADLINE_MS })) {
+    for await (const { run } of client.runs.watchRun({ runId: id }, { signal, deadline: WATCH_DEADLINE_MS })) {
       if (!run) continue
       last = run
       watcher.onRun(run)
@@ -95,7 +95,7 @@ export const readResults = async (
   try {
     do {
       const page = await client.results.listResults(
-        { run: id, pageSize: 5000, pageToken },
+        { runId: id, pageSize: 5000, pageToken },
         signal ? { signal } : {},
       )
       results.push(...page.results)

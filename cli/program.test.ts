@@ -82,7 +82,7 @@ test('nodes: silent ones carry the reason', async () => {
       state: NodeState.NODE_STATE_READY,
       interfaces: ['net1'],
       description: {
-        identity: { agentVersion: '0.1.0' },
+        agentVersion: '0.1.0',
         interfaces: [{ name: 'net1', speedBitsPerSecond: 100e9, state: 'up' }],
         engines: [
           { name: 'iperf3', version: '3.18', test: 'iperf', available: true },

@@ -1,7 +1,7 @@
 /** One assignment under way, for one owner: probers, windows, and the batches that wait for their stream. */
 
 import { randomUUID } from 'node:crypto'
-import type { MeshTrouble, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshProblem, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { type MeshPlan, targetKey } from './assignment.ts'
 import { createHeld, MAX_HELD_BYTES } from './held.ts'
 import { createProber, type Prober, type ProberDeps } from './prober.ts'
@@ -193,7 +193,7 @@ export const createSession = (deps: SessionDeps, { plan: first, phase }: Session
     },
     batchFrom: held.from,
     droppedCount: held.droppedCount,
-    troubles: (): MeshTrouble[] =>
+    troubles: (): MeshProblem[] =>
       probers.flatMap((prober, groupIndex) =>
         prober.trouble() === ''
           ? []

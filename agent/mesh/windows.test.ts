@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { countOf } from '../../lib/histogram.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
 import { createWindows } from './windows.ts'
 
 const WINDOW = 10
@@ -58,7 +59,7 @@ test('what is told adds up to what was recorded, and the windows of a target fol
           own.reduce((total, one) => total + pick(one), 0)
         expect(sum((one) => one.sentCount)).toBe(probes.length)
         expect(sum((one) => one.receivedCount)).toBe(answers.length)
-        expect(sum((one) => one.rttSumSeconds)).toBeCloseTo(
+        expect(sum((one) => fromDuration(one.rttSum) ?? 0)).toBeCloseTo(
           answers.reduce((total, rtt) => total + rtt, 0),
           9,
         )
@@ -165,9 +166,9 @@ test('windows that are to hold more keep what they have', () => {
   expect(news()).toBe(0)
   const told = flat(windows.closeAll(10))
   expect(told).toHaveLength(70)
-  for (const { targetId, receivedCount, rttSumSeconds, histogramCounts } of told) {
+  for (const { targetId, receivedCount, rttSum, histogramCounts } of told) {
     expect(receivedCount).toBe(250)
-    expect(rttSumSeconds).toBe(250 * (targetId + 1))
+    expect(fromDuration(rttSum)).toBe(250 * (targetId + 1))
     expect(histogramCounts).toEqual([250])
   }
 })

@@ -5,7 +5,7 @@
 
 import type { MeshWindow, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { bucketOf } from '../../lib/histogram.ts'
-import { secondsToTimestamp } from '../../lib/protobuf-time.ts'
+import { secondsToTimestamp, toDuration } from '../../lib/protobuf-time.ts'
 
 /**
  * After a target has been bad for so long, not every loss and answer of it is news any more, only a long row of losses
@@ -165,10 +165,10 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
       sentCount: sent[slot]!,
       receivedCount: count,
       trailingLostCount: trailing[slot]!,
-      rttMinSeconds: count === 0 ? 0 : min[slot]!,
-      rttMaxSeconds: count === 0 ? 0 : max[slot]!,
-      rttSumSeconds: sum[slot]!,
-      jitterSeconds: stepCount[slot] === 0 ? 0 : steps[slot]! / stepCount[slot]!,
+      rttMin: count === 0 ? undefined : toDuration(min[slot]!),
+      rttMax: count === 0 ? undefined : toDuration(max[slot]!),
+      rttSum: count === 0 ? undefined : toDuration(sum[slot]!),
+      jitter: stepCount[slot] === 0 ? undefined : toDuration(steps[slot]! / stepCount[slot]!),
       histogramOffset: count === 0 ? 0 : sorted[0]!,
       histogramCounts: count === 0 ? [] : countsOf(sorted),
       reason: reasons.get(slot) ?? '',

@@ -2,8 +2,8 @@ import { abortable } from 'abort-controller-x'
 import type { CallContext } from 'nice-grpc'
 import type {
   MeshAssignment,
-  MeshRequest,
-  MeshResponse,
+  PingMeshRequest,
+  PingMeshResponse,
   PingServiceImplementation,
 } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { EngineVersion } from '#proto/meshgauge/agent/v1/types.ts'
@@ -48,7 +48,7 @@ export const phaseOf = (node: string): number => {
 
 /** One side of the stream: what the caller says, applied as it comes. */
 const listenTo = (
-  requests: AsyncIterator<MeshRequest>,
+  requests: AsyncIterator<PingMeshRequest>,
   session: Session,
   { admit, onEnd }: { admit: (assignment: MeshAssignment) => MeshPlan; onEnd: () => void },
 ) => {
@@ -122,9 +122,9 @@ export const createMesh = (deps: Deps, options: AgentOptions) => {
   async function* deliver(
     hold: Hold,
     plan: MeshPlan,
-    next: AsyncIterator<MeshRequest>,
+    next: AsyncIterator<PingMeshRequest>,
     signal: AbortSignal,
-  ): AsyncGenerator<MeshResponse> {
+  ): AsyncGenerator<PingMeshResponse> {
     const { session } = hold
     let wake = Promise.withResolvers<void>()
     session.listen(() => wake.resolve())
@@ -150,7 +150,7 @@ export const createMesh = (deps: Deps, options: AgentOptions) => {
         const now = {
           sendTime: secondsToTimestamp(time()),
           droppedCount: session.droppedCount(),
-          troubles: session.troubles(),
+          problems: session.troubles(),
           // Of batches that come in a row after a silence only the last one is of now.
           echoRequestCount: next ? undefined : echoRequests(),
         }
@@ -167,10 +167,10 @@ export const createMesh = (deps: Deps, options: AgentOptions) => {
     }
   }
 
-  const mesh: PingServiceImplementation['mesh'] = async function* (
-    requests: AsyncIterable<MeshRequest>,
+  const pingMesh: PingServiceImplementation['pingMesh'] = async function* (
+    requests: AsyncIterable<PingMeshRequest>,
     context: CallContext,
-  ): AsyncGenerator<MeshResponse> {
+  ): AsyncGenerator<PingMeshResponse> {
     const stream = deps.draining.track(context.signal)
     let hold: Hold | undefined
     let hasLeft = false
@@ -193,5 +193,5 @@ export const createMesh = (deps: Deps, options: AgentOptions) => {
       stream.end()
     }
   }
-  return { mesh, close: ownership.close }
+  return { pingMesh, close: ownership.close }
 }

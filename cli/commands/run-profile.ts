@@ -33,7 +33,7 @@ type Wanted = Omit<RunProfileRequest, 'profile'> & { profile: ProfileSource }
 const DEADLINE_MS = 7 * 24 * 3600 * 1000
 
 /** What a profile leaves to whoever runs it. */
-const ALLOWED = new Set(['profile', 'dryRun', 'nodes', 'interface', 'runId'])
+const ALLOWED = new Set(['profile', 'dryRun', 'nodes', 'interface', 'label'])
 const GLOBAL = new Set(['collector', 'json', 'tlsCa', 'tlsCert', 'tlsKey', 'insecure', 'color'])
 
 const readWanted = (invocation: Invocation<ProfileOptions>): Wanted => {
@@ -47,7 +47,7 @@ const readWanted = (invocation: Invocation<ProfileOptions>): Wanted => {
     profile: readProfileSource('--profile', options.profile ?? '', problems),
     nodes: read.list('--nodes', options.nodes),
     interfaces: read.list('--interface', options.interface),
-    runId: options.runId ?? '',
+    label: options.label ?? '',
   }
 }
 
@@ -62,12 +62,12 @@ const OWN_NODES: readonly TopologyKind[] = [
   TopologyKind.TOPOLOGY_KIND_PAIRS,
 ]
 
-const adapt = (spec: RunSpec, { nodes, interfaces, runId }: Wanted): RunSpec => {
+const adapt = (spec: RunSpec, { nodes, interfaces, label }: Wanted): RunSpec => {
   const topology = spec.topology
   const keeps = nodes.length === 0 || !topology || OWN_NODES.includes(topology.kind)
   return {
     ...spec,
-    runId,
+    label,
     topology: keeps ? topology : { ...topology, nodes },
     interfaces: interfaces.length > 0 ? interfaces : spec.interfaces,
   }
@@ -116,7 +116,7 @@ const carryOut = async (
     else {
       progress.note('Cancelling the run; Ctrl-C again leaves at once.')
       client.runs
-        .cancelRun({ id: current.id })
+        .cancelRun({ runId: current.id })
         .catch((error: unknown) => progress.note(`It could not be cancelled: ${describeCallError(error)}`))
     }
     interrupted = true

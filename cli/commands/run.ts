@@ -39,7 +39,7 @@ const createRun = async (
   try {
     const { run } = await client.runs.createRun({ spec }, { deadline: PLANNING_DEADLINE_MS })
     if (!run) throw new Error('the collector answered CreateRun without a run')
-    if (interrupted) await client.runs.cancelRun({ id: run.id })
+    if (interrupted) await client.runs.cancelRun({ runId: run.id })
     return { run, interrupted }
   } finally {
     stopListening()

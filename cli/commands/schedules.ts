@@ -37,7 +37,7 @@ const list = (invocation: Invocation<object>): Promise<ExitCode> =>
 const show = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
-    const { schedule } = await client.schedules.getSchedule({ name })
+    const { schedule } = await client.schedules.getSchedule({ schedule: name })
     return printSchedule(invocation, schedule)
   })
 }
@@ -66,7 +66,7 @@ const add = async (invocation: Invocation<ScheduleOptions & { delay?: boolean }>
 const pause = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
-    const { schedule } = await client.schedules.pauseSchedule({ name })
+    const { schedule } = await client.schedules.pauseSchedule({ schedule: name })
     return printSchedule(invocation, schedule)
   })
 }
@@ -74,7 +74,7 @@ const pause = (invocation: Invocation<object>): Promise<ExitCode> => {
 const resume = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
-    const { schedule } = await client.schedules.resumeSchedule({ name })
+    const { schedule } = await client.schedules.resumeSchedule({ schedule: name })
     return printSchedule(invocation, schedule)
   })
 }
@@ -83,7 +83,7 @@ const trigger = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
     const { terminal, options } = invocation
-    const { run } = await client.schedules.triggerSchedule({ name }, { deadline: PLANNING_DEADLINE_MS })
+    const { run } = await client.schedules.triggerSchedule({ schedule: name }, { deadline: PLANNING_DEADLINE_MS })
     if (!run) throw new Error('the collector answered TriggerSchedule without a run')
     if (options.json) printJson(terminal.stdout, { run: runDocument(run) })
     else printLine(terminal.stdout, run.id)
@@ -95,7 +95,7 @@ const remove = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
     const { terminal, options } = invocation
-    await client.schedules.deleteSchedule({ name })
+    await client.schedules.deleteSchedule({ schedule: name })
     if (options.json) printJson(terminal.stdout, { removed: name })
     else printLine(terminal.stdout, `Schedule ${name} is gone; a run under way ends as it would.`)
     return EXIT.healthy

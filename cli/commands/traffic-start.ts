@@ -74,7 +74,7 @@ const waitUntilMoving = async (
   let last = started
   try {
     const call = { signal: either, deadline: WATCH_DEADLINE_MS }
-    for await (const { traffic } of client.traffic.watchTraffic({ id: started.id }, call)) {
+    for await (const { traffic } of client.traffic.watchTraffic({ trafficId: started.id }, call)) {
       if (!traffic) continue
       last = traffic
       if (isOver(traffic) || allMove(traffic)) return traffic
@@ -123,7 +123,7 @@ const attend = async (
     } catch (error) {
       if (!interrupt.signal.aborted) throw error
       printLine(terminal.stderr, 'Stopping the traffic.')
-      await client.traffic.stopTraffic({ id: started.id }, { deadline: STOP_DEADLINE_MS })
+      await client.traffic.stopTraffic({ trafficId: started.id }, { deadline: STOP_DEADLINE_MS })
       return EXIT.interrupted
     }
   } finally {

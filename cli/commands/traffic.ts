@@ -54,7 +54,7 @@ const show = ({ terminal, options, paint }: Invocation<object>, traffic: Traffic
 const status = (invocation: Invocation<{ watch?: boolean }>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options } = invocation
-    const request = { id: operands[0] ?? 'latest' }
+    const request = { trafficId: operands[0] ?? 'latest' }
     if (!options.watch) return show(invocation, known((await client.traffic.getTraffic(request)).traffic))
     const leave = new AbortController()
     const stopListening = terminal.onInterrupt(() => leave.abort())
@@ -77,7 +77,7 @@ const status = (invocation: Invocation<{ watch?: boolean }>): Promise<ExitCode> 
 const flows = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options, paint } = invocation
-    const request = { id: operands[0] ?? 'latest', node: options.node ?? '', pageSize: 5000 }
+    const request = { trafficId: operands[0] ?? 'latest', node: options.node ?? '', pageSize: 5000 }
     const all: TrafficFlow[] = []
     let pageToken = ''
     do {
@@ -109,7 +109,7 @@ const stop = (invocation: Invocation<{ all?: boolean }>): Promise<ExitCode> => {
     const ids = await chosen(client, operands, options.all ?? false)
     const call = { deadline: STOP_DEADLINE_MS }
     const stopped = await Promise.all(
-      ids.map(async (id) => known((await client.traffic.stopTraffic({ id }, call)).traffic)),
+      ids.map(async (id) => known((await client.traffic.stopTraffic({ trafficId: id }, call)).traffic)),
     )
     if (options.json) printJson(terminal.stdout, { traffic: stopped.map(trafficDocument) })
     else if (stopped.length === 0) printLine(terminal.stdout, 'No traffic goes on.')

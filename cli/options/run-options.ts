@@ -14,7 +14,7 @@ export type RunOptions = {
   seed?: string
   pairs?: string
   engine?: string
-  runId?: string
+  label?: string
   nodeCap?: string
   uplinkCap?: string
   totalCap?: string
@@ -149,7 +149,7 @@ export const addRunOptions = (command: Command, testDefault: string): Command =>
     .optionsGroup('What to measure:')
     .option('--test <name>', `ping (loss, round-trip time) or iperf (throughput)${testDefault}`)
     .option('--engine <name>', 'the program that measures: fping, ping, tcp; iperf3, netperf')
-    .option('--run-id <label>', 'your own label for the run')
+    .option('--label <text>', 'your own label for the run')
     .option(
       '--expect <name=limit>',
       'what every pair must reach, such as throughput_min=9G or p99_latency_max=50us; may be repeated',

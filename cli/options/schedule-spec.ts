@@ -111,7 +111,7 @@ const readWork = (
     allowOnly(options, OWN, read, 'is said by the profile; leave it out, or put it there')
     return { $case: 'profile', value: readProfileSource('--profile', options.profile, problems) }
   }
-  if (options.runId !== undefined) read.refuse('--run-id', `is the schedule's name, ${name}; leave it out`)
+  if (options.label !== undefined) read.refuse('--label', `is the schedule's name, ${name}; leave it out`)
   return { $case: 'run', value: readRunSpec(word, options, read, problems, passThrough) }
 }
 

@@ -15,7 +15,7 @@ const run = (options: Partial<IperfOptions> = {}): Run => {
     $case: 'iperf' as const,
     value: { engine: '', ports: undefined, options: IperfOptions.fromPartial(options) },
   }
-  return { ...whole, spec: { ...whole.spec!, runId: 'example_run_id', test } }
+  return { ...whole, spec: { ...whole.spec!, label: 'example_run_id', test } }
 }
 
 const pair = (result: Partial<IperfResult> = {}): PairResult => {

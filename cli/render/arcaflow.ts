@@ -173,7 +173,7 @@ export const homogeneous = (value: unknown): unknown => {
 /** One document of the workflow's output `success`; PCP and metadata are those of the node that the client ran on. */
 export const arcaflowDocument = (run: Run, pair: PairResult) => ({
   uuid: run.id,
-  run_id: run.spec?.runId ?? '',
+  run_id: run.spec?.label ?? '',
   iperf3: { output: homogeneous(iperfDocument(run, pair)) },
   metadata: homogeneous(metadataDocument(run.nodeMetadata[pair.source?.node ?? ''])),
   pcp: { pcp_output: homogeneous(pcpSamples(pair.sourceHost?.pcpJson ?? '') ?? []) },

@@ -14,7 +14,7 @@ test('the document of a run', () => {
   expect(documentOf(run, [iperfPair('n1', 'n2', 9.4e9)])).toMatchObject({
     run: {
       id: RUN_ID,
-      runId: 'nightly',
+      label: 'nightly',
       state: 'completed',
       topology: 'mesh',
       test: 'iperf',

@@ -1,6 +1,6 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CheckRecord, type GateResponse, type NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
+import { CheckRecord, type CheckGateResponse, type NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { describeCallError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
@@ -141,7 +141,7 @@ export const createHealth = (deps: HealthDeps, initial: readonly PeriodicCheck[]
     unknownChecks: catalogue.violations,
 
     /** Whether a job may have the nodes. */
-    async gate(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<GateResponse> {
+    async gate(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<CheckGateResponse> {
       const job = nodes.map(({ name }) => name)
       const judged = await Promise.all(
         job.map(async (name) => {

@@ -1,5 +1,6 @@
 import { ClientError, Status } from 'nice-grpc'
 import type { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
+import { NodeDescription } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { AgentConnection } from './agents.ts'
 
@@ -10,14 +11,27 @@ const AGAIN_SECONDS = 0.5
 export const isUnavailable = (error: unknown): boolean =>
   error instanceof ClientError && error.code === Status.UNAVAILABLE
 
+const descriptionOf = ({ identity, ...described }: DescribeResponse): NodeDescription =>
+  NodeDescription.fromPartial({
+    node: identity?.node,
+    hostname: identity?.hostname,
+    agentVersion: identity?.agentVersion,
+    agentStartTime: identity?.startTime,
+    interfaces: described.interfaces,
+    engines: described.engines,
+    limits: described.limits,
+    labels: described.labels,
+    metadata: described.metadata,
+  })
+
 /** Asks an agent how it is; one whose connection is broken once more, if that is wanted. @throws ClientError */
 export const describe = async (
   clock: Clock,
   { agent }: Pick<AgentConnection, 'agent'>,
   isTwice: boolean,
   signal: AbortSignal,
-): Promise<DescribeResponse> => {
-  const call = () => agent.describe({}, { deadline: DEADLINE_MS, signal })
+): Promise<NodeDescription> => {
+  const call = async () => descriptionOf(await agent.describe({}, { deadline: DEADLINE_MS, signal }))
   try {
     return await call()
   } catch (error) {

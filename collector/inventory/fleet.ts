@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers'
 import { isDeepStrictEqual } from 'node:util'
-import type { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
-import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { type Node, type NodeDescription, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { describeCallError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
@@ -41,7 +40,7 @@ type Entry = {
   /** There is no connection at all, so nothing can be under way over it. */
   unconnected: boolean
   lastSeen: Date | undefined
-  description: DescribeResponse | undefined
+  description: NodeDescription | undefined
   /** Interfaces that have had an address: one that goes down loses it, and is measured all the same. */
   measured: Set<string>
 }
@@ -125,7 +124,7 @@ const keepAsking = async (
 }
 
 /** What of a description decides who measures whom. */
-const factsOf = (description: DescribeResponse | undefined): string =>
+const factsOf = (description: NodeDescription | undefined): string =>
   description
     ? JSON.stringify([
         description.labels,

@@ -1,6 +1,8 @@
+import type { Duration } from '#proto/google/protobuf/duration.ts'
 import type { Timestamp } from '#proto/google/protobuf/timestamp.ts'
 import type { MeshBatch, MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
 import { MAX_INDEX, MIN_INDEX } from '../../lib/histogram.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { Window } from '../store/windows.ts'
 import type { OwnLoad } from './own-load.ts'
 import { advance, type Change } from './path-state.ts'
@@ -16,13 +18,16 @@ const TELL_MS = 60_000
 export const toMilliseconds = (time: Timestamp | undefined): number =>
   time ? time.seconds * 1000 + time.nanos / 1e6 : Number.NaN
 
+const secondsOf = (duration: Duration | undefined): number => fromDuration(duration) ?? 0
+
 /** An agent's figures come over the network: what cannot be is not taken. */
 const isSound = (window: MeshWindow): boolean =>
   window.sentCount > 0 &&
   window.receivedCount <= window.sentCount &&
-  window.rttSumSeconds >= 0 &&
-  window.rttMaxSeconds >= window.rttMinSeconds &&
-  window.jitterSeconds >= 0 &&
+  secondsOf(window.rttMin) >= 0 &&
+  secondsOf(window.rttMax) >= secondsOf(window.rttMin) &&
+  secondsOf(window.rttSum) >= 0 &&
+  secondsOf(window.jitter) >= 0 &&
   window.histogramOffset >= MIN_INDEX &&
   window.histogramOffset + window.histogramCounts.length - 1 <= MAX_INDEX
 
@@ -90,10 +95,10 @@ export const createIngest = (deps: {
             endMs,
             sentCount: seen.sentCount,
             receivedCount: seen.receivedCount,
-            rttMinSeconds: seen.rttMinSeconds,
-            rttMaxSeconds: seen.rttMaxSeconds,
-            rttSumSeconds: seen.rttSumSeconds,
-            jitterSeconds: seen.jitterSeconds,
+            rttMinSeconds: secondsOf(seen.rttMin),
+            rttMaxSeconds: secondsOf(seen.rttMax),
+            rttSumSeconds: secondsOf(seen.rttSum),
+            jitterSeconds: secondsOf(seen.jitter),
             histogramOffset: seen.histogramOffset,
             histogramCounts: seen.histogramCounts,
           }

@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import { ClientError, Status } from 'nice-grpc'
 import { expect, test } from 'vitest'
-import { MeshAssignment, MeshBatch, type MeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
+import { MeshAssignment, MeshBatch, type PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { createKeeper } from './keeper.ts'
 
 /** A stream whose batches come when told, by a clock that goes on when told. */
-const startKeeper = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) => {
+const startKeeper = (given: { mesh?: () => AsyncGenerator<PingMeshResponse> } = {}) => {
   let now = 0
   const sleepers = new Set<() => void>()
   const clock: Clock = {
@@ -29,7 +29,7 @@ const startKeeper = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) 
       }),
   }
   let send = (): void => undefined
-  async function* mesh(): AsyncGenerator<MeshResponse> {
+  async function* mesh(): AsyncGenerator<PingMeshResponse> {
     for (;;) {
       await new Promise<void>((resolve) => {
         send = resolve
@@ -92,7 +92,7 @@ test('an agent that says nothing is silent; a collector that was held up accuses
 })
 
 /** A keeper of an agent that answers as given, by a clock that does not go on. */
-const startWith = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<MeshResponse>) => {
+const startWith = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<PingMeshResponse>) => {
   const clock: Clock = {
     now: () => new Date(0),
     monotonicSeconds: () => 0,

@@ -1,6 +1,6 @@
 import { isAbortError } from 'abort-controller-x'
 import { ClientError, Status } from 'nice-grpc'
-import type { MeshAssignment, MeshBatch, MeshRequest, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshAssignment, MeshBatch, PingMeshRequest, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { describeCallError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
@@ -58,7 +58,7 @@ const createMailbox = () => {
       acknowledgement = { session, sequence }
       wake()
     },
-    async *requests(current: () => MeshAssignment, signal: AbortSignal): AsyncGenerator<MeshRequest> {
+    async *requests(current: () => MeshAssignment, signal: AbortSignal): AsyncGenerator<PingMeshRequest> {
       assignment = current()
       acknowledgement = undefined
       const abort = () => wake()
@@ -111,7 +111,7 @@ export const createKeeper = (deps: KeeperDeps, first: MeshAssignment, stop: Abor
     const requests = mailbox.requests(() => assignment, signal)
     const options = { signal, deadline: STREAM_DEADLINE_MS }
     connection = deps.connection()
-    for await (const { event } of connection.ping.mesh(requests, options)) {
+    for await (const { event } of connection.ping.pingMesh(requests, options)) {
       heardSeconds = clock.monotonicSeconds()
       isReached = true
       if (event?.$case === 'started') deps.onStarted(event.value)

@@ -122,7 +122,7 @@ export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
       onBatch: (batch) => {
         agentClock.observe(toMilliseconds(batch.sendTime), clock.monotonicSeconds())
         troubles = new Map(
-          batch.troubles.map(({ groupIndex, interface: name, reason }) => [
+          batch.problems.map(({ groupIndex, interface: name, reason }) => [
             // A position is one in the assignment that the agent has applied, which may be the one before this.
             name ?? current.assignment.groups[groupIndex]?.interface ?? '',
             reason,

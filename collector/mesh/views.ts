@@ -12,11 +12,11 @@ export const MINUTE_MS = 60_000
 
 const spreadOf = (rtt: LastMinute['rtt']): RttSpread | undefined =>
   rtt && {
-    minSeconds: rtt.min,
-    avgSeconds: rtt.avg,
-    p50Seconds: rtt.p50,
-    p99Seconds: rtt.p99,
-    maxSeconds: rtt.max,
+    min: toDuration(rtt.min),
+    avg: toDuration(rtt.avg),
+    p50: toDuration(rtt.p50),
+    p99: toDuration(rtt.p99),
+    max: toDuration(rtt.max),
   }
 
 export const windowMessage = (window: LastMinute): PathWindow => ({
@@ -26,7 +26,7 @@ export const windowMessage = (window: LastMinute): PathWindow => ({
   receivedCount: window.receivedCount,
   lossRatio: window.sentCount === 0 ? 0 : (window.sentCount - window.receivedCount) / window.sentCount,
   rtt: spreadOf(window.rtt),
-  jitterSeconds: window.jitterSeconds,
+  jitter: window.jitterSeconds === undefined ? undefined : toDuration(window.jitterSeconds),
 })
 
 export const pathMessage = (

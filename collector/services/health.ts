@@ -25,7 +25,7 @@ export const createHealthService = ({
     return { nodes: health.list(nodes) }
   },
 
-  async gate(request, { signal }) {
+  async checkGate(request, { signal }) {
     // A job starts on what is true now, not on what was ten seconds ago.
     await fleet.refresh()
     const { nodes, violations } = selectNodes(fleet.nodes(), request.nodes, 'nodes')

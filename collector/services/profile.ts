@@ -54,9 +54,9 @@ const OWN_NODES: readonly TopologyKind[] = [
   TopologyKind.TOPOLOGY_KIND_PAIRS,
 ]
 
-const adapt = (spec: RunSpec, { nodes, interfaces, runId }: RunProfileRequest): RunSpec => ({
+const adapt = (spec: RunSpec, { nodes, interfaces, label }: RunProfileRequest): RunSpec => ({
   ...spec,
-  runId,
+  label,
   topology: spec.topology && { ...spec.topology, nodes: nodes.length > 0 ? nodes : spec.topology.nodes },
   interfaces: interfaces.length > 0 ? interfaces : spec.interfaces,
 })

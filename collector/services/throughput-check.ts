@@ -42,7 +42,7 @@ const read = (given: Record<string, unknown>): Parameters => {
 
 const specOf = (nodes: readonly Node[], { duration, interfaces }: Parameters): RunSpec =>
   RunSpec.fromPartial({
-    runId: 'check iperf',
+    label: 'check iperf',
     topology: {
       kind: nodes.length <= MESH_NODES ? TopologyKind.TOPOLOGY_KIND_MESH : TopologyKind.TOPOLOGY_KIND_SHIFTS,
       nodes: nodes.map(({ name }) => name),

@@ -51,9 +51,9 @@ const until = async (name: string, done: (schedule: Required<Message>) => boolea
   )
   return show(name)
 }
-const runsOf = async (label: string): Promise<{ id: string; state: string; runId: string }[]> =>
+const runsOf = async (label: string): Promise<{ id: string; state: string; label: string }[]> =>
   JSON.parse(await ok('runs', 'list', '--limit', '200', '--json')).runs.filter(
-    ({ runId }: { runId?: string }) => runId === label,
+    ({ label }: { label?: string }) => label === label,
   )
 const metric = async (line: RegExp): Promise<number | undefined> => {
   const text = await (await fetch(`http://${fleet.http}/metrics`)).text()

@@ -133,7 +133,7 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.ScheduleService/GetSchedule', { name: 'night' }, /"pairCount": "3"/],
   ['meshgauge.collector.v1.ScheduleService/ListSchedules', {}, /SCHEDULE_ORIGIN_API/],
   ['meshgauge.collector.v1.ScheduleService/ResumeSchedule', { name: 'night' }, /SCHEDULE_STATE_WAITING/],
-  ['meshgauge.collector.v1.ScheduleService/TriggerSchedule', { name: 'night' }, /"runId": "night"/],
+  ['meshgauge.collector.v1.ScheduleService/TriggerSchedule', { name: 'night' }, /"label": "night"/],
   ['meshgauge.collector.v1.ScheduleService/PauseSchedule', { name: 'night' }, /SCHEDULE_ORIGIN_API/],
   ['meshgauge.collector.v1.ScheduleService/DeleteSchedule', { name: 'night' }, /\{\}/],
   ['meshgauge.collector.v1.ScheduleService/GetCoverage', { test: 'ping' }, /"pairCount": "6"/],

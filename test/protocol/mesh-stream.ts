@@ -19,7 +19,7 @@ type RawBatch = {
   sendTime: Stamp
   droppedCount?: number
   windows?: { startTime: Stamp; endTime: Stamp; windows: RawWindow[] }[]
-  troubles?: { groupIndex?: number; reason: string }[]
+  problems?: { groupIndex?: number; reason: string }[]
 }
 type RawResponse = {
   started?: { session: string; engines?: { name: string; version: string }[] }
@@ -123,7 +123,7 @@ export const openMesh = (
           batches: seen.batches.length,
           windows: seen.windows.length,
           last: seen.windows.slice(-2),
-          troubles: seen.batches.at(-1)?.troubles,
+          problems: seen.batches.at(-1)?.problems,
           failure: seen.failure?.message,
         }),
         (now) => now.good,
