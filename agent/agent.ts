@@ -13,7 +13,7 @@ import { detectEngines } from './engines/detected.ts'
 import { createEngines } from './engines/engines.ts'
 import { createHostDescriber } from './host/describe.ts'
 import { readText } from './host/files.ts'
-import { createStoryteller } from './host/story.ts'
+import { createHostSamplingSessions } from './host/sampling-session.ts'
 import { createInterfaces } from './interfaces.ts'
 import { checkPeers, limitsOf } from './limits.ts'
 import type { AgentOptions } from './options.ts'
@@ -73,7 +73,10 @@ export const createAgent = async (
     checkPeers: (addresses: readonly string[]) => checkPeers(limitsOf(options, interfaces), addresses),
   }
   const host = createHostDescriber({ clock, processes, read: readText }, options.programs)
-  const storyteller = createStoryteller({ clock, processes, interfaces, read: readText }, options.programs)
+  const hostSampling = createHostSamplingSessions(
+    { clock, processes, interfaces, read: readText },
+    options.programs,
+  )
   const admission = createAdmission()
   const ports = createPortLeases(options.ports)
   const mesh = createMesh({ ...shared, logger, read: readText }, options)
@@ -89,7 +92,7 @@ export const createAgent = async (
         service(PingServiceDefinition, { ...createPingService(shared, options), pingMesh: mesh.pingMesh }),
         service(
           IperfServiceDefinition,
-          createIperfService({ ...shared, admission, ports, storyteller, sustained }, options),
+          createIperfService({ ...shared, admission, ports, hostSampling, sustained }, options),
         ),
       ],
     },

@@ -2,7 +2,7 @@
 
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Plan, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
-import { prepareRun } from '../collector/dispatch/prepare.ts'
+import { prepareRun } from '../collector/runs/prepare.ts'
 
 export type SyntheticFleet = {
   count: number

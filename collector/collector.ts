@@ -4,34 +4,34 @@ import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc } from '../lib/serving.ts'
 import { listenAutopilot } from './autopilot/server.ts'
 import { createClosing } from './closing.ts'
-import { createRuns } from './dispatch/runs.ts'
-import { createTrafficInterfaces } from './dispatch/traffic-interfaces.ts'
+import { createCooperativeYielding } from './cooperative-yielding.ts'
 import { createHealth } from './health/health.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet } from './inventory/fleet.ts'
 import { createMeshes, type Meshes } from './mesh/meshes.ts'
 import { observeHealth, observeMeshes, observeRuns } from './observers.ts'
 import type { CollectorOptions } from './options.ts'
-import { createProfiles } from './profiles/own.ts'
+import { createProfiles } from './profiles/configured.ts'
 import { recover } from './recovery.ts'
 import { createReload, type Reload } from './reload.ts'
+import { createRuns } from './runs/runs.ts'
+import { createTrafficInterfaces } from './runs/traffic-interfaces.ts'
 import { createLedger } from './schedules/ledger.ts'
 import { createMeshCoverage } from './schedules/mesh-coverage.ts'
 import { createSchedules } from './schedules/schedules.ts'
 import { servicesOf } from './services.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
 import { startUpkeep } from './store/upkeep.ts'
-import { listenHttp } from './telemetry/http.ts'
-import type { HttpServer } from './telemetry/listening.ts'
-import { showMeshes } from './telemetry/mesh.ts'
-import { createMetrics } from './telemetry/metrics.ts'
-import { createObserver } from './telemetry/observe.ts'
-import { observeSchedules } from './telemetry/schedules.ts'
-import { observeCalls, watchCollector } from './telemetry/self.ts'
-import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/store.ts'
-import { createTrafficGauges } from './telemetry/traffic.ts'
+import { createMetrics } from './telemetry/catalogue/metrics.ts'
+import { listenHttp } from './telemetry/expose/http.ts'
+import type { HttpServer } from './telemetry/expose/listening.ts'
+import { observeCalls, watchCollector } from './telemetry/observe/collector.ts'
+import { showMeshes } from './telemetry/observe/mesh.ts'
+import { createObserver } from './telemetry/observe/observe.ts'
+import { observeSchedules } from './telemetry/observe/schedules.ts'
+import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/observe/store.ts'
+import { createTrafficGauges } from './telemetry/observe/traffic.ts'
 import { createTraffics } from './traffic/traffics.ts'
-import { createTurns } from './turns.ts'
 
 /** Time for calls that are under way when the collector stops. */
 const CLOSE_GRACE_SECONDS = 3
@@ -100,7 +100,7 @@ export const createCollector = async (
     const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
     closing.add(() => health.close())
     recover(store, observer, health, deps)
-    const ledger = createLedger({ clock, store, breathe: createTurns().breathe })
+    const ledger = createLedger({ clock, store, breathe: createCooperativeYielding().yieldIfDue })
     const coverage = createMeshCoverage({ clock, logger, ledger, store })
     closing.add(() => coverage.close())
     const runObserver = observeRuns(metrics, observer, health, ledger)
@@ -128,7 +128,7 @@ export const createCollector = async (
         runs,
         ledger,
         profiles: profiles.byName,
-        breathe: createTurns().breathe,
+        breathe: createCooperativeYielding().yieldIfDue,
         documents: store,
         meshes,
         observer: observeSchedules(metrics),

@@ -1,13 +1,13 @@
 import { createAutopilotGauge } from './autopilot/gauge.ts'
-import type { RunObserver } from './dispatch/active-run.ts'
 import type { Health, HealthObserver } from './health/health.ts'
 import type { Fleet } from './inventory/fleet.ts'
 import type { MeshObserver } from './mesh/deps.ts'
+import type { RunObserver } from './runs/active-run.ts'
 import type { Ledger } from './schedules/ledger.ts'
 import type { MeshCoverage } from './schedules/mesh-coverage.ts'
-import { createMeshObserver } from './telemetry/mesh.ts'
-import type { Metrics } from './telemetry/metrics.ts'
-import type { Observer } from './telemetry/observe.ts'
+import type { Metrics } from './telemetry/catalogue/metrics.ts'
+import { createMeshObserver } from './telemetry/observe/mesh.ts'
+import type { Observer } from './telemetry/observe/observe.ts'
 
 /** Who is told of runs: metrics, health, and the ledger of what was measured when. */
 export const observeRuns = (

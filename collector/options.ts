@@ -12,8 +12,8 @@ import {
 } from './inventory/config.ts'
 import { readHostsList } from './inventory/hosts-list.ts'
 import type { StorageConfig } from './inventory/storage.ts'
-import { readOwn } from './profiles/own.ts'
-import { type OwnSchedule, ownSchedules } from './schedules/defaults.ts'
+import { readConfiguredProfiles } from './profiles/configured.ts'
+import { type ConfiguredSchedule, configuredSchedules } from './schedules/defaults.ts'
 import { SCHEDULE_SECTION } from './schedules/schema.ts'
 import { STORE_LIMITS, type StoreLimits } from './store/limits.ts'
 
@@ -49,7 +49,7 @@ export type CollectorOptions = {
   /** The Autopilot gateway; absent, it is off. */
   autopilot: AutopilotConfig | undefined
   /** The config's schedules and the defaults. */
-  schedules: readonly OwnSchedule[]
+  schedules: readonly ConfiguredSchedule[]
   /** The config's profiles, beside the built-in ones. */
   profiles: readonly Profile[]
   logLevel: string
@@ -71,7 +71,7 @@ const readInventory = async ({ kind, file }: CollectorArguments['inventory']): P
   })
   return kind === 'hosts'
     ? { nodes: readHostsList(file, text) }
-    : { ...readYamlConfig(file, text, SCHEDULE_SECTION), profiles: readOwn(file, text) }
+    : { ...readYamlConfig(file, text, SCHEDULE_SECTION), profiles: readConfiguredProfiles(file, text) }
 }
 
 const readAutopilot = (
@@ -122,7 +122,10 @@ export const readCollectorOptions = async (given: CollectorArguments): Promise<C
     nodes: config.nodes,
     checks: config.checks ?? [],
     autopilot: readAutopilot(given.autopilot, config.autopilot),
-    schedules: ownSchedules(config.schedules, given.defaultSchedules && (config.default_schedules ?? true)),
+    schedules: configuredSchedules(
+      config.schedules,
+      given.defaultSchedules && (config.default_schedules ?? true),
+    ),
     profiles: config.profiles ?? [],
     logLevel: given.logLevel,
   }

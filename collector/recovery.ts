@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import type { Health } from './health/health.ts'
 import type { Store } from './store/store.ts'
-import type { Observer } from './telemetry/observe.ts'
+import type { Observer } from './telemetry/observe/observe.ts'
 
 /** After a restart the metrics show the newest runs of each kind again; older ones are in the store. */
 const RESTORED_RUNS = 20

@@ -6,7 +6,7 @@ import type { Logger } from '../lib/logging.ts'
 import type { Health } from './health/health.ts'
 import type { Fleet } from './inventory/fleet.ts'
 import type { CollectorOptions } from './options.ts'
-import type { Profiles } from './profiles/own.ts'
+import type { Profiles } from './profiles/configured.ts'
 import type { Schedules } from './schedules/schedules.ts'
 
 /** Settings that a collector takes up once, when it starts. */

@@ -3,8 +3,8 @@
 import { randomUUID } from 'node:crypto'
 import type { MeshProblem, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { type MeshPlan, targetKey } from './assignment.ts'
-import { createHeld, MAX_HELD_BYTES } from './held.ts'
 import { createProber, type Prober, type ProberDeps } from './prober.ts'
+import { createUnacknowledgedBatches, MAX_UNACKNOWLEDGED_BYTES } from './unacknowledged-batches.ts'
 import { createWindows } from './windows.ts'
 
 /** Windows that wait for a stream become a batch when they are so many; with a stream they do at once. */
@@ -41,7 +41,7 @@ type Retiring = { prober: Prober; until: number }
 export const createSession = (deps: SessionDeps, { plan: first, phase }: SessionOptions) => {
   const { clock, time } = deps
   const stopping = new AbortController()
-  const held = createHeld({ maxBytes: MAX_HELD_BYTES })
+  const held = createUnacknowledgedBatches({ maxBytes: MAX_UNACKNOWLEDGED_BYTES })
   const slotOf = new Map<string, number>()
   let plan = first
   let probers: Prober[] = []

@@ -3,7 +3,7 @@ import type { Violation } from '../../lib/errors.ts'
 import type { AdmissionControl, PortLeases } from '../admission.ts'
 import type { Draining } from '../draining.ts'
 import type { Detected } from '../engines/detected.ts'
-import type { Storyteller } from '../host/story.ts'
+import type { HostSamplingSessions } from '../host/sampling-session.ts'
 import type { Interfaces } from '../interfaces.ts'
 import type { Sustained } from '../sustained.ts'
 
@@ -15,7 +15,7 @@ export type IperfDeps = {
   admission: AdmissionControl
   ports: PortLeases
   draining: Draining
-  storyteller: Storyteller
+  hostSampling: HostSamplingSessions
   sustained: Sustained
 }
 

@@ -3,7 +3,7 @@ import { throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { claimsOf } from '../admission.ts'
 import type { IperfEngine } from '../engines/engine.ts'
-import type { HostStory } from '../host/story.ts'
+import type { HostSamplingSession } from '../host/sampling-session.ts'
 import { addressViolations, checkBitrateLimit, checkFlowLimits, checkPeers, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
 import { follow } from './follow.ts'
@@ -22,7 +22,7 @@ export async function* run(
   const stop = new AbortController()
   const signal = AbortSignal.any([stream.signal, stop.signal])
   let release: (() => void) | undefined
-  let story: HostStory | undefined
+  let story: HostSamplingSession | undefined
   let ended: Promise<unknown> = Promise.resolve()
   try {
     deps.draining.throwIfDraining()
@@ -34,7 +34,7 @@ export async function* run(
       flows.map((flow) => flow.interface),
     )
     release = deps.admission.claim(claims, request.admission, context.peer)
-    story = await deps.storyteller.begin(request.hostSampling, signal)
+    story = await deps.hostSampling.begin(request.hostSampling, signal)
     yield {
       event: { $case: 'started', value: { engine: version, startTime: toTimestamp(deps.clock.now()) } },
     }
@@ -85,7 +85,7 @@ export const admitFlows = (
     ...addressViolations(addresses, (index) => `flows[${index}].address`),
     ...ends.flatMap((end) => end.violations),
     ...engine.validateRun(request.flows, request.options),
-    ...deps.storyteller.violations(request.hostSampling),
+    ...deps.hostSampling.violations(request.hostSampling),
   ])
   const limits = limitsOf(options, deps.interfaces)
   const { duration, omit } = request.options ?? {}

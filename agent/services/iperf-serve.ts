@@ -3,7 +3,7 @@ import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { claimsOf } from '../admission.ts'
 import { EngineError, type IperfEngine, type IperfServer } from '../engines/engine.ts'
-import type { HostStory } from '../host/story.ts'
+import type { HostSamplingSession } from '../host/sampling-session.ts'
 import { checkFlowLimits, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
 import { follow } from './follow.ts'
@@ -27,7 +27,7 @@ export async function* serve(
   const stop = new AbortController()
   const signal = AbortSignal.any([stream.signal, stop.signal])
   let release: (() => void) | undefined
-  let story: HostStory | undefined
+  let story: HostSamplingSession | undefined
   try {
     deps.draining.throwIfDraining()
     const { engine, version } = await deps.engines.iperf(request.engine, stream.signal)
@@ -38,7 +38,7 @@ export async function* serve(
       ends.map((end) => end.interface),
     )
     release = deps.admission.claim(claims, request.admission, context.peer)
-    story = await deps.storyteller.begin(request.hostSampling, signal)
+    story = await deps.hostSampling.begin(request.hostSampling, signal)
     const listeners = await Promise.all(
       ends.map(async (end, index) => {
         const wanted = { ...end, port: request.listeners[index]!.port }
@@ -87,7 +87,7 @@ export const admitListeners = (
       : []),
     ...ends.flatMap((end) => end.violations),
     ...engine.validateServe(request),
-    ...deps.storyteller.violations(request.hostSampling),
+    ...deps.hostSampling.violations(request.hostSampling),
   ])
   const limits = limitsOf(options, deps.interfaces)
   checkFlowLimits(limits, request.listeners.length, fromDuration(request.duration) ?? 0)

@@ -6,6 +6,7 @@ import { type MatrixRow, Measure } from '#proto/meshgauge/collector/v1/result.ts
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
+import { reconnectingWatch } from '../reconnecting-watch.ts'
 import { median } from '../render/figures.ts'
 import type { Cell, Matrix, MatrixMeasure } from '../render/matrix.ts'
 import { gradeOf } from '../render/matrix.ts'
@@ -15,7 +16,6 @@ import { meshExitCode, renderEvent, renderHistory, renderMesh, renderPaths } fro
 import { PATH_STATES } from '../render/mesh-words.ts'
 import { harmless } from '../render/paint.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
-import { watchOn } from '../watching.ts'
 
 const secondsAgo = (terminal: Terminal, seconds: number | undefined) =>
   seconds === undefined ? undefined : toTimestamp(new Date(terminal.clock.now().getTime() - seconds * 1000))
@@ -154,7 +154,9 @@ const watch = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> => 
     const leaving = new AbortController()
     const stopListening = terminal.onInterrupt(() => leaving.abort())
     const request = { node: options.node ?? '' }
-    const watched = watchOn(terminal.clock, leaving.signal, (call) => client.mesh.watchMesh(request, call))
+    const watched = reconnectingWatch(terminal.clock, leaving.signal, (call) =>
+      client.mesh.watchMesh(request, call),
+    )
     try {
       for await (const { event } of watched) {
         if (!event) continue

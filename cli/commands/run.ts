@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { type Attended, attend } from '../attend.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
+import { type Attended, followInteractively } from '../follow-interactively.ts'
 import { addProbeCount, addRunOptions } from '../options/run-options.ts'
 import { readRunSpec } from '../options/run-spec.ts'
 import { resultDocument, runDocument } from '../render/document.ts'
@@ -58,7 +58,7 @@ const run = (invocation: Invocation<ProfileOptions>): Promise<ExitCode> => {
       else printLine(terminal.stdout, created.run.id)
       return EXIT.healthy
     }
-    const attended = await attend({ terminal, client }, created.run, {
+    const attended = await followInteractively({ terminal, client }, created.run, {
       onInterrupt: 'cancel',
       paint: stderrPaint,
     })

@@ -2,10 +2,10 @@ import type { Command } from 'commander'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { attend } from '../attend.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
 import { readResults } from '../follow.ts'
+import { followInteractively } from '../follow-interactively.ts'
 import { CommandError } from '../problems.ts'
 import { renderArcaflow } from '../render/arcaflow.ts'
 import { renderCsv } from '../render/csv.ts'
@@ -54,7 +54,7 @@ const show = (invocation: Invocation<object>): Promise<ExitCode> =>
     const run = await getRun(client, operands[0])
     return conclude(
       invocation,
-      await attend({ terminal, client }, run, { onInterrupt: 'leave', paint: stderrPaint }),
+      await followInteractively({ terminal, client }, run, { onInterrupt: 'leave', paint: stderrPaint }),
     )
   })
 

@@ -5,6 +5,7 @@ import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { addTrafficOptions } from '../options/traffic.ts'
 import { CommandError } from '../problems.ts'
+import { reconnectingWatch } from '../reconnecting-watch.ts'
 import { counted } from '../render/figures.ts'
 import {
   allMove,
@@ -16,7 +17,6 @@ import {
   trafficDocument,
 } from '../render/traffic.ts'
 import { printJson, printLine } from '../terminal.ts'
-import { watchOn } from '../watching.ts'
 import { startTraffic } from './traffic-start.ts'
 
 const ID = 'the id, an unambiguous beginning of it, or latest (default: latest)'
@@ -60,7 +60,7 @@ const status = (invocation: Invocation<{ watch?: boolean }>): Promise<ExitCode> 
     const stopListening = terminal.onInterrupt(() => leave.abort())
     let code: ExitCode = EXIT.healthy
     try {
-      const watched = watchOn(terminal.clock, leave.signal, (call) =>
+      const watched = reconnectingWatch(terminal.clock, leave.signal, (call) =>
         client.traffic.watchTraffic(request, call),
       )
       for await (const { traffic } of watched) {

@@ -9,10 +9,10 @@ import {
   type LabOptions,
   setFault,
 } from '../../deploy/local/lab.ts'
-import { attend } from '../attend.ts'
 import { PLANNING_DEADLINE_MS } from '../commands/plan.ts'
 import { type CollectorClient, connect } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
+import { followInteractively } from '../follow-interactively.ts'
 import { type Addresses, createHosts, startLabAgents, startLabCollector } from '../lab/bring-up.ts'
 import { LAB_SECURITY, waitForNodes } from '../lab/ready.ts'
 import { CommandError } from '../problems.ts'
@@ -114,7 +114,10 @@ const measure = async (
 ): Promise<Measured> => {
   const { run } = await client.runs.createRun({ spec }, { signal, deadline: PLANNING_DEADLINE_MS })
   if (!run) throw new Error('the collector answered CreateRun without a run')
-  const attended = await attend({ terminal, client }, run, { onInterrupt: 'cancel', paint: stderrPaint })
+  const attended = await followInteractively({ terminal, client }, run, {
+    onInterrupt: 'cancel',
+    paint: stderrPaint,
+  })
   // The tables of a trial that was broken off would only be half of the story.
   signal.throwIfAborted()
   return { name, run: attended.run, pairs: attended.pairs }

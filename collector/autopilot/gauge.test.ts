@@ -4,7 +4,7 @@ import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
 import { forget, remember } from '../health/severity.ts'
-import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createMetrics, type Metrics } from '../telemetry/catalogue/metrics.ts'
 import { createAutopilotGauge } from './gauge.ts'
 import { dcgm, gpumem, gpupower, pciebw, ping, remapped, skipped } from './testing/results.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { failedPair, iperfPair } from '../telemetry/samples.ts'
+import { failedPair, iperfPair } from '../telemetry/testing/samples.ts'
 import { reportOf } from './iperf.ts'
 
 const on = (name: string, pair: ReturnType<typeof iperfPair>) => ({

@@ -1,10 +1,10 @@
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
-import type { Runs } from '../dispatch/runs.ts'
 import type { Health } from '../health/health.ts'
 import type { AutopilotConfig } from '../inventory/config.ts'
 import type { Fleet } from '../inventory/fleet.ts'
+import type { Runs } from '../runs/runs.ts'
 import type { Query } from './query.ts'
 
 /** What answers are made with. */

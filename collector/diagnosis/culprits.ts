@@ -1,6 +1,6 @@
+import { type DirectionCount, explain, isOpen, type Open, openUp } from './direction-counts.ts'
 import { confidenceOf, logOdds, shareOf } from './posterior.ts'
 import { isBad, type Sample } from './samples.ts'
-import { explain, isOpen, type Open, openUp, type Side } from './sides.ts'
 import { chanceToShow, wilsonLower } from './statistics.ts'
 import type { Thresholds } from './thresholds.ts'
 
@@ -8,7 +8,7 @@ export type Direction = 'tx' | 'rx' | 'both'
 
 /** Who is to blame within one fabric, and the pairs that speak for and against it. */
 export type Culprit = {
-  readonly kind: Side['kind']
+  readonly kind: DirectionCount['kind']
   /** The node or the rack. */
   readonly name: string
   readonly direction: Direction
@@ -27,12 +27,12 @@ const MIN_BAD_SHARE = 0.75
 const MOSTLY = 0.95
 
 type Candidate = {
-  readonly kind: Side['kind']
+  readonly kind: DirectionCount['kind']
   readonly name: string
   readonly direction: Direction
-  readonly sides: readonly Side[]
+  readonly sides: readonly DirectionCount[]
   /** The other way of a candidate that is bad one way. */
-  readonly opposite: Side | undefined
+  readonly opposite: DirectionCount | undefined
   /** What its own pairs say, worked out when they change: most of thousands are as they were a culprit ago. */
   standing: Standing
 }
@@ -44,7 +44,7 @@ const UNKNOWN: Standing = { count: 0, badCount: 0, whenFaulty: 0, isMet: false }
 
 type Assessed = { readonly candidate: Candidate; readonly odds: number }
 
-const sum = (sides: readonly Side[], unitsOf: (side: Side) => number): number =>
+const sum = (sides: readonly DirectionCount[], unitsOf: (side: DirectionCount) => number): number =>
   sides.reduce((total, side) => total + unitsOf(side), 0)
 
 const openSamples = (open: Open, { sides }: Candidate): Sample[] =>
@@ -99,7 +99,7 @@ const standingOf = (candidate: Candidate, thresholds: Thresholds): Standing => {
 
 /** Candidates whose own pairs speak against them, kept up as pairs are explained. */
 const createSuspects = (open: Open, candidates: readonly Candidate[], thresholds: Thresholds) => {
-  const ofSide = new Map<Side, Candidate[]>()
+  const ofSide = new Map<DirectionCount, Candidate[]>()
   for (const candidate of candidates) {
     for (const side of [...candidate.sides, ...(candidate.opposite ? [candidate.opposite] : [])]) {
       const known = ofSide.get(side)

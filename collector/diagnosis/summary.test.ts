@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { createHistogram } from '../../lib/histogram.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
+import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { summarize } from './summary.ts'
 import { failedResult, iperfResult, meshResults, pingResult } from './testing/model.ts'
 

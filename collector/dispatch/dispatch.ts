@@ -11,7 +11,7 @@ import { testSeconds } from './estimate.ts'
 import { measureIperf } from './iperf.ts'
 import { createOrder, type Order } from './order.ts'
 import { measurePings } from './ping.ts'
-import type { PreparedRun } from './prepare.ts'
+import type { PreparedRun } from './prepared-run.ts'
 import { type RunTrace, within } from './run-trace.ts'
 
 export type DispatchDeps = { connection(node: string): AgentConnection; clock: Clock }

@@ -5,7 +5,7 @@ import type { IperfTest } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
-import { type Trouble, troubleOf } from './call-trouble.ts'
+import { type CallFailure, callFailureOf } from './call-failure.ts'
 
 /** The two ends of one test, with the addresses to measure between. */
 export type IperfPair = {
@@ -66,7 +66,7 @@ export const measureIperf = async (
   }
 }
 
-const failed = (trouble: Trouble, engine?: EngineVersion): Attempt => ({
+const failed = (trouble: CallFailure, engine?: EngineVersion): Attempt => ({
   outcome: trouble.outcome,
   reason: trouble.reason,
   result: undefined,
@@ -91,22 +91,23 @@ const attempt = async (
   const server = deps.connection(pair.destination.node).iperf.serve(request, call)
   const destination = collectHost()
   const events = server[Symbol.asyncIterator]()
-  let serverEnd: Promise<Trouble | undefined> = Promise.resolve(undefined)
+  let serverEnd: Promise<CallFailure | undefined> = Promise.resolve(undefined)
   try {
     const port = await started(events)
     serverEnd = ended(events, pair.destination.node, destination)
     const request = { ...runRequest(pair, test, port), admission, hostSampling }
     const client = deps.connection(pair.source.node).iperf.run(request, call)
     const measured = await runClient(client, pair.source.node)
-    if (hostSampling) await soon(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
+    if (hostSampling) await withTimeout(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
     // A server that is lost shows at the client as a refusal or a silence that would accuse the network.
-    const lost = measured.outcome === Outcome.OUTCOME_MEASURED ? undefined : await soon(deps.clock, serverEnd)
+    const lost =
+      measured.outcome === Outcome.OUTCOME_MEASURED ? undefined : await withTimeout(deps.clock, serverEnd)
     const seen = { ...measured, destinationHost: destination.samples() }
     return lost && !signal.aborted ? { ...seen, ...failed(lost, measured.engine) } : seen
   } catch (error) {
-    return failed(troubleOf(error, pair.destination.node, false))
+    return failed(callFailureOf(error, pair.destination.node, false))
   } finally {
-    await soon(deps.clock, serverEnd)
+    await withTimeout(deps.clock, serverEnd)
     stop.abort()
     await serverEnd
   }
@@ -167,18 +168,22 @@ const ended = async (
   events: AsyncIterator<ServeResponse>,
   node: string,
   host: HostCollector,
-): Promise<Trouble | undefined> => {
+): Promise<CallFailure | undefined> => {
   try {
     for (let next = await events.next(); !next.done; next = await events.next()) {
       if (next.value.event?.$case === 'hostSamples') host.add(next.value.event.value)
     }
     return undefined
   } catch (error) {
-    return troubleOf(error, node, true)
+    return callFailureOf(error, node, true)
   }
 }
 
-const soon = <T>(clock: Clock, promise: Promise<T>, seconds = SERVER_END_SECONDS): Promise<T | undefined> => {
+const withTimeout = <T>(
+  clock: Clock,
+  promise: Promise<T>,
+  seconds = SERVER_END_SECONDS,
+): Promise<T | undefined> => {
   const timer = new AbortController()
   const pause = clock.sleep(seconds, timer.signal).then(
     () => undefined,
@@ -211,6 +216,6 @@ const runClient = async (client: AsyncIterable<RunResponse>, node: string): Prom
     }
     throw new Error('protocol violation: Run ended without a Summary')
   } catch (error) {
-    return { ...failed(troubleOf(error, node, begun), engine), sourceHost: host.samples() }
+    return { ...failed(callFailureOf(error, node, begun), engine), sourceHost: host.samples() }
   }
 }

@@ -2,7 +2,7 @@ import type { PingResult, PingStatistics } from '#proto/meshgauge/agent/v1/ping.
 import type { EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PingTest } from '#proto/meshgauge/collector/v1/run.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
-import { troubleOf } from './call-trouble.ts'
+import { callFailureOf } from './call-failure.ts'
 
 /** Everything one interface of one node pings: one stream, whatever the number of targets. */
 export type PingGroup = {
@@ -45,7 +45,7 @@ export const measurePings = async (
     }
     if (!results) throw new Error('protocol violation: Ping ended without a Summary')
   } catch (error) {
-    const { outcome, reason } = troubleOf(error, node, engine !== undefined)
+    const { outcome, reason } = callFailureOf(error, node, engine !== undefined)
     return targets.map(() => ({ outcome, reason, statistics: undefined, engine }))
   }
   const byTarget = new Map(results.map((result) => [result.targetIndex, result]))

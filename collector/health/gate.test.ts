@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import { END, endedRun, iperfPair } from '../telemetry/samples.ts'
+import { END, endedRun, iperfPair } from '../telemetry/testing/samples.ts'
 import { type Facts, judgeNode, missingChecks } from './gate.ts'
-import { checkResult } from './samples.ts'
 import { remember } from './severity.ts'
+import { checkResult } from './testing/samples.ts'
 import { createVerdicts } from './verdicts.ts'
 
 const NOW = new Date('2026-01-02T04:00:00Z')

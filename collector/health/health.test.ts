@@ -9,7 +9,7 @@ import type { PeriodicCheck } from '../inventory/config.ts'
 import { openSqliteStore } from '../store/sqlite/store.ts'
 import type { Store } from '../store/store.ts'
 import { createHealth, type Health } from './health.ts'
-import { checkResult } from './samples.ts'
+import { checkResult } from './testing/samples.ts'
 
 type Call = { node: string; check: string; parameters: Record<string, unknown> }
 

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import { covers, type Parameters } from './coverage.ts'
-import { checkResult, type Said } from './samples.ts'
 import { forget, MAX_FINDINGS, remember, verdictOf, worstOf } from './severity.ts'
+import { checkResult, type Said } from './testing/samples.ts'
 
 const { SEVERITY_UNSPECIFIED, SEVERITY_PASS, SEVERITY_WARN, SEVERITY_FAIL, SEVERITY_EVICT } = Severity
 

@@ -2,7 +2,7 @@ import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { CulpritKind, type PairResult, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
-import { createAcquittal } from '../diagnosis/acquittal.ts'
+import { createClearedVerdicts } from '../diagnosis/cleared-verdicts.ts'
 
 /** A verdict that no later run of the same test has acquitted. */
 export type StandingVerdict = { run: string; test: string; verdict: Verdict; time: Date }
@@ -22,7 +22,7 @@ export const createVerdicts = () => {
       if (run.state !== RunState.RUN_STATE_COMPLETED) return
       const test = run.spec?.test?.$case ?? ''
       const time = fromTimestamp(run.endTime) ?? new Date(0)
-      const isAcquitted = createAcquittal(results)
+      const isAcquitted = createClearedVerdicts(results)
       for (const [key, each] of standing)
         if (each.test === test && isAcquitted(each.verdict)) standing.delete(key)
       for (const verdict of run.verdicts) {

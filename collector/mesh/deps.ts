@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { DocumentStore, WindowStore } from '../store/windows.ts'
-import type { MeshPath } from './paths.ts'
+import type { MeshPath } from './state/paths.ts'
 
 /** Told of what happens, to count it. */
 export type MeshObserver = {

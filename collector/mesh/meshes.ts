@@ -1,23 +1,23 @@
 import { setImmediate } from 'node:timers/promises'
 import type { MeshSpec, Path, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
+import { createMeshAgents } from './agents/mesh-agents.ts'
+import { createPersistedState } from './agents/persisted-state.ts'
+import type { NodePlan } from './assign/planner.ts'
+import { createPlanning } from './assign/planning.ts'
+import { checkMeshSpec, readMeshSpec } from './assign/settings.ts'
 import type { MeshesDeps } from './deps.ts'
-import { statesBefore } from './events.ts'
-import { createIngest } from './ingest.ts'
-import { createJudging } from './judging.ts'
-import { createKeeping } from './kept.ts'
-import { createMeshAgents } from './mesh-agents.ts'
-import { createOverview } from './overview.ts'
-import { createOwnLoad } from './own-load.ts'
-import { createPaths, type MeshPath } from './paths.ts'
-import type { NodePlan } from './planner.ts'
-import { createPlanning } from './planning.ts'
-import { createRecorder } from './recorder.ts'
-import { checkMeshSpec, readMeshSpec } from './settings.ts'
-import { createTelling } from './telling.ts'
+import { createEventPublisher } from './judge/event-publisher.ts'
+import { createJudging } from './judge/judging.ts'
+import { statesBefore } from './state/events.ts'
+import { createIngest } from './state/ingest.ts'
+import { createOwnLoad } from './state/own-load.ts'
+import { createPaths, type MeshPath } from './state/paths.ts'
+import { createRecorder } from './state/recorder.ts'
 import { keepTicking } from './ticking.ts'
 import { createMeshTime } from './time.ts'
-import { pathMessage } from './views.ts'
+import { pathMessage } from './view/messages.ts'
+import { createOverview } from './view/overview.ts'
 
 const TIDY_SECONDS = 30
 
@@ -28,12 +28,12 @@ export const createMeshes = (deps: MeshesDeps) => {
   const { clock } = time
   const nowMs = () => clock.now().getTime()
   const before = statesBefore(store, nowMs())
-  const keeping = createKeeping({ store, logger })
+  const keeping = createPersistedState({ store, logger })
   const recorder = createRecorder({ clock, logger, store, shiftMs: time.shiftMs, flushKept: keeping.flush })
   const paths = createPaths({ random: deps.random, stateBefore: before.ofPath })
   const ownLoad = createOwnLoad(deps.heldByRuns)
   const onWorse = () => judging.worsened()
-  const telling = createTelling({ time, observer, recorder, before, onWorse })
+  const telling = createEventPublisher({ time, observer, recorder, before, onWorse })
   const agents = createMeshAgents({ ...deps, time, paths, recorder, keeping, telling })
   const ingest = createIngest({
     paths,

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { spend, spentOf } from './budget.ts'
+import { createStage } from './testing/harness.ts'
 import { spec } from './testing/specs.ts'
-import { createStage } from './testing/stage.ts'
 
 describe('a budget', () => {
   test('leaves out what would go over it, until its time has passed', async () => {

@@ -2,7 +2,7 @@ import type { PairCoverage } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Scope } from './coverage.ts'
-import { type Breathe, NO_PAIR } from './due.ts'
+import { NO_PAIR, type YieldIfDue } from './due.ts'
 
 /** As GetCoverageRequest promises. */
 const PAGE = { usual: 100, largest: 5000 }
@@ -34,7 +34,7 @@ export const overduePage = async (
   scope: Scope,
   since: number,
   page: { size: number; token: string },
-  breathe: Breathe,
+  breathe: YieldIfDue,
 ): Promise<{ overdue: PairCoverage[]; nextPageToken: string }> => {
   const size = page.size === 0 ? PAGE.usual : Math.min(page.size, PAGE.largest)
   const after = readToken(page.token)

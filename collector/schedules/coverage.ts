@@ -3,8 +3,8 @@ import { IperfTest, PingTest, RunSpec, Topology, TopologyKind } from '#proto/mes
 import type { Coverage } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { reviewRun } from '../dispatch/prepare.ts'
 import { isReady } from '../inventory/selectors.ts'
+import { reviewRun } from '../runs/prepare.ts'
 import { type CoverageFigures, NO_PAIR } from './due.ts'
 import type { Ledger } from './ledger.ts'
 

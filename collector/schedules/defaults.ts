@@ -5,7 +5,7 @@ import { ScheduleOrigin, ScheduleSpec } from '#proto/meshgauge/collector/v1/sche
 import { toDuration } from '../../lib/protobuf-time.ts'
 
 /** A schedule that was not made over the API. */
-export type OwnSchedule = { spec: ScheduleSpec; origin: ScheduleOrigin }
+export type ConfiguredSchedule = { spec: ScheduleSpec; origin: ScheduleOrigin }
 
 const HOUR = 3600
 const DAY = 24 * HOUR
@@ -59,10 +59,10 @@ const specs = (): ScheduleSpec[] => [
 export const DEFAULT_QUIET_MS = HOUR * 1000
 
 /** What the config says, and the defaults whose names it has not taken. An empty list wants none. */
-export const ownSchedules = (
+export const configuredSchedules = (
   configured: readonly ScheduleSpec[] | undefined,
   withDefaults: boolean,
-): OwnSchedule[] => {
+): ConfiguredSchedule[] => {
   const own = (configured ?? []).map((spec) => ({ spec, origin: ScheduleOrigin.SCHEDULE_ORIGIN_CONFIG }))
   if (!withDefaults || configured?.length === 0) return own
   const taken = new Set(own.map(({ spec }) => spec.name))

@@ -4,7 +4,7 @@
 export const NO_PAIR = 0xffffffff
 
 /** Called now and then while a long list is gone through, so that others get their turn. */
-export type Breathe = () => Promise<void>
+export type YieldIfDue = () => Promise<void>
 
 /** About a millisecond of work between two breaths. */
 const SLICE = 20_000
@@ -18,7 +18,7 @@ export type CoverageFigures = {
   oldestSeconds: number | undefined
 }
 
-const eachSlice = async (length: number, breathe: Breathe, work: (from: number, to: number) => void) => {
+const eachSlice = async (length: number, breathe: YieldIfDue, work: (from: number, to: number) => void) => {
   for (let from = 0; from < length; from += SLICE) {
     if (from > 0) await breathe()
     work(from, Math.min(length, from + SLICE))
@@ -27,7 +27,7 @@ const eachSlice = async (length: number, breathe: Breathe, work: (from: number, 
 
 export const coverageOf = async (
   lasts: Uint32Array,
-  { now, within, breathe }: { now: number; within: number; breathe: Breathe },
+  { now, within, breathe }: { now: number; within: number; breathe: YieldIfDue },
 ): Promise<CoverageFigures> => {
   let [pairCount, coveredCount, neverCount, oldest] = [0, 0, 0, Number.POSITIVE_INFINITY]
   const since = now - within
@@ -64,7 +64,7 @@ export type DueOptions = {
   since: number
   /** Someone asks: everything that is overdue at once, not only its share; without any, the share that is oldest. */
   all: boolean
-  breathe: Breathe
+  breathe: YieldIfDue
 }
 
 /** Steps in which ages are told apart when pairs are put in order. */
@@ -129,7 +129,7 @@ const inOrder = async (
     binOf(last: number): number
     waits(last: number): boolean
     share: number
-    breathe: Breathe
+    breathe: YieldIfDue
   },
 ): Promise<Int32Array> => {
   const begins = new Float64Array(bins.length)

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
+import { createStage } from './testing/harness.ts'
 import { cron, DAY, run, spec } from './testing/specs.ts'
-import { createStage } from './testing/stage.ts'
 
 describe('every pair within a time', () => {
   const mesh = { ...run, topology: { ...run.topology!, kind: TopologyKind.TOPOLOGY_KIND_MESH } }

@@ -3,7 +3,7 @@ import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import { AHEAD_MS, type CoverageStore, type PathKey } from '../store/windows.ts'
-import { type Breathe, NO_PAIR } from './due.ts'
+import { NO_PAIR, type YieldIfDue } from './due.ts'
 
 /** Pairs of a list as positions in `names`. */
 export type NamedPairs = { names: readonly string[]; sources: Int32Array; destinations: Int32Array }
@@ -11,7 +11,7 @@ export type NamedPairs = { names: readonly string[]; sources: Int32Array; destin
 /** The rows of one interface: by source, by destination, in Unix seconds; 4 bytes a pair. */
 type Rows = Uint32Array[]
 
-type Deps = { clock: Pick<Clock, 'now'>; store: Pick<CoverageStore, 'coverage'>; breathe: Breathe }
+type Deps = { clock: Pick<Clock, 'now'>; store: Pick<CoverageStore, 'coverage'>; breathe: YieldIfDue }
 
 /** About a millisecond of work between two breaths. */
 const SLICE = 5_000

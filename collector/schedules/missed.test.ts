@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { ScheduleOrigin, ScheduleState } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
+import { createStage } from './testing/harness.ts'
 import { cron, spec } from './testing/specs.ts'
-import { createStage } from './testing/stage.ts'
 
 describe('a collector that was down', () => {
   test('counts what it missed and makes up for nothing that is frequent', async () => {

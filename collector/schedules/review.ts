@@ -7,10 +7,10 @@ import { ConfigError, closest } from '../../lib/config.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { interfaceNames } from '../dispatch/endpoints.ts'
-import { reviewRun } from '../dispatch/prepare.ts'
 import { isReady, selectNodes } from '../inventory/selectors.ts'
-import { checkMeshSpec } from '../mesh/settings.ts'
+import { checkMeshSpec } from '../mesh/assign/settings.ts'
 import { readProfile } from '../profiles/profile.ts'
+import { reviewRun } from '../runs/prepare.ts'
 import { cronProblem, timeZoneProblem } from './times.ts'
 
 export const SCHEDULE_NAME = /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/

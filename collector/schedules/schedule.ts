@@ -6,7 +6,7 @@ import type { Fleet } from '../inventory/fleet.ts'
 import { type BookDeps, createBook, type ScheduleObserver } from './book.ts'
 import { spentMessage, spentOf } from './budget.ts'
 import { type Decision, decide } from './decide.ts'
-import type { MeshKeeper } from './mesh-keeper.ts'
+import type { MeshController } from './mesh-controller.ts'
 import type { ScheduleRecord } from './record.ts'
 import type { StartDeps } from './start.ts'
 import { createStarter } from './starter.ts'
@@ -14,7 +14,7 @@ import { type Blackouts, blackoutsOf, type Times, timesOf } from './times.ts'
 
 export type ScheduleDeps = StartDeps &
   BookDeps & {
-    meshes: MeshKeeper
+    meshes: MeshController
     fleet: Pick<Fleet, 'nodes' | 'refresh' | 'settled'>
   }
 

@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { type ScheduleSpec, ScheduleState } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { ownSchedules } from './defaults.ts'
+import { configuredSchedules } from './defaults.ts'
 import { readSchedule } from './schema.ts'
+import { createStage } from './testing/harness.ts'
 import { spec } from './testing/specs.ts'
-import { createStage } from './testing/stage.ts'
 
 describe('meshes', () => {
   test('are kept up while they are there and not paused', async () => {
@@ -49,19 +49,19 @@ test('a mesh that could not be kept up is refused before it is stored', async ()
 })
 
 describe('defaults and the config', () => {
-  const names = (list: ReturnType<typeof ownSchedules>) => list.map(({ spec: own }) => own.name)
+  const names = (list: ReturnType<typeof configuredSchedules>) => list.map(({ spec: own }) => own.name)
 
   test('an empty list or a word turns the defaults off, a name replaces one', () => {
-    expect(names(ownSchedules(undefined, true))).toEqual(['mesh', 'daily', 'weekly'])
-    expect(names(ownSchedules([], true))).toEqual([])
-    expect(names(ownSchedules(undefined, false))).toEqual([])
-    expect(names(ownSchedules([spec({ name: 'daily' })], true))).toEqual(['daily', 'mesh', 'weekly'])
-    expect(names(ownSchedules([spec({})], false))).toEqual(['s'])
+    expect(names(configuredSchedules(undefined, true))).toEqual(['mesh', 'daily', 'weekly'])
+    expect(names(configuredSchedules([], true))).toEqual([])
+    expect(names(configuredSchedules(undefined, false))).toEqual([])
+    expect(names(configuredSchedules([spec({ name: 'daily' })], true))).toEqual(['daily', 'mesh', 'weekly'])
+    expect(names(configuredSchedules([spec({})], false))).toEqual(['s'])
   })
 
   test('a new collector loads nothing within its first hour, whatever the time is', async () => {
     const stage = createStage(new Date(2026, 5, 1, 1, 59).toISOString())
-    const schedules = stage.open(ownSchedules(undefined, true))
+    const schedules = stage.open(configuredSchedules(undefined, true))
     await stage.pass(3590)
     expect(stage.created).toEqual([])
     expect([...stage.meshes.keys()]).toEqual(['mesh'])
@@ -70,7 +70,7 @@ describe('defaults and the config', () => {
 
   test('what the config changes begins anew with what was counted, what it drops goes, what was added stays', async () => {
     const stage = createStage('2026-06-01T00:00:00Z')
-    const config = (...own: ScheduleSpec[]) => ownSchedules(own, false)
+    const config = (...own: ScheduleSpec[]) => configuredSchedules(own, false)
     const first = stage.open(config(spec({ name: 'kept' }), spec({ name: 'dropped' })))
     await first.create(spec({ name: 'added' }), true)
     await stage.pass(65)
@@ -89,7 +89,7 @@ describe('defaults and the config', () => {
 
   test('what was not added cannot be removed', async () => {
     const stage = createStage('2026-06-01T00:00:00Z')
-    const schedules = stage.open(ownSchedules([spec({})], true))
+    const schedules = stage.open(configuredSchedules([spec({})], true))
     expect(() => schedules.delete('s')).toThrow(/config file/)
     expect(() => schedules.delete('daily')).toThrow(/default_schedules/)
     expect(() => schedules.delete('dailyy')).toThrow(/did you mean daily/)
@@ -143,7 +143,7 @@ test('a run that goes on brings nothing back of a schedule that is gone or was c
   const stage = createStage('2026-06-01T00:00:00Z')
   stage.behaviour.seconds = 30
   const config = (seconds: number) =>
-    ownSchedules([spec({ name: 'c', when: { $case: 'every', value: toDuration(seconds) } })], false)
+    configuredSchedules([spec({ name: 'c', when: { $case: 'every', value: toDuration(seconds) } })], false)
   const schedules = stage.open(config(60))
   await schedules.create(spec({ name: 'a' }), false)
   await stage.pass(65)
@@ -158,7 +158,7 @@ test('a run that goes on brings nothing back of a schedule that is gone or was c
 test('a full disk neither ends a collector that starts nor a reload of its config', async () => {
   const stage = createStage('2026-06-01T00:00:00Z')
   const named = (...names: string[]) =>
-    ownSchedules(
+    configuredSchedules(
       names.map((name) => spec({ name })),
       false,
     )

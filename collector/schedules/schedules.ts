@@ -14,7 +14,7 @@ import type { ScheduleObserver } from './book.ts'
 import { spentOf, type Used, usedOf } from './budget.ts'
 import { coverageMessage, fullMesh, type Scope, scopeOf } from './coverage.ts'
 import { overduePage } from './coverage-page.ts'
-import { DEFAULT_QUIET_MS, type OwnSchedule } from './defaults.ts'
+import { type ConfiguredSchedule, DEFAULT_QUIET_MS } from './defaults.ts'
 import { type CoverageFigures, coverageOf } from './due.ts'
 import {
   DOCUMENT_KIND,
@@ -51,7 +51,7 @@ const DEFAULT_WITHIN_SECONDS = 7 * 86_400
 const TESTS = ['ping', 'iperf'] as const
 
 /** Every schedule of this collector: defaults, those of the config, and those that were added. */
-export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedule[]) => {
+export const createSchedules = (deps: SchedulesDeps, initial: readonly ConfiguredSchedule[]) => {
   const { clock, logger, documents, observer, ledger, breathe } = deps
   const schedules = new Map<string, LivingSchedule>()
   const stop = new AbortController()
@@ -94,7 +94,10 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
   }
 
   /** A schedule of the config or a default, with what is known of it from before. */
-  const recordOf = ({ spec, origin }: OwnSchedule, known: ScheduleRecord | undefined): ScheduleRecord => {
+  const recordOf = (
+    { spec, origin }: ConfiguredSchedule,
+    known: ScheduleRecord | undefined,
+  ): ScheduleRecord => {
     const quiet = origin === ScheduleOrigin.SCHEDULE_ORIGIN_DEFAULT ? DEFAULT_QUIET_MS : 0
     if (!known) return { ...newRecord(spec, origin, now()), considered: now() + quiet }
     if (known.origin === ScheduleOrigin.SCHEDULE_ORIGIN_API)
@@ -246,7 +249,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly OwnSchedu
     },
 
     /** Puts other schedules of the config in place; what stays as it is keeps all that is known of it. */
-    setOwn(wanted: readonly OwnSchedule[]): void {
+    setOwn(wanted: readonly ConfiguredSchedule[]): void {
       const names = new Set(wanted.map(({ spec }) => spec.name))
       for (const [name, schedule] of schedules) {
         if (names.has(name) || schedule.record().origin === ScheduleOrigin.SCHEDULE_ORIGIN_API) continue

@@ -8,7 +8,12 @@ import { isProfileFile } from '../../lib/profile-file.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { durationHint, parseBytes, parseDuration } from '../../lib/units.ts'
 import type { ConfigSection, NamedNodes } from '../inventory/config.ts'
-import { knownNames, namedByOwn, namedByTest, reviewOwn } from '../profiles/own.ts'
+import {
+  knownNames,
+  namedByConfiguredProfiles,
+  namedByTest,
+  reviewConfiguredProfiles,
+} from '../profiles/configured.ts'
 import { runOf } from '../profiles/resolve.ts'
 import { reviewTest } from '../profiles/review.ts'
 import { profileSchema, runSchema } from '../profiles/schema.ts'
@@ -228,13 +233,13 @@ export const SCHEDULE_SECTION = {
         ...(also ? { also: ['schedules', index, ...also] } : {}),
       })),
     )
-    return [...problems, ...reviewNames(entries), ...reviewOwn(raw)]
+    return [...problems, ...reviewNames(entries), ...reviewConfiguredProfiles(raw)]
   },
   namedNodes: (raw: unknown) => [
     ...listOf(raw).flatMap((entry, index) =>
       namedIn(entry).map(({ path, selector }) => ({ path: ['schedules', index, ...path], selector })),
     ),
-    ...namedByOwn(raw),
+    ...namedByConfiguredProfiles(raw),
   ],
 } satisfies ConfigSection<z.ZodRawShape>
 

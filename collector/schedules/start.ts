@@ -7,12 +7,13 @@ import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
 import { bytesOf, PAIR_OVERHEAD_SECONDS, testSeconds } from '../dispatch/estimate.ts'
-import { isBidirectional, type PreparedRun, reviewRun } from '../dispatch/prepare.ts'
-import type { Runs } from '../dispatch/runs.ts'
+import type { PreparedRun } from '../dispatch/prepared-run.ts'
 import type { Fleet } from '../inventory/fleet.ts'
+import { isBidirectional, reviewRun } from '../runs/prepare.ts'
+import type { Runs } from '../runs/runs.ts'
 import { type Cost, leftOf } from './budget.ts'
 import { measurable, runsOf, scopeOf, withinBudget } from './coverage.ts'
-import { type Breathe, pickDue } from './due.ts'
+import { pickDue, type YieldIfDue } from './due.ts'
 import type { Ledger } from './ledger.ts'
 import { resolveProfile } from './review.ts'
 
@@ -22,7 +23,7 @@ export type StartDeps = {
   fleet: Pick<Fleet, 'nodes' | 'refresh'>
   ledger: Ledger
   profiles: ReadonlyMap<string, Profile>
-  breathe: Breathe
+  breathe: YieldIfDue
 }
 
 export type StartOptions = {

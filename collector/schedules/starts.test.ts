@@ -3,8 +3,8 @@ import { RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { OverlapPolicy, ScheduleState } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import { fromTimestamp, toDuration } from '../../lib/protobuf-time.ts'
+import { createStage } from './testing/harness.ts'
 import { cron, run, spec } from './testing/specs.ts'
-import { createStage } from './testing/stage.ts'
 
 describe('starts', () => {
   test('come at their times and carry the name', async () => {

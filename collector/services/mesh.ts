@@ -17,7 +17,7 @@ import { OperatingError, throwIfInvalid, type Violation } from '../../lib/errors
 import { quantile } from '../../lib/histogram.ts'
 import { fromTimestamp, toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Meshes } from '../mesh/meshes.ts'
-import { compareNames, sortPaths } from '../mesh/views.ts'
+import { compareNames, sortPaths } from '../mesh/view/messages.ts'
 import type { PathKey, Window, WindowStore } from '../store/windows.ts'
 
 /** As mesh.proto promises. */

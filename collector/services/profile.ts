@@ -11,8 +11,8 @@ import type { Clock } from '../../lib/clock.ts'
 import { ConfigError, closest } from '../../lib/config.ts'
 import { OperatingError, throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import type { Runs } from '../dispatch/runs.ts'
 import { readProfile } from '../profiles/profile.ts'
+import type { Runs } from '../runs/runs.ts'
 
 type Deps = {
   clock: Clock

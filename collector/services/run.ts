@@ -2,9 +2,9 @@ import type { EndpointPair } from '#proto/meshgauge/collector/v1/result.ts'
 import type { RunServiceImplementation, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { endpointMessage } from '../dispatch/endpoints.ts'
-import type { PreparedRun } from '../dispatch/prepare.ts'
-import type { Runs } from '../dispatch/runs.ts'
+import type { PreparedRun } from '../dispatch/prepared-run.ts'
 import { rounds } from '../plan/plan.ts'
+import type { Runs } from '../runs/runs.ts'
 
 const needed = (spec: RunSpec | undefined): RunSpec => {
   throwIfInvalid('the request', spec ? [] : [{ field: 'spec', description: 'what to run is needed' }])

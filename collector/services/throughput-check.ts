@@ -8,7 +8,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBitrate, parseBitrate, parseDuration } from '../../lib/units.ts'
-import type { Runs } from '../dispatch/runs.ts'
+import type { Runs } from '../runs/runs.ts'
 
 /** Up to so many nodes every pair is measured; above, each node to a few random others. */
 const MESH_NODES = 8

@@ -4,11 +4,11 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
-import { createEnds } from './ends.ts'
-import { createFlows, type NodeTotals, type Totals } from './flows.ts'
-import { waitUntilGone } from './gone.ts'
-import type { PreparedTraffic } from './prepare.ts'
-import { createTrafficCalls } from './traffic-calls.ts'
+import { createFlowEndpoints } from './agents/flow-endpoints.ts'
+import { createTrafficCalls } from './agents/traffic-calls.ts'
+import { waitForStop } from './agents/wait-for-stop.ts'
+import type { PreparedTraffic } from './assign/prepare.ts'
+import { createFlows, type NodeTotals, type Totals } from './state/flows.ts'
 
 export type TrafficDeps = {
   clock: Clock
@@ -30,7 +30,7 @@ export type TrafficFigures = Totals & {
 export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTraffic) => {
   const { clock } = deps
   const flows = createFlows(prepared, clock)
-  const ends = createEnds(deps, prepared)
+  const ends = createFlowEndpoints(deps, prepared)
   const stop = new AbortController()
   const { signal } = stop
   const job = { deps, label: id, prepared, flows, ends, stopping: signal }
@@ -67,7 +67,7 @@ export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTr
     stop.abort()
     await begun
     await calls.ended()
-    const doubts = (await Promise.all(prepared.nodes.map((node) => waitUntilGone(deps, node, id)))).flat()
+    const doubts = (await Promise.all(prepared.nodes.map((node) => waitForStop(deps, node, id)))).flat()
     state = last
     reason = [why, ...doubts].filter((text) => text !== '').join('; ')
     endTime = toTimestamp(clock.now())

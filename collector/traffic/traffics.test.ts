@@ -5,8 +5,8 @@ import { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { createTrafficInterfaces } from '../dispatch/traffic-interfaces.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
+import { createTrafficInterfaces } from '../runs/traffic-interfaces.ts'
 import { createTraffics } from './traffics.ts'
 
 const nodeOf = (name: string): Node =>

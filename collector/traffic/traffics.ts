@@ -1,12 +1,12 @@
 import type { Traffic, TrafficFlow, TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { OperatingError } from '../../lib/errors.ts'
-import type { Runs } from '../dispatch/runs.ts'
-import type { TrafficInterfaces } from '../dispatch/traffic-interfaces.ts'
-import { uuidv7 } from '../dispatch/uuid.ts'
 import type { Fleet } from '../inventory/fleet.ts'
+import type { Runs } from '../runs/runs.ts'
+import type { TrafficInterfaces } from '../runs/traffic-interfaces.ts'
+import { uuidv7 } from '../runs/uuid.ts'
 import { type ActiveTraffic, startTraffic, type TrafficDeps, type TrafficFigures } from './active-traffic.ts'
-import type { FlowPage } from './flows.ts'
-import { interfacesOfTraffic, prepareTraffic } from './prepare.ts'
+import { interfacesOfTraffic, prepareTraffic } from './assign/prepare.ts'
+import type { FlowPage } from './state/flows.ts'
 
 /** Each keeps hundreds of programs busy on every node. */
 const MAX_ACTIVE = 16

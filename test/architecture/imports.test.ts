@@ -17,7 +17,7 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'agent/options.ts',
       'collector/main.ts',
       'collector/options.ts',
-      'collector/dispatch/prepare.ts',
+      'collector/runs/prepare.ts',
       'collector/profiles/profile.ts',
       'collector/schedules/schema.ts',
       'deploy/local',
@@ -30,25 +30,28 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
   },
 }
 
-/** Within the collector data flows one way; each stage may import those before it. */
+/** Within the collector, data flows one way: each stage may import only the stages before it. */
 const STAGES = [
+  'inventory',
   'topology',
   'plan',
-  'inventory',
+  'dispatch',
   'store',
   'diagnosis',
+  // Named sets of tests with the values they must reach; a run is created from one.
   'profiles',
-  'dispatch',
-  // Load, not measurement: it borrows the ends of pairs from dispatch, and tells runs which interfaces it is on.
+  // The orchestrator: it calls plan, dispatch, store and diagnosis, and decides on retests.
+  'runs',
+  // Sustained load. It reserves interfaces that exclusive runs then leave alone.
   'traffic',
-  // What checks found, beside what runs measured: it is stored before it is shown, and shows nothing itself.
+  // Check results. They are stored before they are shown.
   'health',
-  // Ping meshes: like dispatch they drive agents and store what comes, but for ever; telemetry shows them.
+  // The always-on ping mesh. It drives agents and stores windows, as a run does, without an end.
   'mesh',
-  // What is measured without being asked: it makes runs and meshes, and is told of by metrics and services.
+  // Recurring work: it creates runs and meshes.
   'schedules',
   'telemetry',
-  // Another system's HTTP face over checks and runs: a kind of service, and the metric that goes with it.
+  // The HTTP API of IBM Autopilot on top of checks and runs, with its metric.
   'autopilot',
   'services',
 ]

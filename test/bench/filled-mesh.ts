@@ -1,8 +1,8 @@
 /** A ping mesh as the collector has it in memory after a minute, without agents: for what it costs to show it. */
 
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Measured } from '../../collector/mesh/paths.ts'
-import { createPaths } from '../../collector/mesh/paths.ts'
+import type { Measured } from '../../collector/mesh/state/paths.ts'
+import { createPaths } from '../../collector/mesh/state/paths.ts'
 import { bucketOf } from '../../lib/histogram.ts'
 
 /** As of the defaults: all peers up to so many nodes, then so many at a time. */

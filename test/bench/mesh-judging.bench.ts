@@ -2,11 +2,11 @@
 
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { createDirections } from '../../collector/mesh/directions.ts'
-import { createInterfaceStates, type LossyInterface } from '../../collector/mesh/interface-state.ts'
-import { createNarrowing } from '../../collector/mesh/narrowing.ts'
-import { createPaths, type Measured } from '../../collector/mesh/paths.ts'
-import { judgeMesh } from '../../collector/mesh/verdicts.ts'
+import { createDirections } from '../../collector/mesh/judge/directions.ts'
+import { createNarrowing } from '../../collector/mesh/judge/narrowing.ts'
+import { judgeMesh } from '../../collector/mesh/judge/verdicts.ts'
+import { createInterfaceStates, type LossyInterface } from '../../collector/mesh/state/interface-state.ts'
+import { createPaths, type Measured } from '../../collector/mesh/state/paths.ts'
 import { expectAtMost } from './figures.ts'
 
 const NODES = Number(process.env.NODES ?? 3000)

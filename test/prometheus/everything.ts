@@ -3,9 +3,15 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { remember } from '../../collector/health/severity.ts'
-import type { Metrics } from '../../collector/telemetry/metrics.ts'
-import type { Observer } from '../../collector/telemetry/observe.ts'
-import { endedRun, failedPair, iperfPair, pingPair, TRACE_ID } from '../../collector/telemetry/samples.ts'
+import type { Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
+import type { Observer } from '../../collector/telemetry/observe/observe.ts'
+import {
+  endedRun,
+  failedPair,
+  iperfPair,
+  pingPair,
+  TRACE_ID,
+} from '../../collector/telemetry/testing/samples.ts'
 
 /** Nodes that are ready. */
 export const nodes = (...names: string[]) =>

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
-import { createRotation } from '../../collector/mesh/rotation.ts'
+import { createRotation } from '../../collector/mesh/assign/rotation.ts'
 import { openSqliteStore } from '../../collector/store/sqlite/store.ts'
 import { type MeshSimulation, startMeshSimulation } from './mesh-simulation.ts'
 

@@ -6,7 +6,7 @@ import { type EngineDeps, EngineError, type PingSink, type PingSource } from '..
 import { planPing } from '../ping-request.ts'
 import { programError, rubbishError } from '../program-error.ts'
 import { fpingLoopArgs } from './args.ts'
-import { createDoubt } from './doubt.ts'
+import { createHostOverloadDetector } from './host-overload-detector.ts'
 import { createLoopBook, NOT_SENT } from './loop.ts'
 
 /** Lines in one look at the pipe, so that fping never waits for us; see StdoutReader.everySeconds. */
@@ -58,7 +58,7 @@ export const watchFping = async (
   const plan = planPing(request)
   const { addresses, intervalSeconds, timeoutSeconds } = plan
   const everySeconds = lookSeconds(addresses.length / intervalSeconds)
-  const doubt = createDoubt(
+  const doubt = createHostOverloadDetector(
     { everySeconds: everySeconds || CHECK_SECONDS, timeoutSeconds },
     clock.monotonicSeconds(),
   )

@@ -5,8 +5,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { execaSync } from 'execa'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Store } from '../store.ts'
+import { sampleWindow } from '../testing/windows-contract.ts'
 import type { StoreCopy } from '../windows.ts'
-import { sampleWindow } from '../windows-contract.ts'
 import { openSqliteStore } from './store.ts'
 
 const T = sampleWindow(0, 0).startMs

@@ -5,9 +5,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run } from '#proto/meshgauge/collector/v1/run.ts'
-import { START, sampleResult, sampleRun } from '../samples.ts'
-import { maintainAll } from '../upkeep-contract.ts'
-import { sampleWindow } from '../windows-contract.ts'
+import { START, sampleResult, sampleRun } from '../testing/samples.ts'
+import { maintainAll } from '../testing/upkeep-contract.ts'
+import { sampleWindow } from '../testing/windows-contract.ts'
 import { openSqliteStore } from './store.ts'
 
 let folder: string

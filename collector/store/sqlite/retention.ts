@@ -14,8 +14,8 @@ import {
 } from './mesh/levels.ts'
 import type { RollUp } from './mesh/roll-up.ts'
 import type { Tables } from './mesh/tables.ts'
-import type { Room } from './room.ts'
 import type { RunRemoval } from './run-removal.ts'
+import type { SizeLimiter } from './size-limiter.ts'
 
 /** Rows that a slice removes at most. */
 const ROWS_PER_SLICE = 300
@@ -59,7 +59,7 @@ type Deps = {
   access: Access
   tables: Tables
   rollUp: RollUp
-  room: Room
+  room: SizeLimiter
   runs: RunRemoval
   limits: StoreLimits
   /** The nodes of the fleet; undefined while nobody has said. */

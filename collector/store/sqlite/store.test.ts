@@ -5,10 +5,10 @@ import { DatabaseSync } from 'node:sqlite'
 import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
-import { describeKeptStore, describeStore } from '../contract.ts'
 import type { StoreLimits } from '../limits.ts'
-import { START, sampleResult, sampleRun } from '../samples.ts'
-import { describeUpkeep } from '../upkeep-contract.ts'
+import { describeKeptStore, describeStore } from '../testing/contract.ts'
+import { START, sampleResult, sampleRun } from '../testing/samples.ts'
+import { describeUpkeep } from '../testing/upkeep-contract.ts'
 import { openSqliteStore } from './store.ts'
 
 let folder: string

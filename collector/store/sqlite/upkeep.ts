@@ -6,9 +6,9 @@ import { bucketOfKey, FIVE_MINUTES, type Level, ONE_HOUR, RAW } from './mesh/lev
 import type { RollUp } from './mesh/roll-up.ts'
 import type { Tables } from './mesh/tables.ts'
 import { createExpiry } from './retention.ts'
-import { createRoom } from './room.ts'
 import { createRunRemoval } from './run-removal.ts'
 import { SCHEMA_VERSION } from './schema.ts'
+import { createSizeLimiter } from './size-limiter.ts'
 
 type Deps = {
   access: Access
@@ -23,7 +23,7 @@ const never = () => false
 
 export const createUpkeep = ({ access, tables, rollUp, repair, limits }: Deps): StoreUpkeep => {
   const { database, figures, guarded, path } = access
-  const room = createRoom(access, limits)
+  const room = createSizeLimiter(access, limits)
   const runs = createRunRemoval(access)
   let members: ReadonlySet<string> | undefined
   const expiry = createExpiry({ access, tables, rollUp, room, runs, limits, members: () => members })

@@ -1,5 +1,5 @@
 import { OperatingError } from '../../../../lib/errors.ts'
-import { createTurns } from '../../../turns.ts'
+import { createCooperativeYielding } from '../../../cooperative-yielding.ts'
 import type { Window, WindowStore } from '../../windows.ts'
 import { addWindow, joinEntries, type Reader, readEntry } from './codec.ts'
 import type { Damage } from './damage.ts'
@@ -175,7 +175,7 @@ export const createAggregate = (
 
   const read = async (fromMs: number, toMs: number, unread: Unread, signal: AbortSignal | undefined) => {
     const sums = createSums(tables.damage, unread)
-    const turns = createTurns()
+    const turns = createCooperativeYielding()
     for (const piece of piecesOf(fromMs, toMs)) {
       const slices = piece.level === RAW ? raw(piece, sums) : coarse(piece, sums)
       for (;;) {
@@ -183,7 +183,7 @@ export const createAggregate = (
         if (!access.database.isOpen) throw new OperatingError('COLLECTOR_DRAINING', 'the store is closed')
         const { done } = access.guarded(() => slices.next())
         if (done) break
-        await turns.breathe()
+        await turns.yieldIfDue()
       }
     }
     return sums

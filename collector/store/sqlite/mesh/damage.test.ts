@@ -5,8 +5,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Store } from '../../store.ts'
-import { LIMITS, maintainAll } from '../../upkeep-contract.ts'
-import { sampleWindow } from '../../windows-contract.ts'
+import { LIMITS, maintainAll } from '../../testing/upkeep-contract.ts'
+import { sampleWindow } from '../../testing/windows-contract.ts'
 import { openSqliteStore } from '../store.ts'
 
 const HOUR = 3_600_000

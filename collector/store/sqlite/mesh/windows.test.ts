@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { sampleWindow } from '../../windows-contract.ts'
+import { sampleWindow } from '../../testing/windows-contract.ts'
 import { createAccess } from '../access.ts'
 import { openDatabase } from '../database.ts'
 import { createWindowStore } from './windows.ts'

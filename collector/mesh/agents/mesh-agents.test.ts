@@ -1,0 +1,50 @@
+import { ClientError, Status } from 'nice-grpc'
+import { expect, test, vi } from 'vitest'
+import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { createPaths } from '../state/paths.ts'
+import { createMeshAgents } from './mesh-agents.ts'
+
+const nodeOf = (name: string, state: NodeState): Node => Node.fromPartial({ name, state })
+const { NODE_STATE_READY: READY, NODE_STATE_SILENT: SILENT } = NodeState
+
+test('an agent that refuses is not called again because another one of the fleet comes or goes', async () => {
+  const mesh = vi.fn(() => {
+    throw new ClientError('mesh', Status.FAILED_PRECONDITION, 'assigned by somebody else')
+  })
+  const clock = {
+    now: () => new Date(0),
+    monotonicSeconds: () => 0,
+    sleep: (_: number, signal?: AbortSignal) =>
+      new Promise<void>((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+  }
+  const nothing = () => undefined
+  const agents = createMeshAgents({
+    logger: { warn: nothing, error: nothing } as never,
+    random: () => 1,
+    fleet: { connection: () => ({ ping: { mesh } }) } as never,
+    store: { identity: () => 'us' } as never,
+    observer: { observeAssignment: nothing } as never,
+    time: { clock, shiftMs: () => 0 },
+    paths: createPaths({ random: () => 1, stateBefore: nothing as never }),
+    recorder: { forget: nothing } as never,
+    keeping: { documents: () => new Map(), put: nothing, flush: nothing },
+    telling: { ofPath: nothing, ofAgent: nothing },
+  })
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  const assignment = { groups: [], window: undefined, outlive: undefined }
+  agents.apply('a', { node: 'a', assignment, targets: new Map() }, {} as never)
+  await turn()
+  expect(mesh).toHaveBeenCalledTimes(1)
+  for (const [state, ofOther, calls] of [
+    [READY, READY, 2],
+    [READY, SILENT, 2],
+    [READY, READY, 2],
+    [SILENT, READY, 2],
+    [READY, READY, 3],
+  ] as const) {
+    agents.wake([nodeOf('a', state), nodeOf('b', ofOther)])
+    await turn()
+    expect(mesh).toHaveBeenCalledTimes(calls)
+  }
+  await agents.close()
+})

@@ -1,0 +1,65 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
+import { intervalOf, readMeshSpec, windowFor, windowProblems } from './settings.ts'
+
+const settingsOf = (spec: Partial<MeshSpec>) => readMeshSpec(MeshSpec.fromPartial(spec))
+
+describe('how often a path is probed', () => {
+  test.each([
+    [1, 0.05],
+    [3, 0.05],
+    [5, 0.05],
+    [6, 0.1],
+    [7, 0.1],
+    [21, 0.2],
+    [49, 0.5],
+    [63, 1],
+    [199, 1],
+  ])('with %d peers each %s s', (peers, seconds) => {
+    expect(intervalOf(settingsOf({}), peers)).toBe(seconds)
+  })
+
+  test('a node sends no fewer than 60 probes a second as soon as it has three peers, and few more', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 3, max: 199 }), (peers) => {
+        const perSecond = peers / intervalOf(settingsOf({}), peers)
+        expect(perSecond).toBeGreaterThanOrEqual(60)
+        expect(perSecond).toBeLessThanOrEqual(199)
+      }),
+    )
+  })
+
+  test('what was asked for is done', () => {
+    expect(intervalOf(settingsOf({ interval: toDuration(0.3) }), 5)).toBe(0.3)
+  })
+
+  test('who waits long for answers, or has a process for each probe, probes more rarely', () => {
+    expect(intervalOf(settingsOf({ timeout: toDuration(3) }), 5)).toBe(0.5)
+    expect(intervalOf(settingsOf({ timeout: toDuration(10) }), 5)).toBe(1)
+    expect(intervalOf(settingsOf({ engine: 'tcp' }), 5)).toBe(1)
+  })
+})
+
+describe('how long windows are', () => {
+  test.each([
+    [10, 42_000, 10],
+    [10, 260_000, 20],
+    [1, 25_000, 1],
+    [1, 25_001, 2],
+    [1, 63_000, 5],
+    [3, 79_600, 5],
+    [60, 5_000_000, 60],
+  ])('asked for %d s, with %d paths', (asked, paths, seconds) => {
+    expect(windowFor(asked, paths)).toBe(seconds)
+  })
+
+  test('only who asked for shorter ones is told', () => {
+    expect(windowProblems(settingsOf({}), 300_000)).toEqual([])
+    expect(windowProblems(settingsOf({ window: toDuration(1) }), 25_000)).toEqual([])
+    expect(windowProblems(settingsOf({ window: toDuration(1) }), 63_000)).toEqual([
+      'windows are 5 s long and not 1 s: 63000 a second would be more than the 25000 that a collector takes',
+    ])
+  })
+})

@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'vitest'
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { CulpritKind, FaultDirection, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { createEchoCounts } from '../state/echo-counts.ts'
+import { createInterfaceWindow } from '../state/interface-window.ts'
+import { createPathHealth } from '../state/path-state.ts'
+import type { MeshPath } from '../state/paths.ts'
+import { createDirections } from './directions.ts'
+
+const NODES = 6
+const INTERFACES = ['net0', 'net1']
+const START_MS = 1_700_000_000_000
+const HEALTHY_SECONDS = 80
+/** The verdict comes so long after the fault. */
+const BLAMED_SECONDS = 4
+
+type Loss = { tx: number; rx: number }
+
+/** A fleet second by second: node-0 loses on net0, and every kernel counts what reaches it. */
+const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
+  let seed = 1
+  const random = () => {
+    seed = (seed * 48_271) % 2_147_483_647
+    return seed / 2_147_483_647
+  }
+  const names = Array.from({ length: NODES }, (_, index) => `node-${index}`)
+  const ends = new Map(
+    names.flatMap((node) =>
+      INTERFACES.map((name) => [`${node} ${name}`, createInterfaceWindow(node, name)] as const),
+    ),
+  )
+  const paths: MeshPath[] = names.flatMap((from) =>
+    names
+      .filter((to) => to !== from)
+      .flatMap((to) =>
+        INTERFACES.map((name) => ({
+          id: 0,
+          source: { node: from, interface: name, address: '' },
+          destination: { node: to, interface: name, address: '' },
+          mesh: '',
+          patienceMs: 30_000,
+          intervalSeconds: 1,
+          echoesPerSecond: 1,
+          health: createPathHealth(PathState.PATH_STATE_UP),
+          row: 0,
+          from: ends.get(`${from} ${name}`)!,
+          to: ends.get(`${to} ${name}`)!,
+          reason: '',
+          changes: [],
+          toldMs: 0,
+          releasedMs: undefined,
+        })),
+      ),
+  )
+  const echoes = createEchoCounts()
+  const received = new Map(names.map((node) => [node, 1000]))
+  const directions = createDirections({
+    paths: () => paths,
+    ends: () => ends,
+    echoes,
+    delivers: (node) => node !== silent,
+    troubleOf: () => '',
+  })
+  let second = 0
+  const step = (isFaulty: boolean) => {
+    const nowMs = START_MS + second * 1000
+    for (const path of paths) {
+      const [from, to] = [path.source.node, path.destination.node]
+      const isOn = (node: string) => isFaulty && node === 'node-0' && path.source.interface === 'net0'
+      const isLost = (node: string, way: keyof Loss) => isOn(node) && random() < loss[way]
+      const hasArrived = !isLost(from, 'tx') && !isLost(to, 'rx')
+      if (hasArrived) received.set(to, received.get(to)! + 1)
+      const isAnswered = hasArrived && !isLost(to, 'tx') && !isLost(from, 'rx')
+      path.from.add('tx', second + START_MS / 1000, 1, isAnswered ? 0 : 1, 0)
+      path.to.add('rx', second + START_MS / 1000, 1, isAnswered ? 0 : 1, 0)
+      path.health.lastEndMs = nowMs
+      if (isFaulty) path.health.sentNow++
+      if (isFaulty && !isAnswered) path.health.lostNow++
+    }
+    for (const [node, count] of received) {
+      received.set(node, count + othersPerSecond)
+      echoes.add(node, nowMs, received.get(node)!)
+    }
+    second++
+  }
+  for (let count = 0; count < HEALTHY_SECONDS; count++) step(false)
+  const verdict = Verdict.fromPartial({
+    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+    node: 'node-0',
+    interface: 'net0',
+    direction: FaultDirection.FAULT_DIRECTION_BOTH,
+    message: 'node-0 is bad.',
+  })
+  return {
+    /** What is said after so long of the fault. */
+    after: (seconds: number) => {
+      let said = verdict
+      for (let count = 0; count < seconds; count++) {
+        step(true)
+        if (count >= BLAMED_SECONDS) said = directions.name([verdict], START_MS + (second - 1) * 1000)[0]!
+      }
+      return said
+    },
+    isOver: () => directions.name([], START_MS + second * 1000),
+  }
+}
+
+const { FAULT_DIRECTION_TX: TX, FAULT_DIRECTION_RX: RX, FAULT_DIRECTION_BOTH: BOTH } = FaultDirection
+
+describe('the direction of a verdict of the mesh', () => {
+  test.each([
+    ['a cut of what it sends', { tx: 1, rx: 0 }, 20, TX],
+    ['a cut of what it receives', { tx: 0, rx: 1 }, 30, RX],
+    ['a cut both ways', { tx: 1, rx: 1 }, 40, BOTH],
+    ['80 % both ways', { tx: 0.8, rx: 0.8 }, 40, BOTH],
+    ['20 % of what it sends', { tx: 0.2, rx: 0 }, 45, TX],
+    ['20 % of what it receives', { tx: 0, rx: 0.2 }, 45, RX],
+    ['30 % both ways', { tx: 0.3, rx: 0.3 }, 45, BOTH],
+  ])('%s', (_, loss, seconds, direction) => {
+    expect(startFleet(loss).after(seconds).direction).toBe(direction)
+  })
+
+  test('says nothing too early, and stays when it is old', () => {
+    const fleet = startFleet({ tx: 1, rx: 0 })
+    expect(fleet.after(6)).toMatchObject({ direction: BOTH, message: 'node-0 is bad.' })
+    expect(fleet.after(20).direction).toBe(TX)
+    const old = fleet.after(120)
+    expect(old.direction).toBe(TX)
+    expect(old.message).toMatch(/^node-0 is bad\. Of \d+ probes sent to it \d+ had no answer/)
+  })
+
+  test('what else pings the node is not taken for ours', () => {
+    expect(startFleet({ tx: 0, rx: 1 }, { othersPerSecond: 7 }).after(40).direction).toBe(RX)
+  })
+
+  test('with a source that does not say what it probes it is the more careful', () => {
+    expect(startFleet({ tx: 0, rx: 0.2 }, { silent: 'node-3' }).after(30).direction).toBe(BOTH)
+  })
+})
+
+describe('counts of echo requests', () => {
+  test('are compared within a time, and not across a start of the node', () => {
+    const echoes = createEchoCounts()
+    for (const second of [0, 0.2, 1, 2, 3]) echoes.add('n', second * 1000, second * 10)
+    expect(echoes.between('n', 500, 2500)).toEqual({ fromMs: 1000, toMs: 2000, count: 10 })
+    expect(echoes.between('n', 2500, 9000)).toBeUndefined()
+    echoes.add('n', 4000, 1)
+    expect(echoes.between('n', 0, 9000)).toBeUndefined()
+    echoes.add('n', 5000, 8)
+    expect(echoes.between('n', 0, 9000)).toEqual({ fromMs: 4000, toMs: 5000, count: 7 })
+    echoes.forget('n')
+    expect(echoes.between('n', 0, 9000)).toBeUndefined()
+  })
+})
+
+test('many verdicts do not go through all paths each', () => {
+  let [looked, asked] = [0, 0]
+  const verdictsOf = (count: number) =>
+    Array.from({ length: count }, (_, index) =>
+      Verdict.fromPartial({
+        kind: CulpritKind.CULPRIT_KIND_NODE,
+        node: `node-${index}`,
+        direction: FaultDirection.FAULT_DIRECTION_BOTH,
+      }),
+    )
+  const directions = createDirections({
+    paths: () => {
+      looked++
+      return []
+    },
+    ends: () => {
+      looked++
+      return new Map()
+    },
+    echoes: {
+      between: () => {
+        asked++
+        return undefined
+      },
+    },
+    delivers: () => true,
+    troubleOf: () => '',
+  })
+  directions.name(verdictsOf(1), START_MS)
+  const once = looked
+  directions.name(verdictsOf(500), START_MS)
+  expect({ looked: looked - once, asked }).toEqual({ looked: once, asked: 0 })
+})

@@ -1,0 +1,187 @@
+import { expect, test } from 'vitest'
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { LossyInterface } from '../state/interface-state.ts'
+import type { PathHealth } from '../state/path-state.ts'
+import type { Measured } from '../state/paths.ts'
+import { createPaths } from '../state/paths.ts'
+import { judgeMesh } from './verdicts.ts'
+
+/** Probes of each path that are evidence. */
+const SENT = 200
+const NODES = ['n0', 'n1', 'n2', 'n3', 'n4']
+
+/** A mesh of five nodes on two interfaces, where what `isDown` names is DOWN and nothing is measured of `isSilent`. */
+const judge = (
+  isDown: (source: string, destination: string, name: string) => boolean,
+  trouble: Readonly<Record<string, string>>,
+  downHealth: Partial<PathHealth> = {},
+  before: readonly Verdict[] = [],
+  lossy: readonly LossyInterface[] = [],
+  lostOf: (source: string, destination: string, name: string) => number = () => 0,
+) => {
+  const paths = createPaths({ random: () => 0.5, stateBefore: () => undefined })
+  let id = 0
+  for (const source of NODES) {
+    for (const destination of NODES) {
+      if (source === destination) continue
+      for (const name of ['net0', 'net1']) {
+        const key = { source, destination, interface: name }
+        const target = { key, from: '', to: destination, address: '' }
+        paths.take(++id, target, { mesh: 'mesh', patienceMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 })
+      }
+    }
+  }
+  const measured = [...paths.all()].flatMap((path): Measured[] => {
+    const { source, destination } = path
+    if (trouble[`${source.node} ${source.interface}`]) return []
+    const down = isDown(source.node, destination.node, source.interface)
+    path.health.sentNow = SENT
+    path.health.lostNow = lostOf(source.node, destination.node, source.interface)
+    if (down) Object.assign(path.health, downHealth)
+    const { lostNow } = path.health
+    const state =
+      lostNow > 0 ? PathState.PATH_STATE_LOSSY : down ? PathState.PATH_STATE_DOWN : PathState.PATH_STATE_UP
+    return [{ path, state, isLoaded: false }]
+  })
+  return judgeMesh({
+    measured,
+    recent: paths.recent,
+    silent: new Set(),
+    troubleOf: (node, name) => trouble[`${node} ${name}`] ?? '',
+    lossy,
+    racks: new Map(),
+    before,
+    nowMs: 0,
+  })
+}
+
+test.each([
+  ['nothing that was told since: it is gone', 5000, FaultDirection.FAULT_DIRECTION_BOTH, /^(?!.*is fine)/],
+  [
+    'windows that are well, told since: requests to it are dropped',
+    -1,
+    FaultDirection.FAULT_DIRECTION_RX,
+    /What it sends is fine/,
+  ],
+])('a node that nobody reaches, and %s', (_, stateMs, direction, words) => {
+  const [verdict] = judge((_, to) => to === 'n2', {}, { stateMs })
+  expect(verdict).toMatchObject({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'n2', direction })
+  expect(verdict!.message).toMatch(words)
+})
+
+test('an interface that is down is cut off both ways, in the words of its own agent', () => {
+  const verdicts = judge((_, to, name) => to === 'n2' && name === 'net0', { 'n2 net0': 'net0 is down' })
+  expect(verdicts).toMatchObject([
+    {
+      kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+      node: 'n2',
+      interface: 'net0',
+      direction: FaultDirection.FAULT_DIRECTION_BOTH,
+      message: 'n2 is cut off on net0: its agent says "net0 is down", and none of its 4 peers reaches it.',
+    },
+  ])
+})
+
+test('a node with all its interfaces down is one verdict', () => {
+  const verdicts = judge((_, to) => to === 'n2', { 'n2 net0': 'net0 is down', 'n2 net1': 'net1 is down' })
+  expect(verdicts).toMatchObject([
+    {
+      kind: CulpritKind.CULPRIT_KIND_NODE,
+      node: 'n2',
+      message:
+        'n2 is cut off on net0 and net1: its agent says "net0 is down; net1 is down", and none of its 4 peers reaches it.',
+    },
+  ])
+})
+
+test('a node that cannot probe but is reached is not accused', () => {
+  expect(judge(() => false, { 'n2 net0': 'fping is missing' })).toEqual([])
+})
+
+test('a path that was down, has answered and loses again is not called unreachable', () => {
+  const [dead] = judge((from, to, name) => name === 'net1' && [from, to].includes('n2'), {})
+  expect(dead!.message).toContain('cannot be reached')
+  const [lossy] = judge(
+    (from, to, name) => name === 'net1' && [from, to].includes('n2'),
+    {},
+    { answeredMs: 1000, lossMs: 2000, sentNow: 20, lostNow: 6 },
+  )
+  expect(lossy!.message).toMatch(/^n2 loses packets on net1: 30 % of its probes where its peers lose 0 %/)
+})
+
+test('what is left of a fault keeps who was blamed, and blames nobody anew', () => {
+  const isOfNode = (from: string, to: string, name: string) => name === 'net1' && [from, to].includes('n2')
+  const before = judge(isOfNode, {})
+  const recovering = { answeredMs: 2000, lossMs: 1000 }
+  const [held] = judge(isOfNode, {}, recovering, before)
+  expect(held!.message).toBe(`${before[0]!.message} It has been well for some seconds, and is watched.`)
+  expect(judge(isOfNode, {}, recovering, [held!])[0]!.message).toBe(held!.message)
+  const isLast = (from: string, to: string, name: string) => isOfNode(from, to, name) && from === 'n4'
+  expect(judge(isLast, {}, recovering, before)).toEqual([])
+  expect(judge(isLast, {}, {}, before)).toMatchObject([{ kind: CulpritKind.CULPRIT_KIND_LINK }])
+})
+
+test('one path that is dead between nodes that are well is a link', () => {
+  const both = (one: string, other: string) => [one, other].sort().join() === 'n1,n3'
+  const verdicts = judge((from, to, name) => name === 'net1' && both(from, to), {})
+  expect(verdicts).toMatchObject([
+    { kind: CulpritKind.CULPRIT_KIND_LINK, node: 'n1', peer: 'n3', interface: 'net1' },
+  ])
+})
+
+test('loss that chance has put on the paths one way is not called a direction', () => {
+  const verdicts = judge(
+    (from, _, name) => name === 'net1' && from === 'n2',
+    {},
+    {
+      state: PathState.PATH_STATE_LOSSY,
+      answeredMs: 1,
+      lossMs: 2,
+      sentNow: 60,
+      lostNow: 12,
+    },
+  )
+  expect(verdicts).toMatchObject([
+    { node: 'n2', interface: 'net1', direction: FaultDirection.FAULT_DIRECTION_BOTH },
+  ])
+})
+
+test('without a word of its agent it is what the paths say', () => {
+  const [verdict, ...more] = judge((from, to, name) => name === 'net1' && [from, to].includes('n2'), {})
+  expect(more).toEqual([])
+  expect(verdict!.message).toMatch(/^n2 cannot be reached on net1: 8 of 8 pairs fail/)
+})
+
+const LOSING: LossyInterface = {
+  lossSecond: 0,
+  ...{ node: 'n2', interface: 'net0', sinceSecond: 0, seenSecond: 0, holdSeconds: 60, seconds: 12 },
+  ...{ sentCount: 400, lostCount: 8, peerCount: 3 },
+}
+const between = (one: string, other: string) => (source: string, destination: string, name: string) =>
+  name === 'net0' && [source, destination].sort().join() === [one, other].sort().join()
+
+test('a link that loses what its interface loses is no matter of its own', () => {
+  const is = between('n1', 'n2')
+  const lost = (...path: [string, string, string]) => (is(...path) ? 7 : 0)
+  const alone = judge(() => false, {}, {}, [], [], lost)
+  expect(alone).toMatchObject([{ kind: CulpritKind.CULPRIT_KIND_LINK, node: 'n1', peer: 'n2' }])
+  const together = judge(() => false, {}, {}, [], [LOSING], lost)
+  expect(together).toMatchObject([
+    { kind: CulpritKind.CULPRIT_KIND_INTERFACE, node: 'n2', interface: 'net0', peer: '' },
+  ])
+})
+
+test('a link that loses far more than its interface is named beside it, and so is one of others', () => {
+  const kindsOf = (lost: (...path: [string, string, string]) => number) =>
+    judge(() => false, {}, {}, [], [LOSING], lost).map(({ kind, node, peer }) => [kind, node, peer].join(' '))
+  const { CULPRIT_KIND_LINK: LINK, CULPRIT_KIND_INTERFACE: INTERFACE } = CulpritKind
+  const much = between('n1', 'n2')
+  expect(kindsOf((...path) => (much(...path) ? 60 : 0)).sort()).toEqual(
+    [`${INTERFACE} n2 `, `${LINK} n1 n2`].sort(),
+  )
+  const others = between('n0', 'n1')
+  expect(kindsOf((...path) => (others(...path) ? 7 : 0)).sort()).toEqual(
+    [`${INTERFACE} n2 `, `${LINK} n0 n1`].sort(),
+  )
+})

@@ -1,0 +1,106 @@
+/** Profiles that the collector's config gives, beside those that are built in. */
+
+import { parse, stringify } from 'yaml'
+import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
+import type { ReviewProblem } from '../../lib/config.ts'
+import { isProfileFile } from '../../lib/profile-file.ts'
+import type { NamedNodes } from '../inventory/config.ts'
+import { BUILT_IN_NAMES, readBuiltIns } from './built-ins.ts'
+import { readProfile } from './profile.ts'
+import { reviewProfile } from './review.ts'
+
+type Raw = { profiles?: unknown }
+
+const listOf = (raw: unknown): unknown[] => {
+  const { profiles } = (raw ?? {}) as Raw
+  return Array.isArray(profiles) ? profiles : []
+}
+const nameOf = (entry: unknown): string | undefined => {
+  const name = (entry as { name?: unknown } | null)?.name
+  return typeof name === 'string' ? name : undefined
+}
+
+/** The names that a schedule of the config may use: of what is built in, and of what the config gives. */
+export const knownNames = (raw: unknown): string[] => [
+  ...new Set([...BUILT_IN_NAMES, ...listOf(raw).flatMap((entry) => nameOf(entry) ?? [])]),
+]
+
+/** What keys of the config's profiles mean together, and names that are taken. */
+export const reviewConfiguredProfiles = (raw: unknown): ReviewProblem[] => {
+  const first = new Map<string, number>()
+  return listOf(raw).flatMap((entry, index): ReviewProblem[] => {
+    const problems = reviewProfile(entry).map(({ path, message, also }) => ({
+      path: ['profiles', index, ...path],
+      message,
+      ...(also ? { also: ['profiles', index, ...also] } : {}),
+    }))
+    const name = nameOf(entry)
+    const path = ['profiles', index, 'name']
+    if (name === undefined) return problems
+    if (BUILT_IN_NAMES.some((each) => each === name))
+      problems.push({ path, message: `${name} is the name of a built-in profile` })
+    if (isProfileFile(name))
+      problems.push({ path, message: 'would be taken for a file; leave / \\ and .yaml out of it' })
+    const before = first.get(name)
+    if (before === undefined) first.set(name, index)
+    else
+      problems.push({
+        path,
+        message: `${name} is also the name of another profile`,
+        also: ['profiles', before, 'name'],
+      })
+    return problems
+  })
+}
+
+/** Where a test, or what is for all tests of a profile, names nodes. Looks at raw content, which may be anything. */
+export const namedByTest = (raw: unknown, at: readonly PropertyKey[]): NamedNodes[] => {
+  const test = (raw ?? {}) as Record<string, unknown>
+  const listed = (key: string): unknown[] => {
+    const list = test[key]
+    return Array.isArray(list) ? list : []
+  }
+  return [
+    ...['nodes', 'clients', 'servers'].flatMap((key) =>
+      listed(key).map((selector, position) => ({ path: [...at, key, position], selector })),
+    ),
+    ...(test.center === undefined ? [] : [{ path: [...at, 'center'], selector: test.center }]),
+    ...listed('pairs').flatMap((pair, position) =>
+      (typeof pair === 'string' ? pair.split(':') : []).map((selector) => ({
+        path: [...at, 'pairs', position],
+        selector,
+      })),
+    ),
+  ]
+}
+
+/** Where the config's profiles name nodes. */
+export const namedByConfiguredProfiles = (raw: unknown): NamedNodes[] =>
+  listOf(raw).flatMap((entry, index) => {
+    const { global, tests } = (entry ?? {}) as { global?: unknown; tests?: unknown }
+    const at = ['profiles', index]
+    return [
+      ...namedByTest(global, [...at, 'global']),
+      ...(Array.isArray(tests) ? tests : []).flatMap((test: unknown, position) =>
+        namedByTest(test, [...at, 'tests', position]),
+      ),
+    ]
+  })
+
+/** The profiles of a config that has been found good, each with its own text. */
+export const readConfiguredProfiles = (file: string, text: string): Profile[] =>
+  listOf(parse(text)).map((entry) => readProfile(file, stringify(entry)))
+
+/** All profiles by name: the built-in ones, then those of the config, which may change. */
+export const createProfiles = (initial: readonly Profile[]) => {
+  const builtIns = readBuiltIns()
+  const byName = new Map<string, Profile>()
+  const set = (own: readonly Profile[]): void => {
+    byName.clear()
+    for (const profile of [...builtIns.values(), ...own]) byName.set(profile.name, profile)
+  }
+  set(initial)
+  return { byName: byName as ReadonlyMap<string, Profile>, set }
+}
+
+export type Profiles = ReturnType<typeof createProfiles>

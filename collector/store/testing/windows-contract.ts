@@ -1,0 +1,238 @@
+import { describe, expect, test } from 'vitest'
+import { MeshEvent, PathState, Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { toTimestamp } from '../../../lib/protobuf-time.ts'
+import type { Store } from '../store.ts'
+import { coverageKey, type PathKey, type Window } from '../windows.ts'
+import { START, sampleId, sampleResult, sampleRun } from './samples.ts'
+import { NOTHING_RECEIVED } from './windows.ts'
+
+const T = Math.floor(START.getTime() / 3_600_000) * 3_600_000
+const { RESOLUTION_RAW, RESOLUTION_UNSPECIFIED } = Resolution
+const keyOf = (index: number): PathKey => ({
+  source: `node-${index}`,
+  destination: `node-${index + 1}`,
+  interface: 'net0',
+})
+
+/** A window of 10 s, ten probes of which one was lost, beginning `seconds` after the full hour. */
+export const sampleWindow = (path: number, seconds: number, fields: Partial<Window> = {}): Window => ({
+  path,
+  startMs: T + seconds * 1000,
+  endMs: T + seconds * 1000 + 10_000,
+  sentCount: 10,
+  receivedCount: 9,
+  rttMinSeconds: 0.000_1,
+  rttMaxSeconds: 0.000_25,
+  rttSumSeconds: 0.001_5,
+  jitterSeconds: 0.000_02,
+  histogramOffset: -426,
+  histogramCounts: [4, 0, 0, 3, 0, 1, 1],
+  ...fields,
+})
+
+const nothingReceived = { receivedCount: 0, ...NOTHING_RECEIVED }
+
+const raw = (store: Store, path: number, from = 0, to = 3600) =>
+  store.history(path, T + from * 1000, T + to * 1000, RESOLUTION_RAW).windows
+
+const describeWindows = (store: () => Store): void => {
+  test('a path has one number, also when it is named again, and every path is known', () => {
+    const [a, b] = [store().pathId(keyOf(1)), store().pathId(keyOf(2))]
+    expect(a).not.toBe(b)
+    expect(store().pathId({ ...keyOf(1) })).toBe(a)
+    const reversed = { source: 'node-2', destination: 'node-1', interface: 'net0' }
+    expect([a, b]).not.toContain(store().pathId(reversed))
+    expect(store().paths().get(a)).toEqual(keyOf(1))
+    expect([...store().paths().values()]).toEqual([keyOf(1), keyOf(2), reversed])
+  })
+
+  test('windows come back as they were put, oldest first, each path its own', () => {
+    const [a, b] = [store().pathId(keyOf(1)), store().pathId(keyOf(2))]
+    const dead = sampleWindow(a, 20, nothingReceived)
+    const wide = sampleWindow(a, 30, {
+      startMs: T + 30_017,
+      endMs: T + 31_016,
+      sentCount: 1_000_000,
+      receivedCount: 1_000_000,
+      rttMinSeconds: 0.000_000_7,
+      rttMaxSeconds: 3599.123_456_789,
+      rttSumSeconds: 54_321.000_000_001,
+      histogramOffset: -638,
+      histogramCounts: [999_990, ...new Array<number>(400).fill(0), 10],
+    })
+    store().putWindows([dead, sampleWindow(b, 0), sampleWindow(a, 0)], [])
+    store().putWindows([wide, sampleWindow(a, 10)], [])
+    expect(raw(store(), a)).toEqual([sampleWindow(a, 0), sampleWindow(a, 10), dead, wide])
+    expect(raw(store(), b)).toEqual([sampleWindow(b, 0)])
+    expect(raw(store(), store().pathId(keyOf(3)))).toEqual([])
+    expect(store().history(a, T, T + 60_000, RESOLUTION_UNSPECIFIED)).toEqual({
+      resolution: RESOLUTION_RAW,
+      windows: raw(store(), a),
+    })
+  })
+
+  test('a history has what overlaps the time, and nothing that only touches it', () => {
+    const path = store().pathId(keyOf(1))
+    store().putWindows(
+      [0, 10, 20, 30, 40, 60].map((seconds) => sampleWindow(path, seconds)),
+      [],
+    )
+    const starts = (from: number, to: number) =>
+      raw(store(), path, from, to).map(({ startMs }) => (startMs - T) / 1000)
+    expect(starts(10, 30)).toEqual([10, 20])
+    expect(starts(19, 21)).toEqual([10, 20])
+    expect(starts(50, 60)).toEqual([])
+    expect(starts(65, 66)).toEqual([60])
+  })
+
+  test('a window that is there stays as it is, in one batch or in several', () => {
+    const path = store().pathId(keyOf(1))
+    const other = sampleWindow(path, 0, { sentCount: 99 })
+    store().putWindows([sampleWindow(path, 0), other], [])
+    store().putWindows([other, sampleWindow(path, 10)], [])
+    store().putWindows([sampleWindow(path, 10), sampleWindow(path, 0)], [])
+    expect(raw(store(), path)).toEqual([sampleWindow(path, 0), sampleWindow(path, 10)])
+  })
+
+  test('all of a time is merged into one window for each path', async () => {
+    const [a, b] = [store().pathId(keyOf(1)), store().pathId(keyOf(2))]
+    store().putWindows(
+      [
+        sampleWindow(a, 0),
+        sampleWindow(a, 10, { ...nothingReceived, sentCount: 5 }),
+        sampleWindow(a, 20, { rttMinSeconds: 0.000_05, jitterSeconds: 0.000_03, histogramOffset: -428 }),
+        sampleWindow(a, 60, { sentCount: 1000 }),
+        sampleWindow(b, 50),
+      ],
+      [],
+    )
+    const merged = await store().aggregate(T, T + 60_000)
+    expect([...merged.keys()].sort((x, y) => x - y)).toEqual([a, b])
+    expect(merged.get(b)).toEqual(sampleWindow(b, 50))
+    expect(merged.get(a)).toEqual({
+      path: a,
+      startMs: T,
+      endMs: T + 30_000,
+      sentCount: 25,
+      receivedCount: 18,
+      rttMinSeconds: 0.000_05,
+      rttMaxSeconds: 0.000_25,
+      rttSumSeconds: 0.003,
+      jitterSeconds: 0.000_025,
+      histogramOffset: -428,
+      histogramCounts: [4, 0, 4, 3, 0, 4, 1, 1, 1],
+    })
+    expect(await store().aggregate(T + 100_000, T + 160_000)).toEqual(new Map())
+  })
+}
+
+export const sampleEvent = (seconds: number, source = 'node-1', destination = 'node-2'): MeshEvent =>
+  MeshEvent.fromPartial({
+    time: toTimestamp(new Date(T + seconds * 1000)),
+    seenTime: toTimestamp(new Date(T + seconds * 1000 + 250)),
+    source: { node: source, interface: 'net0', address: '10.0.0.1' },
+    destination: { node: destination, interface: 'net0', address: '10.0.0.2' },
+    before: PathState.PATH_STATE_UP,
+    state: PathState.PATH_STATE_DOWN,
+    reason: 'no answer to 3 probes',
+  } as Parameters<typeof MeshEvent.fromPartial>[0])
+
+const describeMeshEvents = (store: () => Store): void => {
+  const all = { fromMs: T, toMs: T + 3_600_000 }
+
+  test('events come newest first, page by page, of a node at either end', () => {
+    const events = [30, 10, 20, 20, 40].map((seconds, index) => sampleEvent(seconds, `node-${index}`, 'far'))
+    store().putWindows([], events.slice(0, 3))
+    store().putWindows([], events.slice(3))
+    const newestFirst = [4, 0, 3, 2, 1].map((index) => events[index]!)
+    expect(store().meshEvents(all, { size: 0, token: '' }).events).toEqual(newestFirst)
+    for (const node of ['far', undefined]) {
+      const seen: MeshEvent[] = []
+      for (let token: string | undefined = ''; token !== undefined; ) {
+        const page = store().meshEvents({ ...all, ...(node ? { node } : {}) }, { size: 2, token })
+        seen.push(...page.events)
+        token = page.nextPageToken || undefined
+      }
+      expect(seen).toEqual(newestFirst)
+    }
+    expect(store().meshEvents({ ...all, node: 'node-1' }, { size: 0, token: '' }).events).toEqual([events[1]])
+    expect(
+      store().meshEvents({ fromMs: T + 20_000, toMs: T + 30_000 }, { size: 0, token: '' }).events,
+    ).toEqual([events[3], events[2]])
+  })
+
+  test('a token of another list is refused', () => {
+    expect(() => store().meshEvents(all, { size: 0, token: 'dTE=' })).toThrow(
+      expect.objectContaining({ reason: 'SPEC_INVALID' }),
+    )
+  })
+}
+
+const describeCoverage = (store: () => Store): void => {
+  const pair = (index: number) => coverageKey(keyOf(index))
+
+  test('a pair has the time when it was last measured, for each test, and never goes back', () => {
+    const run = sampleRun({ id: sampleId(START) })
+    store().createRun(run)
+    expect([...store().coverage('iperf')]).toEqual([])
+    store().putResults(run.id, [sampleResult(2), sampleResult(1, { outcome: 2, values: undefined })])
+    store().putResults(run.id, [sampleResult(2, { startTime: undefined, endTime: toTimestamp(START) })])
+    store().putResults(run.id, [sampleResult(3)])
+    const measured = new Map([
+      [pair(2), START.getTime() + 2000],
+      [pair(3), START.getTime() + 3000],
+    ])
+    expect(new Map(store().coverage('iperf'))).toEqual(measured)
+    expect([...store().coverage('ping')]).toEqual([])
+  })
+
+  test('what was measured without a run is added, and however much there is all of it comes back', () => {
+    const measured = new Map(Array.from({ length: 4_100 }, (_, index) => [pair(index), 1000 * index]))
+    store().putCoverage('ping', measured)
+    store().putCoverage('ping', [
+      [pair(2), 1500],
+      [pair(3), 5000],
+    ])
+    expect(new Map(store().coverage('ping'))).toEqual(measured.set(pair(3), 5000))
+    expect([...store().coverage('iperf')]).toEqual([])
+  })
+}
+
+const describeDocuments = (store: () => Store): void => {
+  test('documents come back by kind and name until they are deleted', () => {
+    const [one, two] = [new Uint8Array([1, 2, 3]), new Uint8Array()]
+    store().putDocuments([
+      { kind: 'schedule', name: 'nightly', body: one },
+      { kind: 'schedule', name: 'light', body: one },
+      { kind: 'other', name: 'nightly', body: one },
+    ])
+    store().putDocuments([
+      { kind: 'other', name: 'light', body: one },
+      { kind: 'schedule', name: 'light', body: two },
+    ])
+    expect(store().documents('schedule')).toEqual(
+      new Map([
+        ['light', two],
+        ['nightly', one],
+      ]),
+    )
+    store().deleteDocument('schedule', 'nightly')
+    store().deleteDocument('schedule', 'never there')
+    expect([...store().documents('schedule').keys()]).toEqual(['light'])
+    expect([...store().documents('other').keys()]).toEqual(['light', 'nightly'])
+    expect(store().documents('unknown').size).toBe(0)
+  })
+
+  test('a store has an identity of its own', () => {
+    expect(store().identity()).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/)
+    expect(store().identity()).toBe(store().identity())
+  })
+}
+
+/** All that a store keeps over time. */
+export const describeOverTime = (store: () => Store): void => {
+  describe('windows', () => describeWindows(store))
+  describe('events', () => describeMeshEvents(store))
+  describe('coverage', () => describeCoverage(store))
+  describe('documents', () => describeDocuments(store))
+}

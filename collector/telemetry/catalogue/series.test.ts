@@ -1,0 +1,124 @@
+import { metrics as api } from '@opentelemetry/api'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
+import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { createObserver } from '../observe/observe.ts'
+import { endedRun, iperfPair, pingPair } from '../testing/samples.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { SERIES_OF_A_COLLECTOR, SERIES_OF_A_NODE } from './series.ts'
+
+let metrics: Metrics
+beforeEach(() => {
+  metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })
+})
+afterEach(() => metrics.close())
+
+const lines = async () =>
+  (await metrics.registry.metrics()).split('\n').filter((line) => /^(meshgauge|autopilot)_/.test(line))
+const valueIn = async (series: string) =>
+  Number((await lines()).find((line) => line.startsWith(`${series} `))?.split(' ')[1])
+
+describe('the budget', () => {
+  test('counts every line of the catalogue, buckets too', async () => {
+    metrics.retainNodes(new Set(['a', 'b']))
+    metrics.nodeUp.set({ node: 'a' }, 1)
+    metrics.nodeUp.set({ node: 'a' }, 0)
+    metrics.runs.add({ test: 'ping', topology: 'ring', state: 'completed' })
+    metrics.runDuration.observe({ test: 'ping' }, 1)
+    metrics.dispatchLag.observe({}, 1)
+    await lines()
+    expect(await valueIn('meshgauge_series')).toBe((await lines()).length)
+    metrics.nodeUp.remove({ node: 'a' })
+    metrics.retainNodes(new Set(['b']))
+    expect(await valueIn('meshgauge_series')).toBe((await lines()).length)
+  })
+
+  test('lets in no series beyond it, says so, and keeps those that are there up to date', async () => {
+    metrics.retainNodes(new Set(['a']))
+    const most = SERIES_OF_A_COLLECTOR + SERIES_OF_A_NODE
+    for (let n = 0; n < most + 100; n++) metrics.coveragePairs.set({ schedule: `s${n}` }, 1)
+    metrics.coveragePairs.set({ schedule: 's0' }, 0)
+    expect(await valueIn('meshgauge_coverage_pairs{schedule="s0"}')).toBe(0)
+    const there = (await lines()).filter((line) => line.startsWith('meshgauge_coverage_pairs{'))
+    expect(there.length).toBeLessThan(most)
+    const dropped = await valueIn('meshgauge_series_dropped_total{metric="meshgauge_coverage_pairs"}')
+    expect(dropped).toBeGreaterThanOrEqual(100)
+    expect(dropped).toBeLessThan(200)
+    metrics.runs.add({ test: 'ping', topology: 'ring', state: 'completed' })
+    metrics.runDuration.observe({ test: 'ping' }, 1)
+    expect((await lines()).filter((line) => /^meshgauge_run(s_total|_duration\w*)\{/.test(line))).toEqual([])
+  })
+
+  test('grows with the fleet', async () => {
+    metrics.retainNodes(new Set(Array.from({ length: 1000 }, (_, n) => `node-${n}`)))
+    for (let n = 0; n < 100_000; n++) metrics.coveragePairs.set({ schedule: `s${n}` }, 1)
+    const there = (await lines()).filter((line) => line.startsWith('meshgauge_coverage_pairs{'))
+    expect(there).toHaveLength(100_000)
+  })
+})
+
+test('a run that ends after a node has left does not bring its series back', async () => {
+  const observer = createObserver({ metrics })
+  const nodes = ['a', 'b'].map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY }))
+  observer.observeNodes(nodes)
+  const results = [iperfPair('a', 'b', 1e9), iperfPair('gone', 'a', 1e9), iperfPair('b', 'gone', 1e9)]
+  const verdict = Verdict.fromPartial({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'gone', confidence: 1 })
+  observer.observeResults(endedRun('iperf'), results)
+  observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), results)
+  observer.observeOverlap('gone', 'mtu')
+  expect((await lines()).filter((line) => line.includes('"gone"'))).toEqual([])
+  expect(
+    await valueIn('meshgauge_pair_throughput_bits_per_second{source="a",destination="b",interface="net0"}'),
+  ).toBe(1e9)
+  expect(await valueIn('meshgauge_series')).toBe((await lines()).length)
+})
+
+test('after nodes have come and gone there are as many series as before', async () => {
+  const observer = createObserver({ metrics })
+  const nodes = (count: number) =>
+    Array.from({ length: count }, (_, n) =>
+      Node.fromPartial({ name: `n${n}`, state: NodeState.NODE_STATE_READY }),
+    )
+  const measure = (count: number) => {
+    observer.observeNodes(nodes(count))
+    const pairs = nodes(count).flatMap(({ name }, from) =>
+      nodes(count).flatMap((to, index) => (index === from ? [] : [[name, to.name] as const])),
+    )
+    const verdicts = nodes(count).map(({ name }, index) =>
+      Verdict.fromPartial({
+        kind: CulpritKind.CULPRIT_KIND_LINK,
+        node: name,
+        peer: `n${(index + 1) % count}`,
+        confidence: 1,
+      }),
+    )
+    for (const [test, results] of [
+      ['iperf', pairs.map(([a, b]) => iperfPair(a, b, 1e9))],
+      ['ping', pairs.map(([a, b]) => pingPair(a, b, 2, [0.001]))],
+    ] as const) {
+      observer.observeResults(endedRun(test), results)
+      observer.observeRun(endedRun(test, { verdicts }), results)
+    }
+    for (const { name } of nodes(count)) {
+      const check = CheckResult.fromPartial({ check: 'mtu', status: CheckStatus.CHECK_STATUS_PASS })
+      observer.observeCheck(name, check)
+      observer.observeOverlap(name, 'mtu')
+      metrics.autopilotHealthChecks.set(
+        { health: 'dcgm', node: name, cpumodel: '', gpumodel: '', deviceid: '' },
+        0,
+      )
+    }
+  }
+  const names = async () => (await lines()).map((line) => line.replace(/ \S+$/, '')).sort()
+  measure(4)
+  const before = await names()
+  measure(12)
+  const most = await names()
+  expect(most.length).toBeGreaterThan(before.length * 2)
+  // Only what the fleet is told counts: nobody removes a series by hand.
+  observer.observeNodes(nodes(4))
+  expect((await names()).filter((series) => /"n([4-9]|1\d)"/.test(series))).toEqual([])
+  measure(4)
+  expect(await names()).toEqual(before)
+})
