@@ -5,6 +5,7 @@ import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../lib/clock.ts'
 import { describeCallError } from '../lib/errors.ts'
+import { readPages } from './client/paging.ts'
 import type { CollectorClient } from './connection.ts'
 import { EXIT } from './exit.ts'
 import { CommandError } from './problems.ts'
@@ -35,7 +36,10 @@ export type Watcher = {
 const watchOnce = async (client: CollectorClient, id: string, watcher: Watcher, signal: AbortSignal) => {
   let last: Run | undefined
   try {
-    for await (const { run } of client.runs.watchRun({ runId: id }, { signal, deadline: WATCH_DEADLINE_MS })) {
+    for await (const { run } of client.runs.watchRun(
+      { runId: id },
+      { signal, deadline: WATCH_DEADLINE_MS },
+    )) {
       if (!run) continue
       last = run
       watcher.onRun(run)
@@ -90,18 +94,11 @@ export const readResults = async (
   id: string,
   signal?: AbortSignal,
 ): Promise<PairResult[]> => {
-  const results: PairResult[] = []
-  let pageToken = ''
   try {
-    do {
-      const page = await client.results.listResults(
-        { runId: id, pageSize: 5000, pageToken },
-        signal ? { signal } : {},
-      )
-      results.push(...page.results)
-      pageToken = page.nextPageToken
-    } while (pageToken !== '')
-    return results
+    return await readPages(
+      (page) => client.results.listResults({ runId: id, ...page }, signal ? { signal } : {}),
+      ({ results }) => results,
+    )
   } catch (error) {
     signal?.throwIfAborted()
     if (!isLost(error)) throw error

@@ -27,10 +27,12 @@ describe('wrong usage', () => {
   test('what the collector finds wrong, each violation on its line', async () => {
     const collector = await collectorWith({
       createRun: async () => {
-        throw new OperatingError('SPEC_INVALID', 'the run is not valid', [
-          { field: 'spec.topology.nodes[0]', description: 'there is no node n9' },
-          { field: 'spec.interfaces[0]', description: 'no node has net9' },
-        ])
+        throw new OperatingError('SPEC_INVALID', 'the run is not valid', {
+          violations: [
+            { field: 'spec.topology.nodes[0]', description: 'there is no node n9' },
+            { field: 'spec.interfaces[0]', description: 'no node has net9' },
+          ],
+        })
       },
     })
     const { code, err } = await type(collector, 'run mesh --test iperf --nodes n9 --interface net9')

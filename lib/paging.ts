@@ -26,7 +26,12 @@ export const writePageToken = (list: string, ...position: readonly number[]): st
 export const readPageToken = (list: string, token: string): number[] | undefined => {
   if (token === '') return undefined
   const text = Buffer.from(token, 'base64url').toString()
-  const position = text.startsWith(`${list}:`) ? text.slice(list.length + 1).split('.').map(Number) : []
+  const position = text.startsWith(`${list}:`)
+    ? text
+        .slice(list.length + 1)
+        .split('.')
+        .map(Number)
+    : []
   const isValid =
     position.every((part) => Number.isSafeInteger(part) && part >= 0) &&
     writePageToken(list, ...position) === token

@@ -14,6 +14,7 @@ import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-serv
 import { plaintextProblem, type Security, serverCredentials } from './credentials.ts'
 import { OperatingError, toServerError } from './errors.ts'
 import type { Logger } from './logging.ts'
+import { createRequestDecoding, requestDecodingMiddleware } from './request-decoding.ts'
 import { type CallObserver, countingServerMiddleware } from './rpc-counting.ts'
 import { tracingServerMiddleware } from './rpc-tracing.ts'
 
@@ -189,19 +190,21 @@ export const serveGrpc = async (
     .use(tracingServerMiddleware)
     .use(errorDetailsServerMiddleware)
     .use(errorBoundary(logger))
+    .use(requestDecodingMiddleware)
+  const decoding = createRequestDecoding()
   const health = HealthState()
   const names: string[] = []
   for (const { definition, implementation } of options.services) {
     const name = (definition as { fullName: string }).fullName
     names.push(name)
     health.setStatus('healthy', name)
-    server.add(definition, implementation)
+    server.add(decoding(definition), implementation)
   }
   health.setStatus('healthy')
-  server.add(HealthDefinition, HealthServiceImpl(health))
+  server.add(decoding(HealthDefinition), HealthServiceImpl(health) as Service['implementation'])
   const shown = [...names, 'grpc.health.v1.Health', 'grpc.channelz.v1.Channelz']
   for (const { definition, implementation } of [reflection(shown), channelz()])
-    server.add(definition, implementation)
+    server.add(decoding(definition), implementation)
   const port = await server
     .listen(options.address, serverCredentials(options.security))
     .catch((error: Error) => {

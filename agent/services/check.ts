@@ -5,6 +5,7 @@ import {
 } from '#proto/meshgauge/agent/v1/check.ts'
 import { closest } from '../../lib/config.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
+import { pageOf } from '../../lib/paging.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
 import { type Check, type CheckDeps, type Findings, worstStatus } from '../checks/check.ts'
@@ -139,7 +140,7 @@ export const createCheckService = (
   }
 
   return {
-    async listChecks(_request, { signal }) {
+    async listChecks(request, { signal }) {
       const described = await Promise.all(
         checks.map(async (check) => ({
           name: check.name,
@@ -149,7 +150,8 @@ export const createCheckService = (
           budget: toDuration(check.budgetSeconds),
         })),
       )
-      return { checks: described }
+      const { items, nextPageToken } = pageOf('checks', described, request)
+      return { checks: items, nextPageToken }
     },
     async runCheck(request, context) {
       deps.draining.throwIfDraining()

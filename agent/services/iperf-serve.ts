@@ -1,6 +1,7 @@
 import type { ServeRequest, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../lib/test-defaults.ts'
 import { claimsOf } from '../admission.ts'
 import { EngineError, type IperfEngine, type IperfServer } from '../engines/engine.ts'
 import type { HostSamplingSession } from '../host/sampling-session.ts'
@@ -9,7 +10,6 @@ import type { AgentOptions } from '../options.ts'
 import { follow } from './follow.ts'
 import { type CallerContext, type IperfDeps as Deps, resolveEnd } from './iperf-end.ts'
 
-const DEFAULT_IDLE_SECONDS = 10
 /** Samples of the host wait at most this long. */
 const FLUSH_SECONDS = 0.5
 
@@ -110,8 +110,8 @@ const listen = async (
         port,
         interface: end.interface,
         cpu: request.cpu,
-        idleSeconds: fromDuration(request.idleTimeout) ?? DEFAULT_IDLE_SECONDS,
-        durationSeconds: fromDuration(request.duration) ?? DEFAULT_IDLE_SECONDS,
+        idleSeconds: fromDuration(request.idleTimeout) ?? IPERF_DEFAULTS.idleTimeoutSeconds,
+        durationSeconds: fromDuration(request.duration) ?? IPERF_DEFAULTS.durationSeconds,
       },
       signal,
     )

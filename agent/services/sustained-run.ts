@@ -10,6 +10,7 @@ import {
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../lib/test-defaults.ts'
 import { claimsOf } from '../admission.ts'
 import type { IperfEngine } from '../engines/engine.ts'
 import type { AgentOptions } from '../options.ts'
@@ -101,7 +102,7 @@ const admit = async (
   { signal, undo }: Lease,
 ) => {
   const { engine, version } = await deps.engines.iperf(request.engine, signal)
-  const intervalSeconds = fromDuration(request.options?.interval) ?? 1
+  const intervalSeconds = fromDuration(request.options?.interval) ?? IPERF_DEFAULTS.intervalSeconds
   const flows = admitFlows(deps, options, engine, request)
   throwIfInvalid('the run request', [
     ...sustainedViolations(engine, intervalSeconds),

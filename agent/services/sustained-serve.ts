@@ -2,6 +2,7 @@ import type { IperfSample, ServeRequest, ServeResponse } from '#proto/meshgauge/
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../lib/test-defaults.ts'
 import { claimsOf } from '../admission.ts'
 import { EngineError, type IperfEngine, type IperfServer } from '../engines/engine.ts'
 import type { AgentOptions } from '../options.ts'
@@ -105,7 +106,7 @@ export const serveSustained = (
   sustainedStream(deps, context, async (lease): Promise<{ started: ServeResponse; over: Promise<never> }> => {
     const { engine, version } = await deps.engines.iperf(request.engine, lease.signal)
     const ends = admitListeners(deps, options, engine, request)
-    const intervalSeconds = fromDuration(request.interval) ?? 1
+    const intervalSeconds = fromDuration(request.interval) ?? IPERF_DEFAULTS.intervalSeconds
     throwIfInvalid('the serve request', sustainedViolations(engine, intervalSeconds))
     const interfaces = ends.map((end) => end.interface)
     const claims = claimsOf('server', request.direction, interfaces)

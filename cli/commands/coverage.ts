@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
+import { GetCoverageResponse } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { readPages } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { coverageAnswerDocument } from '../render/schedules.ts'
 import { renderCoverage } from '../render/schedules-text.ts'
@@ -18,10 +20,20 @@ const coverage = (invocation: Invocation<CoverageOptions>): Promise<ExitCode> =>
     test: read.choice('--test', options.test, ['ping', 'iperf']) ?? '',
     within: within === undefined ? undefined : toDuration(within),
     interface: options.interface ?? '',
-    pageSize: read.integer('--limit', options.limit, 1, 5000) ?? 0,
   }
+  const limit = read.integer('--limit', options.limit, 1, 5000) ?? 100
   return withClient(invocation, async (client) => {
-    const answer = await client.schedules.getCoverage(request, { deadline: DEADLINE_MS })
+    let answer = GetCoverageResponse.fromPartial({})
+    const overdue = await readPages(
+      async (page) => {
+        answer = await client.schedules.getCoverage({ ...request, ...page }, { deadline: DEADLINE_MS })
+        return answer
+      },
+      (page) => page.overdue,
+      limit + 1,
+    )
+    const isWhole = overdue.length <= limit
+    answer = { ...answer, overdue: overdue.slice(0, limit), nextPageToken: isWhole ? '' : 'more' }
     if (options.json) printJson(terminal.stdout, coverageAnswerDocument(answer))
     else {
       const now = terminal.clock.now()

@@ -5,6 +5,7 @@ import { type GetMeshMatrixResponse, PathState, Resolution } from '#proto/meshga
 import { type MatrixRow, Measure } from '#proto/meshgauge/collector/v1/result.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { readPages } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { reconnectingWatch } from '../reconnecting-watch.ts'
 import { median } from '../render/figures.ts'
@@ -44,14 +45,18 @@ const paths = (invocation: Invocation<PathsOptions>): Promise<ExitCode> => {
     }
     return state ?? []
   })
-  const pageSize = read.integer('--limit', options.limit, 1, 5000) ?? 100
-  const request = { node: options.node ?? '', interface: options.interface ?? '', states, pageSize }
+  const limit = read.integer('--limit', options.limit, 1, 5000) ?? 100
+  const request = { node: options.node ?? '', interface: options.interface ?? '', states }
   return withClient(invocation, async (client) => {
-    const page = await client.mesh.listPaths(request)
-    if (options.json) printJson(terminal.stdout, { paths: page.paths.map(pathDocument) })
-    else printLine(terminal.stdout, renderPaths(page.paths, terminal.clock.now(), paint))
-    if (page.nextPageToken !== '')
-      printLine(terminal.stderr, 'There are more; raise --limit or name a --node.')
+    const found = await readPages(
+      (page) => client.mesh.listPaths({ ...request, ...page }),
+      (page) => page.paths,
+      limit + 1,
+    )
+    const shown = found.slice(0, limit)
+    if (options.json) printJson(terminal.stdout, { paths: shown.map(pathDocument) })
+    else printLine(terminal.stdout, renderPaths(shown, terminal.clock.now(), paint))
+    if (found.length > limit) printLine(terminal.stderr, 'There are more; raise --limit or name a --node.')
     return EXIT.healthy
   })
 }
@@ -137,10 +142,14 @@ const events = (
 ): Promise<ExitCode> => {
   const { terminal, options, paint, read } = invocation
   const startTime = secondsAgo(terminal, read.seconds('--since', options.since))
-  const pageSize = read.integer('--limit', options.limit, 1, 5000) ?? 100
+  const limit = read.integer('--limit', options.limit, 1, 5000) ?? 100
   return withClient(invocation, async (client) => {
-    const request = { node: options.node ?? '', pageSize, ...(startTime && { startTime }) }
-    const found = (await client.mesh.listMeshEvents(request)).events
+    const request = { node: options.node ?? '', ...(startTime && { startTime }) }
+    const found = await readPages(
+      (page) => client.mesh.listMeshEvents({ ...request, ...page }),
+      (page) => page.events,
+      limit,
+    )
     if (options.json) printJson(terminal.stdout, { events: found.map(eventDocument) })
     else if (found.length === 0) printLine(terminal.stdout, 'Nothing has changed in this time.')
     else for (const event of found) printLine(terminal.stdout, renderEvent(event, paint))

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Schedule, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { readPages } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { readProfileText } from '../options/profile-source.ts'
 import { addProbeCount, addRunOptions } from '../options/run-options.ts'
@@ -28,7 +29,10 @@ const printSchedule = ({ terminal, options, paint }: Invocation<object>, schedul
 const list = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, options, paint } = invocation
-    const { schedules } = await client.schedules.listSchedules({})
+    const schedules = await readPages(
+      (page) => client.schedules.listSchedules(page),
+      ({ schedules }) => schedules,
+    )
     if (options.json) printJson(terminal.stdout, { schedules: schedules.map(scheduleDocument) })
     else printLine(terminal.stdout, renderSchedules(schedules, terminal.clock.now(), paint))
     return EXIT.healthy
@@ -83,7 +87,10 @@ const trigger = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
     const { terminal, options } = invocation
-    const { run } = await client.schedules.triggerSchedule({ schedule: name }, { deadline: PLANNING_DEADLINE_MS })
+    const { run } = await client.schedules.triggerSchedule(
+      { schedule: name },
+      { deadline: PLANNING_DEADLINE_MS },
+    )
     if (!run) throw new Error('the collector answered TriggerSchedule without a run')
     if (options.json) printJson(terminal.stdout, { run: runDocument(run) })
     else printLine(terminal.stdout, run.id)

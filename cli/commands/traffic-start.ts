@@ -1,6 +1,7 @@
 import { isAbortError } from 'abort-controller-x'
 import { type Traffic, type TrafficSpec, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { type Invocation, withClient } from '../app.ts'
+import { readPages } from '../client/paging.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { readTrafficSpec, type TrafficOptions } from '../options/traffic.ts'
@@ -47,7 +48,10 @@ const sayCeiling = async (
   traffic: Traffic,
   interfaces: readonly string[],
 ): Promise<void> => {
-  const { nodes } = await client.fleet.listNodes({})
+  const nodes = await readPages(
+    (page) => client.fleet.listNodes(page),
+    ({ nodes }) => nodes,
+  )
   const speeds = nodes.map(({ name, description, interfaces: own }) => ({
     name,
     bitsPerSecond: (description?.interfaces ?? [])

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
-import { type Traffic, type TrafficFlow, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
+import { type Traffic, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { readPages } from '../client/paging.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { addTrafficOptions } from '../options/traffic.ts'
@@ -35,10 +36,16 @@ const known = (traffic: Traffic | undefined): Traffic => {
   return traffic
 }
 
+const listTraffic = (client: CollectorClient): Promise<Traffic[]> =>
+  readPages(
+    (page) => client.traffic.listTraffic(page),
+    ({ traffic }) => traffic,
+  )
+
 const list = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, options, paint } = invocation
-    const { traffic } = await client.traffic.listTraffic({})
+    const traffic = await listTraffic(client)
     if (options.json) printJson(terminal.stdout, { traffic: traffic.map(trafficDocument) })
     else printLine(terminal.stdout, renderTrafficList(traffic, terminal.clock.now(), paint))
     return EXIT.healthy
@@ -77,14 +84,11 @@ const status = (invocation: Invocation<{ watch?: boolean }>): Promise<ExitCode> 
 const flows = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options, paint } = invocation
-    const request = { trafficId: operands[0] ?? 'latest', node: options.node ?? '', pageSize: 5000 }
-    const all: TrafficFlow[] = []
-    let pageToken = ''
-    do {
-      const page = await client.traffic.listFlows({ ...request, pageToken })
-      all.push(...page.flows)
-      pageToken = page.nextPageToken
-    } while (pageToken !== '')
+    const request = { trafficId: operands[0] ?? 'latest', node: options.node ?? '' }
+    const all = await readPages(
+      (page) => client.traffic.listFlows({ ...request, ...page }),
+      ({ flows }) => flows,
+    )
     if (options.json) printJson(terminal.stdout, { flows: all.map(flowDocument) })
     else printLine(terminal.stdout, renderFlows(all, paint))
     return EXIT.healthy
@@ -93,7 +97,7 @@ const flows = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> =>
 /** Which traffic is meant: those named, all, or the only one that goes on. */
 const chosen = async (client: CollectorClient, ids: readonly string[], all: boolean): Promise<string[]> => {
   if (ids.length > 0) return [...ids]
-  const active = (await client.traffic.listTraffic({})).traffic.filter((traffic) => !isOver(traffic))
+  const active = (await listTraffic(client)).filter((traffic) => !isOver(traffic))
   if (active.length <= 1 || all) return active.map(({ id }) => id)
   const names = active.map(({ id }) => `  ${id}`).join('\n')
   throw new CommandError(

@@ -13,7 +13,6 @@ import { pcpSamples } from './hosts.ts'
 import { outcomeWord } from './words.ts'
 
 const MEBIBYTE = 1024 * 1024
-const DEFAULT_SECONDS = 10
 
 const optionsOf = (run: Run): IperfOptions | undefined =>
   run.spec?.test?.$case === 'iperf' ? run.spec.test.value.options : undefined
@@ -34,7 +33,7 @@ const startDocument = (run: Run, pair: PairResult) => {
       num_streams: options?.parallelCount ?? 1,
       blksize: options?.lengthBytes,
       omit: fromDuration(options?.omit) ?? 0,
-      duration: options?.bytes === undefined ? (fromDuration(options?.duration) ?? DEFAULT_SECONDS) : 0,
+      duration: fromDuration(options?.duration) ?? 0,
       bytes: options?.bytes ?? 0,
       blocks: 0,
       reverse: options?.direction === Direction.DIRECTION_REVERSE ? 1 : 0,

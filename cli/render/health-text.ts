@@ -1,8 +1,8 @@
 import { CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import {
+  type CheckGateResponse,
   type CheckRecord,
   type Finding,
-  type CheckGateResponse,
   type NodeHealth,
   Severity,
 } from '#proto/meshgauge/collector/v1/health.ts'

@@ -1,9 +1,6 @@
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 
-/** iperf3's own default, and so the collector's. */
-const DEFAULT_IPERF_SECONDS = 10
-
 /**
  * How long the run took, against what its rounds would take with nothing between them. The ideal is absent where
  * the length of a test is not a time: pings all run at once, and --bytes ends when the bytes are sent.
@@ -27,6 +24,6 @@ const ideal = (run: Run): number | undefined => {
   if (run.spec?.test?.$case !== 'iperf' || !run.plan) return undefined
   const options = run.spec.test.value.options
   if (options?.bytes !== undefined) return undefined
-  const seconds = fromDuration(options?.duration) ?? DEFAULT_IPERF_SECONDS
-  return run.plan.roundCount * (seconds + (fromDuration(options?.omit) ?? 0))
+  const seconds = fromDuration(options?.duration)
+  return seconds && run.plan.roundCount * (seconds + (fromDuration(options?.omit) ?? 0))
 }

@@ -1,4 +1,3 @@
-import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type Plan as PlanMessage, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
@@ -14,6 +13,7 @@ import { type Caps, defaultCaps, type Plan, type PlanInput } from '../plan/plan.
 import { createPlan } from '../plan/planner.ts'
 import { topologyOfKind } from '../topology/registry.ts'
 import { createPairs, type NodePairs } from '../topology/topology.ts'
+import { effectiveRunSpec, withShiftCount } from './effective-run-spec.ts'
 
 /** As HostSampling promises. */
 const MIN_SAMPLING_SECONDS = 0.1
@@ -76,36 +76,30 @@ export const choosePairs = (spec: Pick<RunSpec, 'topology'>, fleet: readonly Nod
 
 const emptyPairs: NodePairs = { sources: new Int32Array(0), destinations: new Int32Array(0) }
 
-/** Whether a test moves bytes both ways, as requests and responses do. */
-export const isBidirectional = ({ test }: RunSpec): boolean =>
-  test?.$case === 'iperf' &&
-  (test.value.options?.direction === Direction.DIRECTION_BIDIRECTIONAL ||
-    test.value.options?.requestResponse !== undefined)
-
 const capsOf = (spec: RunSpec): Caps => {
   // Pings are light: every pair runs at the same moment, and no cap but the agents' own holds them.
   if (spec.test?.$case === 'ping') {
     const all = Number.POSITIVE_INFINITY
     return { perNode: all, perUplink: all, total: all, exclusiveNodes: false }
   }
-  const asked = spec.caps
+  const { caps } = spec
+  if (!caps) throw new Error('the spec is not effective: it has no caps')
   return {
-    perNode: asked?.perNodeCount || defaultCaps.perNode,
-    perUplink: asked?.perUplinkCount || defaultCaps.perUplink,
-    total: asked?.totalCount || defaultCaps.total,
-    // Such a test uses both directions of both ends: two at once would measure each other.
-    exclusiveNodes: asked?.exclusiveNodes || isBidirectional(spec),
+    perNode: caps.perNodeCount,
+    perUplink: caps.perUplinkCount || defaultCaps.perUplink,
+    total: caps.totalCount || defaultCaps.total,
+    exclusiveNodes: caps.exclusiveNodes,
   }
 }
 
 /** What agents would refuse pair by pair, said once and before anything begins. */
 const samplingViolations = ({ hostSampling, test }: RunSpec): Violation[] => {
   if (!hostSampling) return []
-  const seconds = fromDuration(hostSampling.interval) ?? 1
+  const seconds = fromDuration(hostSampling.interval)
   const say = (field: string, description: string): Violation => ({ field, description })
   return [
     ...(test?.$case === 'ping' ? [say('host_sampling', 'hosts are sampled while an iperf measures')] : []),
-    ...(seconds < MIN_SAMPLING_SECONDS
+    ...(seconds !== undefined && seconds < MIN_SAMPLING_SECONDS
       ? [say('host_sampling.interval', `${seconds} s is too short; at least ${MIN_SAMPLING_SECONDS} s`)]
       : []),
   ]
@@ -150,9 +144,10 @@ export const reviewRun = (
  * Makes a plan from what was asked and from the fleet as it is now.
  * @throws OperatingError SPEC_INVALID with everything that is wrong
  */
-export const prepareRun = (spec: RunSpec, fleet: readonly Node[]): PreparedRun => {
-  const { chosen, names, violations } = reviewRun(spec, fleet)
+export const prepareRun = (given: RunSpec, fleet: readonly Node[]): PreparedRun => {
+  const { chosen, names, violations } = reviewRun(given, fleet)
   throwIfInvalid('the run', violations)
+  const spec = withShiftCount(effectiveRunSpec(given), chosen.nodes.length)
 
   const endpoints = endpointsOf(chosen.nodes, names)
   const planFleet = createFleet(chosen.nodes.map(({ name, rack }) => ({ name, rack, interfaces: names })))

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import { OperatingError } from '../../lib/errors.ts'
+import { limitError, OperatingError } from '../../lib/errors.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { PreparedRun } from '../dispatch/prepared-run.ts'
 import type { Fleet } from '../inventory/fleet.ts'
@@ -46,14 +46,15 @@ export const createRuns = (deps: RunsDeps) => {
      * @throws OperatingError SPEC_INVALID, INTERFACES_BUSY, STORE_UNAVAILABLE, LIMIT_EXCEEDED, COLLECTOR_DRAINING; then
      * nothing has begun
      */
-    async create(spec: RunSpec): Promise<Run> {
+    async create(spec: RunSpec, requestId = ''): Promise<Run> {
       await deps.fleet.refresh()
       if (draining) throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
       if (active.size >= MAX_ACTIVE_RUNS) {
-        throw new OperatingError(
-          'LIMIT_EXCEEDED',
-          `${active.size} runs wait or measure already; cancel some, or wait`,
-        )
+        throw limitError('collector', {
+          problem: `${active.size} runs are pending or running; cancel some, or wait`,
+          limit: 'max_active_runs',
+          value: MAX_ACTIVE_RUNS,
+        })
       }
       const nodes = deps.fleet.nodes()
       const prepared = prepareRun(spec, nodes)
@@ -61,7 +62,8 @@ export const createRuns = (deps: RunsDeps) => {
       throwIfTraffic(deps.traffic, spec, interfaces)
       const now = deps.clock.now()
       const run = {
-        ...newRun(uuidv7(now), spec, prepared.message, now),
+        ...newRun(uuidv7(now), prepared.spec, prepared.message, now),
+        requestId,
         nodeMetadata: metadataOf(prepared, nodes),
       }
       const racks = new Map(nodes.flatMap(({ name, rack }) => (rack ? [[name, rack] as const] : [])))
@@ -80,6 +82,12 @@ export const createRuns = (deps: RunsDeps) => {
     },
 
     get: find,
+
+    /** The run that a request with this id created. */
+    ofRequest(requestId: string): Run | undefined {
+      const stored = deps.store.runOfRequest(requestId)
+      return stored && (active.get(stored.id)?.run() ?? stored)
+    },
 
     list(page: { size: number; token: string }) {
       const { runs, nextPageToken } = deps.store.listRuns(page)
@@ -168,4 +176,5 @@ const newRun = (id: string, spec: RunSpec, plan: Plan, now: Date): Run => ({
   summary: undefined,
   verdicts: [],
   nodeMetadata: {},
+  requestId: '',
 })

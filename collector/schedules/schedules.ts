@@ -7,7 +7,7 @@ import {
   type ScheduleSpec,
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { closest } from '../../lib/config.ts'
-import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
+import { limitError, OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { DocumentStore } from '../store/windows.ts'
 import type { ScheduleObserver } from './book.ts'
@@ -16,6 +16,7 @@ import { coverageMessage, fullMesh, type Scope, scopeOf } from './coverage.ts'
 import { overduePage } from './coverage-page.ts'
 import { type ConfiguredSchedule, DEFAULT_QUIET_MS } from './defaults.ts'
 import { type CoverageFigures, coverageOf } from './due.ts'
+import { effectiveScheduleSpec } from './effective-schedule-spec.ts'
 import {
   DOCUMENT_KIND,
   decodeRecord,
@@ -95,9 +96,10 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly Configure
 
   /** A schedule of the config or a default, with what is known of it from before. */
   const recordOf = (
-    { spec, origin }: ConfiguredSchedule,
+    { spec: given, origin }: ConfiguredSchedule,
     known: ScheduleRecord | undefined,
   ): ScheduleRecord => {
+    const spec = effectiveScheduleSpec(given)
     const quiet = origin === ScheduleOrigin.SCHEDULE_ORIGIN_DEFAULT ? DEFAULT_QUIET_MS : 0
     if (!known) return { ...newRecord(spec, origin, now()), considered: now() + quiet }
     if (known.origin === ScheduleOrigin.SCHEDULE_ORIGIN_API)
@@ -187,7 +189,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly Configure
 
   return {
     /** @throws OperatingError SPEC_INVALID with everything that is wrong, LIMIT_EXCEEDED, STORE_UNAVAILABLE */
-    async create(spec: ScheduleSpec, paused: boolean): Promise<Schedule> {
+    async create(spec: ScheduleSpec, paused: boolean, requestId = ''): Promise<Schedule> {
       await deps.fleet.settled
       const violations = [
         ...reviewSchedule(spec),
@@ -203,13 +205,21 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly Configure
       ].map(({ field, description }) => ({ field: `spec.${field}`, description }))
       throwIfInvalid('the schedule', violations)
       if (schedules.size >= MAX_SCHEDULES)
-        throw new OperatingError(
-          'LIMIT_EXCEEDED',
-          `there are ${schedules.size} schedules already; remove some`,
-        )
-      const record = { ...newRecord(spec, ScheduleOrigin.SCHEDULE_ORIGIN_API, now()), paused }
+        throw limitError('collector', {
+          problem: `there are ${schedules.size} schedules; remove some`,
+          limit: 'max_schedules',
+          value: MAX_SCHEDULES,
+        })
+      const created = newRecord(spec, ScheduleOrigin.SCHEDULE_ORIGIN_API, now())
+      const record = { ...created, paused, requestId, createdPaused: paused }
       store(record)
       return message(living(record))
+    },
+
+    /** The schedule that the CreateSchedule request with this id created, and its `paused`. */
+    async ofRequest(requestId: string): Promise<{ schedule: Schedule; createdPaused: boolean } | undefined> {
+      const found = [...schedules.values()].find((schedule) => schedule.record().requestId === requestId)
+      return found && { schedule: await message(found), createdPaused: found.record().createdPaused }
     },
 
     /** @throws OperatingError NOT_FOUND */
@@ -258,7 +268,12 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly Configure
       }
       for (const own of wanted) {
         const before = schedules.get(own.spec.name)
-        if (before && before.record().origin === own.origin && sameSpec(before.spec, own.spec)) continue
+        if (
+          before &&
+          before.record().origin === own.origin &&
+          sameSpec(before.spec, effectiveScheduleSpec(own.spec))
+        )
+          continue
         const record = recordOf(own, before?.record())
         put(record)
         if (before) remove(own.spec.name)

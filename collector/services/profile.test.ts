@@ -46,7 +46,8 @@ const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string =
   const runs: Parameters<typeof createProfileService>[0]['runs'] = {
     plan: async (spec) => {
       const description = refuse(spec)
-      if (description) throw new OperatingError('SPEC_INVALID', 'no', [{ field: 'topology', description }])
+      if (description)
+        throw new OperatingError('SPEC_INVALID', 'no', { violations: [{ field: 'topology', description }] })
       return {} as never
     },
     create: async (spec) => {

@@ -32,6 +32,8 @@ export type Store = WindowStore &
      * @throws OperatingError NOT_FOUND; of an ambiguous beginning the message lists the candidates
      */
     getRun(id: string): Run
+    /** The run that the request with this id created; undefined when there is none. */
+    runOfRequest(requestId: string): Run | undefined
     /** Newest first. @throws OperatingError SPEC_INVALID when the token is not one that this method gave. */
     listRuns(page: Page): { runs: Run[]; nextPageToken: string }
     /**
@@ -56,13 +58,3 @@ export type Store = WindowStore &
     /** The store cannot be used afterwards. Closing twice is fine. */
     close(): void
   }
-
-/** Page sizes that the protocol promises. */
-export const RUN_PAGE = { usual: 50, largest: 1000 }
-export const RESULT_PAGE = { usual: 500, largest: 5000 }
-
-/** A page ends early at so many bytes, so that it stays well below the 16 MiB a message may have. */
-export const MAX_PAGE_BYTES = 8 * 1024 * 1024
-
-export const pageSize = (asked: number, { usual, largest }: { usual: number; largest: number }): number =>
-  asked === 0 ? usual : Math.min(asked, largest)

@@ -53,7 +53,7 @@ const until = async (name: string, done: (schedule: Required<Message>) => boolea
 }
 const runsOf = async (label: string): Promise<{ id: string; state: string; label: string }[]> =>
   JSON.parse(await ok('runs', 'list', '--limit', '200', '--json')).runs.filter(
-    ({ label }: { label?: string }) => label === label,
+    (run: { label?: string }) => run.label === label,
   )
 const metric = async (line: RegExp): Promise<number | undefined> => {
   const text = await (await fetch(`http://${fleet.http}/metrics`)).text()

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import type { CallContext } from 'nice-grpc'
 import type {
   MeshAssignment,
-  PingMeshRequest,
-  PingMeshResponse,
   MeshWindow,
   MeshWindows,
+  PingMeshRequest,
+  PingMeshResponse,
 } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { bucketOf } from '../../lib/histogram.ts'
@@ -114,7 +114,11 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
     }
     probing ??= keepProbing()
   }
-  const read = async (requests: AsyncIterable<PingMeshRequest>, done: AbortController, signal: AbortSignal) => {
+  const read = async (
+    requests: AsyncIterable<PingMeshRequest>,
+    done: AbortController,
+    signal: AbortSignal,
+  ) => {
     try {
       for await (const { request } of requests) {
         if (request?.$case === 'assignment') assign(request.value)
@@ -140,7 +144,10 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
     drop: (count: number): void => {
       droppedCount += count
     },
-    async *serve(requests: AsyncIterable<PingMeshRequest>, context: CallContext): AsyncGenerator<PingMeshResponse> {
+    async *serve(
+      requests: AsyncIterable<PingMeshRequest>,
+      context: CallContext,
+    ): AsyncGenerator<PingMeshResponse> {
       const done = new AbortController()
       void read(requests, done, context.signal)
       const abort = () => wake()

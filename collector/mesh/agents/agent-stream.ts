@@ -1,6 +1,11 @@
 import { isAbortError } from 'abort-controller-x'
 import { ClientError, Status } from 'nice-grpc'
-import type { MeshAssignment, MeshBatch, PingMeshRequest, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
+import type {
+  MeshAssignment,
+  MeshBatch,
+  MeshStarted,
+  PingMeshRequest,
+} from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { describeCallError } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'

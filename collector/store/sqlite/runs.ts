@@ -3,24 +3,26 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../../lib/errors.ts'
+import { pageSizeOf } from '../../../lib/paging.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { withoutHosts } from '../hosts.ts'
 import type { Page } from '../page.ts'
-import { type LastMeasured, pageSize, RESULT_PAGE, RUN_PAGE, type Store } from '../store.ts'
+import type { LastMeasured, Store } from '../store.ts'
 import type { CoverageStore, DocumentStore, StoreUpkeep, WindowStore } from '../windows.ts'
 import type { Access } from './access.ts'
 import type { Coverage } from './coverage.ts'
 import { PUT_LAST_MEASURED } from './measured-pairs.ts'
-import { type Row, readPageToken, takePage } from './pages.ts'
+import { type Row, readRowToken, takePage } from './pages.ts'
 
 const prepare = (database: DatabaseSync) => ({
-  insertRun: database.prepare('INSERT INTO runs (id, state, body) VALUES (?, ?, ?)'),
+  insertRun: database.prepare('INSERT INTO runs (id, state, body, request) VALUES (?, ?, ?, ?)'),
   updateRun: database.prepare('UPDATE runs SET state = ?, body = ? WHERE id = ?'),
   runKey: database.prepare('SELECT key FROM runs WHERE id = ?'),
   latestRun: database.prepare('SELECT id FROM runs ORDER BY key DESC LIMIT 1'),
   // In the alphabet of an id every longer text sorts before the prefix followed by g.
   runsLike: database.prepare("SELECT id FROM runs WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 6"),
   runBody: database.prepare('SELECT body FROM runs WHERE id = ?'),
+  runOfRequest: database.prepare('SELECT body FROM runs WHERE request = ?'),
   runsBefore: database.prepare('SELECT key, body FROM runs WHERE key < ? ORDER BY key DESC LIMIT ?'),
   unfinishedRuns: database.prepare('SELECT key, body FROM runs WHERE state IN (1, 2) ORDER BY key'),
   putResult: database.prepare(
@@ -120,19 +122,19 @@ const lastMeasured = (sql: Statements, until: number): Map<string, LastMeasured>
 }
 
 const listRuns = (sql: Statements, { size, token }: Page) => {
-  const before = readPageToken('u', token) ?? Number.MAX_SAFE_INTEGER
-  const limit = pageSize(size, RUN_PAGE)
+  const before = readRowToken('runs', token) ?? Number.MAX_SAFE_INTEGER
+  const limit = pageSizeOf(size)
   const found = rows(sql.runsBefore.iterate(before, limit + 1))
-  const { bodies, nextPageToken } = takePage('u', found, limit)
+  const { bodies, nextPageToken } = takePage('runs', found, limit)
   return { runs: bodies.map((body) => Run.decode(body)), nextPageToken }
 }
 
 const listResults = (sql: Statements, id: string, { size, token }: Page) => {
   const run = keyOf(sql, findId(sql, id))
-  const after = readPageToken('r', token) ?? 0
-  const limit = pageSize(size, RESULT_PAGE)
+  const after = readRowToken('results', token) ?? 0
+  const limit = pageSizeOf(size)
   const found = rows(sql.resultsAfter.iterate(run, after, limit + 1))
-  const { bodies, nextPageToken } = takePage('r', found, limit)
+  const { bodies, nextPageToken } = takePage('results', found, limit)
   return { results: bodies.map((body) => PairResult.decode(body)), nextPageToken }
 }
 
@@ -149,7 +151,7 @@ export const createRunStore = (access: Access, coverage: Coverage, latest: () =>
   return {
     createRun: (run) => {
       write(() => {
-        sql.insertRun.run(run.id, run.state, Run.encode(run).finish())
+        sql.insertRun.run(run.id, run.state, Run.encode(run).finish(), run.requestId || null)
         access.figures.add('runs', 1)
       })
     },
@@ -169,6 +171,11 @@ export const createRunStore = (access: Access, coverage: Coverage, latest: () =>
       })
     },
     getRun: (id) => guarded(() => Run.decode(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
+    runOfRequest: (requestId) =>
+      guarded(() => {
+        const row = sql.runOfRequest.get(requestId)
+        return row && Run.decode(row.body as Uint8Array)
+      }),
     listRuns: (page) => guarded(() => listRuns(sql, page)),
     listResults: (id, page) => guarded(() => listResults(sql, id, page)),
     allResults: (id) =>

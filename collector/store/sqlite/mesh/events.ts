@@ -1,9 +1,9 @@
 import { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { pageSizeOf } from '../../../../lib/paging.ts'
 import { fromTimestamp } from '../../../../lib/protobuf-time.ts'
-import { pageSize, RESULT_PAGE } from '../../store.ts'
 import type { WindowStore } from '../../windows.ts'
 import type { Access } from '../access.ts'
-import { type Row, readPageToken, takePage } from '../pages.ts'
+import { type Row, readRowToken, takePage } from '../pages.ts'
 
 export type Events = Pick<WindowStore, 'meshEvents'> & {
   /** Within a transaction. */
@@ -33,8 +33,8 @@ export const createEvents = ({ database, figures, guarded }: Access): Events => 
     },
     meshEvents: ({ node, fromMs, toMs }, { size, token }) =>
       guarded(() => {
-        const last = readPageToken('e', token)
-        const limit = pageSize(size, RESULT_PAGE)
+        const last = readRowToken('events', token)
+        const limit = pageSizeOf(size)
         let before = [toMs, 0]
         if (last !== undefined) {
           const time = timeOf.get(last)
@@ -45,7 +45,7 @@ export const createEvents = ({ database, figures, guarded }: Access): Events => 
         const range = [fromMs, toMs, before[0]!, before[1]!, limit + 1]
         const found =
           node === undefined || node === '' ? all.iterate(...range) : ofNode.iterate(...range, node)
-        const page = takePage('e', found as Iterable<unknown> as Iterable<Row>, limit)
+        const page = takePage('events', found as Iterable<unknown> as Iterable<Row>, limit)
         return {
           events: page.bodies.map((body) => MeshEvent.decode(body)),
           nextPageToken: page.nextPageToken,

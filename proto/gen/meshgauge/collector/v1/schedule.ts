@@ -319,7 +319,11 @@ export interface Schedule {
     | Coverage
     | undefined;
   /** Output only. Use of the budget in its current period. Absent without a budget. */
-  spent: Budget | undefined;
+  spent:
+    | Budget
+    | undefined;
+  /** Output only. The request_id of CreateSchedule. Empty when none was given. */
+  requestId: string;
 }
 
 /** Coverage states how many pairs were measured within a time. All its fields are output only. */
@@ -1009,6 +1013,7 @@ function createBaseSchedule(): Schedule {
     failedCount: 0,
     coverage: undefined,
     spent: undefined,
+    requestId: "",
   };
 }
 
@@ -1061,6 +1066,9 @@ export const Schedule: MessageFns<Schedule> = {
     }
     if (message.spent !== undefined) {
       Budget.encode(message.spent, writer.uint32(130).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(138).string(message.requestId);
     }
     return writer;
   },
@@ -1206,6 +1214,14 @@ export const Schedule: MessageFns<Schedule> = {
             message.spent = Budget.decode(reader, reader.uint32());
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1276,6 +1292,11 @@ export const Schedule: MessageFns<Schedule> = {
         : 0,
       coverage: isSet(object.coverage) ? Coverage.fromJSON(object.coverage) : undefined,
       spent: isSet(object.spent) ? Budget.fromJSON(object.spent) : undefined,
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
     };
   },
 
@@ -1329,6 +1350,9 @@ export const Schedule: MessageFns<Schedule> = {
     if (message.spent !== undefined) {
       obj.spent = Budget.toJSON(message.spent);
     }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
     return obj;
   },
 
@@ -1365,6 +1389,7 @@ export const Schedule: MessageFns<Schedule> = {
     message.spent = (object.spent !== undefined && object.spent !== null)
       ? Budget.fromPartial(object.spent)
       : undefined;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };

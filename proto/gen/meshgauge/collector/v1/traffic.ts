@@ -159,6 +159,8 @@ export interface Traffic {
   receivedBitsPerSecond: number;
   /** Output only. Why flows transfer no data, in words, one entry for each cause with the number of flows. */
   problems: string[];
+  /** Output only. The request_id of StartTraffic. Empty when none was given. */
+  requestId: string;
 }
 
 /** TrafficFlow is one flow. All its fields are output only. */
@@ -454,6 +456,7 @@ function createBaseTraffic(): Traffic {
     askedBitsPerSecond: undefined,
     receivedBitsPerSecond: 0,
     problems: [],
+    requestId: "",
   };
 }
 
@@ -500,6 +503,9 @@ export const Traffic: MessageFns<Traffic> = {
     }
     for (const v of message.problems) {
       writer.uint32(114).string(v!);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(122).string(message.requestId);
     }
     return writer;
   },
@@ -629,6 +635,14 @@ export const Traffic: MessageFns<Traffic> = {
             message.problems.push(reader.string());
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -695,6 +709,11 @@ export const Traffic: MessageFns<Traffic> = {
       problems: globalThis.Array.isArray(object?.problems)
         ? object.problems.map((e: any) => globalThis.String(e))
         : [],
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
     };
   },
 
@@ -742,6 +761,9 @@ export const Traffic: MessageFns<Traffic> = {
     if (message.problems?.length) {
       obj.problems = message.problems;
     }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
     return obj;
   },
 
@@ -772,6 +794,7 @@ export const Traffic: MessageFns<Traffic> = {
     message.askedBitsPerSecond = object.askedBitsPerSecond ?? undefined;
     message.receivedBitsPerSecond = object.receivedBitsPerSecond ?? 0;
     message.problems = object.problems?.map((e) => e) || [];
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
