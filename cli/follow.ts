@@ -5,7 +5,7 @@ import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../lib/clock.ts'
 import { describeCallError } from '../lib/errors.ts'
-import { readPages } from './client/paging.ts'
+import { readAll } from './client/paging.ts'
 import type { CollectorClient } from './connection.ts'
 import { EXIT } from './exit.ts'
 import { CommandError } from './problems.ts'
@@ -19,12 +19,10 @@ const MAX_RECONNECTS = 10
 
 const RECONNECT_SECONDS = [0.25, 0.5, 1, 2, 4]
 
-/** Transport trouble, as opposed to an answer. */
+/** Whether the connection was lost, as opposed to an error that the collector sent. */
 const isLost = (error: unknown): error is ClientError =>
   error instanceof ClientError &&
-  [Status.UNAVAILABLE, Status.CANCELLED, Status.INTERNAL, Status.UNKNOWN, Status.DEADLINE_EXCEEDED].some(
-    (code) => code === error.code,
-  )
+  [Status.UNAVAILABLE, Status.CANCELLED, Status.DEADLINE_EXCEEDED].some((code) => code === error.code)
 
 export type Watcher = {
   onRun(run: Run): void
@@ -95,7 +93,7 @@ export const readResults = async (
   signal?: AbortSignal,
 ): Promise<PairResult[]> => {
   try {
-    return await readPages(
+    return await readAll(
       (page) => client.results.listResults({ runId: id, ...page }, signal ? { signal } : {}),
       ({ results }) => results,
     )

@@ -1,31 +1,25 @@
 import { MAX_PAGE_SIZE } from '../../lib/paging.ts'
 
-type Page = { nextPageToken: string }
 type PageRequest = { pageSize: number; pageToken: string }
 
-/** Yields every page of a List RPC. */
-async function* pagesOf<P extends Page>(list: (request: PageRequest) => Promise<P>): AsyncGenerator<P> {
-  let pageToken = ''
-  do {
-    const page = await list({ pageSize: MAX_PAGE_SIZE, pageToken })
-    yield page
-    pageToken = page.nextPageToken
-  } while (pageToken !== '')
-}
-
-/**
- * Returns the items of all pages of a List RPC.
- * @param limit maximum number of items
- */
-export const readPages = async <P extends Page, T>(
+/** Reads up to `limit` items of a List RPC, page by page. `hasMore` states whether the list has further items. */
+export const readUpTo = async <P extends { nextPageToken: string }, T>(
+  limit: number,
   list: (request: PageRequest) => Promise<P>,
   itemsOf: (page: P) => readonly T[],
-  limit = Number.POSITIVE_INFINITY,
-): Promise<T[]> => {
+): Promise<{ items: T[]; hasMore: boolean }> => {
   const items: T[] = []
-  for await (const page of pagesOf(list)) {
+  let pageToken = ''
+  do {
+    const page = await list({ pageSize: Math.min(limit - items.length, MAX_PAGE_SIZE), pageToken })
     items.push(...itemsOf(page))
-    if (items.length >= limit) break
-  }
-  return items.slice(0, limit)
+    pageToken = page.nextPageToken
+  } while (pageToken !== '' && items.length < limit)
+  return { items, hasMore: pageToken !== '' }
 }
+
+/** Reads all items of a List RPC, page by page. */
+export const readAll = async <P extends { nextPageToken: string }, T>(
+  list: (request: PageRequest) => Promise<P>,
+  itemsOf: (page: P) => readonly T[],
+): Promise<T[]> => (await readUpTo(Number.POSITIVE_INFINITY, list, itemsOf)).items

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { GetCoverageResponse } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { readPages } from '../client/paging.ts'
+import { readUpTo } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { coverageAnswerDocument } from '../render/schedules.ts'
 import { renderCoverage } from '../render/schedules-text.ts'
@@ -24,16 +24,15 @@ const coverage = (invocation: Invocation<CoverageOptions>): Promise<ExitCode> =>
   const limit = read.integer('--limit', options.limit, 1, 5000) ?? 100
   return withClient(invocation, async (client) => {
     let answer = GetCoverageResponse.fromPartial({})
-    const overdue = await readPages(
+    const { items: overdue } = await readUpTo(
+      limit,
       async (page) => {
         answer = await client.schedules.getCoverage({ ...request, ...page }, { deadline: DEADLINE_MS })
         return answer
       },
       (page) => page.overdue,
-      limit + 1,
     )
-    const isWhole = overdue.length <= limit
-    answer = { ...answer, overdue: overdue.slice(0, limit), nextPageToken: isWhole ? '' : 'more' }
+    answer = { ...answer, overdue }
     if (options.json) printJson(terminal.stdout, coverageAnswerDocument(answer))
     else {
       const now = terminal.clock.now()

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { readPages } from '../client/paging.ts'
+import { readAll } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { counted } from '../render/figures.ts'
 import { healthDocument, healthExitCode, renderHealth } from '../render/health-text.ts'
@@ -9,7 +9,7 @@ import { printJson, printLine } from '../terminal.ts'
 const health = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options, paint } = invocation
-    const nodes = await readPages(
+    const nodes = await readAll(
       (page) => client.health.listNodeHealth({ nodes: [...operands], ...page }),
       ({ nodes }) => nodes,
     )

@@ -5,7 +5,7 @@ import { type GetMeshMatrixResponse, PathState, Resolution } from '#proto/meshga
 import { type MatrixRow, Measure } from '#proto/meshgauge/collector/v1/result.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { readPages } from '../client/paging.ts'
+import { readUpTo } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { reconnectingWatch } from '../reconnecting-watch.ts'
 import { median } from '../render/figures.ts'
@@ -48,15 +48,14 @@ const paths = (invocation: Invocation<PathsOptions>): Promise<ExitCode> => {
   const limit = read.integer('--limit', options.limit, 1, 5000) ?? 100
   const request = { node: options.node ?? '', interface: options.interface ?? '', states }
   return withClient(invocation, async (client) => {
-    const found = await readPages(
+    const { items, hasMore } = await readUpTo(
+      limit,
       (page) => client.mesh.listPaths({ ...request, ...page }),
       (page) => page.paths,
-      limit + 1,
     )
-    const shown = found.slice(0, limit)
-    if (options.json) printJson(terminal.stdout, { paths: shown.map(pathDocument) })
-    else printLine(terminal.stdout, renderPaths(shown, terminal.clock.now(), paint))
-    if (found.length > limit) printLine(terminal.stderr, 'There are more; raise --limit or name a --node.')
+    if (options.json) printJson(terminal.stdout, { paths: items.map(pathDocument) })
+    else printLine(terminal.stdout, renderPaths(items, terminal.clock.now(), paint))
+    if (hasMore) printLine(terminal.stderr, 'There are more; raise --limit or name a --node.')
     return EXIT.healthy
   })
 }
@@ -145,10 +144,10 @@ const events = (
   const limit = read.integer('--limit', options.limit, 1, 5000) ?? 100
   return withClient(invocation, async (client) => {
     const request = { node: options.node ?? '', ...(startTime && { startTime }) }
-    const found = await readPages(
+    const { items: found } = await readUpTo(
+      limit,
       (page) => client.mesh.listMeshEvents({ ...request, ...page }),
       (page) => page.events,
-      limit,
     )
     if (options.json) printJson(terminal.stdout, { events: found.map(eventDocument) })
     else if (found.length === 0) printLine(terminal.stdout, 'Nothing has changed in this time.')

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { readPages } from '../client/paging.ts'
+import { readAll } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { nodesDocument, renderNodes } from '../render/nodes-text.ts'
 import { printJson, printLine } from '../terminal.ts'
@@ -8,7 +8,7 @@ import { printJson, printLine } from '../terminal.ts'
 const nodes = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options, paint } = invocation
-    const found = await readPages(
+    const found = await readAll(
       (page) => client.fleet.listNodes({ nodes: [...operands], ...page }),
       ({ nodes }) => nodes,
     )

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { createIdempotently } from '../client/idempotent-create.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
 import { type Attended, followInteractively } from '../follow-interactively.ts'
@@ -37,7 +38,9 @@ const createRun = async (
     interrupted = true
   })
   try {
-    const { run } = await client.runs.createRun({ spec }, { deadline: PLANNING_DEADLINE_MS })
+    const { run } = await createIdempotently(terminal.clock, (requestId) =>
+      client.runs.createRun({ spec, requestId }, { deadline: PLANNING_DEADLINE_MS }),
+    )
     if (!run) throw new Error('the collector answered CreateRun without a run')
     if (interrupted) await client.runs.cancelRun({ runId: run.id })
     return { run, interrupted }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import type { Schedule, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { readPages } from '../client/paging.ts'
+import { createIdempotently } from '../client/idempotent-create.ts'
+import { readAll } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { readProfileText } from '../options/profile-source.ts'
 import { addProbeCount, addRunOptions } from '../options/run-options.ts'
@@ -29,7 +30,7 @@ const printSchedule = ({ terminal, options, paint }: Invocation<object>, schedul
 const list = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, options, paint } = invocation
-    const schedules = await readPages(
+    const schedules = await readAll(
       (page) => client.schedules.listSchedules(page),
       ({ schedules }) => schedules,
     )
@@ -62,7 +63,9 @@ const add = async (invocation: Invocation<ScheduleOptions & { delay?: boolean }>
   const spec = options.file === undefined ? readScheduleSpec(typed) : await readFile(typed, options.file)
   return withClient(invocation, async (client) => {
     const request = { spec, paused: options.paused ?? false }
-    const { schedule } = await client.schedules.createSchedule(request, { deadline: PLANNING_DEADLINE_MS })
+    const { schedule } = await createIdempotently(invocation.terminal.clock, (requestId) =>
+      client.schedules.createSchedule({ ...request, requestId }, { deadline: PLANNING_DEADLINE_MS }),
+    )
     return printSchedule(invocation, schedule)
   })
 }

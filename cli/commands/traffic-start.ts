@@ -1,7 +1,9 @@
 import { isAbortError } from 'abort-controller-x'
 import { type Traffic, type TrafficSpec, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { type Invocation, withClient } from '../app.ts'
-import { readPages } from '../client/paging.ts'
+import { createIdempotently } from '../client/idempotent-create.ts'
+import { readAll } from '../client/paging.ts'
+import { stopIfActive } from '../client/stop-traffic.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { readTrafficSpec, type TrafficOptions } from '../options/traffic.ts'
@@ -18,7 +20,6 @@ import { printJson, printLine } from '../terminal.ts'
 const DEFAULT_WAIT_SECONDS = 60
 /** Every agent is asked how it is before anything starts. */
 const START_DEADLINE_MS = 60_000
-const STOP_DEADLINE_MS = 120_000
 /** The collector bounds the start itself. */
 const WATCH_DEADLINE_MS = 3600 * 1000
 const PLAIN_SECONDS = 5
@@ -48,7 +49,7 @@ const sayCeiling = async (
   traffic: Traffic,
   interfaces: readonly string[],
 ): Promise<void> => {
-  const nodes = await readPages(
+  const nodes = await readAll(
     (page) => client.fleet.listNodes(page),
     ({ nodes }) => nodes,
   )
@@ -111,7 +112,9 @@ const attend = async (
   const interrupt = new AbortController()
   const stopListening = terminal.onInterrupt(() => interrupt.abort())
   try {
-    const { traffic: started } = await client.traffic.startTraffic({ spec }, { deadline: START_DEADLINE_MS })
+    const { traffic: started } = await createIdempotently(terminal.clock, (requestId) =>
+      client.traffic.startTraffic({ spec, requestId }, { deadline: START_DEADLINE_MS }),
+    )
     if (!started) throw new Error('the collector answered StartTraffic without a traffic')
     if (options.detach) {
       if (options.json) printJson(terminal.stdout, { traffic: trafficDocument(started) })
@@ -127,7 +130,7 @@ const attend = async (
     } catch (error) {
       if (!interrupt.signal.aborted) throw error
       printLine(terminal.stderr, 'Stopping the traffic.')
-      await client.traffic.stopTraffic({ trafficId: started.id }, { deadline: STOP_DEADLINE_MS })
+      await stopIfActive(client, started.id)
       return EXIT.interrupted
     }
   } finally {

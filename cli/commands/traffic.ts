@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { type Traffic, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { readPages } from '../client/paging.ts'
+import { readAll } from '../client/paging.ts'
+import { STOP_DEADLINE_MS, stopIfActive } from '../client/stop-traffic.ts'
 import type { CollectorClient } from '../connection.ts'
 import { EXIT, type ExitCode } from '../exit.ts'
 import { addTrafficOptions } from '../options/traffic.ts'
@@ -28,16 +29,13 @@ Exit codes:
   2    wrong usage; nothing was done
   3    no collector, or the interfaces are in use`
 
-/** Stopping waits for the last process on every node that answers. */
-const STOP_DEADLINE_MS = 120_000
-
 const known = (traffic: Traffic | undefined): Traffic => {
   if (!traffic) throw new Error('the collector answered without a traffic')
   return traffic
 }
 
 const listTraffic = (client: CollectorClient): Promise<Traffic[]> =>
-  readPages(
+  readAll(
     (page) => client.traffic.listTraffic(page),
     ({ traffic }) => traffic,
   )
@@ -85,7 +83,7 @@ const flows = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options, paint } = invocation
     const request = { trafficId: operands[0] ?? 'latest', node: options.node ?? '' }
-    const all = await readPages(
+    const all = await readAll(
       (page) => client.traffic.listFlows({ ...request, ...page }),
       ({ flows }) => flows,
     )
@@ -111,10 +109,11 @@ const stop = (invocation: Invocation<{ all?: boolean }>): Promise<ExitCode> => {
   if (options.all && operands.length > 0) read.refuse('--all', 'has no meaning beside an id')
   return withClient(invocation, async (client) => {
     const ids = await chosen(client, operands, options.all ?? false)
-    const call = { deadline: STOP_DEADLINE_MS }
-    const stopped = await Promise.all(
-      ids.map(async (id) => known((await client.traffic.stopTraffic({ trafficId: id }, call)).traffic)),
-    )
+    const stopNamed = async (trafficId: string) =>
+      (await client.traffic.stopTraffic({ trafficId }, { deadline: STOP_DEADLINE_MS })).traffic
+    // Traffic that was listed as active may have ended in the meantime. Traffic that was named must be active.
+    const stopOne = operands.length > 0 ? stopNamed : (id: string) => stopIfActive(client, id)
+    const stopped = await Promise.all(ids.map(async (id) => known(await stopOne(id))))
     if (options.json) printJson(terminal.stdout, { traffic: stopped.map(trafficDocument) })
     else if (stopped.length === 0) printLine(terminal.stdout, 'No traffic goes on.')
     for (const traffic of options.json ? [] : stopped)

@@ -2,7 +2,7 @@ import { HealthDefinition } from 'nice-grpc-server-health'
 import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { readPages } from '../client/paging.ts'
+import { readAll } from '../client/paging.ts'
 import type { CollectorClient } from '../connection.ts'
 
 /** A lab is closed inside this machine, so nothing in it needs certificates. */
@@ -34,7 +34,7 @@ export const waitForNodes = async (
 ): Promise<{ ready: number; silent: string[] }> => {
   const deadline = clock.monotonicSeconds() + NODES_READY_WITHIN_SECONDS
   for (;;) {
-    const nodes = await readPages(
+    const nodes = await readAll(
       (page) => client.fleet.listNodes(page, { signal }),
       ({ nodes }) => nodes,
     )

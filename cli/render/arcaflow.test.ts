@@ -125,7 +125,7 @@ describe("the document of the workflow's output", () => {
   })
 
   test('UDP has its jitter and loss where iperf3 has them', () => {
-    const [document] = documentsOf(run({ protocol: Protocol.PROTOCOL_UDP }), [
+    const [document] = documentsOf(run({ protocol: Protocol.PROTOCOL_UDP, duration: toDuration(10) }), [
       pair({ jitter: toDuration(0.00025), lossRatio: 0.015 }),
     ])
     const { start, end } = document.iperf3.output

@@ -49,7 +49,7 @@ const reused = (requestId: string): OperatingError =>
  * that arrive while the first one is in progress wait for it. A request that failed can be sent again.
  * @param find the resource that the request with this id created
  */
-export const createOnce = <R>(find: (requestId: string) => R | undefined | Promise<R | undefined>) => {
+export const createIdempotency = <R>(find: (requestId: string) => R | undefined | Promise<R | undefined>) => {
   const inProgress = new Map<string, { content: Uint8Array; created: Promise<R> }>()
 
   const findOrCreate = async (

@@ -6,7 +6,7 @@ import type { PreparedRun } from '../dispatch/prepared-run.ts'
 import { rounds } from '../plan/plan.ts'
 import { effectiveRunSpec, withShiftCount } from '../runs/effective-run-spec.ts'
 import type { Runs } from '../runs/runs.ts'
-import { createOnce, sameMessage } from './request-ids.ts'
+import { createIdempotency, sameMessage } from './request-ids.ts'
 
 /** @throws OperatingError SPEC_INVALID when the spec is absent */
 const requireSpec = (spec: RunSpec | undefined): RunSpec => {
@@ -28,7 +28,7 @@ const isFrom = (spec: RunSpec, run: Run): boolean =>
   sameMessage(RunSpec, withShiftCount(effectiveRunSpec(spec), run.plan?.nodeCount ?? 0), run.spec)
 
 export const createRunService = (runs: Runs): RunServiceImplementation => {
-  const once = createOnce(runs.ofRequest)
+  const idempotent = createIdempotency(runs.ofRequest)
   return {
     async planRun(request) {
       const prepared = await runs.plan(requireSpec(request.spec))
@@ -40,7 +40,7 @@ export const createRunService = (runs: Runs): RunServiceImplementation => {
     },
     async createRun(request) {
       const spec = requireSpec(request.spec)
-      const run = await once(request.requestId, {
+      const run = await idempotent(request.requestId, {
         content: RunSpec.encode(spec).finish(),
         isFrom: (existing) => isFrom(spec, existing),
         create: () => runs.create(spec, request.requestId),

@@ -8,7 +8,7 @@ import { throwIfInvalid } from '../../lib/errors.ts'
 import { pageOf } from '../../lib/paging.ts'
 import { effectiveScheduleSpec } from '../schedules/effective-schedule-spec.ts'
 import type { Schedules } from '../schedules/schedules.ts'
-import { createOnce, sameMessage } from './request-ids.ts'
+import { createIdempotency, sameMessage } from './request-ids.ts'
 
 /** @throws OperatingError SPEC_INVALID when the spec is absent */
 const requireSpec = (spec: ScheduleSpec | undefined): ScheduleSpec => {
@@ -20,7 +20,7 @@ const requireSpec = (spec: ScheduleSpec | undefined): ScheduleSpec => {
 type Created = { schedule: Schedule; createdPaused: boolean }
 
 export const createScheduleService = (schedules: Schedules): ScheduleServiceImplementation => {
-  const once = createOnce(schedules.ofRequest)
+  const idempotent = createIdempotency(schedules.ofRequest)
   return {
     async createSchedule(request) {
       const { paused, requestId } = request
@@ -29,7 +29,7 @@ export const createScheduleService = (schedules: Schedules): ScheduleServiceImpl
         createdPaused === paused &&
         schedule.spec !== undefined &&
         sameMessage(ScheduleSpec, effectiveScheduleSpec(spec), schedule.spec)
-      const { schedule } = await once(requestId, {
+      const { schedule } = await idempotent(requestId, {
         content: CreateScheduleRequest.encode({ ...request, requestId: '' }).finish(),
         isFrom,
         create: async () => ({

@@ -7,7 +7,7 @@ import { throwIfInvalid } from '../../lib/errors.ts'
 import { pageOf, pageSizeOf, readPageToken, writePageToken } from '../../lib/paging.ts'
 import { effectiveTrafficSpec } from '../traffic/assign/effective-traffic-spec.ts'
 import type { Traffics } from '../traffic/traffics.ts'
-import { createOnce, sameMessage } from './request-ids.ts'
+import { createIdempotency, sameMessage } from './request-ids.ts'
 
 /** @throws OperatingError SPEC_INVALID when the spec is absent */
 const requireSpec = (spec: TrafficSpec | undefined): TrafficSpec => {
@@ -19,11 +19,11 @@ const isFrom = (spec: TrafficSpec, traffic: Traffic): boolean =>
   traffic.spec !== undefined && sameMessage(TrafficSpec, effectiveTrafficSpec(spec), traffic.spec)
 
 export const createTrafficService = (traffics: Traffics): TrafficServiceImplementation => {
-  const once = createOnce(traffics.ofRequest)
+  const idempotent = createIdempotency(traffics.ofRequest)
   return {
     async startTraffic(request) {
       const spec = requireSpec(request.spec)
-      const traffic = await once(request.requestId, {
+      const traffic = await idempotent(request.requestId, {
         content: TrafficSpec.encode(spec).finish(),
         isFrom: (existing) => isFrom(spec, existing),
         create: () => traffics.start(spec, request.requestId),

@@ -7,7 +7,7 @@ import { createLogger } from '../../../lib/logging.ts'
 import { createAgentStream } from './agent-stream.ts'
 
 /** A stream whose batches come when told, by a clock that goes on when told. */
-const startKeeper = (given: { mesh?: () => AsyncGenerator<PingMeshResponse> } = {}) => {
+const startKeeper = (given: { pingMesh?: () => AsyncGenerator<PingMeshResponse> } = {}) => {
   let now = 0
   const sleepers = new Set<() => void>()
   const clock: Clock = {
@@ -44,7 +44,7 @@ const startKeeper = (given: { mesh?: () => AsyncGenerator<PingMeshResponse> } = 
       clock,
       logger: createLogger('test', 'fatal'),
       random: () => 0,
-      connection: () => ({ ping: { mesh, ...given } }) as never,
+      connection: () => ({ ping: { pingMesh: mesh, ...given } }) as never,
       onStarted: () => undefined,
       onBatch: () => undefined,
       onDelivering: (delivers) => told.push(delivers),
@@ -107,7 +107,7 @@ const startWith = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<Pin
       clock,
       logger: createLogger('test', 'silent'),
       random: () => 0,
-      connection: () => ({ ping: { mesh } }) as never,
+      connection: () => ({ ping: { pingMesh: mesh } }) as never,
       onStarted: () => undefined,
       onBatch: () => undefined,
       onDelivering: () => undefined,
@@ -155,7 +155,7 @@ test('nothing of a stream is left when it has ended', async () => {
 test('an agent that is away for hours is called once a minute, and at once when it has answered somebody', async () => {
   const agent = { calls: 0, status: Status.UNAVAILABLE as Status }
   const { keeper, pass, end } = startKeeper({
-    mesh: async function* () {
+    pingMesh: async function* () {
       agent.calls++
       yield* []
       throw new ClientError('/mesh', agent.status, 'no')

@@ -52,7 +52,7 @@ const startAgent = (deps: Partial<MeshAgentDeps> = {}) => {
       logger: createLogger('test', 'silent'),
       random: () => 0,
       owner: 'o',
-      fleet: { connection: () => ({ ping: { mesh } }) as never },
+      fleet: { connection: () => ({ ping: { pingMesh: mesh } }) as never },
       ingest: { batch: () => [] },
       recorder: { add: () => true, forget: () => undefined },
       keptOffset: { session: SESSION, offsetMs: 0 },
