@@ -8,7 +8,7 @@ import { createCooperativeYielding } from './cooperative-yielding.ts'
 import { createHealth } from './health/health.ts'
 import { connectAgent } from './inventory/agents.ts'
 import { createFleet } from './inventory/fleet.ts'
-import { createMeshes, type Meshes } from './mesh/meshes.ts'
+import { createMeshController, type MeshController } from './mesh/mesh-controller.ts'
 import { observeHealth, observeMeshes, observeRuns } from './observers.ts'
 import type { CollectorOptions } from './options.ts'
 import { createProfiles } from './profiles/configured.ts'
@@ -53,7 +53,7 @@ export const createCollector = async (
   server: GrpcServer
   http: HttpServer
   reload: Reload
-  meshes: Meshes
+  meshes: MeshController
   close(): Promise<void>
 }> => {
   const { clock, logger, tracer, meter } = deps
@@ -107,7 +107,7 @@ export const createCollector = async (
     const traffic = createTrafficInterfaces()
     const runs = createRuns({ clock, logger, tracer, store, observer: runObserver, fleet, traffic })
     closing.add(() => runs.close())
-    const meshes = createMeshes({
+    const meshes = createMeshController({
       clock,
       logger,
       random: Math.random,

@@ -17,8 +17,8 @@ import { OperatingError, throwIfInvalid, type Violation } from '../../lib/errors
 import { quantile } from '../../lib/histogram.ts'
 import { MAX_PAGE_SIZE, pageOf } from '../../lib/paging.ts'
 import { fromTimestamp, toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
-import type { Meshes } from '../mesh/meshes.ts'
-import { compareNames, sortPaths } from '../mesh/view/messages.ts'
+import type { MeshController } from '../mesh/mesh-controller.ts'
+import { compareNames, sortPaths } from '../mesh/view/path-messages.ts'
 import type { PathKey, Window, WindowStore } from '../store/windows.ts'
 
 /** Events of a node that are searched for those of one path. */
@@ -31,7 +31,7 @@ const MAX_CELLS = 1_000_000
 
 type Deps = {
   clock: Clock
-  meshes: Pick<Meshes, 'get' | 'paths' | 'pathMessage' | 'watch'>
+  meshes: Pick<MeshController, 'get' | 'paths' | 'pathMessage' | 'watch'>
   store: Pick<WindowStore, 'paths' | 'history' | 'aggregate' | 'meshEvents'>
 }
 
