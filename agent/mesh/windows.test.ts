@@ -182,7 +182,7 @@ test('a place that was given back begins anew', () => {
   expect(second).toBe(first)
   windows.record(second, 0.001, '', 4)
   expect(flat(windows.closeAll(5))).toMatchObject([
-    { targetId: 2, start: 3, sentCount: 1, trailingLostCount: 0, reason: '', jitterSeconds: 0 },
+    { targetId: 2, start: 3, sentCount: 1, trailingLostCount: 0, reason: '', jitter: undefined },
   ])
 })
 

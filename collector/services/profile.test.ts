@@ -152,7 +152,7 @@ describe('RunProfile', () => {
 test('ResolveProfile: neither a name nor a text, and an unknown name', async () => {
   const { client } = await start([])
   await expect(client.resolveProfile({})).rejects.toMatchObject({
-    details: expect.stringContaining('a name or the text of one is needed'),
+    details: expect.stringContaining('profile: must have a name or a text'),
   })
   const unknown = { profile: { source: { $case: 'name' as const, value: 'x' }, file: '' } }
   await expect(client.resolveProfile(unknown)).rejects.toMatchObject({

@@ -89,7 +89,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
   test('watches and lists stay small: only who asks for the run gets what its nodes were', async () => {
     const RUNS = 'meshgauge.collector.v1.RunService'
     type Run = { nodeMetadata?: Record<string, unknown> }
-    const { run } = await fleet.client.call<{ run: Run }>(RUNS, 'GetRun', { id: 'latest' })
+    const { run } = await fleet.client.call<{ run: Run }>(RUNS, 'GetRun', { runId: 'latest' })
     expect(Object.keys(run.nodeMetadata ?? {})).toHaveLength(2)
     const { runs } = await fleet.client.call<{ runs: Run[] }>(RUNS, 'ListRuns', {})
     expect(runs.map(({ nodeMetadata }) => nodeMetadata)).toEqual(runs.map(() => undefined))

@@ -88,7 +88,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     const acknowledged: string[] = []
     try {
       for await (const { results } of hosts.fleet.client.stream<Watched>(service, 'WatchRun', {
-        id: run.id,
+        runId: run.id,
       })) {
         for (const { source, destination } of results ?? [])
           acknowledged.push(`${source.node}>${destination.node}`)

@@ -46,7 +46,7 @@ type Message = {
 const until = async (name: string, done: (schedule: Required<Message>) => boolean): Promise<Shown> => {
   const service = 'meshgauge.collector.v1.ScheduleService'
   await eventually(
-    () => fleet.client.call<{ schedule: Message }>(service, 'GetSchedule', { name }),
+    () => fleet.client.call<{ schedule: Message }>(service, 'GetSchedule', { schedule: name }),
     ({ schedule }) => done({ startCount: 0, overlapCount: 0, overBudgetCount: 0, ...schedule }),
   )
   return show(name)

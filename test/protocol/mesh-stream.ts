@@ -8,9 +8,8 @@ type RawWindow = {
   sentCount?: number
   receivedCount?: number
   trailingLostCount?: number
-  rttMinSeconds?: number
-  rttMaxSeconds?: number
-  rttSumSeconds?: number
+  rttMin?: Stamp
+  rttMax?: Stamp
   histogramCounts?: number[]
   reason?: string
 }
@@ -63,7 +62,7 @@ export const openMesh = (
   assignment: object,
   { acknowledges = true }: { acknowledges?: boolean } = {},
 ) => {
-  const stream = client.duplex<RawResponse>('meshgauge.agent.v1.PingService', 'Mesh')
+  const stream = client.duplex<RawResponse>('meshgauge.agent.v1.PingService', 'PingMesh')
   const seen = {
     session: '',
     engines: [] as { name: string; version: string }[],
@@ -85,8 +84,8 @@ export const openMesh = (
           received: window.receivedCount ?? 0,
           trailing: window.trailingLostCount ?? 0,
           reason: window.reason ?? '',
-          rttMin: window.rttMinSeconds ?? 0,
-          rttMax: window.rttMaxSeconds ?? 0,
+          rttMin: secondsOf(window.rttMin ?? {}),
+          rttMax: secondsOf(window.rttMax ?? {}),
           buckets: window.histogramCounts ?? [],
           arrivedAt,
           session: seen.session,
