@@ -77,7 +77,7 @@ export const createAgent = async (
     { clock, processes, interfaces, read: readText },
     options.programs,
   )
-  const admission = createAdmission()
+  const admission = createAdmission(clock)
   const ports = createPortLeases(options.ports)
   const mesh = createMesh({ ...shared, logger, read: readText }, options)
   const sustained = createSustained({ clock })

@@ -67,15 +67,22 @@ const readScalar = (reader: BinaryReader, type: number, wireType: WireType): str
   }
 }
 
-/** Number of `seconds` and `nanos` of a Duration or Timestamp whose fields are valid by themselves. */
+/** BinaryReader checks some of its reads only. */
+const throwIfTruncated = (reader: BinaryReader): void => {
+  if (reader.pos > reader.len) throw new RangeError('premature end')
+}
+
+/** Reads a Duration or Timestamp. Seconds beyond 2^53 are approximate, which is exact enough to reject them. */
 const readTime = (bytes: Uint8Array): { seconds: number; nanos: number } => {
   const reader = new BinaryReader(bytes)
   const time = { seconds: 0, nanos: 0 }
   while (reader.pos < reader.len) {
     const [number, wireType] = reader.tag()
-    if (number === 1) time.seconds = Number(reader.int64())
-    else if (number === 2) time.nanos = reader.int32()
+    const isKnown = wireType === WireType.Varint
+    if (isKnown && number === 1) time.seconds = Number(reader.int64())
+    else if (isKnown && number === 2) time.nanos = reader.int32()
     else reader.skip(wireType, number)
+    throwIfTruncated(reader)
   }
   return time
 }
@@ -99,11 +106,6 @@ const TIME_PROBLEMS: Record<string, (bytes: Uint8Array) => string | undefined> =
   'google.protobuf.Timestamp': timestampProblem,
 }
 
-/** BinaryReader checks some of its reads only. */
-const throwIfTruncated = (reader: BinaryReader): void => {
-  if (reader.pos > reader.len) throw new RangeError('premature end')
-}
-
 const MALFORMED = 'is not a valid protobuf message'
 
 /** Checks one message and everything in it. */
@@ -122,8 +124,13 @@ class MessageChecker {
     }
     const fields = this.#types.fields.get(type) ?? new Map<number, Field>()
     const counts = new Map<number, number>()
-    const before = this.violations.length
     try {
+      const timeProblemOf = TIME_PROBLEMS[type]
+      if (timeProblemOf) {
+        const problem = timeProblemOf(bytes)
+        if (problem) this.#report(path, problem)
+        return
+      }
       const reader = new BinaryReader(bytes)
       while (reader.pos < reader.len && this.violations.length < MAX_VIOLATIONS) {
         const [number, wireType] = reader.tag()
@@ -138,8 +145,6 @@ class MessageChecker {
         this.#checkField(reader, field, wireType, field.repeated ? `${name}[${index}]` : name, depth)
         throwIfTruncated(reader)
       }
-      const timeProblem = this.violations.length === before ? TIME_PROBLEMS[type]?.(bytes) : undefined
-      if (timeProblem) this.#report(path, timeProblem)
     } catch {
       // What BinaryReader throws for malformed bytes is an Error or a RangeError without a common type.
       this.#report(path, MALFORMED)

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
+import { BUSY_RETRY_SECONDS } from '../admission.ts'
 import type { MeshPlan } from './assignment.ts'
 import type { Session } from './session.ts'
 
@@ -46,10 +47,15 @@ export const createOwnership = ({ clock, createSession }: OwnerDeps) => {
       if (holder && session && session.owner !== plan.owner) {
         throw new OperatingError(
           'AGENT_BUSY',
-          `this agent's mesh is assigned by ${session.owner}, who is there`,
+          `the mesh of this agent is assigned by ${session.owner}, whose stream is open`,
+          { retrySeconds: BUSY_RETRY_SECONDS },
         )
       }
-      holder?.abort(new OperatingError('AGENT_BUSY', `a newer stream of ${plan.owner} has taken over`))
+      holder?.abort(
+        new OperatingError('AGENT_BUSY', `a newer stream of ${plan.owner} has taken over`, {
+          retrySeconds: BUSY_RETRY_SECONDS,
+        }),
+      )
       outliving?.abort()
       const known = session?.owner === plan.owner ? session : undefined
       if (session && !known) void session.end()

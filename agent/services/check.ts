@@ -8,6 +8,7 @@ import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { pageOf } from '../../lib/paging.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
+import { BUSY_RETRY_SECONDS } from '../admission.ts'
 import { type Check, type CheckDeps, type Findings, worstStatus } from '../checks/check.ts'
 import type { Draining } from '../draining.ts'
 
@@ -32,18 +33,21 @@ const isRequestError = (error: unknown): boolean =>
 
 /** Keeps checks that need the same thing from running at the same time. */
 const createClaims = (deps: Pick<CheckDeps, 'clock'>) => {
-  const holders = new Map<string, { name: string; since: number }>()
+  const holders = new Map<string, { check: Check; since: number }>()
   return {
     /** @throws OperatingError AGENT_BUSY */
     take(check: Check): () => void {
       const key = check.claim ?? check.name
       const holder = holders.get(key)
       if (holder) {
-        const running = formatDuration(deps.clock.monotonicSeconds() - holder.since)
-        const text = `check ${holder.name} has been running on this node for ${running}; try again when it is done`
-        throw new OperatingError('AGENT_BUSY', text)
+        const { name, budgetSeconds } = holder.check
+        const seconds = deps.clock.monotonicSeconds() - holder.since
+        const text = `check ${name} has been running on this node for ${formatDuration(seconds)}; try again when it is done`
+        // It may end before its budget. So a caller tries again after half of the rest.
+        const retrySeconds = Math.max(BUSY_RETRY_SECONDS, (budgetSeconds - seconds) / 2)
+        throw new OperatingError('AGENT_BUSY', text, { retrySeconds })
       }
-      holders.set(key, { name: check.name, since: deps.clock.monotonicSeconds() })
+      holders.set(key, { check, since: deps.clock.monotonicSeconds() })
       return () => holders.delete(key)
     },
   }

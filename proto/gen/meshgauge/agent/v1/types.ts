@@ -99,7 +99,10 @@ export function outcomeToJSON(object: Outcome): string {
 export const Admission = {
   /** ADMISSION_UNSPECIFIED - Same as EXCLUSIVE. */
   ADMISSION_UNSPECIFIED: 0,
-  /** ADMISSION_EXCLUSIVE - The test has exclusive use of its interface and direction. A second test is rejected with AGENT_BUSY. */
+  /**
+   * ADMISSION_EXCLUSIVE - The test has exclusive use of its interface and direction. A second test is rejected with AGENT_BUSY,
+   * and google.rpc.RetryInfo states when the first one is expected to end, or 1 s when that is not known.
+   */
   ADMISSION_EXCLUSIVE: 1,
   /** ADMISSION_SHARED - The test runs at the same time as others. For sustained traffic. */
   ADMISSION_SHARED: 2,
