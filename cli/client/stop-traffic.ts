@@ -1,6 +1,6 @@
 import type { Traffic } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { fromClientError } from '../../lib/errors.ts'
-import type { CollectorClient } from '../connection.ts'
+import type { CollectorClient } from './connection.ts'
 
 /** Stopping waits for the last process on every node that answers. */
 export const STOP_DEADLINE_MS = 120_000

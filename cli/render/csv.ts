@@ -1,5 +1,5 @@
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { pairDocument } from './document.ts'
+import { pairDocument } from './run-document.ts'
 
 type PairDocument = ReturnType<typeof pairDocument>
 type Value = string | number | undefined

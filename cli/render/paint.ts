@@ -2,7 +2,7 @@ import { stripVTControlCharacters, styleText } from 'node:util'
 
 export type Style = 'red' | 'yellow' | 'green' | 'cyan' | 'dim' | 'bold'
 
-/** Puts a style on text, or leaves it as it is where there is no colour. */
+/** Adds a style to a text, or returns the text unchanged if colours are off. */
 export type Paint = (style: Style, text: string) => string
 
 export const createPaint =
@@ -21,7 +21,7 @@ export const padEnd = (text: string, width: number): string =>
 export const padStart = (text: string, width: number): string =>
   ' '.repeat(Math.max(0, width - widthOf(text))) + text
 
-/** Text that came from other machines, made harmless: it cannot move the cursor or break a table. */
+/** Removes control characters from text of other machines, so that it cannot move the cursor or break a table. */
 export const harmless = (text: string): string =>
   stripVTControlCharacters(text)
     .replace(/\p{Cc}+/gu, ' ')

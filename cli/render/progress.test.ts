@@ -2,14 +2,14 @@ import { expect, test } from 'vitest'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { runOf } from '../fixtures/runs.ts'
+import { runOf } from '../testing/run-samples.ts'
 import { noPaint } from './paint.ts'
 import { createProgress } from './progress.ts'
 
 const clockAt = (state: { seconds: number }): Clock => ({
   now: () => new Date(0),
   monotonicSeconds: () => state.seconds,
-  // The tests move time themselves.
+  // The tests advance the time.
   sleep: (_seconds, signal) =>
     new Promise((_resolve, reject) => {
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
@@ -28,7 +28,7 @@ const setUp = (isTTY: boolean) => {
   return { time, written, progress: createProgress({ stream, paint: noPaint, clock: clockAt(time) }) }
 }
 
-test('without a terminal there is a line now and then, not one for each pair', () => {
+test('a log gets a line at intervals, not one for each pair', () => {
   const { time, written, progress } = setUp(false)
   for (let done = 0; done <= 1000; done++) {
     time.seconds = done / 100
@@ -40,7 +40,7 @@ test('without a terminal there is a line now and then, not one for each pair', (
   expect(written.length).toBeLessThanOrEqual(11)
 })
 
-test('without a terminal a slow run still gives a sign of life', () => {
+test('a log gets a line of a slow run at least every 5 s', () => {
   const { time, written, progress } = setUp(false)
   for (let second = 0; second <= 20; second++) {
     time.seconds = second
@@ -50,7 +50,7 @@ test('without a terminal a slow run still gives a sign of life', () => {
   expect(written.at(-1)).toBe('iperf mesh: round 1 of 3, 20 of 1,000 pairs, 1 without a value, 61 s left\n')
 })
 
-test('a terminal has one line with a bar, which is taken away at the end', () => {
+test('a terminal has one line with a bar, which is removed at the end', () => {
   const { written, progress } = setUp(true)
   progress.update(runAt(600, 2))
   expect(written.at(-1)).toBe(
@@ -60,7 +60,7 @@ test('a terminal has one line with a bar, which is taken away at the end', () =>
   expect(written.at(-1)).toBe('\r\u001b[K')
 })
 
-test('a run that waits says so', () => {
+test('the line of a pending run says that it is waiting', () => {
   const { written, progress } = setUp(false)
   progress.update(runOf(RunState.RUN_STATE_PENDING))
   expect(written).toEqual(['iperf mesh: waiting for another run on these interfaces\n'])

@@ -1,28 +1,28 @@
-/** How far a run is: one line that changes in a terminal, a line now and then in a log. */
+/** Shows the progress of a run: one changing line in a terminal, a line every few seconds in a log. */
 
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
 import type { OutputStream } from '../terminal.ts'
+import { runTest, runTopology } from './enum-words.ts'
 import { formatCount } from './figures.ts'
 import { harmless, type Paint, widthOf } from './paint.ts'
-import { runTest, runTopology } from './words.ts'
 
 const BAR_WIDTH = 17
 const SPINNER = ['◐', '◓', '◑', '◒']
 const TICK_SECONDS = 0.25
 
-/** Without a terminal: no more often than this, unless a tenth of the pairs has been done meanwhile. */
+/** In a log: seconds between two lines, or at least 1 s if another tenth of the pairs is done. */
 const PLAIN_SECONDS = 5
 const PLAIN_MIN_SECONDS = 1
 const PLAIN_SHARE = 0.1
 
 export type Progress = {
   update(run: Run): void
-  /** Says something without breaking the line that changes. */
+  /** Prints a line above the progress line. */
   note(text: string): void
-  /** Takes the line away. */
+  /** Removes the progress line. */
   end(): void
 }
 
@@ -37,7 +37,7 @@ const remainingText = (run: Run, passedSeconds: number): string => {
   return `, ${left < 1 ? 'a moment' : left < 120 ? `${Math.round(left)} s` : formatDuration(left)} left`
 }
 
-/** `round 3 of 5, 18 of 30 pairs, 6 s left`; `passedSeconds` since the collector said so. */
+/** `round 3 of 5, 18 of 30 pairs, 6 s left`. `passedSeconds` is the age of the run's state. */
 const progressText = (run: Run, passedSeconds: number, bar = ', '): string => {
   if (run.state === RunState.RUN_STATE_PENDING) return 'waiting for another run on these interfaces'
   const { doneCount = 0, pairCount = 0, round = 0, measuredCount = 0 } = run.progress ?? {}

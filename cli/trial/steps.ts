@@ -1,4 +1,4 @@
-/** The lines of a trial: one for each step, with its time and what came of it. */
+/** Runs the steps of a trial and prints one line for each: its name, result and duration. */
 
 import { formatDuration } from '../../lib/units.ts'
 import { type Paint, padEnd, type Style } from '../render/paint.ts'
@@ -8,11 +8,11 @@ const NAME_WIDTH = 11
 const RESULT_WIDTH = 24
 
 export type Steps = {
-  /** Runs a step; its line appears when it is done. `note` is shown as it is, after the time. */
+  /** Runs a step and prints its line when it ends. `note` is printed after the duration. */
   step<T>(name: string, work: () => Promise<T>, describe: (value: T) => StepResult): Promise<T>
 }
 
-/** `odd` is worth a look, `bad` is a finding. */
+/** `odd` deserves a look, `bad` is a finding. */
 type StepGrade = 'good' | 'odd' | 'bad'
 
 type StepResult = { text: string; note?: string; grade?: StepGrade }
@@ -26,7 +26,7 @@ const SIGNS: Record<StepGrade, readonly [Style, string]> = {
 export const createSteps = ({ stdout, stderr, clock }: Terminal, paint: Paint): Steps => ({
   step: async (name, work, describe) => {
     const begun = clock.monotonicSeconds()
-    // In a terminal the step shows before it is done; a log gets its line once.
+    // A terminal shows the step while it runs; a log gets only the final line.
     if (stderr.isTTY) stderr.write(`  ${paint('cyan', '◐')} ${name}`)
     const erase = () => {
       if (stderr.isTTY) stderr.write('\r\u001b[K')

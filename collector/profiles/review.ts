@@ -1,6 +1,7 @@
 /** What the keys of a profile mean together. It looks at raw content, which may be anything, and tells all problems. */
 
 import type { ReviewProblem } from '../../lib/config.ts'
+import { ENGINES } from '../../lib/engines.ts'
 import { EXPECTATION_NAMES, isExpectation } from '../../lib/expectations.ts'
 import { readNetperfArguments } from '../../lib/netperf-arguments.ts'
 import { parseDuration } from '../../lib/units.ts'
@@ -88,8 +89,8 @@ const reviewKeys = (test: Raw, kind: TestKind, say: Say): void => {
 
 const reviewEngine = (test: Raw, kind: TestKind, say: Say): void => {
   const { engine } = test
-  const fitting =
-    kind === 'ping' ? ['fping', 'ping', 'tcp'] : isTransactions(kind) ? ['netperf'] : ['iperf3', 'netperf']
+  const fitting: readonly string[] =
+    kind === 'ping' ? ENGINES.ping : isTransactions(kind) ? ['netperf'] : ENGINES.iperf
   if (typeof engine === 'string' && !fitting.includes(engine))
     say('engine', `${engine} does not do ${KIND_WORDS[kind]}; ${fitting.join(' or ')} does`)
   if (engine === 'netperf' && !isTransactions(kind)) {

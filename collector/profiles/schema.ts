@@ -1,6 +1,7 @@
 /** The keys of a profile and what each may hold. What keys mean together is looked at in review.ts. */
 
 import { z } from 'zod'
+import { ENGINES } from '../../lib/engines.ts'
 import { EXPECTATION_NAMES, type ExpectationName, parseLimit } from '../../lib/expectations.ts'
 import { durationHint, parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
 
@@ -105,7 +106,7 @@ const test = z.strictObject({
   name: z.string().min(1),
   description: z.string().default(''),
   test: choice(['ping', 'iperf']),
-  engine: choice(['fping', 'ping', 'tcp', 'iperf3', 'netperf']),
+  engine: choice([...ENGINES.ping, ...ENGINES.iperf]),
   ...settings,
   protocol: choice(['tcp', 'udp']),
   direction: choice(['send', 'recv', 'stream', 'maerts', 'bidir', 'rr']),

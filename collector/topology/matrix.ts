@@ -17,6 +17,7 @@ const unique = (names: readonly string[] | undefined): string[] => [...new Set(n
 /** Each client to each server. A node that is both is not paired with itself, and a repeated name counts once. */
 export const matrix: Topology = {
   name: 'matrix',
+  description: 'Each client sends to each server.',
   kind: TopologyKind.TOPOLOGY_KIND_MATRIX,
   check: ({ nodes, clients = [], servers = [] }) => {
     const known = indexByName(nodes)

@@ -4,6 +4,7 @@ import { checkNodes, shiftPairs, type Topology } from './topology.ts'
 /** Each node to each other, shift by shift. */
 export const mesh: Topology = {
   name: 'mesh',
+  description: 'Each node sends to every other node.',
   kind: TopologyKind.TOPOLOGY_KIND_MESH,
   check: ({ nodes }) => checkNodes(nodes),
   pairs: ({ nodes }) =>

@@ -4,6 +4,7 @@ import { indexByName, type Topology, toNodePairs, type Violation } from './topol
 /** A list of directed pairs. */
 export const pairs: Topology = {
   name: 'pairs',
+  description: 'A list of pairs.',
   kind: TopologyKind.TOPOLOGY_KIND_PAIRS,
   check: ({ nodes, pairs: list = [] }) => {
     if (list.length === 0) return [{ field: 'pairs', description: 'the list of pairs is empty' }]

@@ -12,6 +12,7 @@ export const defaultShiftCount = (nodeCount: number): number =>
 /** Each node to the ones that stand k places further on, for a few random k: k rounds, whatever the fleet's size. */
 export const shifts: Topology = {
   name: 'shifts',
+  description: 'Each node sends to k others, at k random distances in the list of nodes.',
   kind: TopologyKind.TOPOLOGY_KIND_SHIFTS,
   check: ({ nodes, shiftCount = 0 }) => {
     const violations = checkNodes(nodes)

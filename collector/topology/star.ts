@@ -4,6 +4,7 @@ import { checkNodes, type Topology, toNodePairs } from './topology.ts'
 /** One node to each other and back. */
 export const star: Topology = {
   name: 'star',
+  description: 'The center sends to every other node, and every other node to the center.',
   kind: TopologyKind.TOPOLOGY_KIND_STAR,
   check: ({ nodes, center }) => {
     const violations = checkNodes(nodes)

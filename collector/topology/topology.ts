@@ -30,6 +30,8 @@ export type Violation = { field: string; description: string }
 /** A way to choose pairs. */
 export type Topology = {
   readonly name: string
+  /** One sentence for help texts: which nodes send to which. */
+  readonly description: string
   readonly kind: TopologyKind
   /** Everything that is wrong with the input, at once. */
   check(input: TopologyInput): Violation[]
