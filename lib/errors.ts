@@ -1,4 +1,5 @@
-import { ClientError, Status } from 'nice-grpc'
+import { isAbortError } from 'abort-controller-x'
+import { ClientError, ServerError, Status } from 'nice-grpc'
 import {
   BadRequest,
   type ErrorDetails,
@@ -8,6 +9,8 @@ import {
   RichServerError,
 } from 'nice-grpc-error-details'
 import { fromDuration, toDuration } from './protobuf-time.ts'
+
+export { ClientError, Status }
 
 /**
  * The closed catalogue of operating errors: failures that a caller can handle. Bugs are not in it (they are INTERNAL), and
@@ -175,6 +178,16 @@ export const fromClientError = (error: unknown): OperatingError | undefined => {
     retrySeconds: fromDuration(retry?.retryDelay),
   })
 }
+
+/** The gRPC status of a failed call, on either side. */
+export const statusOf = (error: unknown): Status => {
+  if (error instanceof ServerError || error instanceof ClientError) return error.code
+  return isAbortError(error) ? Status.CANCELLED : Status.UNKNOWN
+}
+
+/** The text that belongs to a failed call's status. */
+export const statusDetailsOf = (error: unknown): string =>
+  error instanceof ServerError || error instanceof ClientError ? error.details : String(error)
 
 /** Describes any failure of a call in one line. */
 export const describeCallError = (error: unknown): string => {

@@ -1,5 +1,5 @@
-import { ClientError, Status } from 'nice-grpc'
 import { expect, test } from 'vitest'
+import { ClientError, Status } from '../../lib/errors.ts'
 import { createIdempotently } from './idempotent-create.ts'
 
 /** A clock on which every wait passes at once. */

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { ClientError, Status } from 'nice-grpc'
 import type { Clock } from '../../lib/clock.ts'
-import { fromClientError } from '../../lib/errors.ts'
+import { ClientError, fromClientError, Status } from '../../lib/errors.ts'
 
 /** Pauses before the call is sent again. Together they last as long as a restart of the collector. */
 const RETRY_SECONDS = [0.5, 1, 2, 4]

@@ -12,8 +12,8 @@ import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { DocumentStore } from '../store/windows.ts'
 import type { ScheduleObserver } from './book.ts'
 import { spentOf, type Used, usedOf } from './budget.ts'
-import { coverageMessage, fullMesh, type Scope, scopeOf } from './coverage.ts'
-import { overduePage } from './coverage-page.ts'
+import { coverageMessage, type Scope, scopeOf } from './coverage.ts'
+import { answerCoverage } from './coverage-answer.ts'
 import { type ConfiguredSchedule, DEFAULT_QUIET_MS } from './defaults.ts'
 import { type CoverageFigures, coverageOf } from './due.ts'
 import { effectiveScheduleSpec } from './effective-schedule-spec.ts'
@@ -46,10 +46,6 @@ const MAX_SCHEDULES = 200
 
 /** How often the debts are worked out for the metrics. */
 const COVERAGE_SECONDS = 60
-
-const DEFAULT_WITHIN_SECONDS = 7 * 86_400
-
-const TESTS = ['ping', 'iperf'] as const
 
 /** Every schedule of this collector: defaults, those of the config, and those that were added. */
 export const createSchedules = (deps: SchedulesDeps, initial: readonly ConfiguredSchedule[]) => {
@@ -282,22 +278,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly Configure
     },
 
     /** @throws OperatingError SPEC_INVALID, STORE_UNAVAILABLE */
-    async coverage(request: GetCoverageRequest): Promise<GetCoverageResponse> {
-      await deps.fleet.settled
-      const within = fromDuration(request.within) ?? DEFAULT_WITHIN_SECONDS
-      const test = TESTS.find((each) => each === (request.test || 'iperf'))
-      throwIfInvalid('the request', [
-        ...(test ? [] : [{ field: 'test', description: `"${request.test}" is none of ${TESTS.join(', ')}` }]),
-        ...(within > 0 ? [] : [{ field: 'within', description: 'must be more than 0' }]),
-      ])
-      const scope = await scopeOf(ledger, fullMesh(test!, request.interface), deps.fleet.nodes())
-      const found = await figuresOf(scope, within)
-      const page = { size: request.pageSize, token: request.pageToken }
-      return {
-        coverage: coverageMessage(found, seconds()),
-        ...(await overduePage(scope, seconds() - within, page, breathe)),
-      }
-    },
+    coverage: (request: GetCoverageRequest): Promise<GetCoverageResponse> => answerCoverage(deps, request),
 
     /** Starts nothing more, and leaves meshes as they are. Runs under way are not waited for: whoever ends them ends their starts. */
     async close(): Promise<void> {

@@ -1,5 +1,4 @@
 import { isAbortError } from 'abort-controller-x'
-import { ClientError, Status } from 'nice-grpc'
 import type {
   MeshAssignment,
   MeshBatch,
@@ -7,7 +6,7 @@ import type {
   PingMeshRequest,
 } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { describeCallError } from '../../../lib/errors.ts'
+import { ClientError, describeCallError, Status } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import type { AgentConnection } from '../../inventory/agents.ts'
 

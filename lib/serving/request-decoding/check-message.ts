@@ -1,7 +1,7 @@
 /** Checks of the bytes of requests that every RPC needs, before generated code decodes them. */
 
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
-import type { Violation } from './errors.ts'
+import type { Violation } from '../../errors.ts'
 import { FIELD_TYPE, type Field, type MessageTypes } from './message-types.ts'
 
 /** As in other protobuf implementations. */

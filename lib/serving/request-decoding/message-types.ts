@@ -1,6 +1,5 @@
 /** The types of all messages and methods that the protocol defines, read from its descriptors. */
 
-import { readFileSync } from 'node:fs'
 import { BinaryReader } from '@bufbuild/protobuf/wire'
 
 /** FieldDescriptorProto.Type of descriptor.proto, as far as values need checks. */
@@ -132,7 +131,3 @@ export const readMessageTypes = (descriptors: Uint8Array): MessageTypes => {
   })
   return { fields, requests }
 }
-
-/** The descriptors of all services: those of proto/, health and channelz. */
-export const loadDescriptors = (): Buffer =>
-  readFileSync(new URL('../proto/gen/descriptor.binpb', import.meta.url))

@@ -1,11 +1,12 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { RunCheckRequest } from '#proto/meshgauge/agent/v1/check.ts'
 import { MeshAcknowledgement } from '#proto/meshgauge/agent/v1/ping.ts'
 import { CreateRunRequest } from '#proto/meshgauge/collector/v1/run.ts'
-import { loadDescriptors, readMessageTypes } from './message-types.ts'
-import { checkMessage } from './request-check.ts'
+import { checkMessage } from './check-message.ts'
+import { readMessageTypes } from './message-types.ts'
 
-const types = readMessageTypes(loadDescriptors())
+const types = readMessageTypes(readFileSync(new URL('../../../proto/gen/descriptor.binpb', import.meta.url)))
 const PACKAGE = 'meshgauge.collector.v1'
 
 /** `depth` lists in one another, as a google.protobuf.Value. */

@@ -4,10 +4,11 @@
  * them.
  */
 
+import { readFileSync } from 'node:fs'
 import type { CompatServiceDefinition, ServerMiddleware } from 'nice-grpc'
-import { throwIfInvalid, type Violation } from './errors.ts'
-import { loadDescriptors, type MessageTypes, readMessageTypes } from './message-types.ts'
-import { checkMessage } from './request-check.ts'
+import { throwIfInvalid, type Violation } from '../errors.ts'
+import { checkMessage } from './request-decoding/check-message.ts'
+import { type MessageTypes, readMessageTypes } from './request-decoding/message-types.ts'
 
 /** What a decoder returns for a request with problems. */
 class InvalidRequest {
@@ -43,9 +44,12 @@ type Generic = Record<string, { path: string; requestDeserialize: Decode }>
 const mapValues = <V, R>(record: Record<string, V>, change: (value: V) => R): Record<string, R> =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]))
 
-/** Returns a function that replaces the request decoders of a service definition, of ts-proto or of grpc-js. */
-export const createRequestDecoding = () => {
-  const types = readMessageTypes(loadDescriptors())
+/**
+ * Returns a function that replaces the request decoders of a service definition, of ts-proto or of grpc-js.
+ * @param descriptors location of the google.protobuf.FileDescriptorSet of the services
+ */
+export const createRequestDecoding = (descriptors: URL) => {
+  const types = readMessageTypes(readFileSync(descriptors))
   return (definition: CompatServiceDefinition): CompatServiceDefinition => {
     if (!('methods' in definition)) {
       const changed = mapValues(definition as unknown as Generic, (method) => ({
