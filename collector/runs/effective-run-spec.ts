@@ -11,14 +11,9 @@ import {
 } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { HOST_SAMPLING_DEFAULTS, IPERF_DEFAULTS, PING_DEFAULTS } from '../../lib/test-defaults.ts'
+import { isBidirectional } from '../plan/caps.ts'
 import { defaultCaps } from '../plan/plan.ts'
 import { defaultShiftCount } from '../topology/shifts.ts'
-
-/** Whether a test sends data in both directions, as requests and responses do. */
-export const isBidirectional = ({ test }: RunSpec): boolean =>
-  test?.$case === 'iperf' &&
-  (test.value.options?.direction === Direction.DIRECTION_BIDIRECTIONAL ||
-    test.value.options?.requestResponse !== undefined)
 
 const effectivePing = (test: PingTest): PingTest => {
   const engine = test.engine || PING_DEFAULTS.engine

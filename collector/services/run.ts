@@ -1,9 +1,9 @@
 import type { EndpointPair } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, type RunServiceImplementation, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
-import { endpointMessage } from '../dispatch/endpoints.ts'
-import type { PreparedRun } from '../dispatch/prepared-run.ts'
+import { endpointMessage } from '../inventory/endpoints.ts'
 import { rounds } from '../plan/plan.ts'
+import type { PlannedRun } from '../plan/plan-run.ts'
 import { effectiveRunSpec, withShiftCount } from '../runs/effective-run-spec.ts'
 import type { Runs } from '../runs/runs.ts'
 import { createIdempotency, sameMessage } from './request-ids.ts'
@@ -14,11 +14,11 @@ const requireSpec = (spec: RunSpec | undefined): RunSpec => {
   return spec!
 }
 
-const roundsOf = (prepared: PreparedRun): { pairs: EndpointPair[] }[] =>
-  [...rounds(prepared.plan)].map((round) => ({
+const roundsOf = (planned: PlannedRun): { pairs: EndpointPair[] }[] =>
+  [...rounds(planned.plan)].map((round) => ({
     pairs: [...round].map((pair) => ({
-      source: endpointMessage(prepared.endpoints[prepared.sources[pair]!]!),
-      destination: endpointMessage(prepared.endpoints[prepared.destinations[pair]!]!),
+      source: endpointMessage(planned.endpoints[planned.sources[pair]!]!),
+      destination: endpointMessage(planned.endpoints[planned.destinations[pair]!]!),
     })),
   }))
 
@@ -28,14 +28,14 @@ const isFrom = (spec: RunSpec, run: Run): boolean =>
   sameMessage(RunSpec, withShiftCount(effectiveRunSpec(spec), run.plan?.nodeCount ?? 0), run.spec)
 
 export const createRunService = (runs: Runs): RunServiceImplementation => {
-  const idempotent = createIdempotency(runs.ofRequest)
+  const idempotent = createIdempotency((requestId) => runs.ofRequest(requestId))
   return {
     async planRun(request) {
-      const prepared = await runs.plan(requireSpec(request.spec))
+      const planned = await runs.plan(requireSpec(request.spec))
       return {
-        plan: prepared.message,
-        rounds: request.includeRounds ? roundsOf(prepared) : [],
-        spec: prepared.spec,
+        plan: planned.message,
+        rounds: request.includeRounds ? roundsOf(planned) : [],
+        spec: planned.spec,
       }
     },
     async createRun(request) {

@@ -17,7 +17,7 @@ const OBSERVE_SECONDS = 5
 
 export type TrafficsDeps = Omit<TrafficDeps, 'fleet'> & {
   fleet: Pick<Fleet, 'nodes' | 'connection' | 'refresh'>
-  runs: Pick<Runs, 'holding'>
+  runs: Pick<Runs, 'findByInterface'>
   interfaces: TrafficInterfaces
   /** What all active traffic does now; called every few seconds, and when one ends. */
   observe(active: readonly TrafficFigures[]): void
@@ -77,13 +77,13 @@ export const createTraffics = (deps: TrafficsDeps) => {
         })
       const prepared = prepareTraffic(spec, deps.fleet.nodes())
       const interfaces = interfacesOfTraffic(prepared)
-      const run = deps.runs.holding(interfaces)
+      const run = deps.runs.findByInterface(interfaces)
       if (run) {
         const text = `run ${run} has some of these interfaces to itself; wait for it ("meshgauge runs show ${run}"), or end it with "meshgauge runs cancel ${run}"`
         throw new OperatingError('INTERFACES_BUSY', text)
       }
       const id = uuidv7({ msecs: clock.now().getTime() })
-      deps.interfaces.hold(id, interfaces)
+      deps.interfaces.reserve(id, interfaces)
       const traffic = startTraffic(deps, { id, requestId, prepared })
       active.set(id, traffic)
       void traffic.done.then(() => retire(id))
