@@ -6,8 +6,8 @@ import type { RunObserver } from './runs/deps.ts'
 import type { Ledger } from './schedules/ledger.ts'
 import type { MeshCoverage } from './schedules/mesh-coverage.ts'
 import type { Metrics } from './telemetry/catalogue/metrics.ts'
-import { createMeshObserver } from './telemetry/observe/mesh.ts'
-import type { Observer } from './telemetry/observe/observe.ts'
+import { createMeshObserver } from './telemetry/observe/mesh-gauges.ts'
+import type { Observer } from './telemetry/observe/observer.ts'
 
 /** Returns the observer of runs: metrics, health, and the coverage ledger. */
 export const observeRuns = (

@@ -18,16 +18,16 @@ import { createLedger } from './schedules/ledger.ts'
 import { createMeshCoverage } from './schedules/mesh-coverage.ts'
 import { createSchedules } from './schedules/schedules.ts'
 import type { Shutdown } from './shutdown.ts'
+import { startMaintenance } from './store/maintenance-loop.ts'
 import type { SqliteStoreDeps } from './store/sqlite/store.ts'
 import type { Store } from './store/store.ts'
-import { startUpkeep } from './store/upkeep.ts'
 import { createMetrics, type Metrics } from './telemetry/catalogue/metrics.ts'
-import { observeCalls, watchCollector } from './telemetry/observe/collector.ts'
-import { showMeshes } from './telemetry/observe/mesh.ts'
-import { createObserver, type Observer } from './telemetry/observe/observe.ts'
-import { observeSchedules } from './telemetry/observe/schedules.ts'
-import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/observe/store.ts'
-import { createTrafficGauges } from './telemetry/observe/traffic.ts'
+import { observeCalls, registerCollectorGauges } from './telemetry/observe/collector-gauges.ts'
+import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/observe/measured-store.ts'
+import { registerMeshGauges } from './telemetry/observe/mesh-gauges.ts'
+import { createObserver, type Observer } from './telemetry/observe/observer.ts'
+import { createScheduleObserver } from './telemetry/observe/schedule-observer.ts'
+import { createTrafficGauges } from './telemetry/observe/traffic-gauges.ts'
 import { createTraffics } from './traffic/traffics.ts'
 
 export type PartsDeps = {
@@ -56,7 +56,7 @@ const openStore = ({ deps, metrics, shutdown }: Context): Store => {
   const opened = deps.openStore({ clock, onDamaged: watchDamage({ metrics, logger }) })
   shutdown.add(opened.close)
   const store = measuredStore(opened, { metrics, clock })
-  const upkeep = startUpkeep({
+  const maintenance = startMaintenance({
     clock,
     logger,
     store,
@@ -65,7 +65,7 @@ const openStore = ({ deps, metrics, shutdown }: Context): Store => {
       observeInfo: (info) => observeStoreInfo(metrics, info),
     },
   })
-  shutdown.add(upkeep.close)
+  shutdown.add(maintenance.close)
   return store
 }
 
@@ -110,7 +110,7 @@ const startWork = (
   const interfaces = createTrafficInterfaces()
   const runs = new Runs({ clock, logger, tracer, store, observer: runObserver, fleet, traffic: interfaces })
   shutdown.add(() => runs.close())
-  watchCollector(metrics, { fleet, runs })
+  registerCollectorGauges(metrics, { fleet, runs })
   const meshes = createMeshController({
     clock,
     logger,
@@ -121,7 +121,7 @@ const startWork = (
     observer: observeMeshes(metrics, coverage),
   })
   shutdown.add(() => meshes.close())
-  showMeshes({ metrics, clock }, meshes)
+  registerMeshGauges({ metrics, clock }, meshes)
   const profiles = createProfiles(options.profiles)
   const schedules = createSchedules(
     {
@@ -134,7 +134,7 @@ const startWork = (
       breathe: createCooperativeYielding().yieldIfDue,
       documents: store,
       meshes,
-      observer: observeSchedules(metrics),
+      observer: createScheduleObserver(metrics),
     },
     options.schedules,
   )

@@ -2,7 +2,7 @@ import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import { phaseOf } from '../health/schedule.ts'
 import type { Metrics } from '../telemetry/catalogue/metrics.ts'
-import { PAIR_BUDGET } from '../telemetry/observe/pairs.ts'
+import { PAIR_BUDGET } from '../telemetry/observe/pair-gauges.ts'
 import { type AutopilotCheck, hasVerdict, type Sample } from './check.ts'
 import { AUTOPILOT_CHECKS } from './checks.ts'
 

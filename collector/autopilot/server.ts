@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { isIPv6 } from 'node:net'
 import { isAbortError } from 'abort-controller-x'
 import { OperatingError } from '../../lib/errors.ts'
-import { closeHttp, type HttpServer, listenOn } from '../telemetry/expose/listening.ts'
+import { closeHttp, type HttpServer, listenOn } from '../telemetry/expose/http-listener.ts'
 import { ROUTES } from './gateway.ts'
 import { createQuery, QueryError } from './query.ts'
 import type { GatewayDeps } from './request.ts'

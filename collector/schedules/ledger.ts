@@ -2,7 +2,8 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
-import { AHEAD_MS, type CoverageStore, type PathKey } from '../store/windows.ts'
+import { type CoverageStore, MAX_CLOCK_AHEAD_MS } from '../store/coverage.ts'
+import type { PathKey } from '../store/windows.ts'
 import { NO_PAIR, type YieldIfDue } from './due.ts'
 
 /** Pairs of a list as positions in `names`. */
@@ -25,7 +26,7 @@ const secondsOf = (milliseconds: number): number =>
  */
 export const createLedger = ({ clock, store, breathe }: Deps) => {
   /** What is later than this counts as never, or a clock that was set back would leave pairs unmeasured until then. */
-  const latest = (): number => (clock.now().getTime() + AHEAD_MS) / 1000
+  const latest = (): number => (clock.now().getTime() + MAX_CLOCK_AHEAD_MS) / 1000
 
   const ids = new Map<string, number>()
   const tests = new Map<string, { interfaces: Map<string, Rows>; loaded: Promise<void> }>()

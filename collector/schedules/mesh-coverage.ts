@@ -1,7 +1,9 @@
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
-import { type CoverageStore, coverageKey, type PathKey } from '../store/windows.ts'
+import { pathKey } from '../inventory/keys.ts'
+import type { CoverageStore } from '../store/coverage.ts'
+import type { PathKey } from '../store/windows.ts'
 import type { Ledger } from './ledger.ts'
 
 /** A pair that is pinged all the time is written so often; after a crash its last measurement is so much older. */
@@ -64,7 +66,7 @@ export const createMeshCoverage = ({ clock, logger, ledger, store }: Deps) => {
       ledger.measured('ping', key, milliseconds)
       if (!isDue(path, milliseconds) || waiting.size >= MAX_WAITING) return
       written[path] = Math.floor(milliseconds / 1000)
-      waiting.set(coverageKey(key), milliseconds)
+      waiting.set(pathKey(key), milliseconds)
     },
     close: async (): Promise<void> => {
       stop.abort()

@@ -9,7 +9,7 @@ import {
 import { closest } from '../../lib/config.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import type { DocumentStore } from '../store/windows.ts'
+import type { DocumentStore } from '../store/documents.ts'
 import type { ScheduleObserver } from './book.ts'
 import { spentOf, type Used, usedOf } from './budget.ts'
 import { coverageMessage, fullMesh, type Scope, scopeOf } from './coverage.ts'

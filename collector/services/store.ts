@@ -4,13 +4,13 @@ import {
   type StoreServiceImplementation,
 } from '#proto/meshgauge/collector/v1/store.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
-import type { StoreUpkeep } from '../store/windows.ts'
+import type { StoreMaintenance } from '../store/maintenance.ts'
 
 const timeOf = (milliseconds: number | undefined) =>
   milliseconds === undefined ? undefined : toTimestamp(new Date(milliseconds))
 
 export const createStoreService = (
-  store: Pick<StoreUpkeep, 'info' | 'backup'>,
+  store: Pick<StoreMaintenance, 'info' | 'backup'>,
 ): StoreServiceImplementation => ({
   getStoreInfo: async () => {
     const info = store.info()

@@ -10,10 +10,10 @@ import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { remember } from '../../collector/health/severity.ts'
 import { createMetrics, type Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import { type Format, renderMetrics } from '../../collector/telemetry/expose/exposition.ts'
-import { showMeshes } from '../../collector/telemetry/observe/mesh.ts'
-import { createObserver } from '../../collector/telemetry/observe/observe.ts'
-import { observeSchedules } from '../../collector/telemetry/observe/schedules.ts'
-import { createTrafficGauges } from '../../collector/telemetry/observe/traffic.ts'
+import { registerMeshGauges } from '../../collector/telemetry/observe/mesh-gauges.ts'
+import { createObserver } from '../../collector/telemetry/observe/observer.ts'
+import { createScheduleObserver } from '../../collector/telemetry/observe/schedule-observer.ts'
+import { createTrafficGauges } from '../../collector/telemetry/observe/traffic-gauges.ts'
 import { endedRun, failedPair, iperfPair, pingPair } from '../../collector/telemetry/testing/samples.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { expectAtMost, median } from './figures.ts'
@@ -37,7 +37,7 @@ const onInterface = (result: PairResult, name: string): PairResult => ({
 
 /** The default schedules after a day, and sustained traffic between all nodes. */
 const fillOthers = (metrics: Metrics, names: readonly string[]) => {
-  const schedules = observeSchedules(metrics)
+  const schedules = createScheduleObserver(metrics)
   const day = Date.now() - 86_400_000
   for (const schedule of SCHEDULES) {
     schedules.observeTimes(schedule, Date.now() + 3_600_000, day)
@@ -97,7 +97,7 @@ const fill = (count: number) => {
   const start = wall.now()
   let seconds = 0
   const meshes = fillMesh(names, INTERFACES, { rackSize: RACK_SIZE, nowMs: start.getTime() })
-  showMeshes(
+  registerMeshGauges(
     {
       metrics,
       clock: {

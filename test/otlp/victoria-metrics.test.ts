@@ -7,16 +7,15 @@ import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createMetrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import { renderMetrics } from '../../collector/telemetry/expose/exposition.ts'
-import { createMetricReader } from '../../collector/telemetry/expose/otlp.ts'
-import { createObserver } from '../../collector/telemetry/observe/observe.ts'
+import { createMetricReader } from '../../collector/telemetry/expose/otlp-reader.ts'
+import { createObserver } from '../../collector/telemetry/observe/observer.ts'
 import { findProgram } from '../programs.ts'
 import { observeEverything } from '../prometheus/everything.ts'
 import { freePort } from '../prometheus/prometheus.ts'
 import { readSamples } from './samples.ts'
 
 const program = findProgram('victoria-metrics')
-const NONE =
-  'victoria-metrics is not here: sh deploy/local/setup.sh --test fetches it where Debian can be reached'
+const NONE = 'victoria-metrics is missing; run `sh deploy/local/setup.sh --test` where Debian is reachable'
 
 /** A backend that we did not write takes what we send, and has under every name what /metrics shows. */
 describe.skipIf(!program)(program ? 'VictoriaMetrics' : `VictoriaMetrics (skipped: ${NONE})`, () => {

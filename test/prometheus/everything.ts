@@ -4,7 +4,7 @@ import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { remember } from '../../collector/health/severity.ts'
 import type { Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
-import type { Observer } from '../../collector/telemetry/observe/observe.ts'
+import type { Observer } from '../../collector/telemetry/observe/observer.ts'
 import {
   endedRun,
   failedPair,

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { measuredPair, PUT_COVERAGE } from './measured-pairs.ts'
+import { measuredPair, PUT_COVERAGE } from './measured-times.ts'
 
-/** Written to the file's header, so that `file` and this program know a store from another database: "MGAU". */
+/** SQLite application id in the file's header ("MGAU"). It distinguishes a store from other SQLite databases. */
 export const APPLICATION_ID = 0x4d474155
 
-/** The last of the steps below. A later schema gets the next number and one more step. */
+/** Version of the current schema. A later schema gets the next number and one more upgrade step. */
 export const SCHEMA_VERSION = 2
 
 /**
- * Bodies are the protocol's own messages, so that a new field needs no new column; beside them stands only what
- * is looked up. Indices are few because each costs every write (one on source and destination costs a factor of 8).
+ * Bodies are encoded protocol messages, so that a new field needs no new column. Other columns exist only for lookups.
+ * Indices are few because each slows down every write (one on source and destination by a factor of 8).
  */
 const VERSION_1 = `
   CREATE TABLE runs (
@@ -49,7 +49,7 @@ const VERSION_1 = `
   PRAGMA application_id = ${APPLICATION_ID};
 `
 
-/** Windows over time are laid out as mesh/levels.ts says, their bytes as mesh/codec.ts does. */
+/** The tables of windows are described in mesh/roll-up-levels.ts, their bodies in mesh/window-codec.ts. */
 const VERSION_2 = `
   CREATE TABLE figures (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE collector (identity TEXT NOT NULL) STRICT;
@@ -93,7 +93,7 @@ const VERSION_2 = `
   ) STRICT;
 `
 
-/** What version 2 knows beside is found in what version 1 kept. */
+/** Computes the new content of version 2 from the content of version 1. */
 const fillVersion2 = (database: DatabaseSync): void => {
   database.prepare('INSERT INTO collector (identity) VALUES (?)').run(randomUUID())
   database.exec("INSERT INTO figures SELECT 'runs', count(*) FROM runs")
@@ -104,7 +104,7 @@ const fillVersion2 = (database: DatabaseSync): void => {
   }
 }
 
-/** Brings the schema of a database, in a transaction, from a version (0 is an empty file) to the latest. */
+/** Upgrades the schema from `version` (0 is an empty file) to the current one. Must be called within a transaction. */
 export const upgrade = (database: DatabaseSync, version: number): void => {
   if (version < 1) database.exec(VERSION_1)
   if (version < 2) {
