@@ -2,12 +2,12 @@ import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Admission, type PortRange } from '#proto/meshgauge/agent/v1/types.ts'
 import { OperatingError } from '../lib/errors.ts'
 
-/** The end of a test that this node is. */
+/** The endpoint of a test that this node is. */
 export type Role = 'server' | 'client'
 
 export type Claim = { interface: string; direction: 'tx' | 'rx' }
 
-/** The interface directions that carry bytes at one end of a test. */
+/** Returns the interface directions that carry bytes at one endpoint of a test. */
 export const claimsOf = (role: Role, direction: Direction, interfaces: readonly string[]): Claim[] => {
   const bothWays = direction === Direction.DIRECTION_BIDIRECTIONAL
   const sends = (role === 'client') !== (direction === Direction.DIRECTION_REVERSE)
@@ -20,16 +20,16 @@ export const claimsOf = (role: Role, direction: Direction, interfaces: readonly 
 type Holder = { by: string; exclusive: boolean }
 
 /**
- * Who may use which interface in which direction. Kept by the agent, so that it holds whoever asks: an exclusive
- * test has its interface and direction alone among bandwidth tests.
+ * Admits tests to interface directions: an exclusive test has its interface and direction alone among bandwidth tests.
+ * The agent enforces this for all callers.
  */
 export const createAdmission = () => {
   const holders = new Map<string, Set<Holder>>()
   return {
     /**
      * Takes all claims or none.
-     * @returns what gives them back; calling it twice does no harm
-     * @throws OperatingError AGENT_BUSY naming everyone in the way
+     * @returns releases the claims; may be called twice
+     * @throws OperatingError AGENT_BUSY naming all conflicting holders
      */
     claim(claims: readonly Claim[], admission: Admission, by: string): () => void {
       const exclusive = admission !== Admission.ADMISSION_SHARED
@@ -58,15 +58,14 @@ export const createAdmission = () => {
 
 export type AdmissionControl = ReturnType<typeof createAdmission>
 
-/** Leases ports of a range, going round, so that a retry gets a new 5-tuple and a port rests after its use. */
+/** Leases the ports of a range in turn: a retry gets a new 5-tuple, and a port is not reused immediately. */
 export const createPortLeases = (range: PortRange) => {
   const leased = new Set<number>()
   let next = range.first
   return {
     /**
-     * The first of `width` ports in a row.
-     * @throws OperatingError PORTS_EXHAUSTED when there are none in the wanted range that are neither leased nor in
-     * `avoid`
+     * Leases `width` consecutive ports and returns the first one.
+     * @throws OperatingError PORTS_EXHAUSTED when the wanted range has none that are neither leased nor in `avoid`
      */
     lease(wanted: PortRange, avoid: ReadonlySet<number> = new Set(), width = 1): number {
       const first = Math.max(range.first, wanted.first)
@@ -81,7 +80,7 @@ export const createPortLeases = (range: PortRange) => {
         next = port + width > last ? first : port + width
         return port
       }
-      const text = `no free ${width === 1 ? 'port' : `${width} ports in a row`} in ${first}-${last}: ${leased.size} leased, ${avoid.size} taken by other programs`
+      const text = `no free ${width === 1 ? 'port' : `${width} consecutive ports`} in ${first}-${last}: ${leased.size} leased, ${avoid.size} taken by other programs`
       throw new OperatingError('PORTS_EXHAUSTED', text)
     },
     release(port: number, width = 1): void {

@@ -7,11 +7,11 @@ import { formatBitrate, formatDuration } from '../lib/units.ts'
 import { type Interfaces, inNetwork } from './interfaces.ts'
 import type { AgentOptions } from './options.ts'
 
-/** Enough for a mesh of several thousand nodes in one stream, and bounds the memory a stream can claim. */
+/** Enough for a mesh of several thousand nodes in one stream; bounds the memory of a stream. */
 const MAX_TARGETS = 4096
-/** The fourth seed wants 96 flows a node; each costs a process of about 1 MB at each end. */
+/** The fourth seed uses 96 flows for each node. Each one costs a process of about 1 MB at both endpoints. */
 const MAX_FLOWS = 512
-/** 100 probes a second to one target; below that fping itself wants root. */
+/** 100 probes a second to one target; fping itself requires root for a shorter interval. */
 const MIN_PING_INTERVAL_SECONDS = 0.01
 
 export const limitsOf = (options: AgentOptions, interfaces: Interfaces): Limits => ({
@@ -25,7 +25,7 @@ export const limitsOf = (options: AgentOptions, interfaces: Interfaces): Limits 
   peerNetworks: options.allowPeers.length > 0 ? [...options.allowPeers] : interfaces.networks(),
 })
 
-/** @throws OperatingError LIMIT_EXCEEDED naming all ceilings that the list of problems names */
+/** @throws OperatingError LIMIT_EXCEEDED with all problems in the list */
 const throwIfExceeded = (problems: readonly (string | false)[]): void => {
   const real = problems.filter((problem) => problem !== false)
   if (real.length > 0) throw new OperatingError('LIMIT_EXCEEDED', real.join('; '))
@@ -57,7 +57,10 @@ export const checkBitrateLimit = (limits: Limits, options: IperfOptions | undefi
   ])
 }
 
-/** An agent is no tool to flood others with: it measures only towards the networks that it was given or stands in. */
+/**
+ * An agent must not be a tool to flood others: it measures only towards the configured networks, or its own.
+ * @throws OperatingError PEER_NOT_ALLOWED
+ */
 export const checkPeers = (limits: Limits, addresses: readonly string[]): void => {
   const outside = [...new Set(addresses)].filter(
     (address) => isIP(address) !== 0 && !limits.peerNetworks.some((network) => inNetwork(network, address)),
@@ -68,7 +71,7 @@ export const checkPeers = (limits: Limits, addresses: readonly string[]): void =
   throw new OperatingError('PEER_NOT_ALLOWED', text)
 }
 
-/** What every list of things with addresses must be. */
+/** Returns a violation for each address that is not an IP address. */
 export const addressViolations = (
   addresses: readonly string[],
   fieldOf: (index: number) => string,

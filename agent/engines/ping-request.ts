@@ -1,4 +1,4 @@
-/** What a PingRequest means once its defaults are filled in, and what all ping engines require of it. */
+/** A PingRequest with its defaults, and the requirements that all ping engines have in common. */
 
 import { isIP, isIPv4 } from 'node:net'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
@@ -7,7 +7,7 @@ import type { PingSource, Violation } from './engine.ts'
 
 export type PingPlan = {
   addresses: string[]
-  /** Probes for each target; undefined goes on until aborted. */
+  /** Probes for each target; undefined continues until aborted. */
   count: number | undefined
   intervalSeconds: number
   timeoutSeconds: number
@@ -30,16 +30,16 @@ export const planPing = (request: PingRequest): PingPlan => ({
 
 const isLinkLocal = (address: string): boolean => /^fe[89ab]/i.test(address)
 
-/** The interface's own address for a target: the first one of its family and, for IPv6, of its scope. */
+/** Returns the source address for a target: the first one of its family and, for IPv6, of its scope. */
 export const sourceFor = (address: string, source: PingSource): string | undefined =>
   source.addresses.find(
     (candidate) => isIPv4(candidate) === isIPv4(address) && isLinkLocal(candidate) === isLinkLocal(address),
   )
 
-/** A name that the kernel would accept for a device, and no program could take for an option. */
+/** A name that the kernel accepts for a device, and that no program can read as an option. */
 export const isInterfaceName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}$/.test(name)
 
-/** What differs from engine to engine. */
+/** Limits that differ between engines. */
 type PingBounds = {
   minIntervalSeconds: number
   minSizeBytes: number
@@ -47,7 +47,7 @@ type PingBounds = {
   maxTargets: number
 }
 
-/** A timeout longer than this is a mistake: it delays every verdict on a target that is gone. */
+/** A longer timeout would delay every verdict about an unreachable target. */
 const MAX_TIMEOUT_SECONDS = 60
 
 export const validatePing = (request: PingRequest, bounds: PingBounds): Violation[] => {

@@ -9,24 +9,24 @@ import { type PcpOutcome, type PcpRecording, startPcp } from './pcp.ts'
 import { createSampler } from './sampler.ts'
 
 const DEFAULT_INTERVAL_SECONDS = 1
-/** Ten ticks of the kernel's accounting. */
+/** Ten ticks of the kernel's accounting, below which samples are too coarse. */
 const MIN_INTERVAL_SECONDS = 0.1
 
-/** What a host does while one stream lasts. */
+/** Samples the host for one stream. */
 export type HostSamplingSession = {
-  /** What was sampled since the last call; undefined when there is nothing. */
+  /** Returns the samples since the last call; undefined when there are none. */
   take(): HostSamples | undefined
-  /** Ends the sampling and gives the rest; undefined when there is nothing. */
+  /** Ends sampling and returns the remaining samples; undefined when there are none. */
   end(): Promise<HostSamples | undefined>
-  /** Ends everything that it started, however the stream ends. */
+  /** Ends the programs that it started; call this however the stream ends. */
   close(): Promise<void>
 }
 
 /** Opens a host sampling session for each stream that requests one. */
 export type HostSamplingSessions = {
-  /** What is wrong with a request for samples. */
+  /** Returns the violations of a request for samples. */
   violations(sampling: HostSampling | undefined): Violation[]
-  /** Resolves when it samples; a story that nobody asked for is empty. */
+  /** Resolves when sampling has started. Without a request, the session has no samples. */
   begin(sampling: HostSampling | undefined, signal: AbortSignal): Promise<HostSamplingSession>
 }
 
@@ -48,7 +48,7 @@ const NO_SAMPLING_SESSION: HostSamplingSession = {
 const isEmpty = ({ samples, pcpJson, pcpProblem, problem }: HostSamples): boolean =>
   samples.length === 0 && pcpJson === '' && pcpProblem === '' && problem === ''
 
-/** Trouble with PCP costs its part of the story and never the test. */
+/** A failure of PCP is reported instead of its samples; it never fails the test. */
 const beginPcp = async (deps: Deps, options: Parameters<typeof startPcp>[1]): Promise<PcpRecording> =>
   startPcp(deps, options).catch((error: Error): PcpRecording => {
     options.signal.throwIfAborted()

@@ -1,4 +1,4 @@
-/** What a MeshAssignment means once its defaults are filled in, and everything that is wrong with it. */
+/** Converts a MeshAssignment, with its defaults, to a plan, and finds its violations. */
 
 import {
   type MeshAssignment,
@@ -10,13 +10,13 @@ import type { Violation } from '../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import type { PingEngine } from '../engines/engine.ts'
 
-/** One group as it is probed: a request that never ends, and the targets in its order. */
+/** One group of targets that are probed alike: a continuous request, and the targets in its order. */
 export type MeshPlanGroup = {
   request: PingRequest
   targets: readonly MeshTarget[]
   intervalSeconds: number
   timeoutSeconds: number
-  /** Equal for groups that are probed alike and have the same targets. */
+  /** Equal for groups with the same parameters and targets. */
   key: string
 }
 
@@ -33,10 +33,10 @@ const DEFAULT_OUTLIVE_SECONDS = 600
 const MAX_OUTLIVE_SECONDS = 3600
 const MAX_OWNER_LENGTH = 200
 
-/** More probes of a target than this are never open at once: what comes of each is kept in a row of bits. */
+/** Maximum number of open probes of a target: their results are stored as bits of one number. */
 const MAX_INTERVALS_PER_TIMEOUT = 20
 
-/** The same target as before: an id that comes with another address is another one. */
+/** Identifies a target: an id with another address is another target. */
 export const targetKey = ({ id, address, port }: MeshTarget): string => `${id} ${address} ${port ?? ''}`
 
 const requestOf = (group: MeshGroup, targets: readonly MeshTarget[]): PingRequest =>
@@ -52,13 +52,13 @@ const requestOf = (group: MeshGroup, targets: readonly MeshTarget[]): PingReques
     tos: group.tos,
   })
 
-/** The same list begun at another place, so that not all nodes probe the first target first. */
+/** Rotates a list, so that not all nodes probe the first target first. */
 const rotate = <T>(list: readonly T[], ratio: number): T[] => {
   const first = Math.floor(list.length * ratio)
   return [...list.slice(first), ...list.slice(0, first)]
 }
 
-/** @param phase 0 to 1, this node's own place in every round */
+/** @param phase position of this node in every round, 0 to 1 */
 export const planMesh = (assignment: MeshAssignment, phase: number): MeshPlan => ({
   owner: assignment.owner,
   windowSeconds: fromDuration(assignment.window) ?? DEFAULT_WINDOW_SECONDS,
@@ -121,7 +121,7 @@ const groupViolations = (group: MeshGroup, index: number, known: Known): Violati
   return [...own, ...engines.map((violation) => ({ ...violation, field: field(violation.field) }))]
 }
 
-/** Everything that is wrong with an assignment. */
+/** Returns all violations of an assignment. */
 export const meshViolations = (assignment: MeshAssignment, known: Known): Violation[] => {
   const { windowSeconds, outliveSeconds } = planMesh(assignment, 0)
   const { owner } = assignment

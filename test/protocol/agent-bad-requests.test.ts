@@ -9,7 +9,7 @@ const subject = useAgent(27301)
 const { serve, run } = subject
 
 describe('bad requests', () => {
-  test('every violation is listed', async () => {
+  test('an error lists every violation', async () => {
     const targets = [{ address: 'gpu-01' }, { address: '127.0.0.1' }, { address: '-c5' }]
     const error = await failureOf(
       collect(subject.client.stream(PING, 'Ping', { targets, ttl: 999, tos: 300, interface: 'eth9' })),
@@ -19,7 +19,7 @@ describe('bad requests', () => {
       expect(error.details).toContain(field)
   })
 
-  test('a shell in a field is refused and not run', async () => {
+  test('a shell command in a field is refused and not executed', async () => {
     const file = `/tmp/meshgauge-pwned-${process.pid}`
     const shell = `$(touch ${file}); touch ${file}`
     const errors = await Promise.all([
@@ -84,7 +84,7 @@ describe('bad requests', () => {
     expect([reasonOf(error), error.code]).toEqual([reason, code])
   })
 
-  test('an engine that is not installed is ENGINE_UNAVAILABLE with what to do', async () => {
+  test('an engine that is not installed is ENGINE_UNAVAILABLE with a hint', async () => {
     const lame = await startAgent(
       '--program',
       'iperf3=/nonexistent/iperf3',
@@ -103,7 +103,7 @@ describe('bad requests', () => {
     await lame.stop('SIGTERM')
   })
 
-  test('a port that is in use is said in one line, exit 2', async () => {
+  test('an occupied port is reported in one line, with exit code 2', async () => {
     const second = startAgent('--listen', `127.0.0.1:${subject.agent.port}`)
     await expect(second).rejects.toThrow(/cannot listen on 127\.0\.0\.1:\d+/)
   })

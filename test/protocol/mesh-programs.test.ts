@@ -8,8 +8,8 @@ import { openIndependentClient } from './independent-client.ts'
 import { assignment, openMesh } from './mesh-stream.ts'
 import { startAgent } from './service-process.ts'
 
-describe('trouble with the engine', () => {
-  test('is told in words, is no loss, and passes by itself', async () => {
+describe('a failure of the engine', () => {
+  test('is reported with its reason, is no loss, and is retried', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'meshgauge-mesh-'))
     const program = join(folder, 'fping')
     const own = await startAgent('--program', `fping=${program}`)
@@ -42,7 +42,7 @@ describe('trouble with the engine', () => {
   })
 })
 
-describe('nothing is left', () => {
+describe('no process is left', () => {
   test.each(['SIGTERM', 'SIGKILL'] as const)('when the agent gets %s', async (signal) => {
     const own = await startAgent()
     const caller = openIndependentClient(own.port)

@@ -26,7 +26,7 @@ type RawResponse = {
   batch?: RawBatch
 }
 
-/** Times are seconds since 1970; `arrivedAt` by this process's clock, the others by the agent's. */
+/** Times are seconds since 1970: `arrivedAt` from the clock of this process, the others from the agent's. */
 export type SeenWindow = {
   target: number
   start: number
@@ -44,9 +44,9 @@ export type SeenWindow = {
 
 const secondsOf = ({ seconds = 0, nanos = 0 }: Stamp): number => seconds + nanos / 1e9
 
-/** What the tests of Mesh ask for: addresses of loopback, probed often, in windows of a second. */
+/** The assignment of these tests: loopback addresses, probed often, in windows of 1 s. */
 export const targets = (...ids: number[]) => ids.map((id) => ({ id, address: `127.0.7.${id}` }))
-/** What comes later than the timeout is lost, also where only the machine was busy. */
+/** A long timeout: on a busy machine, an answer after a shorter one would count as lost. */
 export const timeout = { seconds: 1 }
 export const quick = { interval: { nanos: 1e8 }, timeout }
 export const assignment = (ids: number[], more: object = {}) => ({
@@ -57,7 +57,7 @@ export const assignment = (ids: number[], more: object = {}) => ({
   ...more,
 })
 
-/** A caller of Mesh that keeps everything it hears; it acknowledges at once unless told not to. */
+/** Opens a mesh stream and collects its messages. It acknowledges immediately, unless configured otherwise. */
 export const openMesh = (
   client: IndependentClient,
   assignment: object,
@@ -115,7 +115,7 @@ export const openMesh = (
     assign,
     done,
     windowsOf: (target: number) => seen.windows.filter((window) => window.target === target),
-    /** Waits until so much is seen. */
+    /** Waits until the messages fulfil the condition. */
     until: (good: (now: typeof seen) => boolean, seconds?: number) =>
       eventually(
         () => ({
@@ -129,7 +129,7 @@ export const openMesh = (
         (now) => now.good,
         seconds,
       ),
-    /** Half-closes, and waits for the last words. */
+    /** Half-closes, and waits for the last messages. */
     end: () => {
       acknowledges = false
       stream.end()

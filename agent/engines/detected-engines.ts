@@ -5,11 +5,11 @@ import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import type { Detection, IperfEngine, PingEngine } from './engine.ts'
 import type { Engines } from './engines.ts'
 
-/** Programs are installed and upgraded under a running agent; looking again this often costs next to nothing. */
+/** Age after which a detection is repeated: programs are installed and upgraded while an agent runs. */
 const DETECTION_SECONDS = 60
 
-/** The engines of a node with what is known of their programs. */
-export type Detected = {
+/** The engines of a node, with what was detected about their programs. */
+export type DetectedEngines = {
   /** Every engine, also those that cannot run. */
   list(signal: AbortSignal): Promise<Engine[]>
   /**
@@ -17,23 +17,23 @@ export type Detected = {
    * @throws OperatingError SPEC_INVALID for an unknown name, ENGINE_UNAVAILABLE with all reasons
    */
   ping(name: string, signal: AbortSignal): Promise<{ engine: PingEngine; version: EngineVersion }>
-  /** The ping engine of that name, or the first when it is empty, whether it can run or not. */
+  /** The ping engine of that name, or the first when the name is empty, whether it can run or not. */
   knownPing(name: string): PingEngine | undefined
   readonly pingNames: readonly string[]
-  /** Likewise for iperf. */
+  /** The iperf engine that a request names, under the same rules. */
   iperf(name: string, signal: AbortSignal): Promise<{ engine: IperfEngine; version: EngineVersion }>
 }
 
 type AnyEngine = PingEngine | IperfEngine
 
-export const detectEngines = (engines: Engines, clock: Clock): Detected => {
+export const detectEngines = (engines: Engines, clock: Clock): DetectedEngines => {
   const known = new Map<AnyEngine, { at: number; detection: Promise<Detection> }>()
   const detect = async (engine: AnyEngine, signal: AbortSignal): Promise<Detection> => {
     const now = clock.monotonicSeconds()
     const before = known.get(engine)
     if (before && now - before.at < DETECTION_SECONDS && (await before.detection).available)
       return before.detection
-    // Not the caller's signal: others may wait for the same answer. The engine bounds it itself.
+    // Not the caller's signal: other callers may wait for the same result. The engine limits its own time.
     const detection = engine.detect(AbortSignal.any([]))
     known.set(engine, { at: now, detection })
     const found = await detection

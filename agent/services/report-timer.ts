@@ -1,12 +1,12 @@
 import type { Clock } from '../../lib/clock.ts'
 
 /**
- * Follows some work for a stream that reports of it again and again. The work is listened to once: each `then` on a promise
- * that goes on for weeks would stay with it as long.
- * @returns waits for the end of the work or for the time to report, whichever comes first, and says whether the work goes
- * on; throws what the work throws, and once the signal aborts waits for the work to end
+ * Creates the timer of a stream that reports about some work at intervals. It subscribes to the work once: each `then`
+ * on a promise stays in memory until the promise settles, which may take weeks.
+ * @returns a function that waits for that many seconds or for the end of the work, and returns whether the work still
+ * runs. It throws what the work throws. Once the signal aborts, it waits for the work to end
  */
-export const follow = (
+export const createReportTimer = (
   work: Promise<unknown>,
   clock: Clock,
   signal: AbortSignal,

@@ -1,22 +1,22 @@
-/** Whether a program is here, new enough, and allowed to do its work: all reasons why not. */
+/** Detects whether a program is installed, new enough and permitted to work; returns all reasons why not. */
 
 import type { Processes } from '../processes.ts'
 import type { Detection } from './engine.ts'
 import { quote } from './program-error.ts'
 
-/** More than any program needs to say its version, also on a host that is in trouble. */
+/** Longest time for a program to print its version, also on an overloaded host. */
 const DETECT_SECONDS = 10
 
 type Wanted = {
   program: string
-  /** The oldest version that the engine knows how to drive. */
+  /** The oldest version that the engine supports. */
   oldest: string
   versionArgs: readonly string[]
-  /** Its first group is the version. */
+  /** Matches the output; the first group is the version. */
   versionPattern: RegExp
-  /** How to get it. */
+  /** How to install it. */
   hint: string
-  /** Arguments of a run that shows that it may do its work, such as open a raw socket. */
+  /** Arguments of a run that shows whether it has the permissions it needs, such as to open a raw socket. */
   probeArgs?: readonly string[]
 }
 
@@ -37,14 +37,16 @@ export const detectProgram = async (
   signal: AbortSignal,
 ): Promise<Detection> => {
   const options = { signal, deadlineSeconds: DETECT_SECONDS }
-  const said = await processes.run(program, versionArgs, options)
+  const printed = await processes.run(program, versionArgs, options)
   signal.throwIfAborted()
-  if (said.notFound) return { available: false, version: '', reasons: [`${said.reason}: ${hint}`] }
-  const output = `${said.stdout}\n${said.stderrTail}`
+  if (printed.notFound) return { available: false, version: '', reasons: [`${printed.reason}: ${hint}`] }
+  const output = `${printed.stdout}\n${printed.stderrTail}`
   const version = versionPattern.exec(output)?.[1] ?? ''
   const reasons: string[] = []
   if (!version) {
-    reasons.push(`${program} does not say its version, but: ${quote(output) || said.reason || 'nothing'}`)
+    reasons.push(
+      `${program} does not report its version; it wrote: ${quote(output) || printed.reason || 'nothing'}`,
+    )
   } else if (!atLeast(version, oldest)) {
     reasons.push(`${program} is version ${version}, older than ${oldest}: ${hint}`)
   }
@@ -52,7 +54,7 @@ export const detectProgram = async (
     const probed = await processes.run(program, probeArgs, options)
     signal.throwIfAborted()
     if (probed.reason)
-      reasons.push(`${program} cannot probe this node's own loopback: ${quote(probed.reason)}`)
+      reasons.push(`${program} cannot probe the loopback of this node: ${quote(probed.reason)}`)
   }
   return { available: reasons.length === 0, version, reasons }
 }

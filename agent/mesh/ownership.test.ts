@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { MeshAssignment } from '#proto/meshgauge/agent/v1/ping.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { planMesh } from './assignment.ts'
-import { createOwnership } from './owner.ts'
+import { createOwnership } from './ownership.ts'
 import type { Session } from './session.ts'
 
 const plan = planMesh(MeshAssignment.fromPartial({ owner: 'one' }), 0)
@@ -16,7 +16,7 @@ const sessionOf = () => {
     update: () => {
       seen.updates++
     },
-    listen: () => undefined,
+    onBatch: () => undefined,
     end: () => {
       seen.ended = true
       return ending.promise
@@ -25,7 +25,7 @@ const sessionOf = () => {
   return { session: session as unknown as Session, seen, finish: () => ending.resolve() }
 }
 
-test('who comes while the session of a stream that was left is ending gets one that probes', async () => {
+test('a stream that opens while the session of the one before ends gets a new session', async () => {
   const made: ReturnType<typeof sessionOf>[] = []
   const ownership = createOwnership({
     clock: systemClock,
@@ -34,17 +34,17 @@ test('who comes while the session of a stream that was left is ending gets one t
       return made.at(-1)!.session
     },
   })
-  const left = ownership.hold(plan)
-  const ended = left.end()
-  const next = ownership.hold(plan)
-  expect(next.session).not.toBe(left.session)
+  const first = ownership.acquire(plan)
+  const ended = first.end()
+  const next = ownership.acquire(plan)
+  expect(next.session).not.toBe(first.session)
   expect(made[0]!.seen).toEqual({ updates: 0, ended: true })
   made[0]!.finish()
   await ended
-  await left.release('left')
+  await first.release('finished')
   expect(made[1]!.seen.ended).toBe(false)
-  // The same stream's session goes on for the next one of its owner.
-  expect(ownership.hold(plan).session).toBe(next.session)
+  // A session continues when the next stream of its owner takes over.
+  expect(ownership.acquire(plan).session).toBe(next.session)
   made[1]!.finish()
   await ownership.close()
 })
