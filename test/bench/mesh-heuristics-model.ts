@@ -95,6 +95,31 @@ const INTERFACE_RECOVERY_SECONDS = 3
 /** The paths of an interface recover within this time after it. */
 const PATH_RECOVERY_SECONDS = 2
 
+/** Adds every path of every interface, with its time of recovery after the fault. */
+const addFullMesh = (
+  paths: ReturnType<typeof createPaths>,
+  bySource: { path: MeshPath; to: number }[][],
+  recovery: Map<number, number>,
+  fault: Fault | undefined,
+  random: Random,
+): void => {
+  const settings = { mesh: 'mesh', staleAfterMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 }
+  let id = 0
+  for (const name of INTERFACES) {
+    const interfaceRecovery = (fault?.recoverySeconds ?? INTERFACE_RECOVERY_SECONDS) * random()
+    for (let from = 0; from < NODES; from++) {
+      for (let to = 0; to < NODES; to++) {
+        if (from === to) continue
+        const key = { source: nameOf(from), destination: nameOf(to), interface: name }
+        paths.add(id, { key, from: '', address: '' }, settings)
+        bySource[from]!.push({ path: paths.get(id)!, to })
+        recovery.set(id, interfaceRecovery + PATH_RECOVERY_SECONDS * random())
+        id++
+      }
+    }
+  }
+}
+
 export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   let second = 0
   const nowMs = () => START_MS + second * 1000
@@ -117,21 +142,7 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   const trailing = new Map<number, number>()
   const recovery = new Map<number, number>()
   const bySource = Array.from({ length: NODES }, () => [] as { path: MeshPath; to: number }[])
-  const settings = { mesh: 'mesh', staleAfterMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 }
-  let id = 0
-  for (const name of INTERFACES) {
-    const interfaceRecovery = (fault?.recoverySeconds ?? INTERFACE_RECOVERY_SECONDS) * random()
-    for (let from = 0; from < NODES; from++) {
-      for (let to = 0; to < NODES; to++) {
-        if (from === to) continue
-        const key = { source: nameOf(from), destination: nameOf(to), interface: name }
-        paths.add(id, { key, from: '', address: '' }, settings)
-        bySource[from]!.push({ path: paths.get(id)!, to })
-        recovery.set(id, interfaceRecovery + PATH_RECOVERY_SECONDS * random())
-        id++
-      }
-    }
-  }
+  addFullMesh(paths, bySource, recovery, fault, random)
 
   const lossOf = (path: MeshPath, from: number, to: number): number => {
     const endSecond = BEFORE_SECONDS + (fault?.seconds ?? 0)
