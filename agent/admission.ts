@@ -1,5 +1,6 @@
 import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Admission, type PortRange } from '#proto/meshgauge/agent/v1/types.ts'
+import type { Clock } from '../lib/clock.ts'
 import { OperatingError } from '../lib/errors.ts'
 
 /** The endpoint of a test that this node is. */
@@ -17,29 +18,51 @@ export const claimsOf = (role: Role, direction: Direction, interfaces: readonly 
   )
 }
 
-type Holder = { by: string; exclusive: boolean }
+type Holder = {
+  by: string
+  exclusive: boolean
+  /** Expected end of the test, in monotonic seconds; undefined when it is not known. */
+  endSeconds: number | undefined
+}
+
+/** When to try again after a test whose end is not known, and the minimum otherwise. */
+export const BUSY_RETRY_SECONDS = 1
+
+/** When all holders are expected to have ended, in seconds from now. */
+const retrySecondsOf = (holders: readonly Holder[], nowSeconds: number): number =>
+  Math.max(BUSY_RETRY_SECONDS, ...holders.map(({ endSeconds = nowSeconds }) => endSeconds - nowSeconds))
 
 /**
  * Admits tests to interface directions: an exclusive test has its interface and direction alone among bandwidth tests.
  * The agent enforces this for all callers.
  */
-export const createAdmission = () => {
+export const createAdmission = (clock: Pick<Clock, 'monotonicSeconds'>) => {
   const holders = new Map<string, Set<Holder>>()
   return {
     /**
      * Takes all claims or none.
+     * @param expectedSeconds expected length of the test; undefined when it is not known
      * @returns releases the claims; may be called twice
      * @throws OperatingError AGENT_BUSY naming all conflicting holders
      */
-    claim(claims: readonly Claim[], admission: Admission, by: string): () => void {
+    claim(claims: readonly Claim[], admission: Admission, by: string, expectedSeconds?: number): () => void {
       const exclusive = admission !== Admission.ADMISSION_SHARED
+      const now = clock.monotonicSeconds()
       const conflicts = claims.flatMap(({ interface: name, direction }) =>
         [...(holders.get(`${name} ${direction}`) ?? [])]
           .filter((holder) => exclusive || holder.exclusive)
-          .map((holder) => `${name || 'the node'} ${direction} is in use by a test of ${holder.by}`),
+          .map((holder) => {
+            const text = `${name || 'the node'} ${direction} is in use by a test of ${holder.by}`
+            return { holder, text }
+          }),
       )
-      if (conflicts.length > 0) throw new OperatingError('AGENT_BUSY', [...new Set(conflicts)].join('; '))
-      const holder: Holder = { by, exclusive }
+      if (conflicts.length > 0) {
+        const text = [...new Set(conflicts.map((conflict) => conflict.text))].join('; ')
+        const inTheWay = conflicts.map(({ holder }) => holder)
+        throw new OperatingError('AGENT_BUSY', text, { retrySeconds: retrySecondsOf(inTheWay, now) })
+      }
+      const endSeconds = expectedSeconds === undefined ? undefined : now + expectedSeconds
+      const holder: Holder = { by, exclusive, endSeconds }
       const keys = claims.map(({ interface: name, direction }) => `${name} ${direction}`)
       for (const key of keys) {
         const set = holders.get(key) ?? new Set()

@@ -82,7 +82,7 @@ export const createAgent = async (
     { clock, processes, interfaces, read: readText },
     options.programs,
   )
-  const admission = createAdmission()
+  const admission = createAdmission(clock)
   const ports = createPortLeases(options.ports)
   const mesh = createMeshService({ ...shared, logger, read: readText }, options)
   const sustainedTraffic = createSustainedTraffic({ clock })
@@ -94,7 +94,7 @@ export const createAgent = async (
       services: [
         service(AgentServiceDefinition, createAgentService({ ...shared, host, sustainedTraffic }, options)),
         service(CheckServiceDefinition, lazyChecks({ ...shared, ...checkDeps })),
-        service(PingServiceDefinition, { ...createPingService(shared, options), mesh: mesh.mesh }),
+        service(PingServiceDefinition, { ...createPingService(shared, options), pingMesh: mesh.pingMesh }),
         service(
           IperfServiceDefinition,
           createIperfService({ ...shared, admission, ports, hostSampling, sustainedTraffic }, options),

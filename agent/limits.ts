@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { Limits } from '#proto/meshgauge/agent/v1/agent.ts'
 import type { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { OperatingError, type Violation } from '../lib/errors.ts'
+import { type ExceededLimit, limitError, OperatingError, type Violation } from '../lib/errors.ts'
 import { fromDuration, toDuration } from '../lib/protobuf-time.ts'
 import { formatBitrate, formatDuration } from '../lib/units.ts'
 import { type Interfaces, inNetwork } from './interfaces.ts'
@@ -25,35 +25,45 @@ export const limitsOf = (options: AgentOptions, interfaces: Interfaces): Limits 
   peerNetworks: options.allowPeers.length > 0 ? [...options.allowPeers] : interfaces.networks(),
 })
 
-/** @throws OperatingError LIMIT_EXCEEDED with all problems in the list */
-const throwIfExceeded = (problems: readonly (string | false)[]): void => {
-  const real = problems.filter((problem) => problem !== false)
-  if (real.length > 0) throw new OperatingError('LIMIT_EXCEEDED', real.join('; '))
+/** @throws OperatingError LIMIT_EXCEEDED with all limits that are exceeded */
+const throwIfExceeded = (candidates: readonly (ExceededLimit | false)[]): void => {
+  const exceeded = candidates.filter((candidate) => candidate !== false)
+  if (exceeded.length > 0) throw limitError('agent', ...exceeded)
 }
 
 /** @throws OperatingError LIMIT_EXCEEDED */
-export const checkTargetLimit = (limits: Limits, count: number): void =>
+export const checkTargetLimit = ({ maxTargetsCount: value }: Limits, count: number): void =>
   throwIfExceeded([
-    count > limits.maxTargetsCount && `${count} targets; at most ${limits.maxTargetsCount} in one stream`,
+    count > value && { problem: `${count} targets in one stream`, limit: 'max_targets_count', value },
   ])
 
 /** @throws OperatingError LIMIT_EXCEEDED */
 export const checkFlowLimits = (limits: Limits, flowCount: number, seconds: number): void => {
+  const { maxFlowsCount } = limits
   const maxSeconds = fromDuration(limits.maxDuration) ?? 0
   throwIfExceeded([
-    flowCount > limits.maxFlowsCount && `${flowCount} flows; at most ${limits.maxFlowsCount} in one stream`,
-    seconds > maxSeconds && `${formatDuration(seconds)} with warm-up; at most ${formatDuration(maxSeconds)}`,
+    flowCount > maxFlowsCount && {
+      problem: `${flowCount} flows in one stream`,
+      limit: 'max_flows_count',
+      value: maxFlowsCount,
+    },
+    seconds > maxSeconds && {
+      problem: `a test of ${formatDuration(seconds)} with its warm-up`,
+      limit: 'max_duration',
+      value: formatDuration(maxSeconds),
+    },
   ])
 }
 
 /** @throws OperatingError LIMIT_EXCEEDED */
 export const checkBitrateLimit = (limits: Limits, options: IperfOptions | undefined): void => {
-  const ceiling = limits.maxBitsPerSecond
-  if (ceiling === 0) return
+  const maximum = limits.maxBitsPerSecond
+  if (maximum === 0) return
   const rate = (options?.bitsPerSecond ?? 0) * (options?.parallelCount ?? 1)
+  const limit = { limit: 'max_bits_per_second', value: `${formatBitrate(maximum)} per flow` }
   throwIfExceeded([
-    rate === 0 && `no bitrate was given; this agent allows ${formatBitrate(ceiling)} a flow`,
-    rate > ceiling && `${formatBitrate(rate)} over all streams; at most ${formatBitrate(ceiling)} a flow`,
+    rate === 0 && { problem: 'no bitrate was given', ...limit },
+    rate > maximum && { problem: `${formatBitrate(rate)} over all streams`, ...limit },
   ])
 }
 

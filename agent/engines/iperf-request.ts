@@ -4,6 +4,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net'
 import type { Flow, IperfOptions, ServeRequest } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { Violation } from './engine.ts'
 import { isInterfaceName } from './ping-request.ts'
 
@@ -126,8 +127,8 @@ export const socketRules = (
 
 export const validateServe = (request: ServeRequest): Violation[] => {
   const { listeners, ports, cpu } = request
-  const idleSeconds = fromDuration(request.idleTimeout) ?? 10
-  const durationSeconds = fromDuration(request.duration) ?? 10
+  const idleSeconds = fromDuration(request.idleTimeout) ?? IPERF_DEFAULTS.idleTimeoutSeconds
+  const durationSeconds = fromDuration(request.duration) ?? IPERF_DEFAULTS.durationSeconds
   return violationsOf([
     ['listeners', listeners.length > 0, 'must name at least one listener'],
     ...listeners.flatMap((listener, index): Rule[] => {

@@ -3,6 +3,7 @@
 import { isIP, isIPv4 } from 'node:net'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { PingSource, Violation } from './engine.ts'
 
 export type PingPlan = {
@@ -19,10 +20,10 @@ export type PingPlan = {
 
 export const planPing = (request: PingRequest): PingPlan => ({
   addresses: request.targets.map((target) => target.address),
-  count: request.continuous ? undefined : (request.count ?? 10),
-  intervalSeconds: fromDuration(request.interval) ?? 1,
-  timeoutSeconds: fromDuration(request.timeout) ?? 1,
-  sizeBytes: request.sizeBytes ?? 56,
+  count: request.continuous ? undefined : (request.count ?? PING_DEFAULTS.count),
+  intervalSeconds: fromDuration(request.interval) ?? PING_DEFAULTS.intervalSeconds,
+  timeoutSeconds: fromDuration(request.timeout) ?? PING_DEFAULTS.timeoutSeconds,
+  sizeBytes: request.sizeBytes ?? PING_DEFAULTS.sizeBytes,
   dontFragment: request.dontFragment,
   ttl: request.ttl,
   tos: request.tos,

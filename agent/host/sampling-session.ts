@@ -2,13 +2,13 @@ import { HostSamples, type HostSampling, HostSource } from '#proto/meshgauge/age
 import type { Clock } from '../../lib/clock.ts'
 import type { Violation } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { HOST_SAMPLING_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { Interfaces } from '../interfaces.ts'
 import type { Processes } from '../processes.ts'
 import type { ReadText } from './files.ts'
 import { type PcpOutcome, type PcpRecording, startPcp } from './pcp.ts'
 import { createSampler } from './sampler.ts'
 
-const DEFAULT_INTERVAL_SECONDS = 1
 /** Ten ticks of the kernel's accounting, below which samples are too coarse. */
 const MIN_INTERVAL_SECONDS = 0.1
 
@@ -33,7 +33,7 @@ export type HostSamplingSessions = {
 type Deps = { clock: Clock; processes: Processes; interfaces: Interfaces; read: ReadText }
 
 const violations: HostSamplingSessions['violations'] = (sampling) => {
-  const seconds = fromDuration(sampling?.interval) ?? DEFAULT_INTERVAL_SECONDS
+  const seconds = fromDuration(sampling?.interval) ?? HOST_SAMPLING_DEFAULTS.intervalSeconds
   if (seconds >= MIN_INTERVAL_SECONDS) return []
   const description = `${seconds} s is too short; at least ${MIN_INTERVAL_SECONDS} s`
   return [{ field: 'host_sampling.interval', description }]
@@ -63,7 +63,7 @@ export const createHostSamplingSessions = (
   violations,
   begin: async (sampling, signal) => {
     if (!sampling) return NO_SAMPLING_SESSION
-    const intervalSeconds = fromDuration(sampling.interval) ?? DEFAULT_INTERVAL_SECONDS
+    const intervalSeconds = fromDuration(sampling.interval) ?? HOST_SAMPLING_DEFAULTS.intervalSeconds
     const pcp =
       sampling.source === HostSource.HOST_SOURCE_PCP
         ? await beginPcp(deps, { conf: programs['pcp.conf'], intervalSeconds, signal })

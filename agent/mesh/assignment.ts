@@ -8,6 +8,7 @@ import {
 } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Violation } from '../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
+import { MESH_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { PingEngine } from '../engines/engine.ts'
 
 /** One group of targets that are probed alike: a continuous request, and the targets in its order. */
@@ -27,9 +28,7 @@ export type MeshPlan = {
   outliveSeconds: number
 }
 
-const DEFAULT_WINDOW_SECONDS = 10
 const MAX_WINDOW_SECONDS = 3600
-const DEFAULT_OUTLIVE_SECONDS = 600
 const MAX_OUTLIVE_SECONDS = 3600
 const MAX_OWNER_LENGTH = 200
 
@@ -61,8 +60,8 @@ const rotate = <T>(list: readonly T[], ratio: number): T[] => {
 /** @param phase position of this node in every round, 0 to 1 */
 export const planMesh = (assignment: MeshAssignment, phase: number): MeshPlan => ({
   owner: assignment.owner,
-  windowSeconds: fromDuration(assignment.window) ?? DEFAULT_WINDOW_SECONDS,
-  outliveSeconds: fromDuration(assignment.outlive) ?? DEFAULT_OUTLIVE_SECONDS,
+  windowSeconds: fromDuration(assignment.window) ?? MESH_DEFAULTS.windowSeconds,
+  outliveSeconds: fromDuration(assignment.outlive) ?? MESH_DEFAULTS.outliveSeconds,
   groups: assignment.groups.map((group) => {
     const targets = rotate(group.targets, phase)
     const request = requestOf(group, targets)
@@ -70,7 +69,7 @@ export const planMesh = (assignment: MeshAssignment, phase: number): MeshPlan =>
     return {
       request,
       targets,
-      intervalSeconds: fromDuration(request.interval) ?? 1,
+      intervalSeconds: fromDuration(request.interval) ?? MESH_DEFAULTS.intervalSeconds,
       timeoutSeconds: fromDuration(request.timeout) ?? 0.5,
       key: [parameters, ...targets.map(targetKey)].join('\n'),
     }
@@ -99,7 +98,7 @@ const groupViolations = (group: MeshGroup, index: number, known: Known): Violati
   const field = (name: string) => `assignment.groups[${index}].${name}`
   const request = requestOf(group, group.targets)
   const engine = known.engine(group.engine)
-  const interval = fromDuration(request.interval) ?? 1
+  const interval = fromDuration(request.interval) ?? MESH_DEFAULTS.intervalSeconds
   const timeout = fromDuration(request.timeout) ?? 0.5
   const rules: [name: string, holds: boolean, description: string][] = [
     ['engine', engine !== undefined, `"${group.engine}" is not one of ${known.engineNames}`],

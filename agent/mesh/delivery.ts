@@ -1,6 +1,6 @@
 /** Sends the batches of a session to the stream that has its lease, and applies what the caller sends. */
 
-import type { MeshAssignment, MeshRequest, MeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshAssignment, PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { EngineVersion } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { secondsToTimestamp } from '../../lib/protobuf-time.ts'
@@ -24,7 +24,7 @@ type DeliveryDeps = {
 
 /** Applies each request to the session as it arrives. */
 const applyRequests = (
-  requests: AsyncIterator<MeshRequest>,
+  requests: AsyncIterator<PingMeshRequest>,
   session: Session,
   { admit, onEnd }: { admit: DeliveryDeps['admit']; onEnd: () => void },
 ) => {
@@ -52,15 +52,15 @@ export async function* deliver(
   { clock, time, admit, echoRequests }: DeliveryDeps,
   lease: SessionLease,
   engines: EngineVersion[],
-  requests: AsyncIterator<MeshRequest>,
+  requests: AsyncIterator<PingMeshRequest>,
   signal: AbortSignal,
-): AsyncGenerator<MeshResponse> {
+): AsyncGenerator<PingMeshResponse> {
   const { session } = lease
   let wake = Promise.withResolvers<void>()
   let sequence = 0
   let sentAt = clock.monotonicSeconds()
 
-  function* batches(): Generator<MeshResponse> {
+  function* batches(): Generator<PingMeshResponse> {
     for (let batch = session.batchFrom(sequence); batch; ) {
       sequence = batch.sequence + 1
       sentAt = clock.monotonicSeconds()
@@ -68,7 +68,7 @@ export async function* deliver(
       const current = {
         sendTime: secondsToTimestamp(time()),
         droppedCount: session.droppedCount(),
-        troubles: session.problems(),
+        problems: session.problems(),
         // After a disconnection several batches are sent at once; the count belongs to the last one only.
         echoRequestCount: next ? undefined : echoRequests(),
       }

@@ -5,6 +5,7 @@
 
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
+import { BUSY_RETRY_SECONDS } from '../admission.ts'
 import type { MeshPlan } from './assignment.ts'
 import type { Session } from './session.ts'
 
@@ -52,9 +53,14 @@ export const createOwnership = ({ clock, createSession }: OwnershipDeps) => {
         throw new OperatingError(
           'AGENT_BUSY',
           `the ping mesh of this agent is assigned by ${session.owner}, which is connected`,
+          { retrySeconds: BUSY_RETRY_SECONDS },
         )
       }
-      holder?.abort(new OperatingError('AGENT_BUSY', `a newer stream of ${plan.owner} has taken over`))
+      holder?.abort(
+        new OperatingError('AGENT_BUSY', `a newer stream of ${plan.owner} has taken over`, {
+          retrySeconds: BUSY_RETRY_SECONDS,
+        }),
+      )
       outliving?.abort()
       const known = session?.owner === plan.owner ? session : undefined
       if (session && !known) void session.end()

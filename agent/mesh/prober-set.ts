@@ -1,4 +1,4 @@
-import type { MeshTrouble } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshProblem } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { MeshPlan, MeshPlanGroup } from './assignment.ts'
 import { createProber, type Prober, type ProberDeps } from './prober.ts'
 
@@ -73,7 +73,7 @@ export const createProberSet = (deps: ProberDeps, { phase, slotsOf, later }: Opt
     forget: (slots: ReadonlySet<number>): void => {
       for (const prober of all()) prober.forget(slots)
     },
-    problems: (): MeshTrouble[] =>
+    problems: (): MeshProblem[] =>
       probers.flatMap((prober, groupIndex) =>
         prober.problem() === ''
           ? []

@@ -1,7 +1,7 @@
 /** One owner's assignment while it is carried out: its probers, windows, and the batches that wait for a stream. */
 
 import { randomUUID } from 'node:crypto'
-import type { MeshTrouble, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshProblem, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { type MeshPlan, targetKey } from './assignment.ts'
 import { createOutbox } from './outbox.ts'
 import type { ProberDeps } from './prober.ts'
@@ -143,7 +143,7 @@ export const createSession = (deps: SessionDeps, { plan: first, phase }: Session
     seal: outbox.seal,
     batchFrom: outbox.batchFrom,
     droppedCount: outbox.droppedCount,
-    problems: (): MeshTrouble[] => probers.problems(),
+    problems: (): MeshProblem[] => probers.problems(),
     /** Sets what is called when there is something to send; undefined removes it. */
     onBatch: outbox.listen,
     /** Ends all probing. What was measured until now is in the last batches. */

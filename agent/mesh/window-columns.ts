@@ -5,6 +5,7 @@
 
 import type { MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
 import { bucketOf } from '../../lib/histogram.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
 
 /** One value for each slot; a slot is the place of one target. Times are seconds of the mesh's own clock. */
 export type Columns = {
@@ -137,10 +138,10 @@ export class WindowColumns {
       sentCount: sent[slot]!,
       receivedCount: count,
       trailingLostCount: trailingLost[slot]!,
-      rttMinSeconds: count === 0 ? 0 : min[slot]!,
-      rttMaxSeconds: count === 0 ? 0 : max[slot]!,
-      rttSumSeconds: sum[slot]!,
-      jitterSeconds: jitterCount[slot] === 0 ? 0 : jitterSum[slot]! / jitterCount[slot]!,
+      rttMin: count === 0 ? undefined : toDuration(min[slot]!),
+      rttMax: count === 0 ? undefined : toDuration(max[slot]!),
+      rttSum: count === 0 ? undefined : toDuration(sum[slot]!),
+      jitter: jitterCount[slot] === 0 ? undefined : toDuration(jitterSum[slot]! / jitterCount[slot]!),
       histogramOffset: count === 0 ? 0 : sorted[0]!,
       histogramCounts: count === 0 ? [] : countsOf(sorted),
       reason,

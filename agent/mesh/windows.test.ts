@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { countOf } from '../../lib/histogram.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
 import { createWindows } from './windows.ts'
 
 const WINDOW = 10
@@ -58,7 +59,7 @@ test('windows add up to what was recorded, and those of a target follow each oth
           own.reduce((total, one) => total + pick(one), 0)
         expect(sum((one) => one.sentCount)).toBe(probes.length)
         expect(sum((one) => one.receivedCount)).toBe(answers.length)
-        expect(sum((one) => one.rttSumSeconds)).toBeCloseTo(
+        expect(sum((one) => fromDuration(one.rttSum) ?? 0)).toBeCloseTo(
           answers.reduce((total, rtt) => total + rtt, 0),
           9,
         )
@@ -165,9 +166,9 @@ test('windows keep their content when more space is reserved', () => {
   expect(requests()).toBe(0)
   const closed = flat(windows.closeAll(10))
   expect(closed).toHaveLength(70)
-  for (const { targetId, receivedCount, rttSumSeconds, histogramCounts } of closed) {
+  for (const { targetId, receivedCount, rttSum, histogramCounts } of closed) {
     expect(receivedCount).toBe(250)
-    expect(rttSumSeconds).toBe(250 * (targetId + 1))
+    expect(fromDuration(rttSum)).toBe(250 * (targetId + 1))
     expect(histogramCounts).toEqual([250])
   }
 })
@@ -181,7 +182,7 @@ test('a slot that was freed starts empty', () => {
   expect(second).toBe(first)
   windows.record(second, 0.001, '', 4)
   expect(flat(windows.closeAll(5))).toMatchObject([
-    { targetId: 2, start: 3, sentCount: 1, trailingLostCount: 0, reason: '', jitterSeconds: 0 },
+    { targetId: 2, start: 3, sentCount: 1, trailingLostCount: 0, reason: '', jitter: undefined },
   ])
 })
 

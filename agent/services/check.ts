@@ -5,8 +5,10 @@ import {
 } from '#proto/meshgauge/agent/v1/check.ts'
 import { closest } from '../../lib/config.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
+import { pageOf } from '../../lib/paging.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
+import { BUSY_RETRY_SECONDS } from '../admission.ts'
 import { type Check, type CheckDeps, type Findings, worstStatus } from '../checks/check.ts'
 import type { Draining } from '../draining.ts'
 
@@ -31,18 +33,21 @@ const isRequestError = (error: unknown): boolean =>
 
 /** Prevents checks with the same claim from running at the same time. */
 const createClaims = (deps: Pick<CheckDeps, 'clock'>) => {
-  const holders = new Map<string, { name: string; since: number }>()
+  const holders = new Map<string, { check: Check; since: number }>()
   return {
     /** @throws OperatingError AGENT_BUSY */
     take(check: Check): () => void {
       const key = check.claim ?? check.name
       const holder = holders.get(key)
       if (holder) {
-        const running = formatDuration(deps.clock.monotonicSeconds() - holder.since)
-        const text = `check ${holder.name} has been running on this node for ${running}; try again when it is done`
-        throw new OperatingError('AGENT_BUSY', text)
+        const { name, budgetSeconds } = holder.check
+        const seconds = deps.clock.monotonicSeconds() - holder.since
+        const text = `check ${name} has been running on this node for ${formatDuration(seconds)}; try again when it is done`
+        // It may end before its budget. So a caller tries again after half of the rest.
+        const retrySeconds = Math.max(BUSY_RETRY_SECONDS, (budgetSeconds - seconds) / 2)
+        throw new OperatingError('AGENT_BUSY', text, { retrySeconds })
       }
-      holders.set(key, { name: check.name, since: deps.clock.monotonicSeconds() })
+      holders.set(key, { check, since: deps.clock.monotonicSeconds() })
       return () => holders.delete(key)
     },
   }
@@ -139,7 +144,7 @@ export const createCheckService = (
   }
 
   return {
-    async listChecks(_request, { signal }) {
+    async listChecks(request, { signal }) {
       const described = await Promise.all(
         checks.map(async (check) => ({
           name: check.name,
@@ -149,7 +154,8 @@ export const createCheckService = (
           budget: toDuration(check.budgetSeconds),
         })),
       )
-      return { checks: described }
+      const { items, nextPageToken } = pageOf('checks', described, request)
+      return { checks: items, nextPageToken }
     },
     async runCheck(request, context) {
       deps.draining.throwIfDraining()

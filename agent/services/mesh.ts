@@ -1,8 +1,8 @@
 import { abortable } from 'abort-controller-x'
 import type {
   MeshAssignment,
-  MeshRequest,
-  MeshResponse,
+  PingMeshRequest,
+  PingMeshResponse,
   PingServiceImplementation,
 } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { EngineVersion } from '#proto/meshgauge/agent/v1/types.ts'
@@ -92,10 +92,10 @@ export const createMeshService = (deps: Deps, options: AgentOptions) => {
 
   const delivery = { clock, time, admit, echoRequests }
 
-  const mesh: PingServiceImplementation['mesh'] = async function* (
-    requests: AsyncIterable<MeshRequest>,
+  const pingMesh: PingServiceImplementation['pingMesh'] = async function* (
+    requests: AsyncIterable<PingMeshRequest>,
     context: CallContext,
-  ): AsyncGenerator<MeshResponse> {
+  ): AsyncGenerator<PingMeshResponse> {
     const stream = deps.draining.track(context.signal)
     let lease: SessionLease | undefined
     let isFinished = false
@@ -119,5 +119,5 @@ export const createMeshService = (deps: Deps, options: AgentOptions) => {
       stream.end()
     }
   }
-  return { mesh, close: ownership.close }
+  return { pingMesh, close: ownership.close }
 }

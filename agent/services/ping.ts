@@ -8,6 +8,7 @@ import type {
 import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
+import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { Draining } from '../draining.ts'
 import type { DetectedEngines } from '../engines/detected-engines.ts'
 import { EngineError, type PingProbe } from '../engines/engine.ts'
@@ -19,7 +20,8 @@ import { createReportTimer } from './report-timer.ts'
 
 type Deps = { clock: Clock; interfaces: Interfaces; engines: DetectedEngines; draining: Draining }
 
-const reportSecondsOf = ({ reportInterval }: PingRequest): number => fromDuration(reportInterval) ?? 1
+const reportSecondsOf = ({ reportInterval }: PingRequest): number =>
+  fromDuration(reportInterval) ?? PING_DEFAULTS.reportIntervalSeconds
 
 const violationsOf = (request: PingRequest, interfaces: Interfaces): Violation[] => {
   const violations: Violation[] = []

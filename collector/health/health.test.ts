@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { createFakeClock, type FakeClock } from '../../lib/testing/fake-clock.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
@@ -251,26 +250,4 @@ test('a request fails when the store cannot store its results', async () => {
     throw new Error('the disk is full')
   }
   await expect(runNow(health, {})).rejects.toThrow('the disk is full')
-})
-
-test('an answer that would be too large leaves out evidence that passed first', async () => {
-  const health = healthOf()
-  answer = ({ check }) =>
-    checkResult(check, 'fail', {
-      rawOutput: 'x'.repeat(60_000),
-      evidence: Array.from({ length: 20_000 }, (_, index) => ({
-        subject: `10.0.0.${index}`,
-        name: 'loss',
-        value: index === 7 ? 1 : 0,
-        unit: 'ratio',
-        status: index === 7 ? CheckStatus.CHECK_STATUS_FAIL : CheckStatus.CHECK_STATUS_PASS,
-        fatal: false,
-      })),
-    })
-  await runNow(health, { checks: ['ping'], nodes: ['a'] })
-  const one = health.list([node('a')])[0]!.checks[0]!
-  expect([one.result!.evidence.length, one.result!.rawOutput.length]).toEqual([20_000, 60_000])
-  const many = health.list(new Array(50).fill(node('a')))[0]!.checks[0]!
-  expect([one.severity, many.severity]).toEqual([Severity.SEVERITY_FAIL, Severity.SEVERITY_FAIL])
-  expect(many.result!.evidence.map(({ subject }) => subject)).toEqual(['10.0.0.7'])
 })

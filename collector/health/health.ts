@@ -1,6 +1,6 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { CheckRecord, GateResponse, NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
+import type { CheckGateResponse, CheckRecord, NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -18,7 +18,6 @@ import { type GateOptions, JobGate } from './judge/job-gate.ts'
 import { StandingVerdicts } from './judge/standing-verdicts.ts'
 import { CheckRecorder } from './state/check-recorder.ts'
 import { clearFindings, worstSeverityOf } from './state/findings.ts'
-import { fitIntoMessage } from './view/fit-into-message.ts'
 
 /** Receives the results of checks, for the metrics. */
 export type HealthObserver = {
@@ -91,13 +90,11 @@ export class Health {
 
   /** The stored results of nodes, and the checks that run on them now, in the order of `nodes`. */
   list(nodes: readonly Node[]): NodeHealth[] {
-    return fitIntoMessage(
-      nodes.map(({ name }) => {
-        const checks = this.#deps.store.checks(name).map(({ record }) => record)
-        const runningChecks = this.#runner.activeChecks(name)
-        return { node: name, severity: worstSeverityOf(checks), checks, runningChecks }
-      }),
-    )
+    return nodes.map(({ name }) => {
+      const checks = this.#deps.store.checks(name).map(({ record }) => record)
+      const runningChecks = this.#runner.activeChecks(name)
+      return { node: name, severity: worstSeverityOf(checks), checks, runningChecks }
+    })
   }
 
   /** Violations for the names that no agent of the nodes knows. */
@@ -106,7 +103,7 @@ export class Health {
   }
 
   /** Whether a job may use the nodes. */
-  gate(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<GateResponse> {
+  gate(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<CheckGateResponse> {
     return this.#gate.check(nodes, options, signal)
   }
 

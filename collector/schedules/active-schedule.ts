@@ -121,7 +121,7 @@ export class ActiveSchedule {
     if (!outcome) throw new OperatingError('COLLECTOR_DRAINING', `${problem}: the schedule was closed`)
     if (outcome.kind !== 'failed') throw new OperatingError('SPEC_INVALID', `${problem}: ${outcome.reason}`)
     const { error } = outcome
-    throw new OperatingError(error.reason, `${problem}: ${outcome.reason}`, error.violations)
+    throw new OperatingError(error.reason, `${problem}: ${outcome.reason}`, error)
   }
 
   /** Starts nothing more. An active run is not stopped, and a mesh continues until MeshController.set removes it. */

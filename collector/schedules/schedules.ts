@@ -7,13 +7,14 @@ import {
   type ScheduleSpec,
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { closest } from '../../lib/config.ts'
-import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
+import { limitError, OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { DocumentStore } from '../store/documents.ts'
 import { ActiveSchedule, type ActiveScheduleDeps, waitForFleet } from './active-schedule.ts'
 import type { CoverageFigures } from './coverage/coverage-figures.ts'
 import { CoverageReports } from './coverage/coverage-reports.ts'
 import { type ConfiguredSchedule, DEFAULT_START_DELAY_MS } from './define/default-schedules.ts'
+import { effectiveScheduleSpec } from './define/effective-schedule-spec.ts'
 import { reviewSchedule, reviewWork } from './define/review.ts'
 import { type BudgetUse, budgetUseOf, costInPeriod } from './state/budget.ts'
 import { ScheduleDocuments } from './state/schedule-documents.ts'
@@ -59,7 +60,7 @@ export class Schedules {
   }
 
   /** @throws OperatingError SPEC_INVALID with all problems, LIMIT_EXCEEDED, STORE_UNAVAILABLE */
-  async create(spec: ScheduleSpec, paused: boolean): Promise<Schedule> {
+  async create(spec: ScheduleSpec, paused: boolean, requestId = ''): Promise<Schedule> {
     const { fleet, profiles } = this.#deps
     await fleet.settled
     const violations = [
@@ -69,13 +70,21 @@ export class Schedules {
     ].map(({ field, description }) => ({ field: `spec.${field}`, description }))
     throwIfInvalid('the schedule', violations)
     if (this.#schedules.size >= MAX_SCHEDULES)
-      throw new OperatingError(
-        'LIMIT_EXCEEDED',
-        `there are ${this.#schedules.size} schedules already; remove some`,
-      )
-    const record = { ...newRecord(spec, ScheduleOrigin.SCHEDULE_ORIGIN_API, this.#now()), paused }
+      throw limitError('collector', {
+        problem: `there are ${this.#schedules.size} schedules; remove some`,
+        limit: 'max_schedules',
+        value: MAX_SCHEDULES,
+      })
+    const created = newRecord(spec, ScheduleOrigin.SCHEDULE_ORIGIN_API, this.#now())
+    const record = { ...created, paused, requestId, createdPaused: paused }
     this.#documents.put(record)
     return this.#message(this.#activate(record))
+  }
+
+  /** The schedule that the CreateSchedule request with this id created, and its `paused`. */
+  async ofRequest(requestId: string): Promise<{ schedule: Schedule; createdPaused: boolean } | undefined> {
+    const found = [...this.#schedules.values()].find(({ record }) => record.requestId === requestId)
+    return found && { schedule: await this.#message(found), createdPaused: found.record.createdPaused }
   }
 
   /** @throws OperatingError NOT_FOUND */
@@ -130,7 +139,9 @@ export class Schedules {
     for (const schedule of configured) {
       const { name } = schedule.spec
       const before = this.#schedules.get(name)?.record
-      if (before && before.origin === schedule.origin && sameSpec(before.spec, schedule.spec)) continue
+      const isUnchanged =
+        before?.origin === schedule.origin && sameSpec(before.spec, effectiveScheduleSpec(schedule.spec))
+      if (isUnchanged) continue
       const record = this.#recordOf(schedule, before)
       this.#documents.tryPut(record)
       if (before) this.#remove(name)
@@ -174,7 +185,9 @@ export class Schedules {
   }
 
   /** The record of a configured schedule, with the state that is stored under its name. */
-  #recordOf({ spec, origin }: ConfiguredSchedule, stored: ScheduleRecord | undefined): ScheduleRecord {
+  #recordOf(configured: ConfiguredSchedule, stored: ScheduleRecord | undefined): ScheduleRecord {
+    const { origin } = configured
+    const spec = effectiveScheduleSpec(configured.spec)
     const now = this.#now()
     const delay = origin === ScheduleOrigin.SCHEDULE_ORIGIN_DEFAULT ? DEFAULT_START_DELAY_MS : 0
     if (!stored) return { ...newRecord(spec, origin, now), considered: now + delay }

@@ -30,6 +30,7 @@ export type TrafficFigures = Totals & {
 export class ActiveTraffic {
   readonly #deps: ActiveTrafficDeps
   readonly #id: string
+  readonly #requestId: string
   readonly #prepared: PreparedTraffic
   readonly #flows: Flows
   readonly #agents: TrafficAgents
@@ -43,9 +44,13 @@ export class ActiveTraffic {
   readonly #running: Promise<void>
   #ending: Promise<void> | undefined
 
-  constructor(deps: ActiveTrafficDeps, id: string, prepared: PreparedTraffic) {
+  constructor(
+    deps: ActiveTrafficDeps,
+    { id, requestId, prepared }: { id: string; requestId: string; prepared: PreparedTraffic },
+  ) {
     this.#deps = deps
     this.#id = id
+    this.#requestId = requestId
     this.#prepared = prepared
     this.#createTime = toTimestamp(deps.clock.now())
     this.#flows = new Flows(prepared, deps.clock)
@@ -70,6 +75,7 @@ export class ActiveTraffic {
     const totals = this.#flows.totals()
     return {
       id: this.#id,
+      requestId: this.#requestId,
       spec: this.#prepared.spec,
       state: this.#state,
       reason: this.#reason,

@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Traffic, TrafficFlow, TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
-import { OperatingError } from '../../lib/errors.ts'
+import { limitError, OperatingError } from '../../lib/errors.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { TrafficInterfaces } from '../runs/traffic-interfaces.ts'
@@ -40,19 +40,23 @@ export class Traffics {
    * Starts traffic.
    * @throws OperatingError SPEC_INVALID, INTERFACES_BUSY, LIMIT_EXCEEDED, COLLECTOR_DRAINING; then nothing was started
    */
-  async start(spec: TrafficSpec): Promise<Traffic> {
+  async start(spec: TrafficSpec, requestId = ''): Promise<Traffic> {
     const { fleet, clock } = this.#deps
     await fleet.refresh()
     if (this.#closing.signal.aborted)
       throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
     if (this.#active.size >= MAX_ACTIVE)
-      throw new OperatingError('LIMIT_EXCEEDED', `${this.#active.size} traffics are active; stop some`)
+      throw limitError('collector', {
+        problem: `${this.#active.size} traffics are active; stop some`,
+        limit: 'max_active_traffics',
+        value: MAX_ACTIVE,
+      })
     const prepared = prepareTraffic(spec, fleet.nodes())
     const interfaces = interfacesOfTraffic(prepared)
     this.#throwIfMeasured(interfaces)
     const id = uuidv7({ msecs: clock.now().getTime() })
     this.#deps.interfaces.reserve(id, interfaces)
-    const traffic = new ActiveTraffic(this.#deps, id, prepared)
+    const traffic = new ActiveTraffic(this.#deps, { id, requestId, prepared })
     this.#active.set(id, traffic)
     void traffic.done.then(() => this.#retire(id, traffic))
     return traffic.message()
@@ -73,6 +77,11 @@ export class Traffics {
         ? `"${id}" is the beginning of ${found.length} traffic ids; write more characters`
         : `there is no traffic "${id}" on this collector`,
     )
+  }
+
+  /** The traffic that the StartTraffic request with this id started. */
+  ofRequest(requestId: string): Traffic | undefined {
+    return this.list().find((traffic) => traffic.requestId === requestId)
   }
 
   /** Active traffic and the last ended ones, newest first. */
@@ -100,11 +109,11 @@ export class Traffics {
     }
   }
 
-  /** Resolves when no program of the traffic is left; at once when it had ended before. @throws OperatingError NOT_FOUND */
+  /** Resolves when no program of the traffic is left. @throws OperatingError NOT_FOUND, TRAFFIC_NOT_ACTIVE */
   async stop(id: string): Promise<Traffic> {
     const found = this.get(id)
     const traffic = this.#active.get(found.id)
-    if (!traffic) return found
+    if (!traffic) throw new OperatingError('TRAFFIC_NOT_ACTIVE', `traffic ${found.id} has ended`)
     await traffic.stop('')
     return traffic.message()
   }

@@ -65,7 +65,7 @@ const STAGES = [
 const PHASES: Record<string, readonly string[]> = {
   'collector/mesh': ['assign', 'agents', 'state', 'judge', 'view'],
   'collector/schedules': ['define', 'state', 'coverage', 'start'],
-  'collector/health': ['assign', 'agents', 'state', 'judge', 'view'],
+  'collector/health': ['assign', 'agents', 'state', 'judge'],
   'collector/traffic': ['assign', 'agents', 'state'],
   'collector/telemetry': ['catalogue', 'observe', 'expose'],
 }

@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
 import { openIndependentClient } from './independent-client.ts'
 import { startAgent } from './service-process.ts'
-import { CHECK, collect, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
+import { CHECK, collect, detailsOf, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
 
 const subject = useAgent(27301)
 const { serve, run } = subject
@@ -82,6 +82,18 @@ describe('bad requests', () => {
   ])('%s', async (_, service, name, request, reason, code) => {
     const error = await failureOf(collect(subject.client.stream(service, name, request)))
     expect([reasonOf(error), error.code]).toEqual([reason, code])
+  })
+
+  test('LIMIT_EXCEEDED names each limit, its value and its owner', async () => {
+    const options = { duration: { seconds: 3600 }, bitsPerSecond: 1e6 }
+    const flows = Array.from({ length: 513 }, () => ({ address: '127.0.0.1', port: 27301 }))
+    const error = await failureOf(collect(subject.client.stream(IPERF, 'Run', { flows, options })))
+    expect(error.details).toBe(
+      '513 flows in one stream (limit of this agent: max_flows_count 512); a test of 60 min with its warm-up (limit of this agent: max_duration 60 s)',
+    )
+    const details = detailsOf(error).toString('latin1')
+    for (const text of ['max_flows_count, max_duration', '512, 60 s', 'limit_value', 'owner'])
+      expect(details).toContain(text)
   })
 
   test('an engine that is not installed is ENGINE_UNAVAILABLE with a hint', async () => {

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { eventually, processes, programsOf } from './descendants.ts'
 import { openIndependentClient } from './independent-client.ts'
 import { startAgent } from './service-process.ts'
-import { collect, type Event, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
+import { collect, detailsOf, type Event, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
 
 const subject = useAgent(27201)
 const { serve, listen } = subject
@@ -75,6 +75,8 @@ describe('admission', () => {
     const error = await failureOf(collect(serve({})))
     expect([error.code, reasonOf(error)]).toEqual([status.ABORTED, 'AGENT_BUSY'])
     expect(error.details).toMatch(/lo rx is in use by a test of /)
+    // RetryInfo with a Duration.
+    expect(detailsOf(error).toString('latin1')).toContain('google.rpc.RetryInfo')
     const other = await listen({ direction: 'DIRECTION_REVERSE' })
     other.cancel()
     first.cancel()

@@ -17,18 +17,18 @@ describe('a failure of the engine', () => {
     try {
       const mesh = openMesh(caller, assignment([1]))
       await mesh.until(({ batches }) =>
-        batches.some(({ troubles }) => troubles?.[0]?.reason.includes('not installed')),
+        batches.some(({ problems }) => problems?.[0]?.reason.includes('not installed')),
       )
       expect(mesh.seen.engines).toEqual([])
       expect(mesh.seen.windows).toEqual([])
       writeFileSync(program, '#!/bin/sh\nexec fping "$@"\n')
       chmodSync(program, 0o755)
       await mesh.until(() => mesh.windowsOf(1).length > 1)
-      await mesh.until(({ batches }) => (batches.at(-1)!.troubles ?? []).length === 0)
+      await mesh.until(({ batches }) => (batches.at(-1)!.problems ?? []).length === 0)
       const before = programsOf(own.pid)[0]!.pid
       process.kill(before, 'SIGKILL')
       await mesh.until(({ batches }) =>
-        batches.some(({ troubles }) => troubles?.[0]?.reason.includes('SIGKILL')),
+        batches.some(({ problems }) => problems?.[0]?.reason.includes('SIGKILL')),
       )
       const now = Date.now() / 1000
       await mesh.until(() => mesh.windowsOf(1).some(({ start }) => start > now))

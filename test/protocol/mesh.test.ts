@@ -284,7 +284,7 @@ describe('violations of an assignment', () => {
   })
 
   test('a stream must begin with an assignment', async () => {
-    const stream = client.duplex('meshgauge.agent.v1.PingService', 'Mesh')
+    const stream = client.duplex('meshgauge.agent.v1.PingService', 'PingMesh')
     stream.write({ acknowledgement: { session: 'x', sequence: 1 } })
     const failure = await (async () => {
       for await (const _ of stream);

@@ -3,6 +3,7 @@
 import { Direction, type Flow, type IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
 import type { IperfListener } from '../engine.ts'
 
 /** Time to open a connection. iperf3 obeys it for most addresses; the agent's own deadline covers the others. */
@@ -26,11 +27,11 @@ export type IperfPlan = {
 }
 
 export const planIperf = (options: IperfOptions | undefined): IperfPlan => ({
-  durationSeconds: fromDuration(options?.duration) ?? 10,
+  durationSeconds: fromDuration(options?.duration) ?? IPERF_DEFAULTS.durationSeconds,
   bytes: options?.bytes,
   omitSeconds: fromDuration(options?.omit) ?? 0,
-  intervalSeconds: fromDuration(options?.interval) ?? 1,
-  parallel: options?.parallelCount ?? 1,
+  intervalSeconds: fromDuration(options?.interval) ?? IPERF_DEFAULTS.intervalSeconds,
+  parallel: options?.parallelCount ?? IPERF_DEFAULTS.parallelCount,
   udp: options?.protocol === Protocol.PROTOCOL_UDP,
   direction: options?.direction || Direction.DIRECTION_FORWARD,
 })

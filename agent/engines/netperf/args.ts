@@ -4,6 +4,7 @@ import { isIPv6 } from 'node:net'
 import { Direction, type Flow, type IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { isOutput, readNetperfArguments, selectorsOf } from '../../../lib/netperf-arguments.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
 import type { IperfListener } from '../engine.ts'
 
 /** Time to open a connection. netperf itself waits as long as the kernel does, which is minutes. */
@@ -26,10 +27,10 @@ export const planNetperf = (options: IperfOptions | undefined): NetperfPlan => (
   kind: options?.requestResponse ? 'transactions' : 'stream',
   udp: options?.protocol === Protocol.PROTOCOL_UDP,
   reverse: options?.direction === Direction.DIRECTION_REVERSE,
-  durationSeconds: fromDuration(options?.duration) ?? 10,
+  durationSeconds: fromDuration(options?.duration) ?? IPERF_DEFAULTS.durationSeconds,
   bytes: options?.bytes,
   omitSeconds: fromDuration(options?.omit) ?? 0,
-  intervalSeconds: fromDuration(options?.interval) ?? 1,
+  intervalSeconds: fromDuration(options?.interval) ?? IPERF_DEFAULTS.intervalSeconds,
   congestion: options?.congestionControl ?? '',
 })
 
@@ -128,7 +129,10 @@ export const clientArgs = (flow: Flow, options: IperfOptions | undefined): strin
     '--',
     ...['-P', `,${dataPort(flow.port, plan)}`],
     ...(requestResponse
-      ? ['-r', `${requestResponse.requestBytes ?? 1},${requestResponse.responseBytes ?? 1}`]
+      ? [
+          '-r',
+          `${requestResponse.requestBytes ?? IPERF_DEFAULTS.requestBytes},${requestResponse.responseBytes ?? IPERF_DEFAULTS.responseBytes}`,
+        ]
       : []),
     ...(lengthBytes === undefined ? [] : ['-m', `${lengthBytes},${lengthBytes}`]),
     ...(windowBytes === undefined

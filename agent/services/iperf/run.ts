@@ -1,6 +1,7 @@
 import type { Flow, IperfResult, RunRequest, RunResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
 import { claimsOf } from '../../admission.ts'
 import type { IperfEngine } from '../../engines/engine.ts'
 import { addressViolations, checkBitrateLimit, checkFlowLimits, checkPeers, limitsOf } from '../../limits.ts'
@@ -28,7 +29,8 @@ export const run = (
     const flows = admitFlows(deps, options, engine, request)
     const interfaces = flows.map((flow) => flow.interface)
     const claims = claimsOf('client', request.options?.direction ?? 0, interfaces)
-    lease.onEnd(deps.admission.claim(claims, request.admission, context.peer))
+    const seconds = expectedSecondsOf(request)
+    lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
     if (sustained) lease.onEnd(deps.sustainedTraffic.register(request.label))
     await lease.sampleHost(request.hostSampling)
     const { maxDurationSeconds } = options
@@ -39,6 +41,12 @@ export const run = (
     return { started, results }
   })
 }
+
+/** Expected length of the test with its warm-up; undefined when it does not depend on time. */
+const expectedSecondsOf = ({ sustained, options }: RunRequest): number | undefined =>
+  sustained || options?.bytes !== undefined
+    ? undefined
+    : (fromDuration(options?.duration) ?? IPERF_DEFAULTS.durationSeconds) + (fromDuration(options?.omit) ?? 0)
 
 /**
  * Returns the flows with interface and source address filled in.

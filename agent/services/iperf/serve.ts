@@ -2,6 +2,7 @@ import pMap from 'p-map'
 import type { ServeRequest, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
 import { claimsOf } from '../../admission.ts'
 import type { IperfEngine } from '../../engines/engine.ts'
 import { checkFlowLimits, limitsOf } from '../../limits.ts'
@@ -12,7 +13,6 @@ import { type ListeningServer, startOnLeasedPort } from './leased-port.ts'
 import { iperfStream, type Serving } from './stream.ts'
 import { SUSTAINED_FLUSH_SECONDS, serveSustained, sustainedServeViolations } from './sustained.ts'
 
-const DEFAULT_IDLE_SECONDS = 10
 /** Longest time that samples of the host wait. */
 const FLUSH_SECONDS = 0.5
 /** Sustained servers that start at the same time: enough to use the wait for each, few for the machine. */
@@ -33,7 +33,8 @@ export const serve = (
     const endpoints = admitListeners(deps, options, engine, request)
     const interfaces = endpoints.map((endpoint) => endpoint.interface)
     const claims = claimsOf('server', request.direction, interfaces)
-    lease.onEnd(deps.admission.claim(claims, request.admission, context.peer))
+    const seconds = sustained ? undefined : fromDuration(request.duration)
+    lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
     if (sustained) lease.onEnd(deps.sustainedTraffic.register(request.label))
     await lease.sampleHost(request.hostSampling)
     const { maxDurationSeconds } = options
@@ -78,8 +79,8 @@ const admitListeners = (
 const serveOnce = async (serving: Serving, index: number): Promise<ListeningServer> => {
   const { engine, request, endpoints, lease } = serving
   const { address, interface: device } = endpoints[index]!
-  const idleSeconds = fromDuration(request.idleTimeout) ?? DEFAULT_IDLE_SECONDS
-  const durationSeconds = fromDuration(request.duration) ?? DEFAULT_IDLE_SECONDS
+  const idleSeconds = fromDuration(request.idleTimeout) ?? IPERF_DEFAULTS.idleTimeoutSeconds
+  const durationSeconds = fromDuration(request.duration) ?? IPERF_DEFAULTS.durationSeconds
   const listener = { address, interface: device, cpu: request.cpu, idleSeconds, durationSeconds }
   const start = (port: number) => engine.serve({ ...listener, port }, lease.signal)
   const { port, server } = await startOnLeasedPort(serving, index, start)

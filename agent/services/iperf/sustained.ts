@@ -11,6 +11,7 @@ import {
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Violation } from '../../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
 import { EngineError, type IperfEngine, type IperfServer } from '../../engines/engine.ts'
 import { type ListeningServer, startOnLeasedPort } from './leased-port.ts'
 import { type Attempt, type AttemptEnd, keepRunning } from './restarts.ts'
@@ -26,7 +27,8 @@ const SPREAD_STEPS = 16
 /** First pause before a restart. A server returns before its client, so that the client finds it. */
 const FIRST_PAUSE_SECONDS = { server: 0.1, client: 0.5 }
 
-const intervalOf = (interval: ServeRequest['interval']): number => fromDuration(interval) ?? 1
+const intervalOf = (interval: ServeRequest['interval']): number =>
+  fromDuration(interval) ?? IPERF_DEFAULTS.intervalSeconds
 
 const sustainedViolations = (engine: IperfEngine, intervalSeconds: number): Violation[] => [
   ...(engine.sustainedOptions

@@ -1,6 +1,6 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { GateResponse } from '#proto/meshgauge/collector/v1/health.ts'
+import type { CheckGateResponse } from '#proto/meshgauge/collector/v1/health.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { describeCallError } from '../../../lib/errors.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
@@ -43,7 +43,7 @@ export class JobGate {
     this.#deps = deps
   }
 
-  async check(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<GateResponse> {
+  async check(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<CheckGateResponse> {
     const job = nodes.map(({ name }) => name)
     const judged = await Promise.all(
       job.map(async (name) => {

@@ -1,11 +1,9 @@
 import type { PairCoverage } from '#proto/meshgauge/collector/v1/schedule.ts'
-import { OperatingError } from '../../../lib/errors.ts'
+import { pageSizeOf, readPageToken, writePageToken } from '../../../lib/paging.ts'
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
 import { type CoverageTable, pairOfRow } from './coverage-table.ts'
 import { PAIR_ABSENT, type YieldIfDue } from './due-pairs.ts'
 
-/** As the comment of GetCoverageRequest promises. */
-const PAGE = { usual: 100, largest: 5000 }
 /** Rows that are examined between two calls of YieldIfDue, about 1 ms of work. */
 const SLICE = 20_000
 
@@ -13,16 +11,11 @@ const SLICE = 20_000
 type Position = { last: number; row: number }
 
 const readToken = (token: string): Position | undefined => {
-  if (token === '') return undefined
-  const match = /^c(\d{1,10})\.(\d{1,10})$/.exec(Buffer.from(token, 'base64url').toString())
-  if (match) return { last: Number(match[1]), row: Number(match[2]) }
-  const description = 'is not a next_page_token of this list'
-  throw new OperatingError('SPEC_INVALID', `page_token: ${description}`, [
-    { field: 'page_token', description },
-  ])
+  const position = readPageToken('coverage', token)
+  return position && { last: position[0] ?? 0, row: position[1] ?? 0 }
 }
 
-const writeToken = ({ last, row }: Position): string => Buffer.from(`c${last}.${row}`).toString('base64url')
+const writeToken = ({ last, row }: Position): string => writePageToken('coverage', last, row)
 
 /** Pairs that were never measured first, then the oldest. */
 const byAge = (a: Position, b: Position): number => a.last - b.last || a.row - b.row
@@ -37,7 +30,7 @@ export const overduePage = async (
   page: { size: number; token: string },
   yieldIfDue: YieldIfDue,
 ): Promise<{ overdue: PairCoverage[]; nextPageToken: string }> => {
-  const size = page.size === 0 ? PAGE.usual : Math.min(page.size, PAGE.largest)
+  const size = pageSizeOf(page.size)
   const after = readToken(page.token)
   let found: Position[] = []
   /** Positions after this one are not on the page. */

@@ -77,8 +77,8 @@ const reviewLimits = (spec: ScheduleSpec, report: Report) => {
   if (budget && budget.bytes === undefined && !budget.busy) report('budget', 'must have bytes or busy')
   if (everyPairWithin && work?.$case === 'profile')
     report('every_pair_within', 'applies to runs, not to profiles')
-  if (work?.$case === 'run' && work.value.runId !== '' && work.value.runId !== spec.name)
-    report('run.run_id', 'is the name of the schedule; leave it out')
+  if (work?.$case === 'run' && work.value.label !== '' && work.value.label !== spec.name)
+    report('run.label', 'is the name of the schedule; leave it out')
 }
 
 /** Checks a schedule without regard to the fleet. Returns all violations; their fields are those of ScheduleSpec. */

@@ -101,13 +101,13 @@ const chooseDueRuns = async (
     const pairs = due.length === 1 ? '1 pair is due; it' : `${due.length} pairs are due; one more`
     return { kind: 'over_budget', reason: `${pairs} ${reason}` }
   }
-  return runsOfRows({ ...run, runId: spec.name }, table, chosen).map((each) => ({ spec: each, pause: 0 }))
+  return runsOfRows({ ...run, label: spec.name }, table, chosen).map((each) => ({ spec: each, pause: 0 }))
 }
 
 const allRunsOf = (deps: ChooseRunsDeps, spec: ScheduleSpec): RunOfStart[] => {
   const now = deps.clock.now()
   return configuredRunsOf(deps, spec).flatMap(({ spec: run, pause }) => {
-    const labelled = { ...withNewSeed(run, now), runId: spec.name }
+    const labelled = { ...withNewSeed(run, now), label: spec.name }
     const runs = spec.eachInterface ? onePerInterface(deps, labelled) : [labelled]
     return runs.map((each) => ({ spec: each, pause }))
   })

@@ -1,5 +1,6 @@
 import type { Budget } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
+import { DEFAULT_BUDGET_PERIOD_SECONDS } from '../define/effective-schedule-spec.ts'
 
 /** What a start has cost or would cost. */
 export type Cost = {
@@ -11,13 +12,11 @@ export type Cost = {
 /** The costs of a budget's period, in slices. `at` is the Unix time in milliseconds at which the slice began. */
 export type CostLog = readonly (Cost & { at: number })[]
 
-const DEFAULT_PERIOD_SECONDS = 86_400
-
 /** Slices of a budget's period. The costs of one slice expire together. */
 const SLICES = 288
 
 const periodMs = (budget: Budget | undefined): number =>
-  (fromDuration(budget?.period) ?? DEFAULT_PERIOD_SECONDS) * 1000
+  (fromDuration(budget?.period) ?? DEFAULT_BUDGET_PERIOD_SECONDS) * 1000
 
 /** After the clock was set back, slices in the future would never expire. Those ahead by a whole period do not count. */
 const isWithinPeriod = (budget: Budget | undefined, now: number) => {

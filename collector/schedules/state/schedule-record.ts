@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ScheduleOrigin, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { effectiveScheduleSpec } from '../define/effective-schedule-spec.ts'
 
 /** The kind of the documents in the store that contain schedules. */
 export const DOCUMENT_KIND = 'schedule'
@@ -10,6 +11,9 @@ const schema = z.object({
   spec: z.json(),
   origin: z.int(),
   paused: z.boolean().default(false),
+  /** The request_id and `paused` of the CreateSchedule request. */
+  requestId: z.string().default(''),
+  createdPaused: z.boolean().default(false),
   /** When the schedule was created, or its spec last changed. */
   since: z.number(),
   /** The last planned time that was decided about: earlier ones have started or count as missed. */
@@ -41,7 +45,7 @@ export type ScheduleRecord = Omit<z.output<typeof schema>, 'spec' | 'origin' | '
 /** The record of a new schedule. Its first start is after `since`. */
 export const newRecord = (spec: ScheduleSpec, origin: ScheduleOrigin, since: number): ScheduleRecord => ({
   ...schema.parse({ spec: null, origin, since, considered: since }),
-  spec,
+  spec: effectiveScheduleSpec(spec),
   origin,
 })
 
@@ -67,7 +71,7 @@ export const decodeRecord = (body: Uint8Array): ScheduleRecord | undefined => {
   if (!parsed.success || !KNOWN_ORIGINS.includes(parsed.data.origin)) return undefined
   return {
     ...parsed.data,
-    spec: ScheduleSpec.fromJSON(parsed.data.spec),
+    spec: effectiveScheduleSpec(ScheduleSpec.fromJSON(parsed.data.spec)),
     origin: parsed.data.origin as ScheduleOrigin,
   }
 }

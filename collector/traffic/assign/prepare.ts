@@ -7,6 +7,7 @@ import { endpointsOf, type FleetEndpoint, interfaceNames } from '../../inventory
 import { interfaceKey } from '../../inventory/keys.ts'
 import { createPlanFleet, pairInterfaces } from '../../plan/plan-fleet.ts'
 import { choosePairs } from '../../topology/choose-pairs.ts'
+import { effectiveTrafficSpec } from './effective-traffic-spec.ts'
 
 /** Traffic that is ready to start. Flows are positions in `sources` and `destinations`; these contain positions in `endpoints`. */
 export type PreparedTraffic = {
@@ -24,13 +25,12 @@ export type PreparedTraffic = {
   flowBitsPerSecond: number | undefined
 }
 
-const DEFAULT_INTERVAL_SECONDS = 5
 const MAX_INTERVAL_SECONDS = 60
 /** A flow costs a process at each end, and memory in the collector. */
 const MAX_FLOWS = 100_000
 
 const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
-  const seconds = fromDuration(interval) ?? DEFAULT_INTERVAL_SECONDS
+  const seconds = fromDuration(interval) ?? 0
   const violation = (field: string, description: string): Violation => ({ field, description })
   const forward = !options || options.direction <= Direction.DIRECTION_FORWARD
   return [
@@ -64,7 +64,8 @@ const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
  * Chooses the flows from the spec and the current fleet. Nodes that join the fleet later are not added.
  * @throws OperatingError SPEC_INVALID with all problems
  */
-export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
+export const prepareTraffic = (given: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
+  const spec = effectiveTrafficSpec(given)
   const chosen = choosePairs(spec.topology, fleet)
   const { names, violations: unknown } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations, ...optionViolations(spec)]
@@ -89,9 +90,9 @@ export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): Prepa
     nodes: [...new Set([...sources, ...destinations].map((endpoint) => endpoints[endpoint]!.node))],
     sources,
     destinations,
-    intervalSeconds: fromDuration(spec.interval) ?? DEFAULT_INTERVAL_SECONDS,
+    intervalSeconds: fromDuration(spec.interval) ?? 0,
     durationSeconds: fromDuration(spec.options?.duration),
-    flowBitsPerSecond: rate ? rate * (spec.options?.parallelCount ?? 1) : undefined,
+    flowBitsPerSecond: rate ? rate * (spec.options?.parallelCount ?? 0) : undefined,
   }
 }
 
