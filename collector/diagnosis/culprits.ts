@@ -28,18 +28,18 @@ type Candidate = {
   /** The other direction of a candidate that is bad in one. */
   readonly opposite: DirectionCount | undefined
   /** Updated only when its pairs change: with thousands of candidates, most stay the same after each culprit. */
-  own: OwnPairs
+  evidence: PairEvidence
 }
 
 /** How often a pair of a culprit is bad, and whether enough of a candidate's pairs are. */
 type Pattern = { readonly whenFaulty: number; readonly isMet: boolean }
 
 /** What the pairs of a candidate show. */
-type OwnPairs = { readonly count: number; readonly badCount: number } & Pattern
+type PairEvidence = { readonly count: number; readonly badCount: number } & Pattern
 
 type Assessed = { readonly candidate: Candidate; readonly odds: number }
 
-const NO_PAIRS: OwnPairs = { count: 0, badCount: 0, whenFaulty: 0, isMet: false }
+const NO_PAIRS: PairEvidence = { count: 0, badCount: 0, whenFaulty: 0, isMet: false }
 
 const sum = (
   directions: readonly DirectionCount[],
@@ -51,7 +51,7 @@ const samplesOf = (unexplained: UnexplainedPairs, { directions }: Candidate): Sa
 
 const candidatesOf = ({ nodes, racks }: UnexplainedPairs): Candidate[] =>
   [...nodes.values(), ...racks.values()].flatMap(({ tx, rx }): Candidate[] => {
-    const given = { kind: tx.kind, name: tx.name, own: NO_PAIRS }
+    const given = { kind: tx.kind, name: tx.name, evidence: NO_PAIRS }
     return [
       { ...given, direction: 'both', directions: [tx, rx], opposite: undefined },
       { ...given, direction: 'tx', directions: [tx], opposite: rx },
@@ -86,7 +86,7 @@ const lossPattern = (
   }
 }
 
-const ownPairsOf = (candidate: Candidate, parameters: Parameters): OwnPairs => {
+const evidenceOf = (candidate: Candidate, parameters: Parameters): PairEvidence => {
   const { directions } = candidate
   const count = sum(directions, (direction) => direction.count)
   const badCount = sum(directions, (direction) => direction.badCount)
@@ -98,7 +98,7 @@ const ownPairsOf = (candidate: Candidate, parameters: Parameters): OwnPairs => {
   return { count, badCount, ...pattern }
 }
 
-/** Returns a function for the candidates whose own pairs show a fault. It examines only those whose pairs changed. */
+/** Returns a function for the candidates whose pairs show a fault. It examines only those whose pairs changed. */
 const createSuspects = (
   unexplained: UnexplainedPairs,
   candidates: readonly Candidate[],
@@ -116,8 +116,8 @@ const createSuspects = (
   return (): ReadonlySet<Candidate> => {
     for (const direction of unexplained.takeChanged()) {
       for (const candidate of byDirection.get(direction) ?? []) {
-        candidate.own = ownPairsOf(candidate, parameters)
-        const { isMet, badCount } = candidate.own
+        candidate.evidence = evidenceOf(candidate, parameters)
+        const { isMet, badCount } = candidate.evidence
         if (isMet && badCount >= Math.max(1, parameters.minGoodPeers)) suspects.add(candidate)
         else suspects.delete(candidate)
       }
@@ -131,11 +131,11 @@ const assess = (
   candidate: Candidate,
   candidateCount: number,
 ): Assessed | undefined => {
-  const { count, badCount, whenFaulty } = candidate.own
+  const { count, badCount, whenFaulty } = candidate.evidence
   const whenHealthy = shareOf(unexplained.badCount - badCount, unexplained.count - count)
   if (whenHealthy >= whenFaulty) return undefined
-  const evidence = { badCount, goodCount: count - badCount, whenFaulty, whenHealthy, candidateCount }
-  return { candidate, odds: logOdds(evidence) }
+  const goodCount = count - badCount
+  return { candidate, odds: logOdds({ badCount, goodCount, whenFaulty, whenHealthy, candidateCount }) }
 }
 
 /** Whether enough peers have good pairs with other nodes. Without them the peers may be the bad ones. */

@@ -52,7 +52,7 @@ const reversePairs = (
 /**
  * Finds links: bad pairs that no culprit explains and that stayed bad on new ports. The probability that a healthy pair
  * is bad in one attempt is learned from pairs that recovered in a retest (an ECMP collision disappears on another port)
- * or were not retested. A healthy pair is bad in all its attempts with that probability to the power of their number.
+ * or were not retested. A healthy pair is bad in every attempt with that probability to the power of their number.
  */
 export const findLinks = (rest: readonly Sample[], parameters: Parameters): BadLink[] => {
   const candidates = rest.filter((sample) => isBad(sample) && isRetested(sample))

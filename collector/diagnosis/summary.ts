@@ -15,7 +15,7 @@ import { isBad, judge, type Sample } from './samples.ts'
 import { defaultThresholds } from './thresholds.ts'
 import { toPair } from './verdicts.ts'
 
-/** Pairs named as the worst; more belong into the matrix. */
+/** Most pairs that are listed as the worst. The matrix shows all of them. */
 const MAX_WORST = 5
 
 const spreadOf = (values: readonly number[]): Spread | undefined => {
@@ -32,7 +32,7 @@ const spreadOf = (values: readonly number[]): Spread | undefined => {
 const pingsOf = (results: readonly PairResult[]) =>
   results.flatMap(({ values }) => (values?.$case === 'ping' ? [values.value] : []))
 
-/** Loss over all probes, those of unreachable pairs too: they were sent and are lost. */
+/** Returns the loss over all probes, including those of unreachable pairs: they were sent and lost. */
 const lossOf = (results: readonly PairResult[]): number | undefined => {
   const pings = pingsOf(results)
   const sent = pings.reduce((sum, { sentCount }) => sum + sentCount, 0)
@@ -63,7 +63,7 @@ const rttOf = (results: readonly PairResult[]): RttSpread | undefined => {
   }
 }
 
-/** Slowest, lossiest, latest first. */
+/** Orders by throughput, then loss, then round-trip time, the worst first. */
 const worse = (one: Sample, other: Sample): number =>
   (one.bitsPerSecond ?? 0) - (other.bitsPerSecond ?? 0) ||
   other.lostCount / (other.sentCount || 1) - one.lostCount / (one.sentCount || 1) ||
@@ -96,7 +96,7 @@ const interfaceSummary = (name: string, results: PairResult[], samples: Sample[]
 
 const nameOf = ({ source }: PairResult): string => source?.interface ?? ''
 
-/** A run in a few figures, for each interface name. */
+/** Summarises the results of a run for each interface name. */
 export const summarize = (
   results: readonly PairResult[],
   racks: ReadonlyMap<string, string> = new Map(),

@@ -1,7 +1,6 @@
 import { isAbortError } from 'abort-controller-x'
-import { ClientError, Status } from 'nice-grpc'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { describeCallError, fromClientError } from '../../lib/errors.ts'
+import { ClientError, describeCallError, fromClientError, Status } from '../../lib/errors.ts'
 
 /** The outcome of the pairs that a failed call should have measured. */
 export type CallFailure = {

@@ -63,14 +63,14 @@ const dispatchPair = async (pass: Pass, test: IperfTest, pair: number): Promise<
   const { run, deps, signal } = pass
   const [source, destination] = endpointsOfPair(run, pair)
   const addresses = addressesOf(run, pair)!
-  const ends = {
+  const endpoints = {
     source: { node: source.node, interface: source.interface, address: addresses.source },
     destination: { node: destination.node, interface: destination.interface, address: addresses.destination },
   }
   const span = openSpan(pass, pair)
   const startTime = toTimestamp(deps.clock.now())
   const { result, ...measured } = await within(span.context, () =>
-    measureIperf(deps, ends, test, testSeconds(run.spec), signal, {
+    measureIperf(deps, endpoints, test, testSeconds(run.spec), signal, {
       admission: run.spec.besideTraffic ? Admission.ADMISSION_SHARED : Admission.ADMISSION_EXCLUSIVE,
       hostSampling: run.spec.hostSampling,
     }),

@@ -17,7 +17,7 @@ export const dispatch = (job: DispatchJob): Promise<void> => {
   return runPass({ ...job, rounds, roundSizes, isRetest: false })
 }
 
-/** Measures some pairs of a run again, in a plan of their own. `rounds` are those of their first results. */
+/** Measures some pairs of a run again, with a separate plan. `rounds` are those of their first results. */
 export const redispatch = (
   job: DispatchJob,
   pairs: readonly number[],

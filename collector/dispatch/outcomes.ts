@@ -5,7 +5,7 @@ type WithOutcome = { readonly outcome: Outcome }
 /** Whether a pair has values that can be trusted. */
 export const isMeasured = ({ outcome }: WithOutcome): boolean => outcome === Outcome.OUTCOME_MEASURED
 
-/** Whether the network or the peer failed. INVALID and NOT_RUN say nothing about either. */
+/** Whether the network or the peer failed. INVALID and NOT_RUN are no evidence about either. */
 export const isFailed = ({ outcome }: WithOutcome): boolean =>
   outcome === Outcome.OUTCOME_UNREACHABLE ||
   outcome === Outcome.OUTCOME_REFUSED ||

@@ -72,7 +72,7 @@ const toEndpoint = (node: Node, name: string): FleetEndpoint => {
 }
 
 /**
- * Returns every named interface of every node, node by node. Two that have the same address cannot be told apart: both
+ * Returns every named interface of every node, node by node. Two with the same address are ambiguous, so both
  * get a problem.
  */
 export const endpointsOf = (nodes: readonly Node[], names: readonly string[]): FleetEndpoint[] => {

@@ -30,7 +30,7 @@ export type Fleet = {
   settled: Promise<void>
   /** Calls the listener after nodes were added, removed or changed their state; once for all changes of one moment. */
   onChange(listener: (nodes: Node[]) => void): void
-  /** Replaces the inventory. Nodes that keep their address keep what is known about them. */
+  /** Replaces the inventory. Nodes that keep their address keep their connection and description. */
   setInventory(inventory: readonly InventoryNode[]): InventoryChange
   /** Asks every agent again: a run must not be planned with what was true 10 s ago. */
   refresh(): Promise<void>

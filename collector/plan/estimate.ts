@@ -2,13 +2,13 @@ import type { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 
-/** What a pair costs beside its test: the server's start, two calls, the program's own handshake. */
+/** Time of a pair in addition to its test: the start of the server, two calls, and the program's handshake. */
 export const PAIR_OVERHEAD_SECONDS = 0.3
 
 const DEFAULT_PING_COUNT = 10
 const DEFAULT_IPERF_SECONDS = 10
 
-/** Expected length of one test, in seconds, with its warm-up. */
+/** Returns the expected length of one test in seconds, with its warm-up. */
 export const testSeconds = ({ test }: RunSpec): number => {
   if (test?.$case === 'ping') {
     const { count, interval, timeout } = test.value
@@ -29,7 +29,7 @@ const iperfSeconds = (options: IperfOptions | undefined): number => {
   return omit + (fromDuration(options?.duration) ?? DEFAULT_IPERF_SECONDS)
 }
 
-/** Bytes of all tests, where the rate is known from the request or from the interfaces' speed. */
+/** Returns the bytes of all tests; undefined when neither the request nor the interfaces tell the rate. */
 export const bytesOf = (
   prepared: { spec: RunSpec; sources: Int32Array },
   speedOf: (endpoint: number) => number | undefined,
@@ -37,7 +37,7 @@ export const bytesOf = (
   const { test } = prepared.spec
   const count = prepared.sources.length
   if (test?.$case === 'ping') {
-    // IPv4 header 20, ICMP header 8, both ways.
+    // 20 bytes of IPv4 header and 8 of ICMP header, in both directions.
     return count * (test.value.count ?? DEFAULT_PING_COUNT) * 2 * ((test.value.sizeBytes ?? 56) + 28)
   }
   const options = test?.value.options

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { v7 as uuidv7 } from 'uuid'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../lib/errors.ts'
@@ -10,7 +11,6 @@ import type { RunDeps } from './deps.ts'
 import { InterfaceQueue } from './interface-queue.ts'
 import { prepareRun } from './prepare.ts'
 import type { TrafficInterfaces } from './traffic-interfaces.ts'
-import { uuidv7 } from './uuid.ts'
 import type { RunUpdate } from './watchers.ts'
 
 /** Most runs that wait or measure at the same time. Each needs memory for all of its pairs. */
@@ -54,7 +54,7 @@ export class Runs {
     const interfaces = exclusiveInterfacesOf(planned)
     throwIfTraffic(traffic, spec, interfaces)
     const now = clock.now()
-    const run = newRun(uuidv7(now), planned, nodes, now)
+    const run = newRun(uuidv7({ msecs: now.getTime() }), planned, nodes, now)
     const racks = new Map(nodes.flatMap(({ name, rack }) => (rack ? [[name, rack] as const] : [])))
     const deps = { ...this.#deps, connection: (node: string) => fleet.connection(node), queue: this.#queue }
     const started = new ActiveRun(deps, run, planned, racks)

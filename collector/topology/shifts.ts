@@ -5,7 +5,7 @@ import { checkNodes, shiftPairs, type Topology } from './topology.ts'
 /** With one retest, 7 shifts find one-way faults with precision and recall above 0.99 (diagnosis/simulation.test.ts). */
 const DEFAULT_SHIFT_COUNT = 7
 
-/** k shifts need k rounds, whatever the size of the fleet. */
+/** k shifts need k rounds, for any size of the fleet. */
 export const shifts: Topology = {
   name: 'shifts',
   description: 'Each node sends to k others, at k random distances in the list of nodes.',
@@ -20,7 +20,7 @@ export const shifts: Topology = {
     } else if (nodes.length >= 2 && shiftCount > most) {
       violations.push({
         field: 'shift_count',
-        description: `${nodes.length} nodes have only ${most} shifts, ${shiftCount} are asked for`,
+        description: `${nodes.length} nodes have only ${most} shifts, not ${shiftCount}`,
       })
     }
     return violations

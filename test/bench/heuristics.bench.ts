@@ -3,12 +3,13 @@
  * faults. Both variants see the same random numbers. `TRIALS` sets the number of fabrics per scenario.
  */
 
+import type { PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { diagnose } from '../../collector/diagnosis/diagnosis.ts'
 import type { Heuristics } from '../../collector/diagnosis/thresholds.ts'
 import { pairKey } from '../../collector/inventory/keys.ts'
 import { createRandom } from '../../collector/topology/random.ts'
-import type { PairResult, Verdict } from '../../proto/gen/meshgauge/collector/v1/result.ts'
-import { type Culprit, SCENARIOS, type Scenario } from './heuristics-scenarios.ts'
+import type { Culprit, Scenario } from './heuristics-model.ts'
+import { SCENARIOS } from './heuristics-scenarios.ts'
 
 const TRIALS = Number(process.env.TRIALS ?? 40)
 /** As many as runs/active-run.ts measures again. */

@@ -1,9 +1,12 @@
 /** A ping mesh of 12 nodes with known faults, in simulated time, for mesh-heuristics.bench.ts. */
 
 import type { MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { createEchoCounts } from '../../collector/mesh/state/echo-counts.ts'
 import { createIngest } from '../../collector/mesh/state/ingest.ts'
+import type { InterfaceChange } from '../../collector/mesh/state/interface-state.ts'
+import { clearWithInterface } from '../../collector/mesh/state/path-state.ts'
 import { createPathStates, createPaths, type MeshPath } from '../../collector/mesh/state/paths.ts'
 import type { Random } from '../../collector/topology/random.ts'
 import { MIN_INDEX } from '../../lib/histogram.ts'
@@ -93,13 +96,13 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   const paths = createPaths({ random, initialState: () => undefined })
   const runLoad = { overlaps: () => false }
   const agents = { delivers: () => true, interfaceProblem: () => '' }
-  let isChanged = false
+  let hasWorsened = false
   const ingest = createIngest({
     paths,
     isKnown: () => false,
     runLoad,
-    onChange: () => {
-      isChanged = true
+    onChange: (_path, { state }) => {
+      if (state !== PathState.PATH_STATE_UP) hasWorsened = true
     },
     onMeasured: () => undefined,
   })
@@ -163,9 +166,20 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
       return second
     },
     isOver: () => second >= BEFORE_SECONDS + (fault?.seconds ?? 120) + AFTER_SECONDS,
-    /** Probes every path once. Returns whether the state of any path has changed. */
+    /** Ends LOSSY on the paths of interfaces that have recovered, as judge/evaluator.ts does. */
+    clearRecovered: (changes: readonly InterfaceChange[]): void => {
+      for (const { state, lossy } of changes) {
+        if (state !== PathState.PATH_STATE_UP) continue
+        for (const { source, destination, health } of paths.all()) {
+          const isOn = [source.node, destination.node].includes(lossy.node)
+          if (source.interface === lossy.interface && isOn)
+            clearWithInterface(health, (lossy.lossSecond + 1) * 1000, nowMs())
+        }
+      }
+    },
+    /** Probes every path once. Returns whether any path has become worse. */
     step: (): boolean => {
-      isChanged = false
+      hasWorsened = false
       const startTime = toTimestamp(new Date(nowMs()))
       second++
       const endTime = toTimestamp(new Date(nowMs()))
@@ -174,7 +188,7 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
         ingest.batch(nameOf(from), { windows: [{ startTime, endTime, windows }] } as never, 0)
       }
       for (const [node, count] of received.entries()) echoes.add(nameOf(node), nowMs(), count)
-      return isChanged
+      return hasWorsened
     },
   }
 }

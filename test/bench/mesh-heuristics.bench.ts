@@ -59,18 +59,23 @@ const verdictsOf = (
   })
   const seen = new Map<string, Verdict>()
   let previous: readonly Verdict[] = []
-  let [changed, firstChange] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  let changed: number | undefined
+  let firstChange: number | undefined
   while (!model.isOver()) {
     if (model.step()) {
-      if (model.second - changed > MAX_SETTLE_SECONDS) firstChange = model.second
       changed = model.second
+      firstChange ??= model.second
     }
     const nowMs = model.nowMs()
     if (without !== 'pooled loss')
-      interfaces.update(paths.interfaces(), ingest.lostSince, Math.floor(nowMs / 1000))
+      model.clearRecovered(interfaces.update(paths.interfaces(), ingest.lostSince, Math.floor(nowMs / 1000)))
     const isSettled =
-      model.second - changed >= SETTLE_SECONDS || model.second - firstChange >= MAX_SETTLE_SECONDS
+      changed === undefined ||
+      model.second - changed >= SETTLE_SECONDS ||
+      model.second - firstChange! >= MAX_SETTLE_SECONDS
     if (!isSettled) continue
+    changed = undefined
+    firstChange = undefined
     const measured = pathStates.measured()
     const found = judgeMesh({
       measured: without === 'recovering verdicts' ? asActive(measured) : measured,

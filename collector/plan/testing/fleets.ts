@@ -19,7 +19,7 @@ export const endpointsOfNodes = (
   names: readonly string[],
 ): NodeInterface[] => nodes.flatMap((node) => names.map((name) => ({ node: node.name, interface: name })))
 
-/** A regular fleet, node-1 and on, with the pairs of a topology and caps. */
+/** Returns a regular fleet (node-1, node-2, ...) with the pairs of a topology and caps. */
 export const inputOf = (
   { nodes, rackSize, interfaces = 1 }: FleetShape,
   caps: Partial<Caps> = {},
@@ -37,7 +37,7 @@ export const inputOf = (
   return { fleet, pairs: pairInterfaces(fleet, pairs).pairs, caps: { ...defaultCaps, ...caps } }
 }
 
-/** The same fleet with a random share of its pairs, in random order. */
+/** Returns the same fleet with a random part of its pairs, in random order. */
 export const thinOut = (input: PlanInput, share: number, seed: number): PlanInput => {
   const random = createRandom(seed)
   const { sources, destinations } = input.pairs
