@@ -29,6 +29,8 @@ export type Fault = {
   /** The direction that echo requests of peers are lost in; undefined when both are. */
   direction: FaultDirection | undefined
   seconds: number
+  /** After the fault, the interfaces of one name come back within this time; 3 s when absent. */
+  recoverySeconds?: number
   /** The ratio of lost packets from one node to another. */
   loss(source: number, destination: number, name: string): number
 }
@@ -69,6 +71,10 @@ const cutRack = (rack: string, name: string): Fault => ({
 export const FAULTS: Record<string, (random: Random) => Fault | undefined> = {
   'an interface is cut for 20 s': (random) => lossyEnd(pick(random), railOf(random), 1, undefined, 20),
   'a node is cut off for 20 s': (random) => lossyEnd(pick(random), undefined, 1, undefined, 20),
+  'a node restarts, its interfaces in up to 10 s': (random) => ({
+    ...lossyEnd(pick(random), undefined, 1, undefined, 20),
+    recoverySeconds: 10,
+  }),
   'a rack is cut off on one network': (random) => cutRack(rackOf(pick(random)), railOf(random)),
   'an interface loses 10 % one way': (random) =>
     lossyEnd(pick(random), railOf(random), 0.1, random() < 0.5 ? TX : RX, 90),
@@ -85,8 +91,8 @@ const railOf = (random: Random): string => INTERFACES[Math.floor(random() * INTE
 /** Time before the fault, so that counts of a healthy mesh exist; and after it, so that its end is observed. */
 const BEFORE_SECONDS = 80
 const AFTER_SECONDS = 60
-/** After a fault, an interface of a node comes back within the first time, and its paths within the second one. */
 const INTERFACE_RECOVERY_SECONDS = 3
+/** The paths of an interface recover within this time after it. */
 const PATH_RECOVERY_SECONDS = 2
 
 export const createMeshModel = (fault: Fault | undefined, random: Random) => {
@@ -114,7 +120,7 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   const settings = { mesh: 'mesh', staleAfterMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 }
   let id = 0
   for (const name of INTERFACES) {
-    const interfaceRecovery = INTERFACE_RECOVERY_SECONDS * random()
+    const interfaceRecovery = (fault?.recoverySeconds ?? INTERFACE_RECOVERY_SECONDS) * random()
     for (let from = 0; from < NODES; from++) {
       for (let to = 0; to < NODES; to++) {
         if (from === to) continue
