@@ -39,10 +39,12 @@ const toOperatingError = (error: unknown): unknown =>
     ? new OperatingError(
         'SPEC_INVALID',
         error.message.replace('nothing was started', 'nothing was changed'),
-        error.problems.map(({ line, column, path, message }) => ({
-          field: `${line}:${column} ${path}`.trim(),
-          description: message,
-        })),
+        {
+          violations: error.problems.map(({ line, column, path, message }) => ({
+            field: `${line}:${column} ${path}`.trim(),
+            description: message,
+          })),
+        },
       )
     : error
 

@@ -79,7 +79,7 @@ const specOf = (query: Query, { nodes, isPart }: Selection): RunSpec => {
   const startport = query.integer('startport', 5200, 1, 65535)
   const last = Math.min(65535, startport + pclients - 1 + SPARE_PORTS)
   return RunSpec.fromPartial({
-    runId: 'autopilot iperf',
+    label: 'autopilot iperf',
     topology: {
       kind: TopologyKind.TOPOLOGY_KIND_MESH,
       nodes: isPart ? nodes.map(({ name }) => name) : [],

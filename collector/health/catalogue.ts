@@ -3,6 +3,7 @@ import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { closest } from '../../lib/config.ts'
 import type { Violation } from '../../lib/errors.ts'
+import { MAX_PAGE_SIZE } from '../../lib/paging.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import { isReady } from '../inventory/selectors.ts'
 
@@ -24,7 +25,7 @@ export const createCatalogue = (deps: { clock: Clock; fleet: Pick<Fleet, 'connec
     if (known && now - known.at < FRESH_SECONDS) return known.checks
     const checks = deps.fleet
       .connection(node)
-      .check.listChecks({}, { deadline: LIST_DEADLINE_MS })
+      .check.listChecks({ pageSize: MAX_PAGE_SIZE }, { deadline: LIST_DEADLINE_MS })
       .then((answer) => answer.checks)
     listed.set(node, { at: now, checks })
     // A failure is told to those who wait for it, and not to those who come later.

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
@@ -226,26 +225,4 @@ test('a store that cannot keep a result is told, not hidden', async () => {
     throw new Error('the disk is full')
   }
   await expect(runAll(health, {})).rejects.toThrow('the disk is full')
-})
-
-test('an answer that would be too large leaves out what is well before what is not', async () => {
-  const health = healthOf()
-  answer = ({ check }) =>
-    checkResult(check, 'fail', {
-      rawOutput: 'x'.repeat(60_000),
-      evidence: Array.from({ length: 20_000 }, (_, index) => ({
-        subject: `10.0.0.${index}`,
-        name: 'loss',
-        value: index === 7 ? 1 : 0,
-        unit: 'ratio',
-        status: index === 7 ? CheckStatus.CHECK_STATUS_FAIL : CheckStatus.CHECK_STATUS_PASS,
-        fatal: false,
-      })),
-    })
-  await runAll(health, { checks: ['ping'], nodes: ['a'] })
-  const one = health.list([node('a')])[0]!.checks[0]!
-  expect([one.result!.evidence.length, one.result!.rawOutput.length]).toEqual([20_000, 60_000])
-  const many = health.list(new Array(50).fill(node('a')))[0]!.checks[0]!
-  expect([one.severity, many.severity]).toEqual([Severity.SEVERITY_FAIL, Severity.SEVERITY_FAIL])
-  expect(many.result!.evidence.map(({ subject }) => subject)).toEqual(['10.0.0.7'])
 })

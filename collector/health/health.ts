@@ -1,13 +1,12 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CheckRecord, type GateResponse, type NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
+import type { CheckGateResponse, CheckRecord, NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { describeCallError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { PeriodicCheck } from '../inventory/config.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import { isReady, selectNodes } from '../inventory/selectors.ts'
-import { MAX_PAGE_BYTES } from '../store/paging.ts'
 import type { Store } from '../store/store.ts'
 import { createCatalogue } from './catalogue.ts'
 import { type Facts, judgeNode, missingChecks, type Required } from './gate.ts'
@@ -15,7 +14,7 @@ import { startPeriodic } from './periodic.ts'
 import { createRecorder } from './recorder.ts'
 import { createRequests, type NodeResult } from './requests.ts'
 import { createRunner } from './runner.ts'
-import { forget, withoutPasses, worstOf } from './severity.ts'
+import { forget, worstOf } from './severity.ts'
 import { createVerdicts } from './verdicts.ts'
 
 /** What the metrics are told. */
@@ -131,18 +130,20 @@ export const createHealth = (deps: HealthDeps, initial: readonly PeriodicCheck[]
 
     /** What is known of nodes, in the order given. */
     list: (nodes: readonly Node[]): NodeHealth[] =>
-      slimmed(
-        nodes.map(({ name }) => {
-          const checks = recordsOf(name)
-          return { node: name, severity: worstOf(checks), checks, runningChecks: runner.running(name) }
-        }),
-      ),
+      nodes.map(({ name }) => {
+        const checks = recordsOf(name)
+        return { node: name, severity: worstOf(checks), checks, runningChecks: runner.running(name) }
+      }),
 
     /** Names that no agent knows, as violations of `checks`. */
     unknownChecks: catalogue.violations,
 
     /** Whether a job may have the nodes. */
-    async gate(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<GateResponse> {
+    async gate(
+      nodes: readonly Node[],
+      options: GateOptions,
+      signal: AbortSignal,
+    ): Promise<CheckGateResponse> {
       const job = nodes.map(({ name }) => name)
       const judged = await Promise.all(
         job.map(async (name) => {
@@ -185,32 +186,3 @@ export const createHealth = (deps: HealthDeps, initial: readonly PeriodicCheck[]
 }
 
 export type Health = ReturnType<typeof createHealth>
-
-/** An answer that fits into a message: without raw outputs when it would not, then without what is well. */
-const slimmed = (nodes: NodeHealth[]): NodeHealth[] => {
-  const slimmer = [
-    (record: CheckRecord) => record,
-    (record: CheckRecord) => ({ ...record, result: record.result && { ...record.result, rawOutput: '' } }),
-    (record: CheckRecord) => ({ ...record, result: record.result && withoutPasses(record.result) }),
-    (record: CheckRecord) => ({
-      ...record,
-      result: record.result && withoutDetails(record.result),
-      findings: [],
-    }),
-  ]
-  for (const slim of slimmer) {
-    const bytes = nodes
-      .flatMap(({ checks }) => checks)
-      .reduce((sum, record) => sum + CheckRecord.encode(slim(record)).finish().length, 0)
-    if (bytes <= MAX_PAGE_BYTES || slim === slimmer.at(-1))
-      return nodes.map((node) => ({ ...node, checks: node.checks.map(slim) }))
-  }
-  return nodes
-}
-
-const withoutDetails = (result: CheckResult): CheckResult => ({
-  ...result,
-  rawOutput: '',
-  evidence: [],
-  reasons: result.reasons.slice(0, 1),
-})

@@ -95,5 +95,7 @@ const asOne = (errors: readonly OperatingError[]): OperatingError => {
     for (const violation of error.violations)
       violations.set(`${violation.field}\0${violation.description}`, violation)
   const first = errors[0]!
-  return new OperatingError(first.reason, first.message, [...violations.values()])
+  return new OperatingError(first.reason, first.message, {
+    violations: [...violations.values()],
+  })
 }

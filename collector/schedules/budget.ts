@@ -11,7 +11,7 @@ export type Cost = {
 /** What was spent, in slices of the sliding time; `at` is the Unix time in milliseconds of the first of its slice. */
 export type SpentLog = readonly (Cost & { at: number })[]
 
-const DEFAULT_PERIOD_SECONDS = 86_400
+export const DEFAULT_PERIOD_SECONDS = 86_400
 
 /** Slices of the sliding time: what is in one is forgotten together. */
 const SLICES = 288

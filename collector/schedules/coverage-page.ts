@@ -1,27 +1,20 @@
 import type { PairCoverage } from '#proto/meshgauge/collector/v1/schedule.ts'
-import { OperatingError } from '../../lib/errors.ts'
+import { pageSizeOf, readPageToken, writePageToken } from '../../lib/paging.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Scope } from './coverage.ts'
 import { NO_PAIR, type YieldIfDue } from './due.ts'
 
-/** As GetCoverageRequest promises. */
-const PAGE = { usual: 100, largest: 5000 }
 const SLICE = 20_000
 
 /** The last pair of a page: when it was measured and where it stands in the list. */
 type Mark = { last: number; place: number }
 
 const readToken = (token: string): Mark | undefined => {
-  if (token === '') return undefined
-  const match = /^c(\d{1,10})\.(\d{1,10})$/.exec(Buffer.from(token, 'base64url').toString())
-  if (match) return { last: Number(match[1]), place: Number(match[2]) }
-  const description = 'is not a next_page_token of this list'
-  throw new OperatingError('SPEC_INVALID', `page_token: ${description}`, [
-    { field: 'page_token', description },
-  ])
+  const position = readPageToken('coverage', token)
+  return position && { last: position[0] ?? 0, place: position[1] ?? 0 }
 }
 
-const writeToken = ({ last, place }: Mark): string => Buffer.from(`c${last}.${place}`).toString('base64url')
+const writeToken = ({ last, place }: Mark): string => writePageToken('coverage', last, place)
 
 /** Those never measured first, then oldest first. */
 const byAge = (a: Mark, b: Mark): number => a.last - b.last || a.place - b.place
@@ -36,7 +29,7 @@ export const overduePage = async (
   page: { size: number; token: string },
   breathe: YieldIfDue,
 ): Promise<{ overdue: PairCoverage[]; nextPageToken: string }> => {
-  const size = page.size === 0 ? PAGE.usual : Math.min(page.size, PAGE.largest)
+  const size = pageSizeOf(page.size)
   const after = readToken(page.token)
   const { lasts, sources, destinations, nodes, interfaces } = scope
   let best: Mark[] = []

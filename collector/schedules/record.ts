@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ScheduleOrigin, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { effectiveScheduleSpec } from './effective-schedule-spec.ts'
 
 /** The kind of document that schedules are in the store. */
 export const DOCUMENT_KIND = 'schedule'
@@ -10,6 +11,9 @@ const schema = z.object({
   spec: z.json(),
   origin: z.int(),
   paused: z.boolean().default(false),
+  /** The request_id and `paused` of CreateSchedule. */
+  requestId: z.string().default(''),
+  createdPaused: z.boolean().default(false),
   since: z.number(),
   /** The planned time that was last decided about. */
   considered: z.number(),
@@ -39,7 +43,7 @@ export type ScheduleRecord = Omit<z.output<typeof schema>, 'spec' | 'origin' | '
 /** A schedule that begins now; its first start is after `from`. */
 export const newRecord = (spec: ScheduleSpec, origin: ScheduleOrigin, since: number): ScheduleRecord => ({
   ...schema.parse({ spec: null, origin, since, considered: since }),
-  spec,
+  spec: effectiveScheduleSpec(spec),
   origin,
 })
 
@@ -65,7 +69,7 @@ export const decodeRecord = (body: Uint8Array): ScheduleRecord | undefined => {
   if (!parsed.success || !KNOWN_ORIGINS.includes(parsed.data.origin)) return undefined
   return {
     ...parsed.data,
-    spec: ScheduleSpec.fromJSON(parsed.data.spec),
+    spec: effectiveScheduleSpec(ScheduleSpec.fromJSON(parsed.data.spec)),
     origin: parsed.data.origin as ScheduleOrigin,
   }
 }

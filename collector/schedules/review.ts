@@ -72,8 +72,8 @@ const reviewLimits = (spec: ScheduleSpec, say: Say) => {
   positive(say, 'every_pair_within', everyPairWithin)
   if (budget && budget.bytes === undefined && !budget.busy) say('budget', 'needs bytes or busy')
   if (everyPairWithin && work?.$case === 'profile') say('every_pair_within', 'is for runs, not for profiles')
-  if (work?.$case === 'run' && work.value.runId !== '' && work.value.runId !== spec.name)
-    say('run.run_id', "is the schedule's name; leave it out")
+  if (work?.$case === 'run' && work.value.label !== '' && work.value.label !== spec.name)
+    say('run.label', "is the schedule's name; leave it out")
 }
 
 /** Everything that is wrong with a schedule whatever the fleet is; fields are those of ScheduleSpec. */

@@ -184,7 +184,7 @@ export const createSchedule = (deps: ScheduleDeps, initial: ScheduleRecord) => {
       const nothing = `nothing of ${name} was started`
       if (!end) throw new OperatingError('COLLECTOR_DRAINING', `${nothing}: it is being closed`)
       if (end.kind !== 'failed') throw new OperatingError('SPEC_INVALID', `${nothing}: ${end.reason}`)
-      throw new OperatingError(end.error.reason, `${nothing}: ${end.reason}`, end.error.violations)
+      throw new OperatingError(end.error.reason, `${nothing}: ${end.reason}`, end.error)
     },
 
     /** Starts nothing more; a run under way ends as it would. A mesh goes on until whoever keeps it is told. */

@@ -7,15 +7,16 @@ import {
   type ScheduleSpec,
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { closest } from '../../lib/config.ts'
-import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
+import { limitError, OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { DocumentStore } from '../store/documents.ts'
 import type { ScheduleObserver } from './book.ts'
 import { spentOf, type Used, usedOf } from './budget.ts'
-import { coverageMessage, fullMesh, type Scope, scopeOf } from './coverage.ts'
-import { overduePage } from './coverage-page.ts'
+import { coverageMessage, type Scope, scopeOf } from './coverage.ts'
+import { answerCoverage } from './coverage-answer.ts'
 import { type ConfiguredSchedule, DEFAULT_QUIET_MS } from './defaults.ts'
 import { type CoverageFigures, coverageOf } from './due.ts'
+import { effectiveScheduleSpec } from './effective-schedule-spec.ts'
 import {
   DOCUMENT_KIND,
   decodeRecord,
@@ -45,10 +46,6 @@ const MAX_SCHEDULES = 200
 
 /** How often the debts are worked out for the metrics. */
 const COVERAGE_SECONDS = 60
-
-const DEFAULT_WITHIN_SECONDS = 7 * 86_400
-
-const TESTS = ['ping', 'iperf'] as const
 
 /** Every schedule of this collector: defaults, those of the config, and those that were added. */
 export const createSchedules = (deps: SchedulesDeps, initial: readonly ConfiguredSchedule[]) => {
@@ -95,9 +92,10 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly Configure
 
   /** A schedule of the config or a default, with what is known of it from before. */
   const recordOf = (
-    { spec, origin }: ConfiguredSchedule,
+    { spec: given, origin }: ConfiguredSchedule,
     known: ScheduleRecord | undefined,
   ): ScheduleRecord => {
+    const spec = effectiveScheduleSpec(given)
     const quiet = origin === ScheduleOrigin.SCHEDULE_ORIGIN_DEFAULT ? DEFAULT_QUIET_MS : 0
     if (!known) return { ...newRecord(spec, origin, now()), considered: now() + quiet }
     if (known.origin === ScheduleOrigin.SCHEDULE_ORIGIN_API)
@@ -187,7 +185,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly Configure
 
   return {
     /** @throws OperatingError SPEC_INVALID with everything that is wrong, LIMIT_EXCEEDED, STORE_UNAVAILABLE */
-    async create(spec: ScheduleSpec, paused: boolean): Promise<Schedule> {
+    async create(spec: ScheduleSpec, paused: boolean, requestId = ''): Promise<Schedule> {
       await deps.fleet.settled
       const violations = [
         ...reviewSchedule(spec),
@@ -203,13 +201,21 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly Configure
       ].map(({ field, description }) => ({ field: `spec.${field}`, description }))
       throwIfInvalid('the schedule', violations)
       if (schedules.size >= MAX_SCHEDULES)
-        throw new OperatingError(
-          'LIMIT_EXCEEDED',
-          `there are ${schedules.size} schedules already; remove some`,
-        )
-      const record = { ...newRecord(spec, ScheduleOrigin.SCHEDULE_ORIGIN_API, now()), paused }
+        throw limitError('collector', {
+          problem: `there are ${schedules.size} schedules; remove some`,
+          limit: 'max_schedules',
+          value: MAX_SCHEDULES,
+        })
+      const created = newRecord(spec, ScheduleOrigin.SCHEDULE_ORIGIN_API, now())
+      const record = { ...created, paused, requestId, createdPaused: paused }
       store(record)
       return message(living(record))
+    },
+
+    /** The schedule that the CreateSchedule request with this id created, and its `paused`. */
+    async ofRequest(requestId: string): Promise<{ schedule: Schedule; createdPaused: boolean } | undefined> {
+      const found = [...schedules.values()].find((schedule) => schedule.record().requestId === requestId)
+      return found && { schedule: await message(found), createdPaused: found.record().createdPaused }
     },
 
     /** @throws OperatingError NOT_FOUND */
@@ -258,7 +264,12 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly Configure
       }
       for (const own of wanted) {
         const before = schedules.get(own.spec.name)
-        if (before && before.record().origin === own.origin && sameSpec(before.spec, own.spec)) continue
+        if (
+          before &&
+          before.record().origin === own.origin &&
+          sameSpec(before.spec, effectiveScheduleSpec(own.spec))
+        )
+          continue
         const record = recordOf(own, before?.record())
         put(record)
         if (before) remove(own.spec.name)
@@ -267,22 +278,7 @@ export const createSchedules = (deps: SchedulesDeps, initial: readonly Configure
     },
 
     /** @throws OperatingError SPEC_INVALID, STORE_UNAVAILABLE */
-    async coverage(request: GetCoverageRequest): Promise<GetCoverageResponse> {
-      await deps.fleet.settled
-      const within = fromDuration(request.within) ?? DEFAULT_WITHIN_SECONDS
-      const test = TESTS.find((each) => each === (request.test || 'iperf'))
-      throwIfInvalid('the request', [
-        ...(test ? [] : [{ field: 'test', description: `"${request.test}" is none of ${TESTS.join(', ')}` }]),
-        ...(within > 0 ? [] : [{ field: 'within', description: 'must be more than 0' }]),
-      ])
-      const scope = await scopeOf(ledger, fullMesh(test!, request.interface), deps.fleet.nodes())
-      const found = await figuresOf(scope, within)
-      const page = { size: request.pageSize, token: request.pageToken }
-      return {
-        coverage: coverageMessage(found, seconds()),
-        ...(await overduePage(scope, seconds() - within, page, breathe)),
-      }
-    },
+    coverage: (request: GetCoverageRequest): Promise<GetCoverageResponse> => answerCoverage(deps, request),
 
     /** Starts nothing more, and leaves meshes as they are. Runs under way are not waited for: whoever ends them ends their starts. */
     async close(): Promise<void> {

@@ -139,7 +139,7 @@ const stepsOf = (deps: StartDeps, spec: ScheduleSpec): Step[] => {
         : []
   const now = deps.clock.now()
   return base.flatMap(({ spec: run, pause }) => {
-    const labelled = { ...reseeded(run, now), runId: spec.name }
+    const labelled = { ...reseeded(run, now), label: spec.name }
     const runs = spec.eachInterface ? eachInterface(deps, labelled) : [labelled]
     return runs.map((each) => ({ spec: each, pause }))
   })
@@ -209,7 +209,7 @@ const chooseDue = async (
     const reason = exceeds({ bytes: pairCostOf(deps, run).bytes, busySeconds: secondsOf(run) }, left)
     return { kind: 'over_budget', reason: `${due.length} pairs are due; one more ${reason}` }
   }
-  return runsOf({ ...run, runId: spec.name }, scope, taken).map((each) => ({ spec: each, pause: 0 }))
+  return runsOf({ ...run, label: spec.name }, scope, taken).map((each) => ({ spec: each, pause: 0 }))
 }
 
 const STOPPED: readonly RunState[] = [RunState.RUN_STATE_CANCELLED, RunState.RUN_STATE_INTERRUPTED]

@@ -17,7 +17,7 @@ describe('starts', () => {
       '2026-06-01T00:02:00.000Z',
       '2026-06-01T00:03:00.000Z',
     ])
-    expect(stage.created.map(({ spec: made }) => made.runId)).toEqual(Array(3).fill('each-minute'))
+    expect(stage.created.map(({ spec: made }) => made.label)).toEqual(Array(3).fill('each-minute'))
     const shown = await schedules.get('each-minute')
     expect(shown).toMatchObject({ startCount: 3, lateCount: 0, missedCount: 0, reason: '' })
     expect(shown.runIds).toEqual(['run-3', 'run-2', 'run-1'])

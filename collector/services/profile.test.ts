@@ -46,7 +46,8 @@ const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string =
   const runs: Parameters<typeof createProfileService>[0]['runs'] = {
     plan: async (spec) => {
       const description = refuse(spec)
-      if (description) throw new OperatingError('SPEC_INVALID', 'no', [{ field: 'topology', description }])
+      if (description)
+        throw new OperatingError('SPEC_INVALID', 'no', { violations: [{ field: 'topology', description }] })
       return {} as never
     },
     create: async (spec) => {
@@ -151,7 +152,7 @@ describe('RunProfile', () => {
 test('ResolveProfile: neither a name nor a text, and an unknown name', async () => {
   const { client } = await start([])
   await expect(client.resolveProfile({})).rejects.toMatchObject({
-    details: expect.stringContaining('a name or the text of one is needed'),
+    details: expect.stringContaining('profile: must have a name or a text'),
   })
   const unknown = { profile: { source: { $case: 'name' as const, value: 'x' }, file: '' } }
   await expect(client.resolveProfile(unknown)).rejects.toMatchObject({

@@ -26,7 +26,7 @@ export const createStoreService = (
       lastExpireTime: timeOf(info.lastExpireMs),
     })
   },
-  // A piece is read when the one before has been taken: a slow caller holds nothing but a file open.
+  // Each part is read from the file when the caller has received the previous one.
   backupStore: async function* (_request, { signal }) {
     const { sizeBytes, pieces } = await store.backup(signal)
     for await (const data of pieces()) yield BackupStoreResponse.fromPartial({ data, sizeBytes })

@@ -26,6 +26,8 @@ export type RunStore = {
    * @throws OperatingError NOT_FOUND; for an ambiguous prefix the message lists the candidates
    */
   getRun(id: string): Run
+  /** Returns the run that the request with this id created; undefined when there is none. */
+  runOfRequest(requestId: string): Run | undefined
   /** Newest first. @throws OperatingError SPEC_INVALID when the token is not from this method */
   listRuns(page: Page): { runs: Run[]; nextPageToken: string }
   /**

@@ -27,7 +27,10 @@ export type TrafficFigures = Totals & {
 }
 
 /** Keeps the flows of one traffic up until it is ended. */
-export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTraffic) => {
+export const startTraffic = (
+  deps: TrafficDeps,
+  { id, requestId, prepared }: { id: string; requestId: string; prepared: PreparedTraffic },
+) => {
   const { clock } = deps
   const flows = createFlows(prepared, clock)
   const ends = createFlowEndpoints(deps, prepared)
@@ -86,6 +89,7 @@ export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTr
     const totals = flows.totals()
     return {
       id,
+      requestId,
       spec: prepared.spec,
       state,
       reason,

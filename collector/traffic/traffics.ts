@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Traffic, TrafficFlow, TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
-import { OperatingError } from '../../lib/errors.ts'
+import { limitError, OperatingError } from '../../lib/errors.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { TrafficInterfaces } from '../runs/traffic-interfaces.ts'
@@ -65,12 +65,16 @@ export const createTraffics = (deps: TrafficsDeps) => {
 
   return {
     /** @throws OperatingError SPEC_INVALID, INTERFACES_BUSY, LIMIT_EXCEEDED, COLLECTOR_DRAINING; then nothing has begun */
-    async start(spec: TrafficSpec): Promise<Traffic> {
+    async start(spec: TrafficSpec, requestId = ''): Promise<Traffic> {
       await deps.fleet.refresh()
       if (closing.signal.aborted)
         throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
       if (active.size >= MAX_ACTIVE)
-        throw new OperatingError('LIMIT_EXCEEDED', `${active.size} traffics go on already; stop some`)
+        throw limitError('collector', {
+          problem: `${active.size} traffics are active; stop some`,
+          limit: 'max_active_traffics',
+          value: MAX_ACTIVE,
+        })
       const prepared = prepareTraffic(spec, deps.fleet.nodes())
       const interfaces = interfacesOfTraffic(prepared)
       const run = deps.runs.findByInterface(interfaces)
@@ -80,7 +84,7 @@ export const createTraffics = (deps: TrafficsDeps) => {
       }
       const id = uuidv7({ msecs: clock.now().getTime() })
       deps.interfaces.reserve(id, interfaces)
-      const traffic = startTraffic(deps, id, prepared)
+      const traffic = startTraffic(deps, { id, requestId, prepared })
       active.set(id, traffic)
       void traffic.done.then(() => retire(id))
       return traffic.message()
@@ -89,6 +93,10 @@ export const createTraffics = (deps: TrafficsDeps) => {
     /** By the id, an unambiguous beginning of it, or `latest`. @throws OperatingError NOT_FOUND */
     get: find,
     list: all,
+
+    /** The traffic that the StartTraffic request with this id started. */
+    ofRequest: (requestId: string): Traffic | undefined =>
+      all().find((traffic) => traffic.requestId === requestId),
 
     /** Those that do not move first, then by names. Of traffic that has ended there are none. @throws OperatingError NOT_FOUND */
     flows: (id: string, page: FlowPage): { flows: TrafficFlow[]; isLast: boolean } =>
@@ -108,11 +116,11 @@ export const createTraffics = (deps: TrafficsDeps) => {
       }
     },
 
-    /** Resolves when nothing of it is left; at once, when it has ended before. @throws OperatingError NOT_FOUND */
+    /** Resolves when nothing of it is left. @throws OperatingError NOT_FOUND, TRAFFIC_NOT_ACTIVE */
     async stop(id: string): Promise<Traffic> {
       const found = find(id)
       const traffic = active.get(found.id)
-      if (!traffic) return found
+      if (!traffic) throw new OperatingError('TRAFFIC_NOT_ACTIVE', `traffic ${found.id} has ended`)
       await traffic.stop('')
       return traffic.message()
     },

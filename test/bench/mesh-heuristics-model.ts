@@ -10,7 +10,7 @@ import { clearWithInterface } from '../../collector/mesh/state/path-state.ts'
 import { createPathStates, createPaths, type MeshPath } from '../../collector/mesh/state/paths.ts'
 import type { Random } from '../../collector/topology/random.ts'
 import { MIN_INDEX } from '../../lib/histogram.ts'
-import { toTimestamp } from '../../lib/protobuf-time.ts'
+import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 
 const NODES = 12
 const RACK_SIZE = 4
@@ -145,16 +145,16 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
     const isAnswered = arrives && random() >= (fault ? lossOf(path, to, from) : BACKGROUND_LOSS)
     const trailingLostCount = isAnswered ? 0 : (trailing.get(path.id) ?? 0) + 1
     trailing.set(path.id, trailingLostCount)
-    const rtt = isAnswered ? 0.0001 : 0
+    const rtt = isAnswered ? toDuration(0.0001) : undefined
     return {
       targetId: path.id,
       sentCount: 1,
       receivedCount: isAnswered ? 1 : 0,
       trailingLostCount,
-      rttMinSeconds: rtt,
-      rttMaxSeconds: rtt,
-      rttSumSeconds: rtt,
-      jitterSeconds: 0,
+      rttMin: rtt,
+      rttMax: rtt,
+      rttSum: rtt,
+      jitter: undefined,
       histogramOffset: MIN_INDEX,
       histogramCounts: isAnswered ? [1] : [],
       reason: '',

@@ -46,14 +46,14 @@ type Message = {
 const until = async (name: string, done: (schedule: Required<Message>) => boolean): Promise<Shown> => {
   const service = 'meshgauge.collector.v1.ScheduleService'
   await eventually(
-    () => fleet.client.call<{ schedule: Message }>(service, 'GetSchedule', { name }),
+    () => fleet.client.call<{ schedule: Message }>(service, 'GetSchedule', { schedule: name }),
     ({ schedule }) => done({ startCount: 0, overlapCount: 0, overBudgetCount: 0, ...schedule }),
   )
   return show(name)
 }
-const runsOf = async (label: string): Promise<{ id: string; state: string; runId: string }[]> =>
+const runsOf = async (label: string): Promise<{ id: string; state: string; label: string }[]> =>
   JSON.parse(await ok('runs', 'list', '--limit', '200', '--json')).runs.filter(
-    ({ runId }: { runId?: string }) => runId === label,
+    (run: { label?: string }) => run.label === label,
   )
 const metric = async (line: RegExp): Promise<number | undefined> => {
   const text = await (await fetch(`http://${fleet.http}/metrics`)).text()

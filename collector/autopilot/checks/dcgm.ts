@@ -20,7 +20,7 @@ const failedTests = (result: CheckResult): string[] => {
 
 /** The GPUs were asked for, and the diagnostic could not be done on them. */
 const wasTried = ({ reasons }: CheckResult): boolean =>
-  reasons.some((reason) => /^dcgmi\b|GPUs? (are|is) not idle|did not end well|processes are on/.test(reason))
+  reasons.some((reason) => /^dcgmi\b|GPUs? (are|is) not idle|did not finish|processes are on/.test(reason))
 
 const withoutVerdict = (result: CheckResult): string => {
   const said = briefing(result)

@@ -37,7 +37,7 @@ export const ping: AutopilotCheck = {
     const listed = 'Creating a list of interfaces and IPs'
     const reached = reachedOf(result)
     if (reached.length === 0 || !hasVerdict(result)) {
-      const nobody = result.reasons.some((reason) => reason.startsWith('there is nobody to ping'))
+      const nobody = result.reasons.some((reason) => reason.startsWith('no targets were given'))
       if (nobody) return lines(...begin, listed, '[PING] No nodes found. ABORT')
       return lines(...begin, `[PING] ${result.reasons.join('; ')}. ABORT`)
     }

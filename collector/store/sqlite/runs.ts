@@ -3,33 +3,25 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../../lib/errors.ts'
+import { pageSizeOf } from '../../../lib/paging.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { isMeasured } from '../../dispatch/outcomes.ts'
 import { pairKey } from '../../inventory/keys.ts'
-import {
-  type Page,
-  pageSize,
-  RESULT_LIST,
-  RESULT_PAGE,
-  type Row,
-  RUN_LIST,
-  RUN_PAGE,
-  readPageToken,
-  takePage,
-} from '../paging.ts'
+import { type Page, RESULT_LIST, type Row, RUN_LIST, readRowToken, takePage } from '../paging.ts'
 import { type LastMeasured, type RunStore, withoutHostSamples } from '../store.ts'
 import type { Connection } from './connection.ts'
 import type { Coverage } from './coverage.ts'
 import { PUT_LAST_MEASURED } from './measured-times.ts'
 
 const prepare = (database: DatabaseSync) => ({
-  insertRun: database.prepare('INSERT INTO runs (id, state, body) VALUES (?, ?, ?)'),
+  insertRun: database.prepare('INSERT INTO runs (id, state, body, request) VALUES (?, ?, ?, ?)'),
   updateRun: database.prepare('UPDATE runs SET state = ?, body = ? WHERE id = ?'),
   runKey: database.prepare('SELECT key FROM runs WHERE id = ?'),
   latestRun: database.prepare('SELECT id FROM runs ORDER BY key DESC LIMIT 1'),
   // An id consists of hexadecimal digits and hyphens, so every id with the prefix sorts before the prefix followed by g.
   runsLike: database.prepare("SELECT id FROM runs WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 6"),
   runBody: database.prepare('SELECT body FROM runs WHERE id = ?'),
+  runOfRequest: database.prepare('SELECT body FROM runs WHERE request = ?'),
   runsBefore: database.prepare('SELECT key, body FROM runs WHERE key < ? ORDER BY key DESC LIMIT ?'),
   unfinishedRuns: database.prepare('SELECT key, body FROM runs WHERE state IN (1, 2) ORDER BY key'),
   putResult: database.prepare(
@@ -130,8 +122,8 @@ const lastMeasured = (sql: Statements, until: number): Map<string, LastMeasured>
 }
 
 const listRuns = (sql: Statements, { size, token }: Page) => {
-  const before = readPageToken(RUN_LIST, token) ?? Number.MAX_SAFE_INTEGER
-  const limit = pageSize(size, RUN_PAGE)
+  const before = readRowToken(RUN_LIST, token) ?? Number.MAX_SAFE_INTEGER
+  const limit = pageSizeOf(size)
   const found = rows(sql.runsBefore.iterate(before, limit + 1))
   const { bodies, nextPageToken } = takePage(RUN_LIST, found, limit)
   return { runs: bodies.map((body) => Run.decode(body)), nextPageToken }
@@ -139,8 +131,8 @@ const listRuns = (sql: Statements, { size, token }: Page) => {
 
 const listResults = (sql: Statements, id: string, { size, token }: Page) => {
   const run = keyOf(sql, findId(sql, id))
-  const after = readPageToken(RESULT_LIST, token) ?? 0
-  const limit = pageSize(size, RESULT_PAGE)
+  const after = readRowToken(RESULT_LIST, token) ?? 0
+  const limit = pageSizeOf(size)
   const found = rows(sql.resultsAfter.iterate(run, after, limit + 1))
   const { bodies, nextPageToken } = takePage(RESULT_LIST, found, limit)
   return { results: bodies.map((body) => PairResult.decode(body)), nextPageToken }
@@ -157,7 +149,7 @@ export const createRunStore = (
   return {
     createRun: (run) => {
       write(() => {
-        sql.insertRun.run(run.id, run.state, Run.encode(run).finish())
+        sql.insertRun.run(run.id, run.state, Run.encode(run).finish(), run.requestId || null)
         figures.add('runs', 1)
       })
     },
@@ -177,6 +169,11 @@ export const createRunStore = (
       })
     },
     getRun: (id) => guarded(() => Run.decode(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
+    runOfRequest: (requestId) =>
+      guarded(() => {
+        const row = sql.runOfRequest.get(requestId)
+        return row && Run.decode(row.body as Uint8Array)
+      }),
     listRuns: (page) => guarded(() => listRuns(sql, page)),
     listResults: (id, page) => guarded(() => listResults(sql, id, page)),
     allResults: (id) =>

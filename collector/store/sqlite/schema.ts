@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { measuredPair, PUT_COVERAGE } from './measured-times.ts'
+import { withRoundTripDurations } from './round-trip-durations.ts'
 
 /** SQLite application id in the file's header ("MGAU"). It distinguishes a store from other SQLite databases. */
 export const APPLICATION_ID = 0x4d474155
 
 /** Version of the current schema. A later schema gets the next number and one more upgrade step. */
-export const SCHEMA_VERSION = 2
+export const SCHEMA_VERSION = 3
 
 /**
  * Bodies are encoded protocol messages, so that a new field needs no new column. Other columns exist only for lookups.
@@ -104,12 +105,32 @@ const fillVersion2 = (database: DatabaseSync): void => {
   }
 }
 
+/** Ids of the requests that created runs. */
+const VERSION_3 = `
+  ALTER TABLE runs ADD COLUMN request TEXT;
+  CREATE UNIQUE INDEX runs_of_request ON runs (request) WHERE request IS NOT NULL;
+`
+
+/** Before version 3, the round-trip times in summaries of runs were numbers of seconds. Now they are durations. */
+const fillVersion3 = (database: DatabaseSync): void => {
+  const get = database.prepare('SELECT body FROM runs WHERE key = ?')
+  const put = database.prepare('UPDATE runs SET body = ? WHERE key = ?')
+  for (const row of database.prepare('SELECT key FROM runs').all()) {
+    const key = Number(row.key)
+    put.run(withRoundTripDurations(get.get(key)!.body as Uint8Array), key)
+  }
+}
+
 /** Upgrades the schema from `version` (0 is an empty file) to the current one. Must be called within a transaction. */
 export const upgrade = (database: DatabaseSync, version: number): void => {
   if (version < 1) database.exec(VERSION_1)
   if (version < 2) {
     database.exec(VERSION_2)
     fillVersion2(database)
+  }
+  if (version < 3) {
+    database.exec(VERSION_3)
+    fillVersion3(database)
   }
   database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
 }

@@ -57,7 +57,7 @@ export const describeMaintenance = (
     test('an empty store has nothing to do, and reports that it is empty', () => {
       expect(store.maintain(new Date(T))).toBe(false)
       const { levels, ...info } = store.info()
-      expect(info).toMatchObject({ schemaVersion: 2, maxBytes: 2 ** 30, waitingWindows: 0 })
+      expect(info).toMatchObject({ schemaVersion: 3, maxBytes: 2 ** 30, waitingWindows: 0 })
       expect(info.lastExpireMs).toBeUndefined()
       expect(info.sizeBytes).toBeGreaterThan(0)
       expect(levels.map(({ name: level, rows, oldestMs }) => [level, rows, oldestMs])).toEqual(

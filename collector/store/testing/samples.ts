@@ -21,7 +21,7 @@ export const sampleRun = (fields: Partial<Run> = {}): Run =>
   Run.fromPartial({
     id: sampleId(START),
     spec: {
-      runId: 'nightly',
+      label: 'nightly',
       topology: { kind: TopologyKind.TOPOLOGY_KIND_MESH, nodes: ['node-1', 'node-2'] },
       test: { $case: 'iperf', value: { engine: 'iperf3', options: { duration: toDuration(2.5) } } },
       interfaces: ['net0'],

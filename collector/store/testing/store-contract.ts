@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { HostSamples } from '#proto/meshgauge/agent/v1/host.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { DEFAULT_PAGE_SIZE, MAX_PAGE_BYTES, MAX_PAGE_SIZE } from '../../../lib/paging.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
-import { MAX_PAGE_BYTES, RESULT_PAGE } from '../paging.ts'
 import type { Store } from '../store.ts'
 import { START, sampleId, sampleRecord, sampleResult, sampleRun } from './samples.ts'
 import { describeWindowStore, sampleWindow } from './windows-contract.ts'
@@ -208,10 +208,10 @@ const describeResults = (store: () => Store): void => {
   test('a page is limited to the largest page size and to the bytes of a message', () => {
     const run = sampleRun()
     store().createRun(run)
-    store().putResults(run.id, sampleResults(RESULT_PAGE.largest + 1))
-    expect(store().listResults(run.id, FIRST).results).toHaveLength(RESULT_PAGE.usual)
+    store().putResults(run.id, sampleResults(MAX_PAGE_SIZE + 1))
+    expect(store().listResults(run.id, FIRST).results).toHaveLength(DEFAULT_PAGE_SIZE)
     const largest = store().listResults(run.id, { size: 1_000_000, token: '' })
-    expect(largest.results).toHaveLength(RESULT_PAGE.largest)
+    expect(largest.results).toHaveLength(MAX_PAGE_SIZE)
 
     const long = sampleRun({ id: sampleId(later(1)) })
     store().createRun(long)

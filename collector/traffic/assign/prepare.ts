@@ -6,6 +6,7 @@ import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { endpointsOf, type FleetEndpoint, interfaceNames } from '../../inventory/endpoints.ts'
 import { createPlanFleet, pairInterfaces } from '../../plan/plan-fleet.ts'
 import { choosePairs } from '../../topology/choose-pairs.ts'
+import { effectiveTrafficSpec } from './effective-traffic-spec.ts'
 
 /** Traffic that is ready to start. Flows are positions in `sources` and `destinations`, which hold positions in `endpoints`. */
 export type PreparedTraffic = {
@@ -23,13 +24,12 @@ export type PreparedTraffic = {
   flowBitsPerSecond: number | undefined
 }
 
-const DEFAULT_INTERVAL_SECONDS = 5
 const MAX_INTERVAL_SECONDS = 60
 /** A flow costs a process at each end, and memory here; the fourth seed's shape has 4,704. */
 const MAX_FLOWS = 100_000
 
 const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
-  const seconds = fromDuration(interval) ?? DEFAULT_INTERVAL_SECONDS
+  const seconds = fromDuration(interval) ?? 0
   const say = (field: string, description: string): Violation => ({ field, description })
   const forward = !options || options.direction <= Direction.DIRECTION_FORWARD
   return [
@@ -61,7 +61,8 @@ const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
  * Makes the flows from what was asked and from the fleet as it is now. Nodes that come later are not added.
  * @throws OperatingError SPEC_INVALID with everything that is wrong
  */
-export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
+export const prepareTraffic = (given: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
+  const spec = effectiveTrafficSpec(given)
   const chosen = choosePairs(spec.topology, fleet)
   const { names, violations: unknown } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations, ...optionViolations(spec)]
@@ -86,9 +87,9 @@ export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): Prepa
     nodes: [...new Set([...sources, ...destinations].map((endpoint) => endpoints[endpoint]!.node))],
     sources,
     destinations,
-    intervalSeconds: fromDuration(spec.interval) ?? DEFAULT_INTERVAL_SECONDS,
+    intervalSeconds: fromDuration(spec.interval) ?? 0,
     durationSeconds: fromDuration(spec.options?.duration),
-    flowBitsPerSecond: rate ? rate * (spec.options?.parallelCount ?? 1) : undefined,
+    flowBitsPerSecond: rate ? rate * (spec.options?.parallelCount ?? 0) : undefined,
   }
 }
 

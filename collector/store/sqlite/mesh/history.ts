@@ -1,5 +1,5 @@
 import { Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { OperatingError } from '../../../../lib/errors.ts'
+import { limitError } from '../../../../lib/errors.ts'
 import { MAX_HISTORY_WINDOWS, type Window, type WindowStore } from '../../windows.ts'
 import type { Connection } from '../connection.ts'
 import type { BucketReader } from './bucket-reader.ts'
@@ -86,9 +86,10 @@ export const createHistory = (tables: WindowTables, reader: BucketReader): Windo
         const windows = windowsOf(path, fromMs, toMs, level)
         if (windows) return { resolution: RESOLUTION_OF[level.name], windows }
       }
-      throw new OperatingError(
-        'LIMIT_EXCEEDED',
-        `there are more than ${MAX_HISTORY_WINDOWS} windows in this time; ask for less of it or for a coarser resolution`,
-      )
+      throw limitError('collector', {
+        problem: 'too many windows in this time range; request a shorter range or a coarser resolution',
+        limit: 'max_history_windows',
+        value: MAX_HISTORY_WINDOWS,
+      })
     })
 }

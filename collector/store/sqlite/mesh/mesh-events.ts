@@ -1,6 +1,7 @@
 import { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { pageSizeOf } from '../../../../lib/paging.ts'
 import { fromTimestamp } from '../../../../lib/protobuf-time.ts'
-import { EVENT_LIST, pageSize, RESULT_PAGE, type Row, readPageToken, takePage } from '../../paging.ts'
+import { EVENT_LIST, type Row, readRowToken, takePage } from '../../paging.ts'
 import type { WindowStore } from '../../windows.ts'
 import type { Connection } from '../connection.ts'
 
@@ -32,8 +33,8 @@ export const createMeshEvents = ({ database, figures, guarded }: Connection): Me
     },
     meshEvents: ({ node, fromMs, toMs }, { size, token }) =>
       guarded(() => {
-        const last = readPageToken(EVENT_LIST, token)
-        const limit = pageSize(size, RESULT_PAGE)
+        const last = readRowToken(EVENT_LIST, token)
+        const limit = pageSizeOf(size)
         let before = [toMs, 0]
         if (last !== undefined) {
           const time = timeOf.get(last)
