@@ -1,9 +1,10 @@
 import { Outcome, outcomeToJSON } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { RunSpec, RunState, runStateToJSON, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { RunState, runStateToJSON, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { describeCallError, OperatingError } from '../../lib/errors.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
 import { directedKey } from '../inventory/keys.ts'
+import { createIperfTest, createRunSpec } from '../plan/effective-run-spec.ts'
+import type { RunSpec } from '../plan/run-spec.ts'
 import { float } from './python.ts'
 import type { Query, Selection } from './query.ts'
 import type { GatewayDeps } from './request.ts'
@@ -79,35 +80,27 @@ const specOf = (query: Query, { nodes, isPart }: Selection): RunSpec => {
   const pclients = query.integer('pclients', 8, 1, 128)
   const startport = query.integer('startport', 5200, 1, 65535)
   const last = Math.min(65535, startport + pclients - 1 + EXTRA_PORTS)
-  return RunSpec.fromPartial({
+  return createRunSpec({
     label: 'autopilot iperf',
-    topology: {
+    topology: Topology.fromPartial({
       kind: TopologyKind.TOPOLOGY_KIND_MESH,
       nodes: isPart ? nodes.map(({ name }) => name) : [],
-    },
-    test: {
-      $case: 'iperf',
-      value: {
-        options: {
-          duration: toDuration(TEST_SECONDS),
-          interval: toDuration(1),
-          parallelCount: pclients,
-          zerocopy: true,
-        },
-        // By default the agents use their own range. Autopilot's default port is outside of it.
-        ...(query.has('startport') ? { ports: { first: startport, last } } : {}),
-      },
-    },
+    }),
+    test: createIperfTest({
+      durationSeconds: TEST_SECONDS,
+      intervalSeconds: 1,
+      parallelCount: pclients,
+      zerocopy: true,
+      // By default the agents use their own range. Autopilot's default port is outside of it.
+      ports: query.has('startport') ? { first: startport, last } : undefined,
+    }),
   })
 }
 
 async function* measure(deps: GatewayDeps, spec: RunSpec, signal: AbortSignal): AsyncGenerator<string> {
   let run = await deps.runs.create(spec)
   try {
-    yield log(
-      'INFO',
-      `Run ${run.id}: ${run.plan?.pairCount ?? 0} pairs in ${run.plan?.roundCount ?? 0} rounds`,
-    )
+    yield log('INFO', `Run ${run.id}: ${run.plan.pairCount} pairs in ${run.plan.roundCount} rounds`)
     for await (const update of deps.runs.watch(run.id, signal)) run = update.run
   } finally {
     // The client has disconnected: nothing will read the result.

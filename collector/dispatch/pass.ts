@@ -61,8 +61,8 @@ export const addressesOf = (
   pair: number,
 ): { source: string; destination: string } | undefined => {
   const { test } = run.spec
-  const family = test?.$case === 'iperf' ? test.value.options?.family : undefined
-  return addressesOfPair(...endpointsOfPair(run, pair), family ?? IpFamily.IP_FAMILY_UNSPECIFIED)
+  const family = test.kind === 'iperf' ? test.family : IpFamily.IP_FAMILY_UNSPECIFIED
+  return addressesOfPair(...endpointsOfPair(run, pair), family)
 }
 
 /** Returns why a pair cannot be measured; undefined when it can. */
@@ -82,7 +82,7 @@ export const openSpan = ({ run, trace, rounds, roundSizes, isRetest }: Pass, pai
     ? { name: 'retest', size: run.sources.length }
     : { name: `round ${round}`, size: roundSizes[round - 1]! }
   return trace.pair(group, `${source.node} → ${destination.node} ${source.interface}`, {
-    'meshgauge.test': run.spec.test?.$case,
+    'meshgauge.test': run.spec.test.kind,
     'meshgauge.source': source.node,
     'meshgauge.destination': destination.node,
     'meshgauge.interface': source.interface,

@@ -30,7 +30,7 @@ test('a schedule of the config may name a profile of the config until a reload r
   const { steps } = resolveProfile(source!, profiles.byName)
   expect(steps.map(({ name }) => name)).toEqual(['all'])
   expect(steps[0]!.spec).toMatchObject({
-    test: { value: { options: { duration: { seconds: 5 } } } },
+    test: { durationSeconds: 5 },
     expectations: [{ name: 'throughput_min', limit: 9e9 }],
     profile: 'nightly',
   })

@@ -15,7 +15,7 @@ export const segmentBytesOf = ({ endpoints, spec }: Pick<PlannedRun, 'endpoints'
   const mtus = new Map(
     endpoints.map((endpoint) => [interfaceKey(endpoint), endpoint.mtuBytes || DEFAULT_MTU_BYTES]),
   )
-  const requestedMss = spec.test?.$case === 'iperf' ? spec.test.value.options?.mssBytes : undefined
+  const requestedMss = spec.test.kind === 'iperf' ? spec.test.mssBytes : undefined
   return ({ source, destination }) => {
     const known = [source, destination].map((endpoint) => endpoint && mtus.get(interfaceKey(endpoint)))
     const mtu = Math.min(...known.map((bytes) => bytes ?? DEFAULT_MTU_BYTES))

@@ -1,4 +1,3 @@
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import {
   type GetCoverageRequest,
   type GetCoverageResponse,
@@ -10,6 +9,7 @@ import { closest } from '../../lib/config.ts'
 import { limitError, OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { DocumentStore } from '../store/documents.ts'
+import type { Run } from '../store/run.ts'
 import { ActiveSchedule, type ActiveScheduleDeps, waitForFleet } from './active-schedule.ts'
 import type { CoverageFigures } from './coverage/coverage-figures.ts'
 import { CoverageReports } from './coverage/coverage-reports.ts'

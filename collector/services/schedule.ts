@@ -8,6 +8,7 @@ import { throwIfInvalid } from '../../lib/errors.ts'
 import { pageOf } from '../../lib/paging.ts'
 import { effectiveScheduleSpec } from '../schedules/define/effective-schedule-spec.ts'
 import type { Schedules } from '../schedules/schedules.ts'
+import { runMessage } from '../store/run-message.ts'
 import { createIdempotency, sameMessage } from './request-ids.ts'
 
 /** @throws OperatingError SPEC_INVALID when the spec is absent */
@@ -46,7 +47,7 @@ export const createScheduleService = (schedules: Schedules): ScheduleServiceImpl
     },
     pauseSchedule: async ({ schedule }) => ({ schedule: await schedules.setPaused(schedule, true) }),
     resumeSchedule: async ({ schedule }) => ({ schedule: await schedules.setPaused(schedule, false) }),
-    triggerSchedule: async ({ schedule }) => ({ run: await schedules.trigger(schedule) }),
+    triggerSchedule: async ({ schedule }) => ({ run: runMessage(await schedules.trigger(schedule)) }),
     async deleteSchedule({ schedule }) {
       schedules.delete(schedule)
       return {}

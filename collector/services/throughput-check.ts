@@ -3,12 +3,15 @@ import { type CheckResult, CheckStatus, type Evidence } from '#proto/meshgauge/a
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { type Run, RunSpec, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { RunState, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
-import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
+import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBitrate, parseBitrate, parseDuration } from '../../lib/units.ts'
+import { createIperfTest, createRunSpec } from '../plan/effective-run-spec.ts'
+import type { RunSpec } from '../plan/run-spec.ts'
 import type { Runs } from '../runs/runs.ts'
+import type { Run } from '../store/run.ts'
 
 /** Maximum number of nodes of which every pair is measured. In larger fleets each node is measured to 7 random others. */
 const MESH_NODES = 8
@@ -41,13 +44,13 @@ const read = (given: Record<string, unknown>): Parameters => {
 }
 
 const specOf = (nodes: readonly Node[], { duration, interfaces }: Parameters): RunSpec =>
-  RunSpec.fromPartial({
+  createRunSpec({
     label: 'check iperf',
-    topology: {
+    topology: Topology.fromPartial({
       kind: nodes.length <= MESH_NODES ? TopologyKind.TOPOLOGY_KIND_MESH : TopologyKind.TOPOLOGY_KIND_SHIFTS,
       nodes: nodes.map(({ name }) => name),
-    },
-    test: { $case: 'iperf', value: { options: { duration: toDuration(duration) } } },
+    }),
+    test: createIperfTest({ durationSeconds: duration }),
     interfaces: [...interfaces],
   })
 

@@ -1,4 +1,3 @@
-import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import type {
   Coverage,
   GetCoverageRequest,
@@ -9,6 +8,8 @@ import type { Clock } from '../../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
+import type { RunSpec } from '../../plan/run-spec.ts'
+import { runSpecOf } from '../../plan/run-spec-message.ts'
 import { type CoverageFigures, coverageFiguresOf, coverageMessage } from './coverage-figures.ts'
 import type { CoverageLedger } from './coverage-ledger.ts'
 import { type CoverageTable, createCoverageTable, fullMeshRun } from './coverage-table.ts'
@@ -38,7 +39,7 @@ export class CoverageReports {
   async figuresOf({ everyPairWithin, work }: ScheduleSpec): Promise<CoverageFigures | undefined> {
     if (!everyPairWithin || work?.$case !== 'run') return undefined
     try {
-      const table = await this.#tableOf(work.value)
+      const table = await this.#tableOf(runSpecOf(work.value))
       return await this.#figuresOfTable(table, fromDuration(everyPairWithin))
     } catch (error) {
       // A fleet of fewer than two nodes has no pairs, and the store may be unavailable.

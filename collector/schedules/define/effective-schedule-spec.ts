@@ -1,12 +1,12 @@
 import { OverlapPolicy, type ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { effectiveMeshSpec } from '../../mesh/assign/settings.ts'
-import { effectiveRunSpec } from '../../runs/effective-run-spec.ts'
+import { requestedRunSpecOf, runSpecMessage } from '../../plan/run-spec-message.ts'
 
 export const DEFAULT_BUDGET_PERIOD_SECONDS = 86_400
 
 const effectiveWork = (work: ScheduleSpec['work']): ScheduleSpec['work'] => {
-  if (work?.$case === 'run') return { $case: 'run', value: effectiveRunSpec(work.value) }
+  if (work?.$case === 'run') return { $case: 'run', value: runSpecMessage(requestedRunSpecOf(work.value)) }
   if (work?.$case === 'mesh') return { $case: 'mesh', value: effectiveMeshSpec(work.value) }
   return work
 }

@@ -1,7 +1,6 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Profile, ProfileSource } from '#proto/meshgauge/collector/v1/profile.ts'
-import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import type { ProfileSource } from '#proto/meshgauge/collector/v1/profile.ts'
 import type { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { ConfigError, closest } from '../../../lib/config.ts'
 import { throwIfInvalid, type Violation } from '../../../lib/errors.ts'
@@ -9,7 +8,9 @@ import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 import { interfaceNames } from '../../inventory/endpoints.ts'
 import { isReady, selectNodes } from '../../inventory/selectors.ts'
 import { checkMeshSpec } from '../../mesh/assign/settings.ts'
-import { readProfile } from '../../profiles/profile.ts'
+import type { RequestedRunSpec } from '../../plan/run-spec.ts'
+import { requestedRunSpecOf } from '../../plan/run-spec-message.ts'
+import { type Profile, readProfile } from '../../profiles/profile.ts'
 import { reviewRun } from '../../runs/prepare.ts'
 import { cronProblem, timeZoneProblem } from './cron.ts'
 
@@ -99,7 +100,7 @@ export const reviewSchedule = (spec: ScheduleSpec): Violation[] => {
 }
 
 /** The interfaces of a node are known once its agent has answered. Until then no interface name is reported as wrong. */
-const reviewOnFleet = (run: RunSpec, nodes: readonly Node[]): Violation[] => {
+const reviewOnFleet = (run: RequestedRunSpec, nodes: readonly Node[]): Violation[] => {
   const { chosen, violations } = reviewRun(run, nodes)
   return chosen.nodes.every(isReady)
     ? violations
@@ -153,13 +154,13 @@ export const reviewWork = (
       description,
     }))
   if (work?.$case === 'run')
-    return reviewOnFleet(work.value, nodes).map(({ field, description }) => ({
+    return reviewOnFleet(requestedRunSpecOf(work.value), nodes).map(({ field, description }) => ({
       field: `run.${field}`,
       description,
     }))
   if (work?.$case !== 'profile') return []
   return resolveProfile(work.value, profiles).steps.flatMap(({ name, spec }) =>
-    reviewOnFleet(spec!, nodes).map(({ field, description }) => ({
+    reviewOnFleet(spec, nodes).map(({ field, description }) => ({
       field: `profile.tests["${name}"].${field}`,
       description,
     })),

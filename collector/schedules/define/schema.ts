@@ -9,6 +9,7 @@ import { isProfileFile } from '../../../lib/profile-file.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { durationHint, parseBytes, parseDuration } from '../../../lib/units.ts'
 import type { ConfigSection, NamedNodes } from '../../inventory/config.ts'
+import { runSpecMessage } from '../../plan/run-spec-message.ts'
 import {
   knownNames,
   namedByConfiguredProfiles,
@@ -131,7 +132,7 @@ const meshOf = ({ size, shifts, ...rest }: z.output<typeof mesh>): MeshSpec =>
   })
 
 const workOf = ({ run, profile, mesh: meshFields }: Fields): ScheduleSpec['work'] => {
-  if (run) return { $case: 'run', value: runOf(run) }
+  if (run) return { $case: 'run', value: runSpecMessage(runOf(run)) }
   if (profile !== undefined)
     return { $case: 'profile', value: { source: { $case: 'name', value: profile }, file: '' } }
   return meshFields && { $case: 'mesh', value: meshOf(meshFields) }

@@ -1,6 +1,6 @@
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { OverlapPolicy, type ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
+import type { Run } from '../../store/run.ts'
 import type { Blackouts } from '../define/blackouts.ts'
 import type { PlannedTimes } from '../define/planned-times.ts'
 import { costInPeriod } from '../state/budget.ts'

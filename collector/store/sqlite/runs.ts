@@ -1,13 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { Run as RunMessage, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import { pageSizeOf } from '../../../lib/paging.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { isMeasured } from '../../dispatch/outcomes.ts'
 import { pairKey } from '../../inventory/keys.ts'
 import { type Page, RESULT_LIST, type Row, RUN_LIST, readRowToken, takePage } from '../paging.ts'
+import type { Run } from '../run.ts'
+import { runMessage, runOf } from '../run-message.ts'
 import { type LastMeasured, type RunStore, withoutHostSamples } from '../store.ts'
 import type { Connection } from './connection.ts'
 import type { Coverage } from './coverage.ts'
@@ -36,6 +38,9 @@ const prepare = (database: DatabaseSync) => ({
   insertMeasured: database.prepare(PUT_LAST_MEASURED),
   measured: database.prepare('SELECT node, test, milliseconds FROM last_measured WHERE milliseconds <= ?'),
 })
+
+const encodeRun = (run: Run): Uint8Array => RunMessage.encode(runMessage(run)).finish()
+const decodeRun = (body: Uint8Array): Run => runOf(RunMessage.decode(body))
 
 type Statements = ReturnType<typeof prepare>
 
@@ -86,7 +91,7 @@ const putLastMeasured = (sql: Statements, results: readonly PairResult[], until:
 }
 
 const interrupted = (sql: Statements, { key, body }: Row, reason: string, now: Date): Run => {
-  const run = Run.decode(body)
+  const run = decodeRun(body)
   let [doneCount, measuredCount, lastEnd] = [0, 0, 0]
   for (const { outcome, n } of sql.resultCounts.all(key)) {
     doneCount += Number(n)
@@ -102,8 +107,6 @@ const interrupted = (sql: Statements, { key, body }: Row, reason: string, now: D
     stateReason: reason,
     endTime: toTimestamp(lastEnd > 0 ? new Date(lastEnd) : now),
     progress: {
-      pairCount: run.plan?.pairCount ?? 0,
-      round: 0,
       ...run.progress,
       doneCount,
       measuredCount,
@@ -126,7 +129,7 @@ const listRuns = (sql: Statements, { size, token }: Page) => {
   const limit = pageSizeOf(size)
   const found = rows(sql.runsBefore.iterate(before, limit + 1))
   const { bodies, nextPageToken } = takePage(RUN_LIST, found, limit)
-  return { runs: bodies.map((body) => Run.decode(body)), nextPageToken }
+  return { runs: bodies.map(decodeRun), nextPageToken }
 }
 
 const listResults = (sql: Statements, id: string, { size, token }: Page) => {
@@ -149,12 +152,12 @@ export const createRunStore = (
   return {
     createRun: (run) => {
       write(() => {
-        sql.insertRun.run(run.id, run.state, Run.encode(run).finish(), run.requestId || null)
+        sql.insertRun.run(run.id, run.state, encodeRun(run), run.requestId || null)
         figures.add('runs', 1)
       })
     },
     updateRun: (run) => {
-      const { changes } = write(() => sql.updateRun.run(run.state, Run.encode(run).finish(), run.id))
+      const { changes } = write(() => sql.updateRun.run(run.state, encodeRun(run), run.id))
       if (changes === 0) throw new Error(`run ${run.id} was never created`)
     },
     putResults: (runId, results) => {
@@ -168,11 +171,11 @@ export const createRunStore = (
         coverage.addResults(results)
       })
     },
-    getRun: (id) => guarded(() => Run.decode(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
+    getRun: (id) => guarded(() => decodeRun(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
     runOfRequest: (requestId) =>
       guarded(() => {
         const row = sql.runOfRequest.get(requestId)
-        return row && Run.decode(row.body as Uint8Array)
+        return row && decodeRun(row.body as Uint8Array)
       }),
     listRuns: (page) => guarded(() => listRuns(sql, page)),
     listResults: (id, page) => guarded(() => listResults(sql, id, page)),
@@ -186,7 +189,7 @@ export const createRunStore = (
     interruptUnfinished: (reason, now) =>
       write(() => {
         const runs = [...rows(sql.unfinishedRuns.all())].map((row) => interrupted(sql, row, reason, now))
-        for (const run of runs) sql.updateRun.run(run.state, Run.encode(run).finish(), run.id)
+        for (const run of runs) sql.updateRun.run(run.state, encodeRun(run), run.id)
         return runs
       }),
   }

@@ -3,8 +3,10 @@ import { CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { Run, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { Run as RunMessage, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
+import type { Run } from '../run.ts'
+import { runOf } from '../run-message.ts'
 
 /** Messages for tests of stores, with most fields set, so that a lost field is noticed. */
 
@@ -17,21 +19,24 @@ export const sampleId = (at: Date): string => {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-a${random.slice(3, 6)}-${random.slice(6, 18)}`
 }
 
-export const sampleRun = (fields: Partial<Run> = {}): Run =>
-  Run.fromPartial({
-    id: sampleId(START),
-    spec: {
-      label: 'nightly',
-      topology: { kind: TopologyKind.TOPOLOGY_KIND_MESH, nodes: ['node-1', 'node-2'] },
-      test: { $case: 'iperf', value: { engine: 'iperf3', options: { duration: toDuration(2.5) } } },
-      interfaces: ['net0'],
-    },
-    state: RunState.RUN_STATE_PENDING,
-    plan: { nodeCount: 2, pairCount: 2, roundCount: 1, lowerBound: 1, ratio: 1, bytes: 123456789012 },
-    createTime: toTimestamp(START),
-    traceId: '0af7651916cd43dd8448eb211c80319c',
-    ...fields,
-  } as Parameters<typeof Run.fromPartial>[0])
+export const sampleRun = (fields: Partial<Run> = {}): Run => ({
+  ...runOf(
+    RunMessage.fromPartial({
+      id: sampleId(START),
+      spec: {
+        label: 'nightly',
+        topology: { kind: TopologyKind.TOPOLOGY_KIND_MESH, nodes: ['node-1', 'node-2'] },
+        test: { $case: 'iperf', value: { engine: 'iperf3', options: { duration: toDuration(2.5) } } },
+        interfaces: ['net0'],
+      },
+      state: RunState.RUN_STATE_PENDING,
+      plan: { nodeCount: 2, pairCount: 2, roundCount: 1, lowerBound: 1, ratio: 1, bytes: 123456789012 },
+      createTime: toTimestamp(START),
+      traceId: '0af7651916cd43dd8448eb211c80319c',
+    }),
+  ),
+  ...fields,
+})
 
 /** A measured iperf pair that ended `index` seconds after START. */
 export const sampleResult = (index: number, fields: Partial<PairResult> = {}): PairResult =>

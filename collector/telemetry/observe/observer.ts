@@ -2,11 +2,12 @@ import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.t
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../../lib/protobuf-time.ts'
 import { median } from '../../../lib/statistics.ts'
 import { isFailed, isMeasured } from '../../dispatch/outcomes.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
+import type { Run } from '../../store/run.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import {
   type InterfaceDirection,
@@ -180,7 +181,7 @@ const countRun = (metrics: Metrics, run: Run): void => {
   if (!start || !end) return
   const seconds = (end.getTime() - start.getTime()) / 1000
   metrics.runDuration.observe({ test }, seconds, run.traceId)
-  const planned = fromDuration(run.plan?.duration)
+  const planned = fromDuration(run.plan.duration)
   if (run.state !== RunState.RUN_STATE_COMPLETED || planned === undefined || seconds <= 0) return
   metrics.runEfficiency.set({ test, topology }, planned / seconds)
 }

@@ -1,8 +1,8 @@
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { isMeasured } from '../../dispatch/outcomes.ts'
 import { pathKey } from '../../inventory/keys.ts'
+import type { Run } from '../../store/run.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { lossOf, throughputOf } from './interface-directions.ts'
 import { runLabels } from './label-values.ts'
@@ -59,9 +59,8 @@ export const createPairGauges = (metrics: Metrics, budget: number) => {
 
   return {
     show: (run: Run, results: readonly PairResult[]): void => {
-      const test = run.spec?.test?.$case
-      if (!test) return
-      const pairCount = Math.max(run.plan?.pairCount ?? 0, results.length)
+      const test = run.spec.test.kind
+      const pairCount = Math.max(run.plan.pairCount, results.length)
       const over = pairCount > budget
       metrics.pairSeriesDropped.set({ test: runLabels(run).test }, over ? pairCount : 0)
       if (!over) for (const result of results) show(test, result)

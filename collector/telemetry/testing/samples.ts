@@ -1,9 +1,11 @@
 import type { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { Run, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { Run as RunMessage, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { createHistogram } from '../../../lib/histogram.ts'
 import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
+import type { Run } from '../../store/run.ts'
+import { runOf } from '../../store/run-message.ts'
 
 /** Runs and results for tests of metrics. */
 
@@ -15,15 +17,17 @@ type Test = 'ping' | 'iperf'
 
 /** A run of a mesh that took 10 s; its plan estimated 9 s. */
 export const endedRun = (test: Test, fields: Partial<Run> = {}): Run => ({
-  ...Run.fromPartial({
-    id: '01955f00-0000-7000-8000-000000000001',
-    traceId: TRACE_ID,
-    spec: { topology: { kind: TopologyKind.TOPOLOGY_KIND_MESH }, test: { $case: test, value: {} } },
-    state: RunState.RUN_STATE_COMPLETED,
-    plan: { pairCount: 6, duration: toDuration(9) },
-    startTime: toTimestamp(START),
-    endTime: toTimestamp(END),
-  }),
+  ...runOf(
+    RunMessage.fromPartial({
+      id: '01955f00-0000-7000-8000-000000000001',
+      traceId: TRACE_ID,
+      spec: { topology: { kind: TopologyKind.TOPOLOGY_KIND_MESH }, test: { $case: test, value: {} } },
+      state: RunState.RUN_STATE_COMPLETED,
+      plan: { pairCount: 6, duration: toDuration(9) },
+      startTime: toTimestamp(START),
+      endTime: toTimestamp(END),
+    }),
+  ),
   ...fields,
 })
 
