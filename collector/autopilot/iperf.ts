@@ -1,7 +1,7 @@
 import { Outcome, outcomeToJSON } from '#proto/meshgauge/agent/v1/types.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState, runStateToJSON, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { describeCallError, OperatingError } from '../../lib/errors.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import { directedKey } from '../inventory/keys.ts'
 import { createIperfTest, createRunSpec } from '../plan/effective-run-spec.ts'
 import type { RunSpec } from '../plan/run-spec.ts'
@@ -25,7 +25,7 @@ const labelOf = (node: string): string => `agent_on_${node}`
 const gigabits = (bitsPerSecond: number): number => Number((bitsPerSecond / 1e9).toFixed(2))
 
 const throughputOf = ({ outcome, values }: PairResult): number | undefined =>
-  outcome === Outcome.OUTCOME_MEASURED && values?.$case === 'iperf' ? values.value.bitsPerSecond : undefined
+  outcome === Outcome.OUTCOME_MEASURED && values?.kind === 'iperf' ? values.bitsPerSecond : undefined
 
 /** The text of a cell: the throughput, or the outcome of a pair that was not measured. */
 const cellOf = (result: PairResult | undefined): string => {
@@ -40,7 +40,7 @@ const tableOf = (title: string, results: readonly PairResult[]): string => {
   const cells = new Map<string, PairResult>()
   const names = new Set<string>()
   for (const result of results) {
-    const [source, destination] = [result.source?.node ?? '', result.destination?.node ?? '']
+    const [source, destination] = [result.source.node, result.destination.node]
     cells.set(directedKey(source, destination), result)
     names.add(source).add(destination)
   }
@@ -68,7 +68,7 @@ const averageOf = (results: readonly PairResult[]): string => {
 
 /** Autopilot's report: a table for each interface, then the averages. */
 export const reportOf = (interfaces: readonly string[], results: readonly PairResult[]): string => {
-  const byInterface = interfaces.map((name) => results.filter(({ source }) => source?.interface === name))
+  const byInterface = interfaces.map((name) => results.filter(({ source }) => source.interface === name))
   return [
     ...byInterface.map((each, index) => tableOf(`net1-${index}`, each)),
     'Overall Network Interface Average Bandwidth:\n',
@@ -111,7 +111,7 @@ async function* measure(deps: GatewayDeps, spec: RunSpec, signal: AbortSignal): 
     yield log('ERROR', `Run ${run.id} is ${state}: ${run.stateReason}. ABORT`)
   }
   const results = deps.results(run.id)
-  const interfaces = [...new Set(results.map(({ source }) => source?.interface ?? ''))].sort()
+  const interfaces = [...new Set(results.map(({ source }) => source.interface))].sort()
   for (const [index, name] of interfaces.entries())
     yield log('INFO', `Running Interface net1-${index} (${name})`)
   for (const { message } of run.verdicts) yield log('WARNING', message.split('\n')[0] ?? '')

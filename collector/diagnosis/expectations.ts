@@ -1,17 +1,13 @@
 /** Evaluates the expectations of a run, for every pair and for the fleet. Pure. */
 
 import { type IperfResult, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
-import type {
-  Expectation,
-  ExpectationResult,
-  PairExpectation,
-  PairResult,
-} from '#proto/meshgauge/collector/v1/result.ts'
+import type { Expectation, ExpectationResult, PairExpectation } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Violation } from '../../lib/errors.ts'
 import { type ExpectationName, isExpectation, isMinimum, unknownExpectation } from '../../lib/expectations.ts'
 import { mergeHistograms, quantile } from '../../lib/histogram.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { isMeasured } from '../dispatch/outcomes.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import type { RunTest } from '../plan/run-spec.ts'
 
 /** Most failed pairs that are listed for one expectation. The results contain all of them. */
@@ -47,8 +43,8 @@ const TRANSACTIONS = ['transactions', 'connections'] as const
 const ALL = ['ping', ...STREAMS, ...TRANSACTIONS] as const
 
 const iperfOf = ({ values }: PairResult): IperfResult | undefined =>
-  values?.$case === 'iperf' ? values.value : undefined
-const pingOf = ({ values }: PairResult) => (values?.$case === 'ping' ? values.value : undefined)
+  values?.kind === 'iperf' ? values : undefined
+const pingOf = ({ values }: PairResult) => (values?.kind === 'ping' ? values : undefined)
 
 /** Returns the throughput; of a bidirectional test, that of the slower direction. */
 const throughputOf = (result: PairResult): number | undefined => {

@@ -76,6 +76,6 @@ const dispatchPair = async (pass: Pass, test: IperfTest, pair: number): Promise<
     }),
   )
   const endTime = toTimestamp(deps.clock.now())
-  const values = result && ({ $case: 'iperf', value: result } as const)
+  const values = result && ({ kind: 'iperf', ...result } as const)
   report(pass, pair, span, { ...measured, values, startTime, endTime })
 }

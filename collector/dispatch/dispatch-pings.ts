@@ -26,7 +26,7 @@ const dispatchGroup = async (pass: Pass, test: PingTest, pairs: readonly number[
   )
   const endTime = toTimestamp(deps.clock.now())
   for (const [index, { statistics, ...measured }] of results.entries()) {
-    const values = statistics && ({ $case: 'ping', value: statistics } as const)
+    const values = statistics && ({ kind: 'ping', ...statistics } as const)
     report(pass, pairs[index]!, spans[index]!, { ...measured, values, attemptCount: 1, startTime, endTime })
   }
 }

@@ -1,4 +1,4 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import type { Run } from '../store/run.ts'
 
 /** A run as it is now, with the results since the previous update. */

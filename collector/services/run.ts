@@ -1,6 +1,7 @@
 import type { EndpointPair } from '#proto/meshgauge/collector/v1/result.ts'
 import { type RunServiceImplementation, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
+import { pairResultMessage } from '../dispatch/pair-result-message.ts'
 import { endpointMessage } from '../inventory/endpoints.ts'
 import { withShiftCount } from '../plan/effective-run-spec.ts'
 import { rounds } from '../plan/plan.ts'
@@ -60,7 +61,7 @@ export const createRunService = (runs: Runs): RunServiceImplementation => {
     },
     async *watchRun(request, { signal }) {
       for await (const update of runs.watch(request.runId, signal))
-        yield { ...update, run: runMessage(update.run) }
+        yield { run: runMessage(update.run), results: update.results.map(pairResultMessage) }
     },
     cancelRun: async (request) => ({ run: runMessage(runs.cancel(request.runId)) }),
   }

@@ -1,5 +1,5 @@
 import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import type { CoverageStore } from './coverage.ts'
 import type { DocumentStore } from './documents.ts'
 import type { StoreMaintenance } from './maintenance.ts'

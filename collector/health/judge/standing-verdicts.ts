@@ -1,8 +1,9 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, type PairResult, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { CulpritKind, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
 import { createClearedVerdicts } from '../../diagnosis/cleared-verdicts.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import type { Run } from '../../store/run.ts'
 
 /** A verdict that no later run of the same test has cleared. */

@@ -1,5 +1,5 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import { interfaceKey, type NodeInterface } from '../../inventory/keys.ts'
 import { isBidirectional } from '../../plan/caps.ts'
 import { PAIR_OVERHEAD_SECONDS, testSeconds } from '../../plan/estimate.ts'
@@ -47,7 +47,7 @@ export class CostMeter {
   /** Adds the measured costs of pairs. */
   addResults({ test }: RunSpec, results: readonly PairResult[]): void {
     for (const { values, source, destination, startTime, endTime } of results) {
-      if (values?.$case === 'iperf') this.#addBytes(values.value.sentBytes ?? values.value.receivedBytes ?? 0)
+      if (values?.kind === 'iperf') this.#addBytes(values.sentBytes ?? values.receivedBytes ?? 0)
       if (!startTime || !endTime) continue
       const milliseconds = fromTimestamp(endTime).getTime() - fromTimestamp(startTime).getTime()
       const seconds = Math.max(0, milliseconds / 1000)

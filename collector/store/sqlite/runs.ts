@@ -1,11 +1,13 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { PairResult as PairResultMessage } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run as RunMessage, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import { pageSizeOf } from '../../../lib/paging.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { isMeasured } from '../../dispatch/outcomes.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
+import { pairResultMessage, pairResultOf } from '../../dispatch/pair-result-message.ts'
 import { pairKey } from '../../inventory/keys.ts'
 import { type Page, RESULT_LIST, type Row, RUN_LIST, readRowToken, takePage } from '../paging.ts'
 import type { Run } from '../run.ts'
@@ -40,6 +42,10 @@ const prepare = (database: DatabaseSync) => ({
 })
 
 const encodeRun = (run: Run): Uint8Array => RunMessage.encode(runMessage(run)).finish()
+const encodeResult = (result: PairResult): Uint8Array =>
+  PairResultMessage.encode(pairResultMessage(result)).finish()
+const decodeResult = (body: Uint8Array): PairResult => pairResultOf(PairResultMessage.decode(body))
+
 const decodeRun = (body: Uint8Array): Run => runOf(RunMessage.decode(body))
 
 type Statements = ReturnType<typeof prepare>
@@ -69,9 +75,6 @@ const keyOf = (sql: Statements, id: string): number => {
   return Number(row.key)
 }
 
-const pairOf = ({ source, destination }: PairResult): string =>
-  source && destination ? pairKey(source, destination) : ''
-
 /** Stores the latest time per node and test: few rows for any number of results. */
 const putLastMeasured = (sql: Statements, results: readonly PairResult[], until: number): void => {
   const latest = new Map<string, { node: string; test: string; milliseconds: number }>()
@@ -80,10 +83,9 @@ const putLastMeasured = (sql: Statements, results: readonly PairResult[], until:
     const ended = fromTimestamp(result.endTime)
     if (!isMeasured(result) || !values || !ended || ended.getTime() > until) continue
     for (const end of [source, destination]) {
-      if (!end) continue
-      const key = `${values.$case} ${end.node}`
+      const key = `${values.kind} ${end.node}`
       const milliseconds = Math.max(ended.getTime(), latest.get(key)?.milliseconds ?? 0)
-      latest.set(key, { node: end.node, test: values.$case, milliseconds })
+      latest.set(key, { node: end.node, test: values.kind, milliseconds })
     }
   }
   for (const { node, test, milliseconds } of latest.values())
@@ -98,7 +100,7 @@ const interrupted = (sql: Statements, { key, body }: Row, reason: string, now: D
     if (outcome === Outcome.OUTCOME_MEASURED) measuredCount += Number(n)
   }
   for (const result of rows(sql.resultBodies.iterate(key))) {
-    const end = fromTimestamp(PairResult.decode(result.body).endTime)
+    const end = fromTimestamp(decodeResult(result.body).endTime)
     lastEnd = Math.max(lastEnd, end?.getTime() ?? 0)
   }
   return {
@@ -138,7 +140,7 @@ const listResults = (sql: Statements, id: string, { size, token }: Page) => {
   const limit = pageSizeOf(size)
   const found = rows(sql.resultsAfter.iterate(run, after, limit + 1))
   const { bodies, nextPageToken } = takePage(RESULT_LIST, found, limit)
-  return { results: bodies.map((body) => PairResult.decode(body)), nextPageToken }
+  return { results: bodies.map(decodeResult), nextPageToken }
 }
 
 /** @param latest returns the latest plausible time of a measurement, in Unix milliseconds */
@@ -165,7 +167,12 @@ export const createRunStore = (
       write(() => {
         const run = keyOf(sql, runId)
         for (const result of results) {
-          sql.putResult.run(run, pairOf(result), result.outcome, PairResult.encode(result).finish())
+          sql.putResult.run(
+            run,
+            pairKey(result.source, result.destination),
+            result.outcome,
+            encodeResult(result),
+          )
         }
         putLastMeasured(sql, results, latest())
         coverage.addResults(results)
@@ -182,7 +189,7 @@ export const createRunStore = (
     allResults: (id) =>
       guarded(() =>
         Array.from(rows(sql.resultBodies.iterate(keyOf(sql, findId(sql, id)))), ({ body }) =>
-          withoutHostSamples(PairResult.decode(body)),
+          withoutHostSamples(decodeResult(body)),
         ),
       ),
     lastMeasured: () => guarded(() => lastMeasured(sql, latest())),

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
+import { IperfResult, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
-import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run as RunMessage, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
+import { createPairResult, type PairResult } from '../../dispatch/pair-result.ts'
 import type { Run } from '../run.ts'
 import { runOf } from '../run-message.ts'
 
@@ -40,16 +41,25 @@ export const sampleRun = (fields: Partial<Run> = {}): Run => ({
 
 /** A measured iperf pair that ended `index` seconds after START. */
 export const sampleResult = (index: number, fields: Partial<PairResult> = {}): PairResult =>
-  PairResult.fromPartial({
+  createPairResult({
     source: { node: `node-${index}`, interface: 'net0', address: `10.0.0.${index % 250}` },
     destination: { node: `node-${index + 1}`, interface: 'net0', address: `10.0.0.${(index + 1) % 250}` },
     outcome: Outcome.OUTCOME_MEASURED,
     values: {
-      $case: 'iperf',
-      value: { outcome: Outcome.OUTCOME_MEASURED, bitsPerSecond: 9_410_000_000 + index, retransmitCount: 0 },
+      kind: 'iperf',
+      ...IperfResult.fromPartial({
+        outcome: Outcome.OUTCOME_MEASURED,
+        bitsPerSecond: 9_410_000_000 + index,
+        retransmitCount: 0,
+      }),
     },
     samples: [
-      { start: toDuration(0), end: toDuration(1), bitsPerSecond: 9_400_000_000, bytes: 1_175_000_000 },
+      IperfSample.fromPartial({
+        start: toDuration(0),
+        end: toDuration(1),
+        bitsPerSecond: 9_400_000_000,
+        bytes: 1_175_000_000,
+      }),
     ],
     engine: { name: 'iperf3', version: '3.18' },
     attemptCount: 1,
@@ -59,7 +69,7 @@ export const sampleResult = (index: number, fields: Partial<PairResult> = {}): P
     endTime: toTimestamp(new Date(START.getTime() + index * 1000)),
     round: 1,
     ...fields,
-  } as Parameters<typeof PairResult.fromPartial>[0])
+  })
 
 /** A check that passes now and failed before at a higher level. */
 export const sampleRecord = (check: string, fields: Partial<CheckRecord> = {}): CheckRecord =>
