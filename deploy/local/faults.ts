@@ -20,7 +20,7 @@ export type FaultPlace = {
 }
 
 /** What is broken on purpose. `value`: bit/s of a rate, ratio of a loss, bytes of an mtu; a cut has none. */
-export type Fault = FaultPlace & { value?: number }
+export type Fault = FaultPlace & { value?: number | undefined }
 
 /** What a fault can be set on. */
 export type FaultTarget = { nodes: readonly LabNode[]; rateBitsPerSecond: number | 'unlimited' }

@@ -18,12 +18,12 @@ const MANAGEMENT = 'mgmt'
 /** Marks a link in the machine's own namespace as ours, for whoever wonders and for the tear-down. */
 export const LINK_ALIAS = 'meshgauge lab'
 
-type LabInterface = { name: string; address: string; address6?: string }
+type LabInterface = { name: string; address: string; address6?: string | undefined }
 
 export type LabNode = {
   name: string
   /** Its network namespace; absent in a loopback fleet. */
-  namespace?: string
+  namespace?: string | undefined
   rack: string
   /** Where its agent listens. */
   management: string

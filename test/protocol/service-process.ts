@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline'
-import { execa, type ResultPromise } from 'execa'
+import { execa } from 'execa'
 
 /** An agent or a collector as a user starts it. */
 export type ServiceProcess = {
@@ -22,7 +22,7 @@ export const startProgram = async (
   args: string[],
   env: Record<string, string> = {},
 ): Promise<ServiceProcess> => {
-  const child: ResultPromise = execa(program, args, {
+  const child = execa(program, args, {
     reject: false,
     stdin: 'ignore',
     env,
