@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import type { CallObserver } from '../lib/rpc-counting.ts'
 import { createCooperativeYielding } from './cooperative-yielding.ts'
-import { createHealth } from './health/health.ts'
+import { Health } from './health/health.ts'
 import type { AgentConnection } from './inventory/agents.ts'
 import { createFleet, type Fleet } from './inventory/fleet.ts'
 import { createMeshController } from './mesh/mesh-controller.ts'
@@ -14,9 +14,9 @@ import { recover } from './recovery.ts'
 import { createReload } from './reload.ts'
 import { Runs } from './runs/runs.ts'
 import { createTrafficInterfaces } from './runs/traffic-interfaces.ts'
-import { createLedger } from './schedules/ledger.ts'
-import { createMeshCoverage } from './schedules/mesh-coverage.ts'
-import { createSchedules } from './schedules/schedules.ts'
+import { CoverageLedger } from './schedules/coverage/coverage-ledger.ts'
+import { MeshCoverage } from './schedules/coverage/mesh-coverage.ts'
+import { Schedules } from './schedules/schedules.ts'
 import type { Shutdown } from './shutdown.ts'
 import { startMaintenance } from './store/maintenance-loop.ts'
 import type { SqliteStoreDeps } from './store/sqlite/store.ts'
@@ -28,7 +28,7 @@ import { registerMeshGauges } from './telemetry/observe/mesh-gauges.ts'
 import { createObserver, type Observer } from './telemetry/observe/observer.ts'
 import { createScheduleObserver } from './telemetry/observe/schedule-observer.ts'
 import { createTrafficGauges } from './telemetry/observe/traffic-gauges.ts'
-import { createTraffics } from './traffic/traffics.ts'
+import { Traffics } from './traffic/traffics.ts'
 
 export type PartsDeps = {
   clock: Clock
@@ -91,7 +91,7 @@ const openBase = (context: Context) => {
   const store = openStore(context)
   const fleet = openFleet(context, store)
   const healthObserver = observeHealth(metrics, observer, fleet)
-  const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
+  const health = new Health({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
   shutdown.add(() => health.close())
   recover(store, observer, health, { clock, logger })
   return { store, fleet, health }
@@ -103,8 +103,8 @@ const startWork = (
   { store, fleet, health }: ReturnType<typeof openBase>,
 ) => {
   const { clock, logger, tracer, random } = deps
-  const ledger = createLedger({ clock, store, breathe: createCooperativeYielding().yieldIfDue })
-  const coverage = createMeshCoverage({ clock, logger, ledger, store })
+  const ledger = new CoverageLedger({ clock, store, yieldIfDue: createCooperativeYielding().yieldIfDue })
+  const coverage = new MeshCoverage({ clock, logger, ledger, store })
   shutdown.add(() => coverage.close())
   const runObserver = observeRuns(metrics, observer, health, ledger)
   const interfaces = createTrafficInterfaces()
@@ -123,7 +123,7 @@ const startWork = (
   shutdown.add(() => meshes.close())
   registerMeshGauges({ metrics, clock }, meshes)
   const profiles = createProfiles(options.profiles)
-  const schedules = createSchedules(
+  const schedules = new Schedules(
     {
       clock,
       logger,
@@ -131,7 +131,7 @@ const startWork = (
       runs,
       ledger,
       profiles: profiles.byName,
-      breathe: createCooperativeYielding().yieldIfDue,
+      yieldIfDue: createCooperativeYielding().yieldIfDue,
       documents: store,
       meshes,
       observer: createScheduleObserver(metrics),
@@ -140,7 +140,7 @@ const startWork = (
   )
   shutdown.add(() => schedules.close())
   const observe = createTrafficGauges(metrics)
-  const traffics = createTraffics({ clock, logger, random, fleet, runs, interfaces, observe })
+  const traffics = new Traffics({ clock, logger, random, fleet, runs, interfaces, observe })
   shutdown.add(() => traffics.close())
   return { runs, meshes, profiles, schedules, traffics }
 }

@@ -53,7 +53,7 @@ const readFile = async (invocation: Invocation<ScheduleOptions>, file: string): 
   allowOnlyFile(invocation)
   const text = readProfileText('--file', file, invocation.problems)
   invocation.throwIfWrong()
-  const { readSchedule } = await import('../../collector/schedules/schema.ts')
+  const { readSchedule } = await import('../../collector/schedules/define/schema.ts')
   return readSchedule(file, text ?? '')
 }
 

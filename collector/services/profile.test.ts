@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const close of opened.splice(0)) await close()
 })
 
-/** Serves profiles on made-up runs. Each run ends with its fate, or continues when it has none. */
+/** A collector whose runs end with the given fates, in order. A run without a fate continues until it is cancelled. */
 const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string = () => '') => {
   const created: RunSpec[] = []
   const cancelled: string[] = []
@@ -144,7 +144,7 @@ describe('RunProfile', () => {
     expect([created.length, cancelled]).toEqual([2, ['1']])
   })
 
-  test('the problems of any test are reported before the first run starts', async () => {
+  test('problems of all tests are reported once, before the first test runs', async () => {
     const { run, created } = await start([], ({ topology }) => (topology!.nodes[0] === 'n9' ? 'no n9' : ''))
     await expect(run({ nodes: ['n9'] })).rejects.toMatchObject({
       details: expect.stringContaining('tests["a"].topology: no n9'),

@@ -6,7 +6,7 @@ import {
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { pageOf } from '../../lib/paging.ts'
-import { effectiveScheduleSpec } from '../schedules/effective-schedule-spec.ts'
+import { effectiveScheduleSpec } from '../schedules/define/effective-schedule-spec.ts'
 import type { Schedules } from '../schedules/schedules.ts'
 import { createIdempotency, sameMessage } from './request-ids.ts'
 

@@ -7,7 +7,7 @@ import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { remember } from '../../collector/health/severity.ts'
+import { addResult } from '../../collector/health/state/findings.ts'
 import { createMetrics, type Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import { type Format, renderMetrics } from '../../collector/telemetry/expose/exposition.ts'
 import { registerMeshGauges } from '../../collector/telemetry/observe/mesh-gauges.ts'
@@ -42,7 +42,7 @@ const fillOthers = (metrics: Metrics, names: readonly string[]) => {
   for (const schedule of SCHEDULES) {
     schedules.observeTimes(schedule, Date.now() + 3_600_000, day)
     schedules.observeStart(schedule, 0.01)
-    schedules.observeStanding(schedule, day, { bytes: undefined, busy: 0.5 })
+    schedules.observeBudget(schedule, day, { bytes: undefined, busy: 0.5 })
   }
   const coverage = { pairCount: 1000, coveredCount: 143, overdueCount: 857, neverCount: 857 }
   schedules.observeCoverage('weekly', { ...coverage, oldestSeconds: undefined }, 7 * 86_400)
@@ -89,7 +89,7 @@ const fill = (count: number) => {
     for (const name of CHECKS) {
       const check = CheckResult.fromPartial({ check: name, status: CheckStatus.CHECK_STATUS_PASS })
       observer.observeCheck(node, check)
-      observer.observeRecord(node, remember(undefined, check, {}, new Date()))
+      observer.observeRecord(node, addResult(undefined, check, {}, new Date()))
     }
   }
   fillOthers(metrics, names)

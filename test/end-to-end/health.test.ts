@@ -89,7 +89,7 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     expect(document.summary.verdicts).toContainEqual(expect.objectContaining({ node: 'node-2' }))
     const closed = await gate('--checks', 'interfaces')
     expect(closed.exitCode).toBe(1)
-    expect(closed.stdout).toContain(`ping run ${document.run.id} blames it`)
+    expect(closed.stdout).toContain(`ping run ${document.run.id} has a verdict against it`)
     // A first one may come before the link has found its neighbours again.
     await expect
       .poll(async () => {

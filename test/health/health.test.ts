@@ -67,7 +67,7 @@ describe('over gRPC, with a client that shares nothing with us', () => {
     })
     expect(evicted.checks[0]!.findings[0]!.result.evidence.some(({ fatal }) => fatal)).toBe(true)
     expect((await gate({ nodes: ['node-1'], checks: ['dcgm'] })).nodes[0]!.reasons).toEqual([
-      expect.stringMatching(/^check dcgm: EVICT of level 3 found at .* stands/),
+      expect.stringMatching(/^check dcgm: EVICT of level 3 found at .* still applies/),
     ])
 
     fleet.agent('node-1').say(script)

@@ -121,7 +121,7 @@ test('what does not exist is NOT_FOUND, what cannot be started says why', async 
     await expect(call(method, { schedule: 'nite' })).rejects.toMatchObject({ code: 5 })
   await expect(call('TriggerSchedule', { schedule: 'night' })).rejects.toMatchObject({
     code: 3,
-    details: expect.stringContaining('no pair is due whose agents answer'),
+    details: expect.stringContaining('no pair of agents that answer is due'),
   })
 })
 

@@ -2,7 +2,7 @@ import { metrics as api } from '@opentelemetry/api'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Budget } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
-import { usedOf } from '../../schedules/budget.ts'
+import { budgetUseOf } from '../../schedules/state/budget.ts'
 import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
 import { createScheduleObserver } from './schedule-observer.ts'
 
@@ -25,7 +25,7 @@ test('a schedule has counters from the start, its gauges, and no series once it 
   const observer = createScheduleObserver(metrics)
   observer.observeTimes('weekly', 120_000, undefined)
   const budget = Budget.fromPartial({ bytes: 1000, busy: toDuration(60) })
-  observer.observeStanding('weekly', 60_000, usedOf(budget, { bytes: 250, busySeconds: 90 }))
+  observer.observeBudget('weekly', 60_000, budgetUseOf(budget, { bytes: 250, busySeconds: 90 }))
   observer.observeCoverage('weekly', figures, 3600)
   expect(await lines()).toEqual([
     'coverage_never_pairs{schedule="weekly"} 1',
@@ -43,7 +43,7 @@ test('a schedule has counters from the start, its gauges, and no series once it 
     ),
     'schedule_starts_total{schedule="weekly"} 0',
   ])
-  observer.observeStanding('weekly', 60_000, usedOf(undefined, { bytes: 250, busySeconds: 90 }))
+  observer.observeBudget('weekly', 60_000, budgetUseOf(undefined, { bytes: 250, busySeconds: 90 }))
   expect((await lines()).filter((line) => line.includes('budget_ratio'))).toEqual([])
   observer.forget('weekly')
   expect(await lines()).toEqual([])

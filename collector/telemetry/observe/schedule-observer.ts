@@ -1,5 +1,5 @@
-import type { SkipReason } from '../../schedules/book.ts'
 import type { SchedulesObserver } from '../../schedules/schedules.ts'
+import type { SkipReason } from '../../schedules/state/start-history.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 
 const SKIP_REASONS: readonly SkipReason[] = ['overlap', 'over_budget', 'nothing_due', 'blackout', 'failed']
@@ -32,9 +32,9 @@ export const createScheduleObserver = (metrics: Metrics): SchedulesObserver => {
       else metrics.scheduleNextStart.set({ schedule }, next / 1000)
       if (lastSuccess !== undefined) metrics.scheduleLastSuccess.set({ schedule }, lastSuccess / 1000)
     },
-    observeStanding: (schedule, since, used) => {
+    observeBudget: (schedule, since, use) => {
       metrics.scheduleCreated.set({ schedule }, since / 1000)
-      for (const [resource, ratio] of Object.entries(used)) {
+      for (const [resource, ratio] of Object.entries(use)) {
         if (ratio === undefined) metrics.scheduleBudget.remove({ schedule, resource })
         else metrics.scheduleBudget.set({ schedule, resource }, ratio)
       }
