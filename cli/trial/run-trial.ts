@@ -4,9 +4,9 @@ import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import {
   type Fault,
   formatFault,
-  type HeldLab,
   type LabDeps,
   type LabOptions,
+  type OwnedLab,
   setFault,
 } from '../../deploy/local/lab.ts'
 import { type CollectorClient, connect } from '../client/connection.ts'
@@ -40,7 +40,7 @@ export type TrialOptions = {
 
 export type TrialDeps = { terminal: Terminal; lab: LabDeps; paint: Paint; stderrPaint: Paint }
 
-export type Trial = { held: HeldLab; addresses: Addresses; client: CollectorClient; exitCode: ExitCode }
+export type Trial = { held: OwnedLab; addresses: Addresses; client: CollectorClient; exitCode: ExitCode }
 
 const CHECKS_DEADLINE_MS = 60_000
 

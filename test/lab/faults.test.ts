@@ -2,7 +2,7 @@ import { execa } from 'execa'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import {
   createLab,
-  type HeldLab,
+  type OwnedLab,
   heal,
   type LabOptions,
   labStatus,
@@ -27,7 +27,7 @@ import {
 const RATE = 100e6
 const LAB: LabOptions = { nodes: 4, rateBitsPerSecond: RATE }
 
-let held: HeldLab
+let held: OwnedLab
 const make = async (options: LabOptions) => {
   held = await createLab(deps, options)
 }

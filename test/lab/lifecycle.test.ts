@@ -6,7 +6,7 @@ import { afterEach, expect, it, vi } from 'vitest'
 import { MAX_LABS } from '../../deploy/local/addresses.ts'
 import {
   createLab,
-  type HeldLab,
+  type OwnedLab,
   type LabDeps,
   type LabOptions,
   labDown,
@@ -19,8 +19,8 @@ import { knownIndexes } from '../../deploy/local/state.ts'
 import { deps, describeLab, surroundings, traces } from './machine.ts'
 import { pingAll } from './measure.ts'
 
-const labs: HeldLab[] = []
-const make = async (options: LabOptions = { nodes: 2 }): Promise<HeldLab> => {
+const labs: OwnedLab[] = []
+const make = async (options: LabOptions = { nodes: 2 }): Promise<OwnedLab> => {
   const held = await createLab(deps, options)
   labs.push(held)
   return held

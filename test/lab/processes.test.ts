@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { endProcess, signalProcess } from '../../deploy/local/ending.ts'
+import { endProcess, signalProcess } from '../../deploy/local/end-processes.ts'
 import { inventoryText } from '../../deploy/local/inventory.ts'
 import {
   createLab,
   createLoopbackFleet,
-  type HeldLab,
+  type OwnedLab,
   labStatus,
   parseFault,
   setFault,
@@ -13,7 +13,7 @@ import { agentAddress, startAgents, startCollector } from '../../deploy/local/pr
 import { hostProgram as options } from './fixtures/host-start.ts'
 import { deps, describeLab, traces } from './machine.ts'
 
-let held: HeldLab
+let held: OwnedLab
 afterEach(() => held.down())
 
 const processes = async () =>

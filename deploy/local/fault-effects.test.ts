@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { deviceChanges, filterRules } from './effects.ts'
+import { deviceChanges, filterRules } from './fault-effects.ts'
 import { type Fault, parseFault, withFault } from './faults.ts'
 import { labNodes, labShape } from './topology.ts'
 
@@ -8,13 +8,13 @@ const set = (...texts: string[]): Fault[] =>
   texts.map((text) => parseFault(text, { nodes, rateBitsPerSecond: 1e9 })).reduce<Fault[]>(withFault, [])
 const changes = (before: Fault[], after: Fault[]) => deviceChanges(nodes, 'mg0-switch', 1e9, before, after)
 
-describe('what a fault changes', () => {
-  it('is nothing where nothing changes', () => {
+describe('deviceChanges', () => {
+  it('returns nothing when the faults stay the same', () => {
     const faults = set('rate:node-3:net1:tx:50mbit', 'mtu:node-2:net0:both:1400', 'cut:node-1:net0:both')
     expect(changes(faults, faults)).toEqual([])
   })
 
-  it('is the sending side for tx and the switch port for rx', () => {
+  it("shapes the node's interface for tx and the switch's port for rx", () => {
     const [tx, ...noMore] = changes([], set('rate:node-3:net1:tx:50mbit'))
     expect(noMore).toEqual([])
     expect(tx?.namespace).toBe('mg0-node-3')
@@ -24,7 +24,7 @@ describe('what a fault changes', () => {
     expect(rx?.tc.join('\n')).toContain('dev n3.net1 parent 1: classid 1:20 htb rate 50000000bit')
   })
 
-  it('is a link without carrier when both directions are cut, in whichever order', () => {
+  it('takes the link down only when both directions are cut', () => {
     const one = set('cut:node-3:net1:tx')
     expect(changes([], one)).toEqual([])
     const both = set('cut:node-3:net1:tx', 'cut:node-3:net1:rx')
@@ -32,19 +32,19 @@ describe('what a fault changes', () => {
     expect(changes(both, [])).toEqual([{ namespace: 'mg0-switch', ip: ['link set n3.net1 up'], tc: [] }])
   })
 
-  it('is nothing in the switch but rules for loss', () => {
+  it('returns nothing for a loss, which is only an nftables rule', () => {
     const faults = set('loss:node-2:net0:rx:10%')
     expect(changes([], faults)).toEqual([])
     expect(filterRules(faults, nodes)).toContain('oifname "n2.net0" numgen random mod 1000000 < 100000 drop')
   })
 })
 
-describe('the rules of the switch', () => {
-  it('replace those before them, also with none', () => {
+describe('filterRules', () => {
+  it('replaces the previous rules, also when there are no faults', () => {
     expect(filterRules([], nodes)).toBe('table bridge meshgauge\ndelete table bridge meshgauge\n')
   })
 
-  it('cut before they spare address resolution, and lose after it', () => {
+  it('drops cut packets before the exemption of address resolution, and lost packets after it', () => {
     const rules = filterRules(
       set(
         'loss:node-2:net0:tx:10%',
@@ -63,11 +63,11 @@ describe('the rules of the switch', () => {
     ])
   })
 
-  it('drop everything at a loss of 100 %, which is no number that the generator yields', () => {
+  it('drops every packet at a loss of 100 %, without the generator', () => {
     expect(filterRules(set('loss:node-2:net0:rx:100%'), nodes)).toContain('    oifname "n2.net0" drop')
   })
 
-  it('match both ends of a path by their addresses, and leave its interface up', () => {
+  it('matches both ends of a path by their addresses and leaves the interface up', () => {
     const faults = set('cut:node-1/node-2:net0:both', 'loss:node-1/node-3:net1:tx:10%')
     expect(changes([], faults)).toEqual([])
     expect(filterRules(faults, nodes).split('\n').slice(5, -3)).toEqual([
@@ -82,7 +82,7 @@ describe('the rules of the switch', () => {
     ])
   })
 
-  it('cut an uplink as the rack sees it', () => {
+  it('cuts an uplink in the direction as the rack sees it', () => {
     const racked = labNodes(0, labShape({ nodes: 4, racks: 2 }))
     const target = { nodes: racked, rateBitsPerSecond: 1e9 }
     const faults = withFault([], parseFault('cut:rack-2:net1:tx', target))

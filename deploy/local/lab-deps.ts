@@ -3,21 +3,21 @@ import type { Clock } from '../../lib/clock.ts'
 import { type Commands, createCommands, systemPath } from './commands.ts'
 import { stateRoot } from './state.ts'
 
-/** What a lab needs of the machine. */
+/** What the functions of a lab need from their caller. */
 export type LabDeps = {
   clock: Clock
   commands: Commands
-  /** Where the lab's programs are looked for. */
+  /** The PATH for the lab's programs. */
   path: string
-  /** Holds one directory per lab. */
+  /** The folder with one state directory per lab. */
   stateRoot: string
-  /** This process: whose death ends a lab that is not kept. */
+  /** The id of this process. It is stored in the lock of a lab. */
   pid: number
-  /** The command that tears lab `index` down, for the guard to run when nobody else is left. */
+  /** The command that deletes lab `index`. The guard runs it when the owner has died. */
   downCommand(index: number): readonly string[]
 }
 
-/** The parts of `process` and `os` that a lab is told of. */
+/** What a lab needs to know of `process` and `os`. */
 export type Machine = {
   pid: number
   uid: number
@@ -38,7 +38,7 @@ export const createLabDeps = (
   downCommand,
 })
 
-/** The down command where meshgauge runs from its sources; a bundle passes one of its own. */
+/** The down command where meshgauge runs from its sources. A packaged meshgauge passes another one. */
 export const sourceDownCommand =
   (node: string) =>
   (index: number): readonly string[] => [

@@ -1,4 +1,4 @@
-/** What the person who asked can put right: every reason at once, a line each. Anything else thrown is a bug. */
+/** An error that the user can correct: one line per reason. Any other error that a lab throws is a bug. */
 export class LabError extends Error {
   readonly problems: readonly string[]
 

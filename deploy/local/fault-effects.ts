@@ -2,7 +2,7 @@ import type { Fault } from './faults.ts'
 import { type Shape, shapeLines } from './shaping.ts'
 import { type LabNode, portName, uplinkPort } from './topology.ts'
 
-/** What one interface of one node is to be like. */
+/** How one interface of one node is configured. */
 type InterfaceEffect = {
   node: LabNode
   interface: string
@@ -10,8 +10,8 @@ type InterfaceEffect = {
   isDown: boolean
   transmit: Shape
   receive: Shape
-  /** False: its offloaded packets are cut up before they leave, so that a filter sees what a wire would carry. */
-  offloads: boolean
+  /** False disables segmentation offload, so that the switch's filter sees packets as large as on a real wire. */
+  hasOffload: boolean
 }
 
 /** Lines for one namespace's `ip -batch` and `tc -batch`. */
@@ -23,11 +23,11 @@ const effectOf = (
   faults: readonly Fault[],
   rate: number | 'unlimited',
 ): InterfaceEffect => {
-  const own = faults.filter(
+  const faultsHere = faults.filter(
     (fault) => fault.node === node.name && fault.peer === undefined && fault.interface === name,
   )
   const find = (kind: Fault['kind'], direction: 'tx' | 'rx') =>
-    own.find((fault) => fault.kind === kind && fault.direction === direction)
+    faultsHere.find((fault) => fault.kind === kind && fault.direction === direction)
   const receiveMtu = find('mtu', 'rx')?.value
   return {
     node,
@@ -39,19 +39,19 @@ const effectOf = (
       rate: find('rate', 'rx')?.value ?? rate,
       ...(receiveMtu === undefined ? {} : { maxPacketBytes: receiveMtu }),
     },
-    offloads: find('mtu', 'tx') === undefined,
+    hasOffload: find('mtu', 'tx') === undefined,
   }
 }
 
-/** What must change in the namespaces for `after` to hold where `before` held. Untouched interfaces stay untouched. */
+/** The commands that change the devices from the faults `before` to the faults `after`. None for unaffected interfaces. */
 export const deviceChanges = (
   nodes: readonly LabNode[],
-  center: string,
+  switchName: string,
   rate: number | 'unlimited',
   before: readonly Fault[],
   after: readonly Fault[],
 ): NamespaceChange[] => {
-  const atSwitch: NamespaceChange = { namespace: center, ip: [], tc: [] }
+  const atSwitch: NamespaceChange = { namespace: switchName, ip: [], tc: [] }
   const changes = [atSwitch]
   for (const node of nodes) {
     const atNode: NamespaceChange = { namespace: node.namespace ?? '', ip: [], tc: [] }
@@ -65,8 +65,8 @@ export const deviceChanges = (
       if (JSON.stringify(old.transmit) !== JSON.stringify(next.transmit)) {
         atNode.tc.push(...shapeLines(name, next.transmit))
       }
-      if (old.offloads !== next.offloads) {
-        atNode.ip.push(`link set ${name} gso_max_segs ${next.offloads ? 65535 : 1}`)
+      if (old.hasOffload !== next.hasOffload) {
+        atNode.ip.push(`link set ${name} gso_max_segs ${next.hasOffload ? 65535 : 1}`)
       }
     }
     changes.push(atNode)
@@ -74,9 +74,10 @@ export const deviceChanges = (
   return changes.filter(({ ip, tc }) => ip.length + tc.length > 0)
 }
 
-const PARTS_IN_ALL = 1_000_000
+/** nftables draws a whole number below this one for each packet: a loss is a multiple of one in a million. */
+const LOSS_RESOLUTION = 1_000_000
 
-/** What nftables is to match: packets at a node's port or a rack's uplink, of one peer once for each IP version. */
+/** The nftables matches of a fault: a node's port or a rack's uplink; with a peer, one match for each IP version. */
 const matchesOf = (fault: Fault, nodes: readonly LabNode[]): string[] => {
   const { node, peer, interface: name, direction } = fault
   if (!nodes.some((candidate) => candidate.name === node)) {
@@ -84,8 +85,8 @@ const matchesOf = (fault: Fault, nodes: readonly LabNode[]): string[] => {
   }
   const port = `${direction === 'tx' ? 'iifname' : 'oifname'} "${portName(node, name)}"`
   if (peer === undefined) return [port]
-  const end = nodes.find((candidate) => candidate.name === peer)
-  const { address, address6 } = end?.interfaces.find((candidate) => candidate.name === name) ?? {}
+  const peerNode = nodes.find((candidate) => candidate.name === peer)
+  const { address, address6 } = peerNode?.interfaces.find((candidate) => candidate.name === name) ?? {}
   const field = direction === 'tx' ? 'daddr' : 'saddr'
   return [
     ...(address === undefined ? [] : [`${port} ip ${field} ${address}`]),
@@ -94,31 +95,31 @@ const matchesOf = (fault: Fault, nodes: readonly LabNode[]): string[] => {
 }
 
 /**
- * The switch's nftables rules for these faults; loading them replaces what was there. In the bridge's forward hook
- * both directions of a port are seen, and the nodes cannot tell why a packet did not come.
+ * The switch's nftables ruleset for these faults. Loading it replaces the previous one. The bridge's forward hook sees
+ * both directions of a port, and the nodes have no trace of the drop.
  */
 export const filterRules = (faults: readonly Fault[], nodes: readonly LabNode[]): string => {
-  const rulesOf = (kind: Fault['kind'], end: (fault: Fault) => string) =>
+  const rulesOf = (kind: Fault['kind'], action: (fault: Fault) => string) =>
     faults
       .filter((fault) => fault.kind === kind)
-      .flatMap((fault) => matchesOf(fault, nodes).map((match) => `${match} ${end(fault)}`))
+      .flatMap((fault) => matchesOf(fault, nodes).map((match) => `${match} ${action(fault)}`))
   const cuts = rulesOf('cut', () => 'drop')
   const losses = rulesOf('loss', ({ value = 0 }) => {
-    const parts = Math.round(value * PARTS_IN_ALL)
-    // nftables compares with what the generator can yield, and with nothing above.
-    if (parts >= PARTS_IN_ALL) return 'drop'
-    return `numgen random mod ${PARTS_IN_ALL} < ${parts} drop`
+    const parts = Math.round(value * LOSS_RESOLUTION)
+    // nftables rejects a comparison with a number that the generator cannot return.
+    if (parts >= LOSS_RESOLUTION) return 'drop'
+    return `numgen random mod ${LOSS_RESOLUTION} < ${parts} drop`
   })
   const mtus = faults
     .filter(({ kind, direction }) => kind === 'mtu' && direction === 'tx')
     .flatMap((fault) => matchesOf(fault, nodes).map((match) => `${match} meta length > ${fault.value} drop`))
-  // A lost question about an address is repeated after a whole second, in which everything else is lost as well:
-  // the loss measured would not be the loss that was set.
-  const resolution =
+  // ARP and neighbour discovery are exempt from loss. They retry only after a second, in which all packets to that
+  // address are lost, so the measured loss would exceed the configured loss.
+  const addressResolution =
     losses.length > 0
       ? ['ether type arp accept', 'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept']
       : []
-  const rules = [...cuts, ...mtus, ...resolution, ...losses]
+  const rules = [...cuts, ...mtus, ...addressResolution, ...losses]
   const table = ['table bridge meshgauge', 'delete table bridge meshgauge']
   if (rules.length === 0) return `${table.join('\n')}\n`
   return `${[

@@ -1,24 +1,24 @@
 import { loopbackAddress, MAX_LABS } from './addresses.ts'
-import type { LabDeps } from './deps.ts'
-import { claimLab, type HeldLab, type Holding, holdLab } from './held-lab.ts'
-import { LabError } from './problems.ts'
+import type { LabDeps } from './lab-deps.ts'
+import { LabError } from './lab-error.ts'
+import { claimLab, createOwnedLab, type LabClaim, type OwnedLab } from './owned-lab.ts'
 import { type Lab, stateDirectory } from './state.ts'
 
-/** Room in 127.0.k.11 and up, and more agents than one machine enjoys. */
+/** Addresses start at 127.0.k.11, and more agents overload a usual machine. */
 const MAX_LOOPBACK_NODES = 200
 
 /**
- * A fleet without namespaces: every agent has an address of its own on `lo`. It shows that everything works together;
- * all nodes share one link that nothing limits, so there is nothing to break and little to compare.
+ * Creates a fleet without network namespaces: each agent has its own loopback address. Use it where namespaces are not
+ * available. All nodes share the unlimited link `lo`, so faults cannot be injected and rates say little.
  */
 export const createLoopbackFleet = async (
   deps: LabDeps,
   { nodes: count = 6 }: { nodes?: number } = {},
-): Promise<HeldLab> => {
+): Promise<OwnedLab> => {
   if (!Number.isInteger(count) || count < 2 || count > MAX_LOOPBACK_NODES) {
     throw new LabError([`nodes: ${count} is not a whole number from 2 to ${MAX_LOOPBACK_NODES}`])
   }
-  const { index, holding } = await claim(deps)
+  const { index, claim } = await claimFreeIndex(deps)
   const nodes = Array.from({ length: count }, (_, position) => {
     const address = loopbackAddress(index, position + 1)
     return {
@@ -39,16 +39,16 @@ export const createLoopbackFleet = async (
     nodes,
     faults: [],
   }
-  return await holdLab(deps, lab, holding, async () => {
-    // Linux answers on the whole of 127.0.0.0/8 as it is.
+  return await createOwnedLab(deps, lab, claim, async () => {
+    // Nothing to build: Linux accepts every address of 127.0.0.0/8 on `lo`.
     return []
   })
 }
 
-const claim = async (deps: LabDeps): Promise<{ index: number; holding: Holding }> => {
+const claimFreeIndex = async (deps: LabDeps): Promise<{ index: number; claim: LabClaim }> => {
   for (let index = 0; index < MAX_LABS; index++) {
-    const holding = await claimLab(deps, index)
-    if (holding) return { index, holding }
+    const claim = await claimLab(deps, index)
+    if (claim) return { index, claim }
   }
-  throw new LabError([`all ${MAX_LABS} labs are taken; meshgauge lab down ends them`])
+  throw new LabError([`all ${MAX_LABS} lab numbers are in use; delete labs with meshgauge lab down`])
 }

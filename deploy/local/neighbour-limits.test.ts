@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { allowNeighbours } from './neighbours.ts'
+import { raiseNeighbourLimits } from './neighbour-limits.ts'
 
 let folder: string
 beforeEach(() => {
@@ -18,23 +18,23 @@ const set = (family: string, low: number, high: number) => {
   writeFileSync(fileOf(family, 3), `${high}\n`)
 }
 
-test('the limits are raised for a large lab, and never lowered', async () => {
+test('limits are raised for a large lab and never lowered', async () => {
   set('ipv4', 512, 1024)
   set('ipv6', 512, 100_000)
-  expect(await allowNeighbours(folder, 49, 2)).toBeUndefined()
+  expect(await raiseNeighbourLimits(folder, 49, 2)).toBeUndefined()
   expect(limits('ipv4')).toEqual([9604, 9604])
   expect(limits('ipv6')).toEqual([9604, 100_000])
-  expect(await allowNeighbours(folder, 4, 2)).toBeUndefined()
+  expect(await raiseNeighbourLimits(folder, 4, 2)).toBeUndefined()
   expect(limits('ipv4')).toEqual([9604, 9604])
 })
 
-test('without IPv6 it is about IPv4', async () => {
+test('without IPv6 only the limits of IPv4 are raised', async () => {
   set('ipv4', 512, 1024)
-  expect(await allowNeighbours(folder, 49, 2)).toBeUndefined()
+  expect(await raiseNeighbourLimits(folder, 49, 2)).toBeUndefined()
   expect(limits('ipv4')).toEqual([9604, 9604])
 })
 
-test('where the limits cannot be had, only a large lab is told, and what to do', async () => {
-  expect(await allowNeighbours(folder, 6, 2)).toBeUndefined()
-  expect(await allowNeighbours(folder, 49, 2)).toMatch(/gc_thresh2 to 9604/)
+test('where limits cannot be read, a large lab gets a warning that says what to do, and a small lab gets none', async () => {
+  expect(await raiseNeighbourLimits(folder, 6, 2)).toBeUndefined()
+  expect(await raiseNeighbourLimits(folder, 49, 2)).toMatch(/gc_thresh2 to 9604/)
 })
