@@ -21,7 +21,7 @@ const LONGEST = [
   'readme/readme',
   'protocol/sustained',
   'end-to-end/profiles',
-  'otlp/receiver',
+  'otlp/export',
   'lab/agent-mesh',
 ]
 

@@ -27,25 +27,25 @@ const startOptions = (program: readonly string[], signal: AbortSignal): StartOpt
 
 export const startLabAgents = (
   deps: LabDeps,
-  held: OwnedLab,
+  owned: OwnedLab,
   program: readonly string[],
   signal: AbortSignal,
-) => startAgents(deps, held.lab, startOptions(program, signal))
+) => startAgents(deps, owned.lab, startOptions(program, signal))
 
 /** Starts the collector on loopback of this machine, on its default ports if they are free. */
 export const startLabCollector = async (
   deps: LabDeps,
-  held: OwnedLab,
+  owned: OwnedLab,
   program: readonly string[],
   signal: AbortSignal,
 ): Promise<Addresses> => {
   const addresses = { collector: await freeLoopbackAddress(50050), http: await freeLoopbackAddress(9464) }
-  const inventory = await writeInventory(held.lab, {
+  const inventory = await writeInventory(owned.lab, {
     listen: addresses.collector,
     // A ping mesh, but no other default schedules: throughput is measured only on request.
     settings: { http: addresses.http, schedules: [{ name: 'mesh', mesh: {} }] },
   })
-  await startCollector(deps, held.lab, {
+  await startCollector(deps, owned.lab, {
     ...startOptions(program, signal),
     inventory,
     address: addresses.collector,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startProgram } from '../protocol/service-process.ts'
+import { startProgram } from '../testing/service-process.ts'
 import { copyStage, readDockerfile } from './dockerfile.ts'
 
 const REPOSITORY = new URL('../../', import.meta.url).pathname

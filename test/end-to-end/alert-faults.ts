@@ -10,7 +10,7 @@ import { vi } from 'vitest'
 import { stringify } from 'yaml'
 import { waitHealthy } from '../../cli/lab/readiness.ts'
 import { openSqliteStore } from '../../collector/store/sqlite/store.ts'
-import { freeAddress } from '../ports.ts'
+import { freeTestAddress } from '../testing/test-address.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
@@ -94,8 +94,8 @@ export const writeFullStore = (file: string, bytes: number): void => {
 export const startOtherCollector = async (config: Record<string, unknown>) => {
   const folder = await mkdtemp(join(tmpdir(), 'meshgauge-other-'))
   const file = join(folder, 'fleet.yaml')
-  const listen = await freeAddress('collector', { beside: true })
-  const http = await freeAddress('metrics', { beside: true })
+  const listen = await freeTestAddress('collector', { second: true })
+  const http = await freeTestAddress('metrics', { second: true })
   let child: ReturnType<typeof launch> | undefined
   const launch = (env: Record<string, string>) =>
     execa(MESHGAUGE, ['collector', '--config', file], { reject: false, all: true, env })

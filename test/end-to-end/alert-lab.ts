@@ -3,8 +3,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'vitest'
 import { parse } from 'yaml'
-import { startAlertmanager } from '../prometheus/alertmanager.ts'
-import { startPrometheus } from '../prometheus/prometheus.ts'
+import { startAlertmanager } from '../testing/alertmanager.ts'
+import { startPrometheus } from '../testing/prometheus-server.ts'
 
 const RULES = new URL('../../deploy/prometheus/rules/', import.meta.url)
 type Rule = { alert?: string; expr: string; for?: string }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
+import { describeLab } from '../testing/lab.ts'
+import { IPERF_MESH, pingMesh, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 import { type AlertLab, FIRED, watchAlerts } from './alert-lab.ts'
-import { IPERF_MESH, pingMesh, startFleet, type TestFleet } from './fleet.ts'
 
 let fleet: TestFleet
 let lab: AlertLab
@@ -17,7 +17,7 @@ const measure = async () => {
 
 describeLab('alerts of a lab, in a real Prometheus and a real Alertmanager', () => {
   beforeAll(async () => {
-    fleet = await startFleet({ nodes: 4 })
+    fleet = await startTestFleet({ nodes: 4 })
     lab = await watchAlerts([fleet.http])
   })
   afterAll(async () => {

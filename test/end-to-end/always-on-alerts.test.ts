@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { agentAddress } from '../../deploy/local/processes.ts'
-import { describeLab } from '../lab/machine.ts'
-import { eventually } from '../protocol/descendants.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 import { clockOff, mountDisk, startOtherCollector, stutter, writeFullStore } from './alert-faults.ts'
 import { type AlertLab, FIRED, NOT_BY_FAULTS, shippedAlerts, watchAlerts } from './alert-lab.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
 
 const MESH = 'meshgauge.collector.v1.MeshService'
 
@@ -62,7 +62,7 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
   beforeAll(async () => {
     programs = mkdtempSync(join(tmpdir(), 'meshgauge-programs-'))
     disk = await mountDisk(32)
-    fleet = await startFleet({
+    fleet = await startTestFleet({
       nodes: NODES,
       settings: {
         store: join(disk.folder, 'meshgauge.db'),

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { eventually } from '../protocol/descendants.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 /** Debian's libfaketime: a time of day of its own for a process, which can be set while that runs. */
 const libraryOf = async (): Promise<string> =>
@@ -91,7 +91,7 @@ const nobodyIsAccused = async () => {
 describeLab('clocks that are stepped', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'meshgauge-clock-'))
-    fleet = await startFleet({
+    fleet = await startTestFleet({
       nodes: 3,
       settings: { schedules: [{ name: 'mesh', mesh: { window: '1s' } }] },
     })

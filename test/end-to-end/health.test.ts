@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { freeAddress } from '../ports.ts'
-import { type Document, startFleet, type TestFleet } from './fleet.ts'
+import { describeLab } from '../testing/lab.ts'
+import { freeTestAddress } from '../testing/test-address.ts'
+import { type Document, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 let fleet: TestFleet
 let gateway: string
@@ -11,9 +11,9 @@ const ACCUSED = /^ {2}✘ node-2: /m
 
 describeLab('health and the gate on a lab of 4 hosts', () => {
   beforeAll(async () => {
-    const address = await freeAddress('autopilot')
+    const address = await freeTestAddress('autopilot')
     gateway = `http://${address}`
-    fleet = await startFleet({
+    fleet = await startTestFleet({
       nodes: 4,
       settings: {
         autopilot: { port: Number(address.split(':')[1]) },

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { pcpConf } from '../protocol/pcp.ts'
-import { type Document, LAB_RATE, type Pair, startFleet, type TestFleet } from './fleet.ts'
+import { describeLab } from '../testing/lab.ts'
+import { pcpConf } from '../testing/pcp.ts'
+import { type Document, LAB_RATE, type Pair, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 let fleet: TestFleet
 
@@ -36,7 +36,7 @@ const retransmits = ({ samples }: Host): number =>
 describeLab('the story of the nodes, on a lab of 3 hosts', () => {
   beforeAll(async () => {
     const environment = async (): Promise<Record<string, string>> => (pcpConf ? { PCP_CONF: pcpConf } : {})
-    fleet = await startFleet({ nodes: 3, environment })
+    fleet = await startTestFleet({ nodes: 3, environment })
   })
   afterAll(async () => {
     fleet.client.close()

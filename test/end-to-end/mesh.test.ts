@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { describeLab } from '../lab/machine.ts'
-import { eventually } from '../protocol/descendants.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 type Event = {
   time: string
@@ -70,7 +70,7 @@ const fpings = (nodes = NODES) => fleet.programsInside(/^\S*fping\b/, nodes).map
 
 describeLab('the ping mesh of a fleet of 4 hosts that nobody has configured', () => {
   beforeAll(async () => {
-    fleet = await startFleet({ nodes: 4, settings: { default_schedules: true } })
+    fleet = await startTestFleet({ nodes: 4, settings: { default_schedules: true } })
   })
   afterAll(async () => {
     fleet.client.close()

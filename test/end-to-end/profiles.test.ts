@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { findNetperf, NO_NETPERF } from '../../agent/engines/netperf/fixtures/program.ts'
-import { describeLab } from '../lab/machine.ts'
-import { eventually, processes } from '../protocol/descendants.ts'
-import { type Document, LAB_RATE, startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { processes } from '../testing/process-tree.ts'
+import { type Document, LAB_RATE, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 type Miss = { source: { node: string }; destination: { node: string }; value?: number }
 type Expected = {
@@ -58,7 +59,7 @@ describeLab('profiles on a lab of 3 hosts', () => {
   beforeAll(async () => {
     // Agents look for programs on their own PATH.
     const path = [...(netperf ? [dirname(netperf)] : []), process.env.PATH].join(':')
-    fleet = await startFleet({ nodes: 3, environment: async () => ({ PATH: path }) })
+    fleet = await startTestFleet({ nodes: 3, environment: async () => ({ PATH: path }) })
     await fleet.untilReady()
   })
   afterEach(async () => {
@@ -226,9 +227,9 @@ tests:
   })
 
   describe.skipIf(!netperf)(netperf ? 'with netperf' : `with netperf (skipped: ${NO_NETPERF})`, () => {
-    const strays = () => processes().filter(({ command }) => /netserver .*-D -f -N/.test(command))
+    const measuringPrograms = () => processes().filter(({ command }) => /netserver .*-D -f -N/.test(command))
     afterEach(async () => {
-      await eventually(strays, (found) => found.length === 0)
+      await eventually(measuringPrograms, (found) => found.length === 0)
     })
 
     test('latency: transactions over TCP and UDP of every pair, and their expectations', async () => {

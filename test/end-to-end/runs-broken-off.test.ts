@@ -1,18 +1,19 @@
 import { expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { eventually, programsOf } from '../protocol/descendants.ts'
-import { outcomes, unmeasured, useFiveHosts } from './five-hosts.ts'
-import { type Document, IPERF_MESH } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { measuringProgramsOf } from '../testing/process-tree.ts'
+import { type Document, IPERF_MESH } from '../testing/test-fleet.ts'
+import { outcomes, unmeasured, useFiveHostFleet } from './five-host-fleet.ts'
 
 describeLab('runs on a lab of 5 hosts that are broken off', () => {
-  const hosts = useFiveHosts()
+  const hosts = useFiveHostFleet()
 
   test('an agent killed in mid-test costs only its own pairs', async () => {
     const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net0', '--duration', '2s')
     const victim = await hosts.fleet.pidOf('node-5')
     await hosts.untilRunning()
     await eventually(
-      () => programsOf(victim),
+      () => measuringProgramsOf(victim),
       (found) => found.length > 0,
     )
     process.kill(victim, 'SIGKILL')
@@ -45,7 +46,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     const longer = ['--nodes', nodes, '--duration', '3s']
     const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net1', ...longer)
     await hosts.untilRunning()
-    await eventually(hosts.strays, (found) => found.length > 0)
+    await eventually(hosts.measuringPrograms, (found) => found.length > 0)
     await hosts.fleet.fault('cut:node-2:net1:both')
     const document = await running
     expect(document.run.state).toBe('completed')
@@ -99,7 +100,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
       // The stream breaks with the collector.
     }
     expect(acknowledged.length).toBeGreaterThanOrEqual(5)
-    await eventually(hosts.strays, (found) => found.length === 0)
+    await eventually(hosts.measuringPrograms, (found) => found.length === 0)
     await hosts.fleet.restartCollector()
     const { stdout } = await hosts.fleet.meshgauge('runs', 'show', run.id, '--json')
     const document = JSON.parse(stdout) as Document

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { between, isFrom, outcomes, unmeasured, useFiveHosts } from './five-hosts.ts'
-import { IPERF_MESH, LAB_RATE, pingMesh } from './fleet.ts'
+import { describeLab } from '../testing/lab.ts'
+import { IPERF_MESH, LAB_RATE, pingMesh } from '../testing/test-fleet.ts'
+import { between, isFrom, outcomes, unmeasured, useFiveHostFleet } from './five-host-fleet.ts'
 
 describeLab('runs on a lab of 5 hosts', () => {
-  const hosts = useFiveHosts()
+  const hosts = useFiveHostFleet()
 
   test('a healthy mesh: every pair measured, the fewest rounds, exit 0, the document as promised', async () => {
     const document = await hosts.fleet.json(...IPERF_MESH, '--run-id', 'nightly 7')

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { eventually } from '../protocol/descendants.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 type Shown = {
   name: string
@@ -65,7 +65,7 @@ const PING = ['--test', 'ping', '--ping-interval', '100ms']
 
 describeLab('schedules on a lab of 4 hosts', () => {
   beforeAll(async () => {
-    fleet = await startFleet({
+    fleet = await startTestFleet({
       nodes: 4,
       settings: {
         schedules: [{ name: 'from-config', cron: '0 3 * * 0', run: { test: 'ping', topology: 'ring' } }],

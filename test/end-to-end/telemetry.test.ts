@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { type OtlpReceiver, type SpanTree, startOtlpReceiver } from '../otlp/receiver.ts'
-import { lintMetrics, startPrometheus } from '../prometheus/prometheus.ts'
-import { IPERF_MESH, pingMesh, startFleet, type TestFleet } from './fleet.ts'
+import { describeLab } from '../testing/lab.ts'
+import { type OtlpReceiver, type SpanTree, startOtlpReceiver } from '../testing/otlp-receiver.ts'
+import { lintMetrics, startPrometheus } from '../testing/prometheus-server.ts'
+import { IPERF_MESH, pingMesh, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 let fleet: TestFleet
 let receiver: OtlpReceiver
@@ -12,7 +12,7 @@ const find = (roots: readonly SpanTree[], good: (span: SpanTree) => boolean): Sp
 
 describeLab('what is seen of a run', () => {
   beforeAll(async () => {
-    fleet = await startFleet({
+    fleet = await startTestFleet({
       nodes: 4,
       environment: async (gateway) => {
         receiver = await startOtlpReceiver(gateway)

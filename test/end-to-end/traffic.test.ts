@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { eventually } from '../protocol/descendants.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 type Traffic = {
   id: string
@@ -54,7 +54,7 @@ const start = () => json<{ traffic: Traffic }>(...MESH)
 
 describeLab('sustained traffic on a lab of 4 hosts', () => {
   beforeAll(async () => {
-    fleet = await startFleet({ nodes: 4 })
+    fleet = await startTestFleet({ nodes: 4 })
   })
   afterEach(async () => {
     await fleet.meshgauge('traffic', 'stop', '--all')

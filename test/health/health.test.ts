@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { dcgm, pciebw, ping, remapped, skipped } from '../../collector/autopilot/testing/results.ts'
-import { type StandInFleet, startStandInFleet } from './stand-in-fleet.ts'
+import { type FakeFleet, startFakeFleet } from '../testing/fake-check-fleet.ts'
 
 type NodeHealth = {
   node: string
@@ -21,7 +21,7 @@ type Gate = {
 const HEALTH = 'meshgauge.collector.v1.HealthService'
 const FLEET = 'meshgauge.collector.v1.FleetService'
 
-let fleet: StandInFleet
+let fleet: FakeFleet
 
 const script = (check: string) =>
   ({
@@ -42,10 +42,10 @@ const health = async (node: string) => {
 const check = (...args: string[]) => fleet.meshgauge('check', ...args)
 
 beforeAll(async () => {
-  fleet = await startStandInFleet({ nodes: 3, checks: ['dcgm', 'pciebw', 'ping', 'pvc', 'remapped'], script })
+  fleet = await startFakeFleet({ nodes: 3, checks: ['dcgm', 'pciebw', 'ping', 'pvc', 'remapped'], script })
 })
 afterEach(() => {
-  for (const agent of fleet.agents.values()) agent.say(script)
+  for (const agent of fleet.agents.values()) agent.setScript(script)
 })
 afterAll(() => fleet.close())
 
@@ -53,7 +53,7 @@ describe('over gRPC, with a client that shares nothing with us', () => {
   test('a heavy finding survives a light pass, a restart with SIGKILL, and goes as it says', async () => {
     fleet
       .agent('node-1')
-      .say((name, { level }) => (name === 'dcgm' && level === 3 ? dcgm(3, ['PCIe']) : script(name)))
+      .setScript((name, { level }) => (name === 'dcgm' && level === 3 ? dcgm(3, ['PCIe']) : script(name)))
     await check('dcgm', '--nodes', 'node-1', '--param', 'level=3')
     await check('dcgm', '--nodes', 'node-1')
     await fleet.restart('SIGKILL')
@@ -70,14 +70,14 @@ describe('over gRPC, with a client that shares nothing with us', () => {
       expect.stringMatching(/^check dcgm: EVICT of level 3 found at .* stands/),
     ])
 
-    fleet.agent('node-1').say(script)
+    fleet.agent('node-1').setScript(script)
     await check('dcgm', '--nodes', 'node-1', '--param', 'level=3')
     expect((await health('node-1')).severity).toBe('SEVERITY_PASS')
     expect(await gate({ nodes: ['node-1'], checks: ['dcgm'] })).toMatchObject({ open: true })
   })
 
   test('ClearHealth forgets what it is told to', async () => {
-    fleet.agent('node-2').say((name) => (name === 'remapped' ? remapped([true]) : script(name)))
+    fleet.agent('node-2').setScript((name) => (name === 'remapped' ? remapped([true]) : script(name)))
     await check('remapped,dcgm', '--nodes', 'node-2')
     const cleared = await fleet
       .client()
@@ -87,7 +87,7 @@ describe('over gRPC, with a client that shares nothing with us', () => {
     const { stdout, exitCode } = await fleet.meshgauge('health', 'clear', 'node-2')
     expect([stdout, exitCode]).toEqual(['Cleared 1 finding.', 0])
     expect((await health('node-2')).severity).toBe('SEVERITY_PASS')
-    fleet.agent('node-2').say(script)
+    fleet.agent('node-2').setScript(script)
   })
 
   test.each<[string, object, string[]]>([
@@ -136,16 +136,16 @@ describe('over gRPC, with a client that shares nothing with us', () => {
       await expect(run(request)).rejects.toMatchObject({ code: 3 })
     expect(fleet.agent('node-1').ran).toHaveLength(before)
     // The list of checks has it, and the agent does not know it all the same.
-    for (const agent of fleet.agents.values()) agent.say(() => undefined)
+    for (const agent of fleet.agents.values()) agent.setScript(() => undefined)
     await expect(run({ checks: ['dcgm'] })).rejects.toThrow('"dcgm" is not a check')
-    fleet.agent('node-3').say(script)
+    fleet.agent('node-3').setScript(script)
     const mixed = (await run({ checks: ['dcgm'] })) as { node: string; result: { status: string } }[]
     expect(mixed.map(({ node, result }) => `${node} ${result.status}`).sort()).toEqual([
       'node-1 CHECK_STATUS_ERROR',
       'node-2 CHECK_STATUS_ERROR',
       'node-3 CHECK_STATUS_PASS',
     ])
-    for (const agent of fleet.agents.values()) agent.say(script)
+    for (const agent of fleet.agents.values()) agent.setScript(script)
   })
 })
 
@@ -153,7 +153,7 @@ describe('ten thousand overlapping requests', () => {
   test('run the check once on each node; the rest is dropped and counted, and nothing stays behind', async () => {
     const agents = [...fleet.agents.values()]
     const before = agents.map(({ ran }) => ran.length)
-    const releases = agents.map((agent) => agent.hold())
+    const releases = agents.map((agent) => agent.block())
     const run = async () => {
       const results: string[] = []
       const stream = fleet
@@ -177,7 +177,7 @@ describe('ten thousand overlapping requests', () => {
     expect(statuses.filter((status) => status === 'CHECK_STATUS_PASS')).toHaveLength(3)
     expect(statuses.filter((status) => status === 'CHECK_STATUS_ERROR')).toHaveLength(3 * 3333)
     expect((await health('node-1')).runningChecks ?? []).toEqual([])
-    expect(Math.max(...agents.map((agent) => agent.mostAtOnce()))).toBe(1)
+    expect(Math.max(...agents.map((agent) => agent.maxConcurrent()))).toBe(1)
   })
 })
 
@@ -187,7 +187,7 @@ describe('on the command line', () => {
     const open = await fleet.meshgauge('gate', '--nodes', 'node-1,node-2', '--checks', 'ping')
     expect([open.exitCode, open.stdout]).toEqual([0, '✔ Open: 2 nodes may take a job.'])
 
-    fleet.agent('node-2').say((name) => (name === 'ping' ? ping({ 'node-3': false }) : script(name)))
+    fleet.agent('node-2').setScript((name) => (name === 'ping' ? ping({ 'node-3': false }) : script(name)))
     await check('ping', '--nodes', 'node-2')
     const closed = await fleet.meshgauge('gate', '--nodes', 'node-1,node-2', '--checks', 'ping')
     expect(closed.exitCode).toBe(1)
@@ -210,7 +210,7 @@ describe('on the command line', () => {
     const unknown = await fleet.meshgauge('gate', '--nodes', 'node-3', '--checks', 'pvc,remapped')
     expect(unknown.exitCode).toBe(3)
     expect(unknown.stdout).toContain('? node-3: check pvc has not been run')
-    fleet.agent('node-2').say(script)
+    fleet.agent('node-2').setScript(script)
   })
 
   test('gate --run-missing runs what is missing, and a skip of what was named is no pass', async () => {
@@ -248,14 +248,14 @@ describe('on the command line', () => {
   })
 
   test('health: a table, what stands and why', async () => {
-    fleet.agent('node-1').say((name) => (name === 'pciebw' ? pciebw([3.5]) : script(name)))
+    fleet.agent('node-1').setScript((name) => (name === 'pciebw' ? pciebw([3.5]) : script(name)))
     await check('pciebw')
     const { stdout, exitCode } = await fleet.meshgauge('health', 'node-1', 'node-3')
     expect(exitCode).toBe(1)
     expect(stdout).toContain('  ✘ node-1 pciebw: 0: only 3.5 GB/s from host to GPU')
     expect(stdout).toMatch(/^NODE +HEALTH +LAST CHECK +DCGM +PCIEBW/m)
     expect(stdout).toMatch(/^node-1 +✘ fail +(now|\d+ s ago) +✔ pass +✘ fail/m)
-    fleet.agent('node-1').say(script)
+    fleet.agent('node-1').setScript(script)
     await check('pciebw')
   })
 

@@ -9,10 +9,10 @@ import { createMetrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import { renderMetrics } from '../../collector/telemetry/expose/exposition.ts'
 import { createMetricReader } from '../../collector/telemetry/expose/otlp.ts'
 import { createObserver } from '../../collector/telemetry/observe/observe.ts'
-import { findProgram } from '../programs.ts'
-import { observeEverything } from '../prometheus/everything.ts'
-import { freePort } from '../prometheus/prometheus.ts'
-import { readSamples } from './samples.ts'
+import { findProgram } from '../testing/find-program.ts'
+import { observeAllMetrics } from '../testing/observe-all-metrics.ts'
+import { freePort } from '../testing/prometheus-server.ts'
+import { readSamples } from './prometheus-text.ts'
 
 const program = findProgram('victoria-metrics')
 const NONE =
@@ -62,7 +62,7 @@ describe.skipIf(!program)(program ? 'VictoriaMetrics' : `VictoriaMetrics (skippe
     const exporter = new OTLPMetricExporter({ url: `${url}/opentelemetry/v1/metrics` })
     const provider = new MeterProvider({ readers: [createMetricReader(exporter, {})] })
     const metrics = createMetrics({ meter: provider.getMeter('test') }, { version: '1.2.3' })
-    observeEverything(metrics, createObserver({ metrics }))
+    observeAllMetrics(metrics, createObserver({ metrics }))
     await provider.forceFlush()
     await expect.poll(async () => (await stored()).length).toBeGreaterThan(100)
 

@@ -12,8 +12,8 @@ import {
   resultOf,
   skipped,
 } from '../../collector/autopilot/testing/results.ts'
-import { type StandInFleet, startStandInFleet } from '../health/stand-in-fleet.ts'
-import { type Prometheus, startPrometheus } from './prometheus.ts'
+import { type FakeFleet, startFakeFleet } from '../testing/fake-check-fleet.ts'
+import { type Prometheus, startPrometheus } from '../testing/prometheus-server.ts'
 
 const CHECKS = ['dcgm', 'gpumem', 'gpupower', 'pciebw', 'ping', 'pvc', 'remapped']
 
@@ -44,11 +44,11 @@ const ill: Record<string, CheckResult> = {
   remapped: remapped([true, false]),
 }
 
-let fleet: StandInFleet
+let fleet: FakeFleet
 let prometheus: Prometheus
 
 beforeAll(async () => {
-  fleet = await startStandInFleet({ nodes: 3, checks: CHECKS, script: (check) => well[check] })
+  fleet = await startFakeFleet({ nodes: 3, checks: CHECKS, script: (check) => well[check] })
   prometheus = await startPrometheus({ targets: [fleet.http()], rules })
 })
 afterAll(async () => {
@@ -85,11 +85,11 @@ test('a fleet that is well alarms nobody', async () => {
 })
 
 test('each rule fires for what it is about, and only there', async () => {
-  fleet.agent('node-2').say((check) => ill[check])
+  fleet.agent('node-2').setScript((check) => ill[check])
   for (const name of ['node-1', 'node-3'])
     fleet
       .agent(name)
-      .say((check) => (check === 'ping' ? ping({ 'node-2': false, 'node-9': true }) : well[check]))
+      .setScript((check) => (check === 'ping' ? ping({ 'node-2': false, 'node-9': true }) : well[check]))
   expect((await checkAll()).exitCode).toBe(1)
   await firing([
     'AutopilotDCGMErrors node-2',
@@ -112,7 +112,7 @@ test('each rule fires for what it is about, and only there', async () => {
 })
 
 test('a check that cannot be carried out silences nothing, and neither does a restart', async () => {
-  fleet.agent('node-2').say((check) => skipped(check, 'nvidia-smi is not installed'))
+  fleet.agent('node-2').setScript((check) => skipped(check, 'nvidia-smi is not installed'))
   await checkAll()
   await fleet.restart('SIGKILL')
   await expect.poll(fleet.metrics).toMatch(/autopilot_health_checks\{health="dcgm",node="node-2",.*\} 1/)
@@ -120,7 +120,7 @@ test('a check that cannot be carried out silences nothing, and neither does a re
 })
 
 test('what is well again ends them', async () => {
-  for (const agent of fleet.agents.values()) agent.say((check) => well[check])
+  for (const agent of fleet.agents.values()) agent.setScript((check) => well[check])
   await checkAll()
   expect(await fleet.metrics()).not.toMatch(/autopilot_health_checks\{health="(?!pciebw).*\} 1\n/)
 })

@@ -11,8 +11,8 @@ import { createObserver } from '../../collector/telemetry/observe/observe.ts'
 import { TRACE_ID } from '../../collector/telemetry/testing/samples.ts'
 import { DASHBOARDS, toJson } from '../../deploy/grafana/dashboards.ts'
 import type { QueryVariable } from '../../deploy/grafana/schema.ts'
-import { observeEverything } from './everything.ts'
-import { type Prometheus, startPrometheus } from './prometheus.ts'
+import { observeAllMetrics } from '../testing/observe-all-metrics.ts'
+import { type Prometheus, startPrometheus } from '../testing/prometheus-server.ts'
 
 const GRAFANA = new URL('../../deploy/grafana/', import.meta.url)
 const RULES = new URL('../../deploy/prometheus/rules/', import.meta.url)
@@ -190,12 +190,12 @@ describe('in a real Prometheus', () => {
   beforeAll(async () => {
     metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })
     const observer = createObserver({ metrics })
-    observeEverything(metrics, observer)
+    observeAllMetrics(metrics, observer)
     server = await listenHttp({ registry: metrics.registry, health: () => [], address: '127.0.0.1:0' })
     prometheus = await startPrometheus({ targets: [`127.0.0.1:${server.port}`], rules: { groups } })
     // What is asked about change needs one between two scrapes.
     await prometheus.waitFor('meshgauge_runs_total{test="iperf"} == 1')
-    observeEverything(metrics, observer)
+    observeAllMetrics(metrics, observer)
     await prometheus.waitFor('meshgauge_runs_total{test="iperf"} == 2')
   })
 

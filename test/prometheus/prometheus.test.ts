@@ -6,8 +6,8 @@ import { listenHttp } from '../../collector/telemetry/expose/http.ts'
 import type { HttpServer } from '../../collector/telemetry/expose/listening.ts'
 import { createObserver, type Observer } from '../../collector/telemetry/observe/observe.ts'
 import { TRACE_ID } from '../../collector/telemetry/testing/samples.ts'
-import { nodes, observeEverything } from './everything.ts'
-import { lintMetrics, type Prometheus, startPrometheus } from './prometheus.ts'
+import { nodes, observeAllMetrics } from '../testing/observe-all-metrics.ts'
+import { lintMetrics, type Prometheus, startPrometheus } from '../testing/prometheus-server.ts'
 
 let metrics: Metrics
 let observer: Observer
@@ -17,7 +17,7 @@ let prometheus: Prometheus
 beforeAll(async () => {
   metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })
   observer = createObserver({ metrics })
-  observeEverything(metrics, observer)
+  observeAllMetrics(metrics, observer)
   server = await listenHttp({ registry: metrics.registry, health: () => [], address: '127.0.0.1:0' })
   prometheus = await startPrometheus({ targets: [`127.0.0.1:${server.port}`] })
 })

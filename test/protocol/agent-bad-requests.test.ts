@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
-import { openIndependentClient } from './independent-client.ts'
-import { startAgent } from './service-process.ts'
-import { CHECK, collect, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { startAgent } from '../testing/service-process.ts'
+import { CHECK, collect, failureOf, IPERF, PING, reasonOf, useAgentUnderTest } from './agent-under-test.ts'
 
-const subject = useAgent(27301)
+const subject = useAgentUnderTest(27301)
 const { serve, run } = subject
 
 describe('bad requests', () => {

@@ -2,18 +2,27 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
-import { eventually, processes, programsOf } from './descendants.ts'
-import { openIndependentClient } from './independent-client.ts'
-import { startAgent } from './service-process.ts'
-import { collect, type Event, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
+import { eventually } from '../testing/eventually.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { measuringProgramsOf, processes } from '../testing/process-tree.ts'
+import { startAgent } from '../testing/service-process.ts'
+import {
+  collect,
+  type Event,
+  failureOf,
+  IPERF,
+  PING,
+  reasonOf,
+  useAgentUnderTest,
+} from './agent-under-test.ts'
 
-const subject = useAgent(27201)
+const subject = useAgentUnderTest(27201)
 const { serve, listen } = subject
 
 describe('streams are leases', () => {
   test('cancelling Serve ends the server', async () => {
     const server = await listen()
-    expect(programsOf(subject.agent.pid)).toHaveLength(1)
+    expect(measuringProgramsOf(subject.agent.pid)).toHaveLength(1)
     const rest = failureOf(server.rest)
     server.cancel()
     expect((await rest).code).toBe(status.CANCELLED)
@@ -38,7 +47,7 @@ describe('streams are leases', () => {
       own.stream(IPERF, 'Serve', { listeners: [{ interface: 'lo' }, { interface: 'lo' }] }),
     ).catch(() => [])
     const started = await eventually(
-      () => programsOf(victim.pid),
+      () => measuringProgramsOf(victim.pid),
       (found) => found.length === 3,
     )
     await victim.stop('SIGKILL')
@@ -58,7 +67,7 @@ describe('streams are leases', () => {
       collect(own.stream(PING, 'Ping', { targets: [{ address: '127.0.0.1' }], continuous: true })),
     )
     const started = await eventually(
-      () => programsOf(victim.pid),
+      () => measuringProgramsOf(victim.pid),
       (found) => found.length === 1,
     )
     await victim.stop('SIGTERM')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { AGENT, CHECK, collect, failureOf, PING, useAgent } from './tested-agent.ts'
+import { AGENT, CHECK, collect, failureOf, PING, useAgentUnderTest } from './agent-under-test.ts'
 
-const subject = useAgent(25201)
+const subject = useAgentUnderTest(25201)
 const { serve, run, listen } = subject
 
 describe('Describe', () => {

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { openMesh } from './mesh-stream.ts'
-import { type ServiceProcess, startAgent } from './service-process.ts'
+import { type IndependentClient, openIndependentClient } from '../testing/independent-client.ts'
+import { openMesh } from '../testing/mesh-stream.ts'
+import { type ServiceProcess, startAgent } from '../testing/service-process.ts'
 
 const ROOT = new URL('../../', import.meta.url).pathname
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startService } from './service-process.ts'
+import { startService } from '../testing/service-process.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 

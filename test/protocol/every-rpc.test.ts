@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { loadSync } from '@grpc/proto-loader'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { eventually } from './descendants.ts'
-import { type ServiceProcess, startService } from './service-process.ts'
+import { eventually } from '../testing/eventually.ts'
+import { type ServiceProcess, startService } from '../testing/service-process.ts'
 
 const root = new URL('../../', import.meta.url).pathname
 const buf = join(root, 'node_modules/.bin/buf')

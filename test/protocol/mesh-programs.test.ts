@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
-import { eventually, processes, programsOf } from './descendants.ts'
-import { openIndependentClient } from './independent-client.ts'
-import { assignment, openMesh } from './mesh-stream.ts'
-import { startAgent } from './service-process.ts'
+import { eventually } from '../testing/eventually.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { assignment, openMesh } from '../testing/mesh-stream.ts'
+import { measuringProgramsOf, processes } from '../testing/process-tree.ts'
+import { startAgent } from '../testing/service-process.ts'
 
 describe('trouble with the engine', () => {
   test('is told in words, is no loss, and passes by itself', async () => {
@@ -25,7 +26,7 @@ describe('trouble with the engine', () => {
       chmodSync(program, 0o755)
       await mesh.until(() => mesh.windowsOf(1).length > 1)
       await mesh.until(({ batches }) => (batches.at(-1)!.troubles ?? []).length === 0)
-      const before = programsOf(own.pid)[0]!.pid
+      const before = measuringProgramsOf(own.pid)[0]!.pid
       process.kill(before, 'SIGKILL')
       await mesh.until(({ batches }) =>
         batches.some(({ troubles }) => troubles?.[0]?.reason.includes('SIGKILL')),
@@ -48,7 +49,7 @@ describe('nothing is left', () => {
     const caller = openIndependentClient(own.port)
     const mesh = openMesh(caller, assignment([1, 2]))
     await mesh.until(() => mesh.windowsOf(1).length > 0)
-    const pids = programsOf(own.pid).map(({ pid }) => pid)
+    const pids = measuringProgramsOf(own.pid).map(({ pid }) => pid)
     expect(pids).toHaveLength(1)
     await own.stop(signal)
     await mesh.done

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type ServiceProcess, startAgent, startService } from './service-process.ts'
+import { type ServiceProcess, startAgent, startService } from '../testing/service-process.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 

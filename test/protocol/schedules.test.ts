@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { type ServiceProcess, startService } from './service-process.ts'
+import { type IndependentClient, openIndependentClient } from '../testing/independent-client.ts'
+import { type ServiceProcess, startService } from '../testing/service-process.ts'
 
 const SERVICE = 'meshgauge.collector.v1.ScheduleService'
 

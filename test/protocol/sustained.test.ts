@@ -1,9 +1,10 @@
 import { createServer } from 'node:net'
 import { type ServiceError, status } from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { eventually, programsOf } from './descendants.ts'
-import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { type ServiceProcess, startAgent } from './service-process.ts'
+import { eventually } from '../testing/eventually.ts'
+import { type IndependentClient, openIndependentClient } from '../testing/independent-client.ts'
+import { measuringProgramsOf } from '../testing/process-tree.ts'
+import { type ServiceProcess, startAgent } from '../testing/service-process.ts'
 
 const IPERF = 'meshgauge.agent.v1.IperfService'
 const AGENT = 'meshgauge.agent.v1.AgentService'
@@ -30,7 +31,7 @@ const stops: (() => void | Promise<void>)[] = []
 afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop()
   await eventually(
-    () => programsOf(agent.pid),
+    () => measuringProgramsOf(agent.pid),
     (found) => found.length === 0,
   )
 })
@@ -129,7 +130,7 @@ const moving = async ({ serve, run }: Awaited<ReturnType<typeof start>>, count: 
 }
 
 const pidsOf = (kind: '-s' | '-c', port: number, of = agent) =>
-  programsOf(of.pid)
+  measuringProgramsOf(of.pid)
     .filter(({ command }) => command.includes(`iperf3 ${kind} `) && command.includes(`-p ${port} `))
     .map(({ pid }) => pid)
 
@@ -148,7 +149,7 @@ describe('flows that are kept up', () => {
     expect((await load.serve.done)?.code).toBe(status.CANCELLED)
     expect((await load.run.done)?.code).toBe(status.CANCELLED)
     await eventually(
-      () => programsOf(agent.pid),
+      () => measuringProgramsOf(agent.pid),
       (found) => found.length === 0,
     )
     await eventually(describeLabels, (labels) => (labels ?? []).length === 0)
@@ -241,7 +242,7 @@ describe('flows that are kept up', () => {
     const { own, ownClient } = await startOwn('--ports', '25651-25660')
     const load = await start(2, {}, ownClient)
     const programs = await eventually(
-      () => programsOf(own.pid).filter(({ command }) => command.includes('iperf3')),
+      () => measuringProgramsOf(own.pid).filter(({ command }) => command.includes('iperf3')),
       (found) => found.length === 4,
     )
     await own.stop('SIGKILL')

@@ -7,7 +7,7 @@ import {
 } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 
-/** A client made from the .proto files at run time: it shares no stub, no option and no middleware with meshgauge. */
+/** Opens a gRPC client built from the .proto files at run time. It shares no stub, option or middleware with meshgauge. */
 export const openIndependentClient = (port: number, host = '127.0.0.1') => {
   const root = new URL('../../proto/', import.meta.url).pathname
   const files = [
@@ -52,10 +52,10 @@ export const openIndependentClient = (port: number, host = '127.0.0.1') => {
           error ? reject(error) : resolve(response),
         )
       }),
-    /** A server stream; iterate it, or `cancel()` it. */
+    /** Opens a server stream. Iterate over it, or `cancel()` it. */
     stream: <T>(service: string, name: string, request: object) =>
       method(service, name)(request) as AsyncIterable<T> & { cancel(): void },
-    /** A stream both ways: write to it and iterate it; `end()` half-closes, `cancel()` breaks it off. */
+    /** Opens a bidirectional stream: `end()` half-closes it, `cancel()` aborts it. */
     duplex: <T>(service: string, name: string) =>
       method(service, name)(undefined as never) as AsyncIterable<T> & {
         write(message: object): void

@@ -2,8 +2,8 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freeAddress } from '../ports.ts'
-import { type ServiceProcess, startService } from '../protocol/service-process.ts'
+import { type ServiceProcess, startService } from '../testing/service-process.ts'
+import { freeTestAddress } from '../testing/test-address.ts'
 
 const fixtures = new URL('../../agent/checks/fixtures/', import.meta.url).pathname
 const PROGRAMS = ['nvidia-smi', 'dcgmi', 'bandwidthTest', 'gpucheck']
@@ -27,7 +27,7 @@ beforeAll(async () => {
   const programs = PROGRAMS.flatMap((program) => ['--program', `${program}=${join(folder, program)}`])
   const where = ['--node', 'gpu-a', '--listen', '127.0.0.1:0', '--interface', 'lo=127.0.0.1']
   agent = await startService(['agent', ...where, ...programs])
-  const address = await freeAddress('autopilot')
+  const address = await freeTestAddress('autopilot')
   gateway = `http://${address}`
   const config = {
     listen: '127.0.0.1:0',

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 
 export type Process = { pid: number; parent: number; session: number; command: string }
 
-/** Every process, from /proc, zombies left out. */
+/** All processes in /proc except zombies. */
 export const processes = (): Process[] =>
   readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -14,13 +14,13 @@ export const processes = (): Process[] =>
         const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
         return [{ pid: Number(name), parent: Number(parent), session: Number(session), command }]
       } catch {
-        // It ended while we looked.
+        // The process ended after readdir.
         return []
       }
     })
 
-/** The inode of a process's network namespace; 0 when it has ended. */
-export const namespaceOf = (pid: number): number => {
+/** The inode of a process's network namespace; 0 when the process has ended. */
+export const networkNamespaceOf = (pid: number): number => {
   try {
     return statSync(`/proc/${pid}/ns/net`).ino
   } catch {
@@ -28,8 +28,8 @@ export const namespaceOf = (pid: number): number => {
   }
 }
 
-/** The measuring programs that a process has started, itself or through others. */
-export const programsOf = (pid: number): Process[] => {
+/** The measurement programs among all descendants of a process. */
+export const measuringProgramsOf = (pid: number): Process[] => {
   const all = processes()
   const found: Process[] = []
   const queue = [pid]
@@ -42,19 +42,4 @@ export const programsOf = (pid: number): Process[] => {
     }
   }
   return found
-}
-
-/** Waits until a condition holds; fails with what was last seen. The bound only ends a test that would fail anyway. */
-export const eventually = async <T>(
-  look: () => T | Promise<T>,
-  good: (seen: T) => boolean,
-  seconds = 60,
-): Promise<T> => {
-  const end = Date.now() + seconds * 1000
-  while (true) {
-    const seen = await look()
-    if (good(seen)) return seen
-    if (Date.now() > end) throw new Error(`still not so after ${seconds} s: ${JSON.stringify(seen)}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
 }

@@ -13,7 +13,7 @@ import {
   TRACE_ID,
 } from '../../collector/telemetry/testing/samples.ts'
 
-/** Nodes that are ready. */
+/** Nodes in the state READY. */
 export const nodes = (...names: string[]) =>
   names.map((name, index) =>
     Node.fromPartial({ name, rack: index === 0 ? 'r1' : 'r2', state: NodeState.NODE_STATE_READY }),
@@ -52,7 +52,7 @@ const observeMesh = (metrics: Metrics): void => {
   metrics.meshCoverage.set({ mesh: 'mesh' }, 0)
 }
 
-/** A schedule that is two hours old and has an hour for its pairs. */
+/** A schedule that was created two hours ago and must cover its pairs within an hour. */
 const observeSchedules = (metrics: Metrics): void => {
   const schedule = 'weekly'
   const now = Date.now() / 1000
@@ -81,8 +81,8 @@ const observeTraffic = (metrics: Metrics): void => {
   metrics.nodeTrafficDead.set({ node: 'node-1' }, 0)
 }
 
-/** Everything the catalogue has, so that every line of /metrics is there to be read and linted. */
-export const observeEverything = (metrics: Metrics, observer: Observer): void => {
+/** Observes a value for every metric of the catalogue, so that /metrics contains all of them. */
+export const observeAllMetrics = (metrics: Metrics, observer: Observer): void => {
   const verdict = Verdict.fromPartial({
     kind: CulpritKind.CULPRIT_KIND_INTERFACE,
     node: 'node-3',

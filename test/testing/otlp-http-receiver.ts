@@ -3,16 +3,16 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { gunzipSync } from 'node:zlib'
 
-/** One export over HTTP: the bytes of its message, whatever they were packed in. */
+/** One export over HTTP. `body` is the decompressed message. */
 export type HttpExport = { path: string; headers: IncomingHttpHeaders; body: Buffer }
 
 const read = async (request: IncomingMessage): Promise<HttpExport> => {
   const body = await buffer(request)
-  const packed = request.headers['content-encoding'] === 'gzip'
-  return { path: request.url ?? '', headers: request.headers, body: packed ? gunzipSync(body) : body }
+  const isCompressed = request.headers['content-encoding'] === 'gzip'
+  return { path: request.url ?? '', headers: request.headers, body: isCompressed ? gunzipSync(body) : body }
 }
 
-/** OTLP/HTTP on a free port: what is posted goes to the handler of its path; other paths are 404, as a backend answers. */
+/** Starts an OTLP/HTTP server on a free port. The handler of the request path gets each export; other paths return 404. */
 export const startHttpReceiver = async (
   host: string,
   handlers: Readonly<Record<string, (received: HttpExport) => void>>,
@@ -22,7 +22,7 @@ export const startHttpReceiver = async (
       .then((received) => {
         const handle = handlers[received.path]
         handle?.(received)
-        // An empty ExportServiceResponse is no bytes at all.
+        // An empty ExportServiceResponse encodes to zero bytes.
         response
           .writeHead(handle ? 200 : 404, { 'content-type': request.headers['content-type'] ?? '' })
           .end()

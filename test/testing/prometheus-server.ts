@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ExecaError, execa } from 'execa'
-import { eventually } from '../protocol/descendants.ts'
+import { eventually } from './eventually.ts'
 
 /** One exemplar of a series. */
 type Exemplar = { series: Record<string, string>; traceId: string | undefined; value: number }
@@ -13,15 +13,15 @@ type Exemplar = { series: Record<string, string>; traceId: string | undefined; v
 type Sample = { labels: Record<string, string>; value: number }
 
 export type Prometheus = {
-  /** Where its web page and its API are. */
+  /** The base URL of its web page and API. */
   url: string
-  /** An instant query in PromQL. */
+  /** Runs an instant query in PromQL. */
   query(expression: string): Promise<Sample[]>
-  /** The exemplars of the last hour. */
+  /** Returns the exemplars of the last hour. */
   exemplars(expression: string): Promise<Exemplar[]>
-  /** Asks again until there is an answer that is not empty; it rejects with the targets' own errors otherwise. */
+  /** Repeats the query until its result is not empty. After the timeout (default 60 s) rejects with the targets' errors. */
   waitFor(expression: string, options?: { timeoutSeconds?: number }): Promise<Sample[]>
-  /** Waits until every rule was evaluated so many seconds from now: until then an alert that waits is not missing. */
+  /** Waits until every rule was evaluated at least `seconds` from now. A pending alert may fire until then. */
   evaluated(seconds: number): Promise<void>
   close(): Promise<void>
 }
@@ -31,12 +31,13 @@ const RULES = 'rules.yml'
 const START_SECONDS = 60
 const POLL_SECONDS = 0.2
 
+/** Replaces the error of a program that is not installed by one that says how to install it. */
 export const missing = (error: unknown, program: string): unknown =>
   error instanceof ExecaError && error.code === 'ENOENT'
     ? new Error(`${program} is not installed; as root: ${INSTALL}`)
     : error
 
-/** What `promtool check metrics` has to say about a text of metrics; empty when it is clean. */
+/** The findings of `promtool check metrics` for a text of metrics; empty when there are none. */
 export const lintMetrics = async (text: string): Promise<string> => {
   try {
     const { stdout, stderr } = await execa('promtool', ['check', 'metrics'], { input: text })
@@ -62,7 +63,7 @@ const configuration = (
   seconds: number,
   alertmanager: string | undefined,
 ): string =>
-  // JSON is YAML, and needs no quoting rules.
+  // JSON is valid YAML.
   JSON.stringify({
     global: {
       scrape_interval: `${seconds}s`,
@@ -130,9 +131,8 @@ const describeTargets = async (url: string): Promise<string> => {
 }
 
 /**
- * Starts the real Prometheus of the distribution, with nothing of it left after close().
- * @param targets host:port of each endpoint that has /metrics
- * @throws Error with the line to type when the program is missing
+ * Starts Prometheus, which scrapes /metrics of each target `host:port`. Rejects with the command to install it when it is
+ * missing. close() ends it and deletes its data.
  */
 export const startPrometheus = async ({
   targets,
@@ -142,9 +142,9 @@ export const startPrometheus = async ({
 }: {
   targets: readonly string[]
   scrapeSeconds?: number
-  /** A rule file's content. */
+  /** The content of a rule file. */
   rules?: unknown
-  /** host:port of the Alertmanager that alerts go to. */
+  /** host:port of the Alertmanager that receives the alerts. */
   alertmanager?: string
 }): Promise<Prometheus> => {
   const folder = await mkdtemp(join(tmpdir(), 'meshgauge-prometheus-'))
@@ -160,12 +160,12 @@ export const startPrometheus = async ({
       `--storage.tsdb.path=${join(folder, 'data')}`,
       `--web.listen-address=${address}`,
       '--log.level=warn',
-      // With it, Prometheus asks for OpenMetrics and keeps what links a value to a trace.
+      // With it, Prometheus requests OpenMetrics and stores exemplars, which link a value to a trace.
       '--enable-feature=exemplar-storage',
     ],
     { forceKillAfterDelay: 5000 },
   )
-  // Its end before ours, with everything it printed, or undefined as long as it runs.
+  // Set when the program ends before close(), with its output.
   let failure: unknown
   const ended = child.catch((error: unknown) => {
     failure = missing(error, 'prometheus')
@@ -198,7 +198,7 @@ export const startPrometheus = async ({
         if (samples.length > 0) return samples
         await sleep(POLL_SECONDS * 1000)
       }
-      throw new Error(`${expression} has no answer after ${timeoutSeconds} s; ${await describeTargets(url)}`)
+      throw new Error(`${expression} has no result after ${timeoutSeconds} s; ${await describeTargets(url)}`)
     },
     close,
   }

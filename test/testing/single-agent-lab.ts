@@ -2,20 +2,20 @@ import { execa } from 'execa'
 import { waitHealthy } from '../../cli/lab/readiness.ts'
 import { createLab, heal, parseFault, setFault } from '../../deploy/local/lab.ts'
 import { recordedProcesses, startAgents } from '../../deploy/local/processes.ts'
-import { openIndependentClient } from '../protocol/independent-client.ts'
-import { deps } from './machine.ts'
-import { onNode } from './measure.ts'
+import { openIndependentClient } from './independent-client.ts'
+import { labDeps } from './lab.ts'
+import { onNode } from './lab-measurements.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
-/** A lab of hosts of which the first one has an agent, and somebody who talks to it. */
-export const startMeshLab = async (nodes = 3) => {
-  const held = await createLab(deps, { nodes, rateBitsPerSecond: 100e6 })
+/** A lab in which only the first host has an agent, with a client of that agent. */
+export const startSingleAgentLab = async (nodes = 3) => {
+  const owned = await createLab(labDeps, { nodes, rateBitsPerSecond: 100e6 })
   try {
-    const { lab } = held
+    const { lab } = owned
     const first = lab.nodes[0]!
     const start = { program: [MESHGAUGE], waitReady: waitHealthy, readyWithinSeconds: 90 }
-    const startAgent = () => startAgents(deps, lab, start, [first])
+    const startAgent = () => startAgents(labDeps, lab, start, [first])
     await startAgent()
     return {
       lab,
@@ -23,11 +23,11 @@ export const startMeshLab = async (nodes = 3) => {
       startAgent,
       pid: async () => {
         const found = (await recordedProcesses(lab.stateDir)).find(({ name }) => name.includes(first.name))
-        if (!found) throw new Error('no agent was started')
+        if (!found) throw new Error('the agent was not started')
         return found.identity.pid
       },
-      fault: (text: string) => setFault(deps, lab, parseFault(text, lab)),
-      heal: () => heal(deps, lab),
+      fault: (text: string) => setFault(labDeps, lab, parseFault(text, lab)),
+      heal: () => heal(labDeps, lab),
       inside: (node: string, ...command: string[]) => execa(...onNode(lab, node, ...command)),
       /** The other hosts as targets on one network; ids count from 1 in the order of the hosts. */
       targets: (network: string) =>
@@ -35,12 +35,12 @@ export const startMeshLab = async (nodes = 3) => {
           id: index + 1,
           address: node.interfaces.find(({ name }) => name === network)!.address,
         })),
-      close: () => held.down(),
+      close: () => owned.down(),
     }
   } catch (error) {
-    await held.down()
+    await owned.down()
     throw error
   }
 }
 
-export type MeshLab = Awaited<ReturnType<typeof startMeshLab>>
+export type SingleAgentLab = Awaited<ReturnType<typeof startSingleAgentLab>>

@@ -2,9 +2,10 @@
 
 import type { ServiceError } from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, vi } from 'vitest'
-import { eventually, programsOf } from './descendants.ts'
-import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { type ServiceProcess, startAgent } from './service-process.ts'
+import { eventually } from '../testing/eventually.ts'
+import { type IndependentClient, openIndependentClient } from '../testing/independent-client.ts'
+import { measuringProgramsOf } from '../testing/process-tree.ts'
+import { type ServiceProcess, startAgent } from '../testing/service-process.ts'
 
 export const AGENT = 'meshgauge.agent.v1.AgentService'
 export const CHECK = 'meshgauge.agent.v1.CheckService'
@@ -41,7 +42,7 @@ export const reasonOf = (error: ServiceError): string => {
  * To be called once in a test file. After each test nothing that the agent started may be left.
  * @param firstPort of eight; files run at the same time, so each has its own
  */
-export const useAgent = (firstPort: number) => {
+export const useAgentUnderTest = (firstPort: number) => {
   const subject = {} as { agent: ServiceProcess; client: IndependentClient }
   beforeAll(async () => {
     const ports = `${firstPort}-${firstPort + 7}`
@@ -50,7 +51,7 @@ export const useAgent = (firstPort: number) => {
   })
   afterEach(() =>
     eventually(
-      () => programsOf(subject.agent.pid),
+      () => measuringProgramsOf(subject.agent.pid),
       (found) => found.length === 0,
     ),
   )

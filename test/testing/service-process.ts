@@ -1,22 +1,19 @@
 import { createInterface } from 'node:readline'
 import { execa, type ResultPromise } from 'execa'
 
-/** An agent or a collector as a user starts it. */
+/** A running agent or collector process. */
 export type ServiceProcess = {
   pid: number
   port: number
   httpPort: number
-  /** Everything it logged so far. */
+  /** Its log up to now. */
   log(): string
   stop(signal: NodeJS.Signals): Promise<void>
 }
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
-/**
- * Starts `meshgauge agent …` or `meshgauge collector …` and waits until it says that it is ready.
- * @throws Error with its output when it ends before
- */
+/** Starts an agent or a collector and waits for its log line "ready". Rejects with its output when it ends earlier. */
 export const startProgram = async (
   program: string,
   args: string[],
@@ -49,12 +46,13 @@ export const startProgram = async (
   }
 }
 
-/** As `startProgram`, with the command of this repository. */
+/** Like `startProgram`, with this repository's `meshgauge` command. */
 export const startService = (args: string[], env: Record<string, string> = {}): Promise<ServiceProcess> => {
-  // What is measured without being asked would be among what a test counts.
-  const quiet = args[0] === 'collector' ? ['--no-default-schedules'] : []
-  return startProgram(MESHGAUGE, [...args, ...quiet], env)
+  // Default schedules would add measurements that tests do not expect.
+  const noSchedules = args[0] === 'collector' ? ['--no-default-schedules'] : []
+  return startProgram(MESHGAUGE, [...args, ...noSchedules], env)
 }
 
+/** Starts an agent `n1` on a free loopback port, with the interface `lo`. */
 export const startAgent = (...args: string[]): Promise<ServiceProcess> =>
   startService(['agent', '--node', 'n1', '--listen', '127.0.0.1:0', '--interface', 'lo=127.0.0.1', ...args])

@@ -8,7 +8,7 @@ import {
   type ServiceDefinition,
 } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
-import { type HttpExport, startHttpReceiver } from './http-receiver.ts'
+import { type HttpExport, startHttpReceiver } from './otlp-http-receiver.ts'
 import {
   type MetricsRequest,
   type ReceivedMetric,
@@ -16,12 +16,12 @@ import {
   readMetrics,
   readSpans,
   type TraceRequest,
-} from './wire.ts'
+} from './otlp-messages.ts'
 
-/** A span with those that name it as their parent, in the order of their start. */
+/** A span with its child spans, in the order of their start. */
 export type SpanTree = ReceivedSpan & { children: SpanTree[] }
 
-/** `path` is the URL's over HTTP, the method's over gRPC. */
+/** A received export. `path` is the path of the URL over HTTP, or of the method over gRPC. */
 type Export = { over: 'grpc' | 'http'; path: string; headers: Readonly<Record<string, unknown>> }
 
 export type OtlpReceiver = {
@@ -29,31 +29,31 @@ export type OtlpReceiver = {
   endpoint: string
   /** The same, with OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf. */
   httpEndpoint: string
-  /** How each export came, in order. */
+  /** All exports in the order of arrival. */
   exports(): readonly Export[]
   spans(): readonly ReceivedSpan[]
-  /** Every export adds to this; the last of a name is the newest. */
+  /** All received metrics; the last one of a name is the newest. */
   metrics(): readonly ReceivedMetric[]
-  /** The spans of a trace that have no parent among those received: one when the trace is whole. */
+  /** The received spans of a trace without a received parent: exactly one when the trace is complete. */
   tree(traceId: string): SpanTree[]
-  /** Resolves as soon as the trace satisfies the predicate; when the signal aborts it rejects with what had come. */
+  /** Waits until the trace satisfies the predicate. When the signal aborts, rejects with the spans received until then. */
   waitForTrace(
     traceId: string,
     predicate: (roots: readonly SpanTree[], spans: readonly ReceivedSpan[]) => boolean,
     signal: AbortSignal,
   ): Promise<SpanTree[]>
-  /** Resolves with the first metric that satisfies the predicate. */
+  /** Waits for a metric that satisfies the predicate. */
   waitForMetric(predicate: (metric: ReceivedMetric) => boolean, signal: AbortSignal): Promise<ReceivedMetric>
   close(): Promise<void>
 }
 
-const PROTO = join(import.meta.dirname, 'proto')
+const PROTO = join(import.meta.dirname, 'otlp-proto')
 
 const loadServices = (): { trace: ServiceDefinition; metrics: ServiceDefinition } => {
   const packages = loadPackageDefinition(
     loadSync(['trace_service.proto', 'metrics_service.proto'], {
       includeDirs: [PROTO],
-      // Nanoseconds since 1970 do not fit a number.
+      // Nanoseconds since 1970 exceed the safe integers of JavaScript.
       longs: String,
       enums: String,
       defaults: true,
@@ -82,7 +82,7 @@ const buildTree = (spans: readonly ReceivedSpan[]): SpanTree[] => {
   return roots
 }
 
-/** One line for each span, indented below its parent, for messages and for comparing. */
+/** The trees as text: one line per span, indented below its parent. */
 export const printTree = (roots: readonly SpanTree[], indent = ''): string =>
   roots
     .map(({ name, kind, resource, children }) => {
@@ -92,10 +92,7 @@ export const printTree = (roots: readonly SpanTree[], indent = ''): string =>
     })
     .join('\n')
 
-/**
- * A real OTLP receiver, over gRPC and over HTTP, on free ports of the loopback interface.
- * @param host where to listen: processes in other namespaces cannot reach loopback
- */
+/** Starts an OTLP receiver for gRPC and HTTP on free ports of `host`. Processes in lab hosts cannot reach loopback. */
 export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceiver> => {
   const spans: ReceivedSpan[] = []
   const metrics: ReceivedMetric[] = []
@@ -105,7 +102,7 @@ export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceive
   const server = new Server({ 'grpc.max_receive_message_length': 64 * 1024 * 1024 })
   type Done = (error: Error | null, response: object) => void
   const exports: Export[] = []
-  const take = (how: Export, request: TraceRequest | MetricsRequest) => {
+  const receive = (how: Export, request: TraceRequest | MetricsRequest) => {
     exports.push(how)
     if ('resourceSpans' in request) spans.push(...readSpans(request))
     else metrics.push(...readMetrics(request))
@@ -116,7 +113,7 @@ export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceive
     const { path } = service.Export!
     server.addService(service, {
       Export: ({ request, metadata }: Call, done: Done) => {
-        take({ over: 'grpc', path, headers: metadata.getMap() }, request)
+        receive({ over: 'grpc', path, headers: metadata.getMap() }, request)
         done(null, {})
       },
     })
@@ -125,7 +122,7 @@ export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceive
     (service: ServiceDefinition) =>
     ({ path, headers, body }: HttpExport) => {
       if (headers['content-type'] !== 'application/x-protobuf') throw new Error('only protobuf')
-      take({ over: 'http', path, headers }, service.Export!.requestDeserialize(body))
+      receive({ over: 'http', path, headers }, service.Export!.requestDeserialize(body))
     }
   const http = await startHttpReceiver(host, {
     '/v1/traces': overHttp(services.trace),
@@ -138,7 +135,7 @@ export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceive
     )
   })
 
-  /** Tries now and after each arrival. */
+  /** Calls `attempt` now and after each export until it returns a value. */
   const waitFor = async <T>(
     attempt: () => T | undefined,
     describe: () => string,
@@ -175,13 +172,14 @@ export const startOtlpReceiver = async (host = '127.0.0.1'): Promise<OtlpReceive
           return predicate(roots, own) ? roots : undefined
         },
         () =>
-          `trace ${traceId} did not become what was waited for; received:\n${printTree(buildTree(ofTrace(traceId)))}`,
+          `trace ${traceId} does not satisfy the predicate; received:\n${printTree(buildTree(ofTrace(traceId)))}`,
         signal,
       ),
     waitForMetric: (predicate, signal) =>
       waitFor(
         () => metrics.findLast(predicate),
-        () => `no such metric came; received: ${[...new Set(metrics.map(({ name }) => name))].join(', ')}`,
+        () =>
+          `no metric satisfies the predicate; received: ${[...new Set(metrics.map(({ name }) => name))].join(', ')}`,
         signal,
       ),
     close: async () => {

@@ -1,8 +1,8 @@
 /** A lab of five hosts for the tests of one file that run meshes on it, and how they read what came of it. */
 
 import { afterAll, afterEach, beforeAll } from 'vitest'
-import { eventually } from '../protocol/descendants.ts'
-import { type Document, type Pair, startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { type Document, type Pair, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 export const between = (document: Document, source: string, destination: string, name: string): Pair =>
   document.pairs.find(
@@ -25,16 +25,16 @@ export const outcomes = (pairs: readonly Pair[]) => [...new Set(pairs.map(({ out
 type RunRecord = { id: string; state: string; progress?: { measuredCount?: number } }
 
 /** To be called once, where a file describes its lab. After each test all is healed, and nothing measures any more. */
-export const useFiveHosts = () => {
+export const useFiveHostFleet = () => {
   const hosts = {} as { fleet: TestFleet }
-  const strays = () => hosts.fleet.programsInside(/^\S*(iperf3|fping)\b/)
+  const measuringPrograms = () => hosts.fleet.programsInside(/^\S*(iperf3|fping)\b/)
   beforeAll(async () => {
-    hosts.fleet = await startFleet({ nodes: 5 })
+    hosts.fleet = await startTestFleet({ nodes: 5 })
     await hosts.fleet.untilReady()
   })
   afterEach(async () => {
     await hosts.fleet.heal()
-    await eventually(strays, (found) => found.length === 0)
+    await eventually(measuringPrograms, (found) => found.length === 0)
   })
   afterAll(async () => {
     hosts.fleet.client.close()
@@ -55,5 +55,5 @@ export const useFiveHosts = () => {
     )
     return runs![0]!
   }
-  return Object.assign(hosts, { strays, untilRunning })
+  return Object.assign(hosts, { measuringPrograms, untilRunning })
 }

@@ -1,5 +1,5 @@
 import type { ServiceError } from '@grpc/grpc-js'
-import { eventually } from './descendants.ts'
+import { eventually } from './eventually.ts'
 import type { IndependentClient } from './independent-client.ts'
 
 type Stamp = { seconds?: number; nanos?: number }
@@ -26,7 +26,7 @@ type RawResponse = {
   batch?: RawBatch
 }
 
-/** Times are seconds since 1970; `arrivedAt` by this process's clock, the others by the agent's. */
+/** A received window. Times are seconds since 1970: `arrivedAt` by this process's clock, the others by the agent's. */
 export type SeenWindow = {
   target: number
   start: number
@@ -44,11 +44,12 @@ export type SeenWindow = {
 
 const secondsOf = ({ seconds = 0, nanos = 0 }: Stamp): number => seconds + nanos / 1e9
 
-/** What the tests of Mesh ask for: addresses of loopback, probed often, in windows of a second. */
+/** Targets with loopback addresses. */
 export const targets = (...ids: number[]) => ids.map((id) => ({ id, address: `127.0.7.${id}` }))
-/** What comes later than the timeout is lost, also where only the machine was busy. */
+/** Long enough that replies on a busy machine are not counted as lost. */
 export const timeout = { seconds: 1 }
 export const quick = { interval: { nanos: 1e8 }, timeout }
+/** An assignment of one group with windows of 1 s. `more` replaces or adds fields. */
 export const assignment = (ids: number[], more: object = {}) => ({
   owner: 'collector-1',
   window: { seconds: 1 },
@@ -57,7 +58,7 @@ export const assignment = (ids: number[], more: object = {}) => ({
   ...more,
 })
 
-/** A caller of Mesh that keeps everything it hears; it acknowledges at once unless told not to. */
+/** Opens a Mesh stream and records everything received. Acknowledges each batch at once unless `acknowledges` is false. */
 export const openMesh = (
   client: IndependentClient,
   assignment: object,
@@ -115,7 +116,7 @@ export const openMesh = (
     assign,
     done,
     windowsOf: (target: number) => seen.windows.filter((window) => window.target === target),
-    /** Waits until so much is seen. */
+    /** Waits until `good` accepts what was received. */
     until: (good: (now: typeof seen) => boolean, seconds?: number) =>
       eventually(
         () => ({
@@ -129,7 +130,7 @@ export const openMesh = (
         (now) => now.good,
         seconds,
       ),
-    /** Half-closes, and waits for the last words. */
+    /** Half-closes the stream and waits for the last batches and its end. */
     end: () => {
       acknowledges = false
       stream.end()

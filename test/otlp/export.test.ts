@@ -8,9 +8,9 @@ import { createMetrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import { renderMetrics } from '../../collector/telemetry/expose/exposition.ts'
 import { createMetricReader } from '../../collector/telemetry/expose/otlp.ts'
 import { createObserver } from '../../collector/telemetry/observe/observe.ts'
-import { observeEverything } from '../prometheus/everything.ts'
-import { type OtlpReceiver, printTree, startOtlpReceiver } from './receiver.ts'
-import { readSamples } from './samples.ts'
+import { observeAllMetrics } from '../testing/observe-all-metrics.ts'
+import { type OtlpReceiver, printTree, startOtlpReceiver } from '../testing/otlp-receiver.ts'
+import { readSamples } from './prometheus-text.ts'
 
 let receiver: OtlpReceiver
 beforeEach(async () => {
@@ -225,7 +225,7 @@ test('every metric is called the same and has the same value over OTLP as on /me
   const exporter = new OTLPMetricExporter({ url: receiver.endpoint })
   const provider = new MeterProvider({ readers: [createMetricReader(exporter, {})] })
   const metrics = createMetrics({ meter: provider.getMeter('test') }, { version: '1.2.3' })
-  observeEverything(metrics, createObserver({ metrics }))
+  observeAllMetrics(metrics, createObserver({ metrics }))
   await provider.forceFlush()
   const scraped = readSamples(String(await renderMetrics(metrics.registry, 'text')))
   const sent = receiver.metrics().flatMap(({ name, points }) =>

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import type { Lab } from '../../deploy/local/lab.ts'
 
-/** Measured with the operators' own programs, and not by ours: this is what ours are checked against. */
+// Measurements by fping and iperf3 directly, without meshgauge: the reference for what meshgauge measures.
 
 type LabPlace = { node: string; network: string }
 export type LabPair = { source: string; destination: string; network: string }
@@ -54,12 +54,12 @@ export const ping = async (
   return pairs.map((pair, position) => {
     const line = stderr.split('\n').find((candidate) => candidate.startsWith(`${targets[position]} `))
     const [, sent, received] = /xmt\/rcv\/%loss = (\d+)\/(\d+)\//.exec(line ?? '') ?? []
-    if (!sent || !received) throw new Error(`fping says nothing of ${targets[position]}: ${stderr}`)
+    if (!sent || !received) throw new Error(`fping has no result for ${targets[position]}: ${stderr}`)
     return { ...pair, lossRatio: 1 - Number(received) / Number(sent) }
   })
 }
 
-/** What a node's kernel has counted, such as `Icmp InEchos`. */
+/** A counter of a node's kernel, such as `Icmp InEchos`. */
 const counter = async (lab: Lab, node: string, group: string, name: string): Promise<number> => {
   const { stdout } = await execa(...onNode(lab, node, 'cat', '/proc/net/snmp'))
   const [names, values] = stdout.split('\n').filter((line) => line.startsWith(`${group}: `))
@@ -67,8 +67,8 @@ const counter = async (lab: Lab, node: string, group: string, name: string): Pro
 }
 
 /**
- * Loss from source to destination alone: of the echo requests that fping sends, those that the destination's kernel
- * has not counted. (iperf3's UDP test would tell as well, but with a lossy path it seldom gets as far as its start.)
+ * Number of lost packets from source to destination, without the way back: echo requests of fping that the destination's
+ * kernel has not counted. (iperf3's UDP test measures this too, but often fails to start over a lossy path.)
  */
 export const lostRequests = async (lab: Lab, pair: LabPair, count: number): Promise<number> => {
   const arrived = () => counter(lab, pair.destination, 'Icmp', 'InEchos')
@@ -77,7 +77,7 @@ export const lostRequests = async (lab: Lab, pair: LabPair, count: number): Prom
   return count - ((await arrived()) - before)
 }
 
-/** One packet for every pair on both networks. */
+/** Pings every pair on both networks with one packet. */
 export const pingAll = async (lab: Lab, pick: 'address' | 'address6' = 'address') => {
   const pairs = ['net0', 'net1'].flatMap((network) => meshPairs(lab, network))
   const results = await Promise.all(
@@ -105,7 +105,7 @@ export type IperfFigures = LabPair & { bitsPerSecond: number }
 
 const FIRST_PORT = 5400
 
-/** What iperf3 measures of these pairs, all at the same time, in the order of the pairs. */
+/** Measures these pairs with iperf3 at the same time. The results are in the order of the pairs. */
 export const iperf = async (
   lab: Lab,
   pairs: readonly LabPair[],
@@ -116,7 +116,7 @@ export const iperf = async (
     execa(...onNode(lab, pair.destination, 'iperf3', '-s', '-1', '-p', port), { reject: false }),
   )
   try {
-    await Promise.all(tests.map(({ pair, port }) => listening(lab, pair.destination, port)))
+    await Promise.all(tests.map(({ pair, port }) => waitUntilListening(lab, pair.destination, port)))
     return await Promise.all(tests.map(({ pair, port }) => measure(lab, pair, port, args)))
   } finally {
     for (const server of servers) server.kill()
@@ -124,8 +124,8 @@ export const iperf = async (
   }
 }
 
-const listening = async (lab: Lab, node: string, port: string): Promise<void> => {
-  for (let look = 0; look < 500; look++) {
+const waitUntilListening = async (lab: Lab, node: string, port: string): Promise<void> => {
+  for (let attempt = 0; attempt < 500; attempt++) {
     const { stdout } = await execa(...onNode(lab, node, 'ss', '-Htln', `sport = :${port}`))
     if (stdout) return
     await sleep(10)
@@ -140,11 +140,11 @@ const measure = async (
   args: readonly string[],
 ): Promise<IperfFigures> => {
   const { source, destination, network } = pair
-  const ends = [
+  const addresses = [
     ...['-c', addressOf(lab, { node: destination, network }), '-p', port],
     ...['-B', addressOf(lab, { node: source, network })],
   ]
-  const [program, command] = onNode(lab, source, 'iperf3', '-J', ...ends, ...args)
+  const [program, command] = onNode(lab, source, 'iperf3', '-J', ...addresses, ...args)
   const { stdout } = await execa(program, command, { reject: false, timeout: 60_000 })
   const report = JSON.parse(stdout) as IperfReport
   if (report.error) throw new Error(`iperf3 ${source} to ${destination} on ${network}: ${report.error}`)
@@ -154,6 +154,6 @@ const measure = async (
   }
 }
 
-/** How far the share of hits among `count` trials may be from `ratio`: 4 standard deviations, 1 in 16,000 by chance. */
+/** Allowed deviation of a measured ratio: 4 standard deviations of a binomial distribution, exceeded once in 16,000 tests. */
 export const binomialMargin = (ratio: number, count: number): number =>
   4 * Math.sqrt((ratio * (1 - ratio)) / count)

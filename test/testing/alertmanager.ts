@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
-import { freePort } from './prometheus.ts'
+import { freePort } from './prometheus-server.ts'
 
-/** An alert as Alertmanager told it to whoever is on call. */
+/** An alert as Alertmanager sends it to a webhook. */
 export type Notification = {
   status: 'firing' | 'resolved'
   labels: Record<string, string>
@@ -18,7 +18,7 @@ export type Notification = {
 const START_SECONDS = 60
 const POLL_SECONDS = 0.2
 
-/** The place that somebody on call would look at. */
+/** Starts a webhook that records all notifications. */
 const startReceiver = async () => {
   const notifications: Notification[] = []
   const server = createServer((request, response) => {
@@ -34,8 +34,8 @@ const startReceiver = async () => {
 }
 
 /**
- * Starts the real Alertmanager of the distribution, which tells everything at once, and nothing twice.
- * @throws Error with what it printed when it does not start
+ * Starts Alertmanager. It sends each notification at once and does not repeat it within an hour. Rejects with its output
+ * when it does not start.
  */
 export const startAlertmanager = async () => {
   const receiver = await startReceiver()
@@ -89,7 +89,7 @@ export const startAlertmanager = async () => {
   return {
     /** host:port, for Prometheus. */
     address,
-    /** What was told, oldest first. */
+    /** All notifications, oldest first. */
     notifications: (): readonly Notification[] => receiver.notifications,
     close,
   }

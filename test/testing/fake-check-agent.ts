@@ -5,34 +5,34 @@ import { OperatingError } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { serveGrpc, service } from '../../lib/serving.ts'
 
-/** What a check says, given what it was asked with; undefined refuses it as unknown. */
-export type Script = (check: string, parameters: Record<string, unknown>) => CheckResult | undefined
+/** Returns the result of a check for its parameters, or undefined when the agent does not know the check. */
+export type CheckScript = (check: string, parameters: Record<string, unknown>) => CheckResult | undefined
 
-export type StandInAgent = {
+export type FakeAgent = {
   address: string
-  /** Changes what checks say. */
-  say(script: Script): void
-  /** Each check that was run, in order. */
+  /** Replaces the script. */
+  setScript(script: CheckScript): void
+  /** All executed checks, in order. */
   ran: { check: string; parameters: Record<string, unknown> }[]
-  /** The most checks that ran at the same moment. */
-  mostAtOnce(): number
-  /** Holds every check until the returned function is called. */
-  hold(): () => void
+  /** The largest number of checks that ran at the same time. */
+  maxConcurrent(): number
+  /** Blocks every check until the returned function is called. */
+  block(): () => void
   close(): Promise<void>
 }
 
-/** An agent of a node with GPUs, as far as checks go, over real gRPC. */
-export const startStandInAgent = async (
+/** Starts a fake agent: a real gRPC server with AgentService.Describe and scripted checks, of a node with GPUs. */
+export const startFakeAgent = async (
   node: string,
   checks: readonly string[],
-  first: Script,
-): Promise<StandInAgent> => {
-  let script = first
-  let held: Promise<void> = Promise.resolve()
+  initial: CheckScript,
+): Promise<FakeAgent> => {
+  let script = initial
+  let blocked: Promise<void> = Promise.resolve()
   let [running, most] = [0, 0]
-  const ran: StandInAgent['ran'] = []
+  const ran: FakeAgent['ran'] = []
   const server = await serveGrpc(
-    { logger: createLogger('stand-in-agent', 'silent') },
+    { logger: createLogger('fake-agent', 'silent') },
     {
       address: '127.0.0.1:0',
       security: {},
@@ -40,7 +40,7 @@ export const startStandInAgent = async (
         service(AgentServiceDefinition, {
           describe: async () =>
             DescribeResponse.fromPartial({
-              identity: { node, hostname: node, agentVersion: 'stand-in' },
+              identity: { node, hostname: node, agentVersion: 'fake' },
               interfaces: [
                 { name: 'net0', addresses: [`10.9.0.${node.replace(/\D/g, '')}/24`], state: 'up' },
               ],
@@ -60,7 +60,7 @@ export const startStandInAgent = async (
             ran.push({ check, parameters: parameters ?? {} })
             most = Math.max(most, ++running)
             try {
-              await Promise.race([held, sleep(60_000, undefined, { signal, ref: false })])
+              await Promise.race([blocked, sleep(60_000, undefined, { signal, ref: false })])
             } finally {
               running--
             }
@@ -72,14 +72,14 @@ export const startStandInAgent = async (
   )
   return {
     address: `127.0.0.1:${server.port}`,
-    say: (next) => {
+    setScript: (next) => {
       script = next
     },
     ran,
-    mostAtOnce: () => most,
-    hold: () => {
+    maxConcurrent: () => most,
+    block: () => {
       const { promise, resolve } = Promise.withResolvers<void>()
-      held = promise
+      blocked = promise
       return resolve
     },
     close: () => server.close(0.1),

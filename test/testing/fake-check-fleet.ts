@@ -2,28 +2,28 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { freeAddress } from '../ports.ts'
-import { openIndependentClient } from '../protocol/independent-client.ts'
-import { type ServiceProcess, startService } from '../protocol/service-process.ts'
-import { type Script, type StandInAgent, startStandInAgent } from './stand-in-agent.ts'
+import { type CheckScript, type FakeAgent, startFakeAgent } from './fake-check-agent.ts'
+import { openIndependentClient } from './independent-client.ts'
+import { type ServiceProcess, startService } from './service-process.ts'
+import { freeTestAddress } from './test-address.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
-/** A real collector over stand-in agents `node-1` to `node-N`, with its Autopilot gateway. */
-export const startStandInFleet = async (options: {
+/** Starts a real collector with its Autopilot gateway, and fake agents `node-1` to `node-N`. */
+export const startFakeFleet = async (options: {
   nodes: number
   checks: readonly string[]
-  script: Script
-  /** Further keys of the collector's config. */
+  script: CheckScript
+  /** Additional keys of the collector's config. */
   config?: Record<string, unknown>
 }) => {
-  const agents = new Map<string, StandInAgent>()
+  const agents = new Map<string, FakeAgent>()
   for (let number = 1; number <= options.nodes; number++) {
     const name = `node-${number}`
-    agents.set(name, await startStandInAgent(name, options.checks, options.script))
+    agents.set(name, await startFakeAgent(name, options.checks, options.script))
   }
   const folder = mkdtempSync(join(tmpdir(), 'meshgauge-health-'))
-  const gateway = await freeAddress('autopilot')
+  const gateway = await freeTestAddress('autopilot')
   const config = {
     listen: '127.0.0.1:0',
     http: '127.0.0.1:0',
@@ -33,14 +33,14 @@ export const startStandInFleet = async (options: {
     ...options.config,
   }
   const file = join(folder, 'fleet.yaml')
-  // JSON is YAML.
+  // JSON is valid YAML.
   writeFileSync(file, JSON.stringify(config))
   const start = () => startService(['collector', '--config', file])
   let collector: ServiceProcess = await start()
   let client = openIndependentClient(collector.port)
   return {
     agents,
-    agent: (name: string): StandInAgent => agents.get(name)!,
+    agent: (name: string): FakeAgent => agents.get(name)!,
     gateway: `http://${gateway}`,
     http: () => `127.0.0.1:${collector.httpPort}`,
     client: () => client,
@@ -66,4 +66,4 @@ export const startStandInFleet = async (options: {
   }
 }
 
-export type StandInFleet = Awaited<ReturnType<typeof startStandInFleet>>
+export type FakeFleet = Awaited<ReturnType<typeof startFakeFleet>>

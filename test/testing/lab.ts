@@ -14,34 +14,35 @@ const machine: Machine = {
   temporaryDirectory: tmpdir(),
 }
 
-export const deps = createLabDeps(machine, systemClock, sourceDownCommand(process.execPath))
+/** The dependencies of labs that tests create. */
+export const labDeps = createLabDeps(machine, systemClock, sourceDownCommand(process.execPath))
 
 const rights = await checkRights(machine.uid, machine.environment)
 const reason =
   rights.namespaces === 'in a user namespace'
-    ? 'these tests look at the machine from outside the lab: run them as root'
+    ? 'these tests inspect the lab from outside its namespaces: run them as root'
     : rights.reasons.join('; ')
 
-/** A `describe` for what needs namespaces; where they cannot be had, its name says why it was skipped. */
+/** A `describe` for tests that need network namespaces. Without the rights it skips them, with the reason in its name. */
 export const describeLab = (name: string, tests: () => void): void => {
   if (rights.namespaces === 'now') describe(name, tests)
   else describe.skip(`${name} (skipped: ${reason})`, tests)
 }
 
-/** `pid parent command` */
+/** A process as the text `pid parent command`. */
 const describeProcess = async (pid: string): Promise<string> => {
   const read = (file: string) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
   const [, parent = ''] = /^PPid:\s*(\d+)$/m.exec(await read('status')) ?? []
   return `${pid} ${parent} ${(await read('cmdline')).replaceAll('\0', ' ')}`
 }
 
-/** A guard of ours is no trace: it goes with our hold on the lab, and not with the lab. */
+/** True for the guard of a lab of this process. It ends when the lab's owner releases it, not when the lab is deleted. */
 const isOwnGuard = (line: string): boolean =>
   line.split(' ')[1] === String(process.pid) && line.includes('meshgauge-lab-guard')
 
-/** Everything of lab `index` on this machine: namespaces, links, state, and processes that mention it. */
-export const traces = async (index: number): Promise<string[]> => {
-  const stateDir = `${deps.stateRoot}/lab-${index}`
+/** Everything of lab `index` on this machine: namespaces, links, the state directory, and processes that name it. */
+export const tracesOfLab = async (index: number): Promise<string[]> => {
+  const stateDir = `${labDeps.stateRoot}/lab-${index}`
   const namespaces = existsSync('/run/netns') ? await readdir('/run/netns') : []
   const links = await readFile('/proc/net/dev', 'utf8')
   const processes = await Promise.all(
@@ -57,8 +58,8 @@ export const traces = async (index: number): Promise<string[]> => {
   ]
 }
 
-/** What is on this machine besides labs, and must be the same before and after. */
-export const surroundings = async (): Promise<{ namespaces: string[]; links: string[] }> => {
+/** Namespaces and links of this machine that belong to no lab. A lab must not change them. */
+export const networksBesidesLabs = async (): Promise<{ namespaces: string[]; links: string[] }> => {
   const namespaces = existsSync('/run/netns') ? await readdir('/run/netns') : []
   const links = [...(await readFile('/proc/net/dev', 'utf8')).matchAll(/^\s*(\S+):/gm)].map(
     (match) => match[1] ?? '',

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** Where a program is on PATH; undefined when it is not. vitest.config.ts adds what was unpacked for the tests. */
+/** The path of a program on PATH, or undefined. vitest.config.ts adds the programs that are unpacked for tests to PATH. */
 export const findProgram = (name: string): string | undefined =>
   (process.env.PATH ?? '')
     .split(delimiter)

@@ -1,4 +1,4 @@
-/** OTLP as proto-loader decodes it, with 64-bit integers as text, and the plain values that tests compare. */
+// Converts OTLP messages, as proto-loader decodes them (64-bit integers as text), to plain values for tests.
 
 type AnyValue = {
   value?:
@@ -66,11 +66,11 @@ export type Attributes = Record<string, unknown>
 export type ReceivedSpan = {
   traceId: string
   spanId: string
-  /** Undefined of a root. */
+  /** Undefined for a root span. */
   parentSpanId: string | undefined
   name: string
   kind: string
-  /** Unix time. */
+  /** Seconds since 1970. */
   startSeconds: number
   endSeconds: number
   attributes: Attributes
@@ -83,7 +83,7 @@ export type ReceivedSpan = {
 
 export type ReceivedPoint = {
   attributes: Attributes
-  /** Of a gauge or a sum; the count of a histogram. */
+  /** The value of a gauge or a sum, or the count of a histogram. */
   value: number
   histogram?: { sum: number; bounds: number[]; counts: number[] }
 }
@@ -156,7 +156,7 @@ export const readMetrics = ({ resourceMetrics }: MetricsRequest): ReceivedMetric
   resourceMetrics.flatMap(({ resource, scopeMetrics }) =>
     scopeMetrics.flatMap(({ scope, metrics }) =>
       metrics
-        // Kinds that this receiver does not read have no data here.
+        // proto-loader leaves `data` undefined for kinds that otlp-proto does not define.
         .filter(({ data }) => data !== undefined)
         .map((metric) => ({
           name: metric.name,
