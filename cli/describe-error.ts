@@ -1,9 +1,15 @@
 /** Turns an error into a message for the user and an exit code. */
 
-import { ClientError, Status } from 'nice-grpc'
 import { LabError } from '../deploy/local/lab-error.ts'
 import { ConfigError } from '../lib/config.ts'
-import { describeCallError, type ErrorReason, fromClientError, OperatingError } from '../lib/errors.ts'
+import {
+  ClientError,
+  describeCallError,
+  type ErrorReason,
+  fromClientError,
+  OperatingError,
+  Status,
+} from '../lib/errors.ts'
 import { CommandError, renderProblems, UsageError } from './command-errors.ts'
 import { EXIT } from './exit-codes.ts'
 import { harmless } from './render/paint.ts'

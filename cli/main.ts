@@ -28,26 +28,33 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(EXIT.healthy)
 })
 
-const handlers = new Set<() => void>()
-const hangupHandlers = new Set<() => void>()
-let interrupts = 0
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    if (signal === 'SIGHUP' && hangupHandlers.size > 0) {
-      for (const handler of [...hangupHandlers]) handler()
-      return
-    }
-    interrupts++
-    if (handlers.size === 0 || interrupts >= MAX_INTERRUPTS) process.exit(EXIT.interrupted)
-    for (const handler of [...handlers]) handler()
-  })
-}
-
 const register = (to: Set<() => void>, handler: () => void) => {
   // A new function for each call: the same handler may be registered twice.
   const entry = () => handler()
   to.add(entry)
   return () => to.delete(entry)
+}
+
+/** Passes signals to the registered handlers. Without one, a signal ends the process. */
+const handleSignals = (): Pick<Terminal, 'onInterrupt' | 'onHangup'> => {
+  const handlers = new Set<() => void>()
+  const hangupHandlers = new Set<() => void>()
+  let interrupts = 0
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (signal === 'SIGHUP' && hangupHandlers.size > 0) {
+        for (const handler of [...hangupHandlers]) handler()
+        return
+      }
+      interrupts++
+      if (handlers.size === 0 || interrupts >= MAX_INTERRUPTS) process.exit(EXIT.interrupted)
+      for (const handler of [...handlers]) handler()
+    })
+  }
+  return {
+    onInterrupt: (handler) => register(handlers, handler),
+    onHangup: (handler) => register(hangupHandlers, handler),
+  }
 }
 
 const replaceProcess = ({ entry, flags, environment }: NodeProgram): never => {
@@ -62,8 +69,7 @@ const terminal: Terminal = {
   stderr: outputOf(process.stderr),
   env: process.env,
   clock: systemClock,
-  onInterrupt: (handler) => register(handlers, handler),
-  onHangup: (handler) => register(hangupHandlers, handler),
+  ...handleSignals(),
   machine: {
     pid: process.pid,
     uid: process.getuid?.() ?? -1,

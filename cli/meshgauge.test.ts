@@ -61,7 +61,7 @@ test.each([
   expect(exitCode).toBe(3)
   expect(stderr.split('\n')).toHaveLength(1)
   expect(stderr).toMatch(message)
-  expect(stderr).toContain('npm install')
+  expect(stderr).toContain('npm ci')
 })
 
 test('is the bin entry of package.json', () => {

@@ -1,10 +1,9 @@
 /** Follows a run in the collector until it ends, across lost connections, and reads its results. */
 
-import { ClientError, Status } from 'nice-grpc'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { describeCallError } from '../../lib/errors.ts'
+import { ClientError, describeCallError, Status } from '../../lib/errors.ts'
 import { CommandError } from '../command-errors.ts'
 import { EXIT } from '../exit-codes.ts'
 import { hasEnded } from '../render/enum-words.ts'

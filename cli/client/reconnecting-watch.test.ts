@@ -1,5 +1,5 @@
-import { ClientError, Status } from 'nice-grpc'
 import { expect, test } from 'vitest'
+import { ClientError, Status } from '../../lib/errors.ts'
 import { reconnectingWatch } from './reconnecting-watch.ts'
 
 const deadlineError = () => new ClientError('/x', Status.DEADLINE_EXCEEDED, 'Deadline exceeded')

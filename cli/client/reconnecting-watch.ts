@@ -1,7 +1,7 @@
 /** A watch of unlimited length over calls with a deadline. */
 
-import { ClientError, Status } from 'nice-grpc'
 import type { Clock } from '../../lib/clock.ts'
+import { ClientError, Status } from '../../lib/errors.ts'
 
 /** Every call has a deadline. A stream is opened again after one day. */
 const DEADLINE_MS = 86_400_000

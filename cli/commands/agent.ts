@@ -1,10 +1,8 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { AGENT_DEFAULTS, type AgentOptions, OPTIONS_VARIABLE } from '../../agent/options.ts'
-import { agentBundlePath } from '../../lib/bundle.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
 import { addressProblem } from '../client/connection.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
@@ -73,22 +71,25 @@ const SMALL = {
   environment: { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536' },
 }
 
-/** The agent as its own program: the bundled file if it was built from these sources, else the sources. */
-const agentProgram = (options: AgentOptions): NodeProgram => {
-  const root = fileURLToPath(new URL('../..', import.meta.url))
-  const bundle = agentBundlePath(root)
-  return {
-    entry: existsSync(bundle) ? bundle : join(root, 'agent/serve.main.ts'),
-    flags: SMALL.flags,
-    environment: { ...SMALL.environment, [OPTIONS_VARIABLE]: JSON.stringify(options) },
-  }
-}
+const BUNDLE_VARIABLE = 'MESHGAUGE_AGENT_BUNDLE'
+
+/**
+ * The agent as a separate program: its sources, or the bundle that is named in the environment. A bundle is never used
+ * without being named, because it may have been made from older sources.
+ */
+const agentProgram = (options: AgentOptions, bundle: string | undefined): NodeProgram => ({
+  entry: bundle || fileURLToPath(new URL('../../agent/serve.main.ts', import.meta.url)),
+  flags: SMALL.flags,
+  environment: { ...SMALL.environment, [OPTIONS_VARIABLE]: JSON.stringify(options) },
+})
 
 const agent = async (invocation: Invocation<AgentFlags>): Promise<ExitCode> => {
   const options = readAgentOptions(invocation)
+  const bundle = invocation.terminal.env[BUNDLE_VARIABLE]
+  if (bundle && !existsSync(bundle)) invocation.read.refuse(BUNDLE_VARIABLE, `${bundle} does not exist`)
   invocation.throwIfWrong()
   const { replaceProcess } = invocation.terminal.machine
-  if (replaceProcess) return replaceProcess(agentProgram(options))
+  if (replaceProcess) return replaceProcess(agentProgram(options, bundle))
   const { runAgent } = await import('../../agent/main.ts')
   const stopping = new AbortController()
   // A second signal exits at once. The agent's children end with it in any case.
@@ -106,7 +107,8 @@ export const addAgentCommand = (program: Command, app: App): void => {
     .summary('Run the agent of this node.')
     .description(
       `Run the agent of this node until SIGTERM or Ctrl-C. The agent serves gRPC to the collector and measures only to
-allowed peers. It stops every test when the caller disconnects.`,
+allowed peers. It stops every test when the caller disconnects. With MESHGAUGE_AGENT_BUNDLE=dist/agent.mjs it runs from
+the file that \`npm run bundle\` writes, which needs less memory.`,
     )
     .option('--node <name>', 'Name of this node in the fleet. Default: the host name.')
     .option('--listen <host:port>', `Address to serve gRPC on. Default ${AGENT_DEFAULTS.listen}.`)

@@ -4,6 +4,7 @@ import { type Invocation, withClient } from '../app.ts'
 import type { CollectorClient } from '../client/connection.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { readTrafficSpec, type TrafficOptions } from '../options/traffic-spec.ts'
+import { createStatusLine } from '../render/status-line.ts'
 import {
   allFlowsMove,
   capacityText,
@@ -26,17 +27,18 @@ const PLAIN_SECONDS = 5
 const createLine = ({ terminal }: Invocation<object>) => {
   const { stderr, clock } = terminal
   let last = Number.NEGATIVE_INFINITY
+  const line = createStatusLine(stderr)
   return {
     show(traffic: Traffic): void {
       const now = clock.monotonicSeconds()
-      if (stderr.isTTY) stderr.write(`\r\u001b[K  ${startingText(traffic)}`)
+      if (stderr.isTTY) line.show(`  ${startingText(traffic)}`)
       else if (now - last >= PLAIN_SECONDS) {
         printLine(stderr, startingText(traffic))
         last = now
       }
     },
     end(): void {
-      if (stderr.isTTY) stderr.write('\r\u001b[K')
+      line.clear()
     },
   }
 }

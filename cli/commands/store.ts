@@ -4,6 +4,7 @@ import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import type { CollectorClient } from '../client/connection.ts'
 import { CommandError } from '../command-errors.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { createStatusLine } from '../render/status-line.ts'
 import { renderStoreInfo, storeInfoDocument } from '../render/store-text.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
 import { targetProblem, writeAtomically } from '../write-atomically.ts'
@@ -25,18 +26,16 @@ const info = (invocation: Invocation<object>): Promise<ExitCode> =>
 /** Shows the progress of a copy on one line of a terminal. Writes nothing to a pipe. */
 const createLine = ({ stderr, clock }: Terminal) => {
   let last = Number.NEGATIVE_INFINITY
-  const show = (text: string) => {
-    if (stderr.isTTY) stderr.write(`\r\u001b[K${text}`)
-  }
-  show('the collector copies its store')
+  const line = createStatusLine(stderr)
+  line.show('the collector copies its store')
   return {
     update: (done: number, size: number) => {
       if (clock.monotonicSeconds() - last < SHOW_SECONDS) return
       last = clock.monotonicSeconds()
       const share = Math.floor((100 * done) / Math.max(1, size))
-      show(`${formatBytes(done)} of ${formatBytes(size)}, ${share} %`)
+      line.show(`${formatBytes(done)} of ${formatBytes(size)}, ${share} %`)
     },
-    end: () => show(''),
+    end: () => line.clear(),
   }
 }
 

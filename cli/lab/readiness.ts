@@ -1,6 +1,5 @@
-import { HealthDefinition } from 'nice-grpc-server-health'
 import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { createServiceClient, openChannel } from '../../lib/calling.ts'
+import { createServiceClient, HealthDefinition, openChannel } from '../../lib/calling.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { CollectorClient } from '../client/connection.ts'
 

@@ -1,4 +1,5 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
+import stringWidth from 'string-width'
 
 export type Style = 'red' | 'yellow' | 'green' | 'cyan' | 'dim' | 'bold'
 
@@ -12,8 +13,8 @@ export const createPaint =
 
 export const noPaint: Paint = (_style, text) => text
 
-/** Columns that text takes on the screen, without its colours. */
-export const widthOf = (text: string): number => [...stripVTControlCharacters(text)].length
+/** Columns that text takes on the screen: colours take none, a wide character takes two. */
+export const widthOf = (text: string): number => stringWidth(text)
 
 export const padEnd = (text: string, width: number): string =>
   text + ' '.repeat(Math.max(0, width - widthOf(text)))

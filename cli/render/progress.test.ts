@@ -3,6 +3,7 @@ import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { runOf } from '../testing/run-samples.ts'
+import { createScreen } from '../testing/screen.ts'
 import { noPaint } from './paint.ts'
 import { createProgress } from './progress.ts'
 
@@ -21,15 +22,15 @@ const runAt = (doneCount: number, round: number, measuredCount = doneCount) =>
     progress: { doneCount, measuredCount, pairCount: 1000, round, remaining: toDuration(61.2) },
   })
 
-const setUp = (isTTY: boolean) => {
+const setUp = () => {
   const time = { seconds: 0 }
   const written: string[] = []
-  const stream = { write: (text: string) => written.push(text), isTTY, columns: isTTY ? 100 : undefined }
+  const stream = { write: (text: string) => written.push(text), isTTY: false, columns: undefined }
   return { time, written, progress: createProgress({ stream, paint: noPaint, clock: clockAt(time) }) }
 }
 
 test('a log gets a line at intervals, not one for each pair', () => {
-  const { time, written, progress } = setUp(false)
+  const { time, written, progress } = setUp()
   for (let done = 0; done <= 1000; done++) {
     time.seconds = done / 100
     progress.update(runAt(done, 1 + Math.floor(done / 400)))
@@ -41,7 +42,7 @@ test('a log gets a line at intervals, not one for each pair', () => {
 })
 
 test('a log gets a line of a slow run at least every 5 s', () => {
-  const { time, written, progress } = setUp(false)
+  const { time, written, progress } = setUp()
   for (let second = 0; second <= 20; second++) {
     time.seconds = second
     progress.update(runAt(second, 1, second - 1))
@@ -51,17 +52,30 @@ test('a log gets a line of a slow run at least every 5 s', () => {
 })
 
 test('a terminal has one line with a bar, which is removed at the end', () => {
-  const { written, progress } = setUp(true)
+  const screen = createScreen(100)
+  const progress = createProgress({ stream: screen, paint: noPaint, clock: clockAt({ seconds: 0 }) })
   progress.update(runAt(600, 2))
-  expect(written.at(-1)).toBe(
+  expect(screen.text()).toBe(
     '  ◐ iperf mesh   round 2 of 3  ▓▓▓▓▓▓▓▓▓▓░░░░░░░  600 of 1,000 pairs, 61 s left',
   )
   progress.end()
-  expect(written.at(-1)).toBe('\r\u001b[K')
+  expect(screen.text()).toBe('')
+})
+
+test('a terminal of 60 columns shows all of it, and only the notes at the end', () => {
+  const screen = createScreen(60)
+  const progress = createProgress({ stream: screen, paint: noPaint, clock: clockAt({ seconds: 0 }) })
+  for (const done of [0, 300, 600]) progress.update(runAt(done, 2, done / 2))
+  progress.note('n4 does not answer')
+  expect(screen.text()).toBe(
+    'n4 does not answer\n  ◒ iperf mesh   round 2 of 3  ▓▓▓▓▓▓▓▓▓▓░░░░░░░  600 of 1,0\n00 pairs, 300 without a value, 61 s left',
+  )
+  progress.end()
+  expect(screen.text()).toBe('n4 does not answer')
 })
 
 test('the line of a pending run says that it is waiting', () => {
-  const { written, progress } = setUp(false)
+  const { written, progress } = setUp()
   progress.update(runOf(RunState.RUN_STATE_PENDING))
   expect(written).toEqual(['iperf mesh: waiting for another run on these interfaces\n'])
 })

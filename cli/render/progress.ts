@@ -7,7 +7,8 @@ import { formatDuration } from '../../lib/units.ts'
 import type { OutputStream } from '../terminal.ts'
 import { runTest, runTopology } from './enum-words.ts'
 import { formatCount } from './figures.ts'
-import { harmless, type Paint, widthOf } from './paint.ts'
+import { harmless, type Paint } from './paint.ts'
+import { createStatusLine } from './status-line.ts'
 
 const BAR_WIDTH = 17
 const SPINNER = ['◐', '◓', '◑', '◒']
@@ -61,19 +62,15 @@ const createLiveProgress = ({ stream, paint, clock }: ProgressDeps): Progress =>
   const ended = new AbortController()
   let latest: { run: Run; at: number } | undefined
   let frame = 0
-  const erase = () => stream.write('\r\u001b[K')
+  const line = createStatusLine(stream)
   const draw = () => {
     if (!latest) return
     const passed = clock.monotonicSeconds() - latest.at
     const bar = `  ${renderBar(shareOf(latest.run))}  `
     const text = progressText(latest.run, passed, bar)
-    const spinner = SPINNER[frame++ % SPINNER.length]!
-    const plain = `  ${spinner} ${progressTitle(latest.run)}   ${text.includes(bar) ? text : `${bar.trimStart()}${text}`}`
-    // A line that wraps could not be taken away again.
-    const fits = widthOf(plain) < (stream.columns ?? 80)
-    erase()
-    stream.write(
-      fits ? plain.replace(spinner, paint('cyan', spinner)) : plain.slice(0, (stream.columns ?? 80) - 1),
+    const spinner = paint('cyan', SPINNER[frame++ % SPINNER.length]!)
+    line.show(
+      `  ${spinner} ${progressTitle(latest.run)}   ${text.includes(bar) ? text : `${bar.trimStart()}${text}`}`,
     )
   }
   const tick = async () => {
@@ -91,13 +88,13 @@ const createLiveProgress = ({ stream, paint, clock }: ProgressDeps): Progress =>
       draw()
     },
     note: (text) => {
-      erase()
+      line.clear()
       stream.write(`${harmless(text)}\n`)
       draw()
     },
     end: () => {
       ended.abort()
-      if (latest) erase()
+      line.clear()
     },
   }
 }

@@ -2,6 +2,7 @@
 
 import { formatDuration } from '../../lib/units.ts'
 import { type Paint, padEnd, type Style } from '../render/paint.ts'
+import { createStatusLine } from '../render/status-line.ts'
 import type { Terminal } from '../terminal.ts'
 
 const NAME_WIDTH = 11
@@ -27,16 +28,14 @@ export const createSteps = ({ stdout, stderr, clock }: Terminal, paint: Paint): 
   step: async (name, work, describe) => {
     const begun = clock.monotonicSeconds()
     // A terminal shows the step while it runs; a log gets only the final line.
-    if (stderr.isTTY) stderr.write(`  ${paint('cyan', '◐')} ${name}`)
-    const erase = () => {
-      if (stderr.isTTY) stderr.write('\r\u001b[K')
-    }
+    const line = createStatusLine(stderr)
+    line.show(`  ${paint('cyan', '◐')} ${name}`)
     try {
       const value = await work()
       const { text, note = '', grade = 'good' } = describe(value)
       const sign = paint(...SIGNS[grade])
       const seconds = padEnd(formatDuration(clock.monotonicSeconds() - begun), 8)
-      erase()
+      line.clear()
       stdout.write(
         `  ${sign} ${padEnd(name, NAME_WIDTH)}  ${padEnd(text, RESULT_WIDTH)}  ${seconds}  ${note}`
           .trimEnd()
@@ -44,7 +43,7 @@ export const createSteps = ({ stdout, stderr, clock }: Terminal, paint: Paint): 
       )
       return value
     } catch (error) {
-      erase()
+      line.clear()
       stdout.write(`  ${paint('red', '✘')} ${name}\n`)
       throw error
     }

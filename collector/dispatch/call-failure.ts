@@ -1,7 +1,6 @@
 import { isAbortError } from 'abort-controller-x'
-import { ClientError, Status } from 'nice-grpc'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { describeCallError, fromClientError } from '../../lib/errors.ts'
+import { ClientError, describeCallError, fromClientError, Status } from '../../lib/errors.ts'
 
 /** What a call that failed means for the pairs it was to measure. */
 export type CallFailure = {

@@ -1,6 +1,6 @@
-import { ClientError, Status } from 'nice-grpc'
 import type { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { ClientError, Status } from '../../lib/errors.ts'
 import type { AgentConnection } from './agents.ts'
 
 const DEADLINE_MS = 5_000

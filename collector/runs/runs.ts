@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { v7 as uuidv7 } from 'uuid'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
@@ -10,7 +11,6 @@ import { type ActiveRun, interfacesOf, type RunDeps, startRun } from './active-r
 import { createInterfaceQueue } from './interface-queue.ts'
 import { prepareRun } from './prepare.ts'
 import type { TrafficInterfaces } from './traffic-interfaces.ts'
-import { uuidv7 } from './uuid.ts'
 
 /** Runs that wait or measure at the same time. Each costs memory for all of its pairs. */
 const MAX_ACTIVE_RUNS = 64
@@ -61,7 +61,7 @@ export const createRuns = (deps: RunsDeps) => {
       throwIfTraffic(deps.traffic, spec, interfaces)
       const now = deps.clock.now()
       const run = {
-        ...newRun(uuidv7(now), spec, prepared.message, now),
+        ...newRun(uuidv7({ msecs: now.getTime() }), spec, prepared.message, now),
         nodeMetadata: metadataOf(prepared, nodes),
       }
       const racks = new Map(nodes.flatMap(({ name, rack }) => (rack ? [[name, rack] as const] : [])))

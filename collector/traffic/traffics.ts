@@ -1,9 +1,9 @@
+import { v7 as uuidv7 } from 'uuid'
 import type { Traffic, TrafficFlow, TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { TrafficInterfaces } from '../runs/traffic-interfaces.ts'
-import { uuidv7 } from '../runs/uuid.ts'
 import { type ActiveTraffic, startTraffic, type TrafficDeps, type TrafficFigures } from './active-traffic.ts'
 import { interfacesOfTraffic, prepareTraffic } from './assign/prepare.ts'
 import type { FlowPage } from './state/flows.ts'
@@ -78,7 +78,7 @@ export const createTraffics = (deps: TrafficsDeps) => {
         const text = `run ${run} has some of these interfaces to itself; wait for it ("meshgauge runs show ${run}"), or end it with "meshgauge runs cancel ${run}"`
         throw new OperatingError('INTERFACES_BUSY', text)
       }
-      const id = uuidv7(clock.now())
+      const id = uuidv7({ msecs: clock.now().getTime() })
       deps.interfaces.hold(id, interfaces)
       const traffic = startTraffic(deps, id, prepared)
       active.set(id, traffic)

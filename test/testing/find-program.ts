@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** The path of a program on PATH, or undefined. vitest.config.ts adds the programs that are unpacked for tests to PATH. */
+/** The path of a program on PATH, or undefined. vitest.config.ts adds the unpacked programs of Debian 13 to PATH. */
 export const findProgram = (name: string): string | undefined =>
   (process.env.PATH ?? '')
     .split(delimiter)
