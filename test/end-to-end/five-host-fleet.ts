@@ -1,9 +1,10 @@
-/** A lab of five hosts for the tests of one file that run meshes on it, and how they read what came of it. */
+/** A lab of five hosts for the tests of one file, and functions that select pairs of a run document. */
 
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import { eventually } from '../testing/eventually.ts'
 import { type Document, type Pair, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
+/** The result of one pair on interface `name`. */
 export const between = (document: Document, source: string, destination: string, name: string): Pair =>
   document.pairs.find(
     (pair) =>
@@ -12,7 +13,7 @@ export const between = (document: Document, source: string, destination: string,
 export const isFrom = (node: string, name: string) => (pair: Pair) =>
   pair.source.node === node && pair.source.interface === name
 
-/** What must have been measured and was not, with the reasons, for a failing test to show. */
+/** The pairs that were not measured, with their reasons as text. */
 export const unmeasured = (pairs: readonly Pair[]) =>
   pairs
     .filter(({ outcome }) => outcome !== 'measured')
@@ -20,11 +21,12 @@ export const unmeasured = (pairs: readonly Pair[]) =>
       ({ source, destination, outcome, reason }) =>
         `${source.node} > ${destination.node}: ${outcome}: ${reason}`,
     )
+/** The distinct outcomes, sorted. */
 export const outcomes = (pairs: readonly Pair[]) => [...new Set(pairs.map(({ outcome }) => outcome))].sort()
 
 type RunRecord = { id: string; state: string; progress?: { measuredCount?: number } }
 
-/** To be called once, where a file describes its lab. After each test all is healed, and nothing measures any more. */
+/** Starts the lab for all tests of a `describe`. After each test, heals all faults and waits until no program measures. */
 export const useFiveHostFleet = () => {
   const hosts = {} as { fleet: TestFleet }
   const measuringPrograms = () => hosts.fleet.programsInside(/^\S*(iperf3|fping)\b/)

@@ -5,10 +5,10 @@ import { measuringProgramsOf } from '../testing/process-tree.ts'
 import { type Document, IPERF_MESH } from '../testing/test-fleet.ts'
 import { outcomes, unmeasured, useFiveHostFleet } from './five-host-fleet.ts'
 
-describeLab('runs on a lab of 5 hosts that are broken off', () => {
+describeLab('interrupted runs on a lab of 5 hosts', () => {
   const hosts = useFiveHostFleet()
 
-  test('an agent killed in mid-test costs only its own pairs', async () => {
+  test('an agent killed during a test affects only its own pairs', async () => {
     const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net0', '--duration', '2s')
     const victim = await hosts.fleet.pidOf('node-5')
     await hosts.untilRunning()
@@ -22,27 +22,27 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     await hosts.fleet.untilReady()
     expect(document.run.state).toBe('completed')
     expect(document.pairs).toHaveLength(20)
-    const touched = document.pairs.filter(({ source, destination }) =>
+    const affected = document.pairs.filter(({ source, destination }) =>
       [source.node, destination.node].includes('node-5'),
     )
-    const rest = document.pairs.filter((pair) => !touched.includes(pair))
+    const rest = document.pairs.filter((pair) => !affected.includes(pair))
     expect(unmeasured(rest)).toEqual([])
-    const lost = touched.filter(({ outcome }) => outcome !== 'measured')
+    const lost = affected.filter(({ outcome }) => outcome !== 'measured')
     expect(lost.length).toBeGreaterThan(0)
     for (const { outcome, reason, iperf } of lost) {
       expect(['invalid', 'not_run']).toContain(outcome)
       expect(reason).toMatch(/node-5/)
       expect(iperf?.bitsPerSecond).toBeUndefined()
     }
-    // A lost agent is no proof against a network.
+    // A lost agent is no evidence against the network.
     expect(document.summary.verdicts).toEqual([])
     expect(document.exitCode).toBe(3)
   })
 
-  test('a link cut in mid-run: the run ends, its pairs fail, nobody else does', async () => {
-    // Each pair of the cut node takes until it is given up: with four nodes these are as few as can accuse it.
+  test('a link cut during a run fails only its own pairs, and the run completes', async () => {
+    // Each pair of the cut node takes until its timeout. Four nodes are the fewest with enough evidence for a verdict.
     const nodes = ['node-1', 'node-2', 'node-3', 'node-4'].join(',')
-    // So long that the cut comes in the first of the three rounds, also on a busy machine.
+    // 3 s per test, so that the cut is in the first of three rounds, also on a busy machine.
     const longer = ['--nodes', nodes, '--duration', '3s']
     const running = hosts.fleet.json(...IPERF_MESH, '--interface', 'net1', ...longer)
     await hosts.untilRunning()
@@ -50,11 +50,11 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     await hosts.fleet.fault('cut:node-2:net1:both')
     const document = await running
     expect(document.run.state).toBe('completed')
-    const touched = document.pairs.filter(({ source, destination }) =>
+    const affected = document.pairs.filter(({ source, destination }) =>
       [source.node, destination.node].includes('node-2'),
     )
-    expect(unmeasured(document.pairs.filter((pair) => !touched.includes(pair)))).toEqual([])
-    const failed = touched.filter(({ outcome }) => outcome !== 'measured')
+    expect(unmeasured(document.pairs.filter((pair) => !affected.includes(pair)))).toEqual([])
+    const failed = affected.filter(({ outcome }) => outcome !== 'measured')
     expect(failed.length).toBeGreaterThan(0)
     expect(outcomes(failed).every((outcome) => ['timed_out', 'unreachable'].includes(outcome))).toBe(true)
     expect(document.summary.verdicts).toEqual([
@@ -75,7 +75,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     expect(document.pairs).toHaveLength(20)
   })
 
-  test('the collector killed in mid-run: agents stop, a restart marks the run interrupted and keeps what was acknowledged', async () => {
+  test('when the collector is killed, agents stop; after a restart the run is interrupted and has all watched results', async () => {
     const service = 'meshgauge.collector.v1.RunService'
     type Created = { run: { id: string } }
     type Watched = { results?: { source: { node: string }; destination: { node: string } }[] }
@@ -86,20 +86,20 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
       interfaces: ['net0'],
     }
     const { run } = await hosts.fleet.client.call<Created>(service, 'CreateRun', { spec })
-    const acknowledged: string[] = []
+    const watched: string[] = []
     try {
       for await (const { results } of hosts.fleet.client.stream<Watched>(service, 'WatchRun', {
         id: run.id,
       })) {
         for (const { source, destination } of results ?? [])
-          acknowledged.push(`${source.node}>${destination.node}`)
-        // After the first of four rounds, so that it is in the middle however late this comes.
-        if (acknowledged.length >= 5) process.kill(await hosts.fleet.pidOf('collector'), 'SIGKILL')
+          watched.push(`${source.node}>${destination.node}`)
+        // After the first of four rounds, so that the run is still in progress.
+        if (watched.length >= 5) process.kill(await hosts.fleet.pidOf('collector'), 'SIGKILL')
       }
     } catch {
       // The stream breaks with the collector.
     }
-    expect(acknowledged.length).toBeGreaterThanOrEqual(5)
+    expect(watched.length).toBeGreaterThanOrEqual(5)
     await eventually(hosts.measuringPrograms, (found) => found.length === 0)
     await hosts.fleet.restartCollector()
     const { stdout } = await hosts.fleet.meshgauge('runs', 'show', run.id, '--json')
@@ -108,6 +108,6 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     const kept = document.pairs
       .filter(({ outcome }) => outcome === 'measured')
       .map(({ source, destination }) => `${source.node}>${destination.node}`)
-    expect(kept).toEqual(expect.arrayContaining(acknowledged))
+    expect(kept).toEqual(expect.arrayContaining(watched))
   })
 })
