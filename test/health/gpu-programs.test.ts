@@ -13,15 +13,15 @@ let agent: ServiceProcess
 let collector: ServiceProcess
 let gateway: string
 
-/** What dcgmi prints from now on, and its exit code. */
-const dcgmiSays = (recording: string, exit: number) => {
+/** Sets the recording that dcgmi prints from now on, and its exit code. */
+const setDcgmiOutput = (recording: string, exit: number) => {
   cpSync(join(fixtures, 'recordings/dcgm', recording), join(folder, 'dcgmi.txt'))
   writeFileSync(join(folder, 'dcgmi.txt.exit'), String(exit))
 }
 
 /** A real agent with programs that print recordings of a node of eight A100, and a real collector with its gateway. */
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'meshgauge-stand-ins-'))
+  folder = mkdtempSync(join(tmpdir(), 'meshgauge-gpu-programs-'))
   cpSync(join(fixtures, 'recordings/a100-8'), folder, { recursive: true })
   for (const program of PROGRAMS) symlinkSync(join(fixtures, 'programs/stand-in'), join(folder, program))
   const programs = PROGRAMS.flatMap((program) => ['--program', `${program}=${join(folder, program)}`])
@@ -53,7 +53,7 @@ const samples = async (health: string) => {
     .map(([, , device, value]) => `${device} ${value}`)
 }
 
-test('the real GPU checks in the old words', async () => {
+test('GPU checks answer in the words of Autopilot', async () => {
   expect(await get('/pciebw')).toBe(
     'Requesting pcie test with bw: 4\n' +
       '[[ PCIEBW ]] Briefings completed. Continue with PCIe Bandwidth evaluation.\n' +
@@ -70,21 +70,21 @@ test('the real GPU checks in the old words', async () => {
   expect(await samples('power-slowdown')).toContain('2 1')
 })
 
-test('a failing dcgm has its tests by their names, and a lighter pass does not paint it over', async () => {
-  dcgmiSays('3.3-pcie.txt', 226)
+test('a failed dcgm lists its failed tests, and a pass at a lower level does not clear it', async () => {
+  setDcgmiOutput('3.3-pcie.txt', 226)
   expect(await get('/dcgm?r=2')).toMatch(
     /^DCGM test\n\[\[ DCGM \]\] Briefings completed\. Continue with dcgm evaluation\.\n(.* : Fail\n)*PCIe : Fail\n(.* : Fail\n)*Host gpu-a\n\[\[ DCGM \]\] FAIL\n$/,
   )
   expect(await samples('dcgm')).toEqual([' 1'])
-  dcgmiSays('3.1-pass.txt', 0)
+  setDcgmiOutput('3.1-pass.txt', 0)
   expect(await get('/dcgm')).toContain('[[ DCGM ]] SUCCESS\n')
   expect(await samples('dcgm')).toEqual([' 1'])
   await get('/dcgm?r=2')
   expect(await samples('dcgm')).toEqual([' 0'])
 })
 
-test('a diagnostic that did not come to its end is an ABORT, and no sample', async () => {
-  dcgmiSays('4.2-cut.txt', 1)
+test('an incomplete diagnostic is reported as ABORT and changes no metric', async () => {
+  setDcgmiOutput('4.2-cut.txt', 1)
   expect(await get('/dcgm')).toMatch(
     /\[\[ DCGM \]\] DCGM process terminated with errors\. Other processes might be running on GPUs\. ABORT\n\[\[ DCGM \]\] GPUs currently utilized:\n/,
   )

@@ -49,8 +49,8 @@ afterEach(() => {
 })
 afterAll(() => fleet.close())
 
-describe('over gRPC, with a client that shares nothing with us', () => {
-  test('a heavy finding survives a light pass, a restart with SIGKILL, and goes as it says', async () => {
+describe('HealthService and RunChecks, called by an independent client', () => {
+  test('a finding of level 3 survives a pass of a lower level and a SIGKILL, until dcgm passes at level 3', async () => {
     fleet
       .agent('node-1')
       .setScript((name, { level }) => (name === 'dcgm' && level === 3 ? dcgm(3, ['PCIe']) : script(name)))
@@ -76,7 +76,7 @@ describe('over gRPC, with a client that shares nothing with us', () => {
     expect(await gate({ nodes: ['node-1'], checks: ['dcgm'] })).toMatchObject({ open: true })
   })
 
-  test('ClearHealth forgets what it is told to', async () => {
+  test('ClearHealth removes the findings of the requested node and check', async () => {
     fleet.agent('node-2').setScript((name) => (name === 'remapped' ? remapped([true]) : script(name)))
     await check('remapped,dcgm', '--nodes', 'node-2')
     const cleared = await fleet
@@ -110,13 +110,13 @@ describe('over gRPC, with a client that shares nothing with us', () => {
     ],
     ['ClearHealth', {}, ['nodes: at least one node is needed']],
     ['ListNodeHealth', { nodes: ["' OR 1=1 --"] }, [`nodes[0]: "' OR 1=1 --" names no node`]],
-  ])('%s %j is refused with every problem', async (method, request, problems) => {
+  ])('%s %j is refused with all problems', async (method, request, problems) => {
     const refused = fleet.client().call(HEALTH, method, request)
     for (const problem of problems) await expect(refused).rejects.toThrow(problem)
     await expect(refused).rejects.toMatchObject({ code: 3 })
   })
 
-  test('RunChecks refuses hostile selectors, unknown checks and what every agent refuses', async () => {
+  test('RunChecks refuses hostile selectors, unknown checks and checks that every agent refuses', async () => {
     const run = async (request: object) => {
       const seen: unknown[] = []
       for await (const each of fleet.client().stream<unknown>(FLEET, 'RunChecks', request)) seen.push(each)
@@ -135,7 +135,7 @@ describe('over gRPC, with a client that shares nothing with us', () => {
     ])
       await expect(run(request)).rejects.toMatchObject({ code: 3 })
     expect(fleet.agent('node-1').ran).toHaveLength(before)
-    // The list of checks has it, and the agent does not know it all the same.
+    // Agents list dcgm but refuse to run it.
     for (const agent of fleet.agents.values()) agent.setScript(() => undefined)
     await expect(run({ checks: ['dcgm'] })).rejects.toThrow('"dcgm" is not a check')
     fleet.agent('node-3').setScript(script)
@@ -150,7 +150,7 @@ describe('over gRPC, with a client that shares nothing with us', () => {
 })
 
 describe('ten thousand overlapping requests', () => {
-  test('run the check once on each node; the rest is dropped and counted, and nothing stays behind', async () => {
+  test('run the check once on each node; the others are refused and counted, and no check remains running', async () => {
     const agents = [...fleet.agents.values()]
     const before = agents.map(({ ran }) => ran.length)
     const releases = agents.map((agent) => agent.block())
@@ -181,8 +181,8 @@ describe('ten thousand overlapping requests', () => {
   })
 })
 
-describe('on the command line', () => {
-  test('gate: open, closed with the reasons, and too little known', async () => {
+describe('the commands gate and health', () => {
+  test('gate is open, closed with reasons, or unknown', async () => {
     await check('ping')
     const open = await fleet.meshgauge('gate', '--nodes', 'node-1,node-2', '--checks', 'ping')
     expect([open.exitCode, open.stdout]).toEqual([0, '✔ Open: 2 nodes may take a job.'])
@@ -213,7 +213,7 @@ describe('on the command line', () => {
     fleet.agent('node-2').setScript(script)
   })
 
-  test('gate --run-missing runs what is missing, and a skip of what was named is no pass', async () => {
+  test('gate --run-missing runs missing checks, and a skipped required check does not pass', async () => {
     const before = fleet.agent('node-3').ran.length
     const gated = await fleet.meshgauge(
       'gate',
@@ -234,7 +234,7 @@ describe('on the command line', () => {
     ).toEqual(['remapped', 'pvc'])
   })
 
-  test('wrong usage is exit 2 with every problem', async () => {
+  test('invalid options are all reported and exit with 2', async () => {
     const { exitCode, stderr } = await fleet.meshgauge('gate', '--max-age', '5 mins', '--chekcs', 'x')
     expect(exitCode).toBe(2)
     expect(stderr).toBe(`3 problems; nothing was done.
@@ -247,7 +247,7 @@ describe('on the command line', () => {
     expect(unknown.stderr).toContain('nodes[2]  "x" names no node of the fleet')
   })
 
-  test('health: a table, what stands and why', async () => {
+  test('health prints a table and the reasons of open findings', async () => {
     fleet.agent('node-1').setScript((name) => (name === 'pciebw' ? pciebw([3.5]) : script(name)))
     await check('pciebw')
     const { stdout, exitCode } = await fleet.meshgauge('health', 'node-1', 'node-3')
@@ -259,7 +259,7 @@ describe('on the command line', () => {
     await check('pciebw')
   })
 
-  test('a silent agent: it could not be told', async () => {
+  test('gate exits with 3 when an agent does not answer', async () => {
     await fleet.agent('node-3').close()
     const { exitCode, stdout } = await fleet.meshgauge('gate', '--nodes', 'node-3', '--checks', 'dcgm')
     expect(exitCode).toBe(3)

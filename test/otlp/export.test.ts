@@ -28,8 +28,8 @@ const emit = async (environment: Record<string, string>): Promise<string> => {
   return stdout
 }
 
-describe('a process that is told where to send', () => {
-  test('sends its trace, whole, with who it is', async () => {
+describe('a process with an OTLP endpoint', () => {
+  test('sends its complete trace with its resource attributes', async () => {
     const traceId = await emit({
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
@@ -53,12 +53,12 @@ describe('a process that is told where to send', () => {
       status: { code: 'ERROR', message: 'refused' },
       scope: 'meshgauge-collector',
     })
-    // Each span has a clock of its own, which begins with the wall clock's milliseconds.
+    // Each span starts its own high-resolution clock from the wall clock, which has milliseconds.
     expect(run!.endSeconds).toBeGreaterThan(pair.endSeconds - 0.005)
     expect(Math.abs(run!.endSeconds - Date.now() / 1000)).toBeLessThan(60)
   })
 
-  test('sends the metrics of the catalogue, each kind as what it is', async () => {
+  test('sends gauges, sums and histograms of the catalogue', async () => {
     await emit({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })
     const named = (wanted: string) => receiver.waitForMetric(({ name }) => name === wanted, soon())
     expect(await named('meshgauge_runs_total')).toMatchObject({
@@ -82,9 +82,9 @@ describe('a process that is told where to send', () => {
   })
 })
 
-describe('the protocol', () => {
-  /** `grpc` or `http` of each signal that came. */
-  const cameOver = () => ({
+describe('the export protocol', () => {
+  /** The protocols of the received signals: `grpc` or `http`. */
+  const receivedProtocols = () => ({
     traces: [
       ...new Set(
         receiver.exports().flatMap(({ over, path }) => (/trace|elsewhere/i.test(path) ? [over] : [])),
@@ -99,20 +99,20 @@ describe('the protocol', () => {
 
   test.each<[string, () => Record<string, string>, traces: string, metrics: string]>([
     [
-      'grpc when it is asked for',
+      'grpc when it is configured',
       () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: grpc(), OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }),
       'grpc',
       'grpc',
     ],
-    ['http/protobuf when nothing is said', () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http() }), 'http', 'http'],
+    ['http/protobuf by default', () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http() }), 'http', 'http'],
     [
-      'http/protobuf, the endpoint with a slash',
+      'http/protobuf for an endpoint that ends with a slash',
       () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: `${http()}/`, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' }),
       'http',
       'http',
     ],
     [
-      'one for each signal',
+      'different for traces and metrics when configured for each',
       () => ({
         OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${http()}/elsewhere`,
         OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf',
@@ -123,7 +123,7 @@ describe('the protocol', () => {
       'grpc',
     ],
     [
-      'the other way about, over what is said for both',
+      'that of the signal, which overrides the common setting',
       () => ({
         OTEL_EXPORTER_OTLP_ENDPOINT: grpc(),
         OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
@@ -134,50 +134,50 @@ describe('the protocol', () => {
       'http',
     ],
     [
-      'only traces where only they have an endpoint',
+      'used only for traces when only they have an endpoint',
       () => ({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${http()}/v1/traces` }),
       'http',
       '',
     ],
     [
-      'only metrics where only they have an endpoint',
+      'used only for metrics when only they have an endpoint',
       () => ({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${http()}/v1/metrics` }),
       '',
       'http',
     ],
     [
-      'no traces where they are turned off',
+      'not used for traces when OTEL_TRACES_EXPORTER is none',
       () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http(), OTEL_TRACES_EXPORTER: 'none' }),
       '',
       'http',
     ],
     [
-      'no metrics where they are turned off',
+      'not used for metrics when OTEL_METRICS_EXPORTER is none',
       () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http(), OTEL_METRICS_EXPORTER: 'none' }),
       'http',
       '',
     ],
     [
-      'no metrics where only Prometheus is to have them',
+      'not used for metrics when OTEL_METRICS_EXPORTER is prometheus',
       () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http(), OTEL_METRICS_EXPORTER: 'prometheus' }),
       'http',
       '',
     ],
     [
-      'nothing where all is turned off',
+      'not used at all when OTEL_SDK_DISABLED is true',
       () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http(), OTEL_SDK_DISABLED: 'true' }),
       '',
       '',
     ],
     [
-      'no traces where none is sampled',
+      'not used for traces when the sampler is always_off',
       () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: http(), OTEL_TRACES_SAMPLER: 'always_off' }),
       '',
       'http',
     ],
   ])('is %s', async (_, environment, traces, metrics) => {
     expect(await emit(environment())).toMatch(/^(?!0+$)[0-9a-f]{32}$/)
-    expect(cameOver()).toEqual({ traces: traces ? [traces] : [], metrics: metrics ? [metrics] : [] })
+    expect(receivedProtocols()).toEqual({ traces: traces ? [traces] : [], metrics: metrics ? [metrics] : [] })
     if (traces)
       expect(
         receiver
@@ -189,7 +189,7 @@ describe('the protocol', () => {
   })
 
   test.each(['grpc', 'http'] as const)(
-    '%s carries headers, compression and resource as they are set',
+    '%s exports use the configured headers, compression and resource',
     async (over) => {
       await emit({
         OTEL_EXPORTER_OTLP_ENDPOINT: over === 'grpc' ? grpc() : http(),
@@ -214,14 +214,17 @@ describe('the protocol', () => {
     },
   )
 
-  test('a backend that is gone holds nobody up and is no failure', async () => {
-    const gone = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_EXPORTER_OTLP_TIMEOUT: '60000' }
-    expect(await emit(gone)).toMatch(/^[0-9a-f]{32}$/)
-    expect(await emit({ ...gone, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toMatch(/^[0-9a-f]{32}$/)
+  test('an unreachable backend delays nothing and causes no failure', async () => {
+    const unreachable = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+      OTEL_EXPORTER_OTLP_TIMEOUT: '60000',
+    }
+    expect(await emit(unreachable)).toMatch(/^[0-9a-f]{32}$/)
+    expect(await emit({ ...unreachable, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toMatch(/^[0-9a-f]{32}$/)
   })
 })
 
-test('every metric is called the same and has the same value over OTLP as on /metrics', async () => {
+test('every metric has the same name and value over OTLP as on /metrics', async () => {
   const exporter = new OTLPMetricExporter({ url: receiver.endpoint })
   const provider = new MeterProvider({ readers: [createMetricReader(exporter, {})] })
   const metrics = createMetrics({ meter: provider.getMeter('test') }, { version: '1.2.3' })
@@ -240,7 +243,7 @@ test('every metric is called the same and has the same value over OTLP as on /me
   )
   const keyOf = (name: string, labels: Record<string, unknown>) =>
     `${name} ${JSON.stringify(Object.entries(labels).sort())}`
-  // The process lives on between the two.
+  // Metrics of the process itself change between the two reads.
   const steady = (key: string) => !/^(process_|nodejs_|meshgauge_event_loop_delay)/.test(key)
   const bySink = (samples: readonly { name: string; attributes: Record<string, unknown>; value: number }[]) =>
     Object.fromEntries(
@@ -261,7 +264,7 @@ test('every metric is called the same and has the same value over OTLP as on /me
   metrics.close()
 })
 
-test('a node that departs is in no later export', async () => {
+test('a removed node is in no later export', async () => {
   const exporter = new OTLPMetricExporter({ url: receiver.endpoint })
   const provider = new MeterProvider({ readers: [createMetricReader(exporter, {})] })
   const metrics = createMetrics({ meter: provider.getMeter('test') }, { version: '1.2.3' })
@@ -279,12 +282,12 @@ test('a node that departs is in no later export', async () => {
   metrics.close()
 })
 
-test('a process that is not told sends nothing and still has a trace id', async () => {
+test('a process without an endpoint sends nothing and still has a trace id', async () => {
   expect(await emit({})).toMatch(/^[0-9a-f]{32}$/)
   expect(receiver.spans()).toEqual([])
 })
 
-test('waiting in vain ends with what had come', async () => {
+test('a wait that is aborted rejects with what was received', async () => {
   const traceId = 'f'.repeat(32)
   await expect(receiver.waitForTrace(traceId, () => false, AbortSignal.timeout(50))).rejects.toThrow(
     `trace ${traceId} did not become what was waited for; received:`,

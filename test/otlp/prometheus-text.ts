@@ -1,4 +1,4 @@
-/** The samples of a text in Prometheus' classic format; values without labels that need unescaping. */
+/** Parses the samples of a text in the Prometheus exposition format. Does not unescape label values. */
 export const readSamples = (text: string) =>
   text
     .split('\n')

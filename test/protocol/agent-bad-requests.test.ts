@@ -9,7 +9,7 @@ const subject = useAgentUnderTest(27301)
 const { serve, run } = subject
 
 describe('bad requests', () => {
-  test('every violation is listed', async () => {
+  test('all violations are listed', async () => {
     const targets = [{ address: 'gpu-01' }, { address: '127.0.0.1' }, { address: '-c5' }]
     const error = await failureOf(
       collect(subject.client.stream(PING, 'Ping', { targets, ttl: 999, tos: 300, interface: 'eth9' })),
@@ -19,7 +19,7 @@ describe('bad requests', () => {
       expect(error.details).toContain(field)
   })
 
-  test('a shell in a field is refused and not run', async () => {
+  test('shell syntax in a field is refused and not executed', async () => {
     const file = `/tmp/meshgauge-pwned-${process.pid}`
     const shell = `$(touch ${file}); touch ${file}`
     const errors = await Promise.all([
@@ -37,7 +37,7 @@ describe('bad requests', () => {
 
   test.each([
     [
-      'a peer outside',
+      'a peer outside the allowed networks',
       PING,
       'Ping',
       { targets: [{ address: '192.0.2.1' }] },
@@ -45,7 +45,7 @@ describe('bad requests', () => {
       status.PERMISSION_DENIED,
     ],
     [
-      'an absurd duration',
+      'a duration above the limit',
       IPERF,
       'Run',
       {
@@ -56,7 +56,7 @@ describe('bad requests', () => {
       status.RESOURCE_EXHAUSTED,
     ],
     [
-      'an absurd rate',
+      'a bitrate above the limit',
       IPERF,
       'Run',
       { flows: [{ address: '127.0.0.1', port: 27301 }], options: { bitsPerSecond: 1e15 } },
@@ -64,7 +64,7 @@ describe('bad requests', () => {
       status.RESOURCE_EXHAUSTED,
     ],
     [
-      'no ceiling where there is one',
+      'no bitrate where the agent has a limit',
       IPERF,
       'Run',
       { flows: [{ address: '127.0.0.1', port: 27301 }] },
@@ -72,7 +72,7 @@ describe('bad requests', () => {
       status.RESOURCE_EXHAUSTED,
     ],
     [
-      'an interval of nothing',
+      'an interval below the minimum',
       PING,
       'Ping',
       { targets: [{ address: '127.0.0.1' }], interval: { nanos: 5e6 } },
@@ -84,14 +84,14 @@ describe('bad requests', () => {
     expect([reasonOf(error), error.code]).toEqual([reason, code])
   })
 
-  test('an engine that is not installed is ENGINE_UNAVAILABLE with what to do', async () => {
-    const lame = await startAgent(
+  test('a missing engine is ENGINE_UNAVAILABLE with the reason', async () => {
+    const agentWithoutEngines = await startAgent(
       '--program',
       'iperf3=/nonexistent/iperf3',
       '--program',
       'fping=/nonexistent/fping',
     )
-    const own = openIndependentClient(lame.port)
+    const own = openIndependentClient(agentWithoutEngines.port)
     const serving = await failureOf(collect(own.stream(IPERF, 'Serve', { listeners: [{ interface: 'lo' }] })))
     expect([serving.code, reasonOf(serving)]).toEqual([status.FAILED_PRECONDITION, 'ENGINE_UNAVAILABLE'])
     expect(serving.details).toMatch(/iperf3/)
@@ -100,10 +100,10 @@ describe('bad requests', () => {
     )
     expect(reasonOf(pinging)).toBe('ENGINE_UNAVAILABLE')
     own.close()
-    await lame.stop('SIGTERM')
+    await agentWithoutEngines.stop('SIGTERM')
   })
 
-  test('a port that is in use is said in one line, exit 2', async () => {
+  test('an agent whose port is in use exits with one line', async () => {
     const second = startAgent('--listen', `127.0.0.1:${subject.agent.port}`)
     await expect(second).rejects.toThrow(/cannot listen on 127\.0\.0\.1:\d+/)
   })

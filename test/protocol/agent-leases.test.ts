@@ -37,7 +37,7 @@ describe('streams are leases', () => {
     stream.cancel()
   })
 
-  test('kill -9 of the agent ends everything it started', async () => {
+  test('kill -9 of the agent ends all programs that it started', async () => {
     const victim = await startAgent('--ports', '25301-25308')
     const own = openIndependentClient(victim.port)
     const pinging = collect(
@@ -60,7 +60,7 @@ describe('streams are leases', () => {
     own.close()
   })
 
-  test('SIGTERM ends streams with AGENT_DRAINING and leaves nothing', async () => {
+  test('SIGTERM ends streams with AGENT_DRAINING and all programs', async () => {
     const victim = await startAgent('--ports', '25301-25308')
     const own = openIndependentClient(victim.port)
     const pinging = failureOf(
@@ -90,7 +90,7 @@ describe('admission', () => {
     await Promise.allSettled([first.rest, other.rest])
   })
 
-  test('shared servers run side by side, until the ports are used up', async () => {
+  test('shared servers run at the same time until all ports are in use', async () => {
     const many = {
       listeners: Array.from({ length: 8 }, () => ({ interface: 'lo' })),
       admission: 'ADMISSION_SHARED',
@@ -104,25 +104,25 @@ describe('admission', () => {
 })
 
 describe('ports', () => {
-  test('one that another program has is passed over', async () => {
-    const squatters = [27201, 27202, 27203].map((port) => createServer().listen(port, '127.0.0.1'))
-    await Promise.all(squatters.map((squatter) => once(squatter, 'listening')))
+  test('a port in use by another program is skipped', async () => {
+    const listeners = [27201, 27202, 27203].map((port) => createServer().listen(port, '127.0.0.1'))
+    await Promise.all(listeners.map((listener) => once(listener, 'listening')))
     const servers = await Promise.all(
       Array.from({ length: 3 }, () => listen({ admission: 'ADMISSION_SHARED' })),
     )
     for (const { port } of servers) expect([27201, 27202, 27203]).not.toContain(port)
     for (const { cancel } of servers) cancel()
     await Promise.allSettled(servers.map(({ rest }) => rest))
-    for (const squatter of squatters) squatter.close()
+    for (const listener of listeners) listener.close()
   })
 
-  test('a certain one that is taken is PORTS_EXHAUSTED', async () => {
-    const squatter = createServer().listen(27207, '127.0.0.1')
-    await once(squatter, 'listening')
-    // Shared, as what was cancelled before: that may not be given back yet.
+  test('a requested port that is in use is PORTS_EXHAUSTED', async () => {
+    const listener = createServer().listen(27207, '127.0.0.1')
+    await once(listener, 'listening')
+    // Shared, because the cancelled servers of the previous test may still be ending.
     const request = { listeners: [{ interface: 'lo', port: 27207 }], admission: 'ADMISSION_SHARED' }
     const error = await failureOf(collect(serve(request)))
     expect(reasonOf(error)).toBe('PORTS_EXHAUSTED')
-    squatter.close()
+    listener.close()
   })
 })

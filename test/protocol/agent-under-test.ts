@@ -1,4 +1,4 @@
-/** An agent for the tests of one file, and how they speak to it. */
+// An agent for the tests of one file, and helpers to call it.
 
 import type { ServiceError } from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, vi } from 'vitest'
@@ -18,29 +18,31 @@ export type Event = {
   summary?: { results: { outcome: string; reason: string }[] }
 }
 
+/** Reads a stream to its end. */
 export const collect = async (stream: AsyncIterable<unknown>): Promise<Event[]> => {
   const events: Event[] = []
   for await (const event of stream) events.push(event as Event)
   return events
 }
 
+/** The error that `work` rejects with. Throws when it resolves. */
 export const failureOf = async (work: Promise<unknown>): Promise<ServiceError> =>
   work.then(
     () => {
-      throw new Error('it did not fail')
+      throw new Error('expected a failure')
     },
     (error: ServiceError) => error,
   )
 
-/** google.rpc.ErrorInfo.reason, found in the details as plain bytes. */
+/** google.rpc.ErrorInfo.reason of an error, found in the bytes of its details. */
 export const reasonOf = (error: ServiceError): string => {
   const details = Buffer.concat((error.metadata.get('grpc-status-details-bin') as Buffer[]) ?? [])
   return /[A-Z]+_[A-Z_]+[A-Z]/.exec(details.toString('latin1').replace(error.details, ''))?.[0] ?? ''
 }
 
 /**
- * To be called once in a test file. After each test nothing that the agent started may be left.
- * @param firstPort of eight; files run at the same time, so each has its own
+ * Starts an agent for all tests of a file. After each test, waits until no program of the agent is left. The agent uses
+ * eight measurement ports from `firstPort`. Test files run at the same time, so each needs different ports.
  */
 export const useAgentUnderTest = (firstPort: number) => {
   const subject = {} as { agent: ServiceProcess; client: IndependentClient }
@@ -70,8 +72,8 @@ export const useAgentUnderTest = (firstPort: number) => {
         options: { duration: { seconds: 1 }, bitsPerSecond: 5e7, ...options },
       }),
     /**
-     * Serves, and resolves with the port once it listens; the rest of the stream goes on by itself. What a stream that
-     * was cancelled just before had is free only when the agent has heard of its program's end: until then it asks again.
+     * Opens Serve and resolves with the port when the server listens; the stream is then read in the background. Retries
+     * while the agent is busy, because the resources of a cancelled stream are free only after its program has ended.
      */
     listen: async (request: object = {}) => {
       const open = async () => {

@@ -37,13 +37,13 @@ const samplesOf = (events: readonly Event[]) =>
   events.flatMap(({ hostSamples }) => hostSamples?.samples ?? [])
 const hostOf = (events: readonly Event[]) => events.findLast(({ hostSamples }) => hostSamples)?.hostSamples
 
-/** Folders of recordings that are under way or were left behind. */
+/** Folders of recordings that are in progress or were not deleted. */
 const recordings = (folder: string) => readdirSync(folder).filter((name) => name.startsWith('meshgauge-pcp-'))
 
 let temporary: string
 const startAgent = (...args: string[]): Promise<ServiceProcess> => {
   const own = ['agent', '--node', 'n1', '--listen', '127.0.0.1:0', '--interface', 'lo=127.0.0.1']
-  // A folder of its own, so that what other agents leave there is not taken for this one's.
+  // A separate folder, so that recordings of other agents are not counted.
   return startService([...own, ...args], { TMPDIR: temporary, MESHGAUGE_SECRET: 'hunter2' })
 }
 
@@ -76,7 +76,7 @@ const run = (port: number, hostSampling?: object, options: object = {}, on: Inde
     hostSampling,
   })
 
-/** Both ends of one test with the same sampling. */
+/** Runs one test with the same sampling on both ends. */
 const measure = async (hostSampling: object, options: object = {}, on: IndependentClient = client) => {
   const server = serve(hostSampling, on)[Symbol.asyncIterator]()
   const first = (await server.next()).value as Event
@@ -91,7 +91,7 @@ const measure = async (hostSampling: object, options: object = {}, on: Independe
 }
 
 describe('Describe', () => {
-  test('says what the node is made of, and nothing of its environment', async () => {
+  test('returns hardware and kernel of the node, and no environment variables', async () => {
     type Description = { metadata: Record<string, unknown> }
     const description = await client.call<Description>('meshgauge.agent.v1.AgentService', 'Describe', {})
     const { metadata } = description
@@ -122,7 +122,7 @@ describe('samples of the host', () => {
       const samples = samplesOf(events)
       const covered = samples.reduce((sum, { interval }) => sum + secondsOf(interval), 0)
       expect(covered).toBeGreaterThanOrEqual(1)
-      // As many as the agent had time for; the last one ends with the test.
+      // A busy agent may skip samples. The last one ends with the test.
       expect(samples.length).toBeGreaterThan(1)
       expect(samples.slice(0, -1).some(({ interval }) => secondsOf(interval) < 0.5)).toBe(true)
       for (const { cpus = [], interfaces, memoryAvailableBytes, tcpRetransmitCount } of samples) {
@@ -131,14 +131,14 @@ describe('samples of the host', () => {
         expect(tcpRetransmitCount).toBeTypeOf('number')
         for (const { busyRatio = 0 } of cpus) expect(busyRatio >= 0 && busyRatio <= 1).toBe(true)
       }
-      // What iperf3 sent went over lo, where others may send as well.
+      // iperf3 sent over lo, which other programs may use too.
       const sent = ran.at(-1)!.summary!.results[0]!.sentBytes!
       const received = samples.reduce((sum, { interfaces }) => sum + (interfaces[0]!.receivedBytes ?? 0), 0)
       expect(received).toBeGreaterThanOrEqual(0.98 * sent)
     }
   })
 
-  test('are not taken when nobody asks for them', async () => {
+  test('are not taken unless requested', async () => {
     const server = serve()[Symbol.asyncIterator]()
     const first = (await server.next()).value as Event
     const events = await collect(run(first.started!.listeners![0]!.port))
@@ -171,10 +171,10 @@ const pcpSamples = (json: string): PcpSample[] => JSON.parse(json)['@pcp']['@hos
 const describePcp = (name: string, tests: () => void) =>
   pcpConf
     ? describe(name, tests)
-    : describe.skip(`${name} (skipped: Performance Co-Pilot is not there)`, tests)
+    : describe.skip(`${name} (skipped: Performance Co-Pilot is not installed)`, tests)
 
 describePcp('Performance Co-Pilot', () => {
-  test('a real pmcd, pmlogger and pcp2json record both ends, interfaces included', async () => {
+  test('pmcd, pmlogger and pcp2json record both ends with their interfaces', async () => {
     const { served, ran } = await measure(PCP, { duration: { seconds: 2 } })
     for (const events of [served, ran]) {
       const host = hostOf(events)!
@@ -190,7 +190,7 @@ describePcp('Performance Co-Pilot', () => {
         'packets',
       ])
       const lo = last.network!.interface!.in!.bytes!['@instances'].find(({ name }) => name === 'lo')!
-      // 50 Mbit/s, and whatever others send over lo.
+      // 50 Mbit/s, plus the traffic of other programs over lo.
       expect(lo.value).toBeGreaterThan(5e6)
       expect(last.network!.tcp!.retranssegs!.value).toBeTypeOf('number')
       expect(last.kernel!.cpu!.util!.user!.value).toBeTypeOf('number')
@@ -198,7 +198,7 @@ describePcp('Performance Co-Pilot', () => {
     }
   })
 
-  test('a test that ends before the first interval does has its samples all the same', async () => {
+  test('a test shorter than the interval has samples too', async () => {
     const bytes = { duration: undefined, bytes: 1e6, bitsPerSecond: 0 }
     const { ran } = await measure({ source: 'HOST_SOURCE_PCP' }, bytes)
     const host = hostOf(ran)!
@@ -207,7 +207,7 @@ describePcp('Performance Co-Pilot', () => {
     expect(samples.some(({ network }) => network?.interface?.in?.bytes)).toBe(true)
   })
 
-  test('it ends with its stream, also when the caller goes, and removes what a killed agent left', async () => {
+  test('a recording ends with its stream, also after a cancel, and files of a killed agent are removed', async () => {
     const left = join(temporary, 'meshgauge-pcp-left')
     mkdirSync(left)
     utimesSync(left, 0, 0)
@@ -220,12 +220,12 @@ describePcp('Performance Co-Pilot', () => {
     expect(running.sort()).toEqual(['iperf3', 'pmcd', 'pmlogger'])
     expect(recordings(temporary)).toHaveLength(1)
     stream.cancel()
-    // The check after each test sees to the rest.
+    // afterEach checks that no program is left.
   })
 })
 
 describe('where Performance Co-Pilot is missing or broken', () => {
-  /** An installation whose programs are what a test writes. */
+  /** Creates an installation with the given shell scripts as programs. */
   const installation = (name: string, programs: Record<string, string>): string => {
     const folder = join(temporary, name)
     for (const path of ['bin', 'linux', 'pmns', 'pmrep']) mkdirSync(join(folder, path), { recursive: true })
@@ -247,17 +247,17 @@ describe('where Performance Co-Pilot is missing or broken', () => {
       /^Performance Co-Pilot is not installed, there is no \/nowhere\/pcp\.conf: install/,
     ],
     [
-      'half there',
+      'incomplete',
       () => installation('half', { pmcd: 'exit 0' }),
       /^Performance Co-Pilot lacks \S+\/pmlogger, \S+pcp2json, \S+pmpython: install/,
     ],
     [
-      'dying',
+      'ending early',
       () => installation('dying', all('echo no shared memory >&2; exit 7')),
       /^pmcd ended with exit code 7: no shared memory$/,
     ],
     ['hanging', () => installation('hanging', all('sleep 1000')), /^pmcd was not ready within 3 s$/],
-  ])('%s: it says so, and the samples of /proc go on', async (_name, conf, problem) => {
+  ])('%s: the problem is reported, and samples from /proc continue', async (_name, conf, problem) => {
     const other = await startAgent('--ports', '25709-25712', '--program', `pcp.conf=${conf()}`)
     const others = openIndependentClient(other.port)
     try {

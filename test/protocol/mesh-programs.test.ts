@@ -9,8 +9,8 @@ import { assignment, openMesh } from '../testing/mesh-stream.ts'
 import { measuringProgramsOf, processes } from '../testing/process-tree.ts'
 import { startAgent } from '../testing/service-process.ts'
 
-describe('trouble with the engine', () => {
-  test('is told in words, is no loss, and passes by itself', async () => {
+describe('a problem of the engine', () => {
+  test('is reported with its reason, causes no loss, and ends automatically', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'meshgauge-mesh-'))
     const program = join(folder, 'fping')
     const own = await startAgent('--program', `fping=${program}`)
@@ -43,7 +43,7 @@ describe('trouble with the engine', () => {
   })
 })
 
-describe('nothing is left', () => {
+describe('no program is left', () => {
   test.each(['SIGTERM', 'SIGKILL'] as const)('when the agent gets %s', async (signal) => {
     const own = await startAgent()
     const caller = openIndependentClient(own.port)

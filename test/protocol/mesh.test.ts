@@ -10,7 +10,7 @@ import { type ServiceProcess, startAgent } from '../testing/service-process.ts'
 let agent: ServiceProcess
 let client: IndependentClient
 
-const gone = (pid: number) =>
+const untilNoPrograms = (pid: number) =>
   eventually(
     () => measuringProgramsOf(pid),
     (found) => found.length === 0,
@@ -19,7 +19,7 @@ beforeAll(async () => {
   agent = await startAgent()
   client = openIndependentClient(agent.port)
 })
-afterEach(() => gone(agent.pid))
+afterEach(() => untilNoPrograms(agent.pid))
 afterAll(async () => {
   client.close()
   await agent.stop('SIGTERM')
@@ -28,7 +28,7 @@ afterAll(async () => {
 const open = (ids: number[], more: object = {}, options = {}) =>
   openMesh(client, assignment(ids, more), options)
 
-/** The windows of one target follow each other without overlap, and nothing is missing between two of them. */
+/** Expects consecutive windows of one target without overlap and without a gap above `longestGap`, in seconds. */
 const expectSeamless = (windows: readonly SeenWindow[], longestGap = 0.001) => {
   expect(windows.length).toBeGreaterThan(1)
   const sorted = windows.toSorted((a, b) => a.start - b.start)
@@ -46,7 +46,7 @@ describe('windows', () => {
     ]
     const mesh = open([], { groups })
     await mesh.until(() => mesh.windowsOf(1).length > 2 && mesh.windowsOf(2).length > 2)
-    // A busy machine may have kept back the probes of some windows, but not of each.
+    // On a busy machine some windows may lack probes, but not all.
     await mesh.until(() =>
       [1, 2].every((target) =>
         mesh.windowsOf(target).some(({ start, end, sent }) => end - start < 1.5 && sent > 4),
@@ -61,7 +61,7 @@ describe('windows', () => {
       for (const { start, end, sent, received, buckets, rttMin, rttMax } of windows.slice(1, 3)) {
         expect(sent).toBeGreaterThan(0)
         expect(sent).toBeLessThan(1.6 * 10 * (end - start))
-        // tcp refuses nothing here but on the agent's own address: a refusal is an answer all the same.
+        // For the engine tcp, a refused connection counts as an answer.
         expect(received).toBe(sent)
         expect(buckets.reduce((sum, count) => sum + count, 0)).toBe(received)
         expect(rttMin).toBeGreaterThan(0)
@@ -72,7 +72,7 @@ describe('windows', () => {
     expect(sequences).toEqual(sequences.map((_, index) => index + 1))
   })
 
-  test('without targets the stream goes on, with signs of life', async () => {
+  test('a stream without targets continues with empty batches', async () => {
     const mesh = open([])
     await mesh.until(({ batches }) => batches.length >= 2)
     await mesh.end()
@@ -80,8 +80,8 @@ describe('windows', () => {
   })
 })
 
-describe('an assignment that changes', () => {
-  test('leaves no gap in what stays, whether targets come, go, or are probed otherwise', async () => {
+describe('a changed assignment', () => {
+  test('leaves no gap for remaining targets when targets or probing parameters change', async () => {
     const mesh = open([1, 2, 3])
     await mesh.until(() => mesh.windowsOf(3).length > 1)
     mesh.assign(assignment([1, 2, 4]))
@@ -101,14 +101,14 @@ describe('an assignment that changes', () => {
       const windows = mesh.windowsOf(target)
       expectSeamless(windows)
       for (const { sent, received } of windows) expect(received).toBe(sent)
-      // Only whole windows: each has as many probes as its length has, but for one when the engine changes.
+      // Each window has the probes of its length; one probe may be missing when the engine restarts.
       for (const { start, end, sent } of windows.slice(1, -1)) {
         expect(sent).toBeGreaterThanOrEqual(Math.floor((end - start) / 0.2) - 2)
       }
     }
   })
 
-  test('touches no group that stays as it was', async () => {
+  test('does not restart the probing of unchanged groups', async () => {
     const steady = { ...quick, targets: targets(1) }
     const mesh = open([], { groups: [steady, { ...quick, targets: targets(2) }] })
     await mesh.until(() => mesh.windowsOf(1).length > 0 && mesh.windowsOf(2).length > 0)
@@ -119,7 +119,7 @@ describe('an assignment that changes', () => {
     await mesh.end()
   })
 
-  test('that comes in a burst is applied once', async () => {
+  test('is applied once when several arrive at the same time', async () => {
     const mesh = open([1])
     await mesh.until(() => mesh.windowsOf(1).length > 0)
     const known = new Set(measuringProgramsOf(agent.pid).map(({ pid }) => pid))
@@ -135,8 +135,8 @@ describe('an assignment that changes', () => {
   })
 })
 
-describe('a stream that breaks', () => {
-  test('loses nothing: what was measured meanwhile comes once, with its own times', async () => {
+describe('a broken stream', () => {
+  test('loses no window: those measured without a stream are sent once, with their own times', async () => {
     const first = open([1, 2])
     await first.until(() => first.windowsOf(1).length > 1)
     await first.cancel()
@@ -156,12 +156,12 @@ describe('a stream that breaks', () => {
       expect(
         once.filter(({ start, end }) => start > brokeAt - 1 && end < brokeAt + 3.6).length,
       ).toBeGreaterThan(1)
-      // What was acknowledged does not come again; the last batches before the break may not have been.
+      // Acknowledged batches are not sent again. The last batches before the break may be unacknowledged.
       expect(second.windowsOf(target)[0]!.start).toBeGreaterThan(first.windowsOf(target)[0]!.start)
     }
   })
 
-  test('without acknowledgement everything comes again', async () => {
+  test('unacknowledged batches are sent again', async () => {
     const first = open([1], {}, { acknowledges: false })
     await first.until(() => first.windowsOf(1).length > 2)
     await first.cancel()
@@ -175,16 +175,16 @@ describe('a stream that breaks', () => {
     expect(second.seen.batches[0]!.sequence).toBe(1)
   })
 
-  test('ends the probing after its time to outlive, or at once when that is none', async () => {
+  test('ends the probing after the time `outlive`, or at once when it is 0', async () => {
     for (const outlive of [{ seconds: 1 }, {}]) {
       const mesh = open([1], { outlive })
       await mesh.until(() => mesh.windowsOf(1).length > 0)
       await mesh.cancel()
-      await gone(agent.pid)
+      await untilNoPrograms(agent.pid)
     }
   })
 
-  test('another stream of the same owner takes over at once', async () => {
+  test('is replaced at once by another stream of the same owner', async () => {
     const first = open([1])
     await first.until(() => first.windowsOf(1).length > 0)
     const second = open([1])
@@ -201,7 +201,7 @@ describe('a stream that breaks', () => {
 })
 
 describe('owners', () => {
-  test('one at a time; another one is refused while the first is there, and takes over afterwards', async () => {
+  test('a second owner is refused while the first has a stream, and can take over afterwards', async () => {
     const first = open([1])
     await first.until(() => first.windowsOf(1).length > 0)
     const refused = open([2], { owner: 'collector-2' })
@@ -211,7 +211,7 @@ describe('owners', () => {
       details: expect.stringContaining('collector-1'),
     })
     await first.cancel()
-    // The agent hears of the break a moment after we made it.
+    // The agent notices the cancelled stream a moment later.
     let second = open([2], { owner: 'collector-2' })
     await second.until(({ ended, session }) => ended || session !== '')
     while (second.seen.ended) {
@@ -226,8 +226,8 @@ describe('owners', () => {
   })
 })
 
-describe('what is wrong with an assignment', () => {
-  test('is told all at once', async () => {
+describe('an invalid assignment', () => {
+  test('is refused with all violations', async () => {
     const mesh = openMesh(client, {
       owner: '',
       window: { nanos: 1e8 },
@@ -261,7 +261,7 @@ describe('what is wrong with an assignment', () => {
     }
   })
 
-  test('peers that may not be measured, and too many targets, are refused', async () => {
+  test('is refused for peers that are not allowed and for too many targets', async () => {
     const outside = openMesh(
       client,
       assignment([], { groups: [{ targets: [{ id: 1, address: '192.0.2.1' }] }] }),
@@ -274,17 +274,17 @@ describe('what is wrong with an assignment', () => {
     expect(tooMany.seen.failure!.code).toBe(status.RESOURCE_EXHAUSTED)
   })
 
-  test('in a later one ends the stream and leaves the old one to outlive it', async () => {
+  test('ends the stream when it follows a valid one, which continues for the time `outlive`', async () => {
     const mesh = open([1], { outlive: { seconds: 2 } })
     await mesh.until(() => mesh.windowsOf(1).length > 0)
     mesh.assign(assignment([1, 1]))
     await mesh.done
     expect(mesh.seen.failure!.code).toBe(status.INVALID_ARGUMENT)
     expect(measuringProgramsOf(agent.pid)).toHaveLength(1)
-    await gone(agent.pid)
+    await untilNoPrograms(agent.pid)
   })
 
-  test('a stream must begin with one', async () => {
+  test('is refused when the first message is not an assignment', async () => {
     const stream = client.duplex('meshgauge.agent.v1.PingService', 'Mesh')
     stream.write({ acknowledgement: { session: 'x', sequence: 1 } })
     const failure = await (async () => {

@@ -26,7 +26,7 @@ beforeAll(async () => {
   agent = await startAgent('--ports', '25601-25640')
   client = openIndependentClient(agent.port)
 })
-/** Last first: streams before what they lead to. */
+/** Executed in reverse order after each test: streams before their agents. */
 const stops: (() => void | Promise<void>)[] = []
 afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop()
@@ -40,8 +40,8 @@ afterAll(async () => {
   await agent.stop('SIGTERM')
 })
 
-/** An agent for one test, gone after it however it ends. */
-const startOwn = async (...args: string[]) => {
+/** Starts an agent for one test and stops it afterwards. */
+const startSeparateAgent = async (...args: string[]) => {
   const own = await startAgent(...args)
   const ownClient = openIndependentClient(own.port)
   stops.push(async () => {
@@ -51,8 +51,8 @@ const startOwn = async (...args: string[]) => {
   return { own, ownClient }
 }
 
-/** A stream that is read as it comes; what it said so far can be asked for. */
-const follow = (method: string, request: object, from = client) => {
+/** Opens a stream and reads it in the background. The functions return the events received until now. */
+const openStream = (method: string, request: object, from = client) => {
   const stream = from.stream<Event>(IPERF, method, request)
   stops.push(() => stream.cancel())
   const events: Event[] = []
@@ -65,7 +65,7 @@ const follow = (method: string, request: object, from = client) => {
   const changes = () =>
     events.flatMap((event) =>
       (event.changes?.changes ?? []).map((change) => ({
-        // proto3 leaves zeros out.
+        // proto3 omits zeros.
         ...{ flowIndex: 0, running: false, restartCount: 0, reason: '' },
         ...change,
       })),
@@ -89,7 +89,7 @@ const OPTIONS = { bitsPerSecond: 400_000, parallelCount: 2, interval: { seconds:
 const listeners = (count: number) => Array.from({ length: count }, () => ({ interface: 'lo' }))
 
 const start = async (count: number, more: object = {}, from = client) => {
-  const serve = follow(
+  const serve = openStream(
     'Serve',
     {
       listeners: listeners(count),
@@ -110,7 +110,7 @@ const start = async (count: number, more: object = {}, from = client) => {
     label: 'load',
     ...more,
   }
-  const run = follow('Run', request, from)
+  const run = openStream('Run', request, from)
   await run.seen('started')
   return { serve, run, ports, stop: () => [serve.cancel(), run.cancel()] }
 }
@@ -118,8 +118,8 @@ const start = async (count: number, more: object = {}, from = client) => {
 const movedBy = (flow: number, samples: readonly Sample[]) =>
   samples.filter(({ flowIndex }) => flowIndex === flow).reduce((sum, { bytes }) => sum + Number(bytes), 0)
 
-/** Each flow has moved bytes at both ends since now. */
-const moving = async ({ serve, run }: Awaited<ReturnType<typeof start>>, count: number) => {
+/** Waits until each flow has moved bytes at both ends from now on. */
+const untilMoving = async ({ serve, run }: Awaited<ReturnType<typeof start>>, count: number) => {
   for (const end of [serve, run]) {
     const before = end.samples().length
     await eventually(
@@ -134,10 +134,10 @@ const pidsOf = (kind: '-s' | '-c', port: number, of = agent) =>
     .filter(({ command }) => command.includes(`iperf3 ${kind} `) && command.includes(`-p ${port} `))
     .map(({ pid }) => pid)
 
-describe('flows that are kept up', () => {
-  test('both ends tell what they move, Describe names them, and cancelling leaves nothing', async () => {
+describe('sustained flows', () => {
+  test('both ends report bytes, Describe lists the label, and cancelling ends all programs', async () => {
     const load = await start(3)
-    await moving(load, 3)
+    await untilMoving(load, 3)
     const rates = load.serve.samples().map(({ bitsPerSecond }) => Number(bitsPerSecond))
     // Two streams of 400 kbit/s each.
     expect(rates.some((rate) => rate > 400_000)).toBe(true)
@@ -155,28 +155,28 @@ describe('flows that are kept up', () => {
     await eventually(describeLabels, (labels) => (labels ?? []).length === 0)
   })
 
-  test('a test ends at the limit of the agent and the next begins: no restart is counted', async () => {
-    // Of its own: just after such an end nothing is counted, and the other tests count.
-    const { own, ownClient } = await startOwn('--ports', '25661-25670', '--max-duration', '3s')
+  test('an iperf3 test that ends at the limit of the agent is continued without counting a restart', async () => {
+    // A separate agent, because restarts directly after such an end are not counted.
+    const { own, ownClient } = await startSeparateAgent('--ports', '25661-25670', '--max-duration', '3s')
     const load = await start(2, {}, ownClient)
-    await moving(load, 2)
+    await untilMoving(load, 2)
     const [first] = pidsOf('-c', load.ports[0]!, own)
     await eventually(
       () => pidsOf('-c', load.ports[0]!, own)[0],
       (pid) => pid !== undefined && pid !== first,
     )
-    await moving(load, 2)
+    await untilMoving(load, 2)
     expect([...load.serve.changes(), ...load.run.changes()]).toEqual([])
     load.stop()
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('a client that is killed is started again and counted; the other flow goes on', async () => {
+  test('a killed client is restarted and counted, and the other flow continues', async () => {
     const load = await start(2)
-    await moving(load, 2)
+    await untilMoving(load, 2)
     process.kill(pidsOf('-c', load.ports[0]!)[0]!, 'SIGKILL')
     await eventually(load.run.changes, (changes) => changes.some(({ running }) => running))
-    await moving(load, 2)
+    await untilMoving(load, 2)
     const [change] = load.run.changes()
     expect(change).toMatchObject({ flowIndex: 0, running: false, restartCount: 1 })
     expect(change!.reason).toContain('SIGKILL')
@@ -185,43 +185,43 @@ describe('flows that are kept up', () => {
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('a server that is killed comes back on its port, and its client with it', async () => {
+  test('a killed server restarts on its port, and its client too', async () => {
     const load = await start(2)
-    await moving(load, 2)
+    await untilMoving(load, 2)
     process.kill(pidsOf('-s', load.ports[1]!)[0]!, 'SIGKILL')
     await eventually(load.run.changes, (changes) => changes.some(({ running }) => running))
-    await moving(load, 2)
+    await untilMoving(load, 2)
     expect(load.serve.changes()[0]).toMatchObject({ flowIndex: 1, running: false, restartCount: 1 })
     expect(load.serve.changes()[0]!.reason).toContain('SIGKILL')
     load.stop()
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('a port that another program has taken meanwhile is said, and taken back when it is free', async () => {
+  test('a port taken by another program is reported, and used again when it is free', async () => {
     const load = await start(1)
-    await moving(load, 1)
+    await untilMoving(load, 1)
     const [port] = load.ports
-    const thief = createServer((socket) => socket.destroy())
-    thief.on('error', () => undefined)
-    // Whoever is first has it: the server is killed again as long as it is that one.
+    const otherProgram = createServer((socket) => socket.destroy())
+    otherProgram.on('error', () => undefined)
+    // Kills the server until this test gets its port first.
     await eventually(
       () => {
-        if (thief.listening) return true
+        if (otherProgram.listening) return true
         for (const pid of pidsOf('-s', port!)) process.kill(pid, 'SIGKILL')
-        return thief.listen(port, '127.0.0.1').listening
+        return otherProgram.listen(port, '127.0.0.1').listening
       },
-      (stolen) => stolen,
+      (taken) => taken,
     )
     const reasons = () => load.serve.changes().map(({ reason }) => reason)
     await eventually(reasons, (all) => all.some((reason) => reason.includes(`taken port ${port}`)))
-    await new Promise((resolve) => thief.close(resolve))
-    await moving(load, 1)
+    await new Promise((resolve) => otherProgram.close(resolve))
+    await untilMoving(load, 1)
     expect(load.serve.changes().at(-1)).toMatchObject({ running: true })
     load.stop()
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('with a duration, it ends with a summary of each flow', async () => {
+  test('a flow with a duration ends with a summary', async () => {
     const load = await start(2, { options: { ...OPTIONS, duration: { seconds: 3 } } })
     expect(await load.run.done).toBeUndefined()
     const results = load.run.events.at(-1)!.summary!.results
@@ -230,16 +230,16 @@ describe('flows that are kept up', () => {
     await load.serve.done
   })
 
-  test('an exclusive test beside it is refused', async () => {
+  test('an exclusive test during a sustained flow is refused', async () => {
     const load = await start(1)
-    const exclusive = follow('Serve', { listeners: listeners(1) })
+    const exclusive = openStream('Serve', { listeners: listeners(1) })
     expect((await exclusive.done)?.code).toBe(status.ABORTED)
     load.stop()
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('kill -9 of the agent leaves nothing', async () => {
-    const { own, ownClient } = await startOwn('--ports', '25651-25660')
+  test('kill -9 of the agent ends all programs', async () => {
+    const { own, ownClient } = await startSeparateAgent('--ports', '25651-25660')
     const load = await start(2, {}, ownClient)
     const programs = await eventually(
       () => measuringProgramsOf(own.pid).filter(({ command }) => command.includes('iperf3')),
@@ -257,9 +257,9 @@ describe('flows that are kept up', () => {
     ['Run', { flows: [], options: { ...OPTIONS, bytes: 1000 } }, 'options.bytes'],
     ['Run', { flows: [], options: { ...OPTIONS, direction: 'DIRECTION_REVERSE' } }, 'options.direction'],
     ['Serve', { listeners: listeners(1), interval: { nanos: 1e8 } }, 'interval'],
-  ])('%s refuses what cannot be kept up: %j', async (method, request, field) => {
+  ])('%s refuses options that sustained flows do not support: %j', async (method, request, field) => {
     const flows = [{ address: '127.0.0.1', port: 25601, interface: 'lo' }]
-    const error = await follow(method, {
+    const error = await openStream(method, {
       ...request,
       ...('flows' in request ? { flows } : {}),
       sustained: true,
