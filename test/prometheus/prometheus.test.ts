@@ -97,7 +97,7 @@ test('changed values and removed nodes appear in the next scrape', async () => {
 test('an invalid query rejects with its error, and one without results names the targets', async () => {
   await expect(prometheus.query('sum(')).rejects.toThrow('sum(: ')
   await expect(prometheus.waitFor('nothing_of_this_name', { timeoutSeconds: 0.4 })).rejects.toThrow(
-    /nothing_of_this_name has no answer after 0\.4 s; http:\/\/127\.0\.0\.1:\d+\/metrics is up/,
+    /nothing_of_this_name has no result after 0\.4 s; http:\/\/127\.0\.0\.1:\d+\/metrics is up/,
   )
 })
 
