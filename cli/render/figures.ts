@@ -17,10 +17,3 @@ export const ago = (moment: Date | undefined, now: Date): string => {
 
 /** Compares names with their numbers: node-2 is before node-10. */
 export const byName = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
-
-export const median = (values: readonly number[]): number | undefined => {
-  if (values.length === 0) return undefined
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1]! + sorted[middle]!) / 2
-}

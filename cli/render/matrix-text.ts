@@ -1,5 +1,6 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { byName, counted, median } from './figures.ts'
+import { median } from '../../lib/statistics.ts'
+import { byName, counted } from './figures.ts'
 import { harmless, type Paint, padEnd, padStart, widthOf } from './paint.ts'
 import type { Cell, Matrix, MatrixMeasure } from './pair-matrix.ts'
 import { renderTable } from './table.ts'

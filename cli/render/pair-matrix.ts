@@ -2,7 +2,8 @@
 
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Endpoint, EndpointPair, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { byName, median } from './figures.ts'
+import { median } from '../../lib/statistics.ts'
+import { byName } from './figures.ts'
 
 /** The measure that a matrix shows, in base units: bit/s, a ratio, or seconds. */
 export type MatrixMeasure = 'throughput' | 'loss' | 'rtt-p50' | 'rtt-p99'

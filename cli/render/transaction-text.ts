@@ -2,7 +2,8 @@
 
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import { formatCount, median } from './figures.ts'
+import { median } from '../../lib/statistics.ts'
+import { formatCount } from './figures.ts'
 import { formatIn, unitFor } from './matrix-text.ts'
 
 const transactionsOf = (pairs: readonly PairResult[]) =>

@@ -1,48 +1,16 @@
-import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
 import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { Clock } from '../../lib/clock.ts'
 import { ClientError, Status } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/logging.ts'
+import { createFakeClock } from '../../lib/testing/fake-clock.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
 import { createFleet } from './fleet.ts'
 
-/** Time goes on when told. */
-const createClock = () => {
-  let now = 0
-  const sleepers = new Set<{ until: number; wake: () => void }>()
-  const clock: Clock = {
-    now: () => new Date(now * 1000),
-    monotonicSeconds: () => now,
-    sleep: (seconds, signal) =>
-      new Promise((resolve, reject) => {
-        const sleeper = { until: now + seconds, wake: resolve }
-        sleepers.add(sleeper)
-        signal?.addEventListener('abort', () => {
-          sleepers.delete(sleeper)
-          reject(signal.reason)
-        })
-      }),
-  }
-  const pass = async (seconds: number) => {
-    for (let step = 0; step < seconds; step++) {
-      now++
-      for (const sleeper of [...sleepers]) {
-        if (sleeper.until > now) continue
-        sleepers.delete(sleeper)
-        sleeper.wake()
-      }
-      await setImmediate()
-    }
-  }
-  return { clock, pass }
-}
-
-/** A fleet whose agents are dead unless a test says otherwise, and how often they were asked in some time. */
+/** A fleet whose agents fail until `agents.refuse` calls have failed; `askedIn` counts the calls in some seconds. */
 const setUp = (size: number) => {
-  const { clock, pass } = createClock()
+  const { clock, pass } = createFakeClock()
   let asked = 0
   const agents = { refuse: Number.POSITIVE_INFINITY }
   const describe = async () => {
@@ -65,13 +33,13 @@ const setUp = (size: number) => {
   )
   const askedIn = async (seconds: number) => {
     const before = asked
-    await pass(seconds)
+    await pass(seconds, 1)
     return asked - before
   }
   return { fleet, askedIn, agents }
 }
 
-test('a dead node is asked again every 2 s, and of thousands a hundred a second', async () => {
+test('a silent node is asked every 2 s, and thousands of them 100 times per second in total', async () => {
   const few = setUp(20)
   await few.askedIn(10)
   expect(await few.askedIn(60)).toBe(20 * 30)
@@ -84,7 +52,7 @@ test('a dead node is asked again every 2 s, and of thousands a hundred a second'
   await many.fleet.close()
 })
 
-test('a call that is refused once is no silence, twice in a row it is', async () => {
+test('one refused call does not make a node silent, two in a row do', async () => {
   const { fleet, askedIn, agents } = setUp(1)
   const states: NodeState[] = []
   fleet.onChange(([node]) => states.push(node!.state))

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type CollectorArguments, readCollectorOptions } from '../options.ts'
-import { resolveProfile } from '../schedules/review.ts'
+import { resolveProfile } from '../schedules/define/review.ts'
 import { createProfiles } from './configured.ts'
 
 const CONFIG = `nodes: [{ name: a, address: 10.0.0.1 }, { name: b, address: 10.0.0.2 }]
@@ -16,7 +16,7 @@ schedules:
   - { name: by-night, cron: "0 2 * * *", profile: nightly }
 `
 
-test('a schedule of the config may name a profile of the config, until it is another one', async () => {
+test('a schedule of the config may name a profile of the config until a reload removes it', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'meshgauge-profiles-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const file = join(folder, 'fleet.yaml')

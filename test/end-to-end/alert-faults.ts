@@ -64,7 +64,7 @@ const COUNTS = Array.from({ length: 120 }, (_, index) => 130 + index)
 const PATHS = 80
 const WINDOW_MS = 10_000
 
-/** Creates a store of at least `bytes` with windows of the last 12 hours that were not yet downsampled. */
+/** Creates a store of at least `bytes` with windows of the last 12 hours that are not sorted or rolled up yet. */
 export const writeFullStore = (file: string, bytes: number): void => {
   const store = openSqliteStore(file)
   const paths = Array.from({ length: PATHS }, (_, index) =>

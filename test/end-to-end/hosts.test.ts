@@ -90,7 +90,7 @@ describeLab('host sampling on a lab of 3 hosts', () => {
   test('GetRun returns node metadata, and ListRuns does not', async () => {
     const RUNS = 'meshgauge.collector.v1.RunService'
     type Run = { nodeMetadata?: Record<string, unknown> }
-    const { run } = await fleet.client.call<{ run: Run }>(RUNS, 'GetRun', { id: 'latest' })
+    const { run } = await fleet.client.call<{ run: Run }>(RUNS, 'GetRun', { runId: 'latest' })
     expect(Object.keys(run.nodeMetadata ?? {})).toHaveLength(2)
     const { runs } = await fleet.client.call<{ runs: Run[] }>(RUNS, 'ListRuns', {})
     expect(runs.map(({ nodeMetadata }) => nodeMetadata)).toEqual(runs.map(() => undefined))
@@ -117,7 +117,7 @@ describeLab('host sampling on a lab of 3 hosts', () => {
     `an export has the format of the Arcaflow workflow${pcpConf ? '' : ' (skipped: Performance Co-Pilot is not installed)'}`,
     async () => {
       const sampled = ['--sample-hosts', '500ms', '--sample-source', 'pcp']
-      const { run, pairs } = await measure(...PACED, '--run-id', 'example_run_id', ...sampled)
+      const { run, pairs } = await measure(...PACED, '--label', 'example_run_id', ...sampled)
       const { hosts } = pairs[0]!
       expect([hosts.source.pcpProblem, hosts.destination.pcpProblem]).toEqual([undefined, undefined])
       expect(hosts.destination.pcp!.length).toBeGreaterThan(4)

@@ -80,7 +80,7 @@ describeLab('interrupted runs on a lab of 5 hosts', () => {
     type Created = { run: { id: string } }
     type Watched = { results?: { source: { node: string }; destination: { node: string } }[] }
     const spec = {
-      runId: 'to be killed',
+      label: 'to be killed',
       topology: { kind: 'TOPOLOGY_KIND_MESH' },
       iperf: { options: { duration: { seconds: 3 } } },
       interfaces: ['net0'],
@@ -89,7 +89,7 @@ describeLab('interrupted runs on a lab of 5 hosts', () => {
     const watched: string[] = []
     try {
       for await (const { results } of hosts.fleet.client.stream<Watched>(service, 'WatchRun', {
-        id: run.id,
+        runId: run.id,
       })) {
         for (const { source, destination } of results ?? [])
           watched.push(`${source.node}>${destination.node}`)

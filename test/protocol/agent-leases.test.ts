@@ -8,6 +8,7 @@ import { measuringProgramsOf, processes } from '../testing/process-tree.ts'
 import { startAgent } from '../testing/service-process.ts'
 import {
   collect,
+  detailsOf,
   type Event,
   failureOf,
   IPERF,
@@ -60,7 +61,7 @@ describe('streams are leases', () => {
     own.close()
   })
 
-  test('SIGTERM ends streams with AGENT_DRAINING and all programs', async () => {
+  test('SIGTERM ends streams with AGENT_DRAINING and leaves no process', async () => {
     const victim = await startAgent('--ports', '25301-25308')
     const own = openIndependentClient(victim.port)
     const pinging = failureOf(
@@ -79,18 +80,20 @@ describe('streams are leases', () => {
 })
 
 describe('admission', () => {
-  test('a second exclusive test on the same interface and direction is AGENT_BUSY, the other direction is not', async () => {
+  test('a second exclusive test on an interface and direction is AGENT_BUSY; one in the other direction runs', async () => {
     const first = await listen()
     const error = await failureOf(collect(serve({})))
     expect([error.code, reasonOf(error)]).toEqual([status.ABORTED, 'AGENT_BUSY'])
     expect(error.details).toMatch(/lo rx is in use by a test of /)
+    // RetryInfo with a Duration.
+    expect(detailsOf(error).toString('latin1')).toContain('google.rpc.RetryInfo')
     const other = await listen({ direction: 'DIRECTION_REVERSE' })
     other.cancel()
     first.cancel()
     await Promise.allSettled([first.rest, other.rest])
   })
 
-  test('shared servers run at the same time until all ports are in use', async () => {
+  test('shared servers run at the same time until no port is left', async () => {
     const many = {
       listeners: Array.from({ length: 8 }, () => ({ interface: 'lo' })),
       admission: 'ADMISSION_SHARED',
@@ -104,7 +107,7 @@ describe('admission', () => {
 })
 
 describe('ports', () => {
-  test('a port in use by another program is skipped', async () => {
+  test('skips a port that another program uses', async () => {
     const listeners = [27201, 27202, 27203].map((port) => createServer().listen(port, '127.0.0.1'))
     await Promise.all(listeners.map((listener) => once(listener, 'listening')))
     const servers = await Promise.all(
@@ -119,7 +122,7 @@ describe('ports', () => {
   test('a requested port that is in use is PORTS_EXHAUSTED', async () => {
     const listener = createServer().listen(27207, '127.0.0.1')
     await once(listener, 'listening')
-    // Shared, because the cancelled servers of the previous test may still be ending.
+    // Shared, like the one that was cancelled before and may not be released yet.
     const request = { listeners: [{ interface: 'lo', port: 27207 }], admission: 'ADMISSION_SHARED' }
     const error = await failureOf(collect(serve(request)))
     expect(reasonOf(error)).toBe('PORTS_EXHAUSTED')

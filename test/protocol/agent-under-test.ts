@@ -34,11 +34,13 @@ export const failureOf = async (work: Promise<unknown>): Promise<ServiceError> =
     (error: ServiceError) => error,
   )
 
-/** google.rpc.ErrorInfo.reason of an error, found in the bytes of its details. */
-export const reasonOf = (error: ServiceError): string => {
-  const details = Buffer.concat((error.metadata.get('grpc-status-details-bin') as Buffer[]) ?? [])
-  return /[A-Z]+_[A-Z_]+[A-Z]/.exec(details.toString('latin1').replace(error.details, ''))?.[0] ?? ''
-}
+/** The encoded google.rpc.Status of an error. */
+export const detailsOf = (error: ServiceError): Buffer =>
+  Buffer.concat((error.metadata.get('grpc-status-details-bin') as Buffer[]) ?? [])
+
+/** google.rpc.ErrorInfo.reason, found in the details as plain bytes. */
+export const reasonOf = (error: ServiceError): string =>
+  /[A-Z]+_[A-Z_]+[A-Z]/.exec(detailsOf(error).toString('latin1').replace(error.details, ''))?.[0] ?? ''
 
 /**
  * Starts an agent for all tests of a file. After each test, waits until no program of the agent is left. The agent uses

@@ -5,7 +5,7 @@ const subject = useAgentUnderTest(25201)
 const { serve, run, listen } = subject
 
 describe('Describe', () => {
-  test('returns identity, interfaces, engines and limits', async () => {
+  test('reports identity, interfaces, engines and limits', async () => {
     type Description = {
       identity: { node: string }
       interfaces: { name: string }[]
@@ -57,22 +57,22 @@ describe('a stream has one Started, then samples, then one Summary', () => {
   })
 })
 
-describe('a failed measurement is an outcome, and the RPC is OK', () => {
-  test('without a server the outcome is REFUSED', async () => {
+describe('measurement outcomes are data of an RPC that ends OK', () => {
+  test('a port without a listener is REFUSED', async () => {
     const events = await collect(run(25208))
     expect(events.at(-1)!.summary!.results).toMatchObject([
       { outcome: 'OUTCOME_REFUSED', reason: expect.stringMatching(/refused/i) },
     ])
   })
 
-  test('without a client the outcome is TIMED_OUT', async () => {
+  test('a server without a client is TIMED_OUT', async () => {
     const events = await collect(serve({ idleTimeout: { seconds: 1 } }))
     expect(events.at(-1)!.summary!.results).toMatchObject([{ outcome: 'OUTCOME_TIMED_OUT' }])
   })
 })
 
 describe('checks', () => {
-  test('are listed, and pass on this machine', async () => {
+  test('are listed and run', async () => {
     const { checks } = await subject.client.call<{ checks: { name: string }[] }>(CHECK, 'ListChecks', {})
     const names = checks.map(({ name }) => name)
     expect(names).toEqual([...names].sort())
@@ -86,7 +86,7 @@ describe('checks', () => {
     expect(result.status).toBe('CHECK_STATUS_PASS')
   })
 
-  test('all unknown parameters are refused', async () => {
+  test('refuse unknown parameters, and name all of them', async () => {
     const fields = { target: { stringValue: 'x' }, count: { numberValue: -1 } }
     const error = await failureOf(
       subject.client.call(CHECK, 'RunCheck', { check: 'reachability', parameters: { fields } }),

@@ -28,7 +28,7 @@ afterAll(async () => {
 const open = (ids: number[], more: object = {}, options = {}) =>
   openMesh(client, assignment(ids, more), options)
 
-/** Expects consecutive windows of one target without overlap and without a gap above `longestGap`, in seconds. */
+/** Expects that the windows of one target are consecutive, without overlap or gap. */
 const expectSeamless = (windows: readonly SeenWindow[], longestGap = 0.001) => {
   expect(windows.length).toBeGreaterThan(1)
   const sorted = windows.toSorted((a, b) => a.start - b.start)
@@ -46,7 +46,7 @@ describe('windows', () => {
     ]
     const mesh = open([], { groups })
     await mesh.until(() => mesh.windowsOf(1).length > 2 && mesh.windowsOf(2).length > 2)
-    // On a busy machine some windows may lack probes, but not all.
+    // On a busy machine, the probes of some windows may be withheld, but not of all.
     await mesh.until(() =>
       [1, 2].every((target) =>
         mesh.windowsOf(target).some(({ start, end, sent }) => end - start < 1.5 && sent > 4),
@@ -61,7 +61,7 @@ describe('windows', () => {
       for (const { start, end, sent, received, buckets, rttMin, rttMax } of windows.slice(1, 3)) {
         expect(sent).toBeGreaterThan(0)
         expect(sent).toBeLessThan(1.6 * 10 * (end - start))
-        // For the engine tcp, a refused connection counts as an answer.
+        // tcp gets refusals except on the agent's own address; a refusal is an answer.
         expect(received).toBe(sent)
         expect(buckets.reduce((sum, count) => sum + count, 0)).toBe(received)
         expect(rttMin).toBeGreaterThan(0)
@@ -72,7 +72,7 @@ describe('windows', () => {
     expect(sequences).toEqual(sequences.map((_, index) => index + 1))
   })
 
-  test('a stream without targets continues with empty batches', async () => {
+  test('without targets the stream stays open and sends empty batches', async () => {
     const mesh = open([])
     await mesh.until(({ batches }) => batches.length >= 2)
     await mesh.end()
@@ -80,8 +80,8 @@ describe('windows', () => {
   })
 })
 
-describe('a changed assignment', () => {
-  test('leaves no gap for remaining targets when targets or probing parameters change', async () => {
+describe('an assignment that changes', () => {
+  test('leaves no gap for the remaining targets when targets are added, removed or probed with other parameters', async () => {
     const mesh = open([1, 2, 3])
     await mesh.until(() => mesh.windowsOf(3).length > 1)
     mesh.assign(assignment([1, 2, 4]))
@@ -101,14 +101,14 @@ describe('a changed assignment', () => {
       const windows = mesh.windowsOf(target)
       expectSeamless(windows)
       for (const { sent, received } of windows) expect(received).toBe(sent)
-      // Each window has the probes of its length; one probe may be missing when the engine restarts.
+      // Complete windows have a probe for each interval, except one when the engine changes.
       for (const { start, end, sent } of windows.slice(1, -1)) {
         expect(sent).toBeGreaterThanOrEqual(Math.floor((end - start) / 0.2) - 2)
       }
     }
   })
 
-  test('does not restart the probing of unchanged groups', async () => {
+  test('does not restart unchanged groups', async () => {
     const steady = { ...quick, targets: targets(1) }
     const mesh = open([], { groups: [steady, { ...quick, targets: targets(2) }] })
     await mesh.until(() => mesh.windowsOf(1).length > 0 && mesh.windowsOf(2).length > 0)
@@ -119,7 +119,7 @@ describe('a changed assignment', () => {
     await mesh.end()
   })
 
-  test('is applied once when several arrive at the same time', async () => {
+  test('applies a burst of updates once', async () => {
     const mesh = open([1])
     await mesh.until(() => mesh.windowsOf(1).length > 0)
     const known = new Set(measuringProgramsOf(agent.pid).map(({ pid }) => pid))
@@ -136,7 +136,7 @@ describe('a changed assignment', () => {
 })
 
 describe('a broken stream', () => {
-  test('loses no window: those measured without a stream are sent once, with their own times', async () => {
+  test('loses nothing: windows from the time without a stream are delivered once, with their own times', async () => {
     const first = open([1, 2])
     await first.until(() => first.windowsOf(1).length > 1)
     await first.cancel()
@@ -156,12 +156,12 @@ describe('a broken stream', () => {
       expect(
         once.filter(({ start, end }) => start > brokeAt - 1 && end < brokeAt + 3.6).length,
       ).toBeGreaterThan(1)
-      // Acknowledged batches are not sent again. The last batches before the break may be unacknowledged.
+      // Acknowledged batches are not sent again; the last ones before the break may not be acknowledged.
       expect(second.windowsOf(target)[0]!.start).toBeGreaterThan(first.windowsOf(target)[0]!.start)
     }
   })
 
-  test('unacknowledged batches are sent again', async () => {
+  test('without acknowledgement all batches are sent again', async () => {
     const first = open([1], {}, { acknowledges: false })
     await first.until(() => first.windowsOf(1).length > 2)
     await first.cancel()
@@ -175,7 +175,7 @@ describe('a broken stream', () => {
     expect(second.seen.batches[0]!.sequence).toBe(1)
   })
 
-  test('ends the probing after the time `outlive`, or at once when it is 0', async () => {
+  test('ends probing after its outlive time, or immediately when that is 0', async () => {
     for (const outlive of [{ seconds: 1 }, {}]) {
       const mesh = open([1], { outlive })
       await mesh.until(() => mesh.windowsOf(1).length > 0)
@@ -184,7 +184,7 @@ describe('a broken stream', () => {
     }
   })
 
-  test('is replaced at once by another stream of the same owner', async () => {
+  test('another stream of the same owner takes over immediately', async () => {
     const first = open([1])
     await first.until(() => first.windowsOf(1).length > 0)
     const second = open([1])
@@ -201,7 +201,7 @@ describe('a broken stream', () => {
 })
 
 describe('owners', () => {
-  test('a second owner is refused while the first has a stream, and can take over afterwards', async () => {
+  test('a second owner is refused while the first is connected, and takes over afterwards', async () => {
     const first = open([1])
     await first.until(() => first.windowsOf(1).length > 0)
     const refused = open([2], { owner: 'collector-2' })
@@ -211,7 +211,7 @@ describe('owners', () => {
       details: expect.stringContaining('collector-1'),
     })
     await first.cancel()
-    // The agent notices the cancelled stream a moment later.
+    // The agent detects the break a moment later.
     let second = open([2], { owner: 'collector-2' })
     await second.until(({ ended, session }) => ended || session !== '')
     while (second.seen.ended) {
@@ -226,8 +226,8 @@ describe('owners', () => {
   })
 })
 
-describe('an invalid assignment', () => {
-  test('is refused with all violations', async () => {
+describe('violations of an assignment', () => {
+  test('are reported together', async () => {
     const mesh = openMesh(client, {
       owner: '',
       window: { nanos: 1e8 },
@@ -261,7 +261,7 @@ describe('an invalid assignment', () => {
     }
   })
 
-  test('is refused for peers that are not allowed and for too many targets', async () => {
+  test('refuses peers that may not be measured, and too many targets', async () => {
     const outside = openMesh(
       client,
       assignment([], { groups: [{ targets: [{ id: 1, address: '192.0.2.1' }] }] }),
@@ -274,7 +274,7 @@ describe('an invalid assignment', () => {
     expect(tooMany.seen.failure!.code).toBe(status.RESOURCE_EXHAUSTED)
   })
 
-  test('ends the stream when it follows a valid one, which continues for the time `outlive`', async () => {
+  test('in an update end the stream, and the old assignment continues for its outlive time', async () => {
     const mesh = open([1], { outlive: { seconds: 2 } })
     await mesh.until(() => mesh.windowsOf(1).length > 0)
     mesh.assign(assignment([1, 1]))
@@ -284,8 +284,8 @@ describe('an invalid assignment', () => {
     await untilNoPrograms(agent.pid)
   })
 
-  test('is refused when the first message is not an assignment', async () => {
-    const stream = client.duplex('meshgauge.agent.v1.PingService', 'Mesh')
+  test('a stream must begin with an assignment', async () => {
+    const stream = client.duplex('meshgauge.agent.v1.PingService', 'PingMesh')
     stream.write({ acknowledgement: { session: 'x', sequence: 1 } })
     const failure = await (async () => {
       for await (const _ of stream);

@@ -26,7 +26,7 @@ beforeAll(async () => {
   agent = await startAgent('--ports', '25601-25640')
   client = openIndependentClient(agent.port)
 })
-/** Executed in reverse order after each test: streams before their agents. */
+/** Called in reverse order: streams end before their agents. */
 const stops: (() => void | Promise<void>)[] = []
 afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop()
@@ -40,7 +40,7 @@ afterAll(async () => {
   await agent.stop('SIGTERM')
 })
 
-/** Starts an agent for one test and stops it afterwards. */
+/** An agent for one test, which ends with the test. */
 const startSeparateAgent = async (...args: string[]) => {
   const own = await startAgent(...args)
   const ownClient = openIndependentClient(own.port)
@@ -51,7 +51,7 @@ const startSeparateAgent = async (...args: string[]) => {
   return { own, ownClient }
 }
 
-/** Opens a stream and reads it in the background. The functions return the events received until now. */
+/** Opens a stream and collects its messages. */
 const openStream = (method: string, request: object, from = client) => {
   const stream = from.stream<Event>(IPERF, method, request)
   stops.push(() => stream.cancel())
@@ -118,7 +118,7 @@ const start = async (count: number, more: object = {}, from = client) => {
 const movedBy = (flow: number, samples: readonly Sample[]) =>
   samples.filter(({ flowIndex }) => flowIndex === flow).reduce((sum, { bytes }) => sum + Number(bytes), 0)
 
-/** Waits until each flow has moved bytes at both ends from now on. */
+/** Waits until each flow has moved bytes at both endpoints. */
 const untilMoving = async ({ serve, run }: Awaited<ReturnType<typeof start>>, count: number) => {
   for (const end of [serve, run]) {
     const before = end.samples().length
@@ -134,8 +134,8 @@ const pidsOf = (kind: '-s' | '-c', port: number, of = agent) =>
     .filter(({ command }) => command.includes(`iperf3 ${kind} `) && command.includes(`-p ${port} `))
     .map(({ pid }) => pid)
 
-describe('sustained flows', () => {
-  test('both ends report bytes, Describe lists the label, and cancelling ends all programs', async () => {
+describe('sustained traffic', () => {
+  test('both endpoints report bytes, Describe names the label, and cancelling leaves no process', async () => {
     const load = await start(3)
     await untilMoving(load, 3)
     const rates = load.serve.samples().map(({ bitsPerSecond }) => Number(bitsPerSecond))
@@ -155,8 +155,8 @@ describe('sustained flows', () => {
     await eventually(describeLabels, (labels) => (labels ?? []).length === 0)
   })
 
-  test('an iperf3 test that ends at the limit of the agent is continued without counting a restart', async () => {
-    // A separate agent, because restarts directly after such an end are not counted.
+  test('a test that ends at the limit of the agent is followed by the next one, without a restart count', async () => {
+    // Its own agent: after such an end failures are not counted for 5 s, and the other tests count them.
     const { own, ownClient } = await startSeparateAgent('--ports', '25661-25670', '--max-duration', '3s')
     const load = await start(2, {}, ownClient)
     await untilMoving(load, 2)
@@ -171,7 +171,7 @@ describe('sustained flows', () => {
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('a killed client is restarted and counted, and the other flow continues', async () => {
+  test('a client that is killed is restarted and counted; the other flow continues', async () => {
     const load = await start(2)
     await untilMoving(load, 2)
     process.kill(pidsOf('-c', load.ports[0]!)[0]!, 'SIGKILL')
@@ -185,7 +185,7 @@ describe('sustained flows', () => {
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('a killed server restarts on its port, and its client too', async () => {
+  test('a server that is killed is restarted on its port, and its client connects again', async () => {
     const load = await start(2)
     await untilMoving(load, 2)
     process.kill(pidsOf('-s', load.ports[1]!)[0]!, 'SIGKILL')
@@ -197,13 +197,13 @@ describe('sustained flows', () => {
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('a port taken by another program is reported, and used again when it is free', async () => {
+  test('reports a port that another program has taken, and uses it again when it is free', async () => {
     const load = await start(1)
     await untilMoving(load, 1)
     const [port] = load.ports
     const otherProgram = createServer((socket) => socket.destroy())
     otherProgram.on('error', () => undefined)
-    // Kills the server until this test gets its port first.
+    // The first one to listen gets the port: the server is killed until the other program has it.
     await eventually(
       () => {
         if (otherProgram.listening) return true
@@ -230,7 +230,7 @@ describe('sustained flows', () => {
     await load.serve.done
   })
 
-  test('an exclusive test during a sustained flow is refused', async () => {
+  test('refuses an exclusive test at the same time', async () => {
     const load = await start(1)
     const exclusive = openStream('Serve', { listeners: listeners(1) })
     expect((await exclusive.done)?.code).toBe(status.ABORTED)
@@ -238,7 +238,7 @@ describe('sustained flows', () => {
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('kill -9 of the agent ends all programs', async () => {
+  test('kill -9 of the agent leaves no process', async () => {
     const { own, ownClient } = await startSeparateAgent('--ports', '25651-25660')
     const load = await start(2, {}, ownClient)
     const programs = await eventually(
@@ -257,7 +257,7 @@ describe('sustained flows', () => {
     ['Run', { flows: [], options: { ...OPTIONS, bytes: 1000 } }, 'options.bytes'],
     ['Run', { flows: [], options: { ...OPTIONS, direction: 'DIRECTION_REVERSE' } }, 'options.direction'],
     ['Serve', { listeners: listeners(1), interval: { nanos: 1e8 } }, 'interval'],
-  ])('%s refuses options that sustained flows do not support: %j', async (method, request, field) => {
+  ])('%s refuses options that are not for sustained traffic: %j', async (method, request, field) => {
     const flows = [{ address: '127.0.0.1', port: 25601, interface: 'lo' }]
     const error = await openStream(method, {
       ...request,

@@ -65,7 +65,7 @@ const servicesOf = (
   }),
   service(CheckServiceDefinition, { listChecks: async () => ({ checks: [] }), runCheck: async () => ({}) }),
   service(PingServiceDefinition, {
-    mesh: (requests, context) => mesh().serve(requests, context),
+    pingMesh: (requests, context) => mesh().serve(requests, context),
     async *ping(request) {
       yield { event: { $case: 'started', value: { engine: { name: 'fping', version: 'simulated' } } } }
       const results = request.targets.map(({ address }, targetIndex) => {

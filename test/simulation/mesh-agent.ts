@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type {
   MeshAssignment,
-  MeshRequest,
-  MeshResponse,
   MeshWindow,
   MeshWindows,
+  PingMeshRequest,
+  PingMeshResponse,
 } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { bucketOf } from '../../lib/histogram.ts'
-import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
+import { fromDuration, toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import type { CallContext } from '../../lib/serving.ts'
 
 /** One probe: its round-trip time in seconds, or undefined when it is lost. Times are Unix seconds. */
@@ -36,10 +36,10 @@ const toWindow = ({ id, sent, trips, trailing }: Target): MeshWindow => {
     sentCount: sent,
     receivedCount: trips.length,
     trailingLostCount: trailing,
-    rttMinSeconds: trips.length === 0 ? 0 : Math.min(...trips),
-    rttMaxSeconds: trips.length === 0 ? 0 : Math.max(...trips),
-    rttSumSeconds: trips.reduce((sum, trip) => sum + trip, 0),
-    jitterSeconds: 0,
+    rttMin: trips.length === 0 ? undefined : toDuration(Math.min(...trips)),
+    rttMax: trips.length === 0 ? undefined : toDuration(Math.max(...trips)),
+    rttSum: toDuration(trips.reduce((sum, trip) => sum + trip, 0)),
+    jitter: undefined,
     histogramOffset: trips.length === 0 ? 0 : first,
     histogramCounts: counts,
     reason: '',
@@ -47,7 +47,7 @@ const toWindow = ({ id, sent, trips, trailing }: Target): MeshWindow => {
 }
 
 /**
- * An agent's mesh as PingService.Mesh promises it, with a made-up network. Its clock is wrong by `skewMs`, and
+ * An agent's mesh as PingService.PingMesh promises it, with a made-up network. Its clock is wrong by `skewMs`, and
  * nothing ever tells it so.
  */
 export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { skewMs: number }) => {
@@ -114,7 +114,11 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
     }
     probing ??= keepProbing()
   }
-  const read = async (requests: AsyncIterable<MeshRequest>, done: AbortController, signal: AbortSignal) => {
+  const read = async (
+    requests: AsyncIterable<PingMeshRequest>,
+    done: AbortController,
+    signal: AbortSignal,
+  ) => {
     try {
       for await (const { request } of requests) {
         if (request?.$case === 'assignment') assign(request.value)
@@ -140,7 +144,10 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
     drop: (count: number): void => {
       droppedCount += count
     },
-    async *serve(requests: AsyncIterable<MeshRequest>, context: CallContext): AsyncGenerator<MeshResponse> {
+    async *serve(
+      requests: AsyncIterable<PingMeshRequest>,
+      context: CallContext,
+    ): AsyncGenerator<PingMeshResponse> {
       const done = new AbortController()
       void read(requests, done, context.signal)
       const abort = () => wake()
@@ -171,7 +178,7 @@ export const createSimulatedMesh = (clock: Clock, probe: Probe, { skewMs }: { sk
         yield {
           event: {
             $case: 'batch',
-            value: { ...value, sendTime: at(agentMs()), droppedCount, troubles: [] },
+            value: { ...value, sendTime: at(agentMs()), droppedCount, problems: [] },
           },
         }
       }

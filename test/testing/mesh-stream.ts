@@ -8,9 +8,8 @@ type RawWindow = {
   sentCount?: number
   receivedCount?: number
   trailingLostCount?: number
-  rttMinSeconds?: number
-  rttMaxSeconds?: number
-  rttSumSeconds?: number
+  rttMin?: Stamp
+  rttMax?: Stamp
   histogramCounts?: number[]
   reason?: string
 }
@@ -19,7 +18,7 @@ type RawBatch = {
   sendTime: Stamp
   droppedCount?: number
   windows?: { startTime: Stamp; endTime: Stamp; windows: RawWindow[] }[]
-  troubles?: { groupIndex?: number; reason: string }[]
+  problems?: { groupIndex?: number; reason: string }[]
 }
 type RawResponse = {
   started?: { session: string; engines?: { name: string; version: string }[] }
@@ -64,7 +63,7 @@ export const openMesh = (
   assignment: object,
   { acknowledges = true }: { acknowledges?: boolean } = {},
 ) => {
-  const stream = client.duplex<RawResponse>('meshgauge.agent.v1.PingService', 'Mesh')
+  const stream = client.duplex<RawResponse>('meshgauge.agent.v1.PingService', 'PingMesh')
   const seen = {
     session: '',
     engines: [] as { name: string; version: string }[],
@@ -86,8 +85,8 @@ export const openMesh = (
           received: window.receivedCount ?? 0,
           trailing: window.trailingLostCount ?? 0,
           reason: window.reason ?? '',
-          rttMin: window.rttMinSeconds ?? 0,
-          rttMax: window.rttMaxSeconds ?? 0,
+          rttMin: secondsOf(window.rttMin ?? {}),
+          rttMax: secondsOf(window.rttMax ?? {}),
           buckets: window.histogramCounts ?? [],
           arrivedAt,
           session: seen.session,
@@ -124,7 +123,7 @@ export const openMesh = (
           batches: seen.batches.length,
           windows: seen.windows.length,
           last: seen.windows.slice(-2),
-          troubles: seen.batches.at(-1)?.troubles,
+          problems: seen.batches.at(-1)?.problems,
           failure: seen.failure?.message,
         }),
         (now) => now.good,

@@ -1,5 +1,7 @@
+import type { Duration } from '#proto/google/protobuf/duration.ts'
 import type { MeshBatch, MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
 import { MAX_INDEX, MIN_INDEX } from '../../../lib/histogram.ts'
+import { fromDuration } from '../../../lib/protobuf-time.ts'
 import type { Window } from '../../store/windows.ts'
 import { toMilliseconds } from '../agents/agent-clock.ts'
 import { advance, type Change } from './path-state.ts'
@@ -13,13 +15,16 @@ const LOST_SECONDS = 60
 /** Minimum time between two calls of `onMeasured` for a path. */
 const REPORT_MS = 60_000
 
+const secondsOf = (duration: Duration | undefined): number => fromDuration(duration) ?? 0
+
 /** Figures of an agent come over the network: impossible ones are ignored. */
 const isPlausible = (window: MeshWindow): boolean =>
   window.sentCount > 0 &&
   window.receivedCount <= window.sentCount &&
-  window.rttSumSeconds >= 0 &&
-  window.rttMaxSeconds >= window.rttMinSeconds &&
-  window.jitterSeconds >= 0 &&
+  secondsOf(window.rttMin) >= 0 &&
+  secondsOf(window.rttMax) >= secondsOf(window.rttMin) &&
+  secondsOf(window.rttSum) >= 0 &&
+  secondsOf(window.jitter) >= 0 &&
   window.histogramOffset >= MIN_INDEX &&
   window.histogramOffset + window.histogramCounts.length - 1 <= MAX_INDEX
 
@@ -91,10 +96,10 @@ export const createIngest = (deps: Deps) => {
             endMs,
             sentCount: received.sentCount,
             receivedCount: received.receivedCount,
-            rttMinSeconds: received.rttMinSeconds,
-            rttMaxSeconds: received.rttMaxSeconds,
-            rttSumSeconds: received.rttSumSeconds,
-            jitterSeconds: received.jitterSeconds,
+            rttMinSeconds: secondsOf(received.rttMin),
+            rttMaxSeconds: secondsOf(received.rttMax),
+            rttSumSeconds: secondsOf(received.rttSum),
+            jitterSeconds: secondsOf(received.jitter),
             histogramOffset: received.histogramOffset,
             histogramCounts: received.histogramCounts,
           }
