@@ -21,7 +21,7 @@ export type Trial = {
   inject: () => Promise<unknown>
   undo: () => Promise<unknown>
   /** Who is to be named; none when nobody may be. */
-  wanted?: Wanted
+  wanted?: Wanted | undefined
   /** The fault lasts so long at least, to see what else is said. */
   holdSeconds: number
   /** Longest wait for the verdict. */
