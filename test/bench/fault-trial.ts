@@ -1,7 +1,7 @@
 /** One fault: broken, watched, put right, watched again. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { TestFleet } from '../end-to-end/fleet.ts'
+import type { TestFleet } from '../testing/test-fleet.ts'
 import { type DashboardWatch, isShown, REST, viewText } from './fault-dashboard.ts'
 import { isHealthy, type MeshWatch, secondsOf, type Verdict } from './fault-watch.ts'
 import { median } from './figures.ts'
