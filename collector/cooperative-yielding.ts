@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { type Clock, systemClock } from '../lib/clock.ts'
 
 /** Long work holds the event loop for so long at a time. */
 const TURN_MS = 4
@@ -14,14 +14,15 @@ const LONGEST_TURN_MS = 250
  * Takes long work apart, so that the event loop is not held. Slices of a fixed length starve when each of them waits for
  * a turn of a busy event loop; these grow with what the others take, up to a bound.
  */
-export const createCooperativeYielding = () => {
-  let beganMs = performance.now()
+export const createCooperativeYielding = (clock: Pick<Clock, 'monotonicSeconds' | 'yield'> = systemClock) => {
+  const nowMs = () => clock.monotonicSeconds() * 1000
+  let beganMs = nowMs()
   let lengthMs = TURN_MS
-  const isOver = (): boolean => performance.now() - beganMs >= lengthMs
+  const isOver = (): boolean => nowMs() - beganMs >= lengthMs
   const pass = async (): Promise<void> => {
-    const passedMs = performance.now()
-    await setImmediate()
-    beganMs = performance.now()
+    const passedMs = nowMs()
+    await clock.yield()
+    beganMs = nowMs()
     lengthMs = Math.min(LONGEST_TURN_MS, Math.max(TURN_MS, SHARE * (beganMs - passedMs)))
   }
   return {

@@ -22,6 +22,7 @@ test('even time runs on while the time of day is stepped, and over what the mach
   const clock = {
     now: () => new Date(at() * 1000),
     monotonicSeconds: () => machine.awake,
+    yield: () => new Promise<void>((resolve) => setImmediate(resolve)),
     sleep: async () => undefined,
   }
   const time = createEvenTime(clock, () => machine.awake + machine.slept)

@@ -1,5 +1,5 @@
 import { uptime } from 'node:os'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 
 /** Time as the code sees it. Passed in, so that tests can own it. */
 export type Clock = {
@@ -11,6 +11,8 @@ export type Clock = {
   bootSeconds?(): number
   /** Resolves after `seconds`; rejects with an AbortError as soon as `signal` aborts. */
   sleep(seconds: number, signal?: AbortSignal): Promise<void>
+  /** Resolves after everything else that is due now has run. */
+  yield(): Promise<void>
 }
 
 /** The longest wait that a Node timer holds is 2^31 ms, about 24 days; what is longer would pass at once. */
@@ -27,6 +29,7 @@ export const systemClock: Clock = {
       if (left <= LONGEST_TIMER_SECONDS) return
     }
   },
+  yield: () => setImmediate(),
 }
 
 /** Less than this is the drift of clocks, and what was read between two of them. */

@@ -42,7 +42,7 @@ export const listenProblem = (address: string, { message }: Error): OperatingErr
   return new OperatingError('SPEC_INVALID', `cannot listen on ${address}: ${why}`)
 }
 
-type Service = {
+export type Service = {
   definition: CompatServiceDefinition
   implementation: ServiceImplementation<CompatServiceDefinition>
 }

@@ -3,7 +3,10 @@ import { waitForBreak } from './half-close-grace.ts'
 
 /** A host that was so busy that the wait is over at once. */
 const asked: number[] = []
-const late = { sleep: async (seconds: number) => void asked.push(seconds) }
+const late = {
+  sleep: async (seconds: number) => void asked.push(seconds),
+  yield: () => new Promise<void>((resolve) => setImmediate(resolve)),
+}
 
 test('a break that is heard of only after the wait is one all the same', async () => {
   const caller = new AbortController()

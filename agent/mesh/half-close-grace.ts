@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../lib/clock.ts'
 
 /**
@@ -13,8 +12,11 @@ const TURNS = 3
  * To be called when a caller's words have ended: resolves when it has finished and waits.
  * @throws the signal's reason when it has gone
  */
-export const waitForBreak = async (clock: Pick<Clock, 'sleep'>, signal: AbortSignal): Promise<void> => {
+export const waitForBreak = async (
+  clock: Pick<Clock, 'sleep' | 'yield'>,
+  signal: AbortSignal,
+): Promise<void> => {
   await clock.sleep(LAST_WORD_SECONDS, signal)
-  for (let turn = 0; turn < TURNS; turn++) await setImmediate()
+  for (let turn = 0; turn < TURNS; turn++) await clock.yield()
   signal.throwIfAborted()
 }

@@ -9,6 +9,7 @@ import { createProgress } from './progress.ts'
 const clockAt = (state: { seconds: number }): Clock => ({
   now: () => new Date(0),
   monotonicSeconds: () => state.seconds,
+  yield: () => new Promise((resolve) => setImmediate(resolve)),
   // The tests move time themselves.
   sleep: (_seconds, signal) =>
     new Promise((_resolve, reject) => {

@@ -16,6 +16,7 @@ const createClock = () => {
   const clock: Clock = {
     now: () => new Date(now * 1000),
     monotonicSeconds: () => now,
+    yield: () => setImmediate(),
     sleep: (seconds, signal) =>
       new Promise((resolve, reject) => {
         const sleeper = { until: now + seconds, wake: resolve }

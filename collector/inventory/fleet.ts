@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers'
 import { isDeepStrictEqual } from 'node:util'
 import type { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
@@ -151,7 +150,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
   const tellChange = () => {
     if (!isChangeTold) return
     isChangeTold = false
-    setImmediate(() => {
+    void deps.clock.yield().then(() => {
       isChangeTold = true
       if (stop.signal.aborted) return
       const now = nodes()

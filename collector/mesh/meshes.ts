@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { MeshSpec, Path, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { createMeshAgents } from './agents/mesh-agents.ts'
@@ -69,7 +68,7 @@ export const createMeshes = (deps: MeshesDeps) => {
     for (const step of [agents.tick, judging.judgeInterfaces, judging.judge, tidy]) {
       step()
       // Each may take milliseconds in a large fleet; windows and acknowledgements go on between them.
-      await setImmediate()
+      await clock.yield()
     }
   })
   const overview = createOverview({ time, planning, agents, judging, recorder, paths })

@@ -16,6 +16,7 @@ export const createMeshTime = (clock: Clock) => {
       now: () => new Date(even() * 1000),
       monotonicSeconds: () => clock.monotonicSeconds(),
       sleep: (seconds: number, signal?: AbortSignal) => clock.sleep(seconds, signal),
+      yield: () => clock.yield(),
     } satisfies Clock,
     /** Milliseconds to add for the time of day. The same for long, so that a window that comes twice is the same twice. */
     shiftMs: (): number => {

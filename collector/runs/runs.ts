@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
@@ -75,7 +74,7 @@ export const createRuns = (deps: RunsDeps) => {
         deps.observer.observeActive(active.size)
       })
       // A run that need not wait has begun by then, and is not shown as one that waits.
-      await setImmediate()
+      await deps.clock.yield()
       return begun.run()
     },
 

@@ -12,6 +12,7 @@ test('how the store is stays in view while its upkeep fails: then most of all it
   const clock: Clock = {
     now: () => new Date(seconds * 1000),
     monotonicSeconds: () => seconds,
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: async (pause) => {
       seconds += pause
       if (seconds >= 60) turns.resolve()

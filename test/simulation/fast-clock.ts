@@ -15,6 +15,7 @@ export const createFastClock = (
   return {
     now: () => new Date(epoch + passedMs() + stepped),
     monotonicSeconds: () => passedMs() / 1000,
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: (seconds, signal) => sleep((seconds * 1000) / factor, undefined, signal ? { signal } : {}),
     step: (seconds) => {
       stepped += seconds * 1000

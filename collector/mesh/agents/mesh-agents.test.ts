@@ -14,6 +14,7 @@ test('an agent that refuses is not called again because another one of the fleet
   const clock = {
     now: () => new Date(0),
     monotonicSeconds: () => 0,
+    yield: () => new Promise<void>((resolve) => setImmediate(resolve)),
     sleep: (_: number, signal?: AbortSignal) =>
       new Promise<void>((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
   }

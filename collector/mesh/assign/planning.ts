@@ -45,7 +45,7 @@ export const createPlanning = ({ clock, fleet, store, keeping, apply, onFleet }:
   }
 
   const plan = async (signal: AbortSignal): Promise<void> => {
-    const turns = createCooperativeYielding()
+    const turns = createCooperativeYielding(clock)
     follow()
     for (const { node, plan: next } of planner.changes(clock.now().getTime() / 1000)) {
       waiting.set(node, next)

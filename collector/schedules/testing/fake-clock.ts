@@ -8,6 +8,7 @@ export const createFakeClock = (start: number) => {
   const clock: Clock = {
     now: () => new Date(wall),
     monotonicSeconds: () => monotonic,
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: (seconds, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason)

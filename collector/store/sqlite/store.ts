@@ -12,7 +12,7 @@ import { createRunStore } from './runs.ts'
 import { createUpkeep } from './upkeep.ts'
 
 export type SqliteStoreDeps = {
-  clock: Pick<Clock, 'now'>
+  clock: Pick<Clock, 'now' | 'monotonicSeconds' | 'yield'>
   /** Told once of each row whose bytes are not whole, with its level and the beginning of its time in Unix milliseconds. */
   onDamaged: (level: string, timeMs: number) => void
 }
@@ -36,7 +36,7 @@ export const createSqliteStore = (
   return access.guarded(() => {
     const latest = () => clock.now().getTime() + AHEAD_MS
     const coverage = createCoverage(access, latest)
-    const { store: windows, ...mesh } = createWindowStore(access, onDamaged)
+    const { store: windows, ...mesh } = createWindowStore(access, { clock, onDamaged })
     return {
       ...createRunStore(access, coverage, latest),
       ...createCheckStore(access),

@@ -8,6 +8,7 @@ const stillClock = () => {
   return {
     now: () => new Date(now * 1000),
     monotonicSeconds: () => now,
+    yield: () => new Promise<void>((resolve) => setImmediate(resolve)),
     sleep: (seconds: number, signal?: AbortSignal) =>
       new Promise<void>((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason)

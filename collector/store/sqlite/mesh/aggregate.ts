@@ -1,3 +1,4 @@
+import type { Clock } from '../../../../lib/clock.ts'
 import { OperatingError } from '../../../../lib/errors.ts'
 import { createCooperativeYielding } from '../../../cooperative-yielding.ts'
 import type { Window, WindowStore } from '../../windows.ts'
@@ -62,6 +63,7 @@ export const createAggregate = (
   tables: Tables,
   paths: { size(): number },
   rolledUntil: (level: Level) => number,
+  clock: Pick<Clock, 'monotonicSeconds' | 'yield'>,
 ): WindowStore['aggregate'] => {
   const { access, levels, live, rawEntries } = tables
 
@@ -175,7 +177,7 @@ export const createAggregate = (
 
   const read = async (fromMs: number, toMs: number, unread: Unread, signal: AbortSignal | undefined) => {
     const sums = createSums(tables.damage, unread)
-    const turns = createCooperativeYielding()
+    const turns = createCooperativeYielding(clock)
     for (const piece of piecesOf(fromMs, toMs)) {
       const slices = piece.level === RAW ? raw(piece, sums) : coarse(piece, sums)
       for (;;) {

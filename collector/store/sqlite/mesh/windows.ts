@@ -1,4 +1,5 @@
 import type { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { Clock } from '../../../../lib/clock.ts'
 import type { Window, WindowParcel, WindowStore } from '../../windows.ts'
 import type { Access } from '../access.ts'
 import { createAggregate } from './aggregate.ts'
@@ -48,7 +49,13 @@ const createEncoder = (keptFromMs: () => number) => {
 
 export const createWindowStore = (
   access: Access,
-  onDamaged: (level: string, timeMs: number) => void,
+  {
+    clock,
+    onDamaged,
+  }: {
+    clock: Pick<Clock, 'monotonicSeconds' | 'yield'>
+    onDamaged: (level: string, timeMs: number) => void
+  },
 ): { store: WindowStore; tables: Tables; rollUp: RollUp; repair: () => boolean } => {
   const tables = createTables(access, onDamaged)
   const { figures } = access
@@ -90,7 +97,7 @@ export const createWindowStore = (
       own.put(newEvents)
     },
     history: createHistory(tables, reading),
-    aggregate: createAggregate(tables, { size: () => paths().size }, rollUp.rolledUntil),
+    aggregate: createAggregate(tables, { size: () => paths().size }, rollUp.rolledUntil, clock),
     meshEvents: events.meshEvents,
   }
   return { store, tables, rollUp, repair }
