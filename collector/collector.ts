@@ -5,7 +5,7 @@ import { type GrpcServer, serveGrpc } from '../lib/serving.ts'
 import { listenAutopilot } from './autopilot/server.ts'
 import { createClosing } from './closing.ts'
 import { connectAgent } from './inventory/agents.ts'
-import type { Meshes } from './mesh/meshes.ts'
+import type { MeshController } from './mesh/mesh-controller.ts'
 import type { CollectorOptions } from './options.ts'
 import { createParts } from './parts.ts'
 import type { Reload } from './reload.ts'
@@ -35,7 +35,7 @@ export const createCollector = async (
   server: GrpcServer
   http: HttpServer
   reload: Reload
-  meshes: Meshes
+  meshes: MeshController
   close(): Promise<void>
 }> => {
   const { clock, logger } = deps

@@ -1,7 +1,7 @@
 import { createAutopilotGauge } from './autopilot/gauge.ts'
 import type { Health, HealthObserver } from './health/health.ts'
 import type { Fleet } from './inventory/fleet.ts'
-import type { MeshObserver } from './mesh/deps.ts'
+import type { MeshObserver } from './mesh/dependencies.ts'
 import type { RunObserver } from './runs/active-run.ts'
 import type { Ledger } from './schedules/ledger.ts'
 import type { MeshCoverage } from './schedules/mesh-coverage.ts'

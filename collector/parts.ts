@@ -7,7 +7,7 @@ import { createCooperativeYielding } from './cooperative-yielding.ts'
 import { createHealth } from './health/health.ts'
 import type { AgentConnection } from './inventory/agents.ts'
 import { createFleet } from './inventory/fleet.ts'
-import { createMeshes } from './mesh/meshes.ts'
+import { createMeshController } from './mesh/mesh-controller.ts'
 import { observeHealth, observeMeshes, observeRuns } from './observers.ts'
 import type { CollectorOptions } from './options.ts'
 import { createProfiles } from './profiles/configured.ts'
@@ -126,7 +126,7 @@ const createWork = (
     traffic: interfaces,
   })
   closing.add(() => runs.close())
-  const meshes = createMeshes({
+  const meshes = createMeshController({
     clock,
     logger,
     random,

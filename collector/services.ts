@@ -11,7 +11,7 @@ import type { Clock } from '../lib/clock.ts'
 import { service } from '../lib/serving.ts'
 import type { Health } from './health/health.ts'
 import type { Fleet } from './inventory/fleet.ts'
-import type { Meshes } from './mesh/meshes.ts'
+import type { MeshController } from './mesh/mesh-controller.ts'
 import type { Reload } from './reload.ts'
 import type { Runs } from './runs/runs.ts'
 import type { Schedules } from './schedules/schedules.ts'
@@ -32,7 +32,7 @@ type Parts = {
   clock: Clock
   fleet: Fleet
   health: Health
-  meshes: Meshes
+  meshes: MeshController
   runs: Runs
   schedules: Schedules
   profiles: ReadonlyMap<string, Profile>

@@ -3,10 +3,10 @@ import { type Schedule, ScheduleState } from '#proto/meshgauge/collector/v1/sche
 import { OperatingError } from '../../lib/errors.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
+import type { MeshController } from '../mesh/mesh-controller.ts'
 import { type BookDeps, createBook, type ScheduleObserver } from './book.ts'
 import { spentMessage, spentOf } from './budget.ts'
 import { type Decision, decide } from './decide.ts'
-import type { MeshController } from './mesh-controller.ts'
 import type { ScheduleRecord } from './record.ts'
 import type { StartDeps } from './start.ts'
 import { createStarter } from './starter.ts'
@@ -14,7 +14,7 @@ import { type Blackouts, blackoutsOf, type Times, timesOf } from './times.ts'
 
 export type ScheduleDeps = StartDeps &
   BookDeps & {
-    meshes: MeshController
+    meshes: Pick<MeshController, 'set'>
     fleet: Pick<Fleet, 'nodes' | 'refresh' | 'settled'>
   }
 

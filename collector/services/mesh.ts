@@ -16,8 +16,8 @@ import type { Clock } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { quantile } from '../../lib/histogram.ts'
 import { fromTimestamp, toTimestamp } from '../../lib/protobuf-time.ts'
-import type { Meshes } from '../mesh/meshes.ts'
-import { compareNames, sortPaths } from '../mesh/view/messages.ts'
+import type { MeshController } from '../mesh/mesh-controller.ts'
+import { compareNames, sortPaths } from '../mesh/view/path-messages.ts'
 import type { PathKey, Window, WindowStore } from '../store/windows.ts'
 
 /** As mesh.proto promises. */
@@ -31,7 +31,7 @@ const MAX_CELLS = 1_000_000
 
 type Deps = {
   clock: Clock
-  meshes: Pick<Meshes, 'get' | 'paths' | 'pathMessage' | 'watch'>
+  meshes: Pick<MeshController, 'get' | 'paths' | 'pathMessage' | 'watch'>
   store: Pick<WindowStore, 'paths' | 'history' | 'aggregate' | 'meshEvents'>
 }
 

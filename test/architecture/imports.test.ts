@@ -56,6 +56,12 @@ const STAGES = [
   'services',
 ]
 
+/** Within a folder of phases, data flows one way too: a file may import only files of its own phase and earlier ones. */
+const PHASES: Record<string, readonly string[]> = {
+  'collector/mesh': ['assign', 'agents', 'state', 'judge', 'view'],
+  'collector/telemetry': ['catalogue', 'observe', 'expose'],
+}
+
 const files = execaSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'])
   .stdout.split('\n')
   .filter((file) => file !== '')
@@ -96,6 +102,24 @@ describe('who imports whom', () => {
       isTest(file) || stageOf(file) < 0
         ? []
         : targets.filter((target) => stageOf(target) > stageOf(file)).map((target) => `${file} → ${target}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test.each(Object.entries(PHASES))('no phase of %s imports a later one', (folder, phases) => {
+    const ofFolder = (file: string) => file.startsWith(`${folder}/`) && !isTest(file)
+    const phaseOf = (file: string): number => phases.indexOf(file.slice(folder.length + 1).split('/')[0]!)
+    // A file outside the phases belongs to the latest phase that it imports.
+    const rankOf = (file: string): number =>
+      phaseOf(file) >= 0
+        ? phaseOf(file)
+        : Math.max(-1, ...(graph.get(file) ?? []).filter(ofFolder).map((target) => rankOf(target)))
+    const wrong = [...graph].flatMap(([file, targets]) =>
+      ofFolder(file) && phaseOf(file) >= 0
+        ? targets
+            .filter((target) => ofFolder(target) && rankOf(target) > phaseOf(file))
+            .map((target) => `${file} → ${target}`)
+        : [],
     )
     expect(wrong).toEqual([])
   })

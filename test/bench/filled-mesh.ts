@@ -1,7 +1,7 @@
 /** A ping mesh as the collector has it in memory after a minute, without agents: for what it costs to show it. */
 
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Measured } from '../../collector/mesh/state/paths.ts'
+import type { MeasuredPath } from '../../collector/mesh/state/paths.ts'
 import { createPaths } from '../../collector/mesh/state/paths.ts'
 import { bucketOf } from '../../lib/histogram.ts'
 
@@ -18,7 +18,7 @@ export const fillMesh = (
   interfaces: readonly string[],
   { rackSize, nowMs }: { rackSize: number; nowMs: number },
 ) => {
-  const paths = createPaths({ random: () => 0.5, stateBefore: () => undefined })
+  const paths = createPaths({ random: () => 0.5, initialState: () => undefined })
   const peers = names.length <= FULL_MESH_LIMIT ? names.length - 1 : PEERS
   let id = 0
   for (const name of interfaces) {
@@ -26,10 +26,10 @@ export const fillMesh = (
       for (let shift = 1; shift <= peers; shift++) {
         const destination = names[(index + shift) % names.length]!
         const key = { source, destination, interface: name }
-        paths.take(
+        paths.add(
           ++id,
-          { key, from: '', to: '', address: '' },
-          { mesh: 'mesh', patienceMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 },
+          { key, from: '', address: '' },
+          { mesh: 'mesh', staleAfterMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 },
         )
       }
     }
@@ -51,18 +51,18 @@ export const fillMesh = (
         histogramOffset: INDEX,
         histogramCounts: [4, 3, 2, 1],
       })
-      path.from.add('tx', second, WINDOW_SECONDS, 0, 0)
-      path.to.add('rx', second, WINDOW_SECONDS, 0, 0)
-      path.from.addTimes(second, INDEX, [4, 3, 2, 1])
+      path.sourceWindow.add('tx', second, WINDOW_SECONDS, 0, 0)
+      path.destinationWindow.add('rx', second, WINDOW_SECONDS, 0, 0)
+      path.sourceWindow.addTimes(second, INDEX, [4, 3, 2, 1])
     }
   }
   return {
     recent: paths.recent,
-    paths: (): Pick<Measured, 'path' | 'state'>[] =>
+    paths: (): Pick<MeasuredPath, 'path' | 'state'>[] =>
       [...paths.all()].map((path) => ({ path, state: PathState.PATH_STATE_UP as PathState })),
     snapshot: () => ({
       nowMs,
-      ends: paths.ends(),
+      interfaces: paths.interfaces(),
       streams: names.map((node) => ({ node, delivers: true, offsetMs: 1 })),
       lossy: [],
       waitingWindows: 100,

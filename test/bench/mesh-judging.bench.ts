@@ -3,10 +3,10 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { createDirections } from '../../collector/mesh/judge/directions.ts'
-import { createNarrowing } from '../../collector/mesh/judge/narrowing.ts'
+import { createBroadVerdictHold } from '../../collector/mesh/judge/recovering-verdicts.ts'
 import { judgeMesh } from '../../collector/mesh/judge/verdicts.ts'
 import { createInterfaceStates, type LossyInterface } from '../../collector/mesh/state/interface-state.ts'
-import { createPaths, type Measured } from '../../collector/mesh/state/paths.ts'
+import { createPaths, type MeasuredPath } from '../../collector/mesh/state/paths.ts'
 import { expectAtMost } from './figures.ts'
 
 const NODES = Number(process.env.NODES ?? 3000)
@@ -24,8 +24,8 @@ const nameOf = (index: number) => `node-${index}`
 const isBad = (node: string) => Number(node.slice(5)) % 2 === 0
 
 const fleetOf = (kind: Kind) => {
-  const paths = createPaths({ random: () => 0.5, stateBefore: () => undefined })
-  const given = { mesh: 'mesh', patienceMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 }
+  const paths = createPaths({ random: () => 0.5, initialState: () => undefined })
+  const given = { mesh: 'mesh', staleAfterMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 }
   for (let id = 0; id < NODES * PEERS; id++) {
     const [index, shift] = [Math.floor(id / PEERS), (id % PEERS) + 1]
     const key = {
@@ -33,9 +33,9 @@ const fleetOf = (kind: Kind) => {
       destination: nameOf((index + shift * 7) % NODES),
       interface: 'net0',
     }
-    paths.take(id, { key, from: '', to: '', address: '' }, given)
+    paths.add(id, { key, from: '', address: '' }, given)
   }
-  const measured: Measured[] = []
+  const measured: MeasuredPath[] = []
   for (const path of paths.all()) {
     const [isFromBad, isToBad] = [isBad(path.source.node), isBad(path.destination.node)]
     const isMute = (kind === 'dead' || kind === 'interface') && isFromBad
@@ -51,8 +51,8 @@ const fleetOf = (kind: Kind) => {
         ? PathState.PATH_STATE_LOSSY
         : PathState.PATH_STATE_UP
     path.health.state = state
-    path.from.add('tx', SECOND, SENT, lost, isDown ? 0 : lost)
-    path.to.add('rx', SECOND, SENT, lost, isDown ? 0 : lost)
+    path.sourceWindow.add('tx', SECOND, SENT, lost, isDown ? 0 : lost)
+    path.destinationWindow.add('rx', SECOND, SENT, lost, isDown ? 0 : lost)
     measured.push({ path, state, isLoaded: false })
   }
   return { paths, measured }
@@ -63,7 +63,7 @@ const judge = (kind: Kind): { seconds: number; verdicts: number } => {
   const silent = new Set(
     kind === 'dead' ? Array.from({ length: NODES }, (_, i) => nameOf(i)).filter(isBad) : [],
   )
-  const troubleOf = (node: string) => (kind === 'interface' && isBad(node) ? 'net0 is down' : '')
+  const interfaceProblem = (node: string) => (kind === 'interface' && isBad(node) ? 'net0 is down' : '')
   const lost = measured
     .filter(({ state }) => state === PathState.PATH_STATE_LOSSY)
     .slice(0, 20_000)
@@ -72,7 +72,7 @@ const judge = (kind: Kind): { seconds: number; verdicts: number } => {
       return { path: id, ...ends, second: SECOND, count: SENT / 10 }
     })
   const figures = { sentCount: 2520, lostCount: 252, peerCount: PEERS, seconds: 60, holdSeconds: 60 }
-  const times = { sinceSecond: SECOND, seenSecond: SECOND, lossSecond: SECOND }
+  const times = { seenSecond: SECOND, lossSecond: SECOND }
   const lossy: LossyInterface[] = Array.from({ length: kind === 'lossy' ? NODES / 2 : 0 }, (_, index) => ({
     node: nameOf(2 * index),
     interface: 'net0',
@@ -81,33 +81,33 @@ const judge = (kind: Kind): { seconds: number; verdicts: number } => {
   }))
   const directions = createDirections({
     paths: paths.all,
-    ends: paths.ends,
+    interfaces: paths.interfaces,
     echoes: { between: (_node, fromMs, toMs) => ({ fromMs, toMs, count: 1000 }) },
     delivers: (node) => !silent.has(node),
-    troubleOf,
+    interfaceProblem,
   })
   const racks = new Map(
     Array.from({ length: NODES }, (_, index) => [nameOf(index), `r${Math.floor(index / 40)}`]),
   )
   const states = createInterfaceStates()
-  const narrowing = createNarrowing()
+  const holdBroadVerdicts = createBroadVerdictHold()
   let found: Verdict[] = []
   const start = process.cpuUsage().user
   const rounds = 2
   for (let round = 0; round < rounds; round++) {
-    states.judge(paths.ends(), { lostSince: () => lost }, SECOND + 1)
+    states.update(paths.interfaces(), () => lost, SECOND + 1)
     const given = {
       measured,
       recent: paths.recent,
       silent,
-      troubleOf,
+      interfaceProblem,
       lossy,
       racks,
-      before: found,
+      previous: found,
       nowMs: NOW_MS,
     }
-    found = narrowing(judgeMesh(given), found, NOW_MS)
-    directions.name(found, NOW_MS)
+    found = holdBroadVerdicts(judgeMesh(given), found, NOW_MS)
+    directions.addTo(found, NOW_MS)
   }
   return { seconds: (process.cpuUsage().user - start) / 1e6 / rounds, verdicts: found.length }
 }

@@ -22,6 +22,8 @@ export const unmeasured = (pairs: readonly Pair[]) =>
     )
 export const outcomes = (pairs: readonly Pair[]) => [...new Set(pairs.map(({ outcome }) => outcome))].sort()
 
+type RunRecord = { id: string; state: string; progress?: { measuredCount?: number } }
+
 /** To be called once, where a file describes its lab. After each test all is healed, and nothing measures any more. */
 export const useFiveHosts = () => {
   const hosts = {} as { fleet: TestFleet }
@@ -38,5 +40,20 @@ export const useFiveHosts = () => {
     hosts.fleet.client.close()
     await hosts.fleet.close()
   })
-  return Object.assign(hosts, { strays })
+  /**
+   * Waits until the newest run measures and has at least `measuredCount` results. An agent also starts iperf3 and fping
+   * to read their versions, so a program in a host is no proof that a run has begun.
+   */
+  const untilRunning = async ({ measuredCount = 0 } = {}): Promise<RunRecord> => {
+    const { runs } = await eventually(
+      () =>
+        hosts.fleet.client.call<{ runs?: RunRecord[] }>('meshgauge.collector.v1.RunService', 'ListRuns', {
+          pageSize: 1,
+        }),
+      ({ runs: [newest] = [] }: { runs?: RunRecord[] }) =>
+        newest?.state === 'RUN_STATE_RUNNING' && (newest.progress?.measuredCount ?? 0) >= measuredCount,
+    )
+    return runs![0]!
+  }
+  return Object.assign(hosts, { strays, untilRunning })
 }

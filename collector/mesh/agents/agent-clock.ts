@@ -1,76 +1,83 @@
-/** An agent's clock runs on evenly from the agent's start; this says what the collector's clock shows meanwhile. */
+import type { Timestamp } from '#proto/google/protobuf/timestamp.ts'
 
-/** Offsets are kept for so long: delays vary, and clocks drift apart by some 20 µs a second at most. */
+/** How long one generation of delays counts. Delays vary, and clocks drift apart by about 20 µs per second. */
 const GENERATION_SECONDS = 60
 /**
- * What windows are placed by moves only in steps: then a batch that comes twice, also to a collector that was
- * restarted, has the same times both times, and the store knows its windows again.
+ * The offset in use changes only in steps of at least this size. A batch that an agent sends twice, also to a restarted
+ * collector, then gets the same times twice, and the store recognises its windows.
  */
 const STEP_MS = 25
-/** A first batch may have waited in a burst of many agents; the best of so long is taken. */
+/** The first batches may have waited in a burst of many agents, so the smallest delay of this time is used. */
 const LEARNING_SECONDS = 1
 
 /**
- * No batch comes before it was sent, and none is under way for so long: an offset that says so is from before a clock was
- * stepped. By a second clocks may have drifted apart while the collector was away.
+ * A restored offset is discarded when it places a batch this far in the future, or this far in the past: a clock has
+ * stepped since it was stored. Less than 1 s can be drift while the collector was down; a batch is delivered in 10 s.
  */
 const MAX_EARLY_MS = 1000
 const MAX_LATE_MS = 10_000
 
-/** Where the offset of a session is kept over a restart of the collector. */
+/** The clock offset of an agent session, as it is stored across restarts of the collector. */
 export type PersistedOffset = { session: string; offsetMs: number }
 
+/** Returns Unix milliseconds, with fractions; NaN when the time is absent. */
+export const toMilliseconds = (time: Timestamp | undefined): number =>
+  time ? time.seconds * 1000 + time.nanos / 1e6 : Number.NaN
+
 /**
- * The offset is the smallest of (arrival - send time) of late: the shortest delay is nearest to none. Arrivals are
- * taken by a clock that never steps, and the wall clock is added when it is asked for: a step of it moves the
- * windows at once, and teaches nothing wrong.
+ * Estimates the offset between an agent's clock and the collector's. The agent's clock runs evenly from its start.
+ *
+ * The offset is the minimum of (arrival - send time) over the last one to two minutes: the shortest delay is closest to
+ * none. Arrivals are measured with the monotonic clock and converted to the given time on request, so that a step of
+ * that time shifts the offset at once and does not distort the estimate.
+ * @param onStep called when the offset in use changes, to store it
  */
 export const createAgentClock = (
-  kept: PersistedOffset | undefined,
-  onStep: (kept: PersistedOffset) => void,
+  persisted: PersistedOffset | undefined,
+  onStep: (offset: PersistedOffset) => void,
 ) => {
-  let session = kept?.session ?? ''
-  let used: number | undefined = kept?.offsetMs
-  let sinceSeconds: number | undefined
-  let now = Number.POSITIVE_INFINITY
-  let before = Number.POSITIVE_INFINITY
+  let session = persisted?.session ?? ''
+  let usedMs: number | undefined = persisted?.offsetMs
+  let firstSeconds: number | undefined
+  let currentMin = Number.POSITIVE_INFINITY
+  let previousMin = Number.POSITIVE_INFINITY
   let generation = 0
   return {
+    /** A stream has started. Its network route may differ, so delays are learned again. */
     begin: (name: string): void => {
-      // The way may be another one now, so what was learned of it is forgotten; what is used stays, unless it proves wrong.
-      now = Number.POSITIVE_INFINITY
-      before = Number.POSITIVE_INFINITY
-      sinceSeconds = undefined
+      currentMin = Number.POSITIVE_INFINITY
+      previousMin = Number.POSITIVE_INFINITY
+      firstSeconds = undefined
       if (name === session) return
       session = name
-      used = undefined
+      usedMs = undefined
     },
-    /** A batch that was sent at `sendMs` came. */
+    /** A batch arrived that the agent sent at `sendMs` by its own clock. */
     observe: (sendMs: number, monotonicSeconds: number): void => {
       const current = Math.floor(monotonicSeconds / GENERATION_SECONDS)
       if (current !== generation) {
-        before = current === generation + 1 ? now : Number.POSITIVE_INFINITY
-        now = Number.POSITIVE_INFINITY
+        previousMin = current === generation + 1 ? currentMin : Number.POSITIVE_INFINITY
+        currentMin = Number.POSITIVE_INFINITY
         generation = current
       }
-      now = Math.min(now, monotonicSeconds * 1000 - sendMs)
-      sinceSeconds ??= monotonicSeconds
+      currentMin = Math.min(currentMin, monotonicSeconds * 1000 - sendMs)
+      firstSeconds ??= monotonicSeconds
     },
-    /** Milliseconds to add to the agent's times; undefined until enough has been seen. */
-    offsetMs: (wallMs: number, monotonicSeconds: number): number | undefined => {
-      if (sinceSeconds === undefined) return used
-      const isLearned = monotonicSeconds - sinceSeconds >= LEARNING_SECONDS
-      const offset = Math.round(Math.min(now, before) + wallMs - monotonicSeconds * 1000)
+    /** Returns the milliseconds to add to the agent's times; undefined until enough batches were observed. */
+    offsetMs: (nowMs: number, monotonicSeconds: number): number | undefined => {
+      if (firstSeconds === undefined) return usedMs
+      const isLearned = monotonicSeconds - firstSeconds >= LEARNING_SECONDS
+      const offset = Math.round(Math.min(currentMin, previousMin) + nowMs - monotonicSeconds * 1000)
       if (!isLearned) {
-        if (used !== undefined && (used - offset > MAX_EARLY_MS || offset - used > MAX_LATE_MS))
-          used = undefined
-        return used
+        if (usedMs !== undefined && (usedMs - offset > MAX_EARLY_MS || offset - usedMs > MAX_LATE_MS))
+          usedMs = undefined
+        return usedMs
       }
-      if (used === undefined || Math.abs(offset - used) > STEP_MS) {
-        used = offset
+      if (usedMs === undefined || Math.abs(offset - usedMs) > STEP_MS) {
+        usedMs = offset
         onStep({ session, offsetMs: offset })
       }
-      return used
+      return usedMs
     },
   }
 }

@@ -6,8 +6,8 @@ import type { Clock } from '../../../lib/clock.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import { createAgentStream } from './agent-stream.ts'
 
-/** A stream whose batches come when told, by a clock that goes on when told. */
-const startKeeper = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) => {
+/** Starts a stream on a manual clock (`pass`) to an agent that sends a batch on request (`batch`). */
+const startOnManualClock = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) => {
   let now = 0
   const sleepers = new Set<() => void>()
   const clock: Clock = {
@@ -38,9 +38,9 @@ const startKeeper = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) 
       yield { event: { $case: 'batch', value: MeshBatch.fromPartial({}) } }
     }
   }
-  const told: boolean[] = []
+  const reported: boolean[] = []
   const stop = new AbortController()
-  const keeper = createAgentStream(
+  const stream = createAgentStream(
     {
       clock,
       logger: createLogger('test', 'fatal'),
@@ -48,7 +48,7 @@ const startKeeper = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) 
       connection: () => ({ ping: { mesh, ...given } }) as never,
       onStarted: () => undefined,
       onBatch: () => undefined,
-      onDelivering: (delivers) => told.push(delivers),
+      onDelivering: (delivers) => reported.push(delivers),
     },
     MeshAssignment.fromPartial({}),
     stop.signal,
@@ -57,8 +57,8 @@ const startKeeper = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) 
     for (let turn = 0; turn < 10; turn++) await setImmediate()
   }
   return {
-    told,
-    keeper,
+    reported,
+    stream,
     batch: async () => {
       await settle()
       send()
@@ -73,27 +73,27 @@ const startKeeper = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) 
     end: async () => {
       stop.abort()
       send()
-      await Promise.race([keeper.done, settle()])
+      await Promise.race([stream.done, settle()])
     },
   }
 }
 
-test('an agent that says nothing is silent; a collector that was held up accuses none', async () => {
-  const { told, batch, pass, end } = startKeeper()
+test('an agent without batches stops delivering after 5 s, but time in which the collector was suspended does not count', async () => {
+  const { reported, batch, pass, end } = startOnManualClock()
   await batch()
-  expect(told).toEqual([true])
-  // Stopped for twenty seconds, or a machine that slept: nothing could be heard.
+  expect(reported).toEqual([true])
+  // The process was stopped, or the machine slept, for 20 s.
   await pass(20)
-  expect(told).toEqual([true])
+  expect(reported).toEqual([true])
   for (let second = 0; second < 4; second++) await pass(1)
-  expect(told).toEqual([true])
+  expect(reported).toEqual([true])
   for (let second = 0; second < 3; second++) await pass(1)
-  expect(told).toEqual([true, false])
+  expect(reported).toEqual([true, false])
   await end()
 })
 
-/** A keeper of an agent that answers as given, by a clock that does not go on. */
-const startWith = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<MeshResponse>) => {
+/** Starts a stream on a stopped clock to an agent with the given mesh call. */
+const startOnStoppedClock = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<MeshResponse>) => {
   const clock: Clock = {
     now: () => new Date(0),
     monotonicSeconds: () => 0,
@@ -104,7 +104,7 @@ const startWith = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<Mes
       }),
   }
   const stop = new AbortController()
-  const keeper = createAgentStream(
+  const stream = createAgentStream(
     {
       clock,
       logger: createLogger('test', 'silent'),
@@ -117,46 +117,46 @@ const startWith = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<Mes
     MeshAssignment.fromPartial({}),
     stop.signal,
   )
-  return { keeper, stop }
+  return { stream, stop }
 }
 
-test('a node that leaves while its agent cannot be reached is not called any more', async () => {
+test('an unreachable agent is not called again after finish', async () => {
   let calls = 0
-  const { keeper, stop } = startWith(async function* () {
+  const { stream, stop } = startOnStoppedClock(async function* () {
     calls++
     yield* []
-    throw new ClientError('/mesh', Status.UNAVAILABLE, 'nobody is there')
+    throw new ClientError('/mesh', Status.UNAVAILABLE, 'connection refused')
   })
   for (let turn = 0; turn < 10; turn++) await setImmediate()
   let finished = false
-  void keeper.finish().then(() => {
+  void stream.finish().then(() => {
     finished = true
   })
   for (let turn = 0; turn < 10; turn++) await setImmediate()
   expect({ calls, finished }).toEqual({ calls: 1, finished: true })
   stop.abort()
-  await keeper.done
+  await stream.done
 })
 
-test('nothing of a stream is left when it has ended', async () => {
+test('the request generator of a failed call ends', async () => {
   let left = 0
-  const { keeper, stop } = startWith(async function* (requests) {
+  const { stream, stop } = startOnStoppedClock(async function* (requests) {
     const iterator = requests[Symbol.asyncIterator]()
     await iterator.next()
     left++
     const ended = () => left--
     void iterator.next().then(ended, ended)
-    throw new ClientError('/mesh', Status.UNAVAILABLE, 'it went away')
+    throw new ClientError('/mesh', Status.UNAVAILABLE, 'connection reset')
   })
   for (let turn = 0; turn < 20; turn++) await setImmediate()
   expect(left).toBe(0)
   stop.abort()
-  await keeper.done
+  await stream.done
 })
 
-test('an agent that is away for hours is called once a minute, and at once when it has answered somebody', async () => {
+test('an agent that is unreachable for hours is called once a minute, and at once after wake', async () => {
   const agent = { calls: 0, status: Status.UNAVAILABLE as Status }
-  const { keeper, pass, end } = startKeeper({
+  const { stream, pass, end } = startOnManualClock({
     mesh: async function* () {
       agent.calls++
       yield* []
@@ -168,14 +168,14 @@ test('an agent that is away for hours is called once a minute, and at once when 
     for (let second = 0; second < seconds; second++) await pass(1)
     return agent.calls - before
   }
-  // It may be back any moment: every 2.5 s at least, half of it by the jitter.
+  // In the first minute the backoff is at most 5 s, halved by the lowest jitter.
   expect(await callsIn(60)).toBeGreaterThanOrEqual(20)
   await callsIn(180)
   expect(await callsIn(3600)).toBeLessThanOrEqual(120)
-  keeper.wake()
+  stream.wake()
   expect(await callsIn(1)).toBeGreaterThanOrEqual(1)
   expect(await callsIn(10)).toBeGreaterThanOrEqual(3)
-  // One that answers and refuses is called as before.
+  // An agent that answers and refuses keeps the short backoff.
   agent.status = Status.ABORTED
   await callsIn(300)
   expect(await callsIn(60)).toBeGreaterThanOrEqual(20)

@@ -6,41 +6,41 @@ import { describeCallError } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import type { AgentConnection } from '../../inventory/agents.ts'
 
-/** A batch comes at least every 2 s; an agent that says nothing for so long is cut off, or hangs. */
+/** An agent sends a batch at least every 2 s. After this time without one it is disconnected or hangs. */
 export const SILENT_SECONDS = 5
-/** Every call has a deadline; a stream that is a day old is opened anew. */
+/** Every call has a deadline; a stream is reopened after a day. */
 const STREAM_DEADLINE_MS = 86_400_000
-const FIRST_BACKOFF_SECONDS = 0.25
-const LONGEST_BACKOFF_SECONDS = 5
+const MIN_BACKOFF_SECONDS = 0.25
+const MAX_BACKOFF_SECONDS = 5
 /**
- * An agent that could not be reached for so long is called seldom: who asks it how it is says when it is back. One that
- * answers and refuses, such as for another collector's sake, is called as before.
+ * After this time without an answer an agent is called only once a minute; `wake` ends the wait when another part of
+ * the collector reaches it. An agent that answers and refuses (it serves another collector) keeps the short backoff.
  */
 const AWAY_SECONDS = 60
-const LONGEST_AWAY_BACKOFF_SECONDS = 60
-/** An agent ends a half-closed stream at once; one that hangs is left to itself after so long. */
+const MAX_AWAY_BACKOFF_SECONDS = 60
+/** An agent ends a half-closed stream at once. After this time the stream is cancelled. */
 const FINISH_SECONDS = 2
-/** Between looks at whether a stream is still alive. */
-const WATCH_SECONDS = 1
-/** A look that comes so much later means that this collector was held up, and that is no silence of an agent. */
-const HELD_UP_SECONDS = 1
+/** Time between two checks whether the stream is alive. */
+const CHECK_SECONDS = 1
+/** A check that runs later than this shows that the collector itself was suspended; that is not the agent's silence. */
+const SUSPENDED_SECONDS = 1
 
 type Connection = Pick<AgentConnection, 'ping'>
 
 export type AgentStreamDeps = {
   clock: Clock
   logger: Logger
-  /** From 0 to 1, for jitter: agents that were cut off together do not come back together. */
+  /** Returns a number in [0, 1): jitter, so that disconnected agents do not all reconnect at the same moment. */
   random: () => number
   connection: () => Connection
   onStarted: (started: MeshStarted) => void
   onBatch: (batch: MeshBatch) => void
-  /** The stream has begun to deliver, or does not any more and why. */
+  /** The agent has begun to deliver batches, or has stopped and why. */
   onDelivering: (delivers: boolean, reason: string) => void
 }
 
-/** What is still to be sent: the newest of each kind is enough, so nothing can pile up. */
-const createMailbox = () => {
+/** Requests to send: only the newest assignment and the newest acknowledgement, so the queue is bounded by two. */
+const createOutbox = () => {
   let assignment: MeshAssignment | undefined
   let acknowledgement: { session: string; sequence: number } | undefined
   let ended = false
@@ -65,7 +65,7 @@ const createMailbox = () => {
       signal.addEventListener('abort', abort, { once: true })
       try {
         while (!ended) {
-          // A stream that is cut must not look like one that was left: then the agent would end its probing.
+          // A regular end would half-close the stream, and the agent would stop probing; a cancelled one must not.
           signal.throwIfAborted()
           if (assignment) {
             const value = assignment
@@ -88,139 +88,198 @@ const createMailbox = () => {
   }
 }
 
-/**
- * Keeps one stream to one agent's mesh for as long as the signal lasts. It is opened anew after every end, with
- * growing waits, and when nothing comes over it any more.
- */
-export const createAgentStream = (deps: AgentStreamDeps, first: MeshAssignment, stop: AbortSignal) => {
-  const { clock } = deps
-  const mailbox = createMailbox()
-  let assignment = first
-  let call = new AbortController()
-  let heardSeconds = clock.monotonicSeconds()
-  let batchSeconds = Number.NEGATIVE_INFINITY
-  let delivers = false
-  let reason = 'its agent has not answered yet'
-  let connection: Connection | undefined
-  let reopening = false
-  let isReached = false
-  let pause = new AbortController()
-  const leaving = new AbortController()
+/** The wait between two calls: doubles with each call, with jitter; longer for an agent that cannot be reached. */
+class Backoff {
+  readonly #random: () => number
+  #seconds = MIN_BACKOFF_SECONDS
+  #reachedSeconds: number
 
-  const stream = async (signal: AbortSignal): Promise<void> => {
-    const requests = mailbox.requests(() => assignment, signal)
-    const options = { signal, deadline: STREAM_DEADLINE_MS }
-    connection = deps.connection()
-    for await (const { event } of connection.ping.mesh(requests, options)) {
-      heardSeconds = clock.monotonicSeconds()
-      isReached = true
-      if (event?.$case === 'started') deps.onStarted(event.value)
-      if (event?.$case !== 'batch') continue
-      batchSeconds = heardSeconds
-      deps.onBatch(event.value)
-      if (delivers) continue
-      delivers = true
-      deps.onDelivering(true, '')
-    }
-    reason = 'its agent ended the stream'
+  constructor(random: () => number, nowSeconds: number) {
+    this.#random = random
+    this.#reachedSeconds = nowSeconds
   }
 
-  /** What a stream's end means; one that we ended has its reason already. */
-  const explain = (error: unknown): void => {
-    if (isAbortError(error)) return
-    if (error instanceof ClientError) {
-      reason = describeCallError(error)
-      if (error.code !== Status.UNAVAILABLE) isReached = true
-    } else {
-      reason = 'its agent sent what cannot be read'
-      deps.logger.error({ err: error }, 'a mesh stream failed because of a bug')
-    }
+  reset(nowSeconds: number): void {
+    this.#seconds = MIN_BACKOFF_SECONDS
+    this.#reachedSeconds = nowSeconds
   }
 
-  const keep = async (): Promise<void> => {
-    let backoff = FIRST_BACKOFF_SECONDS
-    let reachedSeconds = clock.monotonicSeconds()
-    const waiting = AbortSignal.any([stop, leaving.signal])
-    while (!waiting.aborted) {
-      call = new AbortController()
-      const openedSeconds = clock.monotonicSeconds()
-      heardSeconds = openedSeconds
-      isReached = false
-      await stream(AbortSignal.any([stop, call.signal])).catch(explain)
-      // What waits to be sent over it waits for nothing any more; an agent may be away for weeks.
-      call.abort()
-      if (waiting.aborted) return
-      const lasted = clock.monotonicSeconds() - openedSeconds > 2 * LONGEST_BACKOFF_SECONDS
-      if (lasted && isReached) backoff = FIRST_BACKOFF_SECONDS
-      if (isReached) reachedSeconds = clock.monotonicSeconds()
-      const wait = reopening ? 0 : backoff * (0.5 + 0.5 * deps.random())
-      reopening = false
-      const isAway = clock.monotonicSeconds() - reachedSeconds > AWAY_SECONDS
-      const longest = isAway ? LONGEST_AWAY_BACKOFF_SECONDS : LONGEST_BACKOFF_SECONDS
-      backoff = Math.min(longest, backoff * 2)
-      pause = new AbortController()
-      await clock.sleep(wait, AbortSignal.any([waiting, pause.signal])).catch(() => undefined)
-      if (!pause.signal.aborted) continue
-      backoff = FIRST_BACKOFF_SECONDS
-      reachedSeconds = clock.monotonicSeconds()
-    }
+  /** Records a call that reached the agent and has ended. */
+  recordReached(openSeconds: number, nowSeconds: number): void {
+    if (openSeconds > 2 * MAX_BACKOFF_SECONDS) this.#seconds = MIN_BACKOFF_SECONDS
+    this.#reachedSeconds = nowSeconds
   }
 
-  const watch = async (): Promise<void> => {
-    while (!stop.aborted && !leaving.signal.aborted) {
-      const before = clock.monotonicSeconds()
-      await clock.sleep(WATCH_SECONDS, stop).catch(() => undefined)
-      const now = clock.monotonicSeconds()
-      const lateSeconds = now - before - WATCH_SECONDS
-      if (lateSeconds > HELD_UP_SECONDS) {
-        heardSeconds += lateSeconds
-        batchSeconds += lateSeconds
-      }
-      if (now - heardSeconds > SILENT_SECONDS && !call.signal.aborted) {
-        reason = `nothing came from its agent for ${SILENT_SECONDS} s`
-        call.abort()
-      }
-      if (!delivers || now - batchSeconds <= SILENT_SECONDS || stop.aborted) continue
-      delivers = false
-      deps.onDelivering(false, reason)
-    }
-  }
-
-  const reopen = (): void => {
-    reopening = true
-    call.abort()
-  }
-  const kept = keep()
-  const done = Promise.all([kept, watch()]).then(() => undefined)
-  return {
-    done,
-    assign: (next: MeshAssignment): void => {
-      assignment = next
-      mailbox.assign(next)
-    },
-    acknowledge: mailbox.acknowledge,
-    /** Half-closes the stream: the agent ends its probing at once, where a stream that is cut is outlived. */
-    finish: async (): Promise<void> => {
-      leaving.abort()
-      mailbox.end()
-      const cut = clock.sleep(FINISH_SECONDS, stop).then(
-        () => call.abort(),
-        () => undefined,
-      )
-      await Promise.race([kept, cut])
-      call.abort()
-      await kept
-    },
-    /** Opens the stream anew, so that the agent sends again what was not acknowledged. */
-    reopen,
-    /** Opens the stream anew when the agent is to be reached in another way than when it was opened. */
-    follow: (): void => {
-      if (connection && deps.connection() !== connection) reopen()
-    },
-    /** Its agent has answered somebody: it is called at once, if it is not called now. */
-    wake: (): void => pause.abort(),
-    delivers: (): boolean => delivers,
-    /** Why it does not deliver. */
-    reason: (): string => reason,
+  next(nowSeconds: number): number {
+    const wait = this.#seconds * (0.5 + 0.5 * this.#random())
+    const isAway = nowSeconds - this.#reachedSeconds > AWAY_SECONDS
+    this.#seconds = Math.min(isAway ? MAX_AWAY_BACKOFF_SECONDS : MAX_BACKOFF_SECONDS, this.#seconds * 2)
+    return wait
   }
 }
+
+/**
+ * One stream to the mesh of one agent. It is opened when this is created and reopened with backoff after every end and
+ * after SILENT_SECONDS of silence, until `stop` is aborted or `finish` is called.
+ */
+class AgentStream {
+  readonly #deps: AgentStreamDeps
+  readonly #stop: AbortSignal
+  readonly #outbox = createOutbox()
+  readonly #finishing = new AbortController()
+  readonly #backoff: Backoff
+  readonly #calls: Promise<void>
+  #assignment: MeshAssignment
+  #call = new AbortController()
+  #pause = new AbortController()
+  #connection: Connection | undefined
+  #isReopening = false
+  /** Whether the agent has answered the current call. */
+  #isReached = false
+  #heardSeconds: number
+  #batchSeconds = Number.NEGATIVE_INFINITY
+  #delivers = false
+  #reason = 'its agent has not answered yet'
+  /** Resolves when the stream has ended for good. */
+  readonly done: Promise<void>
+
+  constructor(deps: AgentStreamDeps, assignment: MeshAssignment, stop: AbortSignal) {
+    this.#deps = deps
+    this.#assignment = assignment
+    this.#stop = stop
+    this.#heardSeconds = deps.clock.monotonicSeconds()
+    this.#backoff = new Backoff(deps.random, this.#heardSeconds)
+    this.#calls = this.#runCalls()
+    this.done = Promise.all([this.#calls, this.#checkSilence()]).then(() => undefined)
+  }
+
+  async #runCall(signal: AbortSignal): Promise<void> {
+    const requests = this.#outbox.requests(() => this.#assignment, signal)
+    const options = { signal, deadline: STREAM_DEADLINE_MS }
+    this.#connection = this.#deps.connection()
+    for await (const { event } of this.#connection.ping.mesh(requests, options)) {
+      this.#heardSeconds = this.#deps.clock.monotonicSeconds()
+      this.#isReached = true
+      if (event?.$case === 'started') this.#deps.onStarted(event.value)
+      if (event?.$case !== 'batch') continue
+      this.#batchSeconds = this.#heardSeconds
+      this.#deps.onBatch(event.value)
+      if (this.#delivers) continue
+      this.#delivers = true
+      this.#deps.onDelivering(true, '')
+    }
+    this.#reason = 'its agent ended the stream'
+  }
+
+  /** Sets the reason for the end of a call. When the collector cancelled it, the reason is set already. */
+  #recordFailure(error: unknown): void {
+    if (isAbortError(error)) return
+    if (error instanceof ClientError) {
+      this.#reason = describeCallError(error)
+      if (error.code !== Status.UNAVAILABLE) this.#isReached = true
+    } else {
+      this.#reason = 'a message of its agent could not be processed; see the log of the collector'
+      this.#deps.logger.error({ err: error }, 'a mesh stream failed because of a bug')
+    }
+  }
+
+  async #runCalls(): Promise<void> {
+    const { clock } = this.#deps
+    const ending = AbortSignal.any([this.#stop, this.#finishing.signal])
+    while (!ending.aborted) {
+      this.#call = new AbortController()
+      const openedSeconds = clock.monotonicSeconds()
+      this.#heardSeconds = openedSeconds
+      this.#isReached = false
+      await this.#runCall(AbortSignal.any([this.#stop, this.#call.signal])).catch((error: unknown) =>
+        this.#recordFailure(error),
+      )
+      // Ends the generator of requests, which would otherwise wait until the next request of this agent.
+      this.#call.abort()
+      if (ending.aborted) return
+      const endedSeconds = clock.monotonicSeconds()
+      if (this.#isReached) this.#backoff.recordReached(endedSeconds - openedSeconds, endedSeconds)
+      const wait = this.#backoff.next(endedSeconds)
+      this.#pause = new AbortController()
+      const isImmediate = this.#isReopening
+      this.#isReopening = false
+      await clock
+        .sleep(isImmediate ? 0 : wait, AbortSignal.any([ending, this.#pause.signal]))
+        .catch(() => undefined)
+      if (this.#pause.signal.aborted) this.#backoff.reset(clock.monotonicSeconds())
+    }
+  }
+
+  async #checkSilence(): Promise<void> {
+    const { clock } = this.#deps
+    while (!this.#stop.aborted && !this.#finishing.signal.aborted) {
+      const before = clock.monotonicSeconds()
+      await clock.sleep(CHECK_SECONDS, this.#stop).catch(() => undefined)
+      const now = clock.monotonicSeconds()
+      const lateSeconds = now - before - CHECK_SECONDS
+      if (lateSeconds > SUSPENDED_SECONDS) {
+        this.#heardSeconds += lateSeconds
+        this.#batchSeconds += lateSeconds
+      }
+      if (now - this.#heardSeconds > SILENT_SECONDS && !this.#call.signal.aborted) {
+        this.#reason = `its agent sent nothing for ${SILENT_SECONDS} s`
+        this.#call.abort()
+      }
+      if (!this.#delivers || now - this.#batchSeconds <= SILENT_SECONDS || this.#stop.aborted) continue
+      this.#delivers = false
+      this.#deps.onDelivering(false, this.#reason)
+    }
+  }
+
+  assign(next: MeshAssignment): void {
+    this.#assignment = next
+    this.#outbox.assign(next)
+  }
+
+  /** Tells the agent that all batches of the session up to this sequence number are stored. */
+  acknowledge(session: string, sequence: number): void {
+    this.#outbox.acknowledge(session, sequence)
+  }
+
+  /** Half-closes the stream: the agent stops probing at once, whereas it outlives a stream that is cancelled. */
+  async finish(): Promise<void> {
+    this.#finishing.abort()
+    this.#outbox.end()
+    const timeout = this.#deps.clock.sleep(FINISH_SECONDS, this.#stop).then(
+      () => this.#call.abort(),
+      () => undefined,
+    )
+    await Promise.race([this.#calls, timeout])
+    this.#call.abort()
+    await this.#calls
+  }
+
+  /** Reopens the stream, so that the agent sends all unacknowledged batches again. */
+  reopen(): void {
+    this.#isReopening = true
+    this.#call.abort()
+  }
+
+  /** Reopens the stream when the agent's connection (its address or credentials) has changed since it was opened. */
+  reopenIfMoved(): void {
+    if (this.#connection && this.#deps.connection() !== this.#connection) this.reopen()
+  }
+
+  /** The agent has answered another call: ends the wait before the next call. */
+  wake(): void {
+    this.#pause.abort()
+  }
+
+  delivers(): boolean {
+    return this.#delivers
+  }
+
+  /** Returns why the agent does not deliver. */
+  reason(): string {
+    return this.#reason
+  }
+}
+
+/** Opens the stream to an agent. @param stop ends it; the agent then continues to probe for some minutes */
+export const createAgentStream = (deps: AgentStreamDeps, first: MeshAssignment, stop: AbortSignal) =>
+  new AgentStream(deps, first, stop)

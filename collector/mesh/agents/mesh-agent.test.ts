@@ -5,9 +5,9 @@ import { systemClock } from '../../../lib/clock.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
 import type { Window } from '../../store/windows.ts'
-import type { NodePlan } from '../assign/planner.ts'
-import type { Sender } from '../state/recorder.ts'
+import type { NodePlan } from '../assign/assignment.ts'
 import { createMeshAgent, type MeshAgentDeps } from './mesh-agent.ts'
+import type { BatchSender } from './recorder.ts'
 
 const SESSION = 's1'
 
@@ -21,17 +21,17 @@ const settle = async () => {
   for (let turn = 0; turn < 10; turn++) await setImmediate()
 }
 
-/** An agent that sends what it is told; each stream begins with what was not acknowledged. */
+/** Starts an agent that sends the given batches; each new stream begins with all of them again. */
 const startAgent = (deps: Partial<MeshAgentDeps> = {}) => {
   let send: (batch: MeshBatch) => void = () => undefined
-  const held: MeshBatch[] = []
+  const unacknowledged: MeshBatch[] = []
   async function* mesh(_: unknown, { signal }: { signal: AbortSignal }): AsyncGenerator<MeshResponse> {
-    const queue = [...held]
+    const queue = [...unacknowledged]
     let wake = () => undefined as void
     signal.addEventListener('abort', () => wake())
     send = (batch) => {
       queue.push(batch)
-      held.push(batch)
+      unacknowledged.push(batch)
       wake()
     }
     yield { event: { $case: 'started', value: { session: SESSION, engines: [] } } }
@@ -53,16 +53,16 @@ const startAgent = (deps: Partial<MeshAgentDeps> = {}) => {
       random: () => 0,
       owner: 'o',
       fleet: { connection: () => ({ ping: { mesh } }) as never },
-      ingest: { batch: () => [] },
+      ingest: () => [],
       recorder: { add: () => true, forget: () => undefined },
-      keptOffset: { session: SESSION, offsetMs: 0 },
-      keepOffset: () => undefined,
+      persistedOffset: { session: SESSION, offsetMs: 0 },
+      persistOffset: () => undefined,
       onWindows: () => undefined,
       onDropped: () => undefined,
-      onEchoes: () => undefined,
+      onEchoRequests: () => undefined,
       onDelivering: () => undefined,
-      keptDropped: undefined,
-      keepDropped: () => undefined,
+      persistedDropped: undefined,
+      persistDropped: () => undefined,
       ...deps,
     },
     planOf('net0', 'net1'),
@@ -75,27 +75,27 @@ const startAgent = (deps: Partial<MeshAgentDeps> = {}) => {
   return { agent, batch }
 }
 
-test('trouble of an interface stays its own while a newer assignment is on its way', async () => {
+test('a reported interface problem names its interface while a newer assignment is being sent', async () => {
   const { agent, batch } = startAgent()
   agent.assign(planOf('net2', 'net3'))
   await batch({ sequence: 1, troubles: [{ groupIndex: 1, interface: 'net1', reason: 'down' }] })
-  expect([...agent.troubles()]).toEqual([['net1', 'down']])
-  // An older agent tells its position only.
+  expect([...agent.interfaceProblems()]).toEqual([['net1', 'down']])
+  // Older agents report only the index of the group.
   await batch({ sequence: 2, troubles: [{ groupIndex: 1, reason: 'down' }] })
-  expect([...agent.troubles()]).toEqual([['net3', 'down']])
+  expect([...agent.interfaceProblems()]).toEqual([['net3', 'down']])
   await agent.close()
 })
 
-test('windows that there was no room for are counted when they come again, once', async () => {
-  let hasRoom = false
-  let sender: Sender | undefined
+test('windows of a refused batch are counted once, when the agent sends it again', async () => {
+  let hasSpace = false
+  let sender: BatchSender | undefined
   let counted = 0
   const { agent, batch } = startAgent({
-    ingest: { batch: () => [{}, {}, {}] as Window[] },
+    ingest: () => [{}, {}, {}] as Window[],
     recorder: {
       add: (_, of) => {
         sender = of
-        return hasRoom
+        return hasSpace
       },
       forget: () => undefined,
     },
@@ -105,13 +105,13 @@ test('windows that there was no room for are counted when they come again, once'
   })
   await batch({ sequence: 1, windows: [{}] })
   expect(counted).toBe(0)
-  hasRoom = true
-  sender!.onRoom()
+  hasSpace = true
+  sender!.onSpace()
   await vi.waitFor(() => expect(counted).toBe(3))
   await agent.close()
 })
 
-test('signs of life are acknowledged with what comes after them, or a few together', async () => {
+test('batches without windows are acknowledged with the next full batch, or 16 together', async () => {
   const marks: number[] = []
   const { agent, batch } = startAgent({
     recorder: {

@@ -1,16 +1,16 @@
-import type { MeshBatch } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshBatch, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
-import type { NodePlan } from '../assign/planner.ts'
-import { type Ingest, toMilliseconds } from '../state/ingest.ts'
-import type { Recorder, Sender } from '../state/recorder.ts'
-import { createAgentClock, type PersistedOffset } from './agent-clock.ts'
+import type { Window } from '../../store/windows.ts'
+import type { NodePlan } from '../assign/assignment.ts'
+import { createAgentClock, type PersistedOffset, toMilliseconds } from './agent-clock.ts'
 import { createAgentStream } from './agent-stream.ts'
 import type { PersistedDroppedCount } from './persisted-state.ts'
+import type { BatchSender, Recorder } from './recorder.ts'
 
-/** Of batches with nothing in them, so many are acknowledged as one, and before that with the next that has something. */
-const EMPTY_TOGETHER = 16
+/** Batches without windows are acknowledged only with every 16th sequence number, or with the next full batch. */
+const EMPTY_BATCHES = 16
 
 export type MeshAgentDeps = {
   clock: Clock
@@ -18,167 +18,216 @@ export type MeshAgentDeps = {
   random: () => number
   owner: string
   fleet: Pick<Fleet, 'connection'>
-  ingest: Pick<Ingest, 'batch'>
+  /** Updates the state of the paths and returns the windows to store, in mesh time. */
+  ingest: (node: string, batch: MeshBatch, offsetMs: number) => readonly Window[]
   recorder: Pick<Recorder, 'add' | 'forget'>
-  keptOffset: PersistedOffset | undefined
-  keepOffset: (kept: PersistedOffset) => void
+  persistedOffset: PersistedOffset | undefined
+  persistOffset: (offset: PersistedOffset) => void
+  persistedDropped: PersistedDroppedCount | undefined
+  persistDropped: (dropped: PersistedDroppedCount) => void
   onWindows: (count: number) => void
   onDropped: (count: number) => void
-  /** Its kernel had received so many echo requests at that time, by our clock. */
-  onEchoes: (timeMs: number, count: number) => void
+  /** The node's kernel had received this number of ICMP echo requests at this mesh time. */
+  onEchoRequests: (timeMs: number, count: number) => void
+  /** @param lastMs mesh time at which the last window ended; 0 when there was none */
   onDelivering: (delivers: boolean, reason: string, lastMs: number) => void
-  /** What it had thrown away when a collector was last told. */
-  keptDropped: PersistedDroppedCount | undefined
-  keepDropped: (kept: PersistedDroppedCount) => void
 }
 
-/** One agent's part of the meshes: its stream, its clock, and which of its batches are safe. */
-export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan) => {
-  const { clock } = deps
-  const stop = new AbortController()
-  const agentClock = createAgentClock(deps.keptOffset, deps.keepOffset)
-  let session = ''
-  /** The last batch that was taken for the store, and the last that the store has. */
-  let taken = 0
-  let stored = 0
-  /** A batch was left to the agent; those after it must not be acknowledged either. */
-  let missed = false
-  let dropped = 0
-  let lastEndMs = 0
-  let current = plan
-  /** Why an interface is not probed from; an empty name is whatever the routing table chooses. */
-  let troubles: ReadonlyMap<string, string> = new Map()
-  /** They wait for the first look at the agent's clock: what comes in a second, of what an agent can hold at all. */
-  let waiting: MeshBatch[] = []
+/** The batches of the current session of an agent. */
+type Progress = {
+  session: string
+  /** Sequence number of the last batch that the recorder has accepted. */
+  accepted: number
+  /** Sequence number of the last batch that is stored. */
+  stored: number
+  /** The recorder refused a batch. Later ones must not be acknowledged before it was sent again. */
+  hasGap: boolean
+  /** Windows that the agent has discarded in this session. */
+  dropped: number
+}
 
-  const assignmentOf = ({ assignment }: NodePlan) => ({ ...assignment, owner: deps.owner })
-
-  const sender: Sender = {
-    onStored: (of, sequence) => {
-      if (of !== session) return
-      stored = Math.max(stored, sequence)
-      keeper.acknowledge(session, stored)
+/** One agent's part of the ping mesh: its stream, its clock, and the progress of its batches. */
+class MeshAgent {
+  readonly node: string
+  readonly #deps: MeshAgentDeps
+  readonly #stop = new AbortController()
+  readonly #clock: ReturnType<typeof createAgentClock>
+  readonly #stream: ReturnType<typeof createAgentStream>
+  readonly #progress: Progress = { session: '', accepted: 0, stored: 0, hasGap: false, dropped: 0 }
+  readonly #sender: BatchSender = {
+    onStored: (session, sequence) => {
+      if (session !== this.#progress.session) return
+      this.#progress.stored = Math.max(this.#progress.stored, sequence)
+      this.#acknowledge()
     },
-    onRoom: () => {
-      if (missed) keeper.reopen()
+    onSpace: () => {
+      if (this.#progress.hasGap) this.#stream.reopen()
     },
   }
+  #plan: NodePlan
+  #lastEndMs = 0
+  /** Why an interface is not probed from, by its name; '' is the interface that the routing table selects. */
+  #interfaceProblems: ReadonlyMap<string, string> = new Map()
+  /** Batches that wait until the clock offset is known: at most one second of them, and what an agent can buffer. */
+  #waiting: MeshBatch[] = []
 
-  const take = (batch: MeshBatch, offsetMs: number): void => {
-    const { sequence, echoRequestCount } = batch
+  constructor(deps: MeshAgentDeps, plan: NodePlan) {
+    this.#deps = deps
+    this.#plan = plan
+    this.node = plan.node
+    this.#clock = createAgentClock(deps.persistedOffset, deps.persistOffset)
+    this.#stream = createAgentStream(
+      {
+        clock: deps.clock,
+        logger: deps.logger,
+        random: deps.random,
+        connection: () => deps.fleet.connection(plan.node),
+        onStarted: (started) => this.#start(started),
+        onBatch: (batch) => this.#receive(batch),
+        onDelivering: (delivers, reason) => deps.onDelivering(delivers, reason, this.#lastEndMs),
+      },
+      this.#assignment(),
+      this.#stop.signal,
+    )
+  }
+
+  #assignment() {
+    return { ...this.#plan.assignment, owner: this.#deps.owner }
+  }
+
+  #acknowledge(): void {
+    this.#stream.acknowledge(this.#progress.session, this.#progress.stored)
+  }
+
+  #offsetMs(): number | undefined {
+    const { clock } = this.#deps
+    return this.#clock.offsetMs(clock.now().getTime(), clock.monotonicSeconds())
+  }
+
+  #start({ session }: MeshStarted): void {
+    this.#clock.begin(session)
+    this.#waiting = []
+    this.#progress.hasGap = false
+    if (session === this.#progress.session) return
+    const { persistedDropped } = this.#deps
+    const dropped = persistedDropped?.session === session ? persistedDropped.droppedCount : 0
+    Object.assign(this.#progress, { session, accepted: 0, stored: 0, dropped })
+  }
+
+  #receive(batch: MeshBatch): void {
+    this.#clock.observe(toMilliseconds(batch.sendTime), this.#deps.clock.monotonicSeconds())
+    this.#interfaceProblems = new Map(
+      batch.troubles.map(({ groupIndex, interface: name, reason }) => [
+        // Older agents send only an index into the assignment that they have applied, which may not be the newest one.
+        name ?? this.#plan.assignment.groups[groupIndex]?.interface ?? '',
+        reason,
+      ]),
+    )
+    this.#waiting.push(batch)
+    this.processWaiting()
+  }
+
+  #process(batch: MeshBatch, offsetMs: number): void {
+    const { sequence, echoRequestCount, sendTime, windows: groups } = batch
+    const progress = this.#progress
     if (echoRequestCount !== undefined) {
-      deps.onEchoes(toMilliseconds(batch.sendTime) + offsetMs, echoRequestCount)
+      this.#deps.onEchoRequests(toMilliseconds(sendTime) + offsetMs, echoRequestCount)
     }
-    if (batch.droppedCount > dropped) {
-      deps.onDropped(batch.droppedCount - dropped)
-      dropped = batch.droppedCount
-      deps.keepDropped({ session, droppedCount: dropped })
-    }
-    if (sequence <= taken) {
-      // It came again because the acknowledgement was lost with the stream before.
-      if (sequence <= stored) keeper.acknowledge(session, stored)
+    this.#countDropped(batch.droppedCount)
+    if (sequence <= progress.accepted) {
+      // Sent again because the acknowledgement was lost with the previous stream.
+      if (sequence <= progress.stored) this.#acknowledge()
       return
     }
-    if (batch.windows.length === 0 && !missed && sequence % EMPTY_TOGETHER !== 0) {
-      taken = sequence
+    if (groups.length === 0 && !progress.hasGap && sequence % EMPTY_BATCHES !== 0) {
+      progress.accepted = sequence
       return
     }
-    const windows = deps.ingest.batch(plan.node, batch, offsetMs)
-    for (const { endMs } of windows) if (endMs > lastEndMs) lastEndMs = endMs
-    // What is left to the agent comes again, and is counted then.
-    if (missed || !deps.recorder.add(windows, sender, session, sequence)) missed = true
-    else {
-      taken = sequence
-      deps.onWindows(windows.length)
+    const windows = this.#deps.ingest(this.node, batch, offsetMs)
+    for (const { endMs } of windows) if (endMs > this.#lastEndMs) this.#lastEndMs = endMs
+    // A refused batch is sent again, and its windows are counted then.
+    const { recorder } = this.#deps
+    if (progress.hasGap || !recorder.add(windows, this.#sender, progress.session, sequence)) {
+      progress.hasGap = true
+      return
     }
+    progress.accepted = sequence
+    this.#deps.onWindows(windows.length)
   }
 
-  const work = (): void => {
-    if (waiting.length === 0) return
-    const offsetMs = agentClock.offsetMs(clock.now().getTime(), clock.monotonicSeconds())
+  #countDropped(droppedCount: number): void {
+    const progress = this.#progress
+    if (droppedCount <= progress.dropped) return
+    this.#deps.onDropped(droppedCount - progress.dropped)
+    progress.dropped = droppedCount
+    this.#deps.persistDropped({ session: progress.session, droppedCount })
+  }
+
+  /** Processes the batches that wait for the clock offset, once it is known. Call it every second or so. */
+  processWaiting(): void {
+    if (this.#waiting.length === 0) return
+    const offsetMs = this.#offsetMs()
     if (offsetMs === undefined) return
-    const batches = waiting
-    waiting = []
-    for (const batch of batches) take(batch, offsetMs)
+    const batches = this.#waiting
+    this.#waiting = []
+    for (const batch of batches) this.#process(batch, offsetMs)
   }
 
-  const keeper = createAgentStream(
-    {
-      clock,
-      logger: deps.logger,
-      random: deps.random,
-      connection: () => deps.fleet.connection(plan.node),
-      onStarted: (started) => {
-        agentClock.begin(started.session)
-        waiting = []
-        missed = false
-        if (started.session === session) return
-        session = started.session
-        taken = 0
-        stored = 0
-        const { keptDropped } = deps
-        dropped = keptDropped?.session === session ? keptDropped.droppedCount : 0
-      },
-      onBatch: (batch) => {
-        agentClock.observe(toMilliseconds(batch.sendTime), clock.monotonicSeconds())
-        troubles = new Map(
-          batch.troubles.map(({ groupIndex, interface: name, reason }) => [
-            // A position is one in the assignment that the agent has applied, which may be the one before this.
-            name ?? current.assignment.groups[groupIndex]?.interface ?? '',
-            reason,
-          ]),
-        )
-        waiting.push(batch)
-        work()
-      },
-      onDelivering: (delivers, reason) => deps.onDelivering(delivers, reason, lastEndMs),
-    },
-    assignmentOf(plan),
-    stop.signal,
-  )
+  assign(plan: NodePlan): void {
+    this.#plan = plan
+    this.#stream.assign(this.#assignment())
+  }
 
-  return {
-    node: plan.node,
-    plan: (): NodePlan => current,
-    assign: (next: NodePlan): void => {
-      current = next
-      keeper.assign(assignmentOf(next))
-    },
-    /** Batches may wait for the agent's clock to be known; to be called now and then. */
-    tick: work,
-    /** The fleet has changed; perhaps the agent's address has. */
-    follow: keeper.follow,
-    /** Its agent has answered somebody. */
-    wake: keeper.wake,
-    delivers: keeper.delivers,
-    /** Interfaces that it cannot probe from now, and why. */
-    troubles: (): ReadonlyMap<string, string> => troubles,
-    /** What keeps the mesh from being measured from here, one line each. */
-    problems: (): string[] => [
-      ...(keeper.delivers() ? [] : [`${plan.node} does not deliver: ${keeper.reason()}`]),
-      ...[...troubles].map(
-        ([name, reason]) => `${plan.node}${name && ` ${name}`} is not probed from: ${reason}`,
+  /** Reopens the stream when the agent's connection has changed. */
+  reopenIfMoved(): void {
+    this.#stream.reopenIfMoved()
+  }
+
+  /** The agent has answered another call: calls it now if its stream waits to be reopened. */
+  wake(): void {
+    this.#stream.wake()
+  }
+
+  delivers(): boolean {
+    return this.#stream.delivers()
+  }
+
+  /** Returns the interfaces that it cannot probe from now, and why. */
+  interfaceProblems(): ReadonlyMap<string, string> {
+    return this.#interfaceProblems
+  }
+
+  /** Returns why this node is not measured, one line each. */
+  problems(): string[] {
+    return [
+      ...(this.delivers() ? [] : [`${this.node} does not deliver: ${this.#stream.reason()}`]),
+      ...[...this.#interfaceProblems].map(
+        ([name, reason]) => `${this.node} cannot probe${name && ` from ${name}`}: ${reason}`,
       ),
-    ],
-    /** How its stream is; how far its clock is from ours in milliseconds, undefined until it is known. */
-    stream: () => ({
-      node: plan.node,
-      delivers: keeper.delivers(),
-      offsetMs: agentClock.offsetMs(clock.now().getTime(), clock.monotonicSeconds()),
-    }),
-    /** The node has left the meshes: its agent is told to stop. */
-    end: async (): Promise<void> => {
-      await keeper.finish()
-      stop.abort()
-      await keeper.done
-      deps.recorder.forget(sender)
-    },
-    /** The collector stops: the agent goes on and holds what it measures. */
-    close: async (): Promise<void> => {
-      stop.abort()
-      await keeper.done
-    },
+    ]
+  }
+
+  /** Returns whether it delivers, and its clock offset in milliseconds (undefined until it is known). */
+  status() {
+    return { node: this.node, delivers: this.delivers(), offsetMs: this.#offsetMs() }
+  }
+
+  /** The node has left all meshes: the agent stops probing. */
+  async end(): Promise<void> {
+    await this.#stream.finish()
+    this.#stop.abort()
+    await this.#stream.done
+    this.#deps.recorder.forget(this.#sender)
+  }
+
+  /** The collector stops: the agent continues to probe and buffers its windows. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#stream.done
   }
 }
 
-export type MeshAgent = ReturnType<typeof createMeshAgent>
+export type { MeshAgent }
+
+/** Opens the stream to an agent and processes its batches. */
+export const createMeshAgent = (deps: MeshAgentDeps, plan: NodePlan): MeshAgent => new MeshAgent(deps, plan)

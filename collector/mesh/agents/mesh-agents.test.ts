@@ -1,15 +1,14 @@
 import { ClientError, Status } from 'nice-grpc'
 import { expect, test, vi } from 'vitest'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { createPaths } from '../state/paths.ts'
 import { createMeshAgents } from './mesh-agents.ts'
 
 const nodeOf = (name: string, state: NodeState): Node => Node.fromPartial({ name, state })
 const { NODE_STATE_READY: READY, NODE_STATE_SILENT: SILENT } = NodeState
 
-test('an agent that refuses is not called again because another one of the fleet comes or goes', async () => {
+test('an agent that refuses is not called again when another node becomes ready or silent', async () => {
   const mesh = vi.fn(() => {
-    throw new ClientError('mesh', Status.FAILED_PRECONDITION, 'assigned by somebody else')
+    throw new ClientError('mesh', Status.FAILED_PRECONDITION, 'assigned by another collector')
   })
   const clock = {
     now: () => new Date(0),
@@ -26,14 +25,16 @@ test('an agent that refuses is not called again because another one of the fleet
     store: { identity: () => 'us' } as never,
     observer: { observeAssignment: nothing } as never,
     time: { clock, shiftMs: () => 0 },
-    paths: createPaths({ random: () => 1, stateBefore: nothing as never }),
+    persisted: { documents: () => new Map(), put: nothing, flush: nothing },
     recorder: { forget: nothing } as never,
-    keeping: { documents: () => new Map(), put: nothing, flush: nothing },
-    telling: { ofPath: nothing, ofAgent: nothing },
+    ingest: () => [],
+    onEchoRequests: nothing,
+    onDelivering: nothing,
+    onLeft: nothing,
   })
   const turn = () => new Promise((resolve) => setImmediate(resolve))
   const assignment = { groups: [], window: undefined, outlive: undefined }
-  agents.apply('a', { node: 'a', assignment, targets: new Map() }, {} as never)
+  agents.apply('a', { node: 'a', assignment, targets: new Map() })
   await turn()
   expect(mesh).toHaveBeenCalledTimes(1)
   for (const [state, ofOther, calls] of [

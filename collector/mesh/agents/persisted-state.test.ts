@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { OperatingError } from '../../../lib/errors.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import type { StoredDocument } from '../../store/windows.ts'
-import { createOffsets, createPersistedState } from './persisted-state.ts'
+import { createPersistedOffsets, createPersistedState } from './persisted-state.ts'
 
 const logger = createLogger('test', 'silent')
 
@@ -25,34 +25,34 @@ const createDisk = () => {
   return disk
 }
 
-test('a fleet that comes at once waits for the disk once, and what counts is the last word of each node', () => {
+test('many values are written in one transaction, with the last value of each node', () => {
   const disk = createDisk()
-  const keeping = createPersistedState({ store: disk, logger })
-  const offsets = createOffsets(keeping)
-  for (let node = 0; node < 1000; node++) offsets.keep(`n${node}`, { session: 'a', offsetMs: node })
-  offsets.keep('n7', { session: 'b', offsetMs: -1 })
+  const persisted = createPersistedState({ store: disk, logger })
+  const offsets = createPersistedOffsets(persisted)
+  for (let node = 0; node < 1000; node++) offsets.set(`n${node}`, { session: 'a', offsetMs: node })
+  offsets.set('n7', { session: 'b', offsetMs: -1 })
   expect(disk.written).toEqual([])
-  keeping.flush()
-  keeping.flush()
+  persisted.flush()
+  persisted.flush()
   expect(disk.written.map((documents) => documents.length)).toEqual([1000])
-  const later = createOffsets(createPersistedState({ store: disk, logger }))
-  expect([later.of('n7'), later.of('n999')]).toEqual([
+  const restored = createPersistedOffsets(createPersistedState({ store: disk, logger }))
+  expect([restored.get('n7'), restored.get('n999')]).toEqual([
     { session: 'b', offsetMs: -1 },
     { session: 'a', offsetMs: 999 },
   ])
 })
 
-test('what a full disk does not take is kept when it has room again', () => {
+test('values that a full disk refuses are written when it has space again', () => {
   const disk = createDisk()
-  const keeping = createPersistedState({ store: disk, logger })
-  const offsets = createOffsets(keeping)
+  const persisted = createPersistedState({ store: disk, logger })
+  const offsets = createPersistedOffsets(persisted)
   disk.isFull = true
-  offsets.keep('a', { session: 's', offsetMs: 5 })
-  keeping.flush()
-  expect(offsets.of('a')).toEqual({ session: 's', offsetMs: 5 })
+  offsets.set('a', { session: 's', offsetMs: 5 })
+  persisted.flush()
+  expect(offsets.get('a')).toEqual({ session: 's', offsetMs: 5 })
   disk.isFull = false
-  keeping.flush()
-  expect(createOffsets(createPersistedState({ store: disk, logger })).of('a')).toEqual({
+  persisted.flush()
+  expect(createPersistedOffsets(createPersistedState({ store: disk, logger })).get('a')).toEqual({
     session: 's',
     offsetMs: 5,
   })

@@ -6,41 +6,36 @@ import type { DocumentStore, StoredDocument } from '../../store/windows.ts'
 import type { KnownAddresses } from '../assign/assignment.ts'
 import type { PersistedOffset } from './agent-clock.ts'
 
-/** The kind of document that says by what offset an agent's windows are placed, by node. */
-const KIND = 'mesh-clock'
-
-const Kept = z.object({ session: z.string(), offsetMs: z.number() })
-
 /**
- * What is to be kept of agents, until `flush`: when a fleet comes all at once, each of them would else wait for the disk
- * by itself.
+ * Buffers per-agent state until `flush` writes it in one transaction. When a large fleet connects at once, one write
+ * replaces thousands.
  */
 export const createPersistedState = (deps: {
   store: Pick<DocumentStore, 'documents' | 'putDocuments'>
   logger: Logger
 }) => {
   const { store, logger } = deps
-  /** By kind and name: as many as there are nodes, at most. */
-  let waiting = new Map<string, StoredDocument>()
+  /** By kind and name: at most a few per node. */
+  let pending = new Map<string, StoredDocument>()
   let failed = false
   return {
     documents: store.documents,
     put: (kind: string, name: string, value: unknown): void => {
-      waiting.set(`${kind} ${name}`, { kind, name, body: new TextEncoder().encode(JSON.stringify(value)) })
+      pending.set(`${kind} ${name}`, { kind, name, body: new TextEncoder().encode(JSON.stringify(value)) })
     },
-    /** Makes it durable; what cannot be now waits for the next time. */
+    /** Makes the buffered state durable. When the store fails it stays buffered for the next call. */
     flush: (): void => {
-      if (waiting.size === 0) return
+      if (pending.size === 0) return
       try {
-        store.putDocuments([...waiting.values()])
+        store.putDocuments([...pending.values()])
       } catch (error) {
         if (!(error instanceof OperatingError)) throw error
-        if (!failed) logger.warn({ reason: error.message }, 'what is known of agents waits for the store')
+        if (!failed) logger.warn({ reason: error.message }, 'the state of agents waits for the store')
         failed = true
         return
       }
       failed = false
-      waiting = new Map()
+      pending = new Map()
     },
   }
 }
@@ -51,50 +46,48 @@ const parse = <T>(schema: z.ZodType<T>, body: Uint8Array): T | undefined => {
   try {
     return schema.parse(JSON.parse(new TextDecoder().decode(body)))
   } catch {
-    // Of an older version, or damaged: it is learned anew.
+    // Written by an older version, or damaged: the value is learned again.
     return undefined
   }
 }
 
-/** The kind of document that says which addresses a node's interfaces last had, by node. */
-const ADDRESSES = 'mesh-addresses'
+/** Returns one persisted value per node, read once from the store and kept in memory. */
+const createPersistedValues = <T>(kind: string, schema: z.ZodType<T>, persisted: PersistedState) => {
+  const values = new Map([...persisted.documents(kind)].map(([node, body]) => [node, parse(schema, body)]))
+  return {
+    get: (node: string): T | undefined => values.get(node),
+    set: (node: string, value: T): void => {
+      values.set(node, value)
+      persisted.put(kind, node, value)
+    },
+  }
+}
+
 const Addresses = z.record(z.string(), z.array(z.string()))
 
-/** Addresses of interfaces, kept so that a node that is down when the collector starts is probed all the same. */
-export const createKnownAddresses = (keeping: PersistedState): KnownAddresses => {
-  const known = new Map(
-    [...keeping.documents(ADDRESSES)].map(([node, body]) => [node, parse(Addresses, body) ?? {}]),
-  )
+/** Returns the last addresses of each interface, so that a node that is down when the collector starts is probed. */
+export const createKnownAddresses = (persisted: PersistedState): KnownAddresses => {
+  const values = createPersistedValues('mesh-addresses', Addresses, persisted)
   return {
-    get: (node, name) => known.get(node)?.[name] ?? [],
+    get: (node, name) => values.get(node)?.[name] ?? [],
     set: (node, name, addresses) => {
-      const before = known.get(node)
-      if (isDeepStrictEqual(before?.[name], addresses)) return
-      const after = { ...before, [name]: [...addresses] }
-      known.set(node, after)
-      keeping.put(ADDRESSES, node, after)
+      const known = values.get(node)
+      if (isDeepStrictEqual(known?.[name], addresses)) return
+      values.set(node, { ...known, [name]: [...addresses] })
     },
   }
 }
 
-/** What is known of each node's agent and outlives the collector. */
-const createPersistedValues = <T>(kind: string, schema: z.ZodType<T>, keeping: PersistedState) => {
-  const known = new Map([...keeping.documents(kind)].map(([node, body]) => [node, parse(schema, body)]))
-  return {
-    of: (node: string): T | undefined => known.get(node),
-    keep: (node: string, kept: T): void => {
-      known.set(node, kept)
-      keeping.put(kind, node, kept)
-    },
-  }
-}
+const Offset = z.object({ session: z.string(), offsetMs: z.number() })
 
-/** Offsets of agents' clocks, kept so that a batch that comes again after a restart has the same times again. */
-export const createOffsets = (keeping: PersistedState) =>
-  createPersistedValues<PersistedOffset>(KIND, Kept, keeping)
+/** Returns the clock offset of each agent, so that a batch that is sent again after a restart gets the same times. */
+export const createPersistedOffsets = (persisted: PersistedState) =>
+  createPersistedValues<PersistedOffset>('mesh-clock', Offset, persisted)
 
-/** How many windows a session has thrown away and said so, kept so that they are told of once. */
+/** The number of windows that an agent session has discarded and the collector has counted. */
 export type PersistedDroppedCount = { session: string; droppedCount: number }
-const Dropped = z.object({ session: z.string(), droppedCount: z.number() })
-export const createDroppedCounts = (keeping: PersistedState) =>
-  createPersistedValues<PersistedDroppedCount>('mesh-dropped', Dropped, keeping)
+const DroppedCount = z.object({ session: z.string(), droppedCount: z.number() })
+
+/** Returns the counted discards of each agent, so that a restarted collector does not count them twice. */
+export const createPersistedDroppedCounts = (persisted: PersistedState) =>
+  createPersistedValues<PersistedDroppedCount>('mesh-dropped', DroppedCount, persisted)

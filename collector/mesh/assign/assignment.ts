@@ -1,4 +1,4 @@
-import type { MeshGroup } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshAssignment, MeshGroup } from '#proto/meshgauge/agent/v1/ping.ts'
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { addressesOfPair, endpointsOf, interfaceNames, type RunEndpoint } from '../../dispatch/endpoints.ts'
@@ -7,37 +7,52 @@ import type { PathKey } from '../../store/windows.ts'
 import type { Rotation } from './rotation.ts'
 import type { MeshSettings } from './settings.ts'
 
-/** The ends of a mesh as the fleet is now: who takes part, on which interfaces, with which addresses. */
+/** The members of a mesh in the current fleet: nodes, interfaces and addresses. */
 export type Fabric = {
   nodes: readonly string[]
   members: ReadonlySet<string>
-  /** By interface, then by node. */
-  ends: ReadonlyMap<string, ReadonlyMap<string, RunEndpoint>>
-  /** What keeps ends out of the mesh, one line each. */
+  /** By interface name, then by node. */
+  endpoints: ReadonlyMap<string, ReadonlyMap<string, RunEndpoint>>
+  /** Why endpoints are excluded, one line each. */
   problems: readonly string[]
 }
 
-export type Target = { key: PathKey; from: string; to: string; address: string }
+/** One path to probe: its key, the source and destination addresses. */
+export type Target = { key: PathKey; from: string; address: string }
 
-/** What one node is to probe for one mesh. */
+/** How often a path is probed, and the ICMP echo requests per second that this sends (0 for TCP). */
+export type ProbeRate = { intervalSeconds: number; echoesPerSecond: number }
+
+/** What one node probes. */
+export type NodePlan = {
+  node: string
+  assignment: Omit<MeshAssignment, 'owner'>
+  /** By path id. */
+  targets: Map<number, { target: Target; mesh: string; windowSeconds: number } & ProbeRate>
+}
+
+/** What one node probes from one interface for one mesh. */
 export type TargetGroup = { probe: Probe; interface: string; targets: readonly Target[] }
 
 /** How the targets of a mesh are probed. */
 export type Probe = Omit<MeshGroup, 'interface' | 'targets'>
 
-/** Keeps what an interface had: one that is down may lose its addresses, and must not drop out of the mesh for it. */
+/**
+ * The last known addresses of each interface. An interface that is down may have no addresses, and must stay in the
+ * mesh so that its failure is seen.
+ */
 export type KnownAddresses = {
   get(node: string, name: string): readonly string[]
   set(node: string, name: string, addresses: readonly string[]): void
 }
 
-const withKnown = (known: KnownAddresses, endpoint: RunEndpoint): RunEndpoint => {
+const withKnownAddresses = (known: KnownAddresses, endpoint: RunEndpoint): RunEndpoint => {
   const { node, interface: name, addresses } = endpoint
   if (addresses.length > 0) known.set(node, name, addresses)
   return { ...endpoint, addresses: known.get(node, name) }
 }
 
-/** Makes the ends of a mesh. A selector that names no node is a problem, and the others go on. */
+/** Returns the members of a mesh. A selector that matches no node is reported as a problem; the rest still takes part. */
 export const createFabric = (
   { spec }: MeshSettings,
   fleet: readonly Node[],
@@ -45,44 +60,44 @@ export const createFabric = (
 ): Fabric => {
   const chosen = selectNodes(fleet, spec.nodes, 'nodes')
   const { names, violations } = interfaceNames(chosen.nodes, spec.interfaces)
-  const wanted = new Map(chosen.nodes.map((node) => [node.name, new Set(node.interfaces)]))
-  const ends = new Map<string, Map<string, RunEndpoint>>()
+  const configured = new Map(chosen.nodes.map((node) => [node.name, new Set(node.interfaces)]))
+  const endpoints = new Map<string, Map<string, RunEndpoint>>()
   const problems = [...chosen.violations, ...violations].map(
     ({ field, description }) => `${field}: ${description}`,
   )
-  for (const each of endpointsOf(chosen.nodes, names)) {
-    if (each.problem?.outcome === Outcome.OUTCOME_INVALID) {
-      problems.push(`${each.node} ${each.interface} is left out: ${each.problem.reason}`)
+  for (const found of endpointsOf(chosen.nodes, names)) {
+    const label = `${found.node} ${found.interface}`
+    if (found.problem?.outcome === Outcome.OUTCOME_INVALID) {
+      problems.push(`${label} is left out: ${found.problem.reason}`)
       continue
     }
-    const endpoint = withKnown(known, each)
+    const endpoint = withKnownAddresses(known, found)
     if (endpoint.addresses.length === 0) {
-      const expected = wanted.get(each.node)!.has(each.interface)
-      if (expected)
-        problems.push(`${each.node} is left out on ${each.interface}: its addresses are not known`)
+      const isExpected = configured.get(found.node)!.has(found.interface)
+      if (isExpected) problems.push(`${label} is left out: its addresses are not known yet`)
       continue
     }
-    const byNode = ends.get(endpoint.interface) ?? new Map<string, RunEndpoint>()
-    ends.set(endpoint.interface, byNode)
+    const byNode = endpoints.get(endpoint.interface) ?? new Map<string, RunEndpoint>()
+    endpoints.set(endpoint.interface, byNode)
     byNode.set(endpoint.node, endpoint)
   }
   const nodes = chosen.nodes.map(({ name }) => name)
-  return { nodes, members: new Set(nodes), ends, problems }
+  return { nodes, members: new Set(nodes), endpoints, problems }
 }
 
-/** Whether the nodes of a mesh take turns as peers. */
+/** Returns whether the fleet is too large for a full mesh, so that its nodes rotate their peers. */
 export const isRotating = (settings: MeshSettings, fabric: Fabric): boolean =>
   fabric.nodes.length > settings.fullMeshLimit
 
-/** What a node is to probe: each peer, from each interface to the one of the same name. */
+/** Returns what a node probes: each peer, from each interface to the interface of the same name. */
 export const groupsOf = (
   node: string,
   peers: readonly string[],
   probe: Probe,
-  { ends }: Fabric,
+  { endpoints }: Fabric,
 ): TargetGroup[] => {
   const groups: TargetGroup[] = []
-  for (const [name, byNode] of ends) {
+  for (const [name, byNode] of endpoints) {
     const source = byNode.get(node)
     if (!source) continue
     const targets: Target[] = []
@@ -91,14 +106,14 @@ export const groupsOf = (
       const pair = destination && addressesOfPair(source, destination, IpFamily.IP_FAMILY_UNSPECIFIED)
       if (!pair) continue
       const key = { source: node, destination: peer, interface: name }
-      targets.push({ key, from: pair.source, to: peer, address: pair.destination })
+      targets.push({ key, from: pair.source, address: pair.destination })
     }
     if (targets.length > 0) groups.push({ probe, interface: name, targets })
   }
   return groups
 }
 
-/** The peers of a node at a moment: everybody, or in a large fleet those of its epoch. */
+/** Returns the peers of a node: all other nodes, or those of the epoch in a fleet that rotates. */
 export const peersOf = (
   node: string,
   settings: MeshSettings,
@@ -109,22 +124,22 @@ export const peersOf = (
   isRotating(settings, fabric) ? rotation.peersOf(node, epoch) : fabric.nodes.filter((peer) => peer !== node)
 
 /**
- * One assignment of all that several meshes want of a node. A path that two of them want is probed once, as the first
- * one says. @param idOf the number of a path, the same for ever
+ * Returns one assignment for all groups of a node, and its targets by path id. A path that several meshes contain is
+ * probed once, with the parameters of the first one. @param idOf returns the permanent id of a path
  */
 export const assignmentOf = (
   groups: readonly TargetGroup[],
   idOf: (key: PathKey) => number,
-): { groups: MeshGroup[]; ids: Map<number, Target> } => {
-  const ids = new Map<number, Target>()
-  const made = groups.map(({ probe, interface: name, targets }): MeshGroup => {
-    const own = targets.flatMap((target) => {
+): { groups: MeshGroup[]; targets: Map<number, Target> } => {
+  const byId = new Map<number, Target>()
+  const merged = groups.map(({ probe, interface: name, targets }): MeshGroup => {
+    const added = targets.flatMap((target) => {
       const id = idOf(target.key)
-      if (ids.has(id)) return []
-      ids.set(id, target)
-      return [{ id, address: target.address }]
+      if (byId.has(id)) return []
+      byId.set(id, target)
+      return [{ id, address: target.address, port: undefined }]
     })
-    return { ...probe, interface: name, targets: own.map((each) => ({ ...each, port: undefined })) }
+    return { ...probe, interface: name, targets: added }
   })
-  return { groups: made.filter(({ targets }) => targets.length > 0), ids }
+  return { groups: merged.filter(({ targets }) => targets.length > 0), targets: byId }
 }

@@ -11,7 +11,7 @@ const nodeOf = (name: string, address: string): Node =>
     description: { interfaces: [{ name: 'net0', addresses: [`${address}/24`] }] },
   })
 
-test('of two meshes that want the same, the paths are of the other one when the first ends', () => {
+test('of two meshes with the same paths, the second one takes them over when the first ends', () => {
   const ids = new Map<string, number>()
   const idOf = (key: object) => {
     const name = JSON.stringify(key)
@@ -34,7 +34,7 @@ test('of two meshes that want the same, the paths are of the other one when the 
   expect(meshes()).toEqual([])
 })
 
-/** A planner that knows what it was told, and the lengths of the windows that it plans. */
+/** Returns a planner for the nodes, and a function for the window lengths of the changed plans in seconds. */
 const planWindows = (nodes: readonly Node[]) => {
   const ids = new Map<string, number>()
   const idOf = (key: object) => {
@@ -52,13 +52,13 @@ const planWindows = (nodes: readonly Node[]) => {
   return { planner, lengths }
 }
 
-test('a second large mesh makes the windows of the first one longer', () => {
+test('a second large mesh extends the windows of the first one', () => {
   const names = Array.from({ length: 165 }, (_, index) => `node-${index}`)
   const { planner, lengths } = planWindows(names.map((name, index) => nodeOf(name, `10.0.0.${index + 1}`)))
   const settings = readMeshSpec(
     MeshSpec.fromPartial({ interfaces: ['net0'], window: { seconds: 1, nanos: 0 } }),
   )
-  // 165 times 164 paths a second are a little too many.
+  // 165 * 164 windows per second exceed the limit slightly.
   planner.set('first', settings)
   expect(new Set(lengths())).toEqual(new Set([2]))
   planner.set('second', settings)
@@ -67,7 +67,7 @@ test('a second large mesh makes the windows of the first one longer', () => {
   expect(lengths()).toEqual(names.map(() => 2))
 })
 
-test('interfaces that few nodes have make no windows longer: there are no paths between others', () => {
+test('only paths between interfaces of the same name count for the window length', () => {
   const nodes = Array.from({ length: 100 }, (_, index) => {
     const name = `net${index % 10}`
     return Node.fromPartial({

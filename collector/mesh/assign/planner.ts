@@ -1,7 +1,9 @@
-import type { MeshAssignment } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { OperatingError } from '../../../lib/errors.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
+import { createCooperativeYielding } from '../../cooperative-yielding.ts'
 import type { PathKey } from '../../store/windows.ts'
+import type { MeshDependencies } from '../dependencies.ts'
 import {
   assignmentOf,
   createFabric,
@@ -9,140 +11,143 @@ import {
   groupsOf,
   isRotating,
   type KnownAddresses,
+  type NodePlan,
+  type ProbeRate,
   peersOf,
-  type Target,
 } from './assignment.ts'
 import { createRotation, epochsToCover, type Rotation } from './rotation.ts'
 import { intervalOf, type MeshSettings, windowFor, windowProblems } from './settings.ts'
 
-/** A mesh as it is planned now. */
+/** A mesh and its members in the current fleet. */
 export type PlannedMesh = {
   name: string
   settings: MeshSettings
   fabric: Fabric
   rotation: Rotation
-  /** By node, the epoch whose peers it probes. */
+  /** By node, the epoch that its current plan is for. */
   epochs: Map<string, number>
-  /** Paths that are probed at a time, about. */
+  /** Approximate number of paths that are probed at a time. */
   pathCount: number
 }
 
-/** How often a path is probed, and the ICMP echo requests that it sends for that. */
-type Rate = { intervalSeconds: number; echoesPerSecond: number }
-
-/** What a node is to probe from now on. */
-export type NodePlan = {
-  node: string
-  assignment: Omit<MeshAssignment, 'owner'>
-  /** By the number of the path. */
-  targets: Map<number, { target: Target; mesh: string; windowSeconds: number } & Rate>
+/** Returns the number of peers of a node, and the seconds until every pair was probed (undefined: continuously). */
+export const extentOf = ({
+  settings,
+  fabric,
+}: PlannedMesh): { peers: number; coverSeconds: number | undefined } => {
+  const size = fabric.nodes.length
+  if (!isRotating(settings, fabric)) return { peers: Math.max(0, size - 1), coverSeconds: undefined }
+  const peers = Math.min(settings.shiftCount, size - 1)
+  return { peers, coverSeconds: epochsToCover(size, settings.shiftCount) * settings.epochSeconds }
 }
 
-/** An agent holds one length of windows; of several meshes the shortest. */
-const askedWindowOf = (meshes: readonly PlannedMesh[]): number =>
+/** An agent uses one window length: the shortest of its meshes. */
+const requestedWindowOf = (meshes: readonly PlannedMesh[]): number =>
   Math.min(...meshes.map(({ settings }) => settings.windowSeconds))
 
-/** Paths are between those that have an interface of the same name; of turning peers about as many have it as of all. */
+/** Counts pairs of interfaces of the same name, scaled by the fraction of peers that are probed at a time. */
 const pathCountOf = (mesh: PlannedMesh): number => {
-  const { nodes, ends } = mesh.fabric
-  const share = extentOf(mesh).peers / Math.max(1, nodes.length - 1)
-  return [...ends.values()].reduce((sum, { size }) => sum + size * (size - 1) * share, 0)
+  const { nodes, endpoints } = mesh.fabric
+  const fraction = extentOf(mesh).peers / Math.max(1, nodes.length - 1)
+  return [...endpoints.values()].reduce((sum, { size }) => sum + size * (size - 1) * fraction, 0)
 }
 
-const rateOf = (mesh: PlannedMesh): Rate => {
+const rateOf = (mesh: PlannedMesh): ProbeRate => {
   const intervalSeconds = intervalOf(mesh.settings, extentOf(mesh).peers)
-  const sendsNone = mesh.settings.probe.engine === 'tcp'
-  return { intervalSeconds, echoesPerSecond: sendsNone ? 0 : 1 / intervalSeconds }
+  const isIcmp = mesh.settings.probe.engine !== 'tcp'
+  return { intervalSeconds, echoesPerSecond: isIcmp ? 1 / intervalSeconds : 0 }
 }
 
-/** The agent is to do the same, and each path is of the same mesh: of two that want it, the first may have ended. */
+/** Equal assignments can differ in the mesh of a path: of two meshes with the same path the first may have ended. */
 const isSame = (one: NodePlan | undefined, other: NodePlan): boolean =>
   one !== undefined &&
   JSON.stringify(one.assignment) === JSON.stringify(other.assignment) &&
   [...other.targets].every(([id, { mesh }]) => one.targets.get(id)?.mesh === mesh)
 
 /**
- * Turns meshes and the fleet into what each node is to probe, and says which nodes are to be told. It is asked often
- * and does only what changed: all nodes after a change of the fleet, in a large one else those whose epoch ends.
+ * Returns a planner: from meshes and fleet to the plan of each node. `changes` is cheap to call often: it computes all
+ * nodes after a change of the fleet or a mesh, otherwise only those whose epoch has ended.
+ * @param idOf returns the permanent id of a path
  */
 export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddresses) => {
   const meshes = new Map<string, PlannedMesh>()
   const plans = new Map<string, NodePlan>()
+  /** Nodes whose plan must be computed again. */
   const due = new Set<string>()
   let fleet: readonly Node[] = []
 
-  const weave = (mesh: PlannedMesh): void => {
+  const pathCount = (): number => [...meshes.values()].reduce((sum, mesh) => sum + mesh.pathCount, 0)
+  const markMembers = ({ fabric }: PlannedMesh): void => {
+    for (const node of fabric.nodes) due.add(node)
+  }
+  const updateMembers = (mesh: PlannedMesh): void => {
+    markMembers(mesh)
     mesh.fabric = createFabric(mesh.settings, fleet, known)
     mesh.rotation.setMembers(mesh.fabric.nodes)
     mesh.pathCount = pathCountOf(mesh)
-    for (const node of mesh.fabric.nodes) due.add(node)
+    markMembers(mesh)
   }
-  const pathCount = (): number => [...meshes.values()].reduce((sum, mesh) => sum + mesh.pathCount, 0)
-  /** The number of paths decides about the windows of all of them. */
-  const everybodyIsDue = (): void => {
-    for (const { fabric } of meshes.values()) for (const node of fabric.nodes) due.add(node)
+  const groupsFor = (node: string, mesh: PlannedMesh, nowSeconds: number) => {
+    const { settings, fabric, rotation } = mesh
+    const epoch = rotation.epochOf(node, nowSeconds)
+    mesh.epochs.set(node, epoch)
+    const rate = rateOf(mesh)
+    const probe = { ...settings.probe, interval: toDuration(rate.intervalSeconds) }
+    const peers = peersOf(node, settings, fabric, rotation, epoch)
+    return groupsOf(node, peers, probe, fabric).map((group) => ({ ...group, mesh: mesh.name, rate }))
   }
   const planOf = (node: string, nowSeconds: number): NodePlan | undefined => {
-    const own = [...meshes.values()]
+    const ofNode = [...meshes.values()]
       .filter(({ fabric }) => fabric.members.has(node))
       .sort((one, other) => (one.name < other.name ? -1 : 1))
-    if (own.length === 0) return undefined
+    if (ofNode.length === 0) return undefined
+    const windowSeconds = windowFor(requestedWindowOf(ofNode), pathCount())
+    const groups = ofNode.flatMap((mesh) => groupsFor(node, mesh, nowSeconds))
+    const merged = assignmentOf(groups, idOf)
     const targets: NodePlan['targets'] = new Map()
-    const windowSeconds = windowFor(askedWindowOf(own), pathCount())
-    const groups = own.flatMap((mesh) => {
-      const { settings, fabric, rotation } = mesh
-      const epoch = rotation.epochOf(node, nowSeconds)
-      mesh.epochs.set(node, epoch)
-      const rate = rateOf(mesh)
-      const probe = { ...settings.probe, interval: toDuration(rate.intervalSeconds) }
-      const peers = peersOf(node, settings, fabric, rotation, epoch)
-      return groupsOf(node, peers, probe, fabric).map((group) => ({ ...group, mesh: mesh.name, rate }))
-    })
-    const made = assignmentOf(groups, idOf)
-    for (const { mesh, rate, targets: asked } of groups) {
-      for (const target of asked) {
+    for (const group of groups) {
+      for (const target of group.targets) {
         const id = idOf(target.key)
-        if (made.ids.get(id) === target) targets.set(id, { target, mesh, windowSeconds, ...rate })
+        if (merged.targets.get(id) !== target) continue
+        targets.set(id, { target, mesh: group.mesh, windowSeconds, ...group.rate })
       }
     }
-    const assignment = { groups: made.groups, window: toDuration(windowSeconds), outlive: undefined }
+    const assignment = { groups: merged.groups, window: toDuration(windowSeconds), outlive: undefined }
     return { node, assignment, targets }
   }
 
   return {
     meshes: (): IterableIterator<PlannedMesh> => meshes.values(),
-    /** What is otherwise than a mesh asked for, one line each. */
+    /** Returns how the plan of a mesh differs from its spec, one line each. */
     problemsOf: ({ settings }: PlannedMesh): string[] => windowProblems(settings, pathCount()),
-    /** How large each mesh is. */
+    /** Returns the size of each mesh. */
     extents: () =>
       [...meshes.values()].map((mesh) => ({
         name: mesh.name,
         nodes: mesh.fabric.nodes.length,
         ...extentOf(mesh),
       })),
+    /** Adds or replaces a mesh; removes it without settings. */
     set: (name: string, settings: MeshSettings | undefined): void => {
-      everybodyIsDue()
-      if (!settings) {
-        meshes.delete(name)
-        return
-      }
-      const rotation = createRotation(settings)
+      // The total number of paths determines the window length of all nodes.
+      for (const mesh of meshes.values()) markMembers(mesh)
+      meshes.delete(name)
+      if (!settings) return
       const fabric = createFabric(settings, fleet, known)
-      const mesh = { name, settings, fabric, rotation, epochs: new Map<string, number>(), pathCount: 0 }
+      const mesh = {
+        ...{ name, settings, fabric, rotation: createRotation(settings) },
+        ...{ epochs: new Map<string, number>(), pathCount: 0 },
+      }
       meshes.set(name, mesh)
-      weave(mesh)
-      everybodyIsDue()
+      updateMembers(mesh)
     },
     setFleet: (nodes: readonly Node[]): void => {
       fleet = nodes
-      for (const mesh of meshes.values()) {
-        for (const node of mesh.fabric.nodes) due.add(node)
-        weave(mesh)
-      }
+      for (const mesh of meshes.values()) updateMembers(mesh)
     },
     /**
-     * The nodes that are to probe something else than before; undefined for one that is in no mesh any more.
-     * @throws OperatingError when the store cannot number new paths; what was not planned is due still
+     * Yields the nodes whose plan has changed; undefined for a node that is in no mesh any more.
+     * @throws OperatingError when the store cannot number new paths; the remaining nodes are computed next time
      */
     *changes(nowSeconds: number): Generator<{ node: string; plan: NodePlan | undefined }> {
       for (const mesh of meshes.values()) {
@@ -163,13 +168,80 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
   }
 }
 
-/** Peers of a node at a time, and how long until every pair was probed (undefined: all the time). */
-export const extentOf = ({
-  settings,
-  fabric,
-}: PlannedMesh): { peers: number; coverSeconds: number | undefined } => {
-  const size = fabric.nodes.length
-  if (!isRotating(settings, fabric)) return { peers: Math.max(0, size - 1), coverSeconds: undefined }
-  const peers = Math.min(settings.shiftCount, size - 1)
-  return { peers, coverSeconds: epochsToCover(size, settings.shiftCount) * settings.epochSeconds }
+type FleetPlannerDeps = Pick<MeshDependencies, 'clock' | 'fleet' | 'store'> & {
+  known: KnownAddresses
+  /** Receives each changed plan after its path ids are durable. */
+  apply: (node: string, plan: NodePlan | undefined) => void
+  /** The fleet has changed; these are its nodes now. */
+  onFleet: (members: ReadonlySet<string>) => void
 }
+
+/** Returns a planner that follows the fleet and applies each changed plan. */
+export const createFleetPlanner = ({ clock, fleet, store, known, apply, onFleet }: FleetPlannerDeps) => {
+  const planner = createPlanner(store.pathId, known)
+  /** Plans whose path ids are not durable yet. At most one per node. */
+  const pending = new Map<string, NodePlan | undefined>()
+  let revision: number | undefined
+  let racks: ReadonlyMap<string, string> = new Map()
+  let problem = ''
+  // Until all agents were tried once, the fleet is incomplete: planning with it would stop probes of the missing nodes.
+  let isSettled = false
+  void fleet.settled.then(() => {
+    isSettled = true
+  })
+
+  const readFleet = (): void => {
+    const current = fleet.revision()
+    if (current === revision) return
+    const nodes = fleet.nodes()
+    racks = new Map(nodes.flatMap(({ name, rack }) => (rack === '' ? [] : [[name, rack]])))
+    planner.setFleet(nodes)
+    onFleet(new Set(nodes.map(({ name }) => name)))
+    revision = current
+  }
+
+  /** Agents keep windows of a path for minutes, so its id must be the same after a crash of the collector. */
+  const applyPending = (): void => {
+    store.keepPaths()
+    for (const [node, plan] of pending) {
+      pending.delete(node)
+      apply(node, plan)
+    }
+  }
+
+  const update = async (signal: AbortSignal): Promise<void> => {
+    const yielding = createCooperativeYielding(clock)
+    readFleet()
+    for (const { node, plan } of planner.changes(clock.now().getTime() / 1000)) {
+      pending.set(node, plan)
+      if (!yielding.isOver()) continue
+      applyPending()
+      await yielding.pass()
+      if (signal.aborted) return
+    }
+    applyPending()
+  }
+
+  return {
+    set: planner.set,
+    meshes: planner.meshes,
+    extents: planner.extents,
+    problemsOf: planner.problemsOf,
+    /** Returns the rack of each node that has one. */
+    racks: (): ReadonlyMap<string, string> => racks,
+    /** Returns why new paths are not probed; empty when they are. */
+    problem: (): string => problem,
+    tick: async (signal: AbortSignal): Promise<void> => {
+      if (!isSettled) return
+      try {
+        await update(signal)
+        problem = ''
+      } catch (error) {
+        if (!(error instanceof OperatingError)) throw error
+        problem = `new paths cannot be planned: ${error.message}`
+      }
+    },
+  }
+}
+
+export type FleetPlanner = ReturnType<typeof createFleetPlanner>

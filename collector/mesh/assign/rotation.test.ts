@@ -15,7 +15,7 @@ const probedBy = (peers: ReadonlyMap<string, readonly string[]>, node: string): 
   [...peers.values()].filter((list) => list.includes(node)).length
 
 describe('rotation', () => {
-  test('in every epoch each node probes k others, once each, and is probed by k', () => {
+  test('in every epoch each node probes k others once and is probed by k', () => {
     fc.assert(
       fc.property(sizes, ({ size, shiftCount, epoch }) => {
         const rotation = createRotation({ shiftCount, epochSeconds: 60 })
@@ -34,7 +34,7 @@ describe('rotation', () => {
     )
   })
 
-  test('any ceil((N-1)/k) epochs in a row cover every ordered pair', () => {
+  test('any ceil((N-1)/k) consecutive epochs cover every ordered pair', () => {
     fc.assert(
       fc.property(sizes, ({ size, shiftCount, epoch }) => {
         const rotation = createRotation({ shiftCount, epochSeconds: 60 })
@@ -52,7 +52,7 @@ describe('rotation', () => {
     )
   })
 
-  test('a restart goes on where it was, in whatever order the fleet is listed', () => {
+  test('the peers are the same after a restart and for any order of the fleet', () => {
     const [one, other] = [1, 2].map(() => createRotation({ shiftCount: 5, epochSeconds: 60 }))
     one!.setMembers(names(40))
     other!.setMembers(names(40).reverse())
@@ -60,7 +60,7 @@ describe('rotation', () => {
     expect(shiftsOf(40, 5, 77)).not.toEqual(shiftsOf(40, 5, 78))
   })
 
-  test('who leaves takes its own paths along, and who joins adds its own; all others stay as they are', () => {
+  test('a node that leaves removes only its own paths, and a node that joins adds only its own', () => {
     fc.assert(
       fc.property(sizes, ({ size, shiftCount, epoch }) => {
         const members = names(size)
@@ -73,9 +73,9 @@ describe('rotation', () => {
           expect(kept).toEqual(before.get(node)!.filter((peer) => peer !== 'n0'))
         }
         const after = peersIn(rotation, [...members.slice(1), 'late'], epoch)
-        // With one peer at a time that one may be who has left.
+        // With a single peer, that one may be the node that has left.
         if (Math.min(shiftCount, size - 1) > 1) expect(after.get('late')!.length).toBeGreaterThan(0)
-        // It has a place of its own from the next epoch on.
+        // From the next epoch on it has its own position in the ring.
         const next = peersIn(rotation, [...members.slice(1), 'late'], epoch + 1)
         expect(probedBy(next, 'late')).toBe(Math.min(shiftCount, size - 1))
       }),
@@ -83,7 +83,7 @@ describe('rotation', () => {
     )
   })
 
-  test('nodes go over to the next epoch at times of their own', () => {
+  test('nodes enter the next epoch at different times', () => {
     const rotation = createRotation({ shiftCount: 5, epochSeconds: 60 })
     rotation.setMembers(names(600))
     const switched = Array.from({ length: 60 }, (_, second) =>

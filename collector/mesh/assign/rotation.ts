@@ -1,23 +1,24 @@
 import { createHash } from 'node:crypto'
 import { createRandom, shuffle } from '../../topology/random.ts'
 
-/** 32 bits of a text, the same on every machine and after every restart. */
+/** Returns 32 bits of the SHA-256 of a text: the same on every machine and after every restart. */
 export const hashOf = (text: string): number => createHash('sha256').update(text).digest().readUInt32LE(0)
 
-/** Nodes in an order that has nothing to do with their names: neighbours of a rack are not neighbours here. */
+/** Returns the nodes in an order that does not depend on their names, so that racks do not form neighbourhoods. */
 export const ringOf = (names: readonly string[]): string[] =>
   names
     .map((name) => ({ name, key: hashOf(`ring ${name}`) }))
     .sort((one, other) => one.key - other.key || (one.name < other.name ? -1 : 1))
     .map(({ name }) => name)
 
-/** Epochs until every ordered pair of a ring has been probed once: ceil((N-1)/k). */
+/** Returns the number of epochs until every ordered pair of a ring was probed once: ceil((N-1)/k). */
 export const epochsToCover = (ringSize: number, shiftCount: number): number =>
   ringSize < 2 ? 0 : Math.ceil((ringSize - 1) / Math.min(shiftCount, ringSize - 1))
 
 /**
- * The k distinct shifts of an epoch, each from 1 to N-1. One shuffle of all shifts is dealt out k at a time, over and
- * over: any ceil((N-1)/k) epochs in a row have every shift, so every ordered pair. It depends on N and the epoch alone.
+ * Returns the k distinct shifts of an epoch, each from 1 to N-1. One fixed shuffle of all shifts is dealt out k at a
+ * time, cyclically: any ceil((N-1)/k) consecutive epochs contain every shift and therefore every ordered pair. The
+ * result depends only on N and the epoch.
  */
 export const shiftsOf = (ringSize: number, shiftCount: number, epoch: number): number[] => {
   const all = ringSize - 1
@@ -32,24 +33,26 @@ export const shiftsOf = (ringSize: number, shiftCount: number, epoch: number): n
 }
 
 /**
- * Each node goes over to the next epoch at a time of its own within it, so that the fleet never does so at once.
- * @param phase from 0 to 1, the node's own
+ * Returns the epoch number of a node. Each node has its own phase, so that the nodes do not all change their peers at
+ * the same moment. @param phase the node's offset within an epoch, in [0, 1)
  */
 export const epochOf = (phase: number, nowSeconds: number, epochSeconds: number): number =>
   Math.floor(nowSeconds / epochSeconds + phase)
 
 const phaseOf = (node: string): number => hashOf(`epoch ${node}`) / 2 ** 32
 
-/** Who probes whom in one epoch. Its ring is of the nodes that were there when the epoch began. */
-type Epoch = { ring: readonly string[]; places: ReadonlyMap<string, number>; shifts: readonly number[] }
+/** The pairs of one epoch. The ring holds the nodes that were members when the epoch began. */
+type Epoch = { ring: readonly string[]; positions: ReadonlyMap<string, number>; shifts: readonly number[] }
 
-/** Two epochs are under way at any time, and one more while the clock is set. */
-const KEPT_EPOCHS = 3
+/** Because of the phases two epochs are current at any time; a third one while the clock steps. */
+const MAX_EPOCHS = 3
 
 /**
- * The peers of nodes in a large fleet. A node that leaves takes its own paths along and changes no others. One that
- * joins in mid-epoch stands beside a node of the ring: it probes whom that one probes, and is probed by who probes
- * that one; from the next epoch on it has a place of its own.
+ * Returns the peers of each node in a large fleet: k-regular sets of cyclic shifts that change every epoch.
+ *
+ * A node that leaves removes only its own paths. A node that joins within an epoch becomes the guest of a ring node,
+ * its host: it probes the host's peers and is probed by the nodes that probe the host. From the next epoch on it has
+ * its own position.
  */
 export const createRotation = ({
   shiftCount,
@@ -61,55 +64,55 @@ export const createRotation = ({
   const epochs = new Map<number, Epoch>()
   let members: ReadonlySet<string> = new Set()
   let phases = new Map<string, number>()
+  /** Guests by host, for the epoch that was used last. */
   let guests = new Map<string, string[]>()
-  /** The places of nodes are those of the newest epoch; guests are found for each epoch anew. */
-  let guestsOf: Epoch | undefined
+  let guestsEpoch: Epoch | undefined
 
   const epochAt = (number: number): Epoch => {
     const known = epochs.get(number)
     if (known) return known
     const ring = ringOf([...members])
-    const made = {
+    const created = {
       ring,
-      places: new Map(ring.map((name, place) => [name, place])),
+      positions: new Map(ring.map((name, position) => [name, position])),
       shifts: shiftsOf(ring.length, shiftCount, number),
     }
-    epochs.set(number, made)
-    if (epochs.size > KEPT_EPOCHS) epochs.delete(Math.min(...epochs.keys()))
-    return made
+    epochs.set(number, created)
+    if (epochs.size > MAX_EPOCHS) epochs.delete(Math.min(...epochs.keys()))
+    return created
   }
-  const placeIn = ({ ring, places }: Epoch, node: string): number =>
-    places.get(node) ?? hashOf(`ring ${node}`) % Math.max(1, ring.length)
-  /** Guests by the node of the ring that they stand beside. */
+  const positionIn = ({ ring, positions }: Epoch, node: string): number =>
+    positions.get(node) ?? hashOf(`ring ${node}`) % Math.max(1, ring.length)
   const guestsIn = (epoch: Epoch): Map<string, string[]> => {
-    if (guestsOf === epoch) return guests
-    guestsOf = epoch
+    if (guestsEpoch === epoch) return guests
+    guestsEpoch = epoch
     guests = new Map()
     for (const node of members) {
-      if (epoch.places.has(node) || epoch.ring.length === 0) continue
-      const beside = epoch.ring[placeIn(epoch, node)]!
-      guests.set(beside, [...(guests.get(beside) ?? []), node])
+      if (epoch.positions.has(node) || epoch.ring.length === 0) continue
+      const host = epoch.ring[positionIn(epoch, node)]!
+      guests.set(host, [...(guests.get(host) ?? []), node])
     }
     return guests
   }
 
   return {
+    /** Replaces the members. Epochs that have begun keep their ring. */
     setMembers: (names: readonly string[]): void => {
       members = new Set(names)
       phases = new Map(names.map((name) => [name, phases.get(name) ?? phaseOf(name)]))
-      guestsOf = undefined
+      guestsEpoch = undefined
     },
-    /** Which epoch a node is in. */
+    /** Returns the number of the epoch that a node is in. */
     epochOf: (node: string, nowSeconds: number): number =>
       epochOf(phases.get(node) ?? phaseOf(node), nowSeconds, epochSeconds),
-    /** Whom a node probes in an epoch. */
+    /** Returns the nodes that a node probes in an epoch. */
     peersOf: (node: string, number: number): string[] => {
       const epoch = epochAt(number)
-      const place = placeIn(epoch, node)
-      const beside = guestsIn(epoch)
+      const position = positionIn(epoch, node)
+      const guestsOf = guestsIn(epoch)
       const peers = epoch.shifts.flatMap((shift) => {
-        const peer = epoch.ring[(place + shift) % epoch.ring.length]!
-        return [peer, ...(beside.get(peer) ?? [])]
+        const peer = epoch.ring[(position + shift) % epoch.ring.length]!
+        return [peer, ...(guestsOf.get(peer) ?? [])]
       })
       return peers.filter((peer) => peer !== node && members.has(peer))
     },

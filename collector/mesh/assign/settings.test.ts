@@ -6,7 +6,7 @@ import { intervalOf, readMeshSpec, windowFor, windowProblems } from './settings.
 
 const settingsOf = (spec: Partial<MeshSpec>) => readMeshSpec(MeshSpec.fromPartial(spec))
 
-describe('how often a path is probed', () => {
+describe('probe interval', () => {
   test.each([
     [1, 0.05],
     [3, 0.05],
@@ -17,11 +17,11 @@ describe('how often a path is probed', () => {
     [49, 0.5],
     [63, 1],
     [199, 1],
-  ])('with %d peers each %s s', (peers, seconds) => {
+  ])('with %d peers it is %s s', (peers, seconds) => {
     expect(intervalOf(settingsOf({}), peers)).toBe(seconds)
   })
 
-  test('a node sends no fewer than 60 probes a second as soon as it has three peers, and few more', () => {
+  test('a node with three or more peers sends 60 to 199 probes per second', () => {
     fc.assert(
       fc.property(fc.integer({ min: 3, max: 199 }), (peers) => {
         const perSecond = peers / intervalOf(settingsOf({}), peers)
@@ -31,18 +31,18 @@ describe('how often a path is probed', () => {
     )
   })
 
-  test('what was asked for is done', () => {
+  test('the interval of the spec is used unchanged', () => {
     expect(intervalOf(settingsOf({ interval: toDuration(0.3) }), 5)).toBe(0.3)
   })
 
-  test('who waits long for answers, or has a process for each probe, probes more rarely', () => {
+  test('a long timeout or an engine other than fping extends the interval', () => {
     expect(intervalOf(settingsOf({ timeout: toDuration(3) }), 5)).toBe(0.5)
     expect(intervalOf(settingsOf({ timeout: toDuration(10) }), 5)).toBe(1)
     expect(intervalOf(settingsOf({ engine: 'tcp' }), 5)).toBe(1)
   })
 })
 
-describe('how long windows are', () => {
+describe('window length', () => {
   test.each([
     [10, 42_000, 10],
     [10, 260_000, 20],
@@ -51,15 +51,15 @@ describe('how long windows are', () => {
     [1, 63_000, 5],
     [3, 79_600, 5],
     [60, 5_000_000, 60],
-  ])('asked for %d s, with %d paths', (asked, paths, seconds) => {
+  ])('requested %d s with %d paths: %d s', (asked, paths, seconds) => {
     expect(windowFor(asked, paths)).toBe(seconds)
   })
 
-  test('only who asked for shorter ones is told', () => {
+  test('only a mesh that requests a shorter window reports a problem', () => {
     expect(windowProblems(settingsOf({}), 300_000)).toEqual([])
     expect(windowProblems(settingsOf({ window: toDuration(1) }), 25_000)).toEqual([])
     expect(windowProblems(settingsOf({ window: toDuration(1) }), 63_000)).toEqual([
-      'windows are 5 s long and not 1 s: 63000 a second would be more than the 25000 that a collector takes',
+      'windows are 5 s long instead of 1 s: 63000 windows per second exceed the limit of 25000 per collector',
     ])
   })
 })

@@ -3,22 +3,22 @@ import { type MeshSpec, MeshSpec as MeshSpecMessage } from '#proto/meshgauge/col
 import type { Violation } from '../../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 
-/** A MeshSpec with its defaults filled in; times in seconds. */
+/** A MeshSpec with all defaults filled in. Times are in seconds. */
 export type MeshSettings = {
   spec: MeshSpec
-  /** How a target is probed, but for how often. */
+  /** Probe parameters that are the same for all targets. */
   probe: Omit<MeshGroup, 'interface' | 'targets' | 'interval'>
-  /** Between two probes of a path; undefined for as often as `intervalOf` says. */
+  /** Time between two probes of a path; undefined lets `intervalOf` choose it. */
   intervalSeconds: number | undefined
   windowSeconds: number
-  /** More nodes than this take turns as peers. */
+  /** Up to this number of nodes every pair is probed all the time; larger fleets rotate their peers. */
   fullMeshLimit: number
-  /** Peers of a node at a time in a large fleet. */
+  /** Peers per node and epoch in a fleet that rotates. */
   shiftCount: number
   epochSeconds: number
 }
 
-/** As MeshSpec promises. */
+/** Documented in MeshSpec. */
 const DEFAULTS = {
   timeoutSeconds: 0.5,
   windowSeconds: 10,
@@ -28,48 +28,47 @@ const DEFAULTS = {
 }
 
 /**
- * Probes that a node sends each second from an interface. About as many are sent to it, and 1 % lost of 100 probes a
- * second shows within seconds.
+ * Minimum number of probes that a node sends per second from one interface. It receives about as many, and with more
+ * than 100 probes per second in both directions, 1 % loss shows within seconds.
  */
 const PROBES_PER_SECOND = 60
-/** Between two probes of a path, the longest that sends so many. Few lengths: one node more seldom changes it. */
+/** The longest of these that reaches PROBES_PER_SECOND is used. A few fixed values: a new node rarely changes it. */
 const INTERVALS_SECONDS = [1, 0.5, 0.2, 0.1, 0.05]
-/** Of one path; an agent keeps account of no more than twice as many. */
-const MOST_OPEN_PROBES = 10
-/** Other engines than fping have a process or a connection for each probe. */
+/** Maximum number of unanswered probes per path. An agent tracks at most twice as many. */
+const MAX_OPEN_PROBES = 10
+/** Interval of engines other than fping, which need a process or a connection for each probe. */
 const OTHER_ENGINES_SECONDS = 1
 
-/** Windows of a second that a collector takes with two thirds of a core. */
+/** Windows per second that one collector processes with two thirds of a core. */
 const WINDOWS_PER_SECOND = 25_000
-/** Few lengths: a fleet that grows changes them seldom. A minute, the longest, is enough for over a million paths. */
+/** A few fixed values: a growing fleet rarely changes it. 60 s is enough for more than a million paths. */
 const WINDOWS_SECONDS = [1, 2, 5, 10, 20, 30, 60]
 
 const ENGINES = ['fping', 'ping', 'tcp']
 
 type Bounded = 'interval' | 'timeout' | 'window' | 'epoch'
 
-/** Seconds. A mesh is to be light, and its windows and epochs no longer than what anybody waits for. */
-const BOUNDS: Record<Bounded, { least: number; most: number }> = {
-  interval: { least: 0.01, most: 60 },
-  timeout: { least: 0.001, most: 10 },
-  window: { least: 1, most: 60 },
-  epoch: { least: 10, most: 86_400 },
+/** Allowed values in seconds. They keep the probing light and the results recent. */
+const BOUNDS: Record<Bounded, { min: number; max: number }> = {
+  interval: { min: 0.01, max: 60 },
+  timeout: { min: 0.001, max: 10 },
+  window: { min: 1, max: 60 },
+  epoch: { min: 10, max: 86_400 },
 }
 
-/** Everything that is wrong with a spec by itself; names of nodes and interfaces are the fleet's to know. */
+/** Returns all errors of a spec that can be found without knowing the fleet. */
 export const checkMeshSpec = (spec: MeshSpec): Violation[] => {
   const violations: Violation[] = []
   if (spec.engine !== '' && !ENGINES.includes(spec.engine)) {
     violations.push({ field: 'engine', description: `"${spec.engine}" is none of ${ENGINES.join(', ')}` })
   }
-  for (const [name, { least, most }] of Object.entries(BOUNDS)) {
+  for (const [name, { min, max }] of Object.entries(BOUNDS)) {
     const seconds = fromDuration(spec[name as Bounded])
-    if (seconds === undefined || (seconds >= least && seconds <= most)) continue
-    violations.push({ field: name, description: `${seconds} s is not within ${least} s to ${most} s` })
+    if (seconds === undefined || (seconds >= min && seconds <= max)) continue
+    violations.push({ field: name, description: `${seconds} s is not within ${min} s to ${max} s` })
   }
   if (spec.shiftCount !== 0 && spec.shiftCount % 2 === 0) {
-    const description = `${spec.shiftCount} is even; an odd number keeps the two ways of a ring apart`
-    violations.push({ field: 'shift_count', description })
+    violations.push({ field: 'shift_count', description: `${spec.shiftCount} is even; use an odd number` })
   }
   if (spec.tos !== undefined && spec.tos > 255) {
     violations.push({ field: 'tos', description: `${spec.tos} is not within 0 to 255` })
@@ -77,6 +76,7 @@ export const checkMeshSpec = (spec: MeshSpec): Violation[] => {
   return violations
 }
 
+/** Returns the settings of a valid spec, with defaults for everything that it leaves out. */
 export const readMeshSpec = (given: MeshSpec): MeshSettings => {
   const spec = MeshSpecMessage.fromPartial(given)
   return {
@@ -96,29 +96,31 @@ export const readMeshSpec = (given: MeshSpec): MeshSettings => {
   }
 }
 
-/** How long a node with so many peers waits between two probes of one of them, in seconds. */
+/** Returns the time between two probes of one path, in seconds, for a node with this number of peers. */
 export const intervalOf = ({ intervalSeconds, probe }: MeshSettings, peerCount: number): number => {
   if (intervalSeconds !== undefined) return intervalSeconds
   if (probe.engine !== 'fping') return OTHER_ENGINES_SECONDS
-  // Who waits long for answers has as many probes open as at a shorter interval.
-  const least = (fromDuration(probe.timeout) ?? 0) / MOST_OPEN_PROBES
-  const possible = INTERVALS_SECONDS.filter((seconds) => seconds >= least)
+  // A long timeout needs a long interval: otherwise too many probes of a dead path are open at once.
+  const min = (fromDuration(probe.timeout) ?? 0) / MAX_OPEN_PROBES
+  const possible = INTERVALS_SECONDS.filter((seconds) => seconds >= min)
   return possible.find((seconds) => peerCount / seconds >= PROBES_PER_SECOND) ?? possible.at(-1) ?? 1
 }
 
-/** Windows of so many paths are as long as was asked for, or longer where the collector could not take so many. */
-export const windowFor = (askedSeconds: number, pathCount: number): number => {
-  if (pathCount / askedSeconds <= WINDOWS_PER_SECOND) return askedSeconds
-  const longer = WINDOWS_SECONDS.filter((seconds) => seconds > askedSeconds)
-  return longer.find((seconds) => pathCount / seconds <= WINDOWS_PER_SECOND) ?? longer.at(-1) ?? askedSeconds
+/** Returns the window length in seconds: the requested one, or a longer one that keeps WINDOWS_PER_SECOND. */
+export const windowFor = (requestedSeconds: number, pathCount: number): number => {
+  if (pathCount / requestedSeconds <= WINDOWS_PER_SECOND) return requestedSeconds
+  const longer = WINDOWS_SECONDS.filter((seconds) => seconds > requestedSeconds)
+  return (
+    longer.find((seconds) => pathCount / seconds <= WINDOWS_PER_SECOND) ?? longer.at(-1) ?? requestedSeconds
+  )
 }
 
-/** What a mesh is told whose windows are longer than it asked for; nothing when they are not. */
+/** Returns a message when the windows are longer than the spec requests; empty otherwise. */
 export const windowProblems = ({ spec, windowSeconds }: MeshSettings, pathCount: number): string[] => {
   const seconds = windowFor(windowSeconds, pathCount)
   if (spec.window === undefined || seconds === windowSeconds) return []
-  const asked = Math.round(pathCount / windowSeconds)
+  const rate = Math.round(pathCount / windowSeconds)
   return [
-    `windows are ${seconds} s long and not ${windowSeconds} s: ${asked} a second would be more than the ${WINDOWS_PER_SECOND} that a collector takes`,
+    `windows are ${seconds} s long instead of ${windowSeconds} s: ${rate} windows per second exceed the limit of ${WINDOWS_PER_SECOND} per collector`,
   ]
 }

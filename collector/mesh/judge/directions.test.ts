@@ -11,12 +11,12 @@ const NODES = 6
 const INTERFACES = ['net0', 'net1']
 const START_MS = 1_700_000_000_000
 const HEALTHY_SECONDS = 80
-/** The verdict comes so long after the fault. */
-const BLAMED_SECONDS = 4
+/** Time from the fault to its verdict. */
+const VERDICT_SECONDS = 4
 
 type Loss = { tx: number; rx: number }
 
-/** A fleet second by second: node-0 loses on net0, and every kernel counts what reaches it. */
+/** Simulates a fleet in steps of 1 s: node-0 loses probes on net0, and each kernel counts the requests that arrive. */
 const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
   let seed = 1
   const random = () => {
@@ -24,7 +24,7 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
     return seed / 2_147_483_647
   }
   const names = Array.from({ length: NODES }, (_, index) => `node-${index}`)
-  const ends = new Map(
+  const interfaces = new Map(
     names.flatMap((node) =>
       INTERFACES.map((name) => [`${node} ${name}`, createInterfaceWindow(node, name)] as const),
     ),
@@ -38,16 +38,16 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
           source: { node: from, interface: name, address: '' },
           destination: { node: to, interface: name, address: '' },
           mesh: '',
-          patienceMs: 30_000,
+          staleAfterMs: 30_000,
           intervalSeconds: 1,
           echoesPerSecond: 1,
           health: createPathHealth(PathState.PATH_STATE_UP),
           row: 0,
-          from: ends.get(`${from} ${name}`)!,
-          to: ends.get(`${to} ${name}`)!,
+          sourceWindow: interfaces.get(`${from} ${name}`)!,
+          destinationWindow: interfaces.get(`${to} ${name}`)!,
           reason: '',
           changes: [],
-          toldMs: 0,
+          reportedMs: 0,
           releasedMs: undefined,
         })),
       ),
@@ -56,10 +56,10 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
   const received = new Map(names.map((node) => [node, 1000]))
   const directions = createDirections({
     paths: () => paths,
-    ends: () => ends,
+    interfaces: () => interfaces,
     echoes,
     delivers: (node) => node !== silent,
-    troubleOf: () => '',
+    interfaceProblem: () => '',
   })
   let second = 0
   const step = (isFaulty: boolean) => {
@@ -71,8 +71,8 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
       const hasArrived = !isLost(from, 'tx') && !isLost(to, 'rx')
       if (hasArrived) received.set(to, received.get(to)! + 1)
       const isAnswered = hasArrived && !isLost(to, 'tx') && !isLost(from, 'rx')
-      path.from.add('tx', second + START_MS / 1000, 1, isAnswered ? 0 : 1, 0)
-      path.to.add('rx', second + START_MS / 1000, 1, isAnswered ? 0 : 1, 0)
+      path.sourceWindow.add('tx', second + START_MS / 1000, 1, isAnswered ? 0 : 1, 0)
+      path.destinationWindow.add('rx', second + START_MS / 1000, 1, isAnswered ? 0 : 1, 0)
       path.health.lastEndMs = nowMs
       if (isFaulty) path.health.sentNow++
       if (isFaulty && !isAnswered) path.health.lostNow++
@@ -92,35 +92,35 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
     message: 'node-0 is bad.',
   })
   return {
-    /** What is said after so long of the fault. */
+    /** Returns the verdict after this time of the fault. */
     after: (seconds: number) => {
-      let said = verdict
+      let current = verdict
       for (let count = 0; count < seconds; count++) {
         step(true)
-        if (count >= BLAMED_SECONDS) said = directions.name([verdict], START_MS + (second - 1) * 1000)[0]!
+        if (count >= VERDICT_SECONDS)
+          current = directions.addTo([verdict], START_MS + (second - 1) * 1000)[0]!
       }
-      return said
+      return current
     },
-    isOver: () => directions.name([], START_MS + second * 1000),
   }
 }
 
 const { FAULT_DIRECTION_TX: TX, FAULT_DIRECTION_RX: RX, FAULT_DIRECTION_BOTH: BOTH } = FaultDirection
 
-describe('the direction of a verdict of the mesh', () => {
+describe('the direction of a verdict', () => {
   test.each([
-    ['a cut of what it sends', { tx: 1, rx: 0 }, 20, TX],
-    ['a cut of what it receives', { tx: 0, rx: 1 }, 30, RX],
-    ['a cut both ways', { tx: 1, rx: 1 }, 40, BOTH],
-    ['80 % both ways', { tx: 0.8, rx: 0.8 }, 40, BOTH],
-    ['20 % of what it sends', { tx: 0.2, rx: 0 }, 45, TX],
-    ['20 % of what it receives', { tx: 0, rx: 0.2 }, 45, RX],
-    ['30 % both ways', { tx: 0.3, rx: 0.3 }, 45, BOTH],
+    ['all sent packets are lost', { tx: 1, rx: 0 }, 20, TX],
+    ['all received packets are lost', { tx: 0, rx: 1 }, 30, RX],
+    ['all packets are lost', { tx: 1, rx: 1 }, 40, BOTH],
+    ['80 % are lost in both directions', { tx: 0.8, rx: 0.8 }, 40, BOTH],
+    ['20 % of sent packets are lost', { tx: 0.2, rx: 0 }, 45, TX],
+    ['20 % of received packets are lost', { tx: 0, rx: 0.2 }, 45, RX],
+    ['30 % are lost in both directions', { tx: 0.3, rx: 0.3 }, 45, BOTH],
   ])('%s', (_, loss, seconds, direction) => {
     expect(startFleet(loss).after(seconds).direction).toBe(direction)
   })
 
-  test('says nothing too early, and stays when it is old', () => {
+  test('is added only with enough evidence, and then stays', () => {
     const fleet = startFleet({ tx: 1, rx: 0 })
     expect(fleet.after(6)).toMatchObject({ direction: BOTH, message: 'node-0 is bad.' })
     expect(fleet.after(20).direction).toBe(TX)
@@ -129,17 +129,17 @@ describe('the direction of a verdict of the mesh', () => {
     expect(old.message).toMatch(/^node-0 is bad\. Of \d+ probes sent to it \d+ had no answer/)
   })
 
-  test('what else pings the node is not taken for ours', () => {
+  test('is right while other programs ping the node', () => {
     expect(startFleet({ tx: 0, rx: 1 }, { othersPerSecond: 7 }).after(40).direction).toBe(RX)
   })
 
-  test('with a source that does not say what it probes it is the more careful', () => {
+  test('needs more evidence while a source does not deliver', () => {
     expect(startFleet({ tx: 0, rx: 0.2 }, { silent: 'node-3' }).after(30).direction).toBe(BOTH)
   })
 })
 
-describe('counts of echo requests', () => {
-  test('are compared within a time, and not across a start of the node', () => {
+describe('echo request counts', () => {
+  test('are compared within a time span, but not across a reboot of the node', () => {
     const echoes = createEchoCounts()
     for (const second of [0, 0.2, 1, 2, 3]) echoes.add('n', second * 1000, second * 10)
     expect(echoes.between('n', 500, 2500)).toEqual({ fromMs: 1000, toMs: 2000, count: 10 })
@@ -153,8 +153,8 @@ describe('counts of echo requests', () => {
   })
 })
 
-test('many verdicts do not go through all paths each', () => {
-  let [looked, asked] = [0, 0]
+test('the paths are read once for any number of verdicts', () => {
+  let [reads, countReads] = [0, 0]
   const verdictsOf = (count: number) =>
     Array.from({ length: count }, (_, index) =>
       Verdict.fromPartial({
@@ -165,24 +165,24 @@ test('many verdicts do not go through all paths each', () => {
     )
   const directions = createDirections({
     paths: () => {
-      looked++
+      reads++
       return []
     },
-    ends: () => {
-      looked++
+    interfaces: () => {
+      reads++
       return new Map()
     },
     echoes: {
       between: () => {
-        asked++
+        countReads++
         return undefined
       },
     },
     delivers: () => true,
-    troubleOf: () => '',
+    interfaceProblem: () => '',
   })
-  directions.name(verdictsOf(1), START_MS)
-  const once = looked
-  directions.name(verdictsOf(500), START_MS)
-  expect({ looked: looked - once, asked }).toEqual({ looked: once, asked: 0 })
+  directions.addTo(verdictsOf(1), START_MS)
+  const once = reads
+  directions.addTo(verdictsOf(500), START_MS)
+  expect({ reads: reads - once, countReads }).toEqual({ reads: once, countReads: 0 })
 })

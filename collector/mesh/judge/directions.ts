@@ -7,227 +7,271 @@ import {
   MUCH_LOSS,
   withDirection,
 } from '../../diagnosis/echo-balance.ts'
+import { interfaceKey } from '../../inventory/keys.ts'
 import type { EchoCounts } from '../state/echo-counts.ts'
 import type { InterfaceWindow } from '../state/interface-window.ts'
 import { evidenceOf } from '../state/path-state.ts'
 import type { MeshPath } from '../state/paths.ts'
 
-/** A verdict comes some seconds after the fault; from so long before it on, probes are counted. */
+/** A verdict follows its fault within some seconds. Probes are counted from this time before the verdict. */
 const BEFORE_MS = 15_000
-/** A lost probe is known after its timeout (0.5 s by default) and a tenth of a second. */
+/** A probe is known to be lost after its timeout (0.5 s by default) and the reporting delay (0.1 s). */
 const LOST_AFTER_MS = 750
-/** Agents tell of each lost probe for a minute, afterwards with their windows: then a longer time evens it out. */
+/**
+ * Agents report each lost probe at once for a minute, afterwards only with their windows. So counts are used until
+ * PROMPT_MS after the verdict, and again from STEADY_MS on, over a longer span that evens out the reporting delay.
+ */
 const PROMPT_MS = 45_000
 const STEADY_MS = 75_000
-/** Of interfaces a minute is kept. */
-const LONGEST_MS = 58_000
-/** How late, in seconds, lost probes may be told of in either time. */
-const LATE_SECONDS = { prompt: 1, steady: 5 }
-/** What else pings a node is looked for in so long before the fault, and in no less. */
+/** Interfaces keep one minute of counts. */
+const MAX_SPAN_MS = 58_000
+/** The delay, in seconds, with which lost probes are reported in each case. */
+const REPORT_DELAY_SECONDS = { prompt: 1, steady: 5 }
+/** Other programs' pings to a node are measured over this time before the fault, and over at least the second. */
 const HEALTHY_MS = 60_000
-const LEAST_HEALTHY_MS = 10_000
-
-/** Probes that a node is sent. */
-type Flow = { pathCount: number; perSecond: number; unsurePerSecond: number; isCounted: boolean }
+const MIN_HEALTHY_MS = 10_000
 
 type Deps = {
   paths: () => Iterable<MeshPath>
-  ends: () => ReadonlyMap<string, InterfaceWindow>
+  interfaces: () => ReadonlyMap<string, InterfaceWindow>
   echoes: Pick<EchoCounts, 'between'>
   delivers: (node: string) => boolean
-  /** Why a node does not probe from an interface; empty when it does. */
-  troubleOf: (node: string, name: string) => string
+  /** Returns why a node cannot probe from an interface; empty when it can. */
+  interfaceProblem: (node: string, name: string) => string
 }
 
-type Index = Record<'source' | 'destination', Map<string, MeshPath[]>> & {
-  ends: Map<string, InterfaceWindow[]>
+/** The echo requests that the mesh sends to one node. */
+type EchoRate = {
+  pathCount: number
+  perSecond: number
+  /** Requests of sources that do not report, and may or may not probe. */
+  uncertainPerSecond: number
+  /** False when any path uses other probes than ICMP, which the kernel's counter does not contain. */
+  isCounted: boolean
 }
 
-type Span = { fromMs: number; toMs: number; lateSeconds: number }
+/** The time over which probes are counted. */
+type Span = { fromMs: number; toMs: number; delaySeconds: number }
+
+/** A verdict without a direction. `name` is empty for a whole node. */
+type Accused = { node: string; name: string; sinceMs: number }
+
+/** The state of the fleet in one evaluation, by node. */
+type Snapshot = {
+  bySource: ReadonlyMap<string, readonly MeshPath[]>
+  byDestination: ReadonlyMap<string, readonly MeshPath[]>
+  interfaces: ReadonlyMap<string, readonly InterfaceWindow[]>
+  rates: ReadonlyMap<string, EchoRate>
+}
 
 /**
- * How far a count may be off from rate times time: of each path one probe more or less falls into it, and paths are
- * independent of each other: the square root is two and a half standard deviations.
+ * Returns by how many a count may differ from rate times time. Each path contributes up to one probe more or less,
+ * independently: the square root is two and a half standard deviations of the sum.
  */
 const uncertaintyOf = (pathCount: number): number => 1 + Math.sqrt(pathCount)
 
-/** Tells of verdicts on nodes and interfaces, where it can be told, whether requests or answers get lost. */
-export const createDirections = ({ paths, ends, echoes, delivers, troubleOf }: Deps) => {
-  /** By node and interface: since when it is blamed, and what was found. */
-  const known = new Map<string, { sinceMs: number; found: EchoEvidence | undefined }>()
+const ratesOf = (
+  paths: readonly MeshPath[],
+  delivers: Deps['delivers'],
+  nowMs: number,
+): Map<string, EchoRate> => {
+  const rates = new Map<string, EchoRate>()
+  for (const { source, destination, health, staleAfterMs, echoesPerSecond } of paths) {
+    const { node } = destination
+    const rate = rates.get(node) ?? { pathCount: 0, perSecond: 0, uncertainPerSecond: 0, isCounted: true }
+    rates.set(node, rate)
+    if (echoesPerSecond === 0) rate.isCounted = false
+    const isReported = health.lastEndMs === 0 || nowMs - health.lastEndMs < staleAfterMs / 2
+    if (delivers(source.node) && isReported) {
+      rate.pathCount++
+      rate.perSecond += echoesPerSecond
+    } else rate.uncertainPerSecond += echoesPerSecond
+  }
+  return rates
+}
 
-  /** What is probed now, by its ends: with many verdicts nobody goes through all paths for each. */
-  const indexOf = (): Index => {
-    const index: Index = { source: new Map(), destination: new Map(), ends: new Map() }
-    const add = <T>(lists: Map<string, T[]>, node: string, item: T) => {
-      const list = lists.get(node)
-      if (list) list.push(item)
-      else lists.set(node, [item])
-    }
-    for (const path of paths()) {
-      if (path.releasedMs !== undefined) continue
-      add(index.source, path.source.node, path)
-      add(index.destination, path.destination.node, path)
-    }
-    for (const end of ends().values()) add(index.ends, end.node, end)
-    return index
+const snapshotOf = ({ paths, interfaces, delivers }: Deps, nowMs: number): Snapshot => {
+  const probed = [...paths()].filter(({ releasedMs }) => releasedMs === undefined)
+  return {
+    bySource: Map.groupBy(probed, ({ source }) => source.node),
+    byDestination: Map.groupBy(probed, ({ destination }) => destination.node),
+    interfaces: Map.groupBy(interfaces().values(), ({ node }) => node),
+    rates: ratesOf(probed, delivers, nowMs),
   }
-  const flowsAt = (nowMs: number): Map<string, Flow> => {
-    const flows = new Map<string, Flow>()
-    for (const { source, destination, health, releasedMs, patienceMs, echoesPerSecond } of paths()) {
-      if (releasedMs !== undefined) continue
-      const { node } = destination
-      const flow = flows.get(node) ?? { pathCount: 0, perSecond: 0, unsurePerSecond: 0, isCounted: true }
-      flows.set(node, flow)
-      if (echoesPerSecond === 0) flow.isCounted = false
-      // Who does not say what it measures may probe or not.
-      const isHeard = health.lastEndMs === 0 || nowMs - health.lastEndMs < patienceMs / 2
-      if (!delivers(source.node) || !isHeard) flow.unsurePerSecond += echoesPerSecond
-      else {
-        flow.pathCount++
-        flow.perSecond += echoesPerSecond
-      }
-    }
-    return flows
+}
+
+/** Returns the span for a verdict of this age; undefined in the time between the two ways of reporting. */
+const spanOf = (sinceMs: number, nowMs: number): Span | undefined => {
+  if (nowMs - sinceMs < PROMPT_MS) {
+    return { fromMs: sinceMs - BEFORE_MS, toMs: nowMs, delaySeconds: REPORT_DELAY_SECONDS.prompt }
   }
-  /** Echo requests a second that are none of ours, by what came while all was well. */
-  const backgroundOf = (node: string, { pathCount, perSecond }: Flow, sinceMs: number): number => {
-    const healthyMs = sinceMs - BEFORE_MS
-    const seen = echoes.between(node, healthyMs - HEALTHY_MS, healthyMs)
-    if (!seen || seen.toMs - seen.fromMs < LEAST_HEALTHY_MS) return 0
-    const seconds = (seen.toMs - seen.fromMs) / 1000
-    const others = seen.count - perSecond * seconds
-    return others > uncertaintyOf(pathCount) ? others / seconds : 0
+  if (nowMs - sinceMs < STEADY_MS) return undefined
+  return { fromMs: nowMs - MAX_SPAN_MS, toMs: nowMs, delaySeconds: REPORT_DELAY_SECONDS.steady }
+}
+
+const isOn =
+  (name: string) =>
+  (window: InterfaceWindow): boolean =>
+    name === '' || window.interface === name
+
+const lostOf = (
+  windows: readonly InterfaceWindow[],
+  direction: 'tx' | 'rx',
+  fromMs: number,
+  toMs: number,
+): number => {
+  const from = Math.floor((fromMs + LOST_AFTER_MS) / 1000)
+  const to = Math.floor((toMs + LOST_AFTER_MS) / 1000)
+  return windows.reduce((sum, window) => sum + window.sum(direction, to, to - from).lostCount, 0)
+}
+
+/** Returns the current loss over the paths of an interface: mean ratio, and lost probes per second. */
+const currentLoss = (paths: readonly MeshPath[] = [], name: string) => {
+  let [count, ratioSum, perSecond] = [0, 0, 0]
+  for (const { source, health, echoesPerSecond } of paths) {
+    if (name !== '' && source.interface !== name) continue
+    const { sentCount, lostCount } = evidenceOf(health)
+    const isDown = health.state === PathState.PATH_STATE_DOWN
+    const ratio = isDown ? 1 : lostCount / Math.max(1, sentCount)
+    count++
+    ratioSum += ratio
+    perSecond += ratio * echoesPerSecond
   }
-  const arrivedAt = (node: string, flow: Flow | undefined, span: Span, sinceMs: number) => {
-    const seen = flow?.isCounted ? echoes.between(node, span.fromMs, span.toMs) : undefined
-    if (!flow || !seen) return undefined
-    const seconds = (seen.toMs - seen.fromMs) / 1000
+  return { ratio: ratioSum / Math.max(1, count), perSecond }
+}
+
+/** Compares probes sent, probes lost, and echo requests that the kernels received, for one evaluation. */
+class EchoBalances {
+  readonly #echoes: Deps['echoes']
+  readonly #snapshot: Snapshot
+
+  constructor(echoes: Deps['echoes'], snapshot: Snapshot) {
+    this.#echoes = echoes
+    this.#snapshot = snapshot
+  }
+
+  /** Returns the evidence about an accused node or interface; undefined when the counts cannot tell. */
+  evidenceOf(accused: Accused, span: Span): EchoEvidence | undefined {
+    const to = this.#balanceTo(accused, span)
+    if (!to) return undefined
+    const { ratio } = currentLoss(this.#snapshot.byDestination.get(accused.node), accused.name)
+    return { to, from: this.#balanceFrom(accused, span), lossRatio: ratio }
+  }
+
+  /** The probes that the peers sent to the accused. */
+  #balanceTo(accused: Accused, span: Span): EchoBalance | undefined {
+    const { node, name, sinceMs } = accused
+    const arrived = this.#arrivedAt(node, span, sinceMs)
+    if (!arrived) return undefined
+    const windows = this.#snapshot.interfaces.get(node) ?? []
+    const lostCount = lostOf(windows, 'rx', arrived.fromMs, arrived.toMs)
+    const lostOnAccused = lostOf(windows.filter(isOn(name)), 'rx', arrived.fromMs, arrived.toMs)
+    const { perSecond } = currentLoss(this.#snapshot.byDestination.get(node), name)
     return {
-      fromMs: seen.fromMs,
-      toMs: seen.toMs,
-      sentCount: flow.perSecond * seconds,
-      receivedCount: seen.count - backgroundOf(node, flow, sinceMs) * seconds,
-      unsureCount: flow.unsurePerSecond * seconds,
-    }
-  }
-  const lostOf = (
-    all: readonly InterfaceWindow[],
-    way: 'tx' | 'rx',
-    fromMs: number,
-    toMs: number,
-  ): number => {
-    const [from, to] = [fromMs, toMs].map((ms) => Math.floor((ms + LOST_AFTER_MS) / 1000)) as [number, number]
-    return all.reduce((sum, end) => sum + end.sum(way, to, to - from).lostCount, 0)
-  }
-  /** Loss on the paths one way of a node's interface (all when empty) now: its share, and probes lost a second. */
-  const lossNow = (index: Index, node: string, name: string, way: 'source' | 'destination') => {
-    let [count, lost, perSecond] = [0, 0, 0]
-    for (const path of index[way].get(node) ?? []) {
-      if (name !== '' && path.source.interface !== name) continue
-      const { sentCount, lostCount } = evidenceOf(path.health)
-      const isDown = path.health.state === PathState.PATH_STATE_DOWN
-      const share = isDown ? 1 : lostCount / Math.max(1, sentCount)
-      count++
-      lost += share
-      perSecond += share * path.echoesPerSecond
-    }
-    return { ratio: lost / Math.max(1, count), perSecond }
-  }
-  const toIt = (
-    index: Index,
-    [node, name]: readonly [string, string],
-    flow: Flow | undefined,
-    span: Span,
-    sinceMs: number,
-  ): EchoBalance | undefined => {
-    const seen = arrivedAt(node, flow, span, sinceMs)
-    if (!flow || !seen) return undefined
-    const all = index.ends.get(node) ?? []
-    const lostCount = lostOf(all, 'rx', seen.fromMs, seen.toMs)
-    const own = all.filter((end) => name === '' || end.interface === name)
-    const late = span.lateSeconds * lossNow(index, node, name, 'destination').perSecond
-    // What another interface of the node loses is another matter, and the kernel does not tell them apart.
-    const elsewhere = lostCount - lostOf(own, 'rx', seen.fromMs, seen.toMs)
-    const uncertainCount = uncertaintyOf(flow.pathCount) + late + seen.unsureCount + elsewhere
-    return {
-      sentCount: Math.round(seen.sentCount),
+      sentCount: Math.round(arrived.sentCount),
       lostCount,
-      receivedCount: Math.round(seen.receivedCount),
-      uncertainCount,
+      receivedCount: Math.round(arrived.receivedCount),
+      uncertainCount:
+        uncertaintyOf(arrived.pathCount) +
+        span.delaySeconds * perSecond +
+        arrived.uncertainCount +
+        // The kernel's counter does not distinguish interfaces, and other interfaces may have other faults.
+        (lostCount - lostOnAccused),
     }
   }
-  const fromIt = (
-    index: Index,
-    [node, name]: readonly [string, string],
-    flows: ReadonlyMap<string, Flow>,
-    span: Span,
-    sinceMs: number,
-  ): EchoBalance | undefined => {
-    const peers = new Set<string>()
-    for (const { source, destination } of index.source.get(node) ?? []) {
-      if (name === '' || source.interface === name) peers.add(destination.node)
-    }
-    let [pathCount, sentCount, receivedCount, unsureCount, fromMs, toMs] = [0, 0, 0, 0, 0, 0]
+
+  /** The probes that the accused sent to its peers, as their kernels counted them. */
+  #balanceFrom({ node, name, sinceMs }: Accused, span: Span): EchoBalance | undefined {
+    const paths = this.#snapshot.bySource.get(node) ?? []
+    const peers = new Set(
+      paths
+        .filter(({ source }) => name === '' || source.interface === name)
+        .map(({ destination }) => destination.node),
+    )
+    let [pathCount, sentCount, receivedCount, uncertainCount, fromMs, toMs] = [0, 0, 0, 0, 0, 0]
     for (const peer of peers) {
-      const flow = flows.get(peer)
-      const seen = arrivedAt(peer, flow, span, sinceMs)
-      if (!flow || !seen) return undefined
-      pathCount += flow.pathCount
-      sentCount += seen.sentCount
-      receivedCount += seen.receivedCount
-      unsureCount += seen.unsureCount
-      fromMs += seen.fromMs / peers.size
-      toMs += seen.toMs / peers.size
+      const arrived = this.#arrivedAt(peer, span, sinceMs)
+      if (!arrived) return undefined
+      pathCount += arrived.pathCount
+      sentCount += arrived.sentCount
+      receivedCount += arrived.receivedCount
+      uncertainCount += arrived.uncertainCount
+      // The peers' samples are of slightly different times; the mean of them is used for the lost probes.
+      fromMs += arrived.fromMs / peers.size
+      toMs += arrived.toMs / peers.size
     }
-    const own = (index.ends.get(node) ?? []).filter((end) => name === '' || end.interface === name)
-    const late = span.lateSeconds * lossNow(index, node, name, 'source').perSecond
+    const windows = (this.#snapshot.interfaces.get(node) ?? []).filter(isOn(name))
     return {
       sentCount: Math.round(sentCount),
-      // Peers' samples are of different times, and so are the probes that each of them would have received.
-      lostCount: lostOf(own, 'tx', fromMs, toMs),
+      lostCount: lostOf(windows, 'tx', fromMs, toMs),
       receivedCount: Math.round(receivedCount),
-      uncertainCount: uncertaintyOf(pathCount) + late + unsureCount,
+      uncertainCount:
+        uncertaintyOf(pathCount) + span.delaySeconds * currentLoss(paths, name).perSecond + uncertainCount,
     }
-  }
-  const spanOf = (sinceMs: number, nowMs: number): Span | undefined => {
-    if (nowMs - sinceMs < PROMPT_MS) {
-      return { fromMs: sinceMs - BEFORE_MS, toMs: nowMs, lateSeconds: LATE_SECONDS.prompt }
-    }
-    if (nowMs - sinceMs < STEADY_MS) return undefined
-    return { fromMs: nowMs - LONGEST_MS, toMs: nowMs, lateSeconds: LATE_SECONDS.steady }
   }
 
+  #arrivedAt(node: string, span: Span, sinceMs: number) {
+    const rate = this.#snapshot.rates.get(node)
+    const counted = rate?.isCounted ? this.#echoes.between(node, span.fromMs, span.toMs) : undefined
+    if (!rate || !counted) return undefined
+    const seconds = (counted.toMs - counted.fromMs) / 1000
+    return {
+      fromMs: counted.fromMs,
+      toMs: counted.toMs,
+      pathCount: rate.pathCount,
+      sentCount: rate.perSecond * seconds,
+      receivedCount: counted.count - this.#othersPerSecond(node, rate, sinceMs) * seconds,
+      uncertainCount: rate.uncertainPerSecond * seconds,
+    }
+  }
+
+  /** Returns the echo requests per second that other programs sent to a node before the fault. */
+  #othersPerSecond(node: string, { pathCount, perSecond }: EchoRate, sinceMs: number): number {
+    const healthyMs = sinceMs - BEFORE_MS
+    const counted = this.#echoes.between(node, healthyMs - HEALTHY_MS, healthyMs)
+    if (!counted || counted.toMs - counted.fromMs < MIN_HEALTHY_MS) return 0
+    const seconds = (counted.toMs - counted.fromMs) / 1000
+    const others = counted.count - perSecond * seconds
+    return others > uncertaintyOf(pathCount) ? others / seconds : 0
+  }
+}
+
+/**
+ * Adds directions to verdicts on nodes and interfaces. A lost probe is a lost request or a lost answer; the kernels'
+ * counters of received echo requests tell which (see diagnosis/echo-balance.ts).
+ */
+export const createDirections = (deps: Deps) => {
+  const { echoes, delivers, interfaceProblem } = deps
+  /** By node and interface, when it was first accused and the latest conclusive evidence. */
+  const known = new Map<string, { sinceMs: number; evidence: EchoEvidence | undefined }>()
+
+  /** When the node does not deliver, or reports a problem of the interface, both directions are known to fail. */
+  const lacksDirection = ({ kind, direction, node, interface: name }: Verdict): boolean =>
+    (kind === CulpritKind.CULPRIT_KIND_NODE || kind === CulpritKind.CULPRIT_KIND_INTERFACE) &&
+    direction === FaultDirection.FAULT_DIRECTION_BOTH &&
+    delivers(node) &&
+    interfaceProblem(node, name) === ''
+
   return {
-    /** The same verdicts, with directions where they are known. Once known one stays, until something else is. */
-    name: (verdicts: readonly Verdict[], nowMs: number): Verdict[] => {
-      const isOpen = ({ kind, direction, node, interface: name }: Verdict) =>
-        (kind === CulpritKind.CULPRIT_KIND_NODE || kind === CulpritKind.CULPRIT_KIND_INTERFACE) &&
-        direction === FaultDirection.FAULT_DIRECTION_BOTH &&
-        // Of one that says itself that it is down, or says nothing, both ways are known to be bad.
-        delivers(node) &&
-        troubleOf(node, name) === ''
-      const keyOf = (verdict: Verdict) => `${verdict.node} ${verdict.interface}`
-      const keys = new Set(verdicts.filter(isOpen).map(keyOf))
+    /** Returns the verdicts with their directions where known. A direction stays until other evidence replaces it. */
+    addTo: (verdicts: readonly Verdict[], nowMs: number): Verdict[] => {
+      const keys = new Set(verdicts.filter(lacksDirection).map(interfaceKey))
       for (const key of known.keys()) if (!keys.has(key)) known.delete(key)
       if (keys.size === 0) return [...verdicts]
-      const flows = flowsAt(nowMs)
-      const index = indexOf()
+      const balances = new EchoBalances(echoes, snapshotOf(deps, nowMs))
       return verdicts.map((verdict) => {
-        if (!isOpen(verdict)) return verdict
-        const { node, interface: name } = verdict
-        const blamed = known.get(keyOf(verdict)) ?? { sinceMs: nowMs, found: undefined }
-        known.set(keyOf(verdict), blamed)
-        // Where much is lost the beginning of a fault says most of it, and later counts mislead.
-        const isLasting = blamed.found !== undefined && blamed.found.lossRatio >= MUCH_LOSS
-        const span = isLasting ? undefined : spanOf(blamed.sinceMs, nowMs)
-        const to = span && toIt(index, [node, name], flows.get(node), span, blamed.sinceMs)
-        if (span && to) {
-          const from = fromIt(index, [node, name], flows, span, blamed.sinceMs)
-          const evidence = { to, from, lossRatio: lossNow(index, node, name, 'destination').ratio }
-          if (isConclusive(evidence)) blamed.found = evidence
-        }
-        return withDirection(verdict, blamed.found)
+        if (!lacksDirection(verdict)) return verdict
+        const key = interfaceKey(verdict)
+        const accused = known.get(key) ?? { sinceMs: nowMs, evidence: undefined }
+        known.set(key, accused)
+        const { sinceMs } = accused
+        // With much loss only the beginning of a fault is conclusive: later counts mislead (see MUCH_LOSS).
+        const isFinal = accused.evidence !== undefined && accused.evidence.lossRatio >= MUCH_LOSS
+        const span = isFinal ? undefined : spanOf(sinceMs, nowMs)
+        const evidence =
+          span && balances.evidenceOf({ node: verdict.node, name: verdict.interface, sinceMs }, span)
+        if (evidence && isConclusive(evidence)) accused.evidence = evidence
+        return withDirection(verdict, accused.evidence)
       })
     },
   }

@@ -5,38 +5,46 @@ import {
   FaultDirection,
   type Verdict,
 } from '#proto/meshgauge/collector/v1/result.ts'
+import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
 import { evidenceOf } from '../state/path-state.ts'
-import type { Measured, MeshPath } from '../state/paths.ts'
+import type { MeasuredPath, MeshPath } from '../state/paths.ts'
 import { poissonTail } from '../state/pooled-loss.ts'
-import { pairKey } from './recovering-verdicts.ts'
+import { endpointPairKey } from './recovering-verdicts.ts'
 
-/** A verdict's list of pairs is for reading; the rest is counted in its text. */
+/** Maximum number of pairs that a verdict lists. Its text states the total. */
 export const MAX_PAIRS = 50
-/** One in 1,000 judgements of a fabric would blame an interface wrongly. */
+/** Pooled loss finds a wrong interface in at most one of 1,000 evaluations of a fabric. */
 const LOSSY_CONFIDENCE = 0.99
-/** A path that loses more than its interface explains, by chance less often than this, is a matter of its own. */
-const OWN_MATTER_CHANCE = 1e-3
+/** A link is an additional culprit if the loss of its lossy interface explains it with less than this probability. */
+const SEPARATE_CHANCE = 1e-3
 
-const endKey = (node: string, name: string): string => `${node} ${name}`
+/** A verdict's fields with the values that most verdicts of the mesh share. */
+export const blankVerdict = {
+  node: '',
+  interface: '',
+  peer: '',
+  rack: '',
+  pairsAgainst: [],
+  retested: false,
+}
 
-export const blank = { node: '', interface: '', peer: '', rack: '', pairsAgainst: [], retested: false }
-
+/** Returns the pair that a path measures. */
 export const pairOf = ({ source, destination }: MeshPath): EndpointPair => ({ source, destination })
 
 /**
- * A path that is DOWN is called so until it was clean for a while. One that has answered since and lost again is not
- * dead: it loses much, and two lost probes in a row were chance.
+ * Returns whether no probe of a path is answered. A path stays DOWN until it was without loss for its hold time; one
+ * that was answered and has lost probes again is not dead but lossy: its two losses in a row were chance.
  */
-export const isDead = ({ path: { health }, state }: Measured): boolean =>
+export const isDead = ({ path: { health }, state }: MeasuredPath): boolean =>
   state === PathState.PATH_STATE_DOWN && !(health.answeredMs !== 0 && health.lossMs > health.answeredMs)
 
-/** An interface whose paths together lose what none of them shows by itself. */
-const lossyVerdict = (end: LossyInterface, losing: readonly Measured[]): Verdict => {
-  const { node, interface: name, lostCount, sentCount, peerCount } = end
+/** A verdict on an interface that is lossy over all its paths, while none of them shows it alone. */
+const lossyVerdict = (lossy: LossyInterface, losing: readonly MeasuredPath[]): Verdict => {
+  const { node, interface: name, lostCount, sentCount, peerCount } = lossy
   const percent = ((100 * lostCount) / Math.max(1, sentCount)).toPrecision(2)
   return {
-    ...blank,
+    ...blankVerdict,
     kind: CulpritKind.CULPRIT_KIND_INTERFACE,
     node,
     interface: name,
@@ -44,36 +52,35 @@ const lossyVerdict = (end: LossyInterface, losing: readonly Measured[]): Verdict
     confidence: LOSSY_CONFIDENCE,
     message:
       lostCount === 0
-        ? `${node} loses probes on ${name}; it did so before the collector was restarted.`
-        : `${node} loses ${percent} % of probes on ${name}. ${lostCount} of ${sentCount} from or to it were lost, with ${peerCount} peers.`,
+        ? `${node} loses probes on ${name}. The loss was found before the collector was restarted.`
+        : `${node} loses ${percent} % of probes on ${name}: ${lostCount} of ${sentCount} probes to and from it were lost, with ${peerCount} peers.`,
     pairsFor: losing.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
   }
 }
 
-/** Paths that lose something, by their ends, as many as a verdict lists. */
-const losingByEnd = (measured: Iterable<Measured>): Map<string, Measured[]> => {
-  const byEnd = new Map<string, Measured[]>()
+/** Returns the paths with loss by the interfaces at their ends, at most MAX_PAIRS each. */
+const losingByInterface = (measured: Iterable<MeasuredPath>): Map<string, MeasuredPath[]> => {
+  const byInterface = new Map<string, MeasuredPath[]>()
   for (const each of measured) {
     if (evidenceOf(each.path.health).lostCount === 0) continue
-    const { source, destination } = each.path
-    for (const node of [source.node, destination.node]) {
-      const key = endKey(node, source.interface)
-      const own = byEnd.get(key)
-      if (!own) byEnd.set(key, [each])
-      else if (own.length < MAX_PAIRS) own.push(each)
+    for (const end of [each.path.source, each.path.destination]) {
+      const key = interfaceKey({ node: end.node, interface: each.path.source.interface })
+      const paths = byInterface.get(key)
+      if (!paths) byInterface.set(key, [each])
+      else if (paths.length < MAX_PAIRS) paths.push(each)
     }
   }
-  return byEnd
+  return byInterface
 }
 
-/** A link that is bad because one of its ends is: what it loses is what that interface loses on all its paths. */
-const isPartOf = (
+/** Returns whether the loss ratio of a lossy interface explains a bad link from or to it. */
+const isExplained = (
   verdict: Verdict,
   { node, interface: name, lostCount, sentCount }: LossyInterface,
-  byPair: ReadonlyMap<string, Measured>,
+  byPair: ReadonlyMap<string, MeasuredPath>,
 ): boolean => {
   if (verdict.kind !== CulpritKind.CULPRIT_KIND_LINK) return false
-  const paths = verdict.pairsFor.flatMap((pair) => byPair.get(pairKey(pair)) ?? [])
+  const paths = verdict.pairsFor.flatMap((pair) => byPair.get(endpointPairKey(pair)) ?? [])
   let [lost, sent] = [0, 0]
   for (const each of paths) {
     const { source, destination } = each.path
@@ -83,30 +90,27 @@ const isPartOf = (
     lost += counts.lostCount
     sent += counts.sentCount
   }
-  return poissonTail(lost, (sent * lostCount) / Math.max(1, sentCount)) >= OWN_MATTER_CHANCE
+  return poissonTail(lost, (sent * lostCount) / Math.max(1, sentCount)) >= SEPARATE_CHANCE
 }
 
-/** Adds the interfaces that lose by all their paths together, and takes away what is no more than a part of that. */
-export const withLossy = (
+/** Returns the verdicts with one for each lossy interface that has none, and without links that these explain. */
+export const withLossyInterfaces = (
   verdicts: readonly Verdict[],
   lossy: readonly LossyInterface[],
-  byPair: ReadonlyMap<string, Measured>,
+  byPair: ReadonlyMap<string, MeasuredPath>,
 ): Verdict[] => {
   if (lossy.length === 0) return [...verdicts]
-  const ofNode = Map.groupBy(lossy, ({ node }) => node)
-  // A link is part of what one of its own ends loses.
-  const endsOf = ({ node, peer }: Verdict) => [...(ofNode.get(node) ?? []), ...(ofNode.get(peer) ?? [])]
-  const others = verdicts.filter((verdict) => !endsOf(verdict).some((end) => isPartOf(verdict, end, byPair)))
+  const byNode = Map.groupBy(lossy, ({ node }) => node)
+  const lossyEndsOf = ({ node, peer }: Verdict) => [...(byNode.get(node) ?? []), ...(byNode.get(peer) ?? [])]
+  const others = verdicts.filter(
+    (verdict) => !lossyEndsOf(verdict).some((each) => isExplained(verdict, each, byPair)),
+  )
   // A verdict on a whole node has no interface.
-  const blamed = new Set(
-    others.filter(({ peer }) => peer === '').map(({ node, interface: name }) => endKey(node, name)),
+  const accused = new Set(others.filter(({ peer }) => peer === '').map(interfaceKey))
+  const missing = lossy.filter(
+    (each) =>
+      !accused.has(interfaceKey({ node: each.node, interface: '' })) && !accused.has(interfaceKey(each)),
   )
-  const unnamed = lossy.filter(
-    ({ node, interface: name }) => !blamed.has(endKey(node, '')) && !blamed.has(endKey(node, name)),
-  )
-  const losing = losingByEnd(byPair.values())
-  return [
-    ...others,
-    ...unnamed.map((end) => lossyVerdict(end, losing.get(endKey(end.node, end.interface)) ?? [])),
-  ]
+  const losing = losingByInterface(byPair.values())
+  return [...others, ...missing.map((each) => lossyVerdict(each, losing.get(interfaceKey(each)) ?? []))]
 }

@@ -1,49 +1,99 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { EndpointPair, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import type { Measured } from '../state/paths.ts'
+import { CulpritKind, type EndpointPair, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { pathKey } from '../../inventory/keys.ts'
+import type { MeasuredPath } from '../state/paths.ts'
 
-/** A path that lost nothing for so long is recovering. */
-const RECENT_MS = 10_000
-/** A new verdict needs so much of its pairs to be bad at this moment. */
-const LEAST_ACTIVE_SHARE = 0.25
+/** A LOSSY path that lost nothing for this time is recovering. */
+const RECOVERING_MS = 10_000
+/** A new verdict needs at least this ratio of its pairs to be bad at this moment. */
+const MIN_ACTIVE_RATIO = 0.25
+/** How long a broad verdict is held when only a part of it is found. Paths of one fault recover within this time. */
+const HOLD_MS = 5_000
 
-const isActive = ({ path: { health }, state }: Measured, nowMs: number): boolean => {
-  if (health.trailingLost > 0) return true
-  if (state === PathState.PATH_STATE_DOWN) return health.answeredMs === 0 || health.lossMs > health.answeredMs
-  return state !== PathState.PATH_STATE_LOSSY || nowMs - health.lossMs < RECENT_MS
-}
+const RECOVERING = ' It is recovering: its paths have stopped losing probes.'
 
-/** Two verdicts about the same culprit have the same. */
+/** Returns a key of the culprit. Two verdicts about the same culprit have the same key. */
 export const verdictKey = ({ kind, node, interface: name, peer, rack }: Verdict): string =>
   [kind, node, name, peer, rack].join(' ')
-/** A pair by the names of its ends. */
-export const pairKey = ({ source, destination }: EndpointPair): string =>
-  [source?.node, destination?.node, source?.interface].join(' ')
 
-const WATCHED = ' It has been well for some seconds, and is watched.'
+/** Returns the path key of a pair. Both ends have interfaces of the same name. */
+export const endpointPairKey = ({ source, destination }: EndpointPair): string =>
+  pathKey({
+    source: source?.node ?? '',
+    destination: destination?.node ?? '',
+    interface: source?.interface ?? '',
+  })
+
+/** Returns whether a path is bad at this moment. A path in DOWN or LOSSY may be recovering, in its hold time. */
+const isActive = ({ path: { health }, state }: MeasuredPath, nowMs: number): boolean => {
+  if (health.trailingLost > 0) return true
+  if (state === PathState.PATH_STATE_DOWN) return health.answeredMs === 0 || health.lossMs > health.answeredMs
+  return state !== PathState.PATH_STATE_LOSSY || nowMs - health.lossMs < RECOVERING_MS
+}
 
 /**
- * At the end of a fault its paths do not all become UP in the same moment. What is left of them keeps what was said,
- * but blames nobody anew: the last one would look like a bad link.
+ * Returns a filter for verdicts at the end of a fault, when its paths leave DOWN and LOSSY at different moments. A known
+ * verdict whose pairs all recover keeps its text; a new verdict on recovering pairs is dropped, because the last path
+ * to recover would look like a bad link.
  */
-export const createRecoveringVerdicts = (given: {
-  measured: readonly Measured[]
-  before: readonly Verdict[]
+export const createRecoveryFilter = (given: {
+  measured: readonly MeasuredPath[]
+  previous: readonly Verdict[]
   nowMs: number
 }) => {
-  const known = new Map(given.before.map((verdict) => [verdictKey(verdict), verdict]))
+  const known = new Map(given.previous.map((verdict) => [verdictKey(verdict), verdict]))
   const active = new Set(
     given.measured
       .filter((each) => isActive(each, given.nowMs))
-      .map(({ path }) => pairKey({ source: path.source, destination: path.destination })),
+      .map(({ path }) => endpointPairKey({ source: path.source, destination: path.destination })),
   )
   return (verdict: Verdict): Verdict[] => {
-    const before = known.get(verdictKey(verdict))
-    const bad = verdict.pairsFor.filter((pair) => active.has(pairKey(pair))).length
-    if (before && bad === 0) {
-      const message = before.message.endsWith(WATCHED) ? before.message : before.message + WATCHED
-      return [{ ...verdict, direction: before.direction, message }]
+    const previous = known.get(verdictKey(verdict))
+    const activeCount = verdict.pairsFor.filter((pair) => active.has(endpointPairKey(pair))).length
+    if (previous && activeCount === 0) {
+      const message = previous.message.endsWith(RECOVERING) ? previous.message : previous.message + RECOVERING
+      return [{ ...verdict, direction: previous.direction, message }]
     }
-    return before || bad >= LEAST_ACTIVE_SHARE * verdict.pairsFor.length ? [verdict] : []
+    return previous || activeCount >= MIN_ACTIVE_RATIO * verdict.pairsFor.length ? [verdict] : []
+  }
+}
+
+/** Returns whether the broad verdict contains everything that the other one accuses. */
+const isPartOf = (verdict: Verdict, broad: Verdict): boolean => {
+  const isSameNode = [verdict.node, verdict.peer].includes(broad.node)
+  if (broad.kind === CulpritKind.CULPRIT_KIND_NODE) return isSameNode
+  if (broad.kind === CulpritKind.CULPRIT_KIND_INTERFACE) {
+    return isSameNode && verdict.interface === broad.interface
+  }
+  const pairs = new Set(broad.pairsFor.map(endpointPairKey))
+  return verdict.pairsFor.length > 0 && verdict.pairsFor.every((pair) => pairs.has(endpointPairKey(pair)))
+}
+
+/**
+ * Returns a function that holds broad verdicts for HOLD_MS. While a fault ends, its remaining paths look like a smaller
+ * one: an interface of the node that was down, or a link of the rack that was cut off.
+ */
+export const createBroadVerdictHold = () => {
+  /** By verdict, since when only a part of it is found. */
+  const narrowedMs = new Map<string, number>()
+  return (found: readonly Verdict[], previous: readonly Verdict[], nowMs: number): Verdict[] => {
+    const previousKeys = new Set(previous.map(verdictKey))
+    const foundKeys = new Set(found.map(verdictKey))
+    let result = [...found]
+    const narrowed = new Set<string>()
+    for (const broad of previous) {
+      const key = verdictKey(broad)
+      if (foundKeys.has(key)) continue
+      const parts = result.filter(
+        (verdict) => !previousKeys.has(verdictKey(verdict)) && isPartOf(verdict, broad),
+      )
+      if (parts.length === 0) continue
+      narrowed.add(key)
+      if (!narrowedMs.has(key)) narrowedMs.set(key, nowMs)
+      if (nowMs - narrowedMs.get(key)! >= HOLD_MS) continue
+      result = [...result.filter((verdict) => !parts.includes(verdict)), broad]
+    }
+    for (const key of narrowedMs.keys()) if (!narrowed.has(key)) narrowedMs.delete(key)
+    return result.sort((one, other) => other.confidence - one.confidence)
   }
 }

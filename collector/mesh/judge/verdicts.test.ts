@@ -3,38 +3,43 @@ import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
 import type { PathHealth } from '../state/path-state.ts'
-import type { Measured } from '../state/paths.ts'
+import type { MeasuredPath } from '../state/paths.ts'
 import { createPaths } from '../state/paths.ts'
 import { judgeMesh } from './verdicts.ts'
 
-/** Probes of each path that are evidence. */
+/** Probes of each path in the evidence. */
 const SENT = 200
 const NODES = ['n0', 'n1', 'n2', 'n3', 'n4']
 
-/** A mesh of five nodes on two interfaces, where what `isDown` names is DOWN and nothing is measured of `isSilent`. */
+/** Judges a mesh of five nodes with two interfaces. Paths of interfaces with a `problem` are not measured. */
 const judge = (
   isDown: (source: string, destination: string, name: string) => boolean,
-  trouble: Readonly<Record<string, string>>,
+  problems: Readonly<Record<string, string>>,
   downHealth: Partial<PathHealth> = {},
-  before: readonly Verdict[] = [],
+  previous: readonly Verdict[] = [],
   lossy: readonly LossyInterface[] = [],
   lostOf: (source: string, destination: string, name: string) => number = () => 0,
 ) => {
-  const paths = createPaths({ random: () => 0.5, stateBefore: () => undefined })
+  const paths = createPaths({ random: () => 0.5, initialState: () => undefined })
   let id = 0
   for (const source of NODES) {
     for (const destination of NODES) {
       if (source === destination) continue
       for (const name of ['net0', 'net1']) {
         const key = { source, destination, interface: name }
-        const target = { key, from: '', to: destination, address: '' }
-        paths.take(++id, target, { mesh: 'mesh', patienceMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 })
+        const target = { key, from: '', address: '' }
+        paths.add(++id, target, {
+          mesh: 'mesh',
+          staleAfterMs: 30_000,
+          intervalSeconds: 1,
+          echoesPerSecond: 1,
+        })
       }
     }
   }
-  const measured = [...paths.all()].flatMap((path): Measured[] => {
+  const measured = [...paths.all()].flatMap((path): MeasuredPath[] => {
     const { source, destination } = path
-    if (trouble[`${source.node} ${source.interface}`]) return []
+    if (problems[`${source.node} ${source.interface}`]) return []
     const down = isDown(source.node, destination.node, source.interface)
     path.health.sentNow = SENT
     path.health.lostNow = lostOf(source.node, destination.node, source.interface)
@@ -48,29 +53,29 @@ const judge = (
     measured,
     recent: paths.recent,
     silent: new Set(),
-    troubleOf: (node, name) => trouble[`${node} ${name}`] ?? '',
+    interfaceProblem: (node, name) => problems[`${node} ${name}`] ?? '',
     lossy,
     racks: new Map(),
-    before,
+    previous,
     nowMs: 0,
   })
 }
 
 test.each([
-  ['nothing that was told since: it is gone', 5000, FaultDirection.FAULT_DIRECTION_BOTH, /^(?!.*is fine)/],
   [
-    'windows that are well, told since: requests to it are dropped',
-    -1,
-    FaultDirection.FAULT_DIRECTION_RX,
-    /What it sends is fine/,
+    'whose own windows are older than the failure',
+    5000,
+    FaultDirection.FAULT_DIRECTION_BOTH,
+    /^(?!.*is fine)/,
   ],
-])('a node that nobody reaches, and %s', (_, stateMs, direction, words) => {
+  ['whose own newer windows are good', -1, FaultDirection.FAULT_DIRECTION_RX, /What it sends is fine/],
+])('a node that no peer reaches and %s', (_, stateMs, direction, words) => {
   const [verdict] = judge((_, to) => to === 'n2', {}, { stateMs })
   expect(verdict).toMatchObject({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'n2', direction })
   expect(verdict!.message).toMatch(words)
 })
 
-test('an interface that is down is cut off both ways, in the words of its own agent', () => {
+test('an interface that its agent reports as down is cut off in both directions', () => {
   const verdicts = judge((_, to, name) => to === 'n2' && name === 'net0', { 'n2 net0': 'net0 is down' })
   expect(verdicts).toMatchObject([
     {
@@ -83,7 +88,7 @@ test('an interface that is down is cut off both ways, in the words of its own ag
   ])
 })
 
-test('a node with all its interfaces down is one verdict', () => {
+test('a node with all its interfaces down gets one verdict', () => {
   const verdicts = judge((_, to) => to === 'n2', { 'n2 net0': 'net0 is down', 'n2 net1': 'net1 is down' })
   expect(verdicts).toMatchObject([
     {
@@ -95,11 +100,11 @@ test('a node with all its interfaces down is one verdict', () => {
   ])
 })
 
-test('a node that cannot probe but is reached is not accused', () => {
+test('a node that cannot probe but is reached gets no verdict', () => {
   expect(judge(() => false, { 'n2 net0': 'fping is missing' })).toEqual([])
 })
 
-test('a path that was down, has answered and loses again is not called unreachable', () => {
+test('a path that was DOWN, was answered and loses probes again is lossy and not unreachable', () => {
   const [dead] = judge((from, to, name) => name === 'net1' && [from, to].includes('n2'), {})
   expect(dead!.message).toContain('cannot be reached')
   const [lossy] = judge(
@@ -110,19 +115,21 @@ test('a path that was down, has answered and loses again is not called unreachab
   expect(lossy!.message).toMatch(/^n2 loses packets on net1: 30 % of its probes where its peers lose 0 %/)
 })
 
-test('what is left of a fault keeps who was blamed, and blames nobody anew', () => {
+test('a recovering fault keeps its verdict and causes no new ones', () => {
   const isOfNode = (from: string, to: string, name: string) => name === 'net1' && [from, to].includes('n2')
-  const before = judge(isOfNode, {})
+  const previous = judge(isOfNode, {})
   const recovering = { answeredMs: 2000, lossMs: 1000 }
-  const [held] = judge(isOfNode, {}, recovering, before)
-  expect(held!.message).toBe(`${before[0]!.message} It has been well for some seconds, and is watched.`)
+  const [held] = judge(isOfNode, {}, recovering, previous)
+  expect(held!.message).toBe(
+    `${previous[0]!.message} It is recovering: its paths have stopped losing probes.`,
+  )
   expect(judge(isOfNode, {}, recovering, [held!])[0]!.message).toBe(held!.message)
   const isLast = (from: string, to: string, name: string) => isOfNode(from, to, name) && from === 'n4'
-  expect(judge(isLast, {}, recovering, before)).toEqual([])
-  expect(judge(isLast, {}, {}, before)).toMatchObject([{ kind: CulpritKind.CULPRIT_KIND_LINK }])
+  expect(judge(isLast, {}, recovering, previous)).toEqual([])
+  expect(judge(isLast, {}, {}, previous)).toMatchObject([{ kind: CulpritKind.CULPRIT_KIND_LINK }])
 })
 
-test('one path that is dead between nodes that are well is a link', () => {
+test('a dead path between good nodes is a link', () => {
   const both = (one: string, other: string) => [one, other].sort().join() === 'n1,n3'
   const verdicts = judge((from, to, name) => name === 'net1' && both(from, to), {})
   expect(verdicts).toMatchObject([
@@ -130,7 +137,7 @@ test('one path that is dead between nodes that are well is a link', () => {
   ])
 })
 
-test('loss that chance has put on the paths one way is not called a direction', () => {
+test('loss that is by chance on the paths in one direction gives no direction', () => {
   const verdicts = judge(
     (from, _, name) => name === 'net1' && from === 'n2',
     {},
@@ -147,7 +154,7 @@ test('loss that chance has put on the paths one way is not called a direction', 
   ])
 })
 
-test('without a word of its agent it is what the paths say', () => {
+test('an interface without a reported problem is judged by its paths', () => {
   const [verdict, ...more] = judge((from, to, name) => name === 'net1' && [from, to].includes('n2'), {})
   expect(more).toEqual([])
   expect(verdict!.message).toMatch(/^n2 cannot be reached on net1: 8 of 8 pairs fail/)
@@ -155,13 +162,13 @@ test('without a word of its agent it is what the paths say', () => {
 
 const LOSING: LossyInterface = {
   lossSecond: 0,
-  ...{ node: 'n2', interface: 'net0', sinceSecond: 0, seenSecond: 0, holdSeconds: 60, seconds: 12 },
+  ...{ node: 'n2', interface: 'net0', seenSecond: 0, holdSeconds: 60, seconds: 12 },
   ...{ sentCount: 400, lostCount: 8, peerCount: 3 },
 }
 const between = (one: string, other: string) => (source: string, destination: string, name: string) =>
   name === 'net0' && [source, destination].sort().join() === [one, other].sort().join()
 
-test('a link that loses what its interface loses is no matter of its own', () => {
+test('a link that loses as much as its lossy interface gets no separate verdict', () => {
   const is = between('n1', 'n2')
   const lost = (...path: [string, string, string]) => (is(...path) ? 7 : 0)
   const alone = judge(() => false, {}, {}, [], [], lost)
@@ -172,7 +179,7 @@ test('a link that loses what its interface loses is no matter of its own', () =>
   ])
 })
 
-test('a link that loses far more than its interface is named beside it, and so is one of others', () => {
+test('a link that loses far more than its lossy interface gets a separate verdict, and so does a link of other nodes', () => {
   const kindsOf = (lost: (...path: [string, string, string]) => number) =>
     judge(() => false, {}, {}, [], [LOSING], lost).map(({ kind, node, peer }) => [kind, node, peer].join(' '))
   const { CULPRIT_KIND_LINK: LINK, CULPRIT_KIND_INTERFACE: INTERFACE } = CulpritKind

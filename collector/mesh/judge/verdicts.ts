@@ -3,7 +3,6 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import {
   CulpritKind,
-  type Endpoint,
   FaultDirection,
   PairResult,
   type Verdict,
@@ -12,34 +11,38 @@ import { toDuration } from '../../../lib/protobuf-time.ts'
 import { diagnose } from '../../diagnosis/diagnosis.ts'
 import { median } from '../../diagnosis/statistics.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
+import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
 import { evidenceOf } from '../state/path-state.ts'
-import type { Measured, MeshPath, Paths } from '../state/paths.ts'
-import { blank, isDead, MAX_PAIRS, pairOf, withLossy } from './lossy-verdicts.ts'
-import { createRecoveringVerdicts, pairKey } from './recovering-verdicts.ts'
+import type { MeasuredPath, MeshPath, Paths } from '../state/paths.ts'
+import { blankVerdict, isDead, MAX_PAIRS, pairOf, withLossyInterfaces } from './lossy-verdicts.ts'
+import { createRecoveryFilter, endpointPairKey } from './recovering-verdicts.ts'
 
 /**
- * Each probe takes a turn of its own, so a bad path was tried many times before anyone is blamed. One that is well was
- * tried once: more would say that it was bad and has recovered by chance, and then no link could be blamed.
+ * Attempts that the diagnosis sees for a bad path: its state rests on many probes, so it counts as retested. A path that
+ * is UP counts as tried once: with more it would look as if it had been bad and recovered, and no link could be named.
  */
-const ATTEMPTS = 3
-/** Nothing contradicts it: nobody hears from the node, and nobody reaches it. */
+const BAD_PATH_ATTEMPTS = 3
+/** Nothing contradicts the verdict: the agent is silent and no peer reaches the node. */
 const DOWN_CONFIDENCE = 0.99
-const countsOf = ({ path: { health }, state }: Measured) => {
-  // Lost probes that wait for an answer are evidence of a path that is bad already.
-  const waiting = state === PathState.PATH_STATE_DOWN ? health.trailingLost : 0
+
+const EMPTY_RESULT = PairResult.fromPartial({})
+const EMPTY_STATISTICS = PingStatistics.fromPartial({})
+
+const countsOf = ({ path: { health }, state }: MeasuredPath) => {
+  // On a DOWN path the unanswered probes in a row are evidence too.
+  const unanswered = state === PathState.PATH_STATE_DOWN ? health.trailingLost : 0
   const { sentCount, lostCount } = evidenceOf(health)
-  return { sentCount: sentCount + waiting, lostCount: lostCount + waiting }
+  return { sentCount: sentCount + unanswered, lostCount: lostCount + unanswered }
 }
 
 /**
- * What the diagnosis of runs reads, from the windows of about the last minute. A probe goes there and back, whoever
- * sends it: both paths of a pair measure the same, and which of them chance has hit harder is no direction. So each
- * gets half of what both have lost.
+ * Returns a path as a result of a run, for the diagnosis. A probe travels both ways, so both paths of a pair measure
+ * the same, and a difference between them is chance and not a direction: each gets half of their common loss.
  */
 const toResult = (
-  measured: Measured,
-  back: Measured | undefined,
+  measured: MeasuredPath,
+  back: MeasuredPath | undefined,
   recent: Paths['recent'],
   nowMs: number,
 ): PairResult => {
@@ -74,26 +77,23 @@ const toResult = (
             : { min: time, avg: time, p50: time, p99: time, max: time, jitter: undefined },
       },
     },
-    // One slow probe of a minute makes a mean late: a path that is only slow is no link to be blamed for it.
-    attemptCount: state === PathState.PATH_STATE_UP ? 1 : ATTEMPTS,
+    // One slow probe within a minute raises the mean, so a path that is only slow must not count as retested.
+    attemptCount: state === PathState.PATH_STATE_UP ? 1 : BAD_PATH_ATTEMPTS,
   }
 }
 
-const EMPTY_RESULT = PairResult.fromPartial({})
-const EMPTY_STATISTICS = PingStatistics.fromPartial({})
-
 /**
- * A probe goes both ways. Who is well by what was told before the way back died says nothing of now: a node that is
- * gone has told nothing since, and what it sends is not fine.
+ * Returns whether the UP state of a path is older than the failure of its way back. A node that has died reports
+ * nothing since, so its last good windows are not about the present.
  */
-const isOfBefore = ({ path: { health }, state }: Measured, back: Measured | undefined): boolean =>
+const isOutdated = ({ path: { health }, state }: MeasuredPath, back: MeasuredPath | undefined): boolean =>
   state === PathState.PATH_STATE_UP &&
   back !== undefined &&
   isDead(back) &&
   health.lastEndMs < back.path.health.stateMs
 
-/** A mesh probes on and on from one socket: it has not tried other ports, and does not say so. */
-const tidy = (verdict: Verdict): Verdict => ({
+/** Returns a verdict of the diagnosis without its claim of a retest: the mesh probes from the same socket all the time. */
+const asMeshVerdict = (verdict: Verdict): Verdict => ({
   ...verdict,
   message: verdict.message.replace(' Retested on new ports: the same.', ''),
   retested: false,
@@ -101,107 +101,120 @@ const tidy = (verdict: Verdict): Verdict => ({
   pairsAgainst: verdict.pairsAgainst.slice(0, MAX_PAIRS),
 })
 
-/** Nodes that say nothing and that nobody reaches: one verdict each, whatever the number of paths. */
-const downNodes = (measured: readonly Measured[], silent: ReadonlySet<string>): Map<string, Verdict> => {
+const isAllDown = (paths: readonly MeasuredPath[]): boolean =>
+  paths.every(({ state }) => state === PathState.PATH_STATE_DOWN)
+
+const unreachedText = (paths: readonly MeasuredPath[]): string => {
+  const peers = new Set(paths.map(({ path }) => path.source.node)).size
+  return peers === 1 ? 'its one peer does not reach it' : `none of its ${peers} peers reaches it`
+}
+
+/** Returns one verdict for each node whose agent is silent and that no peer reaches, by node. */
+const downNodes = (measured: readonly MeasuredPath[], silent: ReadonlySet<string>): Map<string, Verdict> => {
   const verdicts = new Map<string, Verdict>()
   if (silent.size === 0) return verdicts
-  const to = Map.groupBy(
+  const byDestination = Map.groupBy(
     measured.filter(({ path }) => silent.has(path.destination.node)),
     ({ path }) => path.destination.node,
   )
-  for (const [node, paths] of to) {
-    if (!paths.every(({ state }) => state === PathState.PATH_STATE_DOWN)) continue
-    const peers = new Set(paths.map(({ path }) => path.source.node)).size
-    const others = peers === 1 ? 'its one peer does not reach it' : `none of its ${peers} peers reaches it`
+  for (const [node, paths] of byDestination) {
+    if (!isAllDown(paths)) continue
     verdicts.set(node, {
-      ...blank,
+      ...blankVerdict,
       kind: CulpritKind.CULPRIT_KIND_NODE,
       node,
       direction: FaultDirection.FAULT_DIRECTION_BOTH,
       confidence: DOWN_CONFIDENCE,
-      message: `${node} is down: its agent is silent and ${others}.`,
+      message: `${node} is down: its agent is silent and ${unreachedText(paths)}.`,
       pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
     })
   }
   return verdicts
 }
 
-/** Interfaces that nobody reaches and whose own agents say why: one verdict each, and one for a node that has no other. */
+/** Returns a verdict for each interface that no peer reaches and whose agent reports why; one for a whole node. */
 const downInterfaces = (
-  measured: readonly Measured[],
-  troubleOf: (node: string, name: string) => string,
+  measured: readonly MeasuredPath[],
+  interfaceProblem: (node: string, name: string) => string,
 ): Verdict[] => {
   const verdicts: Verdict[] = []
-  const to = Map.groupBy(measured, ({ path }) => path.destination.node)
-  for (const [node, paths] of to) {
-    const all = Map.groupBy(paths, ({ path }) => path.destination.interface)
-    const down = [...all].filter(
-      ([name, own]) =>
-        troubleOf(node, name) !== '' && own.every(({ state }) => state === PathState.PATH_STATE_DOWN),
+  const byDestination = Map.groupBy(measured, ({ path }) => path.destination.node)
+  for (const [node, ofNode] of byDestination) {
+    const byInterface = Map.groupBy(ofNode, ({ path }) => path.destination.interface)
+    const down = [...byInterface].filter(
+      ([name, paths]) => interfaceProblem(node, name) !== '' && isAllDown(paths),
     )
-    const isWhole = down.length > 1 && down.length === all.size
+    const isWhole = down.length > 1 && down.length === byInterface.size
     for (const group of isWhole ? [down] : down.map((each) => [each])) {
       const names = group.map(([name]) => name)
-      const own = group.flatMap(([, each]) => each)
-      const peers = new Set(own.map(({ path }) => path.source.node)).size
-      const others = peers === 1 ? 'its one peer does not reach it' : `none of its ${peers} peers reaches it`
-      const reasons = [...new Set(names.map((name) => troubleOf(node, name)))].join('; ')
+      const paths = group.flatMap(([, each]) => each)
+      const reasons = [...new Set(names.map((name) => interfaceProblem(node, name)))].join('; ')
       verdicts.push({
-        ...blank,
+        ...blankVerdict,
         kind: isWhole ? CulpritKind.CULPRIT_KIND_NODE : CulpritKind.CULPRIT_KIND_INTERFACE,
         node,
         interface: isWhole ? '' : names[0]!,
         direction: FaultDirection.FAULT_DIRECTION_BOTH,
         confidence: DOWN_CONFIDENCE,
-        message: `${node} is cut off on ${names.join(' and ')}: its agent says "${reasons}", and ${others}.`,
-        pairsFor: own.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
+        message: `${node} is cut off on ${names.join(' and ')}: its agent says "${reasons}", and ${unreachedText(paths)}.`,
+        pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
       })
     }
   }
   return verdicts
 }
 
-/** Who is to blame for what the mesh shows now, the surest first. */
-export const judgeMesh = (given: {
-  /** Every path that is measured now. */
-  measured: readonly Measured[]
+/** What the verdicts of the mesh are computed from. */
+export type MeshEvidence = {
+  /** Every path that is UP, LOSSY or DOWN. */
+  measured: readonly MeasuredPath[]
   recent: Paths['recent']
   /** Nodes whose agents do not deliver. */
   silent: ReadonlySet<string>
-  /** Why a node does not probe from an interface; empty when it does. */
-  troubleOf: (node: string, name: string) => string
+  /** Returns why a node cannot probe from an interface; empty when it can. */
+  interfaceProblem: (node: string, name: string) => string
   lossy: readonly LossyInterface[]
   racks: ReadonlyMap<string, string>
-  /** What was said last. */
-  before: readonly Verdict[]
+  /** The verdicts of the last evaluation. */
+  previous: readonly Verdict[]
   nowMs: number
-}): Verdict[] => {
-  const { measured, recent, silent, troubleOf, lossy, racks, nowMs } = given
+}
+
+/**
+ * Returns the verdicts on the mesh, the most confident first. First the nodes and interfaces whose agents are silent or
+ * report a problem; then the diagnosis of runs over all other paths; then lossy interfaces over all their paths.
+ */
+export const judgeMesh = (evidence: MeshEvidence): Verdict[] => {
+  const { measured, recent, silent, interfaceProblem, lossy, racks, nowMs } = evidence
   const down = downNodes(measured, silent)
   const cutOff = downInterfaces(
     measured.filter(({ path }) => !down.has(path.destination.node)),
-    troubleOf,
+    interfaceProblem,
   )
   // A verdict on a whole node has no interface.
-  const blamed = new Set(cutOff.map(({ node, interface: name }) => `${node} ${name}`))
-  const isExplained = ({ destination: { node, interface: name } }: MeshPath) =>
-    down.has(node) || blamed.has(`${node} `) || blamed.has(`${node} ${name}`)
-  const byPair = new Map(measured.map((each) => [pairKey(each.path), each]))
-  const backOf = ({ path: { source, destination } }: Measured) =>
-    byPair.get(pairKey({ source: destination, destination: source }))
+  const accused = new Set(cutOff.map(interfaceKey))
+  const isExplained = ({ destination }: MeshPath) =>
+    down.has(destination.node) ||
+    accused.has(interfaceKey({ node: destination.node, interface: '' })) ||
+    accused.has(interfaceKey(destination))
+  const byPair = new Map(measured.map((each) => [endpointPairKey(each.path), each]))
+  const backOf = ({ path: { source, destination } }: MeasuredPath) =>
+    byPair.get(endpointPairKey({ source: destination, destination: source }))
   const results = measured
-    .filter((each) => !isExplained(each.path) && !isOfBefore(each, backOf(each)))
+    .filter((each) => !isExplained(each.path) && !isOutdated(each, backOf(each)))
     .map((each) => toResult(each, backOf(each), recent, nowMs))
-  const diagnosed = diagnose({ results, racks }).verdicts.map(tidy).flatMap(createRecoveringVerdicts(given))
-  const verdicts = withLossy([...down.values(), ...cutOff, ...diagnosed], lossy, byPair)
+  const diagnosed = diagnose({ results, racks })
+    .verdicts.map(asMeshVerdict)
+    .flatMap(createRecoveryFilter(evidence))
+  const verdicts = withLossyInterfaces([...down.values(), ...cutOff, ...diagnosed], lossy, byPair)
   return verdicts.sort((one, other) => other.confidence - one.confidence)
 }
 
-/** Paths looked at for what a round trip usually takes; more would not say it better. */
+/** Maximum number of paths from which the usual round-trip time is computed. */
 const MAX_SAMPLED = 2_000
 
-/** From this mean round-trip time on, in seconds, a path is late beside the others. */
-const lateLimit = (measured: readonly Measured[], recent: Paths['recent'], nowMs: number): number => {
+/** Returns the mean round-trip time in seconds above which a path is slow in comparison to the others. */
+const slowLimit = (measured: readonly MeasuredPath[], recent: Paths['recent'], nowMs: number): number => {
   const comparable = measured.filter(({ isLoaded }) => !isLoaded)
   const step = Math.max(1, Math.floor(comparable.length / MAX_SAMPLED))
   const sampled = comparable
@@ -213,16 +226,14 @@ const lateLimit = (measured: readonly Measured[], recent: Paths['recent'], nowMs
   return Math.max(usual * lateFactor, usual + lateSeconds)
 }
 
-/** Whether any path takes far longer than the others: loss shows in states, but slowness only in comparison. */
-export const hasLatePath = (
-  measured: readonly Measured[],
+/** Returns whether any path is far slower than the others. Loss has states; slowness shows only in comparison. */
+export const hasSlowPath = (
+  measured: readonly MeasuredPath[],
   recent: Paths['recent'],
   nowMs: number,
 ): boolean => {
-  const limit = lateLimit(measured, recent, nowMs)
+  const limit = slowLimit(measured, recent, nowMs)
   return measured.some(
     ({ path, isLoaded }) => !isLoaded && (recent.countsOf(path.row, nowMs).meanSeconds ?? 0) > limit,
   )
 }
-
-export const endpointOf = (node: string, name: string): Endpoint => ({ node, interface: name, address: '' })

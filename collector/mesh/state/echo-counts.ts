@@ -1,19 +1,20 @@
-/** How many ICMP echo requests each node's kernel had received, at times of the last two minutes. */
-
-/** Batches come more often while much is lost; one sample a second says all. */
+/** Minimum time between two samples of a node. Batches arrive more often while probes are lost. */
 const SPACING_MS = 950
+/** Two minutes of samples per node. */
 const MAX_SAMPLES = 128
 
 type Sample = { timeMs: number; count: number }
 
+/** Returns the history of each node's kernel counter of received ICMP echo requests, over the last two minutes. */
 export const createEchoCounts = () => {
   const nodes = new Map<string, Sample[]>()
   return {
+    /** Adds a counter value at a mesh time. */
     add: (node: string, timeMs: number, count: number): void => {
       const samples = nodes.get(node) ?? []
       nodes.set(node, samples)
       const last = samples.at(-1)
-      // The node has started anew, or a clock was set back: what was before cannot be compared.
+      // After a reboot of the node or a step of a clock, earlier samples cannot be compared.
       if (last && (count < last.count || timeMs < last.timeMs)) samples.length = 0
       else if (last && timeMs - last.timeMs < SPACING_MS) return
       samples.push({ timeMs, count })
@@ -22,7 +23,7 @@ export const createEchoCounts = () => {
     forget: (node: string): void => {
       nodes.delete(node)
     },
-    /** What came between the first and the last sample within a time; undefined when there are not two. */
+    /** Returns the increase between the first and the last sample within a time; undefined with fewer than two. */
     between: (
       node: string,
       fromMs: number,

@@ -1,43 +1,39 @@
 import { type MeshEvent, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
+import { interfaceKey, pathKey } from '../../inventory/keys.ts'
 import type { PathKey, WindowStore } from '../../store/windows.ts'
-import type { KnownState } from './paths.ts'
+import type { Recorder } from '../agents/recorder.ts'
+import type { MeshObserver } from '../dependencies.ts'
+import type { MeshTime } from '../mesh-time.ts'
+import { type InterfaceChange, reasonOf } from './interface-state.ts'
+import { type KnownState, type MeshPath, recentChanges } from './paths.ts'
 
-/** A watcher that does not read loses the oldest events beyond so many; the store has them all. */
+/** Bound of the queue of one watcher. A watcher that does not read loses the oldest events; the store has them all. */
 const MAX_WAITING = 10_000
-/** A restarted collector looks so far back for what was bad, and through at most so many events. */
+/** Bound of the remembered changes of one path. */
+const MAX_CHANGES = 64
+/** How far back a restarted collector reads events, and how many at most. */
 const LOOK_BACK_MS = 86_400_000
-const MAX_LOOKED_AT = 20_000
-const PAGE = 5_000
+const MAX_EVENTS_READ = 20_000
+const PAGE_SIZE = 5_000
 
-export const eventOf = (fields: {
-  timeMs: number
-  seenMs: number
-  source: Endpoint
-  destination?: Endpoint
-  before: PathState
-  state: PathState
-  reason: string
-}): MeshEvent => ({
-  time: toTimestamp(new Date(fields.timeMs)),
-  seenTime: toTimestamp(new Date(fields.seenMs)),
-  source: fields.source,
-  destination: fields.destination,
-  before: fields.before,
-  state: fields.state,
-  reason: fields.reason,
-})
+const {
+  PATH_STATE_UP: UP,
+  PATH_STATE_LOSSY: LOSSY,
+  PATH_STATE_DOWN: DOWN,
+  PATH_STATE_STALE: STALE,
+} = PathState
 
-export const isOfNode = ({ source, destination }: MeshEvent, node: string): boolean =>
+const isOfNode = ({ source, destination }: MeshEvent, node: string): boolean =>
   node === '' || source?.node === node || destination?.node === node
 
-/** Those who follow the events. Each has a queue of its own, so that a slow one holds up nobody. */
-export const createEventWatchers = () => {
+/** Callers of WatchMesh. Each one has its own queue, so that a slow one does not delay the others. */
+const createEventWatchers = () => {
   type Watcher = { node: string; waiting: MeshEvent[]; wake: () => void }
   const watchers = new Set<Watcher>()
   return {
-    tell: (event: MeshEvent): void => {
+    publish: (event: MeshEvent): void => {
       for (const watcher of watchers) {
         if (!isOfNode(event, watcher.node)) continue
         watcher.waiting.push(event)
@@ -69,42 +65,115 @@ export const createEventWatchers = () => {
   }
 }
 
-const keyOf = (source: string, destination: string, name: string): string =>
-  `${source} ${destination} ${name}`
+/** A change of state. `timeMs` is mesh time: when it was measured. */
+type StateChange = {
+  timeMs: number
+  source: Endpoint
+  destination?: Endpoint
+  before: PathState
+  state: PathState
+  reason: string
+}
 
-/** Interfaces whose newest event says that they lose probes; such an event has an interface and no destination. */
-const lossyInterfacesOf = (states: ReadonlyMap<string, KnownState>) =>
-  [...states].flatMap(([key, { state, timeMs }]) => {
-    const [node = '', destination = '', name = ''] = key.split(' ')
-    const isLossy = destination === '' && name !== '' && state === PathState.PATH_STATE_LOSSY
-    return isLossy ? [{ node, interface: name, timeMs }] : []
-  })
+type PublisherDeps = {
+  time: MeshTime
+  observer: Pick<MeshObserver, 'observeEvent' | 'observeRelapse'>
+  recorder: Pick<Recorder, 'addEvent'>
+  initialStates: Pick<InitialStates, 'wasSilent'>
+  /** A path or an agent has become worse, and more changes of the same fault may follow. */
+  onWorse: () => void
+}
 
-/** What was bad when this collector started, from the newest event of each path, interface and agent. */
-export const statesBefore = (store: Pick<WindowStore, 'meshEvents'>, nowMs: number) => {
-  const states = new Map<string, KnownState>()
+/** Returns a publisher that turns changes of state into events for the store, the metrics and the watchers. */
+export const createEventPublisher = (deps: PublisherDeps) => {
+  const { time, observer, recorder, initialStates, onWorse } = deps
+  const watchers = createEventWatchers()
+  const nowMs = () => time.clock.now().getTime()
+  const publish = ({ timeMs, source, destination, before, state, reason }: StateChange): void => {
+    const shift = time.shiftMs()
+    const event: MeshEvent = {
+      time: toTimestamp(new Date(timeMs + shift)),
+      seenTime: toTimestamp(new Date(nowMs() + shift)),
+      ...{ source, destination, before, state, reason },
+    }
+    recorder.addEvent(event)
+    observer.observeEvent(event)
+    watchers.publish(event)
+  }
+  return {
+    /** Yields the events of a node, or of all nodes when it is empty, until the signal is aborted. */
+    watch: watchers.watch,
+    pathChanged: (
+      path: MeshPath,
+      { timeMs, before, state }: { timeMs: number; before: PathState; state: PathState },
+      reason: string,
+    ): void => {
+      const recent = recentChanges(path, timeMs)
+      path.changes = [...recent, timeMs].slice(-MAX_CHANGES)
+      if (before === UP && recent.length > 0) observer.observeRelapse()
+      publish({ timeMs, source: path.source, destination: path.destination, before, state, reason })
+      if (state !== UP) onWorse()
+    },
+    /** @param lastMs end of the agent's last window, mesh time; 0 when there was none */
+    agentChanged: (node: string, delivers: boolean, reason: string, lastMs: number): void => {
+      // The first contact is no event, unless the agent was silent when the previous collector stopped.
+      if (delivers && lastMs === 0 && !initialStates.wasSilent(node)) return
+      const timeMs = delivers || lastMs === 0 ? nowMs() : lastMs
+      const change = delivers ? { before: STALE, state: UP } : { before: UP, state: STALE }
+      publish({ ...change, timeMs, source: { node, interface: '', address: '' }, reason })
+      if (!delivers) onWorse()
+    },
+    interfaceChanged: ({ lossy, before, state, second }: InterfaceChange): void => {
+      const source = { node: lossy.node, interface: lossy.interface, address: '' }
+      publish({
+        timeMs: second * 1000,
+        source,
+        before,
+        state,
+        reason: state === LOSSY ? reasonOf(lossy) : '',
+      })
+    },
+  }
+}
+
+export type EventPublisher = ReturnType<typeof createEventPublisher>
+
+/** Reads the newest event of each path, interface and agent from the store: what was bad before this collector started. */
+export const readInitialStates = (store: Pick<WindowStore, 'meshEvents'>, nowMs: number) => {
+  const paths = new Map<string, KnownState>()
+  const interfaces = new Map<string, KnownState & { node: string; interface: string }>()
   let token = ''
-  for (let looked = 0; looked < MAX_LOOKED_AT; looked += PAGE) {
+  for (let read = 0; read < MAX_EVENTS_READ; read += PAGE_SIZE) {
     const range = { fromMs: nowMs - LOOK_BACK_MS, toMs: nowMs + LOOK_BACK_MS }
-    const { events, nextPageToken } = store.meshEvents(range, { size: PAGE, token })
+    const { events, nextPageToken } = store.meshEvents(range, { size: PAGE_SIZE, token })
     for (const { source, destination, state, time } of events) {
-      const key = keyOf(source?.node ?? '', destination?.node ?? '', source?.interface ?? '')
-      if (!states.has(key)) states.set(key, { state, timeMs: fromTimestamp(time)?.getTime() ?? 0 })
+      const from = { node: source?.node ?? '', interface: source?.interface ?? '' }
+      const timeMs = fromTimestamp(time)?.getTime() ?? 0
+      // Events are read newest first, so the first one of each key is kept.
+      if (destination) {
+        const key = pathKey({ source: from.node, destination: destination.node, interface: from.interface })
+        if (!paths.has(key)) paths.set(key, { state, timeMs })
+      } else if (!interfaces.has(interfaceKey(from))) {
+        interfaces.set(interfaceKey(from), { ...from, state, timeMs })
+      }
     }
     token = nextPageToken
     if (token === '') break
   }
-  const isBad = (known: KnownState | undefined) =>
-    known?.state === PathState.PATH_STATE_DOWN || known?.state === PathState.PATH_STATE_LOSSY
-  const bad = (key: string) => {
-    const known = states.get(key)
-    return isBad(known) ? known : undefined
-  }
   return {
-    ofPath: ({ source, destination, interface: name }: PathKey) => bad(keyOf(source, destination, name)),
-    lossyInterfaces: lossyInterfacesOf(states),
-    /** Whether an agent was cut off. */
+    /** Returns the state of a path that was DOWN or LOSSY. */
+    ofPath: (path: PathKey): KnownState | undefined => {
+      const known = paths.get(pathKey(path))
+      return known?.state === DOWN || known?.state === LOSSY ? known : undefined
+    },
+    /** Interfaces that were LOSSY over all their paths together. */
+    lossyInterfaces: [...interfaces.values()].filter(
+      ({ interface: name, state }) => name !== '' && state === LOSSY,
+    ),
+    /** Returns whether an agent did not deliver. Events of agents have no interface. */
     wasSilent: (node: string): boolean =>
-      states.get(keyOf(node, '', ''))?.state === PathState.PATH_STATE_STALE,
+      interfaces.get(interfaceKey({ node, interface: '' }))?.state === STALE,
   }
 }
+
+export type InitialStates = ReturnType<typeof readInitialStates>

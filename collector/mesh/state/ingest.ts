@@ -1,23 +1,20 @@
-import type { Timestamp } from '#proto/google/protobuf/timestamp.ts'
 import type { MeshBatch, MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
 import { MAX_INDEX, MIN_INDEX } from '../../../lib/histogram.ts'
 import type { Window } from '../../store/windows.ts'
-import type { OwnLoad } from './own-load.ts'
+import { toMilliseconds } from '../agents/agent-clock.ts'
 import { advance, type Change } from './path-state.ts'
 import type { MeshPath, Paths } from './paths.ts'
 import type { LostProbe } from './pooled-loss.ts'
+import type { RunLoad } from './run-load.ts'
 
-/** Lost probes of the last minute, one entry for a window that had some; beyond so many the fleet is worse than lossy. */
+/** Bound of the lost probes in memory, one entry per window with losses. With more, the paths themselves are bad. */
 const MAX_LOST = 20_000
 const LOST_SECONDS = 60
-/** Who keeps account of what was measured when is told so often. */
-const TELL_MS = 60_000
+/** Minimum time between two calls of `onMeasured` for a path. */
+const REPORT_MS = 60_000
 
-export const toMilliseconds = (time: Timestamp | undefined): number =>
-  time ? time.seconds * 1000 + time.nanos / 1e6 : Number.NaN
-
-/** An agent's figures come over the network: what cannot be is not taken. */
-const isSound = (window: MeshWindow): boolean =>
+/** Figures of an agent come over the network: impossible ones are ignored. */
+const isPlausible = (window: MeshWindow): boolean =>
   window.sentCount > 0 &&
   window.receivedCount <= window.sentCount &&
   window.rttSumSeconds >= 0 &&
@@ -26,84 +23,88 @@ const isSound = (window: MeshWindow): boolean =>
   window.histogramOffset >= MIN_INDEX &&
   window.histogramOffset + window.histogramCounts.length - 1 <= MAX_INDEX
 
-/**
- * Takes the windows of a batch to the paths they are of: state, last minute, interfaces at both ends. This runs for
- * every window that a fleet sends, so it makes no objects but the window for the store.
- */
-export const createIngest = (deps: {
+type Deps = {
   paths: Paths
-  /** Whether the store knows a path that is not probed any more, from this node. */
+  /** Returns whether the store knows a path, no longer probed, from this node. */
   isKnown: (id: number, node: string) => boolean
-  ownLoad: Pick<OwnLoad, 'touches'>
+  runLoad: Pick<RunLoad, 'overlaps'>
   onChange: (path: MeshPath, change: Change) => void
-  /** A path was answered on; once a minute for each. */
+  /** A probe of the path was answered; at most once a minute for each path. */
   onMeasured: (path: MeshPath, endMs: number) => void
-}) => {
+}
+
+/**
+ * Adds the windows of a batch to the state of their paths and interfaces. This runs for every window of the fleet, so
+ * it allocates no objects except the window for the store.
+ */
+export const createIngest = (deps: Deps) => {
   const { paths } = deps
   let lost: LostProbe[] = []
 
-  const take = (path: MeshPath, seen: MeshWindow, window: Window): void => {
+  const addLost = ({ id, source, destination }: MeshPath, second: number, count: number): void => {
+    if (count === 0 || lost.length >= MAX_LOST) return
+    const ends = { source: source.node, destination: destination.node, interface: source.interface }
+    lost.push({ path: id, ...ends, second, count })
+  }
+
+  const update = (path: MeshPath, received: MeshWindow, window: Window): void => {
     const { health } = path
-    // A batch may come twice; its windows are counted once.
+    // An agent may send a batch twice; its windows are counted once.
     if (window.endMs <= health.lastEndMs) return
-    const isLoaded = deps.ownLoad.touches(path, window.startMs, window.endMs)
-    const { change, creditedLost } = advance(health, window, seen.trailingLostCount, {
+    const { change, confirmedLost } = advance(health, window, received.trailingLostCount, {
       intervalSeconds: path.intervalSeconds,
-      isLoaded,
+      isLoaded: deps.runLoad.overlaps(path, window.startMs, window.endMs),
     })
-    if (seen.reason !== '') path.reason = seen.reason
-    else if (health.trailingLost === 0 && seen.receivedCount > 0) path.reason = ''
+    if (received.reason !== '') path.reason = received.reason
+    else if (health.trailingLost === 0 && received.receivedCount > 0) path.reason = ''
     paths.recent.add(path.row, window)
     const second = Math.floor(window.endMs / 1000)
-    const lostCount = seen.sentCount - seen.receivedCount
-    path.from.add('tx', second, seen.sentCount, lostCount, creditedLost)
-    path.to.add('rx', second, seen.sentCount, lostCount, creditedLost)
-    if (seen.receivedCount > 0) path.from.addTimes(second, window.histogramOffset, window.histogramCounts)
-    if (creditedLost > 0 && lost.length < MAX_LOST) {
-      const [source, destination] = [path.source.node, path.destination.node]
-      const { interface: name } = path.source
-      lost.push({ path: path.id, source, destination, interface: name, second, count: creditedLost })
-    }
+    const { sentCount, receivedCount } = received
+    const lostCount = sentCount - receivedCount
+    path.sourceWindow.add('tx', second, sentCount, lostCount, confirmedLost)
+    path.destinationWindow.add('rx', second, sentCount, lostCount, confirmedLost)
+    if (receivedCount > 0) path.sourceWindow.addTimes(second, window.histogramOffset, window.histogramCounts)
+    addLost(path, second, confirmedLost)
     if (change) deps.onChange(path, change)
-    if (seen.receivedCount > 0 && window.endMs - path.toldMs >= TELL_MS) {
-      path.toldMs = window.endMs
+    if (receivedCount > 0 && window.endMs - path.reportedMs >= REPORT_MS) {
+      path.reportedMs = window.endMs
       deps.onMeasured(path, window.endMs)
     }
   }
 
   return {
-    /** @returns the windows for the store, placed by the collector's clock */
+    /** @returns the windows for the store, in mesh time */
     batch: (node: string, { windows: groups }: MeshBatch, offsetMs: number): Window[] => {
-      const taken: Window[] = []
+      const accepted: Window[] = []
       for (const { startTime, endTime, windows } of groups) {
         const startMs = Math.round(toMilliseconds(startTime) + offsetMs)
         const endMs = Math.round(toMilliseconds(endTime) + offsetMs)
         if (!(endMs >= startMs)) continue
-        for (const seen of windows) {
-          if (!isSound(seen)) continue
-          const path = paths.get(seen.targetId)
-          const isOurs = path ? path.source.node === node : deps.isKnown(seen.targetId, node)
-          if (!isOurs) continue
+        for (const received of windows) {
+          if (!isPlausible(received)) continue
+          const path = paths.get(received.targetId)
+          const isOfNode = path ? path.source.node === node : deps.isKnown(received.targetId, node)
+          if (!isOfNode) continue
           const window = {
-            path: seen.targetId,
+            path: received.targetId,
             startMs,
             endMs,
-            sentCount: seen.sentCount,
-            receivedCount: seen.receivedCount,
-            rttMinSeconds: seen.rttMinSeconds,
-            rttMaxSeconds: seen.rttMaxSeconds,
-            rttSumSeconds: seen.rttSumSeconds,
-            jitterSeconds: seen.jitterSeconds,
-            histogramOffset: seen.histogramOffset,
-            histogramCounts: seen.histogramCounts,
+            sentCount: received.sentCount,
+            receivedCount: received.receivedCount,
+            rttMinSeconds: received.rttMinSeconds,
+            rttMaxSeconds: received.rttMaxSeconds,
+            rttSumSeconds: received.rttSumSeconds,
+            jitterSeconds: received.jitterSeconds,
+            histogramOffset: received.histogramOffset,
+            histogramCounts: received.histogramCounts,
           }
-          if (path) take(path, seen, window)
-          taken.push(window)
+          if (path) update(path, received, window)
+          accepted.push(window)
         }
       }
-      return taken
+      return accepted
     },
-    /** Lost probes of the last so many seconds, at most 60. */
+    /** Returns the confirmed lost probes of the last `seconds`, at most 60. */
     lostSince: (nowSecond: number, seconds: number): LostProbe[] => {
       if (lost.length === 0) return lost
       lost = lost.filter(({ second }) => second > nowSecond - LOST_SECONDS)

@@ -6,9 +6,9 @@ import type { LostProbe } from './pooled-loss.ts'
 
 const NODES = Array.from({ length: 8 }, (_, index) => `n${index}`)
 
-/** Eight nodes of which n0 loses every fifth probe from second 60 on. */
+/** Returns eight nodes; `step` adds a second, in which n0 loses every fifth probe if `isBad`. */
 const startLoss = () => {
-  const ends = new Map<string, InterfaceWindow>(
+  const interfaces = new Map<string, InterfaceWindow>(
     NODES.map((node) => [`${node} net0`, createInterfaceWindow(node, 'net0')]),
   )
   const lost: LostProbe[] = []
@@ -21,28 +21,28 @@ const startLoss = () => {
         path++
         const isLost = isBad && [source, destination].includes('n0') && (path + second) % 5 === 0
         const count = isLost ? 1 : 0
-        ends.get(`${source} net0`)!.add('tx', second, 1, count, count)
-        ends.get(`${destination} net0`)!.add('rx', second, 1, count, count)
+        interfaces.get(`${source} net0`)!.add('tx', second, 1, count, count)
+        interfaces.get(`${destination} net0`)!.add('rx', second, 1, count, count)
         if (isLost) lost.push({ path, source, destination, interface: 'net0', second, count })
       }
     }
   }
   const lostSince = (now: number, seconds: number) => lost.filter(({ second }) => second > now - seconds)
-  return { ends, step, lostSince }
+  return { interfaces, step, lostSince }
 }
 
-test('loss is seen within seconds, told as it is now, and over soon after its end', () => {
-  const { ends, step, lostSince } = startLoss()
+test('loss is found within 10 s with its current counts, and ends 10 to 12 s after the last loss', () => {
+  const { interfaces, step, lostSince } = startLoss()
   const states = createInterfaceStates()
   const changes: [number, string, PathState][] = []
   for (let second = 1; second <= 200; second++) {
     step(second, second > 60 && second <= 100)
-    for (const { lossy, state } of states.judge(ends, { lostSince }, second)) {
+    for (const { lossy, state } of states.update(interfaces, lostSince, second)) {
       changes.push([second, lossy.node, state])
     }
     if (second !== 100) continue
     const [{ lostCount, sentCount } = { lostCount: 0, sentCount: 0 }] = states.lossy()
-    // Of twelve seconds and not of a minute, and every lost probe of them.
+    // The counts are of 12 s and not of a minute, and contain every lost probe.
     expect(sentCount).toBe(12 * 14)
     expect(lostCount / sentCount).toBeGreaterThan(0.15)
   }
@@ -56,13 +56,13 @@ test('loss is seen within seconds, told as it is now, and over soon after its en
   expect(upSecond - 100).toBeLessThanOrEqual(12)
 })
 
-test('loss that comes and goes is held for longer each time', () => {
-  const { ends, step, lostSince } = startLoss()
+test('recurring loss has a longer hold time each time', () => {
+  const { interfaces, step, lostSince } = startLoss()
   const states = createInterfaceStates()
   const ups: number[] = []
   for (let second = 1; second <= 600; second++) {
     step(second, second % 100 < 20)
-    const found = states.judge(ends, { lostSince }, second)
+    const found = states.update(interfaces, lostSince, second)
     if (found.some(({ state }) => state === PathState.PATH_STATE_UP)) ups.push(second % 100)
   }
   expect(ups.length).toBeGreaterThanOrEqual(2)

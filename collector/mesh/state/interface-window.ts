@@ -1,50 +1,50 @@
 import { MAX_INDEX, MIN_INDEX, middleOfIndex } from '../../../lib/histogram.ts'
 
-/** The last minute of one interface of one node, over all its paths: what it sends, and what is sent to it. */
-
+/** Cells of one second each. More than a minute, because windows arrive late. */
 const SECONDS = 64
 const SLOT_SECONDS = 10
 const SLOTS = 6
 const BUCKETS = MAX_INDEX - MIN_INDEX + 1
 
-type Counts = { second: Float64Array; sent: Uint32Array; lost: Uint32Array; credited: Uint32Array }
+type Counts = { second: Float64Array; sent: Uint32Array; lost: Uint32Array; confirmed: Uint32Array }
 
 const createCounts = (): Counts => ({
   second: new Float64Array(SECONDS),
   sent: new Uint32Array(SECONDS),
   lost: new Uint32Array(SECONDS),
-  credited: new Uint32Array(SECONDS),
+  confirmed: new Uint32Array(SECONDS),
 })
 
-const addCounts = (counts: Counts, second: number, sent: number, lost: number, credited: number): void => {
+const addCounts = (counts: Counts, second: number, sent: number, lost: number, confirmed: number): void => {
   const cell = second % SECONDS
   if (counts.second[cell]! > second) return
   if (counts.second[cell] !== second) {
     counts.second[cell] = second
     counts.sent[cell] = 0
     counts.lost[cell] = 0
-    counts.credited[cell] = 0
+    counts.confirmed[cell] = 0
   }
   counts.sent[cell]! += sent
   counts.lost[cell]! += lost
-  counts.credited[cell]! += credited
+  counts.confirmed[cell]! += confirmed
 }
 
-export type Pooled = { sentCount: number; lostCount: number; creditedCount: number }
+/** Probes over all paths of an interface in one direction. `confirmedCount`: lost probes that were not an outage. */
+export type ProbeCounts = { sentCount: number; lostCount: number; confirmedCount: number }
 
-const sumOf = (counts: Counts, nowSecond: number, seconds: number): Pooled => {
-  let [sentCount, lostCount, creditedCount] = [0, 0, 0]
+const sumOf = (counts: Counts, nowSecond: number, seconds: number): ProbeCounts => {
+  let [sentCount, lostCount, confirmedCount] = [0, 0, 0]
   for (let cell = 0; cell < SECONDS; cell++) {
     if (counts.second[cell]! <= nowSecond - seconds || counts.second[cell]! > nowSecond) continue
     sentCount += counts.sent[cell]!
     lostCount += counts.lost[cell]!
-    creditedCount += counts.credited[cell]!
+    confirmedCount += counts.confirmed[cell]!
   }
-  return { sentCount, lostCount, creditedCount }
+  return { sentCount, lostCount, confirmedCount }
 }
 
-/** Round-trip times as counts of the buckets of lib/histogram.ts, with a total that is kept up as slots pass. */
-const createTimes = () => {
+/** Round-trip times of the last minute in the buckets of lib/histogram.ts, with a running total over all slots. */
+const createRoundTripTimes = () => {
   const slots = Array.from({ length: SLOTS }, () => ({ slot: 0, counts: new Uint16Array(BUCKETS) }))
   const total = new Uint32Array(BUCKETS)
   let count = 0
@@ -75,23 +75,23 @@ const createTimes = () => {
         const times = counts[position]!
         if (times === 0) continue
         const bucket = Math.min(BUCKETS - 1, Math.max(0, offset + position - MIN_INDEX))
-        // A bucket of one slot is full at 65,535: ten seconds of 6,500 probes a second that all took as long.
-        const room = Math.min(times, 0xffff - cell.counts[bucket]!)
-        cell.counts[bucket]! += room
-        total[bucket]! += room
-        count += room
+        // A bucket is full at 65,535: 10 s of 6,500 probes per second that all took the same time.
+        const added = Math.min(times, 0xffff - cell.counts[bucket]!)
+        cell.counts[bucket]! += added
+        total[bucket]! += added
+        count += added
       }
     },
-    quantiles: (nowSecond: number, shares: readonly number[]): number[] | undefined => {
+    quantiles: (nowSecond: number, ratios: readonly number[]): number[] | undefined => {
       expire(Math.floor(nowSecond / SLOT_SECONDS))
       if (count === 0) return undefined
       const found: number[] = []
       let below = 0
-      for (let bucket = 0; bucket < BUCKETS && found.length < shares.length; bucket++) {
+      for (let bucket = 0; bucket < BUCKETS && found.length < ratios.length; bucket++) {
         below += total[bucket]!
         while (
-          found.length < shares.length &&
-          below >= Math.max(1, Math.ceil(shares[found.length]! * count))
+          found.length < ratios.length &&
+          below >= Math.max(1, Math.ceil(ratios[found.length]! * count))
         ) {
           found.push(middleOfIndex(bucket + MIN_INDEX))
         }
@@ -101,20 +101,21 @@ const createTimes = () => {
   }
 }
 
+/** Returns the last minute of one interface of one node, over all paths that it sends (tx) and receives (rx). */
 export const createInterfaceWindow = (node: string, name: string) => {
   const counts = { tx: createCounts(), rx: createCounts() }
-  const times = createTimes()
+  const times = createRoundTripTimes()
   return {
     node,
     interface: name,
-    add: (direction: 'tx' | 'rx', second: number, sent: number, lost: number, credited: number): void =>
-      addCounts(counts[direction], second, sent, lost, credited),
-    /** Round-trip times of a window of a path from here. */
+    add: (direction: 'tx' | 'rx', second: number, sent: number, lost: number, confirmed: number): void =>
+      addCounts(counts[direction], second, sent, lost, confirmed),
+    /** Adds the round-trip times of a window of a path from this interface. */
     addTimes: times.add,
-    /** Probes of the last so many seconds, at most 60. */
-    sum: (direction: 'tx' | 'rx', nowSecond: number, seconds: number): Pooled =>
+    /** Returns the probes of the last `seconds`, at most 60. */
+    sum: (direction: 'tx' | 'rx', nowSecond: number, seconds: number): ProbeCounts =>
       sumOf(counts[direction], nowSecond, seconds),
-    /** Round-trip times of the last minute in seconds, for rising shares. Undefined when nothing was received. */
+    /** Returns round-trip times of the last minute at rising quantiles, in seconds; undefined without answers. */
     quantiles: times.quantiles,
   }
 }

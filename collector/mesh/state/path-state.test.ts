@@ -5,7 +5,7 @@ import { advance, type Change, clearWithInterface, createPathHealth, type PathHe
 
 const { PATH_STATE_UP: UP, PATH_STATE_LOSSY: LOSSY, PATH_STATE_DOWN: DOWN } = PathState
 
-/** A path that is probed; each probe closes a window when it is lost or comes back, as agents do. */
+/** Probes a path. As agents do, it ends a window after 10 s, at each lost probe and at the first answer after one. */
 const probed = (intervalSeconds = 1, path: PathHealth = createPathHealth()) => {
   const changes: Change[] = []
   let [startMs, nowMs, sent, received, trailing] = [0, 0, 0, 0, 0]
@@ -34,19 +34,19 @@ const probed = (intervalSeconds = 1, path: PathHealth = createPathHealth()) => {
 }
 
 describe('a path', () => {
-  test('is UP once something has come back, without a change that anybody need know of', () => {
+  test('is UP after the first answer, without an event', () => {
     const { path, states } = probed().run('+'.repeat(10))
     expect([path.state, states()]).toEqual([UP, []])
   })
 
-  test('is DOWN at the second probe in a row that is lost, since the first one', () => {
+  test('is DOWN at the second lost probe in a row, dated back to the first one', () => {
     const { path, changes } = probed().run(`${'+'.repeat(20)}--`)
     expect(changes).toEqual([{ timeMs: 21_000, before: UP, state: DOWN }])
     expect(path.state).toBe(DOWN)
   })
 
   test.each([0.05, 0.1, 0.2, 0.5])(
-    'probed each %s s it is DOWN after a second, and not before',
+    'probed every %s s is DOWN after 1 s without answers, and not after 0.5 s',
     (interval) => {
       const probes = (seconds: number) => Math.round(seconds / interval)
       const hiccup = probed(interval).run('+'.repeat(probes(20)) + '-'.repeat(Math.ceil(0.5 / interval)))
@@ -59,7 +59,7 @@ describe('a path', () => {
     },
   )
 
-  test('is UP again the sooner after LOSSY the sooner its loss would show', () => {
+  test('is UP sooner after LOSSY when it is probed more often', () => {
     const clean = (interval: number): number => {
       const path = probed(interval).run('+++++++++-'.repeat(Math.round(6 / interval)))
       expect(path.states()).toEqual([LOSSY])
@@ -75,7 +75,7 @@ describe('a path', () => {
     expect(clean(1)).toBeGreaterThanOrEqual(60)
   })
 
-  test('is UP with its interface, unless it has lost something since', () => {
+  test('is UP when its interface recovers, unless it has lost a probe since', () => {
     const path = probed().run('+++++++++-'.repeat(12))
     const lostMs = path.nowMs()
     path.run('+'.repeat(20))
@@ -87,7 +87,7 @@ describe('a path', () => {
     expect(clearWithInterface(path.path, path.nowMs(), path.nowMs())).toBeUndefined()
   })
 
-  test('one lost probe is nothing, nor are two apart', () => {
+  test('stays UP with one lost probe, and with two that are not in a row', () => {
     expect(
       probed()
         .run(`${'+'.repeat(20)}-${'+'.repeat(20)}-${'+'.repeat(20)}`)
@@ -95,7 +95,7 @@ describe('a path', () => {
     ).toEqual([])
   })
 
-  test('is UP again after 5 s without loss, since its first answer', () => {
+  test('is UP after 5 s without loss, dated back to its first answer', () => {
     const path = probed()
       .run(`${'+'.repeat(20)}----`)
       .run('+++')
@@ -104,7 +104,7 @@ describe('a path', () => {
     expect(path.changes.at(-1)).toEqual({ timeMs: 25_000, before: DOWN, state: UP })
   })
 
-  test('that loses a tenth is LOSSY and not DOWN, and UP after a clean minute', () => {
+  test('that loses 10 % is LOSSY and not DOWN, and UP after a minute without loss', () => {
     const path = probed().run('+++++++++-'.repeat(12))
     expect(path.states()).toEqual([LOSSY])
     path.run('+++++++--+')
@@ -113,7 +113,7 @@ describe('a path', () => {
     expect(path.states()).toEqual([LOSSY, UP])
   })
 
-  test('what was lost while it was DOWN does not make it LOSSY afterwards', () => {
+  test('does not become LOSSY from probes that were lost while it was DOWN', () => {
     expect(
       probed()
         .run(`${'+'.repeat(20)}${'-'.repeat(15)}${'+'.repeat(60)}`)
@@ -121,31 +121,31 @@ describe('a path', () => {
     ).toEqual([DOWN, UP])
   })
 
-  test('windows that come twice, or late behind newer ones, change nothing', () => {
+  test('ignores windows that are older than the last one', () => {
     const { path } = probed().run('+'.repeat(20))
     const copy = { ...path }
     const old = { startMs: 0, endMs: 10_000, sentCount: 10, receivedCount: 0 }
     expect(advance(path, old, 10, { intervalSeconds: 1, isLoaded: false })).toEqual({
       change: undefined,
-      creditedLost: 0,
+      confirmedLost: 0,
     })
     expect(path).toEqual(copy)
   })
 
-  test('lost probes are credited as loss once an answer has come, and never as part of DOWN', () => {
+  test('confirms lost probes as loss at the next answer, except after DOWN', () => {
     const health = createPathHealth()
     let endMs = 0
     const seen = (sentCount: number, receivedCount: number, trailing: number) => {
       endMs += 1000
       const window = { startMs: endMs - 1000, endMs, sentCount, receivedCount }
-      return advance(health, window, trailing, { intervalSeconds: 1, isLoaded: false }).creditedLost
+      return advance(health, window, trailing, { intervalSeconds: 1, isLoaded: false }).confirmedLost
     }
     seen(10, 10, 0)
     expect([seen(1, 0, 1), seen(1, 1, 0)]).toEqual([0, 1])
     expect([seen(1, 0, 1), seen(1, 0, 2), seen(1, 0, 3), seen(1, 1, 0)]).toEqual([0, 0, 0, 0])
   })
 
-  test('however it flaps, it makes at most 8 changes in any minute, and ever fewer; their times never go back', () => {
+  test('that flaps has at most 8 changes per minute, then fewer, and their times never go back', () => {
     const pattern = fc.array(
       fc.record({ up: fc.integer({ min: 1, max: 30 }), down: fc.integer({ min: 1, max: 12 }) }),
       {
@@ -174,7 +174,7 @@ describe('a path', () => {
     )
   })
 
-  test('whatever it was, silence for long is DOWN, and a clean hour is UP', () => {
+  test('is DOWN after 12 lost probes and UP after an hour without loss, from any state', () => {
     const answers = fc.array(fc.boolean(), { maxLength: 400 })
     fc.assert(
       fc.property(answers, (before) => {

@@ -2,78 +2,85 @@ import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { wilsonLower } from '../../diagnosis/statistics.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
 
-/** What a window says of a path's state. Times are Unix milliseconds, by the measurement. */
-export type Seen = {
+/** The part of a window that determines the state of a path. Times are Unix milliseconds in mesh time. */
+export type WindowCounts = {
   startMs: number
   endMs: number
   sentCount: number
   receivedCount: number
 }
 
-/** How a path is probed while a window is measured. */
-export type Circumstances = {
-  /** Between two probes. */
+/** How a path was probed during a window. */
+export type ProbeConditions = {
+  /** Time between two probes. */
   intervalSeconds: number
-  /** Whether a run of our own filled one of its interfaces meanwhile: what is then lost is no evidence. */
+  /** Whether an exclusive run loaded one of its interfaces. Probes lost then are no evidence of a fault. */
   isLoaded: boolean
 }
 
-/** What is known of one path. All fields are numbers, so that a hundred thousand of them stay small. */
+/** The state and the evidence of one path. All fields are numbers, because a fleet has a hundred thousand of them. */
 export type PathHealth = {
   state: PathState
-  /** Since when. */
+  /** When it entered the state. */
   stateMs: number
+  /** End of the last window. */
   lastEndMs: number
-  /** Probes lost in a row; they count as loss only when an answer shows that the path is not down. */
+  /** Probes lost in a row up to now. They count as loss only after an answer, because the path may be DOWN. */
   trailingLost: number
-  /** When the present run of lost probes was first seen. */
+  /** When the present row of lost probes began. */
   runMs: number
-  /** When the last probe was lost; the path is clean since. */
+  /** When a probe was last lost. */
   lossMs: number
-  /** When the first answer came after DOWN; 0 before. */
+  /** When the first probe was answered after DOWN; 0 while none was. */
   answeredMs: number
-  /** Evidence of loss in the present half minute and the one before; what was lost while DOWN is not in it. */
+  /** Evidence of loss in the current and the previous half minute, without probes lost while DOWN. */
   sentNow: number
   lostNow: number
   sentBefore: number
   lostBefore: number
+  /** Number of the current half minute since 1970. */
   halfMinute: number
-  /** How long silence shows that the loss is over; 0 while nothing is known of how much it is. */
+  /** Time without loss after which LOSSY ends; 0 until a loss rate is known. */
   quietMs: number
-  /** How often it has become bad lately; it decays. */
+  /** Number of times it became bad, decaying with the half-life PENALTY_HALF_LIFE_MS. */
   penalty: number
   penaltyMs: number
 }
 
+/** A change of state in mesh time. */
 export type Change = { timeMs: number; before: PathState; state: PathState }
 
 const HALF_MINUTE_MS = 30_000
 
-/** So many probes in a row mean DOWN, on a path that loses none otherwise, and no fewer than in so long. */
+/** DOWN after this number of probes lost in a row, on a path without other loss ... */
 const DOWN_RUN = 2
+/** ... that also cover at least this time. */
 const DOWN_SECONDS = 0.8
-/** Where probes are lost anyway a run means DOWN only when chance would hardly make it ... */
+/** On a lossy path, DOWN after a row of losses that chance produces less often than this ... */
 const CHANCE_OF_A_RUN = 1e-4
-/** ... and this many always do. */
-const LONGEST_DOWN_RUN = 10
-/** On a link that a run of our own fills all may be lost to its queue for a while. */
+/** ... and always after this number. */
+const MAX_DOWN_RUN = 10
+/** Replaces DOWN_SECONDS while an exclusive run fills the link, which can delay or drop all probes for a while. */
 const LOADED_DOWN_SECONDS = 5
-/** Below this, loss does not make runs of two. */
+/** Loss below this ratio does not produce rows of two. */
 const RARE_LOSS = 0.03
-/** Fewer lost probes than this are an accident. */
+/** LOSSY needs at least this number of lost probes. */
 const LOSSY_COUNT = 3
 
-/** A path that was DOWN is UP again when it was clean for so long. */
+/** Time without loss after which DOWN becomes UP. */
 const DOWN_HOLD_MS = 5_000
-/** One that was LOSSY when, had the loss gone on, silence for so long had a chance of 1 in 10,000; within bounds. */
+/**
+ * LOSSY becomes UP after a time without loss that, had the loss continued, would have a chance of 1 in 10,000: with
+ * Poisson losses at rate r the chance of none in time t is exp(-r t), so t = ln(10,000) / r. Bounded by the next two.
+ */
 export const SILENT_LOSSES = Math.log(10_000)
-const LEAST_LOSSY_HOLD_MS = 10_000
+const MIN_LOSSY_HOLD_MS = 10_000
 const LOSSY_HOLD_MS = 60_000
-/** Both for twice as long each time it becomes bad again, up to this. */
-const LONGEST_HOLD_MS = 600_000
-/** In which the memory of having been bad fades to half. */
-const FORGET_MS = 600_000
+/** Both hold times double each time the path becomes bad again, up to this. */
+const MAX_HOLD_MS = 600_000
+const PENALTY_HALF_LIFE_MS = 600_000
 
+/** Returns the health of a path without windows. @param state what it was before this collector started */
 export const createPathHealth = (state = PathState.PATH_STATE_UNSPECIFIED as PathState): PathHealth => ({
   state,
   stateMs: 0,
@@ -92,14 +99,15 @@ export const createPathHealth = (state = PathState.PATH_STATE_UNSPECIFIED as Pat
   penaltyMs: 0,
 })
 
-const fade = (path: PathHealth, nowMs: number): number =>
-  path.penalty === 0 ? 0 : path.penalty * 2 ** (-Math.max(0, nowMs - path.penaltyMs) / FORGET_MS)
+/** Returns the penalty after its decay until now. */
+const decayedPenalty = (path: PathHealth, nowMs: number): number =>
+  path.penalty === 0 ? 0 : path.penalty * 2 ** (-Math.max(0, nowMs - path.penaltyMs) / PENALTY_HALF_LIFE_MS)
 
-/** How long a path must be clean: longer each time, so that one that flaps does not chatter. */
+/** Returns how long a path must be without loss. Doubles each time, so that a flapping path produces few events. */
 const holdMs = (path: PathHealth, nowMs: number, base: number): number =>
-  Math.min(LONGEST_HOLD_MS, base * 2 ** Math.max(0, Math.round(fade(path, nowMs)) - 1))
+  Math.min(MAX_HOLD_MS, base * 2 ** Math.max(0, Math.round(decayedPenalty(path, nowMs)) - 1))
 
-const forget = (path: PathHealth): void => {
+const clearEvidence = (path: PathHealth): void => {
   path.sentNow = 0
   path.lostNow = 0
   path.sentBefore = 0
@@ -120,36 +128,37 @@ const addEvidence = (path: PathHealth, endMs: number, sent: number, lost: number
   path.lostNow += lost
 }
 
-/** Probes of the last half to whole minute, without those lost while DOWN. */
+/** Returns the probes of the last 30 to 60 s, without those lost while DOWN. */
 export const evidenceOf = (path: PathHealth): { sentCount: number; lostCount: number } => ({
   sentCount: path.sentNow + path.sentBefore,
   lostCount: path.lostNow + path.lostBefore,
 })
 
-const runByChance = (path: PathHealth): number => {
+/** Returns the length of a row of losses that the path's own loss ratio does not explain. */
+const unlikelyRun = (path: PathHealth): number => {
   const lost = path.lostNow + path.lostBefore
   if (lost < LOSSY_COUNT) return DOWN_RUN
   const ratio = lost / (path.sentNow + path.sentBefore)
   if (ratio < RARE_LOSS) return DOWN_RUN
-  if (ratio >= 1) return LONGEST_DOWN_RUN
+  if (ratio >= 1) return MAX_DOWN_RUN
   const run = Math.ceil(Math.log(CHANCE_OF_A_RUN) / Math.log(ratio))
-  return Math.min(LONGEST_DOWN_RUN, Math.max(DOWN_RUN, run))
+  return Math.min(MAX_DOWN_RUN, Math.max(DOWN_RUN, run))
 }
 
-/** Probes lost in a row that mean DOWN. */
-const downRun = (path: PathHealth, { isLoaded, intervalSeconds }: Circumstances): number =>
+/** Returns the number of probes lost in a row that mean DOWN. */
+const downRun = (path: PathHealth, { isLoaded, intervalSeconds }: ProbeConditions): number =>
   Math.max(
-    runByChance(path),
-    // A path that is probed often loses many in what is no more than a hiccup.
+    unlikelyRun(path),
+    // At a short interval a brief interruption loses several probes.
     Math.ceil((isLoaded ? LOADED_DOWN_SECONDS : DOWN_SECONDS) / intervalSeconds),
   )
 
-/** How long nothing may be lost before the loss is over, by how much is lost now. */
-const quietOf = (path: PathHealth, intervalSeconds: number): number => {
+/** Returns the time without loss that ends LOSSY, from the current loss rate. */
+const quietTime = (path: PathHealth, intervalSeconds: number): number => {
   const { sentCount, lostCount } = evidenceOf(path)
   if (lostCount === 0) return path.quietMs
   const perSecond = lostCount / sentCount / intervalSeconds
-  return Math.min(LOSSY_HOLD_MS, Math.max(LEAST_LOSSY_HOLD_MS, (1000 * SILENT_LOSSES) / perSecond))
+  return Math.min(LOSSY_HOLD_MS, Math.max(MIN_LOSSY_HOLD_MS, (1000 * SILENT_LOSSES) / perSecond))
 }
 
 const isLossy = (path: PathHealth): boolean => {
@@ -158,97 +167,97 @@ const isLossy = (path: PathHealth): boolean => {
   return wilsonLower(lost, path.sentNow + path.sentBefore) > defaultThresholds.lossRatio
 }
 
-const enter = (path: PathHealth, state: PathState, timeMs: number, nowMs: number): Change => {
+const changeState = (path: PathHealth, state: PathState, timeMs: number, nowMs: number): Change => {
   const before = path.state
   const isWorse = state === PathState.PATH_STATE_DOWN || before !== PathState.PATH_STATE_DOWN
   if (state !== PathState.PATH_STATE_UP && isWorse) {
-    path.penalty = fade(path, nowMs) + 1
+    path.penalty = decayedPenalty(path, nowMs) + 1
     path.penaltyMs = nowMs
   }
-  // The times of a path's changes follow each other, whatever evidence each rests on.
+  // The times of a path's changes never go back, although each may be dated back to its first evidence.
   path.stateMs = Math.max(timeMs, path.stateMs)
   path.state = state
   return { timeMs: path.stateMs, before, state }
 }
 
-const leaveDown = (path: PathHealth, { endMs }: Seen): Change | undefined => {
+const leaveDown = (path: PathHealth, { endMs }: WindowCounts): Change | undefined => {
   const hold = holdMs(path, endMs, DOWN_HOLD_MS)
   const cleanMs = Math.max(path.answeredMs, path.lossMs)
   if (path.trailingLost === 0 && endMs - cleanMs >= hold) {
-    return enter(path, PathState.PATH_STATE_UP, cleanMs, endMs)
+    return changeState(path, PathState.PATH_STATE_UP, cleanMs, endMs)
   }
   if (endMs - path.answeredMs >= hold && isLossy(path)) {
-    return enter(path, PathState.PATH_STATE_LOSSY, endMs, endMs)
+    return changeState(path, PathState.PATH_STATE_LOSSY, endMs, endMs)
   }
   return undefined
 }
 
 const leaveLossy = (path: PathHealth, nowMs: number): Change => {
-  // What was lost before must not make it LOSSY anew.
-  forget(path)
-  return enter(path, PathState.PATH_STATE_UP, nowMs, nowMs)
+  // Earlier losses must not make it LOSSY again.
+  clearEvidence(path)
+  return changeState(path, PathState.PATH_STATE_UP, nowMs, nowMs)
 }
 
-const judge = (path: PathHealth, seen: Seen, circumstances: Circumstances): Change | undefined => {
-  const { endMs } = seen
-  const isDown = path.trailingLost >= downRun(path, circumstances)
+const judge = (path: PathHealth, window: WindowCounts, conditions: ProbeConditions): Change | undefined => {
+  const { endMs } = window
+  const isDown = path.trailingLost >= downRun(path, conditions)
   if (path.state === PathState.PATH_STATE_DOWN) {
     if (isDown) path.answeredMs = 0
-    return path.answeredMs === 0 ? undefined : leaveDown(path, seen)
+    return path.answeredMs === 0 ? undefined : leaveDown(path, window)
   }
   if (isDown) {
     path.answeredMs = 0
-    forget(path)
-    return enter(path, PathState.PATH_STATE_DOWN, path.runMs, endMs)
+    clearEvidence(path)
+    return changeState(path, PathState.PATH_STATE_DOWN, path.runMs, endMs)
   }
   if (path.state === PathState.PATH_STATE_LOSSY) {
     const hold = holdMs(path, endMs, path.quietMs || LOSSY_HOLD_MS)
     const isClean = endMs - path.lossMs >= hold && endMs - path.stateMs >= hold
     return isClean ? leaveLossy(path, endMs) : undefined
   }
-  if (isLossy(path)) return enter(path, PathState.PATH_STATE_LOSSY, endMs, endMs)
-  if (path.state === PathState.PATH_STATE_UNSPECIFIED && seen.receivedCount > 0) {
+  if (isLossy(path)) return changeState(path, PathState.PATH_STATE_LOSSY, endMs, endMs)
+  if (path.state === PathState.PATH_STATE_UNSPECIFIED && window.receivedCount > 0) {
     path.state = PathState.PATH_STATE_UP
-    path.stateMs = seen.startMs
+    path.stateMs = window.startMs
   }
   return undefined
 }
 
 /**
- * What a window makes of a path, in the time of the measurement: windows that come late say what was so then. One that
- * is not later than what was seen already says nothing.
- * @param trailing probes lost in a row up to the end of the window, those of earlier windows counted in
- * @returns the change of state, and the lost probes that an answer has since shown to be mere loss
+ * Updates a path with a window, in mesh time: a late window is judged at its time of measurement. A window that ends
+ * no later than the last one changes nothing.
+ * @param trailing probes lost in a row up to the end of the window, including those of earlier windows
+ * @returns the change of state, and the lost probes that an answer has confirmed as loss (the path was not DOWN)
  */
 export const advance = (
   path: PathHealth,
-  seen: Seen,
+  window: WindowCounts,
   trailing: number,
-  circumstances: Circumstances,
-): { change: Change | undefined; creditedLost: number } => {
-  if (seen.endMs <= path.lastEndMs) return { change: undefined, creditedLost: 0 }
-  const lost = seen.sentCount - seen.receivedCount
+  conditions: ProbeConditions,
+): { change: Change | undefined; confirmedLost: number } => {
+  if (window.endMs <= path.lastEndMs) return { change: undefined, confirmedLost: 0 }
+  const lost = window.sentCount - window.receivedCount
   const isDown = path.state === PathState.PATH_STATE_DOWN
-  const isFirstAnswer = isDown && path.answeredMs === 0 && seen.receivedCount > 0
-  if (isFirstAnswer) path.answeredMs = seen.endMs
-  // Lost probes wait for an answer: until then they may be the beginning of DOWN, and afterwards the end of it.
-  const isEvidence = !isFirstAnswer && !circumstances.isLoaded
-  const creditedLost = isEvidence ? Math.max(0, path.trailingLost + lost - trailing) : 0
-  if (trailing > 0 && (path.trailingLost === 0 || seen.receivedCount > 0)) path.runMs = seen.endMs
-  if (lost > 0) path.lossMs = seen.endMs
+  const isFirstAnswer = isDown && path.answeredMs === 0 && window.receivedCount > 0
+  if (isFirstAnswer) path.answeredMs = window.endMs
+  // Probes lost in a row are confirmed as loss by the next answer. The first answer after DOWN ends an outage instead.
+  const isEvidence = !isFirstAnswer && !conditions.isLoaded
+  const confirmedLost = isEvidence ? Math.max(0, path.trailingLost + lost - trailing) : 0
+  if (trailing > 0 && (path.trailingLost === 0 || window.receivedCount > 0)) path.runMs = window.endMs
+  if (lost > 0) path.lossMs = window.endMs
   path.trailingLost = trailing
-  path.lastEndMs = seen.endMs
+  path.lastEndMs = window.endMs
   if (!isDown || path.answeredMs !== 0) {
-    addEvidence(path, seen.endMs, seen.receivedCount + creditedLost, creditedLost)
-    if (creditedLost > 0) path.quietMs = quietOf(path, circumstances.intervalSeconds)
+    addEvidence(path, window.endMs, window.receivedCount + confirmedLost, confirmedLost)
+    if (confirmedLost > 0) path.quietMs = quietTime(path, conditions.intervalSeconds)
   }
-  const change = judge(path, seen, circumstances)
-  return { change, creditedLost: path.state === PathState.PATH_STATE_DOWN ? 0 : creditedLost }
+  const change = judge(path, window, conditions)
+  return { change, confirmedLost: path.state === PathState.PATH_STATE_DOWN ? 0 : confirmedLost }
 }
 
 /**
- * Its interface has been shown to lose nothing any more, by all its paths together: that says more than this one can.
- * @param sinceMs nothing was lost since
+ * Ends LOSSY because the interface of the path has ended its own: all its paths together are better evidence than one.
+ * @param sinceMs the interface has lost nothing since
  */
 export const clearWithInterface = (path: PathHealth, sinceMs: number, nowMs: number): Change | undefined =>
   path.state === PathState.PATH_STATE_LOSSY && path.trailingLost === 0 && path.lossMs <= sinceMs

@@ -1,72 +1,90 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import { interfaceKey } from '../../inventory/keys.ts'
 import type { PathKey } from '../../store/windows.ts'
-import type { Target } from '../assign/assignment.ts'
+import type { NodePlan, Target } from '../assign/assignment.ts'
 import { createInterfaceWindow, type InterfaceWindow } from './interface-window.ts'
 import { createPathHealth, type PathHealth } from './path-state.ts'
-import { createRecent } from './recent-window.ts'
+import { createRecentWindows } from './recent-window.ts'
+import type { RunLoad } from './run-load.ts'
 
-/** One path that is probed, or was until lately. */
+/** One path that is probed, or was until two minutes ago. Times are in mesh time. */
 export type MeshPath = {
   readonly id: number
   readonly source: Endpoint
   destination: Endpoint
-  /** The mesh that wants it; of several the first. */
+  /** The mesh that contains it; the first of several. */
   mesh: string
-  /** A path without windows for so long is not measured. */
-  patienceMs: number
-  /** Between two probes of it. */
+  /** Without a window for this time the path is STALE. */
+  staleAfterMs: number
+  /** Time between two probes. */
   intervalSeconds: number
-  /** ICMP echo requests that it sends a second; 0 when it is probed by other means. */
+  /** ICMP echo requests per second; 0 with other kinds of probes. */
   echoesPerSecond: number
   readonly health: PathHealth
-  /** Its place in the table of the last minute. */
+  /** Its row in the table of recent windows. */
   readonly row: number
-  readonly from: InterfaceWindow
-  readonly to: InterfaceWindow
-  /** Why probes were lost, in words, where something said so. */
+  readonly sourceWindow: InterfaceWindow
+  readonly destinationWindow: InterfaceWindow
+  /** The agent's explanation of lost probes; empty when there is none. */
   reason: string
-  /** When its state changed, of the last hour, at most so many. */
+  /** Times of its state changes within the last hour, bounded by the event publisher. */
   changes: number[]
-  /** When it was last told to be measured. */
-  toldMs: number
-  /** When it was taken from its source; undefined while it is probed. */
+  /** When `observeMeasured` was last called for it. */
+  reportedMs: number
+  /** When it was removed from its source's plan; undefined while it is probed. */
   releasedMs: number | undefined
 }
 
-/** One path as it is measured now. */
-export type Measured = {
+/** A path and its current state. */
+export type MeasuredPath = {
   path: MeshPath
   state: PathState
-  /** A run of our own filled one of its interfaces within the last minute: its round-trip times say nothing. */
+  /** An exclusive run loaded one of its interfaces within the last minute, so its round-trip times are not comparable. */
   isLoaded: boolean
 }
 
-/** What a path was before this collector started. */
+/** The state of a path, interface or agent before this collector started. */
 export type KnownState = { state: PathState; timeMs: number }
 
-const endKey = (node: string, name: string): string => `${node} ${name}`
+/** The number of paths in each state. */
+export type PathCounts = Record<PathState, number>
 
-/** Held windows of a path that was taken away may come until here; then it is forgotten. */
-const REMEMBER_MS = 120_000
+const MINUTE_MS = 60_000
+const HOUR_MS = 3_600_000
 
-/** The paths of all meshes, and the interfaces at their ends. */
+/** A path is STALE after three of its windows without data, and at least this time. */
+const STALE_WINDOWS = 3
+const MIN_STALE_MS = 30_000
+
+/** How long a removed path is kept. Its agent may still deliver windows of it. */
+const RELEASED_RETENTION_MS = 120_000
+
+/** Returns the state changes of a path within the last hour. */
+export const recentChanges = ({ changes }: MeshPath, nowMs: number): number[] =>
+  changes.filter((timeMs) => nowMs - timeMs <= HOUR_MS)
+
+/** Returns the paths of all meshes, and the interfaces at their ends. `apply` adds and removes them. */
 export const createPaths = (deps: {
   random: () => number
-  stateBefore: (key: PathKey) => KnownState | undefined
+  /** Returns the state of a path that was DOWN or LOSSY before this collector started. */
+  initialState: (key: PathKey) => KnownState | undefined
 }) => {
   const byId = new Map<number, MeshPath>()
-  const ends = new Map<string, InterfaceWindow>()
-  const recent = createRecent(deps.random)
+  /** By node, its current plan. */
+  const plans = new Map<string, NodePlan>()
+  const interfaces = new Map<string, InterfaceWindow>()
+  const recent = createRecentWindows(deps.random)
 
-  const endOf = (node: string, name: string): InterfaceWindow => {
-    const key = endKey(node, name)
-    const end = ends.get(key) ?? createInterfaceWindow(node, name)
-    ends.set(key, end)
-    return end
+  const interfaceOf = (node: string, name: string): InterfaceWindow => {
+    const key = interfaceKey({ node, interface: name })
+    const window = interfaces.get(key) ?? createInterfaceWindow(node, name)
+    interfaces.set(key, window)
+    return window
   }
   const create = (id: number, { key, from, address }: Target): MeshPath => {
-    const known = deps.stateBefore(key)
+    const known = deps.initialState(key)
     const health = createPathHealth(known?.state)
     health.stateMs = known?.timeMs ?? 0
     return {
@@ -74,18 +92,37 @@ export const createPaths = (deps: {
       source: { node: key.source, interface: key.interface, address: from },
       destination: { node: key.destination, interface: key.interface, address },
       mesh: '',
-      patienceMs: 0,
+      staleAfterMs: 0,
       intervalSeconds: 1,
       echoesPerSecond: 0,
       health,
-      row: recent.take(),
-      from: endOf(key.source, key.interface),
-      to: endOf(key.destination, key.interface),
+      row: recent.allocate(),
+      sourceWindow: interfaceOf(key.source, key.interface),
+      destinationWindow: interfaceOf(key.destination, key.interface),
       reason: '',
       changes: [],
-      toldMs: 0,
+      reportedMs: 0,
       releasedMs: undefined,
     }
+  }
+  const add = (
+    id: number,
+    target: Target,
+    settings: Pick<MeshPath, 'mesh' | 'staleAfterMs' | 'intervalSeconds' | 'echoesPerSecond'>,
+  ): void => {
+    const path = byId.get(id) ?? create(id, target)
+    byId.set(id, path)
+    Object.assign(path, settings)
+    path.releasedMs = undefined
+    if (path.destination.address !== target.address) {
+      path.destination = { ...path.destination, address: target.address }
+    }
+  }
+  const release = (path: MeshPath, nowMs: number) => {
+    path.releasedMs = nowMs
+    const { state } = path.health
+    path.health.state = PathState.PATH_STATE_UNSPECIFIED
+    return { path, state }
   }
 
   return {
@@ -93,42 +130,120 @@ export const createPaths = (deps: {
     get: (id: number): MeshPath | undefined => byId.get(id),
     all: (): Iterable<MeshPath> => byId.values(),
     count: (): number => byId.size,
-    ends: (): ReadonlyMap<string, InterfaceWindow> => ends,
-    end: (node: string, name: string): InterfaceWindow | undefined => ends.get(endKey(node, name)),
-    /** The path of a target that is probed from now on. */
-    take: (
-      id: number,
-      target: Target,
-      given: Pick<MeshPath, 'mesh' | 'patienceMs' | 'intervalSeconds' | 'echoesPerSecond'>,
-    ): void => {
-      const path = byId.get(id) ?? create(id, target)
-      byId.set(id, path)
-      Object.assign(path, given)
-      path.releasedMs = undefined
-      if (path.destination.address !== target.address) {
-        path.destination = { ...path.destination, address: target.address }
+    /** Returns the interfaces at the ends of all paths, by their keys. */
+    interfaces: (): ReadonlyMap<string, InterfaceWindow> => interfaces,
+    /** Adds a path, or updates its settings when it is known. */
+    add,
+    /**
+     * Replaces the paths of a node by those of its plan; removes them without a plan.
+     * @returns the removed paths with their last states
+     */
+    apply: (
+      node: string,
+      plan: NodePlan | undefined,
+      nowMs: number,
+    ): { path: MeshPath; state: PathState }[] => {
+      const previous = plans.get(node)
+      const released = [...(previous?.targets.keys() ?? [])].flatMap((id) => {
+        const path = plan?.targets.has(id) ? undefined : byId.get(id)
+        return path ? [release(path, nowMs)] : []
+      })
+      if (plan) plans.set(node, plan)
+      else plans.delete(node)
+      for (const [id, { target, windowSeconds, ...rest }] of plan?.targets ?? []) {
+        const staleAfterMs = Math.max(MIN_STALE_MS, STALE_WINDOWS * windowSeconds * 1000)
+        add(id, target, { ...rest, staleAfterMs })
       }
+      return released
     },
-    /** Forgets what was taken away a while ago, and interfaces that no path has any more. */
-    tidy: (nowMs: number): void => {
+    /** Deletes paths that were removed two minutes ago, and interfaces without paths. */
+    deleteReleased: (nowMs: number): void => {
       const used = new Set<InterfaceWindow>()
       for (const path of byId.values()) {
-        if (path.releasedMs !== undefined && nowMs - path.releasedMs > REMEMBER_MS) {
+        if (path.releasedMs !== undefined && nowMs - path.releasedMs > RELEASED_RETENTION_MS) {
           byId.delete(path.id)
           recent.release(path.row)
-        } else used.add(path.from).add(path.to)
+        } else used.add(path.sourceWindow).add(path.destinationWindow)
       }
-      for (const [key, end] of ends) if (!used.has(end)) ends.delete(key)
+      for (const [key, window] of interfaces) if (!used.has(window)) interfaces.delete(key)
     },
   }
 }
 
 export type Paths = ReturnType<typeof createPaths>
 
-/** How a path is now: what is not measured now is STALE, whatever it was. */
-export const stateOf = (path: MeshPath, delivers: boolean, nowMs: number): PathState => {
+/** Returns the current state of a path: STALE when it is not measured now, otherwise what its windows have shown. */
+const stateOf = (path: MeshPath, delivers: boolean, nowMs: number): PathState => {
   const { state, lastEndMs } = path.health
   if (state === PathState.PATH_STATE_UNSPECIFIED) return state
-  const isMeasured = delivers && path.releasedMs === undefined && nowMs - lastEndMs <= path.patienceMs
+  const isMeasured = delivers && path.releasedMs === undefined && nowMs - lastEndMs <= path.staleAfterMs
   return isMeasured ? state : PathState.PATH_STATE_STALE
 }
+
+/** Returns zero for each state. */
+export const noCounts = (): PathCounts => ({
+  [PathState.PATH_STATE_UNSPECIFIED]: 0,
+  [PathState.UNRECOGNIZED]: 0,
+  [PathState.PATH_STATE_UP]: 0,
+  [PathState.PATH_STATE_LOSSY]: 0,
+  [PathState.PATH_STATE_DOWN]: 0,
+  [PathState.PATH_STATE_STALE]: 0,
+})
+
+const BAD: ReadonlySet<PathState> = new Set([PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY])
+const MEASURED: ReadonlySet<PathState> = new Set([...BAD, PathState.PATH_STATE_UP])
+
+/** Returns the current states of the paths, from their windows and from whether their agents deliver. */
+export const createPathStates = (deps: {
+  clock: Clock
+  paths: Pick<Paths, 'all'>
+  agents: {
+    delivers: (node: string) => boolean
+    /** Returns why a node cannot probe from an interface; empty when it can. */
+    interfaceProblem: (node: string, name: string) => string
+  }
+  runLoad: Pick<RunLoad, 'overlaps'>
+}) => {
+  const { clock, paths, agents, runLoad } = deps
+  const stateAt = (path: MeshPath, nowMs: number): PathState => {
+    const { node, interface: name } = path.source
+    return stateOf(path, agents.delivers(node) && agents.interfaceProblem(node, name) === '', nowMs)
+  }
+  const pathsIn = (states: ReadonlySet<PathState> | undefined): MeasuredPath[] => {
+    const now = clock.now().getTime()
+    const found: MeasuredPath[] = []
+    for (const path of paths.all()) {
+      const state = stateAt(path, now)
+      if (states && !states.has(state)) continue
+      found.push({ path, state, isLoaded: runLoad.overlaps(path, now - MINUTE_MS, now) })
+    }
+    return found
+  }
+  return {
+    all: (): MeasuredPath[] => pathsIn(undefined),
+    /** Returns the paths that are UP, LOSSY or DOWN. */
+    measured: (): MeasuredPath[] => pathsIn(MEASURED),
+    /** Returns whether any path is DOWN or LOSSY. Called every second, so it builds no list. */
+    hasBad: (): boolean => {
+      const now = clock.now().getTime()
+      for (const path of paths.all()) {
+        if (BAD.has(path.health.state) && BAD.has(stateAt(path, now))) return true
+      }
+      return false
+    },
+    /** Returns the number of probed paths in each state, by mesh. */
+    countsByMesh: (): Map<string, PathCounts> => {
+      const now = clock.now().getTime()
+      const byMesh = new Map<string, PathCounts>()
+      for (const path of paths.all()) {
+        if (path.releasedMs !== undefined) continue
+        const counts = byMesh.get(path.mesh) ?? noCounts()
+        byMesh.set(path.mesh, counts)
+        counts[stateAt(path, now)]++
+      }
+      return byMesh
+    },
+  }
+}
+
+export type PathStates = ReturnType<typeof createPathStates>

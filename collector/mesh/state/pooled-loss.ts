@@ -1,6 +1,4 @@
-/** Loss of an interface, from the probes of all its paths: one path at a probe a second cannot show 1 % in time. */
-
-/** A lost probe that an answer has shown to be mere loss. */
+/** A window's lost probes that an answer has confirmed as loss, not an outage. */
 export type LostProbe = {
   path: number
   source: string
@@ -10,30 +8,40 @@ export type LostProbe = {
   count: number
 }
 
-/** One interface with the probes to and from it in the time that is judged. */
-export type PooledEnd = { node: string; sentCount: number }
+/** The probes to and from one interface of a fabric in the evaluated time. */
+export type InterfaceCounts = { node: string; sentCount: number }
 
-export type LossyEnd = { node: string; sentCount: number; lostCount: number; peerCount: number }
+/** An interface that loses more than the rest of its fabric. */
+export type LossyCounts = { node: string; sentCount: number; lostCount: number; peerCount: number }
 
-/** Chance of one false accusation in a judgement of the whole fabric. */
+/**
+ * Maximum probability of one false result per evaluation of the whole fabric. The probability of each interface is
+ * multiplied by their number (Bonferroni correction).
+ */
 const FALSE_CHANCE = 1e-3
-/** No fabric is taken to lose less than this by nature, as nobody could tell. */
-const LEAST_LOSS = 2e-5
-/** One bad path is that path's matter: it counts so often, and so many peers must lose something. */
-const MOST_OF_A_PATH = 2
-const LEAST_PEERS = 3
-/** The share of ends with most loss that says nothing of how much is usual. */
-const TRIMMED_SHARE = 0.1
-/** A fabric with more of them than this is bad itself: the worst are named, and looking goes on for no longer. */
-const MOST_LOSSY = 100
-/** Were all alike, so much loss would fall to this end no more often than this: in a small fleet little is usual by chance. */
-const MOST_ALIKE_CHANCE = 0.05
+/** Lower bound of the usual loss ratio of a fabric: less cannot be measured. */
+const MIN_USUAL_LOSS = 2e-5
+/** One bad path must not accuse its interfaces: each path counts for at most this number of lost probes, ... */
+const MAX_LOST_PER_PATH = 2
+/** ... and probes must be lost with at least this number of peers. */
+const MIN_PEERS = 3
+/** The interfaces with the most loss, this ratio of them, are not part of the usual loss. */
+const TRIMMED_RATIO = 0.1
+/** Maximum number of results. With more, the whole fabric is bad, and the worst ones are enough. */
+const MAX_LOSSY = 100
+/**
+ * Second condition, for small fleets, where the usual loss may be low by chance: if all interfaces were equally lossy,
+ * one of them would get this part of the loss at most this often.
+ */
+const MAX_EQUAL_CHANCE = 0.05
 
-/** Probability of `count` or more where `mean` are expected (Poisson). */
+/**
+ * Returns P(X >= count) for X ~ Poisson(mean) (NIST/SEMATECH e-Handbook, 1.3.6.6.19): independent rare losses over many
+ * probes. The terms are summed from `count` upwards, so that tiny probabilities keep their digits.
+ */
 export const poissonTail = (count: number, mean: number): number => {
   if (count <= 0) return 1
   if (mean <= 0) return 0
-  // From the count upwards, so that tiny tails keep their digits.
   let term = Math.exp(-mean)
   for (let k = 1; k <= count; k++) term *= mean / k
   let tail = 0
@@ -44,10 +52,12 @@ export const poissonTail = (count: number, mean: number): number => {
   return Math.min(1, tail)
 }
 
-/** Probability of `count` or more of `trials` where each has this chance (binomial). */
+/**
+ * Returns P(X >= count) for X ~ Binomial(trials, chance) (NIST/SEMATECH e-Handbook, 1.3.6.6.18). The first term is
+ * computed with logarithms, the others from their ratios.
+ */
 const binomialTail = (count: number, trials: number, chance: number): number => {
   if (count <= 0 || chance >= 1) return 1
-  // The term of `count`, from logarithms, and those after it by their ratios.
   let log = 0
   for (let k = 1; k <= count; k++) log += Math.log(((trials - count + k) / k) * chance)
   let term = Math.exp(log + (trials - count) * Math.log1p(-chance))
@@ -61,7 +71,7 @@ const binomialTail = (count: number, trials: number, chance: number): number => 
 
 type Tally = { lostCount: number; byPeer: Map<string, number> }
 
-/** What each end has lost with each peer. Loss goes away with the end that explains it. */
+/** Counts what each interface has lost with each peer. `explain` removes the loss of one interface from its peers. */
 const createTallies = (lost: readonly LostProbe[]) => {
   const tallies = new Map<string, Tally>()
   const ofPath = new Map<number, number>()
@@ -73,7 +83,7 @@ const createTallies = (lost: readonly LostProbe[]) => {
   }
   for (const { path, count, source, destination } of lost) {
     const before = ofPath.get(path) ?? 0
-    const counted = Math.min(count, MOST_OF_A_PATH - before)
+    const counted = Math.min(count, MAX_LOST_PER_PATH - before)
     if (counted <= 0) continue
     ofPath.set(path, before + counted)
     add(source, destination, counted)
@@ -92,47 +102,50 @@ const createTallies = (lost: readonly LostProbe[]) => {
   }
 }
 
-const usualLoss = (ends: readonly PooledEnd[], tallies: ReadonlyMap<string, Tally>): number => {
-  const sorted = ends
+/** Returns the loss ratio of the fabric without its worst interfaces. */
+const usualLoss = (interfaces: readonly InterfaceCounts[], tallies: ReadonlyMap<string, Tally>): number => {
+  const sorted = interfaces
     .map(({ node, sentCount }) => ({ sentCount, lostCount: tallies.get(node)?.lostCount ?? 0 }))
     .sort((one, other) => one.lostCount - other.lostCount)
-  const usual = sorted.slice(0, Math.max(1, Math.floor(sorted.length * (1 - TRIMMED_SHARE))))
+  const usual = sorted.slice(0, Math.max(1, Math.floor(sorted.length * (1 - TRIMMED_RATIO))))
   const sent = usual.reduce((sum, { sentCount }) => sum + sentCount, 0)
   const lost = usual.reduce((sum, { lostCount }) => sum + lostCount, 0)
-  return Math.max(LEAST_LOSS, sent === 0 ? 0 : lost / sent)
+  return Math.max(MIN_USUAL_LOSS, sent === 0 ? 0 : lost / sent)
 }
 
 /**
- * The ends of one fabric (interfaces of one name) that lose more than chance and the usual loss of the fabric explain,
- * the worst first. What is lost with one of them is not held against its peers.
+ * Returns the interfaces of one fabric (all interfaces of one name) that lose more than chance and the usual loss of
+ * the fabric explain, the worst first. One path at one probe per second cannot show 1 % loss within seconds; all paths
+ * of an interface together can. Loss with a found interface does not count against its peers.
  */
-export const findLossyEnds = (ends: readonly PooledEnd[], lost: readonly LostProbe[]): LossyEnd[] => {
-  const found = new Map<string, LossyEnd>()
+export const findLossyInterfaces = (
+  interfaces: readonly InterfaceCounts[],
+  lost: readonly LostProbe[],
+): LossyCounts[] => {
+  const found = new Map<string, LossyCounts>()
   const { tallies, explain } = createTallies(lost)
-  // Each probe has two ends.
-  const allSent = ends.reduce((sum, { sentCount }) => sum + sentCount, 0) / 2
+  // Each probe is counted at both of its interfaces.
+  const allSent = interfaces.reduce((sum, { sentCount }) => sum + sentCount, 0) / 2
   for (;;) {
-    const usual = usualLoss(ends, tallies)
+    const usual = usualLoss(interfaces, tallies)
     const allLost = [...tallies.values()].reduce((sum, { lostCount }) => sum + lostCount, 0) / 2
-    const candidates = ends.flatMap((end) => {
-      const { lostCount = 0, byPeer } = tallies.get(end.node) ?? {}
-      if (!byPeer || byPeer.size < LEAST_PEERS) return []
-      // In a small fleet much of what others lose is lost with this one: the usual is what they lose among themselves.
-      const amongOthers = (allLost - lostCount) / Math.max(1, allSent - end.sentCount)
-      const chance = poissonTail(
-        lostCount,
-        end.sentCount * Math.max(LEAST_LOSS, Math.min(usual, amongOthers)),
-      )
-      if (chance * ends.length >= FALSE_CHANCE) return []
-      if (binomialTail(lostCount, allLost, end.sentCount / allSent) > MOST_ALIKE_CHANCE) return []
-      return [{ ...end, lostCount, peerCount: byPeer.size, chance }]
+    const candidates = interfaces.flatMap((each) => {
+      const { lostCount = 0, byPeer } = tallies.get(each.node) ?? {}
+      if (!byPeer || byPeer.size < MIN_PEERS) return []
+      // In a small fleet much of the others' loss is with this interface: compare with the loss among the others.
+      const amongOthers = (allLost - lostCount) / Math.max(1, allSent - each.sentCount)
+      const expected = each.sentCount * Math.max(MIN_USUAL_LOSS, Math.min(usual, amongOthers))
+      const chance = poissonTail(lostCount, expected)
+      if (chance * interfaces.length >= FALSE_CHANCE) return []
+      if (binomialTail(lostCount, allLost, each.sentCount / allSent) > MAX_EQUAL_CHANCE) return []
+      return [{ ...each, lostCount, peerCount: byPeer.size, chance }]
     })
     const worst = candidates.sort(
       (one, other) => one.chance - other.chance || other.lostCount - one.lostCount,
     )[0]
-    if (!worst || found.size === MOST_LOSSY) return [...found.values()]
-    const { chance: _, ...end } = worst
-    found.set(end.node, end)
-    explain(end.node)
+    if (!worst || found.size === MAX_LOSSY) return [...found.values()]
+    const { chance: _, ...counts } = worst
+    found.set(counts.node, counts)
+    explain(counts.node)
   }
 }

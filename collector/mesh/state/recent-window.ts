@@ -1,14 +1,12 @@
 import { middleOfIndex } from '../../../lib/histogram.ts'
 import type { Window } from '../../store/windows.ts'
 
-/** The last minute of many paths, in typed arrays: no objects come and go with the windows. */
-
 const SLOT_MS = 10_000
 const SLOTS = 6
-/** Round-trip times kept of each slot: all of them at a probe a second, an even sample at more. */
+/** Round-trip times kept per slot: all of them at one probe per second, a uniform sample at more. */
 const SAMPLES = 12
 
-/** What was measured of a path over the last minute. Round-trip times in seconds; absent when nothing was received. */
+/** The last minute of a path. Round-trip times in seconds; undefined without answers. */
 export type LastMinute = {
   startMs: number
   endMs: number
@@ -20,9 +18,9 @@ export type LastMinute = {
 
 type RecentCounts = { sentCount: number; receivedCount: number; meanSeconds: number | undefined }
 
-type Measured = Omit<Window, 'path' | 'startMs'>
+type RecentWindow = Omit<Window, 'path' | 'startMs'>
 
-const create = (rows: number) => ({
+const createColumns = (rows: number) => ({
   slot: new Float64Array(rows * SLOTS),
   sent: new Uint32Array(rows * SLOTS),
   received: new Uint32Array(rows * SLOTS),
@@ -33,10 +31,10 @@ const create = (rows: number) => ({
   samples: new Int16Array(rows * SLOTS * SAMPLES),
 })
 
-type Columns = ReturnType<typeof create>
+type Columns = ReturnType<typeof createColumns>
 
 const enlarged = (columns: Columns, rows: number): Columns => {
-  const larger = create(rows)
+  const larger = createColumns(rows)
   for (const name of Object.keys(columns) as (keyof Columns)[]) larger[name].set(columns[name])
   return larger
 }
@@ -44,21 +42,145 @@ const enlarged = (columns: Columns, rows: number): Columns => {
 const quantileOf = (sorted: Int16Array, q: number): number =>
   middleOfIndex(sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]!)
 
-const within = (value: number, min: number, max: number): number => Math.min(max, Math.max(min, value))
+const clamp = (value: number, min: number, max: number): number => Math.min(max, Math.max(min, value))
 
-/** @param random decides which round-trip times are kept where there are more than there is room for */
-export const createRecent = (random: () => number) => {
-  let capacity = 256
-  let columns = create(capacity)
-  let used = 0
-  const free: number[] = []
-  const scratch = new Int16Array(SLOTS * SAMPLES)
+/**
+ * The last minute of all paths, in six slots of 10 s per path. The columns are typed arrays: with a hundred thousand
+ * paths, objects per window would cost long garbage collections.
+ */
+class RecentWindows {
+  readonly #random: () => number
+  #capacity = 256
+  #columns = createColumns(this.#capacity)
+  #used = 0
+  readonly #free: number[] = []
+  readonly #scratch = new Int16Array(SLOTS * SAMPLES)
 
-  const keep = (cell: number, index: number, seen: number) => {
-    const place = seen < SAMPLES ? seen : Math.floor(random() * (seen + 1))
-    if (place < SAMPLES) columns.samples[cell * SAMPLES + place] = index
+  constructor(random: () => number) {
+    this.#random = random
   }
-  const clear = (cell: number, slot: number) => {
+
+  /** Returns a row for a new path. */
+  allocate(): number {
+    const free = this.#free.pop()
+    if (free !== undefined) return free
+    if (this.#used === this.#capacity) {
+      this.#capacity *= 2
+      this.#columns = enlarged(this.#columns, this.#capacity)
+    }
+    return this.#used++
+  }
+
+  /** Frees the row of a path. */
+  release(row: number): void {
+    for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) this.#clear(cell, 0)
+    this.#free.push(row)
+  }
+
+  /** Adds a window to the slot in which it ends. Slots older than a minute are overwritten. */
+  add(row: number, window: RecentWindow): void {
+    const columns = this.#columns
+    const slot = Math.floor((window.endMs - 1) / SLOT_MS)
+    const cell = row * SLOTS + (slot % SLOTS)
+    if (columns.slot[cell]! > slot) return
+    if (columns.slot[cell] !== slot) this.#clear(cell, slot)
+    let count = columns.received[cell]!
+    columns.sent[cell]! += window.sentCount
+    columns.received[cell]! += window.receivedCount
+    if (window.receivedCount === 0) return
+    columns.sum[cell]! += window.rttSumSeconds
+    columns.jitter[cell]! += window.jitterSeconds * window.receivedCount
+    columns.min[cell] = Math.min(columns.min[cell]!, window.rttMinSeconds)
+    columns.max[cell] = Math.max(columns.max[cell]!, window.rttMaxSeconds)
+    const { histogramCounts, histogramOffset } = window
+    for (let position = 0; position < histogramCounts.length; position++) {
+      for (let times = histogramCounts[position]!; times > 0; times--)
+        this.#sample(cell, histogramOffset + position, count++)
+    }
+  }
+
+  /** Returns the probes of the last minute and their mean round-trip time in seconds (undefined without answers). */
+  countsOf(row: number, nowMs: number): RecentCounts {
+    const columns = this.#columns
+    const oldest = Math.floor(nowMs / SLOT_MS) - SLOTS
+    let [sentCount, receivedCount, sum] = [0, 0, 0]
+    for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) {
+      if (columns.slot[cell]! <= oldest) continue
+      sentCount += columns.sent[cell]!
+      receivedCount += columns.received[cell]!
+      sum += columns.sum[cell]!
+    }
+    const meanSeconds = receivedCount === 0 ? undefined : sum / receivedCount
+    return { sentCount, receivedCount, meanSeconds }
+  }
+
+  /** Returns the median round-trip time of the last minute in seconds; undefined without answers. */
+  medianSeconds(row: number, nowMs: number): number | undefined {
+    const columns = this.#columns
+    const oldest = Math.floor(nowMs / SLOT_MS) - SLOTS
+    let [min, max] = [Number.POSITIVE_INFINITY, 0]
+    for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) {
+      if (columns.slot[cell]! <= oldest || columns.received[cell] === 0) continue
+      min = Math.min(min, columns.min[cell]!)
+      max = Math.max(max, columns.max[cell]!)
+    }
+    const sorted = this.#sortedSamples(row, oldest)
+    return sorted.length === 0 ? undefined : clamp(quantileOf(sorted, 0.5), min, max)
+  }
+
+  /** Returns all figures of the last minute. */
+  lastMinute(row: number, nowMs: number): LastMinute {
+    const columns = this.#columns
+    const newest = Math.floor(nowMs / SLOT_MS)
+    let [sent, received, sum, jitter, max] = [0, 0, 0, 0, 0]
+    let min = Number.POSITIVE_INFINITY
+    for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) {
+      if (columns.slot[cell]! <= newest - SLOTS) continue
+      sent += columns.sent[cell]!
+      received += columns.received[cell]!
+      sum += columns.sum[cell]!
+      jitter += columns.jitter[cell]!
+      min = Math.min(min, columns.min[cell]!)
+      max = Math.max(max, columns.max[cell]!)
+    }
+    const times = {
+      startMs: (newest - SLOTS + 1) * SLOT_MS,
+      endMs: nowMs,
+    }
+    const counts = { sentCount: sent, receivedCount: received }
+    if (received === 0) return { ...times, ...counts, rtt: undefined, jitterSeconds: undefined }
+    const sorted = this.#sortedSamples(row, newest - SLOTS)
+    const rtt = {
+      min,
+      avg: clamp(sum / received, min, max),
+      p50: clamp(quantileOf(sorted, 0.5), min, max),
+      p99: clamp(quantileOf(sorted, 0.99), min, max),
+      max,
+    }
+    return { ...times, ...counts, rtt, jitterSeconds: jitter / received }
+  }
+
+  /** Returns the samples of all slots after `oldest`. Valid until the next call. */
+  #sortedSamples(row: number, oldest: number): Int16Array {
+    const columns = this.#columns
+    let count = 0
+    for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) {
+      if (columns.slot[cell]! <= oldest) continue
+      const sampled = Math.min(SAMPLES, columns.received[cell]!)
+      for (let position = 0; position < sampled; position++)
+        this.#scratch[count++] = columns.samples[cell * SAMPLES + position]!
+    }
+    return this.#scratch.subarray(0, count).sort()
+  }
+
+  /** Reservoir sampling (algorithm R): each of the `count` + 1 values is in the sample with the same probability. */
+  #sample(cell: number, index: number, count: number): void {
+    const position = count < SAMPLES ? count : Math.floor(this.#random() * (count + 1))
+    if (position < SAMPLES) this.#columns.samples[cell * SAMPLES + position] = index
+  }
+
+  #clear(cell: number, slot: number): void {
+    const columns = this.#columns
     columns.slot[cell] = slot
     columns.sent[cell] = 0
     columns.received[cell] = 0
@@ -67,103 +189,7 @@ export const createRecent = (random: () => number) => {
     columns.min[cell] = Number.POSITIVE_INFINITY
     columns.max[cell] = 0
   }
-
-  return {
-    /** A row for one more path. */
-    take: (): number => {
-      const again = free.pop()
-      if (again !== undefined) return again
-      if (used === capacity) {
-        capacity *= 2
-        columns = enlarged(columns, capacity)
-      }
-      return used++
-    },
-    release: (row: number): void => {
-      for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) clear(cell, 0)
-      free.push(row)
-    },
-    add: (row: number, window: Measured): void => {
-      const slot = Math.floor((window.endMs - 1) / SLOT_MS)
-      const cell = row * SLOTS + (slot % SLOTS)
-      if (columns.slot[cell]! > slot) return
-      if (columns.slot[cell] !== slot) clear(cell, slot)
-      let seen = columns.received[cell]!
-      columns.sent[cell]! += window.sentCount
-      columns.received[cell]! += window.receivedCount
-      if (window.receivedCount === 0) return
-      columns.sum[cell]! += window.rttSumSeconds
-      columns.jitter[cell]! += window.jitterSeconds * window.receivedCount
-      columns.min[cell] = Math.min(columns.min[cell]!, window.rttMinSeconds)
-      columns.max[cell] = Math.max(columns.max[cell]!, window.rttMaxSeconds)
-      const { histogramCounts, histogramOffset } = window
-      for (let position = 0; position < histogramCounts.length; position++) {
-        for (let count = histogramCounts[position]!; count > 0; count--)
-          keep(cell, histogramOffset + position, seen++)
-      }
-    },
-    /** Probes of the last minute, and their mean round-trip time in seconds (undefined when nothing was received). */
-    countsOf: (row: number, nowMs: number): RecentCounts => {
-      const oldest = Math.floor(nowMs / SLOT_MS) - SLOTS
-      let [sentCount, receivedCount, sum] = [0, 0, 0]
-      for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) {
-        if (columns.slot[cell]! <= oldest) continue
-        sentCount += columns.sent[cell]!
-        receivedCount += columns.received[cell]!
-        sum += columns.sum[cell]!
-      }
-      const meanSeconds = receivedCount === 0 ? undefined : sum / receivedCount
-      return { sentCount, receivedCount, meanSeconds }
-    },
-    /** The median round-trip time of the last minute; undefined when nothing was received. */
-    medianSeconds: (row: number, nowMs: number): number | undefined => {
-      const oldest = Math.floor(nowMs / SLOT_MS) - SLOTS
-      let [count, min, max] = [0, Number.POSITIVE_INFINITY, 0]
-      for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) {
-        const received = columns.received[cell]!
-        if (columns.slot[cell]! <= oldest || received === 0) continue
-        min = Math.min(min, columns.min[cell]!)
-        max = Math.max(max, columns.max[cell]!)
-        const kept = Math.min(SAMPLES, received)
-        for (let place = 0; place < kept; place++) scratch[count++] = columns.samples[cell * SAMPLES + place]!
-      }
-      if (count === 0) return undefined
-      return within(quantileOf(scratch.subarray(0, count).sort(), 0.5), min, max)
-    },
-    lastMinute: (row: number, nowMs: number): LastMinute => {
-      const newest = Math.floor(nowMs / SLOT_MS)
-      let [sent, received, sum, jitter, max] = [0, 0, 0, 0, 0]
-      let min = Number.POSITIVE_INFINITY
-      const samples: number[] = []
-      for (let cell = row * SLOTS; cell < (row + 1) * SLOTS; cell++) {
-        if (columns.slot[cell]! <= newest - SLOTS) continue
-        sent += columns.sent[cell]!
-        received += columns.received[cell]!
-        sum += columns.sum[cell]!
-        jitter += columns.jitter[cell]!
-        min = Math.min(min, columns.min[cell]!)
-        max = Math.max(max, columns.max[cell]!)
-        const kept = Math.min(SAMPLES, columns.received[cell]!)
-        for (let place = 0; place < kept; place++) samples.push(columns.samples[cell * SAMPLES + place]!)
-      }
-      const sorted = Int16Array.from(samples).sort()
-      return {
-        startMs: (newest - SLOTS + 1) * SLOT_MS,
-        endMs: nowMs,
-        sentCount: sent,
-        receivedCount: received,
-        rtt:
-          received === 0
-            ? undefined
-            : {
-                min,
-                avg: within(sum / received, min, max),
-                p50: within(quantileOf(sorted, 0.5), min, max),
-                p99: within(quantileOf(sorted, 0.99), min, max),
-                max,
-              },
-        jitterSeconds: received === 0 ? undefined : jitter / received,
-      }
-    },
-  }
 }
+
+/** Returns an empty table of the last minute of all paths. @param random selects the sampled round-trip times */
+export const createRecentWindows = (random: () => number): RecentWindows => new RecentWindows(random)

@@ -1,69 +1,76 @@
-import type { GetMeshResponse, Mesh } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { type GetMeshResponse, type Mesh, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
 import type { MeshAgents } from '../agents/mesh-agents.ts'
-import { extentOf, type PlannedMesh } from '../assign/planner.ts'
-import type { Planning } from '../assign/planning.ts'
-import type { Judging } from '../judge/judging.ts'
-import type { Paths } from '../state/paths.ts'
-import type { Recorder } from '../state/recorder.ts'
-import type { MeshTime } from '../time.ts'
-import { type Counts, meshMessage, noCounts } from './messages.ts'
+import type { Recorder } from '../agents/recorder.ts'
+import { extentOf, type FleetPlanner, type PlannedMesh } from '../assign/planner.ts'
+import type { Evaluator } from '../judge/evaluator.ts'
+import type { MeshTime } from '../mesh-time.ts'
+import { noCounts, type PathCounts, type PathStates, type Paths } from '../state/paths.ts'
 
-/** Lines about one mesh; a fleet that is all silent is one story. */
+/** Maximum number of problems per mesh: when a large fleet is disconnected, the first 100 lines are enough. */
 const MAX_PROBLEMS = 100
 
 type Deps = {
   time: Pick<MeshTime, 'clock'>
-  planning: Pick<Planning, 'meshes' | 'extents' | 'problemsOf' | 'racks' | 'problem'>
+  planner: Pick<FleetPlanner, 'meshes' | 'extents' | 'problemsOf' | 'racks' | 'problem'>
   agents: Pick<MeshAgents, 'delivers' | 'problems' | 'streams'>
   recorder: Pick<Recorder, 'depth' | 'problems'>
-  judging: Pick<Judging, 'states' | 'lossy' | 'verdicts'>
-  paths: Pick<Paths, 'ends'>
+  evaluator: Pick<Evaluator, 'lossy' | 'verdicts'>
+  pathStates: Pick<PathStates, 'countsByMesh'>
+  paths: Pick<Paths, 'interfaces'>
 }
 
-/** How the meshes are, for services and metrics. */
-export const createOverview = ({ time, planning, agents, judging, recorder, paths }: Deps) => {
-  /** What is wrong with the collector's own part, one line each. */
-  const problems = (): string[] => [...recorder.problems(), planning.problem()].filter((line) => line !== '')
+/** Returns the state of all meshes for the API (`get`) and for the metrics (`snapshot`). */
+export const createOverview = (deps: Deps) => {
+  const { time, planner, agents, recorder, evaluator, pathStates, paths } = deps
+  /** Returns the problems of the collector itself, one line each. */
+  const problems = (): string[] => [...recorder.problems(), planner.problem()].filter((line) => line !== '')
 
-  const meshOf = (mesh: PlannedMesh, counts: Counts): Mesh => {
+  const meshOf = (mesh: PlannedMesh, counts: PathCounts): Mesh => {
     const { name, settings, fabric } = mesh
-    const own = [...fabric.problems, ...planning.problemsOf(mesh)]
-    const all = [...own, ...fabric.nodes.flatMap(agents.problems), ...problems()]
-    const fields = {
+    const ofMesh = [...fabric.problems, ...planner.problemsOf(mesh), ...fabric.nodes.flatMap(agents.problems)]
+    const { peers, coverSeconds } = extentOf(mesh)
+    return {
       schedule: name,
       spec: settings.spec,
       nodeCount: fabric.nodes.length,
       streamingCount: fabric.nodes.filter(agents.delivers).length,
-      problems: all.slice(0, MAX_PROBLEMS),
+      problems: [...ofMesh, ...problems()].slice(0, MAX_PROBLEMS),
+      pathCount: Object.values(counts).reduce((sum, count) => sum + count, 0),
+      upCount: counts[PathState.PATH_STATE_UP],
+      lossyCount: counts[PathState.PATH_STATE_LOSSY],
+      downCount: counts[PathState.PATH_STATE_DOWN],
+      staleCount: counts[PathState.PATH_STATE_STALE],
+      peerCount: peers,
+      coverageTime: coverSeconds === undefined ? undefined : toDuration(coverSeconds),
     }
-    return meshMessage(fields, counts, extentOf(mesh))
   }
 
-  /** Of a node that has left, late windows are still taken for a while; it is shown no more. */
-  const endsOfMembers = (): ReturnType<Paths['ends']> => {
-    const members = new Set([...planning.meshes()].flatMap(({ fabric }) => fabric.nodes))
-    return new Map([...paths.ends()].filter(([, { node }]) => members.has(node)))
+  /** Interfaces of nodes that have left are kept for late windows, but not shown. */
+  const interfacesOfMembers = (): ReturnType<Paths['interfaces']> => {
+    const members = new Set([...planner.meshes()].flatMap(({ fabric }) => fabric.nodes))
+    return new Map([...paths.interfaces()].filter(([, { node }]) => members.has(node)))
   }
 
   return {
     problems,
     get: (): GetMeshResponse => {
-      const counts = judging.states.countsByMesh()
-      const meshes = [...planning.meshes()].map((mesh) => meshOf(mesh, counts.get(mesh.name) ?? noCounts()))
+      const counts = pathStates.countsByMesh()
+      const meshes = [...planner.meshes()].map((mesh) => meshOf(mesh, counts.get(mesh.name) ?? noCounts()))
       return {
         meshes: meshes.sort((a, b) => (a.schedule < b.schedule ? -1 : 1)),
-        verdicts: [...judging.verdicts()],
+        verdicts: [...evaluator.verdicts()],
       }
     },
     snapshot: () => ({
-      /** By the clock of all that follows. */
+      /** Mesh time, as all times in the snapshot. */
       nowMs: time.clock.now().getTime(),
-      ends: endsOfMembers(),
+      interfaces: interfacesOfMembers(),
       streams: agents.streams(),
-      lossy: judging.lossy(),
+      lossy: evaluator.lossy(),
       waitingWindows: recorder.depth(),
-      meshes: planning.extents(),
-      racks: planning.racks(),
+      meshes: planner.extents(),
+      racks: planner.racks(),
     }),
   }
 }

@@ -14,16 +14,16 @@ let metrics: Metrics
 let paths: ReturnType<typeof createPaths>
 beforeEach(() => {
   metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1' })
-  paths = createPaths({ random: () => 0.5, stateBefore: () => undefined })
+  paths = createPaths({ random: () => 0.5, initialState: () => undefined })
 })
 afterEach(() => metrics.close())
 
 const take = (id: number, source: string, destination: string): MeshPath => {
   const key = { source, destination, interface: 'net0' }
-  paths.take(
+  paths.add(
     id,
-    { key, from: '', to: '', address: '' },
-    { mesh: 'mesh', patienceMs: MINUTE, intervalSeconds: 1, echoesPerSecond: 1 },
+    { key, from: '', address: '' },
+    { mesh: 'mesh', staleAfterMs: MINUTE, intervalSeconds: 1, echoesPerSecond: 1 },
   )
   return paths.get(id)!
 }

@@ -1,5 +1,5 @@
 import { createCooperativeYielding } from '../../cooperative-yielding.ts'
-import type { Measured, Paths } from '../../mesh/state/paths.ts'
+import type { MeasuredPath, Paths } from '../../mesh/state/paths.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { createRackCells, createRackSums } from './racks.ts'
 
@@ -15,7 +15,7 @@ const SLICE_PAIRS = 50
 const WORST_PATHS = 10
 
 type Recent = Paths['recent']
-type Path = Measured['path']
+type Path = MeasuredPath['path']
 type PairLabels = { source: string; destination: string; interface: string }
 type RackSum = { sent: number; received: number; seconds: number }
 
@@ -94,7 +94,7 @@ const showRacks = (metrics: Metrics, sums: ReturnType<typeof createRackSums<Rack
 export const createMeshPathGauges = (metrics: Metrics, { budget = MESH_PAIR_BUDGET } = {}) => {
   const pairs = createPairs(metrics, budget)
   return async (
-    measured: readonly Pick<Measured, 'path'>[],
+    measured: readonly Pick<MeasuredPath, 'path'>[],
     recent: Recent,
     racks: ReadonlyMap<string, string>,
     nowMs: number,

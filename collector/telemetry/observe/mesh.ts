@@ -2,9 +2,9 @@ import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
 import { createCooperativeYielding } from '../../cooperative-yielding.ts'
-import type { MeshObserver } from '../../mesh/deps.ts'
-import type { Meshes } from '../../mesh/meshes.ts'
-import type { Measured } from '../../mesh/state/paths.ts'
+import type { MeshObserver } from '../../mesh/dependencies.ts'
+import type { MeshController } from '../../mesh/mesh-controller.ts'
+import type { MeasuredPath } from '../../mesh/state/paths.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { pathStateWord } from './label-values.ts'
 import { createMeshPathGauges } from './mesh-paths.ts'
@@ -49,10 +49,10 @@ export const createMeshObserver = (metrics: Metrics): Omit<MeshObserver, 'observ
   }
 }
 
-type Shown = Pick<Measured, 'path' | 'state'>
-type Snapshot = ReturnType<Meshes['snapshot']>
+type Shown = Pick<MeasuredPath, 'path' | 'state'>
+type Snapshot = ReturnType<MeshController['snapshot']>
 
-const showEnds = async (metrics: Metrics, ends: Snapshot['ends'], second: number): Promise<void> => {
+const showEnds = async (metrics: Metrics, ends: Snapshot['interfaces'], second: number): Promise<void> => {
   const turns = createCooperativeYielding()
   for (const [index, end] of [...ends.values()].entries()) {
     if (index % SLICE_ENDS === 0) await turns.yieldIfDue()
@@ -143,7 +143,7 @@ const showLossy = (metrics: Metrics, lossy: Snapshot['lossy']): void => {
  */
 export const showMeshes = (
   { metrics, clock }: { metrics: Metrics; clock: Pick<Clock, 'monotonicSeconds'> },
-  meshes: Pick<Meshes, 'snapshot' | 'recent'> & { paths(): readonly Shown[] },
+  meshes: Pick<MeshController, 'snapshot' | 'recent'> & { paths(): readonly Shown[] },
 ): void => {
   const showPaths = createMeshPathGauges(metrics)
   let shownSeconds = Number.NEGATIVE_INFINITY
@@ -152,7 +152,7 @@ export const showMeshes = (
     const snapshot = meshes.snapshot()
     const { nowMs } = snapshot
     const paths = meshes.paths()
-    await showEnds(metrics, snapshot.ends, Math.floor(nowMs / 1000))
+    await showEnds(metrics, snapshot.interfaces, Math.floor(nowMs / 1000))
     showStreams(metrics, snapshot.streams)
     await createCooperativeYielding().pass()
     await showStates(metrics, paths, snapshot.streams)
