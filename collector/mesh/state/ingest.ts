@@ -13,15 +13,35 @@ const LOST_SECONDS = 60
 /** Minimum time between two calls of `onMeasured` for a path. */
 const REPORT_MS = 60_000
 
-/** Figures of an agent come over the network: impossible ones are ignored. */
+/** Most probes in one window: one hour at 100 probes a second. */
+const MAX_PROBES = 360_000
+/** No engine waits longer than one hour for an answer. */
+const MAX_RTT_SECONDS = 3600
+
+const sumOf = (counts: readonly number[]): number => {
+  let sum = 0
+  for (const count of counts) sum += count
+  return sum
+}
+
+/**
+ * Figures of an agent come over the network: impossible ones are ignored. The upper bounds also limit the time that a
+ * window can take here and in the store.
+ */
 const isPlausible = (window: MeshWindow): boolean =>
   window.sentCount > 0 &&
+  window.sentCount <= MAX_PROBES &&
   window.receivedCount <= window.sentCount &&
-  window.rttSumSeconds >= 0 &&
+  window.rttMinSeconds >= 0 &&
   window.rttMaxSeconds >= window.rttMinSeconds &&
+  window.rttMaxSeconds <= MAX_RTT_SECONDS &&
+  window.rttSumSeconds >= 0 &&
+  window.rttSumSeconds <= MAX_RTT_SECONDS * window.sentCount &&
   window.jitterSeconds >= 0 &&
+  window.jitterSeconds <= MAX_RTT_SECONDS &&
   window.histogramOffset >= MIN_INDEX &&
-  window.histogramOffset + window.histogramCounts.length - 1 <= MAX_INDEX
+  window.histogramOffset + window.histogramCounts.length - 1 <= MAX_INDEX &&
+  sumOf(window.histogramCounts) === window.receivedCount
 
 type Deps = {
   paths: Paths
