@@ -85,6 +85,7 @@ class Simulation {
   readonly #checkers: Checker[]
   readonly #verdicts: ReturnType<typeof createVerdictChecker>
   readonly #accounting: ReturnType<typeof createAccounting>
+  readonly #leases: ReturnType<typeof createLeaseChecker>
   readonly #tampering: ReturnType<typeof createTampering>
   #runCount = 0
   #isOver = false
@@ -103,8 +104,14 @@ class Simulation {
       rackSize: RACK_SIZE,
       ...(sabotage.wrapStore && { wrapStore: sabotage.wrapStore }),
       observer: {
-        onCall: ({ path, node }) => this.#trace.note(`${node} ${path} begins`),
-        onCallEnd: ({ path, node }) => this.#trace.note(`${node} ${path} ends`),
+        onCall: (call) => {
+          this.#trace.note(`${call.node} ${call.path} begins`)
+          this.#leases.onCall(call)
+        },
+        onCallEnd: (call) => {
+          this.#trace.note(`${call.node} ${call.path} ends`)
+          this.#leases.onCallEnd(call)
+        },
         onRequest: (call, message) => {
           if (call.path === 'PingService/Mesh') this.#accounting.onRequest(message as MeshRequest)
         },
@@ -122,6 +129,7 @@ class Simulation {
     })
     const world = this.#world
     this.#trace = createTrace(world.time.seconds)
+    this.#leases = createLeaseChecker(world)
     this.#tampering = createTampering(world.random('lies'))
     const isLarge = options.nodes > LARGE_NODES
     const real = () => world.collector.parts().meshes.get().verdicts
@@ -132,7 +140,7 @@ class Simulation {
     })
     this.#checkers = [
       this.#accounting.checker,
-      createLeaseChecker(world),
+      this.#leases.checker,
       this.#verdicts.checker,
       createMemoryChecker(
         gaugesOf(world, this.#accounting.mostWaiting),

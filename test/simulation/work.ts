@@ -111,8 +111,7 @@ export const keepWorking = async (deps: Deps, endSeconds: number): Promise<void>
     )
     trace.say(`traffic begins: ${traffic.flowCount} flows`)
     await clock.sleep(random.between(TRAFFIC_SECONDS.least, TRAFFIC_SECONDS.most))
-    if (!isUp()) return
-    const stopped = await collector.parts().traffics.stop(traffic.id)
+    const stopped = await traffics.stop(traffic.id)
     trace.say(`traffic has ended${stopped.reason && `: ${stopped.reason}`}`)
   }
   /** Resolves when this collector has ended: one that was killed answers nobody any more. */

@@ -14,7 +14,7 @@ import {
 } from './calls.ts'
 import { createMessageQueue, type MessageQueue } from './message-queue.ts'
 import type { ProcessClock } from './process-clock.ts'
-import { type Endpoint, Session, type SessionCall, unavailable } from './session.ts'
+import { type ClientEnd, type Endpoint, type ServerEnd, Session, unavailable } from './session.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 /** Of a call that names none, as in lib/calling.ts. */
@@ -48,7 +48,7 @@ const isBatch = (message: unknown): boolean =>
   (message as { event?: { $case?: string } } | undefined)?.event?.$case === 'batch'
 
 /** One call, from its client's side to its server's. */
-class Call implements SessionCall {
+class Call implements ClientEnd, ServerEnd {
   readonly responses: MessageQueue<unknown>
   readonly #deps: ConnectionDeps
   readonly #called: Called
@@ -88,8 +88,8 @@ class Call implements SessionCall {
       this.#undo.push(client.after(REFUSAL_SECONDS, () => this.fail(refusal)))
       return
     }
-    session.calls.add(this)
-    this.#undo.push(() => session.calls.delete(this))
+    session.clientEnds.add(this)
+    this.#undo.push(() => session.clientEnds.delete(this))
     session.toServer(({ services }) => this.#serve(session, node, services))
     if (this.#called.method.requestStream) void this.#sendAll(session, request as AsyncIterable<unknown>)
     else this.#send(session, request)
@@ -116,6 +116,7 @@ class Call implements SessionCall {
     const call: ServedCall = { path: pathOf(definition, method), node, endSeconds: undefined }
     const finish = (failure: Failure | undefined): void => {
       call.endSeconds = time.seconds()
+      session.serverEnds.delete(this)
       observer.onCallEnd(call)
       if (!session.isServerOpen) return
       session.toClient(() => (failure ? this.fail(failure) : this.responses.end()))
@@ -125,6 +126,7 @@ class Call implements SessionCall {
       return
     }
     this.#served = call
+    session.serverEnds.add(this)
     observer.onCall(call)
     const respond = (message: unknown): void => {
       if (!session.isServerOpen) return
@@ -244,7 +246,7 @@ export const createConnection = (deps: ConnectionDeps, client: ProcessClock, end
     /** The server's process has been stopped for the time of a keepalive. */
     timeOut: (): void => session?.timeOut(),
     /** Calls that have not ended at the client. */
-    callCount: (): number => session?.calls.size ?? 0,
+    callCount: (): number => session?.clientEnds.size ?? 0,
   }
 }
 

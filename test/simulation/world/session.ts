@@ -11,14 +11,16 @@ export type ServerProcess = { clock: ProcessClock; services: readonly Service[] 
 /** Where calls to one node arrive. Its process is another one after each restart; undefined while none runs. */
 export type Endpoint = { node: string; link: Link; process(): ServerProcess | undefined }
 
-/** What a session ends when it breaks. */
-export type SessionCall = { fail(failure: Failure): void; abort(): void }
+/** The client's end of a call, and the server's: a break reaches each at its own time. */
+export type ClientEnd = { fail(failure: Failure): void }
+export type ServerEnd = { abort(): void }
 
 export const unavailable = (details: string): Failure => ({ code: Status.UNAVAILABLE, details, extra: [] })
 
 /** One TCP connection. Either end may consider it broken while the other one does not know it yet. */
 export class Session {
-  readonly calls = new Set<SessionCall>()
+  readonly clientEnds = new Set<ClientEnd>()
+  readonly serverEnds = new Set<ServerEnd>()
   readonly #client: ProcessClock
   readonly #endpoint: Endpoint
   readonly #toServerLane = createLane()
@@ -81,13 +83,13 @@ export class Session {
   breakClient(details: string): void {
     if (!this.#isClientOpen) return
     this.#isClientOpen = false
-    for (const call of [...this.calls]) call.fail(unavailable(details))
+    for (const call of [...this.clientEnds]) call.fail(unavailable(details))
   }
 
   breakServer(): void {
     if (!this.#isServerOpen) return
     this.#isServerOpen = false
-    for (const call of [...this.calls]) call.abort()
+    for (const call of [...this.serverEnds]) call.abort()
   }
 
   /** The client closes it, or has died. */

@@ -1,6 +1,7 @@
 import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { STORE_LIMITS, type StoreLimits } from '../../../collector/store/limits.ts'
 import type { Store } from '../../../collector/store/store.ts'
+import { OperatingError } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import type { ServedCall } from './calls.ts'
 import type { CallObserver } from './connection.ts'
@@ -38,7 +39,8 @@ const createBugReports = () => {
   }
   const logged = (fields: unknown, message = ''): void => {
     const error = (fields as { err?: unknown } | undefined)?.err
-    if (error !== undefined) report(message, error)
+    // What the disk does is no bug.
+    if (error !== undefined && !(error instanceof OperatingError)) report(message, error)
   }
   const nothing = () => undefined
   const logger = {
