@@ -5,7 +5,7 @@ import { createAccounting } from './checkers/accounting.ts'
 import type { Checker, Violation } from './checkers/checker.ts'
 import { createLeaseChecker } from './checkers/leases.ts'
 import { createMemoryChecker, type Gauge } from './checkers/memory.ts'
-import { checkResults } from './checkers/results.ts'
+import { createResultChecker } from './checkers/results.ts'
 import { createVerdictChecker, type InjectedFault } from './checkers/verdicts.ts'
 import { injectFaults } from './faults/fault-schedule.ts'
 import { createTampering } from './faults/lies.ts'
@@ -87,7 +87,7 @@ class Simulation {
   readonly #accounting: ReturnType<typeof createAccounting>
   readonly #leases: ReturnType<typeof createLeaseChecker>
   readonly #tampering: ReturnType<typeof createTampering>
-  #runCount = 0
+  readonly #results = createResultChecker(() => this.#world.collector.parts().store)
   #isOver = false
 
   constructor(options: SimulationOptions) {
@@ -140,6 +140,7 @@ class Simulation {
     })
     this.#checkers = [
       this.#accounting.checker,
+      this.#results.checker,
       this.#leases.checker,
       this.#verdicts.checker,
       createMemoryChecker(
@@ -167,7 +168,7 @@ class Simulation {
         windows: this.#accounting.windowCount(),
         faults: this.#faults.length,
         named: this.#verdicts.namedCount(),
-        runs: this.#runCount,
+        runs: this.#results.count(),
       },
     }
   }
@@ -202,10 +203,9 @@ class Simulation {
             world,
             random: world.random('work'),
             trace: this.#trace,
-            onRun: (run, watched, startSeconds) => {
-              this.#runCount++
-              this.#report('results', checkResults(world.collector.parts().store, run, watched))
-              this.#report('verdicts', this.#verdicts.checkRun(run.verdicts, startSeconds))
+            onRun: (ended) => {
+              this.#results.add(ended)
+              this.#report('verdicts', this.#verdicts.checkRun(ended.run.verdicts, ended.startSeconds))
             },
           },
           endSeconds,

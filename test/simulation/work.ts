@@ -12,6 +12,7 @@ import {
 import { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
+import type { EndedRun } from './checkers/results.ts'
 import type { Trace } from './trace.ts'
 import type { RandomSource } from './world/random.ts'
 import type { World } from './world/world.ts'
@@ -28,8 +29,8 @@ type Deps = {
   world: World
   random: RandomSource
   trace: Trace
-  /** Told of a run that has ended, with its results as a watcher got them. */
-  onRun: (run: Run, watched: readonly PairResult[], startSeconds: number) => void
+  /** Told of each run that has ended while its collector lived. */
+  onRun: (ended: EndedRun) => void
 }
 
 const KINDS = [
@@ -75,12 +76,14 @@ export const keepWorking = async (deps: Deps, endSeconds: number): Promise<void>
     const { runs } = collector.parts()
     const watched: PairResult[] = []
     let last = run
+    let isWatched = false
     for await (const step of runs.watch(run.id, new AbortController().signal)) {
       watched.push(...step.results)
+      isWatched ||= step.run.endTime === undefined
       last = step.run
     }
     trace.say(`a run has ended: ${runStateToJSON(last.state)}, ${watched.length} results`)
-    deps.onRun(last, watched, startSeconds)
+    deps.onRun({ run: last, watched: isWatched ? watched : undefined, startSeconds })
   }
   const measure = async (): Promise<void> => {
     const spec = runSpecOf(world, random)

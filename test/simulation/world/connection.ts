@@ -241,6 +241,8 @@ export const createConnection = (deps: ConnectionDeps, client: ProcessClock, end
       isClosed = true
       session?.leave()
     },
+    /** The client's process has died. */
+    abandon: (): void => session?.abandon(),
     /** The server's process has died. */
     reset: (): void => session?.reset(),
     /** The server's process has been stopped for the time of a keepalive. */

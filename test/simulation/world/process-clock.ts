@@ -2,6 +2,9 @@ import { AbortError } from 'abort-controller-x'
 import type { Clock } from '../../../lib/clock.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
+/** The shortest wait of a Node timer. A loop that waits for less than the precision of time would never end. */
+const SHORTEST_TIMER_SECONDS = 0.001
+
 /** Wall-clock time at virtual second 0: 2026-01-01T00:00:00Z in Unix milliseconds. */
 export const EPOCH_MS = 1_767_225_600_000
 
@@ -54,7 +57,7 @@ export const createProcessClock = (
         cancel()
         reject(new AbortError())
       }
-      const cancel = after(seconds, () => {
+      const cancel = after(Math.max(SHORTEST_TIMER_SECONDS, seconds), () => {
         if (isOver) return
         signal?.removeEventListener('abort', onAbort)
         resolve()
@@ -66,7 +69,10 @@ export const createProcessClock = (
     now: () => new Date(wallMs + time.seconds() * 1000),
     monotonicSeconds: () => time.seconds() + monotonicOffsetSeconds,
     sleep,
-    yield: () => sleep(0),
+    yield: () =>
+      new Promise((resolve) => {
+        after(0, resolve)
+      }),
     step: (seconds) => {
       wallMs += seconds * 1000
     },

@@ -92,7 +92,13 @@ export class Session {
     for (const call of [...this.serverEnds]) call.abort()
   }
 
-  /** The client closes it, or has died. */
+  /** The client's process has died: nothing of it learns of the end. */
+  abandon(): void {
+    this.toServer(() => this.breakServer())
+    this.#isClientOpen = false
+  }
+
+  /** The client closes it. */
   leave(): void {
     this.toServer(() => this.breakServer())
     this.breakClient('Channel closed')

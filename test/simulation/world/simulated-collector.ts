@@ -124,7 +124,7 @@ export const createSimulatedCollector = (
       const killed = life
       life = undefined
       killed?.clock.kill()
-      for (const connection of killed?.connections ?? []) connection.close()
+      for (const connection of killed?.connections ?? []) connection.abandon()
     },
     stop: (): void => life?.clock.stop(),
     resume: (): void => life?.clock.resume(),
