@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config'
 import { LongestFirst } from './test/longest-first.ts'
 
-// Where deploy/local/setup.sh --test unpacks programs that only the tests need.
-const unpacked = new URL('node_modules/.cache/debian/usr/bin', import.meta.url).pathname
-process.env.PATH = `${process.env.PATH}:${unpacked}`
+// Where deploy/local/setup.sh --test unpacks the programs that Debian 12 lacks.
+const programs = new URL('node_modules/.cache/debian-13/bin', import.meta.url).pathname
+process.env.PATH = `${process.env.PATH}:${programs}`
 
 export default defineConfig({
   test: {

@@ -1,39 +1,39 @@
-/** What every command is made of. */
+/** The frame of every command: arguments and options in, an exit code out. */
 
 import type { Command } from 'commander'
 import { closest } from '../lib/config.ts'
 import type { Security } from '../lib/credentials.ts'
-import { type CollectorClient, connect, DEFAULT_COLLECTOR, type GlobalOptions } from './connection.ts'
-import type { ExitCode } from './exit.ts'
-import { readSecurity } from './options/security.ts'
-import { createValueReader, type ValueReader } from './options/values.ts'
-import { type Problem, throwIfProblems } from './problems.ts'
+import { type CollectorClient, connect, DEFAULT_COLLECTOR, type GlobalOptions } from './client/connection.ts'
+import { type Problem, throwIfProblems } from './command-errors.ts'
+import type { ExitCode } from './exit-codes.ts'
+import { readSecurity } from './options/tls-options.ts'
+import { createValueReader, type ValueReader } from './options/value-reader.ts'
 import type { Paint } from './render/paint.ts'
 import { paintFor, type Terminal } from './terminal.ts'
 
-/** One call of a command: what was typed, and what it needs to answer. */
+/** One call of a command: what the user typed, and what the handler needs to answer. */
 export type Invocation<O> = {
   terminal: Terminal
   operands: readonly string[]
-  /** What stands after `--`, as it was typed. */
+  /** The words after `--`, as typed. */
   passThrough: readonly string[]
   options: O & GlobalOptions
-  /** Reads values; what it refuses is in `problems`. */
+  /** Parses option values. Adds invalid ones to `problems`. */
   read: ValueReader
   problems: Problem[]
-  /** For stdout. */
+  /** Colours for stdout. */
   paint: Paint
-  /** For stderr. */
+  /** Colours for stderr. */
   stderrPaint: Paint
-  /** Throws UsageError when anything typed was wrong. To be called before anything is done. */
+  /** Call before the first effect. @throws UsageError with all problems, if there are any */
   throwIfWrong(): void
-  /** The TLS options; their problems are noted already. */
+  /** The TLS options. Their problems are already in `problems`. */
   security: Security
-  /** The collector that is meant. Calls throwIfWrong. */
+  /** Opens a channel to the chosen collector. Calls throwIfWrong first. */
   connect(): Promise<CollectorClient>
 }
 
-/** Opens the collector for as long as `work` takes. */
+/** Connects to the collector, runs `work`, and closes the connection. */
 export const withClient = async (
   invocation: Pick<Invocation<object>, 'connect'>,
   work: (client: CollectorClient) => Promise<ExitCode>,
@@ -48,14 +48,14 @@ export const withClient = async (
 
 export type Handler<O> = (invocation: Invocation<O>) => Promise<ExitCode>
 
-/** Where a lab that is up has its collector, if one is. */
+/** Address of the collector of a running lab, if there is one. */
 type FindLabCollector = (terminal: Terminal) => Promise<string | undefined>
 
 export type App = {
   readonly terminal: Terminal
   /**
-   * Makes a handler the action of a command; at most `maxOperands` words may be typed, and words after `--` only where
-   * the command passes them through.
+   * Sets the handler of a command. It accepts at most `maxOperands` arguments, and arguments after `--` only with
+   * `passesThrough`.
    */
   handle<O extends object>(
     command: Command,
@@ -78,7 +78,7 @@ const optionNames = (command: Command): string[] => {
   return command.parent ? [...own, ...optionNames(command.parent)] : own
 }
 
-/** Commander would stop at the first unknown option; we tell it with all the other problems. */
+/** Commander stops at the first unknown option. We report it together with all other problems. */
 const splitArguments = (command: Command, maxOperands: number, problems: Problem[]): string[] => {
   const firstUnknown = command.args.findIndex((word) => word.startsWith('-') && word.length > 1)
   const operands = firstUnknown === -1 ? command.args : command.args.slice(0, firstUnknown)
@@ -91,7 +91,7 @@ const splitArguments = (command: Command, maxOperands: number, problems: Problem
     }
   }
   for (const word of operands.slice(maxOperands)) {
-    problems.push({ place: word, message: 'is one word too many' })
+    problems.push({ place: word, message: 'is an unexpected argument' })
   }
   return operands.slice(0, maxOperands)
 }
@@ -110,7 +110,10 @@ export const createApp = ({ terminal, passThrough, findLabCollector, onExit, onA
       const problems: Problem[] = []
       const operands = splitArguments(command, maxOperands, problems)
       if (passThrough.length > 0 && !more.passesThrough)
-        problems.push({ place: '--', message: 'has no meaning here; only run passes words on to netperf' })
+        problems.push({
+          place: '--',
+          message: 'is not supported here: only run and schedules add pass arguments to netperf',
+        })
       const colour = options.color !== false
       const security = readSecurity(options, problems)
       const throwIfWrong = () => throwIfProblems(problems)
@@ -138,7 +141,13 @@ export const createApp = ({ terminal, passThrough, findLabCollector, onExit, onA
   },
 })
 
-/** Lines of examples under a help text. */
+/**
+ * Joins the lines of each paragraph, so that a help text is wrapped at the width of the terminal and not as in the
+ * source. Indented lines and lines that end with a colon keep their line break.
+ */
+export const joinParagraphs = (text: string): string => text.replace(/(?<=^\S.*[^:\n])\n(?=\S)/gm, ' ')
+
+/** Adds example lines to a help text: the command line and its meaning. */
 export const withExamples = (command: Command, examples: readonly (readonly [string, string])[]): Command => {
   const width = Math.max(...examples.map(([line]) => line.length))
   const lines = examples.map(([line, meaning]) => `  ${line.padEnd(width)}  ${meaning}`.trimEnd())

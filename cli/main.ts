@@ -1,13 +1,13 @@
-/** The process behind the command: streams, signals and exit codes, and nothing else. */
+/** The entry point of the command: connects streams, signals and the exit code of the process to `runProgram`. */
 
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../lib/clock.ts'
-import { EXIT } from './exit.ts'
+import { EXIT } from './exit-codes.ts'
 import { runProgram } from './program.ts'
 import type { NodeProgram, OutputStream, Terminal } from './terminal.ts'
 
-/** Someone who presses so often means it, whatever is still being put away. */
+/** The process exits at this many interrupts, even if it is still cleaning up. */
 const MAX_INTERRUPTS = 4
 
 const outputOf = (stream: NodeJS.WriteStream): OutputStream => ({
@@ -22,36 +22,43 @@ const outputOf = (stream: NodeJS.WriteStream): OutputStream => ({
   },
 })
 
-// A reader that has seen enough, such as `head`, is no failure.
+// A reader that closes the pipe early, such as `head`, is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   process.exit(EXIT.healthy)
 })
 
-const handlers = new Set<() => void>()
-const hangupHandlers = new Set<() => void>()
-let interrupts = 0
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    if (signal === 'SIGHUP' && hangupHandlers.size > 0) {
-      for (const handler of [...hangupHandlers]) handler()
-      return
-    }
-    interrupts++
-    if (handlers.size === 0 || interrupts >= MAX_INTERRUPTS) process.exit(EXIT.interrupted)
-    for (const handler of [...handlers]) handler()
-  })
-}
-
 const register = (to: Set<() => void>, handler: () => void) => {
-  // A fresh function each time: the same handler may be there twice.
+  // A new function for each call: the same handler may be registered twice.
   const entry = () => handler()
   to.add(entry)
   return () => to.delete(entry)
 }
 
-const become = ({ entry, flags, environment }: NodeProgram): never => {
-  // The words that were typed stay on the process's command line, where people look for it.
+/** Passes signals to the registered handlers. Without one, a signal ends the process. */
+const handleSignals = (): Pick<Terminal, 'onInterrupt' | 'onHangup'> => {
+  const handlers = new Set<() => void>()
+  const hangupHandlers = new Set<() => void>()
+  let interrupts = 0
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (signal === 'SIGHUP' && hangupHandlers.size > 0) {
+        for (const handler of [...hangupHandlers]) handler()
+        return
+      }
+      interrupts++
+      if (handlers.size === 0 || interrupts >= MAX_INTERRUPTS) process.exit(EXIT.interrupted)
+      for (const handler of [...handlers]) handler()
+    })
+  }
+  return {
+    onInterrupt: (handler) => register(handlers, handler),
+    onHangup: (handler) => register(hangupHandlers, handler),
+  }
+}
+
+const replaceProcess = ({ entry, flags, environment }: NodeProgram): never => {
+  // Keeps the typed arguments on the command line of the process, so that `ps` shows them.
   const args = [process.execPath, ...process.execArgv, ...flags, entry]
   process.execve?.(process.execPath, [...args, ...process.argv.slice(2)], { ...process.env, ...environment })
   throw new Error('execve has returned')
@@ -62,18 +69,17 @@ const terminal: Terminal = {
   stderr: outputOf(process.stderr),
   env: process.env,
   clock: systemClock,
-  onInterrupt: (handler) => register(handlers, handler),
-  onHangup: (handler) => register(hangupHandlers, handler),
+  ...handleSignals(),
   machine: {
     pid: process.pid,
     uid: process.getuid?.() ?? -1,
     temporaryDirectory: tmpdir(),
     program: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)],
-    become: process.execve === undefined ? undefined : become,
+    replaceProcess: process.execve === undefined ? undefined : replaceProcess,
   },
 }
 
-/** A bug of ours must not look like a verdict, which is what Node's own exit code 1 would say. */
+/** Node exits with 1 after an uncaught error, which here means a verdict. A bug must not look like one. */
 const fail = (error: unknown): never => {
   process.stderr.write(`A bug in meshgauge: ${error instanceof Error ? error.stack : String(error)}\n`)
   process.exit(EXIT.notMeasured)

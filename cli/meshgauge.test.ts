@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 
 const LAUNCHER = fileURLToPath(new URL('meshgauge', import.meta.url))
 
-/** A folder like the project's, with made-up Nodes that say who they are. */
+/** A copy of the project's layout with fake Node programs that print their version. */
 const setUp = () => {
   const root = mkdtempSync(join(tmpdir(), 'meshgauge-test-'))
   for (const folder of ['project/cli', 'project/node_modules/.bin', 'path'])
@@ -20,7 +20,7 @@ const setUp = () => {
     )
     chmodSync(join(root, file), 0o755)
   }
-  // Only this PATH: whatever Node the machine has must not be found.
+  // Only this PATH, so that the Node of this machine is not found.
   for (const program of ['dirname', 'readlink', 'sh'])
     symlinkSync(`/usr/bin/${program}`, join(root, 'path', program))
   const launch = (file = 'project/cli/meshgauge', ...words: string[]) =>
@@ -28,7 +28,7 @@ const setUp = () => {
   return { root, addNode, launch, main: join(root, 'project/cli/main.ts') }
 }
 
-test('prefers the Node that npm brought, whatever is on PATH', async () => {
+test('prefers the Node that npm installed to the one on PATH', async () => {
   const { addNode, launch, main } = setUp()
   addNode('project/node_modules/.bin/node', 24)
   addNode('path/node', 26)
@@ -36,7 +36,7 @@ test('prefers the Node that npm brought, whatever is on PATH', async () => {
   expect(stdout).toBe(`24 --disable-warning=ExperimentalWarning ${main} run a b`)
 })
 
-test('finds itself through links', async () => {
+test('resolves symbolic links to itself', async () => {
   const { root, addNode, launch, main } = setUp()
   addNode('project/node_modules/.bin/node', 24)
   symlinkSync('../../cli/meshgauge', join(root, 'project/node_modules/.bin/meshgauge'))
@@ -45,7 +45,7 @@ test('finds itself through links', async () => {
   expect(stdout).toContain(main)
 })
 
-test('takes a Node on PATH that is new enough', async () => {
+test('uses the Node on PATH if it is new enough', async () => {
   const { addNode, launch } = setUp()
   addNode('path/node', 24)
   expect((await launch(undefined, '--version')).stdout).toMatch(/^24 .*main\.ts --version$/)
@@ -54,17 +54,17 @@ test('takes a Node on PATH that is new enough', async () => {
 test.each([
   ['too old', 20, /is v20\.0\.0/],
   ['missing', undefined, /no node is on PATH/],
-])('a Node that is %s: one line that says what to do', async (_name, version, said) => {
+])('if Node is %s, prints one line that says what to do', async (_name, version, message) => {
   const { addNode, launch } = setUp()
   if (version) addNode('path/node', version)
   const { exitCode, stderr } = await launch()
   expect(exitCode).toBe(3)
   expect(stderr.split('\n')).toHaveLength(1)
-  expect(stderr).toMatch(said)
-  expect(stderr).toContain('npm install')
+  expect(stderr).toMatch(message)
+  expect(stderr).toContain('npm ci')
 })
 
-test('is the command that package.json names', () => {
+test('is the bin entry of package.json', () => {
   const { bin } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     bin: unknown
   }

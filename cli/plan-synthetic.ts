@@ -1,4 +1,4 @@
-/** Plans for a fleet that does not exist, with the collector's own planner. */
+/** Plans a run for a synthetic fleet, with the collector's planner and without a collector. */
 
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Plan, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
@@ -6,15 +6,12 @@ import { prepareRun } from '../collector/runs/prepare.ts'
 
 export type SyntheticFleet = {
   count: number
-  /** Nodes in a rack; all in one when absent. */
+  /** Nodes per rack. Undefined puts all nodes in one rack. */
   rackSize: number | undefined
 }
 
-/** node-1 to node-COUNT, all well, in racks rack-1 and on, with the interfaces that the spec names (else one). */
-const syntheticNodes = (
-  { count, rackSize = count }: SyntheticFleet,
-  interfaces: readonly string[],
-): Node[] => {
+/** Nodes node-1 to node-COUNT in racks rack-1, rack-2, …, with the interfaces of the spec, or net0 if it names none. */
+const createNodes = ({ count, rackSize = count }: SyntheticFleet, interfaces: readonly string[]): Node[] => {
   const names = interfaces.length > 0 ? [...interfaces] : ['net0']
   return Array.from({ length: count }, (_, index) =>
     Node.fromPartial({
@@ -26,6 +23,6 @@ const syntheticNodes = (
   )
 }
 
-/** @throws OperatingError SPEC_INVALID with everything that is wrong with the spec for this fleet */
+/** @throws OperatingError SPEC_INVALID with every violation of the spec for this fleet */
 export const planSynthetic = (spec: RunSpec, fleet: SyntheticFleet): Plan =>
-  prepareRun(spec, syntheticNodes(fleet, spec.interfaces)).message
+  prepareRun(spec, createNodes(fleet, spec.interfaces)).message

@@ -2,29 +2,45 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Node, NodeState, RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { OperatingError } from '../lib/errors.ts'
-import { RUN_ID } from './fixtures/runs.ts'
-import { testTerminal } from './fixtures/terminal.ts'
-import { closeCollectors, collectorWith, type } from './fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from './testing/run-command.ts'
+import { RUN_ID } from './testing/run-samples.ts'
+import { testTerminal } from './testing/test-terminal.ts'
 
 afterEach(closeCollectors)
 
+test('help wraps paragraphs at the width of the terminal and keeps lists', async () => {
+  const terminal = testTerminal({ isTTY: true, columns: 80 })
+  await runCommand(undefined, 'run --help', terminal)
+  const lines = terminal.out().split('\n')
+  const description = lines.slice(
+    2,
+    lines.findIndex((line) => line.startsWith('  ring ')),
+  )
+  expect(description.every((line) => line.length <= 80)).toBe(true)
+  expect(description[0]!.length).toBeGreaterThan(70)
+  expect(lines).toContain('  mesh    Each node sends to every other node.')
+})
+
 describe('wrong usage', () => {
-  test('all problems of options, unknown ones too, and nothing is sent', async () => {
+  test('all problems of the options are reported, and nothing is sent', async () => {
     const collector = await collectorWith()
-    const { code, err } = await type(collector, 'run msh --tset iperf --duration 5min --test png --tls-ca x')
+    const { code, err } = await runCommand(
+      collector,
+      'run msh --tset iperf --duration 5min --test png --tls-ca x',
+    )
     expect(code).toBe(2)
     expect(err).toBe(`6 problems; nothing was done.
   --tset      is not an option; did you mean --test?
-  --tls-cert  is missing: TLS needs --tls-ca, --tls-cert and --tls-key
-  --tls-key   is missing: TLS needs --tls-ca, --tls-cert and --tls-key
+  --tls-cert  is missing: TLS needs all of --tls-ca, --tls-cert and --tls-key
+  --tls-key   is missing: TLS needs all of --tls-ca, --tls-cert and --tls-key
   TOPOLOGY    "msh" is not a topology; did you mean mesh?
-  --test      "png" is none of ping, iperf
+  --test      "png" is not one of ping, iperf
   --duration  "5min" is not a duration; write 5m
 `)
     expect(collector.specs).toEqual([])
   })
 
-  test('what the collector finds wrong, each violation on its line', async () => {
+  test('each violation that the collector returns is on its own line', async () => {
     const collector = await collectorWith({
       createRun: async () => {
         throw new OperatingError('SPEC_INVALID', 'the run is not valid', [
@@ -33,7 +49,7 @@ describe('wrong usage', () => {
         ])
       },
     })
-    const { code, err } = await type(collector, 'run mesh --test iperf --nodes n9 --interface net9')
+    const { code, err } = await runCommand(collector, 'run mesh --test iperf --nodes n9 --interface net9')
     expect(code).toBe(2)
     expect(err).toBe(`2 problems; nothing was done.
   spec.topology.nodes[0]  there is no node n9
@@ -41,20 +57,20 @@ describe('wrong usage', () => {
 `)
   })
 
-  test('a run that does not exist', async () => {
-    const { code, err } = await type(await collectorWith(), 'runs export 0000')
+  test('an unknown run exits with 2', async () => {
+    const { code, err } = await runCommand(await collectorWith(), 'runs export 0000')
     expect([code, err]).toEqual([2, 'there is no run 0000\n'])
   })
 
-  test('plaintext off loopback is refused with what to do', async () => {
-    const { code, err } = await type({ address: '192.0.2.1:50050' }, 'nodes')
+  test('plaintext to an address other than loopback is refused, with the options to use', async () => {
+    const { code, err } = await runCommand({ address: '192.0.2.1:50050' }, 'nodes')
     expect(code).toBe(2)
     expect(err).toContain('give --tls-ca, --tls-cert and --tls-key, or --insecure for plaintext')
   })
 })
 
-test('no collector: where it was looked for and what to do, exit code 3', async () => {
-  const { code, err } = await type({ address: '127.0.0.1:1' }, 'nodes')
+test('without a collector the message names the address and what to do, and the exit code is 3', async () => {
+  const { code, err } = await runCommand({ address: '127.0.0.1:1' }, 'nodes')
   expect(code).toBe(3)
   expect(err).toMatch(/^No collector answers at 127\.0\.0\.1:1: connection refused\nStart one with/)
 })
@@ -62,20 +78,20 @@ test('no collector: where it was looked for and what to do, exit code 3', async 
 test('$MESHGAUGE_COLLECTOR names the collector', async () => {
   const { address } = await collectorWith()
   const terminal = testTerminal({ env: { MESHGAUGE_COLLECTOR: address } })
-  const { code, out } = await type(undefined, 'runs list', terminal)
+  const { code, out } = await runCommand(undefined, 'runs list', terminal)
   expect(code).toBe(0)
   expect(out).toContain(RUN_ID)
 })
 
-test('plan says what a run would do', async () => {
+test('plan prints the plan in one sentence', async () => {
   const collector = await collectorWith()
-  const { out } = await type(collector, 'plan mesh --interface net1')
+  const { out } = await runCommand(collector, 'plan mesh --interface net1')
   expect(out).toBe(
     'mesh of 4 nodes on net1: 12 pairs in 3 rounds (the fewest possible). Certificate verified.\n',
   )
 })
 
-test('nodes: silent ones carry the reason', async () => {
+test('nodes lists a silent node with the reason', async () => {
   const nodes = [
     Node.fromPartial({
       name: 'gpu-01',
@@ -97,17 +113,17 @@ test('nodes: silent ones carry the reason', async () => {
     }),
   ]
   const collector = await collectorWith({ fleet: { listNodes: async () => ({ nodes }) } })
-  const { code, out } = await type(collector, 'nodes')
+  const { code, out } = await runCommand(collector, 'nodes')
   expect(code).toBe(0)
   expect(out).toBe(`NODE     STATE    AGENT   INTERFACES   ENGINES       LAST PING   LAST IPERF
 gpu-01   ready    0.1.0   net1 100G    iperf3 3.18   never       never
 gpu-07   silent   …       …            …             never       ✘ connection refused
-1 node of 2 silent
-gpu-01 without fping: fping is not on PATH
+1 of 2 nodes is silent
+no fping on gpu-01: fping is not on PATH
 `)
 })
 
-test('check: a table, the reasons, and exit code 1 when one fails', async () => {
+test('check prints the reasons and a table, and exits with 1 if a check fails', async () => {
   const response = (node: string, check: string, status: CheckStatus, reasons: string[] = []) =>
     RunChecksResponse.fromPartial({ node, result: CheckResult.fromPartial({ check, status, reasons }) })
   let asked: unknown
@@ -120,7 +136,7 @@ test('check: a table, the reasons, and exit code 1 when one fails', async () => 
       },
     },
   })
-  const { code, out } = await type(collector, 'check all --param targets=["10.0.0.1"] --param level=2')
+  const { code, out } = await runCommand(collector, 'check all --param targets=["10.0.0.1"] --param level=2')
   expect(asked).toEqual({ targets: ['10.0.0.1'], level: 2 })
   expect(code).toBe(1)
   expect(out).toBe(`2 nodes, 1 pass, 1 fail

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../lib/version.ts'
-import { type App, createApp, withExamples } from './app.ts'
+import { type App, createApp, joinParagraphs, withExamples } from './app.ts'
+import { DEFAULT_COLLECTOR } from './client/connection.ts'
 import { addAgentCommand } from './commands/agent.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addCollectorCommand } from './commands/collector.ts'
@@ -19,37 +20,39 @@ import { addSchedulesCommand } from './commands/schedules.ts'
 import { addStoreCommand } from './commands/store.ts'
 import { addTrafficCommand } from './commands/traffic.ts'
 import { addTrialCommand } from './commands/trial.ts'
-import { DEFAULT_COLLECTOR } from './connection.ts'
-import { EXIT, EXIT_CODES_HELP } from './exit.ts'
-import { toFailure } from './failures.ts'
+import { describeError } from './describe-error.ts'
+import { EXIT, EXIT_CODES_HELP } from './exit-codes.ts'
 import { printLine, type Terminal } from './terminal.ts'
 
-const DESCRIPTION = `Names the node, NIC or link of a cluster that is bad, and proves it: an agent on every node, a collector
-that has them measure each other with fping and iperf3, and this command to ask it.`
+const DESCRIPTION = `Finds the bad node, NIC or link of a cluster, with evidence. An agent runs on every node. A collector tells the agents
+when to measure each other with fping and iperf3. This command talks to the collector.`
 
-/** What only a lab knows is only loaded when nothing else says where the collector is. */
+/** Loads the lab's modules only if neither an option nor the environment names the collector. */
 const findLabCollector = async (terminal: Terminal): Promise<string | undefined> => {
-  const access = await import('./lab/access.ts')
+  const access = await import('./lab/running-labs.ts')
   return access.findLabCollector(terminal)
 }
 
 const createProgram = (terminal: Terminal): Command => {
   const program = new Command('meshgauge')
     .description(DESCRIPTION)
-    .version(VERSION, '--version', 'print the version')
-    .helpOption('-h, --help', 'show this help')
-    .helpCommand('help [command]', 'show the help of a command')
+    .version(VERSION, '--version', 'Print the version.')
+    .helpOption('-h, --help', 'Show this help.')
+    .helpCommand('help [command]', 'Show the help of a command.')
     .option(
       '--collector <host:port>',
-      `the collector to ask (default: $MESHGAUGE_COLLECTOR, a lab's, ${DEFAULT_COLLECTOR})`,
+      `Address of the collector. Default: $MESHGAUGE_COLLECTOR, else the collector of a running lab, else ${DEFAULT_COLLECTOR}.`,
     )
-    .option('--json', 'print one JSON document')
-    .option('--tls-ca <file>', 'authority that signed the other end, PEM')
-    .option('--tls-cert <file>', 'our certificate, PEM')
-    .option('--tls-key <file>', 'its key, PEM')
-    .option('--insecure', 'plaintext to or on an address that is not loopback')
-    .option('--no-color', 'no colours, as $NO_COLOR')
-    .configureHelp({ showGlobalOptions: true })
+    .option('--json', 'Print one JSON document.')
+    .option('--tls-ca <file>', "CA certificate that signed the peer's certificate, in PEM.")
+    .option('--tls-cert <file>', 'Certificate of this process, in PEM.')
+    .option('--tls-key <file>', 'Private key of --tls-cert, in PEM.')
+    .option('--insecure', 'Allow plaintext on addresses other than loopback.')
+    .option('--no-color', 'Print no colours. The same as $NO_COLOR.')
+    .configureHelp({
+      showGlobalOptions: true,
+      commandDescription: (command) => joinParagraphs(command.description()),
+    })
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
@@ -58,10 +61,10 @@ const createProgram = (terminal: Terminal): Command => {
     })
     .exitOverride()
   withExamples(program, [
-    ['npm start', 'a trial fleet on this machine, measured, in a minute'],
-    ['meshgauge collector --config fleet.yaml', 'the collector of a fleet'],
-    ['meshgauge nodes', 'who is there'],
-    ['meshgauge run mesh --test iperf --duration 10s', 'measure all, name the culprit'],
+    ['npm start', 'start a trial fleet on this machine and measure it (1 minute)'],
+    ['meshgauge collector --config fleet.yaml', 'run the collector of a fleet'],
+    ['meshgauge nodes', 'list the nodes of the fleet'],
+    ['meshgauge run mesh --test iperf --duration 10s', 'measure every pair and name the culprit'],
   ]).addHelpText('after', `\n${EXIT_CODES_HELP}`)
   return program
 }
@@ -72,7 +75,7 @@ const addCommands = (program: Command, app: App): void => {
     for (const command of commands) command(program, app)
   }
   add(
-    'Ask the collector:',
+    'Commands for the fleet:',
     addNodesCommand,
     addPlanCommand,
     addRunCommand,
@@ -85,12 +88,12 @@ const addCommands = (program: Command, app: App): void => {
     addReloadCommand,
     addTrafficCommand,
   )
-  add('Ask the nodes:', addCheckCommand, addHealthCommand, addGateCommand)
-  add('Run a part:', addAgentCommand, addCollectorCommand)
-  add('On this machine:', addTrialCommand, addLabCommand)
+  add('Commands for node health:', addCheckCommand, addHealthCommand, addGateCommand)
+  add('Commands that run a service:', addAgentCommand, addCollectorCommand)
+  add('Commands for this machine:', addTrialCommand, addLabCommand)
 }
 
-/** Carries out what was typed and says how to end. */
+/** Runs the command that the user typed. Returns the exit code of the process. */
 export const runProgram = async (words: readonly string[], terminal: Terminal): Promise<number> => {
   let exitCode: number = EXIT.healthy
   let address = DEFAULT_COLLECTOR
@@ -112,9 +115,9 @@ export const runProgram = async (words: readonly string[], terminal: Terminal): 
     await program.parseAsync(separator === -1 ? [...words] : words.slice(0, separator), { from: 'user' })
     return exitCode
   } catch (error) {
-    // Commander has said what is wrong itself.
+    // Commander has already printed the message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.healthy : EXIT.usage
-    const failure = toFailure(error, address)
+    const failure = describeError(error, address)
     if (!failure) throw error
     printLine(terminal.stderr, failure.message)
     return failure.exitCode

@@ -1,58 +1,58 @@
 import type { Clock } from '../lib/clock.ts'
 import { createPaint, type Paint } from './render/paint.ts'
 
-/** Where text goes. `columns` is only known of a terminal. */
+/** A stream for text. `columns` is its width, undefined unless it is a terminal. */
 export type OutputStream = {
   write(text: string): void
   readonly isTTY: boolean
   readonly columns: number | undefined
 }
 
-/** Everything a command touches of the world it was started in. */
+/** The environment of a command: its streams, variables, clock and signals. */
 export type Terminal = {
-  /** Results: what a pipe should get. */
+  /** Results. A pipe gets only these. */
   readonly stdout: OutputStream
-  /** Progress and trouble: what a person should see meanwhile. */
+  /** Progress, warnings and errors. */
   readonly stderr: OutputStream
   readonly env: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
-  /** Calls the handler on each Ctrl-C (or SIGTERM) until the returned function is called. */
+  /** Calls the handler on each Ctrl-C or SIGTERM. The returned function removes the handler. */
   onInterrupt(handler: () => void): () => void
-  /** Calls the handler on each SIGHUP, which is then no interrupt, until the returned function is called. */
+  /** Calls the handler on each SIGHUP, which then does not interrupt. The returned function removes the handler. */
   onHangup(handler: () => void): () => void
   readonly machine: Machine
 }
 
-/** Who we are on this machine: for what starts other processes of meshgauge. */
+/** What a command needs to start other meshgauge processes on this machine. */
 type Machine = {
   readonly pid: number
   readonly uid: number
   readonly temporaryDirectory: string
-  /** Node, its flags and the entry of this command: what starts another one of us. */
+  /** Command line that starts this command again: Node, its flags and the entry file. */
   readonly program: readonly string[]
   /**
-   * Makes this process another program of meshgauge; never returns. For a service that lives for months and should not
-   * carry the command line about. Undefined where it cannot be done.
+   * Replaces this process with another meshgauge program (execve) and never returns. A long-running service then does
+   * not keep the memory of the command line. Undefined where execve is not available.
    */
-  readonly become?: ((program: NodeProgram) => never) | undefined
+  readonly replaceProcess?: ((program: NodeProgram) => never) | undefined
 }
 
-/** A program that Node runs. */
+/** A program for Node. */
 export type NodeProgram = {
   /** Path of its first module. */
   readonly entry: string
-  /** Flags of Node beyond those that this process has. */
+  /** Flags for Node in addition to those of this process. */
   readonly flags: readonly string[]
   /** Added to the environment. */
   readonly environment: Readonly<Record<string, string>>
 }
 
-/** NO_COLOR as no-color.org has it: any value but the empty one. */
-export const paintFor = (terminal: Terminal, stream: OutputStream, wanted: boolean): Paint =>
-  createPaint(wanted && stream.isTTY && !terminal.env.NO_COLOR && terminal.env.TERM !== 'dumb')
+/** Colours for a terminal, unless the user or NO_COLOR (any non-empty value, see no-color.org) turns them off. */
+export const paintFor = (terminal: Terminal, stream: OutputStream, request: boolean): Paint =>
+  createPaint(request && stream.isTTY && !terminal.env.NO_COLOR && terminal.env.TERM !== 'dumb')
 
 export const printLine = (stream: OutputStream, text: string): void => stream.write(`${text}\n`)
 
-/** One JSON document, as --json prints it. */
+/** Prints one indented JSON document, for --json. */
 export const printJson = (stream: OutputStream, document: unknown): void =>
   printLine(stream, JSON.stringify(document, null, 2))

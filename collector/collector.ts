@@ -1,45 +1,38 @@
-import type { Meter, Tracer } from '@opentelemetry/api'
-import type { Clock } from '../lib/clock.ts'
-import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, serveGrpc } from '../lib/serving.ts'
 import { listenAutopilot } from './autopilot/server.ts'
-import { createClosing } from './closing.ts'
 import { connectAgent } from './inventory/agents.ts'
 import type { MeshController } from './mesh/mesh-controller.ts'
 import type { CollectorOptions } from './options.ts'
-import { createParts } from './parts.ts'
+import { createParts, type PartsDeps } from './parts.ts'
 import type { Reload } from './reload.ts'
 import { servicesOf } from './services.ts'
+import { createShutdown } from './shutdown.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
 import { listenHttp } from './telemetry/expose/http.ts'
 import type { HttpServer } from './telemetry/expose/listening.ts'
 import { observeCalls } from './telemetry/observe/collector.ts'
 
-/** Time for calls that are under way when the collector stops. */
+/** How long calls in progress may take when the collector stops. */
 const CLOSE_GRACE_SECONDS = 3
 
-export type CollectorDeps = {
-  clock: Clock
-  logger: Logger
-  tracer: Tracer
-  meter: Meter
-  /** Reads the options again, as they are now. */
-  readOptions: () => Promise<CollectorOptions>
-}
+export type CollectorDeps = Pick<PartsDeps, 'clock' | 'logger' | 'tracer' | 'meter' | 'readOptions'>
 
-/** A collector that serves until it is closed; closing interrupts every run and ends what its agents do for it. */
-export const createCollector = async (
-  deps: CollectorDeps,
-  options: CollectorOptions & { version: string },
-): Promise<{
+export type Collector = {
   server: GrpcServer
   http: HttpServer
   reload: Reload
   meshes: MeshController
+  /** Interrupts every run, stops what agents do for this collector, and closes every part. */
   close(): Promise<void>
-}> => {
+}
+
+/** Starts a collector: its parts, then its ports. Rejects with an OperatingError when it cannot open its store or a port. */
+export const createCollector = async (
+  deps: CollectorDeps,
+  options: CollectorOptions & { version: string },
+): Promise<Collector> => {
   const { clock, logger } = deps
-  const closing = createClosing(deps)
+  const shutdown = createShutdown(deps)
   try {
     const parts = createParts(
       {
@@ -49,40 +42,33 @@ export const createCollector = async (
         connectAgent: (address, calls) => connectAgent(address, options.security, calls),
       },
       options,
-      closing,
+      shutdown,
     )
-    const { metrics, fleet, health, runs, meshes, store, reload } = parts
+    const { metrics, fleet, health, runs, meshes, store, reload, profiles } = parts
     const server = await serveGrpc(
       { logger, calls: observeCalls(metrics.grpcServerCalls, metrics.grpcServerOpen) },
       {
         address: options.listen,
         security: options.security,
-        services: servicesOf({ clock, ...parts }),
+        services: servicesOf({ ...parts, clock, profiles: profiles.byName }),
       },
     )
-    closing.add(() => server.close(CLOSE_GRACE_SECONDS))
+    shutdown.add(() => server.close(CLOSE_GRACE_SECONDS))
     const http = await listenHttp({
       registry: metrics.registry,
-      health: () => [...runs.problems(), ...meshes.problems()],
+      health: () => [...runs.storeProblems(), ...meshes.problems()],
       address: options.http,
     })
-    closing.add(() => http.close())
+    shutdown.add(() => http.close())
     if (options.autopilot) {
-      const gateway = await listenAutopilot({
-        clock,
-        logger,
-        fleet,
-        health,
-        runs,
-        results: store.allResults,
-        options: options.autopilot,
-      })
-      closing.add(() => gateway.close())
+      const gatewayParts = { clock, logger, fleet, health, runs, results: store.allResults }
+      const gateway = await listenAutopilot({ ...gatewayParts, options: options.autopilot })
+      shutdown.add(() => gateway.close())
     }
-    closing.add(() => parts.isClosing.abort())
-    return { server, http, reload, meshes, close: closing.close }
+    shutdown.add(() => parts.draining.abort())
+    return { server, http, reload, meshes, close: shutdown.close }
   } catch (error) {
-    await closing.close()
+    await shutdown.close()
     throw error
   }
 }

@@ -6,7 +6,7 @@ const hold = (ms: number) => {
   while (performance.now() < end);
 }
 
-test('who has had its turn lets others have theirs', async () => {
+test('a slice that is over lets other work run', async () => {
   const turns = createCooperativeYielding()
   let others = 0
   const count = () => {
@@ -20,7 +20,7 @@ test('who has had its turn lets others have theirs', async () => {
   expect([turns.isOver(), others]).toEqual([false, 1])
 })
 
-test('work comes to its end however long the others hold the event loop', async () => {
+test('work ends although other work blocks the event loop for long times', async () => {
   const turns = createCooperativeYielding()
   let passed = 0
   let isDone = false
@@ -40,7 +40,7 @@ test('work comes to its end however long the others hold the event loop', async 
   expect(passed).toBeLessThan(15)
 })
 
-test('of many works at a time none has longer and longer turns', async () => {
+test('several long tasks do not extend each other’s slices', async () => {
   let nowMs = 0
   vi.spyOn(performance, 'now').mockImplementation(() => nowMs)
   const longestMs = await Promise.all(

@@ -1,36 +1,36 @@
 import { type Clock, systemClock } from '../lib/clock.ts'
 
-/** Long work holds the event loop for so long at a time. */
-const TURN_MS = 4
-/** Of the time that all others took meanwhile, so much belongs to the work: it comes to its end under any load. */
-const SHARE = 0.25
+/** Minimum length of a slice of long work, in milliseconds. */
+const MIN_SLICE_MS = 4
+/** A slice may take this ratio of the time that other work took before it, so that long work ends under any load. */
+const MAX_CPU_RATIO = 0.25
 /**
- * But no turn is longer, whatever the others took: of many works at a time each takes the turns of all the others for a
- * reason to have a longer one itself, and after a process was stopped for an hour a turn would be a quarter of it.
+ * Maximum length of a slice. Without it, several long tasks would extend each other's slices, and after a process was
+ * stopped for an hour a slice would take 15 minutes.
  */
-const LONGEST_TURN_MS = 250
+const MAX_SLICE_MS = 250
 
 /**
- * Takes long work apart, so that the event loop is not held. Slices of a fixed length starve when each of them waits for
- * a turn of a busy event loop; these grow with what the others take, up to a bound.
+ * Splits long work into slices, so that it does not block the event loop. With slices of a fixed length the work would
+ * take very long in a busy event loop. These slices grow with the time that other work takes, up to a limit.
  */
 export const createCooperativeYielding = (clock: Pick<Clock, 'monotonicSeconds' | 'yield'> = systemClock) => {
   const nowMs = () => clock.monotonicSeconds() * 1000
   let beganMs = nowMs()
-  let lengthMs = TURN_MS
+  let lengthMs = MIN_SLICE_MS
   const isOver = (): boolean => nowMs() - beganMs >= lengthMs
   const pass = async (): Promise<void> => {
     const passedMs = nowMs()
     await clock.yield()
     beganMs = nowMs()
-    lengthMs = Math.min(LONGEST_TURN_MS, Math.max(TURN_MS, SHARE * (beganMs - passedMs)))
+    lengthMs = Math.min(MAX_SLICE_MS, Math.max(MIN_SLICE_MS, MAX_CPU_RATIO * (beganMs - passedMs)))
   }
   return {
-    /** Whether it is the others' turn. */
+    /** Whether the current slice is over. */
     isOver,
-    /** Lets the others have their turn. */
+    /** Lets other work run, then starts a new slice. */
     pass,
-    /** Both in one, to be called often. */
+    /** Calls `pass` when the slice is over. Call it often. */
     yieldIfDue: async (): Promise<void> => {
       if (isOver()) await pass()
     },

@@ -17,7 +17,11 @@ export const runCollector = async (
   {
     signal,
     onHangup,
-  }: { signal: AbortSignal /** SIGHUP: read the config again. */; onHangup(handler: () => void): void },
+  }: {
+    signal: AbortSignal
+    /** Calls the handler for each SIGHUP, which reads the config again. */
+    onHangup(handler: () => void): void
+  },
 ): Promise<void> => {
   const readOptions = () => readCollectorOptions(given)
   const options = await readOptions()

@@ -2,14 +2,14 @@ import { createAutopilotGauge } from './autopilot/gauge.ts'
 import type { Health, HealthObserver } from './health/health.ts'
 import type { Fleet } from './inventory/fleet.ts'
 import type { MeshObserver } from './mesh/dependencies.ts'
-import type { RunObserver } from './runs/active-run.ts'
+import type { RunObserver } from './runs/deps.ts'
 import type { Ledger } from './schedules/ledger.ts'
 import type { MeshCoverage } from './schedules/mesh-coverage.ts'
 import type { Metrics } from './telemetry/catalogue/metrics.ts'
 import { createMeshObserver } from './telemetry/observe/mesh.ts'
 import type { Observer } from './telemetry/observe/observe.ts'
 
-/** Who is told of runs: metrics, health, and the ledger of what was measured when. */
+/** Returns the observer of runs: metrics, health, and the coverage ledger. */
 export const observeRuns = (
   metrics: Metrics,
   observer: Observer,
@@ -30,7 +30,7 @@ export const observeRuns = (
     observeRun: (run, results) => {
       observer.observeRun(run, results)
       health.observeRun(run, results)
-      // With what was only measured when it was tried again.
+      // The results now include those of retests.
       ledger.record(run.spec?.test?.$case ?? '', results)
     },
     observeActive: (active) => metrics.runsActive.set({}, active),
@@ -43,7 +43,7 @@ export const observeRuns = (
   }
 }
 
-/** Who is told of checks: metrics, and the gauge of the other system. */
+/** Returns the observer of checks: metrics, and the gauge of IBM Autopilot. */
 export const observeHealth = (
   metrics: Metrics,
   observer: Observer,
@@ -59,7 +59,7 @@ export const observeHealth = (
   }
 }
 
-/** Who is told of meshes: metrics, and the ledger of what was measured when. */
+/** Returns the observer of meshes: metrics, and the coverage ledger. */
 export const observeMeshes = (metrics: Metrics, coverage: Pick<MeshCoverage, 'measured'>): MeshObserver => ({
   ...createMeshObserver(metrics),
   observeMeasured: ({ id, source, destination }, endMs) => {

@@ -17,40 +17,40 @@ import { type ConfiguredSchedule, configuredSchedules } from './schedules/defaul
 import { SCHEDULE_SECTION } from './schedules/schema.ts'
 import { STORE_LIMITS, type StoreLimits } from './store/limits.ts'
 
-/** What a collector is told where it is started. What is undefined is left to the config file, then to the defaults. */
+/** The command-line options of a collector. An undefined one comes from the config file, then from the defaults. */
 export type CollectorArguments = {
   /** The YAML config, or a text list of agents. */
   inventory: { kind: 'config' | 'hosts'; file: string }
   listen: string | undefined
   http: string | undefined
   store: string | undefined
-  /** The Autopilot gateway: a port turns it on. */
+  /** The Autopilot gateway; a port enables it. */
   autopilot: { port: number | undefined; address: string | undefined }
-  /** False leaves out what is measured when the config says nothing. */
+  /** False disables the default schedules. */
   defaultSchedules: boolean
   security: Security
   logLevel: string
 }
 
-/** Everything a collector needs to know. */
+/** The effective options of a collector. */
 export type CollectorOptions = {
   /** Where to serve gRPC, `host:port`. */
   listen: string
   /** Where to serve /metrics and /healthz, `host:port`. */
   http: string
-  /** The SQLite file; `:memory:` forgets everything at the end. */
+  /** The SQLite file; `:memory:` stores nothing on disk. */
   store: string
-  /** How long and how much it keeps. */
+  /** Retention and maximum size. */
   storage: StoreLimits
   security: Security
   nodes: readonly InventoryNode[]
-  /** Checks that run by themselves. */
+  /** Checks that run periodically. */
   checks: readonly PeriodicCheck[]
-  /** The Autopilot gateway; absent, it is off. */
+  /** The Autopilot gateway; undefined disables it. */
   autopilot: AutopilotConfig | undefined
-  /** The config's schedules and the defaults. */
+  /** The schedules of the config, and the default schedules. */
   schedules: readonly ConfiguredSchedule[]
-  /** The config's profiles, beside the built-in ones. */
+  /** The profiles of the config, in addition to the built-in ones. */
   profiles: readonly Profile[]
   logLevel: string
 }
@@ -89,7 +89,7 @@ const readAutopilot = (
   return { ...base, port: port ?? base.port, address: address ?? base.address }
 }
 
-/** What is not given is as usual, and moved where a finer level would outlast a coarser one. */
+/** Fills in the defaults, adjusted so that no finer level has a longer retention than a coarser one. */
 const readStorage = (config: StorageConfig = {}): StoreLimits => {
   const { retention, maxBytes } = STORE_LIMITS
   const oneHour = config.one_hour ?? Math.max(retention.oneHour, config.five_minutes ?? 0, config.raw ?? 0)
@@ -107,7 +107,7 @@ const readStorage = (config: StorageConfig = {}): StoreLimits => {
   }
 }
 
-/** @throws ConfigError listing every problem of the inventory with its place */
+/** Merges command-line options, config file and defaults. @throws ConfigError with the location of every problem */
 export const readCollectorOptions = async (given: CollectorArguments): Promise<CollectorOptions> => {
   const config = await readInventory(given.inventory)
   return {

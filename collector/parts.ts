@@ -2,29 +2,29 @@ import type { Meter, Tracer } from '@opentelemetry/api'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import type { CallObserver } from '../lib/rpc-counting.ts'
-import type { Closing } from './closing.ts'
 import { createCooperativeYielding } from './cooperative-yielding.ts'
 import { createHealth } from './health/health.ts'
 import type { AgentConnection } from './inventory/agents.ts'
-import { createFleet } from './inventory/fleet.ts'
+import { createFleet, type Fleet } from './inventory/fleet.ts'
 import { createMeshController } from './mesh/mesh-controller.ts'
 import { observeHealth, observeMeshes, observeRuns } from './observers.ts'
 import type { CollectorOptions } from './options.ts'
 import { createProfiles } from './profiles/configured.ts'
 import { recover } from './recovery.ts'
 import { createReload } from './reload.ts'
-import { createRuns } from './runs/runs.ts'
+import { Runs } from './runs/runs.ts'
 import { createTrafficInterfaces } from './runs/traffic-interfaces.ts'
 import { createLedger } from './schedules/ledger.ts'
 import { createMeshCoverage } from './schedules/mesh-coverage.ts'
 import { createSchedules } from './schedules/schedules.ts'
+import type { Shutdown } from './shutdown.ts'
 import type { SqliteStoreDeps } from './store/sqlite/store.ts'
 import type { Store } from './store/store.ts'
 import { startUpkeep } from './store/upkeep.ts'
-import { createMetrics } from './telemetry/catalogue/metrics.ts'
+import { createMetrics, type Metrics } from './telemetry/catalogue/metrics.ts'
 import { observeCalls, watchCollector } from './telemetry/observe/collector.ts'
 import { showMeshes } from './telemetry/observe/mesh.ts'
-import { createObserver } from './telemetry/observe/observe.ts'
+import { createObserver, type Observer } from './telemetry/observe/observe.ts'
 import { observeSchedules } from './telemetry/observe/schedules.ts'
 import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/observe/store.ts'
 import { createTrafficGauges } from './telemetry/observe/traffic.ts'
@@ -35,37 +35,26 @@ export type PartsDeps = {
   logger: Logger
   tracer: Tracer
   meter: Meter
-  /** From 0 to 1, for jitter and sampling. */
+  /** Returns a number in [0, 1), for jitter and sampling. */
   random: () => number
-  /** Reads the options again, as they are now. */
+  /** Reads the options again from the config. */
   readOptions: () => Promise<CollectorOptions>
   openStore: (deps: SqliteStoreDeps) => Store
   connectAgent: (address: string, calls: CallObserver) => AgentConnection
 }
 
-/** Everything of a collector that works without being asked from outside. `closing` gets what ends it. */
-export const createParts = (
-  deps: PartsDeps,
-  options: CollectorOptions & { version: string },
-  closing: Closing,
-) => {
-  const base = createBase(deps, options, closing)
-  return { ...base, ...createWork(deps, options, closing, base) }
+type Context = {
+  deps: PartsDeps
+  options: CollectorOptions & { version: string }
+  metrics: Metrics
+  observer: Observer
+  shutdown: Shutdown
 }
 
-export type Parts = ReturnType<typeof createParts>
-
-/** What is known: the store, the fleet, and the health of its nodes. */
-const createBase = (
-  { clock, logger, meter, openStore, connectAgent }: PartsDeps,
-  options: CollectorOptions & { version: string },
-  closing: Closing,
-) => {
-  const metrics = createMetrics({ meter }, { version: options.version })
-  closing.add(metrics.close)
-  const observer = createObserver({ metrics })
-  const opened = openStore({ clock, onDamaged: watchDamage({ metrics, logger }) })
-  closing.add(opened.close)
+const openStore = ({ deps, metrics, shutdown }: Context): Store => {
+  const { clock, logger } = deps
+  const opened = deps.openStore({ clock, onDamaged: watchDamage({ metrics, logger }) })
+  shutdown.add(opened.close)
   const store = measuredStore(opened, { metrics, clock })
   const upkeep = startUpkeep({
     clock,
@@ -76,68 +65,64 @@ const createBase = (
       observeInfo: (info) => observeStoreInfo(metrics, info),
     },
   })
-  closing.add(upkeep.close)
-  const agentCalls = observeCalls(metrics.grpcClientCalls, metrics.grpcClientOpen)
-  const fleet = createFleet(
-    {
-      clock,
-      logger,
-      connect: (address) => connectAgent(address, agentCalls),
-      lastMeasured: store.lastMeasured,
-    },
-    options.nodes,
-  )
-  closing.add(() => fleet.close())
-  observer.observeNodes(fleet.nodes())
-  fleet.onChange(observer.observeNodes)
-  const setMembers = (nodes: readonly { name: string }[]) =>
-    store.setMembers(new Set(nodes.map(({ name }) => name)))
-  setMembers(fleet.nodes())
-  fleet.onChange(setMembers)
-  const healthObserver = observeHealth(metrics, observer, fleet)
-  const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
-  closing.add(() => health.close())
-  recover(store, observer, health, { clock, logger })
-  return { metrics, observer, store, fleet, health }
+  shutdown.add(upkeep.close)
+  return store
 }
 
-/** What measures: runs, meshes, schedules, traffic. */
-const createWork = (
-  deps: PartsDeps,
-  options: CollectorOptions,
-  closing: Closing,
-  { metrics, observer, store, fleet, health }: ReturnType<typeof createBase>,
+const openFleet = ({ deps, options, metrics, observer, shutdown }: Context, store: Store): Fleet => {
+  const { clock, logger } = deps
+  const calls = observeCalls(metrics.grpcClientCalls, metrics.grpcClientOpen)
+  const connect = (address: string) => deps.connectAgent(address, calls)
+  const fleet = createFleet({ clock, logger, connect, lastMeasured: store.lastMeasured }, options.nodes)
+  shutdown.add(() => fleet.close())
+  const onNodes = (nodes: ReturnType<Fleet['nodes']>) => {
+    observer.observeNodes(nodes)
+    store.setMembers(new Set(nodes.map(({ name }) => name)))
+  }
+  onNodes(fleet.nodes())
+  fleet.onChange(onNodes)
+  return fleet
+}
+
+/** The store, the fleet, and the health of its nodes. */
+const openBase = (context: Context) => {
+  const { deps, options, metrics, observer, shutdown } = context
+  const { clock, logger } = deps
+  const store = openStore(context)
+  const fleet = openFleet(context, store)
+  const healthObserver = observeHealth(metrics, observer, fleet)
+  const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
+  shutdown.add(() => health.close())
+  recover(store, observer, health, { clock, logger })
+  return { store, fleet, health }
+}
+
+/** Runs, and the always-on work: the ping mesh, schedules and traffic. */
+const startWork = (
+  { deps, options, metrics, observer, shutdown }: Context,
+  { store, fleet, health }: ReturnType<typeof openBase>,
 ) => {
   const { clock, logger, tracer, random } = deps
-  const isClosing = new AbortController()
   const { yieldIfDue } = createCooperativeYielding(clock)
   const ledger = createLedger({ clock, store, breathe: yieldIfDue })
   const coverage = createMeshCoverage({ clock, logger, ledger, store })
-  closing.add(() => coverage.close())
+  shutdown.add(() => coverage.close())
   const runObserver = observeRuns(metrics, observer, health, ledger)
   const interfaces = createTrafficInterfaces()
-  const runs = createRuns({
-    clock,
-    logger,
-    tracer,
-    store,
-    observer: runObserver,
-    fleet,
-    traffic: interfaces,
-  })
-  closing.add(() => runs.close())
+  const runs = new Runs({ clock, logger, tracer, store, observer: runObserver, fleet, traffic: interfaces })
+  shutdown.add(() => runs.close())
+  watchCollector(metrics, { fleet, runs })
   const meshes = createMeshController({
     clock,
     logger,
     random,
     fleet,
     store,
-    heldByRuns: runs.heldInterfaces,
+    heldByRuns: () => runs.exclusiveInterfaces(),
     observer: observeMeshes(metrics, coverage),
   })
-  closing.add(() => meshes.close())
+  shutdown.add(() => meshes.close())
   showMeshes({ metrics, clock }, meshes)
-  watchCollector(metrics, { fleet, runs })
   const profiles = createProfiles(options.profiles)
   const schedules = createSchedules(
     {
@@ -154,13 +139,26 @@ const createWork = (
     },
     options.schedules,
   )
-  closing.add(() => schedules.close())
-  const reload = createReload(
-    { ...deps, closing: isClosing.signal, fleet, health, schedules, profiles },
-    options,
-  )
+  shutdown.add(() => schedules.close())
   const observe = createTrafficGauges(metrics)
   const traffics = createTraffics({ clock, logger, random, fleet, runs, interfaces, observe })
-  closing.add(() => traffics.close())
-  return { runs, meshes, profiles: profiles.byName, schedules, reload, traffics, isClosing }
+  shutdown.add(() => traffics.close())
+  return { runs, meshes, profiles, schedules, traffics }
+}
+
+/** Creates everything of a collector except its ports, and starts the always-on work. `shutdown` closes it. */
+export const createParts = (
+  deps: PartsDeps,
+  options: CollectorOptions & { version: string },
+  shutdown: Shutdown,
+) => {
+  const metrics = createMetrics({ meter: deps.meter }, { version: options.version })
+  shutdown.add(metrics.close)
+  const context: Context = { deps, options, metrics, observer: createObserver({ metrics }), shutdown }
+  const base = openBase(context)
+  const work = startWork(context, base)
+  /** Aborted when the shutdown starts. */
+  const draining = new AbortController()
+  const reload = createReload({ ...deps, draining: draining.signal, ...base, ...work }, options)
+  return { metrics, ...base, ...work, reload, draining }
 }

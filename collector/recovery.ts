@@ -4,12 +4,12 @@ import type { Health } from './health/health.ts'
 import type { Store } from './store/store.ts'
 import type { Observer } from './telemetry/observe/observe.ts'
 
-/** After a restart the metrics show the newest runs of each kind again; older ones are in the store. */
+/** Number of newest runs that the metrics show again after a restart. */
 const RESTORED_RUNS = 20
-/** A larger run would hold up the start for seconds. */
+/** Larger runs are not restored, because they would delay the start by seconds. */
 const RESTORED_PAIRS = 10_000
 
-/** Runs that lost their collector are marked, and the newest ended ones are shown in the metrics again. */
+/** After a restart: marks unfinished runs as interrupted, and shows the newest ended runs in the metrics again. */
 export const recover = (
   store: Store,
   observer: Observer,

@@ -2,15 +2,15 @@ import { expect, test, vi } from 'vitest'
 import type { CollectorOptions } from './options.ts'
 import { createReload } from './reload.ts'
 
-test('a config that is read while the collector closes changes nothing: what it began would never end', async () => {
-  const closing = new AbortController()
+test('a reload during the shutdown changes nothing', async () => {
+  const draining = new AbortController()
   const read = Promise.withResolvers<CollectorOptions>()
   const change = vi.fn()
   const options = {} as CollectorOptions
   const reload = createReload(
     {
       logger: { info: () => undefined } as never,
-      closing: closing.signal,
+      draining: draining.signal,
       readOptions: () => read.promise,
       fleet: { setInventory: change },
       health: { setPeriodic: change },
@@ -20,7 +20,7 @@ test('a config that is read while the collector closes changes nothing: what it 
     options,
   )
   const answer = reload()
-  closing.abort()
+  draining.abort()
   read.resolve(options)
   await expect(answer).rejects.toMatchObject({ reason: 'COLLECTOR_DRAINING' })
   expect(change).not.toHaveBeenCalled()

@@ -9,7 +9,7 @@ import type { CollectorOptions } from './options.ts'
 import type { Profiles } from './profiles/configured.ts'
 import type { Schedules } from './schedules/schedules.ts'
 
-/** Settings that a collector takes up once, when it starts. */
+/** Settings that need a restart of the collector. */
 const FIXED = [
   'listen',
   'http',
@@ -23,9 +23,9 @@ export type Reload = () => Promise<ReloadFleetResponse>
 
 type Deps = {
   logger: Logger
-  /** Aborted when the collector begins to close. */
-  closing: AbortSignal
-  /** Reads the config as the start did. */
+  /** Aborted when the collector starts to shut down. */
+  draining: AbortSignal
+  /** Reads the options from the same config as the start. */
   readOptions: () => Promise<CollectorOptions>
   fleet: Pick<Fleet, 'setInventory'>
   health: Pick<Health, 'setPeriodic'>
@@ -33,7 +33,7 @@ type Deps = {
   profiles: Pick<Profiles, 'set'>
 }
 
-/** A config that cannot be used becomes an error of the catalogue, every problem with its place. */
+/** Turns the problems of a config into an error of the catalogue, with the location of each. */
 const toOperatingError = (error: unknown): unknown =>
   error instanceof ConfigError
     ? new OperatingError(
@@ -46,14 +46,14 @@ const toOperatingError = (error: unknown): unknown =>
       )
     : error
 
-/** Reads the config again and puts what it says in place, all of it or nothing. */
+/** Returns a function that reads the config again and applies it. A config with problems changes nothing. */
 export const createReload = (deps: Deps, started: CollectorOptions): Reload => {
-  const { logger, closing, readOptions, fleet, health, schedules, profiles } = deps
+  const { logger, draining, readOptions, fleet, health, schedules, profiles } = deps
   return async () => {
     const options = await readOptions().catch((error: unknown) => {
       throw toOperatingError(error)
     })
-    if (closing.aborted) throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
+    if (draining.aborted) throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
     const change = fleet.setInventory(options.nodes)
     health.setPeriodic(options.checks)
     profiles.set(options.profiles)

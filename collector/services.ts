@@ -41,7 +41,7 @@ type Parts = {
   traffics: Traffics
 }
 
-/** Every service of the collector, on what it is made of. */
+/** Returns the implementations of all services of the collector. */
 export const servicesOf = ({
   clock,
   fleet,

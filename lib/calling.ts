@@ -1,11 +1,19 @@
 import type { Channel } from '@grpc/grpc-js'
-import { type CompatServiceDefinition, createChannel, createClientFactory } from 'nice-grpc'
+import {
+  type ClientMiddleware,
+  type CompatServiceDefinition,
+  createChannel,
+  createClientFactory,
+  Metadata,
+} from 'nice-grpc'
 import { deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details'
 import { channelCredentials, type Security } from './credentials.ts'
-import { type CallObserver, countingClientMiddleware } from './rpc-counting.ts'
-import { tracingClientMiddleware } from './rpc-tracing.ts'
+import { type CallObserver, countCall } from './rpc-counting.ts'
+import { traceClientCall } from './rpc-tracing.ts'
 import { MAX_MESSAGE_BYTES } from './serving.ts'
+
+export { HealthDefinition } from 'nice-grpc-server-health'
 
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -27,20 +35,27 @@ const CHANNEL_OPTIONS = {
 export const openChannel = (address: string, security: Security): Channel =>
   createChannel(address, channelCredentials(security), CHANNEL_OPTIONS)
 
-const factory = createClientFactory()
-  .use(errorDetailsClientMiddleware)
-  .use(tracingClientMiddleware)
-  .use(deadlineMiddleware)
+const counting =
+  (calls: CallObserver): ClientMiddleware =>
+  (call, options) =>
+    countCall(calls, call.method.path, call.next(call.request, options))
+
+const tracing: ClientMiddleware = (call, options) => {
+  const metadata = options.metadata ?? Metadata()
+  return traceClientCall(call.method.path, metadata, call.next(call.request, { ...options, metadata }))
+}
+
+const factory = createClientFactory().use(errorDetailsClientMiddleware).use(tracing).use(deadlineMiddleware)
 
 /**
  * A client whose every call needs a deadline: `options.deadline` in milliseconds, else 10 s.
- * @param calls is told of each call
+ * @param calls observes each call
  */
 export const createServiceClient = <D extends CompatServiceDefinition>(
   definition: D,
   channel: Channel,
   calls?: CallObserver,
 ) =>
-  (calls ? factory.use(countingClientMiddleware(calls)) : factory).create(definition, channel, {
+  (calls ? factory.use(counting(calls)) : factory).create(definition, channel, {
     '*': { deadline: 10_000 },
   } as Parameters<typeof factory.create<D>>[2])

@@ -1,3 +1,4 @@
+import { distance } from 'fastest-levenshtein'
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import type { z } from 'zod'
 
@@ -32,20 +33,6 @@ const printPath = (path: Path): string =>
     '',
   )
 
-/** Levenshtein distance, for "did you mean". */
-const distance = (a: string, b: string): number => {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      current[j] = Math.min(previous[j]! + 1, current[j - 1]! + 1, substitution)
-    }
-    previous = current
-  }
-  return previous[b.length]!
-}
-
 /** The known word that is close enough to be what was meant, if there is one. */
 export const closest = (word: string, known: readonly string[]): string | undefined =>
   known.find(
@@ -76,6 +63,10 @@ const knownKeys = (schema: unknown, path: Path): string[] => {
   return Object.keys(current?.shape ?? {})
 }
 
+/**
+ * Offset in the file of the value, or the key, at a path. Hand-written: zod knows paths and yaml knows offsets, and no
+ * library connects the two.
+ */
 const offsetOf = (root: Node | null, path: Path, ofKey: boolean): number => {
   let node: unknown = root
   let offset = root?.range?.[0] ?? 0

@@ -1,4 +1,5 @@
-import { ClientError, Status } from 'nice-grpc'
+import { isAbortError } from 'abort-controller-x'
+import { ClientError, ServerError, Status } from 'nice-grpc'
 import {
   BadRequest,
   type ErrorDetails,
@@ -6,6 +7,8 @@ import {
   RichClientError,
   RichServerError,
 } from 'nice-grpc-error-details'
+
+export { ClientError, Status }
 
 /**
  * The closed catalogue of operating errors: what a caller may have to deal with. A bug is not here (it becomes
@@ -124,6 +127,16 @@ export const fromClientError = (error: unknown): OperatingError | undefined => {
   const violations = (bad?.fieldViolations ?? []).map(({ field, description }) => ({ field, description }))
   return new OperatingError(info.reason as ErrorReason, error.details, violations)
 }
+
+/** The gRPC status of a failed call, on either side. */
+export const statusOf = (error: unknown): Status => {
+  if (error instanceof ServerError || error instanceof ClientError) return error.code
+  return isAbortError(error) ? Status.CANCELLED : Status.UNKNOWN
+}
+
+/** The text that belongs to a failed call's status. */
+export const statusDetailsOf = (error: unknown): string =>
+  error instanceof ServerError || error instanceof ClientError ? error.details : String(error)
 
 /** One line for people about any failure of a call. */
 export const describeCallError = (error: unknown): string => {

@@ -1,6 +1,7 @@
 /**
  * Round-trip times as an exponential histogram that can be merged with others: bucket i counts the times t with
- * base^i < t <= base^(i+1), base = 2^(1/32), as OpenTelemetry defines it at scale 5.
+ * base^i < t <= base^(i+1), base = 2^(1/32), as OpenTelemetry defines it at scale 5. Hand-written: OpenTelemetry's SDK
+ * does not export its histogram, and others have different buckets.
  */
 
 import type { RttHistogram } from '#proto/meshgauge/agent/v1/ping.ts'

@@ -1,3 +1,9 @@
+/**
+ * Spans around RPCs, and the W3C context in their metadata. Hand-written because auto-instrumentation does not reach
+ * grpc-js under ESM, and nice-grpc-opentelemetry is CommonJS: it loads a second copy of the OpenTelemetry API, in which no
+ * provider is registered.
+ */
+
 import {
   type Attributes,
   type Context,
@@ -11,24 +17,18 @@ import {
   type TextMapSetter,
   trace,
 } from '@opentelemetry/api'
-import { isAbortError } from 'abort-controller-x'
-import {
-  ClientError,
-  type ClientMiddleware,
-  Metadata,
-  ServerError,
-  type ServerMiddleware,
-  Status,
-} from 'nice-grpc'
+import { Status, statusDetailsOf, statusOf } from './errors.ts'
 
-/**
- * Spans around RPCs, and the W3C context in their metadata. Written here because auto-instrumentation does not reach
- * grpc-js under ESM, and nice-grpc-opentelemetry is CommonJS: it gets a copy of the OpenTelemetry API of its own,
- * whose tracer never learns of the provider.
- */
+/** A middleware's generator: yields the messages of a stream, returns a single response. */
+type Steps<T> = AsyncGenerator<T, T | void, undefined>
 
-const setter: TextMapSetter<Metadata> = { set: (metadata, key, value) => void metadata.set(key, value) }
-const getter: TextMapGetter<Metadata> = {
+type OutgoingMetadata = { set(key: string, value: string): unknown }
+type IncomingMetadata = Iterable<[string, unknown]> & { getAll(key: string): (string | Uint8Array)[] }
+
+const setter: TextMapSetter<OutgoingMetadata> = {
+  set: (metadata, key, value) => void metadata.set(key, value),
+}
+const getter: TextMapGetter<IncomingMetadata> = {
   keys: (metadata) => [...metadata].map(([key]) => key),
   get: (metadata, key) => metadata.getAll(key).filter((value) => typeof value === 'string'),
 }
@@ -41,14 +41,11 @@ const attributesOf = (path: string): Attributes => ({
 
 const tracer = () => trace.getTracer('meshgauge-rpc')
 
-/** A middleware's generator: yields what streams, returns what does not. */
-type Steps<T> = AsyncGenerator<T, T | void, undefined>
-
-/** Every step of a generator runs inside a context, so that what it does becomes a child. */
-const bind = <T>(where: Context, generator: Steps<T>): Steps<T> => ({
-  next: () => context.with(where, () => generator.next()),
-  return: (value) => context.with(where, () => generator.return(value)),
-  throw: (error) => context.with(where, () => generator.throw(error)),
+/** Runs every step of a generator inside a context, so that spans started in it become children. */
+const bind = <T>(within: Context, generator: Steps<T>): Steps<T> => ({
+  next: () => context.with(within, () => generator.next()),
+  return: (value) => context.with(within, () => generator.return(value)),
+  throw: (error) => context.with(within, () => generator.throw(error)),
   [Symbol.asyncIterator]() {
     return this
   },
@@ -56,16 +53,10 @@ const bind = <T>(where: Context, generator: Steps<T>): Steps<T> => ({
 })
 
 const finish = (span: Span, error: unknown): void => {
-  const known = error instanceof ServerError || error instanceof ClientError
-  const code = known
-    ? error.code
-    : isAbortError(error)
-      ? Status.CANCELLED
-      : error
-        ? Status.UNKNOWN
-        : Status.OK
-  span.setAttribute('rpc.response.status_code', Status[code])
-  if (error) span.setStatus({ code: SpanStatusCode.ERROR, message: known ? error.details : String(error) })
+  span.setAttribute('rpc.response.status_code', Status[error ? statusOf(error) : Status.OK])
+  if (error) {
+    span.setStatus({ code: SpanStatusCode.ERROR, message: statusDetailsOf(error) })
+  }
   span.end()
 }
 
@@ -81,19 +72,22 @@ async function* traced<T>(span: Span, inner: Steps<T>): Steps<T> {
   }
 }
 
-export const tracingServerMiddleware: ServerMiddleware = (call, callContext) => {
-  const parent = propagation.extract(ROOT_CONTEXT, callContext.metadata, getter)
-  const { path } = call.method
-  const attributes = { ...attributesOf(path), 'network.peer.address': callContext.peer }
+/** Traces a call that a server answers, as a child of the caller's span. */
+export const traceServerCall = <T>(
+  path: string,
+  { metadata, peer }: { metadata: IncomingMetadata; peer: string },
+  inner: Steps<T>,
+): Steps<T> => {
+  const parent = propagation.extract(ROOT_CONTEXT, metadata, getter)
+  const attributes = { ...attributesOf(path), 'network.peer.address': peer }
   const span = tracer().startSpan(path.slice(1), { kind: SpanKind.SERVER, attributes }, parent)
-  return traced(span, bind(trace.setSpan(parent, span), call.next(call.request, callContext)))
+  return traced(span, bind(trace.setSpan(parent, span), inner))
 }
 
-export const tracingClientMiddleware: ClientMiddleware = (call, options) => {
-  const { path } = call.method
+/** Traces a call that a client makes, and adds its context to the metadata before the first step. */
+export const traceClientCall = <T>(path: string, metadata: OutgoingMetadata, inner: Steps<T>): Steps<T> => {
   const span = tracer().startSpan(path.slice(1), { kind: SpanKind.CLIENT, attributes: attributesOf(path) })
   const within = trace.setSpan(context.active(), span)
-  const metadata = options.metadata ?? Metadata()
   propagation.inject(within, metadata, setter)
-  return traced(span, bind(within, call.next(call.request, { ...options, metadata })))
+  return traced(span, bind(within, inner))
 }

@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { isAbortError } from 'abort-controller-x'
 import {
-  type CallContext,
   type CompatServiceDefinition,
   createServer,
   ServerError,
@@ -14,11 +12,18 @@ import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-serv
 import { plaintextProblem, type Security, serverCredentials } from './credentials.ts'
 import { OperatingError, toServerError } from './errors.ts'
 import type { Logger } from './logging.ts'
-import { type CallObserver, countingServerMiddleware } from './rpc-counting.ts'
-import { tracingServerMiddleware } from './rpc-tracing.ts'
+import { type CallObserver, countCall } from './rpc-counting.ts'
+import { traceServerCall } from './rpc-tracing.ts'
+import { channelzService, reflectionService, type Service } from './serving/on-demand.ts'
+
+export type { CallContext } from 'nice-grpc'
+export type { Service } from './serving/on-demand.ts'
 
 /** Bounds the memory one message can claim; the largest real one is a page of results. */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+/** Relative to this file, and to dist/agent.mjs: the bundle is in a folder of the same depth. */
+const DESCRIPTORS = new URL('../proto/gen/descriptor.binpb', import.meta.url)
 
 const SERVER_OPTIONS = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -40,11 +45,6 @@ const LISTEN_PROBLEMS: readonly [RegExp, string][] = [
 export const listenProblem = (address: string, { message }: Error): OperatingError => {
   const why = LISTEN_PROBLEMS.find(([known]) => known.test(message))?.[1] ?? message
   return new OperatingError('SPEC_INVALID', `cannot listen on ${address}: ${why}`)
-}
-
-export type Service = {
-  definition: CompatServiceDefinition
-  implementation: ServiceImplementation<CompatServiceDefinition>
 }
 
 /** Pairs a definition with its implementation, type-checked. */
@@ -75,107 +75,18 @@ const errorBoundary = (logger: Logger): ServerMiddleware =>
     }
   }
 
-const asIs = (bytes: Buffer | Uint8Array): Buffer => Buffer.from(bytes)
+const counting =
+  (calls: CallObserver): ServerMiddleware =>
+  (call, context) =>
+    countCall(calls, call.method.path, call.next(call.request, context))
 
-const methodOf = (path: string, isStream: boolean) => ({
-  path,
-  requestStream: isStream,
-  responseStream: isStream,
-  requestSerialize: asIs,
-  requestDeserialize: asIs,
-  responseSerialize: asIs,
-  responseDeserialize: asIs,
-})
-
-type Codec = {
-  requestDeserialize(bytes: Buffer): unknown
-  responseSerialize(value: unknown): Buffer
-}
-
-const CHANNELZ_METHODS = [
-  'GetTopChannels',
-  'GetServers',
-  'GetServer',
-  'GetServerSockets',
-  'GetChannel',
-  'GetSubchannel',
-  'GetSocket',
-]
-
-type ChannelzHandler = (
-  call: { request: unknown },
-  done: (error: Error | null, response: object) => void,
-) => void
+const tracing: ServerMiddleware = (call, context) =>
+  traceServerCall(call.method.path, context, call.next(call.request, context))
 
 /**
- * Reflection and channelz are loaded when somebody first asks for them: between them they are a tenth of an agent's
- * memory, and most agents are never asked. Until then their messages are plain bytes.
- */
-
-/** What gRPC knows of its own channels, servers and sockets. */
-const channelz = (): Service => {
-  const load = async () => {
-    const { getChannelzHandlers, getChannelzServiceDefinition } = await import('@grpc/grpc-js')
-    return {
-      handlers: getChannelzHandlers() as unknown as Record<string, ChannelzHandler>,
-      codecs: getChannelzServiceDefinition() as unknown as Record<string, Codec>,
-    }
-  }
-  const answer = (name: string) => async (bytes: Buffer) => {
-    const { handlers, codecs } = await load()
-    const codec = codecs[name]!
-    const request = codec.requestDeserialize(bytes)
-    const response = await new Promise<object>((resolve, reject) => {
-      handlers[name]!({ request }, (error, found) => (error ? reject(error) : resolve(found)))
-    })
-    return codec.responseSerialize(response)
-  }
-  const definition = Object.fromEntries(
-    CHANNELZ_METHODS.map((name) => [name, methodOf(`/grpc.channelz.v1.Channelz/${name}`, false)]),
-  )
-  const implementation = Object.fromEntries(CHANNELZ_METHODS.map((name) => [name, answer(name)]))
-  return {
-    definition: definition as unknown as CompatServiceDefinition,
-    implementation: implementation as unknown as ServiceImplementation<CompatServiceDefinition>,
-  }
-}
-
-async function* decoded(requests: AsyncIterable<Buffer>, codec: Codec): AsyncGenerator<unknown> {
-  for await (const bytes of requests) yield codec.requestDeserialize(bytes)
-}
-
-/** The .proto files of these services, for grpcurl and its like. */
-const reflection = (serviceNames: readonly string[]): Service => {
-  const load = async () => {
-    const { ServerReflection, ServerReflectionService } = await import('nice-grpc-server-reflection')
-    const descriptors = readFileSync(new URL('../proto/gen/descriptor.binpb', import.meta.url))
-    const { serverReflectionInfo } = ServerReflection(descriptors, [...serviceNames])
-    return {
-      answer: serverReflectionInfo as unknown as (
-        requests: AsyncIterable<unknown>,
-        context: CallContext,
-      ) => AsyncIterable<unknown>,
-      codec: ServerReflectionService.serverReflectionInfo as unknown as Codec,
-    }
-  }
-  async function* serverReflectionInfo(requests: AsyncIterable<Buffer>, context: CallContext) {
-    const { answer, codec } = await load()
-    for await (const response of answer(decoded(requests, codec), context))
-      yield codec.responseSerialize(response)
-  }
-  const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo'
-  return {
-    definition: { serverReflectionInfo: methodOf(path, true) } as unknown as CompatServiceDefinition,
-    implementation: {
-      serverReflectionInfo,
-    } as unknown as ServiceImplementation<CompatServiceDefinition>,
-  }
-}
-
-/**
- * Serves the services with what every gRPC user expects beside them: health, reflection, channelz.
- * @param calls is told of each call
- * @throws Error with one clear line when the address is taken or plaintext was not asked for.
+ * Serves the services together with health, reflection and channelz.
+ * @param calls observes each call
+ * @throws OperatingError when the address cannot be used, or when it needs TLS or --insecure
  */
 export const serveGrpc = async (
   { logger, calls }: { logger: Logger; calls?: CallObserver },
@@ -183,10 +94,8 @@ export const serveGrpc = async (
 ): Promise<GrpcServer> => {
   const problem = plaintextProblem(options.address, options.security)
   if (problem) throw new OperatingError('SPEC_INVALID', problem)
-  const server = (
-    calls ? createServer(SERVER_OPTIONS).use(countingServerMiddleware(calls)) : createServer(SERVER_OPTIONS)
-  )
-    .use(tracingServerMiddleware)
+  const server = (calls ? createServer(SERVER_OPTIONS).use(counting(calls)) : createServer(SERVER_OPTIONS))
+    .use(tracing)
     .use(errorDetailsServerMiddleware)
     .use(errorBoundary(logger))
   const health = HealthState()
@@ -200,7 +109,7 @@ export const serveGrpc = async (
   health.setStatus('healthy')
   server.add(HealthDefinition, HealthServiceImpl(health))
   const shown = [...names, 'grpc.health.v1.Health', 'grpc.channelz.v1.Channelz']
-  for (const { definition, implementation } of [reflection(shown), channelz()])
+  for (const { definition, implementation } of [reflectionService(shown, DESCRIPTORS), channelzService()])
     server.add(definition, implementation)
   const port = await server
     .listen(options.address, serverCredentials(options.security))

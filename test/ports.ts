@@ -1,4 +1,4 @@
-import { freeLoopbackAddress } from '../cli/lab/ports.ts'
+import { freeLoopbackAddress } from '../cli/lab/free-address.ts'
 
 /**
  * Files of tests that run at the same time must not look for free ports in the same places, and neither must somebody

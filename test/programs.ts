@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** Where a program is on PATH; undefined when it is not. vitest.config.ts adds what was unpacked for the tests. */
+/** The path of a program on PATH, to which vitest.config.ts adds those of Debian 13; undefined when it is missing. */
 export const findProgram = (name: string): string | undefined =>
   (process.env.PATH ?? '')
     .split(delimiter)

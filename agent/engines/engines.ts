@@ -1,5 +1,6 @@
-/** The registry: each engine is one line here and one folder beside this file. */
+/** The registry of the agent's engines. An engine is a name in lib/engines.ts, a line here and a folder in this folder. */
 
+import { ENGINES, type IperfEngineName, type PingEngineName } from '../../lib/engines.ts'
 import type { EngineDeps, EngineOptions, IperfEngine, PingEngine } from './engine.ts'
 import { createFping } from './fping/engine.ts'
 import { createIperf3 } from './iperf3/engine.ts'
@@ -13,10 +14,20 @@ export type Engines = {
   iperf: ReadonlyMap<string, IperfEngine>
 }
 
-const byName = <E extends { name: string }>(engines: E[]): ReadonlyMap<string, E> =>
-  new Map(engines.map((engine) => [engine.name, engine]))
+type Create<E> = (deps: EngineDeps, options: EngineOptions) => E
+
+const PING: Record<PingEngineName, Create<PingEngine>> = {
+  fping: createFping,
+  ping: createIputils,
+  tcp: createTcp,
+}
+
+const IPERF: Record<IperfEngineName, Create<IperfEngine>> = {
+  iperf3: createIperf3,
+  netperf: createNetperf,
+}
 
 export const createEngines = (deps: EngineDeps, options: EngineOptions): Engines => ({
-  ping: byName([createFping(deps, options), createIputils(deps, options), createTcp(deps, options)]),
-  iperf: byName([createIperf3(deps, options), createNetperf(deps, options)]),
+  ping: new Map(ENGINES.ping.map((name) => [name, PING[name](deps, options)])),
+  iperf: new Map(ENGINES.iperf.map((name) => [name, IPERF[name](deps, options)])),
 })

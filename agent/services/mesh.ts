@@ -1,5 +1,4 @@
 import { abortable } from 'abort-controller-x'
-import type { CallContext } from 'nice-grpc'
 import type {
   MeshAssignment,
   MeshRequest,
@@ -11,6 +10,7 @@ import { type Clock, createEvenTime } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import { secondsToTimestamp } from '../../lib/protobuf-time.ts'
+import type { CallContext } from '../../lib/serving.ts'
 import type { Draining } from '../draining.ts'
 import type { Detected } from '../engines/detected.ts'
 import { countEchoRequests } from '../host/echo-requests.ts'
@@ -73,7 +73,7 @@ const listenTo = (
 
 export const createMesh = (deps: Deps, options: AgentOptions) => {
   const { clock, interfaces, engines } = deps
-  const time = createEvenTime(clock, clock.bootSeconds)
+  const time = createEvenTime(clock)
   const phase = phaseOf(options.node)
   const echoRequests = () => countEchoRequests(deps.read('/proc/net/snmp'), deps.read('/proc/net/snmp6'))
   const ownership = createOwnership({

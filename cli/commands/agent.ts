@@ -1,15 +1,13 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { AGENT_DEFAULTS, type AgentOptions, OPTIONS_VARIABLE } from '../../agent/options.ts'
-import { agentBundlePath } from '../../lib/bundle.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
-import { addressProblem } from '../connection.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { LOG_LEVELS_HELP, readKeyValues, readLogLevel, repeated } from '../options/service.ts'
-import type { ValueReader } from '../options/values.ts'
+import { addressProblem } from '../client/connection.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { LOG_LEVELS_HELP, readKeyValues, readLogLevel, repeated } from '../options/service-options.ts'
+import type { ValueReader } from '../options/value-reader.ts'
 import type { NodeProgram } from '../terminal.ts'
 
 type AgentFlags = {
@@ -55,43 +53,46 @@ export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptio
 }
 
 /**
- * An agent works little and lives long, on a machine that is there for something else: memory counts, speed does not.
- * At 1,000 targets each second these took it from 90 to 78 MiB, and from 1.5 to 1.6 % of a core.
+ * Settings that save memory rather than time, because the agent runs for months next to the users' jobs. With 1,000
+ * targets probed every second they reduce its memory from 90 to 78 MiB and raise its CPU from 1.5 to 1.6 % of a core.
  */
 const SMALL = {
   flags: [
     '--optimize-for-size',
-    // Little of what it has is young.
+    // Few objects are short-lived.
     '--max-semi-space-size=1',
-    // V8's optimizing compilers and what they make of code that runs a thousand times a second would take more than that code.
+    // The optimizing compilers and their output need more memory than they are worth at a thousand calls per second.
     '--no-opt',
     '--no-maglev',
-    // Once, when it is ready: see runAgent.
+    // runAgent collects garbage once, when it is ready.
     '--expose-gc',
   ],
-  // Otherwise glibc gives each of Node's threads a heap of its own, and keeps what was large and is freed.
+  // Otherwise glibc gives each thread of Node its own heap, and keeps large blocks after they are freed.
   environment: { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536' },
 }
 
-/** The agent as a program of its own: from one file where that was made of these sources, else from the sources. */
-const agentProgram = (options: AgentOptions): NodeProgram => {
-  const root = fileURLToPath(new URL('../..', import.meta.url))
-  const bundle = agentBundlePath(root)
-  return {
-    entry: existsSync(bundle) ? bundle : join(root, 'agent/serve.main.ts'),
-    flags: SMALL.flags,
-    environment: { ...SMALL.environment, [OPTIONS_VARIABLE]: JSON.stringify(options) },
-  }
-}
+const BUNDLE_VARIABLE = 'MESHGAUGE_AGENT_BUNDLE'
+
+/**
+ * The agent as a separate program: its sources, or the bundle that is named in the environment. A bundle is never used
+ * without being named, because it may have been made from older sources.
+ */
+const agentProgram = (options: AgentOptions, bundle: string | undefined): NodeProgram => ({
+  entry: bundle || fileURLToPath(new URL('../../agent/serve.main.ts', import.meta.url)),
+  flags: SMALL.flags,
+  environment: { ...SMALL.environment, [OPTIONS_VARIABLE]: JSON.stringify(options) },
+})
 
 const agent = async (invocation: Invocation<AgentFlags>): Promise<ExitCode> => {
   const options = readAgentOptions(invocation)
+  const bundle = invocation.terminal.env[BUNDLE_VARIABLE]
+  if (bundle && !existsSync(bundle)) invocation.read.refuse(BUNDLE_VARIABLE, `${bundle} does not exist`)
   invocation.throwIfWrong()
-  const { become } = invocation.terminal.machine
-  if (become) return become(agentProgram(options))
+  const { replaceProcess } = invocation.terminal.machine
+  if (replaceProcess) return replaceProcess(agentProgram(options, bundle))
   const { runAgent } = await import('../../agent/main.ts')
   const stopping = new AbortController()
-  // A second signal leaves at once: the agent's children end with it all the same.
+  // A second signal exits at once. The agent's children end with it in any case.
   const stopListening = invocation.terminal.onInterrupt(() => {
     stopListening()
     stopping.abort()
@@ -103,37 +104,38 @@ const agent = async (invocation: Invocation<AgentFlags>): Promise<ExitCode> => {
 export const addAgentCommand = (program: Command, app: App): void => {
   const command = program
     .command('agent')
-    .summary('run the agent of this node')
+    .summary('Run the agent of this node.')
     .description(
-      `Runs the agent that measures from this node, until SIGTERM or Ctrl-C. It serves gRPC to the collector, measures
-only towards peers it is allowed to, and ends everything it started when its caller goes.`,
+      `Run the agent of this node until SIGTERM or Ctrl-C. The agent serves gRPC to the collector and measures only to
+allowed peers. It stops every test when the caller disconnects. With MESHGAUGE_AGENT_BUNDLE=dist/agent.mjs it runs from
+the file that \`npm run bundle\` writes, which needs less memory.`,
     )
-    .option('--node <name>', "this node's name in the fleet (default: the host name)")
-    .option('--listen <host:port>', `where to serve (default: ${AGENT_DEFAULTS.listen})`)
+    .option('--node <name>', 'Name of this node in the fleet. Default: the host name.')
+    .option('--listen <host:port>', `Address to serve gRPC on. Default ${AGENT_DEFAULTS.listen}.`)
     .option(
       '--interface <name[=address]>',
-      'measure on this interface; may be repeated (default: all but loopback)',
+      'Interface to measure on. Repeatable. Default: all except loopback.',
       repeated,
     )
     .option(
       '--allow-peers <networks>',
-      'networks that may be measured, CIDR,... (default: those of the interfaces)',
+      'Networks that may be measured, as CIDR,CIDR,… Default: the networks of the interfaces.',
     )
     .option(
       '--ports <first-last>',
-      `ports for iperf servers (default: ${AGENT_DEFAULTS.ports.first}-${AGENT_DEFAULTS.ports.last})`,
+      `Ports for iperf servers. Default ${AGENT_DEFAULTS.ports.first}-${AGENT_DEFAULTS.ports.last}.`,
     )
-    .option('--label <key=value>', 'a label for selectors; may be repeated', repeated)
-    .option('--max-duration <time>', 'the longest bandwidth test (default: 1h)')
-    .option('--max-bitrate <rate>', 'the highest bitrate one test may ask for (default: no ceiling)')
+    .option('--label <key=value>', 'Label of this node, for selectors. Repeatable.', repeated)
+    .option('--max-duration <time>', 'Longest bandwidth test that the agent accepts. Default 1h.')
+    .option('--max-bitrate <rate>', 'Highest bitrate of a test that the agent accepts. Default: unlimited.')
     .option(
       '--program <engine=path>',
-      'where a program is that is not on PATH, also nvidia-smi, ethtool and pcp.conf; may be repeated',
+      'Path of a program that is not on PATH, also of nvidia-smi, ethtool and pcp.conf. Repeatable.',
       repeated,
     )
-    .option('--log-level <level>', `${LOG_LEVELS_HELP} (default: ${AGENT_DEFAULTS.logLevel})`)
+    .option('--log-level <level>', `${LOG_LEVELS_HELP}. Default ${AGENT_DEFAULTS.logLevel}.`)
   withExamples(command, [
-    ['meshgauge agent', 'on loopback, to try it'],
+    ['meshgauge agent', 'serve on loopback, for a first try'],
     [
       'meshgauge agent --listen 10.0.0.7:50051 --tls-ca ca.pem --tls-cert gpu-07.pem --tls-key gpu-07.key',
       '',

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import type { ExitCode } from '../exit.ts'
-import type { ValueReader } from '../options/values.ts'
+import type { ExitCode } from '../exit-codes.ts'
+import type { ValueReader } from '../options/value-reader.ts'
 import { checksDocument, checksExitCode, renderChecks } from '../render/checks-text.ts'
 import { byName } from '../render/figures.ts'
 import { printJson, printLine } from '../terminal.ts'
@@ -11,10 +11,10 @@ type CheckOptions = { nodes?: string; param?: string[] }
 
 type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
-/** Checks bound themselves; this is for the sum of them on the slowest node. */
+/** Each check has its own limit. This one is for all checks of the slowest node together. */
 const CHECKS_DEADLINE_MS = 5 * 3_600_000
 
-/** `targets=["10.0.1.12"]`, `level=2`: JSON where it is JSON, else text. A key given twice becomes a list. */
+/** Parses `targets=["10.0.1.12"]` and `level=2`. A value that is not JSON is text. A repeated key becomes a list. */
 const readParameters = (texts: readonly string[], read: ValueReader): Record<string, Json> => {
   const parameters: Record<string, Json[]> = {}
   for (const text of texts) {
@@ -35,7 +35,7 @@ const jsonOrText = (text: string): Json => {
   try {
     return JSON.parse(text) as Json
   } catch {
-    // Not JSON, so it stands for itself.
+    // Not JSON: plain text.
     return text
   }
 }
@@ -43,7 +43,7 @@ const jsonOrText = (text: string): Json => {
 const check = (invocation: Invocation<CheckOptions>): Promise<ExitCode> => {
   const { terminal, operands, options, paint, read } = invocation
   const checks = operands.flatMap((word) => read.list('CHECK', word))
-  if (operands.length === 0) read.refuse('CHECK', 'is missing: the name of a check, or all')
+  if (operands.length === 0) read.refuse('CHECK', 'is missing: give the name of a check, or all')
   const parameters = readParameters(options.param ?? [], read)
   const nodes = read.list('--nodes', options.nodes)
   return withClient(invocation, async (client) => {
@@ -62,28 +62,31 @@ const check = (invocation: Invocation<CheckOptions>): Promise<ExitCode> => {
 export const addCheckCommand = (program: Command, app: App): void => {
   const command = program
     .command('check')
-    .summary('ask nodes whether they are fit to work')
+    .summary('Run health checks on nodes.')
     .description(
-      `Carries out checks on the nodes themselves, all at once, and shows a table: pass, warn, fail, skipped (does not
-apply there) or error (could not be carried out), with the reasons.
+      `Run checks on all selected nodes at the same time. Print a table of their results with the reasons: pass, warn, fail,
+skipped (the check does not apply to the node) or error (the check could not run).
 
-Among the checks: reachability (does every peer answer on every interface) and interfaces (link, speed, MTU,
-addresses).`,
+"meshgauge check all" runs every check and lists them by name, such as reachability (every peer answers on every
+interface) and interfaces (link, speed, MTU and addresses).`,
     )
-    .argument('[CHECK...]', 'names of checks, or all')
-    .option('--nodes <selectors>', 'only these nodes: names or labels, such as gpu-01,rack=r3 (default: all)')
+    .argument('[CHECK...]', 'Names of checks, or all.')
+    .option(
+      '--nodes <selectors>',
+      'Only these nodes: names or labels, such as gpu-01,rack=r3. Default: all nodes.',
+    )
     .option(
       '--param <key=value>',
-      'a parameter of the check, JSON or text; may be repeated, and a key given twice is a list',
+      'Parameter of the check, as JSON or text. Repeatable; a key given twice is a list.',
       (value: string, earlier: string[] | undefined) => [...(earlier ?? []), value],
     )
   withExamples(command, [
-    ['meshgauge check all', 'everything, everywhere'],
-    ['meshgauge check interfaces --nodes rack=r3', 'one check on one rack'],
-    [`meshgauge check reachability --param 'targets=["10.0.1.12"]'`, 'towards one address'],
+    ['meshgauge check all', 'run every check on every node'],
+    ['meshgauge check interfaces --nodes rack=r3', 'run one check on one rack'],
+    [`meshgauge check reachability --param 'targets=["10.0.1.12"]'`, 'check one address'],
   ]).addHelpText(
     'after',
-    '\nExit codes: 0 none fails, 1 a check fails, 2 wrong usage, 3 a check could not be carried out',
+    '\nExit codes: 0 no check fails, 1 a check fails, 2 wrong usage, 3 a check could not run',
   )
   app.handle(command, Number.POSITIVE_INFINITY, check)
 }

@@ -2,9 +2,9 @@ import { isIP } from 'node:net'
 import type { Command } from 'commander'
 import { COLLECTOR_DEFAULTS, type CollectorArguments } from '../../collector/options.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
-import { addressProblem } from '../connection.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { LOG_LEVELS_HELP, readLogLevel } from '../options/service.ts'
+import { addressProblem } from '../client/connection.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { LOG_LEVELS_HELP, readLogLevel } from '../options/service-options.ts'
 
 type CollectorFlags = {
   config?: string
@@ -22,7 +22,7 @@ export const readCollectorOptions = (invocation: Invocation<CollectorFlags>): Co
   const { options, read } = invocation
   const { config, hosts, listen, http, store } = options
   if (config === undefined && hosts === undefined)
-    read.refuse('--config', 'is missing: a YAML file (or --hosts, a text list)')
+    read.refuse('--config', 'is missing: give a YAML file, or a text list with --hosts')
   if (config !== undefined && hosts !== undefined)
     read.refuse('--hosts', 'cannot be given together with --config')
   for (const [place, address] of [
@@ -44,7 +44,7 @@ export const readCollectorOptions = (invocation: Invocation<CollectorFlags>): Co
     http,
     store,
     autopilot,
-    // Commander turns --no-default-schedules into false.
+    // Commander sets this to false for --no-default-schedules.
     defaultSchedules: options.defaultSchedules !== false,
     security: invocation.security,
     logLevel: readLogLevel(read, options.logLevel) ?? 'info',
@@ -56,7 +56,7 @@ const collector = async (invocation: Invocation<CollectorFlags>): Promise<ExitCo
   invocation.throwIfWrong()
   const { runCollector } = await import('../../collector/main.ts')
   const stopping = new AbortController()
-  // A second signal leaves at once: what was acknowledged is in the store.
+  // A second signal exits at once. Acknowledged results are already stored.
   const stopListening = invocation.terminal.onInterrupt(() => {
     stopListening()
     stopping.abort()
@@ -68,44 +68,44 @@ const collector = async (invocation: Invocation<CollectorFlags>): Promise<ExitCo
 export const addCollectorCommand = (program: Command, app: App): void => {
   const command = program
     .command('collector')
-    .summary('run the collector of a fleet')
+    .summary('Run the collector of a fleet.')
     .description(
-      `Runs the collector, until SIGTERM or Ctrl-C: it knows the nodes, plans runs, drives the agents, keeps every
-result, and serves gRPC to this command and /metrics to Prometheus. SIGHUP, or "meshgauge reload", has it read its
-config again: nodes, checks and schedules change in place.
+      `Run the collector until SIGTERM or Ctrl-C. The collector knows the nodes, plans runs, calls the agents and stores
+every result. It serves gRPC to this command and /metrics to Prometheus. On SIGHUP or "meshgauge reload" it reads its
+configuration again and applies changes of nodes, checks and schedules.
 
-fleet.yaml, at its smallest:
+The smallest fleet.yaml:
   nodes:
     - { name: gpu-01, address: 10.0.0.1 }
     - { name: gpu-02, address: 10.0.0.2, rack: r1, labels: { zone: a }, interfaces: [net0, net1] }
-and with checks that run by themselves:
+Checks that run at intervals:
   checks:
     - { check: interfaces, every: 10m }
     - { check: dcgm, every: 1d, nodes: [rack=r1], parameters: { level: 3 } }
-and with how long the store keeps what the ping mesh measures, what runs found, and how large it may get (the usual):
+How long the store keeps ping mesh windows, events and runs, and its maximum size (these are the defaults):
   storage: { raw: 2d, five_minutes: 30d, one_hour: 400d, events: 90d, runs: 90d, max_size: 4G }`,
     )
-    .option('--config <file>', 'the fleet in YAML: names, addresses, racks, labels, and the settings below')
-    .option('--hosts <file>', 'the fleet as a text list: an agent address a line, # comments')
-    .option('--listen <host:port>', `where to serve gRPC (default: ${COLLECTOR_DEFAULTS.listen})`)
+    .option(
+      '--config <file>',
+      'Configuration in YAML: the nodes (name, address, rack, labels) and all settings.',
+    )
+    .option('--hosts <file>', 'The nodes as a text list: one agent address per line, # starts a comment.')
+    .option('--listen <host:port>', `Address to serve gRPC on. Default ${COLLECTOR_DEFAULTS.listen}.`)
     .option(
       '--http <host:port>',
-      `where to serve /metrics and /healthz (default: ${COLLECTOR_DEFAULTS.http})`,
+      `Address to serve /metrics and /healthz on. Default ${COLLECTOR_DEFAULTS.http}.`,
     )
-    .option('--store <file>', `the SQLite file that keeps results (default: ${COLLECTOR_DEFAULTS.store})`)
-    .option(
-      '--autopilot-port <port>',
-      "serve IBM Autopilot's HTTP endpoints there, usually 3333 (default: off)",
-    )
+    .option('--store <file>', `SQLite file for all results. Default ${COLLECTOR_DEFAULTS.store}.`)
+    .option('--autopilot-port <port>', "Port for IBM Autopilot's HTTP endpoints, usually 3333. Default: off.")
     .option(
       '--autopilot-address <ip>',
-      'where these are served; they have neither TLS nor a password (default: 127.0.0.1)',
+      'Address for the Autopilot endpoints, which have no TLS and no password. Default 127.0.0.1.',
     )
-    .option('--no-default-schedules', 'only the schedules of the config and those that were added')
-    .option('--log-level <level>', `${LOG_LEVELS_HELP} (default: info)`)
+    .option('--no-default-schedules', 'Do not add the built-in schedules.')
+    .option('--log-level <level>', `${LOG_LEVELS_HELP}. Default info.`)
   withExamples(command, [
     ['meshgauge collector --config fleet.yaml', ''],
-    ['meshgauge collector --hosts hosts.txt --insecure', 'agents without certificates'],
+    ['meshgauge collector --hosts hosts.txt --insecure', 'use agents without certificates'],
     [
       'meshgauge collector --config fleet.yaml --tls-ca ca.pem --tls-cert collector.pem --tls-key collector.key',
       '',

@@ -1,14 +1,14 @@
 import type { Command } from 'commander'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { coverageAnswerDocument } from '../render/schedules.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { coverageAnswerDocument } from '../render/schedule-document.ts'
 import { renderCoverage } from '../render/schedules-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 
 type CoverageOptions = { test?: string; within?: string; interface?: string; limit?: string }
 
-/** A million pairs are looked at in about a second. */
+/** The collector needs about 1 s for a million pairs. */
 const DEADLINE_MS = 60_000
 
 const coverage = (invocation: Invocation<CoverageOptions>): Promise<ExitCode> => {
@@ -34,17 +34,17 @@ const coverage = (invocation: Invocation<CoverageOptions>): Promise<ExitCode> =>
 export const addCoverageCommand = (program: Command, app: App): void => {
   const command = program
     .command('coverage')
-    .summary('when pairs were last measured')
+    .summary('Show which pairs were measured recently.')
     .description(
-      `Says how many pairs of the fleet were measured within a time, and lists those that were not: first those never
-measured, then the oldest. What any run measured counts.`,
+      `Show how many pairs of the fleet were measured within a time, by any run. List the pairs that were not: first those
+never measured, then the oldest.`,
     )
-    .option('--test <name>', 'ping or iperf (default: iperf)')
-    .option('--within <time>', 'the time (default: 7d)')
-    .option('--interface <name>', 'only pairs of this interface (default: all)')
-    .option('--limit <n>', 'list at most so many pairs, up to 5000 (default: 100)')
+    .option('--test <name>', 'ping or iperf. Default iperf.')
+    .option('--within <time>', 'The time, until now. Default 7d.')
+    .option('--interface <name>', 'Only pairs of this interface. Default: all interfaces.')
+    .option('--limit <n>', 'Number of pairs to list, 1 to 5000. Default 100.')
   withExamples(command, [
-    ['meshgauge coverage', 'throughput, within a week'],
+    ['meshgauge coverage', 'throughput tests of the last week'],
     ['meshgauge coverage --test ping --within 1h', ''],
     ['meshgauge coverage --within 30d --interface net1 --json', ''],
   ])

@@ -1,22 +1,22 @@
 import type { Command } from 'commander'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import type { ExitCode } from '../exit.ts'
+import type { ExitCode } from '../exit-codes.ts'
 import { gateDocument, gateExitCode, renderGate } from '../render/health-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 
 type GateOptions = { nodes?: string; maxAge?: string; runMissing?: boolean; checks?: string }
 
-/** The collector asks every agent how it is first. */
+/** The collector first asks every agent for its state. */
 const ASK_DEADLINE_MS = 60_000
-/** The longest check has four hours; each bounds itself. */
+/** The longest check may take 4 h. */
 const RUN_DEADLINE_MS = 5 * 3_600_000
 
 const gate = (invocation: Invocation<GateOptions>): Promise<ExitCode> => {
   const { terminal, options, paint, read } = invocation
   const nodes = read.list('--nodes', options.nodes)
   if (options.nodes === undefined)
-    read.refuse('--nodes', "is missing: the job's nodes, such as gpu-01,gpu-02")
+    read.refuse('--nodes', "is missing: give the job's nodes, such as gpu-01,gpu-02")
   const maxAge = read.seconds('--max-age', options.maxAge)
   const checks = read.list('--checks', options.checks)
   return withClient(invocation, async (client) => {
@@ -37,23 +37,26 @@ const gate = (invocation: Invocation<GateOptions>): Promise<ExitCode> => {
 export const addGateCommand = (program: Command, app: App): void => {
   const command = program
     .command('gate')
-    .summary('may a job have these nodes?')
+    .summary('Decide whether nodes may take a job.')
     .description(
-      `Says whether nodes are fit for a job, with every reason why not: a check that fails, or failed and was
-not cleared by one at least as heavy; a verdict of a run that blames the node; a check that was not run or is too
-old; a silent agent. For a Slurm prolog, a Kueue admission check or a pipeline.
+      `Decide whether nodes are fit for a job, and print every reason against it: a failed check that no equally thorough
+check has passed since, a verdict of a run that names the node, a required check that is missing or too old, or an
+agent that does not answer. For use in a Slurm prolog, a Kueue admission check or a pipeline.
 
-The checks that must have passed are those that the collector runs at intervals, or without any all that can run
-on the node and disturb nothing.`,
+The required checks are those that the collector runs at intervals. If there are none, they are all checks that can run
+on the node and do not disturb a job.`,
     )
-    .option('--nodes <selectors>', "the job's nodes: names or labels, such as gpu-01,rack=r3")
-    .option('--max-age <time>', 'what is older counts as missing (default: 1h)')
-    .option('--run-missing', 'run what is missing, then answer')
-    .option('--checks <names>', 'only these checks must have passed, such as interfaces,dcgm')
+    .option('--nodes <selectors>', "The job's nodes: names or labels, such as gpu-01,rack=r3.")
+    .option('--max-age <time>', 'Age at which a check result counts as missing. Default 1h.')
+    .option('--run-missing', 'Run the missing checks, then decide.')
+    .option('--checks <names>', 'Require only these checks, such as interfaces,dcgm.')
   withExamples(command, [
     ['meshgauge gate --nodes gpu-01,gpu-02', ''],
-    ['meshgauge gate --nodes rack=r3 --max-age 10m --run-missing', 'fresh figures for a whole rack'],
+    ['meshgauge gate --nodes rack=r3 --max-age 10m --run-missing', 'recent results for a whole rack'],
     ['meshgauge gate --nodes "$(scontrol show hostnames | paste -sd,)"', 'in a Slurm prolog'],
-  ]).addHelpText('after', '\nExit codes: 0 open, 1 closed, 2 wrong usage, 3 too little is known')
+  ]).addHelpText(
+    'after',
+    '\nExit codes: 0 open, 1 closed, 2 wrong usage, 3 closed because results are missing',
+  )
   app.handle(command, 0, gate)
 }

@@ -7,21 +7,21 @@ import {
   Severity,
 } from '#proto/meshgauge/collector/v1/health.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
 
 afterEach(closeCollectors)
 
 const gateOf = (...nodes: NodeGate[]) => {
-  const asked: GateRequest[] = []
+  const requests: GateRequest[] = []
   const collector = collectorWith({
     health: {
       gate: async (request) => {
-        asked.push(request)
+        requests.push(request)
         return { open: nodes.every(({ open }) => open), nodes }
       },
     },
   })
-  return { asked, collector }
+  return { requests, collector }
 }
 const open: NodeGate = { node: 'n1', open: true, reasons: [], unknown: false }
 const failed: NodeGate = {
@@ -36,35 +36,35 @@ describe('gate', () => {
   test.each<[string, NodeGate[], number, string]>([
     ['open', [open], 0, '✔ Open: 1 node may take a job.\n'],
     [
-      'closed: what is known goes before what is not',
+      'closed: a known problem takes precedence over missing results',
       [open, failed, silent],
       1,
       '✘ Closed: 2 of 3 nodes may not take a job.\n  ✘ n2: net0 is down\n  ✘ n2: evil line\n  ? n3: the agent does not answer\n',
     ],
     [
-      'not known',
+      'closed: results are missing',
       [open, silent],
       3,
-      '? Closed: of 1 of 2 nodes too little is known.\n  ? n3: the agent does not answer\n',
+      '? Closed: 1 of 2 nodes may not take a job, because results are missing.\n  ? n3: the agent does not answer\n',
     ],
   ])('%s', async (_name, nodes, code, text) => {
     const { collector } = gateOf(...nodes)
-    expect(await type(await collector, 'gate --nodes n1,n2,n3')).toMatchObject({ code, out: text })
+    expect(await runCommand(await collector, 'gate --nodes n1,n2,n3')).toMatchObject({ code, out: text })
   })
 
-  test('asks what was typed', async () => {
-    const { collector, asked } = gateOf(open)
-    await type(await collector, 'gate --nodes a,rack=r1 --max-age 90m --run-missing --checks dcgm,ping')
-    await type(await collector, 'gate --nodes a')
-    expect(asked).toMatchObject([
+  test('sends the options to the collector', async () => {
+    const { collector, requests } = gateOf(open)
+    await runCommand(await collector, 'gate --nodes a,rack=r1 --max-age 90m --run-missing --checks dcgm,ping')
+    await runCommand(await collector, 'gate --nodes a')
+    expect(requests).toMatchObject([
       { nodes: ['a', 'rack=r1'], maxAge: { seconds: 5400 }, runMissing: true, checks: ['dcgm', 'ping'] },
       { nodes: ['a'], maxAge: undefined, runMissing: false, checks: [] },
     ])
   })
 
-  test('--json', async () => {
+  test('--json prints the decision and the reasons', async () => {
     const { collector } = gateOf(open, silent)
-    const { out, code } = await type(await collector, 'gate --nodes n1,n3 --json')
+    const { out, code } = await runCommand(await collector, 'gate --nodes n1,n3 --json')
     expect([code, JSON.parse(out)]).toEqual([3, { open: false, nodes: [open, silent] }])
   })
 })
@@ -94,11 +94,11 @@ describe('health', () => {
     NodeHealth.fromPartial({ node: 'n2' }),
   ]
 
-  test('a table and why; exit 1 when a node is not fit', async () => {
+  test('prints the reasons and a table, and exits with 1 if a node is not fit', async () => {
     const collector = await collectorWith({ health: { listNodeHealth: async () => ({ nodes }) } })
-    const { code, out } = await type(collector, 'health')
+    const { code, out } = await runCommand(collector, 'health')
     expect(code).toBe(1)
-    // How long ago is not the test's to know.
+    // The age depends on the current time.
     expect(
       out.replaceAll(/ +(LAST CHECK|never|\S+ \w+ ago)/g, ' $1').replace(/\d\S* \w+ ago +/, 'X ago '),
     ).toBe(
@@ -113,13 +113,13 @@ n2     ? unknown never
     )
   })
 
-  test('--json has the findings; nothing known is exit 3', async () => {
+  test('--json has the findings, and a node without results exits with 3', async () => {
     const collector = await collectorWith({
       health: {
         listNodeHealth: async ({ nodes: asked }) => ({ nodes: asked.length > 0 ? [nodes[1]!] : nodes }),
       },
     })
-    const { out } = await type(collector, 'health --json')
+    const { out } = await runCommand(collector, 'health --json')
     expect(JSON.parse(out).nodes[0]).toMatchObject({
       node: 'n1',
       severity: 'evict',
@@ -135,10 +135,10 @@ n2     ? unknown never
         { check: 'ping', severity: 'warn', findings: [] },
       ],
     })
-    expect((await type(collector, 'health n2')).code).toBe(3)
+    expect((await runCommand(collector, 'health n2')).code).toBe(3)
   })
 
-  test('clear needs nodes, and says what it did', async () => {
+  test('clear needs nodes, and prints the number of findings', async () => {
     const asked: unknown[] = []
     const collector = await collectorWith({
       health: {
@@ -148,14 +148,14 @@ n2     ? unknown never
         },
       },
     })
-    expect(await type(collector, 'health clear n1 rack=r2 --checks dcgm')).toMatchObject({
+    expect(await runCommand(collector, 'health clear n1 rack=r2 --checks dcgm')).toMatchObject({
       code: 0,
-      out: '2 findings forgotten.\n',
+      out: 'Cleared 2 findings.\n',
     })
     expect(asked).toMatchObject([{ nodes: ['n1', 'rack=r2'], checks: ['dcgm'] }])
-    expect(await type(collector, 'health clear')).toMatchObject({
+    expect(await runCommand(collector, 'health clear')).toMatchObject({
       code: 2,
-      err: 'A problem; nothing was done.\n  SELECTOR  is missing: the nodes to clear, such as gpu-01\n',
+      err: '1 problem; nothing was done.\n  SELECTOR  is missing: give the nodes to clear, such as gpu-01\n',
     })
   })
 })

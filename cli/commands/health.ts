@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { counted } from '../render/figures.ts'
 import { healthDocument, healthExitCode, renderHealth } from '../render/health-text.ts'
 import { printJson, printLine } from '../terminal.ts'
@@ -16,41 +16,41 @@ const health = (invocation: Invocation<object>): Promise<ExitCode> =>
 
 const clear = (invocation: Invocation<{ checks?: string }>): Promise<ExitCode> => {
   const { terminal, operands, options, read } = invocation
-  if (operands.length === 0) read.refuse('SELECTOR', 'is missing: the nodes to clear, such as gpu-01')
+  if (operands.length === 0) read.refuse('SELECTOR', 'is missing: give the nodes to clear, such as gpu-01')
   const checks = read.list('--checks', options.checks)
   return withClient(invocation, async (client) => {
     const { clearedCount } = await client.health.clearHealth({ nodes: [...operands], checks })
     if (options.json) printJson(terminal.stdout, { clearedCount })
-    else printLine(terminal.stdout, `${counted(clearedCount, 'finding')} forgotten.`)
+    else printLine(terminal.stdout, `Cleared ${counted(clearedCount, 'finding')}.`)
     return EXIT.healthy
   })
 }
 
-const SELECTORS = 'node names or labels such as rack=r3; a node that matches any is meant'
+const SELECTORS = 'Node names or labels such as rack=r3. A node that matches any of them is selected.'
 
 export const addHealthCommand = (program: Command, app: App): void => {
   const command = program
     .command('health')
-    .summary('what the checks of the nodes have found')
+    .summary('Show the health of the nodes.')
     .description(
-      `Shows what stands of each node's checks: pass, warn, fail, or evict (not fit until repaired). A finding
-stands until the same check looks at as much, at the same or a heavier level, and passes.`,
+      `Show the health of each node according to its checks: pass, warn, fail, or evict (not fit until repaired). A finding
+remains until the same check passes with at least the same scope and level.`,
     )
-    .argument('[SELECTOR...]', `${SELECTORS} (default: all)`)
+    .argument('[SELECTOR...]', `${SELECTORS} Default: all nodes.`)
   withExamples(command, [
-    ['meshgauge health', 'the whole fleet'],
-    ['meshgauge health rack=r3 --json', 'with evidence'],
-    ['meshgauge health clear gpu-07', 'gpu-07 was repaired'],
+    ['meshgauge health', 'show the whole fleet'],
+    ['meshgauge health rack=r3 --json', 'show one rack, with evidence'],
+    ['meshgauge health clear gpu-07', 'remove the findings of gpu-07 after its repair'],
   ]).addHelpText(
     'after',
-    '\nExit codes: 0 all pass or warn, 1 a node is not fit, 3 of a node nothing is known',
+    '\nExit codes: 0 all pass or warn, 1 a node is not fit, 3 the health of a node is unknown',
   )
   app.handle(command, Number.POSITIVE_INFINITY, health)
   const clearCommand = command
     .command('clear')
-    .summary('forget findings, after a repair')
-    .description('Forgets what checks found on nodes: what is wrong still will be found again.')
+    .summary('Clear findings after a repair.')
+    .description('Clear the findings of nodes. The next check finds a remaining problem again.')
     .argument('[SELECTOR...]', SELECTORS)
-    .option('--checks <names>', 'only of these checks (default: all)')
+    .option('--checks <names>', 'Only findings of these checks. Default: all checks.')
   app.handle(clearCommand, Number.POSITIVE_INFINITY, clear)
 }

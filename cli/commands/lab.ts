@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import type { LabOptions } from '../../deploy/local/lab.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import type { ValueReader } from '../options/values.ts'
-import { CommandError } from '../problems.ts'
+import { CommandError } from '../command-errors.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import type { ValueReader } from '../options/value-reader.ts'
 import { printJson, printLine } from '../terminal.ts'
 
 type UpFlags = {
@@ -17,7 +17,7 @@ type UpFlags = {
 }
 type IndexFlags = { index?: string }
 
-/** What a lab is to be like; its own limits are checked by the lab. */
+/** Reads the options of a lab. The lab itself checks their combination. */
 export const readLabOptions = (read: ValueReader, flags: UpFlags): LabOptions => {
   const nodes = read.integer('--nodes', flags.nodes, 2, 1000)
   const racks = read.integer('--racks', flags.racks, 1, 1000)
@@ -37,22 +37,22 @@ const up = async (invocation: Invocation<UpFlags>): Promise<ExitCode> => {
   const { terminal, options, read } = invocation
   const labOptions = readLabOptions(read, options)
   invocation.throwIfWrong()
-  const { labDeps } = await import('../lab/access.ts')
-  const { createHosts, startLabAgents, startLabCollector } = await import('../lab/bring-up.ts')
+  const { labDeps } = await import('../lab/running-labs.ts')
+  const { createHosts, startLabAgents, startLabCollector } = await import('../lab/start-lab.ts')
   const { checkRights } = await import('../../deploy/local/rights.ts')
-  const { renderLabUsage } = await import('../render/usage-text.ts')
+  const { renderLabUsage } = await import('../render/lab-usage.ts')
   const { program, uid } = terminal.machine
   if (!options.loopback) {
     const rights = await checkRights(uid, terminal.env)
     if (rights.namespaces === 'in a user namespace') {
       throw new CommandError(
-        'A lab that stays needs root. As you are: "npm start -- --keep" (it goes with the command), or --loopback.',
+        'A lab that keeps running needs root. Without root, use --loopback, or "npm start -- --keep", whose lab ends with the command.',
         EXIT.notMeasured,
       )
     }
     if (rights.namespaces === 'no') {
       throw new CommandError(
-        [...rights.reasons, 'Without namespaces: --loopback.'].join('\n'),
+        [...rights.reasons, 'Use --loopback for a lab without namespaces.'].join('\n'),
         EXIT.notMeasured,
       )
     }
@@ -70,7 +70,7 @@ const up = async (invocation: Invocation<UpFlags>): Promise<ExitCode> => {
     } else
       printLine(
         terminal.stdout,
-        `Lab ${held.lab.index} is up with ${held.lab.nodes.length} hosts and nothing on them.`,
+        `Lab ${held.lab.index} is up: ${held.lab.nodes.length} hosts without agents or collector.`,
       )
     stopping.signal.throwIfAborted()
     await held.keep()
@@ -87,15 +87,15 @@ const up = async (invocation: Invocation<UpFlags>): Promise<ExitCode> => {
 const fault = async (invocation: Invocation<IndexFlags>): Promise<ExitCode> => {
   const { terminal, operands, options, read } = invocation
   const index = read.integer('--index', options.index, 0, 63)
-  if (operands.length === 0) read.refuse('FAULT', 'is missing, such as rate:node-3:net1:tx:50mbit')
+  if (operands.length === 0) read.refuse('FAULT', 'is missing: give one such as rate:node-3:net1:tx:50mbit')
   invocation.throwIfWrong()
   const { formatFault, openLab, parseFaults, setFault } = await import('../../deploy/local/lab.ts')
-  const { chooseLab, labDeps } = await import('../lab/access.ts')
+  const { chooseLab, labDeps } = await import('../lab/running-labs.ts')
   const deps = labDeps(terminal)
   const lab = await openLab(deps, await chooseLab(deps, index))
   for (const each of parseFaults(operands, lab)) await setFault(deps, lab, each)
   const { faults } = await openLab(deps, lab.index)
-  printLine(terminal.stdout, `Broken now: ${faults.map(formatFault).join(', ')}`)
+  printLine(terminal.stdout, `Active faults: ${faults.map(formatFault).join(', ')}`)
   return EXIT.healthy
 }
 
@@ -104,7 +104,7 @@ const heal = async (invocation: Invocation<IndexFlags>): Promise<ExitCode> => {
   const index = read.integer('--index', options.index, 0, 63)
   invocation.throwIfWrong()
   const lab = await import('../../deploy/local/lab.ts')
-  const { chooseLab, labDeps } = await import('../lab/access.ts')
+  const { chooseLab, labDeps } = await import('../lab/running-labs.ts')
   const deps = labDeps(terminal)
   const chosen = await lab.openLab(deps, await chooseLab(deps, index))
   const places = operands.map((text) => lab.parseFaultPlace(text, chosen))
@@ -113,7 +113,7 @@ const heal = async (invocation: Invocation<IndexFlags>): Promise<ExitCode> => {
   const { faults } = await lab.openLab(deps, chosen.index)
   printLine(
     terminal.stdout,
-    faults.length === 0 ? 'Nothing is broken.' : `Still broken: ${faults.map(lab.formatFault).join(', ')}`,
+    faults.length === 0 ? 'No active faults.' : `Active faults: ${faults.map(lab.formatFault).join(', ')}`,
   )
   return EXIT.healthy
 }
@@ -122,8 +122,8 @@ const status = async (invocation: Invocation<object>): Promise<ExitCode> => {
   const { terminal, options, paint } = invocation
   invocation.throwIfWrong()
   const { labStatus } = await import('../../deploy/local/lab.ts')
-  const { collectorAddress, labDeps } = await import('../lab/access.ts')
-  const { renderLabs } = await import('../render/labs-text.ts')
+  const { collectorAddress, labDeps } = await import('../lab/running-labs.ts')
+  const { renderLabs } = await import('../render/lab-list.ts')
   const reports = await labStatus(labDeps(terminal))
   const labs = await Promise.all(
     reports.map(async (report) => ({ ...report, collector: await collectorAddress(report) })),
@@ -139,60 +139,61 @@ const down = async (invocation: Invocation<IndexFlags & { all?: boolean }>): Pro
   if (options.all && index !== undefined) read.refuse('--all', 'cannot be given together with --index')
   invocation.throwIfWrong()
   const { labDown, labStatus } = await import('../../deploy/local/lab.ts')
-  const { chooseLab, labDeps } = await import('../lab/access.ts')
+  const { chooseLab, labDeps } = await import('../lab/running-labs.ts')
   const deps = labDeps(terminal)
   const all = options.all
     ? (await labStatus(deps)).map((report) => report.index)
     : [await chooseLab(deps, index)]
   for (const each of all) await labDown(deps, each)
-  printLine(terminal.stdout, all.length === 0 ? 'No lab was up.' : `Gone: lab ${all.join(', ')}.`)
+  printLine(terminal.stdout, all.length === 0 ? 'No lab is running.' : `Removed lab ${all.join(', ')}.`)
   return EXIT.healthy
 }
 
-const INDEX_HELP = 'number of the lab (default: the only one)'
+const INDEX_HELP = 'Number of the lab. Default: the only running lab.'
 
 export const addLabCommand = (program: Command, app: App): void => {
   const lab = program
     .command('lab')
-    .summary('several hosts on this machine, to break on purpose')
+    .summary('Manage test fleets on this machine.')
     .description(
-      `A fleet of hosts in network namespaces of this machine, two interfaces each (net0, net1), with an agent on each
-and a collector. What you break there, meshgauge should name. Needs root; the other commands find its collector.
+      `Manage a lab: a fleet of hosts in network namespaces of this machine, with two interfaces each (net0, net1), an agent
+on each host and a collector. Inject a fault and check that meshgauge names it. Needs root. The other commands find
+the collector of a running lab automatically.
 
-A fault is KIND:NODE:INTERFACE:DIRECTION[:VALUE], the direction (tx, rx, both) as the node sees it:
+A fault is KIND:NODE:INTERFACE:DIRECTION[:VALUE]. The direction (tx, rx or both) is from the view of the node:
   rate:node-3:net1:tx:50mbit   loss:node-2:net0:rx:10%   cut:node-4:net1:both   mtu:node-2:net1:tx:1400
-Cut and loss also of one path (node-1/node-2) and of a rack's uplink (rack-2):
+The kinds cut and loss also accept a path (node-1/node-2) or the uplink of a rack (rack-2) as NODE:
   cut:node-1/node-2:net0:both   loss:rack-2:net1:tx:20%`,
     )
   withExamples(lab, [
     ['meshgauge lab up --nodes 8 --racks 2 --uplink-rate 2G', ''],
-    ['meshgauge lab fault rate:node-3:net1:tx:50mbit', 'break it'],
-    ['meshgauge run mesh --test iperf --duration 2s', 'see it named'],
-    ['meshgauge lab heal', 'put everything right'],
-    ['meshgauge lab down', 'leave nothing behind'],
+    ['meshgauge lab fault rate:node-3:net1:tx:50mbit', 'inject a fault'],
+    ['meshgauge run mesh --test iperf --duration 2s', 'find it'],
+    ['meshgauge lab heal', 'remove all faults'],
+    ['meshgauge lab down', 'remove the lab'],
   ])
   app.handle(
     lab
       .command('up')
-      .description('Makes the lab and leaves it running.')
-      .option('--nodes <n>', 'hosts (default: 6)')
-      .option('--racks <n>', 'racks, each with an uplink to the others (default: 1)')
-      .option('--rate <rate>', 'of each interface, or unlimited (default: 1G)')
-      .option('--uplink-rate <rate>', "of each rack's uplink (default: unlimited)")
-      .option('--index <n>', 'number of the lab (default: the first free one)')
+      .description('Create a lab and leave it running.')
+      .option('--nodes <n>', 'Number of hosts. Default 6.')
+      .option('--racks <n>', 'Number of racks. Each has an uplink to the others. Default 1.')
+      .option('--rate <rate>', 'Bitrate of each interface, or unlimited. Default 1G.')
+      .option('--uplink-rate <rate>', 'Bitrate of the uplink of each rack. Default: unlimited.')
+      .option('--index <n>', 'Number of the lab. Default: the first free number.')
       .option(
         '--loopback',
-        'addresses on loopback instead of namespaces: needs no rights, and nothing can be broken',
+        'Use loopback addresses instead of namespaces. Needs no privileges. Faults are not available.',
       )
-      .option('--bare', 'hosts only, without agents and collector'),
+      .option('--bare', 'Create the hosts only, without agents and collector.'),
     0,
     up,
   )
   app.handle(
     lab
       .command('fault')
-      .description('Breaks something on purpose. The same place again replaces; others add up.')
-      .argument('[FAULT...]', 'such as rate:node-3:net1:tx:50mbit')
+      .description('Inject faults. A new fault replaces an earlier one at the same place; others remain.')
+      .argument('[FAULT...]', 'Faults, such as rate:node-3:net1:tx:50mbit.')
       .option('--index <n>', INDEX_HELP),
     Number.POSITIVE_INFINITY,
     fault,
@@ -200,19 +201,19 @@ Cut and loss also of one path (node-1/node-2) and of a rack's uplink (rack-2):
   app.handle(
     lab
       .command('heal')
-      .description('Puts right what "lab fault" broke.')
-      .argument('[FAULT...]', 'a fault, its value may be left out (default: everything)')
+      .description('Remove faults.')
+      .argument('[FAULT...]', 'Faults, with or without their value. Default: all faults.')
       .option('--index <n>', INDEX_HELP),
     Number.POSITIVE_INFINITY,
     heal,
   )
-  app.handle(lab.command('status').description('Shows the labs of this machine.'), 0, status)
+  app.handle(lab.command('status').description('Show the labs of this machine.'), 0, status)
   app.handle(
     lab
       .command('down')
-      .description('Ends the lab and everything in it.')
+      .description('Remove a lab with all its processes and interfaces.')
       .option('--index <n>', INDEX_HELP)
-      .option('--all', 'all labs'),
+      .option('--all', 'Remove all labs.'),
     0,
     down,
   )

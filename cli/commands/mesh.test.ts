@@ -8,7 +8,7 @@ import {
   Resolution,
 } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
 
 afterEach(closeCollectors)
 
@@ -36,24 +36,24 @@ const event = MeshEvent.fromPartial({
 })
 
 describe('mesh', () => {
-  test('says in one line that all is well, exit 0', async () => {
+  test('prints one line and exits with 0 if the mesh is healthy', async () => {
     const collector = await collectorWith({
       mesh: { getMesh: async () => well, listPaths: async () => ({}) },
     })
-    const { code, out } = await type(collector, 'mesh')
+    const { code, out } = await runCommand(collector, 'mesh')
     expect([code, out.split('\n')[0]]).toEqual([0, 'Healthy. 12 of 12 paths are up.'])
-    expect(await type(collector, 'mesh status')).toMatchObject({ code: 0, out })
+    expect(await runCommand(collector, 'mesh status')).toMatchObject({ code: 0, out })
   })
 
-  test('names the worst verdict first, then what is bad, exit 1', async () => {
+  test('prints the worst verdict first, then the bad paths, and exits with 1', async () => {
     const collector = await collectorWith({
       mesh: { getMesh: async () => bad, listPaths: async () => ({ paths: [down] }) },
     })
-    const { code, out } = await type(collector, 'mesh')
+    const { code, out } = await runCommand(collector, 'mesh')
     expect(code).toBe(1)
     expect(out).toMatch(/^✘ n4 is down: its agent is silent\.\n {2}! n4 does not deliver: evil\n/)
     expect(out).toMatch(/n1 +n4 +net0 +down .*no route/)
-    const json = await type(collector, 'mesh --json')
+    const json = await runCommand(collector, 'mesh --json')
     expect(JSON.parse(json.out)).toMatchObject({
       meshes: [{ schedule: 'always', downCount: 3 }],
       verdicts: [{ node: 'n4' }],
@@ -61,37 +61,37 @@ describe('mesh', () => {
     })
   })
 
-  test('exit 3 when nothing is kept', async () => {
+  test('exits with 3 if there is no mesh', async () => {
     const collector = await collectorWith({
       mesh: { getMesh: async () => ({}), listPaths: async () => ({}) },
     })
-    expect(await type(collector, 'mesh')).toMatchObject({
+    expect(await runCommand(collector, 'mesh')).toMatchObject({
       code: 3,
-      out: expect.stringMatching(/^No ping mesh is kept/),
+      out: expect.stringMatching(/^There is no ping mesh/),
     })
   })
 
-  test('paths asks what was typed; a wrong state is told', async () => {
-    const asked: unknown[] = []
+  test('paths sends the options to the collector and refuses an unknown state', async () => {
+    const requests: unknown[] = []
     const collector = await collectorWith({
       mesh: {
         listPaths: async (request) => {
-          asked.push(request)
+          requests.push(request)
           return { paths: [down] }
         },
       },
     })
-    await type(collector, 'mesh paths --state down,lossy --node n4 --limit 7')
-    expect(asked).toMatchObject([
+    await runCommand(collector, 'mesh paths --state down,lossy --node n4 --limit 7')
+    expect(requests).toMatchObject([
       { states: [PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY], node: 'n4', pageSize: 7 },
     ])
-    expect(await type(collector, 'mesh paths --state broken')).toMatchObject({
+    expect(await runCommand(collector, 'mesh paths --state broken')).toMatchObject({
       code: 2,
-      err: 'A problem; nothing was done.\n  --state  "broken" is none of up, lossy, down, stale\n',
+      err: '1 problem; nothing was done.\n  --state  "broken" is not one of up, lossy, down, stale\n',
     })
   })
 
-  test('matrix: a cell that was not measured is empty, one that is unreachable says so', async () => {
+  test('matrix leaves unmeasured cells empty and marks unreachable ones', async () => {
     const { OUTCOME_MEASURED, OUTCOME_UNREACHABLE, OUTCOME_UNSPECIFIED } = Outcome
     const collector = await collectorWith({
       mesh: {
@@ -106,30 +106,30 @@ describe('mesh', () => {
         }),
       },
     })
-    const { out } = await type(collector, 'mesh matrix --measure p50')
+    const { out } = await runCommand(collector, 'mesh matrix --measure p50')
     expect(out).toMatch(/round trip, median/)
     expect(out).toMatch(/n2 +unreach/)
-    expect(JSON.parse((await type(collector, 'mesh matrix --json')).out).rows).toEqual([
+    expect(JSON.parse((await runCommand(collector, 'mesh matrix --json')).out).rows).toEqual([
       [null, 0.0001],
       [null, null],
     ])
   })
 
-  test('matrix: where nothing was measured yet it says so, and exits 3', async () => {
+  test('matrix exits with 3 if nothing was measured', async () => {
     const collector = await collectorWith({
       mesh: { getMeshMatrix: async ({ interface: name }) => ({ interface: name }) },
     })
-    const inWords = await type(collector, 'mesh matrix --interface net0')
-    expect([inWords.code, inWords.out]).toEqual([
+    const asText = await runCommand(collector, 'mesh matrix --interface net0')
+    expect([asText.code, asText.out]).toEqual([
       3,
-      'Nothing was measured on net0 in this time yet; how the mesh is: meshgauge mesh\n',
+      'Nothing was measured on net0 in this time. For the state of the mesh: meshgauge mesh\n',
     ])
-    expect((await type(collector, 'mesh matrix')).out).toMatch(/^Nothing was measured in this time yet/)
-    const { code, out } = await type(collector, 'mesh matrix --json')
+    expect((await runCommand(collector, 'mesh matrix')).out).toMatch(/^Nothing was measured in this time\./)
+    const { code, out } = await runCommand(collector, 'mesh matrix --json')
     expect([code, JSON.parse(out)]).toMatchObject([3, { sources: [], destinations: [], rows: [] }])
   })
 
-  test('history draws a line of the worst in each place; it needs two nodes', async () => {
+  test('history draws the loss of each window as a line, and needs two nodes', async () => {
     const window = (start: number, receivedCount: number) => ({
       startTime: at(start),
       endTime: at(start + 10),
@@ -146,14 +146,14 @@ describe('mesh', () => {
         }),
       },
     })
-    const { out, code } = await type(collector, 'mesh history n1 n4')
+    const { out, code } = await runCommand(collector, 'mesh history n1 n4')
     expect([code, out.split('\n')[0]]).toEqual([0, 'n1 → n4: 50 % lost of 30 probes, slowest 0 s'])
     expect(out).toContain('loss  ▁█▅')
-    expect((await type(collector, 'mesh history n1')).code).toBe(2)
+    expect((await runCommand(collector, 'mesh history n1')).code).toBe(2)
   })
 
-  test('watch prints lines as they come, and Ctrl-C ends it with 0', async () => {
-    const { testTerminal } = await import('../fixtures/terminal.ts')
+  test('watch prints events until Ctrl-C and exits with 0', async () => {
+    const { testTerminal } = await import('../testing/test-terminal.ts')
     const terminal = testTerminal()
     const collector = await collectorWith({
       mesh: {
@@ -164,7 +164,7 @@ describe('mesh', () => {
         },
       },
     })
-    expect(await type(collector, 'mesh watch', terminal)).toMatchObject({
+    expect(await runCommand(collector, 'mesh watch', terminal)).toMatchObject({
       code: 0,
       out: '2023-11-14T22:13:20.000Z  n1 → n4 on net0  up → down: no route\n',
     })

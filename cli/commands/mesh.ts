@@ -4,17 +4,18 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { type GetMeshMatrixResponse, PathState, Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { type MatrixRow, Measure } from '#proto/meshgauge/collector/v1/result.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
+import { median } from '../../lib/statistics.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { reconnectingWatch } from '../reconnecting-watch.ts'
-import { median } from '../render/figures.ts'
-import type { Cell, Matrix, MatrixMeasure } from '../render/matrix.ts'
-import { gradeOf } from '../render/matrix.ts'
+import { reconnectingWatch } from '../client/reconnecting-watch.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { keysOf } from '../options/value-reader.ts'
 import { renderMatrix } from '../render/matrix-text.ts'
 import { eventDocument, historyDocument, meshDocument, pathDocument } from '../render/mesh-document.ts'
 import { meshExitCode, renderEvent, renderHistory, renderMesh, renderPaths } from '../render/mesh-text.ts'
-import { PATH_STATES } from '../render/mesh-words.ts'
 import { harmless } from '../render/paint.ts'
+import type { Cell, Matrix, MatrixMeasure } from '../render/pair-matrix.ts'
+import { gradeOf } from '../render/pair-matrix.ts'
+import { PATH_STATES } from '../render/path-state.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
 
 const secondsAgo = (terminal: Terminal, seconds: number | undefined) =>
@@ -40,7 +41,7 @@ const paths = (invocation: Invocation<PathsOptions>): Promise<ExitCode> => {
   const states = words.flatMap((word) => {
     const state = PATH_STATES[word]
     if (state === undefined) {
-      read.refuse('--state', `"${word}" is none of ${Object.keys(PATH_STATES).join(', ')}`)
+      read.refuse('--state', `"${word}" is not one of ${Object.keys(PATH_STATES).join(', ')}`)
     }
     return state ?? []
   })
@@ -51,7 +52,7 @@ const paths = (invocation: Invocation<PathsOptions>): Promise<ExitCode> => {
     if (options.json) printJson(terminal.stdout, { paths: page.paths.map(pathDocument) })
     else printLine(terminal.stdout, renderPaths(page.paths, terminal.clock.now(), paint))
     if (page.nextPageToken !== '')
-      printLine(terminal.stderr, 'There are more; raise --limit or name a --node.')
+      printLine(terminal.stderr, 'There are more paths. Raise --limit, or select paths with --node.')
     return EXIT.healthy
   })
 }
@@ -77,13 +78,13 @@ const toMatrix = (response: GetMeshMatrixResponse, measure: MatrixMeasure): Matr
 }
 
 const nothingMeasured = (name: string): string =>
-  `Nothing was measured${name && ` on ${harmless(name)}`} in this time yet; how the mesh is: meshgauge mesh`
+  `Nothing was measured${name && ` on ${harmless(name)}`} in this time. For the state of the mesh: meshgauge mesh`
 
 type MatrixOptions = { measure?: string; interface?: string; since?: string }
 
 const matrix = (invocation: Invocation<MatrixOptions>): Promise<ExitCode> => {
   const { terminal, options, paint, read } = invocation
-  const measure = read.choice('--measure', options.measure, ['loss', 'p50', 'p99'] as const) ?? 'loss'
+  const measure = read.choice('--measure', options.measure, keysOf(MEASURES)) ?? 'loss'
   const startTime = secondsAgo(terminal, read.seconds('--since', options.since))
   return withClient(invocation, async (client) => {
     const request = {
@@ -100,7 +101,7 @@ const matrix = (invocation: Invocation<MatrixOptions>): Promise<ExitCode> => {
       printLine(terminal.stdout, nothingMeasured(response.interface))
     } else {
       const { columns } = terminal.stdout
-      const whole = 'all of it with --json'
+      const whole = 'print all with --json'
       printLine(terminal.stdout, renderMatrix(toMatrix(response, SHOWN[measure]), { paint, columns, whole }))
     }
     return response.rows.length > 0 ? EXIT.healthy : EXIT.notMeasured
@@ -118,10 +119,10 @@ type HistoryOptions = { interface?: string; since?: string; resolution?: string 
 const history = (invocation: Invocation<HistoryOptions>): Promise<ExitCode> => {
   const { terminal, operands, options, paint, read } = invocation
   const [source = '', destination = ''] = operands
-  if (source === '') read.refuse('SOURCE', 'is missing: the node that probes')
-  if (destination === '') read.refuse('DESTINATION', 'is missing: the node that is probed')
+  if (source === '') read.refuse('SOURCE', 'is missing: give the node that probes')
+  if (destination === '') read.refuse('DESTINATION', 'is missing: give the node that is probed')
   const startTime = secondsAgo(terminal, read.seconds('--since', options.since))
-  const choice = read.choice('--resolution', options.resolution, ['raw', '5m', '1h'] as const)
+  const choice = read.choice('--resolution', options.resolution, keysOf(RESOLUTIONS))
   const resolution = choice ? RESOLUTIONS[choice] : Resolution.RESOLUTION_UNSPECIFIED
   return withClient(invocation, async (client) => {
     const request = { source, destination, interface: options.interface ?? '', resolution }
@@ -142,7 +143,7 @@ const events = (
     const request = { node: options.node ?? '', pageSize, ...(startTime && { startTime }) }
     const found = (await client.mesh.listMeshEvents(request)).events
     if (options.json) printJson(terminal.stdout, { events: found.map(eventDocument) })
-    else if (found.length === 0) printLine(terminal.stdout, 'Nothing has changed in this time.')
+    else if (found.length === 0) printLine(terminal.stdout, 'No state changed in this time.')
     else for (const event of found) printLine(terminal.stdout, renderEvent(event, paint))
     return EXIT.healthy
   })
@@ -151,22 +152,22 @@ const events = (
 const watch = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> => {
   const { terminal, options, paint } = invocation
   return withClient(invocation, async (client) => {
-    const leaving = new AbortController()
-    const stopListening = terminal.onInterrupt(() => leaving.abort())
+    const stopping = new AbortController()
+    const stopListening = terminal.onInterrupt(() => stopping.abort())
     const request = { node: options.node ?? '' }
-    const watched = reconnectingWatch(terminal.clock, leaving.signal, (call) =>
+    const watched = reconnectingWatch(terminal.clock, stopping.signal, (call) =>
       client.mesh.watchMesh(request, call),
     )
     try {
       for await (const { event } of watched) {
         if (!event) continue
-        // One document a line, so that a reader need not wait for an end that never comes.
+        // One document per line, because the stream has no end.
         if (options.json) printLine(terminal.stdout, JSON.stringify(eventDocument(event)))
         else printLine(terminal.stdout, renderEvent(event, paint))
       }
       return EXIT.notMeasured
     } catch (error) {
-      if (leaving.signal.aborted && isAbortError(error)) return EXIT.healthy
+      if (stopping.signal.aborted && isAbortError(error)) return EXIT.healthy
       throw error
     } finally {
       stopListening()
@@ -174,66 +175,78 @@ const watch = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> => 
   })
 }
 
-const INTERFACE = ['--interface <name>', 'the interface (default: the only one)'] as const
-const NODE = ['--node <name>', 'only what is from or to this node'] as const
+const INTERFACE = ['--interface <name>', 'The interface. Default: the only one.'] as const
+const NODE = ['--node <name>', 'Only paths from or to this node.'] as const
 
-const addReading = (mesh: Command, app: App): void => {
+const addPathCommands = (mesh: Command, app: App): void => {
   const pathsCommand = mesh
     .command('paths')
-    .description('Lists paths, the worst first, with what was measured of them in the last minute.')
-    .option('--state <states>', 'only those that are up, lossy, down or stale; several as a,b')
+    .description('List paths with their loss and round-trip time of the last minute, worst first.')
+    .option(
+      '--state <states>',
+      `Only paths in these states: ${Object.keys(PATH_STATES).join(', ')}. Several as a,b.`,
+    )
     .option(...NODE)
-    .option('--interface <name>', 'only those of this interface')
-    .option('--limit <n>', 'at most so many, up to 5000 (default: 100)')
+    .option('--interface <name>', 'Only paths of this interface.')
+    .option('--limit <n>', 'Number of paths, 1 to 5000. Default 100.')
   app.handle(pathsCommand, 0, paths)
   const matrixCommand = mesh
     .command('matrix')
-    .description('Shows a value of all paths as a matrix: rows probe, columns are probed.')
-    .option('--measure <name>', 'loss, p50 or p99 (default: loss)')
+    .description('Show one measure of all paths as a matrix. Rows probe, columns are probed.')
+    .option('--measure <name>', `One of ${keysOf(MEASURES).join(', ')}. Default loss.`)
     .option(...INTERFACE)
-    .option('--since <time>', 'over so long until now (default: 1m)')
+    .option('--since <time>', 'Length of the time until now. Default 1m.')
   app.handle(matrixCommand, 0, matrix)
   const historyCommand = mesh
     .command('history')
     .description(
-      'Shows one path over time: loss and round-trip time as a line each, and its changes of state.',
+      'Show one path over time: loss and round-trip time as one line each, and its changes of state.',
     )
-    .argument('[SOURCE]', 'the node that probes')
-    .argument('[DESTINATION]', 'the node that is probed')
+    .argument('[SOURCE]', 'The node that probes.')
+    .argument('[DESTINATION]', 'The node that is probed.')
     .option(...INTERFACE)
-    .option('--since <time>', 'so long until now (default: 1h)')
-    .option('--resolution <length>', 'raw, 5m or 1h (default: the finest that is kept)')
+    .option('--since <time>', 'Length of the time until now. Default 1h.')
+    .option(
+      '--resolution <length>',
+      `One of ${keysOf(RESOLUTIONS).join(', ')}. Default: the finest that the store has.`,
+    )
   app.handle(historyCommand, 2, history)
 }
 
 export const addMeshCommand = (program: Command, app: App): void => {
   const mesh = program
     .command('mesh')
-    .summary('the ping mesh that never stops: who loses what, now and before')
+    .summary('Show the always-on ping mesh.')
     .description(
-      `Shows the ping meshes that schedules keep: whether all is well, who is to blame when it is not, and every
-path's loss and round-trip time, now and over time.`,
+      `Show the always-on ping meshes: whether they are healthy, the culprits if they are not, and the loss and round-trip
+time of every path, now and over time. Schedules create ping meshes.`,
     )
   withExamples(mesh, [
-    ['meshgauge mesh', 'is all well?'],
-    ['meshgauge mesh paths --state down,lossy', 'what is not'],
+    ['meshgauge mesh', 'show the state of the mesh'],
+    ['meshgauge mesh paths --state down,lossy', 'list the bad paths'],
     ['meshgauge mesh matrix --measure p99 --since 5m', ''],
-    ['meshgauge mesh history gpu-01 gpu-07 --since 6h', 'one path over time'],
-    ['meshgauge mesh watch', 'each change as it is seen; Ctrl-C ends it'],
-  ]).addHelpText('after', '\nExit codes of status: 0 all is well, 1 something is bad, 3 nothing is measured')
+    ['meshgauge mesh history gpu-01 gpu-07 --since 6h', 'show one path over time'],
+    ['meshgauge mesh watch', 'print changes of state until Ctrl-C'],
+  ]).addHelpText('after', '\nExit codes of status: 0 healthy, 1 a path or node is bad, 3 nothing is measured')
   app.handle(mesh, 0, status)
-  app.handle(mesh.command('status').description('The same as without a word.'), 0, status)
-  addReading(mesh, app)
+  app.handle(
+    mesh.command('status').description('Show the state of the mesh. The same as "meshgauge mesh".'),
+    0,
+    status,
+  )
+  addPathCommands(mesh, app)
   const eventsCommand = mesh
     .command('events')
-    .description('Lists changes of state of paths, interfaces and agents, newest first.')
+    .description('List changes of state of paths, interfaces and agents, newest first.')
     .option(...NODE)
-    .option('--since <time>', 'so long until now (default: 1d)')
-    .option('--limit <n>', 'at most so many, up to 5000 (default: 100)')
+    .option('--since <time>', 'Length of the time until now. Default 1d.')
+    .option('--limit <n>', 'Number of events, 1 to 5000. Default 100.')
   app.handle(eventsCommand, 0, events)
   const watchCommand = mesh
     .command('watch')
-    .description('Prints each change of state as it is seen, until Ctrl-C. With --json one document a line.')
+    .description(
+      'Print each change of state when it happens, until Ctrl-C. With --json, one document per line.',
+    )
     .option(...NODE)
   app.handle(watchCommand, 0, watch)
 }

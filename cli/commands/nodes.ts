@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { nodesDocument, renderNodes } from '../render/nodes-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 
@@ -16,19 +16,19 @@ const nodes = (invocation: Invocation<object>): Promise<ExitCode> =>
 export const addNodesCommand = (program: Command, app: App): void => {
   const command = program
     .command('nodes')
-    .summary('list the nodes and what their agents say of them')
+    .summary('List the nodes of the fleet.')
     .description(
-      `Lists the nodes of the fleet: whether their agents answer, their interfaces and speeds, the programs they can
-measure with, and when each was last measured. A silent node carries the reason.`,
+      `List the nodes of the fleet: the state of each agent, the interfaces and their speeds, the engines that can run there,
+and when the node was last measured. A silent node is listed with the reason.`,
     )
     .argument(
       '[SELECTOR...]',
-      'node names or labels such as rack=r3; a node that matches any is listed (default: all)',
+      'Node names or labels such as rack=r3. A node that matches any of them is listed. Default: all nodes.',
     )
   withExamples(command, [
-    ['meshgauge nodes', 'the whole fleet'],
-    ['meshgauge nodes gpu-01 rack=r3', 'one node, and all of a rack'],
-    ['meshgauge nodes --json', 'everything the agents say, addresses and limits too'],
+    ['meshgauge nodes', 'list the whole fleet'],
+    ['meshgauge nodes gpu-01 rack=r3', 'list one node and all nodes of a rack'],
+    ['meshgauge nodes --json', 'print everything that the agents report'],
   ])
   app.handle(command, Number.POSITIVE_INFINITY, nodes)
 }

@@ -7,9 +7,9 @@ import { ExpectationResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunSpec, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { ends, runOf } from '../fixtures/runs.ts'
-import { testTerminal } from '../fixtures/terminal.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
+import { endpointPair, runOf } from '../testing/run-samples.ts'
+import { testTerminal } from '../testing/test-terminal.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'meshgauge-profiles-'))
 afterEach(closeCollectors)
@@ -41,8 +41,8 @@ const resultOf = (passed: boolean) =>
     fleetValue: 9.1e9,
     passedCount: passed ? 12 : 11,
     failedCount: passed ? 0 : 1,
-    failed: passed ? [] : [{ pair: ends('n3', 'n1'), value: 48e6 }],
-    worst: { pair: ends('n3', 'n1'), value: passed ? 9.05e9 : 48e6 },
+    failed: passed ? [] : [{ pair: endpointPair('n3', 'n1'), value: 48e6 }],
+    worst: { pair: endpointPair('n3', 'n1'), value: passed ? 9.05e9 : 48e6 },
   })
 const ended = (passed: boolean, changes: Partial<Run> = {}): Run => {
   const run = runOf(RunState.RUN_STATE_COMPLETED, changes)
@@ -70,38 +70,38 @@ const profilesWith = (passes: readonly boolean[], requests: RunProfileRequest[] 
   })
 
 describe('profiles', () => {
-  test('list and show', async () => {
+  test('list prints a table, show prints the YAML text', async () => {
     const collector = await profilesWith([])
-    const { code, out } = await type(collector, 'profiles list')
+    const { code, out } = await runCommand(collector, 'profiles list')
     expect([code, out]).toEqual([
       0,
-      'NAME      TESTS   EXPECTATIONS   WHAT IT IS FOR\nnightly   2       2              every night\n',
+      'NAME      TESTS   EXPECTATIONS   DESCRIPTION\nnightly   2       2              every night\n',
     ])
-    expect((await type(collector, 'profiles show nightly')).out).toBe('name: nightly\n')
-    const document = JSON.parse((await type(collector, 'profiles show nightly --json')).out)
+    expect((await runCommand(collector, 'profiles show nightly')).out).toBe('name: nightly\n')
+    const document = JSON.parse((await runCommand(collector, 'profiles show nightly --json')).out)
     expect(document).toMatchObject({
       name: 'nightly',
       yaml: 'name: nightly\n',
       steps: [{ name: 'first', test: 'iperf', topology: 'mesh', cooldownSeconds: 2 }, { name: 'second' }],
     })
-    expect((await type(collector, 'profiles show nightmare')).code).toBe(2)
+    expect((await runCommand(collector, 'profiles show nightmare')).code).toBe(2)
   })
 
-  test('validate needs no collector, and lists all problems with exit code 2', async () => {
+  test('validate needs no collector, lists all problems and exits with 2', async () => {
     const good = fileOf(
       'good.yaml',
       'name: mine\ntests: [{ name: a, test: ping }]\nexpectations: { packet_loss_max: 1% }\n',
     )
-    expect(await type(undefined, `profiles validate ${good}`)).toEqual({
+    expect(await runCommand(undefined, `profiles validate ${good}`)).toEqual({
       code: 0,
-      out: `${good}: profile "mine" is good: 1 test, 1 expectation.\n  a: packet_loss_max 1.0 %\n`,
+      out: `${good}: profile "mine" is valid: 1 test, 1 expectation.\n  a: packet_loss_max 1.0 %\n`,
       err: '',
     })
     const bad = fileOf(
       'bad.yaml',
       'name: mine\ntests: [{ name: a, test: ping, counts: 5 }]\nexpectations: { jitter_max: 9G }\n',
     )
-    const { code, err, out } = await type(undefined, `profiles validate ${bad}`)
+    const { code, err, out } = await runCommand(undefined, `profiles validate ${bad}`)
     expect([code, out]).toEqual([2, ''])
     expect(err.replaceAll(bad, 'bad.yaml')).toBe(
       `bad.yaml has 2 problems; nothing was started.
@@ -109,18 +109,18 @@ describe('profiles', () => {
   bad.yaml:3:29   expectations.jitter_max  "9G" is a bitrate, and jitter_max is a time: write 50us, 2ms or 1s
 `,
     )
-    expect((await type(undefined, 'profiles validate /nonexistent.yaml')).err).toContain(
+    expect((await runCommand(undefined, 'profiles validate /nonexistent.yaml')).err).toContain(
       'there is no such file',
     )
-    expect((await type(undefined, 'profiles validate')).code).toBe(2)
+    expect((await runCommand(undefined, 'profiles validate')).code).toBe(2)
   })
 })
 
 describe('run --profile', () => {
-  test('each test with its report, the table of expectations, and the answer last', async () => {
+  test('prints the report of each test with its expectations, then the answer', async () => {
     const requests: RunProfileRequest[] = []
     const collector = await profilesWith([true, true], requests)
-    const { code, out, err } = await type(
+    const { code, out, err } = await runCommand(
       collector,
       'run --profile nightly --nodes n1,n2 --interface net1 --run-id friday',
     )
@@ -141,17 +141,17 @@ describe('run --profile', () => {
     expect(err).toContain('Test 2 of 2: second')
   })
 
-  test('a missed expectation: exit code 1, its name, its pairs', async () => {
-    const { code, out } = await type(await profilesWith([true, false]), 'run --profile nightly')
+  test('a missed expectation exits with 1 and is printed with its pairs', async () => {
+    const { code, out } = await runCommand(await profilesWith([true, false]), 'run --profile nightly')
     expect(code).toBe(1)
     expect(out).toContain(
-      '✘ throughput_min, at least 9.00 Gbit/s: 1 of 12 pairs miss it: n3 → n1 net1 48.0 Mbit/s.',
+      '✘ throughput_min, at least 9.00 Gbit/s: 1 of 12 pairs misses it: n3 → n1 net1 48.0 Mbit/s.',
     )
     expect(out).toMatch(/\n✘ Profile nightly failed: 1 of 2 expectations missed\.\n$/)
   })
 
-  test('--json is one document', async () => {
-    const { code, out } = await type(await profilesWith([false, true]), 'run --profile nightly --json')
+  test('--json prints one document', async () => {
+    const { code, out } = await runCommand(await profilesWith([false, true]), 'run --profile nightly --json')
     expect(code).toBe(1)
     expect(JSON.parse(out)).toMatchObject({
       profile: 'nightly',
@@ -176,21 +176,21 @@ describe('run --profile', () => {
     })
   })
 
-  test('a file goes to the collector as it is', async () => {
+  test('sends the text of a file to the collector', async () => {
     const requests: RunProfileRequest[] = []
     const file = fileOf('mine.yaml', 'name: mine\n')
-    await type(await profilesWith([true], requests), `run --profile ${file}`)
+    await runCommand(await profilesWith([true], requests), `run --profile ${file}`)
     expect(requests[0]?.profile).toEqual({ source: { $case: 'yaml', value: 'name: mine\n' }, file })
   })
 
   test('--dry-run prints the plan of every test and starts nothing', async () => {
     const requests: RunProfileRequest[] = []
     const collector = await profilesWith([true], requests)
-    const { code, out } = await type(collector, 'run --profile nightly --dry-run')
+    const { code, out } = await runCommand(collector, 'run --profile nightly --dry-run')
     expect([code, requests, collector.specs]).toEqual([0, [], []])
     expect(out).toMatch(/^1\. first: mesh of 4 nodes: 12 pairs in 3 rounds/)
     expect(out).toMatch(/\n2\. second: .*\n2 tests, about .* Nothing was sent\.\n$/)
-    const document = JSON.parse((await type(collector, 'run --profile nightly --dry-run --json')).out)
+    const document = JSON.parse((await runCommand(collector, 'run --profile nightly --dry-run --json')).out)
     expect(document).toMatchObject({
       profile: 'nightly',
       dryRun: true,
@@ -199,17 +199,19 @@ describe('run --profile', () => {
     })
   })
 
-  test('what the profile says itself is refused, all of it at once', async () => {
-    const { code, err } = await type(
+  test('refuses every option that the profile sets', async () => {
+    const { code, err } = await runCommand(
       undefined,
       'run mesh --profile nightly --test iperf --expect cv_max=1% --detach -- -n',
     )
     expect(code).toBe(2)
     for (const place of ['TOPOLOGY', '--test', '--expect', '--detach', '--'])
-      expect(err).toContain(`  ${place.padEnd(8)}  is said by the profile; leave it out, or put it there`)
+      expect(err).toContain(
+        `  ${place.padEnd(8)}  is set by the profile; remove it here, or change the profile`,
+      )
   })
 
-  test('Ctrl-C cancels the run under way, and says what was measured', async () => {
+  test('Ctrl-C cancels the active run and prints its results', async () => {
     const cancelled = new AbortController()
     const collector = await collectorWith({
       onCancel: () => cancelled.abort(),
@@ -225,25 +227,25 @@ describe('run --profile', () => {
       },
     })
     const terminal = testTerminal()
-    const typed = type(collector, 'run --profile nightly', terminal)
+    const typed = runCommand(collector, 'run --profile nightly', terminal)
     await terminal.errHas('Test 1 of 2')
     terminal.interrupt()
     const { code, out } = await typed
     expect([code, collector.cancelled.length]).toEqual([130, 1])
-    expect(out).toContain('The run was cancelled; this is what was measured until then.')
+    expect(out).toContain('The run was cancelled. These are the results until then.')
     expect(out).toContain('1 test of 2 did not run.')
   })
 })
 
-test('run --dry-run without a profile is a plan', async () => {
+test('run --dry-run without a profile prints the plan', async () => {
   const collector = await collectorWith()
-  const { code, out } = await type(collector, 'run mesh --test iperf --dry-run')
+  const { code, out } = await runCommand(collector, 'run mesh --test iperf --dry-run')
   expect([code, collector.specs]).toEqual([0, []])
   expect(out).toMatch(/^mesh of 4 nodes: 12 pairs/)
 })
 
-test('words after -- are only for run', async () => {
-  const { code, err } = await type(undefined, 'nodes -- -d send')
+test('arguments after -- are refused by commands that do not pass them on', async () => {
+  const { code, err } = await runCommand(undefined, 'nodes -- -d send')
   expect(code).toBe(2)
-  expect(err).toContain('has no meaning here; only run passes words on to netperf')
+  expect(err).toContain('is not supported here: only run and schedules add pass arguments to netperf')
 })

@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 import type { Profile, ProfileStep } from '#proto/meshgauge/collector/v1/profile.ts'
 import { formatExpected } from '../../lib/expectations.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { readProfileSource, readProfileText } from '../options/profile-source.ts'
 import { counted } from '../render/figures.ts'
 import { harmless } from '../render/paint.ts'
-import { profileDocument } from '../render/profile.ts'
+import { profileDocument } from '../render/profile-text.ts'
 import { renderTable } from '../render/table.ts'
 import { printJson, printLine } from '../terminal.ts'
 
@@ -25,17 +25,14 @@ const list = (invocation: Invocation<object>): Promise<ExitCode> =>
         String(expectationsOf(steps)),
         harmless(description),
       ])
-      printLine(
-        terminal.stdout,
-        renderTable(['NAME', 'TESTS', 'EXPECTATIONS', 'WHAT IT IS FOR'], rows, paint),
-      )
+      printLine(terminal.stdout, renderTable(['NAME', 'TESTS', 'EXPECTATIONS', 'DESCRIPTION'], rows, paint))
     }
     return EXIT.healthy
   })
 
 const show = (invocation: Invocation<object>): Promise<ExitCode> => {
   const { terminal, operands, options, read, problems } = invocation
-  if (operands[0] === undefined) read.refuse('NAME', 'is missing: a profile of the collector, or a file')
+  if (operands[0] === undefined) read.refuse('NAME', 'is missing: give the name of a profile, or a file')
   const source = readProfileSource('NAME', operands[0] ?? '', problems)
   return withClient(invocation, async (client) => {
     const { profile } = await client.profiles.resolveProfile({ profile: source })
@@ -51,14 +48,14 @@ const describe = (profile: Profile): string[] =>
     const limits = (spec?.expectations ?? []).map(
       ({ name: expectation, limit }) => `${expectation} ${formatExpected(expectation, limit)}`,
     )
-    return `  ${harmless(name)}: ${limits.join(', ') || 'expects nothing'}`
+    return `  ${harmless(name)}: ${limits.join(', ') || 'no expectations'}`
   })
 
-/** Needs no collector: what is wrong with a file is wrong everywhere. */
+/** Checks a profile file. Needs no collector. */
 const validate = async (invocation: Invocation<object>): Promise<ExitCode> => {
   const { terminal, operands, options, read, problems } = invocation
   const [file] = operands
-  if (file === undefined) read.refuse('FILE', 'is missing: the profile to look at')
+  if (file === undefined) read.refuse('FILE', 'is missing: give the profile file to check')
   const text = file === undefined ? undefined : readProfileText('FILE', file, problems)
   invocation.throwIfWrong()
   const { readProfile } = await import('../../collector/profiles/profile.ts')
@@ -66,7 +63,7 @@ const validate = async (invocation: Invocation<object>): Promise<ExitCode> => {
   if (options.json) printJson(terminal.stdout, { valid: true, ...profileDocument(profile) })
   else {
     const { steps } = profile
-    const head = `${file}: profile "${harmless(profile.name)}" is good: ${counted(steps.length, 'test')}, ${counted(expectationsOf(steps), 'expectation')}.`
+    const head = `${file}: profile "${harmless(profile.name)}" is valid: ${counted(steps.length, 'test')}, ${counted(expectationsOf(steps), 'expectation')}.`
     printLine(terminal.stdout, [head, ...describe(profile)].join('\n'))
   }
   return EXIT.healthy
@@ -75,37 +72,37 @@ const validate = async (invocation: Invocation<object>): Promise<ExitCode> => {
 export const addProfilesCommand = (program: Command, app: App): void => {
   const profiles = program
     .command('profiles')
-    .summary('named sets of tests with what they must reach')
+    .summary('List, show and check profiles.')
     .description(
-      `A profile is a YAML file that names tests, their topology and parameters, and what they must reach. Some come with
-meshgauge, and the collector's config may give more. "meshgauge profiles show NAME > mine.yaml" is a start for one of
-your own.`,
+      `A profile is a YAML file with a set of tests: their topologies, parameters and expectations. meshgauge has built-in
+profiles, and the configuration of the collector can add others. Start your own with
+"meshgauge profiles show NAME > mine.yaml".`,
     )
   withExamples(profiles, [
-    ['meshgauge profiles list', 'those that the collector has'],
-    ['meshgauge profiles show latency > mine.yaml', 'the text of one'],
-    ['meshgauge profiles validate mine.yaml', 'every problem with its place; exit code 2 when there is one'],
-    ['meshgauge run --profile mine.yaml --dry-run', 'what it would do'],
-    ['meshgauge run --profile baseline', 'does it'],
+    ['meshgauge profiles list', 'list the profiles of the collector'],
+    ['meshgauge profiles show latency > mine.yaml', 'save the YAML text of one'],
+    ['meshgauge profiles validate mine.yaml', 'list every problem of a file; exit code 2 if there is one'],
+    ['meshgauge run --profile mine.yaml --dry-run', 'show what it would do'],
+    ['meshgauge run --profile baseline', 'run it'],
   ])
   app.handle(
-    profiles.command('list').description('Lists the built-in profiles and those of the config.'),
+    profiles.command('list').description('List the built-in profiles and those of the configuration.'),
     0,
     list,
   )
   app.handle(
     profiles
       .command('show')
-      .description('Prints the text of a profile; with --json also the runs it is made of.')
-      .argument('[NAME]', 'a profile of the collector, or a file'),
+      .description('Print the YAML text of a profile. With --json, also print its tests.')
+      .argument('[NAME]', 'Name of a profile of the collector, or a YAML file.'),
     1,
     show,
   )
   app.handle(
     profiles
       .command('validate')
-      .description('Checks a file and lists every problem with its place. Needs no collector.')
-      .argument('[FILE]', 'the YAML file'),
+      .description('Check a profile file and list every problem with its line. Needs no collector.')
+      .argument('[FILE]', 'The YAML file.'),
     1,
     validate,
   )

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import type { ReloadFleetResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { printJson, printLine } from '../terminal.ts'
 
-/** A fleet may change by thousands of nodes; nobody reads more names than that. */
+/** More names than this are counted instead of listed: a fleet can change by thousands of nodes. */
 const MAX_NAMES = 10
 
 const namesOf = (names: readonly string[]): string => {
@@ -14,16 +14,16 @@ const namesOf = (names: readonly string[]): string => {
 
 const render = ({ added, removed, changed, restartRequired }: ReloadFleetResponse): string => {
   const changes = [
-    ['come', added],
-    ['gone', removed],
+    ['added', added],
+    ['removed', removed],
     ['changed', changed],
   ] as const
   const lines = changes.flatMap(([word, names]) =>
     names.length === 0 ? [] : [`${word.padEnd(8)} ${names.length}: ${namesOf(names)}`],
   )
-  if (lines.length === 0) lines.push('The config was read again; the nodes are the same.')
+  if (lines.length === 0) lines.push('Read the configuration again. The nodes are the same.')
   if (restartRequired.length > 0)
-    lines.push(`Restart the collector for what else has changed: ${restartRequired.join(', ')}.`)
+    lines.push(`Restart the collector to apply the changes of: ${restartRequired.join(', ')}.`)
   return lines.join('\n')
 }
 
@@ -38,12 +38,12 @@ const reload = ({ terminal, options, connect }: Invocation<object>): Promise<Exi
 export const addReloadCommand = (program: Command, app: App): void => {
   const command = program
     .command('reload')
-    .summary('have the collector read its config again')
+    .summary('Make the collector read its configuration again.')
     .description(
-      `Has the collector read its config again, as SIGHUP does. Nodes, checks, profiles and schedules change
-in place: who stays is not disturbed, and runs that have begun go on. A config with problems changes nothing and is told
-in full (exit 2).`,
+      `Make the collector read its configuration again, as SIGHUP does. It applies changes of nodes, checks, profiles and
+schedules. Unchanged nodes and active runs continue. If the configuration has problems, nothing changes and every
+problem is listed (exit code 2).`,
     )
-  withExamples(command, [['meshgauge reload', 'after nodes were added to fleet.yaml']])
+  withExamples(command, [['meshgauge reload', 'apply a change of fleet.yaml']])
   app.handle(command, 0, reload)
 }

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import type { FakeCollector } from '../fixtures/fake-collector.ts'
-import { RUN_ID, runOf, slowSender } from '../fixtures/runs.ts'
-import { type TestTerminal, testTerminal } from '../fixtures/terminal.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import type { FakeCollector } from '../testing/fake-collector.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
+import { RUN_ID, runOf, slowSender } from '../testing/run-samples.ts'
+import { type TestTerminal, testTerminal } from '../testing/test-terminal.ts'
 
 const completed = () => runOf(RunState.RUN_STATE_COMPLETED)
 const running = () => runOf(RunState.RUN_STATE_RUNNING)
@@ -13,9 +13,12 @@ const running = () => runOf(RunState.RUN_STATE_RUNNING)
 afterEach(closeCollectors)
 
 describe('run', () => {
-  test('starts a run, follows it, and prints the answer', async () => {
+  test('starts a run, follows it and prints the report', async () => {
     const collector = await collectorWith({ pageSize: 5 })
-    const { code, out } = await type(collector, 'run mesh --test iperf -t 2s -4 --nodes n1,n2 --no-delay')
+    const { code, out } = await runCommand(
+      collector,
+      'run mesh --test iperf -t 2s -4 --nodes n1,n2 --no-delay',
+    )
     expect(code).toBe(0)
     expect(out).toMatch(/^Healthy\. No culprit among 4 nodes and 4 interfaces\.\n\nnet1, Gbit\/s received/)
     expect(collector.specs[0]).toMatchObject({
@@ -24,27 +27,33 @@ describe('run', () => {
     })
   })
 
-  test('--json prints one document, all pages of it', async () => {
-    const { code, out } = await type(await collectorWith({ pageSize: 5 }), 'run mesh --test iperf --json')
+  test('--json prints one document with the results of all pages', async () => {
+    const { code, out } = await runCommand(
+      await collectorWith({ pageSize: 5 }),
+      'run mesh --test iperf --json',
+    )
     const document = JSON.parse(out) as { run: { id: string }; pairs: unknown[] }
     expect(code).toBe(0)
     expect(document.run.id).toBe(RUN_ID)
     expect(document.pairs).toHaveLength(12)
   })
 
-  test('a verdict is exit code 1', async () => {
+  test('a verdict exits with 1', async () => {
     const run = runOf(RunState.RUN_STATE_COMPLETED, { verdicts: [slowSender()] })
-    const { code, out } = await type(await collectorWith({ run }), 'run mesh --test iperf')
+    const { code, out } = await runCommand(await collectorWith({ run }), 'run mesh --test iperf')
     expect(code).toBe(1)
     expect(out).toMatch(/^✘ n3 sends badly on net1/)
   })
 
-  test('--detach prints the id and leaves', async () => {
-    const { code, out } = await type(await collectorWith({ run: running() }), 'run mesh --test ping --detach')
+  test('--detach prints the id and exits', async () => {
+    const { code, out } = await runCommand(
+      await collectorWith({ run: running() }),
+      'run mesh --test ping --detach',
+    )
     expect([code, out]).toEqual([0, `${RUN_ID}\n`])
   })
 
-  test('a connection that breaks is taken up again', async () => {
+  test('a lost connection is opened again', async () => {
     let calls = 0
     const collector = await collectorWith({
       run: running(),
@@ -53,12 +62,12 @@ describe('run', () => {
         yield { run: calls < 3 ? running() : completed() }
       },
     })
-    const { code, err } = await type(collector, 'run mesh --test iperf')
+    const { code, err } = await runCommand(collector, 'run mesh --test iperf')
     expect([code, calls]).toEqual([0, 3])
-    expect(err).toContain('the run needs nobody to watch it. Trying again.')
+    expect(err).toContain('The run continues there. Reconnecting.')
   })
 
-  test('a collector that stays away: how to follow the run later', async () => {
+  test('if the collector does not come back, the message says how to follow the run later', async () => {
     const terminal = { ...testTerminal(), clock: { ...testTerminal().clock, sleep: () => sleep(1) } }
     const collector: FakeCollector = await collectorWith({
       run: running(),
@@ -68,9 +77,9 @@ describe('run', () => {
         await sleep(60_000)
       },
     })
-    const { code, err } = await type(collector, 'run mesh --test iperf', terminal as TestTerminal)
+    const { code, err } = await runCommand(collector, 'run mesh --test iperf', terminal as TestTerminal)
     expect(code).toBe(3)
-    expect(err).toContain(`The run goes on there. Follow it with "meshgauge runs show ${RUN_ID}".`)
+    expect(err).toContain(`The run continues there. Follow it with "meshgauge runs show ${RUN_ID}".`)
   })
 })
 
@@ -88,19 +97,19 @@ describe('Ctrl-C', () => {
     })
   }
 
-  test('cancels the run and shows what was measured', async () => {
+  test('cancels the run and prints its results', async () => {
     const collector = await cancellable()
     const terminal = testTerminal()
-    const done = type(collector, 'run mesh --test iperf', terminal)
+    const done = runCommand(collector, 'run mesh --test iperf', terminal)
     await terminal.errHas('round 3 of 3')
     terminal.interrupt()
     const { code, out } = await done
     expect([code, collector.cancelled]).toEqual([130, [RUN_ID]])
-    expect(out).toContain('The run was cancelled; this is what was measured until then.')
+    expect(out).toContain('The run was cancelled. These are the results until then.')
     expect(out).toContain('net1, Gbit/s received')
   })
 
-  test('twice leaves at once', async () => {
+  test('pressed twice leaves at once', async () => {
     const collector = await collectorWith({
       run: running(),
       watch: async function* (_request, { signal }) {
@@ -109,7 +118,7 @@ describe('Ctrl-C', () => {
       },
     })
     const terminal = testTerminal()
-    const done = type(collector, 'run mesh --test iperf', terminal)
+    const done = runCommand(collector, 'run mesh --test iperf', terminal)
     await terminal.errHas('round 3 of 3')
     terminal.interrupt()
     terminal.interrupt()
@@ -118,10 +127,10 @@ describe('Ctrl-C', () => {
     expect(err).toContain(`"meshgauge runs show ${RUN_ID}"`)
   })
 
-  test('while looking at a run of someone else only stops looking', async () => {
+  test('during "runs show" stops following and does not cancel the run', async () => {
     const collector = await cancellable()
     const terminal = testTerminal()
-    const done = type(collector, 'runs show', terminal)
+    const done = runCommand(collector, 'runs show', terminal)
     await terminal.errHas('round 3 of 3')
     terminal.interrupt()
     expect((await done).code).toBe(130)

@@ -2,28 +2,28 @@ import type { Command } from 'commander'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import type { CollectorClient } from '../connection.ts'
-import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
-import { readResults } from '../follow.ts'
-import { followInteractively } from '../follow-interactively.ts'
-import { CommandError } from '../problems.ts'
+import type { CollectorClient } from '../client/connection.ts'
+import { followInteractively } from '../client/follow-interactively.ts'
+import { readResults } from '../client/follow-run.ts'
+import { CommandError } from '../command-errors.ts'
+import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit-codes.ts'
 import { renderArcaflow } from '../render/arcaflow.ts'
 import { renderCsv } from '../render/csv.ts'
+import { stateWord } from '../render/enum-words.ts'
+import { counted } from '../render/figures.ts'
+import { netperfOrchestrateDocument } from '../render/netperf-orchestrate.ts'
 import {
   pairDocument,
   planDocument,
   resultDocument,
   runDocument,
   summaryDocument,
-} from '../render/document.ts'
-import { counted } from '../render/figures.ts'
-import { netperfOrchestrateDocument } from '../render/netperf-orchestrate.ts'
+} from '../render/run-document.ts'
 import { renderRuns } from '../render/runs-text.ts'
-import { stateWord } from '../render/words.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
-import { conclude } from './run.ts'
+import { printRunReport } from './run.ts'
 
-const RUN_ARGUMENT = 'the id, an unambiguous beginning of it, or latest (default: latest)'
+const RUN_ARGUMENT = 'Id of the run, a unique prefix of it, or latest. Default latest.'
 
 const getRun = async (client: CollectorClient, id = 'latest'): Promise<Run> => {
   const { run } = await client.runs.getRun({ id })
@@ -52,33 +52,30 @@ const show = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, stderrPaint } = invocation
     const run = await getRun(client, operands[0])
-    return conclude(
+    return printRunReport(
       invocation,
       await followInteractively({ terminal, client }, run, { onInterrupt: 'leave', paint: stderrPaint }),
     )
   })
 
-/** @throws CommandError for a run that is not of iperf3 */
+/** @throws CommandError if the run was not measured by iperf3 */
 const exportArcaflow = (terminal: Terminal, run: Run, pairs: readonly PairResult[]): void => {
   const test = run.spec?.test
   const engine = test?.$case === 'iperf' ? test.value.engine || 'iperf3' : test?.$case
   if (engine !== 'iperf3') {
-    const text = `--format arcaflow is for runs of iperf3, and run ${run.id} is of ${engine}; use --format json`
+    const text = `--format arcaflow needs a run of iperf3, and run ${run.id} was measured by ${engine}; use --format json`
     throw new CommandError(text, EXIT.usage)
   }
   printLine(terminal.stdout, renderArcaflow(run, pairs))
   const without = pairs.filter(({ sourceHost }) => !sourceHost?.pcpJson).length
   if (without === 0) return
-  const hint = 'measure with "--sample-hosts --sample-source pcp" to have them'
-  printLine(
-    terminal.stderr,
-    `${without} of ${counted(pairs.length, 'pair')} without samples of PCP; ${hint}.`,
-  )
+  const hint = 'Run with "--sample-hosts --sample-source pcp" to record them'
+  printLine(terminal.stderr, `${without} of ${counted(pairs.length, 'pair')} without PCP samples. ${hint}.`)
 }
 
 const FORMATS = ['json', 'jsonl', 'csv', 'arcaflow', 'netperf-orchestrate'] as const
 
-/** A pair by itself, with the run it belongs to: lines of several runs may be put together. */
+/** One pair as a line of JSON, with its run, so that lines of several runs can be combined. */
 const pairLine = (run: Run, pair: PairResult): string => {
   const { id, runId, test, topology } = runDocument(run)
   return JSON.stringify({ run: { id, runId, test, topology }, ...pairDocument(pair) })
@@ -102,12 +99,12 @@ const exportRun = (invocation: Invocation<{ format?: string }>): Promise<ExitCod
 
 const cancel = (invocation: Invocation<object>): Promise<ExitCode> => {
   const { terminal, operands, options, read } = invocation
-  if (operands.length === 0) read.refuse('ID', 'is missing: which run to cancel')
+  if (operands.length === 0) read.refuse('ID', 'is missing: give the run to cancel')
   return withClient(invocation, async (client) => {
     const { run } = await client.runs.cancelRun({ id: operands[0] ?? '' })
     if (!run) throw new Error('the collector answered CancelRun without a run')
     if (options.json) printJson(terminal.stdout, { run: runDocument(run) })
-    else printLine(terminal.stdout, `Run ${run.id}: ${stateWord(run.state)}. What was measured is kept.`)
+    else printLine(terminal.stdout, `Run ${run.id} is ${stateWord(run.state)}. Finished results are stored.`)
     return EXIT.healthy
   })
 }
@@ -115,27 +112,29 @@ const cancel = (invocation: Invocation<object>): Promise<ExitCode> => {
 export const addRunsCommand = (program: Command, app: App): void => {
   const runs = program
     .command('runs')
-    .summary('list, show, export and cancel runs')
-    .description('The runs that the collector keeps, under way or long ago.')
+    .summary('List, show, export and cancel runs.')
+    .description('List, show, export and cancel the runs of the collector, active and ended ones.')
   withExamples(runs, [
-    ['meshgauge runs list', 'newest first'],
-    ['meshgauge runs show', 'the latest one, followed to its end when it still goes on'],
-    ['meshgauge runs export 0198c2 --format csv > run.csv', 'by the beginning of its id'],
-    ['meshgauge runs export latest --format arcaflow', 'as the Arcaflow iperf3 workflow puts it out'],
-    ['meshgauge runs cancel latest', 'what was measured is kept'],
+    ['meshgauge runs list', 'list runs, newest first'],
+    ['meshgauge runs show', 'show the latest run; follow it if it is active'],
+    ['meshgauge runs export 0198c2 --format csv > run.csv', 'export a run by a prefix of its id'],
+    ['meshgauge runs export latest --format arcaflow', 'in the format of the Arcaflow iperf3 workflow'],
+    ['meshgauge runs cancel latest', 'cancel the latest run'],
   ])
   app.handle(
     runs
       .command('list')
-      .description('Lists the runs, newest first.')
-      .option('--limit <n>', 'at most so many, up to 1000 (default: 50)'),
+      .description('List runs, newest first.')
+      .option('--limit <n>', 'Number of runs, 1 to 1000. Default 50.'),
     0,
     list,
   )
   app.handle(
     runs
       .command('show')
-      .description('Shows a run as "meshgauge run" does, following it to its end. Ctrl-C only stops looking.')
+      .description(
+        'Follow a run to its end and show its report. Ctrl-C stops following and does not cancel the run.',
+      )
       .argument('[ID]', RUN_ARGUMENT)
       .addHelpText('after', `\n${EXIT_CODES_HELP}`),
     1,
@@ -145,21 +144,23 @@ export const addRunsCommand = (program: Command, app: App): void => {
     runs
       .command('export')
       .description(
-        `Prints everything about a run, as far as it is: one JSON document (json); a JSON document a line for each pair
-(jsonl); a line of CSV for each pair (csv); for each pair a line of JSON in the shape of the Arcaflow iperf3 workflow:
-uuid, run_id, iperf3, metadata, pcp (arcaflow); or the list of results that netperf-orchestrate exports, its stdout
-written in netperf's key=value style from what is kept (netperf-orchestrate).`,
+        `Print everything that the collector has about a run, in one of these formats:
+  json                 one JSON document
+  jsonl                one JSON document per pair and line
+  csv                  one line per pair
+  arcaflow             one JSON document per pair and line, as the Arcaflow iperf3 workflow writes it
+  netperf-orchestrate  one JSON list of results, as netperf-orchestrate exports it`,
       )
       .argument('[ID]', RUN_ARGUMENT)
-      .option('--format <name>', `${FORMATS.join(', ')} (default: json)`),
+      .option('--format <name>', `${FORMATS.join(', ')}. Default json.`),
     1,
     exportRun,
   )
   app.handle(
     runs
       .command('cancel')
-      .description('Ends a run: what is under way is stopped, what was measured is kept.')
-      .argument('[ID]', 'the id, an unambiguous beginning of it, or latest'),
+      .description('Cancel a run. Active tests are stopped; finished results remain stored.')
+      .argument('[ID]', 'Id of the run, a unique prefix of it, or latest.'),
     1,
     cancel,
   )

@@ -1,20 +1,22 @@
 import type { Command } from 'commander'
 import type { Schedule, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { readProfileText } from '../options/profile-source.ts'
 import { addProbeCount, addRunOptions } from '../options/run-options.ts'
 import { allowOnlyFile, readScheduleSpec, type ScheduleOptions } from '../options/schedule-spec.ts'
-import { repeated } from '../options/service.ts'
-import { runDocument } from '../render/document.ts'
-import { scheduleDocument } from '../render/schedules.ts'
+import { repeated } from '../options/service-options.ts'
+import { TOPOLOGY_HELP } from '../options/topology-options.ts'
+import { runDocument } from '../render/run-document.ts'
+import { scheduleDocument } from '../render/schedule-document.ts'
 import { renderSchedule, renderSchedules } from '../render/schedules-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 import { PLANNING_DEADLINE_MS } from './plan.ts'
 
-/** The one NAME that a command is about. */
+/** The NAME argument. */
 const nameOf = ({ operands, read }: Invocation<object>): string => {
-  if (operands[0] === undefined) read.refuse('NAME', 'is missing: which schedule; "meshgauge schedules list"')
+  if (operands[0] === undefined)
+    read.refuse('NAME', 'is missing: give the name of a schedule; "meshgauge schedules list" lists them')
   return operands[0] ?? ''
 }
 
@@ -51,7 +53,7 @@ const readFile = async (invocation: Invocation<ScheduleOptions>, file: string): 
 }
 
 const add = async (invocation: Invocation<ScheduleOptions & { delay?: boolean }>): Promise<ExitCode> => {
-  // Commander turns --no-delay into delay: false.
+  // Commander sets `delay` to false for --no-delay.
   const { delay, ...rest } = invocation.options
   const options = { ...rest, ...(delay === false ? { noDelay: true } : {}) }
   const typed: Invocation<ScheduleOptions> = { ...invocation, options }
@@ -97,52 +99,62 @@ const remove = (invocation: Invocation<object>): Promise<ExitCode> => {
     const { terminal, options } = invocation
     await client.schedules.deleteSchedule({ name })
     if (options.json) printJson(terminal.stdout, { removed: name })
-    else printLine(terminal.stdout, `Schedule ${name} is gone; a run under way ends as it would.`)
+    else printLine(terminal.stdout, `Removed schedule ${name}. An active run of it continues.`)
     return EXIT.healthy
   })
 }
 
-const addAdd = (schedules: Command, app: App): void => {
+const addAddCommand = (schedules: Command, app: App): void => {
   const command = schedules
     .command('add')
-    .summary('add a schedule')
+    .summary('Add a schedule.')
     .description(
-      `Adds a schedule. What it measures is said as for "meshgauge run", or with --profile or --mesh, or all of it by a
-YAML file with the keys that schedules have in the collector's config. Its runs carry its name as their label.`,
+      `Add a schedule. Say what it measures with the options of "meshgauge run", or with --profile or --mesh. Or give the
+whole schedule as a YAML file with the keys of a schedule in the collector's configuration. The runs of a schedule have
+its name as their label.`,
     )
-    .argument('[NAME]', 'letters, digits, ".", "_" and "-"')
-    .argument('[TOPOLOGY]', 'ring, mesh, matrix, star, shifts or pairs')
+    .argument('[NAME]', 'Name of the schedule: letters, digits, ".", "_" and "-".')
+    .argument('[TOPOLOGY]', TOPOLOGY_HELP)
     .optionsGroup('When:')
     .option(
       '--cron <line>',
-      'a crontab line, such as "0 2 * * *", six fields with seconds in front, or @daily',
+      'Start times as a cron expression: five fields such as "0 2 * * *", six with seconds first, or @daily.',
     )
-    .option('--every <time>', 'so much time from one start to the next, such as 6h')
+    .option('--every <time>', 'Time between two starts, such as 6h.')
     .option(
       '--time-zone <zone>',
-      "of --cron and --blackout, such as Europe/Berlin (default: the collector's)",
+      'Time zone of --cron and --blackout, such as Europe/Berlin. Default: the time zone of the collector.',
     )
-    .option('--jitter <time>', 'each start is late by a random time up to this (default: 0s)')
-    .option('--overlap <policy>', 'when the run before has not ended: skip or queue (default: skip)')
+    .option('--jitter <time>', 'Delay each start by a random time up to this. Default 0s.')
+    .option(
+      '--overlap <policy>',
+      'What to do if the previous run is still active: skip the start, or queue it. Default skip.',
+    )
     .option(
       '--blackout <cron for time>',
-      'nothing starts then: "0 8 * * 1-5 for 10h"; may be repeated',
+      'Times without starts, such as "0 8 * * 1-5 for 10h". Repeatable.',
       repeated,
     )
-    .option('--paused', 'begin paused')
+    .option('--paused', 'Add the schedule paused.')
     .optionsGroup('How much:')
-    .option('--budget-bytes <size>', 'bytes of all nodes together in the sliding time, such as 500G')
-    .option('--budget-busy <time>', 'time in which any one interface is busy in the sliding time')
-    .option('--budget-period <time>', 'the sliding time (default: 1d)')
+    .option(
+      '--budget-bytes <size>',
+      'Bytes that all nodes together may send per budget period, such as 500G.',
+    )
+    .option('--budget-busy <time>', 'Time that any interface may be busy per budget period.')
+    .option('--budget-period <time>', 'Length of the sliding budget period. Default 1d.')
     .option(
       '--every-pair-within <time>',
-      'measure every pair within this time: each start takes its share, the most overdue first',
+      'Measure every pair within this time. Each start measures its share, the most overdue pairs first.',
     )
-    .option('--each-interface', 'a run for each interface, one after the other')
-    .optionsGroup('Instead of a run:')
-    .option('--profile <name>', 'the tests of a profile: one that the collector has, or a YAML file')
-    .option('--mesh', 'a ping mesh that never stops')
-    .option('-f, --file <file>', 'the whole schedule, in YAML')
+    .option('--each-interface', 'Start one run per interface, one after the other.')
+    .optionsGroup('What to do instead of a run:')
+    .option(
+      '--profile <name>',
+      'Run the tests of a profile: the name of a profile of the collector, or a YAML file.',
+    )
+    .option('--mesh', 'Keep an always-on ping mesh.')
+    .option('-f, --file <file>', 'Read the whole schedule from a YAML file.')
   addProbeCount(addRunOptions(command, ''))
   withExamples(command, [
     ['meshgauge schedules add nightly mesh --test iperf --duration 2s --cron "0 2 * * *" --jitter 30m', ''],
@@ -161,41 +173,45 @@ YAML file with the keys that schedules have in the collector's config. Its runs 
 export const addSchedulesCommand = (program: Command, app: App): void => {
   const schedules = program
     .command('schedules')
-    .summary('what is measured without being asked')
+    .summary('Manage recurring runs and ping meshes.')
     .description(
-      `Runs that recur, and ping meshes that never stop: meshgauge's own defaults, those of the collector's config, and
-those that were added here, which survive a restart.`,
+      `Manage recurring runs and always-on ping meshes. Schedules come from the built-in defaults, from the configuration of
+the collector, and from "schedules add". Added schedules survive a restart of the collector.`,
     )
   withExamples(schedules, [
-    ['meshgauge schedules list', 'all, with what was missed, late or left out'],
-    ['meshgauge schedules add nightly mesh --test iperf --cron "0 2 * * *"', 'one more'],
-    ['meshgauge schedules trigger nightly', 'starts it now'],
-    ['meshgauge schedules pause nightly', 'until it is resumed'],
-    ['meshgauge runs list', 'its runs: their label is its name'],
+    ['meshgauge schedules list', 'list schedules with missed, late and skipped starts'],
+    ['meshgauge schedules add nightly mesh --test iperf --cron "0 2 * * *"', 'add a schedule'],
+    ['meshgauge schedules trigger nightly', 'start it now'],
+    ['meshgauge schedules pause nightly', 'pause it'],
+    ['meshgauge runs list', 'list runs; the label is the name of the schedule'],
   ])
-  const one = (
+  const addNameCommand = (
     word: string,
     description: string,
     handler: (invocation: Invocation<object>) => Promise<ExitCode>,
   ) =>
     app.handle(
-      schedules.command(word).description(description).argument('[NAME]', 'the schedule'),
+      schedules.command(word).description(description).argument('[NAME]', 'Name of the schedule.'),
       1,
       handler,
     )
-  app.handle(schedules.command('list').description('Lists the schedules and how they fare.'), 0, list)
-  one('show', 'Shows one schedule: its times, runs, coverage and what it spent.', show)
-  addAdd(schedules, app)
-  one(
+  app.handle(schedules.command('list').description('List schedules with their state and counts.'), 0, list)
+  addNameCommand('show', 'Show one schedule: its times, runs, coverage and used budget.', show)
+  addAddCommand(schedules, app)
+  addNameCommand(
     'pause',
-    'Starts nothing more until it is resumed; a mesh stops, a run under way ends as it would.',
+    'Pause a schedule: nothing starts until "resume". A ping mesh stops; an active run continues.',
     pause,
   )
-  one('resume', 'Undoes pause.', resume)
-  one(
+  addNameCommand('resume', 'Resume a paused schedule.', resume)
+  addNameCommand(
     'trigger',
-    'Starts it now, whatever its times, blackouts and budget say, and prints the id of its run.',
+    'Start a schedule now, regardless of its times, blackouts and budget. Print the id of the run.',
     trigger,
   )
-  one('rm', 'Removes a schedule that was added; a run under way ends as it would.', remove)
+  addNameCommand(
+    'rm',
+    'Remove a schedule that was added with "schedules add". An active run continues.',
+    remove,
+  )
 }

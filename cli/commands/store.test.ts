@@ -10,8 +10,8 @@ import {
 } from '#proto/meshgauge/collector/v1/store.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
-import { testTerminal } from '../fixtures/terminal.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
+import { testTerminal } from '../testing/test-terminal.ts'
 
 let folder: string
 beforeEach(() => {
@@ -43,24 +43,24 @@ const stored = GetStoreInfoResponse.fromPartial({
 })
 
 describe('store info', () => {
-  test('is a table with the room on top', async () => {
+  test('prints the size and a table of the levels', async () => {
     const collector = await collectorWith({ store: { getStoreInfo: async () => stored } })
-    const { code, out } = await type(collector, 'store info')
+    const { code, out } = await runCommand(collector, 'store info')
     expect(code).toBe(0)
     expect(out.replaceAll(/(\d) s ago/g, 'N s ago')).toMatchInlineSnapshot(`
-      "/var/lib/meshgauge/meshgauge.db: 1.23 GB of at most 4.29 GB, 56.0 MB of it free inside (schema 2)
-      Old content was last removed 4 min ago.
+      "/var/lib/meshgauge/meshgauge.db: 1.23 GB of at most 4.29 GB, 56.0 MB of it free (schema version 2)
+      Expired content was last removed 4 min ago.
 
-      LEVEL   ROWS         OLDEST      NEWEST    KEPT FOR   WHAT
-      runs    0            -           -         90.0 d     runs with their results
-      raw     12,345,678   2.0 d ago   N s ago   2.0 d      windows of the ping mesh as the agents sent them
+      LEVEL   ROWS         OLDEST      NEWEST    RETENTION   CONTENT
+      runs    0            -           -         90.0 d      runs with their results
+      raw     12,345,678   2.0 d ago   N s ago   2.0 d       ping mesh windows as the agents sent them
       "
     `)
   })
 
-  test('is a document with --json', async () => {
+  test('--json prints one document', async () => {
     const collector = await collectorWith({ store: { getStoreInfo: async () => stored } })
-    const { out } = await type(collector, 'store info --json')
+    const { out } = await runCommand(collector, 'store info --json')
     expect(JSON.parse(out)).toMatchObject({
       path: '/var/lib/meshgauge/meshgauge.db',
       sizeBytes: 1_234_000_000,
@@ -89,10 +89,10 @@ const sending = (
 })
 
 describe('store backup', () => {
-  test('writes the whole copy for its owner alone', async () => {
+  test('writes the whole copy with mode 0600', async () => {
     const collector = await collectorWith({ store: sending(10) })
     const file = join(folder, 'copy.db')
-    const { code, out, err } = await type(collector, `store backup ${file}`)
+    const { code, out, err } = await runCommand(collector, `store backup ${file}`)
     expect([code, err]).toEqual([0, ''])
     expect(out).toMatch(/copy\.db: 21\.0 kB in /)
     expect(readFileSync(file).equals(content)).toBe(true)
@@ -100,49 +100,49 @@ describe('store backup', () => {
     expect(readdirSync(folder)).toEqual(['copy.db'])
   })
 
-  test('does not write over a file unless told to', async () => {
+  test('replaces an existing file only with --force', async () => {
     const collector = await collectorWith({ store: sending(10) })
     const file = join(folder, 'copy.db')
     writeFileSync(file, 'precious')
-    const refused = await type(collector, `store backup ${file}`)
+    const refused = await runCommand(collector, `store backup ${file}`)
     expect(refused.code).toBe(2)
-    expect(refused.err).toContain('is there already; give another name, or --force to replace it')
+    expect(refused.err).toContain('exists already; give another name, or --force to replace it')
     expect(readFileSync(file, 'utf8')).toBe('precious')
-    expect((await type(collector, `store backup ${file} --force`)).code).toBe(0)
+    expect((await runCommand(collector, `store backup ${file} --force`)).code).toBe(0)
     expect(readFileSync(file).equals(content)).toBe(true)
     expect(readdirSync(folder)).toEqual(['copy.db'])
   })
 
   test.each([
-    ['store backup', 'is missing: where to write the copy'],
-    ['store backup /', 'is not a file; give the name of one'],
-    ['store backup /nowhere/copy.db', 'is in /nowhere, which is no folder'],
+    ['store backup', 'is missing: give the file to write'],
+    ['store backup /', 'is not a regular file; give the name of a file'],
+    ['store backup /nowhere/copy.db', 'is in /nowhere, which is not a folder'],
   ])('%s', async (words, message) => {
     const collector = await collectorWith({ store: sending(10) })
-    const { code, err } = await type(collector, words)
+    const { code, err } = await runCommand(collector, words)
     expect([code, err]).toEqual([2, expect.stringContaining(message)])
   })
 
-  test('a copy that ends early, or fails, leaves what was there', async () => {
+  test('a copy that ends early or fails leaves an existing file unchanged', async () => {
     const file = join(folder, 'copy.db')
     writeFileSync(file, 'precious')
     const failing = async () => {
       throw new OperatingError('STORE_UNAVAILABLE', 'the store cannot be used: the disk is full')
     }
     for (const store of [sending(9), sending(0), sending(5, failing)]) {
-      const { code, err } = await type(await collectorWith({ store }), `store backup ${file} --force`)
+      const { code, err } = await runCommand(await collectorWith({ store }), `store backup ${file} --force`)
       expect([code, err]).toEqual([3, expect.stringMatching(/the copy ended after|disk is full/)])
       expect(readFileSync(file, 'utf8')).toBe('precious')
       expect(readdirSync(folder)).toEqual(['copy.db'])
     }
   })
 
-  test('Ctrl-C leaves nothing', async () => {
+  test('Ctrl-C leaves no file', async () => {
     const collector = await collectorWith({
       store: sending(5, () => sleep(60_000, undefined, { ref: false })),
     })
     const terminal = testTerminal({ isTTY: true, columns: 80 })
-    const typed = type(collector, `store backup ${join(folder, 'copy.db')}`, terminal)
+    const typed = runCommand(collector, `store backup ${join(folder, 'copy.db')}`, terminal)
     await terminal.errHas(' of 21.0 kB, ')
     terminal.interrupt()
     const { code, err } = await typed

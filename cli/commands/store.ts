@@ -1,14 +1,15 @@
 import type { Command } from 'commander'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import { targetProblem, writeWhole } from '../backup-file.ts'
-import type { CollectorClient } from '../connection.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { CommandError } from '../problems.ts'
+import type { CollectorClient } from '../client/connection.ts'
+import { CommandError } from '../command-errors.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { createStatusLine } from '../render/status-line.ts'
 import { renderStoreInfo, storeInfoDocument } from '../render/store-text.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
+import { targetProblem, writeAtomically } from '../write-atomically.ts'
 
-/** A copy of many gigabytes over a slow line; without any end a lost collector would hold us for ever. */
+/** Enough for many gigabytes over a slow line. Without a deadline the command would wait forever for a lost collector. */
 const BACKUP_DEADLINE_MS = 6 * 3600 * 1000
 
 const SHOW_SECONDS = 0.25
@@ -22,21 +23,19 @@ const info = (invocation: Invocation<object>): Promise<ExitCode> =>
     return EXIT.healthy
   })
 
-/** How far a copy is, on one line of a terminal; in a pipe nobody waits for it. */
+/** Shows the progress of a copy on one line of a terminal. Writes nothing to a pipe. */
 const createLine = ({ stderr, clock }: Terminal) => {
   let last = Number.NEGATIVE_INFINITY
-  const show = (text: string) => {
-    if (stderr.isTTY) stderr.write(`\r\u001b[K${text}`)
-  }
-  show('the collector copies its store')
+  const line = createStatusLine(stderr)
+  line.show('the collector copies its store')
   return {
     update: (done: number, size: number) => {
       if (clock.monotonicSeconds() - last < SHOW_SECONDS) return
       last = clock.monotonicSeconds()
       const share = Math.floor((100 * done) / Math.max(1, size))
-      show(`${formatBytes(done)} of ${formatBytes(size)}, ${share} %`)
+      line.show(`${formatBytes(done)} of ${formatBytes(size)}, ${share} %`)
     },
-    end: () => show(''),
+    end: () => line.clear(),
   }
 }
 
@@ -70,7 +69,7 @@ const backup = async (invocation: Invocation<{ force?: boolean }>): Promise<Exit
   const { terminal, operands, options, read } = invocation
   const [file] = operands
   const force = options.force === true
-  const problem = file === undefined ? 'is missing: where to write the copy' : targetProblem(file, force)
+  const problem = file === undefined ? 'is missing: give the file to write' : targetProblem(file, force)
   if (problem) read.refuse(file ?? 'FILE', problem)
   const client = await invocation.connect()
   const stopping = new AbortController()
@@ -78,7 +77,7 @@ const backup = async (invocation: Invocation<{ force?: boolean }>): Promise<Exit
   const received = { bytes: 0 }
   const start = terminal.clock.monotonicSeconds()
   try {
-    await writeWhole(file!, receive(client, terminal, received, stopping.signal), { force })
+    await writeAtomically(file!, receive(client, terminal, received, stopping.signal), { force })
   } catch (error) {
     if (!stopping.signal.aborted) throw error
     printLine(terminal.stderr, 'Interrupted; nothing was written.')
@@ -93,7 +92,7 @@ const backup = async (invocation: Invocation<{ force?: boolean }>): Promise<Exit
     const how = `${formatBytes(received.bytes)} in ${formatDuration(seconds)}`
     printLine(
       terminal.stdout,
-      `${file}: ${how}. A collector started with --store on a copy of it goes on from there.`,
+      `Wrote ${file}: ${how}. To restore it, start a collector with --store on a copy of this file.`,
     )
   }
   return EXIT.healthy
@@ -102,19 +101,17 @@ const backup = async (invocation: Invocation<{ force?: boolean }>): Promise<Exit
 export const addStoreCommand = (program: Command, app: App): void => {
   const store = program
     .command('store')
-    .summary('see and back up what the collector keeps')
-    .description(
-      'What the collector keeps of runs and of the ping mesh, how long, and in how much room; and a copy of it.',
-    )
+    .summary('Show and back up the store of the collector.')
+    .description('Show what the collector stores of runs and ping meshes, or write a backup of it.')
   withExamples(store, [
-    ['meshgauge store info', 'what is kept, since when, and its size'],
-    ['meshgauge store backup meshgauge-backup.db', 'a copy as of now, while the collector goes on'],
+    ['meshgauge store info', 'show content, age and size'],
+    ['meshgauge store backup meshgauge-backup.db', 'write a copy while the collector keeps running'],
   ])
   app.handle(
     store
       .command('info')
       .description(
-        'Shows what is kept level by level: how much, since when, and how long; and the room it takes.',
+        'Show the size of the store, and for each level the number of rows, their age and their retention.',
       ),
     0,
     info,
@@ -123,11 +120,11 @@ export const addStoreCommand = (program: Command, app: App): void => {
     store
       .command('backup')
       .description(
-        `Writes a copy of the store as it is now: an SQLite database, for its owner alone. Measuring goes on meanwhile. The file
-is whole or not there; Ctrl-C leaves nothing.`,
+        `Write a copy of the current store to a file: an SQLite database that only you can read. The collector keeps measuring.
+After an error or Ctrl-C no incomplete file remains.`,
       )
-      .argument('[FILE]', 'where to write it')
-      .option('--force', 'replace the file when it is there'),
+      .argument('[FILE]', 'The file to write.')
+      .option('--force', 'Replace an existing file.'),
     1,
     backup,
   )

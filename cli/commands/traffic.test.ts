@@ -1,15 +1,18 @@
 import { afterEach, expect, test } from 'vitest'
 import { Traffic, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
 
 afterEach(closeCollectors)
 
 const status = async (fields: Partial<Traffic>) => {
   const traffic = Traffic.fromPartial({ id: 't1', nodeCount: 2, flowCount: 2, ...fields })
-  return type(await collectorWith({ traffic: { getTraffic: async () => ({ traffic }) } }), 'traffic status')
+  return runCommand(
+    await collectorWith({ traffic: { getTraffic: async () => ({ traffic }) } }),
+    'traffic status',
+  )
 }
 
-test('traffic status answers 0 only for flows that move, or that did until they were stopped', async () => {
+test('traffic status exits with 0 only if all flows move data, or did until they were stopped', async () => {
   const running = { state: TrafficState.TRAFFIC_STATE_RUNNING }
   expect((await status({ ...running, movingCount: 2 })).code).toBe(0)
   expect((await status({ ...running, movingCount: 1 })).code).toBe(1)

@@ -1,36 +1,36 @@
 import type { Command } from 'commander'
 import { type Traffic, type TrafficFlow, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
-import type { CollectorClient } from '../connection.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
-import { addTrafficOptions } from '../options/traffic.ts'
-import { CommandError } from '../problems.ts'
-import { reconnectingWatch } from '../reconnecting-watch.ts'
-import { counted } from '../render/figures.ts'
+import type { CollectorClient } from '../client/connection.ts'
+import { reconnectingWatch } from '../client/reconnecting-watch.ts'
+import { CommandError } from '../command-errors.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { describeTopologies, TOPOLOGY_HELP } from '../options/topology-options.ts'
+import { addTrafficOptions } from '../options/traffic-spec.ts'
 import {
-  allMove,
+  allFlowsMove,
   flowDocument,
-  isOver,
   renderFlows,
   renderTraffic,
   renderTrafficList,
   trafficDocument,
-} from '../render/traffic.ts'
+  trafficHasEnded,
+} from '../render/traffic-text.ts'
 import { printJson, printLine } from '../terminal.ts'
-import { startTraffic } from './traffic-start.ts'
+import { startTraffic } from './start-traffic.ts'
 
-const ID = 'the id, an unambiguous beginning of it, or latest (default: latest)'
+const ID = 'Id of the traffic, a unique prefix of it, or latest. Default latest.'
 const EXIT_CODES = `
 Exit codes:
-  0    every flow moves, or did until the traffic was stopped
-  1    some do not, or it could not be started; the reasons are printed
+  0    every flow moves data, or did until the traffic was stopped
+  1    some flows move no data, or the traffic could not start; the reasons are printed
   2    wrong usage; nothing was done
   3    no collector, or the interfaces are in use`
 
-/** Stopping waits for the last process on every node that answers. */
+/** The collector answers when the last process has ended on every node that answers. */
 const STOP_DEADLINE_MS = 120_000
 
-const known = (traffic: Traffic | undefined): Traffic => {
+const requireTraffic = (traffic: Traffic | undefined): Traffic => {
   if (!traffic) throw new Error('the collector answered without a traffic')
   return traffic
 }
@@ -48,26 +48,27 @@ const show = ({ terminal, options, paint }: Invocation<object>, traffic: Traffic
   if (options.json) printJson(terminal.stdout, { traffic: trafficDocument(traffic) })
   else printLine(terminal.stdout, renderTraffic(traffic, `meshgauge traffic stop ${traffic.id}`, paint))
   const isStopped = traffic.state === TrafficState.TRAFFIC_STATE_STOPPED
-  return isStopped || allMove(traffic) ? EXIT.healthy : EXIT.verdict
+  return isStopped || allFlowsMove(traffic) ? EXIT.healthy : EXIT.verdict
 }
 
 const status = (invocation: Invocation<{ watch?: boolean }>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options } = invocation
     const request = { id: operands[0] ?? 'latest' }
-    if (!options.watch) return show(invocation, known((await client.traffic.getTraffic(request)).traffic))
-    const leave = new AbortController()
-    const stopListening = terminal.onInterrupt(() => leave.abort())
+    if (!options.watch)
+      return show(invocation, requireTraffic((await client.traffic.getTraffic(request)).traffic))
+    const stopping = new AbortController()
+    const stopListening = terminal.onInterrupt(() => stopping.abort())
     let code: ExitCode = EXIT.healthy
     try {
-      const watched = reconnectingWatch(terminal.clock, leave.signal, (call) =>
+      const watched = reconnectingWatch(terminal.clock, stopping.signal, (call) =>
         client.traffic.watchTraffic(request, call),
       )
       for await (const { traffic } of watched) {
-        code = show(invocation, known(traffic))
+        code = show(invocation, requireTraffic(traffic))
       }
     } catch (error) {
-      if (!leave.signal.aborted) throw error
+      if (!stopping.signal.aborted) throw error
     } finally {
       stopListening()
     }
@@ -90,60 +91,61 @@ const flows = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> =>
     return EXIT.healthy
   })
 
-/** Which traffic is meant: those named, all, or the only one that goes on. */
+/** The ids to stop: the given ones, all active ones, or the only active one. */
 const chosen = async (client: CollectorClient, ids: readonly string[], all: boolean): Promise<string[]> => {
   if (ids.length > 0) return [...ids]
-  const active = (await client.traffic.listTraffic({})).traffic.filter((traffic) => !isOver(traffic))
+  const active = (await client.traffic.listTraffic({})).traffic.filter((traffic) => !trafficHasEnded(traffic))
   if (active.length <= 1 || all) return active.map(({ id }) => id)
   const names = active.map(({ id }) => `  ${id}`).join('\n')
   throw new CommandError(
-    `${counted(active.length, 'traffic')} go on. Name one, or stop --all of them:\n${names}`,
+    `${active.length} traffic loads are active. Give the id of one, or --all:\n${names}`,
     EXIT.usage,
   )
 }
 
 const stop = (invocation: Invocation<{ all?: boolean }>): Promise<ExitCode> => {
   const { terminal, operands, options, paint, read } = invocation
-  if (options.all && operands.length > 0) read.refuse('--all', 'has no meaning beside an id')
+  if (options.all && operands.length > 0) read.refuse('--all', 'cannot be given together with an id')
   return withClient(invocation, async (client) => {
     const ids = await chosen(client, operands, options.all ?? false)
     const call = { deadline: STOP_DEADLINE_MS }
     const stopped = await Promise.all(
-      ids.map(async (id) => known((await client.traffic.stopTraffic({ id }, call)).traffic)),
+      ids.map(async (id) => requireTraffic((await client.traffic.stopTraffic({ id }, call)).traffic)),
     )
     if (options.json) printJson(terminal.stdout, { traffic: stopped.map(trafficDocument) })
-    else if (stopped.length === 0) printLine(terminal.stdout, 'No traffic goes on.')
+    else if (stopped.length === 0) printLine(terminal.stdout, 'No traffic is active.')
     for (const traffic of options.json ? [] : stopped)
       printLine(terminal.stdout, renderTraffic(traffic, '', paint))
     return EXIT.healthy
   })
 }
 
-const addStart = (traffic: Command, app: App): void => {
+const addStartCommand = (traffic: Command, app: App): void => {
   const command = addTrafficOptions(
     traffic
       .command('start')
-      .summary('keep flows up between pairs of nodes')
+      .summary('Start a flow for each pair of a topology.')
       .description(
-        `Starts one flow for each pair of a topology, all at once, and waits until the receiving end of each has counted
-bytes. The flows go on in the collector until they are stopped, their duration is over, or the collector ends; those
-that die are started again. Ctrl-C meanwhile stops them.
+        `Start one flow for each pair of a topology, all at the same time. Wait until the receiver of each flow has counted
+bytes. The flows run until "traffic stop", the end of --duration, or the end of the collector. A flow that fails is
+started again. Ctrl-C during the start stops all flows.
 
-TOPOLOGY is ring, mesh, matrix, star, shifts or pairs, as for "meshgauge run". A bitrate is that of each stream, as
-iperf3 has it: 10G with 16 streams is 160 Gbit/s a flow.`,
+A bitrate applies to each stream, as in iperf3: --bitrate 10G with --streams 16 is 160 Gbit/s per flow.
+
+${describeTopologies()}`,
       )
-      .argument('[TOPOLOGY]', 'ring, mesh, matrix, star, shifts or pairs'),
+      .argument('[TOPOLOGY]', TOPOLOGY_HELP),
   )
     .optionsGroup('How to wait:')
-    .option('--wait <time>', 'how long flows may take to move, once all have been started (default: 1m)')
-    .option('--detach', 'print the id and leave; "meshgauge traffic status ID" says how it is')
+    .option('--wait <time>', 'How long to wait for data on every flow after all have started. Default 1m.')
+    .option('--detach', 'Print the id of the traffic and exit. Show it with "meshgauge traffic status ID".')
   withExamples(command, [
     [
       'meshgauge traffic start mesh --interface net0,net1 --bitrate 10G --streams 16',
-      'every pair on two networks',
+      'every pair on two interfaces',
     ],
-    ['meshgauge traffic start shifts --shifts 3 --bitrate 1G --duration 1h', 'a lighter load, for an hour'],
-    ['meshgauge traffic start pairs --pairs gpu-01:gpu-02 -u -b 100M -l 1400', 'one flow of datagrams'],
+    ['meshgauge traffic start shifts --shifts 3 --bitrate 1G --duration 1h', 'a lighter load for 1 hour'],
+    ['meshgauge traffic start pairs --pairs gpu-01:gpu-02 -u -b 100M -l 1400', 'one UDP flow'],
   ]).addHelpText('after', EXIT_CODES)
   app.handle(command, 1, startTraffic)
 }
@@ -151,23 +153,26 @@ iperf3 has it: 10G with 16 streams is 160 Gbit/s a flow.`,
 export const addTrafficCommand = (program: Command, app: App): void => {
   const traffic = program
     .command('traffic')
-    .summary('keep flows up to load a fabric')
+    .summary('Load a fabric with sustained traffic.')
     .description(
-      'Sustained traffic: flows between many pairs at once, to load a fabric. It measures nothing and accuses nobody.',
+      'Manage sustained traffic: flows between many pairs at the same time, to load a fabric. It is no measurement and has no verdicts.',
     )
   withExamples(traffic, [
-    ['meshgauge traffic start mesh --bitrate 1G', 'a flow from every node to every other'],
-    ['meshgauge traffic status --watch', 'how much moves, and what does not'],
-    ['meshgauge traffic flows --node gpu-01', 'flow by flow'],
-    ['meshgauge traffic stop', 'ends it, and waits until nothing is left'],
+    ['meshgauge traffic start mesh --bitrate 1G', 'start a flow from every node to every other node'],
+    ['meshgauge traffic status --watch', 'show rates and problems, every second'],
+    ['meshgauge traffic flows --node gpu-01', 'list the flows of one node'],
+    ['meshgauge traffic stop', 'stop it and wait until no process is left'],
   ])
-  addStart(traffic, app)
+  addStartCommand(traffic, app)
   app.handle(
     traffic
       .command('status')
-      .description('Says how many flows move, at what rate, and why the others do not.')
+      .description('Show how many flows move data, at what rate, and why the others do not.')
       .argument('[ID]', ID)
-      .option('--watch', 'again each second that it changes; Ctrl-C only stops looking')
+      .option(
+        '--watch',
+        'Print every change, at most once per second. Ctrl-C stops watching, not the traffic.',
+      )
       .addHelpText('after', EXIT_CODES),
     1,
     status,
@@ -175,22 +180,23 @@ export const addTrafficCommand = (program: Command, app: App): void => {
   app.handle(
     traffic
       .command('flows')
-      .description('Lists the flows, those that do not move first.')
+      .description('List flows, first those that move no data.')
       .argument('[ID]', ID)
-      .option('--node <name>', 'only those from or to this node'),
+      .option('--node <name>', 'Only flows from or to this node.'),
     1,
     flows,
   )
-  app.handle(traffic.command('list').description('Lists traffic since the collector started.'), 0, list)
+  app.handle(
+    traffic.command('list').description('List all traffic since the start of the collector.'),
+    0,
+    list,
+  )
   app.handle(
     traffic
       .command('stop')
-      .description('Ends traffic, and waits until no process of it is left on any node that answers.')
-      .argument(
-        '[ID]',
-        'the id, an unambiguous beginning of it, or latest (default: the only one that goes on)',
-      )
-      .option('--all', 'all that goes on'),
+      .description('Stop traffic. Wait until none of its processes is left on any node that answers.')
+      .argument('[ID]', 'Id of the traffic, a unique prefix of it, or latest. Default: the only active one.')
+      .option('--all', 'Stop all active traffic.'),
     1,
     stop,
   )

@@ -2,8 +2,8 @@ import { isAbortError } from 'abort-controller-x'
 import type { Command } from 'commander'
 import type { Fault, LabOptions } from '../../deploy/local/lab.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
-import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit.ts'
-import { repeated } from '../options/service.ts'
+import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit-codes.ts'
+import { repeated } from '../options/service-options.ts'
 import { printLine, type Terminal } from '../terminal.ts'
 import { readLabOptions } from './lab.ts'
 
@@ -18,11 +18,11 @@ type TrialFlags = {
   loopback?: boolean
 }
 
-/** Reads the faults before anything is made, against the lab as it will be. */
+/** Parses the faults for the lab with these options, before the lab is created. */
 const readFaults = async (invocation: Invocation<TrialFlags>, options: LabOptions): Promise<Fault[]> => {
   const { LabError, parseFaults } = await import('../../deploy/local/lab.ts')
   const { labNodes, labShape } = await import('../../deploy/local/topology.ts')
-  const orRefuse = <T>(place: string, work: () => T): T | undefined => {
+  const refuseLabErrors = <T>(place: string, work: () => T): T | undefined => {
     try {
       return work()
     } catch (error) {
@@ -31,19 +31,22 @@ const readFaults = async (invocation: Invocation<TrialFlags>, options: LabOption
       return undefined
     }
   }
-  const shape = orRefuse('the lab', () => labShape(options))
+  const shape = refuseLabErrors('the lab', () => labShape(options))
   if (!shape) return []
   const target = { ...shape, nodes: labNodes(0, shape) }
-  return orRefuse('--fault', () => parseFaults(invocation.options.fault ?? [], target)) ?? []
+  return refuseLabErrors('--fault', () => parseFaults(invocation.options.fault ?? [], target)) ?? []
 }
 
-/** Where the lab can be had. Without the right to namespaces here we start once more with it, or go without. */
+/**
+ * Chooses namespaces or loopback. If namespaces need a user namespace, runs this command again inside one and returns
+ * its exit code.
+ */
 const chooseKind = async ({ terminal, options }: Invocation<TrialFlags>, words: readonly string[]) => {
   if (options.loopback) return { kind: 'loopback' as const, reasons: [] }
   const { checkRights, reexecInUserNamespace } = await import('../../deploy/local/rights.ts')
   const rights = await checkRights(terminal.machine.uid, terminal.env)
   if (rights.namespaces === 'in a user namespace') {
-    // Ctrl-C reaches the one inside as well, and it is the one that clears up.
+    // Ctrl-C also reaches the inner command, which cleans up.
     const stopListening = terminal.onInterrupt(() => undefined)
     const mark = `${USER_NAMESPACE_OF}=${terminal.machine.pid}`
     const exitCode = await reexecInUserNamespace(
@@ -64,13 +67,13 @@ const trial = async (invocation: Invocation<TrialFlags>): Promise<ExitCode> => {
   const durationSeconds = read.seconds('--duration', options.duration) ?? 2
   const faults = await readFaults(invocation, labOptions)
   if (options.loopback && faults.length > 0)
-    read.refuse('--fault', 'needs namespaces; loopback has no links to break')
+    read.refuse('--fault', 'needs network namespaces; faults are not available on loopback')
   invocation.throwIfWrong()
-  const chosen = await chooseKind(invocation, ['trial', ...trialWords(options)])
+  const chosen = await chooseKind(invocation, ['trial', ...trialArguments(options)])
   if (chosen.kind === 'elsewhere') return chosen.exitCode
-  const { labDeps } = await import('../lab/access.ts')
-  const { findPrograms } = await import('../trial/programs.ts')
-  const { asNotMeasured, runTrial } = await import('../trial/trial.ts')
+  const { labDeps } = await import('../lab/running-labs.ts')
+  const { findPrograms } = await import('../trial/find-programs.ts')
+  const { asNotMeasured, runTrial } = await import('../trial/run-trial.ts')
   const stopping = new AbortController()
   const stopListening = terminal.onInterrupt(() => stopping.abort())
   try {
@@ -79,7 +82,7 @@ const trial = async (invocation: Invocation<TrialFlags>): Promise<ExitCode> => {
     if (chosen.reasons.length > 0) {
       printLine(
         terminal.stdout,
-        `  No namespaces, so all nodes share loopback, and faults cannot be set:\n    ${chosen.reasons.join('\n    ')}`,
+        `  Without network namespaces all nodes share loopback, and faults are not available:\n    ${chosen.reasons.join('\n    ')}`,
       )
     }
     const deps = { terminal, lab: labDeps(terminal), paint, stderrPaint }
@@ -96,7 +99,7 @@ const trial = async (invocation: Invocation<TrialFlags>): Promise<ExitCode> => {
       throw asNotMeasured(error)
     })
     try {
-      if (options.keep) await keepUp(invocation, done, stopping.signal)
+      if (options.keep) await keepRunning(invocation, done, stopping.signal)
       else printLine(terminal.stdout, nextSteps(chosen.kind))
     } finally {
       done.client.close()
@@ -105,14 +108,14 @@ const trial = async (invocation: Invocation<TrialFlags>): Promise<ExitCode> => {
     return done.exitCode
   } catch (error) {
     if (!stopping.signal.aborted) throw error
-    printLine(terminal.stderr, 'Interrupted. Nothing is left behind.')
+    printLine(terminal.stderr, 'Interrupted. The lab was removed.')
     return EXIT.interrupted
   } finally {
     stopListening()
   }
 }
 
-/** Tells the one in a user namespace the process outside that started it: its own numbers mean nothing out there. */
+/** Environment variable with the process id of the outer command, for the command that runs in a user namespace. */
 const USER_NAMESPACE_OF = 'MESHGAUGE_USER_NAMESPACE_OF'
 
 const nextSteps = (kind: 'namespaces' | 'loopback'): string =>
@@ -129,22 +132,22 @@ const renderHead = (
     ? `meshgauge trial: ${nodes} hosts, 2 interfaces each, in network namespaces (${versions.join(', ')})`
     : `meshgauge trial: ${nodes} nodes on loopback (${versions.join(', ')})`
 
-/** Stays until Ctrl-C, so that one can look around. */
-const keepUp = async (
+/** Prints how to use the lab and waits for Ctrl-C. */
+const keepRunning = async (
   { terminal }: Invocation<TrialFlags>,
-  { held, addresses }: import('../trial/trial.ts').Trial,
+  { held, addresses }: import('../trial/run-trial.ts').Trial,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { renderLabUsage } = await import('../render/usage-text.ts')
+  const { renderLabUsage } = await import('../render/lab-usage.ts')
   const usage = renderLabUsage(held.lab, addresses, {
     program: 'npx meshgauge',
     userNamespaceOf: terminal.env[USER_NAMESPACE_OF],
   })
-  printLine(terminal.stdout, `\nStill up, until Ctrl-C.\n${usage}`)
+  printLine(terminal.stdout, `\nThe lab runs until Ctrl-C.\n${usage}`)
   await untilAborted(terminal, signal)
 }
 
-/** A timer rather than only the signal: with nothing under way Node would see no reason to go on. */
+/** Waits with a timer, because a signal listener alone does not keep Node running. */
 const untilAborted = async ({ clock }: Terminal, signal: AbortSignal): Promise<void> => {
   while (!signal.aborted) {
     await clock.sleep(3600, signal).catch((error: unknown) => {
@@ -153,8 +156,8 @@ const untilAborted = async ({ clock }: Terminal, signal: AbortSignal): Promise<v
   }
 }
 
-/** The same trial in words, for the one that is started with more rights. */
-const trialWords = (options: TrialFlags): string[] => [
+/** The command line arguments of these options, for the inner command. */
+const trialArguments = (options: TrialFlags): string[] => [
   ...(['nodes', 'racks', 'rate', 'uplinkRate', 'duration'] as const).flatMap((name) => {
     const value = options[name]
     return value === undefined ? [] : [`--${name === 'uplinkRate' ? 'uplink-rate' : name}`, value]
@@ -166,29 +169,29 @@ const trialWords = (options: TrialFlags): string[] => [
 export const addTrialCommand = (program: Command, app: App): void => {
   const command = program
     .command('trial')
-    .summary('a fleet on this machine, measured, in a minute: what "npm start" runs')
+    .summary('Start a trial fleet on this machine and measure it. "npm start" runs this.')
     .description(
-      `Makes a lab of hosts on this machine, with agents and a collector, runs the checks, a ping mesh, an iperf ring and
-an iperf mesh, shows what came of it, and leaves nothing behind. Without root it uses a user namespace, and without
-the right to namespaces a fleet on loopback.`,
+      `Create a lab on this machine with agents and a collector. Run the checks, a ping mesh, an iperf ring and an iperf
+mesh, print the results, and remove the lab. Without root the lab is in a user namespace. Where namespaces are not
+available, the fleet is on loopback.`,
     )
-    .option('--nodes <n>', 'hosts (default: 6)')
-    .option('--racks <n>', 'racks, each with an uplink to the others (default: 1)')
-    .option('--rate <rate>', 'of each interface, or unlimited (default: 1G)')
-    .option('--uplink-rate <rate>', "of each rack's uplink (default: unlimited)")
+    .option('--nodes <n>', 'Number of hosts. Default 6.')
+    .option('--racks <n>', 'Number of racks. Each has an uplink to the others. Default 1.')
+    .option('--rate <rate>', 'Bitrate of each interface, or unlimited. Default 1G.')
+    .option('--uplink-rate <rate>', 'Bitrate of the uplink of each rack. Default: unlimited.')
     .option(
       '--fault <fault>',
-      'break something first, such as loss:node-2:net0:rx:10%; may be repeated',
+      'Inject a fault before measuring, such as loss:node-2:net0:rx:10%. Repeatable.',
       repeated,
     )
-    .option('--duration <time>', 'length of each iperf test (default: 2s)')
-    .option('--keep', 'stay up until Ctrl-C, to use the command and grpcurl against it')
-    .option('--loopback', 'no namespaces: all nodes on loopback')
+    .option('--duration <time>', 'Duration of each iperf test. Default 2s.')
+    .option('--keep', 'Keep the lab running until Ctrl-C, for further commands.')
+    .option('--loopback', 'Use loopback addresses instead of namespaces. Faults are not available.')
   withExamples(command, [
     ['npm start', ''],
-    ['npm start -- --nodes 8 --fault rate:node-3:net1:tx:50mbit', 'a sender that is slow, and named'],
-    ['npm start -- --fault loss:node-2:net0:rx:10%', 'a receiver that loses a tenth'],
-    ['npm start -- --keep', 'look around'],
+    ['npm start -- --nodes 8 --fault rate:node-3:net1:tx:50mbit', 'with a slow sender'],
+    ['npm start -- --fault loss:node-2:net0:rx:10%', 'with a receiver that loses 10 %'],
+    ['npm start -- --keep', 'keep the lab running'],
   ]).addHelpText('after', `\n${EXIT_CODES_HELP}`)
   app.handle(command, 0, trial)
 }

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { ProfileSource } from '#proto/meshgauge/collector/v1/profile.ts'
 import { isProfileFile } from '../../lib/profile-file.ts'
-import type { Problem } from '../problems.ts'
+import type { Problem } from '../command-errors.ts'
 
-/** The text of a profile's file; undefined when it cannot be read, which is told. */
+/** The text of a profile file. If it cannot be read, adds a problem and returns undefined. */
 export const readProfileText = (place: string, file: string, problems: Problem[]): string | undefined => {
   try {
     return readFileSync(file, 'utf8')
@@ -15,7 +15,7 @@ export const readProfileText = (place: string, file: string, problems: Problem[]
   }
 }
 
-/** NAME of a profile that the collector has, or FILE. */
+/** Parses the name of a profile of the collector, or reads a profile file. */
 export const readProfileSource = (place: string, text: string, problems: Problem[]): ProfileSource => {
   if (!isProfileFile(text)) return { source: { $case: 'name', value: text }, file: '' }
   const yaml = readProfileText(place, text, problems) ?? ''

@@ -1,18 +1,14 @@
-import type { Command } from 'commander'
-import { repeated } from './service.ts'
+/** The options of `run`, `plan` and `schedules add` that say what a run measures. */
 
-/** The options of `run` and `plan` as they were typed; absent ones were not. */
-export type RunOptions = {
+import type { Command } from 'commander'
+import { ENGINES } from '../../lib/engines.ts'
+import { repeated } from './service-options.ts'
+import { addTopologyOptions, type TopologyOptions } from './topology-options.ts'
+
+/** The options of `run` and `plan`, as the user typed them. */
+export type RunOptions = TopologyOptions & {
   test?: string
   interface?: string
-  nodes?: string
-  matrix?: string[]
-  clients?: string
-  servers?: string
-  center?: string
-  shifts?: string
-  seed?: string
-  pairs?: string
   engine?: string
   runId?: string
   nodeCap?: string
@@ -41,7 +37,7 @@ export type RunOptions = {
   clientCpu?: string
   serverCpu?: string
   portRange?: string
-  /** True when it was given without an interval. */
+  /** True for the option without an interval. */
   sampleHosts?: string | true
   sampleSource?: string
   count?: string
@@ -50,109 +46,114 @@ export type RunOptions = {
   size?: string
   dontFragment?: boolean
   ttl?: string
+  /** True for the option without sizes. */
   rr?: string | true
   expect?: string[]
   besideTraffic?: boolean
 }
 
 export const addPairOptions = (command: Command): Command =>
-  command
-    .optionsGroup('Which pairs:')
-    .option(
-      '--interface <names>',
-      'measure these interfaces, such as net0,net1 (default: all that tests use)',
-    )
-    .option('--nodes <selectors>', 'only these nodes: names or labels, such as gpu-01,rack=r3 (default: all)')
-    .option(
-      '--matrix <files...>',
-      'matrix from two text lists, clients then servers: an address a line, # comments',
-    )
-    .option('--clients <selectors>', 'matrix: who sends; names, labels or addresses')
-    .option('--servers <selectors>', 'matrix: who receives')
-    .option('--center <node>', 'star: the node in the middle')
-    .option('--shifts <k>', 'shifts: to how many others each node sends (default: 7)')
-    .option('--seed <n>', 'shifts: repeat the random choice of an earlier run')
-    .option('--pairs <list>', 'pairs: a:b,c:d, or a file with one pair a line')
+  addTopologyOptions(
+    command
+      .optionsGroup('Which pairs:')
+      .option(
+        '--interface <names>',
+        'Measure these interfaces, such as net0,net1. Default: all interfaces that tests may use.',
+      )
+      .option(
+        '--nodes <selectors>',
+        'Only these nodes: names or labels, such as gpu-01,rack=r3. Default: all nodes.',
+      ),
+  )
 
 const addCapOptions = (command: Command): Command =>
   command
-    .optionsGroup('What may run at the same moment:')
-    .option('--node-cap <n>', 'tests that a node sends, and that it receives (default: 1)')
-    .option('--uplink-cap <n>', 'flows that leave a rack, and that enter it (default: unlimited)')
-    .option('--total-cap <n>', 'tests in all (default: unlimited)')
-    .option('--exclusive-nodes', 'a node is in one test at a time, sending or receiving')
+    .optionsGroup('How many tests run at the same time:')
+    .option('--node-cap <n>', 'Tests that a node sends, and tests that it receives. Default 1.')
+    .option('--uplink-cap <n>', 'Flows that leave a rack, and flows that enter it. Default: unlimited.')
+    .option('--total-cap <n>', 'Tests in total. Default: unlimited.')
+    .option('--exclusive-nodes', 'A node takes part in one test at a time, as sender or receiver.')
     .option(
       '--beside-traffic',
-      'measure also where sustained traffic goes on ("meshgauge traffic"), beside it',
+      'Also measure interfaces that carry sustained traffic ("meshgauge traffic"). Default: refuse the run.',
     )
 
 const addIperfOptions = (command: Command): Command =>
   command
-    .optionsGroup('iperf, as iperf3 has them:')
-    .option('-t, --duration <time>', 'length of each test (default: 10s)')
-    .option('-n, --bytes <size>', 'bytes to send instead of a length of time')
-    .option('-O, --omit <time>', 'warm-up before the measured part, not counted')
-    .option('-i, --interval <time>', 'time between two samples, or between two pings (default: 1s)')
-    .option('-P, --parallel <n>', 'parallel streams of each test, 1 to 128 (default: 1)')
+    .optionsGroup('Options of --test iperf, named as in iperf3:')
+    .option('-t, --duration <time>', 'Duration of each test. Default 10s.')
+    .option('-n, --bytes <size>', 'Bytes to send, instead of a duration.')
+    .option('-O, --omit <time>', 'Warm-up before the measured part. It is not counted. Default 0s.')
+    .option('-i, --interval <time>', 'Time between two samples, or between two pings of a pair. Default 1s.')
+    .option('-P, --parallel <n>', 'Parallel streams of each test, 1 to 128. Default 1.')
     .option(
       '-b, --bitrate <rate>',
-      'target bitrate of each stream, such as 10G (default: unlimited; UDP: 1M)',
+      'Target bitrate of each stream, such as 10G. Default: unlimited for TCP, 1M for UDP.',
     )
-    .option('-u, --udp', 'UDP instead of TCP')
+    .option('-u, --udp', 'Send UDP instead of TCP.')
     .option(
       '--rr [sizes]',
-      'requests and responses of so many bytes, such as 64,1K, instead of a stream (default: 1,1; engine netperf)',
+      'Measure transactions instead of a stream, with netperf. Sizes of request and response in bytes, such as 64,1K. Default 1,1.',
     )
-    .option('-R, --reverse', 'the server sends')
-    .option('--bidir', 'both ways at once; gives each node one test at a time')
-    .option('-l, --length <size>', 'read and write buffer, or UDP datagram')
-    .option('-w, --window <size>', 'socket buffer')
-    .option('-M, --mss <bytes>', 'TCP maximum segment size')
-    .option('-N, --no-delay', "disable Nagle's algorithm")
-    .option('-C, --congestion <name>', 'TCP congestion control, such as cubic or bbr')
-    .option('-S, --tos <n>', 'IP type-of-service byte, 0 to 255; for pings too')
-    .option('--dscp <n>', 'IP DSCP, 0 to 63')
-    .option('-Z, --zerocopy', 'send with sendfile')
-    .option('-4, --ipv4', 'IPv4 only')
-    .option('-6, --ipv6', 'IPv6 only')
-    .option('--client-cpu <core>', 'CPU core to pin each client to')
-    .option('--server-cpu <core>', 'CPU core to pin each server to')
+    .option('-R, --reverse', 'The server sends and the client receives.')
+    .option(
+      '--bidir',
+      'Send in both directions at the same time. Each node then takes part in one test at a time.',
+    )
+    .option('-l, --length <size>', 'Size of the read and write buffer, or of a UDP datagram, in bytes.')
+    .option('-w, --window <size>', 'Size of the socket buffer in bytes.')
+    .option('-M, --mss <bytes>', 'TCP maximum segment size.')
+    .option('-N, --no-delay', "Disable Nagle's algorithm.")
+    .option('-C, --congestion <name>', 'TCP congestion control algorithm, such as cubic or bbr.')
+    .option('-S, --tos <n>', 'IP type-of-service byte, 0 to 255. Also applies to pings.')
+    .option('--dscp <n>', 'IP DSCP, 0 to 63.')
+    .option('-Z, --zerocopy', 'Send with sendfile.')
+    .option('-4, --ipv4', 'Use IPv4 only.')
+    .option('-6, --ipv6', 'Use IPv6 only.')
+    .option('--client-cpu <core>', 'Pin each client to this CPU core.')
+    .option('--server-cpu <core>', 'Pin each server to this CPU core.')
     .option(
       '--port-range <first-last>',
-      "ports for the servers, within the agents' own (default: all of theirs)",
+      "Ports for the servers, within the agents' range. Default: all of the range.",
     )
     .option(
       '--sample-hosts [interval]',
-      'sample CPUs, memory, interfaces and TCP of both hosts while they measure (default: each 1s)',
+      'Sample CPUs, memory, interfaces and TCP of both hosts during each test. Interval at least 100ms. Default 1s.',
     )
     .option(
       '--sample-source <name>',
-      'proc, or pcp for what Performance Co-Pilot records besides (default: proc)',
+      'proc, or pcp to record with Performance Co-Pilot in addition. Default proc.',
     )
 
 const addPingOptions = (command: Command): Command =>
   command
-    .optionsGroup('ping:')
-    .option('--ping-interval <time>', 'time between two probes of a pair, as --interval (default: 1s)')
-    .option('--timeout <time>', 'how long an answer is waited for (default: 1s)')
-    .option('--size <bytes>', 'payload (default: 56)')
-    .option('--dont-fragment', "set the don't-fragment flag, so that a too small MTU shows as loss")
-    .option('--ttl <n>', 'IP time to live, 1 to 255')
+    .optionsGroup('Options of --test ping:')
+    .option('--ping-interval <time>', 'Time between two probes of a pair, as --interval. Default 1s.')
+    .option('--timeout <time>', 'How long to wait for an answer. Default 1s.')
+    .option('--size <bytes>', 'Size of the payload. Default 56.')
+    .option('--dont-fragment', "Set the don't-fragment flag. A path with a smaller MTU then shows as loss.")
+    .option('--ttl <n>', 'IP time to live, 1 to 255.')
 
-/** `plan` has a --count of its own. */
+/** Adds the number of probes. Not part of addRunOptions, because --count of `plan` is the number of nodes. */
 export const addProbeCount = (command: Command): Command =>
-  command.optionsGroup('ping:').option('--count <n>', 'probes per pair (default: 10)')
+  command.optionsGroup('Options of --test ping:').option('--count <n>', 'Probes per pair. Default 10.')
 
-/** The options that say what a run measures. */
+/**
+ * Adds the options that say what a run measures.
+ * @param testDefault the sentence about the default of --test, or nothing where the option is required
+ */
 export const addRunOptions = (command: Command, testDefault: string): Command => {
   command
     .optionsGroup('What to measure:')
-    .option('--test <name>', `ping (loss, round-trip time) or iperf (throughput)${testDefault}`)
-    .option('--engine <name>', 'the program that measures: fping, ping, tcp; iperf3, netperf')
-    .option('--run-id <label>', 'your own label for the run')
+    .option('--test <name>', `ping (loss and round-trip time) or iperf (throughput).${testDefault}`)
+    .option(
+      '--engine <name>',
+      `The program that measures. ping: ${ENGINES.ping.join(', ')}. iperf: ${ENGINES.iperf.join(', ')}. Default: the first one.`,
+    )
+    .option('--run-id <label>', 'Your own label for the run.')
     .option(
       '--expect <name=limit>',
-      'what every pair must reach, such as throughput_min=9G or p99_latency_max=50us; may be repeated',
+      'A limit that every pair must meet, such as throughput_min=9G or p99_latency_max=50us. Repeatable.',
       repeated,
     )
   return addPingOptions(addIperfOptions(addCapOptions(addPairOptions(command))))

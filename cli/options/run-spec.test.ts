@@ -5,10 +5,10 @@ import { describe, expect, test } from 'vitest'
 import { HostSource } from '#proto/meshgauge/agent/v1/host.ts'
 import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import type { Problem } from '../problems.ts'
+import type { Problem } from '../command-errors.ts'
 import type { RunOptions } from './run-options.ts'
 import { readRunSpec } from './run-spec.ts'
-import { createValueReader } from './values.ts'
+import { createValueReader } from './value-reader.ts'
 
 const read = (word: string | undefined, options: RunOptions) => {
   const problems: Problem[] = []
@@ -16,8 +16,8 @@ const read = (word: string | undefined, options: RunOptions) => {
   return { spec, problems: problems.map(({ place, message }) => `${place} ${message}`) }
 }
 
-describe('what was typed becomes a RunSpec', () => {
-  test('iperf with everything', () => {
+describe('readRunSpec', () => {
+  test('reads the options of iperf', () => {
     const { spec, problems } = read('mesh', {
       test: 'iperf',
       interface: 'net0,net1',
@@ -62,7 +62,7 @@ describe('what was typed becomes a RunSpec', () => {
     })
   })
 
-  test('ping', () => {
+  test('reads the options of ping', () => {
     const { spec, problems } = read('star', {
       test: 'ping',
       center: 'n1',
@@ -88,7 +88,7 @@ describe('what was typed becomes a RunSpec', () => {
       { interval: { seconds: 0, nanos: 5e8 }, source: HostSource.HOST_SOURCE_PCP },
     ],
     [{}, undefined],
-  ])('samples of hosts %j', (options, hostSampling) => {
+  ])('reads the options of host sampling: %j', (options, hostSampling) => {
     const { spec, problems } = read('mesh', { test: 'iperf', ...options })
     expect(problems).toEqual([])
     expect(spec.hostSampling).toEqual(hostSampling)
@@ -99,17 +99,17 @@ describe('what was typed becomes a RunSpec', () => {
     [{ test: 'iperf', sampleHosts: '20ms' }, ['--sample-hosts "20ms" is below 100ms']],
     [
       { test: 'iperf', sampleHosts: '5 mins', sampleSource: 'sar' },
-      ['--sample-source "sar" is none of proc, pcp', '--sample-hosts "5 mins" is not a duration; write 5m'],
+      [
+        '--sample-source "sar" is not one of proc, pcp',
+        '--sample-hosts "5 mins" is not a duration; write 5m',
+      ],
     ],
-    [
-      { test: 'ping', sampleHosts: true as const },
-      ['--sample-hosts is an option of iperf, and the test is the other one'],
-    ],
-  ])('samples of hosts that cannot be: %j', (options, problems) => {
+    [{ test: 'ping', sampleHosts: true as const }, ['--sample-hosts is an option of --test iperf']],
+  ])('refuses invalid options of host sampling: %j', (options, problems) => {
     expect(read('mesh', options).problems).toEqual(problems)
   })
 
-  test('pairs in the command line, or in a file', () => {
+  test('reads pairs from the command line or from a file', () => {
     const file = join(mkdtempSync(join(tmpdir(), 'meshgauge-test-')), 'pairs.txt')
     writeFileSync(file, '# both ways\na b\nb:a # comment\n\n')
     for (const pairs of ['a:b,b:a', file]) {
@@ -122,7 +122,7 @@ describe('what was typed becomes a RunSpec', () => {
     }
   })
 
-  test('a matrix from two text lists', () => {
+  test('reads a matrix from two text lists', () => {
     const folder = mkdtempSync(join(tmpdir(), 'meshgauge-test-'))
     const [clients, servers] = [join(folder, 'clients.txt'), join(folder, 'servers.txt')]
     writeFileSync(clients, '# rack 1\n10.0.0.1\r\n10.0.0.2 # slow\n')
@@ -137,8 +137,8 @@ describe('what was typed becomes a RunSpec', () => {
   })
 })
 
-describe('problems come all at once', () => {
-  test('of values', () => {
+describe('readRunSpec reports all problems together', () => {
+  test('invalid values', () => {
     const { problems } = read('mesh', {
       test: 'iperf',
       duration: '5 mins',
@@ -156,8 +156,8 @@ describe('problems come all at once', () => {
     })
     expect(problems).toEqual([
       '--nodes "a,,b" has an empty entry; write a,b,c',
-      '--engine "sockperf" is none of iperf3, netperf',
-      '--port-range "5299-5201" is not a range of ports; write 5201-5299',
+      '--engine "sockperf" is not one of iperf3, netperf',
+      '--port-range "5299-5201" is not a port range; write 5201-5299',
       '--duration "5 mins" is not a duration; write 5m',
       '--omit "10" is not a duration; write 10s',
       '--parallel "129" is not a whole number from 1 to 128',
@@ -170,7 +170,7 @@ describe('problems come all at once', () => {
     ])
   })
 
-  test('of options that do not go together', () => {
+  test('options that do not apply', () => {
     const { problems } = read('ring', {
       test: 'ping',
       center: 'n1',
@@ -180,32 +180,32 @@ describe('problems come all at once', () => {
       udp: true,
     })
     expect(problems).toEqual([
-      '--duration is an option of iperf, and the test is the other one; a ping is as long as --count times --interval',
-      '--bitrate is an option of iperf, and the test is the other one',
-      '--udp is an option of iperf, and the test is the other one',
-      '--center belongs to star; the topology is ring',
-      '--pairs belongs to pairs; the topology is ring',
+      '--duration is an option of --test iperf; a ping test takes --count times --interval',
+      '--bitrate is an option of --test iperf',
+      '--udp is an option of --test iperf',
+      '--center is an option of star; the topology is ring',
+      '--pairs is an option of pairs; the topology is ring',
     ])
   })
 
-  test('of what is missing', () => {
+  test('missing arguments', () => {
     expect(read(undefined, {}).problems).toEqual([
       'TOPOLOGY is missing: one of ring, mesh, matrix, star, shifts, pairs',
-      '--test is missing: ping or iperf',
+      '--test is missing: give ping or iperf',
     ])
-    expect(read('star', { test: 'ping' }).problems).toEqual(['--center is missing: the node in the middle'])
+    expect(read('star', { test: 'ping' }).problems).toEqual(['--center is missing: give the center node'])
     expect(read('msh', { test: 'ping' }).problems).toEqual([
       'TOPOLOGY "msh" is not a topology; did you mean mesh?',
     ])
   })
 
-  test('of lists, with their lines', () => {
+  test('problems in text lists, with their lines', () => {
     const file = join(mkdtempSync(join(tmpdir(), 'meshgauge-test-')), 'list.txt')
     writeFileSync(file, '10.0.0.1\n10.0.0.1\n10.0.0.2 10.0.0.3\n')
     const { problems } = read(undefined, { test: 'ping', matrix: [file, '/nowhere/servers.txt'] })
     expect(problems).toEqual([
       `${file}:2 10.0.0.1 is already in line 1`,
-      `${file}:3 "10.0.0.2 10.0.0.3" is more than one word; write one address a line`,
+      `${file}:3 "10.0.0.2 10.0.0.3" is more than one word; write one address per line`,
       '--matrix cannot read /nowhere/servers.txt: there is no such file',
     ])
   })

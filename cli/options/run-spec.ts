@@ -2,13 +2,14 @@ import { HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
 import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { Caps, IperfTest, PingTest, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import { ENGINES } from '../../lib/engines.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import type { Problem } from '../problems.ts'
-import { readExpectations } from './expectations.ts'
-import { readPassThrough } from './pass-through.ts'
+import type { Problem } from '../command-errors.ts'
+import { readExpectations } from './expectation-options.ts'
+import { readNetperfFields } from './netperf-fields.ts'
 import type { RunOptions } from './run-options.ts'
-import { flagOf, MAX_UINT32, readTopology, topologyName } from './topology.ts'
-import type { ValueReader } from './values.ts'
+import { flagOf, MAX_UINT32, readTopology, topologyName } from './topology-options.ts'
+import { keysOf, type ValueReader } from './value-reader.ts'
 
 const IPERF_ONLY: readonly (keyof RunOptions)[] = [
   'duration',
@@ -54,7 +55,7 @@ const readCaps = (options: RunOptions, read: ValueReader): Caps =>
     exclusiveNodes: options.exclusiveNodes ?? false,
   })
 
-const excludeEachOther = (
+const refuseBoth = (
   read: ValueReader,
   options: RunOptions,
   one: keyof RunOptions,
@@ -67,25 +68,25 @@ const excludeEachOther = (
 const optionalDuration = (seconds: number | undefined) =>
   seconds === undefined ? undefined : toDuration(seconds)
 
-/** `64`, `64,1K`, or nothing for a byte each. */
-const readSizes = (sizes: string | true | undefined, read: ValueReader) => {
+/** Parses `64` or `64,1K`. Without sizes the engine uses one byte each. */
+const readRequestResponse = (sizes: string | true | undefined, read: ValueReader) => {
   if (sizes === undefined) return undefined
   const [request, response = request, ...more] = sizes === true ? [] : sizes.split(',')
-  if (more.length > 0) read.refuse('--rr', `"${sizes}" is more than a request and a response; write 64,1K`)
+  if (more.length > 0) read.refuse('--rr', `"${sizes}" has more than two sizes; write 64,1K`)
   return {
     requestBytes: read.bytes('--rr', request, MAX_UINT32),
     responseBytes: read.bytes('--rr', response, MAX_UINT32),
   }
 }
 
-/** Only netperf knows transactions, and words after `--` are for it. */
+/** The engine. Transactions and arguments after `--` need netperf. */
 const engineOf = (
   options: RunOptions,
   isTransactions: boolean,
   words: readonly string[],
   read: ValueReader,
 ): string => {
-  const engine = read.choice('--engine', options.engine, ['iperf3', 'netperf'])
+  const engine = read.choice('--engine', options.engine, ENGINES.iperf)
   if (engine !== 'iperf3') return engine ?? (isTransactions || words.length > 0 ? 'netperf' : '')
   if (options.rr !== undefined) read.refuse('--rr', 'needs --engine netperf')
   if (words.length > 0) read.refuse('--', 'is for --engine netperf')
@@ -93,19 +94,19 @@ const engineOf = (
 }
 
 export const readIperf = (options: RunOptions, words: readonly string[], read: ValueReader): IperfTest => {
-  excludeEachOther(read, options, 'duration', 'bytes')
-  excludeEachOther(read, options, 'reverse', 'bidir')
-  excludeEachOther(read, options, 'tos', 'dscp')
-  excludeEachOther(read, options, 'ipv4', 'ipv6')
-  if (options.udp && options.mss !== undefined) read.refuse('--mss', 'has no meaning for UDP')
-  if (options.udp && options.congestion !== undefined) read.refuse('--congestion', 'has no meaning for UDP')
+  refuseBoth(read, options, 'duration', 'bytes')
+  refuseBoth(read, options, 'reverse', 'bidir')
+  refuseBoth(read, options, 'tos', 'dscp')
+  refuseBoth(read, options, 'ipv4', 'ipv6')
+  if (options.udp && options.mss !== undefined) read.refuse('--mss', 'does not apply to UDP')
+  if (options.udp && options.congestion !== undefined) read.refuse('--congestion', 'does not apply to UDP')
   const direction = options.bidir
     ? Direction.DIRECTION_BIDIRECTIONAL
     : options.reverse
       ? Direction.DIRECTION_REVERSE
       : Direction.DIRECTION_FORWARD
-  const passed = readPassThrough(words, read)
-  const requestResponse = readSizes(options.rr, read) ?? passed.requestResponse
+  const passed = readNetperfFields(words, read)
+  const requestResponse = readRequestResponse(options.rr, read) ?? passed.requestResponse
   const isTransactions = requestResponse !== undefined
   return IperfTest.fromPartial({
     engine: engineOf(options, isTransactions, words, read),
@@ -141,11 +142,11 @@ export const readIperf = (options: RunOptions, words: readonly string[], read: V
 }
 
 const readPing = (options: RunOptions, read: ValueReader): PingTest => {
-  excludeEachOther(read, options, 'interval', 'pingInterval')
+  refuseBoth(read, options, 'interval', 'pingInterval')
   const interval =
     read.seconds('--ping-interval', options.pingInterval) ?? read.seconds('--interval', options.interval)
   return PingTest.fromPartial({
-    engine: read.choice('--engine', options.engine, ['fping', 'ping', 'tcp']) ?? '',
+    engine: read.choice('--engine', options.engine, ENGINES.ping) ?? '',
     count: read.integer('--count', options.count, 1, 1_000_000),
     interval: optionalDuration(interval),
     timeout: optionalDuration(read.seconds('--timeout', options.timeout)),
@@ -159,7 +160,7 @@ const readPing = (options: RunOptions, read: ValueReader): PingTest => {
 const SOURCES = { proc: HostSource.HOST_SOURCE_PROC, pcp: HostSource.HOST_SOURCE_PCP } as const
 
 const readSampling = (options: RunOptions, read: ValueReader): HostSampling | undefined => {
-  const source = read.choice('--sample-source', options.sampleSource, ['proc', 'pcp'])
+  const source = read.choice('--sample-source', options.sampleSource, keysOf(SOURCES))
   const typed = options.sampleHosts === true ? undefined : options.sampleHosts
   const interval = read.seconds('--sample-hosts', typed)
   if (interval !== undefined && interval < 0.1) read.refuse('--sample-hosts', `"${typed}" is below 100ms`)
@@ -178,12 +179,12 @@ const refuseOptionsOf = (
 ) => {
   for (const option of list) {
     if (options[option] === undefined) continue
-    const hint = option === 'duration' ? '; a ping is as long as --count times --interval' : ''
-    read.refuse(flagOf(option), `is an option of ${owner}, and the test is the other one${hint}`)
+    const hint = option === 'duration' ? '; a ping test takes --count times --interval' : ''
+    read.refuse(flagOf(option), `is an option of --test ${owner}${hint}`)
   }
 }
 
-/** What was typed as a RunSpec. Its problems go where the reader puts them; the spec is good only without any. */
+/** The RunSpec for the typed options. It is valid only if no problem was added. */
 export const readRunSpec = (
   word: string | undefined,
   options: RunOptions,
@@ -194,7 +195,7 @@ export const readRunSpec = (
   const name = topologyName(word, options, read)
   const test =
     options.test === undefined
-      ? read.refuse('--test', 'is missing: ping or iperf')
+      ? read.refuse('--test', 'is missing: give ping or iperf')
       : read.choice('--test', options.test, ['ping', 'iperf'])
   if (test === 'ping' && words.length > 0) read.refuse('--', 'is for --engine netperf, and the test is ping')
   if (test === 'ping') refuseOptionsOf('iperf', IPERF_ONLY, options, read)

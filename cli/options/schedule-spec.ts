@@ -1,14 +1,15 @@
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { Blackout, Budget, OverlapPolicy, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { ENGINES } from '../../lib/engines.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { Invocation } from '../app.ts'
 import { readProfileSource } from './profile-source.ts'
 import type { RunOptions } from './run-options.ts'
 import { readRunSpec } from './run-spec.ts'
-import { flagOf } from './topology.ts'
-import type { ValueReader } from './values.ts'
+import { flagOf } from './topology-options.ts'
+import { keysOf, type ValueReader } from './value-reader.ts'
 
-/** What `schedules add` takes besides the options of `run`, as it was typed. */
+/** The options of `schedules add`, as the user typed them: those of `run` and these. */
 export type ScheduleOptions = RunOptions & {
   cron?: string
   every?: string
@@ -27,8 +28,8 @@ export type ScheduleOptions = RunOptions & {
   file?: string
 }
 
-/** Options that say when and how much, whatever is measured. */
-const OWN: readonly (keyof ScheduleOptions)[] = [
+/** Options of the schedule itself, which apply to runs, profiles and meshes. */
+const SCHEDULE_OPTIONS: readonly (keyof ScheduleOptions)[] = [
   'cron',
   'every',
   'timeZone',
@@ -45,9 +46,10 @@ const OWN: readonly (keyof ScheduleOptions)[] = [
   'paused',
   'file',
 ]
-/** Options of every command. */
+/** Options that every command has. */
 const GLOBAL = ['collector', 'json', 'tlsCa', 'tlsCert', 'tlsKey', 'insecure', 'color']
-const OF_A_MESH: readonly (keyof ScheduleOptions)[] = [
+/** Options that also apply to a ping mesh. */
+const MESH_OPTIONS: readonly (keyof ScheduleOptions)[] = [
   'nodes',
   'interface',
   'engine',
@@ -62,7 +64,7 @@ const OF_A_MESH: readonly (keyof ScheduleOptions)[] = [
 
 const duration = (seconds: number | undefined) => (seconds === undefined ? undefined : toDuration(seconds))
 
-/** Tells of every option that is typed and not allowed here. */
+/** Refuses every typed option that is not allowed here. */
 const allowOnly = (options: ScheduleOptions, allowed: readonly string[], read: ValueReader, why: string) => {
   for (const [option, value] of Object.entries(options))
     if (value !== undefined && !allowed.includes(option) && !GLOBAL.includes(option))
@@ -70,11 +72,11 @@ const allowOnly = (options: ScheduleOptions, allowed: readonly string[], read: V
 }
 
 const readMesh = (options: ScheduleOptions, read: ValueReader): MeshSpec => {
-  allowOnly(options, [...OWN, ...OF_A_MESH], read, 'has no meaning for a mesh')
+  allowOnly(options, [...SCHEDULE_OPTIONS, ...MESH_OPTIONS], read, 'does not apply to a ping mesh')
   return MeshSpec.fromPartial({
     nodes: read.list('--nodes', options.nodes),
     interfaces: read.list('--interface', options.interface),
-    engine: read.choice('--engine', options.engine, ['fping', 'ping', 'tcp']) ?? '',
+    engine: read.choice('--engine', options.engine, ENGINES.ping) ?? '',
     interval: duration(
       read.seconds('--ping-interval', options.pingInterval) ?? read.seconds('--interval', options.interval),
     ),
@@ -86,7 +88,7 @@ const readMesh = (options: ScheduleOptions, read: ValueReader): MeshSpec => {
   })
 }
 
-/** `0 8 * * 1-5 for 10h` */
+/** Parses blackouts such as `0 8 * * 1-5 for 10h`. */
 const readBlackouts = (texts: readonly string[], read: ValueReader): Blackout[] =>
   texts.flatMap((text) => {
     const [, cron, length] = /^(.+?)\s+for\s+(\S+)$/.exec(text.trim()) ?? []
@@ -105,13 +107,14 @@ const readWork = (
   if (options.mesh && options.profile !== undefined)
     read.refuse('--profile', 'cannot be given together with --mesh')
   if ((options.mesh || options.profile !== undefined) && word !== undefined)
-    read.refuse('TOPOLOGY', 'has no meaning for a mesh or a profile')
+    read.refuse('TOPOLOGY', 'does not apply to a ping mesh or a profile')
   if (options.mesh) return { $case: 'mesh', value: readMesh(options, read) }
   if (options.profile !== undefined) {
-    allowOnly(options, OWN, read, 'is said by the profile; leave it out, or put it there')
+    allowOnly(options, SCHEDULE_OPTIONS, read, 'is set by the profile; remove it here, or change the profile')
     return { $case: 'profile', value: readProfileSource('--profile', options.profile, problems) }
   }
-  if (options.runId !== undefined) read.refuse('--run-id', `is the schedule's name, ${name}; leave it out`)
+  if (options.runId !== undefined)
+    read.refuse('--run-id', `is always the name of the schedule, ${name}; remove the option`)
   return { $case: 'run', value: readRunSpec(word, options, read, problems, passThrough) }
 }
 
@@ -123,7 +126,7 @@ const readWhen = (options: ScheduleOptions, read: ValueReader): ScheduleSpec['wh
   if (options.cron !== undefined) return { $case: 'cron', value: options.cron }
   const every = read.seconds('--every', options.every)
   if (options.every === undefined && !options.mesh)
-    read.refuse('--cron', 'is missing: a crontab line such as "0 2 * * *", or --every 6h')
+    read.refuse('--cron', 'is missing: give a cron expression such as "0 2 * * *", or --every 6h')
   return every === undefined ? undefined : { $case: 'every', value: toDuration(every) }
 }
 
@@ -139,12 +142,12 @@ const readBudget = (options: ScheduleOptions, read: ValueReader): Budget | undef
   return undefined
 }
 
-/** What was typed as a ScheduleSpec. Its problems go where the reader puts them; the spec is good only without any. */
+/** The ScheduleSpec for the typed options. It is valid only if no problem was added. */
 export const readScheduleSpec = (invocation: Invocation<ScheduleOptions>): ScheduleSpec => {
   const { operands, options, read } = invocation
   const name = operands[0] ?? ''
-  if (name === '') read.refuse('NAME', "is missing: the schedule's name")
-  const overlap = read.choice('--overlap', options.overlap, ['skip', 'queue'])
+  if (name === '') read.refuse('NAME', 'is missing: give a name for the schedule')
+  const overlap = read.choice('--overlap', options.overlap, keysOf(OVERLAPS))
   return ScheduleSpec.fromPartial({
     name,
     when: readWhen(options, read),
@@ -159,14 +162,14 @@ export const readScheduleSpec = (invocation: Invocation<ScheduleOptions>): Sched
   })
 }
 
-/** With a file nothing else may be typed but whether the schedule begins paused. */
+/** With --file, refuses every other option except --paused. */
 export const allowOnlyFile = ({
   operands,
   passThrough,
   options,
   read,
 }: Invocation<ScheduleOptions>): void => {
-  const why = 'is said by the file; leave it out, or put it there'
+  const why = 'is set by the file; remove it here, or change the file'
   allowOnly(options, ['file', 'paused'], read, why)
   if (operands.length > 0) read.refuse('NAME', why)
   if (passThrough.length > 0) read.refuse('--', why)

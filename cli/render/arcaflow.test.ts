@@ -5,8 +5,8 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
-import { hostSamples, metadataOf, PCP_SAMPLES } from '../fixtures/hosts.ts'
-import { failedPair, iperfPair, RUN_ID, runOf } from '../fixtures/runs.ts'
+import { hostSamples, metadataOf, PCP_SAMPLES } from '../testing/host-samples.ts'
+import { failedPair, iperfPair, RUN_ID, runOf } from '../testing/run-samples.ts'
 import { homogeneous, renderArcaflow } from './arcaflow.ts'
 
 const run = (options: Partial<IperfOptions> = {}): Run => {
@@ -48,8 +48,8 @@ const documentsOf = (...args: Parameters<typeof renderArcaflow>) =>
     .split('\n')
     .map((line) => JSON.parse(line))
 
-describe("the document of the workflow's output", () => {
-  test('as a whole: uuid, run_id, iperf3, metadata, pcp', () => {
+describe('renderArcaflow', () => {
+  test('a document has uuid, run_id, iperf3, metadata and pcp', () => {
     const interval = {
       start: 0,
       end: 1,
@@ -124,7 +124,7 @@ describe("the document of the workflow's output", () => {
     ])
   })
 
-  test('UDP has its jitter and loss where iperf3 has them', () => {
+  test('UDP results have jitter and loss under the keys of iperf3', () => {
     const [document] = documentsOf(run({ protocol: Protocol.PROTOCOL_UDP }), [
       pair({ jitter: toDuration(0.00025), lossRatio: 0.015 }),
     ])
@@ -134,7 +134,7 @@ describe("the document of the workflow's output", () => {
     expect(end.sum).toEqual(end.sum_received)
   })
 
-  test('in reverse the client receives, and its CPU is the one of the receiver', () => {
+  test('in reverse the client receives, so its CPU is that of the receiver', () => {
     const [document] = documentsOf(run({ direction: Direction.DIRECTION_REVERSE, bytes: 1e9 }), [pair()])
     const { start, intervals, end } = document.iperf3.output
     expect(start.test_start).toMatchObject({ reverse: 1, bytes: 1e9, duration: 0 })
@@ -143,7 +143,7 @@ describe("the document of the workflow's output", () => {
     expect(end.cpu_utilization_percent).toEqual({ host_total: 50, remote_total: 25 })
   })
 
-  test('of several streams and of both ways there are the sums, in one interval', () => {
+  test('several streams and both directions are sums in one interval', () => {
     const both = pair({ reverseBitsPerSecond: 5e9 })
     const back = { ...both.samples[0]!, reverse: true, bitsPerSecond: 5e9 }
     const bidirectional = { direction: Direction.DIRECTION_BIDIRECTIONAL, parallelCount: 4 }
@@ -158,7 +158,7 @@ describe("the document of the workflow's output", () => {
     expect(end).toMatchObject({ streams: [], sum_received_bidir_reverse: { bits_per_second: 5e9 } })
   })
 
-  test('a pair that failed says why, as iperf3 does, and has no figures', () => {
+  test('a failed pair has an error and no figures, as in iperf3', () => {
     const failed = failedPair('n9', 'n2', Outcome.OUTCOME_REFUSED, 'iperf3: the server is busy')
     const [document] = documentsOf(run(), [failed])
     expect(document.iperf3.output).toMatchObject({
@@ -169,7 +169,7 @@ describe("the document of the workflow's output", () => {
     expect(document).toMatchObject({ metadata: {}, pcp: { pcp_output: [] } })
   })
 
-  test('several pairs are several lines, each a document of its own', () => {
+  test('each pair is one line with its own document', () => {
     const documents = documentsOf(run(), [pair(), failedPair('n1', 'n3', Outcome.OUTCOME_NOT_RUN, '')])
     expect(documents.map(({ iperf3 }) => iperf3.output.start.title)).toEqual([
       'n1 net1 > n2 net1',
@@ -179,7 +179,7 @@ describe("the document of the workflow's output", () => {
   })
 })
 
-test('lists are of one type: where one is a text, all are', () => {
+test('homogeneous converts lists with a string to lists of strings', () => {
   expect(homogeneous({ a: [1, 'x', true, 2.5], b: [1, 2.5], c: [[1, 'y']], d: null })).toEqual({
     a: ['1', 'x', 'true', '2.5'],
     b: [1, 2.5],

@@ -1,6 +1,6 @@
 /**
- * A pair as the Arcaflow iperf3 workflow puts it out: uuid, run_id, iperf3, metadata, pcp. iperf3's own names and units,
- * built from what is kept of a test: the sums of the streams, and of a single stream the stream itself.
+ * A pair in the output format of the Arcaflow iperf3 workflow: uuid, run_id, iperf3, metadata, pcp. Names and units are
+ * those of iperf3. The store has the sums of all streams; with one stream, the sums are also the figures of that stream.
  */
 
 import type { NodeMetadata } from '#proto/meshgauge/agent/v1/agent.ts'
@@ -9,8 +9,8 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { pcpSamples } from './hosts.ts'
-import { outcomeWord } from './words.ts'
+import { outcomeWord } from './enum-words.ts'
+import { pcpSamples } from './host-document.ts'
 
 const MEBIBYTE = 1024 * 1024
 const DEFAULT_SECONDS = 10
@@ -45,11 +45,11 @@ const startDocument = (run: Run, pair: PairResult) => {
   }
 }
 
-/** Whether the client sends, which is what iperf3 means by `sender`. */
+/** Whether the client sends. iperf3 calls this `sender`. */
 const clientSends = (options: IperfOptions | undefined): boolean =>
   options?.direction !== Direction.DIRECTION_REVERSE
 
-/** All streams are one stream: then its figures are those of the sum. */
+/** Whether the test has one stream, whose figures are those of the sum. */
 const isSingle = (options: IperfOptions | undefined): boolean =>
   (options?.parallelCount ?? 1) === 1 && options?.direction !== Direction.DIRECTION_BIDIRECTIONAL
 
@@ -120,7 +120,7 @@ const endDocument = (options: IperfOptions | undefined, result: IperfResult) => 
   }
 }
 
-/** As iperf3 has it: a test that failed keeps its shape and has an `error`. */
+/** As in iperf3, a failed test has the same keys and an `error`. */
 const iperfDocument = (run: Run, pair: PairResult) => {
   const options = optionsOf(run)
   const result = pair.values?.$case === 'iperf' ? pair.values.value : undefined
@@ -133,7 +133,7 @@ const iperfDocument = (run: Run, pair: PairResult) => {
   }
 }
 
-/** The keys of the metadata plugin, which are Ansible's facts; NA is what Ansible writes for what DMI does not say. */
+/** The keys of the metadata plugin, which are Ansible facts. Ansible writes NA for values missing in DMI. */
 const metadataDocument = (node: NodeMetadata | undefined) => {
   if (!node) return {}
   const { cpuSocketCount, cpuCoresPerSocketCount, cpuThreadsPerCoreCount } = node
@@ -158,7 +158,7 @@ const metadataDocument = (node: NodeMetadata | undefined) => {
   }
 }
 
-/** Elasticsearch refuses a list of more than one type: where there is a text, every number becomes one. */
+/** Converts lists of mixed types to lists of strings, because Elasticsearch accepts only lists of one type. */
 export const homogeneous = (value: unknown): unknown => {
   if (Array.isArray(value)) {
     const mixed = value.some((each) => typeof each === 'string')
@@ -170,7 +170,7 @@ export const homogeneous = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, homogeneous(each)]))
 }
 
-/** One document of the workflow's output `success`; PCP and metadata are those of the node that the client ran on. */
+/** One document of the workflow's output `success`. PCP samples and metadata are those of the client's node. */
 export const arcaflowDocument = (run: Run, pair: PairResult) => ({
   uuid: run.id,
   run_id: run.spec?.runId ?? '',
@@ -179,6 +179,6 @@ export const arcaflowDocument = (run: Run, pair: PairResult) => ({
   pcp: { pcp_output: homogeneous(pcpSamples(pair.sourceHost?.pcpJson ?? '') ?? []) },
 })
 
-/** One line of JSON for each pair: of a run of one pair, one document. */
+/** One line of JSON for each pair. */
 export const renderArcaflow = (run: Run, pairs: readonly PairResult[]): string =>
   pairs.map((pair) => JSON.stringify(arcaflowDocument(run, pair))).join('\n')

@@ -7,7 +7,7 @@ const response = (node: string, check: string, status: CheckStatus, ...reasons: 
   RunChecksResponse.fromPartial({ node, result: { check, status, reasons } })
 const plain = (_style: unknown, text: string) => text
 
-test('what needs someone comes first, and nodes of which the same is to be said share a line', () => {
+test('the most urgent results are first, and nodes with the same reasons share a line', () => {
   const nodes = ['n1', 'n2', 'n10', 'n3']
   const lines = checkReasons(
     [

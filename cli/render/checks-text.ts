@@ -1,7 +1,7 @@
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { byName, counted } from './figures.ts'
 import { harmless, type Paint, type Style } from './paint.ts'
 import { renderTable } from './table.ts'
@@ -24,7 +24,7 @@ const statusOf = (response: RunChecksResponse) =>
 const count = (responses: readonly RunChecksResponse[], word: string): number =>
   responses.filter((response) => statusOf(response).word === word).length
 
-/** A failed check is a finding and goes before a check that could not be carried out. */
+/** A failed check takes precedence over a check that could not run. */
 export const checksExitCode = (responses: readonly RunChecksResponse[]): ExitCode => {
   if (count(responses, 'fail') > 0) return EXIT.verdict
   const unknown = count(responses, 'error') + count(responses, 'unknown')
@@ -46,22 +46,22 @@ export const summariseChecks = (responses: readonly RunChecksResponse[]): string
   return [counted(nodes, 'node'), ...parts.map(([word, number]) => `${number} ${word}`)].join(', ')
 }
 
-/** What needs someone comes first. */
+/** Results in the order of their urgency. */
 const ORDER = ['fail', 'error', 'unknown', 'warn', 'pass', 'skipped']
 
-/** More names than this are counted instead of listed. */
+/** Maximum number of node names in a line; more are counted. */
 const MAX_NAMES = 3
 
-const whose = (nodes: readonly string[], all: number): string => {
+const describeNodes = (nodes: readonly string[], all: number): string => {
   if (nodes.length === all && all > 1) return `all ${all} nodes`
   return nodes.length <= MAX_NAMES ? nodes.map(harmless).join(', ') : `${nodes.length} nodes`
 }
 
-/** Why each one is not a pass; nodes of which the same is to be said share a line. */
+/** The reasons of all results that have one. Nodes with the same result and reasons share a line. */
 export const checkReasons = (responses: readonly RunChecksResponse[], paint: Paint): string[] => {
   const all = new Set(responses.map(({ node }) => node)).size
-  const told = responses.filter(({ result }) => (result?.reasons ?? []).length > 0)
-  const groups = Map.groupBy(told, (response) => {
+  const withReasons = responses.filter(({ result }) => (result?.reasons ?? []).length > 0)
+  const groups = Map.groupBy(withReasons, (response) => {
     const { check = '', reasons = [] } = response.result ?? {}
     return JSON.stringify([statusOf(response).word, check, reasons])
   })
@@ -71,12 +71,12 @@ export const checkReasons = (responses: readonly RunChecksResponse[], paint: Pai
       const { sign, style } = statusOf(group[0]!)
       const { check = '', reasons = [] } = group[0]!.result ?? {}
       const nodes = group.map(({ node }) => node).sort(byName)
-      return `${paint(style, sign)} ${whose(nodes, all)} ${harmless(check)}: ${reasons.map(harmless).join('; ')}`
+      return `${paint(style, sign)} ${describeNodes(nodes, all)} ${harmless(check)}: ${reasons.map(harmless).join('; ')}`
     })
 }
 
 export const renderChecks = (responses: readonly RunChecksResponse[], paint: Paint): string => {
-  if (responses.length === 0) return paint('red', 'No check was carried out: no node matches.')
+  if (responses.length === 0) return paint('red', 'No check ran: no node matches.')
   const nodes = [...new Set(responses.map(({ node }) => node))].sort(byName)
   const checks = [...new Set(responses.map(({ result }) => result?.check ?? ''))].sort(byName)
   const byKey = new Map(
@@ -101,7 +101,7 @@ export const renderChecks = (responses: readonly RunChecksResponse[], paint: Pai
   ].join('\n')
 }
 
-/** A result, as every document shows it. */
+/** The JSON document of a check result. */
 export const checkResultDocument = (result: CheckResult) => ({
   status: STATUSES[result.status]?.word ?? 'unknown',
   reasons: result.reasons,

@@ -1,5 +1,6 @@
+import { stringify } from 'csv-stringify/sync'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { pairDocument } from './document.ts'
+import { pairDocument } from './run-document.ts'
 
 type PairDocument = ReturnType<typeof pairDocument>
 type Value = string | number | undefined
@@ -43,16 +44,10 @@ const COLUMNS: readonly (readonly [string, (pair: PairDocument) => Value])[] = [
   ['latency_stddev_seconds', (pair) => pair.iperf?.transactions?.latencySeconds.standardDeviation],
 ]
 
-/** As RFC 4180 quotes; a text that a spreadsheet would take for a formula is made text again. */
-const field = (value: Value): string => {
-  if (value === undefined) return ''
-  if (typeof value === 'number') return String(value)
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-}
-
-/** One line for each pair. What was not measured is an empty field, not a 0. */
-export const renderCsv = (pairs: readonly PairResult[]): string => {
-  const rows = pairs.map(pairDocument).map((pair) => COLUMNS.map(([, value]) => field(value(pair))).join(','))
-  return [COLUMNS.map(([name]) => name).join(','), ...rows].join('\n')
-}
+/** One line for each pair. A value that was not measured is an empty field, not a 0. */
+export const renderCsv = (pairs: readonly PairResult[]): string =>
+  stringify(
+    pairs.map(pairDocument).map((pair) => COLUMNS.map(([, value]) => value(pair))),
+    // A spreadsheet would run a text that begins like a formula: such a text gets an apostrophe.
+    { header: true, columns: COLUMNS.map(([name]) => name), escape_formulas: true, eof: false },
+  )

@@ -1,4 +1,4 @@
-/** What was expected and what was found: the sentences and the table. */
+/** Expectations and their results, as sentences and as a table. */
 
 import type { EndpointPair, ExpectationResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { formatExpected, isMinimum } from '../../lib/expectations.ts'
@@ -26,21 +26,20 @@ const valueText = (result: ExpectationResult, value: number | undefined): string
 const renderMissed = (result: ExpectationResult): string => {
   const { failed, failedCount, passedCount, fleetValue } = result
   const head = `✘ ${harmless(result.expectation?.name ?? '')}, ${limitText(result)}`
-  if (failedCount === 0)
-    return `${head}: every pair has a value; the fleet has ${valueText(result, fleetValue)}.`
+  if (failedCount === 0) return `${head}: the value of the fleet is ${valueText(result, fleetValue)}.`
   const named = failed
     .slice(0, NAMED_PAIRS)
     .map(({ pair, value }) => `${pairText(pair)} ${valueText(result, value)}`)
   const rest = failedCount > named.length ? `, and ${formatCount(failedCount - named.length)} more` : ''
   const all = failedCount + passedCount
-  return `${head}: ${formatCount(failedCount)} of ${counted(all, 'pair')} miss it: ${named.join(', ')}${rest}.`
+  return `${head}: ${formatCount(failedCount)} of ${counted(all, 'pair')} ${failedCount === 1 ? 'misses' : 'miss'} it: ${named.join(', ')}${rest}.`
 }
 
 /** One line for each expectation that was not met. */
 export const renderMisses = (results: readonly ExpectationResult[], paint: Paint): string[] =>
   results.filter(({ passed }) => !passed).map((result) => paint('red', renderMissed(result)))
 
-/** Every expectation with its limit, its worst pair, the fleet, and how many pairs met it. */
+/** A table of all expectations: limit, worst pair, value of the fleet, and number of pairs that meet it. */
 export const renderExpectations = (results: readonly ExpectationResult[], paint: Paint): string =>
   renderTable(
     ['', 'EXPECTED', 'LIMIT', 'WORST PAIR', 'FLEET', 'PAIRS'],

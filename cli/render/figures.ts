@@ -1,13 +1,13 @@
 import { formatDuration } from '../../lib/units.ts'
 
-/** A whole number with its thousands apart: 4,032. */
+/** A whole number with thousands separators, such as 4,032. */
 export const formatCount = (count: number): string => count.toLocaleString('en-US')
 
-/** `1 pair`, `4,032 pairs`. */
+/** A count with its noun, such as `1 pair` or `4,032 pairs`. */
 export const counted = (count: number, noun: string): string =>
   `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
 
-/** `2 s ago`; `never` when there is no such moment. */
+/** The time since a moment, such as `2 s ago`. `never` for undefined. */
 export const ago = (moment: Date | undefined, now: Date): string => {
   if (!moment) return 'never'
   const seconds = Math.max(0, (now.getTime() - moment.getTime()) / 1000)
@@ -15,12 +15,5 @@ export const ago = (moment: Date | undefined, now: Date): string => {
   return seconds < 120 ? `${Math.round(seconds)} s ago` : `${formatDuration(seconds)} ago`
 }
 
-/** Names as people sort them: node-2 before node-10. */
+/** Compares names with their numbers: node-2 is before node-10. */
 export const byName = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
-
-export const median = (values: readonly number[]): number | undefined => {
-  if (values.length === 0) return undefined
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1]! + sorted[middle]!) / 2
-}

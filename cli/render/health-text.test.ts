@@ -11,19 +11,19 @@ const shown = (status: CheckStatus, severity: Severity, reasons: string[] = []):
   return renderHealth([NodeHealth.create({ node: 'gpu-1', severity, checks })], NOW, (_, text) => text)
 }
 
-describe('the health of nodes', () => {
-  test('a check that can no longer be carried out is not shown as passed', () => {
+describe('renderHealth', () => {
+  test('a check that can no longer run is not shown as passed', () => {
     const text = shown(CheckStatus.CHECK_STATUS_ERROR, Severity.SEVERITY_PASS, ['gpucheck hangs'])
     expect(text).toContain('  ? gpu-1 gpumem: gpucheck hangs\n')
     expect(text).toMatch(/^gpu-1 +✔ pass .*\? error$/m)
   })
 
-  test('what was found before stands', () => {
+  test('an earlier finding remains when the check can no longer run', () => {
     const text = shown(CheckStatus.CHECK_STATUS_ERROR, Severity.SEVERITY_FAIL, ['gpucheck hangs'])
     expect(text).toMatch(/^gpu-1 +✘ fail .*✘ fail$/m)
   })
 
-  test('skipped is not passed', () => {
+  test('a skipped check is not shown as passed', () => {
     expect(shown(CheckStatus.CHECK_STATUS_SKIPPED, Severity.SEVERITY_PASS)).toMatch(/^gpu-1 .*- skipped$/m)
   })
 })

@@ -7,7 +7,7 @@ import {
   Severity,
 } from '#proto/meshgauge/collector/v1/health.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { checkResultDocument } from './checks-text.ts'
 import { ago, byName, counted } from './figures.ts'
 import { harmless, type Paint, type Style } from './paint.ts'
@@ -22,14 +22,14 @@ const LOOKS: Partial<Record<Severity, Look>> = {
   [Severity.SEVERITY_EVICT]: { word: 'evict', sign: '✘', style: 'red' },
 }
 
-const NOT_DONE: Look = { word: 'error', sign: '?', style: 'yellow' }
+const COULD_NOT_RUN: Look = { word: 'error', sign: '?', style: 'yellow' }
 
 const lookOf = (severity: Severity): Look =>
   LOOKS[severity] ?? { word: 'unknown', sign: '?', style: 'yellow' }
 
 const isBad = ({ severity }: { severity: Severity }): boolean => severity >= Severity.SEVERITY_FAIL
 
-/** A node that is not fit goes before one of which nothing is known. */
+/** A node that is not fit takes precedence over a node without results. */
 export const healthExitCode = (nodes: readonly NodeHealth[]): ExitCode => {
   if (nodes.some(isBad)) return EXIT.verdict
   const isUnknown = nodes.some(({ severity }) => severity === Severity.SEVERITY_UNSPECIFIED)
@@ -50,20 +50,20 @@ const summaryOf = (nodes: readonly NodeHealth[]): string => {
   return [counted(nodes.length, 'node'), ...parts].join(', ')
 }
 
-/** Why a check's severity is what it is. */
+/** The reasons for the severity of a check. */
 const reasonsOf = ({ result, standingReason }: CheckRecord): string[] =>
   standingReason === '' ? (result?.reasons ?? []) : [standingReason]
 
-/** Nothing bad stands, but the last time that it was tried it could not be carried out. */
-const isNotDone = ({ severity, result }: CheckRecord): boolean =>
+/** Whether a check without findings could not run the last time. */
+const couldNotRun = ({ severity, result }: CheckRecord): boolean =>
   severity <= Severity.SEVERITY_PASS && result?.status === CheckStatus.CHECK_STATUS_ERROR
 
 const reasonLines = (nodes: readonly NodeHealth[], paint: Paint): string[] =>
   nodes.flatMap(({ node, checks }) =>
     checks
-      .filter((record) => record.severity !== Severity.SEVERITY_PASS || isNotDone(record))
+      .filter((record) => record.severity !== Severity.SEVERITY_PASS || couldNotRun(record))
       .flatMap((record) => {
-        const { sign, style } = isNotDone(record) ? NOT_DONE : lookOf(record.severity)
+        const { sign, style } = couldNotRun(record) ? COULD_NOT_RUN : lookOf(record.severity)
         const name = harmless(`${node} ${record.result?.check ?? ''}`)
         return reasonsOf(record).map((reason) => `  ${paint(style, sign)} ${name}: ${harmless(reason)}`)
       }),
@@ -79,11 +79,11 @@ export const renderHealth = (nodes: readonly NodeHealth[], now: Date, paint: Pai
     const record = node.checks.find(({ result }) => result?.check === check)
     const running = node.runningChecks.includes(check) ? ' …' : ''
     const isSkip = record?.result?.status === CheckStatus.CHECK_STATUS_SKIPPED
-    // As good as a pass, but nothing was looked at.
+    // Skipped counts as passed, but must not look like it.
     if (record && isSkip && record.severity <= Severity.SEVERITY_PASS)
       return paint('dim', '- skipped') + running
     if (!record) return running
-    return painted(isNotDone(record) ? NOT_DONE : lookOf(record.severity)) + running
+    return painted(couldNotRun(record) ? COULD_NOT_RUN : lookOf(record.severity)) + running
   }
   const table = renderTable(
     ['NODE', 'HEALTH', 'LAST CHECK', ...checks.map((check) => harmless(check).toUpperCase())],
@@ -124,7 +124,7 @@ export const healthDocument = (nodes: readonly NodeHealth[]) => ({
   })),
 })
 
-/** Closed for a reason goes before closed because something is not known. */
+/** A known problem takes precedence over missing results. */
 export const gateExitCode = ({ open, nodes }: GateResponse): ExitCode => {
   if (open) return EXIT.healthy
   return nodes.some((node) => !node.open && !node.unknown) ? EXIT.verdict : EXIT.notMeasured
@@ -138,7 +138,10 @@ export const renderGate = (response: GateResponse, paint: Paint): string => {
   const isKnown = gateExitCode(response) === EXIT.verdict
   const head = isKnown
     ? paint('red', `✘ Closed: ${closed.length} of ${count} may not take a job.`)
-    : paint('yellow', `? Closed: of ${closed.length} of ${count} too little is known.`)
+    : paint(
+        'yellow',
+        `? Closed: ${closed.length} of ${count} may not take a job, because results are missing.`,
+      )
   const lines = closed.flatMap(({ node, reasons, unknown }) =>
     reasons.map((reason) => {
       const sign = unknown ? paint('yellow', '?') : paint('red', '✘')

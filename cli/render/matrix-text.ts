@@ -1,13 +1,14 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { byName, counted, median } from './figures.ts'
-import type { Cell, Matrix, MatrixMeasure } from './matrix.ts'
+import { median } from '../../lib/statistics.ts'
+import { byName, counted } from './figures.ts'
 import { harmless, type Paint, padEnd, padStart, widthOf } from './paint.ts'
+import type { Cell, Matrix, MatrixMeasure } from './pair-matrix.ts'
 import { renderTable } from './table.ts'
 
-/** More rows than this are not taken in at a glance any more, even where they fit. */
+/** Maximum number of rows. A larger matrix is hard to read even if it fits. */
 const MAX_NODES = 24
 
-/** How many of the worst rows and columns stand for a matrix that is not shown. */
+/** Number of worst rows and columns to list instead of a matrix that does not fit. */
 const WORST_COUNT = 5
 
 export type Unit = { name: string; scale: number }
@@ -19,7 +20,7 @@ const BITRATE_UNITS: readonly Unit[] = [
   { name: 'kbit/s', scale: 1e3 },
 ]
 
-/** One unit for a whole matrix, the one that suits its median. */
+/** The unit for all values of a matrix, chosen by its median. */
 export const unitFor = (measure: MatrixMeasure, middle: number | undefined): Unit => {
   if (measure === 'loss') return { name: '%', scale: 0.01 }
   if (measure !== 'throughput') {
@@ -29,7 +30,7 @@ export const unitFor = (measure: MatrixMeasure, middle: number | undefined): Uni
   return unit ?? { name: 'bit/s', scale: 1 }
 }
 
-/** Three digits; what is not 0 never looks like 0. */
+/** The value in the unit with up to three digits. A value other than 0 is never shown as 0. */
 export const formatIn = (unit: Unit, value: number): string => {
   const scaled = value / unit.scale
   if (scaled === 0) return '0'
@@ -51,7 +52,7 @@ const cellText = (cell: Cell | undefined, unit: Unit, paint: Paint): string => {
   if (cell.kind === 'failed') return paint('red', FAILURE_WORDS[cell.outcome] ?? '?')
   const text = formatIn(unit, cell.value)
   if (cell.grade === 'good') return paint('green', text)
-  // Without colour a bad value must still be seen.
+  // The mark makes a bad value visible without colours.
   return cell.grade === 'odd' ? paint('yellow', text) : paint('red', `${text}!`)
 }
 
@@ -67,8 +68,8 @@ const heading = (matrix: Matrix, unit: Unit): string => {
   return `${name}, ${unit.name} ${MEANING[matrix.measure]}`
 }
 
-/** What all names begin with, up to a separator: `node-` of node-1 and node-12. */
-const commonBeginning = (names: readonly string[]): string => {
+/** The common prefix of all names up to a separator: `node-` for node-1 and node-12. */
+const commonPrefix = (names: readonly string[]): string => {
   let prefix = names[0] ?? ''
   for (const name of names) while (!name.startsWith(prefix)) prefix = prefix.slice(0, -1)
   return /^(.*[^\p{L}\d])/u.exec(prefix)?.[1] ?? ''
@@ -93,10 +94,10 @@ const layOut = (matrix: Matrix, unit: Unit, columnNames: readonly string[], pain
   }
 }
 
-/** One line of a summary: what a node sends to all, or receives from all. */
+/** A row or column of the matrix: all that a node sends, or all that it receives. */
 type Line = { node: string; values: number[]; failedCount: number }
 
-/** A line that is as the whole matrix, this closely, is not worth telling. */
+/** A row or column whose median is within this ratio of the matrix's median is not listed. */
 const ALIKE_RATIO = 0.05
 
 const worstLines = (matrix: Matrix, lines: readonly Line[]): Line[] => {
@@ -106,8 +107,8 @@ const worstLines = (matrix: Matrix, lines: readonly Line[]): Line[] => {
   const sorted = [...lines].sort(
     (a, b) => b.failedCount - a.failedCount || badness(b) - badness(a) || byName(a.node, b.node),
   )
-  const told = sorted.filter((line) => line.failedCount > 0 || badness(line) > ALIKE_RATIO * middle)
-  return (told.length > 0 ? told : sorted.slice(0, 1)).slice(0, WORST_COUNT)
+  const worst = sorted.filter((line) => line.failedCount > 0 || badness(line) > ALIKE_RATIO * middle)
+  return (worst.length > 0 ? worst : sorted.slice(0, 1)).slice(0, WORST_COUNT)
 }
 
 const toLine = (node: string, cells: readonly (Cell | undefined)[]): Line => ({
@@ -143,8 +144,8 @@ const summarise = (matrix: Matrix, unit: Unit, paint: Paint): string[] => {
 }
 
 /**
- * The matrix for a screen of `columns` (unlimited when it is no terminal). Too large a one is replaced by its worst
- * rows and columns; `whole` then says where to get all of it.
+ * Renders a matrix for a terminal of `columns` columns, unlimited if undefined. A matrix that does not fit is replaced
+ * by its worst rows and columns, and `whole` says where the whole matrix is.
  */
 export const renderMatrix = (
   matrix: Matrix,
@@ -158,7 +159,7 @@ export const renderMatrix = (
   if (size <= MAX_NODES) {
     const full = layOut(matrix, unit, names, paint)
     if (full.width <= columns) return [`${title} (row sends, column receives)`, ...full.lines].join('\n')
-    const prefix = commonBeginning(names)
+    const prefix = commonPrefix(names)
     const short = layOut(
       matrix,
       unit,

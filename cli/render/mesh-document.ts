@@ -1,4 +1,4 @@
-/** The ping mesh as JSON documents, in base units. What is not known is left out. */
+/** The ping mesh as JSON documents, in base units. Unknown values are absent. */
 
 import type { Timestamp } from '#proto/google/protobuf/timestamp.ts'
 import type {
@@ -10,9 +10,9 @@ import type {
   PathWindow,
 } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { endpoint, verdictDocument } from './document.ts'
 import { resolutionText } from './mesh-text.ts'
-import { pathStateWord } from './mesh-words.ts'
+import { pathStateWord } from './path-state.ts'
+import { endpoint, verdictDocument } from './run-document.ts'
 
 const time = (value: Timestamp | undefined): string | undefined => fromTimestamp(value)?.toISOString()
 

@@ -1,4 +1,4 @@
-/** What the ping mesh says, for people: the answer first, then what is bad. */
+/** The state of the ping mesh as text: the answer first, then the bad paths. */
 
 import {
   type GetMeshResponse,
@@ -12,18 +12,18 @@ import {
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration, formatRatio } from '../../lib/units.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { ago, counted, formatCount } from './figures.ts'
-import { paintState, pathStateWord } from './mesh-words.ts'
 import { harmless, type Paint } from './paint.ts'
+import { paintState, pathStateWord } from './path-state.ts'
 import { renderTable } from './table.ts'
 
-/** Paths and problems that a screen takes; the rest is counted. */
-const MOST_LINES = 20
+/** Maximum number of paths and of problems to list; more are counted. */
+const MAX_LINES = 20
 
 const badCount = ({ lossyCount, downCount }: Mesh): number => lossyCount + downCount
 
-/** 1 when something is bad, 3 when nothing can be told. */
+/** 1 if a path or node is bad, 3 if nothing is measured. */
 export const meshExitCode = ({ meshes, verdicts }: GetMeshResponse): ExitCode => {
   if (verdicts.length > 0 || meshes.some((mesh) => badCount(mesh) > 0)) return EXIT.verdict
   return meshes.some(({ upCount }) => upCount > 0) ? EXIT.healthy : EXIT.notMeasured
@@ -31,14 +31,14 @@ export const meshExitCode = ({ meshes, verdicts }: GetMeshResponse): ExitCode =>
 
 const extent = (mesh: Mesh): string => {
   const cover = fromDuration(mesh.coverageTime)
-  const turns = cover === undefined ? '' : `, every pair within ${formatDuration(cover)}`
-  return `${counted(mesh.nodeCount, 'node')}, ${counted(mesh.pathCount, 'path')}${turns}`
+  const rotation = cover === undefined ? '' : `, every pair within ${formatDuration(cover)}`
+  return `${counted(mesh.nodeCount, 'node')}, ${counted(mesh.pathCount, 'path')}${rotation}`
 }
 
 const answer = ({ meshes, verdicts }: GetMeshResponse, paint: Paint): string => {
   const sum = (count: (mesh: Mesh) => number) => meshes.reduce((total, mesh) => total + count(mesh), 0)
   if (meshes.length === 0) {
-    return `${paint('yellow', 'No ping mesh is kept.')} A schedule makes one: meshgauge schedules add --help`
+    return `${paint('yellow', 'There is no ping mesh.')} Add one with "meshgauge schedules add NAME --mesh".`
   }
   const [worst] = verdicts
   if (worst) {
@@ -50,10 +50,10 @@ const answer = ({ meshes, verdicts }: GetMeshResponse, paint: Paint): string => 
   if (bad > 0) {
     return paint(
       'red',
-      `✘ ${formatCount(bad)} of ${counted(paths, 'path')} lose probes, or did until a moment ago; nobody is named.`,
+      `✘ ${formatCount(bad)} of ${counted(paths, 'path')} ${bad === 1 ? 'is' : 'are'} lossy or down. No culprit is named.`,
     )
   }
-  if (up === 0) return paint('yellow', `Nothing is measured yet of ${counted(paths, 'path')}.`)
+  if (up === 0) return paint('yellow', `None of ${counted(paths, 'path')} is measured yet.`)
   const rest = paths > up ? ` (${formatCount(paths - up)} not measured now)` : ''
   return `${paint('green', 'Healthy.')} ${formatCount(up)} of ${counted(paths, 'path')} are up${rest}.`
 }
@@ -68,7 +68,7 @@ const timeText = (seconds: number | undefined): string =>
 
 export const renderPaths = (paths: readonly Path[], now: Date, paint: Paint): string =>
   paths.length === 0
-    ? 'No such path.'
+    ? 'No path matches.'
     : renderTable(
         [
           'SOURCE',
@@ -97,7 +97,7 @@ export const renderPaths = (paths: readonly Path[], now: Date, paint: Paint): st
         paint,
       )
 
-/** @param bad the worst paths that are not up */
+/** @param bad the worst of the lossy and down paths */
 export const renderMesh = (
   response: GetMeshResponse,
   bad: readonly Path[],
@@ -106,14 +106,14 @@ export const renderMesh = (
 ): string => {
   const { meshes, verdicts } = response
   const others = verdicts
-    .slice(1, MOST_LINES)
+    .slice(1, MAX_LINES)
     .map(({ message }) => `  ${paint('red', '✘')} ${harmless(message)}`)
   const problems = [...new Set(meshes.flatMap((mesh) => mesh.problems))]
-  const told = problems.slice(0, MOST_LINES).map((line) => `  ${paint('yellow', '!')} ${harmless(line)}`)
-  if (problems.length > told.length)
-    told.push(`  and ${counted(problems.length - told.length, 'problem')} more`)
+  const listed = problems.slice(0, MAX_LINES).map((line) => `  ${paint('yellow', '!')} ${harmless(line)}`)
+  if (problems.length > listed.length)
+    listed.push(`  and ${counted(problems.length - listed.length, 'more problem')}`)
   const table = renderTable(
-    ['MESH', 'EXTENT', 'DELIVER', 'UP', 'LOSSY', 'DOWN', 'STALE'],
+    ['MESH', 'SIZE', 'DELIVERING', 'UP', 'LOSSY', 'DOWN', 'STALE'],
     meshes.map((mesh) => [
       harmless(mesh.schedule),
       extent(mesh),
@@ -125,13 +125,13 @@ export const renderMesh = (
     ]),
     paint,
   )
-  const parts = [[answer(response, paint), ...others, ...told].join('\n')]
+  const parts = [[answer(response, paint), ...others, ...listed].join('\n')]
   if (meshes.length > 0) parts.push(table)
-  if (bad.length > 0) parts.push(renderPaths(bad.slice(0, MOST_LINES), now, paint))
+  if (bad.length > 0) parts.push(renderPaths(bad.slice(0, MAX_LINES), now, paint))
   return parts.join('\n\n')
 }
 
-/** One line for an event, as `events` and `watch` print it. */
+/** One line for an event, for `mesh events` and `mesh watch`. */
 export const renderEvent = (event: MeshEvent, paint: Paint): string => {
   const time = fromTimestamp(event.time)?.toISOString() ?? ''
   const name = event.source?.interface ? ` on ${harmless(event.source.interface)}` : ''
@@ -143,14 +143,14 @@ export const renderEvent = (event: MeshEvent, paint: Paint): string => {
 }
 
 const BARS = '▁▂▃▄▅▆▇█'
-/** A line that a screen takes; of more windows some share a bar, which then shows the worst of them. */
-const MOST_BARS = 100
+/** Maximum number of bars in a line. With more windows, several share a bar that shows the worst of them. */
+const MAX_BARS = 100
 
 const sparkline = (
   windows: readonly PathWindow[],
   figureOf: (window: PathWindow) => number | undefined,
 ): string => {
-  const size = Math.max(1, Math.ceil(windows.length / MOST_BARS))
+  const size = Math.max(1, Math.ceil(windows.length / MAX_BARS))
   const values: (number | undefined)[] = []
   for (let from = 0; from < windows.length; from += size) {
     const some = windows.slice(from, from + size).flatMap((window) => figureOf(window) ?? [])
@@ -175,7 +175,7 @@ export const renderHistory = (
   { resolution, windows, events }: GetPathHistoryResponse,
   paint: Paint,
 ): string => {
-  if (windows.length === 0) return `${harmless(name)} was not measured in this time.`
+  if (windows.length === 0) return `${harmless(name)} has no measurements in this time.`
   const sum = (count: (window: PathWindow) => number) =>
     windows.reduce((total, window) => total + count(window), 0)
   const [sent, received] = [sum(({ sentCount }) => sentCount), sum(({ receivedCount }) => receivedCount)]

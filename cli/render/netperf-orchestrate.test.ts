@@ -4,15 +4,15 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
-import { ends, failedPair, iperfPair, pingPair, RUN_ID, runOf } from '../fixtures/runs.ts'
-import { closeCollectors, collectorWith, type } from '../fixtures/typing.ts'
+import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
+import { endpointPair, failedPair, iperfPair, pingPair, RUN_ID, runOf } from '../testing/run-samples.ts'
 import { netperfOrchestrateDocument } from './netperf-orchestrate.ts'
 
 const completed = runOf(RunState.RUN_STATE_COMPLETED)
 
-test('a pair that netperf measured: its own lines', () => {
+test("a pair measured by netperf has netperf's lines", () => {
   const pair = PairResult.fromPartial({
-    ...ends('n1', 'n2'),
+    ...endpointPair('n1', 'n2'),
     outcome: Outcome.OUTCOME_MEASURED,
     engine: { name: 'netperf', version: '2.7.1' },
     startTime: toTimestamp(new Date(1000)),
@@ -37,7 +37,7 @@ test('a pair that netperf measured: its own lines', () => {
   ])
 })
 
-test('other programs in the same style, and what was not measured with its reason', () => {
+test('pairs of other programs have the same format, and failed pairs their reason', () => {
   const [iperf, ping, refused] = netperfOrchestrateDocument(completed, [
     iperfPair('n1', 'n2', 9.4e9),
     pingPair('n1', 'n3', 0.1, 0.00025),
@@ -56,9 +56,9 @@ test('other programs in the same style, and what was not measured with its reaso
   expect(iperf).not.toHaveProperty('stderr')
 })
 
-test('runs export: a JSON document a line, CSV, and this', async () => {
+test('runs export writes jsonl, netperf-orchestrate and csv, and refuses other formats', async () => {
   const collector = await collectorWith()
-  const lines = (await type(collector, 'runs export latest --format jsonl')).out.trim().split('\n')
+  const lines = (await runCommand(collector, 'runs export latest --format jsonl')).out.trim().split('\n')
   expect(lines).toHaveLength(12)
   for (const line of lines)
     expect(JSON.parse(line)).toMatchObject({
@@ -66,15 +66,17 @@ test('runs export: a JSON document a line, CSV, and this', async () => {
       outcome: 'measured',
       iperf: { bitsPerSecond: 9.4e9 },
     })
-  const list = JSON.parse((await type(collector, 'runs export latest --format netperf-orchestrate')).out)
+  const list = JSON.parse(
+    (await runCommand(collector, 'runs export latest --format netperf-orchestrate')).out,
+  )
   expect(list).toHaveLength(12)
-  const csv = (await type(collector, 'runs export latest --format csv')).out.trim().split('\n')
+  const csv = (await runCommand(collector, 'runs export latest --format csv')).out.trim().split('\n')
   expect(csv).toHaveLength(13)
   expect(new Set(csv.map((line) => line.split(',').length)).size).toBe(1)
-  const { code, err } = await type(collector, 'runs export latest --format xml')
+  const { code, err } = await runCommand(collector, 'runs export latest --format xml')
   expect([code, err]).toEqual([
     2,
-    'A problem; nothing was done.\n  --format  "xml" is none of json, jsonl, csv, arcaflow, netperf-orchestrate\n',
+    '1 problem; nothing was done.\n  --format  "xml" is not one of json, jsonl, csv, arcaflow, netperf-orchestrate\n',
   ])
   await closeCollectors()
 })

@@ -1,9 +1,9 @@
 /**
- * The results as netperf-orchestrate exports them: one entry for each pair with client, server, their addresses,
- * success, exit_code, elapsed_time, stdout, stderr and command. What a program printed is not kept, so `stdout` is
- * written from what is: netperf's own key=value lines where netperf measured, and lines in that style, under netperf's
- * names where it has one, where another program did. `command` names the engine and what it was asked, not a command
- * line to repeat. `success` is a measured pair; `exit_code` is then 0, else -1, as that tool says of what it cut off.
+ * Results in the export format of netperf-orchestrate: one entry per pair with client, server, their addresses, success,
+ * exit_code, elapsed_time, stdout, stderr and command. The store does not have the output of programs, so `stdout` is
+ * generated: netperf's key=value lines if netperf measured, else lines in that format, with netperf's names if it has
+ * one for the value. `command` names the engine and the options and cannot be run. `exit_code` is 0 for a measured pair
+ * (`success`), else -1, which netperf-orchestrate uses for tests that it ended.
  */
 
 import type { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
@@ -12,7 +12,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { outcomeWord, runTest } from './words.ts'
+import { outcomeWord, runTest } from './enum-words.ts'
 
 type Lines = [name: string, value: string | number | undefined][]
 
@@ -52,8 +52,8 @@ const pingLines = ({ sentCount, receivedCount, lossRatio, rtt }: PingStatistics)
 const linesOf = ({ values }: PairResult): Lines => {
   if (values?.$case === 'ping') return pingLines(values.value)
   if (values?.$case !== 'iperf') return []
-  const said = Object.entries(values.value.programValues)
-  return said.length > 0 ? said : iperfLines(values.value)
+  const netperfLines = Object.entries(values.value.programValues)
+  return netperfLines.length > 0 ? netperfLines : iperfLines(values.value)
 }
 
 const stdoutOf = (pair: PairResult): string =>

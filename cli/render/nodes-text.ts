@@ -1,17 +1,15 @@
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
+import { wordOf } from './enum-words.ts'
 import { ago, counted } from './figures.ts'
-import { metadataDocument } from './hosts.ts'
+import { metadataDocument } from './host-document.ts'
 import { harmless, type Paint } from './paint.ts'
 import { renderTable } from './table.ts'
 
-const STATES: Partial<Record<NodeState, string>> = {
-  [NodeState.NODE_STATE_READY]: 'ready',
-  [NodeState.NODE_STATE_SILENT]: 'silent',
-}
+const stateWord = wordOf(NodeState, 'NODE_STATE_')
 
-const stateOf = (node: Node): string => STATES[node.state] ?? 'unknown'
+const stateOf = (node: Node): string => stateWord(node.state)
 
 const speedText = ({ speedBitsPerSecond, state }: Interface): string => {
   const speed = speedBitsPerSecond ? ` ${Number((speedBitsPerSecond / 1e9).toPrecision(3))}G` : ''
@@ -45,21 +43,24 @@ const rowOf = (node: Node, now: Date, paint: Paint): string[] => {
   return [name, paint(colour, stateOf(node)), ...known, ping, ago(fromTimestamp(node.lastIperfTime), now)]
 }
 
-/** Engines that cannot run, each reason with the nodes that give it. */
-const enginesMissing = (nodes: readonly Node[]): string[] => {
-  const byReason = new Map<string, string[]>()
+/** Engines that cannot run, each reason with its nodes. */
+const missingEngines = (nodes: readonly Node[]): string[] => {
+  const missing = new Map<string, { engine: string; reason: string; names: string[] }>()
   for (const node of nodes) {
     for (const engine of node.description?.engines ?? []) {
       if (engine.available) continue
-      const reason = harmless(`${engine.name}: ${engine.reasons.join('; ')}`)
-      byReason.set(reason, [...(byReason.get(reason) ?? []), harmless(node.name)])
+      const reason = harmless(engine.reasons.join('; '))
+      const key = JSON.stringify([engine.name, reason])
+      const entry = missing.get(key) ?? { engine: harmless(engine.name), reason, names: [] }
+      entry.names.push(harmless(node.name))
+      missing.set(key, entry)
     }
   }
-  return [...byReason].map(([reason, names]) => {
+  return [...missing.values()].map(({ engine, reason, names }) => {
     const where =
       names.length === nodes.length && names.length > 1 ? 'all nodes' : names.slice(0, 5).join(', ')
     const rest = where !== 'all nodes' && names.length > 5 ? ` and ${names.length - 5} more` : ''
-    return `${where}${rest} without ${reason}`
+    return `no ${engine} on ${where}${rest}: ${reason}`
   })
 }
 
@@ -71,8 +72,11 @@ export const renderNodes = (nodes: readonly Node[], now: Date, paint: Paint): st
     paint,
   )
   const silent = nodes.filter(({ state }) => state === NodeState.NODE_STATE_SILENT).length
-  const notes = enginesMissing(nodes)
-  if (silent > 0) notes.unshift(paint('red', `${counted(silent, 'node')} of ${nodes.length} silent`))
+  const notes = missingEngines(nodes)
+  if (silent > 0)
+    notes.unshift(
+      paint('red', `${silent} of ${counted(nodes.length, 'node')} ${silent === 1 ? 'is' : 'are'} silent`),
+    )
   return [table, ...notes].join('\n')
 }
 

@@ -1,8 +1,9 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
+import stringWidth from 'string-width'
 
 export type Style = 'red' | 'yellow' | 'green' | 'cyan' | 'dim' | 'bold'
 
-/** Puts a style on text, or leaves it as it is where there is no colour. */
+/** Adds a style to a text, or returns the text unchanged if colours are off. */
 export type Paint = (style: Style, text: string) => string
 
 export const createPaint =
@@ -12,8 +13,8 @@ export const createPaint =
 
 export const noPaint: Paint = (_style, text) => text
 
-/** Columns that text takes on the screen, without its colours. */
-export const widthOf = (text: string): number => [...stripVTControlCharacters(text)].length
+/** Columns that text takes on the screen: colours take none, a wide character takes two. */
+export const widthOf = (text: string): number => stringWidth(text)
 
 export const padEnd = (text: string, width: number): string =>
   text + ' '.repeat(Math.max(0, width - widthOf(text)))
@@ -21,7 +22,7 @@ export const padEnd = (text: string, width: number): string =>
 export const padStart = (text: string, width: number): string =>
   ' '.repeat(Math.max(0, width - widthOf(text))) + text
 
-/** Text that came from other machines, made harmless: it cannot move the cursor or break a table. */
+/** Removes control characters from text of other machines, so that it cannot move the cursor or break a table. */
 export const harmless = (text: string): string =>
   stripVTControlCharacters(text)
     .replace(/\p{Cc}+/gu, ' ')

@@ -1,9 +1,9 @@
 import { type Plan, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
+import { topologyWord } from './enum-words.ts'
 import { counted, formatCount } from './figures.ts'
 import { harmless } from './paint.ts'
-import { topologyWord } from './words.ts'
 
 const boundText = (plan: Plan): string => {
   if (plan.roundCount <= 1) return ''
@@ -12,7 +12,7 @@ const boundText = (plan: Plan): string => {
   return ` (bound ${formatCount(plan.lowerBound)}${why})`
 }
 
-/** What a run would do, in a sentence. */
+/** The plan of a run in one sentence. */
 export const renderPlan = (spec: RunSpec, plan: Plan): string => {
   const topology = topologyWord(spec.topology?.kind ?? TopologyKind.TOPOLOGY_KIND_UNSPECIFIED)
   const interfaces = spec.interfaces.length > 0 ? ` on ${harmless(spec.interfaces.join(', '))}` : ''
@@ -22,6 +22,6 @@ export const renderPlan = (spec: RunSpec, plan: Plan): string => {
     ...(seconds === undefined ? [] : [`about ${formatDuration(seconds)}`]),
     ...(plan.bytes === undefined ? [] : [`${formatBytes(plan.bytes)} sent`]),
   ]
-  const certificate = plan.certified ? 'Certificate verified.' : 'Its certificate could NOT be verified.'
+  const certificate = plan.certified ? 'Certificate verified.' : 'The certificate could not be verified.'
   return `${topology} of ${counted(plan.nodeCount, 'node')}${interfaces}: ${facts.join(', ')}. ${certificate}`
 }

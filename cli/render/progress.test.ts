@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { runOf } from '../fixtures/runs.ts'
+import { runOf } from '../testing/run-samples.ts'
+import { createScreen } from '../testing/screen.ts'
 import { noPaint } from './paint.ts'
 import { createProgress } from './progress.ts'
 
@@ -10,7 +11,7 @@ const clockAt = (state: { seconds: number }): Clock => ({
   now: () => new Date(0),
   monotonicSeconds: () => state.seconds,
   yield: () => new Promise((resolve) => setImmediate(resolve)),
-  // The tests move time themselves.
+  // The tests advance the time.
   sleep: (_seconds, signal) =>
     new Promise((_resolve, reject) => {
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
@@ -22,15 +23,15 @@ const runAt = (doneCount: number, round: number, measuredCount = doneCount) =>
     progress: { doneCount, measuredCount, pairCount: 1000, round, remaining: toDuration(61.2) },
   })
 
-const setUp = (isTTY: boolean) => {
+const setUp = () => {
   const time = { seconds: 0 }
   const written: string[] = []
-  const stream = { write: (text: string) => written.push(text), isTTY, columns: isTTY ? 100 : undefined }
+  const stream = { write: (text: string) => written.push(text), isTTY: false, columns: undefined }
   return { time, written, progress: createProgress({ stream, paint: noPaint, clock: clockAt(time) }) }
 }
 
-test('without a terminal there is a line now and then, not one for each pair', () => {
-  const { time, written, progress } = setUp(false)
+test('a log gets a line at intervals, not one for each pair', () => {
+  const { time, written, progress } = setUp()
   for (let done = 0; done <= 1000; done++) {
     time.seconds = done / 100
     progress.update(runAt(done, 1 + Math.floor(done / 400)))
@@ -41,8 +42,8 @@ test('without a terminal there is a line now and then, not one for each pair', (
   expect(written.length).toBeLessThanOrEqual(11)
 })
 
-test('without a terminal a slow run still gives a sign of life', () => {
-  const { time, written, progress } = setUp(false)
+test('a log gets a line of a slow run at least every 5 s', () => {
+  const { time, written, progress } = setUp()
   for (let second = 0; second <= 20; second++) {
     time.seconds = second
     progress.update(runAt(second, 1, second - 1))
@@ -51,18 +52,31 @@ test('without a terminal a slow run still gives a sign of life', () => {
   expect(written.at(-1)).toBe('iperf mesh: round 1 of 3, 20 of 1,000 pairs, 1 without a value, 61 s left\n')
 })
 
-test('a terminal has one line with a bar, which is taken away at the end', () => {
-  const { written, progress } = setUp(true)
+test('a terminal has one line with a bar, which is removed at the end', () => {
+  const screen = createScreen(100)
+  const progress = createProgress({ stream: screen, paint: noPaint, clock: clockAt({ seconds: 0 }) })
   progress.update(runAt(600, 2))
-  expect(written.at(-1)).toBe(
+  expect(screen.text()).toBe(
     '  ◐ iperf mesh   round 2 of 3  ▓▓▓▓▓▓▓▓▓▓░░░░░░░  600 of 1,000 pairs, 61 s left',
   )
   progress.end()
-  expect(written.at(-1)).toBe('\r\u001b[K')
+  expect(screen.text()).toBe('')
 })
 
-test('a run that waits says so', () => {
-  const { written, progress } = setUp(false)
+test('a terminal of 60 columns shows all of it, and only the notes at the end', () => {
+  const screen = createScreen(60)
+  const progress = createProgress({ stream: screen, paint: noPaint, clock: clockAt({ seconds: 0 }) })
+  for (const done of [0, 300, 600]) progress.update(runAt(done, 2, done / 2))
+  progress.note('n4 does not answer')
+  expect(screen.text()).toBe(
+    'n4 does not answer\n  ◒ iperf mesh   round 2 of 3  ▓▓▓▓▓▓▓▓▓▓░░░░░░░  600 of 1,0\n00 pairs, 300 without a value, 61 s left',
+  )
+  progress.end()
+  expect(screen.text()).toBe('n4 does not answer')
+})
+
+test('the line of a pending run says that it is waiting', () => {
+  const { written, progress } = setUp()
   progress.update(runOf(RunState.RUN_STATE_PENDING))
   expect(written).toEqual(['iperf mesh: waiting for another run on these interfaces\n'])
 })

@@ -1,28 +1,29 @@
-/** How far a run is: one line that changes in a terminal, a line now and then in a log. */
+/** Shows the progress of a run: one changing line in a terminal, a line every few seconds in a log. */
 
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
 import type { OutputStream } from '../terminal.ts'
+import { runTest, runTopology } from './enum-words.ts'
 import { formatCount } from './figures.ts'
-import { harmless, type Paint, widthOf } from './paint.ts'
-import { runTest, runTopology } from './words.ts'
+import { harmless, type Paint } from './paint.ts'
+import { createStatusLine } from './status-line.ts'
 
 const BAR_WIDTH = 17
 const SPINNER = ['◐', '◓', '◑', '◒']
 const TICK_SECONDS = 0.25
 
-/** Without a terminal: no more often than this, unless a tenth of the pairs has been done meanwhile. */
+/** In a log: seconds between two lines, or at least 1 s if another tenth of the pairs is done. */
 const PLAIN_SECONDS = 5
 const PLAIN_MIN_SECONDS = 1
 const PLAIN_SHARE = 0.1
 
 export type Progress = {
   update(run: Run): void
-  /** Says something without breaking the line that changes. */
+  /** Prints a line above the progress line. */
   note(text: string): void
-  /** Takes the line away. */
+  /** Removes the progress line. */
   end(): void
 }
 
@@ -37,7 +38,7 @@ const remainingText = (run: Run, passedSeconds: number): string => {
   return `, ${left < 1 ? 'a moment' : left < 120 ? `${Math.round(left)} s` : formatDuration(left)} left`
 }
 
-/** `round 3 of 5, 18 of 30 pairs, 6 s left`; `passedSeconds` since the collector said so. */
+/** `round 3 of 5, 18 of 30 pairs, 6 s left`. `passedSeconds` is the age of the run's state. */
 const progressText = (run: Run, passedSeconds: number, bar = ', '): string => {
   if (run.state === RunState.RUN_STATE_PENDING) return 'waiting for another run on these interfaces'
   const { doneCount = 0, pairCount = 0, round = 0, measuredCount = 0 } = run.progress ?? {}
@@ -61,19 +62,15 @@ const createLiveProgress = ({ stream, paint, clock }: ProgressDeps): Progress =>
   const ended = new AbortController()
   let latest: { run: Run; at: number } | undefined
   let frame = 0
-  const erase = () => stream.write('\r\u001b[K')
+  const line = createStatusLine(stream)
   const draw = () => {
     if (!latest) return
     const passed = clock.monotonicSeconds() - latest.at
     const bar = `  ${renderBar(shareOf(latest.run))}  `
     const text = progressText(latest.run, passed, bar)
-    const spinner = SPINNER[frame++ % SPINNER.length]!
-    const plain = `  ${spinner} ${progressTitle(latest.run)}   ${text.includes(bar) ? text : `${bar.trimStart()}${text}`}`
-    // A line that wraps could not be taken away again.
-    const fits = widthOf(plain) < (stream.columns ?? 80)
-    erase()
-    stream.write(
-      fits ? plain.replace(spinner, paint('cyan', spinner)) : plain.slice(0, (stream.columns ?? 80) - 1),
+    const spinner = paint('cyan', SPINNER[frame++ % SPINNER.length]!)
+    line.show(
+      `  ${spinner} ${progressTitle(latest.run)}   ${text.includes(bar) ? text : `${bar.trimStart()}${text}`}`,
     )
   }
   const tick = async () => {
@@ -91,13 +88,13 @@ const createLiveProgress = ({ stream, paint, clock }: ProgressDeps): Progress =>
       draw()
     },
     note: (text) => {
-      erase()
+      line.clear()
       stream.write(`${harmless(text)}\n`)
       draw()
     },
     end: () => {
       ended.abort()
-      if (latest) erase()
+      line.clear()
     },
   }
 }

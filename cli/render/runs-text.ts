@@ -1,11 +1,11 @@
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
+import { hasEnded, runTest, runTopology, stateWord } from './enum-words.ts'
 import { ago, formatCount } from './figures.ts'
 import { harmless, type Paint } from './paint.ts'
 import { renderTable } from './table.ts'
 import { wallTime } from './wall-time.ts'
-import { hasEnded, runTest, runTopology, stateWord } from './words.ts'
 
 const verdictCell = (run: Run, paint: Paint): string => {
   const [verdict] = run.verdicts

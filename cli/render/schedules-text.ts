@@ -8,7 +8,7 @@ import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
 import { ago, counted, formatCount } from './figures.ts'
 import { harmless, type Paint } from './paint.ts'
-import { scheduleOrigin, scheduleState, scheduleWork } from './schedules.ts'
+import { scheduleOrigin, scheduleState, scheduleWork } from './schedule-document.ts'
 import { renderTable } from './table.ts'
 
 const when = (spec: ScheduleSpec | undefined): string => {
@@ -18,15 +18,15 @@ const when = (spec: ScheduleSpec | undefined): string => {
   return spec?.when ? `every ${formatDuration(fromDuration(spec.when.value))}` : ''
 }
 
-/** `in 3 h`. */
-const ahead = (moment: Date | undefined, now: Date): string => {
+/** The time until a moment, such as `in 3 h`. */
+const timeUntil = (moment: Date | undefined, now: Date): string => {
   if (!moment) return ''
   const seconds = (moment.getTime() - now.getTime()) / 1000
   return seconds < 1 ? 'now' : `in ${formatDuration(seconds)}`
 }
 
-/** What did not go as planned: `2 missed, 1 late`. */
-const troubles = (schedule: Schedule): string =>
+/** Counts of starts that did not happen as planned, such as `2 missed, 1 late`. */
+const problemCounts = (schedule: Schedule): string =>
   (
     [
       [schedule.missedCount, 'missed'],
@@ -47,9 +47,9 @@ export const renderSchedules = (schedules: readonly Schedule[], now: Date, paint
   schedules.length === 0
     ? 'No schedules. Add one: meshgauge schedules add nightly mesh --test iperf --cron "0 2 * * *"'
     : renderTable(
-        ['NAME', 'FROM', 'STATE', 'WORK', 'WHEN', 'NEXT', 'LAST', 'STARTS', 'COVERED', 'TROUBLE'],
+        ['NAME', 'FROM', 'STATE', 'WORK', 'WHEN', 'NEXT', 'LAST', 'STARTS', 'COVERED', 'PROBLEMS'],
         schedules.map((schedule) => {
-          const trouble = [troubles(schedule), harmless(schedule.reason)]
+          const problems = [problemCounts(schedule), harmless(schedule.reason)]
             .filter((text) => text !== '')
             .join('; ')
           return [
@@ -58,17 +58,17 @@ export const renderSchedules = (schedules: readonly Schedule[], now: Date, paint
             scheduleState(schedule),
             harmless(scheduleWork(schedule.spec)),
             harmless(when(schedule.spec)),
-            ahead(fromTimestamp(schedule.nextTime), now),
+            timeUntil(fromTimestamp(schedule.nextTime), now),
             ago(fromTimestamp(schedule.lastStartTime), now),
             formatCount(schedule.startCount),
             covered(schedule.coverage),
-            trouble === '' ? '' : paint('yellow', trouble),
+            problems === '' ? '' : paint('yellow', problems),
           ]
         }),
         paint,
       )
 
-const spent = ({ spec, spent: used }: Schedule): string | undefined => {
+const usedBudget = ({ spec, spent: used }: Schedule): string | undefined => {
   if (!spec?.budget || !used) return undefined
   const parts = [
     spec.budget.bytes === undefined
@@ -81,15 +81,17 @@ const spent = ({ spec, spent: used }: Schedule): string | undefined => {
 }
 
 const coverageLine = (coverage: Coverage): string => {
-  const debt =
+  const overdue =
     coverage.overdueCount === 0
-      ? 'none is overdue'
-      : `${formatCount(coverage.overdueCount)} overdue, of these ${formatCount(coverage.neverCount)} never measured`
-  const age = coverage.oldestAge ? `, the oldest ${formatDuration(fromDuration(coverage.oldestAge))} ago` : ''
-  return `${covered(coverage)} pairs; ${debt}${age}`
+      ? 'none overdue'
+      : `${formatCount(coverage.overdueCount)} overdue, ${formatCount(coverage.neverCount)} of them never measured`
+  const age = coverage.oldestAge
+    ? `, the oldest measured ${formatDuration(fromDuration(coverage.oldestAge))} ago`
+    : ''
+  return `${covered(coverage)} pairs; ${overdue}${age}`
 }
 
-/** One schedule, a line for each thing that there is to say. */
+/** One schedule, with one line per property. */
 export const renderSchedule = (schedule: Schedule, now: Date, paint: Paint): string => {
   const { spec } = schedule
   const next = fromTimestamp(schedule.nextTime)
@@ -97,15 +99,15 @@ export const renderSchedule = (schedule: Schedule, now: Date, paint: Paint): str
     ['state', `${scheduleState(schedule)} (${scheduleOrigin(schedule)})`],
     ['work', scheduleWork(spec)],
     ['when', when(spec)],
-    ['next start', next && `${next.toISOString()} (${ahead(next, now)})`],
+    ['next start', next && `${next.toISOString()} (${timeUntil(next, now)})`],
     ['last start', schedule.lastStartTime && ago(fromTimestamp(schedule.lastStartTime), now)],
     [
       'starts',
-      [formatCount(schedule.startCount), troubles(schedule)].filter((text) => text !== '').join(', '),
+      [formatCount(schedule.startCount), problemCounts(schedule)].filter((text) => text !== '').join(', '),
     ],
     ['reason', schedule.reason],
     ['covered', schedule.coverage && coverageLine(schedule.coverage)],
-    ['spent', spent(schedule)],
+    ['budget', usedBudget(schedule)],
     ['runs', schedule.runIds.join(' ')],
   ]
   const shown = lines.filter(([, text]) => text !== undefined && text !== '')
@@ -119,7 +121,7 @@ export const renderCoverage = (
   { coverage, overdue, nextPageToken }: GetCoverageResponse,
   { within, now, paint }: { within: string; now: Date; paint: Paint },
 ): string => {
-  if (!coverage) return 'Nothing is known of any pair.'
+  if (!coverage) return 'No pair was ever measured.'
   const head = `Measured within ${within}: ${coverageLine(coverage)}.`
   if (overdue.length === 0) return head
   const rows = overdue.map(({ source, destination, interface: name, lastTime }) => [
@@ -132,6 +134,6 @@ export const renderCoverage = (
   const more =
     nextPageToken === ''
       ? ''
-      : `\n${counted(coverage.overdueCount - overdue.length, 'pair')} more; --limit shows up to 5000.`
+      : `\nand ${counted(coverage.overdueCount - overdue.length, 'more pair')}. Raise --limit, up to 5000, to list them.`
   return `${head}\n\n${table}${more}`
 }

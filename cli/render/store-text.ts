@@ -5,11 +5,11 @@ import { ago, formatCount } from './figures.ts'
 import { harmless, type Paint } from './paint.ts'
 import { renderTable } from './table.ts'
 
-const WHAT: Record<string, string> = {
+const CONTENT: Record<string, string> = {
   runs: 'runs with their results',
-  raw: 'windows of the ping mesh as the agents sent them',
-  '5m': 'the same as 5 minutes',
-  '1h': 'the same as 1 hour',
+  raw: 'ping mesh windows as the agents sent them',
+  '5m': 'ping mesh windows merged to 5 minutes',
+  '1h': 'ping mesh windows merged to 1 hour',
   events: 'changes of state in the ping mesh',
 }
 
@@ -21,22 +21,22 @@ const rowOf = (level: StoreLevel, now: Date): string[] => {
     formatCount(level.rowCount),
     timeOf(level.oldestTime),
     timeOf(level.newestTime),
-    retention === undefined ? 'for ever' : formatDuration(retention),
-    WHAT[level.name] ?? '',
+    retention === undefined ? 'unlimited' : formatDuration(retention),
+    CONTENT[level.name] ?? '',
   ]
 }
 
 export const renderStoreInfo = (info: GetStoreInfoResponse, now: Date, paint: Paint): string => {
   const bound = info.maxBytes > 0 ? ` of at most ${formatBytes(info.maxBytes)}` : ''
   const expired = info.lastExpireTime
-    ? `Old content was last removed ${ago(fromTimestamp(info.lastExpireTime), now)}.`
-    : 'Nothing had to be removed yet.'
+    ? `Expired content was last removed ${ago(fromTimestamp(info.lastExpireTime), now)}.`
+    : 'No content has expired yet.'
   return [
-    `${harmless(info.path)}: ${formatBytes(info.sizeBytes)}${bound}, ${formatBytes(info.freeBytes)} of it free inside (schema ${info.schemaVersion})`,
+    `${harmless(info.path)}: ${formatBytes(info.sizeBytes)}${bound}, ${formatBytes(info.freeBytes)} of it free (schema version ${info.schemaVersion})`,
     expired,
     '',
     renderTable(
-      ['LEVEL', 'ROWS', 'OLDEST', 'NEWEST', 'KEPT FOR', 'WHAT'],
+      ['LEVEL', 'ROWS', 'OLDEST', 'NEWEST', 'RETENTION', 'CONTENT'],
       info.levels.map((level) => rowOf(level, now)),
       paint,
     ),

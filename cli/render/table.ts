@@ -1,6 +1,6 @@
 import { type Paint, padEnd, widthOf } from './paint.ts'
 
-/** A table without lines, as kubectl prints them: headings, then rows, each column as wide as it must be. */
+/** A table without borders, as kubectl prints it. Hand-written because cells contain colour codes. */
 export const renderTable = (
   headings: readonly string[],
   rows: readonly (readonly string[])[],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { RunState, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import { failedPair, iperfPair, meshOf, runOf, slowSender } from '../fixtures/runs.ts'
+import { failedPair, iperfPair, meshOf, runOf, slowSender } from '../testing/run-samples.ts'
 import { noPaint } from './paint.ts'
 import { type Measured, renderTrialAnswer, renderTrialTables, trialExitCode } from './trial-text.ts'
 
@@ -26,28 +26,28 @@ const mesh: Measured = {
 }
 const wholeRing = { ...ring, pairs: ring.pairs.slice(0, 2) }
 
-describe('a trial', () => {
-  test('all is well: said once, for all', () => {
+describe('the texts of a trial', () => {
+  test('healthy runs share one headline', () => {
     expect(renderTrialAnswer([wholeRing, mesh], noPaint)).toBe(
       'Healthy. No culprit among 4 nodes and 4 interfaces.',
     )
     expect(trialExitCode([wholeRing, mesh], 0)).toBe(0)
   })
 
-  test('whoever has something to say says it', () => {
+  test('each run that is not good has its own headline', () => {
     const bad = { ...mesh, run: { ...mesh.run, verdicts: [slowSender()] } }
     expect(renderTrialAnswer([ring, bad], noPaint)).toBe(`iperf ring:
 ✘ 1 of 3 pairs could not be measured.
   1 refused, n3 → n1 on net1: the port is closed
 iperf mesh:
 ✘ n3 sends badly on net1: 48 Mbit/s where its peers reach 9.4 Gbit/s.
-  3 of 3 pairs say so. Retested on new ports: the same. Confidence 0.99. Trace abababab…`)
+  3 of 3 pairs agree. Retested on new ports: the same. Confidence 0.99. Trace abababab…`)
     expect(trialExitCode([ring, bad], 0)).toBe(1)
     expect(trialExitCode([ring, mesh], 0)).toBe(3)
     expect(trialExitCode([wholeRing, mesh], 1)).toBe(1)
   })
 
-  test('a ring is shown as one', () => {
+  test('a ring is one line', () => {
     expect(
       renderTrialTables([ring], { paint: noPaint, columns: 80 }),
     ).toBe(`net1, Gbit/s received around the ring

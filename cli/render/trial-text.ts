@@ -1,17 +1,17 @@
-/** What a trial shows: each run as a line when it ends, and all of it at the end. */
+/** The texts of a trial: a line for each run when it ends, and tables and the answer at the end. */
 
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { formatDuration, formatRatio } from '../../lib/units.ts'
-import { EXIT, type ExitCode } from '../exit.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { runTest } from './enum-words.ts'
 import { counted } from './figures.ts'
-import { exitCodeOf, renderJudgement } from './judgement.ts'
-import { buildMatrix, interfacesOf } from './matrix.ts'
 import { formatIn, unitFor } from './matrix-text.ts'
 import { harmless, type Paint } from './paint.ts'
-import { type ReportOptions, renderInterface } from './report.ts'
+import { buildMatrix, interfacesOf } from './pair-matrix.ts'
+import { renderHeadline, runExitCode } from './run-headline.ts'
+import { type ReportOptions, renderInterface } from './run-report.ts'
 import { wallTime } from './wall-time.ts'
-import { runTest } from './words.ts'
 
 export type Measured = { name: string; run: Run; pairs: PairResult[] }
 
@@ -21,7 +21,7 @@ export const runExtent = ({ run, pairs }: Measured): string => {
   return `${counted(pairs.length, 'pair')}${rounds}`
 }
 
-/** The figures of all interfaces together, as far as they can be put together without averaging percentiles. */
+/** The figures of all interfaces together. Percentiles are not averaged: the highest is shown. */
 export const runNote = ({ run }: Measured): string => {
   const interfaces = run.summary?.interfaces ?? []
   const measured = interfaces.filter((each) => each.measuredCount > 0)
@@ -41,7 +41,7 @@ export const runNote = ({ run }: Measured): string => {
   return `${min} to ${max} ${unit.name}${efficiency}`
 }
 
-/** A ring is a line, not a table: `node-1 → 0.95 → node-2 → ...` */
+/** A ring as one line: `node-1 ─ 0.95 → node-2 ─ …`. */
 const renderRing = (pairs: readonly PairResult[], name: string, paint: Paint): string => {
   const matrix = buildMatrix(pairs, name, 'throughput', [])
   const unit = unitFor('throughput', matrix.median)
@@ -55,7 +55,7 @@ const renderRing = (pairs: readonly PairResult[], name: string, paint: Paint): s
 
 const isRing = ({ run }: Measured): boolean => run.spec?.topology?.kind === TopologyKind.TOPOLOGY_KIND_RING
 
-/** All tables: the ping mesh, the ring, the iperf mesh. */
+/** The tables of all runs: the ping mesh, the iperf ring and the iperf mesh. */
 export const renderTrialTables = (all: readonly Measured[], options: ReportOptions): string =>
   all
     .flatMap((measured) => {
@@ -66,30 +66,30 @@ export const renderTrialTables = (all: readonly Measured[], options: ReportOptio
     })
     .join('\n\n')
 
-/** A verdict is the worst there can be; then what could not be measured. */
+/** A verdict takes precedence over pairs that could not be measured. */
 export const trialExitCode = (all: readonly Measured[], checks: ExitCode): ExitCode => {
-  const codes = [checks, ...all.map(({ run, pairs }) => exitCodeOf(run, pairs))]
+  const codes = [checks, ...all.map(({ run, pairs }) => runExitCode(run, pairs))]
   return [EXIT.verdict, EXIT.notMeasured].find((code) => codes.includes(code)) ?? EXIT.healthy
 }
 
-/** How a run stands: something is bad, something stands out that nobody is blamed for, or neither. */
-export const gradeOf = ({ run, pairs }: Measured): 'good' | 'odd' | 'bad' => {
-  if (exitCodeOf(run, pairs) !== EXIT.healthy) return 'bad'
+/** `bad` for any exit code but 0, `odd` if a pair differs from the others, else `good`. */
+export const trialRunGrade = ({ run, pairs }: Measured): 'good' | 'odd' | 'bad' => {
+  if (runExitCode(run, pairs) !== EXIT.healthy) return 'bad'
   return run.summary?.interfaces.some(({ worst }) => worst.length > 0) ? 'odd' : 'good'
 }
 
-/** The answer: of each run that has something to say, else once for all. */
+/** The headlines of all runs that are not good, or one headline if all are. */
 export const renderTrialAnswer = (all: readonly Measured[], paint: Paint): string => {
-  // A ring cannot blame anyone, and a mesh has the same pairs.
-  const candidates = all.filter((measured) => !isRing(measured) || gradeOf(measured) === 'bad')
-  const speakers = candidates.filter((measured) => gradeOf(measured) !== 'good')
-  if (speakers.length === 0) {
+  // A ring cannot name a culprit, and the mesh has the same pairs.
+  const candidates = all.filter((measured) => !isRing(measured) || trialRunGrade(measured) === 'bad')
+  const notGood = candidates.filter((measured) => trialRunGrade(measured) !== 'good')
+  if (notGood.length === 0) {
     return candidates
       .slice(-1)
-      .flatMap(({ run, pairs }) => renderJudgement(run, pairs, paint))
+      .flatMap(({ run, pairs }) => renderHeadline(run, pairs, paint))
       .join('\n')
   }
-  return speakers
-    .flatMap(({ name, run, pairs }) => [paint('bold', `${name}:`), ...renderJudgement(run, pairs, paint)])
+  return notGood
+    .flatMap(({ name, run, pairs }) => [paint('bold', `${name}:`), ...renderHeadline(run, pairs, paint)])
     .join('\n')
 }

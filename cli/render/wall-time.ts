@@ -1,12 +1,12 @@
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 
-/** iperf3's own default, and so the collector's. */
+/** The default of iperf3 and of the collector. */
 const DEFAULT_IPERF_SECONDS = 10
 
 /**
- * How long the run took, against what its rounds would take with nothing between them. The ideal is absent where
- * the length of a test is not a time: pings all run at once, and --bytes ends when the bytes are sent.
+ * How long the run took in seconds, and how long its rounds would take without pauses. The ideal is absent if the
+ * duration of a test is not fixed: pings all run at the same time, and --bytes ends when the bytes are sent.
  */
 export const wallTime = (run: Run): { seconds?: number; idealSeconds?: number; efficiencyRatio?: number } => {
   const [start, end] = [fromTimestamp(run.startTime), fromTimestamp(run.endTime)]
@@ -15,12 +15,12 @@ export const wallTime = (run: Run): { seconds?: number; idealSeconds?: number; e
   return {
     ...(seconds === undefined ? {} : { seconds }),
     ...(idealSeconds === undefined ? {} : { idealSeconds }),
-    // Pairs that could not be measured take no time, and would flatter it.
-    ...(seconds && idealSeconds && isWhole(run) ? { efficiencyRatio: idealSeconds / seconds } : {}),
+    // Pairs that could not be measured take less time and would raise the ratio.
+    ...(seconds && idealSeconds && isComplete(run) ? { efficiencyRatio: idealSeconds / seconds } : {}),
   }
 }
 
-const isWhole = ({ progress }: Run): boolean =>
+const isComplete = ({ progress }: Run): boolean =>
   progress !== undefined && progress.measuredCount === progress.pairCount
 
 const ideal = (run: Run): number | undefined => {

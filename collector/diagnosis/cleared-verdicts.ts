@@ -1,34 +1,44 @@
-import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Endpoint, PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { MIN_GOOD_PEERS } from './culprits.ts'
+import { isMeasured } from '../dispatch/outcomes.ts'
+import { interfaceKey, pathKey } from '../inventory/keys.ts'
+import { defaultHeuristics } from './thresholds.ts'
 
-/** Who a verdict blames. */
+/** The culprit that a verdict names. */
 export type Accused = Pick<Verdict, 'node' | 'interface' | 'peer' | 'rack'>
 
-/** Whether a completed run could have blamed someone anew: then an earlier verdict of the same test has gone. */
+/**
+ * Returns whether a completed run measured enough to accuse a culprit again. If it did and names no such verdict, an
+ * earlier verdict about that culprit is cleared.
+ */
 export const createClearedVerdicts = (results: readonly PairResult[]): ((accused: Accused) => boolean) => {
-  /** By node, interface and direction, the nodes at the other end of measured pairs. */
-  const peers = new Map<string, Set<string>>()
-  const links = new Set<string>()
-  const add = (end: Endpoint, direction: string, peer: string) => {
-    const key = [end.node, end.interface, direction].join('\0')
-    const known = peers.get(key)
+  const peersByInterface = { tx: new Map<string, Set<string>>(), rx: new Map<string, Set<string>>() }
+  const nodeOf = new Map<string, string>()
+  const paths = new Set<string>()
+  const add = (endpoint: Endpoint, direction: 'tx' | 'rx', peer: string) => {
+    const key = interfaceKey(endpoint)
+    nodeOf.set(key, endpoint.node)
+    const known = peersByInterface[direction].get(key)
     if (known) known.add(peer)
-    else peers.set(key, new Set([peer]))
+    else peersByInterface[direction].set(key, new Set([peer]))
   }
-  for (const { source, destination, outcome } of results) {
-    if (!source || !destination || outcome !== Outcome.OUTCOME_MEASURED) continue
+  for (const result of results) {
+    const { source, destination } = result
+    if (!source || !destination || !isMeasured(result)) continue
     add(source, 'tx', destination.node)
     add(destination, 'rx', source.node)
-    links.add([source.node, source.interface, destination.node].join('\0'))
+    paths.add(pathKey({ source: source.node, destination: destination.node, interface: source.interface }))
   }
-  // Fewer peers cannot accuse a node, so they cannot acquit it either: a ring leaves a mesh's verdict.
-  const judged = [...peers].filter(([, { size }]) => size >= MIN_GOOD_PEERS).map(([key]) => key.split('\0'))
-  const nodes = new Set(judged.map(([node]) => node))
-  const interfaces = new Set(judged.map(([node, name]) => `${node}\0${name}`))
+  // With fewer peers no node can be accused, so none is cleared either: a ring leaves a mesh's verdict unchanged.
+  const judged = [...peersByInterface.tx, ...peersByInterface.rx].filter(
+    ([, peers]) => peers.size >= defaultHeuristics.minGoodPeers,
+  )
+  const interfaces = new Set(judged.map(([key]) => key))
+  const nodes = new Set(judged.map(([key]) => nodeOf.get(key)!))
   return ({ node, interface: name, peer, rack }) => {
     if (rack !== '') return nodes.size > 0
-    const isJudged = name === '' ? nodes.has(node) : interfaces.has(`${node}\0${name}`)
-    return isJudged && (peer === '' || links.has([node, name, peer].join('\0')))
+    const isJudged = name === '' ? nodes.has(node) : interfaces.has(interfaceKey({ node, interface: name }))
+    return (
+      isJudged && (peer === '' || paths.has(pathKey({ source: node, destination: peer, interface: name })))
+    )
   }
 }

@@ -1,15 +1,15 @@
-import { type DirectionCount, explain, isOpen, type Open, openUp } from './direction-counts.ts'
+import { chanceToShow, wilsonLower } from '../../lib/statistics.ts'
+import { type DirectionCount, UnexplainedPairs } from './direction-counts.ts'
 import { confidenceOf, logOdds, shareOf } from './posterior.ts'
 import { isBad, type Sample } from './samples.ts'
-import { chanceToShow, wilsonLower } from './statistics.ts'
-import type { Thresholds } from './thresholds.ts'
+import type { Parameters } from './thresholds.ts'
 
 export type Direction = 'tx' | 'rx' | 'both'
 
-/** Who is to blame within one fabric, and the pairs that speak for and against it. */
+/** A node or rack that explains bad pairs of one fabric, with the pairs for and against it. */
 export type Culprit = {
   readonly kind: DirectionCount['kind']
-  /** The node or the rack. */
+  /** The name of the node or the rack. */
   readonly name: string
   readonly direction: Direction
   readonly confidence: number
@@ -17,158 +17,182 @@ export type Culprit = {
   readonly pairsAgainst: Sample[]
 }
 
-/** A blame on a node needs so many peers that do well otherwise: a ring alone never accuses. */
-export const MIN_GOOD_PEERS = 3
-
-/** At least this share of a culprit's own pairs is bad. */
-const MIN_BAD_SHARE = 0.75
-
-/** A bad pair of a culprit is bad this often; the rest is left to what nobody thought of. */
-const MOSTLY = 0.95
+/** A pair of a culprit is bad with this probability. The rest is for causes that the model does not know. */
+const BAD_WHEN_FAULTY = 0.95
 
 type Candidate = {
   readonly kind: DirectionCount['kind']
   readonly name: string
   readonly direction: Direction
-  readonly sides: readonly DirectionCount[]
-  /** The other way of a candidate that is bad one way. */
+  readonly directions: readonly DirectionCount[]
+  /** The other direction of a candidate that is bad in one. */
   readonly opposite: DirectionCount | undefined
-  /** What its own pairs say, worked out when they change: most of thousands are as they were a culprit ago. */
-  standing: Standing
+  /** Updated only when its pairs change: with thousands of candidates, most stay the same after each culprit. */
+  evidence: PairEvidence
 }
 
-/** Of the pairs of a candidate alone. */
-type Standing = { readonly count: number; readonly badCount: number } & Pattern
+/** How often a pair of a culprit is bad, and whether enough of a candidate's pairs are. */
+type Pattern = { readonly whenFaulty: number; readonly isMet: boolean }
 
-const UNKNOWN: Standing = { count: 0, badCount: 0, whenFaulty: 0, isMet: false }
+/** What the pairs of a candidate show. */
+type PairEvidence = { readonly count: number; readonly badCount: number } & Pattern
 
 type Assessed = { readonly candidate: Candidate; readonly odds: number }
 
-const sum = (sides: readonly DirectionCount[], unitsOf: (side: DirectionCount) => number): number =>
-  sides.reduce((total, side) => total + unitsOf(side), 0)
+const NO_PAIRS: PairEvidence = { count: 0, badCount: 0, whenFaulty: 0, isMet: false }
 
-const openSamples = (open: Open, { sides }: Candidate): Sample[] =>
-  sides.flatMap(({ samples }) => samples.filter((sample) => isOpen(open, sample)))
+const sum = (
+  directions: readonly DirectionCount[],
+  figureOf: (direction: DirectionCount) => number,
+): number => directions.reduce((total, direction) => total + figureOf(direction), 0)
 
-const candidatesOf = (open: Open): Candidate[] =>
-  [...open.ends.values(), ...open.racks.values()].flatMap(({ tx, rx }): Candidate[] => {
-    const { kind, name } = tx
-    const given = { kind, name, standing: UNKNOWN }
+const samplesOf = (unexplained: UnexplainedPairs, { directions }: Candidate): Sample[] =>
+  directions.flatMap(({ samples }) => samples.filter((sample) => unexplained.has(sample)))
+
+const candidatesOf = ({ nodes, racks }: UnexplainedPairs): Candidate[] =>
+  [...nodes.values(), ...racks.values()].flatMap(({ tx, rx }): Candidate[] => {
+    const given = { kind: tx.kind, name: tx.name, evidence: NO_PAIRS }
     return [
-      { ...given, direction: 'both', sides: [tx, rx], opposite: undefined },
-      { ...given, direction: 'tx', sides: [tx], opposite: rx },
-      { ...given, direction: 'rx', sides: [rx], opposite: tx },
+      { ...given, direction: 'both', directions: [tx, rx], opposite: undefined },
+      { ...given, direction: 'tx', directions: [tx], opposite: rx },
+      { ...given, direction: 'rx', directions: [rx], opposite: tx },
     ]
   })
 
-/** How often a pair of a culprit is bad, and whether enough of its pairs are. */
-type Pattern = { readonly whenFaulty: number; readonly isMet: boolean }
-
-/** Each way of a culprit is bad by itself; otherwise a very bad way would take the other one along. */
-const badPattern = ({ sides }: Candidate): Pattern => ({
-  whenFaulty: MOSTLY,
-  isMet: sides.every((side) => side.badCount >= MIN_BAD_SHARE * side.count),
+/** Each direction of a culprit must be bad: a very bad one would otherwise make the other one look bad. */
+const badPattern = ({ directions }: Candidate, { minBadRatio }: Parameters): Pattern => ({
+  whenFaulty: BAD_WHEN_FAULTY,
+  isMet: directions.every(({ badCount, count }) => badCount >= minBadRatio * count),
 })
 
 /**
- * A node that loses one probe in ten spoils not every pair of ten probes, but as many as chance shows. And as a
- * lost probe may be lost on either way, one way is blamed only when the other one loses clearly less.
+ * A node that loses 1 probe in 10 does not make every pair of 10 probes bad, only as many as chance shows. A lost probe
+ * may be lost in either direction, so one direction is accused only when the other one loses clearly less.
  */
-const lossPattern = ({ sides, opposite }: Candidate, badCount: number, thresholds: Thresholds): Pattern => {
-  const sent = sum(sides, (side) => side.sentCount)
-  const lost = sum(sides, (side) => side.lostCount)
-  const count = sum(sides, (side) => side.count)
-  const isSure = wilsonLower(lost, sent) > thresholds.lossRatio
+const lossPattern = (
+  { directions, opposite }: Candidate,
+  badCount: number,
+  { lossRatio, minBadRatio }: Parameters,
+): Pattern => {
+  const sent = sum(directions, ({ sentCount }) => sentCount)
+  const lost = sum(directions, ({ lostCount }) => lostCount)
+  const count = sum(directions, (direction) => direction.count)
+  const isSignificant = wilsonLower(lost, sent) > lossRatio
   const isOneWay = !opposite || opposite.lostCount <= wilsonLower(lost, sent) * opposite.sentCount
-  const shown = chanceToShow(lost / sent, Math.round(sent / count), thresholds.lossRatio)
-  const whenFaulty = Math.min(MOSTLY, shown)
+  const whenFaulty = Math.min(BAD_WHEN_FAULTY, chanceToShow(lost / sent, Math.round(sent / count), lossRatio))
   return {
     whenFaulty,
-    isMet: isSure && isOneWay && badCount >= MIN_BAD_SHARE * whenFaulty * count,
+    isMet: isSignificant && isOneWay && badCount >= minBadRatio * whenFaulty * count,
   }
 }
 
-const standingOf = (candidate: Candidate, thresholds: Thresholds): Standing => {
-  const { sides } = candidate
-  const count = sum(sides, (side) => side.count)
-  const badCount = sum(sides, (side) => side.badCount)
-  const onlyLoss = sides.every((side) => side.badCount === side.lossyCount)
-  const pattern = onlyLoss ? lossPattern(candidate, badCount, thresholds) : badPattern(candidate)
-  return { count, badCount, whenFaulty: pattern.whenFaulty, isMet: pattern.isMet }
+const evidenceOf = (candidate: Candidate, parameters: Parameters): PairEvidence => {
+  const { directions } = candidate
+  const count = sum(directions, (direction) => direction.count)
+  const badCount = sum(directions, (direction) => direction.badCount)
+  const isOnlyLoss = directions.every((direction) => direction.badCount === direction.lossyCount)
+  const pattern =
+    isOnlyLoss && parameters.poolsLoss
+      ? lossPattern(candidate, badCount, parameters)
+      : badPattern(candidate, parameters)
+  return { count, badCount, ...pattern }
 }
 
-/** Candidates whose own pairs speak against them, kept up as pairs are explained. */
-const createSuspects = (open: Open, candidates: readonly Candidate[], thresholds: Thresholds) => {
-  const ofSide = new Map<DirectionCount, Candidate[]>()
+/** Returns a function for the candidates whose pairs show a fault. It examines only those whose pairs changed. */
+const createSuspects = (
+  unexplained: UnexplainedPairs,
+  candidates: readonly Candidate[],
+  parameters: Parameters,
+) => {
+  const byDirection = new Map<DirectionCount, Candidate[]>()
   for (const candidate of candidates) {
-    for (const side of [...candidate.sides, ...(candidate.opposite ? [candidate.opposite] : [])]) {
-      const known = ofSide.get(side)
+    for (const direction of [...candidate.directions, ...(candidate.opposite ? [candidate.opposite] : [])]) {
+      const known = byDirection.get(direction)
       if (known) known.push(candidate)
-      else ofSide.set(side, [candidate])
+      else byDirection.set(direction, [candidate])
     }
   }
   const suspects = new Set<Candidate>()
   return (): ReadonlySet<Candidate> => {
-    for (const side of open.touched) {
-      for (const candidate of ofSide.get(side) ?? []) {
-        candidate.standing = standingOf(candidate, thresholds)
-        if (candidate.standing.isMet && candidate.standing.badCount >= MIN_GOOD_PEERS) suspects.add(candidate)
+    for (const direction of unexplained.takeChanged()) {
+      for (const candidate of byDirection.get(direction) ?? []) {
+        candidate.evidence = evidenceOf(candidate, parameters)
+        const { isMet, badCount } = candidate.evidence
+        if (isMet && badCount >= Math.max(1, parameters.minGoodPeers)) suspects.add(candidate)
         else suspects.delete(candidate)
       }
     }
-    open.touched.clear()
     return suspects
   }
 }
 
-const assess = (open: Open, candidate: Candidate, candidateCount: number): Assessed | undefined => {
-  const { count, badCount, whenFaulty } = candidate.standing
-  const whenWell = shareOf(open.badCount - badCount, open.count - count)
-  if (whenWell >= whenFaulty) return undefined
-  const evidence = { badCount, goodCount: count - badCount, whenFaulty, whenWell, candidateCount }
-  return { candidate, odds: logOdds(evidence) }
+const assess = (
+  unexplained: UnexplainedPairs,
+  candidate: Candidate,
+  candidateCount: number,
+): Assessed | undefined => {
+  const { count, badCount, whenFaulty } = candidate.evidence
+  const whenHealthy = shareOf(unexplained.badCount - badCount, unexplained.count - count)
+  if (whenHealthy >= whenFaulty) return undefined
+  const goodCount = count - badCount
+  return { candidate, odds: logOdds({ badCount, goodCount, whenFaulty, whenHealthy, candidateCount }) }
 }
 
-/** Peers that do well with others than the candidate: only these can tell that it is not they who are bad. */
-const hasGoodPeers = (open: Open, candidate: Candidate): boolean => {
-  const own = new Set(openSamples(open, candidate))
+/** Whether enough peers have good pairs with other nodes. Without them the peers may be the bad ones. */
+const hasGoodPeers = (
+  unexplained: UnexplainedPairs,
+  candidate: Candidate,
+  { minGoodPeers }: Parameters,
+): boolean => {
+  if (minGoodPeers === 0) return true
+  const own = new Set(samplesOf(unexplained, candidate))
   const good = new Set<string>()
-  for (const side of candidate.sides) {
-    for (const sample of side.samples) {
-      const peer = side.direction === 'tx' ? sample.destination : sample.source
+  for (const { direction, samples } of candidate.directions) {
+    for (const sample of samples) {
+      const peer = direction === 'tx' ? sample.destination : sample.source
       if (good.has(peer)) continue
-      const { tx, rx } = open.ends.get(peer)!
-      const others = (side.direction === 'tx' ? rx : tx).samples.filter(
-        (other) => isOpen(open, other) && !own.has(other),
+      const { tx, rx } = unexplained.nodes.get(peer)!
+      const others = (direction === 'tx' ? rx : tx).samples.filter(
+        (other) => unexplained.has(other) && !own.has(other),
       )
       if (others.length > 2 * others.filter(isBad).length) good.add(peer)
-      if (good.size >= MIN_GOOD_PEERS) return true
+      if (good.size >= minGoodPeers) return true
     }
   }
   return false
 }
 
-/** An uplink is to blame only when several of the rack's nodes suffer, and not among themselves. */
-const looksLikeUplink = (open: Open, { name, sides }: Candidate): boolean => {
+/** Whether several of the rack's nodes suffer with other racks, and not among themselves. */
+const looksLikeUplink = (
+  unexplained: UnexplainedPairs,
+  { name, directions }: Candidate,
+  { minGoodPeers, minBadRatio }: Parameters,
+): boolean => {
   const suffering = new Set(
-    sides.flatMap(({ direction, samples }) =>
+    directions.flatMap(({ direction, samples }) =>
       samples
-        .filter((sample) => isBad(sample) && isOpen(open, sample))
+        .filter((sample) => isBad(sample) && unexplained.has(sample))
         .map(({ source, destination }) => (direction === 'tx' ? source : destination)),
     ),
   )
-  const inside = (open.insideRack.get(name) ?? []).filter((sample) => isOpen(open, sample))
-  if (inside.length === 0) return suffering.size >= MIN_GOOD_PEERS
-  return suffering.size >= 2 && inside.filter(isBad).length <= (1 - MIN_BAD_SHARE) * inside.length
+  const inside = unexplained.insideRack(name)
+  if (inside.length === 0) return suffering.size >= minGoodPeers
+  return suffering.size >= 2 && inside.filter(isBad).length <= (1 - minBadRatio) * inside.length
 }
 
-const isSupported = (open: Open, { candidate, odds }: Assessed, thresholds: Thresholds): boolean =>
-  confidenceOf(odds) >= thresholds.minConfidence &&
-  hasGoodPeers(open, candidate) &&
-  (candidate.kind === 'end' || looksLikeUplink(open, candidate))
+const isSupported = (
+  unexplained: UnexplainedPairs,
+  { candidate, odds }: Assessed,
+  parameters: Parameters,
+): boolean =>
+  confidenceOf(odds) >= parameters.minConfidence &&
+  hasGoodPeers(unexplained, candidate, parameters) &&
+  (candidate.kind === 'node' ||
+    !parameters.comparesInsideRack ||
+    looksLikeUplink(unexplained, candidate, parameters))
 
-const toCulprit = (open: Open, { candidate, odds }: Assessed): Culprit => {
-  const samples = openSamples(open, candidate)
+const toCulprit = (unexplained: UnexplainedPairs, { candidate, odds }: Assessed): Culprit => {
+  const samples = samplesOf(unexplained, candidate)
   const { kind, name, direction } = candidate
   return {
     kind,
@@ -182,49 +206,49 @@ const toCulprit = (open: Open, { candidate, odds }: Assessed): Culprit => {
 
 const DIRECTIONS: readonly Direction[] = ['both', 'tx', 'rx']
 
-/** Equal evidence is decided by direction and name, so that the order of the results changes nothing. */
-const stronger = (one: Assessed, other: Assessed): number =>
+/** Orders by odds; then by direction and name, so that the order of the results does not change the verdicts. */
+const byStrength = (one: Assessed, other: Assessed): number =>
   other.odds - one.odds ||
   DIRECTIONS.indexOf(one.candidate.direction) - DIRECTIONS.indexOf(other.candidate.direction) ||
   (one.candidate.name < other.candidate.name ? -1 : 1)
 
-/** The best candidate that is supported. The best of all nearly always is, so only otherwise they are put in order. */
+/** Returns the strongest supported candidate. It sorts them only when the strongest of all is not supported. */
 const strongest = (
-  open: Open,
+  unexplained: UnexplainedPairs,
   suspects: ReadonlySet<Candidate>,
   candidateCount: number,
-  thresholds: Thresholds,
+  parameters: Parameters,
 ): Assessed | undefined => {
   let best: Assessed | undefined
   for (const candidate of suspects) {
-    const assessed = assess(open, candidate, candidateCount)
-    if (assessed && (!best || stronger(assessed, best) < 0)) best = assessed
+    const assessed = assess(unexplained, candidate, candidateCount)
+    if (assessed && (!best || byStrength(assessed, best) < 0)) best = assessed
   }
-  if (!best || isSupported(open, best, thresholds)) return best
+  if (!best || isSupported(unexplained, best, parameters)) return best
   return [...suspects]
-    .flatMap((candidate) => assess(open, candidate, candidateCount) ?? [])
-    .sort(stronger)
-    .find((assessed) => isSupported(open, assessed, thresholds))
+    .flatMap((candidate) => assess(unexplained, candidate, candidateCount) ?? [])
+    .sort(byStrength)
+    .find((assessed) => isSupported(unexplained, assessed, parameters))
 }
 
 /**
- * Explains the bad pairs of a fabric greedily: the candidate with the best odds first; its pairs are then explained
- * and count neither for nor against anyone else. `rest` are the pairs that no culprit explains.
+ * Explains the bad pairs of a fabric greedily: takes the candidate with the best odds, then removes its pairs from the
+ * evidence for and against all others. `rest` holds the pairs that no culprit explains.
  */
 export const findCulprits = (
   samples: readonly Sample[],
   rackOf: ReadonlyMap<string, string>,
-  thresholds: Thresholds,
+  parameters: Parameters,
 ): { culprits: Culprit[]; rest: Sample[] } => {
-  const open = openUp(samples, rackOf)
-  const candidates = candidatesOf(open)
-  const suspects = createSuspects(open, candidates, thresholds)
+  const unexplained = new UnexplainedPairs(samples, rackOf)
+  const candidates = candidatesOf(unexplained)
+  const suspects = createSuspects(unexplained, candidates, parameters)
   const culprits: Culprit[] = []
   for (;;) {
-    const next = strongest(open, suspects(), candidates.length, thresholds)
-    if (!next) return { culprits, rest: samples.filter((sample) => isOpen(open, sample)) }
-    const culprit = toCulprit(open, next)
+    const next = strongest(unexplained, suspects(), candidates.length, parameters)
+    if (!next) return { culprits, rest: samples.filter((sample) => unexplained.has(sample)) }
+    const culprit = toCulprit(unexplained, next)
     culprits.push(culprit)
-    explain(open, [...culprit.pairsFor, ...culprit.pairsAgainst])
+    unexplained.explain([...culprit.pairsFor, ...culprit.pairsAgainst])
   }
 }

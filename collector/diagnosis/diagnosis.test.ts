@@ -26,7 +26,7 @@ const racksOf = (count: number, size: number): Map<string, string> =>
   new Map(Array.from({ length: count }, (_, node) => [nodeName(node), `r${Math.floor(node / size) + 1}`]))
 
 describe('nodes', () => {
-  test('one that sends badly', () => {
+  test('names a node that sends badly', () => {
     const { verdicts, suspects } = diagnose({
       results: meshResults(6, (source, destination) =>
         iperfResult(source, destination, source === 2 ? BAD : GOOD),
@@ -48,7 +48,7 @@ describe('nodes', () => {
     expect(suspects).toHaveLength(5)
   })
 
-  test('one that was retested is no suspect any more', () => {
+  test('a retested pair is not a suspect', () => {
     const { verdicts, suspects } = diagnose({
       results: meshResults(6, (source, destination) =>
         source === 2
@@ -61,14 +61,14 @@ describe('nodes', () => {
     expect(suspects).toEqual([])
   })
 
-  test('one that receives badly, in the smallest mesh that can tell', () => {
+  test('names a node that receives badly in the smallest mesh with enough peers', () => {
     expect(messages(meshResults(4, (from, to) => iperfResult(from, to, to === 0 ? BAD : GOOD)))).toEqual([
       'node-1 receives badly on net1: 48.0 Mbit/s where its peers reach 941 Mbit/s. 3 of 3 pairs that it receives agree; what it sends is fine (941 Mbit/s).',
     ])
     expect(messages(meshResults(3, (from, to) => iperfResult(from, to, to === 0 ? BAD : GOOD)))).toEqual([])
   })
 
-  test('one that is dead', () => {
+  test('names a dead node', () => {
     expect(
       messages(
         meshResults(6, (from, to) =>
@@ -78,7 +78,7 @@ describe('nodes', () => {
     ).toEqual(['node-2 cannot be reached on net1: 10 of 10 pairs fail. Reason given: no route to host.'])
   })
 
-  test('two of six that spoil more than half of the pairs', () => {
+  test('names two of six nodes that affect more than half of the pairs', () => {
     const bad = new Set([2, 4])
     const { verdicts } = diagnose({
       results: meshResults(6, (from, to) => iperfResult(from, to, bad.has(from) || bad.has(to) ? BAD : GOOD)),
@@ -89,7 +89,7 @@ describe('nodes', () => {
     ])
   })
 
-  test('on one of two interfaces', () => {
+  test('names the bad one of two interfaces', () => {
     const good = onInterface(
       meshResults(6, (from, to) => iperfResult(from, to, GOOD)),
       'net0',
@@ -100,7 +100,7 @@ describe('nodes', () => {
     ])
   })
 
-  test('on all of its interfaces it is the node', () => {
+  test('names the node when all its interfaces are bad', () => {
     const dead = meshResults(6, (from, to) =>
       from === 1 || to === 1 ? failedResult(from, to) : iperfResult(from, to, GOOD),
     )
@@ -116,14 +116,14 @@ describe('nodes', () => {
     ])
   })
 
-  test('of a reversed test, the source is who receives', () => {
+  test('in a reversed test the source is the receiver', () => {
     const results = meshResults(6, (from, to) => iperfResult(from, to, from === 2 ? BAD : GOOD))
     expect(diagnose({ results, reversed: true }).verdicts).toMatchObject([
       { node: 'node-3', direction: FaultDirection.FAULT_DIRECTION_RX },
     ])
   })
 
-  test('below the floor that the operator set', () => {
+  test('names a node below the absolute limit', () => {
     const results = meshResults(6, (from, to) => iperfResult(from, to, from === 2 ? 0.8 * GOOD : GOOD))
     expect(diagnose({ results }).verdicts).toEqual([])
     expect(diagnose({ results, thresholds: { minBitsPerSecond: 0.9 * GOOD } }).verdicts).toMatchObject([
@@ -140,7 +140,7 @@ describe('pings', () => {
     return meshResults(6, (from, to) => pingResult(from, to, lost(from, to), probes))
   }
 
-  test('a node that loses one probe in ten', () => {
+  test('names a node that loses 1 probe in 10', () => {
     for (let seed = 0; seed < 20; seed++) {
       expect(diagnose({ results: lossy(0.1, 20, seed) }).verdicts).toMatchObject([
         { node: 'node-3', direction: FaultDirection.FAULT_DIRECTION_BOTH },
@@ -151,7 +151,7 @@ describe('pings', () => {
     )
   })
 
-  test('a node that answers late', () => {
+  test('names a node that answers late', () => {
     const results = meshResults(6, (from, to) =>
       pingResult(from, to, 0, 10, from === 2 || to === 2 ? 0.005 : 0.0001),
     )
@@ -160,7 +160,7 @@ describe('pings', () => {
     ])
   })
 
-  test('a fleet that loses a little everywhere has no culprit', () => {
+  test('a fleet with little loss everywhere has no culprit', () => {
     const random = createRandom(7)
     const results = meshResults(20, (from, to) => pingResult(from, to, random() < 0.1 ? 1 : 0, 10))
     expect(messages(results)).toEqual([])
@@ -170,7 +170,7 @@ describe('pings', () => {
 describe('racks', () => {
   const rackOf = (node: number) => Math.floor(node / 4)
 
-  test('an uplink that sends badly', () => {
+  test('names an uplink that sends badly', () => {
     const results = meshResults(12, (from, to) =>
       iperfResult(from, to, rackOf(from) === 1 && rackOf(to) !== 1 ? 200e6 : GOOD),
     )
@@ -186,7 +186,7 @@ describe('racks', () => {
     ])
   })
 
-  test('two racks that are cut off from each other', () => {
+  test('names a rack when two racks are cut off from each other', () => {
     const half = (node: number) => Math.floor(node / 3)
     const results = meshResults(6, (from, to) =>
       half(from) === half(to) ? iperfResult(from, to, GOOD) : failedResult(from, to),
@@ -196,7 +196,7 @@ describe('racks', () => {
     ])
   })
 
-  test('uplinks that are slower than what is inside are a class of their own', () => {
+  test('uplinks that are slower than links inside racks are a separate class', () => {
     const results = meshResults(12, (from, to) =>
       iperfResult(from, to, rackOf(from) === rackOf(to) ? GOOD : 300e6),
     )

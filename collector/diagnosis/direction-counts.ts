@@ -1,110 +1,108 @@
 import { isBad, type Sample } from './samples.ts'
 
 /**
- * A side of something: the pairs that a node or a rack sends, or receives. The counts are of those pairs that no
- * culprit explains yet, so that a candidate is weighed without going through its pairs.
+ * The pairs that a node or a rack sends, or receives. The counts cover only the pairs that no culprit explains yet, so
+ * that a candidate is assessed without a pass over its pairs.
  */
 export type DirectionCount = {
-  readonly kind: 'end' | 'rack'
-  /** The node or the rack. */
+  readonly kind: 'node' | 'rack'
+  /** The name of the node or the rack. */
   readonly name: string
   readonly direction: 'tx' | 'rx'
   readonly samples: Sample[]
   count: number
   badCount: number
-  /** Of the bad ones, those that are bad for loss alone. */
+  /** The bad pairs whose fault is loss. */
   lossyCount: number
   sentCount: number
   lostCount: number
 }
 
-export type DirectionCounts = Map<string, { tx: DirectionCount; rx: DirectionCount }>
+type BothDirections = { readonly tx: DirectionCount; readonly rx: DirectionCount }
 
-/** What is still unexplained in a fabric. */
-export type Open = {
-  readonly explained: Set<Sample>
-  readonly ends: DirectionCounts
-  readonly racks: DirectionCounts
-  readonly insideRack: Map<string, Sample[]>
-  readonly rackOf: ReadonlyMap<string, string>
-  /** Sides whose counts have changed since somebody emptied this. */
-  readonly touched: Set<DirectionCount>
-  count: number
-  badCount: number
+const createDirections = (kind: DirectionCount['kind'], name: string): BothDirections => {
+  const counts = { count: 0, badCount: 0, lossyCount: 0, sentCount: 0, lostCount: 0 }
+  return {
+    tx: { kind, name, direction: 'tx', samples: [], ...counts },
+    rx: { kind, name, direction: 'rx', samples: [], ...counts },
+  }
 }
 
-const sideOf = (
-  sides: DirectionCounts,
-  kind: DirectionCount['kind'],
-  name: string,
-  direction: DirectionCount['direction'],
-): DirectionCount => {
-  let found = sides.get(name)
-  if (!found) {
-    const counts = { count: 0, badCount: 0, lossyCount: 0, sentCount: 0, lostCount: 0 }
-    found = {
-      tx: { kind, name, direction: 'tx', samples: [], ...counts },
-      rx: { kind, name, direction: 'rx', samples: [], ...counts },
+/** The pairs of one fabric that no culprit explains yet, counted by node and by rack. */
+export class UnexplainedPairs {
+  readonly nodes = new Map<string, BothDirections>()
+  readonly racks = new Map<string, BothDirections>()
+  count = 0
+  badCount = 0
+  readonly #insideRack = new Map<string, Sample[]>()
+  readonly #rackOf: ReadonlyMap<string, string>
+  readonly #explained = new Set<Sample>()
+  #changed = new Set<DirectionCount>()
+
+  constructor(samples: readonly Sample[], rackOf: ReadonlyMap<string, string>) {
+    this.#rackOf = rackOf
+    for (const sample of samples) {
+      for (const each of this.#directionsOf(sample)) each.samples.push(sample)
+      this.#add(sample, 1)
+      if (sample.reach !== 'inside') continue
+      const rack = rackOf.get(sample.source)!
+      const inside = this.#insideRack.get(rack)
+      if (inside) inside.push(sample)
+      else this.#insideRack.set(rack, [sample])
     }
-    sides.set(name, found)
   }
-  return found[direction]
-}
 
-const sidesOf = (open: Open, sample: Sample): DirectionCount[] => {
-  const { source, destination, reach } = sample
-  const ends = [sideOf(open.ends, 'end', source, 'tx'), sideOf(open.ends, 'end', destination, 'rx')]
-  if (reach !== 'across') return ends
-  return [
-    ...ends,
-    sideOf(open.racks, 'rack', open.rackOf.get(source)!, 'tx'),
-    sideOf(open.racks, 'rack', open.rackOf.get(destination)!, 'rx'),
-  ]
-}
-
-const count = (open: Open, sample: Sample, units: 1 | -1): void => {
-  const bad = isBad(sample) ? units : 0
-  for (const side of sidesOf(open, sample)) {
-    side.count += units
-    side.badCount += bad
-    side.lossyCount += sample.fault === 'lossy' ? units : 0
-    side.sentCount += units * sample.sentCount
-    side.lostCount += units * sample.lostCount
-    open.touched.add(side)
+  has(sample: Sample): boolean {
+    return !this.#explained.has(sample)
   }
-  open.count += units
-  open.badCount += bad
-}
 
-export const openUp = (samples: readonly Sample[], rackOf: ReadonlyMap<string, string>): Open => {
-  const open: Open = {
-    explained: new Set(),
-    ends: new Map(),
-    racks: new Map(),
-    insideRack: new Map(),
-    rackOf,
-    touched: new Set(),
-    count: 0,
-    badCount: 0,
+  /** Returns the unexplained pairs between nodes of a rack. */
+  insideRack(rack: string): Sample[] {
+    return (this.#insideRack.get(rack) ?? []).filter((sample) => this.has(sample))
   }
-  for (const sample of samples) {
-    for (const side of sidesOf(open, sample)) side.samples.push(sample)
-    count(open, sample, 1)
-    if (sample.reach !== 'inside') continue
-    const rack = rackOf.get(sample.source)!
-    const inside = open.insideRack.get(rack)
-    if (inside) inside.push(sample)
-    else open.insideRack.set(rack, [sample])
+
+  /** Removes pairs that a culprit explains from every count. */
+  explain(samples: readonly Sample[]): void {
+    for (const sample of samples) {
+      this.#explained.add(sample)
+      this.#add(sample, -1)
+    }
   }
-  return open
-}
 
-export const isOpen = (open: Open, sample: Sample): boolean => !open.explained.has(sample)
+  /** Returns the counts that have changed since the last call. */
+  takeChanged(): ReadonlySet<DirectionCount> {
+    const changed = this.#changed
+    this.#changed = new Set()
+    return changed
+  }
 
-/** Takes explained pairs out of every count. */
-export const explain = (open: Open, samples: readonly Sample[]): void => {
-  for (const sample of samples) {
-    open.explained.add(sample)
-    count(open, sample, -1)
+  #directionsOf({ source, destination, reach }: Sample): DirectionCount[] {
+    const found = [this.#get('node', source).tx, this.#get('node', destination).rx]
+    if (reach === 'across') {
+      found.push(this.#get('rack', this.#rackOf.get(source)!).tx)
+      found.push(this.#get('rack', this.#rackOf.get(destination)!).rx)
+    }
+    return found
+  }
+
+  #get(kind: DirectionCount['kind'], name: string): BothDirections {
+    const all = kind === 'node' ? this.nodes : this.racks
+    const found = all.get(name) ?? createDirections(kind, name)
+    all.set(name, found)
+    return found
+  }
+
+  #add(sample: Sample, change: 1 | -1): void {
+    const bad = isBad(sample) ? change : 0
+    for (const each of this.#directionsOf(sample)) {
+      each.count += change
+      each.badCount += bad
+      each.lossyCount += sample.fault === 'lossy' ? change : 0
+      each.sentCount += change * sample.sentCount
+      each.lostCount += change * sample.lostCount
+      this.#changed.add(each)
+    }
+    this.count += change
+    this.badCount += bad
   }
 }

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { CulpritKind, FaultDirection, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { directionOf, withDirection } from './echo-balance.ts'
 
-describe('which way probes are lost', () => {
-  test('lost requests are rx, lost answers are tx, whatever the other interfaces send', () => {
+describe('directionOf', () => {
+  test('lost requests are rx and lost answers are tx, independent of other interfaces', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 10_000 }),
@@ -19,7 +19,7 @@ describe('which way probes are lost', () => {
     )
   })
 
-  test('counts that are off by less than they are uncertain never turn the way around', () => {
+  test('errors below the uncertainty never reverse the direction', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 1000 }),
@@ -37,8 +37,8 @@ describe('which way probes are lost', () => {
     )
   })
 
-  test('both ways only where counts that are off by twice what they are uncertain leave no other', () => {
-    // Seen with 1 % lost one way only: the kernel was read a moment later than was thought.
+  test('both directions need evidence that errors of twice the uncertainty do not change', () => {
+    // Observed with 1 % loss in one direction: the kernel counter was read slightly late.
     const seen = { sentCount: 5653, lostCount: 20, receivedCount: 5639, uncertainCount: 1 + Math.sqrt(10) }
     expect(directionOf(seen)).toBeUndefined()
     expect(directionOf({ ...seen, lostCount: 80, receivedCount: 5613 })).toBe('both')
@@ -57,7 +57,7 @@ describe('which way probes are lost', () => {
     )
   })
 
-  test('nothing lost, a little lost, and a counter that was reset tell nothing', () => {
+  test('no loss, little loss and a reset counter have no direction', () => {
     expect(directionOf({ sentCount: 100, lostCount: 0, receivedCount: 100, uncertainCount: 0 })).toBe(
       undefined,
     )
@@ -73,7 +73,7 @@ describe('which way probes are lost', () => {
   })
 })
 
-describe('a verdict', () => {
+describe('withDirection', () => {
   const balance = { sentCount: 120, lostCount: 60, receivedCount: 119, uncertainCount: 3 }
   const evidence = { to: balance, from: undefined, lossRatio: 1 }
   const verdict = Verdict.fromPartial({
@@ -84,14 +84,14 @@ describe('a verdict', () => {
     message: 'n3 cannot be reached on net1: 6 of 6 pairs fail.',
   })
 
-  test('gets its direction and says why', () => {
+  test('adds the direction and the counts to a verdict', () => {
     expect(withDirection(verdict, evidence)).toMatchObject({
       direction: FaultDirection.FAULT_DIRECTION_TX,
       message: `${verdict.message} Of 120 probes sent to it 60 had no answer, and its kernel received 119: what it sends gets lost.`,
     })
   })
 
-  test('stays as it is without counts, when it has a direction, and when it is of a link', () => {
+  test('does not change a verdict without counts, with a direction, or about a link', () => {
     const sure = { ...verdict, direction: FaultDirection.FAULT_DIRECTION_RX }
     const link = { ...verdict, kind: CulpritKind.CULPRIT_KIND_LINK }
     expect(withDirection(verdict, undefined)).toBe(verdict)
@@ -99,7 +99,7 @@ describe('a verdict', () => {
     expect(withDirection(link, evidence)).toBe(link)
   })
 
-  test('few probes that are lost one way by chance are no direction', () => {
+  test('a few probes lost in one direction by chance give no direction', () => {
     const named = (lostCount: number, receivedCount: number) =>
       withDirection(verdict, {
         to: { sentCount: 445, lostCount, receivedCount, uncertainCount: 4 },
@@ -111,7 +111,7 @@ describe('a verdict', () => {
     expect(named(60, 443)).toBe(FaultDirection.FAULT_DIRECTION_TX)
   })
 
-  test('where no request arrives, only its own probes tell whether it is cut off both ways', () => {
+  test('when no request arrives, only the probes of the node itself tell about the other direction', () => {
     const to = { sentCount: 120, lostCount: 60, receivedCount: 61, uncertainCount: 3 }
     const arrived = { sentCount: 600, lostCount: 60, receivedCount: 600, uncertainCount: 6 }
     const missing = { ...arrived, receivedCount: 541 }

@@ -1,31 +1,32 @@
 import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 
-/** What became of the probes that others sent to a node in some time while they lost some of them. */
+/** Counts of the probes that peers sent to a node within some time, while some were lost. */
 export type EchoBalance = {
-  /** Probes that others sent to it, over all its interfaces. */
+  /** Probes that peers sent to all its interfaces. */
   readonly sentCount: number
-  /** Of these, probes without an answer. */
+  /** Probes of these without an answer. */
   readonly lostCount: number
-  /** Echo requests that the node's own kernel has received in that time. */
+  /** Echo requests that the node's kernel received in this time. */
   readonly receivedCount: number
-  /** By how many the counts may be off, because they were not taken at the same moment. */
+  /** Possible error of the counts, because they were not read at the same moment. */
   readonly uncertainCount: number
 }
 
-/** Below this many times the uncertainty, what is lost says nothing. */
+/** The loss is evidence only from this multiple of the uncertainty. */
 const MIN_CERTAINTY = 4
 
-/** Each way has a part in it for sure where so many times the uncertainty more or less would leave it one. */
+/** Both directions lose probes only if that stays true when the counts change by this multiple of the uncertainty. */
 const SURE_MARGINS = 2
 
-/** Where at least this share of the lost probes lies is where they are lost. */
+/** A direction with at least this ratio of the lost probes is the faulty one. */
 const CLEAR_SHARE = 0.75
 
 /**
- * A lost probe is a lost request or a lost answer, and a ping cannot tell which. The kernel of the node that is probed
- * can: requests that it received and that were not answered to their sender were lost on the way back.
- * @returns `rx` when requests do not reach the node, `tx` when its answers are lost, `both` when each has a part in
- * it, undefined when the counts cannot tell
+ * Returns the direction in which a node loses probes. A lost probe is a lost request or a lost answer, and a ping cannot
+ * tell which. The kernel of the probed node can: requests that it received and whose sender got no answer were lost on
+ * the way back.
+ * @returns `rx` when requests do not reach the node, `tx` when its answers are lost, `both` when both happen, undefined
+ * when the counts cannot tell
  */
 export const directionOf = ({
   sentCount,
@@ -36,7 +37,7 @@ export const directionOf = ({
   if (lostCount === 0 || lostCount < MIN_CERTAINTY * uncertainCount) return undefined
   const missing = (sentCount - receivedCount) / lostCount
   const margin = uncertainCount / lostCount
-  // Far outside of 0 to 1 someone else pings the node too, or its counter was reset.
+  // Outside of 0 to 1 another program pings the node, or its counter was reset.
   if (missing < -margin || missing > 1 + margin) return undefined
   if (missing >= CLEAR_SHARE) return 'rx'
   if (missing <= 1 - CLEAR_SHARE) return 'tx'
@@ -56,49 +57,49 @@ const CONCLUSIONS = {
   both: 'it loses both ways',
 } as const
 
-/** What is known of a node or interface whose probes get lost. */
+/** The counts about a node or interface that loses probes. */
 export type EchoEvidence = {
-  /** Of the probes that others sent to it. */
+  /** The probes that peers sent to it. */
   readonly to: EchoBalance
-  /** Of the probes that it sent to others: what their kernels received, all together. */
+  /** The probes that it sent to its peers, summed over the peers' kernels. */
   readonly from: EchoBalance | undefined
-  /** Share of the probes to it that have no answer, 0 to 1. */
+  /** Ratio of the probes to it without an answer, 0 to 1. */
   readonly lossRatio: number
 }
 
 /**
- * From here on a request that is lost leaves hardly any answer to be lost, so that nothing is known of answers. And
- * neighbours forget its hardware address after a while (RFC 1122: within a minute), so that they send it nothing at
- * all: what looks then as if both ways were bad need not be.
+ * From this loss ratio on, too few requests arrive to measure the loss of answers. And peers forget the node's hardware
+ * address (RFC 1122: within a minute) and then send nothing, so that both directions look bad when one is.
  */
 export const MUCH_LOSS = 0.5
 
 /**
- * Where little is lost, which way each probe was lost is a toss of a coin: of 40 that are lost both ways hardly ever
- * 34 are lost one way.
+ * With little loss in both directions, the direction of each lost probe is random: of 40 lost probes, 34 are very rarely
+ * in the same direction.
  */
 const LEAST_LOST = 40
 const SURE_SHARE = 0.85
 
-const isChance = ({ sentCount, receivedCount, lostCount }: EchoBalance): boolean => {
+const mayBeChance = ({ sentCount, receivedCount, lostCount }: EchoBalance): boolean => {
   const missing = (sentCount - receivedCount) / lostCount
   return lostCount < LEAST_LOST || (missing < SURE_SHARE && missing > 1 - SURE_SHARE)
 }
 
-const wayOf = ({ to, from, lossRatio }: EchoEvidence): 'rx' | 'tx' | 'both' | undefined => {
-  const way = directionOf(to)
-  if (lossRatio < MUCH_LOSS) return way !== 'both' && isChance(to) ? undefined : way
-  if (way === 'tx') return way
-  // Its own probes say what became of what it sends: those that reached others were lost on their way back to it.
-  return way === 'rx' && from && directionOf(from) === 'tx' ? 'rx' : undefined
+const conclusiveDirectionOf = ({ to, from, lossRatio }: EchoEvidence): 'rx' | 'tx' | 'both' | undefined => {
+  const direction = directionOf(to)
+  if (lossRatio < MUCH_LOSS) return direction !== 'both' && mayBeChance(to) ? undefined : direction
+  if (direction === 'tx') return direction
+  // The probes that it sent tell about its other direction: if they reached the peers, their answers were lost.
+  return direction === 'rx' && from && directionOf(from) === 'tx' ? 'rx' : undefined
 }
 
-/** The same verdict with the way in which a node or interface is bad, where kernels' counts of echo requests tell. */
+/** Returns the verdict with the direction of the loss, when the kernels' counts of echo requests tell it. */
 export const withDirection = (verdict: Verdict, evidence: EchoEvidence | undefined): Verdict => {
-  const isEnd =
+  const isNodeOrInterface =
     verdict.kind === CulpritKind.CULPRIT_KIND_NODE || verdict.kind === CulpritKind.CULPRIT_KIND_INTERFACE
-  if (!evidence || !isEnd || verdict.direction !== FaultDirection.FAULT_DIRECTION_BOTH) return verdict
-  const direction = wayOf(evidence)
+  if (!evidence || !isNodeOrInterface || verdict.direction !== FaultDirection.FAULT_DIRECTION_BOTH)
+    return verdict
+  const direction = conclusiveDirectionOf(evidence)
   if (!direction) return verdict
   const { sentCount, lostCount, receivedCount } = evidence.to
   const counts = `Of ${sentCount} probes sent to it ${lostCount} had no answer, and its kernel received ${receivedCount}`
@@ -109,5 +110,5 @@ export const withDirection = (verdict: Verdict, evidence: EchoEvidence | undefin
   }
 }
 
-/** Whether the evidence names a way. */
-export const isConclusive = (evidence: EchoEvidence): boolean => wayOf(evidence) !== undefined
+/** Whether the evidence tells the direction. */
+export const isConclusive = (evidence: EchoEvidence): boolean => conclusiveDirectionOf(evidence) !== undefined

@@ -1,14 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { IperfResult, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
-import { EXPECTATION_NAMES, type ExpectationName, isMinimum } from '../../lib/expectations.ts'
+import { EXPECTATION_NAMES, isMinimum } from '../../lib/expectations.ts'
 import { createHistogram } from '../../lib/histogram.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { appliesTo, checkExpectations, evaluateExpectations, kindOf } from './expectations.ts'
+import { evaluateExpectations } from './expectations.ts'
 
 const SEGMENT_BYTES = 1448
 const evaluate = (name: string, limit: number, results: readonly PairResult[]) =>
@@ -51,7 +50,7 @@ const nodes = ({ failed: list }: ReturnType<typeof evaluate>) =>
   list.map(({ pair: p, value }) => [p?.source?.node, value])
 
 describe('throughput', () => {
-  test('every pair and their mean', () => {
+  test('applies to every pair and to their mean', () => {
     const results = [iperf({ bitsPerSecond: 9e9 }), iperf({ bitsPerSecond: 10e9 })]
     expect(evaluate('throughput_min', 9e9, results)).toMatchObject({
       passed: true,
@@ -63,7 +62,7 @@ describe('throughput', () => {
     })
   })
 
-  test('one slow pair fails it and is named with its value, the worst first', () => {
+  test('one slow pair fails it and is listed with its value, the worst first', () => {
     const results = [9.5e9, 3e9, 1e9].map((bitsPerSecond) => iperf({ bitsPerSecond }))
     const result = evaluate('tcp_throughput_min', 9e9, results)
     expect(result).toMatchObject({ passed: false, fleetValue: 4.5e9, passedCount: 1, failedCount: 2 })
@@ -73,13 +72,13 @@ describe('throughput', () => {
     ])
   })
 
-  test('of a bidirectional pair counts the worse way', () => {
+  test('a bidirectional pair counts with its slower direction', () => {
     expect(
       evaluate('throughput_min', 9e9, [iperf({ bitsPerSecond: 9.5e9, reverseBitsPerSecond: 1e9 })]),
     ).toMatchObject({ passed: false, fleetValue: 1e9 })
   })
 
-  test('the total is of the fleet, whatever one pair reaches; a pair without a value fails it all the same', () => {
+  test('the total has no limit per pair, but a pair without a value fails it', () => {
     const results = [iperf({ bitsPerSecond: 9e9 }), iperf({ bitsPerSecond: 1e9 })]
     expect(evaluate('total_throughput_min', 10e9, results)).toMatchObject({ passed: true, fleetValue: 10e9 })
     expect(evaluate('total_throughput_min', 11e9, results)).toMatchObject({ passed: false, failedCount: 0 })
@@ -87,7 +86,7 @@ describe('throughput', () => {
     expect(evaluate('total_throughput_min', 1e9, holey)).toMatchObject({ passed: false, failedCount: 1 })
   })
 
-  test('retransmissions over segments, a lost unit cannot make more than all', () => {
+  test('the retransmission rate is retransmissions over segments, and at most 1', () => {
     const sentBytes = 1000 * SEGMENT_BYTES
     expect(
       evaluate('retransmission_rate_max', 0.01, [iperf({ sentBytes, retransmitCount: 10 })]),
@@ -108,12 +107,12 @@ describe('throughput', () => {
     expect(evaluate('retransmission_rate_max', 0.5, [iperf({ sentBytes })]).passed).toBe(false)
   })
 
-  test('the busier end decides on the CPU', () => {
+  test('the CPU limit applies to the busier end', () => {
     const busy = iperf({ senderCpuRatio: 0.2, receiverCpuRatio: 0.95 })
     expect(evaluate('cpu_util_max', 0.9, [busy])).toMatchObject({ passed: false, fleetValue: 0.95 })
   })
 
-  test('variation: of a pair from interval to interval, of the fleet from pair to pair', () => {
+  test('variation is between intervals for a pair, and between pairs for the fleet', () => {
     const steady = iperf({ bitsPerSecond: 100 })
     const shaky = PairResult.fromPartial({
       ...iperf({ bitsPerSecond: 100 }),
@@ -133,7 +132,7 @@ describe('throughput', () => {
 })
 
 describe('latency', () => {
-  test('of transactions: the worst pair stands for the fleet where percentiles cannot be merged', () => {
+  test('percentiles of transactions: the fleet has that of the worst pair', () => {
     const results = [transactions(10_000, 50e-6), transactions(20_000, 80e-6)]
     expect(evaluate('p99_latency_max', 60e-6, results)).toMatchObject({
       passed: false,
@@ -150,11 +149,11 @@ describe('latency', () => {
     })
   })
 
-  test('of pings: percentiles of the fleet are those of all probes together', () => {
+  test('percentiles of pings: the fleet has those of all probes together', () => {
     const few = ping([1e-3])
     const many = ping(Array.from({ length: 999 }, () => 1e-4))
     const result = evaluate('p99_latency_max', 2e-4, [few, many])
-    // One slow probe of a thousand does not move the fleet's percentile, but it is all of its own pair.
+    // One slow probe of 1,000 does not change the fleet's percentile, but it is the only probe of its pair.
     expect(result.fleetValue).toBeCloseTo(1e-4, 5)
     expect(result).toMatchObject({ passed: false, failedCount: 1 })
     expect(nodes(result)[0]![0]).toBe(few.source!.node)
@@ -168,8 +167,8 @@ describe('latency', () => {
   })
 })
 
-describe('what was not measured', () => {
-  test('fails, without a value, before all others', () => {
+describe('a pair that was not measured', () => {
+  test('fails without a value, and is listed first', () => {
     const results = [iperf({ bitsPerSecond: 1 }), failed(Outcome.OUTCOME_NOT_RUN)]
     const result = evaluate('throughput_min', 9e9, results)
     expect(nodes(result)).toEqual([
@@ -184,7 +183,7 @@ describe('what was not measured', () => {
     expect(evaluate('throughput_min', 1, [invalid]).fleetValue).toBeUndefined()
   })
 
-  test('the error rate is about just these pairs', () => {
+  test('counts for the error rate', () => {
     const results = [...Array.from({ length: 9 }, () => iperf({})), failed(Outcome.OUTCOME_TIMED_OUT)]
     expect(evaluate('error_rate_max', 0.1, results)).toMatchObject({
       passed: true,
@@ -194,11 +193,11 @@ describe('what was not measured', () => {
     expect(evaluate('error_rate_max', 0.09, results)).toMatchObject({ passed: false })
   })
 
-  test('no pairs at all pass nothing', () => {
+  test('a run without pairs passes no expectation', () => {
     for (const name of EXPECTATION_NAMES) expect(evaluate(name, 0, []).passed).toBe(false)
   })
 
-  test('at most 20 are named, all are counted', () => {
+  test('at most 20 pairs are listed, and all are counted', () => {
     const results = Array.from({ length: 50 }, () => failed(Outcome.OUTCOME_UNREACHABLE))
     const result = evaluate('throughput_min', 1, results)
     expect([result.failed.length, result.failedCount]).toEqual([20, 50])
@@ -222,7 +221,7 @@ describe('for every expectation and any results', () => {
   const anyResults = fc.array(anyResult, { maxLength: 8 })
   const anyLimit = fc.double({ min: 0, max: 1e6, noNaN: true })
 
-  test('it passes when no pair and not the fleet are against it, and every pair is counted once', () => {
+  test('it passes when all pairs and the fleet pass, and every pair is counted once', () => {
     fc.assert(
       fc.property(anyName, anyLimit, anyResults, (name, limit, results) => {
         const { passed, passedCount, failedCount, fleetValue } = evaluate(name, limit, results)
@@ -235,7 +234,7 @@ describe('for every expectation and any results', () => {
     )
   })
 
-  test('a looser limit never fails what a tighter one let pass', () => {
+  test('a looser limit passes when a tighter one passes', () => {
     fc.assert(
       fc.property(anyName, anyLimit, anyLimit, anyResults, (name, one, other, results) => {
         const [low, high] = [Math.min(one, other), Math.max(one, other)]
@@ -245,7 +244,7 @@ describe('for every expectation and any results', () => {
     )
   })
 
-  test('the order in which results came does not matter', () => {
+  test('the order of the results does not matter', () => {
     fc.assert(
       fc.property(anyName, anyLimit, anyResults, (name, limit, results) => {
         const forth = evaluate(name, limit, results)
@@ -256,7 +255,7 @@ describe('for every expectation and any results', () => {
     )
   })
 
-  test('one more pair without a value never helps', () => {
+  test('a further pair without a value never makes it pass', () => {
     fc.assert(
       fc.property(anyName, anyLimit, anyResults, (name, limit, results) => {
         const more = [...results, failed(Outcome.OUTCOME_UNREACHABLE)]
@@ -267,60 +266,5 @@ describe('for every expectation and any results', () => {
         else if (!before.passed && results.length > 0) expect(after.passed).toBe(false)
       }),
     )
-  })
-})
-
-describe('which test measures what', () => {
-  const specOf = (test: RunSpec['test'], ...expectations: RunSpec['expectations']) =>
-    RunSpec.fromPartial({ test, expectations })
-  const tcp: RunSpec['test'] = { $case: 'iperf', value: { engine: '', options: undefined, ports: undefined } }
-  const pinging = RunSpec.fromPartial({ test: { $case: 'ping', value: {} } }).test
-  const rr = RunSpec.fromPartial({
-    test: { $case: 'iperf', value: { options: { requestResponse: {}, protocol: Protocol.PROTOCOL_UDP } } },
-  }).test
-
-  test('every expectation is measured by some test', () => {
-    const crr = RunSpec.fromPartial({
-      test: { $case: 'iperf', value: { options: { requestResponse: {}, extraArguments: ['-c'] } } },
-    }).test
-    const udp = RunSpec.fromPartial({
-      test: { $case: 'iperf', value: { options: { protocol: Protocol.PROTOCOL_UDP } } },
-    }).test
-    const specs = [tcp, pinging, rr, crr, udp].map((kind) => specOf(kind))
-    for (const name of EXPECTATION_NAMES)
-      expect(specs.some((spec) => appliesTo(name, kindOf(spec)))).toBe(true)
-  })
-
-  test.each<[ExpectationName, RunSpec['test'], boolean]>([
-    ['throughput_min', tcp, true],
-    ['throughput_min', pinging, false],
-    ['p99_latency_max', tcp, false],
-    ['p99_latency_max', rr, true],
-    ['udp_throughput_min', rr, false],
-    ['connection_rate_min', rr, false],
-  ])('%s', (name, kind, applies) => {
-    expect(appliesTo(name, kindOf(specOf(kind)))).toBe(applies)
-  })
-
-  test('everything that is wrong is told', () => {
-    const spec = specOf(
-      tcp,
-      { name: 'throughput', limit: 1 },
-      { name: 'p99_latency_max', limit: 1 },
-      { name: 'cv_max', limit: Number.NaN },
-      { name: 'throughput_min', limit: 1 },
-    )
-    expect(checkExpectations(spec)).toEqual([
-      {
-        field: 'expectations[0].name',
-        description: '"throughput" is no expectation; did you mean throughput_min?',
-      },
-      {
-        field: 'expectations[1].name',
-        description:
-          'p99_latency_max is measured by ping, or iperf with requests and responses (engine netperf), or iperf with a connection for each transaction (engine netperf); this run is iperf with TCP',
-      },
-      { field: 'expectations[2].limit', description: 'NaN is not a number from 0' },
-    ])
   })
 })

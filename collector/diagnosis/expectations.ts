@@ -1,7 +1,6 @@
-/** Whether a run reached what it was expected to: every expectation, for every pair and for the fleet. Pure. */
+/** Evaluates the expectations of a run, for every pair and for the fleet. Pure. */
 
 import { type IperfResult, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type {
   Expectation,
   ExpectationResult,
@@ -13,11 +12,12 @@ import type { Violation } from '../../lib/errors.ts'
 import { type ExpectationName, isExpectation, isMinimum, unknownExpectation } from '../../lib/expectations.ts'
 import { mergeHistograms, quantile } from '../../lib/histogram.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { isMeasured } from '../dispatch/outcomes.ts'
 
-/** Pairs named for one expectation; all of them are in the results. */
+/** Most failed pairs that are listed for one expectation. The results contain all of them. */
 const MAX_FAILED = 20
 
-/** What a run measures, as far as it decides which expectations have a meaning for it. */
+/** The kind of test, which decides which expectations apply. */
 export type TestKind = 'ping' | 'tcp' | 'udp' | 'transactions' | 'connections'
 
 export const kindOf = ({ test }: RunSpec): TestKind => {
@@ -27,19 +27,19 @@ export const kindOf = ({ test }: RunSpec): TestKind => {
   return options?.protocol === Protocol.PROTOCOL_UDP ? 'udp' : 'tcp'
 }
 
-/** The bytes of a full segment on a pair's way, to count segments with. */
+/** Returns the payload bytes of a full TCP segment of a pair. */
 export type SegmentBytes = (result: PairResult) => number
 
 type Measured = { result: PairResult; value: number }
 
 type Rule = {
-  /** Where it has a meaning. */
+  /** The kinds of tests that it applies to. */
   kinds: readonly TestKind[]
-  /** A measured pair's value in base units; undefined when the program did not say it. */
+  /** Returns the value of a measured pair in base units; undefined when the engine does not report it. */
   read(result: PairResult, segmentBytes: SegmentBytes): number | undefined
-  /** The fleet's value; the mean over the measured pairs when absent. */
+  /** Returns the value of the fleet; the mean over the measured pairs when absent. */
   fleet?(measured: readonly Measured[], results: readonly PairResult[]): number | undefined
-  /** Pairs are not held against the limit: it is the fleet's alone. `all` lets also those pass that have no value. */
+  /** The limit applies only to the fleet. Pairs pass when they have a value, or all of them. */
   fleetOnly?: 'measured' | 'all'
 }
 
@@ -51,7 +51,7 @@ const iperfOf = ({ values }: PairResult): IperfResult | undefined =>
   values?.$case === 'iperf' ? values.value : undefined
 const pingOf = ({ values }: PairResult) => (values?.$case === 'ping' ? values.value : undefined)
 
-/** Of a bidirectional test, the worse way. */
+/** Returns the throughput; of a bidirectional test, that of the slower direction. */
 const throughputOf = (result: PairResult): number | undefined => {
   const { bitsPerSecond, reverseBitsPerSecond } = iperfOf(result) ?? {}
   return bitsPerSecond === undefined ? undefined : Math.min(bitsPerSecond, reverseBitsPerSecond ?? Infinity)
@@ -64,7 +64,7 @@ const valuesOf = (measured: readonly Measured[]): number[] => measured.map(({ va
 const largest = (measured: readonly Measured[]): number | undefined =>
   measured.length === 0 ? undefined : measured.reduce((most, { value }) => Math.max(most, value), 0)
 
-/** Standard deviation over mean; nothing varies in fewer than two values. */
+/** Returns standard deviation over mean; undefined for no values. */
 const variationOf = (values: readonly number[]): number | undefined => {
   const middle = mean(values)
   if (middle === undefined || middle === 0) return undefined
@@ -77,8 +77,8 @@ type Percentile = 'p50' | 'p90' | 'p99'
 const QUANTILES: Record<Percentile, number> = { p50: 0.5, p90: 0.9, p99: 0.99 }
 
 /**
- * Percentiles are never averaged: those of pings come from the merged histograms, and of transactions, which have
- * none, the worst pair's stands for the fleet, which cannot be worse.
+ * Percentiles are never averaged. Those of pings come from the merged histograms. Transactions have no histograms, so the
+ * fleet gets the percentile of the worst pair, which is an upper bound.
  */
 const percentile = (which: Percentile): Rule => ({
   kinds: ['ping', ...TRANSACTIONS],
@@ -93,7 +93,7 @@ const percentile = (which: Percentile): Rule => ({
   },
 })
 
-/** What of a pair varies from pair to pair. */
+/** Returns the value whose variation from pair to pair is judged. */
 const mainFigure = (result: PairResult): number | undefined =>
   iperfOf(result)?.transactions?.perSecond ?? throughputOf(result) ?? fromDuration(pingOf(result)?.rtt?.avg)
 
@@ -158,17 +158,17 @@ const RULES: Record<ExpectationName, Rule> = {
   },
   cv_max: {
     kinds: ALL,
-    // A pair varies from interval to interval; what was measured in one piece does not.
+    // For a pair: variation between intervals. 0 for a result without intervals.
     read: ({ samples }) =>
       variationOf(samples.filter(({ reverse }) => !reverse).map(({ bitsPerSecond }) => bitsPerSecond)) ?? 0,
-    // The fleet varies from pair to pair.
+    // For the fleet: variation between pairs.
     fleet: (measured) => variationOf(measured.flatMap(({ result }) => mainFigure(result) ?? [])),
   },
   transaction_rate_min: { kinds: TRANSACTIONS, ...transactionRate },
   connection_rate_min: { kinds: ['connections'], ...transactionRate },
 }
 
-/** What a test of a kind is called where people read it. */
+/** The name of each kind of test in messages. */
 export const KIND_WORDS: Record<TestKind, string> = {
   ping: 'ping',
   tcp: 'iperf with TCP',
@@ -177,14 +177,14 @@ export const KIND_WORDS: Record<TestKind, string> = {
   connections: 'iperf with a connection for each transaction (engine netperf)',
 }
 
-/** Whether a test of this kind can say anything about the expectation. */
+/** Whether a test of this kind measures the expectation. */
 export const appliesTo = (name: ExpectationName, kind: TestKind): boolean => RULES[name].kinds.includes(kind)
 
-/** Which tests measure an expectation, in words. */
+/** Returns the tests that measure an expectation, as text. */
 export const measuredBy = (name: ExpectationName): string =>
   RULES[name].kinds.map((kind) => KIND_WORDS[kind]).join(', or ')
 
-/** Everything that is wrong with the expectations of a run. */
+/** Returns all problems of the expectations of a run. */
 export const checkExpectations = (spec: RunSpec): Violation[] =>
   spec.expectations.flatMap(({ name, limit }, index) => {
     const at = `expectations[${index}]`
@@ -199,12 +199,10 @@ export const checkExpectations = (spec: RunSpec): Violation[] =>
     return violations
   })
 
-const isMeasured = ({ outcome }: PairResult): boolean => outcome === Outcome.OUTCOME_MEASURED
-
 const meets = (name: string, value: number | undefined, limit: number): boolean =>
   value !== undefined && (isMinimum(name) ? value >= limit : value <= limit)
 
-/** Those without a value first, then the furthest from the limit. */
+/** Orders pairs without a value first, then by distance from the limit. */
 const worse = (name: string) => (one: PairExpectation, other: PairExpectation) => {
   const badness = ({ value }: PairExpectation) =>
     value === undefined ? Number.POSITIVE_INFINITY : isMinimum(name) ? -value : value
@@ -233,7 +231,7 @@ const evaluate = (
     if (fleetOnly ? value === undefined : !meets(name, value, limit)) failed.push(each)
   }
   const fleetValue = fleet ? fleet(measured, results) : mean(valuesOf(measured))
-  // The fleet of one pair, or whose values are all 0, does not vary.
+  // A fleet of one pair, or with only zeros, has no variation.
   const judged = name === 'cv_max' && measured.length > 0 ? (fleetValue ?? 0) : fleetValue
   const pairsPass = fleetOnly === 'all' || failed.length === 0
   return {
@@ -247,7 +245,7 @@ const evaluate = (
   }
 }
 
-/** Every expectation of a run in its order, whatever became of the ones before. A pair without a value fails it. */
+/** Evaluates every expectation of a run, in their order. A pair without a value fails an expectation. */
 export const evaluateExpectations = (
   expectations: readonly Expectation[],
   results: readonly PairResult[],

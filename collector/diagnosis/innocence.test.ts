@@ -10,8 +10,8 @@ import { failedResult, iperfResult, meshResults, messages, nodeName, retried } f
 const GOOD = 941e6
 const BAD = 48e6
 
-describe('nobody is accused', () => {
-  test('by a ring alone', () => {
+describe('there is no verdict', () => {
+  test('from a ring alone', () => {
     const { sources, destinations } = shiftPairs(8, [1])
     const results = [...sources].map((source, pair) =>
       retried(iperfResult(source, destinations[pair]!, source === 3 ? BAD : GOOD)),
@@ -19,7 +19,7 @@ describe('nobody is accused', () => {
     expect(messages(results)).toEqual([])
   })
 
-  test('by results that are INVALID or NOT_RUN', () => {
+  test('from results that are INVALID or NOT_RUN', () => {
     for (const outcome of [Outcome.OUTCOME_INVALID, Outcome.OUTCOME_NOT_RUN]) {
       const results = meshResults(6, (from, to) => ({
         ...iperfResult(from, to, from === 2 ? BAD : GOOD),
@@ -34,7 +34,7 @@ describe('nobody is accused', () => {
     expect(diagnose({ results: [] })).toEqual({ verdicts: [], suspects: [] })
   })
 
-  test('by noise of 15 % either way', () => {
+  test('from noise of 15 %', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 20 }), fc.nat(), (count, seed) => {
         const random = createRandom(seed)
@@ -49,7 +49,7 @@ describe('nobody is accused', () => {
 })
 
 describe('properties', () => {
-  /** A mesh in which some directions of some nodes are bad, as numbers of nodes. */
+  /** A mesh in which some directions of some nodes (by number) are bad. */
   const faulty = (count: number, tx: ReadonlySet<number>, rx: ReadonlySet<number>) =>
     meshResults(count, (from, to) => iperfResult(from, to, tx.has(from) || rx.has(to) ? BAD : GOOD))
 

@@ -10,7 +10,7 @@ const BAD = 48e6
 describe('links', () => {
   const isIt = (from: number, to: number) => from + to === 1
 
-  test('a path that stays bad while both ends do well', () => {
+  test('names a path that stays bad between two good nodes', () => {
     const results = meshResults(6, (from, to) =>
       isIt(from, to) ? failedResult(from, to, 2) : iperfResult(from, to, GOOD),
     )
@@ -26,7 +26,7 @@ describe('links', () => {
     ])
   })
 
-  test('one way', () => {
+  test('names one direction of a path', () => {
     const results = meshResults(8, (from, to) =>
       from === 0 && to === 1 ? retried(iperfResult(from, to, BAD)) : iperfResult(from, to, GOOD),
     )
@@ -35,7 +35,7 @@ describe('links', () => {
     ])
   })
 
-  test('is only a suspect before the retest', () => {
+  test('a path is only a suspect before the retest', () => {
     const results = meshResults(6, (from, to) => iperfResult(from, to, isIt(from, to) ? BAD : GOOD))
     const { verdicts, suspects } = diagnose({ results })
     expect(verdicts).toEqual([])
@@ -45,7 +45,7 @@ describe('links', () => {
     ])
   })
 
-  test('is not blamed where many pairs recover in a retest: then it is collisions', () => {
+  test('no path is accused when many pairs recover in a retest, which shows collisions', () => {
     const random = createRandom(3)
     const results = meshResults(40, (from, to) => {
       const again = random() < 0.1

@@ -1,32 +1,29 @@
-import { MIN_GOOD_PEERS } from './culprits.ts'
 import { confidenceOf, logOdds, shareOf } from './posterior.ts'
 import { isBad, type Sample } from './samples.ts'
-import type { Thresholds } from './thresholds.ts'
+import type { Parameters } from './thresholds.ts'
 
-/** A bad path between two nodes that both do well with others. */
+/** A bad path between two nodes that are both good with others. */
 export type BadLink = {
   readonly source: string
   readonly destination: string
   readonly confidence: number
-  /** One pair, or the way there and the way back. */
+  /** One pair, or both directions. */
   readonly pairsFor: Sample[]
-  /** The way back, when it is well. */
+  /** The reverse direction, when it is good. */
   readonly pairsAgainst: Sample[]
 }
 
-/** At most this share of the other pairs of a link's ends may be bad. */
+/** At most this ratio of a node's pairs may be bad for a link of the node to be accused. */
 const MAX_BAD_SHARE = 0.25
 
-/** A broken link is bad in this share of attempts. */
-const MOSTLY = 0.95
+/** A broken link is bad in an attempt with this probability. */
+const BAD_WHEN_FAULTY = 0.95
 
-/** Broken links expected in a run before looking: rare, so that two collisions in a row are not taken for one. */
-const LINKS_PER_RUN = 0.1
-
+/** Whether a pair was measured again on new ports. */
 export const isRetested = ({ result }: Sample): boolean => result.attemptCount >= 2
 
-/** Nodes with enough good pairs, sent or received, to be well themselves. */
-const wellNodes = (samples: readonly Sample[]): Set<string> => {
+/** Returns the nodes with enough good pairs, sent or received, to be healthy. */
+const healthyNodes = (samples: readonly Sample[], minGoodPeers: number): Set<string> => {
   const counts = new Map<string, { good: number; bad: number }>()
   for (const sample of samples) {
     for (const node of [sample.source, sample.destination]) {
@@ -36,14 +33,14 @@ const wellNodes = (samples: readonly Sample[]): Set<string> => {
       counts.set(node, count)
     }
   }
-  const well = [...counts].filter(
-    ([, { good, bad }]) => good >= MIN_GOOD_PEERS && bad <= Math.max(2, MAX_BAD_SHARE * (good + bad)),
+  const healthy = [...counts].filter(
+    ([, { good, bad }]) => good >= minGoodPeers && bad <= Math.max(2, MAX_BAD_SHARE * (good + bad)),
   )
-  return new Set(well.map(([node]) => node))
+  return new Set(healthy.map(([node]) => node))
 }
 
-/** Pairs by source and destination, of those sources that the candidates send to. */
-const waysBack = (
+/** Returns the pairs of the candidates' destinations, by source and destination. */
+const reversePairs = (
   samples: readonly Sample[],
   candidates: readonly Sample[],
 ): Map<string, Map<string, Sample>> => {
@@ -53,36 +50,36 @@ const waysBack = (
 }
 
 /**
- * Bad pairs that no culprit explains and that stayed bad on new ports. How often a well pair is bad in one attempt
- * is learned from those that recovered in a retest (an ECMP collision goes away on another port) or were not tested
- * again; a well pair is then bad in all of its attempts with that share to the power of their number.
+ * Finds links: bad pairs that no culprit explains and that stayed bad on new ports. The probability that a healthy pair
+ * is bad in one attempt is learned from pairs that recovered in a retest (an ECMP collision disappears on another port)
+ * or were not retested. A healthy pair is bad in every attempt with that probability to the power of their number.
  */
-export const findLinks = (rest: readonly Sample[], thresholds: Thresholds): BadLink[] => {
+export const findLinks = (rest: readonly Sample[], parameters: Parameters): BadLink[] => {
   const candidates = rest.filter((sample) => isBad(sample) && isRetested(sample))
   if (candidates.length === 0) return []
   const transient = rest.filter((sample) => isBad(sample) !== isRetested(sample)).length
-  const whenWell = shareOf(transient, rest.length)
-  const well = wellNodes(rest)
-  const backOf = waysBack(rest, candidates)
+  const whenHealthy = shareOf(transient, rest.length)
+  const healthy = healthyNodes(rest, parameters.minGoodPeers)
+  const reverseOf = reversePairs(rest, candidates)
   const links: BadLink[] = []
   for (const sample of candidates) {
     const { source, destination } = sample
-    if (!well.has(source) || !well.has(destination)) continue
-    const back = backOf.get(destination)!.get(source)
-    const bothWays = back !== undefined && isBad(back) && isRetested(back)
-    // The two ways of one path are one link, named once.
-    if (bothWays && destination < source) continue
-    const pairsFor = bothWays ? [sample, back] : [sample]
+    if (!healthy.has(source) || !healthy.has(destination)) continue
+    const reverse = reverseOf.get(destination)!.get(source)
+    const isBothWays = reverse !== undefined && isBad(reverse) && isRetested(reverse)
+    // Both directions of one path are one link.
+    if (isBothWays && destination < source) continue
+    const pairsFor = isBothWays ? [sample, reverse] : [sample]
     const odds = logOdds({
       badCount: pairsFor.reduce((sum, { result }) => sum + result.attemptCount, 0),
       goodCount: 0,
-      whenFaulty: MOSTLY,
-      whenWell,
-      candidateCount: rest.length / LINKS_PER_RUN,
+      whenFaulty: BAD_WHEN_FAULTY,
+      whenHealthy,
+      candidateCount: rest.length / parameters.linksPerRun,
     })
     const confidence = confidenceOf(odds)
-    if (confidence < thresholds.minConfidence) continue
-    const pairsAgainst = back && !isBad(back) ? [back] : []
+    if (confidence < parameters.minConfidence) continue
+    const pairsAgainst = reverse && !isBad(reverse) ? [reverse] : []
     links.push({ source, destination, confidence, pairsFor, pairsAgainst })
   }
   return links

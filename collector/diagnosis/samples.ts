@@ -1,60 +1,46 @@
-import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import { quantileOf, robustDeviation, upperMedian, wilsonLower } from './statistics.ts'
-import type { Thresholds } from './thresholds.ts'
+import { quantileOf, robustDeviation, upperMedian, wilsonLower } from '../../lib/statistics.ts'
+import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
+import { defaultHeuristics, type Parameters, type Thresholds } from './thresholds.ts'
 
-/** What is wrong with a pair: no measurement came about, or the value is out of its class. */
+/** Why a pair is bad: it could not be measured, or its value is an outlier of its link class. */
 export type Fault = 'failed' | 'slow' | 'lossy' | 'late'
 
 /** One pair as the diagnosis sees it. */
 export type Sample = {
   readonly result: PairResult
-  /** The node that sends the bytes under test, and its interface; of a reversed test, the pair's destination. */
+  /** The node that sends the payload, and its interface; in a reversed test the pair's destination. */
   readonly source: string
   readonly sourceInterface: string
-  /** The node that receives them, and its interface. */
+  /** The node that receives the payload, and its interface. */
   readonly destination: string
   readonly destinationInterface: string
-  /** 'inside' of a rack, 'across' racks, or '' where a rack is unknown. */
+  /** The link class: 'inside' a rack, 'across' racks, or '' where a rack is unknown. */
   readonly reach: 'inside' | 'across' | ''
-  /** Received bits per second, of a measured iperf. */
+  /** Received throughput of a measured iperf. */
   readonly bitsPerSecond: number | undefined
   /** Probes sent and lost, of a ping. */
   readonly sentCount: number
   readonly lostCount: number
   /** Median round-trip time in seconds, of a measured ping. */
   readonly rttSeconds: number | undefined
-  /** Undefined when all is well. */
+  /** Undefined for a good pair. */
   fault: Fault | undefined
 }
 
 export const isBad = ({ fault }: Sample): boolean => fault !== undefined
-
-const FAILED: ReadonlySet<Outcome> = new Set([
-  Outcome.OUTCOME_UNREACHABLE,
-  Outcome.OUTCOME_REFUSED,
-  Outcome.OUTCOME_TIMED_OUT,
-])
-
-export const isFailed = ({ outcome }: PairResult): boolean => FAILED.has(outcome)
-
-/** Rates and round-trip times of fewer pairs than this are compared with the whole fabric, not only their class. */
-const MIN_CLASS_SIZE = 4
-
-/** A value is bad only when it is so many robust deviations off: a fleet of mixed NICs accuses nobody. */
-const MIN_DEVIATIONS = 4
 
 const reachOf = (from: string | undefined, to: string | undefined): Sample['reach'] => {
   if (!from || !to) return ''
   return from === to ? 'inside' : 'across'
 }
 
-/** Pairs that say something: measured, or failed. INVALID and NOT_RUN accuse nobody and count for nothing. */
+/** Returns a sample for a result that is evidence: measured or failed. INVALID and NOT_RUN are no evidence. */
 const toSample = (result: PairResult, racks: ReadonlyMap<string, string>, reversed: boolean): Sample[] => {
   const failed = isFailed(result)
   if (!result.source || !result.destination) return []
-  if (!failed && result.outcome !== Outcome.OUTCOME_MEASURED) return []
+  if (!failed && !isMeasured(result)) return []
   const { values } = result
   const source = reversed ? result.destination : result.source
   const destination = reversed ? result.source : result.destination
@@ -87,17 +73,18 @@ const append = (rows: Map<string, number[]>, name: string, value: number): void 
   else rows.set(name, [value])
 }
 
-/** The level that the nodes of a class reach, and how far they are apart. */
+/** The level that the nodes of a link class reach, and its robust standard deviation. */
 export type Level = { readonly level: number; readonly deviation: number }
 
 /**
- * What a good pair of a class reaches. A pair reaches the lesser of what its ends can do, so an end can do what
- * it reaches in its better pairs: the upper quartile of its row or column. The median over all ends is right as
- * long as most of them are, even when bad nodes spoil more than half of the pairs.
+ * Returns what a good pair of a link class reaches. A pair reaches the lesser of what its two interfaces can do, so an
+ * interface can do what it reaches in its better pairs: the upper quartile of its row or column. The median over all
+ * interfaces is right while most of them are good, even when bad nodes affect more than half of the pairs.
  */
 export const levelOf = (
   samples: readonly Sample[],
   figureOf: (sample: Sample) => number | undefined,
+  quantile = defaultHeuristics.abilityQuantile,
 ): Level => {
   const sent = new Map<string, number[]>()
   const received = new Map<string, number[]>()
@@ -108,54 +95,59 @@ export const levelOf = (
     append(received, sample.destination, value)
   }
   if (sent.size === 0) return { level: Number.NaN, deviation: 0 }
-  const abilities = [...sent.values(), ...received.values()].map((row) => quantileOf(row, 0.75))
-  const level = upperMedian(abilities)
+  const abilities = [...sent.values(), ...received.values()].map((row) => quantileOf(row, quantile)!)
+  const level = upperMedian(abilities)!
   return { level, deviation: robustDeviation(abilities, level) }
 }
 
-const judgeRates = (samples: readonly Sample[], thresholds: Thresholds): void => {
-  const { level, deviation } = levelOf(samples, (sample) => sample.bitsPerSecond)
-  const learned = Math.min(thresholds.slowRatio * level, level - MIN_DEVIATIONS * deviation)
+const judgeRates = (samples: readonly Sample[], parameters: Parameters): void => {
+  const { level, deviation } = levelOf(samples, (sample) => sample.bitsPerSecond, parameters.abilityQuantile)
+  const learned = Math.min(parameters.slowRatio * level, level - parameters.minDeviations * deviation)
   for (const sample of samples) {
     if (sample.bitsPerSecond === undefined) continue
-    if (sample.bitsPerSecond < Math.max(thresholds.minBitsPerSecond, learned)) sample.fault = 'slow'
+    if (sample.bitsPerSecond < Math.max(parameters.minBitsPerSecond, learned)) sample.fault = 'slow'
   }
 }
 
-const judgePings = (samples: readonly Sample[], thresholds: Thresholds): void => {
-  // Round-trip times are better when smaller; the negative turns the level's quartile around.
-  const { level, deviation } = levelOf(samples, (sample) =>
-    sample.rttSeconds === undefined ? undefined : -sample.rttSeconds,
+const judgePings = (samples: readonly Sample[], parameters: Parameters): void => {
+  // Smaller round-trip times are better, so the level is that of the negative values.
+  const { level, deviation } = levelOf(
+    samples,
+    (sample) => (sample.rttSeconds === undefined ? undefined : -sample.rttSeconds),
+    parameters.abilityQuantile,
   )
-  const learned = -level + MIN_DEVIATIONS * deviation
-  const limit = Math.max(-thresholds.lateFactor * level, -level + thresholds.lateSeconds, learned)
+  const learned = -level + parameters.minDeviations * deviation
+  const limit = Math.max(-parameters.lateFactor * level, -level + parameters.lateSeconds, learned)
   for (const sample of samples) {
     if (sample.fault === 'failed') continue
-    if (wilsonLower(sample.lostCount, sample.sentCount) > thresholds.lossRatio) sample.fault = 'lossy'
+    if (wilsonLower(sample.lostCount, sample.sentCount) > parameters.lossRatio) sample.fault = 'lossy'
     else if (sample.rttSeconds !== undefined && sample.rttSeconds > limit) sample.fault = 'late'
   }
 }
 
 /**
- * The samples of each fabric, judged by the link class they belong to. A fabric is what can be compared: from
- * interfaces of one name to interfaces of one name.
+ * Returns the samples of each fabric with their faults, each judged within its link class. A fabric holds the pairs
+ * from interfaces of one name to interfaces of one name.
  */
 export const judge = (
   results: readonly PairResult[],
   racks: ReadonlyMap<string, string>,
-  thresholds: Thresholds,
+  parameters: Thresholds & Partial<Parameters>,
   reversed = false,
 ): Sample[][] => {
+  const complete = { ...defaultHeuristics, ...parameters }
   const samples = results.flatMap((result) => toSample(result, racks, reversed))
   const fabrics = groupBy(samples, ({ sourceInterface }) => sourceInterface).flatMap((from) =>
     groupBy(from, ({ destinationInterface }) => destinationInterface),
   )
   for (const fabric of fabrics) {
     const classes = groupBy(fabric, ({ reach }) => reach)
-    const comparable = classes.every((samples) => samples.length >= MIN_CLASS_SIZE) ? classes : [fabric]
+    const comparable = classes.every((samples) => samples.length >= complete.minClassSize)
+      ? classes
+      : [fabric]
     for (const samples of comparable) {
-      judgeRates(samples, thresholds)
-      judgePings(samples, thresholds)
+      judgeRates(samples, complete)
+      judgePings(samples, complete)
     }
   }
   return fabrics

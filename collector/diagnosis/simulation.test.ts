@@ -5,8 +5,8 @@ import { shiftPairs } from '../topology/topology.ts'
 import { createFabric, diagnoseFabric, meshOf, type NodeFault, nodeName } from './testing/model.ts'
 
 /**
- * Precision and recall on a model fabric: a pair gets the lesser of what its ends can do, a bad direction is left
- * with 0.6 of the line rate, noise is 2 %, an ECMP collision halves a flow, suspects are measured once more.
+ * Precision and recall on a model fabric. A pair gets the lesser of what its two nodes can do. A bad direction has 0.6 of
+ * the line rate. Noise is 2 %. An ECMP collision halves a flow. Suspects are measured again.
  */
 type Trial = { nodes: number; shifts: number | 'mesh'; collisions: number; noise: number; trials: number }
 

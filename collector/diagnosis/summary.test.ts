@@ -6,7 +6,7 @@ import { toDuration } from '../../lib/protobuf-time.ts'
 import { summarize } from './summary.ts'
 import { failedResult, iperfResult, meshResults, pingResult } from './testing/model.ts'
 
-/** A ping with round-trip times in its histogram, in seconds. */
+/** A ping result with round-trip times in seconds. */
 const pingOf = (times: readonly number[], lost: number): PairResult => {
   const result = pingResult(0, 1, lost, times.length + lost)
   const histogram = createHistogram()
@@ -26,7 +26,7 @@ const pingOf = (times: readonly number[], lost: number): PairResult => {
 }
 
 describe('summarize', () => {
-  test('rates of what was measured, and counts of what was not', () => {
+  test('rates of measured pairs, and counts of the others', () => {
     const rates = [9e9, 9e9, 10e9, 11e9]
     const results = [
       ...rates.map((rate, index) => iperfResult(index, index + 1, rate)),
@@ -52,7 +52,7 @@ describe('summarize', () => {
     })
   })
 
-  test('loss over all probes, those of unreachable pairs too; round-trip times from merged histograms', () => {
+  test('loss counts all probes, also of unreachable pairs; round-trip times come from merged histograms', () => {
     const results = [pingOf([0.001, 0.001, 0.003], 1), pingOf([0.002], 0), pingResult(1, 2, 5, 5)]
     const [summary] = summarize(results).interfaces
     expect(summary!.lossRatio).toBeCloseTo(6 / 10)
@@ -64,7 +64,7 @@ describe('summarize', () => {
     expect(p99Seconds / 0.003).toBeCloseTo(1, 1)
   })
 
-  test('the worst pairs that stand out, at most five, worst first', () => {
+  test('lists at most five bad pairs, the worst first', () => {
     const results = meshResults(6, (from, to) => iperfResult(from, to, from === 2 ? 1e6 * (to + 1) : 941e6))
     const [summary] = summarize(results).interfaces
     expect(summary!.worst.map(({ source, destination }) => `${source?.node} ${destination?.node}`)).toEqual([
@@ -79,7 +79,7 @@ describe('summarize', () => {
     ).toEqual([])
   })
 
-  test('one entry for each interface, by name; none without results', () => {
+  test('has one entry per interface name, and none without results', () => {
     const other = { ...iperfResult(0, 1, 1e9), source: { node: 'a', interface: 'net0', address: '' } }
     expect(summarize([iperfResult(0, 1, 1e9), other]).interfaces.map((one) => one.interface)).toEqual([
       'net0',

@@ -9,15 +9,14 @@ import type {
 } from '#proto/meshgauge/collector/v1/result.ts'
 import { countOf, mergeHistograms, quantile } from '../../lib/histogram.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import { isBad, isFailed, judge, type Sample } from './samples.ts'
-import { median } from './statistics.ts'
+import { median } from '../../lib/statistics.ts'
+import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
+import { isBad, judge, type Sample } from './samples.ts'
 import { defaultThresholds } from './thresholds.ts'
 import { toPair } from './verdicts.ts'
 
-/** Pairs named as the worst; more belong into the matrix. */
+/** Most pairs that are listed as the worst. The matrix shows all of them. */
 const MAX_WORST = 5
-
-const isMeasured = ({ outcome }: PairResult): boolean => outcome === Outcome.OUTCOME_MEASURED
 
 const spreadOf = (values: readonly number[]): Spread | undefined => {
   if (values.length === 0) return undefined
@@ -27,13 +26,13 @@ const spreadOf = (values: readonly number[]): Spread | undefined => {
     max = Math.max(max, value)
     sum += value
   }
-  return { min, mean: sum / values.length, median: median(values), max }
+  return { min, mean: sum / values.length, median: median(values)!, max }
 }
 
 const pingsOf = (results: readonly PairResult[]) =>
   results.flatMap(({ values }) => (values?.$case === 'ping' ? [values.value] : []))
 
-/** Loss over all probes, those of unreachable pairs too: they were sent and are lost. */
+/** Returns the loss over all probes, including those of unreachable pairs: they were sent and lost. */
 const lossOf = (results: readonly PairResult[]): number | undefined => {
   const pings = pingsOf(results)
   const sent = pings.reduce((sum, { sentCount }) => sum + sentCount, 0)
@@ -64,7 +63,7 @@ const rttOf = (results: readonly PairResult[]): RttSpread | undefined => {
   }
 }
 
-/** Slowest, lossiest, latest first. */
+/** Orders by throughput, then loss, then round-trip time, the worst first. */
 const worse = (one: Sample, other: Sample): number =>
   (one.bitsPerSecond ?? 0) - (other.bitsPerSecond ?? 0) ||
   other.lostCount / (other.sentCount || 1) - one.lostCount / (one.sentCount || 1) ||
@@ -97,7 +96,7 @@ const interfaceSummary = (name: string, results: PairResult[], samples: Sample[]
 
 const nameOf = ({ source }: PairResult): string => source?.interface ?? ''
 
-/** A run in a few figures, for each interface name. */
+/** Summarises the results of a run for each interface name. */
 export const summarize = (
   results: readonly PairResult[],
   racks: ReadonlyMap<string, string> = new Map(),

@@ -1,16 +1,16 @@
-/** Where good ends. Absolute ones are the operator's; the others are relative to what the run itself shows. */
+/** Limits between good and bad values. The absolute ones are the operator's; the others are relative to the run itself. */
 export type Thresholds = {
-  /** Throughput below this is bad, whatever the others reach, in bits per second. 0: only what is learned counts. */
+  /** Throughput below this is bad, in bits per second. 0 leaves only the learned limit. */
   readonly minBitsPerSecond: number
-  /** Throughput below this share of its link class is bad. Noise of 15 % either way stays far above it. */
+  /** Throughput below this ratio of the level of its link class is bad. Noise of 15 % stays far above it. */
   readonly slowRatio: number
-  /** Loss is bad when it is above this share for sure (the lower end of its 99 % Wilson interval). */
+  /** Loss is bad when the lower end of its 99 % Wilson interval is above this ratio. */
   readonly lossRatio: number
-  /** A median round-trip time is bad when it is above so many times that of its link class ... */
+  /** A median round-trip time is bad when it is above this multiple of the level of its link class ... */
   readonly lateFactor: number
-  /** ... and at least so many seconds above it. */
+  /** ... and this number of seconds above it. */
   readonly lateSeconds: number
-  /** Nobody is blamed with less confidence than this, 0 to 1. It bounds the share of false verdicts to 1 minus it. */
+  /** Minimum confidence of a verdict, 0 to 1. At most 1 - minConfidence of all verdicts are expected to be false. */
   readonly minConfidence: number
 }
 
@@ -22,3 +22,40 @@ export const defaultThresholds: Thresholds = {
   lateSeconds: 0.001,
   minConfidence: 0.9,
 }
+
+/**
+ * Parameters of the heuristics. README.md describes each one and its measured gain. Only the benchmark passes other
+ * values, to switch one heuristic off.
+ */
+export type Heuristics = {
+  /** A node is accused only with this number of peers whose other pairs are good. */
+  readonly minGoodPeers: number
+  /** At least this ratio of a culprit's own pairs is bad. */
+  readonly minBadRatio: number
+  /** A value is bad only at this number of robust standard deviations from the level. */
+  readonly minDeviations: number
+  /** Link classes with fewer pairs than this are compared with the whole fabric. */
+  readonly minClassSize: number
+  /** What an interface can reach is this quantile of its pairs. */
+  readonly abilityQuantile: number
+  /** Loss is judged over all probes of an interface, not pair by pair. */
+  readonly poolsLoss: boolean
+  /** An uplink is accused only when several of the rack's nodes suffer, and pairs inside the rack do not. */
+  readonly comparesInsideRack: boolean
+  /** Broken links that a run is expected to have. Smaller values need more evidence for a link. */
+  readonly linksPerRun: number
+}
+
+export const defaultHeuristics: Heuristics = {
+  minGoodPeers: 3,
+  minBadRatio: 0.75,
+  minDeviations: 4,
+  minClassSize: 4,
+  abilityQuantile: 0.75,
+  poolsLoss: true,
+  comparesInsideRack: true,
+  linksPerRun: 0.1,
+}
+
+/** Everything that the diagnosis depends on besides the results. */
+export type Parameters = Thresholds & Heuristics

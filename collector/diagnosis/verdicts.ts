@@ -5,17 +5,29 @@ import {
   type Verdict,
 } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Culprit, Direction } from './culprits.ts'
-import { MIN_GOOD_PEERS } from './culprits.ts'
 import { type BadLink, isRetested } from './links.ts'
 import { isBad, type Sample } from './samples.ts'
+import { defaultHeuristics } from './thresholds.ts'
 import { accuse, accuseLink, evidence, mainFault } from './wording.ts'
 
-/** A culprit with the interface it was found on. */
+/** All pairs of one fabric, grouped once: with 500 culprits, a search for each would be too slow. */
+export type Fabric = {
+  readonly samples: readonly Sample[]
+  readonly bySource: ReadonlyMap<string, readonly Sample[]>
+  readonly byDestination: ReadonlyMap<string, readonly Sample[]>
+}
+
+export const toFabric = (samples: readonly Sample[]): Fabric => ({
+  samples,
+  bySource: Map.groupBy(samples, ({ source }) => source),
+  byDestination: Map.groupBy(samples, ({ destination }) => destination),
+})
+
+/** A culprit with the interface on which it was found. */
 export type Found = {
   readonly culprit: Culprit
   readonly interface: string
-  /** All pairs of its fabric. */
-  readonly fabric: readonly Sample[]
+  readonly fabric: Fabric
 }
 
 const DIRECTIONS: Record<Direction, FaultDirection> = {
@@ -27,7 +39,7 @@ const DIRECTIONS: Record<Direction, FaultDirection> = {
 export const toPair = ({ result: { source, destination } }: Sample): EndpointPair => ({ source, destination })
 
 const retested = (pairsFor: readonly Sample[]): boolean =>
-  pairsFor.filter(isRetested).length >= Math.min(MIN_GOOD_PEERS, pairsFor.length)
+  pairsFor.filter(isRetested).length >= Math.min(defaultHeuristics.minGoodPeers, pairsFor.length)
 
 const blank = { node: '', interface: '', peer: '', rack: '' }
 
@@ -41,31 +53,17 @@ const proof = (pairsFor: readonly Sample[], pairsAgainst: readonly Sample[], tex
 const concerns = (sample: Sample, node: string): boolean =>
   sample.source === node || sample.destination === node
 
-/** Pairs to compare with: the good ones of the fabric that the node is not in. */
+/** Returns the good pairs of the fabric without the node, to compare with. */
 const peersOf = ({ fabric, culprit }: Found): Sample[] =>
-  fabric.filter((sample) => !isBad(sample) && !concerns(sample, culprit.name))
+  fabric.samples.filter((sample) => !isBad(sample) && !concerns(sample, culprit.name))
 
-type Ends = Record<'source' | 'destination', Map<string, Sample[]>>
-const ends = new WeakMap<readonly Sample[], Ends>()
-
-/** The pairs of a fabric by their ends, found once: half of a thousand nodes may be to blame at once. */
-const endsOf = (fabric: readonly Sample[]): Ends => {
-  const known = ends.get(fabric) ?? {
-    source: Map.groupBy(fabric, ({ source }) => source),
-    destination: Map.groupBy(fabric, ({ destination }) => destination),
-  }
-  ends.set(fabric, known)
-  return known
-}
-
-/** Pairs of a node the other way, for `what it receives is fine`. */
-const otherWay = ({ culprit, fabric }: Found): Sample[] => {
+/** Returns the node's pairs in the other direction, for `what it receives is fine`. */
+const otherWay = ({ culprit, fabric }: Found): readonly Sample[] => {
   if (culprit.direction === 'both') return []
-  const end = culprit.direction === 'tx' ? 'destination' : 'source'
-  return endsOf(fabric)[end].get(culprit.name) ?? []
+  return (culprit.direction === 'tx' ? fabric.byDestination : fabric.bySource).get(culprit.name) ?? []
 }
 
-/** The verdict on one interface of a node. `fineElsewhere` names its interfaces without a fault. */
+/** Returns the verdict about one interface of a node. `fineElsewhere` names its interfaces without a fault. */
 export const interfaceVerdict = (found: Found, fineElsewhere: readonly string[]): Verdict => {
   const { name, direction, confidence, pairsFor, pairsAgainst } = found.culprit
   const count = pairsFor.length + pairsAgainst.length
@@ -83,7 +81,7 @@ export const interfaceVerdict = (found: Found, fineElsewhere: readonly string[])
   }
 }
 
-/** One verdict for a node that is bad on all its interfaces. */
+/** Returns the verdict about a node that is bad on all its interfaces. */
 export const nodeVerdict = (all: readonly Found[]): Verdict => {
   const directions = new Set(all.map(({ culprit }) => culprit.direction))
   const direction = directions.size === 1 ? [...directions][0]! : 'both'
@@ -112,24 +110,26 @@ const TO_OTHER_RACKS: Record<Direction, string> = {
   both: 'across racks',
 }
 
-/** With only two racks the far end explains the same pairs as well. */
+/** With only two racks, the uplink of the other rack explains the same pairs. */
 const ambiguity = (rack: string, own: ReadonlySet<Sample>, rackOf: ReadonlyMap<string, string>): string[] => {
-  const ends = new Set(
+  const racks = new Set(
     [...own].flatMap(({ source, destination }) => [rackOf.get(source), rackOf.get(destination)]),
   )
-  ends.delete(rack)
-  return ends.size === 1 ? [`With two racks only, it may as well be rack ${[...ends][0]}.`] : []
+  racks.delete(rack)
+  return racks.size === 1 ? [`With two racks only, it may as well be rack ${[...racks][0]}.`] : []
 }
 
-/** The verdict on what joins a rack to the others. */
+/** Returns the verdict about the uplink of a rack. */
 export const rackVerdict = (
   { culprit, fabric, interface: name }: Found,
   rackOf: ReadonlyMap<string, string>,
 ): Verdict => {
   const { direction, confidence, pairsFor, pairsAgainst } = culprit
   const own = new Set([...pairsFor, ...pairsAgainst])
-  const peers = fabric.filter((sample) => !isBad(sample) && sample.reach === 'across' && !own.has(sample))
-  const others = peers.length > 0 ? peers : fabric.filter((sample) => !isBad(sample))
+  const peers = fabric.samples.filter(
+    (sample) => !isBad(sample) && sample.reach === 'across' && !own.has(sample),
+  )
+  const others = peers.length > 0 ? peers : fabric.samples.filter((sample) => !isBad(sample))
   const count = own.size
   const where = ` ${TO_OTHER_RACKS[direction]} on ${name}`
   const text = [
@@ -148,10 +148,10 @@ export const rackVerdict = (
   }
 }
 
-/** The verdict on the path between two nodes. A ping cannot tell the way there from the way back. */
-export const linkVerdict = (link: BadLink, name: string, fabric: readonly Sample[]): Verdict => {
+/** Returns the verdict about the path between two nodes. A ping cannot tell its two directions apart. */
+export const linkVerdict = (link: BadLink, name: string, fabric: Fabric): Verdict => {
   const { source, destination, confidence, pairsFor, pairsAgainst } = link
-  const peers = fabric.filter((sample) => !isBad(sample))
+  const peers = fabric.samples.filter((sample) => !isBad(sample))
   const bothWays = pairsFor.length > 1
   const isPing = pairsFor[0]!.result.values?.$case === 'ping'
   const text = accuseLink(source, destination, bothWays, ` on ${name}`, pairsFor, peers)

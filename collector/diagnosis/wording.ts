@@ -1,9 +1,9 @@
+import { median } from '../../lib/statistics.ts'
 import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
 import type { Culprit, Direction } from './culprits.ts'
 import { type Fault, isBad, type Sample } from './samples.ts'
-import { median } from './statistics.ts'
 
-/** What most of the bad pairs suffer from. */
+/** Returns the most frequent fault of the bad pairs. */
 export const mainFault = (pairsFor: readonly Sample[]): Fault => {
   const counts = new Map<Fault, number>()
   for (const { fault } of pairsFor) if (fault) counts.set(fault, (counts.get(fault) ?? 0) + 1)
@@ -17,14 +17,14 @@ const lossOf = (samples: readonly Sample[]): number => {
   return sent === 0 ? 0 : samples.reduce((sum, { lostCount }) => sum + lostCount, 0) / sent
 }
 
-/** The figure that a fault shows in: the median rate or round-trip time, the loss over all probes; '' for none. */
+/** Returns the value that shows a fault: median rate or round-trip time, or loss over all probes; '' for none. */
 export const figureOf = (samples: readonly Sample[], fault: Fault): string => {
   const rates = defined(samples.map(({ bitsPerSecond }) => bitsPerSecond))
   const times = defined(samples.map(({ rttSeconds }) => rttSeconds))
   if (fault === 'lossy')
     return samples.some(({ sentCount }) => sentCount > 0) ? formatRatio(lossOf(samples)) : ''
-  if (fault === 'late') return times.length > 0 ? formatDuration(median(times)) : ''
-  return rates.length > 0 ? formatBitrate(median(rates)) : ''
+  if (fault === 'late') return times.length > 0 ? formatDuration(median(times)!) : ''
+  return rates.length > 0 ? formatBitrate(median(rates)!) : ''
 }
 
 const VERBS: Record<Fault, Record<Direction, string>> = {
@@ -46,25 +46,25 @@ export const accuse = (
   where: string,
   direction: Direction,
   { pairsFor, pairsAgainst }: Pick<Culprit, 'pairsFor' | 'pairsAgainst'>,
-  /** Pairs to compare with; asked only where there is something to compare. */
+  /** Returns pairs to compare with. Called only when there is a value to compare. */
   peers: () => readonly Sample[],
 ): string => {
   const fault = mainFault(pairsFor)
   const start = `${who} ${VERBS[fault][direction]}${where}`
-  const own = [...pairsFor, ...pairsAgainst]
-  if (fault === 'failed') return `${start}: ${pairsFor.length} of ${own.length} pairs fail.`
+  const all = [...pairsFor, ...pairsAgainst]
+  if (fault === 'failed') return `${start}: ${pairsFor.length} of ${all.length} pairs fail.`
   const usual = figureOf(peers(), fault)
   const comparison: Record<Exclude<Fault, 'failed'>, string> = {
     slow: ` where its peers reach ${usual}`,
     lossy: ` of its probes where its peers lose ${usual}`,
     late: ` where its peers take ${usual}`,
   }
-  // Pairs that lost nothing belong to the loss of a node: only chance has spared them.
-  const figure = figureOf(fault === 'lossy' ? own : pairsFor, fault)
+  // Pairs without loss count for the loss of a node: they lost nothing only by chance.
+  const figure = figureOf(fault === 'lossy' ? all : pairsFor, fault)
   return `${start}: ${figure}${usual ? comparison[fault] : ''}.`
 }
 
-/** The reason that most of the failed pairs give, as a sentence; '' when they give none. */
+/** Returns the most frequent reason of the failed pairs as a sentence; '' without one. */
 const reasonOf = (pairsFor: readonly Sample[]): string => {
   const counts = new Map<string, number>()
   for (const { result } of pairsFor)
@@ -73,18 +73,18 @@ const reasonOf = (pairsFor: readonly Sample[]): string => {
   return most ? ` Reason given: ${most[0].replace(/\.$/, '')}.` : ''
 }
 
-/** What the other way of the same node does: ` what it receives is fine (938 Mbit/s)`, or ''. */
+/** Returns the state of the node's other direction: `what it receives is fine (938 Mbit/s)`, or ''. */
 const otherWay = (direction: Direction, others: readonly Sample[]): string => {
   if (direction === 'both' || others.length === 0 || others.filter(isBad).length * 4 > others.length)
     return ''
   const rates = defined(others.filter((sample) => !isBad(sample)).map(({ bitsPerSecond }) => bitsPerSecond))
-  const figure = rates.length > 0 ? ` (${formatBitrate(median(rates))})` : ''
+  const figure = rates.length > 0 ? ` (${formatBitrate(median(rates)!)})` : ''
   return `what it ${direction === 'tx' ? 'receives' : 'sends'} is fine${figure}`
 }
 
 /**
- * `5 of 5 pairs that it sends agree; what it receives is fine (938 Mbit/s), and so is net0.` `otherPairs` are those of
- * the same node the other way, `fineElsewhere` its interfaces without a fault.
+ * Returns the evidence: `5 of 5 pairs that it sends agree; what it receives is fine (938 Mbit/s), and so is net0.`
+ * `otherPairs` are the node's pairs in the other direction, `fineElsewhere` its interfaces without a fault.
  */
 export const evidence = (
   direction: Direction,

@@ -1,29 +1,29 @@
 import { isAbortError } from 'abort-controller-x'
-import { ClientError, Status } from 'nice-grpc'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { describeCallError, fromClientError } from '../../lib/errors.ts'
+import { ClientError, describeCallError, fromClientError, Status } from '../../lib/errors.ts'
 
-/** What a call that failed means for the pairs it was to measure. */
+/** The outcome of the pairs that a failed call should have measured. */
 export type CallFailure = {
   outcome: Outcome
-  reason: string /** The agent is in another test; try again later. */
+  reason: string
+  /** The agent runs another exclusive test; a retry may succeed. */
   busy: boolean
 }
 
 /**
- * @param begun whether the measurement was under way: then a lost agent leaves a result that nobody may trust,
- * otherwise one that was never begun
+ * Returns the outcome for the error of a call. Throws the error itself when it is a bug.
+ * @param isStarted whether the measurement had started: then a lost agent makes the result INVALID, otherwise NOT_RUN
  */
-export const callFailureOf = (error: unknown, node: string, begun: boolean): CallFailure => {
-  const trouble = (outcome: Outcome, reason: string, busy = false): CallFailure => ({ outcome, reason, busy })
+export const callFailureOf = (error: unknown, node: string, isStarted: boolean): CallFailure => {
+  const failure = (outcome: Outcome, reason: string, busy = false): CallFailure => ({ outcome, reason, busy })
   if (isAbortError(error))
-    return trouble(Outcome.OUTCOME_NOT_RUN, begun ? 'cancelled in the middle' : 'cancelled')
+    return failure(Outcome.OUTCOME_NOT_RUN, isStarted ? 'cancelled in the middle' : 'cancelled')
   const operating = fromClientError(error)
   if (operating?.reason === 'INTERFACE_DOWN') {
-    return trouble(Outcome.OUTCOME_UNREACHABLE, `${node}: ${operating.message}`)
+    return failure(Outcome.OUTCOME_UNREACHABLE, `${node}: ${operating.message}`)
   }
   if (operating && operating.reason !== 'AGENT_DRAINING') {
-    return trouble(
+    return failure(
       Outcome.OUTCOME_NOT_RUN,
       `${node}: ${operating.message}`,
       operating.reason === 'AGENT_BUSY',
@@ -31,16 +31,16 @@ export const callFailureOf = (error: unknown, node: string, begun: boolean): Cal
   }
   if (!(error instanceof ClientError)) throw error
   if (error.code === Status.DEADLINE_EXCEEDED) {
-    return trouble(
-      begun ? Outcome.OUTCOME_TIMED_OUT : Outcome.OUTCOME_NOT_RUN,
+    return failure(
+      isStarted ? Outcome.OUTCOME_TIMED_OUT : Outcome.OUTCOME_NOT_RUN,
       `${node}: the agent did not finish in time`,
     )
   }
   const text = describeCallError(error)
   if (error.code === Status.UNAVAILABLE || error.code === Status.CANCELLED) {
-    return begun
-      ? trouble(Outcome.OUTCOME_INVALID, `the agent of ${node} was lost in the middle: ${text}`)
-      : trouble(Outcome.OUTCOME_NOT_RUN, `the agent of ${node} does not answer: ${text}`)
+    return isStarted
+      ? failure(Outcome.OUTCOME_INVALID, `the agent of ${node} was lost in the middle: ${text}`)
+      : failure(Outcome.OUTCOME_NOT_RUN, `the agent of ${node} does not answer: ${text}`)
   }
-  return trouble(begun ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, `${node}: ${text}`)
+  return failure(isStarted ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, `${node}: ${text}`)
 }

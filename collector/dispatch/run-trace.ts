@@ -12,10 +12,10 @@ import {
 /** Pairs whose spans share a parent: a round of the plan, or a retest. */
 export type PairGroup = { name: string; size: number }
 
-/** The trace of one run: run → round → pair. What happens inside a pair's context becomes its child. */
+/** The trace of one run: run → round → pair. Calls made in the context of a pair become children of its span. */
 export type RunTrace = {
   traceId: string
-  /** Opens the span of a pair; its group's span lasts from its first pair to its last. */
+  /** Opens the span of a pair. The span of its group lasts from its first pair to its last one. */
   pair(
     group: PairGroup,
     name: string,
@@ -65,5 +65,5 @@ export const startRunTrace = (tracer: Tracer, name: string, attributes: Attribut
   }
 }
 
-/** Runs asynchronous work inside a context, so that its spans and calls become children. */
+/** Runs asynchronous work in a context, so that its spans and calls become children. */
 export const within = <T>(where: Context, work: () => Promise<T>): Promise<T> => context.with(where, work)

@@ -7,7 +7,7 @@ import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import type { Security } from '../../lib/credentials.ts'
 import type { CallObserver } from '../../lib/rpc-counting.ts'
 
-/** The services of one agent over its one long-lived channel. */
+/** Returns the services of one agent, over one long-lived channel. */
 export const connectAgent = (address: string, security: Security, calls?: CallObserver) => {
   const channel: Channel = openChannel(address, security)
   return {
@@ -15,7 +15,7 @@ export const connectAgent = (address: string, security: Security, calls?: CallOb
     check: createServiceClient(CheckServiceDefinition, channel, calls),
     ping: createServiceClient(PingServiceDefinition, channel, calls),
     iperf: createServiceClient(IperfServiceDefinition, channel, calls),
-    /** Of the channel: idle, connecting, ready, transient_failure or shutdown. */
+    /** Returns the state of the channel: idle, connecting, ready, transient_failure or shutdown. */
     state: () => connectivityState[channel.getConnectivityState(false)]!.toLowerCase(),
     close: () => channel.close(),
   }

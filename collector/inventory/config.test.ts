@@ -10,7 +10,7 @@ const read = (file: string): unknown => {
   return file.endsWith('.yaml') ? readYamlConfig(file, text, SCHEDULE_SECTION) : readHostsList(file, text)
 }
 
-describe('bad config files get one message with every problem and its place', () => {
+describe('a bad config file gets one message with every problem and its location', () => {
   const files = readdirSync(folder).filter((file) => !file.endsWith('.message'))
   test.each(files)('%s', async (file) => {
     let message = 'was accepted'

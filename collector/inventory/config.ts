@@ -8,7 +8,7 @@ const DEFAULT_AGENT_PORT = 50051
 
 const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+)(?::(\d{1,5}))?$/
 
-/** `host`, `host:port`, `v6` or `[v6]:port` as `host:port`, with the agents' usual port filled in; undefined when it is none. */
+/** Parses `host`, `host:port`, `v6` or `[v6]:port` into `host:port`, with the default agent port; undefined when invalid. */
 export const agentAddress = (text: string): string | undefined => {
   if (/^[0-9a-fA-F:.]+$/.test(text) && text.split(':').length > 2) return `[${text}]:${DEFAULT_AGENT_PORT}`
   const match = HOST_PORT.exec(text)
@@ -34,15 +34,15 @@ const node = z.strictObject({
   interfaces: z.array(z.string().min(1)).default([]),
 })
 
-/** One host as the operator wrote it down. */
+/** One node of the config. */
 export type InventoryNode = z.output<typeof node>
 
 const tls = z.strictObject({ ca: z.string(), cert: z.string(), key: z.string() })
 
-/** More often than that, a check would be most of what a node does. */
+/** Shortest interval of a check, so that checks use little of a node's time. */
 const MIN_EVERY_SECONDS = 1
 
-/** Seconds of a duration that may not be nothing. */
+/** A duration above 0, in seconds. */
 const interval = z.unknown().transform((value, context): number => {
   const seconds = typeof value === 'string' && value !== '0' ? parseDuration(value) : undefined
   const text = typeof value === 'string' ? `"${value}"` : JSON.stringify(value)
@@ -67,7 +67,7 @@ const periodicCheck = z.strictObject({
   parameters: z.record(z.string(), z.json()).default({}),
 })
 
-/** A check that runs by itself. `every` is in seconds; no nodes means all. */
+/** A check that runs periodically. `every` is in seconds. Empty `nodes` means all. */
 export type PeriodicCheck = z.output<typeof periodicCheck>
 
 const autopilot = z.strictObject({
@@ -83,10 +83,10 @@ const autopilot = z.strictObject({
     .default(['pciebw', 'remapped', 'dcgm', 'ping', 'gpupower']),
 })
 
-/** The HTTP gateway in the manner of IBM Autopilot: where it listens, its PCIe threshold in GB/s, its checks for `all`. */
+/** The HTTP gateway with the API of IBM Autopilot: address, PCIe threshold `bw` in GB/s, and the checks of `all`. */
 export type AutopilotConfig = z.output<typeof autopilot>
 
-/** What the gateway is without a config. */
+/** Settings of the gateway without a config. */
 export const AUTOPILOT_DEFAULTS: AutopilotConfig = autopilot.parse({})
 
 const shape = {
@@ -101,17 +101,17 @@ const shape = {
   nodes: z.array(node).min(1, 'at least one node is needed'),
 }
 
-/** Where a config names nodes: names, `key=value` or addresses. */
+/** A node selector in the config (name, `key=value` or address) and its location. */
 export type NamedNodes = { path: readonly PropertyKey[]; selector: unknown }
 
-/** A part of the config that a later stage reads: its keys, what they mean together, and where they name nodes. */
+/** A part of the config that a later stage defines: its keys, cross-key checks, and its node selectors. */
 export type ConfigSection<S extends z.ZodRawShape> = {
   shape: S
   review(raw: unknown): ReviewProblem[]
   namedNodes(raw: unknown): NamedNodes[]
 }
 
-/** Names and addresses that occur twice. Looks at raw content, which may be anything. */
+/** Finds names and addresses that occur twice. The raw content may have any type. */
 const findDuplicates = (raw: unknown): ReviewProblem[] => {
   const nodes = (raw as { nodes?: unknown }).nodes
   if (!Array.isArray(nodes)) return []
@@ -149,7 +149,7 @@ const nodesOfChecks = (raw: unknown): NamedNodes[] => {
   })
 }
 
-/** Selectors that can name no node: a name that is not there. Labels and addresses come with the agents. */
+/** Finds selectors with an unknown name. Labels and addresses are known only when agents answer. */
 const findUnknownNodes = (raw: unknown, named: readonly NamedNodes[]): ReviewProblem[] => {
   const { nodes } = raw as { nodes?: unknown }
   if (!Array.isArray(nodes)) return []
@@ -168,7 +168,7 @@ const findUnknownNodes = (raw: unknown, named: readonly NamedNodes[]): ReviewPro
   })
 }
 
-/** The collector's config file. @throws ConfigError listing every problem with its place */
+/** Parses the collector's config file. @throws ConfigError with the location of every problem */
 export const readYamlConfig = <S extends z.ZodRawShape>(
   file: string,
   text: string,

@@ -1,15 +1,15 @@
 import { setImmediate } from 'node:timers/promises'
-import { ClientError, Status } from 'nice-grpc'
 import { expect, test } from 'vitest'
 import { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
 import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { ClientError, Status } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/logging.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
 import { createFleet } from './fleet.ts'
 
-/** Time goes on when told. */
+/** A clock that advances only in `pass`. */
 const createClock = () => {
   let now = 0
   const sleepers = new Set<{ until: number; wake: () => void }>()
@@ -41,7 +41,7 @@ const createClock = () => {
   return { clock, pass }
 }
 
-/** A fleet whose agents are dead unless a test says otherwise, and how often they were asked in some time. */
+/** A fleet whose agents fail until `agents.refuse` calls have failed; `askedIn` counts the calls in some seconds. */
 const setUp = (size: number) => {
   const { clock, pass } = createClock()
   let asked = 0
@@ -72,7 +72,7 @@ const setUp = (size: number) => {
   return { fleet, askedIn, agents }
 }
 
-test('a dead node is asked again every 2 s, and of thousands a hundred a second', async () => {
+test('a silent node is asked every 2 s, and thousands of them 100 times per second in total', async () => {
   const few = setUp(20)
   await few.askedIn(10)
   expect(await few.askedIn(60)).toBe(20 * 30)
@@ -85,7 +85,7 @@ test('a dead node is asked again every 2 s, and of thousands a hundred a second'
   await many.fleet.close()
 })
 
-test('a call that is refused once is no silence, twice in a row it is', async () => {
+test('one refused call does not make a node silent, two in a row do', async () => {
   const { fleet, askedIn, agents } = setUp(1)
   const states: NodeState[] = []
   fleet.onChange(([node]) => states.push(node!.state))

@@ -2,9 +2,9 @@ import { ConfigError, type ConfigProblem } from '../../lib/config.ts'
 import { agentAddress, type InventoryNode } from './config.ts'
 
 /**
- * A list of hosts as netperf-orchestrate takes it: one address a line, `#` begins a comment. A node is named after
- * its address, which unlike `host1`, `host2` says the same thing in every list.
- * @throws ConfigError listing every problem with its place
+ * Parses a list of hosts as netperf-orchestrate reads it: one address per line, `#` starts a comment. A node is named
+ * after its address, which is the same in every list, unlike `host1`, `host2`.
+ * @throws ConfigError with the location of every problem
  */
 export const readHostsList = (file: string, text: string): InventoryNode[] => {
   const problems: ConfigProblem[] = []

@@ -22,8 +22,8 @@ const matches = (node: Node, selector: string): boolean => {
 }
 
 /**
- * The nodes that any of the selectors names (a name, `key=value`, `rack=value`, or an address), in the order of the
- * fleet. A selector that names none is a violation: a typo must not shrink a run in silence.
+ * Returns the nodes that any selector matches (a name, `key=value`, `rack=value` or an address), in the order of the
+ * fleet; all nodes without a selector. A selector that matches none is a violation, so that a typo does not shrink a run.
  */
 export const selectNodes = (
   nodes: readonly Node[],
@@ -37,12 +37,12 @@ export const selectNodes = (
     const found = nodes.filter((node) => matches(node, selector))
     for (const node of found) chosen.add(node)
     if (found.length > 0) continue
-    const meant = closest(
+    const suggestion = closest(
       selector,
       nodes.map(({ name }) => name),
     )
-    const hint = meant
-      ? `; did you mean ${meant}?`
+    const hint = suggestion
+      ? `; did you mean ${suggestion}?`
       : selector.includes('=')
         ? ''
         : `; the fleet has ${nodes.length} nodes`
@@ -52,4 +52,5 @@ export const selectNodes = (
   return { nodes: nodes.filter((node) => chosen.has(node)), violations }
 }
 
+/** Whether the agent of a node answers. */
 export const isReady = (node: Node): boolean => node.state === NodeState.NODE_STATE_READY

@@ -2,10 +2,10 @@ import { z } from 'zod'
 import type { ReviewProblem } from '../../lib/config.ts'
 import { durationHint, parseBytes, parseDuration } from '../../lib/units.ts'
 
-/** Windows of an agent that was cut off come up to an hour late, and are merged into roll-ups from what is raw. */
+/** Windows of a disconnected agent arrive up to an hour late, and roll-ups are then computed again from raw windows. */
 const MIN_KEPT_SECONDS = 2 * 3600
 
-/** Below that not even the newest hour of a small mesh fits. */
+/** With less, one hour of a small mesh does not fit. */
 const MIN_SIZE_BYTES = 64 * 2 ** 20
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? `"${value}"` : JSON.stringify(value))
@@ -40,7 +40,7 @@ const size = z
   })
   .optional()
 
-/** How long each kind of content is kept, in seconds, and how many bytes the store may take. */
+/** The retention of each kind of content in seconds, and the maximum size of the store in bytes. */
 export const storage = z.strictObject({
   raw: kept,
   five_minutes: kept,
@@ -52,7 +52,7 @@ export const storage = z.strictObject({
 
 export type StorageConfig = z.output<typeof storage>
 
-/** Levels that would be kept longer than what is made of them. Looks at raw content, which may be anything. */
+/** Finds levels with a longer retention than the coarser level made from them. The raw content may have any type. */
 export const reviewStorage = (raw: unknown): ReviewProblem[] => {
   const given = (raw as { storage?: unknown }).storage as Record<string, unknown> | null | undefined
   const secondsOf = (key: string) => {

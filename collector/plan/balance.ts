@@ -1,10 +1,10 @@
 import type { Graph } from './colouring.ts'
 
 /**
- * Evens out the colours of a proper edge colouring until none has more than `limit` edges. Two colours together
- * form paths and even cycles; exchanging them along a path with one edge more of the larger colour moves one edge
- * over. So any number of colours from (edges / limit) up will do (McDiarmid 1972, de Werra 1971).
- * Changes `colours` in place; edges of colour -1 are left alone.
+ * Balances the colours of a proper edge colouring until none has more than `limit` edges. Two colours together form
+ * paths and even cycles. Exchanging them along a path that has one more edge of the larger colour moves one edge to the
+ * smaller one. So any number of colours from (edges / limit) up is enough (McDiarmid 1972, de Werra 1971).
+ * Changes `colours` in place. Edges of colour -1 do not change.
  */
 export const balanceColours = (
   graph: Graph,
@@ -38,7 +38,7 @@ export const balanceColours = (
   }
 }
 
-/** Cuts full colours off the large ones into those that nothing has: part of a matching is a matching. */
+/** Splits large colours into unused ones: a part of a matching is a matching. */
 const cutOff = (classes: number[][], colours: Int32Array, limit: number): void => {
   const empty = [...classes.keys()].filter((colour) => classes[colour]!.length === 0)
   for (const edges of classes) {
@@ -60,7 +60,7 @@ const createScratch = (graph: Graph): Scratch => ({
   moved: new Set(),
 })
 
-/** Moves `wanted` edges from the class `from` to the smaller class `to`, path by path. */
+/** Moves `wanted` edges from the colour `from` to the smaller colour `to`, path by path. */
 const moveEdges = (
   graph: Graph,
   { atLarge, atSmall, moved }: Scratch,
@@ -98,7 +98,7 @@ const mark = (graph: Graph, edges: readonly number[], at: Int32Array, present: b
   }
 }
 
-/** The path that begins at a vertex with an edge of the larger class and none of the smaller. */
+/** Returns the path that starts at a vertex with an edge of the larger colour and none of the smaller one. */
 const pathFrom = (graph: Graph, start: number, atLarge: Int32Array, atSmall: Int32Array): number[] => {
   const path: number[] = []
   let vertex = start

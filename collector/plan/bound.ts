@@ -2,20 +2,20 @@ import type { Layout, Model } from './model.ts'
 import type { PlanInput } from './plan.ts'
 
 export type Bound = {
-  /** Rounds that no plan can do without. */
+  /** Minimum number of rounds of any plan. */
   readonly rounds: number
-  /** Where that comes from, in words. */
+  /** The resource that sets the bound, as text. */
   readonly bottleneck: string
 }
 
-/** The bound, and what it would be without a cap on the total. */
+/** The bound, and the bound without the cap on the total. */
 export type Bounds = Bound & { readonly withoutTotal: number }
 
-/** A family of resources of one kind, and how to speak of one of them. */
+/** The resources of one kind, and the texts about them. */
 type Family = {
   readonly first: number
   readonly count: number
-  /** What to say when all that carry anything are equally loaded. */
+  /** Text for all of them, when they are equally loaded. */
   readonly all: string
   readonly name: (index: number) => string
   readonly does: (load: number, cap: number) => string
@@ -80,7 +80,7 @@ const boundOfFamily = (family: Family, model: Model): Bound => {
   return { rounds, bottleneck: `${who} ${family.does(model.loads[resource]!, model.caps[resource]!)}` }
 }
 
-/** Exclusive nodes come two to a pair, so a round holds at most half of them: one more round when they are odd. */
+/** With exclusive nodes a round has at most one pair for two nodes, so an odd number of nodes needs one more round. */
 const boundOfCouples = (input: PlanInput, nodeCount: number): Bound => {
   const couples = Math.floor(nodeCount / 2)
   const count = input.pairs.sources.length
@@ -94,10 +94,10 @@ const boundOfCouples = (input: PlanInput, nodeCount: number): Bound => {
 const boundOfTotal = (input: PlanInput): Bound => {
   const count = input.pairs.sources.length
   const rounds = Math.ceil(count / input.caps.total)
-  return { rounds, bottleneck: `${plural(count, 'test')} in all, ${atATime(input.caps.total)}` }
+  return { rounds, bottleneck: `${plural(count, 'test')} in total, ${atATime(input.caps.total)}` }
 }
 
-/** The most loaded resource: ceil(load / cap), over interfaces, nodes, uplinks and the whole. */
+/** Returns the largest ceil(load / cap) over interfaces, nodes, uplinks and the total. */
 export const lowerBound = (input: PlanInput, model: Model, layout: Layout, nodeCount: number): Bounds => {
   const parts = [
     ...families(input, layout).map((family) => boundOfFamily(family, model)),

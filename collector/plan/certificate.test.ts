@@ -6,7 +6,7 @@ import { type FleetShape, inputOf } from './testing/fleets.ts'
 
 type Tampered = { order: Int32Array; offsets: Int32Array; roundCount: number }
 
-/** All pairs in one round: over every cap there is. */
+/** All pairs in one round, which exceeds every cap. */
 const squeeze = (plan: Plan): Tampered => ({
   order: plan.order,
   offsets: Int32Array.of(0, plan.pairCount),
@@ -19,7 +19,7 @@ const planOf = (shape: FleetShape, caps: Partial<Caps> = {}) => {
 }
 
 describe('checkPlan', () => {
-  test('finds nothing wrong with a good plan', () => {
+  test('accepts a valid plan', () => {
     const { input, plan } = planOf({ nodes: 9, rackSize: 3, interfaces: 2 }, { perUplink: 2 })
     expect(checkPlan(input, plan)).toEqual([])
   })
@@ -42,13 +42,13 @@ describe('checkPlan', () => {
     expect(violations).toContain(`pair ${plan.order.at(-1)} is planned 2 times`)
   })
 
-  test('finds two rounds run as one', () => {
+  test('finds two rounds merged into one', () => {
     const { input, plan } = planOf({ nodes: 5 })
     const merged = { order: plan.order, offsets: plan.offsets.filter((_, at) => at !== 1), roundCount: 3 }
     expect(checkPlan(input, merged)).toContain('round 1: node-1 sends more than 1')
   })
 
-  test('finds offsets that leave pairs out', () => {
+  test('finds offsets that omit pairs', () => {
     const { input, plan } = planOf({ nodes: 4 })
     const offsets = plan.offsets.slice()
     offsets[0] = 1

@@ -1,13 +1,13 @@
 import type { Plan, PlanInput } from './plan.ts'
 
-/** How many violations are spelled out; a plan with one is not used, so the rest is of no interest. */
+/** Most violations that are returned. A plan with one is not certified, so more are not needed. */
 const MAX_VIOLATIONS = 20
 
 /**
- * Checks a plan against the rules, from the rules alone: it shares no code with the planner and knows nothing of
- * how rounds are found. Each pair must be in exactly one round, and in no round may anything be over its cap:
- * an interface 1 test each way, a node `perNode` each way (1 in all when exclusive), a rack's uplink `perUplink`
- * each way, `total` altogether. Returns what is wrong; a plan is certified when that is nothing.
+ * Checks a plan independently of the planner, with which it shares no code. Each pair must be in exactly one round, and
+ * no round may exceed a cap: an interface has 1 test per direction, a node `perNode` per direction (1 in total when
+ * exclusive), an uplink `perUplink` flows per direction, and a round `total` tests.
+ * @returns the violations; a plan without any is certified
  */
 export const checkPlan = (
   { fleet, pairs, caps }: PlanInput,

@@ -1,7 +1,7 @@
 /**
- * Proper edge colouring by alternating paths (Kempe chains): edges get colours so that no vertex has a colour
- * twice. In a bipartite graph as many colours as the largest degree always suffice (Kőnig 1916), and this finds
- * them; in other graphs an edge may stay without a colour.
+ * Proper edge colouring by alternating paths (Kempe chains): no vertex has two edges of one colour. In a bipartite
+ * graph the largest degree is always enough colours (Kőnig 1916), and this finds such a colouring. In other graphs some
+ * edges may remain without a colour.
  */
 export type Graph = {
   readonly vertexCount: number
@@ -10,7 +10,7 @@ export type Graph = {
   readonly right: Int32Array
 }
 
-/** Pairs of colours to try for one edge before giving up; in a bipartite graph the first always works. */
+/** Most pairs of colours that are tried for one edge. In a bipartite graph the first one always works. */
 const MAX_TRIES = 64
 
 type Colouring = {
@@ -43,7 +43,7 @@ const setColour = (state: Colouring, edge: number, colour: number): void => {
 
 const lowestBit = (word: number): number => 31 - Math.clz32(word & -word)
 
-/** The first colour that is free at both vertices, or -1. */
+/** Returns the first colour that is free at both vertices, or -1. */
 const commonFree = (state: Colouring, one: number, other: number): number => {
   const { free, words } = state
   for (let word = 0; word < words; word++) {
@@ -53,7 +53,7 @@ const commonFree = (state: Colouring, one: number, other: number): number => {
   return -1
 }
 
-/** Colours that are free at a vertex, at most `limit` of them. */
+/** Returns at most `limit` colours that are free at a vertex. */
 const freeColours = (state: Colouring, vertex: number, limit: number): number[] => {
   const found: number[] = []
   for (let word = 0; word < state.words && found.length < limit; word++) {
@@ -66,7 +66,7 @@ const freeColours = (state: Colouring, vertex: number, limit: number): number[] 
   return found
 }
 
-/** Collects the path of edges coloured `first`, `second`, `first` ... that begins at a vertex; returns its end. */
+/** Collects the path of edges coloured `first`, `second`, `first` ... that starts at a vertex. Returns its end. */
 const walk = (state: Colouring, from: number, first: number, second: number): number => {
   const { at, colourCount, graph, chain } = state
   chain.length = 0
@@ -92,7 +92,7 @@ const flip = (state: Colouring, first: number, second: number): void => {
 
 /**
  * Colours one edge (u, v): takes a colour free at u and one free at v, and exchanges the two along the path that
- * begins at v, unless it ends at u (which it cannot in a bipartite graph).
+ * starts at v, unless it ends at u (which it cannot in a bipartite graph).
  */
 const colourEdge = (state: Colouring, edge: number): boolean => {
   const u = state.graph.left[edge]!
@@ -114,7 +114,7 @@ const colourEdge = (state: Colouring, edge: number): boolean => {
   return false
 }
 
-/** The colour of each edge, -1 for the edges that found none among `colourCount` colours. */
+/** Returns the colour of each edge; -1 for an edge that got none of the `colourCount` colours. */
 export const colourEdges = (graph: Graph, colourCount: number): Int32Array => {
   const words = (colourCount + 31) >> 5
   const free = new Uint32Array(graph.vertexCount * words).fill(0xffffffff)

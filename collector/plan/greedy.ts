@@ -4,9 +4,9 @@ import type { PlanInput } from './plan.ts'
 import type { Rounds } from './rounds.ts'
 
 /**
- * Fills one round after the other: the sources with the most loaded resources choose first, and each takes, of a
- * few destinations that are still free, the most loaded one. It works for every mix of caps and promises nothing;
- * the certificate and the ratio say how good it was.
+ * Fills one round after the other. The sources with the most loaded resources choose first. Each takes the most loaded
+ * of a few destinations that are still free. It works for every combination of caps without a guarantee; the plan's ratio
+ * states how good the result is.
  */
 type Greedy = {
   readonly input: PlanInput
@@ -15,22 +15,22 @@ type Greedy = {
   /** Pairs by source endpoint, then destination: positions `starts[s]` to `starts[s + 1]` of `byDestination`. */
   readonly starts: Int32Array
   readonly byDestination: Int32Array
-  /** For each source endpoint one bit for each destination endpoint that it has still to send to. */
+  /** For each source endpoint, one bit for each destination endpoint of a pair that has no round yet. */
   readonly remaining: Uint32Array
   readonly words: number
-  /** Rows of bits over endpoints: those of one node; those of one rack. */
+  /** One row of bits over endpoints for each node, and for each rack. */
   readonly nodeBits: Uint32Array
   readonly rackBits: Uint32Array
-  /** Units still to be taken of each resource, and those taken in this round. */
+  /** Units of each resource that have no round yet, and those used in this round. */
   readonly loads: Int32Array
   readonly used: Int32Array
-  /** Endpoints that may still receive in this round: from anywhere, and from other racks. */
+  /** Endpoints that may receive in this round: from their own rack, and from other racks. */
   readonly freeInside: Uint32Array
   readonly freeAcross: Uint32Array
   readonly layout: Layout
 }
 
-/** Destinations looked at before the most loaded one is taken. */
+/** Destinations that are compared for one source. */
 const SAMPLES = 4
 
 const lowestBit = (word: number): number => 31 - Math.clz32(word & -word)
@@ -80,7 +80,7 @@ const clearRow = (bits: Uint32Array, rows: Uint32Array, row: number): void => {
   for (let word = 0; word < bits.length; word++) bits[word]! &= ~rows[row * bits.length + word]!
 }
 
-/** The pair from a source to a destination, by binary search. */
+/** Returns the pair from a source to a destination, by binary search. */
 const pairOf = ({ starts, byDestination, input }: Greedy, source: number, destination: number): number => {
   let low = starts[source]!
   let high = starts[source + 1]! - 1
@@ -92,7 +92,7 @@ const pairOf = ({ starts, byDestination, input }: Greedy, source: number, destin
   return byDestination[low]!
 }
 
-/** Rounds that a resource still needs. */
+/** Returns the number of rounds that a resource still needs. */
 const urgency = (state: Greedy, resource: number): number =>
   state.loads[resource]! / state.model.caps[resource]!
 
@@ -102,7 +102,7 @@ const isFull = (state: Greedy, resource: number): boolean =>
 const rackOfEndpoint = ({ input: { fleet } }: Greedy, endpoint: number): number =>
   fleet.nodeRack[fleet.endpointNode[endpoint]!]!
 
-/** Source endpoints with anything left, the most urgent first, ties in random order. */
+/** Returns the source endpoints with remaining pairs, the most urgent first, ties in random order. */
 const sourcesByUrgency = (state: Greedy): Int32Array => {
   const { input, layout, loads } = state
   const keys: number[] = []
@@ -119,14 +119,14 @@ const sourcesByUrgency = (state: Greedy): Int32Array => {
   return Int32Array.from(sorted, (key) => key % 131072)
 }
 
-/** One word of the destinations that a source may take now: across racks, or inside its own. */
+/** Returns one word of the bits of destinations that a source may use now, across racks or inside its own. */
 const candidates = (state: Greedy, source: number, rack: number, across: boolean, word: number): number => {
   const left = state.remaining[source * state.words + word]!
   const inside = rack < 0 ? 0 : state.rackBits[rack * state.words + word]!
   return across ? left & state.freeAcross[word]! & ~inside : left & state.freeInside[word]! & inside
 }
 
-/** A destination at or after a random place, or -1. */
+/** Returns a destination at or after a random position, or -1. */
 const pick = (state: Greedy, source: number, rack: number, across: boolean): number => {
   const first = Math.floor(state.random() * state.words)
   for (let step = 0; step < state.words; step++) {
@@ -161,7 +161,7 @@ const choose = (state: Greedy, source: number, across: boolean): number => {
   return best
 }
 
-/** Books a pair in the current round and takes away what it fills up. */
+/** Adds a pair to the current round, and removes destinations whose resources are full. */
 const take = (state: Greedy, pair: number): void => {
   const { input, layout, freeInside, freeAcross, words } = state
   const source = input.pairs.sources[pair]!
@@ -204,7 +204,7 @@ const fillRound = (state: Greedy, colours: Int32Array, round: number): number =>
       if (isFull(state, layout.endpointTx + source) || isFull(state, layout.nodeTx + node)) continue
       const rack = input.fleet.nodeRack[node]!
       if (across && rack >= 0 && isFull(state, layout.rackOut + rack)) continue
-      // Its own node cannot be a destination, so exclusive nodes need no further check.
+      // A node is never its own destination, so exclusive nodes need no further check.
       const destination = choose(state, source, across)
       if (destination < 0) continue
       const pair = pairOf(state, source, destination)
@@ -216,6 +216,7 @@ const fillRound = (state: Greedy, colours: Int32Array, round: number): number =>
   return taken
 }
 
+/** Returns rounds for any caps. */
 export const greedyRounds = (input: PlanInput, model: Model, layout: Layout): Rounds => {
   const state = createGreedy(input, model, layout)
   const colours = new Int32Array(model.pairCount).fill(-1)

@@ -1,9 +1,9 @@
 import type { PlanInput } from './plan.ts'
 
 /**
- * A plan's problem without its names: each pair takes one unit of up to `width` resources in its round, and no
- * resource may be taken more often in a round than its cap. Resources that can never bind are left out of
- * `resources`, which is what makes the usual cases fast.
+ * The planning problem without names: each pair uses one unit of up to `width` resources in its round, and no round may
+ * use more units of a resource than its cap. Resources whose cap can never be reached are not in `resources`, which
+ * makes the usual cases fast.
  */
 export type Model = {
   readonly pairCount: number
@@ -19,7 +19,7 @@ export type Model = {
 
 const WIDTH = 7
 
-/** Where each kind of resource begins in the numbering: one of the kind for each endpoint, node or rack. */
+/** The first number of each kind of resource; there is one for each endpoint, node or rack. */
 export type Layout = {
   readonly endpointTx: number
   readonly endpointRx: number
@@ -60,8 +60,8 @@ const fillCaps = ({ caps }: PlanInput, layout: Layout): Float64Array => {
 }
 
 /**
- * A pair is a load on an uplink when its ends are in different racks. A node of unknown rack counts as outside
- * of every rack: rather one flow too few on an uplink than one too many.
+ * A pair uses uplinks when its nodes are in different racks. A node of unknown rack counts as outside every rack, so
+ * that an uplink gets too few flows rather than too many.
  */
 const fillResources = (input: PlanInput, layout: Layout, resources: Int32Array, loads: Int32Array): void => {
   const { fleet, pairs } = input
@@ -85,7 +85,7 @@ const fillResources = (input: PlanInput, layout: Layout, resources: Int32Array, 
   }
 }
 
-/** How often each resource can be taken in a round by what lies inside it, whatever its own cap. */
+/** Returns how many units of each resource its parts can use in a round, without its own cap. */
 const innerCaps = (
   { fleet, caps: asked }: PlanInput,
   layout: Layout,
@@ -110,12 +110,12 @@ const innerCaps = (
     }
     sides.push(side)
   }
-  // With exclusive nodes the second side counts every node that is in a pair, and a pair takes two of them.
+  // With exclusive nodes each node of a pair counts, and a pair uses two of them.
   inner[layout.total] = asked.exclusiveNodes ? Math.floor(sides[1]! / 2) : Math.min(...sides)
   return inner
 }
 
-/** Blanks what can never bind: a resource whose cap its parts cannot exceed, an interface of a node that takes one test. */
+/** Removes resources that never limit a plan: those whose parts cannot reach the cap, and interfaces of a node with one test. */
 const dropIdle = (input: PlanInput, layout: Layout, model: Model): void => {
   const inner = innerCaps(input, layout, model.caps, model.loads)
   const idle = new Uint8Array(layout.count)

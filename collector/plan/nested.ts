@@ -1,13 +1,12 @@
 import type { Rounds } from './rounds.ts'
 
 /**
- * Caps that lie one inside the other on each side: an interface inside of its node inside of the whole. For such
- * caps max(ceil(load / cap)) rounds always suffice (two laminar families are totally unimodular, and then a
- * fractional plan can be made whole: Baum and Trotter 1978). Found by evening out two rounds at a time, the way
- * McDiarmid 1972 does it for matchings.
+ * Nested caps: an interface is part of its node, and a node is part of the total. For such caps max(ceil(load / cap))
+ * rounds are always enough (two laminar families are totally unimodular, so that a fractional plan can be rounded: Baum
+ * and Trotter 1978). The rounds are found by balancing two of them at a time, as McDiarmid 1972 does for matchings.
  */
 export type Level = {
-  /** The resource that each pair takes at this level. */
+  /** The resource that each pair uses at this level. */
   readonly resources: Int32Array
   readonly resourceCount: number
   /** Units of each resource in a round. */
@@ -27,14 +26,14 @@ type State = {
   readonly members: number[][]
   /** For each level, units of a resource in a round, at resource * roundCount + round. */
   readonly used: Uint16Array[]
-  /** The pair that must go to the other round, on each side, plus 1; 0 for none. */
+  /** The pair that must go to the other round, for senders and for receivers, plus 1; 0 for none. */
   readonly senderPartner: Int32Array
   readonly receiverPartner: Int32Array
   readonly open: Int32Array
   readonly done: Uint8Array
 }
 
-/** Couples the pairs of two rounds level by level; what a level leaves over is coupled one level further out. */
+/** Couples the pairs of two rounds level by level. Pairs without a partner are coupled one level further out. */
 const couple = (
   levels: readonly Level[],
   pairs: readonly number[],
@@ -59,9 +58,9 @@ const couple = (
 }
 
 /**
- * Splits the pairs of two rounds so that partners part. Couples of senders and couples of receivers alternate
- * along paths and even cycles, so this always works out, and every resource is left with equal halves, give or
- * take the one unit without a partner.
+ * Splits the pairs of two rounds so that partners are in different rounds. Couples of senders and couples of receivers
+ * alternate along paths and even cycles, so this is always possible. Each resource then has equal halves, except for one
+ * unit without a partner.
  */
 const split = (state: State, pairs: readonly number[]): [number[], number[]] => {
   const { senderPartner, receiverPartner, done } = state
@@ -103,7 +102,7 @@ const evenOut = (state: State, one: number, other: number): void => {
   count(state, other, members[other]!, 1)
 }
 
-/** A round in which a resource that is over its cap is taken least, for a resource of this round; -1 when none is over. */
+/** Returns the round that uses an exceeded resource of this round least; -1 when none is exceeded. */
 const roundToEvenOut = (state: State, round: number): number => {
   for (const [level, { resources, cap }] of state.levels.entries()) {
     const used = state.used[level]!
@@ -122,13 +121,13 @@ const roundToEvenOut = (state: State, round: number): number => {
 
 const members = (state: State, round: number): readonly number[] => state.members[round]!
 
-/** Pairs handled before it gives up: some seconds. Fleets of many hundred nodes without any symmetry may need more. */
+/** Most pairs that are handled, which takes some seconds. Asymmetric fleets of several hundred nodes may need more. */
 const MAX_WORK = 3e7
 
 /**
- * Changes rounds in place until nothing is over its cap, or the work is too much; then something is. `count` must be
- * at least the largest ceil(load / cap): then a resource that is over its cap in one round is under it in another.
- * Evening out the two lowers the sum of the squares of all units taken, so it ends.
+ * Changes rounds in place until no cap is exceeded, or the work limit is reached. `count` must be at least the largest
+ * ceil(load / cap): then a resource that is above its cap in one round is below it in another. Balancing the two lowers
+ * the sum of the squares of all used units, so it terminates.
  */
 export const nestRounds = (caps: NestedCaps, { colours, count: roundCount }: Rounds): void => {
   const levels = [...caps.senders, ...caps.receivers]

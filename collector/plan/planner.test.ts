@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkPlan } from './certificate.ts'
-import { createFleet, pairInterfaces } from './endpoints.ts'
 import { type Caps, defaultCaps, type Plan, type PlanInput, rounds } from './plan.ts'
+import { createPlanFleet, pairInterfaces } from './plan-fleet.ts'
 import { createPlan } from './planner.ts'
-import { inputOf, thinOut } from './testing/fleets.ts'
+import { endpointsOfNodes, inputOf, thinOut } from './testing/fleets.ts'
 
-/** A plan that the independent checker has found nothing wrong with. */
+/** Returns a plan that the independent checker has certified. */
 const certified = (input: PlanInput): Plan => {
   const plan = createPlan(input)
   expect(checkPlan(input, plan)).toEqual([])
@@ -20,7 +20,7 @@ const exact = (input: PlanInput): Plan => {
   return plan
 }
 
-describe('exact where theory promises it', () => {
+describe('optimal where theory guarantees it', () => {
   test.each([2, 3, 4, 5, 7, 8, 63, 64])('a mesh of %i nodes takes N - 1 rounds', (nodes) => {
     const plan = exact(inputOf({ nodes }))
     expect(plan.roundCount).toBe(nodes - 1)
@@ -36,11 +36,11 @@ describe('exact where theory promises it', () => {
     expect(exact(inputOf({ nodes: 9 }, {}, 'ring')).roundCount).toBe(1)
     expect(exact(inputOf({ nodes: 9 }, {}, 'star', { center: 'node-4' })).roundCount).toBe(8)
     expect(exact(inputOf({ nodes: 40 }, {}, 'shifts')).roundCount).toBe(7)
-    const sides = { clients: ['node-1', 'node-2', 'node-3'], servers: ['node-3', 'node-4', 'node-5'] }
-    expect(exact(inputOf({ nodes: 6 }, {}, 'matrix', sides)).roundCount).toBe(3)
+    const lists = { clients: ['node-1', 'node-2', 'node-3'], servers: ['node-3', 'node-4', 'node-5'] }
+    expect(exact(inputOf({ nodes: 6 }, {}, 'matrix', lists)).roundCount).toBe(3)
   })
 
-  test('any directed graph takes as many rounds as its largest degree (Kőnig)', () => {
+  test('any directed graph needs as many rounds as its largest degree (Kőnig)', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 2, max: 120 }),
@@ -72,7 +72,7 @@ describe('exact where theory promises it', () => {
     )
   })
 
-  test('a plan that is almost exact is not enough where a better one is cheap', () => {
+  test('a nearly optimal plan is improved when a better one is cheap', () => {
     const input = inputOf({ nodes: 18, interfaces: 2 }, { perNode: 2, total: 2 })
     exact(thinOut(input, 0.9591079761739821, 491792287))
   })
@@ -82,7 +82,7 @@ describe('exact where theory promises it', () => {
   })
 })
 
-describe('good where theory is silent', () => {
+describe('good where theory guarantees nothing', () => {
   test.each([
     [{ nodes: 64, rackSize: 8 }, { perUplink: 6 }],
     [{ nodes: 60, rackSize: 7 }, { perUplink: 2 }],
@@ -107,7 +107,7 @@ describe('good where theory is silent', () => {
     expect(certified(inputOf(shape, caps)).ratio).toBeGreaterThanOrEqual(0.95)
   })
 
-  test('any pairs under any caps: each pair once, nothing over its cap', () => {
+  test('any pairs with any caps: each pair once, no cap exceeded', () => {
     const cap = fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.integer({ min: 1, max: 12 }))
     const caps: fc.Arbitrary<Caps> = fc.record({
       perNode: fc.integer({ min: 1, max: 3 }),
@@ -134,7 +134,7 @@ describe('good where theory is silent', () => {
     )
   })
 
-  test('exclusive nodes: hardly more than the bound (there and back make a multigraph, Vizing holds for each)', () => {
+  test('exclusive nodes: few rounds more than the bound (each direction alone is within the bound of Vizing)', () => {
     fc.assert(
       fc.property(fc.integer({ min: 4, max: 60 }), fc.nat(), (nodes, seed) => {
         const input = thinOut(inputOf({ nodes }, { exclusiveNodes: true }), 0.4, seed)
@@ -146,10 +146,10 @@ describe('good where theory is silent', () => {
   })
 })
 
-describe('what a plan says', () => {
+describe('the figures of a plan', () => {
   const bottleneck = (input: PlanInput) => createPlan(input).bottleneck
 
-  test('the bottleneck in words', () => {
+  test('the bottleneck is text', () => {
     expect(bottleneck(inputOf({ nodes: 6 }))).toBe('each node sends 5 tests, one at a time')
     expect(bottleneck(inputOf({ nodes: 6 }, {}, 'star', { center: 'node-3' }))).toBe(
       'node-3 sends 5 tests, one at a time',
@@ -163,16 +163,16 @@ describe('what a plan says', () => {
     expect(bottleneck(inputOf({ nodes: 60, rackSize: 7 }, { perUplink: 4 }))).toBe(
       'rack r1 sends 371 flows over an uplink that takes 4',
     )
-    expect(bottleneck(inputOf({ nodes: 6 }, { total: 2 }))).toBe('30 tests in all, 2 at a time')
+    expect(bottleneck(inputOf({ nodes: 6 }, { total: 2 }))).toBe('30 tests in total, 2 at a time')
   })
 
-  test('nothing to do is no rounds', () => {
+  test('no pairs make no rounds', () => {
     const plan = createPlan(thinOut(inputOf({ nodes: 4 }), 0, 1))
     expect(plan).toMatchObject({ pairCount: 0, nodeCount: 0, roundCount: 0, lowerBound: 0, ratio: 1 })
     expect(checkPlan(thinOut(inputOf({ nodes: 4 }), 0, 1), plan)).toEqual([])
   })
 
-  test('only nodes in a pair take part', () => {
+  test('only nodes in a pair are counted', () => {
     const pairs = [{ source: 'node-2', destination: 'node-5' }]
     expect(createPlan(inputOf({ nodes: 9 }, {}, 'pairs', { pairs })).nodeCount).toBe(2)
   })
@@ -186,13 +186,9 @@ describe('what a plan says', () => {
     expect(() => createPlan(inputOf({ nodes: 3 }, { perNode: 0 }))).toThrow(RangeError)
   })
 
-  test('a node of unknown rack counts as outside of every rack', () => {
-    const fleet = createFleet([
-      { name: 'a', rack: 'r1', interfaces: ['net0'] },
-      { name: 'b', rack: 'r1', interfaces: ['net0'] },
-      { name: 'c', interfaces: ['net0'] },
-      { name: 'd', interfaces: ['net0'] },
-    ])
+  test('a node of unknown rack counts as outside every rack', () => {
+    const nodes = [{ name: 'a', rack: 'r1' }, { name: 'b', rack: 'r1' }, { name: 'c' }, { name: 'd' }]
+    const fleet = createPlanFleet(nodes, endpointsOfNodes(nodes, ['net0']))
     const pairs = { sources: Int32Array.of(0, 1, 2), destinations: Int32Array.of(2, 3, 3) }
     const input = { fleet, pairs, caps: { ...defaultCaps, perUplink: 1 } }
     expect(certified(input).roundCount).toBe(2)
@@ -200,12 +196,16 @@ describe('what a plan says', () => {
 })
 
 describe('pairInterfaces', () => {
-  test('joins interfaces of one name and reports nodes that share none', () => {
-    const fleet = createFleet([
-      { name: 'a', interfaces: ['net0', 'net1'] },
-      { name: 'b', interfaces: ['net1'] },
-      { name: 'c', interfaces: ['net0'] },
-    ])
+  test('pairs interfaces of the same name and reports nodes that share none', () => {
+    const fleet = createPlanFleet(
+      [{ name: 'a' }, { name: 'b' }, { name: 'c' }],
+      [
+        { node: 'a', interface: 'net0' },
+        { node: 'a', interface: 'net1' },
+        { node: 'b', interface: 'net1' },
+        { node: 'c', interface: 'net0' },
+      ],
+    )
     const nodePairs = { sources: Int32Array.of(0, 0, 1), destinations: Int32Array.of(1, 2, 2) }
     const { pairs, unmatched } = pairInterfaces(fleet, nodePairs)
     expect([...pairs.sources].map((source, pair) => [source, pairs.destinations[pair]])).toEqual([

@@ -9,28 +9,28 @@ import { largestDegree, rackRounds } from './racks.ts'
 import { isFeasible, orderOf, type Rounds, splitRounds } from './rounds.ts'
 import { symmetricRounds } from './symmetric.ts'
 
-/** Of many pairs, a candidate this close to the bound is taken without looking for a better one. */
+/** With many pairs, a candidate with at least this ratio is used without a search for a better one. */
 const GOOD_ENOUGH = 0.995
 const MANY_PAIRS = 20_000
 
 const activeNodes = ({ fleet, pairs }: PlanInput): number => {
   const active = new Uint8Array(fleet.nodes.length)
-  for (const ends of [pairs.sources, pairs.destinations]) {
-    for (const endpoint of ends) active[fleet.endpointNode[endpoint]!] = 1
+  for (const endpoints of [pairs.sources, pairs.destinations]) {
+    for (const endpoint of endpoints) active[fleet.endpointNode[endpoint]!] = 1
   }
   return active.reduce((sum, one) => sum + one, 0)
 }
 
-/** Whether any pair still takes a resource numbered from `first` to before `end`. */
+/** Whether any pair uses a resource numbered from `first` to before `end`. */
 const binds = (model: Model, first: number, end: number): boolean => {
   for (const resource of model.resources) if (resource >= first && resource < end) return true
   return false
 }
 
 /**
- * The bipartite graph of senders and receivers whose proper colourings are the plans, as long as neither uplinks
- * bind nor a node's cap lies between one and the number of its interfaces. With exclusive nodes senders and
- * receivers are the same vertices, and the graph is not bipartite.
+ * Returns the bipartite graph of senders and receivers. Its proper colourings are the plans, unless uplinks limit them
+ * or a node's cap is between 1 and the number of its interfaces. With exclusive nodes senders and receivers are the same
+ * vertices, and the graph is not bipartite.
  */
 const senderGraph = ({ fleet, pairs, caps }: PlanInput): Graph => {
   if (caps.exclusiveNodes || caps.perNode === 1) {
@@ -49,7 +49,7 @@ const senderGraph = ({ fleet, pairs, caps }: PlanInput): Graph => {
   }
 }
 
-/** The caps of a plan without uplinks, as they lie one inside the other. */
+/** Returns the nested caps of a plan without uplinks. */
 const nestedCaps = ({ fleet, pairs, caps }: PlanInput, total: number): NestedCaps => {
   const side = (endpoints: Int32Array): Level[] => [
     { resources: endpoints, resourceCount: fleet.endpointNode.length, cap: 1 },
@@ -63,10 +63,10 @@ const nestedCaps = ({ fleet, pairs, caps }: PlanInput, total: number): NestedCap
   return { senders: [...side(pairs.sources), whole], receivers: side(pairs.destinations) }
 }
 
-/** Counters that evening out may use, one for each resource in each round: 2 bytes each. */
+/** Most counters for balancing, one per resource and round: 2 bytes each. */
 const MAX_COUNTERS = 2 ** 27
 
-/** As many rounds as the bound, where a node uses several of its interfaces at once but not all. */
+/** Returns as many rounds as the bound, when a node uses several but not all of its interfaces at once. */
 const nestedRounds = (input: PlanInput, { rounds, withoutTotal }: Bounds): Rounds => {
   const { fleet } = input
   const fits = rounds * 2 * (fleet.endpointNode.length + fleet.nodes.length) <= MAX_COUNTERS
@@ -78,7 +78,7 @@ const nestedRounds = (input: PlanInput, { rounds, withoutTotal }: Bounds): Round
   return splitRounds(nested, input.caps.total)
 }
 
-/** As many rounds as the bound where Kőnig's theorem holds; pairs that find none get rounds of their own. */
+/** Returns as many rounds as the bound where Kőnig's theorem applies; remaining pairs get additional rounds. */
 const colouredRounds = (input: PlanInput, { rounds, withoutTotal }: Bounds): Rounds => {
   const graph = senderGraph(input)
   let count = Math.max(withoutTotal, largestDegree(graph))
@@ -118,8 +118,9 @@ function* candidates(input: PlanInput, model: Model, layout: Layout, bounds: Bou
 }
 
 /**
- * Rounds for the pairs, as few as can be found: by formula where the topology is symmetric, by Kőnig's theorem
- * where it holds, by slices or round by round where uplinks bind. Throws RangeError for caps below 1.
+ * Returns a plan with as few rounds as it can find: by formula for symmetric topologies, by Kőnig's theorem where it
+ * applies, by slices or greedily where uplinks are the limit.
+ * @throws RangeError for caps below 1
  */
 export const createPlan = (input: PlanInput): Plan => {
   checkCaps(input)

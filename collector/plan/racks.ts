@@ -5,13 +5,13 @@ import { compactCodes, type Rounds } from './rounds.ts'
 import { interfaceNumbers } from './symmetric.ts'
 
 /**
- * Racks in a circle. A slice is (i, j, d): the node in place i of every rack sends to the node in place j of the
- * rack d further on. All pairs of a slice can run at the same moment, and a slice with d != 0 sends exactly one
- * flow out of each rack and one into each. So a plan of N(N-1) pairs under an uplink cap c shrinks to colouring
- * a multigraph of places, m x m, with at most c crossing slices to a colour. Without the slices inside of racks
- * this reaches max(largest degree, crossing slices / c) exactly (Kőnig, McDiarmid); those inside are few and go
- * into the gaps. In a complete mesh of equal racks it is the lower bound; a fleet with unequal racks is planned
- * as if all racks were as large as the largest.
+ * Racks are arranged in a circle. A slice is (i, j, d): the node at position i of every rack sends to the node at
+ * position j of the rack d places further. All pairs of a slice can run at the same time, and a slice with d != 0 sends
+ * exactly one flow out of each rack and one into each. So a plan of N(N-1) pairs with an uplink cap c is reduced to the
+ * colouring of an m x m multigraph of positions, with at most c crossing slices per colour. Without the slices inside
+ * racks this reaches max(largest degree, crossing slices / c) exactly (Kőnig, McDiarmid). The slices inside racks are few
+ * and use the gaps. For a complete mesh of equal racks the result is the lower bound. Unequal racks are planned as if all
+ * were as large as the largest.
  */
 type Slices = {
   readonly graph: Graph
@@ -20,7 +20,7 @@ type Slices = {
   readonly sliceOf: Int32Array
 }
 
-/** The place of each node in its rack; nodes of unknown rack have racks of their own. */
+/** Returns the position of each node in its rack. Each node of unknown rack gets a separate rack. */
 const placeNodes = ({ fleet }: PlanInput) => {
   const place = new Int32Array(fleet.nodes.length)
   const rack = new Int32Array(fleet.nodes.length)
@@ -85,7 +85,7 @@ export const largestDegree = ({ vertexCount, left, right }: Graph): number => {
   return degrees.reduce((most, degree) => Math.max(most, degree), 0)
 }
 
-/** Crossing slices first, evened out to the cap; then each slice inside of racks into the first gap. */
+/** Colours crossing slices first, balanced to the cap, then puts each slice inside racks into the first gap. */
 const colourSlices = ({ graph, crossing }: Slices, perUplink: number): Int32Array => {
   const crossingEdges = [...crossing.keys()].filter((slice) => crossing[slice])
   const inner = [...crossing.keys()].filter((slice) => !crossing[slice])
@@ -110,8 +110,8 @@ const colourSlices = ({ graph, crossing }: Slices, perUplink: number): Int32Arra
 }
 
 /**
- * A second way, for caps near the rack's size: place i sends d = s + i racks further in class (j - i, s), so that
- * the flows that stay inside a rack are spread evenly over the classes, and a class crosses m - m / K at most.
+ * A second method, for caps near the size of a rack: position i sends d = s + i racks further in class (j - i, s). The
+ * flows inside racks are then spread evenly over the classes, and a class has at most m - m / K crossing flows.
  */
 const staggered = (input: PlanInput): Int32Array => {
   const { fleet, pairs } = input
@@ -128,7 +128,7 @@ const staggered = (input: PlanInput): Int32Array => {
   })
 }
 
-/** Candidates for a fleet whose uplinks are the limit; the planner keeps those that are feasible. */
+/** Yields candidates for a fleet whose uplinks are the limit. The planner discards infeasible ones. */
 export const rackRounds = function* (input: PlanInput): Generator<Rounds> {
   const slices = sliceUp(input, input.caps.perNode === 1)
   const colours = colourSlices(slices, input.caps.perUplink)

@@ -6,7 +6,7 @@ export type Rounds = {
   readonly count: number
 }
 
-/** Renumbers arbitrary codes from 0, in the order of the codes; rounds that nobody is in vanish. */
+/** Renumbers arbitrary codes from 0 in their order, without empty rounds. */
 export const compactCodes = (codes: Int32Array): Rounds => {
   let largest = -1
   for (let pair = 0; pair < codes.length; pair++) if (codes[pair]! > largest) largest = codes[pair]!
@@ -17,7 +17,7 @@ export const compactCodes = (codes: Int32Array): Rounds => {
   return { colours: codes.map((code) => numbers[code]!), count }
 }
 
-/** All pairs, round after round, and where each round begins: a counting sort. */
+/** Returns all pairs round after round, and where each round starts (a counting sort). */
 export const orderOf = ({ colours, count }: Rounds): { order: Int32Array; offsets: Int32Array } => {
   const offsets = new Int32Array(count + 1)
   for (let pair = 0; pair < colours.length; pair++) offsets[colours[pair]! + 1]!++
@@ -28,7 +28,7 @@ export const orderOf = ({ colours, count }: Rounds): { order: Int32Array; offset
   return { order, offsets }
 }
 
-/** Splits each round that holds more than `total` pairs into as few equal parts as fit: never over a cap if it was not. */
+/** Splits each round of more than `total` pairs into the fewest equal parts. No other cap can be exceeded by this. */
 export const splitRounds = (rounds: Rounds, total: number): Rounds => {
   if (total === Number.POSITIVE_INFINITY) return rounds
   const { order, offsets } = orderOf(rounds)
@@ -45,7 +45,7 @@ export const splitRounds = (rounds: Rounds, total: number): Rounds => {
   return { colours, count }
 }
 
-/** Whether no resource is over its cap in any round: for the candidates that are guessed, not derived. */
+/** Whether no round exceeds a cap. Needed for candidates that have no proof. */
 export const isFeasible = (model: Model, rounds: Rounds): boolean => {
   const { order, offsets } = orderOf(rounds)
   const used = new Int32Array(model.resourceCount)

@@ -1,7 +1,7 @@
 import type { PlanFleet, PlanInput } from './plan.ts'
 import { compactCodes, type Rounds } from './rounds.ts'
 
-/** Number of each endpoint's interface name, and how many names there are. */
+/** Returns the number of each endpoint's interface name, and the count of names. */
 export const interfaceNumbers = (fleet: PlanFleet): { numbers: Int32Array; count: number } => {
   const names = new Map<string, number>()
   const numbers = Int32Array.from(fleet.endpointInterface, (name) => {
@@ -11,19 +11,19 @@ export const interfaceNumbers = (fleet: PlanFleet): { numbers: Int32Array; count
   return { numbers, count: names.size }
 }
 
-/** Maps a pair of nodes to a class whose pairs can all run at the same moment. */
+/** Maps a pair of nodes to a class whose pairs can all run at the same time. */
 type ClassOf = (source: number, destination: number, nodeCount: number) => number
 
 /**
- * Cyclic shifts: node i sends to node (i + t) mod N in class t. Full duplex, every node sends once and receives
- * once in a class; a mesh has N - 1 classes, which no plan can beat.
+ * Cyclic shifts: node i sends to node (i + t) mod N in class t. Every node sends once and receives once in a class. A mesh
+ * has N - 1 classes, which is optimal.
  */
 const shiftClass: ClassOf = (source, destination, nodeCount) => (destination - source + nodeCount) % nodeCount
 
 /**
  * The circle method (1-factorisation of the complete graph): with an odd number M of nodes around the circle, the
  * pairs with i + j = c (mod M) share no node, and one node has a bye; an even fleet gives the bye to its last node.
- * The way there and the way back are two classes.
+ * The two directions of a pair are in two classes.
  */
 const circleClass: ClassOf = (source, destination, nodeCount) => {
   const circle = nodeCount % 2 === 0 ? nodeCount - 1 : nodeCount
@@ -34,10 +34,9 @@ const circleClass: ClassOf = (source, destination, nodeCount) => {
 }
 
 /**
- * Rounds by formula, for the topologies that are symmetric: mesh, shifts, ring. They are right only when they are
- * feasible and no more than the lower bound; the planner checks both. With several interfaces each class of node
- * pairs becomes one class for each interface; classes that follow each other differ in the interface, so as many
- * of them as a node may use interfaces at once make a round.
+ * Returns rounds by formula for symmetric topologies: mesh, shifts, ring. The planner checks whether they are feasible
+ * and reach the lower bound. With several interfaces, each class of node pairs becomes one class per interface.
+ * Consecutive classes differ in the interface, so a round contains as many of them as a node may use interfaces at once.
  */
 export const symmetricRounds = (input: PlanInput): Rounds => {
   const { fleet, pairs, caps } = input

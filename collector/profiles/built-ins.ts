@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
 import { readProfile } from './profile.ts'
 
-/** The registry: each is one line here and one file in built-in/, which is called as it is. */
+/** The registry. A built-in profile is one line here and one file of the same name in built-in/. */
 export const BUILT_IN_NAMES = [
   'baseline',
   'throughput',
@@ -14,7 +14,7 @@ export const BUILT_IN_NAMES = [
   'lossy',
 ] as const
 
-/** By name, in the order of the registry. */
+/** Returns the built-in profiles by name, in the order of the registry. */
 export const readBuiltIns = (): ReadonlyMap<string, Profile> =>
   new Map(
     BUILT_IN_NAMES.map((name) => {

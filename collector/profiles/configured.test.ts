@@ -16,7 +16,7 @@ schedules:
   - { name: by-night, cron: "0 2 * * *", profile: nightly }
 `
 
-test('a schedule of the config may name a profile of the config, until it is another one', async () => {
+test('a schedule of the config may name a profile of the config until a reload removes it', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'meshgauge-profiles-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const file = join(folder, 'fleet.yaml')

@@ -1,4 +1,4 @@
-/** Profiles that the collector's config gives, beside those that are built in. */
+/** The profiles of the collector's config, in addition to the built-in ones. */
 
 import { parse, stringify } from 'yaml'
 import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
@@ -20,12 +20,12 @@ const nameOf = (entry: unknown): string | undefined => {
   return typeof name === 'string' ? name : undefined
 }
 
-/** The names that a schedule of the config may use: of what is built in, and of what the config gives. */
+/** Returns the names that a schedule of the config may use: built-in profiles and those of the config. */
 export const knownNames = (raw: unknown): string[] => [
   ...new Set([...BUILT_IN_NAMES, ...listOf(raw).flatMap((entry) => nameOf(entry) ?? [])]),
 ]
 
-/** What keys of the config's profiles mean together, and names that are taken. */
+/** Checks the config's profiles across keys, and for names that are in use. */
 export const reviewConfiguredProfiles = (raw: unknown): ReviewProblem[] => {
   const first = new Map<string, number>()
   return listOf(raw).flatMap((entry, index): ReviewProblem[] => {
@@ -53,7 +53,7 @@ export const reviewConfiguredProfiles = (raw: unknown): ReviewProblem[] => {
   })
 }
 
-/** Where a test, or what is for all tests of a profile, names nodes. Looks at raw content, which may be anything. */
+/** Returns the node selectors of a test or of `global`. The raw content may have any type. */
 export const namedByTest = (raw: unknown, at: readonly PropertyKey[]): NamedNodes[] => {
   const test = (raw ?? {}) as Record<string, unknown>
   const listed = (key: string): unknown[] => {
@@ -74,7 +74,7 @@ export const namedByTest = (raw: unknown, at: readonly PropertyKey[]): NamedNode
   ]
 }
 
-/** Where the config's profiles name nodes. */
+/** Returns the node selectors of the config's profiles. */
 export const namedByConfiguredProfiles = (raw: unknown): NamedNodes[] =>
   listOf(raw).flatMap((entry, index) => {
     const { global, tests } = (entry ?? {}) as { global?: unknown; tests?: unknown }
@@ -87,17 +87,17 @@ export const namedByConfiguredProfiles = (raw: unknown): NamedNodes[] =>
     ]
   })
 
-/** The profiles of a config that has been found good, each with its own text. */
+/** Returns the profiles of a valid config, each with its own text. */
 export const readConfiguredProfiles = (file: string, text: string): Profile[] =>
   listOf(parse(text)).map((entry) => readProfile(file, stringify(entry)))
 
-/** All profiles by name: the built-in ones, then those of the config, which may change. */
+/** Returns all profiles by name: the built-in ones, then those of the config, which a reload replaces. */
 export const createProfiles = (initial: readonly Profile[]) => {
   const builtIns = readBuiltIns()
   const byName = new Map<string, Profile>()
-  const set = (own: readonly Profile[]): void => {
+  const set = (configured: readonly Profile[]): void => {
     byName.clear()
-    for (const profile of [...builtIns.values(), ...own]) byName.set(profile.name, profile)
+    for (const profile of [...builtIns.values(), ...configured]) byName.set(profile.name, profile)
   }
   set(initial)
   return { byName: byName as ReadonlyMap<string, Profile>, set }

@@ -13,7 +13,7 @@ const bad = new URL('fixtures/bad/', import.meta.url)
 const good = (file: string) =>
   readProfile(file, readFileSync(new URL(`fixtures/good/${file}`, import.meta.url), 'utf8'))
 
-describe('bad profiles get one message with every problem and its place', () => {
+describe('a bad profile gets one message with every problem and its location', () => {
   const files = readdirSync(bad).filter((file) => file.endsWith('.yaml'))
   test.each(files)('%s', async (file) => {
     let message = 'was accepted'
@@ -26,11 +26,11 @@ describe('bad profiles get one message with every problem and its place', () => 
     await expect(`${message}\n`).toMatchFileSnapshot(`fixtures/bad/${file}.message`)
   })
 
-  test('one that is far too long', () => {
+  test('refuses a profile that is too long', () => {
     expect(() => readProfile('long.yaml', `name: ${'x'.repeat(300_000)}`)).toThrow('longer than')
   })
 
-  test('whatever text it is: a profile or a message, never a crash', () => {
+  test('any text gives a profile or a message, and never a crash', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         try {
@@ -43,8 +43,8 @@ describe('bad profiles get one message with every problem and its place', () => 
   })
 })
 
-describe('a profile becomes runs', () => {
-  test('everything that can be said', () => {
+describe('stepsOf', () => {
+  test('supports every key', () => {
     const { name, version, steps } = good('everything.yaml')
     expect([name, version, steps.map((step) => step.name)]).toEqual([
       'everything',
@@ -109,7 +109,7 @@ describe('a profile becomes runs', () => {
     expect(steps.map(({ cooldown }) => cooldown?.seconds)).toEqual([0, 5, 5])
   })
 
-  test('what global says of streams is not meant for pings', () => {
+  test('settings of global for streams do not apply to pings', () => {
     const { steps } = readProfile(
       'x.yaml',
       'name: x\nglobal: { duration: 5s, warmup: 1s, interval: 100ms, cooldown: 1s }\ntests: [{ name: a, test: ping }]\n',
@@ -120,7 +120,7 @@ describe('a profile becomes runs', () => {
     })
   })
 
-  test("one in the manner of netperf's own, with its bare numbers", () => {
+  test('reads a profile of netperf-orchestrate with bare numbers', () => {
     const { steps } = good('netperf-orchestrate.yaml')
     expect(steps.map(({ spec }) => spec!.expectations)).toEqual([
       [
@@ -151,7 +151,7 @@ describe('a profile becomes runs', () => {
   })
 })
 
-test('the profile of the README is a good one', () => {
+test('the profile of the README is valid', () => {
   const text = readFileSync(new URL('README.md', import.meta.url), 'utf8')
   const yaml = /```yaml\n([\s\S]*?)```/.exec(text)![1]!
   expect(readProfile('README.md', yaml).steps).toHaveLength(3)

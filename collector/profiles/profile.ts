@@ -4,12 +4,12 @@ import { stepsOf } from './resolve.ts'
 import { reviewProfile } from './review.ts'
 import { profileSchema } from './schema.ts'
 
-/** Larger than any profile that a person wrote; YAML can be made to cost far more than its length. */
+/** Larger than any real profile. A hostile YAML text can need much more memory than its length. */
 const MAX_BYTES = 256 * 1024
 
 /**
- * A profile from its text, with the runs it is made of.
- * @throws ConfigError with every problem and its place
+ * Parses a profile into its runs.
+ * @throws ConfigError with the location of every problem
  */
 export const readProfile = (file: string, yaml: string): Profile => {
   if (yaml.length > MAX_BYTES) {

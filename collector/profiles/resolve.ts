@@ -1,31 +1,16 @@
-/** The runs that a profile is made of. Pure. */
+/** Turns a profile into runs. Pure. */
 
 import type { z } from 'zod'
 import { Direction, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProfileStep } from '#proto/meshgauge/collector/v1/profile.ts'
 import type { Expectation } from '#proto/meshgauge/collector/v1/result.ts'
-import {
-  Caps,
-  IperfTest,
-  PingTest,
-  RunSpec,
-  Topology,
-  TopologyKind,
-} from '#proto/meshgauge/collector/v1/run.ts'
+import { Caps, IperfTest, PingTest, RunSpec, Topology } from '#proto/meshgauge/collector/v1/run.ts'
 import { EXPECTATION_NAMES } from '../../lib/expectations.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { appliesTo, kindOf } from '../diagnosis/expectations.ts'
+import { topologies } from '../topology/registry.ts'
 import type { ProfileFile, ProfileTest, runSchema } from './schema.ts'
-
-const TOPOLOGIES = {
-  ring: TopologyKind.TOPOLOGY_KIND_RING,
-  mesh: TopologyKind.TOPOLOGY_KIND_MESH,
-  matrix: TopologyKind.TOPOLOGY_KIND_MATRIX,
-  star: TopologyKind.TOPOLOGY_KIND_STAR,
-  shifts: TopologyKind.TOPOLOGY_KIND_SHIFTS,
-  pairs: TopologyKind.TOPOLOGY_KIND_PAIRS,
-} as const
 
 const DIRECTIONS: Partial<Record<NonNullable<ProfileTest['direction']>, Direction>> = {
   recv: Direction.DIRECTION_REVERSE,
@@ -37,7 +22,7 @@ const seconds = (value: number | undefined) => (value === undefined ? undefined 
 
 const topologyOf = (test: ProfileTest): Topology =>
   Topology.fromPartial({
-    kind: TOPOLOGIES[test.topology ?? 'mesh'],
+    kind: topologies[test.topology ?? 'mesh'].kind,
     nodes: test.nodes ?? [],
     clients: test.clients ?? [],
     servers: test.servers ?? [],
@@ -62,7 +47,7 @@ const pingOf = (test: ProfileTest): PingTest =>
     tos: test.tos,
   })
 
-/** A burst of n is n transactions under way at once: netperf counts those besides the first. */
+/** A burst of n is n concurrent transactions. netperf's -b counts only those after the first. */
 const extraArguments = ({ burst = 1, connection, netperf_arguments = [] }: ProfileTest): string[] => [
   ...(burst > 1 ? ['-b', String(burst - 1)] : []),
   ...(connection ? ['-c'] : []),
@@ -104,23 +89,23 @@ const iperfOf = (test: ProfileTest): IperfTest => {
   })
 }
 
-/** Those of the whole profile that this test measures, with the test's own in their place. */
+/** Returns the expectations that apply to a test. Its own replace those of the profile. */
 const expectationsOf = (file: ProfileFile, test: ProfileTest, spec: RunSpec): Expectation[] =>
   EXPECTATION_NAMES.flatMap((name) => {
     const limit = test.expectations[name] ?? file.expectations[name]
     return limit !== undefined && appliesTo(name, kindOf(spec)) ? [{ name, limit }] : []
   })
 
-/** Only what is set, so that it can stand behind something else. */
+/** Removes undefined values, so that spreading does not overwrite others with them. */
 const withoutAbsent = <T extends object>(settings: T): Partial<T> =>
   Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<T>
 
-const specOf = (file: ProfileFile, own: ProfileTest): RunSpec => {
-  const isPing = own.test === 'ping'
+const specOf = (file: ProfileFile, given: ProfileTest): RunSpec => {
+  const isPing = given.test === 'ping'
   const { duration, warmup, interval, ...shared } = file.global
-  // A ping has no length of time and no warm-up; what `global` says of them is meant for the others.
+  // A ping has a count, not a duration or a warm-up. Those of `global` are for the other tests.
   const inherited = isPing ? shared : { duration, warmup, interval, ...shared }
-  const test: ProfileTest = { ...withoutAbsent(inherited), ...own }
+  const test: ProfileTest = { ...withoutAbsent(inherited), ...given }
   const spec = RunSpec.fromPartial({
     topology: topologyOf(test),
     test: isPing ? { $case: 'ping', value: pingOf(test) } : { $case: 'iperf', value: iperfOf(test) },
@@ -136,7 +121,7 @@ const specOf = (file: ProfileFile, own: ProfileTest): RunSpec => {
   return { ...spec, expectations: expectationsOf(file, test, spec) }
 }
 
-/** The run of a test that stands by itself. */
+/** Returns the run of a single test outside a profile. */
 export const runOf = (test: z.output<typeof runSchema>): RunSpec =>
   specOf(
     { name: '', description: '', version: '', global: {}, tests: [], expectations: {} },

@@ -1,10 +1,13 @@
-/** What the keys of a profile mean together. It looks at raw content, which may be anything, and tells all problems. */
+/** Checks a profile across keys. The raw content may have any type. Reports all problems. */
 
 import type { ReviewProblem } from '../../lib/config.ts'
+import { ENGINES } from '../../lib/engines.ts'
 import { EXPECTATION_NAMES, isExpectation } from '../../lib/expectations.ts'
 import { readNetperfArguments } from '../../lib/netperf-arguments.ts'
 import { parseDuration } from '../../lib/units.ts'
 import { appliesTo, KIND_WORDS, measuredBy, type TestKind } from '../diagnosis/expectations.ts'
+import { topologies } from '../topology/registry.ts'
+import type { Topology } from '../topology/topology.ts'
 
 type Raw = Record<string, unknown>
 const isMap = (value: unknown): value is Raw =>
@@ -37,7 +40,7 @@ const IPERF_ONLY = [
 const TRANSACTIONS_ONLY = ['request_size', 'response_size', 'burst', 'connection'] as const
 const STREAMS_ONLY = ['message_size', 'bitrate', 'zerocopy', 'instances'] as const
 const TCP_ONLY = ['mss', 'no_delay', 'congestion', 'zerocopy', 'connection'] as const
-/** Of netperf's own options, those that a key says already. */
+/** Options of netperf that a key of the profile replaces. */
 const KEYS_OF_FLAGS: Record<string, string> = {
   d: 'direction',
   l: 'duration',
@@ -48,7 +51,7 @@ const KEYS_OF_FLAGS: Record<string, string> = {
   c: 'connection',
 }
 
-/** What a test measures; undefined when it does not say. */
+/** Returns the kind of a test; undefined when it has none. */
 const kindOfRaw = (test: Raw): TestKind | undefined => {
   if (test.test === 'ping') return 'ping'
   if (test.test !== 'iperf' && test.direction === undefined) return undefined
@@ -60,44 +63,46 @@ const isTransactions = (kind: TestKind): boolean => kind === 'transactions' || k
 
 const given = (test: Raw, keys: readonly string[]): string[] => keys.filter((key) => test[key] !== undefined)
 
-/** An instance of its own is what every test has. */
-const means = (test: Raw, key: string): boolean => !(key === 'instances' && test[key] === 1)
+/** Whether a key has an effect: one instance is the default of every test. */
+const hasEffect = (test: Raw, key: string): boolean => !(key === 'instances' && test[key] === 1)
 
-type Say = (key: string, message: string) => void
+type Report = (key: string, message: string) => void
 
-const reviewKeys = (test: Raw, kind: TestKind, say: Say): void => {
+const reviewKeys = (test: Raw, kind: TestKind, report: Report): void => {
   if (kind === 'ping') {
     for (const key of given(test, IPERF_ONLY)) {
       const hint = key === 'duration' ? '; a ping is as long as count times interval' : ''
-      say(key, `is for iperf; this test is ping${hint}`)
+      report(key, `is for iperf; this test is ping${hint}`)
     }
     return
   }
-  for (const key of given(test, PING_ONLY)) say(key, 'is for ping; this test is iperf')
+  for (const key of given(test, PING_ONLY)) report(key, 'is for ping; this test is iperf')
   if (isTransactions(kind)) {
-    for (const key of given(test, STREAMS_ONLY).filter((each) => means(test, each))) {
+    for (const key of given(test, STREAMS_ONLY).filter((each) => hasEffect(test, each))) {
       const hint = key === 'instances' ? '; more transactions at once are burst' : ''
-      say(key, `is for streams; this test is direction: rr${hint}`)
+      report(key, `is for streams; this test is direction: rr${hint}`)
     }
   } else {
-    for (const key of given(test, TRANSACTIONS_ONLY)) say(key, 'is for direction: rr')
+    for (const key of given(test, TRANSACTIONS_ONLY)) report(key, 'is for direction: rr')
   }
-  if (test.protocol === 'udp') for (const key of given(test, TCP_ONLY)) say(key, 'is for TCP')
-  if (test.tos !== undefined && test.dscp !== undefined) say('dscp', 'cannot be given together with tos')
+  if (test.protocol === 'udp') for (const key of given(test, TCP_ONLY)) report(key, 'is for TCP')
+  if (test.tos !== undefined && test.dscp !== undefined) report('dscp', 'cannot be given together with tos')
 }
 
-const reviewEngine = (test: Raw, kind: TestKind, say: Say): void => {
+const reviewEngine = (test: Raw, kind: TestKind, report: Report): void => {
   const { engine } = test
-  const fitting =
-    kind === 'ping' ? ['fping', 'ping', 'tcp'] : isTransactions(kind) ? ['netperf'] : ['iperf3', 'netperf']
+  const fitting: readonly string[] =
+    kind === 'ping' ? ENGINES.ping : isTransactions(kind) ? ['netperf'] : ENGINES.iperf
   if (typeof engine === 'string' && !fitting.includes(engine))
-    say('engine', `${engine} does not do ${KIND_WORDS[kind]}; ${fitting.join(' or ')} does`)
+    report('engine', `${engine} does not do ${KIND_WORDS[kind]}; ${fitting.join(' or ')} does`)
   if (engine === 'netperf' && !isTransactions(kind)) {
-    for (const key of given(test, ['bitrate', 'zerocopy', 'instances']).filter((each) => means(test, each)))
-      say(key, 'is not for netperf, which sends one stream as fast as it can')
-    if (test.direction === 'bidir') say('direction', 'netperf sends one way; send or recv')
+    for (const key of given(test, ['bitrate', 'zerocopy', 'instances']).filter((each) =>
+      hasEffect(test, each),
+    ))
+      report(key, 'is not for netperf, which sends one stream as fast as it can')
+    if (test.direction === 'bidir') report('direction', 'netperf sends one way; send or recv')
     if (kind === 'udp' && ['recv', 'maerts'].includes(String(test.direction)))
-      say('direction', 'netperf sends datagrams from the client only')
+      report('direction', 'netperf sends datagrams from the client only')
   }
 }
 
@@ -116,28 +121,24 @@ const reviewArguments = (test: Raw, kind: TestKind): ReviewProblem[] => {
   ]
 }
 
-/** The programs count whole seconds; a ping does not mind. */
+/** iperf3 and netperf accept only whole seconds. */
 const WHOLE = ['duration', 'warmup'] as const
-const reviewSeconds = (settings: Raw, say: Say): void => {
+const reviewSeconds = (settings: Raw, report: Report): void => {
   for (const key of WHOLE) {
     const value = settings[key]
     const seconds =
       typeof value === 'string' ? parseDuration(value) : typeof value === 'number' ? value : undefined
     if (seconds !== undefined && !Number.isInteger(seconds))
-      say(key, `"${value}" is no whole number of seconds, which is what iperf3 and netperf count`)
+      report(key, `"${value}" is no whole number of seconds, which is what iperf3 and netperf count`)
   }
 }
 
-const reviewTopology = (test: Raw, global: Raw, say: Say): void => {
+const reviewTopology = (test: Raw, global: Raw, report: Report): void => {
   const of = (key: string) => test[key] ?? global[key]
-  const topology = of('topology') ?? 'mesh'
-  const needs: Record<string, readonly string[]> = {
-    matrix: ['clients', 'servers'],
-    star: ['center'],
-    pairs: ['pairs'],
-  }
-  for (const key of needs[String(topology)] ?? [])
-    if (of(key) === undefined) say('topology', `${topology} needs ${key}`)
+  const name = of('topology') ?? 'mesh'
+  const topology = Object.values<Topology>(topologies).find((each) => each.name === name)
+  for (const key of Object.keys(topology?.requires ?? {}))
+    if (of(key) === undefined) report('topology', `${name} needs ${key}`)
 }
 
 const reviewExpectations = (expectations: unknown, kind: TestKind): ReviewProblem[] =>
@@ -152,23 +153,24 @@ const reviewExpectations = (expectations: unknown, kind: TestKind): ReviewProble
       : [],
   )
 
-/** What the keys of one test mean together; paths are within it. */
+/** Checks one test across keys. Paths are relative to the test. */
 export const reviewTest = (test: Raw, global: Raw): ReviewProblem[] => {
   const problems: ReviewProblem[] = []
-  const say: Say = (key, message) => problems.push({ path: test[key] === undefined ? [] : [key], message })
+  const report: Report = (key, message) =>
+    problems.push({ path: test[key] === undefined ? [] : [key], message })
   const kind = kindOfRaw(test)
-  reviewTopology(test, global, say)
+  reviewTopology(test, global, report)
   if (kind === undefined) {
-    say('', 'has no test: ping or iperf, and no direction, which would make it iperf')
+    report('', 'has no test: ping or iperf, and no direction, which would make it iperf')
     return problems
   }
-  reviewKeys(test, kind, say)
-  reviewEngine(test, kind, say)
-  if (kind !== 'ping') reviewSeconds(test, say)
+  reviewKeys(test, kind, report)
+  reviewEngine(test, kind, report)
+  if (kind !== 'ping') reviewSeconds(test, report)
   return [...problems, ...reviewArguments(test, kind), ...reviewExpectations(test.expectations, kind)]
 }
 
-/** An expectation of the whole profile that none of its tests measures would never be looked at. */
+/** Finds expectations of the profile that none of its tests measures. */
 const reviewUnmeasured = (expectations: unknown, kinds: readonly (TestKind | undefined)[]): ReviewProblem[] =>
   EXPECTATION_NAMES.filter((name) => isMap(expectations) && expectations[name] !== undefined).flatMap(
     (name) =>

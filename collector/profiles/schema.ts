@@ -1,10 +1,12 @@
-/** The keys of a profile and what each may hold. What keys mean together is looked at in review.ts. */
+/** The keys of a profile and their values. review.ts checks across keys. */
 
 import { z } from 'zod'
+import { ENGINES } from '../../lib/engines.ts'
 import { EXPECTATION_NAMES, type ExpectationName, parseLimit } from '../../lib/expectations.ts'
 import { durationHint, parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
+import { type TopologyName, topologies } from '../topology/registry.ts'
 
-/** Text or a number that `read` makes a value of; undefined is refused with the words. */
+/** Text or a number that `read` converts. When `read` returns undefined, the value is refused with a hint. */
 const quantity = (
   words: string,
   read: (value: string | number) => number | undefined,
@@ -20,7 +22,7 @@ const quantity = (
     })
     .optional()
 
-/** Seconds. A bare number is seconds too, as in netperf's profiles. */
+/** A duration in seconds. A bare number is seconds, as in netperf-orchestrate's profiles. */
 const duration = (least = 0) =>
   quantity(
     'a duration; write 500ms, 10s or 5m',
@@ -35,7 +37,7 @@ const bitrate = quantity('a bitrate; write 10G, 50M or "0" for unlimited', (valu
   typeof value === 'string' ? parseBitrate(value) : undefined,
 )
 
-/** Bytes. A bare number is bytes. */
+/** A size in bytes. A bare number is bytes. */
 const size = (most: number) =>
   quantity(`a size of 1 byte to ${most}; write 1400, 64K or 1M`, (value) => {
     const bytes = typeof value === 'number' ? value : parseBytes(value)
@@ -55,7 +57,7 @@ const choice = <const C extends readonly [string, ...string[]]>(choices: C) =>
 
 const words = z.array(z.string().min(1)).optional()
 const flag = z.boolean().optional()
-/** A key of netperf's profiles that says nothing to a run; it is read so that such a file can be used as it is. */
+/** A key of netperf-orchestrate's profiles without effect, accepted so that such a file can be used unchanged. */
 const noEffect = z.unknown().optional()
 
 const limitOf = (name: ExpectationName) =>
@@ -75,12 +77,12 @@ const expectations = z
 
 const MAX_UINT32 = 2 ** 32 - 1
 const MAX_BUFFER_BYTES = 512 * 1024 * 1024
-/** More tests than anyone waits for. */
+/** Maximum number of tests of a profile. */
 const MAX_TESTS = 100
 
-/** What a test has, and `global` for all tests that do not say otherwise. */
+/** Settings of a test. `global` has the defaults for all tests. */
 const settings = {
-  topology: choice(['ring', 'mesh', 'matrix', 'star', 'shifts', 'pairs']),
+  topology: choice(Object.keys(topologies) as [TopologyName, ...TopologyName[]]),
   nodes: words,
   clients: words,
   servers: words,
@@ -105,7 +107,7 @@ const test = z.strictObject({
   name: z.string().min(1),
   description: z.string().default(''),
   test: choice(['ping', 'iperf']),
-  engine: choice(['fping', 'ping', 'tcp', 'iperf3', 'netperf']),
+  engine: choice([...ENGINES.ping, ...ENGINES.iperf]),
   ...settings,
   protocol: choice(['tcp', 'udp']),
   direction: choice(['send', 'recv', 'stream', 'maerts', 'bidir', 'rr']),
@@ -142,7 +144,7 @@ const test = z.strictObject({
   retry_on_error: noEffect,
 })
 
-/** A test that stands by itself, outside a profile. */
+/** A single test outside a profile. */
 export const runSchema = test
   .omit({ description: true, cooldown: true })
   .extend({ name: z.string().default('') })

@@ -1,55 +1,59 @@
-/**
- * Lets runs that want the same interfaces wait for each other, first come first served. A run that wants others may
- * overtake: it takes nothing from those before it.
- */
-export const createInterfaceQueue = () => {
-  type Entry = { wants: ReadonlySet<string>; start: () => void; started: boolean }
-  const entries: Entry[] = []
+type Entry = { interfaces: ReadonlySet<string>; start: () => void; isStarted: boolean }
 
-  const startWhatCan = () => {
-    const claimed = new Set<string>()
-    for (const entry of entries) {
-      const free = [...entry.wants].every((want) => !claimed.has(want))
-      for (const want of entry.wants) claimed.add(want)
-      if (entry.started || !free) continue
-      entry.started = true
-      entry.start()
+/**
+ * Serialises runs that need the same interfaces, first come first served. A run may overtake others that wait when it
+ * needs none of their interfaces.
+ */
+export class InterfaceQueue {
+  readonly #entries: Entry[] = []
+
+  /** Returns the keys of the interfaces that started runs use exclusively. */
+  acquired(): Set<string> {
+    const started = this.#entries.filter(({ isStarted }) => isStarted)
+    return new Set(started.flatMap(({ interfaces }) => [...interfaces]))
+  }
+
+  waitingCount(): number {
+    return this.#entries.filter(({ isStarted }) => !isStarted).length
+  }
+
+  /**
+   * Waits until all the interfaces are free.
+   * @returns a function that the caller must call to release them
+   * @throws the signal's reason when it aborts first
+   */
+  async acquire(interfaces: ReadonlySet<string>, signal: AbortSignal): Promise<() => void> {
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const entry: Entry = { interfaces, start: resolve, isStarted: false }
+    const release = () => {
+      const index = this.#entries.indexOf(entry)
+      if (index >= 0) this.#entries.splice(index, 1)
+      this.#startReady()
+    }
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    this.#entries.push(entry)
+    this.#startReady()
+    try {
+      await promise
+      return release
+    } catch (error) {
+      release()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', abort)
     }
   }
 
-  return {
-    /** What belongs to those who have entered. */
-    held: (): Set<string> => new Set(entries.flatMap(({ started, wants }) => (started ? [...wants] : []))),
-    /** How many wait. */
-    waiting: () => entries.filter(({ started }) => !started).length,
-    /**
-     * Resolves when everything wanted is free and now belongs to the caller, who must call what it gets to give it
-     * back. Rejects with the signal's reason when that aborts first.
-     */
-    async enter(wants: ReadonlySet<string>, signal: AbortSignal): Promise<() => void> {
-      signal.throwIfAborted()
-      const { promise, resolve, reject } = Promise.withResolvers<void>()
-      const entry: Entry = { wants, start: resolve, started: false }
-      const leave = () => {
-        const index = entries.indexOf(entry)
-        if (index >= 0) entries.splice(index, 1)
-        startWhatCan()
-      }
-      const abort = () => reject(signal.reason)
-      signal.addEventListener('abort', abort, { once: true })
-      entries.push(entry)
-      startWhatCan()
-      try {
-        await promise
-        return leave
-      } catch (error) {
-        leave()
-        throw error
-      } finally {
-        signal.removeEventListener('abort', abort)
-      }
-    },
+  #startReady(): void {
+    const claimed = new Set<string>()
+    for (const entry of this.#entries) {
+      const isFree = [...entry.interfaces].every((key) => !claimed.has(key))
+      for (const key of entry.interfaces) claimed.add(key)
+      if (entry.isStarted || !isFree) continue
+      entry.isStarted = true
+      entry.start()
+    }
   }
 }
-
-export type InterfaceQueue = ReturnType<typeof createInterfaceQueue>

@@ -1,189 +1,40 @@
-import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { type Plan as PlanMessage, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
-import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { checkExpectations } from '../diagnosis/expectations.ts'
-import { endpointsOf, interfaceNames } from '../dispatch/endpoints.ts'
-import { bytesOf, PAIR_OVERHEAD_SECONDS, testSeconds } from '../dispatch/estimate.ts'
-import type { PreparedRun } from '../dispatch/prepared-run.ts'
-import { selectNodes } from '../inventory/selectors.ts'
-import { checkPlan } from '../plan/certificate.ts'
-import { createFleet, pairInterfaces } from '../plan/endpoints.ts'
-import { type Caps, defaultCaps, type Plan, type PlanInput } from '../plan/plan.ts'
-import { createPlan } from '../plan/planner.ts'
-import { topologyOfKind } from '../topology/registry.ts'
-import { createPairs, type NodePairs } from '../topology/topology.ts'
+import { checkHostSampling } from '../dispatch/host-sampling.ts'
+import { endpointsOf, interfaceNames } from '../inventory/endpoints.ts'
+import { type PlannedRun, planRun } from '../plan/plan-run.ts'
+import { type ChosenPairs, choosePairs } from '../topology/choose-pairs.ts'
 
-/** As HostSampling promises. */
-const MIN_SAMPLING_SECONDS = 0.1
-
-export type Chosen = { nodes: Node[]; pairs: NodePairs; violations: Violation[] }
-
-/** Resolves the names of a topology and makes its pairs, which are positions in `nodes`. */
-export const choosePairs = (spec: Pick<RunSpec, 'topology'>, fleet: readonly Node[]): Chosen => {
-  const topology = spec.topology
-  const kind = topologyOfKind(topology?.kind ?? TopologyKind.TOPOLOGY_KIND_UNSPECIFIED)
-  if (!topology || !kind) {
-    return {
-      nodes: [],
-      pairs: emptyPairs,
-      violations: [
-        { field: 'topology.kind', description: 'ring, mesh, matrix, star, shifts or pairs is needed' },
-      ],
-    }
-  }
-  const selected = {
-    nodes: selectNodes(fleet, topology.nodes, 'topology.nodes'),
-    clients: selectNodes(fleet, topology.clients, 'topology.clients'),
-    servers: selectNodes(fleet, topology.servers, 'topology.servers'),
-  }
-  const isMatrix = kind.name === 'matrix'
-  const unknown = [
-    ...selected.nodes.violations,
-    ...selected.clients.violations,
-    ...selected.servers.violations,
-  ]
-  const missing = (['clients', 'servers'] as const)
-    .filter((side) => isMatrix && topology[side].length === 0)
-    .map((side) => ({ field: `topology.${side}`, description: 'a matrix needs at least one' }))
-  const named = new Set(topology.pairs.flatMap(({ source, destination }) => [source, destination]))
-  const nodes = isMatrix
-    ? fleet.filter((node) => selected.clients.nodes.includes(node) || selected.servers.nodes.includes(node))
-    : kind.name === 'pairs'
-      ? fleet.filter(({ name }) => named.has(name))
-      : selected.nodes.nodes
-  const violations = [...unknown, ...missing]
-  if (violations.length > 0) return { nodes, pairs: emptyPairs, violations }
-  const made = createPairs(kind, {
-    nodes: nodes.map(({ name }) => name),
-    clients: selected.clients.nodes.map(({ name }) => name),
-    servers: selected.servers.nodes.map(({ name }) => name),
-    center: topology.center,
-    shiftCount: topology.shiftCount,
-    seed: topology.seed,
-    pairs: topology.pairs,
-  })
-  return {
-    nodes,
-    pairs: made.pairs,
-    violations: made.violations.map(({ field, description }) => ({
-      field: `topology.${field}`,
-      description,
-    })),
-  }
-}
-
-const emptyPairs: NodePairs = { sources: new Int32Array(0), destinations: new Int32Array(0) }
-
-/** Whether a test moves bytes both ways, as requests and responses do. */
-export const isBidirectional = ({ test }: RunSpec): boolean =>
-  test?.$case === 'iperf' &&
-  (test.value.options?.direction === Direction.DIRECTION_BIDIRECTIONAL ||
-    test.value.options?.requestResponse !== undefined)
-
-const capsOf = (spec: RunSpec): Caps => {
-  // Pings are light: every pair runs at the same moment, and no cap but the agents' own holds them.
-  if (spec.test?.$case === 'ping') {
-    const all = Number.POSITIVE_INFINITY
-    return { perNode: all, perUplink: all, total: all, exclusiveNodes: false }
-  }
-  const asked = spec.caps
-  return {
-    perNode: asked?.perNodeCount || defaultCaps.perNode,
-    perUplink: asked?.perUplinkCount || defaultCaps.perUplink,
-    total: asked?.totalCount || defaultCaps.total,
-    // Such a test uses both directions of both ends: two at once would measure each other.
-    exclusiveNodes: asked?.exclusiveNodes || isBidirectional(spec),
-  }
-}
-
-/** What agents would refuse pair by pair, said once and before anything begins. */
-const samplingViolations = ({ hostSampling, test }: RunSpec): Violation[] => {
-  if (!hostSampling) return []
-  const seconds = fromDuration(hostSampling.interval) ?? 1
-  const say = (field: string, description: string): Violation => ({ field, description })
-  return [
-    ...(test?.$case === 'ping' ? [say('host_sampling', 'hosts are sampled while an iperf measures')] : []),
-    ...(seconds < MIN_SAMPLING_SECONDS
-      ? [say('host_sampling.interval', `${seconds} s is too short; at least ${MIN_SAMPLING_SECONDS} s`)]
-      : []),
-  ]
-}
-
-/** One round with everything in it: what a ping run does. */
-const singleRound = (pairCount: number, nodeCount: number): Plan => ({
-  pairCount,
-  nodeCount,
-  roundCount: Math.min(pairCount, 1),
-  lowerBound: Math.min(pairCount, 1),
-  ratio: 1,
-  bottleneck: 'pings run all at once',
-  order: Int32Array.from({ length: pairCount }, (_, index) => index),
-  offsets: pairCount > 0 ? Int32Array.of(0, pairCount) : Int32Array.of(0),
-})
-
-/** What a run would be of, and everything that is wrong with what was asked; no plan is made yet. */
+/** Returns the nodes, pairs and interfaces of a run, and all problems of its spec. It makes no plan. */
 export const reviewRun = (
   spec: RunSpec,
   fleet: readonly Node[],
-): { chosen: Chosen; names: string[]; violations: Violation[] } => {
-  const chosen = choosePairs(spec, fleet)
+): { chosen: ChosenPairs; names: string[]; violations: Violation[] } => {
+  const chosen = choosePairs(spec.topology, fleet)
   const { names, violations: unknownInterfaces } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations]
   if (!spec.test) violations.push({ field: 'test', description: 'ping or iperf is needed' })
   else violations.push(...checkExpectations(spec))
-  violations.push(...samplingViolations(spec))
+  violations.push(...checkHostSampling(spec))
+  // Without nodes every interface would be reported as unknown.
   if (chosen.violations.length === 0) {
     violations.push(...unknownInterfaces)
     if (unknownInterfaces.length === 0 && names.length === 0) {
-      violations.push({
-        field: 'interfaces',
-        description: 'no two of the nodes have an interface of the same name',
-      })
+      const description = 'no two of the nodes have an interface of the same name'
+      violations.push({ field: 'interfaces', description })
     }
   }
   return { chosen, names, violations }
 }
 
 /**
- * Makes a plan from what was asked and from the fleet as it is now.
- * @throws OperatingError SPEC_INVALID with everything that is wrong
+ * Plans a run on the fleet as it is now.
+ * @throws OperatingError SPEC_INVALID with all problems
  */
-export const prepareRun = (spec: RunSpec, fleet: readonly Node[]): PreparedRun => {
+export const prepareRun = (spec: RunSpec, fleet: readonly Node[]): PlannedRun => {
   const { chosen, names, violations } = reviewRun(spec, fleet)
   throwIfInvalid('the run', violations)
-
-  const endpoints = endpointsOf(chosen.nodes, names)
-  const planFleet = createFleet(chosen.nodes.map(({ name, rack }) => ({ name, rack, interfaces: names })))
-  const { pairs } = pairInterfaces(planFleet, chosen.pairs)
-  const planInput: PlanInput = { fleet: planFleet, pairs, caps: capsOf(spec) }
-  const plan =
-    spec.test?.$case === 'ping'
-      ? singleRound(pairs.sources.length, chosen.nodes.length)
-      : createPlan(planInput)
-  const speeds = chosen.nodes.flatMap((node) =>
-    names.map((name) => node.description?.interfaces.find((link) => link.name === name)?.speedBitsPerSecond),
-  )
-  const certified = spec.test?.$case === 'ping' || checkPlan(planInput, plan).length === 0
-  const message: PlanMessage = {
-    nodeCount: plan.nodeCount,
-    pairCount: plan.pairCount,
-    roundCount: plan.roundCount,
-    lowerBound: plan.lowerBound,
-    ratio: plan.ratio,
-    bottleneck: plan.bottleneck,
-    duration: toDuration(plan.roundCount * (testSeconds(spec) + PAIR_OVERHEAD_SECONDS)),
-    bytes: bytesOf({ spec, sources: pairs.sources }, (endpoint) => speeds[endpoint]),
-    certified,
-  }
-  return {
-    spec,
-    endpoints,
-    sources: pairs.sources,
-    destinations: pairs.destinations,
-    plan,
-    planInput,
-    message,
-  }
+  return planRun(spec, chosen.nodes, endpointsOf(chosen.nodes, names), chosen.pairs)
 }

@@ -4,13 +4,13 @@ import { OperatingError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { Store } from '../store/store.ts'
 
-/** One transaction for all results of so long, or of so many. */
+/** Results are stored in one transaction after this time, or when this many wait. */
 const FLUSH_SECONDS = 0.5
 const FLUSH_COUNT = 100
 
 /**
- * Takes the results of one run to the store in batches. Nobody is told of a result before it is durable. When the
- * store cannot take them, they are kept here (a run has a fixed number of pairs, so that is bounded) and tried again.
+ * Stores the results of one run in batches, and reports each batch only when it is durable. Results that the store
+ * refuses stay here and are tried again. The number of pairs of the run bounds them.
  */
 export const createResultLog = (
   deps: { clock: Clock; logger: Logger; store: Pick<Store, 'putResults'> },
@@ -49,12 +49,12 @@ export const createResultLog = (
       if (waiting.length >= FLUSH_COUNT && !failure) flush()
     },
     flush,
-    /** Results that are not stored yet. */
-    waitingCount: () => waiting.length,
+    unstoredCount: () => waiting.length,
+    /** Why the store refused the last batch; undefined when it accepted it. */
     failure: () => failure,
     /**
-     * Stores what is left.
-     * @returns what could not be stored and why, or undefined when all is stored
+     * Stores the remaining results.
+     * @returns the results that could not be stored and the reason, or undefined when all are stored
      */
     async close(): Promise<{ results: PairResult[]; failure: OperatingError } | undefined> {
       stop.abort()

@@ -1,21 +1,21 @@
 /**
- * Which interfaces carry sustained traffic. Runs that measure exclusively look here before they start; traffic, which
- * comes after dispatch, says here what it holds.
+ * The interfaces that carry sustained traffic. Traffic registers them here, and runs look here before they start,
+ * because runs/ cannot import traffic/.
  */
 export const createTrafficInterfaces = () => {
-  const held = new Map<string, ReadonlySet<string>>()
+  const byTraffic = new Map<string, ReadonlySet<string>>()
   return {
-    /** `interfaces` as `node interface`. */
-    hold(trafficId: string, interfaces: ReadonlySet<string>): void {
-      held.set(trafficId, interfaces)
+    /** @param interfaces keys by `interfaceKey` */
+    reserve(trafficId: string, interfaces: ReadonlySet<string>): void {
+      byTraffic.set(trafficId, interfaces)
     },
     release(trafficId: string): void {
-      held.delete(trafficId)
+      byTraffic.delete(trafficId)
     },
-    /** A traffic on any of these interfaces, and the first of them that it is on. */
-    on(interfaces: ReadonlySet<string>): { trafficId: string; interface: string } | undefined {
-      for (const [trafficId, own] of held) {
-        for (const name of interfaces) if (own.has(name)) return { trafficId, interface: name }
+    /** Returns a traffic that uses any of these interfaces, and the first such interface. */
+    find(interfaces: ReadonlySet<string>): { trafficId: string; interface: string } | undefined {
+      for (const [trafficId, reserved] of byTraffic) {
+        for (const name of interfaces) if (reserved.has(name)) return { trafficId, interface: name }
       }
       return undefined
     },

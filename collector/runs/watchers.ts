@@ -1,12 +1,16 @@
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 
-/** A watcher that does not read loses results beyond so many from its stream; the store has them all. */
+/** A run as it is now, with the results since the previous update. */
+export type RunUpdate = { run: Run; results: PairResult[] }
+
+/** Most results that wait for one watcher; further ones are dropped from its stream. The store has them all. */
 const MAX_WAITING_RESULTS = 10_000
 
 /**
- * Those who follow one run. Each has a queue of its own, so that a slow one holds up nobody.
- * @param onDropped is told how many results a slow one will not be told of
+ * Publishes the updates of one run. Each watcher has its own queue, so a slow one does not delay the others.
+ * @param current returns the run as it is now
+ * @param onDropped receives the number of results that a slow watcher does not receive
  */
 export const createWatchers = (current: () => Run, onDropped: (count: number) => void) => {
   type Watcher = { results: PairResult[]; changed: boolean; wake: () => void }
@@ -19,19 +23,22 @@ export const createWatchers = (current: () => Run, onDropped: (count: number) =>
     }
   }
   return {
-    tell(results: readonly PairResult[]): void {
+    /** Queues results for every watcher and wakes them. */
+    publish(results: readonly PairResult[]): void {
       for (const watcher of watchers) {
-        const told = results.slice(0, MAX_WAITING_RESULTS - watcher.results.length)
-        watcher.results.push(...told)
-        if (told.length < results.length) onDropped(results.length - told.length)
+        const accepted = results.slice(0, MAX_WAITING_RESULTS - watcher.results.length)
+        watcher.results.push(...accepted)
+        if (accepted.length < results.length) onDropped(results.length - accepted.length)
       }
       wakeAll()
     },
+    /** The run has its final state. */
     end(): void {
       ended = true
       wakeAll()
     },
-    async *watch(signal: AbortSignal): AsyncGenerator<{ run: Run; results: PairResult[] }> {
+    /** Yields the current run, then each update. Ends after the update that follows `end`. */
+    async *watch(signal: AbortSignal): AsyncGenerator<RunUpdate> {
       const watcher: Watcher = { results: [], changed: true, wake: () => undefined }
       watchers.add(watcher)
       const abort = () => watcher.wake()

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { Blackout, Budget, OverlapPolicy, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { closest, parseConfig, type ReviewProblem } from '../../lib/config.ts'
+import { ENGINES } from '../../lib/engines.ts'
 import { isProfileFile } from '../../lib/profile-file.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { durationHint, parseBytes, parseDuration } from '../../lib/units.ts'
@@ -68,7 +69,7 @@ const whole = (least: number, most: number) =>
 const mesh = z.strictObject({
   nodes: wordList,
   interfaces: wordList,
-  engine: z.enum(['fping', 'ping', 'tcp'], { error: 'must be one of fping, ping, tcp' }).optional(),
+  engine: z.enum(ENGINES.ping, { error: `must be one of ${ENGINES.ping.join(', ')}` }).optional(),
   interval: duration.optional(),
   timeout: duration.optional(),
   size: whole(0, 65_507).optional(),

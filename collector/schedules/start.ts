@@ -6,10 +6,11 @@ import type { Clock } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
-import { bytesOf, PAIR_OVERHEAD_SECONDS, testSeconds } from '../dispatch/estimate.ts'
-import type { PreparedRun } from '../dispatch/prepared-run.ts'
 import type { Fleet } from '../inventory/fleet.ts'
-import { isBidirectional, reviewRun } from '../runs/prepare.ts'
+import { isBidirectional } from '../plan/caps.ts'
+import { bytesOf, PAIR_OVERHEAD_SECONDS, testSeconds } from '../plan/estimate.ts'
+import type { PlannedRun } from '../plan/plan-run.ts'
+import { reviewRun } from '../runs/prepare.ts'
 import type { Runs } from '../runs/runs.ts'
 import { type Cost, leftOf } from './budget.ts'
 import { measurable, runsOf, scopeOf, withinBudget } from './coverage.ts'
@@ -89,7 +90,7 @@ const createMeter = () => {
 type Meter = ReturnType<typeof createMeter>
 
 /** Adds what a whole run is expected to cost. */
-const meterPlan = (meter: Meter, { spec, endpoints, sources, destinations, message }: PreparedRun): void => {
+const meterPlan = (meter: Meter, { spec, endpoints, sources, destinations, message }: PlannedRun): void => {
   meter.addBytes(message.bytes ?? 0)
   const seconds = secondsOf(spec)
   const [out, into] = [new Uint32Array(endpoints.length), new Uint32Array(endpoints.length)]

@@ -1,8 +1,8 @@
-import { createChannel, createClient } from 'nice-grpc'
 import { afterEach, describe, expect, test } from 'vitest'
 import { ProfileServiceDefinition, type RunProfileResponse } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ExpectationResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/logging.ts'
@@ -75,12 +75,12 @@ const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string =
       ],
     },
   )
-  const channel = createChannel(`127.0.0.1:${server.port}`)
+  const channel = openChannel(`127.0.0.1:${server.port}`, {})
   opened.push(
     () => channel.close(),
     () => server.close(0.1),
   )
-  const client = createClient(ProfileServiceDefinition, channel)
+  const client = createServiceClient(ProfileServiceDefinition, channel)
   const profile = { source: { $case: 'yaml' as const, value: YAML }, file: 'three.yaml' }
   const run = async (fields: { nodes?: string[] } = {}, signal?: AbortSignal) => {
     const events: RunProfileResponse[] = []

@@ -1,9 +1,9 @@
 import type { EndpointPair } from '#proto/meshgauge/collector/v1/result.ts'
 import type { RunServiceImplementation, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
-import { endpointMessage } from '../dispatch/endpoints.ts'
-import type { PreparedRun } from '../dispatch/prepared-run.ts'
+import { endpointMessage } from '../inventory/endpoints.ts'
 import { rounds } from '../plan/plan.ts'
+import type { PlannedRun } from '../plan/plan-run.ts'
 import type { Runs } from '../runs/runs.ts'
 
 const needed = (spec: RunSpec | undefined): RunSpec => {
@@ -11,7 +11,7 @@ const needed = (spec: RunSpec | undefined): RunSpec => {
   return spec!
 }
 
-const roundsOf = (prepared: PreparedRun): { pairs: EndpointPair[] }[] =>
+const roundsOf = (prepared: PlannedRun): { pairs: EndpointPair[] }[] =>
   [...rounds(prepared.plan)].map((round) => ({
     pairs: [...round].map((pair) => ({
       source: endpointMessage(prepared.endpoints[prepared.sources[pair]!]!),

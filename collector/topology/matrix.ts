@@ -1,32 +1,32 @@
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import { indexByName, type Topology, toNodePairs, type Violation } from './topology.ts'
-
-const checkSide = (
-  field: string,
-  side: readonly string[],
-  known: ReadonlyMap<string, number>,
-): Violation[] => {
-  if (side.length === 0) return [{ field, description: `a matrix needs at least one of its ${field}` }]
-  return side.flatMap((name, index) =>
-    known.has(name) ? [] : [{ field: `${field}[${index}]`, description: `${name} is not among the nodes` }],
-  )
-}
+import { indexByName, type Topology, toNodePairs } from './topology.ts'
 
 const unique = (names: readonly string[] | undefined): string[] => [...new Set(names)]
 
-/** Each client to each server. A node that is both is not paired with itself, and a repeated name counts once. */
+/** A node that is client and server is not paired with itself, and a repeated name counts once. */
 export const matrix: Topology = {
   name: 'matrix',
+  description: 'Each client sends to each server.',
   kind: TopologyKind.TOPOLOGY_KIND_MATRIX,
+  uses: ['clients', 'servers'],
+  requires: {
+    clients: 'a matrix needs at least one client',
+    servers: 'a matrix needs at least one server',
+  },
+  participants: ({ clients = [], servers = [] }) => unique([...clients, ...servers]),
   check: ({ nodes, clients = [], servers = [] }) => {
     const known = indexByName(nodes)
-    const violations = [...checkSide('clients', clients, known), ...checkSide('servers', servers, known)]
-    const everyone = new Set([...clients, ...servers])
-    if (violations.length === 0 && everyone.size < 2) {
-      violations.push({
-        field: 'servers',
-        description: `no pair is left: ${[...everyone][0]} is the only client and the only server`,
-      })
+    const violations = Object.entries({ clients, servers }).flatMap(([field, names]) =>
+      names.flatMap((name, index) =>
+        known.has(name)
+          ? []
+          : [{ field: `${field}[${index}]`, description: `${name} is not among the nodes` }],
+      ),
+    )
+    const [only, ...others] = unique([...clients, ...servers])
+    if (violations.length === 0 && clients.length > 0 && servers.length > 0 && others.length === 0) {
+      const description = `no pair is left: ${only} is the only client and the only server`
+      violations.push({ field: 'servers', description })
     }
     return violations
   },

@@ -1,27 +1,33 @@
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { directedKey } from '../inventory/keys.ts'
 import { indexByName, type Topology, toNodePairs, type Violation } from './topology.ts'
 
-/** A list of directed pairs. */
 export const pairs: Topology = {
   name: 'pairs',
+  description: 'A list of pairs.',
   kind: TopologyKind.TOPOLOGY_KIND_PAIRS,
+  uses: ['pairs'],
+  requires: { pairs: 'the list of pairs is empty' },
+  participants: ({ pairs: list = [] }) => list.flatMap(({ source, destination }) => [source, destination]),
   check: ({ nodes, pairs: list = [] }) => {
-    if (list.length === 0) return [{ field: 'pairs', description: 'the list of pairs is empty' }]
     const known = indexByName(nodes)
     const violations: Violation[] = []
     const seen = new Map<string, number>()
     for (const [index, { source, destination }] of list.entries()) {
       const field = `pairs[${index}]`
-      for (const [end, name] of Object.entries({ source, destination })) {
+      for (const [role, name] of Object.entries({ source, destination })) {
         if (!known.has(name)) {
-          violations.push({ field: `${field}.${end}`, description: `${name || '""'} is not among the nodes` })
+          violations.push({
+            field: `${field}.${role}`,
+            description: `${name || '""'} is not among the nodes`,
+          })
         }
       }
       if (source === destination) {
         violations.push({ field, description: `${source} is paired with itself` })
         continue
       }
-      const key = JSON.stringify([source, destination])
+      const key = directedKey(source, destination)
       const first = seen.get(key)
       if (first === undefined) seen.set(key, index)
       else violations.push({ field, description: `${source} → ${destination} is also pairs[${first}]` })

@@ -12,7 +12,7 @@ export const createRandom = (seed: number): Random => {
   }
 }
 
-/** Fisher and Yates' shuffle, in place. */
+/** Shuffles in place (Fisher and Yates) and returns the same items. */
 export const shuffle = <T extends { length: number; [index: number]: number }>(
   items: T,
   random: Random,

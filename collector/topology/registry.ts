@@ -7,7 +7,7 @@ import { shifts } from './shifts.ts'
 import { star } from './star.ts'
 import type { Topology } from './topology.ts'
 
-/** Every topology by the name that people type. A new one is a file and a line here. */
+/** Every topology by the name that users type. A new topology is one file and one line here. */
 export const topologies = {
   ring,
   mesh,
@@ -19,6 +19,6 @@ export const topologies = {
 
 export type TopologyName = keyof typeof topologies
 
-/** The topology of a kind of the protocol; undefined for TOPOLOGY_KIND_UNSPECIFIED and unknown ones. */
+/** Returns the topology of a kind of the protocol; undefined for TOPOLOGY_KIND_UNSPECIFIED and unknown kinds. */
 export const topologyOfKind = (kind: TopologyKind): Topology | undefined =>
   Object.values<Topology>(topologies).find((topology) => topology.kind === kind)

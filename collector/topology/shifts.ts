@@ -5,10 +5,13 @@ import { checkNodes, shiftPairs, type Topology } from './topology.ts'
 /** With one retest, 7 shifts find one-way faults with precision and recall above 0.99 (diagnosis/simulation.test.ts). */
 const DEFAULT_SHIFT_COUNT = 7
 
-/** Each node to the ones that stand k places further on, for a few random k: k rounds, whatever the fleet's size. */
+/** k shifts need k rounds, for any size of the fleet. */
 export const shifts: Topology = {
   name: 'shifts',
+  description: 'Each node sends to k others, at k random distances in the list of nodes.',
   kind: TopologyKind.TOPOLOGY_KIND_SHIFTS,
+  uses: ['nodes', 'shiftCount', 'seed'],
+  requires: {},
   check: ({ nodes, shiftCount = 0 }) => {
     const violations = checkNodes(nodes)
     const most = nodes.length - 1
@@ -17,7 +20,7 @@ export const shifts: Topology = {
     } else if (nodes.length >= 2 && shiftCount > most) {
       violations.push({
         field: 'shift_count',
-        description: `${nodes.length} nodes have only ${most} shifts, ${shiftCount} are asked for`,
+        description: `${nodes.length} nodes have only ${most} shifts, not ${shiftCount}`,
       })
     }
     return violations

@@ -1,15 +1,15 @@
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { checkNodes, type Topology, toNodePairs } from './topology.ts'
 
-/** One node to each other and back. */
 export const star: Topology = {
   name: 'star',
+  description: 'The center sends to every other node, and every other node to the center.',
   kind: TopologyKind.TOPOLOGY_KIND_STAR,
+  uses: ['nodes', 'center'],
+  requires: { center: 'a star needs the name of the node in its middle' },
   check: ({ nodes, center }) => {
     const violations = checkNodes(nodes)
-    if (!center) {
-      violations.push({ field: 'center', description: 'a star needs the name of the node in its middle' })
-    } else if (!nodes.includes(center)) {
+    if (center && !nodes.includes(center)) {
       violations.push({ field: 'center', description: `${center} is not among the nodes` })
     }
     return violations

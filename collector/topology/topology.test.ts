@@ -22,7 +22,7 @@ const problems = (topology: Topology, input: TopologyInput): string[] => {
 }
 
 describe('pairs', () => {
-  test('a ring sends to the next one, the last to the first', () => {
+  test('in a ring each node sends to the next one, the last to the first', () => {
     expect(pairsOf(topologies.ring, { nodes: names(3) })).toEqual(['n1→n2', 'n2→n3', 'n3→n1'])
     expect(pairsOf(topologies.ring, { nodes: names(2) })).toEqual(['n1→n2', 'n2→n1'])
   })
@@ -39,12 +39,12 @@ describe('pairs', () => {
     )
   })
 
-  test('a mesh of 1,000 nodes is 8 MB', () => {
+  test('the pairs of a mesh of 1,000 nodes take 8 MB', () => {
     const { pairs } = createPairs(topologies.mesh, { nodes: names(1000) })
     expect(pairs.sources.byteLength + pairs.destinations.byteLength).toBe(8 * 999_000)
   })
 
-  test('a star goes out and comes back', () => {
+  test('a star has pairs in both directions', () => {
     expect(pairsOf(topologies.star, { nodes: names(3), center: 'n2' }).sort()).toEqual([
       'n1→n2',
       'n2→n1',
@@ -53,12 +53,12 @@ describe('pairs', () => {
     ])
   })
 
-  test('a matrix leaves out self pairs and counts a repeated name once', () => {
+  test('a matrix has no node paired with itself, and counts a repeated name once', () => {
     const input = { nodes: names(4), clients: ['n1', 'n2', 'n1'], servers: ['n2', 'n4', 'n4'] }
     expect(pairsOf(topologies.matrix, input)).toEqual(['n1→n2', 'n1→n4', 'n2→n4'])
   })
 
-  test('shifts are distinct, repeatable, and all of them in a small fleet', () => {
+  test('shifts are distinct and repeatable, and a small fleet has all of them', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 60 }), fc.nat(), (count, seed) => {
         const input = { nodes: names(count), seed }
@@ -73,7 +73,7 @@ describe('pairs', () => {
     expect(other(1)).not.toEqual(other(2))
   })
 
-  test('a list is taken as it is', () => {
+  test('a list of pairs keeps its order', () => {
     const pairs = [
       { source: 'n3', destination: 'n1' },
       { source: 'n1', destination: 'n3' },
@@ -81,7 +81,7 @@ describe('pairs', () => {
     expect(pairsOf(topologies.pairs, { nodes: names(3), pairs })).toEqual(['n3→n1', 'n1→n3'])
   })
 
-  test('every kind of the protocol has a topology of its own', () => {
+  test('every kind of the protocol has a topology', () => {
     const kinds = Object.values(TopologyKind).filter((kind) => typeof kind === 'number' && kind > 0)
     expect(kinds.map((kind) => topologyOfKind(kind)?.kind)).toEqual(kinds)
     expect(topologyOfKind(TopologyKind.TOPOLOGY_KIND_UNSPECIFIED)).toBeUndefined()
@@ -89,7 +89,7 @@ describe('pairs', () => {
 })
 
 describe('violations', () => {
-  test('all of them at once', () => {
+  test('are all reported at once', () => {
     expect(problems(topologies.star, { nodes: ['n1', 'n1'], center: 'n9' })).toEqual([
       'nodes[1]: n1 is listed twice',
       'nodes: at least 2 nodes are needed, there is 1',
@@ -105,7 +105,7 @@ describe('violations', () => {
 
   test('shifts', () => {
     expect(problems(topologies.shifts, { nodes: names(4), shiftCount: 4 })).toEqual([
-      'shift_count: 4 nodes have only 3 shifts, 4 are asked for',
+      'shift_count: 4 nodes have only 3 shifts, not 4',
     ])
     expect(problems(topologies.shifts, { nodes: names(4), shiftCount: -1 })).toEqual([
       'shift_count: -1 is not a whole number from 0',
@@ -114,7 +114,7 @@ describe('violations', () => {
 
   test('matrix', () => {
     expect(problems(topologies.matrix, { nodes: names(2), clients: [], servers: ['n2', 'n7'] })).toEqual([
-      'clients: a matrix needs at least one of its clients',
+      'clients: a matrix needs at least one client',
       'servers[1]: n7 is not among the nodes',
     ])
     expect(problems(topologies.matrix, { nodes: names(2), clients: ['n1'], servers: ['n1', 'n1'] })).toEqual([

@@ -2,15 +2,15 @@ import type { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 
 /** What a topology is made from. Node names are already resolved: no labels, no addresses. */
 export type TopologyInput = {
-  /** The nodes that pairs are made of; the indexes in NodePairs point into this list. */
+  /** The nodes that take part; NodePairs holds indexes into this list. */
   nodes: readonly string[]
   /** Names of the clients of a matrix. */
   clients?: readonly string[]
   /** Names of the servers of a matrix. */
   servers?: readonly string[]
-  /** Name of the middle of a star. */
+  /** Name of the node in the middle of a star. */
   center?: string
-  /** How many shifts; 0 or absent means 7, or all of them in a fleet with fewer. */
+  /** Number of shifts; 0 or absent means 7, or all shifts in a fleet that has fewer. */
   shiftCount?: number
   /** Seed of the random shifts; 0 when absent. */
   seed?: number
@@ -18,37 +18,54 @@ export type TopologyInput = {
   pairs?: readonly { source: string; destination: string }[]
 }
 
-/** Directed pairs as indexes into `nodes`: 8 bytes a pair, so that a mesh of 1,000 nodes is 8 MB. */
+export type TopologyField = keyof TopologyInput
+
+/** Directed pairs as indexes into `nodes`: 8 bytes per pair, so a mesh of 1,000 nodes takes 8 MB. */
 export type NodePairs = {
   readonly sources: Int32Array
   readonly destinations: Int32Array
 }
 
-/** One thing that is wrong with the input, and where. */
+/** One problem of the input, and the field that has it. */
 export type Violation = { field: string; description: string }
 
 /** A way to choose pairs. */
 export type Topology = {
   readonly name: string
+  /** One sentence for help texts: which nodes send to which. */
+  readonly description: string
   readonly kind: TopologyKind
-  /** Everything that is wrong with the input, at once. */
+  /** The fields that it reads. The command line refuses the options of other fields. */
+  readonly uses: readonly TopologyField[]
+  /** The fields that must not be empty, with the message for a request that leaves them empty. */
+  readonly requires: Readonly<Partial<Record<TopologyField, string>>>
+  /** Names of the nodes that take part, when they are not `nodes`. */
+  readonly participants?: (input: TopologyInput) => readonly string[]
+  /** Returns all problems of an input that has the required fields. */
   check(input: TopologyInput): Violation[]
-  /** The pairs of an input in which `check` finds nothing wrong. */
+  /** Returns the pairs of an input without problems. */
   pairs(input: TopologyInput): NodePairs
 }
 
 export const noPairs: NodePairs = { sources: new Int32Array(0), destinations: new Int32Array(0) }
 
-/** The pairs, or everything that is wrong with the input; then there are no pairs. */
+const missingFields = ({ requires }: Topology, input: TopologyInput): Violation[] =>
+  Object.entries(requires).flatMap(([field, description]) => {
+    const value = input[field as TopologyField]
+    const isMissing = value === undefined || (typeof value !== 'number' && value.length === 0)
+    return isMissing ? [{ field, description }] : []
+  })
+
+/** Returns the pairs, or all problems of the input and no pairs. */
 export const createPairs = (
   topology: Topology,
   input: TopologyInput,
 ): { pairs: NodePairs; violations: Violation[] } => {
-  const violations = topology.check(input)
+  const violations = [...missingFields(topology, input), ...topology.check(input)]
   return { pairs: violations.length > 0 ? noPairs : topology.pairs(input), violations }
 }
 
-/** Violations of a list of nodes: too few of them, or one listed twice. */
+/** Returns the problems of a list of nodes: fewer than 2, or one that is listed twice. */
 export const checkNodes = (nodes: readonly string[]): Violation[] => {
   const violations: Violation[] = []
   const seen = new Set<string>()
@@ -57,19 +74,15 @@ export const checkNodes = (nodes: readonly string[]): Violation[] => {
     seen.add(node)
   }
   if (seen.size < 2) {
-    violations.push({
-      field: 'nodes',
-      description: `at least 2 nodes are needed, ${describeCount(seen.size)}`,
-    })
+    const count = seen.size === 1 ? 'there is 1' : `there are ${seen.size}`
+    violations.push({ field: 'nodes', description: `at least 2 nodes are needed, ${count}` })
   }
   return violations
 }
 
-const describeCount = (count: number): string => (count === 1 ? 'there is 1' : `there are ${count}`)
-
 /**
- * Each node to the one that stands `shift` places further on, for each shift, one shift after the other. A shift
- * is a permutation without fixed points, so the pairs of one shift can all be measured at the same moment.
+ * Returns the pairs from each node to the one `shift` positions after it, for each shift in turn. A shift is a
+ * permutation without fixed points, so all pairs of one shift can be measured at the same time.
  */
 export const shiftPairs = (nodeCount: number, shifts: readonly number[]): NodePairs => {
   const sources = new Int32Array(nodeCount * shifts.length)
@@ -85,7 +98,7 @@ export const shiftPairs = (nodeCount: number, shifts: readonly number[]): NodePa
   return { sources, destinations }
 }
 
-/** Position of each name. */
+/** Returns the position of each name. */
 export const indexByName = (names: readonly string[]): Map<string, number> =>
   new Map(names.map((name, index) => [name, index]))
 

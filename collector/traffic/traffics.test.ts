@@ -27,7 +27,7 @@ const setUp = () => {
       connection: () => ({ agent }) as AgentConnection,
       refresh: async () => undefined,
     },
-    runs: { holding: () => undefined },
+    runs: { findByInterface: () => undefined },
     interfaces: createTrafficInterfaces(),
     observe: () => undefined,
   })

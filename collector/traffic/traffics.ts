@@ -1,9 +1,9 @@
+import { v7 as uuidv7 } from 'uuid'
 import type { Traffic, TrafficFlow, TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { TrafficInterfaces } from '../runs/traffic-interfaces.ts'
-import { uuidv7 } from '../runs/uuid.ts'
 import { type ActiveTraffic, startTraffic, type TrafficDeps, type TrafficFigures } from './active-traffic.ts'
 import { interfacesOfTraffic, prepareTraffic } from './assign/prepare.ts'
 import type { FlowPage } from './state/flows.ts'
@@ -17,7 +17,7 @@ const OBSERVE_SECONDS = 5
 
 export type TrafficsDeps = Omit<TrafficDeps, 'fleet'> & {
   fleet: Pick<Fleet, 'nodes' | 'connection' | 'refresh'>
-  runs: Pick<Runs, 'holding'>
+  runs: Pick<Runs, 'findByInterface'>
   interfaces: TrafficInterfaces
   /** What all active traffic does now; called every few seconds, and when one ends. */
   observe(active: readonly TrafficFigures[]): void
@@ -73,13 +73,13 @@ export const createTraffics = (deps: TrafficsDeps) => {
         throw new OperatingError('LIMIT_EXCEEDED', `${active.size} traffics go on already; stop some`)
       const prepared = prepareTraffic(spec, deps.fleet.nodes())
       const interfaces = interfacesOfTraffic(prepared)
-      const run = deps.runs.holding(interfaces)
+      const run = deps.runs.findByInterface(interfaces)
       if (run) {
         const text = `run ${run} has some of these interfaces to itself; wait for it ("meshgauge runs show ${run}"), or end it with "meshgauge runs cancel ${run}"`
         throw new OperatingError('INTERFACES_BUSY', text)
       }
-      const id = uuidv7(clock.now())
-      deps.interfaces.hold(id, interfaces)
+      const id = uuidv7({ msecs: clock.now().getTime() })
+      deps.interfaces.reserve(id, interfaces)
       const traffic = startTraffic(deps, id, prepared)
       active.set(id, traffic)
       void traffic.done.then(() => retire(id))

@@ -1,22 +1,21 @@
-/** `npm run bundle`: makes the agent one file, which `meshgauge agent` runs from then on. */
+/**
+ * `npm run bundle`: writes the agent as one file, dist/agent.mjs. It needs a sixth less memory than its sources, which
+ * are hundreds of modules. Packages contain it; nothing else rebuilds it or uses it unless MESHGAUGE_AGENT_BUNDLE names it.
+ */
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Plugin, rolldown } from 'rolldown'
-import { agentBundlePath } from '../../lib/bundle.ts'
 
-/**
- * Stays in node_modules: what is shared by way of one copy of the API, and what is loaded only where traces are sent or
- * somebody asks for channelz.
- */
+/** Not part of the bundle: OpenTelemetry needs a single copy of its API; both are loaded only when they are used. */
 const EXTERNAL = [/^@opentelemetry\//, /^@grpc\/proto-loader$/]
 
-/** grpc-js reads channelz's .proto file from beside itself; it is still there, only its reader has moved. */
+/** grpc-js reads channelz.proto relative to its own folder, which the bundle is not in. */
 const GRPC_FOLDER = "(import.meta.dirname + '/../node_modules/@grpc/grpc-js/build/src')"
 
 const grpcFolder: Plugin = {
-  name: 'where grpc-js is',
+  name: 'folder of grpc-js',
   transform: {
     filter: { id: /@grpc\/grpc-js\/build\/src\// },
     handler: (code) => code.replaceAll('__dirname', GRPC_FOLDER),
@@ -24,35 +23,29 @@ const grpcFolder: Plugin = {
 }
 
 /**
- * V8 keeps a source in which every character has one byte in half the memory of any other. All that is outside of that
- * here stands in strings and regular expressions, where its escape means the same.
+ * Escapes every character that is not ASCII. V8 stores source text of one-byte characters in half the memory of any other.
+ * In this code they occur only in strings and regular expressions, where the escape means the same.
  */
-const inOneByte = (code: string): string =>
+const escapeNonAscii = (code: string): string =>
   code.replace(/[^\0-\x7f]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const file = agentBundlePath(root)
-if (!existsSync(file)) {
-  const folder = dirname(file)
-  mkdirSync(folder, { recursive: true })
-  const bundle = await rolldown({
-    cwd: root,
-    input: 'agent/serve.main.ts',
-    platform: 'node',
-    external: EXTERNAL,
-    plugins: [grpcFolder],
-    // Libraries have oddities of their own; what matters fails the tests.
-    logLevel: 'silent',
-  })
-  // Complete or not there: someone may start an agent at this moment.
-  const unfinished = `${file}.${process.pid}`
-  // One file, not minified: its stack traces are to be read.
-  const { output } = await bundle.generate({ format: 'esm', codeSplitting: false, comments: false })
-  writeFileSync(unfinished, inOneByte(output[0].code))
-  await bundle.close()
-  renameSync(unfinished, file)
-  // An agent has all of its file in memory from the start: older files are of no more use to those that run them.
-  const older = readdirSync(folder).filter((name) => /^agent-.*\.mjs$/.test(name) && name !== basename(file))
-  for (const name of older) rmSync(join(folder, name))
-}
+const file = join(root, 'dist', 'agent.mjs')
+const bundle = await rolldown({
+  cwd: root,
+  input: 'agent/serve.main.ts',
+  platform: 'node',
+  external: EXTERNAL,
+  plugins: [grpcFolder],
+  // The warnings are about libraries; the tests of the bundle find what matters.
+  logLevel: 'silent',
+})
+// Not minified, so that stack traces are readable.
+const { output } = await bundle.generate({ format: 'esm', codeSplitting: false, comments: false })
+await bundle.close()
+mkdirSync(join(root, 'dist'), { recursive: true })
+// An agent may start at this moment: the file is replaced as a whole.
+const unfinished = `${file}.${process.pid}`
+writeFileSync(unfinished, escapeNonAscii(output[0].code))
+renameSync(unfinished, file)
 console.log(file)

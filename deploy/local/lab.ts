@@ -1,3 +1,4 @@
+import { pMapSettled } from 'p-map'
 import { MAX_LABS, overlapsManagement } from './addresses.ts'
 import type { LabDeps } from './deps.ts'
 import { deviceChanges, filterRules } from './effects.ts'
@@ -16,7 +17,6 @@ import {
   labShape,
   switchNamespace,
 } from './topology.ts'
-import { inTurns } from './turns.ts'
 
 export type { LabDeps, Machine } from './deps.ts'
 export { createLabDeps, sourceDownCommand } from './deps.ts'
@@ -52,12 +52,22 @@ export const createLab = async (deps: LabDeps, options: LabOptions = {}): Promis
   return await holdLab(deps, lab, holding, () => build(deps, lab, shape))
 }
 
+/** More at once only wait for the kernel's one lock on network devices. */
+const HOSTS_AT_ONCE = 4
+
+/** Works on several hosts at once. After a failure it waits for the others: nothing may run during the teardown. */
+const forEachHost = async <T>(hosts: readonly T[], work: (host: T) => Promise<void>): Promise<void> => {
+  const results = await pMapSettled(hosts, work, { concurrency: HOSTS_AT_ONCE })
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
+}
+
 const build = async (deps: LabDeps, lab: Lab, shape: LabShape): Promise<string[]> => {
   const networks = lab.nodes[0]?.interfaces.length ?? 0
   const warning = await allowNeighbours(NEIGHBOUR_LIMITS, lab.nodes.length, networks)
   const steps = buildSteps(lab.index, shape, lab.nodes)
   await deps.commands.ip(steps.machine)
-  await inTurns(steps.namespaces, async ({ name, ip, tc }) => {
+  await forEachHost(steps.namespaces, async ({ name, ip, tc }) => {
     await deps.commands.ip(ip, name)
     await deps.commands.tc(tc, name)
   })
@@ -111,7 +121,7 @@ const apply = async (deps: LabDeps, lab: Lab, after: readonly Fault[]): Promise<
   const center = switchNamespace(lab.index)
   const changes = deviceChanges(lab.nodes, center, lab.rateBitsPerSecond, lab.faults, after)
   await deps.commands.nft(filterRules(after, lab.nodes), center)
-  await inTurns(changes, async ({ namespace, ip, tc }) => {
+  await forEachHost(changes, async ({ namespace, ip, tc }) => {
     await deps.commands.ip(ip, namespace)
     await deps.commands.tc(tc, namespace)
   })

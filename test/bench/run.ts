@@ -10,11 +10,16 @@ const benchmarks = readdirSync(import.meta.dirname)
       file.endsWith('.bench.ts') && (wanted.length === 0 || wanted.some((word) => file.includes(word))),
   )
   .sort()
+// The agents of the benchmarks are the ones that packages contain.
+const { stdout: bundle } = await execa(process.execPath, [
+  `${import.meta.dirname}/../../deploy/bundle/agent.main.ts`,
+])
 const missed: string[] = []
 for (const file of benchmarks) {
   console.log(`\n== ${file}`)
   const { exitCode } = await execa(process.execPath, [`${import.meta.dirname}/${file}`], {
     stdio: 'inherit',
+    env: { MESHGAUGE_AGENT_BUNDLE: bundle },
     reject: false,
   })
   if (exitCode !== 0) missed.push(file)

@@ -39,8 +39,8 @@ test('all stages are of one Node, and the image has nothing of what only makes t
     ),
   )
   expect(installs).toEqual([
-    [expect.stringMatching(/^npm install (?!.*--omit)/), 'npm run bundle'],
-    [expect.stringMatching(/^npm install --omit=dev --omit=optional /)],
+    [expect.stringMatching(/^npm ci (?!.*--omit)/), 'npm run bundle'],
+    [expect.stringMatching(/^npm ci --omit=dev --omit=optional /)],
   ])
 })
 
@@ -60,25 +60,23 @@ test('the agent of the image runs from the bundle that the first stage made of t
   expect(readdirSync(bundling).sort()).toEqual(
     ['agent', 'deploy', 'lib', 'node_modules', 'package-lock.json', 'package.json', 'proto'].sort(),
   )
-  const { stdout } = await execa('npm', ['run', 'bundle'], { cwd: bundling })
-  const bundle = stdout.split('\n').at(-1)!.split('/').at(-1)!
+  await execa('npm', ['run', 'bundle'], { cwd: bundling })
   const image = make('', { bundle: bundling })
-  expect(readdirSync(join(image, 'dist'))).toEqual([bundle])
+  expect(readdirSync(join(image, 'dist'))).toEqual(['agent.mjs'])
   const files = ['agent', 'cli', 'collector', 'deploy', 'lib', 'proto'].flatMap((top) =>
     readdirSync(join(image, top), { recursive: true, encoding: 'utf8' }),
   )
   expect(files).toContain('serve.main.ts')
   expect(files.filter((file) => /\.test\.ts$|(^|\/)(fixtures|testing)\/./.test(file))).toEqual([])
 
-  const agent = await startProgram(join(image, 'cli/meshgauge'), [
-    'agent',
-    '--node=n1',
-    '--listen=127.0.0.1:0',
-    '--interface=lo=127.0.0.1',
-  ])
+  const [variable] = stages.get('')!.instructions.filter(({ name }) => name === 'ENV')
+  const [name, path] = variable!.words[0]!.split('=')
+  const environment = { [name!]: path!.replace('/opt/meshgauge', image) }
+  const args = ['agent', '--node=n1', '--listen=127.0.0.1:0', '--interface=lo=127.0.0.1']
+  const agent = await startProgram(join(image, 'cli/meshgauge'), args, environment)
   const command = readFileSync(`/proc/${agent.pid}/cmdline`, 'utf8').split('\0')
   await agent.stop('SIGTERM')
-  expect(command).toContain(join(image, 'dist', bundle))
+  expect(command).toContain(join(image, 'dist/agent.mjs'))
 })
 
 test('the command of the image works', async () => {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { vi } from 'vitest'
 import { stringify } from 'yaml'
-import { waitHealthy } from '../../cli/lab/ready.ts'
+import { waitHealthy } from '../../cli/lab/readiness.ts'
 import { openSqliteStore } from '../../collector/store/sqlite/store.ts'
 import { freeAddress } from '../ports.ts'
 

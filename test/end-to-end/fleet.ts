@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { waitHealthy } from '../../cli/lab/ready.ts'
+import { waitHealthy } from '../../cli/lab/readiness.ts'
 import { managementGateway } from '../../deploy/local/addresses.ts'
 import { isAlive } from '../../deploy/local/identity.ts'
 import { writeInventory } from '../../deploy/local/inventory.ts'

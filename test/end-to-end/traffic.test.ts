@@ -86,7 +86,7 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
         metrics.includes(`meshgauge_traffic_flows{state="moving"} ${FLOWS}`) &&
         /meshgauge_node_traffic_bits_per_second\{node="node-1",direction="rx"\} [1-9]/.test(metrics),
     )
-    const answer = /^24 flows on 4 nodes: 24 moving, 1\.92 Mbit\/s asked, .* received\. Stop with `/
+    const answer = /^24 flows on 4 nodes: 24 moving, 1\.92 Mbit\/s requested, .* received\. Stop it with "/
     await until(
       () => fleet.meshgauge('traffic', 'status'),
       ({ stdout }) => answer.test(stdout),

@@ -85,7 +85,7 @@ describe('over gRPC, with a client that shares nothing with us', () => {
     expect(cleared.clearedCount ?? 0).toBe(0)
     expect((await health('node-2')).severity).toBe('SEVERITY_FAIL')
     const { stdout, exitCode } = await fleet.meshgauge('health', 'clear', 'node-2')
-    expect([stdout, exitCode]).toEqual(['1 finding forgotten.', 0])
+    expect([stdout, exitCode]).toEqual(['Cleared 1 finding.', 0])
     expect((await health('node-2')).severity).toBe('SEVERITY_PASS')
     fleet.agent('node-2').say(script)
   })
@@ -239,7 +239,7 @@ describe('on the command line', () => {
     expect(exitCode).toBe(2)
     expect(stderr).toBe(`3 problems; nothing was done.
   --chekcs   is not an option; did you mean --checks?
-  --nodes    is missing: the job's nodes, such as gpu-01,gpu-02
+  --nodes    is missing: give the job's nodes, such as gpu-01,gpu-02
   --max-age  "5 mins" is not a duration; write 5m`)
     const unknown = await fleet.meshgauge('gate', '--nodes', 'nod-1,node-2,x')
     expect(unknown.exitCode).toBe(2)

@@ -1,5 +1,5 @@
 import { execa } from 'execa'
-import { waitHealthy } from '../../cli/lab/ready.ts'
+import { waitHealthy } from '../../cli/lab/readiness.ts'
 import { createLab, heal, parseFault, setFault } from '../../deploy/local/lab.ts'
 import { recordedProcesses, startAgents } from '../../deploy/local/processes.ts'
 import { openIndependentClient } from '../protocol/independent-client.ts'

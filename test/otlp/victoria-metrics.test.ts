@@ -15,8 +15,7 @@ import { freePort } from '../prometheus/prometheus.ts'
 import { readSamples } from './samples.ts'
 
 const program = findProgram('victoria-metrics')
-const NONE =
-  'victoria-metrics is not here: sh deploy/local/setup.sh --test fetches it where Debian can be reached'
+const NONE = 'victoria-metrics is missing; run `sh deploy/local/setup.sh --test` where Debian is reachable'
 
 /** A backend that we did not write takes what we send, and has under every name what /metrics shows. */
 describe.skipIf(!program)(program ? 'VictoriaMetrics' : `VictoriaMetrics (skipped: ${NONE})`, () => {

@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type IndependentClient, openIndependentClient } from './independent-client.ts'
 import { openMesh } from './mesh-stream.ts'
-import { type ServiceProcess, startAgent } from './service-process.ts'
+import { type ServiceProcess, startAgent, startService } from './service-process.ts'
 
 const ROOT = new URL('../../', import.meta.url).pathname
 
@@ -13,7 +13,10 @@ let bundle: string
 
 beforeAll(async () => {
   bundle = (await execa(process.execPath, ['deploy/bundle/agent.main.ts'], { cwd: ROOT })).stdout
-  agent = await startAgent()
+  agent = await startService(
+    ['agent', '--node', 'n1', '--listen', '127.0.0.1:0', '--interface', 'lo=127.0.0.1'],
+    { MESHGAUGE_AGENT_BUNDLE: bundle },
+  )
   client = openIndependentClient(agent.port)
 })
 afterAll(async () => {
@@ -31,9 +34,21 @@ const curl = async (method: string, request: object) => {
   return JSON.parse(stdout)
 }
 
-test('is what runs', () => {
-  expect(readFileSync(`/proc/${agent.pid}/cmdline`, 'utf8').split('\0')).toContain(bundle)
-  expect(readdirSync(`${ROOT}dist`).filter((name) => name.startsWith('agent-'))).toHaveLength(1)
+test('runs when the environment names it, and only then', async () => {
+  const commandOf = ({ pid }: ServiceProcess) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  expect(commandOf(agent)).toContain(bundle)
+  const fromSources = await startAgent()
+  expect(commandOf(fromSources)).toContain(`${ROOT}agent/serve.main.ts`)
+  await fromSources.stop('SIGTERM')
+})
+
+test('a bundle that does not exist is a usage error', async () => {
+  const { exitCode, stderr } = await execa(`${ROOT}cli/meshgauge`, ['agent'], {
+    reject: false,
+    env: { MESHGAUGE_AGENT_BUNDLE: '/nowhere/agent.mjs' },
+  })
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('MESHGAUGE_AGENT_BUNDLE  /nowhere/agent.mjs does not exist')
 })
 
 test('knows itself, its checks and its own channels, by reflection', async () => {

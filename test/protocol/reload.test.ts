@@ -55,7 +55,7 @@ describe('a config that is read again', () => {
     await vi.waitFor(async () => expect(await series('old')).not.toEqual([]), { timeout: 60_000 })
     write({ here: `127.0.0.1:${agent.port}`, new: nowhere(2) }, 'checks: [{ check: interfaces, every: 1s }]')
     const { stdout, exitCode } = await cli('reload')
-    expect({ stdout, exitCode }).toEqual({ stdout: 'come     1: new\ngone     1: old', exitCode: 0 })
+    expect({ stdout, exitCode }).toEqual({ stdout: 'added    1: new\nremoved  1: old', exitCode: 0 })
     await vi.waitFor(async () => expect(await series('new')).not.toEqual([]), { timeout: 60_000 })
     await vi.waitFor(async () => expect(await series('old')).toEqual([]), { timeout: 60_000 })
     const { stdout: listed } = await cli('nodes', '--json')

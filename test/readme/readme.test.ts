@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { execa } from 'execa'
-import { Status } from 'nice-grpc'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { readYamlConfig } from '../../collector/inventory/config.ts'
 import { SCHEDULE_SECTION } from '../../collector/schedules/schema.ts'
-import { ERROR_CATALOGUE } from '../../lib/errors.ts'
+import { ERROR_CATALOGUE, Status } from '../../lib/errors.ts'
 import { startFleet, type TestFleet } from '../end-to-end/fleet.ts'
 import { describeLab } from '../lab/machine.ts'
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import type { CallContext } from 'nice-grpc'
 import type {
   MeshAssignment,
   MeshRequest,
@@ -10,6 +9,7 @@ import type {
 import type { Clock } from '../../lib/clock.ts'
 import { bucketOf } from '../../lib/histogram.ts'
 import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
+import type { CallContext } from '../../lib/serving.ts'
 
 /** One probe: its round-trip time in seconds, or undefined when it is lost. Times are Unix seconds. */
 export type Probe = (address: string, atSeconds: number) => number | undefined

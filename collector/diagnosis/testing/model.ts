@@ -6,7 +6,7 @@ import type { Random } from '../../topology/random.ts'
 import { type NodePairs, shiftPairs } from '../../topology/topology.ts'
 import { diagnose } from '../diagnosis.ts'
 
-/** What line rate a healthy interface of the model has. */
+/** Line rate of a healthy interface, in bits per second. */
 export const LINE_RATE = 10e9
 
 export const nodeName = (index: number): string => `node-${index + 1}`
@@ -65,16 +65,16 @@ export const pingResult = (
     },
   })
 
-/** A fault of one node in one direction: what share of the line rate is left. */
+/** A fault of one node in one direction: the remaining ratio of the line rate. */
 export type NodeFault = { node: number; direction: 'tx' | 'rx'; share: number }
 
 export type Fabric = {
-  /** Share of the line rate that each node can send and receive. */
+  /** Ratio of the line rate that each node can send and receive. */
   tx: Float64Array
   rx: Float64Array
-  /** Standard deviation of one measurement, as a share. */
+  /** Relative standard deviation of one measurement. */
   noise: number
-  /** Probability that a flow collides with another one on its way and gets half. */
+  /** Probability of an ECMP collision, which halves the rate of a flow. */
   collisions: number
 }
 
@@ -94,7 +94,7 @@ export const createFabric = (
   return fabric
 }
 
-/** A normal deviate (Box and Muller). */
+/** Returns a normally distributed number (Box and Muller). */
 const normal = (random: Random): number =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 
@@ -111,7 +111,7 @@ const measure = (
   return iperfResult(source, destination, Math.round(rate), { attemptCount: attempt })
 }
 
-/** Measures all pairs, measures the suspects again on a new draw, and says who is to blame. */
+/** Measures all pairs, measures the suspects again, and returns the verdicts. */
 export const diagnoseFabric = (
   fabric: Fabric,
   pairs: NodePairs,
@@ -133,7 +133,7 @@ export const diagnoseFabric = (
   return diagnose({ results: [...latest.values()] }).verdicts
 }
 
-/** One result for each pair of a mesh. */
+/** Returns one result for each pair of a mesh. */
 export const meshResults = (
   count: number,
   resultOf: (source: number, destination: number) => PairResult,

@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
-import { ClientError, Status } from 'nice-grpc'
 import { expect, test } from 'vitest'
 import { MeshAssignment, MeshBatch, type MeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
+import { ClientError, Status } from '../../../lib/errors.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import { createAgentStream } from './agent-stream.ts'
 

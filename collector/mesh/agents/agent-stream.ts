@@ -1,8 +1,7 @@
 import { isAbortError } from 'abort-controller-x'
-import { ClientError, Status } from 'nice-grpc'
 import type { MeshAssignment, MeshBatch, MeshRequest, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { describeCallError } from '../../../lib/errors.ts'
+import { ClientError, describeCallError, Status } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import type { AgentConnection } from '../../inventory/agents.ts'
 

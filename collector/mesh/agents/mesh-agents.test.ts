@@ -1,6 +1,6 @@
-import { ClientError, Status } from 'nice-grpc'
 import { expect, test, vi } from 'vitest'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { ClientError, Status } from '../../../lib/errors.ts'
 import { createMeshAgents } from './mesh-agents.ts'
 
 const nodeOf = (name: string, state: NodeState): Node => Node.fromPartial({ name, state })

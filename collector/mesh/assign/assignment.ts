@@ -1,7 +1,12 @@
 import type { MeshAssignment, MeshGroup } from '#proto/meshgauge/agent/v1/ping.ts'
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { addressesOfPair, endpointsOf, interfaceNames, type RunEndpoint } from '../../dispatch/endpoints.ts'
+import {
+  addressesOfPair,
+  endpointsOf,
+  type FleetEndpoint,
+  interfaceNames,
+} from '../../inventory/endpoints.ts'
 import { selectNodes } from '../../inventory/selectors.ts'
 import type { PathKey } from '../../store/windows.ts'
 import type { Rotation } from './rotation.ts'
@@ -12,7 +17,7 @@ export type Fabric = {
   nodes: readonly string[]
   members: ReadonlySet<string>
   /** By interface name, then by node. */
-  endpoints: ReadonlyMap<string, ReadonlyMap<string, RunEndpoint>>
+  endpoints: ReadonlyMap<string, ReadonlyMap<string, FleetEndpoint>>
   /** Why endpoints are excluded, one line each. */
   problems: readonly string[]
 }
@@ -46,7 +51,7 @@ export type KnownAddresses = {
   set(node: string, name: string, addresses: readonly string[]): void
 }
 
-const withKnownAddresses = (known: KnownAddresses, endpoint: RunEndpoint): RunEndpoint => {
+const withKnownAddresses = (known: KnownAddresses, endpoint: FleetEndpoint): FleetEndpoint => {
   const { node, interface: name, addresses } = endpoint
   if (addresses.length > 0) known.set(node, name, addresses)
   return { ...endpoint, addresses: known.get(node, name) }
@@ -61,7 +66,7 @@ export const createFabric = (
   const chosen = selectNodes(fleet, spec.nodes, 'nodes')
   const { names, violations } = interfaceNames(chosen.nodes, spec.interfaces)
   const configured = new Map(chosen.nodes.map((node) => [node.name, new Set(node.interfaces)]))
-  const endpoints = new Map<string, Map<string, RunEndpoint>>()
+  const endpoints = new Map<string, Map<string, FleetEndpoint>>()
   const problems = [...chosen.violations, ...violations].map(
     ({ field, description }) => `${field}: ${description}`,
   )
@@ -77,7 +82,7 @@ export const createFabric = (
       if (isExpected) problems.push(`${label} is left out: its addresses are not known yet`)
       continue
     }
-    const byNode = endpoints.get(endpoint.interface) ?? new Map<string, RunEndpoint>()
+    const byNode = endpoints.get(endpoint.interface) ?? new Map<string, FleetEndpoint>()
     endpoints.set(endpoint.interface, byNode)
     byNode.set(endpoint.node, endpoint)
   }

@@ -1,5 +1,6 @@
 import type { MeshGroup } from '#proto/meshgauge/agent/v1/ping.ts'
 import { type MeshSpec, MeshSpec as MeshSpecMessage } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { ENGINES } from '../../../lib/engines.ts'
 import type { Violation } from '../../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 
@@ -44,7 +45,7 @@ const WINDOWS_PER_SECOND = 25_000
 /** A few fixed values: a growing fleet rarely changes it. 60 s is enough for more than a million paths. */
 const WINDOWS_SECONDS = [1, 2, 5, 10, 20, 30, 60]
 
-const ENGINES = ['fping', 'ping', 'tcp']
+const PING_ENGINES: readonly string[] = ENGINES.ping
 
 type Bounded = 'interval' | 'timeout' | 'window' | 'epoch'
 
@@ -59,8 +60,11 @@ const BOUNDS: Record<Bounded, { min: number; max: number }> = {
 /** Returns all errors of a spec that can be found without knowing the fleet. */
 export const checkMeshSpec = (spec: MeshSpec): Violation[] => {
   const violations: Violation[] = []
-  if (spec.engine !== '' && !ENGINES.includes(spec.engine)) {
-    violations.push({ field: 'engine', description: `"${spec.engine}" is none of ${ENGINES.join(', ')}` })
+  if (spec.engine !== '' && !PING_ENGINES.includes(spec.engine)) {
+    violations.push({
+      field: 'engine',
+      description: `"${spec.engine}" is none of ${PING_ENGINES.join(', ')}`,
+    })
   }
   for (const [name, { min, max }] of Object.entries(BOUNDS)) {
     const seconds = fromDuration(spec[name as Bounded])

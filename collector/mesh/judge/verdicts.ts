@@ -8,8 +8,8 @@ import {
   type Verdict,
 } from '#proto/meshgauge/collector/v1/result.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
+import { median } from '../../../lib/statistics.ts'
 import { diagnose } from '../../diagnosis/diagnosis.ts'
-import { median } from '../../diagnosis/statistics.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
@@ -220,8 +220,8 @@ const slowLimit = (measured: readonly MeasuredPath[], recent: Paths['recent'], n
   const sampled = comparable
     .filter((_, index) => index % step === 0)
     .flatMap(({ path }) => recent.countsOf(path.row, nowMs).meanSeconds ?? [])
-  if (sampled.length === 0) return Number.POSITIVE_INFINITY
   const usual = median(sampled)
+  if (usual === undefined) return Number.POSITIVE_INFINITY
   const { lateFactor, lateSeconds } = defaultThresholds
   return Math.max(usual * lateFactor, usual + lateSeconds)
 }

@@ -1,5 +1,5 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { wilsonLower } from '../../diagnosis/statistics.ts'
+import { wilsonLower } from '../../../lib/statistics.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
 
 /** The part of a window that determines the state of a path. Times are Unix milliseconds in mesh time. */

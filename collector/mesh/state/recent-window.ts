@@ -1,4 +1,5 @@
 import { middleOfIndex } from '../../../lib/histogram.ts'
+import { quantileOfSorted } from '../../../lib/statistics.ts'
 import type { Window } from '../../store/windows.ts'
 
 const SLOT_MS = 10_000
@@ -39,8 +40,7 @@ const enlarged = (columns: Columns, rows: number): Columns => {
   return larger
 }
 
-const quantileOf = (sorted: Int16Array, q: number): number =>
-  middleOfIndex(sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]!)
+const quantileOf = (sorted: Int16Array, q: number): number => middleOfIndex(quantileOfSorted(sorted, q)!)
 
 const clamp = (value: number, min: number, max: number): number => Math.min(max, Math.max(min, value))
 

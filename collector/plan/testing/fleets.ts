@@ -1,8 +1,9 @@
+import type { NodeInterface } from '../../inventory/keys.ts'
 import { createRandom, shuffle } from '../../topology/random.ts'
 import { type TopologyName, topologies } from '../../topology/registry.ts'
 import { createPairs, type TopologyInput } from '../../topology/topology.ts'
-import { createFleet, pairInterfaces } from '../endpoints.ts'
 import { type Caps, defaultCaps, type PlanInput } from '../plan.ts'
+import { createPlanFleet, pairInterfaces } from '../plan-fleet.ts'
 
 export type FleetShape = {
   nodes: number
@@ -12,26 +13,31 @@ export type FleetShape = {
   interfaces?: number
 }
 
-/** A regular fleet, node-1 and on, with the pairs of a topology and caps. */
+/** Returns every named interface of every node, node by node. */
+export const endpointsOfNodes = (
+  nodes: readonly { name: string }[],
+  names: readonly string[],
+): NodeInterface[] => nodes.flatMap((node) => names.map((name) => ({ node: node.name, interface: name })))
+
+/** Returns a regular fleet (node-1, node-2, ...) with the pairs of a topology and caps. */
 export const inputOf = (
   { nodes, rackSize, interfaces = 1 }: FleetShape,
   caps: Partial<Caps> = {},
   topology: TopologyName = 'mesh',
   more: Partial<TopologyInput> = {},
 ): PlanInput => {
-  const fleet = createFleet(
-    Array.from({ length: nodes }, (_, index) => ({
-      name: `node-${index + 1}`,
-      ...(rackSize && { rack: `r${Math.floor(index / rackSize) + 1}` }),
-      interfaces: Array.from({ length: interfaces }, (_, rail) => `net${rail}`),
-    })),
-  )
+  const names = Array.from({ length: interfaces }, (_, rail) => `net${rail}`)
+  const members = Array.from({ length: nodes }, (_, index) => ({
+    name: `node-${index + 1}`,
+    ...(rackSize && { rack: `r${Math.floor(index / rackSize) + 1}` }),
+  }))
+  const fleet = createPlanFleet(members, endpointsOfNodes(members, names))
   const { pairs, violations } = createPairs(topologies[topology], { nodes: fleet.nodes, ...more })
   if (violations.length > 0) throw new Error(violations.map(({ description }) => description).join('; '))
   return { fleet, pairs: pairInterfaces(fleet, pairs).pairs, caps: { ...defaultCaps, ...caps } }
 }
 
-/** The same fleet with a random share of its pairs, in random order. */
+/** Returns the same fleet with a random part of its pairs, in random order. */
 export const thinOut = (input: PlanInput, share: number, seed: number): PlanInput => {
   const random = createRandom(seed)
   const { sources, destinations } = input.pairs

@@ -6,7 +6,7 @@ import { OperatingError } from '../../../lib/errors.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { prepareRun } from '../../runs/prepare.ts'
-import type { Step } from '../../runs/runs.ts'
+import type { RunUpdate } from '../../runs/watchers.ts'
 import type { CoverageStore, DocumentStore } from '../../store/windows.ts'
 import type { ConfiguredSchedule } from '../defaults.ts'
 import { createLedger } from '../ledger.ts'
@@ -72,7 +72,7 @@ export const createStage = (start: string, names: readonly string[] = ['a', 'b',
       live.set(run.id, run)
       return run
     },
-    async *watch(id: string, signal: AbortSignal): AsyncGenerator<Step> {
+    async *watch(id: string, signal: AbortSignal): AsyncGenerator<RunUpdate> {
       yield { run: live.get(id)!, results: [] }
       await fake.clock.sleep(behaviour.seconds, signal)
       yield { run: { ...live.get(id)!, state: behaviour.state }, results: behaviour.results }

@@ -2,17 +2,16 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 type Delays = { mean: number; p99: number; max: number }
 
-/** The timer that measures the delay; what the histogram shows is this plus the delay. */
+/** Interval of the timer that measures the delay. A sample of the histogram is this interval plus the delay. */
 const RESOLUTION_MS = 10
 
-/** Two sinks read: whoever comes second within this time gets what the first one got, not an empty window. */
-const WINDOW_SECONDS = 5
+/** Samples of a window: 5 s or more. Two sinks read, and a second read within a window gets the figures of the first. */
+const WINDOW_SAMPLES = 500
 
 /** How late the event loop is, in seconds, over windows of at least 5 s. */
 export const watchEventLoop = (): { delays(): Delays; close(): void } => {
   const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   histogram.enable()
-  let windowStart = performance.now()
   let last: Delays | undefined
   const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e9 - RESOLUTION_MS / 1000)
   const measure = (): Delays => ({
@@ -22,13 +21,10 @@ export const watchEventLoop = (): { delays(): Delays; close(): void } => {
   })
   return {
     delays: () => {
-      const complete = performance.now() - windowStart >= WINDOW_SECONDS * 1000
+      const complete = histogram.count >= WINDOW_SAMPLES
       if (last && !complete) return last
       last = measure()
-      if (complete) {
-        histogram.reset()
-        windowStart = performance.now()
-      }
+      if (complete) histogram.reset()
       return last
     },
     close: () => {

@@ -1,5 +1,6 @@
 /** What /metrics says, in the format that the scraper asks for. */
 
+import Negotiator from 'negotiator'
 import type { Registry } from 'prom-client'
 import { createCooperativeYielding } from '../../cooperative-yielding.ts'
 
@@ -14,26 +15,21 @@ export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
 /** Lines written before it is looked whether others are to have their turn: a fraction of a millisecond's work. */
 const SLICE_LINES = 200
 
-type Clause = { type: string; version: string; weight: number }
+/** Media types that are served, in the order of preference when the scraper has none. */
+const OFFERS: ReadonlyMap<string, Format> = new Map([
+  ['text/plain;version=0.0.4', 'text'],
+  ['application/openmetrics-text;version=1.0.0', 'openmetrics'],
+  ['application/openmetrics-text;version=0.0.1', 'openmetrics'],
+])
 
-const readClause = (text: string): Clause => {
-  const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
-  const values = new Map(parameters.map((part) => part.split('=', 2) as [string, string]))
-  return { type, version: values.get('version') ?? '', weight: Number(values.get('q') ?? 1) }
-}
+/** Parameters that do not matter here: the output is UTF-8, and its names need no escaping. */
+const IGNORED_PARAMETERS = /;\s*(?:charset|escaping)=[^;,]*/gi
 
-/**
- * Chooses as Prometheus' own client libraries do: the heaviest clause of the Accept header that names a known format
- * and version wins, the first of equals; classic text where nothing does.
- */
+/** The format that the Accept header prefers; the classic text format when it names none that is served. */
 export const formatOf = (accept: string | undefined): Format => {
-  const clauses = (accept ?? '').split(',').map(readClause)
-  for (const { type, version } of clauses.sort((a, b) => b.weight - a.weight)) {
-    if (type === 'application/openmetrics-text' && ['', '0.0.1', '1.0.0'].includes(version))
-      return 'openmetrics'
-    if (type === 'text/plain' && ['', '0.0.4'].includes(version)) return 'text'
-  }
-  return 'text'
+  const headers = { accept: accept?.replace(IGNORED_PARAMETERS, '') }
+  const preferred = new Negotiator({ headers }).mediaType([...OFFERS.keys()])
+  return OFFERS.get(preferred ?? '') ?? 'text'
 }
 
 type Exemplar = { labelSet: Record<string, string>; value: number; timestamp: number }

@@ -26,13 +26,13 @@ export const watchCollector = (
   metrics: Metrics,
   parts: {
     fleet: { connectionStates(): ReadonlyMap<string, number> }
-    runs: { waiting(): { runs: number; results: number } }
+    runs: { backlog(): { runs: number; results: number } }
   },
 ): void => {
   metrics.agentConnections.readWith((gauge) => {
     gauge.removeWhere(() => true)
     for (const [state, count] of parts.fleet.connectionStates()) gauge.set({ state }, count)
   })
-  metrics.runsQueued.readWith((gauge) => gauge.set({}, parts.runs.waiting().runs))
-  metrics.resultsWaiting.readWith((gauge) => gauge.set({}, parts.runs.waiting().results))
+  metrics.runsQueued.readWith((gauge) => gauge.set({}, parts.runs.backlog().runs))
+  metrics.resultsWaiting.readWith((gauge) => gauge.set({}, parts.runs.backlog().results))
 }

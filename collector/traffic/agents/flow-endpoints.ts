@@ -1,13 +1,13 @@
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { addressesOfPair, endpointsOf, type RunEndpoint } from '../../dispatch/endpoints.ts'
+import { addressesOfPair, endpointsOf, type FleetEndpoint } from '../../inventory/endpoints.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
 import type { PreparedTraffic } from '../assign/prepare.ts'
 
 /** Many flows ask within a moment; the fleet itself asks its agents every few seconds only. */
 const FRESH_SECONDS = 1
 
-const departed = (end: RunEndpoint): RunEndpoint => ({
+const departed = (end: FleetEndpoint): FleetEndpoint => ({
   ...end,
   problem: { outcome: Outcome.OUTCOME_NOT_RUN, reason: `${end.node} is no longer in the fleet` },
 })
@@ -19,7 +19,7 @@ export const createFlowEndpoints = (
 ) => {
   const names = [...new Set(prepared.endpoints.map((endpoint) => endpoint.interface))]
   const members = new Set(prepared.endpoints.map(({ node }) => node))
-  let known: readonly RunEndpoint[] = prepared.endpoints
+  let known: readonly FleetEndpoint[] = prepared.endpoints
   let knownAt = deps.clock.monotonicSeconds()
 
   const refresh = () => {

@@ -1,6 +1,5 @@
-import { ClientError, Status } from 'nice-grpc'
 import type { Clock } from '../../../lib/clock.ts'
-import { describeCallError } from '../../../lib/errors.ts'
+import { ClientError, describeCallError, Status } from '../../../lib/errors.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
 
 /** Agents end their programs within 2 s; 49 of them on one machine of 2 cores have taken 16 s for 9,408 programs. */

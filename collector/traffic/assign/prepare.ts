@@ -3,15 +3,15 @@ import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { throwIfInvalid, type Violation } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
-import { endpointsOf, interfaceNames, type RunEndpoint } from '../../dispatch/endpoints.ts'
-import { createFleet, pairInterfaces } from '../../plan/endpoints.ts'
-import { choosePairs } from '../../runs/prepare.ts'
+import { endpointsOf, type FleetEndpoint, interfaceNames } from '../../inventory/endpoints.ts'
+import { createPlanFleet, pairInterfaces } from '../../plan/plan-fleet.ts'
+import { choosePairs } from '../../topology/choose-pairs.ts'
 
 /** Traffic that is ready to start. Flows are positions in `sources` and `destinations`, which hold positions in `endpoints`. */
 export type PreparedTraffic = {
   spec: TrafficSpec
   /** Every endpoint that takes part, and some that do not. */
-  endpoints: readonly RunEndpoint[]
+  endpoints: readonly FleetEndpoint[]
   /** Names of the nodes that take part. */
   nodes: readonly string[]
   sources: Int32Array
@@ -62,12 +62,13 @@ const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
  * @throws OperatingError SPEC_INVALID with everything that is wrong
  */
 export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
-  const chosen = choosePairs(spec, fleet)
+  const chosen = choosePairs(spec.topology, fleet)
   const { names, violations: unknown } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations, ...optionViolations(spec)]
   if (chosen.violations.length === 0) violations.push(...unknown)
   throwIfInvalid('the traffic', violations)
-  const planFleet = createFleet(chosen.nodes.map(({ name }) => ({ name, interfaces: names })))
+  const endpoints = endpointsOf(chosen.nodes, names)
+  const planFleet = createPlanFleet(chosen.nodes, endpoints)
   const { sources, destinations } = pairInterfaces(planFleet, chosen.pairs).pairs
   const count = sources.length
   throwIfInvalid('the traffic', [
@@ -78,7 +79,6 @@ export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): Prepa
       ? [{ field: 'topology', description: `${count} flows; at most ${MAX_FLOWS}` }]
       : []),
   ])
-  const endpoints = endpointsOf(chosen.nodes, names)
   const rate = spec.options?.bitsPerSecond
   return {
     spec,

@@ -2,7 +2,7 @@ import type { FlowChange, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts
 import type { TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { formatDuration } from '../../../lib/units.ts'
-import { endpointMessage } from '../../dispatch/endpoints.ts'
+import { endpointMessage } from '../../inventory/endpoints.ts'
 import { flowsByName } from '../assign/flow-order.ts'
 import type { PreparedTraffic } from '../assign/prepare.ts'
 import { type Cause, describeCauses } from './causes.ts'

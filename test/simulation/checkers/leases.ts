@@ -63,7 +63,7 @@ export const createLeaseChecker = ({
         call?.path === MESH ? [] : [`${name} still runs ${file} of ${call?.path ?? 'no call'}`],
       ),
     )
-    const held = [...runs.heldInterfaces()].map((name) => `a run that has ended still holds ${name}`)
+    const held = [...runs.exclusiveInterfaces()].map((name) => `a run that has ended still holds ${name}`)
     const traffic = traffics
       .list()
       .flatMap(({ id, endTime }) => (endTime ? [] : [`traffic ${id} has not ended`]))

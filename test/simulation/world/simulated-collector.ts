@@ -3,10 +3,10 @@ import { AgentServiceDefinition } from '#proto/meshgauge/agent/v1/agent.ts'
 import { CheckServiceDefinition } from '#proto/meshgauge/agent/v1/check.ts'
 import { IperfServiceDefinition } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
-import { createClosing } from '../../../collector/closing.ts'
 import type { AgentConnection } from '../../../collector/inventory/agents.ts'
 import type { CollectorOptions } from '../../../collector/options.ts'
-import { createParts, type Parts } from '../../../collector/parts.ts'
+import { createParts } from '../../../collector/parts.ts'
+import { createShutdown } from '../../../collector/shutdown.ts'
 import { createSqliteStore } from '../../../collector/store/sqlite/store.ts'
 import type { Store } from '../../../collector/store/store.ts'
 import type { Logger } from '../../../lib/logging.ts'
@@ -24,6 +24,7 @@ type Deps = ConnectionDeps & {
   wrapStore?: (store: Store) => Store
 }
 
+type Parts = ReturnType<typeof createParts>
 type Life = { clock: ProcessClock; parts: Parts; close(): Promise<void>; connections: Connection[] }
 
 const agentConnectionOf = (connection: Connection): AgentConnection => ({
@@ -68,7 +69,7 @@ export const createSimulatedCollector = (
   const start = (): void => {
     if (life) throw new Error('the collector runs already')
     const clock = createProcessClock(time, { wallOffsetMs: steppedSeconds * 1000 })
-    const closing = createClosing({ logger })
+    const shutdown = createShutdown({ logger })
     const connections: Connection[] = []
     const connectAgent = (address: string) => {
       const agent = byName.get(address)!
@@ -96,9 +97,9 @@ export const createSimulatedCollector = (
         connectAgent,
       },
       settings,
-      closing,
+      shutdown,
     )
-    life = { clock, parts, close: closing.close, connections }
+    life = { clock, parts, close: shutdown.close, connections }
   }
 
   return {
@@ -116,7 +117,7 @@ export const createSimulatedCollector = (
     shutDown: async (): Promise<void> => {
       const ending = life
       life = undefined
-      ending?.parts.isClosing.abort()
+      ending?.parts.draining.abort()
       await ending?.close()
     },
     /** Ends it as SIGKILL does: what is not in the store is lost. */

@@ -1,0 +1,64 @@
+/** Turns an error into a message for the user and an exit code. */
+
+import { LabError } from '../deploy/local/problems.ts'
+import { ConfigError } from '../lib/config.ts'
+import {
+  ClientError,
+  describeCallError,
+  type ErrorReason,
+  fromClientError,
+  OperatingError,
+  Status,
+} from '../lib/errors.ts'
+import { CommandError, renderProblems, UsageError } from './command-errors.ts'
+import { EXIT } from './exit-codes.ts'
+import { harmless } from './render/paint.ts'
+
+export type ErrorReport = { message: string; exitCode: number }
+
+/** Operating errors caused by a wrong request. All others mean that the request cannot be served now. */
+const USAGE_REASONS: readonly ErrorReason[] = [
+  'SPEC_INVALID',
+  'NOT_FOUND',
+  'RUN_NOT_ACTIVE',
+  'SCHEDULE_ACTIVE',
+  'SCHEDULE_FIXED',
+]
+
+const fromOperatingError = (error: OperatingError): ErrorReport => {
+  const exitCode = USAGE_REASONS.includes(error.reason) ? EXIT.usage : EXIT.notMeasured
+  if (error.violations.length === 0) return { message: harmless(error.message), exitCode }
+  const problems = error.violations.map(({ field, description }) => ({
+    place: harmless(field),
+    message: harmless(description),
+  }))
+  return { message: renderProblems(problems), exitCode }
+}
+
+const fromCall = (error: ClientError, address: string): ErrorReport => {
+  const said = harmless(describeCallError(error)).replace(` ${address}`, '').replace(/\.$/, '')
+  if (error.code === Status.UNAVAILABLE) {
+    const advice = `Start one with "meshgauge collector --config fleet.yaml", start a trial fleet with "npm start -- --keep",
+or name another collector with --collector HOST:PORT.`
+    return { message: `No collector answers at ${address}: ${said}\n${advice}`, exitCode: EXIT.notMeasured }
+  }
+  if (error.code === Status.UNIMPLEMENTED) {
+    return {
+      message: `The server at ${address} is not a meshgauge collector, or it is older than this command.`,
+      exitCode: EXIT.notMeasured,
+    }
+  }
+  return { message: `The collector at ${address} reports: ${said}`, exitCode: EXIT.notMeasured }
+}
+
+/** The message and exit code of an expected error. Undefined for a bug, which is printed with its stack. */
+export const describeError = (error: unknown, address: string): ErrorReport | undefined => {
+  const operating = error instanceof OperatingError ? error : fromClientError(error)
+  if (operating) return fromOperatingError(operating)
+  if (error instanceof ClientError) return fromCall(error, address)
+  if (error instanceof UsageError) return { message: renderProblems(error.problems), exitCode: EXIT.usage }
+  if (error instanceof CommandError) return { message: error.message, exitCode: error.exitCode }
+  if (error instanceof LabError) return { message: error.message, exitCode: EXIT.usage }
+  if (error instanceof ConfigError) return { message: error.message, exitCode: EXIT.usage }
+  return undefined
+}

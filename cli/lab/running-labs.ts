@@ -1,0 +1,60 @@
+/** Finds the running labs of this machine and their collectors. */
+
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
+import {
+  createLabDeps,
+  type Lab,
+  type LabDeps,
+  LabError,
+  type LabReport,
+  labStatus,
+} from '../../deploy/local/lab.ts'
+import type { Terminal } from '../terminal.ts'
+
+/** The program that removes a lab whose owner was killed. It does not depend on the files of this command. */
+const DOWN_MAIN = fileURLToPath(new URL('../../deploy/local/down.main.ts', import.meta.url))
+
+export const labDeps = ({ machine, env, clock }: Terminal): LabDeps => {
+  const { pid, uid, temporaryDirectory, program } = machine
+  return createLabDeps({ pid, uid, environment: env, temporaryDirectory }, clock, (index) => [
+    ...program.slice(0, -1),
+    DOWN_MAIN,
+    String(index),
+  ])
+}
+
+/** The address of the lab's collector from its configuration, undefined without a collector. */
+export const collectorAddress = async (lab: Pick<Lab, 'stateDir'>): Promise<string | undefined> => {
+  try {
+    const config: unknown = parse(await readFile(`${lab.stateDir}/fleet.yaml`, 'utf8'))
+    const listen =
+      typeof config === 'object' && config !== null && 'listen' in config ? config.listen : undefined
+    return typeof listen === 'string' ? listen : undefined
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+const hasCollector = ({ processes }: LabReport): boolean =>
+  processes.some(({ name, isAlive }) => name === 'collector' && isAlive)
+
+/** The address of the collector of the first lab that runs one. */
+export const findLabCollector = async (terminal: Terminal): Promise<string | undefined> => {
+  const report = (await labStatus(labDeps(terminal))).find(hasCollector)
+  return report && collectorAddress(report)
+}
+
+/** The given lab, or the only running one. @throws LabError if there are none or several */
+export const chooseLab = async (deps: LabDeps, index: number | undefined): Promise<number> => {
+  if (index !== undefined) return index
+  const reports = await labStatus(deps)
+  const [first] = reports
+  if (!first) throw new LabError(['no lab is running; create one with "meshgauge lab up"'])
+  if (reports.length === 1) return first.index
+  throw new LabError([
+    `several labs are running: ${reports.map((each) => each.index).join(', ')}; choose one with --index`,
+  ])
+}

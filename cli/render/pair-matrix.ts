@@ -1,0 +1,96 @@
+/** The matrix of pairs: rows send, columns receive. Grades each cell. matrix-text.ts renders it. */
+
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type { Endpoint, EndpointPair, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { median } from '../../lib/statistics.ts'
+import { byName } from './figures.ts'
+
+/** The measure that a matrix shows, in base units: bit/s, a ratio, or seconds. */
+export type MatrixMeasure = 'throughput' | 'loss' | 'rtt-p50' | 'rtt-p99'
+
+/** `odd` differs from the other pairs. `bad` differs a lot, or is evidence of a verdict. */
+type CellGrade = 'good' | 'odd' | 'bad'
+
+export type Cell =
+  | { kind: 'value'; value: number; grade: CellGrade }
+  /** There is no valid measurement. Never shown as 0. */
+  | { kind: 'failed'; outcome: Outcome; reason: string }
+
+export type Matrix = {
+  interface: string
+  measure: MatrixMeasure
+  sources: string[]
+  destinations: string[]
+  /** One row per source, one cell per destination. Undefined if the run has no such pair. */
+  rows: (Cell | undefined)[][]
+  /** Median of the measured values, in base units. */
+  median: number | undefined
+}
+
+const keyOf = (source: Endpoint | undefined, destination: Endpoint | undefined): string =>
+  `${source?.node}\0${source?.interface}\0${destination?.node}`
+
+const measuredValue = (pair: PairResult, measure: MatrixMeasure): number | undefined => {
+  if (pair.values?.$case === 'iperf' && measure === 'throughput') return pair.values.value.bitsPerSecond
+  if (measure === 'loss') return pair.values?.$case === 'ping' ? pair.values.value.lossRatio : undefined
+  const rtt = pair.values?.$case === 'ping' ? pair.values.value.rtt : pair.values?.value.transactions
+  const duration = measure === 'rtt-p50' ? rtt?.p50 : measure === 'rtt-p99' ? rtt?.p99 : undefined
+  return duration && duration.seconds + duration.nanos / 1e9
+}
+
+/** A shorter round trip is always good: local jitter alone makes differences of a factor of three. */
+const RTT_FLOOR_SECONDS = 0.001
+
+/** Grades a value against the median of the matrix. A verdict of the collector takes precedence. */
+export const gradeOf = (value: number, middle: number | undefined, measure: MatrixMeasure): CellGrade => {
+  if (measure === 'loss') return value === 0 ? 'good' : value < 0.01 ? 'odd' : 'bad'
+  if (middle === undefined || middle === 0) return 'good'
+  if (measure === 'throughput') return value >= 0.8 * middle ? 'good' : value >= 0.5 * middle ? 'odd' : 'bad'
+  if (value < RTT_FLOOR_SECONDS) return 'good'
+  return value <= 3 * middle ? 'good' : value <= 10 * middle ? 'odd' : 'bad'
+}
+
+const nodesOf = (pairs: readonly PairResult[], end: 'source' | 'destination'): string[] =>
+  [...new Set(pairs.map((pair) => pair[end]?.node ?? ''))].sort(byName)
+
+/** The sorted names of the measured interfaces. */
+export const interfacesOf = (pairs: readonly PairResult[]): string[] =>
+  [...new Set(pairs.map((pair) => pair.source?.interface ?? ''))].sort(byName)
+
+export const buildMatrix = (
+  all: readonly PairResult[],
+  interfaceName: string,
+  measure: MatrixMeasure,
+  blamed: readonly EndpointPair[],
+): Matrix => {
+  const pairs = all.filter((pair) => (pair.source?.interface ?? '') === interfaceName)
+  const blamedKeys = new Set(blamed.map(({ source, destination }) => keyOf(source, destination)))
+  const values = pairs
+    .filter((pair) => pair.outcome === Outcome.OUTCOME_MEASURED)
+    .map((pair) => measuredValue(pair, measure))
+    .filter((value) => value !== undefined)
+  const middle = median(values)
+  const toCell = (pair: PairResult): Cell => {
+    const value = pair.outcome === Outcome.OUTCOME_MEASURED ? measuredValue(pair, measure) : undefined
+    if (value === undefined) return { kind: 'failed', outcome: pair.outcome, reason: pair.reason }
+    const isBlamed = blamedKeys.has(keyOf(pair.source, pair.destination))
+    return { kind: 'value', value, grade: isBlamed ? 'bad' : gradeOf(value, middle, measure) }
+  }
+  const cells = new Map(pairs.map((pair) => [keyOf(pair.source, pair.destination), toCell(pair)]))
+  const sources = nodesOf(pairs, 'source')
+  const destinations = nodesOf(pairs, 'destination')
+  return {
+    interface: interfaceName,
+    measure,
+    sources,
+    destinations,
+    rows: sources.map((node) =>
+      destinations.map((peer) =>
+        cells.get(
+          keyOf({ node, interface: interfaceName, address: '' }, { node: peer, interface: '', address: '' }),
+        ),
+      ),
+    ),
+    median: middle,
+  }
+}

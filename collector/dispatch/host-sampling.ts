@@ -1,0 +1,42 @@
+import { HostSamples } from '#proto/meshgauge/agent/v1/host.ts'
+import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Violation } from '../../lib/errors.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
+
+/** The agents' lower limit (agent/host/sampling-session.ts). */
+const MIN_INTERVAL_SECONDS = 0.1
+
+/** Returns what every agent would refuse, so that a run is refused once and before it starts. */
+export const checkHostSampling = ({ hostSampling, test }: RunSpec): Violation[] => {
+  if (!hostSampling) return []
+  const violations: Violation[] = []
+  if (test?.$case === 'ping') {
+    violations.push({ field: 'host_sampling', description: 'hosts are sampled while an iperf measures' })
+  }
+  const seconds = fromDuration(hostSampling.interval) ?? 1
+  if (seconds < MIN_INTERVAL_SECONDS) {
+    const description = `${seconds} s is too short; at least ${MIN_INTERVAL_SECONDS} s`
+    violations.push({ field: 'host_sampling.interval', description })
+  }
+  return violations
+}
+
+/** Collects what one host reports in several messages. */
+export class HostSampleCollector {
+  #all: HostSamples | undefined
+
+  add(part: HostSamples): void {
+    const { samples, ...before } = this.#all ?? HostSamples.fromPartial({})
+    this.#all = {
+      samples: [...samples, ...part.samples],
+      pcpJson: part.pcpJson || before.pcpJson,
+      pcpProblem: part.pcpProblem || before.pcpProblem,
+      problem: part.problem || before.problem,
+    }
+  }
+
+  /** Undefined when the host reported nothing. */
+  samples(): HostSamples | undefined {
+    return this.#all
+  }
+}

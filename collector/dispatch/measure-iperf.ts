@@ -1,0 +1,204 @@
+import { type HostSamples, type HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
+import type { IperfResult, IperfSample, RunResponse, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Admission, type EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type { IperfTest } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
+import type { AgentConnection } from '../inventory/agents.ts'
+import { type CallFailure, callFailureOf } from './call-failure.ts'
+import { HostSampleCollector } from './host-sampling.ts'
+
+/** The endpoints of one test with their addresses. */
+export type IperfPair = {
+  source: { node: string; interface: string; address: string }
+  destination: { node: string; interface: string; address: string }
+}
+
+export type IperfMeasurement = {
+  outcome: Outcome
+  reason: string
+  result: IperfResult | undefined
+  samples: IperfSample[]
+  engine: EngineVersion | undefined
+  attemptCount: number
+  /** Host samples, when requested and as far as the hosts reported them. */
+  sourceHost?: HostSamples | undefined
+  destinationHost?: HostSamples | undefined
+}
+
+type Deps = { connection(node: string): Pick<AgentConnection, 'iperf'>; clock: Clock }
+
+/** Added to the length of a test for the deadline of its calls. */
+const SLACK_SECONDS = 20
+/** Attempts when an agent is busy or a port refuses; the pause before attempt n + 1 is n times RETRY_SECONDS. */
+const MAX_ATTEMPTS = 4
+const RETRY_SECONDS = 1
+/** How long the server's stream may continue after the client has ended. */
+const SERVER_END_SECONDS = 2
+/** Added for Performance Co-Pilot, which starts before the test and writes its archive after it. */
+const PCP_SECONDS = 20
+
+/** Settings of the run that apply to each of its tests. */
+type TestSettings = {
+  /** Shared only in a run with `beside_traffic`. */
+  admission?: Admission
+  hostSampling?: HostSampling | undefined
+}
+
+type Attempt = Omit<IperfMeasurement, 'attemptCount'> & { retry: boolean }
+
+/** Measures one pair: starts the receiver, then the sender. Failures are outcomes; it rejects only for bugs. */
+export const measureIperf = async (
+  deps: Deps,
+  pair: IperfPair,
+  test: IperfTest,
+  seconds: number,
+  signal: AbortSignal,
+  { admission = Admission.ADMISSION_EXCLUSIVE, hostSampling }: TestSettings = {},
+): Promise<IperfMeasurement> => {
+  for (let attemptCount = 1; ; attemptCount++) {
+    const { retry, ...measurement } = await attempt(deps, pair, test, seconds, signal, {
+      admission,
+      hostSampling,
+    })
+    if (!retry || attemptCount === MAX_ATTEMPTS || signal.aborted) return { ...measurement, attemptCount }
+    await deps.clock.sleep(RETRY_SECONDS * attemptCount, signal).catch(() => undefined)
+    if (signal.aborted) return { ...measurement, attemptCount }
+  }
+}
+
+const failed = (failure: CallFailure, engine?: EngineVersion): Attempt => ({
+  outcome: failure.outcome,
+  reason: failure.reason,
+  result: undefined,
+  samples: [],
+  engine,
+  retry: failure.busy,
+})
+
+const attempt = async (
+  deps: Deps,
+  pair: IperfPair,
+  test: IperfTest,
+  seconds: number,
+  signal: AbortSignal,
+  { admission, hostSampling }: TestSettings,
+): Promise<Attempt> => {
+  const stop = new AbortController()
+  const pcpSeconds = hostSampling?.source === HostSource.HOST_SOURCE_PCP ? PCP_SECONDS : 0
+  const deadline = (seconds + SLACK_SECONDS + pcpSeconds) * 1000
+  const call = { signal: AbortSignal.any([signal, stop.signal]), deadline }
+  const request = { ...serveRequest(pair, test, seconds), admission, hostSampling }
+  const server = deps.connection(pair.destination.node).iperf.serve(request, call)
+  const destination = new HostSampleCollector()
+  const events = server[Symbol.asyncIterator]()
+  let serverEnd: Promise<CallFailure | undefined> = Promise.resolve(undefined)
+  try {
+    const port = await portOf(events)
+    serverEnd = drain(events, pair.destination.node, destination)
+    const request = { ...runRequest(pair, test, port), admission, hostSampling }
+    const client = deps.connection(pair.source.node).iperf.run(request, call)
+    const measured = await runClient(client, pair.source.node)
+    if (hostSampling) await withTimeout(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
+    // When the server is lost, the client reports a refusal or a timeout, which would accuse the network.
+    const lost =
+      measured.outcome === Outcome.OUTCOME_MEASURED ? undefined : await withTimeout(deps.clock, serverEnd)
+    const complete = { ...measured, destinationHost: destination.samples() }
+    return lost && !signal.aborted ? { ...complete, ...failed(lost, measured.engine) } : complete
+  } catch (error) {
+    return failed(callFailureOf(error, pair.destination.node, false))
+  } finally {
+    await withTimeout(deps.clock, serverEnd)
+    stop.abort()
+    await serverEnd
+  }
+}
+
+const serveRequest = (pair: IperfPair, test: IperfTest, seconds: number) => ({
+  listeners: [{ interface: pair.destination.interface, address: pair.destination.address }],
+  engine: test.engine,
+  ports: test.ports,
+  direction: test.options?.direction,
+  cpu: test.options?.serverCpu,
+  duration: toDuration(seconds),
+})
+
+const runRequest = (pair: IperfPair, test: IperfTest, port: number) => ({
+  flows: [
+    {
+      address: pair.destination.address,
+      port,
+      interface: pair.source.interface,
+      sourceAddress: pair.source.address,
+    },
+  ],
+  engine: test.engine,
+  options: test.options,
+})
+
+/** Returns the port of the server when it listens. */
+const portOf = async (events: AsyncIterator<ServeResponse>): Promise<number> => {
+  const { value } = await events.next()
+  const event = (value as ServeResponse | undefined)?.event
+  if (event?.$case !== 'started') throw new Error('protocol violation: Serve did not begin with Started')
+  return event.value.listeners[0]!.port
+}
+
+/** Reads the server's stream to its end. Returns why it failed, or undefined. */
+const drain = async (
+  events: AsyncIterator<ServeResponse>,
+  node: string,
+  host: HostSampleCollector,
+): Promise<CallFailure | undefined> => {
+  try {
+    for (let next = await events.next(); !next.done; next = await events.next()) {
+      if (next.value.event?.$case === 'hostSamples') host.add(next.value.event.value)
+    }
+    return undefined
+  } catch (error) {
+    return callFailureOf(error, node, true)
+  }
+}
+
+/** Returns the value of the promise, or undefined after the timeout. */
+const withTimeout = <T>(
+  clock: Clock,
+  promise: Promise<T>,
+  seconds = SERVER_END_SECONDS,
+): Promise<T | undefined> => {
+  const timer = new AbortController()
+  const pause = clock.sleep(seconds, timer.signal).then(
+    () => undefined,
+    () => undefined,
+  )
+  return Promise.race([promise, pause]).finally(() => timer.abort())
+}
+
+/** Reads the client's stream to its Summary. */
+const runClient = async (client: AsyncIterable<RunResponse>, node: string): Promise<Attempt> => {
+  let engine: EngineVersion | undefined
+  let isStarted = false
+  const samples: IperfSample[] = []
+  const host = new HostSampleCollector()
+  try {
+    for await (const { event } of client) {
+      if (event?.$case === 'started') {
+        engine = event.value.engine
+        isStarted = true
+      } else if (event?.$case === 'samples') {
+        samples.push(...event.value.samples.filter(({ omitted }) => !omitted))
+      } else if (event?.$case === 'hostSamples') {
+        host.add(event.value)
+      } else if (event?.$case === 'summary') {
+        const result = event.value.results[0]!
+        const { outcome, reason } = result
+        // The port listened before the client started: the program refused, not the network.
+        const retry = outcome === Outcome.OUTCOME_REFUSED
+        return { outcome, reason, result, samples, engine, retry, sourceHost: host.samples() }
+      }
+    }
+    throw new Error('protocol violation: Run ended without a Summary')
+  } catch (error) {
+    return { ...failed(callFailureOf(error, node, isStarted), engine), sourceHost: host.samples() }
+  }
+}

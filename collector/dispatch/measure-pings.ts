@@ -1,0 +1,57 @@
+import type { PingResult, PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type { PingTest } from '#proto/meshgauge/collector/v1/run.ts'
+import type { AgentConnection } from '../inventory/agents.ts'
+import { callFailureOf } from './call-failure.ts'
+
+/** All targets that one interface of one node pings, in one stream. */
+export type PingGroup = {
+  node: string
+  interface: string
+  targets: readonly { address: string }[]
+}
+
+export type PingMeasurement = {
+  outcome: Outcome
+  reason: string
+  statistics: PingStatistics | undefined
+  engine: EngineVersion | undefined
+}
+
+/** Added to the length of a ping test for the deadline of its stream. */
+const SLACK_SECONDS = 15
+
+/** Returns one result per target, in their order. Failures are outcomes; it rejects only for bugs. */
+export const measurePings = async (
+  connection: Pick<AgentConnection, 'ping'>,
+  group: PingGroup,
+  test: PingTest,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<PingMeasurement[]> => {
+  const { node, targets } = group
+  const request = {
+    ...test,
+    interface: group.interface,
+    targets: targets.map(({ address }) => ({ address })),
+  }
+  let engine: EngineVersion | undefined
+  let results: PingResult[] | undefined
+  try {
+    const deadline = (seconds + SLACK_SECONDS) * 1000
+    for await (const { event } of connection.ping.ping(request, { signal, deadline })) {
+      if (event?.$case === 'started') engine = event.value.engine
+      if (event?.$case === 'summary') results = event.value.results
+    }
+    if (!results) throw new Error('protocol violation: Ping ended without a Summary')
+  } catch (error) {
+    const { outcome, reason } = callFailureOf(error, node, engine !== undefined)
+    return targets.map(() => ({ outcome, reason, statistics: undefined, engine }))
+  }
+  const byTarget = new Map(results.map((result) => [result.targetIndex, result]))
+  return targets.map((_, index) => {
+    const result = byTarget.get(index)
+    if (!result) throw new Error('protocol violation: the Summary lacks a target')
+    return { outcome: result.outcome, reason: result.reason, statistics: result.statistics, engine }
+  })
+}

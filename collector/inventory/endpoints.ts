@@ -1,0 +1,117 @@
+import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
+import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Violation } from '../../lib/errors.ts'
+import { interfaceKey, type NodeInterface } from './keys.ts'
+import { isReady } from './selectors.ts'
+
+/** Why an endpoint cannot be measured, and the outcome of its pairs. */
+export type EndpointProblem = { outcome: Outcome; reason: string }
+
+/**
+ * One interface of one node, with what its agent reports about it. Runs, traffic and the ping mesh use this type for
+ * both ends of a pair.
+ */
+export type FleetEndpoint = NodeInterface & {
+  addresses: readonly string[]
+  /** 0 when unknown. */
+  mtuBytes: number
+  speedBitsPerSecond: number | undefined
+  problem: EndpointProblem | undefined
+}
+
+/** Addresses of an interface, without prefix lengths. */
+const addressesOf = (link: Interface | undefined): string[] =>
+  (link?.addresses ?? []).map((cidr) => cidr.split('/')[0]!)
+
+/** Returns the names of the interfaces to measure: the requested ones, else those that at least two nodes have. */
+export const interfaceNames = (
+  nodes: readonly Node[],
+  requested: readonly string[],
+): { names: string[]; violations: Violation[] } => {
+  const counts = new Map<string, number>()
+  for (const node of nodes) for (const name of node.interfaces) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const known = [...counts.keys()]
+  if (requested.length === 0) return { names: known.filter((name) => counts.get(name)! >= 2), violations: [] }
+  const violations = requested.flatMap((name, index) =>
+    counts.has(name)
+      ? []
+      : [
+          {
+            field: `interfaces[${index}]`,
+            description: `no node has "${name}"; there are ${known.join(', ') || 'none'}`,
+          },
+        ],
+  )
+  return { names: [...new Set(requested)], violations }
+}
+
+const problemOf = (node: Node, name: string, link: Interface | undefined): EndpointProblem | undefined => {
+  const notRun = (reason: string): EndpointProblem => ({ outcome: Outcome.OUTCOME_NOT_RUN, reason })
+  if (!node.description || !isReady(node)) {
+    return notRun(`the agent of ${node.name} does not answer: ${node.stateReason || 'not asked yet'}`)
+  }
+  if (!link) return notRun(`${node.name} has no interface ${name}`)
+  if (link.state === 'down') {
+    return { outcome: Outcome.OUTCOME_UNREACHABLE, reason: `${name} of ${node.name} is down` }
+  }
+  return link.addresses.length === 0 ? notRun(`${name} of ${node.name} has no address`) : undefined
+}
+
+const toEndpoint = (node: Node, name: string): FleetEndpoint => {
+  const link = node.description?.interfaces.find((candidate) => candidate.name === name)
+  return {
+    node: node.name,
+    interface: name,
+    addresses: addressesOf(link),
+    mtuBytes: link?.mtuBytes ?? 0,
+    speedBitsPerSecond: link?.speedBitsPerSecond,
+    problem: problemOf(node, name, link),
+  }
+}
+
+/**
+ * Returns every named interface of every node, node by node. Two with the same address are ambiguous, so both
+ * get a problem.
+ */
+export const endpointsOf = (nodes: readonly Node[], names: readonly string[]): FleetEndpoint[] => {
+  const endpoints = nodes.flatMap((node) => names.map((name) => toEndpoint(node, name)))
+  const owners = Map.groupBy(
+    endpoints.flatMap((endpoint) => endpoint.addresses.map((address) => ({ address, endpoint }))),
+    ({ address }) => address,
+  )
+  for (const [address, holders] of owners) {
+    if (holders.length < 2) continue
+    const list = holders.map(({ endpoint }) => interfaceKey(endpoint)).join(' and ')
+    const problem = { outcome: Outcome.OUTCOME_INVALID, reason: `${address} is on ${list}` }
+    for (const { endpoint } of holders) endpoint.problem = problem
+  }
+  return endpoints
+}
+
+/** Returns the addresses of a pair: of the requested family, else IPv4 if both endpoints have it, else IPv6. */
+export const addressesOfPair = (
+  source: FleetEndpoint,
+  destination: FleetEndpoint,
+  family: IpFamily,
+): { source: string; destination: string } | undefined => {
+  const wanted =
+    family === IpFamily.IP_FAMILY_V6 ? [true] : family === IpFamily.IP_FAMILY_V4 ? [false] : [false, true]
+  for (const v6 of wanted) {
+    const from = source.addresses.find((address) => address.includes(':') === v6)
+    const to = destination.addresses.find((address) => address.includes(':') === v6)
+    if (from && to) return { source: from, destination: to }
+  }
+  return undefined
+}
+
+/** Returns the endpoint as the API shows it. */
+export const endpointMessage = (
+  endpoint: FleetEndpoint,
+  address = endpoint.addresses[0] ?? '',
+): Endpoint => ({
+  node: endpoint.node,
+  interface: endpoint.interface,
+  address,
+})
