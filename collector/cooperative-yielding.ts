@@ -15,7 +15,8 @@ const MAX_SLICE_MS = 250
  * take very long in a busy event loop. These slices grow with the time that other work takes, up to a limit.
  */
 export const createCooperativeYielding = (clock: Pick<Clock, 'monotonicSeconds' | 'yield'> = systemClock) => {
-  const nowMs = () => clock.monotonicSeconds() * 1000
+  /** To the microsecond, which seconds as a fraction do not keep exactly. */
+  const nowMs = () => Math.round(clock.monotonicSeconds() * 1e6) / 1000
   let beganMs = nowMs()
   let lengthMs = MIN_SLICE_MS
   const isOver = (): boolean => nowMs() - beganMs >= lengthMs

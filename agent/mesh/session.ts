@@ -209,7 +209,7 @@ export const createSession = (deps: SessionDeps, { plan: first, phase }: Session
       stopping.abort()
       probers = []
       retiring = []
-      put(windows.closeAll(time()))
+      put(windows.closeAll(time(), true))
       await Promise.all(all.map((prober) => prober.end()))
     },
   }

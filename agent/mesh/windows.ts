@@ -19,6 +19,12 @@ const LONG_ROW_SECONDS = 0.9
 /** News of a target that is probed more often than this are told together. */
 const TOLD_EVERY_SECONDS = 0.5
 
+/**
+ * A window lasts at least this long before the next one begins: the store keeps times in milliseconds and has one window
+ * of a path for each start.
+ */
+const SHORTEST_SECONDS = 0.01
+
 /** Round-trip times that still find room while the end of a window that is nearly full is on the way. */
 const ENDING_ROUND_TRIPS = 32
 
@@ -113,6 +119,8 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
     if (news.size === 0) onNews()
     news.add(slot)
   }
+  const isLongEnough = (slot: number, now: number): boolean =>
+    now - columns.startAt[slot]! >= SHORTEST_SECONDS
   const isLongRow = (slot: number): boolean =>
     columns.lostAt[slot]! - columns.rowAt[slot]! >= LONG_ROW_SECONDS
   const lose = (slot: number, now: number) => {
@@ -241,19 +249,27 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onNews }: Wi
     close,
     /** Ends the windows that have news in them; those of targets that were just told of wait for the next call. */
     closeNews: (now: number): MeshWindows[] => {
-      const due = [...news].filter((slot) => !(now - columns.toldAt[slot]! < TOLD_EVERY_SECONDS))
+      const due = [...news].filter(
+        (slot) => !(now - columns.toldAt[slot]! < TOLD_EVERY_SECONDS) && isLongEnough(slot, now),
+      )
       for (const slot of due) columns.toldAt[slot] = now
       const windows = close(due, now)
       if (news.size > 0) onNews()
       return windows
     },
-    /** Ends all windows, and forgets the badness of targets that have been well for a whole one. */
-    closeAll: (now: number): MeshWindows[] => {
+    /**
+     * Ends all windows, and forgets the badness of targets that have been well for a whole one. Windows that have just
+     * begun end with the next call, unless these are the last ones.
+     */
+    closeAll: (now: number, isLast = false): MeshWindows[] => {
       const { trailing, lostAt, badSince } = columns
       for (const slot of live) {
         if (trailing[slot] === 0 && now - lostAt[slot]! >= windowSeconds()) badSince[slot] = Number.NaN
       }
-      return close(live, now)
+      return close(
+        [...live].filter((slot) => isLast || isLongEnough(slot, now)),
+        now,
+      )
     },
   }
 }
