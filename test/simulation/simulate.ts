@@ -33,6 +33,7 @@ export type SimulationOptions = {
   /** What a test of a checker breaks. */
   sabotage?: {
     wrapStore?: NonNullable<WorldOptions['wrapStore']>
+    ignoresEnd?: NonNullable<WorldOptions['ignoresEnd']>
     verdicts?: (real: readonly Verdict[], world: World) => readonly Verdict[]
     /** Runs beside the simulation. */
     run?: (world: World) => void
@@ -103,6 +104,7 @@ class Simulation {
       nodes: options.nodes,
       rackSize: RACK_SIZE,
       ...(sabotage.wrapStore && { wrapStore: sabotage.wrapStore }),
+      ...(sabotage.ignoresEnd && { ignoresEnd: sabotage.ignoresEnd }),
       observer: {
         onCall: (call) => {
           this.#trace.note(`${call.node} ${call.path} begins`)

@@ -6,8 +6,8 @@ import type { Checker } from './checker.ts'
 export type Gauge = { name: string; value(): number; most: number }
 
 /** How much larger the heap may be at the end than in the middle: caches that fill, and results of the last minutes. */
-const MAX_GROWTH_RATIO = 0.5
-const MAX_GROWTH_BYTES = 48 * 1024 * 1024
+const MAX_GROWTH_RATIO = 0.25
+const MAX_GROWTH_BYTES = 32 * 1024 * 1024
 
 /** Collects all garbage and gives what is left in bytes. */
 const usedHeapBytes = (): number => {

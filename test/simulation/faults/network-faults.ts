@@ -49,8 +49,10 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
   {
     kind: 'an interface is slow',
     seconds: { least: 60, most: 200 },
-    create: (world, random, node) =>
-      interfaceFault(world, node, { rateRatio: random.between(0.1, 0.5) }, undefined),
+    create: (world, random, node) => {
+      const ratio = random.between(0.1, 0.5)
+      return interfaceFault(world, node, { sendRateRatio: ratio, receiveRateRatio: ratio }, undefined)
+    },
   },
   {
     kind: 'a path is cut',

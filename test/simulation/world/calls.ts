@@ -35,7 +35,7 @@ export type ServedCall = {
   /** Such as `PingService/Mesh`. */
   readonly path: string
   readonly node: string
-  /** When the server has ended it, in virtual seconds. */
+  /** When the caller left it, or the server ended it, in virtual seconds: what it held must end then. */
   endSeconds: number | undefined
 }
 

@@ -100,6 +100,7 @@ class Call implements ClientEnd, ServerEnd {
   }
 
   abort(): void {
+    if (this.#served) this.#served.endSeconds ??= this.#deps.time.seconds()
     this.#server?.abort()
   }
 
@@ -115,7 +116,7 @@ class Call implements ClientEnd, ServerEnd {
     const service = services.find((each) => each.definition === definition)
     const call: ServedCall = { path: pathOf(definition, method), node, endSeconds: undefined }
     const finish = (failure: Failure | undefined): void => {
-      call.endSeconds = time.seconds()
+      call.endSeconds ??= time.seconds()
       session.serverEnds.delete(this)
       observer.onCallEnd(call)
       if (!session.isServerOpen) return

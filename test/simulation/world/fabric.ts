@@ -16,11 +16,18 @@ export type InterfaceFault = {
   receiveLossRatio: number
   /** Added to every round trip from or to it. */
   delaySeconds: number
-  /** Share of the rate that is left. */
-  rateRatio: number
+  /** Share of the rate that is left when it sends, and when it receives. */
+  sendRateRatio: number
+  receiveRateRatio: number
 }
 
-const NO_FAULT: InterfaceFault = { sendLossRatio: 0, receiveLossRatio: 0, delaySeconds: 0, rateRatio: 1 }
+const NO_FAULT: InterfaceFault = {
+  sendLossRatio: 0,
+  receiveLossRatio: 0,
+  delaySeconds: 0,
+  sendRateRatio: 1,
+  receiveRateRatio: 1,
+}
 
 export type Address = { node: number; interface: number }
 
@@ -87,7 +94,7 @@ export const createFabric = (
       if (isCut || from.sendLossRatio >= 1 || to.receiveLossRatio >= 1) return 0
       if (from.receiveLossRatio >= 1 || to.sendLossRatio >= 1) return 0
       const worstLoss = Math.max(from.sendLossRatio, to.receiveLossRatio)
-      const ratio = Math.min(from.rateRatio, to.rateRatio) * (worstLoss > 0 ? 0.2 : 1)
+      const ratio = Math.min(from.sendRateRatio, to.receiveRateRatio) * (worstLoss > 0 ? 0.2 : 1)
       return BITS_PER_SECOND * ratio * (1 - RATE_NOISE * random.next())
     },
     echoRequests: (node: number): number => echoRequests[node]!,
@@ -96,7 +103,10 @@ export const createFabric = (
       else faults.delete(placeOf(node, name))
       noteFaults()
     },
-    /** Cuts the way from one interface to another, in this direction only. */
+    /**
+     * Cuts the way from one interface to another, in this direction only. Probes of both nodes are lost: the answers to
+     * those of the other one go this way.
+     */
     setCut: (name: number, source: number, destination: number, isCut: boolean): void => {
       if (isCut) cuts.add(pathOf(name, source, destination))
       else cuts.delete(pathOf(name, source, destination))

@@ -40,6 +40,8 @@ type Deps = {
   node: number
   programs: Readonly<Record<string, Program>>
   running: Set<StartedProgram>
+  /** Programs that go on when they are to end: what a test of a checker breaks. */
+  ignoresEnd: (file: string) => boolean
 }
 
 type StartOptions = Parameters<Processes['start']>[2]
@@ -47,7 +49,7 @@ type Exit = { exitCode?: number; signal?: string; code?: string }
 
 /** One simulated program from its start to its end. */
 const startProgram = (
-  { agent, host, node, programs, running }: Deps,
+  { agent, host, node, programs, running, ignoresEnd }: Deps,
   file: string,
   args: readonly string[],
   { signal, deadlineSeconds, limits, stdout: reader }: StartOptions,
@@ -58,7 +60,7 @@ const startProgram = (
   let floodReason = ''
   let unread = ''
   const stop = (why: Cause): void => {
-    if (cause || ended.signal.aborted) return
+    if (cause || ended.signal.aborted || ignoresEnd(file)) return
     cause = why
     host.after(TERM_SECONDS, () => exit({ signal: 'SIGTERM' }))
   }

@@ -23,6 +23,7 @@ export type AgentDeps = {
   /** Whether the mesh reads the text of a simulated fping; otherwise its engine is simulated. */
   usesPrograms: boolean
   onRound: (node: number, count: number) => void
+  ignoresEnd: (file: string) => boolean
 }
 
 /** How the clocks of one host differ from virtual time. */
@@ -62,7 +63,8 @@ export const createSimulatedAgent = (deps: AgentDeps, node: number, hostClock: H
   const start = (): void => {
     if (life) return
     const [agent, host] = [newClock(), newClock()]
-    const processes = createSimulatedProcesses({ agent, host, node, programs: deps.programs, running })
+    const { programs, ignoresEnd } = deps
+    const processes = createSimulatedProcesses({ agent, host, node, programs, running, ignoresEnd })
     const engineDeps = { processes, clock: agent }
     const fping = createFping(engineDeps, { agentPort: 50_051 })
     const onRound = (count: number) => deps.onRound(node, count)

@@ -26,6 +26,7 @@ export type WorldOptions = {
   rackSize?: number
   storage?: StoreLimits
   wrapStore?: (store: Store) => Store
+  ignoresEnd?: (file: string) => boolean
   /** Told of each message and each probe, beside the checkers. */
   observer?: Partial<CallObserver>
   onRound?: (node: number, count: number) => void
@@ -74,6 +75,7 @@ export const createWorld = (options: WorldOptions) => {
         programs,
         usesPrograms: isExact,
         onRound: options.onRound ?? (() => undefined),
+        ignoresEnd: options.ignoresEnd ?? (() => false),
       },
       node,
       // No two clocks agree, and none is right.
