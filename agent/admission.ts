@@ -1,13 +1,14 @@
 import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Admission, type PortRange } from '#proto/meshgauge/agent/v1/types.ts'
+import type { Clock } from '../lib/clock.ts'
 import { OperatingError } from '../lib/errors.ts'
 
-/** The end of a test that this node is. */
+/** The endpoint of a test that this node is. */
 export type Role = 'server' | 'client'
 
 export type Claim = { interface: string; direction: 'tx' | 'rx' }
 
-/** The interface directions that carry bytes at one end of a test. */
+/** Returns the interface directions that carry bytes at one endpoint of a test. */
 export const claimsOf = (role: Role, direction: Direction, interfaces: readonly string[]): Claim[] => {
   const bothWays = direction === Direction.DIRECTION_BIDIRECTIONAL
   const sends = (role === 'client') !== (direction === Direction.DIRECTION_REVERSE)
@@ -17,29 +18,51 @@ export const claimsOf = (role: Role, direction: Direction, interfaces: readonly 
   )
 }
 
-type Holder = { by: string; exclusive: boolean }
+type Holder = {
+  by: string
+  exclusive: boolean
+  /** Expected end of the test, in monotonic seconds; undefined when it is not known. */
+  endSeconds: number | undefined
+}
+
+/** When to try again after a test whose end is not known, and the minimum otherwise. */
+export const BUSY_RETRY_SECONDS = 1
+
+/** When all holders are expected to have ended, in seconds from now. */
+const retrySecondsOf = (holders: readonly Holder[], nowSeconds: number): number =>
+  Math.max(BUSY_RETRY_SECONDS, ...holders.map(({ endSeconds = nowSeconds }) => endSeconds - nowSeconds))
 
 /**
- * Who may use which interface in which direction. Kept by the agent, so that it holds whoever asks: an exclusive
- * test has its interface and direction alone among bandwidth tests.
+ * Admits tests to interface directions: an exclusive test has its interface and direction alone among bandwidth tests.
+ * The agent enforces this for all callers.
  */
-export const createAdmission = () => {
+export const createAdmission = (clock: Pick<Clock, 'monotonicSeconds'>) => {
   const holders = new Map<string, Set<Holder>>()
   return {
     /**
      * Takes all claims or none.
-     * @returns what gives them back; calling it twice does no harm
-     * @throws OperatingError AGENT_BUSY naming everyone in the way
+     * @param expectedSeconds expected length of the test; undefined when it is not known
+     * @returns releases the claims; may be called twice
+     * @throws OperatingError AGENT_BUSY naming all conflicting holders
      */
-    claim(claims: readonly Claim[], admission: Admission, by: string): () => void {
+    claim(claims: readonly Claim[], admission: Admission, by: string, expectedSeconds?: number): () => void {
       const exclusive = admission !== Admission.ADMISSION_SHARED
+      const now = clock.monotonicSeconds()
       const conflicts = claims.flatMap(({ interface: name, direction }) =>
         [...(holders.get(`${name} ${direction}`) ?? [])]
           .filter((holder) => exclusive || holder.exclusive)
-          .map((holder) => `${name || 'the node'} ${direction} is in use by a test of ${holder.by}`),
+          .map((holder) => {
+            const text = `${name || 'the node'} ${direction} is in use by a test of ${holder.by}`
+            return { holder, text }
+          }),
       )
-      if (conflicts.length > 0) throw new OperatingError('AGENT_BUSY', [...new Set(conflicts)].join('; '))
-      const holder: Holder = { by, exclusive }
+      if (conflicts.length > 0) {
+        const text = [...new Set(conflicts.map((conflict) => conflict.text))].join('; ')
+        const inTheWay = conflicts.map(({ holder }) => holder)
+        throw new OperatingError('AGENT_BUSY', text, { retrySeconds: retrySecondsOf(inTheWay, now) })
+      }
+      const endSeconds = expectedSeconds === undefined ? undefined : now + expectedSeconds
+      const holder: Holder = { by, exclusive, endSeconds }
       const keys = claims.map(({ interface: name, direction }) => `${name} ${direction}`)
       for (const key of keys) {
         const set = holders.get(key) ?? new Set()
@@ -58,15 +81,14 @@ export const createAdmission = () => {
 
 export type AdmissionControl = ReturnType<typeof createAdmission>
 
-/** Leases ports of a range, going round, so that a retry gets a new 5-tuple and a port rests after its use. */
+/** Leases the ports of a range in turn: a retry gets a new 5-tuple, and a port is not reused immediately. */
 export const createPortLeases = (range: PortRange) => {
   const leased = new Set<number>()
   let next = range.first
   return {
     /**
-     * The first of `width` ports in a row.
-     * @throws OperatingError PORTS_EXHAUSTED when there are none in the wanted range that are neither leased nor in
-     * `avoid`
+     * Leases `width` consecutive ports and returns the first one.
+     * @throws OperatingError PORTS_EXHAUSTED when the wanted range has none that are neither leased nor in `avoid`
      */
     lease(wanted: PortRange, avoid: ReadonlySet<number> = new Set(), width = 1): number {
       const first = Math.max(range.first, wanted.first)
@@ -81,7 +103,7 @@ export const createPortLeases = (range: PortRange) => {
         next = port + width > last ? first : port + width
         return port
       }
-      const text = `no free ${width === 1 ? 'port' : `${width} ports in a row`} in ${first}-${last}: ${leased.size} leased, ${avoid.size} taken by other programs`
+      const text = `no free ${width === 1 ? 'port' : `${width} consecutive ports`} in ${first}-${last}: ${leased.size} leased, ${avoid.size} taken by other programs`
       throw new OperatingError('PORTS_EXHAUSTED', text)
     },
     release(port: number, width = 1): void {

@@ -9,7 +9,7 @@ import { type GrpcServer, type Service, serveGrpc, service } from '../lib/servin
 import { createAdmission, createPortLeases } from './admission.ts'
 import type { CheckDeps } from './checks/check.ts'
 import { createDraining, type Draining } from './draining.ts'
-import { detectEngines } from './engines/detected.ts'
+import { detectEngines } from './engines/detected-engines.ts'
 import { createEngines, type Engines } from './engines/engines.ts'
 import { createHostDescriber } from './host/describe.ts'
 import { type ReadText, readText } from './host/files.ts'
@@ -21,16 +21,16 @@ import { traceProcesses } from './process-tracing.ts'
 import { createProcesses, type Processes } from './processes.ts'
 import { createAgentService } from './services/agent.ts'
 import { createIperfService } from './services/iperf.ts'
-import { createMesh } from './services/mesh.ts'
+import { createMeshService } from './services/mesh.ts'
 import { createPingService } from './services/ping.ts'
-import { createSustained } from './sustained.ts'
+import { createSustainedTraffic } from './sustained-traffic.ts'
 
-/** Time for streams to clean up after themselves once they were told to end. */
+/** Time for streams to clean up after they are asked to end. */
 const CLOSE_GRACE_SECONDS = 3
 
 const portOf = (listen: string): number => Number(listen.split(':').at(-1))
 
-/** The checks, and the library that they read their parameters with, are loaded when they are first wanted. */
+/** Loads the checks, and the library that parses their parameters, when they are first needed. */
 const lazyChecks = (deps: CheckDeps & { draining: Draining }): CheckServiceImplementation => {
   let loading: Promise<CheckServiceImplementation> | undefined
   const load = async () => {
@@ -50,7 +50,6 @@ const lazyChecks = (deps: CheckDeps & { draining: Draining }): CheckServiceImple
   }
 }
 
-/** What an agent is made of: programs, interfaces and files are those of this host, or simulated ones. */
 type PartsDeps = {
   clock: Clock
   logger: Logger
@@ -58,11 +57,11 @@ type PartsDeps = {
   interfaces: Interfaces
   engines: Engines
   read: ReadText
-  /** Where programs are looked for. */
+  /** The PATH on which programs are searched. */
   path: string
 }
 
-/** The services of an agent, before anybody can call them. `end` ends every test. */
+/** Creates the services of an agent without a port. `end` ends every test. */
 export const createAgentParts = (
   { clock, logger, processes, interfaces, read, ...deps }: PartsDeps,
   options: AgentOptions & { version: string },
@@ -79,18 +78,18 @@ export const createAgentParts = (
   }
   const host = createHostDescriber({ clock, processes, read }, options.programs)
   const hostSampling = createHostSamplingSessions({ clock, processes, interfaces, read }, options.programs)
-  const admission = createAdmission()
+  const admission = createAdmission(clock)
   const ports = createPortLeases(options.ports)
-  const mesh = createMesh({ ...shared, logger, read }, options)
-  const sustained = createSustained({ clock })
+  const mesh = createMeshService({ ...shared, logger, read }, options)
+  const sustainedTraffic = createSustainedTraffic({ clock })
   return {
     services: [
-      service(AgentServiceDefinition, createAgentService({ ...shared, host, sustained }, options)),
+      service(AgentServiceDefinition, createAgentService({ ...shared, host, sustainedTraffic }, options)),
       service(CheckServiceDefinition, lazyChecks({ ...shared, ...checkDeps })),
-      service(PingServiceDefinition, { ...createPingService(shared, options), mesh: mesh.mesh }),
+      service(PingServiceDefinition, { ...createPingService(shared, options), pingMesh: mesh.pingMesh }),
       service(
         IperfServiceDefinition,
-        createIperfService({ ...shared, admission, ports, hostSampling, sustained }, options),
+        createIperfService({ ...shared, admission, ports, hostSampling, sustainedTraffic }, options),
       ),
     ],
     end: async () => {
@@ -100,9 +99,9 @@ export const createAgentParts = (
   }
 }
 
-/** An agent that serves until it is closed; closing ends every test and every program it started. */
+/** Creates an agent that serves until it is closed. Closing ends every test and every program that it started. */
 export const createAgent = async (
-  deps: { clock: Clock; logger: Logger; tracer: Tracer /** Where programs are looked for. */; path: string },
+  deps: Pick<PartsDeps, 'clock' | 'logger' | 'path'> & { tracer: Tracer },
   options: AgentOptions & { version: string },
 ): Promise<{ server: GrpcServer; close(): Promise<void> }> => {
   const { clock, logger } = deps

@@ -1,6 +1,6 @@
 import { OperatingError } from '../lib/errors.ts'
 
-/** Ends every stream when the agent shuts down, and knows when all of them are over. */
+/** Tracks all streams, so that the agent can end them when it shuts down and wait until they have cleaned up. */
 export const createDraining = () => {
   const controller = new AbortController()
   const open = new Set<() => void>()
@@ -11,7 +11,7 @@ export const createDraining = () => {
       if (controller.signal.aborted) throw new OperatingError('AGENT_DRAINING', 'this agent is shutting down')
     },
     isDraining: (): boolean => controller.signal.aborted,
-    /** A signal that ends with the caller's stream or with the agent; `end` must be called when all is cleaned up. */
+    /** Returns a signal that aborts with the caller's stream or the agent. Call `end` after all clean-up. */
     track(streamSignal: AbortSignal): { signal: AbortSignal; end(): void } {
       const end = () => {
         open.delete(end)
@@ -20,7 +20,7 @@ export const createDraining = () => {
       open.add(end)
       return { signal: AbortSignal.any([streamSignal, controller.signal]), end }
     },
-    /** Ends all streams and resolves when each has cleaned up after itself. */
+    /** Ends all streams; resolves when each has cleaned up. */
     async drain(): Promise<void> {
       controller.abort(new OperatingError('AGENT_DRAINING', 'this agent is shutting down'))
       if (open.size === 0) return

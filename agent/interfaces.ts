@@ -6,18 +6,18 @@ import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { OperatingError } from '../lib/errors.ts'
 import type { AgentOptions } from './options.ts'
 
-/** What the agent knows of its interfaces, read anew at each call: links come and go. */
+/** The interfaces of the node. Each call reads the current state, because links come and go. */
 export type Interfaces = {
   list(): Interface[]
-  /** Addresses of an interface without prefix length; empty when there is none of that name. */
+  /** Addresses of an interface without prefix length; empty when there is no such interface. */
   addressesOf(name: string): string[]
-  /** @throws OperatingError INTERFACE_DOWN when there is an interface of that name and it is down */
+  /** @throws OperatingError INTERFACE_DOWN when the interface exists and is down */
   throwIfDown(name: string): void
-  /** Why nothing can leave by this interface now, in words; empty when it can. Cheap: to be asked at every loss. */
+  /** Why nothing can leave by this interface now; empty when it can. Cheap enough to call at every loss. */
   troubleOf(name: string): string
-  /** Which device has the name now: one that was taken away and put back is another. Undefined when there is none. */
+  /** The index of the device with this name, which changes when it is removed and added again. Undefined for none. */
   indexOf(name: string): string | undefined
-  /** Whether tests may use an interface of this name, were it there. */
+  /** Whether tests may use an interface of this name, which may be absent now. */
   mayUse(name: string): boolean
   /** The interface that has the address, or undefined. */
   withAddress(address: string): string | undefined
@@ -32,7 +32,7 @@ const SYS = '/sys/class/net'
 /** RFC 2863: down itself, without a carrier, or on top of a device that is down. */
 const DOWN_STATES = new Set(['down', 'lowerlayerdown', 'notpresent'])
 
-/** A file of sysfs that a driver may leave out, or refuse to read while the link is down. */
+/** Reads a file of sysfs, which may be missing, or not readable while the link is down. */
 const readSys = (name: string, file: string): string | undefined => {
   try {
     return readFileSync(`${SYS}/${name}/${file}`, 'utf8').trim()
@@ -41,7 +41,7 @@ const readSys = (name: string, file: string): string | undefined => {
   }
 }
 
-/** The name of what a link of sysfs points to; empty when there is none. */
+/** Returns the name of the target of a link in sysfs; empty when there is none. */
 const linkName = (name: string, link: string): string => {
   try {
     return basename(readlinkSync(`${SYS}/${name}/${link}`))
@@ -53,7 +53,7 @@ const linkName = (name: string, link: string): string => {
 const isGlobal = (address: string): boolean => !/^(fe80|169\.254)/i.test(address)
 
 const describe = (name: string, addresses: string[], mac: string): Interface => {
-  // The kernel gives the speed in Mbit/s, and -1 or an error where there is none.
+  // The kernel reports the speed in Mbit/s, and -1 or an error where there is none.
   const megabits = Number(readSys(name, 'speed'))
   return {
     name,
@@ -80,7 +80,7 @@ export const inNetwork = (cidr: string, address: string): boolean => {
   return list.check(address, family)
 }
 
-/** The wanted address where the interface has it: every address of a loopback network belongs to its interface. */
+/** Returns the wanted address if the interface has it. Every address of a loopback network belongs to its interface. */
 const asAddress = (cidr: string, wanted: string): string[] => {
   const [address = '', prefix = ''] = cidr.split('/')
   if (address === wanted) return [cidr]
@@ -96,11 +96,11 @@ export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Int
       const entries = found[name] ?? []
       if (wanted.size === 0 && entries.some(({ internal }) => internal)) return []
       const only = wanted.get(name)
-      const own = entries
+      const all = entries
         .filter(({ address }) => isGlobal(address))
         .sort((a, b) => a.family.localeCompare(b.family))
         .map(({ cidr, address }) => cidr ?? address)
-      const addresses = only === undefined ? own : own.flatMap((cidr) => asAddress(cidr, only))
+      const addresses = only === undefined ? all : all.flatMap((cidr) => asAddress(cidr, only))
       return [describe(name, addresses, entries[0]?.mac ?? readSys(name, 'address') ?? '')]
     })
   }

@@ -1,17 +1,17 @@
 import { isIP } from 'node:net'
 import type { Limits } from '#proto/meshgauge/agent/v1/agent.ts'
 import type { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { OperatingError, type Violation } from '../lib/errors.ts'
+import { type ExceededLimit, limitError, OperatingError, type Violation } from '../lib/errors.ts'
 import { fromDuration, toDuration } from '../lib/protobuf-time.ts'
 import { formatBitrate, formatDuration } from '../lib/units.ts'
 import { type Interfaces, inNetwork } from './interfaces.ts'
 import type { AgentOptions } from './options.ts'
 
-/** Enough for a mesh of several thousand nodes in one stream, and bounds the memory a stream can claim. */
+/** Enough for a mesh of several thousand nodes in one stream; bounds the memory of a stream. */
 const MAX_TARGETS = 4096
-/** The fourth seed wants 96 flows a node; each costs a process of about 1 MB at each end. */
+/** The fourth seed uses 96 flows for each node. Each one costs a process of about 1 MB at both endpoints. */
 const MAX_FLOWS = 512
-/** 100 probes a second to one target; below that fping itself wants root. */
+/** 100 probes a second to one target; fping itself requires root for a shorter interval. */
 const MIN_PING_INTERVAL_SECONDS = 0.01
 
 export const limitsOf = (options: AgentOptions, interfaces: Interfaces): Limits => ({
@@ -25,39 +25,52 @@ export const limitsOf = (options: AgentOptions, interfaces: Interfaces): Limits 
   peerNetworks: options.allowPeers.length > 0 ? [...options.allowPeers] : interfaces.networks(),
 })
 
-/** @throws OperatingError LIMIT_EXCEEDED naming all ceilings that the list of problems names */
-const throwIfExceeded = (problems: readonly (string | false)[]): void => {
-  const real = problems.filter((problem) => problem !== false)
-  if (real.length > 0) throw new OperatingError('LIMIT_EXCEEDED', real.join('; '))
+/** @throws OperatingError LIMIT_EXCEEDED with all limits that are exceeded */
+const throwIfExceeded = (candidates: readonly (ExceededLimit | false)[]): void => {
+  const exceeded = candidates.filter((candidate) => candidate !== false)
+  if (exceeded.length > 0) throw limitError('agent', ...exceeded)
 }
 
 /** @throws OperatingError LIMIT_EXCEEDED */
-export const checkTargetLimit = (limits: Limits, count: number): void =>
+export const checkTargetLimit = ({ maxTargetsCount: value }: Limits, count: number): void =>
   throwIfExceeded([
-    count > limits.maxTargetsCount && `${count} targets; at most ${limits.maxTargetsCount} in one stream`,
+    count > value && { problem: `${count} targets in one stream`, limit: 'max_targets_count', value },
   ])
 
 /** @throws OperatingError LIMIT_EXCEEDED */
 export const checkFlowLimits = (limits: Limits, flowCount: number, seconds: number): void => {
+  const { maxFlowsCount } = limits
   const maxSeconds = fromDuration(limits.maxDuration) ?? 0
   throwIfExceeded([
-    flowCount > limits.maxFlowsCount && `${flowCount} flows; at most ${limits.maxFlowsCount} in one stream`,
-    seconds > maxSeconds && `${formatDuration(seconds)} with warm-up; at most ${formatDuration(maxSeconds)}`,
+    flowCount > maxFlowsCount && {
+      problem: `${flowCount} flows in one stream`,
+      limit: 'max_flows_count',
+      value: maxFlowsCount,
+    },
+    seconds > maxSeconds && {
+      problem: `a test of ${formatDuration(seconds)} with its warm-up`,
+      limit: 'max_duration',
+      value: formatDuration(maxSeconds),
+    },
   ])
 }
 
 /** @throws OperatingError LIMIT_EXCEEDED */
 export const checkBitrateLimit = (limits: Limits, options: IperfOptions | undefined): void => {
-  const ceiling = limits.maxBitsPerSecond
-  if (ceiling === 0) return
+  const maximum = limits.maxBitsPerSecond
+  if (maximum === 0) return
   const rate = (options?.bitsPerSecond ?? 0) * (options?.parallelCount ?? 1)
+  const limit = { limit: 'max_bits_per_second', value: `${formatBitrate(maximum)} per flow` }
   throwIfExceeded([
-    rate === 0 && `no bitrate was given; this agent allows ${formatBitrate(ceiling)} a flow`,
-    rate > ceiling && `${formatBitrate(rate)} over all streams; at most ${formatBitrate(ceiling)} a flow`,
+    rate === 0 && { problem: 'no bitrate was given', ...limit },
+    rate > maximum && { problem: `${formatBitrate(rate)} over all streams`, ...limit },
   ])
 }
 
-/** An agent is no tool to flood others with: it measures only towards the networks that it was given or stands in. */
+/**
+ * An agent must not be a tool to flood others: it measures only towards the configured networks, or its own.
+ * @throws OperatingError PEER_NOT_ALLOWED
+ */
 export const checkPeers = (limits: Limits, addresses: readonly string[]): void => {
   const outside = [...new Set(addresses)].filter(
     (address) => isIP(address) !== 0 && !limits.peerNetworks.some((network) => inNetwork(network, address)),
@@ -68,7 +81,7 @@ export const checkPeers = (limits: Limits, addresses: readonly string[]): void =
   throw new OperatingError('PEER_NOT_ALLOWED', text)
 }
 
-/** What every list of things with addresses must be. */
+/** Returns a violation for each address that is not an IP address. */
 export const addressViolations = (
   addresses: readonly string[],
   fieldOf: (index: number) => string,

@@ -6,7 +6,7 @@ import { VERSION } from '../lib/version.ts'
 import { createAgent } from './agent.ts'
 import type { AgentOptions } from './options.ts'
 
-/** Performance Co-Pilot's own way of saying where it is, pcp.conf(5). */
+/** The variable with the path of Performance Co-Pilot's configuration, see pcp.conf(5). */
 const pcpConf = ({ PCP_CONF }: NodeJS.ProcessEnv): Record<string, string> =>
   PCP_CONF ? { 'pcp.conf': PCP_CONF } : {}
 
@@ -18,7 +18,7 @@ export const runAgent = async (options: AgentOptions, { signal }: { signal: Abor
   const logger = createLogger('meshgauge-agent', options.logLevel)
   const identity = { service: 'meshgauge-agent', version: VERSION, node: options.node }
   const telemetry = await startExport(process.env, identity)
-  // fping lives in sbin on some systems, which is not on everybody's PATH.
+  // On some systems, fping is in sbin, which may not be on the PATH.
   const path = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`
   const agent = await createAgent(
     { clock: systemClock, logger, tracer: telemetry.tracer, path },
@@ -28,7 +28,7 @@ export const runAgent = async (options: AgentOptions, { signal }: { signal: Abor
     { node: options.node, listen: options.listen, port: agent.server.port, version: VERSION },
     'agent ready',
   )
-  // What only the start needed; and V8 lets a heap grow far that it has never collected.
+  // Frees what only the start needed: V8 lets a heap grow far before its first collection.
   globalThis.gc?.()
   if (!signal.aborted) await once(signal, 'abort')
   logger.info('agent stopping')

@@ -1,24 +1,24 @@
 import type { PortRange } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Security } from '../lib/credentials.ts'
 
-/** Everything an agent can be told. Durations in seconds, rates in bits per second. */
+/** All options of an agent. Durations in seconds, rates in bits per second. */
 export type AgentOptions = {
   /** The node's name in the fleet. */
   node: string
-  /** Where to serve, `host:port`; port 0 takes a free one. */
+  /** Address to serve on, `host:port`; port 0 picks a free one. */
   listen: string
   security: Security
-  /** Interfaces that tests may use, each with the one address that it is known by, or with all when absent. Empty: all that are not loopback. */
+  /** Interfaces that tests may use, each with one address, or all its addresses when absent. Empty: all but loopback. */
   interfaces: readonly { name: string; address?: string | undefined }[]
-  /** Networks (CIDR) that may be measured; empty means those that the interfaces are in. */
+  /** Networks (CIDR) that may be measured; empty means the networks of the interfaces. */
   allowPeers: readonly string[]
   /** Ports that iperf servers are leased from. */
   ports: PortRange
   labels: Readonly<Record<string, string>>
   maxDurationSeconds: number
-  /** 0 is no ceiling. */
+  /** Maximum bitrate of a flow; 0 is no limit. */
   maxBitsPerSecond: number
-  /** Paths of programs by their names (engines, nvidia-smi, ethtool), where they are not on PATH, and of pcp.conf. */
+  /** Paths by name: of programs that are not on PATH (engines, nvidia-smi, ethtool), and of pcp.conf. */
   programs: Readonly<Record<string, string>>
   logLevel: string
 }
@@ -31,5 +31,5 @@ export const AGENT_DEFAULTS = {
   logLevel: 'info',
 } as const satisfies Partial<AgentOptions>
 
-/** The environment variable that hands AgentOptions, as JSON, to agent/serve.main.ts. */
+/** The environment variable that passes AgentOptions to agent/serve.main.ts, as JSON. */
 export const OPTIONS_VARIABLE = 'MESHGAUGE_AGENT_OPTIONS'

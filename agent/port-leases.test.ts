@@ -11,12 +11,12 @@ test('ports go round, and a retry gets another one', () => {
   expect(() => leases.lease(ANY)).toThrow('no free port in 10-12: 3 leased, 0 taken by other programs')
 })
 
-test('several in a row: never over the end, over a lease, or over one that is taken', () => {
+test('consecutive ports never cross the end of the range, a lease or an occupied port', () => {
   const leases = createPortLeases({ first: 10, last: 16 })
   expect(leases.lease(ANY, new Set(), 2)).toBe(10)
   expect(leases.lease(ANY)).toBe(12)
   expect(leases.lease(ANY, new Set([14]), 2)).toBe(15)
-  expect(() => leases.lease(ANY, new Set(), 3)).toThrow('no free 3 ports in a row in 10-16')
+  expect(() => leases.lease(ANY, new Set(), 3)).toThrow('no free 3 consecutive ports in 10-16')
   leases.release(10, 2)
   expect(leases.lease(ANY, new Set(), 2)).toBe(10)
   expect(leases.lease(ANY, new Set(), 2)).toBe(13)
@@ -25,5 +25,5 @@ test('several in a row: never over the end, over a lease, or over one that is ta
 test('a row does not hang over the end of the range', () => {
   const leases = createPortLeases({ first: 10, last: 12 })
   expect(leases.lease(ANY, new Set(), 2)).toBe(10)
-  expect(() => leases.lease(ANY, new Set(), 2)).toThrow('no free 2 ports in a row in 10-12')
+  expect(() => leases.lease(ANY, new Set(), 2)).toThrow('no free 2 consecutive ports in 10-12')
 })

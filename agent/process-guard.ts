@@ -1,17 +1,23 @@
 /**
- * The last line of defence against leaks: one small shell for each agent that holds the read end of a pipe. When the
- * agent is gone, even by kill -9, the pipe ends and the shell kills every process group that was still registered.
+ * The process guard ends the agent's programs when the agent dies, even by kill -9. It is one small shell that holds
+ * the read end of a pipe. When the agent dies, the pipe ends, and the shell kills every process group that is still
+ * registered.
  */
 
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 
 /**
- * POSIX sh. It ignores the signals that a service manager or a terminal sends to everything at once: it must outlive
- * the agent, and ends by itself with the pipe.
+ * The shell that becomes the guard. It first ignores the signals that a service manager or a terminal sends to all
+ * processes at once, then reads the groups that already run. Ignored signals stay ignored across exec, so the guard
+ * itself is immune and complete from its first instruction. Its script comes in the environment variable GUARD_SCRIPT.
  */
-export const GUARD_SCRIPT = `trap '' HUP INT QUIT TERM
-groups=
+export const GUARD_LAUNCHER = `trap '' HUP INT QUIT TERM
+read -r groups && exec sh -c "$GUARD_SCRIPT" guard $groups`
+
+/** POSIX sh. Arguments: the groups that already run. Confirms with one line, then reads `+ group` and `- group`. */
+export const GUARD_SCRIPT = `groups=$*
+echo ready
 while read -r operation group; do
   case $operation in
     +) groups="$groups $group" ;;
@@ -25,62 +31,85 @@ done
 for group in $groups; do kill -9 "-$group" 2>/dev/null; done
 `
 
-/** A guard that was started: where to write to it, and when it is gone. */
+/** A guard process that was started. */
 export type GuardProcess = {
   write(text: string): void
   end(): void
-  readonly gone: Promise<void>
+  /** Resolves when the guard confirms that it runs; never rejects. */
+  readonly confirmed: Promise<void>
+  /** Resolves when the guard has ended; never rejects. */
+  readonly ended: Promise<void>
 }
 
 type GuardOptions = { start: () => GuardProcess; clock: Clock; logger: Pick<Logger, 'warn'> }
 
-/** A guard that dies sooner than this after its start is started again only after this long. */
+/** A guard that dies within this time after its start is restarted only after this time. */
 const RESTART_SECONDS = 1
+
+const createConfirmation = () => {
+  const confirmation = Promise.withResolvers<void>()
+  // It rejects also when no program waits for it.
+  confirmation.promise.catch(() => undefined)
+  return confirmation
+}
 
 export const createGuard = ({ start, clock, logger }: GuardOptions) => {
   const groups = new Set<number>()
   const closing = new AbortController()
   let guard: GuardProcess | undefined
+  let confirmation = createConfirmation()
+  let isLaunched = false
+
+  const restartLater = async (startedAt: number): Promise<void> => {
+    const pause = clock.monotonicSeconds() - startedAt < RESTART_SECONDS ? RESTART_SECONDS : 0
+    const isTime = await clock.sleep(pause, closing.signal).then(
+      () => true,
+      () => false,
+    )
+    if (isTime) launch()
+  }
 
   const launch = () => {
+    isLaunched = true
     const started = start()
     const startedAt = clock.monotonicSeconds()
+    const confirmed = confirmation
     guard = started
-    for (const group of groups) started.write(`+ ${group}\n`)
-    void started.gone.then(async () => {
+    started.write(`${[...groups].join(' ')}\n`)
+    void started.confirmed.then(() => confirmed.resolve())
+    void started.ended.then(() => {
       if (closing.signal.aborted) return
       guard = undefined
-      logger.warn('the process guard is gone; starting it again')
-      const lived = clock.monotonicSeconds() - startedAt
-      if (lived < RESTART_SECONDS) {
-        const waited = clock.sleep(RESTART_SECONDS, closing.signal)
-        if (
-          !(await waited.then(
-            () => true,
-            () => false,
-          ))
-        )
-          return
-      }
-      if (!guard) launch()
+      confirmed.reject(new Error('the process guard ended before it was ready'))
+      confirmation = createConfirmation()
+      logger.warn('the process guard has ended; starting it again')
+      void restartLater(startedAt)
     })
   }
 
   return {
-    /** Kill this group when the agent dies. */
+    /**
+     * Resolves when a guard runs; the first call starts it. No program may start before that.
+     * @throws Error when the guard ends before it is ready, or is closed
+     */
+    ready: (): Promise<void> => {
+      if (!isLaunched) launch()
+      return confirmation.promise
+    },
+    /** Registers a process group: the guard kills it when the agent dies. */
     add: (group: number): void => {
       groups.add(group)
-      if (guard) guard.write(`+ ${group}\n`)
-      else launch()
+      guard?.write(`+ ${group}\n`)
     },
     remove: (group: number): void => {
       if (groups.delete(group)) guard?.write(`- ${group}\n`)
     },
-    /** Ends the guard; what is still registered is killed by it. */
+    /** Ends the guard, which kills the groups that are still registered. */
     close: async (): Promise<void> => {
       closing.abort()
+      confirmation.reject(new Error('the process guard is closed'))
       guard?.end()
-      await guard?.gone
+      await guard?.ended
     },
   }
 }

@@ -63,12 +63,12 @@ test.each([
   ['a line without end', { maxLineBytes: 10 }, ['12345', '67890', '1'], /line of over 10 bytes/],
   ['a long line in one chunk', { maxLineBytes: 10 }, ['12345678901\n'], /line of over 10 bytes/],
   [
-    'what nobody reads',
+    'more than is read',
     { maxUnreadBytes: 10 },
     ['12345\n', '12345\n'],
     /faster than its output could be read/,
   ],
-  ['too much at once', { burstBytes: 10 }, ['12345\n', '12345\n'], /far more than such a run needs/],
+  ['too much at once', { burstBytes: 10 }, ['12345\n', '12345\n'], /more than its limit allows/],
 ])('%s is a flood, once', (_, limits, chunks, reason) => {
   const { lines, floods } = create(limits)
   for (const chunk of [...chunks, ...chunks]) lines.push('stdout', Buffer.from(chunk))

@@ -1,19 +1,19 @@
-/** Splits the output of a program into lines, in any chunking, and bounds what a flooding program can cost. */
+/** Splits the output of a program into lines, for any chunks, and limits the cost of a program that writes too much. */
 
 export type OutputLine = { stream: 'stdout' | 'stderr'; text: string }
 
 export type OutputLimits = {
-  /** Longest line. */
+  /** Maximum length of a line. */
   maxLineBytes: number
-  /** Most bytes of lines that nobody has read yet. */
+  /** Maximum number of bytes in lines that are not read yet. */
   maxUnreadBytes: number
-  /** Most bytes at once; replenished by bytesPerSecond. With a rate of 0 this is the most in all. */
+  /** Maximum size of a burst, replenished by bytesPerSecond. With a rate of 0 it is the maximum in total. */
   burstBytes: number
-  /** Rate that it may write at for as long as it likes. */
+  /** Maximum sustained rate. */
   bytesPerSecond: number
 }
 
-/** Generous for every program that is run here (1,000 fping targets each second write 80 kB/s), little in memory. */
+/** Generous for all programs of an agent (1,000 fping targets each second write 80 kB/s), with little memory. */
 export const DEFAULT_LIMITS: OutputLimits = {
   maxLineBytes: 64 * 1024,
   maxUnreadBytes: 8 * 1024 * 1024,
@@ -24,7 +24,7 @@ export const DEFAULT_LIMITS: OutputLimits = {
 const STDERR_TAIL_BYTES = 4096
 const NEWLINE = 0x0a
 
-/** Lines from chunks. Bytes are joined before they are decoded, so that no character is cut in two. */
+/** Joins bytes before it decodes them, so that no character is cut in two. */
 export const createSplitter = () => {
   let partial: Buffer[] = []
   let partialBytes = 0
@@ -46,9 +46,9 @@ export const createSplitter = () => {
       partialBytes += chunk.length - start
       return lines
     },
-    /** Bytes of the line that has not ended yet. */
+    /** Bytes of the incomplete line. */
     partialBytes: (): number => partialBytes,
-    /** The last line, when it has no newline. */
+    /** Returns the last line when it has no newline. */
     end: (): string[] => (partial.length > 0 ? [take(Buffer.alloc(0))] : []),
   }
 }
@@ -56,11 +56,11 @@ export const createSplitter = () => {
 type LinesOptions = {
   limits: OutputLimits
   monotonicSeconds: () => number
-  /** Called once, with what it did, when a limit is passed. Output after that is dropped. */
+  /** Called once with the reason when a limit is exceeded. Later output is dropped. */
   onFlood: (reason: string) => void
 }
 
-/** The lines of one program as one async iterable: filled as chunks come, read by one reader at its own pace. */
+/** The lines of one program as an async iterable for one reader, which reads at its own pace. */
 export const createLines = ({ limits, monotonicSeconds, onFlood }: LinesOptions) => {
   const splitters = { stdout: createSplitter(), stderr: createSplitter() }
   let unread: OutputLine[] = []
@@ -99,7 +99,7 @@ export const createLines = ({ limits, monotonicSeconds, onFlood }: LinesOptions)
       if (isLong || lines.some((line) => line.length > limits.maxLineBytes)) {
         flood(`it wrote a line of over ${limits.maxLineBytes} bytes`)
       } else if (!spend(chunk.length)) {
-        flood('it wrote far more than such a run needs')
+        flood('it wrote more than its limit allows')
       } else if (unreadBytes + chunk.length > limits.maxUnreadBytes) {
         flood('it wrote faster than its output could be read')
       } else {

@@ -1,11 +1,11 @@
-/** How a program ended, in values and in words. */
+/** The end of a program, as values and as a message. */
 
 export type ProcessResult = {
   /** Undefined when a signal ended it or it never ran. */
   exitCode: number | undefined
-  /** Such as SIGTERM; empty when it exited by itself. */
+  /** Such as SIGTERM; empty when it exited. */
   signal: string
-  /** The end of what it wrote to stderr, at most 4 KiB. */
+  /** The last 4 KiB of its standard error. */
   stderrTail: string
   /** The deadline passed. */
   timedOut: boolean
@@ -13,19 +13,19 @@ export type ProcessResult = {
   aborted: boolean
   /** It wrote more than its limits allow. */
   flooded: boolean
-  /** There is no such program, or it may not be executed. */
+  /** The program does not exist or is not executable. */
   notFound: boolean
-  /** Why it did not end by itself with exit code 0, in words; empty when it did. */
+  /** Why it did not exit with code 0; empty when it did. */
   reason: string
 }
 
-/** Why the agent ended it; undefined when it ended by itself. */
+/** Why the agent ended it; undefined when it exited. */
 export type Cause = 'aborted' | 'timedOut' | 'flooded' | 'stuck'
 
 type Ended = {
   file: string
   cause: Cause | undefined
-  /** What execa says; undefined when the program is stuck. */
+  /** The result of execa; undefined when the program is stuck. */
   ended: { exitCode?: number; signal?: string; code?: string } | undefined
   deadlineSeconds: number | undefined
   floodReason: string
@@ -33,15 +33,17 @@ type Ended = {
 }
 
 const reasonOf = ({ file, cause, ended, deadlineSeconds, floodReason, stderrTail }: Ended): string => {
-  if (cause === 'stuck' || !ended) return `${file} cannot be ended: the kernel holds it`
+  if (cause === 'stuck' || !ended) return `${file} cannot be ended: it is blocked in the kernel`
   if (cause === 'flooded') return `${file} was ended: ${floodReason}`
   if (cause === 'timedOut') return `${file} did not end within ${deadlineSeconds} s`
-  if (cause === 'aborted') return `${file} was ended because nobody wants its result any more`
+  if (cause === 'aborted') return `${file} was ended: its caller cancelled`
   if (ended.code === 'ENOENT') return `${file} is not installed`
   if (ended.code) return `${file} could not be started: ${ended.code}`
   if (ended.signal) return `${file} was ended by ${ended.signal}`
-  const said = stderrTail.slice(stderrTail.lastIndexOf('\n') + 1)
-  return ended.exitCode === 0 ? '' : `${file} ended with exit code ${ended.exitCode}${said && `: ${said}`}`
+  const lastLine = stderrTail.slice(stderrTail.lastIndexOf('\n') + 1)
+  return ended.exitCode === 0
+    ? ''
+    : `${file} ended with exit code ${ended.exitCode}${lastLine && `: ${lastLine}`}`
 }
 
 export const resultOf = (all: Ended): ProcessResult => ({

@@ -1,9 +1,9 @@
 import { type Span, SpanStatusCode, type Tracer } from '@opentelemetry/api'
-import type { Processes, ProcessResult, RunningProcess } from './processes.ts'
+import type { Processes, ProcessResult } from './processes.ts'
 
 /**
- * Gives each program a span of its own under the RPC that started it, so that a trace ends where the measuring
- * is done. Attribute names after the OpenTelemetry conventions for processes.
+ * Creates a span for each program, under the RPC that started it. Attribute names follow the OpenTelemetry conventions
+ * for processes.
  */
 export const traceProcesses = (processes: Processes, tracer: Tracer): Processes => {
   const open = (file: string, args: readonly string[]): Span =>
@@ -17,9 +17,9 @@ export const traceProcesses = (processes: Processes, tracer: Tracer): Processes 
   }
   return {
     ...processes,
-    start(file, args, options): RunningProcess {
+    async start(file, args, options) {
+      const running = await processes.start(file, args, options)
       const span = open(file, args)
-      const running = processes.start(file, args, options)
       if (running.pid !== undefined) span.setAttribute('process.pid', running.pid)
       void running.done.then((result) => close(span, result))
       return running

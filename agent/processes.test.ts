@@ -18,7 +18,7 @@ const create = () => {
   open.push(created)
   return created
 }
-/** Groups that a test has started behind the back of `open`: gone by then, unless the test has failed. */
+/** Process groups that are not in `open`. They have ended unless the test failed. */
 const strays: number[] = []
 afterEach(async () => {
   await Promise.all(open.splice(0).map((each) => each.close()))
@@ -34,7 +34,7 @@ const membersOf = (group: number): string[] =>
       const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
       return Number(pgrp) === group && state !== 'Z'
     } catch {
-      return false // It ended while we looked.
+      return false // It ended during the search.
     }
   })
 const groupIsGone = (group: number) =>
@@ -51,8 +51,8 @@ const firstLine = async (child: RunningProcess) => {
   throw new Error(`no line: ${(await child.done).reason}`)
 }
 
-test('gives the lines of both streams and the end', async () => {
-  const child = create().start('sh', ['-c', 'echo one; echo two >&2; printf three; exit 4'], forever())
+test('yields the lines of both streams and the result', async () => {
+  const child = await create().start('sh', ['-c', 'echo one; echo two >&2; printf three; exit 4'], forever())
   const lines = await linesOf(child)
   expect(lines.filter((line) => line.stream === 'stdout').map((line) => line.text)).toEqual(['one', 'three'])
   expect(lines.filter((line) => line.stream === 'stderr').map((line) => line.text)).toEqual(['two'])
@@ -76,8 +76,8 @@ test('runs programs in the C locale and without the variables of the agent', asy
   expect(reason).toBe('')
 })
 
-test('a program that does not exist is a condition of its own', async () => {
-  const child = create().start('meshgauge-no-such-program', [], forever())
+test('reports a program that does not exist', async () => {
+  const child = await create().start('meshgauge-no-such-program', [], forever())
   expect(await linesOf(child)).toEqual([])
   expect(await child.done).toMatchObject({
     notFound: true,
@@ -88,7 +88,7 @@ test('a program that does not exist is a condition of its own', async () => {
   expect(notExecutable).toMatchObject({ notFound: true, reason: '/etc/passwd could not be started: EACCES' })
 })
 
-test('a program that dies says by what', async () => {
+test('reports the signal that ended a program', async () => {
   const result = await create().run(program('dies'), [], forever())
   expect(result).toMatchObject({ signal: 'SIGSEGV', exitCode: undefined, stdout: 'half a line\n' })
   expect(result.reason).toMatch(/ended by SIGSEGV$/)
@@ -96,7 +96,10 @@ test('a program that dies says by what', async () => {
 
 test.each(['hangs', 'ignores-sigterm', 'forks'])('aborting ends the whole group: %s', async (name) => {
   const controller = new AbortController()
-  const child = create().start(program(name), [], { signal: controller.signal, deadlineSeconds: undefined })
+  const child = await create().start(program(name), [], {
+    signal: controller.signal,
+    deadlineSeconds: undefined,
+  })
   if (name !== 'hangs') expect(await firstLine(child)).toBe('ready')
   expect(membersOf(child.pid!).length).toBeGreaterThan(0)
   controller.abort()
@@ -105,7 +108,7 @@ test.each(['hangs', 'ignores-sigterm', 'forks'])('aborting ends the whole group:
 })
 
 test('the deadline ends the whole group', async () => {
-  const child = create().start(program('ignores-sigterm'), [], {
+  const child = await create().start(program('ignores-sigterm'), [], {
     signal: new AbortController().signal,
     deadlineSeconds: 0.2,
   })
@@ -114,21 +117,21 @@ test('the deadline ends the whole group', async () => {
   await groupIsGone(child.pid!)
 })
 
-test('what a program leaves behind in its group ends with it, though it holds the output open', async () => {
-  const child = create().start(program('leaves-a-child-behind'), [], forever())
+test('ends the children that a program leaves in its group, although they keep its output open', async () => {
+  const child = await create().start(program('leaves-a-child-behind'), [], forever())
   expect(await child.done).toMatchObject({ exitCode: 0, reason: '' })
   await groupIsGone(child.pid!)
 })
 
 test.each(['floods', 'floods-stderr', 'one-long-line'])(
-  'a flooding program is ended, read or not: %s',
+  'ends a program that writes too much, read or not: %s',
   async (name) => {
     const processes = create()
     const limits = { burstBytes: 1_000_000, bytesPerSecond: 0 }
-    const unread = processes.start(program(name), [], { ...forever(), limits })
+    const unread = await processes.start(program(name), [], { ...forever(), limits })
     expect(await unread.done).toMatchObject({ flooded: true, aborted: false })
     expect((await unread.done).reason).toMatch(/was ended: it wrote/)
-    const read = processes.start(program(name), [], { ...forever(), limits })
+    const read = await processes.start(program(name), [], { ...forever(), limits })
     let bytes = 0
     for await (const line of read.lines) bytes += line.text.length
     expect(bytes).toBeLessThanOrEqual(1_000_000)
@@ -137,24 +140,23 @@ test.each(['floods', 'floods-stderr', 'one-long-line'])(
   },
 )
 
-test('an aborted call starts nothing', () => {
+test('an aborted call starts nothing', async () => {
   const processes = create()
-  expect(() => processes.start('true', [], { signal: AbortSignal.abort(), deadlineSeconds: 1 })).toThrow(
-    /abort/i,
-  )
+  const started = processes.start('true', [], { signal: AbortSignal.abort(), deadlineSeconds: 1 })
+  await expect(started).rejects.toThrow(/abort/i)
 })
 
-test('closing ends what runs and refuses what comes', async () => {
+test('closing ends all programs and refuses new ones', async () => {
   const processes = create()
-  const child = processes.start(program('forks'), [], forever())
+  const child = await processes.start(program('forks'), [], forever())
   await firstLine(child)
   await processes.close()
   expect(await child.done).toMatchObject({ aborted: true })
   await groupIsGone(child.pid!)
-  expect(() => processes.start('true', [], forever())).toThrow('nothing can be started')
+  await expect(processes.start('true', [], forever())).rejects.toThrow('nothing can be started')
 })
 
-/** The guard is the only child of an agent that is not among those that it was told to start. */
+/** Returns the process id of the guard of an agent. */
 const guardOf = (parent: number): number | undefined =>
   readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid))
@@ -167,7 +169,7 @@ const guardOf = (parent: number): number | undefined =>
           isChild && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('while read -r operation group')
         )
       } catch {
-        return false // It ended while we looked.
+        return false // It ended during the search.
       }
     })
 
@@ -188,7 +190,7 @@ const startAgent = async () => {
 }
 
 test.each(['with its first guard', 'after its guard was killed'])(
-  'kill -9 of the agent ends all: %s',
+  'kill -9 of the agent ends all its programs: %s',
   async (how) => {
     const { agent, pid, groups } = await startAgent()
     expect(groups).toHaveLength(2)
@@ -202,7 +204,7 @@ test.each(['with its first guard', 'after its guard was killed'])(
       await expect.poll(next, { timeout: 10_000 }).not.toBe(guard)
       last = next()
     }
-    // What a terminal or a service manager does first; the guard must stay.
+    // A terminal or a service manager sends SIGTERM first; the guard must survive it.
     process.kill(last, 'SIGTERM')
     process.kill(-pid, 'SIGKILL')
     await agent
@@ -211,13 +213,13 @@ test.each(['with its first guard', 'after its guard was killed'])(
   },
 )
 
-test('what has ended is no longer the guard’s business', async () => {
+test('the guard does not kill groups that have ended', async () => {
   const processes = create()
   await processes.run('true', [], forever())
-  const kept = processes.start(program('ignores-sigterm'), [], forever())
-  await firstLine(kept)
+  const running = await processes.start(program('ignores-sigterm'), [], forever())
+  await firstLine(running)
   await Promise.all(Array.from({ length: 30 }, () => processes.run('true', [], forever())))
-  expect(membersOf(kept.pid!)).not.toEqual([])
-  expect(await kept.end()).toMatchObject({ aborted: true })
-  await groupIsGone(kept.pid!)
+  expect(membersOf(running.pid!)).not.toEqual([])
+  expect(await running.end()).toMatchObject({ aborted: true })
+  await groupIsGone(running.pid!)
 })

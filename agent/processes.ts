@@ -1,14 +1,14 @@
 /**
- * The only file that starts programs. Every child leads a process group of its own, and the whole group ends when the
- * caller aborts, when its deadline passes, when it floods, and when the agent dies, however it dies.
+ * The only file that starts programs. Every child leads its own process group. The whole group ends when the caller
+ * aborts, when its deadline passes, when it writes too much, and when the agent dies in any way.
  */
 
-import { getDefaultHighWaterMark, type Readable, setDefaultHighWaterMark } from 'node:stream'
 import { execa } from 'execa'
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
-import { createGuard, GUARD_SCRIPT, type GuardProcess } from './process-guard.ts'
+import { createGuard, GUARD_LAUNCHER, GUARD_SCRIPT, type GuardProcess } from './process-guard.ts'
 import { createLines, DEFAULT_LIMITS, type OutputLimits, type OutputLine } from './process-lines.ts'
+import { readAtIntervals, type StdoutReader, withoutReadAhead } from './process-reader.ts'
 import { type Cause, type ProcessResult, resultOf } from './process-result.ts'
 
 export type { OutputLimits, OutputLine } from './process-lines.ts'
@@ -17,71 +17,63 @@ export type { ProcessResult } from './process-result.ts'
 type StartOptions = {
   /** Ends the process group when aborted. */
   signal: AbortSignal
-  /** Ends the process group when passed. Undefined only for what lives exactly as long as its signal. */
+  /** Longest time to run, after which the process group is ended. Undefined only where the signal alone decides. */
   deadlineSeconds: number | undefined
-  /** What the program may write before it counts as flooding. */
+  /** Limits of the output; a program that exceeds them is ended. */
   limits?: Partial<OutputLimits>
-  /** Takes stdout as it comes instead of `lines`, in chunks of any size. */
+  /** Reads stdout instead of `lines`, in chunks of any size. */
   stdout?: StdoutReader
 }
 
-type StdoutReader = {
-  /** Called with what was written since; must not throw. */
-  take: (chunk: Buffer) => void
-  /**
-   * Time between two looks, for a program that writes very many short lines: each costs a wake-up otherwise. What it
-   * writes meanwhile waits in the kernel, which holds some 250 lines before the program has to wait. 0 takes all at once.
-   */
-  everySeconds: number
-  /** Called after each look. */
-  afterwards?: () => void
-}
-
 export type RunningProcess = {
-  /** Undefined when it could not be started. Also the id of its process group. */
+  /** Process id and id of the process group. Undefined when the program could not be started. */
   readonly pid: number | undefined
-  /** What it writes, line by line, both streams. To be iterated once; ends when the program has ended. */
+  /** The lines of both streams. Can be iterated once; ends when the program has ended. */
   readonly lines: AsyncIterable<OutputLine>
-  /** Resolves when the program is gone and the rest of its group has been killed; never rejects. */
+  /** Resolves when the program has ended and the rest of its group was killed; never rejects. */
   readonly done: Promise<ProcessResult>
   /** Ends the group: SIGTERM, then SIGKILL after the grace period. Resolves with `done`. */
   end(): Promise<ProcessResult>
 }
 
 export type Processes = {
-  start(file: string, args: readonly string[], options: StartOptions): RunningProcess
-  /** Runs a program to its end and gives all that it wrote to stdout. */
+  /**
+   * Starts a program once the process guard runs.
+   * @throws `signal.reason` when aborted before the start; Error after `close`
+   */
+  start(file: string, args: readonly string[], options: StartOptions): Promise<RunningProcess>
+  /** Runs a program to its end; returns all that it wrote to stdout. */
   run(
     file: string,
     args: readonly string[],
     options: StartOptions,
   ): Promise<ProcessResult & { stdout: string }>
-  /** Ends every group and the guard. Nothing can be started afterwards. */
+  /** Ends every group and the guard. No program can be started afterwards. */
   close(): Promise<void>
 }
 
 export type ProcessesDeps = { logger: Pick<Logger, 'debug' | 'warn' | 'error'>; clock: Clock }
 
 export type ProcessesOptions = {
-  /** The children's environment; LC_ALL=C is added, so that their messages can be parsed. */
+  /** The environment of the programs; LC_ALL=C is added, so that their messages can be parsed. */
   environment?: Readonly<Record<string, string>>
   /** Time between SIGTERM and SIGKILL. */
   graceSeconds?: number
 }
 
-/** Where programs are looked for when no environment is given: that of root, as fping lives in sbin on some systems. */
+/** PATH when no environment is given. Includes sbin, where some systems have fping. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
- * After SIGKILL a program is gone at once, unless the kernel holds it (a hung driver or NFS): then it is left to the
- * guard and its caller is told.
+ * Time after SIGKILL at which a program counts as stuck in the kernel (a hung driver or NFS). It is then reported to the
+ * caller and left to the guard.
  */
 const STUCK_SECONDS = 5
 
-/** What a program that is run for its whole output may write in all. */
+/** Maximum output of a program that is run for its whole output. */
 const RUN_LIMITS: Partial<OutputLimits> = { burstBytes: 4 * 1024 * 1024, bytesPerSecond: 0 }
 
-/** Signals a whole group. One that is gone is no news; one that may not be signalled ends up reported as stuck. */
+/** Signals a whole group. Ignores a group that has ended; one without permission is later reported as stuck. */
 const signalGroup = (group: number, signal: 'SIGTERM' | 'SIGKILL'): void => {
   try {
     process.kill(-group, signal)
@@ -91,64 +83,28 @@ const signalGroup = (group: number, signal: 'SIGTERM' | 'SIGKILL'): void => {
 }
 
 const startGuard = (environment: Readonly<Record<string, string>>): GuardProcess => {
-  const guard = execa('sh', ['-c', GUARD_SCRIPT], {
-    // A session of its own, so that what ends the agent's group or terminal does not end the guard.
+  const guard = execa('sh', ['-c', GUARD_LAUNCHER], {
+    // Its own session: a signal to the agent's process group or terminal does not reach the guard.
     detached: true,
     cleanup: false,
+    buffer: false,
     stdin: 'pipe',
-    stdout: 'ignore',
+    stdout: 'pipe',
     stderr: 'ignore',
     reject: false,
     extendEnv: false,
-    env: environment,
+    env: { ...environment, GUARD_SCRIPT },
   })
-  // A guard that is gone fails the write, and `gone` says so: there is nothing to do here.
+  // A write to a guard that has ended fails; `ended` reports that.
   guard.stdin.on('error', () => undefined)
+  const confirmed = new Promise<void>((resolve) => guard.stdout.once('data', () => resolve()))
   return {
     write: (text) => void guard.stdin.write(text),
     end: () => void guard.stdin.end(),
-    gone: guard.then(() => undefined),
+    confirmed,
+    ended: guard.then(() => undefined),
   }
 }
-
-/**
- * Reads only now and then. A stream that is paused goes on reading until it has as much as its high-water mark; that of
- * a child's stdout can only be set for all streams that are made at the moment, hence the detour.
- */
-const withoutReadingAhead = <T>(make: () => T): T => {
-  const usual = getDefaultHighWaterMark(false)
-  setDefaultHighWaterMark(false, 1)
-  try {
-    return make()
-  } finally {
-    setDefaultHighWaterMark(false, usual)
-  }
-}
-
-/** Looks at stdout again and again until the program has ended, then reads the rest. */
-const readNowAndThen = async (
-  stdout: Readable,
-  { everySeconds, afterwards }: StdoutReader,
-  clock: Clock,
-  ended: AbortSignal,
-): Promise<void> => {
-  const pause = () =>
-    clock.sleep(everySeconds, ended).then(
-      () => true,
-      () => false,
-    )
-  stdout.pause()
-  while (await pause()) {
-    stdout.resume()
-    // One turn of the event loop reads what is there.
-    await clock.yield()
-    stdout.pause()
-    afterwards?.()
-  }
-  stdout.resume()
-}
-
-const atOnce = <T>(make: () => T): T => make()
 
 type ChildContext = ProcessesDeps & {
   environment: Readonly<Record<string, string>>
@@ -156,7 +112,7 @@ type ChildContext = ProcessesDeps & {
   guard: ReturnType<typeof createGuard>
 }
 
-/** One program from its start to its end. */
+/** Starts one program and watches it to its end. */
 const createChild = (
   file: string,
   args: readonly string[],
@@ -170,19 +126,20 @@ const createChild = (
   let floodReason = ''
 
   const reader = startOptions.stdout
-  const child = (reader ? withoutReadingAhead : atOnce)(() =>
+  const spawn = () =>
     execa(file, args, {
       detached: true,
-      // The guard does what execa's own clean-up does, also for kill -9.
+      // The guard replaces execa's own clean-up, which does not work after kill -9.
       cleanup: false,
       buffer: false,
       reject: false,
       stdin: 'ignore',
       extendEnv: false,
       env: environment,
-    }),
-  )
+    })
+  const child = reader ? withoutReadAhead(spawn) : spawn()
   const { pid } = child
+  if (pid !== undefined) guard.add(pid)
 
   /** Resolves true after the time, false as soon as the program has ended. */
   const stillRunsAfter = (seconds: number): Promise<boolean> =>
@@ -211,9 +168,9 @@ const createChild = (
   })
   child.stdout.on('data', reader ? reader.take : (chunk: Buffer) => lines.push('stdout', chunk))
   if (reader && reader.everySeconds > 0) {
-    const gone = new AbortController()
-    child.nodeChildProcess.once('exit', () => gone.abort())
-    void readNowAndThen(child.stdout, reader, clock, AbortSignal.any([gone.signal, settled.signal]))
+    const exited = new AbortController()
+    child.nodeChildProcess.once('exit', () => exited.abort())
+    void readAtIntervals(child.stdout, reader, clock, AbortSignal.any([exited.signal, settled.signal]))
   }
   child.stderr.on('data', (chunk: Buffer) => lines.push('stderr', chunk))
 
@@ -221,8 +178,7 @@ const createChild = (
   signal.addEventListener('abort', onAbort)
   if (signal.aborted) onAbort()
   if (pid !== undefined) {
-    guard.add(pid)
-    // What a program leaves behind in its group has nobody to answer to, and may hold its output open.
+    // What a program leaves behind in its group has no owner, and may keep its output open.
     child.nodeChildProcess.once('exit', () => signalGroup(pid, 'SIGKILL'))
   }
   if (deadlineSeconds !== undefined) {
@@ -233,7 +189,7 @@ const createChild = (
     const ended = await Promise.race([child, stuck.promise])
     settled.abort()
     signal.removeEventListener('abort', onAbort)
-    // A stuck program stays registered: the guard gets the last word.
+    // A stuck program stays registered, so that the guard kills it later.
     if (pid !== undefined && ended) guard.remove(pid)
     lines.end()
     return resultOf({ file, cause, ended, deadlineSeconds, floodReason, stderrTail: lines.stderrTail() })
@@ -246,6 +202,19 @@ const createChild = (
   return { pid, lines, done, end }
 }
 
+/** Waits for the promise, but not longer than until the signal aborts; then throws the signal's reason. */
+const untilAborted = async <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> => {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort)
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
 export const createProcesses = (deps: ProcessesDeps, options: ProcessesOptions = {}): Processes => {
   const environment = { ...(options.environment ?? { PATH: DEFAULT_PATH }), LC_ALL: 'C' }
   const guard = createGuard({ ...deps, start: () => startGuard(environment) })
@@ -253,10 +222,14 @@ export const createProcesses = (deps: ProcessesDeps, options: ProcessesOptions =
   const running = new Set<RunningProcess>()
   let closed = false
 
-  const start: Processes['start'] = (file, args, startOptions) => {
+  const throwIfClosed = () => {
     if (closed) throw new Error('the agent is ending: nothing can be started')
-    // A fleet in trouble aborts calls before they begin; those cost no process.
-    startOptions.signal.throwIfAborted()
+  }
+  const start: Processes['start'] = async (file, args, startOptions) => {
+    throwIfClosed()
+    // An aborted call costs no process.
+    await untilAborted(guard.ready(), startOptions.signal)
+    throwIfClosed()
     const child = createChild(file, args, startOptions, context)
     running.add(child)
     void child.done.then((result) => {
@@ -270,7 +243,7 @@ export const createProcesses = (deps: ProcessesDeps, options: ProcessesOptions =
     start,
     run: async (file, args, startOptions) => {
       const limits = { ...RUN_LIMITS, ...startOptions.limits }
-      const child = start(file, args, { ...startOptions, limits })
+      const child = await start(file, args, { ...startOptions, limits })
       const stdout: string[] = []
       for await (const line of child.lines) if (line.stream === 'stdout') stdout.push(`${line.text}\n`)
       return { ...(await child.done), stdout: stdout.join('') }

@@ -1,25 +1,25 @@
 /**
- * An agent as a process of its own. The command line becomes this one once it has read its options: so an agent, which
- * lives for months on every node, has nothing of the command line in its memory.
+ * The entry point of the agent process. The command line executes it after it has read its options, so that an agent,
+ * which runs for months on every node, has no part of the command line in its memory.
  */
 
 import { OperatingError } from '../lib/errors.ts'
 import { runAgent } from './main.ts'
 import { type AgentOptions, OPTIONS_VARIABLE } from './options.ts'
 
-/** Exit codes as the command line has them: wrong usage, could not measure, and ended by a signal. */
+/** Exit codes, the same as those of the command line: wrong usage, could not measure, ended by a signal. */
 const EXIT = { usage: 2, notMeasured: 3, interrupted: 130 }
 
 const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    // A second signal leaves at once: the agent's children end with it all the same.
+    // A second signal exits immediately; the process guard still ends the agent's programs.
     if (stopping.signal.aborted) process.exit(EXIT.interrupted)
     stopping.abort()
   })
 }
 
-/** A bug of ours must not look like a verdict, which is what Node's own exit code 1 would say. */
+/** A bug must not look like a verdict, which Node's own exit code 1 would mean. */
 const fail = (error: unknown): never => {
   const isOperating = error instanceof OperatingError
   const bug = error instanceof Error ? error.stack : String(error)

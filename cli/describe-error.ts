@@ -20,7 +20,9 @@ export type ErrorReport = { message: string; exitCode: number }
 const USAGE_REASONS: readonly ErrorReason[] = [
   'SPEC_INVALID',
   'NOT_FOUND',
+  'REQUEST_ID_REUSED',
   'RUN_NOT_ACTIVE',
+  'TRAFFIC_NOT_ACTIVE',
   'SCHEDULE_ACTIVE',
   'SCHEDULE_FIXED',
 ]

@@ -43,10 +43,12 @@ describe('wrong usage', () => {
   test('each violation that the collector returns is on its own line', async () => {
     const collector = await collectorWith({
       createRun: async () => {
-        throw new OperatingError('SPEC_INVALID', 'the run is not valid', [
-          { field: 'spec.topology.nodes[0]', description: 'there is no node n9' },
-          { field: 'spec.interfaces[0]', description: 'no node has net9' },
-        ])
+        throw new OperatingError('SPEC_INVALID', 'the run is not valid', {
+          violations: [
+            { field: 'spec.topology.nodes[0]', description: 'there is no node n9' },
+            { field: 'spec.interfaces[0]', description: 'no node has net9' },
+          ],
+        })
       },
     })
     const { code, err } = await runCommand(collector, 'run mesh --test iperf --nodes n9 --interface net9')
@@ -98,7 +100,7 @@ test('nodes lists a silent node with the reason', async () => {
       state: NodeState.NODE_STATE_READY,
       interfaces: ['net1'],
       description: {
-        identity: { agentVersion: '0.1.0' },
+        agentVersion: '0.1.0',
         interfaces: [{ name: 'net1', speedBitsPerSecond: 100e9, state: 'up' }],
         engines: [
           { name: 'iperf3', version: '3.18', test: 'iperf', available: true },

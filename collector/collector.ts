@@ -8,9 +8,9 @@ import type { Reload } from './reload.ts'
 import { servicesOf } from './services.ts'
 import { createShutdown } from './shutdown.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
-import { listenHttp } from './telemetry/expose/http.ts'
-import type { HttpServer } from './telemetry/expose/listening.ts'
-import { observeCalls } from './telemetry/observe/collector.ts'
+import type { HttpServer } from './telemetry/expose/http-listener.ts'
+import { listenHttp } from './telemetry/expose/http-server.ts'
+import { observeCalls } from './telemetry/observe/collector-gauges.ts'
 
 /** How long calls in progress may take when the collector stops. */
 const CLOSE_GRACE_SECONDS = 3

@@ -6,7 +6,7 @@ import { meter, startTelemetry } from '../lib/telemetry.ts'
 import { VERSION } from '../lib/version.ts'
 import { createCollector } from './collector.ts'
 import { type CollectorArguments, readCollectorOptions } from './options.ts'
-import { createMetricReaders } from './telemetry/expose/otlp.ts'
+import { createMetricReaders } from './telemetry/expose/otlp-reader.ts'
 
 /**
  * Runs a collector until the signal aborts; then runs are interrupted and everything is closed.

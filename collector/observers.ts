@@ -3,18 +3,18 @@ import type { Health, HealthObserver } from './health/health.ts'
 import type { Fleet } from './inventory/fleet.ts'
 import type { MeshObserver } from './mesh/dependencies.ts'
 import type { RunObserver } from './runs/deps.ts'
-import type { Ledger } from './schedules/ledger.ts'
-import type { MeshCoverage } from './schedules/mesh-coverage.ts'
+import type { CoverageLedger } from './schedules/coverage/coverage-ledger.ts'
+import type { MeshCoverage } from './schedules/coverage/mesh-coverage.ts'
 import type { Metrics } from './telemetry/catalogue/metrics.ts'
-import { createMeshObserver } from './telemetry/observe/mesh.ts'
-import type { Observer } from './telemetry/observe/observe.ts'
+import { createMeshObserver } from './telemetry/observe/mesh-gauges.ts'
+import type { Observer } from './telemetry/observe/observer.ts'
 
 /** Returns the observer of runs: metrics, health, and the coverage ledger. */
 export const observeRuns = (
   metrics: Metrics,
   observer: Observer,
   health: Pick<Health, 'observeRun'>,
-  ledger: Pick<Ledger, 'record'>,
+  ledger: Pick<CoverageLedger, 'recordResults'>,
 ): RunObserver => {
   const testsActive = new Map<string, number>()
   const count = (test: string, by: number) => {
@@ -25,13 +25,13 @@ export const observeRuns = (
     ...observer,
     observeResults: (run, results) => {
       observer.observeResults(run, results)
-      ledger.record(run.spec?.test?.$case ?? '', results)
+      ledger.recordResults(run.spec?.test?.$case ?? '', results)
     },
     observeRun: (run, results) => {
       observer.observeRun(run, results)
       health.observeRun(run, results)
       // The results now include those of retests.
-      ledger.record(run.spec?.test?.$case ?? '', results)
+      ledger.recordResults(run.spec?.test?.$case ?? '', results)
     },
     observeActive: (active) => metrics.runsActive.set({}, active),
     observeDropped: (reason, count) => metrics.resultsDropped.add({ reason }, count),
@@ -60,10 +60,10 @@ export const observeHealth = (
 }
 
 /** Returns the observer of meshes: metrics, and the coverage ledger. */
-export const observeMeshes = (metrics: Metrics, coverage: Pick<MeshCoverage, 'measured'>): MeshObserver => ({
+export const observeMeshes = (metrics: Metrics, coverage: Pick<MeshCoverage, 'record'>): MeshObserver => ({
   ...createMeshObserver(metrics),
   observeMeasured: ({ id, source, destination }, endMs) => {
     const key = { source: source.node, destination: destination.node, interface: source.interface }
-    coverage.measured(id, key, endMs)
+    coverage.record(id, key, endMs)
   },
 })

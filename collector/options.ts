@@ -13,8 +13,8 @@ import {
 import { readHostsList } from './inventory/hosts-list.ts'
 import type { StorageConfig } from './inventory/storage.ts'
 import { readConfiguredProfiles } from './profiles/configured.ts'
-import { type ConfiguredSchedule, configuredSchedules } from './schedules/defaults.ts'
-import { SCHEDULE_SECTION } from './schedules/schema.ts'
+import { type ConfiguredSchedule, configuredSchedules } from './schedules/define/default-schedules.ts'
+import { SCHEDULE_SECTION } from './schedules/define/schema.ts'
 import { STORE_LIMITS, type StoreLimits } from './store/limits.ts'
 
 /** The command-line options of a collector. An undefined one comes from the config file, then from the defaults. */

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import type { CallObserver } from '../lib/rpc-counting.ts'
 import { createCooperativeYielding } from './cooperative-yielding.ts'
-import { createHealth } from './health/health.ts'
+import { Health } from './health/health.ts'
 import type { AgentConnection } from './inventory/agents.ts'
 import { createFleet, type Fleet } from './inventory/fleet.ts'
 import { createMeshController } from './mesh/mesh-controller.ts'
@@ -14,21 +14,21 @@ import { recover } from './recovery.ts'
 import { createReload } from './reload.ts'
 import { Runs } from './runs/runs.ts'
 import { createTrafficInterfaces } from './runs/traffic-interfaces.ts'
-import { createLedger } from './schedules/ledger.ts'
-import { createMeshCoverage } from './schedules/mesh-coverage.ts'
-import { createSchedules } from './schedules/schedules.ts'
+import { CoverageLedger } from './schedules/coverage/coverage-ledger.ts'
+import { MeshCoverage } from './schedules/coverage/mesh-coverage.ts'
+import { Schedules } from './schedules/schedules.ts'
 import type { Shutdown } from './shutdown.ts'
+import { startMaintenance } from './store/maintenance-loop.ts'
 import type { SqliteStoreDeps } from './store/sqlite/store.ts'
 import type { Store } from './store/store.ts'
-import { startUpkeep } from './store/upkeep.ts'
 import { createMetrics, type Metrics } from './telemetry/catalogue/metrics.ts'
-import { observeCalls, watchCollector } from './telemetry/observe/collector.ts'
-import { showMeshes } from './telemetry/observe/mesh.ts'
-import { createObserver, type Observer } from './telemetry/observe/observe.ts'
-import { observeSchedules } from './telemetry/observe/schedules.ts'
-import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/observe/store.ts'
-import { createTrafficGauges } from './telemetry/observe/traffic.ts'
-import { createTraffics } from './traffic/traffics.ts'
+import { observeCalls, registerCollectorGauges } from './telemetry/observe/collector-gauges.ts'
+import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/observe/measured-store.ts'
+import { registerMeshGauges } from './telemetry/observe/mesh-gauges.ts'
+import { createObserver, type Observer } from './telemetry/observe/observer.ts'
+import { createScheduleObserver } from './telemetry/observe/schedule-observer.ts'
+import { createTrafficGauges } from './telemetry/observe/traffic-gauges.ts'
+import { Traffics } from './traffic/traffics.ts'
 
 export type PartsDeps = {
   clock: Clock
@@ -56,7 +56,7 @@ const openStore = ({ deps, metrics, shutdown }: Context): Store => {
   const opened = deps.openStore({ clock, onDamaged: watchDamage({ metrics, logger }) })
   shutdown.add(opened.close)
   const store = measuredStore(opened, { metrics, clock })
-  const upkeep = startUpkeep({
+  const maintenance = startMaintenance({
     clock,
     logger,
     store,
@@ -65,7 +65,7 @@ const openStore = ({ deps, metrics, shutdown }: Context): Store => {
       observeInfo: (info) => observeStoreInfo(metrics, info),
     },
   })
-  shutdown.add(upkeep.close)
+  shutdown.add(maintenance.close)
   return store
 }
 
@@ -91,7 +91,7 @@ const openBase = (context: Context) => {
   const store = openStore(context)
   const fleet = openFleet(context, store)
   const healthObserver = observeHealth(metrics, observer, fleet)
-  const health = createHealth({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
+  const health = new Health({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
   shutdown.add(() => health.close())
   recover(store, observer, health, { clock, logger })
   return { store, fleet, health }
@@ -104,14 +104,14 @@ const startWork = (
 ) => {
   const { clock, logger, tracer, random } = deps
   const { yieldIfDue } = createCooperativeYielding(clock)
-  const ledger = createLedger({ clock, store, breathe: yieldIfDue })
-  const coverage = createMeshCoverage({ clock, logger, ledger, store })
+  const ledger = new CoverageLedger({ clock, store, yieldIfDue })
+  const coverage = new MeshCoverage({ clock, logger, ledger, store })
   shutdown.add(() => coverage.close())
   const runObserver = observeRuns(metrics, observer, health, ledger)
   const interfaces = createTrafficInterfaces()
   const runs = new Runs({ clock, logger, tracer, store, observer: runObserver, fleet, traffic: interfaces })
   shutdown.add(() => runs.close())
-  watchCollector(metrics, { fleet, runs })
+  registerCollectorGauges(metrics, { fleet, runs })
   const meshes = createMeshController({
     clock,
     logger,
@@ -122,9 +122,9 @@ const startWork = (
     observer: observeMeshes(metrics, coverage),
   })
   shutdown.add(() => meshes.close())
-  showMeshes({ metrics, clock }, meshes)
+  registerMeshGauges({ metrics, clock }, meshes)
   const profiles = createProfiles(options.profiles)
-  const schedules = createSchedules(
+  const schedules = new Schedules(
     {
       clock,
       logger,
@@ -132,16 +132,16 @@ const startWork = (
       runs,
       ledger,
       profiles: profiles.byName,
-      breathe: yieldIfDue,
+      yieldIfDue,
       documents: store,
       meshes,
-      observer: observeSchedules(metrics),
+      observer: createScheduleObserver(metrics),
     },
     options.schedules,
   )
   shutdown.add(() => schedules.close())
   const observe = createTrafficGauges(metrics)
-  const traffics = createTraffics({ clock, logger, random, fleet, runs, interfaces, observe })
+  const traffics = new Traffics({ clock, logger, random, fleet, runs, interfaces, observe })
   shutdown.add(() => traffics.close())
   return { runs, meshes, profiles, schedules, traffics }
 }

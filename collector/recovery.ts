@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import type { Health } from './health/health.ts'
 import type { Store } from './store/store.ts'
-import type { Observer } from './telemetry/observe/observe.ts'
+import type { Observer } from './telemetry/observe/observer.ts'
 
 /** Number of newest runs that the metrics show again after a restart. */
 const RESTORED_RUNS = 20

@@ -15,7 +15,7 @@ test('a reload during the shutdown changes nothing', async () => {
       fleet: { setInventory: change },
       health: { setPeriodic: change },
       profiles: { set: change },
-      schedules: { setOwn: change },
+      schedules: { setConfigured: change },
     },
     options,
   )

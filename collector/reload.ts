@@ -29,7 +29,7 @@ type Deps = {
   readOptions: () => Promise<CollectorOptions>
   fleet: Pick<Fleet, 'setInventory'>
   health: Pick<Health, 'setPeriodic'>
-  schedules: Pick<Schedules, 'setOwn'>
+  schedules: Pick<Schedules, 'setConfigured'>
   profiles: Pick<Profiles, 'set'>
 }
 
@@ -39,10 +39,12 @@ const toOperatingError = (error: unknown): unknown =>
     ? new OperatingError(
         'SPEC_INVALID',
         error.message.replace('nothing was started', 'nothing was changed'),
-        error.problems.map(({ line, column, path, message }) => ({
-          field: `${line}:${column} ${path}`.trim(),
-          description: message,
-        })),
+        {
+          violations: error.problems.map(({ line, column, path, message }) => ({
+            field: `${line}:${column} ${path}`.trim(),
+            description: message,
+          })),
+        },
       )
     : error
 
@@ -57,7 +59,7 @@ export const createReload = (deps: Deps, started: CollectorOptions): Reload => {
     const change = fleet.setInventory(options.nodes)
     health.setPeriodic(options.checks)
     profiles.set(options.profiles)
-    schedules.setOwn(options.schedules)
+    schedules.setConfigured(options.schedules)
     const restartRequired = FIXED.filter((key) => !isDeepStrictEqual(options[key], started[key]))
     const answer = ReloadFleetResponse.fromPartial({ ...change, restartRequired })
     logger.info(answer, 'the config was read again')

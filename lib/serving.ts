@@ -15,6 +15,7 @@ import type { Logger } from './logging.ts'
 import { type CallObserver, countCall } from './rpc-counting.ts'
 import { traceServerCall } from './rpc-tracing.ts'
 import { channelzService, reflectionService, type Service } from './serving/on-demand.ts'
+import { createRequestDecoding, requestDecodingMiddleware } from './serving/request-decoding.ts'
 
 export type { CallContext } from 'nice-grpc'
 export type { Service } from './serving/on-demand.ts'
@@ -98,19 +99,21 @@ export const serveGrpc = async (
     .use(tracing)
     .use(errorDetailsServerMiddleware)
     .use(errorBoundary(logger))
+    .use(requestDecodingMiddleware)
+  const decoding = createRequestDecoding(DESCRIPTORS)
   const health = HealthState()
   const names: string[] = []
   for (const { definition, implementation } of options.services) {
     const name = (definition as { fullName: string }).fullName
     names.push(name)
     health.setStatus('healthy', name)
-    server.add(definition, implementation)
+    server.add(decoding(definition), implementation)
   }
   health.setStatus('healthy')
-  server.add(HealthDefinition, HealthServiceImpl(health))
+  server.add(decoding(HealthDefinition), HealthServiceImpl(health) as Service['implementation'])
   const shown = [...names, 'grpc.health.v1.Health', 'grpc.channelz.v1.Channelz']
   for (const { definition, implementation } of [reflectionService(shown, DESCRIPTORS), channelzService()])
-    server.add(definition, implementation)
+    server.add(decoding(definition), implementation)
   const port = await server
     .listen(options.address, serverCredentials(options.security))
     .catch((error: Error) => {

@@ -1,4 +1,4 @@
-/** Addresses that interfaces should have and have not. */
+/** Compares the addresses of interfaces with the expected ones. */
 
 import { BlockList, isIP } from 'node:net'
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
@@ -6,7 +6,7 @@ import { FAIL, type Finding, found } from './findings.ts'
 
 const bare = (cidr: string): string => cidr.split('/')[0]!.split('%')[0]!
 
-/** Whether two texts are the same address: IPv6 has many spellings of one. */
+/** Whether two texts are the same address: an IPv6 address has several forms. */
 const same = (a: string, b: string): boolean => {
   const family = isIP(bare(a)) === 6 ? 'ipv6' : 'ipv4'
   if (isIP(bare(a)) !== isIP(bare(b))) return false
@@ -15,7 +15,7 @@ const same = (a: string, b: string): boolean => {
   return list.check(bare(b), family)
 }
 
-/** One finding for each interface that has expectations; FAIL where one is not met. */
+/** Returns one finding for each expected address; FAIL where the interface lacks it. */
 export const missingAddresses = (
   links: readonly Interface[],
   expected: Readonly<Record<string, readonly string[]>>,

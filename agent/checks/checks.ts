@@ -13,7 +13,7 @@ import { pvc } from './pvc/check.ts'
 import { reachability } from './reachability/check.ts'
 import { remapped } from './remapped/check.ts'
 
-/** Every check, in alphabetical order. */
+/** The registry: every check, in alphabetical order. */
 export const CHECKS: readonly Check[] = [
   clockCheck,
   dcgm,

@@ -1,4 +1,4 @@
-/** How a check puts together what it saw. */
+/** Creates the findings of checks. */
 
 import { CheckStatus, type Evidence } from '#proto/meshgauge/agent/v1/check.ts'
 import type { Findings } from './check.ts'
@@ -9,13 +9,13 @@ export const FAIL = CheckStatus.CHECK_STATUS_FAIL
 export const SKIPPED = CheckStatus.CHECK_STATUS_SKIPPED
 export const ERROR = CheckStatus.CHECK_STATUS_ERROR
 
-/** Evidence with the sentence that it adds to the reasons; an empty sentence adds none. */
+/** Evidence, with its sentence for the reasons; empty for none. */
 export type Finding = Evidence & { reason: string }
 
-/** What google.protobuf.Value holds. */
+/** The values of google.protobuf.Value. */
 export type Value = number | string | boolean | null | readonly string[]
 
-/** Something that was seen; good unless a status says otherwise. */
+/** Creates a finding; PASS unless a status is given. */
 export const found = (
   subject: string,
   name: string,
@@ -33,18 +33,18 @@ export const found = (
   reason: reason && `${subject}: ${reason}`,
 })
 
-/** Where a value stops being good. */
+/** The thresholds of a value. */
 export type Thresholds = { warn?: number | undefined; fail?: number | undefined }
 
-/** The status of a value that is bad when it is over its thresholds. */
+/** Returns the status of a value that is bad above its thresholds. */
 export const statusAbove = (value: number, { warn, fail }: Thresholds): CheckStatus =>
   fail !== undefined && value > fail ? FAIL : warn !== undefined && value > warn ? WARN : PASS
 
-/** The status of a value that is bad when it is under its thresholds. */
+/** Returns the status of a value that is bad below its thresholds. */
 export const statusBelow = (value: number, { warn, fail }: Thresholds): CheckStatus =>
   fail !== undefined && value < fail ? FAIL : warn !== undefined && value < warn ? WARN : PASS
 
-/** The threshold that a status other than PASS is about. */
+/** Returns the threshold of a status other than PASS. */
 export const limitOf = (status: CheckStatus, { warn, fail }: Thresholds): number =>
   (status === FAIL ? fail : warn) ?? 0
 
@@ -54,7 +54,7 @@ export const toFindings = (findings: readonly Finding[], rawOutput = ''): Findin
   rawOutput,
 })
 
-/** It does not apply here. */
+/** The result of a check that does not apply here. */
 export const skipped = (reasons: string[], rawOutput = ''): Findings => ({
   evidence: [],
   reasons,
@@ -62,7 +62,7 @@ export const skipped = (reasons: string[], rawOutput = ''): Findings => ({
   status: SKIPPED,
 })
 
-/** It could not be carried out. */
+/** The result of a check that could not run. */
 export const notDone = (reasons: string[], rawOutput = ''): Findings => ({
   evidence: [],
   reasons,

@@ -1,4 +1,4 @@
-/** All checks of GPUs on machines that have none, or sick ones. */
+/** All GPU checks on machines without GPUs, or with faulty ones. */
 
 import { describe, expect, test } from 'vitest'
 import { CHECKS } from './checks.ts'
@@ -8,7 +8,7 @@ import { useMachines } from './fixtures/use-machines.ts'
 
 const { keep, depsOf, run, h100, a100 } = useMachines()
 
-describe('without GPUs, or with sick ones', () => {
+describe('without GPUs, or with faulty ones', () => {
   const ALL = ['remapped', 'gpupower', 'pciebw', 'gpumem', 'dcgm']
   const equipped = () => keep(createMachine('h100-8').has('nvidia-smi', 'nvbandwidth', 'dcgmi', 'gpucheck'))
 
@@ -24,7 +24,7 @@ describe('without GPUs, or with sick ones', () => {
     expect(reason).toMatch(/but there are 8 NVIDIA GPUs on the PCI bus/)
   })
 
-  test('all programs that are missing are named', async () => {
+  test('names all missing programs', async () => {
     const pciebw = CHECKS.find(({ name }) => name === 'pciebw')!
     const reasons = await pciebw.requirements(depsOf(keep(createMachine())), new AbortController().signal)
     expect(reasons.map((reason) => reason.split(' ')[0])).toEqual([
@@ -44,7 +44,7 @@ describe('without GPUs, or with sick ones', () => {
       ].map(([path, exitCode, without, withGpus]) => ({ name, path, exitCode, without, withGpus })),
     ),
   )('$name: $path', async ({ name, path, exitCode, without, withGpus }) => {
-    const machine = equipped().says('nvidia-smi.gpus', `nvidia-smi/${path}.txt`, Number(exitCode))
+    const machine = equipped().replays('nvidia-smi.gpus', `nvidia-smi/${path}.txt`, Number(exitCode))
     expect((await run(machine, name)).status).toBe(without)
     const result = await run(machine.pciGpus(4), name)
     expect([result.status, result.reasons[0]]).toEqual([
@@ -53,54 +53,48 @@ describe('without GPUs, or with sick ones', () => {
     ])
   })
 
-  test.each(['remapped', 'gpupower'])(
-    '%s: a GPU that is lost fails, and the others are looked at',
-    async (name) => {
-      const machine = equipped().edit('nvidia-smi.gpus', (text) =>
-        text.replace(
-          /^5, .*$/m,
-          'Unable to determine the device handle for GPU5: 0000:CB:00.0: Unknown Error',
-        ),
-      )
-      machine.prints('nvidia-smi.gpus.exit', '15\n')
-      const result = await run(machine, name)
-      expect(result.status).toBe(FAIL)
-      expect(result.reasons).toEqual([expect.stringMatching(/^0000:CB:00.0: does not answer: /)])
-      expect(Object.keys(valuesOf(result, 'uuid'))).toHaveLength(7)
-    },
-  )
+  test.each(['remapped', 'gpupower'])('%s: a lost GPU fails, and the others are checked', async (name) => {
+    const machine = equipped().edit('nvidia-smi.gpus', (text) =>
+      text.replace(/^5, .*$/m, 'Unable to determine the device handle for GPU5: 0000:CB:00.0: Unknown Error'),
+    )
+    machine.prints('nvidia-smi.gpus.exit', '15\n')
+    const result = await run(machine, name)
+    expect(result.status).toBe(FAIL)
+    expect(result.reasons).toEqual([expect.stringMatching(/^0000:CB:00.0: does not answer: /)])
+    expect(Object.keys(valuesOf(result, 'uuid'))).toHaveLength(7)
+  })
 
-  test('a GPU that wants to be reset', async () => {
+  test('a GPU that requires a reset fails', async () => {
     const machine = equipped().edit('nvidia-smi.slowdown', (text) =>
       text.replace(/^3, .*$/m, '3, [GPU requires reset], [GPU requires reset], [GPU requires reset]'),
     )
     expect((await run(machine, 'gpupower')).reasons).toEqual(['3: GPU does not answer: [GPU requires reset]'])
   })
 
-  test.each(ALL)('%s: nvidia-smi writes half a line and dies', async (name) => {
+  test.each(ALL)('%s: nvidia-smi is killed in the middle of a line', async (name) => {
     const machine = equipped().edit('nvidia-smi.gpus', (text) => text.slice(0, 30))
     machine.prints('nvidia-smi.gpus.exit', '139\n')
     expect((await run(machine, name)).status).toBe(ERROR)
   })
 
-  test('a table that breaks off: what is there counts, and it is said', async () => {
+  test('of an incomplete table, the complete rows count, and the failure is reported', async () => {
     const machine = a100()
     machine.edit('nvidia-smi.remapped', (text) => text.slice(0, text.indexOf('\n', 100) + 20))
     const result = await run(machine, 'remapped')
     expect(result.status).toBe(ERROR)
-    expect(result.reasons[0]).toMatch(/wrote what is not a row/)
+    expect(result.reasons[0]).toMatch(/wrote an unexpected row/)
     expect(Object.keys(valuesOf(result, 'pending'))).toEqual(['0', '1'])
   })
 
   test.each(ALL.flatMap((name) => ['floods', 'one-long-line', 'rubbish', 'dies'].map((how) => [name, how])))(
-    '%s: an nvidia-smi that %s',
+    '%s with an nvidia-smi that %s',
     async (name, how) => {
       const machine = equipped().replace('nvidia-smi', misbehaving(how))
       expect((await run(machine, name)).status).toBe(ERROR)
     },
   )
 
-  test('programs are run in English whatever the agent was started in', async () => {
+  test('runs programs in English in any locale of the agent', async () => {
     expect((await run(h100(), 'pciebw')).status).toBe(PASS)
   })
 })

@@ -1,15 +1,15 @@
-/** Parameters as people write them: quantities carry their unit, and a wrong one says what is right. */
+/** Schemas of parameters: quantities have a unit, and an error shows a correct example. */
 
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { parseBitrate, parseDuration } from '../../lib/units.ts'
 
-/** Text of a quantity, read by `parse`; `example` is shown when it cannot be. */
+/** A quantity as text, parsed by `parse`; an error shows `example`. */
 const quantity = (parse: (text: string) => number | undefined, example: string) =>
   z.string(`must be text with a unit, such as "${example}"`).transform((text, context) => {
     const value = parse(text)
     if (value !== undefined) return value
-    context.addIssue({ code: 'custom', message: `"${text.slice(0, 40)}" is wrong; write ${example}` })
+    context.addIssue({ code: 'custom', message: `"${text.slice(0, 40)}" is not valid; write ${example}` })
     return z.NEVER
   })
 
@@ -21,7 +21,7 @@ export const bitrate = () => quantity(parseBitrate, '100G')
 
 const RATIO = /^(\d+(?:\.\d+)?)\s*%$/
 
-/** A share of 1, as text with a percent sign: a bare number could be either. */
+/** A share of 1, as text with a percent sign: a plain number would be ambiguous. */
 export const ratio = () =>
   quantity((text) => {
     const percent = Number(RATIO.exec(text.trim())?.[1] ?? Number.NaN)
@@ -30,7 +30,7 @@ export const ratio = () =>
 
 const BYTE_RATE = /^(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B\/s$/
 
-/** Bytes per second of `4GB/s` or `3.7GiB/s`. The B is a capital: 4Gb/s would be half a gigabyte. */
+/** Parses `4GB/s` or `3.7GiB/s` to bytes per second. The B is a capital letter: 4Gb/s would be 0.5 GB/s. */
 export const parseByteRate = (text: string): number | undefined => {
   const [, amount, prefix = '', binary] = BYTE_RATE.exec(text.trim()) ?? []
   if (amount === undefined) return undefined
@@ -39,7 +39,7 @@ export const parseByteRate = (text: string): number | undefined => {
 
 const GIGA = 1e9
 
-/** Bytes per second; a bare number is in GB/s, as the programs that measure it print it. */
+/** Bytes per second; a plain number is in GB/s, the unit of the programs that measure it. */
 export const byteRate = () =>
   z.union(
     [
@@ -52,7 +52,7 @@ export const byteRate = () =>
     { error: 'is not a byte rate; write "4GB/s", or a number of GB/s' },
   )
 
-/** Whole seconds within which the check has to be done; what it started is ended then. */
+/** Longest time of the check in whole seconds, after which its programs are ended. */
 export const timeout = (maxSeconds: number) =>
   duration().refine((seconds) => seconds > 0 && seconds <= maxSeconds, `must be up to ${maxSeconds}s`)
 

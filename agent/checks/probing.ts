@@ -1,4 +1,4 @@
-/** Probing of targets for checks: which they are, and what came back from each. */
+/** Probes targets for checks. */
 
 import { isIP } from 'node:net'
 import { z } from 'zod'
@@ -27,7 +27,7 @@ export const target = z.union([targetText, targetObject], {
 
 export type Target = z.output<typeof target>
 
-/** What all checks that probe can be told. */
+/** Parameters that all checks with probes have in common. */
 export const probing = {
   count: z.int().min(1).max(100),
   interval: duration().default(0.2),
@@ -42,7 +42,7 @@ export type Probed = { target: Target; result: PingResult }
 export const subjectOf = ({ address, interface: name }: Target): string =>
   name === '' ? address : `${address}%${name}`
 
-/** All reasons why no engine can ping here; empty when one can. */
+/** Returns all reasons why no engine can ping here; empty when one can. */
 export const pingRequirements = async ({ engines }: CheckDeps, signal: AbortSignal): Promise<string[]> => {
   const pings = (await engines.list(signal)).filter(({ test }) => test === 'ping')
   return pings.some(({ available }) => available)
@@ -79,7 +79,7 @@ const probeFrom = async (
 }
 
 /**
- * Probes all targets, the interfaces side by side.
+ * Probes all targets, those of different interfaces at the same time.
  * @throws OperatingError PEER_NOT_ALLOWED, or what the engine throws
  */
 export const probeTargets = async (

@@ -1,4 +1,4 @@
-/** The programs behind checks: where they are, and what to say when one did not do its work. */
+/** Finds and runs the programs of checks, and describes their failures. */
 
 import { access, constants, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { quote } from '../engines/program-error.ts'
 import type { OutputLimits, ProcessResult } from '../processes.ts'
 import type { CheckDeps } from './check.ts'
 
-/** The path of a program, or undefined when it is not here. It is not started: one whose driver hangs would hang too. */
+/** Returns the path of a program; undefined when it is missing. Does not start it, because it may hang with its driver. */
 export const findProgram = async (
   { programs, path }: Pick<CheckDeps, 'programs' | 'path'>,
   name: string,
@@ -23,15 +23,15 @@ export const findProgram = async (
   return undefined
 }
 
-/** The reason for a program that is not here, with how to get it. */
+/** Returns the reason for a missing program, and how to install it. */
 export const missing = ({ programs }: Pick<CheckDeps, 'programs'>, name: string, hint: string): string =>
   `${name} is not installed${programs[name] ? ` at ${programs[name]}` : ''}: ${hint}`
 
 export type Output = ProcessResult & { stdout: string }
 
 /**
- * Runs a program to its end. Throws only when the caller's signal was aborted; all else is in the result.
- * @throws signal.reason
+ * Runs a program to its end. All failures are in the result.
+ * @throws only signal.reason, when aborted
  */
 export const runProgram = async (
   { processes }: Pick<CheckDeps, 'processes'>,
@@ -46,22 +46,22 @@ export const runProgram = async (
   return output
 }
 
-/** Why a program did not end well, with the first line that says something; empty when it did. */
-export const troubleOf = ({ reason, stdout, stderrTail }: Output, noise = /^\s*$/): string => {
+/** Returns why a program failed, with its first useful line; empty when it succeeded. */
+export const failureOf = ({ reason, stdout, stderrTail }: Output, noise = /^\s*$/): string => {
   if (reason === '') return ''
-  const said = `${stdout}\n${stderrTail}`.split('\n').find((line) => !noise.test(line))
-  const text = quote(said ?? '')
+  const line = `${stdout}\n${stderrTail}`.split('\n').find((each) => !noise.test(each))
+  const text = quote(line ?? '')
   return text === '' || reason.includes(text) ? reason : `${reason}; it wrote: ${text}`
 }
 
-/** Everything that a program wrote, for the result. */
+/** Returns all output of a program, for the result. */
 export const rawOf = ({ stdout, stderrTail }: Output): string =>
   stderrTail === '' ? stdout : `${stdout}${stdout === '' || stdout.endsWith('\n') ? '' : '\n'}${stderrTail}\n`
 
-/** A file below the root, or undefined when it is not there or refuses to be read. */
+/** Returns a file below the root; undefined when it is missing or not readable. */
 export const readText = ({ root }: Pick<CheckDeps, 'root'>, path: string): Promise<string | undefined> =>
   readFile(join(root, path), 'utf8').catch(() => undefined)
 
-/** The names in a folder below the root; none when it is not there. */
+/** Returns the names in a folder below the root; none when it is missing. */
 export const listNames = ({ root }: Pick<CheckDeps, 'root'>, path: string): Promise<string[]> =>
   readdir(join(root, path)).catch(() => [])

@@ -1,4 +1,4 @@
-/** What every engine is to the rest of the agent. Adding one: a folder beside this file and a line in engines.ts. */
+/** The interface of all engines. To add one, see agent/README.md. */
 
 import type {
   Flow,
@@ -13,35 +13,35 @@ import type { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Processes } from '../processes.ts'
 
-/** What the engines need of the agent. */
+/** What engines need from the agent. */
 export type EngineDeps = { processes: Processes; clock: Clock }
 
-/** Where the programs are, when not in the PATH under their own names. */
+/** Paths of the programs that are not on the PATH under their own names. */
 export type EngineOptions = {
   programs?: { fping?: string; ping?: string; iperf3?: string; netperf?: string; netserver?: string }
   /** The port that engine tcp connects to when a target names none: the agent's own. */
   agentPort: number
 }
 
-/** What an engine's program on this node can do. `reasons` is empty when available, else it holds all reasons. */
+/** Whether an engine can run on this node. `reasons` is empty when available, else it has all reasons. */
 export type Detection = { available: boolean; version: string; reasons: string[] }
 
-/** One thing wrong with a request; `field` is its path in the message, such as `targets[2].address`. */
+/** One violation of a request; `field` is its path in the message, such as `targets[2].address`. */
 export type Violation = { field: string; description: string }
 
-/** One probe whose answer came or whose timeout passed. */
+/** One probe that was answered or has timed out. */
 export type PingProbe = {
   /** Position of the target in the request. */
   targetIndex: number
-  /** Undefined when the probe was lost. A refusal is an answer, so it has a round-trip time. */
+  /** Undefined when the probe was lost. A refusal is an answer and has a round-trip time. */
   rttSeconds: number | undefined
-  /** The peer answered and said no (tcp: RST). */
+  /** The peer refused (tcp: RST). */
   refused: boolean
-  /** Why there was no good answer, in words, when something said so; else empty. */
+  /** The reported cause of a loss or refusal; empty when there is none. */
   reason: string
 }
 
-/** Takes what PingProbe tells, without an object for each probe. */
+/** Receives the fields of a PingProbe, without an object for each probe. */
 export type PingSink = (
   targetIndex: number,
   rttSeconds: number | undefined,
@@ -49,7 +49,7 @@ export type PingSink = (
   reason: string,
 ) => void
 
-/** Where probes leave from: what the agent knows of the interface that the request names. */
+/** Where probes are sent from: the interface that the request names. */
 export type PingSource = {
   /** Name of the interface; empty lets the routing table decide. */
   interface: string
@@ -58,8 +58,8 @@ export type PingSource = {
 }
 
 /**
- * Trouble with the engine itself, as opposed to a measured outcome of one target: the program is missing, died or
- * wrote rubbish. It says which outcome it means for the pairs that were to be measured.
+ * A failure of the engine itself, as opposed to a measured outcome of one target: the program is missing, ended or wrote
+ * unexpected output. `outcome` applies to the pairs that were to be measured.
  */
 export class EngineError extends Error {
   override readonly name = 'EngineError'
@@ -81,20 +81,25 @@ export type EngineErrorKind = 'unavailable' | 'address-in-use' | 'address-missin
 
 export type PingEngine = {
   readonly name: string
-  /** Runs the program for real, once. */
+  /** Runs the program once to check it. */
   detect(signal: AbortSignal): Promise<Detection>
-  /** All violations of what this engine can do; the fields that no engine reads are not its business. */
+  /** Returns all violations; checks only the fields that engines read. */
   validate(request: PingRequest): Violation[]
   /**
-   * Probes all targets. Ends when each target has had its probes; throws EngineError on trouble with the engine, and
-   * `signal.reason` when aborted. However it ends, nothing that it started is left.
+   * Probes all targets. Ends when each target has had its probes, and leaves no program running.
+   * @throws EngineError when the engine fails, `signal.reason` when aborted
    */
   ping(request: PingRequest, source: PingSource, signal: AbortSignal): AsyncIterable<PingProbe>
   /**
-   * As `ping` of a continuous request, for very many probes over a very long time: they go to the sink in batches, and
-   * what this node could not send at all is EngineError, not loss. An engine without it is read through `ping`.
+   * Like `ping` of a continuous request, for high rates over a long time: probes go to the sink in batches. When this
+   * node could not send at all, it throws EngineError and reports no loss. Without this method, `ping` is used.
    */
-  watch?(request: PingRequest, source: PingSource, signal: AbortSignal, sink: PingSink): Promise<never>
+  pingContinuously?(
+    request: PingRequest,
+    source: PingSource,
+    signal: AbortSignal,
+    sink: PingSink,
+  ): Promise<never>
 }
 
 /** One server to start. Address and port are already resolved. */
@@ -104,44 +109,44 @@ export type IperfListener = {
   /** Also bind to this device; empty does not. */
   interface: string
   cpu: number | undefined
-  /** How long the server waits for its client. */
+  /** Longest time that the server waits for its client. */
   idleSeconds: number
-  /** How long the test will take, warm-up included; with idleSeconds it bounds the server's life. */
+  /** Expected duration of the test with its warm-up; with idleSeconds it bounds the life of the server. */
   durationSeconds: number
-  /** Tells what the server receives, once in each interval. */
-  watch?: { intervalSeconds: number; onSample(sample: IperfSample): void }
+  /** Reports the received bytes of each interval. */
+  samples?: { intervalSeconds: number; onSample(sample: IperfSample): void }
 }
 
 export type IperfServer = {
-  /** Resolves once the port really listens; rejects with EngineError. Both promises never go unhandled. */
+  /** Resolves when the port listens; rejects with EngineError. An unhandled rejection does no harm. */
   readonly ready: Promise<void>
-  /** How it ended. Resolves also when aborted (NOT_RUN); never rejects. */
+  /** The result of the test. Resolves also when aborted (NOT_RUN); never rejects. */
   readonly done: Promise<ServeResult>
 }
 
 export type IperfEvent =
   | { kind: 'sample'; sample: IperfSample }
-  /** Once, last. */
+  /** The last event, once. */
   | { kind: 'result'; result: IperfResult; retryable: boolean }
 
 export type IperfEngine = {
   readonly name: string
-  /** Ports in a row that one server needs: its own, and what its clients are told by it. */
+  /** Number of consecutive ports that one server needs: its own, and those that it announces to its clients. */
   readonly portsPerServer: number
   detect(signal: AbortSignal): Promise<Detection>
-  /** All violations in flows and options, with paths such as `options.tos`. */
+  /** Returns all violations of flows and options, with paths such as `options.tos`. */
   validateRun(flows: readonly Flow[], options: IperfOptions | undefined): Violation[]
   validateServe(request: ServeRequest): Violation[]
   /**
-   * For traffic that is kept up by one bounded test after the other: the options of a test of so many seconds at most,
-   * such that bytes move in every interval also at low rates. Absent in engines that cannot.
+   * Returns the options of one test of sustained traffic, which is a sequence of tests of at most `seconds`. Bytes move
+   * in every interval, also at low rates. Absent in engines without sustained traffic.
    */
-  readonly keepUp?: (options: IperfOptions | undefined, seconds: number) => IperfOptions
+  readonly sustainedOptions?: (options: IperfOptions | undefined, seconds: number) => IperfOptions
   /** Starts one server that serves one test. Aborting the signal ends it. */
   serve(listener: IperfListener, signal: AbortSignal): IperfServer
   /**
-   * Runs one client. Yields samples (flowIndex 0: the caller knows the flow) and then one result; whatever goes wrong
-   * on the way is in the result. Throws only `signal.reason` when aborted, after its processes are gone.
+   * Runs one client. Yields samples with flowIndex 0, then one result, which also reports any failure.
+   * @throws only `signal.reason` when aborted, after its processes have ended
    */
   run(flow: Flow, options: IperfOptions | undefined, signal: AbortSignal): AsyncIterable<IperfEvent>
 }

@@ -1,4 +1,4 @@
-/** What every iperf engine does with its programs, whichever they are. */
+/** Handling of programs that all iperf engines have in common. */
 
 import { IperfResult, type ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
@@ -6,7 +6,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { RunningProcess } from '../processes.ts'
 import type { IperfEvent, IperfServer } from './engine.ts'
 
-/** The only event of a client whose program is not there. */
+/** The only event of a client whose program is not available. */
 export const notAvailable = (reasons: readonly string[]): IperfEvent => ({
   kind: 'result',
   result: IperfResult.fromPartial({ outcome: Outcome.OUTCOME_NOT_RUN, reason: reasons.join('; ') }),
@@ -14,9 +14,9 @@ export const notAvailable = (reasons: readonly string[]): IperfEvent => ({
 })
 
 /**
- * Ends a program for which something has not come by its time: a client's connection, a server's client.
- * @param ended aborts when the program has ended by itself
- * @param hasCome looked at once, after so many seconds
+ * Ends a program unless something has happened in time: a client's connection, a server's client.
+ * @param ended aborts when the program has ended
+ * @param hasHappened called once, after `seconds`
  * @param onLate called before the program is ended
  */
 export const endWhenLate = async (
@@ -24,36 +24,36 @@ export const endWhenLate = async (
   running: RunningProcess,
   seconds: number,
   ended: AbortSignal,
-  { hasCome, onLate }: { hasCome: () => boolean; onLate: () => void },
+  { hasHappened, onLate }: { hasHappened: () => boolean; onLate: () => void },
 ): Promise<void> => {
   const passed = await clock.sleep(seconds, ended).then(
     () => true,
     () => false,
   )
-  if (!passed || hasCome()) return
+  if (!passed || hasHappened()) return
   onLate()
   await running.end()
 }
 
 /**
- * A server for one test.
- * @param serve starts the program, says when it listens or why it does not, and has the test's result
+ * Creates a server for one test.
+ * @param serve starts the program, settles `ready` when it listens or fails, and returns the result of the test
  */
 export const createIperfServer = (
   signal: AbortSignal,
   serve: (ready: PromiseWithResolvers<void>) => Promise<ServeResult>,
 ): IperfServer => {
   const ready = Promise.withResolvers<void>()
-  // Whoever waits for `done` only must not crash the agent.
+  // A caller that waits only for `done` must not crash the agent.
   ready.promise.catch(() => undefined)
   const notRun = (reason: string): ServeResult => ({ outcome: Outcome.OUTCOME_NOT_RUN, reason })
   const start = async (): Promise<ServeResult> => {
     if (!signal.aborted) return serve(ready)
     ready.reject(signal.reason)
-    return notRun('nobody wants its result any more')
+    return notRun('the caller cancelled before it started')
   }
   const done = start().catch((error: unknown): ServeResult => {
-    // Nothing could be started, such as when the agent is ending.
+    // No program could be started, for example while the agent shuts down.
     ready.reject(error)
     return notRun(error instanceof Error ? error.message : String(error))
   })

@@ -1,21 +1,22 @@
-/** What every iperf engine requires of a request, whatever its program. */
+/** Requirements on a request that all iperf engines have in common. */
 
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import type { Flow, IperfOptions, ServeRequest } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { Violation } from './engine.ts'
 import { isInterfaceName } from './ping-request.ts'
 
 export const MAX_DURATION_SECONDS = 86_400
 const MAX_OMIT_SECONDS = 600
-/** The largest CPU number that the programs take. */
+/** The largest CPU number that the programs accept. */
 const MAX_CPU = 1024
 
 const isAddress = (address: string): boolean => isIP(address) !== 0
 const sameFamily = (a: string, b: string): boolean => isIPv4(a) === isIPv4(b)
 
-/** It holds, or it is a violation. */
+/** A violation unless `holds`. */
 export type Rule = [field: string, holds: boolean, description: string]
 
 export const violationsOf = (rules: Rule[]): Violation[] =>
@@ -42,32 +43,32 @@ export const flowRules = (flow: Flow, index: number, family: IpFamily): Rule[] =
     rules.push([
       `${at}.source_address`,
       sameFamily(address, sourceAddress),
-      'must be of the family of address',
+      'must have the family of address',
     ])
   }
   rules.push(
     [
       `${at}.address`,
       family !== IpFamily.IP_FAMILY_V4 || isIPv4(address),
-      'must be IPv4, as options.family says',
+      'must be IPv4, like options.family',
     ],
     [
       `${at}.address`,
       family !== IpFamily.IP_FAMILY_V6 || isIPv6(address),
-      'must be IPv6, as options.family says',
+      'must be IPv6, like options.family',
     ],
   )
   return rules
 }
 
-/** What both programs take at the most: iperf3 says so in its source, and netperf's are not larger. */
+/** Limits of iperf3, from its source; those of netperf are not larger. */
 const MAX_INTERVAL_SECONDS = 60
 const MAX_WINDOW_BYTES = 512 * 1024 * 1024
 const MAX_MSS_BYTES = 9 * 1024
 
 type Times = { durationSeconds: number; omitSeconds: number; intervalSeconds: number }
 
-/** @param times what the program is told, with its defaults */
+/** @param times the values for the program, with defaults */
 export const timeRules = (program: string, options: IperfOptions, times: Times): Rule[] => {
   const { durationSeconds, omitSeconds, intervalSeconds } = times
   const whole = `${program} counts whole seconds`
@@ -94,7 +95,7 @@ export const timeRules = (program: string, options: IperfOptions, times: Times):
   ]
 }
 
-/** What is asked of sockets, their packets and the CPUs at both ends. */
+/** Rules for sockets, packets and the CPUs of both endpoints. */
 export const socketRules = (
   options: IperfOptions,
   { udp, congestion }: { udp: boolean; congestion: string },
@@ -126,8 +127,8 @@ export const socketRules = (
 
 export const validateServe = (request: ServeRequest): Violation[] => {
   const { listeners, ports, cpu } = request
-  const idleSeconds = fromDuration(request.idleTimeout) ?? 10
-  const durationSeconds = fromDuration(request.duration) ?? 10
+  const idleSeconds = fromDuration(request.idleTimeout) ?? IPERF_DEFAULTS.idleTimeoutSeconds
+  const durationSeconds = fromDuration(request.duration) ?? IPERF_DEFAULTS.durationSeconds
   return violationsOf([
     ['listeners', listeners.length > 0, 'must name at least one listener'],
     ...listeners.flatMap((listener, index): Rule[] => {

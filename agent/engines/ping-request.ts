@@ -1,13 +1,14 @@
-/** What a PingRequest means once its defaults are filled in, and what all ping engines require of it. */
+/** A PingRequest with its defaults, and the requirements that all ping engines have in common. */
 
 import { isIP, isIPv4 } from 'node:net'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { PingSource, Violation } from './engine.ts'
 
 export type PingPlan = {
   addresses: string[]
-  /** Probes for each target; undefined goes on until aborted. */
+  /** Probes for each target; undefined continues until aborted. */
   count: number | undefined
   intervalSeconds: number
   timeoutSeconds: number
@@ -19,10 +20,10 @@ export type PingPlan = {
 
 export const planPing = (request: PingRequest): PingPlan => ({
   addresses: request.targets.map((target) => target.address),
-  count: request.continuous ? undefined : (request.count ?? 10),
-  intervalSeconds: fromDuration(request.interval) ?? 1,
-  timeoutSeconds: fromDuration(request.timeout) ?? 1,
-  sizeBytes: request.sizeBytes ?? 56,
+  count: request.continuous ? undefined : (request.count ?? PING_DEFAULTS.count),
+  intervalSeconds: fromDuration(request.interval) ?? PING_DEFAULTS.intervalSeconds,
+  timeoutSeconds: fromDuration(request.timeout) ?? PING_DEFAULTS.timeoutSeconds,
+  sizeBytes: request.sizeBytes ?? PING_DEFAULTS.sizeBytes,
   dontFragment: request.dontFragment,
   ttl: request.ttl,
   tos: request.tos,
@@ -30,16 +31,16 @@ export const planPing = (request: PingRequest): PingPlan => ({
 
 const isLinkLocal = (address: string): boolean => /^fe[89ab]/i.test(address)
 
-/** The interface's own address for a target: the first one of its family and, for IPv6, of its scope. */
+/** Returns the source address for a target: the first one of its family and, for IPv6, of its scope. */
 export const sourceFor = (address: string, source: PingSource): string | undefined =>
   source.addresses.find(
     (candidate) => isIPv4(candidate) === isIPv4(address) && isLinkLocal(candidate) === isLinkLocal(address),
   )
 
-/** A name that the kernel would accept for a device, and no program could take for an option. */
+/** A name that the kernel accepts for a device, and that no program can read as an option. */
 export const isInterfaceName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}$/.test(name)
 
-/** What differs from engine to engine. */
+/** Limits that differ between engines. */
 type PingBounds = {
   minIntervalSeconds: number
   minSizeBytes: number
@@ -47,7 +48,7 @@ type PingBounds = {
   maxTargets: number
 }
 
-/** A timeout longer than this is a mistake: it delays every verdict on a target that is gone. */
+/** A longer timeout would delay every verdict about an unreachable target. */
 const MAX_TIMEOUT_SECONDS = 60
 
 export const validatePing = (request: PingRequest, bounds: PingBounds): Violation[] => {

@@ -1,4 +1,4 @@
-/** What it means for the measurement when a program did not do its work. */
+/** Converts the failure of a program to an error with the outcome of the measurement. */
 
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult } from '../processes.ts'
@@ -6,7 +6,7 @@ import { EngineError, type EngineErrorKind } from './engine.ts'
 
 const MAX_QUOTE_CHARACTERS = 200
 
-/** What a program wrote, fit for one line of a report. */
+/** Makes the output of a program fit on one line of a message. */
 export const quote = (text: string): string => {
   const printable = text.replaceAll(/\p{Cc}+/gu, ' ').trim()
   return printable.length > MAX_QUOTE_CHARACTERS ? `${printable.slice(0, MAX_QUOTE_CHARACTERS)}…` : printable
@@ -23,20 +23,20 @@ const kindOf = (result: ProcessResult): EngineErrorKind => {
 
 const outcomeOf = (result: ProcessResult): Outcome => {
   if (result.timedOut) return Outcome.OUTCOME_TIMED_OUT
-  // A program that gave up with a message never measured; all else may have, but not so that it can be trusted.
+  // A program that ended with an error message has not measured. Others may have, but not reliably.
   const gaveUp = result.notFound || result.aborted || (result.exitCode !== undefined && result.exitCode > 0)
   return gaveUp && !result.flooded ? Outcome.OUTCOME_NOT_RUN : Outcome.OUTCOME_INVALID
 }
 
-/** For a program that had to be ended because it goes on writing what its parser does not know. */
-export const rubbishError = (program: string, unknown: readonly string[]): EngineError =>
+/** The error of a program that was ended because its output was not understood. */
+export const unexpectedOutputError = (program: string, unknown: readonly string[]): EngineError =>
   new EngineError(
     'failed',
     Outcome.OUTCOME_INVALID,
-    `${program} was ended: it writes what such a program never does: ${quote(unknown[0] ?? '')}`,
+    `${program} was ended: unexpected output: ${quote(unknown[0] ?? '')}`,
   )
 
-/** `unknown` are the lines that were not understood; the first one is told, for who has to find out. */
+/** @param unknown lines that were not understood; the first one is part of the message */
 export const programError = (
   program: string,
   result: ProcessResult,

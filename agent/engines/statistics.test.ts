@@ -9,7 +9,7 @@ const answered = (rttSeconds: number) => ({ targetIndex: 0, rttSeconds, refused:
 const lost = (reason = '') => ({ targetIndex: 0, rttSeconds: undefined, refused: false, reason })
 const refused = { targetIndex: 0, rttSeconds: 0.001, refused: true, reason: 'connection refused' }
 
-test('loss and times of a few probes', () => {
+test('reports loss and times of a few probes', () => {
   const statistics = createStatistics()
   for (const probe of [answered(0.01), lost(), answered(0.03), answered(0.02)]) statistics.add(probe)
   const { sentCount, receivedCount, lossRatio, rtt, histogram } = statistics.snapshot()
@@ -22,7 +22,7 @@ test('loss and times of a few probes', () => {
   expect(countOf(histogram!)).toBe(3)
 })
 
-test('order of the times holds for any probes, and nothing is lost between windows', () => {
+test('times are ordered for any probes, and windows add up to all of them', () => {
   const probes = fc.array(fc.option(fc.double({ min: 1e-6, max: 10, noNaN: true }), { nil: undefined }))
   fc.assert(
     fc.property(probes, fc.integer({ min: 1, max: 10 }), (all, every) => {
@@ -49,7 +49,7 @@ test('order of the times holds for any probes, and nothing is lost between windo
   )
 })
 
-test('windows of a single probe have jitter, from the probe before', () => {
+test('a window of a single probe has jitter, relative to the probe before it', () => {
   const statistics = createStatistics()
   statistics.add(answered(0.01))
   expect(statistics.take()?.rtt?.jitter).toBeUndefined()
@@ -57,7 +57,7 @@ test('windows of a single probe have jitter, from the probe before', () => {
   expect(fromDuration(statistics.take()?.rtt?.jitter)).toBeCloseTo(0.002, 9)
 })
 
-test('100 % loss has no times, and is no zero', () => {
+test('100 % loss has no times, not even 0', () => {
   const statistics = createStatistics()
   statistics.add(lost())
   expect(statistics.snapshot()).toEqual({
@@ -71,7 +71,7 @@ test('100 % loss has no times, and is no zero', () => {
 
 test.each([
   ['one answer is enough', [lost(), answered(0.01)], Outcome.OUTCOME_MEASURED, ''],
-  ['an answer beside refusals', [refused, answered(0.01)], Outcome.OUTCOME_MEASURED, ''],
+  ['an answer and refusals', [refused, answered(0.01)], Outcome.OUTCOME_MEASURED, ''],
   ['refusals only', [lost(), refused], Outcome.OUTCOME_REFUSED, 'connection refused'],
   [
     'nothing',
@@ -81,7 +81,7 @@ test.each([
   ],
   ['silence', [lost()], Outcome.OUTCOME_UNREACHABLE, 'no answer to any of 1 probes'],
   ['never begun', [], Outcome.OUTCOME_NOT_RUN, 'no probe was sent'],
-])('the outcome of a target: %s', (_, probes, outcome, reason) => {
+])('outcome of a target: %s', (_, probes, outcome, reason) => {
   const target = createTargetResult(3)
   for (const probe of probes) target.add(probe)
   expect(target.result()).toMatchObject({ targetIndex: 3, outcome, reason })

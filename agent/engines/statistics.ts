@@ -1,4 +1,4 @@
-/** Probes of one target, summed up: what a window and a summary say of it. */
+/** Sums up the probes of one target, for windows and for the summary. */
 
 import type { PingResult, PingStatistics, RttStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
@@ -13,22 +13,22 @@ const createSums = () => ({
   min: Number.POSITIVE_INFINITY,
   max: 0,
   total: 0,
-  /** Of the differences between successive round-trip times. */
-  steps: 0,
-  stepCount: 0,
+  /** Sum and number of the differences between successive round-trip times. */
+  jitterSum: 0,
+  jitterCount: 0,
   histogram: createHistogram(),
 })
 
-/** Counts the probes of one target over as long as it lives, in windows. */
+/** Counts the probes of one target in windows. */
 export const createStatistics = () => {
   let sums = createSums()
-  // Jitter is about successive probes, also across two windows: a window may hold a single one.
+  // Jitter compares successive probes, also across windows, because a window may hold a single one.
   let last: number | undefined
 
   const rttStatistics = (): RttStatistics | undefined => {
     if (sums.received === 0) return undefined
     const histogram = sums.histogram.toMessage()
-    // The bucket's middle may lie outside of what was seen.
+    // The middle of a bucket may lie outside of the measured range.
     const within = (q: number) => Math.min(sums.max, Math.max(sums.min, quantile(histogram, q) ?? 0))
     return {
       min: toDuration(sums.min),
@@ -36,7 +36,7 @@ export const createStatistics = () => {
       p50: toDuration(within(0.5)),
       p99: toDuration(within(0.99)),
       max: toDuration(sums.max),
-      jitter: sums.stepCount === 0 ? undefined : toDuration(sums.steps / sums.stepCount),
+      jitter: sums.jitterCount === 0 ? undefined : toDuration(sums.jitterSum / sums.jitterCount),
     }
   }
   const snapshot = (): PingStatistics => ({
@@ -48,7 +48,7 @@ export const createStatistics = () => {
   })
 
   return {
-    /** A refusal is an answer: the packet came through and one came back. */
+    /** A refusal counts as an answer: a packet arrived and one returned. */
     add: ({ rttSeconds, refused }: PingProbe): void => {
       sums.sent++
       if (rttSeconds === undefined) return
@@ -59,14 +59,14 @@ export const createStatistics = () => {
       sums.total += rttSeconds
       sums.histogram.record(rttSeconds)
       if (last !== undefined) {
-        sums.steps += Math.abs(rttSeconds - last)
-        sums.stepCount++
+        sums.jitterSum += Math.abs(rttSeconds - last)
+        sums.jitterCount++
       }
       last = rttSeconds
     },
     snapshot,
     refusedCount: (): number => sums.refused,
-    /** What has come since the last call; undefined when no probe has. */
+    /** Returns the statistics since the last call; undefined when there was no probe. */
     take: (): PingStatistics | undefined => {
       if (sums.sent === 0) return undefined
       const window = snapshot()
@@ -76,7 +76,7 @@ export const createStatistics = () => {
   }
 }
 
-/** One target over a whole stream: what has become of it, and why. */
+/** The result of one target over a whole stream. */
 export const createTargetResult = (targetIndex: number) => {
   const statistics = createStatistics()
   let lastReason = ''

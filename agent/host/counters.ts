@@ -1,12 +1,9 @@
-/** What the files of /proc say that count up for as long as a host runs. Pure; formats after proc(5). */
+/** Parses the counters in /proc. Pure; formats from proc(5). */
 
-/** Ticks of 10 ms that one core has spent. */
+/** Time of one core, in ticks of 10 ms. */
 export type CpuTicks = { total: number; busy: number; softirq: number; steal: number }
 
-/**
- * /proc/stat, by the kernel's number of the core. Time of guests is left out of the total: the kernel counts it as
- * user time as well.
- */
+/** /proc/stat, by core number. The total excludes the time of guests, which the kernel also counts as user time. */
 export const parseCpuTicks = (text: string): Map<number, CpuTicks> => {
   const cpus = new Map<number, CpuTicks>()
   for (const [, number, rest] of text.matchAll(/^cpu(\d+) (.*)$/gm)) {
@@ -18,13 +15,13 @@ export const parseCpuTicks = (text: string): Map<number, CpuTicks> => {
   return cpus
 }
 
-/** A line of /proc/meminfo in bytes; undefined when the kernel does not have it. */
+/** Returns a line of /proc/meminfo in bytes; undefined when the kernel lacks it. */
 export const parseMemory = (text: string, name: string): number | undefined => {
   const match = new RegExp(`^${name}:\\s*(\\d+) kB$`, 'm').exec(text)
   return match ? Number(match[1]) * 1024 : undefined
 }
 
-/** What one interface has counted since it was made. */
+/** The counters of one interface since it was created. */
 export type LinkCounters = {
   receivedBytes: number
   receivedPacketCount: number
@@ -36,7 +33,7 @@ export type LinkCounters = {
   sendDropCount: number
 }
 
-/** /proc/net/dev, by name: the interfaces of the network namespace of whoever reads it. */
+/** /proc/net/dev, by name: the interfaces in the network namespace of the reader. */
 export const parseLinks = (text: string): Map<string, LinkCounters> => {
   const links = new Map<string, LinkCounters>()
   for (const [, name, rest] of text.matchAll(/^\s*(\S+):\s*(\d.*)$/gm)) {
@@ -56,7 +53,7 @@ export const parseLinks = (text: string): Map<string, LinkCounters> => {
   return links
 }
 
-/** One counter of /proc/net/snmp, where a line of names stands above a line of values. */
+/** Returns one counter of /proc/net/snmp, where a line of values follows a line of names. */
 export const parseSnmp = (text: string, protocol: string, name: string): number | undefined => {
   const lines = text.split('\n').filter((line) => line.startsWith(`${protocol}: `))
   const [names = [], values = []] = lines.map((line) => line.trim().split(/\s+/))
@@ -64,7 +61,7 @@ export const parseSnmp = (text: string, protocol: string, name: string): number 
   return Number.isFinite(value) ? value : undefined
 }
 
-/** One counter of /proc/net/snmp6, such as Udp6InErrors. */
+/** Returns one counter of /proc/net/snmp6, such as Udp6InErrors. */
 export const parseSnmp6 = (text: string, name: string): number | undefined => {
   const match = new RegExp(`^${name}\\s+(\\d+)$`, 'm').exec(text)
   return match ? Number(match[1]) : undefined

@@ -14,7 +14,7 @@ const result = {
   notFound: false,
 }
 
-/** A host of files and programs that a test makes up; its clock moves when somebody sleeps. */
+/** A host with the files and programs of a test; its clock advances with each sleep. */
 const createHost = (files: Record<string, string>, programs: Record<string, () => Promise<string>>) => {
   const started: string[] = []
   let now = 0
@@ -23,7 +23,7 @@ const createHost = (files: Record<string, string>, programs: Record<string, () =
     monotonicSeconds: () => now,
     yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: async (seconds, signal) => {
-      // Programs that answer at once come first.
+      // Programs that answer immediately come first.
       await new Promise((resolve) => setImmediate(resolve))
       if (!signal?.aborted) now += seconds
     },
@@ -55,7 +55,7 @@ const TOPOLOGY = (cpu: number, socket: string, core: string) => ({
   [`/sys/devices/system/cpu/cpu${cpu}/topology/core_id`]: `${core}\n`,
 })
 
-test('everything that a host says of itself', async () => {
+test('describes a host from its files and programs', async () => {
   const { host } = createHost(
     {
       '/etc/os-release': 'PRETTY_NAME="Debian"\n',
@@ -91,7 +91,7 @@ test('everything that a host says of itself', async () => {
   })
 })
 
-test('a host that says nothing is described all the same; ARM names itself in its device tree', async () => {
+test('describes a host without any of these files; ARM has its name in the device tree', async () => {
   const { host } = createHost({ '/proc/device-tree/model': 'Jetson AGX Orin\0' }, {})
   expect(await host.metadata()).toMatchObject({
     cpuModel: '',
@@ -103,7 +103,7 @@ test('a host that says nothing is described all the same; ARM names itself in it
   })
 })
 
-test('nobody waits for a driver that hangs; what it says in the end is in a later answer', async () => {
+test('does not wait for a driver that hangs; its output is in a later answer', async () => {
   const answer = Promise.withResolvers<string>()
   const { host, started } = createHost({}, { '/opt/nv': () => answer.promise })
   expect((await host.metadata()).gpuCount).toBe(0)
@@ -114,7 +114,7 @@ test('nobody waits for a driver that hangs; what it says in the end is in a late
   expect(started).toHaveLength(1)
 })
 
-test('programs are asked once for ten minutes, and for every interface by itself', async () => {
+test('runs programs once in ten minutes, separately for each interface', async () => {
   const { host, started, pass } = createHost(
     {},
     {

@@ -18,22 +18,22 @@ import {
 } from './facts.ts'
 import type { ReadText } from './files.ts'
 
-/** Drivers and GPUs do not change under a running agent but by hot-plug; then it is right again after this long. */
+/** Age after which a program runs again: drivers and GPUs change only by hot-plug. */
 const PROGRAM_SECONDS = 600
-/** nvidia-smi takes up to ten seconds where the driver has to load first; a hung driver takes for ever. */
+/** nvidia-smi takes up to 10 s where the driver has to load first; with a hung driver it never ends. */
 const PROGRAM_DEADLINE_SECONDS = 20
-/** Whoever asks does not wait for slow programs: what they say is in the next answer. */
+/** Longest wait for slow programs; their output is in the next answer. */
 const WAIT_SECONDS = 1
 
 export type HostDescriber = {
   metadata(): Promise<NodeMetadata>
-  /** The interfaces with what their drivers say of themselves. */
+  /** Adds driver and firmware versions to the interfaces. */
   withDrivers(interfaces: readonly Interface[]): Promise<Interface[]>
 }
 
 type Deps = { clock: Clock; processes: Pick<Processes, 'run'>; read: ReadText }
 
-/** Files of DMI may be missing (virtual machines, ARM) or readable by root only. */
+/** DMI files may be missing (virtual machines, ARM) or readable only by root. */
 const readProduct = (read: ReadText) => {
   const dmi = (name: string) => read(`/sys/class/dmi/id/${name}`)?.trim() ?? ''
   return {
@@ -52,7 +52,7 @@ const readPlaces = (read: ReadText, cpuinfo: string) => {
   return places.length > 0 ? places : parsePlaces(cpuinfo)
 }
 
-/** What stays as it is for as long as the host is up. */
+/** The facts that do not change while the host is up. */
 const readMachine = (read: ReadText): Partial<NodeMetadata> => {
   const cpuinfo = read('/proc/cpuinfo') ?? ''
   const { model, vendor } = parseCpu(cpuinfo)
@@ -71,16 +71,16 @@ const readMachine = (read: ReadText): Partial<NodeMetadata> => {
   }
 }
 
-/** What programs print, asked for in the background and kept for a while. */
+/** Runs programs in the background and keeps their output for a while. */
 const createProgramCache = ({ clock, processes }: Deps) => {
   type Entry = { at: number; printed: Promise<string>; latest: string }
   const known = new Map<string, Entry>()
   const ask = (program: string, args: readonly string[], before: string): Entry => {
-    // Not the caller's signal: others wait for the same answer, and the deadline bounds it.
+    // Not the caller's signal: other callers wait for the same output, and the deadline bounds it.
     const options = { signal: AbortSignal.any([]), deadlineSeconds: PROGRAM_DEADLINE_SECONDS }
     const entry: Entry = {
       at: clock.monotonicSeconds(),
-      // A program that is missing, fails or hangs says nothing, and neither does an agent that is ending.
+      // A program that is missing, fails or hangs has no output; nor has one of an agent that shuts down.
       printed: processes.run(program, args, options).then(
         ({ reason, stdout }) => (reason === '' ? stdout : ''),
         () => '',
@@ -92,7 +92,7 @@ const createProgramCache = ({ clock, processes }: Deps) => {
     })
     return entry
   }
-  /** What it printed; after WAIT_SECONDS what it printed the last time. */
+  /** Returns its output; after WAIT_SECONDS, its previous output. */
   return async (program: string, ...args: string[]): Promise<string> => {
     const key = [program, ...args].join(' ')
     let entry = known.get(key)
@@ -117,7 +117,7 @@ const withDriver = (link: Interface, info: DriverInfo): Interface => ({
   busInfo: info.busInfo || link.busInfo,
 })
 
-/** Says what the host is made of. Never reads an environment. */
+/** Describes hardware and operating system of the host. Never reads the environment. */
 export const createHostDescriber = (
   deps: Deps,
   programs: Readonly<Record<string, string>>,
@@ -146,7 +146,7 @@ export const createHostDescriber = (
     withDrivers: (interfaces) =>
       Promise.all(
         interfaces.map(async (link) => {
-          // A name may begin with a dash, and would be an option.
+          // A name that begins with a dash would be an option.
           if (link.name.startsWith('-')) return link
           const text = await printed(programs.ethtool ?? 'ethtool', '-i', link.name)
           return text === '' ? link : withDriver(link, parseEthtool(text))

@@ -12,17 +12,17 @@ IcmpMsg: InType0 InType3 InType8
 IcmpMsg: 78712 14 78701
 `
 
-test('IPv4 and IPv6 together', () => {
+test('adds IPv4 and IPv6', () => {
   expect(countEchoRequests(SNMP, 'Icmp6InMsgs \t3\nIcmp6InEchos                    \t7\n')).toBe(78708)
 })
 
-test('no IPv6 is none of it; no IPv4 line is no answer', () => {
+test('without IPv6 counts IPv4 only; without an IPv4 line there is no count', () => {
   expect(countEchoRequests(SNMP, undefined)).toBe(78701)
   expect(countEchoRequests('Ip: Forwarding\nIp: 1\n', 'Icmp6InEchos 7\n')).toBeUndefined()
   expect(countEchoRequests(undefined, undefined)).toBeUndefined()
 })
 
-test('this kernel counts what is sent to it', () => {
+test('the kernel of this host counts them', () => {
   const count = () =>
     countEchoRequests(readFileSync('/proc/net/snmp', 'utf8'), readFileSync('/proc/net/snmp6', 'utf8'))!
   const before = count()

@@ -1,6 +1,6 @@
-/** How many ICMP echo requests this node has received: the kernel counts them, whoever sent them. */
+/** The kernel's count of ICMP echo requests that this node has received from any sender. */
 
-/** The value under `name` in the lines `prefix: names` and `prefix: values` of /proc/net/snmp (RFC 4293 names). */
+/** Returns the value of `name` in the lines `prefix: names` and `prefix: values` of /proc/net/snmp (RFC 4293). */
 const fieldOf = (snmp: string, prefix: string, name: string): number | undefined => {
   const [names, values] = snmp
     .split('\n')
@@ -11,10 +11,10 @@ const fieldOf = (snmp: string, prefix: string, name: string): number | undefined
 }
 
 /**
- * IPv4 and IPv6 together, since the kernel (or the network namespace) came up.
+ * Returns the count for IPv4 and IPv6 together, since the network namespace was created.
  * @param snmp content of /proc/net/snmp
  * @param snmp6 content of /proc/net/snmp6; undefined without IPv6
- * @returns undefined when the kernel does not say
+ * @returns undefined when the kernel does not count them
  */
 export const countEchoRequests = (
   snmp: string | undefined,

@@ -20,11 +20,11 @@ test.each([
   ['grace', 'ARM Neoverse-V2', ''],
   ['power7', 'POWER7 (architected), altivec supported', ''],
   ['zseries', '', 'IBM/S390'],
-])('the CPU of %s', (machine, model, vendor) => {
+])('parses the CPU of %s', (machine, model, vendor) => {
   expect(parseCpu(recorded(`${machine}/cpuinfo`))).toEqual({ model, vendor })
 })
 
-test('a core of ARM that nobody has listed keeps its numbers', () => {
+test('an unknown ARM core is shown with its numbers', () => {
   expect(parseCpu('CPU implementer\t: 0x48\nCPU part\t: 0xd01\n').model).toBe('implementer 0x48 part 0xd01')
 })
 
@@ -33,11 +33,11 @@ describe('sockets, cores and threads', () => {
     ['debian-vm', { sockets: 1, coresPerSocket: 2, threadsPerCore: 1 }],
     ['xeon-2-sockets', { sockets: 2, coresPerSocket: 1, threadsPerCore: 1 }],
     ['grace', { sockets: 0, coresPerSocket: 0, threadsPerCore: 0 }],
-  ])('of %s from its cpuinfo', (machine, counts) => {
+  ])('are read from the cpuinfo of %s', (machine, counts) => {
     expect(countCpus(parsePlaces(recorded(`${machine}/cpuinfo`)))).toEqual(counts)
   })
 
-  test('two sockets with 32 cores of two threads; each socket numbers its cores from 0', () => {
+  test('are counted for two sockets that both number their cores from 0', () => {
     const places = Array.from({ length: 128 }, (_, cpu) => ({
       socket: String(Math.floor(cpu / 32) % 2),
       core: String(cpu % 32),
@@ -50,19 +50,19 @@ describe('sockets, cores and threads', () => {
     ['0,2-3', [0, 2, 3]],
     ['', []],
     ['x', []],
-  ])('the list %j', (text, cpus) => {
+  ])('parses the list %j', (text, cpus) => {
     expect(parseCpuList(text)).toEqual(cpus)
   })
 })
 
-test('the operating system, quoted in any way', () => {
+test('parses the operating system with any quotes', () => {
   expect(parseOperatingSystem(recorded('debian-vm/os-release'))).toBe('Debian GNU/Linux 12 (bookworm)')
   expect(parseOperatingSystem("NAME=x\nPRETTY_NAME='Rocky Linux 9.4'\n")).toBe('Rocky Linux 9.4')
   expect(parseOperatingSystem('PRETTY_NAME=Alpine\n')).toBe('Alpine')
   expect(parseOperatingSystem('NAME=x\n')).toBe('')
 })
 
-test('uptime', () => {
+test('parses the uptime', () => {
   expect(parseUptime('4158.01 4831.94\n')).toBe(4158.01)
   expect(parseUptime('')).toBeUndefined()
 })
@@ -72,7 +72,7 @@ test.each([
   ['gpu-1', '127.0.1.1 gpu-1.example.org gpu-1 # ours\n', '(none)', 'gpu-1.example.org'],
   ['gpu-1', '127.0.0.1 localhost.localdomain localhost\n', '(none)', 'gpu-1'],
   ['gpu-1', '#10.0.0.1 gpu-1.old.example gpu-1\n', 'nis.example\n', 'gpu-1.nis.example'],
-])('the full name of %s', (hostname, hosts, domain, full) => {
+])('finds the full name of %s', (hostname, hosts, domain, full) => {
   expect(fullName(hostname, hosts, domain)).toBe(full)
 })
 
@@ -103,7 +103,7 @@ test.each([
   expect(parseEthtool(recorded(file))).toEqual(info)
 })
 
-test('what a driver does not say is empty, also as N/A', () => {
+test('what a driver does not report is empty, also as N/A', () => {
   expect(parseEthtool(recorded('ethtool-veth.txt'))).toMatchObject({ firmwareVersion: '', busInfo: '' })
   expect(parseEthtool('firmware-version: N/A\nbus-info:\n')).toMatchObject({
     firmwareVersion: '',
@@ -120,6 +120,6 @@ test.each([
     { model: '', count: 0 },
   ],
   ['', { model: '', count: 0 }],
-])('GPUs in %j', (text, gpus) => {
+])('parses the GPUs in %j', (text, gpus) => {
   expect(parseGpus(text)).toEqual(gpus)
 })

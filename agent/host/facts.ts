@@ -1,18 +1,18 @@
-/** What a machine is, from the files and programs that say so. Pure. */
+/** Parses files and programs that describe a machine. Pure. */
 
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 
-/** One `name : value` of a file such as /proc/cpuinfo; the first one when there are several. */
+/** Returns the first `name : value` of a file such as /proc/cpuinfo. */
 const fieldOf = (text: string, name: string): string | undefined =>
   new RegExp(`^${name}\\s*:[ \\t]*(.*)$`, 'm').exec(text)?.[1]?.trim() || undefined
 
-/** PRETTY_NAME of os-release(5); empty where it is missing. */
+/** Returns PRETTY_NAME of os-release(5); empty where it is missing. */
 export const parseOperatingSystem = (text: string): string => {
   const match = /^PRETTY_NAME=(?:"([^"\n]*)"|'([^'\n]*)'|(\S*))$/m.exec(text)
   return match?.[1] ?? match?.[2] ?? match?.[3] ?? ''
 }
 
-/** ARM kernels give numbers only: those of server cores, from their technical reference manuals (MIDR_EL1). */
+/** ARM kernels report numbers only. These are server cores, from their technical reference manuals (MIDR_EL1). */
 const ARM_CORES: Record<string, string> = {
   '0x41 0xd08': 'ARM Cortex-A72',
   '0x41 0xd0c': 'ARM Neoverse-N1',
@@ -31,16 +31,16 @@ const cpuModel = (text: string): string => {
   return ARM_CORES[`${implementer} ${part}`] ?? `implementer ${implementer} part ${part}`
 }
 
-/** /proc/cpuinfo of any architecture; what the kernel does not say there is empty. */
+/** Parses /proc/cpuinfo of any architecture; missing values are empty. */
 export const parseCpu = (text: string): { model: string; vendor: string } => ({
   model: cpuModel(text),
   vendor: fieldOf(text, 'vendor_id') ?? '',
 })
 
-/** Where one thread of the CPU sits, as /sys/devices/system/cpu/cpu<n>/topology has it. */
+/** The position of one thread of a CPU, from /sys/devices/system/cpu/cpu<n>/topology. */
 export type ThreadPlace = { socket: string; core: string }
 
-/** /proc/cpuinfo of x86, for kernels and sandboxes that hide the topology in /sys. */
+/** Parses /proc/cpuinfo of x86, for kernels and sandboxes that hide the topology in /sys. */
 export const parsePlaces = (text: string): ThreadPlace[] =>
   text.split(/\n\s*\n/).flatMap((block) => {
     const [socket, core] = [fieldOf(block, 'physical id'), fieldOf(block, 'core id')]
@@ -49,7 +49,7 @@ export const parsePlaces = (text: string): ThreadPlace[] =>
 
 export type CpuCounts = { sockets: number; coresPerSocket: number; threadsPerCore: number }
 
-/** Of cores of several kinds the mean, rounded; zeroes when nothing is known. */
+/** Counts sockets, cores and threads; the rounded mean for cores of several kinds, 0 when nothing is known. */
 export const countCpus = (threads: readonly ThreadPlace[]): CpuCounts => {
   const sockets = new Set(threads.map(({ socket }) => socket)).size
   const cores = new Set(threads.map(({ socket, core }) => `${socket} ${core}`)).size
@@ -61,7 +61,7 @@ export const countCpus = (threads: readonly ThreadPlace[]): CpuCounts => {
   }
 }
 
-/** The first of a list such as `0-3,8` of /sys/devices/system/cpu/present to its last, each number. */
+/** Expands a list such as `0-3,8` of /sys/devices/system/cpu/present to its numbers. */
 export const parseCpuList = (text: string): number[] =>
   text
     .trim()
@@ -73,15 +73,15 @@ export const parseCpuList = (text: string): number[] =>
       return Array.from({ length: Number(match[2] ?? first) - first + 1 }, (_, index) => first + index)
     })
 
-/** Seconds since boot, the first figure of /proc/uptime. */
+/** Returns the seconds since boot, the first number of /proc/uptime. */
 export const parseUptime = (text: string): number | undefined => {
   const seconds = Number.parseFloat(text)
   return Number.isFinite(seconds) ? seconds : undefined
 }
 
 /**
- * The full name of a host from what is on the host: its own name when that has a domain, else the name that
- * /etc/hosts gives it, else its NIS domain. No name server is asked: one that hangs would hold up the answer.
+ * Returns the full name of a host: its own name when that has a domain, else the name in /etc/hosts, else its NIS domain.
+ * No name server is queried, because one that hangs would delay the answer.
  */
 export const fullName = (hostname: string, hosts: string, domain: string): string => {
   if (hostname.includes('.')) return hostname
@@ -99,26 +99,26 @@ export type DriverInfo = Pick<Interface, 'driverVersion' | 'firmwareVersion'> & 
   driver: string
 }
 
-/** What `ethtool -i` prints. Drivers write N/A where they have nothing to say. */
+/** Parses `ethtool -i`. Drivers print N/A for an unknown value. */
 export const parseEthtool = (text: string): DriverInfo => {
-  const said = (name: string): string => {
+  const driverField = (name: string): string => {
     const value = fieldOf(text, name) ?? ''
     return /^n\/a$/i.test(value) ? '' : value
   }
   return {
-    driver: said('driver'),
-    driverVersion: said('version'),
-    firmwareVersion: said('firmware-version'),
-    busInfo: said('bus-info'),
+    driver: driverField('driver'),
+    driverVersion: driverField('version'),
+    firmwareVersion: driverField('firmware-version'),
+    busInfo: driverField('bus-info'),
   }
 }
 
-/** What `nvidia-smi --query-gpu=name --format=csv,noheader` prints: one line for each GPU. */
+/** Parses `nvidia-smi --query-gpu=name --format=csv,noheader`: one line for each GPU. */
 export const parseGpus = (text: string): { model: string; count: number } => {
   const names = text
     .split('\n')
     .map((line) => line.trim())
-    // Troubles are said on the same stream as names.
+    // Errors are printed on the same stream as the names.
     .filter(
       (line) =>
         line !== '' && !/^(No devices were found|NVIDIA-SMI has failed|Unable to|Failed to)/.test(line),

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** The text of a file of /proc, /sys or /etc; undefined where there is none, or it may not be read. */
+/** Returns the text of a file of /proc, /sys or /etc; undefined where it is missing or not readable. */
 export type ReadText = (path: string) => string | undefined
 
 export const readText: ReadText = (path) => {

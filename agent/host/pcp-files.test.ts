@@ -4,7 +4,7 @@ import { parsePcpConf, pcp2jsonArgs, pmcdConfig, pmloggerConfig, readPcpJson } f
 
 const conf = readFileSync(new URL('fixtures/debian-vm/pcp.conf', import.meta.url), 'utf8')
 
-test("Debian's pcp.conf says where everything is", () => {
+test("parses Debian's pcp.conf", () => {
   const paths = parsePcpConf(conf)!
   expect(paths).toEqual({
     pmcd: '/usr/lib/pcp/bin/pmcd',
@@ -19,7 +19,7 @@ test("Debian's pcp.conf says where everything is", () => {
   expect(parsePcpConf('PCP_BIN_DIR=/usr/bin\n')).toBeUndefined()
 })
 
-test('the network is recorded and exported, which the plugin of the workflow leaves out', () => {
+test('records and exports the network, which the plugin of the workflow lacks', () => {
   const config = pmloggerConfig(0.25)
   const args = pcp2jsonArgs(parsePcpConf(conf)!, '/x/archive', 0.25)
   expect(config).toMatch(/^log mandatory on 250 msec \{\n/)
@@ -39,7 +39,7 @@ test('the network is recorded and exported, which the plugin of the workflow lea
 const printed = (samples: unknown[]) =>
   JSON.stringify({ '@pcp': { '@hosts': [{ '@metrics': samples }] } }, null, 2)
 
-test('what pcp2json printed is kept without white space', () => {
+test('the output of pcp2json is stored without white space', () => {
   expect(readPcpJson(printed([{ '@interval': '0' }]), 1000)).toBe(
     '{"@pcp":{"@hosts":[{"@metrics":[{"@interval":"0"}]}]}}',
   )
@@ -47,14 +47,14 @@ test('what pcp2json printed is kept without white space', () => {
 
 test.each([
   ['', 'pcp2json printed nothing'],
-  ['{ "@pcp": {', 'what pcp2json printed is not JSON'],
-  ['null', 'what pcp2json printed has no samples of a host'],
-  ['{"@pcp":{"@hosts":[]}}', 'what pcp2json printed has no samples of a host'],
+  ['{ "@pcp": {', 'the output of pcp2json is not JSON'],
+  ['null', 'the output of pcp2json has no samples of a host'],
+  ['{"@pcp":{"@hosts":[]}}', 'the output of pcp2json has no samples of a host'],
   [printed([]), 'the archive of pmlogger has no sample'],
   [
     printed([{ x: 'é'.repeat(600) }]),
-    '1245 bytes from pcp2json; at most 1000 are kept: ask for a longer interval',
+    '1245 bytes from pcp2json; at most 1000 are allowed: request a longer interval',
   ],
-])('%j is refused', (text, message) => {
+])('refuses %j', (text, message) => {
   expect(() => readPcpJson(text, 1000)).toThrow(message)
 })

@@ -1,21 +1,21 @@
-/** What Performance Co-Pilot is told and what it answers. Pure. */
+/** The configuration for Performance Co-Pilot, and its output. Pure. */
 
-/** Where an installation of PCP has its parts, from its pcp.conf(5). */
+/** The paths of a PCP installation, from its pcp.conf(5). */
 export type PcpPaths = {
   pmcd: string
   pmlogger: string
   pcp2json: string
-  /** What runs pcp2json, which is a Python script. */
+  /** The interpreter of pcp2json, which is a Python script. */
   pmpython: string
-  /** The part of pmcd that knows Linux. */
+  /** The agent of pmcd for Linux metrics. */
   linuxAgent: string
-  /** The names of the metrics of that part. */
+  /** The names of its metrics. */
   linuxNames: string
-  /** The definitions of sets such as `:sar`. */
+  /** The definitions of metric sets such as `:sar`. */
   metricSets: string
 }
 
-/** Undefined when the text is not a pcp.conf. */
+/** Returns undefined when the text is not a pcp.conf. */
 export const parsePcpConf = (text: string): PcpPaths | undefined => {
   const values = new Map(
     [...text.matchAll(/^(PCP_\w+)=(.*)$/gm)].map(([, name, value]) => [
@@ -42,10 +42,10 @@ export const parsePcpConf = (text: string): PcpPaths | undefined => {
   }
 }
 
-/** Only the part that knows Linux, inside pmcd itself: no further process, no rights beyond the agent's. */
+/** Only the Linux agent, inside pmcd itself: no other process, and no permissions beyond those of this agent. */
 export const pmcdConfig = ({ linuxAgent }: PcpPaths): string => `linux 60 dso linux_init "${linuxAgent}"\n`
 
-/** What a network test wants and the sets of the Arcaflow plugin lack. */
+/** Metrics for a network test that the sets of the Arcaflow plugin lack. */
 const NETWORK_METRICS = [
   ...['in', 'out'].flatMap((way) =>
     ['bytes', 'packets', 'errors', 'drops'].map((what) => `network.interface.${way}.${what}`),
@@ -55,7 +55,7 @@ const NETWORK_METRICS = [
   'network.udp.recvbuferrors',
 ]
 
-/** Everything that the sets below are worked out from. */
+/** The metrics from which the sets below are derived. */
 const LOGGED_METRICS = [
   ...NETWORK_METRICS,
   ...['hinv.ncpu', 'hinv.pagesize', 'hinv.physmem', 'mem.physmem', 'mem.util', 'mem.vmstat', 'swap'],
@@ -66,10 +66,10 @@ const LOGGED_METRICS = [
 export const pmloggerConfig = (intervalSeconds: number): string =>
   `log mandatory on ${Math.round(intervalSeconds * 1000)} msec {\n${LOGGED_METRICS.map((name) => `  ${name}\n`).join('')}}\n`
 
-/** The sets that the Arcaflow plugin exports (pcp_schema.py of plugin-pcp), then what a network test wants. */
+/** The sets that the Arcaflow plugin exports (pcp_schema.py of plugin-pcp), then those for a network test. */
 const EXPORTED = [':vmstat', ':sar', ':sar-B', ':sar-w', ':sar-b', ':sar-H', ':sar-r', ...NETWORK_METRICS]
 
-/** Times in UTC and numbers as numbers; metrics that this kernel does not have are left out. */
+/** Times in UTC and values as numbers; metrics that this kernel lacks are omitted. */
 export const pcp2jsonArgs = (paths: PcpPaths, archive: string, intervalSeconds: number): string[] => [
   ...[
     '-H',
@@ -89,7 +89,7 @@ export const pcp2jsonArgs = (paths: PcpPaths, archive: string, intervalSeconds: 
   ...['-c', paths.metricSets, ...EXPORTED],
 ]
 
-/** The samples in what pcp2json printed, or undefined when it is something else. */
+/** Returns the samples in the output of pcp2json; undefined when it is something else. */
 const samplesOf = (printed: unknown): unknown[] | undefined => {
   const pcp = (printed as { '@pcp'?: { '@hosts'?: { '@metrics'?: unknown }[] } } | null)?.['@pcp']
   const samples = pcp?.['@hosts']?.[0]?.['@metrics']
@@ -97,23 +97,23 @@ const samplesOf = (printed: unknown): unknown[] | undefined => {
 }
 
 /**
- * What pcp2json printed, without its white space.
- * @throws Error saying what is wrong with it
+ * Returns the output of pcp2json without its white space.
+ * @throws Error when the output is not usable, with the reason
  */
 export const readPcpJson = (text: string, maxBytes: number): string => {
   let printed: unknown
   try {
     printed = JSON.parse(text)
   } catch {
-    throw new Error(text.trim() === '' ? 'pcp2json printed nothing' : 'what pcp2json printed is not JSON')
+    throw new Error(text.trim() === '' ? 'pcp2json printed nothing' : 'the output of pcp2json is not JSON')
   }
   const samples = samplesOf(printed)
-  if (!samples) throw new Error('what pcp2json printed has no samples of a host')
+  if (!samples) throw new Error('the output of pcp2json has no samples of a host')
   if (samples.length === 0) throw new Error('the archive of pmlogger has no sample')
   const json = JSON.stringify(printed)
   if (Buffer.byteLength(json) > maxBytes) {
-    const size = `${Buffer.byteLength(json)} bytes from pcp2json; at most ${maxBytes} are kept`
-    throw new Error(`${size}: ask for a longer interval`)
+    const size = `${Buffer.byteLength(json)} bytes from pcp2json; at most ${maxBytes} are allowed`
+    throw new Error(`${size}: request a longer interval`)
   }
   return json
 }

@@ -1,7 +1,6 @@
 /**
- * Performance Co-Pilot for one stream. It gets a pmcd of its own beside its pmlogger, as children of the stream: in the
- * agent's own namespaces, where the node's pmcd may see other interfaces; needing no service to run; gone with the
- * stream.
+ * Performance Co-Pilot for one stream. Each stream has its own pmcd and pmlogger: they run in the agent's namespaces
+ * (the node's pmcd may see other interfaces), need no service, and end with the stream.
  */
 
 import { existsSync } from 'node:fs'
@@ -20,23 +19,23 @@ import {
   readPcpJson,
 } from './pcp-files.ts'
 
-/** Half a gRPC message holds what both ends of a pair have to say. */
+/** The output of both endpoints of a pair fits into half of a gRPC message. */
 const MAX_JSON_BYTES = 4 * 1024 * 1024
-/** pcp2json indents: about three times what is kept. */
+/** pcp2json indents its output, which makes it about three times as large. */
 const MAX_PRINTED_BYTES = 4 * MAX_JSON_BYTES
-/** Both programs are up after 0.1 s on an idle machine. */
+/** Longest time to start. Both programs run after 0.1 s on an idle machine. */
 const START_SECONDS = 3
 const POLL_SECONDS = 0.02
-/** A counter needs two samples to be a rate; a test that is shorter than an interval is followed for so long. */
+/** A rate needs two samples of a counter; after a test that is shorter than an interval, recording continues up to this time. */
 const MAX_WAIT_SECONDS = 2
-/** What pmlogger may be late with a sample. */
+/** Longest delay of a sample of pmlogger. */
 const LATE_SECONDS = 0.3
 const CONVERT_SECONDS = 10
-/** The archive of a busy host may not be whole at once. */
+/** Attempts to convert: the archive of a busy host may be incomplete at first. */
 const ATTEMPTS = 3
 const RETRY_SECONDS = 0.5
 
-/** pcp2json wants the Python that PCP came with, whatever other one is on the agent's PATH. */
+/** pcp2json needs the system's Python, not another one on the agent's PATH. */
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const DEFAULT_CONF = '/etc/pcp.conf'
 const HINT =
@@ -44,18 +43,18 @@ const HINT =
 
 export type PcpOutcome = { json: string; problem: string }
 
-/** PCP at work for one stream. */
+/** A running recording of one stream. */
 export type PcpRecording = {
-  /** Stops it and gives what it recorded, or why it has nothing. */
+  /** Stops the recording and returns it, or why there is none. */
   finish(): Promise<PcpOutcome>
-  /** Ends it and leaves nothing behind; after finish too. */
+  /** Ends the programs and removes the files; also needed after `finish`. */
   close(): Promise<void>
 }
 
 export type PcpDeps = { clock: Clock; processes: Processes; read: ReadText }
 
 type Options = {
-  /** Where pcp.conf is, when not in /etc. */
+  /** Path of pcp.conf, when it is not in /etc. */
   conf: string | undefined
   intervalSeconds: number
   signal: AbortSignal
@@ -63,26 +62,26 @@ type Options = {
 
 type Work = { deps: PcpDeps; paths: PcpPaths; folder: string; environment: string[]; options: Options }
 
-/** @throws Error with all that is missing */
+/** @throws Error naming all missing parts */
 const findPcp = ({ read }: PcpDeps, conf: string): PcpPaths => {
   const text = read(conf)
   if (text === undefined)
     throw new Error(`Performance Co-Pilot is not installed, there is no ${conf}: ${HINT}`)
   const paths = parsePcpConf(text)
-  if (!paths) throw new Error(`${conf} does not say where Performance Co-Pilot is`)
+  if (!paths) throw new Error(`${conf} has no paths of Performance Co-Pilot`)
   const missing = Object.values(paths).filter((path) => !existsSync(path))
   if (missing.length > 0) throw new Error(`Performance Co-Pilot lacks ${missing.join(', ')}: ${HINT}`)
   return paths
 }
 
-/** An agent that was killed leaves the folder of its recording; no test lasts so long. */
+/** Age of a folder that a killed agent has left; no test lasts this long. */
 const STALE_SECONDS = 24 * 3600
 const PREFIX = 'meshgauge-pcp-'
 
 const makeFolder = async (clock: Clock): Promise<string> => {
   const names = (await readdir(os.tmpdir())).filter((name) => name.startsWith(PREFIX))
   for (const path of names.map((name) => join(os.tmpdir(), name))) {
-    // It may be another agent's, and gone by now or not ours to remove.
+    // It may belong to another agent, and be removed already or not be removable.
     const found = await stat(path).catch(() => undefined)
     const age = found ? (clock.now().getTime() - found.mtimeMs) / 1000 : 0
     if (age > STALE_SECONDS) await rm(path, { recursive: true, force: true }).catch(() => undefined)
@@ -90,14 +89,18 @@ const makeFolder = async (clock: Clock): Promise<string> => {
   return mkdtemp(join(os.tmpdir(), PREFIX))
 }
 
-/** Starts a program of PCP with its own directories; `env` replaces itself by the program. */
-const start = ({ deps, environment, options }: Work, program: string, args: string[]): RunningProcess =>
+/** Starts a program of PCP with its own directories; `env` executes the program in its own process. */
+const start = (
+  { deps, environment, options }: Work,
+  program: string,
+  args: string[],
+): Promise<RunningProcess> =>
   deps.processes.start('env', [...environment, program, ...args], {
     signal: options.signal,
     deadlineSeconds: undefined,
   })
 
-/** Reads what a program says, so that it never waits for a reader; resolves when it has ended. */
+/** Reads the output of a program, so that it never has to wait; resolves when the program has ended. */
 const drain = async (
   running: RunningProcess,
   onLine: (text: string) => void = () => undefined,
@@ -125,8 +128,8 @@ const startPmcd = async (work: Work): Promise<RunningProcess> => {
   const { deps, folder, paths, options } = work
   const socket = join(folder, 'pmcd.socket')
   await writeFile(join(folder, 'pmcd.conf'), pmcdConfig(paths))
-  const pmcd = start(work, paths.pmcd, [
-    // Port 0 is a free one, on loopback only: pmcd cannot do without, and nobody is told of it.
+  const pmcd = await start(work, paths.pmcd, [
+    // pmcd needs a port: 0 picks a free one, on loopback only, which no client uses.
     ...['-f', '-A', '-i', '127.0.0.1', '-p', '0', '-s', socket, '-U', os.userInfo().username],
     ...['-c', join(folder, 'pmcd.conf'), '-n', paths.linuxNames, '-l', '-', '-x', '/dev/null'],
   ])
@@ -142,7 +145,7 @@ const startPmcd = async (work: Work): Promise<RunningProcess> => {
 const startPmlogger = async (work: Work): Promise<RunningProcess> => {
   const { deps, folder, paths, options } = work
   await writeFile(join(folder, 'pmlogger.conf'), pmloggerConfig(options.intervalSeconds))
-  const pmlogger = start(work, paths.pmlogger, [
+  const pmlogger = await start(work, paths.pmlogger, [
     ...['-h', `unix://${join(folder, 'pmcd.socket')}`, '-c', join(folder, 'pmlogger.conf'), '-l', '-'],
     join(folder, 'archive'),
   ])
@@ -157,7 +160,7 @@ const startPmlogger = async (work: Work): Promise<RunningProcess> => {
 
 const convert = async ({ deps, paths, folder, environment, options }: Work): Promise<PcpOutcome> => {
   const archive = join(folder, 'archive')
-  // By way of pmpython, which pcp2json itself would look for on the PATH.
+  // Started through pmpython, which pcp2json itself would look for on the PATH.
   const program = [paths.pmpython, paths.pcp2json, ...pcp2jsonArgs(paths, archive, options.intervalSeconds)]
   const args = [...environment, ...program]
   let problem = ''
@@ -168,7 +171,7 @@ const convert = async ({ deps, paths, folder, environment, options }: Work): Pro
       deadlineSeconds: CONVERT_SECONDS,
       limits: { burstBytes: MAX_PRINTED_BYTES, maxUnreadBytes: MAX_PRINTED_BYTES },
     })
-    if (flooded) return { json: '', problem: `${reason}; ask for a longer interval` }
+    if (flooded) return { json: '', problem: `${reason}; request a longer interval` }
     try {
       if (reason === '') return { json: readPcpJson(stdout, MAX_JSON_BYTES), problem: '' }
       problem = reason.replace(/^env /, 'pcp2json ')
@@ -180,8 +183,8 @@ const convert = async ({ deps, paths, folder, environment, options }: Work): Pro
 }
 
 /**
- * Begins to record what the host does. Ready when pmlogger writes.
- * @throws Error saying why PCP cannot be used here, after everything that was started has ended
+ * Starts to record the host. Resolves when pmlogger writes.
+ * @throws Error with the reason why PCP cannot be used here, after all started programs have ended
  */
 export const startPcp = async (deps: PcpDeps, options: Options): Promise<PcpRecording> => {
   const conf = options.conf ?? DEFAULT_CONF
@@ -211,7 +214,8 @@ export const startPcp = async (deps: PcpDeps, options: Options): Promise<PcpReco
     close,
     finish: async () => {
       const dead = await within(deps.clock, 0, pmlogger.done)
-      if (dead) return { json: '', problem: `pmlogger ended in the middle: ${dead.reason || 'by itself'}` }
+      if (dead)
+        return { json: '', problem: `pmlogger ended during the test: ${dead.reason || 'exit code 0'}` }
       const ran = deps.clock.monotonicSeconds() - startSeconds
       const wait = Math.min(options.intervalSeconds + LATE_SECONDS - ran, MAX_WAIT_SECONDS)
       if (wait > 0) await deps.clock.sleep(wait, options.signal)

@@ -1,4 +1,4 @@
-/** A sample is the difference of two readings. What either of them lacks is absent: never a 0 that nobody counted. */
+/** A sample is the difference of two readings. A value that either of them lacks is absent, never 0. */
 
 import { CpuSample, HostSample, InterfaceSample } from '#proto/meshgauge/agent/v1/host.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
@@ -13,7 +13,7 @@ import {
 } from './counters.ts'
 import type { ReadText } from './files.ts'
 
-/** Everything that counts, at one moment. */
+/** All counters at one moment. */
 export type HostReading = {
   time: Date
   monotonicSeconds: number
@@ -25,7 +25,7 @@ export type HostReading = {
   udpBufferErrors: number | undefined
 }
 
-/** Both families together; a kernel without IPv6 has only the first. */
+/** Sum of both families; a kernel without IPv6 has only the first. */
 const sum = (first: number | undefined, second: number | undefined): number | undefined =>
   first === undefined ? undefined : first + (second ?? 0)
 
@@ -44,10 +44,10 @@ export const readHost = (read: ReadText, at: Pick<HostReading, 'time' | 'monoton
   }
 }
 
-/** Below so many ticks of 10 ms the kernel's accounting is too coarse for a ratio. */
+/** With fewer ticks of 10 ms, the kernel's accounting is too coarse for a ratio. */
 const MIN_TICKS = 5
 
-/** Single fields may step back by a tick where the kernel corrects itself. */
+/** Single fields may decrease by a tick when the kernel corrects itself. */
 const share = (part: number, whole: number): number => Math.min(1, Math.max(0, part / whole))
 
 const cpuSample = (cpu: number, before: CpuTicks, after: CpuTicks): CpuSample[] => {
@@ -65,7 +65,7 @@ const cpuSample = (cpu: number, before: CpuTicks, after: CpuTicks): CpuSample[] 
 
 const linkSample = (name: string, before: LinkCounters, after: LinkCounters): InterfaceSample[] => {
   const names = Object.keys(after) as (keyof LinkCounters)[]
-  // The interface was taken away and made again: what it counted in between is not known.
+  // The interface was removed and created again: its counters in between are unknown.
   if (names.some((key) => after[key] < before[key])) return []
   const counted = Object.fromEntries(names.map((key) => [key, after[key] - before[key]]))
   return [InterfaceSample.fromPartial({ interface: name, ...counted })]
@@ -74,7 +74,7 @@ const linkSample = (name: string, before: LinkCounters, after: LinkCounters): In
 const grown = (before: number | undefined, after: number | undefined): number | undefined =>
   before === undefined || after === undefined || after < before ? undefined : after - before
 
-/** @param interfaces the names of those that tests may use */
+/** @param interfaces names of the interfaces that tests may use */
 export const sampleBetween = (
   before: HostReading,
   after: HostReading,

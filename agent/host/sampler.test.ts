@@ -11,7 +11,7 @@ import { createSampler } from './sampler.ts'
 const recorded = (name: string) =>
   readFileSync(new URL(`fixtures/debian-vm/${name}`, import.meta.url), 'utf8')
 
-test('the counters of a recorded host', () => {
+test('reads the counters of a recorded host', () => {
   const cpus = parseCpuTicks('cpu  9 9 9 9\ncpu0 113980 90 36365 250550 96 0 10828 27 5 0\nintr 1\n')
   expect([...cpus]).toEqual([[0, { total: 411936, busy: 161290, softirq: 10828, steal: 27 }]])
   expect([...parseCpuTicks(recorded('stat')).keys()]).toEqual([0, 1])
@@ -41,7 +41,7 @@ test('the counters of a recorded host', () => {
   expect(parseSnmp6(recorded('net-snmp6'), 'Udp6InErrors')).toBeTypeOf('number')
 })
 
-test('rubbish in a file is nothing, and never an exception', () => {
+test('unexpected file content is absent, and never an exception', () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       const reading = readHost(() => text, { time: new Date(0), monotonicSeconds: 0 })
@@ -52,7 +52,7 @@ test('rubbish in a file is nothing, and never an exception', () => {
   )
 })
 
-/** A host whose counters a test sets, and a clock that moves only when the test says so. */
+/** A host whose counters the test sets, and a clock that the test advances. */
 const createHost = () => {
   const files = new Map<string, string>()
   let now = 1000
@@ -82,7 +82,7 @@ const createHost = () => {
     files,
     set,
     read: (path: string) => files.get(path),
-    /** Moves the clock and lets whoever has slept long enough go on. */
+    /** Advances the clock and wakes the sleepers whose time has come. */
     advance: async (seconds: number) => {
       now += seconds
       const due = sleepers.filter(({ until }) => until <= now + 1e-9)
@@ -95,7 +95,7 @@ const createHost = () => {
 
 const options = { intervalSeconds: 1, interfaces: ['net0'] }
 
-test('a sample for each interval and one for the rest, which together miss no byte', async () => {
+test('takes a sample for each interval and one for the rest, which add up to all bytes', async () => {
   const host = createHost()
   const sampler = createSampler(host, options)
   host.set({ idle: 75, user: 25, received: 1000, retransmits: 2 })
@@ -121,7 +121,7 @@ test('a sample for each interval and one for the rest, which together miss no by
   expect(rest[1]!.cpus).toEqual([])
 })
 
-test('samples keep to the clock when one is late', async () => {
+test('a late sample does not delay the next ones', async () => {
   const host = createHost()
   const sampler = createSampler(host, options)
   await host.advance(1.4)
@@ -131,7 +131,7 @@ test('samples keep to the clock when one is late', async () => {
   await sampler.end()
 })
 
-test('what cannot be read is absent, and comes back when it can', async () => {
+test('a value that cannot be read is absent until it can be read again', async () => {
   const host = createHost()
   const sampler = createSampler(host, options)
   const snmp = host.files.get('/proc/net/snmp')!
@@ -153,7 +153,7 @@ test('what cannot be read is absent, and comes back when it can', async () => {
   await sampler.end()
 })
 
-test('what began to count again has no difference, such as of an interface that was made anew', () => {
+test('a counter that restarted has no difference, such as after an interface was created again', () => {
   const host = createHost()
   host.set({ received: 5000, retransmits: 7 })
   const before = readHost(host.read, { time: new Date(0), monotonicSeconds: 0 })
@@ -164,7 +164,7 @@ test('what began to count again has no difference, such as of an interface that 
   expect(sample.tcpRetransmitCount).toBeUndefined()
 })
 
-test('both families of UDP count', () => {
+test('adds both families of UDP', () => {
   const at = { time: new Date(0), monotonicSeconds: 0 }
   const files = (v4: number, v6: number) => (path: string) =>
     path === '/proc/net/snmp'
@@ -180,7 +180,7 @@ test('both families of UDP count', () => {
   expect(sample).toMatchObject({ udpReceiveErrorCount: 32, udpReceiveBufferErrorCount: 32 })
 })
 
-test('a test of days does not fill the memory: it says where the samples end', async () => {
+test('the samples of a long test are bounded, and the problem reports their end', async () => {
   const host = createHost()
   const sampler = createSampler(host, options)
   const cores = Array.from({ length: 1000 }, (_, cpu) => cpu)
@@ -193,7 +193,7 @@ test('a test of days does not fill the memory: it says where the samples end', a
     await host.advance(1)
     taken += sampler.take().length
   }
-  expect(sampler.problem()).toMatch(/^sampling ended after 2\.10 MB of samples; ask for a longer interval$/)
+  expect(sampler.problem()).toMatch(/^sampling ended after 2\.10 MB of samples; request a longer interval$/)
   expect(taken).toBeGreaterThan(10)
   await host.advance(1)
   await sampler.end()

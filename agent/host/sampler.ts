@@ -4,16 +4,16 @@ import { formatBytes } from '../../lib/units.ts'
 import type { ReadText } from './files.ts'
 import { type HostReading, readHost, sampleBetween } from './sample.ts'
 
-/** Both ends of a pair go into one message of at most 16 MiB, beside what PCP has to say. */
+/** Maximum size of the samples: those of both endpoints and of PCP fit into one message of at most 16 MiB. */
 const MAX_BYTES = 2 * 1024 * 1024
 
-/** Samples of a host from the moment it is made until it is ended. */
+/** Samples the host from its creation until `end`. */
 export type Sampler = {
-  /** The samples that were taken since the last call. */
+  /** Returns the samples since the last call. */
   take(): HostSample[]
-  /** Why there are no more samples although the test goes on; empty otherwise. */
+  /** Why sampling ended before the test; empty otherwise. */
   problem(): string
-  /** Takes the last sample, of the time since the one before it, so that all of them together miss nothing. */
+  /** Takes the last sample, of the time since the one before it, so that all samples cover the whole time. */
   end(): Promise<void>
 }
 
@@ -39,11 +39,11 @@ export const createSampler = (
     before = after
     bytes += HostSample.encode(sample).finish().length
     if (bytes <= MAX_BYTES) samples.push(sample)
-    else problem = `sampling ended after ${formatBytes(MAX_BYTES)} of samples; ask for a longer interval`
+    else problem = `sampling ended after ${formatBytes(MAX_BYTES)} of samples; request a longer interval`
   }
   const sampling = (async () => {
     for (let count = 1; !problem; count++) {
-      // From the start, so that delays do not add up.
+      // Relative to the start, so that delays do not add up.
       const wait = startSeconds + count * intervalSeconds - clock.monotonicSeconds()
       if (wait <= 0) continue
       await clock.sleep(wait, ending.signal)

@@ -2,38 +2,38 @@ import { HostSamples, type HostSampling, HostSource } from '#proto/meshgauge/age
 import type { Clock } from '../../lib/clock.ts'
 import type { Violation } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { HOST_SAMPLING_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { Interfaces } from '../interfaces.ts'
 import type { Processes } from '../processes.ts'
 import type { ReadText } from './files.ts'
 import { type PcpOutcome, type PcpRecording, startPcp } from './pcp.ts'
 import { createSampler } from './sampler.ts'
 
-const DEFAULT_INTERVAL_SECONDS = 1
-/** Ten ticks of the kernel's accounting. */
+/** Ten ticks of the kernel's accounting, below which samples are too coarse. */
 const MIN_INTERVAL_SECONDS = 0.1
 
-/** What a host does while one stream lasts. */
+/** Samples the host for one stream. */
 export type HostSamplingSession = {
-  /** What was sampled since the last call; undefined when there is nothing. */
+  /** Returns the samples since the last call; undefined when there are none. */
   take(): HostSamples | undefined
-  /** Ends the sampling and gives the rest; undefined when there is nothing. */
+  /** Ends sampling and returns the remaining samples; undefined when there are none. */
   end(): Promise<HostSamples | undefined>
-  /** Ends everything that it started, however the stream ends. */
+  /** Ends the programs that it started; call this however the stream ends. */
   close(): Promise<void>
 }
 
 /** Opens a host sampling session for each stream that requests one. */
 export type HostSamplingSessions = {
-  /** What is wrong with a request for samples. */
+  /** Returns the violations of a request for samples. */
   violations(sampling: HostSampling | undefined): Violation[]
-  /** Resolves when it samples; a story that nobody asked for is empty. */
+  /** Resolves when sampling has started. Without a request, the session has no samples. */
   begin(sampling: HostSampling | undefined, signal: AbortSignal): Promise<HostSamplingSession>
 }
 
 type Deps = { clock: Clock; processes: Processes; interfaces: Interfaces; read: ReadText }
 
 const violations: HostSamplingSessions['violations'] = (sampling) => {
-  const seconds = fromDuration(sampling?.interval) ?? DEFAULT_INTERVAL_SECONDS
+  const seconds = fromDuration(sampling?.interval) ?? HOST_SAMPLING_DEFAULTS.intervalSeconds
   if (seconds >= MIN_INTERVAL_SECONDS) return []
   const description = `${seconds} s is too short; at least ${MIN_INTERVAL_SECONDS} s`
   return [{ field: 'host_sampling.interval', description }]
@@ -48,7 +48,7 @@ const NO_SAMPLING_SESSION: HostSamplingSession = {
 const isEmpty = ({ samples, pcpJson, pcpProblem, problem }: HostSamples): boolean =>
   samples.length === 0 && pcpJson === '' && pcpProblem === '' && problem === ''
 
-/** Trouble with PCP costs its part of the story and never the test. */
+/** A failure of PCP is reported instead of its samples; it never fails the test. */
 const beginPcp = async (deps: Deps, options: Parameters<typeof startPcp>[1]): Promise<PcpRecording> =>
   startPcp(deps, options).catch((error: Error): PcpRecording => {
     options.signal.throwIfAborted()
@@ -63,7 +63,7 @@ export const createHostSamplingSessions = (
   violations,
   begin: async (sampling, signal) => {
     if (!sampling) return NO_SAMPLING_SESSION
-    const intervalSeconds = fromDuration(sampling.interval) ?? DEFAULT_INTERVAL_SECONDS
+    const intervalSeconds = fromDuration(sampling.interval) ?? HOST_SAMPLING_DEFAULTS.intervalSeconds
     const pcp =
       sampling.source === HostSource.HOST_SOURCE_PCP
         ? await beginPcp(deps, { conf: programs['pcp.conf'], intervalSeconds, signal })

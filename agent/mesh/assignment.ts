@@ -1,4 +1,4 @@
-/** What a MeshAssignment means once its defaults are filled in, and everything that is wrong with it. */
+/** Converts a MeshAssignment, with its defaults, to a plan, and finds its violations. */
 
 import {
   type MeshAssignment,
@@ -8,15 +8,16 @@ import {
 } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Violation } from '../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
+import { MESH_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { PingEngine } from '../engines/engine.ts'
 
-/** One group as it is probed: a request that never ends, and the targets in its order. */
+/** One group of targets that are probed alike: a continuous request, and the targets in its order. */
 export type MeshPlanGroup = {
   request: PingRequest
   targets: readonly MeshTarget[]
   intervalSeconds: number
   timeoutSeconds: number
-  /** Equal for groups that are probed alike and have the same targets. */
+  /** Equal for groups with the same parameters and targets. */
   key: string
 }
 
@@ -27,16 +28,14 @@ export type MeshPlan = {
   outliveSeconds: number
 }
 
-const DEFAULT_WINDOW_SECONDS = 10
 const MAX_WINDOW_SECONDS = 3600
-const DEFAULT_OUTLIVE_SECONDS = 600
 const MAX_OUTLIVE_SECONDS = 3600
 const MAX_OWNER_LENGTH = 200
 
-/** More probes of a target than this are never open at once: what comes of each is kept in a row of bits. */
+/** Maximum number of open probes of a target: their results are stored as bits of one number. */
 const MAX_INTERVALS_PER_TIMEOUT = 20
 
-/** The same target as before: an id that comes with another address is another one. */
+/** Identifies a target: an id with another address is another target. */
 export const targetKey = ({ id, address, port }: MeshTarget): string => `${id} ${address} ${port ?? ''}`
 
 const requestOf = (group: MeshGroup, targets: readonly MeshTarget[]): PingRequest =>
@@ -52,17 +51,17 @@ const requestOf = (group: MeshGroup, targets: readonly MeshTarget[]): PingReques
     tos: group.tos,
   })
 
-/** The same list begun at another place, so that not all nodes probe the first target first. */
+/** Rotates a list, so that not all nodes probe the first target first. */
 const rotate = <T>(list: readonly T[], ratio: number): T[] => {
   const first = Math.floor(list.length * ratio)
   return [...list.slice(first), ...list.slice(0, first)]
 }
 
-/** @param phase 0 to 1, this node's own place in every round */
+/** @param phase position of this node in every round, 0 to 1 */
 export const planMesh = (assignment: MeshAssignment, phase: number): MeshPlan => ({
   owner: assignment.owner,
-  windowSeconds: fromDuration(assignment.window) ?? DEFAULT_WINDOW_SECONDS,
-  outliveSeconds: fromDuration(assignment.outlive) ?? DEFAULT_OUTLIVE_SECONDS,
+  windowSeconds: fromDuration(assignment.window) ?? MESH_DEFAULTS.windowSeconds,
+  outliveSeconds: fromDuration(assignment.outlive) ?? MESH_DEFAULTS.outliveSeconds,
   groups: assignment.groups.map((group) => {
     const targets = rotate(group.targets, phase)
     const request = requestOf(group, targets)
@@ -70,7 +69,7 @@ export const planMesh = (assignment: MeshAssignment, phase: number): MeshPlan =>
     return {
       request,
       targets,
-      intervalSeconds: fromDuration(request.interval) ?? 1,
+      intervalSeconds: fromDuration(request.interval) ?? MESH_DEFAULTS.intervalSeconds,
       timeoutSeconds: fromDuration(request.timeout) ?? 0.5,
       key: [parameters, ...targets.map(targetKey)].join('\n'),
     }
@@ -99,7 +98,7 @@ const groupViolations = (group: MeshGroup, index: number, known: Known): Violati
   const field = (name: string) => `assignment.groups[${index}].${name}`
   const request = requestOf(group, group.targets)
   const engine = known.engine(group.engine)
-  const interval = fromDuration(request.interval) ?? 1
+  const interval = fromDuration(request.interval) ?? MESH_DEFAULTS.intervalSeconds
   const timeout = fromDuration(request.timeout) ?? 0.5
   const rules: [name: string, holds: boolean, description: string][] = [
     ['engine', engine !== undefined, `"${group.engine}" is not one of ${known.engineNames}`],
@@ -121,7 +120,7 @@ const groupViolations = (group: MeshGroup, index: number, known: Known): Violati
   return [...own, ...engines.map((violation) => ({ ...violation, field: field(violation.field) }))]
 }
 
-/** Everything that is wrong with an assignment. */
+/** Returns all violations of an assignment. */
 export const meshViolations = (assignment: MeshAssignment, known: Known): Violation[] => {
   const { windowSeconds, outliveSeconds } = planMesh(assignment, 0)
   const { owner } = assignment

@@ -1,22 +1,22 @@
 import type { Clock } from '../../lib/clock.ts'
 
 /**
- * A caller that breaks a stream off ends its words first, in a frame of its own; on a busy host the break comes a good
- * while after it. A caller that has finished waits for 2 s until it is told so.
+ * A caller that cancels a stream also ends its requests, in a separate frame that arrives first; on a busy host the
+ * cancellation arrives later. A caller that has finished waits 2 s for the summary, which is longer.
  */
-const LAST_WORD_SECONDS = 0.5
-/** After the wait, what this process was too busy to hear meanwhile is heard before anything is decided. */
-const TURNS = 3
+const HALF_CLOSE_GRACE_SECONDS = 0.5
+/** Turns of the event loop after the wait, so that events which this process was too busy to read are read. */
+const EVENT_LOOP_TURNS = 3
 
 /**
- * To be called when a caller's words have ended: resolves when it has finished and waits.
- * @throws the signal's reason when it has gone
+ * Call this when the requests of a stream have ended. Resolves when the caller has finished and waits for the rest.
+ * @throws the signal's reason when the caller has cancelled or is disconnected
  */
-export const waitForBreak = async (
+export const waitForCancellation = async (
   clock: Pick<Clock, 'sleep' | 'yield'>,
   signal: AbortSignal,
 ): Promise<void> => {
-  await clock.sleep(LAST_WORD_SECONDS, signal)
-  for (let turn = 0; turn < TURNS; turn++) await clock.yield()
+  await clock.sleep(HALF_CLOSE_GRACE_SECONDS, signal)
+  for (let turn = 0; turn < EVENT_LOOP_TURNS; turn++) await clock.yield()
   signal.throwIfAborted()
 }

@@ -1,46 +1,77 @@
-/** One group of a mesh under way: its engine's process, started anew whenever it breaks. */
+/** Probes one group of a mesh with one engine process, and starts it again each time it breaks. */
 
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
-import type { Detected } from '../engines/detected.ts'
-import type { PingEngine, PingSink, PingSource } from '../engines/engine.ts'
-import { EngineError } from '../engines/engine.ts'
+import type { DetectedEngines } from '../engines/detected-engines.ts'
+import { EngineError, type PingSink } from '../engines/engine.ts'
 import type { Interfaces } from '../interfaces.ts'
 import type { MeshPlanGroup } from './assignment.ts'
 import type { Windows } from './windows.ts'
 
-/** Waits before the next try after trouble: short at first, because most of it passes at once. */
+/** Pause before the next attempt after a problem: short at first, because most problems pass quickly. */
 const FIRST_RETRY_SECONDS = 0.25
 const MAX_RETRY_SECONDS = 5
 
-/** An engine that ran so long without trouble has got over the last one. */
-const SETTLED_SECONDS = 10
+/** After an engine has run for this time, the pause before the next attempt is the first one again. */
+const STABLE_SECONDS = 10
+
+/** Time between two checks of the interface while probes are lost. */
+const INTERFACE_CHECK_SECONDS = 0.02
 
 export type ProberDeps = {
   clock: Clock
-  /** The mesh's own time, seconds since 1970. */
+  /** Time of the mesh, in seconds since 1970. */
   time: () => number
-  engines: Pick<Detected, 'ping'>
+  engines: Pick<DetectedEngines, 'ping'>
   interfaces: Interfaces
   windows: Windows
-  /** Its trouble has changed; nothing more is measured of these places for now. */
-  onTrouble: (slots: readonly number[]) => void
+  /** The problem of a prober has changed. Nothing is measured for these slots until the next change. */
+  onProblem: (slots: readonly number[]) => void
   logger: Pick<Logger, 'error'>
 }
 
 type ProberOptions = {
-  /** Of two probers of the same target the one with the higher number counts, once it has been heard of it. */
+  /** Of two probers of a target, the one with the higher number counts, once it has a result of that target. */
   id: number
   group: MeshPlanGroup
-  /** The places of the targets, in their order. */
+  /** The slots of the targets, in their order. */
   slots: readonly number[]
-  /** Waits before its first probe, so that not all nodes begin at the same moment. */
+  /** Delay before the first probe, so that not all nodes start at the same moment. */
   delaySeconds: number
 }
 
-/** Why the agent itself ends an engine: what this node can see with its own eyes is no fault of a target. */
-class LocalTrouble extends Error {}
+/** Why the agent itself ends an engine: a problem of this node, which is no fault of a target. */
+class LocalProblem extends Error {}
+
+/** Detects that the interface of a group is down or was replaced since the engine started. */
+const createInterfaceCheck = (interfaces: Interfaces, name: string) => {
+  let checkedAt = Number.NEGATIVE_INFINITY
+  let index: string | undefined
+  return {
+    /** Why nothing can leave by the interface now; empty when it can. */
+    problem: (): string => (name === '' ? '' : interfaces.troubleOf(name)),
+    start(): void {
+      index = interfaces.indexOf(name)
+    },
+    /** Checks after a lost probe, at most every 20 ms. Empty when the interface is not the cause. */
+    problemAfterLoss(now: number): string {
+      if (name === '' || now - checkedAt < INTERFACE_CHECK_SECONDS) return ''
+      checkedAt = now
+      const isReplaced = interfaces.indexOf(name) !== index
+      return interfaces.troubleOf(name) || (isReplaced ? `${name} was removed and added again` : '')
+    },
+  }
+}
+
+/** Returns the text of an error for the collector; logs an unexpected one. */
+const problemOf = (error: unknown, logger: Pick<Logger, 'error'>): string => {
+  const isKnown = [LocalProblem, EngineError, OperatingError].some((kind) => error instanceof kind)
+  if (isKnown) return (error as Error).message
+  // The other groups continue and this one is tried again: one bug must not stop all measurements of the node.
+  logger.error({ err: error }, 'a group of the mesh failed because of a bug')
+  return 'internal error; the log of the agent has the details'
+}
 
 export const createProber = (
   deps: ProberDeps,
@@ -49,103 +80,83 @@ export const createProber = (
   const { clock, time, windows, interfaces } = deps
   const slots = Int32Array.from(initial)
   const name = group.request.interface
+  const interfaceCheck = createInterfaceCheck(interfaces, name)
   const stopping = new AbortController()
-  let trouble = ''
+  let problem = ''
   let attempt = new AbortController()
-  let retrySeconds = FIRST_RETRY_SECONDS
-  let heard = false
-  let checkedAt = Number.NEGATIVE_INFINITY
-  let device: string | undefined
+  let hasResults = false
 
-  /** The places that no other prober feeds. */
-  const mine = (): number[] =>
-    Array.from(slots).filter((slot) => slot >= 0 && [0, id].includes(windows.ownerOf(slot)))
-  const setTrouble = (words: string) => {
-    if (words === trouble) return
-    trouble = words
-    deps.onTrouble(words === '' ? [] : mine())
-  }
-  /** Asked at the first loss of each moment; with the interface down or gone all that follows is no loss. */
-  const isLocal = (now: number): boolean => {
-    if (name === '' || now - checkedAt < 0.02) return false
-    checkedAt = now
-    const isOther = interfaces.indexOf(name) !== device
-    const words = interfaces.troubleOf(name) || (isOther ? `${name} was taken away and put back` : '')
-    if (words === '') return false
-    attempt.abort(new LocalTrouble(words))
-    return true
+  /** The slots that no other prober has taken over. */
+  const ownedSlots = (): number[] =>
+    Array.from(slots).filter((slot) => slot >= 0 && [0, id].includes(windows.proberOf(slot)))
+  const setProblem = (text: string) => {
+    if (text === problem) return
+    problem = text
+    deps.onProblem(text === '' ? [] : ownedSlots())
   }
   const sink: PingSink = (targetIndex, rttSeconds, _refused, reason) => {
     const slot = slots[targetIndex]!
     if (slot < 0 || attempt.signal.aborted) return
-    const owner = windows.ownerOf(slot)
-    if (owner > id) return
+    const prober = windows.proberOf(slot)
+    if (prober > id) return
     const now = time()
-    if (rttSeconds === undefined && isLocal(now)) return
-    if (owner < id) windows.own(slot, id)
-    if (!heard) {
-      heard = true
-      setTrouble('')
+    const local = rttSeconds === undefined ? interfaceCheck.problemAfterLoss(now) : ''
+    if (local !== '') {
+      attempt.abort(new LocalProblem(local))
+      return
+    }
+    if (prober < id) windows.setProber(slot, id)
+    if (!hasResults) {
+      hasResults = true
+      setProblem('')
     }
     windows.record(slot, rttSeconds, reason, now)
-  }
-  const wordsOf = (error: unknown): string => {
-    const isKnown = [LocalTrouble, EngineError, OperatingError].some((kind) => error instanceof kind)
-    if (isKnown) return (error as Error).message
-    // The mesh goes on without this group, and tries it again: one bug must not blind the whole node.
-    deps.logger.error({ err: error }, 'a group of the mesh failed because of a bug')
-    return 'internal error; the log of the agent has the details'
-  }
-  const watch = async (engine: PingEngine, source: PingSource, signal: AbortSignal): Promise<void> => {
-    if (engine.watch) return engine.watch(group.request, source, signal, sink)
-    for await (const { targetIndex, rttSeconds, refused, reason } of engine.ping(
-      group.request,
-      source,
-      signal,
-    ))
-      sink(targetIndex, rttSeconds, refused, reason)
   }
   /** Runs the engine once; ends only by throwing. */
   const runOnce = async (): Promise<void> => {
     attempt = new AbortController()
     const signal = AbortSignal.any([attempt.signal, stopping.signal])
-    const down = name === '' ? '' : interfaces.troubleOf(name)
-    if (down) throw new LocalTrouble(down)
-    device = interfaces.indexOf(name)
+    const down = interfaceCheck.problem()
+    if (down) throw new LocalProblem(down)
+    interfaceCheck.start()
     const { engine } = await deps.engines.ping(group.request.engine, signal)
-    windows.beginAt(mine(), time())
-    await watch(engine, { interface: name, addresses: interfaces.addressesOf(name) }, signal)
+    windows.beginAt(ownedSlots(), time())
+    const source = { interface: name, addresses: interfaces.addressesOf(name) }
+    if (engine.pingContinuously) return engine.pingContinuously(group.request, source, signal, sink)
+    for await (const probe of engine.ping(group.request, source, signal))
+      sink(probe.targetIndex, probe.rttSeconds, probe.refused, probe.reason)
   }
   const run = async (): Promise<void> => {
+    let retrySeconds = FIRST_RETRY_SECONDS
     if (delaySeconds > 0) await clock.sleep(delaySeconds, stopping.signal)
     while (!stopping.signal.aborted) {
       const startedAt = clock.monotonicSeconds()
       const error: unknown = await runOnce().then(
-        () => new LocalTrouble('the engine has ended'),
+        () => new LocalProblem('the engine has ended'),
         (thrown) => (attempt.signal.aborted ? attempt.signal.reason : thrown),
       )
       if (stopping.signal.aborted) return
-      heard = false
-      // An engine fails in many words when its interface does; what this node sees of it says more.
-      setTrouble((name === '' ? '' : interfaces.troubleOf(name)) || wordsOf(error))
-      if (clock.monotonicSeconds() - startedAt > SETTLED_SECONDS) retrySeconds = FIRST_RETRY_SECONDS
+      hasResults = false
+      // An engine fails with various messages when its interface is down; the state of the interface is clearer.
+      setProblem(interfaceCheck.problem() || problemOf(error, deps.logger))
+      if (clock.monotonicSeconds() - startedAt > STABLE_SECONDS) retrySeconds = FIRST_RETRY_SECONDS
       await clock.sleep(retrySeconds, stopping.signal)
-      // An interface that is down is looked at again soon: looking costs nothing.
-      if (!(error instanceof LocalTrouble)) retrySeconds = Math.min(2 * retrySeconds, MAX_RETRY_SECONDS)
+      // An interface that is down is checked again soon, because a check costs nothing.
+      if (!(error instanceof LocalProblem)) retrySeconds = Math.min(2 * retrySeconds, MAX_RETRY_SECONDS)
     }
   }
-  // Nothing but a sleep that was cut short gets here.
+  // Only an interrupted sleep rejects.
   const done = run().catch(() => undefined)
 
   return {
     group,
-    /** Why nothing is measured now, in words; empty when it is. */
-    trouble: (): string => trouble,
-    /** How many of its targets still look to it. */
-    ownedCount: (): number => slots.filter((slot) => slot >= 0 && windows.ownerOf(slot) <= id).length,
-    /** These places are free: what is still heard of their targets is nobody's business. */
-    forget: (gone: ReadonlySet<number>): void => {
-      for (const [index, slot] of slots.entries()) if (gone.has(slot)) slots[index] = -1
+    /** Why nothing is measured now; empty when it is. */
+    problem: (): string => problem,
+    /** Number of targets that no newer prober has taken over. */
+    ownedCount: (): number => slots.filter((slot) => slot >= 0 && windows.proberOf(slot) <= id).length,
+    /** Stops recording for these slots. */
+    forget: (freed: ReadonlySet<number>): void => {
+      for (const [index, slot] of slots.entries()) if (freed.has(slot)) slots[index] = -1
     },
     end: async (): Promise<void> => {
       stopping.abort()

@@ -9,7 +9,7 @@ const settle = async () => {
   for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** A session by a clock that goes on when told, on an interface that is as told. */
+/** A session on a clock that the test advances, on an interface whose state the test sets. */
 const startSession = async ({ down = '' } = {}) => {
   let now = 1000
   const sleepers = new Set<() => void>()
@@ -34,7 +34,7 @@ const startSession = async ({ down = '' } = {}) => {
       }),
   }
   const sinks: PingSink[] = []
-  const watch = (_request: unknown, _source: unknown, signal: AbortSignal, sink: PingSink) => {
+  const pingContinuously = (_request: unknown, _source: unknown, signal: AbortSignal, sink: PingSink) => {
     sinks.push(sink)
     return new Promise<never>((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason))
@@ -59,7 +59,7 @@ const startSession = async ({ down = '' } = {}) => {
     {
       clock,
       time: () => now,
-      engines: { ping: async () => ({ engine: { watch } }) },
+      engines: { ping: async () => ({ engine: { pingContinuously } }) },
       interfaces: { troubleOf: () => down, indexOf: () => '7', addressesOf: () => [] },
       logger: { error: () => undefined },
     } as never,
@@ -81,19 +81,19 @@ const startSession = async ({ down = '' } = {}) => {
   }
 }
 
-test('on an interface that stays down, nothing gathers with each change of the list', async () => {
+test('on an interface that stays down, probers do not accumulate with each update', async () => {
   const { session, planOf, pass, sleeping } = await startSession({ down: 'net1 is down' })
   for (let round = 2; round < 40; round++) {
     session.update(planOf([1, round], 60))
     await pass(0.3)
   }
   await pass(1)
-  // The end of the window, and the prober that looks at the interface now and then.
+  // The window timer, and the prober that checks the interface at intervals.
   expect(sleeping()).toBeLessThanOrEqual(3)
   await session.end()
 })
 
-test('windows that are made shorter end in time at once', async () => {
+test('a shorter window length takes effect immediately', async () => {
   const { session, planOf, pass, sinks } = await startSession()
   session.update(planOf([1], 1))
   await pass(0.5)
@@ -104,7 +104,7 @@ test('windows that are made shorter end in time at once', async () => {
   await session.end()
 })
 
-test('a window holds what a shorter interval than at first makes of it', async () => {
+test('a window has space for the probes of a shorter interval than at first', async () => {
   const { session, planOf, pass, sinks } = await startSession()
   session.update(planOf([1], 60, 50))
   await pass(0.5)

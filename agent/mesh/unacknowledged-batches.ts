@@ -1,68 +1,69 @@
-/** Batches that were made and not yet acknowledged, oldest first, encoded: an agent that is cut off holds many. */
+/** Batches that the collector has not acknowledged yet, oldest first. They are kept encoded, which takes less memory. */
 
 import { MeshBatch, type MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 
 /**
- * Most that is held: with 48 targets and windows of 10 s it is over six hours, with 1,000 targets about 20 minutes; and
- * an agent must stay small whatever happens to its collector.
+ * Maximum size: over six hours with 48 targets and windows of 10 s, about 20 minutes with 1,000 targets. An agent must
+ * stay small also while its collector is away.
  */
 export const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
 
-/** A collector that is there and cannot store leaves even empty batches unacknowledged, one every 2 s and more. */
-const MAX_HELD_BATCHES = 20_000
+/** Maximum number: a connected collector that cannot store leaves empty batches unacknowledged too, one every 2 s. */
+const MAX_UNACKNOWLEDGED_BATCHES = 20_000
 
-type Held = { sequence: number; bytes: Uint8Array; windowCount: number }
+type EncodedBatch = { sequence: number; bytes: Uint8Array; windowCount: number }
 
-const NOTHING = new Uint8Array()
+const NO_BYTES = new Uint8Array()
 
 const countOf = (windows: readonly MeshWindows[]): number =>
   windows.reduce((sum, { windows: together }) => sum + together.length, 0)
 
 export const createUnacknowledgedBatches = ({ maxBytes }: { maxBytes: number }) => {
-  let held: Held[] = []
+  let batches: EncodedBatch[] = []
   let nextSequence = 1
   let totalBytes = 0
   let droppedCount = 0
-  /** Batches before this one in `held` are thrown away already: their numbers stay, so that no number is missing. */
-  let emptied = 0
+  /** The content of this many of the oldest batches is dropped. The batches stay, so that no number is missing. */
+  let emptiedCount = 0
 
   const dropOldest = () => {
-    while (totalBytes > maxBytes && emptied < held.length) {
-      const oldest = held[emptied++]!
+    while (totalBytes > maxBytes && emptiedCount < batches.length) {
+      const oldest = batches[emptiedCount++]!
       totalBytes -= oldest.bytes.length
       droppedCount += oldest.windowCount
-      oldest.bytes = NOTHING
+      oldest.bytes = NO_BYTES
       oldest.windowCount = 0
     }
-    if (held.length <= MAX_HELD_BATCHES) return
-    const { bytes, windowCount } = held.shift()!
+    if (batches.length <= MAX_UNACKNOWLEDGED_BATCHES) return
+    const { bytes, windowCount } = batches.shift()!
     totalBytes -= bytes.length
     droppedCount += windowCount
-    emptied = Math.max(0, emptied - 1)
+    emptiedCount = Math.max(0, emptiedCount - 1)
   }
 
   return {
     add: (windows: MeshWindows[]): void => {
       const bytes = MeshBatch.encode(MeshBatch.create({ windows })).finish()
-      held.push({ sequence: nextSequence++, bytes, windowCount: countOf(windows) })
+      batches.push({ sequence: nextSequence++, bytes, windowCount: countOf(windows) })
       totalBytes += bytes.length
       dropOldest()
     },
-    /** Every batch up to this one is kept safe by the caller. */
+    /** Removes every batch up to this number: the caller has stored them. */
     acknowledge: (sequence: number): void => {
-      const count = held.findIndex((batch) => batch.sequence > sequence)
-      const gone = count === -1 ? held : held.slice(0, count)
-      totalBytes -= gone.reduce((sum, { bytes }) => sum + bytes.length, 0)
-      held = held.slice(gone.length)
-      emptied = Math.max(0, emptied - gone.length)
+      const count = batches.findIndex((batch) => batch.sequence > sequence)
+      const removed = count === -1 ? batches : batches.slice(0, count)
+      totalBytes -= removed.reduce((sum, { bytes }) => sum + bytes.length, 0)
+      batches = batches.slice(removed.length)
+      emptiedCount = Math.max(0, emptiedCount - removed.length)
     },
-    /** The batch of this number, or the first one after it that is held; undefined when there is none. */
+    /** Returns the batch of this number, or the first one after it; undefined when there is none. */
     from: (sequence: number): { sequence: number; windows: MeshWindows[] } | undefined => {
-      const first = held[0]
+      const first = batches[0]
       if (!first) return undefined
-      const batch = held[Math.max(0, sequence - first.sequence)]
+      const batch = batches[Math.max(0, sequence - first.sequence)]
       return batch && { sequence: batch.sequence, windows: MeshBatch.decode(batch.bytes).windows }
     },
+    /** Windows that were dropped because of the limits. */
     droppedCount: (): number => droppedCount,
     bytes: (): number => totalBytes,
   }

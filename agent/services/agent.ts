@@ -8,20 +8,20 @@ import type {
 } from '#proto/meshgauge/agent/v1/agent.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
-import type { Detected } from '../engines/detected.ts'
+import type { DetectedEngines } from '../engines/detected-engines.ts'
 import type { HostDescriber } from '../host/describe.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
-import type { Sustained } from '../sustained.ts'
+import type { SustainedTraffic } from '../sustained-traffic.ts'
 
 export const createAgentService = (
   deps: {
     clock: Clock
     interfaces: Interfaces
-    engines: Detected
+    engines: DetectedEngines
     host: HostDescriber
-    sustained: Pick<Sustained, 'labels'>
+    sustainedTraffic: Pick<SustainedTraffic, 'labels'>
   },
   options: AgentOptions & { version: string },
 ): AgentServiceImplementation => {
@@ -48,7 +48,7 @@ export const createAgentService = (
         limits: limitsOf(options, deps.interfaces),
         labels: { ...options.labels },
         metadata,
-        sustainedLabels: deps.sustained.labels(),
+        sustainedLabels: deps.sustainedTraffic.labels(),
       }
     },
   }

@@ -5,18 +5,20 @@ import {
 } from '#proto/meshgauge/agent/v1/check.ts'
 import { closest } from '../../lib/config.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
+import { pageOf } from '../../lib/paging.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
+import { BUSY_RETRY_SECONDS } from '../admission.ts'
 import { type Check, type CheckDeps, type Findings, worstStatus } from '../checks/check.ts'
 import type { Draining } from '../draining.ts'
 
-/** Raw output is evidence, not a log. */
+/** Maximum size of the raw output, which is evidence and not a log. */
 const MAX_RAW_BYTES = 64 * 1024
 
-/** Ending a program takes its grace and, where the kernel holds it, some seconds more; no caller waits longer. */
+/** Time to end a program after the budget: its grace period, and some seconds when it is stuck in the kernel. */
 const ENDING_SECONDS = 8
 
-/** The head of a text that fits into the limit, with no character cut in two. */
+/** Returns the start of a text that fits into the limit, with no character cut in two. */
 const clip = (text: string): string => {
   const bytes = Buffer.from(text)
   if (bytes.length <= MAX_RAW_BYTES) return text
@@ -25,24 +27,27 @@ const clip = (text: string): string => {
   return bytes.subarray(0, end).toString()
 }
 
-/** Trouble with the request, which only the check could see; all other trouble is the result. */
+/** Errors of the request that only the check can detect; all other errors are the result. */
 const isRequestError = (error: unknown): boolean =>
   error instanceof OperatingError && ['SPEC_INVALID', 'PEER_NOT_ALLOWED'].includes(error.reason)
 
-/** Keeps checks that need the same thing from running at the same time. */
+/** Prevents checks with the same claim from running at the same time. */
 const createClaims = (deps: Pick<CheckDeps, 'clock'>) => {
-  const holders = new Map<string, { name: string; since: number }>()
+  const holders = new Map<string, { check: Check; since: number }>()
   return {
     /** @throws OperatingError AGENT_BUSY */
     take(check: Check): () => void {
       const key = check.claim ?? check.name
       const holder = holders.get(key)
       if (holder) {
-        const running = formatDuration(deps.clock.monotonicSeconds() - holder.since)
-        const text = `check ${holder.name} has been running on this node for ${running}; try again when it is done`
-        throw new OperatingError('AGENT_BUSY', text)
+        const { name, budgetSeconds } = holder.check
+        const seconds = deps.clock.monotonicSeconds() - holder.since
+        const text = `check ${name} has been running on this node for ${formatDuration(seconds)}; try again when it is done`
+        // It may end before its budget. So a caller tries again after half of the rest.
+        const retrySeconds = Math.max(BUSY_RETRY_SECONDS, (budgetSeconds - seconds) / 2)
+        throw new OperatingError('AGENT_BUSY', text, { retrySeconds })
       }
-      holders.set(key, { name: check.name, since: deps.clock.monotonicSeconds() })
+      holders.set(key, { check, since: deps.clock.monotonicSeconds() })
       return () => holders.delete(key)
     },
   }
@@ -60,7 +65,7 @@ const outcomeOf = (findings: Findings): Outcome => ({
 const withoutFindings = (status: CheckStatus, reasons: string[]): Outcome =>
   outcomeOf({ status, reasons, evidence: [] })
 
-/** Looks whether the check can run here, and runs it. */
+/** Tests whether the check can run here, and runs it. */
 const look = async (
   deps: CheckDeps,
   check: Check,
@@ -76,7 +81,7 @@ const look = async (
   )
 }
 
-/** Carries out one check within its budget. `over` resolves when it has really ended, also where nobody waits any more. */
+/** Runs one check within its budget. `over` resolves when the check has ended, also after the caller has stopped waiting. */
 const carryOut = (
   deps: CheckDeps,
   check: Check,
@@ -96,7 +101,7 @@ const carryOut = (
   })
   const givenUp = deps.clock.sleep(budgetSeconds + ENDING_SECONDS, timer.signal).then(
     () => withoutFindings(CheckStatus.CHECK_STATUS_ERROR, [`${late}, and what it started cannot be ended`]),
-    // The check has ended: the race is decided.
+    // The check has ended before its budget.
     () => looking,
   )
   const over = looking.then(
@@ -139,7 +144,7 @@ export const createCheckService = (
   }
 
   return {
-    async listChecks(_request, { signal }) {
+    async listChecks(request, { signal }) {
       const described = await Promise.all(
         checks.map(async (check) => ({
           name: check.name,
@@ -149,7 +154,8 @@ export const createCheckService = (
           budget: toDuration(check.budgetSeconds),
         })),
       )
-      return { checks: described }
+      const { items, nextPageToken } = pageOf('checks', described, request)
+      return { checks: items, nextPageToken }
     },
     async runCheck(request, context) {
       deps.draining.throwIfDraining()
@@ -159,7 +165,7 @@ export const createCheckService = (
       const startTime = deps.clock.now()
       const start = deps.clock.monotonicSeconds()
       const { outcome, over } = carryOut(deps, check, parameters, stream.signal)
-      // Not with the answer: what cannot be ended keeps its claim, so that such programs do not pile up.
+      // After the end of the check, not with the answer: programs that cannot be ended must not accumulate.
       void over.then(release)
       try {
         const found = await outcome

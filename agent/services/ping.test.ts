@@ -29,7 +29,7 @@ const serviceOf = () => {
   )
 }
 
-test('a caller who leaves before it has read that probing began leaves nothing that could end the agent', async () => {
+test('a caller that cancels before it has read Started causes no unhandled rejection', async () => {
   const failures: unknown[] = []
   const onFailure = (reason: unknown) => failures.push(reason)
   process.on('unhandledRejection', onFailure)
@@ -45,7 +45,7 @@ test('a caller who leaves before it has read that probing began leaves nothing t
   expect(failures).toEqual([])
 })
 
-test.each([0, -1, 4000])('windows every %d s are refused', async (seconds) => {
+test.each([0, -1, 4000])('refuses windows of %d s', async (seconds) => {
   const reportInterval = { seconds, nanos: 0 }
   const request = PingRequest.fromPartial({ targets: [{ address: '127.0.0.1' }], reportInterval })
   const { signal } = new AbortController()

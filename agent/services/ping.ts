@@ -8,18 +8,20 @@ import type {
 import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
+import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { Draining } from '../draining.ts'
-import type { Detected } from '../engines/detected.ts'
+import type { DetectedEngines } from '../engines/detected-engines.ts'
 import { EngineError, type PingProbe } from '../engines/engine.ts'
 import { createStatistics, createTargetResult } from '../engines/statistics.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
-import { follow } from './follow.ts'
+import { createReportTimer } from './report-timer.ts'
 
-type Deps = { clock: Clock; interfaces: Interfaces; engines: Detected; draining: Draining }
+type Deps = { clock: Clock; interfaces: Interfaces; engines: DetectedEngines; draining: Draining }
 
-const reportSecondsOf = ({ reportInterval }: PingRequest): number => fromDuration(reportInterval) ?? 1
+const reportSecondsOf = ({ reportInterval }: PingRequest): number =>
+  fromDuration(reportInterval) ?? PING_DEFAULTS.reportIntervalSeconds
 
 const violationsOf = (request: PingRequest, interfaces: Interfaces): Violation[] => {
   const violations: Violation[] = []
@@ -70,15 +72,15 @@ export const createPingService = (
           totals[probe.targetIndex]!.add(probe)
         }
         const source = { interface: request.interface, addresses: interfaces.addressesOf(request.interface) }
-        let trouble: EngineError | undefined
+        let engineError: EngineError | undefined
         const probing = (async () => {
           for await (const probe of engine.ping(request, source, stream.signal)) record(probe)
         })().catch((error) => {
           if (!(error instanceof EngineError)) throw error
-          trouble = error
+          engineError = error
         })
-        // Before anything is said: a caller who is gone by then waits for nothing, and no failure may go unheard.
-        const isRunning = follow(probing, clock, stream.signal)
+        // Before the first message: a failure must be handled also when the caller cancels during that message.
+        const isRunning = createReportTimer(probing, clock, stream.signal)
         let windowStart = clock.now()
         yield { event: { $case: 'started', value: { engine: version, startTime: toTimestamp(windowStart) } } }
         const reportSeconds = reportSecondsOf(request)
@@ -89,7 +91,7 @@ export const createPingService = (
           windowStart = end
           if (taken.length > 0) yield { event: { $case: 'windows', value: { windows: taken } } }
         }
-        const results = totals.map((total) => withTrouble(total.result(), trouble))
+        const results = totals.map((total) => withEngineError(total.result(), engineError))
         yield { event: { $case: 'summary', value: { results } } }
       } finally {
         stream.end()
@@ -110,6 +112,6 @@ const takeWindows = (
       : []
   })
 
-/** An engine that broke has measured nobody to the end. */
-const withTrouble = (result: PingResult, trouble: EngineError | undefined): PingResult =>
-  trouble ? { ...result, outcome: trouble.outcome, reason: trouble.message } : result
+/** When the engine failed, no target is measured completely. */
+const withEngineError = (result: PingResult, error: EngineError | undefined): PingResult =>
+  error ? { ...result, outcome: error.outcome, reason: error.message } : result

@@ -27,7 +27,7 @@ export type FollowOptions = {
 
 const cancelRun = async (client: CollectorClient, id: string, progress: Progress): Promise<void> => {
   try {
-    await client.runs.cancelRun({ id })
+    await client.runs.cancelRun({ runId: id })
   } catch (error) {
     progress.note(`Cannot cancel the run: ${describeCallError(error)}`)
   }
@@ -35,7 +35,7 @@ const cancelRun = async (client: CollectorClient, id: string, progress: Progress
 
 /** Adds the metadata of the nodes, which WatchRun leaves out and GetRun returns. */
 const withNodes = async (client: CollectorClient, run: Run, signal: AbortSignal): Promise<Run> => {
-  const { run: whole } = await client.runs.getRun({ id: run.id }, { signal })
+  const { run: whole } = await client.runs.getRun({ runId: run.id }, { signal })
   return { ...run, nodeMetadata: whole?.nodeMetadata ?? {} }
 }
 

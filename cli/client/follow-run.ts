@@ -8,6 +8,7 @@ import { CommandError } from '../command-errors.ts'
 import { EXIT } from '../exit-codes.ts'
 import { hasEnded } from '../render/enum-words.ts'
 import type { CollectorClient } from './connection.ts'
+import { readAll } from './paging.ts'
 
 /** Every call needs a deadline. One day is longer than any run. */
 const WATCH_DEADLINE_MS = 24 * 3600 * 1000
@@ -20,9 +21,7 @@ const RECONNECT_SECONDS = [0.25, 0.5, 1, 2, 4]
 /** Whether the connection failed, as opposed to an error that the collector returned. */
 const isLost = (error: unknown): error is ClientError =>
   error instanceof ClientError &&
-  [Status.UNAVAILABLE, Status.CANCELLED, Status.INTERNAL, Status.UNKNOWN, Status.DEADLINE_EXCEEDED].some(
-    (code) => code === error.code,
-  )
+  [Status.UNAVAILABLE, Status.CANCELLED, Status.DEADLINE_EXCEEDED].some((code) => code === error.code)
 
 export type Watcher = {
   onRun(run: Run): void
@@ -34,7 +33,10 @@ export type Watcher = {
 const watchOnce = async (client: CollectorClient, id: string, watcher: Watcher, signal: AbortSignal) => {
   let last: Run | undefined
   try {
-    for await (const { run } of client.runs.watchRun({ id }, { signal, deadline: WATCH_DEADLINE_MS })) {
+    for await (const { run } of client.runs.watchRun(
+      { runId: id },
+      { signal, deadline: WATCH_DEADLINE_MS },
+    )) {
       if (!run) continue
       last = run
       watcher.onRun(run)
@@ -89,18 +91,11 @@ export const readResults = async (
   id: string,
   signal?: AbortSignal,
 ): Promise<PairResult[]> => {
-  const results: PairResult[] = []
-  let pageToken = ''
   try {
-    do {
-      const page = await client.results.listResults(
-        { run: id, pageSize: 5000, pageToken },
-        signal ? { signal } : {},
-      )
-      results.push(...page.results)
-      pageToken = page.nextPageToken
-    } while (pageToken !== '')
-    return results
+    return await readAll(
+      (page) => client.results.listResults({ runId: id, ...page }, signal ? { signal } : {}),
+      ({ results }) => results,
+    )
   } catch (error) {
     signal?.throwIfAborted()
     if (!isLost(error)) throw error

@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
+import { GetCoverageResponse } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { readUpTo } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { coverageAnswerDocument } from '../render/schedule-document.ts'
 import { renderCoverage } from '../render/schedules-text.ts'
@@ -18,10 +20,19 @@ const coverage = (invocation: Invocation<CoverageOptions>): Promise<ExitCode> =>
     test: read.choice('--test', options.test, ['ping', 'iperf']) ?? '',
     within: within === undefined ? undefined : toDuration(within),
     interface: options.interface ?? '',
-    pageSize: read.integer('--limit', options.limit, 1, 5000) ?? 0,
   }
+  const limit = read.integer('--limit', options.limit, 1, 5000) ?? 100
   return withClient(invocation, async (client) => {
-    const answer = await client.schedules.getCoverage(request, { deadline: DEADLINE_MS })
+    let answer = GetCoverageResponse.fromPartial({})
+    const { items: overdue } = await readUpTo(
+      limit,
+      async (page) => {
+        answer = await client.schedules.getCoverage({ ...request, ...page }, { deadline: DEADLINE_MS })
+        return answer
+      },
+      (page) => page.overdue,
+    )
+    answer = { ...answer, overdue }
     if (options.json) printJson(terminal.stdout, coverageAnswerDocument(answer))
     else {
       const now = terminal.clock.now()

@@ -27,7 +27,7 @@ const gate = (invocation: Invocation<GateOptions>): Promise<ExitCode> => {
       ...(maxAge === undefined ? {} : { maxAge: toDuration(maxAge) }),
     }
     const deadline = request.runMissing ? RUN_DEADLINE_MS : ASK_DEADLINE_MS
-    const response = await client.health.gate(request, { deadline })
+    const response = await client.health.checkGate(request, { deadline })
     if (options.json) printJson(terminal.stdout, gateDocument(response))
     else printLine(terminal.stdout, renderGate(response, paint))
     return gateExitCode(response)

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import {
-  type GateRequest,
+  type CheckGateRequest,
   type NodeGate,
   NodeHealth,
   Severity,
@@ -12,10 +12,10 @@ import { closeCollectors, collectorWith, runCommand } from '../testing/run-comma
 afterEach(closeCollectors)
 
 const gateOf = (...nodes: NodeGate[]) => {
-  const requests: GateRequest[] = []
+  const requests: CheckGateRequest[] = []
   const collector = collectorWith({
     health: {
-      gate: async (request) => {
+      checkGate: async (request) => {
         requests.push(request)
         return { open: nodes.every(({ open }) => open), nodes }
       },

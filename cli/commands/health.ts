@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { readAll } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { counted } from '../render/figures.ts'
 import { healthDocument, healthExitCode, renderHealth } from '../render/health-text.ts'
@@ -8,7 +9,10 @@ import { printJson, printLine } from '../terminal.ts'
 const health = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options, paint } = invocation
-    const { nodes } = await client.health.listNodeHealth({ nodes: [...operands] })
+    const nodes = await readAll(
+      (page) => client.health.listNodeHealth({ nodes: [...operands], ...page }),
+      ({ nodes }) => nodes,
+    )
     if (options.json) printJson(terminal.stdout, healthDocument(nodes))
     else printLine(terminal.stdout, renderHealth(nodes, terminal.clock.now(), paint))
     return healthExitCode(nodes)

@@ -6,6 +6,7 @@ import { type MatrixRow, Measure } from '#proto/meshgauge/collector/v1/result.ts
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { median } from '../../lib/statistics.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { readUpTo } from '../client/paging.ts'
 import { reconnectingWatch } from '../client/reconnecting-watch.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { keysOf } from '../options/value-reader.ts'
@@ -45,13 +46,17 @@ const paths = (invocation: Invocation<PathsOptions>): Promise<ExitCode> => {
     }
     return state ?? []
   })
-  const pageSize = read.integer('--limit', options.limit, 1, 5000) ?? 100
-  const request = { node: options.node ?? '', interface: options.interface ?? '', states, pageSize }
+  const limit = read.integer('--limit', options.limit, 1, 5000) ?? 100
+  const request = { node: options.node ?? '', interface: options.interface ?? '', states }
   return withClient(invocation, async (client) => {
-    const page = await client.mesh.listPaths(request)
-    if (options.json) printJson(terminal.stdout, { paths: page.paths.map(pathDocument) })
-    else printLine(terminal.stdout, renderPaths(page.paths, terminal.clock.now(), paint))
-    if (page.nextPageToken !== '')
+    const { items, hasMore } = await readUpTo(
+      limit,
+      (page) => client.mesh.listPaths({ ...request, ...page }),
+      (page) => page.paths,
+    )
+    if (options.json) printJson(terminal.stdout, { paths: items.map(pathDocument) })
+    else printLine(terminal.stdout, renderPaths(items, terminal.clock.now(), paint))
+    if (hasMore)
       printLine(terminal.stderr, 'There are more paths. Raise --limit, or select paths with --node.')
     return EXIT.healthy
   })
@@ -138,10 +143,14 @@ const events = (
 ): Promise<ExitCode> => {
   const { terminal, options, paint, read } = invocation
   const startTime = secondsAgo(terminal, read.seconds('--since', options.since))
-  const pageSize = read.integer('--limit', options.limit, 1, 5000) ?? 100
+  const limit = read.integer('--limit', options.limit, 1, 5000) ?? 100
   return withClient(invocation, async (client) => {
-    const request = { node: options.node ?? '', pageSize, ...(startTime && { startTime }) }
-    const found = (await client.mesh.listMeshEvents(request)).events
+    const request = { node: options.node ?? '', ...(startTime && { startTime }) }
+    const { items: found } = await readUpTo(
+      limit,
+      (page) => client.mesh.listMeshEvents({ ...request, ...page }),
+      (page) => page.events,
+    )
     if (options.json) printJson(terminal.stdout, { events: found.map(eventDocument) })
     else if (found.length === 0) printLine(terminal.stdout, 'No state changed in this time.')
     else for (const event of found) printLine(terminal.stdout, renderEvent(event, paint))

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { readAll } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { nodesDocument, renderNodes } from '../render/nodes-text.ts'
 import { printJson, printLine } from '../terminal.ts'
@@ -7,9 +8,12 @@ import { printJson, printLine } from '../terminal.ts'
 const nodes = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options, paint } = invocation
-    const answer = await client.fleet.listNodes({ nodes: [...operands] })
-    if (options.json) printJson(terminal.stdout, nodesDocument(answer.nodes))
-    else printLine(terminal.stdout, renderNodes(answer.nodes, terminal.clock.now(), paint))
+    const found = await readAll(
+      (page) => client.fleet.listNodes({ nodes: [...operands], ...page }),
+      ({ nodes }) => nodes,
+    )
+    if (options.json) printJson(terminal.stdout, nodesDocument(found))
+    else printLine(terminal.stdout, renderNodes(found, terminal.clock.now(), paint))
     return EXIT.healthy
   })
 

@@ -122,14 +122,14 @@ describe('run --profile', () => {
     const collector = await profilesWith([true, true], requests)
     const { code, out, err } = await runCommand(
       collector,
-      'run --profile nightly --nodes n1,n2 --interface net1 --run-id friday',
+      'run --profile nightly --nodes n1,n2 --interface net1 --label friday',
     )
     expect(code).toBe(0)
     expect(requests[0]).toMatchObject({
       profile: { source: { $case: 'name', value: 'nightly' } },
       nodes: ['n1', 'n2'],
       interfaces: ['net1'],
-      runId: 'friday',
+      label: 'friday',
     })
     expect(out).toContain('1 of 2: first\n\nHealthy.')
     expect(out).toContain('2 of 2: second')

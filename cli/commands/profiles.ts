@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Profile, ProfileStep } from '#proto/meshgauge/collector/v1/profile.ts'
 import { formatExpected } from '../../lib/expectations.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { readAll } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { readProfileSource, readProfileText } from '../options/profile-source.ts'
 import { counted } from '../render/figures.ts'
@@ -16,7 +17,10 @@ const expectationsOf = (steps: readonly ProfileStep[]): number =>
 const list = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, options, paint } = invocation
-    const { profiles } = await client.profiles.listProfiles({})
+    const profiles = await readAll(
+      (page) => client.profiles.listProfiles(page),
+      ({ profiles }) => profiles,
+    )
     if (options.json) printJson(terminal.stdout, { profiles: profiles.map(profileDocument) })
     else {
       const rows = profiles.map(({ name, steps, description }) => [

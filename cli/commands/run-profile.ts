@@ -33,7 +33,7 @@ type ProfileRequest = Omit<RunProfileRequest, 'profile'> & { profile: ProfileSou
 const DEADLINE_MS = 7 * 24 * 3600 * 1000
 
 /** The options that may be given together with --profile. */
-const ALLOWED = new Set(['profile', 'dryRun', 'nodes', 'interface', 'runId'])
+const ALLOWED = new Set(['profile', 'dryRun', 'nodes', 'interface', 'label'])
 const GLOBAL = new Set(['collector', 'json', 'tlsCa', 'tlsCert', 'tlsKey', 'insecure', 'color'])
 
 const readProfileRequest = (invocation: Invocation<ProfileOptions>): ProfileRequest => {
@@ -47,7 +47,7 @@ const readProfileRequest = (invocation: Invocation<ProfileOptions>): ProfileRequ
     profile: readProfileSource('--profile', options.profile ?? '', problems),
     nodes: read.list('--nodes', options.nodes),
     interfaces: read.list('--interface', options.interface),
-    runId: options.runId ?? '',
+    label: options.label ?? '',
   }
 }
 
@@ -58,12 +58,12 @@ const resolve = async (client: CollectorClient, profile: ProfileSource): Promise
 }
 
 /** The spec of a step with the options of the command line: label, nodes and interfaces. */
-const withOverrides = (spec: RunSpec, { nodes, interfaces, runId }: ProfileRequest): RunSpec => {
+const withOverrides = (spec: RunSpec, { nodes, interfaces, label }: ProfileRequest): RunSpec => {
   const topology = spec.topology
   const keepsNodes = nodes.length === 0 || !topology || listsOwnNodes(topology.kind)
   return {
     ...spec,
-    runId,
+    label,
     topology: keepsNodes ? topology : { ...topology, nodes },
     interfaces: interfaces.length > 0 ? interfaces : spec.interfaces,
   }
@@ -116,7 +116,7 @@ const followProfile = async (
     else {
       progress.note('Cancelling the run. Press Ctrl-C again to leave at once.')
       client.runs
-        .cancelRun({ id: current.id })
+        .cancelRun({ runId: current.id })
         .catch((error: unknown) => progress.note(`Cannot cancel the run: ${describeCallError(error)}`))
     }
     interrupted = true

@@ -3,6 +3,7 @@ import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import type { CollectorClient } from '../client/connection.ts'
 import { type FollowedRun, followInteractively } from '../client/follow-interactively.ts'
+import { createIdempotently } from '../client/idempotent-create.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit-codes.ts'
 import { addProbeCount, addRunOptions } from '../options/run-options.ts'
 import { readRunSpec } from '../options/run-spec.ts'
@@ -44,9 +45,11 @@ const createRun = async (
     interrupted = true
   })
   try {
-    const { run } = await client.runs.createRun({ spec }, { deadline: PLANNING_DEADLINE_MS })
+    const { run } = await createIdempotently(terminal.clock, (requestId) =>
+      client.runs.createRun({ spec, requestId }, { deadline: PLANNING_DEADLINE_MS }),
+    )
     if (!run) throw new Error('the collector answered CreateRun without a run')
-    if (interrupted) await client.runs.cancelRun({ id: run.id })
+    if (interrupted) await client.runs.cancelRun({ runId: run.id })
     return { run, interrupted }
   } finally {
     stopListening()

@@ -26,7 +26,7 @@ import { printRunReport } from './run.ts'
 const RUN_ARGUMENT = 'Id of the run, a unique prefix of it, or latest. Default latest.'
 
 const getRun = async (client: CollectorClient, id = 'latest'): Promise<Run> => {
-  const { run } = await client.runs.getRun({ id })
+  const { run } = await client.runs.getRun({ runId: id })
   if (!run) throw new Error('the collector answered GetRun without a run')
   return run
 }
@@ -77,8 +77,8 @@ const FORMATS = ['json', 'jsonl', 'csv', 'arcaflow', 'netperf-orchestrate'] as c
 
 /** One pair as a line of JSON, with its run, so that lines of several runs can be combined. */
 const pairLine = (run: Run, pair: PairResult): string => {
-  const { id, runId, test, topology } = runDocument(run)
-  return JSON.stringify({ run: { id, runId, test, topology }, ...pairDocument(pair) })
+  const { id, label, test, topology } = runDocument(run)
+  return JSON.stringify({ run: { id, label, test, topology }, ...pairDocument(pair) })
 }
 
 const exportRun = (invocation: Invocation<{ format?: string }>): Promise<ExitCode> => {
@@ -101,7 +101,7 @@ const cancel = (invocation: Invocation<object>): Promise<ExitCode> => {
   const { terminal, operands, options, read } = invocation
   if (operands.length === 0) read.refuse('ID', 'is missing: give the run to cancel')
   return withClient(invocation, async (client) => {
-    const { run } = await client.runs.cancelRun({ id: operands[0] ?? '' })
+    const { run } = await client.runs.cancelRun({ runId: operands[0] ?? '' })
     if (!run) throw new Error('the collector answered CancelRun without a run')
     if (options.json) printJson(terminal.stdout, { run: runDocument(run) })
     else printLine(terminal.stdout, `Run ${run.id} is ${stateWord(run.state)}. Finished results are stored.`)

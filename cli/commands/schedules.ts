@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import type { Schedule, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
+import { createIdempotently } from '../client/idempotent-create.ts'
+import { readAll } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { readProfileText } from '../options/profile-source.ts'
 import { addProbeCount, addRunOptions } from '../options/run-options.ts'
@@ -30,7 +32,10 @@ const printSchedule = ({ terminal, options, paint }: Invocation<object>, schedul
 const list = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, options, paint } = invocation
-    const { schedules } = await client.schedules.listSchedules({})
+    const schedules = await readAll(
+      (page) => client.schedules.listSchedules(page),
+      ({ schedules }) => schedules,
+    )
     if (options.json) printJson(terminal.stdout, { schedules: schedules.map(scheduleDocument) })
     else printLine(terminal.stdout, renderSchedules(schedules, terminal.clock.now(), paint))
     return EXIT.healthy
@@ -39,7 +44,7 @@ const list = (invocation: Invocation<object>): Promise<ExitCode> =>
 const show = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
-    const { schedule } = await client.schedules.getSchedule({ name })
+    const { schedule } = await client.schedules.getSchedule({ schedule: name })
     return printSchedule(invocation, schedule)
   })
 }
@@ -48,7 +53,7 @@ const readFile = async (invocation: Invocation<ScheduleOptions>, file: string): 
   allowOnlyFile(invocation)
   const text = readProfileText('--file', file, invocation.problems)
   invocation.throwIfWrong()
-  const { readSchedule } = await import('../../collector/schedules/schema.ts')
+  const { readSchedule } = await import('../../collector/schedules/define/schema.ts')
   return readSchedule(file, text ?? '')
 }
 
@@ -60,7 +65,9 @@ const add = async (invocation: Invocation<ScheduleOptions & { delay?: boolean }>
   const spec = options.file === undefined ? readScheduleSpec(typed) : await readFile(typed, options.file)
   return withClient(invocation, async (client) => {
     const request = { spec, paused: options.paused ?? false }
-    const { schedule } = await client.schedules.createSchedule(request, { deadline: PLANNING_DEADLINE_MS })
+    const { schedule } = await createIdempotently(invocation.terminal.clock, (requestId) =>
+      client.schedules.createSchedule({ ...request, requestId }, { deadline: PLANNING_DEADLINE_MS }),
+    )
     return printSchedule(invocation, schedule)
   })
 }
@@ -68,7 +75,7 @@ const add = async (invocation: Invocation<ScheduleOptions & { delay?: boolean }>
 const pause = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
-    const { schedule } = await client.schedules.pauseSchedule({ name })
+    const { schedule } = await client.schedules.pauseSchedule({ schedule: name })
     return printSchedule(invocation, schedule)
   })
 }
@@ -76,7 +83,7 @@ const pause = (invocation: Invocation<object>): Promise<ExitCode> => {
 const resume = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
-    const { schedule } = await client.schedules.resumeSchedule({ name })
+    const { schedule } = await client.schedules.resumeSchedule({ schedule: name })
     return printSchedule(invocation, schedule)
   })
 }
@@ -85,7 +92,10 @@ const trigger = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
     const { terminal, options } = invocation
-    const { run } = await client.schedules.triggerSchedule({ name }, { deadline: PLANNING_DEADLINE_MS })
+    const { run } = await client.schedules.triggerSchedule(
+      { schedule: name },
+      { deadline: PLANNING_DEADLINE_MS },
+    )
     if (!run) throw new Error('the collector answered TriggerSchedule without a run')
     if (options.json) printJson(terminal.stdout, { run: runDocument(run) })
     else printLine(terminal.stdout, run.id)
@@ -97,7 +107,7 @@ const remove = (invocation: Invocation<object>): Promise<ExitCode> => {
   const name = nameOf(invocation)
   return withClient(invocation, async (client) => {
     const { terminal, options } = invocation
-    await client.schedules.deleteSchedule({ name })
+    await client.schedules.deleteSchedule({ schedule: name })
     if (options.json) printJson(terminal.stdout, { removed: name })
     else printLine(terminal.stdout, `Removed schedule ${name}. An active run of it continues.`)
     return EXIT.healthy

@@ -2,6 +2,9 @@ import { isAbortError } from 'abort-controller-x'
 import { type Traffic, type TrafficSpec, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { type Invocation, withClient } from '../app.ts'
 import type { CollectorClient } from '../client/connection.ts'
+import { createIdempotently } from '../client/idempotent-create.ts'
+import { readAll } from '../client/paging.ts'
+import { stopIfActive } from '../client/stop-traffic.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { readTrafficSpec, type TrafficOptions } from '../options/traffic-spec.ts'
 import { createStatusLine } from '../render/status-line.ts'
@@ -18,7 +21,6 @@ import { printJson, printLine } from '../terminal.ts'
 const DEFAULT_WAIT_SECONDS = 60
 /** The collector asks every agent for its state before it starts anything. */
 const START_DEADLINE_MS = 60_000
-const STOP_DEADLINE_MS = 120_000
 /** Longer than any start: the collector limits the duration of a start. */
 const WATCH_DEADLINE_MS = 3600 * 1000
 const PLAIN_SECONDS = 5
@@ -49,7 +51,10 @@ const printCapacity = async (
   traffic: Traffic,
   interfaces: readonly string[],
 ): Promise<void> => {
-  const { nodes } = await client.fleet.listNodes({})
+  const nodes = await readAll(
+    (page) => client.fleet.listNodes(page),
+    ({ nodes }) => nodes,
+  )
   const speeds = nodes.map(({ name, description, interfaces: own }) => ({
     name,
     bitsPerSecond: (description?.interfaces ?? [])
@@ -76,7 +81,7 @@ const waitUntilMoving = async (
   let last = started
   try {
     const call = { signal: either, deadline: WATCH_DEADLINE_MS }
-    for await (const { traffic } of client.traffic.watchTraffic({ id: started.id }, call)) {
+    for await (const { traffic } of client.traffic.watchTraffic({ trafficId: started.id }, call)) {
       if (!traffic) continue
       last = traffic
       if (trafficHasEnded(traffic) || allFlowsMove(traffic)) return traffic
@@ -109,7 +114,9 @@ const startAndWait = async (
   const interrupt = new AbortController()
   const stopListening = terminal.onInterrupt(() => interrupt.abort())
   try {
-    const { traffic: started } = await client.traffic.startTraffic({ spec }, { deadline: START_DEADLINE_MS })
+    const { traffic: started } = await createIdempotently(terminal.clock, (requestId) =>
+      client.traffic.startTraffic({ spec, requestId }, { deadline: START_DEADLINE_MS }),
+    )
     if (!started) throw new Error('the collector answered StartTraffic without a traffic')
     if (options.detach) {
       if (options.json) printJson(terminal.stdout, { traffic: trafficDocument(started) })
@@ -125,7 +132,7 @@ const startAndWait = async (
     } catch (error) {
       if (!interrupt.signal.aborted) throw error
       printLine(terminal.stderr, 'Stopping the traffic.')
-      await client.traffic.stopTraffic({ id: started.id }, { deadline: STOP_DEADLINE_MS })
+      await stopIfActive(client, started.id)
       return EXIT.interrupted
     }
   } finally {

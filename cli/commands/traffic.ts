@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
-import { type Traffic, type TrafficFlow, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
+import { type Traffic, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import type { CollectorClient } from '../client/connection.ts'
+import { readAll } from '../client/paging.ts'
 import { reconnectingWatch } from '../client/reconnecting-watch.ts'
+import { STOP_DEADLINE_MS, stopIfActive } from '../client/stop-traffic.ts'
 import { CommandError } from '../command-errors.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { describeTopologies, TOPOLOGY_HELP } from '../options/topology-options.ts'
@@ -27,18 +29,21 @@ Exit codes:
   2    wrong usage; nothing was done
   3    no collector, or the interfaces are in use`
 
-/** The collector answers when the last process has ended on every node that answers. */
-const STOP_DEADLINE_MS = 120_000
-
 const requireTraffic = (traffic: Traffic | undefined): Traffic => {
   if (!traffic) throw new Error('the collector answered without a traffic')
   return traffic
 }
 
+const listTraffic = (client: CollectorClient): Promise<Traffic[]> =>
+  readAll(
+    (page) => client.traffic.listTraffic(page),
+    ({ traffic }) => traffic,
+  )
+
 const list = (invocation: Invocation<object>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, options, paint } = invocation
-    const { traffic } = await client.traffic.listTraffic({})
+    const traffic = await listTraffic(client)
     if (options.json) printJson(terminal.stdout, { traffic: traffic.map(trafficDocument) })
     else printLine(terminal.stdout, renderTrafficList(traffic, terminal.clock.now(), paint))
     return EXIT.healthy
@@ -54,7 +59,7 @@ const show = ({ terminal, options, paint }: Invocation<object>, traffic: Traffic
 const status = (invocation: Invocation<{ watch?: boolean }>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options } = invocation
-    const request = { id: operands[0] ?? 'latest' }
+    const request = { trafficId: operands[0] ?? 'latest' }
     if (!options.watch)
       return show(invocation, requireTraffic((await client.traffic.getTraffic(request)).traffic))
     const stopping = new AbortController()
@@ -78,14 +83,11 @@ const status = (invocation: Invocation<{ watch?: boolean }>): Promise<ExitCode> 
 const flows = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> =>
   withClient(invocation, async (client) => {
     const { terminal, operands, options, paint } = invocation
-    const request = { id: operands[0] ?? 'latest', node: options.node ?? '', pageSize: 5000 }
-    const all: TrafficFlow[] = []
-    let pageToken = ''
-    do {
-      const page = await client.traffic.listFlows({ ...request, pageToken })
-      all.push(...page.flows)
-      pageToken = page.nextPageToken
-    } while (pageToken !== '')
+    const request = { trafficId: operands[0] ?? 'latest', node: options.node ?? '' }
+    const all = await readAll(
+      (page) => client.traffic.listFlows({ ...request, ...page }),
+      ({ flows }) => flows,
+    )
     if (options.json) printJson(terminal.stdout, { flows: all.map(flowDocument) })
     else printLine(terminal.stdout, renderFlows(all, paint))
     return EXIT.healthy
@@ -94,7 +96,7 @@ const flows = (invocation: Invocation<{ node?: string }>): Promise<ExitCode> =>
 /** The ids to stop: the given ones, all active ones, or the only active one. */
 const chosen = async (client: CollectorClient, ids: readonly string[], all: boolean): Promise<string[]> => {
   if (ids.length > 0) return [...ids]
-  const active = (await client.traffic.listTraffic({})).traffic.filter((traffic) => !trafficHasEnded(traffic))
+  const active = (await listTraffic(client)).filter((traffic) => !trafficHasEnded(traffic))
   if (active.length <= 1 || all) return active.map(({ id }) => id)
   const names = active.map(({ id }) => `  ${id}`).join('\n')
   throw new CommandError(
@@ -108,10 +110,11 @@ const stop = (invocation: Invocation<{ all?: boolean }>): Promise<ExitCode> => {
   if (options.all && operands.length > 0) read.refuse('--all', 'cannot be given together with an id')
   return withClient(invocation, async (client) => {
     const ids = await chosen(client, operands, options.all ?? false)
-    const call = { deadline: STOP_DEADLINE_MS }
-    const stopped = await Promise.all(
-      ids.map(async (id) => requireTraffic((await client.traffic.stopTraffic({ id }, call)).traffic)),
-    )
+    const stopNamed = async (trafficId: string) =>
+      (await client.traffic.stopTraffic({ trafficId }, { deadline: STOP_DEADLINE_MS })).traffic
+    // Traffic that was listed as active may have ended in the meantime. Traffic that was named must be active.
+    const stopOne = operands.length > 0 ? stopNamed : (id: string) => stopIfActive(client, id)
+    const stopped = await Promise.all(ids.map(async (id) => requireTraffic(await stopOne(id))))
     if (options.json) printJson(terminal.stdout, { traffic: stopped.map(trafficDocument) })
     else if (stopped.length === 0) printLine(terminal.stdout, 'No traffic is active.')
     for (const traffic of options.json ? [] : stopped)

@@ -2,6 +2,7 @@ import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { createServiceClient, HealthDefinition, openChannel } from '../../lib/calling.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { CollectorClient } from '../client/connection.ts'
+import { readAll } from '../client/paging.ts'
 
 /** A lab is reachable only from this machine, so it needs no certificates. */
 export const LAB_SECURITY = { insecure: true } as const
@@ -32,7 +33,10 @@ export const waitForNodes = async (
 ): Promise<{ ready: number; silent: string[] }> => {
   const deadline = clock.monotonicSeconds() + NODES_READY_WITHIN_SECONDS
   for (;;) {
-    const { nodes } = await client.fleet.listNodes({ nodes: [] }, { signal })
+    const nodes = await readAll(
+      (page) => client.fleet.listNodes(page, { signal }),
+      ({ nodes }) => nodes,
+    )
     const silent = nodes.filter(({ state }) => state !== NodeState.NODE_STATE_READY)
     if (silent.length === 0 || clock.monotonicSeconds() > deadline) {
       return {

@@ -10,7 +10,7 @@ export type RunOptions = TopologyOptions & {
   test?: string
   interface?: string
   engine?: string
-  runId?: string
+  label?: string
   nodeCap?: string
   uplinkCap?: string
   totalCap?: string
@@ -150,7 +150,7 @@ export const addRunOptions = (command: Command, testDefault: string): Command =>
       '--engine <name>',
       `The program that measures. ping: ${ENGINES.ping.join(', ')}. iperf: ${ENGINES.iperf.join(', ')}. Default: the first one.`,
     )
-    .option('--run-id <label>', 'Your own label for the run.')
+    .option('--label <text>', 'Your own label for the run.')
     .option(
       '--expect <name=limit>',
       'A limit that every pair must meet, such as throughput_min=9G or p99_latency_max=50us. Repeatable.',

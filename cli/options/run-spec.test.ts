@@ -34,11 +34,11 @@ describe('readRunSpec', () => {
       portRange: '5201-5299',
       uplinkCap: '4',
       exclusiveNodes: true,
-      runId: 'nightly',
+      label: 'nightly',
     })
     expect(problems).toEqual([])
     expect(spec).toMatchObject({
-      runId: 'nightly',
+      label: 'nightly',
       topology: { kind: TopologyKind.TOPOLOGY_KIND_MESH, nodes: ['gpu-01', 'rack=r3'] },
       interfaces: ['net0', 'net1'],
       caps: { perUplinkCount: 4, exclusiveNodes: true },

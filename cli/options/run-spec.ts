@@ -201,7 +201,7 @@ export const readRunSpec = (
   if (test === 'ping') refuseOptionsOf('iperf', IPERF_ONLY, options, read)
   if (test === 'iperf') refuseOptionsOf('ping', PING_ONLY, options, read)
   return RunSpec.fromPartial({
-    runId: options.runId ?? '',
+    label: options.label ?? '',
     topology: name
       ? readTopology(name, options, read, problems)
       : { nodes: read.list('--nodes', options.nodes) },

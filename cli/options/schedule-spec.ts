@@ -113,8 +113,8 @@ const readWork = (
     allowOnly(options, SCHEDULE_OPTIONS, read, 'is set by the profile; remove it here, or change the profile')
     return { $case: 'profile', value: readProfileSource('--profile', options.profile, problems) }
   }
-  if (options.runId !== undefined)
-    read.refuse('--run-id', `is always the name of the schedule, ${name}; remove the option`)
+  if (options.label !== undefined)
+    read.refuse('--label', `is always the name of the schedule, ${name}; remove the option`)
   return { $case: 'run', value: readRunSpec(word, options, read, problems, passThrough) }
 }
 

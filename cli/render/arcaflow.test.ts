@@ -15,7 +15,7 @@ const run = (options: Partial<IperfOptions> = {}): Run => {
     $case: 'iperf' as const,
     value: { engine: '', ports: undefined, options: IperfOptions.fromPartial(options) },
   }
-  return { ...whole, spec: { ...whole.spec!, runId: 'example_run_id', test } }
+  return { ...whole, spec: { ...whole.spec!, label: 'example_run_id', test } }
 }
 
 const pair = (result: Partial<IperfResult> = {}): PairResult => {
@@ -125,7 +125,7 @@ describe('renderArcaflow', () => {
   })
 
   test('UDP results have jitter and loss under the keys of iperf3', () => {
-    const [document] = documentsOf(run({ protocol: Protocol.PROTOCOL_UDP }), [
+    const [document] = documentsOf(run({ protocol: Protocol.PROTOCOL_UDP, duration: toDuration(10) }), [
       pair({ jitter: toDuration(0.00025), lossRatio: 0.015 }),
     ])
     const { start, end } = document.iperf3.output

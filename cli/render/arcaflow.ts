@@ -13,7 +13,6 @@ import { outcomeWord } from './enum-words.ts'
 import { pcpSamples } from './host-document.ts'
 
 const MEBIBYTE = 1024 * 1024
-const DEFAULT_SECONDS = 10
 
 const optionsOf = (run: Run): IperfOptions | undefined =>
   run.spec?.test?.$case === 'iperf' ? run.spec.test.value.options : undefined
@@ -34,7 +33,7 @@ const startDocument = (run: Run, pair: PairResult) => {
       num_streams: options?.parallelCount ?? 1,
       blksize: options?.lengthBytes,
       omit: fromDuration(options?.omit) ?? 0,
-      duration: options?.bytes === undefined ? (fromDuration(options?.duration) ?? DEFAULT_SECONDS) : 0,
+      duration: fromDuration(options?.duration) ?? 0,
       bytes: options?.bytes ?? 0,
       blocks: 0,
       reverse: options?.direction === Direction.DIRECTION_REVERSE ? 1 : 0,
@@ -173,7 +172,7 @@ export const homogeneous = (value: unknown): unknown => {
 /** One document of the workflow's output `success`. PCP samples and metadata are those of the client's node. */
 export const arcaflowDocument = (run: Run, pair: PairResult) => ({
   uuid: run.id,
-  run_id: run.spec?.runId ?? '',
+  run_id: run.spec?.label ?? '',
   iperf3: { output: homogeneous(iperfDocument(run, pair)) },
   metadata: homogeneous(metadataDocument(run.nodeMetadata[pair.source?.node ?? ''])),
   pcp: { pcp_output: homogeneous(pcpSamples(pair.sourceHost?.pcpJson ?? '') ?? []) },

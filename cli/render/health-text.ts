@@ -1,8 +1,8 @@
 import { CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import {
+  type CheckGateResponse,
   type CheckRecord,
   type Finding,
-  type GateResponse,
   type NodeHealth,
   Severity,
 } from '#proto/meshgauge/collector/v1/health.ts'
@@ -125,12 +125,12 @@ export const healthDocument = (nodes: readonly NodeHealth[]) => ({
 })
 
 /** A known problem takes precedence over missing results. */
-export const gateExitCode = ({ open, nodes }: GateResponse): ExitCode => {
+export const gateExitCode = ({ open, nodes }: CheckGateResponse): ExitCode => {
   if (open) return EXIT.healthy
   return nodes.some((node) => !node.open && !node.unknown) ? EXIT.verdict : EXIT.notMeasured
 }
 
-export const renderGate = (response: GateResponse, paint: Paint): string => {
+export const renderGate = (response: CheckGateResponse, paint: Paint): string => {
   const { nodes } = response
   const count = counted(nodes.length, 'node')
   if (response.open) return paint('green', `✔ Open: ${count} may take a job.`)
@@ -152,7 +152,7 @@ export const renderGate = (response: GateResponse, paint: Paint): string => {
 }
 
 /** `gate --json` */
-export const gateDocument = ({ open, nodes }: GateResponse) => ({
+export const gateDocument = ({ open, nodes }: CheckGateResponse) => ({
   open,
   nodes: nodes.map((node) => ({
     node: node.node,

@@ -23,13 +23,13 @@ const windowDocument = (window: PathWindow) => ({
   receivedCount: window.receivedCount,
   lossRatio: window.lossRatio,
   rttSeconds: window.rtt && {
-    min: window.rtt.minSeconds,
-    avg: window.rtt.avgSeconds,
-    p50: window.rtt.p50Seconds,
-    p99: window.rtt.p99Seconds,
-    max: window.rtt.maxSeconds,
+    min: fromDuration(window.rtt.min),
+    avg: fromDuration(window.rtt.avg),
+    p50: fromDuration(window.rtt.p50),
+    p99: fromDuration(window.rtt.p99),
+    max: fromDuration(window.rtt.max),
   },
-  jitterSeconds: window.jitterSeconds,
+  jitterSeconds: fromDuration(window.jitter),
 })
 
 export const eventDocument = (event: MeshEvent) => ({

@@ -89,8 +89,8 @@ export const renderPaths = (paths: readonly Path[], now: Date, paint: Paint): st
           paintState(path.state, paint),
           path.stateTime ? ago(fromTimestamp(path.stateTime), now) : '-',
           lossText(path.lastMinute),
-          timeText(path.lastMinute?.rtt?.p50Seconds),
-          timeText(path.lastMinute?.rtt?.p99Seconds),
+          timeText(fromDuration(path.lastMinute?.rtt?.p50)),
+          timeText(fromDuration(path.lastMinute?.rtt?.p99)),
           String(path.changeCount),
           harmless(path.reason),
         ]),
@@ -179,7 +179,7 @@ export const renderHistory = (
   const sum = (count: (window: PathWindow) => number) =>
     windows.reduce((total, window) => total + count(window), 0)
   const [sent, received] = [sum(({ sentCount }) => sentCount), sum(({ receivedCount }) => receivedCount)]
-  const slowest = Math.max(...windows.map(({ rtt }) => rtt?.maxSeconds ?? 0))
+  const slowest = Math.max(...windows.map(({ rtt }) => fromDuration(rtt?.max) ?? 0))
   const [first, last] = [windows[0]!.startTime, windows.at(-1)!.endTime].map((time) =>
     fromTimestamp(time)?.toISOString(),
   )
@@ -187,7 +187,7 @@ export const renderHistory = (
   const lines = [
     `${harmless(name)}: ${formatRatio(loss)} lost of ${counted(sent, 'probe')}, slowest ${formatDuration(slowest)}`,
     `  loss  ${sparkline(windows, (window) => window.lossRatio)}`,
-    `  p99   ${sparkline(windows, ({ rtt }) => rtt?.p99Seconds)}`,
+    `  p99   ${sparkline(windows, ({ rtt }) => fromDuration(rtt?.p99))}`,
     paint(
       'dim',
       `  ${first} to ${last}, ${counted(windows.length, 'window')}, ${resolutionText(resolution)}`,

@@ -32,7 +32,7 @@ const enginesText = (node: Node): string =>
 
 const rowOf = (node: Node, now: Date, paint: Paint): string[] => {
   const name = harmless(node.name)
-  const version = harmless(node.description?.identity?.agentVersion ?? '')
+  const version = harmless(node.description?.agentVersion ?? '')
   const known = [version || '…', interfacesText(node) || '…', enginesText(node) || '…']
   const ping = ago(fromTimestamp(node.lastPingTime), now)
   if (node.state === NodeState.NODE_STATE_SILENT) {
@@ -89,8 +89,8 @@ export const nodesDocument = (nodes: readonly Node[]) => ({
     stateReason: node.stateReason || undefined,
     rack: node.rack || undefined,
     labels: node.labels,
-    agentVersion: node.description?.identity?.agentVersion,
-    hostname: node.description?.identity?.hostname,
+    agentVersion: node.description?.agentVersion,
+    hostname: node.description?.hostname,
     metadata: node.description?.metadata && metadataDocument(node.description.metadata),
     testInterfaces: node.interfaces,
     interfaces: (node.description?.interfaces ?? []).map((each) => ({

@@ -14,7 +14,7 @@ test('the document has the run, the plan, the pairs and the summary', () => {
   expect(documentOf(run, [iperfPair('n1', 'n2', 9.4e9)])).toMatchObject({
     run: {
       id: RUN_ID,
-      runId: 'nightly',
+      label: 'nightly',
       state: 'completed',
       topology: 'mesh',
       test: 'iperf',

@@ -113,11 +113,11 @@ const interfaceDocument = (summary: InterfaceSummary, test: 'ping' | 'iperf') =>
     test === 'iperf' && summary.measuredCount > 0 ? summary.aggregateBitsPerSecond : undefined,
   lossRatio: summary.lossRatio,
   rttSeconds: summary.rtt && {
-    min: summary.rtt.minSeconds,
-    avg: summary.rtt.avgSeconds,
-    p50: summary.rtt.p50Seconds,
-    p99: summary.rtt.p99Seconds,
-    max: summary.rtt.maxSeconds,
+    min: fromDuration(summary.rtt.min),
+    avg: fromDuration(summary.rtt.avg),
+    p50: fromDuration(summary.rtt.p50),
+    p99: fromDuration(summary.rtt.p99),
+    max: fromDuration(summary.rtt.max),
   },
   worst: summary.worst.map(endpointPair),
 })
@@ -168,7 +168,7 @@ export const planDocument = (plan: Plan) => ({
 /** A run without its results. */
 export const runDocument = (run: Run) => ({
   id: run.id,
-  runId: text(run.spec?.runId),
+  label: text(run.spec?.label),
   state: stateWord(run.state),
   stateReason: text(run.stateReason),
   topology: runTopology(run),

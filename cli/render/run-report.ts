@@ -2,6 +2,7 @@
 
 import type { EndpointPair, InterfaceSummary, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Plan, type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
 import { hasEnded, runTest } from './enum-words.ts'
 import { renderExpectations } from './expectations-text.ts'
@@ -40,7 +41,8 @@ const pingFigures = (summary: InterfaceSummary): string | undefined => {
   const parts: string[] = []
   if (summary.lossRatio !== undefined) parts.push(`loss ${formatRatio(summary.lossRatio)}`)
   if (summary.rtt) {
-    const { p50Seconds, p99Seconds, maxSeconds } = summary.rtt
+    const { p50, p99, max } = summary.rtt
+    const [p50Seconds = 0, p99Seconds = 0, maxSeconds = 0] = [p50, p99, max].map((each) => fromDuration(each))
     const unit = unitFor('rtt-p50', p50Seconds)
     const figures = [p50Seconds, p99Seconds, maxSeconds].map((seconds) => formatIn(unit, seconds))
     parts.push(`p50 ${figures[0]}`, `p99 ${figures[1]}`, `max ${figures[2]} ${unit.name}`)
@@ -105,7 +107,7 @@ export const renderInterface = (
 }
 
 export const renderReport = (run: Run, pairs: readonly PairResult[], options: ReportOptions): string => {
-  const label = run.spec?.runId ? ` (${harmless(run.spec.runId)})` : ''
+  const label = run.spec?.label ? ` (${harmless(run.spec.label)})` : ''
   const time = renderTime(run, pairs)
   const expectations = run.summary?.expectations ?? []
   return [

@@ -22,7 +22,7 @@ const rowOf = (run: Run, now: Date, paint: Paint): string[] => {
   const { seconds } = wallTime(run)
   return [
     run.id,
-    harmless(run.spec?.runId ?? ''),
+    harmless(run.spec?.label ?? ''),
     stateWord(run.state),
     `${runTest(run)} ${runTopology(run)}`,
     `${formatCount(measuredCount)} of ${formatCount(pairCount)}`,

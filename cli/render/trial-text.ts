@@ -2,6 +2,7 @@
 
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatDuration, formatRatio } from '../../lib/units.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { runTest } from './enum-words.ts'
@@ -28,7 +29,7 @@ export const runNote = ({ run }: Measured): string => {
   if (measured.length === 0) return 'nothing measured'
   if (runTest(run) === 'ping') {
     const loss = Math.max(...interfaces.map((each) => each.lossRatio ?? 0))
-    const p99 = Math.max(...measured.map((each) => each.rtt?.p99Seconds ?? 0))
+    const p99 = Math.max(...measured.map((each) => fromDuration(each.rtt?.p99) ?? 0))
     return `loss ${formatRatio(loss)}   p99 ${formatDuration(p99)}`
   }
   const spreads = measured.flatMap(({ bitsPerSecond }) => bitsPerSecond ?? [])

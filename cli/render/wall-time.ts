@@ -1,9 +1,6 @@
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 
-/** The default of iperf3 and of the collector. */
-const DEFAULT_IPERF_SECONDS = 10
-
 /**
  * How long the run took in seconds, and how long its rounds would take without pauses. The ideal is absent if the
  * duration of a test is not fixed: pings all run at the same time, and --bytes ends when the bytes are sent.
@@ -27,6 +24,6 @@ const ideal = (run: Run): number | undefined => {
   if (run.spec?.test?.$case !== 'iperf' || !run.plan) return undefined
   const options = run.spec.test.value.options
   if (options?.bytes !== undefined) return undefined
-  const seconds = fromDuration(options?.duration) ?? DEFAULT_IPERF_SECONDS
-  return run.plan.roundCount * (seconds + (fromDuration(options?.omit) ?? 0))
+  const seconds = fromDuration(options?.duration)
+  return seconds && run.plan.roundCount * (seconds + (fromDuration(options?.omit) ?? 0))
 }

@@ -110,7 +110,7 @@ export const runOf = (state: RunState, changes: Partial<Run> = {}): Run => ({
     id: RUN_ID,
     state,
     spec: RunSpec.fromPartial({
-      runId: 'nightly',
+      label: 'nightly',
       topology: Topology.fromPartial({ kind: TopologyKind.TOPOLOGY_KIND_MESH }),
       test: { $case: 'iperf', value: { options: { duration: toDuration(2) } } },
     }),

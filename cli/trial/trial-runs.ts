@@ -23,7 +23,7 @@ export const trialRuns = (durationSeconds: number): TrialRun[] => [
   {
     name: 'ping mesh',
     spec: RunSpec.fromPartial({
-      runId: 'trial',
+      label: 'trial',
       topology: topology(TopologyKind.TOPOLOGY_KIND_MESH),
       test: {
         $case: 'ping',
@@ -34,7 +34,7 @@ export const trialRuns = (durationSeconds: number): TrialRun[] => [
   {
     name: 'iperf ring',
     spec: RunSpec.fromPartial({
-      runId: 'trial',
+      label: 'trial',
       topology: topology(TopologyKind.TOPOLOGY_KIND_RING),
       test: iperf(durationSeconds),
     }),
@@ -42,7 +42,7 @@ export const trialRuns = (durationSeconds: number): TrialRun[] => [
   {
     name: 'iperf mesh',
     spec: RunSpec.fromPartial({
-      runId: 'trial',
+      label: 'trial',
       topology: topology(TopologyKind.TOPOLOGY_KIND_MESH),
       test: iperf(durationSeconds),
     }),

@@ -5,14 +5,14 @@ import { pciebw } from './testing/results.ts'
 const gateway = useGateway()
 const { get } = gateway
 
-describe('bad input', () => {
-  test('every problem is told, and nothing is run', async () => {
+describe('bad requests', () => {
+  test('a request with problems lists all of them, and runs nothing', async () => {
     const response = await fetch(
       `${gateway.base}/status?check=dcgm,iperf&host=nod-1,x&batch=-1&r=9&job=default:app%3Dx&nodelabel=gpu&pclients=0&startport=port&pingnodes=y`,
     )
     expect([response.status, await response.text()]).toEqual([
       400,
-      `job: this collector has no Kubernetes to find the nodes of "default:app=x" in; name them with host= or nodelabel=. ABORT
+      `job: "default:app=x" cannot be resolved without Kubernetes; select the nodes with host= or nodelabel=. ABORT
 host: "nod-1" names no node of the fleet; did you mean node-1?. ABORT
 host: "x" names no node of the fleet; the fleet has 3 nodes. ABORT
 nodelabel: "gpu" is not key=value. ABORT
@@ -23,14 +23,14 @@ pclients: "0" is not a whole number from 1 to 128. ABORT
 startport: "port" is not a whole number from 1 to 65535. ABORT
 `,
     ])
-    expect([gateway.asked, gateway.specs]).toEqual([[], []])
+    expect([gateway.requested, gateway.specs]).toEqual([[], []])
   })
 
-  test('a label that nobody has is answered as it was', async () => {
+  test('the reply for a label without nodes is that of Autopilot', async () => {
     expect(await get('/status?nodelabel=gpu%3Dh100')).toBe('No node is labeled with gpu=h100  - ABORT.\n')
   })
 
-  test('hostile names stay text', async () => {
+  test('control characters in names do not reach the reply', async () => {
     const text = await get('/status?host=node-1&check=%1b[2J%0d%0aX-Evil:%201,$(reboot)')
     expect(text).toContain('check not supported: [2J X-Evil: 1\ncheck not supported: $(reboot)\nNode Status')
     const response = await fetch(
@@ -42,15 +42,20 @@ startport: "port" is not a whole number from 1 to 65535. ABORT
   test.each([
     ['/nothing', {}, 404, '404 page not found\n'],
     ['/iperfservers', {}, 404, '404 page not found\n'],
-    ['/status', { method: 'DELETE' }, 405, 'only GET and POST\n'],
-    ['/invasive', { headers: { 'sec-fetch-site': 'cross-site' } }, 403, 'not for pages of other sites\n'],
-  ])('%s %j is %d', async (path, options, status, text) => {
+    ['/status', { method: 'DELETE' }, 405, 'only GET and POST are supported\n'],
+    [
+      '/invasive',
+      { headers: { 'sec-fetch-site': 'cross-site' } },
+      403,
+      'requests for pages of other sites are refused\n',
+    ],
+  ])('%s with %j gets status %d', async (path, options, status, text) => {
     const response = await fetch(gateway.base + path, options)
     expect([response.status, await response.text()]).toEqual([status, text])
-    expect(gateway.asked).toEqual([])
+    expect(gateway.requested).toEqual([])
   })
 
-  test('a failure of ours ends the text with one line, and the gateway goes on', async () => {
+  test('a bug ends the reply with one line, and the gateway continues to serve', async () => {
     gateway.answer = () => {
       throw new Error('secret')
     }
@@ -60,7 +65,7 @@ startport: "port" is not a whole number from 1 to 65535. ABORT
     expect((await fetch(`${gateway.base}/readinessprobe`)).status).toBe(201)
   })
 
-  test('a flood is answered, most of it with 503, and does not run what it asks for', async () => {
+  test('of a flood of requests 64 run, and the others get 503', async () => {
     const { promise: released, resolve: release } = Promise.withResolvers<void>()
     gateway.answer = async () => {
       await released
@@ -73,7 +78,7 @@ startport: "port" is not a whole number from 1 to 65535. ABORT
       return response.text()
     })
     await expect.poll(() => refused).toBe(300 - 64)
-    expect(gateway.asked).toHaveLength(64)
+    expect(gateway.requested).toHaveLength(64)
     expect((await fetch(`${gateway.base}/readinessprobe`)).status).toBe(201)
     release()
     const texts = await Promise.all(flood)

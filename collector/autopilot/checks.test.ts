@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest'
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { AUTOPILOT_CHECKS } from './checks.ts'
-import { statusOf } from './local.ts'
+import { statusOf } from './node-reply.ts'
 import { dcgm, gpumem, gpupower, pciebw, ping, remapped, resultOf, skipped } from './testing/results.ts'
 
 const NO_SMI = 'nvidia-smi is not installed: it comes with the NVIDIA driver'
 
-const ASKED = { level: 1, bw: 4 }
+const REQUEST = { level: 1, bw: 4 }
 
-/** Each check's reply and status word, to the byte: odd spaces, empty lines and missing ends of line are the old ones. */
+/** Reply and status of each check, byte for byte. Unusual spaces, empty lines and missing newlines are Autopilot's. */
 test.each<[string, CheckResult, string, string]>([
   [
-    'pciebw, well',
+    'pciebw, passed',
     pciebw([12.3, 12]),
     '[[ PCIEBW ]] Briefings completed. Continue with PCIe Bandwidth evaluation.\nSUCCESS\nHost  n1\n12.3 12.0\n',
     'OK',
@@ -29,7 +29,7 @@ test.each<[string, CheckResult, string, string]>([
     'PCIE Failed',
   ],
   [
-    'pciebw, broken off',
+    'pciebw, interrupted',
     resultOf(
       'pciebw',
       CheckStatus.CHECK_STATUS_ERROR,
@@ -41,14 +41,14 @@ test.each<[string, CheckResult, string, string]>([
     'PCIE Failed',
   ],
   [
-    'remapped, well',
+    'remapped, passed',
     remapped([false, false, false]),
     '\n[[ REMAPPED ROWS ]] Briefings completed. Continue with remapped rows evaluation.\n' +
       '[[ REMAPPED ROWS ]] SUCCESS\nHost  n1\nDetected NVIDIA GPU: 0 1 2 Total: 3\n0 0 0\n',
     'OK',
   ],
   [
-    'remapped, one bad',
+    'remapped, one GPU failed',
     remapped([false, false, true]),
     '\n[[ REMAPPED ROWS ]] Briefings completed. Continue with remapped rows evaluation.\n' +
       '[[ REMAPPED ROWS ]] FAIL\nHost  n1\nDetected NVIDIA GPU: 0 1 2 Total: 3\nFAIL\n0 0 1\n',
@@ -61,7 +61,7 @@ test.each<[string, CheckResult, string, string]>([
     'REMAPPED ROWS Failed',
   ],
   [
-    'gpupower, well',
+    'gpupower, passed',
     gpupower([false, false]),
     '\n[[GPU POWER]] Briefings completed. Continue with power cap evaluation.\n' +
       '[GPU POWER] Detected NVIDIA GPU: 0 1 Total: 2\n[GPU POWER] SUCCESS\n0 0\n',
@@ -75,7 +75,7 @@ test.each<[string, CheckResult, string, string]>([
     'GPU POWER Failed',
   ],
   [
-    'gpupower, the driver is in trouble',
+    'gpupower, the driver does not answer',
     resultOf(
       'gpupower',
       CheckStatus.CHECK_STATUS_ERROR,
@@ -86,32 +86,32 @@ test.each<[string, CheckResult, string, string]>([
     'GPU POWER Failed',
   ],
   [
-    'gpumem, well',
+    'gpumem, passed',
     gpumem(true),
     '[[ GPU-MEM ]] Briefings completed. Continue with memory evaluation.\n[[ GPU-MEM ]] Health Check successful\n',
     'OK',
   ],
   [
-    'gpumem, bad',
+    'gpumem, failed',
     gpumem(false),
     '[[ GPU-MEM ]] Briefings completed. Continue with memory evaluation.\n' +
       '[[ GPU-MEM ]] Health Check unsuccessful. FAIL.\nGPU 0\n',
     'GPU MEM Test Failed',
   ],
   [
-    'gpumem, not there: no failure',
+    'gpumem, no driver',
     skipped('gpumem', NO_SMI),
     '[[ GPU-MEM ]] ABORT\n!! nvidia-smi not present. ABORT.\n',
     'GPU MEM Test Failed',
   ],
   [
-    'dcgm, well',
+    'dcgm, passed',
     dcgm(1),
     '\n[[ DCGM ]] Briefings completed. Continue with dcgm evaluation.\n[[ DCGM ]] SUCCESS\n',
     'OK',
   ],
   [
-    'dcgm, bad',
+    'dcgm, failed',
     dcgm(3, ['Memory Bandwidth', 'PCIe']),
     '\n[[ DCGM ]] Briefings completed. Continue with dcgm evaluation.\n' +
       'Memory Bandwidth : Fail\nPCIe : Fail\nHost n1\n[[ DCGM ]] FAIL\n',
@@ -125,14 +125,14 @@ test.each<[string, CheckResult, string, string]>([
   ],
   [
     'dcgm, busy GPUs',
-    skipped('dcgm', 'the GPUs are not idle (force=true runs it all the same)', 'GPU 0 is 98 % busy'),
+    skipped('dcgm', 'the GPUs are not idle (force=true runs it anyway)', 'GPU 0 is 98 % busy'),
     '\n[[ DCGM ]] Briefings completed. Continue with dcgm evaluation.\n' +
       '[[ DCGM ]] DCGM process terminated with errors. Other processes might be running on GPUs. ABORT\n' +
-      '[[ DCGM ]] GPUs currently utilized:\n the GPUs are not idle (force=true runs it all the same)\n GPU 0 is 98 % busy\n',
+      '[[ DCGM ]] GPUs currently utilized:\n the GPUs are not idle (force=true runs it anyway)\n GPU 0 is 98 % busy\n',
     'DCGM Failed',
   ],
   [
-    'ping, well',
+    'ping, passed',
     ping({ n2: true, n3: true }),
     '[PING] Pod running ping:  n1\n[PING] Starting: collecting node list\nCreating a list of interfaces and IPs\n' +
       '[PING] Running ping tests for every interface\nNode n2 10.9.0.2 net0 0\nNode n3 10.9.0.3 net0 0\n' +
@@ -148,21 +148,21 @@ test.each<[string, CheckResult, string, string]>([
     'PING Failed',
   ],
   [
-    'ping, nobody there',
-    skipped('ping', 'there is nobody to ping: no targets were given'),
+    'ping, no targets',
+    skipped('ping', 'no targets were given'),
     '[PING] Pod running ping:  n1\n[PING] Starting: collecting node list\nCreating a list of interfaces and IPs\n' +
       '[PING] No nodes found. ABORT\n',
     'PING Failed',
   ],
   ['pvc, no Kubernetes', skipped('pvc', 'no Kubernetes'), 'Storage class not set. Cannot run. ABORT', 'OK'],
-  ['pvc, well', resultOf('pvc', CheckStatus.CHECK_STATUS_PASS), '[PVC Create-Delete] PVC SUCCESS', 'OK'],
+  ['pvc, passed', resultOf('pvc', CheckStatus.CHECK_STATUS_PASS), '[PVC Create-Delete] PVC SUCCESS', 'OK'],
   [
-    'pvc, bad',
+    'pvc, failed',
     resultOf('pvc', CheckStatus.CHECK_STATUS_FAIL),
     '[PVC Create-Delete] FAIL',
     'PVC Create-Delete Test Failed',
   ],
-])('%s', (_name, result, text, status) => {
+])('reply: %s', (_name, result, text, status) => {
   const check = AUTOPILOT_CHECKS.get(result.check)!
   expect(check.text('n1', result)).toBe(text)
   expect(statusOf(text)).toEqual([status])
@@ -184,16 +184,16 @@ test.each<[CheckResult, string[]]>([
   ],
   [skipped('pciebw', NO_SMI), []],
   [skipped('dcgm', NO_SMI), []],
-  [skipped('ping', 'there is nobody to ping'), []],
-])('what the daemon logged of $check', (result, lines) => {
-  expect(AUTOPILOT_CHECKS.get(result.check)!.log('n1', result, ASKED)).toEqual(lines)
+  [skipped('ping', 'no targets were given'), []],
+])('log lines of $check', (result, lines) => {
+  expect(AUTOPILOT_CHECKS.get(result.check)!.log('n1', result, REQUEST)).toEqual(lines)
 })
 
-test('what an agent is asked: the PCIe threshold, the level, the targets', () => {
-  const asked = { level: 3, bw: 8, targets: [{ node: 'n2', address: '10.0.0.2', interface: 'net0' }] }
-  const of = (name: string) => AUTOPILOT_CHECKS.get(name)!.parameters(asked)
+test('requests to the agents contain the PCIe threshold, the level and the targets', () => {
+  const request = { level: 3, bw: 8, targets: [{ node: 'n2', address: '10.0.0.2', interface: 'net0' }] }
+  const of = (name: string) => AUTOPILOT_CHECKS.get(name)!.parameters(request)
   expect(of('pciebw')).toEqual({ threshold: 8 })
   expect(of('dcgm')).toEqual({ level: 3 })
-  expect(of('ping')).toEqual({ targets: asked.targets })
-  expect(AUTOPILOT_CHECKS.get('ping')!.parameters(ASKED)).toEqual({})
+  expect(of('ping')).toEqual({ targets: request.targets })
+  expect(AUTOPILOT_CHECKS.get('ping')!.parameters(REQUEST)).toEqual({})
 })

@@ -7,7 +7,7 @@ import { ping } from './checks/ping.ts'
 import { pvc } from './checks/pvc.ts'
 import { remapped } from './checks/remapped.ts'
 
-/** Every check that Autopilot has, by its name. */
+/** All checks of Autopilot, by name. */
 export const AUTOPILOT_CHECKS: ReadonlyMap<string, AutopilotCheck> = new Map(
   [pciebw, remapped, gpumem, dcgm, gpupower, ping, pvc].map((check) => [check.name, check]),
 )

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
-import { forget, remember } from '../health/severity.ts'
+import { addResult, clearFindings } from '../health/state/findings.ts'
 import { createMetrics, type Metrics } from '../telemetry/catalogue/metrics.ts'
 import { createAutopilotGauge } from './gauge.ts'
 import { dcgm, gpumem, gpupower, pciebw, ping, remapped, skipped } from './testing/results.ts'
@@ -28,22 +28,22 @@ beforeEach(() => {
 })
 afterEach(() => metrics.close())
 
-const gaugeWith = (budget?: number) => {
+const createGauge = (budget?: number) => {
   const gauge = createAutopilotGauge({ metrics, nodes: () => nodes }, budget)
   return {
-    see: (name: string, result: CheckResult, parameters: Record<string, unknown> = {}) => {
+    observe: (name: string, result: CheckResult, parameters: Record<string, unknown> = {}) => {
       const key = `${name} ${result.check}`
-      const record = remember(records.get(key), result, parameters, new Date(1_700_000_000_000))
+      const record = addResult(records.get(key), result, parameters, new Date(1_700_000_000_000))
       records.set(key, record)
       gauge.observeRecord(name, record)
     },
     clear: (name: string, check: string) =>
-      gauge.observeRecord(name, forget(records.get(`${name} ${check}`)!)),
+      gauge.observeRecord(name, clearFindings(records.get(`${name} ${check}`)!)),
   }
 }
 
-/** `health node deviceid value` of each series, and that its models are right. */
-const shown = async (): Promise<string[]> => {
+/** `health node deviceid value` of each series. Also checks the models. */
+const series = async (): Promise<string[]> => {
   const lines = (await metrics.registry.metrics()).split('\n')
   return lines
     .filter((line) => line.startsWith('autopilot_health_checks{'))
@@ -58,16 +58,16 @@ const shown = async (): Promise<string[]> => {
     .sort()
 }
 
-describe('the exact values', () => {
-  test('a GPU is a series; pciebw is in GB/s, the others 0 or 1', async () => {
-    const gauge = gaugeWith()
-    gauge.see('n1', pciebw([12.3, 3.5]))
-    gauge.see('n1', remapped([false, true]))
-    gauge.see('n1', gpupower([true, false]))
-    gauge.see('n1', gpumem(false))
-    gauge.see('n1', dcgm(1))
-    gauge.see('n1', ping({ n2: false, n3: true }))
-    expect(await shown()).toEqual([
+describe('the metric', () => {
+  test('has one series per GPU: pciebw in GB/s, the others 0 or 1', async () => {
+    const gauge = createGauge()
+    gauge.observe('n1', pciebw([12.3, 3.5]))
+    gauge.observe('n1', remapped([false, true]))
+    gauge.observe('n1', gpupower([true, false]))
+    gauge.observe('n1', gpumem(false))
+    gauge.observe('n1', dcgm(1))
+    gauge.observe('n1', ping({ n2: false, n3: true }))
+    expect(await series()).toEqual([
       'dcgm n1  0',
       'gpumem n1 0 1',
       'pciebw n1 0 12.3',
@@ -81,71 +81,71 @@ describe('the exact values', () => {
     ])
   })
 
-  test('what was not carried out has no sample, and leaves the earlier ones', async () => {
-    const gauge = gaugeWith()
+  test('does not change for checks that were not carried out', async () => {
+    const gauge = createGauge()
     for (const check of ['pciebw', 'dcgm', 'gpumem', 'remapped', 'gpupower', 'ping', 'pvc'])
-      gauge.see('n1', skipped(check, 'not here'))
-    expect(await shown()).toEqual([])
-    gauge.see('n1', pciebw([12.3]))
-    gauge.see('n1', skipped('pciebw', 'busy'))
-    expect(await shown()).toEqual(['pciebw n1 0 12.3'])
+      gauge.observe('n1', skipped(check, 'not here'))
+    expect(await series()).toEqual([])
+    gauge.observe('n1', pciebw([12.3]))
+    gauge.observe('n1', skipped('pciebw', 'busy'))
+    expect(await series()).toEqual(['pciebw n1 0 12.3'])
   })
 
-  test('a GPU that is gone leaves no series, and neither does an old model', async () => {
+  test('loses the series of removed GPUs and of earlier models', async () => {
     nodes = [node('n1', false)]
-    const gauge = gaugeWith()
-    gauge.see('n1', remapped([false, false, false]))
+    const gauge = createGauge()
+    gauge.observe('n1', remapped([false, false, false]))
     nodes = [node('n1')]
-    gauge.see('n1', remapped([false, false]))
-    expect(await shown()).toEqual(['remapped n1 0 0', 'remapped n1 1 0'])
+    gauge.observe('n1', remapped([false, false]))
+    expect(await series()).toEqual(['remapped n1 0 0', 'remapped n1 1 0'])
   })
 
-  test('checks that Autopilot does not have are not shown', async () => {
-    gaugeWith().see('n1', { ...dcgm(1), check: 'interfaces' })
-    expect(await shown()).toEqual([])
+  test('does not contain checks that Autopilot does not have', async () => {
+    createGauge().observe('n1', { ...dcgm(1), check: 'interfaces' })
+    expect(await series()).toEqual([])
   })
 })
 
-describe('a finding that stands stays', () => {
-  test('a lighter pass does not paint it over, a pass as heavy does', async () => {
-    const gauge = gaugeWith()
-    gauge.see('n1', dcgm(3, ['Memory Bandwidth']), { level: 3 })
-    gauge.see('n1', dcgm(1), { level: 1 })
-    expect(await shown()).toEqual(['dcgm n1  1'])
-    gauge.see('n1', dcgm(3), { level: 3 })
-    expect(await shown()).toEqual(['dcgm n1  0'])
+describe('a finding', () => {
+  test('is not cleared by a pass of a lower level, but by one of the same level', async () => {
+    const gauge = createGauge()
+    gauge.observe('n1', dcgm(3, ['Memory Bandwidth']), { level: 3 })
+    gauge.observe('n1', dcgm(1), { level: 1 })
+    expect(await series()).toEqual(['dcgm n1  1'])
+    gauge.observe('n1', dcgm(3), { level: 3 })
+    expect(await series()).toEqual(['dcgm n1  0'])
   })
 
-  test('clearing it by hand shows', async () => {
-    const gauge = gaugeWith()
-    gauge.see('n1', remapped([true, false]))
+  test('is 0 after it was cleared by hand', async () => {
+    const gauge = createGauge()
+    gauge.observe('n1', remapped([true, false]))
     gauge.clear('n1', 'remapped')
-    expect(await shown()).toEqual(['remapped n1 0 0', 'remapped n1 1 0'])
+    expect(await series()).toEqual(['remapped n1 0 0', 'remapped n1 1 0'])
   })
 
-  test('a measured value is the last one', async () => {
-    const gauge = gaugeWith()
-    gauge.see('n1', pciebw([3.5], 4), { threshold: 4 })
-    gauge.see('n1', pciebw([12.3], 2), { threshold: 2 })
-    expect(await shown()).toEqual(['pciebw n1 0 12.3'])
+  test('of a measured value does not replace the last value', async () => {
+    const gauge = createGauge()
+    gauge.observe('n1', pciebw([3.5], 4), { threshold: 4 })
+    gauge.observe('n1', pciebw([12.3], 2), { threshold: 2 })
+    expect(await series()).toEqual(['pciebw n1 0 12.3'])
   })
 })
 
 describe('pings of a large fleet', () => {
   const names = Array.from({ length: 100 }, (_, index) => `n${index + 1}`)
-  const answersBut = (self: string, silent: ReadonlySet<string>) =>
-    Object.fromEntries(names.filter((name) => name !== self).map((name) => [name, !silent.has(name)]))
+  const answersExcept = (self: string, unreachable: ReadonlySet<string>) =>
+    Object.fromEntries(names.filter((name) => name !== self).map((name) => [name, !unreachable.has(name)]))
 
-  test('only peers that do not answer have series, of these a bounded number, and each is in the sum', async () => {
+  test('have series only for unreachable peers, within the budget, and the sum contains each of these', async () => {
     nodes = names.map((name) => node(name))
-    const gauge = gaugeWith(400)
-    const silent = new Set(names.slice(0, 20))
-    for (const name of names) gauge.see(name, ping(answersBut(name, silent)))
-    const series = await shown()
-    expect(series.length).toBeLessThanOrEqual(400)
-    expect(series.every((line) => line.endsWith(' 1'))).toBe(true)
-    expect(new Set(series.map((line) => line.split(' ')[2]))).toEqual(silent)
-    for (const name of names) gauge.see(name, ping(answersBut(name, new Set())))
-    expect(await shown()).toEqual([])
+    const gauge = createGauge(400)
+    const unreachable = new Set(names.slice(0, 20))
+    for (const name of names) gauge.observe(name, ping(answersExcept(name, unreachable)))
+    const lines = await series()
+    expect(lines.length).toBeLessThanOrEqual(400)
+    expect(lines.every((line) => line.endsWith(' 1'))).toBe(true)
+    expect(new Set(lines.map((line) => line.split(' ')[2]))).toEqual(unreachable)
+    for (const name of names) gauge.observe(name, ping(answersExcept(name, new Set())))
+    expect(await series()).toEqual([])
   })
 })

@@ -1,21 +1,21 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
-import { phaseOf } from '../health/schedule.ts'
+import { phaseOf } from '../health/assign/check-times.ts'
 import type { Metrics } from '../telemetry/catalogue/metrics.ts'
-import { PAIR_BUDGET } from '../telemetry/observe/pairs.ts'
+import { PAIR_BUDGET } from '../telemetry/observe/pair-gauges.ts'
 import { type AutopilotCheck, hasVerdict, type Sample } from './check.ts'
 import { AUTOPILOT_CHECKS } from './checks.ts'
 
-/** As the old daemon printed them: the first pair of parentheses goes ("IntelR Xeon(R) Gold 6258R"). */
+/** Autopilot removes the first pair of parentheses: "IntelR Xeon(R) Gold 6258R". */
 const cpuModelOf = (node: Node | undefined): string =>
   (node?.description?.metadata?.cpuModel ?? '').replace('(', '').replace(')', '') || 'N/A'
 
 const gpuModelOf = (node: Node | undefined, { result }: CheckRecord): string => {
-  const seen = result?.evidence.find(({ name }) => name === 'model')?.value as unknown
-  return (typeof seen === 'string' ? seen : '') || node?.description?.metadata?.gpuModel || 'N/A'
+  const model = result?.evidence.find(({ name }) => name === 'model')?.value as unknown
+  return (typeof model === 'string' ? model : '') || node?.description?.metadata?.gpuModel || 'N/A'
 }
 
-/** The values to show. A flag stays 1 as long as its finding stands, and is 0 once that was cleared by hand. */
+/** The values of the metric. A flag is 1 as long as one of its findings applies, and 0 after that was cleared. */
 const samplesOf = (check: AutopilotCheck, { result, severity, findings }: CheckRecord): Sample[] => {
   const latest = result ? check.samples(result) : []
   if (!check.isFlag) return latest
@@ -30,9 +30,9 @@ const samplesOf = (check: AutopilotCheck, { result, severity, findings }: CheckR
 }
 
 /**
- * Shows records of checks as `autopilot_health_checks`. Pings are a series for each pair of nodes as long as these are
- * few; above the budget only peers that do not answer have one, and of these each node shows another few, so that in
- * the sum over nodes, which the alert is on, every such peer is there.
+ * Publishes records of checks as `autopilot_health_checks`. In small fleets each pair of nodes has a series for ping.
+ * When the pairs exceed the budget, only unreachable peers have series. Each node then shows a different part of them, so
+ * that the sum over the nodes, which the alert uses, contains every unreachable peer.
  */
 export const createAutopilotGauge = (
   { metrics, nodes }: { metrics: Pick<Metrics, 'autopilotHealthChecks'>; nodes(): readonly Node[] },
@@ -40,8 +40,8 @@ export const createAutopilotGauge = (
 ) => {
   const gauge = metrics.autopilotHealthChecks
 
-  /** The samples of pings that may have a series. */
-  const affordable = (node: string, count: number, samples: readonly Sample[]): Sample[] => {
+  /** The samples of pings that get a series within the budget. */
+  const withinBudget = (node: string, count: number, samples: readonly Sample[]): Sample[] => {
     if (count * (count - 1) <= budget) return [...samples]
     const share = Math.max(1, Math.floor(budget / count))
     return samples
@@ -59,8 +59,8 @@ export const createAutopilotGauge = (
       const fleet = nodes()
       const node = fleet.find((candidate) => candidate.name === name)
       const models = { cpumodel: cpuModelOf(node), gpumodel: gpuModelOf(node, record) }
-      const shown = check.health === 'ping' ? affordable(name, fleet.length, samples) : samples
-      const looked = new Set(samples.map(({ deviceId }) => deviceId))
+      const shown = check.health === 'ping' ? withinBudget(name, fleet.length, samples) : samples
+      const checked = new Set(samples.map(({ deviceId }) => deviceId))
       const isComplete =
         check.hasAllDevices(record.parameters ?? {}) &&
         record.result !== undefined &&
@@ -70,7 +70,7 @@ export const createAutopilotGauge = (
           labels.health === check.health &&
           labels.node === name &&
           (isComplete ||
-            looked.has(labels.deviceid) ||
+            checked.has(labels.deviceid) ||
             labels.cpumodel !== models.cpumodel ||
             labels.gpumodel !== models.gpumodel),
       )

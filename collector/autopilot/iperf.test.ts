@@ -8,7 +8,7 @@ const on = (name: string, pair: ReturnType<typeof iperfPair>) => ({
   source: { ...pair.source!, interface: name },
 })
 
-test('the old tables: every column has its own name, failures are words and in no average', () => {
+test('tables name every column; pairs that failed show their outcome and are not in the average', () => {
   const report = reportOf(
     ['net0', 'net1'],
     [

@@ -3,29 +3,30 @@ import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunSpec, RunState, runStateToJSON, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { describeCallError, OperatingError } from '../../lib/errors.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
+import { directedKey } from '../inventory/keys.ts'
 import { float } from './python.ts'
 import type { Query, Selection } from './query.ts'
 import type { GatewayDeps } from './request.ts'
 
-/** As long as the old clients ran. */
-const SECONDS = 5
-const COLUMN = 40
-/** Servers of the runs before rest on their ports, so a range has some more than one test needs. */
-const SPARE_PORTS = 32
+/** Duration of a test, as in Autopilot. */
+const TEST_SECONDS = 5
+const COLUMN_WIDTH = 40
+/** The ports of earlier servers are not free at once, so the range has more ports than one test needs. */
+const EXTRA_PORTS = 32
 
 const log = (level: 'INFO' | 'WARNING' | 'ERROR', text: string): string =>
   `[NETWORK] - [IPERF] - [${level}] : ${text}\n`
 
-/** The old tables name pods; the agent stands in for the pod. */
+/** Autopilot's tables contain the names of pods. Here an agent takes the place of a pod. */
 const labelOf = (node: string): string => `agent_on_${node}`
 
-/** Gbit/s with two decimals, as the old clients rounded. */
+/** Gbit/s with two decimals, as in Autopilot. */
 const gigabits = (bitsPerSecond: number): number => Number((bitsPerSecond / 1e9).toFixed(2))
 
 const throughputOf = ({ outcome, values }: PairResult): number | undefined =>
   outcome === Outcome.OUTCOME_MEASURED && values?.$case === 'iperf' ? values.value.bitsPerSecond : undefined
 
-/** What a cell says: a figure, or what became of the pair; never a 0.0 that nobody measured. */
+/** The text of a cell: the throughput, or the outcome of a pair that was not measured. */
 const cellOf = (result: PairResult | undefined): string => {
   if (!result) return 'N/A'
   const bitsPerSecond = throughputOf(result)
@@ -33,25 +34,25 @@ const cellOf = (result: PairResult | undefined): string => {
   return outcomeToJSON(result.outcome).replace('OUTCOME_', '').toLowerCase()
 }
 
-/** The old table: who sends in the rows, who receives in the columns. */
+/** Autopilot's table: sources in the rows, destinations in the columns. */
 const tableOf = (title: string, results: readonly PairResult[]): string => {
   const cells = new Map<string, PairResult>()
   const names = new Set<string>()
   for (const result of results) {
     const [source, destination] = [result.source?.node ?? '', result.destination?.node ?? '']
-    cells.set(`${source}\0${destination}`, result)
+    cells.set(directedKey(source, destination), result)
     names.add(source).add(destination)
   }
   const nodes = [...names].sort()
   const row = (first: string, rest: readonly string[]) =>
-    `${[first, ...rest].map((text) => text.padEnd(COLUMN)).join('')}\n`
+    `${[first, ...rest].map((text) => text.padEnd(COLUMN_WIDTH)).join('')}\n`
   return [
     `Network Throughput ${title}:\n`,
     row('src/dst', nodes.map(labelOf)),
     ...nodes.map((source) =>
       row(
         labelOf(source),
-        nodes.map((destination) => cellOf(cells.get(`${source}\0${destination}`))),
+        nodes.map((destination) => cellOf(cells.get(directedKey(source, destination)))),
       ),
     ),
     '\n',
@@ -64,22 +65,22 @@ const averageOf = (results: readonly PairResult[]): string => {
   return (values.reduce((a, b) => a + b, 0) / values.length / 1e9).toFixed(2)
 }
 
-/** The old report of all pairs, an interface after the other. */
+/** Autopilot's report: a table for each interface, then the averages. */
 export const reportOf = (interfaces: readonly string[], results: readonly PairResult[]): string => {
   const byInterface = interfaces.map((name) => results.filter(({ source }) => source?.interface === name))
   return [
-    ...byInterface.map((own, index) => tableOf(`net1-${index}`, own)),
+    ...byInterface.map((each, index) => tableOf(`net1-${index}`, each)),
     'Overall Network Interface Average Bandwidth:\n',
-    ...byInterface.map((own, index) => `net1-${index} Average Bandwidth Gb/s: ${averageOf(own)}\n`),
+    ...byInterface.map((each, index) => `net1-${index} Average Bandwidth Gb/s: ${averageOf(each)}\n`),
   ].join('')
 }
 
 const specOf = (query: Query, { nodes, isPart }: Selection): RunSpec => {
   const pclients = query.integer('pclients', 8, 1, 128)
   const startport = query.integer('startport', 5200, 1, 65535)
-  const last = Math.min(65535, startport + pclients - 1 + SPARE_PORTS)
+  const last = Math.min(65535, startport + pclients - 1 + EXTRA_PORTS)
   return RunSpec.fromPartial({
-    runId: 'autopilot iperf',
+    label: 'autopilot iperf',
     topology: {
       kind: TopologyKind.TOPOLOGY_KIND_MESH,
       nodes: isPart ? nodes.map(({ name }) => name) : [],
@@ -88,12 +89,12 @@ const specOf = (query: Query, { nodes, isPart }: Selection): RunSpec => {
       $case: 'iperf',
       value: {
         options: {
-          duration: toDuration(SECONDS),
+          duration: toDuration(TEST_SECONDS),
           interval: toDuration(1),
           parallelCount: pclients,
           zerocopy: true,
         },
-        // Without a wish the agents' own range, which the old default is just outside of.
+        // By default the agents use their own range. Autopilot's default port is outside of it.
         ...(query.has('startport') ? { ports: { first: startport, last } } : {}),
       },
     },
@@ -107,9 +108,9 @@ async function* measure(deps: GatewayDeps, spec: RunSpec, signal: AbortSignal): 
       'INFO',
       `Run ${run.id}: ${run.plan?.pairCount ?? 0} pairs in ${run.plan?.roundCount ?? 0} rounds`,
     )
-    for await (const step of deps.runs.watch(run.id, signal)) run = step.run
+    for await (const update of deps.runs.watch(run.id, signal)) run = update.run
   } finally {
-    // Whoever asked has gone: nobody is left to read it.
+    // The client has disconnected: nothing will read the result.
     if (signal.aborted && deps.runs.get(run.id).state < RunState.RUN_STATE_COMPLETED) deps.runs.cancel(run.id)
   }
   if (run.state !== RunState.RUN_STATE_COMPLETED) {
@@ -125,8 +126,8 @@ async function* measure(deps: GatewayDeps, spec: RunSpec, signal: AbortSignal): 
 }
 
 /**
- * Measures every pair of nodes on every interface, as the old ring of all shifts does, with the collector's own runs.
- * Reads its parameters at once; what it measures it measures when it is iterated.
+ * Measures every pair of nodes on every interface, as Autopilot's ring workload does, with a run of the collector.
+ * Reads the parameters at once. The run starts when the generator is iterated.
  */
 export const runIperf = (
   deps: GatewayDeps,

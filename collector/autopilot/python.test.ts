@@ -1,25 +1,29 @@
 import { expect, test } from 'vitest'
 import { float, pprint, reprList } from './python.ts'
 
-test('floats as str() has them', () => {
+test('float prints as str()', () => {
   expect([9.41, 9, 0, 0.05].map(float)).toEqual(['9.41', '9.0', '0.0', '0.05'])
 })
 
-test('lists as repr() has them', () => {
+test('reprList prints as repr()', () => {
   expect(reprList(['http://a', "it's", `"it's"`])).toBe(`['http://a', "it's", '"it\\'s"']`)
 })
 
-// What python3 -c 'import pprint; pprint.pprint({...})' prints of the same.
+// The expected texts are the output of python3 -c 'import pprint; pprint.pprint({...})'.
 test.each<[string, Record<string, string[]>, string]>([
-  ['nothing', {}, '{}'],
-  ['what fits', { b: ['OK'], a: ['PCIE Failed'] }, "{'a': ['PCIE Failed'], 'b': ['OK']}"],
+  ['an empty dictionary', {}, '{}'],
   [
-    'many nodes: one a line',
+    'a dictionary that fits on a line',
+    { b: ['OK'], a: ['PCIE Failed'] },
+    "{'a': ['PCIE Failed'], 'b': ['OK']}",
+  ],
+  [
+    'many nodes, one per line',
     { 'gpu-node-0001': ['OK'], 'gpu-node-0002': ['OK'], 'gpu-node-0003': ['OK'], 'gpu-node-0004': ['OK'] },
     "{'gpu-node-0001': ['OK'],\n 'gpu-node-0002': ['OK'],\n 'gpu-node-0003': ['OK'],\n 'gpu-node-0004': ['OK']}",
   ],
   [
-    'many failures: one a line',
+    'many failures, one per line',
     {
       n1: ['PCIE Failed', 'REMAPPED ROWS Failed', 'DCGM Failed', 'GPU POWER Failed', 'PING Failed'],
       n2: ['OK'],

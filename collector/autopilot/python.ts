@@ -1,6 +1,6 @@
-/** Values as Python prints them: the old replies came from Python, and people parse them. */
+/** Values in Python's notation. Autopilot's replies are printed by Python, and its users parse them. */
 
-/** `repr` of a text, for what node names, URLs and our own words can hold. */
+/** `repr` of a text. Covers the characters that can occur in node names, URLs and our own texts. */
 const repr = (text: string): string => {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'"
   const escaped = text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
@@ -9,13 +9,13 @@ const repr = (text: string): string => {
 
 export const reprList = (texts: readonly string[]): string => `[${texts.map(repr).join(', ')}]`
 
-/** `str` of a float: a whole one keeps its `.0`. */
+/** `str` of a float: integral values end in `.0`. */
 export const float = (value: number): string =>
   Number.isNaN(value) ? 'nan' : Number.isInteger(value) ? `${value}.0` : String(value)
 
 const WIDTH = 80
 
-/** `pprint` of a dictionary of lists of short texts: on one line where it fits, else one entry a line, keys sorted. */
+/** `pprint` of a dictionary of lists of short texts: on one line if it fits, otherwise one line per entry; keys sorted. */
 export const pprint = (entries: ReadonlyMap<string, readonly string[]>): string => {
   const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
   const flat = `{${sorted.map(([key, list]) => `${repr(key)}: ${reprList(list)}`).join(', ')}}`
@@ -23,7 +23,7 @@ export const pprint = (entries: ReadonlyMap<string, readonly string[]>): string 
   const rows = sorted.map(([key, list]) => {
     const indent = repr(key).length + 3
     const inline = reprList(list)
-    // One more for the comma or the brace that follows.
+    // 1 for the comma or the brace that follows.
     const fits = inline.length <= WIDTH - indent - 1
     const text = fits ? inline : `[${list.map(repr).join(`,\n${' '.repeat(indent + 1)}`)}]`
     return `${repr(key)}: ${text}`

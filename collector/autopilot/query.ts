@@ -1,9 +1,9 @@
-/** What a request asks for. The old handlers took any text; here every problem is told at once, and nothing is run. */
+/** The query parameters of a request. A request with problems is refused as a whole, with a list of all problems. */
 
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { selectNodes } from '../inventory/selectors.ts'
 
-/** A request that cannot be answered: the body says all that is wrong with it. */
+/** A request with invalid parameters. The message, which becomes the body of the reply, lists all problems. */
 export class QueryError extends Error {
   constructor(problems: readonly string[]) {
     super(problems.map((problem) => `${problem}. ABORT\n`).join(''))
@@ -19,26 +19,26 @@ export const listOf = (text: string): string[] =>
     .map((item) => item.trim())
     .filter((item) => item !== '')
 
-/** Reads parameters; what is wrong is collected until `throwIfWrong`. */
+/** Reads parameters and collects problems; `throwIfInvalid` throws them together. */
 export const createQuery = (parameters: URLSearchParams) => {
   const problems: string[] = []
-  const text = (name: string, usual: string): string =>
-    // Repeated in replies whose lines mean something: a line must not come from the request.
-    parameters.get(name)?.replace(/\p{Cc}+/gu, ' ') || usual
+  const text = (name: string, defaultText: string): string =>
+    // Replies repeat this text and clients parse their lines, so a request must not be able to add lines.
+    parameters.get(name)?.replace(/\p{Cc}+/gu, ' ') || defaultText
   return {
     text,
     has: (name: string): boolean => parameters.has(name),
     refuse: (problem: string): void => {
       problems.push(problem)
     },
-    integer: (name: string, usual: number, min: number, max: number): number => {
-      const given = text(name, String(usual))
+    integer: (name: string, defaultValue: number, min: number, max: number): number => {
+      const given = text(name, String(defaultValue))
       const value = /^\d+$/.test(given) ? Number(given) : Number.NaN
       if (value >= min && value <= max) return value
       problems.push(`${name}: "${shorten(given)}" is not a whole number from ${min} to ${max}`)
-      return usual
+      return defaultValue
     },
-    throwIfWrong: (): void => {
+    throwIfInvalid: (): void => {
       if (problems.length > 0) throw new QueryError(problems)
     },
   }
@@ -48,22 +48,22 @@ export type Query = ReturnType<typeof createQuery>
 
 export type Selection = {
   nodes: Node[]
-  /** Whether the request names nodes, rather than meaning all. */
+  /** Whether the request selects nodes; otherwise it means all. */
   isPart: boolean
-  /** As they were asked for, for the texts that repeat it. */
+  /** The parameters of the request, which some replies repeat. */
   host: string
   nodelabel: string
   job: string
 }
 
-/** The union of `host` and `nodelabel`; with neither, all nodes. There are no jobs where there is no Kubernetes. */
+/** The union of `host` and `nodelabel`; all nodes when both are absent. `job` needs Kubernetes and is refused. */
 export const selectByQuery = (query: Query, fleet: readonly Node[]): Selection => {
   const host = query.text('host', 'all')
   const nodelabel = query.text('nodelabel', 'None')
   const job = query.text('job', 'None')
   if (job !== 'None')
     query.refuse(
-      `job: this collector has no Kubernetes to find the nodes of "${shorten(job)}" in; name them with host= or nodelabel=`,
+      `job: "${shorten(job)}" cannot be resolved without Kubernetes; select the nodes with host= or nodelabel=`,
     )
   const hosts = listOf(host)
   const named = hosts.includes('all') ? [] : hosts

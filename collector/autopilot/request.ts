@@ -7,7 +7,7 @@ import type { Fleet } from '../inventory/fleet.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { Query } from './query.ts'
 
-/** What answers are made with. */
+/** The parts of the collector that the gateway uses. */
 export type GatewayDeps = {
   clock: Clock
   logger: Logger
@@ -15,15 +15,15 @@ export type GatewayDeps = {
   health: Pick<Health, 'run'>
   runs: Pick<Runs, 'create' | 'watch' | 'get' | 'cancel'>
   results(run: string): PairResult[]
-  /** Goes on when the request has been answered, until the gateway closes. */
+  /** Continues after the reply, until the gateway closes. */
   inBackground(work: (signal: AbortSignal) => Promise<void>): void
   options: AutopilotConfig
 }
 
 export type Request = {
   query: Query
-  /** Where the gateway was asked, such as http://127.0.0.1:3333. */
+  /** The URL at which the client reached the gateway, such as http://127.0.0.1:3333. */
   base: string
-  /** Aborts when whoever asked is gone. */
+  /** Aborts when the client disconnects. */
   signal: AbortSignal
 }

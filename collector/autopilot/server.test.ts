@@ -5,7 +5,7 @@ import { useGateway } from './testing/gateway.ts'
 const gateway = useGateway()
 const { get } = gateway
 
-describe('single endpoints', () => {
+describe('endpoints of single checks', () => {
   test.each([
     ['/pciebw?host=node-1', 'Requesting pcie test with bw: 4\n[[ PCIEBW ]] Briefings completed.'],
     ['/remapped?host=node-1', 'Requesting Remapped Rows check on all GPUs\n\n[[ REMAPPED ROWS ]] Briefings'],
@@ -14,23 +14,26 @@ describe('single endpoints', () => {
     ['/gpumem?host=node-1', 'GPU Memory DGEMM+DAXPY test[[ GPU-MEM ]] ABORT\n'],
     ['/gpupower?host=node-1', 'GPU Power Measurement test!! no Kubernetes. ABORT.\n[[GPU POWER]] ABORT\n'],
     ['/pvc?host=node-1', 'PVC create-delete test\nStorage class not set. Cannot run. ABORT'],
-  ])('%s', async (path, begin) => {
+  ])('the reply of %s begins as in Autopilot', async (path, begin) => {
     expect((await get(path)).slice(0, begin.length)).toBe(begin)
   })
 
-  test('/gpumem runs gpumem, and all nodes are asked unless some are named', async () => {
+  test('/gpumem runs gpumem, on all nodes by default', async () => {
     await get('/gpumem')
-    expect(gateway.asked.map(({ node: name, check }) => `${name} ${check}`)).toEqual([
+    expect(gateway.requested.map(({ node: name, check }) => `${name} ${check}`)).toEqual([
       'node-1 gpumem',
       'node-2 gpumem',
       'node-3 gpumem',
     ])
   })
 
-  test('/ping?host= runs everywhere and reaches the host', async () => {
+  test('/ping?host= runs on all nodes and pings the host', async () => {
     await get('/ping?host=node-3')
     expect(
-      gateway.asked.map(({ node: name, parameters }) => [name, (parameters.targets as unknown[])?.length]),
+      gateway.requested.map(({ node: name, parameters }) => [
+        name,
+        (parameters.targets as unknown[])?.length,
+      ]),
     ).toEqual([
       ['node-1', 1],
       ['node-2', 1],
@@ -38,7 +41,7 @@ describe('single endpoints', () => {
     ])
   })
 
-  test('/invasive answers at once; dcgm level 3 goes on until the gateway closes', async () => {
+  test('/invasive replies at once; dcgm level 3 continues until the gateway closes', async () => {
     const { promise: aborted, resolve } = Promise.withResolvers<void>()
     gateway.answer = (_request, signal) =>
       new Promise((_resolve, reject) => {
@@ -50,14 +53,14 @@ describe('single endpoints', () => {
     expect(await get('/invasive')).toBe(
       "Launching invasive health checks. Results will be added to 'autopilot.ibm.com/gpuhealth' and 'autopilot.ibm.com/dcgm.level.3' node labels\n",
     )
-    expect(gateway.asked.map(({ check, parameters }) => [check, parameters])).toEqual(
+    expect(gateway.requested.map(({ check, parameters }) => [check, parameters])).toEqual(
       new Array(3).fill(['dcgm', { level: 3 }]),
     )
     await gateway.close()
     await aborted
   })
 
-  test('/readinessprobe is 201 and JSON', async () => {
+  test('/readinessprobe replies with status 201 and JSON', async () => {
     const response = await fetch(`${gateway.base}/readinessprobe`)
     expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([
       201,
@@ -68,7 +71,7 @@ describe('single endpoints', () => {
 })
 
 describe('/iperf', () => {
-  test('a mesh of 5 s with pclients streams and the old report', async () => {
+  test('measures a mesh for 5 s with `pclients` streams, and prints the report of Autopilot', async () => {
     const text = await get('/iperf?pclients=4&startport=5300&cleanup')
     expect(gateway.specs[0]).toMatchObject({
       topology: { nodes: [] },
@@ -85,26 +88,26 @@ describe('/iperf', () => {
     expect(text).toMatch(/net1-0 Average Bandwidth Gb\/s: 9\.40\n$/)
   })
 
-  test('another workload, a run that cannot begin and one that was cancelled say so', async () => {
+  test('reports an unsupported workload, a run that is refused and a run that was cancelled', async () => {
     const line = (text: string) => `[NETWORK] - [IPERF] - [ERROR] : ${text}\n`
     expect(await get('/iperf?workload=mesh')).toBe(line('Unsupported Workload Attempted'))
     expect(await get('/iperf?host=node-3')).toBe(line('the run is not valid: no two nodes. ABORT'))
     gateway.runState = RunState.RUN_STATE_CANCELLED
-    expect(await get('/iperf')).toContain(line('Run run-1 is cancelled: told to. ABORT'))
+    expect(await get('/iperf')).toContain(line('Run run-1 is cancelled: by an operator. ABORT'))
   })
 
-  test('who hangs up ends the run', async () => {
+  test('cancels the run when the client disconnects', async () => {
     const { promise: watching, resolve } = Promise.withResolvers<void>()
     gateway.watch = (signal) => {
       resolve()
       return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
     }
-    const leaving = new AbortController()
-    const request = fetch(`${gateway.base}/iperf`, { signal: leaving.signal }).then((response) =>
+    const disconnect = new AbortController()
+    const request = fetch(`${gateway.base}/iperf`, { signal: disconnect.signal }).then((response) =>
       response.text(),
     )
     await watching
-    leaving.abort()
+    disconnect.abort()
     await expect(request).rejects.toThrow()
     await expect.poll(() => gateway.cancelled).toEqual(['run-1'])
   })

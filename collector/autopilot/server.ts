@@ -3,41 +3,40 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { isIPv6 } from 'node:net'
 import { isAbortError } from 'abort-controller-x'
 import { OperatingError } from '../../lib/errors.ts'
-import { closeHttp, type HttpServer, listenOn } from '../telemetry/expose/listening.ts'
-import { ROUTES } from './gateway.ts'
+import { closeHttp, type HttpServer, listenOn } from '../telemetry/expose/http-listener.ts'
 import { createQuery, QueryError } from './query.ts'
 import type { GatewayDeps } from './request.ts'
+import { ROUTES } from './routes.ts'
 
-/** Answers under way; each may hold checks on every node. More are told to come back. */
-const MAX_ANSWERS = 64
-/** What a flood may hold open while it is told so. */
+/** Requests that are processed at once; each may run checks on every node. Further requests get status 503. */
+const MAX_ACTIVE_REQUESTS = 64
+/** Bounds the connections of a flood of requests that get 503. */
 const MAX_CONNECTIONS = 1024
 
 const TEXT = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
 
-/** What comes from other machines must not steer a terminal. */
-/** All control characters but the end of a line. */
-const harmless = (text: string): string => text.replace(/[^\P{Cc}\n]+/gu, ' ')
+/** Replaces control characters except newlines: texts from other machines must not control the terminal of a user. */
+const withoutControlCharacters = (text: string): string => text.replace(/[^\P{Cc}\n]+/gu, ' ')
 
 const refuse = (response: ServerResponse, status: number, text: string): void => {
   response.writeHead(status, TEXT)
-  response.end(harmless(text))
+  response.end(withoutControlCharacters(text))
 }
 
-/** Where we were asked, for URLs that the caller can ask again. The header is the caller's own text. */
-const baseOf = ({ headers, socket }: IncomingMessage): string => {
+/** The URL at which the client reached the gateway. The Host header comes from the client, so its characters are checked. */
+const baseUrlOf = ({ headers, socket }: IncomingMessage): string => {
   const host = headers.host ?? ''
   if (/^[\w.:[\]-]{1,255}$/.test(host)) return `http://${host}`
   const address = socket.localAddress ?? '127.0.0.1'
   return `http://${isIPv6(address) ? `[${address}]` : address}:${socket.localPort}`
 }
 
-/** A page of some other site makes a browser ask us: not an operator's wish. */
-const isFromElsewhere = ({ headers }: IncomingMessage): boolean =>
+/** Whether a browser sent the request for a page of another site, without the intention of an operator. */
+const isCrossSite = ({ headers }: IncomingMessage): boolean =>
   headers['sec-fetch-site'] === 'cross-site' || headers['sec-fetch-site'] === 'same-site'
 
 const write = async (response: ServerResponse, text: string, signal: AbortSignal): Promise<void> => {
-  if (!response.write(harmless(text))) await once(response, 'drain', { signal })
+  if (!response.write(withoutControlCharacters(text))) await once(response, 'drain', { signal })
 }
 
 const answer = async (
@@ -49,11 +48,11 @@ const answer = async (
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://gateway')
   const route = ROUTES.get(pathname)
   if (!route) return refuse(response, 404, '404 page not found\n')
-  const gone = new AbortController()
-  response.once('close', () => gone.abort())
-  const signal = AbortSignal.any([closing, gone.signal])
+  const disconnected = new AbortController()
+  response.once('close', () => disconnected.abort())
+  const signal = AbortSignal.any([closing, disconnected.signal])
   await deps.fleet.settled
-  const texts = route(deps, { query: createQuery(searchParams), base: baseOf(request), signal })
+  const texts = route(deps, { query: createQuery(searchParams), base: baseUrlOf(request), signal })
   response.writeHead(200, TEXT)
   try {
     for await (const text of texts) await write(response, text, signal)
@@ -61,9 +60,9 @@ const answer = async (
     if (signal.aborted || isAbortError(error)) return
     if (!(error instanceof OperatingError))
       deps.logger.error({ err: error, path: pathname }, 'the Autopilot gateway failed because of a bug')
-    const why =
+    const reason =
       error instanceof OperatingError ? error.message : "internal error; the collector's log has the details"
-    await write(response, `\n${why}. ABORT\n`, signal)
+    await write(response, `\n${reason}. ABORT\n`, signal)
   } finally {
     response.end()
   }
@@ -79,19 +78,19 @@ const handle = async (
     await answer(deps, request, response, closing)
   } catch (error) {
     if (error instanceof QueryError) return refuse(response, 400, error.message)
-    if (!closing.aborted) deps.logger.error({ err: error }, 'the Autopilot gateway could not answer')
+    if (!closing.aborted) deps.logger.error({ err: error }, 'the Autopilot gateway could not reply')
     response.destroy()
   }
 }
 
 /**
  * Serves the endpoints of IBM Autopilot until it is closed.
- * @throws OperatingError with one clear line when the address cannot be listened on
+ * @throws OperatingError when it cannot listen on the address
  */
 export const listenAutopilot = async (given: Omit<GatewayDeps, 'inBackground'>): Promise<HttpServer> => {
   const closing = new AbortController()
   const background = new Set<Promise<void>>()
-  let answers = 0
+  let activeCount = 0
   const inBackground: GatewayDeps['inBackground'] = (work) => {
     const done = work(closing.signal).catch((error: unknown) => {
       if (!closing.signal.aborted) given.logger.error({ err: error }, 'an invasive check failed')
@@ -101,19 +100,19 @@ export const listenAutopilot = async (given: Omit<GatewayDeps, 'inBackground'>):
   }
   const deps = { ...given, inBackground }
   const server = createServer((request, response) => {
-    if (isFromElsewhere(request)) return refuse(response, 403, 'not for pages of other sites\n')
+    if (isCrossSite(request)) return refuse(response, 403, 'requests for pages of other sites are refused\n')
     if (request.method !== 'GET' && request.method !== 'POST')
-      return refuse(response, 405, 'only GET and POST\n')
-    // In the old daemon this is another port; it has to answer also when all else is busy.
+      return refuse(response, 405, 'only GET and POST are supported\n')
+    // Autopilot has a separate port for this. It must reply even when all requests are in use.
     if (/^\/readinessprobe(\?|$)/.test(request.url ?? '')) {
       response.writeHead(201, { 'content-type': 'application/json' })
       return response.end('{"Name":"readinessProbe","Body":"ready"}\n')
     }
-    if (answers >= MAX_ANSWERS)
-      return refuse(response, 503, `${MAX_ANSWERS} requests are being answered; try again later. ABORT\n`)
-    answers++
+    if (activeCount >= MAX_ACTIVE_REQUESTS)
+      return refuse(response, 503, `${MAX_ACTIVE_REQUESTS} requests are active; try again later. ABORT\n`)
+    activeCount++
     return handle(deps, request, response, closing.signal).finally(() => {
-      answers--
+      activeCount--
     })
   })
   server.maxConnections = MAX_CONNECTIONS

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { systemClock } from '../../lib/clock.ts'
+
 import { node, useGateway } from './testing/gateway.ts'
 import { pciebw } from './testing/results.ts'
 
@@ -8,7 +8,7 @@ const gateway = useGateway()
 const { get } = gateway
 
 describe('/status', () => {
-  test('all nodes: every reply, then the summary', async () => {
+  test('prints the reply of every node, then the summary', async () => {
     gateway.answer = ({ node: name }) => pciebw(name === 'node-2' ? [12.3, 3.5] : [12.3, 12])
     const reply = (number: number, verdict: string, values: string, status: string) =>
       `
@@ -40,10 +40,10 @@ runtime: 0.0 sec
     )
   })
 
-  test('host and nodelabel are a union; the level reaches dcgm; a silent node is told, not skipped', async () => {
+  test('selects the union of host and nodelabel, passes the level to dcgm, and reports silent nodes', async () => {
     gateway.nodes[2] = node(3, NodeState.NODE_STATE_SILENT)
     const text = await get('/status?check=dcgm&r=2&host=node-3&nodelabel=gpu%3Da100')
-    expect(gateway.asked.map(({ node: name, parameters }) => [name, parameters])).toEqual([
+    expect(gateway.requested.map(({ node: name, parameters }) => [name, parameters])).toEqual([
       ['node-1', { level: 2 }],
       ['node-2', { level: 2 }],
     ])
@@ -56,9 +56,9 @@ runtime: 0.0 sec
     )
   })
 
-  test('without a check, the usual ones; a check that is not there does not stop the others', async () => {
+  test('runs the default checks without `check`; an unknown check does not stop the others', async () => {
     await get('/status?host=node-1')
-    expect(gateway.asked.map(({ check }) => check)).toEqual([
+    expect(gateway.requested.map(({ check }) => check)).toEqual([
       'pciebw',
       'remapped',
       'dcgm',
@@ -74,7 +74,7 @@ runtime: 0.0 sec
     )
   })
 
-  test('ping reaches the named nodes, or all where that leaves nobody', async () => {
+  test('ping probes the selected nodes, or all peers when only the node itself is selected', async () => {
     await get('/status?check=ping&host=node-1,node-2')
     await get('/status?check=ping&host=node-1')
     await get('/status?check=ping&host=node-1&pingnodes=node-3')
@@ -83,7 +83,7 @@ runtime: 0.0 sec
       address: `10.9.0.${number}`,
       interface: 'net0',
     })
-    expect(gateway.asked.map(({ node: name, parameters }) => [name, parameters])).toEqual([
+    expect(gateway.requested.map(({ node: name, parameters }) => [name, parameters])).toEqual([
       ['node-1', { targets: [target(2)] }],
       ['node-2', { targets: [target(1)] }],
       ['node-1', {}],
@@ -91,30 +91,32 @@ runtime: 0.0 sec
     ])
   })
 
-  test('a batch is so many nodes at a time', async () => {
-    let [running, most] = [0, 0]
+  test('runs checks on at most `batch` nodes at a time', async () => {
+    let [activeCount, maxActiveCount] = [0, 0]
+    const bothActive = Promise.withResolvers<void>()
     gateway.answer = async () => {
-      most = Math.max(most, ++running)
-      await systemClock.sleep(0.02)
-      running--
+      maxActiveCount = Math.max(maxActiveCount, ++activeCount)
+      if (activeCount === 2) bothActive.resolve()
+      await bothActive.promise
+      activeCount--
       return pciebw([12])
     }
     await get('/status?check=pciebw&batch=2')
-    expect(most).toBe(2)
-    expect(gateway.asked).toHaveLength(3)
+    expect(maxActiveCount).toBe(2)
+    expect(gateway.requested).toHaveLength(3)
   })
 
-  test('iperf beside other checks: both run, and the others keep their names', async () => {
+  test('runs iperf and the other checks of a list', async () => {
     const text = await get('/status?check=pciebw,iperf,ping&host=node-1,node-2')
     expect(text).toMatch(/^Running iperf3 on hosts node-1,node-2 or job None\n\n\[NETWORK\] - \[IPERF\]/)
     expect(gateway.specs[0]!.topology!.nodes).toEqual(['node-1', 'node-2'])
     expect(text).toContain('net1-0 Average Bandwidth Gb/s: 9.40\nAsking to run on remote node(s)')
-    expect(gateway.asked.map(({ check }) => check)).toEqual(['pciebw', 'pciebw', 'ping', 'ping'])
+    expect(gateway.requested.map(({ check }) => check)).toEqual(['pciebw', 'pciebw', 'ping', 'ping'])
     expect(text).not.toContain('not supported')
   })
 
-  test('only iperf: nothing else is asked for', async () => {
+  test('runs no other check for check=iperf', async () => {
     expect(await get('/status?check=iperf')).not.toContain('Asking to run')
-    expect(gateway.asked).toEqual([])
+    expect(gateway.requested).toEqual([])
   })
 })

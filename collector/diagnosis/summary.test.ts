@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { createHistogram } from '../../lib/histogram.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
+import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { summarize } from './summary.ts'
 import { failedResult, iperfResult, meshResults, pingResult } from './testing/model.ts'
 
@@ -57,11 +57,14 @@ describe('summarize', () => {
     const [summary] = summarize(results).interfaces
     expect(summary!.lossRatio).toBeCloseTo(6 / 10)
     expect(summary!.bitsPerSecond).toBeUndefined()
-    const { minSeconds, avgSeconds, p50Seconds, p99Seconds, maxSeconds } = summary!.rtt!
+    const { min, avg, p50, p99, max } = summary!.rtt!
+    const [minSeconds, avgSeconds, p50Seconds, p99Seconds, maxSeconds] = [min, avg, p50, p99, max].map(
+      (each) => fromDuration(each)!,
+    )
     expect([minSeconds, maxSeconds]).toEqual([0.001, 0.003])
     expect(avgSeconds).toBeCloseTo(0.00175)
-    expect(p50Seconds / 0.001).toBeCloseTo(1, 1)
-    expect(p99Seconds / 0.003).toBeCloseTo(1, 1)
+    expect(p50Seconds! / 0.001).toBeCloseTo(1, 1)
+    expect(p99Seconds! / 0.003).toBeCloseTo(1, 1)
   })
 
   test('lists at most five bad pairs, the worst first', () => {

@@ -8,7 +8,7 @@ import type {
   Summary,
 } from '#proto/meshgauge/collector/v1/result.ts'
 import { countOf, mergeHistograms, quantile } from '../../lib/histogram.ts'
-import { fromDuration } from '../../lib/protobuf-time.ts'
+import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { median } from '../../lib/statistics.ts'
 import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
 import { isBad, judge, type Sample } from './samples.ts'
@@ -47,16 +47,16 @@ const rttOf = (results: readonly PairResult[]): RttSpread | undefined => {
   if (count === 0) return undefined
   const rtts = pings.flatMap(({ rtt }) => rtt ?? [])
   const extreme = (pick: (one: number, other: number) => number, seconds: (number | undefined)[]) =>
-    seconds.filter((value) => value !== undefined).reduce((one, other) => pick(one, other))
+    toDuration(seconds.filter((value) => value !== undefined).reduce((one, other) => pick(one, other)))
   return {
-    minSeconds: extreme(
+    min: extreme(
       Math.min,
       rtts.map(({ min }) => fromDuration(min)),
     ),
-    avgSeconds: (fromDuration(merged.sum) ?? 0) / count,
-    p50Seconds: quantile(merged, 0.5)!,
-    p99Seconds: quantile(merged, 0.99)!,
-    maxSeconds: extreme(
+    avg: toDuration((fromDuration(merged.sum) ?? 0) / count),
+    p50: toDuration(quantile(merged, 0.5)!),
+    p99: toDuration(quantile(merged, 0.99)!),
+    max: extreme(
       Math.max,
       rtts.map(({ max }) => fromDuration(max)),
     ),

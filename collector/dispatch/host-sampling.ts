@@ -13,8 +13,8 @@ export const checkHostSampling = ({ hostSampling, test }: RunSpec): Violation[] 
   if (test?.$case === 'ping') {
     violations.push({ field: 'host_sampling', description: 'hosts are sampled while an iperf measures' })
   }
-  const seconds = fromDuration(hostSampling.interval) ?? 1
-  if (seconds < MIN_INTERVAL_SECONDS) {
+  const seconds = fromDuration(hostSampling.interval)
+  if (seconds !== undefined && seconds < MIN_INTERVAL_SECONDS) {
     const description = `${seconds} s is too short; at least ${MIN_INTERVAL_SECONDS} s`
     violations.push({ field: 'host_sampling.interval', description })
   }

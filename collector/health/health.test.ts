@@ -1,37 +1,38 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { Severity } from '#proto/meshgauge/collector/v1/health.ts'
-import { systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
+import { createFakeClock, type FakeClock } from '../../lib/testing/fake-clock.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import type { PeriodicCheck } from '../inventory/config.ts'
 import { openSqliteStore } from '../store/sqlite/store.ts'
 import type { Store } from '../store/store.ts'
-import { createHealth, type Health } from './health.ts'
+import { Health } from './health.ts'
 import { checkResult } from './testing/samples.ts'
 
 type Call = { node: string; check: string; parameters: Record<string, unknown> }
 
+let time: FakeClock
 let store: Store
 let calls: Call[]
 let overlaps: string[]
-let [running, mostAtOnce] = [0, 0]
-let listed = 0
+let [activeCount, maxActiveCount] = [0, 0]
+let listCount = 0
 let answer: (call: Call) => CheckResult | Promise<CheckResult>
 const opened: Health[] = []
 
 beforeEach(() => {
+  time = createFakeClock(Date.parse('2026-01-02T04:00:00Z'))
   store = openSqliteStore(':memory:')
   calls = []
   overlaps = []
-  running = 0
-  mostAtOnce = 0
-  listed = 0
+  activeCount = 0
+  maxActiveCount = 0
+  listCount = 0
   answer = ({ check }) => checkResult(check, 'pass')
 })
 afterEach(async () => {
-  for (const health of opened.splice(0)) await health.close()
+  for (const health of opened.splice(0)) await finish(health.close())
   store.close()
 })
 
@@ -39,17 +40,17 @@ const connection = (node: string): AgentConnection =>
   ({
     check: {
       listChecks: async () => {
-        listed++
+        listCount++
         return { checks: ['interfaces', 'ping'].map((name) => ({ name, invasive: false, reasons: [] })) }
       },
       runCheck: async ({ check, parameters }: Call) => {
         const call = { node, check, parameters }
         calls.push(call)
-        mostAtOnce = Math.max(mostAtOnce, ++running)
+        maxActiveCount = Math.max(maxActiveCount, ++activeCount)
         try {
           return { result: await answer(call) }
         } finally {
-          running--
+          activeCount--
         }
       },
     },
@@ -65,9 +66,9 @@ const node = (name: string, state: NodeState = NodeState.NODE_STATE_READY): Node
   })
 
 const healthOf = (periodic: PeriodicCheck[] = [], nodes = [node('a'), node('b')]): Health => {
-  const health = createHealth(
+  const health = new Health(
     {
-      clock: systemClock,
+      clock: time.clock,
       logger: createLogger('test', 'silent'),
       fleet: { nodes: () => nodes, settled: Promise.resolve(), onChange: () => undefined, connection },
       store,
@@ -84,6 +85,16 @@ const healthOf = (periodic: PeriodicCheck[] = [], nodes = [node('a'), node('b')]
 }
 
 const signal = new AbortController().signal
+/** Lets time pass until some work has ended. */
+const finish = async <T>(work: Promise<T>): Promise<T> => {
+  let isOver = false
+  const over = () => {
+    isOver = true
+  }
+  work.then(over, over)
+  while (!isOver) await time.pass(0.1)
+  return work
+}
 const runAll = async (health: Health, request: Partial<Parameters<Health['run']>[0]>) => {
   const all = []
   for await (const each of health.run({ nodes: [], checks: ['ping'], parameters: {}, ...request }, signal))
@@ -91,8 +102,13 @@ const runAll = async (health: Health, request: Partial<Parameters<Health['run']>
   return all
 }
 
-describe('never twice at once', () => {
-  test('ten thousand overlapping requests run each check once a node; the rest is dropped and counted', async () => {
+/** As runAll, and lets the time pass that it needs. */
+const runNow = (health: Health, request: Partial<Parameters<Health['run']>[0]>) =>
+  finish(runAll(health, request))
+const gateNow = (health: Health, ...request: Parameters<Health['gate']>) => finish(health.gate(...request))
+
+describe('a check runs on a node only once at a time', () => {
+  test('10,000 overlapping requests run it once per node; the other starts are dropped and counted', async () => {
     const { promise: released, resolve: release } = Promise.withResolvers<void>()
     answer = async ({ check }) => {
       await released
@@ -100,52 +116,58 @@ describe('never twice at once', () => {
     }
     const health = healthOf()
     const requests = Array.from({ length: 10_000 }, () => runAll(health, {}))
-    await expect.poll(() => overlaps.length).toBe(2 * 9_999)
+    for (let turn = 0; turn < 100 && overlaps.length < 2 * 9_999; turn++) await time.settle()
+    expect(overlaps).toHaveLength(2 * 9_999)
     expect(calls).toHaveLength(2)
-    expect(listed).toBe(2)
+    expect(listCount).toBe(2)
     expect(health.list([node('a')])[0]!.runningChecks).toEqual(['ping'])
     release()
-    const results = (await Promise.all(requests)).flat()
+    const results = (await finish(Promise.all(requests))).flat()
     const dropped = results.filter(({ result }) => result.status === CheckStatus.CHECK_STATUS_ERROR)
     expect(dropped).toHaveLength(2 * 9_999)
     expect(dropped[0]!.result.reasons).toEqual([
       expect.stringMatching(/^ping runs on [ab] already; this start was dropped$/),
     ])
-    // What was dropped is nobody's last result.
+    // A dropped start is not stored as a result.
     expect(store.checks().map(({ record }) => record.result!.status)).toEqual([
       CheckStatus.CHECK_STATUS_PASS,
       CheckStatus.CHECK_STATUS_PASS,
     ])
     expect(health.list([node('a')])[0]!.runningChecks).toEqual([])
-    await runAll(health, {})
+    await runNow(health, {})
     expect(calls).toHaveLength(4)
   })
 
-  test('an interval shorter than the check drops what overlaps, and goes on', async () => {
+  test('a periodic check that takes longer than its interval drops the starts in between', async () => {
     answer = async ({ check }) => {
-      await systemClock.sleep(2.5)
+      await time.clock.sleep(2.5)
       return checkResult(check, 'pass')
     }
     healthOf([{ check: 'ping', every: 1, nodes: ['a'], parameters: {} }])
-    await expect.poll(() => calls.length, { timeout: 15_000, interval: 50 }).toBeGreaterThanOrEqual(2)
-    expect(mostAtOnce).toBe(1)
-    expect(overlaps.length).toBeGreaterThanOrEqual(1)
+    await time.pass(12)
+    expect(calls.length).toBeGreaterThanOrEqual(3)
+    expect(maxActiveCount).toBe(1)
+    expect(overlaps.length).toBeGreaterThanOrEqual(6)
     expect(new Set(overlaps)).toEqual(new Set(['a ping']))
   })
 })
 
 describe('periodic checks', () => {
-  test('run on the nodes that their selectors name, with their parameters and the fleet filled in', async () => {
+  test('run on the selected nodes, with their parameters and those that come from the fleet', async () => {
     healthOf([
       { check: 'ping', every: 1, nodes: ['zone=y'], parameters: { count: 5 } },
       { check: 'interfaces', every: 1, nodes: [], parameters: {} },
     ])
-    const seen = (name: string, check: string) =>
+    await time.pass(3)
+    const callCount = (name: string, check: string) =>
       calls.filter((call) => call.node === name && call.check === check).length
-    await expect
-      .poll(() => [seen('b', 'ping'), seen('a', 'interfaces'), seen('b', 'interfaces')], { timeout: 10_000 })
-      .toSatisfy((counts: number[]) => counts.every((count) => count >= 2))
-    expect(seen('a', 'ping')).toBe(0)
+    for (const [name, check] of [
+      ['b', 'ping'],
+      ['a', 'interfaces'],
+      ['b', 'interfaces'],
+    ] as const)
+      expect(callCount(name, check)).toBeGreaterThanOrEqual(2)
+    expect(callCount('a', 'ping')).toBe(0)
     expect(calls.find(({ check }) => check === 'ping')!.parameters).toEqual({
       count: 5,
       targets: [{ node: 'a', address: '10.0.0.97', interface: 'net0' }],
@@ -158,21 +180,22 @@ describe('periodic checks', () => {
     })
   })
 
-  test('leave silent nodes alone', async () => {
+  test('do not run on silent nodes', async () => {
     const nodes = [node('a'), node('b', NodeState.NODE_STATE_SILENT)]
     healthOf([{ check: 'ping', every: 1, nodes: [], parameters: {} }], nodes)
-    await expect.poll(() => calls.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(2)
+    await time.pass(3)
+    expect(calls.length).toBeGreaterThanOrEqual(2)
     expect(calls.map((call) => call.node)).not.toContain('b')
   })
 })
 
 describe('the gate', () => {
-  const open = { maxAgeSeconds: 60, runMissing: false, checks: [] }
+  const options = { maxAgeSeconds: 60, runMissing: false, checks: [] }
 
-  test('needs what can run there, runs what is missing when told to, and then answers', async () => {
+  test('requires the checks that can run on a node, and runs missing ones with run_missing', async () => {
     const health = healthOf()
     const nodes = [node('a'), node('b')]
-    const before = await health.gate(nodes, open, signal)
+    const before = await gateNow(health, nodes, options, signal)
     expect(before).toMatchObject({ open: false, nodes: [{ unknown: true }, { unknown: true }] })
     expect(before.nodes[0]!.reasons).toEqual([
       'check interfaces has not been run',
@@ -180,19 +203,19 @@ describe('the gate', () => {
     ])
     expect(calls).toEqual([])
     answer = ({ node: name, check }) => checkResult(check, name === 'b' && check === 'ping' ? 'fail' : 'pass')
-    const after = await health.gate(nodes, { ...open, runMissing: true }, signal)
+    const after = await gateNow(health, nodes, { ...options, runMissing: true }, signal)
     expect(after.nodes).toMatchObject([
       { node: 'a', open: true },
       { node: 'b', open: false, unknown: false, reasons: ['check ping fails: ping says fail'] },
     ])
     expect(calls).toHaveLength(4)
-    await health.gate(nodes, { ...open, runMissing: true }, signal)
-    expect(calls, 'nothing is missing any more').toHaveLength(4)
+    await gateNow(health, nodes, { ...options, runMissing: true }, signal)
+    expect(calls, 'no check is missing any more').toHaveLength(4)
   })
 
-  test('needs the checks of the config where there are some', async () => {
+  test('requires the checks of the config if it has any', async () => {
     const health = healthOf([{ check: 'ping', every: 86_400, nodes: ['zone=x'], parameters: { count: 3 } }])
-    const gate = await health.gate([node('a'), node('b')], { ...open, runMissing: true }, signal)
+    const gate = await gateNow(health, [node('a'), node('b')], { ...options, runMissing: true }, signal)
     expect(gate.open).toBe(true)
     expect(calls.map(({ node: name, check, parameters }) => [name, check, parameters.count])).toContainEqual([
       'a',
@@ -202,7 +225,7 @@ describe('the gate', () => {
     expect(calls.map((call) => call.node)).not.toContain('b')
   })
 
-  test('waits for a check that is being run rather than dropping its own', async () => {
+  test('waits for the end of a check that runs for another caller', async () => {
     const { promise: released, resolve: release } = Promise.withResolvers<void>()
     answer = async ({ check }) => {
       await released
@@ -210,42 +233,21 @@ describe('the gate', () => {
     }
     const health = healthOf()
     const running = runAll(health, { nodes: ['a'] })
-    await expect.poll(() => calls.length).toBe(1)
-    const gate = health.gate([node('a')], { ...open, checks: ['ping'], runMissing: true }, signal)
-    await systemClock.sleep(0.05)
+    await time.settle()
+    expect(calls).toHaveLength(1)
+    const gate = health.gate([node('a')], { ...options, checks: ['ping'], runMissing: true }, signal)
+    await time.settle()
     release()
-    await running
-    expect((await gate).open).toBe(true)
+    await finish(running)
+    expect((await finish(gate)).open).toBe(true)
     expect(overlaps).toEqual([])
   })
 })
 
-test('a store that cannot keep a result is told, not hidden', async () => {
+test('a request fails when the store cannot store its results', async () => {
   const health = healthOf()
   store.putChecks = () => {
     throw new Error('the disk is full')
   }
-  await expect(runAll(health, {})).rejects.toThrow('the disk is full')
-})
-
-test('an answer that would be too large leaves out what is well before what is not', async () => {
-  const health = healthOf()
-  answer = ({ check }) =>
-    checkResult(check, 'fail', {
-      rawOutput: 'x'.repeat(60_000),
-      evidence: Array.from({ length: 20_000 }, (_, index) => ({
-        subject: `10.0.0.${index}`,
-        name: 'loss',
-        value: index === 7 ? 1 : 0,
-        unit: 'ratio',
-        status: index === 7 ? CheckStatus.CHECK_STATUS_FAIL : CheckStatus.CHECK_STATUS_PASS,
-        fatal: false,
-      })),
-    })
-  await runAll(health, { checks: ['ping'], nodes: ['a'] })
-  const one = health.list([node('a')])[0]!.checks[0]!
-  expect([one.result!.evidence.length, one.result!.rawOutput.length]).toEqual([20_000, 60_000])
-  const many = health.list(new Array(50).fill(node('a')))[0]!.checks[0]!
-  expect([one.severity, many.severity]).toEqual([Severity.SEVERITY_FAIL, Severity.SEVERITY_FAIL])
-  expect(many.result!.evidence.map(({ subject }) => subject)).toEqual(['10.0.0.7'])
+  await expect(runNow(health, {})).rejects.toThrow('the disk is full')
 })

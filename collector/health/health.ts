@@ -1,29 +1,31 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CheckRecord, type GateResponse, type NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
+import type { CheckGateResponse, CheckRecord, NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
+import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { describeCallError } from '../../lib/errors.ts'
+import type { Violation } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { PeriodicCheck } from '../inventory/config.ts'
 import type { Fleet } from '../inventory/fleet.ts'
-import { isReady, selectNodes } from '../inventory/selectors.ts'
-import { MAX_PAGE_BYTES, type Store } from '../store/store.ts'
-import { createCatalogue } from './catalogue.ts'
-import { type Facts, judgeNode, missingChecks, type Required } from './gate.ts'
-import { startPeriodic } from './periodic.ts'
-import { createRecorder } from './recorder.ts'
-import { createRequests, type NodeResult } from './requests.ts'
-import { createRunner } from './runner.ts'
-import { forget, withoutPasses, worstOf } from './severity.ts'
-import { createVerdicts } from './verdicts.ts'
+import type { Store } from '../store/store.ts'
+import { CheckCatalogue } from './agents/check-catalogue.ts'
+import { type CheckRequest, CheckRequests, type NodeResult } from './agents/check-requests.ts'
+import { CheckRunner } from './agents/check-runner.ts'
+import { PeriodicChecks } from './agents/periodic-checks.ts'
+import type { CheckParameters } from './assign/check-parameters.ts'
+import { type GateOptions, JobGate } from './judge/job-gate.ts'
+import { StandingVerdicts } from './judge/standing-verdicts.ts'
+import { CheckRecorder } from './state/check-recorder.ts'
+import { clearFindings, worstSeverityOf } from './state/findings.ts'
 
-/** What the metrics are told. */
+/** Receives the results of checks, for the metrics. */
 export type HealthObserver = {
-  /** What a check last said, also when it could not be carried out. */
+  /** The last result of a check, also when the check could not be carried out. */
   observeCheck(node: string, result: CheckResult): void
-  /** What stands of a check, at each change and once after a restart. */
+  /** The record of a check, after each change and after a restart. */
   observeRecord(node: string, record: CheckRecord): void
-  /** A start of a check was dropped because it runs already. */
+  /** A start of a check was dropped because the check was running. */
   observeOverlap(node: string, check: string): void
 }
 
@@ -35,21 +37,109 @@ export type HealthDeps = {
   observer: HealthObserver
 }
 
-export type GateOptions = { maxAgeSeconds: number; runMissing: boolean; checks: readonly string[] }
+/** The health of the nodes: runs checks, stores their findings, and decides whether a node may take a job. */
+export class Health {
+  readonly #deps: HealthDeps
+  readonly #catalogue: CheckCatalogue
+  readonly #recorder: CheckRecorder
+  readonly #runner: CheckRunner
+  readonly #requests: CheckRequests
+  readonly #periodic: PeriodicChecks
+  readonly #verdicts = new StandingVerdicts()
+  readonly #gate: JobGate
+  #isClosed = false
 
-/** A gate waits so long for another check that has the GPUs or the like. */
-const GATE_BUSY_SECONDS = 60
+  constructor(deps: HealthDeps, periodicChecks: readonly PeriodicCheck[]) {
+    const { observer } = deps
+    const onResult = (node: string, result: CheckResult) => observer.observeCheck(node, result)
+    this.#deps = deps
+    this.#catalogue = new CheckCatalogue(deps)
+    this.#recorder = new CheckRecorder({
+      ...deps,
+      onRecorded: (node, record) => observer.observeRecord(node, record),
+    })
+    this.#runner = new CheckRunner({
+      ...deps,
+      record: (node, result, parameters) => this.#recorder.record(node, result, parameters),
+      onOverlap: (node, check) => observer.observeOverlap(node, check),
+    })
+    const parts = { ...deps, catalogue: this.#catalogue, runner: this.#runner, onResult }
+    this.#requests = new CheckRequests(parts)
+    this.#reportStoredChecks()
+    // Again when the agents have answered: then the models of the nodes are known, which the metrics show.
+    void deps.fleet.settled.then(() => {
+      if (!this.#isClosed) this.#reportStoredChecks()
+    })
+    this.#periodic = new PeriodicChecks(parts, periodicChecks)
+    this.#gate = new JobGate({ ...parts, periodic: this.#periodic, verdicts: this.#verdicts })
+  }
 
-/** What the checks of a fleet found: who runs them, when, what stands of them, and what that means for a job. */
-export const createHealth = (deps: HealthDeps, initial: readonly PeriodicCheck[]) => {
-  const { clock, fleet, store, observer } = deps
-  let closed = false
-  const catalogue = createCatalogue(deps)
-  const verdicts = createVerdicts()
-  const recorder = createRecorder({ clock, store, onRecorded: observer.observeRecord })
-  const runner = createRunner({ clock, fleet, recorder, onOverlap: observer.observeOverlap })
-  const requests = createRequests({ fleet, catalogue, runner })
-  const showAll = () => {
+  /** Runs checks on nodes and stores their results. See CheckRequests.run. */
+  async *run(request: CheckRequest, signal: AbortSignal): AsyncGenerator<NodeResult> {
+    for await (const each of this.#requests.run(request, signal)) {
+      this.#deps.observer.observeCheck(each.node, each.result)
+      yield each
+    }
+  }
+
+  /** Stores the result of a check that the collector itself has carried out. @throws OperatingError STORE_UNAVAILABLE */
+  async record({ node, result }: NodeResult, parameters: CheckParameters): Promise<void> {
+    await this.#recorder.record(node, result, parameters)
+    this.#deps.observer.observeCheck(node, result)
+  }
+
+  /** The stored results of nodes, and the checks that run on them now, in the order of `nodes`. */
+  list(nodes: readonly Node[]): NodeHealth[] {
+    return nodes.map(({ name }) => {
+      const checks = this.#deps.store.checks(name).map(({ record }) => record)
+      const runningChecks = this.#runner.activeChecks(name)
+      return { node: name, severity: worstSeverityOf(checks), checks, runningChecks }
+    })
+  }
+
+  /** Violations for the names that no agent of the nodes knows. */
+  unknownChecks(nodes: readonly Node[], checks: readonly string[]): Promise<Violation[]> {
+    return this.#catalogue.unknownChecks(nodes, checks)
+  }
+
+  /** Whether a job may use the nodes. */
+  gate(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<CheckGateResponse> {
+    return this.#gate.check(nodes, options, signal)
+  }
+
+  /** Removes the findings of these checks; of all checks when the list is empty. @returns the number of findings */
+  clear(nodes: readonly Node[], checks: readonly string[]): number {
+    const { store, observer } = this.#deps
+    const found = nodes
+      .flatMap(({ name }) => store.checks(name))
+      .filter(
+        ({ record }) =>
+          record.findings.length > 0 && (checks.length === 0 || checks.includes(record.result?.check ?? '')),
+      )
+    const cleared = found.map(({ node, record }) => ({ node, record: clearFindings(record) }))
+    store.putChecks(cleared)
+    for (const { node, record } of cleared) observer.observeRecord(node, record)
+    return found.reduce((sum, { record }) => sum + record.findings.length, 0)
+  }
+
+  /** Takes over the verdicts of an ended run. They apply until a later run clears them. Call it in the order of the ends. */
+  observeRun(run: Run, results: readonly PairResult[]): void {
+    this.#verdicts.observeRun(run, results)
+  }
+
+  /** Replaces the periodic checks. */
+  setPeriodic(checks: readonly PeriodicCheck[]): void {
+    this.#periodic.set(checks)
+  }
+
+  /** Ends the periodic checks. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#periodic.close()
+  }
+
+  #reportStoredChecks(): void {
+    const { fleet, store, observer } = this.#deps
     const names = new Set(fleet.nodes().map(({ name }) => name))
     for (const { node, record } of store.checks()) {
       if (!names.has(node)) continue
@@ -57,159 +147,4 @@ export const createHealth = (deps: HealthDeps, initial: readonly PeriodicCheck[]
       observer.observeRecord(node, record)
     }
   }
-  showAll()
-  // Again with what the agents say of their nodes, such as their models.
-  void fleet.settled.then(() => {
-    if (!closed) showAll()
-  })
-  const periodic = startPeriodic({ ...deps, runner, onResult: observer.observeCheck }, initial)
-  const recordsOf = (node: string): CheckRecord[] => store.checks(node).map(({ record }) => record)
-
-  /** What a node must have passed: the config's checks for it, else all that can run there and disturb nothing. */
-  const requiredOf = async (node: Node, names: readonly string[]): Promise<Required[]> => {
-    if (names.length > 0) return names.map((check) => ({ check, parameters: {}, byName: true }))
-    const checks = periodic.entries()
-    const configured = checks
-      .filter(({ nodes }) =>
-        selectNodes(fleet.nodes(), nodes, 'nodes').nodes.some(({ name }) => name === node.name),
-      )
-      .map(({ check, parameters }) => ({ check, parameters, byName: false }))
-    if (checks.length > 0) return configured
-    const listed = await catalogue.list(node.name)
-    return listed
-      .filter(({ invasive, reasons }) => !invasive && reasons.length === 0)
-      .map(({ name }) => ({ check: name, parameters: {}, byName: false }))
-  }
-
-  const factsOf = async (name: string, job: readonly string[], options: GateOptions): Promise<Facts> => {
-    const all = fleet.nodes()
-    const node = all.find((candidate) => candidate.name === name)!
-    let required: Required[] = []
-    let trouble = ''
-    try {
-      required = await requiredOf(node, options.checks)
-    } catch (error) {
-      trouble = isReady(node) ? `its agent does not say what it can check: ${describeCallError(error)}` : ''
-    }
-    return {
-      node,
-      job: all.filter((candidate) => job.includes(candidate.name)),
-      records: recordsOf(name),
-      verdicts: verdicts.list(),
-      required,
-      trouble,
-      now: clock.now(),
-      maxAgeSeconds: options.maxAgeSeconds,
-    }
-  }
-
-  const runMissing = async (facts: Facts, signal: AbortSignal) => {
-    if (!isReady(facts.node)) return
-    for (const { check, parameters } of missingChecks(facts)) {
-      // Someone else's run answers as well as ours.
-      await runner.over(facts.node.name, check)
-      const run = await runner.run(facts.node, check, parameters, { busySeconds: GATE_BUSY_SECONDS, signal })
-      observer.observeCheck(facts.node.name, run.result)
-    }
-  }
-
-  return {
-    /** Runs checks on nodes and keeps what they found. See Requests.run. */
-    async *run(...request: Parameters<typeof requests.run>): AsyncGenerator<NodeResult> {
-      for await (const each of requests.run(...request)) {
-        observer.observeCheck(each.node, each.result)
-        yield each
-      }
-    },
-
-    /** Keeps what a check found that the collector carried out itself. */
-    async record({ node, result }: NodeResult, parameters: Record<string, unknown>): Promise<void> {
-      await recorder.record(node, result, parameters)
-      observer.observeCheck(node, result)
-    },
-
-    /** What is known of nodes, in the order given. */
-    list: (nodes: readonly Node[]): NodeHealth[] =>
-      slimmed(
-        nodes.map(({ name }) => {
-          const checks = recordsOf(name)
-          return { node: name, severity: worstOf(checks), checks, runningChecks: runner.running(name) }
-        }),
-      ),
-
-    /** Names that no agent knows, as violations of `checks`. */
-    unknownChecks: catalogue.violations,
-
-    /** Whether a job may have the nodes. */
-    async gate(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<GateResponse> {
-      const job = nodes.map(({ name }) => name)
-      const judged = await Promise.all(
-        job.map(async (name) => {
-          const facts = await factsOf(name, job, options)
-          if (!options.runMissing) return judgeNode(facts)
-          await runMissing(facts, signal)
-          return judgeNode(await factsOf(name, job, options))
-        }),
-      )
-      return { open: judged.every(({ open }) => open), nodes: judged }
-    },
-
-    /** Forgets findings; all checks when none is named. @returns how many were forgotten */
-    clear(nodes: readonly Node[], checks: readonly string[]): number {
-      const found = nodes
-        .flatMap(({ name }) => store.checks(name))
-        .filter(
-          ({ record }) =>
-            record.findings.length > 0 &&
-            (checks.length === 0 || checks.includes(record.result?.check ?? '')),
-        )
-      const cleared = found.map(({ node, record }) => ({ node, record: forget(record) }))
-      store.putChecks(cleared)
-      for (const { node, record } of cleared) observer.observeRecord(node, record)
-      return found.reduce((sum, { record }) => sum + record.findings.length, 0)
-    },
-
-    /** A run that has ended, in the order in which runs end: whom it blames stands until another acquits. */
-    observeRun: verdicts.observe,
-
-    /** Puts other periodic checks in place. */
-    setPeriodic: periodic.set,
-
-    /** Ends the checks that the config started. */
-    close: async () => {
-      closed = true
-      await periodic.close()
-    },
-  }
 }
-
-export type Health = ReturnType<typeof createHealth>
-
-/** An answer that fits into a message: without raw outputs when it would not, then without what is well. */
-const slimmed = (nodes: NodeHealth[]): NodeHealth[] => {
-  const slimmer = [
-    (record: CheckRecord) => record,
-    (record: CheckRecord) => ({ ...record, result: record.result && { ...record.result, rawOutput: '' } }),
-    (record: CheckRecord) => ({ ...record, result: record.result && withoutPasses(record.result) }),
-    (record: CheckRecord) => ({
-      ...record,
-      result: record.result && withoutDetails(record.result),
-      findings: [],
-    }),
-  ]
-  for (const slim of slimmer) {
-    const bytes = nodes
-      .flatMap(({ checks }) => checks)
-      .reduce((sum, record) => sum + CheckRecord.encode(slim(record)).finish().length, 0)
-    if (bytes <= MAX_PAGE_BYTES || slim === slimmer.at(-1))
-      return nodes.map((node) => ({ ...node, checks: node.checks.map(slim) }))
-  }
-  return nodes
-}
-
-const withoutDetails = (result: CheckResult): CheckResult => ({
-  ...result,
-  rawOutput: '',
-  evidence: [],
-  reasons: result.reasons.slice(0, 1),
-})

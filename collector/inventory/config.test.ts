@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { SCHEDULE_SECTION } from '../schedules/schema.ts'
+import { SCHEDULE_SECTION } from '../schedules/define/schema.ts'
 import { readYamlConfig } from './config.ts'
 import { readHostsList } from './hosts-list.ts'
 

@@ -1,4 +1,5 @@
 import type { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
+import { NodeDescription } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ClientError, Status } from '../../lib/errors.ts'
 import type { AgentConnection } from './agents.ts'
@@ -10,6 +11,19 @@ const RETRY_SECONDS = 0.5
 export const isUnavailable = (error: unknown): boolean =>
   error instanceof ClientError && error.code === Status.UNAVAILABLE
 
+const descriptionOf = ({ identity, ...described }: DescribeResponse): NodeDescription =>
+  NodeDescription.fromPartial({
+    node: identity?.node,
+    hostname: identity?.hostname,
+    agentVersion: identity?.agentVersion,
+    agentStartTime: identity?.startTime,
+    interfaces: described.interfaces,
+    engines: described.engines,
+    limits: described.limits,
+    labels: described.labels,
+    metadata: described.metadata,
+  })
+
 /**
  * Calls Describe.
  * @param retries whether a call that fails as UNAVAILABLE is repeated once
@@ -20,8 +34,8 @@ export const describe = async (
   { agent }: Pick<AgentConnection, 'agent'>,
   retries: boolean,
   signal: AbortSignal,
-): Promise<DescribeResponse> => {
-  const call = () => agent.describe({}, { deadline: DEADLINE_MS, signal })
+): Promise<NodeDescription> => {
+  const call = async () => descriptionOf(await agent.describe({}, { deadline: DEADLINE_MS, signal }))
   try {
     return await call()
   } catch (error) {

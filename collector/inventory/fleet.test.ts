@@ -1,49 +1,16 @@
-import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
 import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { Clock } from '../../lib/clock.ts'
 import { ClientError, Status } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/logging.ts'
+import { createFakeClock } from '../../lib/testing/fake-clock.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
 import { createFleet } from './fleet.ts'
 
-/** A clock that advances only in `pass`. */
-const createClock = () => {
-  let now = 0
-  const sleepers = new Set<{ until: number; wake: () => void }>()
-  const clock: Clock = {
-    now: () => new Date(now * 1000),
-    monotonicSeconds: () => now,
-    yield: () => setImmediate(),
-    sleep: (seconds, signal) =>
-      new Promise((resolve, reject) => {
-        const sleeper = { until: now + seconds, wake: resolve }
-        sleepers.add(sleeper)
-        signal?.addEventListener('abort', () => {
-          sleepers.delete(sleeper)
-          reject(signal.reason)
-        })
-      }),
-  }
-  const pass = async (seconds: number) => {
-    for (let step = 0; step < seconds; step++) {
-      now++
-      for (const sleeper of [...sleepers]) {
-        if (sleeper.until > now) continue
-        sleepers.delete(sleeper)
-        sleeper.wake()
-      }
-      await setImmediate()
-    }
-  }
-  return { clock, pass }
-}
-
 /** A fleet whose agents fail until `agents.refuse` calls have failed; `askedIn` counts the calls in some seconds. */
 const setUp = (size: number) => {
-  const { clock, pass } = createClock()
+  const { clock, pass } = createFakeClock()
   let asked = 0
   const agents = { refuse: Number.POSITIVE_INFINITY }
   const describe = async () => {
@@ -66,7 +33,7 @@ const setUp = (size: number) => {
   )
   const askedIn = async (seconds: number) => {
     const before = asked
-    await pass(seconds)
+    await pass(seconds, 1)
     return asked - before
   }
   return { fleet, askedIn, agents }

@@ -1,5 +1,4 @@
-import type { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
-import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { type Node, type NodeDescription, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { describeCallError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
@@ -30,7 +29,7 @@ export type MonitorDeps = {
 }
 
 /** The parts of a description that decide which pairs exist. */
-const factsOf = (description: DescribeResponse | undefined): string =>
+const factsOf = (description: NodeDescription | undefined): string =>
   description
     ? JSON.stringify([
         description.labels,
@@ -53,7 +52,7 @@ export class MonitoredNode {
   /** There is no connection at all, so no call uses it. */
   #isUnconnected = false
   #lastSeen: Date | undefined
-  #description: DescribeResponse | undefined
+  #description: NodeDescription | undefined
   /** Interfaces that have had an address. One that goes down loses its address, and is still measured. */
   readonly #interfaces = new Set<string>()
 
@@ -145,7 +144,7 @@ export class MonitoredNode {
     this.#deps.onStateChange(this)
   }
 
-  #accept(description: DescribeResponse): void {
+  #accept(description: NodeDescription): void {
     this.#description = description
     for (const { name, addresses } of description.interfaces)
       if (addresses.length > 0) this.#interfaces.add(name)

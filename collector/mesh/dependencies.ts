@@ -3,7 +3,8 @@ import type { Endpoint, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { Fleet } from '../inventory/fleet.ts'
-import type { DocumentStore, WindowStore } from '../store/windows.ts'
+import type { DocumentStore } from '../store/documents.ts'
+import type { WindowStore } from '../store/windows.ts'
 
 /** Receives what happens in the ping mesh, for metrics and the coverage ledger. */
 export type MeshObserver = {

@@ -93,7 +93,7 @@ const innerCaps = (
   loads: Int32Array,
 ) => {
   const inner = new Float64Array(layout.count)
-  const sides: number[] = []
+  const totals: number[] = []
   for (const [endpointBase, nodeBase, rackBase] of [
     [layout.endpointTx, layout.nodeTx, layout.rackOut],
     [layout.endpointRx, layout.nodeRx, layout.rackIn],
@@ -101,17 +101,17 @@ const innerCaps = (
     for (let endpoint = 0; endpoint < fleet.endpointNode.length; endpoint++) {
       if (loads[endpointBase + endpoint]! > 0) inner[nodeBase + fleet.endpointNode[endpoint]!]!++
     }
-    let side = 0
+    let total = 0
     for (let node = 0; node < fleet.nodes.length; node++) {
       const rack = fleet.nodeRack[node]!
       const reach = Math.min(inner[nodeBase + node]!, caps[nodeBase + node]!)
       if (rack >= 0) inner[rackBase + rack]! += reach
-      side += reach
+      total += reach
     }
-    sides.push(side)
+    totals.push(total)
   }
   // With exclusive nodes each node of a pair counts, and a pair uses two of them.
-  inner[layout.total] = asked.exclusiveNodes ? Math.floor(sides[1]! / 2) : Math.min(...sides)
+  inner[layout.total] = asked.exclusiveNodes ? Math.floor(totals[1]! / 2) : Math.min(...totals)
   return inner
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type CollectorArguments, readCollectorOptions } from '../options.ts'
-import { resolveProfile } from '../schedules/review.ts'
+import { resolveProfile } from '../schedules/define/review.ts'
 import { createProfiles } from './configured.ts'
 
 const CONFIG = `nodes: [{ name: a, address: 10.0.0.1 }, { name: b, address: 10.0.0.2 }]

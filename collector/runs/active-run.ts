@@ -11,7 +11,7 @@ import type { DispatchJob } from '../dispatch/pass.ts'
 import { type RunTrace, startRunTrace } from '../dispatch/run-trace.ts'
 import { interfaceKey } from '../inventory/keys.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
-import { withoutHosts } from '../store/hosts.ts'
+import { withoutHostSamples } from '../store/store.ts'
 import type { RunDeps } from './deps.ts'
 import { LatestResults } from './latest-results.ts'
 import { createResultLog } from './result-log.ts'
@@ -202,7 +202,7 @@ export class ActiveRun {
     }
     observer.observeRun(ended, results)
     // Watchers also receive the results that could not be stored.
-    this.#update(change, unstored?.results.map(withoutHosts) ?? [])
+    this.#update(change, unstored?.results.map(withoutHostSamples) ?? [])
     this.#watchers.end()
     return reason
   }
@@ -214,7 +214,7 @@ export class ActiveRun {
     const plan = this.#run.plan!
     const share = 1 - doneCount / Math.max(1, plan.pairCount)
     const remaining = toDuration((fromDuration(plan.duration) ?? 0) * share)
-    this.#update(this.#progress({ doneCount, measuredCount, remaining }), results.map(withoutHosts))
+    this.#update(this.#progress({ doneCount, measuredCount, remaining }), results.map(withoutHostSamples))
   }
 
   #progress(change: Partial<NonNullable<Run['progress']>>): Pick<Run, 'progress'> {

@@ -2,7 +2,7 @@ import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { isMeasured } from '../dispatch/outcomes.ts'
 import { pairKey } from '../inventory/keys.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
-import { withoutHosts } from '../store/hosts.ts'
+import { withoutHostSamples } from '../store/store.ts'
 
 const keyOf = ({ source, destination }: Pick<PairResult, 'source' | 'destination'>): string =>
   pairKey(source!, destination!)
@@ -18,7 +18,7 @@ export class LatestResults {
     const previous = this.#byPair.get(key)
     if (previous && isMeasured(previous)) this.#measuredCount--
     if (isMeasured(result)) this.#measuredCount++
-    this.#byPair.set(key, withoutHosts(result))
+    this.#byPair.set(key, withoutHostSamples(result))
     return previous === undefined
   }
 

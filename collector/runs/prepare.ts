@@ -6,6 +6,7 @@ import { checkHostSampling } from '../dispatch/host-sampling.ts'
 import { endpointsOf, interfaceNames } from '../inventory/endpoints.ts'
 import { type PlannedRun, planRun } from '../plan/plan-run.ts'
 import { type ChosenPairs, choosePairs } from '../topology/choose-pairs.ts'
+import { effectiveRunSpec, withShiftCount } from './effective-run-spec.ts'
 
 /** Returns the nodes, pairs and interfaces of a run, and all problems of its spec. It makes no plan. */
 export const reviewRun = (
@@ -30,11 +31,12 @@ export const reviewRun = (
 }
 
 /**
- * Plans a run on the fleet as it is now.
+ * Fills in the defaults of a run and plans it on the fleet as it is now.
  * @throws OperatingError SPEC_INVALID with all problems
  */
-export const prepareRun = (spec: RunSpec, fleet: readonly Node[]): PlannedRun => {
-  const { chosen, names, violations } = reviewRun(spec, fleet)
+export const prepareRun = (given: RunSpec, fleet: readonly Node[]): PlannedRun => {
+  const { chosen, names, violations } = reviewRun(given, fleet)
   throwIfInvalid('the run', violations)
+  const spec = withShiftCount(effectiveRunSpec(given), chosen.nodes.length)
   return planRun(spec, chosen.nodes, endpointsOf(chosen.nodes, names), chosen.pairs)
 }

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import { OperatingError } from '../../lib/errors.ts'
+import { limitError, OperatingError } from '../../lib/errors.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
@@ -44,7 +44,7 @@ export class Runs {
    * @throws OperatingError SPEC_INVALID, INTERFACES_BUSY, STORE_UNAVAILABLE, LIMIT_EXCEEDED, COLLECTOR_DRAINING; then
    * nothing has started
    */
-  async create(spec: RunSpec): Promise<Run> {
+  async create(spec: RunSpec, requestId = ''): Promise<Run> {
     const { clock, fleet, traffic } = this.#deps
     await fleet.refresh()
     this.#throwIfFull()
@@ -53,7 +53,7 @@ export class Runs {
     const interfaces = exclusiveInterfacesOf(planned)
     throwIfTraffic(traffic, spec, interfaces)
     const now = clock.now()
-    const run = newRun(uuidv7({ msecs: now.getTime() }), planned, nodes, now)
+    const run = { ...newRun(uuidv7({ msecs: now.getTime() }), planned, nodes, now), requestId }
     const racks = new Map(nodes.flatMap(({ name, rack }) => (rack ? [[name, rack] as const] : [])))
     const deps = { ...this.#deps, connection: (node: string) => fleet.connection(node), queue: this.#queue }
     const started = new ActiveRun(deps, run, planned, racks)
@@ -67,6 +67,12 @@ export class Runs {
   get(id: string): Run {
     const stored = this.#deps.store.getRun(id)
     return this.#active.get(stored.id)?.run ?? stored
+  }
+
+  /** Returns the run that the CreateRun request with this id created. */
+  ofRequest(requestId: string): Run | undefined {
+    const stored = this.#deps.store.runOfRequest(requestId)
+    return stored && (this.#active.get(stored.id)?.run ?? stored)
   }
 
   list(page: { size: number; token: string }): { runs: Run[]; nextPageToken: string } {
@@ -122,8 +128,11 @@ export class Runs {
   #throwIfFull(): void {
     if (this.#isDraining) throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
     if (this.#active.size < MAX_ACTIVE_RUNS) return
-    const text = `${this.#active.size} runs wait or measure already; cancel some, or wait`
-    throw new OperatingError('LIMIT_EXCEEDED', text)
+    throw limitError('collector', {
+      problem: `${this.#active.size} runs are pending or running; cancel some, or wait`,
+      limit: 'max_active_runs',
+      value: MAX_ACTIVE_RUNS,
+    })
   }
 
   #track(run: ActiveRun, interfaces: ReadonlySet<string>): void {
@@ -187,5 +196,6 @@ const newRun = (id: string, planned: PlannedRun, nodes: readonly Node[], now: Da
     summary: undefined,
     verdicts: [],
     nodeMetadata: metadataOf(planned, nodes),
+    requestId: '',
   }
 }

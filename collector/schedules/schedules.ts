@@ -7,290 +7,254 @@ import {
   type ScheduleSpec,
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { closest } from '../../lib/config.ts'
-import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
+import { limitError, OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import type { DocumentStore } from '../store/windows.ts'
-import type { ScheduleObserver } from './book.ts'
-import { spentOf, type Used, usedOf } from './budget.ts'
-import { coverageMessage, fullMesh, type Scope, scopeOf } from './coverage.ts'
-import { overduePage } from './coverage-page.ts'
-import { type ConfiguredSchedule, DEFAULT_QUIET_MS } from './defaults.ts'
-import { type CoverageFigures, coverageOf } from './due.ts'
-import {
-  DOCUMENT_KIND,
-  decodeRecord,
-  encodeRecord,
-  newRecord,
-  type ScheduleRecord,
-  sameSpec,
-} from './record.ts'
-import { reviewSchedule, reviewWork } from './review.ts'
-import { createSchedule, type LivingSchedule, type ScheduleDeps, settledOrStopped } from './schedule.ts'
+import type { DocumentStore } from '../store/documents.ts'
+import { ActiveSchedule, type ActiveScheduleDeps, waitForFleet } from './active-schedule.ts'
+import type { CoverageFigures } from './coverage/coverage-figures.ts'
+import { CoverageReports } from './coverage/coverage-reports.ts'
+import { type ConfiguredSchedule, DEFAULT_START_DELAY_MS } from './define/default-schedules.ts'
+import { effectiveScheduleSpec } from './define/effective-schedule-spec.ts'
+import { reviewSchedule, reviewWork } from './define/review.ts'
+import { type BudgetUse, budgetUseOf, costInPeriod } from './state/budget.ts'
+import { ScheduleDocuments } from './state/schedule-documents.ts'
+import { newRecord, type ScheduleRecord, sameSpec } from './state/schedule-record.ts'
+import type { ScheduleObserver } from './state/start-history.ts'
 
 export type SchedulesObserver = ScheduleObserver & {
   observeCoverage(schedule: string, figures: CoverageFigures, withinSeconds: number): void
-  /** Since when it is as it is, Unix milliseconds, and what of its budget is spent. */
-  observeStanding(schedule: string, since: number, used: Used): void
-  /** Nothing more is to be shown of a schedule. */
+  /** When the schedule was created or last changed, Unix milliseconds, and how much of its budget is used. */
+  observeBudget(schedule: string, since: number, use: BudgetUse): void
+  /** Called when a schedule is deleted: removes its metrics. */
   forget(schedule: string): void
 }
 
-export type SchedulesDeps = Omit<ScheduleDeps, 'save' | 'observer'> & {
+export type SchedulesDeps = Omit<ActiveScheduleDeps, 'save' | 'observer'> & {
   documents: DocumentStore
   observer: SchedulesObserver
 }
 
-/** Each costs a timer, some series and a document. */
+/** Each schedule costs a timer, some series and a document. */
 const MAX_SCHEDULES = 200
 
-/** How often the debts are worked out for the metrics. */
-const COVERAGE_SECONDS = 60
+/** Interval at which coverage and budgets are computed for the metrics. */
+const OBSERVE_SECONDS = 60
 
-const DEFAULT_WITHIN_SECONDS = 7 * 86_400
+/** All schedules of this collector: the defaults, those of the config, and those created over the API. */
+export class Schedules {
+  readonly #deps: SchedulesDeps
+  readonly #documents: ScheduleDocuments
+  readonly #coverage: CoverageReports
+  readonly #schedules = new Map<string, ActiveSchedule>()
+  readonly #stop = new AbortController()
+  readonly #observing: Promise<void>
 
-const TESTS = ['ping', 'iperf'] as const
+  constructor(deps: SchedulesDeps, configured: readonly ConfiguredSchedule[]) {
+    this.#deps = deps
+    this.#documents = new ScheduleDocuments(deps)
+    this.#coverage = new CoverageReports(deps)
+    this.#load(configured)
+    this.#observing = this.#observe().catch((error: unknown) => {
+      deps.logger.error({ err: error }, 'the metrics of coverage and budgets are no longer updated')
+    })
+  }
 
-/** Every schedule of this collector: defaults, those of the config, and those that were added. */
-export const createSchedules = (deps: SchedulesDeps, initial: readonly ConfiguredSchedule[]) => {
-  const { clock, logger, documents, observer, ledger, breathe } = deps
-  const schedules = new Map<string, LivingSchedule>()
-  const stop = new AbortController()
-  const now = () => clock.now().getTime()
+  /** @throws OperatingError SPEC_INVALID with all problems, LIMIT_EXCEEDED, STORE_UNAVAILABLE */
+  async create(spec: ScheduleSpec, paused: boolean, requestId = ''): Promise<Schedule> {
+    const { fleet, profiles } = this.#deps
+    await fleet.settled
+    const violations = [
+      ...reviewSchedule(spec),
+      ...(this.#schedules.has(spec.name) ? [nameTaken(spec.name)] : []),
+      ...reviewWork(spec, fleet.nodes(), profiles),
+    ].map(({ field, description }) => ({ field: `spec.${field}`, description }))
+    throwIfInvalid('the schedule', violations)
+    if (this.#schedules.size >= MAX_SCHEDULES)
+      throw limitError('collector', {
+        problem: `there are ${this.#schedules.size} schedules; remove some`,
+        limit: 'max_schedules',
+        value: MAX_SCHEDULES,
+      })
+    const created = newRecord(spec, ScheduleOrigin.SCHEDULE_ORIGIN_API, this.#now())
+    const record = { ...created, paused, requestId, createdPaused: paused }
+    this.#documents.put(record)
+    return this.#message(this.#activate(record))
+  }
 
-  const store = (record: ScheduleRecord): void =>
-    documents.putDocuments([{ kind: DOCUMENT_KIND, name: record.spec.name, body: encodeRecord(record) }])
+  /** The schedule that the CreateSchedule request with this id created, and its `paused`. */
+  async ofRequest(requestId: string): Promise<{ schedule: Schedule; createdPaused: boolean } | undefined> {
+    const found = [...this.#schedules.values()].find(({ record }) => record.requestId === requestId)
+    return found && { schedule: await this.#message(found), createdPaused: found.record.createdPaused }
+  }
 
-  const living = (record: ScheduleRecord): LivingSchedule => {
+  /** @throws OperatingError NOT_FOUND */
+  get(name: string): Promise<Schedule> {
+    return this.#message(this.#find(name))
+  }
+
+  /** All schedules, by name. */
+  async list(): Promise<Schedule[]> {
+    const all: Schedule[] = []
+    for (const name of [...this.#schedules.keys()].sort()) {
+      const schedule = this.#schedules.get(name)
+      if (schedule) all.push(await this.#message(schedule))
+    }
+    return all
+  }
+
+  /** @throws OperatingError NOT_FOUND, STORE_UNAVAILABLE */
+  setPaused(name: string, paused: boolean): Promise<Schedule> {
+    const schedule = this.#find(name)
+    schedule.setPaused(paused)
+    return this.#message(schedule)
+  }
+
+  /** Starts a schedule now. @throws OperatingError NOT_FOUND, SCHEDULE_ACTIVE, or the reason why nothing was started */
+  trigger(name: string): Promise<Run> {
+    return this.#find(name).trigger()
+  }
+
+  /** @throws OperatingError NOT_FOUND, SCHEDULE_FIXED, STORE_UNAVAILABLE */
+  delete(name: string): void {
+    const { origin } = this.#find(name).record
+    if (origin !== ScheduleOrigin.SCHEDULE_ORIGIN_API) {
+      const advice =
+        origin === ScheduleOrigin.SCHEDULE_ORIGIN_CONFIG
+          ? 'is defined in the config file; remove it there, or pause it'
+          : 'is a default schedule; set default_schedules to false in the config file, or pause it'
+      throw new OperatingError('SCHEDULE_FIXED', `${name} ${advice}`)
+    }
+    this.#documents.delete(name)
+    this.#remove(name)
+  }
+
+  /** Replaces the schedules of the config and the defaults. Unchanged ones keep their state. */
+  setConfigured(configured: readonly ConfiguredSchedule[]): void {
+    const names = new Set(configured.map(({ spec }) => spec.name))
+    for (const [name, { record }] of this.#schedules) {
+      if (names.has(name) || record.origin === ScheduleOrigin.SCHEDULE_ORIGIN_API) continue
+      this.#documents.tryDelete(name)
+      this.#remove(name)
+    }
+    for (const schedule of configured) {
+      const { name } = schedule.spec
+      const before = this.#schedules.get(name)?.record
+      const isUnchanged =
+        before?.origin === schedule.origin && sameSpec(before.spec, effectiveScheduleSpec(schedule.spec))
+      if (isUnchanged) continue
+      const record = this.#recordOf(schedule, before)
+      this.#documents.tryPut(record)
+      if (before) this.#remove(name)
+      this.#activate(record)
+    }
+  }
+
+  /** @throws OperatingError SPEC_INVALID, STORE_UNAVAILABLE */
+  coverage(request: GetCoverageRequest): Promise<GetCoverageResponse> {
+    return this.#coverage.report(request)
+  }
+
+  /** Starts nothing more. Meshes and active runs continue; a start ends when the caller ends its run. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([...this.#schedules.values()].map((schedule) => schedule.close()))
+    await this.#observing
+  }
+
+  #now(): number {
+    return this.#deps.clock.now().getTime()
+  }
+
+  #load(configured: readonly ConfiguredSchedule[]): void {
+    const stored = this.#documents.load()
+    for (const [name, { spec }] of stored) {
+      if (reviewSchedule(spec).length === 0) continue
+      this.#deps.logger.error({ schedule: name }, 'a stored schedule is not valid and is ignored')
+      stored.delete(name)
+    }
+    for (const schedule of configured) {
+      const record = this.#recordOf(schedule, stored.get(schedule.spec.name))
+      this.#documents.tryPut(record)
+      this.#activate(record)
+    }
+    for (const [name, record] of stored) {
+      if (this.#schedules.has(name)) continue
+      if (record.origin === ScheduleOrigin.SCHEDULE_ORIGIN_API) this.#activate(record)
+      else this.#documents.tryDelete(name)
+    }
+  }
+
+  /** The record of a configured schedule, with the state that is stored under its name. */
+  #recordOf(configured: ConfiguredSchedule, stored: ScheduleRecord | undefined): ScheduleRecord {
+    const { origin } = configured
+    const spec = effectiveScheduleSpec(configured.spec)
+    const now = this.#now()
+    const delay = origin === ScheduleOrigin.SCHEDULE_ORIGIN_DEFAULT ? DEFAULT_START_DELAY_MS : 0
+    if (!stored) return { ...newRecord(spec, origin, now), considered: now + delay }
+    if (stored.origin === ScheduleOrigin.SCHEDULE_ORIGIN_API)
+      this.#deps.logger.warn(
+        { schedule: spec.name },
+        'a schedule of the config replaces one with the same name that was created over the API',
+      )
+    if (sameSpec(stored.spec, spec)) return { ...stored, origin }
+    // The planned times have changed: none of the new ones was missed.
+    return { ...stored, spec, origin, since: now, considered: now, held: undefined }
+  }
+
+  #activate(record: ScheduleRecord): ActiveSchedule {
     const { name } = record.spec
     const save = (changed: ScheduleRecord) => {
-      // Of one that is gone by now, a run may still go on.
-      if (schedules.get(name) === created) store(changed)
+      // A run of a deleted schedule may still be active. Its changes must not restore the document.
+      if (this.#schedules.get(name) === schedule) this.#documents.put(changed)
     }
-    const created: LivingSchedule = createSchedule({ ...deps, save }, record)
-    schedules.set(name, created)
-    return created
+    const schedule: ActiveSchedule = new ActiveSchedule({ ...this.#deps, save }, record)
+    this.#schedules.set(name, schedule)
+    return schedule
   }
 
-  /** What the store cannot take now, it is given with the next change, or at the next start: a full disk ends nothing. */
-  const attempt = (schedule: string, change: () => void): void => {
-    try {
-      change()
-    } catch (error) {
-      if (!(error instanceof OperatingError)) throw error
-      logger.error({ schedule, reason: error.message }, 'a schedule could not be stored')
-    }
-  }
-  const put = (record: ScheduleRecord): void => attempt(record.spec.name, () => store(record))
-  const drop = (name: string): void => attempt(name, () => documents.deleteDocument(DOCUMENT_KIND, name))
-
-  const remove = (name: string) => {
-    const schedule = schedules.get(name)
-    schedules.delete(name)
-    observer.forget(name)
-    // Only now, and not when the collector ends: its agents probe on for the next one.
-    if (schedule?.spec.work?.$case === 'mesh') deps.meshes.set(name, undefined)
-    // A run under way ends as it would.
+  #remove(name: string): void {
+    const schedule = this.#schedules.get(name)
+    this.#schedules.delete(name)
+    this.#deps.observer.forget(name)
+    // When the collector ends, meshes are not removed: the agents continue to probe until the next collector starts.
+    if (schedule?.record.spec.work?.$case === 'mesh') this.#deps.meshes.set(name, undefined)
+    // An active run is not stopped.
     void schedule?.close()
   }
 
-  /** A schedule of the config or a default, with what is known of it from before. */
-  const recordOf = (
-    { spec, origin }: ConfiguredSchedule,
-    known: ScheduleRecord | undefined,
-  ): ScheduleRecord => {
-    const quiet = origin === ScheduleOrigin.SCHEDULE_ORIGIN_DEFAULT ? DEFAULT_QUIET_MS : 0
-    if (!known) return { ...newRecord(spec, origin, now()), considered: now() + quiet }
-    if (known.origin === ScheduleOrigin.SCHEDULE_ORIGIN_API)
-      logger.warn(
-        { schedule: spec.name },
-        'the config has taken the name of a schedule that was added; that one is gone',
-      )
-    if (sameSpec(known.spec, spec)) return { ...known, origin }
-    // Its times are other ones now: none of them was missed.
-    return { ...known, spec, origin, since: now(), considered: now(), held: undefined }
-  }
-
-  const knownRecords = (): Map<string, ScheduleRecord> => {
-    const known = new Map<string, ScheduleRecord>()
-    for (const [name, body] of documents.documents(DOCUMENT_KIND)) {
-      const record = decodeRecord(body)
-      if (record && reviewSchedule(record.spec).length === 0) known.set(name, record)
-      else logger.error({ schedule: name }, 'a stored schedule cannot be read, and is left out')
-    }
-    return known
-  }
-
-  const load = () => {
-    const known = knownRecords()
-    for (const own of initial) {
-      const record = recordOf(own, known.get(own.spec.name))
-      put(record)
-      living(record)
-    }
-    for (const [name, record] of known) {
-      if (schedules.has(name)) continue
-      if (record.origin === ScheduleOrigin.SCHEDULE_ORIGIN_API) living(record)
-      else drop(name)
-    }
-  }
-
-  const find = (name: string): LivingSchedule => {
-    const schedule = schedules.get(name)
+  #find(name: string): ActiveSchedule {
+    const schedule = this.#schedules.get(name)
     if (schedule) return schedule
-    const meant = closest(name, [...schedules.keys()])
-    throw new OperatingError(
-      'NOT_FOUND',
-      `there is no schedule "${name}"${meant ? `; did you mean ${meant}?` : ''}`,
-    )
+    const meant = closest(name, [...this.#schedules.keys()])
+    const hint = meant ? `; did you mean ${meant}?` : ''
+    throw new OperatingError('NOT_FOUND', `there is no schedule "${name}"${hint}`)
   }
 
-  const seconds = () => Math.floor(now() / 1000)
-  const figuresOf = (scope: Scope, within: number) =>
-    coverageOf(scope.lasts, { now: seconds(), within, breathe })
+  async #message(schedule: ActiveSchedule): Promise<Schedule> {
+    const coverage = await this.#coverage.messageOf(schedule.record.spec)
+    return { ...schedule.message(), coverage }
+  }
 
-  const figures = async ({ spec }: LivingSchedule): Promise<CoverageFigures | undefined> => {
-    if (!spec.everyPairWithin || spec.work?.$case !== 'run') return undefined
-    try {
-      const scope = await scopeOf(ledger, spec.work.value, deps.fleet.nodes())
-      return await figuresOf(scope, fromDuration(spec.everyPairWithin))
-    } catch (error) {
-      // A fleet without two nodes has no pairs, and a store that cannot be read says nothing of them.
-      if (error instanceof OperatingError) return undefined
-      throw error
+  /** Reports coverage and budgets to the metrics until the collector closes. */
+  async #observe(): Promise<void> {
+    const { clock, fleet, observer } = this.#deps
+    await waitForFleet(fleet, this.#stop.signal)
+    while (!this.#stop.signal.aborted) {
+      for (const schedule of [...this.#schedules.values()]) {
+        const { spec } = schedule.record
+        const figures = await this.#coverage.figuresOf(spec)
+        if (this.#schedules.get(spec.name) !== schedule) continue
+        const { since, spent } = schedule.record
+        const cost = costInPeriod(spent, spec.budget, this.#now())
+        observer.observeBudget(spec.name, since, budgetUseOf(spec.budget, cost))
+        if (figures) observer.observeCoverage(spec.name, figures, fromDuration(spec.everyPairWithin) ?? 0)
+      }
+      await clock.sleep(OBSERVE_SECONDS, this.#stop.signal).catch(() => undefined)
     }
-  }
-
-  const message = async (schedule: LivingSchedule): Promise<Schedule> => {
-    const found = await figures(schedule)
-    return { ...schedule.message(), coverage: found && coverageMessage(found, seconds()) }
-  }
-
-  const showCoverage = async () => {
-    await settledOrStopped(deps.fleet, stop.signal)
-    while (!stop.signal.aborted) {
-      for (const schedule of [...schedules.values()]) {
-        const { spec } = schedule
-        const found = await figures(schedule)
-        if (schedules.get(spec.name) !== schedule) continue
-        const { since, spent } = schedule.record()
-        observer.observeStanding(spec.name, since, usedOf(spec.budget, spentOf(spent, spec.budget, now())))
-        if (found) observer.observeCoverage(spec.name, found, fromDuration(spec.everyPairWithin) ?? 0)
-      }
-      await clock.sleep(COVERAGE_SECONDS, stop.signal).catch(() => undefined)
-    }
-  }
-
-  load()
-  const showing = showCoverage().catch((error: unknown) => {
-    logger.error({ err: error }, 'the debts of coverage are shown no more')
-  })
-
-  return {
-    /** @throws OperatingError SPEC_INVALID with everything that is wrong, LIMIT_EXCEEDED, STORE_UNAVAILABLE */
-    async create(spec: ScheduleSpec, paused: boolean): Promise<Schedule> {
-      await deps.fleet.settled
-      const violations = [
-        ...reviewSchedule(spec),
-        ...(schedules.has(spec.name)
-          ? [
-              {
-                field: 'name',
-                description: `there is a schedule "${spec.name}" already; remove it first, or take another name`,
-              },
-            ]
-          : []),
-        ...reviewWork(spec, deps.fleet.nodes(), deps.profiles),
-      ].map(({ field, description }) => ({ field: `spec.${field}`, description }))
-      throwIfInvalid('the schedule', violations)
-      if (schedules.size >= MAX_SCHEDULES)
-        throw new OperatingError(
-          'LIMIT_EXCEEDED',
-          `there are ${schedules.size} schedules already; remove some`,
-        )
-      const record = { ...newRecord(spec, ScheduleOrigin.SCHEDULE_ORIGIN_API, now()), paused }
-      store(record)
-      return message(living(record))
-    },
-
-    /** @throws OperatingError NOT_FOUND */
-    get: (name: string): Promise<Schedule> => message(find(name)),
-
-    list: async (): Promise<Schedule[]> => {
-      const all: Schedule[] = []
-      for (const name of [...schedules.keys()].sort()) {
-        const schedule = schedules.get(name)
-        if (schedule) all.push(await message(schedule))
-      }
-      return all
-    },
-
-    /** @throws OperatingError NOT_FOUND, STORE_UNAVAILABLE */
-    setPaused(name: string, paused: boolean): Promise<Schedule> {
-      const schedule = find(name)
-      schedule.setPaused(paused)
-      return message(schedule)
-    },
-
-    /** @throws OperatingError NOT_FOUND, SCHEDULE_ACTIVE, or why nothing could be started */
-    trigger: (name: string): Promise<Run> => find(name).trigger(),
-
-    /** @throws OperatingError NOT_FOUND, SCHEDULE_FIXED, STORE_UNAVAILABLE */
-    delete(name: string): void {
-      const { origin } = find(name).record()
-      if (origin !== ScheduleOrigin.SCHEDULE_ORIGIN_API) {
-        const where =
-          origin === ScheduleOrigin.SCHEDULE_ORIGIN_CONFIG
-            ? 'is in the config file: take it out there'
-            : 'is a default: set default_schedules to false in the config file'
-        throw new OperatingError('SCHEDULE_FIXED', `${name} ${where}, or pause it`)
-      }
-      documents.deleteDocument(DOCUMENT_KIND, name)
-      remove(name)
-    },
-
-    /** Puts other schedules of the config in place; what stays as it is keeps all that is known of it. */
-    setOwn(wanted: readonly ConfiguredSchedule[]): void {
-      const names = new Set(wanted.map(({ spec }) => spec.name))
-      for (const [name, schedule] of schedules) {
-        if (names.has(name) || schedule.record().origin === ScheduleOrigin.SCHEDULE_ORIGIN_API) continue
-        drop(name)
-        remove(name)
-      }
-      for (const own of wanted) {
-        const before = schedules.get(own.spec.name)
-        if (before && before.record().origin === own.origin && sameSpec(before.spec, own.spec)) continue
-        const record = recordOf(own, before?.record())
-        put(record)
-        if (before) remove(own.spec.name)
-        living(record)
-      }
-    },
-
-    /** @throws OperatingError SPEC_INVALID, STORE_UNAVAILABLE */
-    async coverage(request: GetCoverageRequest): Promise<GetCoverageResponse> {
-      await deps.fleet.settled
-      const within = fromDuration(request.within) ?? DEFAULT_WITHIN_SECONDS
-      const test = TESTS.find((each) => each === (request.test || 'iperf'))
-      throwIfInvalid('the request', [
-        ...(test ? [] : [{ field: 'test', description: `"${request.test}" is none of ${TESTS.join(', ')}` }]),
-        ...(within > 0 ? [] : [{ field: 'within', description: 'must be more than 0' }]),
-      ])
-      const scope = await scopeOf(ledger, fullMesh(test!, request.interface), deps.fleet.nodes())
-      const found = await figuresOf(scope, within)
-      const page = { size: request.pageSize, token: request.pageToken }
-      return {
-        coverage: coverageMessage(found, seconds()),
-        ...(await overduePage(scope, seconds() - within, page, breathe)),
-      }
-    },
-
-    /** Starts nothing more, and leaves meshes as they are. Runs under way are not waited for: whoever ends them ends their starts. */
-    async close(): Promise<void> {
-      stop.abort()
-      await Promise.all([...schedules.values()].map((schedule) => schedule.close()))
-      await showing
-    },
   }
 }
 
-export type Schedules = ReturnType<typeof createSchedules>
+const nameTaken = (name: string) => ({
+  field: 'name',
+  description: `there is a schedule "${name}" already; remove it first, or use another name`,
+})

@@ -1,10 +1,17 @@
-import type { FleetServiceImplementation, RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
+import {
+  type FleetServiceImplementation,
+  Node,
+  type RunChecksResponse,
+} from '#proto/meshgauge/collector/v1/fleet.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
+import { pageOf } from '../../lib/paging.ts'
 import type { Health } from '../health/health.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import { selectNodes } from '../inventory/selectors.ts'
 import type { Reload } from '../reload.ts'
 import type { createThroughputCheck } from './throughput-check.ts'
+
+const bytesOf = (node: Node): number => Node.encode(node).finish().length
 
 export const createFleetService = ({
   fleet,
@@ -15,7 +22,7 @@ export const createFleetService = ({
   fleet: Pick<Fleet, 'nodes' | 'settled'>
   health: Pick<Health, 'run' | 'record'>
   reload: Reload
-  /** What `iperf` is when it is asked for by name: no node can measure throughput by itself. */
+  /** The check `iperf`. The collector runs it: a node cannot measure throughput alone. */
   throughputCheck: ReturnType<typeof createThroughputCheck>
 }): FleetServiceImplementation => {
   const choose = async (selectors: readonly string[]) => {
@@ -27,7 +34,10 @@ export const createFleetService = ({
   return {
     reloadFleet: reload,
 
-    listNodes: async (request) => ({ nodes: await choose(request.nodes) }),
+    async listNodes(request) {
+      const { items, nextPageToken } = pageOf('nodes', await choose(request.nodes), request, bytesOf)
+      return { nodes: items, nextPageToken }
+    },
 
     async *runChecks(request, { signal }): AsyncGenerator<RunChecksResponse> {
       const { nodes, parameters = {} } = request

@@ -1,5 +1,6 @@
-import type { HealthServiceImplementation } from '#proto/meshgauge/collector/v1/health.ts'
+import { type HealthServiceImplementation, NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
+import { pageOf } from '../../lib/paging.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { Health } from '../health/health.ts'
 import type { Fleet } from '../inventory/fleet.ts'
@@ -9,7 +10,9 @@ import { selectNodes } from '../inventory/selectors.ts'
 const DEFAULT_MAX_AGE_SECONDS = 3600
 
 const atLeastOne = (nodes: readonly string[]): Violation[] =>
-  nodes.length > 0 ? [] : [{ field: 'nodes', description: 'at least one node is needed' }]
+  nodes.length > 0 ? [] : [{ field: 'nodes', description: 'must name at least one node' }]
+
+const bytesOf = (node: NodeHealth): number => NodeHealth.encode(node).finish().length
 
 export const createHealthService = ({
   fleet,
@@ -22,11 +25,12 @@ export const createHealthService = ({
     await fleet.settled
     const { nodes, violations } = selectNodes(fleet.nodes(), request.nodes, 'nodes')
     throwIfInvalid('the request', violations)
-    return { nodes: health.list(nodes) }
+    const { items, nextPageToken } = pageOf('health', health.list(nodes), request, bytesOf)
+    return { nodes: items, nextPageToken }
   },
 
-  async gate(request, { signal }) {
-    // A job starts on what is true now, not on what was ten seconds ago.
+  async checkGate(request, { signal }) {
+    // The answer must be based on the current state of the agents, not on their last poll.
     await fleet.refresh()
     const { nodes, violations } = selectNodes(fleet.nodes(), request.nodes, 'nodes')
     violations.push(...atLeastOne(request.nodes))
@@ -35,7 +39,7 @@ export const createHealthService = ({
     if (request.checks.includes('all'))
       violations.push({
         field: 'checks',
-        description: 'name the checks; without any, those that apply are meant',
+        description: 'must not contain "all"; leave it empty to require the checks that run on every node',
       })
     violations.push(...(await health.unknownChecks(nodes, request.checks)))
     throwIfInvalid('the request', violations)

@@ -93,6 +93,6 @@ test('an interface that no mesh has, or one of several that is not named, is ref
     /^SPEC_INVALID .*interface: no mesh has ever probed on "net7"; there are net0$/,
   )
   expect(await descriptionOf(matrixOf(['net0', 'net1'], ['net0', 'net1']))).toMatch(
-    /^SPEC_INVALID .*interface: one interface must be named; there are net0, net1$/,
+    /^SPEC_INVALID .*interface: must name one interface; there are net0, net1$/,
   )
 })

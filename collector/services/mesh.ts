@@ -15,18 +15,18 @@ import { type MatrixCell, Measure } from '#proto/meshgauge/collector/v1/result.t
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { quantile } from '../../lib/histogram.ts'
-import { fromTimestamp, toTimestamp } from '../../lib/protobuf-time.ts'
+import { MAX_PAGE_SIZE, pageOf } from '../../lib/paging.ts'
+import { fromTimestamp, toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import type { MeshController } from '../mesh/mesh-controller.ts'
 import { compareNames, sortPaths } from '../mesh/view/path-messages.ts'
 import type { PathKey, Window, WindowStore } from '../store/windows.ts'
 
-/** As mesh.proto promises. */
-const PATH_PAGE = { usual: 500, largest: 5000 }
-const EVENT_PAGE = { usual: 500, largest: 5000 }
+/** Events of a node that are searched for those of one path. */
+const MAX_SEARCHED_EVENTS = 50_000
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000
 const DAY_MS = 86_400_000
-/** A cell takes about 14 bytes of a message of at most 16 MiB. */
+/** A cell has about 14 bytes, and the maximum message size is 16 MiB. */
 const MAX_CELLS = 1_000_000
 
 type Deps = {
@@ -39,32 +39,16 @@ type Range = { fromMs: number; toMs: number }
 
 const rangeOf = (
   { startTime, endTime }: { startTime?: Timestamp | undefined; endTime?: Timestamp | undefined },
-  usualMs: number,
+  defaultMs: number,
   nowMs: number,
 ): Range & { violations: Violation[] } => {
   const toMs = fromTimestamp(endTime)?.getTime() ?? nowMs
-  const fromMs = fromTimestamp(startTime)?.getTime() ?? toMs - usualMs
-  const violations = fromMs < toMs ? [] : [{ field: 'start_time', description: 'is not before end_time' }]
+  const fromMs = fromTimestamp(startTime)?.getTime() ?? toMs - defaultMs
+  const violations = fromMs < toMs ? [] : [{ field: 'start_time', description: 'must be before end_time' }]
   return { fromMs, toMs, violations }
 }
 
-const pageSizeOf = (asked: number, { usual, largest }: { usual: number; largest: number }): number =>
-  asked === 0 ? usual : Math.min(asked, largest)
-
-/** A place in a list that changes: a path that becomes worse meanwhile may be seen twice, or moves a place. */
-const readPlace = (token: string): number => {
-  if (token === '') return 0
-  const match = /^p(\d{1,9})$/.exec(Buffer.from(token, 'base64url').toString())
-  if (match) return Number(match[1])
-  const problem = 'is not a next_page_token of this list'
-  throw new OperatingError('SPEC_INVALID', `page_token: ${problem}`, [
-    { field: 'page_token', description: problem },
-  ])
-}
-const writePlace = (place: number): string => Buffer.from(`p${place}`).toString('base64url')
-
 const listPaths = ({ meshes }: Deps, request: ListPathsRequest): ListPathsResponse => {
-  const from = readPlace(request.pageToken)
   const states = new Set(request.states)
   const wanted = meshes
     .paths()
@@ -74,12 +58,9 @@ const listPaths = ({ meshes }: Deps, request: ListPathsRequest): ListPathsRespon
         (request.interface === '' || source.interface === request.interface) &&
         (states.size === 0 || states.has(state)),
     )
-  const to = from + pageSizeOf(request.pageSize, PATH_PAGE)
-  const page = sortPaths(wanted).slice(from, to)
-  return {
-    paths: page.map(({ path, state }) => meshes.pathMessage(path, state)),
-    nextPageToken: to < wanted.length ? writePlace(to) : '',
-  }
+  // A position: a path that becomes worse between two calls can be listed twice or not at all.
+  const { items, nextPageToken } = pageOf('paths', sortPaths(wanted), request)
+  return { paths: items.map(({ path, state }) => meshes.pathMessage(path, state)), nextPageToken }
 }
 
 const at = (ms: number) => toTimestamp(new Date(ms))
@@ -110,17 +91,17 @@ const windowMessage = (window: Window): PathWindow => {
       receivedCount === 0
         ? undefined
         : {
-            minSeconds: window.rttMinSeconds,
-            avgSeconds: window.rttSumSeconds / receivedCount,
-            p50Seconds: quantileOf(window, 0.5),
-            p99Seconds: quantileOf(window, 0.99),
-            maxSeconds: window.rttMaxSeconds,
+            min: toDuration(window.rttMinSeconds),
+            avg: toDuration(window.rttSumSeconds / receivedCount),
+            p50: toDuration(quantileOf(window, 0.5)),
+            p99: toDuration(quantileOf(window, 0.99)),
+            max: toDuration(window.rttMaxSeconds),
           },
-    jitterSeconds: receivedCount === 0 ? undefined : window.jitterSeconds,
+    jitter: receivedCount === 0 ? undefined : toDuration(window.jitterSeconds),
   }
 }
 
-/** The one path that is meant. @throws OperatingError SPEC_INVALID or NOT_FOUND */
+/** The path that the request names. @throws OperatingError SPEC_INVALID or NOT_FOUND */
 const findPath = (store: Deps['store'], request: GetPathHistoryRequest): { id: number; key: PathKey } => {
   const found = [...store.paths()].filter(
     ([, key]) =>
@@ -131,9 +112,7 @@ const findPath = (store: Deps['store'], request: GetPathHistoryRequest): { id: n
   if (found.length === 1) return { id: found[0]![0], key: found[0]![1] }
   if (found.length > 1) {
     const names = found.map(([, key]) => key.interface).sort(compareNames)
-    throwIfInvalid('the request', [
-      { field: 'interface', description: `one of ${names.join(', ')} must be named` },
-    ])
+    throwIfInvalid('the request', [{ field: 'interface', description: `must be one of ${names.join(', ')}` }])
   }
   const on = request.interface === '' ? '' : ` on ${request.interface}`
   const text = `no mesh has ever probed from "${request.source}" to "${request.destination}"${on}`
@@ -143,12 +122,12 @@ const findPath = (store: Deps['store'], request: GetPathHistoryRequest): { id: n
 const isOfPath = ({ source, destination }: MeshEvent, key: PathKey): boolean =>
   source?.node === key.source && destination?.node === key.destination && source.interface === key.interface
 
-/** The newest events of a path; a node's list is read page by page, up to a bound. */
+/** The newest events of a path, oldest first. The store selects events by node only. */
 const eventsOf = (store: Deps['store'], key: PathKey, range: Range): MeshEvent[] => {
   const events: MeshEvent[] = []
   let token = ''
-  for (let pages = 0; pages < 10; pages++) {
-    const page = store.meshEvents({ node: key.source, ...range }, { size: EVENT_PAGE.largest, token })
+  for (let searched = 0; searched < MAX_SEARCHED_EVENTS; searched += MAX_PAGE_SIZE) {
+    const page = store.meshEvents({ node: key.source, ...range }, { size: MAX_PAGE_SIZE, token })
     events.push(...page.events.filter((event) => isOfPath(event, key)))
     token = page.nextPageToken
     if (token === '') break
@@ -183,26 +162,26 @@ const cellOf = (window: Window | undefined, measure: Measure): MatrixCell => {
   return { outcome: Outcome.OUTCOME_MEASURED, value: isLoss ? lossOf(window) : quantileOf(window, q) }
 }
 
-/** Each name once, in order. */
+/** The names of all interfaces, sorted. */
 const namesOf = (keys: Iterable<{ interface: string }>): string[] =>
   [...new Set([...keys].map((key) => key.interface))].sort(compareNames)
 
 /**
- * The interface that is meant. That nothing was measured on it in the time is no fault of the request: a mesh that has
- * just begun is asked as well as any other.
- * @param measured what there is in the time
- * @throws OperatingError SPEC_INVALID for one that no mesh has ever had, and when it must be named
+ * The interface that the request names or implies. It is valid when nothing was measured on it in the time range, such
+ * as when a mesh has just started. Empty when there is no interface yet.
+ * @param measured the interfaces with measurements in the time range
+ * @throws OperatingError SPEC_INVALID for an interface that was never in a mesh, and when several are possible
  */
-const interfaceOf = ({ store, meshes }: Deps, asked: string, measured: readonly string[]): string => {
+const interfaceOf = ({ store, meshes }: Deps, name: string, measured: readonly string[]): string => {
   const refuse = (description: string): void =>
     throwIfInvalid('the request', [{ field: 'interface', description }])
-  if (asked !== '') {
+  if (name !== '') {
     const known = namesOf(store.paths().values())
-    if (known.length > 0 && !known.includes(asked))
-      refuse(`no mesh has ever probed on "${asked}"; there are ${known.join(', ')}`)
-    return asked
+    if (known.length > 0 && !known.includes(name))
+      refuse(`no mesh has ever probed on "${name}"; there are ${known.join(', ')}`)
+    return name
   }
-  if (measured.length > 1) refuse(`one interface must be named; there are ${measured.join(', ')}`)
+  if (measured.length > 1) refuse(`must name one interface; there are ${measured.join(', ')}`)
   const names = measured.length > 0 ? measured : namesOf(meshes.paths().map(({ path }) => path.source))
   return names.length === 1 ? names[0]! : ''
 }
@@ -216,7 +195,10 @@ const matrix = async (
   const { violations, fromMs, toMs } = rangeOf(request, MINUTE_MS, clock.now().getTime())
   const measure = request.measure || Measure.MEASURE_LOSS_RATIO
   if (!MEASURES.includes(measure)) {
-    violations.push({ field: 'measure', description: 'a mesh has loss, RTT p50 and RTT p99' })
+    violations.push({
+      field: 'measure',
+      description: 'must be LOSS_RATIO, RTT_P50_SECONDS or RTT_P99_SECONDS',
+    })
   }
   throwIfInvalid('the request', violations)
   const known = store.paths()
@@ -229,7 +211,7 @@ const matrix = async (
   const sources = [...new Set(own.map(({ key }) => key.source))].sort(compareNames)
   const destinations = [...new Set(own.map(({ key }) => key.destination))].sort(compareNames)
   if (sources.length * destinations.length > MAX_CELLS) {
-    const description = `${sources.length} × ${destinations.length} cells are too many for one message; read ListPaths`
+    const description = `has ${sources.length} × ${destinations.length} cells, too many for one message; use ListPaths`
     throwIfInvalid('the request', [{ field: 'interface', description }])
   }
   const byPair = new Map(own.map(({ key, window }) => [`${key.source} ${key.destination}`, window]))
@@ -247,7 +229,7 @@ export const createMeshService = (deps: Deps): MeshServiceImplementation => ({
   listMeshEvents: async (request) => {
     const { violations, ...range } = rangeOf(request, DAY_MS, deps.clock.now().getTime())
     throwIfInvalid('the request', violations)
-    const page = { size: pageSizeOf(request.pageSize, EVENT_PAGE), token: request.pageToken }
+    const page = { size: request.pageSize, token: request.pageToken }
     return deps.store.meshEvents({ ...(request.node === '' ? {} : { node: request.node }), ...range }, page)
   },
   async *watchMesh({ node }, { signal }) {

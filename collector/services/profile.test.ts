@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const close of opened.splice(0)) await close()
 })
 
-/** A collector whose runs end as told, or go on when nothing is told. */
+/** A collector whose runs end with the given fates, in order. A run without a fate continues until it is cancelled. */
 const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string = () => '') => {
   const created: RunSpec[] = []
   const cancelled: string[] = []
@@ -46,7 +46,8 @@ const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string =
   const runs: Parameters<typeof createProfileService>[0]['runs'] = {
     plan: async (spec) => {
       const description = refuse(spec)
-      if (description) throw new OperatingError('SPEC_INVALID', 'no', [{ field: 'topology', description }])
+      if (description)
+        throw new OperatingError('SPEC_INVALID', 'no', { violations: [{ field: 'topology', description }] })
       return {} as never
     },
     create: async (spec) => {
@@ -139,7 +140,7 @@ describe('RunProfile', () => {
     expect([created.length, cancelled]).toEqual([2, ['1']])
   })
 
-  test('what is wrong with any test is told before the first one runs, once', async () => {
+  test('problems of all tests are reported once, before the first test runs', async () => {
     const { run, created } = await start([], ({ topology }) => (topology!.nodes[0] === 'n9' ? 'no n9' : ''))
     await expect(run({ nodes: ['n9'] })).rejects.toMatchObject({
       details: expect.stringContaining('tests["a"].topology: no n9'),
@@ -151,7 +152,7 @@ describe('RunProfile', () => {
 test('ResolveProfile: neither a name nor a text, and an unknown name', async () => {
   const { client } = await start([])
   await expect(client.resolveProfile({})).rejects.toMatchObject({
-    details: expect.stringContaining('a name or the text of one is needed'),
+    details: expect.stringContaining('profile: must have a name or a text'),
   })
   const unknown = { profile: { source: { $case: 'name' as const, value: 'x' }, file: '' } }
   await expect(client.resolveProfile(unknown)).rejects.toMatchObject({

@@ -10,8 +10,10 @@ import { type Run, type RunSpec, RunState, TopologyKind } from '#proto/meshgauge
 import type { Clock } from '../../lib/clock.ts'
 import { ConfigError, closest } from '../../lib/config.ts'
 import { OperatingError, throwIfInvalid, type Violation } from '../../lib/errors.ts'
+import { pageOf } from '../../lib/paging.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { readProfile } from '../profiles/profile.ts'
+import { effectiveRunSpec } from '../runs/effective-run-spec.ts'
 import type { Runs } from '../runs/runs.ts'
 
 type Deps = {
@@ -29,7 +31,7 @@ const fromText = (file: string, yaml: string): Profile => {
       field: `${file || 'profile'}:${line}:${column}`,
       description: `${path} ${message}`.trim(),
     }))
-    throw new OperatingError('SPEC_INVALID', error.message, violations)
+    throw new OperatingError('SPEC_INVALID', error.message, { violations })
   }
 }
 
@@ -37,7 +39,7 @@ const find = (profiles: Deps['profiles'], source: ProfileSource | undefined): Pr
   const asked = source?.source
   if (asked?.$case === 'yaml') return fromText(source?.file ?? '', asked.value)
   if (asked?.$case !== 'name') {
-    throwIfInvalid('the request', [{ field: 'profile', description: 'a name or the text of one is needed' }])
+    throwIfInvalid('the request', [{ field: 'profile', description: 'must have a name or a text' }])
   }
   const name = asked?.$case === 'name' ? asked.value : ''
   const profile = profiles.get(name)
@@ -48,20 +50,29 @@ const find = (profiles: Deps['profiles'], source: ProfileSource | undefined): Pr
   throw new OperatingError('NOT_FOUND', `there is no profile "${name}"; ${hint}`)
 }
 
-/** Topologies that name their nodes themselves: nothing can be put in their place. */
+/** The profile as its runs will be created. */
+const withDefaults = (profile: Profile): Profile => ({
+  ...profile,
+  steps: profile.steps.map((step) => ({ ...step, spec: step.spec && effectiveRunSpec(step.spec) })),
+})
+
+/** Topologies that name their own nodes. The nodes of a request cannot replace these. */
 const OWN_NODES: readonly TopologyKind[] = [
   TopologyKind.TOPOLOGY_KIND_MATRIX,
   TopologyKind.TOPOLOGY_KIND_PAIRS,
 ]
 
-const adapt = (spec: RunSpec, { nodes, interfaces, runId }: RunProfileRequest): RunSpec => ({
+const adapt = (spec: RunSpec, { nodes, interfaces, label }: RunProfileRequest): RunSpec => ({
   ...spec,
-  runId,
+  label,
   topology: spec.topology && { ...spec.topology, nodes: nodes.length > 0 ? nodes : spec.topology.nodes },
   interfaces: interfaces.length > 0 ? interfaces : spec.interfaces,
 })
 
-/** The specs of all steps, each of them planned once: what is wrong with the last one is told before the first runs. */
+/**
+ * The specs of all steps. Each is planned once, so that problems of any step are reported before the first run starts.
+ * @throws OperatingError SPEC_INVALID with the problems of all steps
+ */
 const prepare = async (
   { runs }: Deps,
   steps: readonly ProfileStep[],
@@ -72,7 +83,7 @@ const prepare = async (
   for (const { name, spec } of steps) {
     const at = `tests["${name}"]`
     if (request.nodes.length > 0 && OWN_NODES.includes(spec!.topology!.kind)) {
-      const description = `${at} names its own clients, servers or pairs; other nodes cannot take their place`
+      const description = `${at} names its own clients, servers or pairs, which nodes cannot replace`
       violations.push({ field: 'nodes', description })
       continue
     }
@@ -92,13 +103,13 @@ const prepare = async (
   return specs
 }
 
-/** A run that was stopped from outside is the end of its profile; one that failed is not. */
+/** A run that was cancelled or interrupted ends its profile. A run that failed does not. */
 const STOPPED: readonly RunState[] = [RunState.RUN_STATE_CANCELLED, RunState.RUN_STATE_INTERRUPTED]
 
 const hasPassed = ({ state, summary }: Run): boolean =>
   state === RunState.RUN_STATE_COMPLETED && (summary?.expectations ?? []).every(({ passed }) => passed)
 
-/** Takes one step to its end, telling how far it is. Whoever stops listening cancels its run. */
+/** Runs one step and yields its progress. The run is cancelled when the caller stops reading. */
 async function* runStep(
   { runs }: Deps,
   step: number,
@@ -119,7 +130,7 @@ async function* runStep(
   }
 }
 
-/** One that has ended meanwhile needs no cancelling. */
+/** Cancels a run. A run that has ended is ignored. */
 const cancel = (runs: Deps['runs'], id: string): void => {
   try {
     runs.cancel(id)
@@ -129,9 +140,18 @@ const cancel = (runs: Deps['runs'], id: string): void => {
 }
 
 export const createProfileService = (deps: Deps): ProfileServiceImplementation => ({
-  listProfiles: async () => ({ profiles: [...deps.profiles.values()] }),
+  async listProfiles(request) {
+    const { items, nextPageToken } = pageOf(
+      'profiles',
+      [...deps.profiles.values()].map(withDefaults),
+      request,
+    )
+    return { profiles: items, nextPageToken }
+  },
 
-  resolveProfile: async (request) => ({ profile: find(deps.profiles, request.profile) }),
+  resolveProfile: async (request) => ({
+    profile: withDefaults(find(deps.profiles, request.profile)),
+  }),
 
   async *runProfile(request, { signal }): AsyncGenerator<RunProfileResponse> {
     const { steps } = find(deps.profiles, request.profile)

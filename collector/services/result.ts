@@ -10,7 +10,7 @@ import { throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { Store } from '../store/store.ts'
 
-/** A cell takes about 14 bytes of a message of at most 16 MiB. */
+/** A cell has about 14 bytes, and the maximum message size is 16 MiB. */
 const MAX_CELLS = 1_000_000
 
 const figureOf = ({ values }: PairResult, measure: Measure): number | undefined => {
@@ -27,7 +27,7 @@ const figureOf = ({ values }: PairResult, measure: Measure): number | undefined 
   return undefined
 }
 
-const usualMeasure = (results: readonly PairResult[]): Measure =>
+const defaultMeasure = (results: readonly PairResult[]): Measure =>
   results.some(({ values }) => values?.$case === 'iperf')
     ? Measure.MEASURE_BITS_PER_SECOND
     : Measure.MEASURE_LOSS_RATIO
@@ -36,18 +36,18 @@ const matrixOf = (request: GetMatrixRequest, all: readonly PairResult[]): GetMat
   const names = [...new Set(all.map(({ source }) => source!.interface))]
   const name = request.interface || (names.length === 1 ? names[0]! : '')
   if (!names.includes(name)) {
-    const asked = name === '' ? 'one interface must be named' : `the run did not measure "${name}"`
+    const problem = name === '' ? 'must name one interface' : `the run did not measure "${name}"`
     throwIfInvalid('the request', [
-      { field: 'interface', description: `${asked}; it has ${names.join(', ') || 'no results'}` },
+      { field: 'interface', description: `${problem}; it has ${names.join(', ') || 'no results'}` },
     ])
   }
-  const measure = request.measure || usualMeasure(all)
+  const measure = request.measure || defaultMeasure(all)
   const results = all.filter(({ source }) => source!.interface === name)
   const sources = [...new Set(results.map(({ source }) => source!.node))].sort(byName)
   const destinations = [...new Set(results.map(({ destination }) => destination!.node))].sort(byName)
   if (sources.length * destinations.length > MAX_CELLS) {
-    const text = `${sources.length} × ${destinations.length} cells are too many for one message; read the pairs with ListResults`
-    throwIfInvalid('the request', [{ field: 'run', description: text }])
+    const text = `has ${sources.length} × ${destinations.length} cells, too many for one message; use ListResults`
+    throwIfInvalid('the request', [{ field: 'run_id', description: text }])
   }
   const cells = new Map(
     results.map((result) => [`${result.source!.node} ${result.destination!.node}`, result]),
@@ -63,11 +63,11 @@ const matrixOf = (request: GetMatrixRequest, all: readonly PairResult[]): GetMat
   return { interface: name, measure, sources, destinations, rows }
 }
 
-/** node-2 before node-10. */
+/** Compares names with numbers by value: node-2 before node-10. */
 const byName = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
 
 export const createResultService = (store: Store): ResultServiceImplementation => ({
   listResults: async (request) =>
-    store.listResults(request.run, { size: request.pageSize, token: request.pageToken }),
-  getMatrix: async (request) => matrixOf(request, store.allResults(request.run)),
+    store.listResults(request.runId, { size: request.pageSize, token: request.pageToken }),
+  getMatrix: async (request) => matrixOf(request, store.allResults(request.runId)),
 })

@@ -4,13 +4,13 @@ import {
   type StoreServiceImplementation,
 } from '#proto/meshgauge/collector/v1/store.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
-import type { StoreUpkeep } from '../store/windows.ts'
+import type { StoreMaintenance } from '../store/maintenance.ts'
 
 const timeOf = (milliseconds: number | undefined) =>
   milliseconds === undefined ? undefined : toTimestamp(new Date(milliseconds))
 
 export const createStoreService = (
-  store: Pick<StoreUpkeep, 'info' | 'backup'>,
+  store: Pick<StoreMaintenance, 'info' | 'backup'>,
 ): StoreServiceImplementation => ({
   getStoreInfo: async () => {
     const info = store.info()
@@ -26,7 +26,7 @@ export const createStoreService = (
       lastExpireTime: timeOf(info.lastExpireMs),
     })
   },
-  // A piece is read when the one before has been taken: a slow caller holds nothing but a file open.
+  // Each part is read from the file when the caller has received the previous one.
   backupStore: async function* (_request, { signal }) {
     const { sizeBytes, pieces } = await store.backup(signal)
     for await (const data of pieces()) yield BackupStoreResponse.fromPartial({ data, sizeBytes })

@@ -10,19 +10,19 @@ import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBitrate, parseBitrate, parseDuration } from '../../lib/units.ts'
 import type { Runs } from '../runs/runs.ts'
 
-/** Up to so many nodes every pair is measured; above, each node to a few random others. */
+/** Maximum number of nodes of which every pair is measured. In larger fleets each node is measured to 7 random others. */
 const MESH_NODES = 8
 
 const quantity = (parse: (text: string) => number | undefined, example: string) =>
   z
     .string()
-    .refine((text) => parse(text) !== undefined, `write ${example}`)
+    .refine((text) => parse(text) !== undefined, `must be a quantity such as ${example}`)
     .transform((text) => parse(text)!)
 
 const schema = z.strictObject({
   duration: quantity(parseDuration, '5s').default(5),
   interfaces: z.array(z.string()).default([]),
-  /** What each pair must reach. */
+  /** Minimum throughput of each pair, in bits per second. */
   min: quantity(parseBitrate, '9G').optional(),
 })
 
@@ -33,7 +33,7 @@ const read = (given: Record<string, unknown>): Parameters => {
   if (parsed.success) return parsed.data
   const violations = parsed.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({ field: `parameters.${key}`, description: 'iperf has no such parameter' }))
+      ? issue.keys.map((key) => ({ field: `parameters.${key}`, description: 'is not a parameter of iperf' }))
       : [{ field: ['parameters', ...issue.path].join('.'), description: issue.message }],
   )
   throwIfInvalid('the check request', violations)
@@ -42,7 +42,7 @@ const read = (given: Record<string, unknown>): Parameters => {
 
 const specOf = (nodes: readonly Node[], { duration, interfaces }: Parameters): RunSpec =>
   RunSpec.fromPartial({
-    runId: 'check iperf',
+    label: 'check iperf',
     topology: {
       kind: nodes.length <= MESH_NODES ? TopologyKind.TOPOLOGY_KIND_MESH : TopologyKind.TOPOLOGY_KIND_SHIFTS,
       nodes: nodes.map(({ name }) => name),
@@ -53,7 +53,7 @@ const specOf = (nodes: readonly Node[], { duration, interfaces }: Parameters): R
 
 const blames = ({ node, peer }: Verdict, name: string): boolean => node === name || peer === name
 
-/** What one direction of one interface of a node reached. */
+/** The lowest throughput in one direction of one interface of a node. */
 const evidenceOf = (
   subject: string,
   name: string,
@@ -126,8 +126,8 @@ const resultOf = (
 }
 
 /**
- * The iperf check of the first seed: throughput takes two nodes, so it is a run of the collector among the nodes that
- * were named, read node by node. It loads the network and is run only when asked for by name, never with `all`.
+ * The check `iperf`. Throughput needs two nodes, so the collector creates a run among the given nodes and reports the
+ * results of each node. It loads the network, so it runs only when requested by name, never with `all`.
  * @throws OperatingError SPEC_INVALID for unknown parameters or nodes that cannot be paired
  */
 export const createThroughputCheck = (deps: {

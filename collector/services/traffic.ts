@@ -1,38 +1,49 @@
-import type { TrafficServiceImplementation, TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
+import {
+  type Traffic,
+  type TrafficServiceImplementation,
+  TrafficSpec,
+} from '#proto/meshgauge/collector/v1/traffic.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
+import { pageOf, pageSizeOf, readPageToken, writePageToken } from '../../lib/paging.ts'
+import { effectiveTrafficSpec } from '../traffic/assign/effective-traffic-spec.ts'
 import type { Traffics } from '../traffic/traffics.ts'
+import { createIdempotency, sameMessage } from './request-ids.ts'
 
-const DEFAULT_PAGE = 500
-const MAX_PAGE = 5000
-
-const needed = (spec: TrafficSpec | undefined): TrafficSpec => {
-  throwIfInvalid(
-    'the request',
-    spec ? [] : [{ field: 'spec', description: 'which flows to keep up is needed' }],
-  )
+/** @throws OperatingError SPEC_INVALID when the spec is absent */
+const requireSpec = (spec: TrafficSpec | undefined): TrafficSpec => {
+  throwIfInvalid('the request', spec ? [] : [{ field: 'spec', description: 'is missing' }])
   return spec!
 }
 
-const readToken = (token: string): number => {
-  const offset = token === '' ? 0 : Number(token)
-  const field = 'page_token'
-  const isToken = Number.isInteger(offset) && offset >= 0
-  throwIfInvalid('the request', isToken ? [] : [{ field, description: 'is none that this call gave' }])
-  return offset
-}
+const isFrom = (spec: TrafficSpec, traffic: Traffic): boolean =>
+  traffic.spec !== undefined && sameMessage(TrafficSpec, effectiveTrafficSpec(spec), traffic.spec)
 
-export const createTrafficService = (traffics: Traffics): TrafficServiceImplementation => ({
-  startTraffic: async (request) => ({ traffic: await traffics.start(needed(request.spec)) }),
-  getTraffic: async (request) => ({ traffic: traffics.get(request.id) }),
-  listTraffic: async () => ({ traffic: traffics.list() }),
-  listFlows: async ({ id, node, pageSize, pageToken }) => {
-    const offset = readToken(pageToken)
-    const size = Math.min(pageSize || DEFAULT_PAGE, MAX_PAGE)
-    const { flows, isLast } = traffics.flows(id, { node, offset, size })
-    return { flows, nextPageToken: isLast ? '' : String(offset + size) }
-  },
-  async *watchTraffic(request, { signal }) {
-    for await (const traffic of traffics.watch(request.id, signal)) yield { traffic }
-  },
-  stopTraffic: async (request) => ({ traffic: await traffics.stop(request.id) }),
-})
+export const createTrafficService = (traffics: Traffics): TrafficServiceImplementation => {
+  const idempotent = createIdempotency(traffics.ofRequest)
+  return {
+    async startTraffic(request) {
+      const spec = requireSpec(request.spec)
+      const traffic = await idempotent(request.requestId, {
+        content: TrafficSpec.encode(spec).finish(),
+        isFrom: (existing) => isFrom(spec, existing),
+        create: () => traffics.start(spec, request.requestId),
+      })
+      return { traffic }
+    },
+    getTraffic: async (request) => ({ traffic: traffics.get(request.trafficId) }),
+    async listTraffic(request) {
+      const { items, nextPageToken } = pageOf('traffic', traffics.list(), request)
+      return { traffic: items, nextPageToken }
+    },
+    async listFlows({ trafficId, node, pageSize, pageToken }) {
+      const offset = readPageToken('flows', pageToken)?.[0] ?? 0
+      const size = pageSizeOf(pageSize)
+      const { flows, isLast } = traffics.flows(trafficId, { node, offset, size })
+      return { flows, nextPageToken: isLast ? '' : writePageToken('flows', offset + size) }
+    },
+    async *watchTraffic(request, { signal }) {
+      for await (const traffic of traffics.watch(request.trafficId, signal)) yield { traffic }
+    },
+    stopTraffic: async (request) => ({ traffic: await traffics.stop(request.trafficId) }),
+  }
+}

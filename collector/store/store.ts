@@ -1,68 +1,84 @@
 import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
-import type { Page } from './page.ts'
-import type { CoverageStore, DocumentStore, StoreUpkeep, WindowStore } from './windows.ts'
+import type { CoverageStore } from './coverage.ts'
+import type { DocumentStore } from './documents.ts'
+import type { StoreMaintenance } from './maintenance.ts'
+import type { Page } from './paging.ts'
+import type { WindowStore } from './windows.ts'
 
-/** When something was last measured from or to a node. */
+/** When a node was last the source or destination of a measured pair, by test. */
 export type LastMeasured = { ping?: Date; iperf?: Date }
 
-/** What a check of a node last found, and what still stands. */
+/** The last result of a check of a node, and its standing severity. */
 export type NodeCheck = { node: string; record: CheckRecord }
 
+/** Runs and the results of their pairs. */
+export type RunStore = {
+  /** Adds a run; its id must be new. */
+  createRun(run: Run): void
+  /** Replaces a run: its state, progress, summary, verdicts and times. */
+  updateRun(run: Run): void
+  /** Adds results of a run, all of them or none. A pair has one result: a later one, from a retest, replaces it. */
+  putResults(runId: string, results: readonly PairResult[]): void
+  /**
+   * @param id the id, an unambiguous prefix of it, or `latest`
+   * @throws OperatingError NOT_FOUND; for an ambiguous prefix the message lists the candidates
+   */
+  getRun(id: string): Run
+  /** Returns the run that the request with this id created; undefined when there is none. */
+  runOfRequest(requestId: string): Run | undefined
+  /** Newest first. @throws OperatingError SPEC_INVALID when the token is not from this method */
+  listRuns(page: Page): { runs: Run[]; nextPageToken: string }
+  /**
+   * In the order in which their pairs were first stored. A page may be shorter than requested, so that it fits into a
+   * message.
+   * @throws OperatingError NOT_FOUND as getRun does; SPEC_INVALID for a token of another list
+   */
+  listResults(id: string, page: Page): { results: PairResult[]; nextPageToken: string }
+  /** Every result of a run in the same order, without host samples. */
+  allResults(id: string): PairResult[]
+  /** By node name. A node without any MEASURED pair is absent. */
+  lastMeasured(): Map<string, LastMeasured>
+  /**
+   * Sets the state of PENDING and RUNNING runs to INTERRUPTED. Called when a collector starts: the process that executed
+   * them has ended. Their end time is that of their last result, or `now`; their progress counts the stored results.
+   * @returns the changed runs, oldest first
+   */
+  interruptUnfinished(reason: string, now: Date): Run[]
+}
+
+/** The last record of each check of each node. */
+export type CheckStore = {
+  /** Writes all records or none. A node has one record of each check, by the check's name. */
+  putChecks(checks: readonly NodeCheck[]): void
+  /** Sorted by node, then by check; only one node when it is given. */
+  checks(node?: string): NodeCheck[]
+}
+
 /**
- * What a collector remembers: runs, the results of their pairs, the records of checks, and what the ping mesh measures. Every method that writes has made its write
- * durable when it returns, or has changed nothing and throws.
+ * The collector's persistent state: runs, results, check records, ping mesh windows, coverage and documents. A method
+ * that writes has made its write durable when it returns, or it has changed nothing and throws.
  *
- * @throws OperatingError STORE_UNAVAILABLE from any method when the medium fails, such as a full disk; the store
- * goes on working once the medium does.
+ * @throws OperatingError STORE_UNAVAILABLE from any method when the medium fails, such as a full disk. The store works
+ * again as soon as the medium does.
  */
-export type Store = WindowStore &
+export type Store = RunStore &
+  CheckStore &
+  WindowStore &
   CoverageStore &
   DocumentStore &
-  StoreUpkeep & {
-    /** Adds a run; its id must be new. */
-    createRun(run: Run): void
-    /** Replaces a run: its state, progress, summary, verdicts and times. */
-    updateRun(run: Run): void
-    /** Adds results of a run, all of them or none. A pair has one result: a later one, of a retest, takes its place. */
-    putResults(runId: string, results: readonly PairResult[]): void
-    /**
-     * @param id the id, an unambiguous beginning of it, or `latest`
-     * @throws OperatingError NOT_FOUND; of an ambiguous beginning the message lists the candidates
-     */
-    getRun(id: string): Run
-    /** Newest first. @throws OperatingError SPEC_INVALID when the token is not one that this method gave. */
-    listRuns(page: Page): { runs: Run[]; nextPageToken: string }
-    /**
-     * In the order in which their pairs were first put; a page may be shorter than asked for, so that it fits a message.
-     * @throws OperatingError NOT_FOUND as getRun does; SPEC_INVALID for a token of another kind
-     */
-    listResults(id: string, page: Page): { results: PairResult[]; nextPageToken: string }
-    /** Every result of a run in the same order, without what the hosts did meanwhile. */
-    allResults(id: string): PairResult[]
-    /** By node name; a node without any MEASURED pair is absent. */
-    lastMeasured(): Map<string, LastMeasured>
-    /**
-     * Called when a collector starts: whatever is still PENDING or RUNNING has lost its collector and becomes
-     * INTERRUPTED. Its end is that of its last result, `now` when it has none; its progress counts what was kept.
-     * @returns the runs it changed, oldest first
-     */
-    interruptUnfinished(reason: string, now: Date): Run[]
-    /** Puts the records of checks, all of them or none; a node has one of each check, by the name in its result. */
-    putChecks(checks: readonly NodeCheck[]): void
-    /** By node, then by check; of one node when it is given. */
-    checks(node?: string): NodeCheck[]
-    /** The store cannot be used afterwards. Closing twice is fine. */
+  StoreMaintenance & {
+    /** The store cannot be used afterwards. Closing twice is allowed. */
     close(): void
   }
 
-/** Page sizes that the protocol promises. */
-export const RUN_PAGE = { usual: 50, largest: 1000 }
-export const RESULT_PAGE = { usual: 500, largest: 5000 }
-
-/** A page ends early at so many bytes, so that it stays well below the 16 MiB a message may have. */
-export const MAX_PAGE_BYTES = 8 * 1024 * 1024
-
-export const pageSize = (asked: number, { usual, largest }: { usual: number; largest: number }): number =>
-  asked === 0 ? usual : Math.min(asked, largest)
+/**
+ * Returns the result without the samples of its hosts, which can be megabytes per pair. Used wherever many results are
+ * in memory at once; the store keeps the samples, and listResults returns them.
+ */
+export const withoutHostSamples = (result: PairResult): PairResult => ({
+  ...result,
+  sourceHost: undefined,
+  destinationHost: undefined,
+})

@@ -5,6 +5,10 @@ import { checkNodes, shiftPairs, type Topology } from './topology.ts'
 /** With one retest, 7 shifts find one-way faults with precision and recall above 0.99 (diagnosis/simulation.test.ts). */
 const DEFAULT_SHIFT_COUNT = 7
 
+/** The number of shifts that are used when none is given. A small fleet has fewer than the default. */
+export const defaultShiftCount = (nodeCount: number): number =>
+  Math.max(0, Math.min(DEFAULT_SHIFT_COUNT, nodeCount - 1))
+
 /** k shifts need k rounds, for any size of the fleet. */
 export const shifts: Topology = {
   name: 'shifts',
@@ -28,6 +32,6 @@ export const shifts: Topology = {
   pairs: ({ nodes, shiftCount, seed }) => {
     const all = Array.from({ length: nodes.length - 1 }, (_, index) => index + 1)
     shuffle(all, createRandom(seed ?? 0))
-    return shiftPairs(nodes.length, all.slice(0, shiftCount || DEFAULT_SHIFT_COUNT))
+    return shiftPairs(nodes.length, all.slice(0, shiftCount || defaultShiftCount(nodes.length)))
   },
 }

@@ -1,19 +1,19 @@
-import type { Traffic } from '#proto/meshgauge/collector/v1/traffic.ts'
+import type { Traffic, TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import { createFlowEndpoints } from './agents/flow-endpoints.ts'
-import { createTrafficCalls } from './agents/traffic-calls.ts'
+import { TrafficAgents } from './agents/traffic-agents.ts'
 import { waitForStop } from './agents/wait-for-stop.ts'
 import type { PreparedTraffic } from './assign/prepare.ts'
-import { createFlows, type NodeTotals, type Totals } from './state/flows.ts'
+import { type FlowPage, Flows, type NodeTotals, type Totals } from './state/flows.ts'
 
-export type TrafficDeps = {
+export type ActiveTrafficDeps = {
   clock: Clock
   logger: Logger
-  /** From 0 to 1. */
+  /** Random number from 0 to 1. */
   random: () => number
   fleet: Pick<Fleet, 'nodes' | 'connection'>
 }
@@ -26,95 +26,133 @@ export type TrafficFigures = Totals & {
   nodes: Map<string, NodeTotals>
 }
 
-/** Keeps the flows of one traffic up until it is ended. */
-export const startTraffic = (deps: TrafficDeps, id: string, prepared: PreparedTraffic) => {
-  const { clock } = deps
-  const flows = createFlows(prepared, clock)
-  const ends = createFlowEndpoints(deps, prepared)
-  const stop = new AbortController()
-  const { signal } = stop
-  const job = { deps, label: id, prepared, flows, ends, stopping: signal }
-  const asked =
-    prepared.flowBitsPerSecond === undefined ? undefined : prepared.flowBitsPerSecond * flows.count
-  const createTime = toTimestamp(clock.now())
-  let state: TrafficState = TrafficState.TRAFFIC_STATE_STARTING
-  let reason = ''
-  let startTime: Traffic['startTime']
-  let endTime: Traffic['endTime']
-  const calls = createTrafficCalls(deps, job)
+/** One traffic, from its start until all of its programs have ended. */
+export class ActiveTraffic {
+  readonly #deps: ActiveTrafficDeps
+  readonly #id: string
+  readonly #requestId: string
+  readonly #prepared: PreparedTraffic
+  readonly #flows: Flows
+  readonly #agents: TrafficAgents
+  readonly #stopping = new AbortController()
+  readonly #done = Promise.withResolvers<void>()
+  readonly #createTime: Traffic['createTime']
+  #state: TrafficState = TrafficState.TRAFFIC_STATE_STARTING
+  #reason = ''
+  #startTime: Traffic['startTime']
+  #endTime: Traffic['endTime']
+  readonly #running: Promise<void>
+  #ending: Promise<void> | undefined
 
-  const begin = async () => {
-    const sentCount = await calls.begin()
+  constructor(
+    deps: ActiveTrafficDeps,
+    { id, requestId, prepared }: { id: string; requestId: string; prepared: PreparedTraffic },
+  ) {
+    this.#deps = deps
+    this.#id = id
+    this.#requestId = requestId
+    this.#prepared = prepared
+    this.#createTime = toTimestamp(deps.clock.now())
+    this.#flows = new Flows(prepared, deps.clock)
+    this.#agents = new TrafficAgents(deps, {
+      deps,
+      label: id,
+      prepared,
+      reports: this.#flows,
+      endpoints: createFlowEndpoints(deps, prepared),
+      stopping: this.#stopping.signal,
+    })
+    this.#running = this.#run()
+  }
+
+  /** Resolves when the traffic has ended. */
+  get done(): Promise<void> {
+    return this.#done.promise
+  }
+
+  message(): Traffic {
+    const hasEnded = this.#endTime !== undefined
+    const totals = this.#flows.totals()
+    return {
+      id: this.#id,
+      requestId: this.#requestId,
+      spec: this.#prepared.spec,
+      state: this.#state,
+      reason: this.#reason,
+      createTime: this.#createTime,
+      startTime: this.#startTime,
+      endTime: this.#endTime,
+      nodeCount: this.#prepared.nodes.length,
+      flowCount: this.#flows.count,
+      movingCount: hasEnded ? 0 : totals.movingCount,
+      restartCount: totals.restartCount,
+      askedBitsPerSecond: this.#askedBitsPerSecond,
+      receivedBitsPerSecond: hasEnded ? 0 : Math.round(totals.receivedBitsPerSecond),
+      problems: hasEnded ? [] : this.#flows.problems(),
+    }
+  }
+
+  flows(page: FlowPage): { flows: TrafficFlow[]; isLast: boolean } {
+    return this.#flows.page(page)
+  }
+
+  figures(): TrafficFigures {
+    return {
+      ...this.#flows.totals(),
+      id: this.#id,
+      flowCount: this.#flows.count,
+      askedBitsPerSecond: this.#askedBitsPerSecond ?? 0,
+      nodes: this.#flows.nodeTotals(),
+    }
+  }
+
+  /** Stops the traffic. Resolves when no program of it is left on any agent that answers. May be called several times. */
+  stop(reason: string): Promise<void> {
+    return this.#end(TrafficState.TRAFFIC_STATE_STOPPED, reason)
+  }
+
+  get #askedBitsPerSecond(): number | undefined {
+    const { flowBitsPerSecond } = this.#prepared
+    return flowBitsPerSecond === undefined ? undefined : flowBitsPerSecond * this.#flows.count
+  }
+
+  async #run(): Promise<void> {
+    const startedCount = await this.#agents.start()
+    const { signal } = this.#stopping
     if (signal.aborted) return
-    if (sentCount === 0) {
-      void end(TrafficState.TRAFFIC_STATE_FAILED, flows.problems().join('; '))
+    if (startedCount === 0) {
+      void this.#end(TrafficState.TRAFFIC_STATE_FAILED, this.#flows.problems().join('; '))
       return
     }
-    state = TrafficState.TRAFFIC_STATE_RUNNING
-    startTime = toTimestamp(clock.now())
-    if (prepared.durationSeconds === undefined) return
-    await clock.sleep(prepared.durationSeconds, signal).then(
-      () => void end(TrafficState.TRAFFIC_STATE_STOPPED, 'its duration is over'),
+    const { clock } = this.#deps
+    this.#state = TrafficState.TRAFFIC_STATE_RUNNING
+    this.#startTime = toTimestamp(clock.now())
+    const { durationSeconds } = this.#prepared
+    if (durationSeconds === undefined) return
+    await clock.sleep(durationSeconds, signal).then(
+      () => void this.stop('its duration is over'),
       () => undefined,
     )
   }
 
-  const done = Promise.withResolvers<void>()
-  let ending: Promise<void> | undefined
-  const finish = async (last: TrafficState, why: string) => {
-    state = TrafficState.TRAFFIC_STATE_STOPPING
-    reason = why
-    stop.abort()
-    await begun
-    await calls.ended()
-    const doubts = (await Promise.all(prepared.nodes.map((node) => waitForStop(deps, node, id)))).flat()
-    state = last
-    reason = [why, ...doubts].filter((text) => text !== '').join('; ')
-    endTime = toTimestamp(clock.now())
-    deps.logger.info({ traffic: id, reason }, 'traffic ended')
-    done.resolve()
-  }
-  const end = (last: TrafficState, why: string): Promise<void> => {
-    ending ??= finish(last, why)
-    return ending
+  #end(state: TrafficState, reason: string): Promise<void> {
+    this.#ending ??= this.#finish(state, reason)
+    return this.#ending
   }
 
-  const begun = begin()
-
-  const message = (): Traffic => {
-    const isOver = endTime !== undefined
-    const totals = flows.totals()
-    return {
-      id,
-      spec: prepared.spec,
-      state,
-      reason,
-      createTime,
-      startTime,
-      endTime,
-      nodeCount: prepared.nodes.length,
-      flowCount: flows.count,
-      movingCount: isOver ? 0 : totals.movingCount,
-      restartCount: totals.restartCount,
-      askedBitsPerSecond: asked,
-      receivedBitsPerSecond: isOver ? 0 : Math.round(totals.receivedBitsPerSecond),
-      problems: isOver ? [] : flows.problems(),
-    }
-  }
-  return {
-    message,
-    flows: flows.page,
-    figures: (): TrafficFigures => ({
-      ...flows.totals(),
-      id,
-      flowCount: flows.count,
-      askedBitsPerSecond: asked ?? 0,
-      nodes: flows.nodeTotals(),
-    }),
-    /** Ends everything, and resolves when nothing of it is left where that can be learnt. Again and again, if need be. */
-    stop: (why: string) => end(TrafficState.TRAFFIC_STATE_STOPPED, why),
-    done: done.promise,
+  async #finish(state: TrafficState, reason: string): Promise<void> {
+    this.#state = TrafficState.TRAFFIC_STATE_STOPPING
+    this.#reason = reason
+    this.#stopping.abort()
+    await this.#running
+    await this.#agents.ended()
+    const problems = await Promise.all(
+      this.#prepared.nodes.map((node) => waitForStop(this.#deps, node, this.#id)),
+    )
+    this.#state = state
+    this.#reason = [reason, ...problems.flat()].filter((text) => text !== '').join('; ')
+    this.#endTime = toTimestamp(this.#deps.clock.now())
+    this.#deps.logger.info({ traffic: this.#id, reason: this.#reason }, 'traffic ended')
+    this.#done.resolve()
   }
 }
-
-export type ActiveTraffic = ReturnType<typeof startTraffic>

@@ -7,18 +7,21 @@ import { createLogger } from '../../lib/logging.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import { createTrafficInterfaces } from '../runs/traffic-interfaces.ts'
-import { createTraffics } from './traffics.ts'
+import { Traffics } from './traffics.ts'
 
 const nodeOf = (name: string): Node =>
   Node.fromPartial({ name, state: NodeState.NODE_STATE_READY, interfaces: ['net0'] })
 const spec = TrafficSpec.fromPartial({ topology: { kind: TopologyKind.TOPOLOGY_KIND_RING } })
 
-/** A fleet whose interfaces have no addresses, so that traffic fails at once; it ends when no label of it is left. */
+/**
+ * A fleet whose interfaces have no addresses, so that traffic fails at once. It ends when `labels`, the labels that the
+ * agents report, does not contain its id.
+ */
 const setUp = () => {
-  const left: string[] = []
-  const agent = { describe: async () => ({ sustainedLabels: left }) } as unknown as AgentConnection['agent']
+  const labels: string[] = []
+  const agent = { describe: async () => ({ sustainedLabels: labels }) } as unknown as AgentConnection['agent']
   const nodes = [nodeOf('a'), nodeOf('b')]
-  const traffics = createTraffics({
+  const traffics = new Traffics({
     clock: systemClock,
     random: Math.random,
     logger: createLogger('test', 'silent'),
@@ -31,13 +34,13 @@ const setUp = () => {
     interfaces: createTrafficInterfaces(),
     observe: () => undefined,
   })
-  return { left, traffics }
+  return { labels, traffics }
 }
 
-test('what goes on is listed however many others have ended since', async () => {
-  const { left, traffics } = setUp()
+test('lists contain active traffic even after more than 100 others have ended', async () => {
+  const { labels, traffics } = setUp()
   const first = await traffics.start(spec)
-  left.push(first.id)
+  labels.push(first.id)
   for (let count = 0; count < 110; count++) {
     const { id } = await traffics.start(spec)
     await traffics.stop(id)
@@ -45,11 +48,11 @@ test('what goes on is listed however many others have ended since', async () => 
   const list = traffics.list()
   expect(list.length).toBeLessThanOrEqual(100)
   expect(list.at(-1)).toMatchObject({ id: first.id, endTime: undefined })
-  left.length = 0
+  labels.length = 0
   await traffics.close()
 })
 
-test('a duration that is none is refused, and does not end the traffic at once', async () => {
+test('a duration of 0 is refused', async () => {
   const { traffics } = setUp()
   const wrong = TrafficSpec.fromPartial({ ...spec, options: { duration: toDuration(0) } })
   await expect(traffics.start(wrong)).rejects.toMatchObject({

@@ -22,7 +22,7 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/runs/prepare.ts',
       // `profiles validate` and `schedules add --file` check a file without a collector.
       'collector/profiles/profile.ts',
-      'collector/schedules/schema.ts',
+      'collector/schedules/define/schema.ts',
       // Names and descriptions of the topologies, for arguments and help.
       'collector/topology/registry.ts',
       'deploy/local',
@@ -64,6 +64,9 @@ const STAGES = [
 /** Within a folder of phases, data flows one way too: a file may import only files of its own phase and earlier ones. */
 const PHASES: Record<string, readonly string[]> = {
   'collector/mesh': ['assign', 'agents', 'state', 'judge', 'view'],
+  'collector/schedules': ['define', 'state', 'coverage', 'start'],
+  'collector/health': ['assign', 'agents', 'state', 'judge'],
+  'collector/traffic': ['assign', 'agents', 'state'],
   'collector/telemetry': ['catalogue', 'observe', 'expose'],
 }
 

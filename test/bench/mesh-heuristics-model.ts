@@ -10,7 +10,7 @@ import { clearWithInterface } from '../../collector/mesh/state/path-state.ts'
 import { createPathStates, createPaths, type MeshPath } from '../../collector/mesh/state/paths.ts'
 import type { Random } from '../../collector/topology/random.ts'
 import { MIN_INDEX } from '../../lib/histogram.ts'
-import { toTimestamp } from '../../lib/protobuf-time.ts'
+import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 
 const NODES = 12
 const RACK_SIZE = 4
@@ -29,6 +29,8 @@ export type Fault = {
   /** The direction that echo requests of peers are lost in; undefined when both are. */
   direction: FaultDirection | undefined
   seconds: number
+  /** After the fault, the interfaces of one name come back within this time; 3 s when absent. */
+  recoverySeconds?: number
   /** The ratio of lost packets from one node to another. */
   loss(source: number, destination: number, name: string): number
 }
@@ -69,6 +71,10 @@ const cutRack = (rack: string, name: string): Fault => ({
 export const FAULTS: Record<string, (random: Random) => Fault | undefined> = {
   'an interface is cut for 20 s': (random) => lossyEnd(pick(random), railOf(random), 1, undefined, 20),
   'a node is cut off for 20 s': (random) => lossyEnd(pick(random), undefined, 1, undefined, 20),
+  'a node restarts, its interfaces in up to 10 s': (random) => ({
+    ...lossyEnd(pick(random), undefined, 1, undefined, 20),
+    recoverySeconds: 10,
+  }),
   'a rack is cut off on one network': (random) => cutRack(rackOf(pick(random)), railOf(random)),
   'an interface loses 10 % one way': (random) =>
     lossyEnd(pick(random), railOf(random), 0.1, random() < 0.5 ? TX : RX, 90),
@@ -85,9 +91,34 @@ const railOf = (random: Random): string => INTERFACES[Math.floor(random() * INTE
 /** Time before the fault, so that counts of a healthy mesh exist; and after it, so that its end is observed. */
 const BEFORE_SECONDS = 80
 const AFTER_SECONDS = 60
-/** After a fault, an interface of a node comes back within the first time, and its paths within the second one. */
 const INTERFACE_RECOVERY_SECONDS = 3
+/** The paths of an interface recover within this time after it. */
 const PATH_RECOVERY_SECONDS = 2
+
+/** Adds every path of every interface, with its time of recovery after the fault. */
+const addFullMesh = (
+  paths: ReturnType<typeof createPaths>,
+  bySource: { path: MeshPath; to: number }[][],
+  recovery: Map<number, number>,
+  fault: Fault | undefined,
+  random: Random,
+): void => {
+  const settings = { mesh: 'mesh', staleAfterMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 }
+  let id = 0
+  for (const name of INTERFACES) {
+    const interfaceRecovery = (fault?.recoverySeconds ?? INTERFACE_RECOVERY_SECONDS) * random()
+    for (let from = 0; from < NODES; from++) {
+      for (let to = 0; to < NODES; to++) {
+        if (from === to) continue
+        const key = { source: nameOf(from), destination: nameOf(to), interface: name }
+        paths.add(id, { key, from: '', address: '' }, settings)
+        bySource[from]!.push({ path: paths.get(id)!, to })
+        recovery.set(id, interfaceRecovery + PATH_RECOVERY_SECONDS * random())
+        id++
+      }
+    }
+  }
+}
 
 export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   let second = 0
@@ -116,21 +147,7 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   const trailing = new Map<number, number>()
   const recovery = new Map<number, number>()
   const bySource = Array.from({ length: NODES }, () => [] as { path: MeshPath; to: number }[])
-  const settings = { mesh: 'mesh', staleAfterMs: 30_000, intervalSeconds: 1, echoesPerSecond: 1 }
-  let id = 0
-  for (const name of INTERFACES) {
-    const interfaceRecovery = INTERFACE_RECOVERY_SECONDS * random()
-    for (let from = 0; from < NODES; from++) {
-      for (let to = 0; to < NODES; to++) {
-        if (from === to) continue
-        const key = { source: nameOf(from), destination: nameOf(to), interface: name }
-        paths.add(id, { key, from: '', address: '' }, settings)
-        bySource[from]!.push({ path: paths.get(id)!, to })
-        recovery.set(id, interfaceRecovery + PATH_RECOVERY_SECONDS * random())
-        id++
-      }
-    }
-  }
+  addFullMesh(paths, bySource, recovery, fault, random)
 
   const lossOf = (path: MeshPath, from: number, to: number): number => {
     const endSecond = BEFORE_SECONDS + (fault?.seconds ?? 0)
@@ -144,16 +161,16 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
     const isAnswered = arrives && random() >= (fault ? lossOf(path, to, from) : BACKGROUND_LOSS)
     const trailingLostCount = isAnswered ? 0 : (trailing.get(path.id) ?? 0) + 1
     trailing.set(path.id, trailingLostCount)
-    const rtt = isAnswered ? 0.0001 : 0
+    const rtt = isAnswered ? toDuration(0.0001) : undefined
     return {
       targetId: path.id,
       sentCount: 1,
       receivedCount: isAnswered ? 1 : 0,
       trailingLostCount,
-      rttMinSeconds: rtt,
-      rttMaxSeconds: rtt,
-      rttSumSeconds: rtt,
-      jitterSeconds: 0,
+      rttMin: rtt,
+      rttMax: rtt,
+      rttSum: rtt,
+      jitter: undefined,
       histogramOffset: MIN_INDEX,
       histogramCounts: isAnswered ? [1] : [],
       reason: '',

@@ -134,5 +134,5 @@ for (const without of [undefined, ...HEURISTICS]) {
   const scores = Object.keys(FAULTS).map((kind) => scoreOf(kind, without))
   console.log(`\n${without ? `Without ${without}` : 'All heuristics'}: ${show(total(scores))}`)
   for (const [index, kind] of Object.keys(FAULTS).entries())
-    console.log(`  ${kind.padEnd(34)} ${show(scores[index]!)}`)
+    console.log(`  ${kind.padEnd(46)} ${show(scores[index]!)}`)
 }

@@ -7,13 +7,13 @@ import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { remember } from '../../collector/health/severity.ts'
+import { addResult } from '../../collector/health/state/findings.ts'
 import { createMetrics, type Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import { type Format, renderMetrics } from '../../collector/telemetry/expose/exposition.ts'
-import { showMeshes } from '../../collector/telemetry/observe/mesh.ts'
-import { createObserver } from '../../collector/telemetry/observe/observe.ts'
-import { observeSchedules } from '../../collector/telemetry/observe/schedules.ts'
-import { createTrafficGauges } from '../../collector/telemetry/observe/traffic.ts'
+import { registerMeshGauges } from '../../collector/telemetry/observe/mesh-gauges.ts'
+import { createObserver } from '../../collector/telemetry/observe/observer.ts'
+import { createScheduleObserver } from '../../collector/telemetry/observe/schedule-observer.ts'
+import { createTrafficGauges } from '../../collector/telemetry/observe/traffic-gauges.ts'
 import { endedRun, failedPair, iperfPair, pingPair } from '../../collector/telemetry/testing/samples.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { expectAtMost, median } from './figures.ts'
@@ -37,12 +37,12 @@ const onInterface = (result: PairResult, name: string): PairResult => ({
 
 /** The default schedules after a day, and sustained traffic between all nodes. */
 const fillOthers = (metrics: Metrics, names: readonly string[]) => {
-  const schedules = observeSchedules(metrics)
+  const schedules = createScheduleObserver(metrics)
   const day = Date.now() - 86_400_000
   for (const schedule of SCHEDULES) {
     schedules.observeTimes(schedule, Date.now() + 3_600_000, day)
     schedules.observeStart(schedule, 0.01)
-    schedules.observeStanding(schedule, day, { bytes: undefined, busy: 0.5 })
+    schedules.observeBudget(schedule, day, { bytes: undefined, busy: 0.5 })
   }
   const coverage = { pairCount: 1000, coveredCount: 143, overdueCount: 857, neverCount: 857 }
   schedules.observeCoverage('weekly', { ...coverage, oldestSeconds: undefined }, 7 * 86_400)
@@ -89,7 +89,7 @@ const fill = (count: number) => {
     for (const name of CHECKS) {
       const check = CheckResult.fromPartial({ check: name, status: CheckStatus.CHECK_STATUS_PASS })
       observer.observeCheck(node, check)
-      observer.observeRecord(node, remember(undefined, check, {}, new Date()))
+      observer.observeRecord(node, addResult(undefined, check, {}, new Date()))
     }
   }
   fillOthers(metrics, names)
@@ -97,7 +97,7 @@ const fill = (count: number) => {
   const start = wall.now()
   let seconds = 0
   const meshes = fillMesh(names, INTERFACES, { rackSize: RACK_SIZE, nowMs: start.getTime() })
-  showMeshes(
+  registerMeshGauges(
     {
       metrics,
       clock: {

@@ -70,7 +70,7 @@ const longestBlock = async (work: () => Promise<unknown>): Promise<number> => {
   return longest
 }
 
-const upkeep = (store: Store, nowMs: number, pieces: number[]): void => {
+const runMaintenance = (store: Store, nowMs: number, pieces: number[]): void => {
   for (;;) {
     const start = performance.now()
     const [isMoreDue, took] = timed(() =>
@@ -112,7 +112,7 @@ const measure = async (length: number, minutes: number): Promise<void> => {
     const batch = batchAt(paths, second, length)
     puts.push(timed(() => store.putWindows(batch, []))[1])
     rows += batch.length
-    upkeep(store, T + (second + 1) * 1000, pieces)
+    runMaintenance(store, T + (second + 1) * 1000, pieces)
   }
   const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0)
   const cost = (total(puts) + total(pieces)) / (minutes * 60)
@@ -123,9 +123,9 @@ const measure = async (length: number, minutes: number): Promise<void> => {
     `  written: ${((rows / total(puts)) * 1000).toFixed(0)} rows/s, median ${median(puts).toFixed(1)} ms a batch`,
   )
   console.log(`  ${(used / rows).toFixed(1)} bytes a row, roll-ups included`)
-  console.log(`  pieces of upkeep: p99 ${sorted[Math.floor(sorted.length * 0.99)]!.toFixed(1)} ms`)
-  expectAtMost('share of a core, writing and upkeep', cost / 1000, 0.15)
-  expectAtMost('longest piece of upkeep', sorted.at(-1)!, 20, ' ms')
+  console.log(`  pieces of maintenance: p99 ${sorted[Math.floor(sorted.length * 0.99)]!.toFixed(1)} ms`)
+  expectAtMost('share of a core, writing and maintenance', cost / 1000, 0.15)
+  expectAtMost('longest piece of maintenance', sorted.at(-1)!, 20, ' ms')
   expectAtLeast('rows written over rows that come', (rows / total(puts)) * 1000, 5 * (PATHS / length))
   await read(store, T + minutes * 60_000, minutes)
   store.close()

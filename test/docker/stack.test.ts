@@ -6,7 +6,7 @@ import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { readYamlConfig } from '../../collector/inventory/config.ts'
-import { SCHEDULE_SECTION } from '../../collector/schedules/schema.ts'
+import { SCHEDULE_SECTION } from '../../collector/schedules/define/schema.ts'
 import { composeFile, type Service } from './compose-schema.ts'
 
 const DOCKER = new URL('../../deploy/docker/', import.meta.url).pathname

@@ -64,7 +64,7 @@ const COUNTS = Array.from({ length: 120 }, (_, index) => 130 + index)
 const PATHS = 80
 const WINDOW_MS = 10_000
 
-/** Writes a store of that size, with windows of the last hours that no upkeep has seen yet. */
+/** Writes a store of that size, with windows of the last hours that are not sorted or rolled up yet. */
 export const writeFullStore = (file: string, bytes: number): void => {
   const store = openSqliteStore(file)
   const paths = Array.from({ length: PATHS }, (_, index) =>

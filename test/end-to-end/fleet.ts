@@ -45,7 +45,7 @@ export type Pair = {
 export type Document = {
   run: {
     id: string
-    runId?: string
+    label?: string
     state: string
     topology: string
     test: string

@@ -89,7 +89,7 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     expect(document.summary.verdicts).toContainEqual(expect.objectContaining({ node: 'node-2' }))
     const closed = await gate('--checks', 'interfaces')
     expect(closed.exitCode).toBe(1)
-    expect(closed.stdout).toContain(`ping run ${document.run.id} blames it`)
+    expect(closed.stdout).toContain(`ping run ${document.run.id} has a verdict against it`)
     // A first one may come before the link has found its neighbours again.
     await expect
       .poll(async () => {
@@ -116,7 +116,7 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     const text = await (await fetch(`${gateway}/iperf?pclients=2&startport=5300&host=${hosts}`)).text()
     const { stdout } = await fleet.meshgauge('runs', 'show', 'latest', '--json')
     const document = JSON.parse(stdout) as Document
-    expect(document.run).toMatchObject({ runId: 'autopilot iperf', state: 'completed' })
+    expect(document.run).toMatchObject({ label: 'autopilot iperf', state: 'completed' })
     const pad = (words: string) => words.padEnd(40)
     const header = ['src/dst', 'agent_on_node-1', 'agent_on_node-2', 'agent_on_node-3']
     for (const [index, name] of ['net0', 'net1'].entries()) {

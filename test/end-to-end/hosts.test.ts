@@ -89,7 +89,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
   test('watches and lists stay small: only who asks for the run gets what its nodes were', async () => {
     const RUNS = 'meshgauge.collector.v1.RunService'
     type Run = { nodeMetadata?: Record<string, unknown> }
-    const { run } = await fleet.client.call<{ run: Run }>(RUNS, 'GetRun', { id: 'latest' })
+    const { run } = await fleet.client.call<{ run: Run }>(RUNS, 'GetRun', { runId: 'latest' })
     expect(Object.keys(run.nodeMetadata ?? {})).toHaveLength(2)
     const { runs } = await fleet.client.call<{ runs: Run[] }>(RUNS, 'ListRuns', {})
     expect(runs.map(({ nodeMetadata }) => nodeMetadata)).toEqual(runs.map(() => undefined))
@@ -116,7 +116,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
     `the Arcaflow workflow's document${pcpConf ? '' : ' (skipped: Performance Co-Pilot is not there)'}`,
     async () => {
       const sampled = ['--sample-hosts', '500ms', '--sample-source', 'pcp']
-      const { run, pairs } = await measure(...PACED, '--run-id', 'example_run_id', ...sampled)
+      const { run, pairs } = await measure(...PACED, '--label', 'example_run_id', ...sampled)
       const { hosts } = pairs[0]!
       expect([hosts.source.pcpProblem, hosts.destination.pcpProblem]).toEqual([undefined, undefined])
       expect(hosts.destination.pcp!.length).toBeGreaterThan(4)

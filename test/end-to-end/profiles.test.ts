@@ -30,7 +30,7 @@ type Step = Omit<Document, 'summary' | 'pairs'> & {
 type ProfileDocument = { profile: string; passed: boolean; steps: Step[]; exitCode: number }
 type Event = {
   step?: number
-  run?: { id: string; state: string; spec: { runId: string; profile: string } }
+  run?: { id: string; state: string; spec: { label: string; profile: string } }
   passed?: boolean
 }
 
@@ -84,11 +84,11 @@ describeLab('profiles on a lab of 3 hosts', () => {
       fileOf('small.yaml', PROFILE),
       '--interface',
       'net0',
-      '--run-id',
+      '--label',
       'monday',
     )
     expect(document).toMatchObject({ profile: 'small', passed: true, exitCode: 0 })
-    expect(document.steps.map(({ name, run }) => [name, run.state, run.runId])).toEqual([
+    expect(document.steps.map(({ name, run }) => [name, run.state, run.label])).toEqual([
       ['probes', 'completed', 'monday'],
       ['stream', 'completed', 'monday'],
     ])
@@ -195,7 +195,7 @@ tests:
 `
     const stream = fleet.client.stream<Event>(service, 'RunProfile', {
       profile: { yaml, file: 'long.yaml' },
-      runId: 'gone',
+      label: 'gone',
     })
     const ended = (async () => {
       for await (const { run } of stream) if (run?.state === 'RUN_STATE_RUNNING') stream.cancel()
@@ -207,7 +207,7 @@ tests:
         'ListRuns',
         {},
       )
-      return runs.filter(({ spec }) => spec.runId === 'gone').map(({ state, spec }) => [state, spec.profile])
+      return runs.filter(({ spec }) => spec.label === 'gone').map(({ state, spec }) => [state, spec.profile])
     }
     const states = await eventually(mine, ([first]) => first?.[0] === 'RUN_STATE_CANCELLED')
     expect(states).toEqual([['RUN_STATE_CANCELLED', 'long']])

@@ -79,7 +79,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     type Created = { run: { id: string } }
     type Watched = { results?: { source: { node: string }; destination: { node: string } }[] }
     const spec = {
-      runId: 'to be killed',
+      label: 'to be killed',
       topology: { kind: 'TOPOLOGY_KIND_MESH' },
       iperf: { options: { duration: { seconds: 3 } } },
       interfaces: ['net0'],
@@ -88,7 +88,7 @@ describeLab('runs on a lab of 5 hosts that are broken off', () => {
     const acknowledged: string[] = []
     try {
       for await (const { results } of hosts.fleet.client.stream<Watched>(service, 'WatchRun', {
-        id: run.id,
+        runId: run.id,
       })) {
         for (const { source, destination } of results ?? [])
           acknowledged.push(`${source.node}>${destination.node}`)

@@ -10,10 +10,10 @@ describeLab('runs on a lab of 5 hosts', () => {
   const hosts = useFiveHosts()
 
   test('a healthy mesh: every pair measured, the fewest rounds, exit 0, the document as promised', async () => {
-    const document = await hosts.fleet.json(...IPERF_MESH, '--run-id', 'nightly 7')
+    const document = await hosts.fleet.json(...IPERF_MESH, '--label', 'nightly 7')
     expect(document.exitCode).toBe(0)
     expect(document.run).toMatchObject({
-      runId: 'nightly 7',
+      label: 'nightly 7',
       state: 'completed',
       topology: 'mesh',
       test: 'iperf',

@@ -46,14 +46,14 @@ type Message = {
 const until = async (name: string, done: (schedule: Required<Message>) => boolean): Promise<Shown> => {
   const service = 'meshgauge.collector.v1.ScheduleService'
   await eventually(
-    () => fleet.client.call<{ schedule: Message }>(service, 'GetSchedule', { name }),
+    () => fleet.client.call<{ schedule: Message }>(service, 'GetSchedule', { schedule: name }),
     ({ schedule }) => done({ startCount: 0, overlapCount: 0, overBudgetCount: 0, ...schedule }),
   )
   return show(name)
 }
-const runsOf = async (label: string): Promise<{ id: string; state: string; runId: string }[]> =>
+const runsOf = async (label: string): Promise<{ id: string; state: string; label: string }[]> =>
   JSON.parse(await ok('runs', 'list', '--limit', '200', '--json')).runs.filter(
-    ({ runId }: { runId?: string }) => runId === label,
+    (run: { label?: string }) => run.label === label,
   )
 const metric = async (line: RegExp): Promise<number | undefined> => {
   const text = await (await fetch(`http://${fleet.http}/metrics`)).text()
@@ -168,7 +168,10 @@ describeLab('schedules on a lab of 4 hosts', () => {
       expect.stringContaining('"5 mins" is not a duration; write 5m'),
     ])
     const fixed = await fleet.meshgauge('schedules', 'rm', 'from-config')
-    expect([fixed.exitCode, fixed.stderr]).toEqual([2, expect.stringContaining('is in the config file')])
+    expect([fixed.exitCode, fixed.stderr]).toEqual([
+      2,
+      expect.stringContaining('is defined in the config file'),
+    ])
     await ok('schedules', 'pause', 'from-config')
   })
 
@@ -200,7 +203,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
     )
     await ok('schedules', 'add', '-f', file)
     const shown = await until('frugal', ({ overBudgetCount }) => overBudgetCount >= 2)
-    expect(shown.reason).toMatch(/would send about \d+\.\d+ MB, and 102 kB of the budget are left/)
+    expect(shown.reason).toMatch(/would send about \d+\.\d+ MB, but only 102 kB of the budget remain/)
     expect(shown.started).toBe(0)
     await ok('schedules', 'rm', 'frugal')
   })

@@ -93,15 +93,13 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     )
 
     const stopped = await fleet.client.call<{ traffic: { state: string } }>(TRAFFIC, 'StopTraffic', {
-      id: traffic.id,
+      trafficId: traffic.id,
     })
     // When it has answered, nothing is left.
     expect(iperfs()).toEqual([])
     expect(stopped.traffic.state).toBe('TRAFFIC_STATE_STOPPED')
-    const again = await fleet.client.call<{ traffic: { state: string } }>(TRAFFIC, 'StopTraffic', {
-      id: traffic.id,
-    })
-    expect(again.traffic.state).toBe('TRAFFIC_STATE_STOPPED')
+    const again = fleet.client.call(TRAFFIC, 'StopTraffic', { trafficId: traffic.id })
+    await expect(again).rejects.toMatchObject({ details: expect.stringContaining('has ended') })
     const gone = await (await fetch(`http://${fleet.http}/metrics`)).text()
     expect(gone).not.toContain('meshgauge_node_traffic_bits_per_second{')
   })

@@ -32,7 +32,7 @@ const script = (check: string) =>
     pvc: skipped('pvc', 'no Kubernetes'),
   })[check]
 
-const gate = (request: object) => fleet.client().call<Gate>(HEALTH, 'Gate', request)
+const gate = (request: object) => fleet.client().call<Gate>(HEALTH, 'CheckGate', request)
 const health = async (node: string) => {
   const { nodes } = await fleet
     .client()
@@ -67,7 +67,7 @@ describe('over gRPC, with a client that shares nothing with us', () => {
     })
     expect(evicted.checks[0]!.findings[0]!.result.evidence.some(({ fatal }) => fatal)).toBe(true)
     expect((await gate({ nodes: ['node-1'], checks: ['dcgm'] })).nodes[0]!.reasons).toEqual([
-      expect.stringMatching(/^check dcgm: EVICT of level 3 found at .* stands/),
+      expect.stringMatching(/^check dcgm: EVICT of level 3 found at .* still applies/),
     ])
 
     fleet.agent('node-1').say(script)
@@ -91,24 +91,24 @@ describe('over gRPC, with a client that shares nothing with us', () => {
   })
 
   test.each<[string, object, string[]]>([
-    ['Gate', {}, ['nodes: at least one node is needed']],
+    ['CheckGate', {}, ['nodes: must name at least one node']],
     [
-      'Gate',
+      'CheckGate',
       { nodes: ['nod-1', 'rack=r9', '10.1.2.3'], maxAge: { seconds: -1 }, checks: ['dcmg', 'all'] },
       [
         'nodes[0]: "nod-1" names no node of the fleet; did you mean node-1?',
         'nodes[1]: "rack=r9" names no node of the fleet',
         'nodes[2]: "10.1.2.3" is the address of no node of the fleet',
         'max_age: must be more than 0',
-        'checks: name the checks',
+        'checks: must not contain "all"',
       ],
     ],
     [
-      'Gate',
+      'CheckGate',
       { nodes: ['node-1'], checks: ['dcgmi'] },
       ['checks[0]: "dcgmi" is not a check; did you mean dcgm?'],
     ],
-    ['ClearHealth', {}, ['nodes: at least one node is needed']],
+    ['ClearHealth', {}, ['nodes: must name at least one node']],
     ['ListNodeHealth', { nodes: ["' OR 1=1 --"] }, [`nodes[0]: "' OR 1=1 --" names no node`]],
   ])('%s %j is refused with every problem', async (method, request, problems) => {
     const refused = fleet.client().call(HEALTH, method, request)

@@ -54,9 +54,9 @@ export const startStandInAgent = async (
           runCheck: async ({ check, parameters }, { signal }) => {
             const result = script(check, parameters ?? {})
             if (!result)
-              throw new OperatingError('SPEC_INVALID', `"${check}" is not a check`, [
-                { field: 'check', description: `"${check}" is not a check` },
-              ])
+              throw new OperatingError('SPEC_INVALID', `"${check}" is not a check`, {
+                violations: [{ field: 'check', description: `"${check}" is not a check` }],
+              })
             ran.push({ check, parameters: parameters ?? {} })
             most = Math.max(most, ++running)
             try {

@@ -58,11 +58,11 @@ describeLab('the mesh of one agent, with the default rates', () => {
         ({ batches }) =>
           batches
             .at(-1)
-            ?.troubles?.some(({ groupIndex, reason }) => groupIndex === 1 && reason.includes(words)) ?? false,
+            ?.problems?.some(({ groupIndex, reason }) => groupIndex === 1 && reason.includes(words)) ?? false,
       )
     const recovered = async () => {
       const now = Date.now() / 1000
-      await mesh.until(({ batches }) => (batches.at(-1)?.troubles ?? []).length === 0)
+      await mesh.until(({ batches }) => (batches.at(-1)?.problems ?? []).length === 0)
       await mesh.until(() =>
         [11, 12].every((target) => mesh.windowsOf(target).some(({ start }) => start > now)),
       )

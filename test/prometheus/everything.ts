@@ -2,9 +2,9 @@ import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { remember } from '../../collector/health/severity.ts'
+import { addResult } from '../../collector/health/state/findings.ts'
 import type { Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
-import type { Observer } from '../../collector/telemetry/observe/observe.ts'
+import type { Observer } from '../../collector/telemetry/observe/observer.ts'
 import {
   endedRun,
   failedPair,
@@ -111,7 +111,7 @@ export const observeEverything = (metrics: Metrics, observer: Observer): void =>
   observer.observeRun(endedRun('ping'), pings)
   const check = CheckResult.fromPartial({ check: 'interfaces', status: CheckStatus.CHECK_STATUS_WARN })
   observer.observeCheck('node-1', check)
-  observer.observeRecord('node-1', remember(undefined, check, {}, new Date()))
+  observer.observeRecord('node-1', addResult(undefined, check, {}, new Date()))
   observer.observeOverlap('node-1', 'interfaces')
   const autopilot = { health: 'dcgm', cpumodel: 'N/A', gpumodel: 'N/A', deviceid: '' }
   metrics.autopilotHealthChecks.set({ node: 'node-1', ...autopilot }, 0)

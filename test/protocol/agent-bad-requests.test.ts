@@ -3,13 +3,13 @@ import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
 import { openIndependentClient } from './independent-client.ts'
 import { startAgent } from './service-process.ts'
-import { CHECK, collect, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
+import { CHECK, collect, detailsOf, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
 
 const subject = useAgent(27301)
 const { serve, run } = subject
 
 describe('bad requests', () => {
-  test('every violation is listed', async () => {
+  test('an error lists every violation', async () => {
     const targets = [{ address: 'gpu-01' }, { address: '127.0.0.1' }, { address: '-c5' }]
     const error = await failureOf(
       collect(subject.client.stream(PING, 'Ping', { targets, ttl: 999, tos: 300, interface: 'eth9' })),
@@ -19,7 +19,7 @@ describe('bad requests', () => {
       expect(error.details).toContain(field)
   })
 
-  test('a shell in a field is refused and not run', async () => {
+  test('a shell command in a field is refused and not executed', async () => {
     const file = `/tmp/meshgauge-pwned-${process.pid}`
     const shell = `$(touch ${file}); touch ${file}`
     const errors = await Promise.all([
@@ -84,7 +84,19 @@ describe('bad requests', () => {
     expect([reasonOf(error), error.code]).toEqual([reason, code])
   })
 
-  test('an engine that is not installed is ENGINE_UNAVAILABLE with what to do', async () => {
+  test('LIMIT_EXCEEDED names each limit, its value and its owner', async () => {
+    const options = { duration: { seconds: 3600 }, bitsPerSecond: 1e6 }
+    const flows = Array.from({ length: 513 }, () => ({ address: '127.0.0.1', port: 27301 }))
+    const error = await failureOf(collect(subject.client.stream(IPERF, 'Run', { flows, options })))
+    expect(error.details).toBe(
+      '513 flows in one stream (limit of this agent: max_flows_count 512); a test of 60 min with its warm-up (limit of this agent: max_duration 60 s)',
+    )
+    const details = detailsOf(error).toString('latin1')
+    for (const text of ['max_flows_count, max_duration', '512, 60 s', 'limit_value', 'owner'])
+      expect(details).toContain(text)
+  })
+
+  test('an engine that is not installed is ENGINE_UNAVAILABLE with a hint', async () => {
     const lame = await startAgent(
       '--program',
       'iperf3=/nonexistent/iperf3',
@@ -103,7 +115,7 @@ describe('bad requests', () => {
     await lame.stop('SIGTERM')
   })
 
-  test('a port that is in use is said in one line, exit 2', async () => {
+  test('an occupied port is reported in one line, with exit code 2', async () => {
     const second = startAgent('--listen', `127.0.0.1:${subject.agent.port}`)
     await expect(second).rejects.toThrow(/cannot listen on 127\.0\.0\.1:\d+/)
   })

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { eventually, processes, programsOf } from './descendants.ts'
 import { openIndependentClient } from './independent-client.ts'
 import { startAgent } from './service-process.ts'
-import { collect, type Event, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
+import { collect, detailsOf, type Event, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
 
 const subject = useAgent(27201)
 const { serve, listen } = subject
@@ -51,7 +51,7 @@ describe('streams are leases', () => {
     own.close()
   })
 
-  test('SIGTERM ends streams with AGENT_DRAINING and leaves nothing', async () => {
+  test('SIGTERM ends streams with AGENT_DRAINING and leaves no process', async () => {
     const victim = await startAgent('--ports', '25301-25308')
     const own = openIndependentClient(victim.port)
     const pinging = failureOf(
@@ -70,18 +70,20 @@ describe('streams are leases', () => {
 })
 
 describe('admission', () => {
-  test('a second exclusive test on the same interface and direction is AGENT_BUSY, the other direction is not', async () => {
+  test('a second exclusive test on an interface and direction is AGENT_BUSY; one in the other direction runs', async () => {
     const first = await listen()
     const error = await failureOf(collect(serve({})))
     expect([error.code, reasonOf(error)]).toEqual([status.ABORTED, 'AGENT_BUSY'])
     expect(error.details).toMatch(/lo rx is in use by a test of /)
+    // RetryInfo with a Duration.
+    expect(detailsOf(error).toString('latin1')).toContain('google.rpc.RetryInfo')
     const other = await listen({ direction: 'DIRECTION_REVERSE' })
     other.cancel()
     first.cancel()
     await Promise.allSettled([first.rest, other.rest])
   })
 
-  test('shared servers run side by side, until the ports are used up', async () => {
+  test('shared servers run at the same time until no port is left', async () => {
     const many = {
       listeners: Array.from({ length: 8 }, () => ({ interface: 'lo' })),
       admission: 'ADMISSION_SHARED',
@@ -95,7 +97,7 @@ describe('admission', () => {
 })
 
 describe('ports', () => {
-  test('one that another program has is passed over', async () => {
+  test('skips a port that another program uses', async () => {
     const squatters = [27201, 27202, 27203].map((port) => createServer().listen(port, '127.0.0.1'))
     await Promise.all(squatters.map((squatter) => once(squatter, 'listening')))
     const servers = await Promise.all(
@@ -107,10 +109,10 @@ describe('ports', () => {
     for (const squatter of squatters) squatter.close()
   })
 
-  test('a certain one that is taken is PORTS_EXHAUSTED', async () => {
+  test('a requested port that is in use is PORTS_EXHAUSTED', async () => {
     const squatter = createServer().listen(27207, '127.0.0.1')
     await once(squatter, 'listening')
-    // Shared, as what was cancelled before: that may not be given back yet.
+    // Shared, like the one that was cancelled before and may not be released yet.
     const request = { listeners: [{ interface: 'lo', port: 27207 }], admission: 'ADMISSION_SHARED' }
     const error = await failureOf(collect(serve(request)))
     expect(reasonOf(error)).toBe('PORTS_EXHAUSTED')

@@ -5,7 +5,7 @@ const subject = useAgent(25201)
 const { serve, run, listen } = subject
 
 describe('Describe', () => {
-  test('tells identity, interfaces, engines and limits', async () => {
+  test('reports identity, interfaces, engines and limits', async () => {
     type Description = {
       identity: { node: string }
       interfaces: { name: string }[]
@@ -16,7 +16,7 @@ describe('Describe', () => {
     expect(description.identity.node).toBe('n1')
     expect(description.interfaces.map(({ name }) => name)).toEqual(['lo'])
     const available = description.engines.filter((engine) => engine.available).map(({ name }) => name)
-    // netperf is there or not.
+    // netperf may be installed or not.
     expect(available.filter((name) => name !== 'netperf')).toEqual(['fping', 'ping', 'tcp', 'iperf3'])
     expect(description.limits.ports).toEqual({ first: 25201, last: 25208 })
   })
@@ -57,22 +57,22 @@ describe('a stream is one Started, then samples, then one Summary', () => {
   })
 })
 
-describe('measurement outcomes are data, the RPC is OK', () => {
-  test('nobody listens: REFUSED', async () => {
+describe('measurement outcomes are data of an RPC that ends OK', () => {
+  test('a port without a listener is REFUSED', async () => {
     const events = await collect(run(25208))
     expect(events.at(-1)!.summary!.results).toMatchObject([
       { outcome: 'OUTCOME_REFUSED', reason: expect.stringMatching(/refused/i) },
     ])
   })
 
-  test('no client comes: TIMED_OUT', async () => {
+  test('a server without a client is TIMED_OUT', async () => {
     const events = await collect(serve({ idleTimeout: { seconds: 1 } }))
     expect(events.at(-1)!.summary!.results).toMatchObject([{ outcome: 'OUTCOME_TIMED_OUT' }])
   })
 })
 
 describe('checks', () => {
-  test('are listed, and pass here', async () => {
+  test('are listed and run', async () => {
     const { checks } = await subject.client.call<{ checks: { name: string }[] }>(CHECK, 'ListChecks', {})
     const names = checks.map(({ name }) => name)
     expect(names).toEqual([...names].sort())
@@ -86,7 +86,7 @@ describe('checks', () => {
     expect(result.status).toBe('CHECK_STATUS_PASS')
   })
 
-  test('unknown parameters are refused, all at once', async () => {
+  test('refuse unknown parameters, and name all of them', async () => {
     const fields = { target: { stringValue: 'x' }, count: { numberValue: -1 } }
     const error = await failureOf(
       subject.client.call(CHECK, 'RunCheck', { check: 'reachability', parameters: { fields } }),

@@ -86,7 +86,7 @@ const AGENT_CALLS: [method: string, body: object, answer: RegExp, when?: typeof 
   ],
   [
     // A caller that has said all ends the mesh: what is answered is that it began.
-    'meshgauge.agent.v1.PingService/Mesh',
+    'meshgauge.agent.v1.PingService/PingMesh',
     { assignment: { owner: 'me', groups: [{ targets: [{ id: 1, address: '127.0.0.3' }] }] } },
     /"session"/,
   ],
@@ -115,27 +115,27 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.FleetService/RunChecks', { checks: ['reachability'] }, /CHECK_STATUS_PASS/],
   ['meshgauge.collector.v1.HealthService/ListNodeHealth', { nodes: ['n1'] }, /SEVERITY_PASS/],
   [
-    'meshgauge.collector.v1.HealthService/Gate',
+    'meshgauge.collector.v1.HealthService/CheckGate',
     { nodes: ['n1', 'n2'], checks: ['reachability'], maxAge: '600s', runMissing: true },
     /"open": true/,
   ],
   ['meshgauge.collector.v1.HealthService/ClearHealth', { nodes: ['n1'] }, /\{\}/],
   ['meshgauge.collector.v1.RunService/PlanRun', { spec }, /"roundCount": 1/],
   ['meshgauge.collector.v1.RunService/CreateRun', { spec }, /"traceId"/],
-  ['meshgauge.collector.v1.RunService/WatchRun', { id: 'latest' }, /RUN_STATE_COMPLETED/],
-  ['meshgauge.collector.v1.RunService/GetRun', { id: 'latest' }, /RUN_STATE_COMPLETED/],
+  ['meshgauge.collector.v1.RunService/WatchRun', { runId: 'latest' }, /RUN_STATE_COMPLETED/],
+  ['meshgauge.collector.v1.RunService/GetRun', { runId: 'latest' }, /RUN_STATE_COMPLETED/],
   ['meshgauge.collector.v1.RunService/ListRuns', {}, /TOPOLOGY_KIND_RING/],
   [
     'meshgauge.collector.v1.ScheduleService/CreateSchedule',
     { spec: schedule, paused: true },
     /SCHEDULE_STATE_PAUSED/,
   ],
-  ['meshgauge.collector.v1.ScheduleService/GetSchedule', { name: 'night' }, /"pairCount": "3"/],
+  ['meshgauge.collector.v1.ScheduleService/GetSchedule', { schedule: 'night' }, /"pairCount": "3"/],
   ['meshgauge.collector.v1.ScheduleService/ListSchedules', {}, /SCHEDULE_ORIGIN_API/],
-  ['meshgauge.collector.v1.ScheduleService/ResumeSchedule', { name: 'night' }, /SCHEDULE_STATE_WAITING/],
-  ['meshgauge.collector.v1.ScheduleService/TriggerSchedule', { name: 'night' }, /"runId": "night"/],
-  ['meshgauge.collector.v1.ScheduleService/PauseSchedule', { name: 'night' }, /SCHEDULE_ORIGIN_API/],
-  ['meshgauge.collector.v1.ScheduleService/DeleteSchedule', { name: 'night' }, /\{\}/],
+  ['meshgauge.collector.v1.ScheduleService/ResumeSchedule', { schedule: 'night' }, /SCHEDULE_STATE_WAITING/],
+  ['meshgauge.collector.v1.ScheduleService/TriggerSchedule', { schedule: 'night' }, /"label": "night"/],
+  ['meshgauge.collector.v1.ScheduleService/PauseSchedule', { schedule: 'night' }, /SCHEDULE_ORIGIN_API/],
+  ['meshgauge.collector.v1.ScheduleService/DeleteSchedule', { schedule: 'night' }, /\{\}/],
   ['meshgauge.collector.v1.ScheduleService/GetCoverage', { test: 'ping' }, /"pairCount": "6"/],
   ['meshgauge.collector.v1.MeshService/GetMesh', {}, /"pathCount": 2/, IN_TIME],
   ['meshgauge.collector.v1.MeshService/ListPaths', { node: 'n2' }, /"node": "n3"/, IN_TIME],
@@ -163,20 +163,20 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
     /TOPOLOGY_KIND_/,
   ],
   // The run that the schedule began.
-  ['meshgauge.collector.v1.RunService/WatchRun', { id: 'latest' }, /RUN_STATE_COMPLETED/],
-  ['meshgauge.collector.v1.ResultService/ListResults', { run: 'latest' }, /OUTCOME_MEASURED/],
+  ['meshgauge.collector.v1.RunService/WatchRun', { runId: 'latest' }, /RUN_STATE_COMPLETED/],
+  ['meshgauge.collector.v1.ResultService/ListResults', { runId: 'latest' }, /OUTCOME_MEASURED/],
   [
     'meshgauge.collector.v1.ResultService/GetMatrix',
-    { run: 'latest', measure: 'MEASURE_RTT_P50_SECONDS' },
+    { runId: 'latest', measure: 'MEASURE_RTT_P50_SECONDS' },
     /"rows"/,
   ],
   ['meshgauge.collector.v1.TrafficService/StartTraffic', { spec: traffic }, /TRAFFIC_STATE_STARTING/],
-  ['meshgauge.collector.v1.TrafficService/GetTraffic', { id: 'latest' }, /"flowCount": 1/],
-  ['meshgauge.collector.v1.TrafficService/ListFlows', { id: 'latest' }, /"destination"/],
-  ['meshgauge.collector.v1.TrafficService/StopTraffic', { id: 'latest' }, /TRAFFIC_STATE_STOPPED/],
-  ['meshgauge.collector.v1.TrafficService/WatchTraffic', { id: 'latest' }, /TRAFFIC_STATE_STOPPED/],
+  ['meshgauge.collector.v1.TrafficService/GetTraffic', { trafficId: 'latest' }, /"flowCount": 1/],
+  ['meshgauge.collector.v1.TrafficService/ListFlows', { trafficId: 'latest' }, /"destination"/],
+  ['meshgauge.collector.v1.TrafficService/StopTraffic', { trafficId: 'latest' }, /TRAFFIC_STATE_STOPPED/],
+  ['meshgauge.collector.v1.TrafficService/WatchTraffic', { trafficId: 'latest' }, /TRAFFIC_STATE_STOPPED/],
   ['meshgauge.collector.v1.TrafficService/ListTraffic', {}, /"nodeCount": 2/],
-  ['meshgauge.collector.v1.StoreService/GetStoreInfo', {}, /"schemaVersion": 2/],
+  ['meshgauge.collector.v1.StoreService/GetStoreInfo', {}, /"schemaVersion": 3/],
   ['meshgauge.collector.v1.StoreService/BackupStore', {}, /"sizeBytes": "\d{5,}"/],
 ]
 
@@ -199,7 +199,7 @@ describe('every RPC from the outside', () => {
     const { exitCode, stderr } = await call(
       `127.0.0.1:${collector.port}`,
       'meshgauge.collector.v1.RunService/CancelRun',
-      { id: 'latest' },
+      { runId: 'latest' },
     )
     expect(exitCode).not.toBe(0)
     expect(stderr).toMatch(/failed_precondition.*has ended already/s)

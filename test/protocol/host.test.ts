@@ -36,13 +36,13 @@ const samplesOf = (events: readonly Event[]) =>
   events.flatMap(({ hostSamples }) => hostSamples?.samples ?? [])
 const hostOf = (events: readonly Event[]) => events.findLast(({ hostSamples }) => hostSamples)?.hostSamples
 
-/** Folders of recordings that are under way or were left behind. */
+/** Folders of recordings that run or were left behind. */
 const recordings = (folder: string) => readdirSync(folder).filter((name) => name.startsWith('meshgauge-pcp-'))
 
 let temporary: string
 const startAgent = (...args: string[]): Promise<ServiceProcess> => {
   const own = ['agent', '--node', 'n1', '--listen', '127.0.0.1:0', '--interface', 'lo=127.0.0.1']
-  // A folder of its own, so that what other agents leave there is not taken for this one's.
+  // Its own folder, so that folders of other agents do not count.
   return startService([...own, ...args], { TMPDIR: temporary, MESHGAUGE_SECRET: 'hunter2' })
 }
 
@@ -75,7 +75,7 @@ const run = (port: number, hostSampling?: object, options: object = {}, on: Inde
     hostSampling,
   })
 
-/** Both ends of one test with the same sampling. */
+/** Runs both endpoints of one test with the same sampling. */
 const measure = async (hostSampling: object, options: object = {}, on: IndependentClient = client) => {
   const server = serve(hostSampling, on)[Symbol.asyncIterator]()
   const first = (await server.next()).value as Event
@@ -90,7 +90,7 @@ const measure = async (hostSampling: object, options: object = {}, on: Independe
 }
 
 describe('Describe', () => {
-  test('says what the node is made of, and nothing of its environment', async () => {
+  test('reports the hardware of the node, and nothing from its environment', async () => {
     type Description = { metadata: Record<string, unknown> }
     const description = await client.call<Description>('meshgauge.agent.v1.AgentService', 'Describe', {})
     const { metadata } = description
@@ -111,7 +111,7 @@ describe('Describe', () => {
 })
 
 describe('samples of the host', () => {
-  test('come from both ends between Started and Summary, and cover the test without a gap', async () => {
+  test('are sent by both endpoints between Started and Summary, and cover the test without a gap', async () => {
     const { served, ran } = await measure({ interval: { nanos: 2e8 } })
     for (const events of [served, ran]) {
       const kinds = events.map(({ event }) => event)
@@ -121,7 +121,7 @@ describe('samples of the host', () => {
       const samples = samplesOf(events)
       const covered = samples.reduce((sum, { interval }) => sum + secondsOf(interval), 0)
       expect(covered).toBeGreaterThanOrEqual(1)
-      // As many as the agent had time for; the last one ends with the test.
+      // Their number depends on the load of the machine; the last one ends with the test.
       expect(samples.length).toBeGreaterThan(1)
       expect(samples.slice(0, -1).some(({ interval }) => secondsOf(interval) < 0.5)).toBe(true)
       for (const { cpus = [], interfaces, memoryAvailableBytes, tcpRetransmitCount } of samples) {
@@ -130,14 +130,14 @@ describe('samples of the host', () => {
         expect(tcpRetransmitCount).toBeTypeOf('number')
         for (const { busyRatio = 0 } of cpus) expect(busyRatio >= 0 && busyRatio <= 1).toBe(true)
       }
-      // What iperf3 sent went over lo, where others may send as well.
+      // iperf3 sent over lo, which other programs may use too.
       const sent = ran.at(-1)!.summary!.results[0]!.sentBytes!
       const received = samples.reduce((sum, { interfaces }) => sum + (interfaces[0]!.receivedBytes ?? 0), 0)
       expect(received).toBeGreaterThanOrEqual(0.98 * sent)
     }
   })
 
-  test('are not taken when nobody asks for them', async () => {
+  test('are not taken without a request', async () => {
     const server = serve()[Symbol.asyncIterator]()
     const first = (await server.next()).value as Event
     const events = await collect(run(first.started!.listeners![0]!.port))
@@ -148,7 +148,7 @@ describe('samples of the host', () => {
   test.each([
     ['Serve', () => collect(serve({ interval: { nanos: 5e7 } }))],
     ['Run', () => collect(run(25308, { interval: { nanos: 5e7 } }))],
-  ])('%s refuses an interval that the kernel cannot tell from noise', async (_name, work) => {
+  ])('%s refuses an interval that is too short for the kernel', async (_name, work) => {
     const error: ServiceError = await work().then(
       () => Promise.reject(new Error('it did not fail')),
       (failure: ServiceError) => failure,
@@ -173,7 +173,7 @@ const describePcp = (name: string, tests: () => void) =>
     : describe.skip(`${name} (skipped: Performance Co-Pilot is not there)`, tests)
 
 describePcp('Performance Co-Pilot', () => {
-  test('a real pmcd, pmlogger and pcp2json record both ends, interfaces included', async () => {
+  test('pmcd, pmlogger and pcp2json record both endpoints with their interfaces', async () => {
     const { served, ran } = await measure(PCP, { duration: { seconds: 2 } })
     for (const events of [served, ran]) {
       const host = hostOf(events)!
@@ -189,7 +189,7 @@ describePcp('Performance Co-Pilot', () => {
         'packets',
       ])
       const lo = last.network!.interface!.in!.bytes!['@instances'].find(({ name }) => name === 'lo')!
-      // 50 Mbit/s, and whatever others send over lo.
+      // 50 Mbit/s, and the traffic of other programs over lo.
       expect(lo.value).toBeGreaterThan(5e6)
       expect(last.network!.tcp!.retranssegs!.value).toBeTypeOf('number')
       expect(last.kernel!.cpu!.util!.user!.value).toBeTypeOf('number')
@@ -197,7 +197,7 @@ describePcp('Performance Co-Pilot', () => {
     }
   })
 
-  test('a test that ends before the first interval does has its samples all the same', async () => {
+  test('a test that is shorter than the interval has samples too', async () => {
     const bytes = { duration: undefined, bytes: 1e6, bitsPerSecond: 0 }
     const { ran } = await measure({ source: 'HOST_SOURCE_PCP' }, bytes)
     const host = hostOf(ran)!
@@ -206,7 +206,7 @@ describePcp('Performance Co-Pilot', () => {
     expect(samples.some(({ network }) => network?.interface?.in?.bytes)).toBe(true)
   })
 
-  test('it ends with its stream, also when the caller goes, and removes what a killed agent left', async () => {
+  test('recording ends with its stream, also after a cancellation, and removes the folders of killed agents', async () => {
     const left = join(temporary, 'meshgauge-pcp-left')
     mkdirSync(left)
     utimesSync(left, 0, 0)
@@ -217,12 +217,12 @@ describePcp('Performance Co-Pilot', () => {
     expect(running.sort()).toEqual(['iperf3', 'pmcd', 'pmlogger'])
     expect(recordings(temporary)).toHaveLength(1)
     stream.cancel()
-    // The check after each test sees to the rest.
+    // The check after each test covers the processes.
   })
 })
 
 describe('where Performance Co-Pilot is missing or broken', () => {
-  /** An installation whose programs are what a test writes. */
+  /** An installation with programs that the test writes. */
   const installation = (name: string, programs: Record<string, string>): string => {
     const folder = join(temporary, name)
     for (const path of ['bin', 'linux', 'pmns', 'pmrep']) mkdirSync(join(folder, path), { recursive: true })
@@ -254,7 +254,7 @@ describe('where Performance Co-Pilot is missing or broken', () => {
       /^pmcd ended with exit code 7: no shared memory$/,
     ],
     ['hanging', () => installation('hanging', all('sleep 1000')), /^pmcd was not ready within 3 s$/],
-  ])('%s: it says so, and the samples of /proc go on', async (_name, conf, problem) => {
+  ])('%s: reports the problem, and continues to sample /proc', async (_name, conf, problem) => {
     const other = await startAgent('--ports', '25709-25712', '--program', `pcp.conf=${conf()}`)
     const others = openIndependentClient(other.port)
     try {

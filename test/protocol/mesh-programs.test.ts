@@ -8,8 +8,8 @@ import { openIndependentClient } from './independent-client.ts'
 import { assignment, openMesh } from './mesh-stream.ts'
 import { startAgent } from './service-process.ts'
 
-describe('trouble with the engine', () => {
-  test('is told in words, is no loss, and passes by itself', async () => {
+describe('a failure of the engine', () => {
+  test('is reported with its reason, is no loss, and is retried', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'meshgauge-mesh-'))
     const program = join(folder, 'fping')
     const own = await startAgent('--program', `fping=${program}`)
@@ -17,18 +17,18 @@ describe('trouble with the engine', () => {
     try {
       const mesh = openMesh(caller, assignment([1]))
       await mesh.until(({ batches }) =>
-        batches.some(({ troubles }) => troubles?.[0]?.reason.includes('not installed')),
+        batches.some(({ problems }) => problems?.[0]?.reason.includes('not installed')),
       )
       expect(mesh.seen.engines).toEqual([])
       expect(mesh.seen.windows).toEqual([])
       writeFileSync(program, '#!/bin/sh\nexec fping "$@"\n')
       chmodSync(program, 0o755)
       await mesh.until(() => mesh.windowsOf(1).length > 1)
-      await mesh.until(({ batches }) => (batches.at(-1)!.troubles ?? []).length === 0)
+      await mesh.until(({ batches }) => (batches.at(-1)!.problems ?? []).length === 0)
       const before = programsOf(own.pid)[0]!.pid
       process.kill(before, 'SIGKILL')
       await mesh.until(({ batches }) =>
-        batches.some(({ troubles }) => troubles?.[0]?.reason.includes('SIGKILL')),
+        batches.some(({ problems }) => problems?.[0]?.reason.includes('SIGKILL')),
       )
       const now = Date.now() / 1000
       await mesh.until(() => mesh.windowsOf(1).some(({ start }) => start > now))
@@ -42,7 +42,7 @@ describe('trouble with the engine', () => {
   })
 })
 
-describe('nothing is left', () => {
+describe('no process is left', () => {
   test.each(['SIGTERM', 'SIGKILL'] as const)('when the agent gets %s', async (signal) => {
     const own = await startAgent()
     const caller = openIndependentClient(own.port)

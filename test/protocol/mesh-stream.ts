@@ -8,9 +8,8 @@ type RawWindow = {
   sentCount?: number
   receivedCount?: number
   trailingLostCount?: number
-  rttMinSeconds?: number
-  rttMaxSeconds?: number
-  rttSumSeconds?: number
+  rttMin?: Stamp
+  rttMax?: Stamp
   histogramCounts?: number[]
   reason?: string
 }
@@ -19,14 +18,14 @@ type RawBatch = {
   sendTime: Stamp
   droppedCount?: number
   windows?: { startTime: Stamp; endTime: Stamp; windows: RawWindow[] }[]
-  troubles?: { groupIndex?: number; reason: string }[]
+  problems?: { groupIndex?: number; reason: string }[]
 }
 type RawResponse = {
   started?: { session: string; engines?: { name: string; version: string }[] }
   batch?: RawBatch
 }
 
-/** Times are seconds since 1970; `arrivedAt` by this process's clock, the others by the agent's. */
+/** Times are seconds since 1970: `arrivedAt` from the clock of this process, the others from the agent's. */
 export type SeenWindow = {
   target: number
   start: number
@@ -44,9 +43,9 @@ export type SeenWindow = {
 
 const secondsOf = ({ seconds = 0, nanos = 0 }: Stamp): number => seconds + nanos / 1e9
 
-/** What the tests of Mesh ask for: addresses of loopback, probed often, in windows of a second. */
+/** The assignment of these tests: loopback addresses, probed often, in windows of 1 s. */
 export const targets = (...ids: number[]) => ids.map((id) => ({ id, address: `127.0.7.${id}` }))
-/** What comes later than the timeout is lost, also where only the machine was busy. */
+/** A long timeout: on a busy machine, an answer after a shorter one would count as lost. */
 export const timeout = { seconds: 1 }
 export const quick = { interval: { nanos: 1e8 }, timeout }
 export const assignment = (ids: number[], more: object = {}) => ({
@@ -57,13 +56,13 @@ export const assignment = (ids: number[], more: object = {}) => ({
   ...more,
 })
 
-/** A caller of Mesh that keeps everything it hears; it acknowledges at once unless told not to. */
+/** Opens a mesh stream and collects its messages. It acknowledges immediately, unless configured otherwise. */
 export const openMesh = (
   client: IndependentClient,
   assignment: object,
   { acknowledges = true }: { acknowledges?: boolean } = {},
 ) => {
-  const stream = client.duplex<RawResponse>('meshgauge.agent.v1.PingService', 'Mesh')
+  const stream = client.duplex<RawResponse>('meshgauge.agent.v1.PingService', 'PingMesh')
   const seen = {
     session: '',
     engines: [] as { name: string; version: string }[],
@@ -85,8 +84,8 @@ export const openMesh = (
           received: window.receivedCount ?? 0,
           trailing: window.trailingLostCount ?? 0,
           reason: window.reason ?? '',
-          rttMin: window.rttMinSeconds ?? 0,
-          rttMax: window.rttMaxSeconds ?? 0,
+          rttMin: secondsOf(window.rttMin ?? {}),
+          rttMax: secondsOf(window.rttMax ?? {}),
           buckets: window.histogramCounts ?? [],
           arrivedAt,
           session: seen.session,
@@ -115,7 +114,7 @@ export const openMesh = (
     assign,
     done,
     windowsOf: (target: number) => seen.windows.filter((window) => window.target === target),
-    /** Waits until so much is seen. */
+    /** Waits until the messages fulfil the condition. */
     until: (good: (now: typeof seen) => boolean, seconds?: number) =>
       eventually(
         () => ({
@@ -123,13 +122,13 @@ export const openMesh = (
           batches: seen.batches.length,
           windows: seen.windows.length,
           last: seen.windows.slice(-2),
-          troubles: seen.batches.at(-1)?.troubles,
+          problems: seen.batches.at(-1)?.problems,
           failure: seen.failure?.message,
         }),
         (now) => now.good,
         seconds,
       ),
-    /** Half-closes, and waits for the last words. */
+    /** Half-closes, and waits for the last messages. */
     end: () => {
       acknowledges = false
       stream.end()

@@ -27,7 +27,7 @@ afterAll(async () => {
 const open = (ids: number[], more: object = {}, options = {}) =>
   openMesh(client, assignment(ids, more), options)
 
-/** The windows of one target follow each other without overlap, and nothing is missing between two of them. */
+/** Expects that the windows of one target are consecutive, without overlap or gap. */
 const expectSeamless = (windows: readonly SeenWindow[], longestGap = 0.001) => {
   expect(windows.length).toBeGreaterThan(1)
   const sorted = windows.toSorted((a, b) => a.start - b.start)
@@ -45,7 +45,7 @@ describe('windows', () => {
     ]
     const mesh = open([], { groups })
     await mesh.until(() => mesh.windowsOf(1).length > 2 && mesh.windowsOf(2).length > 2)
-    // A busy machine may have kept back the probes of some windows, but not of each.
+    // On a busy machine, the probes of some windows may be withheld, but not of all.
     await mesh.until(() =>
       [1, 2].every((target) =>
         mesh.windowsOf(target).some(({ start, end, sent }) => end - start < 1.5 && sent > 4),
@@ -60,7 +60,7 @@ describe('windows', () => {
       for (const { start, end, sent, received, buckets, rttMin, rttMax } of windows.slice(1, 3)) {
         expect(sent).toBeGreaterThan(0)
         expect(sent).toBeLessThan(1.6 * 10 * (end - start))
-        // tcp refuses nothing here but on the agent's own address: a refusal is an answer all the same.
+        // tcp gets refusals except on the agent's own address; a refusal is an answer.
         expect(received).toBe(sent)
         expect(buckets.reduce((sum, count) => sum + count, 0)).toBe(received)
         expect(rttMin).toBeGreaterThan(0)
@@ -71,7 +71,7 @@ describe('windows', () => {
     expect(sequences).toEqual(sequences.map((_, index) => index + 1))
   })
 
-  test('without targets the stream goes on, with signs of life', async () => {
+  test('without targets the stream stays open and sends empty batches', async () => {
     const mesh = open([])
     await mesh.until(({ batches }) => batches.length >= 2)
     await mesh.end()
@@ -80,7 +80,7 @@ describe('windows', () => {
 })
 
 describe('an assignment that changes', () => {
-  test('leaves no gap in what stays, whether targets come, go, or are probed otherwise', async () => {
+  test('leaves no gap for the remaining targets when targets are added, removed or probed with other parameters', async () => {
     const mesh = open([1, 2, 3])
     await mesh.until(() => mesh.windowsOf(3).length > 1)
     mesh.assign(assignment([1, 2, 4]))
@@ -100,14 +100,14 @@ describe('an assignment that changes', () => {
       const windows = mesh.windowsOf(target)
       expectSeamless(windows)
       for (const { sent, received } of windows) expect(received).toBe(sent)
-      // Only whole windows: each has as many probes as its length has, but for one when the engine changes.
+      // Complete windows have a probe for each interval, except one when the engine changes.
       for (const { start, end, sent } of windows.slice(1, -1)) {
         expect(sent).toBeGreaterThanOrEqual(Math.floor((end - start) / 0.2) - 2)
       }
     }
   })
 
-  test('touches no group that stays as it was', async () => {
+  test('does not restart unchanged groups', async () => {
     const steady = { ...quick, targets: targets(1) }
     const mesh = open([], { groups: [steady, { ...quick, targets: targets(2) }] })
     await mesh.until(() => mesh.windowsOf(1).length > 0 && mesh.windowsOf(2).length > 0)
@@ -118,7 +118,7 @@ describe('an assignment that changes', () => {
     await mesh.end()
   })
 
-  test('that comes in a burst is applied once', async () => {
+  test('applies a burst of updates once', async () => {
     const mesh = open([1])
     await mesh.until(() => mesh.windowsOf(1).length > 0)
     const known = new Set(programsOf(agent.pid).map(({ pid }) => pid))
@@ -134,8 +134,8 @@ describe('an assignment that changes', () => {
   })
 })
 
-describe('a stream that breaks', () => {
-  test('loses nothing: what was measured meanwhile comes once, with its own times', async () => {
+describe('a broken stream', () => {
+  test('loses nothing: windows from the time without a stream are delivered once, with their own times', async () => {
     const first = open([1, 2])
     await first.until(() => first.windowsOf(1).length > 1)
     await first.cancel()
@@ -155,12 +155,12 @@ describe('a stream that breaks', () => {
       expect(
         once.filter(({ start, end }) => start > brokeAt - 1 && end < brokeAt + 3.6).length,
       ).toBeGreaterThan(1)
-      // What was acknowledged does not come again; the last batches before the break may not have been.
+      // Acknowledged batches are not sent again; the last ones before the break may not be acknowledged.
       expect(second.windowsOf(target)[0]!.start).toBeGreaterThan(first.windowsOf(target)[0]!.start)
     }
   })
 
-  test('without acknowledgement everything comes again', async () => {
+  test('without acknowledgement all batches are sent again', async () => {
     const first = open([1], {}, { acknowledges: false })
     await first.until(() => first.windowsOf(1).length > 2)
     await first.cancel()
@@ -174,7 +174,7 @@ describe('a stream that breaks', () => {
     expect(second.seen.batches[0]!.sequence).toBe(1)
   })
 
-  test('ends the probing after its time to outlive, or at once when that is none', async () => {
+  test('ends probing after its outlive time, or immediately when that is 0', async () => {
     for (const outlive of [{ seconds: 1 }, {}]) {
       const mesh = open([1], { outlive })
       await mesh.until(() => mesh.windowsOf(1).length > 0)
@@ -183,7 +183,7 @@ describe('a stream that breaks', () => {
     }
   })
 
-  test('another stream of the same owner takes over at once', async () => {
+  test('another stream of the same owner takes over immediately', async () => {
     const first = open([1])
     await first.until(() => first.windowsOf(1).length > 0)
     const second = open([1])
@@ -200,7 +200,7 @@ describe('a stream that breaks', () => {
 })
 
 describe('owners', () => {
-  test('one at a time; another one is refused while the first is there, and takes over afterwards', async () => {
+  test('a second owner is refused while the first is connected, and takes over afterwards', async () => {
     const first = open([1])
     await first.until(() => first.windowsOf(1).length > 0)
     const refused = open([2], { owner: 'collector-2' })
@@ -210,7 +210,7 @@ describe('owners', () => {
       details: expect.stringContaining('collector-1'),
     })
     await first.cancel()
-    // The agent hears of the break a moment after we made it.
+    // The agent detects the break a moment later.
     let second = open([2], { owner: 'collector-2' })
     await second.until(({ ended, session }) => ended || session !== '')
     while (second.seen.ended) {
@@ -225,8 +225,8 @@ describe('owners', () => {
   })
 })
 
-describe('what is wrong with an assignment', () => {
-  test('is told all at once', async () => {
+describe('violations of an assignment', () => {
+  test('are reported together', async () => {
     const mesh = openMesh(client, {
       owner: '',
       window: { nanos: 1e8 },
@@ -260,7 +260,7 @@ describe('what is wrong with an assignment', () => {
     }
   })
 
-  test('peers that may not be measured, and too many targets, are refused', async () => {
+  test('refuses peers that may not be measured, and too many targets', async () => {
     const outside = openMesh(
       client,
       assignment([], { groups: [{ targets: [{ id: 1, address: '192.0.2.1' }] }] }),
@@ -273,7 +273,7 @@ describe('what is wrong with an assignment', () => {
     expect(tooMany.seen.failure!.code).toBe(status.RESOURCE_EXHAUSTED)
   })
 
-  test('in a later one ends the stream and leaves the old one to outlive it', async () => {
+  test('in an update end the stream, and the old assignment continues for its outlive time', async () => {
     const mesh = open([1], { outlive: { seconds: 2 } })
     await mesh.until(() => mesh.windowsOf(1).length > 0)
     mesh.assign(assignment([1, 1]))
@@ -283,8 +283,8 @@ describe('what is wrong with an assignment', () => {
     await gone(agent.pid)
   })
 
-  test('a stream must begin with one', async () => {
-    const stream = client.duplex('meshgauge.agent.v1.PingService', 'Mesh')
+  test('a stream must begin with an assignment', async () => {
+    const stream = client.duplex('meshgauge.agent.v1.PingService', 'PingMesh')
     stream.write({ acknowledgement: { session: 'x', sequence: 1 } })
     const failure = await (async () => {
       for await (const _ of stream);

@@ -118,10 +118,10 @@ test('what does not exist is NOT_FOUND, what cannot be started says why', async 
     'TriggerSchedule',
     'DeleteSchedule',
   ])
-    await expect(call(method, { name: 'nite' })).rejects.toMatchObject({ code: 5 })
-  await expect(call('TriggerSchedule', { name: 'night' })).rejects.toMatchObject({
+    await expect(call(method, { schedule: 'nite' })).rejects.toMatchObject({ code: 5 })
+  await expect(call('TriggerSchedule', { schedule: 'night' })).rejects.toMatchObject({
     code: 3,
-    details: expect.stringContaining('no pair is due whose agents answer'),
+    details: expect.stringContaining('no pair of agents that answer is due'),
   })
 })
 
@@ -148,7 +148,7 @@ test('coverage comes in pages, those never measured first', async () => {
 
 test('kill -9 keeps what was added, and what was paused', async () => {
   await call('CreateSchedule', { spec: { name: 'often', every: { seconds: 1 }, run }, paused: true })
-  await call('PauseSchedule', { name: 'night' })
+  await call('PauseSchedule', { schedule: 'night' })
   await collector.stop('SIGKILL')
   client.close()
   await start()
@@ -157,7 +157,7 @@ test('kill -9 keeps what was added, and what was paused', async () => {
     ['night', 'SCHEDULE_STATE_PAUSED'],
     ['often', 'SCHEDULE_STATE_PAUSED'],
   ])
-  await call('DeleteSchedule', { name: 'often' })
+  await call('DeleteSchedule', { schedule: 'often' })
   await collector.stop('SIGKILL')
   client.close()
   await start()

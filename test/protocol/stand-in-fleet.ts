@@ -94,7 +94,7 @@ export const startStandInFleet = async (
       const seen = new Set<string>()
       watched.set(run!.id, seen)
       let last = run!
-      for await (const step of runs.watchRun({ id: run!.id }, { deadline: LONGEST_RUN_MS })) {
+      for await (const step of runs.watchRun({ runId: run!.id }, { deadline: LONGEST_RUN_MS })) {
         for (const result of step.results) seen.add(nameOf(result))
         last = step.run!
       }
@@ -106,7 +106,7 @@ export const startStandInFleet = async (
     async results(run: Run): Promise<PairResult[]> {
       const all: PairResult[] = []
       for (let pageToken = ''; ; ) {
-        const page = await results.listResults({ run: run.id, pageSize: 5000, pageToken })
+        const page = await results.listResults({ runId: run.id, pageSize: 5000, pageToken })
         all.push(...page.results)
         if (page.nextPageToken === '') return all
         pageToken = page.nextPageToken

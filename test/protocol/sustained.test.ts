@@ -25,7 +25,7 @@ beforeAll(async () => {
   agent = await startAgent('--ports', '25601-25640')
   client = openIndependentClient(agent.port)
 })
-/** Last first: streams before what they lead to. */
+/** Called in reverse order: streams end before their agents. */
 const stops: (() => void | Promise<void>)[] = []
 afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop()
@@ -39,7 +39,7 @@ afterAll(async () => {
   await agent.stop('SIGTERM')
 })
 
-/** An agent for one test, gone after it however it ends. */
+/** An agent for one test, which ends with the test. */
 const startOwn = async (...args: string[]) => {
   const own = await startAgent(...args)
   const ownClient = openIndependentClient(own.port)
@@ -50,7 +50,7 @@ const startOwn = async (...args: string[]) => {
   return { own, ownClient }
 }
 
-/** A stream that is read as it comes; what it said so far can be asked for. */
+/** Opens a stream and collects its messages. */
 const follow = (method: string, request: object, from = client) => {
   const stream = from.stream<Event>(IPERF, method, request)
   stops.push(() => stream.cancel())
@@ -64,7 +64,7 @@ const follow = (method: string, request: object, from = client) => {
   const changes = () =>
     events.flatMap((event) =>
       (event.changes?.changes ?? []).map((change) => ({
-        // proto3 leaves zeros out.
+        // proto3 omits zeros.
         ...{ flowIndex: 0, running: false, restartCount: 0, reason: '' },
         ...change,
       })),
@@ -117,7 +117,7 @@ const start = async (count: number, more: object = {}, from = client) => {
 const movedBy = (flow: number, samples: readonly Sample[]) =>
   samples.filter(({ flowIndex }) => flowIndex === flow).reduce((sum, { bytes }) => sum + Number(bytes), 0)
 
-/** Each flow has moved bytes at both ends since now. */
+/** Waits until each flow has moved bytes at both endpoints. */
 const moving = async ({ serve, run }: Awaited<ReturnType<typeof start>>, count: number) => {
   for (const end of [serve, run]) {
     const before = end.samples().length
@@ -133,8 +133,8 @@ const pidsOf = (kind: '-s' | '-c', port: number, of = agent) =>
     .filter(({ command }) => command.includes(`iperf3 ${kind} `) && command.includes(`-p ${port} `))
     .map(({ pid }) => pid)
 
-describe('flows that are kept up', () => {
-  test('both ends tell what they move, Describe names them, and cancelling leaves nothing', async () => {
+describe('sustained traffic', () => {
+  test('both endpoints report bytes, Describe names the label, and cancelling leaves no process', async () => {
     const load = await start(3)
     await moving(load, 3)
     const rates = load.serve.samples().map(({ bitsPerSecond }) => Number(bitsPerSecond))
@@ -154,8 +154,8 @@ describe('flows that are kept up', () => {
     await eventually(describeLabels, (labels) => (labels ?? []).length === 0)
   })
 
-  test('a test ends at the limit of the agent and the next begins: no restart is counted', async () => {
-    // Of its own: just after such an end nothing is counted, and the other tests count.
+  test('a test that ends at the limit of the agent is followed by the next one, without a restart count', async () => {
+    // Its own agent: after such an end failures are not counted for 5 s, and the other tests count them.
     const { own, ownClient } = await startOwn('--ports', '25661-25670', '--max-duration', '3s')
     const load = await start(2, {}, ownClient)
     await moving(load, 2)
@@ -170,7 +170,7 @@ describe('flows that are kept up', () => {
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('a client that is killed is started again and counted; the other flow goes on', async () => {
+  test('a client that is killed is restarted and counted; the other flow continues', async () => {
     const load = await start(2)
     await moving(load, 2)
     process.kill(pidsOf('-c', load.ports[0]!)[0]!, 'SIGKILL')
@@ -184,7 +184,7 @@ describe('flows that are kept up', () => {
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('a server that is killed comes back on its port, and its client with it', async () => {
+  test('a server that is killed is restarted on its port, and its client connects again', async () => {
     const load = await start(2)
     await moving(load, 2)
     process.kill(pidsOf('-s', load.ports[1]!)[0]!, 'SIGKILL')
@@ -196,13 +196,13 @@ describe('flows that are kept up', () => {
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('a port that another program has taken meanwhile is said, and taken back when it is free', async () => {
+  test('reports a port that another program has taken, and uses it again when it is free', async () => {
     const load = await start(1)
     await moving(load, 1)
     const [port] = load.ports
     const thief = createServer((socket) => socket.destroy())
     thief.on('error', () => undefined)
-    // Whoever is first has it: the server is killed again as long as it is that one.
+    // The first one to listen gets the port: the server is killed until the other program has it.
     await eventually(
       () => {
         if (thief.listening) return true
@@ -229,7 +229,7 @@ describe('flows that are kept up', () => {
     await load.serve.done
   })
 
-  test('an exclusive test beside it is refused', async () => {
+  test('refuses an exclusive test at the same time', async () => {
     const load = await start(1)
     const exclusive = follow('Serve', { listeners: listeners(1) })
     expect((await exclusive.done)?.code).toBe(status.ABORTED)
@@ -237,7 +237,7 @@ describe('flows that are kept up', () => {
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('kill -9 of the agent leaves nothing', async () => {
+  test('kill -9 of the agent leaves no process', async () => {
     const { own, ownClient } = await startOwn('--ports', '25651-25660')
     const load = await start(2, {}, ownClient)
     const programs = await eventually(
@@ -256,7 +256,7 @@ describe('flows that are kept up', () => {
     ['Run', { flows: [], options: { ...OPTIONS, bytes: 1000 } }, 'options.bytes'],
     ['Run', { flows: [], options: { ...OPTIONS, direction: 'DIRECTION_REVERSE' } }, 'options.direction'],
     ['Serve', { listeners: listeners(1), interval: { nanos: 1e8 } }, 'interval'],
-  ])('%s refuses what cannot be kept up: %j', async (method, request, field) => {
+  ])('%s refuses options that are not for sustained traffic: %j', async (method, request, field) => {
     const flows = [{ address: '127.0.0.1', port: 25601, interface: 'lo' }]
     const error = await follow(method, {
       ...request,

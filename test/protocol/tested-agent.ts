@@ -31,11 +31,13 @@ export const failureOf = async (work: Promise<unknown>): Promise<ServiceError> =
     (error: ServiceError) => error,
   )
 
+/** The encoded google.rpc.Status of an error. */
+export const detailsOf = (error: ServiceError): Buffer =>
+  Buffer.concat((error.metadata.get('grpc-status-details-bin') as Buffer[]) ?? [])
+
 /** google.rpc.ErrorInfo.reason, found in the details as plain bytes. */
-export const reasonOf = (error: ServiceError): string => {
-  const details = Buffer.concat((error.metadata.get('grpc-status-details-bin') as Buffer[]) ?? [])
-  return /[A-Z]+_[A-Z_]+[A-Z]/.exec(details.toString('latin1').replace(error.details, ''))?.[0] ?? ''
-}
+export const reasonOf = (error: ServiceError): string =>
+  /[A-Z]+_[A-Z_]+[A-Z]/.exec(detailsOf(error).toString('latin1').replace(error.details, ''))?.[0] ?? ''
 
 /**
  * To be called once in a test file. After each test nothing that the agent started may be left.

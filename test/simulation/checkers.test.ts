@@ -22,11 +22,11 @@ const changingWindows =
     let batches = 0
     return {
       ...store,
-      parcel: () => {
-        const parcel = store.parcel()
+      windowBatch: () => {
+        const batch = store.windowBatch()
         const add = (windows: readonly Window[]) =>
-          parcel.add(++batches % 50 === 0 ? change(windows) : windows)
-        return { ...parcel, add }
+          batch.add(++batches % 50 === 0 ? change(windows) : windows)
+        return { ...batch, add }
       },
     }
   }
@@ -86,8 +86,8 @@ describe('each checker finds the bug that it looks for', () => {
   test('a queue that never drains', async () => {
     const wrapStore = (store: Store): Store => ({
       ...store,
-      parcel: () => ({
-        ...store.parcel(),
+      windowBatch: () => ({
+        ...store.windowBatch(),
         put: () => {
           throw new OperatingError('STORE_UNAVAILABLE', 'not today')
         },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { MeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import { createSqliteStore } from '../../collector/store/sqlite/store.ts'
@@ -101,7 +101,7 @@ test('windows that an agent has discarded are counted once, also by a collector 
   let discarded = 0
   const observer = {
     tamper: (_call: unknown, message: unknown) => {
-      const { event } = message as MeshResponse
+      const { event } = message as PingMeshResponse
       if (event?.$case !== 'batch') return [message]
       return [{ event: { ...event, value: { ...event.value, droppedCount: discarded } } }]
     },

@@ -1,4 +1,4 @@
-import type { MeshRequest, MeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import { MeshSpec, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { createAccounting } from './checkers/accounting.ts'
@@ -115,18 +115,18 @@ class Simulation {
           this.#leases.onCallEnd(call)
         },
         onRequest: (call, message) => {
-          if (call.path === 'PingService/Mesh') this.#accounting.onRequest(message as MeshRequest)
+          if (call.path === 'PingService/PingMesh') this.#accounting.onRequest(message as PingMeshRequest)
         },
         onResponse: (call, message) => {
-          if (call.path !== 'PingService/Mesh') return
-          const response = message as MeshResponse
+          if (call.path !== 'PingService/PingMesh') return
+          const response = message as PingMeshResponse
           this.#accounting.onResponse(call, response)
           if (response.event?.$case !== 'batch') return
           const { sequence, windows } = response.event.value
           this.#trace.note(call.node, sequence, ...windows.map((group) => group.windows.length))
         },
         tamper: ({ node, path }, message) =>
-          path === 'PingService/Mesh' ? this.#tampering.tamper(node, message) : [message],
+          path === 'PingService/PingMesh' ? this.#tampering.tamper(node, message) : [message],
       },
     })
     const world = this.#world

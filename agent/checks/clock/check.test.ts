@@ -6,8 +6,8 @@ import { useMachines } from '../fixtures/use-machines.ts'
 const { run, machineOf } = useMachines()
 
 describe('clock', () => {
-  test('chrony', async () => {
-    const result = await run(machineOf('chronyc').says('chronyc.txt', 'clock/chrony.txt'), 'clock')
+  test('asks chrony', async () => {
+    const result = await run(machineOf('chronyc').replays('chronyc.txt', 'clock/chrony.txt'), 'clock')
     expect([result.status, valuesOf(result, 'offset')]).toEqual([PASS, { clock: -0.000008421 }])
   })
 
@@ -15,29 +15,29 @@ describe('clock', () => {
     [{}, FAIL, /2\.7 s off 10\.0\.0\.1, more than 1\.0 s/],
     [{ fail_offset: '5s' }, WARN, /more than 50 ms/],
     [{ warn_offset: '3s', fail_offset: '5s' }, PASS, undefined],
-  ])('a clock that is 2.7 s off, with %j', async (parameters, status, reason) => {
-    const machine = machineOf('chronyc').says('chronyc.txt', 'clock/chrony-far.txt')
+  ])('judges a clock that is 2.7 s off, with %j', async (parameters, status, reason) => {
+    const machine = machineOf('chronyc').replays('chronyc.txt', 'clock/chrony-far.txt')
     const result = await run(machine, 'clock', parameters)
     expect(result.status).toBe(status)
     if (reason) expect(result.reasons[0]).toMatch(reason)
   })
 
-  test('nobody keeps it', async () => {
-    const machine = machineOf('chronyc').says('chronyc.txt', 'clock/chrony-lost.txt')
+  test('a clock without synchronisation fails', async () => {
+    const machine = machineOf('chronyc').replays('chronyc.txt', 'clock/chrony-lost.txt')
     expect(await run(machine, 'clock')).toMatchObject({
       status: WARN,
-      reasons: ['clock: is not synchronised, says chrony'],
+      reasons: ['clock: is not synchronised, according to chrony'],
     })
   })
 
-  test('where chronyd does not run, the next one is asked', async () => {
+  test('asks the next program where chronyd does not run', async () => {
     const machine = machineOf('chronyc', 'timedatectl')
     machine.prints('chronyc.txt', '506 Cannot talk to daemon\n', 1)
-    machine.says('timedatectl.timesync-status', 'clock/timesync.txt')
+    machine.replays('timedatectl.timesync-status', 'clock/timesync.txt')
     expect(Object.values(valuesOf(await run(machine, 'clock'), 'keeper'))).toEqual(['systemd-timesyncd'])
   })
 
-  test('nobody knows: skipped, with what each of them said', async () => {
+  test('is skipped when no program knows, with the reason of each', async () => {
     const machine = machineOf('chronyc')
     machine.prints('chronyc.txt', '506 Cannot talk to daemon\n', 1)
     const result = await run(machine, 'clock')

@@ -3,7 +3,7 @@ import { formatDuration } from '../../../lib/units.ts'
 import { type CheckDeps, defineCheck } from '../check.ts'
 import { type Finding, found, limitOf, PASS, skipped, statusAbove, toFindings, WARN } from '../findings.ts'
 import { duration } from '../parameters.ts'
-import { findProgram, missing, rawOf, runProgram, troubleOf } from '../programs.ts'
+import { failureOf, findProgram, missing, rawOf, runProgram } from '../programs.ts'
 import { type ClockState, parseChrony, parseNtpq, parseTimedate, parseTimesync } from './output.ts'
 
 const parameters = z.strictObject({
@@ -18,7 +18,7 @@ type Source = {
   hint: string
 }
 
-/** Who may know, the most precise first. */
+/** The programs to ask, the most precise first. */
 const SOURCES: readonly Source[] = [
   { program: 'chronyc', args: ['-c', 'tracking'], parse: parseChrony, hint: 'it comes with chrony' },
   {
@@ -31,7 +31,7 @@ const SOURCES: readonly Source[] = [
   { program: 'timedatectl', args: ['show'], parse: parseTimedate, hint: 'it comes with systemd' },
 ]
 
-/** Each of them answers at once or is in trouble. */
+/** Longest time of each program; they answer immediately. */
 const ASK_SECONDS = 5
 
 const judge = (state: ClockState, limits: { warn: number; fail: number }): Finding[] => {
@@ -44,7 +44,7 @@ const judge = (state: ClockState, limits: { warn: number; fail: number }): Findi
       synchronised,
       '',
       synchronised ? PASS : WARN,
-      synchronised ? '' : `is not synchronised, says ${keeper}`,
+      synchronised ? '' : `is not synchronised, according to ${keeper}`,
     ),
   ]
   if (source !== '') findings.push(found('clock', 'source', source))
@@ -59,20 +59,20 @@ const judge = (state: ClockState, limits: { warn: number; fail: number }): Findi
   return [...findings, found('clock', 'offset', offset, 'seconds', status, reason)]
 }
 
-/** Asks one program; a string says why it does not know. */
+/** Asks one program; returns a string when it has no answer, with the reason. */
 const ask = async (deps: CheckDeps, source: Source, signal: AbortSignal) => {
   const path = await findProgram(deps, source.program)
   if (path === undefined) return missing(deps, source.program, source.hint)
   const output = await runProgram(deps, path, source.args, signal, ASK_SECONDS)
   const state = output.reason === '' ? source.parse(output.stdout) : undefined
   const words = [source.program, ...source.args].join(' ')
-  if (!state) return `${words}: ${troubleOf(output) || 'says nothing about a time source'}`
+  if (!state) return `${words}: ${failureOf(output) || 'reports no time source'}`
   return { state, raw: rawOf(output) }
 }
 
 export const clockCheck = defineCheck({
   name: 'clock',
-  summary: 'The clock follows a source and is not far from it.',
+  summary: 'The clock is synchronised, and its offset is small.',
   invasive: false,
   budgetSeconds: 30,
   parameters,

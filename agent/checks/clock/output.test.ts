@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { recording } from '../fixtures/machine.ts'
 import { parseChrony, parseNtpq, parseSpan, parseTimedate, parseTimesync } from './output.ts'
 
-describe('who keeps the clock', () => {
+describe('clock programs', () => {
   test('chrony', () => {
     expect(parseChrony(recording('clock/chrony.txt'))).toEqual({
       keeper: 'chrony',
@@ -25,7 +25,7 @@ describe('who keeps the clock', () => {
     expect(parseTimesync('  Server: n/a\n Packet count: 0\n')).toMatchObject({ synchronised: false })
   })
 
-  test('ntpd counts in milliseconds', () => {
+  test('ntpd, which reports milliseconds', () => {
     expect(parseNtpq(recording('clock/ntpq.txt'))).toEqual({
       keeper: 'ntpd',
       source: '10.0.0.1',
@@ -56,7 +56,7 @@ describe('who keeps the clock', () => {
   })
 
   test.each([parseChrony, parseTimesync, parseNtpq, parseTimedate])(
-    'what is cut off is no answer',
+    'incomplete output is no answer',
     (parse) => {
       expect(parse('')).toBeUndefined()
       expect(parse('A9FEA97B,169.254.169.123,4,17636')).toBeUndefined()

@@ -1,12 +1,12 @@
-/** What the programs say that know how right the clock is. */
+/** Parses the programs that report the state of the clock. */
 
 export type ClockState = {
-  /** Which daemon keeps the clock, or `kernel` where only its flag is known. */
+  /** The daemon that adjusts the clock, or `kernel` where only its flag is known. */
   keeper: string
-  /** The server or reference that it follows; empty when none is known. */
+  /** The server or reference of the clock; empty when unknown. */
   source: string
   stratum: number | undefined
-  /** How far the clock is from the source; undefined when the program does not say. */
+  /** Offset from the source; undefined when the program does not report it. */
   offsetSeconds: number | undefined
   synchronised: boolean
 }
@@ -16,10 +16,10 @@ const numberOf = (text: string | undefined): number | undefined => {
   return Number.isFinite(value) ? value : undefined
 }
 
-/** Fields of `chronyc -c tracking`, which are not named there. */
+/** Positions of the fields of `chronyc -c tracking`, which have no names there. */
 const CHRONY = { name: 1, stratum: 2, systemTime: 4, leap: 13, count: 14 }
 
-/** `chronyc -c tracking`; undefined for what is not such a line. */
+/** Parses `chronyc -c tracking`; undefined for other output. */
 export const parseChrony = (text: string): ClockState | undefined => {
   const line = text.split('\n').find((candidate) => candidate.split(',').length >= CHRONY.count)
   const fields = line?.split(',') ?? []
@@ -36,7 +36,7 @@ export const parseChrony = (text: string): ClockState | undefined => {
 
 const UNIT_SECONDS: Record<string, number> = { us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, min: 60, h: 3600 }
 
-/** systemd's time spans: `+1.234ms`, `-35us`, `1min 2.5s`. */
+/** Parses systemd's time spans: `+1.234ms`, `-35us`, `1min 2.5s`. */
 export const parseSpan = (text: string): number | undefined => {
   const match = /^([+-]?)((?:\d+(?:\.\d+)?(?:us|µs|ms|min|s|h)\s*)+)$/.exec(text.trim())
   if (!match) return undefined
@@ -49,7 +49,7 @@ export const parseSpan = (text: string): number | undefined => {
 const fieldOf = (text: string, name: string): string | undefined =>
   new RegExp(`^\\s*${name}:\\s*(.*)$`, 'm').exec(text)?.[1]?.trim()
 
-/** `timedatectl timesync-status` (systemd-timesyncd). Without an answer of a server there is no offset. */
+/** Parses `timedatectl timesync-status` (systemd-timesyncd). Without an answer of a server there is no offset. */
 export const parseTimesync = (text: string): ClockState | undefined => {
   const server = fieldOf(text, 'Server')
   if (server === undefined) return undefined
@@ -63,7 +63,7 @@ export const parseTimesync = (text: string): ClockState | undefined => {
   }
 }
 
-/** `ntpq -c rv`: offset in milliseconds; a leap alarm or sync_unspec says that it follows nobody. */
+/** Parses `ntpq -c rv`: offset in milliseconds; a leap alarm or sync_unspec means that there is no source. */
 export const parseNtpq = (text: string): ClockState | undefined => {
   const variable = (name: string) => new RegExp(`\\b${name}=([^,\\s]+)`).exec(text)?.[1]
   const milliseconds = numberOf(variable('offset'))
@@ -77,7 +77,7 @@ export const parseNtpq = (text: string): ClockState | undefined => {
   }
 }
 
-/** `timedatectl show`: only the kernel's flag, which whoever keeps the clock has set (adjtimex). */
+/** Parses `timedatectl show`: only the kernel's flag, which the daemon sets with adjtimex. */
 export const parseTimedate = (text: string): ClockState | undefined => {
   const flag = /^NTPSynchronized=(yes|no)$/m.exec(text)?.[1]
   if (flag === undefined) return undefined

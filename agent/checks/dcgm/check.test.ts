@@ -6,7 +6,7 @@ import { useMachines } from '../fixtures/use-machines.ts'
 const { run, h100, a100 } = useMachines()
 
 describe('dcgm', () => {
-  test('levels 1 and 2 do not ask whether GPUs are idle, 3 and 4 do', async () => {
+  test('levels 3 and 4 require idle GPUs, levels 1 and 2 do not', async () => {
     const machine = h100().prints('nvidia-smi.apps', '4711, GPU-1\n')
     expect((await run(machine, 'dcgm')).status).toBe(PASS)
     expect(machine.calls()).toContain('dcgmi diag -j -r 1')
@@ -15,8 +15,8 @@ describe('dcgm', () => {
     expect(machine.calls()).toContain('dcgmi diag -j -r 4')
   })
 
-  test('a failing PCIe test of one GPU with exit code 226 is a failure, and fatal', async () => {
-    const machine = a100().says('dcgmi.txt', 'dcgm/3.3-pcie.txt', 226)
+  test('a failed PCIe test of one GPU with exit code 226 is a fatal failure', async () => {
+    const machine = a100().replays('dcgmi.txt', 'dcgm/3.3-pcie.txt', 226)
     const result = await run(machine, 'dcgm', { level: 2 })
     expect(result.status).toBe(FAIL)
     expect(result.reasons).toEqual([
@@ -28,26 +28,26 @@ describe('dcgm', () => {
     expect(valuesOf(result, 'failed_tests')).toEqual({ node: ['pcie.3'] })
   })
 
-  test('a failure of another category is not fatal; the list is the user’s', async () => {
-    const machine = a100().says('dcgmi.txt', 'dcgm/3.3-power.txt', 226)
+  test('a failure outside the configured categories is not fatal', async () => {
+    const machine = a100().replays('dcgmi.txt', 'dcgm/3.3-power.txt', 226)
     const fatal = async (parameters: Record<string, unknown>) =>
       (await run(machine, 'dcgm', { level: 3, ...parameters })).evidence.some((evidence) => evidence.fatal)
     expect(await fatal({})).toBe(false)
     expect(await fatal({ fatal: ['Targeted Power'] })).toBe(true)
-    // The first seed took such a list letter by letter: P is in no name.
+    // The first seed compared such a list letter by letter: P is in no name.
     expect(await fatal({ fatal: ['P'] })).toBe(false)
   })
 
-  test('DCGM 4: an ECC error of memory on one of eight', async () => {
-    const machine = h100().says('dcgmi.txt', 'dcgm/4.2-one-bad.txt', 226)
+  test('DCGM 4: a memory ECC error on one of eight GPUs', async () => {
+    const machine = h100().replays('dcgmi.txt', 'dcgm/4.2-one-bad.txt', 226)
     const result = await run(machine, 'dcgm', { level: 2, fatal: ['ECC'] })
     expect(result.evidence.filter(({ fatal }) => fatal)).toMatchObject([
       { subject: '5', name: 'memory', status: FAIL },
     ])
   })
 
-  test('only the tests that count', async () => {
-    const machine = a100().says('dcgmi.txt', 'dcgm/3.3-pcie.txt', 226)
+  test('judges only the configured tests', async () => {
+    const machine = a100().replays('dcgmi.txt', 'dcgm/3.3-pcie.txt', 226)
     const only = (tests: string[]) => run(machine, 'dcgm', { level: 2, tests })
     expect((await only(['DCGM GPU Diagnostic.Hardware.GPU Memory'])).status).not.toBe(FAIL)
     expect((await only(['Integration.PCIe'])).status).toBe(FAIL)
@@ -57,8 +57,8 @@ describe('dcgm', () => {
     })
   })
 
-  test('a GB10: what was skipped is no failure, and what failed is one', async () => {
-    const machine = h100().says('dcgmi.txt', 'dcgm/4.2.3-gb10-level2.txt', 226)
+  test('a GB10: a skipped test is no failure, and a failed one is', async () => {
+    const machine = h100().replays('dcgmi.txt', 'dcgm/4.2.3-gb10-level2.txt', 226)
     const result = await run(machine, 'dcgm', { level: 2 })
     expect(result.reasons).toEqual([expect.stringMatching(/DCGM test software fails: Persistence Mode/)])
     expect(valuesOf(result, 'memory')).toEqual({ 0: 'skip' })
@@ -67,15 +67,15 @@ describe('dcgm', () => {
   test.each([
     ['no host engine', 'dcgm/no-hostengine.txt', 255, /Unable|unable/],
     ['a document that is cut off', 'dcgm/4.2-cut.txt', 139, /exit code 139/],
-    ['good results, but an exit code', 'dcgm/3.1-pass.txt', 226, /did not end well: .*exit code 226/],
+    ['good results, but an exit code', 'dcgm/3.1-pass.txt', 226, /did not finish: .*exit code 226/],
   ])('%s is an error with its reason', async (_, path, exitCode, reason) => {
-    const result = await run(h100().says('dcgmi.txt', path, exitCode), 'dcgm')
+    const result = await run(h100().replays('dcgmi.txt', path, exitCode), 'dcgm')
     expect([result.status, result.reasons[0]]).toEqual([ERROR, expect.stringMatching(reason)])
   })
 
-  test('the reasons of an error name who is on the GPUs', async () => {
+  test('the reasons of an error name the processes on the GPUs', async () => {
     const machine = h100()
-      .says('dcgmi.txt', 'dcgm/no-hostengine.txt', 255)
+      .replays('dcgmi.txt', 'dcgm/no-hostengine.txt', 255)
       .prints('nvidia-smi.apps', '99, GPU-1\n')
     expect((await run(machine, 'dcgm')).reasons).toContain('processes are on the GPUs: pid 99')
   })

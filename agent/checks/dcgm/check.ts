@@ -6,7 +6,7 @@ import { signsOfWork, skippedAtWork } from '../gpus/idle.ts'
 import { concludeGpus, type Inventory, listWholeGpus } from '../gpus/inventory.ts'
 import { lacksDriver, smiRequirements } from '../gpus/query.ts'
 import { timeout } from '../parameters.ts'
-import { findProgram, missing, type Output, rawOf, runProgram, troubleOf } from '../programs.ts'
+import { failureOf, findProgram, missing, type Output, rawOf, runProgram } from '../programs.ts'
 import {
   type DcgmReport,
   type DcgmResult,
@@ -18,7 +18,7 @@ import {
 
 const HINT = 'install datacenter-gpu-manager'
 
-/** How long each level may take on a node of eight GPUs; level 4 includes hours of memory patterns. */
+/** Longest time of each level on a node with eight GPUs; level 4 includes hours of memory tests. */
 const LEVEL_SECONDS: Readonly<Record<number, number>> = { 1: 180, 2: 900, 3: 3600, 4: 4 * 3600 }
 const BUDGET_SECONDS = LEVEL_SECONDS[4]!
 
@@ -27,22 +27,22 @@ const INVASIVE_LEVEL = 3
 
 const parameters = z.strictObject({
   level: z.int().min(1).max(4).default(1),
-  /** Categories of errors with which a node must not be used, as DCGM names them. */
+  /** DCGM's names of the error categories with which a node must not be used. */
   fatal: z.array(z.string().min(1)).default(['PCIe', 'NVLink', 'ECC', 'GPU Memory']),
-  /** Names of the tests that count; none means all. A path such as Hardware.GPU Memory is known by its last name. */
+  /** Names of the tests that count; none means all. Of a path such as Hardware.GPU Memory, the last name counts. */
   tests: z.array(z.string().min(1)).default([]),
-  /** Levels 3 and 4 also when something runs on the GPUs. */
+  /** Runs levels 3 and 4 also while the GPUs are in use. */
   force: z.boolean().default(false),
   timeout: timeout(BUDGET_SECONDS).optional(),
 })
 
 type Parameters = z.output<typeof parameters>
 
-/** DCGM 4 has shorter names for some tests. */
+/** The shorter names of some tests in DCGM 4. */
 const SAME: Readonly<Record<string, string>> = { gpu_memory: 'memory' }
 const canonical = (name: string): string => SAME[unify(name)] ?? unify(name)
 
-/** Whether a failure is of a fatal category: by the test's own name, or by what it complains of (ECC, NVLink). */
+/** Whether a failure has a fatal category: by the name of the test, or by its message (ECC, NVLink). */
 const isFatal = (test: DcgmTest, { warnings }: DcgmResult, fatal: readonly string[]): boolean =>
   fatal.some((category) => {
     const words = new RegExp(`\\b${category.replaceAll(/[^\w ]/g, '.').trim()}\\b`, 'i')
@@ -74,14 +74,14 @@ const judge = (test: DcgmTest, result: DcgmResult, categories: readonly string[]
   const text = warnings.length > 0 ? `: ${quote(warnings.join('; '))}` : ''
   const reason = WORDS[status] && `DCGM test ${test.name} ${WORDS[status]}${text}`
   const subjects = gpus.length > 0 ? gpus : ['node']
-  // One sentence for one result, also where it is of many GPUs.
+  // One sentence for each result, also for one about several GPUs.
   return subjects.map((subject, position) => ({
     ...found(subject, unify(test.name), status, '', STATUSES[status], position === 0 ? reason : ''),
     fatal,
   }))
 }
 
-/** Which tests failed on which GPUs, as the first seed wrote it: `memory_bandwidth.0.3`. */
+/** Returns the failed tests with their GPUs, in the form of the first seed: `memory_bandwidth.0.3`. */
 const failuresOf = (tests: readonly DcgmTest[]): string[] =>
   tests.flatMap(({ name, results }) => {
     const failed = results.filter(({ status }) => status === 'fail')
@@ -98,29 +98,29 @@ const conclude = (
   const failures = failuresOf(tests)
   const judged = tests.flatMap((test) => test.results.flatMap((result) => judge(test, result, request.fatal)))
   const ended = judged.some(({ status }) => status === FAIL || status === WARN)
-  const trouble = report.error || troubleOf(output)
+  const failure = report.error || failureOf(output)
   const findings = [
     ...inventory.findings,
     found('node', 'dcgm_version', report.version),
     found('node', 'level', request.level),
     ...judged,
     found('node', 'failed_tests', failures),
-    // Its exit code says again that a test failed; without such a test it says that the diagnostic did not end.
+    // The exit code repeats that a test failed. Without a failed test, it means that the diagnostic did not finish.
     ...(report.error || (output.reason !== '' && !ended)
-      ? [found('dcgmi', 'end', quote(trouble), '', ERROR, `did not end well: ${quote(trouble)}`)]
+      ? [found('dcgmi', 'end', quote(failure), '', ERROR, `did not finish: ${quote(failure)}`)]
       : []),
   ]
   const concluded = concludeGpus(inventory, findings, rawOf(output))
-  // Nothing but skips, and the figures around them, is no verdict.
+  // Skipped tests alone are no verdict.
   return judged.every(({ status }) => status === SKIPPED) && concluded.status === PASS
     ? { ...concluded, status: SKIPPED, reasons: ['DCGM skipped every test'] }
     : concluded
 }
 
-/** Why dcgmi gave no document, with what is in its way. */
+/** The result when dcgmi printed no document: the reason, and the work on the GPUs that may have caused it. */
 const withoutReport = async (deps: CheckDeps, inventory: Inventory, output: Output, signal: AbortSignal) => {
   const work = await signsOfWork(deps, inventory.gpus, signal)
-  const why = quote(troubleOf(output) || 'it wrote no result')
+  const why = quote(failureOf(output) || 'it wrote no result')
   return notDone([`dcgmi: ${why}`, ...work], rawOf(output))
 }
 

@@ -21,7 +21,7 @@ describe('dcgmi diag -j', () => {
     expect(report.tests.at(-1)!.results[7]).toEqual({ gpus: ['7'], status: 'pass', warnings: [] })
   })
 
-  test('3.3: the failure of one GPU is seen although GPU 0 passes', () => {
+  test('3.3: finds the failure of one GPU although GPU 0 passes', () => {
     expect(summary('dcgm/3.3-pcie.txt')).toContainEqual([
       'PCIe',
       ...[0, 1, 2].map((gpu) => `${gpu} pass`),
@@ -41,7 +41,7 @@ describe('dcgmi diag -j', () => {
     expect(report.tests[0]!.results[0]!.warnings[0]).toMatch(/^Persistence Mode: /)
   })
 
-  test('a summary that fails counts where no GPU is blamed', () => {
+  test('a failed summary counts where no GPU has failed', () => {
     const text = JSON.stringify({
       'DCGM Diagnostic': {
         test_categories: [
@@ -52,7 +52,7 @@ describe('dcgmi diag -j', () => {
     expect(parseDcgm(text)!.tests[0]!.results).toEqual([{ gpus: [], status: 'fail', warnings: [] }])
   })
 
-  test('a word that is not known is no pass', () => {
+  test('an unknown status is not a pass', () => {
     const text = recording('dcgm/4.2.3-gb10-level1.txt').replaceAll('"Fail"', '"Inconclusive"')
     expect(parseDcgm(text)!.tests[0]!.results[0]!.status).toBe('unknown')
   })
@@ -64,7 +64,7 @@ describe('dcgmi diag -j', () => {
     '{}',
     '{"DCGM Diagnostic": 3}',
     '{'.repeat(100_000),
-  ])('what is cut off or something else is no report', (text) => {
+  ])('incomplete or other output is no report', (text) => {
     expect(parseDcgm(text)).toBeUndefined()
   })
 })

@@ -1,14 +1,14 @@
-/** The document of `dcgmi diag -j`, of DCGM 3 and 4. */
+/** Parses the document of `dcgmi diag -j`, of DCGM 3 and 4. */
 
 import { documentIn, isObject, type Json } from '../gpus/document.ts'
 
 export type DcgmStatus = 'pass' | 'fail' | 'warn' | 'skip' | 'unknown'
 
 export type DcgmResult = {
-  /** The GPUs that it is about; empty where the document names none. */
+  /** The GPUs of the result; empty where the document names none. */
   gpus: string[]
   status: DcgmStatus
-  /** What it complained of. */
+  /** Its messages. */
   warnings: string[]
 }
 
@@ -17,21 +17,21 @@ export type DcgmTest = { category: string; name: string; results: DcgmResult[] }
 export type DcgmReport = {
   version: string
   tests: DcgmTest[]
-  /** What kept the diagnostic from running; empty when nothing did. */
+  /** Why the diagnostic did not run; empty when it did. */
   error: string
 }
 
 const listOf = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isObject) : [])
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
-/** Names compare without regard to case, blanks and slashes: DCGM 3 says `GPU Memory`, DCGM 4 `memory`. */
+/** Normalises a name: ignores case, blanks and slashes. DCGM 3 writes `GPU Memory`, DCGM 4 `memory`. */
 export const unify = (name: string): string =>
   name
     .trim()
     .toLowerCase()
     .replaceAll(/[/|\s]/g, '_')
 
-/** The words of versions 1 to 4, whatever their case. A word that is none of them is not a pass. */
+/** The status words of versions 1 to 4, in any case. Another word is not a pass. */
 const STATUS: Readonly<Record<string, DcgmStatus>> = {
   pass: 'pass',
   passed: 'pass',
@@ -45,7 +45,7 @@ const STATUS: Readonly<Record<string, DcgmStatus>> = {
 
 const statusOf = (value: unknown): DcgmStatus => STATUS[unify(textOf(value))] ?? 'unknown'
 
-/** `gpu_id` and `gpu_ids` (a number, or a list as text) of version 3; `entity_id` of version 4. */
+/** Reads `gpu_id` and `gpu_ids` (a number, or a list as text) of version 3, and `entity_id` of version 4. */
 const gpusOf = (result: Json): string[] => {
   const id = result.gpu_id ?? result.gpu_ids ?? (result.entity_group === 'CPU' ? undefined : result.entity_id)
   return typeof id === 'number'
@@ -56,7 +56,7 @@ const gpusOf = (result: Json): string[] => {
         .filter((part) => /^\d+$/.test(part))
 }
 
-/** A text, a list of texts, or a list of objects with a text: all three are found. */
+/** Reads a text, a list of texts, or a list of objects with a text: all three forms exist. */
 const warningsOf = (value: unknown): string[] => {
   if (typeof value === 'string') return [value]
   return (Array.isArray(value) ? value : []).flatMap((entry) => {
@@ -72,7 +72,7 @@ const testOf = (category: string, test: Json): DcgmTest => {
     warnings: warningsOf(result.warnings),
   }))
   const summary = isObject(test.test_summary) ? statusOf(test.test_summary.status) : undefined
-  // The summary counts where it is worse than, or takes the place of, what is said of each GPU.
+  // The summary counts where it is worse than the results of the GPUs, or where there are none.
   const missed = summary === 'fail' && results.every(({ status }) => status !== 'fail')
   if (summary && (results.length === 0 || missed)) results.push({ gpus: [], status: summary, warnings: [] })
   return { category, name: textOf(test.name), results }

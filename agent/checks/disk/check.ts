@@ -20,18 +20,18 @@ import { examineDrives } from './drives.ts'
 import { localMounts, type Mount, parseMounts } from './output.ts'
 
 const parameters = z.strictObject({
-  /** Used space, as df counts it: without what only root may use. */
+  /** Used space as reported by df: without the space reserved for root. */
   warn_space: ratio().default(0.9),
   fail_space: ratio().default(0.98),
   warn_inodes: ratio().default(0.9),
   fail_inodes: ratio().default(0.98),
-  /** Mount points to look at; none means every local file system. */
+  /** Mount points to check; none means every local file system. */
   paths: z.array(z.string().startsWith('/', 'not an absolute path')).default([]),
 })
 
 type Parameters = z.output<typeof parameters>
 
-/** File systems whose server may be gone: asking them could hang for ever. */
+/** File systems whose server may be unreachable, so that a call could hang. */
 const REMOTE = /^(nfs|cifs|smb|9p|ceph|lustre|glusterfs|afs|fuse|autofs|beegfs|gpfs)/
 
 const MOUNTS = 'proc/self/mountinfo'
@@ -41,7 +41,7 @@ const spaceFindings = (path: string, usage: Usage, limits: Thresholds): Finding[
   const share = used / Math.max(1, used + usage.available)
   const status = statusAbove(share, limits)
   const left = formatBytes(usage.available * usage.blockBytes)
-  const reason = status === PASS ? '' : `is ${formatRatio(share)} full: ${left} are left`
+  const reason = status === PASS ? '' : `is ${formatRatio(share)} full: ${left} left`
   return [
     found(path, 'space_used', share, 'ratio', status, reason),
     found(path, 'space_available', usage.available * usage.blockBytes, 'bytes'),
@@ -54,7 +54,7 @@ const inodeFindings = (path: string, usage: Usage, limits: Thresholds): Finding[
   const share = (usage.inodes - usage.freeInodes) / usage.inodes
   const status = statusAbove(share, limits)
   const reason =
-    status === PASS ? '' : `has used ${formatRatio(share)} of its inodes: ${usage.freeInodes} are left`
+    status === PASS ? '' : `has used ${formatRatio(share)} of its inodes: ${usage.freeInodes} left`
   return [found(path, 'inodes_used', share, 'ratio', status, reason)]
 }
 
@@ -72,13 +72,14 @@ const usageOf = async (path: string): Promise<Usage> => {
   return { blockBytes: bsize, blocks, free: bfree, available: bavail, inodes: files, freeInodes: ffree }
 }
 
-/** ext4 counts the errors that it has met; other file systems stop at the first one. */
+/** ext4 counts its errors; other file systems stop at the first one. */
 const ext4Findings = async (deps: CheckDeps, { type, source, path }: Mount): Promise<Finding[]> => {
   const text =
     type === 'ext4' ? await readText(deps, `sys/fs/ext4/${source.split('/').at(-1)}/errors_count`) : undefined
   if (text === undefined) return []
   const errors = Number(text)
-  const reason = errors > 0 ? `the file system has met ${errors} errors` : ''
+  const reason =
+    errors > 0 ? `the file system has recorded ${errors} ${errors === 1 ? 'error' : 'errors'}` : ''
   return [found(path, 'file_system_errors', errors, 'count', errors > 0 ? WARN : PASS, reason)]
 }
 
@@ -93,10 +94,10 @@ const examine = async (deps: CheckDeps, mount: Mount, request: Parameters): Prom
     fileSystemReadOnly || readOnly,
     '',
     turned ? FAIL : PASS,
-    turned ? `the kernel has made this ${type} read-only, as it does after errors` : '',
+    turned ? `the kernel has made this ${type} read-only, which it does after errors` : '',
   )
   const errors = await ext4Findings(deps, mount)
-  // What is read-only on purpose does not fill up.
+  // A file system that is mounted read-only does not fill up.
   if (readOnly) return [state, ...errors]
   try {
     const usage = await usageOf(join(deps.root, path))
@@ -108,15 +109,15 @@ const examine = async (deps: CheckDeps, mount: Mount, request: Parameters): Prom
     ]
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error)
-    // A mount that is hidden or not ours to enter says nothing of the disk.
+    // A mount point without permission is no fault of the disk.
     const status = ['EACCES', 'EPERM', 'ENOENT'].includes(code) ? SKIPPED : FAIL
-    return [state, found(path, 'readable', false, '', status, `cannot be looked at: ${code}`), ...errors]
+    return [state, found(path, 'readable', false, '', status, `cannot be read: ${code}`), ...errors]
   }
 }
 
 export const disk = defineCheck({
   name: 'disk',
-  summary: 'Local file systems have space and inodes left and can be written, and drives report no failure.',
+  summary: 'Local file systems have free space and inodes and are writable, and drives report no failure.',
   invasive: false,
   budgetSeconds: 120,
   parameters,

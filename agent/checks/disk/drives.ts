@@ -1,18 +1,18 @@
-/** The health that drives report of themselves, through smartctl where it is installed. */
+/** The health that drives report, read with smartctl where it is installed. */
 
 import { quote } from '../../engines/program-error.ts'
 import type { CheckDeps } from '../check.ts'
 import { FAIL, type Finding, found, PASS, SKIPPED, WARN } from '../findings.ts'
-import { findProgram, missing, rawOf, runProgram, troubleOf } from '../programs.ts'
+import { failureOf, findProgram, missing, rawOf, runProgram } from '../programs.ts'
 import { type DriveHealth, parseDrive, parseScan } from './output.ts'
 
-/** A drive that does not answer keeps the kernel busy with resets for longer than this. */
+/** Longest time for one drive; the kernel resets one that does not answer for longer than this. */
 const ASK_SECONDS = 20
 
-/** More drives than this in one node are looked at by their own enclosure's tools. */
+/** Maximum number of drives; a node with more has tools of its enclosure for them. */
 const MAX_DRIVES = 64
 
-/** Beyond its rated life a drive works on, for a while. */
+/** Share of the rated life above which a drive is a warning; it continues to work for a while. */
 const WORN = 0.9
 
 const judge = (path: string, health: DriveHealth): Finding[] => {
@@ -20,7 +20,7 @@ const judge = (path: string, health: DriveHealth): Finding[] => {
   if (passed === undefined && wear === undefined) {
     const why = messages.length > 0 ? quote(messages.join('; ')) : 'it reports no health'
     return [
-      found(path, 'smart', 'unknown', '', SKIPPED, messages.length > 0 ? `was not looked at: ${why}` : ''),
+      found(path, 'smart', 'unknown', '', SKIPPED, messages.length > 0 ? `was not checked: ${why}` : ''),
     ]
   }
   const findings = [
@@ -30,7 +30,7 @@ const judge = (path: string, health: DriveHealth): Finding[] => {
       passed ?? true,
       '',
       passed === false ? FAIL : PASS,
-      passed === false ? 'says that it is failing' : '',
+      passed === false ? 'reports that it is failing' : '',
     ),
   ]
   if (temperatureCelsius !== undefined)
@@ -47,7 +47,7 @@ const judge = (path: string, health: DriveHealth): Finding[] => {
   return findings
 }
 
-/** Asks every drive, one after the other: they share controllers. */
+/** Reads every drive, one after the other, because they share controllers. */
 export const examineDrives = async (
   deps: CheckDeps,
   signal: AbortSignal,
@@ -60,9 +60,9 @@ export const examineDrives = async (
   const scan = await runProgram(deps, path, ['--scan', '-j'], signal, ASK_SECONDS)
   const drives = parseScan(scan.stdout)
   if (!drives) {
-    const why = troubleOf(scan) || 'smartctl does not list the drives'
+    const why = failureOf(scan) || 'smartctl does not list the drives'
     return {
-      findings: [found('drives', 'smart', false, '', SKIPPED, `were not looked at: ${why}`)],
+      findings: [found('drives', 'smart', false, '', SKIPPED, `were not checked: ${why}`)],
       raw: rawOf(scan),
     }
   }
@@ -72,12 +72,12 @@ export const examineDrives = async (
     const args = ['-H', '-A', '-j', '-d', drive.type, drive.path]
     const output = await runProgram(deps, path, args, signal, ASK_SECONDS)
     raw.push(rawOf(output))
-    // Its exit code is a set of bits and says less than its document.
+    // Its exit code is a set of bits with less information than its document.
     const health = parseDrive(output.stdout)
     findings.push(
       ...(health
         ? judge(drive.path, health)
-        : [found(drive.path, 'smart', false, '', SKIPPED, `was not looked at: ${troubleOf(output)}`)]),
+        : [found(drive.path, 'smart', false, '', SKIPPED, `was not checked: ${failureOf(output)}`)]),
     )
   }
   return { findings, raw: raw.join('') }

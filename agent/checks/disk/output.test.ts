@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { recording } from '../fixtures/machine.ts'
 import { localMounts, parseDrive, parseMounts, parseScan } from './output.ts'
 
-test('mounts: local ones once, blanks in names, and who made them read-only', () => {
+test('lists each local mount once, with blanks in names and both kinds of read-only', () => {
   const mounts = parseMounts(recording('disk/mountinfo.txt'))
   expect(mounts).toHaveLength(9)
   const local = localMounts(mounts)
@@ -16,7 +16,7 @@ test('mounts: local ones once, blanks in names, and who made them read-only', ()
   ])
 })
 
-test('drives', () => {
+test('parses drives of all types', () => {
   expect(parseScan(recording('disk/scan.txt'))).toEqual([
     { path: '/dev/sda', type: 'scsi' },
     { path: '/dev/nvme0', type: 'nvme' },

@@ -1,4 +1,4 @@
-/** Mounted file systems from /proc/self/mountinfo, and what smartctl says of a drive. */
+/** Parses mounted file systems in /proc/self/mountinfo, and the output of smartctl. */
 
 export type Mount = {
   /** `major:minor`: bind mounts of one file system share it. */
@@ -6,9 +6,9 @@ export type Mount = {
   path: string
   type: string
   source: string
-  /** Whether this mount was asked to be read-only. */
+  /** Whether it is mounted read-only. */
   readOnly: boolean
-  /** Whether the file system under it is; the kernel turns it so on errors, and leaves the mount as it was. */
+  /** Whether the file system itself is read-only: the kernel sets this after errors, and does not change the mount. */
   fileSystemReadOnly: boolean
 }
 
@@ -36,16 +36,16 @@ export const parseMounts = (text: string): Mount[] =>
     ]
   })
 
-/** File systems that are on this node's own disks. Others can hang with a server that is gone. */
+/** Types of file systems on the node's own disks. Others can hang with an unreachable server. */
 const LOCAL_TYPES = new Set('ext2 ext3 ext4 xfs btrfs zfs f2fs jfs bcachefs reiserfs vfat'.split(' '))
 
-/** One mount of each local file system, and the root whatever it is made of. */
+/** Returns one mount of each local file system, and the root of any type. */
 export const localMounts = (mounts: readonly Mount[]): Mount[] => {
   const local = mounts.filter(
     ({ type, path }) => LOCAL_TYPES.has(type) || (path === '/' && type === 'overlay'),
   )
   return [...Map.groupBy(local, ({ device }) => device).values()].map(
-    // The shortest path is where it is mounted; the rest are bind mounts of its parts.
+    // The shortest path is its mount point; the others are bind mounts.
     (same) => same.toSorted((a, b) => a.path.length - b.path.length)[0]!,
   )
 }
@@ -56,7 +56,7 @@ export type DriveHealth = {
   /** Share of the drive's life that is used up. */
   wear: number | undefined
   mediaErrors: number | undefined
-  /** What smartctl could not do, in its words. */
+  /** The error messages of smartctl. */
   messages: string[]
 }
 
@@ -76,7 +76,7 @@ const parse = (text: string): unknown => {
   }
 }
 
-/** `smartctl --scan -j`: the paths of the drives; undefined for what is not that. */
+/** Parses `smartctl --scan -j`: the paths of the drives; undefined for other output. */
 export const parseScan = (text: string): { path: string; type: string }[] | undefined => {
   const json = parse(text)
   if (typeof json !== 'object' || json === null) return undefined
@@ -88,7 +88,7 @@ export const parseScan = (text: string): { path: string; type: string }[] | unde
   )
 }
 
-/** `smartctl -H -A -j`, of ATA, SCSI and NVMe drives. */
+/** Parses `smartctl -H -A -j` of ATA, SCSI and NVMe drives. */
 export const parseDrive = (text: string): DriveHealth | undefined => {
   const json = parse(text)
   if (typeof json !== 'object' || json === null) return undefined

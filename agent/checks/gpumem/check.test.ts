@@ -6,13 +6,13 @@ import { useMachines } from '../fixtures/use-machines.ts'
 const { run, a100, h200 } = useMachines()
 
 describe('gpumem', () => {
-  test('good', async () => {
+  test('passes good GPUs', async () => {
     const result = await run(a100(), 'gpumem')
     expect([result.status, valuesOf(result, 'daxpy')[3]]).toEqual([PASS, 1564.2e9])
   })
 
-  test('a failure stays a failure, and names the GPUs', async () => {
-    const machine = a100().says('gpucheck.txt', 'gpucheck/two-bad.txt')
+  test('a failure names the GPUs', async () => {
+    const machine = a100().replays('gpucheck.txt', 'gpucheck/two-bad.txt')
     const result = await run(machine, 'gpumem')
     expect(result.status).toBe(FAIL)
     expect(result.reasons).toEqual([
@@ -22,30 +22,27 @@ describe('gpumem', () => {
     expect((await run(machine, 'gpumem', { dgemm: 7 })).status).toBe(PASS)
   })
 
-  test('what gpucheck sees behind its rounded table', async () => {
-    const machine = a100().says('gpucheck.txt', 'gpucheck/edge.txt')
-    expect((await run(machine, 'gpumem')).reasons).toEqual(['0: gpucheck calls it faulty'])
+  test('reports a GPU that gpucheck finds faulty although its rounded table is good', async () => {
+    const machine = a100().replays('gpucheck.txt', 'gpucheck/edge.txt')
+    expect((await run(machine, 'gpumem')).reasons).toEqual(['0: gpucheck reports it as faulty'])
   })
 
-  test('one that does not come to its end has found nothing, neither good nor bad', async () => {
-    const machine = a100().says('gpucheck.txt', 'gpucheck/cut.txt', 139)
+  test('an interrupted gpucheck gives no verdict', async () => {
+    const machine = a100().replays('gpucheck.txt', 'gpucheck/cut.txt', 139)
     const result = await run(machine, 'gpumem')
-    expect([result.status, result.reasons[0]]).toEqual([
-      ERROR,
-      expect.stringMatching(/did not come to its end/),
-    ])
+    expect([result.status, result.reasons[0]]).toEqual([ERROR, expect.stringMatching(/did not finish/)])
   })
 
-  test('an older version, which has no summary', async () => {
-    const machine = h200().says('gpucheck.txt', 'gpucheck/without-summary.txt')
+  test('supports an older version without a summary', async () => {
+    const machine = h200().replays('gpucheck.txt', 'gpucheck/without-summary.txt')
     const result = await run(machine, 'gpumem')
     expect([result.status, valuesOf(result, 'dgemm')]).toEqual([PASS, { 0: 55.57 }])
     expect((await run(machine, 'gpumem', { dgemm: 60 })).status).toBe(FAIL)
-    machine.says('gpucheck.txt', 'gpucheck/without-summary.txt', 1)
+    machine.replays('gpucheck.txt', 'gpucheck/without-summary.txt', 1)
     expect((await run(machine, 'gpumem')).status).toBe(ERROR)
   })
 
-  test('only on idle GPUs, unless forced', async () => {
+  test('runs only on idle GPUs, unless forced', async () => {
     const machine = a100().prints('nvidia-smi.load', '0, 97 %, 71321 MiB\n')
     const result = await run(machine, 'gpumem')
     expect([result.status, result.reasons[1]]).toEqual([
@@ -56,7 +53,7 @@ describe('gpumem', () => {
     expect((await run(machine, 'gpumem', { force: true })).status).toBe(PASS)
   })
 
-  test('GPUs that cannot be asked whether they are idle are not', async () => {
+  test('GPUs whose load is unknown count as busy', async () => {
     const machine = a100().prints('nvidia-smi.apps', 'gibberish\n', 3)
     expect((await run(machine, 'gpumem')).status).toBe(SKIPPED)
   })

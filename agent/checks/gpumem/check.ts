@@ -1,6 +1,4 @@
-/**
- * Copies, DAXPY and DGEMM on every GPU: memory that has gone slow shows in them. Loads the GPUs fully for a minute.
- */
+/** Runs copies, DAXPY and DGEMM on every GPU, which detect slow memory. Loads the GPUs fully for a minute. */
 
 import { z } from 'zod'
 import { defineCheck } from '../check.ts'
@@ -10,14 +8,14 @@ import { signsOfWork, skippedAtWork } from '../gpus/idle.ts'
 import { concludeGpus, type Gpu, listWholeGpus } from '../gpus/inventory.ts'
 import { lacksDriver, smiRequirements } from '../gpus/query.ts'
 import { byteRate, timeout } from '../parameters.ts'
-import { findProgram, missing, rawOf, troubleOf } from '../programs.ts'
+import { failureOf, findProgram, missing, rawOf } from '../programs.ts'
 import { type GpuFigures, parseGpucheck, type Report } from './output.ts'
 
 const BUDGET_SECONDS = 900
 
 const HINT = 'build it with nvcc from the gpucheck sources that your health checks came with'
 
-/** What gpucheck itself holds for the least of an A100. An explicit value takes the place of its verdict. */
+/** gpucheck's own minimum values for an A100. An explicit value replaces its verdict. */
 const LEAST = { host_to_device: 4e9, daxpy: 1300e9, dgemm: 16 }
 
 const parameters = z.strictObject({
@@ -25,7 +23,7 @@ const parameters = z.strictObject({
   daxpy: byteRate().optional(),
   /** TFlop/s. */
   dgemm: z.number().nonnegative().optional(),
-  /** Also when something runs on the GPUs. */
+  /** Runs also while the GPUs are in use. */
   force: z.boolean().default(false),
   timeout: timeout(BUDGET_SECONDS).default(BUDGET_SECONDS),
 })
@@ -55,21 +53,26 @@ const judge = (index: string, figures: GpuFigures, request: Parameters): Finding
   ]
 }
 
-/** @param position of the GPU among those that CUDA sees */
+/** @param position of the GPU in the list of CUDA */
 const judgeGpu = ({ index }: Gpu, position: number, report: Report, request: Parameters): Finding[] => {
-  const theirs = String(position)
-  const figures = report.gpus.find((candidate) => candidate.index === theirs)
+  const cudaIndex = String(position)
+  const figures = report.gpus.find((candidate) => candidate.index === cudaIndex)
   if (!figures) return [found(index, 'measured', false, '', ERROR, 'gpucheck has no figures for it')]
   const findings = judge(index, figures, request)
-  const ours = [request.host_to_device, request.daxpy, request.dgemm].some((value) => value !== undefined)
-  const missed = !ours && report.faulty?.includes(theirs) && findings.every(({ status }) => status === PASS)
-  // Its table is rounded, and a figure at the very edge looks good there.
-  return missed ? [...findings, found(index, 'faulty', true, '', FAIL, 'gpucheck calls it faulty')] : findings
+  const hasOwnLimits = [request.host_to_device, request.daxpy, request.dgemm].some(
+    (value) => value !== undefined,
+  )
+  const missed =
+    !hasOwnLimits && report.faulty?.includes(cudaIndex) && findings.every(({ status }) => status === PASS)
+  // The table is rounded: a value just below the minimum looks good there.
+  return missed
+    ? [...findings, found(index, 'faulty', true, '', FAIL, 'gpucheck reports it as faulty')]
+    : findings
 }
 
 export const gpumem = defineCheck({
   name: 'gpumem',
-  summary: "Every GPU's memory and arithmetic are as fast as they should be.",
+  summary: "Every GPU's memory and arithmetic reach their expected speed.",
   invasive: true,
   budgetSeconds: BUDGET_SECONDS,
   budgetFor: ({ timeout: seconds }) => seconds,
@@ -89,11 +92,11 @@ export const gpumem = defineCheck({
     const raw = inventory.raw + rawOf(output)
     const report = parseGpucheck(output.stdout)
     const gpus = inventory.gpus.filter(({ broken }) => !broken)
-    // Without its summary it broke off, and has not found anything bad or good; one that has none says so by its end.
+    // Without its summary it was interrupted and has no verdict. For versions without a summary, the exit code decides.
     const ended = report.faulty !== undefined || (report.isWithoutSummary && output.reason === '')
     if (!ended || report.gpus.length === 0) {
-      const why = cudaErrorOf(rawOf(output)) ?? (troubleOf(output) || 'it ended before its summary')
-      return notDone([`gpucheck did not come to its end: ${why}`], raw)
+      const why = cudaErrorOf(rawOf(output)) ?? (failureOf(output) || 'it ended before its summary')
+      return notDone([`gpucheck did not finish: ${why}`], raw)
     }
     return concludeGpus(
       inventory,

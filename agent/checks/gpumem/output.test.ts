@@ -3,7 +3,7 @@ import { recording } from '../fixtures/machine.ts'
 import { parseGpucheck } from './output.ts'
 
 describe('gpucheck', () => {
-  test('all good', () => {
+  test('parses good GPUs', () => {
     const { gpus, faulty } = parseGpucheck(recording('a100-8/gpucheck.txt'))
     expect(faulty).toEqual([])
     expect(gpus).toHaveLength(8)
@@ -20,16 +20,16 @@ describe('gpucheck', () => {
 
   test.each([
     ['gpucheck/one-bad.txt', ['4']],
-    // It writes the second one right behind the first, without a line end.
+    // It writes the second number directly after the first one, without a newline.
     ['gpucheck/two-bad.txt', ['1', '7']],
     ['gpucheck/edge.txt', ['0']],
-    // Broken off before the summary: neither good nor bad.
+    // Interrupted before the summary: no verdict.
     ['gpucheck/cut.txt', undefined],
   ])('%s', (path, faulty) => {
     expect(parseGpucheck(recording(path)).faulty).toEqual(faulty)
   })
 
-  test('an H200, with and without a summary', () => {
+  test('parses an H200, with and without a summary', () => {
     const figures = { index: '0', hostToDevice: 54.09, daxpy: 3647.18, dgemm: 55.57, celsius: 63 }
     const report = parseGpucheck(recording('gpucheck/without-summary.txt'))
     expect(report).toMatchObject({ gpus: [figures], faulty: undefined, isWithoutSummary: true })
@@ -40,7 +40,7 @@ describe('gpucheck', () => {
     })
   })
 
-  test('a summary that breaks off, and NONE in another place, are no verdict', () => {
+  test('an incomplete summary, and NONE in another place, are no verdict', () => {
     expect(parseGpucheck('Summary of GPU errors:').faulty).toBeUndefined()
     expect(parseGpucheck('NONE of the GPUs can be used\n').faulty).toBeUndefined()
   })

@@ -1,4 +1,4 @@
-/** The table of gpucheck: what each GPU reached, and the program's own list of bad ones. */
+/** Parses the output of gpucheck: a table with the values of each GPU, and a list of faulty ones. */
 
 export type GpuFigures = {
   index: string
@@ -15,18 +15,18 @@ export type GpuFigures = {
 
 export type Report = {
   gpus: GpuFigures[]
-  /** GPUs that the program itself calls faulty; undefined when it did not come to its summary. */
+  /** GPUs that the program reports as faulty; undefined when it did not reach its summary. */
   faulty: string[] | undefined
-  /** An older version, which has no summary: what it measured is all that it says. */
+  /** An older version without a summary. */
   isWithoutSummary: boolean
 }
 
 const SUMMARY = 'Summary of GPU errors:'
 
-/** The header of the version before the one with a summary; that one writes `GPU`. */
+/** The header of the version without a summary; later ones write `GPU`. */
 const OLD_HEADER = /^ gpu {2}H2D\(p\)/m
 
-/** GPU, four copies, daxpy, dgemm, temperature, power, clock. */
+/** Columns: GPU, four copies, daxpy, dgemm, temperature, power, clock. */
 const COLUMNS = 10
 
 export const parseGpucheck = (text: string): Report => {
@@ -52,7 +52,7 @@ export const parseGpucheck = (text: string): Report => {
   if (end === -1) return { gpus, faulty: undefined, isWithoutSummary: OLD_HEADER.test(text) }
   const summary = text.slice(end + SUMMARY.length)
   const faulty = [...summary.matchAll(/GPU (\d+) --/g)].map(([, index]) => index!)
-  // It says NONE, or names them: anything else is a summary that broke off.
+  // The summary is NONE or a list of GPUs; anything else is incomplete.
   const named = faulty.length > 0 || /\bNONE\b/.test(summary)
   return { gpus, faulty: named ? faulty : undefined, isWithoutSummary: false }
 }

@@ -6,18 +6,18 @@ import { useMachines } from '../fixtures/use-machines.ts'
 const { run, h100, h200, a100 } = useMachines()
 
 describe('gpupower', () => {
-  test('an older driver is asked for the older name of the field', async () => {
+  test('queries an older driver with the older name of the field', async () => {
     const machine = a100()
     const result = await run(machine, 'gpupower')
     expect([result.status, result.reasons]).toEqual([FAIL, ['2: its clocks are slowed down: it is too hot']])
     expect(machine.calls().at(-1)).toContain('clocks_throttle_reasons.hw_slowdown')
   })
 
-  test('H200', async () => {
+  test('passes an H200', async () => {
     expect((await run(h200(), 'gpupower')).status).toBe(PASS)
   })
 
-  test('a GPU that does not say is not one that is slowed down', async () => {
+  test('a GPU without the value is not slowed down', async () => {
     const machine = h100().edit('nvidia-smi.slowdown', (text) => text.replaceAll('Not Active', '[N/A]'))
     const result = await run(machine, 'gpupower')
     expect([result.status, valuesOf(result, 'hw_slowdown')[0]]).toEqual([SKIPPED, 'not supported'])

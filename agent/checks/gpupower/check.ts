@@ -21,16 +21,16 @@ const judge = (index: string, row: Row | undefined): Finding[] => {
   if (isBroken(cell)) return [found(index, 'answers', false, '', FAIL, `GPU does not answer: ${cell}`)]
   if (isAbsent(cell)) return [found(index, 'hw_slowdown', 'not supported', '', SKIPPED)]
   if (!isActive(cell) && !/^not[ _]active$/i.test(cell))
-    return [found(index, 'hw_slowdown', cell, '', ERROR, `nvidia-smi says neither yes nor no, but ${cell}`)]
+    return [found(index, 'hw_slowdown', cell, '', ERROR, `nvidia-smi reports ${cell} instead of yes or no`)]
   const active = isActive(cell)
   const causes = [
     ...(isActive(row?.[THERMAL]) ? ['it is too hot'] : []),
-    ...(isActive(row?.[BRAKE]) ? ['the power supply asks for it'] : []),
+    ...(isActive(row?.[BRAKE]) ? ['the power supply requests it'] : []),
   ]
   const why =
     causes.length > 0
       ? causes.join(' and ')
-      : 'it is too hot, draws too much, or its power supply asks for it'
+      : 'it is too hot, draws too much, or its power supply requests it'
   return [
     found(
       index,
@@ -54,7 +54,7 @@ export const gpupower = defineCheck({
   parameters,
   requirements: smiRequirements,
   concerns: hasPciGpus,
-  // Clocks belong to the whole GPU, so MIG makes no difference.
+  // Clocks belong to the whole GPU, with or without MIG.
   run: async (deps, _parameters, signal) => {
     const inventory = await listGpus(deps, signal)
     if ('instead' in inventory) return inventory.instead

@@ -1,11 +1,11 @@
-/** Programs that use CUDA on the GPUs. */
+/** Runs programs that use CUDA. */
 
 import type { CheckDeps } from '../check.ts'
 import { findProgram, type Output, runProgram } from '../programs.ts'
 
 /**
- * Runs a CUDA program that counts GPUs as nvidia-smi does: CUDA's own order is by speed, so that its GPU 0 may be
- * another one. The program is named to `env` as an argument; no shell is involved.
+ * Runs a CUDA program with the GPU order of nvidia-smi. CUDA's own order is by speed, so its GPU 0 may be another one.
+ * `env` executes the program; no shell is involved.
  */
 export const runCuda = async (
   deps: CheckDeps,
@@ -20,7 +20,7 @@ export const runCuda = async (
   return { ...output, reason: output.reason.replace(/^env\b/, program) }
 }
 
-/** The CUDA error that a program met; undefined when it met none. 802: the node's fabric manager is not ready. */
+/** Returns the CUDA error in the output of a program; undefined when there is none. 802: fabric manager not ready. */
 export const cudaErrorOf = (text: string): string | undefined => {
   const lines = text.split('\n').map((line) => line.trim())
   const index = lines.findIndex((line) =>
@@ -28,7 +28,7 @@ export const cudaErrorOf = (text: string): string | undefined => {
       line,
     ),
   )
-  // The samples say what a number means on the line after it.
+  // The samples explain a number on the line after it.
   const meaning = lines[index + 1]?.startsWith('->') ? ` ${lines[index + 1]}` : ''
   return index === -1 ? undefined : `${lines[index]}${meaning}`
 }

@@ -1,10 +1,10 @@
-/** JSON among what else a program, or a library under it, has written. */
+/** Finds a JSON document between other output of a program or its libraries. */
 
 export type Json = Record<string, unknown>
 
 export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null
 
-/** Messages around a document are few; one that is cut off is not tried brace by brace to its end. */
+/** Maximum number of positions to try: there are few messages around a document. */
 const MAX_TRIES = 8
 
 const tryParse = (text: string): unknown => {
@@ -15,13 +15,13 @@ const tryParse = (text: string): unknown => {
   }
 }
 
-/** The document that has one of the keys; undefined when there is none, or only a part of it. */
+/** Returns the document with one of the keys; undefined when there is none or it is incomplete. */
 export const documentIn = (text: string, keys: readonly string[]): Json | undefined => {
   const starts = [...text.matchAll(/^\s*\{/gm)].slice(0, MAX_TRIES).map(({ index }) => index)
   const lineEnds = [...text.matchAll(/^[^\S\n]*\}/gm)]
     .slice(-MAX_TRIES)
     .map(({ index, 0: match }) => index + match.length)
-  // A document that is printed on one line ends where the text does.
+  // A document on one line ends with the text.
   const ends = [text.lastIndexOf('}') + 1, ...lineEnds.reverse()]
   for (const start of starts) {
     for (const end of ends) {

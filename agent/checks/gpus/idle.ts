@@ -1,4 +1,4 @@
-/** Whether the GPUs are free for a check that loads them. */
+/** Detects whether the GPUs are free for a check that loads them. */
 
 import type { CheckDeps, Findings } from '../check.ts'
 import { skipped } from '../findings.ts'
@@ -6,16 +6,16 @@ import type { Gpu } from './inventory.ts'
 import { numberIn } from './output.ts'
 import { querySmi } from './query.ts'
 
-/** What an idle driver itself may hold of a GPU's memory, in MiB. */
+/** GPU memory that the driver itself may use on an idle GPU, in MiB. */
 const IDLE_MEMORY = 1024
 
-/** The most processes that a reason names. */
+/** Maximum number of processes in a reason. */
 const NAMED = 5
 
 /**
- * All signs of work on the GPUs; none when they are idle. Processes are not seen from inside a container, so their
- * memory and load count as well.
- * @param gpus those of interest
+ * Returns all signs of work on the GPUs; none when they are idle. Processes are not visible from inside a container, so
+ * memory and load count too.
+ * @param gpus the GPUs to check
  */
 export const signsOfWork = async (
   deps: CheckDeps,
@@ -36,13 +36,16 @@ export const signsOfWork = async (
   const more = pids.length > NAMED ? ` and ${pids.length - NAMED} more` : ''
   const processes =
     pids.length > 0 ? [`processes are on the GPUs: pid ${pids.slice(0, NAMED).join(', ')}${more}`] : []
-  // What cannot be told is not idle: an invasive check must not end somebody's job.
-  const trouble = [apps, load].flatMap((answer) =>
-    answer.trouble === '' || answer.lost.length > 0 ? [] : [answer.trouble],
+  // An unknown state is not idle: an invasive check must not disturb a job.
+  const failure = [apps, load].flatMap((answer) =>
+    answer.failure === '' || answer.lost.length > 0 ? [] : [answer.failure],
   )
-  return [...processes, ...busy, ...trouble]
+  return [...processes, ...busy, ...failure]
 }
 
-/** Instead of a check that would disturb who is on the GPUs. @param work what `signsOfWork` has found */
+/**
+ * The result instead of a check that would disturb a job.
+ * @param work the result of `signsOfWork`
+ */
 export const skippedAtWork = (work: readonly string[]): Findings =>
-  skipped(['the GPUs are not idle (force=true runs it all the same)', ...work])
+  skipped(['the GPUs are not idle (force=true runs it anyway)', ...work])

@@ -1,4 +1,4 @@
-/** The GPUs of a node, or why they cannot be told. */
+/** Lists the GPUs of a node, or the reason why that is impossible. */
 
 import { type CheckDeps, type Findings, worstStatus } from '../check.ts'
 import { ERROR, FAIL, type Finding, found, notDone, skipped, toFindings } from '../findings.ts'
@@ -6,7 +6,7 @@ import { isBroken, type Row } from './output.ts'
 import { type Answer, countPciGpus, querySmi, SMI } from './query.ts'
 
 export type Gpu = {
-  /** As nvidia-smi counts them: by PCI address. */
+  /** nvidia-smi's index, in the order of PCI addresses. */
   index: string
   uuid: string
   name: string
@@ -17,14 +17,14 @@ export type Gpu = {
 
 export type Inventory = {
   gpus: Gpu[]
-  /** GPUs that do not answer, and trouble with the list itself. */
+  /** Findings about GPUs that do not answer, and about the list itself. */
   findings: Finding[]
   raw: string
 }
 
 const IDENTITY = ['index', 'uuid', 'name', 'mig.mode.current']
 
-/** More than any node has: a table that is longer is not one of GPUs. */
+/** More GPUs than any node has: a longer table is not a list of GPUs. */
 const MAX_GPUS = 64
 
 const gpuOf = (row: Row): Gpu => ({
@@ -35,14 +35,14 @@ const gpuOf = (row: Row): Gpu => ({
   broken: Object.values(row).some(isBroken),
 })
 
-/** Findings about GPUs that an answer lists as lost, and about an answer that broke off. */
-export const troubleFindings = ({ lost, trouble }: Answer): Finding[] => [
+/** Returns findings about GPUs that the answer lists as lost, and about an incomplete answer. */
+export const failureFindings = ({ lost, failure }: Answer): Finding[] => [
   ...lost.map(({ bus, text }) => found(bus || 'gpu', 'answers', false, '', FAIL, `does not answer: ${text}`)),
-  // With a lost GPU nvidia-smi ends with an exit code; that is no second finding.
-  ...(trouble !== '' && lost.length === 0 ? [found(SMI, 'answer', trouble, '', ERROR, trouble)] : []),
+  // With a lost GPU, the exit code of nvidia-smi is not a second finding.
+  ...(failure !== '' && lost.length === 0 ? [found(SMI, 'answer', failure, '', ERROR, failure)] : []),
 ]
 
-/** What to say when there is not one GPU to look at. */
+/** The result when there is no GPU to check. */
 const withoutGpus = async (deps: CheckDeps, answer: Answer): Promise<Findings> => {
   const count = await countPciGpus(deps)
   const on = count > 0 ? `${count} NVIDIA GPUs are on the PCI bus, but ` : ''
@@ -53,14 +53,14 @@ const withoutGpus = async (deps: CheckDeps, answer: Answer): Promise<Findings> =
       'the loaded NVIDIA driver and its library are of different versions: reload it or reboot',
     'no-permission': `${SMI} may not ask the driver; it needs root or access to /dev/nvidia*`,
   }
-  const why = answer.absence ? words[answer.absence] : answer.trouble || `${SMI} lists no GPU`
+  const why = answer.absence ? words[answer.absence] : answer.failure || `${SMI} lists no GPU`
   const absent = answer.absence === 'no-gpu' || answer.absence === 'no-driver'
   return absent && count === 0
     ? skipped([`no NVIDIA GPU: ${why}`], answer.raw)
     : notDone([`${on}${why}`], answer.raw)
 }
 
-/** The node's GPUs. Findings instead when there is none to look at. */
+/** Returns the GPUs of the node; a result instead when there is none to check. */
 export const listGpus = async (
   deps: CheckDeps,
   signal: AbortSignal,
@@ -68,18 +68,20 @@ export const listGpus = async (
   const answer = await querySmi(deps, '--query-gpu', IDENTITY, signal)
   const rows = answer.rows.filter((row) => /^\d+$/.test(row.index ?? ''))
   if (answer.rows.length > MAX_GPUS)
-    return { instead: notDone([`${SMI} lists ${answer.rows.length} GPUs, which no node has`], answer.raw) }
+    return {
+      instead: notDone([`${SMI} lists ${answer.rows.length} GPUs, more than any node has`], answer.raw),
+    }
   if (rows.length === 0 && answer.lost.length === 0) return { instead: await withoutGpus(deps, answer) }
   const gpus = rows.map(gpuOf)
   const broken = gpus
     .filter((gpu) => gpu.broken)
     .map(({ index, uuid }) => found(index, 'answers', false, '', FAIL, `GPU ${uuid} does not answer`))
-  const findings = [...broken, ...troubleFindings(answer)]
+  const findings = [...broken, ...failureFindings(answer)]
   if (gpus.length === 0) return { instead: toFindings(findings, answer.raw) }
   return { gpus, findings, raw: answer.raw }
 }
 
-/** The same for a check that runs CUDA on whole GPUs: it does not apply to any that are cut up. */
+/** The same for a check that runs CUDA on whole GPUs: it does not apply to GPUs with MIG. */
 export const listWholeGpus = async (
   deps: CheckDeps,
   signal: AbortSignal,
@@ -92,7 +94,7 @@ export const listWholeGpus = async (
   return { instead: skipped([reason], inventory.raw) }
 }
 
-/** The result of a check of GPUs: which they are, and what was found. Who a GPU is does not make it a good one. */
+/** The result of a GPU check: the identity of the GPUs and the findings. The identity alone is no PASS. */
 export const concludeGpus = ({ gpus }: Inventory, findings: readonly Finding[], raw: string): Findings => {
   const identity = gpus.flatMap(({ index, uuid, name }) => [
     found(index, 'uuid', uuid),
@@ -102,8 +104,8 @@ export const concludeGpus = ({ gpus }: Inventory, findings: readonly Finding[], 
 }
 
 /**
- * What a table says of each GPU, with the trouble that it had itself.
- * @param judge gets no row where a table that is complete has none for the GPU
+ * Returns the findings for each GPU from a table, and those about the table itself.
+ * @param judge called without a row where a complete table has none for the GPU
  */
 export const judgeTable = (
   inventory: Inventory,
@@ -114,10 +116,10 @@ export const judgeTable = (
   const judged = inventory.gpus.flatMap((gpu) => {
     const [field, value] = key(gpu)
     const row = answer.rows.find((candidate) => candidate[field] === value)
-    // A GPU without a row in a table that broke off has not been looked at; the trouble says so.
-    return gpu.broken || (row === undefined && answer.trouble !== '') ? [] : judge(gpu.index, row)
+    // A GPU without a row in an incomplete table was not checked, which the finding about the table reports.
+    return gpu.broken || (row === undefined && answer.failure !== '') ? [] : judge(gpu.index, row)
   })
-  // A GPU that was lost already is lost in every table.
-  const trouble = inventory.findings.length > 0 && answer.lost.length > 0 ? [] : troubleFindings(answer)
-  return concludeGpus(inventory, [...inventory.findings, ...judged, ...trouble], inventory.raw + answer.raw)
+  // A GPU that is lost is missing in every table.
+  const failure = inventory.findings.length > 0 && answer.lost.length > 0 ? [] : failureFindings(answer)
+  return concludeGpus(inventory, [...inventory.findings, ...judged, ...failure], inventory.raw + answer.raw)
 }

@@ -1,19 +1,19 @@
-/** What nvidia-smi prints: tables in CSV, and complaints between their lines. */
+/** Parses the output of nvidia-smi: tables in CSV, with error messages between their lines. */
 
 export type Row = Readonly<Record<string, string>>
 
 export type Table = {
   rows: Row[]
-  /** GPUs that nvidia-smi lists but cannot reach, each with its words. */
+  /** GPUs that nvidia-smi cannot reach, each with its message. */
   lost: { bus: string; text: string }[]
-  /** Lines that are neither a row nor a known complaint. */
+  /** Lines that are neither a row nor a known message. */
   unknown: string[]
 }
 
 const LOST =
   /Unable to determine the device handle for GPU\s*(?:\d+:\s+)?([0-9A-F]{4,8}:[0-9A-F:]+\.\d)?|GPU is lost|fallen off the bus/i
 
-/** `--format=csv,noheader`: as many cells as fields were asked for, or it is not a row. */
+/** Parses `--format=csv,noheader`. A row has one cell for each requested field. */
 export const parseTable = (text: string, fields: readonly string[]): Table => {
   const table: Table = { rows: [], lost: [], unknown: [] }
   for (const line of text.split('\n')) {
@@ -28,25 +28,25 @@ export const parseTable = (text: string, fields: readonly string[]): Table => {
   return table
 }
 
-/** The field that this version of nvidia-smi does not know. */
+/** Returns the field that this version of nvidia-smi does not support. */
 export const unknownField = (text: string): string | undefined =>
   /Field "([^"]+)" is not a valid field to/.exec(text)?.[1]
 
-/** Cells without a value: the GPU, the driver or the rights do not give one. `[N/A]`, `N/A`, `[Not Supported]`. */
+/** Whether a cell has no value, because of the GPU, driver or permissions: `[N/A]`, `N/A`, `[Not Supported]`. */
 export const isAbsent = (cell: string): boolean =>
   /^\[?(N\/A|Not Supported|Not Available|Insufficient Permissions|Not Found)\]?$/i.test(cell) || cell === ''
 
-/** Cells of a GPU that does not answer any more. */
+/** Whether a cell is that of a GPU that no longer answers. */
 export const isBroken = (cell: string): boolean =>
   /^\[?(Unknown Error|GPU is lost|GPU requires reset|Reset Required|ERR!)\]?$/i.test(cell)
 
-/** The number in front of a unit: `512 MiB`, `37 %`. */
+/** Parses the number before a unit: `512 MiB`, `37 %`. */
 export const numberIn = (cell: string | undefined): number | undefined => {
   const text = /^(\d+(?:\.\d+)?)(?:\s*\S+)?$/.exec(cell ?? '')?.[1]
   return text === undefined ? undefined : Number(text)
 }
 
-/** Why nvidia-smi gave nothing at all. */
+/** Why nvidia-smi printed no table. */
 export type Absence = 'no-gpu' | 'no-driver' | 'driver-mismatch' | 'no-permission' | undefined
 
 export const absenceOf = (text: string): Absence => {
@@ -58,10 +58,10 @@ export const absenceOf = (text: string): Absence => {
   return undefined
 }
 
-/** One GPU of `nvidia-smi -q`: values by their path, such as `Remapped Rows.Pending`. */
+/** One GPU of `nvidia-smi -q`: values by path, such as `Remapped Rows.Pending`. */
 export type Details = ReadonlyMap<string, string>
 
-/** `nvidia-smi -q`, which says by its indentation what belongs to what. */
+/** Parses `nvidia-smi -q`, whose indentation is the hierarchy. */
 export const parseDetails = (text: string): Details[] => {
   const gpus: Map<string, string>[] = []
   let path: { indent: number; name: string }[] = []

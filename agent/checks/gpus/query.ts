@@ -1,5 +1,5 @@
 import type { CheckDeps } from '../check.ts'
-import { findProgram, listNames, missing, rawOf, readText, runProgram, troubleOf } from '../programs.ts'
+import { failureOf, findProgram, listNames, missing, rawOf, readText, runProgram } from '../programs.ts'
 import {
   type Absence,
   absenceOf,
@@ -14,13 +14,13 @@ export const SMI = 'nvidia-smi'
 
 const HINT = 'it comes with the NVIDIA driver'
 
-/** Without persistence mode the driver initialises each GPU anew, which takes seconds for each. */
+/** Longest time: without persistence mode the driver initialises each GPU again, which takes seconds. */
 const QUERY_SECONDS = 60
 
-/** An answer of nvidia-smi. `trouble` is empty when it ended well and every line was understood. */
-export type Answer = Table & { trouble: string; absence: Absence; raw: string }
+/** An answer of nvidia-smi. `failure` is empty when it succeeded and every line was understood. */
+export type Answer = Table & { failure: string; absence: Absence; raw: string }
 
-/** GPUs on the PCI bus that are made for computing (class 0302: 3D controller), whatever the driver says. */
+/** Counts the computing GPUs on the PCI bus (class 0302: 3D controller), independent of the driver. */
 export const countPciGpus = async (deps: Pick<CheckDeps, 'root'>): Promise<number> => {
   const folder = 'sys/bus/pci/devices'
   const names = await listNames(deps, folder)
@@ -34,7 +34,7 @@ export const countPciGpus = async (deps: Pick<CheckDeps, 'root'>): Promise<numbe
   return found.filter(Boolean).length
 }
 
-/** Reasons why no GPU can be looked at here, as far as can be told without waking the driver. */
+/** Returns the reasons why no GPU can be checked here, without starting the driver. */
 export const smiRequirements = async (deps: CheckDeps): Promise<string[]> => {
   if (await findProgram(deps, SMI)) return []
   const count = await countPciGpus(deps)
@@ -42,14 +42,14 @@ export const smiRequirements = async (deps: CheckDeps): Promise<string[]> => {
   return [`${missing(deps, SMI, HINT)}${gpus}`]
 }
 
-/** Whether GPUs are in the node, so that not seeing them is an error. */
+/** Whether the node has GPUs, so that a missing driver is an error. */
 export const hasPciGpus = async (deps: CheckDeps): Promise<boolean> => (await countPciGpus(deps)) > 0
 
-/** The same for a check with a program of its own: that one may be left out, nvidia-smi may not. */
+/** The same for a check with another program: that one is optional, nvidia-smi is not. */
 export const lacksDriver = async (deps: CheckDeps): Promise<boolean> =>
   (await smiRequirements(deps)).length > 0 && hasPciGpus(deps)
 
-/** Older and newer spellings of one field, the newest first. */
+/** Names of the same field in different versions, the newest first. */
 const ALIASES: Readonly<Record<string, string>> = {
   'clocks_event_reasons.hw_slowdown': 'clocks_throttle_reasons.hw_slowdown',
   'clocks_event_reasons.hw_thermal_slowdown': 'clocks_throttle_reasons.hw_thermal_slowdown',
@@ -57,7 +57,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 }
 
 /**
- * Asks nvidia-smi for a table. A field that its version does not know is asked for by its older name, or left out.
+ * Queries nvidia-smi for a table. A field that its version does not support is queried by its older name, or omitted.
  * @param query such as `--query-gpu`
  */
 export const querySmi = async (
@@ -69,19 +69,19 @@ export const querySmi = async (
   const path = (await findProgram(deps, SMI)) ?? SMI
   const names = new Map(fields.map((field) => [field, field]))
   const raw: string[] = []
-  // Each turn renames or drops a field, so this ends.
+  // Each iteration renames or removes a field, so the loop ends.
   for (;;) {
-    const asked = [...names.values()].join(',')
+    const fields = [...names.values()].join(',')
     const output = await runProgram(
       deps,
       path,
-      [`${query}=${asked}`, '--format=csv,noheader'],
+      [`${query}=${fields}`, '--format=csv,noheader'],
       signal,
       QUERY_SECONDS,
     )
     raw.push(rawOf(output))
-    const said = rawOf(output)
-    const refused = unknownField(said)
+    const printed = rawOf(output)
+    const refused = unknownField(printed)
     const field = [...names].find(([, name]) => name === refused)?.[0]
     if (refused !== undefined && field !== undefined && names.size > 1) {
       const older = ALIASES[field]
@@ -89,16 +89,15 @@ export const querySmi = async (
       else names.delete(field)
       continue
     }
-    const absence = absenceOf(said)
+    const absence = absenceOf(printed)
     const table = parseTable(output.stdout, [...names.keys()])
     const odd = table.unknown[0]
-    const rubbish =
-      odd === undefined ? '' : `${SMI} wrote what is not a row of its table: ${odd.slice(0, 120)}`
-    return { ...table, trouble: troubleOf(output) || rubbish, absence, raw: raw.join('') }
+    const rubbish = odd === undefined ? '' : `${SMI} wrote an unexpected row: ${odd.slice(0, 120)}`
+    return { ...table, failure: failureOf(output) || rubbish, absence, raw: raw.join('') }
   }
 }
 
-/** Asks for all that nvidia-smi knows, for what a version cannot give as a table. */
+/** Queries all values of nvidia-smi, for those that a version does not print as a table. */
 export const queryDetails = async (
   deps: CheckDeps,
   signal: AbortSignal,

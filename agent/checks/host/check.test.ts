@@ -25,7 +25,7 @@ const hostMachine = (files: Record<string, string> = {}): Machine => {
 const QUICK = { watch: '10ms' }
 
 describe('host', () => {
-  test('all is well', async () => {
+  test('passes a healthy host', async () => {
     const result = await run(hostMachine(), 'host', QUICK)
     expect([result.status, result.reasons]).toEqual([PASS, []])
     expect(valuesOf(result, 'load_per_cpu')).toEqual({ load: 0.5 })
@@ -37,7 +37,7 @@ describe('host', () => {
     [
       { 'proc/pressure/memory': 'some avg10=0 avg60=50.0\nfull avg10=0.00 avg60=31.50 avg300=0 total=0\n' },
       WARN,
-      /^memory pressure: all tasks stood still 32 %/,
+      /^memory pressure: all tasks were stalled for 32 %/,
     ],
   ])('%j', async (files, status, reason) => {
     const result = await run(hostMachine(files), 'host', QUICK)
@@ -45,7 +45,7 @@ describe('host', () => {
     expect(result.reasons).toEqual([expect.stringMatching(reason)])
   })
 
-  test('steal and heat are what grew while it watched', async () => {
+  test('steal and heat are compared over the time of the check', async () => {
     const throttle = 'sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count'
     const machine = hostMachine({ [throttle]: '7\n' })
     const running = run(machine, 'host', { watch: '300ms' })
@@ -63,7 +63,7 @@ describe('host', () => {
     ])
   })
 
-  test('the kernel log counts as far back as it is asked to', async () => {
+  test('judges the kernel log back to the given age', async () => {
     const machine = hostMachine()
     const messages = [
       { time: 100, msg: 'NVRM: Xid (PCI:0000:4b:00): 79, GPU has fallen off the bus.' },
@@ -74,7 +74,7 @@ describe('host', () => {
     expect((await run(machine, 'host', { ...QUICK, log_since: '2h' })).status).toBe(FAIL)
   })
 
-  test('without the rights to read the log it says so, and the rest counts', async () => {
+  test('reports missing permissions for the log, and judges the rest', async () => {
     const machine = hostMachine().has('journalctl')
     machine
       .prints('dmesg.json.txt', '', 1)
@@ -86,11 +86,11 @@ describe('host', () => {
     const result = await run(machine, 'host', QUICK)
     expect(result.status).toBe(PASS)
     expect(result.reasons).toEqual([
-      expect.stringMatching(/^kernel log: was not looked at: .*needs root, or CAP_SYSLOG/),
+      expect.stringMatching(/^kernel log: was not checked: .*needs root, or CAP_SYSLOG/),
     ])
   })
 
-  test('an older dmesg without JSON', async () => {
+  test('supports an older dmesg without JSON', async () => {
     const machine = hostMachine()
     machine.prints('dmesg.json.txt', "dmesg: unrecognized option '--json'\n", 1)
     machine.prints('dmesg.txt', '<3>[ 4990.000000] NETDEV WATCHDOG: eth0 (ice): transmit queue 3 timed out\n')

@@ -23,20 +23,20 @@ const parameters = z.strictObject({
   /** One-minute load average for each CPU. */
   warn_load: z.number().positive().default(2),
   fail_load: z.number().positive().optional(),
-  /** Available memory of all memory. */
+  /** Available memory as a share of all memory. */
   warn_memory: ratio().default(0.05),
   fail_memory: ratio().default(0.01),
-  /** Time that the hypervisor gave to others. */
+  /** CPU time that the hypervisor gave to other guests. */
   warn_steal: ratio().default(0.05),
   fail_steal: ratio().default(0.3),
-  /** Share of the last minute in which all tasks stood still for want of memory or I/O. */
+  /** Share of the last minute in which all tasks were stalled on memory or I/O. */
   warn_pressure: ratio().default(0.2),
   fail_pressure: ratio().optional(),
-  /** Time over which CPU and throttle counters are watched. */
+  /** Time over which CPU and throttle counters are compared. */
   watch: duration()
     .refine((seconds) => seconds > 0 && seconds <= 60, 'must be up to 60s')
     .default(1),
-  /** How far back the kernel log counts. */
+  /** Age of the oldest message of the kernel log that counts. */
   log_since: duration().default(3600),
 })
 
@@ -64,7 +64,7 @@ const memoryFindings = (text: string, limits: Thresholds): Finding[] => {
   const reason =
     status === PASS
       ? ''
-      : `only ${formatBytes(memory.availableBytes)} (${formatRatio(share)}) of ${formatBytes(memory.totalBytes)} are available`
+      : `only ${formatBytes(memory.availableBytes)} (${formatRatio(share)}) of ${formatBytes(memory.totalBytes)} available`
   return [
     found('memory', 'available', memory.availableBytes, 'bytes', status, reason),
     found('memory', 'total', memory.totalBytes, 'bytes'),
@@ -82,7 +82,9 @@ const stealFindings = (
   const busy = 1 - (after.idle - before.idle) / total
   const status = statusAbove(steal, limits)
   const reason =
-    status === PASS ? '' : `the hypervisor gives ${formatRatio(steal)} of this node's CPU time to others`
+    status === PASS
+      ? ''
+      : `the hypervisor gives ${formatRatio(steal)} of this node's CPU time to other guests`
   return [
     found('cpu', 'steal', steal, 'ratio', status, reason),
     found('cpu', 'busy', Math.min(1, Math.max(0, busy)), 'ratio'),
@@ -96,14 +98,15 @@ const pressureFindings = async (deps: CheckDeps, limits: Thresholds): Promise<Fi
       const share = parsePressure((await readText(deps, `proc/pressure/${resource}`)) ?? '', 'full')
       if (share === undefined) return []
       const status = statusAbove(share, limits)
-      const reason = status === PASS ? '' : `all tasks stood still ${formatRatio(share)} of the last minute`
+      const reason =
+        status === PASS ? '' : `all tasks were stalled for ${formatRatio(share)} of the last minute`
       return [found(`${resource} pressure`, 'stalled', share, 'ratio', status, reason)]
     }),
   )
   return findings.flat()
 }
 
-/** How often any CPU was slowed down by heat since boot; undefined where CPUs do not count that. */
+/** Number of times that a CPU was slowed down by heat since boot; undefined where CPUs do not count it. */
 const readThrottles = async (deps: CheckDeps): Promise<number | undefined> => {
   const cpus = (await listNames(deps, 'sys/devices/system/cpu')).filter((name) => /^cpu\d+$/.test(name))
   const counts = await Promise.all(
@@ -130,9 +133,7 @@ const throttleFindings = (
 const logFindings = async (deps: CheckDeps, seconds: number, signal: AbortSignal): Promise<Finding[]> => {
   const log = await readKernelLog(deps, seconds, signal)
   if ('reasons' in log) {
-    return [
-      found('kernel log', 'readable', false, '', SKIPPED, `was not looked at: ${log.reasons.join('; ')}`),
-    ]
+    return [found('kernel log', 'readable', false, '', SKIPPED, `was not checked: ${log.reasons.join('; ')}`)]
   }
   return [found('kernel log', 'message_count', log.entries.length, 'count'), ...judgeLog(log.entries)]
 }
@@ -159,7 +160,7 @@ const watch = async (deps: CheckDeps, request: Parameters, signal: AbortSignal):
 export const host = defineCheck({
   name: 'host',
   summary:
-    'Load, memory, steal, heat and pressure are in bounds, and the kernel log tells of no hardware trouble.',
+    'Load, memory, steal, heat and pressure are within limits, and the kernel log has no hardware errors.',
   invasive: false,
   budgetSeconds: 120,
   parameters,

@@ -4,7 +4,7 @@ import { judgeLog, parseDmesgJson, parseDmesgRaw, parseJournal } from './kernel-
 
 const judge = (text: string) => judgeLog([{ ageSeconds: 5, text }])[0]
 
-describe('what the kernel writes down', () => {
+describe('kernel log', () => {
   test.each([
     [
       "NVRM: Xid (PCI:0000:4b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.",
@@ -48,11 +48,11 @@ describe('what the kernel writes down', () => {
     'usb 1-1: new high-speed USB device number 2 using xhci_hcd',
     'nvidia-nvlink: Nvlink Core is being initialized, major device number 236',
     'mce: CPU0: Thermal monitoring enabled (TM1)',
-  ])('%s is no trouble', (text) => {
+  ])('%s is no hardware error', (text) => {
     expect(judge(text)).toBeUndefined()
   })
 
-  test('control characters do not get out, and many are counted', () => {
+  test('counts many messages, and removes control characters', () => {
     const entries = Array.from({ length: 5 }, () => ({
       ageSeconds: 1,
       text: 'Out of memory: Killed process 1 (\u001b[31mx)',
@@ -63,7 +63,7 @@ describe('what the kernel writes down', () => {
   })
 })
 
-test('three ways to read it', () => {
+test('parses the three formats', () => {
   const json = '{"dmesg":[{"pri":6,"time":   12.5,"msg":"hello"},{"pri":6},null]}'
   expect(parseDmesgJson(json, 20)).toEqual([{ ageSeconds: 7.5, text: 'hello' }])
   expect(parseDmesgJson('{"dmesg":[{"pri":6,"ti', 20)).toBeUndefined()

@@ -1,21 +1,21 @@
-/** Trouble that the kernel writes down, by kind. */
+/** Finds hardware errors in the kernel log, by kind. */
 
 import { quote } from '../../engines/program-error.ts'
 import { FAIL, type Finding, found, WARN } from '../findings.ts'
 
-/** One message and how long ago it was written. */
+/** One message and its age. */
 export type LogEntry = { ageSeconds: number; text: string }
 
 type Rule = {
   kind: string
   pattern: RegExp
-  /** Whether the node is unfit (FAIL), rather than worth a look. */
+  /** FAIL when the node must not be used, WARN when it should be examined. */
   fails?: (text: string) => boolean
 }
 
 /**
- * Xids that speak of the GPU, its memory, its links or its firmware. The others (13, 31, 43, 45, ...) are most often
- * the mistakes of a program that ran on it, and 63 and 94 are errors that were contained.
+ * Xids about the GPU, its memory, its links or its firmware. Most of the others (13, 31, 43, 45, ...) are errors of a
+ * program on the GPU, and 63 and 94 are contained errors.
  */
 const FATAL_XIDS = new Set([46, 48, 61, 62, 64, 74, 79, 92, 95, 109, 110, 119, 120, 136, 140, 143])
 
@@ -66,7 +66,7 @@ const RULES: readonly Rule[] = [
   },
 ]
 
-/** One finding for each kind of trouble that is in the log: how often, and its last message. */
+/** Returns one finding for each kind of error in the log, with its count and last message. */
 export const judgeLog = (entries: readonly LogEntry[]): Finding[] =>
   RULES.flatMap(({ kind, pattern, fails }) => {
     const hits = entries.filter(({ text }) => pattern.test(text))
@@ -78,7 +78,7 @@ export const judgeLog = (entries: readonly LogEntry[]): Finding[] =>
     return [found(kind, 'kernel_log', hits.length, 'count', status, reason)]
   })
 
-/** `dmesg --json`: seconds since boot and the message. */
+/** Parses `dmesg --json`: seconds since boot and the message. */
 export const parseDmesgJson = (text: string, uptimeSeconds: number): LogEntry[] | undefined => {
   let document: unknown
   try {
@@ -95,14 +95,14 @@ export const parseDmesgJson = (text: string, uptimeSeconds: number): LogEntry[] 
   )
 }
 
-/** `dmesg --raw`: `<6>[   12.345678] message`; lines without a time go on with the one before. */
+/** Parses `dmesg --raw`: `<6>[   12.345678] message`; a line without a time continues the one before it. */
 export const parseDmesgRaw = (text: string, uptimeSeconds: number): LogEntry[] =>
   text.split('\n').flatMap((line) => {
     const match = /^(?:<\d+>)?\[\s*(\d+\.\d+)\]\s?(.*)$/.exec(line)
     return match ? [{ ageSeconds: uptimeSeconds - Number(match[1]), text: match[2]! }] : []
   })
 
-/** `journalctl -k -o short-unix`: `1763618400.123456 host kernel: message`. */
+/** Parses `journalctl -k -o short-unix`: `1763618400.123456 host kernel: message`. */
 export const parseJournal = (text: string, nowSeconds: number): LogEntry[] =>
   text.split('\n').flatMap((line) => {
     const match = /^(\d+\.\d+) \S+ kernel: (.*)$/.exec(line)

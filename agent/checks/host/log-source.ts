@@ -1,9 +1,9 @@
 import type { CheckDeps } from '../check.ts'
-import { findProgram, missing, type Output, readText, runProgram, troubleOf } from '../programs.ts'
+import { failureOf, findProgram, missing, type Output, readText, runProgram } from '../programs.ts'
 import { type LogEntry, parseDmesgJson, parseDmesgRaw, parseJournal } from './kernel-log.ts'
 import { parseUptime } from './output.ts'
 
-/** A ring buffer of 16 MiB (log_buf_len) as JSON. */
+/** Maximum output: a ring buffer of 16 MiB (log_buf_len) as JSON. */
 const LIMITS = { burstBytes: 48 * 1024 * 1024, maxUnreadBytes: 48 * 1024 * 1024 }
 
 const READ_SECONDS = 20
@@ -17,7 +17,7 @@ const hint = (output: Output): string =>
     ? '; reading the kernel log needs root, or CAP_SYSLOG'
     : ''
 
-/** The kernel's messages of the last seconds, or all reasons why they cannot be read. */
+/** Returns the kernel's messages of the last seconds, or all reasons why they cannot be read. */
 export const readKernelLog = async (
   deps: CheckDeps,
   sinceSeconds: number,
@@ -28,7 +28,7 @@ export const readKernelLog = async (
   const since = `@${Math.floor(now - sinceSeconds)}`
   const readers: Reader[] = [
     { program: 'dmesg', args: ['--json'], parse: (text) => parseDmesgJson(text, uptime) },
-    // Before util-linux 2.38 there is no JSON.
+    // JSON needs util-linux 2.38.
     { program: 'dmesg', args: ['--raw'], parse: (text) => parseDmesgRaw(text, uptime) },
     {
       program: 'journalctl',
@@ -48,7 +48,7 @@ export const readKernelLog = async (
     if (entries) {
       return { from: program, entries: entries.filter(({ ageSeconds }) => ageSeconds <= sinceSeconds) }
     }
-    reasons.push(`${troubleOf(output) || `${program} writes what is not a log`}${hint(output)}`)
+    reasons.push(`${failureOf(output) || `${program} printed no log`}${hint(output)}`)
   }
   return { reasons: [...new Set(reasons)] }
 }

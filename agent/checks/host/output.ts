@@ -1,6 +1,6 @@
-/** What the kernel says of a host's load, memory and pressure. */
+/** Parses load, memory and pressure of a host. */
 
-/** Jiffies of all CPUs together, from the first line of /proc/stat. */
+/** Sums up the jiffies of all CPUs, from the first line of /proc/stat. */
 export type CpuTimes = { total: number; idle: number; steal: number }
 
 export const parseStat = (text: string): CpuTimes | undefined => {
@@ -13,7 +13,7 @@ export const parseStat = (text: string): CpuTimes | undefined => {
 
 export const countCpus = (text: string): number => text.match(/^cpu\d+ /gm)?.length ?? 0
 
-/** The one-minute load average. */
+/** Parses the one-minute load average. */
 export const parseLoad = (text: string): number | undefined => {
   const value = Number(text.split(' ')[0] || Number.NaN)
   return Number.isFinite(value) ? value : undefined
@@ -29,7 +29,7 @@ export const parseMeminfo = (text: string): { totalBytes: number; availableBytes
   return totalBytes && availableBytes !== undefined ? { totalBytes, availableBytes } : undefined
 }
 
-/** The share of the last minute in which all (`full`) or at least one (`some`) of the tasks stood still. */
+/** Parses the share of the last minute in which all tasks (`full`) or at least one (`some`) were stalled. */
 export const parsePressure = (text: string, line: 'some' | 'full'): number | undefined => {
   const percent = new RegExp(`^${line} .*\\bavg60=(\\d+(?:\\.\\d+)?)`, 'm').exec(text)?.[1]
   return percent === undefined ? undefined : Number(percent) / 100

@@ -31,19 +31,19 @@ describe('interfaces', () => {
       link('net0', ['10.0.0.1/24']),
       ['net0: lacks its address 10.0.0.9'],
     ],
-    // IPv6 has many spellings, and is an address like any other.
+    // An IPv6 address has several forms.
     [{ addresses: { net0: ['2001:DB8:0:0::7'] } }, link('net0', ['2001:db8::7/64']), []],
   ])('%j', async (parameters, one, reasons) => {
     expect((await examine([one], parameters)).reasons).toEqual(reasons)
   })
 
-  test('an address on two interfaces, and one on the wrong one', async () => {
+  test('reports an address on two interfaces, and one on the wrong interface', async () => {
     const links = [link('net0', ['10.0.0.1/24']), link('net1', ['10.0.0.1/24', '10.0.1.1/24'])]
     const { reasons } = await examine(links, { addresses: { net0: ['10.0.1.1'] } })
     expect(reasons).toEqual(['net0: lacks its address 10.0.1.1; net1 has it', '10.0.0.1 is on net0 and net1'])
   })
 
-  test('counters that grow, flaps and half duplex', async () => {
+  test('reports growing counters, flaps and half duplex', async () => {
     const folder = 'sys/class/net/net0'
     const machine = machineOf()
       .file(`${folder}/statistics/rx_crc_errors`, '5\n')
@@ -61,7 +61,7 @@ describe('interfaces', () => {
     ])
   })
 
-  test('a link that has flapped for long', async () => {
+  test('reports a link that has flapped in the past', async () => {
     const machine = machineOf().file('sys/class/net/net0/carrier_changes', '90\n')
     const { status, reasons } = await examine([link('net0', ['10.0.0.1/24'])], {}, machine)
     expect([status, reasons]).toEqual([

@@ -11,16 +11,16 @@ import { compareCounters, readCounters } from './counters.ts'
 const parameters = z.strictObject({
   interfaces: z.array(z.string()).default([]),
   speed: bitrate().optional(),
-  /** What the fleet agrees on, in bytes. */
+  /** The MTU of the fleet, in bytes. */
   mtu: z.int().min(68).max(65536).optional(),
   duplex: z.enum(['full', 'half']).default('full'),
-  /** Addresses that each interface should have. */
+  /** Expected addresses of each interface. */
   addresses: addressesByInterface().default({}),
-  /** Time over which counters are watched. */
+  /** Time over which counters are compared. */
   watch: duration()
     .refine((seconds) => seconds > 0 && seconds <= 60, 'must be up to 60s')
     .default(1),
-  /** Losses of carrier since the driver was loaded that are still good. */
+  /** Number of carrier losses since the driver was loaded that is still good. */
   max_flaps: z.int().min(0).default(20),
 })
 
@@ -37,7 +37,7 @@ const speedFindings = (
   return [found(name, 'speed', speed ?? null, 'bits_per_second', right ? PASS : FAIL, reason)]
 }
 
-/** Virtual links have no duplex, and a link that is down says unknown. */
+/** Virtual links have no duplex, and a link that is down reports `unknown`. */
 const duplexFindings = (name: string, duplex: string | undefined, expected: string): Finding[] => {
   if (duplex !== 'full' && duplex !== 'half') return []
   const right = duplex === expected
@@ -51,7 +51,7 @@ const examine = async (
   request: Parameters,
 ): Promise<Finding[]> => {
   const { name, mtuBytes: mtu } = link
-  // Virtual links report `unknown`; only what is said to be down is down.
+  // Virtual links report `unknown`, which is not down.
   const up = link.state === 'up' || link.state === 'unknown'
   const addressed = link.addresses.length > 0
   const agrees = request.mtu === undefined || mtu === request.mtu
@@ -90,7 +90,7 @@ const missingLinks = (links: readonly Interface[], wanted: readonly string[]): F
 export const interfacesCheck = defineCheck({
   name: 'interfaces',
   summary:
-    'Every measured interface is up, has its addresses, speed, duplex and MTU, does not flap, and no counter of errors or drops grows.',
+    'Every measured interface is up, with its addresses, speed, duplex and MTU; it does not flap, and no error or drop counter grows.',
   invasive: false,
   budgetSeconds: 70,
   parameters,

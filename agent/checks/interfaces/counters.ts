@@ -1,10 +1,10 @@
-/** Counters of interfaces from sysfs, and what it means when they grow. */
+/** Reads counters of interfaces from sysfs, and judges their growth. */
 
 import type { CheckDeps } from '../check.ts'
 import { type Finding, found, PASS, WARN } from '../findings.ts'
 import { readText } from '../programs.ts'
 
-/** Counters that stand still on a healthy link. */
+/** Counters that do not grow on a healthy link. */
 const COUNTERS = [
   'rx_errors',
   'tx_errors',
@@ -18,7 +18,7 @@ const COUNTERS = [
 
 export type Counters = ReadonlyMap<string, number>
 
-/** A driver leaves out what its hardware does not count. */
+/** Reads the counters; a driver omits those that its hardware lacks. */
 const readNumber = async (deps: Pick<CheckDeps, 'root'>, path: string): Promise<number | undefined> => {
   const text = await readText(deps, path)
   const value = Number(text?.trim() || Number.NaN)
@@ -43,7 +43,7 @@ const growthFindings = ({ name, before, after, seconds }: Watch): Finding[] =>
   [...after]
     .filter(([counter]) => counter !== 'carrier_changes')
     .map(([counter, value]) => {
-      // Counters start again at zero when a driver is loaded anew.
+      // Counters restart at 0 when a driver is reloaded.
       const growth = Math.max(0, value - (before.get(counter) ?? value))
       const status = growth > 0 ? WARN : PASS
       const reason = growth > 0 ? `${counter} grew by ${growth} in ${seconds} s` : ''
@@ -54,7 +54,7 @@ const flapFindings = ({ name, before, after, seconds, maxFlaps }: Watch): Findin
   const changes = after.get('carrier_changes')
   if (changes === undefined) return []
   const now = Math.max(0, changes - (before.get('carrier_changes') ?? changes))
-  // One flap is a loss of carrier and its return.
+  // One flap is a loss of carrier and its return: two changes.
   const flaps = Math.floor(changes / 2)
   const reason =
     now > 0
@@ -65,5 +65,5 @@ const flapFindings = ({ name, before, after, seconds, maxFlaps }: Watch): Findin
   return [found(name, 'carrier_changes', changes, 'count', reason === '' ? PASS : WARN, reason)]
 }
 
-/** What two readings of an interface's counters say. */
+/** Returns the findings of two readings of an interface's counters. */
 export const compareCounters = (watch: Watch): Finding[] => [...growthFindings(watch), ...flapFindings(watch)]

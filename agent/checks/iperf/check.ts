@@ -3,20 +3,20 @@ import { type CheckDeps, defineCheck, type Findings } from '../check.ts'
 import { skipped } from '../findings.ts'
 
 /**
- * One node cannot measure throughput by itself: the other end needs a server on a leased port, and both ends have to
- * be free. That is the collector's work, so this check says so instead of giving a figure that nobody can trust.
+ * One node cannot measure throughput: the peer needs a server on a leased port, and both nodes have to be free. The
+ * collector arranges that, so this check only refers to it.
  */
 const reasons = async ({ engines }: CheckDeps, signal: AbortSignal): Promise<string[]> => {
   const iperfs = (await engines.list(signal)).filter(({ test }) => test === 'iperf')
   return [
-    'bandwidth takes two nodes, so the collector runs it when it is asked for by name: meshgauge check iperf',
+    'throughput needs two nodes: run it on the collector with "meshgauge check iperf"',
     ...(iperfs.some(({ available }) => available) ? [] : iperfs.flatMap((engine) => engine.reasons)),
   ]
 }
 
 export const iperf = defineCheck({
   name: 'iperf',
-  summary: 'Throughput to the peers; run by the collector, as it takes two nodes.',
+  summary: 'Throughput to the peers. The collector runs it, because it needs two nodes.',
   invasive: false,
   budgetSeconds: 30,
   parameters: z.strictObject({}),

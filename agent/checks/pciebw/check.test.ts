@@ -15,37 +15,37 @@ describe('pciebw', () => {
     ])
     expect(valuesOf(result, 'host_to_device')[4]).toBe(3.1e9)
     expect(machine.calls()).toContain('bandwidthTest --htod --memory=pinned --device=7 --csv')
-    // CUDA counts GPUs by speed unless it is told to count them as nvidia-smi does.
+    // CUDA orders GPUs by speed unless it is set to the order of nvidia-smi.
     expect(machine.read('order')).toBe('PCI_BUS_ID\n')
   })
 
-  test('the threshold has a unit', async () => {
+  test('accepts a threshold with a unit', async () => {
     const machine = a100()
     expect((await run(machine, 'pciebw', { threshold: '3GB/s' })).status).toBe(PASS)
     expect((await run(machine, 'pciebw', { threshold: 30 })).reasons).toHaveLength(8)
   })
 
-  test('nvbandwidth where that is installed', async () => {
+  test('uses nvbandwidth where it is installed', async () => {
     const result = await run(h100(), 'pciebw', { threshold: '55.5GB/s' })
     expect(Object.values(valuesOf(result, 'program'))).toEqual(['nvbandwidth'])
     expect(result.reasons.map((reason) => reason[0])).toEqual(['4', '5'])
   })
 
-  test('an nvbandwidth without JSON is asked again', async () => {
-    const machine = h100().says('nvbandwidth.txt', 'nvbandwidth/0.6-gh200.txt')
-    machine.says('nvbandwidth.json.txt', 'nvbandwidth/refusal.txt', 1)
+  test('runs an nvbandwidth without JSON again', async () => {
+    const machine = h100().replays('nvbandwidth.txt', 'nvbandwidth/0.6-gh200.txt')
+    machine.replays('nvbandwidth.json.txt', 'nvbandwidth/refusal.txt', 1)
     const result = await run(machine, 'pciebw')
-    // It measured three columns where nvidia-smi lists eight GPUs: nobody can tell which is which.
+    // It printed three columns where nvidia-smi lists eight GPUs, so they cannot be matched.
     expect(result.status).toBe(ERROR)
     expect(result.reasons[0]).toMatch(/nvbandwidth sees 3 GPUs, nvidia-smi 8/)
     expect(machine.calls().filter((call) => call.startsWith('nvbandwidth'))).toHaveLength(2)
   })
 
-  test('V100', async () => {
+  test('passes a V100', async () => {
     expect((await run(v100(), 'pciebw')).status).toBe(PASS)
   })
 
-  test('H200, with either program', async () => {
+  test('passes an H200, with either program', async () => {
     const rates = async (program: string) =>
       valuesOf(await run(h200(), 'pciebw', { program, threshold: '50GB/s' }), 'host_to_device')
     expect([await rates('bandwidthTest'), await rates('nvbandwidth')]).toEqual([
@@ -54,43 +54,43 @@ describe('pciebw', () => {
     ])
   })
 
-  test('the figure of GPU 0 is not that of one which CUDA does not see', async () => {
-    const machine = a100().says('bandwidthTest.7', 'bandwidthTest/wrong-gpu.txt')
+  test('does not use the rate of GPU 0 for a GPU that CUDA does not see', async () => {
+    const machine = a100().replays('bandwidthTest.7', 'bandwidthTest/wrong-gpu.txt')
     const result = await run(machine, 'pciebw', { threshold: '1GB/s' })
     expect([result.status, valuesOf(result, 'host_to_device')[7]]).toEqual([ERROR, null])
     expect(result.reasons[0]).toMatch(/^7: was not measured: !+Invalid GPU number 3 given/)
   })
 
-  test('an error of CUDA says what it means', async () => {
-    const machine = h200().says('bandwidthTest.0', 'bandwidthTest/no-device.txt', 1)
+  test('reports the meaning of a CUDA error', async () => {
+    const machine = h200().replays('bandwidthTest.0', 'bandwidthTest/no-device.txt', 1)
     expect((await run(machine, 'pciebw')).reasons).toEqual([
       '0: was not measured: cudaGetDeviceCount returned 100 -> no CUDA-capable device is detected',
     ])
   })
 
-  test('a GPU that CUDA cannot use yet is not measured, and the others are', async () => {
-    const machine = a100().says('bandwidthTest.2', 'bandwidthTest/not-ready.txt', 1)
+  test('measures the other GPUs when CUDA cannot use one yet', async () => {
+    const machine = a100().replays('bandwidthTest.2', 'bandwidthTest/not-ready.txt', 1)
     const result = await run(machine, 'pciebw', { threshold: '1GB/s' })
     expect(result.status).toBe(ERROR)
     expect(result.reasons).toEqual([expect.stringMatching(/^2: was not measured: .*802/)])
     expect(valuesOf(result, 'host_to_device')).toMatchObject({ 1: 24.2e9, 2: null, 3: 24e9 })
   })
 
-  test('802 in a time is no error 802', async () => {
+  test('a time that contains 802 is not error 802', async () => {
     const machine = a100().edit('bandwidthTest.0', (text) => text.replace(/Time = [\d.]+/, 'Time = 0.00802'))
     expect((await run(machine, 'pciebw', { threshold: '1GB/s' })).status).toBe(PASS)
   })
 
-  test('half a line is not a figure', async () => {
-    const machine = a100().says('bandwidthTest.0', 'bandwidthTest/cut.txt', 139)
+  test('an incomplete line has no rate', async () => {
+    const machine = a100().replays('bandwidthTest.0', 'bandwidthTest/cut.txt', 139)
     const result = await run(machine, 'pciebw', { threshold: '1GB/s' })
     expect([result.status, valuesOf(result, 'host_to_device')[0]]).toEqual([ERROR, null])
   })
 
-  test('on a busy GPU a low figure accuses nobody', async () => {
+  test('a low rate of a busy GPU is only a warning', async () => {
     const machine = a100()
-      .says('nvidia-smi.apps', 'nvidia-smi/busy-apps.txt')
-      .says('nvidia-smi.load', 'nvidia-smi/busy-load.txt')
+      .replays('nvidia-smi.apps', 'nvidia-smi/busy-apps.txt')
+      .replays('nvidia-smi.load', 'nvidia-smi/busy-load.txt')
     const result = await run(machine, 'pciebw')
     expect([result.status, result.reasons[0]]).toEqual([
       WARN,
@@ -100,7 +100,7 @@ describe('pciebw', () => {
     ])
   })
 
-  test('MIG', async () => {
+  test('is skipped with MIG', async () => {
     const machine = a100().edit('nvidia-smi.gpus', (text) => text.replace('Disabled', 'Enabled'))
     expect(await run(machine, 'pciebw')).toMatchObject({
       status: SKIPPED,

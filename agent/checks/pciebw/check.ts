@@ -1,4 +1,4 @@
-/** How fast data goes from host memory to each GPU. A PCIe link that has lost lanes or speed shows here first. */
+/** Measures the rate from host memory to each GPU, which detects a PCIe link that has lost lanes or speed. */
 
 import { z } from 'zod'
 import { type CheckDeps, defineCheck } from '../check.ts'
@@ -8,12 +8,12 @@ import { signsOfWork } from '../gpus/idle.ts'
 import { concludeGpus, type Gpu, listWholeGpus } from '../gpus/inventory.ts'
 import { lacksDriver, smiRequirements } from '../gpus/query.ts'
 import { byteRate, timeout } from '../parameters.ts'
-import { findProgram, missing, type Output, rawOf, troubleOf } from '../programs.ts'
+import { failureOf, findProgram, missing, type Output, rawOf } from '../programs.ts'
 import { type Nvbandwidth, parseBandwidthTest, parseNvbandwidth } from './output.ts'
 
 const BUDGET_SECONDS = 600
 
-/** One GPU takes a few seconds, and some more where the driver has to wake it. */
+/** Longest time for one GPU: a few seconds, and more where the driver has to initialise it. */
 const ONE_GPU_SECONDS = 120
 
 const parameters = z.strictObject({
@@ -30,30 +30,30 @@ const HINTS: Record<Program, string> = {
   nvbandwidth: "build it from NVIDIA's nvbandwidth",
 }
 
-/** What was measured of each GPU, or why not; in the order of the GPUs. */
-type Measurement = { bytesPerSecond: number } | { trouble: string }
+/** The measured rate of each GPU, or the reason why there is none, in the order of the GPUs. */
+type Measurement = { bytesPerSecond: number } | { failure: string }
 
-/** Banners of the programs say nothing of what went wrong. */
+/** Banners of the programs, which do not explain an error. */
 const NOISE = /^\s*$|^\[CUDA Bandwidth Test\]|^Running on|^\s*Device \d+:|^\s*(Quick|Shmoo|Range) Mode|^\.+$/
 
 const explain = (output: Output): string =>
-  cudaErrorOf(rawOf(output)) ?? (troubleOf(output, NOISE) || 'it ended without a result')
+  cudaErrorOf(rawOf(output)) ?? (failureOf(output, NOISE) || 'it ended without a result')
 
 const measureOneByOne = async (deps: CheckDeps, gpus: readonly Gpu[], signal: AbortSignal) => {
   const measurements: Measurement[] = []
   const raw: string[] = []
-  // One after the other: two at once would share a switch.
+  // One after the other, because two GPUs may share a switch.
   for (const position of gpus.keys()) {
     const args = ['--htod', '--memory=pinned', `--device=${position}`, '--csv']
     const output = await runCuda(deps, 'bandwidthTest', args, signal, ONE_GPU_SECONDS)
     const bytesPerSecond = output.reason === '' ? parseBandwidthTest(output.stdout) : undefined
-    measurements.push(bytesPerSecond === undefined ? { trouble: explain(output) } : { bytesPerSecond })
+    measurements.push(bytesPerSecond === undefined ? { failure: explain(output) } : { bytesPerSecond })
     raw.push(rawOf(output))
   }
   return { measurements, raw: raw.join('') }
 }
 
-/** Why a result of nvbandwidth has no figure for a GPU; empty when there is no result. */
+/** Returns why a result of nvbandwidth has no rate for a GPU; empty when there is no result. */
 const whyNot = (result: Nvbandwidth | undefined, count: number): string => {
   if (result === undefined) return ''
   if (result.kind === 'not-measured') return result.reason
@@ -66,7 +66,7 @@ const whyNot = (result: Nvbandwidth | undefined, count: number): string => {
 const measureTogether = async (deps: CheckDeps, gpus: readonly Gpu[], signal: AbortSignal) => {
   const args = ['-t', 'host_to_device_memcpy_ce']
   let output = await runCuda(deps, 'nvbandwidth', [...args, '-j'], signal, BUDGET_SECONDS)
-  // Versions before 0.5 know no JSON.
+  // JSON needs version 0.5.
   if (/unrecogni[sz]ed option|Invalid Arguments/i.test(rawOf(output)))
     output = await runCuda(deps, 'nvbandwidth', args, signal, BUDGET_SECONDS)
   const result = parseNvbandwidth(output.stdout)
@@ -74,7 +74,7 @@ const measureTogether = async (deps: CheckDeps, gpus: readonly Gpu[], signal: Ab
   const measurements = gpus.map((_, position): Measurement => {
     const bytesPerSecond = columns.length === gpus.length ? columns[position] : undefined
     return bytesPerSecond === undefined
-      ? { trouble: whyNot(result, gpus.length) || explain(output) }
+      ? { failure: whyNot(result, gpus.length) || explain(output) }
       : { bytesPerSecond }
   })
   return { measurements, raw: rawOf(output) }
@@ -89,8 +89,8 @@ const judge = (
   work: readonly string[],
 ): Finding => {
   const name = 'host_to_device'
-  if ('trouble' in measurement)
-    return found(index, name, null, 'bytes_per_second', ERROR, `was not measured: ${measurement.trouble}`)
+  if ('failure' in measurement)
+    return found(index, name, null, 'bytes_per_second', ERROR, `was not measured: ${measurement.failure}`)
   const { bytesPerSecond } = measurement
   if (bytesPerSecond >= threshold) return found(index, name, bytesPerSecond, 'bytes_per_second', PASS)
   const low = `only ${inGigabytes(bytesPerSecond)} from host to GPU, less than ${inGigabytes(threshold)}`
@@ -116,7 +116,7 @@ const missingPrograms = (deps: CheckDeps, wanted: Parameters['program']): string
 
 export const pciebw = defineCheck({
   name: 'pciebw',
-  summary: 'Data goes from host memory to every GPU at the expected rate.',
+  summary: 'The rate from host memory to every GPU is as expected.',
   invasive: false,
   budgetSeconds: BUDGET_SECONDS,
   budgetFor: ({ timeout: seconds }) => seconds,

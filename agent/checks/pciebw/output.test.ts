@@ -6,26 +6,26 @@ describe('bandwidthTest', () => {
   test.each([
     ['a100-8/bandwidthTest.0', 24.1e9],
     ['a100-8/bandwidthTest.4', 3.1e9],
-    // Several sizes: the largest one counts, not the small ones before it.
+    // Of several sizes, the largest one counts.
     ['bandwidthTest/v100-shmoo.txt', 12.4e9],
     ['bandwidthTest/old-megabytes.txt', 11659.1e6],
     ['h200-1/bandwidthTest.0', 55.3e9],
     ['bandwidthTest/not-ready.txt', undefined],
-    // Asked for a GPU that CUDA does not see, it measures GPU 0 and says "PASS".
+    // For a GPU that CUDA does not see, it measures GPU 0 and reports "PASS".
     ['bandwidthTest/wrong-gpu.txt', undefined],
     ['bandwidthTest/no-device.txt', undefined],
-    // Half a line is no figure: "2" would be read as 2 GB/s.
+    // An incomplete line has no value: "2" would be read as 2 GB/s.
     ['bandwidthTest/cut.txt', undefined],
   ])('%s', (path, expected) => {
     expect(parseBandwidthTest(recording(path))).toBe(expected)
   })
 
-  test('802 in a figure is no error 802', () => {
+  test('a rate that contains 802 is not error 802', () => {
     const line = 'bandwidthTest-H2D-Pinned, Bandwidth = 24.0 GB/s, Time = 0.00802 s, Size = 32000000 bytes\n'
     expect(parseBandwidthTest(line)).toBe(24e9)
   })
 
-  test('another language is not understood, rather than misread', () => {
+  test('output in another language is rejected', () => {
     expect(
       parseBandwidthTest('bandwidthTest-H2D-Pinned, Bandwidth = 12,3 GB/s, Time = 0,1 s, Size = 3 bytes'),
     ).toBeUndefined()
@@ -53,14 +53,14 @@ describe('nvbandwidth', () => {
     ['nvbandwidth/0.9-waived.txt', /did not run host_to_device_memcpy_ce/],
     ['nvbandwidth/0.9-unknown.txt', /did not run host_to_device_memcpy_ce/],
     ['nvbandwidth/0.9-no-device.txt', /no CUDA-capable device is detected/],
-  ])('%s has a reason', (path, reason) => {
+  ])('finds the reason in %s', (path, reason) => {
     expect(parseNvbandwidth(recording(path))).toEqual({
       kind: 'not-measured',
       reason: expect.stringMatching(reason),
     })
   })
 
-  test('a GPU without a figure is not one with 0', () => {
+  test('a GPU without a value is not one with 0', () => {
     const text = recording('h100-8/nvbandwidth.json.txt').replace('"55.64"', '"N/A"')
     expect(parseNvbandwidth(text)).toMatchObject({ bytesPerSecond: { 3: undefined, 4: 55.37e9 } })
   })
@@ -71,7 +71,7 @@ describe('nvbandwidth', () => {
     recording('nvbandwidth/0.5-verbose.txt').slice(0, 400),
     recording('nvbandwidth/refusal.txt'),
     recording('nvbandwidth/0.9-bad-option.txt'),
-  ])('what is cut off or something else is no result', (text) => {
+  ])('incomplete or other output is no result', (text) => {
     expect(parseNvbandwidth(text)).toBeUndefined()
   })
 })

@@ -1,19 +1,19 @@
-/** What bandwidthTest and nvbandwidth print of the way from host memory to a GPU. */
+/** Parses the host-to-GPU rates of bandwidthTest and nvbandwidth. */
 
 import { documentIn, isObject } from '../gpus/document.ts'
 
 const UNIT_BYTES: Record<string, number> = { 'GB/s': 1e9, 'MB/s': 1e6 }
 
-/** It takes GPU 0 in the place of one that CUDA does not see, and ends as if all were well. */
+/** For a GPU that CUDA does not see, bandwidthTest measures GPU 0 and reports success. */
 const WRONG_GPU = /^!+Invalid GPU number \d+ given/m
 
 /**
- * `bandwidthTest --htod --memory=pinned --csv`: bytes per second, of the largest transfer where it made several.
- * Undefined when there is no whole figure of the GPU that was asked for.
+ * Parses `bandwidthTest --htod --memory=pinned --csv`: bytes per second of the largest transfer.
+ * Undefined when there is no complete value for the requested GPU.
  */
 export const parseBandwidthTest = (text: string): number | undefined => {
   if (WRONG_GPU.test(text)) return undefined
-  // A figure is whole once its unit follows; the size is only there where the line is.
+  // A value is complete when its unit follows.
   const pattern =
     /^\s*bandwidthTest-H2D-Pinned, Bandwidth = (\d+(?:\.\d+)?) ([GM]B\/s)(?:.*\bSize = (\d+) bytes)?/gm
   const results = [...text.matchAll(pattern)].map(([, amount, unit, size]) => ({
@@ -29,7 +29,7 @@ export const parseBandwidthTest = (text: string): number | undefined => {
 const TEST = 'host_to_device_memcpy_ce'
 
 export type Nvbandwidth =
-  /** Bytes per second by column, which is the GPU; undefined where it could not be measured. */
+  /** Bytes per second by column, one for each GPU; undefined where it was not measured. */
   { kind: 'measured'; bytesPerSecond: (number | undefined)[] } | { kind: 'not-measured'; reason: string }
 
 const cellOf = (cell: unknown): number | undefined => {
@@ -37,7 +37,7 @@ const cellOf = (cell: unknown): number | undefined => {
   return Number.isFinite(value) && value > 0 ? Math.round(value * 1e9) : undefined
 }
 
-/** `nvbandwidth -t host_to_device_memcpy_ce -j`; undefined when there is no document. */
+/** Parses `nvbandwidth -t host_to_device_memcpy_ce -j`; undefined when there is no document. */
 const parseJson = (text: string): Nvbandwidth | undefined => {
   const root = documentIn(text, ['nvbandwidth'])?.nvbandwidth
   if (!isObject(root)) return undefined
@@ -52,14 +52,14 @@ const parseJson = (text: string): Nvbandwidth | undefined => {
   return { kind: 'measured', bytesPerSecond: matrix.map(cellOf) }
 }
 
-/** The table that versions without `-j` print: a header of columns, then one row for the CPU. */
+/** Parses the table of versions without `-j`: a header of columns, then one row for the CPU. */
 const parseTable = (text: string): Nvbandwidth | undefined => {
   const start = text.indexOf(`Running ${TEST}`)
   if (start === -1) return undefined
   const lines = text.slice(start).split('\n')
   const sum = lines.findIndex((line) => line.startsWith(`SUM ${TEST}`))
   const row = lines.find((line, index) => index > 2 && index < sum && /^\s*0\s+\S/.test(line))
-  if (!row) return { kind: 'not-measured', reason: `${TEST} did not end` }
+  if (!row) return { kind: 'not-measured', reason: `${TEST} did not finish` }
   return { kind: 'measured', bytesPerSecond: row.trim().split(/\s+/).slice(1).map(cellOf) }
 }
 

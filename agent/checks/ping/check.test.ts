@@ -35,7 +35,7 @@ describe('ping', () => {
     'fd00::3%net0',
   ]
 
-  test('loss and round-trip time of every address on its interface', async () => {
+  test('reports loss and round-trip time of every address on its interface', async () => {
     const deps = depsWith({
       '10.0.0.2': [0.001, 0.003],
       '10.0.1.2': [0.002, 0.002],
@@ -47,7 +47,7 @@ describe('ping', () => {
     expect(valuesOf(result, 'node')).toEqual({ '10.0.0.2%net0': 'n2', '10.0.1.2%net1': 'n2' })
   })
 
-  test('one interface of a node that does not answer, and partial loss, which the first seed let pass', async () => {
+  test('fails for one interface that does not answer, and for partial loss, which the first seed ignored', async () => {
     const deps = depsWith({
       '10.0.0.2': [undefined, undefined],
       '10.0.1.2': [0.002, undefined],
@@ -63,7 +63,7 @@ describe('ping', () => {
     ])
   })
 
-  test('first the addresses of its own; a wrong one does not keep the rest from being looked at', async () => {
+  test('reports a missing own address, and still probes all targets', async () => {
     const deps = depsWith({ '10.0.0.2': [0.001] })
     const result = await runWith(deps, 'ping', {
       targets: ['10.0.0.2%net0'],
@@ -73,11 +73,11 @@ describe('ping', () => {
     expect(valuesOf(result, 'loss')).toEqual({ '10.0.0.2%net0': 0 })
   })
 
-  test('nobody to ping is no success', async () => {
+  test('is skipped without targets', async () => {
     expect((await runWith(depsWith({}), 'ping')).status).toBe(SKIPPED)
   })
 
-  test('an interface that is not here is the caller’s mistake', async () => {
+  test('refuses an interface that this node lacks', async () => {
     const run = runWith(depsWith({}), 'ping', { targets: ['10.0.0.2%eth9'] })
     await expect(run).rejects.toThrow(/there is no interface eth9/)
   })

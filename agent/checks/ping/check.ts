@@ -1,7 +1,7 @@
 /**
- * The ping check of the first seed: first whether this node has the addresses that it should have, then whether each
- * peer answers on each interface. Unlike there, a lost packet counts, the round-trip time is kept, probes leave from
- * the interface under test, and IPv6 is an address like any other.
+ * The ping check of the first seed: first tests whether this node has its expected addresses, then whether each peer
+ * answers on each interface. In addition, a lost packet counts, the round-trip time is judged, probes are sent from the
+ * interface under test, and IPv6 is supported.
  */
 
 import { z } from 'zod'
@@ -27,9 +27,9 @@ const parameters = z.strictObject({
   targets: z.array(target).default([]),
   ...probing,
   count: probing.count.default(10),
-  /** Addresses that each interface of this node should have. */
+  /** Expected addresses of each interface of this node. */
   addresses: addressesByInterface().default({}),
-  /** Loss above this is worth a look, and above the other one a failure; a target that never answers always fails. */
+  /** Loss above which a target is a warning or a failure; a target that never answers always fails. */
   warn_loss: ratio().default(0),
   fail_loss: ratio().default(1),
   warn_rtt: duration().optional(),
@@ -77,7 +77,7 @@ const judge = ({ target: to, result }: Probed, request: Parameters): Finding[] =
 
 export const ping = defineCheck({
   name: 'ping',
-  summary: 'This node has the addresses it should have, and every peer answers on every interface.',
+  summary: 'This node has its expected addresses, and every peer answers on every interface.',
   invasive: false,
   budgetSeconds: 120,
   parameters,
@@ -85,7 +85,7 @@ export const ping = defineCheck({
   run: async (deps, request, signal) => {
     const own = missingAddresses(deps.interfaces.list(), request.addresses)
     if (request.targets.length === 0 && own.length === 0) {
-      return skipped(['there is nobody to ping: no targets were given'])
+      return skipped(['no targets were given'])
     }
     const probed = await probeTargets(deps, request, signal)
     const unreachable = probed.filter(({ result }) => !result.statistics?.rtt).length

@@ -4,7 +4,7 @@ import { skipped } from '../findings.ts'
 
 const REASON = 'no Kubernetes'
 
-/** Creates and deletes a volume claim where there is a cluster that has such things. */
+/** Placeholder for Kubernetes, where a cluster creates and deletes a volume claim; skipped elsewhere. */
 export const pvc = defineCheck({
   name: 'pvc',
   summary: 'The cluster creates and deletes a volume claim in time.',

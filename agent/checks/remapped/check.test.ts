@@ -6,7 +6,7 @@ import { useMachines } from '../fixtures/use-machines.ts'
 const { keep, run, h100, h200, a100, v100 } = useMachines()
 
 describe('remapped', () => {
-  test('H100: a row that was remapped in the past is no trouble', async () => {
+  test('H100: a row that was remapped in the past passes', async () => {
     const result = await run(h100(), 'remapped')
     expect([result.status, result.reasons]).toEqual([PASS, []])
     expect(valuesOf(result, 'uncorrectable_rows')).toMatchObject({ 3: 1, 4: 0 })
@@ -14,11 +14,11 @@ describe('remapped', () => {
     expect(result.rawOutput).toContain('NVIDIA H100 80GB HBM3')
   })
 
-  test('A100: one of eight waits for its reset', async () => {
+  test('A100: one of eight GPUs needs a reset', async () => {
     const result = await run(a100(), 'remapped')
     expect([result.status, result.reasons]).toEqual([
       FAIL,
-      ['6: rows of its memory wait to be remapped: reset the GPU'],
+      ['6: memory rows wait to be remapped: reset the GPU'],
     ])
     expect(valuesOf(result, 'pending')).toEqual({
       0: false,
@@ -32,7 +32,7 @@ describe('remapped', () => {
     })
   })
 
-  test('drivers that print flags as 0 and 1', async () => {
+  test('supports drivers that print flags as 0 and 1', async () => {
     const machine = h100().edit('nvidia-smi.remapped', (text) =>
       text.replaceAll('No', '0').replace(/0, 0\n$/, '0, 1\n'),
     )
@@ -41,7 +41,7 @@ describe('remapped', () => {
     ])
   })
 
-  test('V100: no rows to remap is neither good nor bad', async () => {
+  test('V100: is skipped without row remapping', async () => {
     const result = await run(v100(), 'remapped')
     expect([result.status, valuesOf(result, 'pending')[0]]).toEqual([SKIPPED, 'not supported'])
   })
@@ -49,7 +49,7 @@ describe('remapped', () => {
   test.each([
     ['nothing', '', 0],
     ['that it does not know such a table', 'Option "--query-remapped-rows" is not recognized.\n', 2],
-  ])('a version that says %s is asked as the first seed asked', async (_, text, exitCode) => {
+  ])('a version that answers %s is queried like by the first seed', async (_, text, exitCode) => {
     const machine = keep(gpuMachine('v100-4').prints('nvidia-smi.remapped', text, exitCode))
     const sections = ['No', 'No', 'Yes', 'No'].map(
       (pending, index) => `GPU 00000000:${index}7:00.0
@@ -77,11 +77,11 @@ describe('remapped', () => {
       `\n==============NVSMI LOG==============\n\nAttached GPUs : 4\n${sections.join('')}\n`,
     )
     const result = await run(machine, 'remapped')
-    expect(result.reasons).toEqual(['2: rows of its memory wait to be remapped: reset the GPU'])
+    expect(result.reasons).toEqual(['2: memory rows wait to be remapped: reset the GPU'])
     expect(valuesOf(result, 'correctable_rows')).toEqual({ 0: 1, 1: 1, 2: 1, 3: 1 })
   })
 
-  test('H200, as a table and in detail', async () => {
+  test('H200: passes as a table and in detail', async () => {
     const machine = h200()
     const table = await run(machine, 'remapped')
     const inDetail = await run(machine.prints('nvidia-smi.remapped', ''), 'remapped')
@@ -89,12 +89,12 @@ describe('remapped', () => {
     expect([table.status, inDetail.status, inDetail.evidence]).toEqual([PASS, PASS, table.evidence])
   })
 
-  test('MIG makes no difference to rows', async () => {
+  test('works with MIG', async () => {
     const machine = h100().edit('nvidia-smi.gpus', (text) => text.replaceAll('Disabled', 'Enabled'))
     expect((await run(machine, 'remapped')).status).toBe(PASS)
   })
 
-  test('an answer that is neither yes nor no is no pass', async () => {
+  test('an unexpected flag is not a pass', async () => {
     const machine = h100().edit('nvidia-smi.remapped', (text) => text.replace('No, No', 'Nein, No'))
     expect((await run(machine, 'remapped')).status).toBe(ERROR)
   })

@@ -18,20 +18,20 @@ const FIELDS = [
   'remapped_rows.failure',
 ]
 
-/** What a driver answers that is older than row remapping. */
+/** The answer of a driver without row remapping. */
 const UNKNOWN_QUERY = /not recognized|unrecognized|Invalid combination of input arguments/i
 
 const flag = (index: string, name: string, cell: string, reason: string): Finding => {
-  // Versions differ in how they print a flag.
+  // Versions print a flag in different forms.
   const set = /^(yes|1)$/i.test(cell)
   if (!set && !/^(no|0)$/i.test(cell))
-    return found(index, name, cell, '', ERROR, `nvidia-smi says neither yes nor no, but ${cell}`)
+    return found(index, name, cell, '', ERROR, `nvidia-smi reports ${cell} instead of yes or no`)
   return found(index, name, set, '', set ? FAIL : PASS, set ? reason : '')
 }
 
 const judge = (index: string, row: Row | undefined): Finding[] => {
   const pending = row?.['remapped_rows.pending'] ?? ''
-  // GPUs before Ampere retire pages and have no rows to remap.
+  // GPUs before Ampere retire pages instead of rows.
   if (isAbsent(pending)) return [found(index, 'pending', 'not supported', '', SKIPPED)]
   if (isBroken(pending)) return [found(index, 'answers', false, '', FAIL, `GPU does not answer: ${pending}`)]
   const counts = (['correctable', 'uncorrectable'] as const).flatMap((kind) => {
@@ -39,7 +39,7 @@ const judge = (index: string, row: Row | undefined): Finding[] => {
     return count === undefined ? [] : [found(index, `${kind}_rows`, count, 'count')]
   })
   return [
-    flag(index, 'pending', pending, 'rows of its memory wait to be remapped: reset the GPU'),
+    flag(index, 'pending', pending, 'memory rows wait to be remapped: reset the GPU'),
     flag(
       index,
       'failure',
@@ -50,7 +50,7 @@ const judge = (index: string, row: Row | undefined): Finding[] => {
   ]
 }
 
-/** The same from `nvidia-smi -q`, as the first seed read it, where there is no such table. */
+/** Reads the same values from `nvidia-smi -q`, like the first seed, where there is no such table. */
 const askInDetail = async (deps: CheckDeps, table: Answer, signal: AbortSignal): Promise<Answer> => {
   const { gpus, raw } = await queryDetails(deps, signal)
   const rows = gpus.map((values) => ({
@@ -62,25 +62,25 @@ const askInDetail = async (deps: CheckDeps, table: Answer, signal: AbortSignal):
   }))
   return rows.length === 0
     ? { ...table, raw: table.raw + raw }
-    : { ...table, rows, unknown: [], trouble: '', raw }
+    : { ...table, rows, unknown: [], failure: '', raw }
 }
 
 export const remapped = defineCheck({
   name: 'remapped',
-  summary: 'No GPU has rows of its memory that wait to be remapped, or could not be.',
+  summary: 'No GPU has memory rows that wait to be remapped or could not be remapped.',
   invasive: false,
   budgetSeconds: BUDGET_SECONDS,
   budgetFor: ({ timeout: seconds }) => seconds,
   parameters,
   requirements: smiRequirements,
   concerns: hasPciGpus,
-  // Rows belong to the whole GPU, so MIG makes no difference.
+  // Rows belong to the whole GPU, with or without MIG.
   run: async (deps, _parameters, signal) => {
     const inventory = await listGpus(deps, signal)
     if ('instead' in inventory) return inventory.instead
     const table = await querySmi(deps, '--query-remapped-rows', FIELDS, signal)
-    const empty = table.rows.length === 0 && table.lost.length === 0 && table.trouble === ''
-    const answer = UNKNOWN_QUERY.test(table.trouble) || empty ? await askInDetail(deps, table, signal) : table
+    const empty = table.rows.length === 0 && table.lost.length === 0 && table.failure === ''
+    const answer = UNKNOWN_QUERY.test(table.failure) || empty ? await askInDetail(deps, table, signal) : table
     return judgeTable(inventory, answer, ({ uuid }) => ['gpu_uuid', uuid], judge)
   },
 })

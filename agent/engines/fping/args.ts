@@ -4,13 +4,13 @@ import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { PingSource, Violation } from '../engine.ts'
 import { type PingPlan, sourceFor, validatePing } from '../ping-request.ts'
 
-/** fping spreads the targets this far apart by itself; closer only where they would not fit in a period. */
+/** fping's own time between two targets; smaller only where they would not fit in a period. */
 const DEFAULT_SPREAD_SECONDS = 0.01
 
 /** Share of the period that all targets together may take, so that a late timer does not stretch the period. */
 const PERIOD_SHARE = 0.8
 
-/** Fewer bytes leave no room for what fping puts into a packet. The most is a limit of the command line's length. */
+/** Fewer bytes do not fit fping's own data. The number of targets is limited by the length of a command line. */
 const BOUNDS = { minIntervalSeconds: 0.01, minSizeBytes: 12, maxSizeBytes: 65487, maxTargets: 10_000 }
 
 export const validateFping = (request: PingRequest): Violation[] => validatePing(request, BOUNDS)
@@ -22,19 +22,19 @@ const milliseconds = (seconds: number): string => String(Math.max(0.01, Number((
 export const spreadSeconds = (plan: PingPlan): number =>
   Math.min(DEFAULT_SPREAD_SECONDS, (PERIOD_SHARE * plan.intervalSeconds) / plan.addresses.length)
 
-/** Over the whole period: what goes on for ever is to be no burst, each second anew. */
+/** Spread over the whole period: a continuous ping must not send a burst in each period. */
 const evenSpreadSeconds = ({ intervalSeconds, addresses }: PingPlan): number =>
   (PERIOD_SHARE * intervalSeconds) / addresses.length
 
 export const fpingArgs = (plan: PingPlan, source: PingSource): string[] => [
-  // The time of each line, which -D prints, is not read; it is there for who reads the output of a failed run.
+  // The time of each line is not parsed; it helps people who read the output of a failed run.
   '-D',
   ...(plan.count === undefined ? ['-l'] : ['-c', String(plan.count)]),
   ...sharedArgs(plan, source, spreadSeconds(plan)),
 ]
 
-/** For `watch`: without end, and no word more than is read. */
-export const fpingLoopArgs = (plan: PingPlan, source: PingSource): string[] => [
+/** For a ping without end; without the time of each line, which is not parsed. */
+export const fpingContinuousArgs = (plan: PingPlan, source: PingSource): string[] => [
   '-l',
   ...sharedArgs(plan, source, evenSpreadSeconds(plan)),
 ]
@@ -49,11 +49,11 @@ const sharedArgs = (plan: PingPlan, source: PingSource, spread: number): string[
     ...(plan.dontFragment ? ['-M'] : []),
     ...(plan.ttl === undefined ? [] : ['-H', String(plan.ttl)]),
     ...(plan.tos === undefined ? [] : ['-O', String(plan.tos)]),
-    // Bound to the device, the kernel picks the best of its addresses by itself. -S takes one of each family.
+    // Bound to a device, the kernel picks the best of its addresses. -S takes one address of each family.
     ...(source.interface
       ? ['-I', source.interface]
       : Array.from(sources, (address) => (address ? ['-S', address] : [])).flat()),
-    // The same address twice would give two series of lines that cannot be told apart.
+    // The same address twice would give two series of lines that cannot be distinguished.
     ...new Set(plan.addresses),
   ]
 }

@@ -1,4 +1,4 @@
-/** What fping does not say: probes that it could not send. With programs that say what fping says. */
+/** Probes that fping could not send and does not report, with stand-in programs that print fping's lines. */
 
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -39,7 +39,7 @@ const take = async (probes: AsyncIterable<PingProbe>, most: number) => {
 }
 const never = new AbortController().signal
 
-test('a target of which only the last line speaks has lost all its probes', async () => {
+test('a target that only the total line mentions has lost all its probes', async () => {
   const engine = programThat(`
     echo '[1.0] 10.0.0.1 : [0], 64 bytes, 0.5 ms (0.5 avg, 0% loss)'
     echo '10.0.0.1 : xmt/rcv/%loss = 1/1/0%, min/avg/max = 0.5/0.5/0.5' >&2
@@ -59,30 +59,30 @@ test('a target of which only the last line speaks has lost all its probes', asyn
   ])
 })
 
-test('without end, the lines of the others show what a silent target has lost', async () => {
+test('in a continuous ping, the lines of other targets show what a silent target has lost', async () => {
   const lines = Array.from(
     { length: 6 },
     (_, n) => `echo '[1.0] 10.0.0.1 : [${n}], 64 bytes, 0.5 ms (0.5 avg, 0% loss)'`,
   )
   const engine = programThat(`${lines.join('\n')}\nexec sleep 100`)
-  // So long an interval that silence cannot be what shows it.
+  // The interval is long: the time without output cannot be what shows the loss.
   const request = PingRequest.fromPartial({ targets, continuous: true, interval: { seconds: 100_000 } })
   const probes = await take(engine.ping(request, nowhere, never), 14)
   expect(probes.filter((probe) => probe.targetIndex === 0)).toHaveLength(6)
   const lost = probes.filter((probe) => probe.targetIndex === 1)
-  // Of the five before the last one that was heard of, three may still come.
+  // Of the five probes before the last reported one, three may still be answered.
   expect(lost).toHaveLength(2)
   for (const probe of lost) expect(probe.rttSeconds).toBeUndefined()
 })
 
-test('without end, silence itself shows what all targets have lost', async () => {
+test('in a continuous ping, the absence of output shows what all targets have lost', async () => {
   const request = PingRequest.fromPartial({ targets, continuous: true })
   const probes = await take(programThat('exec sleep 100').ping(request, nowhere, never), 9)
   expect(probes.map((probe) => probe.targetIndex).toSorted()).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2])
   for (const probe of probes) expect(probe.rttSeconds).toBeUndefined()
 })
 
-test('an end without the totals is no result', async () => {
+test('an end without the totals is an engine error', async () => {
   const engine = programThat(`echo '[1.0] 10.0.0.1 : [0], 64 bytes, 0.5 ms (0.5 avg, 0% loss)'`)
   const request = PingRequest.fromPartial({ targets, count: 1 })
   await expect(take(engine.ping(request, nowhere, never), 100)).rejects.toMatchObject({
@@ -94,7 +94,7 @@ test('an end without the totals is no result', async () => {
 const argsOf = (fields: Parameters<typeof PingRequest.fromPartial>[0], source = nowhere) =>
   fpingArgs(planPing(PingRequest.fromPartial({ targets, ...fields })), source).join(' ')
 
-test('arguments', () => {
+test('builds the command line', () => {
   expect(argsOf({})).toBe('-D -c 10 -p 1000 -t 1000 -i 10 -b 56 10.0.0.1 10.0.0.2')
   expect(argsOf({ continuous: true, count: 3 })).toContain('-D -l -p')
   expect(argsOf({ interval: { nanos: 20_000_000 }, timeout: { nanos: 5_000_000 } })).toContain(
@@ -103,14 +103,14 @@ test('arguments', () => {
   expect(argsOf({ dontFragment: true, ttl: 3, tos: 16, sizeBytes: 1472 })).toContain('-b 1472 -M -H 3 -O 16')
 })
 
-test('binds to the device, or else to an address of each family', () => {
+test('binds to the interface, or else to an address of each family', () => {
   const addresses = ['10.0.0.9', 'fe80::1', 'fd00::9']
   expect(argsOf({}, { interface: 'net0', addresses } as never)).toContain('-I net0 10.0.0.1')
   const both = { targets: [...targets, { address: 'fd00::1' }] }
   expect(argsOf(both, { interface: '', addresses } as never)).toContain('-S 10.0.0.9 -S fd00::9 10.0.0.1')
 })
 
-test('all targets fit into a period, with room to spare', () => {
+test('all targets fit into 80 % of a period', () => {
   for (const length of [1, 10, 1000, 10_000]) {
     const plan = planPing(
       PingRequest.fromPartial({ targets: new Array(length).fill({ address: '10.0.0.1' }) }),

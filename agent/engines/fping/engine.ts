@@ -3,40 +3,40 @@
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import { merge } from '../../../lib/merge.ts'
 import type { OutputLine } from '../../processes.ts'
-import { detectProgram } from '../detection.ts'
+import { detectProgram } from '../detect-program.ts'
 import type { EngineDeps, EngineOptions, PingEngine, PingProbe, PingSource } from '../engine.ts'
-import { createLedger, slackOf } from '../ledger.ts'
 import { type PingPlan, planPing } from '../ping-request.ts'
-import { programError, rubbishError } from '../program-error.ts'
+import { createProbeLedger, slackOf } from '../probe-ledger.ts'
+import { programError, unexpectedOutputError } from '../program-error.ts'
 import { fpingArgs, spreadSeconds, validateFping } from './args.ts'
-import { NOT_SENT } from './loop.ts'
+import { pingContinuously } from './continuous.ts'
+import { NOT_SENT } from './continuous-ledger.ts'
 import { parseFpingLine } from './output.ts'
-import { watchFping } from './watch.ts'
 
-/** What fping may take longer than its packets do: to start, and to write its summary. */
+/** Time for fping to start and to write its summary, in addition to the time of its packets. */
 const MARGIN_SECONDS = 10
 
-/** More unknown lines than this, and it is not fping that runs. Each target can cause a few odd ones. */
+/** With more unknown lines than this, the program is not fping. Each target can cause a few of them. */
 const MAX_UNKNOWN_LINES = 1000
 
-/** What is known of all targets of one process: pure bookkeeping between its lines and the probes. */
-const createBook = (plan: PingPlan) => {
+/** Turns the lines of one process into the probes of all its targets. Pure. */
+const createTargetLedgers = (plan: PingPlan) => {
   const slack = slackOf(plan.timeoutSeconds, plan.intervalSeconds)
   const ledgers = plan.addresses.map((_, targetIndex) =>
-    createLedger({ targetIndex, slack, missingReason: NOT_SENT }),
+    createProbeLedger({ targetIndex, slack, missingReason: NOT_SENT }),
   )
   const byAddress = Map.groupBy(ledgers, (_, index) => plan.addresses[index]!)
   const unknown: string[] = []
-  let frontier = 0
+  let highestSequence = 0
   let totals = 0
 
-  // What lies beyond the count is never sent, so its silence means nothing.
-  const lastFrontier = plan.count === undefined ? Number.POSITIVE_INFINITY : plan.count + slack
+  // Probes beyond the count are never sent, so they cannot be missing.
+  const lastSequence = plan.count === undefined ? Number.POSITIVE_INFINITY : plan.count + slack
 
-  const heardOf = (sequence: number): PingProbe[] => {
-    if (sequence <= frontier) return []
-    frontier = Math.min(sequence, lastFrontier)
-    return ledgers.flatMap((ledger) => ledger.heardOf(frontier))
+  const reached = (sequence: number): PingProbe[] => {
+    if (sequence <= highestSequence) return []
+    highestSequence = Math.min(sequence, lastSequence)
+    return ledgers.flatMap((ledger) => ledger.reached(highestSequence))
   }
   const read = (text: string): PingProbe[] => {
     const event = parseFpingLine(text)
@@ -46,8 +46,8 @@ const createBook = (plan: PingPlan) => {
       return []
     }
     const named = byAddress.get(event.address) ?? []
-    if (event.kind === 'complaint') {
-      for (const ledger of named) ledger.complain(event.reason)
+    if (event.kind === 'error') {
+      for (const ledger of named) ledger.setNetworkError(event.reason)
       return []
     }
     if (event.kind === 'total') {
@@ -58,25 +58,25 @@ const createBook = (plan: PingPlan) => {
     const probes = named.flatMap((ledger) =>
       rttSeconds === undefined ? ledger.lost(sequence) : ledger.answered(sequence, rttSeconds),
     )
-    return probes.concat(heardOf(sequence))
+    return probes.concat(reached(sequence))
   }
   return {
     read,
     unknown,
-    /** Nothing at all has been heard for so many periods, in each of which every target was due. */
-    silent: (periods: number): PingProbe[] => heardOf(frontier + periods),
+    /** fping has reported nothing for this number of periods; every target was due in each of them. */
+    silent: (periods: number): PingProbe[] => reached(highestSequence + periods),
     isComplete: (): boolean => totals >= byAddress.size,
   }
 }
 
-/** For how many more intervals nothing has been heard. */
+/** Yields the number of further intervals in which fping reported nothing. */
 async function* silences(
-  wasHeard: () => boolean,
+  hadOutput: () => boolean,
   { intervalSeconds, timeoutSeconds }: PingPlan,
   { clock }: EngineDeps,
   signal: AbortSignal,
 ): AsyncGenerator<number, void> {
-  // Counted in ticks and not in time: an agent that was held up itself counts one tick, and accuses nobody.
+  // Counts ticks instead of time: an agent that was delayed itself counts one tick, which is no loss of a target.
   const quietTicks = Math.ceil((timeoutSeconds + 1) / intervalSeconds) + 2
   for (let silent = 0; !signal.aborted; ) {
     const slept = clock.sleep(intervalSeconds, signal).then(
@@ -84,12 +84,12 @@ async function* silences(
       () => false,
     )
     if (!(await slept)) return
-    silent = wasHeard() ? 0 : silent + 1
+    silent = hadOutput() ? 0 : silent + 1
     if (silent >= quietTicks) yield silent === quietTicks ? quietTicks : 1
   }
 }
 
-/** Undefined for a stream without end, which lives as long as its signal. */
+/** Undefined for a continuous ping, which lives as long as its signal. */
 const deadlineSeconds = (plan: PingPlan): number | undefined => {
   if (plan.count === undefined) return undefined
   const spread = spreadSeconds(plan) * plan.addresses.length
@@ -105,23 +105,23 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
     signal: AbortSignal,
   ): AsyncGenerator<PingProbe, void> {
     const plan = planPing(request)
-    const running = deps.processes.start(program, fpingArgs(plan, source), {
+    const running = await deps.processes.start(program, fpingArgs(plan, source), {
       signal,
       deadlineSeconds: deadlineSeconds(plan),
     })
-    const book = createBook(plan)
+    const ledgers = createTargetLedgers(plan)
     const ended = new AbortController()
-    let heard = false
+    let hasOutput = false
     let waiting = true
-    const wasHeard = () => {
-      // While our own reader is busy, fping is not silent.
-      const was = heard || !waiting
-      heard = false
-      return was
+    const hadOutput = () => {
+      // While the agent itself is busy with a line, fping is not silent.
+      const had = hasOutput || !waiting
+      hasOutput = false
+      return had
     }
     async function* lines() {
       for await (const line of running.lines) {
-        heard = true
+        hasOutput = true
         waiting = false
         yield line
         waiting = true
@@ -130,20 +130,20 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
     }
     try {
       const sources = (leaving: AbortSignal) => {
-        // A reader that leaves must not wait for the next line.
+        // A caller that ends must not wait for the next line.
         leaving.addEventListener('abort', () => void running.end(), { once: true })
-        return [lines(), silences(wasHeard, plan, deps, AbortSignal.any([leaving, ended.signal]))]
+        return [lines(), silences(hadOutput, plan, deps, AbortSignal.any([leaving, ended.signal]))]
       }
       for await (const event of merge<OutputLine | number>(sources, signal)) {
-        yield* typeof event === 'number' ? book.silent(event) : book.read(event.text)
-        if (book.unknown.length > MAX_UNKNOWN_LINES) throw rubbishError(program, book.unknown)
+        yield* typeof event === 'number' ? ledgers.silent(event) : ledgers.read(event.text)
+        if (ledgers.unknown.length > MAX_UNKNOWN_LINES) throw unexpectedOutputError(program, ledgers.unknown)
       }
     } finally {
       await running.end()
     }
     signal.throwIfAborted()
-    const complete = plan.count !== undefined && book.isComplete()
-    if (!complete) throw programError(program, await running.done, book.unknown)
+    const complete = plan.count !== undefined && ledgers.isComplete()
+    if (!complete) throw programError(program, await running.done, ledgers.unknown)
   }
 
   return {
@@ -163,6 +163,7 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
       ),
     validate: validateFping,
     ping,
-    watch: (request, source, signal, sink) => watchFping(deps, program, request, source, signal, sink),
+    pingContinuously: (request, source, signal, sink) =>
+      pingContinuously(deps, program, request, source, signal, sink),
   }
 }

@@ -1,36 +1,36 @@
 /**
- * Whether fping can be believed when it says that a probe timed out. On a host that is short of processor time it looks
- * for answers too late, or waits until somebody reads what it writes, and calls probes lost that were answered in time.
- * We run on the same host: when we come late, so does fping. Pure; the time is told to it, in seconds.
+ * Decides whether the losses that fping reports are reliable. On a host that is short of processor time, fping reads
+ * answers too late, or waits until its output is read, and reports as lost what was answered in time. The agent runs on
+ * the same host: when its reads are late, so are fping's. Pure; the time is passed in, in seconds.
  */
 
-/** Looks that come so much later than they should are no accident of a timer. */
+/** A read that is this late is not explained by the accuracy of a timer. */
 const LATE_SECONDS = 0.15
 
-/** Who cannot be believed for so long measures nothing. */
-const LONGEST_SECONDS = 10
+/** After this time of overload, measuring ends. */
+const MAX_OVERLOAD_SECONDS = 10
 
 export const createHostOverloadDetector = (
   { everySeconds, timeoutSeconds }: { everySeconds: number; timeoutSeconds: number },
   startedAt: number,
 ) => {
-  let lookedAt = startedAt
-  let since = Number.NaN
-  let until = Number.NEGATIVE_INFINITY
+  let readAt = startedAt
+  let overloadedSince = Number.NaN
+  let overloadedUntil = Number.NEGATIVE_INFINITY
   return {
-    /** To be called at each look, before what was written since is read. */
-    look: (now: number): void => {
-      const isLate = now - lookedAt > everySeconds + LATE_SECONDS
-      lookedAt = now
-      if (isLate) {
-        if (!(now <= until)) since = now
-        // Probes that were under way then time out within this.
-        until = now + timeoutSeconds + everySeconds
-      }
+    /** Call this at each read, before the lines are read. */
+    onRead: (now: number): void => {
+      const isLate = now - readAt > everySeconds + LATE_SECONDS
+      readAt = now
+      if (!isLate) return
+      if (!(now <= overloadedUntil)) overloadedSince = now
+      // The probes that were open during this time have timed out by then.
+      overloadedUntil = now + timeoutSeconds + everySeconds
     },
-    /** A loss that is told now may be none. */
-    isInDoubt: (now: number): boolean => now <= until,
-    /** It goes on and on. */
-    isTooLong: (now: number): boolean => now <= until && now - since > LONGEST_SECONDS,
+    /** A loss that is read now may be wrong. */
+    isOverloaded: (now: number): boolean => now <= overloadedUntil,
+    /** The host has been overloaded for longer than 10 s. */
+    isOverloadedTooLong: (now: number): boolean =>
+      now <= overloadedUntil && now - overloadedSince > MAX_OVERLOAD_SECONDS,
   }
 }

@@ -4,7 +4,7 @@ import { parseFpingLine } from './output.ts'
 
 const read = testPingParser(new URL('./fixtures/', import.meta.url), parseFpingLine)
 
-test('answers, losses and totals', () => {
+test('parses answers, losses and totals', () => {
   const events = read('loss.txt')
   expect(events).toHaveLength(33)
   expect(events[0]).toEqual({ kind: 'probe', address: '10.99.0.2', sequence: 0, rttSeconds: 0.025 / 1000 })
@@ -18,15 +18,15 @@ test('answers, losses and totals', () => {
   expect(lost).toHaveLength(14)
 })
 
-test('what the network says of a target', () => {
-  expect(read('prohibited.txt').find((event) => event.kind === 'complaint')).toEqual({
-    kind: 'complaint',
+test('parses the errors that the network returns', () => {
+  expect(read('prohibited.txt').find((event) => event.kind === 'error')).toEqual({
+    kind: 'error',
     address: '10.99.0.4',
     reason: 'ICMP Unreachable (Communication Administratively Prohibited) from 10.99.0.4',
   })
 })
 
-test('why it could not begin', () => {
+test('a failed start is an unknown line', () => {
   expect(read('bad-source.txt')).toEqual([
     { kind: 'unknown', text: 'fping: cannot bind source address : Cannot assign requested address' },
   ])
@@ -35,11 +35,11 @@ test('why it could not begin', () => {
 test.each([
   ['10.0.0.1 : [3], 84 bytes, 1.5 ms (1.5 avg, 0% loss)', 0.0015],
   ['[1795154540.68824] fe80::1%eth0 : [3], 64 bytes, 1.05e+03 ms (1.05e+03 avg, 0% loss)', 1.05],
-])('other forms of a probe: %s', (line, rttSeconds) => {
+])('parses other forms of a probe: %s', (line, rttSeconds) => {
   expect(parseFpingLine(line)).toMatchObject({ kind: 'probe', sequence: 3, rttSeconds })
 })
 
-test('a second answer to the same probe means nothing', () => {
+test('ignores a second answer to the same probe', () => {
   const line = '10.0.0.1 : duplicate for [0], 64 bytes, 0.04 ms'
   expect(parseFpingLine(line)).toBeUndefined()
 })

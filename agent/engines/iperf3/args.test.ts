@@ -9,7 +9,7 @@ const flow = Flow.fromPartial({ address: '10.0.0.2', port: 5201 })
 const argsOf = (options: Parameters<typeof IperfOptions.fromPartial>[0], mode: 'text' | 'json' = 'json') =>
   clientArgs(flow, IperfOptions.fromPartial(options), mode).join(' ')
 
-test('the defaults', () => {
+test('passes the defaults', () => {
   expect(clientArgs(flow, undefined, 'json').join(' ')).toBe(
     '-c 10.0.0.2 -p 5201 --forceflush --json-stream --connect-timeout 3000 -t 10 -i 1 -P 1',
   )
@@ -34,18 +34,18 @@ test.each([
   expect(argsOf(options)).toMatch(new RegExp(`${expected}( |$)`))
 })
 
-test('an option that is absent is not passed', () => {
+test('does not pass absent options', () => {
   expect(argsOf({ serverCpu: 3 })).not.toContain('-A')
   expect(argsOf({ omit: { seconds: 0 } })).not.toContain('-O')
 })
 
-test('bytes take the place of the time, in short intervals where the version needs that', () => {
+test('passes bytes instead of a duration, with short intervals where the version needs them', () => {
   expect(argsOf({ bytes: 1000 })).toContain('-n 1000 -i 0.1')
   expect(argsOf({ bytes: 1000 }, 'text')).toContain('-n 1000 -i 1')
   expect(argsOf({ bytes: 1000 })).not.toContain('-t ')
 })
 
-test('both ends are bound', () => {
+test('binds both endpoints', () => {
   const bound = { ...flow, sourceAddress: '10.0.0.1', interface: 'net0' }
   expect(clientArgs(bound, undefined, 'json').join(' ')).toContain('-B 10.0.0.1 --bind-dev net0')
   const listener = {
@@ -61,21 +61,21 @@ test('both ends are bound', () => {
   )
 })
 
-test('the deadline covers the warm-up and the connection, and bytes at half of the wanted rate', () => {
+test('the deadline covers warm-up and connection, and bytes at half of the requested rate', () => {
   const timed = planIperf(IperfOptions.fromPartial({ duration: { seconds: 20 }, omit: { seconds: 2 } }))
   expect(deadlineSeconds(timed, undefined)).toBeGreaterThanOrEqual(25)
   const counted = planIperf(IperfOptions.fromPartial({ bytes: 1_000_000, parallelCount: 2 }))
   expect(deadlineSeconds(counted, 100_000)).toBeGreaterThanOrEqual(80)
 })
 
-test('a good request has no violations', () => {
+test('a valid request has no violations', () => {
   const options = IperfOptions.fromPartial({ duration: { seconds: 5 }, parallelCount: 4, tos: 0 })
   expect(validateRun([flow], options)).toEqual([])
   expect(validateRun([flow], undefined)).toEqual([])
   expect(validateServe(ServeRequest.fromPartial({ listeners: [{ address: '::1' }] }))).toEqual([])
 })
 
-test('all violations are named at once', () => {
+test('names all violations of a Run together', () => {
   const options = IperfOptions.fromPartial({
     duration: { seconds: 5, nanos: 1 },
     bytes: 0,
@@ -117,7 +117,7 @@ test('all violations are named at once', () => {
   expect(validateRun([], undefined)).toEqual([{ field: 'flows', description: 'must name at least one flow' }])
 })
 
-test('all violations of a Serve are named at once', () => {
+test('names all violations of a Serve together', () => {
   const request = ServeRequest.fromPartial({
     listeners: [{}, { address: 'host', interface: '-i', port: 65536 }],
     ports: { first: 10, last: 9 },

@@ -1,17 +1,18 @@
-/** iperf3's command lines, and what it requires of a request. */
+/** The command lines of iperf3. */
 
 import { Direction, type Flow, type IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
 import type { IperfListener } from '../engine.ts'
 
-/** How long a connection may take to open. iperf3 obeys it for most addresses; a deadline of ours covers the rest. */
+/** Time to open a connection. iperf3 obeys it for most addresses; the agent's own deadline covers the others. */
 export const CONNECT_SECONDS = 3
 
-/** 128 streams of one interval in one line of JSON take 50 kB; their end takes 100 kB. */
+/** One line of JSON with an interval of 128 streams has 50 kB; the line at their end has 100 kB. */
 export const LIMITS = { maxLineBytes: 1024 * 1024 }
 
-/** `json` needs iperf3 3.17; `text` is there for the older ones. */
+/** `json` needs iperf3 3.17; `text` is for older versions. */
 export type Mode = 'text' | 'json'
 
 /** The options with their defaults, in seconds. */
@@ -26,22 +27,22 @@ export type IperfPlan = {
 }
 
 export const planIperf = (options: IperfOptions | undefined): IperfPlan => ({
-  durationSeconds: fromDuration(options?.duration) ?? 10,
+  durationSeconds: fromDuration(options?.duration) ?? IPERF_DEFAULTS.durationSeconds,
   bytes: options?.bytes,
   omitSeconds: fromDuration(options?.omit) ?? 0,
-  intervalSeconds: fromDuration(options?.interval) ?? 1,
-  parallel: options?.parallelCount ?? 1,
+  intervalSeconds: fromDuration(options?.interval) ?? IPERF_DEFAULTS.intervalSeconds,
+  parallel: options?.parallelCount ?? IPERF_DEFAULTS.parallelCount,
   udp: options?.protocol === Protocol.PROTOCOL_UDP,
   direction: options?.direction || Direction.DIRECTION_FORWARD,
 })
 
-/** An option that is only there when it has a value. */
+/** An option that is passed only when it has a value. */
 const given = (name: string, value: number | string | undefined): string[] =>
   value === undefined || value === '' ? [] : [name, String(value)]
 
 const flag = (name: string, set: boolean | undefined): string[] => (set ? [name] : [])
 
-/** iperf3 pins the server on the client's behalf only together with the client; alone, it is for Serve to do. */
+/** iperf3 pins the server for the client only together with the client itself; otherwise Serve pins the server. */
 const affinity = (client: number | undefined, server: number | undefined): string[] => {
   if (client === undefined) return []
   return ['-A', server === undefined ? String(client) : `${client},${server}`]
@@ -53,19 +54,19 @@ const FAMILY: Partial<Record<IpFamily, string>> = {
 }
 
 /**
- * From 3.17 on, iperf3 sees only at the end of an interval that all bytes are sent, and counts the idle rest of it as
- * time: 50 MB that take 3 ms are reported as 0.4 Gbit/s. The shortest interval keeps that error small.
+ * From 3.17 on, iperf3 detects only at the end of an interval that all bytes are sent, and counts the idle rest of the
+ * interval: 50 MB in 3 ms are reported as 0.4 Gbit/s. The shortest interval keeps that error small.
  */
 export const BYTES_INTERVAL_SECONDS = 0.1
 const clientInterval = ({ bytes, intervalSeconds }: IperfPlan, mode: Mode): number =>
   mode === 'json' && bytes !== undefined ? BYTES_INTERVAL_SECONDS : intervalSeconds
 
-/** iperf3's own block sizes, where none is given. */
+/** Default block sizes of iperf3. */
 const DEFAULT_BLOCK_BYTES = { tcp: 128 * 1024, udp: 1460 }
 const PACING_FROM_SECONDS = 0.02
 /**
- * To hold a bitrate, iperf3 looks each millisecond whether the next block is due: 2 % of a core for two streams of
- * 50 kbit/s. Where a block lasts long, ten looks in its time are enough.
+ * To keep a bitrate, iperf3 checks each millisecond whether the next block is due, which costs 2 % of a core for two
+ * streams of 50 kbit/s. Where a block takes longer, ten checks for each block are enough.
  */
 const pacing = ({ udp, intervalSeconds }: IperfPlan, options: IperfOptions | undefined): string[] => {
   if (!options?.bitsPerSecond) return []
@@ -78,7 +79,7 @@ export const clientArgs = (flow: Flow, options: IperfOptions | undefined, mode: 
   const plan = planIperf(options)
   return [
     ...['-c', flow.address, '-p', String(flow.port), '--forceflush'],
-    // Text in kbit/s and with all digits; verbose adds the CPU's share.
+    // Text in kbit/s with all digits; -V adds the CPU time.
     ...(mode === 'json' ? ['--json-stream'] : ['-V', '-f', 'k']),
     ...['--connect-timeout', String(CONNECT_SECONDS * 1000)],
     ...given('-B', flow.sourceAddress),
@@ -104,24 +105,24 @@ export const clientArgs = (flow: Flow, options: IperfOptions | undefined, mode: 
   ]
 }
 
-export const serverInterval = ({ watch }: IperfListener): number => watch?.intervalSeconds ?? 1
+export const serverInterval = ({ samples }: IperfListener): number => samples?.intervalSeconds ?? 1
 
 export const serverArgs = (listener: IperfListener): string[] => [
   ...['-s', '-1', '-B', listener.address, '-p', String(listener.port)],
   ...given('--bind-dev', listener.interface),
-  // It says that a client came only when it flushes, which is once in an interval.
+  // It reports a client only when it flushes its output, once in each interval.
   ...['--forceflush', '-i', String(serverInterval(listener))],
-  ...(listener.watch ? ['-f', 'k'] : []),
+  ...(listener.samples ? ['-f', 'k'] : []),
   ...given('-A', listener.cpu),
 ]
 
-/** All of one plan, for the length of its connection phase too. */
+/** Longest time of one test, including its connection phase. */
 export const deadlineSeconds = (plan: IperfPlan, bitsPerSecond: number | undefined): number => {
   const MARGIN_SECONDS = 5
   if (plan.bytes === undefined) {
     return plan.durationSeconds + plan.omitSeconds + CONNECT_SECONDS + MARGIN_SECONDS
   }
-  // Bytes have no length of time: half of the wanted rate must be reached, or 10 Mbit/s when there is none.
+  // A test by bytes has no duration: it must reach half of the requested rate, or 10 Mbit/s when none is given.
   const wanted = bitsPerSecond ? (bitsPerSecond * plan.parallel) / 2 : 10_000_000
   return (plan.bytes * 8) / wanted + plan.omitSeconds + CONNECT_SECONDS + MARGIN_SECONDS
 }

@@ -1,4 +1,4 @@
-/** One iperf3 client, from its start to its result. */
+/** Runs one iperf3 client from its start to its result. */
 
 import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
@@ -9,7 +9,7 @@ import { createParser } from './output.ts'
 import type { IperfOutput, Sample } from './output-events.ts'
 import { MAX_UNKNOWN_LINES, resultOf, type Seen, verdictOf } from './result.ts'
 
-/** What the connection may take beyond iperf3's own timeout: UDP streams are opened one after the other. */
+/** Time to connect in addition to iperf3's own timeout, because UDP streams are opened one after the other. */
 const CONNECT_MARGIN_SECONDS = 5
 
 const sampleMessage = (sample: Sample): IperfSample =>
@@ -26,8 +26,8 @@ const sampleMessage = (sample: Sample): IperfSample =>
 
 type MutableSeen = Seen & { errors: string[]; unknown: string[] }
 
-/** Notes one thing that iperf3 said. */
-const note = (seen: MutableSeen, output: IperfOutput): void => {
+/** Records one event of the output. */
+const record = (seen: MutableSeen, output: IperfOutput): void => {
   if (output.kind === 'began') seen.began = true
   if (output.kind === 'error') seen.errors.push(output.text)
   if (output.kind === 'unknown') seen.unknown.push(output.text)
@@ -47,7 +47,7 @@ export async function* runClient(
   signal: AbortSignal,
 ): AsyncGenerator<IperfEvent, void> {
   const plan = planIperf(options)
-  const running = deps.processes.start(program, clientArgs(flow, options, mode), {
+  const running = await deps.processes.start(program, clientArgs(flow, options, mode), {
     signal,
     deadlineSeconds: deadlineSeconds(plan, options?.bitsPerSecond),
     limits: LIMITS,
@@ -61,10 +61,10 @@ export async function* runClient(
     neverConnected: false,
   }
   const ended = new AbortController()
-  // It can wait for minutes for a connection; older versions flush what they say first after an interval.
-  const patience = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
-  void endWhenLate(deps.clock, running, patience, ended.signal, {
-    hasCome: () => seen.began,
+  // iperf3 may wait for minutes for a connection. Older versions flush their first output after an interval.
+  const connectSeconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
+  void endWhenLate(deps.clock, running, connectSeconds, ended.signal, {
+    hasHappened: () => seen.began,
     onLate: () => {
       seen.neverConnected = true
     },
@@ -73,7 +73,7 @@ export async function* runClient(
     const parser = createParser(mode, plan)
     for await (const line of running.lines) {
       for (const output of parser.push(line.text)) {
-        note(seen, output)
+        record(seen, output)
         if (output.kind === 'sample') yield { kind: 'sample', sample: sampleMessage(output.sample) }
       }
       if (seen.unknown.length > MAX_UNKNOWN_LINES) break

@@ -24,7 +24,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** What is installed; more can be named, separated by colons. */
+/** The installed iperf3, or those that the variable names, separated by colons. */
 const programs = ['iperf3', ...(process.env.MESHGAUGE_TEST_IPERF3?.split(':') ?? [])]
 const never = new AbortController().signal
 const engineOf = (iperf3: string): IperfEngine =>
@@ -79,7 +79,7 @@ describe.each(programs)('%s', (program) => {
     expect(samples.some((sample) => sample.reverse)).toBe(true)
   })
 
-  test('a port on which nothing listens refuses, and is worth another try', async () => {
+  test('a port without a listener is a refusal that can be retried', async () => {
     const { result, samples, retryable } = await collect(
       engine.run(flowTo(await freePort()), undefined, never),
     )
@@ -88,7 +88,7 @@ describe.each(programs)('%s', (program) => {
     expect({ samples, retryable }).toEqual({ samples: [], retryable: true })
   })
 
-  test('a server that has a client refuses the next one, and says that it is busy', async () => {
+  test('a server with a client refuses the next one as busy', async () => {
     const listener = await listenerOn()
     const server = engine.serve(listener, never)
     await server.ready
@@ -109,7 +109,7 @@ describe.each(programs)('%s', (program) => {
     expect((await server.done).outcome).toBe(Outcome.OUTCOME_MEASURED)
   })
 
-  test('a server that ends in the middle leaves no figures', async () => {
+  test('a server that ends during a test leaves no figures', async () => {
     const listener = await listenerOn()
     const leaving = new AbortController()
     const server = engine.serve(listener, leaving.signal)
@@ -126,7 +126,7 @@ describe.each(programs)('%s', (program) => {
     expect((await server.done).outcome).toBe(Outcome.OUTCOME_NOT_RUN)
   })
 
-  test('a port that is taken is told apart', async () => {
+  test('a port in use has its own error kind', async () => {
     const listener = await listenerOn()
     const leaving = new AbortController()
     const first = engine.serve(listener, leaving.signal)
@@ -138,7 +138,7 @@ describe.each(programs)('%s', (program) => {
     expect(await first.done).toMatchObject({ outcome: Outcome.OUTCOME_NOT_RUN })
   })
 
-  test('an address that this node does not have is told apart', async () => {
+  test('an address that this node does not have has its own error kind', async () => {
     const server = engine.serve(await listenerOn({ address: '203.0.113.77' }), never)
     await expect(server.ready).rejects.toMatchObject({ kind: 'address-missing' })
     const flow = flowTo(await freePort(), { sourceAddress: '203.0.113.77' })
@@ -147,10 +147,10 @@ describe.each(programs)('%s', (program) => {
     expect(result.reason).toContain('Cannot assign requested address')
   })
 
-  test('a server without a client gives up', async () => {
+  test('a server without a client times out', async () => {
     const server = engine.serve(await listenerOn({ idleSeconds: 0.1 }), never)
     await server.ready
-    const reason = 'no client came within 0.1 s'
+    const reason = 'no client connected within 0.1 s'
     expect(await server.done).toEqual({ outcome: Outcome.OUTCOME_TIMED_OUT, reason })
   })
 
@@ -166,12 +166,12 @@ describe.each(programs)('%s', (program) => {
       }
     }
     await expect(run()).rejects.toThrow('enough')
-    // The server is told, and does not take the broken test for a good one.
+    // The server is notified, and does not count the broken test as measured.
     expect((await server.done).outcome).toBe(Outcome.OUTCOME_INVALID)
   })
 })
 
-/** A program that says that it is this version of iperf3, and then behaves like a fixture. */
+/** A program that reports this version of iperf3, and then behaves like a fixture. */
 const pretender = (version: string, fixture: string): string => {
   const target = fileURLToPath(new URL(`../fixtures/programs/${fixture}`, import.meta.url))
   const path = join(folder, `${fixture}-${version}`)
@@ -183,7 +183,7 @@ const pretender = (version: string, fixture: string): string => {
   return path
 }
 
-describe.each(['3.12', '3.18'])('a program that says it is iperf3 %s and', (version) => {
+describe.each(['3.12', '3.18'])('a program that reports to be iperf3 %s and', (version) => {
   const engineLike = (fixture: string) =>
     createIperf3(
       { processes: hastyProcesses, clock: hasty },
@@ -208,7 +208,7 @@ describe.each(['3.12', '3.18'])('a program that says it is iperf3 %s and', (vers
   })
 })
 
-test('an old version and a missing one say so', async () => {
+test('reports an old version and a missing program', async () => {
   const old = engineOf(pretender('3.9', 'hangs'))
   expect(await old.detect(never)).toMatchObject({
     available: false,

@@ -1,14 +1,14 @@
-/** iperf3: text from 3.12, a stream of JSON from 3.17. */
+/** Engine iperf3: reads text from version 3.12, a stream of JSON from 3.17. */
 
-import { atLeast, detectProgram } from '../detection.ts'
+import { atLeast, detectProgram } from '../detect-program.ts'
 import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
 import { notAvailable } from '../iperf-program.ts'
 import { validateServe } from '../iperf-request.ts'
-import { keepUpOptions } from './keep-up.ts'
 import { startServer } from './server.ts'
+import { sustainedOptions } from './sustained.ts'
 import { validateRun } from './validation.ts'
 
-/** Before this one, there is no --bind-dev that works with -c, and no trustworthy text with --forceflush. */
+/** Older versions have no --bind-dev that works with -c, and no reliable text with --forceflush. */
 const OLDEST = '3.12'
 const FIRST_WITH_JSON_STREAM = '3.17'
 
@@ -37,7 +37,7 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
     detect,
     validateRun,
     validateServe,
-    keepUp: keepUpOptions,
+    sustainedOptions,
     serve: (listener, signal) => startServer(deps, program, listener, signal),
     run: async function* (flow, options, signal) {
       const { available, version, reasons } = known?.available ? known : await detect(signal)
@@ -46,7 +46,7 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
         return
       }
       const mode = atLeast(version, FIRST_WITH_JSON_STREAM) ? 'json' : 'text'
-      // What reads iperf3's words needs a large library, which a node that only pings never loads.
+      // The parsers need a large library, which a node that only pings never loads.
       const { runClient } = await import('./client.ts')
       yield* runClient(deps, program, mode, flow, options, signal)
     },

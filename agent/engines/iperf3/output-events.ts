@@ -1,18 +1,18 @@
-/** What the output of iperf3 means, in any of its forms. */
+/** The events in the output of iperf3, common to its text and JSON forms. */
 
 export type Sample = {
   startSeconds: number
   endSeconds: number
   bitsPerSecond: number
   bytes: number
-  /** Absent where iperf3 does not say: UDP, and the receiving end. */
+  /** Absent where iperf3 does not report it: for UDP, and at the receiver. */
   retransmits: number | undefined
   omitted: boolean
-  /** With --bidir: the bytes that come back from the server. */
+  /** With --bidir: the bytes from the server to the client. */
   reverse: boolean
 }
 
-/** The total of one end over the measured part. */
+/** The total of one endpoint over the measured part. */
 export type Figure = {
   seconds: number
   bitsPerSecond: number
@@ -22,23 +22,23 @@ export type Figure = {
   lossRatio?: number | undefined
 }
 
-/** What the end of a test says; a part that iperf3 left out is absent. */
+/** The figures at the end of a test; those that iperf3 leaves out are absent. */
 export type Figures = {
   sender?: Figure
   receiver?: Figure
-  /** With --bidir: what the client received. */
+  /** With --bidir: the count of the client for the bytes from the server. */
   reverseReceiver?: Figure
-  /** CPU time over the test's time, at this end and at the server's. */
+  /** CPU time divided by the duration of the test, of the client and of the server. */
   localCpuRatio?: number
   remoteCpuRatio?: number
 }
 
 export type IperfOutput =
-  /** The server took the test; the bytes flow. */
+  /** The server accepted the test. */
   | { kind: 'began' }
   | { kind: 'sample'; sample: Sample }
   | { kind: 'error'; text: string }
-  /** iperf3 holds that it is done. */
+  /** iperf3 reports that the test is complete. */
   | { kind: 'summary'; figures: Figures }
   | { kind: 'unknown'; text: string }
 

@@ -1,4 +1,4 @@
-/** The events that iperf3 from 3.17 on writes with --json-stream, one in a line. */
+/** The events that iperf3 3.17 and later write with --json-stream, one on each line. */
 
 import { z } from 'zod'
 import type { Figure, Figures, IperfOutput, OutputParser, Sample } from './output-events.ts'
@@ -41,7 +41,7 @@ const event = z.discriminatedUnion('event', [
     }),
   }),
   z.object({ event: z.literal('error'), data: z.string() }),
-  // What the server said, with --get-server-output; nothing asks for it.
+  // The output of the server, with --get-server-output, which is never set.
   z.object({ event: z.enum(['server_output_text', 'server_output_json']), data: z.unknown() }),
 ])
 
@@ -71,7 +71,7 @@ const parse = (line: string): z.infer<typeof event> | undefined => {
   try {
     return event.parse(JSON.parse(line))
   } catch {
-    // Neither JSON nor an event: the caller tells what was seen.
+    // Neither JSON nor an event: the caller reports the line.
     return undefined
   }
 }

@@ -15,7 +15,7 @@ test.each([
   ['3.12-two', 160_000],
   ['3.18-two', 160_000],
   ['3.20-two', 160_000],
-])('%s: one sample an interval, all streams together', (name, rate) => {
+])('%s: one sample for each interval, with all streams together', (name, rate) => {
   const samples = samplesOf(recorded(name))
   expect(samples.map(({ start, end }) => [fromDuration(start!), fromDuration(end!)])).toEqual([
     [0, 1],
@@ -32,21 +32,21 @@ test.each([
 const ROW = '[  5]   0.00-1.00   sec  9.77 KBytes  80.0 Kbits/sec                  '
 const CONNECTED = '[  5] local 127.0.0.1 port 5301 connected to 127.0.0.1 port 47436'
 
-test('an interval is told once, and none without length', () => {
+test('reports each interval once, and none of length 0', () => {
   const empty = ROW.replace('0.00-1.00', '1.00-1.00')
   expect(samplesOf([CONNECTED, ROW, ROW, empty])).toHaveLength(1)
 })
 
-test('datagrams are bytes too', () => {
+test('counts datagrams in bytes', () => {
   const udp = '[  5]   0.00-1.00   sec  122 KBytes  1000 Kbits/sec  0.012 ms  0/86 (0%)  '
   expect(samplesOf([CONNECTED, udp])).toMatchObject([{ bitsPerSecond: 1_000_000, bytes: 125_000 }])
 })
 
-test('a stall is an interval of nothing', () => {
+test('a stall is an interval of 0 bytes', () => {
   const stalled = '[  5]   1.00-2.00   sec  0.00 Bytes  0.00 Kbits/sec                  '
   expect(samplesOf([CONNECTED, ROW, stalled])[1]).toMatchObject({ bitsPerSecond: 0, bytes: 0 })
 })
 
-test('anything else is none', () => {
+test('other lines are not samples', () => {
   expect(samplesOf(['', '[', 'iperf3: error - x', '[ ID] Interval', `[SUM]${'9'.repeat(10)}`])).toEqual([])
 })

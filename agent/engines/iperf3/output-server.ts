@@ -1,6 +1,6 @@
 /**
- * What an iperf3 server writes about the test that it serves, with -f k: text in every version, as only text says that
- * it listens. Hundreds of servers write at once, so a line is looked at closely only when it counts.
+ * Parses the text of an iperf3 server with -f k. Only the text form reports that the server listens, so servers of every
+ * version write text. Hundreds of servers write at the same time, so most lines are rejected by a cheap check.
  */
 
 import { IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
@@ -11,7 +11,7 @@ const ROW =
   /^\[ *(?:\d+|SUM)\](?:\[\w\w-S\])? +([\d.]+)-([\d.]+) +sec +[\d.]+ [KMGT]?Bytes +([\d.]+) Kbits\/sec(.*)$/
 const TOTAL = /\b(?:sender|receiver) *$/
 
-/** Gives the sample of a line that ends an interval; undefined for all others. */
+/** Returns the sample of a line that ends an interval; undefined for other lines. */
 export const createServerParser = (): ((line: string) => IperfSample | undefined) => {
   let streams = 0
   let lastEnd = -1
@@ -26,7 +26,7 @@ export const createServerParser = (): ((line: string) => IperfSample | undefined
     const [, start, end, kilobits, rest] = ROW.exec(line) ?? []
     if (start === undefined || TOTAL.test(rest!)) return undefined
     const [startSeconds, endSeconds] = [Number(start), Number(end)]
-    // The last interval of a test that breaks off is written twice, and one without length may follow.
+    // The last interval of a test that breaks off is written twice, and an interval of length 0 may follow.
     if (endSeconds <= startSeconds || endSeconds <= lastEnd) return undefined
     lastEnd = endSeconds
     const bitsPerSecond = Math.round(Number(kilobits) * 1000)
@@ -34,7 +34,7 @@ export const createServerParser = (): ((line: string) => IperfSample | undefined
       start: toDuration(startSeconds),
       end: toDuration(endSeconds),
       bitsPerSecond,
-      // The rate has more digits than the bytes that iperf3 prints.
+      // The printed rate has more digits than the printed bytes.
       bytes: Math.round((bitsPerSecond * (endSeconds - startSeconds)) / 8),
       omitted: rest!.includes('(omitted)'),
     })

@@ -1,4 +1,4 @@
-/** The text that iperf3 writes with -V -f k. Times have two decimals there, and bytes only three digits. */
+/** The text that iperf3 writes with -V -f k. Times have two decimals, and bytes only three digits. */
 
 import type { IperfPlan } from './args.ts'
 import type { Figure, Figures, IperfOutput, OutputParser, Sample } from './output-events.ts'
@@ -14,7 +14,7 @@ const STREAM = /^\[ *\d+\] local \S+ port \d+ connected to /
 const KNOWN =
   /^(?:iperf 3|Control connection MSS|Setting UDP block size|Time: |Connecting to host|Reverse mode| {6}\S|Starting Test|- - - |Test Complete|snd_tcp_|rcv_tcp_|UDP MSS|TCP MSS)/
 
-/** The kernel's line of `uname -a`, second after the version. */
+/** The line of `uname -a`, which follows the version. */
 const SYSTEM = /^(?:Linux|FreeBSD|Darwin) /
 
 type Row = { role: 'TX' | 'RX' | undefined; start: number; end: number; bitsPerSecond: number; rest: string }
@@ -27,7 +27,7 @@ const figureOf = ({ start, end, bitsPerSecond, rest }: Row, countsRetransmits: b
   return {
     seconds,
     bitsPerSecond,
-    // The rate has more digits than the bytes that iperf3 prints.
+    // The printed rate has more digits than the printed bytes.
     bytes: Math.round((bitsPerSecond * seconds) / 8),
     retransmits: retransmits ? Number(retransmits[1]) : undefined,
     jitterSeconds: datagrams ? Number(datagrams[1]) / 1000 : undefined,
@@ -75,7 +75,7 @@ export const createTextParser = ({ parallel }: IperfPlan): OutputParser => {
         })
       }
       if (HEADER.test(line)) {
-        // Without this column, the number in its place counts datagrams.
+        // Without this column, the number in its place is a count of datagrams.
         countsRetransmits = line.includes('Retr')
         return []
       }

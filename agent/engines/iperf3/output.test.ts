@@ -19,7 +19,7 @@ const BROKEN = [
 ]
 
 describe.each(VERSIONS)('iperf3 %s', (version) => {
-  test.each(namesOf(version))('any chunking of %s gives the same events, and nothing is unknown', (name) => {
+  test.each(namesOf(version))('any chunking of %s gives the same events, all of them known', (name) => {
     const bytes = bytesOf(version, name)
     const whole = parse(version, name, linesOf(bytes))
     expect(whole.filter((output) => output.kind === 'unknown')).toEqual([])
@@ -31,7 +31,7 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
     )
   })
 
-  test.each(namesOf(version).filter((name) => !BROKEN.includes(name)))('%s is a whole test', (name) => {
+  test.each(namesOf(version).filter((name) => !BROKEN.includes(name)))('%s is a complete test', (name) => {
     const { errors, figures, began } = read(version, name)
     expect({ errors, began }).toEqual({ errors: [], began: true })
     expect(figures?.sender?.bytes).toBeGreaterThan(0)
@@ -39,13 +39,13 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
     expect(figures?.reverseReceiver !== undefined).toBe(name.includes('bidir'))
   })
 
-  test.each(BROKEN)('%s says why', (name) => {
+  test.each(BROKEN)('%s contains the error', (name) => {
     const { errors, began } = read(version, name)
     expect(errors).toEqual([expect.stringMatching(ERRORS[name]!)])
     expect(began).toBe(['cut', 'killed'].includes(name))
   })
 
-  test('intervals follow each other, in both directions', () => {
+  test('intervals are consecutive, in both directions', () => {
     const { samples } = read(version, 'bidir-parallel')
     expect(samples.map((sample) => sample.reverse)).toEqual([false, true, false, true])
     for (const reverse of [false, true]) {
@@ -55,14 +55,17 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
     }
   })
 
-  test.each(['parallel', 'bidir-parallel', 'udp-reverse', 'udp'])('the samples of %s add up', (name) => {
-    const { samples, figures } = read(version, name)
-    const own = samples.filter((sample) => !sample.reverse)
-    const bytes = own.reduce((sum, sample) => sum + sample.bytes, 0)
-    expect(bytes / (figures?.sender?.bytes ?? 0)).toBeCloseTo(1, 1)
-  })
+  test.each(['parallel', 'bidir-parallel', 'udp-reverse', 'udp'])(
+    'the samples of %s add up to its total',
+    (name) => {
+      const { samples, figures } = read(version, name)
+      const own = samples.filter((sample) => !sample.reverse)
+      const bytes = own.reduce((sum, sample) => sum + sample.bytes, 0)
+      expect(bytes / (figures?.sender?.bytes ?? 0)).toBeCloseTo(1, 1)
+    },
+  )
 
-  test('the warm-up is marked, and no interval is without length', () => {
+  test('the warm-up is marked, and no interval has length 0', () => {
     for (const name of ['omit', 'udp-omit']) {
       const { samples } = read(version, name)
       expect(samples.filter((sample) => sample.omitted).length).toBeGreaterThan(0)
@@ -71,13 +74,13 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
     }
   })
 
-  test('the interval that is repeated when a test breaks off counts once', () => {
+  test('an interval that is repeated when a test breaks off counts once', () => {
     const { samples } = read(version, 'killed')
     expect(samples).toHaveLength(2)
     expect(samples[0]?.endSeconds).toBe(samples[1]?.startSeconds)
   })
 
-  test('retransmits are those of TCP, at the end that sends', () => {
+  test('retransmits are reported for TCP, at the sender', () => {
     expect(read(version, 'tcp').samples[0]?.retransmits).toEqual(expect.any(Number))
     for (const name of ['udp', 'udp-bidir', 'reverse']) {
       for (const sample of read(version, name).samples) expect(sample.retransmits).toBeUndefined()
@@ -86,7 +89,7 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
     expect(read(version, 'udp').figures?.sender?.retransmits).toBeUndefined()
   })
 
-  test('loss and jitter are those of the receiver', () => {
+  test('loss and jitter are reported by the receiver', () => {
     const { receiver } = read(version, 'udp-loss').figures!
     expect(receiver?.lossRatio).toBeGreaterThan(0.15)
     expect(receiver?.lossRatio).toBeLessThan(0.25)
@@ -108,7 +111,7 @@ const ERRORS: Record<string, RegExp> = {
   silent: /unable to connect to server.*: Connection timed out$/,
 }
 
-test('values of text are those of the recording', () => {
+test('values of text match the recording', () => {
   const { samples, figures } = read('3.12', 'parallel')
   expect(samples).toHaveLength(2)
   const tcp = read('3.12', 'tcp')
@@ -130,7 +133,7 @@ test('values of text are those of the recording', () => {
   } satisfies Sample)
 })
 
-test('values of JSON are those of the recording', () => {
+test('values of JSON match the recording', () => {
   const { samples, figures } = read('3.18', 'tcp')
   expect(samples[0]).toEqual({
     startSeconds: 0,

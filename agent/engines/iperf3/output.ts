@@ -1,4 +1,4 @@
-/** What iperf3 says while it runs, whichever way its version says it. */
+/** Parses the output of iperf3 in the form of any version. */
 
 import type { IperfPlan, Mode } from './args.ts'
 import type { OutputParser, Sample } from './output-events.ts'
@@ -6,13 +6,10 @@ import { createJsonParser } from './output-json.ts'
 import { createTextParser } from './output-text.ts'
 
 const ERROR = /^iperf3: (?:error - |parameter error - |interrupt - )?(.+)/
-/** Said beside other messages, and explains nothing. */
+/** Accompanies other messages and explains nothing. */
 const NOISE = /^(?:warning: .*|iperf3: exiting|Usage: .*|Try `iperf3 --help'.*|\s*)$/
 
-/**
- * Both parsers write errors on stderr in some cases, and repeat the last interval when a test breaks off: both are
- * dealt with here.
- */
+/** Handles what both forms have in common: errors on stderr, and the last interval, repeated when a test breaks off. */
 export const createParser = (mode: Mode, plan: IperfPlan): OutputParser => {
   const parser = mode === 'json' ? createJsonParser() : createTextParser(plan)
   const seen = new Set<string>()
@@ -20,10 +17,10 @@ export const createParser = (mode: Mode, plan: IperfPlan): OutputParser => {
     const key = `${reverse} ${omitted}`
     const interval = `${key} ${startSeconds} ${endSeconds}`
     if (seen.has(interval)) return false
-    // Only the last one of each kind is ever repeated.
+    // Only the last interval of each kind is repeated.
     for (const old of seen) if (old.startsWith(`${key} `)) seen.delete(old)
     seen.add(interval)
-    // Where the warm-up ends, iperf3 3.12 writes an interval without length, at a wrong rate.
+    // At the end of the warm-up, iperf3 3.12 writes an interval of length 0 with a wrong rate.
     return endSeconds > startSeconds
   }
   return {

@@ -54,14 +54,14 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
     expect(judged.result).toMatchObject({ outcome, reason: judged.reason, ...NOTHING })
   })
 
-  test('a path that is cut in the middle is no link of 0 bit/s, though iperf3 says so', () => {
+  test('a path that is cut during a test is not a link of 0 bit/s, although iperf3 reports that', () => {
     if (version !== '3.12') expect(seenIn(version, 'cut').figures?.receiver?.bytes).toBe(0)
     const { result } = judge(version, 'cut', timedOut)
     expect(result).toMatchObject({ outcome: Outcome.OUTCOME_TIMED_OUT, ...NOTHING })
     expect(result.reason).toMatch(/^iperf3 did not end within 16 s; the last bytes moved at [12]\.\d s$/)
   })
 
-  test('a receiver that counted nothing is unreachable, and what was sent is still told', () => {
+  test('a receiver that counted nothing is unreachable, and the sent bytes are still reported', () => {
     const { result } = judge(version, 'udp-blackhole')
     expect(result).toMatchObject({
       ...NOTHING,
@@ -69,36 +69,36 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
       sentBytes: expect.any(Number),
     })
     expect(result.outcome).toBe(Outcome.OUTCOME_UNREACHABLE)
-    expect(result.reason).toBe('the receiver counted not one byte of the 2.50 MB that were sent')
+    expect(result.reason).toBe('the receiver received 0 bytes of 2.50 MB sent')
   })
 
-  test('a client that received nothing of a test in both directions', () => {
+  test('a client that received nothing of a bidirectional test is unreachable', () => {
     const { figures } = seenIn(version, 'bidir')
     const silent = { ...figures, reverseReceiver: { seconds: 2, bitsPerSecond: 0, bytes: 0 } }
     expect(judge(version, 'bidir', ended, { figures: silent })).toMatchObject({
       outcome: Outcome.OUTCOME_UNREACHABLE,
-      reason: 'the client counted not one byte',
+      reason: 'the client received 0 bytes',
     })
     const { reverseReceiver: _, ...without } = figures!
     expect(judge(version, 'bidir', ended, { figures: without }).outcome).toBe(Outcome.OUTCOME_INVALID)
   })
 
-  test('the processor is named by the end that it is of', () => {
+  test('the processor time is reported for the endpoint that used it', () => {
     const forward = seenIn(version, 'tcp').figures
     expect(judge(version, 'tcp').result.senderCpuRatio).toBe(forward?.localCpuRatio)
     expect(judge(version, 'tcp').result.receiverCpuRatio).toBe(forward?.remoteCpuRatio)
-    // 3.12 does not say it with --reverse.
+    // 3.12 does not report it with --reverse.
     const reverse = seenIn(version, 'reverse').figures
     expect(judge(version, 'reverse').result.senderCpuRatio).toBe(reverse?.remoteCpuRatio)
   })
 
-  test('the warm-up is told and not counted', () => {
+  test('the warm-up is reported and not counted', () => {
     const { result } = judge(version, 'omit')
     expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, omitted: { seconds: 1 } })
     expect(result.duration?.seconds).toBe(2)
   })
 
-  test('the throughput is what the receiver counted', () => {
+  test('the throughput is the count of the receiver', () => {
     const { receiver, sender } = seenIn(version, 'udp-loss').figures!
     const { result } = judge(version, 'udp-loss')
     expect(result).toMatchObject({
@@ -110,7 +110,7 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
     expect(result.bitsPerSecond).toBeLessThan(result.senderBitsPerSecond!)
   })
 
-  test('a test by bytes counts only where its length can be known', () => {
+  test('a test by bytes counts only where its duration is known', () => {
     const expected = version === '3.12' ? Outcome.OUTCOME_MEASURED : Outcome.OUTCOME_INVALID
     expect(judge(version, 'bytes').outcome).toBe(expected)
   })
@@ -127,12 +127,12 @@ test.each([
   ['no answer', timedOut, { neverConnected: true, began: false }, Outcome.OUTCOME_UNREACHABLE],
   ['never begun', timedOut, { began: false }, Outcome.OUTCOME_UNREACHABLE],
   ['it dies', { ...ended, reason: 'ended by SIGSEGV' }, { figures: undefined }, Outcome.OUTCOME_INVALID],
-  ['it says nothing', ended, { figures: undefined }, Outcome.OUTCOME_INVALID],
-  ['it says nothing of the receiver', ended, { figures: {} }, Outcome.OUTCOME_INVALID],
+  ['there is no output', ended, { figures: undefined }, Outcome.OUTCOME_INVALID],
+  ['the receiver has no count', ended, { figures: {} }, Outcome.OUTCOME_INVALID],
   ['rubbish', ended, { unknown: new Array(101).fill('?') }, Outcome.OUTCOME_INVALID],
   ['cut off', ended, { errors: ['unable to write: Connection timed out'] }, Outcome.OUTCOME_TIMED_OUT],
   ['an error of no known kind', ended, { errors: ['out of luck'] }, Outcome.OUTCOME_INVALID],
-])('%s: neither measured nor a figure', (_, process, changes, outcome) => {
+])('%s: not measured, and no figures', (_, process, changes, outcome) => {
   const { result } = judge('3.18', 'tcp', process, changes)
   expect(result).toMatchObject({ outcome, ...NOTHING })
   expect(result.reason).not.toBe('')

@@ -1,4 +1,4 @@
-/** What became of a test, from what iperf3 said and how it ended. Pure. */
+/** Derives the result of a test from the output of iperf3 and the way it ended. Pure. */
 
 import { Direction, IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
@@ -9,30 +9,30 @@ import { quote } from '../program-error.ts'
 import { BYTES_INTERVAL_SECONDS, type IperfPlan, type Mode } from './args.ts'
 import type { Figures } from './output-events.ts'
 
-/** All that was seen of one client. */
+/** Everything that was observed of one client. */
 export type Seen = {
   began: boolean
   errors: readonly string[]
   figures: Figures | undefined
-  /** The end of the last interval in which bytes moved. */
+  /** End of the last interval in which bytes moved. */
   lastMovedSeconds: number
   unknown: readonly string[]
-  /** Our own watch gave up on the connection. */
+  /** The agent ended it because no connection was open in time. */
   neverConnected: boolean
 }
 
-/** More unknown lines than this, and it is not iperf3 that runs. */
+/** With more unknown lines than this, the program is not iperf3. */
 export const MAX_UNKNOWN_LINES = 100
 
 type Verdict = {
   outcome: Outcome
   reason: string
   retryable: boolean
-  /** What may be told of the test; absent when nothing of it can be trusted. */
+  /** The figures to report; absent when none of them can be trusted. */
   figures?: Figures
 }
 
-/** The first match says it; `began` is whether the rule is for a test that had begun, where that matters. */
+/** The first matching rule decides; `began` restricts a rule to tests that had begun, or had not. */
 const ERRORS: { pattern: RegExp; began?: boolean; outcome: Outcome; retryable?: boolean }[] = [
   { pattern: /server is busy/, outcome: Outcome.OUTCOME_REFUSED, retryable: true },
   { pattern: /Connection refused/, outcome: Outcome.OUTCOME_REFUSED, retryable: true },
@@ -48,12 +48,12 @@ const ERRORS: { pattern: RegExp; began?: boolean; outcome: Outcome; retryable?: 
     began: true,
     outcome: Outcome.OUTCOME_TIMED_OUT,
   },
-  // The server's process ended or broke off; the network is not known to be at fault.
+  // The server's process ended; a fault of the network is not proven.
   {
     pattern: /reset by peer|closed unexpectedly|server has terminated|Broken pipe/,
     outcome: Outcome.OUTCOME_INVALID,
   },
-  // It never sent a byte: options that this kernel or this version of iperf3 does not have.
+  // It never sent a byte: this kernel or this version of iperf3 lacks an option.
   { pattern: /./, began: false, outcome: Outcome.OUTCOME_NOT_RUN },
   { pattern: /./, began: true, outcome: Outcome.OUTCOME_INVALID },
 ]
@@ -74,22 +74,22 @@ const verdictOfDeadline = ({ began, lastMovedSeconds }: Seen, process: ProcessRe
   }
 }
 
-/** Of the length of a test by bytes, the share that may be idle: see BYTES_INTERVAL_SECONDS. */
+/** Largest share of the duration of a test by bytes that may be idle: see BYTES_INTERVAL_SECONDS. */
 const MAX_IDLE_RATIO = 0.05
 
 const verdictOfFigures = (figures: Figures, plan: IperfPlan, mode: Mode): Verdict => {
   const { sender, receiver, reverseReceiver } = figures
   const bidirectional = plan.direction === Direction.DIRECTION_BIDIRECTIONAL
   if (!receiver || (bidirectional && !reverseReceiver)) {
-    const reason = 'iperf3 ended without saying what the receiver counted'
+    const reason = 'iperf3 ended without the count of the receiver'
     return { outcome: Outcome.OUTCOME_INVALID, reason, retryable: false }
   }
   const silent =
     receiver.bytes === 0 ? 'receiver' : bidirectional && reverseReceiver?.bytes === 0 ? 'client' : ''
   if (silent) {
-    // A 0 would be taken for a slow link. What is known is that nothing came through.
-    const sent = sender ? ` of the ${formatBytes(sender.bytes)} that were sent` : ''
-    const reason = `the ${silent} counted not one byte${silent === 'receiver' ? sent : ''}`
+    // A rate of 0 would look like a slow link. It is known only that nothing arrived.
+    const sent = sender ? ` of ${formatBytes(sender.bytes)} sent` : ''
+    const reason = `the ${silent} received 0 bytes${silent === 'receiver' ? sent : ''}`
     return {
       outcome: Outcome.OUTCOME_UNREACHABLE,
       reason,
@@ -103,32 +103,32 @@ const verdictOfFigures = (figures: Figures, plan: IperfPlan, mode: Mode): Verdic
     receiver.seconds < BYTES_INTERVAL_SECONDS / MAX_IDLE_RATIO
   ) {
     const took = `${formatBytes(plan.bytes)} took at most ${receiver.seconds.toFixed(1)} s`
-    const reason = `${took}, too short for this version of iperf3 to tell the rate; send more, or for a duration`
+    const reason = `${took}, too short for this version of iperf3 to measure the rate; send more bytes, or set a duration`
     return { outcome: Outcome.OUTCOME_INVALID, reason, retryable: false }
   }
   return { outcome: Outcome.OUTCOME_MEASURED, reason: '', retryable: false, figures }
 }
 
 export const verdictOf = (seen: Seen, process: ProcessResult, plan: IperfPlan, mode: Mode): Verdict => {
-  const say = (outcome: Outcome, reason: string): Verdict => ({ outcome, reason, retryable: false })
-  if (process.notFound) return say(Outcome.OUTCOME_NOT_RUN, process.reason)
-  if (process.flooded) return say(Outcome.OUTCOME_INVALID, process.reason)
-  if (seen.neverConnected) return say(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
-  // iperf3 says something, also a summary, when a signal ends it: the deadline comes first.
+  const verdict = (outcome: Outcome, reason: string): Verdict => ({ outcome, reason, retryable: false })
+  if (process.notFound) return verdict(Outcome.OUTCOME_NOT_RUN, process.reason)
+  if (process.flooded) return verdict(Outcome.OUTCOME_INVALID, process.reason)
+  if (seen.neverConnected) return verdict(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
+  // iperf3 writes messages, and even a summary, when a signal ends it: the deadline has precedence.
   if (process.timedOut) return verdictOfDeadline(seen, process)
   if (seen.unknown.length > MAX_UNKNOWN_LINES) {
-    return say(Outcome.OUTCOME_INVALID, `it writes what iperf3 never does: ${quote(seen.unknown[0]!)}`)
+    return verdict(Outcome.OUTCOME_INVALID, `the output is not that of iperf3: ${quote(seen.unknown[0]!)}`)
   }
   const [error] = seen.errors
   if (error) return verdictOfError(error, seen.began)
   if (process.reason) {
-    return say(seen.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(process.reason))
+    return verdict(seen.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(process.reason))
   }
   if (seen.figures && (seen.figures.receiver || seen.figures.sender))
     return verdictOfFigures(seen.figures, plan, mode)
   const wrote = seen.unknown.map(quote).find((text) => text !== '')
   const reason = `iperf3 ended without a summary${wrote ? `; it wrote: ${wrote}` : ''}`
-  return say(Outcome.OUTCOME_INVALID, reason)
+  return verdict(Outcome.OUTCOME_INVALID, reason)
 }
 
 export const resultOf = ({ outcome, reason, figures }: Verdict, plan: IperfPlan): IperfResult => {

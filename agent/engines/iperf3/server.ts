@@ -1,4 +1,4 @@
-/** One iperf3 server for one test. It runs in the foreground: a daemon would hide that it could not listen. */
+/** Runs one iperf3 server for one test. It runs in the foreground: a daemon would hide that it could not listen. */
 
 import type { ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
@@ -9,13 +9,13 @@ import { programError, quote } from '../program-error.ts'
 import { LIMITS, serverArgs, serverInterval } from './args.ts'
 import { createServerParser } from './output-server.ts'
 
-/** What a test may take beyond its own length: to connect, to exchange results, to end. */
+/** Time of a test in addition to its duration: to connect, to exchange results and to end. */
 const MARGIN_SECONDS = 15
 
-/** iperf3 says that a client came once it flushes, an interval later; twice that, for a busy host. */
+/** iperf3 reports a client when it flushes its output, after an interval; doubled for a busy host. */
 const flushSeconds = (listener: IperfListener): number => 2 * serverInterval(listener)
 
-/** Enough to tell what it is that runs, when it is not iperf3. */
+/** Enough lines to identify a program that is not iperf3. */
 const MAX_UNKNOWN_LINES = 10
 
 const LISTENING = /^Server listening on \d+/
@@ -42,17 +42,17 @@ const read = (seen: Seen, text: string): void => {
 }
 
 const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
-  const say = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
-  if (seen.idle) return say(Outcome.OUTCOME_TIMED_OUT, `no client came within ${idleSeconds} s`)
-  if (ended.timedOut) return say(Outcome.OUTCOME_TIMED_OUT, ended.reason)
-  if (ended.aborted) return say(Outcome.OUTCOME_NOT_RUN, ended.reason)
+  const serveResult = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
+  if (seen.idle) return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
+  if (ended.timedOut) return serveResult(Outcome.OUTCOME_TIMED_OUT, ended.reason)
+  if (ended.aborted) return serveResult(Outcome.OUTCOME_NOT_RUN, ended.reason)
   const [error] = seen.errors
   if (!seen.listening)
-    return say(Outcome.OUTCOME_NOT_RUN, error ? `iperf3: ${quote(error)}` : quote(ended.reason))
-  if (error) return say(Outcome.OUTCOME_INVALID, `iperf3: ${quote(error)}`)
-  if (ended.reason) return say(Outcome.OUTCOME_INVALID, quote(ended.reason))
-  if (!seen.finished) return say(Outcome.OUTCOME_INVALID, 'iperf3 ended without a test')
-  return say(Outcome.OUTCOME_MEASURED, '')
+    return serveResult(Outcome.OUTCOME_NOT_RUN, error ? `iperf3: ${quote(error)}` : quote(ended.reason))
+  if (error) return serveResult(Outcome.OUTCOME_INVALID, `iperf3: ${quote(error)}`)
+  if (ended.reason) return serveResult(Outcome.OUTCOME_INVALID, quote(ended.reason))
+  if (!seen.finished) return serveResult(Outcome.OUTCOME_INVALID, 'iperf3 ended without a test')
+  return serveResult(Outcome.OUTCOME_MEASURED, '')
 }
 
 export const startServer = (
@@ -73,22 +73,22 @@ export const startServer = (
 
   return createIperfServer(signal, async (ready) => {
     const ended = new AbortController()
-    const running = deps.processes.start(program, serverArgs(listener), {
+    const running = await deps.processes.start(program, serverArgs(listener), {
       signal,
       deadlineSeconds: idleSeconds + flushSeconds(listener) + durationSeconds + MARGIN_SECONDS,
       limits: LIMITS,
     })
-    const { watch } = listener
+    const { samples } = listener
     const parse = createServerParser()
     for await (const { text } of running.lines) {
-      const sample = watch && parse(text)
-      if (sample) watch.onSample(sample)
+      const sample = samples && parse(text)
+      if (sample) samples.onSample(sample)
       const wasListening = seen.listening
       read(seen, text)
       if (seen.listening && !wasListening) {
         ready.resolve()
         void endWhenLate(deps.clock, running, idleSeconds + flushSeconds(listener), ended.signal, {
-          hasCome: () => seen.accepted,
+          hasHappened: () => seen.accepted,
           onLate: () => {
             seen.idle = true
           },

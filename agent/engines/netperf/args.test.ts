@@ -19,7 +19,7 @@ const selectors = (fields: Parameters<typeof IperfOptions.fromPartial>[0]) =>
   clientArgs(flow, optionsOf(fields)).at(-1)!.split(',')
 
 describe('the command line', () => {
-  test('of transactions over TCP, both ends bound, the data port the next one', () => {
+  test('of transactions over TCP binds both endpoints and uses the next port for data', () => {
     expect(line({ requestResponse: { requestBytes: 64 }, duration: { seconds: 5 } })).toBe(
       '-H 10.0.0.2,4 -p 5201 -L 10.0.0.1,4 -t TCP_RR -l 5 -P 0 -c -C -D -1 -- -P ,5202 -r 64,1 -k …',
     )
@@ -28,13 +28,13 @@ describe('the command line', () => {
     )
   })
 
-  test('of transactions over UDP, which share the number of the control port and do not wait for what is lost', () => {
+  test('of transactions over UDP uses the number of the control port and does not wait for lost datagrams', () => {
     expect(line({ requestResponse: {}, protocol: Protocol.PROTOCOL_UDP, interval: { nanos: 5e8 } })).toBe(
       '-H 10.0.0.2,4 -p 5201 -L 10.0.0.1,4 -t UDP_RR -l 10 -P 0 -c -C -D -0.5 -- -P ,5201 -r 1,1 -R 1 -e 1 -k …',
     )
   })
 
-  test('of streams: no latencies, which would cost a look at the clock for each send', () => {
+  test('of streams requests no latencies, which would cost a reading of the clock for each send', () => {
     const tcp = {
       lengthBytes: 65536,
       windowBytes: 4194304,
@@ -53,7 +53,7 @@ describe('the command line', () => {
     expect(line({ protocol: Protocol.PROTOCOL_UDP, lengthBytes: 1400 })).toContain('-t UDP_STREAM ')
   })
 
-  test('of IPv6, CPUs, and the type of service in hexadecimal', () => {
+  test('contains IPv6, CPUs, and the type of service in hexadecimal', () => {
     const to = { ...flow, address: 'fd00::2', sourceAddress: 'fd00::1' }
     const text = line({ requestResponse: {}, clientCpu: 1, dscp: 46 }, to)
     expect(text).toContain('-H fd00::2,6 -p 5201 -L fd00::1,6 ')
@@ -61,21 +61,21 @@ describe('the command line', () => {
     expect(line({ requestResponse: {}, serverCpu: 0 })).toContain('-T ,0 ')
   })
 
-  test('what is passed through comes after our own, and its output values join ours', () => {
+  test('appends extra arguments, and merges their output selectors', () => {
     const fields = { requestResponse: {}, extraArguments: ['-b', '7', '-c', '-o', 'P99_LATENCY,BURST_SIZE'] }
     expect(line(fields)).toMatch(/ -t TCP_CRR .* -- -P ,5202 -r 1,1 -b 7 -c -k …$/)
     expect(selectors(fields).filter((name) => name === 'P99_LATENCY')).toHaveLength(1)
     expect(selectors(fields).at(-1)).toBe('BURST_SIZE')
   })
 
-  test('of the warm-up: the same test, for its own time', () => {
+  test('of the warm-up is the same test for the time of the warm-up', () => {
     const options = optionsOf({ requestResponse: {}, duration: { seconds: 30 }, omit: { seconds: 3 } })
     expect(warmUpArgs(flow, options)).toEqual(
       clientArgs(flow, options).map((word) => (word === '30' ? '3' : word)),
     )
   })
 
-  test('of the server: in the foreground, one client at a time, no files', () => {
+  test('of the server runs it in the foreground, for one client at a time, without files', () => {
     const listener = {
       address: '10.0.0.2',
       port: 5201,
@@ -89,11 +89,11 @@ describe('the command line', () => {
   })
 })
 
-describe('what is refused', () => {
+describe('violations', () => {
   const fields = (options: Parameters<typeof IperfOptions.fromPartial>[0]) =>
     validateRun([flow], optionsOf(options)).map(({ field }) => field)
 
-  test('nothing of a good request', () => {
+  test('a valid request has none', () => {
     expect(
       fields({ requestResponse: { requestBytes: 64, responseBytes: 1024 }, omit: { seconds: 2 } }),
     ).toEqual([])
@@ -101,7 +101,7 @@ describe('what is refused', () => {
     expect(fields({ requestResponse: {}, extraArguments: ['-b', '4', '-c', '-k', 'BURST_SIZE'] })).toEqual([])
   })
 
-  test('everything at once, each with its place', () => {
+  test('names all violations together, each with its field', () => {
     expect(
       fields({
         duration: { nanos: 5e8 },
@@ -140,7 +140,7 @@ describe('what is refused', () => {
     ])
   })
 
-  test('what has a field of its own, and what chooses peers, among the passed words', () => {
+  test('refuses extra arguments that have a field, and those that choose peers', () => {
     const extraArguments = ['-d', 'send', '-l', '5', '-H', '10.9.9.9', '-c', '-k', '/etc/passwd']
     expect(validateRun([flow], optionsOf({ extraArguments }))).toEqual([
       { field: 'options.extra_arguments[4]', description: '-H chooses the peer; the plan does' },

@@ -1,21 +1,22 @@
-/** The command lines of netperf and netserver, and what a request means to them. */
+/** The command lines of netperf and netserver. */
 
 import { isIPv6 } from 'node:net'
 import { Direction, type Flow, type IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { isOutput, readNetperfArguments, selectorsOf } from '../../../lib/netperf-arguments.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
 import type { IperfListener } from '../engine.ts'
 
-/** How long a connection may take to open. netperf itself waits as long as the kernel does, which is minutes. */
+/** Time to open a connection. netperf itself waits as long as the kernel does, which is minutes. */
 export const CONNECT_SECONDS = 3
 
-/** `stream` is bytes as fast as they go; `transactions` are requests with their responses. */
+/** `stream` sends bytes as fast as possible; `transactions` are requests with their responses. */
 export type NetperfPlan = {
   kind: 'stream' | 'transactions'
   udp: boolean
   reverse: boolean
   durationSeconds: number
-  /** Bytes to send instead of a length of time. */
+  /** Bytes to send instead of a duration. */
   bytes: number | undefined
   omitSeconds: number
   intervalSeconds: number
@@ -26,14 +27,14 @@ export const planNetperf = (options: IperfOptions | undefined): NetperfPlan => (
   kind: options?.requestResponse ? 'transactions' : 'stream',
   udp: options?.protocol === Protocol.PROTOCOL_UDP,
   reverse: options?.direction === Direction.DIRECTION_REVERSE,
-  durationSeconds: fromDuration(options?.duration) ?? 10,
+  durationSeconds: fromDuration(options?.duration) ?? IPERF_DEFAULTS.durationSeconds,
   bytes: options?.bytes,
   omitSeconds: fromDuration(options?.omit) ?? 0,
-  intervalSeconds: fromDuration(options?.interval) ?? 1,
+  intervalSeconds: fromDuration(options?.interval) ?? IPERF_DEFAULTS.intervalSeconds,
   congestion: options?.congestionControl ?? '',
 })
 
-/** The data connection has a port of its own beside the control connection's, where both are TCP. */
+/** Where both connections are TCP, the data connection uses the port after that of the control connection. */
 export const PORTS_PER_SERVER = 2
 const dataPort = (controlPort: number, { udp }: NetperfPlan): number => (udp ? controlPort : controlPort + 1)
 
@@ -51,7 +52,7 @@ const ALWAYS = [
   'LOCAL_CONG_CONTROL',
 ]
 
-/** Latencies cost a look at the clock for each send, so only a test of transactions asks for them. */
+/** Latencies cost a reading of the clock for each send, so only a test of transactions requests them. */
 const OF_KIND: Record<NetperfPlan['kind'], readonly string[]> = {
   stream: [
     'LOCAL_BYTES_SENT',
@@ -80,7 +81,7 @@ const testName = ({ kind, udp, reverse }: NetperfPlan, connects: boolean): strin
   return udp ? 'UDP_STREAM' : reverse ? 'TCP_MAERTS' : 'TCP_STREAM'
 }
 
-/** An option that is only there when it has a value. */
+/** An option that is passed only when it has a value. */
 const given = (name: string, value: number | string | undefined): string[] =>
   value === undefined || value === '' ? [] : [name, String(value)]
 
@@ -94,7 +95,7 @@ const tosOf = ({ tos, dscp }: Partial<IperfOptions>): string | undefined => {
   return value === undefined ? undefined : `0x${value.toString(16)},0x${value.toString(16)}`
 }
 
-/** What stands before `--`: the options that every test has. */
+/** The options before `--`, which every test has. */
 const globalArgs = (
   flow: Flow,
   options: Partial<IperfOptions>,
@@ -105,7 +106,7 @@ const globalArgs = (
   ...(flow.sourceAddress ? ['-L', `${flow.sourceAddress},${family(flow.sourceAddress)}`] : []),
   ...['-t', testName(plan, connects)],
   ...['-l', String(plan.bytes === undefined ? plan.durationSeconds : -plan.bytes)],
-  // No headings; both ends' CPU; interim results by the clock and not by guesses of units.
+  // No headings; CPU of both endpoints; interim results at fixed times instead of netperf's estimates.
   ...['-P', '0', '-c', '-C', '-D', String(-plan.intervalSeconds)],
   ...given('-T', cpus(options)),
   ...given('-Y', tosOf(options)),
@@ -128,7 +129,10 @@ export const clientArgs = (flow: Flow, options: IperfOptions | undefined): strin
     '--',
     ...['-P', `,${dataPort(flow.port, plan)}`],
     ...(requestResponse
-      ? ['-r', `${requestResponse.requestBytes ?? 1},${requestResponse.responseBytes ?? 1}`]
+      ? [
+          '-r',
+          `${requestResponse.requestBytes ?? IPERF_DEFAULTS.requestBytes},${requestResponse.responseBytes ?? IPERF_DEFAULTS.responseBytes}`,
+        ]
       : []),
     ...(lengthBytes === undefined ? [] : ['-m', `${lengthBytes},${lengthBytes}`]),
     ...(windowBytes === undefined
@@ -137,7 +141,7 @@ export const clientArgs = (flow: Flow, options: IperfOptions | undefined): strin
     ...given('-G', set.mssBytes),
     ...(set.noDelay ? ['-D'] : []),
     ...given('-K', plan.congestion && `${plan.congestion},${plan.congestion}`),
-    // netperf does not route datagrams unless told to, and waits for a lost one until its end.
+    // netperf routes datagrams only with -R, and without -e it waits for a lost one until the end of the test.
     ...(plan.udp ? ['-R', '1'] : []),
     ...(plan.udp && plan.kind === 'transactions' ? ['-e', '1'] : []),
     ...passed.flatMap(({ flag, value }) =>
@@ -147,21 +151,21 @@ export const clientArgs = (flow: Flow, options: IperfOptions | undefined): strin
   ]
 }
 
-/** The same test for the length of the warm-up, of which nothing is kept. */
+/** The same test for the duration of the warm-up, whose result is discarded. */
 export const warmUpArgs = (flow: Flow, options: IperfOptions | undefined): string[] => {
   const args = clientArgs(flow, options)
   const length = args.indexOf('-l') + 1
   return args.with(length, String(planNetperf(options).omitSeconds))
 }
 
-/** In the foreground (-D), one test at a time (-f), and without files for debugging that a client may ask for (-N). */
+/** In the foreground (-D), one test at a time (-f), and without the debug files that a client may request (-N). */
 export const serverArgs = ({ address, port }: IperfListener): string[] => [
   ...['-D', '-f', '-N', '-L', address, `-${family(address)}`, '-p', String(port)],
 ]
 
 /**
- * A test with its connection phase; netserver goes on for 4 s more where it waits for connections (TCP_CRR) or
- * datagrams. Bytes have no length of time, so half of the slowest sensible rate must be reached.
+ * Longest time of a test with its connection phase. netserver continues for 4 s where it waits for connections (TCP_CRR)
+ * or datagrams. A test by bytes has no duration: it must reach half of the lowest useful rate.
  */
 export const deadlineSeconds = ({ bytes, durationSeconds }: NetperfPlan): number => {
   const MARGIN_SECONDS = 9

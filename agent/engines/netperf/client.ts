@@ -1,4 +1,4 @@
-/** One netperf client, from its start to its result: the warm-up if there is one, then the measured part. */
+/** Runs one netperf client to its result: the warm-up if there is one, then the measured part. */
 
 import { connect } from 'node:net'
 import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
@@ -17,12 +17,12 @@ import {
 import { createParser, type Interim } from './output.ts'
 import { couldNotConnect, MAX_MESSAGES, resultOf, type Seen, verdictOf } from './result.ts'
 
-/** What the connection may take beyond its own time: netperf says nothing before the first interim result. */
+/** Time to connect in addition to the connection timeout: netperf writes nothing before the first interim result. */
 const CONNECT_MARGIN_SECONDS = 5
 
 type MutableSeen = Seen & { values: Map<string, string>; messages: string[] }
 
-/** The units of bytes; those of transactions make no sample. */
+/** The units of bytes; those of transactions give no sample. */
 const MEGABITS = '10^6bits/s'
 
 const sampleOf = ({ value, units, seconds }: Interim, startSeconds: number): IperfSample[] => {
@@ -39,7 +39,7 @@ const sampleOf = ({ value, units, seconds }: Interim, startSeconds: number): Ipe
   ]
 }
 
-/** What the kernel says to a connection like the one that netperf could not open; empty when it opens. */
+/** Opens the connection that netperf could not open; returns the kernel's error code, or '' when it opens. */
 const tryConnection = (
   { clock }: EngineDeps,
   { address, port, sourceAddress }: Flow,
@@ -63,14 +63,14 @@ const tryConnection = (
 type Part = { args: readonly string[]; deadlineSeconds: number; plan: NetperfPlan }
 type Ended = { seen: MutableSeen; process: ProcessResult }
 
-/** Runs one netperf; yields its samples and returns what it said. */
+/** Runs one netperf; yields its samples and returns its output. */
 async function* runPart(
   deps: EngineDeps,
   program: string,
   { args, deadlineSeconds: seconds, plan }: Part,
   signal: AbortSignal,
 ): AsyncGenerator<IperfSample, Ended> {
-  const running = deps.processes.start(program, args, { signal, deadlineSeconds: seconds })
+  const running = await deps.processes.start(program, args, { signal, deadlineSeconds: seconds })
   const seen: MutableSeen = {
     began: false,
     values: new Map(),
@@ -79,10 +79,10 @@ async function* runPart(
     connectError: '',
   }
   const ended = new AbortController()
-  // It would wait for minutes for an answer.
-  const patience = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
-  void endWhenLate(deps.clock, running, patience, ended.signal, {
-    hasCome: () => seen.began,
+  // netperf would wait for minutes for an answer.
+  const connectSeconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
+  void endWhenLate(deps.clock, running, connectSeconds, ended.signal, {
+    hasHappened: () => seen.began,
     onLate: () => {
       seen.neverConnected = true
     },
@@ -131,7 +131,7 @@ export async function* runClient(
     let step = await warmUp.next()
     while (!step.done) step = await warmUp.next()
     const event = await judge(step.value)
-    // A warm-up that fails is the end: the measured part would not do better, and would take its time.
+    // After a failed warm-up, the measured part would fail too, and would take its time.
     if (verdictOf(step.value.seen, step.value.process, plan).measured === false) {
       yield event
       return
@@ -144,7 +144,7 @@ export async function* runClient(
     for (; !step.done; step = await measured.next()) yield { kind: 'sample', sample: step.value }
     yield await judge(step.value)
   } finally {
-    // A reader that leaves early ends the program too.
+    // A caller that ends early also ends the program.
     await measured.return({} as Ended)
   }
 }

@@ -57,7 +57,7 @@ describe.skipIf(program === undefined)(program ?? `netperf (skipped: ${NO_NETPER
   test.each([
     ['TCP', Protocol.PROTOCOL_TCP],
     ['UDP', Protocol.PROTOCOL_UDP],
-  ])('transactions over %s, and the server ends when its client has gone', async (_, protocol) => {
+  ])('measures transactions over %s, and the server ends after its client', async (_, protocol) => {
     const { result, samples, served } = await measure({ requestResponse: { requestBytes: 64 }, protocol })
     expect(served).toEqual({ outcome: Outcome.OUTCOME_MEASURED, reason: '' })
     expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, reason: '' })
@@ -66,14 +66,14 @@ describe.skipIf(program === undefined)(program ?? `netperf (skipped: ${NO_NETPER
     const times = [min, p50, p99, max].map((time) => fromDuration(time)!)
     expect(times).toEqual([...times].sort((a, b) => a - b))
     expect(times[0]).toBeGreaterThan(0)
-    // The rate and the mean are two views of one thing.
+    // The rate is the inverse of the mean latency.
     expect(perSecond * fromDuration(result.transactions!.mean)!).toBeGreaterThan(0.7)
     expect(perSecond * fromDuration(result.transactions!.mean)!).toBeLessThan(1.05)
     expect(samples).toEqual([])
     expect(result.senderCpuRatio).toBeGreaterThan(0)
   })
 
-  test('a warm-up is a run of its own before the measured one, on the same server', async () => {
+  test('a warm-up is a separate run before the measured one, on the same server', async () => {
     const { result, served } = await measure({ requestResponse: {}, omit: { seconds: 1 } })
     expect(served.outcome).toBe(Outcome.OUTCOME_MEASURED)
     expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, omitted: { seconds: 1 } })
@@ -83,7 +83,7 @@ describe.skipIf(program === undefined)(program ?? `netperf (skipped: ${NO_NETPER
   test.each([
     ['forward', Direction.DIRECTION_FORWARD],
     ['reverse', Direction.DIRECTION_REVERSE],
-  ])('a stream, %s, with samples', async (_, direction) => {
+  ])('measures a stream, %s, with samples', async (_, direction) => {
     const { result, samples } = await measure({ direction, lengthBytes: 65536 })
     expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, transactions: undefined })
     expect(result.bitsPerSecond).toBeGreaterThan(1e6)
@@ -93,13 +93,13 @@ describe.skipIf(program === undefined)(program ?? `netperf (skipped: ${NO_NETPER
     expect(total / result.receivedBytes!).toBeLessThan(1.5)
   })
 
-  test('arguments that are passed through reach netperf, and their values come back', async () => {
+  test('extra arguments reach netperf, and their values are returned', async () => {
     const extraArguments = ['-b', '3', '-o', 'BURST_SIZE,REQUEST_SIZE']
     const { result } = await measure({ requestResponse: { requestBytes: 32 }, extraArguments })
     expect(result.programValues).toMatchObject({ BURST_SIZE: '3', REQUEST_SIZE: '32' })
   })
 
-  test('a server that is not there is a refusal, worth a retry; one that says nothing is none', async () => {
+  test('a missing server is a refusal that can be retried; a silent one is not', async () => {
     const refused = await collect(engine.run(flowTo(await freePort()), undefined, never))
     expect(refused).toMatchObject({ retryable: true, result: { outcome: Outcome.OUTCOME_REFUSED } })
     const silent = await listenOn(0)
@@ -117,7 +117,7 @@ describe.skipIf(program === undefined)(program ?? `netperf (skipped: ${NO_NETPER
     })
   })
 
-  test('an address that this node does not have is told apart at both ends', async () => {
+  test('an address that this node does not have has its own error kind at both endpoints', async () => {
     const flow = flowTo(await freePort(), { sourceAddress: '203.0.113.77' })
     const { result } = await collect(engine.run(flow, undefined, never))
     expect(result).toMatchObject({ outcome: Outcome.OUTCOME_NOT_RUN })
@@ -126,7 +126,7 @@ describe.skipIf(program === undefined)(program ?? `netperf (skipped: ${NO_NETPER
     await expect(server.ready).rejects.toMatchObject({ name: 'EngineError', kind: 'address-missing' })
   })
 
-  test('a port that is taken is told apart', async () => {
+  test('a port in use has its own error kind', async () => {
     const taken = await listenOn(0)
     opened.push(taken)
     const address = taken.address()
@@ -136,16 +136,16 @@ describe.skipIf(program === undefined)(program ?? `netperf (skipped: ${NO_NETPER
     expect(await server.done).toMatchObject({ outcome: Outcome.OUTCOME_NOT_RUN })
   })
 
-  test('a server without a client gives up', async () => {
+  test('a server without a client times out', async () => {
     const server = engine.serve(await listenerOn({ idleSeconds: 0.2 }), never)
     await server.ready
     expect(await server.done).toEqual({
       outcome: Outcome.OUTCOME_TIMED_OUT,
-      reason: 'no client came within 0.2 s',
+      reason: 'no client connected within 0.2 s',
     })
   })
 
-  test('a server that ends in the middle makes no value', async () => {
+  test('a server that ends during a test leaves no value', async () => {
     const listener = await listenerOn()
     const leaving = new AbortController()
     const server = engine.serve(listener, leaving.signal)
@@ -173,7 +173,7 @@ describe.skipIf(program === undefined)(program ?? `netperf (skipped: ${NO_NETPER
   })
 })
 
-/** A program that says that it is netperf, and then behaves like a fixture. */
+/** A program that reports to be netperf, and then behaves like a fixture. */
 const pretender = (fixture: string, version = '2.7.1'): string => {
   const target = fileURLToPath(new URL(`../fixtures/programs/${fixture}`, import.meta.url))
   const path = join(folder, `${fixture}-${version}`)
@@ -183,7 +183,7 @@ const pretender = (fixture: string, version = '2.7.1'): string => {
   return path
 }
 
-describe('a program that says it is netperf and', () => {
+describe('a program that reports to be netperf and', () => {
   const engineLike = (fixture: string) => {
     const path = pretender(fixture)
     return createNetperf(
@@ -211,7 +211,7 @@ describe('a program that says it is netperf and', () => {
 })
 
 describe('detection', () => {
-  test('all reasons: an old netperf, and no netserver', async () => {
+  test('reports all reasons: an old netperf, and no netserver', async () => {
     const engine = createNetperf(
       { processes: patient, clock: systemClock },
       { agentPort: 1, programs: { netperf: pretender('hangs', '2.4.5') } },
@@ -228,7 +228,7 @@ describe('detection', () => {
     })
   })
 
-  test('one that was built without interim results', async () => {
+  test('reports a netperf that was built without interim results', async () => {
     const path = join(folder, 'no-demo')
     const script = `[ "$1" = -D ] && echo "Sorry, Demo Mode not configured into this netperf."\necho "Netperf version 2.7.0"`
     writeFileSync(path, `#!/bin/sh\n${script}\n`)
@@ -243,7 +243,7 @@ describe('detection', () => {
     })
   })
 
-  test('not installed at all', async () => {
+  test('reports that netperf is not installed', async () => {
     const engine = engineOf('/nonexistent/netperf')
     const missing = await collect(engine.run(flowTo(1), undefined, never))
     expect(missing.result).toMatchObject({ outcome: Outcome.OUTCOME_NOT_RUN })

@@ -1,7 +1,7 @@
-/** netperf: request and response (latency, transactions per second), and streams of bytes. */
+/** Engine netperf: requests and responses (latency, transactions per second), and streams of bytes. */
 
 import { dirname, join } from 'node:path'
-import { detectProgram } from '../detection.ts'
+import { detectProgram } from '../detect-program.ts'
 import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
 import { notAvailable } from '../iperf-program.ts'
 import { validateServe } from '../iperf-request.ts'
@@ -10,15 +10,15 @@ import { runClient } from './client.ts'
 import { startServer } from './server.ts'
 import { validateRun } from './validation.ts'
 
-/** The first with latencies among its output selectors for every test. */
+/** The first version with latencies in the output selectors of every test. */
 const OLDEST = '2.7'
 
 const HINT = 'install it with `apt-get install netperf` (Debian 13), or from its source with --enable-demo'
 
-/** Without interim results nobody could tell a test that runs from one whose peer never answers. */
+/** Without interim results, a running test cannot be distinguished from one whose peer never answers. */
 const NO_DEMO = /Demo Mode not configured/
 
-/** Where netserver is: beside netperf, when that was told. */
+/** The path of netserver: next to netperf, where the path of netperf is given. */
 const serverOf = (programs: EngineOptions['programs']): string =>
   programs?.netserver ??
   (programs?.netperf?.includes('/') ? join(dirname(programs.netperf), 'netserver') : 'netserver')
@@ -42,17 +42,20 @@ export const createNetperf = (deps: EngineDeps, { programs }: EngineOptions): Ip
     )
 
   const hasDemo = async (signal: AbortSignal): Promise<boolean> => {
-    const said = await deps.processes.run(client, ['-D', '1', '-V'], { signal, deadlineSeconds: 10 })
-    return !NO_DEMO.test(`${said.stdout}${said.stderrTail}`)
+    const printed = await deps.processes.run(client, ['-D', '1', '-V'], { signal, deadlineSeconds: 10 })
+    return !NO_DEMO.test(`${printed.stdout}${printed.stderrTail}`)
   }
 
   const detect = async (signal: AbortSignal): Promise<Detection> => {
-    const [ours, theirs] = await Promise.all([detectOne(client, signal), detectOne(server, signal)])
-    const reasons = [...ours.reasons, ...theirs.reasons]
-    if (ours.available && !(await hasDemo(signal)))
+    const [clientFound, serverFound] = await Promise.all([
+      detectOne(client, signal),
+      detectOne(server, signal),
+    ])
+    const reasons = [...clientFound.reasons, ...serverFound.reasons]
+    if (clientFound.available && !(await hasDemo(signal)))
       reasons.push(`${client} was built without interim results: ${HINT}`)
     signal.throwIfAborted()
-    known = { available: reasons.length === 0, version: ours.version || theirs.version, reasons }
+    known = { available: reasons.length === 0, version: clientFound.version || serverFound.version, reasons }
     return known
   }
 

@@ -1,6 +1,6 @@
-/** What netperf writes with -k: a name and a value on each line, interim results numbered, and messages. Pure. */
+/** Parses the output of netperf -k: a name and a value on each line, numbered interim results, and messages. Pure. */
 
-/** An interval as netperf saw it; `value` is in the units that it names, such as 10^6bits/s or Trans/s. */
+/** One interim result; `value` is in the units that netperf names, such as 10^6bits/s or Trans/s. */
 export type Interim = { value: number; units: string; seconds: number }
 
 export type NetperfOutput =

@@ -1,4 +1,4 @@
-/** What became of recorded tests. */
+/** Results of recorded tests. */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
@@ -83,7 +83,7 @@ describe('transactions', () => {
     expect(interims.length).toBeGreaterThanOrEqual(1)
   })
 
-  test('the exact figures of one', () => {
+  test('reports the exact figures of one test', () => {
     const values = seenOf(textOf('tcp-rr.txt')).values
     expect(judge('tcp-rr', RR)).toMatchObject({
       duration: { seconds: 2, nanos: 0 },
@@ -93,31 +93,31 @@ describe('transactions', () => {
     })
   })
 
-  test('a -1 is what netperf does not know, and no value', () => {
+  test('a -1 is an unknown value', () => {
     const crr = judge('tcp-crr', { ...RR, extraArguments: ['-c'] })
     expect([crr.programValues.LOCAL_TRANSPORT_RETRANS, crr.retransmitCount]).toEqual(['-1', undefined])
   })
 
-  test('a CPU that is busy for more than all of its time is not told', () => {
+  test('a CPU that is over 100 % busy is not reported', () => {
     expect(judge('tcp-crr', { ...RR, extraArguments: ['-c'] }).receiverCpuRatio).toBeUndefined()
   })
 
-  test('selectors that were asked for besides are kept under their own names', () => {
+  test('additional selectors keep their names', () => {
     expect(judge('burst', RR).programValues).toMatchObject({ BURST_SIZE: '7', REQUEST_SIZE: '64' })
   })
 
-  test('not one response is no transaction rate of 0', () => {
+  test('no response is not a transaction rate of 0', () => {
     const seen = seenOf('TRANSACTION_RATE=0.000\nTHROUGHPUT=0.00\nMIN_LATENCY=-nan\n')
     const plan = planNetperf(IperfOptions.fromPartial(RR))
     expect(verdictOf(seen, exited(0), plan)).toMatchObject({
       outcome: Outcome.OUTCOME_UNREACHABLE,
-      reason: 'not one response came back',
+      reason: 'no response was received',
     })
   })
 })
 
 describe('streams', () => {
-  test('tcp-stream: what the receiver counted is the throughput', () => {
+  test('tcp-stream: the throughput is the count of the receiver', () => {
     const values = seenOf(textOf('tcp-stream.txt')).values
     expect(judge('tcp-stream', {})).toMatchObject({
       outcome: Outcome.OUTCOME_MEASURED,
@@ -130,7 +130,7 @@ describe('streams', () => {
     })
   })
 
-  test('tcp-maerts: the other way round', () => {
+  test('tcp-maerts: the client is the receiver', () => {
     const values = seenOf(textOf('tcp-maerts.txt')).values
     expect(judge('tcp-maerts', { direction: Direction.DIRECTION_REVERSE })).toMatchObject({
       bitsPerSecond: Math.round(Number(values.get('LOCAL_RECV_THROUGHPUT')) * 1e6),
@@ -138,20 +138,20 @@ describe('streams', () => {
     })
   })
 
-  test('udp: loss is what was sent and not received', () => {
+  test('udp: the loss is what was sent and not received', () => {
     expect(judge('udp-loss', UDP).lossRatio).toBeCloseTo(1 - 224631400 / 377790000, 6)
     expect(judge('udp-stream', UDP).lossRatio).toBeLessThan(0.5)
     expect(judge('udp-stream', UDP).retransmitCount).toBeUndefined()
   })
 
-  test('bytes', () => {
+  test('a test by bytes is measured', () => {
     expect(judge('bytes', { bytes: 200_000_000 })).toMatchObject({
       outcome: Outcome.OUTCOME_MEASURED,
       sentBytes: expect.any(Number),
     })
   })
 
-  test('a slow one is counted in bytes: two decimals of a megabit are too few', () => {
+  test('a slow stream is derived from bytes: two decimals of a megabit are not enough', () => {
     const text =
       'THROUGHPUT=0.01\nELAPSED_TIME=10.00\nREMOTE_RECV_THROUGHPUT=0.01\nREMOTE_BYTES_RECVD=15000\n'
     const plan = planNetperf(undefined)
@@ -159,16 +159,16 @@ describe('streams', () => {
     expect(resultOf(verdictOf(seen, exited(0), plan), seen, plan).bitsPerSecond).toBe(12_000)
   })
 
-  test('a congestion control that was not used was not measured', () => {
+  test('a congestion control that was not used is not measured', () => {
     expect(judge('congestion', { congestionControl: 'nosuch' })).toMatchObject({
       outcome: Outcome.OUTCOME_NOT_RUN,
-      reason: 'this kernel has no congestion control nosuch; it used bbr',
+      reason: 'this kernel has no congestion control nosuch; netperf used bbr',
       bitsPerSecond: undefined,
     })
   })
 })
 
-describe('what went wrong', () => {
+describe('failures', () => {
   test.each([
     ['refused', 'ECONNREFUSED', Outcome.OUTCOME_REFUSED, true, 'netperf: connection refused'],
     ['refused', 'EHOSTUNREACH', Outcome.OUTCOME_UNREACHABLE, false, 'netperf: no route to host'],
@@ -180,8 +180,8 @@ describe('what went wrong', () => {
       false,
       'netperf: this node does not have the source address',
     ],
-    ['refused', '', Outcome.OUTCOME_REFUSED, true, 'netperf: no connection, though the port answers now'],
-  ])('%s, and the kernel says "%s"', (name, connectError, outcome, retryable, reason) => {
+    ['refused', '', Outcome.OUTCOME_REFUSED, true, 'netperf: no connection, but the port answers now'],
+  ])('%s, with the kernel error "%s"', (name, connectError, outcome, retryable, reason) => {
     expect(judge(name, RR, exited(255), { connectError })).toMatchObject({ outcome, retryable, reason })
   })
 
@@ -189,7 +189,7 @@ describe('what went wrong', () => {
     ['killed', RR, 'netperf: send_omni: recv_data failed: Connection reset by peer'],
     ['killed-stream', {}, 'netperf: recv_response: partial response received: 0 bytes'],
   ] satisfies [string, Options, string][])(
-    '%s: it cannot be trusted, and accuses nobody',
+    '%s: invalid, without a fault of the network',
     (name, options, reason) => {
       expect(judge(name, options, exited(1))).toMatchObject({
         outcome: Outcome.OUTCOME_INVALID,
@@ -213,7 +213,7 @@ describe('what went wrong', () => {
     },
   )
 
-  test('half an output is no result', () => {
+  test('an incomplete output is no result', () => {
     for (const name of ['tcp-rr', 'tcp-stream']) {
       const whole = textOf(`${name}.txt`)
       const half = whole.slice(0, whole.indexOf('THROUGHPUT='))

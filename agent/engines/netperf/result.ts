@@ -1,4 +1,4 @@
-/** What became of a test, from what netperf said and how it ended. Pure. */
+/** Derives the result of a test from the output of netperf and the way it ended. Pure. */
 
 import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
@@ -8,22 +8,22 @@ import type { ProcessResult } from '../../processes.ts'
 import { quote } from '../program-error.ts'
 import type { NetperfPlan } from './args.ts'
 
-/** All that was seen of one client. */
+/** Everything that was observed of one client. */
 export type Seen = {
-  /** Data moved: an interim result came. */
+  /** Data moved: there was an interim result. */
   began: boolean
   values: ReadonlyMap<string, string>
   messages: readonly string[]
-  /** Our own watch gave up on the connection. */
+  /** The agent ended it because no connection was open in time. */
   neverConnected: boolean
-  /** When it could not connect: what the kernel says to an attempt of ours, such as ECONNREFUSED. */
+  /** When it could not connect: the kernel's error for the agent's own attempt, such as ECONNREFUSED. */
   connectError: string
 }
 
-/** More of these, and it is not netperf that runs. */
+/** With more messages than this, the program is not netperf. */
 export const MAX_MESSAGES = 100
 
-/** Whether netperf could not open its control connection. It does not say why. */
+/** Whether netperf could not open its control connection. It does not report why. */
 export const couldNotConnect = (messages: readonly string[]): boolean =>
   messages.some((text) => /^establish.control/.test(text))
 
@@ -48,30 +48,30 @@ const CONNECT_ERRORS: Record<string, [Outcome, string]> = {
 const verdictOfConnect = (code: string): Verdict => {
   const [outcome, words] = CONNECT_ERRORS[code] ?? [
     Outcome.OUTCOME_REFUSED,
-    code === '' ? 'no connection, though the port answers now' : `no connection: ${code}`,
+    code === '' ? 'no connection, but the port answers now' : `no connection: ${code}`,
   ]
   return failed(outcome, `netperf: ${words}`, outcome === Outcome.OUTCOME_REFUSED)
 }
 
-/** The first match says it. */
+/** The first matching rule decides. */
 const MESSAGES: { pattern: RegExp; outcome: Outcome; retryable?: boolean }[] = [
   { pattern: /Address already in use/, outcome: Outcome.OUTCOME_REFUSED, retryable: true },
   { pattern: /Connection refused/, outcome: Outcome.OUTCOME_REFUSED, retryable: true },
   { pattern: /Cannot assign requested address|No such device/, outcome: Outcome.OUTCOME_NOT_RUN },
   { pattern: /unreachable|No route to host|Host is down/i, outcome: Outcome.OUTCOME_UNREACHABLE },
   { pattern: /timed out/i, outcome: Outcome.OUTCOME_TIMED_OUT },
-  // netserver ended or broke off; the network is not known to be at fault.
+  // netserver ended; a fault of the network is not proven.
   { pattern: /reset by peer|partial response|Broken pipe/, outcome: Outcome.OUTCOME_INVALID },
 ]
 
 const numberOf = ({ values }: Seen, name: string): number | undefined => {
   const text = values.get(name)
   const value = text === undefined || text === '' ? Number.NaN : Number(text)
-  // netperf writes -1 for what it does not know.
+  // netperf writes -1 for an unknown value.
   return Number.isFinite(value) && value >= 0 ? value : undefined
 }
 
-/** Sent and received, each as the end that did it counted. */
+/** Sent and received bytes, each as counted by the endpoint that sent or received them. */
 const bytesOf = (seen: Seen, { reverse }: NetperfPlan) => {
   const [sender, receiver] = reverse ? ['REMOTE', 'LOCAL'] : ['LOCAL', 'REMOTE']
   return {
@@ -87,18 +87,18 @@ const verdictOfValues = (seen: Seen, plan: NetperfPlan): Verdict => {
   if (plan.congestion !== '' && used !== plan.congestion)
     return failed(
       Outcome.OUTCOME_NOT_RUN,
-      `this kernel has no congestion control ${plan.congestion}; it used ${used}`,
+      `this kernel has no congestion control ${plan.congestion}; netperf used ${used}`,
     )
   if (plan.kind === 'transactions') {
     if ((numberOf(seen, 'TRANSACTION_RATE') ?? 0) === 0)
-      return failed(Outcome.OUTCOME_UNREACHABLE, 'not one response came back')
+      return failed(Outcome.OUTCOME_UNREACHABLE, 'no response was received')
   } else {
     const { sent, received } = bytesOf(seen, plan)
     if (received === undefined)
-      return failed(Outcome.OUTCOME_INVALID, 'netperf ended without saying what the receiver counted')
+      return failed(Outcome.OUTCOME_INVALID, 'netperf ended without the count of the receiver')
     if (received === 0) {
-      const of = sent === undefined ? '' : ` of the ${formatBytes(sent)} that were sent`
-      return failed(Outcome.OUTCOME_UNREACHABLE, `the receiver counted not one byte${of}`)
+      const of = sent === undefined ? '' : ` of ${formatBytes(sent)} sent`
+      return failed(Outcome.OUTCOME_UNREACHABLE, `the receiver received 0 bytes${of}`)
     }
   }
   return { outcome: Outcome.OUTCOME_MEASURED, reason: '', retryable: false, measured: true }
@@ -116,7 +116,7 @@ export const verdictOf = (seen: Seen, process: ProcessResult, plan: NetperfPlan)
   if (couldNotConnect(seen.messages)) return verdictOfConnect(seen.connectError)
   if (seen.messages.length > MAX_MESSAGES) {
     const first = quote(seen.messages[0]!)
-    return failed(Outcome.OUTCOME_INVALID, `it writes what netperf never does: ${first}`)
+    return failed(Outcome.OUTCOME_INVALID, `the output is not that of netperf: ${first}`)
   }
   for (const text of seen.messages) {
     const rule = MESSAGES.find(({ pattern }) => pattern.test(text))
@@ -151,16 +151,16 @@ const transactionsOf = (seen: Seen) => ({
   standardDeviation: latency(seen, 'STDDEV'),
 })
 
-/** netperf says the share of all CPUs of the host that was busy; this is how many cores that was. */
+/** Converts netperf's share of all CPUs of the host to a number of cores. */
 const coresOf = (seen: Seen, end: 'LOCAL' | 'REMOTE'): number | undefined => {
   const percent = numberOf(seen, `${end}_CPU_UTIL`)
   const count = numberOf(seen, `${end}_CPU_COUNT`)
-  // Over 100 % is what it says when it lost count, as after TCP_CRR.
+  // netperf reports over 100 % when its count is wrong, as after TCP_CRR.
   if (percent === undefined || count === undefined || count === 0 || percent > 100) return undefined
   return (percent / 100) * count
 }
 
-/** Below this rate, its two decimals of 10^6 bit/s are too few, and the bytes are the better source. */
+/** Below this rate, two decimals of 10^6 bit/s are not enough, and the bytes are more accurate. */
 const COARSE_MBIT = 10
 
 const rateOf = (

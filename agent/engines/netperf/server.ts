@@ -1,6 +1,6 @@
 /**
- * One netserver for one test. It would serve many: here it runs in the foreground, takes one client at a time, and is
- * ended when that client has gone.
+ * Runs one netserver for one test. It could serve many: here it runs in the foreground, accepts one client at a time, and
+ * is ended after that client.
  */
 
 import { readdir, readlink } from 'node:fs/promises'
@@ -14,13 +14,13 @@ import { createIperfServer } from '../iperf-program.ts'
 import { programError, quote } from '../program-error.ts'
 import { CONNECT_SECONDS, serverArgs } from './args.ts'
 
-/** What a test may take beyond its own length: to connect, to warm up, to exchange results, to end. */
+/** Time of a test in addition to its duration: to connect, to warm up, to exchange results and to end. */
 const MARGIN_SECONDS = 15
 
-/** How often its sockets are counted, which is all that tells of a client. */
+/** Time between two counts of its sockets, which are the only sign of a client. */
 const POLL_SECONDS = 0.1
 
-/** Between the warm-up and the measured part, which are clients of their own, there is nobody for so long. */
+/** Longest time without a client between the warm-up and the measured part, which are separate clients. */
 const GAP_SECONDS = 0.5
 
 const MAX_UNKNOWN_LINES = 10
@@ -37,7 +37,7 @@ type Seen = {
   unknown: string[]
 }
 
-/** Sockets that a process has open; undefined when it is gone or its descriptors cannot be seen. */
+/** Returns the number of open sockets of a process; undefined when it has ended or its descriptors cannot be read. */
 const countSockets = async (pid: number): Promise<number | undefined> => {
   const folder = `/proc/${pid}/fd`
   const names = await readdir(folder).catch(() => undefined)
@@ -46,8 +46,8 @@ const countSockets = async (pid: number): Promise<number | undefined> => {
   return targets.filter((target) => target.startsWith('socket:')).length
 }
 
-/** Waits for a client, and ends the server when it has gone or when none came. */
-const watchClients = async (
+/** Waits for a client, and ends the server after that client, or when none connects. */
+const endAfterClients = async (
   { clock }: EngineDeps,
   running: RunningProcess,
   seen: Seen,
@@ -71,7 +71,7 @@ const watchClients = async (
     }
     if (now - quietSince < (seen.hadClient ? GAP_SECONDS : idleSeconds)) continue
     if (seen.hadClient) seen.served = true
-    // Where sockets cannot be counted, nobody knows whether it is idle: its deadline ends it.
+    // Where sockets cannot be counted, an idle server cannot be detected: its deadline ends it.
     else if (listening !== undefined) seen.idle = true
     else return
     await running.end()
@@ -79,32 +79,32 @@ const watchClients = async (
   }
 }
 
-/** Why it could not listen, which netserver keeps to itself: what the kernel says to us at the same place. */
+/** Finds out why netserver could not listen, which it does not report: listens on the same address and port. */
 const whyNotListening = (program: string, { address, port }: IperfListener): Promise<EngineError> => {
   const { promise, resolve } = Promise.withResolvers<EngineError>()
-  const say = (kind: EngineError['kind'], words: string) =>
+  const fail = (kind: EngineError['kind'], words: string) =>
     resolve(
       new EngineError(kind, Outcome.OUTCOME_NOT_RUN, `${program} cannot listen on ${address}: ${words}`),
     )
   const server = createServer()
   server.once('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EADDRNOTAVAIL') say('address-missing', 'Cannot assign requested address')
-    else if (error.code === 'EADDRINUSE') say('address-in-use', 'Address already in use')
-    else say('failed', error.message)
+    if (error.code === 'EADDRNOTAVAIL') fail('address-missing', 'Cannot assign requested address')
+    else if (error.code === 'EADDRINUSE') fail('address-in-use', 'Address already in use')
+    else fail('failed', error.message)
   })
-  // Free by now: whoever had it has let go, and another port is the answer all the same.
-  server.listen(port, address, () => server.close(() => say('address-in-use', 'Address already in use')))
+  // The port is free now: the other program has ended. Another port is still the right reaction.
+  server.listen(port, address, () => server.close(() => fail('address-in-use', 'Address already in use')))
   return promise
 }
 
 const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
-  const say = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
-  if (seen.served) return say(Outcome.OUTCOME_MEASURED, '')
-  if (seen.idle) return say(Outcome.OUTCOME_TIMED_OUT, `no client came within ${idleSeconds} s`)
-  if (ended.timedOut) return say(Outcome.OUTCOME_TIMED_OUT, ended.reason)
-  if (ended.aborted) return say(Outcome.OUTCOME_NOT_RUN, ended.reason)
-  if (!seen.listening) return say(Outcome.OUTCOME_NOT_RUN, quote(seen.unknown[0] ?? ended.reason))
-  return say(Outcome.OUTCOME_INVALID, quote(ended.reason) || 'netserver ended by itself')
+  const serveResult = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
+  if (seen.served) return serveResult(Outcome.OUTCOME_MEASURED, '')
+  if (seen.idle) return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
+  if (ended.timedOut) return serveResult(Outcome.OUTCOME_TIMED_OUT, ended.reason)
+  if (ended.aborted) return serveResult(Outcome.OUTCOME_NOT_RUN, ended.reason)
+  if (!seen.listening) return serveResult(Outcome.OUTCOME_NOT_RUN, quote(seen.unknown[0] ?? ended.reason))
+  return serveResult(Outcome.OUTCOME_INVALID, quote(ended.reason) || 'netserver ended unexpectedly')
 }
 
 export const startServer = (
@@ -125,7 +125,7 @@ export const startServer = (
 
   return createIperfServer(signal, async (ready) => {
     const ended = new AbortController()
-    const running = deps.processes.start(program, serverArgs(listener), {
+    const running = await deps.processes.start(program, serverArgs(listener), {
       signal,
       deadlineSeconds: idleSeconds + durationSeconds + CONNECT_SECONDS + MARGIN_SECONDS,
     })
@@ -133,7 +133,7 @@ export const startServer = (
     for await (const { text } of running.lines) {
       if (LISTENING.test(text) && !seen.listening) {
         seen.listening = true
-        watching = watchClients(deps, running, seen, idleSeconds, ended.signal)
+        watching = endAfterClients(deps, running, seen, idleSeconds, ended.signal)
         ready.resolve()
       } else if (CANNOT_LISTEN.test(text)) seen.cannotListen = true
       else if (seen.unknown.length < MAX_UNKNOWN_LINES && text.trim() !== '') seen.unknown.push(text)

@@ -6,21 +6,25 @@ import type { Violation } from '../engine.ts'
 import { flowRules, type Rule, socketRules, timeRules, violationsOf, within } from '../iperf-request.ts'
 import { planNetperf } from './args.ts'
 
-/** A datagram's most; streams and transactions may have more, but no buffer is larger on either end. */
+/** Largest datagram. Streams and transactions may be larger, up to the buffers of both endpoints. */
 const MAX_DATAGRAM_BYTES = 65_507
 const MAX_BUFFER_BYTES = 512 * 1024 * 1024
 
-/** What iperf3 has and netperf does not. */
+/** Options of iperf3 that netperf lacks. */
 const absentRules = (options: IperfOptions): Rule[] => {
   const { udp, reverse, kind } = planNetperf(options)
   return [
     ['options.parallel_count', (options.parallelCount ?? 1) === 1, 'must be 1: netperf has one stream'],
-    ['options.bits_per_second', !options.bitsPerSecond, 'is not for netperf, which sends as fast as it can'],
+    [
+      'options.bits_per_second',
+      !options.bitsPerSecond,
+      'is not for netperf, which sends as fast as possible',
+    ],
     ['options.zerocopy', !options.zerocopy, 'is not for netperf'],
     [
       'options.direction',
       options.direction !== Direction.DIRECTION_BIDIRECTIONAL,
-      'cannot be bidirectional: netperf sends one way',
+      'cannot be bidirectional: netperf sends in one direction',
     ],
     [
       'options.direction',
@@ -49,7 +53,7 @@ const packetRules = (options: IperfOptions): Rule[] => {
   ]
 }
 
-/** What has a field of its own, so that everyone who reads the request knows it. */
+/** Flags whose meaning has a field in the request, which other readers of the request know. */
 const FIELDS: Record<string, string> = {
   d: 'options.direction or options.request_response',
   l: 'options.duration or options.bytes',

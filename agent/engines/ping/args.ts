@@ -4,10 +4,7 @@ import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { PingSource, Violation } from '../engine.ts'
 import { type PingPlan, sourceFor, validatePing } from '../ping-request.ts'
 
-/**
- * ping needs 16 bytes of payload for the time stamp that it takes the round-trip time from. A process for each target
- * is why the targets are few.
- */
+/** ping needs 16 bytes of payload for its time stamp. There is one process for each target, so the targets are few. */
 const BOUNDS = { minIntervalSeconds: 0.01, minSizeBytes: 16, maxSizeBytes: 65507, maxTargets: 256 }
 
 export const validateIputils = (request: PingRequest): Violation[] => validatePing(request, BOUNDS)
@@ -15,7 +12,7 @@ export const validateIputils = (request: PingRequest): Violation[] => validatePi
 export const pingArgs = (address: string, plan: PingPlan, source: PingSource): string[] => {
   const from = source.interface || sourceFor(address, source)
   return [
-    // Numbers for names; say also what was not answered; the time of each line, for who reads a failed run.
+    // No names; report unanswered probes; print the time of each line, for people who read a failed run.
     ...['-n', '-O', '-D'],
     ...(plan.count === undefined ? [] : ['-c', String(plan.count)]),
     ...['-i', String(plan.intervalSeconds)],

@@ -1,26 +1,26 @@
-/** iputils' ping: one process for each target, for where fping is not installed. */
+/** iputils' ping: one process for each target, where fping is not installed. */
 
 import { merge } from '../../../lib/merge.ts'
-import { detectProgram } from '../detection.ts'
+import { detectProgram } from '../detect-program.ts'
 import type { EngineDeps, EngineOptions, PingEngine, PingProbe, PingSource } from '../engine.ts'
-import { createLedger, slackOf } from '../ledger.ts'
 import { type PingPlan, planPing } from '../ping-request.ts'
-import { programError, rubbishError } from '../program-error.ts'
+import { createProbeLedger, slackOf } from '../probe-ledger.ts'
+import { programError, unexpectedOutputError } from '../program-error.ts'
 import { pingArgs, validateIputils } from './args.ts'
 import { parsePingLine, unwrapSequence } from './output.ts'
 
 const MARGIN_SECONDS = 10
 
-/** More unknown lines than this from one target, and it is not ping that runs. */
+/** With more unknown lines than this from one target, the program is not ping. */
 const MAX_UNKNOWN_LINES = 100
 
-/** A target without a route is tried again no more often than this, however short the interval: each try is a process. */
+/** Minimum time between two attempts for a target without a route, because each attempt is a process. */
 const RETRY_SECONDS = 1
 
-/** What is known of the one target of one process: pure bookkeeping between its lines and the probes. */
-const createBook = (plan: PingPlan, targetIndex: number) => {
+/** Turns the lines of one process into the probes of its target. Pure. */
+const createTargetLedger = (plan: PingPlan, targetIndex: number) => {
   const { timeoutSeconds, intervalSeconds } = plan
-  const ledger = createLedger({
+  const ledger = createProbeLedger({
     targetIndex,
     slack: slackOf(timeoutSeconds, intervalSeconds),
     missingReason: '',
@@ -40,15 +40,15 @@ const createBook = (plan: PingPlan, targetIndex: number) => {
     switch (event?.kind) {
       case 'answer': {
         const sequence = sequenceOf(event.sequence)
-        // ping also reports answers that come after the timeout; for us those came too late.
+        // ping also reports answers that arrive after the timeout; those count as lost.
         const inTime = event.rttSeconds <= timeoutSeconds
         const probes = inTime ? ledger.answered(sequence, event.rttSeconds) : ledger.lost(sequence)
-        return probes.concat(ledger.heardOf(sequence))
+        return probes.concat(ledger.reached(sequence))
       }
       case 'waiting':
-        return ledger.heardOf(sequenceOf(event.sequence))
-      case 'complaint':
-        ledger.complain(event.reason)
+        return ledger.reached(sequenceOf(event.sequence))
+      case 'error':
+        ledger.setNetworkError(event.reason)
         return []
       case 'total':
         complete = true
@@ -77,24 +77,24 @@ export const createIputils = ({ processes, clock }: EngineDeps, { programs }: En
     signal: AbortSignal,
   ): AsyncGenerator<PingProbe, string> {
     const { count, intervalSeconds, timeoutSeconds } = plan
-    const running = processes.start(program, pingArgs(plan.addresses[targetIndex]!, plan, source), {
+    const running = await processes.start(program, pingArgs(plan.addresses[targetIndex]!, plan, source), {
       signal,
       deadlineSeconds:
         count === undefined ? undefined : count * intervalSeconds + timeoutSeconds + MARGIN_SECONDS,
     })
-    const book = createBook(plan, targetIndex)
+    const target = createTargetLedger(plan, targetIndex)
     try {
       for await (const line of running.lines) {
-        yield* book.read(line.text)
-        if (book.unknown.length > MAX_UNKNOWN_LINES) throw rubbishError(program, book.unknown)
+        yield* target.read(line.text)
+        if (target.unknown.length > MAX_UNKNOWN_LINES) throw unexpectedOutputError(program, target.unknown)
       }
     } finally {
       await running.end()
     }
     signal.throwIfAborted()
-    if (book.noRoute()) return book.noRoute()
-    const complete = count !== undefined && book.isComplete()
-    if (!complete) throw programError(program, await running.done, book.unknown)
+    if (target.noRoute()) return target.noRoute()
+    const complete = count !== undefined && target.isComplete()
+    if (!complete) throw programError(program, await running.done, target.unknown)
     return ''
   }
 
@@ -104,7 +104,7 @@ export const createIputils = ({ processes, clock }: EngineDeps, { programs }: En
     source: PingSource,
     signal: AbortSignal,
   ): AsyncGenerator<PingProbe, void> {
-    // Processes that all start at once would probe at once, each interval anew.
+    // Processes that start at the same time would probe at the same time in each interval.
     await clock.sleep((plan.intervalSeconds * targetIndex) / plan.addresses.length, signal)
     for (let sent = 0; plan.count === undefined || sent < plan.count; ) {
       let probes = 0
@@ -117,7 +117,7 @@ export const createIputils = ({ processes, clock }: EngineDeps, { programs }: En
       }
       const reason = next.value
       if (!reason) return
-      // Without a route ping ends at once; the probe that it did not send is lost like any other.
+      // Without a route ping ends immediately; the probe that it did not send is lost.
       sent += probes + 1
       yield { targetIndex, rttSeconds: undefined, refused: false, reason }
       await clock.sleep(Math.max(plan.intervalSeconds, RETRY_SECONDS), signal)
@@ -131,7 +131,7 @@ export const createIputils = ({ processes, clock }: EngineDeps, { programs }: En
         processes,
         {
           program,
-          // Since then it says its version as a date; before, also dates, but with another prefix.
+          // Older versions print their date with another prefix.
           oldest: '20190324',
           versionArgs: ['-V'],
           versionPattern: /iputils[- ]s?(\d{8})/,

@@ -5,7 +5,7 @@ import { parsePingLine, unwrapSequence } from './output.ts'
 
 const read = testPingParser(new URL('./fixtures/', import.meta.url), parsePingLine)
 
-test('answers, open probes and the total', () => {
+test('parses answers, open probes and the total', () => {
   const events = read('loss.txt')
   expect(events[0]).toEqual({ kind: 'answer', sequence: 1, rttSeconds: 0.03 / 1000 })
   expect(events[1]).toEqual({ kind: 'waiting', sequence: 2 })
@@ -14,23 +14,23 @@ test('answers, open probes and the total', () => {
 })
 
 test.each([
-  ['prohibited.txt', { kind: 'complaint', reason: 'Packet filtered from 10.99.0.4' }],
+  ['prohibited.txt', { kind: 'error', reason: 'Packet filtered from 10.99.0.4' }],
   [
     'prohibited6.txt',
-    { kind: 'complaint', reason: 'Destination unreachable: Administratively prohibited from fd99::4' },
+    { kind: 'error', reason: 'Destination unreachable: Administratively prohibited from fd99::4' },
   ],
-  ['too-large.txt', { kind: 'complaint', reason: 'message too long, mtu=1500' }],
+  ['too-large.txt', { kind: 'error', reason: 'message too long, mtu=1500' }],
   ['no-route.txt', { kind: 'no-route', reason: 'Network is unreachable' }],
-])('%s says why', (name, event) => {
+])('parses the error in %s', (name, event) => {
   expect(read(name)).toContainEqual(event)
 })
 
-test('a second answer to the same probe means nothing', () => {
+test('ignores a second answer to the same probe', () => {
   const line = '64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.05 ms (DUP!)'
   expect(parsePingLine(line)).toBeUndefined()
 })
 
-test('sequence numbers go on where 16 bits end', () => {
+test('sequence numbers continue after they wrap at 16 bits', () => {
   fc.assert(
     fc.property(fc.nat({ max: 1_000_000 }), fc.integer({ min: -100, max: 100 }), (count, offset) => {
       const lastSeen = Math.max(0, count + offset)

@@ -5,7 +5,7 @@ import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { PingSource, Violation } from '../engine.ts'
 import { sourceFor, validatePing } from '../ping-request.ts'
 
-/** A connection has no payload, so its size says nothing. Each target costs one socket at a time. */
+/** A connection has no payload, so size_bytes has no effect. Each target uses one socket at a time. */
 const BOUNDS = { minIntervalSeconds: 0.01, minSizeBytes: 0, maxSizeBytes: 65535, maxTargets: 1000 }
 
 const CANNOT: [field: 'ttl' | 'tos', description: string][] = [

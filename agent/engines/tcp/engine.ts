@@ -1,4 +1,4 @@
-/** tcp: the time to open a connection, for where ICMP is not allowed. Opened connections are reset at once. */
+/** Engine tcp: the time to open a connection, where ICMP is not allowed. Opened connections are reset immediately. */
 
 import { connect, type TcpNetConnectOpts } from 'node:net'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
@@ -17,7 +17,7 @@ import { readConnect } from './output.ts'
 
 type Deps = Pick<EngineDeps, 'clock'>
 
-/** Opens one connection: the code of the error, if any, and how long it took. */
+/** Opens one connection; returns the error code, if any, and the time it took. */
 const attempt = async (
   { clock }: Deps,
   options: TcpNetConnectOpts,
@@ -37,7 +37,7 @@ const attempt = async (
   const code = await promise
   const seconds = clock.monotonicSeconds() - startedAt
   settled.abort()
-  // A reset leaves no TIME_WAIT behind, of which a mesh would pile up thousands.
+  // A reset leaves no socket in TIME_WAIT, of which a mesh would accumulate thousands.
   if (code === undefined) socket.resetAndDestroy()
   else socket.destroy()
   return { code, seconds }
@@ -51,11 +51,11 @@ export const createTcp = ({ clock }: Deps, { agentPort }: EngineOptions): PingEn
     signal: AbortSignal,
   ): AsyncGenerator<PingProbe, void> {
     const { count, intervalSeconds, timeoutSeconds, addresses } = planPing(request)
-    // Spread over the interval, so that the targets are not all probed in one burst.
+    // Spread over the interval, so that the targets are not probed in one burst.
     let due = clock.monotonicSeconds() + (intervalSeconds * targetIndex) / addresses.length
     for (let sequence = 0; count === undefined || sequence < count; sequence++) {
       await clock.sleep(Math.max(0, due - clock.monotonicSeconds()), signal)
-      // From when it was due, so that delays do not add up; from now where it lags, so that it never catches up in a burst.
+      // Relative to the due time, so that delays do not add up; relative to now after a delay, to avoid a burst.
       due = Math.max(due + intervalSeconds, clock.monotonicSeconds())
       const { code, seconds } = await attempt({ clock }, options, timeoutSeconds, signal)
       signal.throwIfAborted()
@@ -75,7 +75,7 @@ export const createTcp = ({ clock }: Deps, { agentPort }: EngineOptions): PingEn
 
   return {
     name: 'tcp',
-    // It is part of the agent, so it is always there, and in the version of Node.
+    // It is part of the agent: always available, with the version of Node.
     detect: async () => ({ available: true, version: 'connect', reasons: [] }),
     validate: validateTcp,
     ping: (request, source, signal) =>

@@ -1,11 +1,11 @@
-/** What the end of a connection attempt says of the target. */
+/** Derives the result of a probe from the end of a connection attempt. */
 
 type TcpAnswer =
   | { kind: 'answer' }
-  /** The peer sent a reset: it is there, and nothing listens. */
+  /** The peer sent a reset: it is reachable, and nothing listens. */
   | { kind: 'refused'; reason: string }
   | { kind: 'lost'; reason: string }
-  /** This host cannot do it: no such address, no more sockets. */
+  /** This host cannot connect: it lacks the address, or has no free socket. */
   | { kind: 'broken'; reason: string; addressMissing: boolean }
 
 const REASONS: Record<string, TcpAnswer> = {

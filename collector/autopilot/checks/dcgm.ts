@@ -1,7 +1,7 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import {
   type AutopilotCheck,
-  briefing,
+  abortLine,
   evidenceOf,
   hasVerdict,
   isFail,
@@ -10,28 +10,28 @@ import {
   observation,
 } from '../check.ts'
 
-/** Names of the tests that failed: as DCGM has them where the reasons say so, else in small letters. */
+/** Names of the tests that failed: DCGM's names where the reasons contain them, otherwise in lower case. */
 const failedTests = (result: CheckResult): string[] => {
-  const named = result.reasons.flatMap((reason) => /DCGM test (.+?) fails/.exec(reason)?.[1] ?? [])
-  if (named.length > 0) return [...new Set(named)]
+  const names = result.reasons.flatMap((reason) => /DCGM test (.+?) fails/.exec(reason)?.[1] ?? [])
+  if (names.length > 0) return [...new Set(names)]
   const listed = evidenceOf(result, 'node', 'failed_tests')?.value as unknown
   return Array.isArray(listed) ? listed.map((test) => String(test).split('.')[0]!) : []
 }
 
-/** The GPUs were asked for, and the diagnostic could not be done on them. */
-const wasTried = ({ reasons }: CheckResult): boolean =>
-  reasons.some((reason) => /^dcgmi\b|GPUs? (are|is) not idle|did not end well|processes are on/.test(reason))
+/** Whether the node has GPUs, and the diagnostic could not be carried out on them. */
+const isUnfinished = ({ reasons }: CheckResult): boolean =>
+  reasons.some((reason) => /^dcgmi\b|GPUs? (are|is) not idle|did not finish|processes are on/.test(reason))
 
 const withoutVerdict = (result: CheckResult): string => {
-  const said = briefing(result)
-  if (/is not installed/.test(result.reasons.join()) || !wasTried(result))
-    return lines(said, '', '[[ DCGM ]] ABORT', said, '')
+  const reason = abortLine(result)
+  if (/is not installed/.test(result.reasons.join()) || !isUnfinished(result))
+    return lines(reason, '', '[[ DCGM ]] ABORT', reason, '')
   return lines(
     '',
     '[[ DCGM ]] Briefings completed. Continue with dcgm evaluation.',
     '[[ DCGM ]] DCGM process terminated with errors. Other processes might be running on GPUs. ABORT',
     '[[ DCGM ]] GPUs currently utilized:',
-    ...result.reasons.map((reason) => ` ${reason}`),
+    ...result.reasons.map((each) => ` ${each}`),
   )
 }
 

@@ -1,12 +1,12 @@
 import {
   type AutopilotCheck,
-  briefing,
+  abortLine,
   hasVerdict,
+  isBriefed,
   isFail,
   lines,
   nodeFlag,
   observation,
-  wasBriefed,
 } from '../check.ts'
 
 export const gpumem: AutopilotCheck = {
@@ -18,12 +18,12 @@ export const gpumem: AutopilotCheck = {
   text: (_node, result) => {
     const briefed = '[[ GPU-MEM ]] Briefings completed. Continue with memory evaluation.'
     if (!hasVerdict(result))
-      return lines(...(wasBriefed(result) ? [briefed] : []), '[[ GPU-MEM ]] ABORT', briefing(result))
+      return lines(...(isBriefed(result) ? [briefed] : []), '[[ GPU-MEM ]] ABORT', abortLine(result))
     if (!isFail(result)) return lines(briefed, '[[ GPU-MEM ]] Health Check successful')
-    const said = result.rawOutput.trimEnd() || result.reasons.join('\n')
-    return lines(briefed, '[[ GPU-MEM ]] Health Check unsuccessful. FAIL.', said)
+    const output = result.rawOutput.trimEnd() || result.reasons.join('\n')
+    return lines(briefed, '[[ GPU-MEM ]] Health Check unsuccessful. FAIL.', output)
   },
   log: (node, result) => nodeFlag(result, '0').map(({ value }) => observation(node, String(value))),
-  // The old metric has the whole node's answer under the device 0.
+  // Autopilot's metric has the result of the whole node as device 0.
   samples: (result) => nodeFlag(result, '0'),
 }

@@ -1,4 +1,12 @@
-import { type AutopilotCheck, briefing, detected, gpuFlags, gpusOf, lines, observation } from '../check.ts'
+import {
+  type AutopilotCheck,
+  abortLine,
+  detectedLine,
+  gpuFlags,
+  gpusOf,
+  lines,
+  observation,
+} from '../check.ts'
 
 export const gpupower: AutopilotCheck = {
   name: 'gpupower',
@@ -8,13 +16,13 @@ export const gpupower: AutopilotCheck = {
   parameters: () => ({}),
   text: (_node, result) => {
     const flags = gpuFlags(result, 'hw_slowdown')
-    // The first line is what the briefing said, empty when that was nothing.
-    if (flags.length === 0) return lines(briefing(result), '[[GPU POWER]] ABORT')
+    // The first line is the output of Autopilot's briefing, which is empty when it succeeds.
+    if (flags.length === 0) return lines(abortLine(result), '[[GPU POWER]] ABORT')
     const failed = flags.some(({ value }) => value === 1)
     return lines(
       '',
       '[[GPU POWER]] Briefings completed. Continue with power cap evaluation.',
-      `[GPU POWER] ${detected(gpusOf(result))}`,
+      `[GPU POWER] ${detectedLine(gpusOf(result))}`,
       `[GPU POWER] ${failed ? 'FAIL' : 'SUCCESS'}`,
       flags.map(({ value }) => value).join(' '),
     )

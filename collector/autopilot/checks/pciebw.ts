@@ -1,18 +1,18 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import {
   type AutopilotCheck,
-  briefing,
+  abortLine,
   evidenceOf,
   gpusOf,
   hasVerdict,
+  isBriefed,
   isFail,
   lines,
   observation,
-  wasBriefed,
 } from '../check.ts'
 import { float } from '../python.ts'
 
-/** Three decimals: bandwidthTest prints one, nvbandwidth two. */
+/** GB/s with three decimals: bandwidthTest prints one, nvbandwidth two. */
 const gigabytes = (bytesPerSecond: number): number => Number((bytesPerSecond / 1e9).toFixed(3))
 
 const bandwidthOf = (result: CheckResult, gpu: string): number | undefined => {
@@ -27,7 +27,7 @@ export const pciebw: AutopilotCheck = {
   hasAllDevices: () => true,
   parameters: ({ bw }) => ({ threshold: bw }),
   text: (node, result) => {
-    if (!wasBriefed(result)) return lines('[[ PCIEBW ]] ABORT', briefing(result), '')
+    if (!isBriefed(result)) return lines('[[ PCIEBW ]] ABORT', abortLine(result), '')
     const briefed = '[[ PCIEBW ]] Briefings completed. Continue with PCIe Bandwidth evaluation.'
     if (!hasVerdict(result)) return lines(briefed, '[[ PCIEBW ]] ABORT', ...result.reasons)
     const values = gpusOf(result).map((gpu) => float(bandwidthOf(result, gpu) ?? Number.NaN))

@@ -1,10 +1,10 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import { type AutopilotCheck, evidenceOf, hasVerdict, lines, type Sample } from '../check.ts'
 
-type Reached = { node: string; address: string; interface: string; isUnreachable: boolean }
+type ProbedAddress = { node: string; address: string; interface: string; isUnreachable: boolean }
 
-/** Each address that was probed. Loss of some packets is no unreachability; it is a WARN of the check itself. */
-const reachedOf = (result: CheckResult): Reached[] =>
+/** Each probed address. An address is unreachable when all packets are lost; partial loss is a WARN of the check. */
+const probedAddressesOf = (result: CheckResult): ProbedAddress[] =>
   result.evidence
     .filter(({ name }) => name === 'loss')
     .map(({ subject, value }) => {
@@ -20,7 +20,7 @@ const reachedOf = (result: CheckResult): Reached[] =>
 
 const samplesOf = (result: CheckResult): Sample[] => {
   const peers = new Map<string, number>()
-  for (const { node, isUnreachable } of reachedOf(result))
+  for (const { node, isUnreachable } of probedAddressesOf(result))
     if (node !== '') peers.set(node, Math.max(peers.get(node) ?? 0, isUnreachable ? 1 : 0))
   return [...peers].map(([deviceId, value]) => ({ deviceId, value }))
 }
@@ -29,33 +29,33 @@ export const ping: AutopilotCheck = {
   name: 'ping',
   health: 'ping',
   isFlag: true,
-  // Without targets it was all peers.
+  // A request without targets probes all peers.
   hasAllDevices: ({ targets }) => targets === undefined,
   parameters: ({ targets }) => (targets === undefined ? {} : { targets }),
   text: (node, result) => {
     const begin = [`[PING] Pod running ping:  ${node}`, '[PING] Starting: collecting node list']
     const listed = 'Creating a list of interfaces and IPs'
-    const reached = reachedOf(result)
-    if (reached.length === 0 || !hasVerdict(result)) {
-      const nobody = result.reasons.some((reason) => reason.startsWith('there is nobody to ping'))
-      if (nobody) return lines(...begin, listed, '[PING] No nodes found. ABORT')
+    const probed = probedAddressesOf(result)
+    if (probed.length === 0 || !hasVerdict(result)) {
+      const hasNoTargets = result.reasons.some((reason) => reason.startsWith('no targets were given'))
+      if (hasNoTargets) return lines(...begin, listed, '[PING] No nodes found. ABORT')
       return lines(...begin, `[PING] ${result.reasons.join('; ')}. ABORT`)
     }
     return lines(
       ...begin,
       listed,
       '[PING] Running ping tests for every interface',
-      ...reached.map(
+      ...probed.map(
         (each) => `Node ${each.node} ${each.address} ${each.interface} ${each.isUnreachable ? 1 : 0}`,
       ),
-      reached.some(({ isUnreachable }) => isUnreachable)
+      probed.some(({ isUnreachable }) => isUnreachable)
         ? '[PING] At least one node unreachable. FAIL'
         : '[PING] all nodes reachable. success',
     )
   },
   log: (_node, result) => {
     if (!hasVerdict(result)) return []
-    const unreachable = reachedOf(result).filter(({ isUnreachable }) => isUnreachable)
+    const unreachable = probedAddressesOf(result).filter(({ isUnreachable }) => isUnreachable)
     return [
       ...unreachable.map((each) => `Observation: ${each.node} ${each.address} ${each.interface} Unreachable`),
       `Unreachable nodes count: ${new Set(unreachable.map(({ node }) => node)).size}`,

@@ -6,14 +6,14 @@ export const pvc: AutopilotCheck = {
   isFlag: true,
   hasAllDevices: () => true,
   parameters: () => ({}),
-  // Without an end of line, as the old daemon sent it.
+  // Without an end of line, as in Autopilot.
   text: (_node, result) => {
     if (hasVerdict(result))
       return isFail(result) ? '[PVC Create-Delete] FAIL' : '[PVC Create-Delete] PVC SUCCESS'
-    const why = result.reasons.join('; ')
-    return /no Kubernetes|storage class/i.test(why)
+    const reason = result.reasons.join('; ')
+    return /no Kubernetes|storage class/i.test(reason)
       ? 'Storage class not set. Cannot run. ABORT'
-      : `Create PVC Failed. ABORT (${why})`
+      : `Create PVC Failed. ABORT (${reason})`
   },
   log: (node, result) => nodeFlag(result, '').map(({ value }) => observation(node, String(value))),
   samples: (result) => nodeFlag(result, ''),

@@ -1,4 +1,12 @@
-import { type AutopilotCheck, briefing, detected, gpuFlags, gpusOf, lines, observation } from '../check.ts'
+import {
+  type AutopilotCheck,
+  abortLine,
+  detectedLine,
+  gpuFlags,
+  gpusOf,
+  lines,
+  observation,
+} from '../check.ts'
 
 export const remapped: AutopilotCheck = {
   name: 'remapped',
@@ -8,15 +16,16 @@ export const remapped: AutopilotCheck = {
   parameters: () => ({}),
   text: (node, result) => {
     const flags = gpuFlags(result, 'pending')
-    // The old script prints what its briefing said, and an empty line when that was nothing.
-    if (flags.length === 0) return lines(briefing(result), '', '[[ REMAPPED ROWS ]] ABORT', briefing(result))
+    // The first line is the output of Autopilot's briefing, which is empty when it succeeds.
+    if (flags.length === 0)
+      return lines(abortLine(result), '', '[[ REMAPPED ROWS ]] ABORT', abortLine(result))
     const failed = flags.some(({ value }) => value === 1)
     return lines(
       '',
       '[[ REMAPPED ROWS ]] Briefings completed. Continue with remapped rows evaluation.',
       `[[ REMAPPED ROWS ]] ${failed ? 'FAIL' : 'SUCCESS'}`,
       `Host  ${node}`,
-      detected(gpusOf(result)),
+      detectedLine(gpusOf(result)),
       ...(failed ? ['FAIL'] : []),
       flags.map(({ value }) => value).join(' '),
     )

@@ -1,4 +1,4 @@
-/** The gateway over a fleet of three that answers as a test says. */
+/** A gateway with a fleet of three nodes. Tests determine the results of checks and runs. */
 
 import { afterEach, beforeEach } from 'vitest'
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
@@ -10,7 +10,7 @@ import { OperatingError } from '../../../lib/errors.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import type { Health } from '../../health/health.ts'
 import { AUTOPILOT_DEFAULTS } from '../../inventory/config.ts'
-import type { HttpServer } from '../../telemetry/expose/listening.ts'
+import type { HttpServer } from '../../telemetry/expose/http-listener.ts'
 import { failedPair, iperfPair } from '../../telemetry/testing/samples.ts'
 import { listenAutopilot } from '../server.ts'
 import { freePort } from './free-port.ts'
@@ -26,21 +26,26 @@ export const node = (number: number, state: NodeState = NodeState.NODE_STATE_REA
     description: { interfaces: [{ name: 'net0', addresses: [`10.9.0.${number}/24`] }] },
   })
 
-type Asked = { node: string; check: string; parameters: Record<string, unknown> }
+type RequestedCheck = { node: string; check: string; parameters: Record<string, unknown> }
 
 const run = (state: RunState) =>
-  Run.fromPartial({ id: 'run-1', state, plan: { pairCount: 6, roundCount: 2 }, stateReason: 'told to' })
+  Run.fromPartial({
+    id: 'run-1',
+    state,
+    plan: { pairCount: 6, roundCount: 2 },
+    stateReason: 'by an operator',
+  })
 
-/** What a gateway was asked for and what it meets; a test may change the latter. */
+/** The requests that the collector received from the gateway, and its replies, which a test may change. */
 const createState = () => ({
   nodes: [1, 2, 3].map((number) => node(number)),
-  asked: [] as Asked[],
+  requested: [] as RequestedCheck[],
   specs: [] as RunSpec[],
   cancelled: [] as string[],
   results: [iperfPair('node-1', 'node-2', 9.4e9), failedPair('node-2', 'node-1', Outcome.OUTCOME_REFUSED)],
   runState: RunState.RUN_STATE_COMPLETED as RunState,
   watch: async (_signal: AbortSignal): Promise<void> => undefined,
-  answer: ({ check }: Asked, _signal: AbortSignal): CheckResult | Promise<CheckResult> =>
+  answer: ({ check }: RequestedCheck, _signal: AbortSignal): CheckResult | Promise<CheckResult> =>
     ({ pciebw: pciebw([12.3]), dcgm: dcgm(1), remapped: remapped([false]), ping: ping({ 'node-9': true }) })[
       check
     ] ?? skipped(check, 'no Kubernetes'),
@@ -54,7 +59,7 @@ const listen = async (state: ReturnType<typeof createState>): Promise<HttpServer
         check: request.checks[0]!,
         parameters: { ...request.parameters },
       }
-      state.asked.push(each)
+      state.requested.push(each)
       yield { node: each.node, result: await state.answer(each, signal) }
     },
   }
@@ -86,7 +91,7 @@ const listen = async (state: ReturnType<typeof createState>): Promise<HttpServer
   })
 }
 
-/** To be called once in a test file: each test gets a gateway of its own. */
+/** Call it once in a test file. Each test gets a new gateway. */
 export const useGateway = () => {
   const gateway = {
     ...createState(),

@@ -1,15 +1,15 @@
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 
-/** Results as the GPU checks of an agent give them. */
+/** Results in the form of the GPU checks of an agent. */
 
 const { CHECK_STATUS_PASS: PASS, CHECK_STATUS_FAIL: FAIL, CHECK_STATUS_SKIPPED: SKIPPED } = CheckStatus
 
-type Seen = [subject: string, name: string, value: unknown, status?: CheckStatus, fatal?: boolean]
+type EvidenceFields = [subject: string, name: string, value: unknown, status?: CheckStatus, fatal?: boolean]
 
 export const resultOf = (
   check: string,
   status: CheckStatus,
-  seen: readonly Seen[] = [],
+  evidence: readonly EvidenceFields[] = [],
   reasons: readonly string[] = [],
   rawOutput = '',
 ): CheckResult =>
@@ -17,7 +17,7 @@ export const resultOf = (
     check,
     status,
     reasons: [...reasons],
-    evidence: seen.map(([subject, name, value, found = PASS, fatal = false]) => ({
+    evidence: evidence.map(([subject, name, value, found = PASS, fatal = false]) => ({
       subject,
       name,
       value: value as object,
@@ -27,10 +27,10 @@ export const resultOf = (
     rawOutput,
   })
 
-const models = (count: number): Seen[] =>
-  Array.from({ length: count }, (_, gpu): Seen => [String(gpu), 'model', 'NVIDIA A100-SXM4-80GB'])
+const models = (count: number): EvidenceFields[] =>
+  Array.from({ length: count }, (_, gpu): EvidenceFields => [String(gpu), 'model', 'NVIDIA A100-SXM4-80GB'])
 
-/** GB/s of each GPU against a threshold. */
+/** A result with the rate of each GPU in GB/s. It fails below the threshold. */
 export const pciebw = (values: readonly number[], threshold = 4): CheckResult =>
   resultOf(
     'pciebw',
@@ -39,7 +39,12 @@ export const pciebw = (values: readonly number[], threshold = 4): CheckResult =>
       ...models(values.length),
       ['node', 'threshold', threshold * 1e9],
       ...values.map(
-        (value, gpu): Seen => [String(gpu), 'host_to_device', value * 1e9, value < threshold ? FAIL : PASS],
+        (value, gpu): EvidenceFields => [
+          String(gpu),
+          'host_to_device',
+          value * 1e9,
+          value < threshold ? FAIL : PASS,
+        ],
       ),
     ],
     values.flatMap((value, gpu) =>
@@ -51,7 +56,10 @@ const flags = (check: string, name: string, bad: readonly boolean[]): CheckResul
   resultOf(
     check,
     bad.includes(true) ? FAIL : PASS,
-    [...models(bad.length), ...bad.map((is, gpu): Seen => [String(gpu), name, is, is ? FAIL : PASS])],
+    [
+      ...models(bad.length),
+      ...bad.map((is, gpu): EvidenceFields => [String(gpu), name, is, is ? FAIL : PASS]),
+    ],
     bad.flatMap((is, gpu) => (is ? [`${gpu}: ${name}`] : [])),
   )
 
@@ -66,7 +74,13 @@ export const dcgm = (level: number, failed: readonly string[] = []): CheckResult
       ...models(2),
       ['node', 'level', level],
       ...failed.map(
-        (test): Seen => ['0', test.toLowerCase().replaceAll(' ', '_'), 'fail', FAIL, test === 'PCIe'],
+        (test): EvidenceFields => [
+          '0',
+          test.toLowerCase().replaceAll(' ', '_'),
+          'fail',
+          FAIL,
+          test === 'PCIe',
+        ],
       ),
       ['node', 'failed_tests', failed.map((test) => `${test.toLowerCase().replaceAll(' ', '_')}.0`)],
     ],
@@ -82,14 +96,14 @@ export const gpumem = (ok: boolean): CheckResult =>
     ok ? '' : 'GPU 0\n',
   )
 
-/** The answers of peers, by name, node-2 at 10.9.0.2 and so on. */
+/** A result with whether each peer answers, by name. The address of node-2 is 10.9.0.2, and so on. */
 export const ping = (answers: Readonly<Record<string, boolean>>): CheckResult => {
   const subject = (node: string) => `10.9.0.${node.replace(/\D/g, '')}%net0`
   const peers = Object.entries(answers)
   return resultOf(
     'ping',
     peers.every(([, isAnswering]) => isAnswering) ? PASS : FAIL,
-    peers.flatMap(([node, isAnswering]): Seen[] => [
+    peers.flatMap(([node, isAnswering]): EvidenceFields[] => [
       [subject(node), 'node', node],
       [subject(node), 'loss', isAnswering ? 0 : 1, isAnswering ? PASS : FAIL],
     ]),

@@ -1,7 +1,7 @@
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
 
-/** Results of checks for tests, here and of the stages that follow. */
+/** Results of checks for tests of this and later stages. */
 
 const START = new Date('2026-01-02T03:04:05Z')
 
@@ -14,15 +14,19 @@ const STATUS = {
   error: CheckStatus.CHECK_STATUS_ERROR,
 } as const
 
-export type Said = keyof typeof STATUS
+export type SampleStatus = keyof typeof STATUS
 
-export const checkResult = (check: string, said: Said, fields: Partial<CheckResult> = {}): CheckResult => ({
+export const checkResult = (
+  check: string,
+  status: SampleStatus,
+  fields: Partial<CheckResult> = {},
+): CheckResult => ({
   ...CheckResult.fromPartial({
     check,
-    status: STATUS[said],
-    reasons: said === 'pass' ? [] : [`${check} says ${said}`],
+    status: STATUS[status],
+    reasons: status === 'pass' ? [] : [`${check} says ${status}`],
     evidence:
-      said === 'evict'
+      status === 'evict'
         ? [
             {
               subject: '0',

@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { MeshAssignment, MeshBatch, type MeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
+import { MeshAssignment, MeshBatch, type PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { ClientError, Status } from '../../../lib/errors.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import { createAgentStream } from './agent-stream.ts'
 
 /** Starts a stream on a manual clock (`pass`) to an agent that sends a batch on request (`batch`). */
-const startOnManualClock = (given: { mesh?: () => AsyncGenerator<MeshResponse> } = {}) => {
+const startOnManualClock = (given: { pingMesh?: () => AsyncGenerator<PingMeshResponse> } = {}) => {
   let now = 0
   const sleepers = new Set<() => void>()
   const clock: Clock = {
@@ -30,7 +30,7 @@ const startOnManualClock = (given: { mesh?: () => AsyncGenerator<MeshResponse> }
       }),
   }
   let send = (): void => undefined
-  async function* mesh(): AsyncGenerator<MeshResponse> {
+  async function* mesh(): AsyncGenerator<PingMeshResponse> {
     for (;;) {
       await new Promise<void>((resolve) => {
         send = resolve
@@ -45,7 +45,7 @@ const startOnManualClock = (given: { mesh?: () => AsyncGenerator<MeshResponse> }
       clock,
       logger: createLogger('test', 'fatal'),
       random: () => 0,
-      connection: () => ({ ping: { mesh, ...given } }) as never,
+      connection: () => ({ ping: { pingMesh: mesh, ...given } }) as never,
       onStarted: () => undefined,
       onBatch: () => undefined,
       onDelivering: (delivers) => reported.push(delivers),
@@ -93,7 +93,7 @@ test('an agent without batches stops delivering after 5 s, but time in which the
 })
 
 /** Starts a stream on a stopped clock to an agent with the given mesh call. */
-const startOnStoppedClock = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<MeshResponse>) => {
+const startOnStoppedClock = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<PingMeshResponse>) => {
   const clock: Clock = {
     now: () => new Date(0),
     monotonicSeconds: () => 0,
@@ -109,7 +109,7 @@ const startOnStoppedClock = (mesh: (requests: AsyncIterable<unknown>) => AsyncIt
       clock,
       logger: createLogger('test', 'silent'),
       random: () => 0,
-      connection: () => ({ ping: { mesh } }) as never,
+      connection: () => ({ ping: { pingMesh: mesh } }) as never,
       onStarted: () => undefined,
       onBatch: () => undefined,
       onDelivering: () => undefined,
@@ -157,7 +157,7 @@ test('the request generator of a failed call ends', async () => {
 test('an agent that is unreachable for hours is called once a minute, and at once after wake', async () => {
   const agent = { calls: 0, status: Status.UNAVAILABLE as Status }
   const { stream, pass, end } = startOnManualClock({
-    mesh: async function* () {
+    pingMesh: async function* () {
       agent.calls++
       yield* []
       throw new ClientError('/mesh', agent.status, 'no')

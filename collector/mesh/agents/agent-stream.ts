@@ -1,5 +1,10 @@
 import { isAbortError } from 'abort-controller-x'
-import type { MeshAssignment, MeshBatch, MeshRequest, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
+import type {
+  MeshAssignment,
+  MeshBatch,
+  MeshStarted,
+  PingMeshRequest,
+} from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { ClientError, describeCallError, Status } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
@@ -57,7 +62,7 @@ const createOutbox = () => {
       acknowledgement = { session, sequence }
       wake()
     },
-    async *requests(current: () => MeshAssignment, signal: AbortSignal): AsyncGenerator<MeshRequest> {
+    async *requests(current: () => MeshAssignment, signal: AbortSignal): AsyncGenerator<PingMeshRequest> {
       assignment = current()
       acknowledgement = undefined
       const abort = () => wake()
@@ -156,7 +161,7 @@ class AgentStream {
     const requests = this.#outbox.requests(() => this.#assignment, signal)
     const options = { signal, deadline: STREAM_DEADLINE_MS }
     this.#connection = this.#deps.connection()
-    for await (const { event } of this.#connection.ping.mesh(requests, options)) {
+    for await (const { event } of this.#connection.ping.pingMesh(requests, options)) {
       this.#heardSeconds = this.#deps.clock.monotonicSeconds()
       this.#isReached = true
       if (event?.$case === 'started') this.#deps.onStarted(event.value)

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
-import { MeshAssignment, MeshBatch, type MeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
+import { MeshAssignment, MeshBatch, type PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import { systemClock } from '../../../lib/clock.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
@@ -25,7 +25,7 @@ const settle = async () => {
 const startAgent = (deps: Partial<MeshAgentDeps> = {}) => {
   let send: (batch: MeshBatch) => void = () => undefined
   const unacknowledged: MeshBatch[] = []
-  async function* mesh(_: unknown, { signal }: { signal: AbortSignal }): AsyncGenerator<MeshResponse> {
+  async function* mesh(_: unknown, { signal }: { signal: AbortSignal }): AsyncGenerator<PingMeshResponse> {
     const queue = [...unacknowledged]
     let wake = () => undefined as void
     signal.addEventListener('abort', () => wake())
@@ -52,7 +52,7 @@ const startAgent = (deps: Partial<MeshAgentDeps> = {}) => {
       logger: createLogger('test', 'silent'),
       random: () => 0,
       owner: 'o',
-      fleet: { connection: () => ({ ping: { mesh } }) as never },
+      fleet: { connection: () => ({ ping: { pingMesh: mesh } }) as never },
       ingest: () => [],
       recorder: { add: () => true, forget: () => undefined },
       persistedOffset: { session: SESSION, offsetMs: 0 },
@@ -78,10 +78,10 @@ const startAgent = (deps: Partial<MeshAgentDeps> = {}) => {
 test('a reported interface problem names its interface while a newer assignment is being sent', async () => {
   const { agent, batch } = startAgent()
   agent.assign(planOf('net2', 'net3'))
-  await batch({ sequence: 1, troubles: [{ groupIndex: 1, interface: 'net1', reason: 'down' }] })
+  await batch({ sequence: 1, problems: [{ groupIndex: 1, interface: 'net1', reason: 'down' }] })
   expect([...agent.interfaceProblems()]).toEqual([['net1', 'down']])
   // Older agents report only the index of the group.
-  await batch({ sequence: 2, troubles: [{ groupIndex: 1, reason: 'down' }] })
+  await batch({ sequence: 2, problems: [{ groupIndex: 1, reason: 'down' }] })
   expect([...agent.interfaceProblems()]).toEqual([['net3', 'down']])
   await agent.close()
 })

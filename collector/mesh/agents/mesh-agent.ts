@@ -117,7 +117,7 @@ class MeshAgent {
   #receive(batch: MeshBatch): void {
     this.#clock.observe(toMilliseconds(batch.sendTime), this.#deps.clock.monotonicSeconds())
     this.#interfaceProblems = new Map(
-      batch.troubles.map(({ groupIndex, interface: name, reason }) => [
+      batch.problems.map(({ groupIndex, interface: name, reason }) => [
         // Older agents send only an index into the assignment that they have applied, which may not be the newest one.
         name ?? this.#plan.assignment.groups[groupIndex]?.interface ?? '',
         reason,

@@ -22,7 +22,7 @@ test('an agent that refuses is not called again when another node becomes ready 
   const agents = createMeshAgents({
     logger: { warn: nothing, error: nothing } as never,
     random: () => 1,
-    fleet: { connection: () => ({ ping: { mesh } }) } as never,
+    fleet: { connection: () => ({ ping: { pingMesh: mesh } }) } as never,
     store: { identity: () => 'us' } as never,
     observer: { observeAssignment: nothing } as never,
     time: { clock, shiftMs: () => 0, onStep: nothing },

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { OperatingError } from '../../../lib/errors.ts'
 import { createLogger } from '../../../lib/logging.ts'
-import type { StoredDocument } from '../../store/windows.ts'
+import type { StoredDocument } from '../../store/documents.ts'
 import { createPersistedOffsets, createPersistedState } from './persisted-state.ts'
 
 const logger = createLogger('test', 'silent')

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { OperatingError } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
-import type { DocumentStore, StoredDocument } from '../../store/windows.ts'
+import type { DocumentStore, StoredDocument } from '../../store/documents.ts'
 import type { KnownAddresses } from '../assign/assignment.ts'
 import type { PersistedOffset } from './agent-clock.ts'
 

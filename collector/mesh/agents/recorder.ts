@@ -30,7 +30,7 @@ const moved = (window: Window, byMs: number): Window => ({
 type Deps = {
   clock: Clock
   logger: Logger
-  store: Pick<WindowStore, 'parcel'>
+  store: Pick<WindowStore, 'windowBatch'>
   /** Milliseconds from mesh time to the wall clock. */
   shiftMs: () => number
   /** Writes the agents' persisted state. Called first: the times of windows depend on the stored clock offsets. */
@@ -42,7 +42,7 @@ type Deps = {
  * that. While the store fails, everything is kept up to the bounds and written later.
  */
 export const createRecorder = (deps: Deps) => {
-  let windows = deps.store.parcel()
+  let windows = deps.store.windowBatch()
   let events: MeshEvent[] = []
   /** By sender, its last accepted batch that is not stored yet. */
   const accepted = new Map<BatchSender, { session: string; sequence: number }>()
@@ -62,7 +62,7 @@ export const createRecorder = (deps: Deps) => {
       return
     }
     failure = undefined
-    windows = deps.store.parcel()
+    windows = deps.store.windowBatch()
     events = []
     const stored = [...accepted]
     accepted.clear()

@@ -3,6 +3,7 @@ import { type MeshSpec, MeshSpec as MeshSpecMessage } from '#proto/meshgauge/col
 import { ENGINES } from '../../../lib/engines.ts'
 import type { Violation } from '../../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
+import { MESH_DEFAULTS } from '../../../lib/test-defaults.ts'
 
 /** A MeshSpec with all defaults filled in. Times are in seconds. */
 export type MeshSettings = {
@@ -21,8 +22,6 @@ export type MeshSettings = {
 
 /** Documented in MeshSpec. */
 const DEFAULTS = {
-  timeoutSeconds: 0.5,
-  windowSeconds: 10,
   fullMeshLimit: 200,
   shiftCount: 21,
   epochSeconds: 60,
@@ -80,22 +79,41 @@ export const checkMeshSpec = (spec: MeshSpec): Violation[] => {
   return violations
 }
 
+/**
+ * The spec with all defaults filled in. An effective spec stays as it is. An absent interval or window is chosen by the
+ * number of peers and paths.
+ */
+export const effectiveMeshSpec = (given: MeshSpec): MeshSpec => {
+  const spec = MeshSpecMessage.fromPartial(given)
+  const engine = spec.engine || MESH_DEFAULTS.engine
+  return {
+    ...spec,
+    engine,
+    timeout: spec.timeout ?? toDuration(MESH_DEFAULTS.timeoutSeconds),
+    // A TCP connection has no payload.
+    sizeBytes: spec.sizeBytes ?? (engine === 'tcp' ? undefined : MESH_DEFAULTS.sizeBytes),
+    fullMeshLimit: spec.fullMeshLimit || DEFAULTS.fullMeshLimit,
+    shiftCount: spec.shiftCount || DEFAULTS.shiftCount,
+    epoch: spec.epoch ?? toDuration(DEFAULTS.epochSeconds),
+  }
+}
+
 /** Returns the settings of a valid spec, with defaults for everything that it leaves out. */
 export const readMeshSpec = (given: MeshSpec): MeshSettings => {
-  const spec = MeshSpecMessage.fromPartial(given)
+  const spec = effectiveMeshSpec(given)
   return {
     spec,
     probe: {
-      engine: spec.engine || 'fping',
-      timeout: toDuration(fromDuration(spec.timeout) ?? DEFAULTS.timeoutSeconds),
+      engine: spec.engine,
+      timeout: spec.timeout,
       sizeBytes: spec.sizeBytes,
       dontFragment: spec.dontFragment,
       tos: spec.tos,
     },
     intervalSeconds: fromDuration(spec.interval),
-    windowSeconds: fromDuration(spec.window) ?? DEFAULTS.windowSeconds,
-    fullMeshLimit: spec.fullMeshLimit || DEFAULTS.fullMeshLimit,
-    shiftCount: spec.shiftCount || DEFAULTS.shiftCount,
+    windowSeconds: fromDuration(spec.window) ?? MESH_DEFAULTS.windowSeconds,
+    fullMeshLimit: spec.fullMeshLimit,
+    shiftCount: spec.shiftCount,
     epochSeconds: fromDuration(spec.epoch) ?? DEFAULTS.epochSeconds,
   }
 }

@@ -1,5 +1,7 @@
+import type { Duration } from '#proto/google/protobuf/duration.ts'
 import type { MeshBatch, MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
 import { MAX_INDEX, MIN_INDEX } from '../../../lib/histogram.ts'
+import { fromDuration } from '../../../lib/protobuf-time.ts'
 import type { Window } from '../../store/windows.ts'
 import { toMilliseconds } from '../agents/agent-clock.ts'
 import { advance, type Change } from './path-state.ts'
@@ -13,6 +15,8 @@ const LOST_SECONDS = 60
 /** Minimum time between two calls of `onMeasured` for a path. */
 const REPORT_MS = 60_000
 
+const secondsOf = (duration: Duration | undefined): number => fromDuration(duration) ?? 0
+
 /** Most probes in one window: one hour at 100 probes a second. */
 const MAX_PROBES = 360_000
 /** No engine waits longer than one hour for an answer. */
@@ -24,6 +28,11 @@ const sumOf = (counts: readonly number[]): number => {
   return sum
 }
 
+const isDuration = (duration: Duration | undefined, mostSeconds: number): boolean => {
+  const seconds = secondsOf(duration)
+  return seconds >= 0 && seconds <= mostSeconds
+}
+
 /**
  * Figures of an agent come over the network: impossible ones are ignored. The upper bounds also limit the time that a
  * window can take here and in the store.
@@ -32,13 +41,11 @@ const isPlausible = (window: MeshWindow): boolean =>
   window.sentCount > 0 &&
   window.sentCount <= MAX_PROBES &&
   window.receivedCount <= window.sentCount &&
-  window.rttMinSeconds >= 0 &&
-  window.rttMaxSeconds >= window.rttMinSeconds &&
-  window.rttMaxSeconds <= MAX_RTT_SECONDS &&
-  window.rttSumSeconds >= 0 &&
-  window.rttSumSeconds <= MAX_RTT_SECONDS * window.sentCount &&
-  window.jitterSeconds >= 0 &&
-  window.jitterSeconds <= MAX_RTT_SECONDS &&
+  isDuration(window.rttMin, MAX_RTT_SECONDS) &&
+  isDuration(window.rttMax, MAX_RTT_SECONDS) &&
+  secondsOf(window.rttMax) >= secondsOf(window.rttMin) &&
+  isDuration(window.rttSum, MAX_RTT_SECONDS * window.sentCount) &&
+  isDuration(window.jitter, MAX_RTT_SECONDS) &&
   window.histogramOffset >= MIN_INDEX &&
   window.histogramOffset + window.histogramCounts.length - 1 <= MAX_INDEX &&
   sumOf(window.histogramCounts) === window.receivedCount
@@ -111,10 +118,10 @@ export const createIngest = (deps: Deps) => {
             endMs,
             sentCount: received.sentCount,
             receivedCount: received.receivedCount,
-            rttMinSeconds: received.rttMinSeconds,
-            rttMaxSeconds: received.rttMaxSeconds,
-            rttSumSeconds: received.rttSumSeconds,
-            jitterSeconds: received.jitterSeconds,
+            rttMinSeconds: secondsOf(received.rttMin),
+            rttMaxSeconds: secondsOf(received.rttMax),
+            rttSumSeconds: secondsOf(received.rttSum),
+            jitterSeconds: secondsOf(received.jitter),
             histogramOffset: received.histogramOffset,
             histogramCounts: received.histogramCounts,
           }

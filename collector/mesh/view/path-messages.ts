@@ -1,17 +1,17 @@
 import { type Path, PathState, type PathWindow } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { RttSpread } from '#proto/meshgauge/collector/v1/result.ts'
-import { toTimestamp } from '../../../lib/protobuf-time.ts'
+import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
 import type { MeshTime } from '../mesh-time.ts'
 import { type MeshPath, type Paths, recentChanges } from '../state/paths.ts'
 import type { LastMinute } from '../state/recent-window.ts'
 
 const spreadOf = (rtt: LastMinute['rtt']): RttSpread | undefined =>
   rtt && {
-    minSeconds: rtt.min,
-    avgSeconds: rtt.avg,
-    p50Seconds: rtt.p50,
-    p99Seconds: rtt.p99,
-    maxSeconds: rtt.max,
+    min: toDuration(rtt.min),
+    avg: toDuration(rtt.avg),
+    p50: toDuration(rtt.p50),
+    p99: toDuration(rtt.p99),
+    max: toDuration(rtt.max),
   }
 
 const windowMessage = (window: LastMinute, shiftMs: number): PathWindow => ({
@@ -21,7 +21,7 @@ const windowMessage = (window: LastMinute, shiftMs: number): PathWindow => ({
   receivedCount: window.receivedCount,
   lossRatio: window.sentCount === 0 ? 0 : (window.sentCount - window.receivedCount) / window.sentCount,
   rtt: spreadOf(window.rtt),
-  jitterSeconds: window.jitterSeconds,
+  jitter: window.jitterSeconds === undefined ? undefined : toDuration(window.jitterSeconds),
 })
 
 /** Returns a path as the API shows it: its state, last minute and changes, in wall-clock time. */

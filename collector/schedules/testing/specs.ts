@@ -1,4 +1,4 @@
-/** Schedules as tests ask for them. */
+/** Specs of schedules for tests. */
 
 import { RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { execaSync } from 'execa'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { StoreCopy } from '../maintenance.ts'
 import type { Store } from '../store.ts'
 import { sampleWindow } from '../testing/windows-contract.ts'
-import type { StoreCopy } from '../windows.ts'
 import { openSqliteStore } from './store.ts'
 
 const T = sampleWindow(0, 0).startMs
@@ -42,7 +42,7 @@ const others = () =>
 const never = new AbortController().signal
 
 test.each([':memory:', 'a file'])(
-  'of %s is whole, as of one moment, while writing goes on',
+  'a backup of %s is complete and consistent while writing continues',
   async (kind) => {
     const store = openSqliteStore(kind === 'a file' ? path : kind)
     const puts = 40
@@ -80,7 +80,7 @@ test.each([':memory:', 'a file'])(
   60_000,
 )
 
-test('that is given up leaves nothing', async () => {
+test('a cancelled backup leaves no files', async () => {
   const store = openSqliteStore(path)
   for (let second = 0; second < 20; second++) put(store, second)
   const stopping = new AbortController()
@@ -98,7 +98,7 @@ test('that is given up leaves nothing', async () => {
   store.close()
 })
 
-test('that a killed collector left is removed when the store is opened again, and nothing else', () => {
+test('opening the store removes unfinished backups of a killed collector, and no other files', () => {
   openSqliteStore(path).close()
   mkdirSync(`${path}-backup-x7Gh2k`)
   writeFileSync(join(`${path}-backup-x7Gh2k`, 'copy.db'), 'half a copy')
@@ -111,7 +111,7 @@ test('that a killed collector left is removed when the store is opened again, an
   expect(readdirSync(`${path}-backup-weekly`)).toEqual(['meshgauge.db'])
 })
 
-test('for which the disk has no room is refused before it takes what the store needs', async ({ skip }) => {
+test('a backup that does not fit on the disk is refused before it writes anything', async ({ skip }) => {
   const mounted = join(folder, 'small')
   mkdirSync(mounted)
   const mount = execaSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', mounted], { reject: false })
@@ -134,7 +134,7 @@ test('for which the disk has no room is refused before it takes what the store n
     }
     await expect(copying).rejects.toMatchObject({
       reason: 'STORE_UNAVAILABLE',
-      message: expect.stringContaining('there is no room for a copy'),
+      message: expect.stringContaining('has no space for a copy'),
     })
     store.close()
   } finally {

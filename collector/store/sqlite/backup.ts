@@ -5,27 +5,27 @@ import { dirname, join } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { OperatingError } from '../../../lib/errors.ts'
 import { formatBytes } from '../../../lib/units.ts'
-import type { StoreCopy } from '../windows.ts'
-import type { Access } from './access.ts'
-import { toStoreFailure } from './failure.ts'
-import { COPY_MARK, COPY_NAME } from './left-copies.ts'
+import type { StoreCopy } from '../maintenance.ts'
+import type { Connection } from './connection.ts'
+import { toStoreError } from './errors.ts'
+import { BACKUP_FILE, BACKUP_FOLDER_MARK } from './unfinished-backups.ts'
 
-/** Pages copied before others have their turn: less than a millisecond. */
+/** Pages copied per step: less than a millisecond of work. */
 const PAGES_PER_STEP = 100
 
-/** gRPC takes pieces of this size well. */
+/** Size of a piece, below the default message limit of gRPC (4 MiB). */
 const PIECE_BYTES = 256 * 1024
 
-/** What has to stay free on the disk, for what the collector writes while the copy is there: its log above all. */
+/** Disk space that must stay free for the collector's writes during the backup, mainly its log. */
 const FREE_BYTES = 64 * 2 ** 20
 
-/** A copy that does not fit would be noticed only once it has taken the last room from the store itself. */
-const checkRoom = ({ database, path }: Access): void => {
+/** Checked in advance: a copy that does not fit would fail only after it had filled the store's own disk. */
+const checkFreeSpace = ({ database, path }: Connection): void => {
   const numberOf = (name: string) => Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
   const size = numberOf('page_count') * numberOf('page_size')
   const { bavail, bsize } = statfsSync(dirname(path))
   if (bavail * bsize >= size + FREE_BYTES) return
-  const text = `there is no room for a copy beside the store ${path}: it takes ${formatBytes(size)}, the disk has ${formatBytes(bavail * bsize)}, of which ${formatBytes(FREE_BYTES)} stay free for the store; free some space there`
+  const text = `the disk of the store ${path} has no space for a copy: the copy needs ${formatBytes(size)}, the disk has ${formatBytes(bavail * bsize)} free, of which ${formatBytes(FREE_BYTES)} stay reserved for the store; free some space there`
   throw new OperatingError('STORE_UNAVAILABLE', text)
 }
 
@@ -44,8 +44,8 @@ async function* piecesOf(file: FileHandle, sizeBytes: number): AsyncGenerator<Bu
 }
 
 /**
- * A connection of its own, which sees the store as it is now for as long as it is open: neither does writing hold the
- * copy up nor the copy the writing. The log grows meanwhile, and is cut back afterwards.
+ * Opens a second, read-only connection with an open transaction: it sees the store as it is now, and does not block the
+ * writer. The log grows until the connection is closed, and is truncated afterwards.
  */
 const openSnapshot = (path: string): DatabaseSync => {
   const source = new DatabaseSync(path, { readOnly: true })
@@ -68,17 +68,17 @@ const copyFile = async (path: string, copyPath: string, signal: AbortSignal): Pr
   }
 }
 
-/** The copy lies beside the store, in a folder for its owner alone, until it is whole; then it has no name any more. */
-const copy = async (access: Access, signal: AbortSignal): Promise<FileHandle> => {
-  const { database, path } = access
-  if (path !== ':memory:') checkRoom(access)
+/** Copies the store into a private folder next to it. The file is deleted once it is complete and open. */
+const copy = async (connection: Connection, signal: AbortSignal): Promise<FileHandle> => {
+  const { database, path } = connection
+  if (path !== ':memory:') checkFreeSpace(connection)
   const folder = mkdtempSync(
-    path === ':memory:' ? join(tmpdir(), 'meshgauge-backup-') : `${path}${COPY_MARK}`,
+    path === ':memory:' ? join(tmpdir(), 'meshgauge-backup-') : `${path}${BACKUP_FOLDER_MARK}`,
   )
   try {
-    const file = join(folder, COPY_NAME)
-    // A store in memory has no second connection, and the first one cannot be read by the thread that copies while
-    // this one writes; what is in memory is small enough to be copied at once.
+    const file = join(folder, BACKUP_FILE)
+    // A store in memory has no second connection, and the copying thread cannot use the first one while it writes. Such
+    // a store is small enough to be copied in one step.
     if (path === ':memory:') database.prepare('VACUUM INTO ?').run(file)
     else await copyFile(path, file, signal)
     return await open(file, 'r')
@@ -88,15 +88,15 @@ const copy = async (access: Access, signal: AbortSignal): Promise<FileHandle> =>
 }
 
 export const createBackup =
-  (access: Access) =>
+  (connection: Connection) =>
   async (signal: AbortSignal): Promise<StoreCopy> => {
     signal.throwIfAborted()
     try {
-      const file = await copy(access, signal)
+      const file = await copy(connection, signal)
       const { size } = await file.stat()
       return { sizeBytes: size, pieces: () => piecesOf(file, size) }
     } catch (error) {
       signal.throwIfAborted()
-      throw toStoreFailure(access.path, error)
+      throw toStoreError(connection.path, error)
     }
   }

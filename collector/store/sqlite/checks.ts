@@ -1,8 +1,8 @@
 import { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
-import type { NodeCheck, Store } from '../store.ts'
-import type { Access } from './access.ts'
+import type { CheckStore, NodeCheck } from '../store.ts'
+import type { Connection } from './connection.ts'
 
-const prepare = ({ database }: Access) => ({
+const prepare = ({ database }: Connection) => ({
   putCheck: database.prepare(
     `INSERT INTO checks (node, name, body) VALUES (?, ?, ?)
      ON CONFLICT (node, name) DO UPDATE SET body = excluded.body`,
@@ -11,9 +11,9 @@ const prepare = ({ database }: Access) => ({
   checksOfNode: database.prepare('SELECT node, body FROM checks WHERE node = ? ORDER BY name'),
 })
 
-export const createCheckStore = (access: Access): Pick<Store, 'putChecks' | 'checks'> => {
-  const { guarded, write } = access
-  const sql = guarded(() => prepare(access))
+export const createCheckStore = (connection: Connection): CheckStore => {
+  const { guarded, write } = connection
+  const sql = guarded(() => prepare(connection))
   return {
     putChecks: (checks) => {
       if (checks.length === 0) return

@@ -38,19 +38,19 @@ const unusable = (problem: string) =>
     message: expect.stringContaining(`the store ${path} cannot be used: ${problem}`),
   })
 
-/** Results of pairs that no other call gives: a pair's later result would take the place of its first. */
-let given = 0
-const sampleResults = (count: number) => Array.from({ length: count }, () => sampleResult(given++))
+let resultCount = 0
+/** Results of pairs that no other call returns: a later result of the same pair would replace the first. */
+const newResults = (count: number) => Array.from({ length: count }, () => sampleResult(resultCount++))
 
-describe('a file that is not a store of ours', () => {
-  test('something else altogether', () => {
+describe('refuses to open', () => {
+  test('a file that is not a database', () => {
     writeFileSync(path, 'this is no database at all, '.repeat(100))
     expect(() => openSqliteStore(path)).toThrow(
       unusable('it is not a meshgauge store: give another path, or move the file away'),
     )
   })
 
-  test('the database of another program is left alone', () => {
+  test('the database of another program, and does not change it', () => {
     const other = new DatabaseSync(path)
     other.exec('CREATE TABLE theirs (x)')
     other.close()
@@ -79,14 +79,14 @@ describe('a file that is not a store of ours', () => {
     expect(() => openSqliteStore(path)).toThrow(unusable('it cannot be opened'))
   })
 
-  test('a folder that cannot be made, because its parent is a file', () => {
+  test('a path in a folder that cannot be created because its parent is a file', () => {
     writeFileSync(join(folder, 'file'), '')
     path = join(folder, 'file', 'data', 'meshgauge.db')
     expect(() => openSqliteStore(path)).toThrow(unusable('it cannot be opened'))
   })
 })
 
-test('a link to a store is that store: one collector has it, and its log counts', () => {
+test('a symbolic link leads to the same lock and log as the store itself', () => {
   const real = join(folder, 'other disk')
   mkdirSync(real)
   const store = openSqliteStore(join(real, 'real.db'))
@@ -104,7 +104,7 @@ describe('a damaged store', () => {
   const fill = () => {
     const store = openSqliteStore(path)
     store.createRun(sampleRun())
-    store.putResults(store.getRun('latest').id, sampleResults(2000))
+    store.putResults(store.getRun('latest').id, newResults(2000))
     store.close()
   }
 
@@ -127,17 +127,17 @@ describe('a damaged store', () => {
   })
 
   test.each(['80', 'ffffff', '0005ffffffffff', '000f010a0a010101010100ffffffffff7f'])(
-    'windows that are not what was written (%s) are told, and hold nobody up',
+    'damaged windows (%s) are reported once, and do not block reading or maintenance',
     (body) => {
       openSqliteStore(path).close()
       const database = new DatabaseSync(path)
       database.exec(`INSERT INTO fresh (key, body) VALUES (0, x'${body}')`)
       database.close()
-      const told: string[] = []
-      const store = openSqliteStore(path, undefined, { onDamaged: (level) => told.push(level) })
+      const reported: string[] = []
+      const store = openSqliteStore(path, undefined, { onDamaged: (level) => reported.push(level) })
       expect(store.history(0, 0, 60_000, Resolution.RESOLUTION_RAW).windows).toEqual([])
       for (let piece = 0; store.maintain(new Date(3_600_000)); piece++) expect(piece).toBeLessThan(100)
-      expect(told).toHaveLength(1)
+      expect(reported).toHaveLength(1)
       expect(store.info().waitingWindows).toBe(0)
       store.close()
     },
@@ -151,30 +151,30 @@ describe('a damaged store', () => {
 })
 
 describe('a full disk', () => {
-  /** Appends until the store says no; returns what it had acknowledged by then. */
+  /** Appends until the store refuses; returns the number of acknowledged results. */
   const fillUp = (store: Store, run: string): number => {
     let acknowledged = 0
     expect(() => {
-      for (; acknowledged < 100_000; acknowledged += 100) store.putResults(run, sampleResults(100))
+      for (; acknowledged < 100_000; acknowledged += 100) store.putResults(run, newResults(100))
     }).toThrow(unusable('the disk is full: free some space there'))
     return acknowledged
   }
 
-  const survives = (store: Store, makeRoom: () => void): void => {
+  const expectRecovery = (store: Store, freeSpace: () => void): void => {
     const run = sampleRun()
     store.createRun(run)
     const acknowledged = fillUp(store, run.id)
     expect(acknowledged).toBeGreaterThan(0)
-    // Reading goes on, and nothing of the failed batch is there.
+    // Reading works, and nothing of the failed batch is stored.
     expect(store.allResults(run.id)).toHaveLength(acknowledged)
     expect(store.getRun('latest')).toEqual(run)
-    makeRoom()
-    store.putResults(run.id, sampleResults(100))
+    freeSpace()
+    store.putResults(run.id, newResults(100))
     store.createRun(sampleRun({ id: sampleId(START) }))
     expect(store.allResults(run.id)).toHaveLength(acknowledged + 100)
   }
 
-  /** Runs `work` in a small file system of its own; false when none can be had. */
+  /** Runs `work` in a new small file system. Returns false when none can be mounted. */
   const inSmallFileSystem = (kilobytes: number, work: (mounted: string) => void): boolean => {
     const mounted = join(folder, 'small')
     mkdirSync(mounted)
@@ -182,7 +182,7 @@ describe('a full disk', () => {
     const mount = execaSync('mount', ['-t', 'tmpfs', '-o', size, 'tmpfs', mounted], { reject: false })
     if (mount.failed) {
       console.warn(
-        `no small file system can be mounted, so SQLite's own limit stands in: ${mount.shortMessage}`,
+        `no small file system can be mounted, so the test uses SQLite's page limit: ${mount.shortMessage}`,
       )
       return false
     }
@@ -190,29 +190,29 @@ describe('a full disk', () => {
       path = join(mounted, 'meshgauge.db')
       work(mounted)
     } finally {
-      // Lazily: a test that failed half-way may have the store open still.
+      // Lazily: a failed test may still have the store open.
       execaSync('umount', ['--lazy', mounted])
     }
     return true
   }
 
-  test('refuses what does not fit, keeps what did, and goes on once there is room', () => {
+  test('refuses writes that do not fit, keeps acknowledged ones, and works again once there is space', () => {
     const tried = inSmallFileSystem(2048, (mounted) => {
       const filler = join(mounted, 'filler')
       writeFileSync(filler, Buffer.alloc(1_000_000))
       const store = openSqliteStore(path)
-      survives(store, () => rmSync(filler))
+      expectRecovery(store, () => rmSync(filler))
       store.close()
     })
     if (tried) return
     const opened = openDatabase(path)
     opened.database.exec('PRAGMA max_page_count = 256')
     const store = createSqliteStore(opened)
-    survives(store, () => opened.database.exec('PRAGMA max_page_count = 4096'))
+    expectRecovery(store, () => opened.database.exec('PRAGMA max_page_count = 4096'))
     store.close()
   })
 
-  test('says so when there is no room to begin with', ({ skip }) => {
+  test('is reported as full when the store is opened', ({ skip }) => {
     const tried = inSmallFileSystem(64, (mounted) => {
       for (const taken of [64, 48, 32]) {
         writeFileSync(join(mounted, 'filler'), Buffer.alloc(taken * 1024))

@@ -1,14 +1,14 @@
 import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { isFullError, storeProblem, toStoreFailure } from './failure.ts'
-import { removeLeftCopies } from './left-copies.ts'
+import { isDiskFullError, storeUnavailable, toStoreError } from './errors.ts'
 import { APPLICATION_ID, SCHEMA_VERSION, upgrade } from './schema.ts'
+import { removeUnfinishedBackups } from './unfinished-backups.ts'
 
-/** Bounds what a reader outside, such as `sqlite3`, can hold the collector up. */
+/** Maximum time that an outside reader, such as `sqlite3`, can block the collector. */
 const BUSY_TIMEOUT_MS = 1000
 
-/** Runs `work` in one transaction: all of it is durable afterwards, or none of it was done. */
+/** Runs `work` in one transaction: all of its changes are committed, or none. */
 export const inTransaction = <T>(database: DatabaseSync, work: () => T): T => {
   database.exec('BEGIN IMMEDIATE')
   try {
@@ -16,7 +16,7 @@ export const inTransaction = <T>(database: DatabaseSync, work: () => T): T => {
     database.exec('COMMIT')
     return result
   } catch (error) {
-    // On a full disk SQLite may have rolled back already, and a second time is an error.
+    // On a full disk SQLite may have rolled back already; a second rollback is an error.
     if (database.isTransaction) database.exec('ROLLBACK')
     throw error
   }
@@ -25,15 +25,18 @@ export const inTransaction = <T>(database: DatabaseSync, work: () => T): T => {
 const pragma = (database: DatabaseSync, name: string): number =>
   Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0])
 
-/** What is not a store of ours, or of a later version, is refused before anything of it is changed. */
+/**
+ * Returns the schema version of the file; 0 for an empty one. Changes nothing.
+ * @throws OperatingError STORE_UNAVAILABLE for the database of another program, or of a newer meshgauge
+ */
 const versionOf = (database: DatabaseSync, path: string): number => {
   const tables = Number(database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n)
   if (tables > 0 && pragma(database, 'application_id') !== APPLICATION_ID) {
-    throw storeProblem(path, 'it is the SQLite database of another program; give another path')
+    throw storeUnavailable(path, 'it is the SQLite database of another program; give another path')
   }
   const version = pragma(database, 'user_version')
   if (version > SCHEMA_VERSION) {
-    throw storeProblem(
+    throw storeUnavailable(
       path,
       `its schema has version ${version} and this meshgauge knows ${SCHEMA_VERSION}: use the newer meshgauge that wrote it, or another path`,
     )
@@ -42,22 +45,22 @@ const versionOf = (database: DatabaseSync, path: string): number => {
 }
 
 /**
- * Lets pages that are free be given back to the file system little by little. Of an older store this takes writing it
- * anew once, before it is more than runs; where there is no room for that it stays as it is, and uses free pages again.
+ * Allows free pages to be released to the file system in small steps. A store of schema version 1 must be rewritten once
+ * for that. Without disk space for it, the store only reuses its free pages.
  */
-const prepareToGiveBack = (database: DatabaseSync, version: number): void => {
+const enableIncrementalVacuum = (database: DatabaseSync, version: number): void => {
   database.exec('PRAGMA auto_vacuum = INCREMENTAL')
   if (version !== 1) return
   try {
     database.exec('VACUUM')
   } catch (error) {
-    if (!isFullError(error)) throw error
+    if (!isDiskFullError(error)) throw error
   }
 }
 
 /**
- * An open transaction on an empty database beside the store. The kernel lets go of it when the process ends, however
- * it ends; the store itself stays readable for others, such as `sqlite3` and backups.
+ * Locks the store with an open transaction on an empty database next to it. The kernel releases the lock when the process
+ * ends for any reason. The store itself stays readable for others, such as `sqlite3` and backups.
  */
 const lock = (path: string): DatabaseSync => {
   const holder = new DatabaseSync(`${path}-lock`)
@@ -67,7 +70,10 @@ const lock = (path: string): DatabaseSync => {
   } catch (error) {
     holder.close()
     if (error instanceof Error && 'errcode' in error && error.errcode === 5) {
-      throw storeProblem(path, 'another collector has it open; stop that one, or give this one another path')
+      throw storeUnavailable(
+        path,
+        'another collector has it open; stop that one, or give this one another path',
+      )
     }
     throw error
   }
@@ -82,11 +88,11 @@ const openFile = (path: string): { database: DatabaseSync; holder: DatabaseSync 
     const opened = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true })
     database = opened
     const version = versionOf(database, path)
-    if (path !== ':memory:') removeLeftCopies(path)
-    prepareToGiveBack(database, version)
+    if (path !== ':memory:') removeUnfinishedBackups(path)
+    enableIncrementalVacuum(database, version)
     database.exec('PRAGMA journal_mode = WAL')
-    // FULL waits for the disk at each commit: what is acknowledged survives kill -9 (as it would with NORMAL) and
-    // also the loss of power. The collector commits once a tick, not once a result, so it costs one flush a tick.
+    // FULL waits for the disk at each commit, so an acknowledged write survives a power loss as well as kill -9. The
+    // collector commits once per tick and not once per result, so the cost is one flush per tick.
     database.exec('PRAGMA synchronous = FULL')
     if (version < SCHEMA_VERSION) inTransaction(database, () => upgrade(opened, version))
     return { database, holder }
@@ -98,7 +104,7 @@ const openFile = (path: string): { database: DatabaseSync; holder: DatabaseSync 
 }
 
 /**
- * Opens the store's file, and makes it and its folder when missing.
+ * Opens the store's file. Creates it and its folder when missing.
  * @throws OperatingError STORE_UNAVAILABLE with the path and what to do
  */
 export const openDatabase = (file: string): OpenDatabase => {
@@ -106,9 +112,9 @@ export const openDatabase = (file: string): OpenDatabase => {
   try {
     if (file !== ':memory:') {
       mkdirSync(dirname(file), { recursive: true })
-      // Made by us it is for its owner alone; what SQLite puts beside it takes the same mode.
+      // A new file is readable only by its owner. SQLite uses the same mode for its log and shared memory.
       closeSync(openSync(file, 'a', 0o600))
-      // Two names of one file must find the same lock, and what lies beside it on the same disk.
+      // All names of one file must lead to the same lock, log and backup folder.
       path = realpathSync(file)
     }
     const { database, holder } = openFile(path)
@@ -118,6 +124,6 @@ export const openDatabase = (file: string): OpenDatabase => {
     }
     return { database, path, close }
   } catch (error) {
-    throw toStoreFailure(path, error)
+    throw toStoreError(path, error)
   }
 }

@@ -1,7 +1,7 @@
-import type { DocumentStore } from '../windows.ts'
-import type { Access } from './access.ts'
+import type { DocumentStore } from '../documents.ts'
+import type { Connection } from './connection.ts'
 
-export const createDocuments = ({ database, guarded, write }: Access): DocumentStore => {
+export const createDocuments = ({ database, guarded, write }: Connection): DocumentStore => {
   const put = database.prepare(
     'INSERT INTO documents (kind, name, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body',
   )

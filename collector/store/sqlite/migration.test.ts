@@ -5,8 +5,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run } from '#proto/meshgauge/collector/v1/run.ts'
+import { maintainAll } from '../testing/maintenance-contract.ts'
 import { START, sampleResult, sampleRun } from '../testing/samples.ts'
-import { maintainAll } from '../testing/upkeep-contract.ts'
 import { sampleWindow } from '../testing/windows-contract.ts'
 import { openSqliteStore } from './store.ts'
 
@@ -21,7 +21,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const RESULTS = 500
 const run = sampleRun()
 
-/** A store as meshgauge 0.1.0 wrote it. */
+/** Writes a store as meshgauge 0.1.0 did. */
 const writeVersion1 = (): void => {
   const database = new DatabaseSync(path)
   database.exec('PRAGMA journal_mode = WAL')
@@ -40,7 +40,7 @@ const writeVersion1 = (): void => {
   database.close()
 }
 
-test('a store of version 1 is brought up to date in place, with all that it has', () => {
+test('a store of version 1 is upgraded in place and keeps all content', () => {
   writeVersion1()
   const before = statSync(path)
   const store = openSqliteStore(path)
@@ -63,7 +63,7 @@ test('a store of version 1 is brought up to date in place, with all that it has'
   again.close()
 })
 
-test('a store of version 1 gives room back too', () => {
+test('a store of version 1 releases free pages to the file system after the upgrade', () => {
   writeVersion1()
   const store = openSqliteStore(path, {
     retention: { raw: 7200, fiveMinutes: 7200, oneHour: 7200, events: 7200, runs: 7200 },

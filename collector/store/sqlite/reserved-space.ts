@@ -1,53 +1,48 @@
 import { rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** A disk that has less free than so many times the spare room is not made fuller by it. */
-const AMPLE = 10
+/** Space is reserved only on a disk with this many times the reserved bytes free. */
+const MIN_FREE_FACTOR = 10
 
 /**
- * Room on the disk that is kept for a bad day. On a full disk SQLite can neither write its log into the file nor begin
- * the log anew, so that not even what is too old could be removed: then this file goes, and comes back when there is
- * room again.
+ * Disk space that is reserved for a full disk, as a file next to the store. On a full disk SQLite can neither checkpoint
+ * nor restart its log, so it could not even remove expired content. Deleting this file makes that possible.
  */
 export type ReservedSpace = {
-  /** Keeps the room when the disk has plenty. */
-  keep(): void
-  /** Whether there was any to give up. */
-  giveUp(): boolean
+  /** Reserves the space when the disk has plenty. */
+  reserve(): void
+  /** Releases the space. */
+  release(): void
   sizeBytes(): number
 }
 
 export const createReservedSpace = (path: string, bytes: number): ReservedSpace => {
   const file = `${path}-spare`
   const sizeBytes = () => statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  const giveUp = () => {
-    const was = sizeBytes() > 0
-    rmSync(file, { force: true })
-    return was
-  }
+  const release = () => rmSync(file, { force: true })
   const hasPlenty = () => {
     const { bavail, bsize } = statfsSync(dirname(file))
-    return bavail * bsize > AMPLE * bytes
+    return bavail * bsize > MIN_FREE_FACTOR * bytes
   }
   return {
-    giveUp,
+    release,
     sizeBytes,
-    keep: () => {
+    reserve: () => {
       if (sizeBytes() === bytes || !hasPlenty()) return
       try {
-        // Zeros that are written take room; a hole in a file does not.
+        // Written zeros occupy space; a hole in a file does not.
         writeFileSync(file, Buffer.alloc(bytes), { mode: 0o600 })
       } catch {
-        // Someone else took the room in between: then there is nothing to spare.
-        giveUp()
+        // Another program filled the disk at the same time.
+        release()
       }
     },
   }
 }
 
-/** A store in memory has no disk. */
+/** For a store in memory. */
 export const NO_RESERVED_SPACE: ReservedSpace = {
-  keep: () => undefined,
-  giveUp: () => false,
+  reserve: () => undefined,
+  release: () => undefined,
   sizeBytes: () => 0,
 }

@@ -3,24 +3,25 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../../lib/errors.ts'
+import { pageSizeOf } from '../../../lib/paging.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
-import { withoutHosts } from '../hosts.ts'
-import type { Page } from '../page.ts'
-import { type LastMeasured, pageSize, RESULT_PAGE, RUN_PAGE, type Store } from '../store.ts'
-import type { CoverageStore, DocumentStore, StoreUpkeep, WindowStore } from '../windows.ts'
-import type { Access } from './access.ts'
+import { isMeasured } from '../../dispatch/outcomes.ts'
+import { pairKey } from '../../inventory/keys.ts'
+import { type Page, RESULT_LIST, type Row, RUN_LIST, readRowToken, takePage } from '../paging.ts'
+import { type LastMeasured, type RunStore, withoutHostSamples } from '../store.ts'
+import type { Connection } from './connection.ts'
 import type { Coverage } from './coverage.ts'
-import { PUT_LAST_MEASURED } from './measured-pairs.ts'
-import { type Row, readPageToken, takePage } from './pages.ts'
+import { PUT_LAST_MEASURED } from './measured-times.ts'
 
 const prepare = (database: DatabaseSync) => ({
-  insertRun: database.prepare('INSERT INTO runs (id, state, body) VALUES (?, ?, ?)'),
+  insertRun: database.prepare('INSERT INTO runs (id, state, body, request) VALUES (?, ?, ?, ?)'),
   updateRun: database.prepare('UPDATE runs SET state = ?, body = ? WHERE id = ?'),
   runKey: database.prepare('SELECT key FROM runs WHERE id = ?'),
   latestRun: database.prepare('SELECT id FROM runs ORDER BY key DESC LIMIT 1'),
-  // In the alphabet of an id every longer text sorts before the prefix followed by g.
+  // An id consists of hexadecimal digits and hyphens, so every id with the prefix sorts before the prefix followed by g.
   runsLike: database.prepare("SELECT id FROM runs WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 6"),
   runBody: database.prepare('SELECT body FROM runs WHERE id = ?'),
+  runOfRequest: database.prepare('SELECT body FROM runs WHERE request = ?'),
   runsBefore: database.prepare('SELECT key, body FROM runs WHERE key < ? ORDER BY key DESC LIMIT ?'),
   unfinishedRuns: database.prepare('SELECT key, body FROM runs WHERE state IN (1, 2) ORDER BY key'),
   putResult: database.prepare(
@@ -38,21 +39,21 @@ const prepare = (database: DatabaseSync) => ({
 
 type Statements = ReturnType<typeof prepare>
 
-/** What node:sqlite returns is as loose as SQL; STRICT tables make these casts true. */
+/** node:sqlite has no row types. The cast is safe because the tables are STRICT. */
 const rows = (found: unknown): Iterable<Row> => found as Iterable<Row>
 
-const findId = (sql: Statements, asked: string): string => {
-  if (asked === 'latest') {
+const findId = (sql: Statements, requested: string): string => {
+  if (requested === 'latest') {
     const latest = sql.latestRun.get()
     if (!latest) throw new OperatingError('NOT_FOUND', 'there is no run yet')
     return String(latest.id)
   }
-  const prefix = asked.toLowerCase()
+  const prefix = requested.toLowerCase()
   const candidates = /^[0-9a-f-]+$/.test(prefix) ? sql.runsLike.all(prefix).map(({ id }) => String(id)) : []
-  if (candidates.length === 0) throw new OperatingError('NOT_FOUND', `there is no run ${asked}`)
+  if (candidates.length === 0) throw new OperatingError('NOT_FOUND', `there is no run ${requested}`)
   if (candidates.length > 1 && candidates[0] !== prefix) {
     const list = `${candidates.slice(0, 5).join(', ')}${candidates.length > 5 ? ' and more' : ''}`
-    throw new OperatingError('NOT_FOUND', `more than one run begins with ${asked}: ${list}`)
+    throw new OperatingError('NOT_FOUND', `more than one run begins with ${requested}: ${list}`)
   }
   return candidates[0]!
 }
@@ -64,14 +65,15 @@ const keyOf = (sql: Statements, id: string): number => {
 }
 
 const pairOf = ({ source, destination }: PairResult): string =>
-  [source?.node, source?.interface, destination?.node, destination?.interface].join('\t')
+  source && destination ? pairKey(source, destination) : ''
 
-/** Keeps the latest time of each node and test in a batch: few rows, however many results. */
-const noteMeasured = (sql: Statements, results: readonly PairResult[], until: number): void => {
+/** Stores the latest time per node and test: few rows for any number of results. */
+const putLastMeasured = (sql: Statements, results: readonly PairResult[], until: number): void => {
   const latest = new Map<string, { node: string; test: string; milliseconds: number }>()
-  for (const { source, destination, outcome, values, endTime } of results) {
-    const ended = fromTimestamp(endTime)
-    if (outcome !== Outcome.OUTCOME_MEASURED || !values || !ended || ended.getTime() > until) continue
+  for (const result of results) {
+    const { source, destination, values } = result
+    const ended = fromTimestamp(result.endTime)
+    if (!isMeasured(result) || !values || !ended || ended.getTime() > until) continue
     for (const end of [source, destination]) {
       if (!end) continue
       const key = `${values.$case} ${end.node}`
@@ -120,37 +122,35 @@ const lastMeasured = (sql: Statements, until: number): Map<string, LastMeasured>
 }
 
 const listRuns = (sql: Statements, { size, token }: Page) => {
-  const before = readPageToken('u', token) ?? Number.MAX_SAFE_INTEGER
-  const limit = pageSize(size, RUN_PAGE)
+  const before = readRowToken(RUN_LIST, token) ?? Number.MAX_SAFE_INTEGER
+  const limit = pageSizeOf(size)
   const found = rows(sql.runsBefore.iterate(before, limit + 1))
-  const { bodies, nextPageToken } = takePage('u', found, limit)
+  const { bodies, nextPageToken } = takePage(RUN_LIST, found, limit)
   return { runs: bodies.map((body) => Run.decode(body)), nextPageToken }
 }
 
 const listResults = (sql: Statements, id: string, { size, token }: Page) => {
   const run = keyOf(sql, findId(sql, id))
-  const after = readPageToken('r', token) ?? 0
-  const limit = pageSize(size, RESULT_PAGE)
+  const after = readRowToken(RESULT_LIST, token) ?? 0
+  const limit = pageSizeOf(size)
   const found = rows(sql.resultsAfter.iterate(run, after, limit + 1))
-  const { bodies, nextPageToken } = takePage('r', found, limit)
+  const { bodies, nextPageToken } = takePage(RESULT_LIST, found, limit)
   return { results: bodies.map((body) => PairResult.decode(body)), nextPageToken }
 }
 
-export type RunStore = Omit<
-  Store,
-  keyof (WindowStore & CoverageStore & DocumentStore & StoreUpkeep) | keyof CheckStore | 'close'
->
-type CheckStore = Pick<Store, 'putChecks' | 'checks'>
-
-/** @param latest the latest time at which something can have been measured, in Unix milliseconds */
-export const createRunStore = (access: Access, coverage: Coverage, latest: () => number): RunStore => {
-  const { database, guarded, write } = access
+/** @param latest returns the latest plausible time of a measurement, in Unix milliseconds */
+export const createRunStore = (
+  connection: Connection,
+  coverage: Coverage,
+  latest: () => number,
+): RunStore => {
+  const { database, figures, guarded, write } = connection
   const sql = guarded(() => prepare(database))
   return {
     createRun: (run) => {
       write(() => {
-        sql.insertRun.run(run.id, run.state, Run.encode(run).finish())
-        access.figures.add('runs', 1)
+        sql.insertRun.run(run.id, run.state, Run.encode(run).finish(), run.requestId || null)
+        figures.add('runs', 1)
       })
     },
     updateRun: (run) => {
@@ -164,17 +164,22 @@ export const createRunStore = (access: Access, coverage: Coverage, latest: () =>
         for (const result of results) {
           sql.putResult.run(run, pairOf(result), result.outcome, PairResult.encode(result).finish())
         }
-        noteMeasured(sql, results, latest())
-        coverage.note(results)
+        putLastMeasured(sql, results, latest())
+        coverage.addResults(results)
       })
     },
     getRun: (id) => guarded(() => Run.decode(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
+    runOfRequest: (requestId) =>
+      guarded(() => {
+        const row = sql.runOfRequest.get(requestId)
+        return row && Run.decode(row.body as Uint8Array)
+      }),
     listRuns: (page) => guarded(() => listRuns(sql, page)),
     listResults: (id, page) => guarded(() => listResults(sql, id, page)),
     allResults: (id) =>
       guarded(() =>
         Array.from(rows(sql.resultBodies.iterate(keyOf(sql, findId(sql, id)))), ({ body }) =>
-          withoutHosts(PairResult.decode(body)),
+          withoutHostSamples(PairResult.decode(body)),
         ),
       ),
     lastMeasured: () => guarded(() => lastMeasured(sql, latest())),

@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { measuredPair, PUT_COVERAGE } from './measured-pairs.ts'
+import { measuredPair, PUT_COVERAGE } from './measured-times.ts'
+import { withRoundTripDurations } from './round-trip-durations.ts'
 
-/** Written to the file's header, so that `file` and this program know a store from another database: "MGAU". */
+/** SQLite application id in the file's header ("MGAU"). It distinguishes a store from other SQLite databases. */
 export const APPLICATION_ID = 0x4d474155
 
-/** The last of the steps below. A later schema gets the next number and one more step. */
-export const SCHEMA_VERSION = 2
+/** Version of the current schema. A later schema gets the next number and one more upgrade step. */
+export const SCHEMA_VERSION = 3
 
 /**
- * Bodies are the protocol's own messages, so that a new field needs no new column; beside them stands only what
- * is looked up. Indices are few because each costs every write (one on source and destination costs a factor of 8).
+ * Bodies are encoded protocol messages, so that a new field needs no new column. Other columns exist only for lookups.
+ * Indices are few because each slows down every write (one on source and destination by a factor of 8).
  */
 const VERSION_1 = `
   CREATE TABLE runs (
@@ -49,7 +50,7 @@ const VERSION_1 = `
   PRAGMA application_id = ${APPLICATION_ID};
 `
 
-/** Windows over time are laid out as mesh/levels.ts says, their bytes as mesh/codec.ts does. */
+/** The tables of windows are described in mesh/roll-up-levels.ts, their bodies in mesh/window-codec.ts. */
 const VERSION_2 = `
   CREATE TABLE figures (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE collector (identity TEXT NOT NULL) STRICT;
@@ -93,7 +94,7 @@ const VERSION_2 = `
   ) STRICT;
 `
 
-/** What version 2 knows beside is found in what version 1 kept. */
+/** Computes the new content of version 2 from the content of version 1. */
 const fillVersion2 = (database: DatabaseSync): void => {
   database.prepare('INSERT INTO collector (identity) VALUES (?)').run(randomUUID())
   database.exec("INSERT INTO figures SELECT 'runs', count(*) FROM runs")
@@ -104,12 +105,32 @@ const fillVersion2 = (database: DatabaseSync): void => {
   }
 }
 
-/** Brings the schema of a database, in a transaction, from a version (0 is an empty file) to the latest. */
+/** Ids of the requests that created runs. */
+const VERSION_3 = `
+  ALTER TABLE runs ADD COLUMN request TEXT;
+  CREATE UNIQUE INDEX runs_of_request ON runs (request) WHERE request IS NOT NULL;
+`
+
+/** Before version 3, the round-trip times in summaries of runs were numbers of seconds. Now they are durations. */
+const fillVersion3 = (database: DatabaseSync): void => {
+  const get = database.prepare('SELECT body FROM runs WHERE key = ?')
+  const put = database.prepare('UPDATE runs SET body = ? WHERE key = ?')
+  for (const row of database.prepare('SELECT key FROM runs').all()) {
+    const key = Number(row.key)
+    put.run(withRoundTripDurations(get.get(key)!.body as Uint8Array), key)
+  }
+}
+
+/** Upgrades the schema from `version` (0 is an empty file) to the current one. Must be called within a transaction. */
 export const upgrade = (database: DatabaseSync, version: number): void => {
   if (version < 1) database.exec(VERSION_1)
   if (version < 2) {
     database.exec(VERSION_2)
     fillVersion2(database)
+  }
+  if (version < 3) {
+    database.exec(VERSION_3)
+    fillVersion3(database)
   }
   database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
 }

@@ -9,8 +9,8 @@ import { Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import type { StoreLimits } from '../limits.ts'
 import type { Store } from '../store.ts'
+import { maintainAll } from '../testing/maintenance-contract.ts'
 import { sampleId, sampleResult, sampleRun } from '../testing/samples.ts'
-import { maintainAll } from '../testing/upkeep-contract.ts'
 import { sampleEvent, sampleWindow } from '../testing/windows-contract.ts'
 import { openSqliteStore } from './store.ts'
 
@@ -22,11 +22,11 @@ let folder: string
 let path: string
 let mounted: string | undefined
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'meshgauge-room-'))
+  folder = mkdtempSync(join(tmpdir(), 'meshgauge-size-'))
   path = join(folder, 'meshgauge.db')
 })
 afterEach(() => {
-  // Lazily: a test that failed half-way may have the store open still.
+  // Lazily: a failed test may still have the store open.
   if (mounted) execaSync('umount', ['--lazy', mounted])
   mounted = undefined
   rmSync(folder, { recursive: true, force: true })
@@ -45,7 +45,7 @@ const sizeOnDisk = (): number =>
 
 const COUNTS = Array.from({ length: 400 }, (_, index) => 1 + (index % 9))
 
-/** One window of each path at each of these seconds after the full hour. */
+/** Stores one window of each path at each of these seconds after the full hour. */
 const put = (store: Store, ...seconds: number[]): void => {
   const windows = seconds.flatMap((second) =>
     Array.from({ length: PATHS }, (_, index) => {
@@ -56,7 +56,7 @@ const put = (store: Store, ...seconds: number[]): void => {
   store.putWindows(windows, [])
 }
 
-/** Windows of 10 s for so many minutes, with upkeep as a collector has it. */
+/** Stores windows of 10 s for the given minutes, and runs all due maintenance after each minute. */
 const measure = (
   store: Store,
   fromMinute: number,
@@ -73,8 +73,8 @@ const measure = (
 const oldestMinute = (store: Store, level: number): number =>
   ((store.info().levels[level]?.oldestMs ?? Number.NaN) - T) / 60_000
 
-describe('the bound', () => {
-  test('holds with the log counted, whatever comes; the oldest of the finest level goes first', () => {
+describe('the maximum size', () => {
+  test('is never exceeded, log included, and the oldest content of the finest level is removed first', () => {
     const store = openSqliteStore(path, limits(6))
     let largest = 0
     measure(store, 0, 600, () => {
@@ -86,16 +86,16 @@ describe('the bound', () => {
     expect(store.info().lastExpireMs).toBeGreaterThan(T + 590 * 60_000)
     expect(store.info().sizeBytes).toBeGreaterThanOrEqual(sizeOnDisk())
     expect(store.info().sizeBytes).toBeLessThan(sizeOnDisk() + MEBIBYTE / 2)
-    // Most raw windows had to go; 5 minutes and hours are there from the beginning.
+    // Most raw windows were removed; the 5-minute and 1-hour levels are complete.
     expect(oldestMinute(store, 1)).toBeGreaterThan(300)
     expect(oldestMinute(store, 1)).toBeLessThan(590)
     expect(oldestMinute(store, 2)).toBe(0)
-    const whole = store.history(0, T, T + 600 * 60_000, Resolution.RESOLUTION_5_MINUTES).windows
-    expect(whole.reduce((sum, { sentCount }) => sum + sentCount, 0)).toBe(600 * 60)
+    const history = store.history(0, T, T + 600 * 60_000, Resolution.RESOLUTION_5_MINUTES).windows
+    expect(history.reduce((sum, { sentCount }) => sum + sentCount, 0)).toBe(600 * 60)
     store.close()
   }, 120_000)
 
-  test('then the coarser levels go too', () => {
+  test('is kept by removing coarser levels when the raw level is at its floor', () => {
     const store = openSqliteStore(path, limits(2))
     measure(store, 0, 900)
     expect(sizeOnDisk()).toBeLessThanOrEqual(2 * MEBIBYTE)
@@ -105,7 +105,7 @@ describe('the bound', () => {
     store.close()
   }, 120_000)
 
-  test('is not met by removing content while somebody reads, such as a backup: that only makes the log longer', () => {
+  test('does not cause removals while a reader, such as a backup, keeps the log from being truncated', () => {
     const store = openSqliteStore(path, limits(6))
     measure(store, 0, 400)
     const oldestRaw = oldestMinute(store, 1)
@@ -114,7 +114,7 @@ describe('the bound', () => {
     reader.prepare('SELECT count(*) FROM raw').get()
     measure(store, 400, 430)
     reader.close()
-    // What came in half an hour took the place of as much, and the levels that are worth more are whole.
+    // Half an hour of new windows replaced about as much old content, and the coarser levels are complete.
     expect(oldestMinute(store, 1)).toBeLessThanOrEqual(oldestRaw + 45)
     expect(oldestMinute(store, 2)).toBe(0)
     measure(store, 430, 432)
@@ -122,7 +122,7 @@ describe('the bound', () => {
     store.close()
   }, 120_000)
 
-  test('holds for runs and events too: the oldest go, the newest 20 runs and two days of events stay', () => {
+  test('applies to runs and events: the oldest are removed, the newest 20 runs and two days of events stay', () => {
     const store = openSqliteStore(path, limits(8))
     const day = 86_400_000
     const host = HostSamples.fromPartial({ pcpJson: 'x'.repeat(100_000) })
@@ -146,7 +146,7 @@ describe('the bound', () => {
     store.close()
   })
 
-  test('that is made smaller gives the room back to the file system', () => {
+  test('shrinks the file when it is lowered', () => {
     const large = openSqliteStore(path, limits(64))
     measure(large, 0, 400)
     large.close()
@@ -161,7 +161,7 @@ describe('the bound', () => {
 })
 
 describe('a full disk', () => {
-  test('windows are refused and nothing of them is there; what is old still goes, and writing goes on', ({
+  test('refuses windows completely, still removes expired content, and then accepts windows again', ({
     skip,
   }) => {
     mounted = join(folder, 'small')
@@ -188,7 +188,7 @@ describe('a full disk', () => {
     }).toThrow(full)
     const read = (resolution: Resolution) => store.history(3, T, T + 11 * 3_600_000, resolution).windows
     expect(read(Resolution.RESOLUTION_RAW)).toHaveLength(110 * 6 + seconds / 10)
-    // Hours later all of it is too old: it goes although the disk is full, and what comes has room in its place.
+    // Hours later all content has expired: it is removed although the disk is full, and new windows take its space.
     minute = 600
     maintainAll(store, T + minute * 60_000)
     expect(read(Resolution.RESOLUTION_RAW)).toHaveLength(0)

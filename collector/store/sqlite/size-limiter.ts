@@ -1,76 +1,85 @@
 import { statSync } from 'node:fs'
-import type { Access } from './access.ts'
+import type { Connection } from './connection.ts'
 import { createReservedSpace, NO_RESERVED_SPACE } from './reserved-space.ts'
 
-/** Pages that are given back to the file system at a time: each may have to move one from the end. */
+/** Pages released to the file system per slice. SQLite may have to move one page from the end of the file for each. */
 const PAGES_PER_SLICE = 64
 
-/** So much may be free inside before it is given back; less is soon used again. */
+/** Free pages are released beyond both of these; fewer are soon used again. */
 const FREE_BYTES = 64 * 2 ** 20
 const FREE_RATIO = 0.25
 
-/** What may come between two pieces of upkeep, and the log, stay below the bound. */
+/** Distance from the maximum size at which removal begins. It holds the log and what arrives between two slices. */
 const RESERVE_RATIO = 1 / 8
 const MAX_RESERVE_BYTES = 128 * 2 ** 20
 
 /**
- * SQLite writes its log into the file after so many pages, which holds others up: 6 ms for 250 pages where 1,000 take
- * 11 and 4,000 take 24 (measured at 2,000 windows/s); of a small store a small part.
+ * Pages after which SQLite writes its log into the file (a checkpoint), which blocks the collector: 6 ms for 250 pages,
+ * 11 ms for 1,000 and 24 ms for 4,000 (measured at 2,000 windows/s). A small store uses LOG_RATIO of its maximum size.
  */
 const CHECKPOINT_PAGES = 250
 const LOG_RATIO = 1 / 64
 const MIN_CHECKPOINT_PAGES = 16
 
+/** Observes the size of the store and releases free space. What to remove is decided in expiry.ts. */
 export type SizeLimiter = {
-  /** Bytes on disk, the log and the spare room included, and what of it is free inside. */
+  /** Bytes on disk, with the log and the reserved space, and the part of them that is free inside the database. */
   sizes(): { sizeBytes: number; freeBytes: number }
-  /** Whether the bound is near. */
-  isTight(): boolean
-  /** Gives a slice of what is free back to the file system; says whether there was any to give. */
-  giveBack(): boolean
-  /** On a full disk: gives up the spare room, and begins the log anew. */
-  relieve(): void
+  /** Whether old content must be removed to stay below the maximum size. */
+  isNearLimit(): boolean
+  /** Releases one slice of free pages to the file system. Returns whether there were any to release. */
+  releaseFreePages(): boolean
+  /** Called on a full disk: releases the reserved space and restarts the log, so that content can be removed. */
+  releaseReservedSpace(): void
 }
 
-export const createSizeLimiter = (
-  { database, path, guarded, writeLazily }: Access,
-  { maxBytes }: { maxBytes: number },
-): SizeLimiter => {
-  const numberOf = (name: string) => {
-    const statement = database.prepare(`PRAGMA ${name}`)
-    return () => Number(Object.values(statement.get() ?? {})[0])
-  }
-  const pageSize = numberOf('page_size')()
-  const [pages, freePages] = [numberOf('page_count'), numberOf('freelist_count')]
-  const gives = numberOf('auto_vacuum')() > 0
-  const logPages = Math.max(
+const readPragma = ({ database }: Connection, name: string) => {
+  const statement = database.prepare(`PRAGMA ${name}`)
+  return () => Number(Object.values(statement.get() ?? {})[0])
+}
+
+/** Bounds the log of SQLite and returns its usual size in bytes. */
+const limitLog = ({ database, guarded }: Connection, pageSize: number, maxBytes: number): number => {
+  const pages = Math.max(
     MIN_CHECKPOINT_PAGES,
     Math.min(CHECKPOINT_PAGES, Math.floor((maxBytes * LOG_RATIO) / pageSize)),
   )
-  const logBytes = 2 * logPages * pageSize
+  const logBytes = 2 * pages * pageSize
   guarded(() => {
-    database.exec(`PRAGMA wal_autocheckpoint = ${logPages}`)
-    // The log is cut back to this when a long-lived reader let it grow.
+    database.exec(`PRAGMA wal_autocheckpoint = ${pages}`)
+    // The log is truncated to this size after a long-lived reader let it grow.
     database.exec(`PRAGMA journal_size_limit = ${logBytes}`)
   })
-  const spare = path === ':memory:' ? NO_RESERVED_SPACE : createReservedSpace(path, 2 * logBytes)
+  return logBytes
+}
 
+export const createSizeLimiter = (
+  connection: Connection,
+  { maxBytes }: { maxBytes: number },
+): SizeLimiter => {
+  const { database, path, guarded, writeLazily } = connection
+  const pageSize = readPragma(connection, 'page_size')()
+  const pages = readPragma(connection, 'page_count')
+  const freePages = readPragma(connection, 'freelist_count')
+  const canReleasePages = readPragma(connection, 'auto_vacuum')() > 0
+  const logBytes = limitLog(connection, pageSize, maxBytes)
+  const reserved = path === ':memory:' ? NO_RESERVED_SPACE : createReservedSpace(path, 2 * logBytes)
   const reserve = Math.min(maxBytes * RESERVE_RATIO, MAX_RESERVE_BYTES)
 
   const bytesOf = (suffix: string) =>
     path === ':memory:' ? 0 : (statSync(`${path}${suffix}`, { throwIfNoEntry: false })?.size ?? 0)
   const sizes = () => {
     const content = pages() * pageSize
-    // The file follows what is in the log, up and down, when the log is written into it.
-    const sizeBytes = Math.max(content, bytesOf('')) + bytesOf('-wal') + spare.sizeBytes()
+    // The file grows and shrinks to the size of the content when the log is written into it.
+    const sizeBytes = Math.max(content, bytesOf('')) + bytesOf('-wal') + reserved.sizeBytes()
     return { sizeBytes, freeBytes: freePages() * pageSize }
   }
   /**
-   * Content with the log as long as it usually is. While somebody reads, such as a backup, the log grows and the file is
-   * not cut: removing content would only make the log longer still.
+   * Content plus the usual size of the log. While another connection reads, such as a backup, the log grows and the file
+   * cannot shrink; counting the whole log would remove content without any gain.
    */
   const usedBytes = () =>
-    (pages() - freePages()) * pageSize + Math.min(bytesOf('-wal'), logBytes) + spare.sizeBytes()
+    (pages() - freePages()) * pageSize + Math.min(bytesOf('-wal'), logBytes) + reserved.sizeBytes()
   const isTooLarge = () => {
     const { sizeBytes, freeBytes } = sizes()
     const excessLog = Math.max(0, bytesOf('-wal') - logBytes)
@@ -83,19 +92,19 @@ export const createSizeLimiter = (
 
   return {
     sizes,
-    isTight: () => usedBytes() > maxBytes - reserve,
-    relieve: () => {
-      spare.giveUp()
+    isNearLimit: () => usedBytes() > maxBytes - reserve,
+    releaseReservedSpace: () => {
+      reserved.release()
       guarded(() => database.exec('PRAGMA wal_checkpoint(RESTART)'))
     },
-    giveBack: () => {
-      spare.keep()
-      if (!gives) return false
+    releaseFreePages: () => {
+      reserved.reserve()
+      if (!canReleasePages) return false
       if (!isTooLarge() && !isTooEmpty()) return false
       const before = pages()
       writeLazily(() => database.exec(`PRAGMA incremental_vacuum(${PAGES_PER_SLICE})`))
       const isSmaller = pages() < before
-      // Only then the file itself is cut.
+      // Only a checkpoint shrinks the file itself.
       if (!isSmaller || freePages() === 0) guarded(() => database.exec('PRAGMA wal_checkpoint(PASSIVE)'))
       return isSmaller
     },

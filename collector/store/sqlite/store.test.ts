@@ -7,9 +7,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../lib/clock.ts'
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
 import type { StoreLimits } from '../limits.ts'
-import { describeKeptStore, describeStore } from '../testing/contract.ts'
+import { describeMaintenance } from '../testing/maintenance-contract.ts'
 import { START, sampleResult, sampleRun } from '../testing/samples.ts'
-import { describeUpkeep } from '../testing/upkeep-contract.ts'
+import { describePersistentStore, describeStore } from '../testing/store-contract.ts'
 import { openSqliteStore } from './store.ts'
 
 let folder: string
@@ -29,17 +29,17 @@ const openInFile = (limits?: StoreLimits) => {
 }
 
 describeStore('SQLite in a file', openInFile)
-describeKeptStore('SQLite in a file', openInFile)
+describePersistentStore('SQLite in a file', openInFile)
 describeStore('SQLite in memory', () => ({ store: openSqliteStore(':memory:'), remove: () => undefined }))
 
-describeUpkeep('SQLite in a file', openInFile)
-describeUpkeep('SQLite in memory', (limits) => ({
+describeMaintenance('SQLite in a file', openInFile)
+describeMaintenance('SQLite in memory', (limits) => ({
   store: openSqliteStore(':memory:', limits),
   remove: () => undefined,
 }))
 
 describe('one collector at a time', () => {
-  test('a second one is refused by any name of the file, and let in when the first has closed', () => {
+  test('a second one is refused under any name of the file, and accepted when the first has closed', () => {
     const path = join(folder, 'meshgauge.db')
     const first = openSqliteStore(path)
     expect(() => openSqliteStore(join(folder, '..', folder.split('/').at(-1)!, 'meshgauge.db'))).toThrow(
@@ -52,7 +52,7 @@ describe('one collector at a time', () => {
     openSqliteStore(path).close()
   })
 
-  test('others may read meanwhile, such as sqlite3 and backups', () => {
+  test('other programs, such as sqlite3 and backups, can read while it is open', () => {
     const path = join(folder, 'meshgauge.db')
     const store = openSqliteStore(path)
     store.createRun(sampleRun())
@@ -63,7 +63,7 @@ describe('one collector at a time', () => {
   })
 })
 
-test('everything acknowledged is there after kill -9, and no batch is half there', async () => {
+test('after kill -9 every acknowledged batch is stored, and no batch is stored in part', async () => {
   const path = join(folder, 'meshgauge.db')
   for (const killAfter of [1, 40]) {
     const child = execa(process.execPath, [join(import.meta.dirname, 'fixtures/appender.ts'), path], {
@@ -79,7 +79,7 @@ test('everything acknowledged is there after kill -9, and no batch is half there
     expect((await child).signal).toBe('SIGKILL')
     expect(acknowledged).toBeGreaterThanOrEqual(killAfter)
 
-    // The lock went with the process.
+    // The lock was released with the process.
     const store = openSqliteStore(path)
     const results = store.allResults('latest')
     expect(results.length).toBeGreaterThanOrEqual(acknowledged * 50)
@@ -91,7 +91,7 @@ test('everything acknowledged is there after kill -9, and no batch is half there
   }
 }, 60_000)
 
-test('a time from while a clock was ahead gives way to what is measured then, and later ones do not count', () => {
+test('measurement times in the future are replaced by later measurements, and new ones are ignored', () => {
   const today = sampleResult(1).endTime!.seconds * 1000
   const ahead = today + 3 * 86_400_000
   let now = ahead
@@ -113,7 +113,7 @@ test('a time from while a clock was ahead gives way to what is measured then, an
   measuredAt(today)
   expect(lasts()).toEqual([today, today])
   expect(nodes()).toEqual([today, today])
-  // An agent that is ahead says so again.
+  // An agent whose clock is ahead reports such a time again.
   store.putCoverage('ping', [['a b net0', ahead]])
   measuredAt(ahead)
   store.putCoverage('ping', [['a b net0', today - 1000]])
@@ -123,7 +123,7 @@ test('a time from while a clock was ahead gives way to what is measured then, an
   store.close()
 })
 
-test('times of pairs whose nodes have left go with the age of what was measured, in slices, and not before', () => {
+test('coverage of pairs whose nodes have left is removed in slices after the retention, and not before', () => {
   const DAY = 86_400_000
   const retention = { raw: 3600, fiveMinutes: 86_400, oneHour: 10 * 86_400, events: 86_400, runs: 5 * 86_400 }
   let now = START.getTime()
@@ -149,7 +149,7 @@ test('times of pairs whose nodes have left go with the age of what was measured,
   store.putCoverage('ping', [['a b net0', START.getTime()]])
   now += 7 * DAY
   store.putCoverage('ping', [['lately-gone b net0', now]])
-  // Nobody has said who is in the fleet.
+  // The nodes of the fleet are not known yet.
   maintain()
   expect(left()).toHaveLength(1003)
   store.setMembers(new Set(['a', 'b', 'node-1']))

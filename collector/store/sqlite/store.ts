@@ -1,24 +1,25 @@
 import { type Clock, systemClock } from '../../../lib/clock.ts'
+import { MAX_CLOCK_AHEAD_MS } from '../coverage.ts'
 import { STORE_LIMITS, type StoreLimits } from '../limits.ts'
 import type { Store } from '../store.ts'
-import { AHEAD_MS } from '../windows.ts'
-import { createAccess } from './access.ts'
 import { createCheckStore } from './checks.ts'
+import { createConnection } from './connection.ts'
 import { createCoverage } from './coverage.ts'
 import { type OpenDatabase, openDatabase } from './database.ts'
 import { createDocuments } from './documents.ts'
-import { createWindowStore } from './mesh/windows.ts'
+import { createMaintenance } from './maintenance.ts'
+import { createWindowStore } from './mesh/window-store.ts'
 import { createRunStore } from './runs.ts'
-import { createUpkeep } from './upkeep.ts'
 
 export type SqliteStoreDeps = {
   clock: Pick<Clock, 'now' | 'monotonicSeconds' | 'yield'>
-  /** Told once of each row whose bytes are not whole, with its level and the beginning of its time in Unix milliseconds. */
+  /** Called once for each damaged row, with its level and the start of its bucket in Unix milliseconds. */
   onDamaged: (level: string, timeMs: number) => void
 }
 
 /**
- * A store in one SQLite file, made when missing; `:memory:` for tests. One collector at a time.
+ * Opens a store in one SQLite file, and creates it when missing; `:memory:` for tests. One collector at a time can have it
+ * open.
  * @throws OperatingError STORE_UNAVAILABLE with the path and what to do
  */
 export const openSqliteStore = (
@@ -32,17 +33,17 @@ export const createSqliteStore = (
   limits: StoreLimits = STORE_LIMITS,
   { clock = systemClock, onDamaged = () => undefined }: Partial<SqliteStoreDeps> = {},
 ): Store => {
-  const access = createAccess(opened)
-  return access.guarded(() => {
-    const latest = () => clock.now().getTime() + AHEAD_MS
-    const coverage = createCoverage(access, latest)
-    const { store: windows, ...mesh } = createWindowStore(access, { clock, onDamaged })
+  const connection = createConnection(opened)
+  return connection.guarded(() => {
+    const latest = () => clock.now().getTime() + MAX_CLOCK_AHEAD_MS
+    const coverage = createCoverage(connection, latest)
+    const { store: windows, ...mesh } = createWindowStore(connection, { clock, onDamaged })
     return {
-      ...createRunStore(access, coverage, latest),
-      ...createCheckStore(access),
-      ...createDocuments(access),
+      ...createRunStore(connection, coverage, latest),
+      ...createCheckStore(connection),
+      ...createDocuments(connection),
       ...windows,
-      ...createUpkeep({ access, ...mesh, limits }),
+      ...createMaintenance({ connection, ...mesh, limits }),
       coverage: coverage.coverage,
       putCoverage: coverage.putCoverage,
       close: opened.close,

@@ -6,11 +6,11 @@ import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
 
-/** Messages for the tests of stores: whole ones, so that what is lost on the way shows. */
+/** Messages for tests of stores, with most fields set, so that a lost field is noticed. */
 
 export const START = new Date('2025-03-01T12:00:00.250Z')
 
-/** A UUID version 7 of a chosen moment. */
+/** A UUID version 7 with the given time. */
 export const sampleId = (at: Date): string => {
   const time = at.getTime().toString(16).padStart(12, '0')
   const random = randomBytes(9).toString('hex')
@@ -21,7 +21,7 @@ export const sampleRun = (fields: Partial<Run> = {}): Run =>
   Run.fromPartial({
     id: sampleId(START),
     spec: {
-      runId: 'nightly',
+      label: 'nightly',
       topology: { kind: TopologyKind.TOPOLOGY_KIND_MESH, nodes: ['node-1', 'node-2'] },
       test: { $case: 'iperf', value: { engine: 'iperf3', options: { duration: toDuration(2.5) } } },
       interfaces: ['net0'],
@@ -56,7 +56,7 @@ export const sampleResult = (index: number, fields: Partial<PairResult> = {}): P
     ...fields,
   } as Parameters<typeof PairResult.fromPartial>[0])
 
-/** A check that passes now and failed before at a heavier level. */
+/** A check that passes now and failed before at a higher level. */
 export const sampleRecord = (check: string, fields: Partial<CheckRecord> = {}): CheckRecord =>
   CheckRecord.fromPartial({
     result: {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { MeshEvent, PathState, Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
+import { pathKey } from '../../inventory/keys.ts'
 import type { Store } from '../store.ts'
-import { coverageKey, type PathKey, type Window } from '../windows.ts'
+import type { PathKey, Window } from '../windows.ts'
+import { NOTHING_RECEIVED } from './expected-windows.ts'
 import { START, sampleId, sampleResult, sampleRun } from './samples.ts'
-import { NOTHING_RECEIVED } from './windows.ts'
 
 const T = Math.floor(START.getTime() / 3_600_000) * 3_600_000
 const { RESOLUTION_RAW, RESOLUTION_UNSPECIFIED } = Resolution
@@ -14,7 +15,7 @@ const keyOf = (index: number): PathKey => ({
   interface: 'net0',
 })
 
-/** A window of 10 s, ten probes of which one was lost, beginning `seconds` after the full hour. */
+/** A window of 10 s with ten probes, one of them lost, that begins `seconds` after the full hour. */
 export const sampleWindow = (path: number, seconds: number, fields: Partial<Window> = {}): Window => ({
   path,
   startMs: T + seconds * 1000,
@@ -36,7 +37,7 @@ const raw = (store: Store, path: number, from = 0, to = 3600) =>
   store.history(path, T + from * 1000, T + to * 1000, RESOLUTION_RAW).windows
 
 const describeWindows = (store: () => Store): void => {
-  test('a path has one number, also when it is named again, and every path is known', () => {
+  test('a path always has the same number, and all paths are listed', () => {
     const [a, b] = [store().pathId(keyOf(1)), store().pathId(keyOf(2))]
     expect(a).not.toBe(b)
     expect(store().pathId({ ...keyOf(1) })).toBe(a)
@@ -46,7 +47,7 @@ const describeWindows = (store: () => Store): void => {
     expect([...store().paths().values()]).toEqual([keyOf(1), keyOf(2), reversed])
   })
 
-  test('windows come back as they were put, oldest first, each path its own', () => {
+  test('a history returns the windows of its path as they were stored, oldest first', () => {
     const [a, b] = [store().pathId(keyOf(1)), store().pathId(keyOf(2))]
     const dead = sampleWindow(a, 20, nothingReceived)
     const wide = sampleWindow(a, 30, {
@@ -71,7 +72,7 @@ const describeWindows = (store: () => Store): void => {
     })
   })
 
-  test('a history has what overlaps the time, and nothing that only touches it', () => {
+  test('a history contains the windows that overlap the interval, and none that only touch it', () => {
     const path = store().pathId(keyOf(1))
     store().putWindows(
       [0, 10, 20, 30, 40, 60].map((seconds) => sampleWindow(path, seconds)),
@@ -85,7 +86,7 @@ const describeWindows = (store: () => Store): void => {
     expect(starts(65, 66)).toEqual([60])
   })
 
-  test('a window that is there stays as it is, in one batch or in several', () => {
+  test('a window with the path and start of a stored one is ignored, in the same or a later batch', () => {
     const path = store().pathId(keyOf(1))
     const other = sampleWindow(path, 0, { sentCount: 99 })
     store().putWindows([sampleWindow(path, 0), other], [])
@@ -94,7 +95,7 @@ const describeWindows = (store: () => Store): void => {
     expect(raw(store(), path)).toEqual([sampleWindow(path, 0), sampleWindow(path, 10)])
   })
 
-  test('all of a time is merged into one window for each path', async () => {
+  test('an aggregate merges the interval into one window per path', async () => {
     const [a, b] = [store().pathId(keyOf(1)), store().pathId(keyOf(2))]
     store().putWindows(
       [
@@ -140,7 +141,7 @@ export const sampleEvent = (seconds: number, source = 'node-1', destination = 'n
 const describeMeshEvents = (store: () => Store): void => {
   const all = { fromMs: T, toMs: T + 3_600_000 }
 
-  test('events come newest first, page by page, of a node at either end', () => {
+  test('events are listed newest first, page by page, and by the node at either end', () => {
     const events = [30, 10, 20, 20, 40].map((seconds, index) => sampleEvent(seconds, `node-${index}`, 'far'))
     store().putWindows([], events.slice(0, 3))
     store().putWindows([], events.slice(3))
@@ -169,9 +170,9 @@ const describeMeshEvents = (store: () => Store): void => {
 }
 
 const describeCoverage = (store: () => Store): void => {
-  const pair = (index: number) => coverageKey(keyOf(index))
+  const pair = (index: number) => pathKey(keyOf(index))
 
-  test('a pair has the time when it was last measured, for each test, and never goes back', () => {
+  test('a pair has the time of its last measurement per test, and an earlier one does not change it', () => {
     const run = sampleRun({ id: sampleId(START) })
     store().createRun(run)
     expect([...store().coverage('iperf')]).toEqual([])
@@ -186,7 +187,7 @@ const describeCoverage = (store: () => Store): void => {
     expect([...store().coverage('ping')]).toEqual([])
   })
 
-  test('what was measured without a run is added, and however much there is all of it comes back', () => {
+  test('measurements without a run are added, and all of them are returned across pages', () => {
     const measured = new Map(Array.from({ length: 4_100 }, (_, index) => [pair(index), 1000 * index]))
     store().putCoverage('ping', measured)
     store().putCoverage('ping', [
@@ -199,7 +200,7 @@ const describeCoverage = (store: () => Store): void => {
 }
 
 const describeDocuments = (store: () => Store): void => {
-  test('documents come back by kind and name until they are deleted', () => {
+  test('documents are returned by kind and name until they are deleted', () => {
     const [one, two] = [new Uint8Array([1, 2, 3]), new Uint8Array()]
     store().putDocuments([
       { kind: 'schedule', name: 'nightly', body: one },
@@ -223,14 +224,14 @@ const describeDocuments = (store: () => Store): void => {
     expect(store().documents('unknown').size).toBe(0)
   })
 
-  test('a store has an identity of its own', () => {
+  test('a store has a constant identity', () => {
     expect(store().identity()).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/)
     expect(store().identity()).toBe(store().identity())
   })
 }
 
-/** All that a store keeps over time. */
-export const describeOverTime = (store: () => Store): void => {
+/** Tests of windows, events, coverage and documents. */
+export const describeWindowStore = (store: () => Store): void => {
   describe('windows', () => describeWindows(store))
   describe('events', () => describeMeshEvents(store))
   describe('coverage', () => describeCoverage(store))

@@ -1,18 +1,18 @@
-/** The one metric whose name is not ours: alerts and dashboards of IBM Autopilot's users are written on it. */
+/** The only metric without our prefix: existing alerts and dashboards of IBM Autopilot users depend on this name. */
 export const AUTOPILOT_NAME = 'autopilot_health_checks'
 
-/** One metric: what it is called, what it means and what is normal. Names follow the Prometheus conventions. */
+/** The definition of a metric. Names follow the conventions of Prometheus (prometheus.io/docs/practices/naming). */
 export type MetricDefinition = {
   kind: 'counter' | 'gauge' | 'histogram'
   name: `meshgauge_${string}` | typeof AUTOPILOT_NAME
-  /** One sentence on what it is, one on what is normal. */
+  /** One sentence about the meaning, with the unit, and one about the normal value. */
   help: string
   /**
-   * In UCUM, as OpenTelemetry wants it. 1 only for ratios, and {bit} for bits: what turns OTLP into Prometheus
-   * appends "ratio" for the one and "bit" for the other, and the names would differ between the two sinks.
+   * The unit in UCUM, as OpenTelemetry requires. Only ratios have the unit 1, and bits are {bit}: converters from OTLP to
+   * Prometheus append "ratio" to names with unit 1 and "bit" to names with unit bit, so the two sinks would differ.
    */
   unit: string
   labels: readonly string[]
-  /** Upper bounds of a histogram's buckets, in its unit. */
+  /** Upper bounds of the buckets of a histogram, in its unit. */
   buckets?: readonly number[]
 }

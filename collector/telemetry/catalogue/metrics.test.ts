@@ -7,7 +7,7 @@ import {
   MeterProvider,
 } from '@opentelemetry/sdk-metrics'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createMetricReader } from '../expose/otlp.ts'
+import { createMetricReader } from '../expose/otlp-reader.ts'
 import { CATALOGUE } from './catalogue.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 
@@ -26,7 +26,7 @@ afterEach(async () => {
   await provider.shutdown()
 })
 
-/** What OTLP would send of one metric. */
+/** Returns a metric as it is exported over OTLP. */
 const exported = async (name: string) => {
   exporter.reset()
   await provider.forceFlush()
@@ -36,7 +36,7 @@ const exported = async (name: string) => {
   return all.find(({ descriptor }) => descriptor.name === name)
 }
 
-test('both sinks show the same of counters and gauges, and forget the same', async () => {
+test('both sinks export the same counters and gauges, and remove the same series', async () => {
   metrics.runs.add({ test: 'ping', topology: 'ring', state: 'completed' }, 3)
   metrics.nodeUp.set({ node: 'a' }, 1)
   metrics.nodeUp.set({ node: 'b' }, 0)
@@ -65,12 +65,12 @@ test('a histogram has the same buckets in both sinks', async () => {
   expect(counts.reduce((a, b) => a + b)).toBe(2)
 })
 
-test('no series is lost in OTLP, however large the fleet', async () => {
+test('OTLP exports every series of a large fleet', async () => {
   for (let n = 0; n < 5000; n++) metrics.nodeUp.set({ node: `node-${n}` }, 1)
   expect((await exported('meshgauge_node_up'))?.dataPoints).toHaveLength(5000)
 })
 
-test('OTLP carries help and unit', async () => {
+test('OTLP exports help text and unit', async () => {
   metrics.nodeThroughput.set({ node: 'a', interface: 'net0', direction: 'tx', stat: 'min' }, 5)
   expect((await exported('meshgauge_node_throughput_bits_per_second'))?.descriptor).toMatchObject({
     description: CATALOGUE.nodeThroughput.help,
@@ -78,7 +78,7 @@ test('OTLP carries help and unit', async () => {
   })
 })
 
-test('the process, its event loop and its version are there without anyone doing anything', async () => {
+test('metrics of the process, the event loop and the version exist from the start', async () => {
   await sleep(50)
   const text = await metrics.registry.metrics()
   expect(text).toContain('meshgauge_build_info{version="1.2.3"} 1')
@@ -87,8 +87,8 @@ test('the process, its event loop and its version are there without anyone doing
   expect(text).toMatch(/^meshgauge_event_loop_delay_seconds\{stat="p99"\} 0(\.\d+)?$/m)
 })
 
-test('a wrong label or a wrong name does not compile, and is refused where it gets through', () => {
-  // @ts-expect-error a label that the catalogue does not have
+test('a wrong label or metric is a compile error, and refused at run time', () => {
+  // @ts-expect-error a label that is not in the catalogue
   expect(() => metrics.nodeUp.set({ node: 'a', rack: 'r1' }, 1)).toThrow(/label "rack"/)
   // @ts-expect-error a label is missing
   metrics.checkStatus.set({ node: 'a' }, 1)

@@ -7,19 +7,20 @@ import {
   Registry,
   type RegistryContentType,
 } from 'prom-client'
-import { CATALOGUE, type Catalogue, type MetricDefinition, type MetricKey } from './catalogue.ts'
+import { CATALOGUE, type Catalogue, type MetricKey } from './catalogue.ts'
+import type { MetricDefinition } from './definition.ts'
 import { watchEventLoop } from './event-loop.ts'
 import { createSeries, createSeriesBudget, type SeriesBudget } from './series.ts'
 
-/** Every label of the metric, each a string; a metric without labels takes {}. */
+/** The values of all labels of a metric; {} for a metric without labels. */
 type Labels<L extends string> = [L] extends [never] ? Record<string, never> : Record<L, string>
 
-/** Where what was counted can be looked at; Prometheus shows it beside the value (an exemplar). */
+/** The trace of the counted event. Exported as an exemplar, which Prometheus shows next to the value. */
 type TraceId = string
 
 type CounterHandle<L extends string> = {
   add(labels: Labels<L>, amount?: number, traceId?: TraceId): void
-  /** Removes every series whose labels the predicate is true for. */
+  /** Removes every series whose labels match the predicate. */
   removeWhere(predicate: (labels: Labels<L>) => boolean): void
 }
 type HistogramHandle<L extends string> = {
@@ -28,9 +29,9 @@ type HistogramHandle<L extends string> = {
 type GaugeHandle<L extends string> = {
   set(labels: Labels<L>, value: number): void
   remove(labels: Labels<L>): void
-  /** Removes every series whose labels the predicate is true for. */
+  /** Removes every series whose labels match the predicate. */
   removeWhere(predicate: (labels: Labels<L>) => boolean): void
-  /** Has the value read each time somebody asks for it, in place of being told of each change. */
+  /** Registers a function that sets the values each time the metric is read. */
   readWith(
     read: (gauge: Pick<GaugeHandle<L>, 'set' | 'remove' | 'removeWhere'>) => void | Promise<void> | undefined,
   ): void
@@ -44,18 +45,18 @@ type HandleOf<D extends MetricDefinition> = D['kind'] extends 'counter'
 
 type Handles = { readonly [K in MetricKey]: HandleOf<Catalogue[K]> }
 
-/** Handles by the names of the catalogue; a wrong name or label does not compile. */
+/** Handles by the keys of the catalogue. A wrong key or label is a compile error. */
 export type Metrics = Handles & {
-  /** What /metrics serves. */
+  /** The metrics that /metrics serves. */
   readonly registry: Registry
-  /** The nodes of the fleet: every series of another node goes, and the budget of series grows or shrinks with them. */
+  /** Sets the nodes of the fleet: removes every series of other nodes, and adapts the series budget. */
   retainNodes(nodes: ReadonlySet<string>): void
-  /** Ends what watches the process. */
+  /** Stops the measurement of the event loop. */
   close(): void
 }
 
 type Sinks = { registry: Registry; meter: Meter; budget: SeriesBudget }
-type Reading = Counter | Gauge
+type Source = Counter | Gauge
 type Handle = { retainNodes(nodes: ReadonlySet<string>): void }
 
 const promConfiguration = ({ name, help, labels }: MetricDefinition, registry: Registry) => ({
@@ -67,8 +68,8 @@ const promConfiguration = ({ name, help, labels }: MetricDefinition, registry: R
 
 type Mirrored = { kind: 'counter' | 'gauge'; name: string; help: string; unit: string }
 
-/** OTLP reads the very state that /metrics shows, so the two cannot differ. */
-const mirror = (definition: Mirrored, source: Reading, meter: Meter): void => {
+/** Exports a metric over OTLP. The values are read from prom-client, so both sinks always show the same. */
+const mirror = (definition: Mirrored, source: Source, meter: Meter): void => {
   const options = { description: definition.help, unit: definition.unit }
   const instrument =
     definition.kind === 'counter'
@@ -79,7 +80,7 @@ const mirror = (definition: Mirrored, source: Reading, meter: Meter): void => {
   })
 }
 
-/** None for what was done outside of any trace. */
+/** Events outside of a trace have no exemplar. */
 const exemplarOf = (traceId: TraceId | undefined) =>
   traceId ? { exemplarLabels: { trace_id: traceId } as Record<string, string> } : {}
 
@@ -92,15 +93,15 @@ const createCounter = (
   const series = createSeries(definition, budget, {
     exempt: definition.name === CATALOGUE.seriesDropped.name,
   })
-  const forget = (gone: Record<string, string>[]) => {
-    for (const labels of gone) counter.remove(labels)
+  const removeAll = (removed: Record<string, string>[]) => {
+    for (const labels of removed) counter.remove(labels)
   }
   return {
     add: (labels, amount = 1, traceId) => {
       if (series.admit(labels)) counter.inc({ labels, value: amount, ...exemplarOf(traceId) })
     },
-    removeWhere: (predicate) => forget(series.removeWhere(predicate)),
-    retainNodes: (nodes) => forget(series.retainNodes(nodes)),
+    removeWhere: (predicate) => removeAll(series.removeWhere(predicate)),
+    retainNodes: (nodes) => removeAll(series.retainNodes(nodes)),
   }
 }
 
@@ -112,8 +113,8 @@ const createGauge = (
   let read: Parameters<GaugeHandle<string>['readWith']>[0] = () => undefined
   const gauge: Gauge = new Gauge({ ...promConfiguration(definition, registry), collect: () => read(handle) })
   mirror(definition, gauge, meter)
-  const forget = (gone: Record<string, string>[]) => {
-    for (const labels of gone) gauge.remove(labels)
+  const removeAll = (removed: Record<string, string>[]) => {
+    for (const labels of removed) gauge.remove(labels)
   }
   const handle: GaugeHandle<string> & Handle = {
     set: (labels, value) => {
@@ -122,8 +123,8 @@ const createGauge = (
     remove: (labels) => {
       if (series.remove(labels)) gauge.remove(labels)
     },
-    removeWhere: (predicate) => forget(series.removeWhere(predicate)),
-    retainNodes: (nodes) => forget(series.retainNodes(nodes)),
+    removeWhere: (predicate) => removeAll(series.removeWhere(predicate)),
+    retainNodes: (nodes) => removeAll(series.retainNodes(nodes)),
     readWith: (given) => {
       read = given
     },
@@ -156,18 +157,18 @@ const createHistogram = (
   }
 }
 
-/** prom-client's gauges with names that Prometheus keeps for counters; the same values exist without _total. */
-const MISNAMED = [
+/** Gauges of prom-client with the suffix of counters. The same values also exist without _total. */
+const MISNAMED_GAUGES = [
   'nodejs_active_resources_total',
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
 ]
 
-/** What prom-client knows of the process, under its usual names, in both sinks. */
-const watchProcess = ({ registry, meter }: Sinks): void => {
+/** Adds prom-client's metrics of the process to both sinks. */
+const addProcessMetrics = ({ registry, meter }: Sinks): void => {
   const known = new Set(registry.getMetricsAsArray().map(({ name }) => name))
   collectDefaultMetrics({ register: registry })
-  for (const name of MISNAMED) registry.removeSingleMetric(name)
+  for (const name of MISNAMED_GAUGES) registry.removeSingleMetric(name)
   for (const { name, help } of registry.getMetricsAsArray()) {
     const metric = registry.getSingleMetric(name)
     if (known.has(name) || !(metric instanceof Counter || metric instanceof Gauge)) continue
@@ -176,12 +177,10 @@ const watchProcess = ({ registry, meter }: Sinks): void => {
   }
 }
 
-/**
- * The metrics of one collector: a registry for /metrics, and the same in the meter for OTLP.
- */
+/** Creates the metrics of a collector: in a registry for /metrics, and in the meter for OTLP. */
 export const createMetrics = ({ meter }: { meter: Meter }, { version }: { version: string }): Metrics => {
-  // prom-client keeps exemplars only for a registry that is made for OpenMetrics, and can serve only one of the two
-  // formats; exposition.ts writes both from what it keeps.
+  // prom-client stores exemplars only in an OpenMetrics registry, which serves only that format. So the
+  // metrics are created in one, and exposition.ts writes both formats from its values.
   const registry = new Registry()
   const switchable: { setContentType(type: RegistryContentType): void } = registry
   switchable.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
@@ -196,10 +195,10 @@ export const createMetrics = ({ meter }: { meter: Meter }, { version }: { versio
     return createHistogram(definition, sinks)
   }
   const created = (Object.keys(CATALOGUE) as MetricKey[]).map((key) => [key, create(key)] as const)
-  // The kind in each definition chose the handle; the compiler cannot follow that through a loop.
+  // The kind of each definition selects the type of its handle; the compiler cannot infer that in a loop.
   const handles = Object.fromEntries(created) as unknown as Handles
   switchable.setContentType(Registry.PROMETHEUS_CONTENT_TYPE)
-  watchProcess(sinks)
+  addProcessMetrics(sinks)
   handles.buildInfo.set({ version }, 1)
   handles.eventLoopDelay.readWith((gauge) => {
     for (const [stat, seconds] of Object.entries(eventLoop.delays())) gauge.set({ stat }, seconds)
@@ -209,7 +208,7 @@ export const createMetrics = ({ meter }: { meter: Meter }, { version }: { versio
     ...handles,
     registry,
     retainNodes: (nodes) => {
-      budget.allowNodes(nodes.size)
+      budget.setNodeCount(nodes.size)
       for (const [, handle] of created) handle.retainNodes(nodes)
     },
     close: eventLoop.close,

@@ -1,4 +1,4 @@
-/** Writes deploy/prometheus/METRICS.md: what `npm run metrics` runs. */
+/** Writes deploy/prometheus/METRICS.md. Run by `npm run metrics`. */
 import { writeFileSync } from 'node:fs'
 import { metricsReference } from './reference.ts'
 

@@ -5,12 +5,12 @@ import { metricsReference } from './reference.ts'
 
 const page = metricsReference()
 
-test('the page is what `npm run metrics` makes', () => {
+test('METRICS.md equals the output of `npm run metrics`', () => {
   const committed = readFileSync(new URL('../../../deploy/prometheus/METRICS.md', import.meta.url), 'utf8')
   expect(committed).toBe(page)
 })
 
-test('every metric has a row in which nothing is empty but the labels', () => {
+test('every metric has a row in which only the labels may be empty', () => {
   for (const { name, labels, help } of Object.values(CATALOGUE)) {
     const row = page.split('\n').find((line) => line.startsWith(`| \`${name}\` |`))
     const cells = row!.split(/(?<!\\) ?\| ?/).slice(1, -1)
@@ -26,7 +26,7 @@ test('every metric has a row in which nothing is empty but the labels', () => {
     expect(labelCell.split(' ').filter((label) => label !== '')).toEqual(
       labels.map((label) => `\`${label}\``),
     )
-    // Where the help says it in the middle of a sentence, the sentence stays whole.
+    // Without a separate sentence about the normal value, the whole help text is the meaning.
     expect(`${kind} ${unit} ${meaning} ${normal || help}`, name).toMatch(
       /^(counter|gauge|histogram) \S+ .*\S$/,
     )

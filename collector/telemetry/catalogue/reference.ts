@@ -1,15 +1,16 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { CATALOGUE, type MetricDefinition } from './catalogue.ts'
+import { CATALOGUE } from './catalogue.ts'
+import type { MetricDefinition } from './definition.ts'
 
-const HEADING = `# Every metric of the collector
+const HEADING = `# Metrics of the collector
 
-Made from the catalogue by \`npm run metrics\`; a test compares it. The same names and values go out on \`/metrics\` and
-over OTLP. All durations are in seconds, all rates in bits per second, all ratios from 0 to 1. Series are O(N) in nodes:
-labels never name a pair, but for \`meshgauge_pair_*\` (while there are at most 2,000 pairs), \`meshgauge_mesh_pair_*\` (at
-most 8,192 paths: 64 nodes with two interfaces) and the ten worst pairs.
+Generated from the catalogue by \`npm run metrics\`; a test compares it. The same names and values are exported on
+\`/metrics\` and over OTLP. All durations are in seconds, all rates in bits per second, all ratios from 0 to 1. The number
+of series is O(nodes): labels do not name pairs, except \`meshgauge_pair_*\` (with at most 2,000 pairs),
+\`meshgauge_mesh_pair_*\` (with at most 8,192 paths: 64 nodes with two interfaces) and the ten worst pairs.
 
-Scraped as OpenMetrics (Prometheus with \`--enable-feature=exemplar-storage\` asks for it), counters and histograms of
-runs carry exemplars: the \`trace_id\` of the run that was counted.
+In the OpenMetrics format (which Prometheus requests with \`--enable-feature=exemplar-storage\`), the counters and
+histograms of runs have exemplars: the \`trace_id\` of the counted run.
 `
 
 const UNITS: Readonly<Record<string, string>> = {
@@ -23,11 +24,11 @@ const escapeCell = (text: string): string => text.replaceAll('|', '\\|').replace
 
 const code = (text: string): string => `\`${text}\``
 
-/** The last sentence of a help that begins to say what is normal, and what comes before it. */
+/** Separates the sentence about the normal value from the rest of a help text. */
 const splitHelp = (help: string): { meaning: string; normal: string } => {
   const sentences = help.split(/(?<=\.)\s+(?=[A-Z])/)
   const first = sentences.findIndex((sentence) => /^Normal|^Always/.test(sentence))
-  // Some have no normal value, and some are nothing else.
+  // Some help texts have no normal value, and some consist only of it.
   if (first < 0 || sentences.length === 1) return { meaning: help, normal: '' }
   const normal = sentences[first]!.replace(/^Normal(ly)?( codes are| is)? ?/, '')
   return {
@@ -53,7 +54,7 @@ const rowOf = ({ name, kind, unit, labels, help, buckets }: MetricDefinition): s
 const table = (head: readonly string[], rows: readonly string[]): string =>
   [`| ${head.join(' | ')} |`, `|${head.map(() => '---').join('|')}|`, ...rows].join('\n')
 
-/** What prom-client knows of the process; the names are those of every Prometheus client library. */
+/** prom-client's metrics of the process. All Prometheus client libraries use the same names. */
 const processRows = (): string[] => {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -63,14 +64,14 @@ const processRows = (): string[] => {
     .map(({ name, help }) => `| ${code(name)} | ${help.replace(/\.?$/, '.')} |`)
 }
 
-/** The page that says what each metric is, what is normal of it, and which labels it has. */
+/** Returns the page that lists each metric with its type, unit, labels, meaning and normal value. */
 export const metricsReference = (): string =>
   [
     HEADING,
-    table(['metric', 'type', 'unit', 'labels', 'what it is', 'normal'], Object.values(CATALOGUE).map(rowOf)),
+    table(['metric', 'type', 'unit', 'labels', 'meaning', 'normal'], Object.values(CATALOGUE).map(rowOf)),
     '',
-    'Of the process itself (and `nodejs_*` of its runtime):',
+    'Metrics of the process (and `nodejs_*` of its runtime):',
     '',
-    table(['metric', 'what it is'], processRows()),
+    table(['metric', 'meaning'], processRows()),
     '',
   ].join('\n')

@@ -3,10 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { createObserver } from '../observe/observe.ts'
+import { createObserver } from '../observe/observer.ts'
 import { endedRun, iperfPair, pingPair } from '../testing/samples.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
-import { SERIES_OF_A_COLLECTOR, SERIES_OF_A_NODE } from './series.ts'
+import { SERIES_PER_COLLECTOR, SERIES_PER_NODE } from './series.ts'
 
 let metrics: Metrics
 beforeEach(() => {
@@ -19,8 +19,8 @@ const lines = async () =>
 const valueIn = async (series: string) =>
   Number((await lines()).find((line) => line.startsWith(`${series} `))?.split(' ')[1])
 
-describe('the budget', () => {
-  test('counts every line of the catalogue, buckets too', async () => {
+describe('the series budget', () => {
+  test('counts every series of the catalogue, buckets included', async () => {
     metrics.retainNodes(new Set(['a', 'b']))
     metrics.nodeUp.set({ node: 'a' }, 1)
     metrics.nodeUp.set({ node: 'a' }, 0)
@@ -34,9 +34,9 @@ describe('the budget', () => {
     expect(await valueIn('meshgauge_series')).toBe((await lines()).length)
   })
 
-  test('lets in no series beyond it, says so, and keeps those that are there up to date', async () => {
+  test('refuses series beyond it, counts the refusals, and still updates existing series', async () => {
     metrics.retainNodes(new Set(['a']))
-    const most = SERIES_OF_A_COLLECTOR + SERIES_OF_A_NODE
+    const most = SERIES_PER_COLLECTOR + SERIES_PER_NODE
     for (let n = 0; n < most + 100; n++) metrics.coveragePairs.set({ schedule: `s${n}` }, 1)
     metrics.coveragePairs.set({ schedule: 's0' }, 0)
     expect(await valueIn('meshgauge_coverage_pairs{schedule="s0"}')).toBe(0)
@@ -58,7 +58,7 @@ describe('the budget', () => {
   })
 })
 
-test('a run that ends after a node has left does not bring its series back', async () => {
+test('a run that ends after a node has left does not create series of the node', async () => {
   const observer = createObserver({ metrics })
   const nodes = ['a', 'b'].map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY }))
   observer.observeNodes(nodes)
@@ -74,7 +74,7 @@ test('a run that ends after a node has left does not bring its series back', asy
   expect(await valueIn('meshgauge_series')).toBe((await lines()).length)
 })
 
-test('after nodes have come and gone there are as many series as before', async () => {
+test('after nodes have joined and left there are as many series as before', async () => {
   const observer = createObserver({ metrics })
   const nodes = (count: number) =>
     Array.from({ length: count }, (_, n) =>
@@ -116,7 +116,7 @@ test('after nodes have come and gone there are as many series as before', async 
   measure(12)
   const most = await names()
   expect(most.length).toBeGreaterThan(before.length * 2)
-  // Only what the fleet is told counts: nobody removes a series by hand.
+  // The new list of nodes alone removes the series.
   observer.observeNodes(nodes(4))
   expect((await names()).filter((series) => /"n([4-9]|1\d)"/.test(series))).toEqual([])
   measure(4)

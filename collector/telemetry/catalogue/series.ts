@@ -1,24 +1,27 @@
-import type { MetricDefinition } from './catalogue.ts'
+import type { MetricDefinition } from './definition.ts'
 
-/** For what does not grow with nodes: the pairs' own budget makes 6,000 of these. */
-export const SERIES_OF_A_COLLECTOR = 20_000
-/** With 8 interfaces, as GPU hosts have, a node has some 170; with 2 fewer than 60 (test/bench/metrics.bench.ts). */
-export const SERIES_OF_A_NODE = 250
+/** Budget for series that do not grow with the number of nodes. Up to 6,000 of them are series of pairs. */
+export const SERIES_PER_COLLECTOR = 20_000
+/**
+ * Budget per node. A GPU host with 8 interfaces has about 170 series, a node with 2 interfaces fewer than 60
+ * (test/bench/metrics.bench.ts).
+ */
+export const SERIES_PER_NODE = 250
 
-/** Labels that name a node. A series goes when a node that it names has left. */
+/** Labels that contain the name of a node. A series is removed when such a node has left. */
 const NODE_LABELS = ['node', 'source', 'destination', 'peer'] as const
 
 type LabelValues = Record<string, string>
 
-/** How many series there may be in all: O(N), whatever a fault or a mistake would make of them. */
+/** Limits the total number of series to O(nodes), so that a fault or a bug cannot create more. */
 export const createSeriesBudget = (onDropped: (metric: string) => void) => {
-  let limit = SERIES_OF_A_COLLECTOR
+  let limit = SERIES_PER_COLLECTOR
   let used = 0
   return {
     used: () => used,
-    /** The fleet has so many nodes. What is there already stays. */
-    allowNodes: (count: number): void => {
-      limit = SERIES_OF_A_COLLECTOR + count * SERIES_OF_A_NODE
+    /** Adapts the limit to the number of nodes. Existing series stay. */
+    setNodeCount: (count: number): void => {
+      limit = SERIES_PER_COLLECTOR + count * SERIES_PER_NODE
     },
     take: (metric: string, count: number): boolean => {
       if (used + count > limit) {
@@ -28,11 +31,11 @@ export const createSeriesBudget = (onDropped: (metric: string) => void) => {
       used += count
       return true
     },
-    /** What the budget says of itself is not subject to it. */
-    takeAnyway: (count: number): void => {
+    /** For the budget's own metrics, which always get their series. */
+    takeUnconditionally: (count: number): void => {
       used += count
     },
-    give: (count: number): void => {
+    release: (count: number): void => {
       used -= count
     },
   }
@@ -40,54 +43,54 @@ export const createSeriesBudget = (onDropped: (metric: string) => void) => {
 
 export type SeriesBudget = ReturnType<typeof createSeriesBudget>
 
-/** The series of one metric: prom-client gives its own only asynchronously, and removal needs them at once. */
+/** Tracks the series of one metric. prom-client lists its series only asynchronously, but removal needs them at once. */
 export const createSeries = (
   { name, labels: names, buckets }: MetricDefinition,
   budget: SeriesBudget,
   { exempt = false }: { exempt?: boolean } = {},
 ) => {
   const series = new Map<string, LabelValues>()
-  // A bucket for each bound and +Inf, the sum and the count.
+  // A histogram has one series per bound, and +Inf, the sum and the count.
   const size = buckets ? buckets.length + 3 : 1
   const keyOf = (labels: LabelValues) => names.map((label) => labels[label]).join('\u0000')
-  // Without labels a metric has its one series from the beginning.
+  // A metric without labels has its one series from the start.
   if (names.length === 0) {
-    budget.takeAnyway(size)
+    budget.takeUnconditionally(size)
     series.set(keyOf({}), {})
   }
   const nodeLabels = NODE_LABELS.filter((label) => names.includes(label))
-  /** All are welcome until the fleet is known. */
+  /** All nodes are accepted until the fleet is known. */
   let fleet: ReadonlySet<string> | undefined
   const isDeparted = (labels: LabelValues): boolean =>
     fleet !== undefined && nodeLabels.some((label) => labels[label] !== '' && !fleet?.has(labels[label]!))
   const removeWhere = (predicate: (labels: LabelValues) => boolean): LabelValues[] => {
-    const gone = [...series.values()].filter(predicate)
-    for (const labels of gone) series.delete(keyOf(labels))
-    budget.give(gone.length * size)
-    return gone
+    const removed = [...series.values()].filter(predicate)
+    for (const labels of removed) series.delete(keyOf(labels))
+    budget.release(removed.length * size)
+    return removed
   }
   return {
     /**
-     * Whether there is a series of these labels from now on; not when it would be one too many, nor of a node that has
-     * left: what was begun with it, such as a run, may end later.
+     * Adds a series and returns whether it may be set. Refuses a new series beyond the budget, or of a node that has left:
+     * a run may end after its node has left.
      */
     admit: (labels: LabelValues): boolean => {
       const key = keyOf(labels)
       if (series.has(key)) return true
       if (isDeparted(labels)) return false
-      if (exempt) budget.takeAnyway(size)
+      if (exempt) budget.takeUnconditionally(size)
       else if (!budget.take(name, size)) return false
       series.set(key, labels)
       return true
     },
-    /** Whether it was there. */
+    /** Returns whether the series existed. */
     remove: (labels: LabelValues): boolean => {
-      const there = series.delete(keyOf(labels))
-      if (there) budget.give(size)
-      return there
+      const existed = series.delete(keyOf(labels))
+      if (existed) budget.release(size)
+      return existed
     },
     removeWhere,
-    /** Removes what names a node that is not among these, and lets none in from now on. */
+    /** Removes the series of other nodes and refuses new ones of them. Returns the removed series. */
     retainNodes: (nodes: ReadonlySet<string>): LabelValues[] => {
       fleet = nodes
       return nodeLabels.length === 0 ? [] : removeWhere(isDeparted)

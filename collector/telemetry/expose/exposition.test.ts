@@ -18,40 +18,40 @@ const render = async (format: 'text' | 'openmetrics') => String(await renderMetr
 describe('the format', () => {
   test.each([
     [
-      'what Prometheus 2.42 sends',
+      'Prometheus 2.42',
       'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1',
       'openmetrics',
     ],
     [
-      'what Prometheus 3 sends',
+      'Prometheus 3',
       'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2',
       'openmetrics',
     ],
     ['a browser', 'text/html,application/xhtml+xml,*/*;q=0.8', 'text'],
     ['curl', '*/*', 'text'],
-    ['nothing', undefined, 'text'],
-    ['only the classic one', 'text/plain;version=0.0.4', 'text'],
-    ['the classic one rather', 'application/openmetrics-text;q=0.2, text/plain', 'text'],
-    ['OpenMetrics by name', 'Application/OpenMetrics-Text', 'openmetrics'],
-    ['a version to come', 'application/openmetrics-text;version=7.0.0', 'text'],
+    ['no header', undefined, 'text'],
+    ['the text format only', 'text/plain;version=0.0.4', 'text'],
+    ['the text format preferred', 'application/openmetrics-text;q=0.2, text/plain', 'text'],
+    ['OpenMetrics in mixed case', 'Application/OpenMetrics-Text', 'openmetrics'],
+    ['a future version', 'application/openmetrics-text;version=7.0.0', 'text'],
   ] as const)('for %s', (_, accept, format) => {
     expect(formatOf(accept)).toBe(format)
   })
 })
 
-describe('what is written', () => {
-  test('is, in the classic format, what prom-client writes but for its empty lines', async () => {
+describe('the output', () => {
+  test('equals the output of prom-client in the text format, except for empty lines', async () => {
     metrics.runs.add({ test: 'ping', topology: 'ring', state: 'completed' }, 3, TRACE)
     metrics.dispatchLag.observe({}, 0.3, TRACE)
     metrics.nodeUp.set({ node: 'with "quotes",\n a \\ and a line' }, 1)
     const comparable = (text: string) =>
       text.split('\n').filter((line) => line !== '' && !/^(process|nodejs)_|event_loop_delay/.test(line))
-    // Who asks first gives some gauges their first value.
+    // The first read sets the values of some gauges.
     await render('text')
     expect(comparable(await render('text'))).toEqual(comparable(await metrics.registry.metrics()))
   })
 
-  test('has exemplars in OpenMetrics only, on counters and on the bucket that the value fell into', async () => {
+  test('has exemplars only in OpenMetrics, on counters and on the bucket of the value', async () => {
     metrics.runs.add({ test: 'ping', topology: 'ring', state: 'completed' }, 1, TRACE)
     metrics.runDuration.observe({ test: 'ping' }, 3, TRACE)
     metrics.runDuration.observe({ test: 'iperf' }, 3)
@@ -72,7 +72,7 @@ describe('what is written', () => {
     expect(await render('text')).not.toContain(' # {')
   })
 
-  test('follows the rules of OpenMetrics for counters and the end', async () => {
+  test('follows the rules of OpenMetrics for counters and the end of the output', async () => {
     metrics.runs.add({ test: 'ping', topology: 'ring', state: 'completed' })
     const text = await render('openmetrics')
     expect(text).toContain('\n# TYPE meshgauge_runs counter\nmeshgauge_runs_total{')
@@ -91,7 +91,7 @@ describe('what is written', () => {
     expect(await render('text')).not.toContain('# EOF')
   })
 
-  test('has numbers that both formats can say', async () => {
+  test('writes special numbers as both formats require', async () => {
     const registry = new Registry()
     const gauge = new Gauge({ name: 'g', help: 'Help.', labelNames: ['n'], registers: [registry] })
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e21, 5e-324])
@@ -105,7 +105,7 @@ describe('what is written', () => {
     ).toEqual(['NaN', '+Inf', '-Inf', '1e+21', '5e-324'])
   })
 
-  test('lets others run in between', async () => {
+  test('yields to other work while it is written', async () => {
     for (let n = 0; n < 15_000; n++) metrics.nodeUp.set({ node: `node-${n}` }, 1)
     let [turns, done] = [0, false]
     const writing = render('text').then(() => {

@@ -1,10 +1,8 @@
-/** What /metrics says, in the format that the scraper asks for. */
-
 import Negotiator from 'negotiator'
 import type { Registry } from 'prom-client'
 import { createCooperativeYielding } from '../../cooperative-yielding.ts'
 
-/** The classic text format, and OpenMetrics, which alone carries exemplars. */
+/** The text format of Prometheus, or OpenMetrics. Only OpenMetrics has exemplars. */
 export type Format = 'text' | 'openmetrics'
 
 export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
@@ -12,7 +10,7 @@ export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 }
 
-/** Lines written before it is looked whether others are to have their turn: a fraction of a millisecond's work. */
+/** Lines written between two checks whether to yield: a fraction of a millisecond of work. */
 const SLICE_LINES = 200
 
 /** Media types that are served, in the order of preference when the scraper has none. */
@@ -22,10 +20,10 @@ const OFFERS: ReadonlyMap<string, Format> = new Map([
   ['application/openmetrics-text;version=0.0.1', 'openmetrics'],
 ])
 
-/** Parameters that do not matter here: the output is UTF-8, and its names need no escaping. */
+/** Parameters that are ignored: the output is UTF-8, and its names need no escaping. */
 const IGNORED_PARAMETERS = /;\s*(?:charset|escaping)=[^;,]*/gi
 
-/** The format that the Accept header prefers; the classic text format when it names none that is served. */
+/** Returns the format that the Accept header prefers; the text format when it names none that is served. */
 export const formatOf = (accept: string | undefined): Format => {
   const headers = { accept: accept?.replace(IGNORED_PARAMETERS, '') }
   const preferred = new Negotiator({ headers }).mediaType([...OFFERS.keys()])
@@ -36,7 +34,7 @@ type Exemplar = { labelSet: Record<string, string>; value: number; timestamp: nu
 type Value = {
   value: number
   labels: Partial<Record<string, string | number>>
-  /** Where a metric has several, such as the buckets of a histogram. */
+  /** The name of the sample when it differs from the metric's, such as for the buckets of a histogram. */
   metricName?: string
   exemplar?: Exemplar | null
 }
@@ -49,13 +47,13 @@ const writeNumber = (value: number): string => {
   return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'
 }
 
-// Bounds of buckets are written alike in both formats ("1", not "1.0"): they are labels, and a series must not change
-// its name with what the scraper asked for.
+// Bucket bounds are written the same in both formats ("1", not "1.0"): they are labels, and the identity of a series must
+// not depend on the format of the scrape.
 const writeLabels = (labels: Value['labels']): string => {
   let text = ''
   for (const name in labels) {
     const value = String(labels[name])
-    // Almost no label has anything to escape.
+    // Almost no label contains a character to escape.
     const safe = /[\\"\n]/.test(value) ? escapeQuoted(value) : value
     text += `${text === '' ? '' : ','}${name}="${safe}"`
   }
@@ -74,17 +72,17 @@ const writeLine = (
   return `${metricName}${writeLabels(labels)} ${writeNumber(value)}${shown}\n`
 }
 
-/** Everything in the registry as bytes; the event loop is never held for longer than a turn. */
+/** Returns all metrics of the registry in a format. Yields to other work in between. */
 export const renderMetrics = async (registry: Registry, format: Format): Promise<Buffer> => {
   const open = format === 'openmetrics'
-  const turns = createCooperativeYielding()
+  const yielding = createCooperativeYielding()
   const slices: Buffer[] = []
   let [text, lines] = ['', 0]
   for (const { name } of registry.getMetricsAsArray()) {
     const metric = registry.getSingleMetric(name)
     if (!metric) continue
     const { help, type } = metric as unknown as { help: string; type: string }
-    // OpenMetrics names a family of counters without what each of its samples ends in.
+    // In OpenMetrics the name of a counter family has no _total suffix; only its samples do.
     const family = open && type === 'counter' ? name.replace(/_total$/, '') : name
     const { values } = (await metric.get()) as { values: Value[] }
     text += `# HELP ${family} ${open ? escapeQuoted(help) : escapeText(help)}\n# TYPE ${family} ${type}\n`
@@ -93,7 +91,7 @@ export const renderMetrics = async (registry: Registry, format: Format): Promise
       if (++lines % SLICE_LINES !== 0) continue
       slices.push(Buffer.from(text))
       text = ''
-      await turns.yieldIfDue()
+      await yielding.yieldIfDue()
     }
   }
   return Buffer.concat([...slices, Buffer.from(open ? `${text}# EOF\n` : text)])

@@ -15,22 +15,22 @@ import {
   topologyKindToJSON,
 } from '#proto/meshgauge/collector/v1/run.ts'
 
-/** Enum values of the protocol as label values: OUTCOME_TIMED_OUT is timed_out. */
-const word =
+/** Converts enum values of the protocol to label values: OUTCOME_TIMED_OUT becomes timed_out. */
+const labelOf =
   <E>(toName: (value: E) => string, prefix: string) =>
   (value: E): string =>
     toName(value).replace(prefix, '').toLowerCase()
 
-export const outcomeWord = word<Outcome>(outcomeToJSON, 'OUTCOME_')
-export const runStateWord = word<RunState>(runStateToJSON, 'RUN_STATE_')
-export const nodeStateWord = word<NodeState>(nodeStateToJSON, 'NODE_STATE_')
-const topologyWord = word<TopologyKind>(topologyKindToJSON, 'TOPOLOGY_KIND_')
-export const pathStateWord = word<PathState>(pathStateToJSON, 'PATH_STATE_')
-export const culpritWord = word<CulpritKind>(culpritKindToJSON, 'CULPRIT_KIND_')
-export const faultWord = word<FaultDirection>(faultDirectionToJSON, 'FAULT_DIRECTION_')
+export const outcomeLabel = labelOf<Outcome>(outcomeToJSON, 'OUTCOME_')
+export const runStateLabel = labelOf<RunState>(runStateToJSON, 'RUN_STATE_')
+export const nodeStateLabel = labelOf<NodeState>(nodeStateToJSON, 'NODE_STATE_')
+const topologyLabel = labelOf<TopologyKind>(topologyKindToJSON, 'TOPOLOGY_KIND_')
+export const pathStateLabel = labelOf<PathState>(pathStateToJSON, 'PATH_STATE_')
+export const culpritLabel = labelOf<CulpritKind>(culpritKindToJSON, 'CULPRIT_KIND_')
+export const faultDirectionLabel = labelOf<FaultDirection>(faultDirectionToJSON, 'FAULT_DIRECTION_')
 
-/** The labels that every metric of a run has. */
-export const runWords = (run: Run): { test: string; topology: string } => ({
+/** Returns the labels that every metric of a run has. */
+export const runLabels = (run: Run): { test: string; topology: string } => ({
   test: run.spec?.test?.$case ?? 'unspecified',
-  topology: topologyWord(run.spec?.topology?.kind ?? 0),
+  topology: topologyLabel(run.spec?.topology?.kind ?? 0),
 })

@@ -3,12 +3,12 @@ import { expect, test } from 'vitest'
 import { pingStatistics } from '../testing/samples.ts'
 import { mergeRoundTrips } from './round-trips.ts'
 
-test('nothing received is no value', () => {
+test('without received probes there is no value', () => {
   expect(mergeRoundTrips([])).toBeUndefined()
   expect(mergeRoundTrips([pingStatistics(10, [])])).toBeUndefined()
 })
 
-test('percentiles of the merged times are within a bucket of the true ones, whatever is merged', () => {
+test('percentiles of merged times differ from the exact ones by less than a bucket', () => {
   const times = fc.array(fc.double({ min: 1e-5, max: 5, noNaN: true }), { minLength: 1, maxLength: 60 })
   fc.assert(
     fc.property(fc.array(times, { minLength: 1, maxLength: 6 }), (targets) => {

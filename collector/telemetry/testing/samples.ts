@@ -5,7 +5,7 @@ import { Run, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.t
 import { createHistogram } from '../../../lib/histogram.ts'
 import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
 
-/** Runs and results for the tests of metrics, here and where a real Prometheus reads them. */
+/** Runs and results for tests of metrics. */
 
 const START = new Date('2025-03-01T12:00:00Z')
 export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
@@ -13,7 +13,7 @@ export const END = new Date('2025-03-01T12:00:10Z')
 
 type Test = 'ping' | 'iperf'
 
-/** A mesh that took 10 s where the plan said 9 s. */
+/** A run of a mesh that took 10 s; its plan estimated 9 s. */
 export const endedRun = (test: Test, fields: Partial<Run> = {}): Run => ({
   ...Run.fromPartial({
     id: '01955f00-0000-7000-8000-000000000001',
@@ -44,7 +44,7 @@ export const iperfPair = (source: string, destination: string, bitsPerSecond: nu
 export const failedPair = (source: string, destination: string, outcome: Outcome): PairResult =>
   PairResult.fromPartial(pair(source, destination, outcome))
 
-/** Statistics as an agent makes them. */
+/** Statistics as an agent computes them. */
 export const pingStatistics = (sentCount: number, roundTrips: readonly number[]): PingStatistics => {
   const sorted = [...roundTrips].sort((a, b) => a - b)
   const histogram = createHistogram()
@@ -61,7 +61,7 @@ export const pingStatistics = (sentCount: number, roundTrips: readonly number[])
   }
 }
 
-/** A pair of `sentCount` probes of which those in the list came back. */
+/** A pair that sent `sentCount` probes and received an answer for each of `roundTrips` (seconds). */
 export const pingPair = (
   source: string,
   destination: string,

@@ -1,14 +1,14 @@
 import type { PreparedTraffic } from './prepare.ts'
 
-/** node-2 before node-10. */
+/** Compares with numbers in numeric order: node-2 is before node-10. */
 const { compare: byName } = new Intl.Collator('en', { numeric: true })
 
 const ranksOf = (names: Iterable<string>): ReadonlyMap<string, number> =>
   new Map([...new Set(names)].sort(byName).map((name, rank) => [name, rank]))
 
 /**
- * The flows in the order of their sources, then destinations, then interfaces. It never changes, and of 100,000 flows
- * comparing names takes most of a second: so the few names are compared, and the flows by their ranks.
+ * The numbers of the flows, sorted by source, destination and interface. Comparing the names of 100,000 flows takes most
+ * of a second. So only the names of nodes and interfaces are sorted, and the flows by the ranks of these.
  */
 export const flowsByName = ({ endpoints, sources, destinations }: PreparedTraffic): Uint32Array => {
   const nodes = ranksOf(endpoints.map(({ node }) => node))

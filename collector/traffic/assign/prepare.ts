@@ -4,64 +4,68 @@ import type { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { throwIfInvalid, type Violation } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { endpointsOf, type FleetEndpoint, interfaceNames } from '../../inventory/endpoints.ts'
+import { interfaceKey } from '../../inventory/keys.ts'
 import { createPlanFleet, pairInterfaces } from '../../plan/plan-fleet.ts'
 import { choosePairs } from '../../topology/choose-pairs.ts'
+import { effectiveTrafficSpec } from './effective-traffic-spec.ts'
 
-/** Traffic that is ready to start. Flows are positions in `sources` and `destinations`, which hold positions in `endpoints`. */
+/** Traffic that is ready to start. Flows are positions in `sources` and `destinations`; these contain positions in `endpoints`. */
 export type PreparedTraffic = {
   spec: TrafficSpec
-  /** Every endpoint that takes part, and some that do not. */
+  /** The endpoints of all flows, and some others. */
   endpoints: readonly FleetEndpoint[]
-  /** Names of the nodes that take part. */
+  /** Names of the nodes that have flows. */
   nodes: readonly string[]
   sources: Int32Array
   destinations: Int32Array
   intervalSeconds: number
-  /** Without one, it goes on until it is stopped. */
+  /** Undefined for traffic that runs until it is stopped. */
   durationSeconds: number | undefined
-  /** What one flow is asked to send over all its streams; undefined when no bitrate was given. */
+  /** The requested bitrate of one flow over all its streams; undefined when the spec has none. */
   flowBitsPerSecond: number | undefined
 }
 
-const DEFAULT_INTERVAL_SECONDS = 5
 const MAX_INTERVAL_SECONDS = 60
-/** A flow costs a process at each end, and memory here; the fourth seed's shape has 4,704. */
+/** A flow costs a process at each end, and memory in the collector. */
 const MAX_FLOWS = 100_000
 
 const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
-  const seconds = fromDuration(interval) ?? DEFAULT_INTERVAL_SECONDS
-  const say = (field: string, description: string): Violation => ({ field, description })
+  const seconds = fromDuration(interval) ?? 0
+  const violation = (field: string, description: string): Violation => ({ field, description })
   const forward = !options || options.direction <= Direction.DIRECTION_FORWARD
   return [
     ...(seconds >= 1 && seconds <= MAX_INTERVAL_SECONDS
       ? []
-      : [say('interval', `must be 1 to ${MAX_INTERVAL_SECONDS} s`)]),
-    ...((fromDuration(options?.duration) ?? 1) > 0 ? [] : [say('options.duration', 'must be more than 0')]),
+      : [violation('interval', `must be 1 to ${MAX_INTERVAL_SECONDS} s`)]),
+    ...((fromDuration(options?.duration) ?? 1) > 0
+      ? []
+      : [violation('options.duration', 'must be more than 0')]),
     ...(options?.bytes === undefined
       ? []
-      : [say('options.bytes', 'traffic is bounded by a duration, or goes on')]),
+      : [violation('options.bytes', 'does not apply to traffic; give a duration, or stop it')]),
     ...(fromDuration(options?.omit)
-      ? [say('options.omit', 'traffic measures nothing, so it has no warm-up')]
+      ? [violation('options.omit', 'does not apply to traffic, which has no warm-up')]
       : []),
     ...(forward
       ? []
       : [
-          say(
+          violation(
             'options.direction',
-            'each flow goes from its source to its destination; swap them in the topology',
+            'must be forward; to reverse the flows, swap the nodes in the topology',
           ),
         ]),
     ...(options?.requestResponse || (options?.extraArguments.length ?? 0) > 0
-      ? [say('options', 'traffic is of iperf3; netperf cannot keep flows up')]
+      ? [violation('options', 'must be options of iperf3; netperf cannot send sustained traffic')]
       : []),
   ]
 }
 
 /**
- * Makes the flows from what was asked and from the fleet as it is now. Nodes that come later are not added.
- * @throws OperatingError SPEC_INVALID with everything that is wrong
+ * Chooses the flows from the spec and the current fleet. Nodes that join the fleet later are not added.
+ * @throws OperatingError SPEC_INVALID with all problems
  */
-export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
+export const prepareTraffic = (given: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
+  const spec = effectiveTrafficSpec(given)
   const chosen = choosePairs(spec.topology, fleet)
   const { names, violations: unknown } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations, ...optionViolations(spec)]
@@ -73,10 +77,10 @@ export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): Prepa
   const count = sources.length
   throwIfInvalid('the traffic', [
     ...(count === 0
-      ? [{ field: 'topology', description: 'it has no pair of two nodes with an interface of one name' }]
+      ? [{ field: 'topology', description: 'has no pair of nodes that both have one of the interfaces' }]
       : []),
     ...(count > MAX_FLOWS
-      ? [{ field: 'topology', description: `${count} flows; at most ${MAX_FLOWS}` }]
+      ? [{ field: 'topology', description: `has ${count} flows; at most ${MAX_FLOWS} are allowed` }]
       : []),
   ])
   const rate = spec.options?.bitsPerSecond
@@ -86,16 +90,12 @@ export const prepareTraffic = (spec: TrafficSpec, fleet: readonly Node[]): Prepa
     nodes: [...new Set([...sources, ...destinations].map((endpoint) => endpoints[endpoint]!.node))],
     sources,
     destinations,
-    intervalSeconds: fromDuration(spec.interval) ?? DEFAULT_INTERVAL_SECONDS,
+    intervalSeconds: fromDuration(spec.interval) ?? 0,
     durationSeconds: fromDuration(spec.options?.duration),
-    flowBitsPerSecond: rate ? rate * (spec.options?.parallelCount ?? 1) : undefined,
+    flowBitsPerSecond: rate ? rate * (spec.options?.parallelCount ?? 0) : undefined,
   }
 }
 
-/** What traffic holds, as `node interface`. */
+/** The keys of the interfaces that the traffic uses. See interfaceKey. */
 export const interfacesOfTraffic = ({ endpoints, sources, destinations }: PreparedTraffic): Set<string> =>
-  new Set(
-    [...new Set([...sources, ...destinations])].map(
-      (endpoint) => `${endpoints[endpoint]!.node} ${endpoints[endpoint]!.interface}`,
-    ),
-  )
+  new Set([...new Set([...sources, ...destinations])].map((endpoint) => interfaceKey(endpoints[endpoint]!)))

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { PreparedTraffic } from '../assign/prepare.ts'
-import { createFlows } from './flows.ts'
+import { Flows } from './flows.ts'
 
-/** A full mesh of nodes on one network, in no order. */
+/** A full mesh of nodes on one network. The flows are not sorted. */
 const meshOf = (names: readonly string[]): PreparedTraffic => {
   const endpoints = names.map((node) => ({ node, interface: 'net0', addresses: ['10.0.0.1'] }))
   const pairs = names.flatMap((_, shift) =>
@@ -18,7 +18,7 @@ const meshOf = (names: readonly string[]): PreparedTraffic => {
   } as unknown as PreparedTraffic
 }
 
-const setUp = (names: readonly string[]) => createFlows(meshOf(names), { monotonicSeconds: () => 100 })
+const setUp = (names: readonly string[]) => new Flows(meshOf(names), { monotonicSeconds: () => 100 })
 
 const pagesOf = (flows: ReturnType<typeof setUp>, node: string, size: number) => {
   const pages: string[][] = []
@@ -29,12 +29,12 @@ const pagesOf = (flows: ReturnType<typeof setUp>, node: string, size: number) =>
   }
 }
 
-test('flows come page by page, those that do not move first, then by names as people count', () => {
+test('pages contain the flows that do not move first, then sort by name with numbers in numeric order', () => {
   const flows = setUp(['n10', 'n2', 'n1'])
   for (let flow = 0; flow < flows.count; flow++) {
     const { flows: all } = flows.page({ node: '', offset: 0, size: 100 })
     expect(all).toHaveLength(6)
-    if (flow !== 1) flows.received(flow, IperfSample.fromPartial({ bytes: 1 }))
+    if (flow !== 1) flows.onReceived(flow, IperfSample.fromPartial({ bytes: 1 }))
   }
   expect(pagesOf(flows, '', 4)).toEqual([
     ['n2>n1', 'n1>n2', 'n1>n10', 'n2>n10'],

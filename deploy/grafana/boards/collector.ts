@@ -215,7 +215,7 @@ const store = [
     next: 'runs',
   }),
   timeSeries({
-    title: 'Store: time of a piece of upkeep',
+    title: 'Store: time of one piece of maintenance',
     description: 'In which the collector does nothing else, over the last hour. Normal is below 20 ms.',
     unit: 's',
     queries: quantiles('meshgauge_store_maintain_seconds', 'le'),

@@ -1,4 +1,4 @@
-import type { MeshRequest, MeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Store } from '../../../collector/store/store.ts'
 import type { ServedCall } from '../world/calls.ts'
 import type { Checker } from './checker.ts'
@@ -29,7 +29,7 @@ export const createAccounting = (store: () => Store, toleratedWindows: () => num
   const sessionOf = new WeakMap<ServedCall, string>()
   const acknowledged = new Map<number, Counts>()
 
-  const onResponse = (call: ServedCall, { event }: MeshResponse): void => {
+  const onResponse = (call: ServedCall, { event }: PingMeshResponse): void => {
     if (event?.$case === 'started') sessionOf.set(call, event.value.session)
     if (event?.$case !== 'batch') return
     const id = sessionOf.get(call)!
@@ -47,7 +47,7 @@ export const createAccounting = (store: () => Store, toleratedWindows: () => num
     )
     session.waiting.push({ sequence, windows: flat })
   }
-  const onRequest = ({ request }: MeshRequest): void => {
+  const onRequest = ({ request }: PingMeshRequest): void => {
     if (request?.$case !== 'acknowledgement') return
     const session = sessions.get(request.value.session)
     if (!session) return

@@ -8,7 +8,7 @@ import type { Checker } from './checker.ts'
 const GRACE_SECONDS = 5
 /** The mesh goes on for this long after its last stream: the agent's default, which the collector leaves as it is. */
 const OUTLIVE_SECONDS = 600
-const MESH = 'PingService/Mesh'
+const MESH = 'PingService/PingMesh'
 
 /** The streams that hold the mesh of one node's agent process. */
 type MeshHolders = { process: ServerProcess | undefined; open: Set<ServedCall>; lastEndSeconds: number }

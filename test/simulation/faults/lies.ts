@@ -1,17 +1,17 @@
-import type { MeshBatch, MeshResponse, MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshBatch, MeshWindow, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
 import type { RandomSource } from '../world/random.ts'
 
 /** Windows that cannot be, made from a true one. A collector must take none of them. */
 const LIES: readonly ((window: MeshWindow) => MeshWindow)[] = [
   (window) => ({ ...window, receivedCount: window.sentCount + 1 }),
   (window) => ({ ...window, sentCount: 0, receivedCount: 2 ** 32 - 1 }),
-  (window) => ({ ...window, rttSumSeconds: -1 }),
-  (window) => ({ ...window, rttSumSeconds: Number.NaN }),
-  (window) => ({ ...window, rttSumSeconds: 1e300 }),
-  (window) => ({ ...window, rttMaxSeconds: Number.POSITIVE_INFINITY }),
+  (window) => ({ ...window, rttSum: toDuration(-1) }),
+  (window) => ({ ...window, rttSum: { seconds: 2 ** 52, nanos: 0 } }),
+  (window) => ({ ...window, rttMax: { seconds: 2 ** 40, nanos: 0 } }),
   (window) => ({ ...window, histogramCounts: [2 ** 32 - 1] }),
-  (window) => ({ ...window, rttMinSeconds: 5, rttMaxSeconds: 1 }),
-  (window) => ({ ...window, jitterSeconds: -0.5 }),
+  (window) => ({ ...window, rttMin: toDuration(5), rttMax: toDuration(1) }),
+  (window) => ({ ...window, jitter: toDuration(-0.5) }),
   (window) => ({ ...window, histogramOffset: 2 ** 30 }),
   (window) => ({ ...window, targetId: 2 ** 24 - 1 }),
 ]
@@ -39,7 +39,7 @@ export const createTampering = (random: RandomSource) => {
     repeaters,
     /** The messages that arrive in place of one. */
     tamper: (node: string, message: unknown): readonly unknown[] => {
-      const { event } = message as MeshResponse
+      const { event } = message as PingMeshResponse
       if (event?.$case !== 'batch') return [message]
       const sent = liars.has(node) ? { event: { ...event, value: withLies(event.value, random) } } : message
       return repeaters.has(node) ? [sent, sent] : [sent]

@@ -1,16 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { AbortError, isAbortError } from 'abort-controller-x'
-import {
-  type CallContext,
-  ClientError,
-  type CompatServiceDefinition,
-  Metadata,
-  ServerError,
-  Status,
-} from 'nice-grpc'
-import { RichClientError, RichServerError } from 'nice-grpc-error-details'
-import { OperatingError, toServerError } from '../../../lib/errors.ts'
-import type { Service } from '../../../lib/serving.ts'
+import { ClientError, OperatingError, Status, toClientError } from '../../../lib/errors.ts'
+import type { CallContext, Service } from '../../../lib/serving.ts'
 import { createMessageQueue, type MessageQueue } from './message-queue.ts'
 
 /** Messages of a stream that the reader has not taken yet; then the writer waits, as with HTTP/2 flow control. */
@@ -48,31 +39,26 @@ const current = new AsyncLocalStorage<ServedCall>()
 /** The call that the running code works for; undefined outside of calls. */
 export const currentCall = (): ServedCall | undefined => current.getStore()
 
-export const methodsOf = (definition: CompatServiceDefinition): Map<string, Method> =>
+export const methodsOf = (definition: Service['definition']): Map<string, Method> =>
   new Map(Object.entries((definition as unknown as { methods: Record<string, Method> }).methods))
 
-export const pathOf = (definition: CompatServiceDefinition, method: Method): string =>
+export const pathOf = (definition: Service['definition'], method: Method): string =>
   `${(definition as unknown as { name: string }).name}/${method.name}`
 
-/** How a call ended at the server: well when undefined. */
-export type Failure = { code: Status; details: string; extra: RichServerError['extra'] }
+/** Why a call failed: an error of the catalogue, or a status of gRPC. */
+export type Failure = OperatingError | { code: Status; details: string }
 
 const failureOf = (error: unknown, onBug: (error: unknown) => void): Failure => {
-  if (error instanceof OperatingError) return toServerError(error)
-  if (error instanceof RichServerError) return error
-  if (error instanceof ServerError) return { code: error.code, details: error.details, extra: [] }
-  if (isAbortError(error))
-    return { code: Status.CANCELLED, details: 'The operation was cancelled', extra: [] }
+  if (error instanceof OperatingError) return error
+  if (isAbortError(error)) return { code: Status.CANCELLED, details: 'The operation was cancelled' }
   onBug(error)
-  return {
-    code: Status.INTERNAL,
-    details: 'internal error; the log of the server has the details',
-    extra: [],
-  }
+  return { code: Status.INTERNAL, details: 'internal error; the log of the server has the details' }
 }
 
-export const clientErrorOf = (path: string, { code, details, extra }: Failure): ClientError =>
-  extra.length > 0 ? new RichClientError(path, code, details, extra) : new ClientError(path, code, details)
+export const clientErrorOf = (path: string, failure: Failure): ClientError =>
+  failure instanceof OperatingError
+    ? toClientError(path, failure)
+    : new ClientError(path, failure.code, failure.details)
 
 /** The server's part of a call. */
 export type ServerSide = {
@@ -104,10 +90,7 @@ export const serveCall = (serving: Serving): ServerSide => {
   let wakeWriter: (() => void) | undefined
   const requests = createMessageQueue<unknown>()
   const context = {
-    metadata: Metadata(),
     peer: 'collector:50052',
-    header: Metadata(),
-    trailer: Metadata(),
     sendHeader: () => undefined,
     signal: controller.signal,
   } as unknown as CallContext

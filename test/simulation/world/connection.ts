@@ -1,5 +1,5 @@
 import { AbortError } from 'abort-controller-x'
-import { type CompatServiceDefinition, Status } from 'nice-grpc'
+import { Status } from '../../../lib/errors.ts'
 import type { Service } from '../../../lib/serving.ts'
 import {
   clientErrorOf,
@@ -42,7 +42,7 @@ export type ConnectionDeps = {
 }
 
 type CallOptions = { signal?: AbortSignal | undefined; deadline?: number | undefined }
-type Called = { definition: CompatServiceDefinition; key: string; method: Method }
+type Called = { definition: Service['definition']; key: string; method: Method }
 
 const isBatch = (message: unknown): boolean =>
   (message as { event?: { $case?: string } } | undefined)?.event?.$case === 'batch'
@@ -79,7 +79,7 @@ class Call implements ClientEnd, ServerEnd {
     this.#undo.push(
       client.after((deadline ?? DEFAULT_DEADLINE_MS) / 1000, () => {
         this.#cancel()
-        this.fail({ code: Status.DEADLINE_EXCEEDED, details: 'Deadline exceeded', extra: [] })
+        this.fail({ code: Status.DEADLINE_EXCEEDED, details: 'Deadline exceeded' })
       }),
     )
     const session = this.#session
@@ -123,7 +123,7 @@ class Call implements ClientEnd, ServerEnd {
       session.toClient(() => (failure ? this.fail(failure) : this.responses.end()))
     }
     if (!service) {
-      finish({ code: Status.UNIMPLEMENTED, details: `${call.path} is not served`, extra: [] })
+      finish({ code: Status.UNIMPLEMENTED, details: `${call.path} is not served` })
       return
     }
     this.#served = call
@@ -230,7 +230,7 @@ export const createConnection = (deps: ConnectionDeps, client: ProcessClock, end
 
   return {
     /** A client with the methods of a service, as lib/calling.ts makes them. */
-    client: <Client>(definition: CompatServiceDefinition): Client =>
+    client: <Client>(definition: Service['definition']): Client =>
       Object.fromEntries(
         [...methodsOf(definition)].map(([key, method]) => {
           const called = { definition, key, method }

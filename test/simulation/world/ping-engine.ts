@@ -22,7 +22,7 @@ export const createSimulatedPingEngine = ({ clock, fabric, node, program, onRoun
   ...program,
   detect: async (): Promise<Detection> => ({ available: true, version: 'simulated', reasons: [] }),
   validate: validateFping,
-  watch: async (request, source, signal, sink: PingSink) => {
+  pingContinuously: async (request, source, signal, sink: PingSink) => {
     const { addresses, intervalSeconds } = planPing(request)
     const name = fabric.interfaces.indexOf(source.interface)
     const destinations = Int32Array.from(addresses, (address) => fabric.whereIs(address)?.node ?? -1)

@@ -142,14 +142,14 @@ const startProgram = (
 
 /** The programs of one simulated host, started by its agent. When the agent is killed, they end with it. */
 export const createSimulatedProcesses = (deps: Deps): Processes => {
-  const start: Processes['start'] = (file, args, options) => {
+  const start: Processes['start'] = async (file, args, options) => {
     options.signal.throwIfAborted()
     return startProgram(deps, file, args, options)
   }
   return {
     start,
     run: async (file, args, options) => {
-      const child = start(file, args, options)
+      const child = await start(file, args, options)
       const stdout: string[] = []
       for await (const { stream, text } of child.lines) if (stream === 'stdout') stdout.push(`${text}\n`)
       return { ...(await child.done), stdout: stdout.join('') }

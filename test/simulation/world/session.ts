@@ -1,4 +1,4 @@
-import { Status } from 'nice-grpc'
+import { Status } from '../../../lib/errors.ts'
 import type { Service } from '../../../lib/serving.ts'
 import type { Failure } from './calls.ts'
 import { createLane, KEEPALIVE_SECONDS, type Link } from './links.ts'
@@ -15,7 +15,7 @@ export type Endpoint = { node: string; link: Link; process(): ServerProcess | un
 export type ClientEnd = { fail(failure: Failure): void }
 export type ServerEnd = { abort(): void }
 
-export const unavailable = (details: string): Failure => ({ code: Status.UNAVAILABLE, details, extra: [] })
+export const unavailable = (details: string): Failure => ({ code: Status.UNAVAILABLE, details })
 
 /** One TCP connection. Either end may consider it broken while the other one does not know it yet. */
 export class Session {

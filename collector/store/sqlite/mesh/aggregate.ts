@@ -2,50 +2,67 @@ import type { Clock } from '../../../../lib/clock.ts'
 import { OperatingError } from '../../../../lib/errors.ts'
 import { createCooperativeYielding } from '../../../cooperative-yielding.ts'
 import type { Window, WindowStore } from '../../windows.ts'
-import { addWindow, joinEntries, type Reader, readEntry } from './codec.ts'
-import type { Damage } from './damage.ts'
-import { keptFrom, reachMs } from './history.ts'
-import { bucketAt, FIVE_MINUTES, keyOf, LEVELS, type Level, ONE_HOUR, pathOfKey, RAW } from './levels.ts'
-import { finerThan } from './reading.ts'
-import { emptySum, type Sum, windowOf } from './sum.ts'
-import type { Tables } from './tables.ts'
+import type { Connection } from '../connection.ts'
+import type { DamagedRows } from './damaged-rows.ts'
+import { maxOverlapMs } from './history.ts'
+import {
+  bucketAt,
+  coarserThan,
+  FIVE_MINUTES,
+  finerThan,
+  type Level,
+  ONE_HOUR,
+  pathOfKey,
+  RAW,
+  retainedFromMs,
+  rowKey,
+} from './roll-up-levels.ts'
+import { addWindow, joinEntries, type Reader, readEntry } from './window-codec.ts'
+import { emptyWindowSum, type WindowSum, windowOf } from './window-sum.ts'
+import type { WindowTables } from './window-tables.ts'
 
-/** Up to here raw windows are merged: the edges of the time are exact. */
+/** Maximum length of an interval that is made of raw windows, so that its edges are exact. */
 const RAW_UP_TO_MS = 30 * 60_000
-/** Up to here 5 minutes, above hours: a day of 40,000 paths is a million rows. */
+/** Maximum length of an interval that is made of 5-minute rows: a day of 40,000 paths would be a million rows. */
 const FIVE_MINUTES_UP_TO_MS = 6 * 3_600_000
 
-/** Windows read before it is looked whether others are to have their turn: about a millisecond's work. */
+/** Windows per slice: about a millisecond of work. */
 const WINDOWS_PER_SLICE = 500
-/** Paths that are looked at together: with windows of 1 s these are 8,000 in a minute. */
+/** Paths per step. With windows of 1 s, a step reads 8,000 windows of a minute. */
 const PATHS_PER_STEP = 128
-/** A step without anything costs as much as so many windows. */
+/** A step without windows costs as much as reading this many. */
 const STEP_COST = 10
 
-/** `reachMs`: how far before it windows may begin that belong to it; what a piece before it has must not come twice. */
-type Piece = { level: Level; from: number; to: number; reachMs: number }
+/**
+ * A part of the interval that is read from one level. `overlapMs`: how long before `from` a window may begin that still
+ * belongs to this part; 0 when an earlier part contains it.
+ */
+type Part = { level: Level; from: number; to: number; overlapMs: number }
 
-/** Damaged rows, as they are found. */
-type Unread = Set<string>
+/** Damaged rows by level and key; they are left out. */
+type SkippedRows = Set<string>
 
 /**
- * Sums by path, and each result as it ends.
- * @param unread rows that are left out; those that prove to be damaged are added
+ * Sums by path.
+ * @param skipped rows that are left out; newly found damaged rows are added
  */
-const createSums = (damage: Damage, unread: Unread) => {
-  const sums = new Map<number, Sum>()
+const createSums = (damagedRows: DamagedRows, skipped: SkippedRows) => {
+  const sums = new Map<number, WindowSum>()
   return {
-    /** Adds a row. Half of a damaged one is in the sum by the time it is found out: then all of it is of no use. */
-    row: ({ name }: Level, key: number, add: () => number): number => {
-      if (unread.size > 0 && unread.has(`${name} ${key}`)) return 0
-      const added = damage.tolerate(name, key, add, undefined)
-      if (added === undefined) unread.add(`${name} ${key}`)
+    /**
+     * Adds a row with `add`, which returns the number of windows. When the row is damaged, a part of it may already be
+     * in the sum: the caller must start again without the row.
+     */
+    addRow: ({ name }: Level, key: number, add: () => number): number => {
+      if (skipped.size > 0 && skipped.has(`${name} ${key}`)) return 0
+      const added = damagedRows.tolerate(name, key, add, undefined)
+      if (added === undefined) skipped.add(`${name} ${key}`)
       return added ?? 0
     },
-    of: (path: number): Sum => {
+    of: (path: number): WindowSum => {
       const known = sums.get(path)
       if (known) return known
-      const sum = emptySum()
+      const sum = emptyWindowSum()
       sums.set(path, sum)
       return sum
     },
@@ -59,144 +76,169 @@ const createSums = (damage: Damage, unread: Unread) => {
 
 type Sums = ReturnType<typeof createSums>
 
-export const createAggregate = (
-  tables: Tables,
-  paths: { size(): number },
-  rolledUntil: (level: Level) => number,
-  clock: Pick<Clock, 'monotonicSeconds' | 'yield'>,
-): WindowStore['aggregate'] => {
-  const { access, levels, live, rawEntries } = tables
-
-  /** The finest level that is quick enough and covers the time; where it is not made yet, the finer ones. */
-  const piecesOf = (fromMs: number, toMs: number): Piece[] => {
-    const length = toMs - fromMs
-    let level = length <= RAW_UP_TO_MS ? RAW : length <= FIVE_MINUTES_UP_TO_MS ? FIVE_MINUTES : ONE_HOUR
-    while (level !== ONE_HOUR && keptFrom(access, level) > fromMs) {
-      level = LEVELS[LEVELS.indexOf(level) + 1]!
+/** Adds the windows of a part from the encoded windows of one minute. Returns how many were examined. */
+const addRawWindows = (
+  sum: () => WindowSum,
+  body: Uint8Array,
+  origin: number,
+  { from, to, overlapMs }: Part,
+): number => {
+  const reader: Reader = { bytes: body, at: 0 }
+  let count = 0
+  for (; reader.at < body.length; count++) {
+    const { at } = reader
+    const { start } = readEntry(reader)
+    if (origin + start >= to) break
+    const next = reader.at
+    const single = emptyWindowSum()
+    reader.at = at
+    if (origin + start < from) {
+      addWindow(single, reader, origin)
+      if (overlapMs === 0 || single.endMs <= from) continue
+      reader.at = at
     }
-    const pieces: Piece[] = []
-    let from = Math.floor(fromMs / level.spanMs) * level.spanMs
-    for (; level !== RAW; level = finerThan(level)) {
-      const end = Math.ceil(toMs / level.spanMs) * level.spanMs
-      const to = Math.min(end, Math.floor(rolledUntil(level) / level.spanMs) * level.spanMs)
-      if (to > from) pieces.push({ level, from, to, reachMs: 0 })
-      from = Math.max(from, to)
-      if (from >= toMs) return pieces
-    }
-    const reach = pieces.length > 0 ? 0 : reachMs(access)
-    pieces.push({ level: RAW, from: pieces.length > 0 ? from : fromMs, to: toMs, reachMs: reach })
-    return pieces
+    addWindow(sum(), reader, origin)
+    reader.at = next
   }
+  return count
+}
 
-  function* coarse({ level, from, to }: Piece, sums: Sums): Generator<void> {
-    const end = keyOf(bucketAt(level, to), 0)
-    for (let key = keyOf(bucketAt(level, from), 0); key < end; ) {
-      const rows = levels[level.name].range.all(key, end, WINDOWS_PER_SLICE)
-      for (const row of rows) {
-        const at = Number(row.key)
-        const origin = Math.floor(at / keyOf(1, 0)) * level.spanMs
-        const reader = { bytes: row.body as Uint8Array, at: 0 }
-        sums.row(level, at, () => {
-          addWindow(sums.of(pathOfKey(at)), reader, origin)
-          return 1
-        })
-        key = at + 1
-      }
-      if (rows.length < WINDOWS_PER_SLICE) return
+const minuteOf = (row: Record<string, unknown> | undefined, otherwise: number): number =>
+  typeof row?.key === 'number' ? Math.floor(row.key / rowKey(1, 0)) : otherwise
+
+/**
+ * Splits the interval: the finest level that is fast enough and covers it, and finer levels where that one is not rolled
+ * up yet.
+ */
+const partsOf = (
+  connection: Connection,
+  rolledUntil: (level: Level) => number,
+  fromMs: number,
+  toMs: number,
+): Part[] => {
+  const length = toMs - fromMs
+  let level = length <= RAW_UP_TO_MS ? RAW : length <= FIVE_MINUTES_UP_TO_MS ? FIVE_MINUTES : ONE_HOUR
+  while (level !== ONE_HOUR && retainedFromMs(connection, level) > fromMs) level = coarserThan(level)
+  const parts: Part[] = []
+  let from = Math.floor(fromMs / level.spanMs) * level.spanMs
+  for (; level !== RAW; level = finerThan(level)) {
+    const end = Math.ceil(toMs / level.spanMs) * level.spanMs
+    const to = Math.min(end, Math.floor(rolledUntil(level) / level.spanMs) * level.spanMs)
+    if (to > from) parts.push({ level, from, to, overlapMs: 0 })
+    from = Math.max(from, to)
+    if (from >= toMs) return parts
+  }
+  const isFirst = parts.length === 0
+  const overlapMs = isFirst ? maxOverlapMs(connection) : 0
+  parts.push({ level: RAW, from: isFirst ? fromMs : from, to: toMs, overlapMs })
+  return parts
+}
+
+function* readRollUps({ levels }: WindowTables, { level, from, to }: Part, sums: Sums): Generator<void> {
+  const end = rowKey(bucketAt(level, to), 0)
+  for (let key = rowKey(bucketAt(level, from), 0); key < end; ) {
+    const rows = levels[level.name].range.all(key, end, WINDOWS_PER_SLICE)
+    for (const row of rows) {
+      const at = Number(row.key)
+      const origin = Math.floor(at / rowKey(1, 0)) * level.spanMs
+      const reader = { bytes: row.body as Uint8Array, at: 0 }
+      sums.addRow(level, at, () => {
+        addWindow(sums.of(pathOfKey(at)), reader, origin)
+        return 1
+      })
+      key = at + 1
+    }
+    if (rows.length < WINDOWS_PER_SLICE) return
+    yield
+  }
+}
+
+/**
+ * Adds the windows of some paths in one minute and returns their number. Reads `raw` and memory in the same slice, because
+ * maintenance may move windows between them from one slice to the next.
+ */
+const addMinute = (
+  { levels, buffers, rawEntries }: WindowTables,
+  minute: number,
+  [first, last]: readonly [path: number, path: number],
+  part: Part,
+  sums: Sums,
+): number => {
+  const origin = minute * RAW.spanMs
+  const buffer = buffers.get(minute)
+  let count = 0
+  for (const row of levels.raw.range.all(rowKey(minute, first), rowKey(minute, last), last - first)) {
+    const path = pathOfKey(Number(row.key))
+    if (buffer?.has(path)) continue
+    count += sums.addRow(RAW, Number(row.key), () =>
+      addRawWindows(() => sums.of(path), row.body as Uint8Array, origin, part),
+    )
+  }
+  if (!buffer) return count
+  for (let path = first; path < last; path++) {
+    if (!buffer.has(path)) continue
+    const body = joinEntries(rawEntries(minute, path))
+    count += sums.addRow(RAW, rowKey(minute, path), () =>
+      addRawWindows(() => sums.of(path), body, origin, part),
+    )
+  }
+  return count
+}
+
+function* readRaw(tables: WindowTables, pathCount: () => number, part: Part, sums: Sums): Generator<void> {
+  const { levels, buffers } = tables
+  const oldest = Math.min(minuteOf(levels.raw.first.get(), Number.POSITIVE_INFINITY), ...buffers.keys())
+  const newest = Math.max(minuteOf(levels.raw.last.get(), 0), ...buffers.keys())
+  const first = Math.max(bucketAt(RAW, part.from - part.overlapMs), oldest)
+  const last = Math.min(bucketAt(RAW, part.to - 1), newest)
+  let done = 0
+  for (let minute = first; minute <= last; minute++) {
+    for (let path = 0; path < pathCount(); path += PATHS_PER_STEP) {
+      done += STEP_COST + addMinute(tables, minute, [path, path + PATHS_PER_STEP], part, sums)
+      if (done < WINDOWS_PER_SLICE) continue
+      done = 0
       yield
     }
   }
+}
 
-  /** Windows of a minute that overlap the time, from a list of bytes. */
-  const addRaw = (
-    sum: () => Sum,
-    body: Uint8Array,
-    origin: number,
-    { from, to, reachMs: reach }: Piece,
-  ): number => {
-    const reader: Reader = { bytes: body, at: 0 }
-    let count = 0
-    for (; reader.at < body.length; count++) {
-      const { at } = reader
-      const { start } = readEntry(reader)
-      if (origin + start >= to) break
-      const next = reader.at
-      const alone = emptySum()
-      reader.at = at
-      if (origin + start < from) {
-        addWindow(alone, reader, origin)
-        if (reach === 0 || alone.endMs <= from) continue
-        reader.at = at
-      }
-      addWindow(sum(), reader, origin)
-      reader.at = next
-    }
-    return count
-  }
+/** @param rolledUntil returns the Unix milliseconds up to which a level is complete */
+export const createAggregate = (
+  tables: WindowTables,
+  pathCount: () => number,
+  rolledUntil: (level: Level) => number,
+  clock: Pick<Clock, 'monotonicSeconds' | 'yield'>,
+): WindowStore['aggregate'] => {
+  const { connection, damagedRows } = tables
 
-  /** A path is read wherever it is within one slice: upkeep may move it between two. */
-  const addMinute = (minute: number, [first, last]: readonly [number, number], piece: Piece, sums: Sums) => {
-    const origin = minute * RAW.spanMs
-    const fresh = live.get(minute)
-    let count = 0
-    for (const row of levels.raw.range.all(keyOf(minute, first), keyOf(minute, last), last - first)) {
-      const path = pathOfKey(Number(row.key))
-      if (fresh?.has(path)) continue
-      count += sums.row(RAW, Number(row.key), () =>
-        addRaw(() => sums.of(path), row.body as Uint8Array, origin, piece),
-      )
-    }
-    if (!fresh) return count
-    for (let path = first; path < last; path++) {
-      if (!fresh.has(path)) continue
-      const body = joinEntries(rawEntries(minute, path))
-      count += sums.row(RAW, keyOf(minute, path), () => addRaw(() => sums.of(path), body, origin, piece))
-    }
-    return count
-  }
-
-  function* raw(piece: Piece, sums: Sums): Generator<void> {
-    const first = Math.max(bucketAt(RAW, piece.from - piece.reachMs), firstMinute())
-    const last = Math.min(bucketAt(RAW, piece.to - 1), lastMinute())
-    let done = 0
-    for (let minute = first; minute <= last; minute++) {
-      for (let path = 0; path < paths.size(); path += PATHS_PER_STEP) {
-        done += STEP_COST + addMinute(minute, [path, path + PATHS_PER_STEP], piece, sums)
-        if (done < WINDOWS_PER_SLICE) continue
-        done = 0
-        yield
-      }
-    }
-  }
-
-  const minuteOf = (row: Record<string, unknown> | undefined, otherwise: number): number =>
-    typeof row?.key === 'number' ? Math.floor(row.key / keyOf(1, 0)) : otherwise
-  const firstMinute = () =>
-    Math.min(minuteOf(levels.raw.first.get(), Number.POSITIVE_INFINITY), ...live.keys())
-  const lastMinute = () => Math.max(minuteOf(levels.raw.last.get(), 0), ...live.keys())
-
-  const read = async (fromMs: number, toMs: number, unread: Unread, signal: AbortSignal | undefined) => {
-    const sums = createSums(tables.damage, unread)
-    const turns = createCooperativeYielding(clock)
-    for (const piece of piecesOf(fromMs, toMs)) {
-      const slices = piece.level === RAW ? raw(piece, sums) : coarse(piece, sums)
+  const read = async (
+    fromMs: number,
+    toMs: number,
+    skipped: SkippedRows,
+    signal: AbortSignal | undefined,
+  ) => {
+    const sums = createSums(damagedRows, skipped)
+    const yielding = createCooperativeYielding(clock)
+    for (const part of partsOf(connection, rolledUntil, fromMs, toMs)) {
+      const slices =
+        part.level === RAW ? readRaw(tables, pathCount, part, sums) : readRollUps(tables, part, sums)
       for (;;) {
         signal?.throwIfAborted()
-        if (!access.database.isOpen) throw new OperatingError('COLLECTOR_DRAINING', 'the store is closed')
-        const { done } = access.guarded(() => slices.next())
+        if (!connection.database.isOpen) throw new OperatingError('COLLECTOR_DRAINING', 'the store is closed')
+        const { done } = connection.guarded(() => slices.next())
         if (done) break
-        await turns.yieldIfDue()
+        await yielding.yieldIfDue()
       }
     }
     return sums
   }
 
   return async (fromMs, toMs, signal) => {
-    const unread: Unread = new Set()
+    const skipped: SkippedRows = new Set()
     for (;;) {
-      const before = unread.size
-      const sums = await read(fromMs, toMs, unread, signal)
-      if (unread.size === before) return sums.windows()
+      const before = skipped.size
+      const sums = await read(fromMs, toMs, skipped, signal)
+      if (skipped.size === before) return sums.windows()
     }
   }
 }

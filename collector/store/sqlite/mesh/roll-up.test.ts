@@ -5,13 +5,13 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Resolution } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Store } from '../../store.ts'
-import { mergeOf, type WholeWindow, windowFrom } from '../../testing/windows.ts'
+import { mergeOf, type WholeWindow, windowFrom } from '../../testing/expected-windows.ts'
 import type { Window } from '../../windows.ts'
 import { openSqliteStore } from '../store.ts'
 
 const HOUR = 3_600_000
 const T = 480_000 * HOUR
-/** Windows begin within these 2 hours, and all come within the next. */
+/** Windows begin within these 2 hours, and all arrive within the next hour. */
 const SPAN_SECONDS = 2 * 3600
 
 let folder: string
@@ -24,7 +24,7 @@ const histogram = fc.array(fc.constantFrom(0, 0, 1, 2, 3, 4, 5, 900), { maxLengt
 const windowArbitrary: fc.Arbitrary<WholeWindow> = fc
   .record({
     path: fc.nat({ max: 2 }),
-    // Few different times, so that windows meet: in one minute, at its edges, at one start.
+    // Few different times, so that windows share a minute, touch its edges or have the same start.
     startMs: fc
       .oneof(
         fc.nat({ max: SPAN_SECONDS / 10 - 1 }).map((n) => n * 10),
@@ -65,7 +65,7 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
 
 const byStart = (a: { startMs: number }, b: { startMs: number }) => a.startMs - b.startMs
 
-/** What was put, the first of each path and start. */
+/** The expected content: the first stored window of each path and start. */
 const createModel = () => {
   const windows = new Map<string, WholeWindow>()
   const ofPath = (path: number) =>
@@ -101,7 +101,7 @@ const expectHistories = (store: Store, model: Model): void => {
 }
 
 const expectAggregates = async (store: Store, model: Model): Promise<void> => {
-  // Windows reach at most 90 s beyond the two hours, so that each of these has all of them.
+  // Windows end at most 90 s after the two hours, so each of these intervals contains all of them.
   for (const toMs of [T + 2 * HOUR + 90_000, T + 6 * HOUR, T + 7 * HOUR]) {
     expect(await store.aggregate(T, toMs)).toEqual(model.all())
   }
@@ -116,7 +116,7 @@ const RETAINED = {
   maxBytes: 2 ** 40,
 }
 
-/** Opens the copy of what a process that is killed now would leave. */
+/** Opens a copy of the files that a process killed now would leave. */
 const killed = (path: string, next: string): Store => {
   for (const suffix of ['', '-wal']) {
     if (existsSync(`${path}${suffix}`)) cpSync(`${path}${suffix}`, `${next}${suffix}`)
@@ -129,7 +129,7 @@ const play = async (steps: readonly Step[], kills: boolean): Promise<void> => {
   let [path, generation] = [kills ? join(place, '0.db') : ':memory:', 0]
   let store = openSqliteStore(path, RETAINED)
   const model = createModel()
-  /** As a collector does when it starts: numbers that no window had yet may have gone with a kill. */
+  /** Names the paths again, as a collector does when it starts: numbers that no window used are lost with a kill. */
   const namePaths = () => {
     const keys = [0, 1, 2].map((index) => ({ source: `n${index}`, destination: 'd', interface: 'i' }))
     expect(keys.map(store.pathId)).toEqual([0, 1, 2])
@@ -172,9 +172,9 @@ const play = async (steps: readonly Step[], kills: boolean): Promise<void> => {
   }
 }
 
-describe('roll-ups are the merge of the raw windows', () => {
+describe('roll-ups equal the merged raw windows', () => {
   for (const kills of [false, true]) {
-    test(`whatever the order, the lateness and the duplicates${kills ? ', wherever it is killed' : ''}`, async () => {
+    test(`for any order, delay and duplicates of windows${kills ? ', with kills at any step' : ''}`, async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(stepArbitrary, { maxLength: 25 }), (steps) => play(steps, kills)),
         { numRuns: kills ? 60 : 150 },

@@ -15,33 +15,33 @@ export const protobufPackage = "meshgauge.agent.v1";
 
 export const protobufFileName = "meshgauge/agent/v1/agent.proto";
 
-/** DescribeRequest asks for everything; it has no fields. */
+/** DescribeRequest has no fields. */
 export interface DescribeRequest {
 }
 
-/** DescribeResponse is what an agent says of itself and of its node. */
+/** DescribeResponse describes an agent and its node. */
 export interface DescribeResponse {
-  /** Who the agent is. */
+  /** Names of the node and of its agent. */
   identity:
     | Identity
     | undefined;
-  /** The interfaces that tests may use. Loopback is listed only when the agent was told to measure on it. */
+  /** The interfaces that tests may use. Loopback is listed only when the agent is configured to measure on it. */
   interfaces: Interface[];
-  /** Every engine the agent knows, also those that cannot run here, with all reasons why not. */
+  /** Every engine that the agent knows, including engines that cannot run on this node. */
   engines: Engine[];
-  /** What the agent refuses to exceed, whoever asks. */
+  /** Limits that the agent enforces for every caller. */
   limits:
     | Limits
     | undefined;
-  /** Labels from the agent's own configuration, such as rack or zone. */
+  /** Labels from the agent's configuration, such as rack or zone. */
   labels: { [key: string]: string };
-  /** What the node is made of. */
+  /** Hardware and operating system of the node. */
   metadata:
     | NodeMetadata
     | undefined;
   /**
-   * Labels of the sustained Serve and Run streams that still have a program running: who has cancelled such a stream
-   * learns here that nothing of it is left.
+   * Labels of sustained Serve and Run streams that still have a running program. After a caller cancels such a stream,
+   * the label disappears from this list when its last program has ended.
    */
   sustainedLabels: string[];
 }
@@ -51,29 +51,32 @@ export interface DescribeResponse_LabelsEntry {
   value: string;
 }
 
-/** NodeMetadata is what a node was when it was measured. Never its environment. What is not known is empty or 0. */
+/**
+ * NodeMetadata is the hardware and operating system of a node. It never contains environment variables. Unknown values
+ * are empty or 0.
+ */
 export interface NodeMetadata {
-  /** Machine architecture, as `uname -m` prints it. */
+  /** Machine architecture, as printed by `uname -m`. */
   architecture: string;
-  /** Fully qualified host name as far as the node knows it without asking a name server. */
+  /** Fully qualified host name, as far as the node knows it without a DNS query. */
   fqdn: string;
-  /** Kernel release, as `uname -r` prints it. */
+  /** Kernel release, as printed by `uname -r`. */
   kernel: string;
-  /** Operating system, PRETTY_NAME of os-release. */
+  /** Operating system: PRETTY_NAME of /etc/os-release. */
   operatingSystem: string;
-  /** CPU model, the first of /proc/cpuinfo. */
+  /** CPU model: the first one in /proc/cpuinfo. */
   cpuModel: string;
-  /** CPU sockets. */
+  /** Number of CPU sockets. */
   cpuSocketCount: number;
-  /** Cores of one socket. */
+  /** Number of cores per socket. */
   cpuCoresPerSocketCount: number;
-  /** Threads of one core. */
+  /** Number of threads per core. */
   cpuThreadsPerCoreCount: number;
-  /** Memory, MemTotal of /proc/meminfo. */
+  /** Memory in bytes: MemTotal of /proc/meminfo. */
   memoryBytes: number;
-  /** Swap space. */
+  /** Swap space in bytes. */
   swapBytes: number;
-  /** Maker of the machine, from DMI. */
+  /** Manufacturer of the machine, from DMI. */
   systemVendor: string;
   /** Model of the machine, from DMI. */
   productName: string;
@@ -83,99 +86,99 @@ export interface NodeMetadata {
   uptime:
     | Duration
     | undefined;
-  /** GPU model, the first that nvidia-smi names; empty without one. */
+  /** GPU model: the first one that nvidia-smi lists. Empty without a GPU. */
   gpuModel: string;
-  /** GPUs that nvidia-smi lists. */
+  /** Number of GPUs that nvidia-smi lists. */
   gpuCount: number;
-  /** Maker of the CPU, vendor_id of /proc/cpuinfo; empty where the kernel does not say. */
+  /** CPU manufacturer: vendor_id of /proc/cpuinfo. Empty where the kernel does not report it. */
   cpuVendor: string;
 }
 
 /** Identity names a node and the agent that runs on it. */
 export interface Identity {
-  /** The node's name in the fleet; the host name unless the agent was given another. */
+  /** Name of the node in the fleet. Default: the host name. */
   node: string;
-  /** The kernel's host name. */
+  /** Host name, as reported by the kernel. */
   hostname: string;
-  /** The agent's version, as in package.json. */
+  /** Version of the agent, as in package.json. */
   agentVersion: string;
-  /** When this agent process started. */
+  /** Start time of the agent process. */
   startTime:
     | Timestamp
     | undefined;
-  /** Kernel release, as `uname -r` prints it. */
+  /** Kernel release, as printed by `uname -r`. */
   kernel: string;
-  /** Operating system, PRETTY_NAME of os-release. */
+  /** Operating system: PRETTY_NAME of /etc/os-release. */
   operatingSystem: string;
-  /** Machine architecture, as `uname -m` prints it. */
+  /** Machine architecture, as printed by `uname -m`. */
   architecture: string;
 }
 
-/** Interface is one network interface of a node. */
+/** Interface is a network interface of a node. */
 export interface Interface {
-  /** The kernel's name, such as eth0. */
+  /** Name of the interface in the kernel, such as eth0. */
   name: string;
-  /** Addresses with prefix length, such as 10.0.1.11/24, global scope only, IPv4 first. */
+  /** Global addresses with their prefix length, such as 10.0.1.11/24. IPv4 addresses come first. */
   addresses: string[];
-  /** Link speed in bits per second; absent where the driver does not say (virtual links). */
+  /** Link speed in bits per second. Absent where the driver does not report it, such as on virtual links. */
   speedBitsPerSecond?:
     | number
     | undefined;
   /** Maximum transmission unit in bytes. */
   mtuBytes: number;
-  /** Operational state as in /sys/class/net/<name>/operstate: up, down, unknown, and so on. */
+  /** Operational state, as in /sys/class/net/<name>/operstate: up, down, unknown and so on. */
   state: string;
-  /** The kernel driver, empty for links without a device behind them. */
+  /** Kernel driver. Empty for interfaces without a device. */
   driver: string;
-  /** The hardware address. */
+  /** Hardware address (MAC). */
   mac: string;
-  /** Version of the driver, as ethtool -i prints it. */
+  /** Version of the driver, as printed by `ethtool -i`. */
   driverVersion: string;
-  /** Version of the firmware, as ethtool -i prints it. */
+  /** Version of the firmware, as printed by `ethtool -i`. */
   firmwareVersion: string;
   /** PCI address of the device, such as 0000:3b:00.0. */
   busInfo: string;
-  /** Duplex as in /sys/class/net/<name>/duplex; empty where the driver does not say. */
+  /** Duplex mode, as in /sys/class/net/<name>/duplex. Empty where the driver does not report it. */
   duplex: string;
 }
 
-/** Engine is a program that carries out a test. */
+/** Engine is a program that runs a test. */
 export interface Engine {
-  /** fping, ping, tcp or iperf3. */
+  /** Name of the engine: fping, ping, tcp, iperf3 or netperf. */
   name: string;
-  /** The program's version; empty when it could not be found. */
+  /** Version of the program. Empty when the program was not found. */
   version: string;
-  /** The test it serves: ping or iperf. */
+  /** The test that the engine runs: ping or iperf. */
   test: string;
-  /** Whether it can run on this node now. */
+  /** Whether the engine can run on this node now. */
   available: boolean;
-  /** All reasons why it cannot run; empty when it can. */
+  /** All reasons why the engine cannot run. Empty when it can. */
   reasons: string[];
 }
 
-/** Limits are ceilings that the agent enforces itself. */
+/** Limits are maximum values that the agent enforces for every caller. */
 export interface Limits {
-  /** The largest number of targets in one Ping stream. */
+  /** Maximum number of targets in one Ping stream. */
   maxTargetsCount: number;
-  /** The largest number of servers or flows in one Serve or Run stream. */
+  /** Maximum number of servers or flows in one Serve or Run stream. */
   maxFlowsCount: number;
-  /** The longest bandwidth test. */
+  /** Maximum length of a bandwidth test. */
   maxDuration:
     | Duration
     | undefined;
-  /** The highest bitrate that may be asked for in one flow, over all its streams; 0 is no ceiling. */
+  /** Maximum bitrate of one flow in bits per second, summed over its parallel streams. 0 is unlimited. */
   maxBitsPerSecond: number;
-  /** The most bytes one flow may be asked to send; 0 is no ceiling. */
+  /** Maximum number of bytes that one flow sends. 0 is unlimited. */
   maxBytes: number;
-  /** The shortest time between two probes to one target. */
+  /** Minimum time between two probes to one target. */
   minPingInterval:
     | Duration
     | undefined;
-  /** The ports that iperf servers are leased from. */
+  /** Ports that the agent leases to iperf servers. */
   ports:
     | PortRange
     | undefined;
-  /** The networks in which peers may be measured, in CIDR form. */
+  /** Networks in which peers may be measured, in CIDR notation. */
   peerNetworks: string[];
 }
 
@@ -1735,13 +1738,13 @@ export const Limits: MessageFns<Limits> = {
   },
 };
 
-/** AgentService says who an agent is and what it can measure. */
+/** AgentService describes an agent and what it can measure. */
 export type AgentServiceDefinition = typeof AgentServiceDefinition;
 export const AgentServiceDefinition = {
   name: "AgentService",
   fullName: "meshgauge.agent.v1.AgentService",
   methods: {
-    /** Describe returns the node's identity, interfaces, engines and limits as they are now. */
+    /** Describe returns the node's identity, interfaces, engines and limits at the time of the call. */
     describe: {
       name: "Describe",
       requestType: DescribeRequest as typeof DescribeRequest,
@@ -1754,12 +1757,12 @@ export const AgentServiceDefinition = {
 } as const;
 
 export interface AgentServiceImplementation<CallContextExt = {}> {
-  /** Describe returns the node's identity, interfaces, engines and limits as they are now. */
+  /** Describe returns the node's identity, interfaces, engines and limits at the time of the call. */
   describe(request: DescribeRequest, context: CallContext & CallContextExt): Promise<DeepPartial<DescribeResponse>>;
 }
 
 export interface AgentServiceClient<CallOptionsExt = {}> {
-  /** Describe returns the node's identity, interfaces, engines and limits as they are now. */
+  /** Describe returns the node's identity, interfaces, engines and limits at the time of the call. */
   describe(request: DeepPartial<DescribeRequest>, options?: CallOptions & CallOptionsExt): Promise<DescribeResponse>;
 }
 

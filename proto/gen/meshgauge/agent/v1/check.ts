@@ -15,19 +15,19 @@ export const protobufPackage = "meshgauge.agent.v1";
 
 export const protobufFileName = "meshgauge/agent/v1/check.proto";
 
-/** CheckStatus is the verdict of a check. */
+/** CheckStatus is the conclusion of a check. */
 export const CheckStatus = {
   /** CHECK_STATUS_UNSPECIFIED - Never sent. */
   CHECK_STATUS_UNSPECIFIED: 0,
-  /** CHECK_STATUS_PASS - All is well. */
+  /** CHECK_STATUS_PASS - No problem was found. */
   CHECK_STATUS_PASS: 1,
-  /** CHECK_STATUS_WARN - Worth a look; the node can work. */
+  /** CHECK_STATUS_WARN - A minor problem was found. The node can run jobs. */
   CHECK_STATUS_WARN: 2,
-  /** CHECK_STATUS_FAIL - The node is not fit. */
+  /** CHECK_STATUS_FAIL - The node is not fit to run jobs. */
   CHECK_STATUS_FAIL: 3,
-  /** CHECK_STATUS_SKIPPED - It does not apply here; the reasons say why. */
+  /** CHECK_STATUS_SKIPPED - The check does not apply to this node. The reasons explain why. */
   CHECK_STATUS_SKIPPED: 4,
-  /** CHECK_STATUS_ERROR - The check itself could not be carried out. */
+  /** CHECK_STATUS_ERROR - The check itself could not be completed. */
   CHECK_STATUS_ERROR: 5,
   UNRECOGNIZED: -1,
 } as const;
@@ -91,39 +91,45 @@ export function checkStatusToJSON(object: CheckStatus): string {
   }
 }
 
-/** ListChecksRequest asks for all checks; it has no fields. */
+/** ListChecksRequest selects a page of checks. */
 export interface ListChecksRequest {
+  /** Maximum page size. Default 50, capped at 1000. */
+  pageSize: number;
+  /** The next_page_token of the previous page. Empty for the first page. */
+  pageToken: string;
 }
 
-/** ListChecksResponse holds all checks. */
+/** ListChecksResponse is a page of checks. */
 export interface ListChecksResponse {
-  /** In alphabetical order. */
+  /** Checks in alphabetical order. */
   checks: CheckDescription[];
+  /** Token of the next page. Empty on the last page. */
+  nextPageToken: string;
 }
 
-/** CheckDescription says what a check does and needs. */
+/** CheckDescription describes what a check does and what it requires. */
 export interface CheckDescription {
-  /** The name to pass to RunCheck. */
+  /** Name of the check, for RunCheckRequest.check. */
   name: string;
-  /** One sentence. */
+  /** Description in one sentence. */
   summary: string;
-  /** Whether it disturbs other work on the node. */
+  /** Whether the check disturbs other work on the node. */
   invasive: boolean;
-  /** All reasons why it cannot run here; empty when it can. */
+  /** All reasons why the check cannot run on this node. Empty when it can. */
   reasons: string[];
-  /** How long it may take before it is ended with status ERROR. */
+  /** Maximum run time. A check that takes longer is stopped and has status ERROR. */
   budget: Duration | undefined;
 }
 
 /** RunCheckRequest names a check. */
 export interface RunCheckRequest {
-  /** The check's name, as in ListChecks. */
+  /** Name of the check, as in ListChecks. */
   check: string;
-  /** The check's parameters, such as {"targets": ["10.0.1.12"]}; unknown ones are refused. */
+  /** Parameters of the check, such as {"targets": ["10.0.1.12"]}. Unknown parameters are rejected. */
   parameters: { [key: string]: any } | undefined;
 }
 
-/** RunCheckResponse holds the result. */
+/** RunCheckResponse is the result of a check. */
 export interface RunCheckResponse {
   /** What the check found. */
   result: CheckResult | undefined;
@@ -131,48 +137,54 @@ export interface RunCheckResponse {
 
 /** CheckResult is what a check found, with its evidence. */
 export interface CheckResult {
-  /** The check's name. */
+  /** Name of the check. */
   check: string;
-  /** The verdict. */
+  /** Conclusion of the check. */
   status: CheckStatus;
-  /** One sentence for each finding that made the status what it is; empty when it passed. */
+  /** One sentence for each finding that determined the status. Empty when the check passed. */
   reasons: string[];
-  /** What was seen. */
+  /** The observed values. */
   evidence: Evidence[];
-  /** Output of the program behind the check, at most 64 KiB; empty when there is none. */
+  /** Output of the program that the check ran, up to 64 KiB. Empty for checks without a program. */
   rawOutput: string;
-  /** When it began. */
+  /** Start of the check. */
   startTime:
     | Timestamp
     | undefined;
-  /** How long it took. */
+  /** Run time of the check. */
   duration: Duration | undefined;
 }
 
-/** Evidence is one thing that was seen. */
+/** Evidence is one observed value. */
 export interface Evidence {
-  /** What it is of, such as an interface or an address. */
+  /** The observed object, such as an interface or an address. */
   subject: string;
-  /** What was looked at, such as mtu or loss. */
+  /** Name of the observed value, such as mtu or loss. */
   name: string;
-  /** What was found: a number, a string, a boolean or a list. */
+  /** The observed value: a number, a string, a boolean or a list. */
   value:
     | any
     | undefined;
-  /** The value's unit, such as bytes or seconds; empty for none. */
+  /** Unit of the value, such as bytes or seconds. Empty for values without a unit. */
   unit: string;
-  /** Whether this finding alone passes, warns or fails. */
+  /** The status that this value alone results in. */
   status: CheckStatus;
-  /** Whether the finding makes the node unfit until it was repaired, such as a failed DCGM test of memory. */
+  /** Whether the node stays unfit until it is repaired, such as after a failed DCGM memory test. */
   fatal: boolean;
 }
 
 function createBaseListChecksRequest(): ListChecksRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListChecksRequest: MessageFns<ListChecksRequest> = {
-  encode(_: ListChecksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListChecksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -189,6 +201,22 @@ export const ListChecksRequest: MessageFns<ListChecksRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -201,32 +229,54 @@ export const ListChecksRequest: MessageFns<ListChecksRequest> = {
     }
   },
 
-  fromJSON(_: any): ListChecksRequest {
-    return {};
+  fromJSON(object: any): ListChecksRequest {
+    return {
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
   },
 
-  toJSON(_: ListChecksRequest): unknown {
+  toJSON(message: ListChecksRequest): unknown {
     const obj: any = {};
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
     return obj;
   },
 
   create(base?: DeepPartial<ListChecksRequest>): ListChecksRequest {
     return ListChecksRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<ListChecksRequest>): ListChecksRequest {
+  fromPartial(object: DeepPartial<ListChecksRequest>): ListChecksRequest {
     const message = createBaseListChecksRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListChecksResponse(): ListChecksResponse {
-  return { checks: [] };
+  return { checks: [], nextPageToken: "" };
 }
 
 export const ListChecksResponse: MessageFns<ListChecksResponse> = {
   encode(message: ListChecksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.checks) {
       CheckDescription.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -252,6 +302,14 @@ export const ListChecksResponse: MessageFns<ListChecksResponse> = {
             message.checks.push(CheckDescription.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -269,6 +327,11 @@ export const ListChecksResponse: MessageFns<ListChecksResponse> = {
       checks: globalThis.Array.isArray(object?.checks)
         ? object.checks.map((e: any) => CheckDescription.fromJSON(e))
         : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
     };
   },
 
@@ -276,6 +339,9 @@ export const ListChecksResponse: MessageFns<ListChecksResponse> = {
     const obj: any = {};
     if (message.checks?.length) {
       obj.checks = message.checks.map((e) => CheckDescription.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
     }
     return obj;
   },
@@ -286,6 +352,7 @@ export const ListChecksResponse: MessageFns<ListChecksResponse> = {
   fromPartial(object: DeepPartial<ListChecksResponse>): ListChecksResponse {
     const message = createBaseListChecksResponse();
     message.checks = object.checks?.map((e) => CheckDescription.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -905,13 +972,13 @@ export const Evidence: MessageFns<Evidence> = {
   },
 };
 
-/** CheckService says whether the node is fit to work. */
+/** CheckService runs checks: tests of the node itself. */
 export type CheckServiceDefinition = typeof CheckServiceDefinition;
 export const CheckServiceDefinition = {
   name: "CheckService",
   fullName: "meshgauge.agent.v1.CheckService",
   methods: {
-    /** ListChecks returns every check the agent knows and whether it can run here. */
+    /** ListChecks returns every check that the agent knows, and whether it can run on this node. */
     listChecks: {
       name: "ListChecks",
       requestType: ListChecksRequest as typeof ListChecksRequest,
@@ -920,7 +987,7 @@ export const CheckServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** RunCheck carries out one check and returns its result. A check that fails is a result, not an error. */
+    /** RunCheck runs one check and returns its result. A check that fails is a result, not an error. */
     runCheck: {
       name: "RunCheck",
       requestType: RunCheckRequest as typeof RunCheckRequest,
@@ -933,22 +1000,22 @@ export const CheckServiceDefinition = {
 } as const;
 
 export interface CheckServiceImplementation<CallContextExt = {}> {
-  /** ListChecks returns every check the agent knows and whether it can run here. */
+  /** ListChecks returns every check that the agent knows, and whether it can run on this node. */
   listChecks(
     request: ListChecksRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListChecksResponse>>;
-  /** RunCheck carries out one check and returns its result. A check that fails is a result, not an error. */
+  /** RunCheck runs one check and returns its result. A check that fails is a result, not an error. */
   runCheck(request: RunCheckRequest, context: CallContext & CallContextExt): Promise<DeepPartial<RunCheckResponse>>;
 }
 
 export interface CheckServiceClient<CallOptionsExt = {}> {
-  /** ListChecks returns every check the agent knows and whether it can run here. */
+  /** ListChecks returns every check that the agent knows, and whether it can run on this node. */
   listChecks(
     request: DeepPartial<ListChecksRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListChecksResponse>;
-  /** RunCheck carries out one check and returns its result. A check that fails is a result, not an error. */
+  /** RunCheck runs one check and returns its result. A check that fails is a result, not an error. */
   runCheck(request: DeepPartial<RunCheckRequest>, options?: CallOptions & CallOptionsExt): Promise<RunCheckResponse>;
 }
 

@@ -13,13 +13,13 @@ export const protobufPackage = "meshgauge.agent.v1";
 
 export const protobufFileName = "meshgauge/agent/v1/host.proto";
 
-/** HostSource is where samples of a host come from. */
+/** HostSource is the program or interface that host samples are read from. */
 export const HostSource = {
-  /** HOST_SOURCE_UNSPECIFIED - PROC. */
+  /** HOST_SOURCE_UNSPECIFIED - Same as PROC. */
   HOST_SOURCE_UNSPECIFIED: 0,
   /** HOST_SOURCE_PROC - The agent reads /proc and /sys. */
   HOST_SOURCE_PROC: 1,
-  /** HOST_SOURCE_PCP - Performance Co-Pilot's pmlogger and pcp2json; /proc and /sys too. */
+  /** HOST_SOURCE_PCP - The agent reads /proc and /sys, and also runs pmlogger and pcp2json of Performance Co-Pilot (PCP). */
   HOST_SOURCE_PCP: 2,
   UNRECOGNIZED: -1,
 } as const;
@@ -65,29 +65,29 @@ export function hostSourceToJSON(object: HostSource): string {
   }
 }
 
-/** HostSampling asks for samples of a host while it measures. */
+/** HostSampling requests samples of a host during a test. */
 export interface HostSampling {
-  /** Time between two samples; 1 s when absent, at least 0.1 s. */
+  /** Time between two samples. Default 1 s, minimum 0.1 s. */
   interval:
     | Duration
     | undefined;
-  /** Where they come from. */
+  /** Where the samples are read from. Default PROC. */
   source: HostSource;
 }
 
 /** HostSamples is a batch of samples. */
 export interface HostSamples {
-  /** In the order of their time. */
+  /** Samples in order of time. */
   samples: HostSample[];
-  /** What pcp2json printed, once, last, at most 4 MiB; empty without PCP. */
+  /** Output of pcp2json, up to 4 MiB. Sent once, in the last batch. Empty without PCP. */
   pcpJson: string;
-  /** Why PCP could not be used although it was asked for; empty otherwise. */
+  /** Why PCP was requested but could not be used. Empty otherwise. */
   pcpProblem: string;
-  /** Why samples end before the test does; empty otherwise. */
+  /** Why the samples end before the test. Empty otherwise. */
   problem: string;
 }
 
-/** HostSample is what a host did in one interval. What could not be read is absent, and never 0. */
+/** HostSample describes the activity of a host in one interval. Values that could not be read are absent, never 0. */
 export interface HostSample {
   /** End of the interval. */
   time:
@@ -97,57 +97,60 @@ export interface HostSample {
   interval:
     | Duration
     | undefined;
-  /** Each core, in the kernel's order; one is left out where the interval is too short to tell. */
+  /** Each CPU core, in the order of the kernel. A core is omitted when the interval is too short to measure it. */
   cpus: CpuSample[];
-  /** Memory that can be had without swapping, MemAvailable of /proc/meminfo. */
+  /** Memory that is available without swapping, in bytes: MemAvailable of /proc/meminfo. */
   memoryAvailableBytes?:
     | number
     | undefined;
   /** Each interface that tests may use. */
   interfaces: InterfaceSample[];
-  /** TCP segments retransmitted in the interval, RetransSegs of /proc/net/snmp. */
+  /** TCP segments that were retransmitted in the interval: RetransSegs of /proc/net/snmp. */
   tcpRetransmitCount?:
     | number
     | undefined;
-  /** UDP datagrams that could not be delivered in the interval, InErrors of /proc/net/snmp and snmp6. */
+  /** UDP datagrams that could not be delivered in the interval: InErrors of /proc/net/snmp and snmp6. */
   udpReceiveErrorCount?:
     | number
     | undefined;
-  /** UDP datagrams dropped because a socket buffer was full, RcvbufErrors of /proc/net/snmp and snmp6. */
+  /**
+   * UDP datagrams that were dropped in the interval because a socket buffer was full: RcvbufErrors of /proc/net/snmp
+   * and snmp6.
+   */
   udpReceiveBufferErrorCount?: number | undefined;
 }
 
-/** CpuSample is how one core spent an interval; each ratio is 0 to 1. */
+/** CpuSample describes the activity of one CPU core in an interval. Each ratio is between 0 and 1. */
 export interface CpuSample {
-  /** Everything but idle and waiting for disks. */
+  /** Share of the time in which the core was neither idle nor waiting for disks. */
   busyRatio: number;
-  /** In the kernel's network and timer work. */
+  /** Share of the time that the core spent on software interrupts of the kernel, such as networking and timers. */
   softirqRatio: number;
-  /** Taken away by the hypervisor. */
+  /** Share of the time that the hypervisor gave to other virtual machines. */
   stealRatio: number;
-  /** The kernel's number of the core. */
+  /** Number of the core in the kernel. */
   cpu: number;
 }
 
-/** InterfaceSample is what one interface did in an interval. */
+/** InterfaceSample describes the activity of one interface in an interval. */
 export interface InterfaceSample {
-  /** The interface's name. */
+  /** Name of the interface. */
   interface: string;
-  /** Bytes received. */
+  /** Number of bytes received. */
   receivedBytes: number;
-  /** Bytes sent. */
+  /** Number of bytes sent. */
   sentBytes: number;
-  /** Packets received. */
+  /** Number of packets received. */
   receivedPacketCount: number;
-  /** Packets sent. */
+  /** Number of packets sent. */
   sentPacketCount: number;
-  /** Errors on receiving. */
+  /** Number of receive errors. */
   receiveErrorCount: number;
-  /** Errors on sending. */
+  /** Number of send errors. */
   sendErrorCount: number;
-  /** Packets dropped on receiving. */
+  /** Number of packets that were dropped on receiving. */
   receiveDropCount: number;
-  /** Packets dropped on sending. */
+  /** Number of packets that were dropped on sending. */
   sendDropCount: number;
 }
 

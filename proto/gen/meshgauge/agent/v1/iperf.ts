@@ -28,15 +28,15 @@ export const protobufPackage = "meshgauge.agent.v1";
 
 export const protobufFileName = "meshgauge/agent/v1/iperf.proto";
 
-/** Direction says which way the bytes of a test flow. */
+/** Direction states in which direction a test sends data. */
 export const Direction = {
-  /** DIRECTION_UNSPECIFIED - Forward. */
+  /** DIRECTION_UNSPECIFIED - Same as FORWARD. */
   DIRECTION_UNSPECIFIED: 0,
   /** DIRECTION_FORWARD - From the client to the server. */
   DIRECTION_FORWARD: 1,
   /** DIRECTION_REVERSE - From the server to the client (iperf3 --reverse). */
   DIRECTION_REVERSE: 2,
-  /** DIRECTION_BIDIRECTIONAL - Both at once (iperf3 --bidir). */
+  /** DIRECTION_BIDIRECTIONAL - In both directions at the same time (iperf3 --bidir). */
   DIRECTION_BIDIRECTIONAL: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -88,9 +88,9 @@ export function directionToJSON(object: Direction): string {
   }
 }
 
-/** Protocol is the transport under test. */
+/** Protocol is the transport protocol of a test. */
 export const Protocol = {
-  /** PROTOCOL_UNSPECIFIED - TCP. */
+  /** PROTOCOL_UNSPECIFIED - Same as TCP. */
   PROTOCOL_UNSPECIFIED: 0,
   /** PROTOCOL_TCP - TCP. */
   PROTOCOL_TCP: 1,
@@ -140,100 +140,103 @@ export function protocolToJSON(object: Protocol): string {
   }
 }
 
-/** ServeRequest says where to listen. */
+/** ServeRequest states where to listen. */
 export interface ServeRequest {
-  /** One server each. At least one, at most Limits.max_flows_count. */
+  /** Servers to start. Minimum 1, maximum Limits.max_flows_count. */
   listeners: Listener[];
-  /** iperf3 (default) or netperf. */
+  /** Engine: iperf3 (default) or netperf. */
   engine: string;
-  /** Ports to lease from, within Limits.ports; all of them when absent. */
+  /** Ports to lease from, within Limits.ports. Default: all of Limits.ports. */
   ports:
     | PortRange
     | undefined;
-  /** Whether the servers claim their interfaces alone. */
+  /** Whether the servers use their interfaces exclusively. Default EXCLUSIVE. */
   admission: Admission;
-  /** The directions that the coming test moves bytes in, as seen from its options. */
+  /** Directions in which the test sends data. Default FORWARD. */
   direction: Direction;
-  /** CPU core to pin each server to, as `taskset` counts; absent leaves it to the kernel. */
+  /** CPU core to pin each server to, as numbered by `taskset`. Default: not pinned. */
   cpu?:
     | number
     | undefined;
-  /** How long a server waits for its client before it gives up; 10 s when absent. */
+  /** How long a server waits for its client. Default 10 s, maximum 1 h. */
   idleTimeout:
     | Duration
     | undefined;
-  /** The expected length of the test with its warm-up; with idle_timeout it bounds the server's life. */
+  /**
+   * Expected length of the test including its warm-up. Default 10 s. Together with idle_timeout it limits the life of a
+   * server.
+   */
   duration:
     | Duration
     | undefined;
-  /** Sample the host while the stream lasts; absent does not. */
+  /** Sample the host during the stream. Default: no samples. */
   hostSampling:
     | HostSampling
     | undefined;
   /**
-   * For sustained traffic: a server that has served a test, or died, is started again on its port, until the stream
-   * ends; what it receives is told in samples.
+   * For sustained traffic: a server that has served a test or died is restarted on its port until the stream ends.
+   * Samples report what the servers receive.
    */
   sustained: boolean;
-  /** With sustained, the time between two samples of a server; 1 s when absent. */
+  /** With sustained: time between two samples of a server. Default 1 s. */
   interval:
     | Duration
     | undefined;
-  /** With sustained, the caller's own name for what it keeps up; Describe tells it while any program of it runs. */
+  /** With sustained: the caller's label for this traffic. Describe lists it while any program of it runs. */
   label: string;
 }
 
 /** Listener is one server to start. */
 export interface Listener {
-  /** The interface to listen on; empty when the address says enough. */
+  /** Interface to listen on. May be empty when address is set. */
   interface: string;
-  /** The address to bind; the first address of the interface when empty. */
+  /** Address to bind. Default: the first address of the interface. */
   address: string;
-  /** The port; 0 leases a free one. */
+  /** Port. 0 leases a free port. */
   port: number;
 }
 
 /** ServeResponse is one event of a Serve stream. */
 export interface ServeResponse {
-  /** What happened. */
+  /** The event. */
   event:
     | //
-    /** First, once: every server listens. */
+    /** First event, sent once: every server listens. */
     { $case: "started"; value: ServeStarted }
     | //
-    /** Last, once: every server has ended. */
+    /** Last event, sent once: every server has ended. */
     { $case: "summary"; value: ServeSummary }
     | //
-    /** What the host did meanwhile. */
+    /** Activity of the host. */
     { $case: "hostSamples"; value: HostSamples }
     | //
-    /** With sustained, what the servers received; flow_index is the listener's position. */
+    /** With sustained: what the servers received. flow_index is the position of the listener. */
     { $case: "samples"; value: IperfSamples }
     | //
-    /** With sustained, servers that have been started again since the last such event. */
+    /** With sustained: servers that were restarted since the previous event of this kind. */
     { $case: "changes"; value: FlowChanges }
     | undefined;
 }
 
-/** FlowChanges are flows that stopped or moved again. */
+/** FlowChanges is a list of flows that stopped or started again. */
 export interface FlowChanges {
-  /** In the order in which it happened. */
+  /** Changes in order of time. */
   changes: FlowChange[];
 }
 
-/** FlowChange says that a flow's program has ended and was started again, or that it runs again. */
+/** FlowChange states that the program of a flow has ended and is restarted, or that it runs again. */
 export interface FlowChange {
-  /** Position of the flow, or of the listener, in the request. */
+  /** Position of the flow, or of the listener, in the request, from 0. */
   flowIndex: number;
-  /** Whether it runs now. */
+  /** Whether the program runs now. */
   running: boolean;
-  /** How often it has been started again. */
+  /** Number of restarts. */
   restartCount: number;
-  /** Why it ended, in words, with the program's own message; empty when it runs. */
+  /** Why the program ended, in words, with its own message. Empty when it runs. */
   reason: string;
 }
 
-/** ServeStarted says that all servers listen. */
+/** ServeStarted states that all servers listen. */
 export interface ServeStarted {
   /** The program that serves. */
   engine:
@@ -243,268 +246,274 @@ export interface ServeStarted {
   listeners: ListenerStarted[];
 }
 
-/** ListenerStarted is where one server listens. */
+/** ListenerStarted states where one server listens. */
 export interface ListenerStarted {
   /** The bound address. */
   address: string;
-  /** The leased port. */
+  /** The bound port. */
   port: number;
 }
 
-/** ServeSummary says how each server ended. */
+/** ServeSummary states how each server ended. */
 export interface ServeSummary {
-  /** In the order of the request. */
+  /** Results in the order of the request. */
   results: ServeResult[];
 }
 
-/** ServeResult is the end of one server. */
+/** ServeResult states how one server ended. */
 export interface ServeResult {
-  /** MEASURED when it served a test to its end; TIMED_OUT when no client came. */
+  /** MEASURED when the server completed a test. TIMED_OUT when no client connected. */
   outcome: Outcome;
-  /** Why it is not MEASURED, in words; empty otherwise. */
+  /** Why the outcome is not MEASURED, in words. Empty otherwise. */
   reason: string;
 }
 
-/** RunRequest says whom to send to and how. */
+/** RunRequest states where to send data and how. */
 export interface RunRequest {
-  /** One client each. At least one, at most Limits.max_flows_count. */
+  /** Clients to start. Minimum 1, maximum Limits.max_flows_count. */
   flows: Flow[];
-  /** iperf3 (default) or netperf. */
+  /** Engine: iperf3 (default) or netperf. */
   engine: string;
-  /** What an iperf3 user would set; applies to all flows. */
+  /** Options of the engine. They apply to all flows. */
   options:
     | IperfOptions
     | undefined;
-  /** Whether the clients claim their interfaces alone. */
+  /** Whether the clients use their interfaces exclusively. Default EXCLUSIVE. */
   admission: Admission;
-  /** Sample the host while the stream lasts; absent does not. */
+  /** Sample the host during the stream. Default: no samples. */
   hostSampling:
     | HostSampling
     | undefined;
   /**
-   * For sustained traffic: a client that ends before the stream does, for whatever reason, is started again, with a
-   * growing pause up to 5 s. Without options.duration it goes on until the stream ends.
+   * For sustained traffic: a client that ends before the stream is restarted after a pause that grows up to 5 s.
+   * Without options.duration it runs until the stream ends.
    */
   sustained: boolean;
-  /** As in ServeRequest. */
+  /** With sustained: the caller's label for this traffic, as in ServeRequest. */
   label: string;
 }
 
 /** Flow is one client to start. */
 export interface Flow {
-  /** The server's address; never a host name. */
+  /** Address of the server. Host names are rejected. */
   address: string;
-  /** The server's port, from ListenerStarted. */
+  /** Port of the server, from ListenerStarted. */
   port: number;
-  /** The interface that the flow leaves by; empty lets the routing table decide. */
+  /** Interface that the client sends from. Default: chosen by the routing table. */
   interface: string;
-  /** The address to bind; the first address of the interface, of the server's family, when empty. */
+  /** Address to bind. Default: the first address of the interface in the address family of the server. */
   sourceAddress: string;
 }
 
-/** IperfOptions are the options of iperf3, under their own meanings. Absent ones leave iperf3's default. */
+/** IperfOptions are the options of iperf3, with the same meaning. Absent options use the default of iperf3. */
 export interface IperfOptions {
-  /** Length of the measured part (-t); 10 s when neither this nor bytes is given. */
+  /** Length of the measured part (-t). Default 10 s when bytes is absent. Minimum 1 s, maximum 24 h, whole seconds. */
   duration:
     | Duration
     | undefined;
-  /** Bytes to send instead of a length of time (-n). */
+  /** Number of bytes to send, instead of a duration (-n). Minimum 1. */
   bytes?:
     | number
     | undefined;
-  /** Warm-up before the measured part, not counted in any value (-O). */
+  /** Warm-up before the measured part (-O). No value includes it. Default none, maximum 600 s, whole seconds. */
   omit:
     | Duration
     | undefined;
-  /** Time between two samples (-i); 1 s when absent, at least 0.1 s. */
+  /** Time between two samples (-i). Default 1 s, minimum 0.1 s, maximum 60 s. */
   interval:
     | Duration
     | undefined;
-  /** Parallel streams (-P), 1 to 128. */
+  /** Number of parallel streams (-P), 1 to 128. Default 1. */
   parallelCount?:
     | number
     | undefined;
-  /** Target bitrate of each stream (-b); 0 is unlimited. UDP defaults to 1 Mbit/s as iperf3 does. */
+  /**
+   * Target bitrate of each stream in bits per second (-b). 0 is unlimited. Default: unlimited for TCP, 1 Mbit/s for
+   * UDP.
+   */
   bitsPerSecond?:
     | number
     | undefined;
-  /** TCP or UDP (-u). */
+  /** TCP or UDP (-u). Default TCP. */
   protocol: Protocol;
-  /** Which way the bytes flow (-R, --bidir). */
+  /** Direction of the data (-R, --bidir). Default FORWARD. */
   direction: Direction;
-  /** Read and write buffer, or UDP datagram (-l), in bytes. */
+  /** Size of the read and write buffer, or of a UDP datagram, in bytes (-l). */
   lengthBytes?:
     | number
     | undefined;
-  /** Socket buffer (-w), in bytes. */
+  /** Size of the socket buffer in bytes (-w), 1 to 512 MiB. */
   windowBytes?:
     | number
     | undefined;
-  /** TCP maximum segment size (-M), in bytes. */
+  /** TCP maximum segment size in bytes (-M), 88 to 9216. */
   mssBytes?:
     | number
     | undefined;
   /** Disable Nagle's algorithm (-N). */
   noDelay: boolean;
-  /** TCP congestion control (-C), such as cubic or bbr. */
+  /** TCP congestion control (-C), such as cubic or bbr. Default: the system's. */
   congestionControl: string;
-  /** IP type-of-service byte (-S), 0 to 255. */
+  /** IP type-of-service byte (-S), 0 to 255. Default 0. */
   tos?:
     | number
     | undefined;
-  /** IP DSCP (--dscp), 0 to 63; not together with tos. */
+  /** IP DSCP (--dscp), 0 to 63. Cannot be combined with tos. */
   dscp?:
     | number
     | undefined;
-  /** Send with sendfile (-Z). */
+  /** Send with sendfile(2) (-Z). */
   zerocopy: boolean;
-  /** Only IPv4 or only IPv6 (-4, -6). */
+  /** Use only IPv4 or only IPv6 (-4, -6). Default: the family of the address. */
   family: IpFamily;
-  /** CPU core to pin the client to (-A). */
+  /** CPU core to pin the client to (-A), 0 to 1024. Default: not pinned. */
   clientCpu?:
     | number
     | undefined;
-  /** CPU core to pin the server to (-A). */
+  /** CPU core to pin the server to (-A), 0 to 1024. Default: not pinned. */
   serverCpu?:
     | number
     | undefined;
-  /** Request and response instead of a stream of bytes: latency and transactions per second. Engine netperf only. */
+  /**
+   * Measure requests and responses instead of a stream of bytes: latency and transactions per second. Engine netperf
+   * only.
+   */
   requestResponse:
     | RequestResponse
     | undefined;
   /**
-   * Arguments handed to the program as they are, each one word: those of netperf's omni tests. Engine netperf only;
-   * options that choose peers, files or programs are refused.
+   * Arguments that are passed to the program unchanged, such as those of netperf's omni tests. Engine netperf only.
+   * Arguments that choose peers, files or programs are rejected.
    */
   extraArguments: string[];
 }
 
-/** RequestResponse is a test of transactions: one request, one response, and so on. */
+/** RequestResponse is a test of transactions: one request and one response, repeated. */
 export interface RequestResponse {
-  /** Bytes of a request; 1 when absent. */
+  /** Size of a request in bytes. Default 1. */
   requestBytes?:
     | number
     | undefined;
-  /** Bytes of a response; 1 when absent. */
+  /** Size of a response in bytes. Default 1. */
   responseBytes?: number | undefined;
 }
 
 /** RunResponse is one event of a Run stream. */
 export interface RunResponse {
-  /** What happened. */
+  /** The event. */
   event:
     | //
-    /** First, once: every client has been started. */
+    /** First event, sent once: every client has been started. */
     { $case: "started"; value: RunStarted }
     | //
-    /** Samples of all flows that had one. */
+    /** Samples of the flows in the interval. */
     { $case: "samples"; value: IperfSamples }
     | //
-    /** Last, once: the result of each flow. */
+    /** Last event, sent once: the result of each flow. */
     { $case: "summary"; value: RunSummary }
     | //
-    /** What the host did meanwhile. */
+    /** Activity of the host. */
     { $case: "hostSamples"; value: HostSamples }
     | //
-    /** With sustained, flows that have stopped or run again since the last such event. */
+    /** With sustained: flows that stopped or started again since the previous event of this kind. */
     { $case: "changes"; value: FlowChanges }
     | undefined;
 }
 
-/** RunStarted says that the clients run. */
+/** RunStarted states that all clients run. */
 export interface RunStarted {
   /** The program that measures. */
   engine:
     | EngineVersion
     | undefined;
-  /** When they were started. */
+  /** Start of the clients. */
   startTime: Timestamp | undefined;
 }
 
 /** IperfSamples is a batch of samples. */
 export interface IperfSamples {
-  /** In the order of their end. */
+  /** Samples in order of their end. */
   samples: IperfSample[];
 }
 
 /**
- * IperfSample is one interval of one flow, all its parallel streams together, as the sending end counted it
- * (the receiving end with --reverse).
+ * IperfSample is one interval of one flow, summed over its parallel streams. It is counted by the sending end, or by
+ * the receiving end with --reverse.
  */
 export interface IperfSample {
-  /** Position of the flow in the request. */
+  /** Position of the flow in the request, from 0. */
   flowIndex: number;
-  /** Start of the interval since the start of the test. */
+  /** Start of the interval, relative to the start of the test. */
   start:
     | Duration
     | undefined;
-  /** End of the interval since the start of the test. */
+  /** End of the interval, relative to the start of the test. */
   end:
     | Duration
     | undefined;
-  /** Throughput in the interval. */
+  /** Throughput in the interval, in bits per second. */
   bitsPerSecond: number;
-  /** Bytes moved in the interval. */
+  /** Number of bytes transferred in the interval. */
   bytes: number;
-  /** TCP segments retransmitted in the interval; absent where iperf3 does not say (UDP, receiving end). */
+  /** TCP segments retransmitted in the interval. Absent where iperf3 does not report them (UDP, receiving end). */
   retransmitCount?:
     | number
     | undefined;
-  /** Whether the interval is warm-up and in no result. */
+  /** Whether the interval belongs to the warm-up and is excluded from results. */
   omitted: boolean;
-  /** With --bidir, whether these are the bytes that come back from the server. */
+  /** With --bidir: whether the sample counts the data that the server sent. */
   reverse: boolean;
 }
 
 /** RunSummary holds one result for each flow of the request. */
 export interface RunSummary {
-  /** In the order of the request. */
+  /** Results in the order of the request. */
   results: IperfResult[];
 }
 
-/** IperfResult is the result of one flow over its measured part, all its parallel streams together. */
+/** IperfResult is the result of one flow over its measured part, summed over its parallel streams. */
 export interface IperfResult {
-  /** What became of it. */
+  /** How the measurement ended. */
   outcome: Outcome;
-  /** Why it is not MEASURED, in words, with iperf3's own message; empty otherwise. */
+  /** Why the outcome is not MEASURED, in words, with the message of the program. Empty otherwise. */
   reason: string;
-  /** The throughput: what the receiving end counted. Absent when not measured. */
+  /** Throughput in bits per second, as counted by the receiving end. Absent when not measured. */
   bitsPerSecond?:
     | number
     | undefined;
-  /** What the sending end counted. */
+  /** Throughput in bits per second, as counted by the sending end. */
   senderBitsPerSecond?:
     | number
     | undefined;
-  /** Bytes that the receiving end counted. */
+  /** Number of bytes that the receiving end counted. */
   receivedBytes?:
     | number
     | undefined;
-  /** Bytes that the sending end counted. */
+  /** Number of bytes that the sending end counted. */
   sentBytes?:
     | number
     | undefined;
-  /** TCP segments retransmitted; absent for UDP. */
+  /** TCP segments retransmitted. Absent for UDP. */
   retransmitCount?:
     | number
     | undefined;
-  /** CPU time of the sending process (netperf: of its whole host) over the test's time; 1 is one core. */
+  /** CPU time of the sending process (netperf: of its whole host) divided by the time of the test. 1 is one core. */
   senderCpuRatio?:
     | number
     | undefined;
-  /** CPU time of the receiving process (netperf: of its whole host) over the test's time; 1 is one core. */
+  /** CPU time of the receiving process (netperf: of its whole host) divided by the time of the test. 1 is one core. */
   receiverCpuRatio?:
     | number
     | undefined;
-  /** With --bidir, what the client received at the same time. */
+  /** With --bidir: throughput from the server to the client in bits per second, as counted by the client. */
   reverseBitsPerSecond?:
     | number
     | undefined;
-  /** UDP: mean jitter as RFC 3550 section 6.4.1 defines it. */
+  /** UDP: mean jitter as defined by RFC 3550 section 6.4.1. */
   jitter:
     | Duration
     | undefined;
-  /** UDP: datagrams lost over datagrams sent, 0 to 1. */
+  /** UDP: lost datagrams divided by sent datagrams, 0 to 1. */
   lossRatio?:
     | number
     | undefined;
@@ -512,17 +521,17 @@ export interface IperfResult {
   duration:
     | Duration
     | undefined;
-  /** Warm-up that was left out of every value. */
+  /** Length of the warm-up, which no value includes. */
   omitted:
     | Duration
     | undefined;
-  /** Of a request-response test. */
+  /** Result of a request-response test. Absent for other tests. */
   transactions:
     | TransactionResult
     | undefined;
   /**
-   * What the program said besides, under its own names and in its own units: netperf's output selectors, those that
-   * extra_arguments asked for among them.
+   * Other values that the program reported, with its own names and units: netperf's output selectors, including those
+   * that extra_arguments requested.
    */
   programValues: { [key: string]: string };
 }
@@ -532,35 +541,35 @@ export interface IperfResult_ProgramValuesEntry {
   value: string;
 }
 
-/** TransactionResult are rate and latency of transactions. Latency is the time from a request to its response. */
+/** TransactionResult holds the rate and latency of transactions. Latency is the time from a request to its response. */
 export interface TransactionResult {
   /** Transactions per second. */
   perSecond: number;
-  /** The shortest. */
+  /** Minimum latency. */
   min:
     | Duration
     | undefined;
-  /** The arithmetic mean. */
+  /** Arithmetic mean of the latency. */
   mean:
     | Duration
     | undefined;
-  /** The median. */
+  /** Median of the latency. */
   p50:
     | Duration
     | undefined;
-  /** The 90th percentile. */
+  /** 90th percentile of the latency. */
   p90:
     | Duration
     | undefined;
-  /** The 99th percentile. */
+  /** 99th percentile of the latency. */
   p99:
     | Duration
     | undefined;
-  /** The longest. */
+  /** Maximum latency. */
   max:
     | Duration
     | undefined;
-  /** Standard deviation. */
+  /** Standard deviation of the latency. */
   standardDeviation: Duration | undefined;
 }
 
@@ -3787,8 +3796,8 @@ export const TransactionResult: MessageFns<TransactionResult> = {
 };
 
 /**
- * IperfService measures throughput. The receiver comes first: Serve on the destination, wait for its Started,
- * then Run on the source with the port that Started names.
+ * IperfService measures throughput. The receiver is started first: call Serve on the destination, wait for Started,
+ * then call Run on the source with the ports from Started.
  */
 export type IperfServiceDefinition = typeof IperfServiceDefinition;
 export const IperfServiceDefinition = {
@@ -3796,8 +3805,8 @@ export const IperfServiceDefinition = {
   fullName: "meshgauge.agent.v1.IperfService",
   methods: {
     /**
-     * Serve starts one iperf server for each listener and answers Started once all of them really listen.
-     * The stream is a lease: when it ends, the servers end. It ends by itself when each server has served one test.
+     * Serve starts one server for each listener. It sends Started when all servers listen, and Summary when all have
+     * served one test. The stream is a lease: the servers end when the stream ends.
      */
     serve: {
       name: "Serve",
@@ -3808,8 +3817,8 @@ export const IperfServiceDefinition = {
       options: {},
     },
     /**
-     * Run starts one iperf client for each flow: Started, then a batch of samples each interval, then Summary.
-     * The stream is a lease: when it ends, the clients end.
+     * Run starts one client for each flow. It sends Started, then samples in each interval, then Summary. The stream is a
+     * lease: the clients end when the stream ends.
      */
     run: {
       name: "Run",
@@ -3824,16 +3833,16 @@ export const IperfServiceDefinition = {
 
 export interface IperfServiceImplementation<CallContextExt = {}> {
   /**
-   * Serve starts one iperf server for each listener and answers Started once all of them really listen.
-   * The stream is a lease: when it ends, the servers end. It ends by itself when each server has served one test.
+   * Serve starts one server for each listener. It sends Started when all servers listen, and Summary when all have
+   * served one test. The stream is a lease: the servers end when the stream ends.
    */
   serve(
     request: ServeRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<ServeResponse>>;
   /**
-   * Run starts one iperf client for each flow: Started, then a batch of samples each interval, then Summary.
-   * The stream is a lease: when it ends, the clients end.
+   * Run starts one client for each flow. It sends Started, then samples in each interval, then Summary. The stream is a
+   * lease: the clients end when the stream ends.
    */
   run(
     request: RunRequest,
@@ -3843,13 +3852,13 @@ export interface IperfServiceImplementation<CallContextExt = {}> {
 
 export interface IperfServiceClient<CallOptionsExt = {}> {
   /**
-   * Serve starts one iperf server for each listener and answers Started once all of them really listen.
-   * The stream is a lease: when it ends, the servers end. It ends by itself when each server has served one test.
+   * Serve starts one server for each listener. It sends Started when all servers listen, and Summary when all have
+   * served one test. The stream is a lease: the servers end when the stream ends.
    */
   serve(request: DeepPartial<ServeRequest>, options?: CallOptions & CallOptionsExt): AsyncIterable<ServeResponse>;
   /**
-   * Run starts one iperf client for each flow: Started, then a batch of samples each interval, then Summary.
-   * The stream is a lease: when it ends, the clients end.
+   * Run starts one client for each flow. It sends Started, then samples in each interval, then Summary. The stream is a
+   * lease: the clients end when the stream ends.
    */
   run(request: DeepPartial<RunRequest>, options?: CallOptions & CallOptionsExt): AsyncIterable<RunResponse>;
 }

@@ -15,155 +15,155 @@ export const protobufPackage = "meshgauge.agent.v1";
 
 export const protobufFileName = "meshgauge/agent/v1/ping.proto";
 
-/** PingRequest says whom to probe and how. */
+/** PingRequest states which targets to probe and how. */
 export interface PingRequest {
-  /** Whom to probe. At least one, at most Limits.max_targets_count. */
+  /** Targets. Minimum 1, maximum Limits.max_targets_count. */
   targets: PingTarget[];
-  /** The interface that probes leave by; empty lets the routing table decide. */
+  /** Interface that probes are sent from. Default: chosen by the routing table. */
   interface: string;
-  /** fping (default), ping, or tcp: the time to open a TCP connection, for where ICMP is not allowed. */
+  /** Engine: fping (default), ping, or tcp. tcp measures the time to open a TCP connection, where ICMP is not allowed. */
   engine: string;
-  /** Probes sent to each target; 10 when absent. Ignored when continuous. */
+  /** Number of probes for each target. Default 10. Ignored when continuous is set. */
   count?:
     | number
     | undefined;
-  /** Go on until the stream is cancelled. */
+  /** Probe until the stream is cancelled. */
   continuous: boolean;
-  /** Time between two probes to one target; 1 s when absent. */
+  /** Time between two probes to one target. Default 1 s, minimum Limits.min_ping_interval, maximum 1 h. */
   interval:
     | Duration
     | undefined;
-  /** How long an answer is waited for; 1 s when absent. */
+  /** Time to wait for an answer. Default 1 s, minimum 1 ms, maximum 60 s. */
   timeout:
     | Duration
     | undefined;
-  /** Payload in bytes; 56 when absent. Without meaning for tcp. */
+  /** Payload in bytes. Default 56. Ignored by engine tcp. */
   sizeBytes?:
     | number
     | undefined;
-  /** Set the don't-fragment flag, so that a too small MTU on the way shows as loss. */
+  /** Set the don't-fragment flag, so that packets larger than the path MTU are lost. */
   dontFragment: boolean;
-  /** IP time to live, 1 to 255; the system's default when absent. */
+  /** IP time to live, 1 to 255. Default: the system's. */
   ttl?:
     | number
     | undefined;
-  /** IP type-of-service byte, 0 to 255. */
+  /** IP type-of-service byte, 0 to 255. Default 0. */
   tos?:
     | number
     | undefined;
-  /** How often windows of results are sent, 0.1 s to 1 h; 1 s when absent. */
+  /** Time between two batches of windows. Default 1 s, minimum 0.1 s, maximum 1 h. */
   reportInterval: Duration | undefined;
 }
 
 /** PingTarget is one address to probe. */
 export interface PingTarget {
-  /** An IPv4 or IPv6 address; never a host name. */
+  /** IPv4 or IPv6 address. Host names are rejected. */
   address: string;
-  /** The port that engine tcp connects to; the agent's own port when absent. Other engines ignore it. */
+  /** Port that engine tcp connects to. Default: the port of the agent. Other engines ignore it. */
   port?: number | undefined;
 }
 
 /** PingResponse is one event of a Ping stream. */
 export interface PingResponse {
-  /** What happened. */
+  /** The event. */
   event:
     | //
-    /** First, once: the engine runs. */
+    /** First event, sent once: the engine runs. */
     { $case: "started"; value: PingStarted }
     | //
-    /** Windows of all targets that had probes in them. */
+    /** Windows of all targets that were probed in the reporting interval. */
     { $case: "windows"; value: PingWindows }
     | //
-    /** Last, once: the result of each target over the whole stream. Absent from a stream that was cancelled. */
+    /** Last event, sent once: the result of each target over the whole stream. Not sent when the stream is cancelled. */
     { $case: "summary"; value: PingSummary }
     | undefined;
 }
 
-/** PingStarted says that probing has begun. */
+/** PingStarted states that probing has started. */
 export interface PingStarted {
   /** The program that probes. */
   engine:
     | EngineVersion
     | undefined;
-  /** When it began. */
+  /** Start of the probing. */
   startTime: Timestamp | undefined;
 }
 
 /** PingWindows is a batch of windows. */
 export interface PingWindows {
-  /** At most one window of each target. */
+  /** At most one window for each target. */
   windows: PingWindow[];
 }
 
-/** PingWindow is what was measured of one target in one reporting interval. */
+/** PingWindow is the measurement of one target in one reporting interval. */
 export interface PingWindow {
-  /** Position of the target in the request. */
+  /** Position of the target in the request, from 0. */
   targetIndex: number;
-  /** When the window began. */
+  /** Start of the window. */
   startTime:
     | Timestamp
     | undefined;
-  /** When the window ended. */
+  /** End of the window. */
   endTime:
     | Timestamp
     | undefined;
-  /** What was measured in it. */
+  /** The measured values. */
   statistics: PingStatistics | undefined;
 }
 
 /** PingSummary holds one result for each target of the request. */
 export interface PingSummary {
-  /** In the order of the request. */
+  /** Results in the order of the request. */
   results: PingResult[];
 }
 
 /** PingResult is the result of one target. */
 export interface PingResult {
-  /** Position of the target in the request. */
+  /** Position of the target in the request, from 0. */
   targetIndex: number;
-  /** MEASURED when at least one answer came; UNREACHABLE at 100 % loss; REFUSED for a closed port (tcp). */
+  /** MEASURED when at least one probe was answered. UNREACHABLE at 100 % loss. REFUSED for a closed port (engine tcp). */
   outcome: Outcome;
-  /** Why it is not MEASURED, in words; empty otherwise. */
+  /** Why the outcome is not MEASURED, in words. Empty otherwise. */
   reason: string;
-  /** What was measured; present also at 100 % loss, then without round-trip times. */
+  /** The measured values. Also present at 100 % loss, without round-trip times. */
   statistics: PingStatistics | undefined;
 }
 
-/** PingStatistics are loss and round-trip times of one target over some time. */
+/** PingStatistics are the packet loss and round-trip times of one target over some time. */
 export interface PingStatistics {
-  /** Probes sent whose answer came or whose timeout passed. */
+  /** Number of probes that were answered or whose timeout has passed. */
   sentCount: number;
-  /** Probes that were answered in time. */
+  /** Number of probes that were answered in time. */
   receivedCount: number;
   /** (sent - received) / sent, 0 to 1. */
   lossRatio: number;
-  /** Round-trip times; absent when nothing was received. */
+  /** Round-trip times. Absent when no probe was answered. */
   rtt:
     | RttStatistics
     | undefined;
-  /** The round-trip times as a histogram that can be merged with others. */
+  /** Round-trip times as a histogram that can be merged with others. */
   histogram: RttHistogram | undefined;
 }
 
 /** RttStatistics are round-trip times. */
 export interface RttStatistics {
-  /** The shortest. */
+  /** Minimum. */
   min:
     | Duration
     | undefined;
-  /** The arithmetic mean. */
+  /** Arithmetic mean. */
   avg:
     | Duration
     | undefined;
-  /** The median, from the histogram (relative error at most 1.1 %). */
+  /** Median, from the histogram. The relative error is at most 1.1 %. */
   p50:
     | Duration
     | undefined;
-  /** The 99th percentile, from the histogram (relative error at most 1.1 %). */
+  /** 99th percentile, from the histogram. The relative error is at most 1.1 %. */
   p99:
     | Duration
     | undefined;
-  /** The longest. */
+  /** Maximum. */
   max:
     | Duration
     | undefined;
@@ -172,11 +172,11 @@ export interface RttStatistics {
 }
 
 /**
- * RttHistogram is an exponential histogram as OpenTelemetry defines it: bucket i counts the round-trip
- * times t in seconds with base^i < t <= base^(i+1), base = 2^(2^-scale).
+ * RttHistogram is an exponential histogram as defined by OpenTelemetry: bucket i counts the round-trip times t in
+ * seconds with base^i < t <= base^(i+1), where base = 2^(2^-scale).
  */
 export interface RttHistogram {
-  /** Resolution; always 5, so that a bucket is 2.2 % wide. */
+  /** Resolution. Always 5: a bucket is 2.2 % wide. */
   scale: number;
   /** The index i of the first bucket in counts. */
   offset: number;
@@ -186,190 +186,198 @@ export interface RttHistogram {
   sum: Duration | undefined;
 }
 
-/** MeshRequest is one message to a mesh stream. The first is an assignment. */
-export interface MeshRequest {
-  /** What is asked. */
+/** PingMeshRequest is one message to a PingMesh stream. The first message is an assignment. */
+export interface PingMeshRequest {
+  /** The content of the message. */
   request:
     | //
-    /** What to probe from now on. */
+    /** The targets to probe from now on. */
     { $case: "assignment"; value: MeshAssignment }
     | //
-    /** Batches that are kept safe and need not be held any longer. */
+    /** Batches that the caller has stored. The agent deletes them. */
     { $case: "acknowledgement"; value: MeshAcknowledgement }
     | undefined;
 }
 
-/** MeshAssignment is the whole of what to probe, in place of what was assigned before. */
+/** MeshAssignment is the complete list of targets to probe. It replaces the previous assignment. */
 export interface MeshAssignment {
   /**
-   * Who assigns, such as the identity of a collector: it outlives the collector's restart. While the stream of one
-   * owner lasts, another is refused with AGENT_BUSY; afterwards it takes over.
+   * Identity of the caller, such as of a collector. It stays the same when the collector restarts. While the stream of
+   * one owner is open, another owner is rejected with AGENT_BUSY. Afterwards another owner can take over.
    */
   owner: string;
-  /** What to probe. Empty stops all probing and keeps the stream. */
+  /** What to probe. Empty stops all probing and keeps the stream open. */
   groups: MeshGroup[];
-  /** Length of the windows of targets that are well; 10 s when absent, at least 1 s. */
+  /** Length of the windows of targets without loss. Default 10 s, minimum 1 s. */
   window:
     | Duration
     | undefined;
-  /** How long probing goes on without a stream; 10 min when absent, at most 1 h, none when 0. */
+  /** How long probing continues without a stream. Default 10 min, maximum 1 h. 0 stops probing at once. */
   outlive: Duration | undefined;
 }
 
-/** MeshGroup are targets that are probed alike. */
+/** MeshGroup is a list of targets that are probed with the same parameters. */
 export interface MeshGroup {
-  /** The interface that probes leave by; empty lets the routing table decide. */
+  /** Interface that probes are sent from. Default: chosen by the routing table. */
   interface: string;
-  /** fping (default), ping or tcp. */
+  /** Engine: fping (default), ping or tcp. */
   engine: string;
-  /** Time between two probes to one target; 1 s when absent. */
+  /** Time between two probes to one target. Default 1 s. */
   interval:
     | Duration
     | undefined;
-  /** How long an answer is waited for; 0.5 s when absent. */
+  /** Time to wait for an answer. Default 0.5 s. */
   timeout:
     | Duration
     | undefined;
-  /** Payload in bytes; 56 when absent. Without meaning for tcp. */
+  /** Payload in bytes. Default 56. Ignored by engine tcp. */
   sizeBytes?:
     | number
     | undefined;
   /** Set the don't-fragment flag. */
   dontFragment: boolean;
-  /** IP type-of-service byte, 0 to 255. */
+  /** IP type-of-service byte, 0 to 255. Default 0. */
   tos?:
     | number
     | undefined;
-  /** Whom to probe. */
+  /** The targets. */
   targets: MeshTarget[];
 }
 
 /** MeshTarget is one address to probe. */
 export interface MeshTarget {
   /**
-   * Chosen by the caller, unique within the assignment; windows name the target by it. The same target keeps its id
-   * from one assignment to the next; an id that comes with another address is another target.
+   * Id of the target, chosen by the caller and unique in the assignment. Windows refer to the target by this id. A
+   * target keeps its id in later assignments. The same id with a different address is a different target.
    */
   id: number;
-  /** An IPv4 or IPv6 address; never a host name. */
+  /** IPv4 or IPv6 address. Host names are rejected. */
   address: string;
-  /** The port that engine tcp connects to; the agent's own port when absent. Other engines ignore it. */
+  /** Port that engine tcp connects to. Default: the port of the agent. Other engines ignore it. */
   port?: number | undefined;
 }
 
-/** MeshAcknowledgement says what the caller has kept safe. */
+/** MeshAcknowledgement confirms that the caller has stored batches. */
 export interface MeshAcknowledgement {
-  /** The session that the batches are of, from MeshStarted. */
+  /** Session of the batches, from MeshStarted. */
   session: string;
-  /** Every batch up to this one. */
+  /** All batches up to and including this sequence number are stored. */
   sequence: number;
 }
 
-/** MeshResponse is one event of a Mesh stream. */
-export interface MeshResponse {
-  /** What happened. */
+/** PingMeshResponse is one event of a PingMesh stream. */
+export interface PingMeshResponse {
+  /** The event. */
   event:
     | //
-    /** First, once. */
+    /** First event, sent once. */
     { $case: "started"; value: MeshStarted }
     | //
-    /** Windows of results: those that were held first, oldest first. */
+    /** Windows of results. Batches that the agent kept are sent first, oldest first. */
     { $case: "batch"; value: MeshBatch }
     | undefined;
 }
 
-/** MeshStarted says that the assignment is accepted. */
+/** MeshStarted states that the assignment is accepted. */
 export interface MeshStarted {
-  /** Sequences count within a session; a new one begins with the agent's process, and when another owner takes over. */
+  /**
+   * Id of the session in which batches are numbered. A new session starts with the agent's process and when another
+   * owner takes over.
+   */
   session: string;
   /** The programs that probe. */
   engines: EngineVersion[];
 }
 
 /**
- * MeshBatch are windows that the agent has closed since the batch before. A batch without windows is sent now and
- * then, so that the caller knows that the stream lives.
+ * MeshBatch holds the windows that the agent has closed since the previous batch. The agent also sends batches without
+ * windows, so that the caller knows that the stream works.
  */
 export interface MeshBatch {
-  /** Counts from 1 within the session, without a gap but where the oldest of very many were thrown away. */
+  /** Sequence number in the session, from 1. Numbers are missing only for batches that were dropped. */
   sequence: number;
   /**
-   * The agent's clock when the batch was sent. This clock is set once when the agent starts and then runs on
-   * evenly, whatever is done to the time of day; the caller compares it with its own to place the windows. Time that
-   * the machine slept counts.
+   * Time at which the batch was sent, on the agent's clock. This clock is set once when the agent starts. It then runs
+   * steadily, also when the time of day is changed, and includes the time in which the machine was suspended. The
+   * caller compares it with its own clock to convert the times of the windows.
    */
   sendTime:
     | Timestamp
     | undefined;
-  /** Windows, by the time they are of. */
+  /** Windows, grouped by time. */
   windows: MeshWindows[];
-  /** Windows of this session that were thrown away, oldest first, because more were held than the agent has room for. */
+  /** Number of windows of this session that the agent dropped because its buffer was full. The oldest are dropped first. */
   droppedCount: number;
-  /** Groups that cannot be probed now, and why. */
-  troubles: MeshTrouble[];
+  /** Groups that cannot be probed now, with reasons. */
+  problems: MeshProblem[];
   /**
-   * ICMP echo requests that the node's kernel has received since it came up, IPv4 and IPv6 together, at send_time.
-   * Against what others sent it tells whether requests or answers are lost. Absent where the kernel does not say, and
-   * from a batch that was held.
+   * Number of ICMP echo requests (IPv4 and IPv6) that the kernel has received since boot, at send_time. Together with
+   * the number that peers sent, it shows whether requests or answers are lost. Absent where the kernel does not report
+   * it, and in batches that were kept for a later stream.
    */
   echoRequestCount?: number | undefined;
 }
 
-/** MeshTrouble is why a group is not probed; its targets have no windows meanwhile, and no fault is theirs. */
-export interface MeshTrouble {
-  /** Position of the group in the assignment that was applied last. */
+/** MeshProblem states why a group is not probed. Its targets have no windows during that time, and are not at fault. */
+export interface MeshProblem {
+  /** Position of the group in the last applied assignment, from 0. */
   groupIndex: number;
-  /** Why, in words, with the program's own message. */
+  /** The reason in words, with the message of the program. */
   reason: string;
-  /** The group's interface, which stays right when a newer assignment is on its way; absent from older agents. */
+  /** Interface of the group. It remains correct when a newer assignment is in transit. */
   interface?: string | undefined;
 }
 
 /** MeshWindows are windows of the same time. */
 export interface MeshWindows {
-  /** When they began, by the same clock as MeshBatch.send_time. */
+  /** Start of the windows, on the same clock as MeshBatch.send_time. */
   startTime:
     | Timestamp
     | undefined;
-  /** When they ended. */
+  /** End of the windows. */
   endTime:
     | Timestamp
     | undefined;
-  /** One for each target that had probes in it. */
+  /** One window for each target that was probed. */
   windows: MeshWindow[];
 }
 
 /**
- * MeshWindow is what was measured of one target in a window. A window ends early, within a quarter of a second, when
- * it has a lost probe, and when the first answer comes after one: that is how a fault and its end are told at once. Of
- * one target that is every half second at the most. After a minute of badness only a row of losses that has lasted 0.9 s
- * and the answer after such a row end one early, until a whole window passes without loss: a fleet that is dead or lossy
- * does not flood its collector.
- * Its fields are flat and round-trip times are seconds as numbers, because a fleet sends very many of them.
+ * MeshWindow is the measurement of one target in a window. A window ends early, within 0.25 s, when a probe is lost and
+ * when the first answer arrives after a loss, so that a fault and its end are reported quickly. The minimum length of
+ * such a window is 0.5 s. After one minute of loss, only a sequence of losses of at least 0.9 s and the first answer
+ * after it end a window early, until a whole window passes without loss. This bounds the number of windows that a fleet
+ * with many faults sends.
  */
 export interface MeshWindow {
-  /** The target. */
+  /** Id of the target. */
   targetId: number;
-  /** Probes whose answer came or whose timeout passed in the window. */
+  /** Number of probes that were answered or whose timeout passed in the window. */
   sentCount: number;
-  /** Of these, the answered ones. */
+  /** Number of probes that were answered. */
   receivedCount: number;
-  /** Probes lost in a row up to the end of the window, those of earlier windows counted in. */
+  /** Number of consecutive lost probes at the end of the window, including those of earlier windows. */
   trailingLostCount: number;
-  /** The shortest round-trip time; 0 when nothing was received, as the other times. */
-  rttMinSeconds: number;
-  /** The longest. */
-  rttMaxSeconds: number;
-  /** The sum, for the mean. */
-  rttSumSeconds: number;
-  /** Mean absolute difference of successive round-trip times (RFC 5481 section 4.1). */
-  jitterSeconds: number;
   /** The histogram's offset, as in RttHistogram with scale 5. */
   histogramOffset: number;
-  /** The histogram's counts. */
+  /** The histogram's counts, as in RttHistogram. */
   histogramCounts: number[];
-  /** Why probes were lost, in words, where something said so (no route, port closed); else empty. */
+  /** Why probes were lost, in words, when the program reported it (no route, port closed). Empty otherwise. */
   reason: string;
+  /** Minimum round-trip time. Absent when no probe was answered, like all other times. */
+  rttMin:
+    | Duration
+    | undefined;
+  /** Maximum round-trip time. */
+  rttMax:
+    | Duration
+    | undefined;
+  /** Sum of all round-trip times, for the mean. */
+  rttSum:
+    | Duration
+    | undefined;
+  /** Mean absolute difference of successive round-trip times (RFC 5481 section 4.1). */
+  jitter: Duration | undefined;
 }
 
 function createBasePingRequest(): PingRequest {
@@ -1773,12 +1781,12 @@ export const RttHistogram: MessageFns<RttHistogram> = {
   },
 };
 
-function createBaseMeshRequest(): MeshRequest {
+function createBasePingMeshRequest(): PingMeshRequest {
   return { request: undefined };
 }
 
-export const MeshRequest: MessageFns<MeshRequest> = {
-  encode(message: MeshRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const PingMeshRequest: MessageFns<PingMeshRequest> = {
+  encode(message: PingMeshRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.request?.$case) {
       case "assignment":
         MeshAssignment.encode(message.request.value, writer.uint32(10).fork()).join();
@@ -1790,7 +1798,7 @@ export const MeshRequest: MessageFns<MeshRequest> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): MeshRequest {
+  decode(input: BinaryReader | Uint8Array, length?: number): PingMeshRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1799,7 +1807,7 @@ export const MeshRequest: MessageFns<MeshRequest> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseMeshRequest();
+      const message = createBasePingMeshRequest();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1831,7 +1839,7 @@ export const MeshRequest: MessageFns<MeshRequest> = {
     }
   },
 
-  fromJSON(object: any): MeshRequest {
+  fromJSON(object: any): PingMeshRequest {
     return {
       request: isSet(object.assignment)
         ? { $case: "assignment", value: MeshAssignment.fromJSON(object.assignment) }
@@ -1841,7 +1849,7 @@ export const MeshRequest: MessageFns<MeshRequest> = {
     };
   },
 
-  toJSON(message: MeshRequest): unknown {
+  toJSON(message: PingMeshRequest): unknown {
     const obj: any = {};
     if (message.request?.$case === "assignment") {
       obj.assignment = MeshAssignment.toJSON(message.request.value);
@@ -1851,11 +1859,11 @@ export const MeshRequest: MessageFns<MeshRequest> = {
     return obj;
   },
 
-  create(base?: DeepPartial<MeshRequest>): MeshRequest {
-    return MeshRequest.fromPartial(base ?? {});
+  create(base?: DeepPartial<PingMeshRequest>): PingMeshRequest {
+    return PingMeshRequest.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<MeshRequest>): MeshRequest {
-    const message = createBaseMeshRequest();
+  fromPartial(object: DeepPartial<PingMeshRequest>): PingMeshRequest {
+    const message = createBasePingMeshRequest();
     switch (object.request?.$case) {
       case "assignment": {
         if (object.request?.value !== undefined && object.request?.value !== null) {
@@ -2383,12 +2391,12 @@ export const MeshAcknowledgement: MessageFns<MeshAcknowledgement> = {
   },
 };
 
-function createBaseMeshResponse(): MeshResponse {
+function createBasePingMeshResponse(): PingMeshResponse {
   return { event: undefined };
 }
 
-export const MeshResponse: MessageFns<MeshResponse> = {
-  encode(message: MeshResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const PingMeshResponse: MessageFns<PingMeshResponse> = {
+  encode(message: PingMeshResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.event?.$case) {
       case "started":
         MeshStarted.encode(message.event.value, writer.uint32(10).fork()).join();
@@ -2400,7 +2408,7 @@ export const MeshResponse: MessageFns<MeshResponse> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): MeshResponse {
+  decode(input: BinaryReader | Uint8Array, length?: number): PingMeshResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -2409,7 +2417,7 @@ export const MeshResponse: MessageFns<MeshResponse> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseMeshResponse();
+      const message = createBasePingMeshResponse();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2441,7 +2449,7 @@ export const MeshResponse: MessageFns<MeshResponse> = {
     }
   },
 
-  fromJSON(object: any): MeshResponse {
+  fromJSON(object: any): PingMeshResponse {
     return {
       event: isSet(object.started)
         ? { $case: "started", value: MeshStarted.fromJSON(object.started) }
@@ -2451,7 +2459,7 @@ export const MeshResponse: MessageFns<MeshResponse> = {
     };
   },
 
-  toJSON(message: MeshResponse): unknown {
+  toJSON(message: PingMeshResponse): unknown {
     const obj: any = {};
     if (message.event?.$case === "started") {
       obj.started = MeshStarted.toJSON(message.event.value);
@@ -2461,11 +2469,11 @@ export const MeshResponse: MessageFns<MeshResponse> = {
     return obj;
   },
 
-  create(base?: DeepPartial<MeshResponse>): MeshResponse {
-    return MeshResponse.fromPartial(base ?? {});
+  create(base?: DeepPartial<PingMeshResponse>): PingMeshResponse {
+    return PingMeshResponse.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<MeshResponse>): MeshResponse {
-    const message = createBaseMeshResponse();
+  fromPartial(object: DeepPartial<PingMeshResponse>): PingMeshResponse {
+    const message = createBasePingMeshResponse();
     switch (object.event?.$case) {
       case "started": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
@@ -2572,7 +2580,7 @@ export const MeshStarted: MessageFns<MeshStarted> = {
 };
 
 function createBaseMeshBatch(): MeshBatch {
-  return { sequence: 0, sendTime: undefined, windows: [], droppedCount: 0, troubles: [], echoRequestCount: undefined };
+  return { sequence: 0, sendTime: undefined, windows: [], droppedCount: 0, problems: [], echoRequestCount: undefined };
 }
 
 export const MeshBatch: MessageFns<MeshBatch> = {
@@ -2589,8 +2597,8 @@ export const MeshBatch: MessageFns<MeshBatch> = {
     if (message.droppedCount !== 0) {
       writer.uint32(32).uint64(message.droppedCount);
     }
-    for (const v of message.troubles) {
-      MeshTrouble.encode(v!, writer.uint32(42).fork()).join();
+    for (const v of message.problems) {
+      MeshProblem.encode(v!, writer.uint32(42).fork()).join();
     }
     if (message.echoRequestCount !== undefined) {
       writer.uint32(48).uint64(message.echoRequestCount);
@@ -2648,7 +2656,7 @@ export const MeshBatch: MessageFns<MeshBatch> = {
               break;
             }
 
-            message.troubles.push(MeshTrouble.decode(reader, reader.uint32()));
+            message.problems.push(MeshProblem.decode(reader, reader.uint32()));
             continue;
           }
           case 6: {
@@ -2685,8 +2693,8 @@ export const MeshBatch: MessageFns<MeshBatch> = {
         : isSet(object.dropped_count)
         ? globalThis.Number(object.dropped_count)
         : 0,
-      troubles: globalThis.Array.isArray(object?.troubles)
-        ? object.troubles.map((e: any) => MeshTrouble.fromJSON(e))
+      problems: globalThis.Array.isArray(object?.problems)
+        ? object.problems.map((e: any) => MeshProblem.fromJSON(e))
         : [],
       echoRequestCount: isSet(object.echoRequestCount)
         ? globalThis.Number(object.echoRequestCount)
@@ -2710,8 +2718,8 @@ export const MeshBatch: MessageFns<MeshBatch> = {
     if (message.droppedCount !== 0) {
       obj.droppedCount = Math.round(message.droppedCount);
     }
-    if (message.troubles?.length) {
-      obj.troubles = message.troubles.map((e) => MeshTrouble.toJSON(e));
+    if (message.problems?.length) {
+      obj.problems = message.problems.map((e) => MeshProblem.toJSON(e));
     }
     if (message.echoRequestCount !== undefined) {
       obj.echoRequestCount = Math.round(message.echoRequestCount);
@@ -2730,18 +2738,18 @@ export const MeshBatch: MessageFns<MeshBatch> = {
       : undefined;
     message.windows = object.windows?.map((e) => MeshWindows.fromPartial(e)) || [];
     message.droppedCount = object.droppedCount ?? 0;
-    message.troubles = object.troubles?.map((e) => MeshTrouble.fromPartial(e)) || [];
+    message.problems = object.problems?.map((e) => MeshProblem.fromPartial(e)) || [];
     message.echoRequestCount = object.echoRequestCount ?? undefined;
     return message;
   },
 };
 
-function createBaseMeshTrouble(): MeshTrouble {
+function createBaseMeshProblem(): MeshProblem {
   return { groupIndex: 0, reason: "", interface: undefined };
 }
 
-export const MeshTrouble: MessageFns<MeshTrouble> = {
-  encode(message: MeshTrouble, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const MeshProblem: MessageFns<MeshProblem> = {
+  encode(message: MeshProblem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.groupIndex !== 0) {
       writer.uint32(8).uint32(message.groupIndex);
     }
@@ -2754,7 +2762,7 @@ export const MeshTrouble: MessageFns<MeshTrouble> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): MeshTrouble {
+  decode(input: BinaryReader | Uint8Array, length?: number): MeshProblem {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -2763,7 +2771,7 @@ export const MeshTrouble: MessageFns<MeshTrouble> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseMeshTrouble();
+      const message = createBaseMeshProblem();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2803,7 +2811,7 @@ export const MeshTrouble: MessageFns<MeshTrouble> = {
     }
   },
 
-  fromJSON(object: any): MeshTrouble {
+  fromJSON(object: any): MeshProblem {
     return {
       groupIndex: isSet(object.groupIndex)
         ? globalThis.Number(object.groupIndex)
@@ -2815,7 +2823,7 @@ export const MeshTrouble: MessageFns<MeshTrouble> = {
     };
   },
 
-  toJSON(message: MeshTrouble): unknown {
+  toJSON(message: MeshProblem): unknown {
     const obj: any = {};
     if (message.groupIndex !== 0) {
       obj.groupIndex = Math.round(message.groupIndex);
@@ -2829,11 +2837,11 @@ export const MeshTrouble: MessageFns<MeshTrouble> = {
     return obj;
   },
 
-  create(base?: DeepPartial<MeshTrouble>): MeshTrouble {
-    return MeshTrouble.fromPartial(base ?? {});
+  create(base?: DeepPartial<MeshProblem>): MeshProblem {
+    return MeshProblem.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<MeshTrouble>): MeshTrouble {
-    const message = createBaseMeshTrouble();
+  fromPartial(object: DeepPartial<MeshProblem>): MeshProblem {
+    const message = createBaseMeshProblem();
     message.groupIndex = object.groupIndex ?? 0;
     message.reason = object.reason ?? "";
     message.interface = object.interface ?? undefined;
@@ -2960,13 +2968,13 @@ function createBaseMeshWindow(): MeshWindow {
     sentCount: 0,
     receivedCount: 0,
     trailingLostCount: 0,
-    rttMinSeconds: 0,
-    rttMaxSeconds: 0,
-    rttSumSeconds: 0,
-    jitterSeconds: 0,
     histogramOffset: 0,
     histogramCounts: [],
     reason: "",
+    rttMin: undefined,
+    rttMax: undefined,
+    rttSum: undefined,
+    jitter: undefined,
   };
 }
 
@@ -2984,18 +2992,6 @@ export const MeshWindow: MessageFns<MeshWindow> = {
     if (message.trailingLostCount !== 0) {
       writer.uint32(32).uint32(message.trailingLostCount);
     }
-    if (message.rttMinSeconds !== 0) {
-      writer.uint32(41).double(message.rttMinSeconds);
-    }
-    if (message.rttMaxSeconds !== 0) {
-      writer.uint32(49).double(message.rttMaxSeconds);
-    }
-    if (message.rttSumSeconds !== 0) {
-      writer.uint32(57).double(message.rttSumSeconds);
-    }
-    if (message.jitterSeconds !== 0) {
-      writer.uint32(65).double(message.jitterSeconds);
-    }
     if (message.histogramOffset !== 0) {
       writer.uint32(72).sint32(message.histogramOffset);
     }
@@ -3008,6 +3004,18 @@ export const MeshWindow: MessageFns<MeshWindow> = {
     }
     if (message.reason !== "") {
       writer.uint32(90).string(message.reason);
+    }
+    if (message.rttMin !== undefined) {
+      Duration.encode(message.rttMin, writer.uint32(98).fork()).join();
+    }
+    if (message.rttMax !== undefined) {
+      Duration.encode(message.rttMax, writer.uint32(106).fork()).join();
+    }
+    if (message.rttSum !== undefined) {
+      Duration.encode(message.rttSum, writer.uint32(114).fork()).join();
+    }
+    if (message.jitter !== undefined) {
+      Duration.encode(message.jitter, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -3057,38 +3065,6 @@ export const MeshWindow: MessageFns<MeshWindow> = {
             message.trailingLostCount = reader.uint32();
             continue;
           }
-          case 5: {
-            if (tag !== 41) {
-              break;
-            }
-
-            message.rttMinSeconds = reader.double();
-            continue;
-          }
-          case 6: {
-            if (tag !== 49) {
-              break;
-            }
-
-            message.rttMaxSeconds = reader.double();
-            continue;
-          }
-          case 7: {
-            if (tag !== 57) {
-              break;
-            }
-
-            message.rttSumSeconds = reader.double();
-            continue;
-          }
-          case 8: {
-            if (tag !== 65) {
-              break;
-            }
-
-            message.jitterSeconds = reader.double();
-            continue;
-          }
           case 9: {
             if (tag !== 72) {
               break;
@@ -3121,6 +3097,38 @@ export const MeshWindow: MessageFns<MeshWindow> = {
             }
 
             message.reason = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.rttMin = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.rttMax = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.rttSum = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.jitter = Duration.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3157,26 +3165,6 @@ export const MeshWindow: MessageFns<MeshWindow> = {
         : isSet(object.trailing_lost_count)
         ? globalThis.Number(object.trailing_lost_count)
         : 0,
-      rttMinSeconds: isSet(object.rttMinSeconds)
-        ? globalThis.Number(object.rttMinSeconds)
-        : isSet(object.rtt_min_seconds)
-        ? globalThis.Number(object.rtt_min_seconds)
-        : 0,
-      rttMaxSeconds: isSet(object.rttMaxSeconds)
-        ? globalThis.Number(object.rttMaxSeconds)
-        : isSet(object.rtt_max_seconds)
-        ? globalThis.Number(object.rtt_max_seconds)
-        : 0,
-      rttSumSeconds: isSet(object.rttSumSeconds)
-        ? globalThis.Number(object.rttSumSeconds)
-        : isSet(object.rtt_sum_seconds)
-        ? globalThis.Number(object.rtt_sum_seconds)
-        : 0,
-      jitterSeconds: isSet(object.jitterSeconds)
-        ? globalThis.Number(object.jitterSeconds)
-        : isSet(object.jitter_seconds)
-        ? globalThis.Number(object.jitter_seconds)
-        : 0,
       histogramOffset: isSet(object.histogramOffset)
         ? globalThis.Number(object.histogramOffset)
         : isSet(object.histogram_offset)
@@ -3188,6 +3176,22 @@ export const MeshWindow: MessageFns<MeshWindow> = {
         ? object.histogram_counts.map((e: any) => globalThis.Number(e))
         : [],
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      rttMin: isSet(object.rttMin)
+        ? Duration.fromJSON(object.rttMin)
+        : isSet(object.rtt_min)
+        ? Duration.fromJSON(object.rtt_min)
+        : undefined,
+      rttMax: isSet(object.rttMax)
+        ? Duration.fromJSON(object.rttMax)
+        : isSet(object.rtt_max)
+        ? Duration.fromJSON(object.rtt_max)
+        : undefined,
+      rttSum: isSet(object.rttSum)
+        ? Duration.fromJSON(object.rttSum)
+        : isSet(object.rtt_sum)
+        ? Duration.fromJSON(object.rtt_sum)
+        : undefined,
+      jitter: isSet(object.jitter) ? Duration.fromJSON(object.jitter) : undefined,
     };
   },
 
@@ -3205,18 +3209,6 @@ export const MeshWindow: MessageFns<MeshWindow> = {
     if (message.trailingLostCount !== 0) {
       obj.trailingLostCount = Math.round(message.trailingLostCount);
     }
-    if (message.rttMinSeconds !== 0) {
-      obj.rttMinSeconds = floatToJson(message.rttMinSeconds);
-    }
-    if (message.rttMaxSeconds !== 0) {
-      obj.rttMaxSeconds = floatToJson(message.rttMaxSeconds);
-    }
-    if (message.rttSumSeconds !== 0) {
-      obj.rttSumSeconds = floatToJson(message.rttSumSeconds);
-    }
-    if (message.jitterSeconds !== 0) {
-      obj.jitterSeconds = floatToJson(message.jitterSeconds);
-    }
     if (message.histogramOffset !== 0) {
       obj.histogramOffset = Math.round(message.histogramOffset);
     }
@@ -3225,6 +3217,18 @@ export const MeshWindow: MessageFns<MeshWindow> = {
     }
     if (message.reason !== "") {
       obj.reason = message.reason;
+    }
+    if (message.rttMin !== undefined) {
+      obj.rttMin = Duration.toJSON(message.rttMin);
+    }
+    if (message.rttMax !== undefined) {
+      obj.rttMax = Duration.toJSON(message.rttMax);
+    }
+    if (message.rttSum !== undefined) {
+      obj.rttSum = Duration.toJSON(message.rttSum);
+    }
+    if (message.jitter !== undefined) {
+      obj.jitter = Duration.toJSON(message.jitter);
     }
     return obj;
   },
@@ -3238,26 +3242,34 @@ export const MeshWindow: MessageFns<MeshWindow> = {
     message.sentCount = object.sentCount ?? 0;
     message.receivedCount = object.receivedCount ?? 0;
     message.trailingLostCount = object.trailingLostCount ?? 0;
-    message.rttMinSeconds = object.rttMinSeconds ?? 0;
-    message.rttMaxSeconds = object.rttMaxSeconds ?? 0;
-    message.rttSumSeconds = object.rttSumSeconds ?? 0;
-    message.jitterSeconds = object.jitterSeconds ?? 0;
     message.histogramOffset = object.histogramOffset ?? 0;
     message.histogramCounts = object.histogramCounts?.map((e) => e) || [];
     message.reason = object.reason ?? "";
+    message.rttMin = (object.rttMin !== undefined && object.rttMin !== null)
+      ? Duration.fromPartial(object.rttMin)
+      : undefined;
+    message.rttMax = (object.rttMax !== undefined && object.rttMax !== null)
+      ? Duration.fromPartial(object.rttMax)
+      : undefined;
+    message.rttSum = (object.rttSum !== undefined && object.rttSum !== null)
+      ? Duration.fromPartial(object.rttSum)
+      : undefined;
+    message.jitter = (object.jitter !== undefined && object.jitter !== null)
+      ? Duration.fromPartial(object.jitter)
+      : undefined;
     return message;
   },
 };
 
-/** PingService measures loss and round-trip time from this node to others. */
+/** PingService measures packet loss and round-trip time from this node to other addresses. */
 export type PingServiceDefinition = typeof PingServiceDefinition;
 export const PingServiceDefinition = {
   name: "PingService",
   fullName: "meshgauge.agent.v1.PingService",
   methods: {
     /**
-     * Ping probes all targets from one stream: Started, then a batch of windows each reporting interval, then Summary.
-     * The stream is a lease: when it ends, so does the probing.
+     * Ping probes all targets of one request. It sends Started, then windows of results in each reporting interval, then
+     * Summary. The stream is a lease: probing ends when the stream ends.
      */
     ping: {
       name: "Ping",
@@ -3268,16 +3280,16 @@ export const PingServiceDefinition = {
       options: {},
     },
     /**
-     * Mesh probes a list of targets without end. The caller sends an assignment, and a new one whenever the list
-     * changes: targets that stay are probed on without a gap. The agent sends windows of results and keeps each batch
-     * until it is acknowledged. When the stream breaks, probing goes on for the assignment's outlive time, and the next
-     * stream of the same owner gets what was held; then it ends by itself. A caller that half-closes ends it at once.
+     * PingMesh probes a list of targets until it is stopped. The caller sends an assignment, and a new one when the list
+     * changes: targets in both lists are probed without interruption. The agent sends windows of results and keeps each
+     * batch until it is acknowledged. When the stream breaks, probing continues for MeshAssignment.outlive, and the next
+     * stream of the same owner receives the batches that were kept. Closing the sending side of the stream stops probing.
      */
-    mesh: {
-      name: "Mesh",
-      requestType: MeshRequest as typeof MeshRequest,
+    pingMesh: {
+      name: "PingMesh",
+      requestType: PingMeshRequest as typeof PingMeshRequest,
       requestStream: true,
-      responseType: MeshResponse as typeof MeshResponse,
+      responseType: PingMeshResponse as typeof PingMeshResponse,
       responseStream: true,
       options: {},
     },
@@ -3286,41 +3298,41 @@ export const PingServiceDefinition = {
 
 export interface PingServiceImplementation<CallContextExt = {}> {
   /**
-   * Ping probes all targets from one stream: Started, then a batch of windows each reporting interval, then Summary.
-   * The stream is a lease: when it ends, so does the probing.
+   * Ping probes all targets of one request. It sends Started, then windows of results in each reporting interval, then
+   * Summary. The stream is a lease: probing ends when the stream ends.
    */
   ping(
     request: PingRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<PingResponse>>;
   /**
-   * Mesh probes a list of targets without end. The caller sends an assignment, and a new one whenever the list
-   * changes: targets that stay are probed on without a gap. The agent sends windows of results and keeps each batch
-   * until it is acknowledged. When the stream breaks, probing goes on for the assignment's outlive time, and the next
-   * stream of the same owner gets what was held; then it ends by itself. A caller that half-closes ends it at once.
+   * PingMesh probes a list of targets until it is stopped. The caller sends an assignment, and a new one when the list
+   * changes: targets in both lists are probed without interruption. The agent sends windows of results and keeps each
+   * batch until it is acknowledged. When the stream breaks, probing continues for MeshAssignment.outlive, and the next
+   * stream of the same owner receives the batches that were kept. Closing the sending side of the stream stops probing.
    */
-  mesh(
-    request: AsyncIterable<MeshRequest>,
+  pingMesh(
+    request: AsyncIterable<PingMeshRequest>,
     context: CallContext & CallContextExt,
-  ): ServerStreamingMethodResult<DeepPartial<MeshResponse>>;
+  ): ServerStreamingMethodResult<DeepPartial<PingMeshResponse>>;
 }
 
 export interface PingServiceClient<CallOptionsExt = {}> {
   /**
-   * Ping probes all targets from one stream: Started, then a batch of windows each reporting interval, then Summary.
-   * The stream is a lease: when it ends, so does the probing.
+   * Ping probes all targets of one request. It sends Started, then windows of results in each reporting interval, then
+   * Summary. The stream is a lease: probing ends when the stream ends.
    */
   ping(request: DeepPartial<PingRequest>, options?: CallOptions & CallOptionsExt): AsyncIterable<PingResponse>;
   /**
-   * Mesh probes a list of targets without end. The caller sends an assignment, and a new one whenever the list
-   * changes: targets that stay are probed on without a gap. The agent sends windows of results and keeps each batch
-   * until it is acknowledged. When the stream breaks, probing goes on for the assignment's outlive time, and the next
-   * stream of the same owner gets what was held; then it ends by itself. A caller that half-closes ends it at once.
+   * PingMesh probes a list of targets until it is stopped. The caller sends an assignment, and a new one when the list
+   * changes: targets in both lists are probed without interruption. The agent sends windows of results and keeps each
+   * batch until it is acknowledged. When the stream breaks, probing continues for MeshAssignment.outlive, and the next
+   * stream of the same owner receives the batches that were kept. Closing the sending side of the stream stops probing.
    */
-  mesh(
-    request: AsyncIterable<DeepPartial<MeshRequest>>,
+  pingMesh(
+    request: AsyncIterable<DeepPartial<PingMeshRequest>>,
     options?: CallOptions & CallOptionsExt,
-  ): AsyncIterable<MeshResponse>;
+  ): AsyncIterable<PingMeshResponse>;
 }
 
 function floatToJson(value: number | null | undefined): number | string | null | undefined {

@@ -11,21 +11,21 @@ export const protobufPackage = "meshgauge.agent.v1";
 
 export const protobufFileName = "meshgauge/agent/v1/types.proto";
 
-/** Outcome says what became of the measurement of a pair. A failure is never written as a value of 0. */
+/** Outcome states how the measurement of a pair ended. A failed measurement is never reported as a value of 0. */
 export const Outcome = {
   /** OUTCOME_UNSPECIFIED - Never sent. */
   OUTCOME_UNSPECIFIED: 0,
-  /** OUTCOME_MEASURED - The values are there and can be trusted. */
+  /** OUTCOME_MEASURED - The values are present and can be trusted. */
   OUTCOME_MEASURED: 1,
   /** OUTCOME_UNREACHABLE - No packet came back, or there is no route. */
   OUTCOME_UNREACHABLE: 2,
-  /** OUTCOME_REFUSED - The peer answered and said no, such as a closed port. */
+  /** OUTCOME_REFUSED - The peer answered with a refusal, such as for a closed port. */
   OUTCOME_REFUSED: 3,
-  /** OUTCOME_TIMED_OUT - It began and did not end within its deadline. */
+  /** OUTCOME_TIMED_OUT - The measurement started and did not end before its deadline. */
   OUTCOME_TIMED_OUT: 4,
-  /** OUTCOME_INVALID - Values exist but cannot be trusted; they accuse nobody. */
+  /** OUTCOME_INVALID - The values cannot be trusted. They are not used as evidence against any node or link. */
   OUTCOME_INVALID: 5,
-  /** OUTCOME_NOT_RUN - It was never begun, such as when the agent is lost or the run was cancelled. */
+  /** OUTCOME_NOT_RUN - The measurement did not start, such as when the agent does not answer or the run was cancelled. */
   OUTCOME_NOT_RUN: 6,
   UNRECOGNIZED: -1,
 } as const;
@@ -95,13 +95,16 @@ export function outcomeToJSON(object: Outcome): string {
   }
 }
 
-/** Admission says whether a test shares its interface. */
+/** Admission states whether a test shares its interface with other tests. */
 export const Admission = {
-  /** ADMISSION_UNSPECIFIED - Exclusive. */
+  /** ADMISSION_UNSPECIFIED - Same as EXCLUSIVE. */
   ADMISSION_UNSPECIFIED: 0,
-  /** ADMISSION_EXCLUSIVE - The test alone uses its interface in its direction; a second one is refused with AGENT_BUSY. */
+  /**
+   * ADMISSION_EXCLUSIVE - The test has exclusive use of its interface and direction. A second test is rejected with AGENT_BUSY,
+   * and google.rpc.RetryInfo states when the first one is expected to end, or 1 s when that is not known.
+   */
   ADMISSION_EXCLUSIVE: 1,
-  /** ADMISSION_SHARED - The test runs beside others, for sustained traffic. */
+  /** ADMISSION_SHARED - The test runs at the same time as others. For sustained traffic. */
   ADMISSION_SHARED: 2,
   UNRECOGNIZED: -1,
 } as const;
@@ -147,9 +150,9 @@ export function admissionToJSON(object: Admission): string {
   }
 }
 
-/** IpFamily picks IPv4 or IPv6. */
+/** IpFamily selects IPv4 or IPv6. */
 export const IpFamily = {
-  /** IP_FAMILY_UNSPECIFIED - The family of the address that is given. */
+  /** IP_FAMILY_UNSPECIFIED - The family of the given address. */
   IP_FAMILY_UNSPECIFIED: 0,
   /** IP_FAMILY_V4 - IPv4 only. */
   IP_FAMILY_V4: 1,
@@ -199,19 +202,19 @@ export function ipFamilyToJSON(object: IpFamily): string {
   }
 }
 
-/** PortRange is a range of TCP and UDP ports, both ends included. */
+/** PortRange is a range of TCP and UDP ports. Both ends are included. */
 export interface PortRange {
-  /** The first port, 1 to 65535. */
+  /** First port, 1 to 65535. */
   first: number;
-  /** The last port, not below the first. */
+  /** Last port, not lower than the first. */
   last: number;
 }
 
-/** EngineVersion names the program that measured, so that a value can always be traced to it. */
+/** EngineVersion names the program that measured a value. */
 export interface EngineVersion {
-  /** fping, ping, tcp, iperf3 or netperf. */
+  /** Name of the engine: fping, ping, tcp, iperf3 or netperf. */
   name: string;
-  /** The program's own version. */
+  /** Version of the program. */
   version: string;
 }
 

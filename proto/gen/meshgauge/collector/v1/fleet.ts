@@ -9,20 +9,20 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Struct } from "../../../google/protobuf/struct.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
-import { DescribeResponse } from "../../agent/v1/agent.ts";
+import { Engine, Interface, Limits, NodeMetadata } from "../../agent/v1/agent.ts";
 import { CheckResult } from "../../agent/v1/check.ts";
 
 export const protobufPackage = "meshgauge.collector.v1";
 
 export const protobufFileName = "meshgauge/collector/v1/fleet.proto";
 
-/** NodeState says whether a node's agent answers. */
+/** NodeState states whether the agent of a node answers. */
 export const NodeState = {
-  /** NODE_STATE_UNSPECIFIED - Not asked yet. */
+  /** NODE_STATE_UNSPECIFIED - The collector has not called the agent yet. */
   NODE_STATE_UNSPECIFIED: 0,
   /** NODE_STATE_READY - The agent answers. */
   NODE_STATE_READY: 1,
-  /** NODE_STATE_SILENT - The agent does not answer; state_reason says why. */
+  /** NODE_STATE_SILENT - The agent does not answer. Node.state_reason explains why. */
   NODE_STATE_SILENT: 2,
   UNRECOGNIZED: -1,
 } as const;
@@ -68,47 +68,56 @@ export function nodeStateToJSON(object: NodeState): string {
   }
 }
 
-/** ListNodesRequest picks nodes. */
+/** ListNodesRequest selects nodes. */
 export interface ListNodesRequest {
-  /** Node names or key=value labels; a node that matches any is listed. Empty means all. */
+  /** Node names or key=value labels. A node is listed when it matches any of them. Empty lists all nodes. */
   nodes: string[];
+  /** Maximum page size. Default 50, capped at 1000. */
+  pageSize: number;
+  /** The next_page_token of the previous page. Empty for the first page. */
+  pageToken: string;
 }
 
-/** ListNodesResponse holds the nodes. */
+/** ListNodesResponse is a page of nodes. */
 export interface ListNodesResponse {
-  /** In the order of the inventory. */
+  /** Nodes in the order of the inventory. */
   nodes: Node[];
+  /** Token of the next page. Empty on the last page. */
+  nextPageToken: string;
 }
 
-/** Node is one host of the fleet. */
+/** Node is one host of the fleet. All its fields are output only. */
 export interface Node {
-  /** Its name in the inventory. */
+  /** Output only. Name of the node in the inventory. */
   name: string;
-  /** Where its agent listens, host:port. */
+  /** Output only. Address of the agent, as host:port. */
   address: string;
-  /** Labels of the inventory and of the agent; the inventory's win. */
+  /**
+   * Output only. Labels of the inventory and of the agent. A label of the inventory replaces the agent's label with the
+   * same key.
+   */
   labels: { [key: string]: string };
-  /** The rack it stands in; empty when unknown. */
+  /** Output only. Rack of the node. Empty when unknown. */
   rack: string;
-  /** Whether its agent answers. */
+  /** Output only. Whether the agent answers. */
   state: NodeState;
-  /** Why it does not answer, in words. */
+  /** Output only. Why the agent does not answer, in words. Empty when it answers. */
   stateReason: string;
-  /** When the agent last answered. */
+  /** Output only. When the agent last answered. */
   lastSeenTime:
     | Timestamp
     | undefined;
-  /** What the agent last said of itself; absent when it never answered. */
+  /** Output only. The most recent description of the node by its agent. Absent when the agent has never answered. */
   description:
-    | DescribeResponse
+    | NodeDescription
     | undefined;
-  /** The names of the interfaces that tests use. */
+  /** Output only. Names of the interfaces that tests use. */
   interfaces: string[];
-  /** When a ping from or to the node last gave a result. */
+  /** Output only. When a ping test from or to the node last had a result. */
   lastPingTime:
     | Timestamp
     | undefined;
-  /** When an iperf from or to the node last gave a result. */
+  /** Output only. When an iperf test from or to the node last had a result. */
   lastIperfTime: Timestamp | undefined;
 }
 
@@ -117,21 +126,52 @@ export interface Node_LabelsEntry {
   value: string;
 }
 
+/** NodeDescription is the description of a node by its agent. All its fields are output only. */
+export interface NodeDescription {
+  /** Output only. Name of the node in its agent's configuration. Default: the host name. */
+  node: string;
+  /** Output only. Host name, as reported by the kernel. */
+  hostname: string;
+  /** Output only. Version of the agent. */
+  agentVersion: string;
+  /** Output only. Start time of the agent process. */
+  agentStartTime:
+    | Timestamp
+    | undefined;
+  /** Output only. The interfaces that tests may use. */
+  interfaces: Interface[];
+  /** Output only. Every engine that the agent knows, including engines that cannot run on this node. */
+  engines: Engine[];
+  /** Output only. Limits that the agent enforces for every caller. */
+  limits:
+    | Limits
+    | undefined;
+  /** Output only. Labels from the agent's configuration, such as rack or zone. */
+  labels: { [key: string]: string };
+  /** Output only. Hardware and operating system of the node. */
+  metadata: NodeMetadata | undefined;
+}
+
+export interface NodeDescription_LabelsEntry {
+  key: string;
+  value: string;
+}
+
 /** RunChecksRequest names checks and nodes. */
 export interface RunChecksRequest {
-  /** Check names, or "all". At least one. */
+  /** Names of checks, or "all". Minimum 1. */
   checks: string[];
   /** Node names or key=value labels, as in ListNodesRequest. */
   nodes: string[];
-  /** Parameters for the checks. Where a check wants targets and none are given, the collector names the node's peers. */
+  /** Parameters of the checks. When a check needs targets and none are given, the collector adds the node's peers. */
   parameters: { [key: string]: any } | undefined;
 }
 
 /** RunChecksResponse is one result. */
 export interface RunChecksResponse {
-  /** The node's name. */
+  /** Name of the node. */
   node: string;
-  /** The result; a node that does not answer gives status ERROR. */
+  /** Result of the check. Status ERROR when the agent does not answer. */
   result: CheckResult | undefined;
 }
 
@@ -139,26 +179,32 @@ export interface RunChecksResponse {
 export interface ReloadFleetRequest {
 }
 
-/** ReloadFleetResponse says what is different now. */
+/** ReloadFleetResponse lists what has changed. */
 export interface ReloadFleetResponse {
-  /** Names of nodes that have come. */
+  /** Names of nodes that were added. */
   added: string[];
-  /** Names of nodes that have gone. Runs that had begun with them end with them; their series are gone. */
+  /** Names of nodes that were removed. Runs that include them continue to their end. Their metrics are removed. */
   removed: string[];
-  /** Names of nodes whose address, rack, labels or interfaces are others. */
+  /** Names of nodes with a different address, rack, labels or interfaces. */
   changed: string[];
-  /** Settings of the config that are others too, and count only after a restart of the collector. */
+  /** Changed settings of the config file that take effect only after a restart of the collector. */
   restartRequired: string[];
 }
 
 function createBaseListNodesRequest(): ListNodesRequest {
-  return { nodes: [] };
+  return { nodes: [], pageSize: 0, pageToken: "" };
 }
 
 export const ListNodesRequest: MessageFns<ListNodesRequest> = {
   encode(message: ListNodesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.nodes) {
       writer.uint32(10).string(v!);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
     }
     return writer;
   },
@@ -184,6 +230,22 @@ export const ListNodesRequest: MessageFns<ListNodesRequest> = {
             message.nodes.push(reader.string());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -197,13 +259,31 @@ export const ListNodesRequest: MessageFns<ListNodesRequest> = {
   },
 
   fromJSON(object: any): ListNodesRequest {
-    return { nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => globalThis.String(e)) : [] };
+    return {
+      nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => globalThis.String(e)) : [],
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
   },
 
   toJSON(message: ListNodesRequest): unknown {
     const obj: any = {};
     if (message.nodes?.length) {
       obj.nodes = message.nodes;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
     }
     return obj;
   },
@@ -214,18 +294,23 @@ export const ListNodesRequest: MessageFns<ListNodesRequest> = {
   fromPartial(object: DeepPartial<ListNodesRequest>): ListNodesRequest {
     const message = createBaseListNodesRequest();
     message.nodes = object.nodes?.map((e) => e) || [];
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListNodesResponse(): ListNodesResponse {
-  return { nodes: [] };
+  return { nodes: [], nextPageToken: "" };
 }
 
 export const ListNodesResponse: MessageFns<ListNodesResponse> = {
   encode(message: ListNodesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.nodes) {
       Node.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -251,6 +336,14 @@ export const ListNodesResponse: MessageFns<ListNodesResponse> = {
             message.nodes.push(Node.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -264,13 +357,23 @@ export const ListNodesResponse: MessageFns<ListNodesResponse> = {
   },
 
   fromJSON(object: any): ListNodesResponse {
-    return { nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => Node.fromJSON(e)) : [] };
+    return {
+      nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => Node.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+    };
   },
 
   toJSON(message: ListNodesResponse): unknown {
     const obj: any = {};
     if (message.nodes?.length) {
       obj.nodes = message.nodes.map((e) => Node.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
     }
     return obj;
   },
@@ -281,6 +384,7 @@ export const ListNodesResponse: MessageFns<ListNodesResponse> = {
   fromPartial(object: DeepPartial<ListNodesResponse>): ListNodesResponse {
     const message = createBaseListNodesResponse();
     message.nodes = object.nodes?.map((e) => Node.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -325,7 +429,7 @@ export const Node: MessageFns<Node> = {
       Timestamp.encode(message.lastSeenTime, writer.uint32(58).fork()).join();
     }
     if (message.description !== undefined) {
-      DescribeResponse.encode(message.description, writer.uint32(66).fork()).join();
+      NodeDescription.encode(message.description, writer.uint32(98).fork()).join();
     }
     for (const v of message.interfaces) {
       writer.uint32(74).string(v!);
@@ -411,12 +515,12 @@ export const Node: MessageFns<Node> = {
             message.lastSeenTime = Timestamp.decode(reader, reader.uint32());
             continue;
           }
-          case 8: {
-            if (tag !== 66) {
+          case 12: {
+            if (tag !== 98) {
               break;
             }
 
-            message.description = DescribeResponse.decode(reader, reader.uint32());
+            message.description = NodeDescription.decode(reader, reader.uint32());
             continue;
           }
           case 9: {
@@ -485,7 +589,7 @@ export const Node: MessageFns<Node> = {
         : isSet(object.last_seen_time)
         ? fromJsonTimestamp(object.last_seen_time)
         : undefined,
-      description: isSet(object.description) ? DescribeResponse.fromJSON(object.description) : undefined,
+      description: isSet(object.description) ? NodeDescription.fromJSON(object.description) : undefined,
       interfaces: globalThis.Array.isArray(object?.interfaces)
         ? object.interfaces.map((e: any) => globalThis.String(e))
         : [],
@@ -532,7 +636,7 @@ export const Node: MessageFns<Node> = {
       obj.lastSeenTime = fromTimestamp(message.lastSeenTime).toISOString();
     }
     if (message.description !== undefined) {
-      obj.description = DescribeResponse.toJSON(message.description);
+      obj.description = NodeDescription.toJSON(message.description);
     }
     if (message.interfaces?.length) {
       obj.interfaces = message.interfaces;
@@ -569,7 +673,7 @@ export const Node: MessageFns<Node> = {
       ? Timestamp.fromPartial(object.lastSeenTime)
       : undefined;
     message.description = (object.description !== undefined && object.description !== null)
-      ? DescribeResponse.fromPartial(object.description)
+      ? NodeDescription.fromPartial(object.description)
       : undefined;
     message.interfaces = object.interfaces?.map((e) => e) || [];
     message.lastPingTime = (object.lastPingTime !== undefined && object.lastPingTime !== null)
@@ -661,6 +765,344 @@ export const Node_LabelsEntry: MessageFns<Node_LabelsEntry> = {
   },
   fromPartial(object: DeepPartial<Node_LabelsEntry>): Node_LabelsEntry {
     const message = createBaseNode_LabelsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseNodeDescription(): NodeDescription {
+  return {
+    node: "",
+    hostname: "",
+    agentVersion: "",
+    agentStartTime: undefined,
+    interfaces: [],
+    engines: [],
+    limits: undefined,
+    labels: {},
+    metadata: undefined,
+  };
+}
+
+export const NodeDescription: MessageFns<NodeDescription> = {
+  encode(message: NodeDescription, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.hostname !== "") {
+      writer.uint32(18).string(message.hostname);
+    }
+    if (message.agentVersion !== "") {
+      writer.uint32(26).string(message.agentVersion);
+    }
+    if (message.agentStartTime !== undefined) {
+      Timestamp.encode(message.agentStartTime, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.interfaces) {
+      Interface.encode(v!, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.engines) {
+      Engine.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.limits !== undefined) {
+      Limits.encode(message.limits, writer.uint32(58).fork()).join();
+    }
+    globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
+      NodeDescription_LabelsEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
+    });
+    if (message.metadata !== undefined) {
+      NodeMetadata.encode(message.metadata, writer.uint32(74).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeDescription {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeDescription();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hostname = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.agentVersion = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.agentStartTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.interfaces.push(Interface.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.engines.push(Engine.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.limits = Limits.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            const entry8 = NodeDescription_LabelsEntry.decode(reader, reader.uint32());
+            if (entry8.value !== undefined) {
+              message.labels[entry8.key] = entry8.value;
+            }
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.metadata = NodeMetadata.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NodeDescription {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      hostname: isSet(object.hostname) ? globalThis.String(object.hostname) : "",
+      agentVersion: isSet(object.agentVersion)
+        ? globalThis.String(object.agentVersion)
+        : isSet(object.agent_version)
+        ? globalThis.String(object.agent_version)
+        : "",
+      agentStartTime: isSet(object.agentStartTime)
+        ? fromJsonTimestamp(object.agentStartTime)
+        : isSet(object.agent_start_time)
+        ? fromJsonTimestamp(object.agent_start_time)
+        : undefined,
+      interfaces: globalThis.Array.isArray(object?.interfaces)
+        ? object.interfaces.map((e: any) => Interface.fromJSON(e))
+        : [],
+      engines: globalThis.Array.isArray(object?.engines) ? object.engines.map((e: any) => Engine.fromJSON(e)) : [],
+      limits: isSet(object.limits) ? Limits.fromJSON(object.limits) : undefined,
+      labels: isObject(object.labels)
+        ? (globalThis.Object.entries(object.labels) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      metadata: isSet(object.metadata) ? NodeMetadata.fromJSON(object.metadata) : undefined,
+    };
+  },
+
+  toJSON(message: NodeDescription): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.hostname !== "") {
+      obj.hostname = message.hostname;
+    }
+    if (message.agentVersion !== "") {
+      obj.agentVersion = message.agentVersion;
+    }
+    if (message.agentStartTime !== undefined) {
+      obj.agentStartTime = fromTimestamp(message.agentStartTime).toISOString();
+    }
+    if (message.interfaces?.length) {
+      obj.interfaces = message.interfaces.map((e) => Interface.toJSON(e));
+    }
+    if (message.engines?.length) {
+      obj.engines = message.engines.map((e) => Engine.toJSON(e));
+    }
+    if (message.limits !== undefined) {
+      obj.limits = Limits.toJSON(message.limits);
+    }
+    if (message.labels) {
+      const entries = globalThis.Object.entries(message.labels) as [string, string][];
+      if (entries.length > 0) {
+        obj.labels = {};
+        entries.forEach(([k, v]) => {
+          obj.labels[k] = v;
+        });
+      }
+    }
+    if (message.metadata !== undefined) {
+      obj.metadata = NodeMetadata.toJSON(message.metadata);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodeDescription>): NodeDescription {
+    return NodeDescription.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeDescription>): NodeDescription {
+    const message = createBaseNodeDescription();
+    message.node = object.node ?? "";
+    message.hostname = object.hostname ?? "";
+    message.agentVersion = object.agentVersion ?? "";
+    message.agentStartTime = (object.agentStartTime !== undefined && object.agentStartTime !== null)
+      ? Timestamp.fromPartial(object.agentStartTime)
+      : undefined;
+    message.interfaces = object.interfaces?.map((e) => Interface.fromPartial(e)) || [];
+    message.engines = object.engines?.map((e) => Engine.fromPartial(e)) || [];
+    message.limits = (object.limits !== undefined && object.limits !== null)
+      ? Limits.fromPartial(object.limits)
+      : undefined;
+    message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.metadata = (object.metadata !== undefined && object.metadata !== null)
+      ? NodeMetadata.fromPartial(object.metadata)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseNodeDescription_LabelsEntry(): NodeDescription_LabelsEntry {
+  return { key: "", value: "" };
+}
+
+export const NodeDescription_LabelsEntry: MessageFns<NodeDescription_LabelsEntry> = {
+  encode(message: NodeDescription_LabelsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeDescription_LabelsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeDescription_LabelsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NodeDescription_LabelsEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: NodeDescription_LabelsEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodeDescription_LabelsEntry>): NodeDescription_LabelsEntry {
+    return NodeDescription_LabelsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeDescription_LabelsEntry>): NodeDescription_LabelsEntry {
+    const message = createBaseNodeDescription_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -1028,13 +1470,13 @@ export const ReloadFleetResponse: MessageFns<ReloadFleetResponse> = {
   },
 };
 
-/** FleetService shows the nodes and asks them how they are. */
+/** FleetService lists the nodes of the fleet and runs checks on them. */
 export type FleetServiceDefinition = typeof FleetServiceDefinition;
 export const FleetServiceDefinition = {
   name: "FleetService",
   fullName: "meshgauge.collector.v1.FleetService",
   methods: {
-    /** ListNodes returns the nodes of the inventory with what their agents say of them. */
+    /** ListNodes returns the nodes of the inventory with the descriptions of their agents. */
     listNodes: {
       name: "ListNodes",
       requestType: ListNodesRequest as typeof ListNodesRequest,
@@ -1043,7 +1485,7 @@ export const FleetServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** RunChecks carries out checks on many nodes at once and sends each result as it comes. */
+    /** RunChecks runs checks on many nodes at the same time and sends each result when it arrives. */
     runChecks: {
       name: "RunChecks",
       requestType: RunChecksRequest as typeof RunChecksRequest,
@@ -1053,8 +1495,9 @@ export const FleetServiceDefinition = {
       options: {},
     },
     /**
-     * ReloadFleet reads the collector's config again, as SIGHUP does: nodes, checks, profiles and schedules change in
-     * place, and whoever stays notices nothing. A config with problems changes nothing and is answered with all of them.
+     * ReloadFleet reads the collector's config file again, like SIGHUP: nodes, checks, profiles and schedules are added,
+     * removed and changed. Unchanged ones are not interrupted. A config file with problems changes nothing, and the error
+     * lists all problems.
      */
     reloadFleet: {
       name: "ReloadFleet",
@@ -1068,16 +1511,17 @@ export const FleetServiceDefinition = {
 } as const;
 
 export interface FleetServiceImplementation<CallContextExt = {}> {
-  /** ListNodes returns the nodes of the inventory with what their agents say of them. */
+  /** ListNodes returns the nodes of the inventory with the descriptions of their agents. */
   listNodes(request: ListNodesRequest, context: CallContext & CallContextExt): Promise<DeepPartial<ListNodesResponse>>;
-  /** RunChecks carries out checks on many nodes at once and sends each result as it comes. */
+  /** RunChecks runs checks on many nodes at the same time and sends each result when it arrives. */
   runChecks(
     request: RunChecksRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<RunChecksResponse>>;
   /**
-   * ReloadFleet reads the collector's config again, as SIGHUP does: nodes, checks, profiles and schedules change in
-   * place, and whoever stays notices nothing. A config with problems changes nothing and is answered with all of them.
+   * ReloadFleet reads the collector's config file again, like SIGHUP: nodes, checks, profiles and schedules are added,
+   * removed and changed. Unchanged ones are not interrupted. A config file with problems changes nothing, and the error
+   * lists all problems.
    */
   reloadFleet(
     request: ReloadFleetRequest,
@@ -1086,16 +1530,17 @@ export interface FleetServiceImplementation<CallContextExt = {}> {
 }
 
 export interface FleetServiceClient<CallOptionsExt = {}> {
-  /** ListNodes returns the nodes of the inventory with what their agents say of them. */
+  /** ListNodes returns the nodes of the inventory with the descriptions of their agents. */
   listNodes(request: DeepPartial<ListNodesRequest>, options?: CallOptions & CallOptionsExt): Promise<ListNodesResponse>;
-  /** RunChecks carries out checks on many nodes at once and sends each result as it comes. */
+  /** RunChecks runs checks on many nodes at the same time and sends each result when it arrives. */
   runChecks(
     request: DeepPartial<RunChecksRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<RunChecksResponse>;
   /**
-   * ReloadFleet reads the collector's config again, as SIGHUP does: nodes, checks, profiles and schedules change in
-   * place, and whoever stays notices nothing. A config with problems changes nothing and is answered with all of them.
+   * ReloadFleet reads the collector's config file again, like SIGHUP: nodes, checks, profiles and schedules are added,
+   * removed and changed. Unchanged ones are not interrupted. A config file with problems changes nothing, and the error
+   * lists all problems.
    */
   reloadFleet(
     request: DeepPartial<ReloadFleetRequest>,

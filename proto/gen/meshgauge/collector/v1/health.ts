@@ -16,17 +16,17 @@ export const protobufPackage = "meshgauge.collector.v1";
 
 export const protobufFileName = "meshgauge/collector/v1/health.proto";
 
-/** Severity is how bad a node is, over all of its checks. */
+/** Severity is the worst conclusion over all checks of a node. */
 export const Severity = {
-  /** SEVERITY_UNSPECIFIED - Nothing is known, or a check could not be carried out and none found anything. */
+  /** SEVERITY_UNSPECIFIED - No check has a result, or checks could not be completed and none found a problem. */
   SEVERITY_UNSPECIFIED: 0,
   /** SEVERITY_PASS - All checks passed or were skipped. */
   SEVERITY_PASS: 1,
-  /** SEVERITY_WARN - Worth a look; jobs may run. */
+  /** SEVERITY_WARN - A minor problem was found. Jobs may run. */
   SEVERITY_WARN: 2,
-  /** SEVERITY_FAIL - Not fit; the same or a heavier check that passes clears it. */
+  /** SEVERITY_FAIL - Not fit. The finding is cleared when the same check passes at the same or a heavier level. */
   SEVERITY_FAIL: 3,
-  /** SEVERITY_EVICT - Not fit until ClearHealth, or until the check that found it passes at the same level. */
+  /** SEVERITY_EVICT - Not fit until ClearHealth is called, or until the check that found the problem passes at the same level. */
   SEVERITY_EVICT: 4,
   UNRECOGNIZED: -1,
 } as const;
@@ -84,118 +84,127 @@ export function severityToJSON(object: Severity): string {
   }
 }
 
-/** NodeHealth is what is known of one node. */
+/** NodeHealth is the health of one node. All its fields are output only. */
 export interface NodeHealth {
-  /** The node's name. */
+  /** Output only. Name of the node. */
   node: string;
-  /** The worst of its checks. */
+  /** Output only. Worst severity of its checks. */
   severity: Severity;
-  /** Each check that was run, by name. */
+  /** Output only. Each check that was run, by name. */
   checks: CheckRecord[];
-  /** Checks that are running now. */
+  /** Output only. Names of checks that are running now. */
   runningChecks: string[];
 }
 
-/** CheckRecord is what a check last found, and what still stands. */
+/** CheckRecord is the last result of a check and its open findings. All its fields are output only. */
 export interface CheckRecord {
-  /** The last result. */
+  /** Output only. The last result. */
   result:
     | CheckResult
     | undefined;
-  /** How bad it is: worse than the last result when an earlier, heavier finding still stands. */
+  /** Output only. Severity of the check. Worse than the last result when an earlier finding of a heavier check is open. */
   severity: Severity;
-  /** Why an earlier finding still stands and what clears it; empty when the last result decides. */
+  /**
+   * Output only. Why an earlier finding is still open and what clears it. Empty when the last result determines the
+   * severity.
+   */
   standingReason: string;
-  /** When the last result came. */
+  /** Output only. When the last result arrived. */
   time:
     | Timestamp
     | undefined;
-  /** What the last run was asked with; what the collector adds of itself, such as a node's peers, is not in here. */
+  /** Output only. Parameters of the last run, without those that the collector added, such as the node's peers. */
   parameters:
     | { [key: string]: any }
     | undefined;
-  /** Findings that stand, the worst first, at most 8; the last result is one of them when it found something. */
+  /** Output only. Open findings, worst first, at most 8. Includes the last result when it found a problem. */
   findings: Finding[];
-  /** When the check last said pass, warn or fail, or that it does not apply; absent when it never did. */
+  /** Output only. When the check last had status PASS, WARN, FAIL or SKIPPED. Absent when it never had. */
   verdictTime: Timestamp | undefined;
 }
 
-/** Finding is a result that says something is wrong, and stands until something clears it. */
+/** Finding is a result that reports a problem. It is open until something clears it. All its fields are output only. */
 export interface Finding {
-  /** How bad it is: WARN, FAIL or EVICT. */
+  /** Output only. Severity: WARN, FAIL or EVICT. */
   severity: Severity;
-  /** The result, without its raw output and without what was well. */
+  /** Output only. The result, without raw output and without evidence that passed. */
   result:
     | CheckResult
     | undefined;
-  /** What the check was asked with: a pass clears the finding when it looked at as much, at the same or a heavier level. */
+  /**
+   * Output only. Parameters of the check. A check clears the finding when it passes with at least the same scope, at
+   * the same or a heavier level.
+   */
   parameters:
     | { [key: string]: any }
     | undefined;
-  /** When it was found. */
+  /** Output only. When the problem was found. */
   time: Timestamp | undefined;
 }
 
-/** ListNodeHealthRequest picks nodes. */
+/** ListNodeHealthRequest selects nodes. */
 export interface ListNodeHealthRequest {
-  /** Node names or key=value labels; a node that matches any is listed. Empty means all. */
+  /** Node names or key=value labels. A node is listed when it matches any of them. Empty lists all nodes. */
   nodes: string[];
+  /** Maximum page size. Default 50, capped at 1000. A page ends early at 8 MiB. */
+  pageSize: number;
+  /** The next_page_token of the previous page. Empty for the first page. */
+  pageToken: string;
 }
 
-/** ListNodeHealthResponse holds the nodes. */
+/** ListNodeHealthResponse is a page of nodes. */
 export interface ListNodeHealthResponse {
-  /**
-   * In the order of the inventory. An answer that would be larger than 8 MiB leaves out raw outputs, then the evidence
-   * of what is well: ask for fewer nodes to see it.
-   */
+  /** Nodes in the order of the inventory. */
   nodes: NodeHealth[];
+  /** Token of the next page. Empty on the last page. */
+  nextPageToken: string;
 }
 
-/** GateRequest names the nodes of a job. */
-export interface GateRequest {
-  /** Node names or key=value labels. At least one. */
+/** CheckGateRequest names the nodes of a job. */
+export interface CheckGateRequest {
+  /** Node names or key=value labels. Minimum 1. */
   nodes: string[];
-  /** Checks and measurements older than this count as missing; 1 h when absent. */
+  /** Maximum age of checks and measurements. Older ones count as missing. Default 1 h. */
   maxAge:
     | Duration
     | undefined;
-  /** Run what is missing before answering. */
+  /** Run missing checks before answering. */
   runMissing: boolean;
-  /** Checks that must have passed; those that run on every node when empty. */
+  /** Names of checks that must have passed. Empty selects the checks that run on every node. */
   checks: string[];
 }
 
-/** GateResponse is the answer. */
-export interface GateResponse {
-  /** Whether every node may take a job. */
+/** CheckGateResponse states whether the nodes may run a job. */
+export interface CheckGateResponse {
+  /** Whether every node may run a job. */
   open: boolean;
-  /** One for each node. */
+  /** One answer for each node. */
   nodes: NodeGate[];
 }
 
-/** NodeGate is the answer for one node. */
+/** NodeGate states whether one node may run a job. */
 export interface NodeGate {
-  /** The node's name. */
+  /** Name of the node. */
   node: string;
-  /** Whether it may take a job. */
+  /** Whether the node may run a job. */
   open: boolean;
-  /** All reasons why not; empty when it may. */
+  /** All reasons why it may not. Empty when it may. */
   reasons: string[];
-  /** Whether the reasons are only that something is missing or could not be asked. */
+  /** Whether the only reasons are missing results or an agent that does not answer. */
   unknown: boolean;
 }
 
-/** ClearHealthRequest names what to forget. */
+/** ClearHealthRequest names the findings to delete. */
 export interface ClearHealthRequest {
-  /** Node names or key=value labels. At least one. */
+  /** Node names or key=value labels. Minimum 1. */
   nodes: string[];
-  /** Check names; all when empty. */
+  /** Names of checks. Empty selects all checks. */
   checks: string[];
 }
 
-/** ClearHealthResponse says what was forgotten. */
+/** ClearHealthResponse states how many findings were deleted. */
 export interface ClearHealthResponse {
-  /** Findings that were forgotten. */
+  /** Number of deleted findings. */
   clearedCount: number;
 }
 
@@ -625,13 +634,19 @@ export const Finding: MessageFns<Finding> = {
 };
 
 function createBaseListNodeHealthRequest(): ListNodeHealthRequest {
-  return { nodes: [] };
+  return { nodes: [], pageSize: 0, pageToken: "" };
 }
 
 export const ListNodeHealthRequest: MessageFns<ListNodeHealthRequest> = {
   encode(message: ListNodeHealthRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.nodes) {
       writer.uint32(10).string(v!);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
     }
     return writer;
   },
@@ -657,6 +672,22 @@ export const ListNodeHealthRequest: MessageFns<ListNodeHealthRequest> = {
             message.nodes.push(reader.string());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -670,13 +701,31 @@ export const ListNodeHealthRequest: MessageFns<ListNodeHealthRequest> = {
   },
 
   fromJSON(object: any): ListNodeHealthRequest {
-    return { nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => globalThis.String(e)) : [] };
+    return {
+      nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => globalThis.String(e)) : [],
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
   },
 
   toJSON(message: ListNodeHealthRequest): unknown {
     const obj: any = {};
     if (message.nodes?.length) {
       obj.nodes = message.nodes;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
     }
     return obj;
   },
@@ -687,18 +736,23 @@ export const ListNodeHealthRequest: MessageFns<ListNodeHealthRequest> = {
   fromPartial(object: DeepPartial<ListNodeHealthRequest>): ListNodeHealthRequest {
     const message = createBaseListNodeHealthRequest();
     message.nodes = object.nodes?.map((e) => e) || [];
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListNodeHealthResponse(): ListNodeHealthResponse {
-  return { nodes: [] };
+  return { nodes: [], nextPageToken: "" };
 }
 
 export const ListNodeHealthResponse: MessageFns<ListNodeHealthResponse> = {
   encode(message: ListNodeHealthResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.nodes) {
       NodeHealth.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -724,6 +778,14 @@ export const ListNodeHealthResponse: MessageFns<ListNodeHealthResponse> = {
             message.nodes.push(NodeHealth.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -739,6 +801,11 @@ export const ListNodeHealthResponse: MessageFns<ListNodeHealthResponse> = {
   fromJSON(object: any): ListNodeHealthResponse {
     return {
       nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => NodeHealth.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
     };
   },
 
@@ -746,6 +813,9 @@ export const ListNodeHealthResponse: MessageFns<ListNodeHealthResponse> = {
     const obj: any = {};
     if (message.nodes?.length) {
       obj.nodes = message.nodes.map((e) => NodeHealth.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
     }
     return obj;
   },
@@ -756,16 +826,17 @@ export const ListNodeHealthResponse: MessageFns<ListNodeHealthResponse> = {
   fromPartial(object: DeepPartial<ListNodeHealthResponse>): ListNodeHealthResponse {
     const message = createBaseListNodeHealthResponse();
     message.nodes = object.nodes?.map((e) => NodeHealth.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
 
-function createBaseGateRequest(): GateRequest {
+function createBaseCheckGateRequest(): CheckGateRequest {
   return { nodes: [], maxAge: undefined, runMissing: false, checks: [] };
 }
 
-export const GateRequest: MessageFns<GateRequest> = {
-  encode(message: GateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const CheckGateRequest: MessageFns<CheckGateRequest> = {
+  encode(message: CheckGateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.nodes) {
       writer.uint32(10).string(v!);
     }
@@ -781,7 +852,7 @@ export const GateRequest: MessageFns<GateRequest> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): GateRequest {
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckGateRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -790,7 +861,7 @@ export const GateRequest: MessageFns<GateRequest> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGateRequest();
+      const message = createBaseCheckGateRequest();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -838,7 +909,7 @@ export const GateRequest: MessageFns<GateRequest> = {
     }
   },
 
-  fromJSON(object: any): GateRequest {
+  fromJSON(object: any): CheckGateRequest {
     return {
       nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => globalThis.String(e)) : [],
       maxAge: isSet(object.maxAge)
@@ -855,7 +926,7 @@ export const GateRequest: MessageFns<GateRequest> = {
     };
   },
 
-  toJSON(message: GateRequest): unknown {
+  toJSON(message: CheckGateRequest): unknown {
     const obj: any = {};
     if (message.nodes?.length) {
       obj.nodes = message.nodes;
@@ -872,11 +943,11 @@ export const GateRequest: MessageFns<GateRequest> = {
     return obj;
   },
 
-  create(base?: DeepPartial<GateRequest>): GateRequest {
-    return GateRequest.fromPartial(base ?? {});
+  create(base?: DeepPartial<CheckGateRequest>): CheckGateRequest {
+    return CheckGateRequest.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<GateRequest>): GateRequest {
-    const message = createBaseGateRequest();
+  fromPartial(object: DeepPartial<CheckGateRequest>): CheckGateRequest {
+    const message = createBaseCheckGateRequest();
     message.nodes = object.nodes?.map((e) => e) || [];
     message.maxAge = (object.maxAge !== undefined && object.maxAge !== null)
       ? Duration.fromPartial(object.maxAge)
@@ -887,12 +958,12 @@ export const GateRequest: MessageFns<GateRequest> = {
   },
 };
 
-function createBaseGateResponse(): GateResponse {
+function createBaseCheckGateResponse(): CheckGateResponse {
   return { open: false, nodes: [] };
 }
 
-export const GateResponse: MessageFns<GateResponse> = {
-  encode(message: GateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+export const CheckGateResponse: MessageFns<CheckGateResponse> = {
+  encode(message: CheckGateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.open !== false) {
       writer.uint32(8).bool(message.open);
     }
@@ -902,7 +973,7 @@ export const GateResponse: MessageFns<GateResponse> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): GateResponse {
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckGateResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -911,7 +982,7 @@ export const GateResponse: MessageFns<GateResponse> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGateResponse();
+      const message = createBaseCheckGateResponse();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -943,14 +1014,14 @@ export const GateResponse: MessageFns<GateResponse> = {
     }
   },
 
-  fromJSON(object: any): GateResponse {
+  fromJSON(object: any): CheckGateResponse {
     return {
       open: isSet(object.open) ? globalThis.Boolean(object.open) : false,
       nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => NodeGate.fromJSON(e)) : [],
     };
   },
 
-  toJSON(message: GateResponse): unknown {
+  toJSON(message: CheckGateResponse): unknown {
     const obj: any = {};
     if (message.open !== false) {
       obj.open = message.open;
@@ -961,11 +1032,11 @@ export const GateResponse: MessageFns<GateResponse> = {
     return obj;
   },
 
-  create(base?: DeepPartial<GateResponse>): GateResponse {
-    return GateResponse.fromPartial(base ?? {});
+  create(base?: DeepPartial<CheckGateResponse>): CheckGateResponse {
+    return CheckGateResponse.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<GateResponse>): GateResponse {
-    const message = createBaseGateResponse();
+  fromPartial(object: DeepPartial<CheckGateResponse>): CheckGateResponse {
+    const message = createBaseCheckGateResponse();
     message.open = object.open ?? false;
     message.nodes = object.nodes?.map((e) => NodeGate.fromPartial(e)) || [];
     return message;
@@ -1247,13 +1318,13 @@ export const ClearHealthResponse: MessageFns<ClearHealthResponse> = {
   },
 };
 
-/** HealthService remembers what checks found, and says whether nodes are fit for a job. */
+/** HealthService stores the results of checks and states whether nodes are fit for a job. */
 export type HealthServiceDefinition = typeof HealthServiceDefinition;
 export const HealthServiceDefinition = {
   name: "HealthService",
   fullName: "meshgauge.collector.v1.HealthService",
   methods: {
-    /** ListNodeHealth returns what is known of nodes from their checks. */
+    /** ListNodeHealth returns the results of the checks of nodes. */
     listNodeHealth: {
       name: "ListNodeHealth",
       requestType: ListNodeHealthRequest as typeof ListNodeHealthRequest,
@@ -1262,16 +1333,16 @@ export const HealthServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Gate says whether nodes may take a job, with all reasons why not. It is OK also when they may not. */
-    gate: {
-      name: "Gate",
-      requestType: GateRequest as typeof GateRequest,
+    /** CheckGate states whether nodes may run a job, with all reasons why not. The status is OK also when they may not. */
+    checkGate: {
+      name: "CheckGate",
+      requestType: CheckGateRequest as typeof CheckGateRequest,
       requestStream: false,
-      responseType: GateResponse as typeof GateResponse,
+      responseType: CheckGateResponse as typeof CheckGateResponse,
       responseStream: false,
       options: {},
     },
-    /** ClearHealth forgets a finding that a lighter check cannot clear, such as after a repair. */
+    /** ClearHealth deletes findings that a lighter check cannot clear, such as after a repair. */
     clearHealth: {
       name: "ClearHealth",
       requestType: ClearHealthRequest as typeof ClearHealthRequest,
@@ -1284,14 +1355,14 @@ export const HealthServiceDefinition = {
 } as const;
 
 export interface HealthServiceImplementation<CallContextExt = {}> {
-  /** ListNodeHealth returns what is known of nodes from their checks. */
+  /** ListNodeHealth returns the results of the checks of nodes. */
   listNodeHealth(
     request: ListNodeHealthRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListNodeHealthResponse>>;
-  /** Gate says whether nodes may take a job, with all reasons why not. It is OK also when they may not. */
-  gate(request: GateRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GateResponse>>;
-  /** ClearHealth forgets a finding that a lighter check cannot clear, such as after a repair. */
+  /** CheckGate states whether nodes may run a job, with all reasons why not. The status is OK also when they may not. */
+  checkGate(request: CheckGateRequest, context: CallContext & CallContextExt): Promise<DeepPartial<CheckGateResponse>>;
+  /** ClearHealth deletes findings that a lighter check cannot clear, such as after a repair. */
   clearHealth(
     request: ClearHealthRequest,
     context: CallContext & CallContextExt,
@@ -1299,14 +1370,14 @@ export interface HealthServiceImplementation<CallContextExt = {}> {
 }
 
 export interface HealthServiceClient<CallOptionsExt = {}> {
-  /** ListNodeHealth returns what is known of nodes from their checks. */
+  /** ListNodeHealth returns the results of the checks of nodes. */
   listNodeHealth(
     request: DeepPartial<ListNodeHealthRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListNodeHealthResponse>;
-  /** Gate says whether nodes may take a job, with all reasons why not. It is OK also when they may not. */
-  gate(request: DeepPartial<GateRequest>, options?: CallOptions & CallOptionsExt): Promise<GateResponse>;
-  /** ClearHealth forgets a finding that a lighter check cannot clear, such as after a repair. */
+  /** CheckGate states whether nodes may run a job, with all reasons why not. The status is OK also when they may not. */
+  checkGate(request: DeepPartial<CheckGateRequest>, options?: CallOptions & CallOptionsExt): Promise<CheckGateResponse>;
+  /** ClearHealth deletes findings that a lighter check cannot clear, such as after a repair. */
   clearHealth(
     request: DeepPartial<ClearHealthRequest>,
     options?: CallOptions & CallOptionsExt,

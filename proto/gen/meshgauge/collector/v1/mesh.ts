@@ -15,17 +15,23 @@ export const protobufPackage = "meshgauge.collector.v1";
 
 export const protobufFileName = "meshgauge/collector/v1/mesh.proto";
 
-/** PathState says how a path is. It changes only when that is certain, so that a flapping path does not chatter. */
+/**
+ * PathState is the state of a path. It changes only when there is enough evidence, so that an unstable path does not
+ * cause many changes.
+ */
 export const PathState = {
-  /** PATH_STATE_UNSPECIFIED - Nothing has been measured of it yet. */
+  /** PATH_STATE_UNSPECIFIED - Nothing has been measured yet. */
   PATH_STATE_UNSPECIFIED: 0,
-  /** PATH_STATE_UP - Well. */
+  /** PATH_STATE_UP - No significant loss. */
   PATH_STATE_UP: 1,
-  /** PATH_STATE_LOSSY - It loses probes. */
+  /** PATH_STATE_LOSSY - Probes are lost. */
   PATH_STATE_LOSSY: 2,
-  /** PATH_STATE_DOWN - Nothing comes back. */
+  /** PATH_STATE_DOWN - No probe is answered. */
   PATH_STATE_DOWN: 3,
-  /** PATH_STATE_STALE - It was measured and is not now: its source's agent is cut off, or its peers are others at present. */
+  /**
+   * PATH_STATE_STALE - The path was measured before, and is not measured now: the source's agent is disconnected, or the source probes
+   * other peers at present.
+   */
   PATH_STATE_STALE: 4,
   UNRECOGNIZED: -1,
 } as const;
@@ -85,9 +91,9 @@ export function pathStateToJSON(object: PathState): string {
 
 /** Resolution is the length of stored windows. */
 export const Resolution = {
-  /** RESOLUTION_UNSPECIFIED - The finest that is still kept over the whole of the time asked for. */
+  /** RESOLUTION_UNSPECIFIED - The finest resolution that is stored for the whole of the requested time. */
   RESOLUTION_UNSPECIFIED: 0,
-  /** RESOLUTION_RAW - Windows as the agents sent them. */
+  /** RESOLUTION_RAW - Windows as sent by the agents. */
   RESOLUTION_RAW: 1,
   /** RESOLUTION_5_MINUTES - 5 minutes. */
   RESOLUTION_5_MINUTES: 2,
@@ -143,298 +149,312 @@ export function resolutionToJSON(object: Resolution): string {
   }
 }
 
-/** MeshSpec is a ping mesh that never stops: every node probes peers all the time. */
+/** MeshSpec is an always-on ping mesh: every node probes its peers all the time. */
 export interface MeshSpec {
-  /** Node names or key=value labels; empty means all nodes. */
+  /** Node names or key=value labels. Empty selects all nodes. */
   nodes: string[];
-  /** Names of the interfaces to probe from, each to the one of the same name; empty means all that tests use. */
+  /**
+   * Names of the interfaces to probe from. Each probes the peer's interface with the same name. Empty selects all
+   * interfaces that tests use.
+   */
   interfaces: string[];
-  /** fping (default), ping or tcp. */
+  /** Engine: fping (default), ping or tcp. */
   engine: string;
   /**
-   * Time between two probes of a path. When absent, the longest of 1, 0.5, 0.2, 0.1 and 0.05 s with which a node sends
-   * 60 probes a second from each interface, so that 1 % of loss shows within seconds; 1 s with other engines than fping.
+   * Time between two probes of a path, 0.01 s to 60 s. Default: chosen by the number of peers. With fping, the longest
+   * of 1, 0.5, 0.2, 0.1 and 0.05 s at which a node sends 60 probes per second from each interface, so that 1 % loss is
+   * detected within seconds. With other engines 1 s.
    */
   interval:
     | Duration
     | undefined;
-  /** How long an answer is waited for; 0.5 s when absent. */
+  /** Time to wait for an answer. Default 0.5 s, minimum 1 ms, maximum 10 s. */
   timeout:
     | Duration
     | undefined;
-  /** Payload in bytes; 56 when absent. */
+  /** Payload in bytes. Default 56. Ignored by engine tcp. */
   sizeBytes?:
     | number
     | undefined;
   /** Set the don't-fragment flag. */
   dontFragment: boolean;
-  /** IP type-of-service byte, 0 to 255. */
+  /** IP type-of-service byte, 0 to 255. Default 0. */
   tos?:
     | number
     | undefined;
   /**
-   * Length of the windows of paths that are well; 10 s when absent. Longer, up to a minute, where all paths of a
-   * collector would have more than 25,000 windows a second; where a length was asked for, Mesh.problems says so then.
+   * Length of the windows of paths without loss. Default 10 s, minimum 1 s, maximum 60 s. The collector uses longer
+   * windows, up to 60 s, when all paths together would have more than 25,000 windows per second. Mesh.problems reports
+   * this when the length was set.
    */
   window:
     | Duration
     | undefined;
-  /** Up to so many nodes each probes each other; above, each probes shift_count peers at a time. 200 when 0. */
+  /**
+   * Maximum number of nodes of a full mesh, in which every node probes every other. In larger fleets each node probes
+   * shift_count peers at a time. Default 200.
+   */
   fullMeshLimit: number;
-  /** Peers of a node at a time in a large fleet, an odd number; 21 when 0. */
+  /** Number of peers that a node of a large fleet probes at a time. Must be odd. Default 21. */
   shiftCount: number;
-  /** How long a large fleet keeps its peers before it goes on to others; 60 s when absent. */
+  /**
+   * How long a node of a large fleet probes the same peers before it changes to others. Default 60 s, minimum 10 s,
+   * maximum 24 h.
+   */
   epoch: Duration | undefined;
 }
 
 /**
- * Path is one directed pair of interfaces in a mesh. Probes go there and back: a fault of either way is seen from
- * both ends.
+ * Path is one directed pair of interfaces in a mesh. Probes travel in both directions, so a fault in either direction
+ * is visible from both ends. All its fields are output only.
  */
 export interface Path {
-  /** The end that probes. */
+  /** Output only. The end that sends probes. */
   source:
     | Endpoint
     | undefined;
-  /** The end that is probed. */
+  /** Output only. The end that is probed. */
   destination:
     | Endpoint
     | undefined;
-  /** How it is. */
+  /** Output only. Current state. */
   state: PathState;
-  /** Since when. */
+  /** Output only. Time of the last change of state. */
   stateTime:
     | Timestamp
     | undefined;
-  /** What was measured over the last minute. */
+  /** Output only. Measurement of the last minute. */
   lastMinute:
     | PathWindow
     | undefined;
-  /** When the last window ended. */
+  /** Output only. End of the last window. */
   lastWindowTime:
     | Timestamp
     | undefined;
-  /** Why probes are lost, in words, where something said so; else empty. */
+  /** Output only. Why probes are lost, in words, when the program reported it. Empty otherwise. */
   reason: string;
-  /** Changes of state within the last hour. */
+  /** Output only. Number of changes of state in the last hour. */
   changeCount: number;
 }
 
-/**
- * PathWindow is what was measured of a path in some time. Round-trip times are in seconds and absent when nothing
- * was received.
- */
+/** PathWindow is the measurement of a path over some time. */
 export interface PathWindow {
-  /** When it began. */
+  /** Start of the window. */
   startTime:
     | Timestamp
     | undefined;
-  /** When it ended. */
+  /** End of the window. */
   endTime:
     | Timestamp
     | undefined;
-  /** Probes whose answer came or whose timeout passed. */
+  /** Number of probes that were answered or whose timeout has passed. */
   sentCount: number;
-  /** Of these, the answered ones. */
+  /** Number of probes that were answered. */
   receivedCount: number;
   /** (sent - received) / sent, 0 to 1. */
   lossRatio: number;
-  /** Round-trip times. */
+  /** Round-trip times. Absent when no probe was answered. */
   rtt:
     | RttSpread
     | undefined;
-  /** Mean absolute difference of successive round-trip times in seconds. */
-  jitterSeconds?: number | undefined;
+  /** Mean absolute difference of successive round-trip times. Absent when no probe was answered. */
+  jitter: Duration | undefined;
 }
 
-/** GetMeshRequest asks for all meshes; it has no fields. */
+/** GetMeshRequest has no fields. */
 export interface GetMeshRequest {
 }
 
-/** GetMeshResponse is how the meshes are. */
+/** GetMeshResponse is the current state of all meshes. */
 export interface GetMeshResponse {
-  /** One for each schedule that keeps a mesh, by name. */
+  /** One mesh for each schedule with a mesh, by name. */
   meshes: Mesh[];
-  /** Who is to blame for what is bad now; empty when all is well. */
+  /** Verdicts on what is bad now. Empty when nothing is bad. */
   verdicts: Verdict[];
 }
 
-/** Mesh is one ping mesh. */
+/** Mesh is one ping mesh. All its fields are output only. */
 export interface Mesh {
-  /** The schedule that keeps it. */
+  /** Output only. Name of the schedule that the mesh belongs to. */
   schedule: string;
-  /** What was asked. */
+  /** Output only. The specification, with defaults filled in. */
   spec:
     | MeshSpec
     | undefined;
-  /** Nodes in it. */
+  /** Output only. Number of nodes. */
   nodeCount: number;
-  /** Nodes whose agents deliver now. */
+  /** Output only. Number of nodes whose agents deliver results now. */
   streamingCount: number;
-  /** Paths that are probed now. */
+  /** Output only. Number of paths that are probed now. */
   pathCount: number;
-  /** Of these, the ones in state UP. */
+  /** Output only. Number of paths in state UP. */
   upCount: number;
-  /** In state LOSSY. */
+  /** Output only. Number of paths in state LOSSY. */
   lossyCount: number;
-  /** In state DOWN. */
+  /** Output only. Number of paths in state DOWN. */
   downCount: number;
-  /** In state STALE. */
+  /** Output only. Number of paths in state STALE. */
   staleCount: number;
-  /** Peers of a node at a time; node_count - 1 in a full mesh. */
+  /** Output only. Number of peers that a node probes at a time. node_count - 1 in a full mesh. */
   peerCount: number;
-  /** How long it takes until every pair of nodes has been probed; absent in a full mesh, where it is all the time. */
+  /**
+   * Output only. Time until every pair of nodes has been probed. Absent in a full mesh, where every pair is probed all
+   * the time.
+   */
   coverageTime:
     | Duration
     | undefined;
-  /** Why nodes do not deliver, or groups are not probed, in words, one line each. */
+  /** Output only. Why nodes do not deliver results or groups are not probed, in words, one entry for each reason. */
   problems: string[];
 }
 
-/** ListPathsRequest asks for paths. */
+/** ListPathsRequest selects paths. */
 export interface ListPathsRequest {
-  /** Only those from or to this node; all when empty. */
+  /** Only paths from or to this node. Empty selects all nodes. */
   node: string;
-  /** Only those of this interface; all when empty. */
+  /** Only paths of this interface. Empty selects all interfaces. */
   interface: string;
-  /** Only those in one of these states; all when empty. */
+  /** Only paths in one of these states. Empty selects all states. */
   states: PathState[];
-  /** At most so many, 500 when 0, never more than 5000. */
+  /** Maximum page size. Default 50, capped at 1000. */
   pageSize: number;
-  /** next_page_token of the page before. */
+  /** The next_page_token of the previous page. Empty for the first page. */
   pageToken: string;
 }
 
 /** ListPathsResponse is a page of paths. */
 export interface ListPathsResponse {
-  /** Worst first, then by names. */
+  /** Paths, worst first, then by name. */
   paths: Path[];
-  /** Empty on the last page. */
+  /** Token of the next page. Empty on the last page. */
   nextPageToken: string;
 }
 
-/** GetPathHistoryRequest picks a path and a time. */
+/** GetPathHistoryRequest selects a path and a time range. */
 export interface GetPathHistoryRequest {
-  /** The node that probes. */
+  /** Name of the node that sends probes. */
   source: string;
-  /** The node that is probed. */
+  /** Name of the node that is probed. */
   destination: string;
-  /** The interface; may be empty when the two have only one in common. */
+  /** Name of the interface. May be empty when the nodes have only one interface in common. */
   interface: string;
-  /** From when; an hour ago when absent. */
+  /** Start of the range. Default: 1 h before its end. */
   startTime:
     | Timestamp
     | undefined;
-  /** Until when; now when absent. */
+  /** End of the range. Default: now. */
   endTime:
     | Timestamp
     | undefined;
-  /** Length of the windows. */
+  /** Length of the windows. Default: the finest resolution that is stored for the whole range. */
   resolution: Resolution;
 }
 
-/** GetPathHistoryResponse is what was measured of the path. */
+/** GetPathHistoryResponse is the history of a path. */
 export interface GetPathHistoryResponse {
-  /** The resolution of the windows. */
+  /** Resolution of the windows. */
   resolution: Resolution;
-  /** Oldest first, at most 20,000; a time without any was not measured. */
+  /** Windows, oldest first, at most 20,000. Nothing was measured in times without a window. */
   windows: PathWindow[];
-  /** The events of the path in this time, oldest first. */
+  /** Events of the path in the range, oldest first. */
   events: MeshEvent[];
 }
 
-/** GetMeshMatrixRequest picks a matrix. */
+/** GetMeshMatrixRequest selects a matrix. */
 export interface GetMeshMatrixRequest {
-  /** The interface; may be empty when the mesh has only one. */
+  /** Name of the interface. May be empty when the mesh has only one. */
   interface: string;
-  /** LOSS_RATIO (default), RTT_P50_SECONDS or RTT_P99_SECONDS. */
+  /** The value to show: LOSS_RATIO (default), RTT_P50_SECONDS or RTT_P99_SECONDS. */
   measure: Measure;
-  /** From when; a minute ago when absent. */
+  /** Start of the range. Default: 1 min before its end. */
   startTime:
     | Timestamp
     | undefined;
-  /** Until when; now when absent. */
+  /** End of the range. Default: now. */
   endTime: Timestamp | undefined;
 }
 
 /** GetMeshMatrixResponse is a matrix. */
 export interface GetMeshMatrixResponse {
-  /** The interface it is of; empty when none was asked for and there is not just one. */
+  /** Name of the interface. Empty when none was given and the mesh has none or several. */
   interface: string;
-  /** The value it shows. */
+  /** The value that the matrix shows. */
   measure: Measure;
-  /** Names of the nodes that probe, one row each. */
+  /** Names of the nodes that send probes, one for each row. */
   sources: string[];
-  /** Names of the nodes that are probed, one column each. */
+  /** Names of the nodes that are probed, one for each column. */
   destinations: string[];
-  /** One row for each source. A cell is UNREACHABLE at 100 % loss, UNSPECIFIED where nothing was measured. */
+  /**
+   * One row for each source. The outcome of a cell is UNREACHABLE at 100 % loss, and UNSPECIFIED where nothing was
+   * measured.
+   */
   rows: MatrixRow[];
 }
 
-/** MeshEvent is a change of a path's state, or of an agent's delivery. */
+/** MeshEvent is a change of a path's state, or of an agent's delivery of results. All its fields are output only. */
 export interface MeshEvent {
-  /** When it was so, by the measurement. */
+  /** Output only. Time of the change, according to the measurement. */
   time:
     | Timestamp
     | undefined;
-  /** When the collector saw it. */
+  /** Output only. Time at which the collector detected the change. */
   seenTime:
     | Timestamp
     | undefined;
-  /** The end that probes. */
+  /** Output only. The end that sends probes. */
   source:
     | Endpoint
     | undefined;
   /**
-   * The end that is probed. Absent when the event is of an interface by all its paths together, which source names, or
-   * of the whole agent, when source names no interface.
+   * Output only. The end that is probed. Absent for events of an interface (all its paths together; source names the
+   * interface) and of a whole agent (source names no interface).
    */
   destination:
     | Endpoint
     | undefined;
-  /** The state before. */
+  /** Output only. State before the change. */
   before: PathState;
-  /** The state since. */
+  /** Output only. State after the change. */
   state: PathState;
-  /** Why, in words. */
+  /** Output only. Reason for the change, in words. */
   reason: string;
 }
 
-/** ListMeshEventsRequest asks for events. */
+/** ListMeshEventsRequest selects events. */
 export interface ListMeshEventsRequest {
-  /** Only those from or to this node; all when empty. */
+  /** Only events from or to this node. Empty selects all nodes. */
   node: string;
-  /** From when; a day ago when absent. */
+  /** Start of the range. Default: 24 h before its end. */
   startTime:
     | Timestamp
     | undefined;
-  /** Until when; now when absent. */
+  /** End of the range. Default: now. */
   endTime:
     | Timestamp
     | undefined;
-  /** At most so many, 500 when 0, never more than 5000. */
+  /** Maximum page size. Default 50, capped at 1000. */
   pageSize: number;
-  /** next_page_token of the page before. */
+  /** The next_page_token of the previous page. Empty for the first page. */
   pageToken: string;
 }
 
 /** ListMeshEventsResponse is a page of events. */
 export interface ListMeshEventsResponse {
-  /** Newest first. */
+  /** Events, newest first. */
   events: MeshEvent[];
-  /** Empty on the last page. */
+  /** Token of the next page. Empty on the last page. */
   nextPageToken: string;
 }
 
-/** WatchMeshRequest follows the meshes. */
+/** WatchMeshRequest selects events to watch. */
 export interface WatchMeshRequest {
-  /** Only what is from or to this node; all when empty. */
+  /** Only events from or to this node. Empty selects all nodes. */
   node: string;
 }
 
-/** WatchMeshResponse is one change. */
+/** WatchMeshResponse is one event. */
 export interface WatchMeshResponse {
-  /** The change. */
+  /** The event. */
   event: MeshEvent | undefined;
 }
 
@@ -946,7 +966,7 @@ function createBasePathWindow(): PathWindow {
     receivedCount: 0,
     lossRatio: 0,
     rtt: undefined,
-    jitterSeconds: undefined,
+    jitter: undefined,
   };
 }
 
@@ -970,8 +990,8 @@ export const PathWindow: MessageFns<PathWindow> = {
     if (message.rtt !== undefined) {
       RttSpread.encode(message.rtt, writer.uint32(50).fork()).join();
     }
-    if (message.jitterSeconds !== undefined) {
-      writer.uint32(57).double(message.jitterSeconds);
+    if (message.jitter !== undefined) {
+      Duration.encode(message.jitter, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1037,12 +1057,12 @@ export const PathWindow: MessageFns<PathWindow> = {
             message.rtt = RttSpread.decode(reader, reader.uint32());
             continue;
           }
-          case 7: {
-            if (tag !== 57) {
+          case 8: {
+            if (tag !== 66) {
               break;
             }
 
-            message.jitterSeconds = reader.double();
+            message.jitter = Duration.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1085,11 +1105,7 @@ export const PathWindow: MessageFns<PathWindow> = {
         ? globalThis.Number(object.loss_ratio)
         : 0,
       rtt: isSet(object.rtt) ? RttSpread.fromJSON(object.rtt) : undefined,
-      jitterSeconds: isSet(object.jitterSeconds)
-        ? globalThis.Number(object.jitterSeconds)
-        : isSet(object.jitter_seconds)
-        ? globalThis.Number(object.jitter_seconds)
-        : undefined,
+      jitter: isSet(object.jitter) ? Duration.fromJSON(object.jitter) : undefined,
     };
   },
 
@@ -1113,8 +1129,8 @@ export const PathWindow: MessageFns<PathWindow> = {
     if (message.rtt !== undefined) {
       obj.rtt = RttSpread.toJSON(message.rtt);
     }
-    if (message.jitterSeconds !== undefined) {
-      obj.jitterSeconds = floatToJson(message.jitterSeconds);
+    if (message.jitter !== undefined) {
+      obj.jitter = Duration.toJSON(message.jitter);
     }
     return obj;
   },
@@ -1134,7 +1150,9 @@ export const PathWindow: MessageFns<PathWindow> = {
     message.receivedCount = object.receivedCount ?? 0;
     message.lossRatio = object.lossRatio ?? 0;
     message.rtt = (object.rtt !== undefined && object.rtt !== null) ? RttSpread.fromPartial(object.rtt) : undefined;
-    message.jitterSeconds = object.jitterSeconds ?? undefined;
+    message.jitter = (object.jitter !== undefined && object.jitter !== null)
+      ? Duration.fromPartial(object.jitter)
+      : undefined;
     return message;
   },
 };
@@ -2905,13 +2923,13 @@ export const WatchMeshResponse: MessageFns<WatchMeshResponse> = {
   },
 };
 
-/** MeshService shows the ping meshes that never stop. They are made by schedules. */
+/** MeshService reads the always-on ping meshes. Schedules create them. */
 export type MeshServiceDefinition = typeof MeshServiceDefinition;
 export const MeshServiceDefinition = {
   name: "MeshService",
   fullName: "meshgauge.collector.v1.MeshService",
   methods: {
-    /** GetMesh says how the meshes are now: what is probed, what is bad, and who is to blame. */
+    /** GetMesh returns the current state of all meshes: what is probed, what is bad, and the culprits. */
     getMesh: {
       name: "GetMesh",
       requestType: GetMeshRequest as typeof GetMeshRequest,
@@ -2939,8 +2957,9 @@ export const MeshServiceDefinition = {
       options: {},
     },
     /**
-     * GetMeshMatrix returns one value as sources x destinations over some time. Where nothing was measured in it, as when
-     * a mesh has just begun, the matrix is empty; an interface that no mesh has ever had is INVALID_ARGUMENT.
+     * GetMeshMatrix returns one measure as sources x destinations over some time. The matrix is empty when nothing was
+     * measured in that time, such as when a mesh has just started. An interface that was never in a mesh is
+     * INVALID_ARGUMENT.
      */
     getMeshMatrix: {
       name: "GetMeshMatrix",
@@ -2959,7 +2978,7 @@ export const MeshServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** WatchMesh sends each change of state as it is seen, until the caller leaves. */
+    /** WatchMesh sends each change of state when it happens. The stream ends when the caller cancels it. */
     watchMesh: {
       name: "WatchMesh",
       requestType: WatchMeshRequest as typeof WatchMeshRequest,
@@ -2972,7 +2991,7 @@ export const MeshServiceDefinition = {
 } as const;
 
 export interface MeshServiceImplementation<CallContextExt = {}> {
-  /** GetMesh says how the meshes are now: what is probed, what is bad, and who is to blame. */
+  /** GetMesh returns the current state of all meshes: what is probed, what is bad, and the culprits. */
   getMesh(request: GetMeshRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetMeshResponse>>;
   /** ListPaths returns paths with their state, worst first. */
   listPaths(request: ListPathsRequest, context: CallContext & CallContextExt): Promise<DeepPartial<ListPathsResponse>>;
@@ -2982,8 +3001,9 @@ export interface MeshServiceImplementation<CallContextExt = {}> {
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetPathHistoryResponse>>;
   /**
-   * GetMeshMatrix returns one value as sources x destinations over some time. Where nothing was measured in it, as when
-   * a mesh has just begun, the matrix is empty; an interface that no mesh has ever had is INVALID_ARGUMENT.
+   * GetMeshMatrix returns one measure as sources x destinations over some time. The matrix is empty when nothing was
+   * measured in that time, such as when a mesh has just started. An interface that was never in a mesh is
+   * INVALID_ARGUMENT.
    */
   getMeshMatrix(
     request: GetMeshMatrixRequest,
@@ -2994,7 +3014,7 @@ export interface MeshServiceImplementation<CallContextExt = {}> {
     request: ListMeshEventsRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListMeshEventsResponse>>;
-  /** WatchMesh sends each change of state as it is seen, until the caller leaves. */
+  /** WatchMesh sends each change of state when it happens. The stream ends when the caller cancels it. */
   watchMesh(
     request: WatchMeshRequest,
     context: CallContext & CallContextExt,
@@ -3002,7 +3022,7 @@ export interface MeshServiceImplementation<CallContextExt = {}> {
 }
 
 export interface MeshServiceClient<CallOptionsExt = {}> {
-  /** GetMesh says how the meshes are now: what is probed, what is bad, and who is to blame. */
+  /** GetMesh returns the current state of all meshes: what is probed, what is bad, and the culprits. */
   getMesh(request: DeepPartial<GetMeshRequest>, options?: CallOptions & CallOptionsExt): Promise<GetMeshResponse>;
   /** ListPaths returns paths with their state, worst first. */
   listPaths(request: DeepPartial<ListPathsRequest>, options?: CallOptions & CallOptionsExt): Promise<ListPathsResponse>;
@@ -3012,8 +3032,9 @@ export interface MeshServiceClient<CallOptionsExt = {}> {
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetPathHistoryResponse>;
   /**
-   * GetMeshMatrix returns one value as sources x destinations over some time. Where nothing was measured in it, as when
-   * a mesh has just begun, the matrix is empty; an interface that no mesh has ever had is INVALID_ARGUMENT.
+   * GetMeshMatrix returns one measure as sources x destinations over some time. The matrix is empty when nothing was
+   * measured in that time, such as when a mesh has just started. An interface that was never in a mesh is
+   * INVALID_ARGUMENT.
    */
   getMeshMatrix(
     request: DeepPartial<GetMeshMatrixRequest>,
@@ -3024,7 +3045,7 @@ export interface MeshServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<ListMeshEventsRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListMeshEventsResponse>;
-  /** WatchMesh sends each change of state as it is seen, until the caller leaves. */
+  /** WatchMesh sends each change of state when it happens. The stream ends when the caller cancels it. */
   watchMesh(
     request: DeepPartial<WatchMeshRequest>,
     options?: CallOptions & CallOptionsExt,

@@ -14,54 +14,60 @@ export const protobufPackage = "meshgauge.collector.v1";
 
 export const protobufFileName = "meshgauge/collector/v1/profile.proto";
 
-/** Profile is a named set of tests. */
+/** Profile is a named set of tests. All its fields are output only. */
 export interface Profile {
-  /** Its name. */
+  /** Output only. Name of the profile. */
   name: string;
-  /** What it is for. */
+  /** Output only. Purpose of the profile. */
   description: string;
-  /** Its version. */
+  /** Output only. Version of the profile. */
   version: string;
-  /** Its text, in YAML. */
+  /** Output only. Source text of the profile, in YAML. */
   yaml: string;
-  /** Its tests, in order. */
+  /** Output only. Tests in order. */
   steps: ProfileStep[];
 }
 
-/** ProfileStep is one test of a profile. */
+/** ProfileStep is one test of a profile. All its fields are output only. */
 export interface ProfileStep {
-  /** The test's name in the profile. */
+  /** Output only. Name of the test in the profile. */
   name: string;
-  /** The run it makes. */
+  /** Output only. The run that the test creates, with defaults filled in. */
   spec:
     | RunSpec
     | undefined;
-  /** Pause after it. */
+  /** Output only. Pause after the run. Absent for no pause. */
   cooldown: Duration | undefined;
 }
 
-/** ListProfilesRequest asks for all; it has no fields. */
+/** ListProfilesRequest selects a page of profiles. */
 export interface ListProfilesRequest {
+  /** Maximum page size. Default 50, capped at 1000. */
+  pageSize: number;
+  /** The next_page_token of the previous page. Empty for the first page. */
+  pageToken: string;
 }
 
-/** ListProfilesResponse holds the profiles. */
+/** ListProfilesResponse is a page of profiles. */
 export interface ListProfilesResponse {
-  /** The built-in ones, then those of the config in its order. */
+  /** Built-in profiles, then those of the config file in its order. */
   profiles: Profile[];
+  /** Token of the next page. Empty on the last page. */
+  nextPageToken: string;
 }
 
-/** ProfileSource is a profile that the collector has, or the text of one. */
+/** ProfileSource is the name of a profile, or its text. */
 export interface ProfileSource {
-  /** Where it comes from. */
+  /** The profile. */
   source:
     | //
-    /** Name of a profile that is built in, or that the collector's config gives when it is asked for. */
+    /** Name of a built-in profile, or of one in the collector's config file at the time of the call. */
     { $case: "name"; value: string }
     | //
-    /** A profile's text, in YAML. */
+    /** Source text of a profile, in YAML. */
     { $case: "yaml"; value: string }
     | undefined;
-  /** Name of the file the text comes from, for messages. */
+  /** Name of the file that the text was read from. Shown in error messages. */
   file: string;
 }
 
@@ -71,35 +77,35 @@ export interface ResolveProfileRequest {
   profile: ProfileSource | undefined;
 }
 
-/** ResolveProfileResponse is the profile, filled in. */
+/** ResolveProfileResponse is the resolved profile. */
 export interface ResolveProfileResponse {
-  /** The profile. */
+  /** The profile, with defaults filled in. */
   profile: Profile | undefined;
 }
 
-/** RunProfileRequest names a profile and what to run it on. */
+/** RunProfileRequest names a profile and the nodes to run it on. */
 export interface RunProfileRequest {
   /** The profile. */
   profile:
     | ProfileSource
     | undefined;
-  /** Node names or key=value labels in place of the profile's; empty leaves them. */
+  /** Node names or key=value labels that replace those of the profile. Empty keeps those of the profile. */
   nodes: string[];
-  /** Interfaces in place of the profile's; empty leaves them. */
+  /** Names of interfaces that replace those of the profile. Empty keeps those of the profile. */
   interfaces: string[];
-  /** The user's own label for all of its runs. */
-  runId: string;
+  /** The user's label for all runs of the profile. Any text, not unique. */
+  label: string;
 }
 
-/** RunProfileResponse is one step of a profile. */
+/** RunProfileResponse is a change of one test of a profile. */
 export interface RunProfileResponse {
   /** Position of the test in the profile, from 0. */
   step: number;
-  /** Its run as it is now. */
+  /** The current state of its run. */
   run:
     | Run
     | undefined;
-  /** Whether the profile has passed; present in the last message. */
+  /** Whether all tests of the profile have passed. Only present in the last message. */
   passed?: boolean | undefined;
 }
 
@@ -340,11 +346,17 @@ export const ProfileStep: MessageFns<ProfileStep> = {
 };
 
 function createBaseListProfilesRequest(): ListProfilesRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListProfilesRequest: MessageFns<ListProfilesRequest> = {
-  encode(_: ListProfilesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListProfilesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -361,6 +373,22 @@ export const ListProfilesRequest: MessageFns<ListProfilesRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -373,32 +401,54 @@ export const ListProfilesRequest: MessageFns<ListProfilesRequest> = {
     }
   },
 
-  fromJSON(_: any): ListProfilesRequest {
-    return {};
+  fromJSON(object: any): ListProfilesRequest {
+    return {
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
   },
 
-  toJSON(_: ListProfilesRequest): unknown {
+  toJSON(message: ListProfilesRequest): unknown {
     const obj: any = {};
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
     return obj;
   },
 
   create(base?: DeepPartial<ListProfilesRequest>): ListProfilesRequest {
     return ListProfilesRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<ListProfilesRequest>): ListProfilesRequest {
+  fromPartial(object: DeepPartial<ListProfilesRequest>): ListProfilesRequest {
     const message = createBaseListProfilesRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListProfilesResponse(): ListProfilesResponse {
-  return { profiles: [] };
+  return { profiles: [], nextPageToken: "" };
 }
 
 export const ListProfilesResponse: MessageFns<ListProfilesResponse> = {
   encode(message: ListProfilesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.profiles) {
       Profile.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -424,6 +474,14 @@ export const ListProfilesResponse: MessageFns<ListProfilesResponse> = {
             message.profiles.push(Profile.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -439,6 +497,11 @@ export const ListProfilesResponse: MessageFns<ListProfilesResponse> = {
   fromJSON(object: any): ListProfilesResponse {
     return {
       profiles: globalThis.Array.isArray(object?.profiles) ? object.profiles.map((e: any) => Profile.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
     };
   },
 
@@ -446,6 +509,9 @@ export const ListProfilesResponse: MessageFns<ListProfilesResponse> = {
     const obj: any = {};
     if (message.profiles?.length) {
       obj.profiles = message.profiles.map((e) => Profile.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
     }
     return obj;
   },
@@ -456,6 +522,7 @@ export const ListProfilesResponse: MessageFns<ListProfilesResponse> = {
   fromPartial(object: DeepPartial<ListProfilesResponse>): ListProfilesResponse {
     const message = createBaseListProfilesResponse();
     message.profiles = object.profiles?.map((e) => Profile.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
@@ -716,7 +783,7 @@ export const ResolveProfileResponse: MessageFns<ResolveProfileResponse> = {
 };
 
 function createBaseRunProfileRequest(): RunProfileRequest {
-  return { profile: undefined, nodes: [], interfaces: [], runId: "" };
+  return { profile: undefined, nodes: [], interfaces: [], label: "" };
 }
 
 export const RunProfileRequest: MessageFns<RunProfileRequest> = {
@@ -730,8 +797,8 @@ export const RunProfileRequest: MessageFns<RunProfileRequest> = {
     for (const v of message.interfaces) {
       writer.uint32(26).string(v!);
     }
-    if (message.runId !== "") {
-      writer.uint32(34).string(message.runId);
+    if (message.label !== "") {
+      writer.uint32(34).string(message.label);
     }
     return writer;
   },
@@ -778,7 +845,7 @@ export const RunProfileRequest: MessageFns<RunProfileRequest> = {
               break;
             }
 
-            message.runId = reader.string();
+            message.label = reader.string();
             continue;
           }
         }
@@ -800,11 +867,7 @@ export const RunProfileRequest: MessageFns<RunProfileRequest> = {
       interfaces: globalThis.Array.isArray(object?.interfaces)
         ? object.interfaces.map((e: any) => globalThis.String(e))
         : [],
-      runId: isSet(object.runId)
-        ? globalThis.String(object.runId)
-        : isSet(object.run_id)
-        ? globalThis.String(object.run_id)
-        : "",
+      label: isSet(object.label) ? globalThis.String(object.label) : "",
     };
   },
 
@@ -819,8 +882,8 @@ export const RunProfileRequest: MessageFns<RunProfileRequest> = {
     if (message.interfaces?.length) {
       obj.interfaces = message.interfaces;
     }
-    if (message.runId !== "") {
-      obj.runId = message.runId;
+    if (message.label !== "") {
+      obj.label = message.label;
     }
     return obj;
   },
@@ -835,7 +898,7 @@ export const RunProfileRequest: MessageFns<RunProfileRequest> = {
       : undefined;
     message.nodes = object.nodes?.map((e) => e) || [];
     message.interfaces = object.interfaces?.map((e) => e) || [];
-    message.runId = object.runId ?? "";
+    message.label = object.label ?? "";
     return message;
   },
 };
@@ -941,13 +1004,13 @@ export const RunProfileResponse: MessageFns<RunProfileResponse> = {
   },
 };
 
-/** ProfileService keeps named sets of tests with what they must reach. */
+/** ProfileService reads and runs profiles: named sets of tests with the values that they must reach. */
 export type ProfileServiceDefinition = typeof ProfileServiceDefinition;
 export const ProfileServiceDefinition = {
   name: "ProfileService",
   fullName: "meshgauge.collector.v1.ProfileService",
   methods: {
-    /** ListProfiles returns the built-in profiles, then those that the collector's config gives. */
+    /** ListProfiles returns the built-in profiles, then those of the collector's config file. */
     listProfiles: {
       name: "ListProfiles",
       requestType: ListProfilesRequest as typeof ListProfilesRequest,
@@ -956,7 +1019,7 @@ export const ProfileServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** ResolveProfile checks a profile and says which runs it is made of. Nothing is run. */
+    /** ResolveProfile checks a profile and returns the runs that it consists of. Nothing is run. */
     resolveProfile: {
       name: "ResolveProfile",
       requestType: ResolveProfileRequest as typeof ResolveProfileRequest,
@@ -965,7 +1028,10 @@ export const ProfileServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** RunProfile carries out the runs of a profile one after the other and sends each run as it moves on. */
+    /**
+     * RunProfile runs the tests of a profile one after the other and sends each run when it changes. The stream is a
+     * lease: the current run is cancelled when the stream ends.
+     */
     runProfile: {
       name: "RunProfile",
       requestType: RunProfileRequest as typeof RunProfileRequest,
@@ -978,17 +1044,20 @@ export const ProfileServiceDefinition = {
 } as const;
 
 export interface ProfileServiceImplementation<CallContextExt = {}> {
-  /** ListProfiles returns the built-in profiles, then those that the collector's config gives. */
+  /** ListProfiles returns the built-in profiles, then those of the collector's config file. */
   listProfiles(
     request: ListProfilesRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListProfilesResponse>>;
-  /** ResolveProfile checks a profile and says which runs it is made of. Nothing is run. */
+  /** ResolveProfile checks a profile and returns the runs that it consists of. Nothing is run. */
   resolveProfile(
     request: ResolveProfileRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ResolveProfileResponse>>;
-  /** RunProfile carries out the runs of a profile one after the other and sends each run as it moves on. */
+  /**
+   * RunProfile runs the tests of a profile one after the other and sends each run when it changes. The stream is a
+   * lease: the current run is cancelled when the stream ends.
+   */
   runProfile(
     request: RunProfileRequest,
     context: CallContext & CallContextExt,
@@ -996,17 +1065,20 @@ export interface ProfileServiceImplementation<CallContextExt = {}> {
 }
 
 export interface ProfileServiceClient<CallOptionsExt = {}> {
-  /** ListProfiles returns the built-in profiles, then those that the collector's config gives. */
+  /** ListProfiles returns the built-in profiles, then those of the collector's config file. */
   listProfiles(
     request: DeepPartial<ListProfilesRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListProfilesResponse>;
-  /** ResolveProfile checks a profile and says which runs it is made of. Nothing is run. */
+  /** ResolveProfile checks a profile and returns the runs that it consists of. Nothing is run. */
   resolveProfile(
     request: DeepPartial<ResolveProfileRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ResolveProfileResponse>;
-  /** RunProfile carries out the runs of a profile one after the other and sends each run as it moves on. */
+  /**
+   * RunProfile runs the tests of a profile one after the other and sends each run when it changes. The stream is a
+   * lease: the current run is cancelled when the stream ends.
+   */
   runProfile(
     request: DeepPartial<RunProfileRequest>,
     options?: CallOptions & CallOptionsExt,

@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
+import { Duration } from "../../../google/protobuf/duration.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { HostSamples } from "../../agent/v1/host.ts";
 import { IperfResult, IperfSample } from "../../agent/v1/iperf.ts";
@@ -19,13 +20,13 @@ export const protobufFileName = "meshgauge/collector/v1/result.proto";
 
 /** Measure is a value that a matrix can show. */
 export const Measure = {
-  /** MEASURE_UNSPECIFIED - Throughput for an iperf run, loss for a ping run. */
+  /** MEASURE_UNSPECIFIED - BITS_PER_SECOND for an iperf run, LOSS_RATIO for a ping run. */
   MEASURE_UNSPECIFIED: 0,
   /** MEASURE_BITS_PER_SECOND - Received bits per second. */
   MEASURE_BITS_PER_SECOND: 1,
-  /** MEASURE_LOSS_RATIO - Loss, 0 to 1. */
+  /** MEASURE_LOSS_RATIO - Packet loss, 0 to 1. */
   MEASURE_LOSS_RATIO: 2,
-  /** MEASURE_RTT_P50_SECONDS - Median round-trip time in seconds. */
+  /** MEASURE_RTT_P50_SECONDS - Median of the round-trip time in seconds. */
   MEASURE_RTT_P50_SECONDS: 3,
   /** MEASURE_RTT_P99_SECONDS - 99th percentile of the round-trip time in seconds. */
   MEASURE_RTT_P99_SECONDS: 4,
@@ -93,17 +94,17 @@ export function measureToJSON(object: Measure): string {
   }
 }
 
-/** CulpritKind is what a verdict blames. */
+/** CulpritKind is the kind of object that a verdict names. */
 export const CulpritKind = {
   /** CULPRIT_KIND_UNSPECIFIED - Never sent. */
   CULPRIT_KIND_UNSPECIFIED: 0,
-  /** CULPRIT_KIND_NODE - A node on all its interfaces. */
+  /** CULPRIT_KIND_NODE - A node, on all its interfaces. */
   CULPRIT_KIND_NODE: 1,
   /** CULPRIT_KIND_INTERFACE - One interface of a node. */
   CULPRIT_KIND_INTERFACE: 2,
-  /** CULPRIT_KIND_LINK - The path between two nodes, both of them well. */
+  /** CULPRIT_KIND_LINK - The path between two nodes that have no fault themselves. */
   CULPRIT_KIND_LINK: 3,
-  /** CULPRIT_KIND_RACK_UPLINK - What joins a rack to the others. */
+  /** CULPRIT_KIND_RACK_UPLINK - The connection between a rack and the others. */
   CULPRIT_KIND_RACK_UPLINK: 4,
   UNRECOGNIZED: -1,
 } as const;
@@ -161,15 +162,15 @@ export function culpritKindToJSON(object: CulpritKind): string {
   }
 }
 
-/** FaultDirection is the way in which a culprit is bad. */
+/** FaultDirection is the direction in which a culprit is bad. */
 export const FaultDirection = {
   /** FAULT_DIRECTION_UNSPECIFIED - Never sent. */
   FAULT_DIRECTION_UNSPECIFIED: 0,
-  /** FAULT_DIRECTION_TX - In what it sends. */
+  /** FAULT_DIRECTION_TX - Sending. */
   FAULT_DIRECTION_TX: 1,
-  /** FAULT_DIRECTION_RX - In what it receives. */
+  /** FAULT_DIRECTION_RX - Receiving. */
   FAULT_DIRECTION_RX: 2,
-  /** FAULT_DIRECTION_BOTH - In both, or the test cannot tell (loss of a ping is of the way there or the way back). */
+  /** FAULT_DIRECTION_BOTH - Both, or the test cannot distinguish them: a lost ping may be a lost request or a lost answer. */
   FAULT_DIRECTION_BOTH: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -223,11 +224,11 @@ export function faultDirectionToJSON(object: FaultDirection): string {
 
 /** Endpoint is one end of a pair. */
 export interface Endpoint {
-  /** The node's name. */
+  /** Name of the node. */
   node: string;
-  /** The interface's name. */
+  /** Name of the interface. */
   interface: string;
-  /** The address that was measured from or to; empty when the agent was never asked. */
+  /** Address that the test used. Empty when the agent was never called. */
   address: string;
 }
 
@@ -241,255 +242,269 @@ export interface EndpointPair {
   destination: Endpoint | undefined;
 }
 
-/** PairResult is what became of one pair. */
+/** PairResult is the result of one pair. All its fields are output only. */
 export interface PairResult {
-  /** The end that sends. */
+  /** Output only. The end that sends. */
   source:
     | Endpoint
     | undefined;
-  /** The end that receives. */
+  /** Output only. The end that receives. */
   destination:
     | Endpoint
     | undefined;
-  /** What became of it. */
+  /** Output only. How the measurement ended. */
   outcome: Outcome;
-  /** Why it is not MEASURED, in words; empty otherwise. */
+  /** Output only. Why the outcome is not MEASURED, in words. Empty otherwise. */
   reason: string;
-  /** The values. */
+  /** Output only. The measured values. */
   values:
     | //
-    /** Of a ping. */
+    /** Values of a ping test. */
     { $case: "ping"; value: PingStatistics }
     | //
-    /** Of an iperf. */
+    /** Values of an iperf test. */
     { $case: "iperf"; value: IperfResult }
     | undefined;
-  /** Of an iperf, the samples of the measured part. */
+  /** Output only. Samples of the measured part of an iperf test. */
   samples: IperfSample[];
-  /** The program that measured. */
+  /** Output only. The program that measured. */
   engine:
     | EngineVersion
     | undefined;
-  /** How often it was tried; 0 when it was never begun. A value comes from the last attempt. */
+  /** Output only. Number of attempts. 0 when the measurement did not start. The values are those of the last attempt. */
   attemptCount: number;
-  /** The trace it belongs to, 32 hexadecimal digits. */
+  /** Output only. Id of the trace, 32 hexadecimal digits. */
   traceId: string;
-  /** Its span in that trace, 16 hexadecimal digits. */
+  /** Output only. Id of the span in the trace, 16 hexadecimal digits. */
   spanId: string;
-  /** When the last attempt began. */
+  /** Output only. Start of the last attempt. */
   startTime:
     | Timestamp
     | undefined;
-  /** When the last attempt ended. */
+  /** Output only. End of the last attempt. */
   endTime:
     | Timestamp
     | undefined;
-  /** Its round in the plan, from 1. */
+  /** Output only. Round of the pair in the plan, from 1. */
   round: number;
-  /** What the host that sends did meanwhile, when asked for. */
+  /** Output only. Activity of the sending host. Absent when it was not requested. */
   sourceHost:
     | HostSamples
     | undefined;
-  /** What the host that receives did meanwhile, when asked for. */
+  /** Output only. Activity of the receiving host. Absent when it was not requested. */
   destinationHost: HostSamples | undefined;
 }
 
-/** ListResultsRequest asks for results. */
+/** ListResultsRequest selects results. */
 export interface ListResultsRequest {
-  /** The run, as in GetRunRequest. */
-  run: string;
-  /** At most so many, 500 when 0, never more than 5000. */
+  /** Id of the run, as in GetRunRequest. */
+  runId: string;
+  /** Maximum page size. Default 50, capped at 1000. A page ends early at 8 MiB. */
   pageSize: number;
-  /** next_page_token of the page before. */
+  /** The next_page_token of the previous page. Empty for the first page. */
   pageToken: string;
 }
 
 /** ListResultsResponse is a page of results. */
 export interface ListResultsResponse {
-  /** In the order in which they came. */
+  /** Results in the order in which they were first stored. */
   results: PairResult[];
-  /** Empty on the last page. */
+  /** Token of the next page. Empty on the last page. */
   nextPageToken: string;
 }
 
-/** GetMatrixRequest picks a matrix. */
+/** GetMatrixRequest selects a matrix. */
 export interface GetMatrixRequest {
-  /** The run, as in GetRunRequest. */
-  run: string;
-  /** The interface; may be empty when the run has only one. */
+  /** Id of the run, as in GetRunRequest. */
+  runId: string;
+  /** Name of the interface. May be empty when the run has only one. */
   interface: string;
-  /** The value. */
+  /** The value to show. Default: BITS_PER_SECOND for an iperf run, LOSS_RATIO for a ping run. */
   measure: Measure;
 }
 
 /** GetMatrixResponse is a matrix. */
 export interface GetMatrixResponse {
-  /** The interface it is of. */
+  /** Name of the interface. */
   interface: string;
-  /** The value it shows. */
+  /** The value that the matrix shows. */
   measure: Measure;
-  /** Names of the nodes that send, one row each. */
+  /** Names of the nodes that send, one for each row. */
   sources: string[];
-  /** Names of the nodes that receive, one column each. */
+  /** Names of the nodes that receive, one for each column. */
   destinations: string[];
   /** One row for each source. */
   rows: MatrixRow[];
 }
 
-/** MatrixRow is what one node sends. */
+/** MatrixRow holds the cells of one source. */
 export interface MatrixRow {
   /** One cell for each destination. */
   cells: MatrixCell[];
 }
 
-/** MatrixCell is one pair. */
+/** MatrixCell is the value of one pair. */
 export interface MatrixCell {
-  /** What became of the pair; UNSPECIFIED when it is not in the run. */
+  /** How the measurement ended. UNSPECIFIED when the pair was not measured. */
   outcome: Outcome;
-  /** The value; absent unless MEASURED. */
+  /** The value, in the unit of the measure. Absent unless it was measured. */
   value?: number | undefined;
 }
 
-/** Summary is what a run found, in a few figures. */
+/** Summary summarizes the results of a run. All its fields are output only. */
 export interface Summary {
-  /** One for each interface, by name. */
+  /** Output only. One entry for each interface, by name. */
   interfaces: InterfaceSummary[];
-  /** Pairs measured. */
+  /** Output only. Number of pairs with outcome MEASURED. */
   measuredCount: number;
-  /** Pairs UNREACHABLE, REFUSED or TIMED_OUT. */
+  /** Output only. Number of pairs with outcome UNREACHABLE, REFUSED or TIMED_OUT. */
   failedCount: number;
-  /** Pairs INVALID. */
+  /** Output only. Number of pairs with outcome INVALID. */
   invalidCount: number;
-  /** Pairs NOT_RUN. */
+  /** Output only. Number of pairs with outcome NOT_RUN. */
   notRunCount: number;
-  /** Each expectation of the run, in its order. */
+  /** Output only. Each expectation of the run, in its order. */
   expectations: ExpectationResult[];
 }
 
-/** Expectation is what a run must reach. A limit says its name, one bound, and its unit by the name's end. */
+/** Expectation is a value that a run must reach. */
 export interface Expectation {
   /**
-   * Such as throughput_min, mean_latency_max, p99_latency_max, jitter_max, packet_loss_max, retransmission_rate_max,
-   * cpu_util_max, cv_max or transaction_rate_min.
+   * Name of the limit. It ends with the kind of bound: throughput_min, mean_latency_max, p99_latency_max, jitter_max,
+   * packet_loss_max, retransmission_rate_max, cpu_util_max, cv_max, transaction_rate_min and so on.
    */
   name: string;
-  /** The bound: bits per second, seconds, a ratio of 1, or per second. */
+  /**
+   * The limit: in bits per second for throughput, seconds for latency and jitter, a ratio of 0 to 1 for loss, CPU and
+   * variation, per second for transactions.
+   */
   limit: number;
 }
 
-/** ExpectationResult says whether an expectation was met, by every pair and by the fleet as a whole. */
+/**
+ * ExpectationResult states whether an expectation was met, by every pair and by the fleet. All its fields are output
+ * only.
+ */
 export interface ExpectationResult {
-  /** What was expected. */
+  /** Output only. The expectation. */
   expectation:
     | Expectation
     | undefined;
-  /** Whether every pair and the fleet met it. */
+  /** Output only. Whether every pair and the fleet met it. */
   passed: boolean;
   /**
-   * The fleet's value, in the limit's unit: the mean over its measured pairs; of percentiles the one over all probes
-   * of a ping, and the worst pair's of transactions; of max_latency_max the largest, of total_throughput_min the sum,
-   * of cv_max the coefficient of variation from pair to pair, of error_rate_max the share of pairs without a value.
-   * Absent when nothing was measured.
+   * Output only. Value of the fleet, in the unit of the limit: the mean over its measured pairs. For percentiles of a
+   * ping, the percentile over all probes. For percentiles of transactions, the value of the worst pair. For
+   * max_latency_max, the maximum. For total_throughput_min, the sum. For cv_max, the coefficient of variation between
+   * pairs. For error_rate_max, the share of pairs without a value. Absent when nothing was measured.
    */
   fleetValue?:
     | number
     | undefined;
-  /** Pairs that met it. */
+  /** Output only. Number of pairs that met it. */
   passedCount: number;
-  /** Pairs that did not meet it, worst first, at most 20. */
+  /** Output only. Pairs that did not meet it, worst first, at most 20. */
   failed: PairExpectation[];
-  /** Pairs that did not meet it. */
+  /** Output only. Number of pairs that did not meet it. */
   failedCount: number;
   /**
-   * The worst pair, whether it met it or not; one without a value is worse than all others. Absent when the
-   * expectation is of the fleet alone, and without pairs.
+   * Output only. The worst pair, whether it met the expectation or not. A pair without a value is worse than all
+   * others. Absent when the expectation applies to the fleet only, and in a run without pairs.
    */
   worst: PairExpectation | undefined;
 }
 
-/** PairExpectation is a pair that did not meet an expectation. */
+/** PairExpectation is the value of one pair for an expectation. All its fields are output only. */
 export interface PairExpectation {
-  /** The pair. */
+  /** Output only. The pair. */
   pair:
     | EndpointPair
     | undefined;
-  /** Its value, in the limit's unit; absent when the pair was not measured. */
+  /** Output only. Its value, in the unit of the limit. Absent when the pair was not measured. */
   value?: number | undefined;
 }
 
-/** InterfaceSummary is what a run found on the interfaces of one name. */
+/** InterfaceSummary summarizes the results of all interfaces with one name. All its fields are output only. */
 export interface InterfaceSummary {
-  /** The interface's name. */
+  /** Output only. Name of the interface. */
   interface: string;
-  /** The measured pairs. */
+  /** Output only. Number of measured pairs. */
   measuredCount: number;
-  /** Of an iperf run: received bits per second over the measured pairs. */
+  /** Output only. Iperf runs: received bits per second over the measured pairs. */
   bitsPerSecond:
     | Spread
     | undefined;
-  /** Of an iperf run: the sum of it over all measured pairs. */
+  /** Output only. Iperf runs: sum of the received bits per second over the measured pairs. */
   aggregateBitsPerSecond: number;
-  /** Of a ping run: loss over all probes of the pairs that were probed, 0 to 1. */
+  /** Output only. Ping runs: loss over all probes of the probed pairs, 0 to 1. */
   lossRatio?:
     | number
     | undefined;
-  /** Of a ping run: round-trip times in seconds over all probes. */
+  /** Output only. Ping runs: round-trip times over all probes. */
   rtt:
     | RttSpread
     | undefined;
-  /** The worst measured pairs that stand out from the rest, worst first, at most 5. */
+  /** Output only. The worst measured pairs that differ clearly from the rest, worst first, at most 5. */
   worst: EndpointPair[];
 }
 
-/** Spread is the smallest, mean, median and largest of some values. */
+/** Spread holds the minimum, mean, median and maximum of some values. */
 export interface Spread {
-  /** The smallest. */
+  /** Minimum. */
   min: number;
-  /** The arithmetic mean. */
+  /** Arithmetic mean. */
   mean: number;
-  /** The median. */
+  /** Median. */
   median: number;
-  /** The largest. */
+  /** Maximum. */
   max: number;
 }
 
-/** RttSpread are round-trip times in seconds, from merged histograms. */
+/** RttSpread holds round-trip times from merged histograms. */
 export interface RttSpread {
-  /** The shortest. */
-  minSeconds: number;
-  /** The arithmetic mean. */
-  avgSeconds: number;
-  /** The median. */
-  p50Seconds: number;
-  /** The 99th percentile. */
-  p99Seconds: number;
-  /** The longest. */
-  maxSeconds: number;
+  /** Minimum. */
+  min:
+    | Duration
+    | undefined;
+  /** Arithmetic mean. */
+  avg:
+    | Duration
+    | undefined;
+  /** Median. The relative error is at most 1.1 %. */
+  p50:
+    | Duration
+    | undefined;
+  /** 99th percentile. The relative error is at most 1.1 %. */
+  p99:
+    | Duration
+    | undefined;
+  /** Maximum. */
+  max: Duration | undefined;
 }
 
-/** Verdict names a culprit, with the evidence. */
+/** Verdict names a culprit, with the evidence. All its fields are output only. */
 export interface Verdict {
-  /** What it is. */
+  /** Output only. Kind of the culprit. */
   kind: CulpritKind;
-  /** The node; of a link, the one that sends. Empty for a rack uplink. */
+  /** Output only. Name of the node. For a link, the node that sends. Empty for a rack uplink. */
   node: string;
-  /** The interface; empty when all of the node are meant. */
+  /** Output only. Name of the interface. Empty when the verdict applies to all interfaces of the node. */
   interface: string;
-  /** The way. */
+  /** Output only. Direction of the fault. */
   direction: FaultDirection;
-  /** Of a link, the node that receives. */
+  /** Output only. For a link, the name of the node that receives. */
   peer: string;
-  /** Of a rack uplink, the rack. */
+  /** Output only. For a rack uplink, the name of the rack. */
   rack: string;
-  /** How sure, 0 to 1. */
+  /** Output only. Confidence, 0 to 1. */
   confidence: number;
-  /** What it is, in one sentence with figures, then the evidence. */
+  /** Output only. Description of the fault in one sentence with figures, followed by the evidence. */
   message: string;
-  /** The pairs that say so. */
+  /** Output only. Pairs that support the verdict. */
   pairsFor: EndpointPair[];
-  /** The pairs that should be bad too and are not. */
+  /** Output only. Pairs that contradict the verdict: they should be bad too, and are not. */
   pairsAgainst: EndpointPair[];
-  /** Whether the pairs were measured again on new ports before the blame. */
+  /** Output only. Whether the pairs were measured again on new ports before the verdict. */
   retested: boolean;
 }
 
@@ -1067,13 +1082,13 @@ export const PairResult: MessageFns<PairResult> = {
 };
 
 function createBaseListResultsRequest(): ListResultsRequest {
-  return { run: "", pageSize: 0, pageToken: "" };
+  return { runId: "", pageSize: 0, pageToken: "" };
 }
 
 export const ListResultsRequest: MessageFns<ListResultsRequest> = {
   encode(message: ListResultsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.run !== "") {
-      writer.uint32(10).string(message.run);
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
     }
     if (message.pageSize !== 0) {
       writer.uint32(16).uint32(message.pageSize);
@@ -1102,7 +1117,7 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
               break;
             }
 
-            message.run = reader.string();
+            message.runId = reader.string();
             continue;
           }
           case 2: {
@@ -1135,7 +1150,11 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
 
   fromJSON(object: any): ListResultsRequest {
     return {
-      run: isSet(object.run) ? globalThis.String(object.run) : "",
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
       pageSize: isSet(object.pageSize)
         ? globalThis.Number(object.pageSize)
         : isSet(object.page_size)
@@ -1151,8 +1170,8 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
 
   toJSON(message: ListResultsRequest): unknown {
     const obj: any = {};
-    if (message.run !== "") {
-      obj.run = message.run;
+    if (message.runId !== "") {
+      obj.runId = message.runId;
     }
     if (message.pageSize !== 0) {
       obj.pageSize = Math.round(message.pageSize);
@@ -1168,7 +1187,7 @@ export const ListResultsRequest: MessageFns<ListResultsRequest> = {
   },
   fromPartial(object: DeepPartial<ListResultsRequest>): ListResultsRequest {
     const message = createBaseListResultsRequest();
-    message.run = object.run ?? "";
+    message.runId = object.runId ?? "";
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
     return message;
@@ -1265,13 +1284,13 @@ export const ListResultsResponse: MessageFns<ListResultsResponse> = {
 };
 
 function createBaseGetMatrixRequest(): GetMatrixRequest {
-  return { run: "", interface: "", measure: 0 };
+  return { runId: "", interface: "", measure: 0 };
 }
 
 export const GetMatrixRequest: MessageFns<GetMatrixRequest> = {
   encode(message: GetMatrixRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.run !== "") {
-      writer.uint32(10).string(message.run);
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
     }
     if (message.interface !== "") {
       writer.uint32(18).string(message.interface);
@@ -1300,7 +1319,7 @@ export const GetMatrixRequest: MessageFns<GetMatrixRequest> = {
               break;
             }
 
-            message.run = reader.string();
+            message.runId = reader.string();
             continue;
           }
           case 2: {
@@ -1333,7 +1352,11 @@ export const GetMatrixRequest: MessageFns<GetMatrixRequest> = {
 
   fromJSON(object: any): GetMatrixRequest {
     return {
-      run: isSet(object.run) ? globalThis.String(object.run) : "",
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
       interface: isSet(object.interface) ? globalThis.String(object.interface) : "",
       measure: isSet(object.measure) ? measureFromJSON(object.measure) : 0,
     };
@@ -1341,8 +1364,8 @@ export const GetMatrixRequest: MessageFns<GetMatrixRequest> = {
 
   toJSON(message: GetMatrixRequest): unknown {
     const obj: any = {};
-    if (message.run !== "") {
-      obj.run = message.run;
+    if (message.runId !== "") {
+      obj.runId = message.runId;
     }
     if (message.interface !== "") {
       obj.interface = message.interface;
@@ -1358,7 +1381,7 @@ export const GetMatrixRequest: MessageFns<GetMatrixRequest> = {
   },
   fromPartial(object: DeepPartial<GetMatrixRequest>): GetMatrixRequest {
     const message = createBaseGetMatrixRequest();
-    message.run = object.run ?? "";
+    message.runId = object.runId ?? "";
     message.interface = object.interface ?? "";
     message.measure = object.measure ?? 0;
     return message;
@@ -2497,25 +2520,25 @@ export const Spread: MessageFns<Spread> = {
 };
 
 function createBaseRttSpread(): RttSpread {
-  return { minSeconds: 0, avgSeconds: 0, p50Seconds: 0, p99Seconds: 0, maxSeconds: 0 };
+  return { min: undefined, avg: undefined, p50: undefined, p99: undefined, max: undefined };
 }
 
 export const RttSpread: MessageFns<RttSpread> = {
   encode(message: RttSpread, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.minSeconds !== 0) {
-      writer.uint32(9).double(message.minSeconds);
+    if (message.min !== undefined) {
+      Duration.encode(message.min, writer.uint32(50).fork()).join();
     }
-    if (message.avgSeconds !== 0) {
-      writer.uint32(17).double(message.avgSeconds);
+    if (message.avg !== undefined) {
+      Duration.encode(message.avg, writer.uint32(58).fork()).join();
     }
-    if (message.p50Seconds !== 0) {
-      writer.uint32(25).double(message.p50Seconds);
+    if (message.p50 !== undefined) {
+      Duration.encode(message.p50, writer.uint32(66).fork()).join();
     }
-    if (message.p99Seconds !== 0) {
-      writer.uint32(33).double(message.p99Seconds);
+    if (message.p99 !== undefined) {
+      Duration.encode(message.p99, writer.uint32(74).fork()).join();
     }
-    if (message.maxSeconds !== 0) {
-      writer.uint32(41).double(message.maxSeconds);
+    if (message.max !== undefined) {
+      Duration.encode(message.max, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -2533,44 +2556,44 @@ export const RttSpread: MessageFns<RttSpread> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 9) {
+          case 6: {
+            if (tag !== 50) {
               break;
             }
 
-            message.minSeconds = reader.double();
+            message.min = Duration.decode(reader, reader.uint32());
             continue;
           }
-          case 2: {
-            if (tag !== 17) {
+          case 7: {
+            if (tag !== 58) {
               break;
             }
 
-            message.avgSeconds = reader.double();
+            message.avg = Duration.decode(reader, reader.uint32());
             continue;
           }
-          case 3: {
-            if (tag !== 25) {
+          case 8: {
+            if (tag !== 66) {
               break;
             }
 
-            message.p50Seconds = reader.double();
+            message.p50 = Duration.decode(reader, reader.uint32());
             continue;
           }
-          case 4: {
-            if (tag !== 33) {
+          case 9: {
+            if (tag !== 74) {
               break;
             }
 
-            message.p99Seconds = reader.double();
+            message.p99 = Duration.decode(reader, reader.uint32());
             continue;
           }
-          case 5: {
-            if (tag !== 41) {
+          case 10: {
+            if (tag !== 82) {
               break;
             }
 
-            message.maxSeconds = reader.double();
+            message.max = Duration.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2587,50 +2610,30 @@ export const RttSpread: MessageFns<RttSpread> = {
 
   fromJSON(object: any): RttSpread {
     return {
-      minSeconds: isSet(object.minSeconds)
-        ? globalThis.Number(object.minSeconds)
-        : isSet(object.min_seconds)
-        ? globalThis.Number(object.min_seconds)
-        : 0,
-      avgSeconds: isSet(object.avgSeconds)
-        ? globalThis.Number(object.avgSeconds)
-        : isSet(object.avg_seconds)
-        ? globalThis.Number(object.avg_seconds)
-        : 0,
-      p50Seconds: isSet(object.p50Seconds)
-        ? globalThis.Number(object.p50Seconds)
-        : isSet(object.p50_seconds)
-        ? globalThis.Number(object.p50_seconds)
-        : 0,
-      p99Seconds: isSet(object.p99Seconds)
-        ? globalThis.Number(object.p99Seconds)
-        : isSet(object.p99_seconds)
-        ? globalThis.Number(object.p99_seconds)
-        : 0,
-      maxSeconds: isSet(object.maxSeconds)
-        ? globalThis.Number(object.maxSeconds)
-        : isSet(object.max_seconds)
-        ? globalThis.Number(object.max_seconds)
-        : 0,
+      min: isSet(object.min) ? Duration.fromJSON(object.min) : undefined,
+      avg: isSet(object.avg) ? Duration.fromJSON(object.avg) : undefined,
+      p50: isSet(object.p50) ? Duration.fromJSON(object.p50) : undefined,
+      p99: isSet(object.p99) ? Duration.fromJSON(object.p99) : undefined,
+      max: isSet(object.max) ? Duration.fromJSON(object.max) : undefined,
     };
   },
 
   toJSON(message: RttSpread): unknown {
     const obj: any = {};
-    if (message.minSeconds !== 0) {
-      obj.minSeconds = floatToJson(message.minSeconds);
+    if (message.min !== undefined) {
+      obj.min = Duration.toJSON(message.min);
     }
-    if (message.avgSeconds !== 0) {
-      obj.avgSeconds = floatToJson(message.avgSeconds);
+    if (message.avg !== undefined) {
+      obj.avg = Duration.toJSON(message.avg);
     }
-    if (message.p50Seconds !== 0) {
-      obj.p50Seconds = floatToJson(message.p50Seconds);
+    if (message.p50 !== undefined) {
+      obj.p50 = Duration.toJSON(message.p50);
     }
-    if (message.p99Seconds !== 0) {
-      obj.p99Seconds = floatToJson(message.p99Seconds);
+    if (message.p99 !== undefined) {
+      obj.p99 = Duration.toJSON(message.p99);
     }
-    if (message.maxSeconds !== 0) {
-      obj.maxSeconds = floatToJson(message.maxSeconds);
+    if (message.max !== undefined) {
+      obj.max = Duration.toJSON(message.max);
     }
     return obj;
   },
@@ -2640,11 +2643,11 @@ export const RttSpread: MessageFns<RttSpread> = {
   },
   fromPartial(object: DeepPartial<RttSpread>): RttSpread {
     const message = createBaseRttSpread();
-    message.minSeconds = object.minSeconds ?? 0;
-    message.avgSeconds = object.avgSeconds ?? 0;
-    message.p50Seconds = object.p50Seconds ?? 0;
-    message.p99Seconds = object.p99Seconds ?? 0;
-    message.maxSeconds = object.maxSeconds ?? 0;
+    message.min = (object.min !== undefined && object.min !== null) ? Duration.fromPartial(object.min) : undefined;
+    message.avg = (object.avg !== undefined && object.avg !== null) ? Duration.fromPartial(object.avg) : undefined;
+    message.p50 = (object.p50 !== undefined && object.p50 !== null) ? Duration.fromPartial(object.p50) : undefined;
+    message.p99 = (object.p99 !== undefined && object.p99 !== null) ? Duration.fromPartial(object.p99) : undefined;
+    message.max = (object.max !== undefined && object.max !== null) ? Duration.fromPartial(object.max) : undefined;
     return message;
   },
 };
@@ -2898,13 +2901,13 @@ export const Verdict: MessageFns<Verdict> = {
   },
 };
 
-/** ResultService reads what was measured. */
+/** ResultService reads the results of runs. */
 export type ResultServiceDefinition = typeof ResultServiceDefinition;
 export const ResultServiceDefinition = {
   name: "ResultService",
   fullName: "meshgauge.collector.v1.ResultService",
   methods: {
-    /** ListResults returns a run's results page by page. */
+    /** ListResults returns the results of a run. */
     listResults: {
       name: "ListResults",
       requestType: ListResultsRequest as typeof ListResultsRequest,
@@ -2913,7 +2916,7 @@ export const ResultServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** GetMatrix returns one value of a run as sources x destinations. */
+    /** GetMatrix returns one measure of a run as sources x destinations. */
     getMatrix: {
       name: "GetMatrix",
       requestType: GetMatrixRequest as typeof GetMatrixRequest,
@@ -2926,22 +2929,22 @@ export const ResultServiceDefinition = {
 } as const;
 
 export interface ResultServiceImplementation<CallContextExt = {}> {
-  /** ListResults returns a run's results page by page. */
+  /** ListResults returns the results of a run. */
   listResults(
     request: ListResultsRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListResultsResponse>>;
-  /** GetMatrix returns one value of a run as sources x destinations. */
+  /** GetMatrix returns one measure of a run as sources x destinations. */
   getMatrix(request: GetMatrixRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetMatrixResponse>>;
 }
 
 export interface ResultServiceClient<CallOptionsExt = {}> {
-  /** ListResults returns a run's results page by page. */
+  /** ListResults returns the results of a run. */
   listResults(
     request: DeepPartial<ListResultsRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListResultsResponse>;
-  /** GetMatrix returns one value of a run as sources x destinations. */
+  /** GetMatrix returns one measure of a run as sources x destinations. */
   getMatrix(request: DeepPartial<GetMatrixRequest>, options?: CallOptions & CallOptionsExt): Promise<GetMatrixResponse>;
 }
 

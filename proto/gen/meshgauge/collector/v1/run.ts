@@ -21,17 +21,17 @@ export const protobufFileName = "meshgauge/collector/v1/run.proto";
 
 /** TopologyKind is a way to choose pairs. */
 export const TopologyKind = {
-  /** TOPOLOGY_KIND_UNSPECIFIED - Not allowed. */
+  /** TOPOLOGY_KIND_UNSPECIFIED - Rejected. */
   TOPOLOGY_KIND_UNSPECIFIED: 0,
   /** TOPOLOGY_KIND_RING - Each node to the next one, the last to the first. */
   TOPOLOGY_KIND_RING: 1,
-  /** TOPOLOGY_KIND_MESH - Each node to each other. */
+  /** TOPOLOGY_KIND_MESH - Each node to each other node. */
   TOPOLOGY_KIND_MESH: 2,
   /** TOPOLOGY_KIND_MATRIX - Each client to each server. */
   TOPOLOGY_KIND_MATRIX: 3,
-  /** TOPOLOGY_KIND_STAR - One node to each other and back. */
+  /** TOPOLOGY_KIND_STAR - One node to each other node, and each of them back to it. */
   TOPOLOGY_KIND_STAR: 4,
-  /** TOPOLOGY_KIND_SHIFTS - Each node to the ones that stand k places further on, for a few random k. */
+  /** TOPOLOGY_KIND_SHIFTS - Each node to the nodes k places after it, for several random k. */
   TOPOLOGY_KIND_SHIFTS: 5,
   /** TOPOLOGY_KIND_PAIRS - A list of pairs. */
   TOPOLOGY_KIND_PAIRS: 6,
@@ -103,21 +103,21 @@ export function topologyKindToJSON(object: TopologyKind): string {
   }
 }
 
-/** RunState is where a run stands. */
+/** RunState is the state of a run. */
 export const RunState = {
   /** RUN_STATE_UNSPECIFIED - Never sent. */
   RUN_STATE_UNSPECIFIED: 0,
-  /** RUN_STATE_PENDING - It waits for a run that has its interfaces. */
+  /** RUN_STATE_PENDING - The run waits for another run that uses its interfaces. */
   RUN_STATE_PENDING: 1,
-  /** RUN_STATE_RUNNING - It measures. */
+  /** RUN_STATE_RUNNING - The run measures. */
   RUN_STATE_RUNNING: 2,
-  /** RUN_STATE_COMPLETED - Every pair has an outcome. */
+  /** RUN_STATE_COMPLETED - Every pair has a result. */
   RUN_STATE_COMPLETED: 3,
-  /** RUN_STATE_CANCELLED - Someone cancelled it. */
+  /** RUN_STATE_CANCELLED - CancelRun was called. */
   RUN_STATE_CANCELLED: 4,
-  /** RUN_STATE_INTERRUPTED - The collector stopped or was killed in the middle; what was acknowledged is kept. */
+  /** RUN_STATE_INTERRUPTED - The collector stopped during the run. Results that were acknowledged are kept. */
   RUN_STATE_INTERRUPTED: 5,
-  /** RUN_STATE_FAILED - It could not go on; state_reason says why. */
+  /** RUN_STATE_FAILED - The run could not continue. Run.state_reason explains why. */
   RUN_STATE_FAILED: 6,
   UNRECOGNIZED: -1,
 } as const;
@@ -187,220 +187,233 @@ export function runStateToJSON(object: RunState): string {
   }
 }
 
-/** Topology names the pairs of a run. */
+/** Topology selects the pairs of a run. */
 export interface Topology {
-  /** How pairs are chosen. */
+  /** How the pairs are chosen. */
   kind: TopologyKind;
-  /** Node names or key=value labels for ring, mesh, star and shifts; empty means all nodes. */
+  /** Ring, mesh, star and shifts: node names or key=value labels. Empty selects all nodes. */
   nodes: string[];
-  /** Clients of a matrix: node names, key=value labels, or addresses. */
+  /** Matrix: the clients, as node names, key=value labels or addresses. Minimum 1. */
   clients: string[];
-  /** Servers of a matrix, likewise. */
+  /** Matrix: the servers, likewise. Minimum 1. */
   servers: string[];
-  /** The middle of a star: a node name. */
+  /** Star: name of the node in the center. */
   center: string;
-  /** How many shifts; 7 when 0. */
+  /** Shifts: number of shifts. Default 7. */
   shiftCount: number;
-  /** Seed of the random shifts, so that a run can be repeated. */
+  /** Shifts: seed of the random shifts, so that a run can be repeated. */
   seed: number;
-  /** The pairs of TOPOLOGY_KIND_PAIRS. */
+  /** Pairs: the list of pairs. */
   pairs: NodePair[];
 }
 
 /** NodePair is a directed pair of nodes. */
 export interface NodePair {
-  /** The node that sends. */
+  /** Name of the node that sends. */
   source: string;
-  /** The node that receives. */
+  /** Name of the node that receives. */
   destination: string;
 }
 
-/** Caps bound what may run at the same moment; 0 leaves the default. */
+/** Caps limit how many tests run at the same time. An interface always carries at most one test in each direction. */
 export interface Caps {
-  /**
-   * Tests one node sends, and tests it receives, over all its interfaces; 1 by default. An interface carries
-   * one test in each direction, whatever this says.
-   */
+  /** Maximum number of tests that one node sends, and that it receives, over all its interfaces. Default 1. */
   perNodeCount: number;
-  /** Flows that leave a rack, and flows that enter it; unlimited by default. */
+  /** Maximum number of flows that leave a rack, and that enter it. 0 is unlimited. */
   perUplinkCount: number;
-  /** Tests in all; unlimited by default. */
+  /** Maximum number of tests in the fleet. 0 is unlimited. */
   totalCount: number;
-  /** A node in one test at a time, whether it sends or receives: for bidirectional tests and small hosts. */
+  /** Whether a node takes part in one test at a time, as sender or as receiver. For bidirectional tests and small hosts. */
   exclusiveNodes: boolean;
 }
 
-/** PingTest is a ping run: every pair at the same time, one stream per node and interface. */
+/** PingTest is a ping run. All pairs are measured at the same time, with one stream for each node and interface. */
 export interface PingTest {
-  /** fping (default), ping or tcp. */
+  /** Engine: fping (default), ping or tcp. */
   engine: string;
-  /** Probes per pair; 10 when absent. */
+  /** Number of probes for each pair. Default 10. */
   count?:
     | number
     | undefined;
-  /** Time between two probes of a pair; 1 s when absent. */
+  /** Time between two probes of a pair. Default 1 s. */
   interval:
     | Duration
     | undefined;
-  /** How long an answer is waited for; 1 s when absent. */
+  /** Time to wait for an answer. Default 1 s. */
   timeout:
     | Duration
     | undefined;
-  /** Payload in bytes; 56 when absent. */
+  /** Payload in bytes. Default 56. Ignored by engine tcp. */
   sizeBytes?:
     | number
     | undefined;
   /** Set the don't-fragment flag. */
   dontFragment: boolean;
-  /** IP time to live. */
+  /** IP time to live, 1 to 255. Default: the system's. */
   ttl?:
     | number
     | undefined;
-  /** IP type-of-service byte. */
+  /** IP type-of-service byte, 0 to 255. Default 0. */
   tos?: number | undefined;
 }
 
-/** IperfTest is an iperf run: pairs in rounds. */
+/** IperfTest is an iperf run. Pairs are measured in rounds. */
 export interface IperfTest {
-  /** iperf3 (default) or netperf. */
+  /** Engine: iperf3 (default) or netperf. */
   engine: string;
-  /** What an iperf3 user would set. */
+  /** Options of the engine. */
   options:
     | IperfOptions
     | undefined;
-  /** Ports for the servers, within each agent's own range. */
+  /** Ports for the servers, within the range of each agent. Default: the agent's whole range. */
   ports: PortRange | undefined;
 }
 
-/** RunSpec is what to measure. */
+/** RunSpec states what to measure. */
 export interface RunSpec {
-  /** The user's own label for the run; any text, not unique. */
-  runId: string;
-  /** Which pairs. */
+  /** The user's label for the run. Any text, not unique. */
+  label: string;
+  /** The pairs to measure. */
   topology:
     | Topology
     | undefined;
-  /** Which test. */
+  /** The test to run. */
   test:
     | //
-    /** Loss and round-trip time. */
+    /** Packet loss and round-trip time. */
     { $case: "ping"; value: PingTest }
     | //
     /** Throughput. */
     { $case: "iperf"; value: IperfTest }
     | undefined;
-  /** Names of the interfaces to measure, each to the one of the same name; empty means all that tests use. */
+  /**
+   * Names of the interfaces to measure. Each is paired with the peer's interface of the same name. Empty selects all
+   * interfaces that tests use.
+   */
   interfaces: string[];
-  /** What may run at the same moment. */
+  /** How many tests run at the same time. */
   caps:
     | Caps
     | undefined;
-  /** What the run must reach; it is evaluated when the run ends. */
+  /** Values that the run must reach. They are evaluated when the run ends. */
   expectations: Expectation[];
-  /** Sample both hosts of a pair while it is measured (iperf only). */
+  /** Sample both hosts of a pair while it is measured. Iperf only. Default: no samples. */
   hostSampling:
     | HostSampling
     | undefined;
-  /** The profile that the run is of; empty without one. */
+  /** Name of the profile that the run belongs to. Empty when it belongs to none. */
   profile: string;
-  /** Measure also on interfaces that carry sustained traffic, beside it (iperf only); without it such a run is refused. */
+  /** Measure also on interfaces that carry sustained traffic. Iperf only. Without it such a run is rejected. */
   besideTraffic: boolean;
 }
 
-/** Plan is what a run will do. */
+/** Plan describes how a run is executed. All its fields are output only. */
 export interface Plan {
-  /** Nodes that take part. */
+  /** Output only. Number of nodes that take part. */
   nodeCount: number;
-  /** Directed pairs of interfaces. */
+  /** Output only. Number of directed pairs of interfaces. */
   pairCount: number;
-  /** Rounds: sets of pairs that may run at the same moment. */
+  /** Output only. Number of rounds: sets of pairs that may run at the same time. */
   roundCount: number;
-  /** No plan can have fewer rounds. */
+  /** Output only. Minimum number of rounds of any plan. */
   lowerBound: number;
-  /** lower_bound / round_count, at most 1. */
+  /** Output only. lower_bound / round_count, at most 1. */
   ratio: number;
-  /** What the lower bound comes from, such as "rack r3 sends". */
+  /** Output only. What determines the lower bound, such as "rack r3 sends". */
   bottleneck: string;
-  /** Expected wall time. */
+  /** Output only. Expected duration of the run. */
   duration:
     | Duration
     | undefined;
-  /** Bytes that will be sent, from the bitrate or the interfaces' speed; absent when neither is known. */
+  /**
+   * Output only. Expected number of bytes sent, from the bitrate or from the speed of the interfaces. Absent when
+   * neither is known.
+   */
   bytes?:
     | number
     | undefined;
-  /** Whether an independent checker has found each pair exactly once and no cap exceeded in any round. */
+  /**
+   * Output only. Whether an independent checker has verified that the plan contains each pair exactly once and exceeds
+   * no cap in any round.
+   */
   certified: boolean;
 }
 
-/** Round is a set of pairs that may run at the same moment. */
+/** Round is a set of pairs that may run at the same time. */
 export interface Round {
   /** The pairs. */
   pairs: EndpointPair[];
 }
 
-/** PlanRunRequest asks what a run would do. */
+/** PlanRunRequest states what to plan. */
 export interface PlanRunRequest {
   /** The run. */
   spec:
     | RunSpec
     | undefined;
-  /** Whether to return the rounds too. */
+  /** Whether to return the rounds. */
   includeRounds: boolean;
 }
 
-/** PlanRunResponse is the plan. */
+/** PlanRunResponse is the plan of a run. */
 export interface PlanRunResponse {
-  /** What it would do. */
+  /** The plan. */
   plan:
     | Plan
     | undefined;
-  /** The rounds, when asked for. */
+  /** The rounds. Empty unless requested. */
   rounds: Round[];
+  /** The specification, with defaults filled in. */
+  spec: RunSpec | undefined;
 }
 
-/** Run is one execution of a plan. */
+/** Run is one execution of a plan. All its fields are output only. */
 export interface Run {
-  /** UUID version 7. */
+  /** Output only. Id of the run: a UUID version 7. */
   id: string;
-  /** What to measure, with the user's own run_id. */
+  /** Output only. What the run measures: the specification of CreateRun, with defaults filled in. */
   spec:
     | RunSpec
     | undefined;
-  /** Where it stands. */
+  /** Output only. Current state. */
   state: RunState;
-  /** Why it was interrupted or has failed, in words. */
+  /** Output only. Why the run was interrupted or has failed, in words. */
   stateReason: string;
-  /** What it does. */
+  /** Output only. The plan. */
   plan:
     | Plan
     | undefined;
-  /** When it was asked for. */
+  /** Output only. When the run was created. */
   createTime:
     | Timestamp
     | undefined;
-  /** When the first pair began. */
+  /** Output only. When the first pair started. */
   startTime:
     | Timestamp
     | undefined;
-  /** When the last pair ended. */
+  /** Output only. When the last pair ended. */
   endTime:
     | Timestamp
     | undefined;
-  /** How far it is. */
+  /** Output only. Progress of the run. */
   progress:
     | Progress
     | undefined;
-  /** The trace that all its spans belong to, 32 hexadecimal digits. */
+  /** Output only. Id of the trace of the run, 32 hexadecimal digits. */
   traceId: string;
-  /** What was found; complete when the run has ended. */
+  /** Output only. Summary of the results. Complete when the run has ended. */
   summary:
     | Summary
     | undefined;
-  /** Who is to blame; complete when the run has ended. Empty when all is well. */
+  /** Output only. Verdicts on what is bad. Complete when the run has ended. Empty when nothing is bad. */
   verdicts: Verdict[];
-  /** What each node that takes part was when the run was asked for, by its name. ListRuns and WatchRun leave it out. */
+  /**
+   * Output only. Metadata of each node that takes part, by name, at the time of CreateRun. Not included in ListRuns and
+   * WatchRun.
+   */
   nodeMetadata: { [key: string]: NodeMetadata };
+  /** Output only. The request_id of CreateRun. Empty when none was given. */
+  requestId: string;
 }
 
 export interface Run_NodeMetadataEntry {
@@ -408,36 +421,44 @@ export interface Run_NodeMetadataEntry {
   value: NodeMetadata | undefined;
 }
 
-/** Progress says how far a run is. */
+/** Progress is the progress of a run. All its fields are output only. */
 export interface Progress {
-  /** Pairs with an outcome. */
+  /** Output only. Number of pairs with a result. */
   doneCount: number;
-  /** Of these, pairs that were measured. */
+  /** Output only. Number of pairs with outcome MEASURED. */
   measuredCount: number;
-  /** Pairs in all. */
+  /** Output only. Number of pairs in the plan. */
   pairCount: number;
-  /** The furthest round that has begun, from 1. */
+  /** Output only. The last round that has started, from 1. */
   round: number;
-  /** Expected time to the end. */
+  /** Output only. Expected time until the end. Absent when the run has ended. */
   remaining: Duration | undefined;
 }
 
-/** CreateRunRequest says what to measure. */
+/** CreateRunRequest states what to measure. */
 export interface CreateRunRequest {
   /** The run. */
-  spec: RunSpec | undefined;
+  spec:
+    | RunSpec
+    | undefined;
+  /**
+   * Id of this request, up to 64 characters; a UUID is recommended. Optional. A second request with the same id and the
+   * same spec returns the run that the first one created. The same id with a different spec is REQUEST_ID_REUSED. The
+   * collector stores the id as long as the run.
+   */
+  requestId: string;
 }
 
-/** CreateRunResponse is the new run. */
+/** CreateRunResponse is the created run. */
 export interface CreateRunResponse {
-  /** The run, pending or running. */
+  /** The run. */
   run: Run | undefined;
 }
 
 /** GetRunRequest names a run. */
 export interface GetRunRequest {
-  /** The id, an unambiguous beginning of it, or "latest". */
-  id: string;
+  /** Id of the run, an unambiguous prefix of it, or "latest". */
+  runId: string;
 }
 
 /** GetRunResponse is the run. */
@@ -446,50 +467,47 @@ export interface GetRunResponse {
   run: Run | undefined;
 }
 
-/** ListRunsRequest asks for runs. */
+/** ListRunsRequest selects a page of runs. */
 export interface ListRunsRequest {
-  /** At most so many, 50 when 0, never more than 1000. */
+  /** Maximum page size. Default 50, capped at 1000. A page ends early at 8 MiB. */
   pageSize: number;
-  /** next_page_token of the page before. */
+  /** The next_page_token of the previous page. Empty for the first page. */
   pageToken: string;
 }
 
 /** ListRunsResponse is a page of runs. */
 export interface ListRunsResponse {
-  /** Newest first. */
+  /** Runs, newest first. */
   runs: Run[];
-  /** Empty on the last page. */
+  /** Token of the next page. Empty on the last page. */
   nextPageToken: string;
 }
 
 /** WatchRunRequest names a run. */
 export interface WatchRunRequest {
-  /** As in GetRunRequest. */
-  id: string;
+  /** Id of the run, as in GetRunRequest. */
+  runId: string;
 }
 
-/** WatchRunResponse is one step of a run. */
+/** WatchRunResponse is a change of a run. */
 export interface WatchRunResponse {
-  /** The run as it is now. */
+  /** The current state of the run. */
   run:
     | Run
     | undefined;
-  /**
-   * Results that came since the last message, without what the hosts did meanwhile. A watcher that comes late reads
-   * the earlier ones, and whoever wants the hosts all of them, with ListResults.
-   */
+  /** Results since the previous message, without host samples. ListResults returns earlier results and host samples. */
   results: PairResult[];
 }
 
 /** CancelRunRequest names a run. */
 export interface CancelRunRequest {
-  /** As in GetRunRequest. */
-  id: string;
+  /** Id of the run, as in GetRunRequest. */
+  runId: string;
 }
 
-/** CancelRunResponse is the run after the request. */
+/** CancelRunResponse is the cancelled run. */
 export interface CancelRunResponse {
-  /** The run; it may take a moment to reach CANCELLED. */
+  /** The run. It may take a moment until its state is CANCELLED. */
   run: Run | undefined;
 }
 
@@ -1205,7 +1223,7 @@ export const IperfTest: MessageFns<IperfTest> = {
 
 function createBaseRunSpec(): RunSpec {
   return {
-    runId: "",
+    label: "",
     topology: undefined,
     test: undefined,
     interfaces: [],
@@ -1219,8 +1237,8 @@ function createBaseRunSpec(): RunSpec {
 
 export const RunSpec: MessageFns<RunSpec> = {
   encode(message: RunSpec, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.runId !== "") {
-      writer.uint32(10).string(message.runId);
+    if (message.label !== "") {
+      writer.uint32(10).string(message.label);
     }
     if (message.topology !== undefined) {
       Topology.encode(message.topology, writer.uint32(18).fork()).join();
@@ -1272,7 +1290,7 @@ export const RunSpec: MessageFns<RunSpec> = {
               break;
             }
 
-            message.runId = reader.string();
+            message.label = reader.string();
             continue;
           }
           case 2: {
@@ -1361,11 +1379,7 @@ export const RunSpec: MessageFns<RunSpec> = {
 
   fromJSON(object: any): RunSpec {
     return {
-      runId: isSet(object.runId)
-        ? globalThis.String(object.runId)
-        : isSet(object.run_id)
-        ? globalThis.String(object.run_id)
-        : "",
+      label: isSet(object.label) ? globalThis.String(object.label) : "",
       topology: isSet(object.topology) ? Topology.fromJSON(object.topology) : undefined,
       test: isSet(object.ping)
         ? { $case: "ping", value: PingTest.fromJSON(object.ping) }
@@ -1395,8 +1409,8 @@ export const RunSpec: MessageFns<RunSpec> = {
 
   toJSON(message: RunSpec): unknown {
     const obj: any = {};
-    if (message.runId !== "") {
-      obj.runId = message.runId;
+    if (message.label !== "") {
+      obj.label = message.label;
     }
     if (message.topology !== undefined) {
       obj.topology = Topology.toJSON(message.topology);
@@ -1432,7 +1446,7 @@ export const RunSpec: MessageFns<RunSpec> = {
   },
   fromPartial(object: DeepPartial<RunSpec>): RunSpec {
     const message = createBaseRunSpec();
-    message.runId = object.runId ?? "";
+    message.label = object.label ?? "";
     message.topology = (object.topology !== undefined && object.topology !== null)
       ? Topology.fromPartial(object.topology)
       : undefined;
@@ -1846,7 +1860,7 @@ export const PlanRunRequest: MessageFns<PlanRunRequest> = {
 };
 
 function createBasePlanRunResponse(): PlanRunResponse {
-  return { plan: undefined, rounds: [] };
+  return { plan: undefined, rounds: [], spec: undefined };
 }
 
 export const PlanRunResponse: MessageFns<PlanRunResponse> = {
@@ -1856,6 +1870,9 @@ export const PlanRunResponse: MessageFns<PlanRunResponse> = {
     }
     for (const v of message.rounds) {
       Round.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.spec !== undefined) {
+      RunSpec.encode(message.spec, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1889,6 +1906,14 @@ export const PlanRunResponse: MessageFns<PlanRunResponse> = {
             message.rounds.push(Round.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.spec = RunSpec.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1905,6 +1930,7 @@ export const PlanRunResponse: MessageFns<PlanRunResponse> = {
     return {
       plan: isSet(object.plan) ? Plan.fromJSON(object.plan) : undefined,
       rounds: globalThis.Array.isArray(object?.rounds) ? object.rounds.map((e: any) => Round.fromJSON(e)) : [],
+      spec: isSet(object.spec) ? RunSpec.fromJSON(object.spec) : undefined,
     };
   },
 
@@ -1916,6 +1942,9 @@ export const PlanRunResponse: MessageFns<PlanRunResponse> = {
     if (message.rounds?.length) {
       obj.rounds = message.rounds.map((e) => Round.toJSON(e));
     }
+    if (message.spec !== undefined) {
+      obj.spec = RunSpec.toJSON(message.spec);
+    }
     return obj;
   },
 
@@ -1926,6 +1955,7 @@ export const PlanRunResponse: MessageFns<PlanRunResponse> = {
     const message = createBasePlanRunResponse();
     message.plan = (object.plan !== undefined && object.plan !== null) ? Plan.fromPartial(object.plan) : undefined;
     message.rounds = object.rounds?.map((e) => Round.fromPartial(e)) || [];
+    message.spec = (object.spec !== undefined && object.spec !== null) ? RunSpec.fromPartial(object.spec) : undefined;
     return message;
   },
 };
@@ -1945,6 +1975,7 @@ function createBaseRun(): Run {
     summary: undefined,
     verdicts: [],
     nodeMetadata: {},
+    requestId: "",
   };
 }
 
@@ -1989,6 +2020,9 @@ export const Run: MessageFns<Run> = {
     globalThis.Object.entries(message.nodeMetadata).forEach(([key, value]: [string, NodeMetadata]) => {
       Run_NodeMetadataEntry.encode({ key: key as any, value }, writer.uint32(106).fork()).join();
     });
+    if (message.requestId !== "") {
+      writer.uint32(114).string(message.requestId);
+    }
     return writer;
   },
 
@@ -2112,6 +2146,14 @@ export const Run: MessageFns<Run> = {
             }
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2187,6 +2229,11 @@ export const Run: MessageFns<Run> = {
           {},
         )
         : {},
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
     };
   },
 
@@ -2237,6 +2284,9 @@ export const Run: MessageFns<Run> = {
         });
       }
     }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
     return obj;
   },
 
@@ -2276,6 +2326,7 @@ export const Run: MessageFns<Run> = {
       },
       {},
     );
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -2515,13 +2566,16 @@ export const Progress: MessageFns<Progress> = {
 };
 
 function createBaseCreateRunRequest(): CreateRunRequest {
-  return { spec: undefined };
+  return { spec: undefined, requestId: "" };
 }
 
 export const CreateRunRequest: MessageFns<CreateRunRequest> = {
   encode(message: CreateRunRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.spec !== undefined) {
       RunSpec.encode(message.spec, writer.uint32(10).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
     }
     return writer;
   },
@@ -2547,6 +2601,14 @@ export const CreateRunRequest: MessageFns<CreateRunRequest> = {
             message.spec = RunSpec.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2560,13 +2622,23 @@ export const CreateRunRequest: MessageFns<CreateRunRequest> = {
   },
 
   fromJSON(object: any): CreateRunRequest {
-    return { spec: isSet(object.spec) ? RunSpec.fromJSON(object.spec) : undefined };
+    return {
+      spec: isSet(object.spec) ? RunSpec.fromJSON(object.spec) : undefined,
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+    };
   },
 
   toJSON(message: CreateRunRequest): unknown {
     const obj: any = {};
     if (message.spec !== undefined) {
       obj.spec = RunSpec.toJSON(message.spec);
+    }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
     }
     return obj;
   },
@@ -2577,6 +2649,7 @@ export const CreateRunRequest: MessageFns<CreateRunRequest> = {
   fromPartial(object: DeepPartial<CreateRunRequest>): CreateRunRequest {
     const message = createBaseCreateRunRequest();
     message.spec = (object.spec !== undefined && object.spec !== null) ? RunSpec.fromPartial(object.spec) : undefined;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -2649,13 +2722,13 @@ export const CreateRunResponse: MessageFns<CreateRunResponse> = {
 };
 
 function createBaseGetRunRequest(): GetRunRequest {
-  return { id: "" };
+  return { runId: "" };
 }
 
 export const GetRunRequest: MessageFns<GetRunRequest> = {
   encode(message: GetRunRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
     }
     return writer;
   },
@@ -2678,7 +2751,7 @@ export const GetRunRequest: MessageFns<GetRunRequest> = {
               break;
             }
 
-            message.id = reader.string();
+            message.runId = reader.string();
             continue;
           }
         }
@@ -2694,13 +2767,19 @@ export const GetRunRequest: MessageFns<GetRunRequest> = {
   },
 
   fromJSON(object: any): GetRunRequest {
-    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+    };
   },
 
   toJSON(message: GetRunRequest): unknown {
     const obj: any = {};
-    if (message.id !== "") {
-      obj.id = message.id;
+    if (message.runId !== "") {
+      obj.runId = message.runId;
     }
     return obj;
   },
@@ -2710,7 +2789,7 @@ export const GetRunRequest: MessageFns<GetRunRequest> = {
   },
   fromPartial(object: DeepPartial<GetRunRequest>): GetRunRequest {
     const message = createBaseGetRunRequest();
-    message.id = object.id ?? "";
+    message.runId = object.runId ?? "";
     return message;
   },
 };
@@ -2965,13 +3044,13 @@ export const ListRunsResponse: MessageFns<ListRunsResponse> = {
 };
 
 function createBaseWatchRunRequest(): WatchRunRequest {
-  return { id: "" };
+  return { runId: "" };
 }
 
 export const WatchRunRequest: MessageFns<WatchRunRequest> = {
   encode(message: WatchRunRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
     }
     return writer;
   },
@@ -2994,7 +3073,7 @@ export const WatchRunRequest: MessageFns<WatchRunRequest> = {
               break;
             }
 
-            message.id = reader.string();
+            message.runId = reader.string();
             continue;
           }
         }
@@ -3010,13 +3089,19 @@ export const WatchRunRequest: MessageFns<WatchRunRequest> = {
   },
 
   fromJSON(object: any): WatchRunRequest {
-    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+    };
   },
 
   toJSON(message: WatchRunRequest): unknown {
     const obj: any = {};
-    if (message.id !== "") {
-      obj.id = message.id;
+    if (message.runId !== "") {
+      obj.runId = message.runId;
     }
     return obj;
   },
@@ -3026,7 +3111,7 @@ export const WatchRunRequest: MessageFns<WatchRunRequest> = {
   },
   fromPartial(object: DeepPartial<WatchRunRequest>): WatchRunRequest {
     const message = createBaseWatchRunRequest();
-    message.id = object.id ?? "";
+    message.runId = object.runId ?? "";
     return message;
   },
 };
@@ -3117,13 +3202,13 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
 };
 
 function createBaseCancelRunRequest(): CancelRunRequest {
-  return { id: "" };
+  return { runId: "" };
 }
 
 export const CancelRunRequest: MessageFns<CancelRunRequest> = {
   encode(message: CancelRunRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
     }
     return writer;
   },
@@ -3146,7 +3231,7 @@ export const CancelRunRequest: MessageFns<CancelRunRequest> = {
               break;
             }
 
-            message.id = reader.string();
+            message.runId = reader.string();
             continue;
           }
         }
@@ -3162,13 +3247,19 @@ export const CancelRunRequest: MessageFns<CancelRunRequest> = {
   },
 
   fromJSON(object: any): CancelRunRequest {
-    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+    };
   },
 
   toJSON(message: CancelRunRequest): unknown {
     const obj: any = {};
-    if (message.id !== "") {
-      obj.id = message.id;
+    if (message.runId !== "") {
+      obj.runId = message.runId;
     }
     return obj;
   },
@@ -3178,7 +3269,7 @@ export const CancelRunRequest: MessageFns<CancelRunRequest> = {
   },
   fromPartial(object: DeepPartial<CancelRunRequest>): CancelRunRequest {
     const message = createBaseCancelRunRequest();
-    message.id = object.id ?? "";
+    message.runId = object.runId ?? "";
     return message;
   },
 };
@@ -3250,13 +3341,13 @@ export const CancelRunResponse: MessageFns<CancelRunResponse> = {
   },
 };
 
-/** RunService plans runs, starts them and follows them. */
+/** RunService plans, starts and watches runs. */
 export type RunServiceDefinition = typeof RunServiceDefinition;
 export const RunServiceDefinition = {
   name: "RunService",
   fullName: "meshgauge.collector.v1.RunService",
   methods: {
-    /** PlanRun says what a run would do, before a packet leaves. */
+    /** PlanRun returns the plan of a run without sending any traffic. */
     planRun: {
       name: "PlanRun",
       requestType: PlanRunRequest as typeof PlanRunRequest,
@@ -3265,7 +3356,7 @@ export const RunServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** CreateRun plans a run and starts it. Runs that want the same interfaces wait for each other. */
+    /** CreateRun plans a run and starts it. Runs that need the same interfaces wait for each other. */
     createRun: {
       name: "CreateRun",
       requestType: CreateRunRequest as typeof CreateRunRequest,
@@ -3292,7 +3383,7 @@ export const RunServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** WatchRun sends the run as it is, then again each time it moves on, with the results that came; it ends with the run. */
+    /** WatchRun sends the current state of a run, then each change with the new results. The stream ends with the run. */
     watchRun: {
       name: "WatchRun",
       requestType: WatchRunRequest as typeof WatchRunRequest,
@@ -3301,7 +3392,10 @@ export const RunServiceDefinition = {
       responseStream: true,
       options: {},
     },
-    /** CancelRun ends a run: what is under way is stopped, what has not begun is NOT_RUN, what was measured is kept. */
+    /**
+     * CancelRun ends a run: running tests are stopped, pairs that have not started become NOT_RUN, results are kept. A
+     * run that has ended is RUN_NOT_ACTIVE.
+     */
     cancelRun: {
       name: "CancelRun",
       requestType: CancelRunRequest as typeof CancelRunRequest,
@@ -3314,38 +3408,44 @@ export const RunServiceDefinition = {
 } as const;
 
 export interface RunServiceImplementation<CallContextExt = {}> {
-  /** PlanRun says what a run would do, before a packet leaves. */
+  /** PlanRun returns the plan of a run without sending any traffic. */
   planRun(request: PlanRunRequest, context: CallContext & CallContextExt): Promise<DeepPartial<PlanRunResponse>>;
-  /** CreateRun plans a run and starts it. Runs that want the same interfaces wait for each other. */
+  /** CreateRun plans a run and starts it. Runs that need the same interfaces wait for each other. */
   createRun(request: CreateRunRequest, context: CallContext & CallContextExt): Promise<DeepPartial<CreateRunResponse>>;
   /** GetRun returns one run with its plan, summary and verdicts. */
   getRun(request: GetRunRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetRunResponse>>;
   /** ListRuns returns runs, newest first. */
   listRuns(request: ListRunsRequest, context: CallContext & CallContextExt): Promise<DeepPartial<ListRunsResponse>>;
-  /** WatchRun sends the run as it is, then again each time it moves on, with the results that came; it ends with the run. */
+  /** WatchRun sends the current state of a run, then each change with the new results. The stream ends with the run. */
   watchRun(
     request: WatchRunRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<WatchRunResponse>>;
-  /** CancelRun ends a run: what is under way is stopped, what has not begun is NOT_RUN, what was measured is kept. */
+  /**
+   * CancelRun ends a run: running tests are stopped, pairs that have not started become NOT_RUN, results are kept. A
+   * run that has ended is RUN_NOT_ACTIVE.
+   */
   cancelRun(request: CancelRunRequest, context: CallContext & CallContextExt): Promise<DeepPartial<CancelRunResponse>>;
 }
 
 export interface RunServiceClient<CallOptionsExt = {}> {
-  /** PlanRun says what a run would do, before a packet leaves. */
+  /** PlanRun returns the plan of a run without sending any traffic. */
   planRun(request: DeepPartial<PlanRunRequest>, options?: CallOptions & CallOptionsExt): Promise<PlanRunResponse>;
-  /** CreateRun plans a run and starts it. Runs that want the same interfaces wait for each other. */
+  /** CreateRun plans a run and starts it. Runs that need the same interfaces wait for each other. */
   createRun(request: DeepPartial<CreateRunRequest>, options?: CallOptions & CallOptionsExt): Promise<CreateRunResponse>;
   /** GetRun returns one run with its plan, summary and verdicts. */
   getRun(request: DeepPartial<GetRunRequest>, options?: CallOptions & CallOptionsExt): Promise<GetRunResponse>;
   /** ListRuns returns runs, newest first. */
   listRuns(request: DeepPartial<ListRunsRequest>, options?: CallOptions & CallOptionsExt): Promise<ListRunsResponse>;
-  /** WatchRun sends the run as it is, then again each time it moves on, with the results that came; it ends with the run. */
+  /** WatchRun sends the current state of a run, then each change with the new results. The stream ends with the run. */
   watchRun(
     request: DeepPartial<WatchRunRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<WatchRunResponse>;
-  /** CancelRun ends a run: what is under way is stopped, what has not begun is NOT_RUN, what was measured is kept. */
+  /**
+   * CancelRun ends a run: running tests are stopped, pairs that have not started become NOT_RUN, results are kept. A
+   * run that has ended is RUN_NOT_ACTIVE.
+   */
   cancelRun(request: DeepPartial<CancelRunRequest>, options?: CallOptions & CallOptionsExt): Promise<CancelRunResponse>;
 }
 

@@ -17,13 +17,13 @@ export const protobufPackage = "meshgauge.collector.v1";
 
 export const protobufFileName = "meshgauge/collector/v1/schedule.proto";
 
-/** OverlapPolicy says what happens to a start while the run before is under way. */
+/** OverlapPolicy states what happens to a start while the previous run has not ended. */
 export const OverlapPolicy = {
-  /** OVERLAP_POLICY_UNSPECIFIED - Skip. */
+  /** OVERLAP_POLICY_UNSPECIFIED - Same as SKIP. */
   OVERLAP_POLICY_UNSPECIFIED: 0,
-  /** OVERLAP_POLICY_SKIP - The start is left out, and counted. */
+  /** OVERLAP_POLICY_SKIP - The start is skipped and counted. */
   OVERLAP_POLICY_SKIP: 1,
-  /** OVERLAP_POLICY_QUEUE - It waits for the run before; at most one start waits. */
+  /** OVERLAP_POLICY_QUEUE - The start waits for the previous run. At most one start waits. */
   OVERLAP_POLICY_QUEUE: 2,
   UNRECOGNIZED: -1,
 } as const;
@@ -69,17 +69,17 @@ export function overlapPolicyToJSON(object: OverlapPolicy): string {
   }
 }
 
-/** ScheduleState is where a schedule stands. */
+/** ScheduleState is the state of a schedule. */
 export const ScheduleState = {
   /** SCHEDULE_STATE_UNSPECIFIED - Never sent. */
   SCHEDULE_STATE_UNSPECIFIED: 0,
-  /** SCHEDULE_STATE_WAITING - It waits for its time. */
+  /** SCHEDULE_STATE_WAITING - The schedule waits for its next start. */
   SCHEDULE_STATE_WAITING: 1,
-  /** SCHEDULE_STATE_RUNNING - Its run is pending or measures, or its mesh is kept up. */
+  /** SCHEDULE_STATE_RUNNING - A run of the schedule is pending or running, or its mesh is on. */
   SCHEDULE_STATE_RUNNING: 2,
-  /** SCHEDULE_STATE_PAUSED - Someone paused it. */
+  /** SCHEDULE_STATE_PAUSED - PauseSchedule was called. */
   SCHEDULE_STATE_PAUSED: 3,
-  /** SCHEDULE_STATE_BLACKOUT - Its time came within a blackout; it starts when that ends. */
+  /** SCHEDULE_STATE_BLACKOUT - A start fell into a blackout. It happens when the blackout ends. */
   SCHEDULE_STATE_BLACKOUT: 4,
   UNRECOGNIZED: -1,
 } as const;
@@ -137,13 +137,13 @@ export function scheduleStateToJSON(object: ScheduleState): string {
   }
 }
 
-/** ScheduleOrigin says where a schedule comes from. */
+/** ScheduleOrigin states who created a schedule. */
 export const ScheduleOrigin = {
   /** SCHEDULE_ORIGIN_UNSPECIFIED - Never sent. */
   SCHEDULE_ORIGIN_UNSPECIFIED: 0,
-  /** SCHEDULE_ORIGIN_DEFAULT - Meshgauge's own: what is measured when the config says nothing. */
+  /** SCHEDULE_ORIGIN_DEFAULT - A built-in schedule. Used when the config file does not replace it. */
   SCHEDULE_ORIGIN_DEFAULT: 1,
-  /** SCHEDULE_ORIGIN_CONFIG - The collector's config file; only that can change it. It can be paused. */
+  /** SCHEDULE_ORIGIN_CONFIG - The collector's config file. Only the file can change or remove the schedule. It can be paused. */
   SCHEDULE_ORIGIN_CONFIG: 2,
   /** SCHEDULE_ORIGIN_API - CreateSchedule. */
   SCHEDULE_ORIGIN_API: 3,
@@ -197,22 +197,22 @@ export function scheduleOriginToJSON(object: ScheduleOrigin): string {
   }
 }
 
-/** ScheduleSpec is what is measured without being asked, and when. */
+/** ScheduleSpec states what to measure, and when. */
 export interface ScheduleSpec {
-  /** Its name: letters, digits, ".", "_" and "-"; unique. */
+  /** Unique name of the schedule: letters, digits, ".", "_" and "-". */
   name: string;
-  /** When it starts. Absent for a mesh, which never stops. */
+  /** Start times. Absent for a mesh, which is always on. */
   when:
     | //
-    /** Five or six fields as crontab(5) has them, or a nickname such as @daily. */
+    /** Five or six fields as in crontab(5), or a nickname such as @daily. */
     { $case: "cron"; value: string }
     | //
-    /** So much time from one start to the next. */
+    /** Time between two starts. */
     { $case: "every"; value: Duration }
     | undefined;
-  /** The IANA time zone of cron and blackouts; that of the collector's host when empty. */
+  /** IANA time zone of cron and blackouts. Default: the time zone of the collector's host. */
   timeZone: string;
-  /** What is measured. */
+  /** What to measure. */
   work:
     | //
     /** A run. */
@@ -221,114 +221,122 @@ export interface ScheduleSpec {
     /** The runs of a profile, one after the other. */
     { $case: "profile"; value: ProfileSource }
     | //
-    /** A ping mesh that never stops. */
+    /** An always-on ping mesh. */
     { $case: "mesh"; value: MeshSpec }
     | undefined;
-  /** Each start is late by a random time up to this, so that schedules do not all begin at once; none when absent. */
+  /**
+   * Each start is delayed by a random time up to this, so that schedules do not all start at the same time. Default
+   * none.
+   */
   jitter:
     | Duration
     | undefined;
-  /** What happens when the run before has not ended. */
+  /** What happens to a start when the previous run has not ended. Default SKIP. */
   overlap: OverlapPolicy;
-  /** Times in which nothing is started. A mesh goes on. */
+  /** Times in which nothing is started. A mesh continues. */
   blackouts: Blackout[];
-  /** What may be spent. */
+  /** Limits on what the runs may use. Default: no limits. */
   budget:
     | Budget
     | undefined;
   /**
-   * Every pair of the run's topology is to be measured within this time: each start takes the pairs that are due, the
-   * most overdue first, as many as the budget allows. Absent measures the whole topology each time. Not for profiles.
+   * Measure every pair of the run's topology within this time: each start measures the pairs that are due, the most
+   * overdue first, as many as the budget allows. When absent, each start measures the whole topology. Cannot be
+   * combined with a profile.
    */
   everyPairWithin:
     | Duration
     | undefined;
-  /** Runs of each interface by itself, one after the other, instead of one run of all. */
+  /** Create one run for each interface, one after the other, instead of one run for all interfaces. */
   eachInterface: boolean;
 }
 
 /** Blackout is a recurring time in which nothing is started. */
 export interface Blackout {
-  /** When it begins, as ScheduleSpec.cron. */
+  /** Start of the blackout, as in ScheduleSpec.cron. */
   cron: string;
-  /** How long it lasts. */
+  /** Length of the blackout. */
   duration: Duration | undefined;
 }
 
 /**
- * Budget bounds what a schedule spends in a sliding time. A start that would spend more is made smaller when the
- * schedule has every_pair_within, and else left out and counted.
+ * Budget limits what a schedule uses in a sliding period. A start that would exceed it is made smaller when the
+ * schedule has every_pair_within. Otherwise it is skipped and counted.
  */
 export interface Budget {
-  /** Bytes sent by all nodes together, as the plan expects them; no bound when absent. */
+  /** Number of bytes that all nodes together send, as expected by the plan. Absent is unlimited. */
   bytes?:
     | number
     | undefined;
-  /** Time in which any one interface is busy; no bound when absent. */
+  /** Time in which any one interface is busy. Absent is unlimited. */
   busy:
     | Duration
     | undefined;
-  /** The sliding time; a day when absent. */
+  /** The sliding period. Default 24 h. */
   period: Duration | undefined;
 }
 
-/** Schedule is a schedule and how it fares. */
+/** Schedule is a schedule and its state. All its fields are output only. */
 export interface Schedule {
-  /** What it does. */
+  /** Output only. The specification, with defaults filled in. */
   spec:
     | ScheduleSpec
     | undefined;
-  /** Where it comes from. */
+  /** Output only. Who created the schedule. */
   origin: ScheduleOrigin;
-  /** Where it stands. */
+  /** Output only. Current state. */
   state: ScheduleState;
-  /** Why the last start was left out or failed, in words; empty when it was not. */
+  /** Output only. Why the last start was skipped or failed, in words. Empty otherwise. */
   reason: string;
-  /** When it starts next; absent when paused, and for a mesh. */
+  /** Output only. Time of the next start. Absent when paused, and for a mesh. */
   nextTime:
     | Timestamp
     | undefined;
-  /** When it last started. */
+  /** Output only. Time of the last start. */
   lastStartTime:
     | Timestamp
     | undefined;
-  /** How much later than planned that was, jitter not counted. */
+  /** Output only. Delay of the last start compared with its planned time, jitter excluded. */
   lastLateness:
     | Duration
     | undefined;
-  /** Its last runs, newest first, at most 10. */
+  /** Output only. Ids of its last runs, newest first, at most 10. */
   runIds: string[];
-  /** Starts. */
+  /** Output only. Number of starts. */
   startCount: number;
-  /** Starts that were more than a second late. */
+  /** Output only. Number of starts that were more than 1 s late. */
   lateCount: number;
-  /** Starts that were missed because no collector was running. */
+  /** Output only. Number of starts that were missed because no collector was running. */
   missedCount: number;
-  /** Starts left out because the run before had not ended. */
+  /** Output only. Number of starts that were skipped because the previous run had not ended. */
   overlapCount: number;
-  /** Starts left out because the budget was spent. */
+  /** Output only. Number of starts that were skipped because of the budget. */
   overBudgetCount: number;
-  /** Starts that failed, such as for want of nodes. */
+  /** Output only. Number of starts that failed, such as for lack of nodes. */
   failedCount: number;
-  /** How well every_pair_within is kept; absent without it. */
+  /** Output only. How well every_pair_within is met. Absent without it. */
   coverage:
     | Coverage
     | undefined;
-  /** Spent of the budget in its sliding time. */
-  spent: Budget | undefined;
+  /** Output only. Use of the budget in its current period. Absent without a budget. */
+  spent:
+    | Budget
+    | undefined;
+  /** Output only. The request_id of CreateSchedule. Empty when none was given. */
+  requestId: string;
 }
 
-/** Coverage says how well a schedule keeps its every_pair_within. */
+/** Coverage states how many pairs were measured within a time. All its fields are output only. */
 export interface Coverage {
-  /** Pairs of its topology, between nodes of the inventory. */
+  /** Output only. Number of pairs of the topology, between nodes of the inventory. */
   pairCount: number;
-  /** Pairs measured within the time. */
+  /** Output only. Number of pairs that were measured within the time. */
   coveredCount: number;
-  /** Pairs that were not: the debt. */
+  /** Output only. Number of pairs that were not measured within the time. */
   overdueCount: number;
-  /** Of these, pairs that were never measured. */
+  /** Output only. Number of overdue pairs that were never measured. */
   neverCount: number;
-  /** The age of the oldest measurement among pairs that were ever measured. */
+  /** Output only. Age of the oldest measurement, over the pairs that were measured. */
   oldestAge: Duration | undefined;
 }
 
@@ -338,11 +346,17 @@ export interface CreateScheduleRequest {
   spec:
     | ScheduleSpec
     | undefined;
-  /** Whether it begins paused. */
+  /** Whether the schedule is paused from the start. */
   paused: boolean;
+  /**
+   * Id of this request, up to 64 characters; a UUID is recommended. Optional. A second request with the same id, spec
+   * and paused returns the schedule that the first one created. The same id with other values is REQUEST_ID_REUSED. The
+   * collector stores the id as long as the schedule.
+   */
+  requestId: string;
 }
 
-/** CreateScheduleResponse is the new schedule. */
+/** CreateScheduleResponse is the created schedule. */
 export interface CreateScheduleResponse {
   /** The schedule. */
   schedule: Schedule | undefined;
@@ -350,8 +364,8 @@ export interface CreateScheduleResponse {
 
 /** GetScheduleRequest names a schedule. */
 export interface GetScheduleRequest {
-  /** Its name. */
-  name: string;
+  /** Name of the schedule. */
+  schedule: string;
 }
 
 /** GetScheduleResponse is the schedule. */
@@ -360,23 +374,29 @@ export interface GetScheduleResponse {
   schedule: Schedule | undefined;
 }
 
-/** ListSchedulesRequest asks for all; it has no fields. */
+/** ListSchedulesRequest selects a page of schedules. */
 export interface ListSchedulesRequest {
+  /** Maximum page size. Default 50, capped at 1000. */
+  pageSize: number;
+  /** The next_page_token of the previous page. Empty for the first page. */
+  pageToken: string;
 }
 
-/** ListSchedulesResponse holds the schedules. */
+/** ListSchedulesResponse is a page of schedules. */
 export interface ListSchedulesResponse {
-  /** By name. */
+  /** Schedules by name. */
   schedules: Schedule[];
+  /** Token of the next page. Empty on the last page. */
+  nextPageToken: string;
 }
 
 /** PauseScheduleRequest names a schedule. */
 export interface PauseScheduleRequest {
-  /** Its name. */
-  name: string;
+  /** Name of the schedule. */
+  schedule: string;
 }
 
-/** PauseScheduleResponse is the schedule, paused. */
+/** PauseScheduleResponse is the paused schedule. */
 export interface PauseScheduleResponse {
   /** The schedule. */
   schedule: Schedule | undefined;
@@ -384,75 +404,75 @@ export interface PauseScheduleResponse {
 
 /** ResumeScheduleRequest names a schedule. */
 export interface ResumeScheduleRequest {
-  /** Its name. */
-  name: string;
+  /** Name of the schedule. */
+  schedule: string;
 }
 
-/** ResumeScheduleResponse is the schedule, resumed. */
+/** ResumeScheduleResponse is the resumed schedule. */
 export interface ResumeScheduleResponse {
   /** The schedule. */
   schedule: Schedule | undefined;
 }
 
-/** TriggerScheduleRequest names a schedule that makes runs. */
+/** TriggerScheduleRequest names a schedule that creates runs. */
 export interface TriggerScheduleRequest {
-  /** Its name. */
-  name: string;
+  /** Name of the schedule. */
+  schedule: string;
 }
 
-/** TriggerScheduleResponse is what was started. */
+/** TriggerScheduleResponse is the run that was started. */
 export interface TriggerScheduleResponse {
-  /** The first run of it. */
+  /** The first run of the start. */
   run: Run | undefined;
 }
 
 /** DeleteScheduleRequest names a schedule. */
 export interface DeleteScheduleRequest {
-  /** Its name. */
-  name: string;
+  /** Name of the schedule. */
+  schedule: string;
 }
 
 /** DeleteScheduleResponse has no fields. */
 export interface DeleteScheduleResponse {
 }
 
-/** GetCoverageRequest asks when pairs were last measured. */
+/** GetCoverageRequest selects pairs. */
 export interface GetCoverageRequest {
-  /** ping or iperf; iperf when empty. */
+  /** The test: ping or iperf (default). */
   test: string;
-  /** Pairs not measured within this time are listed; 7 days when absent. */
+  /** Pairs that were not measured within this time are overdue. Default 7 days. */
   within:
     | Duration
     | undefined;
-  /** Only pairs of this interface; all when empty. */
+  /** Only pairs of this interface. Empty selects all interfaces. */
   interface: string;
-  /** At most so many pairs are listed, 100 when 0, never more than 5000. */
+  /** Maximum page size of the overdue pairs. Default 50, capped at 1000. */
   pageSize: number;
-  /** next_page_token of the page before. */
+  /** The next_page_token of the previous page. Empty for the first page. */
   pageToken: string;
 }
 
-/** GetCoverageResponse is the ledger in figures, with the pairs that are overdue. */
+/** GetCoverageResponse states the coverage, with a page of the overdue pairs. */
 export interface GetCoverageResponse {
-  /** Over all pairs between nodes of the inventory on interfaces that tests use. */
+  /** Coverage of all pairs between nodes of the inventory, on interfaces that tests use. */
   coverage:
     | Coverage
     | undefined;
-  /** The overdue pairs, those never measured first, then oldest first. */
+  /** Overdue pairs: those never measured, then oldest first. */
   overdue: PairCoverage[];
-  /** Empty on the last page. */
+  /** Token of the next page. Empty on the last page. */
   nextPageToken: string;
 }
 
-/** PairCoverage says when a pair was last measured. */
+/** PairCoverage states when a pair was last measured. */
 export interface PairCoverage {
-  /** The node that sends. */
+  /** Name of the node that sends. */
   source: string;
-  /** The node that receives. */
+  /** Name of the node that receives. */
   destination: string;
-  /** The interface at both ends. */
+  /** Name of the interface at both ends. */
   interface: string;
-  /** When; absent when never. */
+  /** Time of the last measurement. Absent when the pair was never measured. */
   lastTime: Timestamp | undefined;
 }
 
@@ -993,6 +1013,7 @@ function createBaseSchedule(): Schedule {
     failedCount: 0,
     coverage: undefined,
     spent: undefined,
+    requestId: "",
   };
 }
 
@@ -1045,6 +1066,9 @@ export const Schedule: MessageFns<Schedule> = {
     }
     if (message.spent !== undefined) {
       Budget.encode(message.spent, writer.uint32(130).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(138).string(message.requestId);
     }
     return writer;
   },
@@ -1190,6 +1214,14 @@ export const Schedule: MessageFns<Schedule> = {
             message.spent = Budget.decode(reader, reader.uint32());
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1260,6 +1292,11 @@ export const Schedule: MessageFns<Schedule> = {
         : 0,
       coverage: isSet(object.coverage) ? Coverage.fromJSON(object.coverage) : undefined,
       spent: isSet(object.spent) ? Budget.fromJSON(object.spent) : undefined,
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
     };
   },
 
@@ -1313,6 +1350,9 @@ export const Schedule: MessageFns<Schedule> = {
     if (message.spent !== undefined) {
       obj.spent = Budget.toJSON(message.spent);
     }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
     return obj;
   },
 
@@ -1349,6 +1389,7 @@ export const Schedule: MessageFns<Schedule> = {
     message.spent = (object.spent !== undefined && object.spent !== null)
       ? Budget.fromPartial(object.spent)
       : undefined;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -1509,7 +1550,7 @@ export const Coverage: MessageFns<Coverage> = {
 };
 
 function createBaseCreateScheduleRequest(): CreateScheduleRequest {
-  return { spec: undefined, paused: false };
+  return { spec: undefined, paused: false, requestId: "" };
 }
 
 export const CreateScheduleRequest: MessageFns<CreateScheduleRequest> = {
@@ -1519,6 +1560,9 @@ export const CreateScheduleRequest: MessageFns<CreateScheduleRequest> = {
     }
     if (message.paused !== false) {
       writer.uint32(16).bool(message.paused);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
     }
     return writer;
   },
@@ -1552,6 +1596,14 @@ export const CreateScheduleRequest: MessageFns<CreateScheduleRequest> = {
             message.paused = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1568,6 +1620,11 @@ export const CreateScheduleRequest: MessageFns<CreateScheduleRequest> = {
     return {
       spec: isSet(object.spec) ? ScheduleSpec.fromJSON(object.spec) : undefined,
       paused: isSet(object.paused) ? globalThis.Boolean(object.paused) : false,
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
     };
   },
 
@@ -1578,6 +1635,9 @@ export const CreateScheduleRequest: MessageFns<CreateScheduleRequest> = {
     }
     if (message.paused !== false) {
       obj.paused = message.paused;
+    }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
     }
     return obj;
   },
@@ -1591,6 +1651,7 @@ export const CreateScheduleRequest: MessageFns<CreateScheduleRequest> = {
       ? ScheduleSpec.fromPartial(object.spec)
       : undefined;
     message.paused = object.paused ?? false;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -1665,13 +1726,13 @@ export const CreateScheduleResponse: MessageFns<CreateScheduleResponse> = {
 };
 
 function createBaseGetScheduleRequest(): GetScheduleRequest {
-  return { name: "" };
+  return { schedule: "" };
 }
 
 export const GetScheduleRequest: MessageFns<GetScheduleRequest> = {
   encode(message: GetScheduleRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== "") {
-      writer.uint32(10).string(message.name);
+    if (message.schedule !== "") {
+      writer.uint32(10).string(message.schedule);
     }
     return writer;
   },
@@ -1694,7 +1755,7 @@ export const GetScheduleRequest: MessageFns<GetScheduleRequest> = {
               break;
             }
 
-            message.name = reader.string();
+            message.schedule = reader.string();
             continue;
           }
         }
@@ -1710,13 +1771,13 @@ export const GetScheduleRequest: MessageFns<GetScheduleRequest> = {
   },
 
   fromJSON(object: any): GetScheduleRequest {
-    return { name: isSet(object.name) ? globalThis.String(object.name) : "" };
+    return { schedule: isSet(object.schedule) ? globalThis.String(object.schedule) : "" };
   },
 
   toJSON(message: GetScheduleRequest): unknown {
     const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
+    if (message.schedule !== "") {
+      obj.schedule = message.schedule;
     }
     return obj;
   },
@@ -1726,7 +1787,7 @@ export const GetScheduleRequest: MessageFns<GetScheduleRequest> = {
   },
   fromPartial(object: DeepPartial<GetScheduleRequest>): GetScheduleRequest {
     const message = createBaseGetScheduleRequest();
-    message.name = object.name ?? "";
+    message.schedule = object.schedule ?? "";
     return message;
   },
 };
@@ -1801,11 +1862,17 @@ export const GetScheduleResponse: MessageFns<GetScheduleResponse> = {
 };
 
 function createBaseListSchedulesRequest(): ListSchedulesRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListSchedulesRequest: MessageFns<ListSchedulesRequest> = {
-  encode(_: ListSchedulesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListSchedulesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -1822,6 +1889,22 @@ export const ListSchedulesRequest: MessageFns<ListSchedulesRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1834,32 +1917,54 @@ export const ListSchedulesRequest: MessageFns<ListSchedulesRequest> = {
     }
   },
 
-  fromJSON(_: any): ListSchedulesRequest {
-    return {};
+  fromJSON(object: any): ListSchedulesRequest {
+    return {
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
   },
 
-  toJSON(_: ListSchedulesRequest): unknown {
+  toJSON(message: ListSchedulesRequest): unknown {
     const obj: any = {};
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
     return obj;
   },
 
   create(base?: DeepPartial<ListSchedulesRequest>): ListSchedulesRequest {
     return ListSchedulesRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<ListSchedulesRequest>): ListSchedulesRequest {
+  fromPartial(object: DeepPartial<ListSchedulesRequest>): ListSchedulesRequest {
     const message = createBaseListSchedulesRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListSchedulesResponse(): ListSchedulesResponse {
-  return { schedules: [] };
+  return { schedules: [], nextPageToken: "" };
 }
 
 export const ListSchedulesResponse: MessageFns<ListSchedulesResponse> = {
   encode(message: ListSchedulesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.schedules) {
       Schedule.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1885,6 +1990,14 @@ export const ListSchedulesResponse: MessageFns<ListSchedulesResponse> = {
             message.schedules.push(Schedule.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1902,6 +2015,11 @@ export const ListSchedulesResponse: MessageFns<ListSchedulesResponse> = {
       schedules: globalThis.Array.isArray(object?.schedules)
         ? object.schedules.map((e: any) => Schedule.fromJSON(e))
         : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
     };
   },
 
@@ -1909,6 +2027,9 @@ export const ListSchedulesResponse: MessageFns<ListSchedulesResponse> = {
     const obj: any = {};
     if (message.schedules?.length) {
       obj.schedules = message.schedules.map((e) => Schedule.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
     }
     return obj;
   },
@@ -1919,18 +2040,19 @@ export const ListSchedulesResponse: MessageFns<ListSchedulesResponse> = {
   fromPartial(object: DeepPartial<ListSchedulesResponse>): ListSchedulesResponse {
     const message = createBaseListSchedulesResponse();
     message.schedules = object.schedules?.map((e) => Schedule.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
 
 function createBasePauseScheduleRequest(): PauseScheduleRequest {
-  return { name: "" };
+  return { schedule: "" };
 }
 
 export const PauseScheduleRequest: MessageFns<PauseScheduleRequest> = {
   encode(message: PauseScheduleRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== "") {
-      writer.uint32(10).string(message.name);
+    if (message.schedule !== "") {
+      writer.uint32(10).string(message.schedule);
     }
     return writer;
   },
@@ -1953,7 +2075,7 @@ export const PauseScheduleRequest: MessageFns<PauseScheduleRequest> = {
               break;
             }
 
-            message.name = reader.string();
+            message.schedule = reader.string();
             continue;
           }
         }
@@ -1969,13 +2091,13 @@ export const PauseScheduleRequest: MessageFns<PauseScheduleRequest> = {
   },
 
   fromJSON(object: any): PauseScheduleRequest {
-    return { name: isSet(object.name) ? globalThis.String(object.name) : "" };
+    return { schedule: isSet(object.schedule) ? globalThis.String(object.schedule) : "" };
   },
 
   toJSON(message: PauseScheduleRequest): unknown {
     const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
+    if (message.schedule !== "") {
+      obj.schedule = message.schedule;
     }
     return obj;
   },
@@ -1985,7 +2107,7 @@ export const PauseScheduleRequest: MessageFns<PauseScheduleRequest> = {
   },
   fromPartial(object: DeepPartial<PauseScheduleRequest>): PauseScheduleRequest {
     const message = createBasePauseScheduleRequest();
-    message.name = object.name ?? "";
+    message.schedule = object.schedule ?? "";
     return message;
   },
 };
@@ -2060,13 +2182,13 @@ export const PauseScheduleResponse: MessageFns<PauseScheduleResponse> = {
 };
 
 function createBaseResumeScheduleRequest(): ResumeScheduleRequest {
-  return { name: "" };
+  return { schedule: "" };
 }
 
 export const ResumeScheduleRequest: MessageFns<ResumeScheduleRequest> = {
   encode(message: ResumeScheduleRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== "") {
-      writer.uint32(10).string(message.name);
+    if (message.schedule !== "") {
+      writer.uint32(10).string(message.schedule);
     }
     return writer;
   },
@@ -2089,7 +2211,7 @@ export const ResumeScheduleRequest: MessageFns<ResumeScheduleRequest> = {
               break;
             }
 
-            message.name = reader.string();
+            message.schedule = reader.string();
             continue;
           }
         }
@@ -2105,13 +2227,13 @@ export const ResumeScheduleRequest: MessageFns<ResumeScheduleRequest> = {
   },
 
   fromJSON(object: any): ResumeScheduleRequest {
-    return { name: isSet(object.name) ? globalThis.String(object.name) : "" };
+    return { schedule: isSet(object.schedule) ? globalThis.String(object.schedule) : "" };
   },
 
   toJSON(message: ResumeScheduleRequest): unknown {
     const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
+    if (message.schedule !== "") {
+      obj.schedule = message.schedule;
     }
     return obj;
   },
@@ -2121,7 +2243,7 @@ export const ResumeScheduleRequest: MessageFns<ResumeScheduleRequest> = {
   },
   fromPartial(object: DeepPartial<ResumeScheduleRequest>): ResumeScheduleRequest {
     const message = createBaseResumeScheduleRequest();
-    message.name = object.name ?? "";
+    message.schedule = object.schedule ?? "";
     return message;
   },
 };
@@ -2196,13 +2318,13 @@ export const ResumeScheduleResponse: MessageFns<ResumeScheduleResponse> = {
 };
 
 function createBaseTriggerScheduleRequest(): TriggerScheduleRequest {
-  return { name: "" };
+  return { schedule: "" };
 }
 
 export const TriggerScheduleRequest: MessageFns<TriggerScheduleRequest> = {
   encode(message: TriggerScheduleRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== "") {
-      writer.uint32(10).string(message.name);
+    if (message.schedule !== "") {
+      writer.uint32(10).string(message.schedule);
     }
     return writer;
   },
@@ -2225,7 +2347,7 @@ export const TriggerScheduleRequest: MessageFns<TriggerScheduleRequest> = {
               break;
             }
 
-            message.name = reader.string();
+            message.schedule = reader.string();
             continue;
           }
         }
@@ -2241,13 +2363,13 @@ export const TriggerScheduleRequest: MessageFns<TriggerScheduleRequest> = {
   },
 
   fromJSON(object: any): TriggerScheduleRequest {
-    return { name: isSet(object.name) ? globalThis.String(object.name) : "" };
+    return { schedule: isSet(object.schedule) ? globalThis.String(object.schedule) : "" };
   },
 
   toJSON(message: TriggerScheduleRequest): unknown {
     const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
+    if (message.schedule !== "") {
+      obj.schedule = message.schedule;
     }
     return obj;
   },
@@ -2257,7 +2379,7 @@ export const TriggerScheduleRequest: MessageFns<TriggerScheduleRequest> = {
   },
   fromPartial(object: DeepPartial<TriggerScheduleRequest>): TriggerScheduleRequest {
     const message = createBaseTriggerScheduleRequest();
-    message.name = object.name ?? "";
+    message.schedule = object.schedule ?? "";
     return message;
   },
 };
@@ -2330,13 +2452,13 @@ export const TriggerScheduleResponse: MessageFns<TriggerScheduleResponse> = {
 };
 
 function createBaseDeleteScheduleRequest(): DeleteScheduleRequest {
-  return { name: "" };
+  return { schedule: "" };
 }
 
 export const DeleteScheduleRequest: MessageFns<DeleteScheduleRequest> = {
   encode(message: DeleteScheduleRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== "") {
-      writer.uint32(10).string(message.name);
+    if (message.schedule !== "") {
+      writer.uint32(10).string(message.schedule);
     }
     return writer;
   },
@@ -2359,7 +2481,7 @@ export const DeleteScheduleRequest: MessageFns<DeleteScheduleRequest> = {
               break;
             }
 
-            message.name = reader.string();
+            message.schedule = reader.string();
             continue;
           }
         }
@@ -2375,13 +2497,13 @@ export const DeleteScheduleRequest: MessageFns<DeleteScheduleRequest> = {
   },
 
   fromJSON(object: any): DeleteScheduleRequest {
-    return { name: isSet(object.name) ? globalThis.String(object.name) : "" };
+    return { schedule: isSet(object.schedule) ? globalThis.String(object.schedule) : "" };
   },
 
   toJSON(message: DeleteScheduleRequest): unknown {
     const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
+    if (message.schedule !== "") {
+      obj.schedule = message.schedule;
     }
     return obj;
   },
@@ -2391,7 +2513,7 @@ export const DeleteScheduleRequest: MessageFns<DeleteScheduleRequest> = {
   },
   fromPartial(object: DeepPartial<DeleteScheduleRequest>): DeleteScheduleRequest {
     const message = createBaseDeleteScheduleRequest();
-    message.name = object.name ?? "";
+    message.schedule = object.schedule ?? "";
     return message;
   },
 };
@@ -2823,13 +2945,13 @@ export const PairCoverage: MessageFns<PairCoverage> = {
   },
 };
 
-/** ScheduleService keeps what is measured without being asked: runs that recur, and ping meshes that never stop. */
+/** ScheduleService manages schedules: recurring runs and always-on ping meshes. */
 export type ScheduleServiceDefinition = typeof ScheduleServiceDefinition;
 export const ScheduleServiceDefinition = {
   name: "ScheduleService",
   fullName: "meshgauge.collector.v1.ScheduleService",
   methods: {
-    /** CreateSchedule adds a schedule; it survives a restart of the collector. */
+    /** CreateSchedule adds a schedule. It is stored and survives a restart of the collector. */
     createSchedule: {
       name: "CreateSchedule",
       requestType: CreateScheduleRequest as typeof CreateScheduleRequest,
@@ -2847,7 +2969,7 @@ export const ScheduleServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** ListSchedules returns all schedules. */
+    /** ListSchedules returns schedules by name. */
     listSchedules: {
       name: "ListSchedules",
       requestType: ListSchedulesRequest as typeof ListSchedulesRequest,
@@ -2856,7 +2978,7 @@ export const ScheduleServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** PauseSchedule starts nothing more of a schedule until it is resumed; a mesh stops, a run under way ends as it would. */
+    /** PauseSchedule prevents further starts of a schedule until it is resumed. A mesh stops. A current run continues. */
     pauseSchedule: {
       name: "PauseSchedule",
       requestType: PauseScheduleRequest as typeof PauseScheduleRequest,
@@ -2865,7 +2987,7 @@ export const ScheduleServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** ResumeSchedule undoes PauseSchedule. */
+    /** ResumeSchedule ends the effect of PauseSchedule. */
     resumeSchedule: {
       name: "ResumeSchedule",
       requestType: ResumeScheduleRequest as typeof ResumeScheduleRequest,
@@ -2874,7 +2996,7 @@ export const ScheduleServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** TriggerSchedule starts a schedule's run now, whatever its times, blackouts and budget say. */
+    /** TriggerSchedule starts a run of a schedule now, regardless of its times, blackouts and budget. */
     triggerSchedule: {
       name: "TriggerSchedule",
       requestType: TriggerScheduleRequest as typeof TriggerScheduleRequest,
@@ -2883,7 +3005,7 @@ export const ScheduleServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** DeleteSchedule removes a schedule that was added with CreateSchedule; a run under way ends as it would. */
+    /** DeleteSchedule removes a schedule that CreateSchedule added. A current run continues. */
     deleteSchedule: {
       name: "DeleteSchedule",
       requestType: DeleteScheduleRequest as typeof DeleteScheduleRequest,
@@ -2892,7 +3014,7 @@ export const ScheduleServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** GetCoverage says when pairs were last measured, and which are overdue. */
+    /** GetCoverage returns when pairs were last measured, and which are overdue. */
     getCoverage: {
       name: "GetCoverage",
       requestType: GetCoverageRequest as typeof GetCoverageRequest,
@@ -2905,7 +3027,7 @@ export const ScheduleServiceDefinition = {
 } as const;
 
 export interface ScheduleServiceImplementation<CallContextExt = {}> {
-  /** CreateSchedule adds a schedule; it survives a restart of the collector. */
+  /** CreateSchedule adds a schedule. It is stored and survives a restart of the collector. */
   createSchedule(
     request: CreateScheduleRequest,
     context: CallContext & CallContextExt,
@@ -2915,32 +3037,32 @@ export interface ScheduleServiceImplementation<CallContextExt = {}> {
     request: GetScheduleRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetScheduleResponse>>;
-  /** ListSchedules returns all schedules. */
+  /** ListSchedules returns schedules by name. */
   listSchedules(
     request: ListSchedulesRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListSchedulesResponse>>;
-  /** PauseSchedule starts nothing more of a schedule until it is resumed; a mesh stops, a run under way ends as it would. */
+  /** PauseSchedule prevents further starts of a schedule until it is resumed. A mesh stops. A current run continues. */
   pauseSchedule(
     request: PauseScheduleRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<PauseScheduleResponse>>;
-  /** ResumeSchedule undoes PauseSchedule. */
+  /** ResumeSchedule ends the effect of PauseSchedule. */
   resumeSchedule(
     request: ResumeScheduleRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ResumeScheduleResponse>>;
-  /** TriggerSchedule starts a schedule's run now, whatever its times, blackouts and budget say. */
+  /** TriggerSchedule starts a run of a schedule now, regardless of its times, blackouts and budget. */
   triggerSchedule(
     request: TriggerScheduleRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<TriggerScheduleResponse>>;
-  /** DeleteSchedule removes a schedule that was added with CreateSchedule; a run under way ends as it would. */
+  /** DeleteSchedule removes a schedule that CreateSchedule added. A current run continues. */
   deleteSchedule(
     request: DeleteScheduleRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<DeleteScheduleResponse>>;
-  /** GetCoverage says when pairs were last measured, and which are overdue. */
+  /** GetCoverage returns when pairs were last measured, and which are overdue. */
   getCoverage(
     request: GetCoverageRequest,
     context: CallContext & CallContextExt,
@@ -2948,7 +3070,7 @@ export interface ScheduleServiceImplementation<CallContextExt = {}> {
 }
 
 export interface ScheduleServiceClient<CallOptionsExt = {}> {
-  /** CreateSchedule adds a schedule; it survives a restart of the collector. */
+  /** CreateSchedule adds a schedule. It is stored and survives a restart of the collector. */
   createSchedule(
     request: DeepPartial<CreateScheduleRequest>,
     options?: CallOptions & CallOptionsExt,
@@ -2958,32 +3080,32 @@ export interface ScheduleServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<GetScheduleRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetScheduleResponse>;
-  /** ListSchedules returns all schedules. */
+  /** ListSchedules returns schedules by name. */
   listSchedules(
     request: DeepPartial<ListSchedulesRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListSchedulesResponse>;
-  /** PauseSchedule starts nothing more of a schedule until it is resumed; a mesh stops, a run under way ends as it would. */
+  /** PauseSchedule prevents further starts of a schedule until it is resumed. A mesh stops. A current run continues. */
   pauseSchedule(
     request: DeepPartial<PauseScheduleRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<PauseScheduleResponse>;
-  /** ResumeSchedule undoes PauseSchedule. */
+  /** ResumeSchedule ends the effect of PauseSchedule. */
   resumeSchedule(
     request: DeepPartial<ResumeScheduleRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ResumeScheduleResponse>;
-  /** TriggerSchedule starts a schedule's run now, whatever its times, blackouts and budget say. */
+  /** TriggerSchedule starts a run of a schedule now, regardless of its times, blackouts and budget. */
   triggerSchedule(
     request: DeepPartial<TriggerScheduleRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<TriggerScheduleResponse>;
-  /** DeleteSchedule removes a schedule that was added with CreateSchedule; a run under way ends as it would. */
+  /** DeleteSchedule removes a schedule that CreateSchedule added. A current run continues. */
   deleteSchedule(
     request: DeepPartial<DeleteScheduleRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<DeleteScheduleResponse>;
-  /** GetCoverage says when pairs were last measured, and which are overdue. */
+  /** GetCoverage returns when pairs were last measured, and which are overdue. */
   getCoverage(
     request: DeepPartial<GetCoverageRequest>,
     options?: CallOptions & CallOptionsExt,

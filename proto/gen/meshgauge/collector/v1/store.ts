@@ -18,39 +18,39 @@ export const protobufFileName = "meshgauge/collector/v1/store.proto";
 export interface GetStoreInfoRequest {
 }
 
-/** GetStoreInfoResponse is what is kept. */
+/** GetStoreInfoResponse describes the store. All its fields are output only. */
 export interface GetStoreInfoResponse {
-  /** Where it is, on the collector's host. */
+  /** Output only. Path of the file on the collector's host. */
   path: string;
-  /** Version of its schema. */
+  /** Output only. Version of the schema. */
   schemaVersion: number;
-  /** Room that it takes on disk, its log included. */
+  /** Output only. Size on disk in bytes, including the write-ahead log. */
   sizeBytes: number;
-  /** Of this, room that is free inside for what comes. */
+  /** Output only. Free space inside the file in bytes. Included in size_bytes. */
   freeBytes: number;
-  /** The bound; what is oldest goes when it is reached. 0 is no bound. */
+  /** Output only. Maximum size in bytes. The oldest content is deleted when it is reached. 0 is unlimited. */
   maxBytes: number;
-  /** What is kept, kind by kind. */
+  /** Output only. Content by kind. */
   levels: StoreLevel[];
-  /** When old content was last removed. */
+  /** Output only. When old content was last deleted. */
   lastExpireTime: Timestamp | undefined;
 }
 
-/** StoreLevel is one kind of content. */
+/** StoreLevel describes one kind of content. All its fields are output only. */
 export interface StoreLevel {
-  /** runs, raw, 5m, 1h or events. */
+  /** Output only. The kind of content: runs, raw, 5m, 1h or events. */
   name: string;
-  /** Rows (windows; runs; events). */
+  /** Output only. Number of rows: runs, windows or events. */
   rowCount: number;
-  /** The oldest; absent when there is none. */
+  /** Output only. Time of the oldest row. Absent when there is none. */
   oldestTime:
     | Timestamp
     | undefined;
-  /** The newest. */
+  /** Output only. Time of the newest row. Absent when there is none. */
   newestTime:
     | Timestamp
     | undefined;
-  /** How long it is kept; absent is for ever. */
+  /** Output only. How long rows are kept. Absent when they are never deleted because of their age. */
   retention: Duration | undefined;
 }
 
@@ -58,11 +58,11 @@ export interface StoreLevel {
 export interface BackupStoreRequest {
 }
 
-/** BackupStoreResponse is a piece of the copy: an SQLite database. */
+/** BackupStoreResponse is a part of the copy, which is an SQLite database file. */
 export interface BackupStoreResponse {
-  /** The piece. */
+  /** The next bytes of the file. */
   data: Buffer;
-  /** Size of the whole. */
+  /** Size of the whole file in bytes. */
   sizeBytes: number;
 }
 
@@ -599,13 +599,13 @@ export const BackupStoreResponse: MessageFns<BackupStoreResponse> = {
   },
 };
 
-/** StoreService looks after what the collector keeps. */
+/** StoreService describes and copies the collector's database. */
 export type StoreServiceDefinition = typeof StoreServiceDefinition;
 export const StoreServiceDefinition = {
   name: "StoreService",
   fullName: "meshgauge.collector.v1.StoreService",
   methods: {
-    /** GetStoreInfo says what is kept, since when, and how much room it takes. */
+    /** GetStoreInfo returns what the store contains and its size. */
     getStoreInfo: {
       name: "GetStoreInfo",
       requestType: GetStoreInfoRequest as typeof GetStoreInfoRequest,
@@ -614,7 +614,7 @@ export const StoreServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** BackupStore sends a copy of the store as it is at one moment, while the collector goes on. */
+    /** BackupStore sends a consistent copy of the store while the collector continues to run. */
     backupStore: {
       name: "BackupStore",
       requestType: BackupStoreRequest as typeof BackupStoreRequest,
@@ -627,12 +627,12 @@ export const StoreServiceDefinition = {
 } as const;
 
 export interface StoreServiceImplementation<CallContextExt = {}> {
-  /** GetStoreInfo says what is kept, since when, and how much room it takes. */
+  /** GetStoreInfo returns what the store contains and its size. */
   getStoreInfo(
     request: GetStoreInfoRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetStoreInfoResponse>>;
-  /** BackupStore sends a copy of the store as it is at one moment, while the collector goes on. */
+  /** BackupStore sends a consistent copy of the store while the collector continues to run. */
   backupStore(
     request: BackupStoreRequest,
     context: CallContext & CallContextExt,
@@ -640,12 +640,12 @@ export interface StoreServiceImplementation<CallContextExt = {}> {
 }
 
 export interface StoreServiceClient<CallOptionsExt = {}> {
-  /** GetStoreInfo says what is kept, since when, and how much room it takes. */
+  /** GetStoreInfo returns what the store contains and its size. */
   getStoreInfo(
     request: DeepPartial<GetStoreInfoRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetStoreInfoResponse>;
-  /** BackupStore sends a copy of the store as it is at one moment, while the collector goes on. */
+  /** BackupStore sends a consistent copy of the store while the collector continues to run. */
   backupStore(
     request: DeepPartial<BackupStoreRequest>,
     options?: CallOptions & CallOptionsExt,

@@ -18,19 +18,19 @@ export const protobufPackage = "meshgauge.collector.v1";
 
 export const protobufFileName = "meshgauge/collector/v1/traffic.proto";
 
-/** TrafficState is where a traffic stands. */
+/** TrafficState is the state of a traffic. */
 export const TrafficState = {
   /** TRAFFIC_STATE_UNSPECIFIED - Never sent. */
   TRAFFIC_STATE_UNSPECIFIED: 0,
   /** TRAFFIC_STATE_STARTING - Servers and clients are being started. */
   TRAFFIC_STATE_STARTING: 1,
-  /** TRAFFIC_STATE_RUNNING - Every agent has started its flows; dead ones are started again. */
+  /** TRAFFIC_STATE_RUNNING - Every agent has started its flows. Programs that end are restarted. */
   TRAFFIC_STATE_RUNNING: 2,
-  /** TRAFFIC_STATE_STOPPING - It is being ended. */
+  /** TRAFFIC_STATE_STOPPING - The flows are being stopped. */
   TRAFFIC_STATE_STOPPING: 3,
-  /** TRAFFIC_STATE_STOPPED - It was stopped, or its duration is over. */
+  /** TRAFFIC_STATE_STOPPED - StopTraffic was called, or the duration is over. */
   TRAFFIC_STATE_STOPPED: 4,
-  /** TRAFFIC_STATE_FAILED - It could not be started; reason says why. */
+  /** TRAFFIC_STATE_FAILED - The flows could not be started. Traffic.reason explains why. */
   TRAFFIC_STATE_FAILED: 5,
   UNRECOGNIZED: -1,
 } as const;
@@ -94,103 +94,116 @@ export function trafficStateToJSON(object: TrafficState): string {
   }
 }
 
-/** TrafficSpec is which flows to keep up. */
+/** TrafficSpec states which flows to generate. */
 export interface TrafficSpec {
-  /** The user's own label; any text. */
+  /** The user's label. Any text, not unique. */
   label: string;
-  /** Which pairs of nodes. */
+  /** The pairs of nodes. */
   topology:
     | Topology
     | undefined;
-  /** Names of the interfaces, each to the one of the same name; empty means all that tests use. */
+  /**
+   * Names of the interfaces. Each is paired with the peer's interface of the same name. Empty selects all interfaces
+   * that tests use.
+   */
   interfaces: string[];
-  /** What an iperf3 user would set, for each flow; without a duration it goes on until it is stopped. */
+  /** Options of iperf3 for each flow. Without a duration, the flows continue until they are stopped. */
   options:
     | IperfOptions
     | undefined;
-  /** Ports for the servers, within each agent's own range. */
+  /** Ports for the servers, within the range of each agent. Default: the agent's whole range. */
   ports:
     | PortRange
     | undefined;
-  /** Time between two samples of a flow; 5 s when absent, at least 1 s. */
+  /** Time between two samples of a flow. Default 5 s, minimum 1 s, maximum 60 s. */
   interval: Duration | undefined;
 }
 
-/** Traffic is flows that are kept up. */
+/** Traffic is a set of sustained flows. All its fields are output only. */
 export interface Traffic {
-  /** UUID version 7. */
+  /** Output only. Id of the traffic: a UUID version 7. */
   id: string;
-  /** What was asked. */
+  /** Output only. The specification of StartTraffic, with defaults filled in. */
   spec:
     | TrafficSpec
     | undefined;
-  /** Where it stands. */
+  /** Output only. Current state. */
   state: TrafficState;
-  /** Why it failed or was stopped, in words. */
+  /** Output only. Why the traffic failed or was stopped, in words. */
   reason: string;
-  /** When it was asked for. */
+  /** Output only. When the traffic was created. */
   createTime:
     | Timestamp
     | undefined;
-  /** When the last flow had been started for the first time. */
+  /** Output only. When all flows had been started for the first time. */
   startTime:
     | Timestamp
     | undefined;
-  /** When it ended. */
+  /** Output only. When the traffic ended. */
   endTime:
     | Timestamp
     | undefined;
-  /** Nodes that take part. */
+  /** Output only. Number of nodes that take part. */
   nodeCount: number;
-  /** Flows in all. */
+  /** Output only. Number of flows. */
   flowCount: number;
-  /** Flows whose receiving end counted bytes in the last two intervals. */
+  /** Output only. Number of flows whose receiving end counted bytes in the last two intervals. */
   movingCount: number;
-  /** Times that a flow was started again. */
+  /** Output only. Number of restarts over all flows. */
   restartCount: number;
-  /** What all flows together were asked to send; absent when no bitrate was given. */
+  /** Output only. Requested bitrate of all flows together, in bits per second. Absent when no bitrate was requested. */
   askedBitsPerSecond?:
     | number
     | undefined;
-  /** What the receiving ends count together. */
+  /** Output only. Received bitrate of all flows together, in bits per second. */
   receivedBitsPerSecond: number;
-  /** What keeps flows from moving, in words, one line for each cause, with the number of flows. */
+  /** Output only. Why flows transfer no data, in words, one entry for each cause with the number of flows. */
   problems: string[];
+  /** Output only. The request_id of StartTraffic. Empty when none was given. */
+  requestId: string;
 }
 
-/** TrafficFlow is one flow. */
+/** TrafficFlow is one flow. All its fields are output only. */
 export interface TrafficFlow {
-  /** The end that sends. */
+  /** Output only. The end that sends. */
   source:
     | Endpoint
     | undefined;
-  /** The end that receives. */
+  /** Output only. The end that receives. */
   destination:
     | Endpoint
     | undefined;
-  /** The server's port. */
+  /** Output only. Port of the server. */
   port: number;
-  /** Whether the receiving end counted bytes in the last two intervals. */
+  /** Output only. Whether the receiving end counted bytes in the last two intervals. */
   moving: boolean;
-  /** What the sending end counted in its last interval. */
+  /** Output only. Bits per second that the sending end counted in its last interval. */
   sentBitsPerSecond: number;
-  /** What the receiving end counted in its last interval. */
+  /** Output only. Bits per second that the receiving end counted in its last interval. */
   receivedBitsPerSecond: number;
-  /** Bytes that the receiving end counted since the start. */
+  /** Output only. Bytes that the receiving end has counted since the start. */
   receivedBytes: number;
-  /** How often it was started again. */
+  /** Output only. Number of restarts. */
   restartCount: number;
-  /** Why it does not move, in words; empty when it does. */
+  /** Output only. Why the flow transfers no data, in words. Empty when it does. */
   reason: string;
 }
 
-/** StartTrafficRequest says which flows to keep up. */
+/** StartTrafficRequest states which flows to generate. */
 export interface StartTrafficRequest {
-  /** The flows. */
-  spec: TrafficSpec | undefined;
+  /** The traffic. */
+  spec:
+    | TrafficSpec
+    | undefined;
+  /**
+   * Id of this request, up to 64 characters; a UUID is recommended. Optional. A second request with the same id and the
+   * same spec returns the traffic that the first one started. The same id with a different spec is REQUEST_ID_REUSED.
+   * The collector remembers the id as long as the traffic is listed.
+   */
+  requestId: string;
 }
 
-/** StartTrafficResponse is the new traffic, being started. */
+/** StartTrafficResponse is the started traffic. */
 export interface StartTrafficResponse {
   /** The traffic. */
   traffic: Traffic | undefined;
@@ -198,8 +211,8 @@ export interface StartTrafficResponse {
 
 /** GetTrafficRequest names a traffic. */
 export interface GetTrafficRequest {
-  /** The id, an unambiguous beginning of it, or "latest". */
-  id: string;
+  /** Id of the traffic, an unambiguous prefix of it, or "latest". */
+  trafficId: string;
 }
 
 /** GetTrafficResponse is the traffic. */
@@ -208,55 +221,61 @@ export interface GetTrafficResponse {
   traffic: Traffic | undefined;
 }
 
-/** ListTrafficRequest asks for all; it has no fields. */
+/** ListTrafficRequest selects a page of traffic. */
 export interface ListTrafficRequest {
-}
-
-/** ListTrafficResponse holds the traffic. */
-export interface ListTrafficResponse {
-  /** Newest first, at most 100. */
-  traffic: Traffic[];
-}
-
-/** ListFlowsRequest asks for flows. */
-export interface ListFlowsRequest {
-  /** The traffic, as in GetTrafficRequest. */
-  id: string;
-  /** Only those from or to this node; all when empty. */
-  node: string;
-  /** At most so many, 500 when 0, never more than 5000. */
+  /** Maximum page size. Default 50, capped at 1000. */
   pageSize: number;
-  /** next_page_token of the page before. */
+  /** The next_page_token of the previous page. Empty for the first page. */
+  pageToken: string;
+}
+
+/** ListTrafficResponse is a page of traffic. */
+export interface ListTrafficResponse {
+  /** Traffic, newest first. */
+  traffic: Traffic[];
+  /** Token of the next page. Empty on the last page. */
+  nextPageToken: string;
+}
+
+/** ListFlowsRequest selects flows. */
+export interface ListFlowsRequest {
+  /** Id of the traffic, as in GetTrafficRequest. */
+  trafficId: string;
+  /** Only flows from or to this node. Empty selects all nodes. */
+  node: string;
+  /** Maximum page size. Default 50, capped at 1000. */
+  pageSize: number;
+  /** The next_page_token of the previous page. Empty for the first page. */
   pageToken: string;
 }
 
 /** ListFlowsResponse is a page of flows. */
 export interface ListFlowsResponse {
-  /** Those that do not move first, then by names. */
+  /** Flows, those that transfer no data first, then by name. */
   flows: TrafficFlow[];
-  /** Empty on the last page. */
+  /** Token of the next page. Empty on the last page. */
   nextPageToken: string;
 }
 
 /** WatchTrafficRequest names a traffic. */
 export interface WatchTrafficRequest {
-  /** As in GetTrafficRequest. */
-  id: string;
+  /** Id of the traffic, as in GetTrafficRequest. */
+  trafficId: string;
 }
 
-/** WatchTrafficResponse is the traffic as it is. */
+/** WatchTrafficResponse is a change of a traffic. */
 export interface WatchTrafficResponse {
-  /** The traffic. */
+  /** The current state of the traffic. */
   traffic: Traffic | undefined;
 }
 
 /** StopTrafficRequest names a traffic. */
 export interface StopTrafficRequest {
-  /** As in GetTrafficRequest. */
-  id: string;
+  /** Id of the traffic, as in GetTrafficRequest. */
+  trafficId: string;
 }
 
-/** StopTrafficResponse is the traffic, stopped. */
+/** StopTrafficResponse is the stopped traffic. */
 export interface StopTrafficResponse {
   /** The traffic. */
   traffic: Traffic | undefined;
@@ -437,6 +456,7 @@ function createBaseTraffic(): Traffic {
     askedBitsPerSecond: undefined,
     receivedBitsPerSecond: 0,
     problems: [],
+    requestId: "",
   };
 }
 
@@ -483,6 +503,9 @@ export const Traffic: MessageFns<Traffic> = {
     }
     for (const v of message.problems) {
       writer.uint32(114).string(v!);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(122).string(message.requestId);
     }
     return writer;
   },
@@ -612,6 +635,14 @@ export const Traffic: MessageFns<Traffic> = {
             message.problems.push(reader.string());
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -678,6 +709,11 @@ export const Traffic: MessageFns<Traffic> = {
       problems: globalThis.Array.isArray(object?.problems)
         ? object.problems.map((e: any) => globalThis.String(e))
         : [],
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
     };
   },
 
@@ -725,6 +761,9 @@ export const Traffic: MessageFns<Traffic> = {
     if (message.problems?.length) {
       obj.problems = message.problems;
     }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
     return obj;
   },
 
@@ -755,6 +794,7 @@ export const Traffic: MessageFns<Traffic> = {
     message.askedBitsPerSecond = object.askedBitsPerSecond ?? undefined;
     message.receivedBitsPerSecond = object.receivedBitsPerSecond ?? 0;
     message.problems = object.problems?.map((e) => e) || [];
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -987,13 +1027,16 @@ export const TrafficFlow: MessageFns<TrafficFlow> = {
 };
 
 function createBaseStartTrafficRequest(): StartTrafficRequest {
-  return { spec: undefined };
+  return { spec: undefined, requestId: "" };
 }
 
 export const StartTrafficRequest: MessageFns<StartTrafficRequest> = {
   encode(message: StartTrafficRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.spec !== undefined) {
       TrafficSpec.encode(message.spec, writer.uint32(10).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
     }
     return writer;
   },
@@ -1019,6 +1062,14 @@ export const StartTrafficRequest: MessageFns<StartTrafficRequest> = {
             message.spec = TrafficSpec.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1032,13 +1083,23 @@ export const StartTrafficRequest: MessageFns<StartTrafficRequest> = {
   },
 
   fromJSON(object: any): StartTrafficRequest {
-    return { spec: isSet(object.spec) ? TrafficSpec.fromJSON(object.spec) : undefined };
+    return {
+      spec: isSet(object.spec) ? TrafficSpec.fromJSON(object.spec) : undefined,
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+    };
   },
 
   toJSON(message: StartTrafficRequest): unknown {
     const obj: any = {};
     if (message.spec !== undefined) {
       obj.spec = TrafficSpec.toJSON(message.spec);
+    }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
     }
     return obj;
   },
@@ -1051,6 +1112,7 @@ export const StartTrafficRequest: MessageFns<StartTrafficRequest> = {
     message.spec = (object.spec !== undefined && object.spec !== null)
       ? TrafficSpec.fromPartial(object.spec)
       : undefined;
+    message.requestId = object.requestId ?? "";
     return message;
   },
 };
@@ -1125,13 +1187,13 @@ export const StartTrafficResponse: MessageFns<StartTrafficResponse> = {
 };
 
 function createBaseGetTrafficRequest(): GetTrafficRequest {
-  return { id: "" };
+  return { trafficId: "" };
 }
 
 export const GetTrafficRequest: MessageFns<GetTrafficRequest> = {
   encode(message: GetTrafficRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
+    if (message.trafficId !== "") {
+      writer.uint32(10).string(message.trafficId);
     }
     return writer;
   },
@@ -1154,7 +1216,7 @@ export const GetTrafficRequest: MessageFns<GetTrafficRequest> = {
               break;
             }
 
-            message.id = reader.string();
+            message.trafficId = reader.string();
             continue;
           }
         }
@@ -1170,13 +1232,19 @@ export const GetTrafficRequest: MessageFns<GetTrafficRequest> = {
   },
 
   fromJSON(object: any): GetTrafficRequest {
-    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+    return {
+      trafficId: isSet(object.trafficId)
+        ? globalThis.String(object.trafficId)
+        : isSet(object.traffic_id)
+        ? globalThis.String(object.traffic_id)
+        : "",
+    };
   },
 
   toJSON(message: GetTrafficRequest): unknown {
     const obj: any = {};
-    if (message.id !== "") {
-      obj.id = message.id;
+    if (message.trafficId !== "") {
+      obj.trafficId = message.trafficId;
     }
     return obj;
   },
@@ -1186,7 +1254,7 @@ export const GetTrafficRequest: MessageFns<GetTrafficRequest> = {
   },
   fromPartial(object: DeepPartial<GetTrafficRequest>): GetTrafficRequest {
     const message = createBaseGetTrafficRequest();
-    message.id = object.id ?? "";
+    message.trafficId = object.trafficId ?? "";
     return message;
   },
 };
@@ -1261,11 +1329,17 @@ export const GetTrafficResponse: MessageFns<GetTrafficResponse> = {
 };
 
 function createBaseListTrafficRequest(): ListTrafficRequest {
-  return {};
+  return { pageSize: 0, pageToken: "" };
 }
 
 export const ListTrafficRequest: MessageFns<ListTrafficRequest> = {
-  encode(_: ListTrafficRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ListTrafficRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pageSize !== 0) {
+      writer.uint32(8).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(18).string(message.pageToken);
+    }
     return writer;
   },
 
@@ -1282,6 +1356,22 @@ export const ListTrafficRequest: MessageFns<ListTrafficRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1294,32 +1384,54 @@ export const ListTrafficRequest: MessageFns<ListTrafficRequest> = {
     }
   },
 
-  fromJSON(_: any): ListTrafficRequest {
-    return {};
+  fromJSON(object: any): ListTrafficRequest {
+    return {
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
   },
 
-  toJSON(_: ListTrafficRequest): unknown {
+  toJSON(message: ListTrafficRequest): unknown {
     const obj: any = {};
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
     return obj;
   },
 
   create(base?: DeepPartial<ListTrafficRequest>): ListTrafficRequest {
     return ListTrafficRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<ListTrafficRequest>): ListTrafficRequest {
+  fromPartial(object: DeepPartial<ListTrafficRequest>): ListTrafficRequest {
     const message = createBaseListTrafficRequest();
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListTrafficResponse(): ListTrafficResponse {
-  return { traffic: [] };
+  return { traffic: [], nextPageToken: "" };
 }
 
 export const ListTrafficResponse: MessageFns<ListTrafficResponse> = {
   encode(message: ListTrafficResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.traffic) {
       Traffic.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1345,6 +1457,14 @@ export const ListTrafficResponse: MessageFns<ListTrafficResponse> = {
             message.traffic.push(Traffic.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1360,6 +1480,11 @@ export const ListTrafficResponse: MessageFns<ListTrafficResponse> = {
   fromJSON(object: any): ListTrafficResponse {
     return {
       traffic: globalThis.Array.isArray(object?.traffic) ? object.traffic.map((e: any) => Traffic.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
     };
   },
 
@@ -1367,6 +1492,9 @@ export const ListTrafficResponse: MessageFns<ListTrafficResponse> = {
     const obj: any = {};
     if (message.traffic?.length) {
       obj.traffic = message.traffic.map((e) => Traffic.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
     }
     return obj;
   },
@@ -1377,18 +1505,19 @@ export const ListTrafficResponse: MessageFns<ListTrafficResponse> = {
   fromPartial(object: DeepPartial<ListTrafficResponse>): ListTrafficResponse {
     const message = createBaseListTrafficResponse();
     message.traffic = object.traffic?.map((e) => Traffic.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
 
 function createBaseListFlowsRequest(): ListFlowsRequest {
-  return { id: "", node: "", pageSize: 0, pageToken: "" };
+  return { trafficId: "", node: "", pageSize: 0, pageToken: "" };
 }
 
 export const ListFlowsRequest: MessageFns<ListFlowsRequest> = {
   encode(message: ListFlowsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
+    if (message.trafficId !== "") {
+      writer.uint32(10).string(message.trafficId);
     }
     if (message.node !== "") {
       writer.uint32(18).string(message.node);
@@ -1420,7 +1549,7 @@ export const ListFlowsRequest: MessageFns<ListFlowsRequest> = {
               break;
             }
 
-            message.id = reader.string();
+            message.trafficId = reader.string();
             continue;
           }
           case 2: {
@@ -1461,7 +1590,11 @@ export const ListFlowsRequest: MessageFns<ListFlowsRequest> = {
 
   fromJSON(object: any): ListFlowsRequest {
     return {
-      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      trafficId: isSet(object.trafficId)
+        ? globalThis.String(object.trafficId)
+        : isSet(object.traffic_id)
+        ? globalThis.String(object.traffic_id)
+        : "",
       node: isSet(object.node) ? globalThis.String(object.node) : "",
       pageSize: isSet(object.pageSize)
         ? globalThis.Number(object.pageSize)
@@ -1478,8 +1611,8 @@ export const ListFlowsRequest: MessageFns<ListFlowsRequest> = {
 
   toJSON(message: ListFlowsRequest): unknown {
     const obj: any = {};
-    if (message.id !== "") {
-      obj.id = message.id;
+    if (message.trafficId !== "") {
+      obj.trafficId = message.trafficId;
     }
     if (message.node !== "") {
       obj.node = message.node;
@@ -1498,7 +1631,7 @@ export const ListFlowsRequest: MessageFns<ListFlowsRequest> = {
   },
   fromPartial(object: DeepPartial<ListFlowsRequest>): ListFlowsRequest {
     const message = createBaseListFlowsRequest();
-    message.id = object.id ?? "";
+    message.trafficId = object.trafficId ?? "";
     message.node = object.node ?? "";
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
@@ -1596,13 +1729,13 @@ export const ListFlowsResponse: MessageFns<ListFlowsResponse> = {
 };
 
 function createBaseWatchTrafficRequest(): WatchTrafficRequest {
-  return { id: "" };
+  return { trafficId: "" };
 }
 
 export const WatchTrafficRequest: MessageFns<WatchTrafficRequest> = {
   encode(message: WatchTrafficRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
+    if (message.trafficId !== "") {
+      writer.uint32(10).string(message.trafficId);
     }
     return writer;
   },
@@ -1625,7 +1758,7 @@ export const WatchTrafficRequest: MessageFns<WatchTrafficRequest> = {
               break;
             }
 
-            message.id = reader.string();
+            message.trafficId = reader.string();
             continue;
           }
         }
@@ -1641,13 +1774,19 @@ export const WatchTrafficRequest: MessageFns<WatchTrafficRequest> = {
   },
 
   fromJSON(object: any): WatchTrafficRequest {
-    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+    return {
+      trafficId: isSet(object.trafficId)
+        ? globalThis.String(object.trafficId)
+        : isSet(object.traffic_id)
+        ? globalThis.String(object.traffic_id)
+        : "",
+    };
   },
 
   toJSON(message: WatchTrafficRequest): unknown {
     const obj: any = {};
-    if (message.id !== "") {
-      obj.id = message.id;
+    if (message.trafficId !== "") {
+      obj.trafficId = message.trafficId;
     }
     return obj;
   },
@@ -1657,7 +1796,7 @@ export const WatchTrafficRequest: MessageFns<WatchTrafficRequest> = {
   },
   fromPartial(object: DeepPartial<WatchTrafficRequest>): WatchTrafficRequest {
     const message = createBaseWatchTrafficRequest();
-    message.id = object.id ?? "";
+    message.trafficId = object.trafficId ?? "";
     return message;
   },
 };
@@ -1732,13 +1871,13 @@ export const WatchTrafficResponse: MessageFns<WatchTrafficResponse> = {
 };
 
 function createBaseStopTrafficRequest(): StopTrafficRequest {
-  return { id: "" };
+  return { trafficId: "" };
 }
 
 export const StopTrafficRequest: MessageFns<StopTrafficRequest> = {
   encode(message: StopTrafficRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.id !== "") {
-      writer.uint32(10).string(message.id);
+    if (message.trafficId !== "") {
+      writer.uint32(10).string(message.trafficId);
     }
     return writer;
   },
@@ -1761,7 +1900,7 @@ export const StopTrafficRequest: MessageFns<StopTrafficRequest> = {
               break;
             }
 
-            message.id = reader.string();
+            message.trafficId = reader.string();
             continue;
           }
         }
@@ -1777,13 +1916,19 @@ export const StopTrafficRequest: MessageFns<StopTrafficRequest> = {
   },
 
   fromJSON(object: any): StopTrafficRequest {
-    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+    return {
+      trafficId: isSet(object.trafficId)
+        ? globalThis.String(object.trafficId)
+        : isSet(object.traffic_id)
+        ? globalThis.String(object.traffic_id)
+        : "",
+    };
   },
 
   toJSON(message: StopTrafficRequest): unknown {
     const obj: any = {};
-    if (message.id !== "") {
-      obj.id = message.id;
+    if (message.trafficId !== "") {
+      obj.trafficId = message.trafficId;
     }
     return obj;
   },
@@ -1793,7 +1938,7 @@ export const StopTrafficRequest: MessageFns<StopTrafficRequest> = {
   },
   fromPartial(object: DeepPartial<StopTrafficRequest>): StopTrafficRequest {
     const message = createBaseStopTrafficRequest();
-    message.id = object.id ?? "";
+    message.trafficId = object.trafficId ?? "";
     return message;
   },
 };
@@ -1868,8 +2013,8 @@ export const StopTrafficResponse: MessageFns<StopTrafficResponse> = {
 };
 
 /**
- * TrafficService keeps flows up between nodes, all at once, to load a fabric. It measures nothing: nothing of it
- * accuses anyone.
+ * TrafficService generates sustained traffic between nodes to load a fabric. Sustained traffic is not a measurement: no
+ * verdict is based on it.
  */
 export type TrafficServiceDefinition = typeof TrafficServiceDefinition;
 export const TrafficServiceDefinition = {
@@ -1877,8 +2022,8 @@ export const TrafficServiceDefinition = {
   fullName: "meshgauge.collector.v1.TrafficService",
   methods: {
     /**
-     * StartTraffic starts one flow for each pair. It goes on until it is stopped, its duration is over, or the
-     * collector ends.
+     * StartTraffic starts one flow for each pair. The flows continue until they are stopped, their duration is over, or
+     * the collector ends.
      */
     startTraffic: {
       name: "StartTraffic",
@@ -1897,7 +2042,10 @@ export const TrafficServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** ListTraffic returns all traffic since the collector started, newest first. */
+    /**
+     * ListTraffic returns the traffic since the start of the collector, newest first. Of the traffic that has ended, the
+     * collector remembers the last 84.
+     */
     listTraffic: {
       name: "ListTraffic",
       requestType: ListTrafficRequest as typeof ListTrafficRequest,
@@ -1906,7 +2054,7 @@ export const TrafficServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** ListFlows returns the flows of a traffic, those that do not move first. */
+    /** ListFlows returns the flows of a traffic. Flows that do not transfer data come first. */
     listFlows: {
       name: "ListFlows",
       requestType: ListFlowsRequest as typeof ListFlowsRequest,
@@ -1915,7 +2063,10 @@ export const TrafficServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** WatchTraffic sends the traffic as it is, then again each second that it changes; it ends with the traffic. */
+    /**
+     * WatchTraffic sends the current state of a traffic, then each change, at most once per second. The stream ends with
+     * the traffic.
+     */
     watchTraffic: {
       name: "WatchTraffic",
       requestType: WatchTrafficRequest as typeof WatchTrafficRequest,
@@ -1924,7 +2075,10 @@ export const TrafficServiceDefinition = {
       responseStream: true,
       options: {},
     },
-    /** StopTraffic ends a traffic and answers when no process of it is left on any node that can be reached. */
+    /**
+     * StopTraffic ends a traffic. It answers when no process of the traffic remains on any node that answers. A traffic
+     * that has ended is TRAFFIC_NOT_ACTIVE.
+     */
     stopTraffic: {
       name: "StopTraffic",
       requestType: StopTrafficRequest as typeof StopTrafficRequest,
@@ -1938,8 +2092,8 @@ export const TrafficServiceDefinition = {
 
 export interface TrafficServiceImplementation<CallContextExt = {}> {
   /**
-   * StartTraffic starts one flow for each pair. It goes on until it is stopped, its duration is over, or the
-   * collector ends.
+   * StartTraffic starts one flow for each pair. The flows continue until they are stopped, their duration is over, or
+   * the collector ends.
    */
   startTraffic(
     request: StartTrafficRequest,
@@ -1950,19 +2104,28 @@ export interface TrafficServiceImplementation<CallContextExt = {}> {
     request: GetTrafficRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetTrafficResponse>>;
-  /** ListTraffic returns all traffic since the collector started, newest first. */
+  /**
+   * ListTraffic returns the traffic since the start of the collector, newest first. Of the traffic that has ended, the
+   * collector remembers the last 84.
+   */
   listTraffic(
     request: ListTrafficRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ListTrafficResponse>>;
-  /** ListFlows returns the flows of a traffic, those that do not move first. */
+  /** ListFlows returns the flows of a traffic. Flows that do not transfer data come first. */
   listFlows(request: ListFlowsRequest, context: CallContext & CallContextExt): Promise<DeepPartial<ListFlowsResponse>>;
-  /** WatchTraffic sends the traffic as it is, then again each second that it changes; it ends with the traffic. */
+  /**
+   * WatchTraffic sends the current state of a traffic, then each change, at most once per second. The stream ends with
+   * the traffic.
+   */
   watchTraffic(
     request: WatchTrafficRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<WatchTrafficResponse>>;
-  /** StopTraffic ends a traffic and answers when no process of it is left on any node that can be reached. */
+  /**
+   * StopTraffic ends a traffic. It answers when no process of the traffic remains on any node that answers. A traffic
+   * that has ended is TRAFFIC_NOT_ACTIVE.
+   */
   stopTraffic(
     request: StopTrafficRequest,
     context: CallContext & CallContextExt,
@@ -1971,8 +2134,8 @@ export interface TrafficServiceImplementation<CallContextExt = {}> {
 
 export interface TrafficServiceClient<CallOptionsExt = {}> {
   /**
-   * StartTraffic starts one flow for each pair. It goes on until it is stopped, its duration is over, or the
-   * collector ends.
+   * StartTraffic starts one flow for each pair. The flows continue until they are stopped, their duration is over, or
+   * the collector ends.
    */
   startTraffic(
     request: DeepPartial<StartTrafficRequest>,
@@ -1983,19 +2146,28 @@ export interface TrafficServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<GetTrafficRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetTrafficResponse>;
-  /** ListTraffic returns all traffic since the collector started, newest first. */
+  /**
+   * ListTraffic returns the traffic since the start of the collector, newest first. Of the traffic that has ended, the
+   * collector remembers the last 84.
+   */
   listTraffic(
     request: DeepPartial<ListTrafficRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ListTrafficResponse>;
-  /** ListFlows returns the flows of a traffic, those that do not move first. */
+  /** ListFlows returns the flows of a traffic. Flows that do not transfer data come first. */
   listFlows(request: DeepPartial<ListFlowsRequest>, options?: CallOptions & CallOptionsExt): Promise<ListFlowsResponse>;
-  /** WatchTraffic sends the traffic as it is, then again each second that it changes; it ends with the traffic. */
+  /**
+   * WatchTraffic sends the current state of a traffic, then each change, at most once per second. The stream ends with
+   * the traffic.
+   */
   watchTraffic(
     request: DeepPartial<WatchTrafficRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<WatchTrafficResponse>;
-  /** StopTraffic ends a traffic and answers when no process of it is left on any node that can be reached. */
+  /**
+   * StopTraffic ends a traffic. It answers when no process of the traffic remains on any node that answers. A traffic
+   * that has ended is TRAFFIC_NOT_ACTIVE.
+   */
   stopTraffic(
     request: DeepPartial<StopTrafficRequest>,
     options?: CallOptions & CallOptionsExt,

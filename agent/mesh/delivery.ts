@@ -1,0 +1,104 @@
+/** Sends the batches of a session to the stream that has its lease, and applies what the caller sends. */
+
+import type { MeshAssignment, PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { EngineVersion } from '#proto/meshgauge/agent/v1/types.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { secondsToTimestamp } from '../../lib/protobuf-time.ts'
+import type { MeshPlan } from './assignment.ts'
+import { waitForCancellation } from './half-close-grace.ts'
+import type { SessionLease } from './ownership.ts'
+import type { Session } from './session.ts'
+
+/** A stream without a message for this time gets an empty batch: the caller considers a silent stream broken. */
+const KEEPALIVE_SECONDS = 2
+
+type DeliveryDeps = {
+  clock: Clock
+  /** Time of the mesh, in seconds since 1970. */
+  time: () => number
+  /** @throws OperatingError naming everything that is wrong with the assignment */
+  admit: (assignment: MeshAssignment) => MeshPlan
+  /** Echo requests that this host has received; undefined where the kernel does not count them. */
+  echoRequests: () => number | undefined
+}
+
+/** Applies each request to the session as it arrives. */
+const applyRequests = (
+  requests: AsyncIterator<PingMeshRequest>,
+  session: Session,
+  { admit, onEnd }: { admit: DeliveryDeps['admit']; onEnd: () => void },
+) => {
+  const state: { ended: boolean; failure?: unknown } = { ended: false }
+  const read = async () => {
+    for (let next = await requests.next(); !next.done; next = await requests.next()) {
+      const { request } = next.value
+      if (request?.$case === 'assignment') session.update(admit(request.value))
+      else if (request?.value.session === session.id) session.acknowledge(request.value.sequence)
+    }
+  }
+  void read()
+    .catch((failure) => {
+      state.failure = failure
+    })
+    .finally(() => {
+      state.ended = true
+      onEnd()
+    })
+  return state
+}
+
+/** Sends `Started`, then batches until the caller ends its requests, then the last batches of the session. */
+export async function* deliver(
+  { clock, time, admit, echoRequests }: DeliveryDeps,
+  lease: SessionLease,
+  engines: EngineVersion[],
+  requests: AsyncIterator<PingMeshRequest>,
+  signal: AbortSignal,
+): AsyncGenerator<PingMeshResponse> {
+  const { session } = lease
+  let wake = Promise.withResolvers<void>()
+  let sequence = 0
+  let sentAt = clock.monotonicSeconds()
+
+  function* batches(): Generator<PingMeshResponse> {
+    for (let batch = session.batchFrom(sequence); batch; ) {
+      sequence = batch.sequence + 1
+      sentAt = clock.monotonicSeconds()
+      const next = session.batchFrom(sequence)
+      const current = {
+        sendTime: secondsToTimestamp(time()),
+        droppedCount: session.droppedCount(),
+        problems: session.problems(),
+        // After a disconnection several batches are sent at once; the count belongs to the last one only.
+        echoRequestCount: next ? undefined : echoRequests(),
+      }
+      yield { event: { $case: 'batch', value: { ...batch, ...current } } }
+      batch = next ?? session.batchFrom(sequence)
+    }
+  }
+  const waitForBatch = async () => {
+    const pause = new AbortController()
+    const left = Math.max(0, sentAt + KEEPALIVE_SECONDS - clock.monotonicSeconds())
+    const slept = clock.sleep(left, AbortSignal.any([signal, pause.signal])).catch(() => undefined)
+    await Promise.race([wake.promise, slept])
+    pause.abort()
+    wake = Promise.withResolvers<void>()
+  }
+
+  session.onBatch(() => wake.resolve())
+  const caller = applyRequests(requests, session, { admit, onEnd: () => wake.resolve() })
+  yield { event: { $case: 'started', value: { session: session.id, engines } } }
+  for (;;) {
+    signal.throwIfAborted()
+    if (caller.failure) throw caller.failure
+    const isOver = caller.ended
+    if (isOver) {
+      await waitForCancellation(clock, signal)
+      await lease.end()
+    }
+    session.seal(!isOver && clock.monotonicSeconds() - sentAt >= KEEPALIVE_SECONDS)
+    yield* batches()
+    if (isOver) return
+    await waitForBatch()
+  }
+}

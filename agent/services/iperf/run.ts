@@ -1,0 +1,105 @@
+import type { Flow, IperfResult, RunRequest, RunResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { throwIfInvalid } from '../../../lib/errors.ts'
+import { fromDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
+import { claimsOf } from '../../admission.ts'
+import type { IperfEngine } from '../../engines/engine.ts'
+import { addressViolations, checkBitrateLimit, checkFlowLimits, checkPeers, limitsOf } from '../../limits.ts'
+import type { AgentOptions } from '../../options.ts'
+import { type CallerContext, type IperfDeps, resolveEndpoint } from './endpoint.ts'
+import { createFlowUpdates } from './flow-updates.ts'
+import { iperfStream, type Sending } from './stream.ts'
+import { runSustained, SUSTAINED_FLUSH_SECONDS, sustainedRunViolations } from './sustained.ts'
+
+/** Longest time that samples wait: many flows cost few messages, and a person still sees them move. */
+const FLUSH_SECONDS = 0.1
+
+/** Starts a client for each flow. The stream ends with the last test, or when the duration of sustained traffic is over. */
+export const run = (
+  deps: IperfDeps,
+  options: AgentOptions,
+  request: RunRequest,
+  context: CallerContext,
+): AsyncGenerator<RunResponse> => {
+  const { sustained } = request
+  const updates = createFlowUpdates({ everySample: !sustained })
+  const flushSeconds = sustained ? SUSTAINED_FLUSH_SECONDS : FLUSH_SECONDS
+  return iperfStream(deps, context, { updates, flushSeconds }, async (lease) => {
+    const { engine, version } = await deps.engines.iperf(request.engine, lease.signal)
+    const flows = admitFlows(deps, options, engine, request)
+    const interfaces = flows.map((flow) => flow.interface)
+    const claims = claimsOf('client', request.options?.direction ?? 0, interfaces)
+    const seconds = expectedSecondsOf(request)
+    lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
+    if (sustained) lease.onEnd(deps.sustainedTraffic.register(request.label))
+    await lease.sampleHost(request.hostSampling)
+    const { maxDurationSeconds } = options
+    const sending: Sending = { deps, engine, request, flows, updates, lease, maxDurationSeconds }
+    const { results } = sustained ? await runSustained(sending) : runOnce(sending)
+    const startTime = toTimestamp(deps.clock.now())
+    const started: RunResponse = { event: { $case: 'started', value: { engine: version, startTime } } }
+    return { started, results }
+  })
+}
+
+/** Expected length of the test with its warm-up; undefined when it does not depend on time. */
+const expectedSecondsOf = ({ sustained, options }: RunRequest): number | undefined =>
+  sustained || options?.bytes !== undefined
+    ? undefined
+    : (fromDuration(options?.duration) ?? IPERF_DEFAULTS.durationSeconds) + (fromDuration(options?.omit) ?? 0)
+
+/**
+ * Returns the flows with interface and source address filled in.
+ * @throws OperatingError naming everything that is wrong with the request
+ */
+const admitFlows = (
+  deps: IperfDeps,
+  options: AgentOptions,
+  engine: IperfEngine,
+  request: RunRequest,
+): Flow[] => {
+  const addresses = request.flows.map(({ address }) => address)
+  const endpoints = request.flows.map((flow, index) => {
+    const family = flow.address.includes(':') ? 6 : 4
+    return resolveEndpoint(deps.interfaces, flow.interface, flow.sourceAddress, family, `flows[${index}]`)
+  })
+  throwIfInvalid('the run request', [
+    ...(request.flows.length === 0 ? [{ field: 'flows', description: 'at least one flow is needed' }] : []),
+    ...addressViolations(addresses, (index) => `flows[${index}].address`),
+    ...endpoints.flatMap(({ violations }) => violations),
+    ...engine.validateRun(request.flows, request.options),
+    ...deps.hostSampling.violations(request.hostSampling),
+    ...sustainedRunViolations(engine, request),
+  ])
+  const limits = limitsOf(options, deps.interfaces)
+  const { duration, omit } = request.options ?? {}
+  // Sustained traffic is a sequence of tests, none longer than the limit.
+  const seconds = request.sustained ? 0 : (fromDuration(duration) ?? 0) + (fromDuration(omit) ?? 0)
+  checkFlowLimits(limits, request.flows.length, seconds)
+  checkBitrateLimit(limits, request.options)
+  checkPeers(limits, addresses)
+  return request.flows.map((flow, index) => ({
+    ...flow,
+    interface: endpoints[index]!.interface || deps.interfaces.towards(flow.address) || '',
+    sourceAddress: endpoints[index]!.address,
+  }))
+}
+
+/** Runs one test of each flow. */
+const runOnce = ({
+  engine,
+  request,
+  flows,
+  updates,
+  lease,
+}: Sending): { results: Promise<IperfResult[]> } => {
+  const clients = flows.map(async (flow, flowIndex) => {
+    for await (const event of engine.run(flow, request.options, lease.signal)) {
+      if (event.kind === 'result') return event.result
+      updates.sample({ ...event.sample, flowIndex })
+    }
+    throw new Error(`engine ${engine.name} ended a flow without a result`)
+  })
+  for (const client of clients) lease.waitFor(client)
+  return { results: Promise.all(clients) }
+}

@@ -1,0 +1,88 @@
+import pMap from 'p-map'
+import type { ServeRequest, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { throwIfInvalid } from '../../../lib/errors.ts'
+import { fromDuration } from '../../../lib/protobuf-time.ts'
+import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
+import { claimsOf } from '../../admission.ts'
+import type { IperfEngine } from '../../engines/engine.ts'
+import { checkFlowLimits, limitsOf } from '../../limits.ts'
+import type { AgentOptions } from '../../options.ts'
+import { type CallerContext, type Endpoint, type IperfDeps, resolveEndpoint } from './endpoint.ts'
+import { createFlowUpdates } from './flow-updates.ts'
+import { type ListeningServer, startOnLeasedPort } from './leased-port.ts'
+import { iperfStream, type Serving } from './stream.ts'
+import { SUSTAINED_FLUSH_SECONDS, serveSustained, sustainedServeViolations } from './sustained.ts'
+
+/** Longest time that samples of the host wait. */
+const FLUSH_SECONDS = 0.5
+/** Sustained servers that start at the same time: enough to use the wait for each, few for the machine. */
+const STARTING_AT_ONCE = 4
+
+/** Starts a server for each listener. The stream ends with the last test; a sustained one ends with its caller. */
+export const serve = (
+  deps: IperfDeps,
+  options: AgentOptions,
+  request: ServeRequest,
+  context: CallerContext,
+): AsyncGenerator<ServeResponse> => {
+  const { sustained } = request
+  const updates = createFlowUpdates({ everySample: !sustained })
+  const flushSeconds = sustained ? SUSTAINED_FLUSH_SECONDS : FLUSH_SECONDS
+  return iperfStream(deps, context, { updates, flushSeconds }, async (lease) => {
+    const { engine, version } = await deps.engines.iperf(request.engine, lease.signal)
+    const endpoints = admitListeners(deps, options, engine, request)
+    const interfaces = endpoints.map((endpoint) => endpoint.interface)
+    const claims = claimsOf('server', request.direction, interfaces)
+    const seconds = sustained ? undefined : fromDuration(request.duration)
+    lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
+    if (sustained) lease.onEnd(deps.sustainedTraffic.register(request.label))
+    await lease.sampleHost(request.hostSampling)
+    const { maxDurationSeconds } = options
+    const serving: Serving = { deps, engine, request, endpoints, updates, lease, maxDurationSeconds }
+    const servers = sustained
+      ? await pMap(endpoints, (_, index) => serveSustained(serving, index), { concurrency: STARTING_AT_ONCE })
+      : await Promise.all(endpoints.map((_, index) => serveOnce(serving, index)))
+    const listeners = servers.map(({ port }, index) => ({ address: endpoints[index]!.address, port }))
+    const started: ServeResponse = { event: { $case: 'started', value: { engine: version, listeners } } }
+    return { started, results: Promise.all(servers.map(({ done }) => done)) }
+  })
+}
+
+/**
+ * Returns the endpoints of all listeners, with interface and address filled in.
+ * @throws OperatingError naming everything that is wrong with the request
+ */
+const admitListeners = (
+  deps: IperfDeps,
+  options: AgentOptions,
+  engine: IperfEngine,
+  request: ServeRequest,
+): Endpoint[] => {
+  const endpoints = request.listeners.map((listener, index) =>
+    resolveEndpoint(deps.interfaces, listener.interface, listener.address, 4, `listeners[${index}]`),
+  )
+  throwIfInvalid('the serve request', [
+    ...(request.listeners.length === 0
+      ? [{ field: 'listeners', description: 'at least one listener is needed' }]
+      : []),
+    ...endpoints.flatMap(({ violations }) => violations),
+    ...engine.validateServe(request),
+    ...deps.hostSampling.violations(request.hostSampling),
+    ...sustainedServeViolations(engine, request),
+  ])
+  const limits = limitsOf(options, deps.interfaces)
+  checkFlowLimits(limits, request.listeners.length, fromDuration(request.duration) ?? 0)
+  return endpoints
+}
+
+/** Starts the server of one listener for one test. */
+const serveOnce = async (serving: Serving, index: number): Promise<ListeningServer> => {
+  const { engine, request, endpoints, lease } = serving
+  const { address, interface: device } = endpoints[index]!
+  const idleSeconds = fromDuration(request.idleTimeout) ?? IPERF_DEFAULTS.idleTimeoutSeconds
+  const durationSeconds = fromDuration(request.duration) ?? IPERF_DEFAULTS.durationSeconds
+  const listener = { address, interface: device, cpu: request.cpu, idleSeconds, durationSeconds }
+  const start = (port: number) => engine.serve({ ...listener, port }, lease.signal)
+  const { port, server } = await startOnLeasedPort(serving, index, start)
+  return { port, done: server.done }
+}

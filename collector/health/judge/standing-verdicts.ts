@@ -1,0 +1,62 @@
+import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { CulpritKind, type PairResult, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { fromTimestamp } from '../../../lib/protobuf-time.ts'
+import { createClearedVerdicts } from '../../diagnosis/cleared-verdicts.ts'
+
+/** A verdict that no later run of the same test has cleared. */
+export type StandingVerdict = { run: string; test: string; verdict: Verdict; time: Date }
+
+/** With more verdicts, the fleet as a whole is down. The oldest verdicts are forgotten. */
+const MAX_VERDICTS = 10_000
+
+const keyOf = (test: string, { kind, node, interface: name, direction, peer, rack }: Verdict): string =>
+  [test, kind, node, name, direction, peer, rack].join('\0')
+
+/** The verdicts of ended runs that still apply. */
+export class StandingVerdicts {
+  readonly #verdicts = new Map<string, StandingVerdict>()
+
+  /** Adds the verdicts of a run, and removes those that it clears. Runs must be passed in the order in which they end. */
+  observeRun(run: Run, results: readonly PairResult[]): void {
+    if (run.state !== RunState.RUN_STATE_COMPLETED) return
+    const test = run.spec?.test?.$case ?? ''
+    const time = fromTimestamp(run.endTime) ?? new Date(0)
+    const isCleared = createClearedVerdicts(results)
+    for (const [key, each] of this.#verdicts)
+      if (each.test === test && isCleared(each.verdict)) this.#verdicts.delete(key)
+    for (const verdict of run.verdicts) {
+      const key = keyOf(test, verdict)
+      this.#verdicts.delete(key)
+      this.#verdicts.set(key, { run: run.id, test, verdict, time })
+    }
+    for (const key of this.#verdicts.keys()) {
+      if (this.#verdicts.size <= MAX_VERDICTS) break
+      this.#verdicts.delete(key)
+    }
+  }
+
+  list(): StandingVerdict[] {
+    return [...this.#verdicts.values()]
+  }
+}
+
+/**
+ * Whether a verdict is a reason against a node of a job. Its culprit is then the node, one of its interfaces, its link to
+ * another node of the job, or the uplink between its rack and another rack that the job uses.
+ */
+export const concernsNode = (verdict: Verdict, node: Node, job: readonly Node[]): boolean => {
+  switch (verdict.kind) {
+    case CulpritKind.CULPRIT_KIND_NODE:
+    case CulpritKind.CULPRIT_KIND_INTERFACE:
+      return verdict.node === node.name
+    case CulpritKind.CULPRIT_KIND_LINK: {
+      const linked = [verdict.node, verdict.peer]
+      return linked.includes(node.name) && linked.every((name) => job.some((each) => each.name === name))
+    }
+    case CulpritKind.CULPRIT_KIND_RACK_UPLINK:
+      return node.rack === verdict.rack && job.some(({ rack }) => rack !== verdict.rack)
+    default:
+      return false
+  }
+}

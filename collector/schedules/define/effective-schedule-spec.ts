@@ -1,0 +1,23 @@
+import { OverlapPolicy, type ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
+import { effectiveMeshSpec } from '../../mesh/assign/settings.ts'
+import { effectiveRunSpec } from '../../runs/effective-run-spec.ts'
+
+export const DEFAULT_BUDGET_PERIOD_SECONDS = 86_400
+
+const effectiveWork = (work: ScheduleSpec['work']): ScheduleSpec['work'] => {
+  if (work?.$case === 'run') return { $case: 'run', value: effectiveRunSpec(work.value) }
+  if (work?.$case === 'mesh') return { $case: 'mesh', value: effectiveMeshSpec(work.value) }
+  return work
+}
+
+/** The spec with all defaults filled in that do not depend on the fleet. An effective spec stays as it is. */
+export const effectiveScheduleSpec = (spec: ScheduleSpec): ScheduleSpec => ({
+  ...spec,
+  work: effectiveWork(spec.work),
+  overlap: spec.overlap || OverlapPolicy.OVERLAP_POLICY_SKIP,
+  budget: spec.budget && {
+    ...spec.budget,
+    period: spec.budget.period ?? toDuration(DEFAULT_BUDGET_PERIOD_SECONDS),
+  },
+})

@@ -1,0 +1,280 @@
+import { metrics as api } from '@opentelemetry/api'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
+import { END, endedRun, failedPair, iperfPair, pingPair } from '../testing/samples.ts'
+import { createObserver, type Observer } from './observer.ts'
+
+let metrics: Metrics
+let observer: Observer
+beforeEach(() => {
+  metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })
+  observer = createObserver({ metrics }, { pairBudget: 6 })
+})
+afterEach(() => metrics.close())
+
+/** Returns the samples of a metric as on /metrics, without the name of the metric. */
+const samples = async (name: string): Promise<string[]> => {
+  const lines = (await metrics.registry.metrics()).split('\n')
+  return lines.filter((line) => line.startsWith(name)).map((line) => line.slice(name.length).trim())
+}
+
+const MESH = [
+  iperfPair('a', 'b', 900),
+  iperfPair('a', 'c', 800),
+  iperfPair('a', 'd', 100),
+  iperfPair('b', 'a', 950),
+  failedPair('c', 'a', Outcome.OUTCOME_REFUSED),
+  failedPair('d', 'a', Outcome.OUTCOME_NOT_RUN),
+]
+
+describe('an iperf run', () => {
+  test('is counted, and its duration is recorded and compared with the plan', async () => {
+    observer.observeRun(endedRun('iperf'), MESH)
+    observer.observeRun(endedRun('iperf', { state: RunState.RUN_STATE_CANCELLED }), [])
+    expect(await samples('meshgauge_runs_total')).toEqual([
+      '{test="iperf",topology="mesh",state="completed"} 1',
+      '{test="iperf",topology="mesh",state="cancelled"} 1',
+    ])
+    expect(await samples('meshgauge_run_duration_seconds_sum')).toEqual(['{test="iperf"} 20'])
+    expect(await samples('meshgauge_run_efficiency_ratio')).toEqual(['{test="iperf",topology="mesh"} 0.9'])
+  })
+
+  test('sets the throughput of each node over its peers, and none for unmeasured directions', async () => {
+    observer.observeRun(endedRun('iperf'), MESH)
+    const throughput = await samples('meshgauge_node_throughput_bits_per_second')
+    expect(throughput).toContain('{node="a",interface="net0",direction="tx",stat="min"} 100')
+    expect(throughput).toContain('{node="a",interface="net0",direction="tx",stat="median"} 800')
+    expect(throughput).toContain('{node="a",interface="net0",direction="rx",stat="median"} 950')
+    expect(throughput.filter((line) => line.includes('node="c",interface="net0",direction="tx"'))).toEqual([])
+    const failed = await samples('meshgauge_node_failed_pairs')
+    expect(failed.sort()).toEqual([
+      '{node="a",interface="net0",test="iperf"} 1',
+      '{node="b",interface="net0",test="iperf"} 0',
+      '{node="c",interface="net0",test="iperf"} 1',
+      '{node="d",interface="net0",test="iperf"} 0',
+    ])
+    expect(await samples('meshgauge_node_measured_timestamp_seconds')).toContain(
+      `{node="a",test="iperf"} ${END.getTime() / 1000}`,
+    )
+  })
+
+  test('sets the missed pairs of an expectation until a later run meets it', async () => {
+    const expecting = (...met: [string, boolean, number][]) =>
+      endedRun('iperf', {
+        summary: Summary.fromPartial({
+          expectations: met.map(([limit, passed, failedCount]) => ({
+            expectation: { name: limit },
+            passed,
+            failedCount,
+          })),
+        }),
+      })
+    const shown = () => samples('meshgauge_expectation_missed_pairs')
+    observer.observeRun(
+      expecting(['throughput_min', false, 3], ['cv_max', false, 0], ['error_rate_max', true, 0]),
+      MESH,
+    )
+    const line = (limit: string, value: number) =>
+      `{test="iperf",topology="mesh",expectation="${limit}"} ${value}`
+    expect(await shown()).toEqual([line('throughput_min', 3), line('cv_max', 1), line('error_rate_max', 0)])
+    observer.observeRun(endedRun('iperf'), MESH)
+    observer.observeRun(
+      { ...expecting(['throughput_min', true, 0]), state: RunState.RUN_STATE_CANCELLED },
+      MESH,
+    )
+    expect((await shown())[0]).toBe(line('throughput_min', 3))
+    observer.observeRun(expecting(['throughput_min', true, 0]), MESH)
+    expect((await shown())[0]).toBe(line('throughput_min', 0))
+  })
+
+  test('removes a value that the next run could not measure', async () => {
+    observer.observeRun(endedRun('iperf'), [iperfPair('a', 'b', 900)])
+    observer.observeRun(endedRun('iperf'), [failedPair('a', 'b', Outcome.OUTCOME_TIMED_OUT)])
+    expect(await samples('meshgauge_node_throughput')).toEqual([])
+    expect(await samples('meshgauge_worst_pair_throughput')).toEqual([])
+  })
+
+  test('ranks the ten slowest pairs', async () => {
+    const many = Array.from({ length: 25 }, (_, index) => iperfPair(`n${index}`, 'x', 1000 - index))
+    observer.observeRun(endedRun('iperf'), many)
+    const worst = await samples('meshgauge_worst_pair_throughput_bits_per_second')
+    expect(worst).toHaveLength(10)
+    expect(worst[0]).toBe('{rank="1",source="n24",destination="x",interface="net0"} 976')
+    expect(worst[9]).toBe('{rank="10",source="n15",destination="x",interface="net0"} 985')
+  })
+
+  test('counts each pair by its outcome when its result arrives', async () => {
+    observer.observeResults(endedRun('iperf'), MESH.slice(0, 2))
+    observer.observeResults(endedRun('iperf'), MESH.slice(2))
+    expect((await samples('meshgauge_pairs_total')).sort()).toEqual([
+      '{test="iperf",outcome="measured"} 4',
+      '{test="iperf",outcome="not_run"} 1',
+      '{test="iperf",outcome="refused"} 1',
+    ])
+  })
+})
+
+describe('a ping run', () => {
+  test('sets the loss of both ends, and the round-trip times of the probing end', async () => {
+    const results = [pingPair('a', 'b', 10, new Array(9).fill(0.001)), pingPair('a', 'c', 10, [])]
+    observer.observeRun(endedRun('ping'), results)
+    expect((await samples('meshgauge_node_ping_loss_ratio')).sort()).toEqual([
+      '{node="a",interface="net0",direction="tx"} 0.55',
+      '{node="b",interface="net0",direction="rx"} 0.1',
+      '{node="c",interface="net0",direction="rx"} 1',
+    ])
+    expect(await samples('meshgauge_node_rtt_seconds')).toEqual(
+      ['p50', 'p99'].map((stat) => `{node="a",interface="net0",stat="${stat}"} 0.001`),
+    )
+    expect(await samples('meshgauge_worst_pair_loss_ratio')).toEqual([
+      '{rank="1",source="a",destination="c",interface="net0"} 1',
+      '{rank="2",source="a",destination="b",interface="net0"} 0.1',
+    ])
+  })
+
+  test('without loss has no worst pairs', async () => {
+    observer.observeRun(endedRun('ping'), [pingPair('a', 'b', 1, [0.001])])
+    expect(await samples('meshgauge_worst_pair_loss_ratio')).toEqual([])
+  })
+})
+
+describe('pairs', () => {
+  const pairs = async () => (await samples('meshgauge_pair_throughput_bits_per_second')).sort()
+
+  test('have series within the budget', async () => {
+    observer.observeResults(endedRun('iperf'), MESH)
+    expect(await pairs()).toHaveLength(4)
+    expect(await pairs()).toContain('{source="a",destination="b",interface="net0"} 900')
+    observer.observeResults(endedRun('ping'), [pingPair('a', 'b', 4, [0.002]), pingPair('a', 'c', 4, [])])
+    expect(await samples('meshgauge_pair_loss_ratio')).toEqual([
+      '{source="a",destination="b",interface="net0"} 0.75',
+      '{source="a",destination="c",interface="net0"} 1',
+    ])
+    expect(await samples('meshgauge_pair_rtt_p50_seconds')).toEqual([
+      '{source="a",destination="b",interface="net0"} 0.002',
+    ])
+  })
+
+  test('of a run above the budget have no series, and older ones are removed', async () => {
+    observer.observeResults(endedRun('iperf'), MESH)
+    observer.observeResults(endedRun('iperf', { plan: { ...endedRun('iperf').plan!, pairCount: 7 } }), [
+      iperfPair('x', 'y', 1),
+    ])
+    expect(await pairs()).toEqual([])
+    expect(await samples('meshgauge_pair_series_dropped')).toEqual(['{test="iperf"} 7'])
+    observer.observeResults(endedRun('iperf'), [iperfPair('x', 'y', 1)])
+    expect(await pairs()).toHaveLength(1)
+    expect(await samples('meshgauge_pair_series_dropped')).toEqual(['{test="iperf"} 0'])
+  })
+
+  test('of several small runs are replaced by newer ones beyond the budget', async () => {
+    observer.observeResults(endedRun('iperf'), MESH)
+    observer.observeResults(
+      endedRun('iperf'),
+      [1, 2, 3].map((n) => iperfPair('x', `y${n}`, n)),
+    )
+    const shown = await pairs()
+    expect(shown).toHaveLength(6)
+    expect(shown).not.toContain('{source="a",destination="b",interface="net0"} 900')
+    expect(shown).toContain('{source="x",destination="y3",interface="net0"} 3')
+  })
+})
+
+describe('verdicts', () => {
+  const verdict = Verdict.fromPartial({
+    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+    node: 'a',
+    interface: 'net0',
+    direction: FaultDirection.FAULT_DIRECTION_TX,
+    confidence: 0.97,
+  })
+  const line = '{test="iperf",kind="interface",node="a",interface="net0",direction="tx",peer="",rack=""} 0.97'
+
+  test('stay until a run that measured enough clears them', async () => {
+    observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), MESH)
+    expect(await samples('meshgauge_verdicts')).toEqual([line])
+    observer.observeRun(endedRun('iperf'), [iperfPair('a', 'b', 900), iperfPair('b', 'a', 900)])
+    expect(await samples('meshgauge_verdicts'), 'a ring of two cannot clear it').toEqual([line])
+    observer.observeRun(
+      endedRun('ping'),
+      ['b', 'c', 'd'].map((peer) => pingPair('a', peer, 1, [0.001])),
+    )
+    expect(await samples('meshgauge_verdicts'), 'another test cannot clear it').toEqual([line])
+    observer.observeRun(endedRun('iperf'), MESH)
+    expect(await samples('meshgauge_verdicts')).toEqual([])
+  })
+
+  test('about a link are cleared only when the link itself was measured', async () => {
+    const link = { ...verdict, kind: CulpritKind.CULPRIT_KIND_LINK, peer: 'e' }
+    observer.observeRun(endedRun('iperf', { verdicts: [link] }), MESH)
+    observer.observeRun(endedRun('iperf'), MESH)
+    expect(await samples('meshgauge_verdicts')).toHaveLength(1)
+    observer.observeRun(endedRun('iperf'), [...MESH, iperfPair('a', 'e', 900)])
+    expect(await samples('meshgauge_verdicts')).toEqual([])
+  })
+})
+
+describe('nodes and checks', () => {
+  const node = (name: string, state: NodeState): Node => Node.fromPartial({ name, state })
+
+  test('have gauges of their state', async () => {
+    observer.observeNodes([node('a', NodeState.NODE_STATE_READY), node('b', NodeState.NODE_STATE_SILENT)])
+    observer.observeCheck(
+      'a',
+      CheckResult.fromPartial({ check: 'mtu', status: CheckStatus.CHECK_STATUS_FAIL }),
+    )
+    expect(await samples('meshgauge_node_up')).toEqual(['{node="a"} 1', '{node="b"} 0'])
+    expect(await samples('meshgauge_nodes{')).toEqual([
+      'state="ready"} 1',
+      'state="silent"} 1',
+      'state="unspecified"} 0',
+    ])
+    expect(await samples('meshgauge_check_status')).toEqual(['{node="a",check="mtu"} 2'])
+    const skipped = CheckResult.fromPartial({ check: 'mtu', status: CheckStatus.CHECK_STATUS_SKIPPED })
+    observer.observeCheck('a', skipped)
+    expect(await samples('meshgauge_check_status')).toEqual([])
+  })
+
+  test('of a node that left the inventory have no series', async () => {
+    const verdict = Verdict.fromPartial({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'a', confidence: 1 })
+    observer.observeResults(endedRun('iperf'), MESH)
+    observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), MESH)
+    observer.observeRun(endedRun('ping'), [pingPair('a', 'b', 2, [0.001]), pingPair('b', 'a', 2, [0.001])])
+    observer.observeCheck(
+      'a',
+      CheckResult.fromPartial({ check: 'mtu', status: CheckStatus.CHECK_STATUS_PASS }),
+    )
+    observer.observeNodes(['a', 'b', 'c', 'd'].map((name) => node(name, NodeState.NODE_STATE_READY)))
+    expect(await metrics.registry.metrics()).toMatch(/"a"/)
+    observer.observeNodes(['b', 'c', 'd'].map((name) => node(name, NodeState.NODE_STATE_READY)))
+    expect(await metrics.registry.metrics()).not.toMatch(/"a"/)
+    expect(await samples('meshgauge_node_throughput_bits_per_second{node="b"')).not.toEqual([])
+  })
+})
+
+test('a run from the store sets gauges and is not counted again', async () => {
+  observer.restoreRun(endedRun('iperf'), MESH)
+  expect(await samples('meshgauge_node_throughput_bits_per_second')).not.toEqual([])
+  expect(await samples('meshgauge_pair_throughput_bits_per_second')).not.toEqual([])
+  expect(await samples('meshgauge_runs_total')).toEqual([])
+  expect(await samples('meshgauge_pairs_total')).toEqual([])
+})
+
+test('a thousand nodes have eight thousand series', async () => {
+  const names = Array.from({ length: 1000 }, (_, index) => `node-${index}`)
+  const results = names.flatMap((name, index) =>
+    [1, 5, 25].map((shift) => iperfPair(name, names[(index + shift) % 1000]!, 1e9)),
+  )
+  const run = endedRun('iperf', { plan: { ...endedRun('iperf').plan!, pairCount: 999_000 } })
+  observer.observeResults(run, results)
+  observer.observeRun(run, results)
+  observer.observeNodes(names.map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY })))
+  const lines = (await metrics.registry.metrics()).split('\n').filter((line) => line.includes('node-'))
+  // Per node: 4 throughputs, failed pairs, time, up and rack; and the ten worst pairs.
+  expect(lines).toHaveLength(8 * 1000 + 10)
+})
