@@ -38,8 +38,8 @@ const testsUnderWay = async (): Promise<number> => {
   return Number(open.exec(text)?.[1] ?? 0)
 }
 
-describe('a disk that is full in mid-run', () => {
-  test('results wait and are stored once there is room; /healthz says why meanwhile', async ({ skip }) => {
+describe('a disk that becomes full during a run', () => {
+  test('results wait and are stored when there is space; until then /healthz states the reason', async ({ skip }) => {
     if (!mounted) skip('no small file system can be mounted')
     fleet = await startStandInFleet(12, healthyNetwork, {
       store: join(folder, 'store.db'),
@@ -50,7 +50,7 @@ describe('a disk that is full in mid-run', () => {
     const running = start(iperfMesh)
     await expect.poll(testsUnderWay).toBeGreaterThan(0)
     fill()
-    // The first tests end, and the rest goes on when there is room again.
+    // The first tests end, and the others continue when there is space again.
     const releaseRest = hold()
     release()
     await expect.poll(healthz).toEqual({ status: 503, body: expect.stringMatching(/disk is full/) })
@@ -62,7 +62,7 @@ describe('a disk that is full in mid-run', () => {
     await expect.poll(healthz).toMatchObject({ status: 200 })
   })
 
-  test('when it stays full the run fails and says why, and who watches has every result all the same', async ({
+  test('when it stays full the run fails with the reason, and a watcher still gets every result', async ({
     skip,
   }) => {
     if (!mounted) skip('no small file system can be mounted')
@@ -81,7 +81,7 @@ describe('a disk that is full in mid-run', () => {
     expect(fleet.watched(run)).toBe(56)
   })
 
-  test('a run that cannot even be noted is refused, and nothing begins', async ({ skip }) => {
+  test('a run that cannot be stored at its start is refused, and nothing starts', async ({ skip }) => {
     if (!mounted) skip('no small file system can be mounted')
     fleet = await startStandInFleet(4, healthyNetwork, {
       store: join(folder, 'store.db'),

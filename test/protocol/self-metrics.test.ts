@@ -18,7 +18,7 @@ const value = async (series: string): Promise<number | undefined> => {
   return line === undefined ? undefined : Number(line.split(' ')[1])
 }
 
-test('calls are counted by method and code, and those that are open by method', async () => {
+test('calls are counted by method and code, and open calls by method', async () => {
   const release = fleet.hold()
   const running = fleet.run(iperfMesh)
   const open = 'meshgauge_grpc_client_open{method="meshgauge.agent.v1.IperfService/Run"}'

@@ -112,7 +112,7 @@ export const startStandInFleet = async (
         pageToken = page.nextPageToken
       }
     },
-    /** /metrics as a scraper gets it that asks for so much. */
+    /** /metrics as a scraper with this Accept header gets it. */
     async metrics(accept = 'text/plain') {
       const response = await fetch(`http://127.0.0.1:${collector.http.port}/metrics`, { headers: { accept } })
       return { type: response.headers.get('content-type'), text: await response.text() }

@@ -13,7 +13,7 @@ const problems = ({ collector }: Harness): string[] => {
 }
 
 describe('a disk that is full during a run', () => {
-  test('results wait and are stored when there is space; the health of the collector says why meanwhile', () =>
+  test('results wait and are stored when there is space; until then the collector states the reason', () =>
     inWorld({ nodes: 12, mesh: false }, async (harness) => {
       const { disk, until, results } = harness
       const running = harness.run(iperfMesh)
@@ -27,7 +27,7 @@ describe('a disk that is full during a run', () => {
       expect(problems(harness)).toEqual([])
     }))
 
-  test('when it stays full the run fails and says why, and a watcher gets every result all the same', () =>
+  test('when it stays full the run fails with the reason, and a watcher still gets every result', () =>
     inWorld({ nodes: 8, mesh: false }, async (harness) => {
       const running = harness.run(iperfMesh)
       await harness.until('tests run', () => testsUnderWay(harness))
@@ -39,7 +39,7 @@ describe('a disk that is full during a run', () => {
       expect(new Set(pairs).size).toBe(56)
     }))
 
-  test('a run that cannot be stored at its start is refused, and nothing begins', () =>
+  test('a run that cannot be stored at its start is refused, and nothing starts', () =>
     inWorld({ nodes: 4, mesh: false }, async (harness) => {
       harness.disk.fail('full')
       const refusal = await harness.run(iperfMesh).catch((error: unknown) => error)

@@ -12,7 +12,7 @@ const figureOf = async ({ collector }: Harness, name: string): Promise<number> =
 }
 const numberOf = (end: Endpoint | undefined): number => Number(end?.node.slice(1))
 
-test('half of 100 agents die at once and come back at once: seen, named, bounded, and over again', async () => {
+test('50 of 100 nodes die and come back at once: each is seen, some are named, queues stay short, and all recovers', async () => {
   const [COUNT, PEERS] = [100, 3]
   // Each node has 3 peers at a time, and the same ones for the whole test.
   const mesh = { fullMeshLimit: 1, shiftCount: PEERS, epoch: toDuration(86_400), interval: toDuration(1) }
@@ -40,10 +40,10 @@ test('half of 100 agents die at once and come back at once: seen, named, bounded
     await until('each silence is reported', () => silences().length >= COUNT / 2)
     expect(silences()).toHaveLength(COUNT / 2)
     expect(events.length - silences().length).toBeLessThanOrEqual((COUNT / 2) * PEERS)
-    // A dead node, or the path to one: no living one is accused.
+    // Each verdict is about a dead node or the path to one.
     for (const { node, peer, message } of verdicts())
       expect([message, [node, peer].some((name) => isDead(Number(name.slice(1))))]).toEqual([message, true])
-    // The living ones are measured on, and nothing piles up.
+    // The other nodes are still measured, and no queue grows.
     const before = await figureOf(harness, 'meshgauge_mesh_windows_total')
     await harness.clock.sleep(60)
     expect(await figureOf(harness, 'meshgauge_mesh_windows_total')).toBeGreaterThan(before + COUNT / 2)
@@ -54,7 +54,7 @@ test('half of 100 agents die at once and come back at once: seen, named, bounded
       link.heal()
     }
     await until('all paths are up again', () => harness.mesh().upCount === COUNT * PEERS)
-    await until('nobody is accused any more', () => verdicts().length === 0)
+    await until('no verdict is left', () => verdicts().length === 0)
     // What they measured while they were cut off came late, with its own times: DOWN and UP of each of their paths.
     const late = () =>
       events.filter(
@@ -75,7 +75,7 @@ test('a collector that is killed before its first window is stored: numbers of p
     collector.kill()
     const killed = createSqliteStore(disk.open())
     const numbers = new Map([...killed.paths()].map(([id, key]) => [JSON.stringify(key), id]))
-    // Whoever asks first in another order gets the same numbers all the same.
+    // The order of the requests does not change the numbers.
     for (const [key, id] of [...numbers].reverse()) expect(killed.pathId(JSON.parse(key))).toBe(id)
     expect(numbers.size).toBe(12)
     for (const id of killed.paths().keys()) expect(killed.history(id, 0, 1e15, 0).windows).toEqual([])
@@ -112,7 +112,7 @@ test('windows that an agent has discarded are counted once, also by a collector 
     await until('all paths are up', () => harness.mesh().upCount === 2)
     discarded = 3
     await clock.sleep(15)
-    // Both agents say so.
+    // Both agents report 3.
     expect(await counted()).toBe(6)
     await collector.shutDown()
     discarded = 5

@@ -12,7 +12,7 @@ const {
   PATH_STATE_STALE: STALE,
 } = PathState
 
-/** A probe a second, whatever the number of peers. */
+/** One probe a second, for any number of peers. */
 const EACH_SECOND = { interval: toDuration(1) }
 /** Where the length of windows is not what a test is about. */
 const SHORT = { ...EACH_SECOND, window: toDuration(3) }
@@ -52,7 +52,7 @@ const expectNoGap = (windows: ReturnType<typeof windowsOf>): void => {
 }
 
 describe('a mesh of 60 agents', () => {
-  test('a cut interface is seen on each of its paths, named, and over again', () =>
+  test('a cut interface is seen on each of its paths and named, until it is healed', () =>
     inWorld({ nodes: 60, mesh: EACH_SECOND }, async (harness) => {
       const { events, fabric, until, verdicts } = harness
       await settled(harness)
@@ -83,7 +83,7 @@ describe('a mesh of 60 agents', () => {
       const { events, fabric, until, clock } = harness
       await settled(harness)
       fabric.setFault({ node: 9, interface: 0 }, { receiveLossRatio: 0.2 })
-      await until('a node that loses is named, and nobody else', () =>
+      await until('only the node that loses is named', () =>
         isDeepStrictEqual(
           named(harness).map(([node]) => node),
           ['s9'],
@@ -139,7 +139,7 @@ describe('agents and collectors that come and go', () => {
       expect(returns()).toHaveLength(1)
     }))
 
-  test('an agent that is cut off measures on: no gap, and its events have the time they happened at', () =>
+  test('an agent that is cut off continues to measure: there is no gap, and its events have the times of the measurement', () =>
     inWorld({ nodes: 6, mesh: SHORT }, async (harness) => {
       const { agents, events, fabric, mesh, until, clock } = harness
       await settled(harness)
@@ -166,7 +166,7 @@ describe('agents and collectors that come and go', () => {
       expectNoGap(windowsOf(harness, 's2', 's3', cut - 5))
     }))
 
-  test('a collector that is restarted gets what was measured meanwhile, once, and knows what was bad', () =>
+  test('a collector that is restarted gets what was measured during that time, once, and knows what was bad', () =>
     inWorld({ nodes: 6, mesh: SHORT }, async (harness) => {
       const { collector, events, fabric, until, clock, startCollector } = harness
       await settled(harness)
@@ -195,7 +195,7 @@ describe('agents and collectors that come and go', () => {
       expectNoGap(windowsOf(harness, 's4', 's5', from))
     }))
 
-  test('a wall clock of the collector that is set an hour ahead moves the windows, and breaks nothing', () =>
+  test('a wall clock of the collector that is set an hour ahead moves the windows, and changes no state', () =>
     inWorld({ nodes: 4, mesh: SHORT }, async (harness) => {
       const { collector, events, until } = harness
       await settled(harness)

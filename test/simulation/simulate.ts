@@ -19,7 +19,7 @@ const VERDICT_SECONDS = { small: 1, large: 5 }
 const LARGE_NODES = 100
 /** From the end of all faults until everything is measured as well again: hold times are up to 10 minutes. */
 const RECOVERY_SECONDS = 900
-/** Of the simulated time, so much at the end has neither faults nor new work. */
+/** Time at the end of the simulated time without faults and without new work. */
 const CALM_SECONDS = 240
 /** Violations after which a simulation ends. */
 const MAX_VIOLATIONS = 20
@@ -35,7 +35,7 @@ export type SimulationOptions = {
     wrapStore?: NonNullable<WorldOptions['wrapStore']>
     ignoresEnd?: NonNullable<WorldOptions['ignoresEnd']>
     verdicts?: (real: readonly Verdict[], world: World) => readonly Verdict[]
-    /** Runs beside the simulation. */
+    /** Runs in parallel to the simulation. */
     run?: (world: World) => void
   }
   onProgress?: (seconds: number) => void

@@ -29,7 +29,7 @@ type Deps = {
   world: World
   random: RandomSource
   trace: Trace
-  /** Told of each run that has ended while its collector lived. */
+  /** Called with each run that has ended before its collector. */
   onRun: (ended: EndedRun) => void
 }
 
@@ -117,7 +117,7 @@ export const keepWorking = async (deps: Deps, endSeconds: number): Promise<void>
     const stopped = await traffics.stop(traffic.id)
     trace.say(`traffic has ended${stopped.reason && `: ${stopped.reason}`}`)
   }
-  /** Resolves when this collector has ended: one that was killed answers nobody any more. */
+  /** Resolves when this collector has ended: a killed collector answers no call. */
   const untilGone = async (): Promise<void> => {
     const own = collector.parts()
     const endSeconds = time.seconds() + LONGEST_WORK_SECONDS

@@ -85,7 +85,7 @@ export const createAccounting = (store: () => Store, toleratedWindows: () => num
     }
     for (const path of stored.keys()) {
       if (!acknowledged.has(path) && !unacknowledged.has(path))
-        problems.push(`path ${path}: nobody delivered it`)
+        problems.push(`path ${path}: no agent delivered it`)
     }
     if (problems.length === missing && missing <= toleratedWindows()) return []
     return problems.slice(0, MAX_NAMED)

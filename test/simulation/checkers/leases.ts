@@ -6,7 +6,7 @@ import type { Checker } from './checker.ts'
 
 /** Time to end a program after its stream has ended: SIGTERM, its answer, and what the agent waits for. */
 const GRACE_SECONDS = 5
-/** The mesh goes on for this long after its last stream: the agent's default, which the collector leaves as it is. */
+/** The mesh continues for this long after its last stream: the agent's default, which the collector leaves as it is. */
 const OUTLIVE_SECONDS = 600
 const MESH = 'PingService/PingMesh'
 
@@ -53,7 +53,7 @@ export const createLeaseChecker = ({
         : [...running].flatMap((program) => {
             if ((orphanedSeconds(program) ?? 0) <= GRACE_SECONDS) return []
             const command = [program.file, ...program.args.slice(0, 4)].join(' ')
-            return [`${name} runs "${command}" although its call ${program.call!.path} has ended`]
+            return [`${name} runs "${command}" after its call ${program.call!.path} has ended`]
           }),
     )
   const finish = (): string[] => {

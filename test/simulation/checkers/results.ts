@@ -29,11 +29,11 @@ const check = (store: Store, { run, watched }: EndedRun): string[] => {
     ...(!isComplete || stored.length >= planned ? [] : [`${name} has only ${stored.length} results`]),
     ...(!isComplete || !watched || told.size >= planned
       ? []
-      : [`${name}: a watcher was told of ${told.size}`]),
+      : [`${name}: a watcher got ${told.size} of them`]),
   ]
 }
 
-/** No result of a run is lost or there twice: of each pair the store has one, and a watcher was told of it. */
+/** No result of a run is lost or there twice: the store has one result of each pair, and a watcher got it. */
 export const createResultChecker = (store: () => Store) => {
   const ended: EndedRun[] = []
   const checker: Checker = {

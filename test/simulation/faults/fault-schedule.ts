@@ -14,7 +14,7 @@ const PAUSES = {
 }
 /** Before the first fault, everything has been measured for a while. */
 const QUIET_SECONDS = 60
-/** A network fault begins only this long after the last one has ended: each is to be seen by itself. */
+/** A network fault begins only this long after the last one has ended: so that the evidence of two faults is not mixed. */
 const BETWEEN_SECONDS = 30
 /** Of a large fleet, every second in which something is bad costs the judgement of all paths. */
 const LARGE_NODES = 100

@@ -13,7 +13,7 @@ export type Fault = {
   accusable: Accusable
   /** A verdict must name one of the nodes within this time, when nothing else disturbs; undefined when it need not. */
   namedWithinSeconds: number | undefined
-  /** Whether it may keep the collector from naming what is bad meanwhile. */
+  /** Whether the collector may be unable to name other faults while this one lasts. */
   disturbsJudging: boolean
   begin(): void
   end(): void | Promise<void>

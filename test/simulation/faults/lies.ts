@@ -19,7 +19,7 @@ const LIES: readonly ((window: MeshWindow) => MeshWindow)[] = [
 const withLies = (batch: MeshBatch, random: RandomSource): MeshBatch => {
   const groups = batch.windows.map((group) => {
     const lies = group.windows.map((window) => random.pick(LIES)(window))
-    // The false ones come first: whatever is taken of a path first keeps the true one out.
+    // The false ones come first: the store keeps the first window of a path for each start.
     return { ...group, windows: [...lies, ...group.windows] }
   })
   const backwards = batch.windows.slice(0, 1).map((group) => ({

@@ -30,7 +30,7 @@ export type ServedCall = {
   endSeconds: number | undefined
 }
 
-/** What a message becomes on the wire: the reader gets an object of its own. */
+/** What a message becomes on the wire: the reader gets a copy. */
 export const overTheWire = (type: MessageType, value: unknown): unknown =>
   type.decode(type.encode(type.fromPartial(value)).finish())
 

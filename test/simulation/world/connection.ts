@@ -22,7 +22,7 @@ const DEFAULT_DEADLINE_MS = 10_000
 /** Until a host without the process refuses a connection. */
 const REFUSAL_SECONDS = 0.001
 
-/** Told of every message, for checkers and for faults. */
+/** Sees every message, for checkers and for faults. */
 export type CallObserver = {
   onCall(call: ServedCall): void
   onCallEnd(call: ServedCall): void

@@ -40,7 +40,7 @@ type Deps = {
   node: number
   programs: Readonly<Record<string, Program>>
   running: Set<StartedProgram>
-  /** Programs that go on when they are to end: what a test of a checker breaks. */
+  /** Programs that ignore SIGTERM, for a test of a checker. */
   ignoresEnd: (file: string) => boolean
 }
 

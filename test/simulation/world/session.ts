@@ -68,7 +68,7 @@ export class Session {
     this.#server?.clock.run(() => this.#isServerOpen && act())
   }
 
-  /** The server's process is gone: its host says so. */
+  /** The server's process is gone, and its host answers with a reset. */
   reset(): void {
     this.#isServerOpen = false
     this.toClient(() => this.breakClient('read ECONNRESET'))

@@ -113,7 +113,7 @@ export const createSimulatedAgent = (deps: AgentDeps, node: number, hostClock: H
     isStopped: () => life?.agent.isStopped() ?? false,
     start,
     kill,
-    /** Ends it as SIGTERM does: what it measures for somebody ends first. */
+    /** Ends it as SIGTERM does: its tests end first. */
     shutDown: async (): Promise<void> => {
       await life?.end()
       kill()

@@ -27,7 +27,7 @@ export type WorldOptions = {
   storage?: StoreLimits
   wrapStore?: (store: Store) => Store
   ignoresEnd?: (file: string) => boolean
-  /** Told of each message and each probe, beside the checkers. */
+  /** Sees each message. */
   observer?: Partial<CallObserver>
   onRound?: (node: number, count: number) => void
 }
