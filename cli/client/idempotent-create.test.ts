@@ -6,6 +6,7 @@ import { createIdempotently } from './idempotent-create.ts'
 const clock = {
   now: () => new Date(0),
   monotonicSeconds: () => 0,
+  yield: async () => undefined,
   sleep: async () => undefined,
 }
 

@@ -13,7 +13,7 @@ import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { type SimulatedNetwork, startSimulatedAgents } from './agents.ts'
+import { type SimulatedNetwork, startStandInAgents } from './stand-in-agents.ts'
 
 const mesh = {
   kind: TopologyKind.TOPOLOGY_KIND_MESH,
@@ -44,13 +44,13 @@ export const pingMesh = (count: number): Partial<RunSpec> => ({
 const LONGEST_RUN_MS = 250_000
 
 /** A real collector over real gRPC, with agents whose network is made up. */
-export const startSimulation = async (
+export const startStandInFleet = async (
   count: number,
   network: SimulatedNetwork,
   { store = ':memory:', testSeconds = 0.02 }: { store?: string; testSeconds?: number } = {},
 ) => {
   let held: Promise<void> = Promise.resolve()
-  const agents = await startSimulatedAgents(count, network, {
+  const agents = await startStandInAgents(count, network, {
     secondsOf: () => testSeconds,
     released: () => held,
   })
@@ -112,7 +112,7 @@ export const startSimulation = async (
         pageToken = page.nextPageToken
       }
     },
-    /** /metrics as a scraper gets it that asks for so much. */
+    /** /metrics as a scraper with this Accept header gets it. */
     async metrics(accept = 'text/plain') {
       const response = await fetch(`http://127.0.0.1:${collector.http.port}/metrics`, { headers: { accept } })
       return { type: response.headers.get('content-type'), text: await response.text() }
@@ -131,4 +131,4 @@ export const startSimulation = async (
   }
 }
 
-export type Simulation = Awaited<ReturnType<typeof startSimulation>>
+export type StandInFleet = Awaited<ReturnType<typeof startStandInFleet>>
