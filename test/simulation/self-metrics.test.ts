@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openIndependentClient } from '../protocol/independent-client.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
 import { healthyNetwork } from './agents.ts'
 import { iperfMesh, pingMesh, type Simulation, startSimulation } from './simulation.ts'
 

@@ -20,10 +20,10 @@ const OFFERS: ReadonlyMap<string, Format> = new Map([
   ['application/openmetrics-text;version=0.0.1', 'openmetrics'],
 ])
 
-/** Parameters that do not matter here: the output is UTF-8, and its names need no escaping. */
+/** Parameters that are ignored: the output is UTF-8, and its names need no escaping. */
 const IGNORED_PARAMETERS = /;\s*(?:charset|escaping)=[^;,]*/gi
 
-/** The format that the Accept header prefers; the classic text format when it names none that is served. */
+/** Returns the format that the Accept header prefers; the text format when it names none that is served. */
 export const formatOf = (accept: string | undefined): Format => {
   const headers = { accept: accept?.replace(IGNORED_PARAMETERS, '') }
   const preferred = new Negotiator({ headers }).mediaType([...OFFERS.keys()])
