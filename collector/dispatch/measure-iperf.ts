@@ -83,7 +83,7 @@ const attempt = async (
   test: IperfTest,
   seconds: number,
   signal: AbortSignal,
-  { admission, hostSampling }: TestSettings,
+  { admission, hostSampling }: Required<TestSettings>,
 ): Promise<Attempt> => {
   const stop = new AbortController()
   const pcpSeconds = hostSampling?.source === HostSource.HOST_SOURCE_PCP ? PCP_SECONDS : 0

@@ -51,7 +51,11 @@ export const effectiveIperfOptions = <T extends OptionsWithDefaults>(engine: str
   }
 }
 
-export const createIperfTest = (stated: Stated<Omit<IperfTest, 'kind'>> = {}): IperfTest => {
+type FieldsWithDefault = 'engine' | 'intervalSeconds' | 'parallelCount'
+type StatedIperf = Partial<Omit<IperfTest, 'kind' | FieldsWithDefault>> &
+  Stated<Pick<IperfTest, FieldsWithDefault>>
+
+export const createIperfTest = (stated: StatedIperf = {}): IperfTest => {
   const { durationSeconds, omitSeconds, intervalSeconds, ports, ...others } = stated
   const engine = stated.engine || IPERF_DEFAULTS.engine
   const { duration, omit, interval, ...options } = IperfOptions.fromPartial(others)
@@ -72,15 +76,12 @@ const effectiveSampling = ({ intervalSeconds, source }: Stated<HostSampling>): H
   source: source || HostSource.HOST_SOURCE_PROC,
 })
 
-const effectiveCaps = (stated: Stated<Caps>, test: IperfTest): Caps => {
-  const caps = Caps.fromPartial(stated)
-  return {
-    ...caps,
-    perNodeCount: caps.perNodeCount || defaultCaps.perNode,
-    // A bidirectional test uses both directions of both ends: two at the same time would measure each other.
-    exclusiveNodes: caps.exclusiveNodes || isBidirectional(test),
-  }
-}
+const effectiveCaps = (caps: Caps, test: IperfTest): Caps => ({
+  ...caps,
+  perNodeCount: caps.perNodeCount || defaultCaps.perNode,
+  // A bidirectional test uses both directions of both ends: two at the same time would measure each other.
+  exclusiveNodes: caps.exclusiveNodes || isBidirectional(test),
+})
 
 type StatedRun<T> = Stated<Omit<RunSpec, 'test' | 'hostSampling'>> & {
   test: T
@@ -96,7 +97,10 @@ export const createRunSpec = <T extends RunTest | undefined>(
   test: stated.test,
   interfaces: stated.interfaces ?? [],
   // Pings have no caps: all pairs run at the same time.
-  caps: stated.test?.kind === 'iperf' ? effectiveCaps(stated.caps ?? {}, stated.test) : stated.caps,
+  caps:
+    stated.test?.kind === 'iperf'
+      ? effectiveCaps(stated.caps ?? Caps.fromPartial({}), stated.test)
+      : stated.caps,
   expectations: stated.expectations ?? [],
   hostSampling: stated.hostSampling && effectiveSampling(stated.hostSampling),
   profile: stated.profile ?? '',

@@ -65,6 +65,32 @@ const RELEASED_RETENTION_MS = 120_000
 export const recentChanges = ({ changes }: MeshPath, nowMs: number): number[] =>
   changes.filter((timeMs) => nowMs - timeMs <= HOUR_MS)
 
+/** Returns a path without measurements, in the state that is known from before this collector started. */
+const newPath = (
+  id: number,
+  { key, from, address }: Target,
+  {
+    known,
+    ...parts
+  }: Pick<MeshPath, 'row' | 'sourceWindow' | 'destinationWindow'> & {
+    known: KnownState | undefined
+  },
+): MeshPath => ({
+  id,
+  source: { node: key.source, interface: key.interface, address: from },
+  destination: { node: key.destination, interface: key.interface, address },
+  mesh: '',
+  staleAfterMs: 0,
+  intervalSeconds: 1,
+  echoesPerSecond: 0,
+  health: { ...createPathHealth(known?.state), stateMs: known?.timeMs ?? 0 },
+  ...parts,
+  reason: '',
+  changes: [],
+  reportedMs: 0,
+  releasedMs: undefined,
+})
+
 /** Returns the paths of all meshes, and the interfaces at their ends. `apply` adds and removes them. */
 export const createPaths = (deps: {
   random: () => number
@@ -83,28 +109,13 @@ export const createPaths = (deps: {
     interfaces.set(key, window)
     return window
   }
-  const create = (id: number, { key, from, address }: Target): MeshPath => {
-    const known = deps.initialState(key)
-    const health = createPathHealth(known?.state)
-    health.stateMs = known?.timeMs ?? 0
-    return {
-      id,
-      source: { node: key.source, interface: key.interface, address: from },
-      destination: { node: key.destination, interface: key.interface, address },
-      mesh: '',
-      staleAfterMs: 0,
-      intervalSeconds: 1,
-      echoesPerSecond: 0,
-      health,
+  const create = (id: number, target: Target): MeshPath =>
+    newPath(id, target, {
+      known: deps.initialState(target.key),
       row: recent.allocate(),
-      sourceWindow: interfaceOf(key.source, key.interface),
-      destinationWindow: interfaceOf(key.destination, key.interface),
-      reason: '',
-      changes: [],
-      reportedMs: 0,
-      releasedMs: undefined,
-    }
-  }
+      sourceWindow: interfaceOf(target.key.source, target.key.interface),
+      destinationWindow: interfaceOf(target.key.destination, target.key.interface),
+    })
   const add = (
     id: number,
     target: Target,
