@@ -9,7 +9,15 @@ import type {
 } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { createIperfTest, createPingTest, createRunSpec } from './effective-run-spec.ts'
-import type { HostSampling, IperfTest, PingTest, RequestedRunSpec, RunSpec, RunTest } from './run-spec.ts'
+import {
+  type HostSampling,
+  type IperfTest,
+  type PingTest,
+  type RequestedRunSpec,
+  type RunSpec,
+  type RunTest,
+  reviewedRunSpec,
+} from './run-spec.ts'
 
 const durationOf = (seconds: number | undefined) => (seconds === undefined ? undefined : toDuration(seconds))
 
@@ -48,15 +56,8 @@ export const requestedRunSpecOf = ({ test, hostSampling, ...stated }: RunSpecMes
     },
   })
 
-/**
- * Reads a spec that was reviewed before, such as a stored one.
- * @throws Error when it has no test
- */
-export const runSpecOf = (message: RunSpecMessage): RunSpec => {
-  const { test, ...spec } = requestedRunSpecOf(message)
-  if (!test) throw new Error('a run spec has no test')
-  return { ...spec, test }
-}
+/** Reads a stored spec. @throws Error when it has no test */
+export const runSpecOf = (message: RunSpecMessage): RunSpec => reviewedRunSpec(requestedRunSpecOf(message))
 
 export const pingTestMessage = (test: PingTest): PingTestMessage => {
   const { kind, intervalSeconds, timeoutSeconds, ...others } = test

@@ -55,3 +55,12 @@ export type RunSpec = {
 
 /** What a request asks for. It may lack the test: the review of the run reports that together with all other problems. */
 export type RequestedRunSpec = Omit<RunSpec, 'test'> & { test: RunTest | undefined }
+
+/**
+ * Returns a spec that was reviewed before, such as a stored one.
+ * @throws Error when it has no test
+ */
+export const reviewedRunSpec = ({ test, ...spec }: RequestedRunSpec): RunSpec => {
+  if (!test) throw new Error('a run spec has no test')
+  return { ...spec, test }
+}

@@ -25,7 +25,7 @@ test('a schedule of the config may name a profile of the config until a reload r
   const options = await readCollectorOptions(given as unknown as CollectorArguments)
   const profiles = createProfiles(options.profiles)
   const { work } = options.schedules[0]!.spec
-  const source = work?.$case === 'profile' ? work.value : undefined
+  const source = work?.kind === 'profile' ? work.source : undefined
   expect(profiles.byName.has('baseline')).toBe(true)
   const { steps } = resolveProfile(source!, profiles.byName)
   expect(steps.map(({ name }) => name)).toEqual(['all'])

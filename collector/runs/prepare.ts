@@ -5,7 +5,7 @@ import { checkHostSampling } from '../dispatch/host-sampling.ts'
 import { endpointsOf, interfaceNames } from '../inventory/endpoints.ts'
 import { withShiftCount } from '../plan/effective-run-spec.ts'
 import { type PlannedRun, planRun } from '../plan/plan-run.ts'
-import type { RequestedRunSpec } from '../plan/run-spec.ts'
+import { type RequestedRunSpec, reviewedRunSpec } from '../plan/run-spec.ts'
 import { type ChosenPairs, choosePairs } from '../topology/choose-pairs.ts'
 
 /** Returns the nodes, pairs and interfaces of a run, and all problems of its spec. It makes no plan. */
@@ -37,8 +37,6 @@ export const reviewRun = (
 export const prepareRun = (requested: RequestedRunSpec, fleet: readonly Node[]): PlannedRun => {
   const { chosen, names, violations } = reviewRun(requested, fleet)
   throwIfInvalid('the run', violations)
-  const { test } = requested
-  if (!test) throw new Error('the review accepted a run without a test')
-  const spec = withShiftCount({ ...requested, test }, chosen.nodes.length)
+  const spec = withShiftCount(reviewedRunSpec(requested), chosen.nodes.length)
   return planRun(spec, chosen.nodes, endpointsOf(chosen.nodes, names), chosen.pairs)
 }

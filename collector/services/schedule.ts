@@ -7,6 +7,7 @@ import {
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { pageOf } from '../../lib/paging.ts'
 import { effectiveScheduleSpec } from '../schedules/define/effective-schedule-spec.ts'
+import { scheduleSpecMessage, scheduleSpecOf } from '../schedules/define/schedule-spec-message.ts'
 import type { Schedules } from '../schedules/schedules.ts'
 import { runMessage } from '../store/run-message.ts'
 import { createIdempotency, sameMessage } from './request-ids.ts'
@@ -29,12 +30,16 @@ export const createScheduleService = (schedules: Schedules): ScheduleServiceImpl
       const isFrom = ({ schedule, createdPaused }: Created): boolean =>
         createdPaused === paused &&
         schedule.spec !== undefined &&
-        sameMessage(ScheduleSpec, effectiveScheduleSpec(spec), schedule.spec)
+        sameMessage(
+          ScheduleSpec,
+          scheduleSpecMessage(effectiveScheduleSpec(scheduleSpecOf(spec))),
+          schedule.spec,
+        )
       const { schedule } = await idempotent(requestId, {
         content: CreateScheduleRequest.encode({ ...request, requestId: '' }).finish(),
         isFrom,
         create: async () => ({
-          schedule: await schedules.create(spec, paused, requestId),
+          schedule: await schedules.create(scheduleSpecOf(spec), paused, requestId),
           createdPaused: paused,
         }),
       })

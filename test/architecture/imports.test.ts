@@ -25,6 +25,7 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/profiles/profile.ts',
       'collector/profiles/profile-message.ts',
       'collector/schedules/define/schema.ts',
+      'collector/schedules/define/schedule-spec-message.ts',
       // Names and descriptions of the topologies, for arguments and help.
       'collector/topology/registry.ts',
       'deploy/local',

@@ -1,15 +1,12 @@
-import { OverlapPolicy, type ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { OverlapPolicy } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { effectiveMeshSpec } from '../../mesh/assign/settings.ts'
-import { requestedRunSpecOf, runSpecMessage } from '../../plan/run-spec-message.ts'
+import type { ScheduleSpec } from './schedule-spec.ts'
 
 export const DEFAULT_BUDGET_PERIOD_SECONDS = 86_400
 
-const effectiveWork = (work: ScheduleSpec['work']): ScheduleSpec['work'] => {
-  if (work?.$case === 'run') return { $case: 'run', value: runSpecMessage(requestedRunSpecOf(work.value)) }
-  if (work?.$case === 'mesh') return { $case: 'mesh', value: effectiveMeshSpec(work.value) }
-  return work
-}
+const effectiveWork = (work: ScheduleSpec['work']): ScheduleSpec['work'] =>
+  work?.kind === 'mesh' ? { kind: 'mesh', mesh: effectiveMeshSpec(work.mesh) } : work
 
 /** The spec with all defaults filled in that do not depend on the fleet. An effective spec stays as it is. */
 export const effectiveScheduleSpec = (spec: ScheduleSpec): ScheduleSpec => ({

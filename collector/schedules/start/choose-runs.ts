@@ -1,5 +1,4 @@
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import type { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
@@ -7,8 +6,7 @@ import { formatBytes, formatDuration } from '../../../lib/units.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
 import { isBidirectional } from '../../plan/caps.ts'
 import { bytesOf } from '../../plan/estimate.ts'
-import type { RunSpec } from '../../plan/run-spec.ts'
-import { runSpecOf } from '../../plan/run-spec-message.ts'
+import { type RunSpec, reviewedRunSpec } from '../../plan/run-spec.ts'
 import type { Profile } from '../../profiles/profile.ts'
 import { reviewRun } from '../../runs/prepare.ts'
 import type { Runs } from '../../runs/runs.ts'
@@ -16,6 +14,7 @@ import type { CoverageLedger } from '../coverage/coverage-ledger.ts'
 import { createCoverageTable, lastTimesOfReadyPairs } from '../coverage/coverage-table.ts'
 import { pickDuePairs, type YieldIfDue } from '../coverage/due-pairs.ts'
 import { resolveProfile } from '../define/review.ts'
+import type { ScheduleSpec } from '../define/schedule-spec.ts'
 import { type Cost, remainingOf } from '../state/budget.ts'
 import type { StartOutcome } from '../state/start-history.ts'
 import { CostMeter, pairSecondsOf } from './cost-meter.ts'
@@ -55,8 +54,8 @@ export const chooseRuns = async (
   spec: ScheduleSpec,
   options: ChooseRunsOptions,
 ): Promise<RunOfStart[] | StartOutcome> =>
-  spec.everyPairWithin && spec.work?.$case === 'run'
-    ? chooseDueRuns(deps, spec, runSpecOf(spec.work.value), options)
+  spec.everyPairWithin && spec.work?.kind === 'run'
+    ? chooseDueRuns(deps, spec, reviewedRunSpec(spec.work.run), options)
     : chooseAllRuns(deps, spec, options)
 
 /** All runs of the schedule, if the budget allows all of them. */
@@ -116,9 +115,9 @@ const allRunsOf = (deps: ChooseRunsDeps, spec: ScheduleSpec): RunOfStart[] => {
 }
 
 const configuredRunsOf = (deps: ChooseRunsDeps, { work }: ScheduleSpec): RunOfStart[] => {
-  if (work?.$case === 'run') return [{ spec: runSpecOf(work.value), pause: 0 }]
-  if (work?.$case !== 'profile') return []
-  return resolveProfile(work.value, deps.profiles).steps.map(({ spec, cooldownSeconds }) => ({
+  if (work?.kind === 'run') return [{ spec: reviewedRunSpec(work.run), pause: 0 }]
+  if (work?.kind !== 'profile') return []
+  return resolveProfile(work.source, deps.profiles).steps.map(({ spec, cooldownSeconds }) => ({
     spec,
     pause: cooldownSeconds ?? 0,
   }))
