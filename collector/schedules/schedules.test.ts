@@ -31,6 +31,9 @@ describe('meshes', () => {
     await schedules.create(mesh, false)
     await schedules.close()
     expect(harness.meshes.size).toBe(1)
+    const next = harness.open()
+    expect((await next.list()).map((each) => each.spec?.name)).toEqual(['m'])
+    await next.close()
   })
 })
 
