@@ -151,7 +151,7 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     }
   })
 
-  test('an exclusive run refuses an interface with traffic unless --beside-traffic is given, and traffic refuses a busy interface', async () => {
+  test('an exclusive run refuses an interface with traffic by default, and traffic refuses a busy interface', async () => {
     const { traffic } = await start()
     const run = [
       'run',

@@ -1,4 +1,4 @@
-/** Part of `npm run check`: the committed stubs are what the protos give, and the protos break nobody. */
+/** Part of `npm run check`: compares the committed stubs with the protos, and checks the protos for breaking changes. */
 
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,7 +20,7 @@ try {
   else {
     const difference = await tool('diff', ['-rq', 'proto/gen', join(folder, 'proto/gen')])
     if (difference.failed)
-      problems.push(`proto/gen is not what \`npm run generate\` makes:\n${difference.all}`)
+      problems.push(`proto/gen differs from the output of \`npm run generate\`:\n${difference.all}`)
   }
   const main = await tool('git', ['rev-parse', '--verify', '--quiet', 'main:proto'])
   if (main.failed) console.log('buf breaking: skipped, there is no branch main with protos to compare with')
