@@ -11,7 +11,6 @@ const LONGEST = [
   'end-to-end/traffic',
   'end-to-end/mesh',
   'end-to-end/interrupted-runs',
-  'simulation/mesh',
   'end-to-end/runs',
   'end-to-end/health',
   'end-to-end/clock',

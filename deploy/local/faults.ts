@@ -20,7 +20,7 @@ export type FaultPlace = {
 }
 
 /** An injected fault. `value` is the bit/s of a rate, the ratio (0 to 1) of a loss, or the bytes of an mtu; a cut has none. */
-export type Fault = FaultPlace & { value?: number }
+export type Fault = FaultPlace & { value?: number | undefined }
 
 /** The nodes on which a fault can be set, and the rate of their interfaces. */
 export type FaultTarget = { nodes: readonly LabNode[]; rateBitsPerSecond: number | 'unlimited' }

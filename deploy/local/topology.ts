@@ -18,12 +18,12 @@ const MANAGEMENT = 'mgmt'
 /** Alias of the management link in the machine's own namespace. The tear-down deletes only links with this alias. */
 export const LINK_ALIAS = 'meshgauge lab'
 
-type LabInterface = { name: string; address: string; address6?: string }
+type LabInterface = { name: string; address: string; address6?: string | undefined }
 
 export type LabNode = {
   name: string
   /** Its network namespace; absent in a loopback fleet. */
-  namespace?: string
+  namespace?: string | undefined
   rack: string
   /** Address on the management network, on which its agent listens. */
   management: string

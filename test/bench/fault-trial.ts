@@ -22,7 +22,7 @@ export type Trial = {
   inject: () => Promise<unknown>
   undo: () => Promise<unknown>
   /** The expected culprit. Absent: no verdict is expected. */
-  expected?: Culprit
+  expected?: Culprit | undefined
   /** Minimum duration of the fault, to see later verdicts. */
   holdSeconds: number
   /** Longest wait for the verdict. */

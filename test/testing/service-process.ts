@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline'
-import { execa, type ResultPromise } from 'execa'
+import { execa } from 'execa'
 
 /** A running agent or collector process. */
 export type ServiceProcess = {
@@ -19,7 +19,7 @@ export const startProgram = async (
   args: string[],
   env: Record<string, string> = {},
 ): Promise<ServiceProcess> => {
-  const child: ResultPromise = execa(program, args, {
+  const child = execa(program, args, {
     reject: false,
     stdin: 'ignore',
     env,

@@ -1,26 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openIndependentClient } from '../testing/independent-client.ts'
-import { healthyNetwork } from './agents.ts'
-import { iperfMesh, pingMesh, type Simulation, startSimulation } from './simulation.ts'
+import { type FakeAgentFleet, iperfMesh, pingMesh, startFakeAgentFleet } from './fake-agent-fleet.ts'
+import { healthyNetwork } from './fake-agents.ts'
 
-let simulation: Simulation
+let fleet: FakeAgentFleet
 
 beforeAll(async () => {
-  simulation = await startSimulation(4, healthyNetwork, { testSeconds: 0.2 })
+  fleet = await startFakeAgentFleet(4, healthyNetwork, { testSeconds: 0.2 })
 })
-afterAll(() => simulation.close())
+afterAll(() => fleet.close())
 
 /** The value of one series, written as /metrics writes it; undefined when it is not there. */
 const value = async (series: string): Promise<number | undefined> => {
-  const { text } = await simulation.metrics()
+  const { text } = await fleet.metrics()
   const line = text.split('\n').find((one) => one.startsWith(`${series} `))
   return line === undefined ? undefined : Number(line.split(' ')[1])
 }
 
-test('calls are counted by method and code, and those that are open by method', async () => {
-  const release = simulation.hold()
-  const running = simulation.run(iperfMesh)
+test('calls are counted by method and code, and open calls by method', async () => {
+  const release = fleet.hold()
+  const running = fleet.run(iperfMesh)
   const open = 'meshgauge_grpc_client_open{method="meshgauge.agent.v1.IperfService/Run"}'
   await expect.poll(() => value(open)).toBeGreaterThan(0)
   release()
@@ -34,7 +34,7 @@ test('calls are counted by method and code, and those that are open by method', 
     value(`meshgauge_grpc_server_calls_total{method="meshgauge.collector.v1.RunService/${call}"}`)
   await expect.poll(() => served('WatchRun",code="ok')).toBe(1)
 
-  const client = openIndependentClient(simulation.port)
+  const client = openIndependentClient(fleet.port)
   await expect(
     client.call('meshgauge.collector.v1.RunService', 'GetRun', { id: 'ffffffff' }),
   ).rejects.toThrow()
@@ -43,14 +43,14 @@ test('calls are counted by method and code, and those that are open by method', 
 })
 
 test('runs that wait for an interface, results that are not stored, and connections are shown', async () => {
-  const release = simulation.hold()
-  const both = [simulation.run(iperfMesh), simulation.run(iperfMesh)]
+  const release = fleet.hold()
+  const both = [fleet.run(iperfMesh), fleet.run(iperfMesh)]
   await expect.poll(() => value('meshgauge_runs_queued')).toBe(1)
   release()
   // Results wait for half a second at most: there are new ones until that was seen.
   let isSeen = false
   const more = (async () => {
-    while (!isSeen) await simulation.run(iperfMesh)
+    while (!isSeen) await fleet.run(iperfMesh)
   })()
   await expect
     .poll(() => value('meshgauge_results_waiting'))
@@ -72,8 +72,8 @@ test('the process itself is shown under its usual names', async () => {
 })
 
 test('a scraper that can read exemplars gets the trace of the run', async () => {
-  const run = await simulation.run(pingMesh(3))
-  const scrape = () => simulation.metrics('application/openmetrics-text;version=1.0.0,text/plain;q=0.5')
+  const run = await fleet.run(pingMesh(3))
+  const scrape = () => fleet.metrics('application/openmetrics-text;version=1.0.0,text/plain;q=0.5')
   expect((await scrape()).type).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8')
   const withTrace = async () => {
     const { text } = await scrape()

@@ -5,13 +5,12 @@ import { IperfResult, IperfServiceDefinition } from '#proto/meshgauge/agent/v1/i
 import { PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { createStatistics } from '../../agent/engines/statistics.ts'
-import { type Clock, systemClock } from '../../lib/clock.ts'
+import { OperatingError } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { type GrpcServer, serveGrpc, service } from '../../lib/serving.ts'
-import { createSimulatedMesh, type SimulatedMesh } from './mesh-agent.ts'
 
-/** What the network between simulated nodes does. Throughput of a pair is what the slower end allows. */
+/** The simulated network between fake agents. The throughput of a pair is the lower rate of its two ends. */
 export type SimulatedNetwork = {
   /** Bits per second that a node can send on an interface. */
   sends(node: number, name: string): number
@@ -19,8 +18,6 @@ export type SimulatedNetwork = {
   receives(node: number, name: string): number
   /** Share of pings that are lost between two nodes. */
   loses(source: number, destination: number, name: string): number
-  /** One probe of the mesh at a time in Unix seconds: its round-trip time in seconds, undefined when it is lost. */
-  probes?(source: number, destination: number, name: string, atSeconds: number): number | undefined
 }
 
 export const healthyNetwork: SimulatedNetwork = { sends: () => 10e9, receives: () => 10e9, loses: () => 0 }
@@ -36,11 +33,11 @@ const nodeOf = (address: string): { node: number; name: string } => {
   return { node: high! * 250 + low! - 1, name: INTERFACES[network!]! }
 }
 
-/** A reproducible share of 1 for each pair: noise that does not depend on the order in which pairs run. */
+/** A reproducible number from 0 to 1 for each pair, as noise that does not depend on the order of tests. */
 const noise = (source: number, destination: number): number =>
   ((source * 7919 + destination * 104729) % 1000) / 1000
 
-/** What ends a server once its client is done, by the server's address. */
+/** Functions that end a server when its client has finished, by server address. */
 type Servers = Map<string, () => void>
 
 const servicesOf = (
@@ -49,7 +46,6 @@ const servicesOf = (
   secondsOf: (asked: number) => number,
   released: () => Promise<void>,
   waiting: Servers,
-  mesh: () => SimulatedMesh,
 ) => [
   service(AgentServiceDefinition, {
     describe: async () =>
@@ -65,7 +61,10 @@ const servicesOf = (
   }),
   service(CheckServiceDefinition, { listChecks: async () => ({ checks: [] }), runCheck: async () => ({}) }),
   service(PingServiceDefinition, {
-    pingMesh: (requests, context) => mesh().serve(requests, context),
+    // biome-ignore lint/correctness/useYield: nothing of the mesh is measured here
+    async *pingMesh() {
+      throw new OperatingError('ENGINE_UNAVAILABLE', 'these agents have no mesh')
+    },
     async *ping(request) {
       yield { event: { $case: 'started', value: { engine: { name: 'fping', version: 'simulated' } } } }
       const results = request.targets.map(({ address }, targetIndex) => {
@@ -131,95 +130,31 @@ const servicesOf = (
   }),
 ]
 
-/** A round trip of a healthy network, in seconds. */
-export const roundTrip = (source: number, destination: number): number =>
-  50e-6 + 5e-6 * noise(source, destination)
-
 type Options = {
-  /** How long a test of so many seconds really takes. */
+  /** The actual duration of a test, for its requested duration in seconds. */
   secondsOf?: (asked: number) => number
-  /** What a test waits for before it measures. */
+  /** A test waits for this promise before it measures. */
   released?: () => Promise<void>
-  /** The time that meshes live in. */
-  clock?: Clock
 }
 
-const createSimulatedAgent = async (
-  node: number,
-  network: SimulatedNetwork,
-  waiting: Servers,
-  options: Options,
-) => {
-  const { secondsOf = () => 0.02, released = () => Promise.resolve(), clock = systemClock } = options
-  const logger = createLogger('simulation', 'fatal')
-  const newMesh = () =>
-    createSimulatedMesh(
-      clock,
-      (address, atSeconds) => {
-        const peer = nodeOf(address)
-        if (!network.probes) return roundTrip(node, peer.node)
-        return network.probes(node, peer.node, peer.name, atSeconds)
-      },
-      // No two agents' clocks agree, and all are wrong.
-      { skewMs: 1000 * (node % 7) - 250_000 },
-    )
-  let mesh = newMesh()
-  const serve = (port: number) =>
-    serveGrpc(
-      { logger },
-      {
-        address: `127.0.0.1:${port}`,
-        security: {},
-        services: servicesOf(node, network, secondsOf, released, waiting, () => mesh),
-      },
-    )
-  let server: GrpcServer | undefined = await serve(0)
-  const { port } = server
-  const cutOff = async () => {
-    await server?.close(0)
-    server = undefined
-  }
-  return {
-    port,
-    mesh: () => mesh,
-    /** Nobody reaches the agent any more; it goes on. */
-    cutOff,
-    /** Ends the process, and all that it held. */
-    kill: async () => {
-      await mesh.close()
-      await cutOff()
-      mesh = newMesh()
-    },
-    /** It can be reached again. */
-    restore: async () => {
-      server ??= await serve(port)
-    },
-    close: async () => {
-      await mesh.close()
-      await cutOff()
-    },
-  }
-}
-
-/** Many agents in this process, each a real gRPC server on a port of its own, with a made-up network between them. */
-export const startSimulatedAgents = async (
-  count: number,
-  network: SimulatedNetwork,
-  options: Options = {},
-) => {
+/** Starts several fake agents in this process: each is a gRPC server on its own port, on a simulated network. */
+export const startFakeAgents = async (count: number, network: SimulatedNetwork, options: Options = {}) => {
+  const { secondsOf = () => 0.02, released = () => Promise.resolve() } = options
+  const logger = createLogger('stand-in', 'fatal')
   const waiting: Servers = new Map()
-  const agents: Awaited<ReturnType<typeof createSimulatedAgent>>[] = []
-  for (let node = 0; node < count; node++)
-    agents.push(await createSimulatedAgent(node, network, waiting, options))
+  const servers: GrpcServer[] = []
+  for (let node = 0; node < count; node++) {
+    const services = servicesOf(node, network, secondsOf, released, waiting)
+    servers.push(await serveGrpc({ logger }, { address: '127.0.0.1:0', security: {}, services }))
+  }
   return {
-    agents,
-    inventory: agents.map(({ port }, node) => ({
+    inventory: servers.map(({ port }, node) => ({
       name: `s${node}`,
       address: `127.0.0.1:${port}`,
       rack: `r${Math.floor(node / 8)}`,
       labels: {},
       interfaces: INTERFACES,
     })),
-    close: () => Promise.all(agents.map((agent) => agent.close())).then(() => undefined),
+    close: () => Promise.all(servers.map((server) => server.close(0))).then(() => undefined),
   }
 }
