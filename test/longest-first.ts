@@ -11,6 +11,7 @@ const LONGEST = [
   'end-to-end/traffic',
   'end-to-end/mesh',
   'end-to-end/interrupted-runs',
+  'simulation/mesh',
   'end-to-end/runs',
   'end-to-end/health',
   'end-to-end/clock',
