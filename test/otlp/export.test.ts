@@ -293,6 +293,6 @@ test('a wait that is aborted rejects with what was received', async () => {
     `trace ${traceId} does not satisfy the predicate; received:`,
   )
   await expect(receiver.waitForMetric(() => false, AbortSignal.timeout(50))).rejects.toThrow(
-    'no such metric came; received: ',
+    'no metric satisfies the predicate; received: ',
   )
 })
