@@ -81,7 +81,7 @@ test('a steady rate is no flood, for as long as it likes', async () => {
   for (let second = 0; second < 100; second++) {
     lines.push('stdout', Buffer.from('12345\n'))
     advance(1)
-    // Lets the reader read.
+    // The reader reads one line.
     await Promise.resolve()
   }
   lines.end()

@@ -8,8 +8,8 @@ import {
 } from 'nice-grpc'
 import { deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details'
+import { type CallObserver, observeCall } from './call-observer.ts'
 import { channelCredentials, type Security } from './credentials.ts'
-import { type CallObserver, countCall } from './rpc-counting.ts'
 import { traceClientCall } from './rpc-tracing.ts'
 import { MAX_MESSAGE_BYTES } from './serving.ts'
 
@@ -23,7 +23,7 @@ const CHANNEL_OPTIONS = {
   'grpc.keepalive_permit_without_calls': 1,
   'grpc.initial_reconnect_backoff_ms': 250,
   'grpc.max_reconnect_backoff_ms': 5_000,
-  // A measurement that is repeated behind our back is not the measurement that was asked for.
+  // A measurement that gRPC repeats without our knowledge is not the requested measurement.
   'grpc.enable_retries': 0,
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
@@ -38,7 +38,7 @@ export const openChannel = (address: string, security: Security): Channel =>
 const counting =
   (calls: CallObserver): ClientMiddleware =>
   (call, options) =>
-    countCall(calls, call.method.path, call.next(call.request, options))
+    observeCall(calls, call.method.path, call.next(call.request, options))
 
 const tracing: ClientMiddleware = (call, options) => {
   const metadata = options.metadata ?? Metadata()

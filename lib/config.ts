@@ -64,8 +64,8 @@ const knownKeys = (schema: unknown, path: Path): string[] => {
 }
 
 /**
- * Offset in the file of the value, or the key, at a path. Hand-written: zod knows paths and yaml knows offsets, and no
- * library connects the two.
+ * Offset in the file of the value, or the key, at a path. Hand-written: zod reports paths and yaml has offsets, and
+ * no library connects the two.
  */
 const offsetOf = (root: Node | null, path: Path, ofKey: boolean): number => {
   let node: unknown = root
@@ -122,8 +122,8 @@ const contentOf = (file: string, document: Document): unknown => {
 }
 
 /**
- * Reads YAML into what the schema says.
- * @param review looks at the raw content, so that it finds its problems also where the schema finds others
+ * Parses YAML and validates it with the schema.
+ * @param review also checks the raw content, so that its problems are reported together with those of the schema
  * @throws ConfigError with every problem of the file, of syntax or of content.
  */
 export const parseConfig = <S extends z.ZodType>(

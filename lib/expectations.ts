@@ -1,6 +1,6 @@
 /**
- * What a run may be expected to reach: names, bounds and units. The names and the meaning of bare numbers are those of
- * netperf's profiles, so that those who have such files can keep their figures.
+ * The expectations of a run: names, bounds and units. The names and the meaning of numbers without a unit are as in the
+ * profiles of netperf-orchestrate, so that the figures of such files can be reused.
  */
 
 import { closest } from './config.ts'

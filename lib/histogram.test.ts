@@ -32,7 +32,7 @@ test('a quantile is within 1.1 % of the exact one', () => {
   )
 })
 
-test('survives the wire', () => {
+test('encoding and decoding preserve a histogram', () => {
   fc.assert(
     fc.property(times, (seconds) => {
       const histogram = histogramOf(seconds)

@@ -10,7 +10,7 @@ import { fromDuration, toDuration } from './protobuf-time.ts'
 const HISTOGRAM_SCALE = 5
 const BUCKETS_PER_DOUBLING = 2 ** HISTOGRAM_SCALE
 
-/** No engine tells times below 1 µs apart, and none waits for an hour; this bounds a histogram to about 1,000 buckets. */
+/** No engine resolves times below 1 µs or waits for an hour. This limits a histogram to about 1,000 buckets. */
 const MIN_SECONDS = 1e-6
 const MAX_SECONDS = 3600
 

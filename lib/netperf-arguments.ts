@@ -1,6 +1,6 @@
 /**
- * The arguments of netperf's omni tests that a user may pass through: what stands after `--` on netperf's own command
- * line. What chooses peers, ports, files or programs is refused; the rest is checked, each word by itself.
+ * The arguments of netperf's omni tests that a user may pass through: the words after `--` on netperf's command line.
+ * Arguments that choose peers, ports, files or programs are refused; the others are checked individually.
  */
 
 /** One option as netperf's getopt reads it; `index` is the position of its word. */
@@ -118,7 +118,7 @@ export const readNetperfArguments = (
   return { found, problems }
 }
 
-/** Of output options such as `-o JSON,THROUGHPUT`: the values they ask for. Formats are not values. */
+/** Returns the values that output options such as `-o JSON,THROUGHPUT` select. Formats are not values. */
 export const selectorsOf = (found: readonly NetperfArgument[]): string[] => {
   const FORMATS = ['JSON', 'CSV', 'KEYVAL', 'HUMAN', 'ALL']
   const names = found

@@ -15,8 +15,8 @@ const isDisabled = (environment: NodeJS.ProcessEnv): boolean =>
   environment.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true'
 
 /**
- * Whether a signal is sent: as OTEL_TRACES_EXPORTER or OTEL_METRICS_EXPORTER says; where that says nothing, when there
- * is an endpoint for it. (The specification would send to localhost then; here nothing is sent unasked.)
+ * Whether a signal is sent: OTEL_TRACES_EXPORTER or OTEL_METRICS_EXPORTER decides; when it is not set, whether there is
+ * an endpoint for the signal. Without an endpoint, the specification would send to localhost; here nothing is sent.
  */
 const isSent = (environment: NodeJS.ProcessEnv, signal: Signal): boolean => {
   if (isDisabled(environment)) return false
@@ -36,7 +36,7 @@ const isEndpoint = (text: string, protocol: string): boolean => {
   return isUrl || (protocol === 'grpc' && !text.includes('://') && URL.canParse(`https://${text}`))
 }
 
-/** The exporters would send nothing to an endpoint that is none and not say so, or end the process as if by a bug. */
+/** Checks the endpoints here: with an invalid one, the exporters send nothing without an error, or end the process. */
 const reviewEndpoints = (environment: NodeJS.ProcessEnv, signals: readonly Signal[]): Violation[] => {
   const violations = new Map<string, Violation>()
   for (const signal of signals) {

@@ -33,7 +33,7 @@ const UNIT_OF_WORD: readonly [RegExp, string][] = [
   [/^(ms|milliseconds?)$/, 'ms'],
 ]
 
-/** How to write what was meant: `5 mins` gives "write 5m", `10` gives "write 10s". */
+/** Returns a hint for an invalid duration: "write 5m" for `5 mins`, "write 10s" for `10`. */
 export const durationHint = (text: string): string => {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text)
   if (!match || Number(match[1]) === 0) return 'write 500ms, 10s, 5m or 1h30m'

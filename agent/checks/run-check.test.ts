@@ -7,7 +7,7 @@ import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import { eventually, processes } from '../../test/protocol/descendants.ts'
 import { type IndependentClient, openIndependentClient } from '../../test/protocol/independent-client.ts'
 import { type ServiceProcess, startService } from '../../test/protocol/service-process.ts'
-import { createMachine, gpuMachine, type Machine, misbehaving } from './fixtures/machine.ts'
+import { createMachine, gpuMachine, type Machine, misbehaving } from './testing/machine.ts'
 
 const CHECK = 'meshgauge.agent.v1.CheckService'
 
@@ -208,7 +208,7 @@ describe('a driver that hangs', () => {
     },
   )
 
-  /** A call that can be cancelled, unlike those of the independent client. */
+  /** Starts a call that can be cancelled. The independent client has no cancellation. */
   const askAndLeave = (agent: ServiceProcess, check: string) => {
     const channel = openChannel(`127.0.0.1:${agent.port}`, {})
     const leaving = new AbortController()
@@ -236,10 +236,10 @@ describe('a driver that hangs', () => {
   })
 
   // 10,000 calls take 10 s on a busy machine with two cores.
-  const patient = { timeout: 240_000 }
+  const realTimeProcesses = { timeout: 240_000 }
   test(
     'of 10,000 overlapping requests one runs, the others are refused, and no process is left',
-    patient,
+    realTimeProcesses,
     async () => {
       const { agent, refusal } = await start(createMachine().replace('nvidia-smi', misbehaving('hangs')))
       const first = askAndLeave(agent, 'remapped')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ERROR, FAIL, PASS, SKIPPED } from '../findings.ts'
-import { valuesOf } from '../fixtures/machine.ts'
-import { useMachines } from '../fixtures/use-machines.ts'
+import { valuesOf } from '../testing/machine.ts'
+import { useMachines } from '../testing/use-machines.ts'
 
 const { run, h100, a100 } = useMachines()
 
@@ -34,7 +34,7 @@ describe('dcgm', () => {
       (await run(machine, 'dcgm', { level: 3, ...parameters })).evidence.some((evidence) => evidence.fatal)
     expect(await fatal({})).toBe(false)
     expect(await fatal({ fatal: ['Targeted Power'] })).toBe(true)
-    // The first seed compared such a list letter by letter: P is in no name.
+    // Autopilot compares such a list letter by letter. Here P is in no name.
     expect(await fatal({ fatal: ['P'] })).toBe(false)
   })
 

@@ -11,7 +11,7 @@ export const parseStat = (text: string): CpuTimes | undefined => {
   return { total: used.reduce((sum, value) => sum + value, 0), idle: used[3]! + used[4]!, steal: used[7]! }
 }
 
-export const countCpus = (text: string): number => text.match(/^cpu\d+ /gm)?.length ?? 0
+export const parseCpuCount = (text: string): number => text.match(/^cpu\d+ /gm)?.length ?? 0
 
 /** Parses the one-minute load average. */
 export const parseLoad = (text: string): number | undefined => {

@@ -53,7 +53,7 @@ const packetRules = (options: IperfOptions): Rule[] => {
   ]
 }
 
-/** Flags whose meaning has a field in the request, which other readers of the request know. */
+/** Flags that have a field in the request: use the field, because limits and estimates read it. */
 const FIELDS: Record<string, string> = {
   d: 'options.direction or options.request_response',
   l: 'options.duration or options.bytes',
