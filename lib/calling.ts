@@ -27,7 +27,7 @@ const CHANNEL_OPTIONS = {
   'grpc.enable_retries': 0,
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
-  // Channels to one address would share a connection, and its flow control, otherwise.
+  // Otherwise channels to one address share a connection and its flow control.
   'grpc.use_local_subchannel_pool': 1,
 }
 
@@ -48,7 +48,7 @@ const tracing: ClientMiddleware = (call, options) => {
 const factory = createClientFactory().use(errorDetailsClientMiddleware).use(tracing).use(deadlineMiddleware)
 
 /**
- * A client whose every call needs a deadline: `options.deadline` in milliseconds, else 10 s.
+ * Creates a client. Every call has a deadline: `options.deadline` in milliseconds, default 10 s.
  * @param calls observes each call
  */
 export const createServiceClient = <D extends CompatServiceDefinition>(

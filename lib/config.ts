@@ -5,7 +5,7 @@ import type { z } from 'zod'
 /** One problem of a config file; line and column count from 1. */
 export type ConfigProblem = { line: number; column: number; path: string; message: string }
 
-/** A config file that cannot be used. The message is one screen: all problems, each with its place. */
+/** An invalid config file. The message lists all problems, each with its position in the file. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[]
 
@@ -33,7 +33,7 @@ const printPath = (path: Path): string =>
     '',
   )
 
-/** The known word that is close enough to be what was meant, if there is one. */
+/** Returns the known word that is most similar to a mistyped one; undefined when none is similar. */
 export const closest = (word: string, known: readonly string[]): string | undefined =>
   known.find(
     (candidate) => candidate.length > 2 && (word.startsWith(candidate) || candidate.startsWith(word)),
@@ -43,7 +43,7 @@ export const closest = (word: string, known: readonly string[]): string | undefi
     .filter(({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)))
     .sort((a, b) => a.d - b.d)[0]?.candidate
 
-/** The keys that a zod object schema knows at a path, looking through arrays, optionals and defaults. */
+/** Returns the keys of a zod object schema at a path, inside arrays, optionals and defaults. */
 const knownKeys = (schema: unknown, path: Path): string[] => {
   let current = schema as { def?: Record<string, unknown>; shape?: Record<string, unknown> }
   const unwrap = () => {
@@ -85,10 +85,11 @@ const offsetOf = (root: Node | null, path: Path, ofKey: boolean): number => {
   return offset
 }
 
-/** Something wrong with the content as a whole, such as two entries that clash. */
+/** A problem that the schema cannot detect, such as two entries with the same name. */
 export type ReviewProblem = {
   path: Path
-  message: string /** Another place that it is about. */
+  message: string
+  /** A second place that the problem concerns. */
   also?: Path
 }
 
@@ -101,8 +102,8 @@ const KINDS: Record<string, string> = {
   record: 'a map of keys and values',
 }
 
-/** zod's words for what every schema has in common, made into an operator's. */
-const wordsOf = (issue: z.core.$ZodIssue): string => {
+/** Replaces zod's messages for common problems with messages for an operator. */
+const messageOf = (issue: z.core.$ZodIssue): string => {
   if (issue.code === 'invalid_type') {
     const expected = KINDS[issue.expected] ?? issue.expected
     return /received undefined/.test(issue.message) ? `is missing: ${expected}` : `must be ${expected}`
@@ -111,7 +112,7 @@ const wordsOf = (issue: z.core.$ZodIssue): string => {
   return issue.message
 }
 
-/** What the document holds. Aliases that would make far more of it than was written are refused. */
+/** Returns the content of the document. Rejects aliases that would expand to an excessive size. */
 const contentOf = (file: string, document: Document): unknown => {
   try {
     return document.toJS() ?? {}
@@ -155,7 +156,7 @@ export const parseConfig = <S extends z.ZodType>(
   const problems = (result.error?.issues ?? []).flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') {
       return [
-        problemAt(offsetOf(document.contents, issue.path, false), printPath(issue.path), wordsOf(issue)),
+        problemAt(offsetOf(document.contents, issue.path, false), printPath(issue.path), messageOf(issue)),
       ]
     }
     return issue.keys.map((key) => {

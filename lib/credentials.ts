@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js'
 
-/** Files in PEM form. With them both sides prove who they are (mTLS). */
+/** PEM files. Client and server authenticate each other with them (mTLS). */
 export type TlsFiles = { ca: string; cert: string; key: string }
 
-/** How the two ends trust each other: certificates, or nothing at all, which must be asked for off loopback. */
+/** mTLS, or plaintext. Plaintext on an address other than loopback needs `insecure`. */
 export type Security = { tls?: TlsFiles | undefined; insecure?: boolean | undefined }
 
 const isLoopback = (host: string): boolean =>
@@ -26,7 +26,7 @@ const read = ({ ca, cert, key }: TlsFiles) => ({
   key: readFileSync(key),
 })
 
-/** Server side; a caller without a certificate of the same authority is turned away. */
+/** Credentials of a server. With TLS, a caller without a certificate of the same authority is rejected. */
 export const serverCredentials = ({ tls }: Security): ServerCredentials => {
   if (!tls) return ServerCredentials.createInsecure()
   const { ca, cert, key } = read(tls)

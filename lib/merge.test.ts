@@ -13,7 +13,7 @@ async function* counting(name: string, count: number) {
   for (let value = 0; value < count; value++) yield `${name}${value}`
 }
 
-test('gives all values, those of one source in their order', async () => {
+test('yields all values, and keeps the order of each source', async () => {
   const all = await collect(merge(() => [counting('a', 5), counting('b', 3), counting('c', 0)], never))
   expect(all.filter((value) => value.startsWith('a'))).toEqual(['a0', 'a1', 'a2', 'a3', 'a4'])
   expect(all.filter((value) => value.startsWith('b'))).toEqual(['b0', 'b1', 'b2'])

@@ -11,7 +11,7 @@ export type NetperfProblem = { index: number; message: string }
 type Shape = { pattern: RegExp; write: string }
 
 const COUNT: Shape = { pattern: /^\d{1,9}$/, write: 'a whole number' }
-/** netperf's own suffixes: K, M, G of 1024 and k, m, g of 1000; each end of the connection has its own. */
+/** netperf's suffixes: K, M, G are powers of 1024, and k, m, g powers of 1000. The second value is for the peer. */
 const SIZES: Shape = {
   pattern: /^\d{1,9}[KMGkmg]?(,\d{1,9}[KMGkmg]?)?$/,
   write: 'one or two sizes, as 16K,64K',
@@ -32,7 +32,7 @@ const TEST: Shape = {
   write: 'omni, TCP_STREAM, TCP_MAERTS, TCP_RR, TCP_CRR, UDP_STREAM or UDP_RR',
 }
 
-/** Options with a value, and what the value is. */
+/** Options with a value, and the form of the value. */
 const WITH_VALUE: Record<string, Shape> = {
   b: COUNT,
   d: DIRECTION,
@@ -52,10 +52,10 @@ const WITH_VALUE: Record<string, Shape> = {
   W: COUNT,
 }
 
-/** Options that are there or not. */
+/** Options without a value. */
 const FLAGS: readonly string[] = ['c', 'C', 'D', 'f', 'I', 'n', 'N']
 
-/** Options that may be followed by a word which is not an option. */
+/** Options with an optional value. */
 const OUTPUTS: readonly string[] = ['k', 'o', 'O']
 
 const REFUSED: Record<string, string> = {
@@ -73,7 +73,7 @@ const REFUSED: Record<string, string> = {
   '6': 'is --ipv6',
 }
 
-/** No command line of netperf needs more. */
+/** Maximum number of words. No test of netperf needs more. */
 const MAX_WORDS = 64
 
 const valueProblem = (flag: string, shape: Shape, value: string | undefined): string | undefined => {
@@ -81,7 +81,7 @@ const valueProblem = (flag: string, shape: Shape, value: string | undefined): st
   return shape.pattern.test(value) ? undefined : `-${flag} "${value}" is not ${shape.write}`
 }
 
-/** Reads the words as getopt would; every problem is told. */
+/** Parses the words as getopt does. Returns all problems. */
 export const readNetperfArguments = (
   words: readonly string[],
 ): { found: NetperfArgument[]; problems: NetperfProblem[] } => {

@@ -8,7 +8,7 @@ type Identity = { service: string; version: string; node: string }
 
 type Signal = 'TRACES' | 'METRICS'
 
-/** Sending what is left may take so long when the process ends; a backend that is gone must not hold it up. */
+/** Maximum time to send the remaining data when the process ends: an unreachable backend must not delay the exit. */
 const CLOSE_SECONDS = 2
 
 const isDisabled = (environment: NodeJS.ProcessEnv): boolean =>
@@ -30,7 +30,7 @@ const isSent = (environment: NodeJS.ProcessEnv, signal: Signal): boolean => {
 
 const variable = (environment: NodeJS.ProcessEnv, name: string) => environment[name]?.trim() ?? ''
 
-/** Whether it is an endpoint, and with gRPC also HOST:PORT alone, as the exporters read them. */
+/** Whether the exporters accept the text as an endpoint: a URL, or HOST:PORT with gRPC. */
 const isEndpoint = (text: string, protocol: string): boolean => {
   const isUrl = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
   return isUrl || (protocol === 'grpc' && !text.includes('://') && URL.canParse(`https://${text}`))
@@ -54,10 +54,10 @@ const reviewEndpoints = (environment: NodeJS.ProcessEnv, signals: readonly Signa
 }
 
 /**
- * Starts OpenTelemetry as the standard OTEL_* variables say. Where no traces are sent, spans are made all the same, so
- * that every result carries a trace id that means something once an endpoint is set.
- * @param metricReaders makes what sends metrics; asked only when metrics are sent
- * @throws OperatingError SPEC_INVALID for an endpoint that is none
+ * Starts OpenTelemetry with the standard OTEL_* variables. Without an endpoint for traces, spans are still created, so that
+ * every result has a trace id.
+ * @param metricReaders creates the exporters of metrics; called only when metrics are sent
+ * @throws OperatingError SPEC_INVALID for an invalid endpoint
  */
 export const startTelemetry = (
   environment: NodeJS.ProcessEnv,
@@ -70,14 +70,14 @@ export const startTelemetry = (
     : startIds(identity)
 }
 
-/** As startTelemetry, for who carries on the traces of others and begins none: where none are sent it does nothing. */
+/** As startTelemetry, for a process that only continues the traces of its callers. Does nothing without an endpoint. */
 export const startExport = async (environment: NodeJS.ProcessEnv, identity: Identity): Promise<Telemetry> => {
   const sent = { traces: isSent(environment, 'TRACES'), metrics: false }
   if (sent.traces) return startSdk(environment, identity, sent, async () => [])
   return { tracer: trace.getTracer(identity.service, identity.version), close: async () => undefined }
 }
 
-// The SDK is loaded only where it is used: it costs a third of an agent's memory and of its start.
+// The SDK is loaded only when it is used: it takes a third of an agent's memory and start time.
 
 const startIds = async ({ service, version }: Identity): Promise<Telemetry> => {
   const { TracerProvider } = await import('@opentelemetry/sdk-trace')
@@ -105,10 +105,10 @@ const startSdk = async (
       [semantic.ATTR_SERVICE_VERSION]: version,
       'host.name': node,
     }),
-    // The SDK's own host detector would put the machine's name in the place of the node's.
+    // The SDK's host detector would replace the name of the node with the hostname.
     resourceDetectors: [envDetector],
     instrumentations: [],
-    // Absent, it is made from OTEL_EXPORTER_OTLP_* (protocol, endpoint, headers, timeout, compression), as is the sampler.
+    // When absent, the SDK creates it from OTEL_EXPORTER_OTLP_* (protocol, endpoint, headers, timeout, compression).
     ...(sent.traces ? {} : { spanProcessors: [] }),
     metricReaders: sent.metrics ? await metricReaders() : [],
     logRecordProcessors: [],
@@ -120,7 +120,7 @@ const startSdk = async (
     close: async () => {
       const timeout = Promise.withResolvers<void>()
       const timer = setTimeout(timeout.resolve, CLOSE_SECONDS * 1000)
-      // What cannot be sent any more is lost, as it is while the process runs (OTEL_LOG_LEVEL=warn shows it).
+      // Data that cannot be sent is lost, as while the process runs. OTEL_LOG_LEVEL=warn shows it.
       const lost = () => undefined
       await Promise.race([sdk.shutdown().catch(lost), timeout.promise])
       clearTimeout(timer)

@@ -133,7 +133,7 @@ describe('a machine with eight GPUs', () => {
 })
 
 describe('a machine without these programs', () => {
-  test('every check returns a verdict or a reason; none fails for a missing program', async () => {
+  test('every check returns a result or a reason; none fails for a missing program', async () => {
     const machine = createMachine()
     const { client, ask } = await start(machine)
     type Listed = { checks: { name: string; reasons?: string[]; budget: object }[] }

@@ -57,7 +57,7 @@ describe('dcgm', () => {
     })
   })
 
-  test('a GB10: a skipped test is no failure, and a failed one is', async () => {
+  test('a GB10: a skipped test does not fail the check, and a failed one does', async () => {
     const machine = h100().replays('dcgmi.txt', 'dcgm/4.2.3-gb10-level2.txt', 226)
     const result = await run(machine, 'dcgm', { level: 2 })
     expect(result.reasons).toEqual([expect.stringMatching(/DCGM test software fails: Persistence Mode/)])

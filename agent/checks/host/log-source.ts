@@ -1,7 +1,7 @@
+import { parseUptime } from '../../host/facts.ts'
 import type { CheckDeps } from '../check.ts'
 import { failureOf, findProgram, missing, type Output, readHostFile, runProgram } from '../programs.ts'
 import { type LogEntry, parseDmesgJson, parseDmesgRaw, parseJournal } from './kernel-log.ts'
-import { parseUptime } from './output.ts'
 
 /** Maximum output: a ring buffer of 16 MiB (log_buf_len) as JSON. */
 const LIMITS = { burstBytes: 48 * 1024 * 1024, maxUnreadBytes: 48 * 1024 * 1024 }

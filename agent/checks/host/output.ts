@@ -34,8 +34,3 @@ export const parsePressure = (text: string, line: 'some' | 'full'): number | und
   const percent = new RegExp(`^${line} .*\\bavg60=(\\d+(?:\\.\\d+)?)`, 'm').exec(text)?.[1]
   return percent === undefined ? undefined : Number(percent) / 100
 }
-
-export const parseUptime = (text: string): number | undefined => {
-  const value = Number(text.split(' ')[0] || Number.NaN)
-  return Number.isFinite(value) ? value : undefined
-}

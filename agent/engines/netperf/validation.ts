@@ -1,8 +1,8 @@
 /** What netperf requires of a request: all violations at once. */
 
 import { Direction, type Flow, type IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
+import type { Violation } from '../../../lib/errors.ts'
 import { readNetperfArguments } from '../../../lib/netperf-arguments.ts'
-import type { Violation } from '../engine.ts'
 import { flowRules, type Rule, socketRules, timeRules, violationsOf, within } from '../iperf-request.ts'
 import { planNetperf } from './args.ts'
 
