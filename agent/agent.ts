@@ -5,20 +5,20 @@ import { IperfServiceDefinition } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
-import { type GrpcServer, serveGrpc, service } from '../lib/serving.ts'
+import { type GrpcServer, type Service, serveGrpc, service } from '../lib/serving.ts'
 import { createAdmission, createPortLeases } from './admission.ts'
 import type { CheckDeps } from './checks/check.ts'
 import { createDraining, type Draining } from './draining.ts'
 import { detectEngines } from './engines/detected-engines.ts'
-import { createEngines } from './engines/engines.ts'
+import { createEngines, type Engines } from './engines/engines.ts'
 import { createHostDescriber } from './host/describe.ts'
-import { readText } from './host/files.ts'
+import { type ReadText, readText } from './host/files.ts'
 import { createHostSamplingSessions } from './host/sampling-session.ts'
-import { createInterfaces } from './interfaces.ts'
+import { createInterfaces, type Interfaces } from './interfaces.ts'
 import { checkPeers, limitsOf } from './limits.ts'
 import type { AgentOptions } from './options.ts'
 import { traceProcesses } from './process-tracing.ts'
-import { createProcesses } from './processes.ts'
+import { createProcesses, type Processes } from './processes.ts'
 import { createAgentService } from './services/agent.ts'
 import { createIperfService } from './services/iperf.ts'
 import { createMeshService } from './services/mesh.ts'
@@ -50,25 +50,24 @@ const lazyChecks = (deps: CheckDeps & { draining: Draining }): CheckServiceImple
   }
 }
 
-/** Creates an agent that serves until it is closed. Closing ends every test and every program that it started. */
-export const createAgent = async (
-  deps: {
-    clock: Clock
-    logger: Logger
-    tracer: Tracer /** The PATH on which programs are searched. */
-    path: string
-  },
+type PartsDeps = {
+  clock: Clock
+  logger: Logger
+  processes: Processes
+  interfaces: Interfaces
+  engines: Engines
+  read: ReadText
+  /** The PATH on which programs are searched. */
+  path: string
+}
+
+/** Creates the services of an agent without a port. `end` ends every test. */
+export const createAgentParts = (
+  { clock, logger, processes, interfaces, read, ...deps }: PartsDeps,
   options: AgentOptions & { version: string },
-): Promise<{ server: GrpcServer; close(): Promise<void> }> => {
-  const { clock, logger } = deps
-  const bareProcesses = createProcesses({ clock, logger }, { environment: { PATH: deps.path } })
-  const processes = traceProcesses(bareProcesses, deps.tracer)
-  const interfaces = createInterfaces(options)
+): { services: Service[]; end(): Promise<void> } => {
   const draining = createDraining()
-  const engines = detectEngines(
-    createEngines({ processes, clock }, { programs: options.programs, agentPort: portOf(options.listen) }),
-    clock,
-  )
+  const engines = detectEngines(deps.engines, clock)
   const shared = { clock, interfaces, engines, draining }
   const checkDeps = {
     processes,
@@ -77,30 +76,46 @@ export const createAgent = async (
     root: '/',
     checkPeers: (addresses: readonly string[]) => checkPeers(limitsOf(options, interfaces), addresses),
   }
-  const host = createHostDescriber({ clock, processes, read: readText }, options.programs)
-  const hostSampling = createHostSamplingSessions(
-    { clock, processes, interfaces, read: readText },
-    options.programs,
-  )
+  const host = createHostDescriber({ clock, processes, read }, options.programs)
+  const hostSampling = createHostSamplingSessions({ clock, processes, interfaces, read }, options.programs)
   const admission = createAdmission(clock)
   const ports = createPortLeases(options.ports)
-  const mesh = createMeshService({ ...shared, logger, read: readText }, options)
+  const mesh = createMeshService({ ...shared, logger, read }, options)
   const sustainedTraffic = createSustainedTraffic({ clock })
+  return {
+    services: [
+      service(AgentServiceDefinition, createAgentService({ ...shared, host, sustainedTraffic }, options)),
+      service(CheckServiceDefinition, lazyChecks({ ...shared, ...checkDeps })),
+      service(PingServiceDefinition, { ...createPingService(shared, options), pingMesh: mesh.pingMesh }),
+      service(
+        IperfServiceDefinition,
+        createIperfService({ ...shared, admission, ports, hostSampling, sustainedTraffic }, options),
+      ),
+    ],
+    end: async () => {
+      await draining.drain()
+      await mesh.close()
+    },
+  }
+}
+
+/** Creates an agent that serves until it is closed. Closing ends every test and every program that it started. */
+export const createAgent = async (
+  deps: Pick<PartsDeps, 'clock' | 'logger' | 'path'> & { tracer: Tracer },
+  options: AgentOptions & { version: string },
+): Promise<{ server: GrpcServer; close(): Promise<void> }> => {
+  const { clock, logger } = deps
+  const bareProcesses = createProcesses({ clock, logger }, { environment: { PATH: deps.path } })
+  const processes = traceProcesses(bareProcesses, deps.tracer)
+  const interfaces = createInterfaces(options)
+  const engines = createEngines(
+    { processes, clock },
+    { programs: options.programs, agentPort: portOf(options.listen) },
+  )
+  const parts = createAgentParts({ ...deps, processes, interfaces, engines, read: readText }, options)
   const server = await serveGrpc(
     { logger },
-    {
-      address: options.listen,
-      security: options.security,
-      services: [
-        service(AgentServiceDefinition, createAgentService({ ...shared, host, sustainedTraffic }, options)),
-        service(CheckServiceDefinition, lazyChecks({ ...shared, ...checkDeps })),
-        service(PingServiceDefinition, { ...createPingService(shared, options), pingMesh: mesh.pingMesh }),
-        service(
-          IperfServiceDefinition,
-          createIperfService({ ...shared, admission, ports, hostSampling, sustainedTraffic }, options),
-        ),
-      ],
-    },
+    { address: options.listen, security: options.security, services: parts.services },
   ).catch(async (error) => {
     await bareProcesses.close()
     throw error
@@ -108,8 +123,7 @@ export const createAgent = async (
   return {
     server,
     close: async () => {
-      await draining.drain()
-      await mesh.close()
+      await parts.end()
       await server.close(CLOSE_GRACE_SECONDS)
       await bareProcesses.close()
     },

@@ -45,7 +45,7 @@ export const readAtIntervals = async (
   while (await pause()) {
     stdout.resume()
     // One turn of the event loop reads what is there.
-    await new Promise((resolve) => setImmediate(resolve))
+    await clock.yield()
     stdout.pause()
     afterwards?.()
   }

@@ -1,6 +1,6 @@
 /** Turns an error into a message for the user and an exit code. */
 
-import { LabError } from '../deploy/local/problems.ts'
+import { LabError } from '../deploy/local/lab-error.ts'
 import { ConfigError } from '../lib/config.ts'
 import {
   ClientError,

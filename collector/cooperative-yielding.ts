@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { type Clock, systemClock } from '../lib/clock.ts'
 
 /** Minimum length of a slice of long work, in milliseconds. */
 const MIN_SLICE_MS = 4
@@ -14,14 +14,16 @@ const MAX_SLICE_MS = 250
  * Splits long work into slices, so that it does not block the event loop. With slices of a fixed length the work would
  * take very long in a busy event loop. These slices grow with the time that other work takes, up to a limit.
  */
-export const createCooperativeYielding = () => {
-  let beganMs = performance.now()
+export const createCooperativeYielding = (clock: Pick<Clock, 'monotonicSeconds' | 'yield'> = systemClock) => {
+  /** To the microsecond, which seconds as a fraction do not keep exactly. */
+  const nowMs = () => Math.round(clock.monotonicSeconds() * 1e6) / 1000
+  let beganMs = nowMs()
   let lengthMs = MIN_SLICE_MS
-  const isOver = (): boolean => performance.now() - beganMs >= lengthMs
+  const isOver = (): boolean => nowMs() - beganMs >= lengthMs
   const startNextSlice = async (): Promise<void> => {
-    const yieldedMs = performance.now()
-    await setImmediate()
-    beganMs = performance.now()
+    const yieldedMs = nowMs()
+    await clock.yield()
+    beganMs = nowMs()
     lengthMs = Math.min(MAX_SLICE_MS, Math.max(MIN_SLICE_MS, MAX_CPU_RATIO * (beganMs - yieldedMs)))
   }
   return {

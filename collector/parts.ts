@@ -103,7 +103,8 @@ const startWork = (
   { store, fleet, health }: ReturnType<typeof openBase>,
 ) => {
   const { clock, logger, tracer, random } = deps
-  const ledger = new CoverageLedger({ clock, store, yieldIfDue: createCooperativeYielding().yieldIfDue })
+  const { yieldIfDue } = createCooperativeYielding(clock)
+  const ledger = new CoverageLedger({ clock, store, yieldIfDue })
   const coverage = new MeshCoverage({ clock, logger, ledger, store })
   shutdown.add(() => coverage.close())
   const runObserver = observeRuns(metrics, observer, health, ledger)
@@ -131,7 +132,7 @@ const startWork = (
       runs,
       ledger,
       profiles: profiles.byName,
-      yieldIfDue: createCooperativeYielding().yieldIfDue,
+      yieldIfDue,
       documents: store,
       meshes,
       observer: createScheduleObserver(metrics),

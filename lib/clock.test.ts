@@ -22,6 +22,7 @@ test('even time does not follow steps of the wall clock', () => {
   const clock = {
     now: () => new Date(wallSeconds() * 1000),
     monotonicSeconds: () => machine.monotonic,
+    yield: () => new Promise<void>((resolve) => setImmediate(resolve)),
     sleep: async () => undefined,
   }
   const time = createEvenTime(clock)

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 
 /** The source of time. It is injected, so that tests control it. */
 export type Clock = {
@@ -8,6 +8,8 @@ export type Clock = {
   monotonicSeconds(): number
   /** Resolves after `seconds`; rejects with an AbortError as soon as `signal` aborts. */
   sleep(seconds: number, signal?: AbortSignal): Promise<void>
+  /** Resolves after everything else that is due now has run. */
+  yield(): Promise<void>
 }
 
 /** Node's timers fire at once above 2^31 ms, about 24 days. Longer waits are split. */
@@ -23,6 +25,7 @@ export const systemClock: Clock = {
       if (left <= LONGEST_TIMER_SECONDS) return
     }
   },
+  yield: () => setImmediate(),
 }
 
 /**

@@ -164,6 +164,12 @@ export const toServerError = (error: OperatingError): RichServerError => {
   return new RichServerError(ERROR_CATALOGUE[reason].status, message, details)
 }
 
+/** Returns the error that the caller of an RPC gets for an OperatingError of the server. */
+export const toClientError = (path: string, error: OperatingError): ClientError => {
+  const { code, details, extra } = toServerError(error)
+  return new RichClientError(path, code, details, extra)
+}
+
 /** The OperatingError that a peer sent, or undefined for other failures. */
 export const fromClientError = (error: unknown): OperatingError | undefined => {
   if (!(error instanceof RichClientError)) return undefined

@@ -20,7 +20,7 @@ test('yields all values, and keeps the order of each source', async () => {
   expect(all).toHaveLength(8)
 })
 
-test('a source that waits holds nobody up', async () => {
+test('a source that waits does not delay the others', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   async function* waiting() {
     await promise

@@ -18,6 +18,7 @@ import { channelzService, reflectionService, type Service } from './serving/on-d
 import { createRequestDecoding, requestDecodingMiddleware } from './serving/request-decoding.ts'
 
 export type { CallContext } from 'nice-grpc'
+export type { Service } from './serving/on-demand.ts'
 
 /** Limits the memory of one message. The largest messages are pages of results. */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024

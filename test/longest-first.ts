@@ -10,7 +10,7 @@ const LONGEST = [
   'protocol/mesh',
   'end-to-end/traffic',
   'end-to-end/mesh',
-  'end-to-end/runs-broken-off',
+  'end-to-end/interrupted-runs',
   'simulation/mesh',
   'end-to-end/runs',
   'end-to-end/health',
@@ -21,7 +21,7 @@ const LONGEST = [
   'readme/readme',
   'protocol/sustained',
   'end-to-end/profiles',
-  'otlp/receiver',
+  'otlp/export',
   'lab/agent-mesh',
 ]
 

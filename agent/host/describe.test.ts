@@ -21,6 +21,7 @@ const createHost = (files: Record<string, string>, programs: Record<string, () =
   const clock: Clock = {
     now: () => new Date(now * 1000),
     monotonicSeconds: () => now,
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: async (seconds, signal) => {
       // Programs that answer immediately come first.
       await new Promise((resolve) => setImmediate(resolve))

@@ -60,6 +60,7 @@ const createHost = () => {
   const clock: Clock = {
     now: () => new Date(now * 1000),
     monotonicSeconds: () => now,
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: (seconds, signal) =>
       new Promise((resolve, reject) => {
         sleepers.push({ until: now + seconds, resolve })

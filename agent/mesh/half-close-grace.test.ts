@@ -3,7 +3,10 @@ import { waitForCancellation } from './half-close-grace.ts'
 
 /** A host that was so busy that the wait has passed immediately. */
 const slept: number[] = []
-const late = { sleep: async (seconds: number) => void slept.push(seconds) }
+const late = {
+  sleep: async (seconds: number) => void slept.push(seconds),
+  yield: () => new Promise<void>((resolve) => setImmediate(resolve)),
+}
 
 test('a cancellation that is read only after the wait still counts', async () => {
   const caller = new AbortController()

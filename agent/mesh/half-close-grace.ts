@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../lib/clock.ts'
 
 /**
@@ -14,10 +13,10 @@ const EVENT_LOOP_TURNS = 3
  * @throws the signal's reason when the caller has cancelled or is disconnected
  */
 export const waitForCancellation = async (
-  clock: Pick<Clock, 'sleep'>,
+  clock: Pick<Clock, 'sleep' | 'yield'>,
   signal: AbortSignal,
 ): Promise<void> => {
   await clock.sleep(HALF_CLOSE_GRACE_SECONDS, signal)
-  for (let turn = 0; turn < EVENT_LOOP_TURNS; turn++) await setImmediate()
+  for (let turn = 0; turn < EVENT_LOOP_TURNS; turn++) await clock.yield()
   signal.throwIfAborted()
 }

@@ -16,6 +16,7 @@ const startSession = async ({ down = '' } = {}) => {
   const clock: Clock = {
     now: () => new Date(now * 1000),
     monotonicSeconds: () => now,
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: (seconds, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason)

@@ -149,7 +149,7 @@ export const createSession = (deps: SessionDeps, { plan: first, phase }: Session
     /** Ends all probing. What was measured until now is in the last batches. */
     end: async (): Promise<void> => {
       stopping.abort()
-      outbox.put(windows.closeAll(time()))
+      outbox.put(windows.closeAll(time(), true))
       await probers.end()
     },
   }

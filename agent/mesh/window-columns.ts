@@ -102,6 +102,11 @@ export class WindowColumns {
     columns.last[slot] = Number.NaN
   }
 
+  /** Whether the window of the slot has lasted this long. */
+  lasts(slot: number, now: number, seconds: number): boolean {
+    return now - this.columns.startAt[slot]! >= seconds
+  }
+
   clearWindow(slot: number, now: number): void {
     const { startAt, sent, received, sum, jitterSum, jitterCount } = this.columns
     startAt[slot] = now

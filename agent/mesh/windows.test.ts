@@ -225,3 +225,21 @@ test('a short time without results belongs to the next window; a whole window wi
   windows.record(slot, 0.001, '', 22)
   expect(flat(windows.closeAll(23))).toMatchObject([{ start: 11 + WINDOW, end: 23 }])
 })
+
+test('no two windows of a target begin in the same millisecond, and none of its probes is lost for that', () => {
+  const { windows } = make()
+  const slot = windows.add(7, 0)
+  const told: ReturnType<typeof flat> = []
+  windows.record(slot, undefined, '', 9.9998)
+  told.push(...flat(windows.closeEarly(9.9998)))
+  windows.record(slot, undefined, '', 10)
+  // The end of the window in its rhythm comes right after the news.
+  told.push(...flat(windows.closeAll(10.0001)))
+  windows.record(slot, undefined, '', 10.5)
+  told.push(...flat(windows.closeEarly(10.5)))
+  windows.record(slot, undefined, '', 10.501)
+  told.push(...flat(windows.closeAll(10.502, true)))
+  const starts = told.map(({ start }) => Math.floor(start * 1000))
+  expect(new Set(starts).size).toBe(starts.length)
+  expect(told.reduce((sum, { sentCount }) => sum + sentCount, 0)).toBe(4)
+})

@@ -22,6 +22,12 @@ const RESERVED_ROUND_TRIPS = 32
 /** Slots that are allocated at first; doubled when they are used up. */
 const FIRST_SLOTS = 64
 
+/**
+ * Minimum length of a window that another one follows. The store keeps times in milliseconds and one window of a path for
+ * each start: of two windows that begin in the same millisecond it would lose one.
+ */
+const MIN_WINDOW_SECONDS = 0.01
+
 type WindowsOptions = {
   /** Maximum round-trip times in a window, over 32. A window that is nearly full closes early. */
   roundTripsPerWindow: number
@@ -49,7 +55,11 @@ class EarlyCloses {
   /** Returns the slots whose last early close is long enough ago; the others wait for the next call. */
   take(now: number): number[] {
     const { earlyClosedAt } = this.#store.columns
-    const due = [...this.slots].filter((slot) => !(now - earlyClosedAt[slot]! < EARLY_CLOSE_INTERVAL_SECONDS))
+    const due = [...this.slots].filter(
+      (slot) =>
+        !(now - earlyClosedAt[slot]! < EARLY_CLOSE_INTERVAL_SECONDS) &&
+        this.#store.lasts(slot, now, MIN_WINDOW_SECONDS),
+    )
     for (const slot of due) earlyClosedAt[slot] = now
     return due
   }
@@ -165,13 +175,17 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onEarlyClose
       if (early.slots.size > 0) onEarlyClose()
       return windows
     },
-    /** Closes all windows. A target without a loss for a whole window is no longer lossy. */
-    closeAll: (now: number): MeshWindows[] => {
+    /**
+     * Closes all windows; those that have just begun only when they are the last ones. A target without a loss for a
+     * whole window is no longer lossy.
+     */
+    closeAll: (now: number, isLast = false): MeshWindows[] => {
       const { trailingLost, lostAt, lossySince } = store.columns
       for (const slot of liveSlots) {
         if (trailingLost[slot] === 0 && now - lostAt[slot]! >= windowSeconds()) lossySince[slot] = Number.NaN
       }
-      return close(liveSlots, now)
+      const due = [...liveSlots].filter((slot) => isLast || store.lasts(slot, now, MIN_WINDOW_SECONDS))
+      return close(due, now)
     },
   }
 }

@@ -10,6 +10,7 @@ import { createProgress } from './progress.ts'
 const clockAt = (state: { seconds: number }): Clock => ({
   now: () => new Date(0),
   monotonicSeconds: () => state.seconds,
+  yield: () => new Promise((resolve) => setImmediate(resolve)),
   // The tests advance the time.
   sleep: (_seconds, signal) =>
     new Promise((_resolve, reject) => {

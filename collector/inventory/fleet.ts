@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers'
 import { isDeepStrictEqual } from 'node:util'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -45,7 +44,7 @@ export type FleetDeps = {
 }
 
 /** Calls listeners with the fleet's nodes, once for all changes of one turn of the event loop. */
-const createNotifier = (nodes: () => Node[], signal: AbortSignal) => {
+const createNotifier = (clock: Pick<Clock, 'yield'>, nodes: () => Node[], signal: AbortSignal) => {
   const listeners: ((nodes: Node[]) => void)[] = []
   let isScheduled = false
   return {
@@ -55,7 +54,7 @@ const createNotifier = (nodes: () => Node[], signal: AbortSignal) => {
     schedule: (): void => {
       if (isScheduled) return
       isScheduled = true
-      setImmediate(() => {
+      void clock.yield().then(() => {
         isScheduled = false
         if (signal.aborted) return
         const now = nodes()
@@ -94,7 +93,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
     const last = deps.lastMeasured()
     return [...monitored.values()].map((node) => node.toNode(last.get(node.name)))
   }
-  const notifier = createNotifier(nodes, stop.signal)
+  const notifier = createNotifier(deps.clock, nodes, stop.signal)
   const monitorDeps: MonitorDeps = {
     ...deps,
     silentCount: () => silent.size,

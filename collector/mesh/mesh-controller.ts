@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { type MeshSpec, type Path, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { createMeshAgents } from './agents/mesh-agents.ts'
@@ -126,7 +125,7 @@ export const createMeshController = (deps: MeshDependencies) => {
     for (const step of steps) {
       step()
       // Each step may take milliseconds in a large fleet: the event loop processes batches in between.
-      await setImmediate()
+      await clock.yield()
     }
   })
 

@@ -11,11 +11,13 @@ const STEP_MS = 500
 export const createMeshTime = (clock: Clock) => {
   const even = createEvenTime(clock)
   let shiftMs = 0
+  const listeners: ((byMs: number) => void)[] = []
   return {
     clock: {
       now: () => new Date(even() * 1000),
       monotonicSeconds: () => clock.monotonicSeconds(),
       sleep: (seconds: number, signal?: AbortSignal) => clock.sleep(seconds, signal),
+      yield: () => clock.yield(),
     } satisfies Clock,
     /**
      * Returns the milliseconds to add to a mesh time to get the wall clock. The value changes only when the wall clock
@@ -23,8 +25,15 @@ export const createMeshTime = (clock: Clock) => {
      */
     shiftMs: (): number => {
       const difference = clock.now().getTime() - even() * 1000
-      if (Math.abs(difference - shiftMs) > STEP_MS) shiftMs = Math.round(difference)
+      if (Math.abs(difference - shiftMs) <= STEP_MS) return shiftMs
+      const byMs = Math.round(difference) - shiftMs
+      shiftMs += byMs
+      for (const listener of listeners) listener(byMs)
       return shiftMs
+    },
+    /** Calls the listener with the size of each step of the wall clock, in milliseconds. */
+    onStep: (listener: (byMs: number) => void): void => {
+      listeners.push(listener)
     },
   }
 }

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
@@ -60,7 +59,7 @@ export class Runs {
     const started = new ActiveRun(deps, run, planned, racks)
     this.#track(started, interfaces)
     // A run that does not have to wait is RUNNING after this, and is not shown as PENDING.
-    await setImmediate()
+    await clock.yield()
     return started.run
   }
 

@@ -12,6 +12,7 @@ test('reports the size and content of the store while its maintenance fails', as
   const clock: Clock = {
     now: () => new Date(seconds * 1000),
     monotonicSeconds: () => seconds,
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: async (pause) => {
       seconds += pause
       if (seconds >= 60) minutePassed.resolve()

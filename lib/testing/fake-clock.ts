@@ -33,6 +33,7 @@ export const createFakeClock = (startMs = 0): FakeClock => {
   const clock: Clock = {
     now: () => new Date(wallMs),
     monotonicSeconds: () => monotonicSeconds,
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: (seconds, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason)

@@ -5,10 +5,10 @@
 
 import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { programsOf } from '../protocol/descendants.ts'
-import { openIndependentClient } from '../protocol/independent-client.ts'
-import { openMesh } from '../protocol/mesh-stream.ts'
-import { startAgent } from '../protocol/service-process.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { openMesh } from '../testing/mesh-stream.ts'
+import { measuringProgramsOf } from '../testing/process-tree.ts'
+import { startAgent } from '../testing/service-process.ts'
 import { costOf, expectAtLeast, expectAtMost, memoryOf } from './figures.ts'
 
 const TARGETS = 1000
@@ -44,7 +44,7 @@ try {
   for (let round = 0; round < ROUNDS; round++) {
     const mesh = openMesh(client, assignment)
     await mesh.until(({ windows }) => windows.length >= unique.length, 30)
-    const args = programsOf(agent.pid)[0]!.command.split(' ').slice(1)
+    const args = measuringProgramsOf(agent.pid)[0]!.command.split(' ').slice(1)
     const busy = await costOf(agent.pid, SECONDS)
     // By the windows' own time: how many of them end within the measured seconds is a matter of chance.
     const told = mesh.seen.windows.slice(unique.length)

@@ -2,10 +2,10 @@
 
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Prometheus, startPrometheus } from '../prometheus/prometheus.ts'
+import { type Prometheus, startPrometheus } from '../testing/prometheus-server.ts'
 
 const DASHBOARD = new URL('../../deploy/grafana/dashboards/fleet.json', import.meta.url)
-const VERDICTS = 'Verdicts of now'
+const VERDICTS = 'Current verdicts'
 const LOOK_MS = 500
 
 type Panel = { type: string; title: string; targets?: { expr: string }[] }

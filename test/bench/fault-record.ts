@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parse, stringify } from 'yaml'
-import type { TestFleet } from '../end-to-end/fleet.ts'
+import type { TestFleet } from '../testing/test-fleet.ts'
 
 /** Windows follow each other; clocks are set against each other to some 25 ms. */
 const LEAST_GAP_MS = 100

@@ -1,7 +1,7 @@
 /** One fault: broken, watched, put right, watched again. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { TestFleet } from '../end-to-end/fleet.ts'
+import type { TestFleet } from '../testing/test-fleet.ts'
 import { type DashboardWatch, isShown, REST, viewText } from './fault-dashboard.ts'
 import { isHealthy, type MeshWatch, secondsOf, type Verdict } from './fault-watch.ts'
 import { median } from './figures.ts'
@@ -21,7 +21,7 @@ export type Trial = {
   inject: () => Promise<unknown>
   undo: () => Promise<unknown>
   /** Who is to be named; none when nobody may be. */
-  wanted?: Wanted
+  wanted?: Wanted | undefined
   /** The fault lasts so long at least, to see what else is said. */
   holdSeconds: number
   /** Longest wait for the verdict. */

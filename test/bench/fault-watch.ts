@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
-import type { TestFleet } from '../end-to-end/fleet.ts'
+import type { TestFleet } from '../testing/test-fleet.ts'
 
 type Time = { seconds: number; nanos: number }
 type End = { node?: string; interface?: string }

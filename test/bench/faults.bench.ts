@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startFleet } from '../end-to-end/fleet.ts'
+import { startTestFleet } from '../testing/test-fleet.ts'
 import { watchDashboard } from './fault-dashboard.ts'
 import { printGaps, printSeries } from './fault-record.ts'
 import { type Figures, runTrial, type Trial, tableOf } from './fault-trial.ts'
@@ -16,7 +16,7 @@ const only = (process.argv[4] ?? '').split(',')
 const SETTLE_SECONDS = 20
 const FLAP_SECONDS = 5
 
-const fleet = await startFleet({ nodes, racks: 2, settings: { default_schedules: true } })
+const fleet = await startTestFleet({ nodes, racks: 2, settings: { default_schedules: true } })
 const watch = watchMesh(fleet)
 const dashboard = await watchDashboard(fleet.http)
 

@@ -1,8 +1,8 @@
 /** What an agent costs that does nothing, what one costs that pings 200 targets each second, and the collector meanwhile. */
 
 import { execa } from 'execa'
-import { startFleet } from '../end-to-end/fleet.ts'
-import { openIndependentClient } from '../protocol/independent-client.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { startTestFleet } from '../testing/test-fleet.ts'
 import { costOf, expectAtMost } from './figures.ts'
 
 const SECONDS = 15
@@ -13,7 +13,7 @@ const print = (what: string, cost: Awaited<ReturnType<typeof costOf>>) =>
     `${what}: ${(cost.cpuRatio * 100).toFixed(2)} % of a core, its programs ${(cost.childrenCpuRatio * 100).toFixed(2)} %, ${cost.residentMebibytes.toFixed(0)} MiB resident`,
   )
 
-const fleet = await startFleet({ nodes: 2 })
+const fleet = await startTestFleet({ nodes: 2 })
 try {
   const agent = await fleet.pidOf('node-1')
   const collector = await fleet.pidOf('collector')

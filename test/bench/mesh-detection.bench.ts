@@ -1,14 +1,14 @@
 /** How soon two lost probes of a dead path are told of, from the cut of one direction, with the default rates. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startMeshLab } from '../lab/mesh-lab.ts'
-import { openMesh } from '../protocol/mesh-stream.ts'
+import { openMesh } from '../testing/mesh-stream.ts'
+import { startSingleAgentLab } from '../testing/single-agent-lab.ts'
 import { expectAtMost, median } from './figures.ts'
 
 const CUTS = Number(process.env.CUTS ?? 20)
 const KINDS = ['cut:node-2:net1:rx', 'cut:node-2:net1:both'] as const
 
-const lab = await startMeshLab(4)
+const lab = await startSingleAgentLab(4)
 const client = lab.client()
 try {
   const mesh = openMesh(client, {

@@ -123,7 +123,12 @@ const addFullMesh = (
 export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   let second = 0
   const nowMs = () => START_MS + second * 1000
-  const clock = { now: () => new Date(nowMs()), monotonicSeconds: () => second, sleep: async () => undefined }
+  const clock = {
+    now: () => new Date(nowMs()),
+    monotonicSeconds: () => second,
+    sleep: async () => undefined,
+    yield: async () => undefined,
+  }
   const paths = createPaths({ random, initialState: () => undefined })
   const runLoad = { overlaps: () => false }
   const agents = { delivers: () => true, interfaceProblem: () => '' }

@@ -7,7 +7,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execa, type ResultPromise } from 'execa'
+import { execa, type Subprocess } from 'execa'
 import { windowFor } from '../../collector/mesh/assign/settings.ts'
 import { costOf, expectAtMost } from './figures.ts'
 
@@ -26,7 +26,7 @@ const PER_PROCESS = 250
 const LONGEST_WAIT_SECONDS = 120
 
 type Program = {
-  child: ResultPromise
+  child: Pick<Subprocess, 'pid' | 'kill'> & PromiseLike<unknown>
   lines: (handle: (line: Line) => void) => void
   first: Promise<Line>
 }

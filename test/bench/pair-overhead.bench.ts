@@ -1,10 +1,10 @@
 /** One pair through meshgauge and by hand with the same programs, in turn. What the product adds must not be seen. */
 
-import { startFleet } from '../end-to-end/fleet.ts'
+import { startTestFleet } from '../testing/test-fleet.ts'
 import { expectAtLeast, expectAtMost, median } from './figures.ts'
 
 const ROUNDS = 5
-const fleet = await startFleet({ nodes: 2 })
+const fleet = await startTestFleet({ nodes: 2 })
 try {
   const [one, two] = fleet.lab.nodes
   const [from, to] = [one!.interfaces[0]!.address, two!.interfaces[0]!.address]

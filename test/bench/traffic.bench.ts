@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { recordedProcesses } from '../../deploy/local/processes.ts'
-import { startFleet, type TestFleet } from '../end-to-end/fleet.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 import { costOf, expectAtLeast, expectAtMost, median } from './figures.ts'
 
 const HOSTS = Number(process.env.TRAFFIC_HOSTS ?? 8)
@@ -75,7 +75,7 @@ const measure = async (fleet: TestFleet) => {
 }
 
 console.log(`${HOSTS} hosts, ${FLOWS} flows of ${RATE}bit/s, a sample each ${INTERVAL_SECONDS} s`)
-const fleet = await startFleet({ nodes: HOSTS })
+const fleet = await startTestFleet({ nodes: HOSTS })
 try {
   await measure(fleet)
   const asked = performance.now()

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { readYamlConfig } from '../../collector/inventory/config.ts'
 import { SCHEDULE_SECTION } from '../../collector/schedules/define/schema.ts'
 import { ERROR_CATALOGUE, Status } from '../../lib/errors.ts'
-import { startFleet, type TestFleet } from '../end-to-end/fleet.ts'
-import { describeLab } from '../lab/machine.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 const root = new URL('../../', import.meta.url)
 const read = (file: string) => readFileSync(new URL(file, root), 'utf8')
@@ -56,7 +56,7 @@ describeLab('what the README tells to type', () => {
   let fleet: TestFleet
   beforeAll(async () => {
     // As a trial fleet is: with a ping mesh.
-    fleet = await startFleet({ nodes: 4, settings: { schedules: [{ name: 'mesh', mesh: {} }] } })
+    fleet = await startTestFleet({ nodes: 4, settings: { schedules: [{ name: 'mesh', mesh: {} }] } })
     // Nobody types so fast that the first windows of the mesh are not there yet.
     await vi.waitFor(
       async () => {

@@ -1,93 +1,51 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { execaSync } from 'execa'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import { healthyNetwork } from './agents.ts'
-import { iperfMesh, type Simulation, startSimulation } from './simulation.ts'
+import { OperatingError } from '../../lib/errors.ts'
+import { type Harness, inWorld, iperfMesh } from './harness.ts'
 
-let folder: string
-let simulation: Simulation | undefined
-let mounted = false
+const testsUnderWay = ({ agents }: Harness): boolean =>
+  agents.some(({ running }) => [...running].some(({ call }) => call?.path === 'IperfService/Run'))
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'meshgauge-disk-'))
-  const mount = execaSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { reject: false })
-  mounted = !mount.failed
-})
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
-  if (mounted) execaSync('umount', ['--lazy', folder])
-  rmSync(folder, { recursive: true, force: true })
-})
-
-const fill = () => {
-  try {
-    for (let part = 0; ; part++) writeFileSync(join(folder, `filler-${part}`), Buffer.alloc(16 * 1024))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
-  }
-}
-const makeRoom = () => execaSync('sh', ['-c', `rm -f ${folder}/filler-*`])
-
-const testsUnderWay = async (): Promise<number> => {
-  const { text } = await simulation!.metrics()
-  const open = /^meshgauge_grpc_client_open\{method="meshgauge.agent.v1.IperfService\/Run"\} (\d+)$/m
-  return Number(open.exec(text)?.[1] ?? 0)
+/** What /healthz shows. */
+const problems = ({ collector }: Harness): string[] => {
+  const { runs, meshes } = collector.parts()
+  return [...runs.storeProblems(), ...meshes.problems()]
 }
 
-describe('a disk that is full in mid-run', () => {
-  test('results wait and are stored once there is room; /healthz says why meanwhile', async ({ skip }) => {
-    if (!mounted) skip('no small file system can be mounted')
-    simulation = await startSimulation(12, healthyNetwork, {
-      store: join(folder, 'store.db'),
-      testSeconds: 0.1,
-    })
-    const { hold, healthz, run: start } = simulation
-    const release = hold()
-    const running = start(iperfMesh)
-    await expect.poll(testsUnderWay).toBeGreaterThan(0)
-    fill()
-    // The first tests end, and the rest goes on when there is room again.
-    const releaseRest = hold()
-    release()
-    await expect.poll(healthz).toEqual({ status: 503, body: expect.stringMatching(/disk is full/) })
-    makeRoom()
-    releaseRest()
-    const run = await running
-    expect(run.state).toBe(RunState.RUN_STATE_COMPLETED)
-    expect((await simulation.results(run)).length).toBe(132)
-    await expect.poll(healthz).toMatchObject({ status: 200 })
-  })
+describe('a disk that is full during a run', () => {
+  test('results wait and are stored when there is space; until then the collector states the reason', () =>
+    inWorld({ nodes: 12, mesh: false }, async (harness) => {
+      const { disk, until, results } = harness
+      const running = harness.run(iperfMesh)
+      await until('tests run', () => testsUnderWay(harness))
+      disk.fail('full')
+      await until('it is shown', () => problems(harness).some((text) => /disk is full/.test(text)))
+      disk.fail(undefined)
+      const { run } = await running
+      expect(run.state).toBe(RunState.RUN_STATE_COMPLETED)
+      expect(results(run).length).toBe(132)
+      expect(problems(harness)).toEqual([])
+    }))
 
-  test('when it stays full the run fails and says why, and who watches has every result all the same', async ({
-    skip,
-  }) => {
-    if (!mounted) skip('no small file system can be mounted')
-    simulation = await startSimulation(8, healthyNetwork, {
-      store: join(folder, 'store.db'),
-      testSeconds: 0.2,
-    })
-    const release = simulation.hold()
-    const running = simulation.run(iperfMesh)
-    await expect.poll(testsUnderWay).toBeGreaterThan(0)
-    fill()
-    release()
-    const run = await running
-    expect(run.state).toBe(RunState.RUN_STATE_FAILED)
-    expect(run.stateReason).toMatch(/disk is full/)
-    expect(simulation.watched(run)).toBe(56)
-  })
+  test('when it stays full the run fails with the reason, and a watcher still gets every result', () =>
+    inWorld({ nodes: 8, mesh: false }, async (harness) => {
+      const running = harness.run(iperfMesh)
+      await harness.until('tests run', () => testsUnderWay(harness))
+      harness.disk.fail('full')
+      const { run, watched } = await running
+      expect(run.state).toBe(RunState.RUN_STATE_FAILED)
+      expect(run.stateReason).toMatch(/disk is full/)
+      const pairs = watched.map(({ source, destination }) => `${source!.node} ${destination!.node}`)
+      expect(new Set(pairs).size).toBe(56)
+    }))
 
-  test('a run that cannot even be noted is refused, and nothing begins', async ({ skip }) => {
-    if (!mounted) skip('no small file system can be mounted')
-    simulation = await startSimulation(4, healthyNetwork, {
-      store: join(folder, 'store.db'),
-      testSeconds: 0.2,
-    })
-    fill()
-    await expect(simulation.run(iperfMesh)).rejects.toThrow(/disk is full/)
-  })
+  test('a run that cannot be stored at its start is refused, and nothing starts', () =>
+    inWorld({ nodes: 4, mesh: false }, async (harness) => {
+      harness.disk.fail('full')
+      const refusal = await harness.run(iperfMesh).catch((error: unknown) => error)
+      expect(refusal).toBeInstanceOf(OperatingError)
+      expect((refusal as OperatingError).message).toMatch(/disk is full/)
+      await harness.clock.sleep(5)
+      expect(testsUnderWay(harness)).toBe(false)
+    }))
 })

@@ -13,6 +13,7 @@ const startOnManualClock = (given: { pingMesh?: () => AsyncGenerator<PingMeshRes
   const clock: Clock = {
     now: () => new Date(now * 1000),
     monotonicSeconds: () => now,
+    yield: () => setImmediate(),
     sleep: (seconds, signal) =>
       new Promise((resolve, reject) => {
         const until = now + seconds
@@ -96,6 +97,7 @@ const startOnStoppedClock = (mesh: (requests: AsyncIterable<unknown>) => AsyncIt
   const clock: Clock = {
     now: () => new Date(0),
     monotonicSeconds: () => 0,
+    yield: () => setImmediate(),
     sleep: (_seconds, signal) =>
       new Promise((_resolve, reject) => {
         signal?.addEventListener('abort', () => reject(signal.reason), { once: true })

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { ClientError, Status } from '../../../lib/errors.ts'
+import { createMeshTime } from '../mesh-time.ts'
 import { createMeshAgents } from './mesh-agents.ts'
 
 const nodeOf = (name: string, state: NodeState): Node => Node.fromPartial({ name, state })
@@ -13,6 +14,7 @@ test('an agent that refuses is not called again when another node becomes ready 
   const clock = {
     now: () => new Date(0),
     monotonicSeconds: () => 0,
+    yield: () => new Promise<void>((resolve) => setImmediate(resolve)),
     sleep: (_: number, signal?: AbortSignal) =>
       new Promise<void>((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
   }
@@ -23,7 +25,7 @@ test('an agent that refuses is not called again when another node becomes ready 
     fleet: { connection: () => ({ ping: { pingMesh: mesh } }) } as never,
     store: { identity: () => 'us' } as never,
     observer: { observeAssignment: nothing } as never,
-    time: { clock, shiftMs: () => 0 },
+    time: { clock, shiftMs: () => 0, onStep: nothing },
     persisted: { documents: () => new Map(), put: nothing, flush: nothing },
     recorder: { forget: nothing } as never,
     ingest: () => [],
@@ -48,4 +50,44 @@ test('an agent that refuses is not called again when another node becomes ready 
     expect(mesh).toHaveBeenCalledTimes(calls)
   }
   await agents.close()
+})
+
+test('a step of the wall clock moves the stored offsets, so that a restarted collector places windows the same', () => {
+  let stepped = 0
+  const clock = {
+    now: () => new Date(1_000_000 + stepped),
+    monotonicSeconds: () => 0,
+    sleep: () => new Promise<void>(() => undefined),
+    yield: async () => undefined,
+  }
+  const time = createMeshTime(clock)
+  const stored = new Map([['mesh-clock a', { session: 'one', offsetMs: 250 }]])
+  const nothing = () => undefined
+  createMeshAgents({
+    logger: {} as never,
+    random: () => 1,
+    fleet: {} as never,
+    store: { identity: () => 'us' } as never,
+    observer: {} as never,
+    time,
+    persisted: {
+      documents: (kind) =>
+        new Map(
+          [...stored]
+            .filter(([key]) => key.startsWith(`${kind} `))
+            .map(([key, value]) => [key.split(' ')[1]!, new TextEncoder().encode(JSON.stringify(value))]),
+        ),
+      put: (kind, name, value) => void stored.set(`${kind} ${name}`, value as never),
+      flush: nothing,
+    },
+    recorder: {} as never,
+    ingest: () => [],
+    onEchoRequests: nothing,
+    onDelivering: nothing,
+    onLeft: nothing,
+  })
+  expect(time.shiftMs()).toBe(0)
+  stepped = 3_600_000
+  expect(time.shiftMs()).toBe(3_600_000)
+  expect(stored.get('mesh-clock a')).toEqual({ session: 'one', offsetMs: 3_600_250 })
 })

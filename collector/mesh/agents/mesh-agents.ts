@@ -35,6 +35,10 @@ export const createMeshAgents = (deps: Deps) => {
   const offsets = createPersistedOffsets(deps.persisted)
   const droppedCounts = createPersistedDroppedCounts(deps.persisted)
   const owner = deps.store.identity()
+  // The next collector places windows that come again by the stored offsets: they must have the same times again.
+  time.onStep((byMs) => {
+    for (const [node, offset] of offsets.entries()) if (offset) offsets.set(node, moved(offset, byMs))
+  })
 
   const start = (plan: NodePlan): MeshAgent =>
     createMeshAgent(

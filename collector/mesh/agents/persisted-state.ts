@@ -60,6 +60,7 @@ const createPersistedValues = <T>(kind: string, schema: z.ZodType<T>, persisted:
       values.set(node, value)
       persisted.put(kind, node, value)
     },
+    entries: (): [node: string, value: T | undefined][] => [...values],
   }
 }
 

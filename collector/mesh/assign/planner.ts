@@ -210,7 +210,7 @@ export const createFleetPlanner = ({ clock, fleet, store, known, apply, onFleet 
   }
 
   const update = async (signal: AbortSignal): Promise<void> => {
-    const yielding = createCooperativeYielding()
+    const yielding = createCooperativeYielding(clock)
     readFleet()
     for (const { node, plan } of planner.changes(clock.now().getTime() / 1000)) {
       pending.set(node, plan)

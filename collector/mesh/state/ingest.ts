@@ -17,16 +17,38 @@ const REPORT_MS = 60_000
 
 const secondsOf = (duration: Duration | undefined): number => fromDuration(duration) ?? 0
 
-/** Figures of an agent come over the network: impossible ones are ignored. */
+/** Most probes in one window: one hour at 100 probes a second. */
+const MAX_PROBES = 360_000
+/** No engine waits longer than one hour for an answer. */
+const MAX_RTT_SECONDS = 3600
+
+const sumOf = (counts: readonly number[]): number => {
+  let sum = 0
+  for (const count of counts) sum += count
+  return sum
+}
+
+const isDuration = (duration: Duration | undefined, mostSeconds: number): boolean => {
+  const seconds = secondsOf(duration)
+  return seconds >= 0 && seconds <= mostSeconds
+}
+
+/**
+ * Figures of an agent come over the network: impossible ones are ignored. The upper bounds also limit the time that a
+ * window can take here and in the store.
+ */
 const isPlausible = (window: MeshWindow): boolean =>
   window.sentCount > 0 &&
+  window.sentCount <= MAX_PROBES &&
   window.receivedCount <= window.sentCount &&
-  secondsOf(window.rttMin) >= 0 &&
+  isDuration(window.rttMin, MAX_RTT_SECONDS) &&
+  isDuration(window.rttMax, MAX_RTT_SECONDS) &&
   secondsOf(window.rttMax) >= secondsOf(window.rttMin) &&
-  secondsOf(window.rttSum) >= 0 &&
-  secondsOf(window.jitter) >= 0 &&
+  isDuration(window.rttSum, MAX_RTT_SECONDS * window.sentCount) &&
+  isDuration(window.jitter, MAX_RTT_SECONDS) &&
   window.histogramOffset >= MIN_INDEX &&
-  window.histogramOffset + window.histogramCounts.length - 1 <= MAX_INDEX
+  window.histogramOffset + window.histogramCounts.length - 1 <= MAX_INDEX &&
+  sumOf(window.histogramCounts) === window.receivedCount
 
 type Deps = {
   paths: Paths

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../../lib/clock.ts'
 import { toTimestamp } from '../../../lib/protobuf-time.ts'
 import type { StoreLimits } from '../limits.ts'
 import { describeMaintenance } from '../testing/maintenance-contract.ts'
@@ -95,7 +96,7 @@ test('measurement times in the future are replaced by later measurements, and ne
   const ahead = today + 3 * 86_400_000
   let now = ahead
   const path = join(folder, 'ahead.db')
-  const open = () => openSqliteStore(path, undefined, { clock: { now: () => new Date(now) } })
+  const open = () => openSqliteStore(path, undefined, { clock: { ...systemClock, now: () => new Date(now) } })
   const store = open()
   const run = sampleRun()
   store.createRun(run)
@@ -126,7 +127,7 @@ test('coverage of pairs whose nodes have left is removed in slices after the ret
   const DAY = 86_400_000
   const retention = { raw: 3600, fiveMinutes: 86_400, oneHour: 10 * 86_400, events: 86_400, runs: 5 * 86_400 }
   let now = START.getTime()
-  const clock = { now: () => new Date(now) }
+  const clock = { ...systemClock, now: () => new Date(now) }
   const store = openSqliteStore(':memory:', { retention, maxBytes: 2 ** 30 }, { clock })
   const maintain = () => {
     let pieces = 0

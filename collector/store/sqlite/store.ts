@@ -12,7 +12,7 @@ import { createWindowStore } from './mesh/window-store.ts'
 import { createRunStore } from './runs.ts'
 
 export type SqliteStoreDeps = {
-  clock: Pick<Clock, 'now'>
+  clock: Pick<Clock, 'now' | 'monotonicSeconds' | 'yield'>
   /** Called once for each damaged row, with its level and the start of its bucket in Unix milliseconds. */
   onDamaged: (level: string, timeMs: number) => void
 }
@@ -37,7 +37,7 @@ export const createSqliteStore = (
   return connection.guarded(() => {
     const latest = () => clock.now().getTime() + MAX_CLOCK_AHEAD_MS
     const coverage = createCoverage(connection, latest)
-    const { store: windows, ...mesh } = createWindowStore(connection, onDamaged)
+    const { store: windows, ...mesh } = createWindowStore(connection, { clock, onDamaged })
     return {
       ...createRunStore(connection, coverage, latest),
       ...createCheckStore(connection),

@@ -1,3 +1,4 @@
+import type { Clock } from '../../../../lib/clock.ts'
 import { OperatingError } from '../../../../lib/errors.ts'
 import { createCooperativeYielding } from '../../../cooperative-yielding.ts'
 import type { Window, WindowStore } from '../../windows.ts'
@@ -206,6 +207,7 @@ export const createAggregate = (
   tables: WindowTables,
   pathCount: () => number,
   rolledUntil: (level: Level) => number,
+  clock: Pick<Clock, 'monotonicSeconds' | 'yield'>,
 ): WindowStore['aggregate'] => {
   const { connection, damagedRows } = tables
 
@@ -216,7 +218,7 @@ export const createAggregate = (
     signal: AbortSignal | undefined,
   ) => {
     const sums = createSums(damagedRows, skipped)
-    const yielding = createCooperativeYielding()
+    const yielding = createCooperativeYielding(clock)
     for (const part of partsOf(connection, rolledUntil, fromMs, toMs)) {
       const slices =
         part.level === RAW ? readRaw(tables, pathCount, part, sums) : readRollUps(tables, part, sums)

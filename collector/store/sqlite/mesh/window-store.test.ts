@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest'
+import { systemClock } from '../../../../lib/clock.ts'
 import { sampleWindow } from '../../testing/windows-contract.ts'
 import { createConnection } from '../connection.ts'
 import { openDatabase } from '../database.ts'
@@ -9,7 +10,10 @@ const LATE = 20 * HOUR_SECONDS
 
 test('one window of hours, from a suspended agent, does not make every aggregate read hours of rows', async () => {
   const opened = openDatabase(':memory:')
-  const { store, tables, rollUp } = createWindowStore(createConnection(opened), () => undefined)
+  const { store, tables, rollUp } = createWindowStore(createConnection(opened), {
+    clock: systemClock,
+    onDamaged: () => undefined,
+  })
   const path = store.pathId({ source: 'node-1', destination: 'node-2', interface: 'net0' })
   const { startMs } = sampleWindow(path, 0)
   const ofHours = sampleWindow(path, 0, { endMs: startMs + 15 * HOUR_SECONDS * 1000 })

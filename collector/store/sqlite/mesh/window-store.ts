@@ -1,4 +1,5 @@
 import type { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { Clock } from '../../../../lib/clock.ts'
 import type { Window, WindowBatch, WindowStore } from '../../windows.ts'
 import type { Connection } from '../connection.ts'
 import { createAggregate } from './aggregate.ts'
@@ -49,7 +50,13 @@ const createEncoder = (oldestMs: () => number) => {
 /** Creates the store of windows and events, and the parts of it that the maintenance of the store needs. */
 export const createWindowStore = (
   connection: Connection,
-  onDamaged: (level: string, timeMs: number) => void,
+  {
+    clock,
+    onDamaged,
+  }: {
+    clock: Pick<Clock, 'monotonicSeconds' | 'yield'>
+    onDamaged: (level: string, timeMs: number) => void
+  },
 ): { store: WindowStore; tables: WindowTables; rollUp: RollUp; repair: () => boolean } => {
   const tables = createWindowTables(connection, onDamaged)
   const { figures } = connection
@@ -91,7 +98,7 @@ export const createWindowStore = (
       batch.put(newEvents)
     },
     history: createHistory(tables, reader),
-    aggregate: createAggregate(tables, () => paths().size, rollUp.rolledUntil),
+    aggregate: createAggregate(tables, () => paths().size, rollUp.rolledUntil, clock),
     meshEvents: events.meshEvents,
   }
   return { store, tables, rollUp, repair }

@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest'
+import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Store } from '../../collector/store/store.ts'
+import type { Window } from '../../collector/store/windows.ts'
+import { OperatingError } from '../../lib/errors.ts'
+import { type SimulationOptions, simulate } from './simulate.ts'
+import type { World } from './world/world.ts'
+
+/** What the checkers say of a simulation in which something is broken on purpose. */
+const violationsOf = async (
+  sabotage: NonNullable<SimulationOptions['sabotage']>,
+  { nodes = 8, seconds = 420 }: { nodes?: number; seconds?: number } = {},
+): Promise<string[]> => {
+  const { violations } = await simulate({ seed: 1, nodes, seconds, sabotage })
+  return violations.map(({ checker, text }) => `${checker}: ${text}`)
+}
+
+/** A store that changes each 50th batch of windows on its way. */
+const changingWindows =
+  (change: (windows: readonly Window[]) => readonly Window[]) =>
+  (store: Store): Store => {
+    let batches = 0
+    return {
+      ...store,
+      windowBatch: () => {
+        const batch = store.windowBatch()
+        const add = (windows: readonly Window[]) =>
+          batch.add(++batches % 50 === 0 ? change(windows) : windows)
+        return { ...batch, add }
+      },
+    }
+  }
+
+describe('each checker finds the bug that it looks for', () => {
+  test('a store that loses a window', async () => {
+    const found = await violationsOf({ wrapStore: changingWindows((windows) => windows.slice(1)) })
+    expect(found).toContainEqual(
+      expect.stringMatching(/^accounting: path \d+: the store has \d+ probes of \d+ that it acknowledged/),
+    )
+  })
+
+  test('a store that counts a window twice', async () => {
+    const twice = (windows: readonly Window[]) => [
+      ...windows,
+      ...windows.slice(0, 1).map((window) => ({ ...window, startMs: window.startMs + 1 })),
+    ]
+    const found = await violationsOf({ wrapStore: changingWindows(twice) })
+    expect(found).toContainEqual(
+      expect.stringMatching(/^accounting: path \d+: the store has \d+ probes, and at most/),
+    )
+  })
+
+  test('a store that loses a result of a run', async () => {
+    const wrapStore = (store: Store): Store => ({
+      ...store,
+      putResults: (run, results) => store.putResults(run, results.slice(1)),
+    })
+    expect(await violationsOf({ wrapStore })).toContainEqual(
+      expect.stringMatching(/^results: a run of \d+ pairs .* has only/),
+    )
+  })
+
+  test('programs that an agent does not end with their stream', async () => {
+    const found = await violationsOf({ ignoresEnd: (file) => file === 'iperf3' })
+    expect(found).toContainEqual(expect.stringMatching(/^leases: s\d+ (still )?runs "?iperf3/))
+  })
+
+  test('a verdict that accuses a healthy node', async () => {
+    const wrong = Verdict.fromPartial({
+      kind: CulpritKind.CULPRIT_KIND_NODE,
+      node: 's5',
+      message: 's5 is bad.',
+    })
+    const verdicts = (real: readonly Verdict[], { time }: World) =>
+      time.seconds() > 30 && time.seconds() < 50 ? [...real, wrong] : real
+    expect(await violationsOf({ verdicts })).toContainEqual(
+      expect.stringMatching(/^verdicts: a healthy part is accused: s5 is bad\./),
+    )
+  })
+
+  test('a fault that no verdict names', async () => {
+    const found = await violationsOf({ verdicts: () => [] }, { nodes: 12, seconds: 600 })
+    expect(found).toContainEqual(expect.stringMatching(/^verdicts: not named within \d+ s: /))
+  })
+
+  test('a queue that never drains', async () => {
+    const wrapStore = (store: Store): Store => ({
+      ...store,
+      windowBatch: () => ({
+        ...store.windowBatch(),
+        put: () => {
+          throw new OperatingError('STORE_UNAVAILABLE', 'not today')
+        },
+      }),
+    })
+    expect(await violationsOf({ wrapStore })).toContainEqual(
+      expect.stringMatching(/^memory: windows that wait although the store works: \d+/),
+    )
+  })
+
+  test('memory that is never given back', async () => {
+    const kept: number[][] = []
+    const run = ({ clock, time }: World) => {
+      const leak = async () => {
+        for (;;) {
+          await clock.sleep(1)
+          if (time.seconds() > 250) kept.push(Array.from({ length: 120_000 }, Math.random))
+        }
+      }
+      void leak()
+    }
+    expect(await violationsOf({ run })).toContainEqual(expect.stringMatching(/^memory: the heap grew from/))
+    expect(kept.length).toBeGreaterThan(0)
+  })
+})

@@ -1,0 +1,145 @@
+import { setImmediate as nextMacrotask } from 'node:timers'
+import { setTimeout as realSleep } from 'node:timers/promises'
+
+/** A scheduled action. Cancelling it costs nothing: it is skipped when its time comes. */
+export type Timer = { readonly atSeconds: number; readonly order: number; act: (() => void) | undefined }
+
+/** Cancelled timers are removed from the queue when there are more of them than this, and more than live ones. */
+const MAX_CANCELLED = 10_000
+/** Real time that a module may need to load when nothing is scheduled, in milliseconds. */
+const LOAD_MS = 2_000
+
+const isBefore = (one: Timer, other: Timer): boolean =>
+  one.atSeconds < other.atSeconds || (one.atSeconds === other.atSeconds && one.order < other.order)
+
+/** A binary heap: the earliest timer first, of two with the same time the one that was scheduled first. */
+const createQueue = () => {
+  let heap: Timer[] = []
+  const swap = (one: number, other: number) => {
+    const timer = heap[one]!
+    heap[one] = heap[other]!
+    heap[other] = timer
+  }
+  const siftUp = (from: number) => {
+    for (let index = from; index > 0; ) {
+      const parent = (index - 1) >> 1
+      if (!isBefore(heap[index]!, heap[parent]!)) return
+      swap(index, parent)
+      index = parent
+    }
+  }
+  const siftDown = (from: number) => {
+    for (let index = from; ; ) {
+      const left = 2 * index + 1
+      const right = left + 1
+      let first = index
+      if (left < heap.length && isBefore(heap[left]!, heap[first]!)) first = left
+      if (right < heap.length && isBefore(heap[right]!, heap[first]!)) first = right
+      if (first === index) return
+      swap(index, first)
+      index = first
+    }
+  }
+  return {
+    size: (): number => heap.length,
+    first: (): Timer | undefined => heap[0],
+    push: (timer: Timer): void => {
+      heap.push(timer)
+      siftUp(heap.length - 1)
+    },
+    shift: (): Timer | undefined => {
+      const first = heap[0]
+      const last = heap.pop()
+      if (first === undefined || first === last) return first
+      heap[0] = last!
+      siftDown(0)
+      return first
+    },
+    dropCancelled: (): void => {
+      heap = heap.filter(({ act }) => act !== undefined)
+      for (let index = (heap.length >> 1) - 1; index >= 0; index--) siftDown(index)
+    },
+  }
+}
+
+/** Resolves when all promise callbacks that could run have run. */
+const drained = (): Promise<void> => new Promise((resolve) => nextMacrotask(resolve))
+
+/**
+ * The one clock of a simulation. It advances to the next timer only when every promise callback has run, so the order
+ * of all events depends on the timers alone and not on the speed of the machine.
+ */
+export const createVirtualTime = () => {
+  const queue = createQueue()
+  let seconds = 0
+  let order = 0
+  let cancelled = 0
+  let events = 0
+
+  const schedule = (delaySeconds: number, act: () => void): Timer => {
+    const timer: Timer = { atSeconds: seconds + Math.max(0, delaySeconds), order: order++, act }
+    queue.push(timer)
+    return timer
+  }
+  const cancel = (timer: Timer): void => {
+    if (timer.act === undefined) return
+    timer.act = undefined
+    cancelled++
+    if (cancelled < MAX_CANCELLED || cancelled * 2 < queue.size()) return
+    queue.dropCancelled()
+    cancelled = 0
+  }
+  /** Runs the next timer. Returns false when there is none. */
+  const step = async (): Promise<boolean> => {
+    for (let timer = queue.shift(); timer; timer = queue.shift()) {
+      const { act, atSeconds } = timer
+      if (act === undefined) {
+        cancelled--
+        continue
+      }
+      seconds = atSeconds
+      timer.act = undefined
+      events++
+      act()
+      await drained()
+      return true
+    }
+    return false
+  }
+
+  return {
+    seconds: (): number => seconds,
+    schedule,
+    cancel,
+    /** Timers that are scheduled and not cancelled. */
+    timerCount: (): number => queue.size() - cancelled,
+    /** Timers that have run. */
+    eventCount: (): number => events,
+    /**
+     * Advances time until the work has settled, and gives its result.
+     * @throws Error when nothing is scheduled and the work still waits, or when it takes longer than `maxSeconds`
+     */
+    run: async <T>(work: Promise<T>, maxSeconds = Number.POSITIVE_INFINITY): Promise<T> => {
+      let isSettled = false
+      const settle = () => {
+        isSettled = true
+      }
+      void work.then(settle, settle)
+      const endSeconds = seconds + maxSeconds
+      await drained()
+      while (!isSettled) {
+        if (seconds > endSeconds) throw new Error(`the simulated work takes more than ${maxSeconds} s`)
+        if (await step()) continue
+        // A module that is loaded for the first time is the only real input that the simulation waits for.
+        for (let waitedMs = 0; waitedMs < LOAD_MS && !isSettled && !queue.first(); waitedMs += 5) {
+          await realSleep(5)
+        }
+        if (!isSettled && !queue.first())
+          throw new Error('the simulation stands still: no timer is scheduled')
+      }
+      return work
+    },
+  }
+}
+
+export type VirtualTime = ReturnType<typeof createVirtualTime>
