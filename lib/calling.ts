@@ -23,11 +23,11 @@ const CHANNEL_OPTIONS = {
   'grpc.keepalive_permit_without_calls': 1,
   'grpc.initial_reconnect_backoff_ms': 250,
   'grpc.max_reconnect_backoff_ms': 5_000,
-  // A measurement that gRPC repeats without our knowledge is not the requested measurement.
+  // A measurement that is repeated behind our back is not the measurement that was asked for.
   'grpc.enable_retries': 0,
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
-  // Otherwise channels to one address share a connection and its flow control.
+  // Channels to one address would share a connection, and its flow control, otherwise.
   'grpc.use_local_subchannel_pool': 1,
 }
 
@@ -48,7 +48,7 @@ const tracing: ClientMiddleware = (call, options) => {
 const factory = createClientFactory().use(errorDetailsClientMiddleware).use(tracing).use(deadlineMiddleware)
 
 /**
- * Creates a client. Every call has a deadline: `options.deadline` in milliseconds, default 10 s.
+ * A client whose every call needs a deadline: `options.deadline` in milliseconds, else 10 s.
  * @param calls observes each call
  */
 export const createServiceClient = <D extends CompatServiceDefinition>(

@@ -5,7 +5,7 @@ import type { z } from 'zod'
 /** One problem of a config file; line and column count from 1. */
 export type ConfigProblem = { line: number; column: number; path: string; message: string }
 
-/** An invalid config file. The message lists all problems, each with its position in the file. */
+/** A config file that cannot be used. The message is one screen: all problems, each with its place. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[]
 
@@ -33,7 +33,7 @@ const printPath = (path: Path): string =>
     '',
   )
 
-/** Returns the known word that is most similar to a mistyped one; undefined when none is similar. */
+/** The known word that is close enough to be what was meant, if there is one. */
 export const closest = (word: string, known: readonly string[]): string | undefined =>
   known.find(
     (candidate) => candidate.length > 2 && (word.startsWith(candidate) || candidate.startsWith(word)),
@@ -43,7 +43,7 @@ export const closest = (word: string, known: readonly string[]): string | undefi
     .filter(({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)))
     .sort((a, b) => a.d - b.d)[0]?.candidate
 
-/** Returns the keys of a zod object schema at a path, inside arrays, optionals and defaults. */
+/** The keys that a zod object schema knows at a path, looking through arrays, optionals and defaults. */
 const knownKeys = (schema: unknown, path: Path): string[] => {
   let current = schema as { def?: Record<string, unknown>; shape?: Record<string, unknown> }
   const unwrap = () => {
@@ -64,8 +64,8 @@ const knownKeys = (schema: unknown, path: Path): string[] => {
 }
 
 /**
- * Offset in the file of the value, or the key, at a path. Hand-written: zod reports paths and yaml has offsets, and
- * no library connects the two.
+ * Offset in the file of the value, or the key, at a path. Hand-written: zod knows paths and yaml knows offsets, and no
+ * library connects the two.
  */
 const offsetOf = (root: Node | null, path: Path, ofKey: boolean): number => {
   let node: unknown = root
@@ -85,11 +85,10 @@ const offsetOf = (root: Node | null, path: Path, ofKey: boolean): number => {
   return offset
 }
 
-/** A problem that the schema cannot detect, such as two entries with the same name. */
+/** Something wrong with the content as a whole, such as two entries that clash. */
 export type ReviewProblem = {
   path: Path
-  message: string
-  /** A second place that the problem concerns. */
+  message: string /** Another place that it is about. */
   also?: Path
 }
 
@@ -102,8 +101,8 @@ const KINDS: Record<string, string> = {
   record: 'a map of keys and values',
 }
 
-/** Replaces zod's messages for common problems with messages for an operator. */
-const messageOf = (issue: z.core.$ZodIssue): string => {
+/** zod's words for what every schema has in common, made into an operator's. */
+const wordsOf = (issue: z.core.$ZodIssue): string => {
   if (issue.code === 'invalid_type') {
     const expected = KINDS[issue.expected] ?? issue.expected
     return /received undefined/.test(issue.message) ? `is missing: ${expected}` : `must be ${expected}`
@@ -112,7 +111,7 @@ const messageOf = (issue: z.core.$ZodIssue): string => {
   return issue.message
 }
 
-/** Returns the content of the document. Rejects aliases that would expand to an excessive size. */
+/** What the document holds. Aliases that would make far more of it than was written are refused. */
 const contentOf = (file: string, document: Document): unknown => {
   try {
     return document.toJS() ?? {}
@@ -123,8 +122,8 @@ const contentOf = (file: string, document: Document): unknown => {
 }
 
 /**
- * Parses YAML and validates it with the schema.
- * @param review also checks the raw content, so that its problems are reported together with those of the schema
+ * Reads YAML into what the schema says.
+ * @param review looks at the raw content, so that it finds its problems also where the schema finds others
  * @throws ConfigError with every problem of the file, of syntax or of content.
  */
 export const parseConfig = <S extends z.ZodType>(
@@ -156,7 +155,7 @@ export const parseConfig = <S extends z.ZodType>(
   const problems = (result.error?.issues ?? []).flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') {
       return [
-        problemAt(offsetOf(document.contents, issue.path, false), printPath(issue.path), messageOf(issue)),
+        problemAt(offsetOf(document.contents, issue.path, false), printPath(issue.path), wordsOf(issue)),
       ]
     }
     return issue.keys.map((key) => {

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js'
 
-/** PEM files. Client and server authenticate each other with them (mTLS). */
+/** Files in PEM form. With them both sides prove who they are (mTLS). */
 export type TlsFiles = { ca: string; cert: string; key: string }
 
-/** mTLS, or plaintext. Plaintext on an address other than loopback needs `insecure`. */
+/** How the two ends trust each other: certificates, or nothing at all, which must be asked for off loopback. */
 export type Security = { tls?: TlsFiles | undefined; insecure?: boolean | undefined }
 
 const isLoopback = (host: string): boolean =>
@@ -26,7 +26,7 @@ const read = ({ ca, cert, key }: TlsFiles) => ({
   key: readFileSync(key),
 })
 
-/** Credentials of a server. With TLS, a caller without a certificate of the same authority is rejected. */
+/** Server side; a caller without a certificate of the same authority is turned away. */
 export const serverCredentials = ({ tls }: Security): ServerCredentials => {
   if (!tls) return ServerCredentials.createInsecure()
   const { ca, cert, key } = read(tls)

@@ -1,6 +1,6 @@
 /**
- * The engines of each test by name, the default first. Each has a folder in agent/engines. The collector and the
- * command line accept exactly these names.
+ * The engines of each test by name, the default first. Each of them is a folder in agent/engines. Collector and command
+ * line accept exactly these names.
  */
 export const ENGINES = {
   ping: ['fping', 'ping', 'tcp'],

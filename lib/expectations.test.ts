@@ -36,7 +36,7 @@ describe('a limit', () => {
     expect(parseLimit(name, value)).toEqual({ problem })
   })
 
-  test('any text is either a limit or a problem, and a limit is never a wrong number', () => {
+  test('whatever is written is a limit or a problem, never both and never a wrong number', () => {
     const names = fc.constantFrom(...EXPECTATION_NAMES)
     fc.assert(
       fc.property(names, fc.oneof(fc.string(), fc.double()), (name, value) => {

@@ -1,6 +1,6 @@
 /**
- * The expectations of a run: names, bounds and units. The names and the meaning of numbers without a unit are as in the
- * profiles of netperf-orchestrate, so that the figures of such files can be reused.
+ * What a run may be expected to reach: names, bounds and units. The names and the meaning of bare numbers are those of
+ * netperf's profiles, so that those who have such files can keep their figures.
  */
 
 import { closest } from './config.ts'
@@ -10,9 +10,9 @@ type Unit = 'bitrate' | 'time' | 'ratio' | 'rate'
 
 type Kind = {
   unit: Unit
-  /** The factor for a number without a unit. */
+  /** What a number without a unit is multiplied with. */
   bare: number
-  /** The largest accepted limit. */
+  /** The highest limit that makes sense. */
   highest?: number
   meaning: string
 }
@@ -49,7 +49,7 @@ export const EXPECTATION_NAMES = Object.keys(EXPECTATIONS) as ExpectationName[]
 
 export const isExpectation = (name: string): name is ExpectationName => Object.hasOwn(EXPECTATIONS, name)
 
-/** The message for an unknown expectation, with the most similar known one. */
+/** Why there is no such expectation, with the one that was meant. */
 export const unknownExpectation = (name: string): string => {
   const meant = closest(name, EXPECTATION_NAMES)
   return meant
@@ -73,7 +73,7 @@ const UNITS: Record<Unit, { noun: string; example: string; parse(text: string): 
 
 const NUMBER = /^\d+(\.\d+)?$/
 
-/** Removes the error of binary fractions: 70 percent is 0.7. */
+/** Without the dust of binary fractions: 70 percent is 0.7. */
 const scaled = (value: number, factor: number): number => Number((value * factor).toPrecision(12))
 
 const problemOf = (name: ExpectationName, text: string): string => {
@@ -86,8 +86,8 @@ const problemOf = (name: ExpectationName, text: string): string => {
 }
 
 /**
- * Parses a limit to base units: bit/s, seconds, a ratio, or per second. A number without a unit is in the unit of the
- * profiles of netperf-orchestrate: Mbit/s, µs, a ratio (CPU and CV: percent), or per second.
+ * The limit in base units (bit/s, seconds, a share of 1, per second) from text with a unit, or from a bare number in
+ * the unit of netperf's profiles: Mbit/s, µs, a share of 1 (of CPU and CV: percent), per second.
  */
 export const parseLimit = (
   name: ExpectationName,
@@ -106,7 +106,7 @@ export const parseLimit = (
 
 const significant = (value: number): string => String(Number(value.toPrecision(3)))
 
-/** Formats a value of an expectation with its unit. A time above 0 is never shown as 0. */
+/** A value of an expectation with its unit; a time is never rounded to nothing. */
 export const formatExpected = (name: string, value: number): string => {
   const unit = isExpectation(name) ? EXPECTATIONS[name].unit : undefined
   if (unit === 'bitrate') return formatBitrate(value)

@@ -13,14 +13,14 @@ async function* counting(name: string, count: number) {
   for (let value = 0; value < count; value++) yield `${name}${value}`
 }
 
-test('yields all values, and keeps the order of each source', async () => {
+test('gives all values, those of one source in their order', async () => {
   const all = await collect(merge(() => [counting('a', 5), counting('b', 3), counting('c', 0)], never))
   expect(all.filter((value) => value.startsWith('a'))).toEqual(['a0', 'a1', 'a2', 'a3', 'a4'])
   expect(all.filter((value) => value.startsWith('b'))).toEqual(['b0', 'b1', 'b2'])
   expect(all).toHaveLength(8)
 })
 
-test('a source that waits does not delay the others', async () => {
+test('a source that waits holds nobody up', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   async function* waiting() {
     await promise

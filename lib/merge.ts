@@ -1,8 +1,9 @@
 /**
- * Merges async iterables: yields each value when it arrives. The next value of a source is requested only after the
- * previous one was consumed, so at most one value per source waits for a slow reader.
+ * Many async iterables as one, each value as soon as it is there. A source is asked for its next value only once the
+ * last one has been taken, so that a slow reader costs one waiting value for each source and no more.
  *
- * The first failure ends the merge. When the merge ends in any way, `signal` aborts, and the sources must then end.
+ * The first failure ends all; the sources must end by themselves soon after `signal` aborts, which happens however the
+ * merge ends.
  */
 export async function* merge<T>(
   start: (signal: AbortSignal) => readonly AsyncIterable<T>[],

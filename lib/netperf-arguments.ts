@@ -1,6 +1,6 @@
 /**
- * The arguments of netperf's omni tests that a user may pass through: the words after `--` on netperf's command line.
- * Arguments that choose peers, ports, files or programs are refused; the others are checked individually.
+ * The arguments of netperf's omni tests that a user may pass through: what stands after `--` on netperf's own command
+ * line. What chooses peers, ports, files or programs is refused; the rest is checked, each word by itself.
  */
 
 /** One option as netperf's getopt reads it; `index` is the position of its word. */
@@ -11,7 +11,7 @@ export type NetperfProblem = { index: number; message: string }
 type Shape = { pattern: RegExp; write: string }
 
 const COUNT: Shape = { pattern: /^\d{1,9}$/, write: 'a whole number' }
-/** netperf's suffixes: K, M, G are powers of 1024, and k, m, g powers of 1000. The second value is for the peer. */
+/** netperf's own suffixes: K, M, G of 1024 and k, m, g of 1000; each end of the connection has its own. */
 const SIZES: Shape = {
   pattern: /^\d{1,9}[KMGkmg]?(,\d{1,9}[KMGkmg]?)?$/,
   write: 'one or two sizes, as 16K,64K',
@@ -32,7 +32,7 @@ const TEST: Shape = {
   write: 'omni, TCP_STREAM, TCP_MAERTS, TCP_RR, TCP_CRR, UDP_STREAM or UDP_RR',
 }
 
-/** Options with a value, and the form of the value. */
+/** Options with a value, and what the value is. */
 const WITH_VALUE: Record<string, Shape> = {
   b: COUNT,
   d: DIRECTION,
@@ -52,10 +52,10 @@ const WITH_VALUE: Record<string, Shape> = {
   W: COUNT,
 }
 
-/** Options without a value. */
+/** Options that are there or not. */
 const FLAGS: readonly string[] = ['c', 'C', 'D', 'f', 'I', 'n', 'N']
 
-/** Options with an optional value. */
+/** Options that may be followed by a word which is not an option. */
 const OUTPUTS: readonly string[] = ['k', 'o', 'O']
 
 const REFUSED: Record<string, string> = {
@@ -73,7 +73,7 @@ const REFUSED: Record<string, string> = {
   '6': 'is --ipv6',
 }
 
-/** Maximum number of words. No test of netperf needs more. */
+/** No command line of netperf needs more. */
 const MAX_WORDS = 64
 
 const valueProblem = (flag: string, shape: Shape, value: string | undefined): string | undefined => {
@@ -81,7 +81,7 @@ const valueProblem = (flag: string, shape: Shape, value: string | undefined): st
   return shape.pattern.test(value) ? undefined : `-${flag} "${value}" is not ${shape.write}`
 }
 
-/** Parses the words as getopt does. Returns all problems. */
+/** Reads the words as getopt would; every problem is told. */
 export const readNetperfArguments = (
   words: readonly string[],
 ): { found: NetperfArgument[]; problems: NetperfProblem[] } => {
@@ -118,7 +118,7 @@ export const readNetperfArguments = (
   return { found, problems }
 }
 
-/** Returns the values that output options such as `-o JSON,THROUGHPUT` select. Formats are not values. */
+/** Of output options such as `-o JSON,THROUGHPUT`: the values they ask for. Formats are not values. */
 export const selectorsOf = (found: readonly NetperfArgument[]): string[] => {
   const FORMATS = ['JSON', 'CSV', 'KEYVAL', 'HUMAN', 'ALL']
   const names = found

@@ -1,2 +1,2 @@
-/** Whether the text is the path of a profile file, and not the name of a profile: it has a slash or ends in .yaml or .yml. */
+/** A profile's file is told from a profile's name by its ending or its folder. */
 export const isProfileFile = (text: string): boolean => /[/\\]|\.ya?ml$/i.test(text)

@@ -20,7 +20,7 @@ import { createRequestDecoding, requestDecodingMiddleware } from './serving/requ
 export type { CallContext } from 'nice-grpc'
 export type { Service } from './serving/on-demand.ts'
 
-/** Limits the memory of one message. The largest messages are pages of results. */
+/** Bounds the memory one message can claim; the largest real one is a page of results. */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 /** Relative to this file, and to dist/agent.mjs: the bundle is in a folder of the same depth. */
@@ -29,12 +29,12 @@ const DESCRIPTORS = new URL('../proto/gen/descriptor.binpb', import.meta.url)
 const SERVER_OPTIONS = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-  // A caller that is lost without closing the connection (power, cable) is detected within 15 s; then its streams end.
+  // A caller that vanished without a word (power, cable) is noticed within 15 s, and what it started ends.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
 }
 
-/** Errors of the operating system, which gRPC embeds in its own messages. */
+/** What the operating system says, whoever passes it on; gRPC puts it into a text of its own. */
 const LISTEN_PROBLEMS: readonly [RegExp, string][] = [
   [/EADDRINUSE/, 'the port is in use; stop what has it, or choose another port'],
   [/EADDRNOTAVAIL/, 'this host does not have that address'],
@@ -42,7 +42,7 @@ const LISTEN_PROBLEMS: readonly [RegExp, string][] = [
   [/ENOTFOUND|Name resolution failed/, 'the host name is not known'],
 ]
 
-/** The error for an address that cannot be listened on, with what to do. */
+/** Why an address cannot be listened on, in one line with what to do. */
 export const listenProblem = (address: string, { message }: Error): OperatingError => {
   const why = LISTEN_PROBLEMS.find(([known]) => known.test(message))?.[1] ?? message
   return new OperatingError('SPEC_INVALID', `cannot listen on ${address}: ${why}`)

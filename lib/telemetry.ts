@@ -8,15 +8,15 @@ type Identity = { service: string; version: string; node: string }
 
 type Signal = 'TRACES' | 'METRICS'
 
-/** Maximum time to send the remaining data when the process ends: an unreachable backend must not delay the exit. */
+/** Sending what is left may take so long when the process ends; a backend that is gone must not hold it up. */
 const CLOSE_SECONDS = 2
 
 const isDisabled = (environment: NodeJS.ProcessEnv): boolean =>
   environment.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true'
 
 /**
- * Whether a signal is sent: OTEL_TRACES_EXPORTER or OTEL_METRICS_EXPORTER decides; when it is not set, whether there is
- * an endpoint for the signal. Without an endpoint, the specification would send to localhost; here nothing is sent.
+ * Whether a signal is sent: as OTEL_TRACES_EXPORTER or OTEL_METRICS_EXPORTER says; where that says nothing, when there
+ * is an endpoint for it. (The specification would send to localhost then; here nothing is sent unasked.)
  */
 const isSent = (environment: NodeJS.ProcessEnv, signal: Signal): boolean => {
   if (isDisabled(environment)) return false
@@ -30,13 +30,13 @@ const isSent = (environment: NodeJS.ProcessEnv, signal: Signal): boolean => {
 
 const variable = (environment: NodeJS.ProcessEnv, name: string) => environment[name]?.trim() ?? ''
 
-/** Whether the exporters accept the text as an endpoint: a URL, or HOST:PORT with gRPC. */
+/** Whether it is an endpoint, and with gRPC also HOST:PORT alone, as the exporters read them. */
 const isEndpoint = (text: string, protocol: string): boolean => {
   const isUrl = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
   return isUrl || (protocol === 'grpc' && !text.includes('://') && URL.canParse(`https://${text}`))
 }
 
-/** Checks the endpoints here: with an invalid one, the exporters send nothing without an error, or end the process. */
+/** The exporters would send nothing to an endpoint that is none and not say so, or end the process as if by a bug. */
 const reviewEndpoints = (environment: NodeJS.ProcessEnv, signals: readonly Signal[]): Violation[] => {
   const violations = new Map<string, Violation>()
   for (const signal of signals) {
@@ -54,10 +54,10 @@ const reviewEndpoints = (environment: NodeJS.ProcessEnv, signals: readonly Signa
 }
 
 /**
- * Starts OpenTelemetry with the standard OTEL_* variables. Without an endpoint for traces, spans are still created, so that
- * every result has a trace id.
- * @param metricReaders creates the exporters of metrics; called only when metrics are sent
- * @throws OperatingError SPEC_INVALID for an invalid endpoint
+ * Starts OpenTelemetry as the standard OTEL_* variables say. Where no traces are sent, spans are made all the same, so
+ * that every result carries a trace id that means something once an endpoint is set.
+ * @param metricReaders makes what sends metrics; asked only when metrics are sent
+ * @throws OperatingError SPEC_INVALID for an endpoint that is none
  */
 export const startTelemetry = (
   environment: NodeJS.ProcessEnv,
@@ -70,14 +70,14 @@ export const startTelemetry = (
     : startIds(identity)
 }
 
-/** As startTelemetry, for a process that only continues the traces of its callers. Does nothing without an endpoint. */
+/** As startTelemetry, for who carries on the traces of others and begins none: where none are sent it does nothing. */
 export const startExport = async (environment: NodeJS.ProcessEnv, identity: Identity): Promise<Telemetry> => {
   const sent = { traces: isSent(environment, 'TRACES'), metrics: false }
   if (sent.traces) return startSdk(environment, identity, sent, async () => [])
   return { tracer: trace.getTracer(identity.service, identity.version), close: async () => undefined }
 }
 
-// The SDK is loaded only when it is used: it takes a third of an agent's memory and start time.
+// The SDK is loaded only where it is used: it costs a third of an agent's memory and of its start.
 
 const startIds = async ({ service, version }: Identity): Promise<Telemetry> => {
   const { TracerProvider } = await import('@opentelemetry/sdk-trace')
@@ -105,10 +105,10 @@ const startSdk = async (
       [semantic.ATTR_SERVICE_VERSION]: version,
       'host.name': node,
     }),
-    // The SDK's host detector would replace the name of the node with the hostname.
+    // The SDK's own host detector would put the machine's name in the place of the node's.
     resourceDetectors: [envDetector],
     instrumentations: [],
-    // When absent, the SDK creates it from OTEL_EXPORTER_OTLP_* (protocol, endpoint, headers, timeout, compression).
+    // Absent, it is made from OTEL_EXPORTER_OTLP_* (protocol, endpoint, headers, timeout, compression), as is the sampler.
     ...(sent.traces ? {} : { spanProcessors: [] }),
     metricReaders: sent.metrics ? await metricReaders() : [],
     logRecordProcessors: [],
@@ -120,7 +120,7 @@ const startSdk = async (
     close: async () => {
       const timeout = Promise.withResolvers<void>()
       const timer = setTimeout(timeout.resolve, CLOSE_SECONDS * 1000)
-      // Data that cannot be sent is lost, as while the process runs. OTEL_LOG_LEVEL=warn shows it.
+      // What cannot be sent any more is lost, as it is while the process runs (OTEL_LOG_LEVEL=warn shows it).
       const lost = () => undefined
       await Promise.race([sdk.shutdown().catch(lost), timeout.promise])
       clearTimeout(timer)

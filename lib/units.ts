@@ -1,5 +1,5 @@
 /**
- * Parses and formats quantities. Durations follow Prometheus (`10s`, `1h30m`) and go down to `50us` and `900ns`,
+ * Quantities as people write them. Durations follow Prometheus (`10s`, `1h30m`) and go down to `50us` and `900ns`,
  * bitrates follow iperf3 and tc (`10G`, `50mbit`; powers of 1000), sizes follow iperf3 (`64K`; powers of 1024), and
  * ratios are percentages (`0.1%`). Hand-written: no library follows these three notations.
  */
@@ -16,7 +16,7 @@ const DURATION_SECONDS: Record<string, number> = {
 }
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+$/
 
-/** Seconds of a duration such as `1h30m`, or undefined when it is not one. A number without a unit is refused. */
+/** Seconds of a duration such as `1h30m`, or undefined when it is not one. A bare number has no unit and is refused. */
 export const parseDuration = (text: string): number | undefined => {
   if (!DURATION.test(text)) return undefined
   let seconds = 0
@@ -33,7 +33,7 @@ const UNIT_OF_WORD: readonly [RegExp, string][] = [
   [/^(ms|milliseconds?)$/, 'ms'],
 ]
 
-/** Returns a hint for an invalid duration: "write 5m" for `5 mins`, "write 10s" for `10`. */
+/** How to write what was meant: `5 mins` gives "write 5m", `10` gives "write 10s". */
 export const durationHint = (text: string): string => {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text)
   if (!match || Number(match[1]) === 0) return 'write 500ms, 10s, 5m or 1h30m'
@@ -41,7 +41,7 @@ export const durationHint = (text: string): string => {
   return `write ${match[1]}${unit}`
 }
 
-/** The ratio of a percentage such as `0.1%`, or undefined when it is not one. A number without % is refused. */
+/** The share of 1 that a percentage such as `0.1%` is, or undefined when it is not one. A bare number is refused. */
 export const parseRatio = (text: string): number | undefined => {
   const match = /^(\d+(?:\.\d+)?)\s*%$/.exec(text.trim())
   return match ? Number(match[1]) / 100 : undefined
@@ -95,6 +95,6 @@ export const formatDuration = (seconds: number): string => {
   return `${(seconds / 86400).toFixed(1)} d`
 }
 
-/** A ratio as `0.25 %`. */
+/** A share of 1 as `0.25 %`. */
 export const formatRatio = (ratio: number): string =>
   ratio === 0 || ratio === 1 ? `${ratio * 100} %` : `${significant(ratio * 100, 2)} %`
