@@ -8,8 +8,8 @@ import {
 } from 'nice-grpc'
 import { deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details'
+import { type CallObserver, observeCall } from './call-observer.ts'
 import { channelCredentials, type Security } from './credentials.ts'
-import { type CallObserver, countCall } from './rpc-counting.ts'
 import { traceClientCall } from './rpc-tracing.ts'
 import { MAX_MESSAGE_BYTES } from './serving.ts'
 
@@ -38,7 +38,7 @@ export const openChannel = (address: string, security: Security): Channel =>
 const counting =
   (calls: CallObserver): ClientMiddleware =>
   (call, options) =>
-    countCall(calls, call.method.path, call.next(call.request, options))
+    observeCall(calls, call.method.path, call.next(call.request, options))
 
 const tracing: ClientMiddleware = (call, options) => {
   const metadata = options.metadata ?? Metadata()

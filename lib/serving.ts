@@ -9,10 +9,10 @@ import {
 } from 'nice-grpc'
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details'
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health'
+import { type CallObserver, observeCall } from './call-observer.ts'
 import { plaintextProblem, type Security, serverCredentials } from './credentials.ts'
 import { OperatingError, toServerError } from './errors.ts'
 import type { Logger } from './logging.ts'
-import { type CallObserver, countCall } from './rpc-counting.ts'
 import { traceServerCall } from './rpc-tracing.ts'
 import { channelzService, reflectionService, type Service } from './serving/on-demand.ts'
 import { createRequestDecoding, requestDecodingMiddleware } from './serving/request-decoding.ts'
@@ -79,7 +79,7 @@ const errorBoundary = (logger: Logger): ServerMiddleware =>
 const counting =
   (calls: CallObserver): ServerMiddleware =>
   (call, context) =>
-    countCall(calls, call.method.path, call.next(call.request, context))
+    observeCall(calls, call.method.path, call.next(call.request, context))
 
 const tracing: ServerMiddleware = (call, context) =>
   traceServerCall(call.method.path, context, call.next(call.request, context))
