@@ -19,11 +19,11 @@ import { type Addresses, createHosts, startLabAgents, startLabCollector } from '
 import { checkReasons, checksExitCode, summariseChecks } from '../render/checks-text.ts'
 import type { Paint } from '../render/paint.ts'
 import {
-  type Measured,
+  type MeasuredRun,
   renderTrialAnswer,
   renderTrialTables,
   runExtent,
-  runNote,
+  runFigures,
   trialExitCode,
   trialRunGrade,
 } from '../render/trial-text.ts'
@@ -111,7 +111,7 @@ const measure = async (
   client: CollectorClient,
   { name, spec }: TrialRun,
   signal: AbortSignal,
-): Promise<Measured> => {
+): Promise<MeasuredRun> => {
   const { run } = await client.runs.createRun({ spec }, { signal, deadline: PLANNING_DEADLINE_MS })
   if (!run) throw new Error('the collector answered CreateRun without a run')
   const followed = await followInteractively({ terminal, client }, run, {
@@ -142,14 +142,14 @@ export const runTrial = async (
       }),
     )
     for (const line of checkReasons(checks, paint)) printLine(terminal.stdout, `      ${line}`)
-    const all: Measured[] = []
+    const all: MeasuredRun[] = []
     for (const run of trialRuns(options.durationSeconds)) {
       const measured = await steps.step(
         run.name,
         () => measure(deps, client, run, signal),
         (value) => ({
           text: runExtent(value),
-          note: runNote(value),
+          note: runFigures(value),
           grade: trialRunGrade(value),
         }),
       )

@@ -71,7 +71,7 @@ const dispatchPair = async (pass: Pass, test: IperfTest, pair: number): Promise<
   const startTime = toTimestamp(deps.clock.now())
   const { result, ...measured } = await within(span.context, () =>
     measureIperf(deps, endpoints, test, testSeconds(test), signal, {
-      admission: run.spec.besideTraffic ? Admission.ADMISSION_SHARED : Admission.ADMISSION_EXCLUSIVE,
+      admission: run.spec.allowTraffic ? Admission.ADMISSION_SHARED : Admission.ADMISSION_EXCLUSIVE,
       hostSampling: run.spec.hostSampling,
     }),
   )

@@ -41,7 +41,7 @@ const PCP_SECONDS = 20
 
 /** Settings of the run that apply to each of its tests. */
 type TestSettings = {
-  /** Shared only in a run with `beside_traffic`. */
+  /** Shared only in a run with `allow_traffic`. */
   admission?: Admission
   hostSampling?: HostSampling | undefined
 }

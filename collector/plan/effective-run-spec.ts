@@ -104,7 +104,7 @@ export const createRunSpec = <T extends RunTest | undefined>(
   expectations: stated.expectations ?? [],
   hostSampling: stated.hostSampling && effectiveSampling(stated.hostSampling),
   profile: stated.profile ?? '',
-  besideTraffic: stated.besideTraffic ?? false,
+  allowTraffic: stated.allowTraffic ?? false,
 })
 
 /** The spec with the number of shifts filled in. A small fleet has fewer shifts than the default. */

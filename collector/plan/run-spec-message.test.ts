@@ -19,7 +19,7 @@ const shared = {
   expectations: [{ name: 'throughput_min', limit: 9e9 }],
   hostSampling: { interval: toDuration(0.2), source: HostSource.HOST_SOURCE_PCP },
   profile: 'baseline',
-  besideTraffic: true,
+  allowTraffic: true,
 }
 
 test.each<[string, RunSpec]>([

@@ -50,7 +50,7 @@ export type RunSpec = {
   hostSampling: HostSampling | undefined
   /** Name of the profile that the run belongs to. Empty when it belongs to none. */
   profile: string
-  besideTraffic: boolean
+  allowTraffic: boolean
 }
 
 /** What a request asks for. It may lack the test: the review of the run reports that together with all other problems. */

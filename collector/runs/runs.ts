@@ -154,12 +154,12 @@ export class Runs {
 /** Traffic on the same interface would change every measured value. */
 const throwIfTraffic = (
   traffic: Pick<TrafficInterfaces, 'find'>,
-  { besideTraffic }: RequestedRunSpec,
+  { allowTraffic }: RequestedRunSpec,
   interfaces: ReadonlySet<string>,
 ): void => {
-  const found = besideTraffic ? undefined : traffic.find(interfaces)
+  const found = allowTraffic ? undefined : traffic.find(interfaces)
   if (!found) return
-  const text = `${found.interface} carries sustained traffic; stop it with "meshgauge traffic stop ${found.trafficId}", or measure beside it with --beside-traffic`
+  const text = `${found.interface} carries sustained traffic; stop it with "meshgauge traffic stop ${found.trafficId}", or measure at the same time with --allow-traffic`
   throw new OperatingError('INTERFACES_BUSY', text)
 }
 

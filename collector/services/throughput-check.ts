@@ -14,7 +14,7 @@ import type { RunSpec } from '../plan/run-spec.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { Run } from '../store/run.ts'
 
-/** Maximum number of nodes of which every pair is measured. In larger fleets each node is measured to 7 random others. */
+/** With at most this number of nodes, every pair is measured. In larger fleets each node is measured to 7 random others. */
 const MESH_NODES = 8
 
 const quantity = (parse: (text: string) => number | undefined, example: string) =>

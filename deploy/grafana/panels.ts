@@ -20,6 +20,13 @@ export const scoped = (expr: string): string =>
 
 export type Query = { expr: string; legend?: string }
 
+/** Queries of the median and the 99th percentile of a histogram in the last hour, by these labels (`le` among them). */
+export const quantileQueries = (metric: string, by: string): Query[] =>
+  [0.5, 0.99].map((quantile) => ({
+    expr: `histogram_quantile(${quantile}, sum by (${by}) (increase(${metric}_bucket[1h])))`,
+    legend: `${by === 'le' ? '' : '{{operation}} '}p${quantile * 100}`,
+  }))
+
 export type PanelOptions = {
   title: string
   /** What it shows with its unit, what is normal, and what to do otherwise. */

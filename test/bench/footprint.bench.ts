@@ -1,4 +1,4 @@
-/** What an agent costs that does nothing, what one costs that pings 200 targets each second, and the collector meanwhile. */
+/** CPU and memory of an idle agent, of an agent that pings 200 targets each second, and of the collector during that time. */
 
 import { execa } from 'execa'
 import { openIndependentClient } from '../testing/independent-client.ts'
@@ -20,7 +20,7 @@ try {
   const idle = await costOf(agent, SECONDS)
   print('idle agent', idle)
 
-  // One host with many addresses stands for many hosts: to the one that pings they are the same.
+  // One host with many addresses is equivalent to many hosts for the pinging agent.
   const [, two] = fleet.lab.nodes
   const network = two!.interfaces[0]!.address.split('.').slice(0, 2).join('.')
   const targets = Array.from({ length: TARGETS }, (_, index) => ({ address: `${network}.1.${index + 1}` }))
@@ -43,7 +43,7 @@ try {
   await reading
   client.close()
   print(`agent pinging ${TARGETS} targets each second`, pinging)
-  print('collector meanwhile', collecting)
+  print('collector during that time', collecting)
   expectAtMost('idle agent, share of a core', idle.cpuRatio, 0.02)
 } finally {
   fleet.client.close()

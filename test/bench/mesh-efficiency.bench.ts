@@ -1,4 +1,4 @@
-/** Wall time of an iperf mesh of 8 hosts with tests of 2 s, against rounds × the length of a test. */
+/** Wall time of an iperf mesh of 8 hosts with tests of 2 s, compared with rounds × 2 s. */
 
 import { startTestFleet } from '../testing/test-fleet.ts'
 import { expectAtLeast } from './figures.ts'

@@ -186,7 +186,7 @@ describe('start.sh', () => {
   const dockerCalls = () => readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n')
 
   test.each([
-    ['compose version', 'docker has no compose; install it: apt-get install docker-compose-plugin'],
+    ['compose version', 'docker compose is missing; install it: apt-get install docker-compose-plugin'],
     ['info', 'the Docker engine does not answer; start it (systemctl start docker)'],
   ])('when %s fails it prints one line that says what to do', async (failing, line) => {
     await docker(failing)
@@ -199,7 +199,7 @@ describe('start.sh', () => {
     await docker()
     const { exitCode, stderr } = await start([])
     expect(exitCode).toBe(3)
-    expect(stderr).toMatch(/^there is no .*\/fleet\/fleet\.yaml; write it as .*, or try --trial$/)
+    expect(stderr).toMatch(/^there is no .*\/fleet\/fleet\.yaml; create it as .*, or use --trial$/)
   })
 
   test('starts a trial, creates a password file readable only by the owner, and prints all URLs', async () => {
@@ -251,8 +251,8 @@ describe('start.sh', () => {
 
   test('an unhealthy service and an unknown option are failures', async () => {
     await docker('--wait')
-    const ill = await start(['--trial'])
-    expect([ill.exitCode, ill.stderr]).toEqual([
+    const unhealthy = await start(['--trial'])
+    expect([unhealthy.exitCode, unhealthy.stderr]).toEqual([
       3,
       expect.stringContaining('docker compose -p meshgauge logs'),
     ])

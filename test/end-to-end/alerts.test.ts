@@ -63,7 +63,7 @@ describeLab('alerts of a lab, in Prometheus and Alertmanager', () => {
     expect(status).toBe('firing')
     expect(labels).toMatchObject({ node: 'node-4', severity: 'critical' })
     expect(annotations.summary).toBe('The agent of node-4 does not answer')
-    expect(annotations.description).toMatch(/Look whether the host is up and reachable.*meshgauge nodes/s)
+    expect(annotations.description).toMatch(/Check that the host is up and reachable.*meshgauge nodes/s)
   })
 
   test('all alerts end after repair and a new measurement, and the end is notified', async () => {

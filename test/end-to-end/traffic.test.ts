@@ -151,7 +151,7 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     }
   })
 
-  test('an exclusive run refuses an interface with traffic unless --beside-traffic is given, and traffic refuses a busy interface', async () => {
+  test('an exclusive run refuses an interface with traffic by default, and traffic refuses a busy interface', async () => {
     const { traffic } = await start()
     const run = [
       'run',
@@ -168,8 +168,8 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     const refused = await fleet.meshgauge(...run)
     expect(refused.exitCode).toBe(3)
     expect(refused.stderr).toContain(`meshgauge traffic stop ${traffic.id}`)
-    const besideTraffic = await fleet.json(...run, '--beside-traffic')
-    expect(besideTraffic.pairs.map(({ outcome }) => outcome)).toEqual([
+    const allowTraffic = await fleet.json(...run, '--allow-traffic')
+    expect(allowTraffic.pairs.map(({ outcome }) => outcome)).toEqual([
       'measured',
       'measured',
       'measured',

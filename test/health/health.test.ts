@@ -170,13 +170,16 @@ describe('ten thousand overlapping requests', () => {
         ...(await fleet.metrics()).matchAll(/^meshgauge_check_overlaps_total\{.*check="dcgm"\} (\d+)$/gm),
       ].reduce((sum, [, count]) => sum + Number(count), 0)
     await expect.poll(overlaps).toBe(3 * 3333)
-    expect(agents.map(({ ran }, index) => ran.length - before[index]!)).toEqual([1, 1, 1])
+    const executed = () => agents.map(({ ran }, index) => ran.length - before[index]!)
+    // On a busy machine, an agent may get its call after the others were refused.
+    await expect.poll(executed).toEqual([1, 1, 1])
     expect((await health('node-1')).runningChecks).toEqual(['dcgm'])
     for (const release of releases) release()
     const statuses = (await Promise.all(flood)).flat()
     expect(statuses.filter((status) => status === 'CHECK_STATUS_PASS')).toHaveLength(3)
     expect(statuses.filter((status) => status === 'CHECK_STATUS_ERROR')).toHaveLength(3 * 3333)
     expect((await health('node-1')).runningChecks ?? []).toEqual([])
+    expect(executed()).toEqual([1, 1, 1])
     expect(Math.max(...agents.map((agent) => agent.maxConcurrent()))).toBe(1)
   })
 })

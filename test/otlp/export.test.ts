@@ -290,9 +290,9 @@ test('a process without an endpoint sends nothing and still has a trace id', asy
 test('a wait that is aborted rejects with what was received', async () => {
   const traceId = 'f'.repeat(32)
   await expect(receiver.waitForTrace(traceId, () => false, AbortSignal.timeout(50))).rejects.toThrow(
-    `trace ${traceId} did not become what was waited for; received:`,
+    `trace ${traceId} does not satisfy the predicate; received:`,
   )
   await expect(receiver.waitForMetric(() => false, AbortSignal.timeout(50))).rejects.toThrow(
-    'no such metric came; received: ',
+    'no metric satisfies the predicate; received: ',
   )
 })

@@ -60,7 +60,7 @@ test.each([
   const { stderr, exitCode, last } = await start({ [flag]: usedAddress })
   expect({ exitCode, last }).toEqual({
     exitCode: 2,
-    last: `cannot listen on ${usedAddress}: the port is in use; stop what has it, or choose another port`,
+    last: `cannot listen on ${usedAddress}: the port is in use; stop the program that uses it, or choose another port`,
   })
   // The collector did not wait for agents that do not answer.
   expect(stderr).not.toContain('DEADLINE_EXCEEDED')
@@ -88,9 +88,9 @@ test.each(['grpc', 'http/protobuf'])('an invalid OTLP endpoint, with %s', async 
   const { stderr, exitCode } = await start({}, env)
   expect(exitCode).toBe(2)
   expect(stderr).toContain(
-    'OTEL_EXPORTER_OTLP_ENDPOINT          "://nowhere" is no endpoint; write http://HOST:43',
+    'OTEL_EXPORTER_OTLP_ENDPOINT          "://nowhere" is not an endpoint; write http://HOST:43',
   )
-  expect(stderr).toContain('OTEL_EXPORTER_OTLP_METRICS_ENDPOINT  "collector of metrics" is no endpoint')
+  expect(stderr).toContain('OTEL_EXPORTER_OTLP_METRICS_ENDPOINT  "collector of metrics" is not an endpoint')
   expect(stderr).not.toContain('A bug')
 })
 

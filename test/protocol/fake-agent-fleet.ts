@@ -13,7 +13,7 @@ import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { type SimulatedNetwork, startStandInAgents } from './stand-in-agents.ts'
+import { type SimulatedNetwork, startFakeAgents } from './fake-agents.ts'
 
 const mesh = {
   kind: TopologyKind.TOPOLOGY_KIND_MESH,
@@ -26,7 +26,7 @@ const mesh = {
   pairs: [],
 }
 
-/** An iperf mesh on net0. */
+/** The spec of an iperf mesh on net0. */
 export const iperfMesh: Partial<RunSpec> = {
   topology: mesh,
   test: { $case: 'iperf', value: { engine: '', options: undefined, ports: undefined } },
@@ -43,14 +43,14 @@ export const pingMesh = (count: number): Partial<RunSpec> => ({
 
 const LONGEST_RUN_MS = 250_000
 
-/** A real collector over real gRPC, with agents whose network is made up. */
-export const startStandInFleet = async (
+/** Starts a real collector in this process, with fake agents on a simulated network. */
+export const startFakeAgentFleet = async (
   count: number,
   network: SimulatedNetwork,
   { store = ':memory:', testSeconds = 0.02 }: { store?: string; testSeconds?: number } = {},
 ) => {
   let held: Promise<void> = Promise.resolve()
-  const agents = await startStandInAgents(count, network, {
+  const agents = await startFakeAgents(count, network, {
     secondsOf: () => testSeconds,
     released: () => held,
   })
@@ -82,13 +82,13 @@ export const startStandInFleet = async (
   const nameOf = ({ source, destination }: PairResult) =>
     `${source!.node} ${source!.interface} ${destination!.node}`
   return {
-    /** Iperf tests that begin from now on wait until the returned function is called. */
+    /** Blocks iperf tests that begin from now on until the returned function is called. */
     hold(): () => void {
       const { promise, resolve } = Promise.withResolvers<void>()
       held = promise
       return resolve
     },
-    /** Runs, and follows it to its end. */
+    /** Creates a run and watches it until it ends. */
     async run(spec: Partial<RunSpec>): Promise<Run> {
       const { run } = await runs.createRun({ spec })
       const seen = new Set<string>()
@@ -100,9 +100,9 @@ export const startStandInFleet = async (
       }
       return last
     },
-    /** How many pairs' results came to the one who watched. */
+    /** Number of results that the watcher received. */
     watched: (run: Run): number => watched.get(run.id)!.size,
-    /** Everything that the store has of a run. */
+    /** All stored results of a run. */
     async results(run: Run): Promise<PairResult[]> {
       const all: PairResult[] = []
       for (let pageToken = ''; ; ) {
@@ -112,7 +112,7 @@ export const startStandInFleet = async (
         pageToken = page.nextPageToken
       }
     },
-    /** /metrics as a scraper with this Accept header gets it. */
+    /** The text of /metrics for this Accept header. */
     async metrics(accept = 'text/plain') {
       const response = await fetch(`http://127.0.0.1:${collector.http.port}/metrics`, { headers: { accept } })
       return { type: response.headers.get('content-type'), text: await response.text() }
@@ -131,4 +131,4 @@ export const startStandInFleet = async (
   }
 }
 
-export type StandInFleet = Awaited<ReturnType<typeof startStandInFleet>>
+export type FakeAgentFleet = Awaited<ReturnType<typeof startFakeAgentFleet>>

@@ -1,13 +1,13 @@
 import { Status, statusOf } from './errors.ts'
 
-/** Observes calls as they begin and end. `method` is `package.Service/Method`, `code` such as deadline_exceeded. */
+/** Receives the start and end of calls. `method` is `package.Service/Method`, `code` such as deadline_exceeded. */
 export type CallObserver = {
   onStart(method: string): void
   onEnd(method: string, code: string): void
 }
 
-/** A call's steps, with its begin and end reported to the observer. For middlewares of servers and of clients. */
-export async function* countCall<T>(
+/** Runs a call and reports its start and end to the observer. Used by the middlewares of servers and clients. */
+export async function* observeCall<T>(
   observer: CallObserver,
   path: string,
   inner: AsyncGenerator<T, T | void, undefined>,

@@ -1,19 +1,19 @@
-/** A ping mesh as the collector has it in memory after a minute, without agents: for what it costs to show it. */
+// The in-memory state of a ping mesh after a minute, without agents, for benchmarks of its evaluation and metrics.
 
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { MeasuredPath } from '../../collector/mesh/state/paths.ts'
 import { createPaths } from '../../collector/mesh/state/paths.ts'
 import { bucketOf } from '../../lib/histogram.ts'
 
-/** As of the defaults: all peers up to so many nodes, then so many at a time. */
+/** Default settings: a full mesh up to this number of nodes, above it this number of peers per epoch. */
 const FULL_MESH_LIMIT = 200
 const PEERS = 21
 const WINDOWS = 6
 const WINDOW_SECONDS = 10
 const INDEX = bucketOf(0.0001)
 
-/** @param nowMs the windows end here */
-export const fillMesh = (
+/** Creates the state. All paths are up; their last windows end at `nowMs`. */
+export const createPopulatedMesh = (
   names: readonly string[],
   interfaces: readonly string[],
   { rackSize, nowMs }: { rackSize: number; nowMs: number },

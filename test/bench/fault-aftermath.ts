@@ -1,4 +1,4 @@
-/** What a day of faults leaves: gaps in what was recorded, and series of nodes that have left. */
+// Prints what remains after faults: gaps in the history of paths, and series of removed nodes.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parse, stringify } from 'yaml'
 import type { TestFleet } from '../testing/test-fleet.ts'
 
-/** Windows follow each other; clocks are set against each other to some 25 ms. */
-const LEAST_GAP_MS = 100
-/** An agent that is killed takes the window with it that was not over. */
+/** Smaller gaps are not counted, because clocks are aligned to about 25 ms. */
+const MIN_GAP_MS = 100
+/** A killed agent loses its unfinished window. */
 const LAST_WINDOW_MS = 12_000
 const LEAVE_SECONDS = 10
 
@@ -36,11 +36,11 @@ const gapsOf = async (
   return windows.slice(1).flatMap(({ startTime }, index) => {
     const atMs = Date.parse(windows[index]!.endTime)
     const ms = Date.parse(startTime) - atMs
-    return ms > LEAST_GAP_MS ? [{ atMs, ms }] : []
+    return ms > MIN_GAP_MS ? [{ atMs, ms }] : []
   })
 }
 
-/** Times in which nothing is recorded of paths from a node, and in which fault they began. */
+/** Prints the gaps in the history of paths, by source node, with the fault during which they began. */
 export const printGaps = async (
   fleet: TestFleet,
   begun: readonly { name: string; atMs: number }[],
@@ -59,7 +59,7 @@ export const printGaps = async (
     }
   }
   const paths = names.length * (names.length - 1) * 2
-  console.log(`gaps in the record of ${paths} paths: ${found.length === 0 ? 'none' : ''}`)
+  console.log(`gaps in the history of ${paths} paths: ${found.length === 0 ? 'none' : ''}`)
   for (const { node, atMs, ms, paths: count } of found.sort((a, b) => a.atMs - b.atMs)) {
     const during =
       begun.findLast((trial) => trial.atMs <= atMs + LAST_WINDOW_MS)?.name ?? 'before the first fault'
@@ -72,7 +72,7 @@ const seriesOf = async (fleet: TestFleet): Promise<string[]> => {
   return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
 }
 
-/** How many series there are before half of the nodes leave, after that, and when they are back. */
+/** Prints the number of series before half of the nodes are removed, after that, and after they are added again. */
 export const printSeries = async (fleet: TestFleet): Promise<void> => {
   const file = join(fleet.lab.stateDir, 'fleet.yaml')
   const text = readFileSync(file, 'utf8')
@@ -81,7 +81,7 @@ export const printSeries = async (fleet: TestFleet): Promise<void> => {
   const count = async () => {
     const lines = await seriesOf(fleet)
     const theirs = lines.filter((line) => leaving.some((name) => line.includes(`"${name}"`)))
-    return `${lines.length} (${theirs.length} of those that leave)`
+    return `${lines.length} (${theirs.length} of the removed nodes)`
   }
   const before = await count()
   writeFileSync(
@@ -95,6 +95,6 @@ export const printSeries = async (fleet: TestFleet): Promise<void> => {
   await fleet.meshgauge('reload')
   await sleep(LEAVE_SECONDS * 1000)
   console.log(
-    `series: ${before}; ${LEAVE_SECONDS} s after ${leaving.length} of ${config.nodes.length} nodes left ${after}; when they were back ${await count()}`,
+    `series: ${before}; ${LEAVE_SECONDS} s after ${leaving.length} of ${config.nodes.length} nodes were removed: ${after}; after they were added again: ${await count()}`,
   )
 }

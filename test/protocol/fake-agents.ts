@@ -10,7 +10,7 @@ import { createLogger } from '../../lib/logging.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { type GrpcServer, serveGrpc, service } from '../../lib/serving.ts'
 
-/** What the network between simulated nodes does. Throughput of a pair is what the slower end allows. */
+/** The simulated network between fake agents. The throughput of a pair is the lower rate of its two ends. */
 export type SimulatedNetwork = {
   /** Bits per second that a node can send on an interface. */
   sends(node: number, name: string): number
@@ -33,11 +33,11 @@ const nodeOf = (address: string): { node: number; name: string } => {
   return { node: high! * 250 + low! - 1, name: INTERFACES[network!]! }
 }
 
-/** A reproducible share of 1 for each pair: noise that does not depend on the order in which pairs run. */
+/** A reproducible number from 0 to 1 for each pair, as noise that does not depend on the order of tests. */
 const noise = (source: number, destination: number): number =>
   ((source * 7919 + destination * 104729) % 1000) / 1000
 
-/** What ends a server once its client is done, by the server's address. */
+/** Functions that end a server when its client has finished, by server address. */
 type Servers = Map<string, () => void>
 
 const servicesOf = (
@@ -131,14 +131,14 @@ const servicesOf = (
 ]
 
 type Options = {
-  /** How long a test of the asked number of seconds really takes. */
+  /** The actual duration of a test, for its requested duration in seconds. */
   secondsOf?: (asked: number) => number
-  /** What a test waits for before it measures. */
+  /** A test waits for this promise before it measures. */
   released?: () => Promise<void>
 }
 
-/** Several agents in this process, each a real gRPC server on its own port, with a simulated network between them. */
-export const startStandInAgents = async (count: number, network: SimulatedNetwork, options: Options = {}) => {
+/** Starts several fake agents in this process: each is a gRPC server on its own port, on a simulated network. */
+export const startFakeAgents = async (count: number, network: SimulatedNetwork, options: Options = {}) => {
   const { secondsOf = () => 0.02, released = () => Promise.resolve() } = options
   const logger = createLogger('stand-in', 'fatal')
   const waiting: Servers = new Map()
