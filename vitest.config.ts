@@ -13,7 +13,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{lib,agent,collector,cli,deploy}/**/*.test.ts'],
-          // Modules have no mutable state, so files can share a process: a process for each file costs a third more.
+          // Modules have no mutable state, so files can share a process: a process per file takes a third longer.
           isolate: false,
           testTimeout: 30_000,
           expect: { poll: { timeout: 20_000, interval: 20 } },
@@ -23,11 +23,11 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
-          // These start real programs in namespaces of their own, and mostly wait for them: two files at a time, once
-          // the unit tests are through, leave a small machine time for what it measures.
+          // These tests start programs in network namespaces. Two files at a time, after the unit tests, so that a small
+          // machine has enough CPU time for their measurements.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
-          // Bounds that only end what would fail anyway: a machine may be so busy that anything takes its time.
+          // Generous, so that correct tests pass on a busy machine.
           testTimeout: 300_000,
           hookTimeout: 120_000,
           expect: { poll: { timeout: 60_000, interval: 100 } },

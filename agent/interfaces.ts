@@ -14,9 +14,9 @@ export type Interfaces = {
   /** @throws OperatingError INTERFACE_DOWN when the interface exists and is down */
   throwIfDown(name: string): void
   /** Why nothing can leave by this interface now; empty when it can. Cheap enough to call at every loss. */
-  troubleOf(name: string): string
-  /** The index of the device with this name, which changes when it is removed and added again. Undefined for none. */
-  indexOf(name: string): string | undefined
+  problemOf(name: string): string
+  /** The kernel's index of a device, which changes when it is removed and added again; undefined when it is missing. */
+  deviceIndexOf(name: string): string | undefined
   /** Whether tests may use an interface of this name, which may be absent now. */
   mayUse(name: string): boolean
   /** The interface that has the address, or undefined. */
@@ -113,12 +113,12 @@ export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Int
       const link = list().find((candidate) => candidate.name === name)
       if (link?.state === 'down') throw new OperatingError('INTERFACE_DOWN', `${name} is down`)
     },
-    troubleOf: (name) => {
+    problemOf: (name) => {
       const state = readSys(name, 'operstate')
       if (state === undefined) return `there is no interface ${name}`
       return DOWN_STATES.has(state) ? `${name} is down` : ''
     },
-    indexOf: (name) => readSys(name, 'ifindex'),
+    deviceIndexOf: (name) => readSys(name, 'ifindex'),
     mayUse: (name) =>
       options.interfaces.length === 0 || options.interfaces.some((candidate) => candidate.name === name),
     withAddress: (address) => list().find(({ name }) => addressesOf(name).includes(address))?.name,

@@ -9,7 +9,7 @@ import type { AgentOptions } from './options.ts'
 
 /** Enough for a mesh of several thousand nodes in one stream; bounds the memory of a stream. */
 const MAX_TARGETS = 4096
-/** The fourth seed uses 96 flows for each node. Each one costs a process of about 1 MB at both endpoints. */
+/** Meshes of sustained traffic use about 100 flows for each node. Each one costs a process of about 1 MB at both endpoints. */
 const MAX_FLOWS = 512
 /** 100 probes a second to one target; fping itself requires root for a shorter interval. */
 const MIN_PING_INTERVAL_SECONDS = 0.01

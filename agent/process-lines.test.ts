@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createLines, createSplitter, DEFAULT_LIMITS, type OutputLimits } from './process-lines.ts'
 
-test('any chunking gives the same lines, of any characters', () => {
+test('the lines do not depend on the chunks, for any characters', () => {
   const text = fc.array(fc.string({ unit: 'binary', maxLength: 20 })).map((lines) => lines.join('\n'))
   fc.assert(
     fc.property(text, fc.array(fc.nat({ max: 200 })), (all, cuts) => {
@@ -75,13 +75,13 @@ test.each([
   expect(floods).toEqual([expect.stringMatching(reason)])
 })
 
-test('a steady rate is no flood, for as long as it likes', async () => {
+test('a steady rate is never a flood, regardless of its duration', async () => {
   const { lines, floods, advance } = create({ burstBytes: 10, bytesPerSecond: 6 })
   const read = texts(lines)
   for (let second = 0; second < 100; second++) {
     lines.push('stdout', Buffer.from('12345\n'))
     advance(1)
-    // Lets the reader read.
+    // The reader reads one line.
     await Promise.resolve()
   }
   lines.end()

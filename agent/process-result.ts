@@ -26,7 +26,7 @@ type Ended = {
   file: string
   cause: Cause | undefined
   /** The result of execa; undefined when the program is stuck. */
-  ended: { exitCode?: number; signal?: string; code?: string } | undefined
+  ended: { exitCode?: number | undefined; signal?: string | undefined; code?: string | undefined } | undefined
   deadlineSeconds: number | undefined
   floodReason: string
   stderrTail: string

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 /** Time between two program starts: 200 a second. Hundreds of starts then leave time for the agent's own streams. */
 const START_SECONDS = 0.005
 
-/** Paces the start of sustained traffic on this node and knows the labels of what runs, for all callers. */
+/** Paces the start of sustained traffic on this node and records the labels of the running streams, for all callers. */
 export const createSustainedTraffic = ({ clock }: { clock: Clock }) => {
   const labels = new Map<string, number>()
   let lastTurn: Promise<void> = Promise.resolve()
@@ -16,7 +16,7 @@ export const createSustainedTraffic = ({ clock }: { clock: Clock }) => {
     },
     /**
      * Registers a stream under its caller's label.
-     * @returns removes it; to be called once the programs of the stream have ended
+     * @returns a function that removes it; call it when the programs of the stream have ended
      */
     register(label: string): () => void {
       labels.set(label, (labels.get(label) ?? 0) + 1)

@@ -1,4 +1,4 @@
-/** The frame of every command: arguments and options in, an exit code out. */
+/** Runs the handler of a command: passes its arguments and options, and returns its exit code. */
 
 import type { Command } from 'commander'
 import { closest } from '../lib/config.ts'
@@ -61,7 +61,7 @@ export type App = {
     command: Command,
     maxOperands: number,
     handler: Handler<O>,
-    more?: { passesThrough: boolean },
+    settings?: { passesThrough: boolean },
   ): void
 }
 
@@ -74,8 +74,8 @@ export type AppDeps = {
 }
 
 const optionNames = (command: Command): string[] => {
-  const own = command.options.flatMap(({ long, short }) => [long, short]).filter((flag) => flag != null)
-  return command.parent ? [...own, ...optionNames(command.parent)] : own
+  const names = command.options.flatMap(({ long, short }) => [long, short]).filter((flag) => flag != null)
+  return command.parent ? [...names, ...optionNames(command.parent)] : names
 }
 
 /** Commander stops at the first unknown option. We report it together with all other problems. */
@@ -102,14 +102,14 @@ export const createApp = ({ terminal, passThrough, findLabCollector, onExit, onA
     command: Command,
     maxOperands: number,
     handler: Handler<O>,
-    more = { passesThrough: false },
+    settings = { passesThrough: false },
   ) => {
     command.allowUnknownOption().allowExcessArguments()
     command.action(async () => {
       const options = command.optsWithGlobals<O & GlobalOptions>()
       const problems: Problem[] = []
       const operands = splitArguments(command, maxOperands, problems)
-      if (passThrough.length > 0 && !more.passesThrough)
+      if (passThrough.length > 0 && !settings.passesThrough)
         problems.push({
           place: '--',
           message: 'is not supported here: only run and schedules add pass arguments to netperf',

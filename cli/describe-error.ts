@@ -1,6 +1,6 @@
 /** Turns an error into a message for the user and an exit code. */
 
-import { LabError } from '../deploy/local/problems.ts'
+import { LabError } from '../deploy/local/lab-error.ts'
 import { ConfigError } from '../lib/config.ts'
 import {
   ClientError,
@@ -12,7 +12,7 @@ import {
 } from '../lib/errors.ts'
 import { CommandError, renderProblems, UsageError } from './command-errors.ts'
 import { EXIT } from './exit-codes.ts'
-import { harmless } from './render/paint.ts'
+import { sanitize } from './render/paint.ts'
 
 export type ErrorReport = { message: string; exitCode: number }
 
@@ -29,16 +29,16 @@ const USAGE_REASONS: readonly ErrorReason[] = [
 
 const fromOperatingError = (error: OperatingError): ErrorReport => {
   const exitCode = USAGE_REASONS.includes(error.reason) ? EXIT.usage : EXIT.notMeasured
-  if (error.violations.length === 0) return { message: harmless(error.message), exitCode }
+  if (error.violations.length === 0) return { message: sanitize(error.message), exitCode }
   const problems = error.violations.map(({ field, description }) => ({
-    place: harmless(field),
-    message: harmless(description),
+    place: sanitize(field),
+    message: sanitize(description),
   }))
   return { message: renderProblems(problems), exitCode }
 }
 
 const fromCall = (error: ClientError, address: string): ErrorReport => {
-  const said = harmless(describeCallError(error)).replace(` ${address}`, '').replace(/\.$/, '')
+  const said = sanitize(describeCallError(error)).replace(` ${address}`, '').replace(/\.$/, '')
   if (error.code === Status.UNAVAILABLE) {
     const advice = `Start one with "meshgauge collector --config fleet.yaml", start a trial fleet with "npm start -- --keep",
 or name another collector with --collector HOST:PORT.`

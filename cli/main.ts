@@ -1,10 +1,10 @@
-/** The entry point of the command: connects streams, signals and the exit code of the process to `runProgram`. */
+/** The entry point of the command: connects streams, signals and the exit code of the process to `runCommandLine`. */
 
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../lib/clock.ts'
 import { EXIT } from './exit-codes.ts'
-import { runProgram } from './program.ts'
+import { runCommandLine } from './program.ts'
 import type { NodeProgram, OutputStream, Terminal } from './terminal.ts'
 
 /** The process exits at this many interrupts, even if it is still cleaning up. */
@@ -87,4 +87,4 @@ const fail = (error: unknown): never => {
 process.on('uncaughtException', fail)
 process.on('unhandledRejection', fail)
 
-process.exitCode = await runProgram(process.argv.slice(2), terminal).catch(fail)
+process.exitCode = await runCommandLine(process.argv.slice(2), terminal).catch(fail)

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { runProgram } from './program.ts'
+import { runCommandLine } from './program.ts'
 import { testTerminal } from './testing/test-terminal.ts'
 
 const runPlan = async (words: string) => {
   const terminal = testTerminal()
-  return { code: await runProgram(words.split(' '), terminal), out: terminal.out(), err: terminal.err() }
+  return { code: await runCommandLine(words.split(' '), terminal), out: terminal.out(), err: terminal.err() }
 }
 
 test('plan --count needs no collector', async () => {

@@ -94,7 +94,7 @@ const addCommands = (program: Command, app: App): void => {
 }
 
 /** Runs the command that the user typed. Returns the exit code of the process. */
-export const runProgram = async (words: readonly string[], terminal: Terminal): Promise<number> => {
+export const runCommandLine = async (words: readonly string[], terminal: Terminal): Promise<number> => {
   let exitCode: number = EXIT.healthy
   let address = DEFAULT_COLLECTOR
   const program = createProgram(terminal)

@@ -20,20 +20,20 @@ export const createCooperativeYielding = (clock: Pick<Clock, 'monotonicSeconds' 
   let beganMs = nowMs()
   let lengthMs = MIN_SLICE_MS
   const isOver = (): boolean => nowMs() - beganMs >= lengthMs
-  const pass = async (): Promise<void> => {
-    const passedMs = nowMs()
+  const startNextSlice = async (): Promise<void> => {
+    const yieldedMs = nowMs()
     await clock.yield()
     beganMs = nowMs()
-    lengthMs = Math.min(MAX_SLICE_MS, Math.max(MIN_SLICE_MS, MAX_CPU_RATIO * (beganMs - passedMs)))
+    lengthMs = Math.min(MAX_SLICE_MS, Math.max(MIN_SLICE_MS, MAX_CPU_RATIO * (beganMs - yieldedMs)))
   }
   return {
     /** Whether the current slice is over. */
     isOver,
-    /** Lets other work run, then starts a new slice. */
-    pass,
-    /** Calls `pass` when the slice is over. Call it often. */
+    /** Yields to other work, then starts a new slice. */
+    startNextSlice,
+    /** Calls `startNextSlice` when the slice is over. Call it often. */
     yieldIfDue: async (): Promise<void> => {
-      if (isOver()) await pass()
+      if (isOver()) await startNextSlice()
     },
   }
 }

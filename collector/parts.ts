@@ -1,7 +1,7 @@
 import type { Meter, Tracer } from '@opentelemetry/api'
+import type { CallObserver } from '../lib/call-observer.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
-import type { CallObserver } from '../lib/rpc-counting.ts'
 import { createCooperativeYielding } from './cooperative-yielding.ts'
 import { Health } from './health/health.ts'
 import type { AgentConnection } from './inventory/agents.ts'

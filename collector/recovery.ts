@@ -16,7 +16,7 @@ export const recover = (
   health: Pick<Health, 'observeRun'>,
   { clock, logger }: { clock: Clock; logger: Logger },
 ): void => {
-  for (const run of store.interruptUnfinished('the collector was restarted in the middle', clock.now())) {
+  for (const run of store.interruptUnfinished('the collector was restarted during the run', clock.now())) {
     logger.warn({ run: run.id }, 'run was interrupted; what was acknowledged is kept')
   }
   const { runs } = store.listRuns({ size: RESTORED_RUNS, token: '' })

@@ -8,8 +8,8 @@ import {
 } from 'nice-grpc'
 import { deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details'
+import { type CallObserver, observeCall } from './call-observer.ts'
 import { channelCredentials, type Security } from './credentials.ts'
-import { type CallObserver, countCall } from './rpc-counting.ts'
 import { traceClientCall } from './rpc-tracing.ts'
 import { MAX_MESSAGE_BYTES } from './serving.ts'
 
@@ -23,11 +23,11 @@ const CHANNEL_OPTIONS = {
   'grpc.keepalive_permit_without_calls': 1,
   'grpc.initial_reconnect_backoff_ms': 250,
   'grpc.max_reconnect_backoff_ms': 5_000,
-  // A measurement that is repeated behind our back is not the measurement that was asked for.
+  // A transparent retry would repeat a measurement without the caller knowing.
   'grpc.enable_retries': 0,
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
-  // Channels to one address would share a connection, and its flow control, otherwise.
+  // Without this, channels to the same address share a connection and its flow control.
   'grpc.use_local_subchannel_pool': 1,
 }
 
@@ -38,7 +38,7 @@ export const openChannel = (address: string, security: Security): Channel =>
 const counting =
   (calls: CallObserver): ClientMiddleware =>
   (call, options) =>
-    countCall(calls, call.method.path, call.next(call.request, options))
+    observeCall(calls, call.method.path, call.next(call.request, options))
 
 const tracing: ClientMiddleware = (call, options) => {
   const metadata = options.metadata ?? Metadata()
@@ -47,10 +47,7 @@ const tracing: ClientMiddleware = (call, options) => {
 
 const factory = createClientFactory().use(errorDetailsClientMiddleware).use(tracing).use(deadlineMiddleware)
 
-/**
- * A client whose every call needs a deadline: `options.deadline` in milliseconds, else 10 s.
- * @param calls observes each call
- */
+/** Creates a client whose calls have a deadline: `options.deadline` in milliseconds, default 10 s. `calls` observes them. */
 export const createServiceClient = <D extends CompatServiceDefinition>(
   definition: D,
   channel: Channel,

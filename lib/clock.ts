@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 
-/** The source of time. It is passed in, so that tests control it. */
+/** The source of time. It is injected, so that tests control it. */
 export type Clock = {
   /** The wall clock, for times that are shown or stored. */
   now(): Date

@@ -5,7 +5,7 @@ import type { z } from 'zod'
 /** One problem of a config file; line and column count from 1. */
 export type ConfigProblem = { line: number; column: number; path: string; message: string }
 
-/** A config file that cannot be used. The message is one screen: all problems, each with its place. */
+/** An invalid config file. The message lists all problems with their lines and columns. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[]
 
@@ -33,7 +33,7 @@ const printPath = (path: Path): string =>
     '',
   )
 
-/** The known word that is close enough to be what was meant, if there is one. */
+/** The most similar known word, for suggestions; undefined when none is similar enough. */
 export const closest = (word: string, known: readonly string[]): string | undefined =>
   known.find(
     (candidate) => candidate.length > 2 && (word.startsWith(candidate) || candidate.startsWith(word)),
@@ -43,7 +43,7 @@ export const closest = (word: string, known: readonly string[]): string | undefi
     .filter(({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)))
     .sort((a, b) => a.d - b.d)[0]?.candidate
 
-/** The keys that a zod object schema knows at a path, looking through arrays, optionals and defaults. */
+/** The known keys of a zod object schema at a path, also inside arrays, optionals and defaults. */
 const knownKeys = (schema: unknown, path: Path): string[] => {
   let current = schema as { def?: Record<string, unknown>; shape?: Record<string, unknown> }
   const unwrap = () => {
@@ -85,7 +85,7 @@ const offsetOf = (root: Node | null, path: Path, ofKey: boolean): number => {
   return offset
 }
 
-/** Something wrong with the content as a whole, such as two entries that clash. */
+/** A problem that involves several values, such as two conflicting entries. */
 export type ReviewProblem = {
   path: Path
   message: string /** Another place that it is about. */
@@ -101,7 +101,7 @@ const KINDS: Record<string, string> = {
   record: 'a map of keys and values',
 }
 
-/** zod's words for what every schema has in common, made into an operator's. */
+/** Replaces zod's messages for common problems by messages for operators. */
 const wordsOf = (issue: z.core.$ZodIssue): string => {
   if (issue.code === 'invalid_type') {
     const expected = KINDS[issue.expected] ?? issue.expected
@@ -111,7 +111,7 @@ const wordsOf = (issue: z.core.$ZodIssue): string => {
   return issue.message
 }
 
-/** What the document holds. Aliases that would make far more of it than was written are refused. */
+/** The content of a YAML document. Aliases that expand to much more data are refused. */
 const contentOf = (file: string, document: Document): unknown => {
   try {
     return document.toJS() ?? {}
@@ -122,9 +122,8 @@ const contentOf = (file: string, document: Document): unknown => {
 }
 
 /**
- * Reads YAML into what the schema says.
- * @param review looks at the raw content, so that it finds its problems also where the schema finds others
- * @throws ConfigError with every problem of the file, of syntax or of content.
+ * Parses YAML and validates it with the schema. `review` finds further problems in the raw content, also when the schema
+ * finds some. Throws a ConfigError with all problems.
  */
 export const parseConfig = <S extends z.ZodType>(
   file: string,

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js'
 
-/** Files in PEM form. With them both sides prove who they are (mTLS). */
+/** PEM files for mutual TLS. */
 export type TlsFiles = { ca: string; cert: string; key: string }
 
-/** How the two ends trust each other: certificates, or nothing at all, which must be asked for off loopback. */
+/** Mutual TLS or plaintext. Plaintext on addresses other than loopback needs `insecure`. */
 export type Security = { tls?: TlsFiles | undefined; insecure?: boolean | undefined }
 
 const isLoopback = (host: string): boolean =>
@@ -14,7 +14,7 @@ const isLoopback = (host: string): boolean =>
 /** The host of `host:port` or `[v6]:port`. */
 export const hostOf = (address: string): string => address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
 
-/** Why an address may not be served or called in plaintext, or undefined when it may. */
+/** The reason why plaintext is refused for an address, or undefined when it is allowed. */
 export const plaintextProblem = (address: string, security: Security): string | undefined => {
   if (security.tls || security.insecure || isLoopback(hostOf(address))) return undefined
   return `${address} is not a loopback address: give --tls-ca, --tls-cert and --tls-key, or --insecure for plaintext`
@@ -26,7 +26,7 @@ const read = ({ ca, cert, key }: TlsFiles) => ({
   key: readFileSync(key),
 })
 
-/** Server side; a caller without a certificate of the same authority is turned away. */
+/** Credentials of a server. It refuses clients without a certificate of the same authority. */
 export const serverCredentials = ({ tls }: Security): ServerCredentials => {
   if (!tls) return ServerCredentials.createInsecure()
   const { ca, cert, key } = read(tls)

@@ -1,6 +1,6 @@
 /**
- * The engines of each test by name, the default first. Each of them is a folder in agent/engines. Collector and command
- * line accept exactly these names.
+ * The names of the engines of each test; the first is the default. Each engine is a folder in agent/engines. Collector and
+ * CLI accept exactly these names.
  */
 export const ENGINES = {
   ping: ['fping', 'ping', 'tcp'],

@@ -137,7 +137,7 @@ const MAX_ERROR_LENGTH = 4096
 const clip = (text: string, length: number): string =>
   text.length <= length ? text : `${text.slice(0, length - 3)}...`
 
-/** As many violations as fit, then the number of the others. */
+/** The violations that fit into a trailer, and the number of omitted ones. */
 const fitting = (violations: readonly Violation[]): Violation[] => {
   const kept: Violation[] = []
   let left = MAX_ERROR_LENGTH
@@ -153,7 +153,7 @@ const fitting = (violations: readonly Violation[]): Violation[] => {
   return kept
 }
 
-/** The error as it is sent: a status code with google.rpc.ErrorInfo, BadRequest and RetryInfo. */
+/** The gRPC error for an operating error: a status code with google.rpc.ErrorInfo, BadRequest and RetryInfo. */
 export const toServerError = (error: OperatingError): RichServerError => {
   const { reason, metadata, violations, retrySeconds } = error
   const details: ErrorDetails[] = [ErrorInfo.fromPartial({ reason, domain: 'meshgauge', metadata })]
@@ -191,7 +191,7 @@ export const statusOf = (error: unknown): Status => {
   return isAbortError(error) ? Status.CANCELLED : Status.UNKNOWN
 }
 
-/** The text that belongs to a failed call's status. */
+/** The message of a failed call's status. */
 export const statusDetailsOf = (error: unknown): string =>
   error instanceof ServerError || error instanceof ClientError ? error.details : String(error)
 

@@ -1,6 +1,6 @@
 /**
- * What a run may be expected to reach: names, bounds and units. The names and the meaning of bare numbers are those of
- * netperf's profiles, so that those who have such files can keep their figures.
+ * The expectations that a run can have: names, limits and units. Names and default units are those of netperf's profiles, so
+ * that the numbers in existing profiles remain valid.
  */
 
 import { closest } from './config.ts'
@@ -10,9 +10,9 @@ type Unit = 'bitrate' | 'time' | 'ratio' | 'rate'
 
 type Kind = {
   unit: Unit
-  /** What a number without a unit is multiplied with. */
+  /** Factor for a number without a unit. */
   bare: number
-  /** The highest limit that makes sense. */
+  /** Maximum limit. */
   highest?: number
   meaning: string
 }
@@ -21,24 +21,45 @@ const MBIT = 1e6
 const MICROSECOND = 1e-6
 const PERCENT = 0.01
 
-/** Every expectation by its name, which ends with its bound: _min or _max. */
+/** All expectations by name. The suffix _min or _max is the kind of limit. */
 export const EXPECTATIONS = {
   throughput_min: { unit: 'bitrate', bare: MBIT, meaning: 'received bits per second' },
-  tcp_throughput_min: { unit: 'bitrate', bare: MBIT, meaning: 'the same, of TCP' },
-  udp_throughput_min: { unit: 'bitrate', bare: MBIT, meaning: 'the same, of UDP' },
-  total_throughput_min: { unit: 'bitrate', bare: MBIT, meaning: 'the sum over all pairs' },
-  mean_latency_max: { unit: 'time', bare: MICROSECOND, meaning: 'mean round trip or transaction' },
-  p50_latency_max: { unit: 'time', bare: MICROSECOND, meaning: 'its median' },
-  p90_latency_max: { unit: 'time', bare: MICROSECOND, meaning: 'its 90th percentile' },
-  p99_latency_max: { unit: 'time', bare: MICROSECOND, meaning: 'its 99th percentile' },
-  max_latency_max: { unit: 'time', bare: MICROSECOND, meaning: 'the longest one' },
-  latency_stddev_max: { unit: 'time', bare: MICROSECOND, meaning: 'its standard deviation' },
+  tcp_throughput_min: { unit: 'bitrate', bare: MBIT, meaning: 'received bits per second over TCP' },
+  udp_throughput_min: { unit: 'bitrate', bare: MBIT, meaning: 'received bits per second over UDP' },
+  total_throughput_min: {
+    unit: 'bitrate',
+    bare: MBIT,
+    meaning: 'received bits per second, sum of all pairs',
+  },
+  mean_latency_max: { unit: 'time', bare: MICROSECOND, meaning: 'mean round-trip or transaction time' },
+  p50_latency_max: { unit: 'time', bare: MICROSECOND, meaning: 'median round-trip or transaction time' },
+  p90_latency_max: {
+    unit: 'time',
+    bare: MICROSECOND,
+    meaning: '90th percentile of the round-trip or transaction time',
+  },
+  p99_latency_max: {
+    unit: 'time',
+    bare: MICROSECOND,
+    meaning: '99th percentile of the round-trip or transaction time',
+  },
+  max_latency_max: { unit: 'time', bare: MICROSECOND, meaning: 'longest round-trip or transaction time' },
+  latency_stddev_max: {
+    unit: 'time',
+    bare: MICROSECOND,
+    meaning: 'standard deviation of the round-trip or transaction time',
+  },
   jitter_max: { unit: 'time', bare: MICROSECOND, meaning: 'packet delay variation' },
-  packet_loss_max: { unit: 'ratio', bare: 1, highest: 1, meaning: 'packets lost of packets sent' },
-  retransmission_rate_max: { unit: 'ratio', bare: 1, highest: 1, meaning: 'segments sent again of all' },
-  error_rate_max: { unit: 'ratio', bare: 1, highest: 1, meaning: 'pairs not measured of all pairs' },
-  cpu_util_max: { unit: 'ratio', bare: PERCENT, meaning: 'of one core, at the busier end' },
-  cv_max: { unit: 'ratio', bare: PERCENT, meaning: 'standard deviation over mean' },
+  packet_loss_max: { unit: 'ratio', bare: 1, highest: 1, meaning: 'ratio of lost to sent packets' },
+  retransmission_rate_max: {
+    unit: 'ratio',
+    bare: 1,
+    highest: 1,
+    meaning: 'ratio of retransmitted to all segments',
+  },
+  error_rate_max: { unit: 'ratio', bare: 1, highest: 1, meaning: 'ratio of unmeasured to all pairs' },
+  cpu_util_max: { unit: 'ratio', bare: PERCENT, meaning: 'CPU of one core at the busier endpoint' },
+  cv_max: { unit: 'ratio', bare: PERCENT, meaning: 'standard deviation divided by the mean' },
   transaction_rate_min: { unit: 'rate', bare: 1, meaning: 'transactions per second' },
   connection_rate_min: { unit: 'rate', bare: 1, meaning: 'connections per second' },
 } as const satisfies Record<string, Kind>
@@ -49,7 +70,7 @@ export const EXPECTATION_NAMES = Object.keys(EXPECTATIONS) as ExpectationName[]
 
 export const isExpectation = (name: string): name is ExpectationName => Object.hasOwn(EXPECTATIONS, name)
 
-/** Why there is no such expectation, with the one that was meant. */
+/** The error for an unknown expectation, with a suggestion. */
 export const unknownExpectation = (name: string): string => {
   const meant = closest(name, EXPECTATION_NAMES)
   return meant
@@ -60,7 +81,7 @@ export const unknownExpectation = (name: string): string => {
 const UNITS: Record<Unit, { noun: string; example: string; parse(text: string): number | undefined }> = {
   bitrate: { noun: 'a bitrate', example: '9.4G or 500M', parse: parseBitrate },
   time: { noun: 'a time', example: '50us, 2ms or 1s', parse: parseDuration },
-  ratio: { noun: 'a share', example: '0.1%', parse: parseRatio },
+  ratio: { noun: 'a ratio', example: '0.1%', parse: parseRatio },
   rate: {
     noun: 'a rate',
     example: '10000/s or 10k/s',
@@ -73,7 +94,7 @@ const UNITS: Record<Unit, { noun: string; example: string; parse(text: string): 
 
 const NUMBER = /^\d+(\.\d+)?$/
 
-/** Without the dust of binary fractions: 70 percent is 0.7. */
+/** Rounds away the errors of binary fractions, so that 70 percent is 0.7. */
 const scaled = (value: number, factor: number): number => Number((value * factor).toPrecision(12))
 
 const problemOf = (name: ExpectationName, text: string): string => {
@@ -86,8 +107,8 @@ const problemOf = (name: ExpectationName, text: string): string => {
 }
 
 /**
- * The limit in base units (bit/s, seconds, a share of 1, per second) from text with a unit, or from a bare number in
- * the unit of netperf's profiles: Mbit/s, µs, a share of 1 (of CPU and CV: percent), per second.
+ * Parses a limit into base units (bit/s, seconds, ratio from 0 to 1, per second). A number without a unit has the unit of
+ * netperf's profiles: Mbit/s, µs, ratio (for CPU and CV: percent), per second.
  */
 export const parseLimit = (
   name: ExpectationName,
@@ -100,13 +121,13 @@ export const parseLimit = (
   if (limit === undefined) return { problem: problemOf(name, String(value)) }
   if (!Number.isFinite(limit) || limit < 0) return { problem: `${value} is not a limit: write ${example}` }
   if (limit > (kind.highest ?? Number.POSITIVE_INFINITY))
-    return { problem: `${value} is over 100 %, which nothing can exceed: write ${example}` }
+    return { problem: `${value} is over 100 %, the maximum: write ${example}` }
   return { limit }
 }
 
 const significant = (value: number): string => String(Number(value.toPrecision(3)))
 
-/** A value of an expectation with its unit; a time is never rounded to nothing. */
+/** Formats a value of an expectation with its unit. */
 export const formatExpected = (name: string, value: number): string => {
   const unit = isExpectation(name) ? EXPECTATIONS[name].unit : undefined
   if (unit === 'bitrate') return formatBitrate(value)

@@ -32,7 +32,7 @@ test('a quantile is within 1.1 % of the exact one', () => {
   )
 })
 
-test('survives the wire', () => {
+test('is the same after encoding and decoding', () => {
   fc.assert(
     fc.property(times, (seconds) => {
       const histogram = histogramOf(seconds)
@@ -42,20 +42,20 @@ test('survives the wire', () => {
   )
 })
 
-test('bucket bounds are those of OpenTelemetry: the upper one is inside', () => {
-  // base^0 = 1 s is the upper bound of bucket -1, and just above it begins bucket 0.
+test('bucket bounds are those of OpenTelemetry: the upper bound is inclusive', () => {
+  // base^0 = 1 s is the upper bound of bucket -1. Bucket 0 begins directly above it.
   expect(histogramOf([1]).offset).toBe(-1)
   expect(histogramOf([1.0001]).offset).toBe(0)
   expect(histogramOf([2]).offset).toBe(31)
 })
 
-test('nothing recorded has no quantile', () => {
+test('an empty histogram has no quantile', () => {
   expect(histogramOf([])).toEqual({ scale: 5, offset: 0, counts: [], sum: { seconds: 0, nanos: 0 } })
   expect(quantile(histogramOf([]), 0.5)).toBeUndefined()
   expect(quantile(mergeHistograms([]), 0.5)).toBeUndefined()
 })
 
-test('impossible times stay in bounds', () => {
+test('times outside the range count in the first or last bucket', () => {
   expect(histogramOf([0, -1, 1e-9, 1e9]).counts.length).toBeLessThan(1100)
 })
 

@@ -10,24 +10,24 @@ import { fromDuration, toDuration } from './protobuf-time.ts'
 const HISTOGRAM_SCALE = 5
 const BUCKETS_PER_DOUBLING = 2 ** HISTOGRAM_SCALE
 
-/** No engine tells times below 1 µs apart, and none waits for an hour; this bounds a histogram to about 1,000 buckets. */
+/** The range of times, 1 µs to 1 h, which limits a histogram to about 1,000 buckets. */
 const MIN_SECONDS = 1e-6
 const MAX_SECONDS = 3600
 
-/** The index of the bucket that a time counts in. */
+/** The index of the bucket of a time. */
 export const bucketOf = (seconds: number): number =>
   Math.ceil(Math.log2(Math.min(MAX_SECONDS, Math.max(MIN_SECONDS, seconds))) * BUCKETS_PER_DOUBLING) - 1
 
-/** The first and the last bucket that there is. */
+/** The first and the last bucket. */
 export const MIN_INDEX = bucketOf(MIN_SECONDS)
 export const MAX_INDEX = bucketOf(MAX_SECONDS)
 
-/** The value in seconds with the smallest possible relative error for all in the bucket: at most 1.09 %. */
+/** The representative time of a bucket in seconds, with a relative error of at most 1.09 %. */
 export const middleOfIndex = (index: number): number => 2 ** ((index + 0.5) / BUCKETS_PER_DOUBLING)
 
 export type Histogram = {
   record(seconds: number): void
-  /** Adds what another one has counted. Throws RangeError for one that is not of this scale and range. */
+  /** Adds the counts of another histogram. Throws a RangeError when its scale or range differs. */
   merge(other: RttHistogram): void
   count(): number
   toMessage(): RttHistogram
@@ -67,7 +67,7 @@ export const createHistogram = (): Histogram => {
   }
 }
 
-/** A histogram comes over the network: one that claims absurd buckets must not cost memory, nor pass for a time. */
+/** Checks a histogram from the network, so that invalid buckets use no memory and produce no times. */
 const checkRange = ({ scale, offset, counts }: RttHistogram): void => {
   if (scale !== HISTOGRAM_SCALE) throw new RangeError(`a histogram of scale ${scale}, not ${HISTOGRAM_SCALE}`)
   const last = offset + counts.length - 1
@@ -88,8 +88,8 @@ export const countOf = (histogram: RttHistogram): number =>
   histogram.counts.reduce((sum, count) => sum + count, 0)
 
 /**
- * The smallest time that at least the share `q` (0 to 1) of all is not above, within 1.1 %; undefined when nothing was
- * recorded.
+ * The q-quantile (0 to 1) in seconds with an error of at most 1.1 %: the smallest time that a share of at least `q` does not
+ * exceed. Undefined when nothing was recorded.
  */
 export const quantile = (histogram: RttHistogram, q: number): number | undefined => {
   const rank = Math.max(1, Math.ceil(q * countOf(histogram)))

@@ -13,14 +13,14 @@ async function* counting(name: string, count: number) {
   for (let value = 0; value < count; value++) yield `${name}${value}`
 }
 
-test('gives all values, those of one source in their order', async () => {
+test('returns all values; those of one source in their order', async () => {
   const all = await collect(merge(() => [counting('a', 5), counting('b', 3), counting('c', 0)], never))
   expect(all.filter((value) => value.startsWith('a'))).toEqual(['a0', 'a1', 'a2', 'a3', 'a4'])
   expect(all.filter((value) => value.startsWith('b'))).toEqual(['b0', 'b1', 'b2'])
   expect(all).toHaveLength(8)
 })
 
-test('a source that waits holds nobody up', async () => {
+test('a waiting source does not delay others', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   async function* waiting() {
     await promise
@@ -34,7 +34,7 @@ test('a source that waits holds nobody up', async () => {
   expect(all).toEqual(['a0', 'a1', 'a2', 'late'])
 })
 
-test('a slow reader is not run ahead of', async () => {
+test('sources do not run ahead of a slow reader', async () => {
   let given = 0
   async function* eager() {
     for (;;) yield given++
@@ -56,7 +56,7 @@ const untilAborted = (signal: AbortSignal, ended: string[], name: string) =>
     }
   })()
 
-test('the failure of one ends all', async () => {
+test('the failure of one source ends all', async () => {
   const ended: string[] = []
   async function* failing() {
     yield 'f'
@@ -67,14 +67,14 @@ test('the failure of one ends all', async () => {
   expect(ended).toEqual(['a'])
 })
 
-test('a reader that leaves ends all', async () => {
+test('a reader that stops ends all sources', async () => {
   const ended: string[] = []
   const start = (signal: AbortSignal) => [untilAborted(signal, ended, 'a'), untilAborted(signal, ended, 'b')]
   for await (const _ of merge(start, never)) break
   expect(ended.toSorted()).toEqual(['a', 'b'])
 })
 
-test('aborting throws the reason that the caller gave', async () => {
+test('aborting throws the reason of the caller', async () => {
   const controller = new AbortController()
   const ended: string[] = []
   const run = async () => {

@@ -1,9 +1,8 @@
 /**
- * Many async iterables as one, each value as soon as it is there. A source is asked for its next value only once the
- * last one has been taken, so that a slow reader costs one waiting value for each source and no more.
+ * Merges async iterables; values are returned in the order of arrival. A source's next value is requested only after its
+ * last one was consumed, so that at most one value per source is waiting.
  *
- * The first failure ends all; the sources must end by themselves soon after `signal` aborts, which happens however the
- * merge ends.
+ * The first failure ends the merge. However it ends, it aborts `signal`, and the sources must then end soon.
  */
 export async function* merge<T>(
   start: (signal: AbortSignal) => readonly AsyncIterable<T>[],

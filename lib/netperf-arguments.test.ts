@@ -12,7 +12,7 @@ const read = (line: string) => {
 }
 
 describe('netperf arguments', () => {
-  test('the command lines of the orchestration guide', () => {
+  test('the command lines of the orchestration guide are accepted', () => {
     expect(read('-d send -l 30 -o THROUGHPUT,P50_LATENCY,P99_LATENCY')).toEqual({
       found: ['d send', 'l 30', 'o THROUGHPUT,P50_LATENCY,P99_LATENCY'],
       problems: [],
@@ -26,7 +26,7 @@ describe('netperf arguments', () => {
     expect(read('-d send -l 30 -o JSON')).toMatchObject({ problems: [], selectors: [] })
   })
 
-  test('values may be attached, output lists may be absent', () => {
+  test('values may be attached to the option, and output lists may be absent', () => {
     expect(read('-r64,1K -b4 -k -D -n')).toMatchObject({
       found: ['r 64,1K', 'b 4', 'k', 'D', 'n'],
       problems: [],
@@ -34,7 +34,7 @@ describe('netperf arguments', () => {
     expect(read('-l -1000000')).toMatchObject({ found: ['l -1000000'], problems: [] })
   })
 
-  test('everything that chooses peers, ports, files or programs is refused, each with its place', () => {
+  test('options that select peers, ports, files or programs are refused, each with its position', () => {
     expect(read('-H 10.0.0.1 -P ,22 -d send -F /etc/shadow -o /etc/passwd -L 1.2.3.4').problems).toEqual([
       '0: -H chooses the peer; the plan does',
       '2: -P chooses ports; --port-range does',
@@ -58,7 +58,7 @@ describe('netperf arguments', () => {
     expect(read(line).problems[0]).toBe(problem)
   })
 
-  test('whatever is typed: what gets through is harmless', () => {
+  test('for any input, the accepted options are harmless', () => {
     const word = fc.oneof(
       fc.string(),
       fc.constantFrom(
@@ -89,7 +89,7 @@ describe('netperf arguments', () => {
     )
   })
 
-  test('thousands of words are one problem', () => {
+  test('too many words are one problem', () => {
     expect(readNetperfArguments(Array.from({ length: 5000 }, () => '-n')).problems).toEqual([
       { index: 64, message: 'there are 5000 words; at most 64' },
     ])

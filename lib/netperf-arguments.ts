@@ -1,9 +1,9 @@
 /**
- * The arguments of netperf's omni tests that a user may pass through: what stands after `--` on netperf's own command
- * line. What chooses peers, ports, files or programs is refused; the rest is checked, each word by itself.
+ * The arguments of netperf's omni tests (after `--` on netperf's command line) that a user may pass. Options that select
+ * peers, ports, files or programs are refused. The values of the others are validated.
  */
 
-/** One option as netperf's getopt reads it; `index` is the position of its word. */
+/** One parsed option. `index` is the position of its word. */
 export type NetperfArgument = { flag: string; value: string | undefined; index: number }
 
 export type NetperfProblem = { index: number; message: string }
@@ -11,7 +11,7 @@ export type NetperfProblem = { index: number; message: string }
 type Shape = { pattern: RegExp; write: string }
 
 const COUNT: Shape = { pattern: /^\d{1,9}$/, write: 'a whole number' }
-/** netperf's own suffixes: K, M, G of 1024 and k, m, g of 1000; each end of the connection has its own. */
+/** netperf's sizes for local and remote endpoint: suffixes K, M, G are powers of 1024, and k, m, g powers of 1000. */
 const SIZES: Shape = {
   pattern: /^\d{1,9}[KMGkmg]?(,\d{1,9}[KMGkmg]?)?$/,
   write: 'one or two sizes, as 16K,64K',
@@ -32,7 +32,7 @@ const TEST: Shape = {
   write: 'omni, TCP_STREAM, TCP_MAERTS, TCP_RR, TCP_CRR, UDP_STREAM or UDP_RR',
 }
 
-/** Options with a value, and what the value is. */
+/** Options with a value, and the pattern of the value. */
 const WITH_VALUE: Record<string, Shape> = {
   b: COUNT,
   d: DIRECTION,
@@ -52,10 +52,10 @@ const WITH_VALUE: Record<string, Shape> = {
   W: COUNT,
 }
 
-/** Options that are there or not. */
+/** Options without a value. */
 const FLAGS: readonly string[] = ['c', 'C', 'D', 'f', 'I', 'n', 'N']
 
-/** Options that may be followed by a word which is not an option. */
+/** Options with an optional value. */
 const OUTPUTS: readonly string[] = ['k', 'o', 'O']
 
 const REFUSED: Record<string, string> = {
@@ -73,7 +73,7 @@ const REFUSED: Record<string, string> = {
   '6': 'is --ipv6',
 }
 
-/** No command line of netperf needs more. */
+/** More than any netperf command line needs. */
 const MAX_WORDS = 64
 
 const valueProblem = (flag: string, shape: Shape, value: string | undefined): string | undefined => {
@@ -81,7 +81,7 @@ const valueProblem = (flag: string, shape: Shape, value: string | undefined): st
   return shape.pattern.test(value) ? undefined : `-${flag} "${value}" is not ${shape.write}`
 }
 
-/** Reads the words as getopt would; every problem is told. */
+/** Parses the words as getopt does. Returns all options and all problems. */
 export const readNetperfArguments = (
   words: readonly string[],
 ): { found: NetperfArgument[]; problems: NetperfProblem[] } => {
@@ -118,7 +118,7 @@ export const readNetperfArguments = (
   return { found, problems }
 }
 
-/** Of output options such as `-o JSON,THROUGHPUT`: the values they ask for. Formats are not values. */
+/** The requested values of output options such as `-o JSON,THROUGHPUT`, without the formats. */
 export const selectorsOf = (found: readonly NetperfArgument[]): string[] => {
   const FORMATS = ['JSON', 'CSV', 'KEYVAL', 'HUMAN', 'ALL']
   const names = found

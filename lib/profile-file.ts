@@ -1,2 +1,2 @@
-/** A profile's file is told from a profile's name by its ending or its folder. */
+/** True when the text is a file path and not the name of a profile: it ends with .yaml or .yml, or contains a slash. */
 export const isProfileFile = (text: string): boolean => /[/\\]|\.ya?ml$/i.test(text)

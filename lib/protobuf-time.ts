@@ -31,7 +31,7 @@ export function fromTimestamp(timestamp: Timestamp | undefined): Date | undefine
   return timestamp && new Date(timestamp.seconds * 1000 + timestamp.nanos / 1e6)
 }
 
-/** google.protobuf.Timestamp from seconds since 1970, to the microsecond: more is not in the number. */
+/** google.protobuf.Timestamp from seconds since 1970, in microseconds, the precision of the number. */
 export const secondsToTimestamp = (seconds: number): Timestamp => {
   const microseconds = Math.round(seconds * 1e6)
   const whole = Math.floor(microseconds / 1e6)

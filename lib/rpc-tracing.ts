@@ -72,7 +72,7 @@ async function* traced<T>(span: Span, inner: Steps<T>): Steps<T> {
   }
 }
 
-/** Traces a call that a server answers, as a child of the caller's span. */
+/** Traces a call on the server, as a child of the caller's span. */
 export const traceServerCall = <T>(
   path: string,
   { metadata, peer }: { metadata: IncomingMetadata; peer: string },
@@ -84,7 +84,7 @@ export const traceServerCall = <T>(
   return traced(span, bind(trace.setSpan(parent, span), inner))
 }
 
-/** Traces a call that a client makes, and adds its context to the metadata before the first step. */
+/** Traces a call on the client, and adds its context to the metadata before the first step. */
 export const traceClientCall = <T>(path: string, metadata: OutgoingMetadata, inner: Steps<T>): Steps<T> => {
   const span = tracer().startSpan(path.slice(1), { kind: SpanKind.CLIENT, attributes: attributesOf(path) })
   const within = trace.setSpan(context.active(), span)

@@ -9,10 +9,10 @@ import {
 } from 'nice-grpc'
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details'
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health'
+import { type CallObserver, observeCall } from './call-observer.ts'
 import { plaintextProblem, type Security, serverCredentials } from './credentials.ts'
 import { OperatingError, toServerError } from './errors.ts'
 import type { Logger } from './logging.ts'
-import { type CallObserver, countCall } from './rpc-counting.ts'
 import { traceServerCall } from './rpc-tracing.ts'
 import { channelzService, reflectionService, type Service } from './serving/on-demand.ts'
 import { createRequestDecoding, requestDecodingMiddleware } from './serving/request-decoding.ts'
@@ -20,7 +20,7 @@ import { createRequestDecoding, requestDecodingMiddleware } from './serving/requ
 export type { CallContext } from 'nice-grpc'
 export type { Service } from './serving/on-demand.ts'
 
-/** Bounds the memory one message can claim; the largest real one is a page of results. */
+/** Limits the memory for one message. The largest real message is a page of results. */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 /** Relative to this file, and to dist/agent.mjs: the bundle is in a folder of the same depth. */
@@ -29,20 +29,20 @@ const DESCRIPTORS = new URL('../proto/gen/descriptor.binpb', import.meta.url)
 const SERVER_OPTIONS = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-  // A caller that vanished without a word (power, cable) is noticed within 15 s, and what it started ends.
+  // Detects a lost caller (power failure, cut cable) within 15 s, which ends its streams.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
 }
 
-/** What the operating system says, whoever passes it on; gRPC puts it into a text of its own. */
+/** Messages for error codes of the operating system, which gRPC includes in its own message. */
 const LISTEN_PROBLEMS: readonly [RegExp, string][] = [
-  [/EADDRINUSE/, 'the port is in use; stop what has it, or choose another port'],
+  [/EADDRINUSE/, 'the port is in use; stop the program that uses it, or choose another port'],
   [/EADDRNOTAVAIL/, 'this host does not have that address'],
   [/EACCES/, 'a port below 1024 needs root or CAP_NET_BIND_SERVICE'],
   [/ENOTFOUND|Name resolution failed/, 'the host name is not known'],
 ]
 
-/** Why an address cannot be listened on, in one line with what to do. */
+/** The error for an address on which the server cannot listen, with what to do. */
 export const listenProblem = (address: string, { message }: Error): OperatingError => {
   const why = LISTEN_PROBLEMS.find(([known]) => known.test(message))?.[1] ?? message
   return new OperatingError('SPEC_INVALID', `cannot listen on ${address}: ${why}`)
@@ -79,7 +79,7 @@ const errorBoundary = (logger: Logger): ServerMiddleware =>
 const counting =
   (calls: CallObserver): ServerMiddleware =>
   (call, context) =>
-    countCall(calls, call.method.path, call.next(call.request, context))
+    observeCall(calls, call.method.path, call.next(call.request, context))
 
 const tracing: ServerMiddleware = (call, context) =>
   traceServerCall(call.method.path, context, call.next(call.request, context))

@@ -1,4 +1,4 @@
-/** Robust statistics: up to half of the values may be wrong without moving the result far. */
+/** Robust statistics: outliers among fewer than half of the values change the result little. */
 
 const ascending = (values: readonly number[]): Float64Array => new Float64Array(values).sort()
 

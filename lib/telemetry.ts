@@ -8,15 +8,15 @@ type Identity = { service: string; version: string; node: string }
 
 type Signal = 'TRACES' | 'METRICS'
 
-/** Sending what is left may take so long when the process ends; a backend that is gone must not hold it up. */
+/** Maximum time for the last export when the process ends, so that an unreachable backend does not delay the end. */
 const CLOSE_SECONDS = 2
 
 const isDisabled = (environment: NodeJS.ProcessEnv): boolean =>
   environment.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true'
 
 /**
- * Whether a signal is sent: as OTEL_TRACES_EXPORTER or OTEL_METRICS_EXPORTER says; where that says nothing, when there
- * is an endpoint for it. (The specification would send to localhost then; here nothing is sent unasked.)
+ * Whether a signal is exported: as set by OTEL_TRACES_EXPORTER or OTEL_METRICS_EXPORTER; by default, only when it has an
+ * endpoint. (The OpenTelemetry specification exports to localhost by default.)
  */
 const isSent = (environment: NodeJS.ProcessEnv, signal: Signal): boolean => {
   if (isDisabled(environment)) return false
@@ -30,13 +30,13 @@ const isSent = (environment: NodeJS.ProcessEnv, signal: Signal): boolean => {
 
 const variable = (environment: NodeJS.ProcessEnv, name: string) => environment[name]?.trim() ?? ''
 
-/** Whether it is an endpoint, and with gRPC also HOST:PORT alone, as the exporters read them. */
+/** Whether the exporters accept the text as endpoint: a URL, or HOST:PORT with gRPC. */
 const isEndpoint = (text: string, protocol: string): boolean => {
   const isUrl = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
   return isUrl || (protocol === 'grpc' && !text.includes('://') && URL.canParse(`https://${text}`))
 }
 
-/** The exporters would send nothing to an endpoint that is none and not say so, or end the process as if by a bug. */
+/** Checks endpoints, because the exporters ignore an invalid endpoint silently or crash the process. */
 const reviewEndpoints = (environment: NodeJS.ProcessEnv, signals: readonly Signal[]): Violation[] => {
   const violations = new Map<string, Violation>()
   for (const signal of signals) {
@@ -48,16 +48,15 @@ const reviewEndpoints = (environment: NodeJS.ProcessEnv, signals: readonly Signa
       variable(environment, 'OTEL_EXPORTER_OTLP_PROTOCOL')
     if (text === '' || isEndpoint(text, protocol)) continue
     const example = protocol === 'grpc' ? 'http://HOST:4317' : 'http://HOST:4318'
-    violations.set(field, { field, description: `"${text}" is no endpoint; write ${example}` })
+    violations.set(field, { field, description: `"${text}" is not an endpoint; write ${example}` })
   }
   return [...violations.values()]
 }
 
 /**
- * Starts OpenTelemetry as the standard OTEL_* variables say. Where no traces are sent, spans are made all the same, so
- * that every result carries a trace id that means something once an endpoint is set.
- * @param metricReaders makes what sends metrics; asked only when metrics are sent
- * @throws OperatingError SPEC_INVALID for an endpoint that is none
+ * Starts OpenTelemetry as configured by the OTEL_* variables. Without trace export, spans are still created, so that every
+ * result has a trace id. `metricReaders` creates the metric exporters, and is called only when metrics are exported.
+ * @throws OperatingError SPEC_INVALID for an invalid endpoint
  */
 export const startTelemetry = (
   environment: NodeJS.ProcessEnv,
@@ -70,14 +69,14 @@ export const startTelemetry = (
     : startIds(identity)
 }
 
-/** As startTelemetry, for who carries on the traces of others and begins none: where none are sent it does nothing. */
+/** Like startTelemetry, for processes that only continue traces of callers. Does nothing without trace export. */
 export const startExport = async (environment: NodeJS.ProcessEnv, identity: Identity): Promise<Telemetry> => {
   const sent = { traces: isSent(environment, 'TRACES'), metrics: false }
   if (sent.traces) return startSdk(environment, identity, sent, async () => [])
   return { tracer: trace.getTracer(identity.service, identity.version), close: async () => undefined }
 }
 
-// The SDK is loaded only where it is used: it costs a third of an agent's memory and of its start.
+// The SDK is loaded only when used, because it takes a third of an agent's memory and start time.
 
 const startIds = async ({ service, version }: Identity): Promise<Telemetry> => {
   const { TracerProvider } = await import('@opentelemetry/sdk-trace')
@@ -105,10 +104,10 @@ const startSdk = async (
       [semantic.ATTR_SERVICE_VERSION]: version,
       'host.name': node,
     }),
-    // The SDK's own host detector would put the machine's name in the place of the node's.
+    // Without the SDK's host detector, which would replace the node's name by the machine's.
     resourceDetectors: [envDetector],
     instrumentations: [],
-    // Absent, it is made from OTEL_EXPORTER_OTLP_* (protocol, endpoint, headers, timeout, compression), as is the sampler.
+    // When absent, the SDK creates exporter and sampler from the OTEL_* variables.
     ...(sent.traces ? {} : { spanProcessors: [] }),
     metricReaders: sent.metrics ? await metricReaders() : [],
     logRecordProcessors: [],
@@ -120,7 +119,7 @@ const startSdk = async (
     close: async () => {
       const timeout = Promise.withResolvers<void>()
       const timer = setTimeout(timeout.resolve, CLOSE_SECONDS * 1000)
-      // What cannot be sent any more is lost, as it is while the process runs (OTEL_LOG_LEVEL=warn shows it).
+      // Data that cannot be exported is dropped, as during operation (OTEL_LOG_LEVEL=warn logs it).
       const lost = () => undefined
       await Promise.race([sdk.shutdown().catch(lost), timeout.promise])
       clearTimeout(timer)
@@ -128,5 +127,5 @@ const startSdk = async (
   }
 }
 
-/** The meter that the OTLP sink of the metrics catalogue writes to. */
+/** The meter of the metrics catalogue for the OTLP export. */
 export const meter = (service: string, version: string) => metrics.getMeter(service, version)

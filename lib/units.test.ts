@@ -24,7 +24,7 @@ describe('durations', () => {
     },
   )
 
-  test('every unit counts for itself, also beside others', () => {
+  test('units are added, in any combination', () => {
     const units = { d: 86400, h: 3600, m: 60, s: 1, ms: 1e-3, us: 1e-6, ns: 1e-9 }
     const amounts = fc.dictionary(fc.constantFrom(...Object.keys(units)), fc.nat(999), { minKeys: 1 })
     fc.assert(

@@ -1,5 +1,5 @@
 /**
- * Quantities as people write them. Durations follow Prometheus (`10s`, `1h30m`) and go down to `50us` and `900ns`,
+ * Parses and formats quantities with units. Durations follow Prometheus (`10s`, `1h30m`) and go down to `50us` and `900ns`,
  * bitrates follow iperf3 and tc (`10G`, `50mbit`; powers of 1000), sizes follow iperf3 (`64K`; powers of 1024), and
  * ratios are percentages (`0.1%`). Hand-written: no library follows these three notations.
  */
@@ -33,7 +33,7 @@ const UNIT_OF_WORD: readonly [RegExp, string][] = [
   [/^(ms|milliseconds?)$/, 'ms'],
 ]
 
-/** How to write what was meant: `5 mins` gives "write 5m", `10` gives "write 10s". */
+/** A hint for an invalid duration: `5 mins` gives "write 5m", `10` gives "write 10s". */
 export const durationHint = (text: string): string => {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text)
   if (!match || Number(match[1]) === 0) return 'write 500ms, 10s, 5m or 1h30m'
@@ -41,7 +41,7 @@ export const durationHint = (text: string): string => {
   return `write ${match[1]}${unit}`
 }
 
-/** The share of 1 that a percentage such as `0.1%` is, or undefined when it is not one. A bare number is refused. */
+/** The ratio (0 to 1) of a percentage such as `0.1%`, or undefined when it is not one. A bare number is refused. */
 export const parseRatio = (text: string): number | undefined => {
   const match = /^(\d+(?:\.\d+)?)\s*%$/.exec(text.trim())
   return match ? Number(match[1]) / 100 : undefined
@@ -76,15 +76,15 @@ const scaled = (value: number, base: number, units: readonly string[]): string =
   return `${significant(rest, 3)} ${units[index]}`
 }
 
-/** `9.41 Gbit/s` */
+/** Formats a bitrate as `9.41 Gbit/s`. */
 export const formatBitrate = (bitsPerSecond: number): string =>
   scaled(bitsPerSecond, 1000, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s', 'Pbit/s'])
 
-/** `58.0 TB`, in powers of 1000 as traffic is counted. */
+/** Formats bytes as `58.0 TB`, in powers of 1000. */
 export const formatBytes = (bytes: number): string =>
   scaled(bytes, 1000, ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'])
 
-/** `23 min`, `4.3 s`, `0.09 ms`, `12 µs`. */
+/** Formats a duration as `23 min`, `4.3 s`, `0.09 ms` or `12 µs`. */
 export const formatDuration = (seconds: number): string => {
   if (seconds === 0) return '0 s'
   if (seconds < 1e-5) return `${significant(seconds * 1e6, 2)} µs`
@@ -95,6 +95,6 @@ export const formatDuration = (seconds: number): string => {
   return `${(seconds / 86400).toFixed(1)} d`
 }
 
-/** A share of 1 as `0.25 %`. */
+/** Formats a ratio as `0.25 %`. */
 export const formatRatio = (ratio: number): string =>
   ratio === 0 || ratio === 1 ? `${ratio * 100} %` : `${significant(ratio * 100, 2)} %`

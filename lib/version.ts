@@ -1,4 +1,4 @@
 import packageJson from '../package.json' with { type: 'json' }
 
-/** meshgauge's own version. */
+/** The version of meshgauge. */
 export const VERSION: string = packageJson.version

@@ -1,4 +1,4 @@
-/** `npm test`: every static check, then every test, then the one line that says how it went. */
+/** `npm test [FILTER...]`: runs all static checks and tests, and prints a summary. With filters, runs only matching test files. */
 
 import { readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,15 +12,15 @@ const run = (file: string, args: string[]) =>
     ({ exitCode }) => exitCode === 0,
   )
 
-const wanted = process.argv.slice(2)
-const checked = wanted.length > 0 || (await run('npm', ['run', '--silent', 'check']))
+const filters = process.argv.slice(2)
+const checked = filters.length > 0 || (await run('npm', ['run', '--silent', 'check']))
 const passed = await run('vitest', [
   'run',
   '--reporter=default',
   `--reporter=${fileURLToPath(import.meta.resolve('./skip-reasons.ts'))}`,
   '--reporter=json',
   `--outputFile=${report}`,
-  ...wanted,
+  ...filters,
 ])
 
 type Report = {
@@ -33,7 +33,7 @@ const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.pa
   readFileSync(report, 'utf8'),
 ) as Report
 rmSync(report)
-// A file that cannot even be loaded has no test of its own that could fail.
+// A test file that fails to load has no test results.
 const brokenFiles = testResults.filter(
   ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
 ).length

@@ -1,17 +1,17 @@
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
-/** A name that says why, on its own or after what is skipped. */
-const NAME = /(?:^|\()skipped: (.*?)\)?$/
+/** The reason in a test name such as `skipped: REASON` or `NAME (skipped: REASON)`. */
+const REASON = /(?:^|\()skipped: (.*?)\)?$/
 
-/** What `skip` was told, or what the name of the test or of what it is in says. */
+/** The reason given to `skip()`, or in the name of the test or of a `describe` around it. */
 const reasonOf = (test: TestCase): string | undefined => {
   const { state, ...result } = test.result()
   if (state !== 'skipped') return undefined
   if ('note' in result && result.note) return result.note
-  return test.fullName.split(' > ').flatMap((name) => NAME.exec(name)?.[1] ?? [])[0]
+  return test.fullName.split(' > ').flatMap((name) => REASON.exec(name)?.[1] ?? [])[0]
 }
 
-/** Says why tests were skipped, each reason of a file once: of files that pass the default reporter prints no names. */
+/** Prints the reasons of skipped tests, once per file. The default reporter does not print them. */
 export default class SkipReasons implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     for (const module of modules) {

@@ -2,7 +2,7 @@
 
 import { BlockList, isIP } from 'node:net'
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
-import { FAIL, type Finding, found } from './findings.ts'
+import { createFinding, FAIL, type Finding } from './findings.ts'
 
 const bare = (cidr: string): string => cidr.split('/')[0]!.split('%')[0]!
 
@@ -23,9 +23,17 @@ export const missingAddresses = (
   Object.entries(expected).flatMap(([name, addresses]) => {
     const has = links.find((link) => link.name === name)?.addresses ?? []
     return addresses.map((address) => {
-      if (has.some((candidate) => same(candidate, address))) return found(name, 'expected_address', address)
+      if (has.some((candidate) => same(candidate, address)))
+        return createFinding(name, 'expected_address', address)
       const other = links.find((link) => link.addresses.some((candidate) => same(candidate, address)))
       const where = other ? `; ${other.name} has it` : ''
-      return found(name, 'expected_address', address, '', FAIL, `lacks its address ${bare(address)}${where}`)
+      return createFinding(
+        name,
+        'expected_address',
+        address,
+        '',
+        FAIL,
+        `lacks its address ${bare(address)}${where}`,
+      )
     })
   })

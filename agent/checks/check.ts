@@ -46,7 +46,7 @@ export type Check<S extends z.ZodObject = z.ZodObject> = {
   /** Returns all reasons why it cannot run on this node; empty when it can. Starts no program that may hang. */
   requirements(deps: CheckDeps, signal: AbortSignal): Promise<string[]>
   /** Whether the node has the hardware to check, so that unmet requirements are an error instead of a skip. */
-  concerns?(deps: CheckDeps): Promise<boolean>
+  hasHardware?(deps: CheckDeps): Promise<boolean>
   run(deps: CheckDeps, parameters: z.output<S>, signal: AbortSignal): Promise<Findings>
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { worstStatus } from './check.ts'
 import { CHECKS } from './checks.ts'
 import { ERROR, FAIL, PASS, SKIPPED, WARN } from './findings.ts'
-import { useMachines } from './fixtures/use-machines.ts'
+import { useMachines } from './testing/use-machines.ts'
 
 const { depsOf, machineOf } = useMachines()
 

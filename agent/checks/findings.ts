@@ -16,7 +16,7 @@ export type Finding = Evidence & { reason: string }
 export type Value = number | string | boolean | null | readonly string[]
 
 /** Creates a finding; PASS unless a status is given. */
-export const found = (
+export const createFinding = (
   subject: string,
   name: string,
   value: Value,
@@ -63,7 +63,7 @@ export const skipped = (reasons: string[], rawOutput = ''): Findings => ({
 })
 
 /** The result of a check that could not run. */
-export const notDone = (reasons: string[], rawOutput = ''): Findings => ({
+export const couldNotRun = (reasons: string[], rawOutput = ''): Findings => ({
   evidence: [],
   reasons,
   rawOutput,

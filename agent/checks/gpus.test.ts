@@ -3,8 +3,8 @@
 import { describe, expect, test } from 'vitest'
 import { CHECKS } from './checks.ts'
 import { ERROR, FAIL, PASS, SKIPPED } from './findings.ts'
-import { createMachine, misbehaving, valuesOf } from './fixtures/machine.ts'
-import { useMachines } from './fixtures/use-machines.ts'
+import { createMachine, misbehaving, valuesOf } from './testing/machine.ts'
+import { useMachines } from './testing/use-machines.ts'
 
 const { keep, depsOf, run, h100, a100 } = useMachines()
 
@@ -17,9 +17,9 @@ describe('without GPUs, or with faulty ones', () => {
     const bare = keep(createMachine())
     const reasons = await check.requirements(depsOf(bare), new AbortController().signal)
     expect(reasons[0]).toMatch(/^nvidia-smi is not installed at .*: it comes with the NVIDIA driver$/)
-    expect(await check.concerns!(depsOf(bare))).toBe(false)
+    expect(await check.hasHardware!(depsOf(bare))).toBe(false)
     const gpus = keep(createMachine().pciGpus(8))
-    expect(await check.concerns!(depsOf(gpus))).toBe(true)
+    expect(await check.hasHardware!(depsOf(gpus))).toBe(true)
     const [reason] = await check.requirements(depsOf(gpus), new AbortController().signal)
     expect(reason).toMatch(/but there are 8 NVIDIA GPUs on the PCI bus/)
   })

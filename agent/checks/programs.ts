@@ -59,7 +59,7 @@ export const rawOf = ({ stdout, stderrTail }: Output): string =>
   stderrTail === '' ? stdout : `${stdout}${stdout === '' || stdout.endsWith('\n') ? '' : '\n'}${stderrTail}\n`
 
 /** Returns a file below the root; undefined when it is missing or not readable. */
-export const readText = ({ root }: Pick<CheckDeps, 'root'>, path: string): Promise<string | undefined> =>
+export const readHostFile = ({ root }: Pick<CheckDeps, 'root'>, path: string): Promise<string | undefined> =>
   readFile(join(root, path), 'utf8').catch(() => undefined)
 
 /** Returns the names in a folder below the root; none when it is missing. */

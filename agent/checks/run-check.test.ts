@@ -4,10 +4,11 @@ import { type ServiceError, status } from '@grpc/grpc-js'
 import { afterEach, describe, expect, test } from 'vitest'
 import { CheckServiceDefinition } from '#proto/meshgauge/agent/v1/check.ts'
 import { createServiceClient, openChannel } from '../../lib/calling.ts'
-import { eventually, processes } from '../../test/protocol/descendants.ts'
-import { type IndependentClient, openIndependentClient } from '../../test/protocol/independent-client.ts'
-import { type ServiceProcess, startService } from '../../test/protocol/service-process.ts'
-import { createMachine, gpuMachine, type Machine, misbehaving } from './fixtures/machine.ts'
+import { eventually } from '../../test/testing/eventually.ts'
+import { type IndependentClient, openIndependentClient } from '../../test/testing/independent-client.ts'
+import { processes } from '../../test/testing/process-tree.ts'
+import { type ServiceProcess, startService } from '../../test/testing/service-process.ts'
+import { createMachine, gpuMachine, type Machine, misbehaving } from './testing/machine.ts'
 
 const CHECK = 'meshgauge.agent.v1.CheckService'
 
@@ -133,7 +134,7 @@ describe('a machine with eight GPUs', () => {
 })
 
 describe('a machine without these programs', () => {
-  test('every check returns a verdict or a reason; none fails for a missing program', async () => {
+  test('every check returns a result or a reason; none fails for a missing program', async () => {
     const machine = createMachine()
     const { client, ask } = await start(machine)
     type Listed = { checks: { name: string; reasons?: string[]; budget: object }[] }
@@ -208,7 +209,7 @@ describe('a driver that hangs', () => {
     },
   )
 
-  /** A call that can be cancelled, unlike those of the independent client. */
+  /** Starts a call that can be cancelled. The independent client has no cancellation. */
   const askAndLeave = (agent: ServiceProcess, check: string) => {
     const channel = openChannel(`127.0.0.1:${agent.port}`, {})
     const leaving = new AbortController()
@@ -236,10 +237,10 @@ describe('a driver that hangs', () => {
   })
 
   // 10,000 calls take 10 s on a busy machine with two cores.
-  const patient = { timeout: 240_000 }
+  const realTimeProcesses = { timeout: 240_000 }
   test(
     'of 10,000 overlapping requests one runs, the others are refused, and no process is left',
-    patient,
+    realTimeProcesses,
     async () => {
       const { agent, refusal } = await start(createMachine().replace('nvidia-smi', misbehaving('hangs')))
       const first = askAndLeave(agent, 'remapped')

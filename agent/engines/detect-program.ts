@@ -1,4 +1,4 @@
-/** Detects whether a program is installed, new enough and permitted to work; returns all reasons why not. */
+/** Detects whether a program is installed, is new enough and has the permissions it needs; returns all reasons why not. */
 
 import type { Processes } from '../processes.ts'
 import type { Detection } from './engine.ts'

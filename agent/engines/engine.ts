@@ -11,6 +11,7 @@ import type {
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { Violation } from '../../lib/errors.ts'
 import type { Processes } from '../processes.ts'
 
 /** What engines need from the agent. */
@@ -25,9 +26,6 @@ export type EngineOptions = {
 
 /** Whether an engine can run on this node. `reasons` is empty when available, else it has all reasons. */
 export type Detection = { available: boolean; version: string; reasons: string[] }
-
-/** One violation of a request; `field` is its path in the message, such as `targets[2].address`. */
-export type Violation = { field: string; description: string }
 
 /** One probe that was answered or has timed out. */
 export type PingProbe = {

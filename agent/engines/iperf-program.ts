@@ -14,7 +14,7 @@ export const notAvailable = (reasons: readonly string[]): IperfEvent => ({
 })
 
 /**
- * Ends a program unless something has happened in time: a client's connection, a server's client.
+ * Ends a program when an expected event does not happen in time: a client connects, or a server gets its client.
  * @param ended aborts when the program has ended
  * @param hasHappened called once, after `seconds`
  * @param onLate called before the program is ended

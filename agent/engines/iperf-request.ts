@@ -3,9 +3,9 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import type { Flow, IperfOptions, ServeRequest } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
+import type { Violation } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { IPERF_DEFAULTS } from '../../lib/test-defaults.ts'
-import type { Violation } from './engine.ts'
 import { isInterfaceName } from './ping-request.ts'
 
 export const MAX_DURATION_SECONDS = 86_400

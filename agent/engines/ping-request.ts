@@ -2,9 +2,10 @@
 
 import { isIP, isIPv4 } from 'node:net'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { Violation } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
-import type { PingSource, Violation } from './engine.ts'
+import type { PingSource } from './engine.ts'
 
 export type PingPlan = {
   addresses: string[]

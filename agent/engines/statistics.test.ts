@@ -57,7 +57,7 @@ test('a window of a single probe has jitter, relative to the probe before it', (
   expect(fromDuration(statistics.take()?.rtt?.jitter)).toBeCloseTo(0.002, 9)
 })
 
-test('100 % loss has no times, not even 0', () => {
+test('100 % loss has no round-trip times, and no 0', () => {
   const statistics = createStatistics()
   statistics.add(lost())
   expect(statistics.snapshot()).toEqual({

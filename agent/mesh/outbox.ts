@@ -33,7 +33,7 @@ export const createOutbox = () => {
       if (waiting.length > 0) seal()
       else if (evenEmpty) batches.add([])
     },
-    /** Tells the listener that there may be something to send. */
+    /** Calls the listener: there may be a batch to send. */
     notify: (): void => listener?.(),
     /** Sets the listener; undefined removes it. */
     listen: (next: (() => void) | undefined): void => {

@@ -50,16 +50,16 @@ const createInterfaceCheck = (interfaces: Interfaces, name: string) => {
   let index: string | undefined
   return {
     /** Why nothing can leave by the interface now; empty when it can. */
-    problem: (): string => (name === '' ? '' : interfaces.troubleOf(name)),
+    problem: (): string => (name === '' ? '' : interfaces.problemOf(name)),
     start(): void {
-      index = interfaces.indexOf(name)
+      index = interfaces.deviceIndexOf(name)
     },
     /** Checks after a lost probe, at most every 20 ms. Empty when the interface is not the cause. */
     problemAfterLoss(now: number): string {
       if (name === '' || now - checkedAt < INTERFACE_CHECK_SECONDS) return ''
       checkedAt = now
-      const isReplaced = interfaces.indexOf(name) !== index
-      return interfaces.troubleOf(name) || (isReplaced ? `${name} was removed and added again` : '')
+      const isReplaced = interfaces.deviceIndexOf(name) !== index
+      return interfaces.problemOf(name) || (isReplaced ? `${name} was removed and added again` : '')
     },
   }
 }

@@ -60,7 +60,7 @@ const startSession = async ({ down = '' } = {}) => {
       clock,
       time: () => now,
       engines: { ping: async () => ({ engine: { pingContinuously } }) },
-      interfaces: { troubleOf: () => down, indexOf: () => '7', addressesOf: () => [] },
+      interfaces: { problemOf: () => down, deviceIndexOf: () => '7', addressesOf: () => [] },
       logger: { error: () => undefined },
     } as never,
     { plan: planOf([1], 60), phase: 0 },

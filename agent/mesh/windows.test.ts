@@ -133,7 +133,7 @@ test('a target with losses for over a minute closes early only after a long loss
   expect(windows.closeEarly(151)).toHaveLength(1)
 })
 
-test('a nearly full window asks to be closed, and a full one counts no more probes', () => {
+test('a nearly full window requests to be closed, and a full one counts no further probes', () => {
   const { windows, requests } = make()
   const slot = windows.add(1, 0)
   for (let probe = 0; probe < 150; probe++) windows.record(slot, 0.001, '', probe / 100)

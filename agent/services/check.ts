@@ -74,9 +74,9 @@ const look = async (
 ) => {
   const reasons = await check.requirements(deps, signal)
   if (reasons.length === 0) return outcomeOf(await check.run(deps, parameters, signal))
-  const concerned = (await check.concerns?.(deps)) ?? false
+  const hasHardware = (await check.hasHardware?.(deps)) ?? false
   return withoutFindings(
-    concerned ? CheckStatus.CHECK_STATUS_ERROR : CheckStatus.CHECK_STATUS_SKIPPED,
+    hasHardware ? CheckStatus.CHECK_STATUS_ERROR : CheckStatus.CHECK_STATUS_SKIPPED,
     reasons,
   )
 }

@@ -34,7 +34,7 @@ const cancelRun = async (client: CollectorClient, id: string, progress: Progress
 }
 
 /** Adds the metadata of the nodes, which WatchRun leaves out and GetRun returns. */
-const withNodes = async (client: CollectorClient, run: Run, signal: AbortSignal): Promise<Run> => {
+const withNodeMetadata = async (client: CollectorClient, run: Run, signal: AbortSignal): Promise<Run> => {
   const { run: whole } = await client.runs.getRun({ runId: run.id }, { signal })
   return { ...run, nodeMetadata: whole?.nodeMetadata ?? {} }
 }
@@ -75,7 +75,7 @@ export const followInteractively = async (
     if (!hasEnded(started)) await followRun(client, terminal.clock, started.id, watcher, stopping.signal)
     progress.end()
     const pairs = await readResults(client, started.id, stopping.signal)
-    return { run: await withNodes(client, latest, stopping.signal), pairs, interrupted }
+    return { run: await withNodeMetadata(client, latest, stopping.signal), pairs, interrupted }
   } catch (error) {
     if (!stopping.signal.aborted || !isAbortError(error)) throw error
     return { run: latest, pairs: [], interrupted }

@@ -13,7 +13,7 @@ import { readAll } from './paging.ts'
 /** Every call needs a deadline. One day is longer than any run. */
 const WATCH_DEADLINE_MS = 24 * 3600 * 1000
 
-/** With the waits below this takes about 30 s, longer than a restart of the collector. */
+/** With the pauses below, reconnecting takes about 30 s, longer than a restart of the collector. */
 const MAX_RECONNECTS = 10
 
 const RECONNECT_SECONDS = [0.25, 0.5, 1, 2, 4]

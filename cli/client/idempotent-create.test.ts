@@ -29,7 +29,7 @@ const callWith = async (...outcomes: (Error | undefined)[]) => {
   return { result, sent }
 }
 
-test('each command has a request id of its own', async () => {
+test('each command has its own request id', async () => {
   const [one, other] = [await callWith(undefined), await callWith(undefined)]
   expect(one.sent[0]).toMatch(/^[\da-f-]{36}$/)
   expect(other.sent[0]).not.toBe(one.sent[0])

@@ -28,8 +28,8 @@ test('a watch continues after the deadline of its call, until the server ends th
 })
 
 test('a watch ends with any other error, and with a deadline error that comes too early', async () => {
-  const gone = new ClientError('/x', Status.UNAVAILABLE, 'connection refused')
-  expect(await watch([deadlineError(), gone, undefined], 86_400)).toEqual({ seen: [3, 2], error: gone })
+  const refused = new ClientError('/x', Status.UNAVAILABLE, 'connection refused')
+  expect(await watch([deadlineError(), refused, undefined], 86_400)).toEqual({ seen: [3, 2], error: refused })
   const early = deadlineError()
   expect(await watch([early, undefined], 1)).toEqual({ seen: [2], error: early })
 })

@@ -4,7 +4,7 @@ import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import type { ExitCode } from '../exit-codes.ts'
 import type { ValueReader } from '../options/value-reader.ts'
 import { checksDocument, checksExitCode, renderChecks } from '../render/checks-text.ts'
-import { byName } from '../render/figures.ts'
+import { compareNames } from '../render/figures.ts'
 import { printJson, printLine } from '../terminal.ts'
 
 type CheckOptions = { nodes?: string; param?: string[] }
@@ -52,7 +52,9 @@ const check = (invocation: Invocation<CheckOptions>): Promise<ExitCode> => {
     for await (const response of client.fleet.runChecks(request, { deadline: CHECKS_DEADLINE_MS })) {
       responses.push(response)
     }
-    responses.sort((a, b) => byName(a.node, b.node) || byName(a.result?.check ?? '', b.result?.check ?? ''))
+    responses.sort(
+      (a, b) => compareNames(a.node, b.node) || compareNames(a.result?.check ?? '', b.result?.check ?? ''),
+    )
     if (options.json) printJson(terminal.stdout, checksDocument(responses))
     else printLine(terminal.stdout, renderChecks(responses, paint))
     return checksExitCode(responses)

@@ -18,7 +18,7 @@ type CollectorFlags = {
   logLevel?: string
 }
 
-export const readCollectorOptions = (invocation: Invocation<CollectorFlags>): CollectorArguments => {
+export const readCollectorArguments = (invocation: Invocation<CollectorFlags>): CollectorArguments => {
   const { options, read } = invocation
   const { config, hosts, listen, http, store } = options
   if (config === undefined && hosts === undefined)
@@ -52,7 +52,7 @@ export const readCollectorOptions = (invocation: Invocation<CollectorFlags>): Co
 }
 
 const collector = async (invocation: Invocation<CollectorFlags>): Promise<ExitCode> => {
-  const options = readCollectorOptions(invocation)
+  const options = readCollectorArguments(invocation)
   invocation.throwIfWrong()
   const { runCollector } = await import('../../collector/main.ts')
   const stopping = new AbortController()

@@ -7,7 +7,7 @@ import { printJson, printLine } from '../terminal.ts'
 
 type GateOptions = { nodes?: string; maxAge?: string; runMissing?: boolean; checks?: string }
 
-/** The collector first asks every agent for its state. */
+/** The collector first requests the state of every agent. */
 const ASK_DEADLINE_MS = 60_000
 /** The longest check may take 4 h. */
 const RUN_DEADLINE_MS = 5 * 3_600_000

@@ -60,23 +60,23 @@ const up = async (invocation: Invocation<UpFlags>): Promise<ExitCode> => {
   const deps = labDeps(terminal)
   const stopping = new AbortController()
   const stopListening = terminal.onInterrupt(() => stopping.abort())
-  const held = await createHosts(deps, options.loopback ? 'loopback' : 'namespaces', labOptions)
-  for (const warning of held.warnings) printLine(terminal.stderr, warning)
+  const owned = await createHosts(deps, options.loopback ? 'loopback' : 'namespaces', labOptions)
+  for (const warning of owned.warnings) printLine(terminal.stderr, warning)
   try {
     if (!options.bare) {
-      await startLabAgents(deps, held, program, stopping.signal)
-      const addresses = await startLabCollector(deps, held, program, stopping.signal)
-      printLine(terminal.stdout, renderLabUsage(held.lab, addresses, { program: 'meshgauge' }))
+      await startLabAgents(deps, owned, program, stopping.signal)
+      const addresses = await startLabCollector(deps, owned, program, stopping.signal)
+      printLine(terminal.stdout, renderLabUsage(owned.lab, addresses, { program: 'meshgauge' }))
     } else
       printLine(
         terminal.stdout,
-        `Lab ${held.lab.index} is up: ${held.lab.nodes.length} hosts without agents or collector.`,
+        `Lab ${owned.lab.index} is up: ${owned.lab.nodes.length} hosts without agents or collector.`,
       )
     stopping.signal.throwIfAborted()
-    await held.keep()
+    await owned.keep()
     return EXIT.healthy
   } catch (error) {
-    await held.down()
+    await owned.down()
     if (stopping.signal.aborted) return EXIT.interrupted
     throw error
   } finally {

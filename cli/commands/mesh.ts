@@ -13,9 +13,8 @@ import { keysOf } from '../options/value-reader.ts'
 import { renderMatrix } from '../render/matrix-text.ts'
 import { eventDocument, historyDocument, meshDocument, pathDocument } from '../render/mesh-document.ts'
 import { meshExitCode, renderEvent, renderHistory, renderMesh, renderPaths } from '../render/mesh-text.ts'
-import { harmless } from '../render/paint.ts'
-import type { Cell, Matrix, MatrixMeasure } from '../render/pair-matrix.ts'
-import { gradeOf } from '../render/pair-matrix.ts'
+import { sanitize } from '../render/paint.ts'
+import { type Cell, gradeOf, type Matrix, type MatrixMeasure } from '../render/pair-matrix.ts'
 import { PATH_STATES } from '../render/path-state.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
 
@@ -67,23 +66,27 @@ const MEASURES = {
   p50: Measure.MEASURE_RTT_P50_SECONDS,
   p99: Measure.MEASURE_RTT_P99_SECONDS,
 }
-const SHOWN: Record<keyof typeof MEASURES, MatrixMeasure> = { loss: 'loss', p50: 'rtt-p50', p99: 'rtt-p99' }
+const MATRIX_MEASURES: Record<keyof typeof MEASURES, MatrixMeasure> = {
+  loss: 'loss',
+  p50: 'rtt-p50',
+  p99: 'rtt-p99',
+}
 
 const toMatrix = (response: GetMeshMatrixResponse, measure: MatrixMeasure): Matrix => {
-  const isTaken = ({ cells }: MatrixRow) => cells.flatMap(({ value }) => value ?? [])
-  const middle = median(response.rows.flatMap(isTaken))
+  const valuesOf = ({ cells }: MatrixRow) => cells.flatMap(({ value }) => value ?? [])
+  const matrixMedian = median(response.rows.flatMap(valuesOf))
   const toCell = ({ outcome, value }: MatrixRow['cells'][number]): Cell | undefined => {
     if (outcome === Outcome.OUTCOME_UNSPECIFIED) return undefined
     if (value === undefined) return { kind: 'failed', outcome, reason: '' }
-    return { kind: 'value', value, grade: gradeOf(value, middle, measure) }
+    return { kind: 'value', value, grade: gradeOf(value, matrixMedian, measure) }
   }
   const { sources, destinations } = response
   const rows = response.rows.map(({ cells }) => cells.map(toCell))
-  return { interface: response.interface, measure, sources, destinations, rows, median: middle }
+  return { interface: response.interface, measure, sources, destinations, rows, median: matrixMedian }
 }
 
 const nothingMeasured = (name: string): string =>
-  `Nothing was measured${name && ` on ${harmless(name)}`} in this time. For the state of the mesh: meshgauge mesh`
+  `Nothing was measured${name && ` on ${sanitize(name)}`} in this time. For the state of the mesh: meshgauge mesh`
 
 type MatrixOptions = { measure?: string; interface?: string; since?: string }
 
@@ -106,8 +109,11 @@ const matrix = (invocation: Invocation<MatrixOptions>): Promise<ExitCode> => {
       printLine(terminal.stdout, nothingMeasured(response.interface))
     } else {
       const { columns } = terminal.stdout
-      const whole = 'print all with --json'
-      printLine(terminal.stdout, renderMatrix(toMatrix(response, SHOWN[measure]), { paint, columns, whole }))
+      const fullOutputHint = 'print all with --json'
+      printLine(
+        terminal.stdout,
+        renderMatrix(toMatrix(response, MATRIX_MEASURES[measure]), { paint, columns, fullOutputHint }),
+      )
     }
     return response.rows.length > 0 ? EXIT.healthy : EXIT.notMeasured
   })

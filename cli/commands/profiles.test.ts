@@ -228,7 +228,7 @@ describe('run --profile', () => {
     })
     const terminal = testTerminal()
     const typed = runCommand(collector, 'run --profile nightly', terminal)
-    await terminal.errHas('Test 1 of 2')
+    await terminal.waitForStderr('Test 1 of 2')
     terminal.interrupt()
     const { code, out } = await typed
     expect([code, collector.cancelled.length]).toEqual([130, 1])

@@ -6,7 +6,7 @@ import { readAll } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { readProfileSource, readProfileText } from '../options/profile-source.ts'
 import { counted } from '../render/figures.ts'
-import { harmless } from '../render/paint.ts'
+import { sanitize } from '../render/paint.ts'
 import { profileDocument } from '../render/profile-text.ts'
 import { renderTable } from '../render/table.ts'
 import { printJson, printLine } from '../terminal.ts'
@@ -24,10 +24,10 @@ const list = (invocation: Invocation<object>): Promise<ExitCode> =>
     if (options.json) printJson(terminal.stdout, { profiles: profiles.map(profileDocument) })
     else {
       const rows = profiles.map(({ name, steps, description }) => [
-        harmless(name),
+        sanitize(name),
         String(steps.length),
         String(expectationsOf(steps)),
-        harmless(description),
+        sanitize(description),
       ])
       printLine(terminal.stdout, renderTable(['NAME', 'TESTS', 'EXPECTATIONS', 'DESCRIPTION'], rows, paint))
     }
@@ -52,7 +52,7 @@ const describe = (profile: Profile): string[] =>
     const limits = (spec?.expectations ?? []).map(
       ({ name: expectation, limit }) => `${expectation} ${formatExpected(expectation, limit)}`,
     )
-    return `  ${harmless(name)}: ${limits.join(', ') || 'no expectations'}`
+    return `  ${sanitize(name)}: ${limits.join(', ') || 'no expectations'}`
   })
 
 /** Checks a profile file. Needs no collector. */
@@ -67,7 +67,7 @@ const validate = async (invocation: Invocation<object>): Promise<ExitCode> => {
   if (options.json) printJson(terminal.stdout, { valid: true, ...profileDocument(profile) })
   else {
     const { steps } = profile
-    const head = `${file}: profile "${harmless(profile.name)}" is valid: ${counted(steps.length, 'test')}, ${counted(expectationsOf(steps), 'expectation')}.`
+    const head = `${file}: profile "${sanitize(profile.name)}" is valid: ${counted(steps.length, 'test')}, ${counted(expectationsOf(steps), 'expectation')}.`
     printLine(terminal.stdout, [head, ...describe(profile)].join('\n'))
   }
   return EXIT.healthy

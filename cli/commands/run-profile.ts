@@ -15,7 +15,7 @@ import type { RunOptions } from '../options/run-options.ts'
 import { flagOf, listsOwnNodes } from '../options/topology-options.ts'
 import { hasEnded } from '../render/enum-words.ts'
 import { counted } from '../render/figures.ts'
-import { harmless } from '../render/paint.ts'
+import { sanitize } from '../render/paint.ts'
 import { renderPlan } from '../render/plan-text.ts'
 import { renderProfileEnd } from '../render/profile-text.ts'
 import { createProgress } from '../render/progress.ts'
@@ -87,7 +87,7 @@ const dryRun = async (
     seconds += (fromDuration(plan.duration) ?? 0) + (isLast ? 0 : (fromDuration(step.cooldown) ?? 0))
     steps.push({ name: step.name, plan: planDocument(plan), expectations: spec.expectations })
     if (!options.json)
-      printLine(terminal.stdout, `${index + 1}. ${harmless(step.name)}: ${renderPlan(spec, plan)}`)
+      printLine(terminal.stdout, `${index + 1}. ${sanitize(step.name)}: ${renderPlan(spec, plan)}`)
   }
   const end = `${counted(steps.length, 'test')}, about ${formatDuration(seconds)} including pauses. Nothing was sent.`
   if (options.json) printJson(terminal.stdout, { profile: profile.name, dryRun: true, seconds, steps })
@@ -163,7 +163,7 @@ export const runProfile = (invocation: Invocation<ProfileOptions>): Promise<Exit
       exits.push(runExitCode(run, pairs))
       if (options.json) documents.push({ name, ...resultDocument(run, pairs) })
       else {
-        const title = paint('bold', `${step + 1} of ${profile.steps.length}: ${harmless(name)}`)
+        const title = paint('bold', `${step + 1} of ${profile.steps.length}: ${sanitize(name)}`)
         const report = renderReport(run, pairs, { paint, columns: terminal.stdout.columns })
         printLine(terminal.stdout, `${title}\n\n${report}\n`)
       }

@@ -1,10 +1,10 @@
 import { Command } from 'commander'
 import { expect, test } from 'vitest'
 import { createApp, type Invocation } from '../app.ts'
-import { runProgram } from '../program.ts'
+import { runCommandLine } from '../program.ts'
 import { testTerminal } from '../testing/test-terminal.ts'
 import { readAgentOptions } from './agent.ts'
-import { readCollectorOptions } from './collector.ts'
+import { readCollectorArguments } from './collector.ts'
 
 /** The invocation that the handler of a command gets for these options. */
 const invocationOf = async <O extends object>(options: O): Promise<Invocation<O>> => {
@@ -57,9 +57,9 @@ test('readAgentOptions reads every option', async () => {
   expect(invocation.problems).toEqual([])
 })
 
-test('readCollectorOptions leaves options that were not given to the configuration file', async () => {
+test('readCollectorArguments leaves options that were not given to the configuration file', async () => {
   const invocation = await invocationOf({ config: 'fleet.yaml', http: '[::1]:9464' })
-  expect(readCollectorOptions(invocation)).toEqual({
+  expect(readCollectorArguments(invocation)).toEqual({
     inventory: { kind: 'config', file: 'fleet.yaml' },
     listen: undefined,
     http: '[::1]:9464',
@@ -104,6 +104,6 @@ test.each([
   ],
 ])('%s: reports all problems', async (words, output) => {
   const terminal = testTerminal()
-  expect(await runProgram(words.split(' '), terminal)).toBe(2)
+  expect(await runCommandLine(words.split(' '), terminal)).toBe(2)
   expect(terminal.err()).toBe(output)
 })

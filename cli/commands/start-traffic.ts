@@ -19,7 +19,7 @@ import {
 import { printJson, printLine } from '../terminal.ts'
 
 const DEFAULT_WAIT_SECONDS = 60
-/** The collector asks every agent for its state before it starts anything. */
+/** The collector requests the state of every agent before it starts anything. */
 const START_DEADLINE_MS = 60_000
 /** Longer than any start: the collector limits the duration of a start. */
 const WATCH_DEADLINE_MS = 3600 * 1000

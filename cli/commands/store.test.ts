@@ -143,7 +143,7 @@ describe('store backup', () => {
     })
     const terminal = testTerminal({ isTTY: true, columns: 80 })
     const typed = runCommand(collector, `store backup ${join(folder, 'copy.db')}`, terminal)
-    await terminal.errHas(' of 21.0 kB, ')
+    await terminal.waitForStderr(' of 21.0 kB, ')
     terminal.interrupt()
     const { code, err } = await typed
     expect([code, err]).toEqual([130, expect.stringContaining('Interrupted; nothing was written.')])

@@ -103,7 +103,7 @@ const trial = async (invocation: Invocation<TrialFlags>): Promise<ExitCode> => {
       else printLine(terminal.stdout, nextSteps(chosen.kind))
     } finally {
       done.client.close()
-      await done.held.down()
+      await done.owned.down()
     }
     return done.exitCode
   } catch (error) {
@@ -135,11 +135,11 @@ const renderHead = (
 /** Prints how to use the lab and waits for Ctrl-C. */
 const keepRunning = async (
   { terminal }: Invocation<TrialFlags>,
-  { held, addresses }: import('../trial/run-trial.ts').Trial,
+  { owned, addresses }: import('../trial/run-trial.ts').Trial,
   signal: AbortSignal,
 ): Promise<void> => {
   const { renderLabUsage } = await import('../render/lab-usage.ts')
-  const usage = renderLabUsage(held.lab, addresses, {
+  const usage = renderLabUsage(owned.lab, addresses, {
     program: 'npx meshgauge',
     userNamespaceOf: terminal.env[USER_NAMESPACE_OF],
   })

@@ -1,8 +1,8 @@
 /** Starts the parts of a lab: hosts, agents and collector. */
 
 import { writeInventory } from '../../deploy/local/inventory.ts'
-import { createLab, type HeldLab, type LabDeps, type LabOptions } from '../../deploy/local/lab.ts'
-import { createLoopbackFleet } from '../../deploy/local/loopback.ts'
+import { createLab, type LabDeps, type LabOptions, type OwnedLab } from '../../deploy/local/lab.ts'
+import { createLoopbackFleet } from '../../deploy/local/loopback-fleet.ts'
 import { type StartOptions, startAgents, startCollector } from '../../deploy/local/processes.ts'
 import { freeLoopbackAddress } from './free-address.ts'
 import { waitHealthy } from './readiness.ts'
@@ -14,7 +14,7 @@ export const createHosts = (
   deps: LabDeps,
   kind: 'namespaces' | 'loopback',
   options: LabOptions,
-): Promise<HeldLab> =>
+): Promise<OwnedLab> =>
   kind === 'namespaces'
     ? createLab(deps, options)
     : createLoopbackFleet(deps, options.nodes === undefined ? {} : { nodes: options.nodes })
@@ -27,25 +27,25 @@ const startOptions = (program: readonly string[], signal: AbortSignal): StartOpt
 
 export const startLabAgents = (
   deps: LabDeps,
-  held: HeldLab,
+  owned: OwnedLab,
   program: readonly string[],
   signal: AbortSignal,
-) => startAgents(deps, held.lab, startOptions(program, signal))
+) => startAgents(deps, owned.lab, startOptions(program, signal))
 
 /** Starts the collector on loopback of this machine, on its default ports if they are free. */
 export const startLabCollector = async (
   deps: LabDeps,
-  held: HeldLab,
+  owned: OwnedLab,
   program: readonly string[],
   signal: AbortSignal,
 ): Promise<Addresses> => {
   const addresses = { collector: await freeLoopbackAddress(50050), http: await freeLoopbackAddress(9464) }
-  const inventory = await writeInventory(held.lab, {
+  const inventory = await writeInventory(owned.lab, {
     listen: addresses.collector,
     // A ping mesh, but no other default schedules: throughput is measured only on request.
     settings: { http: addresses.http, schedules: [{ name: 'mesh', mesh: {} }] },
   })
-  await startCollector(deps, held.lab, {
+  await startCollector(deps, owned.lab, {
     ...startOptions(program, signal),
     inventory,
     address: addresses.collector,

@@ -121,7 +121,7 @@ describe('--expect', () => {
     expect(expectations(...bad).problems).toEqual([
       '--expect "throughput_min" is not NAME=LIMIT, such as throughput_min=9G',
       '--expect "throughput" is no expectation; did you mean throughput_min?',
-      '--expect "10" has no unit; cv_max is a share: write 0.1%',
+      '--expect "10" has no unit; cv_max is a ratio: write 0.1%',
       '--expect "1G" is a bitrate, and jitter_max is a time: write 50us, 2ms or 1s',
       '--expect cv_max is given twice',
       '--expect cv_max is given twice',

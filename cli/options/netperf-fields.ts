@@ -1,4 +1,4 @@
-/** Arguments for netperf after `--`. Those that mean the same as a field of the request are moved into that field. */
+/** Parses the arguments for netperf after `--`. An argument that a field of the request can express becomes that field. */
 
 import { Direction, type IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { type NetperfArgument, readNetperfArguments } from '../../lib/netperf-arguments.ts'
@@ -55,7 +55,7 @@ const FIELDS: Record<string, (value: string) => Fields> = {
 const asWords = ({ flag, value }: NetperfArgument): string[] =>
   value === undefined ? [`-${flag}`] : [`-${flag}`, value]
 
-/** The request fields for netperf arguments. Adds every problem to the reader. */
+/** The request fields for netperf arguments. Reports every problem to the reader. */
 export const readNetperfFields = (words: readonly string[], read: ValueReader): Fields => {
   const { found, problems } = readNetperfArguments(words)
   for (const { message } of problems) read.refuse(PLACE, message)
@@ -63,11 +63,12 @@ export const readNetperfFields = (words: readonly string[], read: ValueReader): 
   let fields: Fields = {}
   for (const argument of found) {
     const toFields = FIELDS[argument.flag]
-    const { extraArguments: more = [], ...meant } = toFields?.(argument.value ?? '') ?? {}
+    const { extraArguments: more = [], ...converted } = toFields?.(argument.value ?? '') ?? {}
     // -r with the sizes may come before or after the option that selects transactions.
     const sizes =
-      fields.requestResponse?.requestBytes !== undefined && meant.requestResponse?.requestBytes === undefined
-    fields = { ...fields, ...meant, ...(sizes && { requestResponse: fields.requestResponse }) }
+      fields.requestResponse?.requestBytes !== undefined &&
+      converted.requestResponse?.requestBytes === undefined
+    fields = { ...fields, ...converted, ...(sizes && { requestResponse: fields.requestResponse }) }
     extraArguments.push(...(toFields ? more : asWords(argument)))
     if (argument.flag === 'c') fields = { ...TRANSACTIONS, ...fields }
   }

@@ -1,4 +1,4 @@
-/** The options of `run`, `plan` and `schedules add` that say what a run measures. */
+/** The options of `run`, `plan` and `schedules add` that define what a run measures. */
 
 import type { Command } from 'commander'
 import { ENGINES } from '../../lib/engines.ts'
@@ -139,7 +139,7 @@ export const addProbeCount = (command: Command): Command =>
   command.optionsGroup('Options of --test ping:').option('--count <n>', 'Probes per pair. Default 10.')
 
 /**
- * Adds the options that say what a run measures.
+ * Adds the options that define what a run measures.
  * @param testDefault the sentence about the default of --test, or nothing where the option is required
  */
 export const addRunOptions = (command: Command, testDefault: string): Command => {

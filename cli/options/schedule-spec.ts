@@ -154,7 +154,7 @@ export const readScheduleSpec = (invocation: Invocation<ScheduleOptions>): Sched
     timeZone: options.timeZone ?? '',
     work: readWork(invocation, name),
     jitter: duration(read.secondsOrZero('--jitter', options.jitter)),
-    overlap: overlap && OVERLAPS[overlap],
+    overlap: overlap ? OVERLAPS[overlap] : OverlapPolicy.OVERLAP_POLICY_UNSPECIFIED,
     blackouts: readBlackouts(options.blackout ?? [], read),
     budget: readBudget(options, read),
     everyPairWithin: duration(read.seconds('--every-pair-within', options.everyPairWithin)),

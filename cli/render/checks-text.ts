@@ -2,8 +2,8 @@ import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.t
 import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { byName, counted } from './figures.ts'
-import { harmless, type Paint, type Style } from './paint.ts'
+import { compareNames, counted } from './figures.ts'
+import { type Paint, type Style, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 
 const STATUSES: Partial<Record<CheckStatus, { word: string; sign: string; style: Style }>> = {
@@ -54,7 +54,7 @@ const MAX_NAMES = 3
 
 const describeNodes = (nodes: readonly string[], all: number): string => {
   if (nodes.length === all && all > 1) return `all ${all} nodes`
-  return nodes.length <= MAX_NAMES ? nodes.map(harmless).join(', ') : `${nodes.length} nodes`
+  return nodes.length <= MAX_NAMES ? nodes.map(sanitize).join(', ') : `${nodes.length} nodes`
 }
 
 /** The reasons of all results that have one. Nodes with the same result and reasons share a line. */
@@ -70,15 +70,15 @@ export const checkReasons = (responses: readonly RunChecksResponse[], paint: Pai
     .map((group) => {
       const { sign, style } = statusOf(group[0]!)
       const { check = '', reasons = [] } = group[0]!.result ?? {}
-      const nodes = group.map(({ node }) => node).sort(byName)
-      return `${paint(style, sign)} ${describeNodes(nodes, all)} ${harmless(check)}: ${reasons.map(harmless).join('; ')}`
+      const nodes = group.map(({ node }) => node).sort(compareNames)
+      return `${paint(style, sign)} ${describeNodes(nodes, all)} ${sanitize(check)}: ${reasons.map(sanitize).join('; ')}`
     })
 }
 
 export const renderChecks = (responses: readonly RunChecksResponse[], paint: Paint): string => {
   if (responses.length === 0) return paint('red', 'No check ran: no node matches.')
-  const nodes = [...new Set(responses.map(({ node }) => node))].sort(byName)
-  const checks = [...new Set(responses.map(({ result }) => result?.check ?? ''))].sort(byName)
+  const nodes = [...new Set(responses.map(({ node }) => node))].sort(compareNames)
+  const checks = [...new Set(responses.map(({ result }) => result?.check ?? ''))].sort(compareNames)
   const byKey = new Map(
     responses.map((response) => [`${response.node}\0${response.result?.check ?? ''}`, response]),
   )
@@ -89,8 +89,8 @@ export const renderChecks = (responses: readonly RunChecksResponse[], paint: Pai
     return paint(style, `${sign} ${word}`)
   }
   const table = renderTable(
-    ['NODE', ...checks.map((check) => harmless(check).toUpperCase())],
-    nodes.map((node) => [harmless(node), ...checks.map((check) => cell(node, check))]),
+    ['NODE', ...checks.map((check) => sanitize(check).toUpperCase())],
+    nodes.map((node) => [sanitize(node), ...checks.map((check) => cell(node, check))]),
     paint,
   )
   return [

@@ -3,13 +3,13 @@
 import type { EndpointPair, ExpectationResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { formatExpected, isMinimum } from '../../lib/expectations.ts'
 import { counted, formatCount } from './figures.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 
 const pairText = (pair: EndpointPair | undefined): string => {
   const { source, destination } = pair ?? {}
   const on = source?.interface ? ` ${source.interface}` : ''
-  return harmless(`${source?.node} → ${destination?.node}${on}`)
+  return sanitize(`${source?.node} → ${destination?.node}${on}`)
 }
 
 const NAMED_PAIRS = 3
@@ -25,7 +25,7 @@ const valueText = (result: ExpectationResult, value: number | undefined): string
 /** `✘ throughput_min, at least 9.00 Gbit/s: 3 of 12 pairs miss it: node-3 → node-1 net1 48.0 Mbit/s, …` */
 const renderMissed = (result: ExpectationResult): string => {
   const { failed, failedCount, passedCount, fleetValue } = result
-  const head = `✘ ${harmless(result.expectation?.name ?? '')}, ${limitText(result)}`
+  const head = `✘ ${sanitize(result.expectation?.name ?? '')}, ${limitText(result)}`
   if (failedCount === 0) return `${head}: the value of the fleet is ${valueText(result, fleetValue)}.`
   const named = failed
     .slice(0, NAMED_PAIRS)
@@ -45,7 +45,7 @@ export const renderExpectations = (results: readonly ExpectationResult[], paint:
     ['', 'EXPECTED', 'LIMIT', 'WORST PAIR', 'FLEET', 'PAIRS'],
     results.map((result) => [
       result.passed ? paint('green', '✔') : paint('red', '✘'),
-      harmless(result.expectation?.name ?? ''),
+      sanitize(result.expectation?.name ?? ''),
       limitText(result),
       result.worst ? `${valueText(result, result.worst.value)}  ${pairText(result.worst.pair)}` : '-',
       valueText(result, result.fleetValue),

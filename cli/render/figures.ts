@@ -16,4 +16,4 @@ export const ago = (moment: Date | undefined, now: Date): string => {
 }
 
 /** Compares names with their numbers: node-2 is before node-10. */
-export const byName = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
+export const compareNames = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })

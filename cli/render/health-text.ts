@@ -9,8 +9,8 @@ import {
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { checkResultDocument } from './checks-text.ts'
-import { ago, byName, counted } from './figures.ts'
-import { harmless, type Paint, type Style } from './paint.ts'
+import { ago, compareNames, counted } from './figures.ts'
+import { type Paint, type Style, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 
 type Look = { word: string; sign: string; style: Style }
@@ -64,8 +64,8 @@ const reasonLines = (nodes: readonly NodeHealth[], paint: Paint): string[] =>
       .filter((record) => record.severity !== Severity.SEVERITY_PASS || couldNotRun(record))
       .flatMap((record) => {
         const { sign, style } = couldNotRun(record) ? COULD_NOT_RUN : lookOf(record.severity)
-        const name = harmless(`${node} ${record.result?.check ?? ''}`)
-        return reasonsOf(record).map((reason) => `  ${paint(style, sign)} ${name}: ${harmless(reason)}`)
+        const name = sanitize(`${node} ${record.result?.check ?? ''}`)
+        return reasonsOf(record).map((reason) => `  ${paint(style, sign)} ${name}: ${sanitize(reason)}`)
       }),
   )
 
@@ -73,7 +73,7 @@ export const renderHealth = (nodes: readonly NodeHealth[], now: Date, paint: Pai
   if (nodes.length === 0) return 'The fleet has no nodes.'
   const checks = [
     ...new Set(nodes.flatMap((node) => node.checks.map(({ result }) => result?.check ?? ''))),
-  ].sort(byName)
+  ].sort(compareNames)
   const painted = ({ sign, word, style }: Look) => paint(style, `${sign} ${word}`)
   const cell = (node: NodeHealth, check: string): string => {
     const record = node.checks.find(({ result }) => result?.check === check)
@@ -86,9 +86,9 @@ export const renderHealth = (nodes: readonly NodeHealth[], now: Date, paint: Pai
     return painted(couldNotRun(record) ? COULD_NOT_RUN : lookOf(record.severity)) + running
   }
   const table = renderTable(
-    ['NODE', 'HEALTH', 'LAST CHECK', ...checks.map((check) => harmless(check).toUpperCase())],
+    ['NODE', 'HEALTH', 'LAST CHECK', ...checks.map((check) => sanitize(check).toUpperCase())],
     nodes.map((node) => [
-      harmless(node.node),
+      sanitize(node.node),
       painted(lookOf(node.severity)),
       ago(newest(node.checks), now),
       ...checks.map((check) => cell(node, check)),
@@ -145,7 +145,7 @@ export const renderGate = (response: CheckGateResponse, paint: Paint): string =>
   const lines = closed.flatMap(({ node, reasons, unknown }) =>
     reasons.map((reason) => {
       const sign = unknown ? paint('yellow', '?') : paint('red', '✘')
-      return `  ${sign} ${harmless(node)}: ${harmless(reason)}`
+      return `  ${sign} ${sanitize(node)}: ${sanitize(reason)}`
     }),
   )
   return [head, ...lines].join('\n')

@@ -4,7 +4,7 @@ import type { NodeMetadata } from '#proto/meshgauge/agent/v1/agent.ts'
 import type { HostSample, HostSamples } from '#proto/meshgauge/agent/v1/host.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { harmless } from './paint.ts'
+import { sanitize } from './paint.ts'
 
 export const metadataDocument = (metadata: NodeMetadata) => ({
   architecture: metadata.architecture || undefined,
@@ -89,5 +89,5 @@ export const renderHostProblems = (pairs: readonly PairResult[]): string[] => {
       }
     }
   }
-  return [...nodes].map(([problem, names]) => harmless(`${[...names].sort().join(', ')}: ${problem}`))
+  return [...nodes].map(([problem, names]) => sanitize(`${[...names].sort().join(', ')}: ${problem}`))
 }

@@ -1,7 +1,7 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { median } from '../../lib/statistics.ts'
-import { byName, counted } from './figures.ts'
-import { harmless, type Paint, padEnd, padStart, widthOf } from './paint.ts'
+import { compareNames, counted } from './figures.ts'
+import { type Paint, padEnd, padStart, sanitize, widthOf } from './paint.ts'
 import type { Cell, Matrix, MatrixMeasure } from './pair-matrix.ts'
 import { renderTable } from './table.ts'
 
@@ -64,7 +64,7 @@ const MEANING: Record<MatrixMeasure, string> = {
 }
 
 const heading = (matrix: Matrix, unit: Unit): string => {
-  const name = harmless(matrix.interface) || 'measured'
+  const name = sanitize(matrix.interface) || 'measured'
   return `${name}, ${unit.name} ${MEANING[matrix.measure]}`
 }
 
@@ -83,7 +83,7 @@ const layOut = (matrix: Matrix, unit: Unit, columnNames: readonly string[], pain
       matrix.sources[r] === matrix.destinations[c] && !cell ? paint('dim', '·') : cellText(cell, unit, paint),
     ),
   )
-  const rowNames = matrix.sources.map(harmless)
+  const rowNames = matrix.sources.map(sanitize)
   const nameWidth = Math.max(...rowNames.map(widthOf))
   const width = Math.max(...[...columnNames, ...texts.flat()].map(widthOf))
   const line = (name: string, cells: readonly string[]) =>
@@ -105,7 +105,7 @@ const worstLines = (matrix: Matrix, lines: readonly Line[]): Line[] => {
   const middle = matrix.median ?? 0
   const badness = ({ values }: Line) => ((median(values) ?? middle) - middle) * (higherIsWorse ? 1 : -1)
   const sorted = [...lines].sort(
-    (a, b) => b.failedCount - a.failedCount || badness(b) - badness(a) || byName(a.node, b.node),
+    (a, b) => b.failedCount - a.failedCount || badness(b) - badness(a) || compareNames(a.node, b.node),
   )
   const worst = sorted.filter((line) => line.failedCount > 0 || badness(line) > ALIKE_RATIO * middle)
   return (worst.length > 0 ? worst : sorted.slice(0, 1)).slice(0, WORST_COUNT)
@@ -124,7 +124,7 @@ const summarise = (matrix: Matrix, unit: Unit, paint: Paint): string[] => {
     renderTable(
       [`WORST ${verb}`, 'MEDIAN', 'WORST', 'FAILED'],
       worstLines(matrix, lines).map(({ node, values, failedCount }) => [
-        harmless(node),
+        sanitize(node),
         figure(median(values)),
         figure(values.length > 0 ? worst(...values) : undefined),
         failedCount > 0 ? paint('red', String(failedCount)) : '0',
@@ -145,17 +145,17 @@ const summarise = (matrix: Matrix, unit: Unit, paint: Paint): string[] => {
 
 /**
  * Renders a matrix for a terminal of `columns` columns, unlimited if undefined. A matrix that does not fit is replaced
- * by its worst rows and columns, and `whole` says where the whole matrix is.
+ * by its worst rows and columns, with `fullOutputHint`: how to print the whole matrix.
  */
 export const renderMatrix = (
   matrix: Matrix,
-  options: { paint: Paint; columns: number | undefined; whole: string },
+  options: { paint: Paint; columns: number | undefined; fullOutputHint: string },
 ): string => {
   const { paint, columns = Number.POSITIVE_INFINITY } = options
   const unit = unitFor(matrix.measure, matrix.median)
   const title = heading(matrix, unit)
   const size = Math.max(matrix.sources.length, matrix.destinations.length)
-  const names = matrix.destinations.map(harmless)
+  const names = matrix.destinations.map(sanitize)
   if (size <= MAX_NODES) {
     const full = layOut(matrix, unit, names, paint)
     if (full.width <= columns) return [`${title} (row sends, column receives)`, ...full.lines].join('\n')
@@ -171,5 +171,5 @@ export const renderMatrix = (
     }
   }
   const shape = `${matrix.sources.length} x ${counted(matrix.destinations.length, 'node')}`
-  return [`${title} (${shape}; ${options.whole})`, ...summarise(matrix, unit, paint)].join('\n')
+  return [`${title} (${shape}; ${options.fullOutputHint})`, ...summarise(matrix, unit, paint)].join('\n')
 }

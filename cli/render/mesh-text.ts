@@ -14,7 +14,7 @@ import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration, formatRatio } from '../../lib/units.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { ago, counted, formatCount } from './figures.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 import { paintState, pathStateWord } from './path-state.ts'
 import { renderTable } from './table.ts'
 
@@ -43,7 +43,7 @@ const answer = ({ meshes, verdicts }: GetMeshResponse, paint: Paint): string => 
   const [worst] = verdicts
   if (worst) {
     const more = verdicts.length > 1 ? ` And ${counted(verdicts.length - 1, 'verdict')} more.` : ''
-    return paint('red', `✘ ${harmless(worst.message)}`) + more
+    return paint('red', `✘ ${sanitize(worst.message)}`) + more
   }
   const [up, paths] = [sum(({ upCount }) => upCount), sum(({ pathCount }) => pathCount)]
   const bad = sum(badCount)
@@ -58,7 +58,7 @@ const answer = ({ meshes, verdicts }: GetMeshResponse, paint: Paint): string => 
   return `${paint('green', 'Healthy.')} ${formatCount(up)} of ${counted(paths, 'path')} are up${rest}.`
 }
 
-const endText = (end: Endpoint | undefined): string => harmless(end?.node ?? '')
+const endText = (end: Endpoint | undefined): string => sanitize(end?.node ?? '')
 
 const lossText = (window: PathWindow | undefined): string =>
   window && window.sentCount > 0 ? formatRatio(window.lossRatio) : '-'
@@ -85,14 +85,14 @@ export const renderPaths = (paths: readonly Path[], now: Date, paint: Paint): st
         paths.map((path) => [
           endText(path.source),
           endText(path.destination),
-          harmless(path.source?.interface ?? ''),
+          sanitize(path.source?.interface ?? ''),
           paintState(path.state, paint),
           path.stateTime ? ago(fromTimestamp(path.stateTime), now) : '-',
           lossText(path.lastMinute),
           timeText(fromDuration(path.lastMinute?.rtt?.p50)),
           timeText(fromDuration(path.lastMinute?.rtt?.p99)),
           String(path.changeCount),
-          harmless(path.reason),
+          sanitize(path.reason),
         ]),
         paint,
       )
@@ -107,15 +107,15 @@ export const renderMesh = (
   const { meshes, verdicts } = response
   const others = verdicts
     .slice(1, MAX_LINES)
-    .map(({ message }) => `  ${paint('red', '✘')} ${harmless(message)}`)
+    .map(({ message }) => `  ${paint('red', '✘')} ${sanitize(message)}`)
   const problems = [...new Set(meshes.flatMap((mesh) => mesh.problems))]
-  const listed = problems.slice(0, MAX_LINES).map((line) => `  ${paint('yellow', '!')} ${harmless(line)}`)
+  const listed = problems.slice(0, MAX_LINES).map((line) => `  ${paint('yellow', '!')} ${sanitize(line)}`)
   if (problems.length > listed.length)
     listed.push(`  and ${counted(problems.length - listed.length, 'more problem')}`)
   const table = renderTable(
     ['MESH', 'SIZE', 'DELIVERING', 'UP', 'LOSSY', 'DOWN', 'STALE'],
     meshes.map((mesh) => [
-      harmless(mesh.schedule),
+      sanitize(mesh.schedule),
       extent(mesh),
       `${formatCount(mesh.streamingCount)} of ${formatCount(mesh.nodeCount)}`,
       formatCount(mesh.upCount),
@@ -134,11 +134,11 @@ export const renderMesh = (
 /** One line for an event, for `mesh events` and `mesh watch`. */
 export const renderEvent = (event: MeshEvent, paint: Paint): string => {
   const time = fromTimestamp(event.time)?.toISOString() ?? ''
-  const name = event.source?.interface ? ` on ${harmless(event.source.interface)}` : ''
+  const name = event.source?.interface ? ` on ${sanitize(event.source.interface)}` : ''
   const who = event.destination
     ? `${endText(event.source)} → ${endText(event.destination)}${name}`
     : `${name === '' ? 'agent of ' : ''}${endText(event.source)}${name}`
-  const why = event.reason ? `: ${harmless(event.reason)}` : ''
+  const why = event.reason ? `: ${sanitize(event.reason)}` : ''
   return `${time}  ${who}  ${pathStateWord(event.before)} → ${paintState(event.state, paint)}${why}`
 }
 
@@ -175,7 +175,7 @@ export const renderHistory = (
   { resolution, windows, events }: GetPathHistoryResponse,
   paint: Paint,
 ): string => {
-  if (windows.length === 0) return `${harmless(name)} has no measurements in this time.`
+  if (windows.length === 0) return `${sanitize(name)} has no measurements in this time.`
   const sum = (count: (window: PathWindow) => number) =>
     windows.reduce((total, window) => total + count(window), 0)
   const [sent, received] = [sum(({ sentCount }) => sentCount), sum(({ receivedCount }) => receivedCount)]
@@ -185,7 +185,7 @@ export const renderHistory = (
   )
   const loss = sent === 0 ? 0 : (sent - received) / sent
   const lines = [
-    `${harmless(name)}: ${formatRatio(loss)} lost of ${counted(sent, 'probe')}, slowest ${formatDuration(slowest)}`,
+    `${sanitize(name)}: ${formatRatio(loss)} lost of ${counted(sent, 'probe')}, slowest ${formatDuration(slowest)}`,
     `  loss  ${sparkline(windows, (window) => window.lossRatio)}`,
     `  p99   ${sparkline(windows, ({ rtt }) => fromDuration(rtt?.p99))}`,
     paint(

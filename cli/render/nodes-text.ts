@@ -4,7 +4,7 @@ import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import { wordOf } from './enum-words.ts'
 import { ago, counted } from './figures.ts'
 import { metadataDocument } from './host-document.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 
 const stateWord = wordOf(NodeState, 'NODE_STATE_')
@@ -20,23 +20,23 @@ const interfacesText = (node: Node): string => {
   const described = new Map((node.description?.interfaces ?? []).map((each) => [each.name, each]))
   const names = node.interfaces.length > 0 ? node.interfaces : [...described.keys()]
   return names
-    .map((name) => `${harmless(name)}${speedText(described.get(name) ?? ({} as Interface))}`)
+    .map((name) => `${sanitize(name)}${speedText(described.get(name) ?? ({} as Interface))}`)
     .join('  ')
 }
 
 const enginesText = (node: Node): string =>
   (node.description?.engines ?? [])
     .filter(({ available }) => available)
-    .map(({ name, version }) => harmless(`${name} ${version}`))
+    .map(({ name, version }) => sanitize(`${name} ${version}`))
     .join('  ')
 
 const rowOf = (node: Node, now: Date, paint: Paint): string[] => {
-  const name = harmless(node.name)
-  const version = harmless(node.description?.agentVersion ?? '')
+  const name = sanitize(node.name)
+  const version = sanitize(node.description?.agentVersion ?? '')
   const known = [version || '…', interfacesText(node) || '…', enginesText(node) || '…']
   const ping = ago(fromTimestamp(node.lastPingTime), now)
   if (node.state === NodeState.NODE_STATE_SILENT) {
-    const reason = `✘ ${harmless(node.stateReason) || 'the agent does not answer'}`
+    const reason = `✘ ${sanitize(node.stateReason) || 'the agent does not answer'}`
     return [name, paint('red', stateOf(node)), ...known, ping, paint('red', reason)]
   }
   const colour = node.state === NodeState.NODE_STATE_READY ? 'green' : 'yellow'
@@ -49,10 +49,10 @@ const missingEngines = (nodes: readonly Node[]): string[] => {
   for (const node of nodes) {
     for (const engine of node.description?.engines ?? []) {
       if (engine.available) continue
-      const reason = harmless(engine.reasons.join('; '))
+      const reason = sanitize(engine.reasons.join('; '))
       const key = JSON.stringify([engine.name, reason])
-      const entry = missing.get(key) ?? { engine: harmless(engine.name), reason, names: [] }
-      entry.names.push(harmless(node.name))
+      const entry = missing.get(key) ?? { engine: sanitize(engine.name), reason, names: [] }
+      entry.names.push(sanitize(node.name))
       missing.set(key, entry)
     }
   }

@@ -23,7 +23,7 @@ export const padStart = (text: string, width: number): string =>
   ' '.repeat(Math.max(0, width - widthOf(text))) + text
 
 /** Removes control characters from text of other machines, so that it cannot move the cursor or break a table. */
-export const harmless = (text: string): string =>
+export const sanitize = (text: string): string =>
   stripVTControlCharacters(text)
     .replace(/\p{Cc}+/gu, ' ')
     .trim()

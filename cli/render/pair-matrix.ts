@@ -3,7 +3,7 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Endpoint, EndpointPair, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { median } from '../../lib/statistics.ts'
-import { byName } from './figures.ts'
+import { compareNames } from './figures.ts'
 
 /** The measure that a matrix shows, in base units: bit/s, a ratio, or seconds. */
 export type MatrixMeasure = 'throughput' | 'loss' | 'rtt-p50' | 'rtt-p99'
@@ -51,11 +51,11 @@ export const gradeOf = (value: number, middle: number | undefined, measure: Matr
 }
 
 const nodesOf = (pairs: readonly PairResult[], end: 'source' | 'destination'): string[] =>
-  [...new Set(pairs.map((pair) => pair[end]?.node ?? ''))].sort(byName)
+  [...new Set(pairs.map((pair) => pair[end]?.node ?? ''))].sort(compareNames)
 
 /** The sorted names of the measured interfaces. */
 export const interfacesOf = (pairs: readonly PairResult[]): string[] =>
-  [...new Set(pairs.map((pair) => pair.source?.interface ?? ''))].sort(byName)
+  [...new Set(pairs.map((pair) => pair.source?.interface ?? ''))].sort(compareNames)
 
 export const buildMatrix = (
   all: readonly PairResult[],

@@ -3,11 +3,11 @@ import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
 import { topologyWord } from './enum-words.ts'
 import { counted, formatCount } from './figures.ts'
-import { harmless } from './paint.ts'
+import { sanitize } from './paint.ts'
 
 const boundText = (plan: Plan): string => {
   if (plan.roundCount <= 1) return ''
-  const why = plan.bottleneck ? `: ${harmless(plan.bottleneck)}` : ''
+  const why = plan.bottleneck ? `: ${sanitize(plan.bottleneck)}` : ''
   if (plan.roundCount === plan.lowerBound) return ` (the fewest possible${why})`
   return ` (bound ${formatCount(plan.lowerBound)}${why})`
 }
@@ -15,7 +15,7 @@ const boundText = (plan: Plan): string => {
 /** The plan of a run in one sentence. */
 export const renderPlan = (spec: RunSpec, plan: Plan): string => {
   const topology = topologyWord(spec.topology?.kind ?? TopologyKind.TOPOLOGY_KIND_UNSPECIFIED)
-  const interfaces = spec.interfaces.length > 0 ? ` on ${harmless(spec.interfaces.join(', '))}` : ''
+  const interfaces = spec.interfaces.length > 0 ? ` on ${sanitize(spec.interfaces.join(', '))}` : ''
   const seconds = fromDuration(plan.duration)
   const facts = [
     `${counted(plan.pairCount, 'pair')} in ${counted(plan.roundCount, 'round')}${boundText(plan)}`,

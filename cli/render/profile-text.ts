@@ -6,7 +6,7 @@ import { fromDuration } from '../../lib/protobuf-time.ts'
 import { topologyWord } from './enum-words.ts'
 import { missedCount } from './expectations-text.ts'
 import { counted } from './figures.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 
 const specDocument = (spec: RunSpec | undefined) => ({
   test: spec?.test?.$case,
@@ -37,7 +37,7 @@ export const renderProfileEnd = (
 ): string => {
   const all = runs.flatMap((run) => run.summary?.expectations ?? [])
   const expected = counted(all.length, 'expectation')
-  const title = `Profile ${harmless(name)}`
+  const title = `Profile ${sanitize(name)}`
   if (passed) return paint('green', `✔ ${title} passed: ${counted(runs.length, 'test')}, ${expected} met.`)
   const notRun = stepCount - runs.length
   const rest = notRun > 0 ? ` ${counted(notRun, 'test')} of ${stepCount} did not run.` : ''

@@ -7,7 +7,7 @@ import { formatDuration } from '../../lib/units.ts'
 import type { OutputStream } from '../terminal.ts'
 import { runTest, runTopology } from './enum-words.ts'
 import { formatCount } from './figures.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 import { createStatusLine } from './status-line.ts'
 
 const BAR_WIDTH = 17
@@ -89,7 +89,7 @@ const createLiveProgress = ({ stream, paint, clock }: ProgressDeps): Progress =>
     },
     note: (text) => {
       line.clear()
-      stream.write(`${harmless(text)}\n`)
+      stream.write(`${sanitize(text)}\n`)
       draw()
     },
     end: () => {
@@ -110,7 +110,7 @@ const createPlainProgress = ({ stream, clock }: ProgressDeps): Progress => {
       said = { at: clock.monotonicSeconds(), share }
       stream.write(`${progressTitle(run)}: ${progressText(run, 0)}\n`)
     },
-    note: (text) => stream.write(`${harmless(text)}\n`),
+    note: (text) => stream.write(`${sanitize(text)}\n`),
     end: () => undefined,
   }
 }

@@ -7,7 +7,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { outcomeWord, runTopology, stateWord } from './enum-words.ts'
 import { missedCount, renderMisses } from './expectations-text.ts'
 import { counted, formatCount } from './figures.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 
 /** A verdict about a node needs at least this many peers. */
 const MIN_PEERS = 3
@@ -35,7 +35,7 @@ const countEvidence = ({ pairsFor, pairsAgainst, retested }: Verdict): string =>
 }
 
 const renderVerdict = (verdict: Verdict, run: Run, paint: Paint): string[] => {
-  const { answer, evidence } = splitMessage(harmless(verdict.message))
+  const { answer, evidence } = splitMessage(sanitize(verdict.message))
   const trace = run.traceId ? ` Trace ${run.traceId.slice(0, 8)}…` : ''
   return [
     paint('red', `✘ ${answer}`),
@@ -64,11 +64,11 @@ const placeOf = (pairs: readonly PairResult[]): string => {
   const shared = [first?.source?.node, first?.destination?.node].find((node) =>
     pairs.every(({ source, destination }) => source?.node === node || destination?.node === node),
   )
-  if (pairs.length > 2 && shared) return `all from or to ${harmless(shared)}`
+  if (pairs.length > 2 && shared) return `all from or to ${sanitize(shared)}`
   const names = pairs
     .slice(0, 3)
     .map(({ source, destination }) =>
-      harmless(`${source?.node} → ${destination?.node}${source?.interface ? ` on ${source.interface}` : ''}`),
+      sanitize(`${source?.node} → ${destination?.node}${source?.interface ? ` on ${source.interface}` : ''}`),
     )
   const rest = pairs.length > 3 ? `, and ${formatCount(pairs.length - 3)} more` : ''
   return names.join(', ') + rest
@@ -79,7 +79,7 @@ const renderFailures = (pairs: readonly PairResult[], paint: Paint): string[] =>
   if (groups.length === 0) return []
   const failed = groups.reduce((sum, group) => sum + group.pairs.length, 0)
   const lines = groups.slice(0, MAX_GROUPS).map(({ outcome, reason, pairs: members }) => {
-    const why = reason ? `: ${harmless(reason)}` : ''
+    const why = reason ? `: ${sanitize(reason)}` : ''
     return `  ${formatCount(members.length)} ${outcomeWord(outcome).replace('_', ' ')}, ${placeOf(members)}${why}`
   })
   if (groups.length > MAX_GROUPS) lines.push(`  and ${counted(groups.length - MAX_GROUPS, 'other reason')}`)
@@ -137,7 +137,7 @@ export const renderHeadline = (run: Run, pairs: readonly PairResult[], paint: Pa
     ...renderMisses(run.summary?.expectations ?? [], paint),
   ]
   if (run.state !== RunState.RUN_STATE_COMPLETED) {
-    const why = run.stateReason ? ` ${harmless(run.stateReason)}` : ''
+    const why = run.stateReason ? ` ${sanitize(run.stateReason)}` : ''
     lines.push(
       paint('yellow', `${STATE_SENTENCES[run.state] ?? `The run is ${stateWord(run.state)}.`}${why}`),
     )

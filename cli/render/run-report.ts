@@ -9,7 +9,7 @@ import { renderExpectations } from './expectations-text.ts'
 import { counted } from './figures.ts'
 import { renderHostProblems } from './host-document.ts'
 import { formatIn, renderMatrix, unitFor } from './matrix-text.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 import { buildMatrix, interfacesOf, type Matrix, type MatrixMeasure } from './pair-matrix.ts'
 import { renderHeadline } from './run-headline.ts'
 import { hasTransactions, transactionFigures } from './transaction-text.ts'
@@ -61,7 +61,7 @@ const renderWorst = (summary: InterfaceSummary, matrix: Matrix, paint: Paint): s
     const row = matrix.sources.indexOf(source?.node ?? '')
     const cell = matrix.rows[row]?.[matrix.destinations.indexOf(destination?.node ?? '')]
     const value = cell?.kind === 'value' ? ` ${formatIn(unit, cell.value)}` : ''
-    return `${harmless(`${source?.node} → ${destination?.node}`)}${value}`
+    return `${sanitize(`${source?.node} → ${destination?.node}`)}${value}`
   })
   return paint('yellow', `worst: ${names.join(', ')}`)
 }
@@ -93,21 +93,21 @@ export const renderInterface = (
   name: string,
   { paint, columns }: ReportOptions,
 ): string => {
-  const mine = pairs.filter((pair) => (pair.source?.interface ?? '') === name)
-  const matrix = buildMatrix(mine, name, measureOf(run, mine), blamedPairs(run))
-  const whole = `all pairs: meshgauge runs export ${run.id}`
+  const ofInterface = pairs.filter((pair) => (pair.source?.interface ?? '') === name)
+  const matrix = buildMatrix(ofInterface, name, measureOf(run, ofInterface), blamedPairs(run))
+  const fullOutputHint = `all pairs: meshgauge runs export ${run.id}`
   const summary = run.summary?.interfaces.find((each) => each.interface === name)
-  const lines = [renderMatrix(matrix, { paint, columns, whole })]
+  const lines = [renderMatrix(matrix, { paint, columns, fullOutputHint })]
   if (summary)
     lines.push(
-      transactionFigures(mine) ?? renderFigures(summary) ?? '',
+      transactionFigures(ofInterface) ?? renderFigures(summary) ?? '',
       renderWorst(summary, matrix, paint) ?? '',
     )
   return lines.filter((line) => line !== '').join('\n')
 }
 
 export const renderReport = (run: Run, pairs: readonly PairResult[], options: ReportOptions): string => {
-  const label = run.spec?.label ? ` (${harmless(run.spec.label)})` : ''
+  const label = run.spec?.label ? ` (${sanitize(run.spec.label)})` : ''
   const time = renderTime(run, pairs)
   const expectations = run.summary?.expectations ?? []
   return [

@@ -3,7 +3,7 @@ import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration } from '../../lib/units.ts'
 import { hasEnded, runTest, runTopology, stateWord } from './enum-words.ts'
 import { ago, formatCount } from './figures.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 import { wallTime } from './wall-time.ts'
 
@@ -11,9 +11,9 @@ const verdictCell = (run: Run, paint: Paint): string => {
   const [verdict] = run.verdicts
   if (verdict) {
     const rest = run.verdicts.length > 1 ? ` (and ${run.verdicts.length - 1} more)` : ''
-    return paint('red', `✘ ${harmless(verdict.message)}${rest}`)
+    return paint('red', `✘ ${sanitize(verdict.message)}${rest}`)
   }
-  if (run.stateReason) return paint('yellow', harmless(run.stateReason))
+  if (run.stateReason) return paint('yellow', sanitize(run.stateReason))
   return ''
 }
 
@@ -22,7 +22,7 @@ const rowOf = (run: Run, now: Date, paint: Paint): string[] => {
   const { seconds } = wallTime(run)
   return [
     run.id,
-    harmless(run.spec?.label ?? ''),
+    sanitize(run.spec?.label ?? ''),
     stateWord(run.state),
     `${runTest(run)} ${runTopology(run)}`,
     `${formatCount(measuredCount)} of ${formatCount(pairCount)}`,

@@ -7,7 +7,7 @@ import type {
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
 import { ago, counted, formatCount } from './figures.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 import { scheduleOrigin, scheduleState, scheduleWork } from './schedule-document.ts'
 import { renderTable } from './table.ts'
 
@@ -49,15 +49,15 @@ export const renderSchedules = (schedules: readonly Schedule[], now: Date, paint
     : renderTable(
         ['NAME', 'FROM', 'STATE', 'WORK', 'WHEN', 'NEXT', 'LAST', 'STARTS', 'COVERED', 'PROBLEMS'],
         schedules.map((schedule) => {
-          const problems = [problemCounts(schedule), harmless(schedule.reason)]
+          const problems = [problemCounts(schedule), sanitize(schedule.reason)]
             .filter((text) => text !== '')
             .join('; ')
           return [
-            harmless(schedule.spec?.name ?? ''),
+            sanitize(schedule.spec?.name ?? ''),
             scheduleOrigin(schedule),
             scheduleState(schedule),
-            harmless(scheduleWork(schedule.spec)),
-            harmless(when(schedule.spec)),
+            sanitize(scheduleWork(schedule.spec)),
+            sanitize(when(schedule.spec)),
             timeUntil(fromTimestamp(schedule.nextTime), now),
             ago(fromTimestamp(schedule.lastStartTime), now),
             formatCount(schedule.startCount),
@@ -112,8 +112,8 @@ export const renderSchedule = (schedule: Schedule, now: Date, paint: Paint): str
   ]
   const shown = lines.filter(([, text]) => text !== undefined && text !== '')
   return [
-    paint('bold', harmless(spec?.name ?? '')),
-    ...shown.map(([label, text]) => `  ${label.padEnd(10)}  ${harmless(text ?? '')}`),
+    paint('bold', sanitize(spec?.name ?? '')),
+    ...shown.map(([label, text]) => `  ${label.padEnd(10)}  ${sanitize(text ?? '')}`),
   ].join('\n')
 }
 
@@ -125,9 +125,9 @@ export const renderCoverage = (
   const head = `Measured within ${within}: ${coverageLine(coverage)}.`
   if (overdue.length === 0) return head
   const rows = overdue.map(({ source, destination, interface: name, lastTime }) => [
-    harmless(source),
-    harmless(destination),
-    harmless(name),
+    sanitize(source),
+    sanitize(destination),
+    sanitize(name),
     ago(fromTimestamp(lastTime), now),
   ])
   const table = renderTable(['SOURCE', 'DESTINATION', 'INTERFACE', 'LAST'], rows, paint)

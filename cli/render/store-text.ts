@@ -2,7 +2,7 @@ import type { GetStoreInfoResponse, StoreLevel } from '#proto/meshgauge/collecto
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
 import { ago, formatCount } from './figures.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 
 const CONTENT: Record<string, string> = {
@@ -17,7 +17,7 @@ const rowOf = (level: StoreLevel, now: Date): string[] => {
   const retention = fromDuration(level.retention)
   const timeOf = (time: StoreLevel['oldestTime']) => (time ? ago(fromTimestamp(time), now) : '-')
   return [
-    harmless(level.name),
+    sanitize(level.name),
     formatCount(level.rowCount),
     timeOf(level.oldestTime),
     timeOf(level.newestTime),
@@ -32,7 +32,7 @@ export const renderStoreInfo = (info: GetStoreInfoResponse, now: Date, paint: Pa
     ? `Expired content was last removed ${ago(fromTimestamp(info.lastExpireTime), now)}.`
     : 'No content has expired yet.'
   return [
-    `${harmless(info.path)}: ${formatBytes(info.sizeBytes)}${bound}, ${formatBytes(info.freeBytes)} of it free (schema version ${info.schemaVersion})`,
+    `${sanitize(info.path)}: ${formatBytes(info.sizeBytes)}${bound}, ${formatBytes(info.freeBytes)} of it free (schema version ${info.schemaVersion})`,
     expired,
     '',
     renderTable(

@@ -3,7 +3,7 @@ import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBitrate, formatBytes } from '../../lib/units.ts'
 import { topologyWord, wordOf } from './enum-words.ts'
 import { ago, counted, formatCount } from './figures.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 
 const trafficWord = wordOf(TrafficState, 'TRAFFIC_STATE_')
@@ -62,13 +62,13 @@ const figures = (traffic: Traffic): string => {
 }
 
 const problemLines = ({ problems }: Traffic, paint: Paint): string[] =>
-  problems.map((problem) => `  ${paint('red', '✘')} ${harmless(problem)}`)
+  problems.map((problem) => `  ${paint('red', '✘')} ${sanitize(problem)}`)
 
 /** The state of a traffic, then its problems. `stop` is the command that stops it. */
 export const renderTraffic = (traffic: Traffic, stop: string, paint: Paint): string => {
   const { reason, state } = traffic
   if (trafficHasEnded(traffic)) {
-    const why = reason ? `: ${harmless(reason)}` : ''
+    const why = reason ? `: ${sanitize(reason)}` : ''
     const rest =
       state === TrafficState.TRAFFIC_STATE_FAILED
         ? ''
@@ -89,14 +89,14 @@ export const renderTrafficList = (list: readonly Traffic[], now: Date, paint: Pa
         ['ID', 'LABEL', 'STATE', 'TOPOLOGY', 'MOVING', 'RECEIVED', 'RESTARTS', 'STARTED', 'REASON'],
         list.map((traffic) => [
           traffic.id,
-          harmless(traffic.spec?.label ?? ''),
+          sanitize(traffic.spec?.label ?? ''),
           trafficWord(traffic.state),
           topologyWord(traffic.spec?.topology?.kind ?? 0),
           `${formatCount(traffic.movingCount)} of ${formatCount(traffic.flowCount)}`,
           formatBitrate(traffic.receivedBitsPerSecond),
           formatCount(traffic.restartCount),
           ago(fromTimestamp(traffic.createTime), now),
-          harmless(traffic.reason),
+          sanitize(traffic.reason),
         ]),
         paint,
       )
@@ -108,15 +108,15 @@ export const renderFlows = (flows: readonly TrafficFlow[], paint: Paint): string
         ['', 'SOURCE', 'DESTINATION', 'INTERFACE', 'PORT', 'SENT', 'RECEIVED', 'BYTES', 'RESTARTS', 'REASON'],
         flows.map((flow) => [
           flow.moving ? paint('green', '✔') : paint('red', '✘'),
-          harmless(flow.source?.node ?? ''),
-          harmless(flow.destination?.node ?? ''),
-          harmless(flow.source?.interface ?? ''),
+          sanitize(flow.source?.node ?? ''),
+          sanitize(flow.destination?.node ?? ''),
+          sanitize(flow.source?.interface ?? ''),
           flow.port === 0 ? '' : String(flow.port),
           formatBitrate(flow.sentBitsPerSecond),
           formatBitrate(flow.receivedBitsPerSecond),
           formatBytes(flow.receivedBytes),
           formatCount(flow.restartCount),
-          harmless(flow.reason),
+          sanitize(flow.reason),
         ]),
         paint,
       )
@@ -134,5 +134,5 @@ export const capacityText = (
   const each = `Requested per node: ${formatBitrate(asked)} in each direction on average`
   if (!slowest) return `${each}. The speed of the interfaces is unknown.`
   const full = asked > slowest.bitsPerSecond ? ', so they will be saturated' : ''
-  return `${each}. The interfaces of ${harmless(slowest.name)} have ${formatBitrate(slowest.bitsPerSecond)}${full}.`
+  return `${each}. The interfaces of ${sanitize(slowest.name)} have ${formatBitrate(slowest.bitsPerSecond)}${full}.`
 }

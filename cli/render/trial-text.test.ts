@@ -3,14 +3,14 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { RunState, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { failedPair, iperfPair, meshOf, runOf, slowSender } from '../testing/run-samples.ts'
 import { noPaint } from './paint.ts'
-import { type Measured, renderTrialAnswer, renderTrialTables, trialExitCode } from './trial-text.ts'
+import { type MeasuredRun, renderTrialAnswer, renderTrialTables, trialExitCode } from './trial-text.ts'
 
 const run = (kind: TopologyKind, changes: Parameters<typeof runOf>[1] = {}) => {
   const made = runOf(RunState.RUN_STATE_COMPLETED, changes)
   return { ...made, spec: { ...made.spec!, topology: Topology.fromPartial({ kind }) } }
 }
 
-const ring: Measured = {
+const ring: MeasuredRun = {
   name: 'iperf ring',
   run: run(TopologyKind.TOPOLOGY_KIND_RING),
   pairs: [
@@ -19,7 +19,7 @@ const ring: Measured = {
     failedPair('n3', 'n1', Outcome.OUTCOME_REFUSED, 'the port is closed'),
   ],
 }
-const mesh: Measured = {
+const mesh: MeasuredRun = {
   name: 'iperf mesh',
   run: run(TopologyKind.TOPOLOGY_KIND_MESH),
   pairs: meshOf(4, (source, destination) => iperfPair(source, destination, 9.4e9)),

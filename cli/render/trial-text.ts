@@ -1,4 +1,4 @@
-/** The texts of a trial: a line for each run when it ends, and tables and the answer at the end. */
+/** The texts of a trial: one line for each run when it ends; at the end the tables and the answer. */
 
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
@@ -8,22 +8,22 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { runTest } from './enum-words.ts'
 import { counted } from './figures.ts'
 import { formatIn, unitFor } from './matrix-text.ts'
-import { harmless, type Paint } from './paint.ts'
+import { type Paint, sanitize } from './paint.ts'
 import { buildMatrix, interfacesOf } from './pair-matrix.ts'
 import { renderHeadline, runExitCode } from './run-headline.ts'
 import { type ReportOptions, renderInterface } from './run-report.ts'
 import { wallTime } from './wall-time.ts'
 
-export type Measured = { name: string; run: Run; pairs: PairResult[] }
+export type MeasuredRun = { name: string; run: Run; pairs: PairResult[] }
 
 /** `12 pairs, 2 rounds` */
-export const runExtent = ({ run, pairs }: Measured): string => {
+export const runExtent = ({ run, pairs }: MeasuredRun): string => {
   const rounds = run.plan && runTest(run) === 'iperf' ? `, ${counted(run.plan.roundCount, 'round')}` : ''
   return `${counted(pairs.length, 'pair')}${rounds}`
 }
 
 /** The figures of all interfaces together. Percentiles are not averaged: the highest is shown. */
-export const runNote = ({ run }: Measured): string => {
+export const runFigures = ({ run }: MeasuredRun): string => {
   const interfaces = run.summary?.interfaces ?? []
   const measured = interfaces.filter((each) => each.measuredCount > 0)
   if (measured.length === 0) return 'nothing measured'
@@ -49,15 +49,15 @@ const renderRing = (pairs: readonly PairResult[], name: string, paint: Paint): s
   const steps = matrix.sources.map((source, row) => {
     const cell = matrix.rows[row]?.find((candidate) => candidate !== undefined)
     const value = cell?.kind === 'value' ? formatIn(unit, cell.value) : paint('red', 'failed')
-    return `${harmless(source)} ─ ${cell?.kind === 'value' && cell.grade === 'bad' ? paint('red', value) : value} → `
+    return `${sanitize(source)} ─ ${cell?.kind === 'value' && cell.grade === 'bad' ? paint('red', value) : value} → `
   })
-  return `${harmless(name)}, ${unit.name} received around the ring\n  ${steps.join('')}${harmless(matrix.sources[0] ?? '')}`
+  return `${sanitize(name)}, ${unit.name} received around the ring\n  ${steps.join('')}${sanitize(matrix.sources[0] ?? '')}`
 }
 
-const isRing = ({ run }: Measured): boolean => run.spec?.topology?.kind === TopologyKind.TOPOLOGY_KIND_RING
+const isRing = ({ run }: MeasuredRun): boolean => run.spec?.topology?.kind === TopologyKind.TOPOLOGY_KIND_RING
 
 /** The tables of all runs: the ping mesh, the iperf ring and the iperf mesh. */
-export const renderTrialTables = (all: readonly Measured[], options: ReportOptions): string =>
+export const renderTrialTables = (all: readonly MeasuredRun[], options: ReportOptions): string =>
   all
     .flatMap((measured) => {
       const { run, pairs } = measured
@@ -68,19 +68,19 @@ export const renderTrialTables = (all: readonly Measured[], options: ReportOptio
     .join('\n\n')
 
 /** A verdict takes precedence over pairs that could not be measured. */
-export const trialExitCode = (all: readonly Measured[], checks: ExitCode): ExitCode => {
+export const trialExitCode = (all: readonly MeasuredRun[], checks: ExitCode): ExitCode => {
   const codes = [checks, ...all.map(({ run, pairs }) => runExitCode(run, pairs))]
   return [EXIT.verdict, EXIT.notMeasured].find((code) => codes.includes(code)) ?? EXIT.healthy
 }
 
 /** `bad` for any exit code but 0, `odd` if a pair differs from the others, else `good`. */
-export const trialRunGrade = ({ run, pairs }: Measured): 'good' | 'odd' | 'bad' => {
+export const trialRunGrade = ({ run, pairs }: MeasuredRun): 'good' | 'odd' | 'bad' => {
   if (runExitCode(run, pairs) !== EXIT.healthy) return 'bad'
   return run.summary?.interfaces.some(({ worst }) => worst.length > 0) ? 'odd' : 'good'
 }
 
 /** The headlines of all runs that are not good, or one headline if all are. */
-export const renderTrialAnswer = (all: readonly Measured[], paint: Paint): string => {
+export const renderTrialAnswer = (all: readonly MeasuredRun[], paint: Paint): string => {
   // A ring cannot name a culprit, and the mesh has the same pairs.
   const candidates = all.filter((measured) => !isRing(measured) || trialRunGrade(measured) === 'bad')
   const notGood = candidates.filter((measured) => trialRunGrade(measured) !== 'good')

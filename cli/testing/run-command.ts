@@ -1,7 +1,7 @@
 /** Runs a command against a fake collector. */
 
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import { runProgram } from '../program.ts'
+import { runCommandLine } from '../program.ts'
 import { type FakeCollector, type Script, startFakeCollector } from './fake-collector.ts'
 import { iperfPair, meshOf, runOf } from './run-samples.ts'
 import { type TestTerminal, testTerminal } from './test-terminal.ts'
@@ -34,6 +34,6 @@ export const runCommand = async (
   terminal: TestTerminal = testTerminal(),
 ): Promise<CommandOutput> => {
   const where = collector ? ['--collector', collector.address] : []
-  const code = await runProgram([...words.split(' '), ...where], terminal)
+  const code = await runCommandLine([...words.split(' '), ...where], terminal)
   return { code, out: terminal.out(), err: terminal.err() }
 }

@@ -4,9 +4,9 @@ import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import {
   type Fault,
   formatFault,
-  type HeldLab,
   type LabDeps,
   type LabOptions,
+  type OwnedLab,
   setFault,
 } from '../../deploy/local/lab.ts'
 import { type CollectorClient, connect } from '../client/connection.ts'
@@ -19,11 +19,11 @@ import { type Addresses, createHosts, startLabAgents, startLabCollector } from '
 import { checkReasons, checksExitCode, summariseChecks } from '../render/checks-text.ts'
 import type { Paint } from '../render/paint.ts'
 import {
-  type Measured,
+  type MeasuredRun,
   renderTrialAnswer,
   renderTrialTables,
   runExtent,
-  runNote,
+  runFigures,
   trialExitCode,
   trialRunGrade,
 } from '../render/trial-text.ts'
@@ -40,7 +40,7 @@ export type TrialOptions = {
 
 export type TrialDeps = { terminal: Terminal; lab: LabDeps; paint: Paint; stderrPaint: Paint }
 
-export type Trial = { held: HeldLab; addresses: Addresses; client: CollectorClient; exitCode: ExitCode }
+export type Trial = { owned: OwnedLab; addresses: Addresses; client: CollectorClient; exitCode: ExitCode }
 
 const CHECKS_DEADLINE_MS = 60_000
 
@@ -52,47 +52,47 @@ const bringUp = async (
   signal: AbortSignal,
 ): Promise<Omit<Trial, 'exitCode'>> => {
   const { program } = terminal.machine
-  const held = await steps.step(
+  const owned = await steps.step(
     'lab',
     () => createHosts(lab, options.kind, options.lab),
     ({ lab: made }) => ({ text: (made.nodes[0]?.interfaces ?? []).map(({ name }) => name).join(' ') }),
   )
-  for (const warning of held.warnings) printLine(terminal.stderr, warning)
+  for (const warning of owned.warnings) printLine(terminal.stderr, warning)
   try {
     signal.throwIfAborted()
     for (const fault of options.faults) {
       await steps.step(
         'fault',
-        () => setFault(lab, held.lab, fault),
+        () => setFault(lab, owned.lab, fault),
         () => ({ text: formatFault(fault) }),
       )
     }
     await steps.step(
       'agents',
-      () => startLabAgents(lab, held, program, signal),
+      () => startLabAgents(lab, owned, program, signal),
       () => ({
-        text: `${held.lab.nodes.length} started`,
+        text: `${owned.lab.nodes.length} started`,
       }),
     )
     let client: CollectorClient | undefined
     const addresses = await steps.step(
       'collector',
       async () => {
-        const started = await startLabCollector(lab, held, program, signal)
+        const started = await startLabCollector(lab, owned, program, signal)
         client = connect(started.collector, LAB_SECURITY)
         const { ready, silent } = await waitForNodes(client, terminal.clock, signal)
         return { ...started, ready, silent }
       },
       ({ ready, silent }) => ({
-        text: `${ready} of ${held.lab.nodes.length} nodes ready`,
+        text: `${ready} of ${owned.lab.nodes.length} nodes ready`,
         grade: silent.length > 0 ? 'bad' : 'good',
         note: silent.join('; '),
       }),
     )
     if (!client) throw new Error('the collector was started without a client')
-    return { held, addresses, client }
+    return { owned, addresses, client }
   } catch (error) {
-    await held.down()
+    await owned.down()
     throw error
   }
 }
@@ -111,7 +111,7 @@ const measure = async (
   client: CollectorClient,
   { name, spec }: TrialRun,
   signal: AbortSignal,
-): Promise<Measured> => {
+): Promise<MeasuredRun> => {
   const { run } = await client.runs.createRun({ spec }, { signal, deadline: PLANNING_DEADLINE_MS })
   if (!run) throw new Error('the collector answered CreateRun without a run')
   const followed = await followInteractively({ terminal, client }, run, {
@@ -131,7 +131,7 @@ export const runTrial = async (
 ): Promise<Trial> => {
   const { terminal, paint } = deps
   const steps = createSteps(terminal, paint)
-  const { held, addresses, client } = await bringUp(deps, options, steps, signal)
+  const { owned, addresses, client } = await bringUp(deps, options, steps, signal)
   try {
     const checks = await steps.step(
       'checks',
@@ -142,14 +142,14 @@ export const runTrial = async (
       }),
     )
     for (const line of checkReasons(checks, paint)) printLine(terminal.stdout, `      ${line}`)
-    const all: Measured[] = []
+    const all: MeasuredRun[] = []
     for (const run of trialRuns(options.durationSeconds)) {
       const measured = await steps.step(
         run.name,
         () => measure(deps, client, run, signal),
         (value) => ({
           text: runExtent(value),
-          note: runNote(value),
+          note: runFigures(value),
           grade: trialRunGrade(value),
         }),
       )
@@ -157,10 +157,10 @@ export const runTrial = async (
     }
     const tables = renderTrialTables(all, { paint, columns: terminal.stdout.columns })
     printLine(terminal.stdout, `\n${tables}\n\n${renderTrialAnswer(all, paint)}`)
-    return { held, addresses, client, exitCode: trialExitCode(all, checksExitCode(checks)) }
+    return { owned, addresses, client, exitCode: trialExitCode(all, checksExitCode(checks)) }
   } catch (error) {
     client.close()
-    await held.down()
+    await owned.down()
     throw error
   }
 }

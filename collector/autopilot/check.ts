@@ -14,8 +14,8 @@ export type RequestParameters = {
 }
 
 /**
- * A check in the form that IBM Autopilot has for it: its parameters, its text, its log lines, its metric. A new one
- * needs a file in checks/ and a line in checks.ts.
+ * A check as IBM Autopilot presents it: its parameters, text, log lines and metric. A new one needs a file in checks/ and a
+ * line in checks.ts.
  */
 export type AutopilotCheck = {
   /** The value of `check=`, and the name of the agents' check. */

@@ -31,7 +31,7 @@ const answerInvasive: Route = (deps, { query }) => {
   })()
 }
 
-/** The first lines are those of Autopilot, some without an end of line. */
+/** Routes by path. The first lines of the replies are as in Autopilot, some without an end of line. */
 export const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['/status', answerStatus],
   ['/iperf', answerIperf],

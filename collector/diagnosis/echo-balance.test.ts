@@ -99,7 +99,7 @@ describe('withDirection', () => {
     expect(withDirection(link, evidence)).toBe(link)
   })
 
-  test('a few probes lost in one direction by chance give no direction', () => {
+  test('a few probes lost by chance in one direction do not determine a direction', () => {
     const named = (lostCount: number, receivedCount: number) =>
       withDirection(verdict, {
         to: { sentCount: 445, lostCount, receivedCount, uncertainCount: 4 },
@@ -111,7 +111,7 @@ describe('withDirection', () => {
     expect(named(60, 443)).toBe(FaultDirection.FAULT_DIRECTION_TX)
   })
 
-  test('when no request arrives, only the probes of the node itself tell about the other direction', () => {
+  test('when no request arrives, only the probes of the node itself show the other direction', () => {
     const to = { sentCount: 120, lostCount: 60, receivedCount: 61, uncertainCount: 3 }
     const arrived = { sentCount: 600, lostCount: 60, receivedCount: 600, uncertainCount: 6 }
     const missing = { ...arrived, receivedCount: 541 }

@@ -22,11 +22,11 @@ const SURE_MARGINS = 2
 const CLEAR_SHARE = 0.75
 
 /**
- * Returns the direction in which a node loses probes. A lost probe is a lost request or a lost answer, and a ping cannot
- * tell which. The kernel of the probed node can: requests that it received and whose sender got no answer were lost on
- * the way back.
+ * Returns the direction in which a node loses probes. A lost probe is a lost request or a lost answer, and a ping does
+ * not show which. The kernel of the probed node counts the requests that it received: when the sender of such a request
+ * gets no answer, the answer was lost.
  * @returns `rx` when requests do not reach the node, `tx` when its answers are lost, `both` when both happen, undefined
- * when the counts cannot tell
+ * when the counts are not conclusive
  */
 export const directionOf = ({
   sentCount,
@@ -89,11 +89,11 @@ const conclusiveDirectionOf = ({ to, from, lossRatio }: EchoEvidence): 'rx' | 't
   const direction = directionOf(to)
   if (lossRatio < MUCH_LOSS) return direction !== 'both' && mayBeChance(to) ? undefined : direction
   if (direction === 'tx') return direction
-  // The probes that it sent tell about its other direction: if they reached the peers, their answers were lost.
+  // The probes that it sent show its other direction: if they reached the peers, their answers were lost.
   return direction === 'rx' && from && directionOf(from) === 'tx' ? 'rx' : undefined
 }
 
-/** Returns the verdict with the direction of the loss, when the kernels' counts of echo requests tell it. */
+/** Returns the verdict with the direction of the loss, when the kernels' counts of echo requests show it. */
 export const withDirection = (verdict: Verdict, evidence: EchoEvidence | undefined): Verdict => {
   const isNodeOrInterface =
     verdict.kind === CulpritKind.CULPRIT_KIND_NODE || verdict.kind === CulpritKind.CULPRIT_KIND_INTERFACE
@@ -110,5 +110,5 @@ export const withDirection = (verdict: Verdict, evidence: EchoEvidence | undefin
   }
 }
 
-/** Whether the evidence tells the direction. */
+/** Whether the evidence shows the direction. */
 export const isConclusive = (evidence: EchoEvidence): boolean => conclusiveDirectionOf(evidence) !== undefined

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { createRandom, type Random, shuffle } from '../topology/random.ts'
 import { shiftPairs } from '../topology/topology.ts'
-import { createFabric, diagnoseFabric, meshOf, type NodeFault, nodeName } from './testing/model.ts'
+import { createModelFabric, diagnoseFabric, meshOf, type NodeFault, nodeName } from './testing/model.ts'
 
 /**
  * Precision and recall on a model fabric. A pair gets the lesser of what its two nodes can do. A bad direction has 0.6 of
@@ -38,7 +38,7 @@ const verdictsOf = (
   random: Random,
 ): Verdict[] => {
   const pairs = shifts === 'mesh' ? meshOf(nodes) : shiftPairs(nodes, chooseShifts(nodes, shifts, random))
-  return diagnoseFabric(createFabric(nodes, faults, noise, collisions), pairs, random, 4 * nodes)
+  return diagnoseFabric(createModelFabric(nodes, faults, noise, collisions), pairs, random, 4 * nodes)
 }
 
 describe('injected faults', () => {

@@ -148,7 +148,7 @@ export const rackVerdict = (
   }
 }
 
-/** Returns the verdict about the path between two nodes. A ping cannot tell its two directions apart. */
+/** Returns the verdict about the path between two nodes. A ping does not distinguish its two directions. */
 export const linkVerdict = (link: BadLink, name: string, fabric: Fabric): Verdict => {
   const { source, destination, confidence, pairsFor, pairsAgainst } = link
   const peers = fabric.samples.filter((sample) => !isBad(sample))

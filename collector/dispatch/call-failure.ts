@@ -17,7 +17,7 @@ export type CallFailure = {
 export const callFailureOf = (error: unknown, node: string, isStarted: boolean): CallFailure => {
   const failure = (outcome: Outcome, reason: string, busy = false): CallFailure => ({ outcome, reason, busy })
   if (isAbortError(error))
-    return failure(Outcome.OUTCOME_NOT_RUN, isStarted ? 'cancelled in the middle' : 'cancelled')
+    return failure(Outcome.OUTCOME_NOT_RUN, isStarted ? 'cancelled during the test' : 'cancelled')
   const operating = fromClientError(error)
   if (operating?.reason === 'INTERFACE_DOWN') {
     return failure(Outcome.OUTCOME_UNREACHABLE, `${node}: ${operating.message}`)
@@ -39,7 +39,7 @@ export const callFailureOf = (error: unknown, node: string, isStarted: boolean):
   const text = describeCallError(error)
   if (error.code === Status.UNAVAILABLE || error.code === Status.CANCELLED) {
     return isStarted
-      ? failure(Outcome.OUTCOME_INVALID, `the agent of ${node} was lost in the middle: ${text}`)
+      ? failure(Outcome.OUTCOME_INVALID, `the agent of ${node} was lost during the test: ${text}`)
       : failure(Outcome.OUTCOME_NOT_RUN, `the agent of ${node} does not answer: ${text}`)
   }
   return failure(isStarted ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, `${node}: ${text}`)

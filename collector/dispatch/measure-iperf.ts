@@ -1,5 +1,11 @@
 import { type HostSamples, type HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
-import type { IperfResult, IperfSample, RunResponse, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import {
+  Direction,
+  type IperfResult,
+  type IperfSample,
+  type RunResponse,
+  type ServeResponse,
+} from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Admission, type EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { IperfTest } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -82,7 +88,7 @@ const attempt = async (
   test: IperfTest,
   seconds: number,
   signal: AbortSignal,
-  { admission, hostSampling }: TestSettings,
+  { admission, hostSampling }: Required<TestSettings>,
 ): Promise<Attempt> => {
   const stop = new AbortController()
   const pcpSeconds = hostSampling?.source === HostSource.HOST_SOURCE_PCP ? PCP_SECONDS : 0
@@ -118,7 +124,7 @@ const serveRequest = (pair: IperfPair, test: IperfTest, seconds: number) => ({
   listeners: [{ interface: pair.destination.interface, address: pair.destination.address }],
   engine: test.engine,
   ports: test.ports,
-  direction: test.options?.direction,
+  direction: test.options?.direction ?? Direction.DIRECTION_UNSPECIFIED,
   cpu: test.options?.serverCpu,
   duration: toDuration(seconds),
 })

@@ -85,7 +85,7 @@ const healthOf = (periodic: PeriodicCheck[] = [], nodes = [node('a'), node('b')]
 }
 
 const signal = new AbortController().signal
-/** Lets time pass until some work has ended. */
+/** Advances the time until the work has ended. */
 const finish = async <T>(work: Promise<T>): Promise<T> => {
   let isOver = false
   const over = () => {
@@ -102,7 +102,7 @@ const runAll = async (health: Health, request: Partial<Parameters<Health['run']>
   return all
 }
 
-/** As runAll, and lets the time pass that it needs. */
+/** As runAll, and advances the time until it has ended. */
 const runNow = (health: Health, request: Partial<Parameters<Health['run']>[0]>) =>
   finish(runAll(health, request))
 const gateNow = (health: Health, ...request: Parameters<Health['gate']>) => finish(health.gate(...request))

@@ -3,9 +3,9 @@ import { AgentServiceDefinition } from '#proto/meshgauge/agent/v1/agent.ts'
 import { CheckServiceDefinition } from '#proto/meshgauge/agent/v1/check.ts'
 import { IperfServiceDefinition } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { CallObserver } from '../../lib/call-observer.ts'
 import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import type { Security } from '../../lib/credentials.ts'
-import type { CallObserver } from '../../lib/rpc-counting.ts'
 
 /** Returns the services of one agent, over one long-lived channel. */
 export const connectAgent = (address: string, security: Security, calls?: CallObserver) => {

@@ -13,9 +13,9 @@ export const isUnavailable = (error: unknown): boolean =>
 
 const descriptionOf = ({ identity, ...described }: DescribeResponse): NodeDescription =>
   NodeDescription.fromPartial({
-    node: identity?.node,
-    hostname: identity?.hostname,
-    agentVersion: identity?.agentVersion,
+    node: identity?.node ?? '',
+    hostname: identity?.hostname ?? '',
+    agentVersion: identity?.agentVersion ?? '',
     agentStartTime: identity?.startTime,
     interfaces: described.interfaces,
     engines: described.engines,

@@ -37,10 +37,10 @@ const factsOf = (description: NodeDescription | undefined): string =>
       ])
     : ''
 
-/** One node of the inventory: its connection, and what its agent last reported. It asks the agent until `stop`. */
+/** One node of the inventory: its connection, and what its agent last reported. It queries the agent at intervals until `stop`. */
 export class MonitoredNode {
   inventory: InventoryNode
-  /** Resolves when the agent has been asked once. */
+  /** Resolves when the agent has been queried once. */
   readonly asked: Promise<void>
   /** Resolves when the node is stopped. */
   readonly stopped: Promise<void>
@@ -83,7 +83,7 @@ export class MonitoredNode {
     this.#stop.abort()
   }
 
-  /** Asks the agent now. A connection that failed would wait before it tries again, so a new one replaces it. */
+  /** Queries the agent now. A connection that failed would wait before it tries again, so a new one replaces it. */
   async refresh(): Promise<void> {
     if (this.#isUnconnected) {
       this.#connection.close()

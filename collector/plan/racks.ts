@@ -36,7 +36,7 @@ const placeNodes = ({ fleet }: PlanInput) => {
   return { place, rack, rackCount, size }
 }
 
-const sliceUp = (input: PlanInput, byNode: boolean): Slices => {
+const createSlices = (input: PlanInput, byNode: boolean): Slices => {
   const { fleet, pairs } = input
   const { place, rack, rackCount, size } = placeNodes(input)
   const { numbers, count: rails } = interfaceNumbers(fleet)
@@ -123,14 +123,14 @@ const staggered = (input: PlanInput): Int32Array => {
     const to = fleet.endpointNode[destination]!
     const step = (place[to]! - place[from]! + size) % size
     const stagger = (rack[to]! - rack[from]! - place[from]! + (size + 1) * rackCount) % rackCount
-    const apart = input.caps.perNode === 1 ? numbers[source]! * rails + numbers[destination]! : 0
-    return (apart * size + step) * rackCount + stagger
+    const railPair = input.caps.perNode === 1 ? numbers[source]! * rails + numbers[destination]! : 0
+    return (railPair * size + step) * rackCount + stagger
   })
 }
 
 /** Yields candidates for a fleet whose uplinks are the limit. The planner discards infeasible ones. */
 export const rackRounds = function* (input: PlanInput): Generator<Rounds> {
-  const slices = sliceUp(input, input.caps.perNode === 1)
+  const slices = createSlices(input, input.caps.perNode === 1)
   const colours = colourSlices(slices, input.caps.perUplink)
   yield compactCodes(slices.sliceOf.map((slice) => colours[slice]!))
   yield compactCodes(staggered(input))

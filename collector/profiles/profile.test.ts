@@ -30,7 +30,7 @@ describe('a bad profile gets one message with every problem and its location', (
     expect(() => readProfile('long.yaml', `name: ${'x'.repeat(300_000)}`)).toThrow('longer than')
   })
 
-  test('any text gives a profile or a message, and never a crash', () => {
+  test('any text is parsed to a profile or an error message, and never crashes', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         try {

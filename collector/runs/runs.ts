@@ -157,7 +157,7 @@ const throwIfTraffic = (
 ): void => {
   const found = besideTraffic ? undefined : traffic.find(interfaces)
   if (!found) return
-  const text = `${found.interface} carries sustained traffic; stop it with "meshgauge traffic stop ${found.trafficId}", or measure beside it with --beside-traffic`
+  const text = `${found.interface} carries sustained traffic; stop it with "meshgauge traffic stop ${found.trafficId}", or measure at the same time with --beside-traffic`
   throw new OperatingError('INTERFACES_BUSY', text)
 }
 

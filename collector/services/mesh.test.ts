@@ -6,7 +6,7 @@ import { OperatingError } from '../../lib/errors.ts'
 import type { Window } from '../store/windows.ts'
 import { createMeshService } from './mesh.ts'
 
-/** A mesh of n1 and n2 on each of the interfaces; on those of `measured` one probe of four was lost. */
+/** The matrix of a mesh of n1 and n2 on some interfaces. On those in `measured`, one of four probes was lost. */
 const matrixOf = async (
   interfaces: readonly string[],
   measured: readonly string[],
@@ -46,7 +46,7 @@ const matrixOf = async (
       meshEvents: () => expect.fail(),
     },
   })
-  const asked = {
+  const defaults = {
     interface: '',
     measure: Measure.MEASURE_UNSPECIFIED,
     startTime: undefined,
@@ -54,19 +54,19 @@ const matrixOf = async (
   }
   const context = { signal: new AbortController().signal }
   return GetMeshMatrixResponse.fromPartial(
-    await service.getMeshMatrix({ ...asked, ...request }, context as never),
+    await service.getMeshMatrix({ ...defaults, ...request }, context as never),
   )
 }
 
-const descriptionOf = async (refused: Promise<unknown>): Promise<string | undefined> => {
-  const error = await refused.then(
+const descriptionOf = async (rejection: Promise<unknown>): Promise<string | undefined> => {
+  const error = await rejection.then(
     () => undefined,
     (reason: unknown) => reason,
   )
   return error instanceof OperatingError ? `${error.reason} ${error.message}` : undefined
 }
 
-test('a matrix of what was measured', async () => {
+test('GetMeshMatrix returns the loss of each pair', async () => {
   const { interface: name, sources, destinations, rows } = await matrixOf(['net0'], ['net0'])
   expect([name, sources, destinations]).toEqual(['net0', ['n1', 'n2'], ['n1', 'n2']])
   expect(rows.map(({ cells }) => cells.map(({ value }) => value))).toEqual([
@@ -78,17 +78,17 @@ test('a matrix of what was measured', async () => {
 const EMPTY = { measure: Measure.MEASURE_LOSS_RATIO, sources: [], destinations: [], rows: [] }
 
 test.each([
-  ['the only interface there is', ['net0'], [], '', 'net0'],
-  ['of several, none', ['net0', 'net1'], [], '', ''],
-  ['before there is any path', [], [], '', ''],
-  ['what was asked, before there is any path', [], [], 'net1', 'net1'],
-  ['what was asked', ['net0', 'net1'], [], 'net1', 'net1'],
-  ['what was asked, where others were measured', ['net0', 'net1'], ['net0'], 'net1', 'net1'],
-])('nothing measured in the time is an empty matrix: %s', async (_, known, measured, asked, shown) => {
-  expect(await matrixOf(known, measured, { interface: asked })).toEqual({ interface: shown, ...EMPTY })
+  ['the only interface', ['net0'], [], '', 'net0'],
+  ['several interfaces, none named', ['net0', 'net1'], [], '', ''],
+  ['no path yet', [], [], '', ''],
+  ['a named interface without paths', [], [], 'net1', 'net1'],
+  ['a named interface', ['net0', 'net1'], [], 'net1', 'net1'],
+  ['a named interface, measurements on another one', ['net0', 'net1'], ['net0'], 'net1', 'net1'],
+])('without measurements in the range the matrix is empty: %s', async (_, known, measured, named, shown) => {
+  expect(await matrixOf(known, measured, { interface: named })).toEqual({ interface: shown, ...EMPTY })
 })
 
-test('an interface that no mesh has, or one of several that is not named, is refused', async () => {
+test('an interface that is in no mesh is rejected, and so is none when there are several', async () => {
   expect(await descriptionOf(matrixOf(['net0'], ['net0'], { interface: 'net7' }))).toMatch(
     /^SPEC_INVALID .*interface: no mesh has ever probed on "net7"; there are net0$/,
   )

@@ -21,7 +21,7 @@ import type { MeshController } from '../mesh/mesh-controller.ts'
 import { compareNames, sortPaths } from '../mesh/view/path-messages.ts'
 import type { PathKey, Window, WindowStore } from '../store/windows.ts'
 
-/** Events of a node that are searched for those of one path. */
+/** Maximum number of events of a node that are searched for the events of one path. */
 const MAX_SEARCHED_EVENTS = 50_000
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000

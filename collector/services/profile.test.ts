@@ -94,7 +94,7 @@ const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string =
 }
 
 describe('RunProfile', () => {
-  test('one run after the other, the pauses between them, and the answer last', async () => {
+  test('runs one test after the other with pauses, and reports whether all passed last', async () => {
     const { run, created, pauses } = await start([COMPLETED, { ...COMPLETED, met: true }, COMPLETED])
     const events = await run({ nodes: ['n1'] })
     expect(events.map(({ step, run: now, passed }) => [step, now!.id, passed])).toEqual([
@@ -118,18 +118,22 @@ describe('RunProfile', () => {
     ['a missed expectation', [{ ...COMPLETED, met: false }, COMPLETED, COMPLETED], 3],
     ['a run that failed', [COMPLETED, { state: RunState.RUN_STATE_FAILED }, COMPLETED], 3],
     [
-      'a run that someone cancelled ends it',
+      'a cancelled run, which ends the profile',
       [COMPLETED, { state: RunState.RUN_STATE_CANCELLED }, COMPLETED],
       2,
     ],
-    ['a collector that stops ends it', [{ state: RunState.RUN_STATE_INTERRUPTED }, COMPLETED, COMPLETED], 1],
+    [
+      'an interrupted run, which ends the profile',
+      [{ state: RunState.RUN_STATE_INTERRUPTED }, COMPLETED, COMPLETED],
+      1,
+    ],
   ])('%s: not passed', async (_, fates, runCount) => {
     const { run, created } = await start(fates)
     expect((await run()).at(-1)).toMatchObject({ passed: false })
     expect(created).toHaveLength(runCount)
   })
 
-  test('a caller that goes cancels the run under way, and no other one begins', async () => {
+  test('a caller that cancels the stream cancels the current run, and no other run starts', async () => {
     const { run, created, cancelled } = await start([COMPLETED])
     const leaving = new AbortController()
     const ended = run({}, leaving.signal)
@@ -149,7 +153,7 @@ describe('RunProfile', () => {
   })
 })
 
-test('ResolveProfile: neither a name nor a text, and an unknown name', async () => {
+test('ResolveProfile rejects a request without name and text, and an unknown name', async () => {
   const { client } = await start([])
   await expect(client.resolveProfile({})).rejects.toMatchObject({
     details: expect.stringContaining('profile: must have a name or a text'),

@@ -20,7 +20,7 @@ const requireSpec = (spec: ScheduleSpec | undefined): ScheduleSpec => {
 type Created = { schedule: Schedule; createdPaused: boolean }
 
 export const createScheduleService = (schedules: Schedules): ScheduleServiceImplementation => {
-  const idempotent = createIdempotency(schedules.ofRequest)
+  const idempotent = createIdempotency((requestId) => schedules.ofRequest(requestId))
   return {
     async createSchedule(request) {
       const { paused, requestId } = request

@@ -10,7 +10,7 @@ import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBitrate, parseBitrate, parseDuration } from '../../lib/units.ts'
 import type { Runs } from '../runs/runs.ts'
 
-/** Maximum number of nodes of which every pair is measured. In larger fleets each node is measured to 7 random others. */
+/** With at most this number of nodes, every pair is measured. In larger fleets each node is measured to 7 random others. */
 const MESH_NODES = 8
 
 const quantity = (parse: (text: string) => number | undefined, example: string) =>

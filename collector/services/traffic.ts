@@ -19,7 +19,7 @@ const isFrom = (spec: TrafficSpec, traffic: Traffic): boolean =>
   traffic.spec !== undefined && sameMessage(TrafficSpec, effectiveTrafficSpec(spec), traffic.spec)
 
 export const createTrafficService = (traffics: Traffics): TrafficServiceImplementation => {
-  const idempotent = createIdempotency(traffics.ofRequest)
+  const idempotent = createIdempotency((requestId) => traffics.ofRequest(requestId))
   return {
     async startTraffic(request) {
       const spec = requireSpec(request.spec)

@@ -8,7 +8,7 @@ export type TopologyInput = {
   clients?: readonly string[]
   /** Names of the servers of a matrix. */
   servers?: readonly string[]
-  /** Name of the node in the middle of a star. */
+  /** Name of the center node of a star. */
   center?: string
   /** Number of shifts; 0 or absent means 7, or all shifts in a fleet that has fewer. */
   shiftCount?: number

@@ -1,7 +1,7 @@
 import { arrange, DATASOURCE, dashboardUrl, scoped, UIDS } from './panels.ts'
 import type { Dashboard, Panel, QueryVariable } from './schema.ts'
 
-/** A choice of the values of one label, as they are in Prometheus; `selector` may use the variables before it. */
+/** A variable with the values of one label in Prometheus. `selector` may use earlier variables. */
 export const labelVariable = (name: string, selector: string): QueryVariable => {
   const query = `label_values(${scoped(selector)}, ${name})`
   return {
@@ -20,18 +20,18 @@ export const labelVariable = (name: string, selector: string): QueryVariable => 
   }
 }
 
-/** A choice of several values; all of them until the reader chooses, also those without the label at all. */
-export const severalVariable = (name: string, selector: string, allValue?: '.*'): QueryVariable => ({
+/** A variable with multiple selection. By default all values are selected; `allValue` also matches series without the label. */
+export const multiVariable = (name: string, selector: string, allValue?: '.*'): QueryVariable => ({
   ...labelVariable(name, selector),
   multi: true,
   includeAll: true,
-  // Without it Grafana writes all the values: then what is chosen before narrows what is all.
+  // Without allValue, Grafana inserts the list of all values, which depends on earlier variables.
   ...(allValue ? { allValue } : {}),
   current: { text: 'All', value: '$__all' },
 })
 
-/** Which of several collectors the dashboard is about: all, until the reader chooses. */
-const ofCollectors = (name: string, selector: string): QueryVariable => {
+/** A variable that selects collectors by job or instance. By default all are selected. */
+const collectorVariable = (name: string, selector: string): QueryVariable => {
   const query = `label_values(${selector}, ${name})`
   return {
     ...labelVariable(name, selector),
@@ -45,7 +45,7 @@ const ofCollectors = (name: string, selector: string): QueryVariable => {
   }
 }
 
-/** A dashboard with the choice of the datasource at its top and the way to the others beside it. */
+/** Creates a dashboard with the common variables and with links to the other dashboards. */
 export const dashboard = ({
   board,
   title,
@@ -86,8 +86,8 @@ export const dashboard = ({
         refresh: 1,
         regex: '',
       },
-      ofCollectors('job', 'meshgauge_build_info'),
-      ofCollectors('instance', 'meshgauge_build_info{job=~"$job"}'),
+      collectorVariable('job', 'meshgauge_build_info'),
+      collectorVariable('instance', 'meshgauge_build_info{job=~"$job"}'),
       ...variables,
     ],
   },

@@ -5,8 +5,8 @@ import { node } from './boards/node.ts'
 import { runs } from './boards/runs.ts'
 import type { Dashboard } from './schema.ts'
 
-/** Every dashboard by the name of its file; one line each. */
+/** All dashboards by file name. */
 export const DASHBOARDS: Readonly<Record<string, Dashboard>> = { fleet, mesh, node, runs, collector }
 
-/** The file as it is committed. */
+/** The content of the committed JSON file. */
 export const toJson = (dashboard: Dashboard): string => `${JSON.stringify(dashboard, undefined, 2)}\n`

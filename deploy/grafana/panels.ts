@@ -1,39 +1,46 @@
 import type { Panel, PanelLink, Target } from './schema.ts'
 
-/** Every panel and variable asks the datasource that the reader chose at the top of the dashboard. */
+/** All panels and variables use the datasource that the reader selects at the top of the dashboard. */
 export const DATASOURCE = { type: 'prometheus', uid: '$' + '{datasource}' } as const
 
-/** Grafana's names of units; ratios are drawn as percent. */
+/** Unit names of Grafana. `percentunit` shows a ratio of 0 to 1 as percent. */
 export type Unit = 'bps' | 'bytes' | 'percentunit' | 's' | 'dateTimeFromNow' | 'short'
 
-/** A threshold: from this value on, this colour. The first one has no value: it is where things are well. */
+/** A threshold: the colour from this value on. The first step has no value and applies below all others. */
 type Step = { color: 'green' | 'orange' | 'red' | 'blue'; value: number | null }
 
 const SELECTOR = /(?<![\w:])((?:meshgauge|autopilot|process|nodejs)_\w+)(?![\w:])(?:\{([^}]*)\})?/g
-const CHOSEN = 'job=~"$job",instance=~"$instance"'
+const SELECTED_COLLECTORS = 'job=~"$job",instance=~"$instance"'
 
-/** Narrows every selector of an expression to the jobs and instances that the reader chose at the top. */
+/** Restricts every metric selector of an expression to the selected jobs and instances. */
 export const scoped = (expr: string): string =>
   expr.replace(SELECTOR, (_, metric: string, matchers?: string) =>
-    matchers ? `${metric}{${CHOSEN},${matchers}}` : `${metric}{${CHOSEN}}`,
+    matchers ? `${metric}{${SELECTED_COLLECTORS},${matchers}}` : `${metric}{${SELECTED_COLLECTORS}}`,
   )
 
 export type Query = { expr: string; legend?: string }
 
+/** Queries of the median and the 99th percentile of a histogram in the last hour, by these labels (`le` among them). */
+export const quantileQueries = (metric: string, by: string): Query[] =>
+  [0.5, 0.99].map((quantile) => ({
+    expr: `histogram_quantile(${quantile}, sum by (${by}) (increase(${metric}_bucket[1h])))`,
+    legend: `${by === 'le' ? '' : '{{operation}} '}p${quantile * 100}`,
+  }))
+
 export type PanelOptions = {
   title: string
-  /** What is shown, and what is normal. */
+  /** What it shows with its unit, what is normal, and what to do otherwise. */
   description: string
   unit: Unit
   queries: readonly Query[]
-  /** Where to look next; the uid of a dashboard. */
+  /** The dashboard that the panel links to. */
   next?: keyof typeof UIDS
-  /** The label of the series that says which node the next dashboard is about. */
+  /** The label of the series whose value selects the node of the next dashboard. */
   nodeLabel?: 'node' | 'source'
-  /** The variables of the next dashboard that a click on a series or a row sets, each from these of its labels. */
+  /** Variables of the next dashboard that a click on a series or row sets, with the labels that provide their values. */
   pick?: Readonly<Record<string, readonly string[]>>
   steps?: readonly Step[]
-  /** What numbers mean, where they are codes. */
+  /** Texts for numeric codes. */
   words?: Readonly<Record<string, string>>
   min?: number
   max?: number
@@ -51,21 +58,21 @@ export const UIDS = {
 
 const FULL_WIDTH = 24
 
-/** Green below `warn`, red from `bad` on, orange between; without `bad` there is nothing between. */
+/** Green below `warn`, orange below `bad`, red from `bad` on. */
 export const lowIsGood = (warn: number, bad = warn): Step[] => [
   { color: 'green', value: null },
   ...(warn < bad ? [{ color: 'orange', value: warn } as const] : []),
   { color: 'red', value: bad },
 ]
 
-/** Red below `bad`, green from `good` on, orange between; without `good` there is nothing between. */
+/** Red below `bad`, orange below `good`, green from `good` on. */
 export const highIsGood = (bad: number, good = bad): Step[] => [
   { color: 'red', value: null },
   ...(bad < good ? [{ color: 'orange', value: bad } as const] : []),
   { color: 'green', value: good },
 ]
 
-/** The address of a dashboard for the same time and the same datasource, with values of its variables. */
+/** URL of a dashboard with the same time range and datasource, and with values for its variables. */
 export const dashboardUrl = (
   board: keyof typeof UIDS,
   variables: readonly (readonly [name: string, value: string])[] = [],
@@ -81,7 +88,7 @@ export const dashboardUrl = (
 const linksOf = ({ next }: PanelOptions): PanelLink[] =>
   next ? [{ title: `Open ${next}`, url: dashboardUrl(next), targetBlank: false }] : []
 
-/** A click on a series or a row goes to the node it is about. */
+/** The links of series or rows, which open the next dashboard for their labels. */
 const dataLinksOf = ({ next, nodeLabel, pick }: PanelOptions, isTable: boolean): PanelLink[] => {
   const picked = pick ?? (nodeLabel ? { node: [nodeLabel] } : undefined)
   if (!next || !picked) return []
@@ -89,10 +96,10 @@ const dataLinksOf = ({ next, nodeLabel, pick }: PanelOptions, isTable: boolean):
   const variables = Object.entries(picked).flatMap(([name, labels]) =>
     labels.map((label) => [name, fieldOf(label)] as const),
   )
-  return [{ title: `Open ${next} of it`, url: dashboardUrl(next, variables), targetBlank: false }]
+  return [{ title: `Open ${next}`, url: dashboardUrl(next, variables), targetBlank: false }]
 }
 
-/** A, B, C: how Grafana tells the queries of a panel apart. */
+/** The identifier of a query within its panel: A, B, C. */
 export const refIdOf = (index: number): string => String.fromCharCode('A'.charCodeAt(0) + index)
 
 const targetsOf = (queries: readonly Query[], instant: boolean, format: Target['format']): Target[] =>
@@ -119,7 +126,7 @@ const mappingsOf = (words: PanelOptions['words']) =>
       ]
     : []
 
-/** A panel of a type, with what all panels have. */
+/** Creates a panel with the fields that all types share. */
 export const panel = (
   type: Panel['type'],
   given: PanelOptions,
@@ -152,7 +159,7 @@ export const panel = (
   }
 }
 
-/** Lines over time. */
+/** A graph over time. */
 export const timeSeries = (given: PanelOptions): Panel =>
   panel(
     'timeseries',
@@ -172,7 +179,7 @@ export const timeSeries = (given: PanelOptions): Panel =>
     },
   )
 
-/** One number of now. */
+/** The current value of each query. */
 export const stat = (given: PanelOptions): Panel =>
   panel(
     'stat',
@@ -189,7 +196,7 @@ export const stat = (given: PanelOptions): Panel =>
     },
   )
 
-/** Colours over time, a line for each series: since when it is so. */
+/** Coloured states over time, one line per series. */
 export const stateTimeline = (given: PanelOptions): Panel =>
   panel('state-timeline', given, {
     instant: false,
@@ -201,7 +208,7 @@ export const stateTimeline = (given: PanelOptions): Panel =>
     },
   })
 
-/** Places panels in the order they come, in rows of Grafana's 24 columns, and numbers them. */
+/** Places panels in order, in rows of Grafana's 24 columns, and numbers them. */
 export const arrange = (panels: readonly Panel[]): Panel[] => {
   let [x, y, rowHeight] = [0, 0, 0]
   return panels.map((one, index) => {

@@ -1,4 +1,4 @@
-/** The part of Grafana's dashboard JSON (schema version 39, Grafana 10.4 and later) that is used here. */
+// The part of Grafana's dashboard JSON that the dashboards use: schema version 39, Grafana 10.4 and later.
 
 type Datasource = { type: 'prometheus'; uid: string }
 
@@ -12,7 +12,7 @@ export type Target = {
   instant: boolean
   range: boolean
   format: 'time_series' | 'table'
-  /** Shows the runs behind the values as dots that lead to their traces. */
+  /** Shows exemplars: dots for single runs, which link to their traces. */
   exemplar?: true
 }
 
@@ -58,10 +58,10 @@ export type QueryVariable = {
   hide: 0
   multi: boolean
   includeAll: boolean
-  /** What stands for all of them in a query: a pattern that is as true as all the values together, and shorter. */
+  /** The pattern for `All` in a query, instead of a list of all values. */
   allValue?: '.+' | '.*'
   current?: { text: string; value: string }
-  /** 2: asked again when the time range changes. */
+  /** 2: refreshed when the time range changes. */
   refresh: 2
   regex: ''
   sort: 1

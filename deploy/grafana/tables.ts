@@ -1,7 +1,7 @@
 import { dashboardUrl, type PanelOptions, panel, refIdOf, type UIDS, type Unit } from './panels.ts'
 import type { Panel, PanelLink } from './schema.ts'
 
-/** A row for each series of now. */
+/** A table with one row per current series. */
 export const table = (given: PanelOptions): Panel => ({
   ...panel('table', given, {
     instant: true,
@@ -17,12 +17,12 @@ export const table = (given: PanelOptions): Panel => ({
 })
 
 type TableOptions = Omit<PanelOptions, 'unit' | 'queries' | 'steps' | 'words'> & {
-  /** A number each, of the same labels. */
+  /** The value columns. Their queries return the same labels. */
   columns: readonly { title: string; unit: Unit; expr: string }[]
 }
 
-/** A row for each series of now, with several numbers of it. */
-export const tableOf = ({ columns, ...given }: TableOptions): Panel => {
+/** A table with several values per row. */
+export const multiColumnTable = ({ columns, ...given }: TableOptions): Panel => {
   const base = table({ ...given, unit: 'short', queries: columns.map(({ expr }) => ({ expr })) })
   const nameOf = (index: number) => `Value #${refIdOf(index)}`
   const hidden = { Time: true, __name__: true, job: true, instance: true }
@@ -45,21 +45,21 @@ export const tableOf = ({ columns, ...given }: TableOptions): Panel => {
 
 type MatrixOptions = PanelOptions & {
   next: keyof typeof UIDS
-  /** The labels whose values are rows and columns. */
+  /** The labels whose values become rows and columns. */
   rows: string
   columns: string
-  /** The variable of the next dashboard that a click sets to the row and the column of a cell. */
+  /** The variable of the next dashboard that a click sets to the row and column of the cell. */
   variable: string
 }
 
-/** The values of one label against those of another, of now: rows are the one, columns the other. */
+/** A matrix of current values, with the values of one label as rows and of another as columns. */
 export const matrix = ({ rows, columns, variable, ...given }: MatrixOptions): Panel => {
   const base = panel('table', given, {
     instant: true,
     custom: { align: 'center', minWidth: 64, cellOptions: { type: 'color-background', mode: 'basic' } },
     options: { showHeader: true, cellHeight: 'sm' },
   })
-  // The field of the rows has a name with a backslash in it, which has no place in an address; it is always the first.
+  // The name of the row field contains a backslash, which URLs do not allow. It is always the first field.
   const [row, column] = ['$' + '{__data.fields[0]}', '$' + '{__field.name}']
   const link = (title: string, values: readonly string[]): PanelLink => ({
     title,
@@ -73,14 +73,14 @@ export const matrix = ({ rows, columns, variable, ...given }: MatrixOptions): Pa
   return {
     ...base,
     fieldConfig: {
-      defaults: { ...defaults, links: [link('Open the two of it', [row, column])] },
+      defaults: { ...defaults, links: [link('Open this pair', [row, column])] },
       overrides: [
         {
           matcher: { id: 'byType', options: 'string' },
           properties: [
             { id: 'custom.cellOptions', value: { type: 'auto' } },
             { id: 'custom.align', value: 'left' },
-            { id: 'links', value: [link('Open it', [row])] },
+            { id: 'links', value: [link('Open this row', [row])] },
           ],
         },
       ],

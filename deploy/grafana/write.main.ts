@@ -1,4 +1,4 @@
-/** Writes deploy/grafana/dashboards: what `npm run dashboards` runs. */
+/** `npm run dashboards`: writes the JSON files to deploy/grafana/dashboards. */
 import { writeFileSync } from 'node:fs'
 import { DASHBOARDS, toJson } from './dashboards.ts'
 

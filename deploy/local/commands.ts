@@ -1,19 +1,19 @@
 import { type ExecaError, execa } from 'execa'
-import { LabError } from './problems.ts'
+import { LabError } from './lab-error.ts'
 
-/** The programs that make and unmake a lab. Each rejects with what the program said. */
+/** The programs that create and delete a lab. A failure is a LabError with the program's error output. */
 export type Commands = {
-  /** Lines for `ip -batch` in `namespace`, or in the machine's own when absent. */
+  /** Runs lines with `ip -batch` in `namespace`, or in the machine's own namespace when absent. */
   ip(lines: readonly string[], namespace?: string): Promise<void>
-  /** Lines for `tc -batch` in `namespace`. */
+  /** Runs lines with `tc -batch` in `namespace`. */
   tc(lines: readonly string[], namespace: string): Promise<void>
-  /** A ruleset, loaded as one transaction in `namespace`. */
+  /** Loads an nftables ruleset in `namespace`, as one transaction. */
   nft(ruleset: string, namespace: string): Promise<void>
-  /** The output of one program. */
+  /** Runs one program and returns its output. */
   read(program: string, args: readonly string[]): Promise<string>
 }
 
-/** Debian keeps ip, tc and nft where an ordinary user's PATH does not look. */
+/** `path` with the folders where Debian installs ip, tc and nft. The PATH of an ordinary user lacks them. */
 export const systemPath = (path: string | undefined): string =>
   [path ?? '/usr/bin:/bin', '/usr/sbin', '/sbin'].join(':')
 
@@ -21,11 +21,11 @@ const COMMAND_TIMEOUT_MS = 60_000
 
 export const createCommands = (environment: Readonly<Record<string, string | undefined>>): Commands => {
   const env = { PATH: systemPath(environment.PATH) }
-  // The kernel kills the command with us: were we killed half-way, it would go on building what the guard takes down.
-  const bound = ['--pdeathsig', 'KILL', '--']
+  // The kernel kills the command when this process dies. Otherwise it would create devices while the guard deletes them.
+  const killedWithParent = ['--pdeathsig', 'KILL', '--']
   const run = async (program: string, args: readonly string[], input = ''): Promise<string> => {
     try {
-      const { stdout } = await execa('setpriv', [...bound, program, ...args], {
+      const { stdout } = await execa('setpriv', [...killedWithParent, program, ...args], {
         env,
         input,
         timeout: COMMAND_TIMEOUT_MS,
@@ -33,8 +33,8 @@ export const createCommands = (environment: Readonly<Record<string, string | und
       return stdout
     } catch (error) {
       const { stderr, shortMessage } = error as ExecaError
-      const said = typeof stderr === 'string' && stderr.trim() ? stderr.trim() : shortMessage
-      throw new LabError([`${[program, ...args].join(' ')}: ${said}`], { cause: error })
+      const message = typeof stderr === 'string' && stderr.trim() ? stderr.trim() : shortMessage
+      throw new LabError([`${[program, ...args].join(' ')}: ${message}`], { cause: error })
     }
   }
   const batch = async (program: string, lines: readonly string[], namespace?: string): Promise<void> => {

@@ -1,4 +1,4 @@
-/** Tears one lab down: what the guard of a lab runs once the lab's owner is gone. `node down.main.ts INDEX` */
+/** Deletes one lab: `node down.main.ts INDEX`. The guard of a lab runs it after the lab's owner has died. */
 import { tmpdir } from 'node:os'
 import { systemClock } from '../../lib/clock.ts'
 import { createLabDeps, labDown, sourceDownCommand } from './lab.ts'

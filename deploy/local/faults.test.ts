@@ -9,7 +9,7 @@ import {
   withFault,
   withoutFault,
 } from './faults.ts'
-import { LabError } from './problems.ts'
+import { LabError } from './lab-error.ts'
 import { labNodes, labShape } from './topology.ts'
 
 const target = { nodes: labNodes(0, labShape({ nodes: 6, racks: 2 })), rateBitsPerSecond: 1e9 }
@@ -25,7 +25,7 @@ const problemsOf = (...texts: string[]): readonly string[] => {
 }
 
 describe('the text of a fault', () => {
-  it('is read', () => {
+  it('is parsed', () => {
     const place = { node: 'node-3', interface: 'net1', direction: 'tx' }
     expect(parseFault('rate:node-3:net1:tx:50mbit', target)).toEqual({ ...place, kind: 'rate', value: 50e6 })
     expect(parseFault('loss:node-3:net1:tx:0.5%', target)).toEqual({ ...place, kind: 'loss', value: 0.005 })
@@ -33,12 +33,15 @@ describe('the text of a fault', () => {
     expect(parseFault('mtu:node-3:net1:tx:1400', target)).toEqual({ ...place, kind: 'mtu', value: 1400 })
   })
 
-  it.each([...FAULT_FORMS, 'loss:node-1:net0:both:0.01%'])('%s survives being written and read', (text) => {
-    const fault = parseFault(text, target)
-    expect(parseFault(formatFault(fault), target)).toEqual(fault)
-  })
+  it.each([...FAULT_FORMS, 'loss:node-1:net0:both:0.01%'])(
+    '%s is the same after formatting and parsing',
+    (text) => {
+      const fault = parseFault(text, target)
+      expect(parseFault(formatFault(fault), target)).toEqual(fault)
+    },
+  )
 
-  it('may leave out the value where only the place counts', () => {
+  it('needs no value where only the place counts', () => {
     const place = { kind: 'rate', node: 'node-3', interface: 'net1', direction: 'tx' }
     expect(parseFaultPlace('rate:node-3:net1:tx', target)).toEqual(place)
     expect(parseFaultPlace('rate:node-3:net1:tx:50mbit', target)).toEqual(place)
@@ -57,7 +60,7 @@ describe('the text of a fault', () => {
       'cut:node-1/node-9:net0:tx',
       'cut:node-1/node-9:net0:tx: there is no node "node-9"; there are node-1 to node-6',
     ],
-    ['cut:node-1/node-1:net0:tx', 'cut:node-1/node-1:net0:tx: "node-1/node-1" is one node twice'],
+    ['cut:node-1/node-1:net0:tx', 'cut:node-1/node-1:net0:tx: "node-1/node-1" names the same node twice'],
     ['cut:rack-3:net0:tx', 'cut:rack-3:net0:tx: there is no node "rack-3"; there are node-1 to node-6'],
     ['rate:rack-2:net0:tx:1M', 'rate:rack-2:net0:tx:1M: an uplink can only have cut or loss'],
     [
@@ -73,26 +76,23 @@ describe('the text of a fault', () => {
     ['rate:node-1:net0:tx:fast', 'rate:node-1:net0:tx:fast: "fast" is not a bitrate; write 50mbit'],
     [
       'rate:node-1:net0:tx:1',
-      'rate:node-1:net0:tx:1: 1 is below 8 kbit/s, the least that the lab can shape; cut has the link carry nothing',
+      'rate:node-1:net0:tx:1: 1 is below 8 kbit/s, the lowest rate that the lab can shape; for a link that carries nothing use cut',
     ],
-    [
-      'rate:node-1:net0:tx:1G',
-      'rate:node-1:net0:tx:1G: 1G is no fault where every interface has 1.00 Gbit/s',
-    ],
+    ['rate:node-1:net0:tx:1G', 'rate:node-1:net0:tx:1G: 1G limits nothing: every interface has 1.00 Gbit/s'],
     ['loss:node-1:net0:tx:0.1', 'loss:node-1:net0:tx:0.1: "0.1" is not a loss; write 10%'],
-    ['loss:node-1:net0:tx:101%', 'loss:node-1:net0:tx:101%: 101% is more than everything'],
+    ['loss:node-1:net0:tx:101%', 'loss:node-1:net0:tx:101%: 101% is more than 100%'],
     [
       'loss:node-1:net0:tx:0%',
-      'loss:node-1:net0:tx:0%: 0% is less than one packet in a million, the least that the lab can drop',
+      'loss:node-1:net0:tx:0%: 0% is less than one packet in a million, the lowest loss that the lab can set',
     ],
     ['mtu:node-1:net0:tx:1e3', 'mtu:node-1:net0:tx:1e3: "1e3" is not a number of bytes; write 1400'],
-    ['mtu:node-1:net0:tx:40', 'mtu:node-1:net0:tx:40: 40 is below 68, the least that IPv4 allows'],
+    ['mtu:node-1:net0:tx:40', 'mtu:node-1:net0:tx:40: 40 is below 68, the smallest MTU that IPv4 allows'],
     ['mtu:node-1:net0:tx:1500', "mtu:node-1:net0:tx:1500: 1500 drops nothing: the interfaces' MTU is 1500"],
   ])('%s is refused with its reason', (text, problem) => {
     expect(problemsOf(text)).toEqual([problem])
   })
 
-  it('has all its problems told at once, and those of the other texts', () => {
+  it('is refused with all problems of all texts', () => {
     expect(problemsOf('slow:node-9:eth9:up:1', 'cut:node-1:net0:tx', 'loss:node-8:net0:tx:2')).toHaveLength(6)
   })
 })
@@ -101,13 +101,13 @@ describe('a set of faults', () => {
   const fault = (text: string): Fault => parseFault(text, target)
   const texts = (faults: readonly Fault[]): string[] => faults.map(formatFault)
 
-  it('keeps both directions apart, so that one can be healed', () => {
+  it('stores each direction separately, so that one can be healed', () => {
     const set = withFault([], fault('loss:node-2:net0:both:10%'))
     expect(texts(set)).toEqual(['loss:node-2:net0:tx:10%', 'loss:node-2:net0:rx:10%'])
     expect(texts(withoutFault(set, fault('loss:node-2:net0:tx:10%')))).toEqual(['loss:node-2:net0:rx:10%'])
   })
 
-  it('has one of a kind in a place: the last', () => {
+  it('has at most one fault of a kind at a place: the last one set', () => {
     const set = ['loss:node-2:net0:both:10%', 'rate:node-2:net0:tx:1M', 'loss:node-2:net0:tx:5%']
       .map(fault)
       .reduce<Fault[]>(withFault, [])

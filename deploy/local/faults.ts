@@ -1,15 +1,15 @@
 import { formatBitrate, parseBitrate } from '../../lib/units.ts'
-import { LabError } from './problems.ts'
+import { LabError } from './lab-error.ts'
 import type { LabNode } from './topology.ts'
 
 export const FAULT_KINDS = ['rate', 'loss', 'cut', 'mtu'] as const
 type FaultKind = (typeof FAULT_KINDS)[number]
-/** As the node sees it. */
+/** The direction as the node sees it. */
 type FaultDirection = 'tx' | 'rx' | 'both'
 
 /**
- * Where a fault is: one of each kind fits in one place. With a `peer` only what passes between the two nodes is
- * broken; `node` may also be the name of a rack, for its uplink.
+ * Where a fault is. A place has at most one fault of each kind. With `peer`, the fault affects only packets between the
+ * two nodes. `node` may be the name of a rack: the fault is then on the rack's uplink.
  */
 export type FaultPlace = {
   kind: FaultKind
@@ -19,12 +19,13 @@ export type FaultPlace = {
   direction: FaultDirection
 }
 
-/** What is broken on purpose. `value`: bit/s of a rate, ratio of a loss, bytes of an mtu; a cut has none. */
-export type Fault = FaultPlace & { value?: number }
+/** An injected fault. `value` is the bit/s of a rate, the ratio (0 to 1) of a loss, or the bytes of an mtu; a cut has none. */
+export type Fault = FaultPlace & { value?: number | undefined }
 
-/** What a fault can be set on. */
+/** The nodes on which a fault can be set, and the rate of their interfaces. */
 export type FaultTarget = { nodes: readonly LabNode[]; rateBitsPerSecond: number | 'unlimited' }
 
+/** One example of each form of a fault. */
 export const FAULT_FORMS = [
   'rate:node-3:net1:tx:50mbit',
   'loss:node-2:net0:rx:10%',
@@ -34,8 +35,8 @@ export const FAULT_FORMS = [
   'loss:rack-2:net1:tx:20%',
 ] as const
 
-/** What a switch drops can be told by both ends of a packet; what a device does to it cannot. */
-const KINDS_OF_A_PATH: readonly string[] = ['cut', 'loss']
+/** The kinds that a path or an uplink can have: nftables drops packets by both addresses, but tc shapes a whole device. */
+const PATH_FAULT_KINDS: readonly string[] = ['cut', 'loss']
 
 const INTERFACE_MTU_BYTES = 1500
 
@@ -45,9 +46,9 @@ const parseRate = (text: string, target: FaultTarget): number | string => {
   const rate = parseBitrate(text)
   if (rate === undefined) return `"${text}" is not a bitrate; write 50mbit`
   if (rate < 8000)
-    return `${text} is below 8 kbit/s, the least that the lab can shape; cut has the link carry nothing`
+    return `${text} is below 8 kbit/s, the lowest rate that the lab can shape; for a link that carries nothing use cut`
   if (target.rateBitsPerSecond !== 'unlimited' && rate >= target.rateBitsPerSecond) {
-    return `${text} is no fault where every interface has ${formatBitrate(target.rateBitsPerSecond)}`
+    return `${text} limits nothing: every interface has ${formatBitrate(target.rateBitsPerSecond)}`
   }
   return rate
 }
@@ -56,15 +57,16 @@ const parseLoss = (text: string): number | string => {
   const match = /^(\d+(?:\.\d+)?)%$/.exec(text)
   if (!match) return `"${text}" is not a loss; write 10%`
   const ratio = Number(match[1]) / 100
-  if (ratio > 1) return `${text} is more than everything`
-  if (ratio < 1e-6) return `${text} is less than one packet in a million, the least that the lab can drop`
+  if (ratio > 1) return `${text} is more than 100%`
+  if (ratio < 1e-6)
+    return `${text} is less than one packet in a million, the lowest loss that the lab can set`
   return ratio
 }
 
 const parseMtu = (text: string): number | string => {
   const bytes = /^\d+$/.test(text) ? Number(text) : Number.NaN
   if (Number.isNaN(bytes)) return `"${text}" is not a number of bytes; write 1400`
-  if (bytes < 68) return `${text} is below 68, the least that IPv4 allows`
+  if (bytes < 68) return `${text} is below 68, the smallest MTU that IPv4 allows`
   if (bytes >= INTERFACE_MTU_BYTES)
     return `${text} drops nothing: the interfaces' MTU is ${INTERFACE_MTU_BYTES}`
   return bytes
@@ -78,21 +80,21 @@ const parseValue = (kind: FaultKind, text: string, target: FaultTarget): number 
 const isRack = (name: string, { nodes }: FaultTarget): boolean =>
   nodes.some(({ rack }) => rack === name) && nodes.some(({ rack }) => rack !== name)
 
-/** `node-3`, `node-3/node-5` for what passes between the two, or `rack-2` for its uplink. */
+/** Problems of `node-3`, of `node-3/node-5` (the path between the two), or of `rack-2` (its uplink). */
 const whereProblems = (kind: string, where: string, target: FaultTarget): string[] => {
   const { nodes } = target
   const [node = '', peer, ...rest] = where.split('/')
   const problems: string[] = []
-  if (rest.length > 0) problems.push(`"${where}" is more than a node and a peer; write node-1/node-2`)
+  if (rest.length > 0) problems.push(`"${where}" has more than a node and a peer; write node-1/node-2`)
   const isUplink = peer === undefined && isRack(node, target)
   for (const name of [node, ...(peer === undefined ? [] : [peer])]) {
     if (isUplink || nodes.some((candidate) => candidate.name === name)) continue
     problems.push(`there is no node "${name}"; there are ${nodes[0]?.name} to ${nodes.at(-1)?.name}`)
   }
-  if (node === peer) problems.push(`"${where}" is one node twice`)
-  if ((isUplink || peer !== undefined) && !KINDS_OF_A_PATH.includes(kind)) {
+  if (node === peer) problems.push(`"${where}" names the same node twice`)
+  if ((isUplink || peer !== undefined) && !PATH_FAULT_KINDS.includes(kind)) {
     const what = isUplink ? 'an uplink' : 'a path between two nodes'
-    problems.push(`${what} can only have ${KINDS_OF_A_PATH.join(' or ')}`)
+    problems.push(`${what} can only have ${PATH_FAULT_KINDS.join(' or ')}`)
   }
   return problems
 }
@@ -151,7 +153,7 @@ const parseOne = (
   }
 }
 
-/** Faults from their texts, or a LabError with every problem of every text. */
+/** Parses faults. Throws a LabError with every problem of every text. */
 export const parseFaults = (texts: readonly string[], target: FaultTarget): Fault[] => {
   const problems: string[] = []
   const faults = texts.map((text) => parseOne(text, target, problems, true))
@@ -165,7 +167,7 @@ export const parseFault = (text: string, target: FaultTarget): Fault => {
   return fault
 }
 
-/** Where to heal: the text of a fault, its value left out or not. */
+/** Parses where to heal: the text of a fault, with or without its value. */
 export const parseFaultPlace = (text: string, target: FaultTarget): FaultPlace => {
   const problems: string[] = []
   const fault = parseOne(text, target, problems, false)
@@ -180,7 +182,7 @@ const valueText = (fault: Fault): string => {
   return fault.kind === 'mtu' ? `:${fault.value}` : ''
 }
 
-/** The text form, such as `loss:node-2:net0:rx:10%`; parseFault reads it back. */
+/** The text of a fault, such as `loss:node-2:net0:rx:10%`. parseFault is the inverse. */
 export const formatFault = (fault: Fault): string =>
   `${fault.kind}:${fault.node}${fault.peer === undefined ? '' : `/${fault.peer}`}:${fault.interface}:${fault.direction}${valueText(fault)}`
 
@@ -194,13 +196,13 @@ const samePlace = (a: FaultPlace, b: FaultPlace): boolean =>
   a.interface === b.interface &&
   a.direction === b.direction
 
-/** The faults after `place` is healed in its direction or directions. */
+/** `faults` without the one at `place`; `both` removes the faults of both directions. */
 export const withoutFault = (faults: readonly Fault[], place: FaultPlace): Fault[] => {
-  const gone = splitDirections(place)
-  return faults.filter((fault) => !gone.some((candidate) => samePlace(candidate, fault)))
+  const healed = splitDirections(place)
+  return faults.filter((fault) => !healed.some((candidate) => samePlace(candidate, fault)))
 }
 
-/** The faults after `fault` is set: in its place it replaces what was there. Kept one direction each. */
+/** `faults` with `fault`, which replaces a fault at the same place. A fault of `both` directions is stored as two. */
 export const withFault = (faults: readonly Fault[], fault: Fault): Fault[] => [
   ...withoutFault(faults, fault),
   ...splitDirections(fault),

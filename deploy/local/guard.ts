@@ -1,28 +1,28 @@
 import { execa } from 'execa'
-import type { Claim } from './state.ts'
+import type { Ownership } from './state.ts'
 
-/** Ends a lab when its owner has gone, however it went. */
+/** A process that deletes a lab when the process that created it dies, even by SIGKILL. */
 export type Guard = {
-  /** Lets the lab be: it stays when the owner goes. */
+  /** Ends the guard. The lab then continues to exist after its owner ends. */
   release(): Promise<void>
 }
 
 /**
- * Waits in a session of its own, out of reach of Ctrl-C and hang-ups, on a pipe that only the owner holds. A line is
- * the release; the end of the pipe without one is the owner's death. Then, if the lab did become the owner's, it
- * becomes the command that tears it down.
+ * The guard's shell script. It runs in its own session, so Ctrl-C and hang-ups do not reach it, and reads a pipe whose
+ * other end only the owner has open. A line releases the guard. The end of the pipe without a line means that the owner
+ * has died: if the owner file then contains the owner's token, the script executes the command that deletes the lab.
  */
-const WATCH = `trap '' HUP INT TERM
+const GUARD_SCRIPT = `trap '' HUP INT TERM
 read -r word && exit 0
 rm -rf "$1"
 [ "$(cat "$2" 2>/dev/null)" = "$3" ] || exit 0
 shift 3
 exec "$@"`
 
-/** Started before the lab is claimed, so that there is no moment in which the owner's death leaves anything. */
-export const startGuard = async (claim: Claim, downCommand: readonly string[]): Promise<Guard> => {
-  const args = [claim.staging, claim.ownerFile, claim.token, ...downCommand]
-  const child = execa('sh', ['-c', WATCH, 'meshgauge-lab-guard', ...args], {
+/** Starts the guard. Call it before `takeOwnership`, so that the lab has a guard at every moment of its life. */
+export const startGuard = async (ownership: Ownership, downCommand: readonly string[]): Promise<Guard> => {
+  const args = [ownership.staging, ownership.ownerFile, ownership.token, ...downCommand]
+  const child = execa('sh', ['-c', GUARD_SCRIPT, 'meshgauge-lab-guard', ...args], {
     detached: true,
     cleanup: false,
     reject: false,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
-/** A process for certain: the kernel gives a pid away again, but never with the same start time. */
+/** Identifies a process. The kernel reuses a pid, but not with the same start time (in clock ticks since boot). */
 export type Identity = { pid: number; startTicks: number }
 
 type Stat = { state: string; startTicks: number }
@@ -11,7 +11,7 @@ const isAbsent = (error: unknown): boolean =>
 const readStat = async (pid: number): Promise<Stat | undefined> => {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    // The second field is the program's name in brackets, and may hold spaces and brackets itself.
+    // The second field is the program's name in brackets. The name may contain spaces and brackets.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return { state: fields[0] ?? '', startTicks: Number(fields[19]) }
   } catch (error) {
@@ -25,13 +25,13 @@ export const identityOf = async (pid: number): Promise<Identity | undefined> => 
   return stat && { pid, startTicks: stat.startTicks }
 }
 
-/** False for a zombie too: nothing of it runs any more. */
+/** True when the process exists and is not a zombie, which has already ended. */
 export const isAlive = async ({ pid, startTicks }: Identity): Promise<boolean> => {
   const stat = await readStat(pid)
   return stat !== undefined && stat.startTicks === startTicks && stat.state !== 'Z' && stat.state !== 'X'
 }
 
-/** `1234 567890`, as a process of ours writes it about itself before it becomes the program it is to be. */
+/** Parses `1234 567890`, the pid and start time that a started process records (see processes.ts). */
 export const parseIdentity = (text: string): Identity | undefined => {
   const match = /^(\d+) (\d+)\s*$/.exec(text)
   return match ? { pid: Number(match[1]), startTicks: Number(match[2]) } : undefined

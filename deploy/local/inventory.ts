@@ -11,13 +11,13 @@ export type InventoryOptions = {
   settings?: Readonly<Record<string, unknown>>
 }
 
-/** What the collector is told of the lab, in the collector's own configuration format. */
+/** The collector's configuration file for the lab. */
 export const inventoryText = (lab: Lab, { listen, settings = {} }: InventoryOptions): string =>
   stringify({
     listen,
     store: join(lab.stateDir, 'meshgauge.db'),
     insecure: true,
-    // A lab measures what it is told to, and nothing by itself.
+    // Tests and trials start every measurement themselves.
     default_schedules: false,
     ...settings,
     nodes: lab.nodes.map((node) => ({
@@ -28,7 +28,7 @@ export const inventoryText = (lab: Lab, { listen, settings = {} }: InventoryOpti
     })),
   })
 
-/** Writes `fleet.yaml` into the lab's directory and says where it is. */
+/** Writes `fleet.yaml` into the lab's directory and returns its path. */
 export const writeInventory = async (lab: Lab, options: InventoryOptions): Promise<string> => {
   const file = join(lab.stateDir, 'fleet.yaml')
   await writeFile(file, inventoryText(lab, options), { mode: 0o600 })

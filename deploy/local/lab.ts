@@ -1,11 +1,11 @@
 import { pMapSettled } from 'p-map'
 import { MAX_LABS, overlapsManagement } from './addresses.ts'
-import type { LabDeps } from './deps.ts'
-import { deviceChanges, filterRules } from './effects.ts'
+import { deviceChanges, filterRules } from './fault-effects.ts'
 import { type Fault, type FaultPlace, formatFault, withFault, withoutFault } from './faults.ts'
-import { claimLab, type HeldLab, type Holding, holdLab } from './held-lab.ts'
-import { allowNeighbours, NEIGHBOUR_LIMITS } from './neighbours.ts'
-import { LabError } from './problems.ts'
+import type { LabDeps } from './lab-deps.ts'
+import { LabError } from './lab-error.ts'
+import { NEIGHBOUR_LIMITS, raiseNeighbourLimits } from './neighbour-limits.ts'
+import { claimLab, createOwnedLab, type LabClaim, type OwnedLab } from './owned-lab.ts'
 import { type Lab, loadLab, saveLab, stateDirectory, withLabLock } from './state.ts'
 import {
   buildSteps,
@@ -18,26 +18,26 @@ import {
   switchNamespace,
 } from './topology.ts'
 
-export type { LabDeps, Machine } from './deps.ts'
-export { createLabDeps, sourceDownCommand } from './deps.ts'
 export type { Fault, FaultPlace } from './faults.ts'
 export { formatFault, parseFault, parseFaultPlace, parseFaults } from './faults.ts'
-export type { HeldLab } from './held-lab.ts'
-export { createLoopbackFleet } from './loopback.ts'
-export { LabError } from './problems.ts'
+export type { LabDeps, Machine } from './lab-deps.ts'
+export { createLabDeps, sourceDownCommand } from './lab-deps.ts'
+export { LabError } from './lab-error.ts'
+export { createLoopbackFleet } from './loopback-fleet.ts'
+export type { OwnedLab } from './owned-lab.ts'
 export type { Lab } from './state.ts'
 export type { LabReport } from './status.ts'
 export { labStatus } from './status.ts'
 export { labDown } from './teardown.ts'
 export type { LabOptions } from './topology.ts'
 
-/** The lab with this number, made here or by another process. */
+/** Reads the lab with this number, which any process may have created. */
 export const openLab = (deps: LabDeps, index: number): Promise<Lab> => loadLab(deps.stateRoot, index)
 
-/** Network namespaces, bridges and links for a fleet of hosts. No agents yet: see startAgents. */
-export const createLab = async (deps: LabDeps, options: LabOptions = {}): Promise<HeldLab> => {
+/** Creates network namespaces, bridges and links for a fleet of hosts. startAgents starts their agents. */
+export const createLab = async (deps: LabDeps, options: LabOptions = {}): Promise<OwnedLab> => {
   const shape = labShape(options)
-  const { index, holding } = await claimFree(deps, options.index)
+  const { index, claim } = await claimFreeIndex(deps, options.index)
   const lab: Lab = {
     version: 1,
     kind: 'namespaces',
@@ -49,7 +49,7 @@ export const createLab = async (deps: LabDeps, options: LabOptions = {}): Promis
     nodes: labNodes(index, shape),
     faults: [],
   }
-  return await holdLab(deps, lab, holding, () => build(deps, lab, shape))
+  return await createOwnedLab(deps, lab, claim, () => build(deps, lab, shape))
 }
 
 /** More at once only wait for the kernel's one lock on network devices. */
@@ -64,7 +64,7 @@ const forEachHost = async <T>(hosts: readonly T[], work: (host: T) => Promise<vo
 
 const build = async (deps: LabDeps, lab: Lab, shape: LabShape): Promise<string[]> => {
   const networks = lab.nodes[0]?.interfaces.length ?? 0
-  const warning = await allowNeighbours(NEIGHBOUR_LIMITS, lab.nodes.length, networks)
+  const warning = await raiseNeighbourLimits(NEIGHBOUR_LIMITS, lab.nodes.length, networks)
   const steps = buildSteps(lab.index, shape, lab.nodes)
   await deps.commands.ip(steps.machine)
   await forEachHost(steps.namespaces, async ({ name, ip, tc }) => {
@@ -75,9 +75,10 @@ const build = async (deps: LabDeps, lab: Lab, shape: LabShape): Promise<string[]
   return warning === undefined ? [] : [warning]
 }
 
-type Taken = { namespaces: string[]; links: string[]; routes: string[] }
+/** Names and routes that exist on this machine. */
+type NamesInUse = { namespaces: string[]; links: string[]; routes: string[] }
 
-const readTaken = async ({ commands }: LabDeps): Promise<Taken> => {
+const readNamesInUse = async ({ commands }: LabDeps): Promise<NamesInUse> => {
   const [namespaces, links, routes] = await Promise.all([
     commands.read('ip', ['netns', 'list']),
     commands.read('ip', ['-json', 'link', 'show']),
@@ -90,37 +91,39 @@ const readTaken = async ({ commands }: LabDeps): Promise<Taken> => {
   }
 }
 
-const whyTaken = (taken: Taken, index: number): string | undefined => {
-  const namespace = taken.namespaces.find((name) => labOfNamespace(name) === index)
-  if (namespace) return `namespace ${namespace} is there`
-  if (taken.links.includes(hostLink(index))) return `interface ${hostLink(index)} is there`
-  const route = taken.routes.find((candidate) => overlapsManagement(candidate, index))
-  return route && `${route} is routed elsewhere`
+const whyUnavailable = (inUse: NamesInUse, index: number): string | undefined => {
+  const namespace = inUse.namespaces.find((name) => labOfNamespace(name) === index)
+  if (namespace) return `namespace ${namespace} exists`
+  if (inUse.links.includes(hostLink(index))) return `interface ${hostLink(index)} exists`
+  const route = inUse.routes.find((candidate) => overlapsManagement(candidate, index))
+  return route && `there is a route to ${route}`
 }
 
-type Claimed = { index: number; holding: Holding }
+type Claimed = { index: number; claim: LabClaim }
 
-/** A number whose names and addresses nothing on this machine uses; the lab's directory is ours from here on. */
-const claimFree = async (deps: LabDeps, wanted: number | undefined): Promise<Claimed> => {
+/** Claims the first lab number (or `wanted`) whose names and addresses nothing on this machine uses. */
+const claimFreeIndex = async (deps: LabDeps, wanted: number | undefined): Promise<Claimed> => {
   if (wanted !== undefined && (!Number.isInteger(wanted) || wanted < 0 || wanted >= MAX_LABS)) {
     throw new LabError([`index: ${wanted} is not a whole number from 0 to ${MAX_LABS - 1}`])
   }
   const candidates = wanted === undefined ? Array.from({ length: MAX_LABS }, (_, index) => index) : [wanted]
-  const taken = await readTaken(deps)
+  const inUse = await readNamesInUse(deps)
   const reasons: string[] = []
   for (const index of candidates) {
-    const reason = whyTaken(taken, index)
-    const holding = reason === undefined ? await claimLab(deps, index) : undefined
-    if (holding) return { index, holding }
-    reasons.push(reason ? `lab ${index}: ${reason}` : `lab ${index} is up; meshgauge lab down ends it`)
+    const reason = whyUnavailable(inUse, index)
+    const claim = reason === undefined ? await claimLab(deps, index) : undefined
+    if (claim) return { index, claim }
+    reasons.push(
+      reason ? `lab ${index}: ${reason}` : `lab ${index} already exists; delete it with meshgauge lab down`,
+    )
   }
   throw new LabError(reasons)
 }
 
 const apply = async (deps: LabDeps, lab: Lab, after: readonly Fault[]): Promise<void> => {
-  const center = switchNamespace(lab.index)
-  const changes = deviceChanges(lab.nodes, center, lab.rateBitsPerSecond, lab.faults, after)
-  await deps.commands.nft(filterRules(after, lab.nodes), center)
+  const switchName = switchNamespace(lab.index)
+  const changes = deviceChanges(lab.nodes, switchName, lab.rateBitsPerSecond, lab.faults, after)
+  await deps.commands.nft(filterRules(after, lab.nodes), switchName)
   await forEachHost(changes, async ({ namespace, ip, tc }) => {
     await deps.commands.ip(ip, namespace)
     await deps.commands.tc(tc, namespace)
@@ -136,7 +139,7 @@ const change = async (
   return await withLabLock(stateDir, deps, async () => {
     const lab = await loadLab(deps.stateRoot, index)
     if (lab.kind === 'loopback') {
-      throw new LabError(['a loopback fleet has no links to break: faults need network namespaces'])
+      throw new LabError(['a loopback fleet cannot have faults; they need a lab with network namespaces'])
     }
     const changed = { ...lab, faults: next(lab.faults) }
     await apply(deps, lab, changed.faults)
@@ -145,11 +148,11 @@ const change = async (
   })
 }
 
-/** Breaks something on purpose. The same place again replaces; different places and kinds add up. */
+/** Injects a fault. It replaces a fault of the same kind at the same place; all others remain. */
 export const setFault = (deps: LabDeps, lab: Pick<Lab, 'index'>, fault: Fault): Promise<Lab> =>
   change(deps, lab.index, (faults) => withFault(faults, fault))
 
-/** Puts right what setFault broke there, or everything. */
+/** Removes the fault at `place`, or all faults when absent. */
 export const heal = (deps: LabDeps, lab: Pick<Lab, 'index'>, place?: FaultPlace): Promise<Lab> =>
   change(deps, lab.index, (faults) => {
     if (!place) return []

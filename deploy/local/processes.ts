@@ -1,39 +1,38 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import type { LabDeps } from './deps.ts'
 import { type Identity, isAlive, parseIdentity } from './identity.ts'
-import { LabError } from './problems.ts'
+import type { LabDeps } from './lab-deps.ts'
+import { LabError } from './lab-error.ts'
 import type { Lab } from './state.ts'
 import type { LabNode } from './topology.ts'
 
 const AGENT_PORT = 50051
 
-/** Where a node's agent serves. */
+/** The address `host:port` of a node's agent. */
 export const agentAddress = (node: Pick<LabNode, 'management'>): string => `${node.management}:${AGENT_PORT}`
 
-/** The command line of an agent: the one place that knows it. */
 const agentArguments = (node: LabNode): string[] => [
   'agent',
   ...['--node', node.name, '--listen', agentAddress(node), '--insecure'],
   ...node.interfaces.flatMap(({ name, address }) => [
     '--interface',
-    // On loopback every node has the same interface: only the address tells them apart.
+    // In a loopback fleet all nodes have the interface `lo`; only the address differs.
     node.namespace === undefined ? `${name}=${address}` : name,
   ]),
 ]
 
-/** The command line of the collector: the one place that knows it. */
 const collectorArguments = (inventory: string): string[] => ['collector', '--config', inventory]
 
 export type StartOptions = {
-  /** What comes before `agent` and `collector`: Node and the CLI's entry, or the one executable. */
+  /** The command before the arguments `agent` or `collector`: Node and the CLI's entry file, or the executable. */
   program: readonly string[]
-  /** Resolves when what serves at `address` is ready to work; asked anew as long as it rejects. */
+  /** Resolves when the server at `address` is ready. Called again while it rejects, until `readyWithinSeconds`. */
   waitReady(address: string, signal: AbortSignal): Promise<void>
-  /** Added to the environment of what is started. */
+  /** Added to the environment of the started processes. */
   environment?: Readonly<Record<string, string>>
   signal?: AbortSignal
+  /** Default 30. */
   readyWithinSeconds?: number
 }
 
@@ -43,10 +42,10 @@ const READY_WITHIN_SECONDS = 30
 const POLL_SECONDS = 0.05
 
 /**
- * Notes its own pid and start time and then becomes the program. So the note is there before the program does
- * anything, and no death of ours between the two leaves a process that nobody knows.
+ * A shell script that records its own pid and start time, and then executes the program in the same process. The record
+ * exists before the program runs, so that no started process is unrecorded when the lab's owner dies.
  */
-const RECORD = `umask 077
+const START_SCRIPT = `umask 077
 exec >>"$2" 2>&1
 echo "$$ $(cut -d " " -f 22 /proc/$$/stat)" >"$1" || exit 1
 shift 2
@@ -56,7 +55,7 @@ const directory = (stateDir: string): string => join(stateDir, 'processes')
 const recordFile = (stateDir: string, name: string): string => join(directory(stateDir), `${name}.pid`)
 const logFile = (stateDir: string, name: string): string => join(stateDir, `${name}.log`)
 
-/** What was started in this lab, running or not. */
+/** All processes that were started in this lab, running or not. */
 export const recordedProcesses = async (stateDir: string): Promise<LabProcess[]> => {
   const names = await readdir(directory(stateDir)).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
@@ -79,11 +78,11 @@ const launch = async (
   environment: Readonly<Record<string, string>> = {},
 ): Promise<void> => {
   await mkdir(directory(stateDir), { recursive: true, mode: 0o700 })
-  // A record of an earlier start under this name would be taken for this one's.
+  // Otherwise the record of an earlier process with this name would be read.
   await rm(recordFile(stateDir, name), { force: true })
   const args = [
     '-c',
-    RECORD,
+    START_SCRIPT,
     'meshgauge-lab',
     recordFile(stateDir, name),
     logFile(stateDir, name),
@@ -96,13 +95,13 @@ const launch = async (
     env: { PATH: path, ...environment },
     stdio: 'ignore',
   })
-  // It belongs to the lab, not to us: it is ended by its record, and may outlive us.
+  // The process belongs to the lab and may outlive this process. The tear-down finds it by its record.
   child.nodeChildProcess.unref()
   if (child.pid === undefined) throw new Error(`${name} did not start`, { cause: await child })
 }
 
-/** The end of a process's log, for the one who must find out why it did not start. */
-const lastWords = async (log: string): Promise<string> => {
+/** The last lines of a process's log, for the error message about its failed start. */
+const lastLogLines = async (log: string): Promise<string> => {
   const lines = (await readFile(log, 'utf8')).trimEnd().split('\n')
   return lines.slice(-5).join('\n    ')
 }
@@ -116,12 +115,12 @@ const whyNotReady = async (
 ): Promise<string | undefined> => {
   const within = options.readyWithinSeconds ?? READY_WITHIN_SECONDS
   const deadline = clock.monotonicSeconds() + within
-  let last: unknown = 'it was not asked'
+  let last: unknown = 'no attempt was made'
   while (clock.monotonicSeconds() < deadline) {
     options.signal?.throwIfAborted()
     const process = (await recordedProcesses(stateDir)).find((candidate) => candidate.name === name)
     if (process && !(await isAlive(process.identity))) {
-      return `${name} ended at once:\n    ${await lastWords(process.log)}`
+      return `${name} ended during its start:\n    ${await lastLogLines(process.log)}`
     }
     const attempt = AbortSignal.timeout(Math.ceil(Math.max(0, deadline - clock.monotonicSeconds()) * 1000))
     const signal = options.signal ? AbortSignal.any([options.signal, attempt]) : attempt
@@ -133,7 +132,7 @@ const whyNotReady = async (
     }
     await clock.sleep(POLL_SECONDS, options.signal)
   }
-  return `${name} is not ready at ${address} after ${within} s (${String(last)}):\n    ${await lastWords(logFile(stateDir, name))}`
+  return `${name} is not ready at ${address} after ${within} s (${String(last)}):\n    ${await lastLogLines(logFile(stateDir, name))}`
 }
 
 type Start = { name: string; address: string; command: readonly string[] }
@@ -152,7 +151,7 @@ const startAll = async (
   if (reasons.length > 0) throw new LabError(reasons)
 }
 
-/** Agents of these nodes (all when absent), each in its own namespace, up and ready. */
+/** Starts the agents of these nodes (default: all), each in its node's namespace. Resolves when all are ready. */
 export const startAgents = (
   deps: LabDeps,
   lab: Lab,
@@ -171,7 +170,7 @@ export const startAgents = (
   return startAll(deps, lab, starts, options)
 }
 
-/** The collector, in the machine's own namespace, up and ready at `address`. */
+/** Starts the collector in the machine's own namespace. Resolves when it is ready at `address`. */
 export const startCollector = (
   deps: LabDeps,
   lab: Lab,

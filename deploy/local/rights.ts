@@ -1,10 +1,10 @@
 import { execa } from 'execa'
 import { systemPath } from './commands.ts'
 
-/** How namespaces can be had: at once, after reexecInUserNamespace, or not at all. */
+/** Whether this process can create a lab: `now`, after reexecInUserNamespace, or not. */
 export type Rights = {
   namespaces: 'now' | 'in a user namespace' | 'no'
-  /** Why not, all reasons, each with what to do. Empty unless `no`. */
+  /** All reasons why not, each with what to do. Empty unless `no`. */
   reasons: string[]
 }
 
@@ -12,12 +12,15 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 const USER_NAMESPACE = ['unshare', '--user', '--map-root-user']
 
-/** Each of what a lab is made of, tried in a namespace that is gone again at once. */
+/** One command for each kernel feature that a lab needs. Each runs in a temporary namespace. */
 const PROBES: readonly { args: readonly string[]; failed: string }[] = [
-  { args: ['true'], failed: 'a network namespace cannot be made' },
-  { args: ['ip', 'link', 'add', 'probe', 'type', 'bridge'], failed: 'the kernel makes no bridge' },
-  { args: ['ip', 'link', 'add', 'probe', 'type', 'veth'], failed: 'the kernel makes no veth link' },
-  { args: ['tc', 'qdisc', 'add', 'dev', 'lo', 'root', 'htb'], failed: 'the kernel has no htb queue' },
+  { args: ['true'], failed: 'cannot create a network namespace' },
+  { args: ['ip', 'link', 'add', 'probe', 'type', 'bridge'], failed: 'the kernel cannot create a bridge' },
+  { args: ['ip', 'link', 'add', 'probe', 'type', 'veth'], failed: 'the kernel cannot create a veth link' },
+  {
+    args: ['tc', 'qdisc', 'add', 'dev', 'lo', 'root', 'htb'],
+    failed: 'the kernel lacks the htb queueing discipline',
+  },
   {
     args: [
       'tc',
@@ -34,9 +37,9 @@ const PROBES: readonly { args: readonly string[]; failed: string }[] = [
       'limit',
       '9999',
     ],
-    failed: 'the kernel has no tbf queue',
+    failed: 'the kernel lacks the tbf queueing discipline',
   },
-  { args: ['nft', 'add', 'table', 'bridge', 'probe'], failed: 'nftables has no bridge family' },
+  { args: ['nft', 'add', 'table', 'bridge', 'probe'], failed: 'nftables lacks the bridge family' },
 ]
 
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -47,7 +50,11 @@ const PACKAGES: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
 }
 
-const attempt = async (command: readonly string[], environment: Environment): Promise<string | undefined> => {
+/** Runs `command`; returns the reason of its failure, or undefined when it succeeded. */
+const failureOf = async (
+  command: readonly string[],
+  environment: Environment,
+): Promise<string | undefined> => {
   const [program = '', ...args] = command
   const result = await execa(program, args, {
     env: { PATH: systemPath(environment.PATH) },
@@ -61,7 +68,7 @@ const attempt = async (command: readonly string[], environment: Environment): Pr
 const missingPrograms = async (environment: Environment): Promise<string[]> => {
   const programs = Object.keys(PACKAGES)
   const found = await Promise.all(
-    programs.map((program) => attempt(['sh', '-c', 'command -v "$1"', 'sh', program], environment)),
+    programs.map((program) => failureOf(['sh', '-c', 'command -v "$1"', 'sh', program], environment)),
   )
   const missing = programs.filter((_, position) => found[position] !== undefined)
   if (missing.length === 0) return []
@@ -69,54 +76,56 @@ const missingPrograms = async (environment: Environment): Promise<string[]> => {
   return [`${missing.join(', ')} not found; apt-get install ${packages.join(' ')}`]
 }
 
-/** Why the parts of a lab cannot be made by these means; empty when they can. */
-const obstacles = async (means: readonly string[], environment: Environment): Promise<string[]> => {
+/** The probes that fail under the command `unshare`, with their reasons. */
+const failedProbes = async (unshare: readonly string[], environment: Environment): Promise<string[]> => {
   const failures = await Promise.all(
     PROBES.map(async ({ args, failed }) => {
-      const said = await attempt([...means, '--net', '--mount', ...args], environment)
-      return said === undefined ? undefined : `${failed} (${said})`
+      const reason = await failureOf([...unshare, '--net', '--mount', ...args], environment)
+      return reason === undefined ? undefined : `${failed} (${reason})`
     }),
   )
-  // Where not even the namespace can be had, the rest fails for the same reason.
+  // Without a namespace all other probes fail for the same reason.
   const [first, ...others] = failures
   return first === undefined ? others.filter((reason) => reason !== undefined) : [first]
 }
 
-/** Whether this user can have namespaces here, found out by trying. */
+/** Finds out by trial whether this user can create a lab on this machine. */
 export const checkRights = async (uid: number, environment: Environment): Promise<Rights> => {
   const missing = await missingPrograms(environment)
   if (missing.length > 0) return { namespaces: 'no', reasons: missing }
   const reasons: string[] = []
   if (uid === 0) {
-    const asRoot = await obstacles(['unshare'], environment)
+    const asRoot = await failedProbes(['unshare'], environment)
     if (asRoot.length === 0) return { namespaces: 'now', reasons: [] }
     reasons.push(...asRoot.map((reason) => `as root: ${reason}`))
   } else {
     reasons.push('you are not root')
   }
-  // Root of a container often has no more rights than anyone else, and may still have a user namespace of its own.
-  const asAnyone = await obstacles(USER_NAMESPACE, environment)
-  if (asAnyone.length === 0) return { namespaces: 'in a user namespace', reasons: [] }
+  // Root in a container often lacks these rights, but may create a user namespace.
+  const asUser = await failedProbes(USER_NAMESPACE, environment)
+  if (asUser.length === 0) return { namespaces: 'in a user namespace', reasons: [] }
   return {
     namespaces: 'no',
-    reasons: [...reasons, ...asAnyone.map((reason) => `in a user namespace: ${reason}`)],
+    reasons: [...reasons, ...asUser.map((reason) => `in a user namespace: ${reason}`)],
   }
 }
 
 /**
- * Own /run, because `ip netns` and the labs keep their state there. The shell stays as process 1 of the new pid
- * namespace and reaps what is orphaned in it, which Node would not; and when it goes, the kernel ends all that is left.
+ * The shell script that runs first in the user namespace. It mounts an empty /run, where `ip netns` and the labs store
+ * their state. The shell remains process 1 of the new pid namespace: it reaps orphaned processes, which Node does not,
+ * and when it ends the kernel kills all processes of the namespace.
  */
-const PRELUDE = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && ip link set lo up || exit 3; "$@"; exit $?'
+const NAMESPACE_SCRIPT =
+  'mount -t tmpfs tmpfs /run && mkdir /run/netns && ip link set lo up || exit 3; "$@"; exit $?'
 
-/** The command that runs `argv` as root of a user namespace of its own. */
+/** The command that runs `argv` as root of a new user namespace. */
 const userNamespaceCommand = (argv: readonly string[]): string[] => [
   ...USER_NAMESPACE,
   ...['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
-  ...['sh', '-c', PRELUDE, 'meshgauge', ...argv],
+  ...['sh', '-c', NAMESPACE_SCRIPT, 'meshgauge', ...argv],
 ]
 
-/** Runs `argv` again with the rights that namespaces need; resolves to its exit code. A lab in there goes with it. */
+/** Runs `argv` in a new user namespace, where it can create labs. Returns its exit code; its labs end with it. */
 export const reexecInUserNamespace = async (
   argv: readonly string[],
   environment: Environment,

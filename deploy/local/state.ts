@@ -6,7 +6,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { MAX_LABS } from './addresses.ts'
 import { FAULT_KINDS } from './faults.ts'
 import { formatIdentity, identityOf, isAlive, parseIdentity } from './identity.ts'
-import { LabError } from './problems.ts'
+import { LabError } from './lab-error.ts'
 
 const rateSchema = z.union([z.number().positive(), z.literal('unlimited')])
 
@@ -41,7 +41,7 @@ const labSchema = z.object({
   ),
 })
 
-/** A lab as its state file has it. The faults are those that were set through the lab, one direction each. */
+/** A lab as stored in its state file. Each fault has one direction. */
 export type Lab = z.infer<typeof labSchema>
 
 const STATE_FILE = 'lab.json'
@@ -49,8 +49,8 @@ const STATE_FILE = 'lab.json'
 export const stateDirectory = (root: string, index: number): string => join(root, `lab-${index}`)
 
 /**
- * Where the labs' state lives. Namespaces belong to the whole machine, so root has one place whatever its session's
- * environment says; anyone else's lab lives in a user namespace of their own.
+ * The folder with the state of all labs. For root it does not depend on the environment, because network namespaces are
+ * shared by the whole machine. Another user's labs are in a user namespace, so each user has a separate folder.
  */
 export const stateRoot = (
   uid: number,
@@ -84,37 +84,41 @@ const linkIfAbsent = async (from: string, to: string): Promise<boolean> => {
   }
 }
 
-/** What it takes to make a lab's number ours: a directory that says so, prepared aside. */
-export type Claim = { staging: string; stateDir: string; ownerFile: string; token: string }
+/**
+ * The files that show who owns a lab number. `staging` is a new directory with an owner file that contains a random
+ * token; it becomes the lab's state directory.
+ */
+export type Ownership = { staging: string; stateDir: string; ownerFile: string; token: string }
 
-export const newClaim = (root: string, index: number): Claim => {
+/** Chooses a token and the paths; writes nothing. */
+export const prepareOwnership = (root: string, index: number): Ownership => {
   const token = randomUUID()
   const stateDir = stateDirectory(root, index)
   return { staging: join(root, `.claim-${token}`), stateDir, ownerFile: join(stateDir, 'owner'), token }
 }
 
 /**
- * Takes the lab's number for us, or says false when someone has it. Renaming a directory onto one that is not empty
- * fails, so there is one winner; and whoever sees the lab's directory sees whose it is.
+ * Claims the lab number for this process; false when it is already owned. Renaming a directory onto a directory that is
+ * not empty fails, so exactly one process succeeds, and a lab's directory always contains its owner file.
  */
-export const takeClaim = async (claim: Claim): Promise<boolean> => {
-  await mkdir(claim.staging, { recursive: true, mode: 0o700 })
-  await writeFile(join(claim.staging, 'owner'), claim.token, { mode: 0o600 })
+export const takeOwnership = async (ownership: Ownership): Promise<boolean> => {
+  await mkdir(ownership.staging, { recursive: true, mode: 0o700 })
+  await writeFile(join(ownership.staging, 'owner'), ownership.token, { mode: 0o600 })
   try {
-    await rename(claim.staging, claim.stateDir)
+    await rename(ownership.staging, ownership.stateDir)
     return true
   } catch (error) {
-    await rm(claim.staging, { recursive: true, force: true })
+    await rm(ownership.staging, { recursive: true, force: true })
     if (hasCode(error, 'ENOTEMPTY') || hasCode(error, 'EEXIST')) return false
     throw error
   }
 }
 
-/** Still true where the lab's directory is gone: then nobody else can have claimed what is left of it. */
-export const isUnclaimedByOthers = async ({ ownerFile, token }: Claim): Promise<boolean> =>
-  ['', token].includes(await readIfPresent(ownerFile))
+/** True when the owner file has another token. False when the file is missing: then no other process owns the number. */
+export const isOwnedByAnother = async ({ ownerFile, token }: Ownership): Promise<boolean> =>
+  !['', token].includes(await readIfPresent(ownerFile))
 
-/** The numbers of all labs that have a state directory, whole or not. */
+/** The numbers of all labs that have a state directory, complete or not. */
 export const knownIndexes = async (root: string): Promise<number[]> => {
   try {
     const names = await readdir(root)
@@ -132,7 +136,7 @@ export const saveLab = async (lab: Lab): Promise<void> => {
   await rename(`${file}.new`, file)
 }
 
-/** The lab with this number; a LabError when there is none or its state cannot be read. */
+/** Reads the lab with this number. Throws a LabError when there is none or its state file is damaged. */
 export const loadLab = async (root: string, index: number): Promise<Lab> => {
   const file = join(stateDirectory(root, index), STATE_FILE)
   let text: string
@@ -146,14 +150,14 @@ export const loadLab = async (root: string, index: number): Promise<Lab> => {
   try {
     json = JSON.parse(text)
   } catch (error) {
-    throw new LabError([`${file} is damaged: ${String(error)}; meshgauge lab down clears it away`], {
+    throw new LabError([`${file} is damaged: ${String(error)}; meshgauge lab down removes it`], {
       cause: error,
     })
   }
   const parsed = labSchema.safeParse(json)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-    throw new LabError([`${file} is damaged (${problems.join('; ')}); meshgauge lab down clears it away`])
+    throw new LabError([`${file} is damaged (${problems.join('; ')}); meshgauge lab down removes it`])
   }
   return parsed.data
 }
@@ -164,7 +168,7 @@ export const removeState = async (root: string, index: number): Promise<void> =>
 
 const LOCK_POLL_SECONDS = 0.02
 
-/** Runs `work` while nobody else, in this process or another, changes this lab. A dead holder's lock is taken over. */
+/** Runs `work` with an exclusive lock on this lab, across processes. The lock of a dead process is removed. */
 export const withLabLock = async <T>(
   stateDir: string,
   { clock, pid }: { clock: Clock; pid: number },
@@ -173,8 +177,8 @@ export const withLabLock = async <T>(
   const file = join(stateDir, 'lock')
   const own = `${file}.${randomUUID()}`
   const identity = await identityOf(pid)
-  if (!identity) throw new Error(`process ${pid} cannot hold a lock: it is not there`)
-  // Written first and linked then, so that a lock always says whose it is.
+  if (!identity) throw new Error(`process ${pid} cannot take a lock: there is no such process`)
+  // The file is complete before it is linked, so a lock always names its holder.
   await writeFile(own, formatIdentity(identity), { mode: 0o600 })
   try {
     while (!(await linkIfAbsent(own, file))) {

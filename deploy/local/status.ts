@@ -1,21 +1,21 @@
-import type { LabDeps } from './deps.ts'
 import { isAlive } from './identity.ts'
-import { LabError } from './problems.ts'
+import type { LabDeps } from './lab-deps.ts'
+import { LabError } from './lab-error.ts'
 import { recordedProcesses } from './processes.ts'
 import { type Lab, loadLab, stateDirectory } from './state.ts'
 import { hasHostLink, labNamespaces, presentLabs } from './teardown.ts'
 import { hostLink, switchNamespace } from './topology.ts'
 
-/** What is really there of a lab. */
+/** The state of a lab as found on this machine. */
 export type LabReport = {
   index: number
   stateDir: string
-  /** `up`: all that the state says is there. `partial`: something is missing. `damaged`: the state cannot be read. */
+  /** `up`: complete. `partial`: a part is missing or a process has ended. `damaged`: the state file cannot be read. */
   state: 'up' | 'partial' | 'damaged'
-  /** Absent when damaged. */
+  /** Absent when the state file is damaged. */
   lab?: Lab
   processes: { name: string; pid: number; isAlive: boolean; log: string }[]
-  /** What is missing or wrong, a line each. */
+  /** The missing and failed parts, one line each. */
   problems: string[]
 }
 
@@ -51,7 +51,7 @@ const report = async (deps: LabDeps, index: number): Promise<LabReport> => {
   }
 }
 
-/** Every lab on this machine, by number. */
+/** Reports of all labs on this machine, ordered by number. */
 export const labStatus = async (deps: LabDeps): Promise<LabReport[]> => {
   const reports: LabReport[] = []
   for (const index of await presentLabs(deps)) reports.push(await report(deps, index))

@@ -1,8 +1,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { LabDeps } from './deps.ts'
-import { endProcesses } from './ending.ts'
+import { endProcesses } from './end-processes.ts'
 import { type Identity, identityOf } from './identity.ts'
+import type { LabDeps } from './lab-deps.ts'
 import { recordedProcesses } from './processes.ts'
 import { knownIndexes, removeState, stateDirectory } from './state.ts'
 import { hostLink, LINK_ALIAS, labOfNamespace } from './topology.ts'
@@ -12,7 +12,7 @@ const NAMESPACES = '/run/netns'
 const isAbsent = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
-/** The namespaces of lab `index` that are there. */
+/** The existing network namespaces of lab `index`. */
 export const labNamespaces = async (index: number): Promise<string[]> => {
   try {
     const names = await readdir(NAMESPACES)
@@ -23,7 +23,7 @@ export const labNamespaces = async (index: number): Promise<string[]> => {
   }
 }
 
-/** True when the machine's end of the lab's management link is there, and ours. */
+/** True when the machine's end of the lab's management link exists. Its alias shows that a lab created it. */
 export const hasHostLink = async ({ commands }: LabDeps, index: number): Promise<boolean> => {
   const name = hostLink(index)
   const devices = await readFile('/proc/net/dev', 'utf8')
@@ -34,49 +34,51 @@ export const hasHostLink = async ({ commands }: LabDeps, index: number): Promise
   return links.some((link) => link.ifalias === `${LINK_ALIAS} ${index}`)
 }
 
-/** A namespace as the kernel tells them apart. */
-const namespaceAt = async (path: string): Promise<string | undefined> => {
+/** The identity of a namespace file: its device and inode number. */
+const namespaceIdentity = async (path: string): Promise<string | undefined> => {
   try {
     const { dev, ino } = await stat(path)
     return `${dev}:${ino}`
   } catch {
-    // It has ended, or is not ours to look into; either way it is not in a namespace of ours.
+    // The process has ended, or this user may not inspect it. Neither is in a namespace of a lab.
     return undefined
   }
 }
 
-/** Whoever runs in these namespaces, started by us or by hand: a namespace lives on as long as anyone is in it. */
-const inhabitants = async (namespaces: readonly string[]): Promise<Identity[]> => {
-  const wanted = new Set(await Promise.all(namespaces.map((name) => namespaceAt(join(NAMESPACES, name)))))
-  // Should one of our names have been given to the machine's own namespace, everything would count as ours.
-  wanted.delete(await namespaceAt('/proc/self/ns/net'))
+/** All processes in these namespaces, also those started by hand: a namespace exists until its last process ends. */
+const processesIn = async (namespaces: readonly string[]): Promise<Identity[]> => {
+  const wanted = new Set(
+    await Promise.all(namespaces.map((name) => namespaceIdentity(join(NAMESPACES, name)))),
+  )
+  // If a lab's name was given to the machine's own namespace, all processes of the machine would match.
+  wanted.delete(await namespaceIdentity('/proc/self/ns/net'))
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const found = await Promise.all(
     pids.map(async (pid) => {
-      const namespace = await namespaceAt(`/proc/${pid}/ns/net`)
+      const namespace = await namespaceIdentity(`/proc/${pid}/ns/net`)
       return namespace && wanted.has(namespace) ? await identityOf(pid) : undefined
     }),
   )
   return found.filter((identity) => identity !== undefined)
 }
 
-/** A process may start another while we look; a host that keeps doing so after this many looks is a bug. */
-const LOOKS = 5
+/** Processes can start others during the tear-down, so each step is repeated. More repetitions mean a bug. */
+const MAX_ATTEMPTS = 5
 
-const empty = async (deps: LabDeps, namespaces: readonly string[]): Promise<void> => {
-  for (let look = 0; look < LOOKS; look++) {
-    const found = await inhabitants(namespaces)
+const endNamespaceProcesses = async (deps: LabDeps, namespaces: readonly string[]): Promise<void> => {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const found = await processesIn(namespaces)
     if (found.length === 0) return
     await endProcesses(deps.clock, found)
   }
 }
 
-/** Deletes what is there, and looks again: someone else may be tearing the same lab down. */
-const unmake = async (deps: LabDeps, index: number): Promise<void> => {
+/** Deletes namespaces and the management link. Repeats, because another process may delete the same lab at the same time. */
+const deleteNetworks = async (deps: LabDeps, index: number): Promise<void> => {
   let failure: unknown
-  for (let look = 0; look < LOOKS; look++) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const lines = (await labNamespaces(index)).map((name) => `netns del ${name}`)
-    // It would go with the switch's namespace, but only some time after that.
+    // The kernel deletes the link together with the switch's namespace, but only some time later.
     if (await hasHostLink(deps, index)) lines.unshift(`link del ${hostLink(index)}`)
     if (lines.length === 0) return
     try {
@@ -90,8 +92,8 @@ const unmake = async (deps: LabDeps, index: number): Promise<void> => {
 }
 
 /**
- * Ends the lab's processes and unmakes its namespaces, links and state. Goes by what is there, not by what the state
- * says should be: half-built and damaged labs go too, and a lab that is gone already is no error.
+ * Ends the lab's processes and deletes its namespaces, link and state. It looks for what exists and does not read the
+ * state file, so it also deletes partial and damaged labs. A lab that does not exist is not an error.
  */
 export const labDown = async (deps: LabDeps, index: number): Promise<void> => {
   const namespaces = await labNamespaces(index)
@@ -100,12 +102,12 @@ export const labDown = async (deps: LabDeps, index: number): Promise<void> => {
     deps.clock,
     recorded.map(({ identity }) => identity),
   )
-  await empty(deps, namespaces)
-  await unmake(deps, index)
+  await endNamespaceProcesses(deps, namespaces)
+  await deleteNetworks(deps, index)
   await removeState(deps.stateRoot, index)
 }
 
-/** Every lab that has left anything on this machine. */
+/** The numbers of all labs with a state directory or a namespace on this machine. */
 export const presentLabs = async ({ stateRoot }: LabDeps): Promise<number[]> => {
   const names = await readdir(NAMESPACES).catch((error: unknown) => {
     if (isAbsent(error)) return []

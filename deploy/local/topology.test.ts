@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { managementGateway, overlapsManagement } from './addresses.ts'
-import { LabError } from './problems.ts'
+import { LabError } from './lab-error.ts'
 import { buildSteps, type LabOptions, labNodes, labOfNamespace, labShape, nodeNamespace } from './topology.ts'
 
 const problemsOf = (options: LabOptions): readonly string[] => {
@@ -14,7 +14,7 @@ const problemsOf = (options: LabOptions): readonly string[] => {
 }
 
 describe('the shape of a lab', () => {
-  it('is six nodes at 1 Gbit/s unless asked otherwise', () => {
+  it('is six nodes at 1 Gbit/s by default', () => {
     expect(labShape({})).toEqual({
       nodes: 6,
       racks: 1,
@@ -31,7 +31,7 @@ describe('the shape of a lab', () => {
       'uplink rate: -1 bit/s is below 8 kbit/s',
     ])
     expect(problemsOf({ uplinkBitsPerSecond: 1e9 })).toEqual([
-      'uplink rate: a lab of one rack has no uplink; ask for two racks or more',
+      'uplink rate: a lab with one rack has no uplink; use two racks or more',
     ])
   })
 
@@ -42,7 +42,7 @@ describe('the shape of a lab', () => {
     expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1)
   })
 
-  it('gives every interface of the largest lab an address of its own and a name that Linux takes', () => {
+  it('gives every interface of the largest lab a unique address and a name that Linux accepts', () => {
     const shape = labShape({ nodes: 1000, racks: 1000 })
     const nodes = labNodes(63, shape)
     const addresses = nodes.flatMap((node) => [
@@ -62,7 +62,7 @@ describe('the shape of a lab', () => {
 })
 
 describe('the names and addresses of a lab', () => {
-  it('are told apart from others', () => {
+  it('are distinguished from names that are not of a lab', () => {
     expect(labOfNamespace(nodeNamespace(7, 12))).toBe(7)
     expect(labOfNamespace('mg7-switch')).toBe(7)
     for (const other of ['mg-switch', 'mg7-node-x', 'xmg7-switch', 'mg7-switch-2', 'rec-a']) {
@@ -77,7 +77,7 @@ describe('the names and addresses of a lab', () => {
     ['198.19.4.0/24', 0, false],
     ['198.19.4.0/24', 1, true],
     ['10.0.0.0/8', 0, false],
-    // A default route leads to everywhere, and says nothing of who is there.
+    // A default route does not mean that the address is in use.
     ['default', 0, false],
     ['128.0.0.0/1', 0, false],
   ])('%s collides with lab %i: %s', (route, lab, expected) => {

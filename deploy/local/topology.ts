@@ -9,37 +9,37 @@ import {
   PREFIX_LENGTH,
   PREFIX_LENGTH_6,
 } from './addresses.ts'
-import { LabError } from './problems.ts'
+import { LabError } from './lab-error.ts'
 import { shapeLines } from './shaping.ts'
 
-/** The measured networks: each host has one interface in each. */
+/** The measured networks. Each host has one interface in each network. */
 const NETWORKS = ['net0', 'net1'] as const
 const MANAGEMENT = 'mgmt'
-/** Marks a link in the machine's own namespace as ours, for whoever wonders and for the tear-down. */
+/** Alias of the management link in the machine's own namespace. The tear-down deletes only links with this alias. */
 export const LINK_ALIAS = 'meshgauge lab'
 
-type LabInterface = { name: string; address: string; address6?: string }
+type LabInterface = { name: string; address: string; address6?: string | undefined }
 
 export type LabNode = {
   name: string
   /** Its network namespace; absent in a loopback fleet. */
-  namespace?: string
+  namespace?: string | undefined
   rack: string
-  /** Where its agent listens. */
+  /** Address on the management network, on which its agent listens. */
   management: string
   interfaces: LabInterface[]
 }
 
 export type LabOptions = {
-  /** 2 to 1000. */
+  /** 2 to 1000, default 6. */
   nodes?: number
-  /** Nodes are split evenly over racks; more than one rack puts a bridge per rack below a spine. */
+  /** Nodes are spread evenly over racks (default 1). With several racks, each has a bridge that connects to a spine bridge. */
   racks?: number
-  /** Of each rack's uplink, per network and direction. Not shaped when absent. */
+  /** Rate of each rack's uplink, per network and direction. Default unlimited. */
   uplinkBitsPerSecond?: number
-  /** Of each interface, per direction. A lab that is slower than the CPU is even; `unlimited` is not. */
+  /** Rate of each interface and direction, default 1 Gbit/s. With `unlimited` the CPU limits, so rates vary. */
   rateBitsPerSecond?: number | 'unlimited'
-  /** The lab's number; the first free one when absent. */
+  /** The lab's number. Default: the first free one. */
   index?: number
 }
 
@@ -53,7 +53,7 @@ export type LabShape = {
 const isRate = (value: number | 'unlimited'): boolean =>
   value === 'unlimited' || (Number.isFinite(value) && value >= 8000)
 
-/** The options with their defaults, or every problem they have. */
+/** The options with defaults filled in. Throws a LabError with every problem. */
 export const labShape = (options: LabOptions): LabShape => {
   const { nodes = 6, racks = 1, uplinkBitsPerSecond = 'unlimited', rateBitsPerSecond = 1e9 } = options
   const problems: string[] = []
@@ -67,7 +67,7 @@ export const labShape = (options: LabOptions): LabShape => {
   if (!isRate(uplinkBitsPerSecond))
     problems.push(`uplink rate: ${uplinkBitsPerSecond} bit/s is below 8 kbit/s`)
   if (racks === 1 && options.uplinkBitsPerSecond !== undefined) {
-    problems.push('uplink rate: a lab of one rack has no uplink; ask for two racks or more')
+    problems.push('uplink rate: a lab with one rack has no uplink; use two racks or more')
   }
   if (problems.length > 0) throw new LabError(problems)
   return { nodes, racks, uplinkBitsPerSecond, rateBitsPerSecond }
@@ -76,12 +76,12 @@ export const labShape = (options: LabOptions): LabShape => {
 export const switchNamespace = (index: number): string => `mg${index}-switch`
 export const nodeNamespace = (index: number, node: number): string => `mg${index}-node-${node}`
 export const hostLink = (index: number): string => `mg${index}-mgmt`
-/** The lab that a namespace belongs to, or undefined for one that is not of a lab. */
+/** The number of the lab that a namespace belongs to; undefined when it belongs to none. */
 export const labOfNamespace = (name: string): number | undefined => {
   const match = /^mg(\d+)-(?:switch|node-\d+)$/.exec(name)
   return match ? Number(match[1]) : undefined
 }
-/** The switch's port towards a node: `n3.net1` (names of interfaces end at 15 characters). */
+/** The switch's port towards a node, such as `n3.net1` (Linux limits interface names to 15 characters). */
 export const portName = (node: string, network: string): string => `n${node.slice('node-'.length)}.${network}`
 
 export const labNodes = (index: number, shape: LabShape): LabNode[] =>
@@ -100,15 +100,15 @@ export const labNodes = (index: number, shape: LabShape): LabNode[] =>
     }
   })
 
-/** Lines for `ip -batch`, `tc -batch`: the machine's own namespace first, then each namespace on its own. */
+/** Lines for `ip -batch` and `tc -batch`, in the order of execution. The namespaces are independent of each other. */
 export type BuildSteps = {
   machine: string[]
   namespaces: { name: string; ip: string[]; tc: string[] }[]
-  /** The machine's end of the management link, once the other end is there. */
+  /** Configures the machine's end of the management link, after the other end is up. */
   machineLink: string[]
 }
 
-// Spanning tree and snooping only delay and swallow packets here: the lab has no loops and no listeners.
+// Without spanning tree and multicast snooping, which would delay and drop packets: the lab has no loops.
 const addBridge = (name: string, namespace?: string): string =>
   `link add ${name}${namespace ? ` netns ${namespace}` : ''} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`
 
@@ -153,7 +153,7 @@ const nodeSteps = (index: number, shape: LabShape, node: LabNode, number: number
   ]
   const ip = ['link set lo up']
   for (const { name, address, address6 } of addresses) {
-    // No link-local address: it would come with router solicitations and a second of duplicate detection.
+    // No link-local address: it would cause router solicitations and a second of duplicate address detection.
     ip.push(setUp(name), `addr add ${address}/${PREFIX_LENGTH} dev ${name}`)
     ip.push(`addr add ${address6}/${PREFIX_LENGTH_6} dev ${name} nodad`)
   }
@@ -162,38 +162,39 @@ const nodeSteps = (index: number, shape: LabShape, node: LabNode, number: number
 }
 
 /**
- * A link whose ends have the same index (each counted in its own namespace) looks to the kernel like a network card,
- * and it then takes up to a second to say that the link is up. Hence the bridges come first, which leaves the switch's
- * ports higher indexes than any node has, and the machine's link has one out of all reach.
+ * Interface index of the switch's end of the management link. When both ends of a veth link have the same index (each
+ * namespace counts separately), the kernel treats it like a network card and takes up to a second to report the link as
+ * up. So this index is larger than any other, and bridges are created first, which gives the switch's ports larger
+ * indexes than the nodes' interfaces.
  */
-const HOST_END_INDEX = 1_000_000
+const SWITCH_END_INDEX = 1_000_000
 
-/** Everything that builds the lab, as data. */
+/** All commands that build the lab. */
 export const buildSteps = (index: number, shape: LabShape, nodes: readonly LabNode[]): BuildSteps => {
-  const center = switchNamespace(index)
+  const switchName = switchNamespace(index)
   const links = nodes.flatMap((node) =>
     [...NETWORKS, MANAGEMENT].map(
       (network) =>
-        `link add ${portName(node.name, network)} netns ${center} type veth peer name ${network} netns ${node.namespace}`,
+        `link add ${portName(node.name, network)} netns ${switchName} type veth peer name ${network} netns ${node.namespace}`,
     ),
   )
-  const own = hostLink(index)
+  const link = hostLink(index)
   return {
     machine: [
-      ...[center, ...nodes.map((node) => node.namespace)].map((name) => `netns add ${name}`),
-      ...[...NETWORKS, MANAGEMENT].map((name) => addBridge(name, center)),
+      ...[switchName, ...nodes.map((node) => node.namespace)].map((name) => `netns add ${name}`),
+      ...[...NETWORKS, MANAGEMENT].map((name) => addBridge(name, switchName)),
       ...links,
-      `link add ${own} type veth peer name host index ${HOST_END_INDEX} netns ${center}`,
-      `link set ${own} alias "${LINK_ALIAS} ${index}"`,
+      `link add ${link} type veth peer name host index ${SWITCH_END_INDEX} netns ${switchName}`,
+      `link set ${link} alias "${LINK_ALIAS} ${index}"`,
     ],
     namespaces: [
       switchSteps(index, shape, nodes),
       ...nodes.map((node, position) => nodeSteps(index, shape, node, position + 1)),
     ],
     machineLink: [
-      `link set ${own} addrgenmode none up`,
-      `addr add ${managementGateway(index)}/${PREFIX_LENGTH} dev ${own}`,
-      `addr add ${managementGateway6(index)}/${PREFIX_LENGTH_6} dev ${own} nodad`,
+      `link set ${link} addrgenmode none up`,
+      `addr add ${managementGateway(index)}/${PREFIX_LENGTH} dev ${link}`,
+      `addr add ${managementGateway6(index)}/${PREFIX_LENGTH_6} dev ${link} nodad`,
     ],
   }
 }

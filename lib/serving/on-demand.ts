@@ -43,7 +43,7 @@ type ChannelzHandler = (
   callback: (error: Error | null, response?: unknown) => void,
 ) => void
 
-/** What gRPC knows about its own channels, servers and sockets. */
+/** Statistics of gRPC about its channels, servers and sockets. */
 export const channelzService = (): Service => {
   const answer = (name: string) => async (bytes: Buffer) => {
     const { [name]: codec } = getChannelzServiceDefinition() as unknown as Record<string, Codec>

@@ -6,12 +6,12 @@ const SETTLE_TURNS = 20
 /** A clock for unit tests. Its time passes only in `pass`. Its wall clock can be set with `set`. */
 export type FakeClock = {
   clock: Clock
-  /** Lets all code run that does not wait for time to pass. */
+  /** Runs all code that does not wait for time to pass. */
   settle(): Promise<void>
   /** Sets the wall clock, in Unix milliseconds. No time passes. */
   set(wallMs: number): void
   /**
-   * Lets time pass. Sleepers wake in the order of their times, and all code runs in between.
+   * Advances the time. Sleepers wake in the order of their times, and all code runs in between.
    * @param stepSeconds time passes in steps of at least this length, for tests with thousands of sleepers
    */
   pass(seconds: number, stepSeconds?: number): Promise<void>

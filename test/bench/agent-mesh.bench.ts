@@ -1,14 +1,14 @@
 /**
- * What a mesh of 1,000 targets each second costs: fping alone, its words thrown away, against the agent with its own
- * fping, one after the other on the same machine. Loopback, so that both do the same work for the answers too.
+ * CPU of an agent with a mesh of 1,000 targets probed each second, compared with fping alone with the same arguments. Both
+ * run one after the other, on loopback targets.
  */
 
 import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { programsOf } from '../protocol/descendants.ts'
-import { openIndependentClient } from '../protocol/independent-client.ts'
-import { openMesh } from '../protocol/mesh-stream.ts'
-import { startAgent } from '../protocol/service-process.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { openMesh } from '../testing/mesh-stream.ts'
+import { measuringProgramsOf } from '../testing/process-tree.ts'
+import { startAgent } from '../testing/service-process.ts'
 import { costOf, expectAtLeast, expectAtMost, memoryOf } from './figures.ts'
 
 const TARGETS = 1000
@@ -19,8 +19,8 @@ const addresses = Array.from({ length: TARGETS }, (_, index) => `127.9.${index >
 const unique = [...new Set(addresses)]
 const percent = (ratio: number) => `${(ratio * 100).toFixed(2)} %`
 
-/** fping with the arguments that the agent gives it. */
-const alone = async (args: readonly string[]): Promise<number> => {
+/** CPU ratio of fping alone, with the arguments of the agent. */
+const costOfFping = async (args: readonly string[]): Promise<number> => {
   const child = spawn('fping', args, { stdio: 'ignore' })
   await sleep(2000)
   const { cpuRatio } = await costOf(child.pid!, SECONDS)
@@ -44,25 +44,25 @@ try {
   for (let round = 0; round < ROUNDS; round++) {
     const mesh = openMesh(client, assignment)
     await mesh.until(({ windows }) => windows.length >= unique.length, 30)
-    const args = programsOf(agent.pid)[0]!.command.split(' ').slice(1)
+    const args = measuringProgramsOf(agent.pid)[0]!.command.split(' ').slice(1)
     const busy = await costOf(agent.pid, SECONDS)
-    // By the windows' own time: how many of them end within the measured seconds is a matter of chance.
-    const told = mesh.seen.windows.slice(unique.length)
-    const probes = told.reduce((sum, { sent }) => sum + sent, 0)
-    const seconds = told.reduce((sum, { start, end }) => sum + end - start, 0)
+    // Relative to the duration of the windows, because the number of windows that end in the measured time varies.
+    const received = mesh.seen.windows.slice(unique.length)
+    const probes = received.reduce((sum, { sent }) => sum + sent, 0)
+    const seconds = received.reduce((sum, { start, end }) => sum + end - start, 0)
     const lost = mesh.seen.windows.reduce((sum, { sent, received }) => sum + sent - received, 0)
     const memory = memoryOf(agent.pid)
     await mesh.end()
-    const bare = await alone(args)
+    const bare = await costOfFping(args)
     const together = busy.cpuRatio + busy.childrenCpuRatio
     all += together
     allBare += bare
     console.log(
       `fping alone ${percent(bare)}; agent ${percent(busy.cpuRatio)} and its fping ${percent(busy.childrenCpuRatio)}: ${(together / bare).toFixed(2)} times; ${memory.text}; ${((probes / seconds) * unique.length).toFixed(0)} probes/s, ${lost} lost`,
     )
-    expectAtLeast('share of the probes that were told of', probes / seconds, 0.9)
+    expectAtLeast('share of the probes in received windows', probes / seconds, 0.9)
   }
-  // Of all rounds together: a round counts some eighty ticks of the clock, and their chance would be most of a ratio.
+  // Over all rounds: one round has only about 80 clock ticks, too few for a precise ratio.
   expectAtMost('agent and fping over fping alone', all / allBare, 1.5)
   expectAtMost('memory of the agent', memoryOf(agent.pid).residentMebibytes, 80, ' MiB')
 } finally {

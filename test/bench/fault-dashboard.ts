@@ -1,23 +1,23 @@
-/** What the Fleet dashboard shows of a fault, and when: its own queries, asked of a real Prometheus each second. */
+// Polls the queries of the Fleet dashboard in Prometheus, to see when it shows a fault.
 
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Prometheus, startPrometheus } from '../prometheus/prometheus.ts'
+import { type Prometheus, startPrometheus } from '../testing/prometheus-server.ts'
 
 const DASHBOARD = new URL('../../deploy/grafana/dashboards/fleet.json', import.meta.url)
-const VERDICTS = 'Verdicts of now'
-const LOOK_MS = 500
+const VERDICTS = 'Current verdicts'
+const POLL_MS = 500
 
 type Panel = { type: string; title: string; targets?: { expr: string }[] }
-/** Numbers of the panels, and the table of verdicts; undefined when Prometheus did not answer. */
+/** The values of the panels and the table of verdicts at one moment; undefined when Prometheus did not answer. */
 export type View = {
   atMs: number
   figures?: ReadonlyMap<string, number>
   verdicts?: readonly Readonly<Record<string, string>>[]
 }
 
-/** Panels of one number that is 0 when all is well. */
-const ZEROS = [
+/** Panels with a single value that is 0 in a healthy fleet. */
+const PROBLEM_COUNTS = [
   'Silent nodes',
   'Verdicts',
   'Mesh: paths down',
@@ -31,13 +31,13 @@ const panels = (): Map<string, string> => {
   const { panels: all } = JSON.parse(readFileSync(DASHBOARD, 'utf8')) as { panels: Panel[] }
   const wanted = new Map(
     all
-      .filter(({ title }) => ZEROS.includes(title) || title === VERDICTS)
+      .filter(({ title }) => PROBLEM_COUNTS.includes(title) || title === VERDICTS)
       .map(({ title, targets }) => [
         title,
         targets![0]!.expr.replaceAll('$job', '.*').replaceAll('$instance', '.*'),
       ]),
   )
-  const missing = [...ZEROS, VERDICTS].filter((title) => !wanted.has(title))
+  const missing = [...PROBLEM_COUNTS, VERDICTS].filter((title) => !wanted.has(title))
   if (missing.length > 0) throw new Error(`the Fleet dashboard has no panel ${missing.join(', ')}`)
   return wanted
 }
@@ -47,7 +47,7 @@ export const watchDashboard = async (http: string) => {
   const start = () => startPrometheus({ targets: [http] })
   let prometheus: Prometheus | undefined = await start()
   const views: View[] = []
-  let over = false
+  let closed = false
   const look = async (): Promise<View> => {
     const asked = prometheus
     if (!asked) return { atMs: Date.now() }
@@ -58,23 +58,23 @@ export const watchDashboard = async (http: string) => {
       const values = new Map(found.map(({ title, all }) => [title, all]))
       return {
         atMs: Date.now(),
-        figures: new Map(ZEROS.map((title) => [title, values.get(title)?.[0]?.value ?? Number.NaN])),
+        figures: new Map(PROBLEM_COUNTS.map((title) => [title, values.get(title)?.[0]?.value ?? Number.NaN])),
         verdicts: values.get(VERDICTS)?.map(({ labels }) => labels) ?? [],
       }
     } catch {
-      // It is being killed, or was just started.
+      // Prometheus is stopping or starting.
       return { atMs: Date.now() }
     }
   }
   const looking = (async () => {
-    while (!over) {
+    while (!closed) {
       views.push(await look())
-      await sleep(LOOK_MS)
+      await sleep(POLL_MS)
     }
   })()
   return {
     since: (atMs: number): View[] => views.filter((view) => view.atMs >= atMs),
-    /** Ends Prometheus; nothing is scraped until it is started again. */
+    /** Stops Prometheus until `restart`. */
     stop: async (): Promise<void> => {
       const stopped = prometheus
       prometheus = undefined
@@ -85,7 +85,7 @@ export const watchDashboard = async (http: string) => {
     },
     query: (expression: string) => prometheus!.query(expression),
     close: async (): Promise<void> => {
-      over = true
+      closed = true
       await looking
       await prometheus?.close()
     },
@@ -101,7 +101,7 @@ const KIND: Record<string, string> = {
   RACK_UPLINK: 'rack_uplink',
 }
 
-/** Whether the table names what is wanted; the kind as the protocol has it, without its prefix. */
+/** Whether the table of verdicts has the expected culprit. `kind` is the name in the protocol without its prefix. */
 export const isShown = (
   view: View,
   wanted: { kind?: string; node?: string; interface?: string; rack?: string },
@@ -113,14 +113,14 @@ export const isShown = (
       (wanted.interface === undefined || name === wanted.interface),
   ) ?? false
 
-export const REST = 'all at rest'
+export const ALL_ZERO = 'no problems'
 
-/** What is not at rest, in a line. */
+/** The problems that the dashboard shows, in one line. */
 export const viewText = ({ figures, verdicts }: View): string => {
   if (!figures) return 'Prometheus does not answer'
   const bad = [...figures].filter(([, value]) => value !== 0).map(([title, value]) => `${title} ${value}`)
   const rows = (verdicts ?? []).map(({ kind, node, interface: name, direction, peer, rack }) =>
     [kind, node || rack, peer && `to ${peer}`, name, direction].filter(Boolean).join(' '),
   )
-  return [...bad, ...(rows.length > 0 ? [`table: ${rows.join(' + ')}`] : [])].join(', ') || REST
+  return [...bad, ...(rows.length > 0 ? [`table: ${rows.join(' + ')}`] : [])].join(', ') || ALL_ZERO
 }

@@ -1,12 +1,13 @@
-/** One fault: broken, watched, put right, watched again. */
+// One trial of a benchmark: inject a fault, observe the verdicts, repair it, observe the recovery.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { TestFleet } from '../end-to-end/fleet.ts'
-import { type DashboardWatch, isShown, REST, viewText } from './fault-dashboard.ts'
+import type { TestFleet } from '../testing/test-fleet.ts'
+import { ALL_ZERO, type DashboardWatch, isShown, viewText } from './fault-dashboard.ts'
 import { isHealthy, type MeshWatch, secondsOf, type Verdict } from './fault-watch.ts'
 import { median } from './figures.ts'
 
-export type Wanted = {
+/** The expected culprit. */
+export type Culprit = {
   kind?: 'NODE' | 'INTERFACE' | 'LINK' | 'RACK_UPLINK'
   node?: string
   interface?: string
@@ -20,21 +21,22 @@ export type Trial = {
   name: string
   inject: () => Promise<unknown>
   undo: () => Promise<unknown>
-  /** Who is to be named; none when nobody may be. */
-  wanted?: Wanted
-  /** The fault lasts so long at least, to see what else is said. */
+  /** The expected culprit. Absent: no verdict is expected. */
+  expected?: Culprit | undefined
+  /** Minimum duration of the fault, to see later verdicts. */
   holdSeconds: number
   /** Longest wait for the verdict. */
   withinSeconds: number
-  /** The direction must be named as well, at the latest when the fault ends. */
+  /** The verdict must have the expected direction, at the latest when the fault ends. */
   isDirected?: boolean
 }
 
+/** Times in seconds since the injection, `cleared` since the repair; absent when it did not happen. */
 export type Figures = {
   seen?: number
   named?: number
   directed?: number
-  /** The Fleet dashboard's table names it. */
+  /** First time in the table of the Fleet dashboard. */
   shown?: number
   cleared?: number
   events: number
@@ -45,15 +47,15 @@ export type Figures = {
 
 const CLEAR_SECONDS = 150
 
-const isNamed = (verdict: Verdict, wanted: Wanted): boolean => {
-  if (wanted.kind && verdict.kind !== `CULPRIT_KIND_${wanted.kind}`) return false
-  if (wanted.rack) return verdict.rack === wanted.rack
-  if (wanted.peer) {
+const isNamed = (verdict: Verdict, expected: Culprit): boolean => {
+  if (expected.kind && verdict.kind !== `CULPRIT_KIND_${expected.kind}`) return false
+  if (expected.rack) return verdict.rack === expected.rack
+  if (expected.peer) {
     const ends = [verdict.node, verdict.peer].sort().join()
-    return ends === [wanted.node, wanted.peer].sort().join()
+    return ends === [expected.node, expected.peer].sort().join()
   }
-  if (verdict.peer || verdict.node !== wanted.node) return false
-  return wanted.interface === undefined || verdict.interface === wanted.interface
+  if (verdict.peer || verdict.node !== expected.node) return false
+  return expected.interface === undefined || verdict.interface === expected.interface
 }
 
 export const runTrial = async (
@@ -62,14 +64,14 @@ export const runTrial = async (
   dashboard: DashboardWatch,
   trial: Trial,
 ): Promise<Figures> => {
-  const { wanted } = trial
+  const { expected } = trial
   const startMs = Date.now()
   await trial.inject()
   const injectedMs = Date.now()
-  // What takes long to break, such as a link that flaps, is broken from the beginning.
+  // An injection that takes long, such as flapping, counts from its start.
   const atMs = injectedMs - startMs > 2000 ? startMs : (startMs + injectedMs) / 2
-  const isRight = (verdict: Verdict) => wanted !== undefined && isNamed(verdict, wanted)
-  const named = wanted
+  const isRight = (verdict: Verdict) => expected !== undefined && isNamed(verdict, expected)
+  const named = expected
     ? await watch.until(({ verdicts = [] }) => verdicts.some(isRight), trial.withinSeconds, startMs)
     : undefined
   const status = named ? await fleet.meshgauge('mesh') : undefined
@@ -79,11 +81,11 @@ export const runTrial = async (
   const undoMs = Date.now()
   await trial.undo()
   const cleared = await watch.until(isHealthy, CLEAR_SECONDS, undoMs)
-  // What comes late is part of it, and the next fault must not inherit it.
+  // Late events belong to this trial, not to the next one.
   await sleep(2000)
   const after = await fleet.meshgauge('mesh')
   const events = await watch.events(startMs).catch(() => [])
-  if (!wanted || events.length < 8) {
+  if (!expected || events.length < 8) {
     for (const { source, destination, state, reason } of events) {
       console.log(
         `    event: ${source.node} ${source.interface ?? ''} ${destination?.node ?? ''} ${state} ${reason ?? ''}`,
@@ -93,7 +95,7 @@ export const runTrial = async (
   const bad = events.find(({ state }) => state !== 'PATH_STATE_UP')
   const all = watch.since(startMs).flatMap(({ verdicts = [] }) => verdicts)
   const wrong = all.filter((verdict) => !isRight(verdict))
-  const direction = `FAULT_DIRECTION_${wanted?.direction}`
+  const direction = `FAULT_DIRECTION_${expected?.direction}`
   for (const [index, { verdicts = [] }] of during.entries()) {
     const [was, is] = [during[index - 1]?.verdicts ?? [], verdicts].map((each) =>
       each
@@ -103,7 +105,7 @@ export const runTrial = async (
         .join(' + '),
     )
     if (was !== is)
-      console.log(`    ${((during[index]!.atMs - atMs) / 1000).toFixed(1)} s: ${is || 'nobody'}`)
+      console.log(`    ${((during[index]!.atMs - atMs) / 1000).toFixed(1)} s: ${is || 'no verdict'}`)
   }
   const directed = during.find(({ verdicts = [] }) =>
     verdicts.some((verdict) => isRight(verdict) && verdict.direction === direction),
@@ -113,12 +115,12 @@ export const runTrial = async (
   const said = [
     ...new Set([...wrong.map(({ message }) => `WRONG: ${message}`), ...(last ? [last.message] : [])]),
   ]
-  const shownView = wanted && views.find((view) => isShown(view, wanted))
+  const shownView = expected && views.find((view) => isShown(view, expected))
   const texts = views.map(viewText)
-  const resting = texts.every((text) => text === REST)
-  console.log(`    Fleet dashboard: ${resting ? REST : texts.findLast((text) => text !== REST)}`)
+  const isQuiet = texts.every((text) => text === ALL_ZERO)
+  console.log(`    Fleet dashboard: ${isQuiet ? ALL_ZERO : texts.findLast((text) => text !== ALL_ZERO)}`)
   const shown = status ? `${status.exitCode} ${status.stdout.split('\n')[0]}` : ''
-  console.log(`  said: ${said.join(' | ') || 'nobody is named'}`)
+  console.log(`  said: ${said.join(' | ') || 'no verdict'}`)
   if (shown) console.log(`    meshgauge mesh: exit ${shown}; afterwards exit ${after.exitCode}`)
   const since = (ms: number | undefined) => (ms === undefined ? undefined : (ms - atMs) / 1000)
   return {
@@ -130,7 +132,7 @@ export const runTrial = async (
     events: events.length,
     isRight:
       wrong.length === 0 &&
-      (wanted === undefined || (named !== undefined && isDirectionRight && status?.exitCode === 1)) &&
+      (expected === undefined || (named !== undefined && isDirectionRight && status?.exitCode === 1)) &&
       cleared !== undefined &&
       after.exitCode === 0,
     said: said.join(' | '),
@@ -144,7 +146,7 @@ const spread = (values: readonly (number | undefined)[]): string => {
   return [Math.min(...known), median(known), Math.max(...known)].map((value) => value.toFixed(1)).join('/')
 }
 
-const HEADS = [
+const HEADERS = [
   'FAULT',
   'TIMES',
   'SEEN s',
@@ -157,7 +159,7 @@ const HEADS = [
   'EXIT',
 ]
 
-/** Times are min/median/max in seconds, from the fault or from its end. */
+/** A table with one row per fault. Times are min/median/max in seconds, since the fault or its repair. */
 export const tableOf = (results: ReadonlyMap<string, readonly Figures[]>): string => {
   const rows = [...results].map(([name, all]) => [
     name,
@@ -171,11 +173,13 @@ export const tableOf = (results: ReadonlyMap<string, readonly Figures[]>): strin
     `${all.filter(({ isRight }) => isRight).length} of ${all.length}`,
     [...new Set(all.map(({ exits }) => exits))].join(' '),
   ])
-  const widths = HEADS.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column]!.length)))
+  const widths = HEADERS.map((head, column) =>
+    Math.max(head.length, ...rows.map((row) => row[column]!.length)),
+  )
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, column) => cell.padEnd(widths[column]!))
       .join('  ')
       .trimEnd()
-  return [HEADS, ...rows].map(line).join('\n')
+  return [HEADERS, ...rows].map(line).join('\n')
 }

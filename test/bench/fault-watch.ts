@@ -1,8 +1,8 @@
-/** Looks at a fleet's mesh all the time, as its users may, and says what was seen of a fault and when. */
+// Polls the mesh of a fleet and records all answers.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
-import type { TestFleet } from '../end-to-end/fleet.ts'
+import type { TestFleet } from '../testing/test-fleet.ts'
 
 type Time = { seconds: number; nanos: number }
 type End = { node?: string; interface?: string }
@@ -33,16 +33,16 @@ type Mesh = {
   nodeCount?: number
   streamingCount?: number
 }
-/** One look; `verdicts` is undefined when the collector did not answer. */
-export type Look = { atMs: number; verdicts?: Verdict[]; mesh?: Mesh }
+/** One answer; `verdicts` is undefined when the collector did not answer. */
+export type Observation = { atMs: number; verdicts?: Verdict[]; mesh?: Mesh }
 
 const SERVICE = 'meshgauge.collector.v1.MeshService'
-const LOOK_MS = 200
+const POLL_MS = 200
 const EVENTS_PAGE = 5000
 
 export const secondsOf = (time: Time): number => (fromTimestamp(time)?.getTime() ?? 0) / 1000
 
-export const isHealthy = ({ verdicts, mesh }: Look): boolean =>
+export const isHealthy = ({ verdicts, mesh }: Observation): boolean =>
   verdicts?.length === 0 &&
   mesh !== undefined &&
   (mesh.pathCount ?? 0) > 0 &&
@@ -50,45 +50,45 @@ export const isHealthy = ({ verdicts, mesh }: Look): boolean =>
   mesh.streamingCount === mesh.nodeCount
 
 export const watchMesh = (fleet: TestFleet) => {
-  const looks: Look[] = []
-  let over = false
-  const look = async (): Promise<Look> => {
+  const looks: Observation[] = []
+  let closed = false
+  const look = async (): Promise<Observation> => {
     type Response = { meshes?: Mesh[]; verdicts?: Verdict[] }
     try {
       const { meshes, verdicts } = await fleet.client.call<Response>(SERVICE, 'GetMesh', {})
       const { rack: _, ...mesh } = { rack: undefined, ...meshes?.[0] }
       return { atMs: Date.now(), verdicts: verdicts ?? [], mesh }
     } catch {
-      // A collector that is down is one of the faults.
+      // A stopped collector is one of the faults.
       return { atMs: Date.now() }
     }
   }
   const looking = (async () => {
-    while (!over) {
+    while (!closed) {
       looks.push(await look())
-      await sleep(LOOK_MS)
+      await sleep(POLL_MS)
     }
   })()
   return {
     looks,
-    latest: (): Look => looks.at(-1) ?? { atMs: Date.now() },
-    since: (atMs: number): Look[] => looks.filter((each) => each.atMs >= atMs),
-    /** The first look at which it is so. */
+    latest: (): Observation => looks.at(-1) ?? { atMs: Date.now() },
+    since: (atMs: number): Observation[] => looks.filter((each) => each.atMs >= atMs),
+    /** Waits for the first observation since `fromMs` that satisfies `holds`; undefined after `seconds`. */
     async until(
-      holds: (look: Look) => boolean,
+      holds: (look: Observation) => boolean,
       seconds: number,
       fromMs = Date.now(),
-    ): Promise<Look | undefined> {
+    ): Promise<Observation | undefined> {
       const end = Date.now() + seconds * 1000
       for (;;) {
         const found = looks.find((each) => each.atMs >= fromMs && holds(each))
         if (found || Date.now() > end) return found
-        await sleep(LOOK_MS)
+        await sleep(POLL_MS)
       }
     },
-    /** Everything that the store has of the time since then, oldest first. */
+    /** All stored events since `sinceMs`, oldest first. */
     async events(sinceMs: number): Promise<Event[]> {
-      // An agent's silence has the time when it was heard last.
+      // The event of a silent agent has the time of its last batch, which is earlier.
       const startTime = { seconds: Math.floor(sinceMs / 1000) - 60, nanos: 0 }
       const request = { startTime, pageSize: EVENTS_PAGE }
       const { events = [] } = await fleet.client.call<{ events?: Event[] }>(
@@ -99,7 +99,7 @@ export const watchMesh = (fleet: TestFleet) => {
       return events.filter(({ seenTime }) => secondsOf(seenTime) * 1000 >= sinceMs).reverse()
     },
     async close(): Promise<void> {
-      over = true
+      closed = true
       await looking
     },
   }

@@ -1,12 +1,12 @@
 /**
- * A day's worth of faults on a lab, one after the other: how soon each is seen and named, what is said, and how soon
- * it is over. `node test/bench/faults.bench.ts [nodes] [rounds] [parts of names, as a,b]`.
+ * Injects faults into a lab, one after the other, and prints the times until detection, verdict and recovery, and the
+ * verdicts. `node test/bench/faults.bench.ts [nodes] [rounds] [parts of names, as a,b]`.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startFleet } from '../end-to-end/fleet.ts'
+import { startTestFleet } from '../testing/test-fleet.ts'
+import { printGaps, printSeries } from './fault-aftermath.ts'
 import { watchDashboard } from './fault-dashboard.ts'
-import { printGaps, printSeries } from './fault-record.ts'
 import { type Figures, runTrial, type Trial, tableOf } from './fault-trial.ts'
 import { isHealthy, watchMesh } from './fault-watch.ts'
 import { expectAtMost } from './figures.ts'
@@ -16,7 +16,7 @@ const only = (process.argv[4] ?? '').split(',')
 const SETTLE_SECONDS = 20
 const FLAP_SECONDS = 5
 
-const fleet = await startFleet({ nodes, racks: 2, settings: { default_schedules: true } })
+const fleet = await startTestFleet({ nodes, racks: 2, settings: { default_schedules: true } })
 const watch = watchMesh(fleet)
 const dashboard = await watchDashboard(fleet.http)
 
@@ -42,7 +42,7 @@ const faults = ({ node, name, peer, rack }: Place): Trial[] => {
     name: what,
     inject: () => fleet.fault(text),
     undo: () => fleet.heal(),
-    wanted: own,
+    expected: own,
     ...given,
   })
   const short = { holdSeconds: 12, withinSeconds: 20 }
@@ -51,35 +51,35 @@ const faults = ({ node, name, peer, rack }: Place): Trial[] => {
   return [
     broken('cut, link down', `cut:${node}:${name}:both`, short),
     broken('cut, dropped both ways', `loss:${node}:${name}:both:100%`, short),
-    broken('cut, tx only', `cut:${node}:${name}:tx`, { ...directed, wanted: { ...own, direction: 'TX' } }),
-    broken('cut, rx only', `cut:${node}:${name}:rx`, { ...directed, wanted: { ...own, direction: 'RX' } }),
+    broken('cut, tx only', `cut:${node}:${name}:tx`, { ...directed, expected: { ...own, direction: 'TX' } }),
+    broken('cut, rx only', `cut:${node}:${name}:rx`, { ...directed, expected: { ...own, direction: 'RX' } }),
     broken('loss 20 % both', `loss:${node}:${name}:both:20%`, lossy),
     broken('loss 20 % tx', `loss:${node}:${name}:tx:20%`, {
       ...lossy,
       holdSeconds: 75,
       isDirected: true,
-      wanted: { ...own, direction: 'TX' },
+      expected: { ...own, direction: 'TX' },
     }),
     broken('loss 20 % rx', `loss:${node}:${name}:rx:20%`, {
       ...lossy,
       holdSeconds: 75,
       isDirected: true,
-      wanted: { ...own, direction: 'RX' },
+      expected: { ...own, direction: 'RX' },
     }),
     broken('loss 5 % both', `loss:${node}:${name}:both:5%`, lossy),
     broken('loss 1 % both', `loss:${node}:${name}:both:1%`, { holdSeconds: 45, withinSeconds: 90 }),
     broken('loss 1 % rx', `loss:${node}:${name}:rx:1%`, { holdSeconds: 45, withinSeconds: 90 }),
     broken('one path cut', `cut:${node}/${peer}:${name}:both`, {
       ...short,
-      wanted: { kind: 'LINK', node, peer },
+      expected: { kind: 'LINK', node, peer },
     }),
-    broken('rack uplink cut', `cut:${rack}:${name}:both`, { ...short, wanted: { kind: 'RACK_UPLINK' } }),
-    broken('slow path, 1 Mbit/s', `rate:${node}:${name}:both:1M`, { ...short, wanted: undefined }),
+    broken('rack uplink cut', `cut:${rack}:${name}:both`, { ...short, expected: { kind: 'RACK_UPLINK' } }),
+    broken('slow path, 1 Mbit/s', `rate:${node}:${name}:both:1M`, { ...short, expected: undefined }),
     {
       name: 'flap 5 s on, 5 s off',
       inject: () => flap(`cut:${node}:${name}:both`, 60),
       undo: () => fleet.heal(),
-      wanted: own,
+      expected: own,
       ...short,
     },
     {
@@ -89,7 +89,7 @@ const faults = ({ node, name, peer, rack }: Place): Trial[] => {
       ...short,
     },
     {
-      name: 'node gone',
+      name: 'node down',
       inject: async () => {
         for (const each of ['net0', 'net1']) await fleet.fault(`cut:${node}:${each}:both`)
         await kill(node, 'SIGKILL')
@@ -98,7 +98,7 @@ const faults = ({ node, name, peer, rack }: Place): Trial[] => {
         await fleet.heal()
         await fleet.restartAgent(node)
       },
-      wanted: { kind: 'NODE', node },
+      expected: { kind: 'NODE', node },
       ...short,
       holdSeconds: 20,
     },
@@ -124,7 +124,7 @@ const faults = ({ node, name, peer, rack }: Place): Trial[] => {
       holdSeconds: 10,
     },
     {
-      name: 'Prometheus gone 30 s',
+      name: 'Prometheus stopped 30 s',
       inject: () => dashboard.stop(),
       undo: () => dashboard.restart(),
       ...short,
@@ -149,7 +149,7 @@ try {
     only.some((part) => name.includes(part)) ? [name] : [],
   )
   for (let round = 0; round < rounds; round++) {
-    // A place that was bad lately is held down for longer: each fault gets one that was well for a while.
+    // A path that was bad recently recovers later, so each fault gets a place that was healthy for some time.
     for (const [index, name] of names.entries()) {
       const place = placeOf(round + index)
       const trial = faults(place).find((each) => each.name === name)!
@@ -164,9 +164,9 @@ try {
   await printSeries(fleet)
   const dead = [...results].filter(([name]) => name.startsWith('cut,')).flatMap(([, all]) => all)
   if (dead.length > 0)
-    expectAtMost('dead path seen', Math.max(...dead.map(({ seen }) => seen ?? 99)), 3, ' s')
+    expectAtMost('detection of a dead path', Math.max(...dead.map(({ seen }) => seen ?? 99)), 3, ' s')
   const wrong = [...results.values()].flat().filter(({ isRight }) => !isRight)
-  expectAtMost('trials that were not right', wrong.length, 0)
+  expectAtMost('trials with wrong verdicts', wrong.length, 0)
 } finally {
   await watch.close()
   await dashboard.close()

@@ -1,8 +1,8 @@
-/** What benchmarks have in common: medians, goals, and what a process costs. */
+// Shared by all benchmarks: medians, goals, and the CPU and memory of processes.
 
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { processes } from '../protocol/descendants.ts'
+import { processes } from '../testing/process-tree.ts'
 
 export const median = (values: readonly number[]): number => {
   const sorted = [...values].sort((a, b) => a - b)
@@ -10,7 +10,7 @@ export const median = (values: readonly number[]): number => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** Prints a figure beside its goal; a missed one makes the benchmark fail. */
+/** Prints a figure and its goal. A missed goal makes the benchmark fail. */
 export const expectAtLeast = (what: string, value: number, goal: number): void => {
   const reached = value >= goal
   console.log(`${reached ? '✔' : '✘'} ${what}: ${value.toFixed(3)} (goal: at least ${goal})`)
@@ -23,10 +23,10 @@ export const expectAtMost = (what: string, value: number, goal: number, unit = '
   if (!reached) process.exitCode = 1
 }
 
-/** The kernel counts CPU time in ticks of 10 ms on every architecture that we run on (USER_HZ). */
+/** The kernel reports CPU time in ticks of 10 ms (USER_HZ) on all supported architectures. */
 const TICKS_PER_SECOND = 100
 
-/** 0 for a process that has ended. */
+/** CPU time of a process in ticks; 0 when it has ended. */
 const ticksOf = (pid: number): number => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -40,7 +40,7 @@ const ticksOf = (pid: number): number => {
 const residentBytes = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
 
-/** What of a process is in memory, and how much of it is files that all processes share. */
+/** Resident memory of a process, and how much of it is files, which processes share. */
 export const memoryOf = (pid: number) => {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const mebibytes = (name: string) =>
@@ -50,7 +50,7 @@ export const memoryOf = (pid: number) => {
   return { residentMebibytes: resident, text }
 }
 
-/** CPU time over wall time (1 is one core) of a process and of its children, and the memory of the process itself. */
+/** CPU time divided by wall time (1 is one core) of a process and of its children, and the memory of the process. */
 export const costOf = async (pid: number, seconds: number) => {
   const children = processes()
     .filter(({ parent }) => parent === pid)

@@ -1,8 +1,8 @@
-/** What an agent costs that does nothing, what one costs that pings 200 targets each second, and the collector meanwhile. */
+/** CPU and memory of an idle agent, of an agent that pings 200 targets each second, and of the collector during that time. */
 
 import { execa } from 'execa'
-import { startFleet } from '../end-to-end/fleet.ts'
-import { openIndependentClient } from '../protocol/independent-client.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { startTestFleet } from '../testing/test-fleet.ts'
 import { costOf, expectAtMost } from './figures.ts'
 
 const SECONDS = 15
@@ -13,14 +13,14 @@ const print = (what: string, cost: Awaited<ReturnType<typeof costOf>>) =>
     `${what}: ${(cost.cpuRatio * 100).toFixed(2)} % of a core, its programs ${(cost.childrenCpuRatio * 100).toFixed(2)} %, ${cost.residentMebibytes.toFixed(0)} MiB resident`,
   )
 
-const fleet = await startFleet({ nodes: 2 })
+const fleet = await startTestFleet({ nodes: 2 })
 try {
   const agent = await fleet.pidOf('node-1')
   const collector = await fleet.pidOf('collector')
   const idle = await costOf(agent, SECONDS)
   print('idle agent', idle)
 
-  // One host with many addresses stands for many hosts: to the one that pings they are the same.
+  // One host with many addresses is equivalent to many hosts for the pinging agent.
   const [, two] = fleet.lab.nodes
   const network = two!.interfaces[0]!.address.split('.').slice(0, 2).join('.')
   const targets = Array.from({ length: TARGETS }, (_, index) => ({ address: `${network}.1.${index + 1}` }))
@@ -43,7 +43,7 @@ try {
   await reading
   client.close()
   print(`agent pinging ${TARGETS} targets each second`, pinging)
-  print('collector meanwhile', collecting)
+  print('collector during that time', collecting)
   expectAtMost('idle agent, share of a core', idle.cpuRatio, 0.02)
 } finally {
   fleet.client.close()

@@ -1,14 +1,14 @@
-/** How soon two lost probes of a dead path are told of, from the cut of one direction, with the default rates. */
+/** Time from a cut until the agent reports two lost probes, with the default rates. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startMeshLab } from '../lab/mesh-lab.ts'
-import { openMesh } from '../protocol/mesh-stream.ts'
+import { openMesh } from '../testing/mesh-stream.ts'
+import { startSingleAgentLab } from '../testing/single-agent-lab.ts'
 import { expectAtMost, median } from './figures.ts'
 
 const CUTS = Number(process.env.CUTS ?? 20)
 const KINDS = ['cut:node-2:net1:rx', 'cut:node-2:net1:both'] as const
 
-const lab = await startMeshLab(4)
+const lab = await startSingleAgentLab(4)
 const client = lab.client()
 try {
   const mesh = openMesh(client, {
@@ -24,9 +24,9 @@ try {
       const at = Date.now() / 1000
       await lab.fault(kind)
       const cutAt = Date.now() / 1000
-      const told = () => mesh.windowsOf(1).find(({ end, trailing }) => end > at && trailing >= 2)
-      await mesh.until(() => told() !== undefined)
-      seconds.push(told()!.arrivedAt - (at + cutAt) / 2)
+      const reported = () => mesh.windowsOf(1).find(({ end, trailing }) => end > at && trailing >= 2)
+      await mesh.until(() => reported() !== undefined)
+      seconds.push(reported()!.arrivedAt - (at + cutAt) / 2)
       const before = Date.now() / 1000
       await lab.heal()
       const answered = () => mesh.windowsOf(1).find(({ end, trailing }) => end > before && trailing === 0)
@@ -36,7 +36,7 @@ try {
     const show = (values: number[]) =>
       `min ${Math.min(...values).toFixed(2)}  median ${median(values).toFixed(2)}  max ${Math.max(...values).toFixed(2)} s`
     console.log(
-      `${kind}, ${CUTS} times: two lost probes told after ${show(seconds)}; back after ${show(back)}`,
+      `${kind}, ${CUTS} times: two lost probes reported after ${show(seconds)}; back after ${show(back)}`,
     )
     console.log(
       `  ${seconds

@@ -1,9 +1,9 @@
-/** Wall time of an iperf mesh of 8 hosts with tests of 2 s, against rounds × the length of a test. */
+/** Wall time of an iperf mesh of 8 hosts with tests of 2 s, compared with rounds × 2 s. */
 
-import { startFleet } from '../end-to-end/fleet.ts'
+import { startTestFleet } from '../testing/test-fleet.ts'
 import { expectAtLeast } from './figures.ts'
 
-const fleet = await startFleet({ nodes: 8 })
+const fleet = await startTestFleet({ nodes: 8 })
 try {
   const document = await fleet.json(
     'run',

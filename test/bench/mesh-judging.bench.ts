@@ -1,4 +1,4 @@
-/** What it takes to say who is to blame in a large fleet where half is bad: all of it is one block of the event loop. */
+/** Time to evaluate the mesh of a large fleet of which half is bad. The evaluation blocks the event loop. */
 
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
@@ -16,7 +16,7 @@ const SECOND = NOW_MS / 1000 - 1
 const SENT = 60
 const GOAL_SECONDS = 1
 
-/** Every other node is dead, has its interface down, or loses a tenth; or every other path is cut. */
+/** Every second node is dead, has an interface down or loses 10 %, or every second path is cut. */
 const KINDS = ['dead', 'interface', 'lossy', 'paths'] as const
 type Kind = (typeof KINDS)[number]
 

@@ -1,21 +1,21 @@
 /**
- * What the ping mesh costs the collector: agents x 21 targets, a probe a second with windows of 10 s and of 1 s, and as
- * it is by default. Agents are real gRPC servers in other processes. `mesh.bench.ts [AGENTS,...] [SECONDS]`; 100,300 and 20 s by default, the full
- * sizes are 100,300,1000,3000.
+ * CPU and memory of the collector for the ping mesh: agents × 21 targets, with one probe per second in windows of 10 s and
+ * of 1 s, and with the default settings. Agents are gRPC servers in other processes. `mesh.bench.ts [AGENTS,...] [SECONDS]`,
+ * by default 100,300 and 20 s; the full sizes are 100,300,1000,3000.
  */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execa, type ResultPromise } from 'execa'
+import { execa, type Subprocess } from 'execa'
 import { windowFor } from '../../collector/mesh/assign/settings.ts'
 import { costOf, expectAtMost } from './figures.ts'
 
 const [sizes = '100,300', seconds = '20'] = process.argv.slice(2)
-/** A line of a program. */
+/** Reads one line of JSON from a program. */
 type Line = { ports?: number[]; waits?: number[]; http?: number }
 
-/** `rate` are the seconds between two probes of a path, if they are said. */
+/** `rate` is the time between two probes of a path in seconds; default settings when absent. */
 type Shape = { windowSeconds: number; rate: readonly number[] }
 const SHAPES: readonly Shape[] = [
   { windowSeconds: 10, rate: [1] },
@@ -26,12 +26,12 @@ const PER_PROCESS = 250
 const LONGEST_WAIT_SECONDS = 120
 
 type Program = {
-  child: ResultPromise
+  child: Pick<Subprocess, 'pid' | 'kill'> & PromiseLike<unknown>
   lines: (handle: (line: Line) => void) => void
   first: Promise<Line>
 }
 
-/** What the command gives a collector's V8. */
+/** The options of V8 with which the CLI starts a collector. */
 const collectorFlags = (): string[] => {
   const command = readFileSync(join(import.meta.dirname, '../../cli/meshgauge'), 'utf8')
   const [, flags = ''] = /= collector \] && flags="\$flags ([^"]+)"/.exec(command) ?? []
@@ -101,7 +101,7 @@ const measure = async (agents: number, { windowSeconds, rate }: Shape) => {
     )
     programs.push(collector)
     const { http = 0 } = await collector.first
-    // A sixth of the nodes has just gone on to other peers at any time, and has no windows of them yet.
+    // At any time, a sixth of the nodes has new peers without windows yet.
     const paths = 0.7 * agents * 21
     for (
       let waited = 0;
@@ -111,7 +111,7 @@ const measure = async (agents: number, { windowSeconds, rate }: Shape) => {
       if (waited > LONGEST_WAIT_SECONDS) throw new Error('the mesh does not come up')
       await new Promise((resolve) => setTimeout(resolve, 1000))
     }
-    // What a start costs is over after a window or two.
+    // Wait for two windows, until the start is over.
     await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(5, windowSeconds)))
     waits.length = 0
     const before = (await scrape(http)).get('meshgauge_mesh_windows_total') ?? 0
@@ -150,7 +150,7 @@ for (const agents of sizes.split(',').map(Number)) {
       [
         String(agents).padStart(6),
         (shape.rate.length > 0 ? 'each second' : 'by default').padStart(16),
-        // What a collector makes of it.
+        // Metrics of the collector itself.
         `${windowFor(shape.windowSeconds, agents * 21)} s`.padStart(6),
         found.windowsPerSecond.toFixed(0).padStart(9),
         found.cpuRatio.toFixed(3).padStart(15),

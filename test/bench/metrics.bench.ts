@@ -1,4 +1,4 @@
-/** What a scrape of /metrics costs: series, bytes, and for how long nothing else of the collector could run. */
+/** Cost of a scrape of /metrics: series, bytes, and the time for which it blocks the event loop. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,16 +17,16 @@ import { createTrafficGauges } from '../../collector/telemetry/observe/traffic-g
 import { endedRun, failedPair, iperfPair, pingPair } from '../../collector/telemetry/testing/samples.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { expectAtMost, median } from './figures.ts'
-import { fillMesh } from './filled-mesh.ts'
+import { createPopulatedMesh } from './populated-mesh.ts'
 
 const INTERFACES = ['net0', 'net1']
 const CHECKS = ['addresses', 'clock', 'disk', 'host', 'interfaces', 'reachability']
-/** The shifts of a large mesh: enough for every node to have peers on both sides. */
+/** Number of shifts of the mesh. */
 const SHIFTS = [1, 5, 25]
 const SCRAPES = 5
 const RACK_SIZE = 16
 const SCHEDULES = ['mesh', 'daily', 'weekly']
-/** Each scrape finds another minute: the mesh is shown anew for each. */
+/** Time between two scrapes: each one needs a new snapshot of the mesh. */
 const SCRAPE_SECONDS = 15
 
 const onInterface = (result: PairResult, name: string): PairResult => ({
@@ -35,7 +35,7 @@ const onInterface = (result: PairResult, name: string): PairResult => ({
   destination: { ...result.destination!, interface: name },
 })
 
-/** The default schedules after a day, and sustained traffic between all nodes. */
+/** Observes the default schedules after a day, and sustained traffic between all nodes. */
 const fillOthers = (metrics: Metrics, names: readonly string[]) => {
   const schedules = createScheduleObserver(metrics)
   const day = Date.now() - 86_400_000
@@ -53,7 +53,7 @@ const fillOthers = (metrics: Metrics, names: readonly string[]) => {
 }
 
 /**
- * A collector's metrics after a run of each test on every interface and every check on every node, with a ping mesh,
+ * The metrics of a collector after a run of each test on every interface and each check on every node, with a ping mesh,
  * schedules and traffic.
  */
 const fill = (count: number) => {
@@ -96,7 +96,7 @@ const fill = (count: number) => {
   const wall = systemClock
   const start = wall.now()
   let seconds = 0
-  const meshes = fillMesh(names, INTERFACES, { rackSize: RACK_SIZE, nowMs: start.getTime() })
+  const meshes = createPopulatedMesh(names, INTERFACES, { rackSize: RACK_SIZE, nowMs: start.getTime() })
   registerMeshGauges(
     {
       metrics,
@@ -113,7 +113,7 @@ const fill = (count: number) => {
   })
 }
 
-/** How long timers waited while the metrics were written, and how long the writing took, in milliseconds. */
+/** Delay of timers during a scrape, and duration of the scrape, in milliseconds. */
 const measure = async (metrics: ReturnType<typeof fill>, format: Format) => {
   let bytes = 0
   const [took, blocked]: [number[], number[]] = [[], []]
@@ -150,7 +150,7 @@ for (const count of [10, 45, 64, 100, 300, 1000]) {
     console.log(
       `  ${format}: ${bytes} bytes in ${took.toFixed(0)} ms; worst of ${SCRAPES} held the event loop for ${worst.toFixed(1)} ms`,
     )
-    expectAtMost('event loop held by one scrape (median)', blocked, 20, ' ms')
+    expectAtMost('event loop blocked by one scrape (median)', blocked, 20, ' ms')
   }
   metrics.close()
 }

@@ -1,6 +1,6 @@
 /**
- * How fast and how good plans of 1,000 nodes are: `node test/bench/plan.bench.ts`. Prints a table and exits 1 when a
- * goal is missed, with the line that says so.
+ * Planning time and quality for 1,000 nodes: `node test/bench/plan.bench.ts`. Prints a table, and exits with 1 and a message
+ * when a goal is missed.
  */
 
 import { checkPlan } from '../../collector/plan/certificate.ts'
@@ -31,7 +31,7 @@ const GOALS: readonly Goal[] = [
     maxSeconds: 5,
   },
   {
-    name: 'mesh of 1,000, 300 tests in all',
+    name: 'mesh of 1,000, at most 300 tests at a time',
     shape: { nodes: 1000 },
     caps: { total: 300 },
     minRatio: 1,
@@ -56,7 +56,7 @@ const measure = ({ name, shape, caps, minRatio, maxSeconds }: Goal): string[] =>
   const [{ input, plan }, seconds] = secondsOf(() => {
     const input = inputOf(shape, caps)
     const plan = createPlan(input)
-    // The dispatcher takes the rounds one by one; reading them is part of the time.
+    // The rounds are created on demand, so the time includes reading all of them.
     let pairs = 0
     for (const round of rounds(plan)) pairs += round.length
     if (pairs !== plan.pairCount) throw new Error(`${pairs} of ${plan.pairCount} pairs are in the rounds`)

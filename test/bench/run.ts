@@ -1,4 +1,4 @@
-/** `npm run bench`: every benchmark, one after the other. Each prints its figures and fails when it misses a goal. */
+/** `npm run bench`: runs all benchmarks one after the other. A benchmark prints its figures and fails when it misses a goal. */
 
 import { readdirSync } from 'node:fs'
 import { execa } from 'execa'
@@ -10,7 +10,7 @@ const benchmarks = readdirSync(import.meta.dirname)
       file.endsWith('.bench.ts') && (wanted.length === 0 || wanted.some((word) => file.includes(word))),
   )
   .sort()
-// The agents of the benchmarks are the ones that packages contain.
+// The benchmarks use the bundled agent, as packages do.
 const { stdout: bundle } = await execa(process.execPath, [
   `${import.meta.dirname}/../../deploy/bundle/agent.main.ts`,
 ])

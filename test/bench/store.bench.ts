@@ -1,7 +1,7 @@
 /**
- * The store at 1,000 agents with 20 targets each: what windows of 10 s (2,000 a second) and of 1 s (20,000) cost, what
- * is read meanwhile, and other layouts of the same rows beside it.
- * MESHGAUGE_BENCH_MINUTES changes how long is simulated: 85 minutes of 10 s are 10 million rows.
+ * The store with 1,000 agents of 20 targets each: CPU and space of windows of 10 s (2,000 per second) and of 1 s (20,000 per
+ * second), concurrent reads, and other table layouts for comparison. MESHGAUGE_BENCH_MINUTES sets the simulated time: 85
+ * minutes of 10 s windows are 10 million rows.
  */
 
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -43,7 +43,7 @@ const batchAt = (paths: readonly number[], second: number, length: number): Wind
     .filter((_, index) => index % length === second % length)
     .map((path) => windowOf(path, T + second * 1000, length))
 
-/** Milliseconds of CPU that this thread has had: what a busy neighbour or a slow disk does is not our cost. */
+/** CPU time of this thread in milliseconds, without the influence of other processes and the disk. */
 const cpuMs = (): number => {
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000
@@ -55,7 +55,7 @@ const timed = <R>(work: () => R): [R, number] => {
   return [result, cpuMs() - start]
 }
 
-/** The longest piece of CPU without a turn for others while `work` went on. */
+/** The longest CPU time for which `work` blocks the event loop. */
 const longestBlock = async (work: () => Promise<unknown>): Promise<number> => {
   let [longest, last, goesOn] = [0, cpuMs(), true]
   const tick = () => {
@@ -131,7 +131,7 @@ const measure = async (length: number, minutes: number): Promise<void> => {
   store.close()
 }
 
-/** The same rows in tables as they might be, for the write alone. */
+/** Writes the same rows to other table layouts. */
 const LAYOUTS: Record<string, string> = {
   'a row for each window, as they come': 'CREATE TABLE w (path INTEGER, start INTEGER, body BLOB)',
   'keyed by path and start':

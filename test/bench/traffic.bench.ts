@@ -1,19 +1,18 @@
 /**
- * Sustained traffic in the fourth seed's shape: every pair of a lab at once, on two interfaces, each flow with a server
- * and a client of its own that really move bytes. 8 hosts by default; TRAFFIC_HOSTS=49 is the seed itself (4,704 flows,
- * 9,408 iperf3 processes) and wants a quiet machine with 16 GiB.
+ * Sustained traffic between all pairs of a lab at the same time, on two interfaces, with one iperf3 server and client per
+ * flow. 8 hosts by default. TRAFFIC_HOSTS=49 (4,704 flows, 9,408 iperf3 processes) needs an idle machine with 16 GiB.
  */
 
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { recordedProcesses } from '../../deploy/local/processes.ts'
-import { startFleet, type TestFleet } from '../end-to-end/fleet.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 import { costOf, expectAtLeast, expectAtMost, median } from './figures.ts'
 
 const HOSTS = Number(process.env.TRAFFIC_HOSTS ?? 8)
-/** Of each flow, in bits per second: little, as the load is the number of flows. */
+/** Rate of each flow in bit/s. Low, because the load is the number of flows. */
 const RATE = process.env.TRAFFIC_RATE ?? '20k'
-/** Between two samples of a flow. */
+/** Time between two samples of a flow. */
 const INTERVAL_SECONDS = Number(process.env.TRAFFIC_INTERVAL ?? (HOSTS > 24 ? 10 : 5))
 const STEADY_SECONDS = Number(process.env.TRAFFIC_SECONDS ?? 30)
 const FLOWS = HOSTS * (HOSTS - 1) * 2
@@ -32,7 +31,7 @@ const secondsSince = (start: number) => (performance.now() - start) / 1000
 
 const iperfsOf = (fleet: TestFleet) => fleet.programsInside(/^\S*iperf3\b/)
 
-/** Memory that would be free without them: what processes share is counted once. */
+/** Proportional set size of a process in MiB: memory that processes share is divided among them. */
 const proportionalMebibytes = (pid: number): number => {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
   return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1024
@@ -50,7 +49,7 @@ const measure = async (fleet: TestFleet) => {
   console.log(stderr.split('\n').slice(-6).join('\n'))
   console.log(stdout)
   console.log(`time until all flows were seen moving: ${secondsSince(asked).toFixed(1)} s`)
-  // What started late is settled, and no restart of the start is counted below.
+  // Wait until all flows are steady, so that restarts during the start are not counted.
   await sleep(2 * INTERVAL_SECONDS * 1000)
 
   const before = await status(fleet)
@@ -75,7 +74,7 @@ const measure = async (fleet: TestFleet) => {
 }
 
 console.log(`${HOSTS} hosts, ${FLOWS} flows of ${RATE}bit/s, a sample each ${INTERVAL_SECONDS} s`)
-const fleet = await startFleet({ nodes: HOSTS })
+const fleet = await startTestFleet({ nodes: HOSTS })
 try {
   await measure(fleet)
   const asked = performance.now()

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** The part of the Compose specification that is used here; a key that is misspelt is refused, as compose does. */
+/** The part of the Compose specification that our files use. It refuses unknown keys, as docker compose does. */
 
 const probe = z.strictObject({
   test: z.array(z.string()).min(2),

@@ -1,4 +1,4 @@
-/** As much of a Dockerfile as ours has, and what of it works without an engine. */
+// Parses our Dockerfile and executes its COPY instructions without a container engine.
 
 import { cpSync, readFileSync, statSync } from 'node:fs'
 import { join, matchesGlob, relative } from 'node:path'
@@ -6,7 +6,7 @@ import { join, matchesGlob, relative } from 'node:path'
 type Instruction = { name: string; words: string[] }
 type Stage = { name: string; image: string; instructions: Instruction[] }
 
-/** Stages by name; the last one, which is the image, by the name of ''. */
+/** Parses the stages by name. The last one, which is the image, has the name ''. */
 export const readDockerfile = (file: string): Map<string, Stage> => {
   const lines = readFileSync(file, 'utf8')
     .replaceAll(/^#.*\n/gm, '')
@@ -25,27 +25,27 @@ export const readDockerfile = (file: string): Map<string, Stage> => {
   return stages
 }
 
-/** Whether a file of the repository is sent to the engine at all; the last pattern that fits decides. */
-const createSent = (ignoreFile: string) => {
+/** Returns a function that tells whether .dockerignore allows a file. The last matching pattern decides. */
+const createContextFilter = (ignoreFile: string) => {
   const patterns = readFileSync(ignoreFile, 'utf8').trim().split('\n')
   return (path: string): boolean => {
     let sent = true
     for (const pattern of patterns) {
       const [glob, isKept] = pattern.startsWith('!') ? [pattern.slice(1), true] : [pattern, false]
-      const fits = glob === '*' || matchesGlob(path, glob) || matchesGlob(path, `${glob}/**`)
-      if (fits) sent = isKept
+      const matches = glob === '*' || matchesGlob(path, glob) || matchesGlob(path, `${glob}/**`)
+      if (matches) sent = isKept
     }
     return sent
   }
 }
 
-/** Copies what a stage copies: from the repository what is sent, from other stages out of their folders. */
+/** Executes the COPY instructions of a stage, from the build context or from the folders of other stages. */
 export const copyStage = (
   { instructions }: Stage,
   from: { repository: string; ignoreFile: string; stages?: Record<string, string> },
   into: string,
 ): void => {
-  const isSent = createSent(from.ignoreFile)
+  const isSent = createContextFilter(from.ignoreFile)
   for (const { name, words } of instructions) {
     if (name !== 'COPY') continue
     const other = /^--from=(.*)$/.exec(words[0]!)?.[1]
@@ -55,7 +55,7 @@ export const copyStage = (
     )
     const target = paths.pop()!
     for (const path of paths) {
-      // A folder's content is copied, a file as it is.
+      // COPY copies the content of a folder, and a file itself.
       const place = statSync(join(source, path)).isDirectory() ? join(into, target) : join(into, target, path)
       cpSync(join(source, path), place, {
         recursive: true,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startProgram } from '../protocol/service-process.ts'
+import { startProgram } from '../testing/service-process.ts'
 import { copyStage, readDockerfile } from './dockerfile.ts'
 
 const REPOSITORY = new URL('../../', import.meta.url).pathname
@@ -11,16 +11,16 @@ const DOCKERFILE = join(REPOSITORY, 'deploy/docker/Dockerfile')
 
 const stages = readDockerfile(DOCKERFILE)
 let folder: string
-const placeOf = (stage: string) => join(folder, stage === '' ? 'image' : stage)
+const folderOf = (stage: string) => join(folder, stage === '' ? 'image' : stage)
 
-/** Each stage's folder as its COPY lines make it; for what npm installs there stands what is installed here. */
+/** Builds a stage's folder from its COPY lines. The installed node_modules replace those of `RUN npm ci`. */
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'meshgauge-image-'))
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const make = (stage: string, others: Record<string, string> = {}): string => {
-  const place = placeOf(stage)
+const buildStage = (stage: string, others: Record<string, string> = {}): string => {
+  const place = folderOf(stage)
   mkdirSync(place)
   symlinkSync(join(REPOSITORY, 'node_modules'), join(place, 'node_modules'))
   const from = { repository: REPOSITORY, ignoreFile: `${DOCKERFILE}.dockerignore`, stages: others }
@@ -28,7 +28,7 @@ const make = (stage: string, others: Record<string, string> = {}): string => {
   return place
 }
 
-test('all stages are of one Node, and the image has nothing of what only makes the bundle', () => {
+test('all stages use the same Node, and the image contains no build tools', () => {
   expect([...stages.keys()]).toEqual(['bundle', ''])
   const images = [...stages.values()].map(({ image }) => image)
   expect(new Set(images).size).toBe(1)
@@ -44,7 +44,7 @@ test('all stages are of one Node, and the image has nothing of what only makes t
   ])
 })
 
-test('what is copied is there, and it is all that is sent to the engine', () => {
+test('COPY finds all its files, and the build context contains no others', () => {
   const copied = [...stages.values()].flatMap(({ instructions }) =>
     instructions.flatMap(({ name, words }) =>
       name === 'COPY' && !words[0]!.startsWith('--from') ? words.slice(0, -1) : [],
@@ -55,13 +55,13 @@ test('what is copied is there, and it is all that is sent to the engine', () => 
   expect([...new Set(copied)].sort()).toEqual(sent.sort())
 })
 
-test('the agent of the image runs from the bundle that the first stage made of the same files', async () => {
-  const bundling = make('bundle')
+test('the agent of the image runs from the bundle that the first stage builds', async () => {
+  const bundling = buildStage('bundle')
   expect(readdirSync(bundling).sort()).toEqual(
     ['agent', 'deploy', 'lib', 'node_modules', 'package-lock.json', 'package.json', 'proto'].sort(),
   )
   await execa('npm', ['run', 'bundle'], { cwd: bundling })
-  const image = make('', { bundle: bundling })
+  const image = buildStage('', { bundle: bundling })
   expect(readdirSync(join(image, 'dist'))).toEqual(['agent.mjs'])
   const files = ['agent', 'cli', 'collector', 'deploy', 'lib', 'proto'].flatMap((top) =>
     readdirSync(join(image, top), { recursive: true, encoding: 'utf8' }),
@@ -80,6 +80,6 @@ test('the agent of the image runs from the bundle that the first stage made of t
 })
 
 test('the command of the image works', async () => {
-  const { stdout } = await execa(join(placeOf(''), 'cli/meshgauge'), ['collector', '--help'])
+  const { stdout } = await execa(join(folderOf(''), 'cli/meshgauge'), ['collector', '--help'])
   expect(stdout).toContain('Usage: meshgauge collector')
 })

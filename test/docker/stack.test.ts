@@ -19,7 +19,7 @@ const base = compose('compose.yaml')
 const trial = compose('compose.trial.yaml')
 const services = [...Object.entries(base.services), ...Object.entries(trial.services)]
 
-/** `host path:container path[:ro]` of the mounts of files; volumes by name are not files. */
+/** The bind mounts of a service as `host path:container path[:ro]`, without named volumes. */
 const mounts = ({ volumes = [] }: Service) =>
   volumes
     .map((volume) => volume.replace(/\$\{\w+:-([^}]*)\}/, '$1').split(':'))
@@ -27,7 +27,7 @@ const mounts = ({ volumes = [] }: Service) =>
     .map(([source, target, mode]) => ({ source: source!, target: target!, mode }))
 
 describe('compose files', () => {
-  test('name networks and volumes that they have, and services to wait for', () => {
+  test('define all networks, volumes and services that they refer to', () => {
     const known = {
       networks: Object.keys({ ...base.networks, ...trial.networks }),
       volumes: Object.keys(base.volumes!),
@@ -47,7 +47,7 @@ describe('compose files', () => {
     }
   })
 
-  test('mount what is there, read-only', () => {
+  test('mount existing files, read-only', () => {
     const all = services.flatMap(([, service]) => mounts(service))
     expect(all.length).toBeGreaterThanOrEqual(7)
     for (const { source, mode } of all) {
@@ -56,7 +56,7 @@ describe('compose files', () => {
     }
   })
 
-  test('pin every image and open every port on loopback, unless told otherwise', () => {
+  test('pin every image, and publish ports on loopback by default', () => {
     for (const [name, { image, ports = [] }] of services) {
       if (image) expect(image, name).toMatch(/^(meshgauge:local|[\w/]+:v?\d+\.\d+\.\d+)$/)
       for (const port of ports) expect(port).toMatch(/^\$\{MESHGAUGE_BIND:-127\.0\.0\.1\}:(\d+):\1$/)
@@ -64,7 +64,7 @@ describe('compose files', () => {
     expect(Object.values(trial.services).flatMap(({ ports = [] }) => ports)).toEqual([])
   })
 
-  test('take all rights but those that are needed, and run nothing of ours as root', () => {
+  test('drop all capabilities that are not needed, and run meshgauge without root', () => {
     for (const [name, { image, cap_drop, cap_add, security_opt }] of services) {
       if (!image) continue
       expect(cap_drop, name).toEqual(['ALL'])
@@ -82,7 +82,7 @@ describe('compose files', () => {
     )
   })
 
-  test('give Grafana what its provisioning expects', () => {
+  test('give Grafana the variables of its provisioning', () => {
     const { environment, volumes } = base.services.grafana!
     const provider = parse(
       readFileSync(join(DOCKER, '../grafana/provisioning/dashboards/meshgauge.yaml'), 'utf8'),
@@ -91,7 +91,7 @@ describe('compose files', () => {
     expect(environment!.PROMETHEUS_URL).toBe('http://prometheus:9090')
   })
 
-  test('give agents addresses in their networks, which are those of the fleet', () => {
+  test('give agents the addresses of the fleet file, within their networks', () => {
     const { nodes, insecure, schedules, checks } = readYamlConfig(
       'fleet.yaml',
       read('trial/fleet.yaml'),
@@ -112,7 +112,7 @@ describe('compose files', () => {
     })
     expect(nodes.map(({ name, address }) => ({ name, address }))).toEqual(listening)
     expect(insecure).toBe(true)
-    // It measures by itself: nothing beside the collector starts anything.
+    // The trial measures by schedules only.
     expect(schedules?.map(({ work }) => work?.$case)).toEqual(['mesh', 'run', 'run', 'run'])
     expect(checks.length).toBeGreaterThan(0)
     expect(Object.keys(trial.services).sort()).toEqual(
@@ -120,9 +120,9 @@ describe('compose files', () => {
     )
   })
 
-  test('are what compose itself understands, where there is one', async ({ skip }) => {
+  test('are accepted by docker compose, where it is installed', async ({ skip }) => {
     const version = await execa('docker', ['compose', 'version'], { reject: false })
-    if (version.failed) skip('there is no docker compose here')
+    if (version.failed) skip('docker compose is not installed')
     const files = ['-f', join(DOCKER, 'compose.yaml'), '-f', join(DOCKER, 'compose.trial.yaml')]
     await execa('docker', ['compose', ...files, 'config', '--quiet'], {
       env: { GRAFANA_ADMIN_PASSWORD: 'x' },
@@ -131,7 +131,7 @@ describe('compose files', () => {
 })
 
 describe('the command in the image', () => {
-  test('gets the flags that the commands have', async () => {
+  test('gets only flags that the commands have', async () => {
     for (const [name, { command = [] }] of services.filter(([name]) => /^(collector|agent-1)$/.test(name))) {
       if (command.length === 0) continue
       const [subcommand, ...flags] = command
@@ -142,7 +142,7 @@ describe('the command in the image', () => {
 })
 
 describe('the configurations', () => {
-  test('are right for promtool and amtool', async () => {
+  test('pass promtool and amtool', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'meshgauge-docker-'))
     try {
       cpSync(join(DOCKER, 'prometheus.yml'), join(folder, 'prometheus.yml'))
@@ -167,12 +167,12 @@ describe('start.sh', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true }))
 
-  /** A docker that says what it was asked, and fails at what is given. */
+  /** Installs a fake docker that records its arguments and fails for the given command. */
   const docker = async (failing = 'nothing') => {
     const file = join(folder, 'bin/docker')
     await writeFile(
       file,
-      `#!/bin/sh\necho "$*" >>${folder}/asked\ncase "$*" in *"${failing}"*) exit 1 ;; esac\n`,
+      `#!/bin/sh\necho "$*" >>${folder}/calls\ncase "$*" in *"${failing}"*) exit 1 ;; esac\n`,
     )
     await chmod(file, 0o755)
   }
@@ -183,31 +183,31 @@ describe('start.sh', () => {
       cwd: folder,
       env: { PATH: `${folder}/bin:/usr/bin:/bin`, ...env },
     })
-  const asked = () => readFileSync(join(folder, 'asked'), 'utf8').trim().split('\n')
+  const dockerCalls = () => readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n')
 
   test.each([
-    ['compose version', 'docker has no compose; install it: apt-get install docker-compose-plugin'],
+    ['compose version', 'docker compose is missing; install it: apt-get install docker-compose-plugin'],
     ['info', 'the Docker engine does not answer; start it (systemctl start docker)'],
-  ])('when %s fails it says the one line that helps', async (failing, line) => {
+  ])('when %s fails it prints one line that says what to do', async (failing, line) => {
     await docker(failing)
     const { exitCode, stderr } = await start(['--trial'])
     expect([exitCode, stderr.split('\n').length]).toEqual([3, 1])
     expect(stderr).toContain(line)
   })
 
-  test('without a fleet it says where to write one', async () => {
+  test('without a fleet file it prints where to create one', async () => {
     await docker()
     const { exitCode, stderr } = await start([])
     expect(exitCode).toBe(3)
-    expect(stderr).toMatch(/^there is no .*\/fleet\/fleet\.yaml; write it as .*, or try --trial$/)
+    expect(stderr).toMatch(/^there is no .*\/fleet\/fleet\.yaml; create it as .*, or use --trial$/)
   })
 
-  test('starts a trial, makes a password that only we can read, and says where everything is', async () => {
+  test('starts a trial, creates a password file readable only by the owner, and prints all URLs', async () => {
     await docker()
     const { exitCode, stdout } = await start(['--trial'])
     expect(exitCode).toBe(0)
     expect(stdout).toMatch(/Grafana +http:\/\/127\.0\.0\.1:3000/)
-    const up = asked().at(-1)!
+    const up = dockerCalls().at(-1)!
     expect(up).toMatch(
       /compose\.yaml -f \S+compose\.trial\.yaml up --detach --build --wait --wait-timeout 240$/,
     )
@@ -219,7 +219,7 @@ describe('start.sh', () => {
     expect(readFileSync(secret, 'utf8')).toBe(before)
   })
 
-  test('starts a fleet without the trial, with a password of ones own', async () => {
+  test('starts a fleet without the trial, with a given password', async () => {
     await docker()
     await writeFile(join(folder, 'fleet.yaml'), 'nodes: []\n')
     const { exitCode, stdout } = await start([], {
@@ -228,31 +228,31 @@ describe('start.sh', () => {
       MESHGAUGE_BIND: '192.0.2.7',
     })
     expect(exitCode).toBe(0)
-    expect(asked().at(-1)).not.toContain('trial')
+    expect(dockerCalls().at(-1)).not.toContain('trial')
     expect(existsSync(join(folder, 'docker/.env'))).toBe(false)
     expect(stdout).toContain('http://192.0.2.7:9090')
   })
 
-  test('a fleet is where the caller says, seen from where the caller is', async () => {
+  test('the folder of the fleet is relative to the current directory', async () => {
     const file = join(folder, 'bin/docker')
-    await writeFile(file, `#!/bin/sh\necho "$MESHGAUGE_FLEET" >${folder}/asked\n`)
+    await writeFile(file, `#!/bin/sh\necho "$MESHGAUGE_FLEET" >${folder}/calls\n`)
     await chmod(file, 0o755)
     await mkdir(join(folder, 'conf'))
     await writeFile(join(folder, 'conf/fleet.yaml'), 'nodes: []\n')
     const { exitCode } = await start([], { MESHGAUGE_FLEET: 'conf' })
-    expect([exitCode, asked()]).toEqual([0, [join(folder, 'conf')]])
+    expect([exitCode, dockerCalls()]).toEqual([0, [join(folder, 'conf')]])
   })
 
-  test('stops what it started', async () => {
+  test('stops the services that it started', async () => {
     await docker()
     expect((await start(['--down'])).exitCode).toBe(0)
-    expect(asked().at(-1)).toMatch(/compose\.trial\.yaml down --remove-orphans$/)
+    expect(dockerCalls().at(-1)).toMatch(/compose\.trial\.yaml down --remove-orphans$/)
   })
 
-  test('what does not become healthy, and what is no option, are failures', async () => {
+  test('an unhealthy service and an unknown option are failures', async () => {
     await docker('--wait')
-    const ill = await start(['--trial'])
-    expect([ill.exitCode, ill.stderr]).toEqual([
+    const unhealthy = await start(['--trial'])
+    expect([unhealthy.exitCode, unhealthy.stderr]).toEqual([
       3,
       expect.stringContaining('docker compose -p meshgauge logs'),
     ])

@@ -1,4 +1,4 @@
-/** Faults of a host and of its disk, for tests of what is told about them. */
+/** Faults of hosts, disks, clocks and collectors, for the tests of alerts. */
 
 import { rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -10,18 +10,18 @@ import { vi } from 'vitest'
 import { stringify } from 'yaml'
 import { waitHealthy } from '../../cli/lab/readiness.ts'
 import { openSqliteStore } from '../../collector/store/sqlite/store.ts'
-import { freeAddress } from '../ports.ts'
+import { freeTestAddress } from '../testing/test-address.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
-/** A disk of its own for a store: a file system that can be filled to the last byte. */
-export const mountDisk = async (megabytes: number) => {
+/** Mounts a small file system for a store, which a test can fill completely. */
+export const mountSmallDisk = async (megabytes: number) => {
   const folder = await mkdtemp(join(tmpdir(), 'meshgauge-disk-'))
   await execa('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder])
   const filler = join(folder, 'filler')
   return {
     folder,
-    /** Somebody else's file takes all that is left; again and again, for a store gives some of its own room up. */
+    /** Fills the remaining space with a file. Call it repeatedly, because the store frees some of its space. */
     fill: (): void => {
       const piece = Buffer.alloc(16 * 1024)
       try {
@@ -38,7 +38,7 @@ export const mountDisk = async (megabytes: number) => {
   }
 }
 
-/** A host that has no time for a process: it stands still for so long, so many times, and runs for as long between. */
+/** Stops a process `times` times for `milliseconds`, with pauses of the same length, as on an overloaded host. */
 export const stutter = async (pid: number, milliseconds: number, times: number): Promise<void> => {
   for (let time = 0; time < times; time++) {
     process.kill(pid, 'SIGSTOP')
@@ -48,23 +48,23 @@ export const stutter = async (pid: number, milliseconds: number, times: number):
   }
 }
 
-/** For NODE_OPTIONS: what a program sees on a host whose clock is off by so much. Timers are not those of the clock. */
-export const clockOff = (seconds: number): string => {
-  const source = `const Right = Date
-    const now = () => Right.now() + ${seconds * 1000}
-    globalThis.Date = class extends Right {
+/** NODE_OPTIONS for a process whose wall clock is wrong by `seconds`. Its timers are not affected. */
+export const clockOffsetOption = (seconds: number): string => {
+  const source = `const RealDate = Date
+    const now = () => RealDate.now() + ${seconds * 1000}
+    globalThis.Date = class extends RealDate {
       constructor(...given) { given.length === 0 ? super(now()) : super(...given) }
       static now() { return now() }
     }`
   return `--import=data:text/javascript;base64,${Buffer.from(source).toString('base64')}`
 }
 
-/** Many distinct round-trip times: a window that takes much room. */
+/** A window with many distinct round-trip times, which needs much space in the store. */
 const COUNTS = Array.from({ length: 120 }, (_, index) => 130 + index)
 const PATHS = 80
 const WINDOW_MS = 10_000
 
-/** Writes a store of that size, with windows of the last hours that are not sorted or rolled up yet. */
+/** Creates a store of at least `bytes` with windows of the last 12 hours that are not sorted or rolled up yet. */
 export const writeFullStore = (file: string, bytes: number): void => {
   const store = openSqliteStore(file)
   const paths = Array.from({ length: PATHS }, (_, index) =>
@@ -90,12 +90,12 @@ export const writeFullStore = (file: string, bytes: number): void => {
   store.close()
 }
 
-/** A collector beside the lab's own, as when an old one was forgotten on another host. */
-export const startOtherCollector = async (config: Record<string, unknown>) => {
-  const folder = await mkdtemp(join(tmpdir(), 'meshgauge-other-'))
+/** Creates a second collector for the same agents, like a forgotten one on another host. */
+export const createSecondCollector = async (config: Record<string, unknown>) => {
+  const folder = await mkdtemp(join(tmpdir(), 'meshgauge-second-'))
   const file = join(folder, 'fleet.yaml')
-  const listen = await freeAddress('collector', { beside: true })
-  const http = await freeAddress('metrics', { beside: true })
+  const listen = await freeTestAddress('collector', { second: true })
+  const http = await freeTestAddress('metrics', { second: true })
   let child: ReturnType<typeof launch> | undefined
   const launch = (env: Record<string, string>) =>
     execa(MESHGAUGE, ['collector', '--config', file], { reject: false, all: true, env })
@@ -108,7 +108,7 @@ export const startOtherCollector = async (config: Record<string, unknown>) => {
     http,
     store: join(folder, 'meshgauge.db'),
     stop,
-    /** Starts it, or starts it again with another config and environment. */
+    /** Starts it, or restarts it with changes to its config and environment. */
     start: async (changes: Record<string, unknown> = {}, environment: Record<string, string> = {}) => {
       await stop()
       const store = join(folder, 'meshgauge.db')
@@ -116,7 +116,7 @@ export const startOtherCollector = async (config: Record<string, unknown>) => {
       const started = launch(environment)
       child = started
       const ended = started.then(({ all }) => {
-        throw new Error(`the other collector has ended:\n${all}`)
+        throw new Error(`the second collector has ended:\n${all}`)
       })
       const healthy = vi.waitFor(() => waitHealthy(listen, AbortSignal.timeout(2000)), { timeout: 60_000 })
       await Promise.race([healthy, ended])

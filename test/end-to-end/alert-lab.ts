@@ -1,17 +1,17 @@
-/** A lab that is watched by a real Prometheus and a real Alertmanager, with the rules as they are shipped. */
+/** Watches a lab with Prometheus and Alertmanager, with the shipped alert rules. */
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'vitest'
 import { parse } from 'yaml'
-import { startAlertmanager } from '../prometheus/alertmanager.ts'
-import { startPrometheus } from '../prometheus/prometheus.ts'
+import { startAlertmanager } from '../testing/alertmanager.ts'
+import { startPrometheus } from '../testing/prometheus-server.ts'
 
 const RULES = new URL('../../deploy/prometheus/rules/', import.meta.url)
 type Rule = { alert?: string; expr: string; for?: string }
 type Rules = { groups: { name: string; interval?: string; rules: Rule[] }[] }
 
-/** What each file makes fire by faults on a lab, and end by their repair. */
-export const FIRED = {
+/** The alerts that each test file causes by faults on a lab, and ends by their repair. */
+export const TESTED_ALERTS = {
   'alerts.test.ts': [
     'MeshgaugeCheckFailing',
     'MeshgaugeCollectorDown',
@@ -46,21 +46,22 @@ export const FIRED = {
   ],
 } as const
 
-/** Alerts that no fault of a small lab brings about, and why; test/prometheus/fixtures has made-up series for them. */
-export const NOT_BY_FAULTS: Record<string, string> = {
+/** Alerts that faults on a small lab cannot cause, with the reason. test/prometheus/fixtures tests them with made-up series. */
+export const UNTESTED_ALERTS: Record<string, string> = {
   MeshgaugeDispatchLate:
-    'the collector would have to stand still between the end of a pair and the start of the next, a millisecond of each test',
-  MeshgaugeMeshWindowsDropped: 'an agent holds 16 MiB: with the targets of a lab, what it measures in hours',
-  MeshgaugeSeriesDropped: 'the budget is 20,000 series and 250 a node: hundreds of times what a lab has',
+    'the collector would have to stop between the end of a pair and the start of the next, which is one millisecond of a test',
+  MeshgaugeMeshWindowsDropped:
+    'an agent buffers 16 MiB, which the few targets of a lab fill only after hours',
+  MeshgaugeSeriesDropped: 'the limit is 20,000 series and 250 per node, hundreds of times what a lab has',
 }
 
-/** What a machine that is too busy for its collector brings about by itself, at any moment and rightly. */
-const OF_A_BUSY_MACHINE = ['MeshgaugeCollectorDown', 'MeshgaugeCollectorLate', 'MeshgaugeDispatchLate']
-const isAboutTheFleet = (alert: string): boolean => !OF_A_BUSY_MACHINE.includes(alert.split(' ')[0]!)
+/** Alerts about the collector that a busy test machine may cause at any time, correctly. */
+const BUSY_MACHINE_ALERTS = ['MeshgaugeCollectorDown', 'MeshgaugeCollectorLate', 'MeshgaugeDispatchLate']
+const isAboutTheFleet = (alert: string): boolean => !BUSY_MACHINE_ALERTS.includes(alert.split(' ')[0]!)
 
-/** Long enough to be seen as pending between two evaluations; the shipped rules wait for minutes. */
+/** Replaces `for` of the shipped rules, which is minutes. Longer than one evaluation, so that an alert is pending first. */
 const FOR = '2s'
-/** From a scrape to the evaluation in which what it brings about fires, with one each second. */
+/** Time from a scrape until its alert fires: FOR, with scrapes and evaluations every second. */
 const FIRES_WITHIN_SECONDS = 4
 
 const shippedRules = (): Rules => ({
@@ -70,14 +71,13 @@ const shippedRules = (): Rules => ({
   }),
 })
 
-/** The names of all alerts that are shipped. */
+/** The names of all shipped alerts. */
 export const shippedAlerts = (): string[] =>
   shippedRules().groups.flatMap(({ rules }) => rules.flatMap(({ alert }) => alert ?? []))
 
 /**
- * The rules as they are shipped, but for the waiting.
- * @param rangeSeconds what stands for the minutes, hours or the day that an alert looks back on: it stays for so long
- * after its fault, which is more than a test can wait. What is compared with days ago stays as it is.
+ * The shipped rules with short times. `rangeSeconds` replaces each range of minutes, hours or days, because an alert
+ * fires until its fault is out of that range.
  */
 const testRules = (rangeSeconds: number | undefined): Rules => {
   const shorter = (expr: string) =>
@@ -96,7 +96,7 @@ const testRules = (rangeSeconds: number | undefined): Rules => {
   }
 }
 
-/** @param targets host:port of what has /metrics */
+/** Starts Prometheus and Alertmanager. `targets` are the `host:port` of the /metrics endpoints. */
 export const watchAlerts = async (
   targets: readonly string[],
   { rangeSeconds }: { rangeSeconds?: number } = {},
@@ -110,7 +110,7 @@ export const watchAlerts = async (
     await alertmanager.close()
     throw error
   })
-  const named = async (expression: string): Promise<string[]> => {
+  const alertNames = async (expression: string): Promise<string[]> => {
     const samples = await prometheus.query(expression)
     const names = samples.map(
       ({ labels: { alertname, node, interface: name, direction, check, schedule, reason } }) =>
@@ -120,14 +120,14 @@ export const watchAlerts = async (
     )
     return names.sort()
   }
-  /** `alert node interface direction check schedule reason` of the alerts in a state. */
-  const alerts = (state: 'pending' | 'firing') => named(`ALERTS{alertstate="${state}"}`)
-  /** The same of those that fire or have fired. */
-  const fired = () => named('max_over_time(ALERTS{alertstate="firing"}[10m])')
-  /** The same of those that are or were waiting for their time. */
-  const havePended = () => named('max_over_time(ALERTS{alertstate="pending"}[10m])')
-  /** What whoever is on call was told of an alert: `firing` and `resolved`, in order. */
-  const told = (alert: string, label: Record<string, string> = {}) =>
+  /** The alerts in a state, as `alert node interface direction check schedule reason`. */
+  const alerts = (state: 'pending' | 'firing') => alertNames(`ALERTS{alertstate="${state}"}`)
+  /** Like `alerts`, for alerts that fire or have fired within 10 minutes. */
+  const fired = () => alertNames('max_over_time(ALERTS{alertstate="firing"}[10m])')
+  /** Like `alerts`, for alerts that are pending or were within 10 minutes. */
+  const havePended = () => alertNames('max_over_time(ALERTS{alertstate="pending"}[10m])')
+  /** The notifications of an alert, `firing` and `resolved`, in order. */
+  const notificationsOf = (alert: string, label: Record<string, string> = {}) =>
     alertmanager
       .notifications()
       .filter(
@@ -137,10 +137,10 @@ export const watchAlerts = async (
   return {
     prometheus,
     alerts,
-    told,
+    notificationsOf,
     fired,
     havePended,
-    /** What fires or has fired, or has been told, that is about the fleet and not about a busy machine. */
+    /** Everything that fires, has fired or was notified, without the alerts about a busy test machine. */
     alarms: async () => {
       await prometheus.evaluated(FIRES_WITHIN_SECONDS)
       return [
@@ -148,12 +148,12 @@ export const watchAlerts = async (
         ...alertmanager.notifications().filter(({ labels }) => isAboutTheFleet(labels.alertname ?? '')),
       ]
     },
-    /** Waits until these fire at the same moment; others may. */
+    /** Waits until all of these fire at the same time. Others may fire too. */
     becomesFiring: (expected: readonly string[], { timeout = 90_000 } = {}) =>
       expect
         .poll(() => alerts('firing'), { timeout, interval: 200 })
         .toEqual(expect.arrayContaining([...expected])),
-    /** Waits until each of these has fired, and says which have not. */
+    /** Waits until each of these has fired. Fails with the ones that have not. */
     haveFired: (expected: readonly string[], { timeout = 90_000 } = {}) =>
       expect
         .poll(
@@ -164,7 +164,7 @@ export const watchAlerts = async (
           { timeout, interval: 300 },
         )
         .toEqual([]),
-    /** Waits until no alert about the fleet fires or is going to. */
+    /** Waits until no alert about the fleet is pending or firing. */
     becomesQuiet: ({ timeout = 90_000 } = {}) =>
       expect
         .poll(
@@ -172,12 +172,16 @@ export const watchAlerts = async (
           { timeout },
         )
         .toEqual([]),
-    /** Waits until whoever is on call was told of the beginning and of the end of each. */
-    becomesTold: (expected: readonly string[]) =>
+    /** Waits until Alertmanager has notified the start and the end of each alert. */
+    becomeResolved: (expected: readonly string[]) =>
       expect
-        .poll(() => expected.filter((alert) => new Set(told(alert).map(({ status }) => status)).size < 2), {
-          timeout: 90_000,
-        })
+        .poll(
+          () =>
+            expected.filter((alert) => new Set(notificationsOf(alert).map(({ status }) => status)).size < 2),
+          {
+            timeout: 90_000,
+          },
+        )
         .toEqual([]),
     close: async () => {
       await prometheus.close()

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { type AlertLab, FIRED, watchAlerts } from './alert-lab.ts'
-import { IPERF_MESH, pingMesh, startFleet, type TestFleet } from './fleet.ts'
+import { describeLab } from '../testing/lab.ts'
+import { IPERF_MESH, pingMesh, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
+import { type AlertLab, TESTED_ALERTS, watchAlerts } from './alert-lab.ts'
 
 let fleet: TestFleet
 let lab: AlertLab
 
 const measure = async () => {
-  // The floor is well above what the broken link gives and well below what a sound one gives.
+  // 50 Mbit/s is well above the rate of the faulty link (20) and well below a healthy one (100).
   const iperf = [...IPERF_MESH, '--interface', 'net1']
   await fleet.meshgauge(...iperf, '--expect', 'throughput_min=50M')
   const ping = [...pingMesh(20, '20ms'), '--interface', 'net0']
@@ -15,9 +15,9 @@ const measure = async () => {
   await fleet.meshgauge('check', 'interfaces')
 }
 
-describeLab('alerts of a lab, in a real Prometheus and a real Alertmanager', () => {
+describeLab('alerts of a lab, in Prometheus and Alertmanager', () => {
   beforeAll(async () => {
-    fleet = await startFleet({ nodes: 4 })
+    fleet = await startTestFleet({ nodes: 4 })
     lab = await watchAlerts([fleet.http])
   })
   afterAll(async () => {
@@ -26,14 +26,14 @@ describeLab('alerts of a lab, in a real Prometheus and a real Alertmanager', () 
     await fleet?.close()
   })
 
-  test('a fleet that is well alarms nobody', async () => {
+  test('a healthy fleet causes no alert', async () => {
     await measure()
     await lab.prometheus.waitFor('count(meshgauge_node_throughput_bits_per_second{stat="median"} > 5e7) == 8')
     await lab.prometheus.waitFor('count(meshgauge_check_severity{check="interfaces"} == 0) == 4')
     expect(await lab.alarms()).toEqual([])
   })
 
-  test('each fault fires the alerts that are about it', async () => {
+  test('each fault causes its alerts', async () => {
     await fleet.fault('rate:node-3:net1:tx:20mbit')
     await fleet.fault('loss:node-2:net0:both:30%')
     await fleet.inside('node-1', 'ip', 'link', 'set', 'net0', 'mtu', '1280')
@@ -52,21 +52,21 @@ describeLab('alerts of a lab, in a real Prometheus and a real Alertmanager', () 
     expect(firing.filter((alert) => /^Meshgauge(OneDirection|Verdict).*node-(1|4)/.test(alert))).toEqual([])
   })
 
-  test('a node that dies is pending, then fires, then reaches whoever is on call with what to do', async () => {
+  test('the alert of a dead node is pending, fires, and is notified with instructions', async () => {
     process.kill(await fleet.pidOf('node-4'), 'SIGKILL')
     await lab.becomesFiring(['MeshgaugeNodeUnreachable node-4'])
     expect(await lab.havePended()).toContain('MeshgaugeNodeUnreachable node-4')
-    await expect.poll(() => lab.told('MeshgaugeNodeUnreachable')).not.toEqual([])
-    const [{ status, labels, annotations }] = lab.told('MeshgaugeNodeUnreachable') as [
-      ReturnType<AlertLab['told']>[number],
+    await expect.poll(() => lab.notificationsOf('MeshgaugeNodeUnreachable')).not.toEqual([])
+    const [{ status, labels, annotations }] = lab.notificationsOf('MeshgaugeNodeUnreachable') as [
+      ReturnType<AlertLab['notificationsOf']>[number],
     ]
     expect(status).toBe('firing')
     expect(labels).toMatchObject({ node: 'node-4', severity: 'critical' })
     expect(annotations.summary).toBe('The agent of node-4 does not answer')
-    expect(annotations.description).toMatch(/Look whether the host is up and reachable.*meshgauge nodes/s)
+    expect(annotations.description).toMatch(/Check that the host is up and reachable.*meshgauge nodes/s)
   })
 
-  test('what is repaired and measured again ends them all, and whoever is on call is told', async () => {
+  test('all alerts end after repair and a new measurement, and the end is notified', async () => {
     await fleet.heal()
     await fleet.inside('node-1', 'ip', 'link', 'set', 'net0', 'mtu', '1500')
     await fleet.restartAgent('node-4')
@@ -74,18 +74,18 @@ describeLab('alerts of a lab, in a real Prometheus and a real Alertmanager', () 
     await measure()
     await fleet.meshgauge('check', 'interfaces', '--param', 'mtu=1500', '--nodes', 'node-1')
     await lab.becomesQuiet()
-    // A scrape that a busy machine holds up ends an alert for a moment: the last word is what counts.
-    const lastOf = (alert: string, node: string) => lab.told(alert, { node }).at(-1)?.status
+    // A late scrape on a busy machine can end an alert for a moment, so only the last notification counts.
+    const lastOf = (alert: string, node: string) => lab.notificationsOf(alert, { node }).at(-1)?.status
     await expect.poll(() => lastOf('MeshgaugeNodeUnreachable', 'node-4')).toBe('resolved')
     await expect.poll(() => lastOf('MeshgaugeVerdict', 'node-3')).toBe('resolved')
   })
 
-  test('a collector that is gone fires, and ends with its return', async () => {
+  test('the alert of a dead collector fires, and ends when the collector is back', async () => {
     process.kill(await fleet.pidOf('collector'), 'SIGKILL')
     await lab.becomesFiring(['MeshgaugeCollectorDown'])
     await fleet.restartCollector()
     await expect.poll(() => lab.alerts('firing')).not.toContain('MeshgaugeCollectorDown')
     await lab.becomesQuiet()
-    await lab.becomesTold(FIRED['alerts.test.ts'])
+    await lab.becomeResolved(TESTED_ALERTS['alerts.test.ts'])
   })
 })

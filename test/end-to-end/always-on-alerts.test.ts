@@ -3,25 +3,31 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { agentAddress } from '../../deploy/local/processes.ts'
-import { describeLab } from '../lab/machine.ts'
-import { eventually } from '../protocol/descendants.ts'
-import { clockOff, mountDisk, startOtherCollector, stutter, writeFullStore } from './alert-faults.ts'
-import { type AlertLab, FIRED, NOT_BY_FAULTS, shippedAlerts, watchAlerts } from './alert-lab.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
+import {
+  clockOffsetOption,
+  createSecondCollector,
+  mountSmallDisk,
+  stutter,
+  writeFullStore,
+} from './alert-faults.ts'
+import { type AlertLab, shippedAlerts, TESTED_ALERTS, UNTESTED_ALERTS, watchAlerts } from './alert-lab.ts'
 
 const MESH = 'meshgauge.collector.v1.MeshService'
 
-/** What another collector takes. */
-const TAKEN = ['node-2', 'node-3']
-/** Of 6 nodes with two interfaces. */
+/** The agents that the second collector also uses. */
+const SHARED_AGENTS = ['node-2', 'node-3']
 const NODES = 6
+/** Every directed pair, on two interfaces. */
 const PATHS = 2 * NODES * (NODES - 1)
 
 let fleet: TestFleet
-let disk: Awaited<ReturnType<typeof mountDisk>>
-let other: Awaited<ReturnType<typeof startOtherCollector>>
+let disk: Awaited<ReturnType<typeof mountSmallDisk>>
+let other: Awaited<ReturnType<typeof createSecondCollector>>
 let lab: AlertLab
-/** On the agents' PATH, and empty. */
+/** A folder on the agents' PATH, empty at first. */
 let programs: string
 
 const ok = async (...args: string[]): Promise<string> => {
@@ -29,15 +35,15 @@ const ok = async (...args: string[]): Promise<string> => {
   expect([args, exitCode, stderr]).toEqual([args, 0, expect.anything()])
   return stdout
 }
-/** As of a host whose driver was updated and not loaded again. */
-const SMI = `#!/bin/sh
+/** nvidia-smi of a host whose driver was updated without a reboot. */
+const NVIDIA_SMI = `#!/bin/sh
 echo 'Failed to initialize NVML: Driver/library version mismatch'
 exit 18
 `
-/** Where there is a fault that is about the place. */
-const WHERE = [
+/** The alerts with a place that the faults below cause. Any other place would be a false alert. */
+const EXPECTED_PLACES = [
   'MeshgaugeAgentClockOff node-4',
-  // By the clock of the other collector, which is wrong itself.
+  // Reported by the second collector, whose own clock is wrong.
   'MeshgaugeAgentClockOff node-2',
   'MeshgaugeAgentClockOff node-3',
   'MeshgaugeCheckNotCarriedOut node-3 gpupower',
@@ -46,23 +52,23 @@ const WHERE = [
   'MeshgaugeMeshInterfaceUnreachable node-5 net1',
   'MeshgaugeMeshInterfaceUnreachable node-6 net1',
   'MeshgaugeMeshNodeUnreachable node-2',
-  // While the lab's own collector is away: the other one knows it from node-2 alone.
+  // While the lab's collector is down, the second one knows node-3 only from node-2.
   'MeshgaugeMeshNodeUnreachable node-3',
 ]
 const PINGS = ['--test', 'ping', '--ping-interval', '100ms', '--interface', 'net0']
 
-test('each alert that is shipped is fired by a fault on a lab, or it is said why it cannot be', () => {
-  const known = [...Object.values(FIRED).flat(), ...Object.keys(NOT_BY_FAULTS)]
+test('each shipped alert is caused by a fault on a lab, or a reason is given why not', () => {
+  const known = [...Object.values(TESTED_ALERTS).flat(), ...Object.keys(UNTESTED_ALERTS)]
   expect(known.sort()).toEqual(shippedAlerts().sort())
-  for (const [alert, reason] of Object.entries(NOT_BY_FAULTS))
-    console.log(`${alert} is not fired here: ${reason}`)
+  for (const [alert, reason] of Object.entries(UNTESTED_ALERTS))
+    console.log(`${alert} is not tested with a fault: ${reason}`)
 })
 
-describeLab('alerts of what is measured all the time, and of the collector itself', () => {
+describeLab('alerts of the ping mesh, schedules, traffic, checks and the collector itself', () => {
   beforeAll(async () => {
     programs = mkdtempSync(join(tmpdir(), 'meshgauge-programs-'))
-    disk = await mountDisk(32)
-    fleet = await startFleet({
+    disk = await mountSmallDisk(32)
+    fleet = await startTestFleet({
       nodes: NODES,
       settings: {
         store: join(disk.folder, 'meshgauge.db'),
@@ -70,10 +76,10 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
       },
       environment: async () => ({ PATH: `${programs}:${process.env.PATH}` }),
     })
-    other = await startOtherCollector({
+    other = await createSecondCollector({
       default_schedules: false,
       nodes: fleet.lab.nodes
-        .filter(({ name }) => TAKEN.includes(name))
+        .filter(({ name }) => SHARED_AGENTS.includes(name))
         .map((node) => ({ name: node.name, address: agentAddress(node) })),
     })
     await other.start()
@@ -88,14 +94,14 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
     if (programs) rmSync(programs, { recursive: true })
   })
 
-  test('a fleet that is well alarms nobody', async () => {
+  test('a healthy fleet causes no alert', async () => {
     await lab.prometheus.waitFor(`meshgauge_mesh_paths{state="up"} == ${PATHS}`)
     await lab.becomesQuiet()
     expect(await lab.alarms()).toEqual([])
   })
 
-  test('interfaces that lose some or all, a host without its driver, schedules that cannot be kept', async () => {
-    writeFileSync(join(programs, 'nvidia-smi'), SMI, { mode: 0o755 })
+  test('lossy and cut interfaces, a host without a GPU driver, schedules that overlap', async () => {
+    writeFileSync(join(programs, 'nvidia-smi'), NVIDIA_SMI, { mode: 0o755 })
     for (const fault of [
       'loss:node-2:net0:tx:100%',
       'loss:node-2:net1:tx:100%',
@@ -113,16 +119,16 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
       'MeshgaugeMeshPathDown',
       'MeshgaugeScheduleFailing long overlap',
     ])
-    // It is watched for a minute after its last loss.
+    // A path is observed for a minute after its last loss, which starts here.
     await fleet.fault('loss:node-4:net0:both:0.0001%')
   })
 
-  test('an interface that comes and goes', async () => {
-    // There and back, but for node-2 and node-3: those are bad all the time.
+  test('an interface that fails repeatedly', async () => {
+    // Both directions to each of the others, without node-2 and node-3, whose paths are down all the time.
     const paths = 2 * (NODES - 3)
     const others = ['node-1', 'node-4', 'node-5']
     type Path = { source: { node: string }; destination: { node: string }; state: string }
-    const pathsThatAre = async (state: string) => {
+    const pathsInState = async (state: string) => {
       const request = { node: 'node-6', interface: 'net1' }
       const { paths: all } = await fleet.client.call<{ paths: Path[] }>(MESH, 'ListPaths', request)
       return all.filter(
@@ -134,12 +140,12 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
     const becomes = async (state: 'UP' | 'DOWN') => {
       await fleet.fault(`loss:node-6:net1:both:${state === 'DOWN' ? '100' : '0.0001'}%`)
       await eventually(
-        () => pathsThatAre(state),
+        () => pathsInState(state),
         (found) => found.length === paths,
         120,
       )
     }
-    // Bad again after it has been well: that is what is counted.
+    // The alert counts a failure after a recovery.
     await becomes('DOWN')
     await becomes('UP')
     await becomes('DOWN')
@@ -147,7 +153,7 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
     await fleet.fault('loss:node-6:net1:both:0.0001%')
   })
 
-  test('a collector that was away while another of a wrong clock took its agents; an agent of a wrong clock', async () => {
+  test('a collector restart while a second collector with a wrong clock uses its agents; an agent with a wrong clock', async () => {
     process.kill(await fleet.pidOf('collector'), 'SIGKILL')
     process.kill(await fleet.pidOf('node-4'), 'SIGKILL')
     await other.stop()
@@ -156,10 +162,10 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
       { name: 'mesh', mesh: {} },
       { name: 'elsewhere', every: '1m', run: { test: 'ping', topology: 'ring' } },
     ]
-    await other.start({ storage: { max_size: '64M' }, schedules }, { NODE_OPTIONS: clockOff(-600) })
-    await fleet.restartAgent('node-4', { NODE_OPTIONS: clockOff(-7200) })
-    const taken = `meshgauge_mesh_streams{instance="${other.http}",state="delivering"} == ${TAKEN.length}`
-    await lab.prometheus.waitFor(taken)
+    await other.start({ storage: { max_size: '64M' }, schedules }, { NODE_OPTIONS: clockOffsetOption(-600) })
+    await fleet.restartAgent('node-4', { NODE_OPTIONS: clockOffsetOption(-7200) })
+    const sharedDelivering = `meshgauge_mesh_streams{instance="${other.http}",state="delivering"} == ${SHARED_AGENTS.length}`
+    await lab.prometheus.waitFor(sharedDelivering)
     await fleet.restartCollector()
     await fleet.untilReady()
     const traffic = ['--pairs', 'node-1:node-5', '--interface', 'net1', '--bitrate', '1M']
@@ -177,7 +183,7 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
     ])
   })
 
-  test('a disk that is full in the middle of a run', async () => {
+  test('a disk that becomes full during a run', async () => {
     await ok('run', 'ring', ...PINGS, '--count', '50', '--detach')
     const filling = setInterval(disk.fill, 200)
     await lab
@@ -191,22 +197,22 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
     disk.free()
   })
 
-  test('a host that has no time for its collector', async () => {
+  test('a collector that is stopped for short times', async () => {
     await stutter(await fleet.pidOf('collector'), 250, 14)
     await lab.haveFired(['MeshgaugeCollectorLate'])
   })
 
-  test('what nobody reaches for a minute', async () => {
+  test('a node and an interface that are unreachable for a minute', async () => {
     await lab.becomesFiring([
       'MeshgaugeMeshInterfaceUnreachable node-3 net1',
       'MeshgaugeMeshNodeUnreachable node-2',
       'MeshgaugeMeshPathDown',
     ])
-    // Of two collectors one sees that it is reached.
+    // One of the two collectors sees that node-3 is reachable.
     await expect.poll(() => lab.alerts('firing')).not.toContain('MeshgaugeMeshNodeUnreachable node-3')
   })
 
-  test('what is repaired ends them all', async () => {
+  test('all alerts end after repair, and no alert named a wrong place', async () => {
     await fleet.heal()
     rmSync(join(programs, 'nvidia-smi'))
     await ok('check', 'gpupower', '--nodes', 'node-3')
@@ -216,9 +222,9 @@ describeLab('alerts of what is measured all the time, and of the collector itsel
     await fleet.restartAgent('node-4')
     await other.start()
     await lab.becomesQuiet({ timeout: 120_000 })
-    await lab.becomesTold(FIRED['always-on-alerts.test.ts'])
+    await lab.becomeResolved(TESTED_ALERTS['always-on-alerts.test.ts'])
     const places = /^Meshgauge(AgentClockOff|CheckNotCarriedOut|Mesh(Node|Interface)(Unreachable|Lossy)) /
     const named = (await lab.fired()).filter((alert) => places.test(alert))
-    expect(named.filter((alert) => !WHERE.includes(alert))).toEqual([])
+    expect(named.filter((alert) => !EXPECTED_PLACES.includes(alert))).toEqual([])
   })
 })

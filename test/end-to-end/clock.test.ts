@@ -3,28 +3,28 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { eventually } from '../protocol/descendants.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
-/** Debian's libfaketime: a time of day of its own for a process, which can be set while that runs. */
+/** The path of Debian's libfaketime, which gives a process its own wall clock that a test can step. */
 const libraryOf = async (): Promise<string> =>
   (await execa('sh', ['-c', 'ls /usr/lib/*/faketime/libfaketime.so.1'])).stdout.split('\n')[0]!
 
 const STEP_SECONDS = 90
-/** A path that has lost a few probes on a busy machine is up again after a minute without loss, and not before. */
+/** A path that lost probes on a busy machine is up again only after a minute without loss. */
 const WAIT_SECONDS = 120
-/** Of 3 nodes with two interfaces. */
+/** All directed pairs of 3 nodes, on two interfaces. */
 const PATHS = 12
 
 let fleet: TestFleet
 let folder: string
 
-/** The time of day of a process, apart from everybody else's. Its programs, such as fping, keep the machine's. */
-const ownClock = async (name: string) => {
+/** A wall clock for one process, which `set` steps. Its child processes, such as fping, use the machine's clock. */
+const createSteppedClock = async (name: string) => {
   const file = join(folder, name)
   const set = (seconds: number) => {
-    // It is read at any moment, and an empty file would be a time of its own.
+    // The rename is atomic: the process may read the file at any time, and must not find it empty.
     writeFileSync(`${file}.new`, `${seconds < 0 ? '' : '+'}${seconds}\n`)
     renameSync(`${file}.new`, file)
   }
@@ -46,7 +46,7 @@ const mesh = async () => {
 }
 const untilHealthy = () =>
   until(mesh, ({ exitCode, whole }) => exitCode === 0 && whole.includes(`${PATHS} of ${PATHS} paths are up`))
-/** Of faults that were set; a clock that was ahead keeps them in the future, but not for ever. */
+/** Events of injected faults. After a clock that was ahead, they remain in the queried range for some time. */
 const knownEvents = new Set<string>()
 const badEvents = async (): Promise<string[]> => {
   const { stdout } = await fleet.meshgauge('mesh', 'events', '--since', '10m', '--json')
@@ -72,8 +72,8 @@ const windowsOf = async (source: string, destination: string): Promise<Window[]>
   const { stdout } = await fleet.meshgauge('mesh', 'history', source, destination, ...args)
   return (JSON.parse(stdout) as { windows: Window[] }).windows
 }
-/** Nobody is accused, at no look and in no event, until three windows for each path have been stored. */
-const nobodyIsAccused = async () => {
+/** Expects no verdict and no event until three windows per path were stored. */
+const expectNoAccusation = async () => {
   const stored = () => figureOf('meshgauge_store_windows_total')
   const enough = (await stored()) + 3 * PATHS
   await until(
@@ -88,10 +88,10 @@ const nobodyIsAccused = async () => {
   expect(await badEvents()).toEqual([])
 }
 
-describeLab('clocks that are stepped', () => {
+describeLab('a step of the wall clock', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'meshgauge-clock-'))
-    fleet = await startFleet({
+    fleet = await startTestFleet({
       nodes: 3,
       settings: { schedules: [{ name: 'mesh', mesh: { window: '1s' } }] },
     })
@@ -102,8 +102,8 @@ describeLab('clocks that are stepped', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  test("of an agent's host: its figures keep their places, and nobody is accused", async () => {
-    const clock = await ownClock('agent')
+  test("of an agent's host: its windows keep their order and time, and nothing is accused", async () => {
+    const clock = await createSteppedClock('agent')
     process.kill(await fleet.pidOf('node-3'), 'SIGTERM')
     await fleet.restartAgent('node-3', clock.environment)
     await untilHealthy()
@@ -111,8 +111,8 @@ describeLab('clocks that are stepped', () => {
     for (const seconds of [STEP_SECONDS, -STEP_SECONDS, 0]) {
       const stepMs = Date.now()
       clock.set(seconds)
-      await nobodyIsAccused()
-      // Those of the others may have been all that was stored.
+      await expectNoAccusation()
+      // The stored windows counted above may all be from other agents.
       windows = await until(
         () => windowsOf('node-3', 'node-1'),
         (found) => found.filter(({ startTime }) => Date.parse(startTime) > stepMs).length >= 3,
@@ -122,7 +122,7 @@ describeLab('clocks that are stepped', () => {
     expect(ends).toEqual([...ends].sort((a, b) => a - b))
     expect(ends.at(-1)).toBeLessThanOrEqual(Date.now() + 500)
     expect(windows.every(({ sentCount, receivedCount }) => sentCount === receivedCount)).toBe(true)
-    // An agent that starts with a wrong clock says by how much; its windows are placed by ours all the same.
+    // The collector reports the offset of an agent that starts with a wrong clock, and corrects its window times.
     process.kill(await fleet.pidOf('node-3'), 'SIGTERM')
     clock.set(STEP_SECONDS)
     await fleet.restartAgent('node-3', clock.environment)
@@ -135,18 +135,18 @@ describeLab('clocks that are stepped', () => {
     expect(Date.parse(later.at(-1)!.endTime)).toBeLessThanOrEqual(Date.now() + 500)
   })
 
-  test("of the collector's host: nobody is accused, and the next fault is seen", async () => {
-    const clock = await ownClock('collector')
+  test("of the collector's host: nothing is accused, and the next fault is detected", async () => {
+    const clock = await createSteppedClock('collector')
     process.kill(await fleet.pidOf('collector'), 'SIGTERM')
     await fleet.restartCollector(clock.environment)
     await untilHealthy()
-    // Another place each time: one that was bad is watched for longer.
+    // A different place each time, because a path that was bad is observed for longer.
     for (const [seconds, node, name] of [
       [STEP_SECONDS, 'node-2', 'net1'],
       [0, 'node-3', 'net0'],
     ] as const) {
       clock.set(seconds)
-      await nobodyIsAccused()
+      await expectNoAccusation()
       await fleet.fault(`cut:${node}:${name}:both`)
       await until(mesh, ({ whole }) => whole.includes(`${node} is cut off on ${name}`))
       await fleet.heal()

@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { freeAddress } from '../ports.ts'
-import { type Document, startFleet, type TestFleet } from './fleet.ts'
+import { describeLab } from '../testing/lab.ts'
+import { freeTestAddress } from '../testing/test-address.ts'
+import { type Document, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 let fleet: TestFleet
 let gateway: string
 
 const gate = (...args: string[]) => fleet.meshgauge('gate', '--nodes', 'node-1,node-2,node-3,node-4', ...args)
-const ACCUSED = /^ {2}✘ node-2: /m
+const NODE_2_CLOSED = /^ {2}✘ node-2: /m
 
 describeLab('health and the gate on a lab of 4 hosts', () => {
   beforeAll(async () => {
-    const address = await freeAddress('autopilot')
+    const address = await freeTestAddress('autopilot')
     gateway = `http://${address}`
-    fleet = await startFleet({
+    fleet = await startTestFleet({
       nodes: 4,
       settings: {
         autopilot: { port: Number(address.split(':')[1]) },
@@ -26,12 +26,12 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     await fleet.close()
   })
 
-  test('periodic checks run by themselves: the gate opens without anyone having asked', async () => {
+  test('periodic checks run automatically, and the gate opens', async () => {
     await expect.poll(async () => (await gate()).exitCode).toBe(0)
     expect((await gate('--max-age', '1h')).stdout).toBe('✔ Open: 4 nodes may take a job.')
   })
 
-  test('check iperf is a run of the collector: it passes, and with a slow sender it fails on that node alone', async () => {
+  test('check iperf runs on the collector: it passes, and with a slow sender it fails only on that node', async () => {
     type Checks = {
       checks: {
         node: string
@@ -63,25 +63,25 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     const failed = slow.checks.filter(({ status }) => status === 'fail')
     expect(failed.map(({ node }) => node)).toEqual(['node-2'])
     expect(failed[0]!.reasons[0]).toMatch(/node-2 sends badly on net0/)
-    // The finding stands, and closes the gate, until the check passes again.
+    // The failed check closes the gate until it passes again.
     expect((await gate('--checks', 'iperf')).exitCode).toBe(1)
     await check('--param', 'interfaces=["net0"]')
     expect((await gate('--checks', 'iperf')).exitCode).toBe(0)
   })
 
-  test('an interface that goes down closes the gate with the reason; healed and run again, it opens', async () => {
+  test('an interface that goes down closes the gate with a reason, and the gate opens after repair and a new check', async () => {
     await fleet.inside('node-2', 'ip', 'link', 'set', 'net1', 'down')
     await expect.poll(async () => (await gate('--checks', 'interfaces')).exitCode).toBe(1)
     const closed = await gate('--checks', 'interfaces')
     expect(closed.stdout).toMatch(/^✘ Closed: 1 of 4 nodes may not take a job\.$/m)
-    expect(closed.stdout).toMatch(ACCUSED)
+    expect(closed.stdout).toMatch(NODE_2_CLOSED)
     expect(closed.stdout).toMatch(/check interfaces fails: net1: is down/)
 
     await fleet.inside('node-2', 'ip', 'link', 'set', 'net1', 'up')
     await expect.poll(async () => (await gate('--checks', 'interfaces', '--run-missing')).exitCode).toBe(0)
   })
 
-  test('a run that blames a node closes the gate, and one that acquits it opens it again', async () => {
+  test('a verdict against a node closes the gate, and a run that clears the node opens it', async () => {
     const mesh = ['run', 'mesh', '--test', 'ping', '--count', '10', '--ping-interval', '50ms']
     await fleet.inside('node-2', 'ip', 'link', 'set', 'net0', 'down')
     const document = await fleet.json(...mesh)
@@ -90,7 +90,7 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     const closed = await gate('--checks', 'interfaces')
     expect(closed.exitCode).toBe(1)
     expect(closed.stdout).toContain(`ping run ${document.run.id} has a verdict against it`)
-    // A first one may come before the link has found its neighbours again.
+    // The first run may start before the neighbour table is filled again.
     await expect
       .poll(async () => {
         await fleet.json(...mesh)
@@ -99,7 +99,7 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
       .toBe(0)
   })
 
-  test('a periodic check that fails is in the metrics, and in the table', async () => {
+  test('a failed periodic check is in the metrics and in the health table', async () => {
     await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'down')
     const metrics = async () => (await fetch(`http://${fleet.http}/metrics`)).text()
     await expect.poll(metrics).toContain('meshgauge_check_severity{node="node-3",check="interfaces"} 2')
@@ -110,8 +110,8 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     await expect.poll(metrics).toContain('meshgauge_check_severity{node="node-3",check="interfaces"} 0')
   })
 
-  test('/iperf measures every pair of the nodes that are named on every interface and prints the old tables', async () => {
-    // Of three nodes: each round takes 5 s, as the old clients did.
+  test('/iperf measures every pair of the requested nodes on every interface and prints the tables of Autopilot', async () => {
+    // Only three nodes, because each round takes 5 s, as in Autopilot.
     const hosts = 'node-1,node-2,node-3'
     const text = await (await fetch(`${gateway}/iperf?pclients=2&startport=5300&host=${hosts}`)).text()
     const { stdout } = await fleet.meshgauge('runs', 'show', 'latest', '--json')
@@ -134,7 +134,7 @@ describeLab('health and the gate on a lab of 4 hosts', () => {
     expect(rows[0]).toMatch(/^agent_on_node-1 {25}N\/A {37}0\.\d+ +0\.\d+ +$/)
   })
 
-  test('/readinessprobe and a bad request, as a user would try them', async () => {
+  test('/readinessprobe returns ready, and an unknown host is a bad request with a suggestion', async () => {
     const ready = await fetch(`${gateway}/readinessprobe`)
     expect([ready.status, await ready.json()]).toEqual([201, { Name: 'readinessProbe', Body: 'ready' }])
     const bad = await fetch(`${gateway}/status?host=nod-1&job=default:app%3Dx`)

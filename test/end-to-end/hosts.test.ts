@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { pcpConf } from '../protocol/pcp.ts'
-import { type Document, LAB_RATE, type Pair, startFleet, type TestFleet } from './fleet.ts'
+import { describeLab } from '../testing/lab.ts'
+import { pcpConf } from '../testing/pcp.ts'
+import { type Document, LAB_RATE, type Pair, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 let fleet: TestFleet
 
@@ -12,7 +12,7 @@ type Sampled = Pair & {
   iperf: { sentBytes: number; receivedBytes: number; retransmitCount: number }
   hosts: { source: Host; destination: Host }
 }
-type Story = Omit<Document, 'pairs' | 'run'> & {
+type SampledDocument = Omit<Document, 'pairs' | 'run'> & {
   pairs: Sampled[]
   run: Document['run'] & { nodes: Record<string, Record<string, unknown>> }
   exitCode: number
@@ -20,10 +20,11 @@ type Story = Omit<Document, 'pairs' | 'run'> & {
 
 const ONE_PAIR = ['run', 'pairs', '--pairs', 'node-1:node-2', '--test', 'iperf', '--interface', 'net0']
 
-/** Far below the lab's rate, so that no byte waits in a buffer when the test ends: it would be counted by iperf3 only. */
+/** Far below the lab's rate, so that buffers are empty when the test ends. iperf3 also counts bytes in buffers. */
 const PACED = ['--duration', '3s', '--bitrate', '50M']
 
-const measure = (...args: string[]) => fleet.json(...ONE_PAIR, ...args) as Promise<unknown> as Promise<Story>
+const measure = (...args: string[]) =>
+  fleet.json(...ONE_PAIR, ...args) as Promise<unknown> as Promise<SampledDocument>
 
 const total = (host: Host, name: string, what: 'receivedBytes' | 'sentBytes'): number =>
   host.samples
@@ -33,17 +34,17 @@ const total = (host: Host, name: string, what: 'receivedBytes' | 'sentBytes'): n
 const retransmits = ({ samples }: Host): number =>
   samples.reduce((sum, { tcpRetransmitCount }) => sum + tcpRetransmitCount, 0)
 
-describeLab('the story of the nodes, on a lab of 3 hosts', () => {
+describeLab('host sampling on a lab of 3 hosts', () => {
   beforeAll(async () => {
     const environment = async (): Promise<Record<string, string>> => (pcpConf ? { PCP_CONF: pcpConf } : {})
-    fleet = await startFleet({ nodes: 3, environment })
+    fleet = await startTestFleet({ nodes: 3, environment })
   })
   afterAll(async () => {
     fleet.client.close()
     await fleet.close()
   })
 
-  test('interfaces counted what iperf3 counted, at both ends and on no other interface', async () => {
+  test('interface counters agree with iperf3 at both ends, and other interfaces carry nothing', async () => {
     const { run, pairs } = await measure(...PACED, '--sample-hosts', '500ms')
     expect(Object.keys(run.nodes).sort()).toEqual(['node-1', 'node-2'])
     expect(run.nodes['node-1']).toMatchObject({
@@ -56,14 +57,14 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
     })
     const [{ iperf, hosts }] = pairs as [Sampled]
     const { source, destination } = hosts
-    // iperf3 counts what it hands over; an interface counts headers and the control connection besides, 3 to 5 %.
+    // iperf3 counts payload. An interface also counts headers and the control connection: 3 to 5 % more.
     expect(total(source, 'net0', 'sentBytes') / iperf.sentBytes).toBeGreaterThan(0.98)
     expect(total(source, 'net0', 'sentBytes') / iperf.sentBytes).toBeLessThan(1.08)
     expect(total(destination, 'net0', 'receivedBytes') / iperf.receivedBytes).toBeGreaterThan(0.98)
     expect(total(destination, 'net0', 'receivedBytes') / iperf.receivedBytes).toBeLessThan(1.08)
     for (const host of [source, destination]) {
       expect(host.problem).toBeUndefined()
-      // As many as the agent had time for.
+      // A busy agent may skip samples.
       expect(host.samples.length).toBeGreaterThan(1)
       expect(total(host, 'net1', 'sentBytes') + total(host, 'net1', 'receivedBytes')).toBeLessThan(100_000)
       const covered = host.samples.reduce((sum, { intervalSeconds }) => sum + intervalSeconds, 0)
@@ -72,7 +73,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
     }
   })
 
-  test('what the lab loses, the sender sends again and its host counts', async () => {
+  test('packets that the lab drops appear as retransmits of the sending host', async () => {
     await fleet.fault('loss:node-2:net0:rx:2%')
     try {
       const { pairs } = await measure('--duration', '3s', '--sample-hosts')
@@ -86,7 +87,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
     }
   })
 
-  test('watches and lists stay small: only who asks for the run gets what its nodes were', async () => {
+  test('GetRun returns node metadata, and ListRuns does not', async () => {
     const RUNS = 'meshgauge.collector.v1.RunService'
     type Run = { nodeMetadata?: Record<string, unknown> }
     const { run } = await fleet.client.call<{ run: Run }>(RUNS, 'GetRun', { runId: 'latest' })
@@ -95,7 +96,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
     expect(runs.map(({ nodeMetadata }) => nodeMetadata)).toEqual(runs.map(() => undefined))
   })
 
-  test('a ping has no hosts to sample, said before anything begins', async () => {
+  test('host sampling of a ping run is refused before the run starts', async () => {
     const typed = await fleet.meshgauge('run', 'ring', '--test', 'ping', '--sample-hosts')
     expect(typed.exitCode).toBe(2)
     expect(typed.stderr).toContain('--sample-hosts')
@@ -113,7 +114,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
 
   const testPcp = pcpConf ? test : test.skip
   testPcp(
-    `the Arcaflow workflow's document${pcpConf ? '' : ' (skipped: Performance Co-Pilot is not there)'}`,
+    `an export has the format of the Arcaflow workflow${pcpConf ? '' : ' (skipped: Performance Co-Pilot is not installed)'}`,
     async () => {
       const sampled = ['--sample-hosts', '500ms', '--sample-source', 'pcp']
       const { run, pairs } = await measure(...PACED, '--label', 'example_run_id', ...sampled)
@@ -136,7 +137,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
       const { sum_received } = document.iperf3.output.end
       expect(sum_received.bits_per_second).toBeGreaterThan(45e6)
       expect(document.metadata).not.toHaveProperty('env')
-      // net0 is there only in the host's own network namespace: the recording is of the right one.
+      // net0 exists only in the host's network namespace, so the recording is of that namespace.
       type Instances = { '@instances': { name: string; value: number }[] }
       const rates = (
         document.pcp.pcp_output as { network?: { interface: { out: { bytes: Instances } } } }[]
@@ -146,7 +147,7 @@ describeLab('the story of the nodes, on a lab of 3 hosts', () => {
       )
       expect(rates.length).toBeGreaterThanOrEqual(5)
       expect((Math.max(...rates) * 8) / sum_received.bits_per_second).toBeGreaterThan(0.9)
-      // What a busy machine has held up comes after it, no faster than the interface lets it.
+      // After a delay on a busy machine, queued data is sent at the rate of the interface at most.
       expect(Math.max(...rates) * 8).toBeLessThan(1.3 * LAB_RATE)
     },
   )

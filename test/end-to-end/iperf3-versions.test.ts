@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { IPERF_MESH, LAB_RATE, startFleet } from './fleet.ts'
+import { describeLab } from '../testing/lab.ts'
+import { IPERF_MESH, LAB_RATE, startTestFleet } from '../testing/test-fleet.ts'
 
 /** Paths of other iperf3 programs than the installed one, joined by colons: text output before 3.17, JSON after. */
 const others = (process.env.MESHGAUGE_TEST_IPERF3 ?? '').split(':').filter((path) => path !== '')
@@ -15,7 +15,7 @@ if (others.length === 0) {
 for (const path of others) {
   describeLab(`a mesh with ${path}`, () => {
     test('is measured, and a slow sender is named', async () => {
-      const fleet = await startFleet({
+      const fleet = await startTestFleet({
         nodes: 4,
         environment: async () => ({ PATH: `${dirname(path)}:${process.env.PATH}` }),
       })

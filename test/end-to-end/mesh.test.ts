@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { describeLab } from '../lab/machine.ts'
-import { eventually } from '../protocol/descendants.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 type Event = {
   time: string
@@ -13,21 +13,21 @@ type Event = {
   destination?: { node: string }
   state: string
 }
-type Shown = { exitCode: number | undefined; first: string; whole: string }
+type MeshOutput = { exitCode: number | undefined; first: string; whole: string }
 
 const NODES = ['node-1', 'node-2', 'node-3', 'node-4']
-/** A path that has lost a few probes on a busy machine is up again after a minute without loss, and not before. */
+/** A path that lost probes on a busy machine is up again only after a minute without loss. */
 const WAIT_SECONDS = 90
 
 let fleet: TestFleet
-/** When the first of two faults that are there at the same time began. */
+/** When the first of two simultaneous faults began. */
 let faultMs: number
 
-const mesh = async (): Promise<Shown> => {
+const mesh = async (): Promise<MeshOutput> => {
   const { exitCode, stdout, stderr } = await fleet.meshgauge('mesh')
   return { exitCode, first: stdout.split('\n')[0]!, whole: `${stdout}\n${stderr}` }
 }
-/** A fault is seen and named within seconds; the bound only ends a test that would fail anyway. */
+/** Like `eventually`. A fault is detected within seconds; the long timeout is for busy machines. */
 const until = <T>(look: () => Promise<T>, good: (seen: T) => boolean) => eventually(look, good, WAIT_SECONDS)
 const untilHealthy = () =>
   until(mesh, ({ exitCode, whole }) => exitCode === 0 && !whole.includes('not measured'))
@@ -38,11 +38,11 @@ const eventsSince = async (sinceMs: number): Promise<Event[]> => {
   const { events } = await json<{ events: Event[] }>('mesh', 'events', '--since', '10m')
   return events.filter(({ seenTime }) => Date.parse(seenTime) >= sinceMs)
 }
-/** What has changed is stored a second later, and what is asked for is what is stored. */
+/** Waits for stored events. A state change is stored up to a second later. */
 const untilSeen = async (sinceMs: number, good: (events: Event[]) => boolean) =>
   until(() => eventsSince(sinceMs), good)
-/** The paths of which this is told, each once. */
-const pathsThat = (events: readonly Event[], wanted: string): string[] => [
+/** The distinct paths that have an event with this state. */
+const pathsWithEvent = (events: readonly Event[], wanted: string): string[] => [
   ...new Set(
     events
       .filter(({ state, destination }) => state === wanted && destination)
@@ -53,7 +53,7 @@ const verdicts = async () => (await json<{ verdicts: { message: string }[] }>('m
 type Stamp = { seconds: number; nanos?: number }
 const msOf = ({ seconds, nanos = 0 }: Stamp) => seconds * 1000 + nanos / 1e6
 
-/** Where the windows of a path do not follow each other, in milliseconds between them. */
+/** The gaps and overlaps of more than 60 ms between consecutive windows of a path, in milliseconds. */
 const gapsOf = async (source: string, destination: string, name: string, sinceMs: number) => {
   const { windows = [] } = await fleet.client.call<{ windows?: { startTime: Stamp; endTime: Stamp }[] }>(
     MESH,
@@ -68,31 +68,31 @@ const gapsOf = async (source: string, destination: string, name: string, sinceMs
 }
 const fpings = (nodes = NODES) => fleet.programsInside(/^\S*fping\b/, nodes).map(({ command }) => command)
 
-describeLab('the ping mesh of a fleet of 4 hosts that nobody has configured', () => {
+describeLab('the ping mesh of 4 hosts with the default configuration', () => {
   beforeAll(async () => {
-    fleet = await startFleet({ nodes: 4, settings: { default_schedules: true } })
+    fleet = await startTestFleet({ nodes: 4, settings: { default_schedules: true } })
   })
   afterAll(async () => {
     fleet.client.close()
     await fleet.close()
   })
 
-  test('is there at once, and all is well', async () => {
+  test('runs at once and is healthy', async () => {
     const { first } = await untilHealthy()
     expect(first).toBe('Healthy. 24 of 24 paths are up.')
   })
 
-  test('what a node sends on one interface gets lost: named with its direction, and over again', async () => {
+  test('reports an interface whose sent packets are lost, with its direction', async () => {
     faultMs = Date.now()
     await fleet.fault('loss:node-2:net1:tx:100%')
     const bad = await until(mesh, ({ exitCode }) => exitCode === 1)
     await until(mesh, ({ first }) => first.includes('node-2 cannot be reached on net1'))
-    // Who is named at once may be so with the word of the first of its pairs.
+    // The first verdict may be based on few pairs. It is complete some seconds later.
     const named =
       /^✘ node-2 cannot be reached on net1: 6 of 6 pairs fail\. Net0 is fine\..*what it sends gets lost/
     const { exitCode } = await until(mesh, ({ first }) => named.test(first))
     expect([bad.exitCode, exitCode]).toEqual([1, 1])
-    const events = await untilSeen(faultMs, (seen) => pathsThat(seen, 'down').length >= 6)
+    const events = await untilSeen(faultMs, (seen) => pathsWithEvent(seen, 'down').length >= 6)
     const down = events.filter(({ state }) => state === 'down')
     expect(down).toHaveLength(6)
     for (const { time, seenTime, source, destination } of down) {
@@ -103,7 +103,7 @@ describeLab('the ping mesh of a fleet of 4 hosts that nobody has configured', ()
     }
   })
 
-  test('an interface that is down besides is named in the words of its agent; all is over again', async () => {
+  test('reports a second interface that is down with the reason of its agent, and recovers from both', async () => {
     await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'down')
     const named =
       'node-3 is cut off on net0: its agent says "net0 is down", and none of its 3 peers reaches it.'
@@ -114,14 +114,14 @@ describeLab('the ping mesh of a fleet of 4 hosts that nobody has configured', ()
     await fleet.heal()
     await fleet.inside('node-3', 'ip', 'link', 'set', 'net0', 'up')
     await untilHealthy()
-    // What node-3 could not send is its own matter: only what others sent to it was down.
+    // node-3 counts no probes that it cannot send, so only the paths to node-3 were down.
     await untilSeen(faultMs, (seen) => {
-      const [down, up] = [pathsThat(seen, 'down'), pathsThat(seen, 'up')]
+      const [down, up] = [pathsWithEvent(seen, 'down'), pathsWithEvent(seen, 'up')]
       return down.length >= 6 + 3 && down.every((path) => up.includes(path))
     })
   })
 
-  test('a collector that is killed leaves no gap in what is recorded', async () => {
+  test('a killed collector leaves no gap in the stored windows', async () => {
     const beforeMs = Date.now()
     process.kill(await fleet.pidOf('collector'), 'SIGKILL')
     await new Promise((resolve) => setTimeout(resolve, 3000))
@@ -137,11 +137,11 @@ describeLab('the ping mesh of a fleet of 4 hosts that nobody has configured', ()
         }
       }
     }
-    // Its windows are stored after it: whatever the return has changed is stored as well.
+    // Events are stored before windows, so all events of the restart are stored now.
     expect((await eventsSince(beforeMs)).filter(({ state }) => state !== 'up')).toEqual([])
   })
 
-  test('an agent that is killed is silent, and goes on when it is started again', async () => {
+  test('a killed agent is reported as silent, and continues after a restart', async () => {
     const killMs = Date.now()
     process.kill(await fleet.pidOf('node-1'), 'SIGKILL')
     await untilSeen(killMs, (events) =>
@@ -159,7 +159,7 @@ describeLab('the ping mesh of a fleet of 4 hosts that nobody has configured', ()
     ])
   })
 
-  test('a node that leaves takes its paths, its series and its probes with it', async () => {
+  test('a removed node has no paths, series or probes any more', async () => {
     const file = join(fleet.lab.stateDir, 'fleet.yaml')
     const config = parse(readFileSync(file, 'utf8')) as { nodes: { name: string }[] }
     const series = async () => {
@@ -179,14 +179,14 @@ describeLab('the ping mesh of a fleet of 4 hosts that nobody has configured', ()
         (found) => found.length === 0,
       ),
     ).toEqual([])
-    // A new list has a new fping, and the one before goes once the new one has been heard of all its targets.
+    // A new target list starts a new fping. The old one ends when the new one has probed all targets.
     await eventually(
       () => fpings(),
       (found) => found.length === 6,
     )
   })
 
-  test('agents that stop leave no probe behind', async () => {
+  test('agents that stop leave no fping process behind', async () => {
     for (const node of NODES) process.kill(await fleet.pidOf(node), 'SIGTERM')
     expect(
       await eventually(

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { findNetperf, NO_NETPERF } from '../../agent/engines/netperf/fixtures/program.ts'
-import { describeLab } from '../lab/machine.ts'
-import { eventually, processes } from '../protocol/descendants.ts'
-import { type Document, LAB_RATE, startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { processes } from '../testing/process-tree.ts'
+import { type Document, LAB_RATE, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 type Miss = { source: { node: string }; destination: { node: string }; value?: number }
 type Expected = {
@@ -58,7 +59,7 @@ describeLab('profiles on a lab of 3 hosts', () => {
   beforeAll(async () => {
     // Agents look for programs on their own PATH.
     const path = [...(netperf ? [dirname(netperf)] : []), process.env.PATH].join(':')
-    fleet = await startFleet({ nodes: 3, environment: async () => ({ PATH: path }) })
+    fleet = await startTestFleet({ nodes: 3, environment: async () => ({ PATH: path }) })
     await fleet.untilReady()
   })
   afterEach(async () => {
@@ -79,7 +80,7 @@ describeLab('profiles on a lab of 3 hosts', () => {
     }
   }
 
-  test('a profile whose expectations are met: every step with its document, exit 0', async () => {
+  test('a profile whose expectations are met returns a document for each step and exits with 0', async () => {
     const document = await runProfile(
       fileOf('small.yaml', PROFILE),
       '--interface',
@@ -102,12 +103,12 @@ describeLab('profiles on a lab of 3 hosts', () => {
     expect(
       new Set(document.steps.flatMap(({ pairs }) => pairs.map(({ source }) => source.interface))),
     ).toEqual(new Set(['net0']))
-    // The pause between the two is kept.
+    // cooldown: 200ms
     const pause = Date.parse(document.steps[1]!.run.startTime) - Date.parse(document.steps[0]!.run.endTime)
     expect(pause).toBeGreaterThanOrEqual(200)
   })
 
-  test('a slow sender: exit 1, the expectation and the pairs are named, the other steps run all the same', async () => {
+  test('a slow sender fails its expectation, names the pairs and exits with 1; the other steps still run', async () => {
     await fleet.fault('rate:node-2:net0:tx:40mbit')
     const file = fileOf('small.yaml', PROFILE)
     const document = await runProfile(file, '--interface', 'net0')
@@ -130,7 +131,7 @@ describeLab('profiles on a lab of 3 hosts', () => {
     expect(stdout).toMatch(/✘ Profile small failed: 1 of 2 expectations missed\.$/)
   })
 
-  test('a lost pair fails an expectation without a value, and --expect does the same for one run', async () => {
+  test('an unreachable pair fails an expectation without a value; --expect applies to a single run', async () => {
     await fleet.fault('cut:node-3:net0:both')
     const document = await fleet.json(
       ...['run', 'mesh', '--test', 'ping', '--count', '3', '--ping-interval', '100ms', '--timeout', '200ms'],
@@ -143,7 +144,7 @@ describeLab('profiles on a lab of 3 hosts', () => {
     expect(errors!.fleetValue).toBeCloseTo(4 / 6, 6)
   })
 
-  test('an expectation that the test cannot measure, and a profile with problems: exit 2, nothing was run', async () => {
+  test('an expectation that the test cannot measure and an invalid profile exit with 2 and start no run', async () => {
     const wrong = await fleet.meshgauge('run', 'mesh', '--test', 'ping', '--expect', 'throughput_min=9G')
     expect([wrong.exitCode, wrong.stdout]).toEqual([2, ''])
     expect(wrong.stderr).toContain('expectations[0].name  throughput_min is measured by iperf with TCP')
@@ -151,9 +152,9 @@ describeLab('profiles on a lab of 3 hosts', () => {
     const refused = await fleet.meshgauge('run', '--profile', bad)
     expect([refused.exitCode, refused.stdout]).toEqual([2, ''])
     expect(refused.stderr).toContain(`${bad}:2:33  tests[0].durration unknown key; did you mean duration?`)
-    const nobody = await fleet.meshgauge('run', '--profile', 'baseline', '--nodes', 'node-9')
-    expect(nobody.exitCode).toBe(2)
-    expect(nobody.stderr).toContain('"node-9" names no node of the fleet')
+    const unknownNode = await fleet.meshgauge('run', '--profile', 'baseline', '--nodes', 'node-9')
+    expect(unknownNode.exitCode).toBe(2)
+    expect(unknownNode.stderr).toContain('"node-9" names no node of the fleet')
     const unknown = await fleet.meshgauge('run', '--profile', 'basline')
     expect([unknown.exitCode, unknown.stderr]).toEqual([
       2,
@@ -187,7 +188,7 @@ describeLab('profiles on a lab of 3 hosts', () => {
     expect((await fleet.meshgauge('runs', 'list', '--json')).stdout).toBe(before.stdout)
   })
 
-  test('over gRPC: a caller that goes cancels the run under way, and no further one begins', async () => {
+  test('a caller that cancels RunProfile cancels the current run, and no further run starts', async () => {
     const yaml = `name: long
 tests:
   - { name: first, test: iperf, duration: 30s }
@@ -195,7 +196,7 @@ tests:
 `
     const stream = fleet.client.stream<Event>(service, 'RunProfile', {
       profile: { yaml, file: 'long.yaml' },
-      label: 'gone',
+      label: 'cancelled caller',
     })
     const ended = (async () => {
       for await (const { run } of stream) if (run?.state === 'RUN_STATE_RUNNING') stream.cancel()
@@ -207,13 +208,15 @@ tests:
         'ListRuns',
         {},
       )
-      return runs.filter(({ spec }) => spec.label === 'gone').map(({ state, spec }) => [state, spec.profile])
+      return runs
+        .filter(({ spec }) => spec.label === 'cancelled caller')
+        .map(({ state, spec }) => [state, spec.profile])
     }
     const states = await eventually(mine, ([first]) => first?.[0] === 'RUN_STATE_CANCELLED')
     expect(states).toEqual([['RUN_STATE_CANCELLED', 'long']])
   })
 
-  test('over gRPC: a profile is resolved into runs, and its problems come as field violations', async () => {
+  test('ResolveProfile returns run specs, or field violations', async () => {
     const { profile } = await fleet.client.call<{
       profile: { steps: { spec: { expectations: object[] } }[] }
     }>(service, 'ResolveProfile', { profile: { name: 'baseline' } })
@@ -226,12 +229,12 @@ tests:
   })
 
   describe.skipIf(!netperf)(netperf ? 'with netperf' : `with netperf (skipped: ${NO_NETPERF})`, () => {
-    const strays = () => processes().filter(({ command }) => /netserver .*-D -f -N/.test(command))
+    const measuringPrograms = () => processes().filter(({ command }) => /netserver .*-D -f -N/.test(command))
     afterEach(async () => {
-      await eventually(strays, (found) => found.length === 0)
+      await eventually(measuringPrograms, (found) => found.length === 0)
     })
 
-    test('latency: transactions over TCP and UDP of every pair, and their expectations', async () => {
+    test('latency tests measure transactions over TCP and UDP and check their expectations', async () => {
       const yaml = `name: short latency
 global: { duration: 1s, interfaces: [net0], topology: ring }
 tests:
@@ -255,33 +258,11 @@ expectations: { p99_latency_max: 1s, transaction_rate_min: 10/s, connection_rate
       expect(expectationsOf(document.steps[2]!).map(({ name }) => name)).toContain('connection_rate_min')
     })
 
-    test('words after -- as the orchestration guide has them, and its result list back', async () => {
-      const { stdout, exitCode } = await fleet.meshgauge(
-        ...[
-          'run',
-          '--clients',
-          'node-1',
-          '--servers',
-          'node-2',
-          'matrix',
-          '--test',
-          'iperf',
-          '--interface',
-          'net0',
-        ],
-        ...[
-          '--engine',
-          'netperf',
-          '--json',
-          '--',
-          '-d',
-          'send',
-          '-l',
-          '1',
-          '-o',
-          'THROUGHPUT,LOCAL_SEND_SIZE',
-        ],
-      )
+    test('arguments after -- are those of netperf, and an export has the format of its orchestration guide', async () => {
+      const run =
+        'run matrix --clients node-1 --servers node-2 --test iperf --interface net0 --engine netperf --json'
+      const netperfArguments = '-- -d send -l 1 -o THROUGHPUT,LOCAL_SEND_SIZE'
+      const { stdout, exitCode } = await fleet.meshgauge(...`${run} ${netperfArguments}`.split(' '))
       expect(exitCode).toBe(0)
       const step = JSON.parse(stdout) as Step
       expect(step.pairs[0]!.iperf!.bitsPerSecond / LAB_RATE).toBeGreaterThan(0.7)
@@ -301,15 +282,7 @@ expectations: { p99_latency_max: 1s, transaction_rate_min: 10/s, connection_rate
         },
       ])
       const refused = await fleet.meshgauge(
-        'run',
-        'mesh',
-        '--test',
-        'iperf',
-        '--',
-        '-H',
-        '10.9.9.9',
-        '-F',
-        '/etc/shadow',
+        ...'run mesh --test iperf -- -H 10.9.9.9 -F /etc/shadow'.split(' '),
       )
       expect([refused.exitCode, refused.stdout]).toEqual([2, ''])
       expect(refused.stderr).toContain('-H chooses the peer; the plan does')

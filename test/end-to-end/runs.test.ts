@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { between, isFrom, outcomes, unmeasured, useFiveHosts } from './five-hosts.ts'
-import { IPERF_MESH, LAB_RATE, pingMesh } from './fleet.ts'
+import { describeLab } from '../testing/lab.ts'
+import { IPERF_MESH, LAB_RATE, pingMesh } from '../testing/test-fleet.ts'
+import { between, isFrom, outcomes, unmeasured, useFiveHostFleet } from './five-host-fleet.ts'
 
 describeLab('runs on a lab of 5 hosts', () => {
-  const hosts = useFiveHosts()
+  const hosts = useFiveHostFleet()
 
-  test('a healthy mesh: every pair measured, the fewest rounds, exit 0, the document as promised', async () => {
+  test('a healthy mesh measures every pair in the minimum number of rounds and exits with 0', async () => {
     const document = await hosts.fleet.json(...IPERF_MESH, '--label', 'nightly 7')
     expect(document.exitCode).toBe(0)
     expect(document.run).toMatchObject({
@@ -28,7 +28,7 @@ describeLab('runs on a lab of 5 hosts', () => {
     for (const pair of document.pairs) {
       expect(pair.engine).toEqual({ name: 'iperf3', version: expect.stringMatching(/^3\./) })
       expect(pair.traceId).toMatch(/^[0-9a-f]{32}$/)
-      // What a busy machine has held up is measured again.
+      // On a busy machine a slow pair is measured again.
       expect([1, 2]).toContain(pair.attemptCount)
       expect(pair.source.address).not.toBe(pair.destination.address)
       expect(pair.iperf!.intervals!.length).toBeGreaterThan(0)
@@ -39,7 +39,7 @@ describeLab('runs on a lab of 5 hosts', () => {
     }
   })
 
-  test('a ping mesh has loss, round-trip times and jitter of every pair', async () => {
+  test('a ping mesh returns loss and round-trip times of every pair', async () => {
     const document = await hosts.fleet.json(...pingMesh(20, '50ms'))
     expect(document.exitCode).toBe(0)
     expect(document.pairs).toHaveLength(40)
@@ -57,7 +57,7 @@ describeLab('runs on a lab of 5 hosts', () => {
     }
   })
 
-  test('tc by hand on a host: its transmit side is named, with the rate that was set', async () => {
+  test('a rate limit set with tc on a host is measured, and its transmit direction is the culprit', async () => {
     const limit = ['rate', '30mbit', 'burst', '64kb', 'latency', '50ms']
     await hosts.fleet.inside('node-3', 'tc', 'qdisc', 'replace', 'dev', 'net1', 'root', 'tbf', ...limit)
     const document = await hosts.fleet.json(...IPERF_MESH)
@@ -71,12 +71,12 @@ describeLab('runs on a lab of 5 hosts', () => {
       expect(pair.iperf!.bitsPerSecond / 30e6).toBeLessThan(1.1)
       expect(pair.attemptCount).toBe(2)
     }
-    // What node-3 receives waits for acknowledgements that the same queue holds up, unless it is measured alone.
+    // The limited queue also delays node-3's acknowledgements, so its receive tests are repeated alone.
     const rest = document.pairs.filter((pair) => !isFrom('node-3', 'net1')(pair))
     expect(rest.filter(({ iperf }) => iperf!.bitsPerSecond < 0.5 * LAB_RATE)).toEqual([])
   })
 
-  test('nft by hand in the switch: loss is measured within its confidence interval and named', async () => {
+  test('loss set with nft in the switch is measured within its confidence interval, and the interface is the culprit', async () => {
     const port = hosts.fleet.portOf('node-2', 'net0')
     const rules = `table netdev by_hand {
       chain lossy {
@@ -97,13 +97,13 @@ describeLab('runs on a lab of 5 hosts', () => {
     )
     const sent = touched.reduce((sum, { ping }) => sum + ping!.sentCount, 0)
     const lost = touched.reduce((sum, { ping }) => sum + ping!.sentCount - ping!.receivedCount, 0)
-    // Five standard deviations of a binomial.
+    // Five standard deviations of a binomial distribution.
     expect(Math.abs(lost / sent - 0.2)).toBeLessThan(5 * Math.sqrt((0.2 * 0.8) / sent))
     const rest = document.pairs.filter((pair) => !touched.includes(pair))
     expect(rest.every(({ ping }) => ping!.lossRatio === 0)).toBe(true)
   })
 
-  test('ip link down by hand: unreachable, never 0, and the interface is named', async () => {
+  test('an interface that is down is unreachable, without a value, and is the culprit', async () => {
     await hosts.fleet.inside('node-4', 'ip', 'link', 'set', 'net0', 'down')
     const document = await hosts.fleet.json(...pingMesh(5, '200ms'))
     await hosts.fleet.inside('node-4', 'ip', 'link', 'set', 'net0', 'up')
@@ -120,7 +120,7 @@ describeLab('runs on a lab of 5 hosts', () => {
     expect(document.exitCode).toBe(1)
   })
 
-  test('an MTU black hole shows only to large packets that may not be fragmented', async () => {
+  test('an MTU black hole is detected only with large packets that may not be fragmented', async () => {
     await hosts.fleet.fault('mtu:node-1:net1:tx:1400')
     const size = [
       '--ping-interval',
@@ -140,7 +140,7 @@ describeLab('runs on a lab of 5 hosts', () => {
     expect(large.summary.verdicts).toEqual([expect.objectContaining({ node: 'node-1', interface: 'net1' })])
   })
 
-  test('a matrix from text lists of addresses, as the fifth seed has it', async () => {
+  test('--matrix reads clients and servers from text files of addresses or names', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'meshgauge-lists-'))
     const [one, two, three] = hosts.fleet.lab.nodes
     writeFileSync(
@@ -166,7 +166,7 @@ describeLab('runs on a lab of 5 hosts', () => {
     expect(document.exitCode).toBe(0)
   })
 
-  test('two runs that want the same interfaces wait for each other, and both measure all', async () => {
+  test('two runs on the same interfaces run one after the other, and both measure all pairs', async () => {
     const [first, second] = await Promise.all([
       hosts.fleet.json(...IPERF_MESH, '--interface', 'net0'),
       hosts.fleet.json(...IPERF_MESH, '--interface', 'net0'),
@@ -176,7 +176,7 @@ describeLab('runs on a lab of 5 hosts', () => {
     expect(Date.parse(b!.run.startTime)).toBeGreaterThanOrEqual(Date.parse(a!.run.endTime) - 1)
   })
 
-  test('bad wishes: every problem in one message, exit 2, nothing begun', async () => {
+  test('invalid options are all reported in one message, exit with 2 and start no run', async () => {
     const before = (await hosts.fleet.meshgauge('runs', 'list', '--json')).stdout
     const bad = await hosts.fleet.meshgauge(
       'run',
@@ -207,7 +207,7 @@ describeLab('runs on a lab of 5 hosts', () => {
     expect((await hosts.fleet.meshgauge('runs', 'list', '--json')).stdout).toBe(before)
   })
 
-  test('no collector: exit 3 and where it was looked for', async () => {
+  test('an unreachable collector exits with 3 and names its address', async () => {
     const { exitCode, stderr } = await hosts.fleet.meshgauge('nodes', '--collector', '127.0.0.1:9')
     expect(exitCode).toBe(3)
     expect(stderr).toMatch(/127\.0\.0\.1:9/)

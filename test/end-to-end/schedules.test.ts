@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { eventually } from '../protocol/descendants.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
-type Shown = {
+type ScheduleOutput = {
   name: string
   origin: string
   state: string
@@ -33,7 +33,7 @@ const ok = async (...args: string[]): Promise<string> => {
   expect([exitCode, stderr]).toEqual([0, ''])
   return stdout
 }
-const show = async (name: string): Promise<Shown> =>
+const show = async (name: string): Promise<ScheduleOutput> =>
   JSON.parse(await ok('schedules', 'show', name, '--json')).schedule
 type Message = {
   state: string
@@ -42,8 +42,11 @@ type Message = {
   overBudgetCount?: number
 }
 
-/** Asks the collector again and again until it is so, and then says what the command shows. */
-const until = async (name: string, done: (schedule: Required<Message>) => boolean): Promise<Shown> => {
+/** Waits until the schedule satisfies `done`, then returns what `schedules show` prints. */
+const until = async (
+  name: string,
+  done: (schedule: Required<Message>) => boolean,
+): Promise<ScheduleOutput> => {
   const service = 'meshgauge.collector.v1.ScheduleService'
   await eventually(
     () => fleet.client.call<{ schedule: Message }>(service, 'GetSchedule', { schedule: name }),
@@ -65,7 +68,7 @@ const PING = ['--test', 'ping', '--ping-interval', '100ms']
 
 describeLab('schedules on a lab of 4 hosts', () => {
   beforeAll(async () => {
-    fleet = await startFleet({
+    fleet = await startTestFleet({
       nodes: 4,
       settings: {
         schedules: [{ name: 'from-config', cron: '0 3 * * 0', run: { test: 'ping', topology: 'ring' } }],
@@ -77,10 +80,10 @@ describeLab('schedules on a lab of 4 hosts', () => {
     await fleet.close()
   })
 
-  test('an interval: it runs again and again, its runs carry its name, the metrics count', async () => {
+  test('a schedule with an interval starts runs with its name, and metrics count them', async () => {
     await ok('schedules', 'add', 'tick', 'ring', ...PING, '--count', '3', '--every', '2s')
     const shown = await until('tick', ({ startCount }) => startCount >= 2)
-    // A busy machine may let a start pass, or come late with one; none fails.
+    // On a busy machine a start may be missed or late, but none fails.
     expect(shown).toMatchObject({ origin: 'added', failed: 0 })
     const runs = await runsOf('tick')
     expect(runs.map(({ id }) => id)).toEqual(expect.arrayContaining(shown.runs))
@@ -88,7 +91,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
     const counted = (name: string) => () =>
       metric(new RegExp(`^meshgauge_schedule_${name}\\{schedule="tick"\\} (\\S+)`, 'm'))
     await expect.poll(counted('starts_total')).toBeGreaterThanOrEqual(2)
-    // Both count the same; one may be missed between two looks.
+    // Both are equal, but a start may be missed between the two reads.
     const missed = async () => ({
       counted: await counted('missed_total')(),
       shown: (await show('tick')).missed,
@@ -99,7 +102,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
       .toBeGreaterThan(Date.parse(shown.lastStartTime!) / 1000)
   })
 
-  test('paused it starts nothing, resumed it goes on, removed it is gone', async () => {
+  test('a schedule can be paused, resumed and removed', async () => {
     await ok('schedules', 'pause', 'tick')
     const before = await until('tick', ({ state }) => state === 'SCHEDULE_STATE_PAUSED')
     expect(before.nextTime).toBeUndefined()
@@ -108,7 +111,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
     expect((await show('tick')).started).toBe(before.started)
     await ok('schedules', 'resume', 'tick')
     const after = await until('tick', ({ startCount }) => startCount > before.started)
-    // What would have been while it was paused is not missed.
+    // Start times during the pause do not count as missed.
     expect(after.missed).toBe(before.missed)
     for (const name of ['tick', 'tock']) await ok('schedules', 'rm', name)
     const gone = await fleet.meshgauge('schedules', 'show', 'tick')
@@ -118,7 +121,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
       .toBeUndefined()
   })
 
-  test('a start that comes while the run before goes on is left out, or waits', async () => {
+  test('a start during the previous run is skipped or queued, as configured', async () => {
     const slow = ['ring', ...PING, '--count', '35', '--every', '1s']
     await ok('schedules', 'add', 'skips', ...slow)
     await ok('schedules', 'add', 'queues', ...slow, '--overlap', 'queue')
@@ -128,7 +131,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
     for (const name of ['skips', 'queues']) await ok('schedules', 'rm', name)
   })
 
-  test('what is wrong is told at once, and what the config says can only be paused', async () => {
+  test('all problems of a new schedule are reported, and a schedule of the config file can only be paused', async () => {
     const wrong = await fleet.meshgauge(
       ...['schedules', 'add', 'no/name', 'mesh', '--test', 'iperf', '--cron', '0 25 * * *'],
       ...[
@@ -175,27 +178,27 @@ describeLab('schedules on a lab of 4 hosts', () => {
     await ok('schedules', 'pause', 'from-config')
   })
 
-  test('every pair within a time: a few starts with a budget measure all, and the debt is 0', async () => {
+  test('a schedule with a coverage objective and a budget measures all pairs in a few starts', async () => {
     await ok(
       ...['schedules', 'add', 'all', 'mesh', '--test', 'iperf', '--duration', '1s', '--bitrate', '10M'],
       ...['--cron', '0 3 * * *', '--every-pair-within', '7d', '--budget-busy', '1500ms'],
     )
-    const debts = [(await show('all')).coverage!.overdue]
-    expect(debts).toEqual([24])
+    const overdueCounts = [(await show('all')).coverage!.overdue]
+    expect(overdueCounts).toEqual([24])
     for (let count = 0; count < 3; count++) {
       await ok('schedules', 'trigger', 'all')
       const { coverage } = await until('all', ({ state }) => state === 'SCHEDULE_STATE_WAITING')
-      debts.push(coverage!.overdue)
+      overdueCounts.push(coverage!.overdue)
     }
-    expect(debts).toEqual([24, 16, 8, 0])
+    expect(overdueCounts).toEqual([24, 16, 8, 0])
     const { coverage, overdue }: Coverage = JSON.parse(await ok('coverage', '--json'))
     expect(coverage).toMatchObject({ pairs: 24, covered: 24, overdue: 0, never: 0 })
     expect(overdue).toEqual([])
-    // A run for each interface and start.
+    // One run per interface and start.
     expect(await runsOf('all')).toHaveLength(6)
   })
 
-  test('a budget that is spent leaves a start out', async () => {
+  test('a start that exceeds the budget is skipped', async () => {
     const file = join(fleet.lab.stateDir, 'frugal.yaml')
     writeFileSync(
       file,
@@ -208,19 +211,19 @@ describeLab('schedules on a lab of 4 hosts', () => {
     await ok('schedules', 'rm', 'frugal')
   })
 
-  test('kill -9: what was added is there again, paused or not, and what was missed is counted', async () => {
+  test('after kill -9 of the collector, added schedules continue in their state, and missed starts are counted', async () => {
     const createdMs = Date.now()
     await ok('schedules', 'add', 'kept', 'ring', ...PING, '--count', '1', '--every', '1s')
     await ok('schedules', 'add', 'asleep', 'ring', ...PING, '--every', '1s', '--paused')
     const before = await until('kept', ({ startCount }) => startCount >= 2)
     const covered = (await show('all')).coverage
     process.kill(await fleet.pidOf('collector'), 'SIGKILL')
-    // Several of its times pass without a collector.
+    // Several start times pass without a collector.
     await new Promise((resolve) => setTimeout(resolve, 4000))
     await fleet.restartCollector()
     const after = await until('kept', ({ startCount }) => startCount > before.started)
     expect(after.missed).toBeGreaterThanOrEqual(2)
-    // Each of its times was kept or missed: what was missed is not caught up with.
+    // Each start time was used or missed. Missed starts are not repeated.
     expect(after.started + after.missed).toBeLessThanOrEqual((Date.now() - createdMs) / 1000 + 1)
     expect(await show('asleep')).toMatchObject({ state: 'paused', started: 0, missed: 0 })
     expect((await show('from-config')).state).toBe('paused')

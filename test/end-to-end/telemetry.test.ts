@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { type OtlpReceiver, type SpanTree, startOtlpReceiver } from '../otlp/receiver.ts'
-import { lintMetrics, startPrometheus } from '../prometheus/prometheus.ts'
-import { IPERF_MESH, pingMesh, startFleet, type TestFleet } from './fleet.ts'
+import { describeLab } from '../testing/lab.ts'
+import { type OtlpReceiver, type SpanTree, startOtlpReceiver } from '../testing/otlp-receiver.ts'
+import { lintMetrics, startPrometheus } from '../testing/prometheus-server.ts'
+import { IPERF_MESH, pingMesh, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 let fleet: TestFleet
 let receiver: OtlpReceiver
@@ -10,9 +10,9 @@ let receiver: OtlpReceiver
 const find = (roots: readonly SpanTree[], good: (span: SpanTree) => boolean): SpanTree[] =>
   roots.flatMap((span) => [...(good(span) ? [span] : []), ...find(span.children, good)])
 
-describeLab('what is seen of a run', () => {
+describeLab('traces and metrics of a run', () => {
   beforeAll(async () => {
-    fleet = await startFleet({
+    fleet = await startTestFleet({
       nodes: 4,
       environment: async (gateway) => {
         receiver = await startOtlpReceiver(gateway)
@@ -31,7 +31,7 @@ describeLab('what is seen of a run', () => {
     await receiver.close()
   })
 
-  test('one trace reaches from the run into both agents and their programs', async () => {
+  test('one trace contains the run, both agents of a pair and their programs', async () => {
     const document = await fleet.json(...IPERF_MESH, '--interface', 'net0')
     const traceIds = new Set(document.pairs.map(({ traceId }) => traceId))
     expect(traceIds.size).toBe(1)
@@ -61,7 +61,7 @@ describeLab('what is seen of a run', () => {
     expect(path('IperfService/Run', 'node-2')).toContain('-c')
   })
 
-  test('metrics go out over OTLP too', async () => {
+  test('metrics are also exported over OTLP', async () => {
     const metric = await receiver.waitForMetric(
       ({ name }) => name === 'meshgauge_pairs_total',
       AbortSignal.timeout(60_000),
@@ -69,11 +69,11 @@ describeLab('what is seen of a run', () => {
     expect(metric.kind).toBe('sum')
   })
 
-  test('a real Prometheus scrapes it and answers', async () => {
+  test('Prometheus scrapes the collector and answers queries', async () => {
     const document = await fleet.json(...pingMesh(5, '100ms'))
     expect(document.exitCode).toBe(0)
     const text = await (await fetch(`http://${fleet.http}/metrics`)).text()
-    // Network operators and the design count bits; promtool would have bytes.
+    // meshgauge uses bits per second, as network operators do. promtool prefers bytes.
     const remarks = (await lintMetrics(text))
       .split('\n')
       .filter((line) => line && !/_bits_per_second use base unit/.test(line))
@@ -81,15 +81,15 @@ describeLab('what is seen of a run', () => {
     const prometheus = await startPrometheus({ targets: [fleet.http] })
     try {
       await prometheus.waitFor('meshgauge_pairs_total{test="ping", outcome="measured"} == 24')
-      // A scrape that a busy machine holds up has no series at all for a moment.
-      for (const so of [
+      // After a late scrape on a busy machine, Prometheus has no series for a moment.
+      for (const expression of [
         'meshgauge_pairs_total{test="iperf", outcome="measured"} == 12',
         'count(meshgauge_node_up == 1) == 4',
         'count(meshgauge_node_throughput_bits_per_second{direction="tx", stat="median"} > 4e7) == 4',
         'max(meshgauge_node_ping_loss_ratio) == 0',
         'meshgauge_runs_total{test="iperf", topology="mesh", state="completed"} == 1',
       ])
-        await prometheus.waitFor(so)
+        await prometheus.waitFor(expression)
       const { traceId } = document.pairs[0]!
       await expect
         .poll(() => prometheus.exemplars('meshgauge_run_duration_seconds_bucket{test="ping"}'))
@@ -101,7 +101,7 @@ describeLab('what is seen of a run', () => {
     }
   })
 
-  test('/healthz says ok', async () => {
+  test('/healthz returns ok', async () => {
     const response = await fetch(`http://${fleet.http}/healthz`)
     expect([response.status, await response.text()]).toEqual([200, 'ok\n'])
   })

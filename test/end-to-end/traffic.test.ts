@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { describeLab } from '../lab/machine.ts'
-import { eventually } from '../protocol/descendants.ts'
-import { startFleet, type TestFleet } from './fleet.ts'
+import { eventually } from '../testing/eventually.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 type Traffic = {
   id: string
@@ -25,13 +25,13 @@ type Flow = {
 }
 
 const TRAFFIC = 'meshgauge.collector.v1.TrafficService'
-/** 4 nodes, every pair on two interfaces. */
+/** All directed pairs of 4 nodes, on two interfaces. */
 const FLOWS = 24
 const MESH = ['traffic', 'start', 'mesh', '--bitrate', '40k', '--streams', '2', '--interval', '1s']
 
 let fleet: TestFleet
 
-const iperfs = () => fleet.programsInside(/^\S*iperf3\b/)
+const iperfProcesses = () => fleet.programsInside(/^\S*iperf3\b/)
 
 const until = <T>(ask: () => Promise<T> | T, good: (seen: T) => boolean) => eventually(ask, good, 120)
 const none = (found: readonly unknown[]) => found.length === 0
@@ -54,19 +54,19 @@ const start = () => json<{ traffic: Traffic }>(...MESH)
 
 describeLab('sustained traffic on a lab of 4 hosts', () => {
   beforeAll(async () => {
-    fleet = await startFleet({ nodes: 4 })
+    fleet = await startTestFleet({ nodes: 4 })
   })
   afterEach(async () => {
     await fleet.meshgauge('traffic', 'stop', '--all')
     await fleet.heal()
-    expect(iperfs()).toEqual([])
+    expect(iperfProcesses()).toEqual([])
   })
   afterAll(async () => {
     fleet.client.close()
     await fleet.close()
   })
 
-  test('every flow moves, is visible, and stop leaves nothing', async () => {
+  test('every flow moves and is reported, and stop leaves no process behind', async () => {
     const { traffic, exitCode } = await start()
     expect(exitCode).toBe(0)
     expect(traffic).toMatchObject({ state: 'running', nodes: 4, flows: FLOWS, moving: FLOWS, restarts: 0 })
@@ -76,9 +76,9 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
       (seen) => seen.receivedBitsPerSecond > 0.8 * traffic.askedBitsPerSecond!,
     )
     expect(steady.receivedBitsPerSecond).toBeLessThan(1.5 * traffic.askedBitsPerSecond!)
-    // A server and a client for each.
-    expect(iperfs()).toHaveLength(2 * FLOWS)
-    // One whose figures a busy machine brings late does not move for a moment.
+    // A server and a client for each flow.
+    expect(iperfProcesses()).toHaveLength(2 * FLOWS)
+    // On a busy machine, a flow with late figures is not moving for a moment.
     await until(flows, (all) => all.length === FLOWS && all.every((flow) => flow.moving && flow.port > 0))
     await until(
       async () => (await fetch(`http://${fleet.http}/metrics`)).text(),
@@ -95,8 +95,8 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     const stopped = await fleet.client.call<{ traffic: { state: string } }>(TRAFFIC, 'StopTraffic', {
       trafficId: traffic.id,
     })
-    // When it has answered, nothing is left.
-    expect(iperfs()).toEqual([])
+    // StopTraffic returns after all processes have ended.
+    expect(iperfProcesses()).toEqual([])
     expect(stopped.traffic.state).toBe('TRAFFIC_STATE_STOPPED')
     const again = fleet.client.call(TRAFFIC, 'StopTraffic', { trafficId: traffic.id })
     await expect(again).rejects.toMatchObject({ details: expect.stringContaining('has ended') })
@@ -104,15 +104,15 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     expect(gone).not.toContain('meshgauge_node_traffic_bits_per_second{')
   })
 
-  test('a process that is killed is started again and counted', async () => {
+  test('a killed process is started again and counted as a restart', async () => {
     await start()
-    const client = iperfs().find(({ command }) => command.includes('iperf3 -c'))!
+    const client = iperfProcesses().find(({ command }) => command.includes('iperf3 -c'))!
     process.kill(client.pid, 'SIGKILL')
     await until(status, (seen) => seen.restarts > 0 && allMove(seen))
     expect((await flows()).filter(({ restarts }) => restarts > 0)).toHaveLength(1)
   })
 
-  test('a cut interface, and then an agent that is killed, stop their flows, with a reason, and only those', async () => {
+  test('a cut interface and a killed agent stop only their own flows, with a reason', async () => {
     await start()
     const before = new Map((await flows()).map((flow) => [nameOf(flow), flow.port]))
     const isCut = touches('node-2', 'net1')
@@ -124,11 +124,11 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
       dead,
       (found) => found.length === 6 && found.every((flow) => isCut(flow) && (flow.reason ?? '') !== ''),
     )
-    const isTold = (problem: string) => problem.includes('node-2 net1')
-    await until(status, ({ problems }) => problems.length > 0 && problems.every(isTold))
+    const isAboutTheCut = (problem: string) => problem.includes('node-2 net1')
+    await until(status, ({ problems }) => problems.length > 0 && problems.every(isAboutTheCut))
 
     process.kill(await fleet.pidOf('node-3'), 'SIGKILL')
-    // Each way between node-2 and node-3 on net1 is of both.
+    // The two flows between node-2 and node-3 on net1 are affected by both faults.
     await until(dead, (found) => found.length === 6 + 12 - 2)
     await until(status, ({ problems }) => problems.join('\n').includes('node-3'))
     await fleet.restartAgent('node-3')
@@ -136,7 +136,7 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
       dead,
       (found) => found.length === 6 && found.every((flow) => isCut(flow) && (flow.reason ?? '') !== ''),
     )
-    // Connections that hang are given up and tried again, which has reasons of its own.
+    // Blocked connections are restarted, which can change the reasons.
     await until(flows, (all) => all.filter(isCut).every(({ restarts }) => restarts > 0))
     const isOfCut = (problem: string) => problem.includes('node-2')
     await until(status, ({ problems }) => problems.length > 0 && problems.every(isOfCut))
@@ -144,14 +144,14 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     await fleet.heal()
     await until(status, allMove)
     for (const flow of await flows()) {
-      // Peers find the servers where they were.
+      // Servers keep their ports.
       expect([nameOf(flow), flow.port]).toEqual([nameOf(flow), before.get(nameOf(flow))])
       if (isCut(flow) || isOfKilled(flow)) expect(flow.restarts).toBeGreaterThan(0)
       else expect(flow.restarts).toBe(0)
     }
   })
 
-  test('an exclusive run keeps away from it, unless it is told to; traffic keeps away from a run', async () => {
+  test('an exclusive run refuses an interface with traffic by default, and traffic refuses a busy interface', async () => {
     const { traffic } = await start()
     const run = [
       'run',
@@ -168,8 +168,8 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     const refused = await fleet.meshgauge(...run)
     expect(refused.exitCode).toBe(3)
     expect(refused.stderr).toContain(`meshgauge traffic stop ${traffic.id}`)
-    const beside = await fleet.json(...run, '--beside-traffic')
-    expect(beside.pairs.map(({ outcome }) => outcome)).toEqual([
+    const besideTraffic = await fleet.json(...run, '--beside-traffic')
+    expect(besideTraffic.pairs.map(({ outcome }) => outcome)).toEqual([
       'measured',
       'measured',
       'measured',
@@ -183,10 +183,10 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     expect(busy.exitCode).toBe(3)
     expect(busy.stderr).toContain(`meshgauge runs cancel ${id}`)
     await fleet.meshgauge('runs', 'cancel', id)
-    await until(iperfs, none)
+    await until(iperfProcesses, none)
   })
 
-  test('bad input: every problem at once, exit 2', async () => {
+  test('invalid options are all reported in one message and exit with 2', async () => {
     const bad = await fleet.meshgauge(
       'traffic',
       'start',
@@ -205,17 +205,17 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     expect(unknown.stderr).toContain('net7')
   })
 
-  test('a duration ends it', async () => {
+  test('traffic with a duration ends automatically', async () => {
     await json(...MESH, '--duration', '3s')
     const ended = await until(status, ({ state }) => state === 'stopped')
     expect(ended.reason).toContain('its duration is over')
-    await until(iperfs, none)
+    await until(iperfProcesses, none)
   })
 
-  test('kill -9 of the collector ends all of it', async () => {
+  test('kill -9 of the collector ends all traffic', async () => {
     await start()
     process.kill(await fleet.pidOf('collector'), 'SIGKILL')
-    await until(iperfs, none)
+    await until(iperfProcesses, none)
     await fleet.restartCollector()
     expect((await json<{ traffic: Traffic[] }>('traffic', 'list')).traffic).toEqual([])
   })

@@ -1,21 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { IndependentClient } from '../protocol/independent-client.ts'
-import { type MeshStream, openMesh } from '../protocol/mesh-stream.ts'
-import { describeLab } from './machine.ts'
-import { type MeshLab, startMeshLab } from './mesh-lab.ts'
+import type { IndependentClient } from '../testing/independent-client.ts'
+import { describeLab } from '../testing/lab.ts'
+import { type MeshStream, openMesh } from '../testing/mesh-stream.ts'
+import { type SingleAgentLab, startSingleAgentLab } from '../testing/single-agent-lab.ts'
 
-let lab: MeshLab
+let lab: SingleAgentLab
 let client: IndependentClient
 let mesh: MeshStream
 
-describeLab('the mesh of one agent, with the default rates', () => {
+describeLab('the ping mesh of one agent, with the default rates', () => {
   beforeEach(async () => {
-    lab = await startMeshLab(3)
+    lab = await startSingleAgentLab(3)
     client = lab.client()
   })
-  /** Opened when each target has been measured. */
-  const measure = async (windowSeconds: number) => {
+  /** Opens the mesh stream and waits until every target has a window. */
+  const openAndMeasure = async (windowSeconds: number) => {
     mesh = openMesh(client, {
       owner: 'test',
       window: { seconds: windowSeconds },
@@ -33,10 +33,10 @@ describeLab('the mesh of one agent, with the default rates', () => {
   })
   const lossesOf = (target: number) => mesh.windowsOf(target).filter(({ sent, received }) => received < sent)
 
-  it('tells a cut path and its return before the next window ends, and of nobody else', async () => {
-    await measure(4)
+  it('reports a cut path and its recovery before the next window ends, and no other loss', async () => {
+    await openAndMeasure(4)
     await lab.fault('cut:node-2:net1:rx')
-    // Each lost probe ends a window, but for those that an agent without processor time hears of together.
+    // Each lost probe ends a window early. A busy agent may handle several lost probes in one window.
     await mesh.until(() =>
       mesh.windowsOf(11).some(({ start, end, trailing }) => trailing >= 2 && end - start < 3),
     )
@@ -44,16 +44,16 @@ describeLab('the mesh of one agent, with the default rates', () => {
     const healedAt = Date.now() / 1000
     await mesh.until(() => mesh.windowsOf(11).some(({ end, trailing }) => end > healedAt && trailing === 0))
     const windows = mesh.windowsOf(11)
-    // Each was counted in the next one's run.
+    // The count of trailing losses continues from window to window.
     const runs = windows.filter(({ trailing }) => trailing > 0).map(({ trailing }) => trailing)
     expect(runs.length).toBeGreaterThan(1)
     expect(runs).toEqual([...new Set(runs)].sort((a, b) => a - b))
     for (const target of [1, 2, 12]) expect(lossesOf(target)).toEqual([])
   })
 
-  it('blames nobody for its own interface being down or gone, says so, and recovers', async () => {
-    await measure(2)
-    const told = (words: string) =>
+  it('reports its own interface as down or missing, counts no loss for it, and recovers', async () => {
+    await openAndMeasure(2)
+    const reported = (words: string) =>
       mesh.until(
         ({ batches }) =>
           batches
@@ -68,20 +68,20 @@ describeLab('the mesh of one agent, with the default rates', () => {
       )
     }
     await lab.inside('node-1', 'ip', 'link', 'set', 'net1', 'down')
-    await told('net1 is down')
+    await reported('net1 is down')
     await lab.inside('node-1', 'ip', 'link', 'set', 'net1', 'up')
     await recovered()
     await lab.inside('node-1', 'ip', 'link', 'set', 'net1', 'name', 'elsewhere', 'down')
-    await told('there is no interface net1')
+    await reported('there is no interface net1')
     await lab.inside('node-1', 'ip', 'link', 'set', 'elsewhere', 'name', 'net1', 'up')
     await recovered()
     for (const target of [1, 2, 11, 12]) expect(lossesOf(target)).toEqual([])
   })
 
-  it('says why a probe was lost where something said so', async () => {
-    await measure(2)
+  it('reports the reason of a lost probe where one is known', async () => {
+    await openAndMeasure(2)
     const address = lab.targets('net0')[0]!.address
-    // What this node's own firewall forbids fping is silent about.
+    // fping prints nothing about packets that the node's own firewall drops.
     const rules = `add table ip own; add chain ip own out { type filter hook output priority 0; }; add rule ip own out ip daddr ${address} icmp type echo-request drop`
     await lab.inside('node-1', 'nft', rules)
     await mesh.until(() => lossesOf(1).some(({ reason }) => reason !== ''))
@@ -89,8 +89,8 @@ describeLab('the mesh of one agent, with the default rates', () => {
     expect(lossesOf(2)).toEqual([])
   })
 
-  it('loses nothing that others probe while the agent is held up', async () => {
-    await measure(2)
+  it('counts no loss while its process is stopped', async () => {
+    await openAndMeasure(2)
     const pid = await lab.pid()
     process.kill(pid, 'SIGSTOP')
     await sleep(3000)

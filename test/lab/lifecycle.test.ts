@@ -6,28 +6,28 @@ import { afterEach, expect, it, vi } from 'vitest'
 import { MAX_LABS } from '../../deploy/local/addresses.ts'
 import {
   createLab,
-  type HeldLab,
   type LabDeps,
   type LabOptions,
   labDown,
   labStatus,
+  type OwnedLab,
   openLab,
   parseFault,
   setFault,
 } from '../../deploy/local/lab.ts'
 import { knownIndexes } from '../../deploy/local/state.ts'
-import { deps, describeLab, surroundings, traces } from './machine.ts'
-import { pingAll } from './measure.ts'
+import { describeLab, labDeps, networksBesidesLabs, tracesOfLab } from '../testing/lab.ts'
+import { pingAll } from '../testing/lab-measurements.ts'
 
-const labs: HeldLab[] = []
-const make = async (options: LabOptions = { nodes: 2 }): Promise<HeldLab> => {
-  const held = await createLab(deps, options)
-  labs.push(held)
-  return held
+const labs: OwnedLab[] = []
+const create = async (options: LabOptions = { nodes: 2 }): Promise<OwnedLab> => {
+  const owned = await createLab(labDeps, options)
+  labs.push(owned)
+  return owned
 }
-const reportOf = async (index: number) => (await labStatus(deps)).find((report) => report.index === index)
+const reportOf = async (index: number) => (await labStatus(labDeps)).find((report) => report.index === index)
 
-/** A process that owns a lab, and the lab's number once it has said that all is up. */
+/** Starts a process that owns a lab. `up` resolves to the lab's number when the lab is ready. */
 const startOwner = (...args: string[]) => {
   const script = fileURLToPath(import.meta.resolve('./fixtures/owner.ts'))
   const owner = execa(process.execPath, [script, ...args], { reject: false })
@@ -41,17 +41,17 @@ const startOwner = (...args: string[]) => {
   void owner.then(({ stderr }) => up.reject(new Error(`the owner has ended: ${stderr}`)))
   return { owner, up: up.promise }
 }
-const gone = (index: number) =>
-  vi.waitFor(async () => expect(await traces(index)).toEqual([]), { timeout: 60_000, interval: 200 })
+const expectDeleted = (index: number) =>
+  vi.waitFor(async () => expect(await tracesOfLab(index)).toEqual([]), { timeout: 60_000, interval: 200 })
 
 afterEach(async () => {
-  await Promise.all(labs.splice(0).map((held) => held.down()))
+  await Promise.all(labs.splice(0).map((owned) => owned.down()))
 })
 
 describeLab('a lab', () => {
-  it('connects every pair on every network and leaves nothing', async () => {
-    const before = await surroundings()
-    const { lab, down } = await make({ nodes: 8, racks: 3 })
+  it('connects every pair on every network and leaves nothing behind', async () => {
+    const before = await networksBesidesLabs()
+    const { lab, down } = await create({ nodes: 8, racks: 3 })
     expect(await reportOf(lab.index)).toMatchObject({ state: 'up', problems: [], lab: { index: lab.index } })
     for (const pick of ['address', 'address6'] as const) {
       const losses = await pingAll(lab, pick)
@@ -59,86 +59,86 @@ describeLab('a lab', () => {
       expect(losses.filter(({ lossRatio }) => lossRatio > 0)).toEqual([])
     }
     await down()
-    expect(await traces(lab.index)).toEqual([])
-    expect(await surroundings()).toEqual(before)
-    await labDown(deps, lab.index)
+    expect(await tracesOfLab(lab.index)).toEqual([])
+    expect(await networksBesidesLabs()).toEqual(before)
+    await labDown(labDeps, lab.index)
   })
 
-  it('takes up no addresses of another lab, and goes without it', async () => {
-    const [first, second] = [await make(), await make()]
+  it('has other addresses than another lab and is deleted separately', async () => {
+    const [first, second] = [await create(), await create()]
     expect(second.lab.index).not.toBe(first.lab.index)
     expect(second.lab.nodes[0]?.management).not.toBe(first.lab.nodes[0]?.management)
     await first.down()
-    expect(await traces(first.lab.index)).toEqual([])
+    expect(await tracesOfLab(first.lab.index)).toEqual([])
     expect((await pingAll(second.lab)).filter(({ lossRatio }) => lossRatio > 0)).toEqual([])
     expect(await reportOf(second.lab.index)).toMatchObject({ state: 'up' })
   })
 
-  it('is refused where its number is taken, and harms nobody', async () => {
-    const { lab } = await make()
-    await expect(createLab(deps, { nodes: 2, index: lab.index })).rejects.toThrow(
+  it('is refused when its number is in use, without effect on the existing lab', async () => {
+    const { lab } = await create()
+    await expect(createLab(labDeps, { nodes: 2, index: lab.index })).rejects.toThrow(
       `lab ${lab.index}: namespace mg${lab.index}-`,
     )
     expect(await reportOf(lab.index)).toMatchObject({ state: 'up' })
   })
 
-  it('clears away what it had built when it cannot be finished', async () => {
+  it('deletes its parts when its creation fails', async () => {
     let index = -1
     const failing: LabDeps = {
-      ...deps,
-      commands: { ...deps.commands, tc: () => Promise.reject(new Error('no tc today')) },
+      ...labDeps,
+      commands: { ...labDeps.commands, tc: () => Promise.reject(new Error('tc failed')) },
       downCommand: (claimed) => {
         index = claimed
-        return deps.downCommand(claimed)
+        return labDeps.downCommand(claimed)
       },
     }
-    await expect(createLab(failing, { nodes: 2 })).rejects.toThrow('no tc today')
+    await expect(createLab(failing, { nodes: 2 })).rejects.toThrow('tc failed')
     expect(index).toBeGreaterThanOrEqual(0)
-    expect(await traces(index)).toEqual([])
+    expect(await tracesOfLab(index)).toEqual([])
   })
 
-  it('takes concurrent faults one after the other', async () => {
-    const { lab } = await make({ nodes: 3 })
+  it('applies concurrent faults one after the other', async () => {
+    const { lab } = await create({ nodes: 3 })
     const texts = ['loss:node-1:net0:tx:10%', 'loss:node-2:net0:tx:10%', 'loss:node-3:net0:tx:10%']
-    await Promise.all(texts.map((text) => setFault(deps, lab, parseFault(text, lab))))
-    expect((await openLab(deps, lab.index)).faults).toHaveLength(3)
+    await Promise.all(texts.map((text) => setFault(labDeps, lab, parseFault(text, lab))))
+    expect((await openLab(labDeps, lab.index)).faults).toHaveLength(3)
   })
 })
 
 describeLab('a damaged lab', () => {
   it.each([
     ['its state is not JSON', (stateDir: string) => writeFile(`${stateDir}/lab.json`, '{"version": 1, "ind')],
-    ['its state is of another program', (stateDir: string) => writeFile(`${stateDir}/lab.json`, '{"a": 1}')],
-    ['its state file is gone', (stateDir: string) => rm(`${stateDir}/lab.json`)],
-    ['its state directory is gone', (stateDir: string) => rm(stateDir, { recursive: true })],
-  ])('is told and torn down when %s', async (_, damage) => {
-    const { lab } = await make()
+    ['its state has another format', (stateDir: string) => writeFile(`${stateDir}/lab.json`, '{"a": 1}')],
+    ['its state file is missing', (stateDir: string) => rm(`${stateDir}/lab.json`)],
+    ['its state directory is missing', (stateDir: string) => rm(stateDir, { recursive: true })],
+  ])('is reported and deleted when %s', async (_, damage) => {
+    const { lab } = await create()
     await damage(lab.stateDir)
     const report = await reportOf(lab.index)
     expect(report).toMatchObject({ state: 'damaged' })
     expect(report?.problems[0]).toMatch(/lab.json/)
-    await expect(openLab(deps, lab.index)).rejects.toThrow(/lab.json/)
-    await labDown(deps, lab.index)
-    expect(await traces(lab.index)).toEqual([])
+    await expect(openLab(labDeps, lab.index)).rejects.toThrow(/lab.json/)
+    await labDown(labDeps, lab.index)
+    expect(await tracesOfLab(lab.index)).toEqual([])
   })
 
-  it('is told and torn down when parts of it are missing', async () => {
-    const { lab } = await make()
+  it('is reported and deleted when parts of it are missing', async () => {
+    const { lab } = await create()
     await execa('ip', ['netns', 'del', `mg${lab.index}-node-2`])
     await execa('ip', ['link', 'del', `mg${lab.index}-mgmt`])
     expect((await reportOf(lab.index))?.problems).toEqual([
       `namespace mg${lab.index}-node-2 is missing`,
       `interface mg${lab.index}-mgmt is missing`,
     ])
-    await labDown(deps, lab.index)
-    expect(await traces(lab.index)).toEqual([])
+    await labDown(labDeps, lab.index)
+    expect(await tracesOfLab(lab.index)).toEqual([])
   })
 
-  it('takes those with it who live in its namespaces, whoever put them there', async () => {
-    const { lab } = await make()
+  it('is deleted together with all processes in its namespaces', async () => {
+    const { lab } = await create()
     const namespace = `mg${lab.index}-node-1`
     const guest = execa('ip', ['netns', 'exec', namespace, 'sleep', '600'], { reject: false })
-    // Who has not come in yet is not there to be taken along.
+    // Waits until the process has entered the namespace.
     await vi.waitFor(
       async () => {
         const { stdout } = await execa('ip', ['netns', 'pids', namespace])
@@ -146,39 +146,39 @@ describeLab('a damaged lab', () => {
       },
       { timeout: 60_000, interval: 20 },
     )
-    await labDown(deps, lab.index)
+    await labDown(labDeps, lab.index)
     expect((await guest).isTerminated).toBe(true)
   })
 })
 
 describeLab('the death of the owner', () => {
-  it('by kill -9 leaves nothing, not even a program that ignores SIGTERM', async () => {
+  it('by kill -9 deletes the lab, also a program that ignores SIGTERM', async () => {
     const { owner, up } = startOwner('any')
     const index = await up
     expect((await reportOf(index))?.processes.filter(({ isAlive }) => isAlive)).toHaveLength(3)
     owner.kill('SIGKILL')
-    await gone(index)
+    await expectDeleted(index)
   })
 
-  it.each([0, 20, 40, 80, 160])('by kill -9 after %i ms leaves nothing half-built', async (milliseconds) => {
-    // The last that nobody has: others make labs at any moment, and begin with the first.
-    const known = await knownIndexes(deps.stateRoot)
+  it.each([0, 20, 40, 80, 160])('by kill -9 after %i ms leaves no partial lab', async (milliseconds) => {
+    // The last free number: tests that run at the same time take the first free one.
+    const known = await knownIndexes(labDeps.stateRoot)
     const index = Array.from({ length: MAX_LABS }, (_, each) => each).findLast(
       (each) => !known.includes(each),
     )!
     const { owner, up } = startOwner(String(index))
-    const claimed = vi.waitFor(async () => expect(await knownIndexes(deps.stateRoot)).toContain(index), {
+    const claimed = vi.waitFor(async () => expect(await knownIndexes(labDeps.stateRoot)).toContain(index), {
       timeout: 60_000,
       interval: 1,
     })
-    // An owner that could not have it says why.
+    // `up` rejects with the reason when the owner could not claim the number.
     await Promise.race([claimed, up])
     await sleep(milliseconds)
     owner.kill('SIGKILL')
-    await gone(index)
+    await expectDeleted(index)
   })
 
-  it('leaves a lab that was kept', async () => {
+  it('does not delete a lab after `keep`', async () => {
     const { owner, up } = startOwner('any', 'keep')
     const index = await up
     owner.kill('SIGKILL')
@@ -186,7 +186,7 @@ describeLab('the death of the owner', () => {
     const report = await reportOf(index)
     expect(report).toMatchObject({ state: 'up', problems: [] })
     expect(report?.processes.map(({ name }) => name)).toEqual(['agent-node-1', 'agent-node-2', 'collector'])
-    await labDown(deps, index)
-    expect(await traces(index)).toEqual([])
+    await labDown(labDeps, index)
+    expect(await tracesOfLab(index)).toEqual([])
   })
 })

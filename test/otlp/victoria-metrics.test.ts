@@ -9,15 +9,15 @@ import { createMetrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import { renderMetrics } from '../../collector/telemetry/expose/exposition.ts'
 import { createMetricReader } from '../../collector/telemetry/expose/otlp-reader.ts'
 import { createObserver } from '../../collector/telemetry/observe/observer.ts'
-import { findProgram } from '../programs.ts'
-import { observeEverything } from '../prometheus/everything.ts'
-import { freePort } from '../prometheus/prometheus.ts'
-import { readSamples } from './samples.ts'
+import { findProgram } from '../testing/find-program.ts'
+import { observeAllMetrics } from '../testing/observe-all-metrics.ts'
+import { freePort } from '../testing/prometheus-server.ts'
+import { readSamples } from './prometheus-text.ts'
 
 const program = findProgram('victoria-metrics')
 const NONE = 'victoria-metrics is missing; run `sh deploy/local/setup.sh --test` where Debian is reachable'
 
-/** A backend that we did not write takes what we send, and has under every name what /metrics shows. */
+/** VictoriaMetrics, an independent OTLP backend, stores what is exported: the same names and values as on /metrics. */
 describe.skipIf(!program)(program ? 'VictoriaMetrics' : `VictoriaMetrics (skipped: ${NONE})`, () => {
   let folder: string
   let url: string
@@ -57,11 +57,11 @@ describe.skipIf(!program)(program ? 'VictoriaMetrics' : `VictoriaMetrics (skippe
       .map((line) => JSON.parse(line) as Exported)
   }
 
-  test('has every series of /metrics, with its value, and knows who sent it', async () => {
+  test('has every series of /metrics with its value and its resource attributes', async () => {
     const exporter = new OTLPMetricExporter({ url: `${url}/opentelemetry/v1/metrics` })
     const provider = new MeterProvider({ readers: [createMetricReader(exporter, {})] })
     const metrics = createMetrics({ meter: provider.getMeter('test') }, { version: '1.2.3' })
-    observeEverything(metrics, createObserver({ metrics }))
+    observeAllMetrics(metrics, createObserver({ metrics }))
     await provider.forceFlush()
     await expect.poll(async () => (await stored()).length).toBeGreaterThan(100)
 
@@ -69,14 +69,14 @@ describe.skipIf(!program)(program ? 'VictoriaMetrics' : `VictoriaMetrics (skippe
     const keyOf = (name: string, labels: Record<string, string>) =>
       `${name} ${JSON.stringify(
         Object.entries(labels)
-          // What the resource says is on every series; a label without a value is none.
+          // Every series has the resource attributes as labels. VictoriaMetrics drops labels with empty values.
           .filter(
             ([label, value]) =>
               value !== '' && !/^(service|host|telemetry|scope|otel|process)[._]/.test(label),
           )
           .sort(),
       )}`
-    // The process lives on between the two; buckets have bounds that each writes in its own way.
+    // Metrics of the process change between the two reads, and each side formats bucket bounds differently.
     const compared = (name: string) => !/^(process|nodejs)_|event_loop_delay|_bucket$/.test(name)
     const sent = Object.fromEntries(
       (await stored())

@@ -12,19 +12,19 @@ import {
   resultOf,
   skipped,
 } from '../../collector/autopilot/testing/results.ts'
-import { type StandInFleet, startStandInFleet } from '../health/stand-in-fleet.ts'
-import { type Prometheus, startPrometheus } from './prometheus.ts'
+import { type FakeFleet, startFakeFleet } from '../testing/fake-check-fleet.ts'
+import { type Prometheus, startPrometheus } from '../testing/prometheus-server.ts'
 
 const CHECKS = ['dcgm', 'gpumem', 'gpupower', 'pciebw', 'ping', 'pvc', 'remapped']
 
 type Rule = { alert: string; expr: string; for: string }
 type Rules = { groups: { name: string; rules: Rule[] }[] }
 
-/** The users' own rules, but for the waiting: a test cannot take ten minutes. */
+/** Alert rules of Autopilot users, with short waiting times. */
 const rules = parse(readFileSync(new URL('fixtures/autopilot-alerts.yaml', import.meta.url), 'utf8')) as Rules
 for (const { rules: group } of rules.groups) for (const rule of group) rule.for = '0s'
 
-const well: Record<string, CheckResult> = {
+const healthyResults: Record<string, CheckResult> = {
   dcgm: dcgm(1),
   gpumem: gpumem(true),
   gpupower: gpupower([false, false]),
@@ -34,8 +34,8 @@ const well: Record<string, CheckResult> = {
   remapped: remapped([false, false]),
 }
 
-const ill: Record<string, CheckResult> = {
-  ...well,
+const failedResults: Record<string, CheckResult> = {
+  ...healthyResults,
   dcgm: dcgm(1, ['PCIe']),
   gpumem: gpumem(false),
   gpupower: gpupower([false, true]),
@@ -44,11 +44,11 @@ const ill: Record<string, CheckResult> = {
   remapped: remapped([true, false]),
 }
 
-let fleet: StandInFleet
+let fleet: FakeFleet
 let prometheus: Prometheus
 
 beforeAll(async () => {
-  fleet = await startStandInFleet({ nodes: 3, checks: CHECKS, script: (check) => well[check] })
+  fleet = await startFakeFleet({ nodes: 3, checks: CHECKS, script: (check) => healthyResults[check] })
   prometheus = await startPrometheus({ targets: [fleet.http()], rules })
 })
 afterAll(async () => {
@@ -56,7 +56,7 @@ afterAll(async () => {
   await fleet?.close()
 })
 
-/** `alert node device` of each alert that fires, once they are what is expected or time is up. */
+/** Waits until the firing alerts, as `alert node device`, are the expected ones. */
 const firing = (expected: readonly string[]) =>
   expect
     .poll(async () => {
@@ -71,7 +71,7 @@ const firing = (expected: readonly string[]) =>
 
 const checkAll = () => fleet.meshgauge('check', 'all')
 
-test('a fleet that is well alarms nobody', async () => {
+test('a healthy fleet causes no alert', async () => {
   expect((await checkAll()).exitCode).toBe(0)
   await prometheus.waitFor('count(autopilot_health_checks) == 3 * 10')
   await prometheus.evaluated(1)
@@ -84,12 +84,14 @@ test('a fleet that is well alarms nobody', async () => {
   ])
 })
 
-test('each rule fires for what it is about, and only there', async () => {
-  fleet.agent('node-2').say((check) => ill[check])
+test('each rule fires for its fault, and only on the faulty node', async () => {
+  fleet.agent('node-2').setScript((check) => failedResults[check])
   for (const name of ['node-1', 'node-3'])
     fleet
       .agent(name)
-      .say((check) => (check === 'ping' ? ping({ 'node-2': false, 'node-9': true }) : well[check]))
+      .setScript((check) =>
+        check === 'ping' ? ping({ 'node-2': false, 'node-9': true }) : healthyResults[check],
+      )
   expect((await checkAll()).exitCode).toBe(1)
   await firing([
     'AutopilotDCGMErrors node-2',
@@ -99,7 +101,7 @@ test('each rule fires for what it is about, and only there', async () => {
     'AutopilotPingFailures node-2',
     'AutopilotRemappedRowsActive node-2 0',
   ])
-  // A scrape that a busy machine holds up has no series at all for a moment.
+  // After a late scrape on a busy machine, Prometheus has no series for a moment.
   const [low] = await prometheus.waitFor(
     'autopilot_health_checks{health="pciebw",node="node-2",deviceid="1"}',
   )
@@ -111,16 +113,16 @@ test('each rule fires for what it is about, and only there', async () => {
   })
 })
 
-test('a check that cannot be carried out silences nothing, and neither does a restart', async () => {
-  fleet.agent('node-2').say((check) => skipped(check, 'nvidia-smi is not installed'))
+test('a skipped check and a collector restart end no alert', async () => {
+  fleet.agent('node-2').setScript((check) => skipped(check, 'nvidia-smi is not installed'))
   await checkAll()
   await fleet.restart('SIGKILL')
   await expect.poll(fleet.metrics).toMatch(/autopilot_health_checks\{health="dcgm",node="node-2",.*\} 1/)
   expect(await fleet.metrics()).toMatch(/meshgauge_check_severity\{node="node-2",check="dcgm"\} 3/)
 })
 
-test('what is well again ends them', async () => {
-  for (const agent of fleet.agents.values()) agent.say((check) => well[check])
+test('passing checks end the alerts', async () => {
+  for (const agent of fleet.agents.values()) agent.setScript((check) => healthyResults[check])
   await checkAll()
   expect(await fleet.metrics()).not.toMatch(/autopilot_health_checks\{health="(?!pciebw).*\} 1\n/)
 })

@@ -24,7 +24,7 @@ const isExcluded = ({ rule, dashboard, panel, targetIdx }: Finding, entry: Entry
 
 const findings = Object.values(DASHBOARDS).flatMap(lint)
 
-test('the dashboards pass the rules of dashboard-linter but for what its configuration excludes', () => {
+test('the dashboards pass the rules of dashboard-linter, except for the exclusions in .lint', () => {
   const left = findings.filter(
     (one) => !exclusions[one.rule]?.entries.some((entry) => isExcluded(one, entry)),
   )
@@ -42,7 +42,7 @@ test('every exclusion has a reason and excludes something', () => {
   }
 })
 
-test('every query is PromQL', async () => {
+test('every query is valid PromQL', async () => {
   const rules = Object.entries(DASHBOARDS).flatMap(([board, { panels }]) =>
     panels.flatMap(({ targets }, panel) =>
       targets.map(({ expr }, target) => ({
@@ -62,9 +62,9 @@ test('every query is PromQL', async () => {
   }
 })
 
-describe('each rule sees what is wrong', () => {
-  /** What is said of a sound dashboard after the value at a path was replaced. */
-  const change = (path: string, value: unknown): string[] => {
+describe('each rule finds its violation', () => {
+  /** The findings for a valid dashboard after the value at `path` was replaced. */
+  const findingsAfter = (path: string, value: unknown): string[] => {
     const dashboard = JSON.parse(toJson(DASHBOARDS.runs!)) as Dashboard
     dashboard.panels = dashboard.panels.filter(({ title }) => title === 'Runs by state, per hour')
     expect(lint(dashboard)).toEqual([])
@@ -74,34 +74,34 @@ describe('each rule sees what is wrong', () => {
     ;(parent as Record<string, unknown>)[last] = value
     return lint(dashboard).map(({ rule }) => rule)
   }
-  const expression = (text: string) => change('panels.0.targets.0.expr', text)
+  const findingsOfQuery = (text: string) => findingsAfter('panels.0.targets.0.expr', text)
   const all = 'job=~"$job",instance=~"$instance"'
 
   test.each<[string, () => string[]]>([
-    ['template-datasource-rule', () => change('templating.list.0.label', 'Source')],
-    ['template-job-rule', () => change('templating.list.1.name', 'jobs')],
-    ['template-instance-rule', () => change('templating.list.2.multi', false)],
-    ['template-label-promql-rule', () => change('templating.list.1.query', { query: 'job' })],
-    ['template-on-time-change-reload-rule', () => change('templating.list.1.refresh', 1)],
-    ['uneditable-dashboard', () => change('editable', true)],
-    ['panel-datasource-rule', () => change('panels.0.datasource.uid', 'abc')],
-    ['panel-title-description-rule', () => change('panels.0.description', '')],
-    ['panel-units-rule', () => change('panels.0.fieldConfig.defaults.unit', 'furlong')],
-    ['panel-no-targets-rule', () => change('panels.0.targets', [])],
-    ['target-rate-interval-rule', () => expression(`sum by (test) (rate(a_total{${all}}[5m]))`)],
-    ['target-job-rule', () => expression(`a{instance=~"$instance"} and on (job) b{${all}}`)],
-    ['target-instance-rule', () => expression(`a{${all}} / b{job=~"$job"}`)],
+    ['template-datasource-rule', () => findingsAfter('templating.list.0.label', 'Source')],
+    ['template-job-rule', () => findingsAfter('templating.list.1.name', 'jobs')],
+    ['template-instance-rule', () => findingsAfter('templating.list.2.multi', false)],
+    ['template-label-promql-rule', () => findingsAfter('templating.list.1.query', { query: 'job' })],
+    ['template-on-time-change-reload-rule', () => findingsAfter('templating.list.1.refresh', 1)],
+    ['uneditable-dashboard', () => findingsAfter('editable', true)],
+    ['panel-datasource-rule', () => findingsAfter('panels.0.datasource.uid', 'abc')],
+    ['panel-title-description-rule', () => findingsAfter('panels.0.description', '')],
+    ['panel-units-rule', () => findingsAfter('panels.0.fieldConfig.defaults.unit', 'furlong')],
+    ['panel-no-targets-rule', () => findingsAfter('panels.0.targets', [])],
+    ['target-rate-interval-rule', () => findingsOfQuery(`sum by (test) (rate(a_total{${all}}[5m]))`)],
+    ['target-job-rule', () => findingsOfQuery(`a{instance=~"$instance"} and on (job) b{${all}}`)],
+    ['target-instance-rule', () => findingsOfQuery(`a{${all}} / b{job=~"$job"}`)],
     [
       'target-counter-agg-rule',
-      () => expression(`sum(a_total{${all}}) / sum(increase(a_total{${all}}[1h]))`),
+      () => findingsOfQuery(`sum(a_total{${all}}) / sum(increase(a_total{${all}}[1h]))`),
     ],
   ])('%s', (rule, findings) => {
     expect(findings()).toEqual([rule])
   })
 
-  test('and lets pass what is right', () => {
+  test('a valid query has no findings', () => {
     expect(
-      expression(`sum by (a, le) (rate(x_total{${all},code!~"ok|no"}[$__rate_interval])) or vector(0)`),
+      findingsOfQuery(`sum by (a, le) (rate(x_total{${all},code!~"ok|no"}[$__rate_interval])) or vector(0)`),
     ).toEqual([])
   })
 })

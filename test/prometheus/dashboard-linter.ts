@@ -1,6 +1,6 @@
 /**
- * The rules of grafana/dashboard-linter (docs/rules), which is a Go program and not everywhere to be had, over what is
- * generated here. Each rule says what is wrong; nothing when all is right. target-promql-rule is left to promtool.
+ * The rules of grafana/dashboard-linter (its docs/rules), reimplemented because that Go program is not available from npm
+ * or Debian. A rule returns a problem or undefined. promtool checks target-promql-rule.
  */
 
 import type { Dashboard, Panel, QueryVariable, Target } from '../../deploy/grafana/schema.ts'
@@ -17,7 +17,8 @@ const templateRule =
   (dashboard: Dashboard): Problem => {
     const variable = variablesOf(dashboard).find((one) => one.name === name)
     if (!variable) return `is missing the ${name} template`
-    if (!/^\$\{?datasource\}?$/.test(variable.datasource.uid)) return `${name} has a datasource of its own`
+    if (!/^\$\{?datasource\}?$/.test(variable.datasource.uid))
+      return `${name} does not use the datasource variable`
     if (variable.label !== label) return `${name} should be labelled ${label}`
     if (!variable.multi) return `${name} should be a multi select`
     return variable.allValue === '.+' ? undefined : `${name} should have .+ for all`
@@ -26,7 +27,7 @@ const templateRule =
 const DASHBOARD_RULES: Record<string, (dashboard: Dashboard) => Problem> = {
   'template-datasource-rule': ({ templating }) => {
     const sources = templating.list.filter(({ type }) => type === 'datasource')
-    if (sources.length !== 1) return 'has not one templated data source'
+    if (sources.length !== 1) return 'does not have exactly one datasource variable'
     const { name, label } = sources[0]!
     if (!['datasource', 'prometheus_datasource'].includes(name)) return `data source variable named ${name}`
     return ['Data source', 'Prometheus data source'].includes(label)
@@ -44,7 +45,7 @@ const DASHBOARD_RULES: Record<string, (dashboard: Dashboard) => Problem> = {
   'uneditable-dashboard': ({ editable }) => (editable ? 'is editable' : undefined),
 }
 
-/** Of the units that Grafana knows, those that are used here. */
+/** The units of Grafana that the dashboards use. */
 const UNITS = ['short', 'percentunit', 'bytes', 'bps', 's', 'dateTimeFromNow', 'ops', 'none']
 
 const PANEL_RULES: Record<string, (panel: Panel) => Problem> = {
@@ -73,7 +74,7 @@ const KEYWORDS = new Set([
   'group_right',
 ])
 
-/** The vector selectors of an expression, each with its matchers and with the function that its range is in. */
+/** The vector selectors of an expression, each with its matchers, its range and the function around it. */
 const selectorsOf = (expr: string) => {
   const withoutLabelLists = expr.replaceAll(
     /\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g,
@@ -112,7 +113,7 @@ const TARGET_RULES: Record<string, (target: Target) => Problem> = {
     )?.metric,
 }
 
-/** Everything that the rules say of one dashboard. */
+/** All findings of one dashboard. */
 export const lint = (dashboard: Dashboard): Finding[] => {
   const findings: Finding[] = []
   const check = (rule: string, problem: Problem, where: Partial<Finding> = {}) => {

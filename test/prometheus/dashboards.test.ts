@@ -11,8 +11,8 @@ import { createObserver } from '../../collector/telemetry/observe/observer.ts'
 import { TRACE_ID } from '../../collector/telemetry/testing/samples.ts'
 import { DASHBOARDS, toJson } from '../../deploy/grafana/dashboards.ts'
 import type { QueryVariable } from '../../deploy/grafana/schema.ts'
-import { observeEverything } from './everything.ts'
-import { type Prometheus, startPrometheus } from './prometheus.ts'
+import { observeAllMetrics } from '../testing/observe-all-metrics.ts'
+import { type Prometheus, startPrometheus } from '../testing/prometheus-server.ts'
 
 const GRAFANA = new URL('../../deploy/grafana/', import.meta.url)
 const RULES = new URL('../../deploy/prometheus/rules/', import.meta.url)
@@ -30,7 +30,7 @@ type Rules = { groups: { name: string; interval?: string; rules: Rule[] }[] }
 const groups = readdirSync(RULES).flatMap(
   (file) => (parse(readFileSync(new URL(file, RULES), 'utf8')) as Rules).groups,
 )
-// What is recorded each minute would keep the test waiting.
+// Recording rules run every minute, which is too slow for a test.
 for (const group of groups) delete group.interval
 const rules = groups.flatMap((group) => group.rules)
 
@@ -46,7 +46,7 @@ const queries = panels.flatMap(({ board, panel }) =>
     return { name: `${board}: ${panel.title} ${refId}`, expr, labels, exemplar }
   }),
 )
-/** A verdict on an interface has neither, and Prometheus does not keep what is empty. */
+/** A verdict about an interface has no rack and no peer, and Prometheus drops empty labels. */
 const EMPTY_LABELS = ['rack', 'peer']
 const variables = boards.flatMap(([board, { templating }]) =>
   templating.list
@@ -54,7 +54,7 @@ const variables = boards.flatMap(([board, { templating }]) =>
     .map((variable) => ({ board, ...variable })),
 )
 
-/** As Grafana does it, for a node that everything is known of, and where several may be chosen for all of them. */
+/** Replaces variables as Grafana does: with node-1, or with all values where several can be selected. */
 const interpolate = (expr: string): string =>
   expr
     .replaceAll('=~"$node"', '=~"node-1|node-2|node-3"')
@@ -64,7 +64,7 @@ const interpolate = (expr: string): string =>
     .replaceAll(/\$(job|instance)\b/g, '.+')
 
 describe('dashboards as files', () => {
-  test('are what `npm run dashboards` makes, no more and no fewer', () => {
+  test('are exactly the files that `npm run dashboards` writes', () => {
     const folder = new URL('dashboards/', GRAFANA)
     const committed = Object.fromEntries(
       readdirSync(folder, { encoding: 'utf8' })
@@ -75,7 +75,7 @@ describe('dashboards as files', () => {
     expect(committed).toEqual(made)
   })
 
-  test('ask for metrics of the catalogue with labels that these have', () => {
+  test('query only metrics of the catalogue and their labels', () => {
     const definitions = Object.values(CATALOGUE)
     const wrong = [
       ...queries,
@@ -97,35 +97,35 @@ describe('dashboards as files', () => {
     expect(wrong).toEqual([])
   })
 
-  test('show every metric of the catalogue but what other systems read', () => {
+  test('show every metric of the catalogue except those for other systems', () => {
     const text = JSON.stringify(DASHBOARDS)
     const absent = Object.values(CATALOGUE).filter(({ name }) => !text.includes(name))
     expect(absent.map(({ name }) => name)).toEqual(['autopilot_health_checks'])
   })
 
-  test('have in every panel a unit, what is normal, the chosen datasource and a way on', () => {
+  test('have a unit, the normal state, the selected datasource and a link in every panel', () => {
     const uids = boards.map(([, { uid }]) => uid)
     const wrong = panels.flatMap(({ board, panel }) => {
       const { title, description, datasource, targets, links, fieldConfig } = panel
       const urls = [...links, ...fieldConfig.defaults.links].map(({ url }) => url)
       const problems = [
-        /\b(normal|normally)\b/i.test(description) ? '' : 'does not say what is normal',
+        /\b(normal|normally)\b/i.test(description) ? '' : 'does not describe the normal state',
         fieldConfig.defaults.unit ? '' : 'has no unit',
         [datasource, ...targets.map((target) => target.datasource)].every(
           ({ uid }) => uid === '$' + '{datasource}',
         )
           ? ''
-          : 'has a datasource of its own',
+          : 'does not use the selected datasource',
         links.length > 0 && urls.every((url) => uids.includes(url.match(/^\/d\/([^?]+)\?/)?.[1] ?? ''))
           ? ''
-          : 'leads nowhere',
+          : 'has no link',
       ]
       return problems.filter((problem) => problem !== '').map((problem) => `${board}: ${title} ${problem}`)
     })
     expect(wrong).toEqual([])
   })
 
-  test('are provisioned into a folder, with a Prometheus', () => {
+  test('are provisioned into a folder, with a Prometheus datasource', () => {
     const read = (path: string): unknown =>
       parse(readFileSync(new URL(`provisioning/${path}`, GRAFANA), 'utf8'))
     expect(read('datasources/meshgauge.yaml')).toMatchObject({
@@ -146,7 +146,7 @@ describe('dashboards as files', () => {
     })
   })
 
-  test('have ids of their own and panels that do not overlap', () => {
+  test('have unique ids and panels that do not overlap', () => {
     for (const [name, { panels }] of boards) {
       const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
         Array.from({ length: w * h }, (_, index) => `${x + (index % w)} ${y + Math.floor(index / w)}`),
@@ -160,19 +160,19 @@ describe('dashboards as files', () => {
 })
 
 describe('rules', () => {
-  test('are right for promtool, with the example configuration', async () => {
+  test('pass promtool, together with the example configuration', async () => {
     const { stdout } = await execa('promtool', ['check', 'config', 'deploy/prometheus/prometheus.yml'])
     const files = readdirSync(RULES)
     expect(stdout).toContain(`${files.length} rule files found`)
     await execa('promtool', ['check', 'rules', ...files], { cwd: RULES })
   })
 
-  test.each(ruleTests)('fire for what they are about and end with it: %s', async (file) => {
+  test.each(ruleTests)('fire during their fault and end with it: %s', async (file) => {
     const { stdout } = await execa('promtool', ['test', 'rules', file], { cwd: FIXTURES })
     expect(stdout).toContain('SUCCESS')
   })
 
-  test('are each in these tests, and each says what to do', () => {
+  test('all have a test and a description of what to do', () => {
     const text = ruleTests.map((file) => readFileSync(new URL(file, FIXTURES), 'utf8')).join('\n')
     for (const { alert, annotations } of rules.filter(({ alert }) => alert !== undefined)) {
       expect(text).toContain(`alertname="${alert}"`)
@@ -182,7 +182,7 @@ describe('rules', () => {
   })
 })
 
-describe('in a real Prometheus', () => {
+describe('in Prometheus', () => {
   let metrics: Metrics
   let server: HttpServer
   let prometheus: Prometheus
@@ -190,12 +190,12 @@ describe('in a real Prometheus', () => {
   beforeAll(async () => {
     metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })
     const observer = createObserver({ metrics })
-    observeEverything(metrics, observer)
+    observeAllMetrics(metrics, observer)
     server = await listenHttp({ registry: metrics.registry, health: () => [], address: '127.0.0.1:0' })
     prometheus = await startPrometheus({ targets: [`127.0.0.1:${server.port}`], rules: { groups } })
-    // What is asked about change needs one between two scrapes.
+    // Queries about a change need one between two scrapes.
     await prometheus.waitFor('meshgauge_runs_total{test="iperf"} == 1')
-    observeEverything(metrics, observer)
+    observeAllMetrics(metrics, observer)
     await prometheus.waitFor('meshgauge_runs_total{test="iperf"} == 2')
   })
 
@@ -205,24 +205,24 @@ describe('in a real Prometheus', () => {
     metrics?.close()
   })
 
-  test.each(queries)('$name has data, and the labels that are shown of it', async ({ expr, labels }) => {
+  test.each(queries)('$name has data with the labels that it shows', async ({ expr, labels }) => {
     const samples = await prometheus.waitFor(interpolate(expr))
     for (const { value } of samples) expect(value).not.toBeNaN()
     const present = [...EMPTY_LABELS, ...samples.flatMap((sample) => Object.keys(sample.labels))]
     expect(labels.filter((label) => !present.includes(label))).toEqual([])
   })
 
-  const ofRuns = queries.filter(
+  const exemplarQueries = queries.filter(
     ({ exemplar, expr }) => exemplar && /_(run_duration|dispatch_lag)_/.test(expr),
   )
-  test.each(ofRuns)('$name leads to traces', async ({ expr }) => {
+  test.each(exemplarQueries)('$name links to traces', async ({ expr }) => {
     await expect
       .poll(async () => (await prometheus.exemplars(interpolate(expr))).map(({ traceId }) => traceId))
       .toContain(TRACE_ID)
   })
 
-  test('panels that lead to traces are those of durations', () => {
-    expect(ofRuns.map(({ name }) => name)).toEqual([
+  test('only panels of durations link to traces', () => {
+    expect(exemplarQueries.map(({ name }) => name)).toEqual([
       'runs: Duration: 90th percentile A',
       'collector: Dispatch lag A',
       'collector: Dispatch lag B',
@@ -250,12 +250,12 @@ describe('in a real Prometheus', () => {
     },
   )
 
-  test('what is recorded is there', async () => {
+  test('every recording rule has a result', async () => {
     for (const { record } of rules.filter(({ record }) => record !== undefined))
       await prometheus.waitFor(record!)
   })
 
-  test('what is wrong in these metrics is pending or fires', async () => {
+  test('the faults in these metrics cause pending or firing alerts', async () => {
     const alerts = async () =>
       (await prometheus.query('count by (alertname) (ALERTS)')).map(({ labels }) => labels.alertname)
     await expect.poll(alerts).toEqual(expect.arrayContaining(['MeshgaugeVerdict', 'MeshgaugeNodeLossy']))

@@ -7,7 +7,7 @@ import type { Dashboard, Panel } from '../../deploy/grafana/schema.ts'
 
 const ROOT = new URL('../..', import.meta.url).pathname
 
-/** By the type of a panel: where Grafana's own package says what its options are, and their names there. */
+/** For each panel type, the folder and type names in @grafana/schema that describe its options. */
 const OPTIONS: Record<Panel['type'], { folder: string; name: string; custom?: string }> = {
   stat: { folder: 'stat', name: 'Stat' },
   table: { folder: 'table', name: 'Table', custom: 'FieldConfig' },
@@ -21,7 +21,7 @@ const HEAD = [
     ({ folder, name }) =>
       `import type * as ${name} from '@grafana/schema/dist/esm/raw/composable/${folder}/panelcfg/x/${name}PanelCfg_types.gen'`,
   ),
-  // JSON has the values of enumerations and not their names, and Grafana fills in what is not there.
+  // JSON contains the values of enumerations, not their names, and Grafana fills in missing fields.
   `type Json<T> = T extends string ? \`\${T}\`
     : T extends number | boolean | null | undefined ? T
     : T extends (infer Item)[] ? Json<Item>[]
@@ -32,7 +32,7 @@ const declare = (type: string, value: unknown): string =>
   `export const _: Json<${type}> = ${JSON.stringify(value)}`
 
 const literalsOf = ({ panels, templating, ...dashboard }: Dashboard): string[] => [
-  // The text of a variable's query; Grafana's own dashboards have it, its types do not.
+  // Grafana's dashboards have `definition`, the text of a variable's query, but its types lack it.
   declare('Dashboard', {
     ...dashboard,
     panels: [],
@@ -48,9 +48,9 @@ const literalsOf = ({ panels, templating, ...dashboard }: Dashboard): string[] =
   }),
 ]
 
-/** What TypeScript says of the dashboards as literals of Grafana's own types: misspelt and misplaced are errors. */
-const faultsOf = async (dashboards: readonly Dashboard[]): Promise<string[]> => {
-  // Beside the packages, so that they are found.
+/** The errors that TypeScript reports for the dashboards as literals of Grafana's types, such as misspelled options. */
+const typeErrorsOf = async (dashboards: readonly Dashboard[]): Promise<string[]> => {
+  // Inside the repository, so that TypeScript finds the packages.
   const folder = await mkdtemp(join(ROOT, 'node_modules/.grafana-schema-'))
   try {
     const literals = dashboards.flatMap(literalsOf)
@@ -75,7 +75,7 @@ const faultsOf = async (dashboards: readonly Dashboard[]): Promise<string[]> => 
       },
     )
     const faults = stdout.split('\n').filter((line) => line.includes('error'))
-    // One that was ended, or could not begin, has found nothing either.
+    // A tsc that failed to start or was killed also reports no errors.
     if (exitCode !== 0 && faults.length === 0) throw new Error(`tsc: exit ${exitCode}: ${stdout}${stderr}`)
     return faults
   } finally {
@@ -83,15 +83,15 @@ const faultsOf = async (dashboards: readonly Dashboard[]): Promise<string[]> => 
   }
 }
 
-test('the dashboards are what Grafana itself says that dashboards are', async () => {
-  expect(await faultsOf(Object.values(DASHBOARDS))).toEqual([])
+test('the dashboards conform to the types of @grafana/schema', async () => {
+  expect(await typeErrorsOf(Object.values(DASHBOARDS))).toEqual([])
 })
 
-test('an option that Grafana does not have, and a value that one does not take, are found', async () => {
+test('an unknown option and an invalid value are found', async () => {
   const board = DASHBOARDS.fleet!
   const panel = board.panels.find(({ type }) => type === 'stat')!
-  const faultsWith = (options: object) =>
-    faultsOf([{ ...board, panels: [{ ...panel, options: { ...panel.options, ...options } }] }])
-  expect(await faultsWith({ colourMode: 'value' })).toEqual([expect.stringContaining('colourMode')])
-  expect(await faultsWith({ colorMode: 'red' })).toEqual([expect.stringContaining('"red"')])
+  const typeErrorsWith = (options: object) =>
+    typeErrorsOf([{ ...board, panels: [{ ...panel, options: { ...panel.options, ...options } }] }])
+  expect(await typeErrorsWith({ colourMode: 'value' })).toEqual([expect.stringContaining('colourMode')])
+  expect(await typeErrorsWith({ colorMode: 'red' })).toEqual([expect.stringContaining('"red"')])
 })

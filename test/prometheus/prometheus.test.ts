@@ -6,8 +6,8 @@ import type { HttpServer } from '../../collector/telemetry/expose/http-listener.
 import { listenHttp } from '../../collector/telemetry/expose/http-server.ts'
 import { createObserver, type Observer } from '../../collector/telemetry/observe/observer.ts'
 import { TRACE_ID } from '../../collector/telemetry/testing/samples.ts'
-import { nodes, observeEverything } from './everything.ts'
-import { lintMetrics, type Prometheus, startPrometheus } from './prometheus.ts'
+import { nodes, observeAllMetrics } from '../testing/observe-all-metrics.ts'
+import { lintMetrics, type Prometheus, startPrometheus } from '../testing/prometheus-server.ts'
 
 let metrics: Metrics
 let observer: Observer
@@ -17,7 +17,7 @@ let prometheus: Prometheus
 beforeAll(async () => {
   metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })
   observer = createObserver({ metrics })
-  observeEverything(metrics, observer)
+  observeAllMetrics(metrics, observer)
   server = await listenHttp({ registry: metrics.registry, health: () => [], address: '127.0.0.1:0' })
   prometheus = await startPrometheus({ targets: [`127.0.0.1:${server.port}`] })
 })
@@ -28,22 +28,22 @@ afterAll(async () => {
   metrics?.close()
 })
 
-test('every metric of the catalogue is there, and promtool says nothing but that bits should be bytes', async () => {
+test('/metrics has every metric of the catalogue, and promtool only criticises bits per second', async () => {
   const text = await metrics.registry.metrics()
   const absent = Object.values(CATALOGUE).filter(({ name }) => !new RegExp(`^${name}[{_ ]`, 'm').test(text))
   expect(absent).toEqual([])
   const remarks = (await lintMetrics(text)).split('\n').filter((line) => line !== '')
-  // Links are sold, configured and measured in bits per second; promtool would have bytes.
+  // Link rates are in bits per second everywhere, but promtool prefers bytes.
   expect(
     remarks.filter((line) => !/_bits_per_second use base unit "bytes" instead of "bits"$/.test(line)),
   ).toEqual([])
 })
 
-test('promtool would have said something', async () => {
+test('promtool reports problems of other metrics', async () => {
   expect(await lintMetrics('# TYPE bad_total gauge\nbad_total 1\n')).toMatch(/bad_total/)
 })
 
-test('Prometheus scrapes it', async () => {
+test('Prometheus scrapes /metrics', async () => {
   await prometheus.waitFor('up == 1')
   await prometheus.waitFor('scrape_samples_scraped > 100')
 })
@@ -84,24 +84,24 @@ test.each<[string, number]>([
   for (const sample of samples) expect(sample.value).toBeCloseTo(value, 9)
 })
 
-test('what changes and what departs is seen at the next scrape', async () => {
+test('changed values and removed nodes appear in the next scrape', async () => {
   await prometheus.waitFor('meshgauge_node_up{node="node-3"}')
   observer.observeNodes(nodes('node-1', 'node-2'))
   await prometheus.waitFor('meshgauge_nodes{state="ready"} == 2')
   expect(await prometheus.query('{__name__=~"meshgauge_.*",node="node-3"}')).toEqual([])
   expect(await prometheus.query('{__name__=~"meshgauge_.*",source="node-3"}')).toEqual([])
-  // A scrape that a busy machine holds up has no series at all for a moment.
+  // After a late scrape on a busy machine, Prometheus has no series for a moment.
   expect(await prometheus.waitFor('meshgauge_node_up{node="node-2"}')).toHaveLength(1)
 })
 
-test('a query that makes no sense says so, and one without an answer names the targets', async () => {
+test('an invalid query rejects with its error, and one without results names the targets', async () => {
   await expect(prometheus.query('sum(')).rejects.toThrow('sum(: ')
   await expect(prometheus.waitFor('nothing_of_this_name', { timeoutSeconds: 0.4 })).rejects.toThrow(
-    /nothing_of_this_name has no answer after 0\.4 s; http:\/\/127\.0\.0\.1:\d+\/metrics is up/,
+    /nothing_of_this_name has no result after 0\.4 s; http:\/\/127\.0\.0\.1:\d+\/metrics is up/,
   )
 })
 
-test('without the program the line to type is the error', async () => {
+test('a missing program rejects with the command that installs it', async () => {
   vi.stubEnv('PATH', '/nowhere')
   try {
     const line = 'is not installed; as root: apt-get install --yes --no-install-recommends prometheus'

@@ -1,11 +1,20 @@
 import { existsSync } from 'node:fs'
 import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
-import { openIndependentClient } from './independent-client.ts'
-import { startAgent } from './service-process.ts'
-import { CHECK, collect, detailsOf, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { startAgent } from '../testing/service-process.ts'
+import {
+  CHECK,
+  collect,
+  detailsOf,
+  failureOf,
+  IPERF,
+  PING,
+  reasonOf,
+  useAgentUnderTest,
+} from './agent-under-test.ts'
 
-const subject = useAgent(27301)
+const subject = useAgentUnderTest(27301)
 const { serve, run } = subject
 
 describe('bad requests', () => {
@@ -37,7 +46,7 @@ describe('bad requests', () => {
 
   test.each([
     [
-      'a peer outside',
+      'a peer outside the allowed networks',
       PING,
       'Ping',
       { targets: [{ address: '192.0.2.1' }] },
@@ -45,7 +54,7 @@ describe('bad requests', () => {
       status.PERMISSION_DENIED,
     ],
     [
-      'an absurd duration',
+      'a duration above the limit',
       IPERF,
       'Run',
       {
@@ -56,7 +65,7 @@ describe('bad requests', () => {
       status.RESOURCE_EXHAUSTED,
     ],
     [
-      'an absurd rate',
+      'a bitrate above the limit',
       IPERF,
       'Run',
       { flows: [{ address: '127.0.0.1', port: 27301 }], options: { bitsPerSecond: 1e15 } },
@@ -64,7 +73,7 @@ describe('bad requests', () => {
       status.RESOURCE_EXHAUSTED,
     ],
     [
-      'no ceiling where there is one',
+      'no bitrate where the agent has a limit',
       IPERF,
       'Run',
       { flows: [{ address: '127.0.0.1', port: 27301 }] },
@@ -72,7 +81,7 @@ describe('bad requests', () => {
       status.RESOURCE_EXHAUSTED,
     ],
     [
-      'an interval of nothing',
+      'an interval below the minimum',
       PING,
       'Ping',
       { targets: [{ address: '127.0.0.1' }], interval: { nanos: 5e6 } },
@@ -97,13 +106,13 @@ describe('bad requests', () => {
   })
 
   test('an engine that is not installed is ENGINE_UNAVAILABLE with a hint', async () => {
-    const lame = await startAgent(
+    const agentWithoutEngines = await startAgent(
       '--program',
       'iperf3=/nonexistent/iperf3',
       '--program',
       'fping=/nonexistent/fping',
     )
-    const own = openIndependentClient(lame.port)
+    const own = openIndependentClient(agentWithoutEngines.port)
     const serving = await failureOf(collect(own.stream(IPERF, 'Serve', { listeners: [{ interface: 'lo' }] })))
     expect([serving.code, reasonOf(serving)]).toEqual([status.FAILED_PRECONDITION, 'ENGINE_UNAVAILABLE'])
     expect(serving.details).toMatch(/iperf3/)
@@ -112,7 +121,7 @@ describe('bad requests', () => {
     )
     expect(reasonOf(pinging)).toBe('ENGINE_UNAVAILABLE')
     own.close()
-    await lame.stop('SIGTERM')
+    await agentWithoutEngines.stop('SIGTERM')
   })
 
   test('an occupied port is reported in one line, with exit code 2', async () => {

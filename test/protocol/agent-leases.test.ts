@@ -2,18 +2,28 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
-import { eventually, processes, programsOf } from './descendants.ts'
-import { openIndependentClient } from './independent-client.ts'
-import { startAgent } from './service-process.ts'
-import { collect, detailsOf, type Event, failureOf, IPERF, PING, reasonOf, useAgent } from './tested-agent.ts'
+import { eventually } from '../testing/eventually.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { measuringProgramsOf, processes } from '../testing/process-tree.ts'
+import { startAgent } from '../testing/service-process.ts'
+import {
+  collect,
+  detailsOf,
+  type Event,
+  failureOf,
+  IPERF,
+  PING,
+  reasonOf,
+  useAgentUnderTest,
+} from './agent-under-test.ts'
 
-const subject = useAgent(27201)
+const subject = useAgentUnderTest(27201)
 const { serve, listen } = subject
 
 describe('streams are leases', () => {
   test('cancelling Serve ends the server', async () => {
     const server = await listen()
-    expect(programsOf(subject.agent.pid)).toHaveLength(1)
+    expect(measuringProgramsOf(subject.agent.pid)).toHaveLength(1)
     const rest = failureOf(server.rest)
     server.cancel()
     expect((await rest).code).toBe(status.CANCELLED)
@@ -28,7 +38,7 @@ describe('streams are leases', () => {
     stream.cancel()
   })
 
-  test('kill -9 of the agent ends everything it started', async () => {
+  test('kill -9 of the agent ends all programs that it started', async () => {
     const victim = await startAgent('--ports', '25301-25308')
     const own = openIndependentClient(victim.port)
     const pinging = collect(
@@ -38,7 +48,7 @@ describe('streams are leases', () => {
       own.stream(IPERF, 'Serve', { listeners: [{ interface: 'lo' }, { interface: 'lo' }] }),
     ).catch(() => [])
     const started = await eventually(
-      () => programsOf(victim.pid),
+      () => measuringProgramsOf(victim.pid),
       (found) => found.length === 3,
     )
     await victim.stop('SIGKILL')
@@ -58,7 +68,7 @@ describe('streams are leases', () => {
       collect(own.stream(PING, 'Ping', { targets: [{ address: '127.0.0.1' }], continuous: true })),
     )
     const started = await eventually(
-      () => programsOf(victim.pid),
+      () => measuringProgramsOf(victim.pid),
       (found) => found.length === 1,
     )
     await victim.stop('SIGTERM')
@@ -98,24 +108,24 @@ describe('admission', () => {
 
 describe('ports', () => {
   test('skips a port that another program uses', async () => {
-    const squatters = [27201, 27202, 27203].map((port) => createServer().listen(port, '127.0.0.1'))
-    await Promise.all(squatters.map((squatter) => once(squatter, 'listening')))
+    const listeners = [27201, 27202, 27203].map((port) => createServer().listen(port, '127.0.0.1'))
+    await Promise.all(listeners.map((listener) => once(listener, 'listening')))
     const servers = await Promise.all(
       Array.from({ length: 3 }, () => listen({ admission: 'ADMISSION_SHARED' })),
     )
     for (const { port } of servers) expect([27201, 27202, 27203]).not.toContain(port)
     for (const { cancel } of servers) cancel()
     await Promise.allSettled(servers.map(({ rest }) => rest))
-    for (const squatter of squatters) squatter.close()
+    for (const listener of listeners) listener.close()
   })
 
   test('a requested port that is in use is PORTS_EXHAUSTED', async () => {
-    const squatter = createServer().listen(27207, '127.0.0.1')
-    await once(squatter, 'listening')
+    const listener = createServer().listen(27207, '127.0.0.1')
+    await once(listener, 'listening')
     // Shared, like the one that was cancelled before and may not be released yet.
     const request = { listeners: [{ interface: 'lo', port: 27207 }], admission: 'ADMISSION_SHARED' }
     const error = await failureOf(collect(serve(request)))
     expect(reasonOf(error)).toBe('PORTS_EXHAUSTED')
-    squatter.close()
+    listener.close()
   })
 })

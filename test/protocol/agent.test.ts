@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { AGENT, CHECK, collect, failureOf, PING, useAgent } from './tested-agent.ts'
+import { AGENT, CHECK, collect, failureOf, PING, useAgentUnderTest } from './agent-under-test.ts'
 
-const subject = useAgent(25201)
+const subject = useAgentUnderTest(25201)
 const { serve, run, listen } = subject
 
 describe('Describe', () => {
@@ -22,7 +22,7 @@ describe('Describe', () => {
   })
 })
 
-describe('a stream is one Started, then samples, then one Summary', () => {
+describe('a stream has one Started, then samples, then one Summary', () => {
   test.each(['fping', 'ping', 'tcp'])('Ping with %s', async (engine) => {
     const targets = [
       { address: '127.0.0.1', port: subject.agent.port },

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { type ServiceProcess, startService } from './service-process.ts'
-import { failureOf } from './tested-agent.ts'
+import { type IndependentClient, openIndependentClient } from '../testing/independent-client.ts'
+import { type ServiceProcess, startService } from '../testing/service-process.ts'
+import { failureOf } from './agent-under-test.ts'
 
 const PACKAGE = 'meshgauge.collector.v1'
 const ADDRESSES = ['127.0.0.2', '127.0.0.3', '127.0.0.4']

@@ -73,7 +73,7 @@ const BAD_VALUES: Record<string, Encode[]> = {
 /** A request with one invalid value, and the path of its field. The path is empty for the request as a whole. */
 export type BadRequest = { path: string; bytes: Buffer }
 
-/** The full name of a type that is named relative to a scope; undefined for map entries, which have no name of their own. */
+/** The full name of a type that is named relative to a scope; undefined for map entries, which are not in the list of types. */
 const resolve = (name: string, scope: string): string | undefined => {
   if (name.startsWith('.')) return name.slice(1)
   const scopes = scope.split('.').map((_, index, parts) => parts.slice(0, parts.length - index).join('.'))

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type ServiceProcess, startService } from '../testing/service-process.ts'
 import { type BadRequest, type Method, methods } from './bad-bytes.ts'
-import { type ServiceProcess, startService } from './service-process.ts'
 
 let folder: string
 let agent: ServiceProcess

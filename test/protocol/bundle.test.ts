@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { openMesh } from './mesh-stream.ts'
-import { type ServiceProcess, startAgent, startService } from './service-process.ts'
+import { type IndependentClient, openIndependentClient } from '../testing/independent-client.ts'
+import { openMesh } from '../testing/mesh-stream.ts'
+import { type ServiceProcess, startAgent, startService } from '../testing/service-process.ts'
 
 const ROOT = new URL('../../', import.meta.url).pathname
 
@@ -34,7 +34,7 @@ const curl = async (method: string, request: object) => {
   return JSON.parse(stdout)
 }
 
-test('runs when the environment names it, and only then', async () => {
+test('a bundle is used only when the environment names it', async () => {
   const commandOf = ({ pid }: ServiceProcess) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   expect(commandOf(agent)).toContain(bundle)
   const fromSources = await startAgent()
@@ -51,20 +51,20 @@ test('a bundle that does not exist is a usage error', async () => {
   expect(stderr).toContain('MESHGAUGE_AGENT_BUNDLE  /nowhere/agent.mjs does not exist')
 })
 
-test('knows itself, its checks and its own channels, by reflection', async () => {
+test('an agent from a bundle supports Describe, checks, reflection and channelz', async () => {
   expect(await curl('meshgauge.agent.v1.AgentService/Describe', {})).toHaveProperty('limits')
   expect((await curl('meshgauge.agent.v1.CheckService/ListChecks', {})).checks.length).toBeGreaterThan(5)
   expect(await curl('grpc.health.v1.Health/Check', {})).toEqual({ status: 'SERVING' })
   expect((await curl('grpc.channelz.v1.Channelz/GetServers', {})).server).toHaveLength(1)
 })
 
-test('says what is wrong with a request', async () => {
+test('an agent from a bundle reports violations of a request', async () => {
   await expect(
     client.call('meshgauge.agent.v1.CheckService', 'RunCheck', { check: 'nonsense' }),
   ).rejects.toThrow()
 })
 
-test('measures', async () => {
+test('an agent from a bundle measures', async () => {
   const targets = [{ id: 1, address: '127.0.0.1' }]
   const mesh = openMesh(client, { owner: 'test', window: { seconds: 1 }, groups: [{ targets }] })
   await mesh.until(() => mesh.windowsOf(1).some(({ received }) => received > 0))

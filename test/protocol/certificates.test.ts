@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type ServiceProcess, startService } from './service-process.ts'
+import { type ServiceProcess, startService } from '../testing/service-process.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
@@ -13,7 +13,7 @@ let collector: ServiceProcess
 
 const openssl = (...args: string[]) => execa('openssl', args, { cwd: folder })
 
-/** A certificate for 127.0.0.1, signed by the authority of that name. */
+/** Creates a certificate for 127.0.0.1 that is signed by `authority`. */
 const issue = async (authority: string, name: string) => {
   const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=IP:127.0.0.1,DNS:${name}`]
   await openssl(
@@ -47,7 +47,7 @@ const issue = async (authority: string, name: string) => {
     `${name}.pem`,
   )
 }
-const found = async (authority: string) =>
+const createAuthority = async (authority: string) =>
   openssl(
     'req',
     '-x509',
@@ -72,7 +72,7 @@ const tls = (authority: string, name: string) => [
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'meshgauge-tls-'))
-  await Promise.all([found('ours'), found('theirs')])
+  await Promise.all([createAuthority('ours'), createAuthority('theirs')])
   for (const name of ['agent', 'collector', 'operator']) await issue('ours', name)
   await issue('theirs', 'stranger')
   agent = await startService([
@@ -106,13 +106,13 @@ const nodes = (...args: string[]) =>
   })
 
 describe('certificates', () => {
-  test('those of one authority trust each other, from the command line to the agent', async () => {
+  test('CLI, collector and agent with certificates of one authority trust each other', async () => {
     const { exitCode, stdout } = await nodes(...tls('ours', 'operator'))
     expect(exitCode).toBe(0)
     expect(stdout).toContain('"ready"')
   })
 
-  test('a stranger, and one without a certificate, are turned away', async () => {
+  test('a client with a certificate of another authority and one without are refused', async () => {
     const strangers = await Promise.all([nodes(...tls('theirs', 'stranger')), nodes()])
     for (const { exitCode, stdout } of strangers) {
       expect(exitCode).toBe(3)
@@ -120,13 +120,13 @@ describe('certificates', () => {
     }
   })
 
-  test('plaintext off loopback is refused unless it is asked for', async () => {
+  test('plaintext on an address other than loopback needs --insecure', async () => {
     const refused = await execa(MESHGAUGE, ['agent', '--listen', '0.0.0.0:0'], { reject: false })
     expect(refused.exitCode).toBe(2)
     expect(refused.stderr).toMatch(/not a loopback address.*--insecure/s)
   })
 
-  test('the store is for its owner alone', () => {
+  test('only the owner can read the store', () => {
     expect(statSync(join(folder, 'store.db')).mode & 0o077).toBe(0)
   })
 })

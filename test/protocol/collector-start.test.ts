@@ -5,34 +5,34 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startService } from './service-process.ts'
+import { startService } from '../testing/service-process.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
-/** A start that hangs is ended by then, and has no exit code. */
-const HANGS_MS = 60_000
+/** A start that takes longer is killed, and has no exit code. */
+const START_TIMEOUT_MS = 60_000
 
 let folder: string
-/** Takes every connection and says nothing: an agent that hangs, and a port that is taken. */
-let deaf: Server
-let taken: string
+/** Accepts connections and never answers: an agent that hangs, and a port that is in use. */
+let silentServer: Server
+let usedAddress: string
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'meshgauge-start-'))
-  deaf = createServer()
-  deaf.listen(0, '127.0.0.1')
-  await once(deaf, 'listening')
-  taken = `127.0.0.1:${(deaf.address() as AddressInfo).port}`
+  silentServer = createServer()
+  silentServer.listen(0, '127.0.0.1')
+  await once(silentServer, 'listening')
+  usedAddress = `127.0.0.1:${(silentServer.address() as AddressInfo).port}`
   writeFileSync(
     join(folder, 'fleet.yaml'),
     `insecure: true
-nodes: [{ name: n1, address: "${taken}" }, { name: n2, address: 127.0.0.1:10 }]
+nodes: [{ name: n1, address: "${usedAddress}" }, { name: n2, address: 127.0.0.1:10 }]
 checks: [{ check: interfaces, every: 1m }]
 `,
   )
 })
 afterAll(() => {
-  deaf.close()
+  silentServer.close()
   rmSync(folder, { recursive: true })
 })
 
@@ -46,7 +46,7 @@ const start = async (given: Record<string, string>, env: Record<string, string> 
   const { stderr, exitCode } = await execa(MESHGAUGE, argsOf(given), {
     reject: false,
     env,
-    timeout: HANGS_MS,
+    timeout: START_TIMEOUT_MS,
     killSignal: 'SIGKILL',
   })
   const lines = stderr.split('\n').filter((line) => !line.startsWith('{'))
@@ -54,32 +54,32 @@ const start = async (given: Record<string, string>, env: Record<string, string> 
 }
 
 test.each([
-  ['gRPC has its port no more', 'listen'],
-  ['HTTP has its port no more', 'http'],
-])('a collector says what is wrong and ends, whatever its agents do: %s', async (_, flag) => {
-  const { stderr, exitCode, last } = await start({ [flag]: taken })
+  ['the gRPC port is in use', 'listen'],
+  ['the HTTP port is in use', 'http'],
+])('a collector reports the error and exits, also while an agent hangs: %s', async (_, flag) => {
+  const { stderr, exitCode, last } = await start({ [flag]: usedAddress })
   expect({ exitCode, last }).toEqual({
     exitCode: 2,
-    last: `cannot listen on ${taken}: the port is in use; stop what has it, or choose another port`,
+    last: `cannot listen on ${usedAddress}: the port is in use; stop the program that uses it, or choose another port`,
   })
-  // It has not waited for the answers of agents that give none.
+  // The collector did not wait for agents that do not answer.
   expect(stderr).not.toContain('DEADLINE_EXCEEDED')
 })
 
-test('the gateway has its port no more', async () => {
-  const port = taken.split(':')[1]!
+test('the port of the Autopilot gateway is in use', async () => {
+  const port = usedAddress.split(':')[1]!
   expect(await start({ 'autopilot-port': port })).toMatchObject({
     exitCode: 2,
-    last: expect.stringContaining(`cannot listen on ${taken}: the port is in use`),
+    last: expect.stringContaining(`cannot listen on ${usedAddress}: the port is in use`),
   })
 })
 
-test('a host that is none', async () => {
+test('an invalid host', async () => {
   const last = expect.stringContaining('the host name is not known')
   expect(await start({ listen: 'no-such-host.invalid:50050' })).toMatchObject({ exitCode: 2, last })
 })
 
-test.each(['grpc', 'http/protobuf'])('an endpoint that is none, with %s', async (protocol) => {
+test.each(['grpc', 'http/protobuf'])('an invalid OTLP endpoint, with %s', async (protocol) => {
   const env = {
     OTEL_EXPORTER_OTLP_ENDPOINT: '://nowhere',
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'collector of metrics',
@@ -88,25 +88,25 @@ test.each(['grpc', 'http/protobuf'])('an endpoint that is none, with %s', async 
   const { stderr, exitCode } = await start({}, env)
   expect(exitCode).toBe(2)
   expect(stderr).toContain(
-    'OTEL_EXPORTER_OTLP_ENDPOINT          "://nowhere" is no endpoint; write http://HOST:43',
+    'OTEL_EXPORTER_OTLP_ENDPOINT          "://nowhere" is not an endpoint; write http://HOST:43',
   )
-  expect(stderr).toContain('OTEL_EXPORTER_OTLP_METRICS_ENDPOINT  "collector of metrics" is no endpoint')
+  expect(stderr).toContain('OTEL_EXPORTER_OTLP_METRICS_ENDPOINT  "collector of metrics" is not an endpoint')
   expect(stderr).not.toContain('A bug')
 })
 
-test('a backend that takes nothing, and a store that is none', async () => {
+test('a file that is not a store, with an OTLP backend that does not answer', async () => {
   const store = join(folder, 'not-a-store')
   writeFileSync(store, 'something else')
-  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${taken}` }
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${usedAddress}` }
   expect(await start({ store }, env)).toMatchObject({
     exitCode: 3,
     last: expect.stringContaining('it is not a meshgauge store'),
   })
 })
 
-test('the store of a start that failed is free for the next one, and so are its ports', async () => {
+test('a failed start releases its store and its ports', async () => {
   const store = join(folder, 'again.db')
-  expect(await start({ store, http: taken })).toMatchObject({ exitCode: 2 })
+  expect(await start({ store, http: usedAddress })).toMatchObject({ exitCode: 2 })
   expect(existsSync(store)).toBe(true)
   const collector = await startService(argsOf({ store }))
   await collector.stop('SIGTERM')

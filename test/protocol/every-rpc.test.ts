@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { loadSync } from '@grpc/proto-loader'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { eventually } from './descendants.ts'
-import { type ServiceProcess, startService } from './service-process.ts'
+import { eventually } from '../testing/eventually.ts'
+import { type ServiceProcess, startService } from '../testing/service-process.ts'
 
 const root = new URL('../../', import.meta.url).pathname
 const buf = join(root, 'node_modules/.bin/buf')
@@ -47,7 +47,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** What a grpcurl user types: reflection instead of protos, JSON in, JSON out. */
+/** Calls an RPC as a grpcurl user does: by reflection, with JSON. */
 const call = async (port: string, method: string, body: object) => {
   const args = [
     'curl',
@@ -67,10 +67,10 @@ const spec = {
   ping: { count: 2, interval: '0.1s' },
 }
 
-/** It is so once the mesh has come up, or a run has gone on: asked again until it is. */
+/** The answer needs a running mesh, or progress of a run, so the call is repeated. */
 const IN_TIME = 'in time'
 
-/** A small body for every RPC there is, in an order in which they make sense, and a word of each answer. */
+/** A small request for every RPC, in a useful order, with a pattern for the answer. */
 const AGENT_CALLS: [method: string, body: object, answer: RegExp, when?: typeof IN_TIME][] = [
   ['meshgauge.agent.v1.AgentService/Describe', {}, /"iperf3"/],
   ['meshgauge.agent.v1.CheckService/ListChecks', {}, /"reachability"/],
@@ -85,7 +85,7 @@ const AGENT_CALLS: [method: string, body: object, answer: RegExp, when?: typeof 
     /"summary"/,
   ],
   [
-    // A caller that has said all ends the mesh: what is answered is that it began.
+    // buf half-closes the stream at once, which ends the mesh after Started.
     'meshgauge.agent.v1.PingService/PingMesh',
     { assignment: { owner: 'me', groups: [{ targets: [{ id: 1, address: '127.0.0.3' }] }] } },
     /"session"/,
@@ -102,7 +102,7 @@ const AGENT_CALLS: [method: string, body: object, answer: RegExp, when?: typeof 
   ],
 ]
 const schedule = { name: 'night', cron: '0 2 * * *', timeZone: 'UTC', run: spec, everyPairWithin: '604800s' }
-/** One flow between two nodes. */
+/** Sustained traffic with one flow. */
 const traffic = {
   topology: { kind: 'TOPOLOGY_KIND_PAIRS', pairs: [{ source: 'n1', destination: 'n2' }] },
   options: { bitsPerSecond: 1e6 },
@@ -162,7 +162,7 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
     { profile: { name: 'baseline' } },
     /TOPOLOGY_KIND_/,
   ],
-  // The run that the schedule began.
+  // The run that the schedule started.
   ['meshgauge.collector.v1.RunService/WatchRun', { runId: 'latest' }, /RUN_STATE_COMPLETED/],
   ['meshgauge.collector.v1.ResultService/ListResults', { runId: 'latest' }, /OUTCOME_MEASURED/],
   [
@@ -180,7 +180,7 @@ const COLLECTOR_CALLS: typeof AGENT_CALLS = [
   ['meshgauge.collector.v1.StoreService/BackupStore', {}, /"sizeBytes": "\d{5,}"/],
 ]
 
-describe('every RPC from the outside', () => {
+describe('every RPC, called by reflection', () => {
   test.each(AGENT_CALLS)('%s', async (method, body, answer) => {
     const { exitCode, stdout, stderr } = await call(`127.0.0.2:${agents[0]!.port}`, method, body)
     expect([exitCode, stderr]).toEqual([0, ''])
@@ -195,7 +195,7 @@ describe('every RPC from the outside', () => {
     expect(stdout).toMatch(answer)
   })
 
-  test('CancelRun of a run that has ended is refused', async () => {
+  test('CancelRun of an ended run is refused', async () => {
     const { exitCode, stderr } = await call(
       `127.0.0.1:${collector.port}`,
       'meshgauge.collector.v1.RunService/CancelRun',
@@ -205,7 +205,7 @@ describe('every RPC from the outside', () => {
     expect(stderr).toMatch(/failed_precondition.*has ended already/s)
   })
 
-  test('none was left out', () => {
+  test('the lists above contain every RPC', () => {
     const files = [
       'agent/v1/agent',
       'agent/v1/check',
@@ -228,7 +228,7 @@ describe('every RPC from the outside', () => {
     const methods = Object.entries(loaded).flatMap(([service, definition]) =>
       service.endsWith('Service') ? Object.keys(definition).map((method) => `${service}/${method}`) : [],
     )
-    // schedule.proto brings these along; they have tests of their own.
+    // schedule.proto imports these services; they have separate tests.
     const others = /\.(ProfileService|MeshService)\//
     const called = [...AGENT_CALLS, ...COLLECTOR_CALLS].map(([method]) => method)
     expect(methods.filter((method) => !others.test(method) && !called.includes(method))).toEqual([
@@ -247,18 +247,18 @@ describe('every RPC from the outside', () => {
   )
 })
 
-describe('a node of the inventory that does not answer', () => {
-  test('is shown as silent with the reason, costs only its own pairs, and exit 3', async () => {
+describe('a node that does not answer', () => {
+  test('is shown as silent with the reason, and a run skips only its pairs and exits with 3', async () => {
     const nodes = [
       `  - { name: n1, address: "127.0.0.2:${agents[0]!.port}" }`,
       `  - { name: n2, address: "127.0.0.3:${agents[1]!.port}" }`,
     ]
     nodes.push('  - { name: lost, address: "127.0.0.9:9", interfaces: [lo] }')
-    writeFileSync(join(folder, 'lame.yaml'), ['nodes:', ...nodes].join('\n'))
-    const places = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--store', join(folder, 'lame.db')]
-    const lame = await startService(['collector', '--config', join(folder, 'lame.yaml'), ...places])
+    writeFileSync(join(folder, 'silent.yaml'), ['nodes:', ...nodes].join('\n'))
+    const places = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--store', join(folder, 'silent.db')]
+    const service = await startService(['collector', '--config', join(folder, 'silent.yaml'), ...places])
     const meshgauge = (...args: string[]) =>
-      execa(join(root, 'cli/meshgauge'), ['--collector', `127.0.0.1:${lame.port}`, ...args], {
+      execa(join(root, 'cli/meshgauge'), ['--collector', `127.0.0.1:${service.port}`, ...args], {
         reject: false,
       })
     const shown = await meshgauge('nodes')
@@ -288,6 +288,6 @@ describe('a node of the inventory that does not answer', () => {
       'measured',
       'measured',
     ])
-    await lame.stop('SIGTERM')
+    await service.stop('SIGTERM')
   })
 })

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { execaSync } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import { healthyNetwork } from './stand-in-agents.ts'
-import { iperfMesh, type StandInFleet, startStandInFleet } from './stand-in-fleet.ts'
+import { type FakeAgentFleet, iperfMesh, startFakeAgentFleet } from './fake-agent-fleet.ts'
+import { healthyNetwork } from './fake-agents.ts'
 
 let folder: string
-let fleet: StandInFleet | undefined
+let fleet: FakeAgentFleet | undefined
 let mounted = false
 
 beforeEach(() => {
@@ -39,9 +39,11 @@ const testsUnderWay = async (): Promise<number> => {
 }
 
 describe('a disk that becomes full during a run', () => {
-  test('results wait and are stored when there is space; until then /healthz states the reason', async ({ skip }) => {
+  test('results wait and are stored when there is space; until then /healthz states the reason', async ({
+    skip,
+  }) => {
     if (!mounted) skip('no small file system can be mounted')
-    fleet = await startStandInFleet(12, healthyNetwork, {
+    fleet = await startFakeAgentFleet(12, healthyNetwork, {
       store: join(folder, 'store.db'),
       testSeconds: 0.1,
     })
@@ -66,7 +68,7 @@ describe('a disk that becomes full during a run', () => {
     skip,
   }) => {
     if (!mounted) skip('no small file system can be mounted')
-    fleet = await startStandInFleet(8, healthyNetwork, {
+    fleet = await startFakeAgentFleet(8, healthyNetwork, {
       store: join(folder, 'store.db'),
       testSeconds: 0.2,
     })
@@ -83,7 +85,7 @@ describe('a disk that becomes full during a run', () => {
 
   test('a run that cannot be stored at its start is refused, and nothing starts', async ({ skip }) => {
     if (!mounted) skip('no small file system can be mounted')
-    fleet = await startStandInFleet(4, healthyNetwork, {
+    fleet = await startFakeAgentFleet(4, healthyNetwork, {
       store: join(folder, 'store.db'),
       testSeconds: 0.2,
     })

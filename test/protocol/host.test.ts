@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { type ServiceError, status } from '@grpc/grpc-js'
 import { execaSync } from 'execa'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { eventually, programsOf } from './descendants.ts'
-import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { pcpConf } from './pcp.ts'
-import { type ServiceProcess, startService } from './service-process.ts'
+import { eventually } from '../testing/eventually.ts'
+import { type IndependentClient, openIndependentClient } from '../testing/independent-client.ts'
+import { pcpConf } from '../testing/pcp.ts'
+import { measuringProgramsOf } from '../testing/process-tree.ts'
+import { type ServiceProcess, startService } from '../testing/service-process.ts'
 
 const IPERF = 'meshgauge.agent.v1.IperfService'
 
@@ -56,7 +57,7 @@ beforeAll(async () => {
 })
 afterEach(() =>
   eventually(
-    () => [...programsOf(agent.pid), ...recordings(temporary)],
+    () => [...measuringProgramsOf(agent.pid), ...recordings(temporary)],
     (found) => found.length === 0,
   ),
 )
@@ -170,7 +171,7 @@ const pcpSamples = (json: string): PcpSample[] => JSON.parse(json)['@pcp']['@hos
 const describePcp = (name: string, tests: () => void) =>
   pcpConf
     ? describe(name, tests)
-    : describe.skip(`${name} (skipped: Performance Co-Pilot is not there)`, tests)
+    : describe.skip(`${name} (skipped: Performance Co-Pilot is not installed)`, tests)
 
 describePcp('Performance Co-Pilot', () => {
   test('pmcd, pmlogger and pcp2json record both endpoints with their interfaces', async () => {
@@ -213,7 +214,9 @@ describePcp('Performance Co-Pilot', () => {
     const stream = serve(PCP)
     const { value } = await stream[Symbol.asyncIterator]().next()
     expect((value as Event).event).toBe('started')
-    const running = programsOf(agent.pid).map(({ command }) => command.split(' ')[0]!.split('/').at(-1))
+    const running = measuringProgramsOf(agent.pid).map(({ command }) =>
+      command.split(' ')[0]!.split('/').at(-1),
+    )
     expect(running.sort()).toEqual(['iperf3', 'pmcd', 'pmlogger'])
     expect(recordings(temporary)).toHaveLength(1)
     stream.cancel()
@@ -244,12 +247,12 @@ describe('where Performance Co-Pilot is missing or broken', () => {
       /^Performance Co-Pilot is not installed, there is no \/nowhere\/pcp\.conf: install/,
     ],
     [
-      'half there',
+      'incomplete',
       () => installation('half', { pmcd: 'exit 0' }),
       /^Performance Co-Pilot lacks \S+\/pmlogger, \S+pcp2json, \S+pmpython: install/,
     ],
     [
-      'dying',
+      'ending early',
       () => installation('dying', all('echo no shared memory >&2; exit 7')),
       /^pmcd ended with exit code 7: no shared memory$/,
     ],
@@ -264,7 +267,7 @@ describe('where Performance Co-Pilot is missing or broken', () => {
         expect(samplesOf(events).length).toBeGreaterThan(1)
         expect(events.at(-1)!.summary!.results[0]!.outcome).toBe('OUTCOME_MEASURED')
       }
-      expect(programsOf(other.pid)).toEqual([])
+      expect(measuringProgramsOf(other.pid)).toEqual([])
     } finally {
       others.close()
       await other.stop('SIGTERM')

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
-import { eventually, processes, programsOf } from './descendants.ts'
-import { openIndependentClient } from './independent-client.ts'
-import { assignment, openMesh } from './mesh-stream.ts'
-import { startAgent } from './service-process.ts'
+import { eventually } from '../testing/eventually.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { assignment, openMesh } from '../testing/mesh-stream.ts'
+import { measuringProgramsOf, processes } from '../testing/process-tree.ts'
+import { startAgent } from '../testing/service-process.ts'
 
 describe('a failure of the engine', () => {
   test('is reported with its reason, is no loss, and is retried', async () => {
@@ -25,7 +26,7 @@ describe('a failure of the engine', () => {
       chmodSync(program, 0o755)
       await mesh.until(() => mesh.windowsOf(1).length > 1)
       await mesh.until(({ batches }) => (batches.at(-1)!.problems ?? []).length === 0)
-      const before = programsOf(own.pid)[0]!.pid
+      const before = measuringProgramsOf(own.pid)[0]!.pid
       process.kill(before, 'SIGKILL')
       await mesh.until(({ batches }) =>
         batches.some(({ problems }) => problems?.[0]?.reason.includes('SIGKILL')),
@@ -48,7 +49,7 @@ describe('no process is left', () => {
     const caller = openIndependentClient(own.port)
     const mesh = openMesh(caller, assignment([1, 2]))
     await mesh.until(() => mesh.windowsOf(1).length > 0)
-    const pids = programsOf(own.pid).map(({ pid }) => pid)
+    const pids = measuringProgramsOf(own.pid).map(({ pid }) => pid)
     expect(pids).toHaveLength(1)
     await own.stop(signal)
     await mesh.done

@@ -1,24 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { eventually, programsOf } from './descendants.ts'
-import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { assignment, openMesh, quick, type SeenWindow, targets, timeout } from './mesh-stream.ts'
-import { type ServiceProcess, startAgent } from './service-process.ts'
+import { eventually } from '../testing/eventually.ts'
+import { type IndependentClient, openIndependentClient } from '../testing/independent-client.ts'
+import { assignment, openMesh, quick, type SeenWindow, targets, timeout } from '../testing/mesh-stream.ts'
+import { measuringProgramsOf } from '../testing/process-tree.ts'
+import { type ServiceProcess, startAgent } from '../testing/service-process.ts'
 
 let agent: ServiceProcess
 let client: IndependentClient
 
-const gone = (pid: number) =>
+const untilNoPrograms = (pid: number) =>
   eventually(
-    () => programsOf(pid),
+    () => measuringProgramsOf(pid),
     (found) => found.length === 0,
   )
 beforeAll(async () => {
   agent = await startAgent()
   client = openIndependentClient(agent.port)
 })
-afterEach(() => gone(agent.pid))
+afterEach(() => untilNoPrograms(agent.pid))
 afterAll(async () => {
   client.close()
   await agent.stop('SIGTERM')
@@ -91,7 +92,7 @@ describe('an assignment that changes', () => {
     const ended = mesh.windowsOf(3).length
     await mesh.until(() => mesh.windowsOf(5).length > 3)
     await eventually(
-      () => programsOf(agent.pid),
+      () => measuringProgramsOf(agent.pid),
       (found) => found.length === 1,
     )
     await mesh.end()
@@ -111,21 +112,21 @@ describe('an assignment that changes', () => {
     const steady = { ...quick, targets: targets(1) }
     const mesh = open([], { groups: [steady, { ...quick, targets: targets(2) }] })
     await mesh.until(() => mesh.windowsOf(1).length > 0 && mesh.windowsOf(2).length > 0)
-    const before = programsOf(agent.pid).find(({ command }) => command.includes('127.0.7.1'))!
+    const before = measuringProgramsOf(agent.pid).find(({ command }) => command.includes('127.0.7.1'))!
     mesh.assign(assignment([], { groups: [{ ...quick, targets: targets(3) }, steady] }))
     await mesh.until(() => mesh.windowsOf(3).length > 1)
-    expect(programsOf(agent.pid).map(({ pid }) => pid)).toContain(before.pid)
+    expect(measuringProgramsOf(agent.pid).map(({ pid }) => pid)).toContain(before.pid)
     await mesh.end()
   })
 
   test('applies a burst of updates once', async () => {
     const mesh = open([1])
     await mesh.until(() => mesh.windowsOf(1).length > 0)
-    const known = new Set(programsOf(agent.pid).map(({ pid }) => pid))
+    const known = new Set(measuringProgramsOf(agent.pid).map(({ pid }) => pid))
     for (let last = 2; last < 12; last++) mesh.assign(assignment([1, last]))
     const started = new Set<number>()
     await mesh.until(() => {
-      for (const { pid, command } of programsOf(agent.pid))
+      for (const { pid, command } of measuringProgramsOf(agent.pid))
         if (!known.has(pid) && command.includes(' -l ')) started.add(pid)
       return mesh.windowsOf(11).length > 0
     })
@@ -141,7 +142,7 @@ describe('a broken stream', () => {
     await first.cancel()
     const brokeAt = Date.now() / 1000
     await sleep(3500)
-    expect(programsOf(agent.pid)).toHaveLength(1)
+    expect(measuringProgramsOf(agent.pid)).toHaveLength(1)
     const second = open([1, 2])
     await second.until(
       ({ batches }) => batches.length > 0 && second.windowsOf(1).some(({ end }) => end > brokeAt + 4),
@@ -179,7 +180,7 @@ describe('a broken stream', () => {
       const mesh = open([1], { outlive })
       await mesh.until(() => mesh.windowsOf(1).length > 0)
       await mesh.cancel()
-      await gone(agent.pid)
+      await untilNoPrograms(agent.pid)
     }
   })
 
@@ -220,7 +221,7 @@ describe('owners', () => {
     await second.until(() => second.windowsOf(2).length > 0)
     expect(second.seen.session).not.toBe(first.seen.session)
     expect(second.windowsOf(1)).toEqual([])
-    expect(programsOf(agent.pid)).toHaveLength(1)
+    expect(measuringProgramsOf(agent.pid)).toHaveLength(1)
     await second.end()
   })
 })
@@ -279,8 +280,8 @@ describe('violations of an assignment', () => {
     mesh.assign(assignment([1, 1]))
     await mesh.done
     expect(mesh.seen.failure!.code).toBe(status.INVALID_ARGUMENT)
-    expect(programsOf(agent.pid)).toHaveLength(1)
-    await gone(agent.pid)
+    expect(measuringProgramsOf(agent.pid)).toHaveLength(1)
+    await untilNoPrograms(agent.pid)
   })
 
   test('a stream must begin with an assignment', async () => {

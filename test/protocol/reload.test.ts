@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type ServiceProcess, startAgent, startService } from './service-process.ts'
+import { type ServiceProcess, startAgent, startService } from '../testing/service-process.ts'
 
 const MESHGAUGE = new URL('../../cli/meshgauge', import.meta.url).pathname
 
@@ -50,8 +50,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-describe('a config that is read again', () => {
-  test('takes nodes in and lets them go, and the series of those that have gone are gone', async () => {
+describe('a reloaded config', () => {
+  test('adds and removes nodes and their metrics', async () => {
     await vi.waitFor(async () => expect(await series('old')).not.toEqual([]), { timeout: 60_000 })
     write({ here: `127.0.0.1:${agent.port}`, new: nowhere(2) }, 'checks: [{ check: interfaces, every: 1s }]')
     const { stdout, exitCode } = await cli('reload')
@@ -60,21 +60,21 @@ describe('a config that is read again', () => {
     await vi.waitFor(async () => expect(await series('old')).toEqual([]), { timeout: 60_000 })
     const { stdout: listed } = await cli('nodes', '--json')
     expect(JSON.parse(listed).nodes.map(({ name }: { name: string }) => name)).toEqual(['here', 'new'])
-    // The check of the new config runs by itself from now on.
+    // The check of the new config runs periodically from now on.
     await vi.waitFor(
       async () => expect(await series('here')).toContainEqual(expect.stringContaining('check="interfaces"')),
       { timeout: 60_000 },
     )
   })
 
-  test('is SIGHUP too, and the collector lives on', async () => {
+  test('is also read on SIGHUP', async () => {
     write({ here: `127.0.0.1:${agent.port}`, third: nowhere(3) })
     process.kill(collector.pid, 'SIGHUP')
     await vi.waitFor(async () => expect(await series('third')).not.toEqual([]), { timeout: 60_000 })
     expect((await cli('nodes', 'here')).stdout).toContain('ready')
   })
 
-  test('with problems changes nothing and tells all of them', async () => {
+  test('with problems changes nothing and reports all of them', async () => {
     writeFileSync(config, 'nodes:\n  - { name: x, adress: 1.2.3.4 }\n  - { name: y, address: "a b" }\n')
     const { stderr, exitCode } = await cli('reload')
     expect(exitCode).toBe(2)
@@ -83,7 +83,7 @@ describe('a config that is read again', () => {
     expect((await cli('nodes', 'here')).exitCode).toBe(0)
   })
 
-  test('says which settings count only after a restart', async () => {
+  test('reports settings that need a restart', async () => {
     write({ here: `127.0.0.1:${agent.port}` }, 'autopilot: { port: 3333 }\n')
     const { stdout } = await cli('reload', '--json')
     expect(JSON.parse(stdout)).toMatchObject({ removed: ['third'], restartRequired: ['autopilot'] })

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { type ServiceProcess, startService } from './service-process.ts'
+import { type IndependentClient, openIndependentClient } from '../testing/independent-client.ts'
+import { type ServiceProcess, startService } from '../testing/service-process.ts'
 
 const SERVICE = 'meshgauge.collector.v1.ScheduleService'
 
@@ -11,7 +11,7 @@ let folder: string
 let collector: ServiceProcess
 let client: IndependentClient
 
-type Shown = {
+type ScheduleResponse = {
   schedule: {
     spec: Record<string, unknown>
     state: string
@@ -37,7 +37,7 @@ const run = {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'meshgauge-schedules-'))
-  // Agents that are not there: a schedule is more than what can be measured at the moment.
+  // No agents run, because schedules do not depend on them.
   const nodes = ['a', 'b', 'c'].map(
     (name, index) => `  - { name: ${name}, address: "127.0.0.${9 + index}:9", interfaces: [net0, net1] }`,
   )
@@ -50,10 +50,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-test('a schedule comes back as it was given, with its next start and its debt', async () => {
+test('a schedule is returned as created, with its next start and coverage', async () => {
   const spec = {
     name: 'night',
-    // An hour that every day has once.
+    // 04:00 exists exactly once on every day, also when summer time begins or ends.
     cron: '0 4 * * *',
     timeZone: 'Europe/Berlin',
     run,
@@ -63,7 +63,7 @@ test('a schedule comes back as it was given, with its next start and its debt', 
     budget: { bytes: 1_000_000, busy: { seconds: 30 } },
     everyPairWithin: { seconds: 604_800 },
   }
-  const { schedule } = await call<Shown>('CreateSchedule', { spec })
+  const { schedule } = await call<ScheduleResponse>('CreateSchedule', { spec })
   expect(schedule.spec).toMatchObject({ ...spec, run: { ...run, topology: { kind: 'TOPOLOGY_KIND_MESH' } } })
   expect(schedule).toMatchObject({ state: 'SCHEDULE_STATE_WAITING', origin: 'SCHEDULE_ORIGIN_API' })
   expect(schedule.coverage).toMatchObject({ pairCount: 6, overdueCount: 6, neverCount: 6 })
@@ -76,7 +76,7 @@ test('a schedule comes back as it was given, with its next start and its debt', 
   expect(Number(berlin)).toBe(4)
 })
 
-test('every problem is told at once, each with its field', async () => {
+test('all problems are reported, each with its field', async () => {
   const spec = {
     name: 'no/name',
     every: { nanos: 1 },
@@ -110,7 +110,7 @@ test('every problem is told at once, each with its field', async () => {
   })
 })
 
-test('what does not exist is NOT_FOUND, what cannot be started says why', async () => {
+test('an unknown schedule is NOT_FOUND, and one that cannot start returns the reason', async () => {
   for (const method of [
     'GetSchedule',
     'PauseSchedule',
@@ -125,7 +125,7 @@ test('what does not exist is NOT_FOUND, what cannot be started says why', async 
   })
 })
 
-test('coverage comes in pages, those never measured first', async () => {
+test('coverage is paged and lists pairs never measured first', async () => {
   type Page = {
     coverage: object
     overdue: { source: string; destination: string; interface: string }[]
@@ -146,13 +146,13 @@ test('coverage comes in pages, those never measured first', async () => {
   await expect(call('GetCoverage', { test: 'curl' })).rejects.toMatchObject({ code: 3 })
 })
 
-test('kill -9 keeps what was added, and what was paused', async () => {
+test('schedules and their state survive kill -9', async () => {
   await call('CreateSchedule', { spec: { name: 'often', every: { seconds: 1 }, run }, paused: true })
   await call('PauseSchedule', { schedule: 'night' })
   await collector.stop('SIGKILL')
   client.close()
   await start()
-  const { schedules } = await call<{ schedules: Shown['schedule'][] }>('ListSchedules', {})
+  const { schedules } = await call<{ schedules: ScheduleResponse['schedule'][] }>('ListSchedules', {})
   expect(schedules.map(({ spec, state }) => [spec.name, state])).toEqual([
     ['night', 'SCHEDULE_STATE_PAUSED'],
     ['often', 'SCHEDULE_STATE_PAUSED'],
@@ -161,6 +161,6 @@ test('kill -9 keeps what was added, and what was paused', async () => {
   await collector.stop('SIGKILL')
   client.close()
   await start()
-  const left = await call<{ schedules: Shown['schedule'][] }>('ListSchedules', {})
+  const left = await call<{ schedules: ScheduleResponse['schedule'][] }>('ListSchedules', {})
   expect(left.schedules.map(({ spec }) => spec.name)).toEqual(['night'])
 })

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openIndependentClient } from './independent-client.ts'
-import { healthyNetwork } from './stand-in-agents.ts'
-import { iperfMesh, pingMesh, type StandInFleet, startStandInFleet } from './stand-in-fleet.ts'
+import { openIndependentClient } from '../testing/independent-client.ts'
+import { type FakeAgentFleet, iperfMesh, pingMesh, startFakeAgentFleet } from './fake-agent-fleet.ts'
+import { healthyNetwork } from './fake-agents.ts'
 
-let fleet: StandInFleet
+let fleet: FakeAgentFleet
 
 beforeAll(async () => {
-  fleet = await startStandInFleet(4, healthyNetwork, { testSeconds: 0.2 })
+  fleet = await startFakeAgentFleet(4, healthyNetwork, { testSeconds: 0.2 })
 })
 afterAll(() => fleet.close())
 

@@ -1,9 +1,10 @@
 import { createServer } from 'node:net'
 import { type ServiceError, status } from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { eventually, programsOf } from './descendants.ts'
-import { type IndependentClient, openIndependentClient } from './independent-client.ts'
-import { type ServiceProcess, startAgent } from './service-process.ts'
+import { eventually } from '../testing/eventually.ts'
+import { type IndependentClient, openIndependentClient } from '../testing/independent-client.ts'
+import { measuringProgramsOf } from '../testing/process-tree.ts'
+import { type ServiceProcess, startAgent } from '../testing/service-process.ts'
 
 const IPERF = 'meshgauge.agent.v1.IperfService'
 const AGENT = 'meshgauge.agent.v1.AgentService'
@@ -30,7 +31,7 @@ const stops: (() => void | Promise<void>)[] = []
 afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop()
   await eventually(
-    () => programsOf(agent.pid),
+    () => measuringProgramsOf(agent.pid),
     (found) => found.length === 0,
   )
 })
@@ -40,7 +41,7 @@ afterAll(async () => {
 })
 
 /** An agent for one test, which ends with the test. */
-const startOwn = async (...args: string[]) => {
+const startSeparateAgent = async (...args: string[]) => {
   const own = await startAgent(...args)
   const ownClient = openIndependentClient(own.port)
   stops.push(async () => {
@@ -51,7 +52,7 @@ const startOwn = async (...args: string[]) => {
 }
 
 /** Opens a stream and collects its messages. */
-const follow = (method: string, request: object, from = client) => {
+const openStream = (method: string, request: object, from = client) => {
   const stream = from.stream<Event>(IPERF, method, request)
   stops.push(() => stream.cancel())
   const events: Event[] = []
@@ -88,7 +89,7 @@ const OPTIONS = { bitsPerSecond: 400_000, parallelCount: 2, interval: { seconds:
 const listeners = (count: number) => Array.from({ length: count }, () => ({ interface: 'lo' }))
 
 const start = async (count: number, more: object = {}, from = client) => {
-  const serve = follow(
+  const serve = openStream(
     'Serve',
     {
       listeners: listeners(count),
@@ -109,7 +110,7 @@ const start = async (count: number, more: object = {}, from = client) => {
     label: 'load',
     ...more,
   }
-  const run = follow('Run', request, from)
+  const run = openStream('Run', request, from)
   await run.seen('started')
   return { serve, run, ports, stop: () => [serve.cancel(), run.cancel()] }
 }
@@ -118,7 +119,7 @@ const movedBy = (flow: number, samples: readonly Sample[]) =>
   samples.filter(({ flowIndex }) => flowIndex === flow).reduce((sum, { bytes }) => sum + Number(bytes), 0)
 
 /** Waits until each flow has moved bytes at both endpoints. */
-const moving = async ({ serve, run }: Awaited<ReturnType<typeof start>>, count: number) => {
+const untilMoving = async ({ serve, run }: Awaited<ReturnType<typeof start>>, count: number) => {
   for (const end of [serve, run]) {
     const before = end.samples().length
     await eventually(
@@ -129,14 +130,14 @@ const moving = async ({ serve, run }: Awaited<ReturnType<typeof start>>, count: 
 }
 
 const pidsOf = (kind: '-s' | '-c', port: number, of = agent) =>
-  programsOf(of.pid)
+  measuringProgramsOf(of.pid)
     .filter(({ command }) => command.includes(`iperf3 ${kind} `) && command.includes(`-p ${port} `))
     .map(({ pid }) => pid)
 
 describe('sustained traffic', () => {
   test('both endpoints report bytes, Describe names the label, and cancelling leaves no process', async () => {
     const load = await start(3)
-    await moving(load, 3)
+    await untilMoving(load, 3)
     const rates = load.serve.samples().map(({ bitsPerSecond }) => Number(bitsPerSecond))
     // Two streams of 400 kbit/s each.
     expect(rates.some((rate) => rate > 400_000)).toBe(true)
@@ -148,7 +149,7 @@ describe('sustained traffic', () => {
     expect((await load.serve.done)?.code).toBe(status.CANCELLED)
     expect((await load.run.done)?.code).toBe(status.CANCELLED)
     await eventually(
-      () => programsOf(agent.pid),
+      () => measuringProgramsOf(agent.pid),
       (found) => found.length === 0,
     )
     await eventually(describeLabels, (labels) => (labels ?? []).length === 0)
@@ -156,15 +157,15 @@ describe('sustained traffic', () => {
 
   test('a test that ends at the limit of the agent is followed by the next one, without a restart count', async () => {
     // Its own agent: after such an end failures are not counted for 5 s, and the other tests count them.
-    const { own, ownClient } = await startOwn('--ports', '25661-25670', '--max-duration', '3s')
+    const { own, ownClient } = await startSeparateAgent('--ports', '25661-25670', '--max-duration', '3s')
     const load = await start(2, {}, ownClient)
-    await moving(load, 2)
+    await untilMoving(load, 2)
     const [first] = pidsOf('-c', load.ports[0]!, own)
     await eventually(
       () => pidsOf('-c', load.ports[0]!, own)[0],
       (pid) => pid !== undefined && pid !== first,
     )
-    await moving(load, 2)
+    await untilMoving(load, 2)
     expect([...load.serve.changes(), ...load.run.changes()]).toEqual([])
     load.stop()
     await Promise.all([load.serve.done, load.run.done])
@@ -172,10 +173,10 @@ describe('sustained traffic', () => {
 
   test('a client that is killed is restarted and counted; the other flow continues', async () => {
     const load = await start(2)
-    await moving(load, 2)
+    await untilMoving(load, 2)
     process.kill(pidsOf('-c', load.ports[0]!)[0]!, 'SIGKILL')
     await eventually(load.run.changes, (changes) => changes.some(({ running }) => running))
-    await moving(load, 2)
+    await untilMoving(load, 2)
     const [change] = load.run.changes()
     expect(change).toMatchObject({ flowIndex: 0, running: false, restartCount: 1 })
     expect(change!.reason).toContain('SIGKILL')
@@ -186,10 +187,10 @@ describe('sustained traffic', () => {
 
   test('a server that is killed is restarted on its port, and its client connects again', async () => {
     const load = await start(2)
-    await moving(load, 2)
+    await untilMoving(load, 2)
     process.kill(pidsOf('-s', load.ports[1]!)[0]!, 'SIGKILL')
     await eventually(load.run.changes, (changes) => changes.some(({ running }) => running))
-    await moving(load, 2)
+    await untilMoving(load, 2)
     expect(load.serve.changes()[0]).toMatchObject({ flowIndex: 1, running: false, restartCount: 1 })
     expect(load.serve.changes()[0]!.reason).toContain('SIGKILL')
     load.stop()
@@ -198,29 +199,29 @@ describe('sustained traffic', () => {
 
   test('reports a port that another program has taken, and uses it again when it is free', async () => {
     const load = await start(1)
-    await moving(load, 1)
+    await untilMoving(load, 1)
     const [port] = load.ports
-    const thief = createServer((socket) => socket.destroy())
-    thief.on('error', () => undefined)
+    const otherProgram = createServer((socket) => socket.destroy())
+    otherProgram.on('error', () => undefined)
     // The first one to listen gets the port: the server is killed until the other program has it.
     await eventually(
       () => {
-        if (thief.listening) return true
+        if (otherProgram.listening) return true
         for (const pid of pidsOf('-s', port!)) process.kill(pid, 'SIGKILL')
-        return thief.listen(port, '127.0.0.1').listening
+        return otherProgram.listen(port, '127.0.0.1').listening
       },
-      (stolen) => stolen,
+      (taken) => taken,
     )
     const reasons = () => load.serve.changes().map(({ reason }) => reason)
     await eventually(reasons, (all) => all.some((reason) => reason.includes(`taken port ${port}`)))
-    await new Promise((resolve) => thief.close(resolve))
-    await moving(load, 1)
+    await new Promise((resolve) => otherProgram.close(resolve))
+    await untilMoving(load, 1)
     expect(load.serve.changes().at(-1)).toMatchObject({ running: true })
     load.stop()
     await Promise.all([load.serve.done, load.run.done])
   })
 
-  test('with a duration, it ends with a summary of each flow', async () => {
+  test('a flow with a duration ends with a summary', async () => {
     const load = await start(2, { options: { ...OPTIONS, duration: { seconds: 3 } } })
     expect(await load.run.done).toBeUndefined()
     const results = load.run.events.at(-1)!.summary!.results
@@ -231,17 +232,17 @@ describe('sustained traffic', () => {
 
   test('refuses an exclusive test at the same time', async () => {
     const load = await start(1)
-    const exclusive = follow('Serve', { listeners: listeners(1) })
+    const exclusive = openStream('Serve', { listeners: listeners(1) })
     expect((await exclusive.done)?.code).toBe(status.ABORTED)
     load.stop()
     await Promise.all([load.serve.done, load.run.done])
   })
 
   test('kill -9 of the agent leaves no process', async () => {
-    const { own, ownClient } = await startOwn('--ports', '25651-25660')
+    const { own, ownClient } = await startSeparateAgent('--ports', '25651-25660')
     const load = await start(2, {}, ownClient)
     const programs = await eventually(
-      () => programsOf(own.pid).filter(({ command }) => command.includes('iperf3')),
+      () => measuringProgramsOf(own.pid).filter(({ command }) => command.includes('iperf3')),
       (found) => found.length === 4,
     )
     await own.stop('SIGKILL')
@@ -258,7 +259,7 @@ describe('sustained traffic', () => {
     ['Serve', { listeners: listeners(1), interval: { nanos: 1e8 } }, 'interval'],
   ])('%s refuses options that are not for sustained traffic: %j', async (method, request, field) => {
     const flows = [{ address: '127.0.0.1', port: 25601, interface: 'lo' }]
-    const error = await follow(method, {
+    const error = await openStream(method, {
       ...request,
       ...('flows' in request ? { flows } : {}),
       sustained: true,

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { readYamlConfig } from '../../collector/inventory/config.ts'
 import { SCHEDULE_SECTION } from '../../collector/schedules/define/schema.ts'
 import { ERROR_CATALOGUE, Status } from '../../lib/errors.ts'
-import { startFleet, type TestFleet } from '../end-to-end/fleet.ts'
-import { describeLab } from '../lab/machine.ts'
+import { describeLab } from '../testing/lab.ts'
+import { startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
 
 const root = new URL('../../', import.meta.url)
 const read = (file: string) => readFileSync(new URL(file, root), 'utf8')
@@ -18,7 +18,7 @@ test('the README names the two commands', () => {
   for (const command of ['npm start', 'npm test']) expect(README).toContain(command)
 })
 
-test('the fleet.yaml of the README is a valid one', () => {
+test('the fleet.yaml of the README is valid', () => {
   const [fleet, ...sections] = blocks(README, 'yaml')
   const withSection = (name: string) =>
     readYamlConfig(
@@ -34,7 +34,7 @@ test('the fleet.yaml of the README is a valid one', () => {
     expect(readYamlConfig('fleet.yaml', fleet! + section, SCHEDULE_SECTION).nodes).toHaveLength(3)
 })
 
-test('the error table of the protocol is the catalogue', () => {
+test('the error table in proto/README.md equals the catalogue', () => {
   const table = [...read('proto/README.md').matchAll(/^\| `([A-Z_]+)` \| `([A-Z_]+)` \| (.*) \|$/gm)].map(
     ([, ...row]) => row,
   )
@@ -46,18 +46,18 @@ test('the error table of the protocol is the catalogue', () => {
   expect(table).toEqual(catalogue)
 })
 
-test('every script that the README names is there', () => {
+test('every npm script in the README exists', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const named = [...README.matchAll(/npm run ([a-z-]+)/g)].map(([, name]) => name!)
   expect(named.filter((name) => !(name in scripts))).toEqual([])
 })
 
-describeLab('what the README tells to type', () => {
+describeLab('the commands of the README', () => {
   let fleet: TestFleet
   beforeAll(async () => {
-    // As a trial fleet is: with a ping mesh.
-    fleet = await startFleet({ nodes: 4, settings: { schedules: [{ name: 'mesh', mesh: {} }] } })
-    // Nobody types so fast that the first windows of the mesh are not there yet.
+    // With a ping mesh, like the trial fleet.
+    fleet = await startTestFleet({ nodes: 4, settings: { schedules: [{ name: 'mesh', mesh: {} }] } })
+    // Waits for the first windows of the mesh.
     await vi.waitFor(
       async () => {
         const { exitCode } = await fleet.meshgauge(
@@ -87,7 +87,7 @@ describeLab('what the README tells to type', () => {
       .replaceAll('198.19.0.1', fleet.lab.nodes[0]!.management)
       .replaceAll('198.18.0.2', fleet.lab.nodes[1]!.interfaces[0]!.address)
     const env = { MESHGAUGE_COLLECTOR: fleet.address }
-    // From elsewhere, so that buf asks the server by reflection and does not read our protos.
+    // In another folder, so that buf uses reflection and does not read the protos of the repository.
     const { exitCode, stdout, stderr } = await execa('sh', ['-c', here], { env, reject: false, cwd: '/' })
     expect([exitCode, stderr.includes('rror') ? stderr : '']).toEqual([0, ''])
     expect(stdout).not.toBe('')

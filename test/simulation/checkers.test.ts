@@ -8,7 +8,7 @@ import type { World } from './world/world.ts'
 
 /** What the checkers say of a simulation in which something is broken on purpose. */
 const violationsOf = async (
-  sabotage: SimulationOptions['sabotage'],
+  sabotage: NonNullable<SimulationOptions['sabotage']>,
   { nodes = 8, seconds = 420 }: { nodes?: number; seconds?: number } = {},
 ): Promise<string[]> => {
   const { violations } = await simulate({ seed: 1, nodes, seconds, sabotage })

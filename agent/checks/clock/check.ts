@@ -1,7 +1,16 @@
 import { z } from 'zod'
 import { formatDuration } from '../../../lib/units.ts'
 import { type CheckDeps, defineCheck } from '../check.ts'
-import { type Finding, found, limitOf, PASS, skipped, statusAbove, toFindings, WARN } from '../findings.ts'
+import {
+  createFinding,
+  type Finding,
+  limitOf,
+  PASS,
+  skipped,
+  statusAbove,
+  toFindings,
+  WARN,
+} from '../findings.ts'
 import { duration } from '../parameters.ts'
 import { failureOf, findProgram, missing, rawOf, runProgram } from '../programs.ts'
 import { type ClockState, parseChrony, parseNtpq, parseTimedate, parseTimesync } from './output.ts'
@@ -18,7 +27,7 @@ type Source = {
   hint: string
 }
 
-/** The programs to ask, the most precise first. */
+/** The programs to query, the most precise first. */
 const SOURCES: readonly Source[] = [
   { program: 'chronyc', args: ['-c', 'tracking'], parse: parseChrony, hint: 'it comes with chrony' },
   {
@@ -37,8 +46,8 @@ const ASK_SECONDS = 5
 const judge = (state: ClockState, limits: { warn: number; fail: number }): Finding[] => {
   const { keeper, source, stratum, offsetSeconds: offset, synchronised } = state
   const findings = [
-    found('clock', 'keeper', keeper),
-    found(
+    createFinding('clock', 'keeper', keeper),
+    createFinding(
       'clock',
       'synchronised',
       synchronised,
@@ -47,8 +56,8 @@ const judge = (state: ClockState, limits: { warn: number; fail: number }): Findi
       synchronised ? '' : `is not synchronised, according to ${keeper}`,
     ),
   ]
-  if (source !== '') findings.push(found('clock', 'source', source))
-  if (stratum !== undefined) findings.push(found('clock', 'stratum', stratum))
+  if (source !== '') findings.push(createFinding('clock', 'source', source))
+  if (stratum !== undefined) findings.push(createFinding('clock', 'stratum', stratum))
   if (offset === undefined) return findings
   const status = statusAbove(Math.abs(offset), limits)
   const off = formatDuration(Math.abs(offset))
@@ -56,10 +65,10 @@ const judge = (state: ClockState, limits: { warn: number; fail: number }): Findi
     status === PASS
       ? ''
       : `is ${off} off ${source || 'its source'}, more than ${formatDuration(limitOf(status, limits))}`
-  return [...findings, found('clock', 'offset', offset, 'seconds', status, reason)]
+  return [...findings, createFinding('clock', 'offset', offset, 'seconds', status, reason)]
 }
 
-/** Asks one program; returns a string when it has no answer, with the reason. */
+/** Queries one program. Returns the reason as a string when it has no answer. */
 const ask = async (deps: CheckDeps, source: Source, signal: AbortSignal) => {
   const path = await findProgram(deps, source.program)
   if (path === undefined) return missing(deps, source.program, source.hint)

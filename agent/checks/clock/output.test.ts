@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { recording } from '../fixtures/machine.ts'
+import { recording } from '../testing/machine.ts'
 import { parseChrony, parseNtpq, parseSpan, parseTimedate, parseTimesync } from './output.ts'
 
 describe('clock programs', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ERROR, FAIL, PASS, SKIPPED } from '../findings.ts'
-import { valuesOf } from '../fixtures/machine.ts'
-import { useMachines } from '../fixtures/use-machines.ts'
+import { valuesOf } from '../testing/machine.ts'
+import { useMachines } from '../testing/use-machines.ts'
 
 const { run, h100, a100 } = useMachines()
 
@@ -34,7 +34,7 @@ describe('dcgm', () => {
       (await run(machine, 'dcgm', { level: 3, ...parameters })).evidence.some((evidence) => evidence.fatal)
     expect(await fatal({})).toBe(false)
     expect(await fatal({ fatal: ['Targeted Power'] })).toBe(true)
-    // The first seed compared such a list letter by letter: P is in no name.
+    // Autopilot compares such a list letter by letter. Here P is in no name.
     expect(await fatal({ fatal: ['P'] })).toBe(false)
   })
 
@@ -57,7 +57,7 @@ describe('dcgm', () => {
     })
   })
 
-  test('a GB10: a skipped test is no failure, and a failed one is', async () => {
+  test('a GB10: a skipped test does not fail the check, and a failed one does', async () => {
     const machine = h100().replays('dcgmi.txt', 'dcgm/4.2.3-gb10-level2.txt', 226)
     const result = await run(machine, 'dcgm', { level: 2 })
     expect(result.reasons).toEqual([expect.stringMatching(/DCGM test software fails: Persistence Mode/)])

@@ -1,8 +1,18 @@
 import { z } from 'zod'
 import { quote } from '../../engines/program-error.ts'
 import { type CheckDeps, defineCheck, type Findings } from '../check.ts'
-import { ERROR, FAIL, type Finding, found, notDone, PASS, SKIPPED, toFindings, WARN } from '../findings.ts'
-import { signsOfWork, skippedAtWork } from '../gpus/idle.ts'
+import {
+  couldNotRun,
+  createFinding,
+  ERROR,
+  FAIL,
+  type Finding,
+  PASS,
+  SKIPPED,
+  toFindings,
+  WARN,
+} from '../findings.ts'
+import { findGpuUse, skippedInUse } from '../gpus/idle.ts'
 import { concludeGpus, type Inventory, listWholeGpus } from '../gpus/inventory.ts'
 import { lacksDriver, smiRequirements } from '../gpus/query.ts'
 import { timeout } from '../parameters.ts'
@@ -12,8 +22,8 @@ import {
   type DcgmResult,
   type DcgmStatus,
   type DcgmTest,
+  normalizeName,
   parseDcgm,
-  unify,
 } from './output.ts'
 
 const HINT = 'install datacenter-gpu-manager'
@@ -38,9 +48,9 @@ const parameters = z.strictObject({
 
 type Parameters = z.output<typeof parameters>
 
-/** The shorter names of some tests in DCGM 4. */
-const SAME: Readonly<Record<string, string>> = { gpu_memory: 'memory' }
-const canonical = (name: string): string => SAME[unify(name)] ?? unify(name)
+/** Names of tests that became shorter in DCGM 4. */
+const RENAMED: Readonly<Record<string, string>> = { gpu_memory: 'memory' }
+const canonical = (name: string): string => RENAMED[normalizeName(name)] ?? normalizeName(name)
 
 /** Whether a failure has a fatal category: by the name of the test, or by its message (ECC, NVLink). */
 const isFatal = (test: DcgmTest, { warnings }: DcgmResult, fatal: readonly string[]): boolean =>
@@ -49,7 +59,7 @@ const isFatal = (test: DcgmTest, { warnings }: DcgmResult, fatal: readonly strin
     return canonical(category) === canonical(test.name) || warnings.some((warning) => words.test(warning))
   })
 
-const counts = ({ name }: DcgmTest, { tests }: Parameters): boolean =>
+const isSelected = ({ name }: DcgmTest, { tests }: Parameters): boolean =>
   tests.length === 0 || tests.some((path) => canonical(path.split('.').at(-1)!) === canonical(name))
 
 const STATUSES: Record<DcgmStatus, Finding['status']> = {
@@ -76,16 +86,23 @@ const judge = (test: DcgmTest, result: DcgmResult, categories: readonly string[]
   const subjects = gpus.length > 0 ? gpus : ['node']
   // One sentence for each result, also for one about several GPUs.
   return subjects.map((subject, position) => ({
-    ...found(subject, unify(test.name), status, '', STATUSES[status], position === 0 ? reason : ''),
+    ...createFinding(
+      subject,
+      normalizeName(test.name),
+      status,
+      '',
+      STATUSES[status],
+      position === 0 ? reason : '',
+    ),
     fatal,
   }))
 }
 
-/** Returns the failed tests with their GPUs, in the form of the first seed: `memory_bandwidth.0.3`. */
+/** Returns the failed tests with their GPUs, in the form of IBM Autopilot: `memory_bandwidth.0.3`. */
 const failuresOf = (tests: readonly DcgmTest[]): string[] =>
   tests.flatMap(({ name, results }) => {
     const failed = results.filter(({ status }) => status === 'fail')
-    return failed.length > 0 ? [[unify(name), ...failed.flatMap(({ gpus }) => gpus)].join('.')] : []
+    return failed.length > 0 ? [[normalizeName(name), ...failed.flatMap(({ gpus }) => gpus)].join('.')] : []
   })
 
 const conclude = (
@@ -94,34 +111,34 @@ const conclude = (
   output: Output,
   request: Parameters,
 ): Findings => {
-  const tests = report.tests.filter((test) => counts(test, request))
+  const tests = report.tests.filter((test) => isSelected(test, request))
   const failures = failuresOf(tests)
   const judged = tests.flatMap((test) => test.results.flatMap((result) => judge(test, result, request.fatal)))
   const ended = judged.some(({ status }) => status === FAIL || status === WARN)
   const failure = report.error || failureOf(output)
   const findings = [
     ...inventory.findings,
-    found('node', 'dcgm_version', report.version),
-    found('node', 'level', request.level),
+    createFinding('node', 'dcgm_version', report.version),
+    createFinding('node', 'level', request.level),
     ...judged,
-    found('node', 'failed_tests', failures),
+    createFinding('node', 'failed_tests', failures),
     // The exit code repeats that a test failed. Without a failed test, it means that the diagnostic did not finish.
     ...(report.error || (output.reason !== '' && !ended)
-      ? [found('dcgmi', 'end', quote(failure), '', ERROR, `did not finish: ${quote(failure)}`)]
+      ? [createFinding('dcgmi', 'end', quote(failure), '', ERROR, `did not finish: ${quote(failure)}`)]
       : []),
   ]
   const concluded = concludeGpus(inventory, findings, rawOf(output))
-  // Skipped tests alone are no verdict.
+  // Skipped tests alone do not pass the check.
   return judged.every(({ status }) => status === SKIPPED) && concluded.status === PASS
     ? { ...concluded, status: SKIPPED, reasons: ['DCGM skipped every test'] }
     : concluded
 }
 
-/** The result when dcgmi printed no document: the reason, and the work on the GPUs that may have caused it. */
+/** The result when dcgmi printed no document: the reason, and the use of the GPUs that may have caused it. */
 const withoutReport = async (deps: CheckDeps, inventory: Inventory, output: Output, signal: AbortSignal) => {
-  const work = await signsOfWork(deps, inventory.gpus, signal)
+  const work = await findGpuUse(deps, inventory.gpus, signal)
   const why = quote(failureOf(output) || 'it wrote no result')
-  return notDone([`dcgmi: ${why}`, ...work], rawOf(output))
+  return couldNotRun([`dcgmi: ${why}`, ...work], rawOf(output))
 }
 
 const missingTests = (report: DcgmReport, { tests }: Parameters): string[] =>
@@ -141,13 +158,13 @@ export const dcgm = defineCheck({
     ...(await smiRequirements(deps)),
     ...((await findProgram(deps, 'dcgmi')) ? [] : [missing(deps, 'dcgmi', HINT)]),
   ],
-  concerns: lacksDriver,
+  hasHardware: lacksDriver,
   run: async (deps, request, signal) => {
     const inventory = await listWholeGpus(deps, signal)
-    if ('instead' in inventory) return inventory.instead
+    if ('finalResult' in inventory) return inventory.finalResult
     const invasive = request.level >= INVASIVE_LEVEL && !request.force
-    const work = invasive ? await signsOfWork(deps, inventory.gpus, signal) : []
-    if (work.length > 0) return skippedAtWork(work)
+    const work = invasive ? await findGpuUse(deps, inventory.gpus, signal) : []
+    if (work.length > 0) return skippedInUse(work)
     const path = (await findProgram(deps, 'dcgmi')) ?? 'dcgmi'
     const args = ['diag', '-j', '-r', String(request.level)]
     const output = await runProgram(deps, path, args, signal, LEVEL_SECONDS[request.level]!)
@@ -158,7 +175,14 @@ export const dcgm = defineCheck({
     if (absent.length > 0)
       return {
         ...toFindings([
-          found('node', 'tests', absent, '', ERROR, `DCGM ran no test of these names: ${absent.join(', ')}`),
+          createFinding(
+            'node',
+            'tests',
+            absent,
+            '',
+            ERROR,
+            `DCGM ran no test of these names: ${absent.join(', ')}`,
+          ),
         ]),
         rawOutput: rawOf(output),
       }

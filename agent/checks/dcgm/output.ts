@@ -25,7 +25,7 @@ const listOf = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 /** Normalises a name: ignores case, blanks and slashes. DCGM 3 writes `GPU Memory`, DCGM 4 `memory`. */
-export const unify = (name: string): string =>
+export const normalizeName = (name: string): string =>
   name
     .trim()
     .toLowerCase()
@@ -43,7 +43,7 @@ const STATUS: Readonly<Record<string, DcgmStatus>> = {
   not_run: 'skip',
 }
 
-const statusOf = (value: unknown): DcgmStatus => STATUS[unify(textOf(value))] ?? 'unknown'
+const statusOf = (value: unknown): DcgmStatus => STATUS[normalizeName(textOf(value))] ?? 'unknown'
 
 /** Reads `gpu_id` and `gpu_ids` (a number, or a list as text) of version 3, and `entity_id` of version 4. */
 const gpusOf = (result: Json): string[] => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { FAIL } from '../findings.ts'
-import { type Machine, recording, valuesOf } from '../fixtures/machine.ts'
-import { useMachines } from '../fixtures/use-machines.ts'
+import { type Machine, recording, valuesOf } from '../testing/machine.ts'
+import { useMachines } from '../testing/use-machines.ts'
 
 const { run, machineOf } = useMachines()
 

@@ -4,9 +4,9 @@ import { z } from 'zod'
 import { formatBytes, formatRatio } from '../../../lib/units.ts'
 import { type CheckDeps, defineCheck } from '../check.ts'
 import {
+  createFinding,
   FAIL,
   type Finding,
-  found,
   PASS,
   SKIPPED,
   statusAbove,
@@ -15,7 +15,7 @@ import {
   WARN,
 } from '../findings.ts'
 import { ratio } from '../parameters.ts'
-import { readText } from '../programs.ts'
+import { readHostFile } from '../programs.ts'
 import { examineDrives } from './drives.ts'
 import { localMounts, type Mount, parseMounts } from './output.ts'
 
@@ -43,8 +43,8 @@ const spaceFindings = (path: string, usage: Usage, limits: Thresholds): Finding[
   const left = formatBytes(usage.available * usage.blockBytes)
   const reason = status === PASS ? '' : `is ${formatRatio(share)} full: ${left} left`
   return [
-    found(path, 'space_used', share, 'ratio', status, reason),
-    found(path, 'space_available', usage.available * usage.blockBytes, 'bytes'),
+    createFinding(path, 'space_used', share, 'ratio', status, reason),
+    createFinding(path, 'space_available', usage.available * usage.blockBytes, 'bytes'),
   ]
 }
 
@@ -55,7 +55,7 @@ const inodeFindings = (path: string, usage: Usage, limits: Thresholds): Finding[
   const status = statusAbove(share, limits)
   const reason =
     status === PASS ? '' : `has used ${formatRatio(share)} of its inodes: ${usage.freeInodes} left`
-  return [found(path, 'inodes_used', share, 'ratio', status, reason)]
+  return [createFinding(path, 'inodes_used', share, 'ratio', status, reason)]
 }
 
 type Usage = {
@@ -75,20 +75,22 @@ const usageOf = async (path: string): Promise<Usage> => {
 /** ext4 counts its errors; other file systems stop at the first one. */
 const ext4Findings = async (deps: CheckDeps, { type, source, path }: Mount): Promise<Finding[]> => {
   const text =
-    type === 'ext4' ? await readText(deps, `sys/fs/ext4/${source.split('/').at(-1)}/errors_count`) : undefined
+    type === 'ext4'
+      ? await readHostFile(deps, `sys/fs/ext4/${source.split('/').at(-1)}/errors_count`)
+      : undefined
   if (text === undefined) return []
   const errors = Number(text)
   const reason =
     errors > 0 ? `the file system has recorded ${errors} ${errors === 1 ? 'error' : 'errors'}` : ''
-  return [found(path, 'file_system_errors', errors, 'count', errors > 0 ? WARN : PASS, reason)]
+  return [createFinding(path, 'file_system_errors', errors, 'count', errors > 0 ? WARN : PASS, reason)]
 }
 
 const examine = async (deps: CheckDeps, mount: Mount, request: Parameters): Promise<Finding[]> => {
   const { path, type, readOnly, fileSystemReadOnly } = mount
   if (REMOTE.test(type))
-    return [found(path, 'type', type, '', SKIPPED, `is a ${type}, not on a disk of this node`)]
+    return [createFinding(path, 'type', type, '', SKIPPED, `is a ${type}, not on a disk of this node`)]
   const turned = fileSystemReadOnly && !readOnly
-  const state = found(
+  const state = createFinding(
     path,
     'read_only',
     fileSystemReadOnly || readOnly,
@@ -111,7 +113,7 @@ const examine = async (deps: CheckDeps, mount: Mount, request: Parameters): Prom
     const code = (error as NodeJS.ErrnoException).code ?? String(error)
     // A mount point without permission is no fault of the disk.
     const status = ['EACCES', 'EPERM', 'ENOENT'].includes(code) ? SKIPPED : FAIL
-    return [state, found(path, 'readable', false, '', status, `cannot be read: ${code}`), ...errors]
+    return [state, createFinding(path, 'readable', false, '', status, `cannot be read: ${code}`), ...errors]
   }
 }
 
@@ -122,15 +124,15 @@ export const disk = defineCheck({
   budgetSeconds: 120,
   parameters,
   requirements: async (deps) =>
-    (await readText(deps, MOUNTS)) === undefined ? ['there is no /proc to read: this is not Linux'] : [],
+    (await readHostFile(deps, MOUNTS)) === undefined ? ['there is no /proc to read: this is not Linux'] : [],
   run: async (deps, request, signal) => {
-    const mounts = parseMounts((await readText(deps, MOUNTS)) ?? '')
+    const mounts = parseMounts((await readHostFile(deps, MOUNTS)) ?? '')
     const wanted = request.paths
     const chosen =
       wanted.length > 0 ? mounts.filter(({ path }) => wanted.includes(path)) : localMounts(mounts)
     const absent = wanted
       .filter((path) => !mounts.some((mount) => mount.path === path))
-      .map((path) => found(path, 'mounted', false, '', FAIL, 'is not mounted'))
+      .map((path) => createFinding(path, 'mounted', false, '', FAIL, 'is not mounted'))
     const examined = await Promise.all(chosen.map((mount) => examine(deps, mount, request)))
     const drives = await examineDrives(deps, signal)
     return toFindings([...absent, ...examined.flat(), ...drives.findings], drives.raw)

@@ -2,7 +2,7 @@
 
 import { quote } from '../../engines/program-error.ts'
 import type { CheckDeps } from '../check.ts'
-import { FAIL, type Finding, found, PASS, SKIPPED, WARN } from '../findings.ts'
+import { createFinding, FAIL, type Finding, PASS, SKIPPED, WARN } from '../findings.ts'
 import { failureOf, findProgram, missing, rawOf, runProgram } from '../programs.ts'
 import { type DriveHealth, parseDrive, parseScan } from './output.ts'
 
@@ -20,11 +20,18 @@ const judge = (path: string, health: DriveHealth): Finding[] => {
   if (passed === undefined && wear === undefined) {
     const why = messages.length > 0 ? quote(messages.join('; ')) : 'it reports no health'
     return [
-      found(path, 'smart', 'unknown', '', SKIPPED, messages.length > 0 ? `was not checked: ${why}` : ''),
+      createFinding(
+        path,
+        'smart',
+        'unknown',
+        '',
+        SKIPPED,
+        messages.length > 0 ? `was not checked: ${why}` : '',
+      ),
     ]
   }
   const findings = [
-    found(
+    createFinding(
       path,
       'smart',
       passed ?? true,
@@ -34,15 +41,17 @@ const judge = (path: string, health: DriveHealth): Finding[] => {
     ),
   ]
   if (temperatureCelsius !== undefined)
-    findings.push(found(path, 'temperature', temperatureCelsius, 'celsius'))
+    findings.push(createFinding(path, 'temperature', temperatureCelsius, 'celsius'))
   if (wear !== undefined) {
     const worn = wear > WORN
     const reason = worn ? `has used up ${Math.round(wear * 100)} % of its life` : ''
-    findings.push(found(path, 'wear', wear, 'ratio', worn ? WARN : PASS, reason))
+    findings.push(createFinding(path, 'wear', wear, 'ratio', worn ? WARN : PASS, reason))
   }
   if (mediaErrors !== undefined) {
     const reason = mediaErrors > 0 ? `has counted ${mediaErrors} media errors` : ''
-    findings.push(found(path, 'media_errors', mediaErrors, 'count', mediaErrors > 0 ? WARN : PASS, reason))
+    findings.push(
+      createFinding(path, 'media_errors', mediaErrors, 'count', mediaErrors > 0 ? WARN : PASS, reason),
+    )
   }
   return findings
 }
@@ -55,14 +64,14 @@ export const examineDrives = async (
   const path = await findProgram(deps, 'smartctl')
   if (path === undefined) {
     const why = missing(deps, 'smartctl', 'it comes with smartmontools')
-    return { findings: [found('drives', 'smart', why, '', SKIPPED)], raw: '' }
+    return { findings: [createFinding('drives', 'smart', why, '', SKIPPED)], raw: '' }
   }
   const scan = await runProgram(deps, path, ['--scan', '-j'], signal, ASK_SECONDS)
   const drives = parseScan(scan.stdout)
   if (!drives) {
     const why = failureOf(scan) || 'smartctl does not list the drives'
     return {
-      findings: [found('drives', 'smart', false, '', SKIPPED, `were not checked: ${why}`)],
+      findings: [createFinding('drives', 'smart', false, '', SKIPPED, `were not checked: ${why}`)],
       raw: rawOf(scan),
     }
   }
@@ -77,7 +86,7 @@ export const examineDrives = async (
     findings.push(
       ...(health
         ? judge(drive.path, health)
-        : [found(drive.path, 'smart', false, '', SKIPPED, `was not checked: ${failureOf(output)}`)]),
+        : [createFinding(drive.path, 'smart', false, '', SKIPPED, `was not checked: ${failureOf(output)}`)]),
     )
   }
   return { findings, raw: raw.join('') }

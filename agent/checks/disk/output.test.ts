@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { recording } from '../fixtures/machine.ts'
+import { recording } from '../testing/machine.ts'
 import { localMounts, parseDrive, parseMounts, parseScan } from './output.ts'
 
 test('lists each local mount once, with blanks in names and both kinds of read-only', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ERROR, FAIL, PASS, SKIPPED } from '../findings.ts'
-import { valuesOf } from '../fixtures/machine.ts'
-import { useMachines } from '../fixtures/use-machines.ts'
+import { valuesOf } from '../testing/machine.ts'
+import { useMachines } from '../testing/use-machines.ts'
 
 const { run, a100, h200 } = useMachines()
 
@@ -27,7 +27,7 @@ describe('gpumem', () => {
     expect((await run(machine, 'gpumem')).reasons).toEqual(['0: gpucheck reports it as faulty'])
   })
 
-  test('an interrupted gpucheck gives no verdict', async () => {
+  test('an interrupted gpucheck has no result', async () => {
     const machine = a100().replays('gpucheck.txt', 'gpucheck/cut.txt', 139)
     const result = await run(machine, 'gpumem')
     expect([result.status, result.reasons[0]]).toEqual([ERROR, expect.stringMatching(/did not finish/)])

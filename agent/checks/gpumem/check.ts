@@ -2,9 +2,9 @@
 
 import { z } from 'zod'
 import { defineCheck } from '../check.ts'
-import { ERROR, FAIL, type Finding, found, notDone, PASS, statusBelow } from '../findings.ts'
+import { couldNotRun, createFinding, ERROR, FAIL, type Finding, PASS, statusBelow } from '../findings.ts'
 import { cudaErrorOf, runCuda } from '../gpus/cuda.ts'
-import { signsOfWork, skippedAtWork } from '../gpus/idle.ts'
+import { findGpuUse, skippedInUse } from '../gpus/idle.ts'
 import { concludeGpus, type Gpu, listWholeGpus } from '../gpus/inventory.ts'
 import { lacksDriver, smiRequirements } from '../gpus/query.ts'
 import { byteRate, timeout } from '../parameters.ts'
@@ -34,7 +34,7 @@ const judge = (index: string, figures: GpuFigures, request: Parameters): Finding
   const least = (name: string, value: number, unit: string, fail: number, shown: (x: number) => string) => {
     const status = statusBelow(value, { fail })
     const reason = status === PASS ? '' : `${name} reaches only ${shown(value)}, less than ${shown(fail)}`
-    return found(index, name, value, unit, status, reason)
+    return createFinding(index, name, value, unit, status, reason)
   }
   const rate = (bytes: number) => `${Number((bytes / 1e9).toFixed(2))} GB/s`
   return [
@@ -47,9 +47,9 @@ const judge = (index: string, figures: GpuFigures, request: Parameters): Finding
     ),
     least('daxpy', figures.daxpy * 1e9, 'bytes_per_second', request.daxpy ?? LEAST.daxpy, rate),
     least('dgemm', figures.dgemm, 'teraflops', request.dgemm ?? LEAST.dgemm, (x) => `${x} TFlop/s`),
-    found(index, 'temperature', figures.celsius, 'celsius'),
-    found(index, 'power', figures.watts, 'watts'),
-    found(index, 'sm_clock', figures.smMegahertz * 1e6, 'hertz'),
+    createFinding(index, 'temperature', figures.celsius, 'celsius'),
+    createFinding(index, 'power', figures.watts, 'watts'),
+    createFinding(index, 'sm_clock', figures.smMegahertz * 1e6, 'hertz'),
   ]
 }
 
@@ -57,7 +57,7 @@ const judge = (index: string, figures: GpuFigures, request: Parameters): Finding
 const judgeGpu = ({ index }: Gpu, position: number, report: Report, request: Parameters): Finding[] => {
   const cudaIndex = String(position)
   const figures = report.gpus.find((candidate) => candidate.index === cudaIndex)
-  if (!figures) return [found(index, 'measured', false, '', ERROR, 'gpucheck has no figures for it')]
+  if (!figures) return [createFinding(index, 'measured', false, '', ERROR, 'gpucheck has no figures for it')]
   const findings = judge(index, figures, request)
   const hasOwnLimits = [request.host_to_device, request.daxpy, request.dgemm].some(
     (value) => value !== undefined,
@@ -66,7 +66,7 @@ const judgeGpu = ({ index }: Gpu, position: number, report: Report, request: Par
     !hasOwnLimits && report.faulty?.includes(cudaIndex) && findings.every(({ status }) => status === PASS)
   // The table is rounded: a value just below the minimum looks good there.
   return missed
-    ? [...findings, found(index, 'faulty', true, '', FAIL, 'gpucheck reports it as faulty')]
+    ? [...findings, createFinding(index, 'faulty', true, '', FAIL, 'gpucheck reports it as faulty')]
     : findings
 }
 
@@ -82,12 +82,12 @@ export const gpumem = defineCheck({
     ...(await smiRequirements(deps)),
     ...((await findProgram(deps, 'gpucheck')) ? [] : [missing(deps, 'gpucheck', HINT)]),
   ],
-  concerns: lacksDriver,
+  hasHardware: lacksDriver,
   run: async (deps, request, signal) => {
     const inventory = await listWholeGpus(deps, signal)
-    if ('instead' in inventory) return inventory.instead
-    const work = request.force ? [] : await signsOfWork(deps, inventory.gpus, signal)
-    if (work.length > 0) return skippedAtWork(work)
+    if ('finalResult' in inventory) return inventory.finalResult
+    const work = request.force ? [] : await findGpuUse(deps, inventory.gpus, signal)
+    if (work.length > 0) return skippedInUse(work)
     const output = await runCuda(deps, 'gpucheck', [], signal, BUDGET_SECONDS)
     const raw = inventory.raw + rawOf(output)
     const report = parseGpucheck(output.stdout)
@@ -96,7 +96,7 @@ export const gpumem = defineCheck({
     const ended = report.faulty !== undefined || (report.isWithoutSummary && output.reason === '')
     if (!ended || report.gpus.length === 0) {
       const why = cudaErrorOf(rawOf(output)) ?? (failureOf(output) || 'it ended before its summary')
-      return notDone([`gpucheck did not finish: ${why}`], raw)
+      return couldNotRun([`gpucheck did not finish: ${why}`], raw)
     }
     return concludeGpus(
       inventory,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { recording } from '../fixtures/machine.ts'
+import { recording } from '../testing/machine.ts'
 import { parseGpucheck } from './output.ts'
 
 describe('gpucheck', () => {
@@ -23,7 +23,7 @@ describe('gpucheck', () => {
     // It writes the second number directly after the first one, without a newline.
     ['gpucheck/two-bad.txt', ['1', '7']],
     ['gpucheck/edge.txt', ['0']],
-    // Interrupted before the summary: no verdict.
+    // Interrupted before the summary: no result.
     ['gpucheck/cut.txt', undefined],
   ])('%s', (path, faulty) => {
     expect(parseGpucheck(recording(path)).faulty).toEqual(faulty)
@@ -40,7 +40,7 @@ describe('gpucheck', () => {
     })
   })
 
-  test('an incomplete summary, and NONE in another place, are no verdict', () => {
+  test('an incomplete summary, or NONE in another place, is not a result', () => {
     expect(parseGpucheck('Summary of GPU errors:').faulty).toBeUndefined()
     expect(parseGpucheck('NONE of the GPUs can be used\n').faulty).toBeUndefined()
   })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineCheck } from '../check.ts'
-import { ERROR, FAIL, type Finding, found, PASS, SKIPPED } from '../findings.ts'
+import { createFinding, ERROR, FAIL, type Finding, PASS, SKIPPED } from '../findings.ts'
 import { judgeTable, listGpus } from '../gpus/inventory.ts'
 import { isAbsent, isBroken, type Row } from '../gpus/output.ts'
 import { hasPciGpus, querySmi, smiRequirements } from '../gpus/query.ts'
@@ -18,10 +18,13 @@ const isActive = (cell: string | undefined): boolean => /^active$/i.test(cell ??
 
 const judge = (index: string, row: Row | undefined): Finding[] => {
   const cell = row?.[SLOWDOWN] ?? ''
-  if (isBroken(cell)) return [found(index, 'answers', false, '', FAIL, `GPU does not answer: ${cell}`)]
-  if (isAbsent(cell)) return [found(index, 'hw_slowdown', 'not supported', '', SKIPPED)]
+  if (isBroken(cell))
+    return [createFinding(index, 'answers', false, '', FAIL, `GPU does not answer: ${cell}`)]
+  if (isAbsent(cell)) return [createFinding(index, 'hw_slowdown', 'not supported', '', SKIPPED)]
   if (!isActive(cell) && !/^not[ _]active$/i.test(cell))
-    return [found(index, 'hw_slowdown', cell, '', ERROR, `nvidia-smi reports ${cell} instead of yes or no`)]
+    return [
+      createFinding(index, 'hw_slowdown', cell, '', ERROR, `nvidia-smi reports ${cell} instead of yes or no`),
+    ]
   const active = isActive(cell)
   const causes = [
     ...(isActive(row?.[THERMAL]) ? ['it is too hot'] : []),
@@ -32,7 +35,7 @@ const judge = (index: string, row: Row | undefined): Finding[] => {
       ? causes.join(' and ')
       : 'it is too hot, draws too much, or its power supply requests it'
   return [
-    found(
+    createFinding(
       index,
       'hw_slowdown',
       active,
@@ -40,8 +43,8 @@ const judge = (index: string, row: Row | undefined): Finding[] => {
       active ? FAIL : PASS,
       active ? `its clocks are slowed down: ${why}` : '',
     ),
-    found(index, 'hw_thermal_slowdown', isActive(row?.[THERMAL])),
-    found(index, 'hw_power_brake_slowdown', isActive(row?.[BRAKE])),
+    createFinding(index, 'hw_thermal_slowdown', isActive(row?.[THERMAL])),
+    createFinding(index, 'hw_power_brake_slowdown', isActive(row?.[BRAKE])),
   ]
 }
 
@@ -53,11 +56,11 @@ export const gpupower = defineCheck({
   budgetFor: ({ timeout: seconds }) => seconds,
   parameters,
   requirements: smiRequirements,
-  concerns: hasPciGpus,
+  hasHardware: hasPciGpus,
   // Clocks belong to the whole GPU, with or without MIG.
   run: async (deps, _parameters, signal) => {
     const inventory = await listGpus(deps, signal)
-    if ('instead' in inventory) return inventory.instead
+    if ('finalResult' in inventory) return inventory.finalResult
     const answer = await querySmi(deps, '--query-gpu', ['index', SLOWDOWN, THERMAL, BRAKE], signal)
     return judgeTable(inventory, answer, ({ index }) => ['index', index], judge)
   },

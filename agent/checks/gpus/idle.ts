@@ -13,11 +13,11 @@ const IDLE_MEMORY = 1024
 const NAMED = 5
 
 /**
- * Returns all signs of work on the GPUs; none when they are idle. Processes are not visible from inside a container, so
- * memory and load count too.
+ * Returns what uses the GPUs, one line each; empty when they are idle. Processes are not visible from inside a container,
+ * so memory and load count too.
  * @param gpus the GPUs to check
  */
-export const signsOfWork = async (
+export const findGpuUse = async (
   deps: CheckDeps,
   gpus: readonly Gpu[],
   signal: AbortSignal,
@@ -44,8 +44,8 @@ export const signsOfWork = async (
 }
 
 /**
- * The result instead of a check that would disturb a job.
- * @param work the result of `signsOfWork`
+ * Returns the result of a check that is skipped because it would disturb a job.
+ * @param use the result of `findGpuUse`
  */
-export const skippedAtWork = (work: readonly string[]): Findings =>
-  skipped(['the GPUs are not idle (force=true runs it anyway)', ...work])
+export const skippedInUse = (use: readonly string[]): Findings =>
+  skipped(['the GPUs are not idle (force=true runs it anyway)', ...use])

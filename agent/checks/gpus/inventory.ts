@@ -1,7 +1,7 @@
 /** Lists the GPUs of a node, or the reason why that is impossible. */
 
 import { type CheckDeps, type Findings, worstStatus } from '../check.ts'
-import { ERROR, FAIL, type Finding, found, notDone, skipped, toFindings } from '../findings.ts'
+import { couldNotRun, createFinding, ERROR, FAIL, type Finding, skipped, toFindings } from '../findings.ts'
 import { isBroken, type Row } from './output.ts'
 import { type Answer, countPciGpus, querySmi, SMI } from './query.ts'
 
@@ -37,9 +37,11 @@ const gpuOf = (row: Row): Gpu => ({
 
 /** Returns findings about GPUs that the answer lists as lost, and about an incomplete answer. */
 export const failureFindings = ({ lost, failure }: Answer): Finding[] => [
-  ...lost.map(({ bus, text }) => found(bus || 'gpu', 'answers', false, '', FAIL, `does not answer: ${text}`)),
+  ...lost.map(({ bus, text }) =>
+    createFinding(bus || 'gpu', 'answers', false, '', FAIL, `does not answer: ${text}`),
+  ),
   // With a lost GPU, the exit code of nvidia-smi is not a second finding.
-  ...(failure !== '' && lost.length === 0 ? [found(SMI, 'answer', failure, '', ERROR, failure)] : []),
+  ...(failure !== '' && lost.length === 0 ? [createFinding(SMI, 'answer', failure, '', ERROR, failure)] : []),
 ]
 
 /** The result when there is no GPU to check. */
@@ -51,54 +53,57 @@ const withoutGpus = async (deps: CheckDeps, answer: Answer): Promise<Findings> =
     'no-driver': 'the NVIDIA driver does not answer: it is not loaded',
     'driver-mismatch':
       'the loaded NVIDIA driver and its library are of different versions: reload it or reboot',
-    'no-permission': `${SMI} may not ask the driver; it needs root or access to /dev/nvidia*`,
+    'no-permission': `${SMI} may not query the driver; it needs root or access to /dev/nvidia*`,
   }
   const why = answer.absence ? words[answer.absence] : answer.failure || `${SMI} lists no GPU`
   const absent = answer.absence === 'no-gpu' || answer.absence === 'no-driver'
   return absent && count === 0
     ? skipped([`no NVIDIA GPU: ${why}`], answer.raw)
-    : notDone([`${on}${why}`], answer.raw)
+    : couldNotRun([`${on}${why}`], answer.raw)
 }
 
-/** Returns the GPUs of the node; a result instead when there is none to check. */
+/** Returns the GPUs of the node; when there is none to check, the final result of the check. */
 export const listGpus = async (
   deps: CheckDeps,
   signal: AbortSignal,
-): Promise<Inventory | { instead: Findings }> => {
+): Promise<Inventory | { finalResult: Findings }> => {
   const answer = await querySmi(deps, '--query-gpu', IDENTITY, signal)
   const rows = answer.rows.filter((row) => /^\d+$/.test(row.index ?? ''))
   if (answer.rows.length > MAX_GPUS)
     return {
-      instead: notDone([`${SMI} lists ${answer.rows.length} GPUs, more than any node has`], answer.raw),
+      finalResult: couldNotRun(
+        [`${SMI} lists ${answer.rows.length} GPUs, more than any node has`],
+        answer.raw,
+      ),
     }
-  if (rows.length === 0 && answer.lost.length === 0) return { instead: await withoutGpus(deps, answer) }
+  if (rows.length === 0 && answer.lost.length === 0) return { finalResult: await withoutGpus(deps, answer) }
   const gpus = rows.map(gpuOf)
   const broken = gpus
     .filter((gpu) => gpu.broken)
-    .map(({ index, uuid }) => found(index, 'answers', false, '', FAIL, `GPU ${uuid} does not answer`))
+    .map(({ index, uuid }) => createFinding(index, 'answers', false, '', FAIL, `GPU ${uuid} does not answer`))
   const findings = [...broken, ...failureFindings(answer)]
-  if (gpus.length === 0) return { instead: toFindings(findings, answer.raw) }
+  if (gpus.length === 0) return { finalResult: toFindings(findings, answer.raw) }
   return { gpus, findings, raw: answer.raw }
 }
 
-/** The same for a check that runs CUDA on whole GPUs: it does not apply to GPUs with MIG. */
+/** As `listGpus`, for a check that runs CUDA on whole GPUs: it does not apply to GPUs with MIG. */
 export const listWholeGpus = async (
   deps: CheckDeps,
   signal: AbortSignal,
-): Promise<Inventory | { instead: Findings }> => {
+): Promise<Inventory | { finalResult: Findings }> => {
   const inventory = await listGpus(deps, signal)
-  if ('instead' in inventory) return inventory
+  if ('finalResult' in inventory) return inventory
   const cut = inventory.gpus.filter(({ mig }) => mig).map(({ index }) => index)
   if (cut.length === 0) return inventory
   const reason = `MIG is enabled on GPU ${cut.join(', ')}: its slices cannot be measured as a GPU`
-  return { instead: skipped([reason], inventory.raw) }
+  return { finalResult: skipped([reason], inventory.raw) }
 }
 
 /** The result of a GPU check: the identity of the GPUs and the findings. The identity alone is no PASS. */
 export const concludeGpus = ({ gpus }: Inventory, findings: readonly Finding[], raw: string): Findings => {
   const identity = gpus.flatMap(({ index, uuid, name }) => [
-    found(index, 'uuid', uuid),
-    found(index, 'model', name),
+    createFinding(index, 'uuid', uuid),
+    createFinding(index, 'model', name),
   ])
   return { ...toFindings([...identity, ...findings], raw), status: worstStatus(findings) }
 }

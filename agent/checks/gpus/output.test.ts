@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { recording } from '../fixtures/machine.ts'
+import { recording } from '../testing/machine.ts'
 import { absenceOf, isAbsent, isBroken, numberIn, parseTable, unknownField } from './output.ts'
 
 describe('tables of nvidia-smi', () => {

@@ -1,5 +1,5 @@
 import type { CheckDeps } from '../check.ts'
-import { failureOf, findProgram, listNames, missing, rawOf, readText, runProgram } from '../programs.ts'
+import { failureOf, findProgram, listNames, missing, rawOf, readHostFile, runProgram } from '../programs.ts'
 import {
   type Absence,
   absenceOf,
@@ -26,8 +26,10 @@ export const countPciGpus = async (deps: Pick<CheckDeps, 'root'>): Promise<numbe
   const names = await listNames(deps, folder)
   const found = await Promise.all(
     names.map(async (name) => {
-      const vendor = await readText(deps, `${folder}/${name}/vendor`)
-      const kind = vendor?.startsWith('0x10de') ? await readText(deps, `${folder}/${name}/class`) : undefined
+      const vendor = await readHostFile(deps, `${folder}/${name}/vendor`)
+      const kind = vendor?.startsWith('0x10de')
+        ? await readHostFile(deps, `${folder}/${name}/class`)
+        : undefined
       return kind?.startsWith('0x0302') ?? false
     }),
   )

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../lib/clock.ts'
 import { FAIL, PASS, WARN } from '../findings.ts'
-import { type Machine, valuesOf } from '../fixtures/machine.ts'
-import { useMachines } from '../fixtures/use-machines.ts'
+import { type Machine, valuesOf } from '../testing/machine.ts'
+import { useMachines } from '../testing/use-machines.ts'
 
 const { run, machineOf } = useMachines()
 

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { formatBytes, formatRatio } from '../../../lib/units.ts'
 import { type CheckDeps, defineCheck } from '../check.ts'
 import {
+  createFinding,
   type Finding,
-  found,
   limitOf,
   PASS,
   SKIPPED,
@@ -14,10 +14,10 @@ import {
   WARN,
 } from '../findings.ts'
 import { duration, ratio } from '../parameters.ts'
-import { listNames, readText } from '../programs.ts'
+import { listNames, readHostFile } from '../programs.ts'
 import { judgeLog } from './kernel-log.ts'
 import { readKernelLog } from './log-source.ts'
-import { type CpuTimes, countCpus, parseLoad, parseMeminfo, parsePressure, parseStat } from './output.ts'
+import { type CpuTimes, parseCpuCount, parseLoad, parseMeminfo, parsePressure, parseStat } from './output.ts'
 
 const parameters = z.strictObject({
   /** One-minute load average for each CPU. */
@@ -51,8 +51,8 @@ const loadFindings = (load: number | undefined, cpus: number, limits: Thresholds
       ? ''
       : `is ${perCpu.toFixed(1)} a CPU, more than ${limitOf(status, limits)}: ${load} on ${cpus}`
   return [
-    found('load', 'load_per_cpu', perCpu, '', status, reason),
-    found('load', 'cpu_count', cpus, 'count'),
+    createFinding('load', 'load_per_cpu', perCpu, '', status, reason),
+    createFinding('load', 'cpu_count', cpus, 'count'),
   ]
 }
 
@@ -66,8 +66,8 @@ const memoryFindings = (text: string, limits: Thresholds): Finding[] => {
       ? ''
       : `only ${formatBytes(memory.availableBytes)} (${formatRatio(share)}) of ${formatBytes(memory.totalBytes)} available`
   return [
-    found('memory', 'available', memory.availableBytes, 'bytes', status, reason),
-    found('memory', 'total', memory.totalBytes, 'bytes'),
+    createFinding('memory', 'available', memory.availableBytes, 'bytes', status, reason),
+    createFinding('memory', 'total', memory.totalBytes, 'bytes'),
   ]
 }
 
@@ -86,8 +86,8 @@ const stealFindings = (
       ? ''
       : `the hypervisor gives ${formatRatio(steal)} of this node's CPU time to other guests`
   return [
-    found('cpu', 'steal', steal, 'ratio', status, reason),
-    found('cpu', 'busy', Math.min(1, Math.max(0, busy)), 'ratio'),
+    createFinding('cpu', 'steal', steal, 'ratio', status, reason),
+    createFinding('cpu', 'busy', Math.min(1, Math.max(0, busy)), 'ratio'),
   ]
 }
 
@@ -95,12 +95,12 @@ const stealFindings = (
 const pressureFindings = async (deps: CheckDeps, limits: Thresholds): Promise<Finding[]> => {
   const findings = await Promise.all(
     (['memory', 'io'] as const).map(async (resource) => {
-      const share = parsePressure((await readText(deps, `proc/pressure/${resource}`)) ?? '', 'full')
+      const share = parsePressure((await readHostFile(deps, `proc/pressure/${resource}`)) ?? '', 'full')
       if (share === undefined) return []
       const status = statusAbove(share, limits)
       const reason =
         status === PASS ? '' : `all tasks were stalled for ${formatRatio(share)} of the last minute`
-      return [found(`${resource} pressure`, 'stalled', share, 'ratio', status, reason)]
+      return [createFinding(`${resource} pressure`, 'stalled', share, 'ratio', status, reason)]
     }),
   )
   return findings.flat()
@@ -110,7 +110,9 @@ const pressureFindings = async (deps: CheckDeps, limits: Thresholds): Promise<Fi
 const readThrottles = async (deps: CheckDeps): Promise<number | undefined> => {
   const cpus = (await listNames(deps, 'sys/devices/system/cpu')).filter((name) => /^cpu\d+$/.test(name))
   const counts = await Promise.all(
-    cpus.map((cpu) => readText(deps, `sys/devices/system/cpu/${cpu}/thermal_throttle/core_throttle_count`)),
+    cpus.map((cpu) =>
+      readHostFile(deps, `sys/devices/system/cpu/${cpu}/thermal_throttle/core_throttle_count`),
+    ),
   )
   const known = counts.filter((text) => text !== undefined).map(Number)
   return known.length === 0 ? undefined : known.reduce((sum, count) => sum + count, 0)
@@ -125,30 +127,39 @@ const throttleFindings = (
   const growth = Math.max(0, after - before)
   const reason = growth > 0 ? `CPUs were slowed down by heat ${growth} times in ${seconds} s` : ''
   return [
-    found('cpu', 'thermal_throttles', growth, 'count', growth > 0 ? WARN : PASS, reason),
-    found('cpu', 'thermal_throttles_since_boot', after, 'count'),
+    createFinding('cpu', 'thermal_throttles', growth, 'count', growth > 0 ? WARN : PASS, reason),
+    createFinding('cpu', 'thermal_throttles_since_boot', after, 'count'),
   ]
 }
 
 const logFindings = async (deps: CheckDeps, seconds: number, signal: AbortSignal): Promise<Finding[]> => {
   const log = await readKernelLog(deps, seconds, signal)
   if ('reasons' in log) {
-    return [found('kernel log', 'readable', false, '', SKIPPED, `was not checked: ${log.reasons.join('; ')}`)]
+    return [
+      createFinding(
+        'kernel log',
+        'readable',
+        false,
+        '',
+        SKIPPED,
+        `was not checked: ${log.reasons.join('; ')}`,
+      ),
+    ]
   }
-  return [found('kernel log', 'message_count', log.entries.length, 'count'), ...judgeLog(log.entries)]
+  return [createFinding('kernel log', 'message_count', log.entries.length, 'count'), ...judgeLog(log.entries)]
 }
 
 const watch = async (deps: CheckDeps, request: Parameters, signal: AbortSignal): Promise<Finding[]> => {
   const look = async () => ({
-    stat: (await readText(deps, 'proc/stat')) ?? '',
+    stat: (await readHostFile(deps, 'proc/stat')) ?? '',
     throttles: await readThrottles(deps),
   })
   const before = await look()
   await deps.clock.sleep(request.watch, signal)
   const after = await look()
-  const load = parseLoad((await readText(deps, 'proc/loadavg')) ?? '')
+  const load = parseLoad((await readHostFile(deps, 'proc/loadavg')) ?? '')
   return [
-    ...loadFindings(load, countCpus(after.stat), { warn: request.warn_load, fail: request.fail_load }),
+    ...loadFindings(load, parseCpuCount(after.stat), { warn: request.warn_load, fail: request.fail_load }),
     ...stealFindings(parseStat(before.stat), parseStat(after.stat), {
       warn: request.warn_steal,
       fail: request.fail_steal,
@@ -165,13 +176,15 @@ export const host = defineCheck({
   budgetSeconds: 120,
   parameters,
   requirements: async (deps) =>
-    (await readText(deps, 'proc/stat')) === undefined ? ['there is no /proc to read: this is not Linux'] : [],
+    (await readHostFile(deps, 'proc/stat')) === undefined
+      ? ['there is no /proc to read: this is not Linux']
+      : [],
   run: async (deps, request, signal) => {
     const [watched, pressure, log, meminfo] = await Promise.all([
       watch(deps, request, signal),
       pressureFindings(deps, { warn: request.warn_pressure, fail: request.fail_pressure }),
       logFindings(deps, request.log_since, signal),
-      readText(deps, 'proc/meminfo'),
+      readHostFile(deps, 'proc/meminfo'),
     ])
     const memory = memoryFindings(meminfo ?? '', { warn: request.warn_memory, fail: request.fail_memory })
     return toFindings([...watched, ...memory, ...pressure, ...log])

@@ -1,7 +1,7 @@
 /** Finds hardware errors in the kernel log, by kind. */
 
 import { quote } from '../../engines/program-error.ts'
-import { FAIL, type Finding, found, WARN } from '../findings.ts'
+import { createFinding, FAIL, type Finding, WARN } from '../findings.ts'
 
 /** One message and its age. */
 export type LogEntry = { ageSeconds: number; text: string }
@@ -75,7 +75,7 @@ export const judgeLog = (entries: readonly LogEntry[]): Finding[] =>
     const last = worst ?? hits.at(-1)!
     const status = worst ? FAIL : WARN
     const reason = `${hits.length} in the log, the ${worst ? 'worst' : 'last'} one: ${quote(last.text)}`
-    return [found(kind, 'kernel_log', hits.length, 'count', status, reason)]
+    return [createFinding(kind, 'kernel_log', hits.length, 'count', status, reason)]
   })
 
 /** Parses `dmesg --json`: seconds since boot and the message. */

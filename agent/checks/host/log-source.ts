@@ -1,7 +1,7 @@
+import { parseUptime } from '../../host/facts.ts'
 import type { CheckDeps } from '../check.ts'
-import { failureOf, findProgram, missing, type Output, readText, runProgram } from '../programs.ts'
+import { failureOf, findProgram, missing, type Output, readHostFile, runProgram } from '../programs.ts'
 import { type LogEntry, parseDmesgJson, parseDmesgRaw, parseJournal } from './kernel-log.ts'
-import { parseUptime } from './output.ts'
 
 /** Maximum output: a ring buffer of 16 MiB (log_buf_len) as JSON. */
 const LIMITS = { burstBytes: 48 * 1024 * 1024, maxUnreadBytes: 48 * 1024 * 1024 }
@@ -23,7 +23,7 @@ export const readKernelLog = async (
   sinceSeconds: number,
   signal: AbortSignal,
 ): Promise<{ entries: LogEntry[]; from: string } | { reasons: string[] }> => {
-  const uptime = parseUptime((await readText(deps, 'proc/uptime')) ?? '') ?? 0
+  const uptime = parseUptime((await readHostFile(deps, 'proc/uptime')) ?? '') ?? 0
   const now = deps.clock.now().getTime() / 1000
   const since = `@${Math.floor(now - sinceSeconds)}`
   const readers: Reader[] = [

@@ -11,7 +11,7 @@ export const parseStat = (text: string): CpuTimes | undefined => {
   return { total: used.reduce((sum, value) => sum + value, 0), idle: used[3]! + used[4]!, steal: used[7]! }
 }
 
-export const countCpus = (text: string): number => text.match(/^cpu\d+ /gm)?.length ?? 0
+export const parseCpuCount = (text: string): number => text.match(/^cpu\d+ /gm)?.length ?? 0
 
 /** Parses the one-minute load average. */
 export const parseLoad = (text: string): number | undefined => {
@@ -33,9 +33,4 @@ export const parseMeminfo = (text: string): { totalBytes: number; availableBytes
 export const parsePressure = (text: string, line: 'some' | 'full'): number | undefined => {
   const percent = new RegExp(`^${line} .*\\bavg60=(\\d+(?:\\.\\d+)?)`, 'm').exec(text)?.[1]
   return percent === undefined ? undefined : Number(percent) / 100
-}
-
-export const parseUptime = (text: string): number | undefined => {
-  const value = Number(text.split(' ')[0] || Number.NaN)
-  return Number.isFinite(value) ? value : undefined
 }

@@ -3,8 +3,8 @@ import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { systemClock } from '../../../lib/clock.ts'
 import type { CheckDeps } from '../check.ts'
 import { FAIL, WARN } from '../findings.ts'
-import type { Machine } from '../fixtures/machine.ts'
-import { link, useMachines } from '../fixtures/use-machines.ts'
+import type { Machine } from '../testing/machine.ts'
+import { link, useMachines } from '../testing/use-machines.ts'
 
 const { depsOf, runWith, machineOf } = useMachines()
 

@@ -3,9 +3,9 @@ import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { formatBitrate } from '../../../lib/units.ts'
 import { missingAddresses } from '../addresses.ts'
 import { type CheckDeps, defineCheck } from '../check.ts'
-import { FAIL, type Finding, found, PASS, toFindings } from '../findings.ts'
+import { createFinding, FAIL, type Finding, PASS, toFindings } from '../findings.ts'
 import { addressesByInterface, bitrate, duration } from '../parameters.ts'
-import { readText } from '../programs.ts'
+import { readHostFile } from '../programs.ts'
 import { compareCounters, readCounters } from './counters.ts'
 
 const parameters = z.strictObject({
@@ -34,7 +34,7 @@ const speedFindings = (
   const right = expected === undefined || speed === expected
   const is = speed === undefined ? 'speed is unknown' : `speed is ${formatBitrate(speed)}`
   const reason = right ? '' : `${is} where ${formatBitrate(expected)} is expected`
-  return [found(name, 'speed', speed ?? null, 'bits_per_second', right ? PASS : FAIL, reason)]
+  return [createFinding(name, 'speed', speed ?? null, 'bits_per_second', right ? PASS : FAIL, reason)]
 }
 
 /** Virtual links have no duplex, and a link that is down reports `unknown`. */
@@ -42,7 +42,7 @@ const duplexFindings = (name: string, duplex: string | undefined, expected: stri
   if (duplex !== 'full' && duplex !== 'half') return []
   const right = duplex === expected
   const reason = right ? '' : `runs ${duplex} duplex where ${expected} is expected`
-  return [found(name, 'duplex', duplex, '', right ? PASS : FAIL, reason)]
+  return [createFinding(name, 'duplex', duplex, '', right ? PASS : FAIL, reason)]
 }
 
 const examine = async (
@@ -56,11 +56,18 @@ const examine = async (
   const addressed = link.addresses.length > 0
   const agrees = request.mtu === undefined || mtu === request.mtu
   const mtuReason = agrees ? '' : `MTU is ${mtu} bytes where ${request.mtu} is expected`
-  const duplex = (await readText(deps, `sys/class/net/${name}/duplex`))?.trim()
+  const duplex = (await readHostFile(deps, `sys/class/net/${name}/duplex`))?.trim()
   return [
-    found(name, 'state', link.state, '', up ? PASS : FAIL, up ? '' : `is ${link.state}`),
-    found(name, 'addresses', link.addresses, '', addressed ? PASS : FAIL, addressed ? '' : 'has no address'),
-    found(name, 'mtu', mtu, 'bytes', agrees ? PASS : FAIL, mtuReason),
+    createFinding(name, 'state', link.state, '', up ? PASS : FAIL, up ? '' : `is ${link.state}`),
+    createFinding(
+      name,
+      'addresses',
+      link.addresses,
+      '',
+      addressed ? PASS : FAIL,
+      addressed ? '' : 'has no address',
+    ),
+    createFinding(name, 'mtu', mtu, 'bytes', agrees ? PASS : FAIL, mtuReason),
     ...speedFindings(link, request.speed),
     ...duplexFindings(name, duplex, request.duplex),
   ]
@@ -77,7 +84,7 @@ const duplicates = (links: readonly Interface[]): Finding[] => {
     .filter(([, holders]) => holders.length > 1)
     .map(([address, holders]) => {
       const names = holders.map(({ name }) => name)
-      const finding = found(names.join(' '), 'duplicate_address', address, '', FAIL)
+      const finding = createFinding(names.join(' '), 'duplicate_address', address, '', FAIL)
       return { ...finding, reason: `${address} is on ${names.join(' and ')}` }
     })
 }
@@ -85,7 +92,7 @@ const duplicates = (links: readonly Interface[]): Finding[] => {
 const missingLinks = (links: readonly Interface[], wanted: readonly string[]): Finding[] =>
   wanted
     .filter((name) => !links.some((link) => link.name === name))
-    .map((name) => found(name, 'state', 'missing', '', FAIL, 'there is no such interface'))
+    .map((name) => createFinding(name, 'state', 'missing', '', FAIL, 'there is no such interface'))
 
 export const interfacesCheck = defineCheck({
   name: 'interfaces',

@@ -1,8 +1,8 @@
 /** Reads counters of interfaces from sysfs, and judges their growth. */
 
 import type { CheckDeps } from '../check.ts'
-import { type Finding, found, PASS, WARN } from '../findings.ts'
-import { readText } from '../programs.ts'
+import { createFinding, type Finding, PASS, WARN } from '../findings.ts'
+import { readHostFile } from '../programs.ts'
 
 /** Counters that do not grow on a healthy link. */
 const COUNTERS = [
@@ -20,7 +20,7 @@ export type Counters = ReadonlyMap<string, number>
 
 /** Reads the counters; a driver omits those that its hardware lacks. */
 const readNumber = async (deps: Pick<CheckDeps, 'root'>, path: string): Promise<number | undefined> => {
-  const text = await readText(deps, path)
+  const text = await readHostFile(deps, path)
   const value = Number(text?.trim() || Number.NaN)
   return Number.isFinite(value) ? value : undefined
 }
@@ -47,7 +47,7 @@ const growthFindings = ({ name, before, after, seconds }: Watch): Finding[] =>
       const growth = Math.max(0, value - (before.get(counter) ?? value))
       const status = growth > 0 ? WARN : PASS
       const reason = growth > 0 ? `${counter} grew by ${growth} in ${seconds} s` : ''
-      return found(name, counter, growth, 'count', status, reason)
+      return createFinding(name, counter, growth, 'count', status, reason)
     })
 
 const flapFindings = ({ name, before, after, seconds, maxFlaps }: Watch): Finding[] => {
@@ -62,7 +62,7 @@ const flapFindings = ({ name, before, after, seconds, maxFlaps }: Watch): Findin
       : flaps > maxFlaps
         ? `its link has gone down ${flaps} times since its driver was loaded`
         : ''
-  return [found(name, 'carrier_changes', changes, 'count', reason === '' ? PASS : WARN, reason)]
+  return [createFinding(name, 'carrier_changes', changes, 'count', reason === '' ? PASS : WARN, reason)]
 }
 
 /** Returns the findings of two readings of an interface's counters. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ERROR, FAIL, PASS, SKIPPED, WARN } from '../findings.ts'
-import { valuesOf } from '../fixtures/machine.ts'
-import { useMachines } from '../fixtures/use-machines.ts'
+import { valuesOf } from '../testing/machine.ts'
+import { useMachines } from '../testing/use-machines.ts'
 
 const { run, h100, h200, a100, v100 } = useMachines()
 

@@ -2,9 +2,9 @@
 
 import { z } from 'zod'
 import { type CheckDeps, defineCheck } from '../check.ts'
-import { ERROR, FAIL, type Finding, found, PASS, skipped, WARN } from '../findings.ts'
+import { createFinding, ERROR, FAIL, type Finding, PASS, skipped, WARN } from '../findings.ts'
 import { cudaErrorOf, runCuda } from '../gpus/cuda.ts'
-import { signsOfWork } from '../gpus/idle.ts'
+import { findGpuUse } from '../gpus/idle.ts'
 import { concludeGpus, type Gpu, listWholeGpus } from '../gpus/inventory.ts'
 import { lacksDriver, smiRequirements } from '../gpus/query.ts'
 import { byteRate, timeout } from '../parameters.ts'
@@ -90,14 +90,21 @@ const judge = (
 ): Finding => {
   const name = 'host_to_device'
   if ('failure' in measurement)
-    return found(index, name, null, 'bytes_per_second', ERROR, `was not measured: ${measurement.failure}`)
+    return createFinding(
+      index,
+      name,
+      null,
+      'bytes_per_second',
+      ERROR,
+      `was not measured: ${measurement.failure}`,
+    )
   const { bytesPerSecond } = measurement
-  if (bytesPerSecond >= threshold) return found(index, name, bytesPerSecond, 'bytes_per_second', PASS)
+  if (bytesPerSecond >= threshold) return createFinding(index, name, bytesPerSecond, 'bytes_per_second', PASS)
   const low = `only ${inGigabytes(bytesPerSecond)} from host to GPU, less than ${inGigabytes(threshold)}`
   // A GPU that shares its link with a job is not slow.
   return work.length > 0
-    ? found(index, name, bytesPerSecond, 'bytes_per_second', WARN, `${low}; but ${work.join(', ')}`)
-    : found(index, name, bytesPerSecond, 'bytes_per_second', FAIL, low)
+    ? createFinding(index, name, bytesPerSecond, 'bytes_per_second', WARN, `${low}; but ${work.join(', ')}`)
+    : createFinding(index, name, bytesPerSecond, 'bytes_per_second', FAIL, low)
 }
 
 const chooseProgram = async (
@@ -126,14 +133,14 @@ export const pciebw = defineCheck({
     ...(await smiRequirements(deps)),
     ...((await chooseProgram(deps, 'auto')) ? [] : missingPrograms(deps, 'auto')),
   ],
-  concerns: lacksDriver,
+  hasHardware: lacksDriver,
   run: async (deps, { threshold, program: wanted }, signal) => {
     const program = await chooseProgram(deps, wanted)
     if (!program) return skipped(missingPrograms(deps, wanted))
     const inventory = await listWholeGpus(deps, signal)
-    if ('instead' in inventory) return inventory.instead
+    if ('finalResult' in inventory) return inventory.finalResult
     const gpus = inventory.gpus.filter(({ broken }) => !broken)
-    const work = await signsOfWork(deps, gpus, signal)
+    const work = await findGpuUse(deps, gpus, signal)
     const measure = program === 'bandwidthTest' ? measureOneByOne : measureTogether
     const { measurements, raw } = await measure(deps, gpus, signal)
     const judged = gpus.map(({ index }, position) => judge(index, measurements[position]!, threshold, work))
@@ -141,8 +148,8 @@ export const pciebw = defineCheck({
       inventory,
       [
         ...inventory.findings,
-        found('node', 'program', program),
-        found('node', 'threshold', threshold, 'bytes_per_second'),
+        createFinding('node', 'program', program),
+        createFinding('node', 'threshold', threshold, 'bytes_per_second'),
         ...judged,
       ],
       inventory.raw + raw,

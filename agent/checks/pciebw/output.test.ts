@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { recording } from '../fixtures/machine.ts'
+import { recording } from '../testing/machine.ts'
 import { parseBandwidthTest, parseNvbandwidth } from './output.ts'
 
 describe('bandwidthTest', () => {

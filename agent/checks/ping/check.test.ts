@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { PingEngine, PingProbe } from '../../engines/engine.ts'
 import type { CheckDeps } from '../check.ts'
 import { FAIL, PASS, SKIPPED } from '../findings.ts'
-import { valuesOf } from '../fixtures/machine.ts'
-import { link, useMachines } from '../fixtures/use-machines.ts'
+import { valuesOf } from '../testing/machine.ts'
+import { link, useMachines } from '../testing/use-machines.ts'
 
 const { depsOf, runWith, machineOf } = useMachines()
 
@@ -47,7 +47,7 @@ describe('ping', () => {
     expect(valuesOf(result, 'node')).toEqual({ '10.0.0.2%net0': 'n2', '10.0.1.2%net1': 'n2' })
   })
 
-  test('fails for one interface that does not answer, and for partial loss, which the first seed ignored', async () => {
+  test('fails for one interface that does not answer, and for partial loss, which Autopilot ignores', async () => {
     const deps = depsWith({
       '10.0.0.2': [undefined, undefined],
       '10.0.1.2': [0.002, undefined],

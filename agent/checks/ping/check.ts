@@ -1,5 +1,5 @@
 /**
- * The ping check of the first seed: first tests whether this node has its expected addresses, then whether each peer
+ * The ping check of IBM Autopilot: first tests whether this node has its expected addresses, then whether each peer
  * answers on each interface. In addition, a lost packet counts, the round-trip time is judged, probes are sent from the
  * interface under test, and IPv6 is supported.
  */
@@ -10,9 +10,9 @@ import { formatDuration, formatRatio } from '../../../lib/units.ts'
 import { missingAddresses } from '../addresses.ts'
 import { defineCheck } from '../check.ts'
 import {
+  createFinding,
   FAIL,
   type Finding,
-  found,
   limitOf,
   PASS,
   skipped,
@@ -42,9 +42,9 @@ const judge = ({ target: to, result }: Probed, request: Parameters): Finding[] =
   const subject = subjectOf(to)
   const { statistics, reason } = result
   const loss = statistics?.lossRatio ?? 1
-  const node = to.node === '' ? [] : [found(subject, 'node', to.node)]
+  const node = to.node === '' ? [] : [createFinding(subject, 'node', to.node)]
   if (!statistics?.rtt) {
-    return [...node, found(subject, 'loss', loss, 'ratio', FAIL, reason || 'does not answer')]
+    return [...node, createFinding(subject, 'loss', loss, 'ratio', FAIL, reason || 'does not answer')]
   }
   const lossLimits = { warn: request.warn_loss, fail: request.fail_loss }
   const lossStatus = statusAbove(loss, lossLimits)
@@ -53,7 +53,7 @@ const judge = ({ target: to, result }: Probed, request: Parameters): Finding[] =
   const rttStatus = statusAbove(rtt, rttLimits)
   return [
     ...node,
-    found(
+    createFinding(
       subject,
       'loss',
       loss,
@@ -61,7 +61,7 @@ const judge = ({ target: to, result }: Probed, request: Parameters): Finding[] =
       lossStatus,
       lossStatus === PASS ? '' : `loses ${formatRatio(loss)} of ${statistics.sentCount} packets`,
     ),
-    found(
+    createFinding(
       subject,
       'rtt',
       rtt,
@@ -71,7 +71,7 @@ const judge = ({ target: to, result }: Probed, request: Parameters): Finding[] =
         ? ''
         : `answers after ${formatDuration(rtt)}, more than ${formatDuration(limitOf(rttStatus, rttLimits))}`,
     ),
-    found(subject, 'rtt_max', fromDuration(statistics.rtt.max) ?? 0, 'seconds'),
+    createFinding(subject, 'rtt_max', fromDuration(statistics.rtt.max) ?? 0, 'seconds'),
   ]
 }
 
@@ -89,7 +89,7 @@ export const ping = defineCheck({
     }
     const probed = await probeTargets(deps, request, signal)
     const unreachable = probed.filter(({ result }) => !result.statistics?.rtt).length
-    const total = found(
+    const total = createFinding(
       'peers',
       'unreachable_count',
       unreachable,

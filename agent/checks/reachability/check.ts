@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { formatRatio } from '../../../lib/units.ts'
 import { defineCheck } from '../check.ts'
-import { FAIL, found, PASS, toFindings, WARN } from '../findings.ts'
+import { createFinding, FAIL, PASS, toFindings, WARN } from '../findings.ts'
 import { pingRequirements, probeTargets, probing, subjectOf, target } from '../probing.ts'
 
 const parameters = z.strictObject({
@@ -23,7 +23,7 @@ export const reachability = defineCheck({
       probed.map(({ target: to, result }) => {
         const loss = result.statistics?.lossRatio ?? 1
         const status = loss === 0 ? PASS : loss < 1 ? WARN : FAIL
-        const finding = found(subjectOf(to), 'loss', loss, 'ratio', status)
+        const finding = createFinding(subjectOf(to), 'loss', loss, 'ratio', status)
         if (status === PASS) return finding
         const reason = status === FAIL ? 'does not answer' : `loses ${formatRatio(loss)}`
         return { ...finding, reason: `${subjectOf(to)} ${reason}` }

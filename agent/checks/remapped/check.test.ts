@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ERROR, FAIL, PASS, SKIPPED } from '../findings.ts'
-import { gpuMachine, valuesOf } from '../fixtures/machine.ts'
-import { useMachines } from '../fixtures/use-machines.ts'
+import { gpuMachine, valuesOf } from '../testing/machine.ts'
+import { useMachines } from '../testing/use-machines.ts'
 
 const { keep, run, h100, h200, a100, v100 } = useMachines()
 
@@ -49,10 +49,12 @@ describe('remapped', () => {
   test.each([
     ['nothing', '', 0],
     ['that it does not know such a table', 'Option "--query-remapped-rows" is not recognized.\n', 2],
-  ])('a version that answers %s is queried like by the first seed', async (_, text, exitCode) => {
-    const machine = keep(gpuMachine('v100-4').prints('nvidia-smi.remapped', text, exitCode))
-    const sections = ['No', 'No', 'Yes', 'No'].map(
-      (pending, index) => `GPU 00000000:${index}7:00.0
+  ])(
+    'a version that answers %s is queried with nvidia-smi -q, as Autopilot does',
+    async (_, text, exitCode) => {
+      const machine = keep(gpuMachine('v100-4').prints('nvidia-smi.remapped', text, exitCode))
+      const sections = ['No', 'No', 'Yes', 'No'].map(
+        (pending, index) => `GPU 00000000:${index}7:00.0
     Product Name                          : NVIDIA A100-SXM4-40GB
     GPU UUID                              : ${machine.read('nvidia-smi.gpus').split('\n')[index]!.split(', ')[1]}
     ECC Mode
@@ -71,15 +73,16 @@ describe('remapped', () => {
     Temperature
         GPU Current Temp                  : 34 C
 `,
-    )
-    machine.prints(
-      'nvidia-smi.details',
-      `\n==============NVSMI LOG==============\n\nAttached GPUs : 4\n${sections.join('')}\n`,
-    )
-    const result = await run(machine, 'remapped')
-    expect(result.reasons).toEqual(['2: memory rows wait to be remapped: reset the GPU'])
-    expect(valuesOf(result, 'correctable_rows')).toEqual({ 0: 1, 1: 1, 2: 1, 3: 1 })
-  })
+      )
+      machine.prints(
+        'nvidia-smi.details',
+        `\n==============NVSMI LOG==============\n\nAttached GPUs : 4\n${sections.join('')}\n`,
+      )
+      const result = await run(machine, 'remapped')
+      expect(result.reasons).toEqual(['2: memory rows wait to be remapped: reset the GPU'])
+      expect(valuesOf(result, 'correctable_rows')).toEqual({ 0: 1, 1: 1, 2: 1, 3: 1 })
+    },
+  )
 
   test('H200: passes as a table and in detail', async () => {
     const machine = h200()

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type CheckDeps, defineCheck } from '../check.ts'
-import { ERROR, FAIL, type Finding, found, PASS, SKIPPED } from '../findings.ts'
+import { createFinding, ERROR, FAIL, type Finding, PASS, SKIPPED } from '../findings.ts'
 import { judgeTable, listGpus } from '../gpus/inventory.ts'
 import { isAbsent, isBroken, numberIn, type Row } from '../gpus/output.ts'
 import { type Answer, hasPciGpus, queryDetails, querySmi, smiRequirements } from '../gpus/query.ts'
@@ -25,18 +25,19 @@ const flag = (index: string, name: string, cell: string, reason: string): Findin
   // Versions print a flag in different forms.
   const set = /^(yes|1)$/i.test(cell)
   if (!set && !/^(no|0)$/i.test(cell))
-    return found(index, name, cell, '', ERROR, `nvidia-smi reports ${cell} instead of yes or no`)
-  return found(index, name, set, '', set ? FAIL : PASS, set ? reason : '')
+    return createFinding(index, name, cell, '', ERROR, `nvidia-smi reports ${cell} instead of yes or no`)
+  return createFinding(index, name, set, '', set ? FAIL : PASS, set ? reason : '')
 }
 
 const judge = (index: string, row: Row | undefined): Finding[] => {
   const pending = row?.['remapped_rows.pending'] ?? ''
   // GPUs before Ampere retire pages instead of rows.
-  if (isAbsent(pending)) return [found(index, 'pending', 'not supported', '', SKIPPED)]
-  if (isBroken(pending)) return [found(index, 'answers', false, '', FAIL, `GPU does not answer: ${pending}`)]
+  if (isAbsent(pending)) return [createFinding(index, 'pending', 'not supported', '', SKIPPED)]
+  if (isBroken(pending))
+    return [createFinding(index, 'answers', false, '', FAIL, `GPU does not answer: ${pending}`)]
   const counts = (['correctable', 'uncorrectable'] as const).flatMap((kind) => {
     const count = numberIn(row?.[`remapped_rows.${kind}`])
-    return count === undefined ? [] : [found(index, `${kind}_rows`, count, 'count')]
+    return count === undefined ? [] : [createFinding(index, `${kind}_rows`, count, 'count')]
   })
   return [
     flag(index, 'pending', pending, 'memory rows wait to be remapped: reset the GPU'),
@@ -50,7 +51,7 @@ const judge = (index: string, row: Row | undefined): Finding[] => {
   ]
 }
 
-/** Reads the same values from `nvidia-smi -q`, like the first seed, where there is no such table. */
+/** Reads the same values from `nvidia-smi -q`, as Autopilot does, where nvidia-smi has no such table. */
 const askInDetail = async (deps: CheckDeps, table: Answer, signal: AbortSignal): Promise<Answer> => {
   const { gpus, raw } = await queryDetails(deps, signal)
   const rows = gpus.map((values) => ({
@@ -73,11 +74,11 @@ export const remapped = defineCheck({
   budgetFor: ({ timeout: seconds }) => seconds,
   parameters,
   requirements: smiRequirements,
-  concerns: hasPciGpus,
+  hasHardware: hasPciGpus,
   // Rows belong to the whole GPU, with or without MIG.
   run: async (deps, _parameters, signal) => {
     const inventory = await listGpus(deps, signal)
-    if ('instead' in inventory) return inventory.instead
+    if ('finalResult' in inventory) return inventory.finalResult
     const table = await querySmi(deps, '--query-remapped-rows', FIELDS, signal)
     const empty = table.rows.length === 0 && table.lost.length === 0 && table.failure === ''
     const answer = UNKNOWN_QUERY.test(table.failure) || empty ? await askInDetail(deps, table, signal) : table

@@ -1,7 +1,8 @@
 /** fping's command line. One process probes all targets, of both families. */
 
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
-import type { PingSource, Violation } from '../engine.ts'
+import type { Violation } from '../../../lib/errors.ts'
+import type { PingSource } from '../engine.ts'
 import { type PingPlan, sourceFor, validatePing } from '../ping-request.ts'
 
 /** fping's own time between two targets; smaller only where they would not fit in a period. */

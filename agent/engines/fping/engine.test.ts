@@ -13,8 +13,14 @@ import { planPing } from '../ping-request.ts'
 import { fpingArgs, spreadSeconds } from './args.ts'
 import { createFping } from './engine.ts'
 
-const hasty: Clock = { ...systemClock, sleep: (seconds, signal) => systemClock.sleep(seconds / 50, signal) }
-const processes = createProcesses({ logger: pino({ level: 'silent' }), clock: hasty }, { graceSeconds: 1 })
+const fastClock: Clock = {
+  ...systemClock,
+  sleep: (seconds, signal) => systemClock.sleep(seconds / 50, signal),
+}
+const processes = createProcesses(
+  { logger: pino({ level: 'silent' }), clock: fastClock },
+  { graceSeconds: 1 },
+)
 const folder = mkdtempSync(join(tmpdir(), 'meshgauge-fping-'))
 afterAll(async () => {
   await processes.close()
@@ -27,7 +33,7 @@ const programThat = (script: string) => {
   const path = join(folder, `fping-${Math.random().toString(36).slice(2)}`)
   writeFileSync(path, `#!/bin/sh\n${script}\n`)
   chmodSync(path, 0o755)
-  return createFping({ processes, clock: hasty }, { agentPort: 1, programs: { fping: path } })
+  return createFping({ processes, clock: fastClock }, { agentPort: 1, programs: { fping: path } })
 }
 const take = async (probes: AsyncIterable<PingProbe>, most: number) => {
   const taken: PingProbe[] = []

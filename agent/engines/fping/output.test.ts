@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { testPingParser } from '../fixtures/ping-output.ts'
+import { testPingParser } from '../testing/ping-output.ts'
 import { parseFpingLine } from './output.ts'
 
 const read = testPingParser(new URL('./fixtures/', import.meta.url), parseFpingLine)

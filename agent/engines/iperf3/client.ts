@@ -7,7 +7,7 @@ import { endWhenLate } from '../iperf-program.ts'
 import { CONNECT_SECONDS, clientArgs, deadlineSeconds, LIMITS, type Mode, planIperf } from './args.ts'
 import { createParser } from './output.ts'
 import type { IperfOutput, Sample } from './output-events.ts'
-import { MAX_UNKNOWN_LINES, resultOf, type Seen, verdictOf } from './result.ts'
+import { MAX_UNKNOWN_LINES, type Observed, resultOf, testOutcomeOf } from './result.ts'
 
 /** Time to connect in addition to iperf3's own timeout, because UDP streams are opened one after the other. */
 const CONNECT_MARGIN_SECONDS = 5
@@ -24,17 +24,17 @@ const sampleMessage = (sample: Sample): IperfSample =>
     reverse: sample.reverse,
   })
 
-type MutableSeen = Seen & { errors: string[]; unknown: string[] }
+type MutableObserved = Observed & { errors: string[]; unknown: string[] }
 
 /** Records one event of the output. */
-const record = (seen: MutableSeen, output: IperfOutput): void => {
-  if (output.kind === 'began') seen.began = true
-  if (output.kind === 'error') seen.errors.push(output.text)
-  if (output.kind === 'unknown') seen.unknown.push(output.text)
-  if (output.kind === 'summary') seen.figures = output.figures
+const record = (observed: MutableObserved, output: IperfOutput): void => {
+  if (output.kind === 'began') observed.began = true
+  if (output.kind === 'error') observed.errors.push(output.text)
+  if (output.kind === 'unknown') observed.unknown.push(output.text)
+  if (output.kind === 'summary') observed.figures = output.figures
   if (output.kind === 'sample') {
-    seen.began = true
-    if (output.sample.bytes > 0) seen.lastMovedSeconds = output.sample.endSeconds
+    observed.began = true
+    if (output.sample.bytes > 0) observed.lastMovedSeconds = output.sample.endSeconds
   }
 }
 
@@ -52,7 +52,7 @@ export async function* runClient(
     deadlineSeconds: deadlineSeconds(plan, options?.bitsPerSecond),
     limits: LIMITS,
   })
-  const seen: MutableSeen = {
+  const observed: MutableObserved = {
     began: false,
     errors: [],
     figures: undefined,
@@ -64,25 +64,25 @@ export async function* runClient(
   // iperf3 may wait for minutes for a connection. Older versions flush their first output after an interval.
   const connectSeconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
   void endWhenLate(deps.clock, running, connectSeconds, ended.signal, {
-    hasHappened: () => seen.began,
+    hasHappened: () => observed.began,
     onLate: () => {
-      seen.neverConnected = true
+      observed.neverConnected = true
     },
   })
   try {
     const parser = createParser(mode, plan)
     for await (const line of running.lines) {
       for (const output of parser.push(line.text)) {
-        record(seen, output)
+        record(observed, output)
         if (output.kind === 'sample') yield { kind: 'sample', sample: sampleMessage(output.sample) }
       }
-      if (seen.unknown.length > MAX_UNKNOWN_LINES) break
+      if (observed.unknown.length > MAX_UNKNOWN_LINES) break
     }
   } finally {
     ended.abort()
     await running.end()
   }
   signal.throwIfAborted()
-  const verdict = verdictOf(seen, await running.done, plan, mode)
-  yield { kind: 'result', result: resultOf(verdict, plan), retryable: verdict.retryable }
+  const testOutcome = testOutcomeOf(observed, await running.done, plan, mode)
+  yield { kind: 'result', result: resultOf(testOutcome, plan), retryable: testOutcome.retryable }
 }

@@ -10,14 +10,14 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { systemClock } from '../../../lib/clock.ts'
 import { createProcesses } from '../../processes.ts'
 import type { IperfEngine, IperfEvent } from '../engine.ts'
-import { collect, flowTo, freePort, hasty, listenerOn } from '../fixtures/loopback.ts'
+import { collect, fastClock, flowTo, freePort, listenerOn } from '../testing/loopback.ts'
 import { createIperf3 } from './engine.ts'
 
 const logger = pino({ level: 'silent' })
-const created = [systemClock, hasty].map((clock) =>
+const created = [systemClock, fastClock].map((clock) =>
   createProcesses({ logger, clock }, { graceSeconds: 0.05 }),
 )
-const [patientProcesses, hastyProcesses] = created as [(typeof created)[0], (typeof created)[0]]
+const [realTimeProcesses, fastProcesses] = created as [(typeof created)[0], (typeof created)[0]]
 const folder = mkdtempSync(join(tmpdir(), 'meshgauge-iperf3-'))
 afterAll(async () => {
   await Promise.all(created.map((processes) => processes.close()))
@@ -28,7 +28,7 @@ afterAll(async () => {
 const programs = ['iperf3', ...(process.env.MESHGAUGE_TEST_IPERF3?.split(':') ?? [])]
 const never = new AbortController().signal
 const engineOf = (iperf3: string): IperfEngine =>
-  createIperf3({ processes: patientProcesses, clock: systemClock }, { agentPort: 1, programs: { iperf3 } })
+  createIperf3({ processes: realTimeProcesses, clock: systemClock }, { agentPort: 1, programs: { iperf3 } })
 
 const SHORT = { duration: { seconds: 1 }, interval: { nanos: 500_000_000 } }
 
@@ -172,7 +172,7 @@ describe.each(programs)('%s', (program) => {
 })
 
 /** A program that reports this version of iperf3, and then behaves like a fixture. */
-const pretender = (version: string, fixture: string): string => {
+const fakeProgram = (version: string, fixture: string): string => {
   const target = fileURLToPath(new URL(`../fixtures/programs/${fixture}`, import.meta.url))
   const path = join(folder, `${fixture}-${version}`)
   writeFileSync(
@@ -186,8 +186,8 @@ const pretender = (version: string, fixture: string): string => {
 describe.each(['3.12', '3.18'])('a program that reports to be iperf3 %s and', (version) => {
   const engineLike = (fixture: string) =>
     createIperf3(
-      { processes: hastyProcesses, clock: hasty },
-      { agentPort: 1, programs: { iperf3: pretender(version, fixture) } },
+      { processes: fastProcesses, clock: fastClock },
+      { agentPort: 1, programs: { iperf3: fakeProgram(version, fixture) } },
     )
 
   test.each([
@@ -209,7 +209,7 @@ describe.each(['3.12', '3.18'])('a program that reports to be iperf3 %s and', (v
 })
 
 test('reports an old version and a missing program', async () => {
-  const old = engineOf(pretender('3.9', 'hangs'))
+  const old = engineOf(fakeProgram('3.9', 'hangs'))
   expect(await old.detect(never)).toMatchObject({
     available: false,
     version: '3.9',

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { cutsOf, linesOf } from '../fixtures/chunked.ts'
-import { bytesOf, namesOf, parse, planOf, readRecording as read, VERSIONS } from './fixtures/recordings.ts'
+import { cutsOf, linesOf } from '../testing/chunked.ts'
 import { createParser } from './output.ts'
 import type { Sample } from './output-events.ts'
+import { bytesOf, namesOf, parse, planOf, readRecording as read, VERSIONS } from './testing/recordings.ts'
 
 const BROKEN = [
   'bad-bind',

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult } from '../../processes.ts'
-import { modeOf, planOf, readRecording, VERSIONS } from './fixtures/recordings.ts'
-import { resultOf, type Seen, verdictOf } from './result.ts'
+import { type Observed, resultOf, testOutcomeOf } from './result.ts'
+import { modeOf, planOf, readRecording, VERSIONS } from './testing/recordings.ts'
 
 const ended: ProcessResult = {
   exitCode: 0,
@@ -16,15 +16,15 @@ const ended: ProcessResult = {
 }
 const timedOut = { ...ended, exitCode: 1, timedOut: true, reason: 'iperf3 did not end within 16 s' }
 
-const seenIn = (version: string, name: string): Seen => {
+const seenIn = (version: string, name: string): Observed => {
   const { errors, figures, began, samples } = readRecording(version, name)
   const lastMovedSeconds = samples.findLast((sample) => sample.bytes > 0)?.endSeconds ?? 0
   return { began, errors, figures, lastMovedSeconds, unknown: [], neverConnected: false }
 }
-const judge = (version: string, name: string, process = ended, changes: Partial<Seen> = {}) => {
-  const seen = { ...seenIn(version, name), ...changes }
-  const verdict = verdictOf(seen, process, planOf(name), modeOf(version))
-  return { ...verdict, result: resultOf(verdict, planOf(name)) }
+const judge = (version: string, name: string, process = ended, changes: Partial<Observed> = {}) => {
+  const observed = { ...seenIn(version, name), ...changes }
+  const testOutcome = testOutcomeOf(observed, process, planOf(name), modeOf(version))
+  return { ...testOutcome, result: resultOf(testOutcome, planOf(name)) }
 }
 
 const NOTHING = {

@@ -10,7 +10,7 @@ import { BYTES_INTERVAL_SECONDS, type IperfPlan, type Mode } from './args.ts'
 import type { Figures } from './output-events.ts'
 
 /** Everything that was observed of one client. */
-export type Seen = {
+export type Observed = {
   began: boolean
   errors: readonly string[]
   figures: Figures | undefined
@@ -24,7 +24,7 @@ export type Seen = {
 /** With more unknown lines than this, the program is not iperf3. */
 export const MAX_UNKNOWN_LINES = 100
 
-type Verdict = {
+type TestOutcome = {
   outcome: Outcome
   reason: string
   retryable: boolean
@@ -58,13 +58,13 @@ const ERRORS: { pattern: RegExp; began?: boolean; outcome: Outcome; retryable?: 
   { pattern: /./, began: true, outcome: Outcome.OUTCOME_INVALID },
 ]
 
-const verdictOfError = (text: string, began: boolean): Verdict => {
+const outcomeOfError = (text: string, began: boolean): TestOutcome => {
   const rule = ERRORS.find((each) => each.pattern.test(text) && (each.began ?? began) === began)
   const outcome = rule?.outcome ?? Outcome.OUTCOME_INVALID
   return { outcome, reason: `iperf3: ${quote(text)}`, retryable: rule?.retryable ?? false }
 }
 
-const verdictOfDeadline = ({ began, lastMovedSeconds }: Seen, process: ProcessResult): Verdict => {
+const outcomeOfDeadline = ({ began, lastMovedSeconds }: Observed, process: ProcessResult): TestOutcome => {
   const last =
     lastMovedSeconds > 0 ? `the last bytes moved at ${lastMovedSeconds.toFixed(1)} s` : 'no bytes moved'
   return {
@@ -77,7 +77,7 @@ const verdictOfDeadline = ({ began, lastMovedSeconds }: Seen, process: ProcessRe
 /** Largest share of the duration of a test by bytes that may be idle: see BYTES_INTERVAL_SECONDS. */
 const MAX_IDLE_RATIO = 0.05
 
-const verdictOfFigures = (figures: Figures, plan: IperfPlan, mode: Mode): Verdict => {
+const outcomeOfFigures = (figures: Figures, plan: IperfPlan, mode: Mode): TestOutcome => {
   const { sender, receiver, reverseReceiver } = figures
   const bidirectional = plan.direction === Direction.DIRECTION_BIDIRECTIONAL
   if (!receiver || (bidirectional && !reverseReceiver)) {
@@ -109,29 +109,44 @@ const verdictOfFigures = (figures: Figures, plan: IperfPlan, mode: Mode): Verdic
   return { outcome: Outcome.OUTCOME_MEASURED, reason: '', retryable: false, figures }
 }
 
-export const verdictOf = (seen: Seen, process: ProcessResult, plan: IperfPlan, mode: Mode): Verdict => {
-  const verdict = (outcome: Outcome, reason: string): Verdict => ({ outcome, reason, retryable: false })
-  if (process.notFound) return verdict(Outcome.OUTCOME_NOT_RUN, process.reason)
-  if (process.flooded) return verdict(Outcome.OUTCOME_INVALID, process.reason)
-  if (seen.neverConnected) return verdict(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
+export const testOutcomeOf = (
+  observed: Observed,
+  process: ProcessResult,
+  plan: IperfPlan,
+  mode: Mode,
+): TestOutcome => {
+  const testOutcome = (outcome: Outcome, reason: string): TestOutcome => ({
+    outcome,
+    reason,
+    retryable: false,
+  })
+  if (process.notFound) return testOutcome(Outcome.OUTCOME_NOT_RUN, process.reason)
+  if (process.flooded) return testOutcome(Outcome.OUTCOME_INVALID, process.reason)
+  if (observed.neverConnected) return testOutcome(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
   // iperf3 writes messages, and even a summary, when a signal ends it: the deadline has precedence.
-  if (process.timedOut) return verdictOfDeadline(seen, process)
-  if (seen.unknown.length > MAX_UNKNOWN_LINES) {
-    return verdict(Outcome.OUTCOME_INVALID, `the output is not that of iperf3: ${quote(seen.unknown[0]!)}`)
+  if (process.timedOut) return outcomeOfDeadline(observed, process)
+  if (observed.unknown.length > MAX_UNKNOWN_LINES) {
+    return testOutcome(
+      Outcome.OUTCOME_INVALID,
+      `the output is not that of iperf3: ${quote(observed.unknown[0]!)}`,
+    )
   }
-  const [error] = seen.errors
-  if (error) return verdictOfError(error, seen.began)
+  const [error] = observed.errors
+  if (error) return outcomeOfError(error, observed.began)
   if (process.reason) {
-    return verdict(seen.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(process.reason))
+    return testOutcome(
+      observed.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN,
+      quote(process.reason),
+    )
   }
-  if (seen.figures && (seen.figures.receiver || seen.figures.sender))
-    return verdictOfFigures(seen.figures, plan, mode)
-  const wrote = seen.unknown.map(quote).find((text) => text !== '')
+  if (observed.figures && (observed.figures.receiver || observed.figures.sender))
+    return outcomeOfFigures(observed.figures, plan, mode)
+  const wrote = observed.unknown.map(quote).find((text) => text !== '')
   const reason = `iperf3 ended without a summary${wrote ? `; it wrote: ${wrote}` : ''}`
-  return verdict(Outcome.OUTCOME_INVALID, reason)
+  return testOutcome(Outcome.OUTCOME_INVALID, reason)
 }
 
-export const resultOf = ({ outcome, reason, figures }: Verdict, plan: IperfPlan): IperfResult => {
+export const resultOf = ({ outcome, reason, figures }: TestOutcome, plan: IperfPlan): IperfResult => {
   const { sender, receiver, reverseReceiver, localCpuRatio, remoteCpuRatio } = figures ?? {}
   const reverse = plan.direction === Direction.DIRECTION_REVERSE
   const jitterSeconds = receiver?.jitterSeconds

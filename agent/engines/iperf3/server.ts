@@ -23,7 +23,7 @@ const CLIENT = /^Accepted connection from /
 const END = /\b(?:sender|receiver) *$/
 const ERROR = /^iperf3: (?:error - |interrupt - )?(.+)/
 
-type Seen = {
+type Observed = {
   listening: boolean
   accepted: boolean
   finished: boolean
@@ -32,26 +32,27 @@ type Seen = {
   idle: boolean
 }
 
-const read = (seen: Seen, text: string): void => {
-  if (LISTENING.test(text)) seen.listening = true
-  else if (CLIENT.test(text)) seen.accepted = true
-  else if (END.test(text)) seen.finished = true
-  else if (ERROR.test(text)) seen.errors.push(ERROR.exec(text)![1]!)
-  else if (!seen.listening && seen.unknown.length < MAX_UNKNOWN_LINES && /[^-\s]/.test(text))
-    seen.unknown.push(text)
+const read = (observed: Observed, text: string): void => {
+  if (LISTENING.test(text)) observed.listening = true
+  else if (CLIENT.test(text)) observed.accepted = true
+  else if (END.test(text)) observed.finished = true
+  else if (ERROR.test(text)) observed.errors.push(ERROR.exec(text)![1]!)
+  else if (!observed.listening && observed.unknown.length < MAX_UNKNOWN_LINES && /[^-\s]/.test(text))
+    observed.unknown.push(text)
 }
 
-const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
+const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
   const serveResult = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
-  if (seen.idle) return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
+  if (observed.idle)
+    return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
   if (ended.timedOut) return serveResult(Outcome.OUTCOME_TIMED_OUT, ended.reason)
   if (ended.aborted) return serveResult(Outcome.OUTCOME_NOT_RUN, ended.reason)
-  const [error] = seen.errors
-  if (!seen.listening)
+  const [error] = observed.errors
+  if (!observed.listening)
     return serveResult(Outcome.OUTCOME_NOT_RUN, error ? `iperf3: ${quote(error)}` : quote(ended.reason))
   if (error) return serveResult(Outcome.OUTCOME_INVALID, `iperf3: ${quote(error)}`)
   if (ended.reason) return serveResult(Outcome.OUTCOME_INVALID, quote(ended.reason))
-  if (!seen.finished) return serveResult(Outcome.OUTCOME_INVALID, 'iperf3 ended without a test')
+  if (!observed.finished) return serveResult(Outcome.OUTCOME_INVALID, 'iperf3 ended without a test')
   return serveResult(Outcome.OUTCOME_MEASURED, '')
 }
 
@@ -61,7 +62,7 @@ export const startServer = (
   listener: IperfListener,
   signal: AbortSignal,
 ): IperfServer => {
-  const seen: Seen = {
+  const observed: Observed = {
     listening: false,
     accepted: false,
     finished: false,
@@ -83,14 +84,14 @@ export const startServer = (
     for await (const { text } of running.lines) {
       const sample = samples && parse(text)
       if (sample) samples.onSample(sample)
-      const wasListening = seen.listening
-      read(seen, text)
-      if (seen.listening && !wasListening) {
+      const wasListening = observed.listening
+      read(observed, text)
+      if (observed.listening && !wasListening) {
         ready.resolve()
         void endWhenLate(deps.clock, running, idleSeconds + flushSeconds(listener), ended.signal, {
-          hasHappened: () => seen.accepted,
+          hasHappened: () => observed.accepted,
           onLate: () => {
-            seen.idle = true
+            observed.idle = true
           },
         })
       }
@@ -98,7 +99,7 @@ export const startServer = (
     ended.abort()
     const result = await running.done
     if (signal.aborted) ready.reject(signal.reason)
-    else ready.reject(programError(program, result, seen.unknown))
-    return resultOf(seen, result, listener)
+    else ready.reject(programError(program, result, observed.unknown))
+    return resultOf(observed, result, listener)
   })
 }

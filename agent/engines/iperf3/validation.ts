@@ -1,7 +1,7 @@
 /** What iperf3 requires of a request: all violations at once. */
 
 import type { Flow, IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
-import type { Violation } from '../engine.ts'
+import type { Violation } from '../../../lib/errors.ts'
 import { flowRules, type Rule, socketRules, timeRules, violationsOf, within } from '../iperf-request.ts'
 import { planIperf } from './args.ts'
 

@@ -15,14 +15,14 @@ import {
   warmUpArgs,
 } from './args.ts'
 import { createParser, type Interim } from './output.ts'
-import { couldNotConnect, MAX_MESSAGES, resultOf, type Seen, verdictOf } from './result.ts'
+import { couldNotConnect, MAX_MESSAGES, type Observed, resultOf, testOutcomeOf } from './result.ts'
 
 /** Time to connect in addition to the connection timeout: netperf writes nothing before the first interim result. */
 const CONNECT_MARGIN_SECONDS = 5
 
-type MutableSeen = Seen & { values: Map<string, string>; messages: string[] }
+type MutableObserved = Observed & { values: Map<string, string>; messages: string[] }
 
-/** The units of bytes; those of transactions give no sample. */
+/** The unit of streams. Interim results of transactions have another unit and are not reported as samples. */
 const MEGABITS = '10^6bits/s'
 
 const sampleOf = ({ value, units, seconds }: Interim, startSeconds: number): IperfSample[] => {
@@ -61,7 +61,7 @@ const tryConnection = (
 }
 
 type Part = { args: readonly string[]; deadlineSeconds: number; plan: NetperfPlan }
-type Ended = { seen: MutableSeen; process: ProcessResult }
+type Ended = { observed: MutableObserved; process: ProcessResult }
 
 /** Runs one netperf; yields its samples and returns its output. */
 async function* runPart(
@@ -71,7 +71,7 @@ async function* runPart(
   signal: AbortSignal,
 ): AsyncGenerator<IperfSample, Ended> {
   const running = await deps.processes.start(program, args, { signal, deadlineSeconds: seconds })
-  const seen: MutableSeen = {
+  const observed: MutableObserved = {
     began: false,
     values: new Map(),
     messages: [],
@@ -82,9 +82,9 @@ async function* runPart(
   // netperf would wait for minutes for an answer.
   const connectSeconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
   void endWhenLate(deps.clock, running, connectSeconds, ended.signal, {
-    hasHappened: () => seen.began,
+    hasHappened: () => observed.began,
     onLate: () => {
-      seen.neverConnected = true
+      observed.neverConnected = true
     },
   })
   try {
@@ -92,21 +92,21 @@ async function* runPart(
     let startSeconds = 0
     for await (const line of running.lines) {
       for (const output of parser.push(line.text)) {
-        if (output.kind === 'value') seen.values.set(output.name, output.value)
-        if (output.kind === 'message') seen.messages.push(output.text)
+        if (output.kind === 'value') observed.values.set(output.name, output.value)
+        if (output.kind === 'message') observed.messages.push(output.text)
         if (output.kind !== 'interim') continue
-        seen.began = true
+        observed.began = true
         yield* sampleOf(output.interim, startSeconds)
         startSeconds += output.interim.seconds
       }
-      if (seen.messages.length > MAX_MESSAGES) break
+      if (observed.messages.length > MAX_MESSAGES) break
     }
   } finally {
     ended.abort()
     await running.end()
   }
   signal.throwIfAborted()
-  return { seen, process: await running.done }
+  return { observed, process: await running.done }
 }
 
 export async function* runClient(
@@ -117,11 +117,11 @@ export async function* runClient(
   signal: AbortSignal,
 ): AsyncGenerator<IperfEvent, void> {
   const plan = planNetperf(options)
-  const judge = async ({ seen, process }: Ended): Promise<IperfEvent & { kind: 'result' }> => {
-    if (couldNotConnect(seen.messages)) seen.connectError = await tryConnection(deps, flow, signal)
+  const judge = async ({ observed, process }: Ended): Promise<IperfEvent & { kind: 'result' }> => {
+    if (couldNotConnect(observed.messages)) observed.connectError = await tryConnection(deps, flow, signal)
     signal.throwIfAborted()
-    const verdict = verdictOf(seen, process, plan)
-    return { kind: 'result', result: resultOf(verdict, seen, plan), retryable: verdict.retryable }
+    const testOutcome = testOutcomeOf(observed, process, plan)
+    return { kind: 'result', result: resultOf(testOutcome, observed, plan), retryable: testOutcome.retryable }
   }
 
   if (plan.omitSeconds > 0) {
@@ -132,7 +132,7 @@ export async function* runClient(
     while (!step.done) step = await warmUp.next()
     const event = await judge(step.value)
     // After a failed warm-up, the measured part would fail too, and would take its time.
-    if (verdictOf(step.value.seen, step.value.process, plan).measured === false) {
+    if (testOutcomeOf(step.value.observed, step.value.process, plan).measured === false) {
       yield event
       return
     }

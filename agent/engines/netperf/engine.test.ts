@@ -12,24 +12,24 @@ import { systemClock } from '../../../lib/clock.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { createProcesses } from '../../processes.ts'
 import type { IperfEngine } from '../engine.ts'
-import { collect, flowTo, freePort, hasty, listenerOn, listenOn } from '../fixtures/loopback.ts'
+import { collect, fastClock, flowTo, freePort, listenerOn, listenOn } from '../testing/loopback.ts'
 import { createNetperf } from './engine.ts'
 import { findNetperf, NO_NETPERF } from './fixtures/program.ts'
 
 const logger = pino({ level: 'silent' })
-const patient = createProcesses({ logger, clock: systemClock }, { graceSeconds: 0.05 })
-const hastyProcesses = createProcesses({ logger, clock: hasty }, { graceSeconds: 0.05 })
+const realTimeProcesses = createProcesses({ logger, clock: systemClock }, { graceSeconds: 0.05 })
+const fastProcesses = createProcesses({ logger, clock: fastClock }, { graceSeconds: 0.05 })
 const folder = mkdtempSync(join(tmpdir(), 'meshgauge-netperf-'))
 const opened: Server[] = []
 afterAll(async () => {
   for (const server of opened) server.close()
-  await Promise.all([patient.close(), hastyProcesses.close()])
+  await Promise.all([realTimeProcesses.close(), fastProcesses.close()])
   rmSync(folder, { recursive: true })
 })
 
 const never = new AbortController().signal
 const engineOf = (netperf: string): IperfEngine =>
-  createNetperf({ processes: patient, clock: systemClock }, { agentPort: 1, programs: { netperf } })
+  createNetperf({ processes: realTimeProcesses, clock: systemClock }, { agentPort: 1, programs: { netperf } })
 
 const program = findNetperf()
 
@@ -106,7 +106,7 @@ describe.skipIf(program === undefined)(program ?? `netperf (skipped: ${NO_NETPER
     opened.push(silent)
     const address = silent.address()
     const quick = createNetperf(
-      { processes: patient, clock: hasty },
+      { processes: realTimeProcesses, clock: fastClock },
       { agentPort: 1, programs: { netperf: program! } },
     )
     const flow = flowTo(typeof address === 'object' && address ? address.port : 0)
@@ -174,7 +174,7 @@ describe.skipIf(program === undefined)(program ?? `netperf (skipped: ${NO_NETPER
 })
 
 /** A program that reports to be netperf, and then behaves like a fixture. */
-const pretender = (fixture: string, version = '2.7.1'): string => {
+const fakeProgram = (fixture: string, version = '2.7.1'): string => {
   const target = fileURLToPath(new URL(`../fixtures/programs/${fixture}`, import.meta.url))
   const path = join(folder, `${fixture}-${version}`)
   const script = `case "$*" in *-V*) echo "Netperf version ${version}"; exit;; esac\nexec "${target}"`
@@ -185,9 +185,9 @@ const pretender = (fixture: string, version = '2.7.1'): string => {
 
 describe('a program that reports to be netperf and', () => {
   const engineLike = (fixture: string) => {
-    const path = pretender(fixture)
+    const path = fakeProgram(fixture)
     return createNetperf(
-      { processes: hastyProcesses, clock: hasty },
+      { processes: fastProcesses, clock: fastClock },
       { agentPort: 1, programs: { netperf: path, netserver: path } },
     )
   }
@@ -213,8 +213,8 @@ describe('a program that reports to be netperf and', () => {
 describe('detection', () => {
   test('reports all reasons: an old netperf, and no netserver', async () => {
     const engine = createNetperf(
-      { processes: patient, clock: systemClock },
-      { agentPort: 1, programs: { netperf: pretender('hangs', '2.4.5') } },
+      { processes: realTimeProcesses, clock: systemClock },
+      { agentPort: 1, programs: { netperf: fakeProgram('hangs', '2.4.5') } },
     )
     expect(await engine.detect(never)).toEqual({
       available: false,
@@ -234,7 +234,7 @@ describe('detection', () => {
     writeFileSync(path, `#!/bin/sh\n${script}\n`)
     chmodSync(path, 0o755)
     const engine = createNetperf(
-      { processes: patient, clock: systemClock },
+      { processes: realTimeProcesses, clock: systemClock },
       { agentPort: 1, programs: { netperf: path, netserver: path } },
     )
     expect(await engine.detect(never)).toMatchObject({

@@ -8,7 +8,7 @@ import { fromDuration } from '../../../lib/protobuf-time.ts'
 import type { ProcessResult } from '../../processes.ts'
 import { planNetperf } from './args.ts'
 import { createParser, type Interim } from './output.ts'
-import { resultOf, type Seen, verdictOf } from './result.ts'
+import { type Observed, resultOf, testOutcomeOf } from './result.ts'
 
 const folder = new URL('fixtures/2.7.1/', import.meta.url)
 const textOf = (name: string): string => {
@@ -28,7 +28,7 @@ const exited = (exitCode: number, fields: Partial<ProcessResult> = {}): ProcessR
   ...fields,
 })
 
-const seenOf = (text: string, fields: Partial<Seen> = {}): Seen & { interims: Interim[] } => {
+const observedOf = (text: string, fields: Partial<Observed> = {}): Observed & { interims: Interim[] } => {
   const parser = createParser()
   const outputs = text.split('\n').flatMap((line) => parser.push(line))
   const interims = outputs.flatMap((output) => (output.kind === 'interim' ? [output.interim] : []))
@@ -46,11 +46,15 @@ const seenOf = (text: string, fields: Partial<Seen> = {}): Seen & { interims: In
 }
 
 type Options = Parameters<typeof IperfOptions.fromPartial>[0]
-const judge = (name: string, options: Options, process = exited(0), fields: Partial<Seen> = {}) => {
-  const seen = seenOf(textOf(`${name}.txt`) + textOf(`${name}.stderr.txt`), fields)
+const judge = (name: string, options: Options, process = exited(0), fields: Partial<Observed> = {}) => {
+  const observed = observedOf(textOf(`${name}.txt`) + textOf(`${name}.stderr.txt`), fields)
   const plan = planNetperf(IperfOptions.fromPartial(options))
-  const verdict = verdictOf(seen, process, plan)
-  return { ...resultOf(verdict, seen, plan), retryable: verdict.retryable, interims: seen.interims }
+  const testOutcome = testOutcomeOf(observed, process, plan)
+  return {
+    ...resultOf(testOutcome, observed, plan),
+    retryable: testOutcome.retryable,
+    interims: observed.interims,
+  }
 }
 
 const RR: Options = { requestResponse: {} }
@@ -84,7 +88,7 @@ describe('transactions', () => {
   })
 
   test('reports the exact figures of one test', () => {
-    const values = seenOf(textOf('tcp-rr.txt')).values
+    const values = observedOf(textOf('tcp-rr.txt')).values
     expect(judge('tcp-rr', RR)).toMatchObject({
       duration: { seconds: 2, nanos: 0 },
       retransmitCount: 0,
@@ -107,9 +111,9 @@ describe('transactions', () => {
   })
 
   test('no response is not a transaction rate of 0', () => {
-    const seen = seenOf('TRANSACTION_RATE=0.000\nTHROUGHPUT=0.00\nMIN_LATENCY=-nan\n')
+    const observed = observedOf('TRANSACTION_RATE=0.000\nTHROUGHPUT=0.00\nMIN_LATENCY=-nan\n')
     const plan = planNetperf(IperfOptions.fromPartial(RR))
-    expect(verdictOf(seen, exited(0), plan)).toMatchObject({
+    expect(testOutcomeOf(observed, exited(0), plan)).toMatchObject({
       outcome: Outcome.OUTCOME_UNREACHABLE,
       reason: 'no response was received',
     })
@@ -118,7 +122,7 @@ describe('transactions', () => {
 
 describe('streams', () => {
   test('tcp-stream: the throughput is the count of the receiver', () => {
-    const values = seenOf(textOf('tcp-stream.txt')).values
+    const values = observedOf(textOf('tcp-stream.txt')).values
     expect(judge('tcp-stream', {})).toMatchObject({
       outcome: Outcome.OUTCOME_MEASURED,
       bitsPerSecond: Math.round(Number(values.get('REMOTE_RECV_THROUGHPUT')) * 1e6),
@@ -131,7 +135,7 @@ describe('streams', () => {
   })
 
   test('tcp-maerts: the client is the receiver', () => {
-    const values = seenOf(textOf('tcp-maerts.txt')).values
+    const values = observedOf(textOf('tcp-maerts.txt')).values
     expect(judge('tcp-maerts', { direction: Direction.DIRECTION_REVERSE })).toMatchObject({
       bitsPerSecond: Math.round(Number(values.get('LOCAL_RECV_THROUGHPUT')) * 1e6),
       sentBytes: Number(values.get('REMOTE_BYTES_SENT')),
@@ -155,8 +159,8 @@ describe('streams', () => {
     const text =
       'THROUGHPUT=0.01\nELAPSED_TIME=10.00\nREMOTE_RECV_THROUGHPUT=0.01\nREMOTE_BYTES_RECVD=15000\n'
     const plan = planNetperf(undefined)
-    const seen = seenOf(text)
-    expect(resultOf(verdictOf(seen, exited(0), plan), seen, plan).bitsPerSecond).toBe(12_000)
+    const observed = observedOf(text)
+    expect(resultOf(testOutcomeOf(observed, exited(0), plan), observed, plan).bitsPerSecond).toBe(12_000)
   })
 
   test('a congestion control that was not used is not measured', () => {
@@ -206,10 +210,12 @@ describe('failures', () => {
     ['did not begin', { timedOut: true }, { began: false }, Outcome.OUTCOME_UNREACHABLE],
     ['flooded', { flooded: true }, {}, Outcome.OUTCOME_INVALID],
     ['is not installed', { notFound: true }, {}, Outcome.OUTCOME_NOT_RUN],
-  ] satisfies [string, Partial<ProcessResult>, Partial<Seen>, Outcome][])(
+  ] satisfies [string, Partial<ProcessResult>, Partial<Observed>, Outcome][])(
     '%s',
-    (_, fields, seen, outcome) => {
-      expect(judge('nothing', RR, exited(1, { reason: 'because', ...fields }), seen).outcome).toBe(outcome)
+    (_, fields, observed, outcome) => {
+      expect(judge('nothing', RR, exited(1, { reason: 'because', ...fields }), observed).outcome).toBe(
+        outcome,
+      )
     },
   )
 
@@ -218,7 +224,7 @@ describe('failures', () => {
       const whole = textOf(`${name}.txt`)
       const half = whole.slice(0, whole.indexOf('THROUGHPUT='))
       const plan = planNetperf(undefined)
-      expect(verdictOf(seenOf(half), exited(0), plan)).toMatchObject({
+      expect(testOutcomeOf(observedOf(half), exited(0), plan)).toMatchObject({
         outcome: Outcome.OUTCOME_INVALID,
         reason: 'netperf ended without a result',
       })

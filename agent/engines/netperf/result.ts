@@ -9,7 +9,7 @@ import { quote } from '../program-error.ts'
 import type { NetperfPlan } from './args.ts'
 
 /** Everything that was observed of one client. */
-export type Seen = {
+export type Observed = {
   /** Data moved: there was an interim result. */
   began: boolean
   values: ReadonlyMap<string, string>
@@ -27,9 +27,9 @@ export const MAX_MESSAGES = 100
 export const couldNotConnect = (messages: readonly string[]): boolean =>
   messages.some((text) => /^establish.control/.test(text))
 
-type Verdict = { outcome: Outcome; reason: string; retryable: boolean; measured: boolean }
+type TestOutcome = { outcome: Outcome; reason: string; retryable: boolean; measured: boolean }
 
-const failed = (outcome: Outcome, reason: string, retryable = false): Verdict => ({
+const failed = (outcome: Outcome, reason: string, retryable = false): TestOutcome => ({
   outcome,
   reason,
   retryable,
@@ -45,7 +45,7 @@ const CONNECT_ERRORS: Record<string, [Outcome, string]> = {
   EADDRNOTAVAIL: [Outcome.OUTCOME_NOT_RUN, 'this node does not have the source address'],
 }
 
-const verdictOfConnect = (code: string): Verdict => {
+const outcomeOfConnectError = (code: string): TestOutcome => {
   const [outcome, words] = CONNECT_ERRORS[code] ?? [
     Outcome.OUTCOME_REFUSED,
     code === '' ? 'no connection, but the port answers now' : `no connection: ${code}`,
@@ -64,7 +64,7 @@ const MESSAGES: { pattern: RegExp; outcome: Outcome; retryable?: boolean }[] = [
   { pattern: /reset by peer|partial response|Broken pipe/, outcome: Outcome.OUTCOME_INVALID },
 ]
 
-const numberOf = ({ values }: Seen, name: string): number | undefined => {
+const numberOf = ({ values }: Observed, name: string): number | undefined => {
   const text = values.get(name)
   const value = text === undefined || text === '' ? Number.NaN : Number(text)
   // netperf writes -1 for an unknown value.
@@ -72,28 +72,28 @@ const numberOf = ({ values }: Seen, name: string): number | undefined => {
 }
 
 /** Sent and received bytes, each as counted by the endpoint that sent or received them. */
-const bytesOf = (seen: Seen, { reverse }: NetperfPlan) => {
+const bytesOf = (observed: Observed, { reverse }: NetperfPlan) => {
   const [sender, receiver] = reverse ? ['REMOTE', 'LOCAL'] : ['LOCAL', 'REMOTE']
   return {
-    sent: numberOf(seen, `${sender}_BYTES_SENT`),
-    received: numberOf(seen, `${receiver}_BYTES_RECVD`),
-    sentRate: numberOf(seen, `${sender}_SEND_THROUGHPUT`),
-    receivedRate: numberOf(seen, `${receiver}_RECV_THROUGHPUT`),
+    sent: numberOf(observed, `${sender}_BYTES_SENT`),
+    received: numberOf(observed, `${receiver}_BYTES_RECVD`),
+    sentRate: numberOf(observed, `${sender}_SEND_THROUGHPUT`),
+    receivedRate: numberOf(observed, `${receiver}_RECV_THROUGHPUT`),
   }
 }
 
-const verdictOfValues = (seen: Seen, plan: NetperfPlan): Verdict => {
-  const used = seen.values.get('LOCAL_CONG_CONTROL')
+const outcomeOfValues = (observed: Observed, plan: NetperfPlan): TestOutcome => {
+  const used = observed.values.get('LOCAL_CONG_CONTROL')
   if (plan.congestion !== '' && used !== plan.congestion)
     return failed(
       Outcome.OUTCOME_NOT_RUN,
       `this kernel has no congestion control ${plan.congestion}; netperf used ${used}`,
     )
   if (plan.kind === 'transactions') {
-    if ((numberOf(seen, 'TRANSACTION_RATE') ?? 0) === 0)
+    if ((numberOf(observed, 'TRANSACTION_RATE') ?? 0) === 0)
       return failed(Outcome.OUTCOME_UNREACHABLE, 'no response was received')
   } else {
-    const { sent, received } = bytesOf(seen, plan)
+    const { sent, received } = bytesOf(observed, plan)
     if (received === undefined)
       return failed(Outcome.OUTCOME_INVALID, 'netperf ended without the count of the receiver')
     if (received === 0) {
@@ -104,57 +104,57 @@ const verdictOfValues = (seen: Seen, plan: NetperfPlan): Verdict => {
   return { outcome: Outcome.OUTCOME_MEASURED, reason: '', retryable: false, measured: true }
 }
 
-export const verdictOf = (seen: Seen, process: ProcessResult, plan: NetperfPlan): Verdict => {
+export const testOutcomeOf = (observed: Observed, process: ProcessResult, plan: NetperfPlan): TestOutcome => {
   if (process.notFound) return failed(Outcome.OUTCOME_NOT_RUN, process.reason)
   if (process.flooded) return failed(Outcome.OUTCOME_INVALID, process.reason)
-  if (seen.neverConnected) return failed(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
+  if (observed.neverConnected) return failed(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
   if (process.timedOut) {
-    return seen.began
+    return observed.began
       ? failed(Outcome.OUTCOME_TIMED_OUT, process.reason)
       : failed(Outcome.OUTCOME_UNREACHABLE, `the test did not begin: ${process.reason}`)
   }
-  if (couldNotConnect(seen.messages)) return verdictOfConnect(seen.connectError)
-  if (seen.messages.length > MAX_MESSAGES) {
-    const first = quote(seen.messages[0]!)
+  if (couldNotConnect(observed.messages)) return outcomeOfConnectError(observed.connectError)
+  if (observed.messages.length > MAX_MESSAGES) {
+    const first = quote(observed.messages[0]!)
     return failed(Outcome.OUTCOME_INVALID, `the output is not that of netperf: ${first}`)
   }
-  for (const text of seen.messages) {
+  for (const text of observed.messages) {
     const rule = MESSAGES.find(({ pattern }) => pattern.test(text))
     if (rule) return failed(rule.outcome, `netperf: ${quote(text.replace(/^netperf: /, ''))}`, rule.retryable)
   }
-  const wrote = seen.messages.map(quote).find((text) => text !== '')
+  const wrote = observed.messages.map(quote).find((text) => text !== '')
   if (process.reason) {
     const reason = wrote && !process.reason.includes(wrote) ? `${process.reason}: ${wrote}` : process.reason
-    return failed(seen.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(reason))
+    return failed(observed.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(reason))
   }
-  if (!seen.values.has('THROUGHPUT')) {
+  if (!observed.values.has('THROUGHPUT')) {
     const reason = `netperf ended without a result${wrote ? `; it wrote: ${wrote}` : ''}`
     return failed(Outcome.OUTCOME_INVALID, reason)
   }
-  return verdictOfValues(seen, plan)
+  return outcomeOfValues(observed, plan)
 }
 
 /** Latencies are in microseconds. */
-const latency = (seen: Seen, name: string) => {
-  const microseconds = numberOf(seen, `${name}_LATENCY`)
+const latency = (observed: Observed, name: string) => {
+  const microseconds = numberOf(observed, `${name}_LATENCY`)
   return microseconds === undefined ? undefined : toDuration(microseconds / 1e6)
 }
 
-const transactionsOf = (seen: Seen) => ({
-  perSecond: numberOf(seen, 'TRANSACTION_RATE') ?? 0,
-  min: latency(seen, 'MIN'),
-  mean: latency(seen, 'MEAN'),
-  p50: latency(seen, 'P50'),
-  p90: latency(seen, 'P90'),
-  p99: latency(seen, 'P99'),
-  max: latency(seen, 'MAX'),
-  standardDeviation: latency(seen, 'STDDEV'),
+const transactionsOf = (observed: Observed) => ({
+  perSecond: numberOf(observed, 'TRANSACTION_RATE') ?? 0,
+  min: latency(observed, 'MIN'),
+  mean: latency(observed, 'MEAN'),
+  p50: latency(observed, 'P50'),
+  p90: latency(observed, 'P90'),
+  p99: latency(observed, 'P99'),
+  max: latency(observed, 'MAX'),
+  standardDeviation: latency(observed, 'STDDEV'),
 })
 
 /** Converts netperf's share of all CPUs of the host to a number of cores. */
-const coresOf = (seen: Seen, end: 'LOCAL' | 'REMOTE'): number | undefined => {
-  const percent = numberOf(seen, `${end}_CPU_UTIL`)
-  const count = numberOf(seen, `${end}_CPU_COUNT`)
+const coresOf = (observed: Observed, end: 'LOCAL' | 'REMOTE'): number | undefined => {
+  const percent = numberOf(observed, `${end}_CPU_UTIL`)
+  const count = numberOf(observed, `${end}_CPU_COUNT`)
   // netperf reports over 100 % when its count is wrong, as after TCP_CRR.
   if (percent === undefined || count === undefined || count === 0 || percent > 100) return undefined
   return (percent / 100) * count
@@ -172,8 +172,8 @@ const rateOf = (
   return bytes === undefined || seconds === 0 ? undefined : Math.round((bytes * 8) / seconds)
 }
 
-const streamOf = (seen: Seen, plan: NetperfPlan, seconds: number) => {
-  const { sent, received, sentRate, receivedRate } = bytesOf(seen, plan)
+const streamOf = (observed: Observed, plan: NetperfPlan, seconds: number) => {
+  const { sent, received, sentRate, receivedRate } = bytesOf(observed, plan)
   return {
     bitsPerSecond: rateOf(receivedRate, received, seconds),
     senderBitsPerSecond: rateOf(sentRate, sent, seconds),
@@ -183,22 +183,22 @@ const streamOf = (seen: Seen, plan: NetperfPlan, seconds: number) => {
   }
 }
 
-export const resultOf = (verdict: Verdict, seen: Seen, plan: NetperfPlan): IperfResult => {
-  const { outcome, reason, measured } = verdict
+export const resultOf = (testOutcome: TestOutcome, observed: Observed, plan: NetperfPlan): IperfResult => {
+  const { outcome, reason, measured } = testOutcome
   if (!measured) return IperfResult.fromPartial({ outcome, reason })
-  const seconds = numberOf(seen, 'ELAPSED_TIME') ?? 0
+  const seconds = numberOf(observed, 'ELAPSED_TIME') ?? 0
   const [sender, receiver] = plan.reverse ? (['REMOTE', 'LOCAL'] as const) : (['LOCAL', 'REMOTE'] as const)
   return IperfResult.fromPartial({
     outcome,
     reason,
     ...(plan.kind === 'transactions'
-      ? { transactions: transactionsOf(seen) }
-      : streamOf(seen, plan, seconds)),
-    retransmitCount: plan.udp ? undefined : numberOf(seen, `${sender}_TRANSPORT_RETRANS`),
-    senderCpuRatio: coresOf(seen, sender),
-    receiverCpuRatio: coresOf(seen, receiver),
+      ? { transactions: transactionsOf(observed) }
+      : streamOf(observed, plan, seconds)),
+    retransmitCount: plan.udp ? undefined : numberOf(observed, `${sender}_TRANSPORT_RETRANS`),
+    senderCpuRatio: coresOf(observed, sender),
+    receiverCpuRatio: coresOf(observed, receiver),
     duration: toDuration(seconds),
     omitted: plan.omitSeconds > 0 ? toDuration(plan.omitSeconds) : undefined,
-    programValues: Object.fromEntries(seen.values),
+    programValues: Object.fromEntries(observed.values),
   })
 }

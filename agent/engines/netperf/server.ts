@@ -28,7 +28,7 @@ const MAX_UNKNOWN_LINES = 10
 const LISTENING = /^Starting netserver with host /
 const CANNOT_LISTEN = /^Unable to start netserver/
 
-type Seen = {
+type Observed = {
   listening: boolean
   cannotListen: boolean
   hadClient: boolean
@@ -50,7 +50,7 @@ const countSockets = async (pid: number): Promise<number | undefined> => {
 const endAfterClients = async (
   { clock }: EngineDeps,
   running: RunningProcess,
-  seen: Seen,
+  observed: Observed,
   idleSeconds: number,
   ended: AbortSignal,
 ): Promise<void> => {
@@ -65,14 +65,14 @@ const endAfterClients = async (
     const sockets = running.pid === undefined ? undefined : await countSockets(running.pid)
     const now = clock.monotonicSeconds()
     if (sockets !== undefined && listening !== undefined && sockets > listening) {
-      seen.hadClient = true
+      observed.hadClient = true
       quietSince = now
       continue
     }
-    if (now - quietSince < (seen.hadClient ? GAP_SECONDS : idleSeconds)) continue
-    if (seen.hadClient) seen.served = true
+    if (now - quietSince < (observed.hadClient ? GAP_SECONDS : idleSeconds)) continue
+    if (observed.hadClient) observed.served = true
     // Where sockets cannot be counted, an idle server cannot be detected: its deadline ends it.
-    else if (listening !== undefined) seen.idle = true
+    else if (listening !== undefined) observed.idle = true
     else return
     await running.end()
     return
@@ -97,13 +97,15 @@ const whyNotListening = (program: string, { address, port }: IperfListener): Pro
   return promise
 }
 
-const resultOf = (seen: Seen, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
+const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
   const serveResult = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
-  if (seen.served) return serveResult(Outcome.OUTCOME_MEASURED, '')
-  if (seen.idle) return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
+  if (observed.served) return serveResult(Outcome.OUTCOME_MEASURED, '')
+  if (observed.idle)
+    return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
   if (ended.timedOut) return serveResult(Outcome.OUTCOME_TIMED_OUT, ended.reason)
   if (ended.aborted) return serveResult(Outcome.OUTCOME_NOT_RUN, ended.reason)
-  if (!seen.listening) return serveResult(Outcome.OUTCOME_NOT_RUN, quote(seen.unknown[0] ?? ended.reason))
+  if (!observed.listening)
+    return serveResult(Outcome.OUTCOME_NOT_RUN, quote(observed.unknown[0] ?? ended.reason))
   return serveResult(Outcome.OUTCOME_INVALID, quote(ended.reason) || 'netserver ended unexpectedly')
 }
 
@@ -113,7 +115,7 @@ export const startServer = (
   listener: IperfListener,
   signal: AbortSignal,
 ): IperfServer => {
-  const seen: Seen = {
+  const observed: Observed = {
     listening: false,
     cannotListen: false,
     hadClient: false,
@@ -131,19 +133,19 @@ export const startServer = (
     })
     let watching = Promise.resolve()
     for await (const { text } of running.lines) {
-      if (LISTENING.test(text) && !seen.listening) {
-        seen.listening = true
-        watching = endAfterClients(deps, running, seen, idleSeconds, ended.signal)
+      if (LISTENING.test(text) && !observed.listening) {
+        observed.listening = true
+        watching = endAfterClients(deps, running, observed, idleSeconds, ended.signal)
         ready.resolve()
-      } else if (CANNOT_LISTEN.test(text)) seen.cannotListen = true
-      else if (seen.unknown.length < MAX_UNKNOWN_LINES && text.trim() !== '') seen.unknown.push(text)
+      } else if (CANNOT_LISTEN.test(text)) observed.cannotListen = true
+      else if (observed.unknown.length < MAX_UNKNOWN_LINES && text.trim() !== '') observed.unknown.push(text)
     }
     ended.abort()
     await watching
     const result = await running.done
     if (signal.aborted) ready.reject(signal.reason)
-    else if (seen.cannotListen) ready.reject(await whyNotListening(program, listener))
-    else ready.reject(programError(program, result, seen.unknown))
-    return resultOf(seen, result, listener)
+    else if (observed.cannotListen) ready.reject(await whyNotListening(program, listener))
+    else ready.reject(programError(program, result, observed.unknown))
+    return resultOf(observed, result, listener)
   })
 }

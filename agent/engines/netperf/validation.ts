@@ -1,8 +1,8 @@
 /** What netperf requires of a request: all violations at once. */
 
 import { Direction, type Flow, type IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
+import type { Violation } from '../../../lib/errors.ts'
 import { readNetperfArguments } from '../../../lib/netperf-arguments.ts'
-import type { Violation } from '../engine.ts'
 import { flowRules, type Rule, socketRules, timeRules, violationsOf, within } from '../iperf-request.ts'
 import { planNetperf } from './args.ts'
 
@@ -53,7 +53,7 @@ const packetRules = (options: IperfOptions): Rule[] => {
   ]
 }
 
-/** Flags whose meaning has a field in the request, which other readers of the request know. */
+/** Flags that have a field in the request: use the field, because limits and estimates read it. */
 const FIELDS: Record<string, string> = {
   d: 'options.direction or options.request_response',
   l: 'options.duration or options.bytes',

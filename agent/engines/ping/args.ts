@@ -1,7 +1,8 @@
 /** The command line of iputils' ping. One process probes one target. */
 
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
-import type { PingSource, Violation } from '../engine.ts'
+import type { Violation } from '../../../lib/errors.ts'
+import type { PingSource } from '../engine.ts'
 import { type PingPlan, sourceFor, validatePing } from '../ping-request.ts'
 
 /** ping needs 16 bytes of payload for its time stamp. There is one process for each target, so the targets are few. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { testPingParser } from '../fixtures/ping-output.ts'
+import { testPingParser } from '../testing/ping-output.ts'
 import { parsePingLine, unwrapSequence } from './output.ts'
 
 const read = testPingParser(new URL('./fixtures/', import.meta.url), parsePingLine)

@@ -2,7 +2,8 @@
 
 import type { TcpNetConnectOpts } from 'node:net'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
-import type { PingSource, Violation } from '../engine.ts'
+import type { Violation } from '../../../lib/errors.ts'
+import type { PingSource } from '../engine.ts'
 import { sourceFor, validatePing } from '../ping-request.ts'
 
 /** A connection has no payload, so size_bytes has no effect. Each target uses one socket at a time. */

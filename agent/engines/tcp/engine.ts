@@ -37,7 +37,7 @@ const attempt = async (
   const code = await promise
   const seconds = clock.monotonicSeconds() - startedAt
   settled.abort()
-  // A reset leaves no socket in TIME_WAIT, of which a mesh would accumulate thousands.
+  // A reset leaves no socket in TIME_WAIT. A mesh would accumulate thousands of them.
   if (code === undefined) socket.resetAndDestroy()
   else socket.destroy()
   return { code, seconds }

@@ -45,7 +45,7 @@ const aborted = (promise: Promise<void>): Promise<boolean> =>
     () => true,
   )
 
-/** Detects that a program that has moved bytes moves none any more. */
+/** Detects that a program has stopped moving bytes. */
 const createStallDetector = (clock: Clock, stallSeconds: number) => {
   let firstAt: number | undefined
   let lastAt: number | undefined
@@ -68,7 +68,7 @@ const createStallDetector = (clock: Clock, stallSeconds: number) => {
 }
 
 /**
- * Runs the program of one flow again and again until the signal aborts, with growing pauses after failures.
+ * Runs the program of one flow, and restarts it until the signal aborts, with longer pauses after repeated failures.
  * @throws the signal's reason when aborted, or what the attempt throws
  */
 export const keepRunning = async (

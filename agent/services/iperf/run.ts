@@ -11,11 +11,11 @@ import { createFlowUpdates } from './flow-updates.ts'
 import { iperfStream, type Sending } from './stream.ts'
 import { runSustained, SUSTAINED_FLUSH_SECONDS, sustainedRunViolations } from './sustained.ts'
 
-/** Longest time that samples wait: many flows cost few messages, and a person still sees them move. */
+/** Longest time that samples wait: short for a person who watches, and long enough to batch the samples of many flows. */
 const FLUSH_SECONDS = 0.1
 
 /** Starts a client for each flow. The stream ends with the last test, or when the duration of sustained traffic is over. */
-export const run = (
+export const handleRun = (
   deps: IperfDeps,
   options: AgentOptions,
   request: RunRequest,

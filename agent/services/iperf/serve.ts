@@ -19,7 +19,7 @@ const FLUSH_SECONDS = 0.5
 const STARTING_AT_ONCE = 4
 
 /** Starts a server for each listener. The stream ends with the last test; a sustained one ends with its caller. */
-export const serve = (
+export const handleServe = (
   deps: IperfDeps,
   options: AgentOptions,
   request: ServeRequest,

@@ -1,4 +1,4 @@
-/** The part of a Serve or Run stream that both have: its lease on programs, ports and claims, and what it sends. */
+/** What Serve and Run streams have in common: the lease on programs, ports and claims, and the messages. */
 
 import type { HostSamples, HostSampling } from '#proto/meshgauge/agent/v1/host.ts'
 import type {
@@ -42,7 +42,7 @@ export type Sending = AdmittedStream<RunRequest> & { flows: Flow[] }
 type Opened<Started, Result> = {
   /** The first message. */
   started: Started
-  /** The content of the summary. Rejects when the stream cannot continue; pending for as long as it lives. */
+  /** The content of the summary. Pending while the stream continues; rejects when it cannot. */
   results: Promise<Result[]>
 }
 
@@ -53,8 +53,8 @@ type Message<Result> =
   | { event: { $case: 'summary'; value: { results: Result[] } } }
 
 /**
- * Opens a stream, then sends what `updates` and the host sampler collected, every `flushSeconds`, until the results are
- * there. Ends everything that the stream started when the caller cancels or the agent shuts down.
+ * Opens a stream, then sends every `flushSeconds` what `updates` and the host sampler collected, until the results are
+ * available. Ends everything that the stream started when the caller cancels or the agent shuts down.
  */
 export async function* iperfStream<Started, Result>(
   deps: Pick<IperfDeps, 'clock' | 'draining' | 'hostSampling'>,

@@ -19,7 +19,7 @@ import type { Sending, Serving } from './stream.ts'
 
 /** Longest time that samples and changes wait: a hundred programs cost one message a second. */
 export const SUSTAINED_FLUSH_SECONDS = 1
-/** A server without a client ends after this time and is started again: no program lives without a bound. */
+/** A server without a client ends after this time and is started again: no program runs without a time limit. */
 const IDLE_SECONDS = 600
 /** Flows that start together would end together; the durations of their tests differ by up to this share. */
 const DURATION_SPREAD = 0.25

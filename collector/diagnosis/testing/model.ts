@@ -68,7 +68,7 @@ export const pingResult = (
 /** A fault of one node in one direction: the remaining ratio of the line rate. */
 export type NodeFault = { node: number; direction: 'tx' | 'rx'; share: number }
 
-export type Fabric = {
+export type ModelFabric = {
   /** Ratio of the line rate that each node can send and receive. */
   tx: Float64Array
   rx: Float64Array
@@ -78,12 +78,12 @@ export type Fabric = {
   collisions: number
 }
 
-export const createFabric = (
+export const createModelFabric = (
   count: number,
   faults: readonly NodeFault[],
   noise: number,
   collisions: number,
-): Fabric => {
+): ModelFabric => {
   const fabric = {
     tx: new Float64Array(count).fill(1),
     rx: new Float64Array(count).fill(1),
@@ -99,7 +99,7 @@ const normal = (random: Random): number =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 
 const measure = (
-  fabric: Fabric,
+  fabric: ModelFabric,
   source: number,
   destination: number,
   attempt: number,
@@ -113,7 +113,7 @@ const measure = (
 
 /** Measures all pairs, measures the suspects again, and returns the verdicts. */
 export const diagnoseFabric = (
-  fabric: Fabric,
+  fabric: ModelFabric,
   pairs: NodePairs,
   random: Random,
   maxRetests = Infinity,

@@ -240,7 +240,7 @@ class AgentStream {
     this.#outbox.assign(next)
   }
 
-  /** Tells the agent that all batches of the session up to this sequence number are stored. */
+  /** Acknowledges all batches of the session up to this sequence number: they are stored. */
   acknowledge(session: string, sequence: number): void {
     this.#outbox.acknowledge(session, sequence)
   }

@@ -13,9 +13,9 @@ import type { Rotation } from './rotation.ts'
 import type { MeshSettings } from './settings.ts'
 
 /** The members of a mesh in the current fleet: nodes, interfaces and addresses. */
-export type Fabric = {
+export type MeshMembers = {
   nodes: readonly string[]
-  members: ReadonlySet<string>
+  nodeSet: ReadonlySet<string>
   /** By interface name, then by node. */
   endpoints: ReadonlyMap<string, ReadonlyMap<string, FleetEndpoint>>
   /** Why endpoints are excluded, one line each. */
@@ -58,11 +58,11 @@ const withKnownAddresses = (known: KnownAddresses, endpoint: FleetEndpoint): Fle
 }
 
 /** Returns the members of a mesh. A selector that matches no node is reported as a problem; the rest still takes part. */
-export const createFabric = (
+export const resolveMembers = (
   { spec }: MeshSettings,
   fleet: readonly Node[],
   known: KnownAddresses,
-): Fabric => {
+): MeshMembers => {
   const chosen = selectNodes(fleet, spec.nodes, 'nodes')
   const { names, violations } = interfaceNames(chosen.nodes, spec.interfaces)
   const configured = new Map(chosen.nodes.map((node) => [node.name, new Set(node.interfaces)]))
@@ -87,19 +87,19 @@ export const createFabric = (
     byNode.set(endpoint.node, endpoint)
   }
   const nodes = chosen.nodes.map(({ name }) => name)
-  return { nodes, members: new Set(nodes), endpoints, problems }
+  return { nodes, nodeSet: new Set(nodes), endpoints, problems }
 }
 
 /** Returns whether the fleet is too large for a full mesh, so that its nodes rotate their peers. */
-export const isRotating = (settings: MeshSettings, fabric: Fabric): boolean =>
-  fabric.nodes.length > settings.fullMeshLimit
+export const isRotating = (settings: MeshSettings, members: MeshMembers): boolean =>
+  members.nodes.length > settings.fullMeshLimit
 
 /** Returns what a node probes: each peer, from each interface to the interface of the same name. */
 export const groupsOf = (
   node: string,
   peers: readonly string[],
   probe: Probe,
-  { endpoints }: Fabric,
+  { endpoints }: MeshMembers,
 ): TargetGroup[] => {
   const groups: TargetGroup[] = []
   for (const [name, byNode] of endpoints) {
@@ -122,11 +122,13 @@ export const groupsOf = (
 export const peersOf = (
   node: string,
   settings: MeshSettings,
-  fabric: Fabric,
+  members: MeshMembers,
   rotation: Rotation,
   epoch: number,
 ): readonly string[] =>
-  isRotating(settings, fabric) ? rotation.peersOf(node, epoch) : fabric.nodes.filter((peer) => peer !== node)
+  isRotating(settings, members)
+    ? rotation.peersOf(node, epoch)
+    : members.nodes.filter((peer) => peer !== node)
 
 /**
  * Returns one assignment for all groups of a node, and its targets by path id. A path that several meshes contain is

@@ -6,14 +6,14 @@ import type { PathKey } from '../../store/windows.ts'
 import type { MeshDependencies } from '../dependencies.ts'
 import {
   assignmentOf,
-  createFabric,
-  type Fabric,
   groupsOf,
   isRotating,
   type KnownAddresses,
+  type MeshMembers,
   type NodePlan,
   type ProbeRate,
   peersOf,
+  resolveMembers,
 } from './assignment.ts'
 import { createRotation, epochsToCover, type Rotation } from './rotation.ts'
 import { intervalOf, type MeshSettings, windowFor, windowProblems } from './settings.ts'
@@ -22,7 +22,7 @@ import { intervalOf, type MeshSettings, windowFor, windowProblems } from './sett
 export type PlannedMesh = {
   name: string
   settings: MeshSettings
-  fabric: Fabric
+  members: MeshMembers
   rotation: Rotation
   /** By node, the epoch that its current plan is for. */
   epochs: Map<string, number>
@@ -33,10 +33,10 @@ export type PlannedMesh = {
 /** Returns the number of peers of a node, and the seconds until every pair was probed (undefined: continuously). */
 export const extentOf = ({
   settings,
-  fabric,
+  members,
 }: PlannedMesh): { peers: number; coverSeconds: number | undefined } => {
-  const size = fabric.nodes.length
-  if (!isRotating(settings, fabric)) return { peers: Math.max(0, size - 1), coverSeconds: undefined }
+  const size = members.nodes.length
+  if (!isRotating(settings, members)) return { peers: Math.max(0, size - 1), coverSeconds: undefined }
   const peers = Math.min(settings.shiftCount, size - 1)
   return { peers, coverSeconds: epochsToCover(size, settings.shiftCount) * settings.epochSeconds }
 }
@@ -47,7 +47,7 @@ const requestedWindowOf = (meshes: readonly PlannedMesh[]): number =>
 
 /** Counts pairs of interfaces of the same name, scaled by the fraction of peers that are probed at a time. */
 const pathCountOf = (mesh: PlannedMesh): number => {
-  const { nodes, endpoints } = mesh.fabric
+  const { nodes, endpoints } = mesh.members
   const fraction = extentOf(mesh).peers / Math.max(1, nodes.length - 1)
   return [...endpoints.values()].reduce((sum, { size }) => sum + size * (size - 1) * fraction, 0)
 }
@@ -77,28 +77,28 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
   let fleet: readonly Node[] = []
 
   const pathCount = (): number => [...meshes.values()].reduce((sum, mesh) => sum + mesh.pathCount, 0)
-  const markMembers = ({ fabric }: PlannedMesh): void => {
-    for (const node of fabric.nodes) due.add(node)
+  const markMembers = ({ members }: PlannedMesh): void => {
+    for (const node of members.nodes) due.add(node)
   }
   const updateMembers = (mesh: PlannedMesh): void => {
     markMembers(mesh)
-    mesh.fabric = createFabric(mesh.settings, fleet, known)
-    mesh.rotation.setMembers(mesh.fabric.nodes)
+    mesh.members = resolveMembers(mesh.settings, fleet, known)
+    mesh.rotation.setMembers(mesh.members.nodes)
     mesh.pathCount = pathCountOf(mesh)
     markMembers(mesh)
   }
   const groupsFor = (node: string, mesh: PlannedMesh, nowSeconds: number) => {
-    const { settings, fabric, rotation } = mesh
+    const { settings, members, rotation } = mesh
     const epoch = rotation.epochOf(node, nowSeconds)
     mesh.epochs.set(node, epoch)
     const rate = rateOf(mesh)
     const probe = { ...settings.probe, interval: toDuration(rate.intervalSeconds) }
-    const peers = peersOf(node, settings, fabric, rotation, epoch)
-    return groupsOf(node, peers, probe, fabric).map((group) => ({ ...group, mesh: mesh.name, rate }))
+    const peers = peersOf(node, settings, members, rotation, epoch)
+    return groupsOf(node, peers, probe, members).map((group) => ({ ...group, mesh: mesh.name, rate }))
   }
   const planOf = (node: string, nowSeconds: number): NodePlan | undefined => {
     const ofNode = [...meshes.values()]
-      .filter(({ fabric }) => fabric.members.has(node))
+      .filter(({ members }) => members.nodeSet.has(node))
       .sort((one, other) => (one.name < other.name ? -1 : 1))
     if (ofNode.length === 0) return undefined
     const windowSeconds = windowFor(requestedWindowOf(ofNode), pathCount())
@@ -124,7 +124,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
     extents: () =>
       [...meshes.values()].map((mesh) => ({
         name: mesh.name,
-        nodes: mesh.fabric.nodes.length,
+        nodes: mesh.members.nodes.length,
         ...extentOf(mesh),
       })),
     /** Adds or replaces a mesh; removes it without settings. */
@@ -133,9 +133,9 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
       for (const mesh of meshes.values()) markMembers(mesh)
       meshes.delete(name)
       if (!settings) return
-      const fabric = createFabric(settings, fleet, known)
+      const members = resolveMembers(settings, fleet, known)
       const mesh = {
-        ...{ name, settings, fabric, rotation: createRotation(settings) },
+        ...{ name, settings, members, rotation: createRotation(settings) },
         ...{ epochs: new Map<string, number>(), pathCount: 0 },
       }
       meshes.set(name, mesh)
@@ -151,8 +151,8 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
      */
     *changes(nowSeconds: number): Generator<{ node: string; plan: NodePlan | undefined }> {
       for (const mesh of meshes.values()) {
-        if (!isRotating(mesh.settings, mesh.fabric)) continue
-        for (const node of mesh.fabric.nodes) {
+        if (!isRotating(mesh.settings, mesh.members)) continue
+        for (const node of mesh.members.nodes) {
           if (mesh.epochs.get(node) !== mesh.rotation.epochOf(node, nowSeconds)) due.add(node)
         }
       }
@@ -216,7 +216,7 @@ export const createFleetPlanner = ({ clock, fleet, store, known, apply, onFleet 
       pending.set(node, plan)
       if (!yielding.isOver()) continue
       applyPending()
-      await yielding.pass()
+      await yielding.startNextSlice()
       if (signal.aborted) return
     }
     applyPending()

@@ -10,7 +10,7 @@ export type MeshSettings = {
   spec: MeshSpec
   /** Probe parameters that are the same for all targets. */
   probe: Omit<MeshGroup, 'interface' | 'targets' | 'interval'>
-  /** Time between two probes of a path; undefined lets `intervalOf` choose it. */
+  /** Time between two probes of a path; when undefined, `intervalOf` chooses it. */
   intervalSeconds: number | undefined
   windowSeconds: number
   /** Up to this number of nodes every pair is probed all the time; larger fleets rotate their peers. */

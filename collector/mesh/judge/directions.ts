@@ -150,7 +150,7 @@ class EchoBalances {
     this.#snapshot = snapshot
   }
 
-  /** Returns the evidence about an accused node or interface; undefined when the counts cannot tell. */
+  /** Returns the evidence about an accused node or interface; undefined when the counts are not conclusive. */
   evidenceOf(accused: Accused, span: Span): EchoEvidence | undefined {
     const to = this.#balanceTo(accused, span)
     if (!to) return undefined
@@ -238,7 +238,7 @@ class EchoBalances {
 
 /**
  * Adds directions to verdicts on nodes and interfaces. A lost probe is a lost request or a lost answer; the kernels'
- * counters of received echo requests tell which (see diagnosis/echo-balance.ts).
+ * counters of received echo requests show which (see diagnosis/echo-balance.ts).
  */
 export const createDirections = (deps: Deps) => {
   const { echoes, delivers, interfaceProblem } = deps

@@ -137,7 +137,7 @@ test('a dead path between good nodes is a link', () => {
   ])
 })
 
-test('loss that is by chance on the paths in one direction gives no direction', () => {
+test('loss that is by chance on the paths of one direction does not determine a direction', () => {
   const verdicts = judge(
     (from, _, name) => name === 'net1' && from === 'n2',
     {},

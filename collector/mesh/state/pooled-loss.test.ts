@@ -90,7 +90,7 @@ describe('pooled loss', () => {
   })
 })
 
-test('a fabric with 150 lossy nodes gives the worst 100', () => {
+test('of 150 lossy nodes of a fabric, the worst 100 are returned', () => {
   const nodes = 3000
   const interfaces = Array.from({ length: nodes }, (_, index) => ({ node: `n${index}`, sentCount: 2520 }))
   const lost = interfaces.flatMap((_, index) =>

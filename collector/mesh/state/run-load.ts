@@ -1,14 +1,14 @@
 import { interfaceKey, type NodeInterface } from '../../inventory/keys.ts'
 
-/** How long a load is remembered: late windows ask about it, and so do the round-trip times of the last minute. */
+/** How long a load is kept: late windows and the round-trip times of the last minute are compared with it. */
 const RETENTION_MS = 150_000
 
 /**
- * Records when exclusive runs of this collector loaded interfaces. Such a run fills its links on purpose: probes then
+ * Records when exclusive runs of this collector loaded interfaces. Such a run fills its links: probes then
  * wait in queues or are lost, which is no evidence of a fault.
- * @param heldByRuns returns the keys of the interfaces that exclusive runs use now
+ * @param interfacesInUse returns the keys of the interfaces that exclusive runs use now
  */
-export const createRunLoad = (heldByRuns: () => ReadonlySet<string>) => {
+export const createRunLoad = (interfacesInUse: () => ReadonlySet<string>) => {
   const loads = new Map<string, { fromMs: number; toMs: number; isHeld: boolean }>()
   // A load that the first sample finds began at an unknown time before it.
   let sampledMs = Number.NEGATIVE_INFINITY
@@ -21,7 +21,7 @@ export const createRunLoad = (heldByRuns: () => ReadonlySet<string>) => {
   return {
     /** Call it about every second. The time between two samples counts as loaded when either of them found the load. */
     sample: (nowMs: number): void => {
-      const held = heldByRuns()
+      const held = interfacesInUse()
       for (const key of held) {
         if (!loads.get(key)?.isHeld) loads.set(key, { fromMs: sampledMs, toMs: nowMs, isHeld: true })
       }

@@ -27,14 +27,18 @@ export const createOverview = (deps: Deps) => {
   const problems = (): string[] => [...recorder.problems(), planner.problem()].filter((line) => line !== '')
 
   const meshOf = (mesh: PlannedMesh, counts: PathCounts): Mesh => {
-    const { name, settings, fabric } = mesh
-    const ofMesh = [...fabric.problems, ...planner.problemsOf(mesh), ...fabric.nodes.flatMap(agents.problems)]
+    const { name, settings, members } = mesh
+    const ofMesh = [
+      ...members.problems,
+      ...planner.problemsOf(mesh),
+      ...members.nodes.flatMap(agents.problems),
+    ]
     const { peers, coverSeconds } = extentOf(mesh)
     return {
       schedule: name,
       spec: settings.spec,
-      nodeCount: fabric.nodes.length,
-      streamingCount: fabric.nodes.filter(agents.delivers).length,
+      nodeCount: members.nodes.length,
+      streamingCount: members.nodes.filter(agents.delivers).length,
       problems: [...ofMesh, ...problems()].slice(0, MAX_PROBLEMS),
       pathCount: Object.values(counts).reduce((sum, count) => sum + count, 0),
       upCount: counts[PathState.PATH_STATE_UP],
@@ -48,7 +52,7 @@ export const createOverview = (deps: Deps) => {
 
   /** Interfaces of nodes that have left are kept for late windows, but not shown. */
   const interfacesOfMembers = (): ReturnType<Paths['interfaces']> => {
-    const members = new Set([...planner.meshes()].flatMap(({ fabric }) => fabric.nodes))
+    const members = new Set([...planner.meshes()].flatMap(({ members }) => members.nodes))
     return new Map([...paths.interfaces()].filter(([, { node }]) => members.has(node)))
   }
 

@@ -38,7 +38,7 @@ export const inputOf = (
 }
 
 /** Returns the same fleet with a random part of its pairs, in random order. */
-export const thinOut = (input: PlanInput, share: number, seed: number): PlanInput => {
+export const randomPairsOf = (input: PlanInput, share: number, seed: number): PlanInput => {
   const random = createRandom(seed)
   const { sources, destinations } = input.pairs
   const kept = shuffle(

@@ -3,7 +3,7 @@
 /** In a list of last times: the pair does not exist, because one of its nodes lacks the interface or does not answer. */
 export const PAIR_ABSENT = 0xffffffff
 
-/** Called regularly during long work: lets other work run when this work has held the event loop for too long. */
+/** Called regularly during long work: yields to other work when this work has blocked the event loop for too long. */
 export type YieldIfDue = () => Promise<void>
 
 /** List items that are processed between two calls of YieldIfDue, about 1 ms of work. */
@@ -22,7 +22,7 @@ export const forEachSlice = async (
 
 export type DueOptions = {
   now: number
-  /** The objective in seconds: every pair is to be measured within this time. */
+  /** The objective in seconds: every pair must be measured within this time. */
   within: number
   /** A pair should be measured this many seconds before its deadline: jitter, and the time that a run takes. */
   slack: number

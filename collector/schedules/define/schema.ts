@@ -124,6 +124,7 @@ const OVERLAPS = { skip: OverlapPolicy.OVERLAP_POLICY_SKIP, queue: OverlapPolicy
 const meshOf = ({ size, shifts, ...rest }: z.output<typeof mesh>): MeshSpec =>
   MeshSpec.fromPartial({
     ...rest,
+    engine: rest.engine ?? '',
     sizeBytes: size,
     shiftCount: shifts ?? 0,
     dontFragment: rest.dont_fragment,
@@ -147,7 +148,7 @@ const specOf = (value: Fields): ScheduleSpec =>
     timeZone: value.time_zone,
     work: workOf(value),
     jitter: value.jitter,
-    overlap: value.overlap && OVERLAPS[value.overlap],
+    overlap: value.overlap ? OVERLAPS[value.overlap] : OverlapPolicy.OVERLAP_POLICY_UNSPECIFIED,
     blackouts: value.blackouts.map((each) => Blackout.fromPartial(each)),
     budget: value.budget && Budget.fromPartial(value.budget),
     everyPairWithin: value.every_pair_within,

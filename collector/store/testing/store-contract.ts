@@ -128,6 +128,18 @@ const describeRuns = (store: () => Store): void => {
     expect(() => store().getRun('0')).toThrow(/^more than one run begins with 0: (\S+, ){4}\S+ and more$/)
   })
 
+  test('a run is found by the id of the request that created it', () => {
+    const run = { ...sampleRun(), requestId: 'request-1' }
+    store().createRun(run)
+    store().createRun(sampleRun({ id: sampleId(later(1)) }))
+    store().createRun(sampleRun({ id: sampleId(later(2)) }))
+    expect(store().runOfRequest('request-1')).toEqual(run)
+    store().updateRun({ ...run, state: RunState.RUN_STATE_COMPLETED })
+    expect(store().runOfRequest('request-1')!.state).toBe(RunState.RUN_STATE_COMPLETED)
+    expect(store().runOfRequest('request-2')).toBeUndefined()
+    expect(store().runOfRequest('')).toBeUndefined()
+  })
+
   test('runs are listed newest first, page by page', () => {
     const ids = Array.from({ length: 7 }, (_, index) => sampleId(later(index)))
     for (const id of ids) store().createRun(sampleRun({ id }))

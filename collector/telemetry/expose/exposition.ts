@@ -66,15 +66,15 @@ const writeExemplar = ({ labelSet, value, timestamp }: Exemplar): string =>
 const writeLine = (
   name: string,
   { metricName = name, labels, value, exemplar }: Value,
-  open: boolean,
+  hasExemplars: boolean,
 ): string => {
-  const shown = open && exemplar ? writeExemplar(exemplar) : ''
-  return `${metricName}${writeLabels(labels)} ${writeNumber(value)}${shown}\n`
+  const exemplarText = hasExemplars && exemplar ? writeExemplar(exemplar) : ''
+  return `${metricName}${writeLabels(labels)} ${writeNumber(value)}${exemplarText}\n`
 }
 
-/** Returns all metrics of the registry in a format. Yields to other work in between. */
+/** Returns all metrics of the registry in a format. Yields to other work between slices. */
 export const renderMetrics = async (registry: Registry, format: Format): Promise<Buffer> => {
-  const open = format === 'openmetrics'
+  const isOpenMetrics = format === 'openmetrics'
   const yielding = createCooperativeYielding()
   const slices: Buffer[] = []
   let [text, lines] = ['', 0]
@@ -83,16 +83,16 @@ export const renderMetrics = async (registry: Registry, format: Format): Promise
     if (!metric) continue
     const { help, type } = metric as unknown as { help: string; type: string }
     // In OpenMetrics the name of a counter family has no _total suffix; only its samples do.
-    const family = open && type === 'counter' ? name.replace(/_total$/, '') : name
+    const family = isOpenMetrics && type === 'counter' ? name.replace(/_total$/, '') : name
     const { values } = (await metric.get()) as { values: Value[] }
-    text += `# HELP ${family} ${open ? escapeQuoted(help) : escapeText(help)}\n# TYPE ${family} ${type}\n`
+    text += `# HELP ${family} ${isOpenMetrics ? escapeQuoted(help) : escapeText(help)}\n# TYPE ${family} ${type}\n`
     for (const value of values) {
-      text += writeLine(name, value, open)
+      text += writeLine(name, value, isOpenMetrics)
       if (++lines % SLICE_LINES !== 0) continue
       slices.push(Buffer.from(text))
       text = ''
       await yielding.yieldIfDue()
     }
   }
-  return Buffer.concat([...slices, Buffer.from(open ? `${text}# EOF\n` : text)])
+  return Buffer.concat([...slices, Buffer.from(isOpenMetrics ? `${text}# EOF\n` : text)])
 }

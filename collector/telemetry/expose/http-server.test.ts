@@ -76,7 +76,7 @@ describe('listening', () => {
     await expect(listen(`127.0.0.1:${port}`)).rejects.toThrow(
       expect.objectContaining({
         reason: 'SPEC_INVALID',
-        message: `cannot listen on 127.0.0.1:${port}: the port is in use; stop what has it, or choose another port`,
+        message: `cannot listen on 127.0.0.1:${port}: the port is in use; stop the program that uses it, or choose another port`,
       }),
     )
     other.close()

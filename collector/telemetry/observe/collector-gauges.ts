@@ -1,4 +1,4 @@
-import type { CallObserver } from '../../../lib/rpc-counting.ts'
+import type { CallObserver } from '../../../lib/call-observer.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 
 /** Counts ended calls by method and code, and open calls by method. The number of series does not depend on the fleet. */

@@ -158,7 +158,7 @@ export const registerMeshGauges = (
     const paths = meshes.paths()
     await showInterfaces(metrics, snapshot.interfaces, Math.floor(nowMs / 1000))
     showStreams(metrics, snapshot.streams)
-    await createCooperativeYielding().pass()
+    await createCooperativeYielding().startNextSlice()
     await showStates(metrics, paths, snapshot.streams)
     showLossy(metrics, snapshot.lossy)
     await showPaths(paths, meshes.recent, snapshot.racks, nowMs)

@@ -48,7 +48,7 @@ test('opens one call for all flows, and opens it again after pauses that grow', 
   expect(opened).toHaveLength(3)
 })
 
-test('opens a call that ends at once less and less often, until one has lasted', async () => {
+test('waits longer each time a call ends immediately, until a call lasts', async () => {
   const { pass, settle, opened } = setUp([1])
   for (let second = 0; second < 600; second++) {
     opened.at(-1)!.onStarted()

@@ -3,7 +3,8 @@ import { CallSupervisor, type CallSupervisorDeps } from './call-supervisor.ts'
 import type { FlowSide } from './flow-reports.ts'
 import { createRunCall, createServeCall, type TrafficCallContext } from './iperf-calls.ts'
 
-/** Hundreds of programs on each of many nodes start within this time. After it, traffic continues with those that have. */
+/** Hundreds of programs on each of many nodes start within this time. Afterwards, traffic continues with the programs
+ * that have started. */
 const START_SECONDS = 120
 
 /** The calls of one traffic to all of its agents: Serve on each node that receives, Run on each node that sends. */

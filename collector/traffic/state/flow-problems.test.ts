@@ -7,7 +7,7 @@ const problem = (source: string, destination: string, text = 'no bytes', name = 
   destination: { node: destination, interface: name },
 })
 
-test('no problem gives no line', () => {
+test('without a problem there is no line', () => {
   expect(describeProblems([])).toEqual([])
 })
 

@@ -1,20 +1,16 @@
 import { dashboard } from '../dashboard.ts'
-import { lowIsGood, stat, timeSeries } from '../panels.ts'
+import { lowIsGood, quantileQueries, stat, timeSeries } from '../panels.ts'
 import { table } from '../tables.ts'
 import { ingest } from './collector-ingest.ts'
+import { store } from './collector-store.ts'
 
 const RATE = '[$' + '__rate_interval]'
-
-const quantiles = (metric: string, by: string) =>
-  [0.5, 0.99].map((quantile) => ({
-    expr: `histogram_quantile(${quantile}, sum by (${by}) (increase(${metric}_bucket[1h])))`,
-    legend: `${by === 'le' ? '' : '{{operation}} '}p${quantile * 100}`,
-  }))
 
 const now = [
   stat({
     title: 'Event loop p99',
-    description: 'How late timers come, 99th percentile. Normal is below 20 ms.',
+    description:
+      'Delay of timers of the collector, 99th percentile. Normal is below 20 ms. If higher, look at its CPU and the load of its host.',
     unit: 's',
     queries: [{ expr: 'max(meshgauge_event_loop_delay_seconds{stat="p99"})', legend: 'p99' }],
     steps: lowIsGood(0.02, 0.1),
@@ -22,7 +18,8 @@ const now = [
   }),
   stat({
     title: 'Store errors',
-    description: 'Calls of the store that failed since the collector started. Normal is 0.',
+    description:
+      'Failed store operations since the collector started. Normal is 0. The log of the collector has the reason, often a full disk.',
     unit: 'short',
     queries: [{ expr: 'sum(meshgauge_store_errors_total) or vector(0)', legend: 'errors' }],
     steps: lowIsGood(1),
@@ -30,7 +27,8 @@ const now = [
   }),
   stat({
     title: 'Active tests',
-    description: 'Pairs under test at this moment. Normal is up to the width of a round.',
+    description:
+      'Number of pairs that are being tested now. Normal is at most the size of a round of the plan.',
     unit: 'short',
     queries: [{ expr: 'sum(meshgauge_tests_active)', legend: 'pairs' }],
     next: 'runs',
@@ -38,14 +36,14 @@ const now = [
   stat({
     title: 'Pairs without series',
     description:
-      'Pairs of the last run of a test, or paths of the mesh, that have no series because there are more than the budget. Normal is 0, or all pairs of a large fleet.',
+      'Pairs of the last run, or paths of the mesh, without series because their number exceeds the limit. Normal is 0, or all pairs in a large fleet. The API has all of them.',
     unit: 'short',
     queries: [{ expr: 'sum by (test) (meshgauge_pair_series_dropped)', legend: '{{test}}' }],
     next: 'mesh',
   }),
   table({
     title: 'Version',
-    description: 'Which version runs. Normally one.',
+    description: 'Number of collectors by version. Normally all have the same version.',
     unit: 'short',
     queries: [{ expr: 'count by (version) (meshgauge_build_info)' }],
     width: 8,
@@ -57,7 +55,8 @@ const now = [
 const overTime = [
   timeSeries({
     title: 'Event loop delay',
-    description: 'How late timers of the collector came. Normal is below 20 ms at the 99th percentile.',
+    description:
+      'Delay of timers of the collector. Normal is below 20 ms at the 99th percentile. If higher, runs take longer: look at its CPU and the load of its host.',
     unit: 's',
     queries: [{ expr: 'max by (stat) (meshgauge_event_loop_delay_seconds)', legend: '{{stat}}' }],
     next: 'runs',
@@ -65,21 +64,23 @@ const overTime = [
   timeSeries({
     title: 'Dispatch lag',
     description:
-      'Between the moment a pair could start and its start, over the last hour. Normal is below 0.1 s.',
+      'Time from when a pair could start until it started, over the last hour. Normal is below 0.1 s. If higher, look at the event loop delay and the store writes.',
     unit: 's',
-    queries: quantiles('meshgauge_dispatch_lag_seconds', 'le'),
+    queries: quantileQueries('meshgauge_dispatch_lag_seconds', 'le'),
     next: 'runs',
   }),
   timeSeries({
     title: 'Store: time of a write',
-    description: 'Transactions to their durable end, over the last hour. Normal is below 50 ms.',
+    description:
+      'Duration of store transactions including the sync to disk, over the last hour. Normal is below 50 ms. If higher, the disk is slow or busy.',
     unit: 's',
-    queries: quantiles('meshgauge_store_write_seconds', 'operation, le'),
+    queries: quantileQueries('meshgauge_store_write_seconds', 'operation, le'),
     next: 'runs',
   }),
   timeSeries({
     title: 'Store: writes per second',
-    description: 'Transactions by operation. Normal is about 0 between runs.',
+    description:
+      'Store transactions per second by operation. Normal is about 0 between runs, apart from the ping mesh.',
     unit: 'short',
     queries: [
       {
@@ -91,7 +92,8 @@ const overTime = [
   }),
   timeSeries({
     title: 'Store: errors, per hour',
-    description: 'Calls of the store that failed, such as on a full disk. Normal is 0.',
+    description:
+      'Failed store operations per hour, by operation. Normal is 0. The log of the collector has the reason, often a full disk.',
     unit: 'short',
     queries: [
       { expr: 'sum by (operation) (increase(meshgauge_store_errors_total[1h]))', legend: '{{operation}}' },
@@ -100,7 +102,7 @@ const overTime = [
   }),
   timeSeries({
     title: 'Pairs under test',
-    description: 'Pairs under test at each moment. Normal is up to the width of a round.',
+    description: 'Number of pairs that are being tested. Normal is at most the size of a round of the plan.',
     unit: 'short',
     queries: [{ expr: 'sum by (test) (meshgauge_tests_active)', legend: '{{test}}' }],
     next: 'runs',
@@ -108,7 +110,7 @@ const overTime = [
   timeSeries({
     title: 'Memory',
     description:
-      'Resident memory and the part of it that is live JavaScript. Normal is flat once a few runs are over.',
+      'Resident memory and JavaScript heap in use. Normally both are constant after some runs. If they grow for days, report a bug.',
     unit: 'bytes',
     queries: [
       {
@@ -124,7 +126,8 @@ const overTime = [
   }),
   timeSeries({
     title: 'CPU',
-    description: 'Share of one core. Normal is a few percent between runs; near 100 % everything comes late.',
+    description:
+      'CPU usage as a share of one core. Normal is a few percent between runs. Near 100 %, runs and alerts are late: reduce the load of the fleet or use a faster host.',
     unit: 'percentunit',
     queries: [
       {
@@ -138,8 +141,8 @@ const overTime = [
 
 const calls = (side: 'server' | 'client', title: string, normal: string) => [
   timeSeries({
-    title: `${title} per second`,
-    description: `By method, those that have ended. ${normal}`,
+    title: `${title}: per second`,
+    description: `Completed calls per second, by method. ${normal}`,
     unit: 'short',
     queries: [
       { expr: `sum by (method) (rate(meshgauge_grpc_${side}_calls_total${RATE}))`, legend: '{{method}}' },
@@ -147,9 +150,9 @@ const calls = (side: 'server' | 'client', title: string, normal: string) => [
     next: 'runs',
   }),
   timeSeries({
-    title: `${title} that failed, per hour`,
+    title: `${title}: failed, per hour`,
     description:
-      'By method and code; neither ok nor cancelled. Normal is 0, and unavailable while a node is silent.',
+      'Calls per hour that ended with an error other than cancelled, by method and code. Normal is 0, and unavailable for silent nodes.',
     unit: 'short',
     queries: [
       {
@@ -160,73 +163,20 @@ const calls = (side: 'server' | 'client', title: string, normal: string) => [
     next: 'runs',
   }),
   timeSeries({
-    title: `${title} that are open`,
+    title: `${title}: open`,
     description:
-      'By method, streams among them. Normal is what runs and watchers need, and back to that after them.',
+      'Open calls and streams, by method. Normally the number falls again when runs and watches end.',
     unit: 'short',
     queries: [{ expr: `sum by (method) (meshgauge_grpc_${side}_open)`, legend: '{{method}}' }],
     next: 'runs',
   }),
 ]
 
-const store = [
-  timeSeries({
-    title: 'Store: room',
-    description:
-      'What it takes on disk, what of it is free, and the bound. Normal is below the bound; near it the oldest goes early.',
-    unit: 'bytes',
-    queries: [
-      { expr: 'max by (instance) (meshgauge_store_size_bytes)', legend: '{{instance}} size' },
-      { expr: 'max by (instance) (meshgauge_store_free_bytes)', legend: '{{instance}} free' },
-      { expr: 'max by (instance) (meshgauge_store_max_size_bytes)', legend: '{{instance}} bound' },
-    ],
-    next: 'runs',
-  }),
-  timeSeries({
-    title: 'Store: rows',
-    description: 'What it keeps, by level. Normally steady once the retention is reached.',
-    unit: 'short',
-    queries: [{ expr: 'sum by (level) (meshgauge_store_rows)', legend: '{{level}}' }],
-    next: 'runs',
-  }),
-  timeSeries({
-    title: 'Store: age of the oldest content',
-    description:
-      'By level, and time since old content was last removed. Normal is the retention of the level, and minutes.',
-    unit: 's',
-    queries: [
-      { expr: 'time() - min by (level) (meshgauge_store_oldest_timestamp_seconds)', legend: '{{level}}' },
-      { expr: 'time() - max(meshgauge_store_expire_timestamp_seconds)', legend: 'since removal' },
-    ],
-    next: 'runs',
-  }),
-  timeSeries({
-    title: 'Store: windows per second',
-    description: 'Windows of the ping mesh that were stored. Normally one for each path and window length.',
-    unit: 'short',
-    queries: [{ expr: `sum(rate(meshgauge_store_windows_total${RATE}))`, legend: 'windows' }],
-    next: 'runs',
-  }),
-  timeSeries({
-    title: 'Store: windows that wait',
-    description: 'Windows that are not sorted by path yet. Normally those of the last two minutes.',
-    unit: 'short',
-    queries: [{ expr: 'sum(meshgauge_store_waiting_windows)', legend: 'windows' }],
-    next: 'runs',
-  }),
-  timeSeries({
-    title: 'Store: time of one piece of maintenance',
-    description: 'In which the collector does nothing else, over the last hour. Normal is below 20 ms.',
-    unit: 's',
-    queries: quantiles('meshgauge_store_maintain_seconds', 'le'),
-    next: 'runs',
-  }),
-]
-
-const inside = [
+const connections = [
   timeSeries({
     title: 'Connections to agents',
-    description: 'By the state of the gRPC channel. Normally all are ready.',
+    description:
+      'Number of agents by state of their gRPC channel. Normally all are ready. `meshgauge nodes` shows the others.',
     unit: 'short',
     queries: [{ expr: 'sum by (state) (meshgauge_agent_connections)', legend: '{{state}}' }],
     next: 'fleet',
@@ -234,7 +184,7 @@ const inside = [
   timeSeries({
     title: 'Queues',
     description:
-      'Runs that wait for an interface, and results that wait to be stored. Normal is 0 and below 100 for each run; results pile up while the store fails.',
+      'Runs waiting for an interface, and results waiting for the store. Normal is 0 runs, and below 100 results per active run. Growing results mean that the store fails.',
     unit: 'short',
     queries: [
       { expr: 'sum(meshgauge_runs_queued)', legend: 'runs' },
@@ -245,7 +195,7 @@ const inside = [
   timeSeries({
     title: 'Dropped, per hour',
     description:
-      'Results not told to a watcher who does not read, results never stored, and values without a series. Normal is 0.',
+      'Results not sent to slow watchers, results that could not be stored, and values without a series, per hour. Normal is 0. Results not stored are lost: repeat the run.',
     unit: 'short',
     queries: [
       {
@@ -262,21 +212,17 @@ const inside = [
   timeSeries({
     title: 'Series',
     description:
-      'Series in each scrape. Normal is below 60 for a node with two interfaces, and the same after as before when nodes come and go.',
+      'Number of series per scrape. Normal is below 60 per node with two interfaces, and constant while the fleet does not change.',
     unit: 'short',
     queries: [{ expr: 'max by (instance) (meshgauge_series)', legend: '{{instance}}' }],
     next: 'fleet',
   }),
-  ...calls(
-    'client',
-    'Calls to agents',
-    'Normal is one for each node in ten seconds, and those of the tests.',
-  ),
-  ...calls('server', 'Calls to the collector', 'Normally those of command lines and web pages.'),
+  ...calls('client', 'Calls to agents', 'Normal is one per node every 10 s, plus the calls of tests.'),
+  ...calls('server', 'Calls to the collector', 'Normally these are the calls of CLIs and web pages.'),
   timeSeries({
     title: 'Open files',
     description:
-      'Descriptors that are open, and how many may be. Normal is a few for each node, far below the limit.',
+      'Open file descriptors and their limit. Normal is a few per node, far below the limit. If near the limit, raise it (`LimitNOFILE=`).',
     unit: 'short',
     queries: [
       { expr: 'process_open_fds and on (instance) meshgauge_build_info', legend: '{{instance}} open' },
@@ -289,6 +235,6 @@ const inside = [
 export const collector = dashboard({
   board: 'collector',
   title: 'Collector',
-  description: 'Whether the collector itself is well: only then can its numbers be believed.',
-  panels: [...now, ...overTime, ...ingest, ...store, ...inside],
+  description: 'Health of the collector itself: its event loop, store, calls and memory.',
+  panels: [...now, ...overTime, ...ingest, ...store, ...connections],
 })

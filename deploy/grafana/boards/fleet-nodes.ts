@@ -3,11 +3,12 @@ import { table } from '../tables.ts'
 
 const CHECK_WORDS = { 0: 'pass', 1: 'warn', 2: 'fail', 3: 'evict' }
 
-/** What the last runs found worst. */
+/** The worst verdicts and pairs of the last runs. */
 export const worst = [
   stateTimeline({
-    title: 'Verdicts: since when',
-    description: 'The confidence of each verdict over time. Normally empty.',
+    title: 'Verdicts over time',
+    description:
+      'Each verdict with its confidence (0 to 100 %). Normally empty. `meshgauge mesh` and `meshgauge runs show latest` show the evidence.',
     unit: 'percentunit',
     queries: [
       {
@@ -22,7 +23,7 @@ export const worst = [
   table({
     title: 'Slowest pairs',
     description:
-      'The ten slowest measured pairs of the last iperf run, rank 1 the slowest. Normally all ranks are about equal.',
+      'The ten slowest pairs of the last iperf run in bit/s; rank 1 is the slowest. Normally all are about equal. Look for a node that most of them share.',
     unit: 'bps',
     queries: [
       {
@@ -33,8 +34,9 @@ export const worst = [
     nodeLabel: 'source',
   }),
   table({
-    title: 'Pairs that lose most',
-    description: 'The ten pairs of the last ping run that lost most, rank 1 the worst. Normally empty.',
+    title: 'Pairs with most loss',
+    description:
+      'The ten pairs with the highest loss in the last ping run; rank 1 is the worst. Normally empty. Look for a node that most of them share.',
     unit: 'percentunit',
     queries: [
       {
@@ -47,12 +49,12 @@ export const worst = [
   }),
 ]
 
-/** What each node does, the worst of them. */
+/** The worst nodes by each measurement. */
 export const byNode = [
   timeSeries({
     title: 'Throughput of nodes: median over peers',
     description:
-      "The 20 lowest medians of what was received over a node's peers, by interface and direction. Normal is near the interface's speed, and one height for all.",
+      "Median throughput over a node's peers in bit/s, by interface and direction; the 20 lowest. Normal is near the speed of the interface and equal for all. If one is lower, open the node.",
     unit: 'bps',
     queries: [
       {
@@ -66,7 +68,7 @@ export const byNode = [
   timeSeries({
     title: 'Throughput of nodes: slowest peer',
     description:
-      "The 20 lowest minima over a node's peers. Normal is near the median; a low minimum beside a good median is one bad peer or path.",
+      "Lowest throughput over a node's peers in bit/s; the 20 lowest. Normal is near the median. A low minimum with a normal median is one bad peer or path.",
     unit: 'bps',
     queries: [
       {
@@ -79,7 +81,8 @@ export const byNode = [
   }),
   timeSeries({
     title: 'Ping loss of nodes',
-    description: "Probes lost over probes sent, over a node's peers: the 20 highest. Normal is 0.",
+    description:
+      "Share of lost probes over a node's peers in the last ping run; the 20 highest. Normal is 0. If one is higher, open the node.",
     unit: 'percentunit',
     queries: [
       { expr: 'topk(20, meshgauge_node_ping_loss_ratio)', legend: '{{node}} {{interface}} {{direction}}' },
@@ -89,7 +92,8 @@ export const byNode = [
   }),
   timeSeries({
     title: 'Round-trip time of nodes (p99)',
-    description: 'The 20 highest 99th percentiles over peers. Normal is below 1 ms in a rack.',
+    description:
+      'Round-trip time over all peers in seconds, 99th percentile; the 20 highest. Normal is below 1 ms within a rack.',
     unit: 's',
     queries: [{ expr: 'topk(20, meshgauge_node_rtt_seconds{stat="p99"})', legend: '{{node}} {{interface}}' }],
     next: 'node',
@@ -98,7 +102,7 @@ export const byNode = [
   timeSeries({
     title: 'Failed pairs of nodes',
     description:
-      'Pairs that were unreachable, refused or timed out, the 20 nodes with most. Normal is 0; a dead node has as many as it has peers.',
+      'Pairs that were unreachable, refused or timed out; the 20 nodes with most. Normal is 0. A dead node has one per peer.',
     unit: 'short',
     queries: [
       {
@@ -110,8 +114,9 @@ export const byNode = [
     nodeLabel: 'node',
   }),
   stateTimeline({
-    title: 'Nodes that answer: since when',
-    description: 'Whether the agent of each node answers. Normal is yes.',
+    title: 'Agents that answer, over time',
+    description:
+      'Whether the agent of each node answers. Normal is up. If silent, check the host and the log of its agent.',
     unit: 'short',
     queries: [{ expr: 'max by (node) (meshgauge_node_up)', legend: '{{node}}' }],
     steps: highIsGood(1),
@@ -120,8 +125,9 @@ export const byNode = [
     nodeLabel: 'node',
   }),
   stateTimeline({
-    title: 'Checks: worst of each node',
-    description: 'What stands of the worst check of each node. Normal is pass.',
+    title: 'Worst check of each node',
+    description:
+      'Highest severity of the checks of each node. Normal is pass. At fail or evict, keep jobs away: `meshgauge health` shows the findings.',
     unit: 'short',
     queries: [{ expr: 'max by (node) (meshgauge_check_severity)', legend: '{{node}}' }],
     steps: lowIsGood(1, 2),
@@ -131,7 +137,8 @@ export const byNode = [
   }),
   timeSeries({
     title: 'Nodes by state',
-    description: 'Nodes of the inventory. Normally all are ready.',
+    description:
+      'Number of nodes by state. Normally all are ready. `meshgauge nodes` shows the reason of the others.',
     unit: 'short',
     queries: [{ expr: 'sum by (state) (meshgauge_nodes)', legend: '{{state}}' }],
     next: 'collector',

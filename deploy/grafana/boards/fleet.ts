@@ -2,10 +2,10 @@ import { dashboard } from '../dashboard.ts'
 import { highIsGood, lowIsGood, type PanelOptions, stat, stateTimeline } from '../panels.ts'
 import { table } from '../tables.ts'
 import { byNode, worst } from './fleet-nodes.ts'
-import { DEBT, OVERDUE } from './schedules.ts'
+import { OVERDUE_PAIRS, OVERDUE_SCHEDULES } from './schedules.ts'
 
-/** Each of these is a number of what is wrong: 0 when all is well. Stats and the timeline show the same ones. */
-const WRONG = {
+/** Queries that count problems: 0 is healthy. The single values and the timeline use the same queries. */
+const PROBLEMS = {
   silent: 'count(meshgauge_node_up == 0) or vector(0)',
   verdicts: 'count(meshgauge_verdicts) or vector(0)',
   down: 'sum(meshgauge_mesh_paths{state="down"}) or vector(0)',
@@ -15,81 +15,87 @@ const WRONG = {
   // Each pair is counted at both its ends.
   failed: 'sum(meshgauge_node_failed_pairs) / 2 or vector(0)',
   dead: 'sum(meshgauge_traffic_flows{state="dead"}) or vector(0)',
-  overdue: `count(${OVERDUE}) or vector(0)`,
-  debt: `sum(${DEBT}) or vector(0)`,
+  overdue: `count(${OVERDUE_SCHEDULES}) or vector(0)`,
+  debt: `sum(${OVERDUE_PAIRS}) or vector(0)`,
 } as const
 
-type Wrong = Pick<PanelOptions, 'title' | 'description' | 'next'> & { expr: string; legend: string }
+type ProblemCount = Pick<PanelOptions, 'title' | 'description' | 'next'> & { expr: string; legend: string }
 
-const wrong = ({ expr, legend, ...given }: Wrong) =>
+const problemCount = ({ expr, legend, ...given }: ProblemCount) =>
   stat({ ...given, unit: 'short', queries: [{ expr, legend }], steps: lowIsGood(1), width: 3, height: 3 })
 
-/** Is anything wrong. */
+/** Numbers of current problems. */
 const summary = [
-  wrong({
+  problemCount({
     title: 'Silent nodes',
-    description: 'Nodes whose agent does not answer. Normal is 0.',
-    expr: WRONG.silent,
+    description:
+      'Number of nodes whose agent does not answer. Normal is 0. `meshgauge nodes` shows the reasons.',
+    expr: PROBLEMS.silent,
     legend: 'silent',
     next: 'node',
   }),
-  wrong({
+  problemCount({
     title: 'Verdicts',
-    description: 'Culprits named by the mesh or the last runs and not acquitted since. Normal is 0.',
-    expr: WRONG.verdicts,
+    description:
+      'Number of verdicts of the ping mesh and the last runs that no later run has cleared. Normal is 0. The table below names the culprits.',
+    expr: PROBLEMS.verdicts,
     legend: 'verdicts',
     next: 'node',
   }),
-  wrong({
+  problemCount({
     title: 'Mesh: paths down',
-    description: 'Paths of the ping mesh on which nothing comes back. Normal is 0.',
-    expr: WRONG.down,
+    description: 'Number of mesh paths without any reply. Normal is 0. `meshgauge mesh` shows the culprit.',
+    expr: PROBLEMS.down,
     legend: 'down',
     next: 'mesh',
   }),
-  wrong({
+  problemCount({
     title: 'Mesh: paths lossy',
-    description: 'Paths of the ping mesh that lose probes, but not all. Normal is 0.',
-    expr: WRONG.lossy,
+    description:
+      'Number of mesh paths that lose some probes. Normal is 0. `meshgauge mesh` shows the culprit.',
+    expr: PROBLEMS.lossy,
     legend: 'lossy',
     next: 'mesh',
   }),
-  wrong({
-    title: 'Checks not passed',
-    description: 'Checks on any node that stand at fail or evict. Normal is 0.',
-    expr: WRONG.checks,
+  problemCount({
+    title: 'Failed checks',
+    description:
+      'Number of checks with severity fail or evict, over all nodes. Normal is 0. `meshgauge health` shows the findings.',
+    expr: PROBLEMS.checks,
     legend: 'failing',
     next: 'node',
   }),
-  wrong({
+  problemCount({
     title: 'Failed pairs',
     description:
-      'Pairs that were unreachable, refused or timed out in the last run of each test. Normal is 0.',
-    expr: WRONG.failed,
+      'Number of pairs that were unreachable, refused or timed out in the last run of each test. Normal is 0. `meshgauge runs show latest` lists them.',
+    expr: PROBLEMS.failed,
     legend: 'failed',
     next: 'runs',
   }),
-  wrong({
+  problemCount({
     title: 'Dead flows',
-    description: 'Flows of sustained traffic that do not move. Normal is 0.',
-    expr: WRONG.dead,
+    description:
+      'Number of flows of sustained traffic that move no bytes. Normal is 0. `meshgauge traffic status` shows the reasons.',
+    expr: PROBLEMS.dead,
     legend: 'dead',
     next: 'node',
   }),
-  wrong({
+  problemCount({
     title: 'Schedules overdue',
-    description: 'Schedules whose next start passed more than 5 minutes ago. Normal is 0.',
-    expr: WRONG.overdue,
+    description:
+      'Number of schedules whose next start is more than 5 minutes in the past. Normal is 0. If not, look at the log of the collector.',
+    expr: PROBLEMS.overdue,
     legend: 'overdue',
     next: 'runs',
   }),
 ]
 
-/** How well it is looked at. */
-const standing = [
+/** How completely and recently the fleet is measured. */
+const coverage = [
   stat({
-    title: 'Nodes that answer',
-    description: 'Nodes whose agent answers. Normal is all nodes of the inventory.',
+    title: 'Agents that answer',
+    description: 'Share of nodes whose agent answers. Normal is 100 %.',
     unit: 'percentunit',
     queries: [{ expr: 'avg(meshgauge_node_up)', legend: 'up' }],
     steps: highIsGood(0.9, 1),
@@ -99,7 +105,7 @@ const standing = [
   }),
   stat({
     title: 'Mesh: paths up',
-    description: 'Share of the measured paths that are well. Normal is 100 %.',
+    description: 'Share of measured mesh paths that are up. Normal is 100 %.',
     unit: 'percentunit',
     queries: [
       {
@@ -112,9 +118,10 @@ const standing = [
     width: 3,
     height: 3,
   }),
-  wrong({
+  problemCount({
     title: 'Mesh: agents silent',
-    description: 'Agents whose measurements do not come. Normal is 0.',
+    description:
+      'Number of agents that deliver no mesh measurements. Normal is 0. `meshgauge mesh` shows the reasons.',
     expr: 'sum(meshgauge_mesh_streams{state="silent"}) or vector(0)',
     legend: 'silent',
     next: 'mesh',
@@ -122,7 +129,7 @@ const standing = [
   stat({
     title: 'Coverage',
     description:
-      'Share of the pairs that were measured within the objective of their schedule. Normally it rises to 100 % in the first period and stays there.',
+      'Share of pairs that were measured within the objective of their schedule. Normally it rises to 100 % in the first period and remains there.',
     unit: 'percentunit',
     queries: [
       {
@@ -134,17 +141,18 @@ const standing = [
     width: 3,
     height: 3,
   }),
-  wrong({
-    title: 'Coverage debt',
-    description: 'Overdue pairs of schedules that had the time to measure them. Normal is 0.',
-    expr: WRONG.debt,
+  problemCount({
+    title: 'Overdue pairs',
+    description:
+      'Pairs not measured within the objective of their schedule, without schedules in their first period. Normal is 0. `meshgauge coverage` lists them.',
+    expr: PROBLEMS.debt,
     legend: 'pairs',
     next: 'runs',
   }),
   stat({
     title: 'Traffic received',
     description:
-      'What sustained traffic moves now. Normal is near what was asked, and 0 while none was asked for.',
+      'Received rate of all sustained traffic in bit/s. Normal is near the requested rate, and 0 without traffic.',
     unit: 'bps',
     queries: [{ expr: 'sum(meshgauge_traffic_received_bits_per_second)', legend: 'received' }],
     next: 'node',
@@ -154,7 +162,7 @@ const standing = [
   stat({
     title: 'Oldest measurement',
     description:
-      'How long ago a run last measured the node for which that is longest. Normal is no longer than the pause between your runs.',
+      'Time since the last measurement by a run, of the node for which it is longest. Normal is at most the interval of your runs.',
     unit: 's',
     queries: [
       {
@@ -167,8 +175,9 @@ const standing = [
     height: 3,
   }),
   stat({
-    title: 'Collector late by',
-    description: 'How late its timers come, 99th percentile. Normal is below 20 ms.',
+    title: 'Collector delay',
+    description:
+      'Delay of timers of the collector, 99th percentile. Normal is below 20 ms. If higher, look at the CPU of its host.',
     unit: 's',
     queries: [{ expr: 'max(meshgauge_event_loop_delay_seconds{stat="p99"})', legend: 'p99' }],
     steps: lowIsGood(0.02, 0.1),
@@ -178,27 +187,27 @@ const standing = [
   }),
 ]
 
-const LEGENDS: Readonly<Record<keyof typeof WRONG, string>> = {
+const LEGENDS: Readonly<Record<keyof typeof PROBLEMS, string>> = {
   silent: 'silent nodes',
   verdicts: 'verdicts',
   down: 'paths down',
   lossy: 'paths lossy',
   interfaces: 'interfaces lossy',
-  checks: 'checks not passed',
+  checks: 'failed checks',
   failed: 'failed pairs',
   dead: 'dead flows',
   overdue: 'schedules overdue',
-  debt: 'coverage debt',
+  debt: 'overdue pairs',
 }
 
-/** Since when, and where. */
-const where = [
+/** When problems began, and the culprits. */
+const details = [
   stateTimeline({
-    title: 'What is wrong: since when',
-    description: 'How many of each; green is none. Normally all is green.',
+    title: 'Problems over time',
+    description: 'Number of problems of each kind over time; green is 0. Normally all are green.',
     unit: 'short',
-    queries: (Object.keys(WRONG) as (keyof typeof WRONG)[]).map((key) => ({
-      expr: WRONG[key],
+    queries: (Object.keys(PROBLEMS) as (keyof typeof PROBLEMS)[]).map((key) => ({
+      expr: PROBLEMS[key],
       legend: LEGENDS[key],
     })),
     steps: lowIsGood(1),
@@ -206,9 +215,9 @@ const where = [
     height: 9,
   }),
   table({
-    title: 'Verdicts of now',
+    title: 'Current verdicts',
     description:
-      'Who is to blame, each with its confidence from 0 to 1; an empty label says that the verdict is wider. Normally empty.',
+      'The culprit of each verdict with its confidence (0 to 100 %). An empty label means that the verdict covers all values of it. Normally empty. Keep jobs away from the culprit and check its cable, port and host.',
     unit: 'percentunit',
     queries: [
       {
@@ -221,8 +230,9 @@ const where = [
     height: 9,
   }),
   table({
-    title: 'Worst paths of the mesh',
-    description: 'The ten paths that lost most in the last minute, rank 1 the worst. Normally empty.',
+    title: 'Worst mesh paths',
+    description:
+      'The ten paths with the highest loss in the last minute; rank 1 is the worst. Normally empty. A click opens the path.',
     unit: 'percentunit',
     queries: [
       {
@@ -235,8 +245,9 @@ const where = [
     height: 7,
   }),
   table({
-    title: 'Nodes with most bad paths of the mesh',
-    description: 'Paths from or to a node that are down or lossy; the ten worst nodes. Normally empty.',
+    title: 'Nodes with most bad mesh paths',
+    description:
+      'Number of paths from or to a node that are down or lossy; the ten worst nodes. Normally empty. The node with most is the likely culprit.',
     unit: 'short',
     queries: [{ expr: 'sort_desc(topk(10, sum by (node) (meshgauge_mesh_node_bad_paths) > 0))' }],
     steps: lowIsGood(1),
@@ -249,6 +260,6 @@ const where = [
 export const fleet = dashboard({
   board: 'fleet',
   title: 'Fleet',
-  description: 'Is anything wrong, since when, and where: all of that without scrolling.',
-  panels: [...summary, ...standing, ...where, ...worst, ...byNode],
+  description: 'Current problems of the fleet, when they began, and their culprits.',
+  panels: [...summary, ...coverage, ...details, ...worst, ...byNode],
 })

@@ -2,12 +2,12 @@ import { lowIsGood, timeSeries } from '../panels.ts'
 
 const RATE = '[$' + '__rate_interval]'
 
-/** Whether the mesh itself is well, so that what it shows can be believed. */
-export const itself = [
+/** Health of the mesh measurement itself: delivery, detection time, clocks. */
+export const meshHealth = [
   timeSeries({
     title: 'Paths by state',
     description:
-      'Normally all are up. Stale ones are not measured now: their agent is cut off, or their peers are others at present.',
+      'Number of paths by state. Normally all are up. Stale paths are not measured now: their agent is disconnected, or has other peers in this epoch.',
     unit: 'short',
     queries: [{ expr: 'sum by (state) (meshgauge_mesh_paths)', legend: '{{state}}' }],
     next: 'node',
@@ -15,7 +15,7 @@ export const itself = [
   timeSeries({
     title: 'Events, per hour',
     description:
-      'Changes of state, by the state they came to. Normal is 0; many of up and down in turn are a path that flaps.',
+      'State changes per hour, by new state. Normal is 0. Many alternating up and down events mean an unstable link: `meshgauge mesh events` lists them.',
     unit: 'short',
     queries: [{ expr: 'sum by (state) (increase(meshgauge_mesh_events_total[1h]))', legend: '{{state}}' }],
     next: 'node',
@@ -23,15 +23,15 @@ export const itself = [
   timeSeries({
     title: 'Relapses, per hour',
     description:
-      'Times that a path became bad again within an hour. Normal is 0; many are a link or a host that comes and goes.',
+      'Number of times per hour that a path became bad again after a recovery. Normal is 0. Otherwise look for a loose cable, a failing transceiver or a restarting host.',
     unit: 'short',
     queries: [{ expr: 'sum(increase(meshgauge_mesh_relapses_total[1h]))', legend: 'relapses' }],
     next: 'node',
   }),
   timeSeries({
-    title: 'Time to see a fault',
+    title: 'Detection time',
     description:
-      'From when a path was first bad until its state said so, over the last hour. Normal is below 3 s when it is down, 10 s when it is lossy, and long only for what an agent had to hold.',
+      'Time from the start of a fault until the state of the path changed, over the last hour. Normal is below 3 s for down and 10 s for lossy. It is longer for agents that were disconnected.',
     unit: 's',
     queries: [0.5, 0.99].map((quantile) => ({
       expr: `histogram_quantile(${quantile}, sum by (le) (increase(meshgauge_mesh_detection_seconds_bucket[1h])))`,
@@ -41,7 +41,8 @@ export const itself = [
   }),
   timeSeries({
     title: 'Streams of agents',
-    description: 'Agents that deliver or are silent. Normally all deliver.',
+    description:
+      'Number of agents by state of their mesh stream. Normally all are delivering. `meshgauge mesh` shows the reasons of silent ones.',
     unit: 'short',
     queries: [{ expr: 'sum by (state) (meshgauge_mesh_streams)', legend: '{{state}}' }],
     next: 'collector',
@@ -49,18 +50,18 @@ export const itself = [
   timeSeries({
     title: 'Windows per second',
     description:
-      'Windows of results that came, and those that agents threw away for want of room. Normal is one for each path every 10 seconds, and 0.',
+      'Received windows, and windows that agents dropped because their buffers were full, per second. Normal is one per path every 10 s, and 0 dropped. Dropped windows are gaps in the history.',
     unit: 'short',
     queries: [
-      { expr: `sum(rate(meshgauge_mesh_windows_total${RATE}))`, legend: 'came' },
-      { expr: `sum(rate(meshgauge_mesh_windows_dropped_total${RATE}))`, legend: 'thrown away' },
+      { expr: `sum(rate(meshgauge_mesh_windows_total${RATE}))`, legend: 'received' },
+      { expr: `sum(rate(meshgauge_mesh_windows_dropped_total${RATE}))`, legend: 'dropped' },
     ],
     next: 'collector',
   }),
   timeSeries({
     title: 'Clock offsets of agents',
     description:
-      "By how much the collector's clock is ahead, the 10 largest either way. Windows are placed by it, so results stay right. Normal is near 0.",
+      'Difference between the clocks of agent and collector in seconds; the 10 largest. Normal is near 0. Results are corrected by it, but fix the time synchronisation of the host.',
     unit: 's',
     queries: [{ expr: 'topk(10, abs(meshgauge_mesh_clock_offset_seconds))', legend: '{{node}}' }],
     steps: lowIsGood(1, 5),
@@ -68,15 +69,17 @@ export const itself = [
     nodeLabel: 'node',
   }),
   timeSeries({
-    title: 'Lists of targets sent, per hour',
-    description: 'Normal is one for each node and change of the fleet, and one each epoch in a large fleet.',
+    title: 'Target lists sent, per hour',
+    description:
+      'Target lists sent to agents per hour. Normal is one per node for each change of the fleet, and one per node and epoch in a large fleet.',
     unit: 'short',
     queries: [{ expr: 'sum(increase(meshgauge_mesh_assignments_total[1h]))', legend: 'lists' }],
     next: 'collector',
   }),
   timeSeries({
     title: 'Time until every pair was probed',
-    description: 'Of each mesh. Normal is 0, as all pairs are probed all the time, except in a large fleet.',
+    description:
+      'Time in which each mesh probes every pair once, in seconds. Normal is 0, because all pairs are always probed, except in large fleets.',
     unit: 's',
     queries: [{ expr: 'max by (mesh) (meshgauge_mesh_coverage_seconds)', legend: '{{mesh}}' }],
     next: 'collector',

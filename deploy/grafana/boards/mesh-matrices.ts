@@ -2,21 +2,21 @@ import { lowIsGood, timeSeries } from '../panels.ts'
 import { matrix } from '../tables.ts'
 
 export const LOSS_STEPS = lowIsGood(0.001, 0.01)
-const BUDGET = 'Empty above 8,192 paths; `meshgauge mesh` has them all.'
+const LIMIT = 'Empty above 8,192 paths; `meshgauge mesh matrix` has all of them.'
 const OF_PAIRS = 'source=~"$node",destination=~"$node",interface=~"$interface"'
 const RACKS =
-  'A click on a cell chooses its two racks. More than 20 racks are shown each within itself and to all others.'
+  'A click on a cell selects its two racks. With more than 20 racks, the cells are within each rack and to all others.'
 
-/** Which rack sends badly to which. */
+/** Matrices of racks: loss, round-trip time and throughput. */
 export const racks = (
   [
+    ['Loss from rack to rack', 'Share of lost probes in the last minute. Normal is 0.', 'percentunit'],
+    ['Round-trip time from rack to rack', 'Mean of the last minute in seconds. Normal is below 1 ms.', 's'],
     [
-      'Loss from rack to rack',
-      'Probes lost over probes sent in the last minute. Normal is 0.',
-      'percentunit',
+      'Throughput from rack to rack',
+      'Median of the last iperf run in bit/s. Normally all are about equal.',
+      'bps',
     ],
-    ['Round-trip time from rack to rack', 'Mean of the last minute. Normal is below 1 ms.', 's'],
-    ['Throughput from rack to rack', 'Median of the last iperf run. Normally all are about equal.', 'bps'],
   ] as const
 ).map(([title, meaning, unit]) =>
   matrix({
@@ -46,14 +46,14 @@ export const racks = (
   }),
 )
 
-const CELLS = 'Rows send, columns receive; of several interfaces the worst.'
-const PAIR_NEXT = 'A click on a cell chooses its two nodes: then the pair is at the bottom.'
+const CELLS = 'Rows send, columns receive; each cell is the worst interface.'
+const PAIR_NEXT = 'A click on a cell selects its two nodes; the pair is then shown at the bottom.'
 
-/** Which node, of the chosen ones. */
+/** Matrices of the selected nodes: loss, round-trip time and throughput. */
 export const nodes = [
   matrix({
     title: 'Loss from node to node',
-    description: `${CELLS} Probes lost over probes sent in the last minute. Normal is 0. A bad row is a node that sends badly, a bad cross a bad node. ${PAIR_NEXT} ${BUDGET}`,
+    description: `${CELLS} Share of lost probes in the last minute. Normal is 0. A bad row is a node with bad transmission; a bad row and column is a bad node. ${PAIR_NEXT} ${LIMIT}`,
     unit: 'percentunit',
     queries: [{ expr: `max by (source, destination) (meshgauge_mesh_pair_loss_ratio{${OF_PAIRS}})` }],
     steps: LOSS_STEPS,
@@ -66,7 +66,7 @@ export const nodes = [
   }),
   matrix({
     title: 'Round-trip time from node to node',
-    description: `${CELLS} Medians of the last minute. Normal is below 1 ms in a rack. ${PAIR_NEXT} ${BUDGET}`,
+    description: `${CELLS} Median of the last minute in seconds. Normal is below 1 ms within a rack. ${PAIR_NEXT} ${LIMIT}`,
     unit: 's',
     queries: [{ expr: `max by (source, destination) (meshgauge_mesh_pair_rtt_p50_seconds{${OF_PAIRS}})` }],
     steps: lowIsGood(0.001, 0.01),
@@ -79,7 +79,7 @@ export const nodes = [
   }),
   matrix({
     title: 'Throughput from node to node',
-    description: `${CELLS} Of the last iperf run that measured the pair, not of the mesh. Normally all are about equal. ${PAIR_NEXT} Empty when a run had more than 2,000 pairs; \`meshgauge runs show\` has them.`,
+    description: `${CELLS} bit/s in the last iperf run of the pair. Normally all are about equal. ${PAIR_NEXT} Empty for runs of more than 2,000 pairs; \`meshgauge runs show\` has them.`,
     unit: 'bps',
     queries: [
       { expr: `min by (source, destination) (meshgauge_pair_throughput_bits_per_second{${OF_PAIRS}})` },
@@ -93,24 +93,24 @@ export const nodes = [
   }),
 ]
 
-/** The pairs of the chosen nodes, over time. */
+/** The pairs of the selected nodes, over time. */
 export const pairs = (
   [
     [
       'Pairs: loss',
-      'Of the chosen nodes, the 20 highest. Normal is 0.',
+      'Share of lost probes of pairs of the selected nodes; the 20 highest. Normal is 0.',
       'percentunit',
       'topk(20, meshgauge_mesh_pair_loss_ratio',
     ],
     [
       'Pairs: median round-trip time',
-      'Of the chosen nodes, the 20 highest. Normal is below 1 ms in a rack.',
+      'Median round-trip time of pairs of the selected nodes in seconds; the 20 highest. Normal is below 1 ms within a rack.',
       's',
       'topk(20, meshgauge_mesh_pair_rtt_p50_seconds',
     ],
     [
       'Pairs: throughput',
-      'Of the chosen nodes in their last iperf run, the 20 lowest. Normally all are about equal.',
+      'Throughput of pairs of the selected nodes in the last iperf run in bit/s; the 20 lowest. Normally all are about equal.',
       'bps',
       'bottomk(20, meshgauge_pair_throughput_bits_per_second',
     ],
@@ -118,7 +118,7 @@ export const pairs = (
 ).map(([title, description, unit, of]) =>
   timeSeries({
     title,
-    description: `${description} ${unit === 'bps' ? 'Empty above 2,000 pairs of a run.' : BUDGET}`,
+    description: `${description} ${unit === 'bps' ? 'Empty for runs of more than 2,000 pairs.' : LIMIT}`,
     unit,
     queries: [{ expr: `${of}{${OF_PAIRS}})`, legend: '{{source}} to {{destination}} {{interface}}' }],
     next: 'node',

@@ -1,18 +1,18 @@
-import { dashboard, severalVariable } from '../dashboard.ts'
+import { dashboard, multiVariable } from '../dashboard.ts'
 import { highIsGood, lowIsGood, stat, stateTimeline, timeSeries } from '../panels.ts'
 import { table } from '../tables.ts'
-import { itself } from './mesh-itself.ts'
+import { meshHealth } from './mesh-itself.ts'
 import { LOSS_STEPS, nodes, pairs, racks } from './mesh-matrices.ts'
 
 const OF_NODES = 'node=~"$node"'
 const OF_ENDS = `${OF_NODES},interface=~"$interface"`
 
-const STATE_WORDS = { 0: 'well', 1: 'lossy', 2: 'down' }
+const STATE_WORDS = { 0: 'up', 1: 'lossy', 2: 'down' }
 
 const now = [
   stat({
     title: 'Paths down',
-    description: 'Paths on which nothing comes back. Normal is 0.',
+    description: 'Number of paths without any reply. Normal is 0. `meshgauge mesh` shows the culprit.',
     unit: 'short',
     queries: [{ expr: 'sum(meshgauge_mesh_paths{state="down"}) or vector(0)', legend: 'down' }],
     steps: lowIsGood(1),
@@ -20,7 +20,7 @@ const now = [
   }),
   stat({
     title: 'Paths lossy',
-    description: 'Paths that lose probes, but not all. Normal is 0.',
+    description: 'Number of paths that lose some probes. Normal is 0. `meshgauge mesh` shows the culprit.',
     unit: 'short',
     queries: [{ expr: 'sum(meshgauge_mesh_paths{state="lossy"}) or vector(0)', legend: 'lossy' }],
     steps: lowIsGood(1),
@@ -28,7 +28,7 @@ const now = [
   }),
   stat({
     title: 'Paths up',
-    description: 'Share of the measured paths that are well. Normal is 100 %.',
+    description: 'Share of measured paths that are up. Normal is 100 %.',
     unit: 'percentunit',
     queries: [
       {
@@ -42,7 +42,7 @@ const now = [
   stat({
     title: 'Interfaces lossy',
     description:
-      'Interfaces that lose probes by all their paths together, beyond what chance would make. Normal is 0.',
+      'Number of interfaces with significant loss over all their paths together. Normal is 0. Check cable, transceiver and port of each.',
     unit: 'short',
     queries: [{ expr: 'count(meshgauge_mesh_lossy_interface_ratio) or vector(0)', legend: 'lossy' }],
     steps: lowIsGood(1),
@@ -50,7 +50,8 @@ const now = [
   }),
   stat({
     title: 'Verdicts of the mesh',
-    description: 'Who the mesh blames now. Normal is 0.',
+    description:
+      'Number of current verdicts of the mesh. Normal is 0. `meshgauge mesh` shows them with their evidence.',
     unit: 'short',
     queries: [{ expr: 'count(meshgauge_verdicts{test="mesh"}) or vector(0)', legend: 'verdicts' }],
     steps: lowIsGood(1),
@@ -58,7 +59,8 @@ const now = [
   }),
   stat({
     title: 'Agents silent',
-    description: 'Agents that do not deliver: what they measure now is not seen here. Normal is 0.',
+    description:
+      'Number of agents that deliver no measurements; their current paths are unknown. Normal is 0. `meshgauge mesh` shows the reasons.',
     unit: 'short',
     queries: [{ expr: 'sum(meshgauge_mesh_streams{state="silent"}) or vector(0)', legend: 'silent' }],
     steps: lowIsGood(1),
@@ -70,9 +72,9 @@ const bad = (state: string) => `clamp_max(meshgauge_mesh_node_bad_paths{${OF_NOD
 
 const history = [
   stateTimeline({
-    title: 'Nodes: worst path, since when',
+    title: 'Nodes: worst path over time',
     description:
-      'Of each node the worst state of a path from or to it; the 40 worst nodes. Normal is well. A dead node makes every peer red: the one that began first and has most bad paths is it.',
+      'Worst state of the paths from or to each node; the 40 worst nodes. Normal is up. A dead node makes all its peers red: look for the node that became bad first and has most bad paths.',
     unit: 'short',
     queries: [
       { expr: `topk(40, max by (node) (2 * ${bad('down')} or ${bad('lossy')}))`, legend: '{{node}}' },
@@ -84,9 +86,9 @@ const history = [
     height: 10,
   }),
   stateTimeline({
-    title: 'Interfaces: loss, since when',
+    title: 'Interfaces: loss over time',
     description:
-      'Probes lost in a minute, from or to the interface, whichever is more; the 40 worst. Normal is 0. An interface that nobody reaches is at 100 %.',
+      'Share of lost probes per minute, from or to the interface (the higher value); the 40 worst. Normal is 0. An unreachable interface is at 100 %.',
     unit: 'percentunit',
     queries: [
       {
@@ -104,7 +106,8 @@ const history = [
 const worst = [
   table({
     title: 'Worst paths',
-    description: 'The ten paths that lost most in the last minute, rank 1 the worst. Normally empty.',
+    description:
+      'The ten paths with the highest loss in the last minute; rank 1 is the worst. Normally empty. A click selects the path.',
     unit: 'percentunit',
     queries: [
       {
@@ -119,7 +122,7 @@ const worst = [
   table({
     title: 'Lossy interfaces',
     description:
-      'Those that lose probes beyond chance, with what they lost when it was seen. Normally empty.',
+      'Interfaces with significant loss, with the loss at detection. Normally empty. Check cable, transceiver and port.',
     unit: 'percentunit',
     queries: [{ expr: 'sort_desc(max by (node, interface) (meshgauge_mesh_lossy_interface_ratio))' }],
     steps: LOSS_STEPS,
@@ -129,7 +132,8 @@ const worst = [
   }),
   table({
     title: 'Nodes with most bad paths',
-    description: 'Paths from or to a node that are down or lossy; the 20 worst nodes. Normally empty.',
+    description:
+      'Number of paths from or to a node that are down or lossy; the 20 worst nodes. Normally empty. The node with most is the likely culprit.',
     unit: 'short',
     queries: [
       {
@@ -144,7 +148,7 @@ const worst = [
   timeSeries({
     title: 'Loss of interfaces',
     description:
-      'From (tx) or to (rx) an interface in the last minute, the 20 highest. Normal is 0; probes go there and back, so that both ends of a bad path show it.',
+      'Share of lost probes from (tx) or to (rx) an interface in the last minute; the 20 highest. Normal is 0. A probe covers both directions, so both ends of a bad path show loss.',
     unit: 'percentunit',
     queries: [
       {
@@ -157,7 +161,8 @@ const worst = [
   }),
   timeSeries({
     title: 'Round-trip time of interfaces (p99)',
-    description: 'To all peers in the last minute, the 20 highest. Normal is below 1 ms in a rack.',
+    description:
+      'Round-trip time to all peers in the last minute in seconds, 99th percentile; the 20 highest. Normal is below 1 ms within a rack.',
     unit: 's',
     queries: [
       {
@@ -174,11 +179,11 @@ export const mesh = dashboard({
   board: 'mesh',
   title: 'Mesh',
   description:
-    'The ping mesh that never stops: which rack, node, interface or pair is bad, and since when. Choose a rack, then two nodes.',
+    'The always-on ping mesh: bad racks, nodes, interfaces and pairs over time. Select a rack, then two nodes.',
   variables: [
-    severalVariable('rack', 'meshgauge_node_info', '.*'),
-    severalVariable('node', 'meshgauge_node_info{rack=~"$rack"}'),
-    severalVariable('interface', 'meshgauge_mesh_loss_ratio', '.*'),
+    multiVariable('rack', 'meshgauge_node_info', '.*'),
+    multiVariable('node', 'meshgauge_node_info{rack=~"$rack"}'),
+    multiVariable('interface', 'meshgauge_mesh_loss_ratio', '.*'),
   ],
-  panels: [...now, ...racks, ...nodes, ...history, ...worst, ...pairs, ...itself],
+  panels: [...now, ...racks, ...nodes, ...history, ...worst, ...pairs, ...meshHealth],
 })

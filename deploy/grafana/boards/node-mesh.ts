@@ -2,29 +2,28 @@ import { lowIsGood, stateTimeline, timeSeries } from '../panels.ts'
 import { table } from '../tables.ts'
 
 const LOSS_STEPS = lowIsGood(0.001, 0.01)
-const BUDGET = 'Empty above 8,192 paths of the mesh; `meshgauge mesh` has them.'
+const LIMIT = 'Empty above 8,192 paths of the mesh; `meshgauge mesh` has all of them.'
 
-/** What the ping mesh says of the node. */
+/** Measurements of the ping mesh for one node. */
 export const meshPanels = [
   timeSeries({
     title: 'Mesh: loss in and out',
     description:
-      'Probes lost in a minute: tx are its own probes, rx those of its peers. Both count the way there and back. Normal is 0; at 100 % of rx nobody reaches it.',
+      'Share of lost probes per minute: tx are probes of this node, rx probes of its peers. A probe covers both directions. Normal is 0. At 100 % rx no peer reaches the node.',
     unit: 'percentunit',
     queries: [{ expr: 'meshgauge_mesh_loss_ratio{node="$node"}', legend: '{{interface}} {{direction}}' }],
     next: 'mesh',
   }),
   timeSeries({
     title: 'Mesh: round-trip time',
-    description:
-      'From this node to all its peers in a minute, from merged histograms. Normal is below 1 ms in a rack.',
+    description: 'Round-trip time to all peers per minute in seconds. Normal is below 1 ms within a rack.',
     unit: 's',
     queries: [{ expr: 'meshgauge_mesh_rtt_seconds{node="$node"}', legend: '{{interface}} {{stat}}' }],
     next: 'mesh',
   }),
   stateTimeline({
-    title: 'Mesh: bad paths, since when',
-    description: 'Paths from or to it that are down or lossy. Normal is 0.',
+    title: 'Mesh: bad paths over time',
+    description: 'Number of paths from or to this node that are down or lossy. Normal is 0.',
     unit: 'short',
     queries: [{ expr: 'max by (state) (meshgauge_mesh_node_bad_paths{node="$node"})', legend: '{{state}}' }],
     steps: lowIsGood(1),
@@ -33,14 +32,14 @@ export const meshPanels = [
   timeSeries({
     title: 'Mesh: clock offset',
     description:
-      "By how much the collector's clock is ahead of the node's when its agent started. Normal is near 0.",
+      'Difference between the clocks of node and collector in seconds, at the start of the agent. Normal is near 0. Otherwise check the time synchronisation (`chronyc tracking`).',
     unit: 's',
     queries: [{ expr: 'abs(meshgauge_mesh_clock_offset_seconds{node="$node"})', legend: '{{node}}' }],
     next: 'collector',
   }),
   table({
     title: 'Mesh: loss to each peer',
-    description: `In the last minute, worst first. Normal is 0. ${BUDGET}`,
+    description: `Share of lost probes to each peer in the last minute, worst first. Normal is 0. ${LIMIT}`,
     unit: 'percentunit',
     queries: [
       {
@@ -53,7 +52,7 @@ export const meshPanels = [
   }),
   table({
     title: 'Mesh: median round-trip time to each peer',
-    description: `In the last minute, slowest first. Normal is below 1 ms in a rack. ${BUDGET}`,
+    description: `Median round-trip time to each peer in the last minute in seconds, slowest first. Normal is below 1 ms within a rack. ${LIMIT}`,
     unit: 's',
     queries: [
       {
@@ -65,19 +64,20 @@ export const meshPanels = [
   }),
 ]
 
-/** What sustained traffic the node carries. */
+/** Sustained traffic of one node. */
 export const traffic = [
   timeSeries({
     title: 'Sustained traffic',
     description:
-      'What it receives (rx) and sends (tx). Normal is alike on all nodes of a mesh; nothing while there is no traffic.',
+      'Sustained traffic that the node receives (rx) and sends (tx) in bit/s. Normally equal on all nodes of a mesh, and empty without traffic.',
     unit: 'bps',
     queries: [{ expr: 'meshgauge_node_traffic_bits_per_second{node="$node"}', legend: '{{direction}}' }],
     next: 'collector',
   }),
   timeSeries({
     title: 'Sustained traffic: dead flows',
-    description: 'Flows from and to it that do not move. Normal is 0.',
+    description:
+      'Number of flows from and to this node that move no bytes. Normal is 0. `meshgauge traffic status` shows the reasons.',
     unit: 'short',
     queries: [{ expr: 'meshgauge_node_traffic_dead_flows{node="$node"}', legend: 'dead' }],
     next: 'collector',

@@ -5,9 +5,9 @@ import { table } from '../tables.ts'
 import { meshPanels, traffic } from './node-mesh.ts'
 
 const CHECK_WORDS = { 0: 'pass', 1: 'warn', 2: 'fail', 3: 'evict' }
-const RESULT_WORDS = { 0: 'pass', 1: 'warn', 2: 'fail', 3: 'not carried out' }
+const RESULT_WORDS = { 0: 'pass', 1: 'warn', 2: 'fail', 3: 'error' }
 
-/** There is nothing finer than a node; what explains its numbers are the runs they come from. */
+/** Creates a panel that links to the dashboard of runs by default. */
 const runsNext = (make: (options: PanelOptions) => Panel, options: PanelOptions): Panel =>
   make({ next: 'runs', ...options })
 
@@ -15,7 +15,7 @@ const throughput = (direction: 'tx' | 'rx', title: string): Panel =>
   runsNext(timeSeries, {
     title,
     description:
-      "Least and median over the node's peers in its last iperf run. Normal is two lines close together, near the interface's speed; compare sent with received.",
+      "Minimum and median throughput over the node's peers in the last iperf run, in bit/s. Normally both are near the speed of the interface, and sent equals received. If only the minimum is low, look at the table of peers.",
     unit: 'bps',
     queries: [
       {
@@ -28,7 +28,8 @@ const throughput = (direction: 'tx' | 'rx', title: string): Panel =>
 const now = [
   runsNext(stat, {
     title: 'Agent',
-    description: 'Whether the agent answers. Normal is up.',
+    description:
+      'Whether the agent answers. Normal is up. If silent, check the host and the log of the agent.',
     unit: 'short',
     queries: [{ expr: 'max(meshgauge_node_up{node="$node"})', legend: 'agent' }],
     steps: highIsGood(1),
@@ -36,8 +37,8 @@ const now = [
     next: 'collector',
   }),
   runsNext(stat, {
-    title: 'Verdicts on it',
-    description: 'Verdicts that name this node or have it as the peer. Normal is 0.',
+    title: 'Verdicts',
+    description: 'Number of verdicts with this node as culprit or peer. Normal is 0.',
     unit: 'short',
     queries: [
       {
@@ -49,15 +50,16 @@ const now = [
   }),
   runsNext(stat, {
     title: 'Worst check',
-    description: 'What stands of the worst check. Normal is pass.',
+    description:
+      'Highest severity of the checks. Normal is pass. At fail or evict, keep jobs away from the node.',
     unit: 'short',
     queries: [{ expr: 'max(meshgauge_check_severity{node="$node"})', legend: 'checks' }],
     steps: lowIsGood(1, 2),
     words: CHECK_WORDS,
   }),
   runsNext(stat, {
-    title: 'Measured',
-    description: 'When each test last measured it. Normal is within the pause between your runs.',
+    title: 'Last measured',
+    description: 'Time of the last measurement by each test. Normal is within the interval of your runs.',
     unit: 'dateTimeFromNow',
     queries: [
       {
@@ -69,7 +71,7 @@ const now = [
   }),
   runsNext(stat, {
     title: 'Mesh: bad paths',
-    description: 'Paths of the ping mesh from or to it that are down or lossy. Normal is 0.',
+    description: 'Number of mesh paths from or to this node that are down or lossy. Normal is 0.',
     unit: 'short',
     queries: [{ expr: 'sum by (state) (meshgauge_mesh_node_bad_paths{node="$node"})', legend: '{{state}}' }],
     steps: lowIsGood(1),
@@ -79,12 +81,12 @@ const now = [
 ]
 
 const network = [
-  throughput('tx', 'Throughput it sent'),
-  throughput('rx', 'Throughput it received'),
+  throughput('tx', 'Throughput sent'),
+  throughput('rx', 'Throughput received'),
   runsNext(timeSeries, {
     title: 'Ping loss',
     description:
-      'Probes lost over probes sent: tx are its own probes, rx those of its peers. Both count the way there and back. Normal is 0.',
+      'Share of lost probes in the last ping run: tx are probes of this node, rx probes of its peers. A probe covers both directions. Normal is 0.',
     unit: 'percentunit',
     queries: [
       { expr: 'meshgauge_node_ping_loss_ratio{node="$node"}', legend: '{{interface}} {{direction}}' },
@@ -92,13 +94,14 @@ const network = [
   }),
   runsNext(timeSeries, {
     title: 'Round-trip time',
-    description: 'From this node to all its peers, from merged histograms. Normal is below 1 ms in a rack.',
+    description:
+      'Round-trip time to all peers in the last ping run in seconds. Normal is below 1 ms within a rack.',
     unit: 's',
     queries: [{ expr: 'meshgauge_node_rtt_seconds{node="$node"}', legend: '{{interface}} {{stat}}' }],
   }),
   runsNext(timeSeries, {
     title: 'Failed pairs',
-    description: 'Pairs that were unreachable, refused or timed out in the last run. Normal is 0.',
+    description: 'Number of pairs that were unreachable, refused or timed out in the last run. Normal is 0.',
     unit: 'short',
     queries: [
       {
@@ -110,7 +113,7 @@ const network = [
   runsNext(table, {
     title: 'Throughput to each peer',
     description:
-      'Last measured, slowest first. Normally all are about equal. Empty when the run had more pairs than the budget of series.',
+      'Throughput to each peer in the last iperf run in bit/s, slowest first. Normally all are about equal. Empty for runs of more than 2,000 pairs.',
     unit: 'bps',
     queries: [
       {
@@ -120,7 +123,8 @@ const network = [
   }),
   runsNext(table, {
     title: 'Loss to each peer',
-    description: 'Of the last ping run, worst first. Normal is 0. Empty above the budget of series.',
+    description:
+      'Share of lost probes to each peer in the last ping run, worst first. Normal is 0. Empty for runs of more than 2,000 pairs.',
     unit: 'percentunit',
     queries: [
       { expr: 'sort_desc(max by (destination, interface) (meshgauge_pair_loss_ratio{source="$node"}))' },
@@ -130,7 +134,7 @@ const network = [
   runsNext(table, {
     title: 'Median round-trip time to each peer',
     description:
-      'Of the last ping run, slowest first. Normal is below 1 ms in a rack. Empty above the budget of series.',
+      'Median round-trip time to each peer in the last ping run in seconds, slowest first. Normal is below 1 ms within a rack. Empty for runs of more than 2,000 pairs.',
     unit: 's',
     queries: [
       { expr: 'sort_desc(max by (destination, interface) (meshgauge_pair_rtt_p50_seconds{source="$node"}))' },
@@ -140,8 +144,9 @@ const network = [
 
 const checks = [
   runsNext(stateTimeline, {
-    title: 'Checks: what stands',
-    description: 'Severity of each check, also when its last result was a lighter pass. Normal is pass.',
+    title: 'Checks: severity',
+    description:
+      'Severity of each check. A finding remains until the check passes at the same level or higher. Normal is pass. `meshgauge health` shows the findings.',
     unit: 'short',
     queries: [{ expr: 'max by (check) (meshgauge_check_severity{node="$node"})', legend: '{{check}}' }],
     steps: lowIsGood(1, 2),
@@ -149,7 +154,7 @@ const checks = [
   }),
   runsNext(stateTimeline, {
     title: 'Checks: last result',
-    description: 'What each check last said. Normal is pass.',
+    description: 'Last result of each check. Normal is pass. An error means that the check could not run.',
     unit: 'short',
     queries: [{ expr: 'max by (check) (meshgauge_check_status{node="$node"})', legend: '{{check}}' }],
     steps: lowIsGood(1, 2),
@@ -157,7 +162,7 @@ const checks = [
   }),
   runsNext(table, {
     title: 'Checks: age of the last result',
-    description: 'Time since each check last had a result. Normal is below its interval.',
+    description: 'Time since the last result of each check, in seconds. Normal is below its interval.',
     unit: 's',
     queries: [
       {
@@ -166,8 +171,9 @@ const checks = [
     ],
   }),
   runsNext(timeSeries, {
-    title: 'Checks: starts dropped',
-    description: 'Starts that were dropped because the check still ran, per hour. Normal is 0.',
+    title: 'Checks: starts skipped',
+    description:
+      'Starts per hour that were skipped because the check was still running. Normal is 0. Otherwise use a longer interval.',
     unit: 'short',
     queries: [
       {
@@ -181,7 +187,7 @@ const checks = [
 export const node = dashboard({
   board: 'node',
   title: 'Node',
-  description: 'One node: its interfaces in both directions, its peers, its checks.',
+  description: 'One node: its interfaces in both directions, its peers, its traffic and its checks.',
   variables: [labelVariable('node', 'meshgauge_node_up')],
   panels: [...now, ...meshPanels, ...network, ...traffic, ...checks],
 })

@@ -5,7 +5,7 @@ import { schedules } from './schedules.ts'
 const summary = [
   stat({
     title: 'Active runs',
-    description: 'Runs that wait or measure now. Normal is 0 or 1.',
+    description: 'Number of runs that are queued or measuring. Normal is 0 or 1.',
     unit: 'short',
     queries: [{ expr: 'sum(meshgauge_runs_active)', legend: 'active' }],
     next: 'collector',
@@ -13,7 +13,8 @@ const summary = [
   }),
   stat({
     title: 'Runs ended',
-    description: 'Runs that ended since the collector started. Normally it grows with your runs.',
+    description:
+      'Number of runs that ended since the collector started. Normally it grows with your schedules.',
     unit: 'short',
     queries: [{ expr: 'sum(meshgauge_runs_total)', legend: 'ended' }],
     next: 'collector',
@@ -21,7 +22,8 @@ const summary = [
   }),
   stat({
     title: 'Failed runs',
-    description: 'Runs that failed since the collector started. Normal is 0.',
+    description:
+      'Number of runs that failed since the collector started. Normal is 0. `meshgauge runs list` shows the reasons.',
     unit: 'short',
     queries: [{ expr: 'sum(meshgauge_runs_total{state="failed"}) or vector(0)', legend: 'failed' }],
     steps: lowIsGood(1),
@@ -30,7 +32,8 @@ const summary = [
   }),
   stat({
     title: 'Pairs measured',
-    description: 'Share of all pairs with an outcome that were measured. Normal is 100 %.',
+    description:
+      'Share of pairs with the outcome measured. Normal is 100 %. Otherwise nodes are silent or unreachable.',
     unit: 'percentunit',
     queries: [
       {
@@ -47,7 +50,7 @@ const summary = [
 const overTime = [
   timeSeries({
     title: 'Runs by state, per hour',
-    description: 'Runs that ended, by the state they ended in. Normally all are completed.',
+    description: 'Ended runs per hour, by final state. Normally all are completed.',
     unit: 'short',
     queries: [
       {
@@ -59,7 +62,7 @@ const overTime = [
   }),
   timeSeries({
     title: 'Pairs by outcome, per hour',
-    description: 'Pairs with an outcome. Normally all are measured.',
+    description: 'Pairs per hour, by outcome. Normally all are measured.',
     unit: 'short',
     queries: [
       {
@@ -71,7 +74,8 @@ const overTime = [
   }),
   timeSeries({
     title: 'Duration: mean',
-    description: 'Mean wall time of the runs of the last hour. Normal is what the plan said.',
+    description:
+      'Mean duration of the runs of the last hour, in seconds. Normal is the estimate of the plan.',
     unit: 's',
     queries: [
       {
@@ -84,7 +88,7 @@ const overTime = [
   timeSeries({
     title: 'Duration: 90th percentile',
     description:
-      'Of the runs of the last hour, interpolated in buckets. Normal is near the mean when the runs are alike.',
+      '90th percentile of the duration of runs in the last hour, in seconds, interpolated between buckets. Normal is near the mean when all runs have the same size.',
     unit: 's',
     queries: [
       {
@@ -96,7 +100,8 @@ const overTime = [
   }),
   timeSeries({
     title: 'Efficiency',
-    description: "The plan's wall time over the real one, of the last completed run. Normal is 85 to 100 %.",
+    description:
+      'Estimated duration divided by actual duration of the last completed run. Normal is 85 to 100 %. If lower, look at the dispatch lag of the collector.',
     unit: 'percentunit',
     queries: [
       {
@@ -107,9 +112,9 @@ const overTime = [
     next: 'collector',
   }),
   timeSeries({
-    title: 'Expectations missed',
+    title: 'Missed expectations',
     description:
-      'Pairs that missed an expectation in the last run that had it, such as a floor of throughput. Normal is 0.',
+      'Number of pairs that missed an expectation, such as a minimum throughput, in the last run with that expectation. Normal is 0. `meshgauge runs show latest` lists them.',
     unit: 'short',
     queries: [
       {
@@ -121,7 +126,7 @@ const overTime = [
   }),
   timeSeries({
     title: 'Pairs under test',
-    description: 'Pairs under test at each moment. Normal is up to the width of a round.',
+    description: 'Number of pairs that are being tested. Normal is at most the size of a round of the plan.',
     unit: 'short',
     queries: [{ expr: 'sum by (test) (meshgauge_tests_active)', legend: '{{test}}' }],
     next: 'collector',
@@ -131,7 +136,6 @@ const overTime = [
 export const runs = dashboard({
   board: 'runs',
   title: 'Runs and schedules',
-  description:
-    'What was run, how it ended and how long it took; what is measured without being asked, and whether it is.',
+  description: 'Runs with their outcomes and durations, and schedules with their coverage of all pairs.',
   panels: [...summary, ...schedules, ...overTime],
 })

@@ -1,20 +1,20 @@
 import { lowIsGood, stat, timeSeries } from '../panels.ts'
-import { tableOf } from '../tables.ts'
+import { multiColumnTable } from '../tables.ts'
 
-/** Pairs that are overdue, of schedules that are as old as their objective: before that they owe nothing. */
-export const DEBT =
+/** Overdue pairs of schedules that are older than their objective. In its first period a schedule cannot have measured all. */
+export const OVERDUE_PAIRS =
   'meshgauge_coverage_overdue_pairs and (time() - meshgauge_schedule_created_timestamp_seconds > meshgauge_coverage_objective_seconds)'
 
-/** Their next start has passed by minutes: nobody decides about it. */
-export const OVERDUE = 'time() - meshgauge_schedule_next_start_timestamp_seconds > 300'
+/** Schedules whose next start is more than 5 minutes in the past, so the collector does not start them. */
+export const OVERDUE_SCHEDULES = 'time() - meshgauge_schedule_next_start_timestamp_seconds > 300'
 
 const perDay = (metric: string): string =>
   `sum by (schedule) (increase(meshgauge_schedule_${metric}_total[1d]))`
 
-const standing = tableOf({
+const scheduleTable = multiColumnTable({
   title: 'Schedules',
   description:
-    'Normally the next start lies ahead, the last success is not longer ago than two of its times, and nothing was missed, late or skipped. A mesh never stops: it has no times.',
+    'All schedules with their next start, last success and the starts of the last day. Normally the next start is in the future, the last success is at most two intervals ago, and no start was missed, late or skipped. A mesh is always on and has no start times.',
   columns: [
     {
       title: 'next start',
@@ -27,11 +27,11 @@ const standing = tableOf({
       expr: 'max by (schedule) (meshgauge_schedule_last_success_timestamp_seconds) * 1000',
     },
     { title: 'lateness', unit: 's', expr: 'max by (schedule) (meshgauge_schedule_lateness_seconds)' },
-    { title: 'starts of a day', unit: 'short', expr: perDay('starts') },
-    { title: 'missed of a day', unit: 'short', expr: perDay('missed') },
-    { title: 'late of a day', unit: 'short', expr: perDay('late') },
+    { title: 'starts per day', unit: 'short', expr: perDay('starts') },
+    { title: 'missed per day', unit: 'short', expr: perDay('missed') },
+    { title: 'late per day', unit: 'short', expr: perDay('late') },
     {
-      title: 'skipped of a day',
+      title: 'skipped per day',
       unit: 'short',
       expr: 'sum by (schedule) (increase(meshgauge_schedule_skipped_total{reason!="nothing_due"}[1d]))',
     },
@@ -43,7 +43,7 @@ const standing = tableOf({
       expr: 'max by (schedule) (meshgauge_coverage_objective_seconds)',
     },
     {
-      title: 'since',
+      title: 'created',
       unit: 'dateTimeFromNow',
       expr: 'max by (schedule) (meshgauge_schedule_created_timestamp_seconds) * 1000',
     },
@@ -53,20 +53,21 @@ const standing = tableOf({
   height: 7,
 })
 
-/** What is measured without being asked. */
+/** Starts, coverage and budgets of schedules. */
 export const schedules = [
   stat({
     title: 'Schedules overdue',
-    description: 'Schedules whose next start passed more than 5 minutes ago. Normal is 0.',
+    description:
+      'Number of schedules whose next start is more than 5 minutes in the past. Normal is 0. If not, look at the log of the collector.',
     unit: 'short',
-    queries: [{ expr: `count(${OVERDUE}) or vector(0)`, legend: 'overdue' }],
+    queries: [{ expr: `count(${OVERDUE_SCHEDULES}) or vector(0)`, legend: 'overdue' }],
     steps: lowIsGood(1),
     next: 'collector',
     width: 6,
   }),
   stat({
     title: 'Starts missed in a day',
-    description: 'Starts that were missed because no collector was running. Normal is 0.',
+    description: 'Starts in the last day that were missed because no collector was running. Normal is 0.',
     unit: 'short',
     queries: [{ expr: 'sum(increase(meshgauge_schedule_missed_total[1d])) or vector(0)', legend: 'missed' }],
     steps: lowIsGood(1),
@@ -75,7 +76,8 @@ export const schedules = [
   }),
   stat({
     title: 'Starts that failed in a day',
-    description: 'Starts of which nothing came, such as for want of nodes. Normal is 0.',
+    description:
+      'Starts in the last day that created no run, for example because nodes were silent. Normal is 0. `meshgauge schedules show` has the reason.',
     unit: 'short',
     queries: [
       {
@@ -88,20 +90,20 @@ export const schedules = [
     width: 6,
   }),
   stat({
-    title: 'Coverage debt',
+    title: 'Overdue pairs now',
     description:
-      'Pairs not measured within the objective of their schedule, of schedules that had the time for it. Normal is 0.',
+      'Pairs not measured within the objective of their schedule, without schedules in their first period. Normal is 0. `meshgauge coverage` lists them.',
     unit: 'short',
-    queries: [{ expr: `sum(${DEBT}) or vector(0)`, legend: 'pairs' }],
+    queries: [{ expr: `sum(${OVERDUE_PAIRS}) or vector(0)`, legend: 'pairs' }],
     steps: lowIsGood(1),
     next: 'fleet',
     width: 6,
   }),
-  standing,
+  scheduleTable,
   timeSeries({
     title: 'Coverage',
     description:
-      'Share of the pairs that were measured within the objective. Normally it rises to 100 % in the first period of a schedule and stays there.',
+      'Share of pairs measured within the objective. Normally it rises to 100 % in the first period of a schedule and remains there.',
     unit: 'percentunit',
     queries: [
       {
@@ -115,7 +117,7 @@ export const schedules = [
   timeSeries({
     title: 'Overdue pairs',
     description:
-      'Pairs not measured within the objective, and of these the ones never measured. Normal is 0 once the first period has passed.',
+      'Pairs not measured within the objective, and those never measured. Normal is 0 after the first period. `meshgauge coverage` lists them.',
     unit: 'short',
     queries: [
       { expr: 'max by (schedule) (meshgauge_coverage_overdue_pairs)', legend: '{{schedule}} overdue' },
@@ -125,7 +127,8 @@ export const schedules = [
   }),
   timeSeries({
     title: 'Starts missed and late, per hour',
-    description: 'Missed while no collector ran, and more than a second late. Normal is 0.',
+    description:
+      'Starts per hour that were missed because no collector was running, and starts that were more than a second late. Normal is 0.',
     unit: 'short',
     queries: [
       {
@@ -141,7 +144,7 @@ export const schedules = [
   }),
   timeSeries({
     title: 'Starts skipped, per hour',
-    description: 'By reason. Normal is 0 but for nothing_due and blackout.',
+    description: 'Skipped starts per hour, by reason. Normal is 0, except for nothing_due and blackout.',
     unit: 'short',
     queries: [
       {
@@ -154,7 +157,7 @@ export const schedules = [
   timeSeries({
     title: 'Lateness',
     description:
-      'How much later than planned each schedule last started, its jitter not counted. Normal is below 1 s.',
+      'Delay of the last start of each schedule in seconds, without its jitter. Normal is below 1 s.',
     unit: 's',
     queries: [{ expr: 'max by (schedule) (meshgauge_schedule_lateness_seconds)', legend: '{{schedule}}' }],
     next: 'collector',
@@ -162,7 +165,7 @@ export const schedules = [
   timeSeries({
     title: 'Budgets',
     description:
-      'What was spent of each budget in its sliding time. Normal is below 100 %; there starts become smaller or are left out.',
+      'Used share of each budget in its sliding period. Normal is below 100 %. At 100 %, starts measure fewer pairs or are skipped.',
     unit: 'percentunit',
     queries: [
       {

@@ -37,8 +37,8 @@ export const createSimulatedInterfaces = (fabric: Fabric, node: number, state: H
     throwIfDown: (name) => {
       if (state.down.has(name)) throw new OperatingError('INTERFACE_DOWN', `${name} is down`)
     },
-    troubleOf: (name) => (state.down.has(name) ? `${name} is down` : ''),
-    indexOf: (name) => String(fabric.interfaces.indexOf(name)),
+    problemOf: (name) => (state.down.has(name) ? `${name} is down` : ''),
+    deviceIndexOf: (name) => String(fabric.interfaces.indexOf(name)),
     mayUse: (name) => fabric.interfaces.includes(name),
     withAddress: (address) => find((name) => addressOf(name) === address),
     towards: (address) => find((_, index) => address.startsWith(`10.${index}.`)),

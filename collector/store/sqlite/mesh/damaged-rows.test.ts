@@ -131,7 +131,7 @@ test.each(['05f8cc03', 'ff'])(
   },
 )
 
-test('an aggregate leaves out damaged rows, and nothing of other paths', async () => {
+test('an aggregate omits damaged rows, and contains all other paths', async () => {
   fill()
   damage('five_minutes', "CAST(substr(body, 1, length(body) - 1) || x'ff' AS BLOB)")
   const store = open()
