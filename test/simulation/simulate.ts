@@ -22,6 +22,7 @@ const LARGE_NODES = 100
 const RECOVERY_SECONDS = 900
 /** Time at the end of the simulated time without faults and without new work. */
 const CALM_SECONDS = 240
+const CALM_RATIO = 0.3
 /** Violations after which a simulation ends. */
 const MAX_VIOLATIONS = 20
 
@@ -202,7 +203,8 @@ class Simulation {
       world.collector.parts().meshes.set('always', mesh)
     }
     const checking = this.#keepChecking()
-    const endSeconds = this.#options.seconds - CALM_SECONDS
+    const { seconds } = this.#options
+    const endSeconds = seconds - Math.min(CALM_SECONDS, CALM_RATIO * seconds)
     await Promise.race([
       Promise.all([
         injectFaults(
