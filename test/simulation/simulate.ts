@@ -162,10 +162,10 @@ class Simulation {
       this.#results.checker,
       this.#leases.checker,
       this.#verdicts.checker,
-      createMemoryChecker(
-        gaugesOf(world, this.#accounting.mostWaiting),
-        () => world.time.seconds() / options.seconds,
-      ),
+      createMemoryChecker(gaugesOf(world, this.#accounting.mostWaiting), {
+        progress: () => world.time.seconds() / options.seconds,
+        killedNodes: () => world.collector.killCount() * options.nodes,
+      }),
     ]
   }
 
