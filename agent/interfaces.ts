@@ -70,15 +70,21 @@ const describe = (name: string, addresses: string[], mac: string): Interface => 
   }
 }
 
-/** Whether `address` is in the network `cidr`. */
-export const inNetwork = (cidr: string, address: string): boolean => {
-  const [base = '', prefix = ''] = cidr.split('/')
-  const family = isIP(base) === 6 ? 'ipv6' : 'ipv4'
-  if (isIP(base) !== isIP(address)) return false
+/** Returns whether an address is in any of the networks, which are in CIDR form. */
+export const networkMatcher = (cidrs: readonly string[]): ((address: string) => boolean) => {
   const list = new BlockList()
-  list.addSubnet(base, Number(prefix), family)
-  return list.check(address, family)
+  const families = new Set<number>()
+  for (const cidr of cidrs) {
+    const [base = '', prefix = ''] = cidr.split('/')
+    if (isIP(base) === 0) continue
+    families.add(isIP(base))
+    list.addSubnet(base, Number(prefix), isIP(base) === 6 ? 'ipv6' : 'ipv4')
+  }
+  return (address) =>
+    families.has(isIP(address)) && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 }
+
+const inNetwork = (cidr: string, address: string): boolean => networkMatcher([cidr])(address)
 
 /** Returns the wanted address if the interface has it. Every address of a loopback network belongs to its interface. */
 const asAddress = (cidr: string, wanted: string): string[] => {

@@ -4,7 +4,7 @@ import type { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { type ExceededLimit, limitError, OperatingError, type Violation } from '../lib/errors.ts'
 import { fromDuration, toDuration } from '../lib/protobuf-time.ts'
 import { formatBitrate, formatDuration } from '../lib/units.ts'
-import { type Interfaces, inNetwork } from './interfaces.ts'
+import { type Interfaces, networkMatcher } from './interfaces.ts'
 import type { AgentOptions } from './options.ts'
 
 /** Enough for a mesh of several thousand nodes in one stream; bounds the memory of a stream. */
@@ -72,9 +72,8 @@ export const checkBitrateLimit = (limits: Limits, options: IperfOptions | undefi
  * @throws OperatingError PEER_NOT_ALLOWED
  */
 export const checkPeers = (limits: Limits, addresses: readonly string[]): void => {
-  const outside = [...new Set(addresses)].filter(
-    (address) => isIP(address) !== 0 && !limits.peerNetworks.some((network) => inNetwork(network, address)),
-  )
+  const isAllowed = networkMatcher(limits.peerNetworks)
+  const outside = [...new Set(addresses)].filter((address) => isIP(address) !== 0 && !isAllowed(address))
   if (outside.length === 0) return
   const networks = limits.peerNetworks.join(', ') || 'none: no interface has an address'
   const text = `${outside.join(', ')}: not in a network that this agent may measure (${networks}); start it with --allow-peers to add one`

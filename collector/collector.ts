@@ -38,6 +38,7 @@ export const createCollector = async (
       {
         ...deps,
         random: Math.random,
+        hasProcessMetrics: true,
         openStore: (storeDeps) => openSqliteStore(options.store, options.storage, storeDeps),
         connectAgent: (address, calls) => connectAgent(address, options.security, calls),
       },

@@ -41,6 +41,8 @@ export type PartsDeps = {
   readOptions: () => Promise<CollectorOptions>
   openStore: (deps: SqliteStoreDeps) => Store
   connectAgent: (address: string, calls: CallObserver) => AgentConnection
+  /** Whether the metrics include those of this process. */
+  hasProcessMetrics: boolean
 }
 
 type Context = {
@@ -152,7 +154,10 @@ export const createParts = (
   options: CollectorOptions & { version: string },
   shutdown: Shutdown,
 ) => {
-  const metrics = createMetrics({ meter: deps.meter }, { version: options.version })
+  const metrics = createMetrics(
+    { meter: deps.meter },
+    { version: options.version, hasProcessMetrics: deps.hasProcessMetrics },
+  )
   shutdown.add(metrics.close)
   const context: Context = { deps, options, metrics, observer: createObserver({ metrics }), shutdown }
   const base = openBase(context)

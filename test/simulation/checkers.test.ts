@@ -9,7 +9,7 @@ import type { World } from './world/world.ts'
 /** What the checkers say of a simulation in which something is broken on purpose. */
 const violationsOf = async (
   sabotage: NonNullable<SimulationOptions['sabotage']>,
-  { nodes = 8, seconds = 420 }: { nodes?: number; seconds?: number } = {},
+  { nodes = 8, seconds = 250 }: { nodes?: number; seconds?: number } = {},
 ): Promise<string[]> => {
   const { violations } = await simulate({ seed: 1, nodes, seconds, sabotage })
   return violations.map(({ checker, text }) => `${checker}: ${text}`)
@@ -79,7 +79,7 @@ describe('each checker finds the bug that it looks for', () => {
   })
 
   test('a fault that no verdict names', async () => {
-    const found = await violationsOf({ verdicts: () => [] }, { nodes: 12, seconds: 600 })
+    const found = await violationsOf({ verdicts: () => [] }, { nodes: 12, seconds: 400 })
     expect(found).toContainEqual(expect.stringMatching(/^verdicts: not named within \d+ s: /))
   })
 
@@ -104,7 +104,7 @@ describe('each checker finds the bug that it looks for', () => {
       const leak = async () => {
         for (;;) {
           await clock.sleep(1)
-          if (time.seconds() > 250) kept.push(Array.from({ length: 120_000 }, Math.random))
+          if (time.seconds() > 130) kept.push(Array.from({ length: 120_000 }, Math.random))
         }
       }
       void leak()

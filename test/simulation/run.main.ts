@@ -11,8 +11,8 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     nodes: { type: 'string', default: '12' },
     hours: { type: 'string', default: '0.25' },
+    'full-mesh': { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
   },
 })
 
@@ -27,7 +27,9 @@ const numberOf = (name: 'seeds' | 'seed' | 'nodes' | 'hours', least: number, mos
 const MAX_SEED = 2 ** 32 - 1
 const nodes = numberOf('nodes', 2, 1000)
 const hours = numberOf('hours', 0.1, 100)
-const replay = (seed: number) => `npm run simulate -- --seed ${seed} --nodes ${nodes} --hours ${hours}`
+const flags = values['full-mesh'] ? ' --full-mesh' : ''
+const replay = (seed: number) =>
+  `npm run simulate -- --seed ${seed} --nodes ${nodes} --hours ${hours}${flags}`
 
 const report = ({ seed, violations, traceHash, traceLines, counts }: SimulationResult, seconds: number) => {
   const { windows, faults, named, runs } = counts
@@ -49,7 +51,13 @@ const runOne = async (seed: number): Promise<void> => {
     if (isShown)
       process.stderr.write(`\rseed ${seed}: ${(seconds / 60).toFixed(0)} of ${(hours * 60).toFixed(0)} min`)
   }
-  const result = await simulate({ seed, nodes, seconds: hours * 3600, onProgress })
+  const result = await simulate({
+    seed,
+    nodes,
+    seconds: hours * 3600,
+    ...(values['full-mesh'] && { isFullMesh: true }),
+    onProgress,
+  })
   if (isShown) process.stderr.write('\r\x1b[K')
   report(result, (Date.now() - startMs) / 1000)
   if (result.violations.length > 0) process.exitCode = 1
@@ -65,7 +73,7 @@ const runMany = async (count: number, first: number): Promise<void> => {
       const args = [...process.execArgv, import.meta.filename, '--seed', String(seed)]
       const { stdout, stderr, exitCode } = await execa(
         process.execPath,
-        [...args, '--nodes', String(nodes), '--hours', String(hours)],
+        [...args, '--nodes', String(nodes), '--hours', String(hours), ...flags.split(' ').filter(Boolean)],
         { reject: false },
       )
       console.log(stdout || stderr)

@@ -1,6 +1,7 @@
 import type { PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import { MeshSpec, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
 import { createAccounting } from './checkers/accounting.ts'
 import type { Checker, Violation } from './checkers/checker.ts'
 import { createLeaseChecker } from './checkers/leases.ts'
@@ -21,6 +22,7 @@ const LARGE_NODES = 100
 const RECOVERY_SECONDS = 900
 /** Time at the end of the simulated time without faults and without new work. */
 const CALM_SECONDS = 240
+const CALM_RATIO = 0.3
 /** Violations after which a simulation ends. */
 const MAX_VIOLATIONS = 20
 
@@ -29,7 +31,8 @@ export type SimulationOptions = {
   nodes: number
   /** Simulated time with faults and work, and calm at its end. */
   seconds: number
-  mesh?: MeshSpec
+  /** Every node probes every other one; the default up to 100 nodes. */
+  isFullMesh?: boolean
   /** What a test of a checker breaks. */
   sabotage?: {
     wrapStore?: NonNullable<WorldOptions['wrapStore']>
@@ -73,8 +76,22 @@ const gaugesOf = (world: World, mostUnacknowledged: () => number): Gauge[] => {
   ]
 }
 
-const isAllUp = (world: World): boolean =>
-  [...world.collector.parts().meshes.paths()].every(({ state }) => state === PathState.PATH_STATE_UP)
+/** The mesh of a large fleet: nodes have 21 peers at a time, as the default is above 200 nodes. */
+const LARGE_MESH = { fullMeshLimit: LARGE_NODES, interval: toDuration(1), window: toDuration(30) }
+
+const meshOf = ({ nodes, isFullMesh = nodes <= LARGE_NODES }: SimulationOptions): MeshSpec =>
+  MeshSpec.fromPartial({ interfaces: ['net0'], ...(isFullMesh ? { fullMeshLimit: nodes } : LARGE_MESH) })
+
+/** Whether all paths that are probed are well; those of new peers have no state yet. */
+const isAllUp = (world: World): boolean => {
+  const paths = [...world.collector.parts().meshes.paths()].filter(
+    ({ path }) => path.releasedMs === undefined,
+  )
+  const isUp = paths.some(({ state }) => state === PathState.PATH_STATE_UP)
+  const isWell = (state: PathState) =>
+    state === PathState.PATH_STATE_UP || state === PathState.PATH_STATE_UNSPECIFIED
+  return isUp && paths.every(({ state }) => isWell(state))
+}
 
 /** Runs one seed: what happens, and what the checkers found to be wrong. */
 class Simulation {
@@ -145,10 +162,10 @@ class Simulation {
       this.#results.checker,
       this.#leases.checker,
       this.#verdicts.checker,
-      createMemoryChecker(
-        gaugesOf(world, this.#accounting.mostWaiting),
-        () => world.time.seconds() / options.seconds,
-      ),
+      createMemoryChecker(gaugesOf(world, this.#accounting.mostWaiting), {
+        progress: () => world.time.seconds() / options.seconds,
+        killedNodes: () => world.collector.killCount() * options.nodes,
+      }),
     ]
   }
 
@@ -178,7 +195,7 @@ class Simulation {
   async #work(): Promise<void> {
     const world = this.#world
     const { clock, time } = world
-    const mesh = this.#options.mesh ?? MeshSpec.fromPartial({ interfaces: ['net0'] })
+    const mesh = meshOf(this.#options)
     world.start(mesh)
     this.#options.sabotage?.run?.(world)
     const startCollector = () => {
@@ -186,7 +203,8 @@ class Simulation {
       world.collector.parts().meshes.set('always', mesh)
     }
     const checking = this.#keepChecking()
-    const endSeconds = this.#options.seconds - CALM_SECONDS
+    const { seconds } = this.#options
+    const endSeconds = seconds - Math.min(CALM_SECONDS, CALM_RATIO * seconds)
     await Promise.race([
       Promise.all([
         injectFaults(

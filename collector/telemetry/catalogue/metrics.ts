@@ -177,14 +177,21 @@ const addProcessMetrics = ({ registry, meter }: Sinks): void => {
   }
 }
 
-/** Creates the metrics of a collector: in a registry for /metrics, and in the meter for OTLP. */
-export const createMetrics = ({ meter }: { meter: Meter }, { version }: { version: string }): Metrics => {
+/**
+ * Creates the metrics of a collector: in a registry for /metrics, and in the meter for OTLP.
+ * @param hasProcessMetrics adds the metrics of this process and its event loop, which prom-client observes until the
+ * process ends
+ */
+export const createMetrics = (
+  { meter }: { meter: Meter },
+  { version, hasProcessMetrics = true }: { version: string; hasProcessMetrics?: boolean },
+): Metrics => {
   // prom-client stores exemplars only in an OpenMetrics registry, which serves only that format. So the
   // metrics are created in one, and exposition.ts writes both formats from its values.
   const registry = new Registry()
   const switchable: { setContentType(type: RegistryContentType): void } = registry
   switchable.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
-  const eventLoop = watchEventLoop()
+  const eventLoop = hasProcessMetrics ? watchEventLoop() : undefined
   const budget = createSeriesBudget((metric) => handles.seriesDropped.add({ metric }))
   const sinks = { registry, meter, budget }
   const create = (key: MetricKey): Handle => {
@@ -198,10 +205,10 @@ export const createMetrics = ({ meter }: { meter: Meter }, { version }: { versio
   // The kind of each definition selects the type of its handle; the compiler cannot infer that in a loop.
   const handles = Object.fromEntries(created) as unknown as Handles
   switchable.setContentType(Registry.PROMETHEUS_CONTENT_TYPE)
-  addProcessMetrics(sinks)
+  if (hasProcessMetrics) addProcessMetrics(sinks)
   handles.buildInfo.set({ version }, 1)
   handles.eventLoopDelay.readWith((gauge) => {
-    for (const [stat, seconds] of Object.entries(eventLoop.delays())) gauge.set({ stat }, seconds)
+    for (const [stat, seconds] of Object.entries(eventLoop?.delays() ?? {})) gauge.set({ stat }, seconds)
   })
   handles.series.readWith((gauge) => gauge.set({}, budget.used()))
   return {
@@ -211,6 +218,6 @@ export const createMetrics = ({ meter }: { meter: Meter }, { version }: { versio
       budget.setNodeCount(nodes.size)
       for (const [, handle] of created) handle.retainNodes(nodes)
     },
-    close: eventLoop.close,
+    close: () => eventLoop?.close(),
   }
 }

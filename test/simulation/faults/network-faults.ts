@@ -3,6 +3,8 @@ import type { Fault, FaultContext, FaultKind } from './fault.ts'
 
 /** Fewer peers do not show a lossy interface within the stated time. */
 const MIN_PEERS = 8
+/** In a larger fleet a path is probed for some of the time only. */
+const MAX_FULL_MESH_NODES = 100
 
 const interfaceFault = (
   world: FaultContext,
@@ -62,7 +64,8 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
       return {
         nodes: [node, peer],
         accusable: 'always',
-        namedWithinSeconds: world.agents.length > MIN_PEERS ? 55 : undefined,
+        namedWithinSeconds:
+          world.agents.length > MIN_PEERS && world.agents.length <= MAX_FULL_MESH_NODES ? 55 : undefined,
         disturbsJudging: false,
         begin: () => world.fabric.setCut(0, node, peer, true),
         end: () => world.fabric.setCut(0, node, peer, false),

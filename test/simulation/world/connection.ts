@@ -189,7 +189,7 @@ class Call implements ClientEnd, ServerEnd {
 export const createConnection = (deps: ConnectionDeps, client: ProcessClock, endpoint: Endpoint) => {
   let session: Session | undefined
   let isClosed = false
-  endpoint.link.onSilent(() => session?.timeOut())
+  const forget = endpoint.link.onSilent(() => session?.timeOut())
 
   const connect = (): Session | undefined => {
     if (session?.isClientOpen) return session
@@ -240,10 +240,14 @@ export const createConnection = (deps: ConnectionDeps, client: ProcessClock, end
     state: (): string => (isClosed ? 'shutdown' : session?.isClientOpen ? 'ready' : 'idle'),
     close: (): void => {
       isClosed = true
+      forget()
       session?.leave()
     },
     /** The client's process has died. */
-    abandon: (): void => session?.abandon(),
+    abandon: (): void => {
+      forget()
+      session?.abandon()
+    },
     /** The server's process has died. */
     reset: (): void => session?.reset(),
     /** The server's process has been stopped for the time of a keepalive. */

@@ -15,8 +15,8 @@ export type Link = {
   isCut(): boolean
   /** Holds back everything that is sent until the time has passed. */
   delay(seconds: number): void
-  /** Calls back when the link has been cut for the keepalive time without a break. */
-  onSilent(listener: () => void): void
+  /** Calls back when the link has been cut for the keepalive time without a break. Returns what ends that. */
+  onSilent(listener: () => void): () => void
 }
 
 /** One direction of one connection: its messages stay in order. */
@@ -29,7 +29,7 @@ export const createLink = (time: VirtualTime, random: RandomSource): Link => {
   let cuts = 0
   let heldUntilSeconds = 0
   let parked: (() => void)[] = []
-  const listeners: (() => void)[] = []
+  const listeners = new Set<() => void>()
 
   const arrive = (deliver: () => void): void => {
     if (isCut) parked.push(deliver)
@@ -47,7 +47,7 @@ export const createLink = (time: VirtualTime, random: RandomSource): Link => {
       isCut = true
       const current = ++cuts
       time.schedule(KEEPALIVE_SECONDS, () => {
-        if (isCut && cuts === current) for (const listener of listeners) listener()
+        if (isCut && cuts === current) for (const listener of [...listeners]) listener()
       })
     },
     heal: () => {
@@ -61,7 +61,8 @@ export const createLink = (time: VirtualTime, random: RandomSource): Link => {
       heldUntilSeconds = Math.max(heldUntilSeconds, time.seconds() + seconds)
     },
     onSilent: (listener) => {
-      listeners.push(listener)
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
     },
   }
 }

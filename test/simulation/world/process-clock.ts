@@ -36,13 +36,15 @@ export const createProcessClock = (
   let wallMs = EPOCH_MS + wallOffsetMs
   let state: 'running' | 'stopped' | 'killed' = 'running'
   let waiting: (() => void)[] = []
+  /** Owns the timers of this process. */
+  const self = {}
 
   const run = (act: () => void): void => {
     if (state === 'running') act()
     else if (state === 'stopped') waiting.push(act)
   }
   const after = (seconds: number, act: () => void): (() => void) => {
-    const timer = time.schedule(seconds, () => run(act))
+    const timer = time.schedule(seconds, () => run(act), self)
     return () => time.cancel(timer)
   }
   const sleep = (seconds: number, signal?: AbortSignal): Promise<void> =>
@@ -90,6 +92,7 @@ export const createProcessClock = (
     kill: () => {
       state = 'killed'
       waiting = []
+      time.removeOwner(self)
     },
     isStopped: () => state === 'stopped',
     isKilled: () => state === 'killed',

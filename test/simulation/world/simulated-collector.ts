@@ -44,6 +44,7 @@ export const createSimulatedCollector = (
   const { time, logger, disk, agents } = deps
   let life: Life | undefined
   let steppedSeconds = 0
+  let kills = 0
   const settings: CollectorOptions & { version: string } = {
     listen: '',
     http: '',
@@ -89,6 +90,8 @@ export const createSimulatedCollector = (
         tracer: trace.getTracer('simulation'),
         meter: metrics.getMeter('simulation'),
         random: deps.random,
+        // They are not of virtual time, and would be observed after the simulated process has ended.
+        hasProcessMetrics: false,
         readOptions: async () => settings,
         openStore: (storeDeps) => {
           const store = createSqliteStore(disk.open(), options.storage, storeDeps)
@@ -125,8 +128,10 @@ export const createSimulatedCollector = (
       const killed = life
       life = undefined
       killed?.clock.kill()
+      if (killed) kills++
       for (const connection of killed?.connections ?? []) connection.abandon()
     },
+    killCount: (): number => kills,
     stop: (): void => life?.clock.stop(),
     resume: (): void => life?.clock.resume(),
     step: (seconds: number): void => {

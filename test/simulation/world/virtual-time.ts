@@ -2,7 +2,13 @@ import { setImmediate as nextMacrotask } from 'node:timers'
 import { setTimeout as realSleep } from 'node:timers/promises'
 
 /** A scheduled action. Cancelling it costs nothing: it is skipped when its time comes. */
-export type Timer = { readonly atSeconds: number; readonly order: number; act: (() => void) | undefined }
+export type Timer = {
+  readonly atSeconds: number
+  readonly order: number
+  /** What the timer belongs to, such as the clock of a process. */
+  readonly owner: object | undefined
+  act: (() => void) | undefined
+}
 
 /** Cancelled timers are removed from the queue when there are more of them than this, and more than live ones. */
 const MAX_CANCELLED = 10_000
@@ -55,8 +61,8 @@ const createQueue = () => {
       siftDown(0)
       return first
     },
-    dropCancelled: (): void => {
-      heap = heap.filter(({ act }) => act !== undefined)
+    keep: (wanted: (timer: Timer) => boolean): void => {
+      heap = heap.filter(wanted)
       for (let index = (heap.length >> 1) - 1; index >= 0; index--) siftDown(index)
     },
   }
@@ -76,18 +82,21 @@ export const createVirtualTime = () => {
   let cancelled = 0
   let events = 0
 
-  const schedule = (delaySeconds: number, act: () => void): Timer => {
-    const timer: Timer = { atSeconds: seconds + Math.max(0, delaySeconds), order: order++, act }
+  const schedule = (delaySeconds: number, act: () => void, owner?: object): Timer => {
+    const timer: Timer = { atSeconds: seconds + Math.max(0, delaySeconds), order: order++, owner, act }
     queue.push(timer)
     return timer
+  }
+  const dropCancelled = (): void => {
+    queue.keep(({ act }) => act !== undefined)
+    cancelled = 0
   }
   const cancel = (timer: Timer): void => {
     if (timer.act === undefined) return
     timer.act = undefined
     cancelled++
     if (cancelled < MAX_CANCELLED || cancelled * 2 < queue.size()) return
-    queue.dropCancelled()
-    cancelled = 0
+    dropCancelled()
   }
   /** Runs the next timer. Returns false when there is none. */
   const step = async (): Promise<boolean> => {
@@ -111,6 +120,11 @@ export const createVirtualTime = () => {
     seconds: (): number => seconds,
     schedule,
     cancel,
+    /** Removes all timers of an owner, and with them what they refer to. */
+    removeOwner: (owner: object): void => {
+      dropCancelled()
+      queue.keep((timer) => timer.owner !== owner)
+    },
     /** Timers that are scheduled and not cancelled. */
     timerCount: (): number => queue.size() - cancelled,
     /** Timers that have run. */
