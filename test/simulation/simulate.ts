@@ -77,7 +77,7 @@ const gaugesOf = (world: World, mostUnacknowledged: () => number): Gauge[] => {
 }
 
 /** The mesh of a large fleet: nodes have 21 peers at a time, as the default is above 200 nodes. */
-const LARGE_MESH = { fullMeshLimit: LARGE_NODES, interval: toDuration(1), window: toDuration(30) }
+const LARGE_MESH = { fullMeshLimit: LARGE_NODES, interval: toDuration(2), window: toDuration(30) }
 
 const meshOf = ({ nodes, isFullMesh = nodes <= LARGE_NODES }: SimulationOptions): MeshSpec =>
   MeshSpec.fromPartial({ interfaces: ['net0'], ...(isFullMesh ? { fullMeshLimit: nodes } : LARGE_MESH) })
