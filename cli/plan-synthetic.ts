@@ -2,6 +2,7 @@
 
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Plan, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import { requestedRunSpecOf } from '../collector/plan/run-spec-message.ts'
 import { prepareRun } from '../collector/runs/prepare.ts'
 
 export type SyntheticFleet = {
@@ -25,4 +26,4 @@ const createNodes = ({ count, rackSize = count }: SyntheticFleet, interfaces: re
 
 /** @throws OperatingError SPEC_INVALID with every violation of the spec for this fleet */
 export const planSynthetic = (spec: RunSpec, fleet: SyntheticFleet): Plan =>
-  prepareRun(spec, createNodes(fleet, spec.interfaces)).message
+  prepareRun(requestedRunSpecOf(spec), createNodes(fleet, spec.interfaces)).message

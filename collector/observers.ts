@@ -25,13 +25,13 @@ export const observeRuns = (
     ...observer,
     observeResults: (run, results) => {
       observer.observeResults(run, results)
-      ledger.recordResults(run.spec?.test?.$case ?? '', results)
+      ledger.recordResults(run.spec.test.kind, results)
     },
     observeRun: (run, results) => {
       observer.observeRun(run, results)
       health.observeRun(run, results)
       // The results now include those of retests.
-      ledger.recordResults(run.spec?.test?.$case ?? '', results)
+      ledger.recordResults(run.spec.test.kind, results)
     },
     observeActive: (active) => metrics.runsActive.set({}, active),
     observeDropped: (reason, count) => metrics.resultsDropped.add({ reason }, count),

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ConfigError } from '../lib/config.ts'
 import type { Security } from '../lib/credentials.ts'
 import { OperatingError } from '../lib/errors.ts'
@@ -13,6 +12,7 @@ import {
 import { readHostsList } from './inventory/hosts-list.ts'
 import type { StorageConfig } from './inventory/storage.ts'
 import { readConfiguredProfiles } from './profiles/configured.ts'
+import type { Profile } from './profiles/profile.ts'
 import { type ConfiguredSchedule, configuredSchedules } from './schedules/define/default-schedules.ts'
 import { SCHEDULE_SECTION } from './schedules/define/schema.ts'
 import { STORE_LIMITS, type StoreLimits } from './store/limits.ts'

@@ -21,7 +21,7 @@ export const recover = (
   }
   const { runs } = store.listRuns({ size: RESTORED_RUNS, token: '' })
   for (const run of runs.reverse()) {
-    if ((run.plan?.pairCount ?? 0) > RESTORED_PAIRS) continue
+    if (run.plan.pairCount > RESTORED_PAIRS) continue
     const results = store.allResults(run.id)
     observer.restoreRun(run, results)
     health.observeRun(run, results)

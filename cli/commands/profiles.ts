@@ -63,7 +63,8 @@ const validate = async (invocation: Invocation<object>): Promise<ExitCode> => {
   const text = file === undefined ? undefined : readProfileText('FILE', file, problems)
   invocation.throwIfWrong()
   const { readProfile } = await import('../../collector/profiles/profile.ts')
-  const profile = readProfile(file ?? '', text ?? '')
+  const { profileMessage } = await import('../../collector/profiles/profile-message.ts')
+  const profile = profileMessage(readProfile(file ?? '', text ?? ''))
   if (options.json) printJson(terminal.stdout, { valid: true, ...profileDocument(profile) })
   else {
     const { steps } = profile

@@ -54,7 +54,8 @@ const readFile = async (invocation: Invocation<ScheduleOptions>, file: string): 
   const text = readProfileText('--file', file, invocation.problems)
   invocation.throwIfWrong()
   const { readSchedule } = await import('../../collector/schedules/define/schema.ts')
-  return readSchedule(file, text ?? '')
+  const { scheduleSpecMessage } = await import('../../collector/schedules/define/schedule-spec-message.ts')
+  return scheduleSpecMessage(readSchedule(file, text ?? ''))
 }
 
 const add = async (invocation: Invocation<ScheduleOptions & { delay?: boolean }>): Promise<ExitCode> => {

@@ -49,7 +49,7 @@ export type RunOptions = TopologyOptions & {
   /** True for the option without sizes. */
   rr?: string | true
   expect?: string[]
-  besideTraffic?: boolean
+  allowTraffic?: boolean
 }
 
 export const addPairOptions = (command: Command): Command =>
@@ -74,7 +74,7 @@ const addCapOptions = (command: Command): Command =>
     .option('--total-cap <n>', 'Tests in total. Default: unlimited.')
     .option('--exclusive-nodes', 'A node takes part in one test at a time, as sender or receiver.')
     .option(
-      '--beside-traffic',
+      '--allow-traffic',
       'Also measure interfaces that carry sustained traffic ("meshgauge traffic"). Default: refuse the run.',
     )
 

@@ -35,7 +35,7 @@ const IPERF_ONLY: readonly (keyof RunOptions)[] = [
   'sampleHosts',
   'sampleSource',
   'rr',
-  'besideTraffic',
+  'allowTraffic',
 ]
 
 const PING_ONLY: readonly (keyof RunOptions)[] = [
@@ -213,6 +213,6 @@ export const readRunSpec = (
     caps: readCaps(options, read),
     hostSampling: readSampling(options, read),
     expectations: readExpectations(options.expect ?? [], read),
-    besideTraffic: options.besideTraffic ?? false,
+    allowTraffic: options.allowTraffic ?? false,
   })
 }

@@ -1,8 +1,13 @@
 /** The TOPOLOGY argument and the options of each topology. Names and descriptions come from the collector's registry. */
 
 import type { Command } from 'commander'
-import { Topology, type TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import { type TopologyName, topologies } from '../../collector/topology/registry.ts'
+import { type TopologyKind, Topology as TopologyMessage } from '#proto/meshgauge/collector/v1/run.ts'
+import {
+  type Topology,
+  type TopologyField,
+  type TopologyName,
+  topologies,
+} from '../../collector/topology/registry.ts'
 import { closest } from '../../lib/config.ts'
 import type { Problem } from '../command-errors.ts'
 import { readPairs, readWordList } from './text-lists.ts'
@@ -27,65 +32,78 @@ export type TopologyOptions = {
 
 type TopologyOption = {
   option: keyof TopologyOptions
-  topology: TopologyName
+  /** The field that it fills. The registry says which topologies use the field. */
+  field: TopologyField
   flags: string
   description: string
+  /** What to give, when a topology requires the field and it is empty. */
+  missing?: string
 }
 
-/** The options that apply to one topology only. */
+/** One option for each field of a topology, except `nodes`. */
 const TOPOLOGY_OPTIONS: readonly TopologyOption[] = [
   {
     option: 'matrix',
-    topology: 'matrix',
+    field: 'clients',
     flags: '--matrix <files...>',
     description: 'two text files, clients then servers: one address per line, # starts a comment.',
   },
   {
     option: 'clients',
-    topology: 'matrix',
+    field: 'clients',
     flags: '--clients <selectors>',
     description: 'nodes that send: names, labels or addresses.',
+    missing: ' (or --matrix FILE FILE)',
   },
   {
     option: 'servers',
-    topology: 'matrix',
+    field: 'servers',
     flags: '--servers <selectors>',
     description: 'nodes that receive: names, labels or addresses.',
+    missing: ' (or --matrix FILE FILE)',
   },
-  { option: 'center', topology: 'star', flags: '--center <node>', description: 'the center node.' },
+  {
+    option: 'center',
+    field: 'center',
+    flags: '--center <node>',
+    description: 'the center node.',
+    missing: ': give the center node',
+  },
   {
     option: 'shifts',
-    topology: 'shifts',
+    field: 'shiftCount',
     flags: '--shifts <k>',
     description: 'number of nodes that each node sends to. Default 7.',
   },
   {
     option: 'seed',
-    topology: 'shifts',
+    field: 'seed',
     flags: '--seed <n>',
     description: 'seed of the random distances. The same seed gives the same pairs. Default 0.',
   },
   {
     option: 'pairs',
-    topology: 'pairs',
+    field: 'pairs',
     flags: '--pairs <list>',
     description: 'the pairs, as source:destination,… or a file with one pair per line.',
+    missing: ': give a:b,c:d or a file',
   },
 ]
 
-/** What lists the nodes instead of --nodes. */
-const NODES_COME_FROM: Partial<Record<TopologyName, string>> = {
-  matrix: '--clients and --servers',
-  pairs: '--pairs',
+const uses = (name: TopologyName, field: TopologyField): boolean => {
+  const { uses: fields }: Topology = topologies[name]
+  return fields.includes(field)
 }
 
 /** Whether the topology lists its own nodes, so that a selection of nodes does not apply to it. */
 export const listsOwnNodes = (kind: TopologyKind): boolean =>
-  TOPOLOGY_NAMES.some((name) => topologies[name].kind === kind && NODES_COME_FROM[name] !== undefined)
+  TOPOLOGY_NAMES.some((name) => topologies[name].kind === kind && !uses(name, 'nodes'))
 
 export const addTopologyOptions = (command: Command): Command => {
-  for (const { topology, flags, description } of TOPOLOGY_OPTIONS)
-    command.option(flags, `For ${topology}: ${description}`)
+  for (const { field, flags, description } of TOPOLOGY_OPTIONS) {
+    const names = TOPOLOGY_NAMES.filter((name) => uses(name, field)).join(', ')
+    command.option(flags, `For ${names}: ${description}`)
+  }
   return command
 }
 
@@ -93,7 +111,7 @@ export const addTopologyOptions = (command: Command): Command => {
 export const describeTopologies = (): string => {
   const width = Math.max(...TOPOLOGY_NAMES.map((name) => name.length))
   const lines = TOPOLOGY_NAMES.map((name) => {
-    const flags = TOPOLOGY_OPTIONS.filter(({ topology }) => topology === name).map(({ option }) =>
+    const flags = TOPOLOGY_OPTIONS.filter(({ field }) => uses(name, field)).map(({ option }) =>
       flagOf(option),
     )
     const options = flags.length > 0 ? ` (${flags.join(', ')})` : ''
@@ -145,14 +163,11 @@ const readClientsAndServers = (options: TopologyOptions, read: ValueReader, prob
 }
 
 const refuseMissing = (name: TopologyName, options: TopologyOptions, read: ValueReader): void => {
-  if (name === 'matrix' && !options.matrix) {
-    if (options.clients === undefined) read.refuse('--clients', 'is missing (or --matrix FILE FILE)')
-    if (options.servers === undefined) read.refuse('--servers', 'is missing (or --matrix FILE FILE)')
+  const { requires }: Topology = topologies[name]
+  for (const { option, field, missing = '' } of TOPOLOGY_OPTIONS) {
+    if (requires[field] === undefined || option === 'matrix' || options.matrix) continue
+    if (options[option] === undefined) read.refuse(flagOf(option), `is missing${missing}`)
   }
-  if (name === 'star' && options.center === undefined)
-    read.refuse('--center', 'is missing: give the center node')
-  if (name === 'pairs' && options.pairs === undefined)
-    read.refuse('--pairs', 'is missing: give a:b,c:d or a file')
 }
 
 /** The Topology message of a request. Adds every problem to `problems`. */
@@ -161,20 +176,22 @@ export const readTopology = (
   options: TopologyOptions,
   read: ValueReader,
   problems: Problem[],
-): Topology => {
-  for (const { option, topology } of TOPOLOGY_OPTIONS) {
-    if (options[option] !== undefined && topology !== name) {
-      read.refuse(flagOf(option), `is an option of ${topology}; the topology is ${name}`)
-    }
+): TopologyMessage => {
+  for (const { option, field } of TOPOLOGY_OPTIONS) {
+    if (options[option] === undefined || uses(name, field)) continue
+    const users = TOPOLOGY_NAMES.filter((each) => uses(each, field)).join(', ')
+    read.refuse(flagOf(option), `is an option of ${users}; the topology is ${name}`)
   }
   const nodes = read.list('--nodes', options.nodes)
   const { clients, servers } =
     name === 'matrix' ? readClientsAndServers(options, read, problems) : { clients: [], servers: [] }
-  const source = NODES_COME_FROM[name]
-  if (source !== undefined && options.nodes !== undefined)
-    read.refuse('--nodes', `does not apply to ${name}; use ${source}`)
+  if (options.nodes !== undefined && !uses(name, 'nodes')) {
+    const flags = TOPOLOGY_OPTIONS.filter(({ field, option }) => option !== 'matrix' && uses(name, field))
+    const others = flags.map(({ option }) => flagOf(option)).join(' and ')
+    read.refuse('--nodes', `does not apply to ${name}; use ${others}`)
+  }
   refuseMissing(name, options, read)
-  return Topology.fromPartial({
+  return TopologyMessage.fromPartial({
     kind: topologies[name].kind,
     nodes,
     clients,

@@ -1,9 +1,10 @@
 import { Outcome, outcomeToJSON } from '#proto/meshgauge/agent/v1/types.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { RunSpec, RunState, runStateToJSON, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { RunState, runStateToJSON, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { describeCallError, OperatingError } from '../../lib/errors.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import { directedKey } from '../inventory/keys.ts'
+import { createIperfTest, createRunSpec } from '../plan/effective-run-spec.ts'
+import type { RunSpec } from '../plan/run-spec.ts'
 import { float } from './python.ts'
 import type { Query, Selection } from './query.ts'
 import type { GatewayDeps } from './request.ts'
@@ -24,7 +25,7 @@ const labelOf = (node: string): string => `agent_on_${node}`
 const gigabits = (bitsPerSecond: number): number => Number((bitsPerSecond / 1e9).toFixed(2))
 
 const throughputOf = ({ outcome, values }: PairResult): number | undefined =>
-  outcome === Outcome.OUTCOME_MEASURED && values?.$case === 'iperf' ? values.value.bitsPerSecond : undefined
+  outcome === Outcome.OUTCOME_MEASURED && values?.kind === 'iperf' ? values.bitsPerSecond : undefined
 
 /** The text of a cell: the throughput, or the outcome of a pair that was not measured. */
 const cellOf = (result: PairResult | undefined): string => {
@@ -39,7 +40,7 @@ const tableOf = (title: string, results: readonly PairResult[]): string => {
   const cells = new Map<string, PairResult>()
   const names = new Set<string>()
   for (const result of results) {
-    const [source, destination] = [result.source?.node ?? '', result.destination?.node ?? '']
+    const [source, destination] = [result.source.node, result.destination.node]
     cells.set(directedKey(source, destination), result)
     names.add(source).add(destination)
   }
@@ -67,7 +68,7 @@ const averageOf = (results: readonly PairResult[]): string => {
 
 /** Autopilot's report: a table for each interface, then the averages. */
 export const reportOf = (interfaces: readonly string[], results: readonly PairResult[]): string => {
-  const byInterface = interfaces.map((name) => results.filter(({ source }) => source?.interface === name))
+  const byInterface = interfaces.map((name) => results.filter(({ source }) => source.interface === name))
   return [
     ...byInterface.map((each, index) => tableOf(`net1-${index}`, each)),
     'Overall Network Interface Average Bandwidth:\n',
@@ -79,35 +80,27 @@ const specOf = (query: Query, { nodes, isPart }: Selection): RunSpec => {
   const pclients = query.integer('pclients', 8, 1, 128)
   const startport = query.integer('startport', 5200, 1, 65535)
   const last = Math.min(65535, startport + pclients - 1 + EXTRA_PORTS)
-  return RunSpec.fromPartial({
+  return createRunSpec({
     label: 'autopilot iperf',
-    topology: {
+    topology: Topology.fromPartial({
       kind: TopologyKind.TOPOLOGY_KIND_MESH,
       nodes: isPart ? nodes.map(({ name }) => name) : [],
-    },
-    test: {
-      $case: 'iperf',
-      value: {
-        options: {
-          duration: toDuration(TEST_SECONDS),
-          interval: toDuration(1),
-          parallelCount: pclients,
-          zerocopy: true,
-        },
-        // By default the agents use their own range. Autopilot's default port is outside of it.
-        ...(query.has('startport') ? { ports: { first: startport, last } } : {}),
-      },
-    },
+    }),
+    test: createIperfTest({
+      durationSeconds: TEST_SECONDS,
+      intervalSeconds: 1,
+      parallelCount: pclients,
+      zerocopy: true,
+      // By default the agents use their own range. Autopilot's default port is outside of it.
+      ports: query.has('startport') ? { first: startport, last } : undefined,
+    }),
   })
 }
 
 async function* measure(deps: GatewayDeps, spec: RunSpec, signal: AbortSignal): AsyncGenerator<string> {
   let run = await deps.runs.create(spec)
   try {
-    yield log(
-      'INFO',
-      `Run ${run.id}: ${run.plan?.pairCount ?? 0} pairs in ${run.plan?.roundCount ?? 0} rounds`,
-    )
+    yield log('INFO', `Run ${run.id}: ${run.plan.pairCount} pairs in ${run.plan.roundCount} rounds`)
     for await (const update of deps.runs.watch(run.id, signal)) run = update.run
   } finally {
     // The client has disconnected: nothing will read the result.
@@ -118,7 +111,7 @@ async function* measure(deps: GatewayDeps, spec: RunSpec, signal: AbortSignal): 
     yield log('ERROR', `Run ${run.id} is ${state}: ${run.stateReason}. ABORT`)
   }
   const results = deps.results(run.id)
-  const interfaces = [...new Set(results.map(({ source }) => source?.interface ?? ''))].sort()
+  const interfaces = [...new Set(results.map(({ source }) => source.interface))].sort()
   for (const [index, name] of interfaces.entries())
     yield log('INFO', `Running Interface net1-${index} (${name})`)
   for (const { message } of run.verdicts) yield log('WARNING', message.split('\n')[0] ?? '')

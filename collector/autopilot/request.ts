@@ -1,6 +1,6 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import type { Health } from '../health/health.ts'
 import type { AutopilotConfig } from '../inventory/config.ts'
 import type { Fleet } from '../inventory/fleet.ts'

@@ -76,10 +76,10 @@ describe('/iperf', () => {
     expect(gateway.specs[0]).toMatchObject({
       topology: { nodes: [] },
       test: {
-        value: {
-          options: { duration: { seconds: 5 }, parallelCount: 4, zerocopy: true },
-          ports: { first: 5300, last: 5335 },
-        },
+        durationSeconds: 5,
+        parallelCount: 4,
+        zerocopy: true,
+        ports: { first: 5300, last: 5335 },
       },
     })
     expect(text).toMatch(

@@ -1,50 +1,43 @@
 import { describe, expect, test } from 'vitest'
 import { Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { EXPECTATION_NAMES, type ExpectationName } from '../../lib/expectations.ts'
+import { createIperfTest, createPingTest } from '../plan/effective-run-spec.ts'
+import type { RunTest } from '../plan/run-spec.ts'
 import { appliesTo, checkExpectations, kindOf } from './expectations.ts'
 
 describe('which tests measure an expectation', () => {
-  const specOf = (test: RunSpec['test'], ...expectations: RunSpec['expectations']) =>
-    RunSpec.fromPartial({ test, expectations })
-  const tcp: RunSpec['test'] = { $case: 'iperf', value: { engine: '', options: undefined, ports: undefined } }
-  const pinging = RunSpec.fromPartial({ test: { $case: 'ping', value: {} } }).test
-  const rr = RunSpec.fromPartial({
-    test: { $case: 'iperf', value: { options: { requestResponse: {}, protocol: Protocol.PROTOCOL_UDP } } },
-  }).test
+  const tcp = createIperfTest()
+  const pinging = createPingTest()
+  const requestResponse = { requestBytes: undefined, responseBytes: undefined }
+  const rr = createIperfTest({ requestResponse, protocol: Protocol.PROTOCOL_UDP })
 
   test('every expectation is measured by some test', () => {
-    const crr = RunSpec.fromPartial({
-      test: { $case: 'iperf', value: { options: { requestResponse: {}, extraArguments: ['-c'] } } },
-    }).test
-    const udp = RunSpec.fromPartial({
-      test: { $case: 'iperf', value: { options: { protocol: Protocol.PROTOCOL_UDP } } },
-    }).test
-    const specs = [tcp, pinging, rr, crr, udp].map((kind) => specOf(kind))
+    const crr = createIperfTest({ requestResponse, extraArguments: ['-c'] })
+    const udp = createIperfTest({ protocol: Protocol.PROTOCOL_UDP })
+    const tests = [tcp, pinging, rr, crr, udp]
     for (const name of EXPECTATION_NAMES)
-      expect(specs.some((spec) => appliesTo(name, kindOf(spec)))).toBe(true)
+      expect(tests.some((each) => appliesTo(name, kindOf(each)))).toBe(true)
   })
 
-  test.each<[ExpectationName, RunSpec['test'], boolean]>([
+  test.each<[ExpectationName, RunTest, boolean]>([
     ['throughput_min', tcp, true],
     ['throughput_min', pinging, false],
     ['p99_latency_max', tcp, false],
     ['p99_latency_max', rr, true],
     ['udp_throughput_min', rr, false],
     ['connection_rate_min', rr, false],
-  ])('%s', (name, kind, applies) => {
-    expect(appliesTo(name, kindOf(specOf(kind)))).toBe(applies)
+  ])('%s', (name, given, applies) => {
+    expect(appliesTo(name, kindOf(given))).toBe(applies)
   })
 
   test('all problems are reported', () => {
-    const spec = specOf(
-      tcp,
+    const expectations = [
       { name: 'throughput', limit: 1 },
       { name: 'p99_latency_max', limit: 1 },
       { name: 'cv_max', limit: Number.NaN },
       { name: 'throughput_min', limit: 1 },
-    )
-    expect(checkExpectations(spec)).toEqual([
+    ]
+    expect(checkExpectations(expectations, tcp)).toEqual([
       {
         field: 'expectations[0].name',
         description: '"throughput" is no expectation; did you mean throughput_min?',

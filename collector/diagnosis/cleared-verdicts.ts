@@ -1,5 +1,6 @@
-import type { Endpoint, PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Endpoint, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { isMeasured } from '../dispatch/outcomes.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import { interfaceKey, pathKey } from '../inventory/keys.ts'
 import { defaultHeuristics } from './thresholds.ts'
 
@@ -23,7 +24,7 @@ export const createClearedVerdicts = (results: readonly PairResult[]): ((accused
   }
   for (const result of results) {
     const { source, destination } = result
-    if (!source || !destination || !isMeasured(result)) continue
+    if (!isMeasured(result)) continue
     add(source, 'tx', destination.node)
     add(destination, 'rx', source.node)
     paths.add(pathKey({ source: source.node, destination: destination.node, interface: source.interface }))

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { CulpritKind, FaultDirection, type PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { CulpritKind, FaultDirection } from '#proto/meshgauge/collector/v1/result.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import { createRandom } from '../topology/random.ts'
 import { diagnose } from './diagnosis.ts'
 import {
@@ -18,8 +19,8 @@ const BAD = 48e6
 const onInterface = (results: PairResult[], name: string): PairResult[] =>
   results.map((result) => ({
     ...result,
-    source: { ...result.source!, interface: name },
-    destination: { ...result.destination!, interface: name },
+    source: { ...result.source, interface: name },
+    destination: { ...result.destination, interface: name },
   }))
 
 const racksOf = (count: number, size: number): Map<string, string> =>

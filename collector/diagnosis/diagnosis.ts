@@ -1,4 +1,5 @@
-import type { EndpointPair, PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
 import { type Culprit, findCulprits } from './culprits.ts'
 import { findLinks, isRetested } from './links.ts'
 import { isBad, judge, type Sample } from './samples.ts'
@@ -44,7 +45,7 @@ const interfaceOf = ({ name, pairsFor }: Culprit): string => {
 const interfacesByNode = (fabrics: readonly Sample[][]): Map<string, Set<string>> => {
   const interfaces = new Map<string, Set<string>>()
   for (const { result } of fabrics.flat()) {
-    for (const endpoint of [result.source!, result.destination!]) {
+    for (const endpoint of [result.source, result.destination]) {
       const known = interfaces.get(endpoint.node)
       if (known) known.add(endpoint.interface)
       else interfaces.set(endpoint.node, new Set([endpoint.interface]))

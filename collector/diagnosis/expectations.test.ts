@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { IperfResult, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { EXPECTATION_NAMES, isMinimum } from '../../lib/expectations.ts'
 import { createHistogram } from '../../lib/histogram.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
+import { createPairResult, type PairResult } from '../dispatch/pair-result.ts'
 import { evaluateExpectations } from './expectations.ts'
 
 const SEGMENT_BYTES = 1448
@@ -14,15 +14,15 @@ const evaluate = (name: string, limit: number, results: readonly PairResult[]) =
   evaluateExpectations([{ name, limit }], results, () => SEGMENT_BYTES)[0]!
 
 let serial = 0
-const pair = (fields: Parameters<typeof PairResult.fromPartial>[0]) =>
-  PairResult.fromPartial({
+const pair = (fields: Partial<PairResult>) =>
+  createPairResult({
     source: { node: `n${serial++}`, interface: 'net0', address: '10.0.0.1' },
     destination: { node: `n${serial}`, interface: 'net0', address: '10.0.0.2' },
     outcome: Outcome.OUTCOME_MEASURED,
     ...fields,
   })
 const iperf = (fields: Parameters<typeof IperfResult.fromPartial>[0]) =>
-  pair({ values: { $case: 'iperf', value: IperfResult.fromPartial(fields) } })
+  pair({ values: { kind: 'iperf', ...IperfResult.fromPartial(fields) } })
 const transactions = (perSecond: number, p99: number) =>
   iperf({
     transactions: {
@@ -43,7 +43,7 @@ const ping = (times: readonly number[], lossRatio = 0) => {
     rtt: { avg: mean, max: toDuration(Math.max(...times)), jitter: toDuration(1e-5) },
     histogram: histogram.toMessage(),
   })
-  return pair({ values: { $case: 'ping', value } })
+  return pair({ values: { kind: 'ping', ...value } })
 }
 const failed = (outcome: Outcome) => pair({ outcome, reason: 'no answer' })
 const nodes = ({ failed: list }: ReturnType<typeof evaluate>) =>
@@ -67,8 +67,8 @@ describe('throughput', () => {
     const result = evaluate('tcp_throughput_min', 9e9, results)
     expect(result).toMatchObject({ passed: false, fleetValue: 4.5e9, passedCount: 1, failedCount: 2 })
     expect(nodes(result)).toEqual([
-      [results[2]!.source!.node, 1e9],
-      [results[1]!.source!.node, 3e9],
+      [results[2]!.source.node, 1e9],
+      [results[1]!.source.node, 3e9],
     ])
   })
 
@@ -114,13 +114,13 @@ describe('throughput', () => {
 
   test('variation is between intervals for a pair, and between pairs for the fleet', () => {
     const steady = iperf({ bitsPerSecond: 100 })
-    const shaky = PairResult.fromPartial({
+    const shaky = createPairResult({
       ...iperf({ bitsPerSecond: 100 }),
-      samples: [{ bitsPerSecond: 50 }, { bitsPerSecond: 150 }],
+      samples: [50, 150].map((bitsPerSecond) => IperfSample.fromPartial({ bitsPerSecond })),
     })
     const result = evaluate('cv_max', 0.1, [steady, shaky])
     expect(result).toMatchObject({ passed: false, fleetValue: 0, passedCount: 1 })
-    expect(nodes(result)).toEqual([[shaky.source!.node, 0.5]])
+    expect(nodes(result)).toEqual([[shaky.source.node, 0.5]])
     expect(
       evaluate('cv_max', 0.1, [iperf({ bitsPerSecond: 50 }), iperf({ bitsPerSecond: 150 })]),
     ).toMatchObject({
@@ -156,7 +156,7 @@ describe('latency', () => {
     // One slow probe of 1,000 does not change the fleet's percentile, but it is the only probe of its pair.
     expect(result.fleetValue).toBeCloseTo(1e-4, 5)
     expect(result).toMatchObject({ passed: false, failedCount: 1 })
-    expect(nodes(result)[0]![0]).toBe(few.source!.node)
+    expect(nodes(result)[0]![0]).toBe(few.source.node)
   })
 
   test('loss and jitter of pings', () => {
@@ -172,8 +172,8 @@ describe('a pair that was not measured', () => {
     const results = [iperf({ bitsPerSecond: 1 }), failed(Outcome.OUTCOME_NOT_RUN)]
     const result = evaluate('throughput_min', 9e9, results)
     expect(nodes(result)).toEqual([
-      [results[1]!.source!.node, undefined],
-      [results[0]!.source!.node, 1],
+      [results[1]!.source.node, undefined],
+      [results[0]!.source.node, 1],
     ])
   })
 

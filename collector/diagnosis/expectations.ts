@@ -1,18 +1,14 @@
 /** Evaluates the expectations of a run, for every pair and for the fleet. Pure. */
 
 import { type IperfResult, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
-import type {
-  Expectation,
-  ExpectationResult,
-  PairExpectation,
-  PairResult,
-} from '#proto/meshgauge/collector/v1/result.ts'
-import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Expectation, ExpectationResult, PairExpectation } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Violation } from '../../lib/errors.ts'
 import { type ExpectationName, isExpectation, isMinimum, unknownExpectation } from '../../lib/expectations.ts'
 import { mergeHistograms, quantile } from '../../lib/histogram.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { isMeasured } from '../dispatch/outcomes.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
+import type { RunTest } from '../plan/run-spec.ts'
 
 /** Most failed pairs that are listed for one expectation. The results contain all of them. */
 const MAX_FAILED = 20
@@ -20,11 +16,10 @@ const MAX_FAILED = 20
 /** The kind of test, which decides which expectations apply. */
 export type TestKind = 'ping' | 'tcp' | 'udp' | 'transactions' | 'connections'
 
-export const kindOf = ({ test }: RunSpec): TestKind => {
-  if (test?.$case !== 'iperf') return 'ping'
-  const options = test.value.options
-  if (options?.requestResponse) return options.extraArguments.includes('-c') ? 'connections' : 'transactions'
-  return options?.protocol === Protocol.PROTOCOL_UDP ? 'udp' : 'tcp'
+export const kindOf = (test: RunTest): TestKind => {
+  if (test.kind === 'ping') return 'ping'
+  if (test.requestResponse) return test.extraArguments.includes('-c') ? 'connections' : 'transactions'
+  return test.protocol === Protocol.PROTOCOL_UDP ? 'udp' : 'tcp'
 }
 
 /** Returns the payload bytes of a full TCP segment of a pair. */
@@ -48,8 +43,8 @@ const TRANSACTIONS = ['transactions', 'connections'] as const
 const ALL = ['ping', ...STREAMS, ...TRANSACTIONS] as const
 
 const iperfOf = ({ values }: PairResult): IperfResult | undefined =>
-  values?.$case === 'iperf' ? values.value : undefined
-const pingOf = ({ values }: PairResult) => (values?.$case === 'ping' ? values.value : undefined)
+  values?.kind === 'iperf' ? values : undefined
+const pingOf = ({ values }: PairResult) => (values?.kind === 'ping' ? values : undefined)
 
 /** Returns the throughput; of a bidirectional test, that of the slower direction. */
 const throughputOf = (result: PairResult): number | undefined => {
@@ -185,15 +180,15 @@ export const measuredBy = (name: ExpectationName): string =>
   RULES[name].kinds.map((kind) => KIND_WORDS[kind]).join(', or ')
 
 /** Returns all problems of the expectations of a run. */
-export const checkExpectations = (spec: RunSpec): Violation[] =>
-  spec.expectations.flatMap(({ name, limit }, index) => {
+export const checkExpectations = (expectations: readonly Expectation[], test: RunTest): Violation[] =>
+  expectations.flatMap(({ name, limit }, index) => {
     const at = `expectations[${index}]`
     if (!isExpectation(name)) return [{ field: `${at}.name`, description: unknownExpectation(name) }]
     const violations: Violation[] = []
     if (!Number.isFinite(limit) || limit < 0)
       violations.push({ field: `${at}.limit`, description: `${limit} is not a number from 0` })
-    if (!appliesTo(name, kindOf(spec))) {
-      const description = `${name} is measured by ${measuredBy(name)}; this run is ${KIND_WORDS[kindOf(spec)]}`
+    if (!appliesTo(name, kindOf(test))) {
+      const description = `${name} is measured by ${measuredBy(name)}; this run is ${KIND_WORDS[kindOf(test)]}`
       violations.push({ field: `${at}.name`, description })
     }
     return violations

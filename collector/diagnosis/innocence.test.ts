@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { CulpritKind, FaultDirection, type PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { CulpritKind, FaultDirection } from '#proto/meshgauge/collector/v1/result.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import { createRandom, shuffle } from '../topology/random.ts'
 import { shiftPairs } from '../topology/topology.ts'
 import { diagnose } from './diagnosis.ts'
@@ -75,8 +76,8 @@ describe('properties', () => {
           const results = faulty(count, new Set(tx), new Set(rx))
           const others = results.map((result) => ({
             ...result,
-            source: { ...result.source!, node: nameOf(result.source!.node) },
-            destination: { ...result.destination!, node: nameOf(result.destination!.node) },
+            source: { ...result.source, node: nameOf(result.source.node) },
+            destination: { ...result.destination, node: nameOf(result.destination.node) },
           }))
           const order = shuffle(Int32Array.from(others.keys()), random)
           const expected = accused(results)

@@ -39,7 +39,7 @@ describe('links', () => {
     const results = meshResults(6, (from, to) => iperfResult(from, to, isIt(from, to) ? BAD : GOOD))
     const { verdicts, suspects } = diagnose({ results })
     expect(verdicts).toEqual([])
-    expect(suspects.map(({ source, destination }) => [source?.node, destination?.node])).toEqual([
+    expect(suspects.map(({ source, destination }) => [source.node, destination.node])).toEqual([
       ['node-1', 'node-2'],
       ['node-2', 'node-1'],
     ])
@@ -53,7 +53,7 @@ describe('links', () => {
       return again ? retried(iperfResult(from, to, rate)) : iperfResult(from, to, rate)
     })
     expect(
-      results.filter(({ values }) => values?.$case === 'iperf' && values.value.bitsPerSecond! < GOOD).length,
+      results.filter(({ values }) => values?.kind === 'iperf' && values.bitsPerSecond! < GOOD).length,
     ).toBeGreaterThan(5)
     expect(messages(results)).toEqual([])
   })

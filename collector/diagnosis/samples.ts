@@ -1,7 +1,7 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { quantileOf, robustDeviation, upperMedian, wilsonLower } from '../../lib/statistics.ts'
 import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import { defaultHeuristics, type Parameters, type Thresholds } from './thresholds.ts'
 
 /** Why a pair is bad: it could not be measured, or its value is an outlier of its link class. */
@@ -39,13 +39,12 @@ const reachOf = (from: string | undefined, to: string | undefined): Sample['reac
 /** Returns a sample for a result that is evidence: measured or failed. INVALID and NOT_RUN are no evidence. */
 const toSample = (result: PairResult, racks: ReadonlyMap<string, string>, reversed: boolean): Sample[] => {
   const failed = isFailed(result)
-  if (!result.source || !result.destination) return []
   if (!failed && !isMeasured(result)) return []
   const { values } = result
   const source = reversed ? result.destination : result.source
   const destination = reversed ? result.source : result.destination
-  const ping = values?.$case === 'ping' ? values.value : undefined
-  const iperf = values?.$case === 'iperf' ? values.value : undefined
+  const ping = values?.kind === 'ping' ? values : undefined
+  const iperf = values?.kind === 'iperf' ? values : undefined
   return [
     {
       result,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { createHistogram } from '../../lib/histogram.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import { summarize } from './summary.ts'
 import { failedResult, iperfResult, meshResults, pingResult } from './testing/model.ts'
 
@@ -11,10 +11,10 @@ const pingOf = (times: readonly number[], lost: number): PairResult => {
   const result = pingResult(0, 1, lost, times.length + lost)
   const histogram = createHistogram()
   for (const time of times) histogram.record(time)
-  if (result.values?.$case !== 'ping') throw new Error('not a ping')
-  result.values.value.histogram = histogram.toMessage()
+  if (result.values?.kind !== 'ping') throw new Error('not a ping')
+  result.values.histogram = histogram.toMessage()
   const bound = (seconds: number) => toDuration(seconds)
-  result.values.value.rtt = {
+  result.values.rtt = {
     min: bound(Math.min(...times)),
     avg: undefined,
     p50: bound(times[0]!),

@@ -2,7 +2,6 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type {
   EndpointPair,
   InterfaceSummary,
-  PairResult,
   RttSpread,
   Spread,
   Summary,
@@ -11,6 +10,7 @@ import { countOf, mergeHistograms, quantile } from '../../lib/histogram.ts'
 import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
 import { median } from '../../lib/statistics.ts'
 import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import { isBad, judge, type Sample } from './samples.ts'
 import { defaultThresholds } from './thresholds.ts'
 import { toPair } from './verdicts.ts'
@@ -30,7 +30,7 @@ const spreadOf = (values: readonly number[]): Spread | undefined => {
 }
 
 const pingsOf = (results: readonly PairResult[]) =>
-  results.flatMap(({ values }) => (values?.$case === 'ping' ? [values.value] : []))
+  results.flatMap(({ values }) => (values?.kind === 'ping' ? [values] : []))
 
 /** Returns the loss over all probes, including those of unreachable pairs: they were sent and lost. */
 const lossOf = (results: readonly PairResult[]): number | undefined => {
@@ -80,7 +80,7 @@ const interfaceSummary = (name: string, results: PairResult[], samples: Sample[]
   const measured = results.filter(isMeasured)
   const trusted = results.filter((result) => isMeasured(result) || isFailed(result))
   const rates = measured.flatMap(({ values }) =>
-    values?.$case === 'iperf' ? (values.value.bitsPerSecond ?? []) : [],
+    values?.kind === 'iperf' ? (values.bitsPerSecond ?? []) : [],
   )
   const lossRatio = lossOf(trusted)
   return {
@@ -94,7 +94,7 @@ const interfaceSummary = (name: string, results: PairResult[], samples: Sample[]
   }
 }
 
-const nameOf = ({ source }: PairResult): string => source?.interface ?? ''
+const nameOf = ({ source }: PairResult): string => source.interface
 
 /** Summarises the results of a run for each interface name. */
 export const summarize = (

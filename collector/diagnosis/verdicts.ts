@@ -1,9 +1,5 @@
-import {
-  CulpritKind,
-  type EndpointPair,
-  FaultDirection,
-  type Verdict,
-} from '#proto/meshgauge/collector/v1/result.ts'
+import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { EndpointPair } from '../dispatch/pair-result.ts'
 import type { Culprit, Direction } from './culprits.ts'
 import { type BadLink, isRetested } from './links.ts'
 import { isBad, type Sample } from './samples.ts'
@@ -153,7 +149,7 @@ export const linkVerdict = (link: BadLink, name: string, fabric: Fabric): Verdic
   const { source, destination, confidence, pairsFor, pairsAgainst } = link
   const peers = fabric.samples.filter((sample) => !isBad(sample))
   const bothWays = pairsFor.length > 1
-  const isPing = pairsFor[0]!.result.values?.$case === 'ping'
+  const isPing = pairsFor[0]!.result.values?.kind === 'ping'
   const text = accuseLink(source, destination, bothWays, ` on ${name}`, pairsFor, peers)
   return {
     ...blank,

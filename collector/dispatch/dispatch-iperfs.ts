@@ -1,7 +1,7 @@
 import { Admission, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { IperfTest } from '#proto/meshgauge/collector/v1/run.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { testSeconds } from '../plan/estimate.ts'
+import type { IperfTest } from '../plan/run-spec.ts'
 import { measureIperf } from './measure-iperf.ts'
 import { PairOrder } from './pair-order.ts'
 import { addressesOf, endpointsOfPair, openSpan, type Pass, report } from './pass.ts'
@@ -17,7 +17,7 @@ export const dispatchIperfs = async (
   skip: ReadonlySet<number>,
 ): Promise<void> => {
   const { run, deps, signal, rounds } = pass
-  const patienceSeconds = Math.max(MIN_PATIENCE_SECONDS, testSeconds(run.spec) / 4)
+  const patienceSeconds = Math.max(MIN_PATIENCE_SECONDS, testSeconds(test) / 4)
   const order = new PairOrder(run.planInput, run.plan, { patienceSeconds, skip })
   const running = new Map<number, Promise<void>>()
   let latestRound = 0
@@ -70,12 +70,12 @@ const dispatchPair = async (pass: Pass, test: IperfTest, pair: number): Promise<
   const span = openSpan(pass, pair)
   const startTime = toTimestamp(deps.clock.now())
   const { result, ...measured } = await within(span.context, () =>
-    measureIperf(deps, endpoints, test, testSeconds(run.spec), signal, {
-      admission: run.spec.besideTraffic ? Admission.ADMISSION_SHARED : Admission.ADMISSION_EXCLUSIVE,
+    measureIperf(deps, endpoints, test, testSeconds(test), signal, {
+      admission: run.spec.allowTraffic ? Admission.ADMISSION_SHARED : Admission.ADMISSION_EXCLUSIVE,
       hostSampling: run.spec.hostSampling,
     }),
   )
   const endTime = toTimestamp(deps.clock.now())
-  const values = result && ({ $case: 'iperf', value: result } as const)
+  const values = result && ({ kind: 'iperf', ...result } as const)
   report(pass, pair, span, { ...measured, values, startTime, endTime })
 }

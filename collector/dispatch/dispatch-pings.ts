@@ -1,6 +1,6 @@
-import type { PingTest } from '#proto/meshgauge/collector/v1/run.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { testSeconds } from '../plan/estimate.ts'
+import type { PingTest } from '../plan/run-spec.ts'
 import { measurePings } from './measure-pings.ts'
 import { addressesOf, openSpan, type Pass, report } from './pass.ts'
 import { within } from './run-trace.ts'
@@ -22,11 +22,11 @@ const dispatchGroup = async (pass: Pass, test: PingTest, pairs: readonly number[
   const startTime = toTimestamp(deps.clock.now())
   // One stream serves all pairs of the group. Its spans are children of the first pair's span.
   const results = await within(spans[0]!.context, () =>
-    measurePings(deps.connection(node), group, test, testSeconds(run.spec), signal),
+    measurePings(deps.connection(node), group, test, testSeconds(test), signal),
   )
   const endTime = toTimestamp(deps.clock.now())
   for (const [index, { statistics, ...measured }] of results.entries()) {
-    const values = statistics && ({ $case: 'ping', value: statistics } as const)
+    const values = statistics && ({ kind: 'ping', ...statistics } as const)
     report(pass, pairs[index]!, spans[index]!, { ...measured, values, attemptCount: 1, startTime, endTime })
   }
 }

@@ -27,7 +27,7 @@ export const redispatch = (
   const sources = Int32Array.from(pairs, (pair) => run.sources[pair]!)
   const destinations = Int32Array.from(pairs, (pair) => run.destinations[pair]!)
   // A node that sends badly delays the acknowledgements of what it receives. Alone, each direction shows its own state.
-  const exclusiveNodes = run.planInput.caps.exclusiveNodes || run.spec.test?.$case === 'iperf'
+  const exclusiveNodes = run.planInput.caps.exclusiveNodes || run.spec.test.kind === 'iperf'
   const caps = { ...run.planInput.caps, exclusiveNodes }
   const planInput: PlanInput = { ...run.planInput, caps, pairs: { sources, destinations } }
   const retest = { ...run, sources, destinations, planInput, plan: createPlan(planInput) }
@@ -49,6 +49,6 @@ const runPass = async (pass: Pass): Promise<void> => {
     report(pass, pair, openSpan(pass, pair), { ...problem, attemptCount: 0 })
   }
   const { test } = pass.run.spec
-  if (test?.$case === 'ping') await dispatchPings(pass, test.value, unmeasurable)
-  else if (test) await dispatchIperfs(pass, test.value, unmeasurable)
+  if (test.kind === 'ping') await dispatchPings(pass, test, unmeasurable)
+  else await dispatchIperfs(pass, test, unmeasurable)
 }

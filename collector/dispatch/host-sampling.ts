@@ -1,20 +1,19 @@
 import { HostSamples } from '#proto/meshgauge/agent/v1/host.ts'
-import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Violation } from '../../lib/errors.ts'
-import { fromDuration } from '../../lib/protobuf-time.ts'
+import type { RequestedRunSpec } from '../plan/run-spec.ts'
 
 /** The agents' lower limit (agent/host/sampling-session.ts). */
 const MIN_INTERVAL_SECONDS = 0.1
 
 /** Returns what every agent would refuse, so that a run is refused once and before it starts. */
-export const checkHostSampling = ({ hostSampling, test }: RunSpec): Violation[] => {
+export const checkHostSampling = ({ hostSampling, test }: RequestedRunSpec): Violation[] => {
   if (!hostSampling) return []
   const violations: Violation[] = []
-  if (test?.$case === 'ping') {
+  if (test?.kind === 'ping') {
     violations.push({ field: 'host_sampling', description: 'hosts are sampled while an iperf measures' })
   }
-  const seconds = fromDuration(hostSampling.interval)
-  if (seconds !== undefined && seconds < MIN_INTERVAL_SECONDS) {
+  const seconds = hostSampling.intervalSeconds
+  if (seconds < MIN_INTERVAL_SECONDS) {
     const description = `${seconds} s is too short; at least ${MIN_INTERVAL_SECONDS} s`
     violations.push({ field: 'host_sampling.interval', description })
   }

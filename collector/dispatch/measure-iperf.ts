@@ -1,16 +1,11 @@
-import { type HostSamples, type HostSampling, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
-import {
-  Direction,
-  type IperfResult,
-  type IperfSample,
-  type RunResponse,
-  type ServeResponse,
-} from '#proto/meshgauge/agent/v1/iperf.ts'
+import { type HostSamples, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
+import type { IperfResult, IperfSample, RunResponse, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Admission, type EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { IperfTest } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
+import type { HostSampling, IperfTest } from '../plan/run-spec.ts'
+import { hostSamplingMessage, iperfOptionsMessage } from '../plan/run-spec-message.ts'
 import { type CallFailure, callFailureOf } from './call-failure.ts'
 import { HostSampleCollector } from './host-sampling.ts'
 
@@ -46,7 +41,7 @@ const PCP_SECONDS = 20
 
 /** Settings of the run that apply to each of its tests. */
 type TestSettings = {
-  /** Shared only in a run with `beside_traffic`. */
+  /** Shared only in a run with `allow_traffic`. */
   admission?: Admission
   hostSampling?: HostSampling | undefined
 }
@@ -94,7 +89,8 @@ const attempt = async (
   const pcpSeconds = hostSampling?.source === HostSource.HOST_SOURCE_PCP ? PCP_SECONDS : 0
   const deadline = (seconds + SLACK_SECONDS + pcpSeconds) * 1000
   const call = { signal: AbortSignal.any([signal, stop.signal]), deadline }
-  const request = { ...serveRequest(pair, test, seconds), admission, hostSampling }
+  const settings = { admission, hostSampling: hostSampling && hostSamplingMessage(hostSampling) }
+  const request = { ...serveRequest(pair, test, seconds), ...settings }
   const server = deps.connection(pair.destination.node).iperf.serve(request, call)
   const destination = new HostSampleCollector()
   const events = server[Symbol.asyncIterator]()
@@ -102,7 +98,7 @@ const attempt = async (
   try {
     const port = await portOf(events)
     serverEnd = drain(events, pair.destination.node, destination)
-    const request = { ...runRequest(pair, test, port), admission, hostSampling }
+    const request = { ...runRequest(pair, test, port), ...settings }
     const client = deps.connection(pair.source.node).iperf.run(request, call)
     const measured = await runClient(client, pair.source.node)
     if (hostSampling) await withTimeout(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
@@ -124,8 +120,8 @@ const serveRequest = (pair: IperfPair, test: IperfTest, seconds: number) => ({
   listeners: [{ interface: pair.destination.interface, address: pair.destination.address }],
   engine: test.engine,
   ports: test.ports,
-  direction: test.options?.direction ?? Direction.DIRECTION_UNSPECIFIED,
-  cpu: test.options?.serverCpu,
+  direction: test.direction,
+  cpu: test.serverCpu,
   duration: toDuration(seconds),
 })
 
@@ -139,7 +135,7 @@ const runRequest = (pair: IperfPair, test: IperfTest, port: number) => ({
     },
   ],
   engine: test.engine,
-  options: test.options,
+  options: iperfOptionsMessage(test),
 })
 
 /** Returns the port of the server when it listens. */

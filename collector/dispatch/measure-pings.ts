@@ -1,7 +1,8 @@
 import type { PingResult, PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { PingTest } from '#proto/meshgauge/collector/v1/run.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
+import type { PingTest } from '../plan/run-spec.ts'
+import { pingTestMessage } from '../plan/run-spec-message.ts'
 import { callFailureOf } from './call-failure.ts'
 
 /** All targets that one interface of one node pings, in one stream. */
@@ -31,7 +32,7 @@ export const measurePings = async (
 ): Promise<PingMeasurement[]> => {
   const { node, targets } = group
   const request = {
-    ...test,
+    ...pingTestMessage(test),
     interface: group.interface,
     targets: targets.map(({ address }) => ({ address })),
   }

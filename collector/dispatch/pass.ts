@@ -1,5 +1,4 @@
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import {
@@ -9,6 +8,7 @@ import {
   type FleetEndpoint,
 } from '../inventory/endpoints.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
+import { createPairResult, type PairResult } from './pair-result.ts'
 import type { RunTrace } from './run-trace.ts'
 
 export type DispatchDeps = { connection(node: string): AgentConnection; clock: Clock }
@@ -61,8 +61,8 @@ export const addressesOf = (
   pair: number,
 ): { source: string; destination: string } | undefined => {
   const { test } = run.spec
-  const family = test?.$case === 'iperf' ? test.value.options?.family : undefined
-  return addressesOfPair(...endpointsOfPair(run, pair), family ?? IpFamily.IP_FAMILY_UNSPECIFIED)
+  const family = test.kind === 'iperf' ? test.family : IpFamily.IP_FAMILY_UNSPECIFIED
+  return addressesOfPair(...endpointsOfPair(run, pair), family)
 }
 
 /** Returns why a pair cannot be measured; undefined when it can. */
@@ -82,7 +82,7 @@ export const openSpan = ({ run, trace, rounds, roundSizes, isRetest }: Pass, pai
     ? { name: 'retest', size: run.sources.length }
     : { name: `round ${round}`, size: roundSizes[round - 1]! }
   return trace.pair(group, `${source.node} → ${destination.node} ${source.interface}`, {
-    'meshgauge.test': run.spec.test?.$case,
+    'meshgauge.test': run.spec.test.kind,
     'meshgauge.source': source.node,
     'meshgauge.destination': destination.node,
     'meshgauge.interface': source.interface,
@@ -96,7 +96,7 @@ export const report = (pass: Pass, pair: number, span: PairSpan, measured: Measu
   span.end(measured.reason)
   const attemptCount = measured.attemptCount === 0 ? 0 : measured.attemptCount + (pass.isRetest ? 1 : 0)
   pass.events.onResult(
-    PairResult.fromPartial({
+    createPairResult({
       source: endpointMessage(source, addresses?.source),
       destination: endpointMessage(destination, addresses?.destination),
       ...measured,

@@ -1,4 +1,4 @@
-import type { Plan as PlanMessage, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Plan as PlanMessage } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { FleetEndpoint } from '../inventory/endpoints.ts'
 import type { NodePairs } from '../topology/topology.ts'
@@ -8,6 +8,7 @@ import { bytesOf, PAIR_OVERHEAD_SECONDS, testSeconds } from './estimate.ts'
 import type { Plan, PlanInput } from './plan.ts'
 import { createPlanFleet, type PlanNode, pairInterfaces } from './plan-fleet.ts'
 import { createPlan } from './planner.ts'
+import type { RunSpec } from './run-spec.ts'
 
 /** A run with its plan. A pair is an index into `sources` and `destinations`, which hold indexes into `endpoints`. */
 export type PlannedRun = {
@@ -46,7 +47,7 @@ export const planRun = (
   const fleet = createPlanFleet(nodes, endpoints)
   const { pairs } = pairInterfaces(fleet, nodePairs)
   const planInput: PlanInput = { fleet, pairs, caps: capsOf(spec) }
-  const isPing = spec.test?.$case === 'ping'
+  const isPing = spec.test.kind === 'ping'
   const plan = isPing ? singleRound(pairs.sources.length, nodes.length) : createPlan(planInput)
   const message: PlanMessage = {
     nodeCount: plan.nodeCount,
@@ -55,8 +56,8 @@ export const planRun = (
     lowerBound: plan.lowerBound,
     ratio: plan.ratio,
     bottleneck: plan.bottleneck,
-    duration: toDuration(plan.roundCount * (testSeconds(spec) + PAIR_OVERHEAD_SECONDS)),
-    bytes: bytesOf({ spec, sources: pairs.sources }, (endpoint) => endpoints[endpoint]!.speedBitsPerSecond),
+    duration: toDuration(plan.roundCount * (testSeconds(spec.test) + PAIR_OVERHEAD_SECONDS)),
+    bytes: bytesOf(spec.test, pairs.sources, (endpoint) => endpoints[endpoint]!.speedBitsPerSecond),
     certified: isPing || checkPlan(planInput, plan).length === 0,
   }
   return { spec, endpoints, ...pairs, plan, planInput, message }

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
-import { readProfile } from './profile.ts'
+import { type Profile, readProfile } from './profile.ts'
 
 /** The registry. A built-in profile is one line here and one file of the same name in built-in/. */
 export const BUILT_IN_NAMES = [

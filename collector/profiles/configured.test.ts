@@ -25,12 +25,12 @@ test('a schedule of the config may name a profile of the config until a reload r
   const options = await readCollectorOptions(given as unknown as CollectorArguments)
   const profiles = createProfiles(options.profiles)
   const { work } = options.schedules[0]!.spec
-  const source = work?.$case === 'profile' ? work.value : undefined
+  const source = work?.kind === 'profile' ? work.source : undefined
   expect(profiles.byName.has('baseline')).toBe(true)
   const { steps } = resolveProfile(source!, profiles.byName)
   expect(steps.map(({ name }) => name)).toEqual(['all'])
   expect(steps[0]!.spec).toMatchObject({
-    test: { value: { options: { duration: { seconds: 5 } } } },
+    test: { durationSeconds: 5 },
     expectations: [{ name: 'throughput_min', limit: 9e9 }],
     profile: 'nightly',
   })

@@ -1,12 +1,11 @@
 /** The profiles of the collector's config, in addition to the built-in ones. */
 
 import { parse, stringify } from 'yaml'
-import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
 import type { ReviewProblem } from '../../lib/config.ts'
 import { isProfileFile } from '../../lib/profile-file.ts'
 import type { NamedNodes } from '../inventory/config.ts'
 import { BUILT_IN_NAMES, readBuiltIns } from './built-ins.ts'
-import { readProfile } from './profile.ts'
+import { type Profile, readProfile } from './profile.ts'
 import { reviewProfile } from './review.ts'
 
 type Raw = { profiles?: unknown }

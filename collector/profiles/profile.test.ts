@@ -5,6 +5,7 @@ import { Direction, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { IpFamily } from '#proto/meshgauge/agent/v1/types.ts'
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { ConfigError } from '../../lib/config.ts'
+import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
 import { checkExpectations } from '../diagnosis/expectations.ts'
 import { readBuiltIns } from './built-ins.ts'
 import { readProfile } from './profile.ts'
@@ -51,7 +52,7 @@ describe('stepsOf', () => {
       '2',
       ['stream', 'transactions', 'probes'],
     ])
-    const [stream, transactions, probes] = steps.map((step) => step.spec!)
+    const [stream, transactions, probes] = steps.map((step) => step.spec)
     expect(stream).toMatchObject({
       profile: 'everything',
       interfaces: ['net0'],
@@ -62,23 +63,19 @@ describe('stepsOf', () => {
         servers: ['rack=r2'],
       },
       test: {
-        $case: 'iperf',
-        value: {
-          options: {
-            protocol: Protocol.PROTOCOL_UDP,
-            direction: Direction.DIRECTION_BIDIRECTIONAL,
-            duration: { seconds: 30 },
-            omit: { seconds: 2 },
-            bitsPerSecond: 1e9,
-            parallelCount: 4,
-            lengthBytes: 1400,
-            windowBytes: 4194304,
-            dscp: 46,
-            family: IpFamily.IP_FAMILY_V6,
-            clientCpu: 1,
-            requestResponse: undefined,
-          },
-        },
+        kind: 'iperf',
+        protocol: Protocol.PROTOCOL_UDP,
+        direction: Direction.DIRECTION_BIDIRECTIONAL,
+        durationSeconds: 30,
+        omitSeconds: 2,
+        bitsPerSecond: 1e9,
+        parallelCount: 4,
+        lengthBytes: 1400,
+        windowBytes: 4194304,
+        dscp: 46,
+        family: IpFamily.IP_FAMILY_V6,
+        clientCpu: 1,
+        requestResponse: undefined,
       },
       expectations: [
         { name: 'udp_throughput_min', limit: 900e6 },
@@ -87,26 +84,19 @@ describe('stepsOf', () => {
     })
     expect(transactions).toMatchObject({
       test: {
-        $case: 'iperf',
-        value: {
-          engine: 'netperf',
-          options: {
-            omit: undefined,
-            requestResponse: { requestBytes: 64, responseBytes: 1024 },
-            extraArguments: ['-b', '7', '-c', '-o', 'BURST_SIZE,REQUEST_SIZE'],
-          },
-        },
+        kind: 'iperf',
+        engine: 'netperf',
+        omitSeconds: undefined,
+        requestResponse: { requestBytes: 64, responseBytes: 1024 },
+        extraArguments: ['-b', '7', '-c', '-o', 'BURST_SIZE,REQUEST_SIZE'],
       },
       expectations: [{ name: 'p99_latency_max', limit: expect.closeTo(500e-6, 9) }],
     })
     expect(probes).toMatchObject({
       topology: { kind: TopologyKind.TOPOLOGY_KIND_STAR, center: 'n1' },
-      test: {
-        $case: 'ping',
-        value: { count: 5, interval: { nanos: 2e7 }, sizeBytes: 1472, dontFragment: true },
-      },
+      test: { kind: 'ping', count: 5, intervalSeconds: 0.02, sizeBytes: 1472, dontFragment: true },
     })
-    expect(steps.map(({ cooldown }) => cooldown?.seconds)).toEqual([0, 5, 5])
+    expect(steps.map(({ cooldownSeconds }) => cooldownSeconds)).toEqual([0, 5, 5])
   })
 
   test('settings of global for streams do not apply to pings', () => {
@@ -115,14 +105,14 @@ describe('stepsOf', () => {
       'name: x\nglobal: { duration: 5s, warmup: 1s, interval: 100ms, cooldown: 1s }\ntests: [{ name: a, test: ping }]\n',
     )
     expect(steps[0]).toMatchObject({
-      cooldown: { seconds: 1 },
-      spec: { test: { value: { interval: undefined } } },
+      cooldownSeconds: 1,
+      spec: { test: { intervalSeconds: PING_DEFAULTS.intervalSeconds } },
     })
   })
 
   test('reads a profile of netperf-orchestrate with bare numbers', () => {
     const { steps } = good('netperf-orchestrate.yaml')
-    expect(steps.map(({ spec }) => spec!.expectations)).toEqual([
+    expect(steps.map(({ spec }) => spec.expectations)).toEqual([
       [
         { name: 'tcp_throughput_min', limit: 100e6 },
         { name: 'cpu_util_max', limit: 0.7 },
@@ -136,18 +126,14 @@ describe('stepsOf', () => {
         { name: 'cpu_util_max', limit: 0.7 },
       ],
     ])
-    expect(steps[0]!.spec!.test).toMatchObject({
-      value: {
-        engine: '',
-        options: { duration: { seconds: 30 }, omit: { seconds: 5 }, windowBytes: 131072 },
-      },
+    expect(steps[0]!.spec.test).toMatchObject({
+      engine: 'iperf3',
+      durationSeconds: 30,
+      omitSeconds: 5,
+      windowBytes: 131072,
     })
-    expect(steps[1]!.spec!.test).toMatchObject({
-      value: { options: { direction: Direction.DIRECTION_REVERSE } },
-    })
-    expect(steps[2]!.spec!.test).toMatchObject({
-      value: { engine: 'netperf', options: { requestResponse: {} } },
-    })
+    expect(steps[1]!.spec.test).toMatchObject({ direction: Direction.DIRECTION_REVERSE })
+    expect(steps[2]!.spec.test).toMatchObject({ engine: 'netperf', requestResponse: {} })
   })
 })
 
@@ -166,8 +152,8 @@ describe('built-in profiles', () => {
       expect(profile.description).not.toBe('')
       expect(profile.yaml).toMatch(/^# \w+: /)
       for (const { spec } of profile.steps) {
-        expect(spec!.expectations.length).toBeGreaterThan(0)
-        expect(checkExpectations(spec!)).toEqual([])
+        expect(spec.expectations.length).toBeGreaterThan(0)
+        expect(checkExpectations(spec.expectations, spec.test)).toEqual([])
       }
     },
   )

@@ -1,11 +1,20 @@
-import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
 import { ConfigError, parseConfig } from '../../lib/config.ts'
-import { stepsOf } from './resolve.ts'
+import { type ProfileStep, stepsOf } from './resolve.ts'
 import { reviewProfile } from './review.ts'
 import { profileSchema } from './schema.ts'
 
 /** Larger than any real profile. A hostile YAML text can need much more memory than its length. */
 const MAX_BYTES = 256 * 1024
+
+/** A named set of tests with the values that they must reach. */
+export type Profile = {
+  name: string
+  description: string
+  version: string
+  /** The text from which it was read. */
+  yaml: string
+  steps: ProfileStep[]
+}
 
 /**
  * Parses a profile into its runs.

@@ -1,16 +1,18 @@
 import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { type Diagnosis, diagnose } from '../diagnosis/diagnosis.ts'
 import { evaluateExpectations } from '../diagnosis/expectations.ts'
 import { summarize } from '../diagnosis/summary.ts'
 import { dispatch, redispatch } from '../dispatch/dispatch.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import type { DispatchJob } from '../dispatch/pass.ts'
 import { type RunTrace, startRunTrace } from '../dispatch/run-trace.ts'
 import { interfaceKey } from '../inventory/keys.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
+import type { RunTest } from '../plan/run-spec.ts'
+import type { Run } from '../store/run.ts'
 import { withoutHostSamples } from '../store/store.ts'
 import type { RunDeps } from './deps.ts'
 import { LatestResults } from './latest-results.ts'
@@ -22,8 +24,8 @@ import { createWatchers, type RunUpdate } from './watchers.ts'
 const maxRetests = (nodeCount: number): number => Math.max(20, 4 * nodeCount)
 
 /** Whether the payload flows from the destination of a pair to its source (iperf3 --reverse). */
-const isReversed = ({ test }: RunSpec): boolean =>
-  test?.$case === 'iperf' && test.value.options?.direction === Direction.DIRECTION_REVERSE
+const isReversed = (test: RunTest): boolean =>
+  test.kind === 'iperf' && test.direction === Direction.DIRECTION_REVERSE
 
 /** Returns the keys of the interfaces that a run needs exclusively: all of an iperf run, none of a ping run. */
 export const exclusiveInterfacesOf = ({
@@ -32,7 +34,7 @@ export const exclusiveInterfacesOf = ({
   sources,
   destinations,
 }: PlannedRun): Set<string> => {
-  if (spec.test?.$case === 'ping') return new Set()
+  if (spec.test.kind === 'ping') return new Set()
   const used = new Set([...sources, ...destinations])
   return new Set([...used].map((endpoint) => interfaceKey(endpoints[endpoint]!)))
 }
@@ -48,7 +50,7 @@ export class ActiveRun {
   readonly #deps: RunDeps
   readonly #planned: PlannedRun
   readonly #racks: ReadonlyMap<string, string>
-  readonly #test: string
+  readonly #test: RunTest['kind']
   readonly #stop = new AbortController()
   readonly #results = new LatestResults()
   readonly #watchers
@@ -62,7 +64,7 @@ export class ActiveRun {
     this.#deps = deps
     this.#planned = planned
     this.#racks = racks
-    this.#test = initial.spec!.test!.$case
+    this.#test = initial.spec.test.kind
     this.#trace = startRunTrace(deps.tracer, `run ${this.#test}`, { 'meshgauge.run.id': initial.id })
     this.#run = { ...initial, traceId: this.#trace.traceId }
     this.#watchers = createWatchers(
@@ -153,7 +155,7 @@ export class ActiveRun {
     }
     await dispatch(job)
     this.#log.flush()
-    const suspects = this.#diagnose().suspects.slice(0, maxRetests(this.#run.plan!.nodeCount))
+    const suspects = this.#diagnose().suspects.slice(0, maxRetests(this.#run.plan.nodeCount))
     const { pairs, rounds } = this.#results.locate(this.#planned, suspects)
     if (pairs.length === 0 || this.#stop.signal.aborted) return
     logger.info({ run: this.#run.id, pairs: pairs.length }, 'measuring suspects again')
@@ -168,7 +170,7 @@ export class ActiveRun {
     return diagnose({
       results: this.#results.all(),
       racks: this.#racks,
-      reversed: isReversed(this.#run.spec!),
+      reversed: isReversed(this.#run.spec.test),
     })
   }
 
@@ -182,7 +184,7 @@ export class ActiveRun {
     }
     const reason = unstored?.failure.message ?? failure
     const results = this.#results.all()
-    const { expectations } = this.#run.spec!
+    const { expectations } = this.#run.spec
     const change = {
       state: reason ? RunState.RUN_STATE_FAILED : (this.#earlyEnd?.state ?? RunState.RUN_STATE_COMPLETED),
       stateReason: reason || (this.#earlyEnd?.reason ?? ''),
@@ -211,14 +213,14 @@ export class ActiveRun {
     const first = results.filter((result) => this.#results.put(result))
     this.#deps.observer.observeResults(this.#run, first)
     const { doneCount, measuredCount } = this.#results
-    const plan = this.#run.plan!
+    const plan = this.#run.plan
     const share = 1 - doneCount / Math.max(1, plan.pairCount)
     const remaining = toDuration((fromDuration(plan.duration) ?? 0) * share)
     this.#update(this.#progress({ doneCount, measuredCount, remaining }), results.map(withoutHostSamples))
   }
 
-  #progress(change: Partial<NonNullable<Run['progress']>>): Pick<Run, 'progress'> {
-    return { progress: { ...this.#run.progress!, ...change } }
+  #progress(change: Partial<Run['progress']>): Pick<Run, 'progress'> {
+    return { progress: { ...this.#run.progress, ...change } }
   }
 
   #update(change: Partial<Run>, results: readonly PairResult[] = []): void {

@@ -1,9 +1,9 @@
 import type { Tracer } from '@opentelemetry/api'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
+import type { Run } from '../store/run.ts'
 import type { Store } from '../store/store.ts'
 import type { InterfaceQueue } from './interface-queue.ts'
 

@@ -1,11 +1,11 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { isMeasured } from '../dispatch/outcomes.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import { pairKey } from '../inventory/keys.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
 import { withoutHostSamples } from '../store/store.ts'
 
 const keyOf = ({ source, destination }: Pick<PairResult, 'source' | 'destination'>): string =>
-  pairKey(source!, destination!)
+  pairKey(source, destination)
 
 /** The last result of each pair of a run, without host samples, which only the store holds. */
 export class LatestResults {

@@ -1,23 +1,23 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { checkExpectations } from '../diagnosis/expectations.ts'
 import { checkHostSampling } from '../dispatch/host-sampling.ts'
 import { endpointsOf, interfaceNames } from '../inventory/endpoints.ts'
+import { withShiftCount } from '../plan/effective-run-spec.ts'
 import { type PlannedRun, planRun } from '../plan/plan-run.ts'
+import { type RequestedRunSpec, reviewedRunSpec } from '../plan/run-spec.ts'
 import { type ChosenPairs, choosePairs } from '../topology/choose-pairs.ts'
-import { effectiveRunSpec, withShiftCount } from './effective-run-spec.ts'
 
 /** Returns the nodes, pairs and interfaces of a run, and all problems of its spec. It makes no plan. */
 export const reviewRun = (
-  spec: RunSpec,
+  spec: RequestedRunSpec,
   fleet: readonly Node[],
 ): { chosen: ChosenPairs; names: string[]; violations: Violation[] } => {
   const chosen = choosePairs(spec.topology, fleet)
   const { names, violations: unknownInterfaces } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations]
   if (!spec.test) violations.push({ field: 'test', description: 'ping or iperf is needed' })
-  else violations.push(...checkExpectations(spec))
+  else violations.push(...checkExpectations(spec.expectations, spec.test))
   violations.push(...checkHostSampling(spec))
   // Without nodes every interface would be reported as unknown.
   if (chosen.violations.length === 0) {
@@ -31,12 +31,12 @@ export const reviewRun = (
 }
 
 /**
- * Fills in the defaults of a run and plans it on the fleet as it is now.
+ * Plans a run on the fleet as it is now.
  * @throws OperatingError SPEC_INVALID with all problems
  */
-export const prepareRun = (given: RunSpec, fleet: readonly Node[]): PlannedRun => {
-  const { chosen, names, violations } = reviewRun(given, fleet)
+export const prepareRun = (requested: RequestedRunSpec, fleet: readonly Node[]): PlannedRun => {
+  const { chosen, names, violations } = reviewRun(requested, fleet)
   throwIfInvalid('the run', violations)
-  const spec = withShiftCount(effectiveRunSpec(given), chosen.nodes.length)
+  const spec = withShiftCount(reviewedRunSpec(requested), chosen.nodes.length)
   return planRun(spec, chosen.nodes, endpointsOf(chosen.nodes, names), chosen.pairs)
 }

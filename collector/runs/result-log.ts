@@ -1,7 +1,7 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import type { Store } from '../store/store.ts'
 
 /** Results are stored in one transaction after this time, or when this many wait. */

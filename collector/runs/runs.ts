@@ -1,10 +1,12 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { type Plan, type Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { limitError, OperatingError } from '../../lib/errors.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
+import type { RequestedRunSpec } from '../plan/run-spec.ts'
+import type { Run } from '../store/run.ts'
 import { ActiveRun, exclusiveInterfacesOf } from './active-run.ts'
 import type { RunDeps } from './deps.ts'
 import { InterfaceQueue } from './interface-queue.ts'
@@ -34,7 +36,7 @@ export class Runs {
   }
 
   /** @throws OperatingError SPEC_INVALID with all problems */
-  async plan(spec: RunSpec): Promise<PlannedRun> {
+  async plan(spec: RequestedRunSpec): Promise<PlannedRun> {
     await this.#deps.fleet.refresh()
     return prepareRun(spec, this.#deps.fleet.nodes())
   }
@@ -44,7 +46,7 @@ export class Runs {
    * @throws OperatingError SPEC_INVALID, INTERFACES_BUSY, STORE_UNAVAILABLE, LIMIT_EXCEEDED, COLLECTOR_DRAINING; then
    * nothing has started
    */
-  async create(spec: RunSpec, requestId = ''): Promise<Run> {
+  async create(spec: RequestedRunSpec, requestId = ''): Promise<Run> {
     const { clock, fleet, traffic } = this.#deps
     await fleet.refresh()
     this.#throwIfFull()
@@ -152,12 +154,12 @@ export class Runs {
 /** Traffic on the same interface would change every measured value. */
 const throwIfTraffic = (
   traffic: Pick<TrafficInterfaces, 'find'>,
-  { besideTraffic }: RunSpec,
+  { allowTraffic }: RequestedRunSpec,
   interfaces: ReadonlySet<string>,
 ): void => {
-  const found = besideTraffic ? undefined : traffic.find(interfaces)
+  const found = allowTraffic ? undefined : traffic.find(interfaces)
   if (!found) return
-  const text = `${found.interface} carries sustained traffic; stop it with "meshgauge traffic stop ${found.trafficId}", or measure at the same time with --beside-traffic`
+  const text = `${found.interface} carries sustained traffic; stop it with "meshgauge traffic stop ${found.trafficId}", or measure at the same time with --allow-traffic`
   throw new OperatingError('INTERFACES_BUSY', text)
 }
 
@@ -175,7 +177,7 @@ const metadataOf = ({ endpoints }: PlannedRun, nodes: readonly Node[]): Run['nod
 const withoutMetadata = (run: Run): Run => ({ ...run, nodeMetadata: {} })
 
 const newRun = (id: string, planned: PlannedRun, nodes: readonly Node[], now: Date): Run => {
-  const plan: Plan = planned.message
+  const plan = planned.message
   return {
     id,
     spec: planned.spec,

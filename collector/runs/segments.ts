@@ -15,11 +15,11 @@ export const segmentBytesOf = ({ endpoints, spec }: Pick<PlannedRun, 'endpoints'
   const mtus = new Map(
     endpoints.map((endpoint) => [interfaceKey(endpoint), endpoint.mtuBytes || DEFAULT_MTU_BYTES]),
   )
-  const requestedMss = spec.test?.$case === 'iperf' ? spec.test.value.options?.mssBytes : undefined
+  const requestedMss = spec.test.kind === 'iperf' ? spec.test.mssBytes : undefined
   return ({ source, destination }) => {
-    const known = [source, destination].map((endpoint) => endpoint && mtus.get(interfaceKey(endpoint)))
+    const known = [source, destination].map((endpoint) => mtus.get(interfaceKey(endpoint)))
     const mtu = Math.min(...known.map((bytes) => bytes ?? DEFAULT_MTU_BYTES))
-    const header = source?.address.includes(':') ? HEADER_BYTES.v6 : HEADER_BYTES.v4
+    const header = source.address.includes(':') ? HEADER_BYTES.v6 : HEADER_BYTES.v4
     return Math.max(1, Math.min(mtu - header, requestedMss ?? Number.POSITIVE_INFINITY))
   }
 }

@@ -1,5 +1,5 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
+import type { Run } from '../store/run.ts'
 
 /** A run as it is now, with the results since the previous update. */
 export type RunUpdate = { run: Run; results: PairResult[] }

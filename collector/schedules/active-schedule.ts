@@ -1,11 +1,12 @@
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { type Schedule, ScheduleState } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { MeshController } from '../mesh/mesh-controller.ts'
+import type { Run } from '../store/run.ts'
 import { type Blackouts, createBlackouts } from './define/blackouts.ts'
 import { type PlannedTimes, plannedTimesOf } from './define/planned-times.ts'
+import { scheduleSpecMessage } from './define/schedule-spec-message.ts'
 import type { StartDeps } from './start/execute-start.ts'
 import { decideStart, type StartDecision } from './start/start-decision.ts'
 import { StartQueue } from './start/start-queue.ts'
@@ -78,6 +79,7 @@ export class ActiveSchedule {
     const { spec, spent, lastStart, lastLatenessSeconds } = record
     return {
       ...record,
+      spec: scheduleSpecMessage(spec),
       state: this.#state(),
       nextTime: timestampOf(this.#nextStart(record)),
       lastStartTime: timestampOf(lastStart),
@@ -104,7 +106,7 @@ export class ActiveSchedule {
   /** Starts now. Resolves with the first run. @throws OperatingError with the reason when nothing was started */
   async trigger(): Promise<Run> {
     const { name, work } = this.record.spec
-    if (work?.$case === 'mesh')
+    if (work?.kind === 'mesh')
       throw new OperatingError(
         'SPEC_INVALID',
         `schedule ${name} operates a mesh, which always runs; there is nothing to start`,
@@ -187,12 +189,12 @@ export class ActiveSchedule {
 
   #applyMesh(): void {
     const { spec, paused } = this.record
-    if (spec.work?.$case === 'mesh') this.#deps.meshes.set(spec.name, paused ? undefined : spec.work.value)
+    if (spec.work?.kind === 'mesh') this.#deps.meshes.set(spec.name, paused ? undefined : spec.work.mesh)
   }
 
   #state(): ScheduleState {
     const { spec, paused, held } = this.record
-    if (this.#queue.isActive || (spec.work?.$case === 'mesh' && !paused))
+    if (this.#queue.isActive || (spec.work?.kind === 'mesh' && !paused))
       return ScheduleState.SCHEDULE_STATE_RUNNING
     if (paused) return ScheduleState.SCHEDULE_STATE_PAUSED
     return held === undefined ? ScheduleState.SCHEDULE_STATE_WAITING : ScheduleState.SCHEDULE_STATE_BLACKOUT

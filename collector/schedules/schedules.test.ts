@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { type ScheduleSpec, ScheduleState } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { ScheduleState } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { configuredSchedules } from './define/default-schedules.ts'
+import type { ScheduleSpec } from './define/schedule-spec.ts'
 import { readSchedule } from './define/schema.ts'
 import { createHarness } from './testing/harness.ts'
 import { spec } from './testing/specs.ts'
@@ -30,6 +31,9 @@ describe('meshes', () => {
     await schedules.create(mesh, false)
     await schedules.close()
     expect(harness.meshes.size).toBe(1)
+    const next = harness.open()
+    expect((await next.list()).map((each) => each.spec?.name)).toEqual(['m'])
+    await next.close()
   })
 })
 
@@ -178,8 +182,8 @@ test('a schedule in a file may name any profile, because only the collector know
   const yaml = (name: string) => `name: a\nevery: 1h\nprofile: ${name}\n`
   for (const name of ['baseline', 'nightly', 'baselin'])
     expect(readSchedule('a.yaml', yaml(name)).work).toMatchObject({
-      $case: 'profile',
-      value: { source: { $case: 'name', value: name } },
+      kind: 'profile',
+      source: { kind: 'name', name },
     })
   for (const name of ['my/own.yaml', 'own.yaml'])
     expect(() => readSchedule('a.yaml', yaml(name))).toThrow(

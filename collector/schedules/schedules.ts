@@ -1,21 +1,21 @@
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import {
   type GetCoverageRequest,
   type GetCoverageResponse,
   type Schedule,
   ScheduleOrigin,
-  type ScheduleSpec,
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { closest } from '../../lib/config.ts'
 import { limitError, OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { DocumentStore } from '../store/documents.ts'
+import type { Run } from '../store/run.ts'
 import { ActiveSchedule, type ActiveScheduleDeps, waitForFleet } from './active-schedule.ts'
 import type { CoverageFigures } from './coverage/coverage-figures.ts'
 import { CoverageReports } from './coverage/coverage-reports.ts'
 import { type ConfiguredSchedule, DEFAULT_START_DELAY_MS } from './define/default-schedules.ts'
 import { effectiveScheduleSpec } from './define/effective-schedule-spec.ts'
 import { reviewSchedule, reviewWork } from './define/review.ts'
+import type { ScheduleSpec } from './define/schedule-spec.ts'
 import { type BudgetUse, budgetUseOf, costInPeriod } from './state/budget.ts'
 import { ScheduleDocuments } from './state/schedule-documents.ts'
 import { newRecord, type ScheduleRecord, sameSpec } from './state/schedule-record.ts'
@@ -217,7 +217,7 @@ export class Schedules {
     this.#schedules.delete(name)
     this.#deps.observer.forget(name)
     // When the collector ends, meshes are not removed: the agents continue to probe until the next collector starts.
-    if (schedule?.record.spec.work?.$case === 'mesh') this.#deps.meshes.set(name, undefined)
+    if (schedule?.record.spec.work?.kind === 'mesh') this.#deps.meshes.set(name, undefined)
     // An active run is not stopped.
     void schedule?.close()
   }

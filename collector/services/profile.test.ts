@@ -1,12 +1,14 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { ProfileServiceDefinition, type RunProfileResponse } from '#proto/meshgauge/collector/v1/profile.ts'
-import { ExpectationResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { Summary } from '#proto/meshgauge/collector/v1/result.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createServiceClient, openChannel } from '../../lib/calling.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { serveGrpc, service } from '../../lib/serving.ts'
+import type { RequestedRunSpec } from '../plan/run-spec.ts'
+import { sampleRun } from '../store/testing/samples.ts'
 import { createProfileService } from './profile.ts'
 
 const YAML = `name: three
@@ -26,8 +28,8 @@ afterEach(async () => {
 })
 
 /** A collector whose runs end with the given fates, in order. A run without a fate continues until it is cancelled. */
-const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string = () => '') => {
-  const created: RunSpec[] = []
+const start = async (fates: readonly Fate[], refuse: (spec: RequestedRunSpec) => string = () => '') => {
+  const created: RequestedRunSpec[] = []
   const cancelled: string[] = []
   const pauses: number[] = []
   const clock: Clock = {
@@ -37,11 +39,10 @@ const start = async (fates: readonly Fate[], refuse: (spec: RunSpec) => string =
     },
   }
   const runOf = (id: string, state: RunState, met?: boolean) =>
-    Run.fromPartial({
+    sampleRun({
       id,
       state,
-      summary:
-        met === undefined ? undefined : { expectations: [ExpectationResult.fromPartial({ passed: met })] },
+      summary: met === undefined ? undefined : Summary.fromPartial({ expectations: [{ passed: met }] }),
     })
   const runs: Parameters<typeof createProfileService>[0]['runs'] = {
     plan: async (spec) => {

@@ -1,20 +1,21 @@
 import type {
-  Profile,
   ProfileServiceImplementation,
   ProfileSource,
-  ProfileStep,
   RunProfileRequest,
   RunProfileResponse,
 } from '#proto/meshgauge/collector/v1/profile.ts'
-import { type Run, type RunSpec, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ConfigError, closest } from '../../lib/config.ts'
 import { OperatingError, throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { pageOf } from '../../lib/paging.ts'
-import { fromDuration } from '../../lib/protobuf-time.ts'
-import { readProfile } from '../profiles/profile.ts'
-import { effectiveRunSpec } from '../runs/effective-run-spec.ts'
+import type { RunSpec } from '../plan/run-spec.ts'
+import { type Profile, readProfile } from '../profiles/profile.ts'
+import { profileMessage } from '../profiles/profile-message.ts'
+import type { ProfileStep } from '../profiles/resolve.ts'
 import type { Runs } from '../runs/runs.ts'
+import type { Run } from '../store/run.ts'
+import { runMessage } from '../store/run-message.ts'
 
 type Deps = {
   clock: Clock
@@ -50,12 +51,6 @@ const find = (profiles: Deps['profiles'], source: ProfileSource | undefined): Pr
   throw new OperatingError('NOT_FOUND', `there is no profile "${name}"; ${hint}`)
 }
 
-/** The profile as its runs will be created. */
-const withDefaults = (profile: Profile): Profile => ({
-  ...profile,
-  steps: profile.steps.map((step) => ({ ...step, spec: step.spec && effectiveRunSpec(step.spec) })),
-})
-
 /** Topologies that name their own nodes. The nodes of a request cannot replace these. */
 const OWN_NODES: readonly TopologyKind[] = [
   TopologyKind.TOPOLOGY_KIND_MATRIX,
@@ -65,7 +60,7 @@ const OWN_NODES: readonly TopologyKind[] = [
 const adapt = (spec: RunSpec, { nodes, interfaces, label }: RunProfileRequest): RunSpec => ({
   ...spec,
   label,
-  topology: spec.topology && { ...spec.topology, nodes: nodes.length > 0 ? nodes : spec.topology.nodes },
+  topology: { ...spec.topology, nodes: nodes.length > 0 ? nodes : spec.topology.nodes },
   interfaces: interfaces.length > 0 ? interfaces : spec.interfaces,
 })
 
@@ -82,12 +77,12 @@ const prepare = async (
   const specs: RunSpec[] = []
   for (const { name, spec } of steps) {
     const at = `tests["${name}"]`
-    if (request.nodes.length > 0 && OWN_NODES.includes(spec!.topology!.kind)) {
+    if (request.nodes.length > 0 && OWN_NODES.includes(spec.topology.kind)) {
       const description = `${at} names its own clients, servers or pairs, which nodes cannot replace`
       violations.push({ field: 'nodes', description })
       continue
     }
-    const adapted = adapt(spec!, request)
+    const adapted = adapt(spec, request)
     specs.push(adapted)
     try {
       await runs.plan(adapted)
@@ -121,7 +116,7 @@ async function* runStep(
   try {
     for await (const { run: now } of runs.watch(run.id, signal)) {
       run = now
-      yield { step, run }
+      yield { step, run: runMessage(run) }
     }
     ended = true
     return run
@@ -143,14 +138,14 @@ export const createProfileService = (deps: Deps): ProfileServiceImplementation =
   async listProfiles(request) {
     const { items, nextPageToken } = pageOf(
       'profiles',
-      [...deps.profiles.values()].map(withDefaults),
+      [...deps.profiles.values()].map(profileMessage),
       request,
     )
     return { profiles: items, nextPageToken }
   },
 
   resolveProfile: async (request) => ({
-    profile: withDefaults(find(deps.profiles, request.profile)),
+    profile: profileMessage(find(deps.profiles, request.profile)),
   }),
 
   async *runProfile(request, { signal }): AsyncGenerator<RunProfileResponse> {
@@ -161,10 +156,10 @@ export const createProfileService = (deps: Deps): ProfileServiceImplementation =
       const run = yield* runStep(deps, step, spec, signal)
       passed &&= hasPassed(run)
       if (step === specs.length - 1 || STOPPED.includes(run.state)) {
-        yield { step, run, passed }
+        yield { step, run: runMessage(run), passed }
         return
       }
-      const pause = fromDuration(steps[step]!.cooldown) ?? 0
+      const pause = steps[step]!.cooldownSeconds ?? 0
       if (pause > 0) await deps.clock.sleep(pause, signal)
     }
   },

@@ -3,37 +3,38 @@ import {
   type GetMatrixRequest,
   type GetMatrixResponse,
   Measure,
-  type PairResult,
   type ResultServiceImplementation,
 } from '#proto/meshgauge/collector/v1/result.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
+import { pairResultMessage } from '../dispatch/pair-result-message.ts'
 import type { Store } from '../store/store.ts'
 
 /** A cell has about 14 bytes, and the maximum message size is 16 MiB. */
 const MAX_CELLS = 1_000_000
 
 const figureOf = ({ values }: PairResult, measure: Measure): number | undefined => {
-  if (values?.$case === 'iperf') {
-    if (measure === Measure.MEASURE_BITS_PER_SECOND) return values.value.bitsPerSecond
-    if (measure === Measure.MEASURE_RETRANSMIT_COUNT) return values.value.retransmitCount
-    if (measure === Measure.MEASURE_LOSS_RATIO) return values.value.lossRatio
+  if (values?.kind === 'iperf') {
+    if (measure === Measure.MEASURE_BITS_PER_SECOND) return values.bitsPerSecond
+    if (measure === Measure.MEASURE_RETRANSMIT_COUNT) return values.retransmitCount
+    if (measure === Measure.MEASURE_LOSS_RATIO) return values.lossRatio
   }
-  if (values?.$case === 'ping') {
-    if (measure === Measure.MEASURE_LOSS_RATIO) return values.value.lossRatio
-    if (measure === Measure.MEASURE_RTT_P50_SECONDS) return fromDuration(values.value.rtt?.p50)
-    if (measure === Measure.MEASURE_RTT_P99_SECONDS) return fromDuration(values.value.rtt?.p99)
+  if (values?.kind === 'ping') {
+    if (measure === Measure.MEASURE_LOSS_RATIO) return values.lossRatio
+    if (measure === Measure.MEASURE_RTT_P50_SECONDS) return fromDuration(values.rtt?.p50)
+    if (measure === Measure.MEASURE_RTT_P99_SECONDS) return fromDuration(values.rtt?.p99)
   }
   return undefined
 }
 
 const defaultMeasure = (results: readonly PairResult[]): Measure =>
-  results.some(({ values }) => values?.$case === 'iperf')
+  results.some(({ values }) => values?.kind === 'iperf')
     ? Measure.MEASURE_BITS_PER_SECOND
     : Measure.MEASURE_LOSS_RATIO
 
 const matrixOf = (request: GetMatrixRequest, all: readonly PairResult[]): GetMatrixResponse => {
-  const names = [...new Set(all.map(({ source }) => source!.interface))]
+  const names = [...new Set(all.map(({ source }) => source.interface))]
   const name = request.interface || (names.length === 1 ? names[0]! : '')
   if (!names.includes(name)) {
     const problem = name === '' ? 'must name one interface' : `the run did not measure "${name}"`
@@ -42,16 +43,14 @@ const matrixOf = (request: GetMatrixRequest, all: readonly PairResult[]): GetMat
     ])
   }
   const measure = request.measure || defaultMeasure(all)
-  const results = all.filter(({ source }) => source!.interface === name)
-  const sources = [...new Set(results.map(({ source }) => source!.node))].sort(byName)
-  const destinations = [...new Set(results.map(({ destination }) => destination!.node))].sort(byName)
+  const results = all.filter(({ source }) => source.interface === name)
+  const sources = [...new Set(results.map(({ source }) => source.node))].sort(byName)
+  const destinations = [...new Set(results.map(({ destination }) => destination.node))].sort(byName)
   if (sources.length * destinations.length > MAX_CELLS) {
     const text = `has ${sources.length} × ${destinations.length} cells, too many for one message; use ListResults`
     throwIfInvalid('the request', [{ field: 'run_id', description: text }])
   }
-  const cells = new Map(
-    results.map((result) => [`${result.source!.node} ${result.destination!.node}`, result]),
-  )
+  const cells = new Map(results.map((result) => [`${result.source.node} ${result.destination.node}`, result]))
   const rows = sources.map((source) => ({
     cells: destinations.map((destination) => {
       const result = cells.get(`${source} ${destination}`)
@@ -67,7 +66,9 @@ const matrixOf = (request: GetMatrixRequest, all: readonly PairResult[]): GetMat
 const byName = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
 
 export const createResultService = (store: Store): ResultServiceImplementation => ({
-  listResults: async (request) =>
-    store.listResults(request.runId, { size: request.pageSize, token: request.pageToken }),
+  async listResults({ runId, pageSize: size, pageToken: token }) {
+    const page = store.listResults(runId, { size, token })
+    return { ...page, results: page.results.map(pairResultMessage) }
+  },
   getMatrix: async (request) => matrixOf(request, store.allResults(request.runId)),
 })

@@ -1,11 +1,15 @@
 import type { EndpointPair } from '#proto/meshgauge/collector/v1/result.ts'
-import { type Run, type RunServiceImplementation, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import { type RunServiceImplementation, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
+import { pairResultMessage } from '../dispatch/pair-result-message.ts'
 import { endpointMessage } from '../inventory/endpoints.ts'
+import { withShiftCount } from '../plan/effective-run-spec.ts'
 import { rounds } from '../plan/plan.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
-import { effectiveRunSpec, withShiftCount } from '../runs/effective-run-spec.ts'
+import { requestedRunSpecOf, runSpecMessage } from '../plan/run-spec-message.ts'
 import type { Runs } from '../runs/runs.ts'
+import type { Run } from '../store/run.ts'
+import { runMessage } from '../store/run-message.ts'
 import { createIdempotency, sameMessage } from './request-ids.ts'
 
 /** @throws OperatingError SPEC_INVALID when the spec is absent */
@@ -24,18 +28,21 @@ const roundsOf = (planned: PlannedRun): { pairs: EndpointPair[] }[] =>
 
 /** Whether a run was created from this spec. The number of shifts in a run depends on the fleet at that time. */
 const isFrom = (spec: RunSpec, run: Run): boolean =>
-  run.spec !== undefined &&
-  sameMessage(RunSpec, withShiftCount(effectiveRunSpec(spec), run.plan?.nodeCount ?? 0), run.spec)
+  sameMessage(
+    RunSpec,
+    runSpecMessage(withShiftCount(requestedRunSpecOf(spec), run.plan.nodeCount)),
+    runSpecMessage(run.spec),
+  )
 
 export const createRunService = (runs: Runs): RunServiceImplementation => {
   const idempotent = createIdempotency((requestId) => runs.ofRequest(requestId))
   return {
     async planRun(request) {
-      const planned = await runs.plan(requireSpec(request.spec))
+      const planned = await runs.plan(requestedRunSpecOf(requireSpec(request.spec)))
       return {
         plan: planned.message,
         rounds: request.includeRounds ? roundsOf(planned) : [],
-        spec: planned.spec,
+        spec: runSpecMessage(planned.spec),
       }
     },
     async createRun(request) {
@@ -43,13 +50,19 @@ export const createRunService = (runs: Runs): RunServiceImplementation => {
       const run = await idempotent(request.requestId, {
         content: RunSpec.encode(spec).finish(),
         isFrom: (existing) => isFrom(spec, existing),
-        create: () => runs.create(spec, request.requestId),
+        create: () => runs.create(requestedRunSpecOf(spec), request.requestId),
       })
-      return { run }
+      return { run: runMessage(run) }
     },
-    getRun: async (request) => ({ run: runs.get(request.runId) }),
-    listRuns: async (request) => runs.list({ size: request.pageSize, token: request.pageToken }),
-    watchRun: (request, { signal }) => runs.watch(request.runId, signal),
-    cancelRun: async (request) => ({ run: runs.cancel(request.runId) }),
+    getRun: async (request) => ({ run: runMessage(runs.get(request.runId)) }),
+    async listRuns({ pageSize: size, pageToken: token }) {
+      const page = runs.list({ size, token })
+      return { ...page, runs: page.runs.map(runMessage) }
+    },
+    async *watchRun(request, { signal }) {
+      for await (const update of runs.watch(request.runId, signal))
+        yield { run: runMessage(update.run), results: update.results.map(pairResultMessage) }
+    },
+    cancelRun: async (request) => ({ run: runMessage(runs.cancel(request.runId)) }),
   }
 }

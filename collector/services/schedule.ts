@@ -7,7 +7,9 @@ import {
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { pageOf } from '../../lib/paging.ts'
 import { effectiveScheduleSpec } from '../schedules/define/effective-schedule-spec.ts'
+import { scheduleSpecMessage, scheduleSpecOf } from '../schedules/define/schedule-spec-message.ts'
 import type { Schedules } from '../schedules/schedules.ts'
+import { runMessage } from '../store/run-message.ts'
 import { createIdempotency, sameMessage } from './request-ids.ts'
 
 /** @throws OperatingError SPEC_INVALID when the spec is absent */
@@ -28,12 +30,16 @@ export const createScheduleService = (schedules: Schedules): ScheduleServiceImpl
       const isFrom = ({ schedule, createdPaused }: Created): boolean =>
         createdPaused === paused &&
         schedule.spec !== undefined &&
-        sameMessage(ScheduleSpec, effectiveScheduleSpec(spec), schedule.spec)
+        sameMessage(
+          ScheduleSpec,
+          scheduleSpecMessage(effectiveScheduleSpec(scheduleSpecOf(spec))),
+          schedule.spec,
+        )
       const { schedule } = await idempotent(requestId, {
         content: CreateScheduleRequest.encode({ ...request, requestId: '' }).finish(),
         isFrom,
         create: async () => ({
-          schedule: await schedules.create(spec, paused, requestId),
+          schedule: await schedules.create(scheduleSpecOf(spec), paused, requestId),
           createdPaused: paused,
         }),
       })
@@ -46,7 +52,7 @@ export const createScheduleService = (schedules: Schedules): ScheduleServiceImpl
     },
     pauseSchedule: async ({ schedule }) => ({ schedule: await schedules.setPaused(schedule, true) }),
     resumeSchedule: async ({ schedule }) => ({ schedule: await schedules.setPaused(schedule, false) }),
-    triggerSchedule: async ({ schedule }) => ({ run: await schedules.trigger(schedule) }),
+    triggerSchedule: async ({ schedule }) => ({ run: runMessage(await schedules.trigger(schedule)) }),
     async deleteSchedule({ schedule }) {
       schedules.delete(schedule)
       return {}

@@ -2,13 +2,17 @@ import { z } from 'zod'
 import { type CheckResult, CheckStatus, type Evidence } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { type Run, RunSpec, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { RunState, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
-import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
+import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBitrate, parseBitrate, parseDuration } from '../../lib/units.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
+import { createIperfTest, createRunSpec } from '../plan/effective-run-spec.ts'
+import type { RunSpec } from '../plan/run-spec.ts'
 import type { Runs } from '../runs/runs.ts'
+import type { Run } from '../store/run.ts'
 
 /** With at most this number of nodes, every pair is measured. In larger fleets each node is measured to 7 random others. */
 const MESH_NODES = 8
@@ -41,13 +45,13 @@ const read = (given: Record<string, unknown>): Parameters => {
 }
 
 const specOf = (nodes: readonly Node[], { duration, interfaces }: Parameters): RunSpec =>
-  RunSpec.fromPartial({
+  createRunSpec({
     label: 'check iperf',
-    topology: {
+    topology: Topology.fromPartial({
       kind: nodes.length <= MESH_NODES ? TopologyKind.TOPOLOGY_KIND_MESH : TopologyKind.TOPOLOGY_KIND_SHIFTS,
       nodes: nodes.map(({ name }) => name),
-    },
-    test: { $case: 'iperf', value: { options: { duration: toDuration(duration) } } },
+    }),
+    test: createIperfTest({ durationSeconds: duration }),
     interfaces: [...interfaces],
   })
 
@@ -61,7 +65,7 @@ const evidenceOf = (
   min: number | undefined,
 ): Evidence => {
   const values = results.flatMap(({ outcome, values: of }) =>
-    outcome === Outcome.OUTCOME_MEASURED && of?.$case === 'iperf' ? [of.value.bitsPerSecond ?? 0] : [],
+    outcome === Outcome.OUTCOME_MEASURED && of?.kind === 'iperf' ? [of.bitsPerSecond ?? 0] : [],
   )
   const slowest = values.length > 0 ? Math.min(...values) : null
   const failed = results.some(({ outcome }) =>
@@ -80,12 +84,12 @@ const resultOf = (
   results: readonly PairResult[],
   parameters: Parameters,
 ): CheckResult => {
-  const own = results.filter(({ source, destination }) => source?.node === node || destination?.node === node)
-  const names = [...new Set(own.map(({ source }) => source?.interface ?? ''))].sort()
+  const own = results.filter(({ source, destination }) => source.node === node || destination.node === node)
+  const names = [...new Set(own.map(({ source }) => source.interface))].sort()
   const evidence = names.flatMap((name) => {
-    const there = own.filter(({ source }) => source?.interface === name)
-    const sent = there.filter(({ source }) => source?.node === node)
-    const received = there.filter(({ destination }) => destination?.node === node)
+    const there = own.filter(({ source }) => source.interface === name)
+    const sent = there.filter(({ source }) => source.node === node)
+    const received = there.filter(({ destination }) => destination.node === node)
     return [
       evidenceOf(name, 'slowest_sent', sent, parameters.min),
       evidenceOf(name, 'slowest_received', received, parameters.min),

@@ -1,10 +1,10 @@
 import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
+import type { PairResult } from '../dispatch/pair-result.ts'
 import type { CoverageStore } from './coverage.ts'
 import type { DocumentStore } from './documents.ts'
 import type { StoreMaintenance } from './maintenance.ts'
 import type { Page } from './paging.ts'
+import type { Run } from './run.ts'
 import type { WindowStore } from './windows.ts'
 
 /** When a node was last the source or destination of a measured pair, by test. */

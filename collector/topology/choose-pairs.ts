@@ -1,5 +1,5 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { TopologyKind, type Topology as TopologyRequest } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Topology as TopologyRequest } from '#proto/meshgauge/collector/v1/run.ts'
 import { selectNodes } from '../inventory/selectors.ts'
 import { topologies, topologyOfKind } from './registry.ts'
 import { createPairs, type NodePairs, noPairs, type TopologyInput, type Violation } from './topology.ts'
@@ -8,9 +8,9 @@ import { createPairs, type NodePairs, noPairs, type TopologyInput, type Violatio
 export type ChosenPairs = { nodes: Node[]; pairs: NodePairs; violations: Violation[] }
 
 /** Resolves the selectors of a request, and creates the pairs of its topology. */
-export const choosePairs = (request: TopologyRequest | undefined, fleet: readonly Node[]): ChosenPairs => {
-  const topology = topologyOfKind(request?.kind ?? TopologyKind.TOPOLOGY_KIND_UNSPECIFIED)
-  if (!request || !topology) {
+export const choosePairs = (request: TopologyRequest, fleet: readonly Node[]): ChosenPairs => {
+  const topology = topologyOfKind(request.kind)
+  if (!topology) {
     const description = `one of ${Object.keys(topologies).join(', ')} is needed`
     return { nodes: [], pairs: noPairs, violations: [{ field: 'topology.kind', description }] }
   }

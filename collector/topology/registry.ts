@@ -7,6 +7,8 @@ import { shifts } from './shifts.ts'
 import { star } from './star.ts'
 import type { Topology } from './topology.ts'
 
+export type { Topology, TopologyField } from './topology.ts'
+
 /** Every topology by the name that users type. A new topology is one file and one line here. */
 export const topologies = {
   ring,

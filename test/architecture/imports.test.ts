@@ -19,10 +19,13 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/main.ts',
       'collector/options.ts',
       // `plan --count` plans for a synthetic fleet without a collector.
+      'collector/plan/run-spec-message.ts',
       'collector/runs/prepare.ts',
       // `profiles validate` and `schedules add --file` check a file without a collector.
       'collector/profiles/profile.ts',
+      'collector/profiles/profile-message.ts',
       'collector/schedules/define/schema.ts',
+      'collector/schedules/define/schedule-spec-message.ts',
       // Names and descriptions of the topologies, for arguments and help.
       'collector/topology/registry.ts',
       'deploy/local',

@@ -1,7 +1,8 @@
 /** Simulated measurements on a model fabric, for heuristics.bench.ts. */
 
-import { CulpritKind, FaultDirection, type PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { CulpritKind, FaultDirection } from '#proto/meshgauge/collector/v1/result.ts'
 import { iperfResult, LINE_RATE, nodeName, pingResult } from '../../collector/diagnosis/testing/model.ts'
+import type { PairResult } from '../../collector/dispatch/pair-result.ts'
 import { type Random, shuffle } from '../../collector/topology/random.ts'
 import type { NodePairs } from '../../collector/topology/topology.ts'
 

@@ -113,7 +113,7 @@ describe('compose files', () => {
     expect(nodes.map(({ name, address }) => ({ name, address }))).toEqual(listening)
     expect(insecure).toBe(true)
     // The trial measures by schedules only.
-    expect(schedules?.map(({ work }) => work?.$case)).toEqual(['mesh', 'run', 'run', 'run'])
+    expect(schedules?.map(({ work }) => work?.kind)).toEqual(['mesh', 'run', 'run', 'run'])
     expect(checks.length).toBeGreaterThan(0)
     expect(Object.keys(trial.services).sort()).toEqual(
       ['collector', ...listening.map(({ name }) => name.replace('node', 'agent'))].sort(),

@@ -168,8 +168,8 @@ describeLab('sustained traffic on a lab of 4 hosts', () => {
     const refused = await fleet.meshgauge(...run)
     expect(refused.exitCode).toBe(3)
     expect(refused.stderr).toContain(`meshgauge traffic stop ${traffic.id}`)
-    const besideTraffic = await fleet.json(...run, '--beside-traffic')
-    expect(besideTraffic.pairs.map(({ outcome }) => outcome)).toEqual([
+    const allowTraffic = await fleet.json(...run, '--allow-traffic')
+    expect(allowTraffic.pairs.map(({ outcome }) => outcome)).toEqual([
       'measured',
       'measured',
       'measured',

@@ -1,29 +1,24 @@
 import { type MeshEvent, MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import {
-  IperfTest,
-  PingTest,
-  type Run,
-  RunSpec,
-  Topology,
-  TopologyKind,
-} from '#proto/meshgauge/collector/v1/run.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
+import { Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import type { PairResult } from '../../collector/dispatch/pair-result.ts'
+import { createIperfTest, createPingTest, createRunSpec } from '../../collector/plan/effective-run-spec.ts'
+import type { RunSpec } from '../../collector/plan/run-spec.ts'
+import type { Run } from '../../collector/store/run.ts'
 import { createWorld, type WorldOptions } from './world/world.ts'
 
 const mesh = Topology.fromPartial({ kind: TopologyKind.TOPOLOGY_KIND_MESH })
 
 /** An iperf between all nodes on net0. */
-export const iperfMesh = RunSpec.fromPartial({
+export const iperfMesh = createRunSpec({
   topology: mesh,
-  test: { $case: 'iperf', value: IperfTest.fromPartial({}) },
+  test: createIperfTest(),
   interfaces: ['net0'],
 })
 
 export const pingMesh = (count: number): RunSpec =>
-  RunSpec.fromPartial({
+  createRunSpec({
     topology: mesh,
-    test: { $case: 'ping', value: PingTest.fromPartial({ count, interval: toDuration(0.01) }) },
+    test: createPingTest({ count, intervalSeconds: 0.01 }),
   })
 
 /** The longest that a test may take in simulated time. */

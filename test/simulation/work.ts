@@ -1,17 +1,11 @@
 import { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import {
-  IperfTest,
-  PingTest,
-  type Run,
-  RunSpec,
-  runStateToJSON,
-  Topology,
-  TopologyKind,
-} from '#proto/meshgauge/collector/v1/run.ts'
+import { runStateToJSON, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
+import type { PairResult } from '../../collector/dispatch/pair-result.ts'
+import { createIperfTest, createPingTest, createRunSpec } from '../../collector/plan/effective-run-spec.ts'
+import type { RunSpec } from '../../collector/plan/run-spec.ts'
+import type { Run } from '../../collector/store/run.ts'
 import { OperatingError } from '../../lib/errors.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
 import type { EndedRun } from './checkers/results.ts'
 import type { Trace } from './trace.ts'
 import type { RandomSource } from './world/random.ts'
@@ -47,19 +41,11 @@ const topologyOf = (world: World, random: RandomSource) =>
   })
 
 const runSpecOf = (world: World, random: RandomSource): RunSpec =>
-  RunSpec.fromPartial({
+  createRunSpec({
     topology: topologyOf(world, random),
     test: random.chance(0.5)
-      ? {
-          $case: 'ping',
-          value: PingTest.fromPartial({ count: random.integer(3, 20), interval: toDuration(0.1) }),
-        }
-      : {
-          $case: 'iperf',
-          value: IperfTest.fromPartial({
-            options: IperfOptions.fromPartial({ duration: toDuration(random.integer(1, 5)) }),
-          }),
-        },
+      ? createPingTest({ count: random.integer(3, 20), intervalSeconds: 0.1 })
+      : createIperfTest({ durationSeconds: random.integer(1, 5) }),
   })
 
 /** What a collector refuses on purpose: busy interfaces, a full store, a collector that shuts down. */
@@ -92,7 +78,7 @@ export const keepWorking = async (deps: Deps, endSeconds: number): Promise<void>
     const startSeconds = time.seconds()
     const { runs } = collector.parts()
     const run = await runs.create(spec)
-    trace.say(`a run of ${spec.test!.$case} begins: ${run.plan!.pairCount} pairs`)
+    trace.say(`a run of ${spec.test.kind} begins: ${run.plan.pairCount} pairs`)
     if (isCancelled) {
       void clock.sleep(cancelAfter).then(() => {
         try {

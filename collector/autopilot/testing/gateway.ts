@@ -4,12 +4,14 @@ import { afterEach, beforeEach } from 'vitest'
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { Plan, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { systemClock } from '../../../lib/clock.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import type { Health } from '../../health/health.ts'
 import { AUTOPILOT_DEFAULTS } from '../../inventory/config.ts'
+import type { RequestedRunSpec } from '../../plan/run-spec.ts'
+import { sampleRun } from '../../store/testing/samples.ts'
 import type { HttpServer } from '../../telemetry/expose/http-listener.ts'
 import { failedPair, iperfPair } from '../../telemetry/testing/samples.ts'
 import { listenAutopilot } from '../server.ts'
@@ -29,10 +31,10 @@ export const node = (number: number, state: NodeState = NodeState.NODE_STATE_REA
 type RequestedCheck = { node: string; check: string; parameters: Record<string, unknown> }
 
 const run = (state: RunState) =>
-  Run.fromPartial({
+  sampleRun({
     id: 'run-1',
     state,
-    plan: { pairCount: 6, roundCount: 2 },
+    plan: Plan.fromPartial({ pairCount: 6, roundCount: 2 }),
     stateReason: 'by an operator',
   })
 
@@ -40,7 +42,7 @@ const run = (state: RunState) =>
 const createState = () => ({
   nodes: [1, 2, 3].map((number) => node(number)),
   requested: [] as RequestedCheck[],
-  specs: [] as RunSpec[],
+  specs: [] as RequestedRunSpec[],
   cancelled: [] as string[],
   results: [iperfPair('node-1', 'node-2', 9.4e9), failedPair('node-2', 'node-1', Outcome.OUTCOME_REFUSED)],
   runState: RunState.RUN_STATE_COMPLETED as RunState,
@@ -72,7 +74,7 @@ const listen = async (state: ReturnType<typeof createState>): Promise<HttpServer
     runs: {
       create: async (spec) => {
         state.specs.push(spec)
-        if (spec.topology?.nodes.includes('node-3'))
+        if (spec.topology.nodes.includes('node-3'))
           throw new OperatingError('SPEC_INVALID', 'the run is not valid: no two nodes')
         return run(RunState.RUN_STATE_RUNNING)
       },

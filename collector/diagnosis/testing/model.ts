@@ -1,7 +1,9 @@
+import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { PairResult, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
+import { createPairResult, type PairResult } from '../../dispatch/pair-result.ts'
 import type { Random } from '../../topology/random.ts'
 import { type NodePairs, shiftPairs } from '../../topology/topology.ts'
 import { diagnose } from '../diagnosis.ts'
@@ -17,25 +19,30 @@ export const meshOf = (count: number): NodePairs =>
     Array.from({ length: count - 1 }, (_, index) => index + 1),
   )
 
+const endpointOf = (index: number) => ({ node: nodeName(index), interface: 'net1', address: '' })
+
 export const iperfResult = (
   source: number,
   destination: number,
   bitsPerSecond: number,
-  more: Parameters<typeof PairResult.fromPartial>[0] = {},
+  more: Partial<PairResult> = {},
 ): PairResult =>
-  PairResult.fromPartial({
-    source: { node: nodeName(source), interface: 'net1' },
-    destination: { node: nodeName(destination), interface: 'net1' },
+  createPairResult({
+    source: endpointOf(source),
+    destination: endpointOf(destination),
     outcome: Outcome.OUTCOME_MEASURED,
     attemptCount: 1,
-    values: { $case: 'iperf', value: { outcome: Outcome.OUTCOME_MEASURED, bitsPerSecond } },
+    values: {
+      kind: 'iperf',
+      ...IperfResult.fromPartial({ outcome: Outcome.OUTCOME_MEASURED, bitsPerSecond }),
+    },
     ...more,
   })
 
 export const failedResult = (source: number, destination: number, attemptCount = 1): PairResult =>
-  PairResult.fromPartial({
-    source: { node: nodeName(source), interface: 'net1' },
-    destination: { node: nodeName(destination), interface: 'net1' },
+  createPairResult({
+    source: endpointOf(source),
+    destination: endpointOf(destination),
     outcome: Outcome.OUTCOME_UNREACHABLE,
     reason: 'no route to host',
     attemptCount,
@@ -49,14 +56,14 @@ export const pingResult = (
   rttSeconds = 0.0001,
   attemptCount = 1,
 ): PairResult =>
-  PairResult.fromPartial({
-    source: { node: nodeName(source), interface: 'net1' },
-    destination: { node: nodeName(destination), interface: 'net1' },
+  createPairResult({
+    source: endpointOf(source),
+    destination: endpointOf(destination),
     outcome: lost === sent ? Outcome.OUTCOME_UNREACHABLE : Outcome.OUTCOME_MEASURED,
     attemptCount,
     values: {
-      $case: 'ping',
-      value: PingStatistics.fromPartial({
+      kind: 'ping',
+      ...PingStatistics.fromPartial({
         sentCount: sent,
         receivedCount: sent - lost,
         lossRatio: lost / sent,
@@ -128,7 +135,7 @@ export const diagnoseFabric = (
   const indexOf = (name: string) => Number(name.slice('node-'.length)) - 1
   const { suspects } = diagnose({ results: [...latest.values()] })
   for (const { source, destination } of suspects.slice(0, maxRetests)) {
-    run(indexOf(source!.node), indexOf(destination!.node), 2)
+    run(indexOf(source.node), indexOf(destination.node), 2)
   }
   return diagnose({ results: [...latest.values()] }).verdicts
 }

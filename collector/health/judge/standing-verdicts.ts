@@ -1,8 +1,10 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, type PairResult, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { CulpritKind, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
 import { createClearedVerdicts } from '../../diagnosis/cleared-verdicts.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
+import type { Run } from '../../store/run.ts'
 
 /** A verdict that no later run of the same test has cleared. */
 export type StandingVerdict = { run: string; test: string; verdict: Verdict; time: Date }
@@ -20,7 +22,7 @@ export class StandingVerdicts {
   /** Adds the verdicts of a run, and removes those that it clears. Runs must be passed in the order in which they end. */
   observeRun(run: Run, results: readonly PairResult[]): void {
     if (run.state !== RunState.RUN_STATE_COMPLETED) return
-    const test = run.spec?.test?.$case ?? ''
+    const test = run.spec.test.kind
     const time = fromTimestamp(run.endTime) ?? new Date(0)
     const isCleared = createClearedVerdicts(results)
     for (const [key, each] of this.#verdicts)

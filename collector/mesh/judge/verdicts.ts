@@ -1,16 +1,12 @@
 import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import {
-  CulpritKind,
-  FaultDirection,
-  PairResult,
-  type Verdict,
-} from '#proto/meshgauge/collector/v1/result.ts'
+import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { median } from '../../../lib/statistics.ts'
 import { diagnose } from '../../diagnosis/diagnosis.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
+import { createPairResult, type PairResult } from '../../dispatch/pair-result.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
 import { evidenceOf } from '../state/path-state.ts'
@@ -26,7 +22,6 @@ const BAD_PATH_ATTEMPTS = 3
 /** Nothing contradicts the verdict: the agent is silent and no peer reaches the node. */
 const DOWN_CONFIDENCE = 0.99
 
-const EMPTY_RESULT = PairResult.fromPartial({})
 const EMPTY_STATISTICS = PingStatistics.fromPartial({})
 
 const countsOf = ({ path: { health }, state }: MeasuredPath) => {
@@ -58,28 +53,25 @@ const toResult = (
   const received = isDown ? 0 : sentCount - lostCount
   const mean = isDown || isLoaded ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
   const time = toDuration(mean ?? 0)
-  return {
-    ...EMPTY_RESULT,
+  return createPairResult({
     source: path.source,
     destination: path.destination,
     outcome: isDown ? Outcome.OUTCOME_UNREACHABLE : Outcome.OUTCOME_MEASURED,
     reason: path.reason,
     values: {
-      $case: 'ping',
-      value: {
-        ...EMPTY_STATISTICS,
-        sentCount: sent,
-        receivedCount: received,
-        lossRatio: sent === 0 ? 0 : (sent - received) / sent,
-        rtt:
-          mean === undefined
-            ? undefined
-            : { min: time, avg: time, p50: time, p99: time, max: time, jitter: undefined },
-      },
+      kind: 'ping',
+      ...EMPTY_STATISTICS,
+      sentCount: sent,
+      receivedCount: received,
+      lossRatio: sent === 0 ? 0 : (sent - received) / sent,
+      rtt:
+        mean === undefined
+          ? undefined
+          : { min: time, avg: time, p50: time, p99: time, max: time, jitter: undefined },
     },
     // One slow probe within a minute raises the mean, so a path that is only slow must not count as retested.
     attemptCount: state === PathState.PATH_STATE_UP ? 1 : BAD_PATH_ATTEMPTS,
-  }
+  })
 }
 
 /**

@@ -1,7 +1,7 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import { type CoverageStore, MAX_CLOCK_AHEAD_MS } from '../../store/coverage.ts'
 import type { PathKey } from '../../store/windows.ts'
 import { PAIR_ABSENT, type YieldIfDue } from './due-pairs.ts'
@@ -44,7 +44,7 @@ export class CoverageLedger {
   recordResults(test: string, results: readonly PairResult[]): void {
     const { interfaces } = this.#coverageOf(test)
     for (const { outcome, source, destination, endTime } of results) {
-      if (outcome !== Outcome.OUTCOME_MEASURED || !source || !destination || !endTime) continue
+      if (outcome !== Outcome.OUTCOME_MEASURED || !endTime) continue
       const path = { source: source.node, destination: destination.node, interface: source.interface }
       this.#set(interfaces, path, unixSeconds(fromTimestamp(endTime).getTime()))
     }

@@ -1,14 +1,14 @@
-import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import type {
   Coverage,
   GetCoverageRequest,
   GetCoverageResponse,
-  ScheduleSpec,
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
+import { type RunSpec, reviewedRunSpec } from '../../plan/run-spec.ts'
+import type { ScheduleSpec } from '../define/schedule-spec.ts'
 import { type CoverageFigures, coverageFiguresOf, coverageMessage } from './coverage-figures.ts'
 import type { CoverageLedger } from './coverage-ledger.ts'
 import { type CoverageTable, createCoverageTable, fullMeshRun } from './coverage-table.ts'
@@ -36,9 +36,9 @@ export class CoverageReports {
 
   /** The figures of a schedule with `every_pair_within`; undefined for others, or when they cannot be computed now. */
   async figuresOf({ everyPairWithin, work }: ScheduleSpec): Promise<CoverageFigures | undefined> {
-    if (!everyPairWithin || work?.$case !== 'run') return undefined
+    if (!everyPairWithin || work?.kind !== 'run') return undefined
     try {
-      const table = await this.#tableOf(work.value)
+      const table = await this.#tableOf(reviewedRunSpec(work.run))
       return await this.#figuresOfTable(table, fromDuration(everyPairWithin))
     } catch (error) {
       // A fleet of fewer than two nodes has no pairs, and the store may be unavailable.

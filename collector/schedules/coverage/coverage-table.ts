@@ -1,7 +1,9 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { IperfTest, PingTest, RunSpec, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { isReady } from '../../inventory/selectors.ts'
+import { createIperfTest, createPingTest, createRunSpec } from '../../plan/effective-run-spec.ts'
+import type { RunSpec, RunTest } from '../../plan/run-spec.ts'
 import { reviewRun } from '../../runs/prepare.ts'
 import type { CoverageLedger } from './coverage-ledger.ts'
 import { PAIR_ABSENT } from './due-pairs.ts'
@@ -41,7 +43,7 @@ export const createCoverageTable = async (
   const lastTimes = new Uint32Array(interfaces.length * count)
   const names = nodes.map(({ name }) => name)
   for (const [index, name] of interfaces.entries()) {
-    const ofInterface = await ledger.lastTimes(run.test?.$case ?? '', name, { names, ...pairs })
+    const ofInterface = await ledger.lastTimes(run.test.kind, name, { names, ...pairs })
     const hasInterface = nodes.map((node) => node.interfaces.includes(name))
     for (let pair = 0; pair < count; pair++) {
       const exists = hasInterface[pairs.sources[pair]!]! && hasInterface[pairs.destinations[pair]!]!
@@ -67,12 +69,9 @@ export const lastTimesOfReadyPairs = ({
 }
 
 /** A run of all pairs of the fleet, on one interface, or on all when the name is empty. */
-export const fullMeshRun = (test: 'ping' | 'iperf', interfaceName: string): RunSpec =>
-  RunSpec.fromPartial({
+export const fullMeshRun = (test: RunTest['kind'], interfaceName: string): RunSpec =>
+  createRunSpec({
     topology: Topology.fromPartial({ kind: TopologyKind.TOPOLOGY_KIND_MESH }),
-    test:
-      test === 'ping'
-        ? { $case: 'ping', value: PingTest.fromPartial({}) }
-        : { $case: 'iperf', value: IperfTest.fromPartial({}) },
+    test: test === 'ping' ? createPingTest() : createIperfTest(),
     interfaces: interfaceName === '' ? [] : [interfaceName],
   })

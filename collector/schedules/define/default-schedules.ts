@@ -1,8 +1,13 @@
-import { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { IperfTest, RunSpec, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import { ScheduleOrigin, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import {
+  ScheduleOrigin,
+  ScheduleSpec as ScheduleSpecMessage,
+} from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
+import { createIperfTest, createRunSpec } from '../../plan/effective-run-spec.ts'
+import type { RunSpec } from '../../plan/run-spec.ts'
+import type { ScheduleSpec } from './schedule-spec.ts'
 
 /** A schedule of the config file or a default: one that was not created over the API. */
 export type ConfiguredSchedule = { spec: ScheduleSpec; origin: ScheduleOrigin }
@@ -14,15 +19,17 @@ const DAY = 24 * HOUR
 const TEST_SECONDS = 2
 
 const iperf = (kind: TopologyKind): RunSpec =>
-  RunSpec.fromPartial({
+  createRunSpec({
     topology: Topology.fromPartial({ kind }),
-    test: {
-      $case: 'iperf',
-      value: IperfTest.fromPartial({
-        options: IperfOptions.fromPartial({ duration: toDuration(TEST_SECONDS) }),
-      }),
-    },
+    test: createIperfTest({ durationSeconds: TEST_SECONDS }),
   })
+
+const scheduleOf = (fields: Partial<ScheduleSpec>): ScheduleSpec => ({
+  ...ScheduleSpecMessage.fromPartial({}),
+  when: undefined,
+  work: undefined,
+  ...fields,
+})
 
 /**
  * The default schedules. The ping mesh is light and starts at once. Throughput tests load the network: they run at night,
@@ -38,19 +45,19 @@ const iperf = (kind: TopologyKind): RunSpec =>
  * nights unnoticed.
  */
 const defaultSpecs = (): ScheduleSpec[] => [
-  ScheduleSpec.fromPartial({ name: 'mesh', work: { $case: 'mesh', value: MeshSpec.fromPartial({}) } }),
-  ScheduleSpec.fromPartial({
+  scheduleOf({ name: 'mesh', work: { kind: 'mesh', mesh: MeshSpec.fromPartial({}) } }),
+  scheduleOf({
     name: 'daily',
-    when: { $case: 'cron', value: '0 2 * * *' },
+    when: { kind: 'cron', cron: '0 2 * * *' },
     jitter: toDuration(HOUR / 2),
-    work: { $case: 'run', value: iperf(TopologyKind.TOPOLOGY_KIND_SHIFTS) },
+    work: { kind: 'run', run: iperf(TopologyKind.TOPOLOGY_KIND_SHIFTS) },
     budget: { busy: toDuration(10 * 60), period: toDuration(DAY) },
   }),
-  ScheduleSpec.fromPartial({
+  scheduleOf({
     name: 'weekly',
-    when: { $case: 'cron', value: '0 3 * * *' },
+    when: { kind: 'cron', cron: '0 3 * * *' },
     jitter: toDuration(HOUR / 2),
-    work: { $case: 'run', value: iperf(TopologyKind.TOPOLOGY_KIND_MESH) },
+    work: { kind: 'run', run: iperf(TopologyKind.TOPOLOGY_KIND_MESH) },
     budget: { busy: toDuration(HOUR), period: toDuration(DAY) },
     everyPairWithin: toDuration(7 * DAY),
   }),

@@ -1,21 +1,24 @@
-import { OverlapPolicy, type ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { OverlapPolicy } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { effectiveMeshSpec } from '../../mesh/assign/settings.ts'
-import { effectiveRunSpec } from '../../runs/effective-run-spec.ts'
+import type { ScheduleSpec } from './schedule-spec.ts'
 
 export const DEFAULT_BUDGET_PERIOD_SECONDS = 86_400
 
-const effectiveWork = (work: ScheduleSpec['work']): ScheduleSpec['work'] => {
-  if (work?.$case === 'run') return { $case: 'run', value: effectiveRunSpec(work.value) }
-  if (work?.$case === 'mesh') return { $case: 'mesh', value: effectiveMeshSpec(work.value) }
-  return work
-}
+const effectiveWork = (work: ScheduleSpec['work']): ScheduleSpec['work'] =>
+  work?.kind === 'mesh' ? { kind: 'mesh', mesh: effectiveMeshSpec(work.mesh) } : work
+
+/** A mesh has no starts that could overlap. The review refuses a policy for it, also in a stored spec. */
+const effectiveOverlap = ({ work, overlap }: ScheduleSpec): OverlapPolicy =>
+  work?.kind === 'mesh'
+    ? OverlapPolicy.OVERLAP_POLICY_UNSPECIFIED
+    : overlap || OverlapPolicy.OVERLAP_POLICY_SKIP
 
 /** The spec with all defaults filled in that do not depend on the fleet. An effective spec stays as it is. */
 export const effectiveScheduleSpec = (spec: ScheduleSpec): ScheduleSpec => ({
   ...spec,
   work: effectiveWork(spec.work),
-  overlap: spec.overlap || OverlapPolicy.OVERLAP_POLICY_SKIP,
+  overlap: effectiveOverlap(spec),
   budget: spec.budget && {
     ...spec.budget,
     period: spec.budget.period ?? toDuration(DEFAULT_BUDGET_PERIOD_SECONDS),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { parseCron } from './cron.ts'
+import type { ScheduleSpec } from './schedule-spec.ts'
 
 /** When a schedule starts. Moments are Unix milliseconds, lengths of time are milliseconds. */
 export type PlannedTimes = {
@@ -48,11 +48,11 @@ export const plannedTimesOf = (spec: ScheduleSpec, anchor: number): PlannedTimes
   const { when } = spec
   if (!when) return undefined
   let after: PlannedTimes['after']
-  if (when.$case === 'every') {
-    const every = millisecondsOf(when.value)
+  if (when.kind === 'every') {
+    const every = Math.round(when.seconds * 1000)
     after = (moment) => anchor + (Math.floor((moment - anchor) / every) + 1) * every
   } else {
-    const cron = parseCron(when.value, spec.timeZone)
+    const cron = parseCron(when.cron, spec.timeZone)
     after = (moment) => cron.nextRun(new Date(moment))?.getTime()
   }
   const jitter = millisecondsOf(spec.jitter)

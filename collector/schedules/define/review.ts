@@ -1,17 +1,16 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Profile, ProfileSource } from '#proto/meshgauge/collector/v1/profile.ts'
-import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
-import type { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { ConfigError, closest } from '../../../lib/config.ts'
 import { throwIfInvalid, type Violation } from '../../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 import { interfaceNames } from '../../inventory/endpoints.ts'
 import { isReady, selectNodes } from '../../inventory/selectors.ts'
 import { checkMeshSpec } from '../../mesh/assign/settings.ts'
-import { readProfile } from '../../profiles/profile.ts'
+import type { RequestedRunSpec } from '../../plan/run-spec.ts'
+import { type Profile, readProfile } from '../../profiles/profile.ts'
 import { reviewRun } from '../../runs/prepare.ts'
 import { cronProblem, timeZoneProblem } from './cron.ts'
+import type { ProfileSource, ScheduleSpec } from './schedule-spec.ts'
 
 export const SCHEDULE_NAME = /^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/
 export const NAME_RULE =
@@ -50,15 +49,14 @@ const reviewWhen = (spec: ScheduleSpec, report: Report) => {
   const { when, work, timeZone } = spec
   const zone = timeZoneProblem(timeZone)
   if (zone) report('time_zone', zone)
-  if (work?.$case === 'mesh') {
-    if (when) report(when.$case, 'does not apply to a mesh, which always runs')
+  if (work?.kind === 'mesh') {
+    if (when) report(when.kind, 'does not apply to a mesh, which always runs')
   } else if (!when) report('cron', 'is missing: write a crontab line, or every')
-  else if (when.$case === 'cron') {
-    const problem = cronProblem(when.value, timeZone)
+  else if (when.kind === 'cron') {
+    const problem = cronProblem(when.cron, timeZone)
     if (problem) report('cron', problem)
-  } else if (fromDuration(when.value) < MIN_EVERY_SECONDS)
-    report('every', `must be at least ${MIN_EVERY_SECONDS}s`)
-  else reviewDuration(report, 'every', when.value)
+  } else if (when.seconds < MIN_EVERY_SECONDS) report('every', `must be at least ${MIN_EVERY_SECONDS}s`)
+  else reviewDuration(report, 'every', toDuration(when.seconds))
   for (const [index, { cron, duration }] of spec.blackouts.entries()) {
     const problem = cronProblem(cron, timeZone)
     if (problem) report(`blackouts[${index}].cron`, problem)
@@ -75,9 +73,9 @@ const reviewLimits = (spec: ScheduleSpec, report: Report) => {
   reviewDuration(report, 'budget.period', budget?.period)
   reviewDuration(report, 'every_pair_within', everyPairWithin)
   if (budget && budget.bytes === undefined && !budget.busy) report('budget', 'must have bytes or busy')
-  if (everyPairWithin && work?.$case === 'profile')
+  if (everyPairWithin && work?.kind === 'profile')
     report('every_pair_within', 'applies to runs, not to profiles')
-  if (work?.$case === 'run' && work.value.label !== '' && work.value.label !== spec.name)
+  if (work?.kind === 'run' && work.run.label !== '' && work.run.label !== spec.name)
     report('run.label', 'is the name of the schedule; leave it out')
 }
 
@@ -89,17 +87,17 @@ export const reviewSchedule = (spec: ScheduleSpec): Violation[] => {
   reviewWhen(spec, report)
   reviewLimits(spec, report)
   if (!spec.work) report('work', 'is missing: give a run, a profile or a mesh')
-  if (spec.work?.$case === 'mesh') {
+  if (spec.work?.kind === 'mesh') {
     for (const [field, isGiven] of FIELDS_NOT_FOR_A_MESH)
       if (isGiven(spec)) report(field, 'does not apply to a mesh, which always runs')
     // The mesh would refuse these later, when the schedule is stored already: then no collector could start any more.
-    for (const { field, description } of checkMeshSpec(spec.work.value)) report(`mesh.${field}`, description)
+    for (const { field, description } of checkMeshSpec(spec.work.mesh)) report(`mesh.${field}`, description)
   }
   return violations
 }
 
 /** The interfaces of a node are known once its agent has answered. Until then no interface name is reported as wrong. */
-const reviewOnFleet = (run: RunSpec, nodes: readonly Node[]): Violation[] => {
+const reviewOnFleet = (run: RequestedRunSpec, nodes: readonly Node[]): Violation[] => {
   const { chosen, violations } = reviewRun(run, nodes)
   return chosen.nodes.every(isReady)
     ? violations
@@ -114,11 +112,10 @@ const reviewMeshOnFleet = (mesh: MeshSpec, fleet: readonly Node[]): Violation[] 
 
 /** The profile with a name, or parsed from YAML. @throws OperatingError SPEC_INVALID with all problems */
 export const resolveProfile = (source: ProfileSource, profiles: ReadonlyMap<string, Profile>): Profile => {
-  const wanted = source.source
-  if (wanted?.$case === 'yaml') {
+  if (source.kind === 'yaml') {
     const file = source.file || 'profile'
     try {
-      return readProfile(file, wanted.value)
+      return readProfile(file, source.yaml)
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
       const violations = error.problems.map(({ line, column, path, message }) => ({
@@ -128,7 +125,7 @@ export const resolveProfile = (source: ProfileSource, profiles: ReadonlyMap<stri
       return throwViolations(violations)
     }
   }
-  const name = wanted?.value ?? ''
+  const { name } = source
   const profile = profiles.get(name)
   if (profile) return profile
   const meant = closest(name, [...profiles.keys()])
@@ -147,19 +144,19 @@ export const reviewWork = (
   nodes: readonly Node[],
   profiles: ReadonlyMap<string, Profile>,
 ): Violation[] => {
-  if (work?.$case === 'mesh')
-    return reviewMeshOnFleet(work.value, nodes).map(({ field, description }) => ({
+  if (work?.kind === 'mesh')
+    return reviewMeshOnFleet(work.mesh, nodes).map(({ field, description }) => ({
       field: `mesh.${field}`,
       description,
     }))
-  if (work?.$case === 'run')
-    return reviewOnFleet(work.value, nodes).map(({ field, description }) => ({
+  if (work?.kind === 'run')
+    return reviewOnFleet(work.run, nodes).map(({ field, description }) => ({
       field: `run.${field}`,
       description,
     }))
-  if (work?.$case !== 'profile') return []
-  return resolveProfile(work.value, profiles).steps.flatMap(({ name, spec }) =>
-    reviewOnFleet(spec!, nodes).map(({ field, description }) => ({
+  if (work?.kind !== 'profile') return []
+  return resolveProfile(work.source, profiles).steps.flatMap(({ name, spec }) =>
+    reviewOnFleet(spec, nodes).map(({ field, description }) => ({
       field: `profile.tests["${name}"].${field}`,
       description,
     })),

@@ -2,11 +2,11 @@
 
 import { z } from 'zod'
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { Blackout, Budget, OverlapPolicy, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { Blackout, Budget, OverlapPolicy } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { closest, parseConfig, type ReviewProblem } from '../../../lib/config.ts'
 import { ENGINES } from '../../../lib/engines.ts'
 import { isProfileFile } from '../../../lib/profile-file.ts'
-import { toDuration } from '../../../lib/protobuf-time.ts'
+import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 import { durationHint, parseBytes, parseDuration } from '../../../lib/units.ts'
 import type { ConfigSection, NamedNodes } from '../../inventory/config.ts'
 import {
@@ -20,6 +20,7 @@ import { reviewTest } from '../../profiles/review.ts'
 import { profileSchema, runSchema } from '../../profiles/schema.ts'
 import { cronProblem, timeZoneProblem } from './cron.ts'
 import { NAME_RULE, reviewSchedule, SCHEDULE_NAME } from './review.ts'
+import type { ScheduleSpec } from './schedule-spec.ts'
 
 /** A schema that parses a value with `parse`. Where that returns undefined, `problem` is the message. */
 const parsedBy = <T>(parse: (value: unknown) => T | undefined, problem: (value: unknown) => string) =>
@@ -132,28 +133,26 @@ const meshOf = ({ size, shifts, ...rest }: z.output<typeof mesh>): MeshSpec =>
   })
 
 const workOf = ({ run, profile, mesh: meshFields }: Fields): ScheduleSpec['work'] => {
-  if (run) return { $case: 'run', value: runOf(run) }
-  if (profile !== undefined)
-    return { $case: 'profile', value: { source: { $case: 'name', value: profile }, file: '' } }
-  return meshFields && { $case: 'mesh', value: meshOf(meshFields) }
+  if (run) return { kind: 'run', run: runOf(run) }
+  if (profile !== undefined) return { kind: 'profile', source: { kind: 'name', name: profile, file: '' } }
+  return meshFields && { kind: 'mesh', mesh: meshOf(meshFields) }
 }
 
-const specOf = (value: Fields): ScheduleSpec =>
-  ScheduleSpec.fromPartial({
-    name: value.name,
-    when:
-      value.cron !== undefined
-        ? { $case: 'cron', value: value.cron }
-        : value.every && { $case: 'every', value: value.every },
-    timeZone: value.time_zone,
-    work: workOf(value),
-    jitter: value.jitter,
-    overlap: value.overlap ? OVERLAPS[value.overlap] : OverlapPolicy.OVERLAP_POLICY_UNSPECIFIED,
-    blackouts: value.blackouts.map((each) => Blackout.fromPartial(each)),
-    budget: value.budget && Budget.fromPartial(value.budget),
-    everyPairWithin: value.every_pair_within,
-    eachInterface: value.each_interface,
-  })
+const specOf = (value: Fields): ScheduleSpec => ({
+  name: value.name,
+  when:
+    value.cron !== undefined
+      ? { kind: 'cron', cron: value.cron }
+      : value.every && { kind: 'every', seconds: fromDuration(value.every) },
+  timeZone: value.time_zone,
+  work: workOf(value),
+  jitter: value.jitter,
+  overlap: value.overlap ? OVERLAPS[value.overlap] : OverlapPolicy.OVERLAP_POLICY_UNSPECIFIED,
+  blackouts: value.blackouts.map((each) => Blackout.fromPartial(each)),
+  budget: value.budget && Budget.fromPartial(value.budget),
+  everyPairWithin: value.every_pair_within,
+  eachInterface: value.each_interface,
+})
 
 /** The path of a field such as `budget.busy` or `blackouts[0].cron`. */
 const pathOf = (field: string): (string | number)[] =>

@@ -1,6 +1,4 @@
-import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
-import { type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import type { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
@@ -8,12 +6,15 @@ import { formatBytes, formatDuration } from '../../../lib/units.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
 import { isBidirectional } from '../../plan/caps.ts'
 import { bytesOf } from '../../plan/estimate.ts'
+import { type RunSpec, reviewedRunSpec } from '../../plan/run-spec.ts'
+import type { Profile } from '../../profiles/profile.ts'
 import { reviewRun } from '../../runs/prepare.ts'
 import type { Runs } from '../../runs/runs.ts'
 import type { CoverageLedger } from '../coverage/coverage-ledger.ts'
 import { createCoverageTable, lastTimesOfReadyPairs } from '../coverage/coverage-table.ts'
 import { pickDuePairs, type YieldIfDue } from '../coverage/due-pairs.ts'
 import { resolveProfile } from '../define/review.ts'
+import type { ScheduleSpec } from '../define/schedule-spec.ts'
 import { type Cost, remainingOf } from '../state/budget.ts'
 import type { StartOutcome } from '../state/start-history.ts'
 import { CostMeter, pairSecondsOf } from './cost-meter.ts'
@@ -53,8 +54,8 @@ export const chooseRuns = async (
   spec: ScheduleSpec,
   options: ChooseRunsOptions,
 ): Promise<RunOfStart[] | StartOutcome> =>
-  spec.everyPairWithin && spec.work?.$case === 'run'
-    ? chooseDueRuns(deps, spec, spec.work.value, options)
+  spec.everyPairWithin && spec.work?.kind === 'run'
+    ? chooseDueRuns(deps, spec, reviewedRunSpec(spec.work.run), options)
     : chooseAllRuns(deps, spec, options)
 
 /** All runs of the schedule, if the budget allows all of them. */
@@ -97,7 +98,7 @@ const chooseDueRuns = async (
   const remaining = remainingOf(spec.budget, spent)
   const chosen = rowsWithinBudget(table, due, cost, remaining)
   if (chosen.length === 0) {
-    const reason = overBudgetText({ bytes: cost.bytes, busySeconds: pairSecondsOf(run) }, remaining)
+    const reason = overBudgetText({ bytes: cost.bytes, busySeconds: pairSecondsOf(run.test) }, remaining)
     const pairs = due.length === 1 ? '1 pair is due; it' : `${due.length} pairs are due; one more`
     return { kind: 'over_budget', reason: `${pairs} ${reason}` }
   }
@@ -114,17 +115,17 @@ const allRunsOf = (deps: ChooseRunsDeps, spec: ScheduleSpec): RunOfStart[] => {
 }
 
 const configuredRunsOf = (deps: ChooseRunsDeps, { work }: ScheduleSpec): RunOfStart[] => {
-  if (work?.$case === 'run') return [{ spec: work.value, pause: 0 }]
-  if (work?.$case !== 'profile') return []
-  return resolveProfile(work.value, deps.profiles).steps.map((step) => ({
-    spec: step.spec!,
-    pause: fromDuration(step.cooldown) ?? 0,
+  if (work?.kind === 'run') return [{ spec: reviewedRunSpec(work.run), pause: 0 }]
+  if (work?.kind !== 'profile') return []
+  return resolveProfile(work.source, deps.profiles).steps.map(({ spec, cooldownSeconds }) => ({
+    spec,
+    pause: cooldownSeconds ?? 0,
   }))
 }
 
 /** Random shifts get a new seed at each start. With the same seed, the other pairs would never be measured. */
 const withNewSeed = (spec: RunSpec, now: Date): RunSpec =>
-  spec.topology?.kind === TopologyKind.TOPOLOGY_KIND_SHIFTS && spec.topology.seed === 0
+  spec.topology.kind === TopologyKind.TOPOLOGY_KIND_SHIFTS && spec.topology.seed === 0
     ? { ...spec, topology: { ...spec.topology, seed: Math.floor(now.getTime() / 1000) >>> 0 } }
     : spec
 
@@ -140,11 +141,10 @@ const pairCostOf = (deps: ChooseRunsDeps, run: RunSpec): PairCost => {
     .nodes()
     .flatMap(({ description }) => description?.interfaces.map((link) => link.speedBitsPerSecond ?? 0) ?? [])
   const speed = speeds.reduce((max, each) => Math.max(max, each), 0)
-  const onePair = { spec: run, sources: Int32Array.of(0) }
   return {
-    seconds: run.test?.$case === 'ping' ? 0 : pairSecondsOf(run),
-    bytes: bytesOf(onePair, () => speed || undefined) ?? 0,
-    isBidirectional: isBidirectional(run),
+    seconds: run.test.kind === 'ping' ? 0 : pairSecondsOf(run.test),
+    bytes: bytesOf(run.test, Int32Array.of(0), () => speed || undefined) ?? 0,
+    isBidirectional: isBidirectional(run.test),
   }
 }
 

@@ -1,14 +1,14 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import type { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import { interfaceKey, type NodeInterface } from '../../inventory/keys.ts'
 import { isBidirectional } from '../../plan/caps.ts'
 import { PAIR_OVERHEAD_SECONDS, testSeconds } from '../../plan/estimate.ts'
 import type { PlannedRun } from '../../plan/plan-run.ts'
+import type { RunSpec, RunTest } from '../../plan/run-spec.ts'
 import type { Cost } from '../state/budget.ts'
 
 /** Seconds that one pair of a run keeps its interfaces busy, with the overhead of starting and ending the test. */
-export const pairSecondsOf = (spec: RunSpec): number => testSeconds(spec) + PAIR_OVERHEAD_SECONDS
+export const pairSecondsOf = (test: RunTest): number => testSeconds(test) + PAIR_OVERHEAD_SECONDS
 
 /** Adds up the costs of several runs, with the busy time of each interface. Pings do not make an interface busy. */
 export class CostMeter {
@@ -34,25 +34,25 @@ export class CostMeter {
   /** Adds the expected costs of a whole run. */
   addPlan({ spec, endpoints, sources, destinations, message }: PlannedRun): void {
     this.#addBytes(message.bytes ?? 0)
-    const seconds = pairSecondsOf(spec)
+    const seconds = pairSecondsOf(spec.test)
     const [sent, received] = [new Uint32Array(endpoints.length), new Uint32Array(endpoints.length)]
     for (const endpoint of sources) sent[endpoint]!++
     for (const endpoint of destinations) received[endpoint]!++
     for (const [index, endpoint] of endpoints.entries()) {
-      this.#addBusy(spec, 'tx', endpoint, sent[index]! * seconds)
-      this.#addBusy(spec, 'rx', endpoint, received[index]! * seconds)
+      this.#addBusy(spec.test, 'tx', endpoint, sent[index]! * seconds)
+      this.#addBusy(spec.test, 'rx', endpoint, received[index]! * seconds)
     }
   }
 
   /** Adds the measured costs of pairs. */
-  addResults(spec: RunSpec, results: readonly PairResult[]): void {
+  addResults({ test }: RunSpec, results: readonly PairResult[]): void {
     for (const { values, source, destination, startTime, endTime } of results) {
-      if (values?.$case === 'iperf') this.#addBytes(values.value.sentBytes ?? values.value.receivedBytes ?? 0)
+      if (values?.kind === 'iperf') this.#addBytes(values.sentBytes ?? values.receivedBytes ?? 0)
       if (!startTime || !endTime) continue
       const milliseconds = fromTimestamp(endTime).getTime() - fromTimestamp(startTime).getTime()
       const seconds = Math.max(0, milliseconds / 1000)
-      this.#addBusy(spec, 'tx', source, seconds)
-      this.#addBusy(spec, 'rx', destination, seconds)
+      this.#addBusy(test, 'tx', source, seconds)
+      this.#addBusy(test, 'rx', destination, seconds)
     }
   }
 
@@ -62,13 +62,13 @@ export class CostMeter {
 
   /** A bidirectional test makes its interfaces busy in both directions. */
   #addBusy(
-    spec: RunSpec,
+    test: RunTest,
     direction: 'tx' | 'rx',
     endpoint: NodeInterface | undefined,
     seconds: number,
   ): void {
-    if (spec.test?.$case === 'ping' || seconds === 0) return
-    const key = `${isBidirectional(spec) ? '' : direction} ${endpoint ? interfaceKey(endpoint) : ''}`
+    if (test.kind === 'ping' || seconds === 0) return
+    const key = `${isBidirectional(test) ? '' : direction} ${endpoint ? interfaceKey(endpoint) : ''}`
     const sum = (this.#busy.get(key) ?? 0) + seconds
     this.#busy.set(key, sum)
     this.#total = { ...this.#total, busySeconds: Math.max(this.#total.busySeconds, sum) }

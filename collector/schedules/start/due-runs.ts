@@ -1,4 +1,5 @@
-import { type RunSpec, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import type { RunSpec } from '../../plan/run-spec.ts'
 import { type CoverageTable, pairOfRow } from '../coverage/coverage-table.ts'
 import type { Cost } from '../state/budget.ts'
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
+import { createPairResult } from '../../dispatch/pair-result.ts'
 import { createHarness } from '../testing/harness.ts'
 import { spec } from '../testing/specs.ts'
 import { addCost, costInPeriod } from './budget.ts'
@@ -51,7 +52,8 @@ test('busy time is the maximum over the interfaces, not the sum over successive 
   const harness = createHarness('2026-06-01T00:00:00Z')
   const end = (name: string, node: string) => ({ node, interface: name, address: '' })
   harness.behaviour.results = ['net0', 'net1'].map((name) =>
-    PairResult.fromPartial({
+    createPairResult({
+      outcome: Outcome.OUTCOME_MEASURED,
       source: end(name, 'a'),
       destination: end(name, 'b'),
       startTime: toTimestamp(new Date(0)),

@@ -1,6 +1,11 @@
 import { z } from 'zod'
-import { ScheduleOrigin, ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
+import {
+  ScheduleOrigin,
+  ScheduleSpec as ScheduleSpecMessage,
+} from '#proto/meshgauge/collector/v1/schedule.ts'
 import { effectiveScheduleSpec } from '../define/effective-schedule-spec.ts'
+import type { ScheduleSpec } from '../define/schedule-spec.ts'
+import { scheduleSpecMessage, scheduleSpecOf } from '../define/schedule-spec-message.ts'
 
 /** The kind of the documents in the store that contain schedules. */
 export const DOCUMENT_KIND = 'schedule'
@@ -50,7 +55,9 @@ export const newRecord = (spec: ScheduleSpec, origin: ScheduleOrigin, since: num
 })
 
 export const encodeRecord = (record: ScheduleRecord): Uint8Array =>
-  new TextEncoder().encode(JSON.stringify({ ...record, spec: ScheduleSpec.toJSON(record.spec) }))
+  new TextEncoder().encode(
+    JSON.stringify({ ...record, spec: ScheduleSpecMessage.toJSON(scheduleSpecMessage(record.spec)) }),
+  )
 
 const KNOWN_ORIGINS: readonly number[] = [
   ScheduleOrigin.SCHEDULE_ORIGIN_DEFAULT,
@@ -71,11 +78,14 @@ export const decodeRecord = (body: Uint8Array): ScheduleRecord | undefined => {
   if (!parsed.success || !KNOWN_ORIGINS.includes(parsed.data.origin)) return undefined
   return {
     ...parsed.data,
-    spec: effectiveScheduleSpec(ScheduleSpec.fromJSON(parsed.data.spec)),
+    spec: effectiveScheduleSpec(scheduleSpecOf(ScheduleSpecMessage.fromJSON(parsed.data.spec))),
     origin: parsed.data.origin as ScheduleOrigin,
   }
 }
 
+const encodeSpec = (spec: ScheduleSpec): Uint8Array =>
+  ScheduleSpecMessage.encode(scheduleSpecMessage(spec)).finish()
+
 /** Whether two specs are equal. */
 export const sameSpec = (one: ScheduleSpec, other: ScheduleSpec): boolean =>
-  Buffer.from(ScheduleSpec.encode(one).finish()).equals(Buffer.from(ScheduleSpec.encode(other).finish()))
+  Buffer.from(encodeSpec(one)).equals(encodeSpec(other))

@@ -1,7 +1,7 @@
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
+import type { Run } from '../../store/run.ts'
 import { addCost, type Cost } from './budget.ts'
 import type { ScheduleRecord } from './schedule-record.ts'
 

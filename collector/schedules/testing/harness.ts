@@ -1,11 +1,14 @@
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { Run, type RunSpec, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import { createFakeClock, type FakeClock } from '../../../lib/testing/fake-clock.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
+import type { RequestedRunSpec } from '../../plan/run-spec.ts'
 import { prepareRun } from '../../runs/prepare.ts'
 import type { RunUpdate } from '../../runs/watchers.ts'
+import type { Run } from '../../store/run.ts'
+import { sampleRun } from '../../store/testing/samples.ts'
 import { CoverageLedger } from '../coverage/coverage-ledger.ts'
 import type { ConfiguredSchedule } from '../define/default-schedules.ts'
 import { Schedules, type SchedulesDeps } from '../schedules.ts'
@@ -29,7 +32,7 @@ type Behaviour = {
   refreshSeconds: number
 }
 
-type Created = { at: string; spec: RunSpec }
+type Created = { at: string; spec: RequestedRunSpec }
 
 const createFakeRuns = (
   { clock }: FakeClock,
@@ -44,7 +47,7 @@ const createFakeRuns = (
       if (failure && (failingInterface === undefined || spec.interfaces.includes(failingInterface)))
         throw failure
       created.push({ at: clock.now().toISOString(), spec })
-      const run = Run.fromPartial({ id: `run-${created.length}`, spec, state: RunState.RUN_STATE_RUNNING })
+      const run = sampleRun({ id: `run-${created.length}`, state: RunState.RUN_STATE_RUNNING })
       runs.set(run.id, run)
       return run
     },

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { ScheduleSpec } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { type PlannedTimes, plannedTimesOf } from '../define/planned-times.ts'
+import { scheduleSpecOf } from '../define/schedule-spec-message.ts'
 
 export const HOUR_MS = 3_600_000
 export const DAY_MS = 24 * HOUR_MS
@@ -10,22 +11,26 @@ const ANCHOR = Date.parse('2026-01-01T00:00:00Z')
 
 export const cronTimes = (cron: string, timeZone = 'UTC', jitterSeconds = 0): PlannedTimes =>
   plannedTimesOf(
-    ScheduleSpec.fromPartial({
-      name: 'x',
-      when: { $case: 'cron', value: cron },
-      timeZone,
-      jitter: toDuration(jitterSeconds),
-    }),
+    scheduleSpecOf(
+      ScheduleSpec.fromPartial({
+        name: 'x',
+        when: { $case: 'cron', value: cron },
+        timeZone,
+        jitter: toDuration(jitterSeconds),
+      }),
+    ),
     ANCHOR,
   )!
 
 export const everyTimes = (seconds: number, jitterSeconds = 0): PlannedTimes =>
   plannedTimesOf(
-    ScheduleSpec.fromPartial({
-      name: 'x',
-      when: { $case: 'every', value: toDuration(seconds) },
-      jitter: toDuration(jitterSeconds),
-    }),
+    scheduleSpecOf(
+      ScheduleSpec.fromPartial({
+        name: 'x',
+        when: { $case: 'every', value: toDuration(seconds) },
+        jitter: toDuration(jitterSeconds),
+      }),
+    ),
     ANCHOR,
   )!
 

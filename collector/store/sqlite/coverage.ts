@@ -1,4 +1,4 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import { type CoverageStore, MAX_CLOCK_AHEAD_MS } from '../coverage.ts'
 import type { Retention } from '../limits.ts'
 import type { Connection } from './connection.ts'

@@ -1,6 +1,6 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
 import { isMeasured } from '../../dispatch/outcomes.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import { pathKey } from '../../inventory/keys.ts'
 
 /**
@@ -21,7 +21,7 @@ export const measuredPair = (
 ): [test: string, pair: string, milliseconds: number] | undefined => {
   const { source, destination, values } = result
   const ended = fromTimestamp(result.endTime)
-  if (!isMeasured(result) || !values || !ended || !source || !destination) return undefined
+  if (!isMeasured(result) || !values || !ended) return undefined
   const pair = pathKey({ source: source.node, destination: destination.node, interface: source.interface })
-  return [values.$case, pair, ended.getTime()]
+  return [values.kind, pair, ended.getTime()]
 }

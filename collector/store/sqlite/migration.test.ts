@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { PairResult as PairResultMessage } from '#proto/meshgauge/collector/v1/result.ts'
 import { Run } from '#proto/meshgauge/collector/v1/run.ts'
+import { pairResultMessage } from '../../dispatch/pair-result-message.ts'
+import { runMessage } from '../run-message.ts'
 import { maintainAll } from '../testing/maintenance-contract.ts'
 import { START, sampleResult, sampleRun } from '../testing/samples.ts'
 import { sampleWindow } from '../testing/windows-contract.ts'
@@ -28,12 +30,12 @@ const writeVersion1 = (): void => {
   database.exec(readFileSync(new URL('fixtures/version-1.sql', import.meta.url), 'utf8'))
   database
     .prepare('INSERT INTO runs (id, state, body) VALUES (?, ?, ?)')
-    .run(run.id, run.state, Run.encode(run).finish())
+    .run(run.id, run.state, Run.encode(runMessage(run)).finish())
   const insert = database.prepare('INSERT INTO results (run, pair, outcome, body) VALUES (1, ?, ?, ?)')
   database.exec('BEGIN')
   for (let index = 0; index < RESULTS; index++) {
     const result = sampleResult(index, index === 7 ? { outcome: 2, values: undefined } : {})
-    insert.run(`pair ${index}`, result.outcome, PairResult.encode(result).finish())
+    insert.run(`pair ${index}`, result.outcome, PairResultMessage.encode(pairResultMessage(result)).finish())
   }
   database.exec("INSERT INTO last_measured VALUES ('node-1', 'iperf', 1234567)")
   database.exec('COMMIT')

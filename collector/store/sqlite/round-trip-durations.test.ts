@@ -2,6 +2,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { expect, test } from 'vitest'
 import { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
+import { runMessage } from '../run-message.ts'
 import { sampleRun } from '../testing/samples.ts'
 import { withRoundTripDurations } from './round-trip-durations.ts'
 
@@ -16,7 +17,7 @@ const formerRtt = (...seconds: number[]): Uint8Array => {
 }
 
 test('the round-trip times of a stored run become durations, and all else stays', () => {
-  const run = sampleRun()
+  const run = runMessage(sampleRun())
   const { summary: _, ...rest } = run
   const summary = delimited(
     1,
@@ -43,7 +44,7 @@ test('the round-trip times of a stored run become durations, and all else stays'
 })
 
 test('an encoded run of today stays as it is', () => {
-  const bytes = Run.encode(sampleRun()).finish()
+  const bytes = Run.encode(runMessage(sampleRun())).finish()
   expect(Buffer.from(withRoundTripDurations(bytes))).toEqual(Buffer.from(bytes))
 })
 

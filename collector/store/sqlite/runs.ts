@@ -1,13 +1,17 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { PairResult as PairResultMessage } from '#proto/meshgauge/collector/v1/result.ts'
+import { Run as RunMessage, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import { pageSizeOf } from '../../../lib/paging.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { isMeasured } from '../../dispatch/outcomes.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
+import { pairResultMessage, pairResultOf } from '../../dispatch/pair-result-message.ts'
 import { pairKey } from '../../inventory/keys.ts'
 import { type Page, RESULT_LIST, type Row, RUN_LIST, readRowToken, takePage } from '../paging.ts'
+import type { Run } from '../run.ts'
+import { runMessage, runOf } from '../run-message.ts'
 import { type LastMeasured, type RunStore, withoutHostSamples } from '../store.ts'
 import type { Connection } from './connection.ts'
 import type { Coverage } from './coverage.ts'
@@ -37,6 +41,13 @@ const prepare = (database: DatabaseSync) => ({
   measured: database.prepare('SELECT node, test, milliseconds FROM last_measured WHERE milliseconds <= ?'),
 })
 
+const encodeRun = (run: Run): Uint8Array => RunMessage.encode(runMessage(run)).finish()
+const encodeResult = (result: PairResult): Uint8Array =>
+  PairResultMessage.encode(pairResultMessage(result)).finish()
+const decodeResult = (body: Uint8Array): PairResult => pairResultOf(PairResultMessage.decode(body))
+
+const decodeRun = (body: Uint8Array): Run => runOf(RunMessage.decode(body))
+
 type Statements = ReturnType<typeof prepare>
 
 /** node:sqlite has no row types. The cast is safe because the tables are STRICT. */
@@ -64,9 +75,6 @@ const keyOf = (sql: Statements, id: string): number => {
   return Number(row.key)
 }
 
-const pairOf = ({ source, destination }: PairResult): string =>
-  source && destination ? pairKey(source, destination) : ''
-
 /** Stores the latest time per node and test: few rows for any number of results. */
 const putLastMeasured = (sql: Statements, results: readonly PairResult[], until: number): void => {
   const latest = new Map<string, { node: string; test: string; milliseconds: number }>()
@@ -75,10 +83,9 @@ const putLastMeasured = (sql: Statements, results: readonly PairResult[], until:
     const ended = fromTimestamp(result.endTime)
     if (!isMeasured(result) || !values || !ended || ended.getTime() > until) continue
     for (const end of [source, destination]) {
-      if (!end) continue
-      const key = `${values.$case} ${end.node}`
+      const key = `${values.kind} ${end.node}`
       const milliseconds = Math.max(ended.getTime(), latest.get(key)?.milliseconds ?? 0)
-      latest.set(key, { node: end.node, test: values.$case, milliseconds })
+      latest.set(key, { node: end.node, test: values.kind, milliseconds })
     }
   }
   for (const { node, test, milliseconds } of latest.values())
@@ -86,14 +93,14 @@ const putLastMeasured = (sql: Statements, results: readonly PairResult[], until:
 }
 
 const interrupted = (sql: Statements, { key, body }: Row, reason: string, now: Date): Run => {
-  const run = Run.decode(body)
+  const run = decodeRun(body)
   let [doneCount, measuredCount, lastEnd] = [0, 0, 0]
   for (const { outcome, n } of sql.resultCounts.all(key)) {
     doneCount += Number(n)
     if (outcome === Outcome.OUTCOME_MEASURED) measuredCount += Number(n)
   }
   for (const result of rows(sql.resultBodies.iterate(key))) {
-    const end = fromTimestamp(PairResult.decode(result.body).endTime)
+    const end = fromTimestamp(decodeResult(result.body).endTime)
     lastEnd = Math.max(lastEnd, end?.getTime() ?? 0)
   }
   return {
@@ -102,8 +109,6 @@ const interrupted = (sql: Statements, { key, body }: Row, reason: string, now: D
     stateReason: reason,
     endTime: toTimestamp(lastEnd > 0 ? new Date(lastEnd) : now),
     progress: {
-      pairCount: run.plan?.pairCount ?? 0,
-      round: 0,
       ...run.progress,
       doneCount,
       measuredCount,
@@ -126,7 +131,7 @@ const listRuns = (sql: Statements, { size, token }: Page) => {
   const limit = pageSizeOf(size)
   const found = rows(sql.runsBefore.iterate(before, limit + 1))
   const { bodies, nextPageToken } = takePage(RUN_LIST, found, limit)
-  return { runs: bodies.map((body) => Run.decode(body)), nextPageToken }
+  return { runs: bodies.map(decodeRun), nextPageToken }
 }
 
 const listResults = (sql: Statements, id: string, { size, token }: Page) => {
@@ -135,7 +140,7 @@ const listResults = (sql: Statements, id: string, { size, token }: Page) => {
   const limit = pageSizeOf(size)
   const found = rows(sql.resultsAfter.iterate(run, after, limit + 1))
   const { bodies, nextPageToken } = takePage(RESULT_LIST, found, limit)
-  return { results: bodies.map((body) => PairResult.decode(body)), nextPageToken }
+  return { results: bodies.map(decodeResult), nextPageToken }
 }
 
 /** @param latest returns the latest plausible time of a measurement, in Unix milliseconds */
@@ -149,12 +154,12 @@ export const createRunStore = (
   return {
     createRun: (run) => {
       write(() => {
-        sql.insertRun.run(run.id, run.state, Run.encode(run).finish(), run.requestId || null)
+        sql.insertRun.run(run.id, run.state, encodeRun(run), run.requestId || null)
         figures.add('runs', 1)
       })
     },
     updateRun: (run) => {
-      const { changes } = write(() => sql.updateRun.run(run.state, Run.encode(run).finish(), run.id))
+      const { changes } = write(() => sql.updateRun.run(run.state, encodeRun(run), run.id))
       if (changes === 0) throw new Error(`run ${run.id} was never created`)
     },
     putResults: (runId, results) => {
@@ -162,31 +167,36 @@ export const createRunStore = (
       write(() => {
         const run = keyOf(sql, runId)
         for (const result of results) {
-          sql.putResult.run(run, pairOf(result), result.outcome, PairResult.encode(result).finish())
+          sql.putResult.run(
+            run,
+            pairKey(result.source, result.destination),
+            result.outcome,
+            encodeResult(result),
+          )
         }
         putLastMeasured(sql, results, latest())
         coverage.addResults(results)
       })
     },
-    getRun: (id) => guarded(() => Run.decode(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
+    getRun: (id) => guarded(() => decodeRun(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
     runOfRequest: (requestId) =>
       guarded(() => {
         const row = sql.runOfRequest.get(requestId)
-        return row && Run.decode(row.body as Uint8Array)
+        return row && decodeRun(row.body as Uint8Array)
       }),
     listRuns: (page) => guarded(() => listRuns(sql, page)),
     listResults: (id, page) => guarded(() => listResults(sql, id, page)),
     allResults: (id) =>
       guarded(() =>
         Array.from(rows(sql.resultBodies.iterate(keyOf(sql, findId(sql, id)))), ({ body }) =>
-          withoutHostSamples(PairResult.decode(body)),
+          withoutHostSamples(decodeResult(body)),
         ),
       ),
     lastMeasured: () => guarded(() => lastMeasured(sql, latest())),
     interruptUnfinished: (reason, now) =>
       write(() => {
         const runs = [...rows(sql.unfinishedRuns.all())].map((row) => interrupted(sql, row, reason, now))
-        for (const run of runs) sql.updateRun.run(run.state, Run.encode(run).finish(), run.id)
+        for (const run of runs) sql.updateRun.run(run.state, encodeRun(run), run.id)
         return runs
       }),
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
-import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { PairResult as PairResultMessage } from '#proto/meshgauge/collector/v1/result.ts'
+import { pairResultOf } from '../../dispatch/pair-result-message.ts'
 import { measuredPair, PUT_COVERAGE } from './measured-times.ts'
 import { withRoundTripDurations } from './round-trip-durations.ts'
 
@@ -100,7 +101,7 @@ const fillVersion2 = (database: DatabaseSync): void => {
   database.exec("INSERT INTO figures SELECT 'runs', count(*) FROM runs")
   const put = database.prepare(PUT_COVERAGE)
   for (const { body } of database.prepare('SELECT body FROM results').iterate()) {
-    const values = measuredPair(PairResult.decode(body as Uint8Array))
+    const values = measuredPair(pairResultOf(PairResultMessage.decode(body as Uint8Array)))
     if (values) put.run(...values, Number.MAX_SAFE_INTEGER)
   }
 }

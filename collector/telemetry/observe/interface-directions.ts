@@ -1,6 +1,7 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { Endpoint, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import { isFailed, isMeasured } from '../../dispatch/outcomes.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 
 /** The results of one interface in one direction: as the sender (tx) or the receiver (rx). */
@@ -22,7 +23,7 @@ export const interfaceDirectionsOf = (results: readonly PairResult[]): Interface
   }
   for (const result of results) {
     const { source, destination, outcome } = result
-    if (!source || !destination || outcome === Outcome.OUTCOME_NOT_RUN) continue
+    if (outcome === Outcome.OUTCOME_NOT_RUN) continue
     add(source, 'tx', result)
     add(destination, 'rx', result)
   }
@@ -33,13 +34,13 @@ export const interfaceDirectionsOf = (results: readonly PairResult[]): Interface
 export const lossOf = (results: readonly PairResult[]): number | undefined => {
   let [sent, received] = [0, 0]
   for (const result of results) {
-    if (result.values?.$case !== 'ping' || !(isMeasured(result) || isFailed(result))) continue
-    sent += result.values.value.sentCount
-    received += result.values.value.receivedCount
+    if (result.values?.kind !== 'ping' || !(isMeasured(result) || isFailed(result))) continue
+    sent += result.values.sentCount
+    received += result.values.receivedCount
   }
   return sent === 0 ? undefined : (sent - received) / sent
 }
 
 /** Returns the throughput that the receiver counted, in bits per second; undefined when it was not measured. */
 export const throughputOf = (result: PairResult): number | undefined =>
-  isMeasured(result) && result.values?.$case === 'iperf' ? result.values.value.bitsPerSecond : undefined
+  isMeasured(result) && result.values?.kind === 'iperf' ? result.values.bitsPerSecond : undefined

@@ -8,12 +8,12 @@ import {
   faultDirectionToJSON,
 } from '#proto/meshgauge/collector/v1/result.ts'
 import {
-  type Run,
   type RunState,
   runStateToJSON,
   type TopologyKind,
   topologyKindToJSON,
 } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Run } from '../../store/run.ts'
 
 /** Converts enum values of the protocol to label values: OUTCOME_TIMED_OUT becomes timed_out. */
 const labelOf =
@@ -31,6 +31,6 @@ export const faultDirectionLabel = labelOf<FaultDirection>(faultDirectionToJSON,
 
 /** Returns the labels that every metric of a run has. */
 export const runLabels = (run: Run): { test: string; topology: string } => ({
-  test: run.spec?.test?.$case ?? 'unspecified',
-  topology: topologyLabel(run.spec?.topology?.kind ?? 0),
+  test: run.spec.test.kind,
+  topology: topologyLabel(run.spec.topology.kind),
 })

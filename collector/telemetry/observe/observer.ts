@@ -1,12 +1,13 @@
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../../lib/protobuf-time.ts'
 import { median } from '../../../lib/statistics.ts'
 import { isFailed, isMeasured } from '../../dispatch/outcomes.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
+import type { Run } from '../../store/run.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import {
   type InterfaceDirection,
@@ -72,7 +73,7 @@ const showPing = (
   if (direction === 'rx') return
   const statistics = results
     .filter(isMeasured)
-    .flatMap(({ values }) => (values?.$case === 'ping' ? [values.value] : []))
+    .flatMap(({ values }) => (values?.kind === 'ping' ? [values] : []))
   const times = mergeRoundTrips(statistics)
   for (const stat of ['p50', 'p99'] as const) {
     const labels = { node, interface: name, stat }
@@ -129,7 +130,6 @@ const showRanked = (gauge: Metrics['worstThroughput' | 'worstLoss'], ranked: rea
   gauge.removeWhere(() => true)
   for (const [index, { result, value }] of ranked.entries()) {
     const { source, destination } = result
-    if (!source || !destination) continue
     const pair = { source: source.node, destination: destination.node, interface: source.interface }
     gauge.set({ rank: String(index + 1), ...pair }, value)
   }
@@ -180,7 +180,7 @@ const countRun = (metrics: Metrics, run: Run): void => {
   if (!start || !end) return
   const seconds = (end.getTime() - start.getTime()) / 1000
   metrics.runDuration.observe({ test }, seconds, run.traceId)
-  const planned = fromDuration(run.plan?.duration)
+  const planned = fromDuration(run.plan.duration)
   if (run.state !== RunState.RUN_STATE_COMPLETED || planned === undefined || seconds <= 0) return
   metrics.runEfficiency.set({ test, topology }, planned / seconds)
 }

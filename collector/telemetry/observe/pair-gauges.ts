@@ -1,8 +1,8 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { isMeasured } from '../../dispatch/outcomes.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import { pathKey } from '../../inventory/keys.ts'
+import type { Run } from '../../store/run.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { lossOf, throughputOf } from './interface-directions.ts'
 import { runLabels } from './label-values.ts'
@@ -12,8 +12,11 @@ type PairLabels = { source: string; destination: string; interface: string }
 /** Maximum number of pairs that get series, three each. They add about 700 kB to a scrape. */
 export const PAIR_BUDGET = 2000
 
-const labelsOf = ({ source, destination }: PairResult): PairLabels | undefined =>
-  source && destination && { source: source.node, destination: destination.node, interface: source.interface }
+const labelsOf = ({ source, destination }: PairResult): PairLabels => ({
+  source: source.node,
+  destination: destination.node,
+  interface: source.interface,
+})
 
 /**
  * Creates the gauges of each pair. A run with more pairs than the budget shows none, because a part of a matrix would
@@ -32,7 +35,6 @@ export const createPairGauges = (metrics: Metrics, budget: number) => {
 
   const show = (test: 'ping' | 'iperf', result: PairResult): void => {
     const labels = labelsOf(result)
-    if (!labels) return
     const key = pathKey(labels)
     clear(test, labels)
     shown[test].delete(key)
@@ -43,9 +45,7 @@ export const createPairGauges = (metrics: Metrics, budget: number) => {
     if (throughput !== undefined) metrics.pairThroughput.set(labels, throughput)
     if (loss !== undefined) metrics.pairLoss.set(labels, loss)
     const p50 =
-      isMeasured(result) && result.values?.$case === 'ping'
-        ? fromDuration(result.values.value.rtt?.p50)
-        : undefined
+      isMeasured(result) && result.values?.kind === 'ping' ? fromDuration(result.values.rtt?.p50) : undefined
     if (p50 !== undefined) metrics.pairRtt.set(labels, p50)
   }
 
@@ -59,9 +59,8 @@ export const createPairGauges = (metrics: Metrics, budget: number) => {
 
   return {
     show: (run: Run, results: readonly PairResult[]): void => {
-      const test = run.spec?.test?.$case
-      if (!test) return
-      const pairCount = Math.max(run.plan?.pairCount ?? 0, results.length)
+      const test = run.spec.test.kind
+      const pairCount = Math.max(run.plan.pairCount, results.length)
       const over = pairCount > budget
       metrics.pairSeriesDropped.set({ test: runLabels(run).test }, over ? pairCount : 0)
       if (!over) for (const result of results) show(test, result)

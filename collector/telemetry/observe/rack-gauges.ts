@@ -1,6 +1,6 @@
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { median } from '../../../lib/statistics.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { throughputOf } from './interface-directions.ts'
 
@@ -71,7 +71,7 @@ export const createRackThroughput = (metrics: Pick<Metrics, 'nodeInfo' | 'rackTh
       const sums = createRackSums(createRackCells(racks), (): number[] => [])
       for (const result of results) {
         const value = throughputOf(result)
-        if (value === undefined || !result.source || !result.destination) continue
+        if (value === undefined) continue
         sums.of(result.source.node, result.destination.node)?.push(value)
       }
       for (const { cell, sum } of sums.all()) metrics.rackThroughput.set(cell, median(sum)!)

@@ -1,6 +1,8 @@
-import type { PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createClearedVerdicts } from '../../diagnosis/cleared-verdicts.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
+import type { Run } from '../../store/run.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { culpritLabel, faultDirectionLabel, runLabels } from './label-values.ts'
 

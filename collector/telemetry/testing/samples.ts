@@ -1,9 +1,12 @@
+import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { Run, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { Run as RunMessage, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { createHistogram } from '../../../lib/histogram.ts'
 import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
+import { createPairResult, type PairResult } from '../../dispatch/pair-result.ts'
+import type { Run } from '../../store/run.ts'
+import { runOf } from '../../store/run-message.ts'
 
 /** Runs and results for tests of metrics. */
 
@@ -15,15 +18,17 @@ type Test = 'ping' | 'iperf'
 
 /** A run of a mesh that took 10 s; its plan estimated 9 s. */
 export const endedRun = (test: Test, fields: Partial<Run> = {}): Run => ({
-  ...Run.fromPartial({
-    id: '01955f00-0000-7000-8000-000000000001',
-    traceId: TRACE_ID,
-    spec: { topology: { kind: TopologyKind.TOPOLOGY_KIND_MESH }, test: { $case: test, value: {} } },
-    state: RunState.RUN_STATE_COMPLETED,
-    plan: { pairCount: 6, duration: toDuration(9) },
-    startTime: toTimestamp(START),
-    endTime: toTimestamp(END),
-  }),
+  ...runOf(
+    RunMessage.fromPartial({
+      id: '01955f00-0000-7000-8000-000000000001',
+      traceId: TRACE_ID,
+      spec: { topology: { kind: TopologyKind.TOPOLOGY_KIND_MESH }, test: { $case: test, value: {} } },
+      state: RunState.RUN_STATE_COMPLETED,
+      plan: { pairCount: 6, duration: toDuration(9) },
+      startTime: toTimestamp(START),
+      endTime: toTimestamp(END),
+    }),
+  ),
   ...fields,
 })
 
@@ -35,14 +40,14 @@ const pair = (source: string, destination: string, outcome: Outcome) => ({
 })
 
 export const iperfPair = (source: string, destination: string, bitsPerSecond: number): PairResult =>
-  PairResult.fromPartial({
+  createPairResult({
     ...pair(source, destination, Outcome.OUTCOME_MEASURED),
-    values: { $case: 'iperf', value: { bitsPerSecond } },
+    values: { kind: 'iperf', ...IperfResult.fromPartial({ bitsPerSecond }) },
   })
 
 /** A pair without values. */
 export const failedPair = (source: string, destination: string, outcome: Outcome): PairResult =>
-  PairResult.fromPartial(pair(source, destination, outcome))
+  createPairResult(pair(source, destination, outcome))
 
 /** Statistics as an agent computes them. */
 export const pingStatistics = (sentCount: number, roundTrips: readonly number[]): PingStatistics => {
@@ -68,11 +73,11 @@ export const pingPair = (
   sentCount: number,
   roundTrips: readonly number[],
 ): PairResult =>
-  PairResult.fromPartial({
+  createPairResult({
     ...pair(
       source,
       destination,
       roundTrips.length > 0 ? Outcome.OUTCOME_MEASURED : Outcome.OUTCOME_UNREACHABLE,
     ),
-    values: { $case: 'ping', value: pingStatistics(sentCount, roundTrips) },
+    values: { kind: 'ping', ...pingStatistics(sentCount, roundTrips) },
   })

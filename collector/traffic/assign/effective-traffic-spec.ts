@@ -2,7 +2,7 @@ import { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
-import { effectiveIperfOptions } from '../../runs/effective-run-spec.ts'
+import { effectiveIperfOptions } from '../../plan/effective-run-spec.ts'
 
 const DEFAULT_INTERVAL_SECONDS = 5
 

@@ -1,5 +1,6 @@
 import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { Topology } from '#proto/meshgauge/collector/v1/run.ts'
 import type { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { throwIfInvalid, type Violation } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
@@ -66,7 +67,7 @@ const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
  */
 export const prepareTraffic = (given: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
   const spec = effectiveTrafficSpec(given)
-  const chosen = choosePairs(spec.topology, fleet)
+  const chosen = choosePairs(spec.topology ?? Topology.fromPartial({}), fleet)
   const { names, violations: unknown } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations, ...optionViolations(spec)]
   if (chosen.violations.length === 0) violations.push(...unknown)

@@ -1,5 +1,6 @@
-import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { type Run, RunState, runStateToJSON } from '#proto/meshgauge/collector/v1/run.ts'
+import { RunState, runStateToJSON } from '#proto/meshgauge/collector/v1/run.ts'
+import type { PairResult } from '../../../collector/dispatch/pair-result.ts'
+import type { Run } from '../../../collector/store/run.ts'
 import type { Store } from '../../../collector/store/store.ts'
 import type { Checker } from './checker.ts'
 
@@ -11,7 +12,7 @@ export type EndedRun = {
 }
 
 const keyOf = ({ source, destination }: PairResult): string =>
-  `${source!.node} ${source!.interface} ${destination!.node} ${destination!.interface}`
+  `${source.node} ${source.interface} ${destination.node} ${destination.interface}`
 
 /** States in which each pair of the plan must have a result. */
 const COMPLETE: ReadonlySet<RunState> = new Set([RunState.RUN_STATE_COMPLETED, RunState.RUN_STATE_CANCELLED])
@@ -19,7 +20,7 @@ const COMPLETE: ReadonlySet<RunState> = new Set([RunState.RUN_STATE_COMPLETED, R
 const check = (store: Store, { run, watched }: EndedRun): string[] => {
   const stored = store.allResults(run.id)
   const keys = new Set(stored.map(keyOf))
-  const planned = run.plan!.pairCount
+  const planned = run.plan.pairCount
   const isComplete = COMPLETE.has(run.state)
   const name = `a run of ${planned} pairs (${runStateToJSON(run.state)})`
   const told = new Set(watched?.map(keyOf))

@@ -304,7 +304,7 @@ export interface RunSpec {
   /** Name of the profile that the run belongs to. Empty when it belongs to none. */
   profile: string;
   /** Measure also on interfaces that carry sustained traffic. Iperf only. Without it such a run is rejected. */
-  besideTraffic: boolean;
+  allowTraffic: boolean;
 }
 
 /** Plan describes how a run is executed. All its fields are output only. */
@@ -1231,7 +1231,7 @@ function createBaseRunSpec(): RunSpec {
     expectations: [],
     hostSampling: undefined,
     profile: "",
-    besideTraffic: false,
+    allowTraffic: false,
   };
 }
 
@@ -1266,8 +1266,8 @@ export const RunSpec: MessageFns<RunSpec> = {
     if (message.profile !== "") {
       writer.uint32(74).string(message.profile);
     }
-    if (message.besideTraffic !== false) {
-      writer.uint32(80).bool(message.besideTraffic);
+    if (message.allowTraffic !== false) {
+      writer.uint32(80).bool(message.allowTraffic);
     }
     return writer;
   },
@@ -1362,7 +1362,7 @@ export const RunSpec: MessageFns<RunSpec> = {
               break;
             }
 
-            message.besideTraffic = reader.bool();
+            message.allowTraffic = reader.bool();
             continue;
           }
         }
@@ -1399,10 +1399,10 @@ export const RunSpec: MessageFns<RunSpec> = {
         ? HostSampling.fromJSON(object.host_sampling)
         : undefined,
       profile: isSet(object.profile) ? globalThis.String(object.profile) : "",
-      besideTraffic: isSet(object.besideTraffic)
-        ? globalThis.Boolean(object.besideTraffic)
-        : isSet(object.beside_traffic)
-        ? globalThis.Boolean(object.beside_traffic)
+      allowTraffic: isSet(object.allowTraffic)
+        ? globalThis.Boolean(object.allowTraffic)
+        : isSet(object.allow_traffic)
+        ? globalThis.Boolean(object.allow_traffic)
         : false,
     };
   },
@@ -1435,8 +1435,8 @@ export const RunSpec: MessageFns<RunSpec> = {
     if (message.profile !== "") {
       obj.profile = message.profile;
     }
-    if (message.besideTraffic !== false) {
-      obj.besideTraffic = message.besideTraffic;
+    if (message.allowTraffic !== false) {
+      obj.allowTraffic = message.allowTraffic;
     }
     return obj;
   },
@@ -1471,7 +1471,7 @@ export const RunSpec: MessageFns<RunSpec> = {
       ? HostSampling.fromPartial(object.hostSampling)
       : undefined;
     message.profile = object.profile ?? "";
-    message.besideTraffic = object.besideTraffic ?? false;
+    message.allowTraffic = object.allowTraffic ?? false;
     return message;
   },
 };

@@ -3,12 +3,16 @@ import { HostSource } from '#proto/meshgauge/agent/v1/host.ts'
 import { Direction, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import { effectiveRunSpec, withShiftCount } from './effective-run-spec.ts'
+import { withShiftCount } from './effective-run-spec.ts'
+import { requestedRunSpecOf, runSpecMessage } from './run-spec-message.ts'
+
+/** The message of a spec after its defaults are filled in, as the API shows it. */
+const effectiveRunSpec = (message: RunSpec): RunSpec => runSpecMessage(requestedRunSpecOf(message))
 
 const effective = (test: NonNullable<Parameters<typeof RunSpec.fromPartial>[0]['test']>) =>
   effectiveRunSpec(RunSpec.fromPartial({ test }))
 
-describe('effectiveRunSpec fills in', () => {
+describe('defaults of a requested spec', () => {
   test('the defaults of a ping', () => {
     expect(effective({ $case: 'ping', value: {} }).test!.value).toMatchObject({
       engine: 'fping',
@@ -73,7 +77,7 @@ describe('effectiveRunSpec fills in', () => {
     expect(spec.hostSampling).toEqual({ interval: toDuration(1), source: HostSource.HOST_SOURCE_PROC })
   })
 
-  test('nothing that is given, and nothing twice', () => {
+  test('keep what is given; a second pass changes nothing', () => {
     const given = RunSpec.fromPartial({
       test: { $case: 'ping', value: { engine: 'ping', count: 3, timeout: toDuration(0.2), sizeBytes: 8 } },
     })
@@ -89,8 +93,11 @@ describe('effectiveRunSpec fills in', () => {
 })
 
 test('the default number of shifts is 7, or all shifts of a smaller fleet', () => {
-  const spec = RunSpec.fromPartial({ topology: { kind: TopologyKind.TOPOLOGY_KIND_SHIFTS } })
-  expect([100, 5].map((count) => withShiftCount(spec, count).topology!.shiftCount)).toEqual([7, 4])
-  const given = RunSpec.fromPartial({ topology: { kind: TopologyKind.TOPOLOGY_KIND_SHIFTS, shiftCount: 3 } })
+  const specOf = (shiftCount: number) =>
+    requestedRunSpecOf(
+      RunSpec.fromPartial({ topology: { kind: TopologyKind.TOPOLOGY_KIND_SHIFTS, shiftCount } }),
+    )
+  expect([100, 5].map((count) => withShiftCount(specOf(0), count).topology.shiftCount)).toEqual([7, 4])
+  const given = specOf(3)
   expect(withShiftCount(given, 100)).toBe(given)
 })
