@@ -36,35 +36,39 @@ const agentConnectionOf = (connection: Connection): AgentConnection => ({
   close: connection.close,
 })
 
+type SimulatedOptions = Pick<CollectorOptions, 'storage' | 'schedules'> & { rackSize: number }
+
+const settingsOf = (
+  agents: readonly SimulatedAgent[],
+  options: SimulatedOptions,
+): CollectorOptions & { version: string } => ({
+  listen: '',
+  http: '',
+  store: ':memory:',
+  storage: options.storage,
+  security: {},
+  nodes: agents.map(({ name, node }) => ({
+    name,
+    address: name,
+    rack: `r${Math.floor(node / options.rackSize)}`,
+    labels: {},
+    interfaces: [],
+  })),
+  checks: [],
+  autopilot: undefined,
+  schedules: options.schedules,
+  profiles: [],
+  logLevel: 'silent',
+  version: 'simulated',
+})
+
 /** The collector's process: the real one but for its clock, its disk and its connections to agents. */
-export const createSimulatedCollector = (
-  deps: Deps,
-  options: Pick<CollectorOptions, 'storage' | 'schedules'> & { rackSize: number },
-) => {
+export const createSimulatedCollector = (deps: Deps, options: SimulatedOptions) => {
   const { time, logger, disk, agents } = deps
   let life: Life | undefined
   let steppedSeconds = 0
   let kills = 0
-  const settings: CollectorOptions & { version: string } = {
-    listen: '',
-    http: '',
-    store: ':memory:',
-    storage: options.storage,
-    security: {},
-    nodes: agents.map(({ name, node }) => ({
-      name,
-      address: name,
-      rack: `r${Math.floor(node / options.rackSize)}`,
-      labels: {},
-      interfaces: [],
-    })),
-    checks: [],
-    autopilot: undefined,
-    schedules: options.schedules,
-    profiles: [],
-    logLevel: 'silent',
-    version: 'simulated',
-  }
+  const settings = settingsOf(agents, options)
   const byName = new Map(agents.map((agent) => [agent.name, agent]))
 
   const start = (): void => {
