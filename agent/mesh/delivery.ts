@@ -79,26 +79,33 @@ export async function* deliver(
   const waitForBatch = async () => {
     const pause = new AbortController()
     const left = Math.max(0, sentAt + KEEPALIVE_SECONDS - clock.monotonicSeconds())
-    const slept = clock.sleep(left, AbortSignal.any([signal, pause.signal])).catch(() => undefined)
+    const slept = clock.sleep(left, pause.signal).catch(() => undefined)
     await Promise.race([wake.promise, slept])
     pause.abort()
     wake = Promise.withResolvers<void>()
   }
+  // One listener for the life of the stream costs less than a combined signal for each wait.
+  const onAbort = () => wake.resolve()
+  signal.addEventListener('abort', onAbort)
 
   session.onBatch(() => wake.resolve())
   const caller = applyRequests(requests, session, { admit, onEnd: () => wake.resolve() })
   yield { event: { $case: 'started', value: { session: session.id, engines } } }
-  for (;;) {
-    signal.throwIfAborted()
-    if (caller.failure) throw caller.failure
-    const isOver = caller.ended
-    if (isOver) {
-      await waitForCancellation(clock, signal)
-      await lease.end()
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      if (caller.failure) throw caller.failure
+      const isOver = caller.ended
+      if (isOver) {
+        await waitForCancellation(clock, signal)
+        await lease.end()
+      }
+      session.seal(!isOver && clock.monotonicSeconds() - sentAt >= KEEPALIVE_SECONDS)
+      yield* batches()
+      if (isOver) return
+      await waitForBatch()
     }
-    session.seal(!isOver && clock.monotonicSeconds() - sentAt >= KEEPALIVE_SECONDS)
-    yield* batches()
-    if (isOver) return
-    await waitForBatch()
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -18,7 +18,7 @@ const QUIET_SECONDS = 60
 const BETWEEN_SECONDS = 30
 /** Of a large fleet, every second in which something is bad costs the judgement of all paths. */
 const LARGE_NODES = 100
-const LARGE_PAUSE_FACTOR = 3
+const LARGE_PAUSE_FACTOR = 5
 
 type Deps = {
   context: FaultContext

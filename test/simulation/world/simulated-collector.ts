@@ -36,10 +36,12 @@ const agentConnectionOf = (connection: Connection): AgentConnection => ({
   close: connection.close,
 })
 
-type Options = Pick<CollectorOptions, 'storage' | 'schedules'> & { rackSize: number }
+type SimulatedOptions = Pick<CollectorOptions, 'storage' | 'schedules'> & { rackSize: number }
 
-/** Returns the collector's settings: all agents as nodes, in racks of `rackSize`. */
-const settingsOf = (agents: Deps['agents'], options: Options): CollectorOptions & { version: string } => ({
+const settingsOf = (
+  agents: readonly SimulatedAgent[],
+  options: SimulatedOptions,
+): CollectorOptions & { version: string } => ({
   listen: '',
   http: '',
   store: ':memory:',
@@ -61,7 +63,7 @@ const settingsOf = (agents: Deps['agents'], options: Options): CollectorOptions 
 })
 
 /** The collector's process: the real one but for its clock, its disk and its connections to agents. */
-export const createSimulatedCollector = (deps: Deps, options: Options) => {
+export const createSimulatedCollector = (deps: Deps, options: SimulatedOptions) => {
   const { time, logger, disk, agents } = deps
   let life: Life | undefined
   let steppedSeconds = 0
