@@ -60,6 +60,25 @@ describe('each checker finds the bug that it looks for', () => {
     )
   })
 
+  test('a schedule that starts runs at other times than its own', async () => {
+    const run = ({ clock, collector }: World) => {
+      const trigger = async () => {
+        for (;;) {
+          await clock.sleep(5)
+          if (!collector.isRunning()) continue
+          const { schedules } = collector.parts()
+          // Before its creation, and during a run, there is nothing to start.
+          const started = (async () => schedules.trigger('scheduled'))()
+          await started.catch(() => undefined)
+        }
+      }
+      void trigger()
+    }
+    expect(await violationsOf({ run })).toContainEqual(
+      expect.stringMatching(/^schedules: the schedule has started \d+ runs instead of/),
+    )
+  })
+
   test('programs that an agent does not end with their stream', async () => {
     const found = await violationsOf({ ignoresEnd: (file) => file === 'iperf3' })
     expect(found).toContainEqual(expect.stringMatching(/^leases: s\d+ (still )?runs "?iperf3/))

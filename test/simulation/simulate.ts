@@ -10,6 +10,7 @@ import { createResultChecker } from './checkers/results.ts'
 import { createVerdictChecker, type InjectedFault } from './checkers/verdicts.ts'
 import { injectFaults } from './faults/fault-schedule.ts'
 import { createTampering } from './faults/lies.ts'
+import { createScheduledWork } from './scheduled-work.ts'
 import { createTrace, type Trace } from './trace.ts'
 import { keepWorking } from './work.ts'
 import { createWorld, type World, type WorldOptions } from './world/world.ts'
@@ -207,8 +208,10 @@ class Simulation {
     const checking = this.#keepChecking()
     const { seconds } = this.#options
     const endSeconds = seconds - Math.min(CALM_SECONDS, CALM_RATIO * seconds)
+    const scheduled = createScheduledWork(world)
     await Promise.race([
       Promise.all([
+        scheduled.keep(endSeconds),
         injectFaults(
           {
             context: { ...world, tampering: this.#tampering, startCollector },
@@ -238,6 +241,10 @@ class Simulation {
     await Promise.race([this.#recover(), checking])
     this.#isOver = true
     await checking
+    for (const run of scheduled.runs())
+      this.#results.add({ run, watched: undefined, startSeconds: time.seconds() })
+    const disturbances = this.#faults.filter(({ kind }) => kind.includes('collector')).length
+    this.#report('schedules', scheduled.problems(disturbances))
     for (const checker of this.#checkers) this.#report(checker.name, await checker.finish())
     await world.collector.shutDown()
     this.#report('bugs', world.bugs)
