@@ -24,11 +24,15 @@ const interfacesText = (node: Node): string => {
     .join('  ')
 }
 
-const enginesText = (node: Node): string =>
-  (node.description?.engines ?? [])
-    .filter(({ available }) => available)
+/** The engines of iperf tests, and the one that pings: fping if it is available. */
+const enginesText = (node: Node): string => {
+  const available = (node.description?.engines ?? []).filter((engine) => engine.available)
+  const [pinger] = available.filter(({ test }) => test === 'ping')
+  return available
+    .filter((engine) => engine.test !== 'ping' || engine === pinger)
     .map(({ name, version }) => sanitize(`${name} ${version}`))
     .join('  ')
+}
 
 const rowOf = (node: Node, now: Date, paint: Paint): string[] => {
   const name = sanitize(node.name)
