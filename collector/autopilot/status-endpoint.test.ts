@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 
 import { node, useGateway } from './testing/gateway.ts'
 import { pciebw } from './testing/results.ts'

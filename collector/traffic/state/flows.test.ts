@@ -14,7 +14,7 @@ const meshOf = (names: readonly string[]): PreparedTraffic => {
     nodes: names,
     sources: Int32Array.from(pairs, ([source]) => source),
     destinations: Int32Array.from(pairs, ([, destination]) => destination),
-    intervalSeconds: 1,
+    spec: { intervalSeconds: 1 },
   } as unknown as PreparedTraffic
 }
 

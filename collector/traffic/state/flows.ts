@@ -32,7 +32,7 @@ export class Flows implements FlowReports {
 
   constructor(prepared: PreparedTraffic, clock: Pick<Clock, 'monotonicSeconds'>) {
     this.#prepared = prepared
-    const freshSeconds = 2 * prepared.intervalSeconds + LATE_SECONDS
+    const freshSeconds = 2 * prepared.spec.intervalSeconds + LATE_SECONDS
     const flowClock = { monotonicSeconds: () => clock.monotonicSeconds(), freshSeconds }
     this.#flows = Array.from(prepared.sources, () => new Flow(flowClock))
   }
