@@ -1,11 +1,13 @@
 import type { MeshAssignment, MeshGroup } from '#proto/meshgauge/agent/v1/ping.ts'
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { cidrOf } from '../../../lib/ip-address.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import {
   addressesOfPair,
   endpointsOf,
   type FleetEndpoint,
   interfaceNames,
+  parseAddresses,
 } from '../../inventory/endpoints.ts'
 import type { FleetNode } from '../../inventory/node.ts'
 import { selectNodes } from '../../inventory/selectors.ts'
@@ -53,7 +55,7 @@ export const probeOf = (spec: MeshSpec, intervalSeconds: number): Probe => ({
 })
 
 /**
- * The last known addresses of each interface. An interface that is down may have no addresses, and must stay in the
+ * The last known addresses of each interface, with prefix lengths. An interface that is down may have no addresses, and must stay in the
  * mesh so that its failure is seen.
  */
 export type KnownAddresses = {
@@ -63,8 +65,8 @@ export type KnownAddresses = {
 
 const withKnownAddresses = (known: KnownAddresses, endpoint: FleetEndpoint): FleetEndpoint => {
   const { node, interface: name, addresses } = endpoint
-  if (addresses.length > 0) known.set(node, name, addresses)
-  return { ...endpoint, addresses: known.get(node, name) }
+  if (addresses.length > 0) known.set(node, name, addresses.map(cidrOf))
+  return addresses.length > 0 ? endpoint : { ...endpoint, addresses: parseAddresses(known.get(node, name)) }
 }
 
 /** Returns the members of a mesh. A selector that matches no node is reported as a problem; the rest still takes part. */
