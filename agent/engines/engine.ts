@@ -12,6 +12,7 @@ import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Violation } from '../../lib/errors.ts'
+import type { IpPrefix } from '../../lib/ip-address.ts'
 import type { Processes } from '../processes.ts'
 
 /** What engines need from the agent. */
@@ -51,8 +52,8 @@ export type PingSink = (
 export type PingSource = {
   /** Name of the interface; empty lets the routing table decide. */
   interface: string
-  /** Its addresses, of both families; the first of the target's family is used as the source. */
-  addresses: readonly string[]
+  /** Its addresses, of both families; the one in the network of the target is used as the source. */
+  addresses: readonly IpPrefix[]
 }
 
 /**

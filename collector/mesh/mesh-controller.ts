@@ -1,11 +1,11 @@
-import { type MeshSpec, type Path, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { type Path, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { createMeshAgents } from './agents/mesh-agents.ts'
 import { createKnownAddresses, createPersistedState } from './agents/persisted-state.ts'
 import { createRecorder } from './agents/recorder.ts'
 import type { NodePlan } from './assign/assignment.ts'
+import { checkMeshSpec, type MeshSpec } from './assign/mesh-spec.ts'
 import { createFleetPlanner } from './assign/planner.ts'
-import { checkMeshSpec, readMeshSpec } from './assign/settings.ts'
 import type { MeshDependencies } from './dependencies.ts'
 import { createEvaluator } from './judge/evaluator.ts'
 import { createMeshTime } from './mesh-time.ts'
@@ -140,7 +140,7 @@ export const createMeshController = (deps: MeshDependencies) => {
      */
     set: (name: string, spec: MeshSpec | undefined): void => {
       if (spec) throwIfInvalid(`mesh ${name}`, checkMeshSpec(spec))
-      planner.set(name, spec && readMeshSpec(spec))
+      planner.set(name, spec)
     },
     /** Returns every path that is probed, or was until two minutes ago, with its state. */
     paths: pathStates.all,

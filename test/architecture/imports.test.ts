@@ -20,6 +20,7 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/options.ts',
       // `plan --count` plans for a synthetic fleet without a collector.
       'collector/plan/run-spec-message.ts',
+      'collector/inventory/node.ts',
       'collector/runs/prepare.ts',
       // `profiles validate` and `schedules add --file` check a file without a collector.
       'collector/profiles/profile.ts',

@@ -1,8 +1,8 @@
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { addResult } from '../../collector/health/state/findings.ts'
+import { createNode } from '../../collector/inventory/node.ts'
 import type { Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import type { Observer } from '../../collector/telemetry/observe/observer.ts'
 import {
@@ -15,9 +15,7 @@ import {
 
 /** Nodes in the state READY. */
 export const nodes = (...names: string[]) =>
-  names.map((name, index) =>
-    Node.fromPartial({ name, rack: index === 0 ? 'r1' : 'r2', state: NodeState.NODE_STATE_READY }),
-  )
+  names.map((name, index) => createNode({ name, rack: index === 0 ? 'r1' : 'r2', state: 'ready' }))
 
 const observeMesh = (metrics: Metrics): void => {
   for (const node of ['node-1', 'node-2', 'node-3']) {

@@ -59,10 +59,9 @@ const admitFlows = (
   request: RunRequest,
 ): Flow[] => {
   const addresses = request.flows.map(({ address }) => address)
-  const endpoints = request.flows.map((flow, index) => {
-    const family = flow.address.includes(':') ? 6 : 4
-    return resolveEndpoint(deps.interfaces, flow.interface, flow.sourceAddress, family, `flows[${index}]`)
-  })
+  const endpoints = request.flows.map((flow, index) =>
+    resolveEndpoint(deps.interfaces, flow.interface, flow.sourceAddress, flow.address, `flows[${index}]`),
+  )
   throwIfInvalid('the run request', [
     ...(request.flows.length === 0 ? [{ field: 'flows', description: 'at least one flow is needed' }] : []),
     ...addressViolations(addresses, (index) => `flows[${index}].address`),

@@ -59,7 +59,7 @@ const admitListeners = (
   request: ServeRequest,
 ): Endpoint[] => {
   const endpoints = request.listeners.map((listener, index) =>
-    resolveEndpoint(deps.interfaces, listener.interface, listener.address, 4, `listeners[${index}]`),
+    resolveEndpoint(deps.interfaces, listener.interface, listener.address, undefined, `listeners[${index}]`),
   )
   throwIfInvalid('the serve request', [
     ...(request.listeners.length === 0
