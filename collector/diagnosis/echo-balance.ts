@@ -1,4 +1,4 @@
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from './verdict.ts'
 
 /** Counts of the probes that peers sent to a node within some time, while some were lost. */
 export type EchoBalance = {
@@ -46,9 +46,9 @@ export const directionOf = ({
 }
 
 const DIRECTIONS = {
-  rx: FaultDirection.FAULT_DIRECTION_RX,
-  tx: FaultDirection.FAULT_DIRECTION_TX,
-  both: FaultDirection.FAULT_DIRECTION_BOTH,
+  rx: 'rx',
+  tx: 'tx',
+  both: 'both',
 } as const
 
 const CONCLUSIONS = {
@@ -95,10 +95,8 @@ const conclusiveDirectionOf = ({ to, from, lossRatio }: EchoEvidence): 'rx' | 't
 
 /** Returns the verdict with the direction of the loss, when the kernels' counts of echo requests show it. */
 export const withDirection = (verdict: Verdict, evidence: EchoEvidence | undefined): Verdict => {
-  const isNodeOrInterface =
-    verdict.kind === CulpritKind.CULPRIT_KIND_NODE || verdict.kind === CulpritKind.CULPRIT_KIND_INTERFACE
-  if (!evidence || !isNodeOrInterface || verdict.direction !== FaultDirection.FAULT_DIRECTION_BOTH)
-    return verdict
+  const isNodeOrInterface = verdict.kind === 'node' || verdict.kind === 'interface'
+  if (!evidence || !isNodeOrInterface || verdict.direction !== 'both') return verdict
   const direction = conclusiveDirectionOf(evidence)
   if (!direction) return verdict
   const { sentCount, lostCount, receivedCount } = evidence.to

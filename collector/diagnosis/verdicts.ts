@@ -1,9 +1,9 @@
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { EndpointPair } from '../dispatch/pair-result.ts'
 import type { Culprit, Direction } from './culprits.ts'
 import { type BadLink, isRetested } from './links.ts'
 import { isBad, type Sample } from './samples.ts'
 import { defaultHeuristics } from './thresholds.ts'
+import type { FaultDirection, Verdict } from './verdict.ts'
 import { accuse, accuseLink, evidence, mainFault } from './wording.ts'
 
 /** All pairs of one fabric, grouped once: with 500 culprits, a search for each would be too slow. */
@@ -27,9 +27,9 @@ export type Found = {
 }
 
 const DIRECTIONS: Record<Direction, FaultDirection> = {
-  tx: FaultDirection.FAULT_DIRECTION_TX,
-  rx: FaultDirection.FAULT_DIRECTION_RX,
-  both: FaultDirection.FAULT_DIRECTION_BOTH,
+  tx: 'tx',
+  rx: 'rx',
+  both: 'both',
 }
 
 export const toPair = ({ result: { source, destination } }: Sample): EndpointPair => ({ source, destination })
@@ -68,7 +68,7 @@ export const interfaceVerdict = (found: Found, fineElsewhere: readonly string[])
     evidence(direction, pairsFor, count, otherWay(found), fineElsewhere)
   return {
     ...blank,
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+    kind: 'interface',
     node: name,
     interface: found.interface,
     direction: DIRECTIONS[direction],
@@ -92,7 +92,7 @@ export const nodeVerdict = (all: readonly Found[]): Verdict => {
     evidence(direction, pairsFor, count, all.flatMap(otherWay), [])
   return {
     ...blank,
-    kind: CulpritKind.CULPRIT_KIND_NODE,
+    kind: 'node',
     node: name,
     direction: DIRECTIONS[direction],
     confidence: Math.max(...all.map(({ culprit }) => culprit.confidence)),
@@ -135,7 +135,7 @@ export const rackVerdict = (
   ].join(' ')
   return {
     ...blank,
-    kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK,
+    kind: 'rack_uplink',
     interface: name,
     rack: culprit.name,
     direction: DIRECTIONS[direction],
@@ -153,7 +153,7 @@ export const linkVerdict = (link: BadLink, name: string, fabric: Fabric): Verdic
   const text = accuseLink(source, destination, bothWays, ` on ${name}`, pairsFor, peers)
   return {
     ...blank,
-    kind: CulpritKind.CULPRIT_KIND_LINK,
+    kind: 'link',
     node: source,
     peer: destination,
     interface: name,

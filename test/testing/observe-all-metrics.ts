@@ -1,7 +1,8 @@
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { Summary } from '#proto/meshgauge/collector/v1/result.ts'
+import { createVerdict } from '../../collector/diagnosis/verdict.ts'
 import { addResult } from '../../collector/health/state/findings.ts'
 import type { Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import type { Observer } from '../../collector/telemetry/observe/observer.ts'
@@ -83,11 +84,11 @@ const observeTraffic = (metrics: Metrics): void => {
 
 /** Observes a value for every metric of the catalogue, so that /metrics contains all of them. */
 export const observeAllMetrics = (metrics: Metrics, observer: Observer): void => {
-  const verdict = Verdict.fromPartial({
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+  const verdict = createVerdict({
+    kind: 'interface',
     node: 'node-3',
     interface: 'net0',
-    direction: FaultDirection.FAULT_DIRECTION_TX,
+    direction: 'tx',
     confidence: 0.98,
   })
   const throughputs = [

@@ -1,18 +1,14 @@
 import { type Outcome, outcomeToJSON } from '#proto/meshgauge/agent/v1/types.ts'
 import { type NodeState, nodeStateToJSON } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type PathState, pathStateToJSON } from '#proto/meshgauge/collector/v1/mesh.ts'
-import {
-  type CulpritKind,
-  culpritKindToJSON,
-  type FaultDirection,
-  faultDirectionToJSON,
-} from '#proto/meshgauge/collector/v1/result.ts'
+import { culpritKindToJSON, faultDirectionToJSON } from '#proto/meshgauge/collector/v1/result.ts'
 import {
   type RunState,
   runStateToJSON,
   type TopologyKind,
   topologyKindToJSON,
 } from '#proto/meshgauge/collector/v1/run.ts'
+import type { CulpritKind, FaultDirection } from '../../diagnosis/verdict.ts'
 import type { Run } from '../../store/run.ts'
 
 /** Converts enum values of the protocol to label values: OUTCOME_TIMED_OUT becomes timed_out. */

@@ -3,8 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { Summary } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { createVerdict } from '../../diagnosis/verdict.ts'
 import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
 import { END, endedRun, failedPair, iperfPair, pingPair } from '../testing/samples.ts'
 import { createObserver, type Observer } from './observer.ts'
@@ -186,11 +187,11 @@ describe('pairs', () => {
 })
 
 describe('verdicts', () => {
-  const verdict = Verdict.fromPartial({
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+  const verdict = createVerdict({
+    kind: 'interface',
     node: 'a',
     interface: 'net0',
-    direction: FaultDirection.FAULT_DIRECTION_TX,
+    direction: 'tx',
     confidence: 0.97,
   })
   const line = '{test="iperf",kind="interface",node="a",interface="net0",direction="tx",peer="",rack=""} 0.97'
@@ -210,7 +211,7 @@ describe('verdicts', () => {
   })
 
   test('about a link are cleared only when the link itself was measured', async () => {
-    const link = { ...verdict, kind: CulpritKind.CULPRIT_KIND_LINK, peer: 'e' }
+    const link = { ...verdict, kind: 'link', peer: 'e' }
     observer.observeRun(endedRun('iperf', { verdicts: [link] }), MESH)
     observer.observeRun(endedRun('iperf'), MESH)
     expect(await samples('meshgauge_verdicts')).toHaveLength(1)
@@ -241,7 +242,7 @@ describe('nodes and checks', () => {
   })
 
   test('of a node that left the inventory have no series', async () => {
-    const verdict = Verdict.fromPartial({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'a', confidence: 1 })
+    const verdict = createVerdict({ kind: 'node', node: 'a', confidence: 1 })
     observer.observeResults(endedRun('iperf'), MESH)
     observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), MESH)
     observer.observeRun(endedRun('ping'), [pingPair('a', 'b', 2, [0.001]), pingPair('b', 'a', 2, [0.001])])

@@ -1,6 +1,6 @@
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createClearedVerdicts } from '../../diagnosis/cleared-verdicts.ts'
+import type { Verdict } from '../../diagnosis/verdict.ts'
 import type { PairResult } from '../../dispatch/pair-result.ts'
 import type { Run } from '../../store/run.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
