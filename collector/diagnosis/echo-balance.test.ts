@@ -92,8 +92,8 @@ describe('withDirection', () => {
   })
 
   test('does not change a verdict without counts, with a direction, or about a link', () => {
-    const sure = { ...verdict, direction: 'rx' }
-    const link = { ...verdict, kind: 'link' }
+    const sure = { ...verdict, direction: 'rx' as const }
+    const link = { ...verdict, kind: 'link' as const }
     expect(withDirection(verdict, undefined)).toBe(verdict)
     expect(withDirection(sure, evidence)).toBe(sure)
     expect(withDirection(link, evidence)).toBe(link)

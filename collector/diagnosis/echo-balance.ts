@@ -45,12 +45,6 @@ export const directionOf = ({
   return isSure ? 'both' : undefined
 }
 
-const DIRECTIONS = {
-  rx: 'rx',
-  tx: 'tx',
-  both: 'both',
-} as const
-
 const CONCLUSIONS = {
   rx: 'what is sent to it does not arrive',
   tx: 'what it sends gets lost',
@@ -103,7 +97,7 @@ export const withDirection = (verdict: Verdict, evidence: EchoEvidence | undefin
   const counts = `Of ${sentCount} probes sent to it ${lostCount} had no answer, and its kernel received ${receivedCount}`
   return {
     ...verdict,
-    direction: DIRECTIONS[direction],
+    direction,
     message: `${verdict.message} ${counts}: ${CONCLUSIONS[direction]}.`,
   }
 }

@@ -61,7 +61,10 @@ const expectationResultOf = (message: ExpectationResultMessage): ExpectationResu
   worst: message.worst && pairExpectationOf(message.worst),
 })
 
-const expectationResultMessage = ({ fleetValue, ...result }: ExpectationResult): ExpectationResultMessage => ({
+const expectationResultMessage = ({
+  fleetValue,
+  ...result
+}: ExpectationResult): ExpectationResultMessage => ({
   ...result,
   ...(fleetValue !== undefined && { fleetValue }),
   failed: result.failed.map(pairExpectationMessage),

@@ -82,11 +82,15 @@ const rttOf = (results: readonly PairResult[]): RttSpread | undefined => {
   const rtts = pings.flatMap(({ rtt }) => rtt ?? [])
   const defined = (seconds: (number | undefined)[]) => seconds.filter((value) => value !== undefined)
   return {
-    minSeconds: defined(rtts.map(({ min }) => fromDuration(min))).reduce((one, other) => Math.min(one, other)),
+    minSeconds: defined(rtts.map(({ min }) => fromDuration(min))).reduce((one, other) =>
+      Math.min(one, other),
+    ),
     avgSeconds: (fromDuration(merged.sum) ?? 0) / count,
     p50Seconds: quantile(merged, 0.5)!,
     p99Seconds: quantile(merged, 0.99)!,
-    maxSeconds: defined(rtts.map(({ max }) => fromDuration(max))).reduce((one, other) => Math.max(one, other)),
+    maxSeconds: defined(rtts.map(({ max }) => fromDuration(max))).reduce((one, other) =>
+      Math.max(one, other),
+    ),
   }
 }
 

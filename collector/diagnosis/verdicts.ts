@@ -1,5 +1,5 @@
 import type { EndpointPair } from '../dispatch/pair-result.ts'
-import type { Culprit, Direction } from './culprits.ts'
+import type { Culprit } from './culprits.ts'
 import { type BadLink, isRetested } from './links.ts'
 import { isBad, type Sample } from './samples.ts'
 import { defaultHeuristics } from './thresholds.ts'
@@ -24,12 +24,6 @@ export type Found = {
   readonly culprit: Culprit
   readonly interface: string
   readonly fabric: Fabric
-}
-
-const DIRECTIONS: Record<Direction, FaultDirection> = {
-  tx: 'tx',
-  rx: 'rx',
-  both: 'both',
 }
 
 export const toPair = ({ result: { source, destination } }: Sample): EndpointPair => ({ source, destination })
@@ -71,7 +65,7 @@ export const interfaceVerdict = (found: Found, fineElsewhere: readonly string[])
     kind: 'interface',
     node: name,
     interface: found.interface,
-    direction: DIRECTIONS[direction],
+    direction,
     confidence,
     ...proof(pairsFor, pairsAgainst, text),
   }
@@ -94,13 +88,13 @@ export const nodeVerdict = (all: readonly Found[]): Verdict => {
     ...blank,
     kind: 'node',
     node: name,
-    direction: DIRECTIONS[direction],
+    direction,
     confidence: Math.max(...all.map(({ culprit }) => culprit.confidence)),
     ...proof(pairsFor, pairsAgainst, text),
   }
 }
 
-const TO_OTHER_RACKS: Record<Direction, string> = {
+const TO_OTHER_RACKS: Record<FaultDirection, string> = {
   tx: 'to other racks',
   rx: 'from other racks',
   both: 'across racks',
@@ -138,7 +132,7 @@ export const rackVerdict = (
     kind: 'rack_uplink',
     interface: name,
     rack: culprit.name,
-    direction: DIRECTIONS[direction],
+    direction,
     confidence,
     ...proof(pairsFor, pairsAgainst, text),
   }
@@ -157,7 +151,7 @@ export const linkVerdict = (link: BadLink, name: string, fabric: Fabric): Verdic
     node: source,
     peer: destination,
     interface: name,
-    direction: DIRECTIONS[bothWays || isPing ? 'both' : 'tx'],
+    direction: bothWays || isPing ? 'both' : 'tx',
     confidence,
     ...proof(pairsFor, pairsAgainst, text),
   }

@@ -1,9 +1,9 @@
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Violation } from '../../lib/errors.ts'
 import { interfaceKey, type NodeInterface } from './keys.ts'
+import type { FleetNode } from './node.ts'
 import { isReady } from './selectors.ts'
 
 /** Why an endpoint cannot be measured, and the outcome of its pairs. */
@@ -27,7 +27,7 @@ const addressesOf = (link: Interface | undefined): string[] =>
 
 /** Returns the names of the interfaces to measure: the requested ones, else those that at least two nodes have. */
 export const interfaceNames = (
-  nodes: readonly Node[],
+  nodes: readonly FleetNode[],
   requested: readonly string[],
 ): { names: string[]; violations: Violation[] } => {
   const counts = new Map<string, number>()
@@ -47,7 +47,11 @@ export const interfaceNames = (
   return { names: [...new Set(requested)], violations }
 }
 
-const problemOf = (node: Node, name: string, link: Interface | undefined): EndpointProblem | undefined => {
+const problemOf = (
+  node: FleetNode,
+  name: string,
+  link: Interface | undefined,
+): EndpointProblem | undefined => {
   const notRun = (reason: string): EndpointProblem => ({ outcome: Outcome.OUTCOME_NOT_RUN, reason })
   if (!node.description || !isReady(node)) {
     return notRun(`the agent of ${node.name} does not answer: ${node.stateReason || 'not asked yet'}`)
@@ -59,7 +63,7 @@ const problemOf = (node: Node, name: string, link: Interface | undefined): Endpo
   return link.addresses.length === 0 ? notRun(`${name} of ${node.name} has no address`) : undefined
 }
 
-const toEndpoint = (node: Node, name: string): FleetEndpoint => {
+const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
   const link = node.description?.interfaces.find((candidate) => candidate.name === name)
   return {
     node: node.name,
@@ -75,7 +79,7 @@ const toEndpoint = (node: Node, name: string): FleetEndpoint => {
  * Returns every named interface of every node, node by node. Two with the same address are ambiguous, so both
  * get a problem.
  */
-export const endpointsOf = (nodes: readonly Node[], names: readonly string[]): FleetEndpoint[] => {
+export const endpointsOf = (nodes: readonly FleetNode[], names: readonly string[]): FleetEndpoint[] => {
   const endpoints = nodes.flatMap((node) => names.map((name) => toEndpoint(node, name)))
   const owners = Map.groupBy(
     endpoints.flatMap((endpoint) => endpoint.addresses.map((address) => ({ address, endpoint }))),

@@ -1,16 +1,15 @@
 import { expect, test } from 'vitest'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
+import { createNode, type FleetNode } from '../inventory/node.ts'
 import { createTrafficInterfaces } from '../runs/traffic-interfaces.ts'
 import { Traffics } from './traffics.ts'
 
-const nodeOf = (name: string): Node =>
-  Node.fromPartial({ name, state: NodeState.NODE_STATE_READY, interfaces: ['net0'] })
+const nodeOf = (name: string): FleetNode => createNode({ name, state: 'ready', interfaces: ['net0'] })
 const spec = TrafficSpec.fromPartial({ topology: { kind: TopologyKind.TOPOLOGY_KIND_RING } })
 
 /**

@@ -34,3 +34,10 @@ test('no domain file asserts that a field of a message is present', () => {
   const wrong = domainFiles.filter((file) => asserted.test(readFileSync(file, 'utf8')))
   expect(wrong).toEqual([])
 })
+
+test('no domain file uses the messages of verdicts and summaries', () => {
+  const messages =
+    /import (?:type )?\{[^}]*\b(?:Verdict|CulpritKind|FaultDirection|Judgement|Summary|ExpectationResult|InterfaceSummary|EndpointPair)\b[^}]*\} from '#proto\/meshgauge\/collector\/v1\/result\.ts'/
+  const wrong = domainFiles.filter((file) => messages.test(readFileSync(file, 'utf8')))
+  expect(wrong).toEqual([])
+})

@@ -35,11 +35,9 @@ export type Fault = {
   loss(source: number, destination: number, name: string): number
 }
 
-const {
-  CULPRIT_KIND_NODE: NODE,
-  CULPRIT_KIND_INTERFACE: INTERFACE,
-  CULPRIT_KIND_RACK_UPLINK: RACK,
-} = CulpritKind
+const NODE = 'node'
+const INTERFACE = 'interface'
+const RACK = 'rack_uplink'
 const TX = 'tx'
 const RX = 'rx'
 

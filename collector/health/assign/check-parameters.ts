@@ -1,4 +1,4 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 
 /** The parameters of a check, as a google.protobuf.Struct. */
 export type CheckParameters = Readonly<Record<string, unknown>>
@@ -7,7 +7,7 @@ export type CheckParameters = Readonly<Record<string, unknown>>
 export type Target = { node: string; address: string; interface: string }
 
 /** The addresses of the other nodes, on the interfaces that a node has too. */
-export const peersOf = (node: Node, nodes: readonly Node[]): Target[] =>
+export const peersOf = (node: FleetNode, nodes: readonly FleetNode[]): Target[] =>
   nodes.flatMap((peer) =>
     peer.name === node.name
       ? []
@@ -22,7 +22,7 @@ export const peersOf = (node: Node, nodes: readonly Node[]): Target[] =>
 
 /** Parameters that the collector fills in from the fleet when the caller has not given them. */
 const FILLED_IN: Readonly<
-  Record<string, { key: string; value(node: Node, nodes: readonly Node[]): unknown } | undefined>
+  Record<string, { key: string; value(node: FleetNode, nodes: readonly FleetNode[]): unknown } | undefined>
 > = {
   ping: { key: 'targets', value: peersOf },
   reachability: {
@@ -34,8 +34,8 @@ const FILLED_IN: Readonly<
 
 export const withFleetParameters = (
   check: string,
-  node: Node,
-  nodes: readonly Node[],
+  node: FleetNode,
+  nodes: readonly FleetNode[],
   given: CheckParameters,
 ): Record<string, unknown> => {
   const filled = FILLED_IN[check]

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createVerdict, type Verdict } from '../../diagnosis/verdict.ts'
+import { createNode, type FleetNode } from '../../inventory/node.ts'
 import { END, endedRun, iperfPair } from '../../telemetry/testing/samples.ts'
 import { addResult } from '../state/findings.ts'
 import { checkResult } from '../testing/samples.ts'
@@ -10,8 +10,8 @@ import { StandingVerdicts } from './standing-verdicts.ts'
 
 const NOW = new Date('2026-01-02T04:00:00Z')
 const ago = (seconds: number) => new Date(NOW.getTime() - seconds * 1000)
-const node = (name: string, fields: Partial<Node> = {}): Node => ({
-  ...Node.fromPartial({ name, state: NodeState.NODE_STATE_READY, rack: 'r1' }),
+const node = (name: string, fields: Partial<FleetNode> = {}): FleetNode => ({
+  ...createNode({ name, state: 'ready', rack: 'r1' }),
   ...fields,
 })
 const passed = (check: string, seconds: number) =>
@@ -84,7 +84,7 @@ describe('a node is unknown because of', () => {
   test.each<[string, Partial<GateFacts>, string]>([
     [
       'a silent agent',
-      { node: node('a', { state: NodeState.NODE_STATE_SILENT, stateReason: 'connection refused' }) },
+      { node: node('a', { state: 'silent', stateReason: 'connection refused' }) },
       'the agent does not answer: connection refused',
     ],
     ['a check that was never run', { required: [need('ping')] }, 'check ping has not been run'],
@@ -137,7 +137,7 @@ describe('required checks', () => {
 
 describe('a verdict of a run', () => {
   const verdict = (fields: Partial<Verdict>): Verdict =>
-    createVerdict({ message: 'it is slow.\nEvidence.', ...fields })
+    createVerdict({ kind: 'interface', message: 'it is slow.\nEvidence.', ...fields })
   const standing = (each: Verdict, time = NOW) => [{ run: 'run-1', test: 'iperf', verdict: each, time }]
   const reasons = (each: Verdict, facts: Partial<GateFacts> = {}) =>
     judge({ verdicts: standing(each), ...facts }).reasons

@@ -1,12 +1,12 @@
 import type { MeshAssignment, MeshGroup } from '#proto/meshgauge/agent/v1/ping.ts'
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import {
   addressesOfPair,
   endpointsOf,
   type FleetEndpoint,
   interfaceNames,
 } from '../../inventory/endpoints.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { selectNodes } from '../../inventory/selectors.ts'
 import type { PathKey } from '../../store/windows.ts'
 import type { Rotation } from './rotation.ts'
@@ -60,7 +60,7 @@ const withKnownAddresses = (known: KnownAddresses, endpoint: FleetEndpoint): Fle
 /** Returns the members of a mesh. A selector that matches no node is reported as a problem; the rest still takes part. */
 export const resolveMembers = (
   { spec }: MeshSettings,
-  fleet: readonly Node[],
+  fleet: readonly FleetNode[],
   known: KnownAddresses,
 ): MeshMembers => {
   const chosen = selectNodes(fleet, spec.nodes, 'nodes')

@@ -1,15 +1,11 @@
 import { expect, test } from 'vitest'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { FleetNode } from '../../inventory/node.ts'
+import { sampleNode } from '../../inventory/testing/nodes.ts'
 import { createPlanner } from './planner.ts'
 import { readMeshSpec } from './settings.ts'
 
-const nodeOf = (name: string, address: string): Node =>
-  Node.fromPartial({
-    name,
-    interfaces: ['net0'],
-    description: { interfaces: [{ name: 'net0', addresses: [`${address}/24`] }] },
-  })
+const nodeOf = (name: string, address: string): FleetNode => sampleNode(name, { net0: [`${address}/24`] })
 
 test('of two meshes with the same paths, the second one takes them over when the first ends', () => {
   const ids = new Map<string, number>()
@@ -35,7 +31,7 @@ test('of two meshes with the same paths, the second one takes them over when the
 })
 
 /** Returns a planner for the nodes, and a function for the window lengths of the changed plans in seconds. */
-const planWindows = (nodes: readonly Node[]) => {
+const planWindows = (nodes: readonly FleetNode[]) => {
   const ids = new Map<string, number>()
   const idOf = (key: object) => {
     const name = JSON.stringify(key)
@@ -70,12 +66,7 @@ test('a second large mesh extends the windows of the first one', () => {
 test('only paths between interfaces of the same name count for the window length', () => {
   const nodes = Array.from({ length: 100 }, (_, index) => {
     const name = `net${index % 10}`
-    return Node.fromPartial({
-      name: `node-${index}`,
-      interfaces: [name],
-      state: NodeState.NODE_STATE_READY,
-      description: { interfaces: [{ name, state: 'up', addresses: [`10.0.${index % 10}.${index + 1}/24`] }] },
-    })
+    return sampleNode(`node-${index}`, { [name]: [`10.0.${index % 10}.${index + 1}/24`] })
   })
   const { planner, lengths } = planWindows(nodes)
   planner.set('all', readMeshSpec(MeshSpec.fromPartial({ window: { seconds: 1, nanos: 0 } })))

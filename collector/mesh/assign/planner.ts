@@ -1,7 +1,7 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { createCooperativeYielding } from '../../cooperative-yielding.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import type { PathKey } from '../../store/windows.ts'
 import type { MeshDependencies } from '../dependencies.ts'
 import {
@@ -74,7 +74,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
   const plans = new Map<string, NodePlan>()
   /** Nodes whose plan must be computed again. */
   const due = new Set<string>()
-  let fleet: readonly Node[] = []
+  let fleet: readonly FleetNode[] = []
 
   const pathCount = (): number => [...meshes.values()].reduce((sum, mesh) => sum + mesh.pathCount, 0)
   const markMembers = ({ members }: PlannedMesh): void => {
@@ -141,7 +141,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
       meshes.set(name, mesh)
       updateMembers(mesh)
     },
-    setFleet: (nodes: readonly Node[]): void => {
+    setFleet: (nodes: readonly FleetNode[]): void => {
       fleet = nodes
       for (const mesh of meshes.values()) updateMembers(mesh)
     },

@@ -1,11 +1,11 @@
 import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { Topology } from '#proto/meshgauge/collector/v1/run.ts'
 import type { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { throwIfInvalid, type Violation } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { endpointsOf, type FleetEndpoint, interfaceNames } from '../../inventory/endpoints.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { createPlanFleet, pairInterfaces } from '../../plan/plan-fleet.ts'
 import { choosePairs } from '../../topology/choose-pairs.ts'
 import { effectiveTrafficSpec } from './effective-traffic-spec.ts'
@@ -65,7 +65,7 @@ const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
  * Chooses the flows from the spec and the current fleet. Nodes that join the fleet later are not added.
  * @throws OperatingError SPEC_INVALID with all problems
  */
-export const prepareTraffic = (given: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
+export const prepareTraffic = (given: TrafficSpec, fleet: readonly FleetNode[]): PreparedTraffic => {
   const spec = effectiveTrafficSpec(given)
   const chosen = choosePairs(spec.topology ?? Topology.fromPartial({}), fleet)
   const { names, violations: unknown } = interfaceNames(chosen.nodes, spec.interfaces)
