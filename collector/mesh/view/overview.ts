@@ -1,5 +1,6 @@
 import { type GetMeshResponse, type Mesh, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
+import { verdictMessage } from '../../diagnosis/verdict-message.ts'
 import type { MeshAgents } from '../agents/mesh-agents.ts'
 import type { Recorder } from '../agents/recorder.ts'
 import { meshSpecMessage } from '../assign/mesh-spec-message.ts'
@@ -64,7 +65,7 @@ export const createOverview = (deps: Deps) => {
       const meshes = [...planner.meshes()].map((mesh) => meshOf(mesh, counts.get(mesh.name) ?? noCounts()))
       return {
         meshes: meshes.sort((a, b) => (a.schedule < b.schedule ? -1 : 1)),
-        verdicts: [...evaluator.verdicts()],
+        verdicts: evaluator.verdicts().map(verdictMessage),
       }
     },
     snapshot: () => ({
