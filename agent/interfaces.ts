@@ -5,6 +5,7 @@ import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { OperatingError } from '../lib/errors.ts'
 import { canonicalAddress, containsAddress, type IpPrefix, parseIpPrefix } from '../lib/ip-address.ts'
 import type { AgentOptions } from './options.ts'
+import { plausible, plausibleIn } from './plausibility.ts'
 
 /** The interfaces of the node. Each call reads the current state, because links come and go. */
 export type Interfaces = {
@@ -53,13 +54,13 @@ const linkName = (name: string, link: string): string => {
 const isGlobal = (address: string): boolean => !/^(fe80|169\.254)/i.test(address)
 
 const describe = (name: string, addresses: string[], mac: string): Interface => {
-  // The kernel reports the speed in Mbit/s, and -1 or an error where there is none.
-  const megabits = Number(readSys(name, 'speed'))
+  // The kernel reports the speed in Mbit/s, and -1, 2^32 - 1 or an error where there is none.
+  const speedBitsPerSecond = plausibleIn('kernel.speed', readSys(name, 'speed'), 1e6)
   return {
     name,
     addresses,
-    speedBitsPerSecond: megabits > 0 ? megabits * 1e6 : undefined,
-    mtuBytes: Number(readSys(name, 'mtu') ?? 0),
+    speedBitsPerSecond,
+    mtuBytes: plausible('kernel.mtu', readSys(name, 'mtu')) ?? 0,
     state: readSys(name, 'operstate') ?? 'unknown',
     driver: linkName(name, 'device/driver'),
     driverVersion: '',

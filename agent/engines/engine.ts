@@ -28,11 +28,20 @@ export type EngineOptions = {
 /** Whether an engine can run on this node. `reasons` is empty when available, else it has all reasons. */
 export type Detection = { available: boolean; version: string; reasons: string[] }
 
+/**
+ * The round-trip time of a probe that was answered, but whose time the program reported as impossible, such as negative.
+ * It is no loss, and no value of it is shown.
+ */
+export const UNUSABLE_RTT = -1
+
 /** One probe that was answered or has timed out. */
 export type PingProbe = {
   /** Position of the target in the request. */
   targetIndex: number
-  /** Undefined when the probe was lost. A refusal is an answer and has a round-trip time. */
+  /**
+   * Undefined when the probe was lost; UNUSABLE_RTT when it was answered after an unknown time. A refusal is an answer
+   * and has a round-trip time.
+   */
   rttSeconds: number | undefined
   /** The peer refused (tcp: RST). */
   refused: boolean
