@@ -121,6 +121,8 @@ export type IperfListener = {
   idleSeconds: number
   /** Expected duration of the test with its warm-up; with idleSeconds it bounds the life of the server. */
   durationSeconds: number
+  /** Runs the server at the lowest CPU priority: nobody measures its rate, and there may be hundreds on a node. */
+  isBackground?: boolean
   /** Reports the received bytes of each interval. */
   samples?: { intervalSeconds: number; onSample(sample: IperfSample): void }
 }
@@ -154,7 +156,13 @@ export type IperfEngine = {
   serve(listener: IperfListener, signal: AbortSignal): IperfServer
   /**
    * Runs one client. Yields samples with flowIndex 0, then one result, which also reports any failure.
+   * @param background for sustained traffic: runs at the lowest CPU priority, with this time to connect
    * @throws only `signal.reason` when aborted, after its processes have ended
    */
-  run(flow: Flow, options: IperfOptions | undefined, signal: AbortSignal): AsyncIterable<IperfEvent>
+  run(
+    flow: Flow,
+    options: IperfOptions | undefined,
+    signal: AbortSignal,
+    background?: { connectSeconds: number },
+  ): AsyncIterable<IperfEvent>
 }

@@ -81,6 +81,7 @@ export const startServer = (
       signal,
       deadlineSeconds: idleSeconds + flushSeconds(listener) + durationSeconds + MARGIN_SECONDS,
       limits: LIMITS,
+      isBackground: listener.isBackground === true,
     })
     const { samples } = listener
     const parse = createServerParser()

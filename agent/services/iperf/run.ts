@@ -31,11 +31,11 @@ export const handleRun = (
     const claims = claimsOf('client', request.options?.direction ?? 0, interfaces)
     const seconds = expectedSecondsOf(request)
     lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
-    if (sustained) lease.onEnd(deps.sustainedTraffic.register(request.label))
+    if (sustained) lease.onEnd(deps.trafficLabels.register(request.label))
     await lease.sampleHost(request.hostSampling)
     const { maxDurationSeconds } = options
     const sending: Sending = { deps, engine, request, flows, updates, lease, maxDurationSeconds }
-    const { results } = sustained ? await runSustained(sending) : runOnce(sending)
+    const { results } = sustained ? runSustained(sending) : runOnce(sending)
     const startTime = toTimestamp(deps.clock.now())
     const started: RunResponse = { event: { $case: 'started', value: { engine: version, startTime } } }
     return { started, results }
