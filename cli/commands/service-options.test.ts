@@ -13,7 +13,7 @@ const invocationOf = async <O extends object>(options: O): Promise<Invocation<O>
   const app = createApp({
     terminal: testTerminal(),
     passThrough: [],
-    findLabCollector: async () => undefined,
+    findLabCollectors: async () => [],
     onExit: () => undefined,
     onAddress: () => undefined,
   })

@@ -41,10 +41,16 @@ export const collectorAddress = async (lab: Pick<Lab, 'stateDir'>): Promise<stri
 const hasCollector = ({ processes }: LabReport): boolean =>
   processes.some(({ name, isAlive }) => name === 'collector' && isAlive)
 
-/** The address of the collector of the first lab that runs one. */
-export const findLabCollector = async (terminal: Terminal): Promise<string | undefined> => {
-  const report = (await labStatus(labDeps(terminal))).find(hasCollector)
-  return report && collectorAddress(report)
+/** The labs that run a collector, with its address. */
+export const findLabCollectors = async (terminal: Terminal): Promise<{ lab: number; address: string }[]> => {
+  const reports = (await labStatus(labDeps(terminal))).filter(hasCollector)
+  const found = reports.map(async (report) => ({
+    lab: report.index,
+    address: await collectorAddress(report),
+  }))
+  return (await Promise.all(found)).flatMap(({ lab, address }) =>
+    address === undefined ? [] : { lab, address },
+  )
 }
 
 /** The given lab, or the only running one. @throws LabError if there are none or several */

@@ -1,5 +1,6 @@
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
+import { closest } from '../../lib/config.ts'
 import type { Violation } from '../../lib/errors.ts'
 import { chooseAddressPair, type IpPrefix, parseIpPrefix } from '../../lib/ip-address.ts'
 import { interfaceKey, type NodeInterface } from './keys.ts'
@@ -34,16 +35,12 @@ export const interfaceNames = (
   for (const node of nodes) for (const name of node.interfaces) counts.set(name, (counts.get(name) ?? 0) + 1)
   const known = [...counts.keys()]
   if (requested.length === 0) return { names: known.filter((name) => counts.get(name)! >= 2), violations: [] }
-  const violations = requested.flatMap((name, index) =>
-    counts.has(name)
-      ? []
-      : [
-          {
-            field: `interfaces[${index}]`,
-            description: `no node has "${name}"; there are ${known.join(', ') || 'none'}`,
-          },
-        ],
-  )
+  const violations = requested.flatMap((name, index) => {
+    if (counts.has(name)) return []
+    const meant = closest(name, known)
+    const hint = meant ? `did you mean ${meant}?` : `there are ${known.join(', ') || 'none'}`
+    return [{ field: `interfaces[${index}]`, description: `no node has "${name}"; ${hint}` }]
+  })
   return { names: [...new Set(requested)], violations }
 }
 
