@@ -71,6 +71,9 @@ const readMachine = (read: ReadText): Partial<NodeMetadata> => {
   }
 }
 
+/** The exit code of nvidia-smi when a GPU has a corrupted infoROM: its table is complete. */
+const CORRUPTED_INFOROM = 14
+
 /** Runs programs in the background and keeps their output for a while. */
 const createProgramCache = ({ clock, processes }: Deps) => {
   type Entry = { at: number; printed: Promise<string>; latest: string }
@@ -80,9 +83,10 @@ const createProgramCache = ({ clock, processes }: Deps) => {
     const options = { signal: AbortSignal.any([]), deadlineSeconds: PROGRAM_DEADLINE_SECONDS }
     const entry: Entry = {
       at: clock.monotonicSeconds(),
-      // A program that is missing, fails or hangs has no output; nor has one of an agent that shuts down.
+      // A program that is missing, fails or hangs has no output; nor has one of an agent that shuts down. nvidia-smi
+      // fails also when its output is complete.
       printed: processes.run(program, args, options).then(
-        ({ reason, stdout }) => (reason === '' ? stdout : ''),
+        ({ reason, exitCode, stdout }) => (reason === '' || exitCode === CORRUPTED_INFOROM ? stdout : ''),
         () => '',
       ),
       latest: before,
@@ -131,7 +135,11 @@ export const createHostDescriber = (
       const memory = read('/proc/meminfo') ?? ''
       const uptime = parseUptime(read('/proc/uptime') ?? '')
       const gpus = parseGpus(
-        await printed(programs['nvidia-smi'] ?? 'nvidia-smi', '--query-gpu=name', '--format=csv,noheader'),
+        await printed(
+          programs['nvidia-smi'] ?? 'nvidia-smi',
+          '--query-gpu=index,name',
+          '--format=csv,noheader',
+        ),
       )
       return NodeMetadata.fromPartial({
         ...machine,

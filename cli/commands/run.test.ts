@@ -64,7 +64,7 @@ describe('run', () => {
     })
     const { code, err } = await runCommand(collector, 'run mesh --test iperf')
     expect([code, calls]).toEqual([0, 3])
-    expect(err).toContain('The run continues there. Reconnecting.')
+    expect(err).toContain('Reconnecting.')
   })
 
   test('if the collector does not come back, the message says how to follow the run later', async () => {
@@ -79,7 +79,7 @@ describe('run', () => {
     })
     const { code, err } = await runCommand(collector, 'run mesh --test iperf', terminal as TestTerminal)
     expect(code).toBe(3)
-    expect(err).toContain(`The run continues there. Follow it with "meshgauge runs show ${RUN_ID}".`)
+    expect(err).toContain(`See its state with "meshgauge runs show ${RUN_ID}".`)
   })
 })
 

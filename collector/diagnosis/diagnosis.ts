@@ -1,9 +1,9 @@
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
 import { type Culprit, findCulprits } from './culprits.ts'
 import { findLinks, isRetested } from './links.ts'
 import { isBad, judge, type Sample } from './samples.ts'
 import { defaultHeuristics, defaultThresholds, type Heuristics, type Thresholds } from './thresholds.ts'
+import type { Verdict } from './verdict.ts'
 import {
   type Found,
   interfaceVerdict,

@@ -1,8 +1,8 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { checkExpectations } from '../diagnosis/expectations.ts'
 import { checkHostSampling } from '../dispatch/host-sampling.ts'
 import { endpointsOf, interfaceNames } from '../inventory/endpoints.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import { withShiftCount } from '../plan/effective-run-spec.ts'
 import { type PlannedRun, planRun } from '../plan/plan-run.ts'
 import { type RequestedRunSpec, reviewedRunSpec } from '../plan/run-spec.ts'
@@ -11,7 +11,7 @@ import { type ChosenPairs, choosePairs } from '../topology/choose-pairs.ts'
 /** Returns the nodes, pairs and interfaces of a run, and all problems of its spec. It makes no plan. */
 export const reviewRun = (
   spec: RequestedRunSpec,
-  fleet: readonly Node[],
+  fleet: readonly FleetNode[],
 ): { chosen: ChosenPairs; names: string[]; violations: Violation[] } => {
   const chosen = choosePairs(spec.topology, fleet)
   const { names, violations: unknownInterfaces } = interfaceNames(chosen.nodes, spec.interfaces)
@@ -48,7 +48,7 @@ const reviewEngine = ({ test }: RequestedRunSpec, nodes: readonly Node[]): Viola
  * Plans a run on the fleet as it is now.
  * @throws OperatingError SPEC_INVALID with all problems
  */
-export const prepareRun = (requested: RequestedRunSpec, fleet: readonly Node[]): PlannedRun => {
+export const prepareRun = (requested: RequestedRunSpec, fleet: readonly FleetNode[]): PlannedRun => {
   const { chosen, names, violations } = reviewRun(requested, fleet)
   throwIfInvalid('the run', [...violations, ...reviewEngine(requested, chosen.nodes)])
   const spec = withShiftCount(reviewedRunSpec(requested), chosen.nodes.length)

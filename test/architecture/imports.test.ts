@@ -19,7 +19,9 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'collector/main.ts',
       'collector/options.ts',
       // `plan --count` plans for a synthetic fleet without a collector.
+      'collector/inventory/node.ts',
       'collector/plan/run-spec-message.ts',
+      'collector/inventory/node.ts',
       'collector/runs/prepare.ts',
       // `profiles validate` and `schedules add --file` check a file without a collector.
       'collector/profiles/profile.ts',
@@ -44,8 +46,9 @@ const STAGES = [
   'topology',
   'plan',
   'dispatch',
-  'store',
   'diagnosis',
+  // It stores what the stages before it produce: results, summaries and verdicts.
+  'store',
   // Named sets of tests with the values they must reach; a run is created from one.
   'profiles',
   // The orchestrator: it calls plan, dispatch, store and diagnosis, and decides on retests.

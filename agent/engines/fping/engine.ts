@@ -55,6 +55,10 @@ const createTargetLedgers = (plan: PingPlan) => {
       return named.flatMap((ledger) => ledger.finish(event.sentCount))
     }
     const { sequence, rttSeconds } = event
+    if (sequence > lastSequence) {
+      unknown.push(text)
+      return []
+    }
     const probes = named.flatMap((ledger) =>
       rttSeconds === undefined ? ledger.lost(sequence) : ledger.answered(sequence, rttSeconds),
     )

@@ -5,6 +5,7 @@
 
 import { IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
+import { plausible } from '../../plausibility.ts'
 
 const CONNECTED = /^\[ *\d+\] local \S+ port \d+ connected to /
 const ROW =
@@ -25,11 +26,15 @@ export const createServerParser = (): ((line: string) => IperfSample | undefined
     if (isSum !== streams > 1) return undefined
     const [, start, end, kilobits, rest] = ROW.exec(line) ?? []
     if (start === undefined || TOTAL.test(rest!)) return undefined
-    const [startSeconds, endSeconds] = [Number(start), Number(end)]
+    const startSeconds = plausible('iperf3.time', start)
+    const endSeconds = plausible('iperf3.time', end)
+    const kilobitsPerSecond = plausible('iperf3.rate_kilobits', kilobits)
+    if (startSeconds === undefined || endSeconds === undefined || kilobitsPerSecond === undefined)
+      return undefined
     // The last interval of a test that breaks off is written twice, and an interval of length 0 may follow.
     if (endSeconds <= startSeconds || endSeconds <= lastEnd) return undefined
     lastEnd = endSeconds
-    const bitsPerSecond = Math.round(Number(kilobits) * 1000)
+    const bitsPerSecond = Math.round(kilobitsPerSecond * 1000)
     return IperfSample.fromPartial({
       start: toDuration(startSeconds),
       end: toDuration(endSeconds),

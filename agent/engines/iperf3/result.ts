@@ -7,7 +7,7 @@ import { formatBytes } from '../../../lib/units.ts'
 import type { ProcessResult } from '../../processes.ts'
 import { quote } from '../program-error.ts'
 import { BYTES_INTERVAL_SECONDS, type IperfPlan, type Mode } from './args.ts'
-import type { Figures } from './output-events.ts'
+import type { Figure, Figures } from './output-events.ts'
 
 /** Everything that was observed of one client. */
 export type Observed = {
@@ -78,7 +78,11 @@ const outcomeOfDeadline = ({ began, lastMovedSeconds }: Observed, process: Proce
 const MAX_IDLE_RATIO = 0.05
 
 const outcomeOfFigures = (figures: Figures, plan: IperfPlan, mode: Mode): TestOutcome => {
-  const { sender, receiver, reverseReceiver } = figures
+  const { sender, receiver, reverseReceiver, impossible } = figures
+  if (impossible !== undefined) {
+    const reason = `iperf3 reported impossible figures: ${quote(impossible)}`
+    return { outcome: Outcome.OUTCOME_INVALID, reason, retryable: false }
+  }
   const bidirectional = plan.direction === Direction.DIRECTION_BIDIRECTIONAL
   if (!receiver || (bidirectional && !reverseReceiver)) {
     const reason = 'iperf3 ended without the count of the receiver'
@@ -133,17 +137,27 @@ export const testOutcomeOf = (
   }
   const [error] = observed.errors
   if (error) return outcomeOfError(error, observed.began)
-  if (process.reason) {
-    return testOutcome(
-      observed.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN,
-      quote(process.reason),
-    )
-  }
-  if (observed.figures && (observed.figures.receiver || observed.figures.sender))
-    return outcomeOfFigures(observed.figures, plan, mode)
   const wrote = observed.unknown.map(quote).find((text) => text !== '')
+  if (process.reason) {
+    const reason = wrote && !process.reason.includes(wrote) ? `${process.reason}: ${wrote}` : process.reason
+    return testOutcome(observed.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(reason))
+  }
+  const { sender, receiver, impossible } = observed.figures ?? {}
+  if (observed.figures && (receiver || sender || impossible !== undefined))
+    return outcomeOfFigures(observed.figures, plan, mode)
   const reason = `iperf3 ended without a summary${wrote ? `; it wrote: ${wrote}` : ''}`
   return testOutcome(Outcome.OUTCOME_INVALID, reason)
+}
+
+/** Largest difference between the loss of datagrams and that of bytes: the last ones may arrive after the count. */
+const MAX_LOSS_DIFFERENCE = 0.3
+
+/** The loss that the receiver reports; undefined when the bytes that both ends counted contradict it. */
+const lossRatioOf = (sender: Figure | undefined, receiver: Figure | undefined): number | undefined => {
+  const ratio = receiver?.lossRatio
+  if (ratio === undefined || !sender?.bytes) return ratio
+  const lostBytes = 1 - receiver!.bytes / sender.bytes
+  return Math.abs(ratio - lostBytes) > MAX_LOSS_DIFFERENCE ? undefined : ratio
 }
 
 export const resultOf = ({ outcome, reason, figures }: TestOutcome, plan: IperfPlan): IperfResult => {
@@ -162,7 +176,7 @@ export const resultOf = ({ outcome, reason, figures }: TestOutcome, plan: IperfP
     receiverCpuRatio: reverse ? localCpuRatio : remoteCpuRatio,
     reverseBitsPerSecond: reverseReceiver?.bitsPerSecond,
     jitter: jitterSeconds === undefined ? undefined : toDuration(jitterSeconds),
-    lossRatio: receiver?.lossRatio,
+    lossRatio: lossRatioOf(sender, receiver),
     duration: receiver && toDuration(receiver.seconds),
     omitted: plan.omitSeconds > 0 ? toDuration(plan.omitSeconds) : undefined,
   })

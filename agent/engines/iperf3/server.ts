@@ -21,7 +21,7 @@ const MAX_UNKNOWN_LINES = 10
 const LISTENING = /^Server listening on \d+/
 const CLIENT = /^Accepted connection from /
 const END = /\b(?:sender|receiver) *$/
-const ERROR = /^iperf3: (?:error - |interrupt - )?(.+)/
+const ERROR = /^iperf3: (?:error - |interrupt - )?(?!exiting$)(.+)/
 
 type Observed = {
   listening: boolean
@@ -48,8 +48,11 @@ const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: Ipe
   if (ended.timedOut) return serveResult(Outcome.OUTCOME_TIMED_OUT, ended.reason)
   if (ended.aborted) return serveResult(Outcome.OUTCOME_NOT_RUN, ended.reason)
   const [error] = observed.errors
-  if (!observed.listening)
-    return serveResult(Outcome.OUTCOME_NOT_RUN, error ? `iperf3: ${quote(error)}` : quote(ended.reason))
+  if (!observed.listening) {
+    const wrote = observed.unknown.map(quote).find((text) => text !== '')
+    const reason = wrote && !ended.reason.includes(wrote) ? `${ended.reason}: ${wrote}` : ended.reason
+    return serveResult(Outcome.OUTCOME_NOT_RUN, error ? `iperf3: ${quote(error)}` : quote(reason))
+  }
   if (error) return serveResult(Outcome.OUTCOME_INVALID, `iperf3: ${quote(error)}`)
   if (ended.reason) return serveResult(Outcome.OUTCOME_INVALID, quote(ended.reason))
   if (!observed.finished) return serveResult(Outcome.OUTCOME_INVALID, 'iperf3 ended without a test')
@@ -78,6 +81,7 @@ export const startServer = (
       signal,
       deadlineSeconds: idleSeconds + flushSeconds(listener) + durationSeconds + MARGIN_SECONDS,
       limits: LIMITS,
+      isBackground: listener.isBackground === true,
     })
     const { samples } = listener
     const parse = createServerParser()

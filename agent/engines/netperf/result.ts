@@ -4,6 +4,7 @@ import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { formatBytes } from '../../../lib/units.ts'
+import { type FieldName, plausible } from '../../plausibility.ts'
 import type { ProcessResult } from '../../processes.ts'
 import { quote } from '../program-error.ts'
 import type { NetperfPlan } from './args.ts'
@@ -64,12 +65,37 @@ const MESSAGES: { pattern: RegExp; outcome: Outcome; retryable?: boolean }[] = [
   { pattern: /reset by peer|partial response|Broken pipe/, outcome: Outcome.OUTCOME_INVALID },
 ]
 
+/** The fields of the output selectors whose values are read. */
+const FIELDS: readonly [selector: RegExp, field: FieldName][] = [
+  [/^THROUGHPUT$/, 'netperf.THROUGHPUT'],
+  [/^ELAPSED_TIME$/, 'netperf.ELAPSED_TIME'],
+  [/^TRANSACTION_RATE$/, 'netperf.TRANSACTION_RATE'],
+  [/^(?:LOCAL|REMOTE)_CPU_UTIL$/, 'netperf.CPU_UTIL'],
+  [/^(?:LOCAL|REMOTE)_CPU_COUNT$/, 'netperf.CPU_COUNT'],
+  [/^(?:LOCAL|REMOTE)_TRANSPORT_RETRANS$/, 'netperf.TRANSPORT_RETRANS'],
+  [/^(?:LOCAL|REMOTE)_BYTES_(?:SENT|RECVD)$/, 'netperf.BYTES'],
+  [/^(?:LOCAL|REMOTE)_(?:SEND|RECV)_THROUGHPUT$/, 'netperf.STREAM_THROUGHPUT'],
+  [/_LATENCY$/, 'netperf.LATENCY'],
+]
+
+const fieldOf = (selector: string): FieldName | undefined =>
+  FIELDS.find(([pattern]) => pattern.test(selector))?.[1]
+
+/** The value of a selector; undefined when it is impossible. netperf writes -1 for an unknown value. */
 const numberOf = ({ values }: Observed, name: string): number | undefined => {
-  const text = values.get(name)
-  const value = text === undefined || text === '' ? Number.NaN : Number(text)
-  // netperf writes -1 for an unknown value.
-  return Number.isFinite(value) && value >= 0 ? value : undefined
+  const field = fieldOf(name)
+  return field && plausible(field, values.get(name))
 }
+
+/** The values under netperf's own names, without those that are no number or impossible. */
+const shownValues = (observed: Observed): Record<string, string> =>
+  Object.fromEntries(
+    [...observed.values].filter(([name, text]) =>
+      fieldOf(name) === undefined
+        ? !/^[+-]?(?:nan|inf|infinity)$/i.test(text)
+        : numberOf(observed, name) !== undefined,
+    ),
+  )
 
 /** Sent and received bytes, each as counted by the endpoint that sent or received them. */
 const bytesOf = (observed: Observed, { reverse }: NetperfPlan) => {
@@ -155,8 +181,8 @@ const transactionsOf = (observed: Observed) => ({
 const coresOf = (observed: Observed, end: 'LOCAL' | 'REMOTE'): number | undefined => {
   const percent = numberOf(observed, `${end}_CPU_UTIL`)
   const count = numberOf(observed, `${end}_CPU_COUNT`)
-  // netperf reports over 100 % when its count is wrong, as after TCP_CRR.
-  if (percent === undefined || count === undefined || count === 0 || percent > 100) return undefined
+  // netperf reports over 100 % when its count is wrong, as after TCP_CRR: the field's limits exclude that.
+  if (percent === undefined || count === undefined) return undefined
   return (percent / 100) * count
 }
 
@@ -166,27 +192,30 @@ const COARSE_MBIT = 10
 const rateOf = (
   mbits: number | undefined,
   bytes: number | undefined,
-  seconds: number,
+  seconds: number | undefined,
 ): number | undefined => {
   if (mbits !== undefined && mbits >= COARSE_MBIT) return Math.round(mbits * 1e6)
-  return bytes === undefined || seconds === 0 ? undefined : Math.round((bytes * 8) / seconds)
+  return bytes === undefined || seconds === undefined ? undefined : Math.round((bytes * 8) / seconds)
 }
 
-const streamOf = (observed: Observed, plan: NetperfPlan, seconds: number) => {
+const streamOf = (observed: Observed, plan: NetperfPlan, seconds: number | undefined) => {
   const { sent, received, sentRate, receivedRate } = bytesOf(observed, plan)
   return {
     bitsPerSecond: rateOf(receivedRate, received, seconds),
     senderBitsPerSecond: rateOf(sentRate, sent, seconds),
     receivedBytes: received,
     sentBytes: sent,
-    lossRatio: plan.udp && sent ? Math.max(0, 1 - (received ?? 0) / sent) : undefined,
+    lossRatio:
+      plan.udp && sent && received !== undefined
+        ? plausible('netperf.loss_ratio', 1 - received / sent)
+        : undefined,
   }
 }
 
 export const resultOf = (testOutcome: TestOutcome, observed: Observed, plan: NetperfPlan): IperfResult => {
   const { outcome, reason, measured } = testOutcome
   if (!measured) return IperfResult.fromPartial({ outcome, reason })
-  const seconds = numberOf(observed, 'ELAPSED_TIME') ?? 0
+  const seconds = numberOf(observed, 'ELAPSED_TIME')
   const [sender, receiver] = plan.reverse ? (['REMOTE', 'LOCAL'] as const) : (['LOCAL', 'REMOTE'] as const)
   return IperfResult.fromPartial({
     outcome,
@@ -197,8 +226,8 @@ export const resultOf = (testOutcome: TestOutcome, observed: Observed, plan: Net
     retransmitCount: plan.udp ? undefined : numberOf(observed, `${sender}_TRANSPORT_RETRANS`),
     senderCpuRatio: coresOf(observed, sender),
     receiverCpuRatio: coresOf(observed, receiver),
-    duration: toDuration(seconds),
+    duration: seconds === undefined ? undefined : toDuration(seconds),
     omitted: plan.omitSeconds > 0 ? toDuration(plan.omitSeconds) : undefined,
-    programValues: Object.fromEntries(observed.values),
+    programValues: shownValues(observed),
   })
 }

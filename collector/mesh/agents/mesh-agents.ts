@@ -1,4 +1,4 @@
-import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import type { NodePlan } from '../assign/assignment.ts'
 import type { MeshDependencies } from '../dependencies.ts'
 import type { MeshTime } from '../mesh-time.ts'
@@ -94,11 +94,9 @@ export const createMeshAgents = (deps: Deps) => {
      * The states of the nodes have changed: calls the agents of nodes that have become ready. An agent that was ready
      * before has refused the stream, and keeps its backoff.
      */
-    wake: (nodes: readonly Node[]): void => {
+    wake: (nodes: readonly FleetNode[]): void => {
       const previous = ready
-      ready = new Set(
-        nodes.flatMap(({ name, state }) => (state === NodeState.NODE_STATE_READY ? [name] : [])),
-      )
+      ready = new Set(nodes.flatMap(({ name, state }) => (state === 'ready' ? [name] : [])))
       for (const name of ready) {
         const agent = previous.has(name) ? undefined : agents.get(name)
         if (agent && !agent.delivers()) agent.wake()

@@ -1,11 +1,11 @@
 import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { median } from '../../../lib/statistics.ts'
 import { diagnose } from '../../diagnosis/diagnosis.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
+import type { Verdict } from '../../diagnosis/verdict.ts'
 import { createPairResult, type PairResult } from '../../dispatch/pair-result.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
@@ -113,9 +113,9 @@ const downNodes = (measured: readonly MeasuredPath[], silent: ReadonlySet<string
     if (!isAllDown(paths)) continue
     verdicts.set(node, {
       ...blankVerdict,
-      kind: CulpritKind.CULPRIT_KIND_NODE,
+      kind: 'node',
       node,
-      direction: FaultDirection.FAULT_DIRECTION_BOTH,
+      direction: 'both',
       confidence: DOWN_CONFIDENCE,
       message: `${node} is down: its agent is silent and ${unreachedText(paths)}.`,
       pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
@@ -143,10 +143,10 @@ const downInterfaces = (
       const reasons = [...new Set(names.map((name) => interfaceProblem(node, name)))].join('; ')
       verdicts.push({
         ...blankVerdict,
-        kind: isWhole ? CulpritKind.CULPRIT_KIND_NODE : CulpritKind.CULPRIT_KIND_INTERFACE,
+        kind: isWhole ? 'node' : 'interface',
         node,
         interface: isWhole ? '' : names[0]!,
-        direction: FaultDirection.FAULT_DIRECTION_BOTH,
+        direction: 'both',
         confidence: DOWN_CONFIDENCE,
         message: `${node} is cut off on ${names.join(' and ')}: its agent says "${reasons}", and ${unreachedText(paths)}.`,
         pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
