@@ -33,7 +33,7 @@ export const reviewRun = (
 }
 
 /** Returns the violation of an engine that all nodes report as missing. A node that did not report may have it. */
-const reviewEngine = ({ test }: RequestedRunSpec, nodes: readonly Node[]): Violation[] => {
+const reviewEngine = ({ test }: RequestedRunSpec, nodes: readonly FleetNode[]): Violation[] => {
   if (!test || nodes.length === 0) return []
   const reports = nodes.map(({ description }) =>
     description?.engines.find(({ name }) => name === test.engine),
