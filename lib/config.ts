@@ -49,7 +49,9 @@ export const closest = (word: string, known: readonly string[]): string | undefi
   ) ??
   known
     .map((candidate) => ({ candidate, d: editDistance(word, candidate) }))
-    .filter(({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)))
+    .filter(
+      ({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)) && 2 * d < candidate.length,
+    )
     .sort((a, b) => a.d - b.d)[0]?.candidate
 
 /** The known keys of a zod object schema at a path, also inside arrays, optionals and defaults. */

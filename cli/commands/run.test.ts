@@ -101,7 +101,7 @@ describe('Ctrl-C', () => {
     const collector = await cancellable()
     const terminal = testTerminal()
     const done = runCommand(collector, 'run mesh --test iperf', terminal)
-    await terminal.waitForStderr('round 3 of 3')
+    await terminal.waitForStderr('of 12 pairs')
     terminal.interrupt()
     const { code, out } = await done
     expect([code, collector.cancelled]).toEqual([130, [RUN_ID]])
@@ -119,7 +119,7 @@ describe('Ctrl-C', () => {
     })
     const terminal = testTerminal()
     const done = runCommand(collector, 'run mesh --test iperf', terminal)
-    await terminal.waitForStderr('round 3 of 3')
+    await terminal.waitForStderr('of 12 pairs')
     terminal.interrupt()
     terminal.interrupt()
     const { code, err, out } = await done
@@ -131,7 +131,7 @@ describe('Ctrl-C', () => {
     const collector = await cancellable()
     const terminal = testTerminal()
     const done = runCommand(collector, 'runs show', terminal)
-    await terminal.waitForStderr('round 3 of 3')
+    await terminal.waitForStderr('of 12 pairs')
     terminal.interrupt()
     expect((await done).code).toBe(130)
     expect(collector.cancelled).toEqual([])

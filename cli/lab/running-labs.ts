@@ -53,14 +53,21 @@ export const findLabCollectors = async (terminal: Terminal): Promise<{ lab: numb
   )
 }
 
-/** The given lab, or the only running one. @throws LabError if there are none or several */
+/** The given lab, or the only one. @throws LabError if it does not exist, or if there are none or several */
 export const chooseLab = async (deps: LabDeps, index: number | undefined): Promise<number> => {
-  if (index !== undefined) return index
-  const reports = await labStatus(deps)
-  const [first] = reports
-  if (!first) throw new LabError(['no lab is running; create one with "meshgauge lab up"'])
-  if (reports.length === 1) return first.index
-  throw new LabError([
-    `several labs are running: ${reports.map((each) => each.index).join(', ')}; choose one with --index`,
-  ])
+  const labs = (await labStatus(deps)).map((report) => report.index)
+  const [first] = labs
+  if (first === undefined) {
+    const which = index === undefined ? 'no lab is running' : `there is no lab ${index}, and no other`
+    throw new LabError([`${which}; create one with "meshgauge lab up"`])
+  }
+  const numbers = labs.join(', ')
+  if (index !== undefined) {
+    if (labs.includes(index)) return index
+    throw new LabError([
+      `there is no lab ${index}; there ${labs.length === 1 ? 'is lab' : 'are labs'} ${numbers}`,
+    ])
+  }
+  if (labs.length === 1) return first
+  throw new LabError([`several labs are running: ${numbers}; choose one with --index`])
 }

@@ -12,12 +12,16 @@ export type CallFailure = {
 
 /**
  * Returns the outcome for the error of a call. Throws the error itself when it is a bug.
- * @param isStarted whether the measurement had started: then a lost agent makes the result INVALID, otherwise NOT_RUN
+ * @param isStarted whether the measurement had started: then a lost agent or a cancelled run makes the result
+ * INVALID, otherwise NOT_RUN
  */
 export const callFailureOf = (error: unknown, node: string, isStarted: boolean): CallFailure => {
   const failure = (outcome: Outcome, reason: string, busy = false): CallFailure => ({ outcome, reason, busy })
-  if (isAbortError(error))
-    return failure(Outcome.OUTCOME_NOT_RUN, isStarted ? 'cancelled during the test' : 'cancelled')
+  if (isAbortError(error)) {
+    return isStarted
+      ? failure(Outcome.OUTCOME_INVALID, 'cancelled during the test')
+      : failure(Outcome.OUTCOME_NOT_RUN, 'cancelled')
+  }
   const operating = fromClientError(error)
   if (operating?.reason === 'INTERFACE_DOWN') {
     return failure(Outcome.OUTCOME_UNREACHABLE, `${node}: ${operating.message}`)
