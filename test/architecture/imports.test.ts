@@ -16,6 +16,12 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       // `meshgauge agent` and `meshgauge collector` start these, with options parsed by the CLI.
       'agent/main.ts',
       'agent/options.ts',
+      // The export for netperf-orchestrate has the command lines of the agents. These files only build them.
+      'agent/engines/fping/args.ts',
+      'agent/engines/iperf3/args.ts',
+      'agent/engines/netperf/args.ts',
+      'agent/engines/ping/args.ts',
+      'agent/engines/ping-request.ts',
       'collector/main.ts',
       'collector/options.ts',
       // `plan --count` plans for a synthetic fleet without a collector.
