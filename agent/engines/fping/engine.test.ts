@@ -9,7 +9,7 @@ import { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import { type Clock, systemClock } from '../../../lib/clock.ts'
 import { parseIpPrefix } from '../../../lib/ip-address.ts'
 import { createProcesses } from '../../processes.ts'
-import type { PingProbe } from '../engine.ts'
+import type { PingProbe, PingSource } from '../engine.ts'
 import { planPing } from '../ping-request.ts'
 import { fpingArgs, spreadSeconds } from './args.ts'
 import { createFping } from './engine.ts'
@@ -28,7 +28,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const nowhere = { interface: '', addresses: [] }
+const nowhere: PingSource = { interface: '', addresses: [] }
 const targets = [{ address: '10.0.0.1' }, { address: '10.0.0.2' }, { address: '10.0.0.1' }]
 const programThat = (script: string) => {
   const path = join(folder, `fping-${Math.random().toString(36).slice(2)}`)
