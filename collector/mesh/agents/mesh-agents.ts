@@ -111,6 +111,8 @@ export const createMeshAgents = (deps: Deps) => {
     /** Returns why a node cannot probe from an interface; empty when it can. */
     interfaceProblem: (node: string, name: string): string =>
       agents.get(node)?.interfaceProblems().get(name) ?? '',
+    /** Returns why a node does not probe a path; empty when it does. */
+    pathProblem: (node: string, id: number): string => agents.get(node)?.pathProblem(id) ?? '',
     problems: (node: string): string[] => agents.get(node)?.problems() ?? [],
     /** Returns the state of each stream, with clock offsets relative to the wall clock. */
     streams: () => [...agents.values()].map((agent) => moved(agent.status(), time.shiftMs())),

@@ -212,13 +212,16 @@ export const createPathStates = (deps: {
     delivers: (node: string) => boolean
     /** Returns why a node cannot probe from an interface; empty when it can. */
     interfaceProblem: (node: string, name: string) => string
+    /** Returns why a node does not probe a path; empty when it does. */
+    pathProblem: (node: string, id: number) => string
   }
   runLoad: Pick<RunLoad, 'overlaps'>
 }) => {
   const { clock, paths, agents, runLoad } = deps
   const stateAt = (path: MeshPath, nowMs: number): PathState => {
     const { node, interface: name } = path.source
-    return stateOf(path, agents.delivers(node) && agents.interfaceProblem(node, name) === '', nowMs)
+    const isProbed = agents.interfaceProblem(node, name) === '' && agents.pathProblem(node, path.id) === ''
+    return stateOf(path, agents.delivers(node) && isProbed, nowMs)
   }
   const pathsIn = (states: ReadonlySet<PathState> | undefined): MeasuredPath[] => {
     const now = clock.now().getTime()
