@@ -1,7 +1,7 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { interfaceKey } from '../../inventory/keys.ts'
+import { interfaceKey, pathKey } from '../../inventory/keys.ts'
 import type { PathKey } from '../../store/windows.ts'
 import type { NodePlan, Target } from '../assign/assignment.ts'
 import { createInterfaceWindow, type InterfaceWindow } from './interface-window.ts'
@@ -12,6 +12,9 @@ import type { RunLoad } from './run-load.ts'
 /** One path that is probed, or was until two minutes ago. Times are in mesh time. */
 export type MeshPath = {
   readonly id: number
+  /** Its `pathKey`, and that of the way back. */
+  readonly key: string
+  readonly backKey: string
   readonly source: Endpoint
   destination: Endpoint
   /** The mesh that contains it; the first of several. */
@@ -77,6 +80,8 @@ const newPath = (
   },
 ): MeshPath => ({
   id,
+  key: pathKey(key),
+  backKey: pathKey({ ...key, source: key.destination, destination: key.source }),
   source: { node: key.source, interface: key.interface, address: from },
   destination: { node: key.destination, interface: key.interface, address },
   mesh: '',
@@ -187,8 +192,8 @@ export type Paths = ReturnType<typeof createPaths>
 const stateOf = (path: MeshPath, delivers: boolean, nowMs: number): PathState => {
   const { state, lastEndMs } = path.health
   if (state === PathState.PATH_STATE_UNSPECIFIED) return state
-  const isMeasured = delivers && path.releasedMs === undefined && nowMs - lastEndMs <= path.staleAfterMs
-  return isMeasured ? state : PathState.PATH_STATE_STALE
+  const isCurrent = delivers && path.releasedMs === undefined && nowMs - lastEndMs <= path.staleAfterMs
+  return isCurrent ? state : PathState.PATH_STATE_STALE
 }
 
 /** Returns zero for each state. */
@@ -201,8 +206,10 @@ export const noCounts = (): PathCounts => ({
   [PathState.PATH_STATE_STALE]: 0,
 })
 
-const BAD: ReadonlySet<PathState> = new Set([PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY])
-const MEASURED: ReadonlySet<PathState> = new Set([...BAD, PathState.PATH_STATE_UP])
+const isBad = (state: PathState): boolean =>
+  state === PathState.PATH_STATE_DOWN || state === PathState.PATH_STATE_LOSSY
+const isMeasured = (state: PathState): boolean => isBad(state) || state === PathState.PATH_STATE_UP
+const isAny = (): boolean => true
 
 /** Returns the current states of the paths, from their windows and from whether their agents deliver. */
 export const createPathStates = (deps: {
@@ -216,29 +223,34 @@ export const createPathStates = (deps: {
   runLoad: Pick<RunLoad, 'overlaps'>
 }) => {
   const { clock, paths, agents, runLoad } = deps
-  const stateAt = (path: MeshPath, nowMs: number): PathState => {
-    const { node, interface: name } = path.source
-    return stateOf(path, agents.delivers(node) && agents.interfaceProblem(node, name) === '', nowMs)
-  }
-  const pathsIn = (states: ReadonlySet<PathState> | undefined): MeasuredPath[] => {
+  const delivers = ({ source: { node, interface: name } }: MeshPath): boolean =>
+    agents.delivers(node) && agents.interfaceProblem(node, name) === ''
+  const stateAt = (path: MeshPath, nowMs: number): PathState => stateOf(path, delivers(path), nowMs)
+  const pathsIn = (isWanted: (state: PathState) => boolean): MeasuredPath[] => {
     const now = clock.now().getTime()
     const found: MeasuredPath[] = []
+    // Paths of one interface follow each other, because a plan adds all of them.
+    let source: InterfaceWindow | undefined
+    let isDelivered = false
     for (const path of paths.all()) {
-      const state = stateAt(path, now)
-      if (states && !states.has(state)) continue
-      found.push({ path, state, isLoaded: runLoad.overlaps(path, now - MINUTE_MS, now) })
+      if (path.sourceWindow !== source) {
+        source = path.sourceWindow
+        isDelivered = delivers(path)
+      }
+      const state = stateOf(path, isDelivered, now)
+      if (isWanted(state)) found.push({ path, state, isLoaded: runLoad.overlaps(path, now - MINUTE_MS, now) })
     }
     return found
   }
   return {
-    all: (): MeasuredPath[] => pathsIn(undefined),
+    all: (): MeasuredPath[] => pathsIn(isAny),
     /** Returns the paths that are UP, LOSSY or DOWN. */
-    measured: (): MeasuredPath[] => pathsIn(MEASURED),
+    measured: (): MeasuredPath[] => pathsIn(isMeasured),
     /** Returns whether any path is DOWN or LOSSY. Called every second, so it builds no list. */
     hasBad: (): boolean => {
       const now = clock.now().getTime()
       for (const path of paths.all()) {
-        if (BAD.has(path.health.state) && BAD.has(stateAt(path, now))) return true
+        if (isBad(path.health.state) && isBad(stateAt(path, now))) return true
       }
       return false
     },
