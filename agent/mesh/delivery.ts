@@ -85,7 +85,11 @@ export async function* deliver(
       if (clock.monotonicSeconds() - sentAt >= KEEPALIVE_SECONDS) wake.resolve()
     }
   }
-  const onAbort = () => wake.resolve()
+  let isAborted = signal.aborted
+  const onAbort = () => {
+    isAborted = true
+    wake.resolve()
+  }
   signal.addEventListener('abort', onAbort)
 
   session.onBatch(() => wake.resolve())
@@ -94,7 +98,7 @@ export async function* deliver(
   void wakeWhenDue()
   try {
     for (;;) {
-      signal.throwIfAborted()
+      if (isAborted) signal.throwIfAborted()
       if (caller.failure) throw caller.failure
       const isOver = caller.ended
       if (isOver) {

@@ -45,10 +45,8 @@ const toResult = (
   const isDown = isDead(measured)
   const own = countsOf(measured)
   const other = back && !isDown && !isDead(back) ? countsOf(back) : own
-  const [sentCount, lostCount] = [
-    (own.sentCount + other.sentCount) / 2,
-    (own.lostCount + other.lostCount) / 2,
-  ]
+  const sentCount = (own.sentCount + other.sentCount) / 2
+  const lostCount = (own.lostCount + other.lostCount) / 2
   const sent = isDown ? Math.max(1, path.health.trailingLost) : sentCount
   const received = isDown ? 0 : sentCount - lostCount
   const mean = isDown || isLoaded ? undefined : recent.countsOf(path.row, nowMs).meanSeconds

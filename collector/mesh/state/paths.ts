@@ -107,6 +107,8 @@ export const createPaths = (deps: {
   const plans = new Map<string, NodePlan>()
   const interfaces = new Map<string, InterfaceWindow>()
   const recent = createRecentWindows(deps.random)
+  /** The paths that are probed; undefined after a change. With a rotation they are a third of all paths. */
+  let probed: readonly MeshPath[] | undefined
 
   const interfaceOf = (node: string, name: string): InterfaceWindow => {
     const key = interfaceKey({ node, interface: name })
@@ -130,12 +132,14 @@ export const createPaths = (deps: {
     byId.set(id, path)
     Object.assign(path, settings)
     path.releasedMs = undefined
+    probed = undefined
     if (path.destination.address !== target.address) {
       path.destination = { ...path.destination, address: target.address }
     }
   }
   const release = (path: MeshPath, nowMs: number) => {
     path.releasedMs = nowMs
+    probed = undefined
     const { state } = path.health
     path.health.state = PathState.PATH_STATE_UNSPECIFIED
     return { path, state }
@@ -145,6 +149,11 @@ export const createPaths = (deps: {
     recent,
     get: (id: number): MeshPath | undefined => byId.get(id),
     all: (): Iterable<MeshPath> => byId.values(),
+    /** Returns the paths that are probed now. */
+    probed: (): readonly MeshPath[] => {
+      probed ??= [...byId.values()].filter(({ releasedMs }) => releasedMs === undefined)
+      return probed
+    },
     count: (): number => byId.size,
     /** Returns the interfaces at the ends of all paths, by their keys. */
     interfaces: (): ReadonlyMap<string, InterfaceWindow> => interfaces,
@@ -214,7 +223,7 @@ const isAny = (): boolean => true
 /** Returns the current states of the paths, from their windows and from whether their agents deliver. */
 export const createPathStates = (deps: {
   clock: Clock
-  paths: Pick<Paths, 'all'>
+  paths: Pick<Paths, 'all' | 'probed'>
   agents: {
     delivers: (node: string) => boolean
     /** Returns why a node cannot probe from an interface; empty when it can. */
@@ -226,13 +235,13 @@ export const createPathStates = (deps: {
   const delivers = ({ source: { node, interface: name } }: MeshPath): boolean =>
     agents.delivers(node) && agents.interfaceProblem(node, name) === ''
   const stateAt = (path: MeshPath, nowMs: number): PathState => stateOf(path, delivers(path), nowMs)
-  const pathsIn = (isWanted: (state: PathState) => boolean): MeasuredPath[] => {
+  const statesOf = (all: Iterable<MeshPath>, isWanted: (state: PathState) => boolean): MeasuredPath[] => {
     const now = clock.now().getTime()
     const found: MeasuredPath[] = []
     // Paths of one interface follow each other, because a plan adds all of them.
     let source: InterfaceWindow | undefined
     let isDelivered = false
-    for (const path of paths.all()) {
+    for (const path of all) {
       if (path.sourceWindow !== source) {
         source = path.sourceWindow
         isDelivered = delivers(path)
@@ -243,13 +252,13 @@ export const createPathStates = (deps: {
     return found
   }
   return {
-    all: (): MeasuredPath[] => pathsIn(isAny),
+    all: (): MeasuredPath[] => statesOf(paths.all(), isAny),
     /** Returns the paths that are UP, LOSSY or DOWN. */
-    measured: (): MeasuredPath[] => pathsIn(isMeasured),
+    measured: (): MeasuredPath[] => statesOf(paths.probed(), isMeasured),
     /** Returns whether any path is DOWN or LOSSY. Called every second, so it builds no list. */
     hasBad: (): boolean => {
       const now = clock.now().getTime()
-      for (const path of paths.all()) {
+      for (const path of paths.probed()) {
         if (isBad(path.health.state) && isBad(stateAt(path, now))) return true
       }
       return false
@@ -258,8 +267,7 @@ export const createPathStates = (deps: {
     countsByMesh: (): Map<string, PathCounts> => {
       const now = clock.now().getTime()
       const byMesh = new Map<string, PathCounts>()
-      for (const path of paths.all()) {
-        if (path.releasedMs !== undefined) continue
+      for (const path of paths.probed()) {
         const counts = byMesh.get(path.mesh) ?? noCounts()
         byMesh.set(path.mesh, counts)
         counts[stateAt(path, now)]++
