@@ -86,6 +86,7 @@ export const diagnose = (input: DiagnosisInput): Diagnosis => {
   const nodes: Found[] = []
   const verdicts: Verdict[] = []
   for (const samples of fabrics) {
+    if (!samples.some(isBad)) continue
     const fabric = toFabric(samples)
     const { culprits, rest } = findCulprits(samples, racks, parameters)
     for (const culprit of culprits) {

@@ -147,7 +147,10 @@ export const createMeshController = (deps: MeshDependencies) => {
     /** The last minute of each path, by its row. */
     recent: paths.recent,
     /** Returns a path as the API shows it. */
-    pathMessage: (path: MeshPath, state: PathState): Path => pathMessage(path, state, paths.recent, time),
+    pathMessage: (path: MeshPath, state: PathState): Path => {
+      const problem = agents.pathProblem(path.source.node, path.id)
+      return pathMessage(path, { state, problem }, paths.recent, time)
+    },
     /** Yields events as they happen, until the signal is aborted. */
     watch: publisher.watch,
     /** Writes everything that is buffered for the store. */

@@ -17,7 +17,10 @@ export const protobufFileName = "meshgauge/agent/v1/ping.proto";
 
 /** PingRequest states which targets to probe and how. */
 export interface PingRequest {
-  /** Targets. Minimum 1, maximum Limits.max_targets_count. */
+  /**
+   * Targets. Minimum 1, maximum Limits.max_targets_count. A target outside Limits.peer_networks is not probed: its result
+   * is NOT_RUN with the reason. When all are outside, the call fails with PEER_NOT_ALLOWED.
+   */
   targets: PingTarget[];
   /** Interface that probes are sent from. Default: chosen by the routing table. */
   interface: string;
@@ -121,7 +124,10 @@ export interface PingSummary {
 export interface PingResult {
   /** Position of the target in the request, from 0. */
   targetIndex: number;
-  /** MEASURED when at least one probe was answered. UNREACHABLE at 100 % loss. REFUSED for a closed port (engine tcp). */
+  /**
+   * MEASURED when at least one probe was answered. UNREACHABLE at 100 % loss. REFUSED for a closed port (engine tcp).
+   * NOT_RUN when the agent may not probe the target.
+   */
   outcome: Outcome;
   /** Why the outcome is not MEASURED, in words. Empty otherwise. */
   reason: string;
@@ -318,14 +324,21 @@ export interface MeshBatch {
   echoRequestCount?: number | undefined;
 }
 
-/** MeshProblem states why a group is not probed. Its targets have no windows during that time, and are not at fault. */
+/**
+ * MeshProblem states why a group, or some of its targets, are not probed. The targets have no windows during that time,
+ * and are not at fault.
+ */
 export interface MeshProblem {
   /** Position of the group in the last applied assignment, from 0. */
   groupIndex: number;
   /** The reason in words, with the message of the program. */
   reason: string;
   /** Interface of the group. It remains correct when a newer assignment is in transit. */
-  interface?: string | undefined;
+  interface?:
+    | string
+    | undefined;
+  /** Ids of the targets that are not probed, such as those that the agent may not measure. Empty: all of the group. */
+  targetIds: number[];
 }
 
 /** MeshWindows are windows of the same time. */
@@ -2745,7 +2758,7 @@ export const MeshBatch: MessageFns<MeshBatch> = {
 };
 
 function createBaseMeshProblem(): MeshProblem {
-  return { groupIndex: 0, reason: "", interface: undefined };
+  return { groupIndex: 0, reason: "", interface: undefined, targetIds: [] };
 }
 
 export const MeshProblem: MessageFns<MeshProblem> = {
@@ -2758,6 +2771,13 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     }
     if (message.interface !== undefined) {
       writer.uint32(26).string(message.interface);
+    }
+    if (message.targetIds.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.targetIds) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -2799,6 +2819,24 @@ export const MeshProblem: MessageFns<MeshProblem> = {
             message.interface = reader.string();
             continue;
           }
+          case 4: {
+            if (tag === 32) {
+              message.targetIds.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.targetIds.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2820,6 +2858,11 @@ export const MeshProblem: MessageFns<MeshProblem> = {
         : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
       interface: isSet(object.interface) ? globalThis.String(object.interface) : undefined,
+      targetIds: globalThis.Array.isArray(object?.targetIds)
+        ? object.targetIds.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.target_ids)
+        ? object.target_ids.map((e: any) => globalThis.Number(e))
+        : [],
     };
   },
 
@@ -2834,6 +2877,9 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     if (message.interface !== undefined) {
       obj.interface = message.interface;
     }
+    if (message.targetIds?.length) {
+      obj.targetIds = message.targetIds.map((e) => Math.round(e));
+    }
     return obj;
   },
 
@@ -2845,6 +2891,7 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     message.groupIndex = object.groupIndex ?? 0;
     message.reason = object.reason ?? "";
     message.interface = object.interface ?? undefined;
+    message.targetIds = object.targetIds?.map((e) => e) || [];
     return message;
   },
 };
