@@ -89,7 +89,7 @@ export const createAgentParts = (
       service(PingServiceDefinition, { ...createPingService(shared, options), pingMesh: mesh.pingMesh }),
       service(
         IperfServiceDefinition,
-        createIperfService({ ...shared, admission, ports, hostSampling, sustainedTraffic }, options),
+        createIperfService({ ...shared, read, admission, ports, hostSampling, sustainedTraffic }, options),
       ),
     ],
     end: async () => {

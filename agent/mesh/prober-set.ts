@@ -77,7 +77,14 @@ export const createProberSet = (deps: ProberDeps, { phase, slotsOf, later }: Opt
       probers.flatMap((prober, groupIndex) =>
         prober.problem() === ''
           ? []
-          : [{ groupIndex, reason: prober.problem(), interface: prober.group.request.interface }],
+          : [
+              {
+                groupIndex,
+                reason: prober.problem(),
+                interface: prober.group.request.interface,
+                programFault: prober.programFault(),
+              },
+            ],
       ),
     end: async (): Promise<void> => {
       const ending = all()

@@ -114,4 +114,6 @@ const takeWindows = (
 
 /** When the engine failed, no target is measured completely. */
 const withEngineError = (result: PingResult, error: EngineError | undefined): PingResult =>
-  error ? { ...result, outcome: error.outcome, reason: error.message } : result
+  error
+    ? { ...result, outcome: error.outcome, reason: error.message, programFault: error.programFault }
+    : result

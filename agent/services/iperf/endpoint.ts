@@ -3,6 +3,7 @@ import type { Violation } from '../../../lib/errors.ts'
 import type { AdmissionControl, PortLeases } from '../../admission.ts'
 import type { Draining } from '../../draining.ts'
 import type { DetectedEngines } from '../../engines/detected-engines.ts'
+import type { ReadText } from '../../host/files.ts'
 import type { HostSamplingSessions } from '../../host/sampling-session.ts'
 import type { Interfaces } from '../../interfaces.ts'
 import type { SustainedTraffic } from '../../sustained-traffic.ts'
@@ -16,6 +17,7 @@ export type IperfDeps = {
   ports: PortLeases
   draining: Draining
   hostSampling: HostSamplingSessions
+  read: ReadText
   sustainedTraffic: SustainedTraffic
 }
 

@@ -9,7 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../../google/protobuf/duration.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
-import { EngineVersion, Outcome, outcomeFromJSON, outcomeToJSON } from "./types.ts";
+import { EngineVersion, Outcome, outcomeFromJSON, outcomeToJSON, ProgramFault } from "./types.ts";
 
 export const protobufPackage = "meshgauge.agent.v1";
 
@@ -126,7 +126,11 @@ export interface PingResult {
   /** Why the outcome is not MEASURED, in words. Empty otherwise. */
   reason: string;
   /** The measured values. Also present at 100 % loss, without round-trip times. */
-  statistics: PingStatistics | undefined;
+  statistics:
+    | PingStatistics
+    | undefined;
+  /** The program that pings failed on this node. Absent when it did not. */
+  programFault: ProgramFault | undefined;
 }
 
 /** PingStatistics are the packet loss and round-trip times of one target over some time. */
@@ -325,7 +329,11 @@ export interface MeshProblem {
   /** The reason in words, with the message of the program. */
   reason: string;
   /** Interface of the group. It remains correct when a newer assignment is in transit. */
-  interface?: string | undefined;
+  interface?:
+    | string
+    | undefined;
+  /** The program that pings failed on this node, and is the cause of the problem. Absent when it is not. */
+  programFault: ProgramFault | undefined;
 }
 
 /** MeshWindows are windows of the same time. */
@@ -1230,7 +1238,7 @@ export const PingSummary: MessageFns<PingSummary> = {
 };
 
 function createBasePingResult(): PingResult {
-  return { targetIndex: 0, outcome: 0, reason: "", statistics: undefined };
+  return { targetIndex: 0, outcome: 0, reason: "", statistics: undefined, programFault: undefined };
 }
 
 export const PingResult: MessageFns<PingResult> = {
@@ -1246,6 +1254,9 @@ export const PingResult: MessageFns<PingResult> = {
     }
     if (message.statistics !== undefined) {
       PingStatistics.encode(message.statistics, writer.uint32(34).fork()).join();
+    }
+    if (message.programFault !== undefined) {
+      ProgramFault.encode(message.programFault, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1295,6 +1306,14 @@ export const PingResult: MessageFns<PingResult> = {
             message.statistics = PingStatistics.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.programFault = ProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1317,6 +1336,11 @@ export const PingResult: MessageFns<PingResult> = {
       outcome: isSet(object.outcome) ? outcomeFromJSON(object.outcome) : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
       statistics: isSet(object.statistics) ? PingStatistics.fromJSON(object.statistics) : undefined,
+      programFault: isSet(object.programFault)
+        ? ProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? ProgramFault.fromJSON(object.program_fault)
+        : undefined,
     };
   },
 
@@ -1334,6 +1358,9 @@ export const PingResult: MessageFns<PingResult> = {
     if (message.statistics !== undefined) {
       obj.statistics = PingStatistics.toJSON(message.statistics);
     }
+    if (message.programFault !== undefined) {
+      obj.programFault = ProgramFault.toJSON(message.programFault);
+    }
     return obj;
   },
 
@@ -1347,6 +1374,9 @@ export const PingResult: MessageFns<PingResult> = {
     message.reason = object.reason ?? "";
     message.statistics = (object.statistics !== undefined && object.statistics !== null)
       ? PingStatistics.fromPartial(object.statistics)
+      : undefined;
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? ProgramFault.fromPartial(object.programFault)
       : undefined;
     return message;
   },
@@ -2745,7 +2775,7 @@ export const MeshBatch: MessageFns<MeshBatch> = {
 };
 
 function createBaseMeshProblem(): MeshProblem {
-  return { groupIndex: 0, reason: "", interface: undefined };
+  return { groupIndex: 0, reason: "", interface: undefined, programFault: undefined };
 }
 
 export const MeshProblem: MessageFns<MeshProblem> = {
@@ -2758,6 +2788,9 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     }
     if (message.interface !== undefined) {
       writer.uint32(26).string(message.interface);
+    }
+    if (message.programFault !== undefined) {
+      ProgramFault.encode(message.programFault, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2799,6 +2832,14 @@ export const MeshProblem: MessageFns<MeshProblem> = {
             message.interface = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.programFault = ProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2820,6 +2861,11 @@ export const MeshProblem: MessageFns<MeshProblem> = {
         : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
       interface: isSet(object.interface) ? globalThis.String(object.interface) : undefined,
+      programFault: isSet(object.programFault)
+        ? ProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? ProgramFault.fromJSON(object.program_fault)
+        : undefined,
     };
   },
 
@@ -2834,6 +2880,9 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     if (message.interface !== undefined) {
       obj.interface = message.interface;
     }
+    if (message.programFault !== undefined) {
+      obj.programFault = ProgramFault.toJSON(message.programFault);
+    }
     return obj;
   },
 
@@ -2845,6 +2894,9 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     message.groupIndex = object.groupIndex ?? 0;
     message.reason = object.reason ?? "";
     message.interface = object.interface ?? undefined;
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? ProgramFault.fromPartial(object.programFault)
+      : undefined;
     return message;
   },
 };
