@@ -109,10 +109,9 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onEarlyClose
       // without results there is a gap.
       if (columns.sent[slot] === 0 && now - startAt < windowSeconds()) continue
       if (columns.sent[slot]! > 0) {
-        const message = store.toMessage(slot, reasons.get(slot) ?? '')
-        const together = byStart.get(startAt)
-        if (together) together.push(message)
-        else byStart.set(startAt, [message])
+        const together = byStart.get(startAt) ?? []
+        together.push(store.toMessage(slot, reasons.get(slot) ?? ''))
+        byStart.set(startAt, together)
       }
       store.clearWindow(slot, now)
       reasons.delete(slot)
@@ -149,14 +148,14 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onEarlyClose
       const { received, sent } = store.columns
       // The window is full and about to close: a probe that is not counted is better than one counted as lost.
       if (received[slot] === store.roundTrips) return
-      if (rttSeconds === UNUSABLE_RTT) return early.answered(slot, now)
-      sent[slot]!++
+      if (rttSeconds !== UNUSABLE_RTT) sent[slot]!++
       if (reason !== '') reasons.set(slot, reason)
       if (rttSeconds === undefined) {
         early.lost(slot, now)
         return
       }
       early.answered(slot, now)
+      if (rttSeconds === UNUSABLE_RTT) return
       store.addRoundTrip(slot, rttSeconds)
       if (received[slot] === store.roundTrips - RESERVED_ROUND_TRIPS) early.request(slot)
     },
