@@ -8,7 +8,6 @@ const FOLDER = new URL('./', import.meta.url)
 /** Files that convert text of the operator or of the agent itself, which has its own validation. */
 const NOT_OUTPUT: Record<string, string> = {
   'agent.ts': 'the port of an option',
-  'interfaces.ts': 'the prefix length of an option',
   'plausibility.ts': 'the table itself',
   'checks/parameters.ts': 'the parameters of a request',
   'checks/disk/output.ts': 'the octal number of a character',

@@ -9,10 +9,12 @@ import type {
   ServeResult,
 } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
-import type { Outcome, ProgramFault } from '#proto/meshgauge/agent/v1/types.ts'
+import type { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Violation } from '../../lib/errors.ts'
+import type { IpPrefix } from '../../lib/ip-address.ts'
 import type { Processes } from '../processes.ts'
+import type { ProgramFault } from './program-fault.ts'
 
 /** What engines need from the agent. */
 export type EngineDeps = { processes: Processes; clock: Clock }
@@ -63,8 +65,8 @@ export type PingSink = (
 export type PingSource = {
   /** Name of the interface; empty lets the routing table decide. */
   interface: string
-  /** Its addresses, of both families; the first of the target's family is used as the source. */
-  addresses: readonly string[]
+  /** Its addresses, of both families; the one in the network of the target is used as the source. */
+  addresses: readonly IpPrefix[]
 }
 
 /**
@@ -126,6 +128,8 @@ export type IperfListener = {
   idleSeconds: number
   /** Expected duration of the test with its warm-up; with idleSeconds it bounds the life of the server. */
   durationSeconds: number
+  /** Runs the server at the lowest CPU priority: nobody measures its rate, and there may be hundreds on a node. */
+  isBackground?: boolean
   /** Reports the received bytes of each interval. */
   samples?: { intervalSeconds: number; onSample(sample: IperfSample): void }
 }
@@ -161,7 +165,13 @@ export type IperfEngine = {
   serve(listener: IperfListener, signal: AbortSignal): IperfServer
   /**
    * Runs one client. Yields samples with flowIndex 0, then one result, which also reports any failure.
+   * @param background for sustained traffic: runs at the lowest CPU priority, with this time to connect
    * @throws only `signal.reason` when aborted, after its processes have ended
    */
-  run(flow: Flow, options: IperfOptions | undefined, signal: AbortSignal): AsyncIterable<IperfEvent>
+  run(
+    flow: Flow,
+    options: IperfOptions | undefined,
+    signal: AbortSignal,
+    background?: { connectSeconds: number },
+  ): AsyncIterable<IperfEvent>
 }

@@ -1,7 +1,9 @@
 /** Faults of programs: they hang, crash, or print what cannot be true. They are no evidence about the network. */
 
-import type { ProgramFault } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult } from '../processes.ts'
+
+/** States that a program of this node failed. `problem` is a verb with details, such as `hangs: it printed no line`. */
+export type ProgramFault = { program: string; problem: string }
 
 /** Why a program that is silent or ended is itself at fault; a verb with details. Undefined when it is not. */
 export type Fault = string | undefined

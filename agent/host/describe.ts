@@ -76,7 +76,7 @@ const CORRUPTED_INFOROM = 14
 
 /** Runs programs in the background and keeps their output for a while. */
 const createProgramCache = ({ clock, processes }: Deps) => {
-  type Entry = { at: number; printed: Promise<string>; latest: string }
+  type Entry = { at: number; printed: Promise<string>; latest: string; isPrinted: boolean }
   const known = new Map<string, Entry>()
   const ask = (program: string, args: readonly string[], before: string): Entry => {
     // Not the caller's signal: other callers wait for the same output, and the deadline bounds it.
@@ -90,9 +90,11 @@ const createProgramCache = ({ clock, processes }: Deps) => {
         () => '',
       ),
       latest: before,
+      isPrinted: false,
     }
     void entry.printed.then((text) => {
       entry.latest = text
+      entry.isPrinted = true
     })
     return entry
   }
@@ -104,6 +106,7 @@ const createProgramCache = ({ clock, processes }: Deps) => {
       entry = ask(program, args, entry?.latest ?? '')
       known.set(key, entry)
     }
+    if (entry.isPrinted) return entry.latest
     const timer = new AbortController()
     const pause = clock.sleep(WAIT_SECONDS, timer.signal).then(
       () => entry.latest,

@@ -89,6 +89,43 @@ class EarlyCloses {
   }
 }
 
+type OpenWindows = {
+  store: WindowColumns
+  early: EarlyCloses
+  /** Why probes of a slot were lost. */
+  reasons: Map<number, string>
+  windowSeconds(): number
+}
+
+/** Closes the windows of these slots. Windows that began at the same time are returned together. */
+const closeWindows = (
+  { store, early, reasons, windowSeconds }: OpenWindows,
+  slots: Iterable<number>,
+  now: number,
+): MeshWindows[] => {
+  const { columns } = store
+  const byStart = new Map<number, MeshWindow[]>()
+  for (const slot of slots) {
+    const startAt = columns.startAt[slot]!
+    early.slots.delete(slot)
+    // An empty window stays open: an engine may withhold results that it is not sure of. After a whole window
+    // without results there is a gap.
+    if (columns.sent[slot] === 0 && now - startAt < windowSeconds()) continue
+    if (columns.sent[slot]! > 0) {
+      const message = store.toMessage(slot, reasons.get(slot) ?? '')
+      const together = byStart.get(startAt)
+      if (together) together.push(message)
+      else byStart.set(startAt, [message])
+    }
+    store.clearWindow(slot, now)
+    reasons.delete(slot)
+  }
+  const endTime = secondsToTimestamp(now)
+  return [...byStart.keys()]
+    .sort((a, b) => a - b)
+    .map((start) => ({ startTime: secondsToTimestamp(start), endTime, windows: byStart.get(start)! }))
+}
+
 /** Times are seconds of the mesh's own clock. A slot is the place of one target, given back with `remove`. */
 export const createWindows = ({ roundTripsPerWindow, windowSeconds, onEarlyClose }: WindowsOptions) => {
   const store = new WindowColumns(FIRST_SLOTS, roundTripsPerWindow)
@@ -98,29 +135,8 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onEarlyClose
   const reasons = new Map<number, string>()
   let usedSlots = 0
 
-  /** Closes the windows of these slots. Windows that began at the same time are returned together. */
-  const close = (slots: Iterable<number>, now: number): MeshWindows[] => {
-    const { columns } = store
-    const byStart = new Map<number, MeshWindow[]>()
-    for (const slot of slots) {
-      const startAt = columns.startAt[slot]!
-      early.slots.delete(slot)
-      // An empty window stays open: an engine may withhold results that it is not sure of. After a whole window
-      // without results there is a gap.
-      if (columns.sent[slot] === 0 && now - startAt < windowSeconds()) continue
-      if (columns.sent[slot]! > 0) {
-        const together = byStart.get(startAt) ?? []
-        together.push(store.toMessage(slot, reasons.get(slot) ?? ''))
-        byStart.set(startAt, together)
-      }
-      store.clearWindow(slot, now)
-      reasons.delete(slot)
-    }
-    const endTime = secondsToTimestamp(now)
-    return [...byStart.keys()]
-      .sort((a, b) => a - b)
-      .map((start) => ({ startTime: secondsToTimestamp(start), endTime, windows: byStart.get(start)! }))
-  }
+  const close = (slots: Iterable<number>, now: number): MeshWindows[] =>
+    closeWindows({ store, early, reasons, windowSeconds }, slots, now)
 
   return {
     /** Makes room for this number of round-trip times in each window; never reduces it. */

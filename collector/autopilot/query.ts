@@ -1,6 +1,6 @@
 /** The query parameters of a request. A request with problems is refused as a whole, with a list of all problems. */
 
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import { selectNodes } from '../inventory/selectors.ts'
 
 /** A request with invalid parameters. The message, which becomes the body of the reply, lists all problems. */
@@ -47,7 +47,7 @@ export const createQuery = (parameters: URLSearchParams) => {
 export type Query = ReturnType<typeof createQuery>
 
 export type Selection = {
-  nodes: Node[]
+  nodes: FleetNode[]
   /** Whether the request selects nodes; otherwise it means all. */
   isPart: boolean
   /** The parameters of the request, which some replies repeat. */
@@ -57,7 +57,7 @@ export type Selection = {
 }
 
 /** The union of `host` and `nodelabel`; all nodes when both are absent. `job` needs Kubernetes and is refused. */
-export const selectByQuery = (query: Query, fleet: readonly Node[]): Selection => {
+export const selectByQuery = (query: Query, fleet: readonly FleetNode[]): Selection => {
   const host = query.text('host', 'all')
   const nodelabel = query.text('nodelabel', 'None')
   const job = query.text('job', 'None')
@@ -67,7 +67,7 @@ export const selectByQuery = (query: Query, fleet: readonly Node[]): Selection =
     )
   const hosts = listOf(host)
   const named = hosts.includes('all') ? [] : hosts
-  const chosen = new Set<Node>()
+  const chosen = new Set<FleetNode>()
   if (named.length > 0) {
     const { nodes, violations } = selectNodes(fleet, named, 'host')
     for (const { description } of violations) query.refuse(`host: ${description}`)

@@ -1,8 +1,9 @@
-import type { Endpoint, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import { isMeasured } from '../dispatch/outcomes.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
 import { interfaceKey, pathKey } from '../inventory/keys.ts'
 import { defaultHeuristics } from './thresholds.ts'
+import type { Verdict } from './verdict.ts'
 
 /** The culprit that a verdict names. */
 export type Accused = Pick<Verdict, 'node' | 'interface' | 'peer' | 'rack'>

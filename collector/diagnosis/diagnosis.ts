@@ -1,9 +1,9 @@
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
 import { type Culprit, findCulprits } from './culprits.ts'
 import { findLinks, isRetested } from './links.ts'
 import { isBad, judge, type Sample } from './samples.ts'
 import { defaultHeuristics, defaultThresholds, type Heuristics, type Thresholds } from './thresholds.ts'
+import type { Verdict } from './verdict.ts'
 import {
   type Found,
   interfaceVerdict,
@@ -86,6 +86,7 @@ export const diagnose = (input: DiagnosisInput): Diagnosis => {
   const nodes: Found[] = []
   const verdicts: Verdict[] = []
   for (const samples of fabrics) {
+    if (!samples.some(isBad)) continue
     const fabric = toFabric(samples)
     const { culprits, rest } = findCulprits(samples, racks, parameters)
     for (const culprit of culprits) {

@@ -1,22 +1,56 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type {
-  EndpointPair,
-  InterfaceSummary,
-  RttSpread,
-  Spread,
-  Summary,
-} from '#proto/meshgauge/collector/v1/result.ts'
 import { countOf, mergeHistograms, quantile } from '../../lib/histogram.ts'
-import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
 import { median } from '../../lib/statistics.ts'
 import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
-import type { PairResult } from '../dispatch/pair-result.ts'
+import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
+import type { ExpectationResult } from './expectations.ts'
 import { isBad, judge, type Sample } from './samples.ts'
 import { defaultThresholds } from './thresholds.ts'
 import { toPair } from './verdicts.ts'
 
 /** Most pairs that are listed as the worst. The matrix shows all of them. */
 const MAX_WORST = 5
+
+export type Spread = {
+  readonly min: number
+  readonly mean: number
+  readonly median: number
+  readonly max: number
+}
+
+/** Round-trip times from merged histograms. */
+export type RttSpread = {
+  readonly minSeconds: number
+  readonly avgSeconds: number
+  readonly p50Seconds: number
+  readonly p99Seconds: number
+  readonly maxSeconds: number
+}
+
+/** The results of all interfaces with one name. */
+export type InterfaceSummary = {
+  readonly interface: string
+  readonly measuredCount: number
+  readonly bitsPerSecond: Spread | undefined
+  readonly aggregateBitsPerSecond: number
+  /** Loss over all probes of the probed pairs, 0 to 1. */
+  readonly lossRatio: number | undefined
+  readonly rtt: RttSpread | undefined
+  /** The worst measured pairs that differ clearly from the rest, worst first. */
+  readonly worst: readonly EndpointPair[]
+}
+
+/** The results of a run. */
+export type Summary = {
+  /** By name. */
+  readonly interfaces: readonly InterfaceSummary[]
+  readonly measuredCount: number
+  readonly failedCount: number
+  readonly invalidCount: number
+  readonly notRunCount: number
+  readonly expectations: readonly ExpectationResult[]
+}
 
 const spreadOf = (values: readonly number[]): Spread | undefined => {
   if (values.length === 0) return undefined
@@ -46,19 +80,16 @@ const rttOf = (results: readonly PairResult[]): RttSpread | undefined => {
   const count = countOf(merged)
   if (count === 0) return undefined
   const rtts = pings.flatMap(({ rtt }) => rtt ?? [])
-  const extreme = (pick: (one: number, other: number) => number, seconds: (number | undefined)[]) =>
-    toDuration(seconds.filter((value) => value !== undefined).reduce((one, other) => pick(one, other)))
+  const defined = (seconds: (number | undefined)[]) => seconds.filter((value) => value !== undefined)
   return {
-    min: extreme(
-      Math.min,
-      rtts.map(({ min }) => fromDuration(min)),
+    minSeconds: defined(rtts.map(({ min }) => fromDuration(min))).reduce((one, other) =>
+      Math.min(one, other),
     ),
-    avg: toDuration((fromDuration(merged.sum) ?? 0) / count),
-    p50: toDuration(quantile(merged, 0.5)!),
-    p99: toDuration(quantile(merged, 0.99)!),
-    max: extreme(
-      Math.max,
-      rtts.map(({ max }) => fromDuration(max)),
+    avgSeconds: (fromDuration(merged.sum) ?? 0) / count,
+    p50Seconds: quantile(merged, 0.5)!,
+    p99Seconds: quantile(merged, 0.99)!,
+    maxSeconds: defined(rtts.map(({ max }) => fromDuration(max))).reduce((one, other) =>
+      Math.max(one, other),
     ),
   }
 }
@@ -82,13 +113,12 @@ const interfaceSummary = (name: string, results: PairResult[], samples: Sample[]
   const rates = measured.flatMap(({ values }) =>
     values?.kind === 'iperf' ? (values.bitsPerSecond ?? []) : [],
   )
-  const lossRatio = lossOf(trusted)
   return {
     interface: name,
     measuredCount: measured.length,
     bitsPerSecond: spreadOf(rates),
     aggregateBitsPerSecond: rates.reduce((sum, rate) => sum + rate, 0),
-    ...(lossRatio !== undefined && { lossRatio }),
+    lossRatio: lossOf(trusted),
     rtt: rttOf(measured),
     worst: worstOf(samples),
   }

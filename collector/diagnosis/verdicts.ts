@@ -1,9 +1,9 @@
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { EndpointPair } from '../dispatch/pair-result.ts'
-import type { Culprit, Direction } from './culprits.ts'
+import type { Culprit } from './culprits.ts'
 import { type BadLink, isRetested } from './links.ts'
 import { isBad, type Sample } from './samples.ts'
 import { defaultHeuristics } from './thresholds.ts'
+import type { FaultDirection, Verdict } from './verdict.ts'
 import { accuse, accuseLink, evidence, mainFault } from './wording.ts'
 
 /** All pairs of one fabric, grouped once: with 500 culprits, a search for each would be too slow. */
@@ -24,12 +24,6 @@ export type Found = {
   readonly culprit: Culprit
   readonly interface: string
   readonly fabric: Fabric
-}
-
-const DIRECTIONS: Record<Direction, FaultDirection> = {
-  tx: FaultDirection.FAULT_DIRECTION_TX,
-  rx: FaultDirection.FAULT_DIRECTION_RX,
-  both: FaultDirection.FAULT_DIRECTION_BOTH,
 }
 
 export const toPair = ({ result: { source, destination } }: Sample): EndpointPair => ({ source, destination })
@@ -68,10 +62,10 @@ export const interfaceVerdict = (found: Found, fineElsewhere: readonly string[])
     evidence(direction, pairsFor, count, otherWay(found), fineElsewhere)
   return {
     ...blank,
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+    kind: 'interface',
     node: name,
     interface: found.interface,
-    direction: DIRECTIONS[direction],
+    direction,
     confidence,
     ...proof(pairsFor, pairsAgainst, text),
   }
@@ -92,15 +86,15 @@ export const nodeVerdict = (all: readonly Found[]): Verdict => {
     evidence(direction, pairsFor, count, all.flatMap(otherWay), [])
   return {
     ...blank,
-    kind: CulpritKind.CULPRIT_KIND_NODE,
+    kind: 'node',
     node: name,
-    direction: DIRECTIONS[direction],
+    direction,
     confidence: Math.max(...all.map(({ culprit }) => culprit.confidence)),
     ...proof(pairsFor, pairsAgainst, text),
   }
 }
 
-const TO_OTHER_RACKS: Record<Direction, string> = {
+const TO_OTHER_RACKS: Record<FaultDirection, string> = {
   tx: 'to other racks',
   rx: 'from other racks',
   both: 'across racks',
@@ -135,10 +129,10 @@ export const rackVerdict = (
   ].join(' ')
   return {
     ...blank,
-    kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK,
+    kind: 'rack_uplink',
     interface: name,
     rack: culprit.name,
-    direction: DIRECTIONS[direction],
+    direction,
     confidence,
     ...proof(pairsFor, pairsAgainst, text),
   }
@@ -153,11 +147,11 @@ export const linkVerdict = (link: BadLink, name: string, fabric: Fabric): Verdic
   const text = accuseLink(source, destination, bothWays, ` on ${name}`, pairsFor, peers)
   return {
     ...blank,
-    kind: CulpritKind.CULPRIT_KIND_LINK,
+    kind: 'link',
     node: source,
     peer: destination,
     interface: name,
-    direction: DIRECTIONS[bothWays || isPing ? 'both' : 'tx'],
+    direction: bothWays || isPing ? 'both' : 'tx',
     confidence,
     ...proof(pairsFor, pairsAgainst, text),
   }

@@ -1,5 +1,5 @@
 import { isAbortError } from 'abort-controller-x'
-import { Outcome, type ProgramFault } from '#proto/meshgauge/agent/v1/types.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { ClientError, describeCallError, fromClientError, Status } from '../../lib/errors.ts'
 
 /** The outcome of the pairs that a failed call should have measured. */
@@ -22,8 +22,10 @@ export type NodeProgramFault = {
 }
 
 /** Returns the fault with the node that reports it. */
-export const faultOfNode = (node: string, fault: ProgramFault | undefined): NodeProgramFault | undefined =>
-  fault && { node, program: fault.program, problem: fault.problem }
+export const faultOfNode = (
+  node: string,
+  fault: Omit<NodeProgramFault, 'node'> | undefined,
+): NodeProgramFault | undefined => fault && { node, program: fault.program, problem: fault.problem }
 
 export const faultReason = ({ node, program, problem }: NodeProgramFault): string =>
   node === '' ? `${program} ${problem}` : `${program} of ${node} ${problem}`
@@ -33,12 +35,16 @@ const faultOfError = (node: string, { program, problem }: Readonly<Record<string
 
 /**
  * Returns the outcome for the error of a call. Throws the error itself when it is a bug.
- * @param isStarted whether the measurement had started: then a lost agent makes the result INVALID, otherwise NOT_RUN
+ * @param isStarted whether the measurement had started: then a lost agent or a cancelled run makes the result
+ * INVALID, otherwise NOT_RUN
  */
 export const callFailureOf = (error: unknown, node: string, isStarted: boolean): CallFailure => {
   const failure = (outcome: Outcome, reason: string, busy = false): CallFailure => ({ outcome, reason, busy })
-  if (isAbortError(error))
-    return failure(Outcome.OUTCOME_NOT_RUN, isStarted ? 'cancelled during the test' : 'cancelled')
+  if (isAbortError(error)) {
+    return isStarted
+      ? failure(Outcome.OUTCOME_INVALID, 'cancelled during the test')
+      : failure(Outcome.OUTCOME_NOT_RUN, 'cancelled')
+  }
   const operating = fromClientError(error)
   if (operating?.reason === 'INTERFACE_DOWN') {
     return failure(Outcome.OUTCOME_UNREACHABLE, `${node}: ${operating.message}`)

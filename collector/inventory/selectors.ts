@@ -1,17 +1,17 @@
 import { isIP } from 'node:net'
-import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { closest } from '../../lib/config.ts'
 import { hostOf } from '../../lib/credentials.ts'
 import type { Violation } from '../../lib/errors.ts'
+import type { FleetNode } from './node.ts'
 
-const hasAddress = (node: Node, address: string): boolean =>
+const hasAddress = (node: FleetNode, address: string): boolean =>
   hostOf(node.address) === address ||
   node.address === address ||
   (node.description?.interfaces ?? []).some(({ addresses }) =>
     addresses.some((cidr) => cidr.split('/')[0] === address),
   )
 
-const matches = (node: Node, selector: string): boolean => {
+const matches = (node: FleetNode, selector: string): boolean => {
   const equals = selector.indexOf('=')
   if (equals > 0) {
     const key = selector.slice(0, equals)
@@ -26,12 +26,12 @@ const matches = (node: Node, selector: string): boolean => {
  * fleet; all nodes without a selector. A selector that matches none is a violation, so that a typo does not shrink a run.
  */
 export const selectNodes = (
-  nodes: readonly Node[],
+  nodes: readonly FleetNode[],
   selectors: readonly string[],
   field: string,
-): { nodes: Node[]; violations: Violation[] } => {
+): { nodes: FleetNode[]; violations: Violation[] } => {
   if (selectors.length === 0) return { nodes: [...nodes], violations: [] }
-  const chosen = new Set<Node>()
+  const chosen = new Set<FleetNode>()
   const violations: Violation[] = []
   for (const [index, selector] of selectors.entries()) {
     const found = nodes.filter((node) => matches(node, selector))
@@ -53,4 +53,4 @@ export const selectNodes = (
 }
 
 /** Whether the agent of a node answers. */
-export const isReady = (node: Node): boolean => node.state === NodeState.NODE_STATE_READY
+export const isReady = (node: FleetNode): boolean => node.state === 'ready'

@@ -161,7 +161,8 @@ export class ActiveRun {
     logger.info({ run: this.#run.id, pairs: pairs.length }, 'measuring suspects again')
     // A retest that was cut short has no result: the first result remains.
     const onResult = (result: PairResult) => {
-      if (result.outcome !== Outcome.OUTCOME_NOT_RUN) this.#log.add(result)
+      const isCutShort = this.#stop.signal.aborted && result.outcome !== Outcome.OUTCOME_MEASURED
+      if (result.outcome !== Outcome.OUTCOME_NOT_RUN && !isCutShort) this.#log.add(result)
     }
     await redispatch({ ...job, events: { ...job.events, onResult } }, pairs, rounds)
   }

@@ -1,14 +1,14 @@
 import { z } from 'zod'
 import { type CheckResult, CheckStatus, type Evidence } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBitrate, parseBitrate, parseDuration } from '../../lib/units.ts'
+import type { Verdict } from '../diagnosis/verdict.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import { createIperfTest, createRunSpec } from '../plan/effective-run-spec.ts'
 import type { RunSpec } from '../plan/run-spec.ts'
 import type { Runs } from '../runs/runs.ts'
@@ -44,7 +44,7 @@ const read = (given: Record<string, unknown>): Parameters => {
   throw parsed.error
 }
 
-const specOf = (nodes: readonly Node[], { duration, interfaces }: Parameters): RunSpec =>
+const specOf = (nodes: readonly FleetNode[], { duration, interfaces }: Parameters): RunSpec =>
   createRunSpec({
     label: 'check iperf',
     topology: Topology.fromPartial({
@@ -140,7 +140,7 @@ export const createThroughputCheck = (deps: {
   results(run: string): PairResult[]
 }) =>
   async function* (
-    nodes: readonly Node[],
+    nodes: readonly FleetNode[],
     given: Record<string, unknown>,
     signal: AbortSignal,
   ): AsyncGenerator<{ node: string; result: CheckResult }> {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { createNode } from '../inventory/node.ts'
 import { choosePairs } from './choose-pairs.ts'
 
-const fleet = ['a', 'b', 'c', 'd'].map((name) => Node.fromPartial({ name, rack: name < 'c' ? 'r1' : 'r2' }))
+const fleet = ['a', 'b', 'c', 'd'].map((name) => createNode({ name, rack: name < 'c' ? 'r1' : 'r2' }))
 
 const choose = (request: Parameters<typeof Topology.fromPartial>[0]) => {
   const { nodes, pairs, violations } = choosePairs(Topology.fromPartial(request), fleet)

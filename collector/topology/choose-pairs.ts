@@ -1,14 +1,14 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Topology as TopologyRequest } from '#proto/meshgauge/collector/v1/run.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import { selectNodes } from '../inventory/selectors.ts'
 import { topologies, topologyOfKind } from './registry.ts'
 import { createPairs, type NodePairs, noPairs, type TopologyInput, type Violation } from './topology.ts'
 
 /** The nodes that take part, in the order of the fleet, and the pairs as indexes into them. */
-export type ChosenPairs = { nodes: Node[]; pairs: NodePairs; violations: Violation[] }
+export type ChosenPairs = { nodes: FleetNode[]; pairs: NodePairs; violations: Violation[] }
 
 /** Resolves the selectors of a request, and creates the pairs of its topology. */
-export const choosePairs = (request: TopologyRequest, fleet: readonly Node[]): ChosenPairs => {
+export const choosePairs = (request: TopologyRequest, fleet: readonly FleetNode[]): ChosenPairs => {
   const topology = topologyOfKind(request.kind)
   if (!topology) {
     const description = `one of ${Object.keys(topologies).join(', ')} is needed`
@@ -33,7 +33,11 @@ export const choosePairs = (request: TopologyRequest, fleet: readonly Node[]): C
   const participants = new Set(topology.participants?.(selected) ?? selected.nodes)
   const nodes = fleet.filter(({ name }) => participants.has(name))
   if (violations.length > 0) return { nodes, pairs: noPairs, violations }
-  const created = createPairs(topology, { ...selected, nodes: nodes.map(({ name }) => name) })
+  const created = createPairs(topology, {
+    ...selected,
+    nodes: nodes.map(({ name }) => name),
+    fleet: fleet.map(({ name }) => name),
+  })
   return {
     nodes,
     pairs: created.pairs,

@@ -1,10 +1,10 @@
 /** Model fabrics with known faults, for heuristics.bench.ts. */
 
-import { CulpritKind } from '#proto/meshgauge/collector/v1/result.ts'
 import { failedResult, meshOf, nodeName } from '../../collector/diagnosis/testing/model.ts'
 import type { Random } from '../../collector/topology/random.ts'
 import { type NodePairs, shiftPairs } from '../../collector/topology/topology.ts'
 import {
+  type Culprit,
   choose,
   iperf,
   type Measure,
@@ -91,7 +91,7 @@ const uplink = (name: string, nodes: number, slowInside: number): Scenario => ({
       const limit = crosses && rackName(isTx ? source : destination) === rack ? 0.5 : 1
       return Math.min(limit, bad?.share(source, destination) ?? 1)
     }
-    const culprit = { kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK, rack, directions: [isTx ? TX : RX] }
+    const culprit: Culprit = { kind: 'rack_uplink', rack, directions: [isTx ? TX : RX] }
     const faults = [culprit, ...(bad?.faults ?? [])]
     return { faults, racks: racksOf(nodes), pairs: meshOf(nodes), measure: iperf(random, share) }
   },
@@ -117,11 +117,13 @@ const links = (name: string, nodes: number, count: number, collisions: number): 
     const ends = choose(nodes, 2 * count, random)
     const bad = new Map(Array.from({ length: count }, (_, index) => [ends[2 * index]!, ends[2 * index + 1]!]))
     const share = (source: number, destination: number) => (bad.get(source) === destination ? 0.4 : 1)
-    const faults = [...bad].map(([source, destination]) => ({
-      kind: CulpritKind.CULPRIT_KIND_LINK,
-      node: nodeName(source),
-      peer: nodeName(destination),
-    }))
+    const faults = [...bad].map(
+      ([source, destination]): Culprit => ({
+        kind: 'link',
+        node: nodeName(source),
+        peer: nodeName(destination),
+      }),
+    )
     return {
       faults,
       racks: new Map(),

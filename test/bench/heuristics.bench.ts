@@ -3,9 +3,9 @@
  * faults. Both variants see the same random numbers. `TRIALS` sets the number of fabrics per scenario.
  */
 
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { diagnose } from '../../collector/diagnosis/diagnosis.ts'
 import type { Heuristics } from '../../collector/diagnosis/thresholds.ts'
+import type { Verdict } from '../../collector/diagnosis/verdict.ts'
 import type { PairResult } from '../../collector/dispatch/pair-result.ts'
 import { pairKey } from '../../collector/inventory/keys.ts'
 import { createRandom } from '../../collector/topology/random.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { createVerdict, type Verdict } from '../../collector/diagnosis/verdict.ts'
 import type { Store } from '../../collector/store/store.ts'
 import type { Window } from '../../collector/store/windows.ts'
 import { OperatingError } from '../../lib/errors.ts'
@@ -85,8 +85,8 @@ describe('each checker finds the bug that it looks for', () => {
   })
 
   test('a verdict that accuses a healthy node', async () => {
-    const wrong = Verdict.fromPartial({
-      kind: CulpritKind.CULPRIT_KIND_NODE,
+    const wrong = createVerdict({
+      kind: 'node',
       node: 's5',
       message: 's5 is bad.',
     })

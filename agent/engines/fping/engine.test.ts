@@ -8,8 +8,9 @@ import { afterAll, expect, test } from 'vitest'
 import { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { type Clock, systemClock } from '../../../lib/clock.ts'
+import { parseIpPrefix } from '../../../lib/ip-address.ts'
 import { createProcesses } from '../../processes.ts'
-import type { PingProbe } from '../engine.ts'
+import type { PingProbe, PingSource } from '../engine.ts'
 import { planPing } from '../ping-request.ts'
 import { fpingArgs, spreadSeconds } from './args.ts'
 import { createFping } from './engine.ts'
@@ -28,7 +29,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const nowhere = { interface: '', addresses: [] }
+const nowhere: PingSource = { interface: '', addresses: [] }
 const targets = [{ address: '10.0.0.1' }, { address: '10.0.0.2' }, { address: '10.0.0.1' }]
 const programThat = (script: string) => {
   const path = join(folder, `fping-${Math.random().toString(36).slice(2)}`)
@@ -137,10 +138,10 @@ test('builds the command line', () => {
 })
 
 test('binds to the interface, or else to an address of each family', () => {
-  const addresses = ['10.0.0.9', 'fe80::1', 'fd00::9']
-  expect(argsOf({}, { interface: 'net0', addresses } as never)).toContain('-I net0 10.0.0.1')
+  const addresses = ['10.0.0.9/24', 'fe80::1/64', 'fd00::9/64'].map((text) => parseIpPrefix(text)!)
+  expect(argsOf({}, { interface: 'net0', addresses })).toContain('-I net0 10.0.0.1')
   const both = { targets: [...targets, { address: 'fd00::1' }] }
-  expect(argsOf(both, { interface: '', addresses } as never)).toContain('-S 10.0.0.9 -S fd00::9 10.0.0.1')
+  expect(argsOf(both, { interface: '', addresses })).toContain('-S 10.0.0.9 -S fd00::9 10.0.0.1')
 })
 
 test('all targets fit into 80 % of a period', () => {

@@ -46,12 +46,15 @@ export async function* runClient(
   flow: Flow,
   options: IperfOptions | undefined,
   signal: AbortSignal,
+  background?: { connectSeconds: number },
 ): AsyncGenerator<IperfEvent, void> {
   const plan = planIperf(options)
-  const running = await deps.processes.start(program, clientArgs(flow, options, mode), {
+  const connectSeconds = background?.connectSeconds ?? CONNECT_SECONDS
+  const running = await deps.processes.start(program, clientArgs(flow, options, mode, connectSeconds), {
     signal,
-    deadlineSeconds: deadlineSeconds(plan, options?.bitsPerSecond),
+    deadlineSeconds: deadlineSeconds(plan, options?.bitsPerSecond, connectSeconds),
     limits: LIMITS,
+    isBackground: background !== undefined,
   })
   const observed: MutableObserved = {
     began: false,
@@ -65,8 +68,8 @@ export async function* runClient(
   const startSeconds = deps.clock.monotonicSeconds()
   const ended = new AbortController()
   // iperf3 may wait for minutes for a connection. Older versions flush their first output after an interval.
-  const connectSeconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
-  void endWhenLate(deps.clock, running, connectSeconds, ended.signal, {
+  const firstOutputSeconds = connectSeconds + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
+  void endWhenLate(deps.clock, running, firstOutputSeconds, ended.signal, {
     hasHappened: () => observed.began,
     onLate: (pid) => {
       observed.silence = isStopped(pid) ? 'stopped' : connectionTo(pid, flow.port)

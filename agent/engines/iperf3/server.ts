@@ -167,6 +167,7 @@ export const startServer = (
       signal,
       deadlineSeconds: idleSeconds + flushSeconds(listener) + durationSeconds + MARGIN_SECONDS,
       limits: LIMITS,
+      isBackground: listener.isBackground === true,
     })
     const { samples } = listener
     const parser = createServerParser(observed.totals)

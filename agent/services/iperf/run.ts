@@ -40,11 +40,11 @@ export const handleRun = (
     const claims = claimsOf('client', request.options?.direction ?? 0, interfaces)
     const seconds = expectedSecondsOf(request)
     lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
-    if (sustained) lease.onEnd(deps.sustainedTraffic.register(request.label))
+    if (sustained) lease.onEnd(deps.trafficLabels.register(request.label))
     await lease.sampleHost(request.hostSampling)
     const { maxDurationSeconds } = options
     const sending: Sending = { deps, engine, request, flows, updates, lease, maxDurationSeconds }
-    const { results } = sustained ? await runSustained(sending) : runOnce(sending)
+    const { results } = sustained ? runSustained(sending) : runOnce(sending)
     const startTime = toTimestamp(deps.clock.now())
     const started: RunResponse = { event: { $case: 'started', value: { engine: version, startTime } } }
     return { started, results }
@@ -68,10 +68,9 @@ const admitFlows = (
   request: RunRequest,
 ): Flow[] => {
   const addresses = request.flows.map(({ address }) => address)
-  const endpoints = request.flows.map((flow, index) => {
-    const family = flow.address.includes(':') ? 6 : 4
-    return resolveEndpoint(deps.interfaces, flow.interface, flow.sourceAddress, family, `flows[${index}]`)
-  })
+  const endpoints = request.flows.map((flow, index) =>
+    resolveEndpoint(deps.interfaces, flow.interface, flow.sourceAddress, flow.address, `flows[${index}]`),
+  )
   throwIfInvalid('the run request', [
     ...(request.flows.length === 0 ? [{ field: 'flows', description: 'at least one flow is needed' }] : []),
     ...addressViolations(addresses, (index) => `flows[${index}].address`),

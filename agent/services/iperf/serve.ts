@@ -1,4 +1,3 @@
-import pMap from 'p-map'
 import type { ServeRequest, ServeResponse, ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
@@ -17,8 +16,6 @@ import { SUSTAINED_FLUSH_SECONDS, serveSustained, sustainedServeViolations } fro
 
 /** Longest time that samples of the host wait. */
 const FLUSH_SECONDS = 0.5
-/** Sustained servers that start at the same time: enough to use the wait for each, few for the machine. */
-const STARTING_AT_ONCE = 4
 
 /** Starts a server for each listener. The stream ends with the last test; a sustained one ends with its caller. */
 export const handleServe = (
@@ -37,13 +34,12 @@ export const handleServe = (
     const claims = claimsOf('server', request.direction, interfaces)
     const seconds = sustained ? undefined : fromDuration(request.duration)
     lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
-    if (sustained) lease.onEnd(deps.sustainedTraffic.register(request.label))
+    if (sustained) lease.onEnd(deps.trafficLabels.register(request.label))
     await lease.sampleHost(request.hostSampling)
     const { maxDurationSeconds } = options
     const serving: Serving = { deps, engine, request, endpoints, updates, lease, maxDurationSeconds }
-    const servers = sustained
-      ? await pMap(endpoints, (_, index) => serveSustained(serving, index), { concurrency: STARTING_AT_ONCE })
-      : await Promise.all(endpoints.map((_, index) => serveOnce(serving, index)))
+    const serve = sustained ? serveSustained : serveOnce
+    const servers = await Promise.all(endpoints.map((_, index) => serve(serving, index)))
     const listeners = servers.map(({ port }, index) => ({ address: endpoints[index]!.address, port }))
     const started: ServeResponse = { event: { $case: 'started', value: { engine: version, listeners } } }
     return { started, results: Promise.all(servers.map(({ done }) => done)) }
@@ -61,7 +57,7 @@ const admitListeners = (
   request: ServeRequest,
 ): Endpoint[] => {
   const endpoints = request.listeners.map((listener, index) =>
-    resolveEndpoint(deps.interfaces, listener.interface, listener.address, 4, `listeners[${index}]`),
+    resolveEndpoint(deps.interfaces, listener.interface, listener.address, undefined, `listeners[${index}]`),
   )
   throwIfInvalid('the serve request', [
     ...(request.listeners.length === 0

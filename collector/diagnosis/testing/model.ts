@@ -1,12 +1,12 @@
 import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { createPairResult, type PairResult } from '../../dispatch/pair-result.ts'
 import type { Random } from '../../topology/random.ts'
 import { type NodePairs, shiftPairs } from '../../topology/topology.ts'
 import { diagnose } from '../diagnosis.ts'
+import type { Verdict } from '../verdict.ts'
 
 /** Line rate of a healthy interface, in bits per second. */
 export const LINE_RATE = 10e9

@@ -1,10 +1,6 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import {
-  CulpritKind,
-  type EndpointPair,
-  FaultDirection,
-  type Verdict,
-} from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from '../../diagnosis/verdict.ts'
+import type { EndpointPair } from '../../dispatch/pair-result.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
 import { evidenceOf } from '../state/path-state.ts'
@@ -45,10 +41,10 @@ const lossyVerdict = (lossy: LossyInterface, losing: readonly MeasuredPath[]): V
   const percent = ((100 * lostCount) / Math.max(1, sentCount)).toPrecision(2)
   return {
     ...blankVerdict,
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+    kind: 'interface',
     node,
     interface: name,
-    direction: FaultDirection.FAULT_DIRECTION_BOTH,
+    direction: 'both',
     confidence: LOSSY_CONFIDENCE,
     message:
       lostCount === 0
@@ -79,7 +75,7 @@ const isExplained = (
   { node, interface: name, lostCount, sentCount }: LossyInterface,
   byPair: ReadonlyMap<string, MeasuredPath>,
 ): boolean => {
-  if (verdict.kind !== CulpritKind.CULPRIT_KIND_LINK) return false
+  if (verdict.kind !== 'link') return false
   const paths = verdict.pairsFor.flatMap((pair) => byPair.get(endpointPairKey(pair)) ?? [])
   let [lost, sent] = [0, 0]
   for (const each of paths) {

@@ -1,18 +1,18 @@
 import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { median } from '../../../lib/statistics.ts'
 import { diagnose } from '../../diagnosis/diagnosis.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
+import type { Verdict } from '../../diagnosis/verdict.ts'
 import { createPairResult, type PairResult } from '../../dispatch/pair-result.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
 import { evidenceOf } from '../state/path-state.ts'
 import type { MeasuredPath, MeshPath, Paths } from '../state/paths.ts'
 import { blankVerdict, isDead, MAX_PAIRS, pairOf, withLossyInterfaces } from './lossy-verdicts.ts'
-import { createRecoveryFilter, endpointPairKey } from './recovering-verdicts.ts'
+import { createRecoveryFilter } from './recovering-verdicts.ts'
 
 /**
  * Attempts that the diagnosis sees for a bad path: its state rests on many probes, so it counts as retested. A path that
@@ -45,10 +45,8 @@ const toResult = (
   const isDown = isDead(measured)
   const own = countsOf(measured)
   const other = back && !isDown && !isDead(back) ? countsOf(back) : own
-  const [sentCount, lostCount] = [
-    (own.sentCount + other.sentCount) / 2,
-    (own.lostCount + other.lostCount) / 2,
-  ]
+  const sentCount = (own.sentCount + other.sentCount) / 2
+  const lostCount = (own.lostCount + other.lostCount) / 2
   const sent = isDown ? Math.max(1, path.health.trailingLost) : sentCount
   const received = isDown ? 0 : sentCount - lostCount
   const mean = isDown || isLoaded ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
@@ -113,9 +111,9 @@ const downNodes = (measured: readonly MeasuredPath[], silent: ReadonlySet<string
     if (!isAllDown(paths)) continue
     verdicts.set(node, {
       ...blankVerdict,
-      kind: CulpritKind.CULPRIT_KIND_NODE,
+      kind: 'node',
       node,
-      direction: FaultDirection.FAULT_DIRECTION_BOTH,
+      direction: 'both',
       confidence: DOWN_CONFIDENCE,
       message: `${node} is down: its agent is silent and ${unreachedText(paths)}.`,
       pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
@@ -130,7 +128,14 @@ const downInterfaces = (
   interfaceProblem: (node: string, name: string) => string,
 ): Verdict[] => {
   const verdicts: Verdict[] = []
-  const byDestination = Map.groupBy(measured, ({ path }) => path.destination.node)
+  const nodes = new Set<string>()
+  for (const { path } of measured) {
+    const { node, interface: name } = path.destination
+    if (interfaceProblem(node, name) !== '') nodes.add(node)
+  }
+  if (nodes.size === 0) return verdicts
+  const ofThese = measured.filter(({ path }) => nodes.has(path.destination.node))
+  const byDestination = Map.groupBy(ofThese, ({ path }) => path.destination.node)
   for (const [node, ofNode] of byDestination) {
     const byInterface = Map.groupBy(ofNode, ({ path }) => path.destination.interface)
     const down = [...byInterface].filter(
@@ -143,10 +148,10 @@ const downInterfaces = (
       const reasons = [...new Set(names.map((name) => interfaceProblem(node, name)))].join('; ')
       verdicts.push({
         ...blankVerdict,
-        kind: isWhole ? CulpritKind.CULPRIT_KIND_NODE : CulpritKind.CULPRIT_KIND_INTERFACE,
+        kind: isWhole ? 'node' : 'interface',
         node,
         interface: isWhole ? '' : names[0]!,
-        direction: FaultDirection.FAULT_DIRECTION_BOTH,
+        direction: 'both',
         confidence: DOWN_CONFIDENCE,
         message: `${node} is cut off on ${names.join(' and ')}: its agent says "${reasons}", and ${unreachedText(paths)}.`,
         pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
@@ -187,14 +192,14 @@ export const judgeMesh = (evidence: MeshEvidence): Verdict[] => {
   const accused = new Set(cutOff.map(interfaceKey))
   const isExplained = ({ destination }: MeshPath) =>
     down.has(destination.node) ||
-    accused.has(interfaceKey({ node: destination.node, interface: '' })) ||
-    accused.has(interfaceKey(destination))
-  const byPair = new Map(measured.map((each) => [endpointPairKey(each.path), each]))
-  const backOf = ({ path: { source, destination } }: MeasuredPath) =>
-    byPair.get(endpointPairKey({ source: destination, destination: source }))
-  const results = measured
-    .filter((each) => !isExplained(each.path) && !isOutdated(each, backOf(each)))
-    .map((each) => toResult(each, backOf(each), recent, nowMs))
+    (accused.size > 0 &&
+      (accused.has(interfaceKey({ node: destination.node, interface: '' })) ||
+        accused.has(interfaceKey(destination))))
+  const byPair = new Map(measured.map((each) => [each.path.key, each]))
+  const results = measured.flatMap((each) => {
+    const back = byPair.get(each.path.backKey)
+    return isExplained(each.path) || isOutdated(each, back) ? [] : [toResult(each, back, recent, nowMs)]
+  })
   const diagnosed = diagnose({ results, racks })
     .verdicts.map(asMeshVerdict)
     .flatMap(createRecoveryFilter(evidence))

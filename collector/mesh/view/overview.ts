@@ -1,7 +1,9 @@
 import { type GetMeshResponse, type Mesh, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
+import { verdictMessage } from '../../diagnosis/verdict-message.ts'
 import type { MeshAgents } from '../agents/mesh-agents.ts'
 import type { Recorder } from '../agents/recorder.ts'
+import { meshSpecMessage } from '../assign/mesh-spec-message.ts'
 import { extentOf, type FleetPlanner, type PlannedMesh } from '../assign/planner.ts'
 import type { Evaluator } from '../judge/evaluator.ts'
 import type { MeshTime } from '../mesh-time.ts'
@@ -27,7 +29,7 @@ export const createOverview = (deps: Deps) => {
   const problems = (): string[] => [...recorder.problems(), planner.problem()].filter((line) => line !== '')
 
   const meshOf = (mesh: PlannedMesh, counts: PathCounts): Mesh => {
-    const { name, settings, members } = mesh
+    const { name, spec, members } = mesh
     const ofMesh = [
       ...members.problems,
       ...planner.problemsOf(mesh),
@@ -36,7 +38,7 @@ export const createOverview = (deps: Deps) => {
     const { peers, coverSeconds } = extentOf(mesh)
     return {
       schedule: name,
-      spec: settings.spec,
+      spec: meshSpecMessage(spec),
       nodeCount: members.nodes.length,
       streamingCount: members.nodes.filter(agents.delivers).length,
       problems: [...ofMesh, ...problems()].slice(0, MAX_PROBLEMS),
@@ -63,7 +65,7 @@ export const createOverview = (deps: Deps) => {
       const meshes = [...planner.meshes()].map((mesh) => meshOf(mesh, counts.get(mesh.name) ?? noCounts()))
       return {
         meshes: meshes.sort((a, b) => (a.schedule < b.schedule ? -1 : 1)),
-        verdicts: [...evaluator.verdicts()],
+        verdicts: evaluator.verdicts().map(verdictMessage),
       }
     },
     snapshot: () => ({

@@ -2,9 +2,11 @@ import { metrics as api } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { Summary } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { summaryOf } from '../../diagnosis/summary-message.ts'
+import { createVerdict } from '../../diagnosis/verdict.ts'
+import { createNode, type FleetNode, type NodeState } from '../../inventory/node.ts'
 import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
 import { END, endedRun, failedPair, iperfPair, pingPair } from '../testing/samples.ts'
 import { createObserver, type Observer } from './observer.ts'
@@ -66,13 +68,15 @@ describe('an iperf run', () => {
   test('sets the missed pairs of an expectation until a later run meets it', async () => {
     const expecting = (...met: [string, boolean, number][]) =>
       endedRun('iperf', {
-        summary: Summary.fromPartial({
-          expectations: met.map(([limit, passed, failedCount]) => ({
-            expectation: { name: limit },
-            passed,
-            failedCount,
-          })),
-        }),
+        summary: summaryOf(
+          Summary.fromPartial({
+            expectations: met.map(([limit, passed, failedCount]) => ({
+              expectation: { name: limit },
+              passed,
+              failedCount,
+            })),
+          }),
+        ),
       })
     const shown = () => samples('meshgauge_expectation_missed_pairs')
     observer.observeRun(
@@ -186,11 +190,11 @@ describe('pairs', () => {
 })
 
 describe('verdicts', () => {
-  const verdict = Verdict.fromPartial({
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+  const verdict = createVerdict({
+    kind: 'interface',
     node: 'a',
     interface: 'net0',
-    direction: FaultDirection.FAULT_DIRECTION_TX,
+    direction: 'tx',
     confidence: 0.97,
   })
   const line = '{test="iperf",kind="interface",node="a",interface="net0",direction="tx",peer="",rack=""} 0.97'
@@ -210,7 +214,7 @@ describe('verdicts', () => {
   })
 
   test('about a link are cleared only when the link itself was measured', async () => {
-    const link = { ...verdict, kind: CulpritKind.CULPRIT_KIND_LINK, peer: 'e' }
+    const link = { ...verdict, kind: 'link' as const, peer: 'e' }
     observer.observeRun(endedRun('iperf', { verdicts: [link] }), MESH)
     observer.observeRun(endedRun('iperf'), MESH)
     expect(await samples('meshgauge_verdicts')).toHaveLength(1)
@@ -220,10 +224,10 @@ describe('verdicts', () => {
 })
 
 describe('nodes and checks', () => {
-  const node = (name: string, state: NodeState): Node => Node.fromPartial({ name, state })
+  const node = (name: string, state: NodeState): FleetNode => createNode({ name, state })
 
   test('have gauges of their state', async () => {
-    observer.observeNodes([node('a', NodeState.NODE_STATE_READY), node('b', NodeState.NODE_STATE_SILENT)])
+    observer.observeNodes([node('a', 'ready'), node('b', 'silent')])
     observer.observeCheck(
       'a',
       CheckResult.fromPartial({ check: 'mtu', status: CheckStatus.CHECK_STATUS_FAIL }),
@@ -241,7 +245,7 @@ describe('nodes and checks', () => {
   })
 
   test('of a node that left the inventory have no series', async () => {
-    const verdict = Verdict.fromPartial({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'a', confidence: 1 })
+    const verdict = createVerdict({ kind: 'node', node: 'a', confidence: 1 })
     observer.observeResults(endedRun('iperf'), MESH)
     observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), MESH)
     observer.observeRun(endedRun('ping'), [pingPair('a', 'b', 2, [0.001]), pingPair('b', 'a', 2, [0.001])])
@@ -249,9 +253,9 @@ describe('nodes and checks', () => {
       'a',
       CheckResult.fromPartial({ check: 'mtu', status: CheckStatus.CHECK_STATUS_PASS }),
     )
-    observer.observeNodes(['a', 'b', 'c', 'd'].map((name) => node(name, NodeState.NODE_STATE_READY)))
+    observer.observeNodes(['a', 'b', 'c', 'd'].map((name) => node(name, 'ready')))
     expect(await metrics.registry.metrics()).toMatch(/"a"/)
-    observer.observeNodes(['b', 'c', 'd'].map((name) => node(name, NodeState.NODE_STATE_READY)))
+    observer.observeNodes(['b', 'c', 'd'].map((name) => node(name, 'ready')))
     expect(await metrics.registry.metrics()).not.toMatch(/"a"/)
     expect(await samples('meshgauge_node_throughput_bits_per_second{node="b"')).not.toEqual([])
   })
@@ -273,7 +277,7 @@ test('a thousand nodes have eight thousand series', async () => {
   const run = endedRun('iperf', { plan: { ...endedRun('iperf').plan!, pairCount: 999_000 } })
   observer.observeResults(run, results)
   observer.observeRun(run, results)
-  observer.observeNodes(names.map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY })))
+  observer.observeNodes(names.map((name) => createNode({ name, state: 'ready' })))
   const lines = (await metrics.registry.metrics()).split('\n').filter((line) => line.includes('node-'))
   // Per node: 4 throughputs, failed pairs, time, up and rack; and the ten worst pairs.
   expect(lines).toHaveLength(8 * 1000 + 10)

@@ -1,5 +1,4 @@
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
-import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../../lib/protobuf-time.ts'
@@ -7,6 +6,7 @@ import { median } from '../../../lib/statistics.ts'
 import { isFailed, isMeasured } from '../../dispatch/outcomes.ts'
 import type { PairResult } from '../../dispatch/pair-result.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
+import type { FleetNode, NodeState } from '../../inventory/node.ts'
 import type { Run } from '../../store/run.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import {
@@ -15,7 +15,7 @@ import {
   lossOf,
   throughputOf,
 } from './interface-directions.ts'
-import { nodeStateLabel, outcomeLabel, runLabels, runStateLabel } from './label-values.ts'
+import { outcomeLabel, runLabels, runStateLabel } from './label-values.ts'
 import { createPairGauges, PAIR_BUDGET } from './pair-gauges.ts'
 import { createRackThroughput } from './rack-gauges.ts'
 import { mergeRoundTrips } from './round-trips.ts'
@@ -36,7 +36,7 @@ export type Observer = {
   /** Counts a start of a check that was dropped because the check was already running. */
   observeOverlap(node: string, check: string): void
   /** Sets the state of all nodes of the inventory, and removes the series of other nodes. */
-  observeNodes(nodes: readonly Node[]): void
+  observeNodes(nodes: readonly FleetNode[]): void
 }
 
 const WORST_PAIRS = 10
@@ -229,12 +229,11 @@ export const createObserver = (
       metrics.retainNodes(names)
       pairs.retainNodes(names)
       racks.setNodes(nodes)
-      const counts = { ready: 0, silent: 0, unspecified: 0 } as Record<string, number>
+      const counts: Record<NodeState, number> = { ready: 0, silent: 0, unspecified: 0 }
       for (const { name, state } of nodes) {
-        const label = nodeStateLabel(state)
-        counts[label] = (counts[label] ?? 0) + 1
-        if (state === NodeState.NODE_STATE_UNSPECIFIED) metrics.nodeUp.remove({ node: name })
-        else metrics.nodeUp.set({ node: name }, state === NodeState.NODE_STATE_READY ? 1 : 0)
+        counts[state]++
+        if (state === 'unspecified') metrics.nodeUp.remove({ node: name })
+        else metrics.nodeUp.set({ node: name }, state === 'ready' ? 1 : 0)
       }
       for (const [state, count] of Object.entries(counts)) metrics.nodes.set({ state }, count)
     },

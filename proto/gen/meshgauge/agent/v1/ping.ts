@@ -17,7 +17,10 @@ export const protobufFileName = "meshgauge/agent/v1/ping.proto";
 
 /** PingRequest states which targets to probe and how. */
 export interface PingRequest {
-  /** Targets. Minimum 1, maximum Limits.max_targets_count. */
+  /**
+   * Targets. Minimum 1, maximum Limits.max_targets_count. A target outside Limits.peer_networks is not probed: its result
+   * is NOT_RUN with the reason. When all are outside, the call fails with PEER_NOT_ALLOWED.
+   */
   targets: PingTarget[];
   /** Interface that probes are sent from. Default: chosen by the routing table. */
   interface: string;
@@ -121,7 +124,10 @@ export interface PingSummary {
 export interface PingResult {
   /** Position of the target in the request, from 0. */
   targetIndex: number;
-  /** MEASURED when at least one probe was answered. UNREACHABLE at 100 % loss. REFUSED for a closed port (engine tcp). */
+  /**
+   * MEASURED when at least one probe was answered. UNREACHABLE at 100 % loss. REFUSED for a closed port (engine tcp).
+   * NOT_RUN when the agent may not probe the target.
+   */
   outcome: Outcome;
   /** Why the outcome is not MEASURED, in words. Empty otherwise. */
   reason: string;
@@ -322,7 +328,10 @@ export interface MeshBatch {
   echoRequestCount?: number | undefined;
 }
 
-/** MeshProblem states why a group is not probed. Its targets have no windows during that time, and are not at fault. */
+/**
+ * MeshProblem states why a group, or some of its targets, are not probed. The targets have no windows during that time,
+ * and are not at fault.
+ */
 export interface MeshProblem {
   /** Position of the group in the last applied assignment, from 0. */
   groupIndex: number;
@@ -332,6 +341,8 @@ export interface MeshProblem {
   interface?:
     | string
     | undefined;
+  /** Ids of the targets that are not probed, such as those that the agent may not measure. Empty: all of the group. */
+  targetIds: number[];
   /** The program that pings failed on this node, and is the cause of the problem. Absent when it is not. */
   programFault: ProgramFault | undefined;
 }
@@ -2775,7 +2786,7 @@ export const MeshBatch: MessageFns<MeshBatch> = {
 };
 
 function createBaseMeshProblem(): MeshProblem {
-  return { groupIndex: 0, reason: "", interface: undefined, programFault: undefined };
+  return { groupIndex: 0, reason: "", interface: undefined, targetIds: [], programFault: undefined };
 }
 
 export const MeshProblem: MessageFns<MeshProblem> = {
@@ -2789,8 +2800,15 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     if (message.interface !== undefined) {
       writer.uint32(26).string(message.interface);
     }
+    if (message.targetIds.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.targetIds) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
     if (message.programFault !== undefined) {
-      ProgramFault.encode(message.programFault, writer.uint32(34).fork()).join();
+      ProgramFault.encode(message.programFault, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -2833,7 +2851,25 @@ export const MeshProblem: MessageFns<MeshProblem> = {
             continue;
           }
           case 4: {
-            if (tag !== 34) {
+            if (tag === 32) {
+              message.targetIds.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.targetIds.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 5: {
+            if (tag !== 42) {
               break;
             }
 
@@ -2861,6 +2897,11 @@ export const MeshProblem: MessageFns<MeshProblem> = {
         : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
       interface: isSet(object.interface) ? globalThis.String(object.interface) : undefined,
+      targetIds: globalThis.Array.isArray(object?.targetIds)
+        ? object.targetIds.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.target_ids)
+        ? object.target_ids.map((e: any) => globalThis.Number(e))
+        : [],
       programFault: isSet(object.programFault)
         ? ProgramFault.fromJSON(object.programFault)
         : isSet(object.program_fault)
@@ -2880,6 +2921,9 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     if (message.interface !== undefined) {
       obj.interface = message.interface;
     }
+    if (message.targetIds?.length) {
+      obj.targetIds = message.targetIds.map((e) => Math.round(e));
+    }
     if (message.programFault !== undefined) {
       obj.programFault = ProgramFault.toJSON(message.programFault);
     }
@@ -2894,6 +2938,7 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     message.groupIndex = object.groupIndex ?? 0;
     message.reason = object.reason ?? "";
     message.interface = object.interface ?? undefined;
+    message.targetIds = object.targetIds?.map((e) => e) || [];
     message.programFault = (object.programFault !== undefined && object.programFault !== null)
       ? ProgramFault.fromPartial(object.programFault)
       : undefined;
