@@ -83,4 +83,9 @@ export type WindowStore = {
     filter: { node?: string; fromMs: number; toMs: number },
     page: Page,
   ): { events: MeshEvent[]; nextPageToken: string }
+  /**
+   * Returns all events, the last written first. The order differs from that of the times when the wall clock was set back.
+   * @throws OperatingError SPEC_INVALID for a foreign token
+   */
+  writtenMeshEvents(page: Page): { events: MeshEvent[]; nextPageToken: string }
 }

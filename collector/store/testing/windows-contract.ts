@@ -170,6 +170,16 @@ const describeMeshEvents = (store: () => Store): void => {
     ).toEqual([events[3], events[2]])
   })
 
+  test('all events are listed, the last written first, page by page', () => {
+    const events = [30, 10, 20].map((seconds) => sampleEvent(seconds))
+    store().putWindows([], events)
+    const written = [...events].reverse()
+    expect(store().writtenMeshEvents({ size: 0, token: '' }).events).toEqual(written)
+    const first = store().writtenMeshEvents({ size: 2, token: '' })
+    const rest = store().writtenMeshEvents({ size: 0, token: first.nextPageToken })
+    expect([first.events, rest.events]).toEqual([written.slice(0, 2), written.slice(2)])
+  })
+
   test('a token of another list is refused', () => {
     expect(() => store().meshEvents(all, { size: 0, token: 'dTE=' })).toThrow(
       expect.objectContaining({ reason: 'SPEC_INVALID' }),
