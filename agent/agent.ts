@@ -91,7 +91,10 @@ export const createAgentParts = (
       service(PingServiceDefinition, { ...createPingService(shared, options), pingMesh: mesh.pingMesh }),
       service(
         IperfServiceDefinition,
-        createIperfService({ ...shared, admission, ports, hostSampling, trafficLabels, pacers }, options),
+        createIperfService(
+          { ...shared, read, admission, ports, hostSampling, trafficLabels, pacers },
+          options,
+        ),
       ),
     ],
     end: async () => {

@@ -17,6 +17,7 @@ const NOT_OUTPUT: Record<string, string> = {
   'engines/detect-program.ts': 'the parts of a version',
   'engines/fping/args.ts': 'rounding',
   'engines/fping/engine.ts': 'the type of an event',
+  'engines/program-state.ts': 'the hexadecimal numbers of /proc/net/tcp',
 }
 
 const CONVERSION =

@@ -30,7 +30,7 @@ const FIELDS = {
   // iperf3, as text and as JSON
   'iperf3.time': { unit: 's', min: 0, max: MAX_TEST_SECONDS },
   'iperf3.bytes': { unit: 'bytes', min: 0, max: MAX_COUNT },
-  'iperf3.transfer': { unit: 'bytes with a prefix', min: 0, max: 1024 ** 2 },
+  'iperf3.transfer': { unit: 'bytes, KiB, MiB, GiB or TiB', min: 0, max: MAX_COUNT },
   'iperf3.rate': { unit: 'bit/s', min: 0, max: MAX_BITS },
   'iperf3.rate_kilobits': { unit: 'kbit/s', min: 0, max: MAX_BITS / 1000 },
   'iperf3.retransmits': { unit: 'segments', min: 0, max: MAX_INT },

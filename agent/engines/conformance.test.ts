@@ -182,19 +182,20 @@ describe.each(['fping', 'ping'])('%s with a program that misbehaves', (name) => 
     ['floods', 'failed', Outcome.OUTCOME_INVALID, /unexpected output: 1234567890|it wrote more/],
     ['floods-stderr', 'failed', Outcome.OUTCOME_INVALID, /unexpected output: 1234567890|it wrote more/],
     ['one-long-line', 'failed', Outcome.OUTCOME_INVALID, /line of over/],
-    ['fails-at-once', 'failed', Outcome.OUTCOME_NOT_RUN, /exit code 3: cannot do this/],
+    ['fails-at-once', 'failed', Outcome.OUTCOME_INVALID, /exit code 3: cannot do this/],
     ['dies', 'failed', Outcome.OUTCOME_INVALID, /ended by SIGSEGV/],
   ])('%s', async (file, kind, outcome, reason) => {
     const error = await pingWith(program(file))
     expect(error).toBeInstanceOf(EngineError)
     expect(error).toMatchObject({ kind, outcome, message: expect.stringMatching(reason) })
+    expect(error).toMatchObject({ programFault: { program: file, problem: expect.stringMatching(/./) } })
     const endless = await pingWith(program(file), { continuous: true })
     expect(endless).toMatchObject({ kind, message: expect.stringMatching(reason) })
   })
 
   test('reports that it is not installed', async () => {
     const error = await pingWith('/nonexistent/program')
-    expect(error).toMatchObject({ kind: 'unavailable', outcome: Outcome.OUTCOME_NOT_RUN })
+    expect(error).toMatchObject({ kind: 'unavailable', outcome: Outcome.OUTCOME_INVALID })
     expect(await engineOf(name, { [name]: '/nonexistent/program' }).detect(never)).toEqual({
       available: false,
       version: '',

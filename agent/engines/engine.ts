@@ -14,6 +14,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Violation } from '../../lib/errors.ts'
 import type { IpPrefix } from '../../lib/ip-address.ts'
 import type { Processes } from '../processes.ts'
+import type { ProgramFault } from './program-fault.ts'
 
 /** What engines need from the agent. */
 export type EngineDeps = { processes: Processes; clock: Clock }
@@ -25,8 +26,11 @@ export type EngineOptions = {
   agentPort: number
 }
 
-/** Whether an engine can run on this node. `reasons` is empty when available, else it has all reasons. */
-export type Detection = { available: boolean; version: string; reasons: string[] }
+/**
+ * Whether an engine can run on this node. `reasons` is empty when available, else it has all reasons. `fault` is set for a
+ * program that is installed and hangs or crashes.
+ */
+export type Detection = { available: boolean; version: string; reasons: string[]; fault?: ProgramFault }
 
 /**
  * The round-trip time of a probe that was answered, but whose time the program reported as impossible, such as negative.
@@ -73,11 +77,14 @@ export class EngineError extends Error {
   override readonly name = 'EngineError'
   readonly kind: EngineErrorKind
   readonly outcome: Outcome
+  /** Set when the program itself is at fault, and neither the network nor the request. */
+  readonly programFault: ProgramFault | undefined
 
-  constructor(kind: EngineErrorKind, outcome: Outcome, reason: string) {
+  constructor(kind: EngineErrorKind, outcome: Outcome, reason: string, programFault?: ProgramFault) {
     super(reason)
     this.kind = kind
     this.outcome = outcome
+    this.programFault = programFault
   }
 }
 
@@ -143,6 +150,8 @@ export type IperfEngine = {
   readonly name: string
   /** Number of consecutive ports that one server needs: its own, and those that it announces to its clients. */
   readonly portsPerServer: number
+  /** Whether its programs are bound to the device of the interface, so that all their bytes pass it. */
+  readonly bindsDevice: boolean
   detect(signal: AbortSignal): Promise<Detection>
   /** Returns all violations of flows and options, with paths such as `options.tos`. */
   validateRun(flows: readonly Flow[], options: IperfOptions | undefined): Violation[]

@@ -93,7 +93,13 @@ export const createTargetResult = (targetIndex: number) => {
       const summary = statistics.snapshot()
       const { sentCount, receivedCount } = summary
       if (receivedCount > statistics.refusedCount()) {
-        return { targetIndex, outcome: Outcome.OUTCOME_MEASURED, reason: '', statistics: summary }
+        return {
+          targetIndex,
+          outcome: Outcome.OUTCOME_MEASURED,
+          reason: '',
+          statistics: summary,
+          programFault: undefined,
+        }
       }
       if (receivedCount > 0) {
         return {
@@ -101,11 +107,18 @@ export const createTargetResult = (targetIndex: number) => {
           outcome: Outcome.OUTCOME_REFUSED,
           reason: lastReason || 'connection refused',
           statistics: summary,
+          programFault: undefined,
         }
       }
       if (sentCount === 0) {
         const reason = 'no probe was sent'
-        return { targetIndex, outcome: Outcome.OUTCOME_NOT_RUN, reason, statistics: undefined }
+        return {
+          targetIndex,
+          outcome: Outcome.OUTCOME_NOT_RUN,
+          reason,
+          statistics: undefined,
+          programFault: undefined,
+        }
       }
       const why = lastReason && `: ${lastReason}`
       return {
@@ -113,6 +126,7 @@ export const createTargetResult = (targetIndex: number) => {
         outcome: Outcome.OUTCOME_UNREACHABLE,
         reason: `no answer to any of ${sentCount} probes${why}`,
         statistics: summary,
+        programFault: undefined,
       }
     },
   }

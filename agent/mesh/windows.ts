@@ -24,8 +24,8 @@ const RESERVED_ROUND_TRIPS = 32
 const FIRST_SLOTS = 64
 
 /**
- * Minimum length of a window that another one follows. The store keeps times in milliseconds and one window of a path for
- * each start: of two windows that begin in the same millisecond it would lose one.
+ * Minimum length of a window that another one follows. The store keeps times in milliseconds and stores equal windows
+ * once: of two windows of one lost probe that begin in the same millisecond it would lose one.
  */
 const MIN_WINDOW_SECONDS = 0.01
 
@@ -159,25 +159,19 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onEarlyClose
       for (const slot of all) if (liveSlots.delete(slot)) freeSlots.push(slot)
       return windows
     },
-    /**
-     * Records one probe; `rttSeconds` is undefined when it was lost. An answer with UNUSABLE_RTT ends a loss, and is not
-     * counted: each counted answer has a round-trip time.
-     */
+    /** Records one probe; undefined when it was lost. UNUSABLE_RTT ends a loss: each counted answer has a time. */
     record: (slot: number, rttSeconds: number | undefined, reason: string, now: number): void => {
       const { received, sent } = store.columns
       // The window is full and about to close: a probe that is not counted is better than one counted as lost.
       if (received[slot] === store.roundTrips) return
-      if (rttSeconds === UNUSABLE_RTT) {
-        early.answered(slot, now)
-        return
-      }
-      sent[slot]!++
+      if (rttSeconds !== UNUSABLE_RTT) sent[slot]!++
       if (reason !== '') reasons.set(slot, reason)
       if (rttSeconds === undefined) {
         early.lost(slot, now)
         return
       }
       early.answered(slot, now)
+      if (rttSeconds === UNUSABLE_RTT) return
       store.addRoundTrip(slot, rttSeconds)
       if (received[slot] === store.roundTrips - RESERVED_ROUND_TRIPS) early.request(slot)
     },

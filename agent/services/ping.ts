@@ -1,10 +1,10 @@
 import type { Limits } from '#proto/meshgauge/agent/v1/agent.ts'
-import type {
-  PingRequest,
-  PingResponse,
+import {
+  type PingRequest,
+  type PingResponse,
   PingResult,
-  PingServiceImplementation,
-  PingWindow,
+  type PingServiceImplementation,
+  type PingWindow,
 } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -113,7 +113,10 @@ const splitTargets = (request: PingRequest, limits: Limits) => {
     const refusal = refusalOf(address)
     if (refusal === '') continue
     const reason = `${address}: ${refusal}`
-    refused.set(targetIndex, { targetIndex, outcome: Outcome.OUTCOME_NOT_RUN, reason, statistics: undefined })
+    refused.set(
+      targetIndex,
+      PingResult.fromPartial({ targetIndex, outcome: Outcome.OUTCOME_NOT_RUN, reason }),
+    )
   }
   const indices = [...request.targets.keys()].filter((index) => !refused.has(index))
   if (indices.length === 0) {
@@ -143,4 +146,6 @@ const takeWindows = (
 
 /** When the engine failed, no target is measured completely. */
 const withEngineError = (result: PingResult, error: EngineError | undefined): PingResult =>
-  error ? { ...result, outcome: error.outcome, reason: error.message } : result
+  error
+    ? { ...result, outcome: error.outcome, reason: error.message, programFault: error.programFault }
+    : result

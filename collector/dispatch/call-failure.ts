@@ -8,7 +8,30 @@ export type CallFailure = {
   reason: string
   /** The agent runs another exclusive test; a retry may succeed. */
   busy: boolean
+  /** The agent's program hangs or crashes. */
+  programFault?: NodeProgramFault
 }
+
+/** A program of one node failed, and not the network. */
+export type NodeProgramFault = {
+  /** Empty when it is not known which of the two programs is wrong. */
+  node: string
+  program: string
+  /** What it does, such as `hangs: it printed no line within 3 s`. */
+  problem: string
+}
+
+/** Returns the fault with the node that reports it. */
+export const faultOfNode = (
+  node: string,
+  fault: Omit<NodeProgramFault, 'node'> | undefined,
+): NodeProgramFault | undefined => fault && { node, program: fault.program, problem: fault.problem }
+
+export const faultReason = ({ node, program, problem }: NodeProgramFault): string =>
+  node === '' ? `${program} ${problem}` : `${program} of ${node} ${problem}`
+
+const faultOfError = (node: string, { program, problem }: Readonly<Record<string, string>>) =>
+  program && problem ? { node, program, problem } : undefined
 
 /**
  * Returns the outcome for the error of a call. Throws the error itself when it is a bug.
@@ -26,6 +49,8 @@ export const callFailureOf = (error: unknown, node: string, isStarted: boolean):
   if (operating?.reason === 'INTERFACE_DOWN') {
     return failure(Outcome.OUTCOME_UNREACHABLE, `${node}: ${operating.message}`)
   }
+  const programFault = operating && faultOfError(node, operating.metadata)
+  if (programFault) return { ...failure(Outcome.OUTCOME_INVALID, faultReason(programFault)), programFault }
   if (operating && operating.reason !== 'AGENT_DRAINING') {
     return failure(
       Outcome.OUTCOME_NOT_RUN,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, expect, test } from 'vitest'
 import { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { type Clock, systemClock } from '../../../lib/clock.ts'
 import { parseIpPrefix } from '../../../lib/ip-address.ts'
 import { createProcesses } from '../../processes.ts'
@@ -84,9 +85,35 @@ test('in a continuous ping, the lines of other targets show what a silent target
 
 test('in a continuous ping, the absence of output shows what all targets have lost', async () => {
   const request = PingRequest.fromPartial({ targets, continuous: true })
-  const probes = await take(programThat('exec sleep 100').ping(request, nowhere, never), 9)
+  // Like fping where nothing can be sent: it runs, and prints nothing.
+  const probes = await take(programThat('while :; do sleep 0.01; done').ping(request, nowhere, never), 9)
   expect(probes.map((probe) => probe.targetIndex).toSorted()).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2])
   for (const probe of probes) expect(probe.rttSeconds).toBeUndefined()
+})
+
+test('an fping that does not run at all hangs, and no target has lost anything', async () => {
+  for (const continuous of [true, false]) {
+    const request = PingRequest.fromPartial({ targets, continuous })
+    const error = await take(programThat('exec sleep 100').ping(request, nowhere, never), 9).catch(
+      (thrown: unknown) => thrown,
+    )
+    expect(error).toMatchObject({
+      name: 'EngineError',
+      outcome: Outcome.OUTCOME_INVALID,
+      programFault: { problem: 'hangs: it prints nothing and does not run' },
+    })
+  }
+})
+
+test('a continuous ping of a mesh ends when fping hangs, with the fault of the program', async () => {
+  const request = PingRequest.fromPartial({ targets: [{ address: '10.0.0.1' }], continuous: true })
+  const losses: unknown[] = []
+  const engine = programThat("trap '' TERM; exec sleep 100")
+  const error = await engine.pingContinuously!(request, nowhere, never, (index) => losses.push(index)).catch(
+    (thrown: unknown) => thrown,
+  )
+  expect(error).toMatchObject({ programFault: { problem: 'hangs: it prints nothing and does not run' } })
+  expect(losses).toEqual([])
 })
 
 test('an end without the totals is an engine error', async () => {

@@ -117,7 +117,7 @@ export const serverArgs = (listener: IperfListener): string[] => [
   ...given('--bind-dev', listener.interface),
   // It reports a client only when it flushes its output, once in each interval.
   ...['--forceflush', '-i', String(serverInterval(listener))],
-  ...(listener.samples ? ['-f', 'k'] : []),
+  ...['-f', 'k'],
   ...given('-A', listener.cpu),
 ]
 

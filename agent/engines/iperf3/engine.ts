@@ -34,6 +34,7 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
   return {
     name: 'iperf3',
     portsPerServer: 1,
+    bindsDevice: true,
     detect,
     validateRun,
     validateServe,

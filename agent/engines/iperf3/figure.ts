@@ -3,6 +3,9 @@
 import { plausible } from '../../plausibility.ts'
 import type { Figure } from './output-events.ts'
 
+/** Of the printed bytes, in powers of 1024. */
+export const BYTE_PREFIXES = ['', 'K', 'M', 'G', 'T']
+
 /** The printed values that were possible each. */
 export type Parts = {
   seconds: number | undefined

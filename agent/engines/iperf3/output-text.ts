@@ -2,7 +2,7 @@
 
 import { plausible, plausibleIn } from '../../plausibility.ts'
 import type { IperfPlan } from './args.ts'
-import { figureOf, type Parts, ratioOf } from './figure.ts'
+import { BYTE_PREFIXES, figureOf, type Parts, ratioOf } from './figure.ts'
 import type { Figure, Figures, IperfOutput, OutputParser, Sample } from './output-events.ts'
 
 const LINE =
@@ -29,9 +29,6 @@ type Row = {
   rest: string
 }
 
-/** Of the printed bytes, in powers of 1024. */
-const PREFIXES = ['', 'K', 'M', 'G', 'T']
-
 const rowOf = (line: string, match: RegExpExecArray): Row => {
   const [, , role, startText, endText, amount, prefix, kilobits, rest] = match
   const start = plausible('iperf3.time', startText)
@@ -39,7 +36,7 @@ const rowOf = (line: string, match: RegExpExecArray): Row => {
   const parts = {
     seconds: start === undefined || end === undefined ? undefined : end - start,
     bitsPerSecond: plausibleIn('iperf3.rate_kilobits', kilobits, 1000),
-    bytes: plausibleIn('iperf3.transfer', amount, 1024 ** PREFIXES.indexOf(prefix!)),
+    bytes: plausibleIn('iperf3.transfer', amount, 1024 ** BYTE_PREFIXES.indexOf(prefix!)),
   }
   return { role: role as Row['role'], start, end, parts, line, rest: rest! }
 }

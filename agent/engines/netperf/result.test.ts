@@ -39,7 +39,7 @@ const observedOf = (text: string, fields: Partial<Observed> = {}): Observed & { 
       outputs.flatMap((output) => (output.kind === 'value' ? [[output.name, output.value]] : [])),
     ),
     messages: outputs.flatMap((output) => (output.kind === 'message' ? [output.text] : [])),
-    neverConnected: false,
+    silence: undefined,
     connectError: '',
     ...fields,
   }
@@ -205,11 +205,11 @@ describe('failures', () => {
   )
 
   test.each([
-    ['never answered', {}, { neverConnected: true, began: false }, Outcome.OUTCOME_UNREACHABLE],
+    ['never answered', {}, { silence: 'connecting', began: false }, Outcome.OUTCOME_UNREACHABLE],
     ['did not end', { timedOut: true }, { began: true }, Outcome.OUTCOME_TIMED_OUT],
     ['did not begin', { timedOut: true }, { began: false }, Outcome.OUTCOME_UNREACHABLE],
     ['flooded', { flooded: true }, {}, Outcome.OUTCOME_INVALID],
-    ['is not installed', { notFound: true }, {}, Outcome.OUTCOME_NOT_RUN],
+    ['is not installed', { notFound: true, exitCode: undefined }, {}, Outcome.OUTCOME_INVALID],
   ] satisfies [string, Partial<ProcessResult>, Partial<Observed>, Outcome][])(
     '%s',
     (_, fields, observed, outcome) => {

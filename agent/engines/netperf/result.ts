@@ -7,6 +7,8 @@ import { formatBytes } from '../../../lib/units.ts'
 import { type FieldName, plausible } from '../../plausibility.ts'
 import type { ProcessResult } from '../../processes.ts'
 import { quote } from '../program-error.ts'
+import { type Fault, faultOfEnd, programFault } from '../program-fault.ts'
+import type { ConnectionState } from '../program-state.ts'
 import type { NetperfPlan } from './args.ts'
 
 /** Everything that was observed of one client. */
@@ -15,8 +17,8 @@ export type Observed = {
   began: boolean
   values: ReadonlyMap<string, string>
   messages: readonly string[]
-  /** The agent ended it because no connection was open in time. */
-  neverConnected: boolean
+  /** The agent ended it because no data moved in time: how far its control connection was. */
+  silence: ConnectionState | 'stopped' | undefined
   /** When it could not connect: the kernel's error for the agent's own attempt, such as ECONNREFUSED. */
   connectError: string
 }
@@ -28,7 +30,7 @@ export const MAX_MESSAGES = 100
 export const couldNotConnect = (messages: readonly string[]): boolean =>
   messages.some((text) => /^establish.control/.test(text))
 
-type TestOutcome = { outcome: Outcome; reason: string; retryable: boolean; measured: boolean }
+type TestOutcome = { outcome: Outcome; reason: string; retryable: boolean; measured: boolean; fault?: Fault }
 
 const failed = (outcome: Outcome, reason: string, retryable = false): TestOutcome => ({
   outcome,
@@ -36,6 +38,17 @@ const failed = (outcome: Outcome, reason: string, retryable = false): TestOutcom
   retryable,
   measured: false,
 })
+
+const faulty = (fault: string): TestOutcome => ({
+  ...failed(Outcome.OUTCOME_INVALID, `netperf ${fault}`),
+  fault,
+})
+
+const outcomeOfSilence = (silence: NonNullable<Observed['silence']>): TestOutcome => {
+  if (silence === 'stopped') return faulty('hangs: it is stopped')
+  if (silence === 'none') return faulty('hangs: it opened no connection and printed no result')
+  return failed(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
+}
 
 const CONNECT_ERRORS: Record<string, [Outcome, string]> = {
   ECONNREFUSED: [Outcome.OUTCOME_REFUSED, 'connection refused'],
@@ -131,19 +144,18 @@ const outcomeOfValues = (observed: Observed, plan: NetperfPlan): TestOutcome => 
 }
 
 export const testOutcomeOf = (observed: Observed, process: ProcessResult, plan: NetperfPlan): TestOutcome => {
-  if (process.notFound) return failed(Outcome.OUTCOME_NOT_RUN, process.reason)
-  if (process.flooded) return failed(Outcome.OUTCOME_INVALID, process.reason)
-  if (observed.neverConnected) return failed(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
+  const fault = faultOfEnd(process)
+  if (process.notFound || process.flooded) return faulty(fault!)
+  if (observed.silence !== undefined) return outcomeOfSilence(observed.silence)
   if (process.timedOut) {
     return observed.began
       ? failed(Outcome.OUTCOME_TIMED_OUT, process.reason)
       : failed(Outcome.OUTCOME_UNREACHABLE, `the test did not begin: ${process.reason}`)
   }
   if (couldNotConnect(observed.messages)) return outcomeOfConnectError(observed.connectError)
-  if (observed.messages.length > MAX_MESSAGES) {
-    const first = quote(observed.messages[0]!)
-    return failed(Outcome.OUTCOME_INVALID, `the output is not that of netperf: ${first}`)
-  }
+  if (observed.messages.length > MAX_MESSAGES)
+    return faulty(`prints what netperf does not print: ${quote(observed.messages[0]!)}`)
+  if (fault !== undefined) return faulty(fault)
   for (const text of observed.messages) {
     const rule = MESSAGES.find(({ pattern }) => pattern.test(text))
     if (rule) return failed(rule.outcome, `netperf: ${quote(text.replace(/^netperf: /, ''))}`, rule.retryable)
@@ -151,11 +163,11 @@ export const testOutcomeOf = (observed: Observed, process: ProcessResult, plan: 
   const wrote = observed.messages.map(quote).find((text) => text !== '')
   if (process.reason) {
     const reason = wrote && !process.reason.includes(wrote) ? `${process.reason}: ${wrote}` : process.reason
-    return failed(observed.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(reason))
+    return faulty(`fails without an error that is known: ${quote(reason)}`)
   }
   if (!observed.values.has('THROUGHPUT')) {
-    const reason = `netperf ended without a result${wrote ? `; it wrote: ${wrote}` : ''}`
-    return failed(Outcome.OUTCOME_INVALID, reason)
+    const reason = `ended without a result${wrote ? `; it wrote: ${wrote}` : ''}`
+    return faulty(reason)
   }
   return outcomeOfValues(observed, plan)
 }
@@ -214,7 +226,12 @@ const streamOf = (observed: Observed, plan: NetperfPlan, seconds: number | undef
 
 export const resultOf = (testOutcome: TestOutcome, observed: Observed, plan: NetperfPlan): IperfResult => {
   const { outcome, reason, measured } = testOutcome
-  if (!measured) return IperfResult.fromPartial({ outcome, reason })
+  if (!measured)
+    return IperfResult.fromPartial({
+      outcome,
+      reason,
+      programFault: programFault('netperf', testOutcome.fault),
+    })
   const seconds = numberOf(observed, 'ELAPSED_TIME')
   const [sender, receiver] = plan.reverse ? (['REMOTE', 'LOCAL'] as const) : (['LOCAL', 'REMOTE'] as const)
   return IperfResult.fromPartial({

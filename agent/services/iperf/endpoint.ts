@@ -4,6 +4,7 @@ import { canonicalAddress, chooseAddressPair, type IpPrefix, parseIpPrefix } fro
 import type { AdmissionControl, PortLeases } from '../../admission.ts'
 import type { Draining } from '../../draining.ts'
 import type { DetectedEngines } from '../../engines/detected-engines.ts'
+import type { ReadText } from '../../host/files.ts'
 import type { HostSamplingSessions } from '../../host/sampling-session.ts'
 import type { Interfaces } from '../../interfaces.ts'
 import type { StartPacer } from './start-pacing.ts'
@@ -18,6 +19,7 @@ export type IperfDeps = {
   ports: PortLeases
   draining: Draining
   hostSampling: HostSamplingSessions
+  read: ReadText
   trafficLabels: TrafficLabels
   /** Pacing of the servers and of the clients of sustained traffic. */
   pacers: { servers: StartPacer; clients: StartPacer }

@@ -1,4 +1,12 @@
-import type { Flow, IperfResult, RunRequest, RunResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import {
+  Direction,
+  type Flow,
+  type IperfOptions,
+  IperfResult,
+  type RunRequest,
+  type RunResponse,
+} from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome, type ProgramFault } from '#proto/meshgauge/agent/v1/types.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
@@ -8,6 +16,7 @@ import { addressViolations, checkBitrateLimit, checkFlowLimits, checkPeers, limi
 import type { AgentOptions } from '../../options.ts'
 import { type CallerContext, type IperfDeps, resolveEndpoint } from './endpoint.ts'
 import { createFlowUpdates } from './flow-updates.ts'
+import { countInterface, speedFault } from './interface-bytes.ts'
 import { iperfStream, type Sending } from './stream.ts'
 import { runSustained, SUSTAINED_FLUSH_SECONDS, sustainedRunViolations } from './sustained.ts'
 
@@ -84,8 +93,33 @@ const admitFlows = (
   }))
 }
 
+/** Returns the result with what the interface counted; INVALID when the program's own counts contradict that. */
+const checkedResult = async (
+  result: IperfResult,
+  options: IperfOptions | undefined,
+  tooFast: ProgramFault | undefined,
+  check: ReturnType<typeof countInterface>,
+  signal: AbortSignal,
+): Promise<IperfResult> => {
+  const isReverse = options?.direction === Direction.DIRECTION_REVERSE
+  const claim = isReverse ? { receivedBytes: result.receivedBytes } : { sentBytes: result.sentBytes }
+  const { counted, programFault = tooFast } = await check(claim, signal)
+  const interfaceBytes = {
+    interfaceSentBytes: counted?.sentBytes,
+    interfaceReceivedBytes: counted?.receivedBytes,
+  }
+  if (!programFault) return { ...result, ...interfaceBytes }
+  return IperfResult.fromPartial({
+    outcome: Outcome.OUTCOME_INVALID,
+    reason: `${programFault.program} ${programFault.problem}`,
+    programFault,
+    ...interfaceBytes,
+  })
+}
+
 /** Runs one test of each flow. */
 const runOnce = ({
+  deps,
   engine,
   request,
   flows,
@@ -93,8 +127,13 @@ const runOnce = ({
   lease,
 }: Sending): { results: Promise<IperfResult[]> } => {
   const clients = flows.map(async (flow, flowIndex) => {
+    const check = countInterface(deps, engine.name, engine.bindsDevice ? flow.interface : '')
     for await (const event of engine.run(flow, request.options, lease.signal)) {
-      if (event.kind === 'result') return event.result
+      if (event.kind === 'result') {
+        const link = deps.interfaces.list().find(({ name }) => name === flow.interface)
+        const tooFast = speedFault(engine.name, link, event.result.bitsPerSecond)
+        return checkedResult(event.result, request.options, tooFast, check, lease.signal)
+      }
       updates.sample({ ...event.sample, flowIndex })
     }
     throw new Error(`engine ${engine.name} ended a flow without a result`)

@@ -1,4 +1,5 @@
-import type { ServeRequest, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import type { ServeRequest, ServeResponse, ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
@@ -8,6 +9,7 @@ import { checkFlowLimits, limitsOf } from '../../limits.ts'
 import type { AgentOptions } from '../../options.ts'
 import { type CallerContext, type Endpoint, type IperfDeps, resolveEndpoint } from './endpoint.ts'
 import { createFlowUpdates } from './flow-updates.ts'
+import { countInterface } from './interface-bytes.ts'
 import { type ListeningServer, startOnLeasedPort } from './leased-port.ts'
 import { iperfStream, type Serving } from './stream.ts'
 import { SUSTAINED_FLUSH_SECONDS, serveSustained, sustainedServeViolations } from './sustained.ts'
@@ -71,6 +73,23 @@ const admitListeners = (
   return endpoints
 }
 
+/** Returns the result with what the interface counted; INVALID when the server's own counts contradict that. */
+const checkedResult = async (
+  result: ServeResult,
+  check: ReturnType<typeof countInterface>,
+  signal: AbortSignal,
+): Promise<ServeResult> => {
+  if (result.outcome !== Outcome.OUTCOME_MEASURED) return result
+  const { counted, programFault } = await check(result, signal)
+  const interfaceBytes = {
+    interfaceSentBytes: counted?.sentBytes,
+    interfaceReceivedBytes: counted?.receivedBytes,
+  }
+  if (!programFault) return { ...result, ...interfaceBytes }
+  const reason = `${programFault.program} ${programFault.problem}`
+  return { outcome: Outcome.OUTCOME_INVALID, reason, programFault, ...interfaceBytes }
+}
+
 /** Starts the server of one listener for one test. */
 const serveOnce = async (serving: Serving, index: number): Promise<ListeningServer> => {
   const { engine, request, endpoints, lease } = serving
@@ -79,6 +98,9 @@ const serveOnce = async (serving: Serving, index: number): Promise<ListeningServ
   const durationSeconds = fromDuration(request.duration) ?? IPERF_DEFAULTS.durationSeconds
   const listener = { address, interface: device, cpu: request.cpu, idleSeconds, durationSeconds }
   const start = (port: number) => engine.serve({ ...listener, port }, lease.signal)
+  const check = countInterface(serving.deps, engine.name, engine.bindsDevice ? device : '')
   const { port, server } = await startOnLeasedPort(serving, index, start)
-  return { port, done: server.done }
+  const done = server.done.then((result) => checkedResult(result, check, lease.signal))
+  lease.waitFor(done)
+  return { port, done }
 }
