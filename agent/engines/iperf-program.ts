@@ -46,7 +46,11 @@ export const createIperfServer = (
   const ready = Promise.withResolvers<void>()
   // A caller that waits only for `done` must not crash the agent.
   ready.promise.catch(() => undefined)
-  const notRun = (reason: string): ServeResult => ({ outcome: Outcome.OUTCOME_NOT_RUN, reason })
+  const notRun = (reason: string): ServeResult => ({
+    outcome: Outcome.OUTCOME_NOT_RUN,
+    reason,
+    programFault: undefined,
+  })
   const start = async (): Promise<ServeResult> => {
     if (!signal.aborted) return serve(ready)
     ready.reject(signal.reason)

@@ -1,6 +1,17 @@
 import { type HostSamples, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
-import type { IperfResult, IperfSample, RunResponse, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { Admission, type EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import type {
+  IperfResult,
+  IperfSample,
+  RunResponse,
+  ServeResponse,
+  ServeResult,
+} from '#proto/meshgauge/agent/v1/iperf.ts'
+import {
+  Admission,
+  type EngineVersion,
+  Outcome,
+  type ProgramFault as ProgramFaultMessage,
+} from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
@@ -8,6 +19,7 @@ import type { HostSampling, IperfTest } from '../plan/run-spec.ts'
 import { hostSamplingMessage, iperfOptionsMessage } from '../plan/run-spec-message.ts'
 import { type CallFailure, callFailureOf } from './call-failure.ts'
 import { HostSampleCollector } from './host-sampling.ts'
+import type { ProgramFault } from './pair-result.ts'
 
 /** The endpoints of one test with their addresses. */
 export type IperfPair = {
@@ -25,6 +37,10 @@ export type IperfMeasurement = {
   /** Host samples, when requested and as far as the hosts reported them. */
   sourceHost?: HostSamples | undefined
   destinationHost?: HostSamples | undefined
+  /** What the server says that it received. */
+  serverBytes?: number | undefined
+  /** The program of one node failed. The outcome is then INVALID. */
+  programFault?: ProgramFault | undefined
 }
 
 type Deps = { connection(node: string): Pick<AgentConnection, 'iperf'>; clock: Clock }
@@ -94,23 +110,30 @@ const attempt = async (
   const server = deps.connection(pair.destination.node).iperf.serve(request, call)
   const destination = new HostSampleCollector()
   const events = server[Symbol.asyncIterator]()
-  let serverEnd: Promise<CallFailure | undefined> = Promise.resolve(undefined)
+  let serverEnd: Promise<ServerEnd> = Promise.resolve({})
+  let hasWaited = false
   try {
     const port = await portOf(events)
     serverEnd = drain(events, pair.destination.node, destination)
     const request = { ...runRequest(pair, test, port), ...settings }
     const client = deps.connection(pair.source.node).iperf.run(request, call)
     const measured = await runClient(client, pair.source.node)
-    if (hostSampling) await withTimeout(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
+    const ended = await withTimeout(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
+    hasWaited = true
+    const complete = {
+      ...measured,
+      destinationHost: destination.samples(),
+      serverBytes: ended?.result?.receivedBytes,
+    }
+    if (measured.outcome === Outcome.OUTCOME_MEASURED || signal.aborted) return complete
     // When the server is lost, the client reports a refusal or a timeout, which would accuse the network.
-    const lost =
-      measured.outcome === Outcome.OUTCOME_MEASURED ? undefined : await withTimeout(deps.clock, serverEnd)
-    const complete = { ...measured, destinationHost: destination.samples() }
-    return lost && !signal.aborted ? { ...complete, ...failed(lost, measured.engine) } : complete
+    if (ended?.failure) return { ...complete, ...failed(ended.failure, measured.engine) }
+    const fault = measured.programFault ?? programFaultOf(ended?.result, pair.destination.node)
+    return fault ? { ...complete, ...invalidBy(fault) } : complete
   } catch (error) {
     return failed(callFailureOf(error, pair.destination.node, false))
   } finally {
-    await withTimeout(deps.clock, serverEnd)
+    if (!hasWaited) await withTimeout(deps.clock, serverEnd)
     stop.abort()
     await serverEnd
   }
@@ -146,19 +169,39 @@ const portOf = async (events: AsyncIterator<ServeResponse>): Promise<number> => 
   return event.value.listeners[0]!.port
 }
 
-/** Reads the server's stream to its end. Returns why it failed, or undefined. */
+/** How the server's stream ended. Empty while it continues. */
+type ServerEnd = { failure?: CallFailure; result?: ServeResult }
+
+const programFaultOf = (
+  result: { programFault?: ProgramFaultMessage | undefined } | undefined,
+  node: string,
+): ProgramFault | undefined => result?.programFault && { node, ...result.programFault }
+
+/** A failure of a program is no evidence about the network, whatever the other end reports. */
+const invalidBy = (programFault: ProgramFault) => ({
+  outcome: Outcome.OUTCOME_INVALID,
+  reason: `${programFault.program} of ${programFault.node} ${programFault.problem}`,
+  programFault,
+  retry: false,
+})
+
+/** Reads the server's stream to its end. */
 const drain = async (
   events: AsyncIterator<ServeResponse>,
   node: string,
   host: HostSampleCollector,
-): Promise<CallFailure | undefined> => {
+): Promise<ServerEnd> => {
+  const end: ServerEnd = {}
   try {
     for (let next = await events.next(); !next.done; next = await events.next()) {
-      if (next.value.event?.$case === 'hostSamples') host.add(next.value.event.value)
+      const { event } = next.value
+      if (event?.$case === 'hostSamples') host.add(event.value)
+      const result = event?.$case === 'summary' ? event.value.results[0] : undefined
+      if (result) end.result = result
     }
-    return undefined
+    return end
   } catch (error) {
-    return callFailureOf(error, node, true)
+    return { ...end, failure: callFailureOf(error, node, true) }
   }
 }
 
@@ -196,7 +239,8 @@ const runClient = async (client: AsyncIterable<RunResponse>, node: string): Prom
         const { outcome, reason } = result
         // The port listened before the client started: the program refused, not the network.
         const retry = outcome === Outcome.OUTCOME_REFUSED
-        return { outcome, reason, result, samples, engine, retry, sourceHost: host.samples() }
+        const programFault = programFaultOf(result, node)
+        return { outcome, reason, result, samples, engine, retry, sourceHost: host.samples(), programFault }
       }
     }
     throw new Error('protocol violation: Run ended without a Summary')

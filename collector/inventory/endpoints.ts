@@ -17,7 +17,11 @@ export type FleetEndpoint = NodeInterface & {
   addresses: readonly string[]
   /** 0 when unknown. */
   mtuBytes: number
+  /** Undefined when unknown. */
   speedBitsPerSecond: number | undefined
+  /** Empty when unknown. */
+  driver: string
+  firmwareVersion: string
   problem: EndpointProblem | undefined
 }
 
@@ -63,6 +67,12 @@ const problemOf = (
   return link.addresses.length === 0 ? notRun(`${name} of ${node.name} has no address`) : undefined
 }
 
+/** Virtual links without a device (veth, tun) report this speed, which limits nothing. */
+const NOMINAL_SPEED = 10e9
+
+const linkSpeedOf = ({ speedBitsPerSecond, driver }: Interface): number | undefined =>
+  driver === '' && speedBitsPerSecond === NOMINAL_SPEED ? undefined : speedBitsPerSecond
+
 const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
   const link = node.description?.interfaces.find((candidate) => candidate.name === name)
   return {
@@ -70,7 +80,9 @@ const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
     interface: name,
     addresses: addressesOf(link),
     mtuBytes: link?.mtuBytes ?? 0,
-    speedBitsPerSecond: link?.speedBitsPerSecond,
+    speedBitsPerSecond: link && linkSpeedOf(link),
+    driver: link?.driver ?? '',
+    firmwareVersion: link?.firmwareVersion ?? '',
     problem: problemOf(node, name, link),
   }
 }

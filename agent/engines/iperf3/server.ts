@@ -42,7 +42,11 @@ const read = (observed: Observed, text: string): void => {
 }
 
 const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
-  const serveResult = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
+  const serveResult = (outcome: Outcome, reason: string): ServeResult => ({
+    outcome,
+    reason,
+    programFault: undefined,
+  })
   if (observed.idle)
     return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
   if (ended.timedOut) return serveResult(Outcome.OUTCOME_TIMED_OUT, ended.reason)

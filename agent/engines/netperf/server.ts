@@ -98,7 +98,11 @@ const whyNotListening = (program: string, { address, port }: IperfListener): Pro
 }
 
 const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
-  const serveResult = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
+  const serveResult = (outcome: Outcome, reason: string): ServeResult => ({
+    outcome,
+    reason,
+    programFault: undefined,
+  })
   if (observed.served) return serveResult(Outcome.OUTCOME_MEASURED, '')
   if (observed.idle)
     return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)

@@ -22,6 +22,7 @@ import {
   outcomeFromJSON,
   outcomeToJSON,
   PortRange,
+  ProgramFault,
 } from "./types.ts";
 
 export const protobufPackage = "meshgauge.agent.v1";
@@ -266,6 +267,15 @@ export interface ServeResult {
   outcome: Outcome;
   /** Why the outcome is not MEASURED, in words. Empty otherwise. */
   reason: string;
+  /**
+   * Number of bytes that the server counted as received, from its own output. Absent when it received nothing, and where
+   * the output has no count. The collector compares it with the count that the client reports.
+   */
+  receivedBytes?:
+    | number
+    | undefined;
+  /** The server's program failed on this node. Absent when it did not. */
+  programFault: ProgramFault | undefined;
 }
 
 /** RunRequest states where to send data and how. */
@@ -534,6 +544,8 @@ export interface IperfResult {
    * that extra_arguments requested.
    */
   programValues: { [key: string]: string };
+  /** The client's program failed on this node. Absent when it did not. */
+  programFault: ProgramFault | undefined;
 }
 
 export interface IperfResult_ProgramValuesEntry {
@@ -1556,7 +1568,7 @@ export const ServeSummary: MessageFns<ServeSummary> = {
 };
 
 function createBaseServeResult(): ServeResult {
-  return { outcome: 0, reason: "" };
+  return { outcome: 0, reason: "", receivedBytes: undefined, programFault: undefined };
 }
 
 export const ServeResult: MessageFns<ServeResult> = {
@@ -1566,6 +1578,12 @@ export const ServeResult: MessageFns<ServeResult> = {
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
+    }
+    if (message.receivedBytes !== undefined) {
+      writer.uint32(24).int64(message.receivedBytes);
+    }
+    if (message.programFault !== undefined) {
+      ProgramFault.encode(message.programFault, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1599,6 +1617,22 @@ export const ServeResult: MessageFns<ServeResult> = {
             message.reason = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.receivedBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.programFault = ProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1615,6 +1649,16 @@ export const ServeResult: MessageFns<ServeResult> = {
     return {
       outcome: isSet(object.outcome) ? outcomeFromJSON(object.outcome) : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      receivedBytes: isSet(object.receivedBytes)
+        ? globalThis.Number(object.receivedBytes)
+        : isSet(object.received_bytes)
+        ? globalThis.Number(object.received_bytes)
+        : undefined,
+      programFault: isSet(object.programFault)
+        ? ProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? ProgramFault.fromJSON(object.program_fault)
+        : undefined,
     };
   },
 
@@ -1626,6 +1670,12 @@ export const ServeResult: MessageFns<ServeResult> = {
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.receivedBytes !== undefined) {
+      obj.receivedBytes = Math.round(message.receivedBytes);
+    }
+    if (message.programFault !== undefined) {
+      obj.programFault = ProgramFault.toJSON(message.programFault);
+    }
     return obj;
   },
 
@@ -1636,6 +1686,10 @@ export const ServeResult: MessageFns<ServeResult> = {
     const message = createBaseServeResult();
     message.outcome = object.outcome ?? 0;
     message.reason = object.reason ?? "";
+    message.receivedBytes = object.receivedBytes ?? undefined;
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? ProgramFault.fromPartial(object.programFault)
+      : undefined;
     return message;
   },
 };
@@ -3115,6 +3169,7 @@ function createBaseIperfResult(): IperfResult {
     omitted: undefined,
     transactions: undefined,
     programValues: {},
+    programFault: undefined,
   };
 }
 
@@ -3168,6 +3223,9 @@ export const IperfResult: MessageFns<IperfResult> = {
     globalThis.Object.entries(message.programValues).forEach(([key, value]: [string, string]) => {
       IperfResult_ProgramValuesEntry.encode({ key: key as any, value }, writer.uint32(130).fork()).join();
     });
+    if (message.programFault !== undefined) {
+      ProgramFault.encode(message.programFault, writer.uint32(138).fork()).join();
+    }
     return writer;
   },
 
@@ -3315,6 +3373,14 @@ export const IperfResult: MessageFns<IperfResult> = {
             }
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.programFault = ProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3407,6 +3473,11 @@ export const IperfResult: MessageFns<IperfResult> = {
           {},
         )
         : {},
+      programFault: isSet(object.programFault)
+        ? ProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? ProgramFault.fromJSON(object.program_fault)
+        : undefined,
     };
   },
 
@@ -3466,6 +3537,9 @@ export const IperfResult: MessageFns<IperfResult> = {
         });
       }
     }
+    if (message.programFault !== undefined) {
+      obj.programFault = ProgramFault.toJSON(message.programFault);
+    }
     return obj;
   },
 
@@ -3506,6 +3580,9 @@ export const IperfResult: MessageFns<IperfResult> = {
       },
       {},
     );
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? ProgramFault.fromPartial(object.programFault)
+      : undefined;
     return message;
   },
 };
