@@ -20,10 +20,11 @@ import type { AgentOptions } from './options.ts'
 import { traceProcesses } from './process-tracing.ts'
 import { createProcesses, type Processes } from './processes.ts'
 import { createAgentService } from './services/agent.ts'
+import { StartPacer } from './services/iperf/start-pacing.ts'
+import { createTrafficLabels } from './services/iperf/traffic-labels.ts'
 import { createIperfService } from './services/iperf.ts'
 import { createMeshService } from './services/mesh.ts'
 import { createPingService } from './services/ping.ts'
-import { createSustainedTraffic } from './sustained-traffic.ts'
 
 /** Time for streams to clean up after they are asked to end. */
 const CLOSE_GRACE_SECONDS = 3
@@ -81,15 +82,19 @@ export const createAgentParts = (
   const admission = createAdmission(clock)
   const ports = createPortLeases(options.ports)
   const mesh = createMeshService({ ...shared, logger, read }, options)
-  const sustainedTraffic = createSustainedTraffic({ clock })
+  const trafficLabels = createTrafficLabels()
+  const pacers = { servers: new StartPacer({ clock }), clients: new StartPacer({ clock }) }
   return {
     services: [
-      service(AgentServiceDefinition, createAgentService({ ...shared, host, sustainedTraffic }, options)),
+      service(AgentServiceDefinition, createAgentService({ ...shared, host, trafficLabels }, options)),
       service(CheckServiceDefinition, lazyChecks({ ...shared, ...checkDeps })),
       service(PingServiceDefinition, { ...createPingService(shared, options), pingMesh: mesh.pingMesh }),
       service(
         IperfServiceDefinition,
-        createIperfService({ ...shared, admission, ports, hostSampling, sustainedTraffic }, options),
+        createIperfService(
+          { ...shared, read, admission, ports, hostSampling, trafficLabels, pacers },
+          options,
+        ),
       ),
     ],
     end: async () => {

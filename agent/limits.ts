@@ -72,12 +72,26 @@ export const checkBitrateLimit = (limits: Limits, options: IperfOptions | undefi
  * @throws OperatingError PEER_NOT_ALLOWED
  */
 export const checkPeers = (limits: Limits, addresses: readonly string[]): void => {
-  const isAllowed = networkMatcher(limits.peerNetworks)
-  const outside = [...new Set(addresses)].filter((address) => isIP(address) !== 0 && !isAllowed(address))
-  if (outside.length === 0) return
-  const networks = limits.peerNetworks.join(', ') || 'none: no interface has an address'
-  const text = `${outside.join(', ')}: not in a network that this agent may measure (${networks}); start it with --allow-peers to add one`
-  throw new OperatingError('PEER_NOT_ALLOWED', text)
+  const outside = [...new Set(addresses)].filter(outsidePeers(limits))
+  if (outside.length > 0)
+    throw new OperatingError('PEER_NOT_ALLOWED', `${outside.join(', ')}: ${refusal(limits)}`)
+}
+
+const outsidePeers = ({ peerNetworks }: Limits): ((address: string) => boolean) => {
+  const isAllowed = networkMatcher(peerNetworks)
+  return (address) => isIP(address) !== 0 && !isAllowed(address)
+}
+
+const refusal = ({ peerNetworks }: Limits): string => {
+  const networks = peerNetworks.join(', ') || 'none: no interface has an address'
+  return `not in a network that this agent may measure (${networks}); start it with --allow-peers to add one`
+}
+
+/** Returns a function that states why an address may not be measured; empty when it may. See checkPeers. */
+export const peerRefusals = (limits: Limits): ((address: string) => string) => {
+  const isOutside = outsidePeers(limits)
+  const text = refusal(limits)
+  return (address) => (isOutside(address) ? text : '')
 }
 
 /** Returns a violation for each address that is not an IP address. */

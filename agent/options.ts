@@ -10,6 +10,8 @@ export type AgentOptions = {
   security: Security
   /** Interfaces that tests may use, each with one address, or all its addresses when absent. Empty: all but loopback. */
   interfaces: readonly { name: string; address?: string | undefined }[]
+  /** Speeds in bit/s by interface, instead of those that the drivers report; 0 is unknown. */
+  speeds: Readonly<Record<string, number>>
   /** Networks (CIDR) that may be measured; empty means the networks of the interfaces. */
   allowPeers: readonly string[]
   /** Ports that iperf servers are leased from. */

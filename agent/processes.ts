@@ -3,6 +3,8 @@
  * aborts, when its deadline passes, when it writes too much, and when the agent dies in any way.
  */
 
+import { writeFileSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { execa } from 'execa'
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
@@ -21,6 +23,8 @@ type StartOptions = {
   deadlineSeconds: number | undefined
   /** Limits of the output; a program that exceeds them is ended. */
   limits?: Partial<OutputLimits>
+  /** Gives the program the lowest CPU priority, so that this process runs before hundreds of such programs. */
+  isBackground?: boolean
   /** Reads stdout instead of `lines`, in chunks of any size. */
   stdout?: StdoutReader
 }
@@ -82,6 +86,21 @@ const signalGroup = (group: number, signal: 'SIGTERM' | 'SIGKILL'): void => {
   }
 }
 
+/**
+ * Gives a process the lowest CPU priority. It has a session of its own, so Linux shares the CPU between the sessions
+ * ("autogroup", sched(7)) and not between the processes: both have a nice value.
+ */
+const lowerPriority = (pid: number): void => {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_LOW)
+    writeFileSync(`/proc/${pid}/autogroup`, String(constants.priority.PRIORITY_LOW))
+  } catch (error) {
+    // The process has ended, the kernel has no autogroups, or it limits how often users without privileges set them.
+    const code = (error as NodeJS.ErrnoException).code ?? ''
+    if (!['ESRCH', 'ENOENT', 'EAGAIN', 'EACCES'].includes(code)) throw error
+  }
+}
+
 const startGuard = (environment: Readonly<Record<string, string>>): GuardProcess => {
   const guard = execa('sh', ['-c', GUARD_LAUNCHER], {
     // Its own session: a signal to the agent's process group or terminal does not reach the guard.
@@ -139,7 +158,10 @@ const createChild = (
     })
   const child = reader ? withoutReadAhead(spawn) : spawn()
   const { pid } = child
-  if (pid !== undefined) guard.add(pid)
+  if (pid !== undefined) {
+    guard.add(pid)
+    if (startOptions.isBackground) lowerPriority(pid)
+  }
 
   /** Resolves true after the time, false as soon as the program has ended. */
   const stillRunsAfter = (seconds: number): Promise<boolean> =>

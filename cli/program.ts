@@ -20,20 +20,20 @@ import { addSchedulesCommand } from './commands/schedules.ts'
 import { addStoreCommand } from './commands/store.ts'
 import { addTrafficCommand } from './commands/traffic.ts'
 import { addTrialCommand } from './commands/trial.ts'
-import { describeError } from './describe-error.ts'
+import { describeError, errorDocument } from './describe-error.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.ts'
-import { printLine, type Terminal } from './terminal.ts'
+import { printJson, printLine, type Terminal } from './terminal.ts'
 
 const DESCRIPTION = `Finds the bad node, NIC or link of a cluster, with evidence. An agent runs on every node. A collector tells the agents
 when to measure each other with fping and iperf3. This command talks to the collector.`
 
 /** Loads the lab's modules only if neither an option nor the environment names the collector. */
-const findLabCollector = async (terminal: Terminal): Promise<string | undefined> => {
+const findLabCollectors = async (terminal: Terminal) => {
   const access = await import('./lab/running-labs.ts')
-  return access.findLabCollector(terminal)
+  return access.findLabCollectors(terminal)
 }
 
-const createProgram = (terminal: Terminal): Command => {
+const createProgram = (terminal: Terminal, json: boolean): Command => {
   const program = new Command('meshgauge')
     .description(DESCRIPTION)
     .version(VERSION, '--version', 'Print the version.')
@@ -56,6 +56,8 @@ const createProgram = (terminal: Terminal): Command => {
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
+      // With --json, the JSON document has the message.
+      outputError: (text, write) => (json ? undefined : write(text)),
       getOutHelpWidth: () => Math.min(terminal.stdout.columns ?? 110, 110),
       getErrHelpWidth: () => Math.min(terminal.stderr.columns ?? 110, 110),
     })
@@ -97,12 +99,14 @@ const addCommands = (program: Command, app: App): void => {
 export const runCommandLine = async (words: readonly string[], terminal: Terminal): Promise<number> => {
   let exitCode: number = EXIT.healthy
   let address = DEFAULT_COLLECTOR
-  const program = createProgram(terminal)
   const separator = words.indexOf('--')
+  const own = separator === -1 ? [...words] : words.slice(0, separator)
+  const json = own.includes('--json')
+  const program = createProgram(terminal, json)
   const app = createApp({
     terminal,
     passThrough: separator === -1 ? [] : words.slice(separator + 1),
-    findLabCollector,
+    findLabCollectors,
     onExit: (code) => {
       exitCode = code
     },
@@ -112,14 +116,19 @@ export const runCommandLine = async (words: readonly string[], terminal: Termina
   })
   addCommands(program, app)
   try {
-    await program.parseAsync(separator === -1 ? [...words] : words.slice(0, separator), { from: 'user' })
+    await program.parseAsync(own, { from: 'user' })
     return exitCode
   } catch (error) {
-    // Commander has already printed the message.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.healthy : EXIT.usage
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.healthy
+      // Commander has already printed the message, except with --json.
+      if (json) printJson(terminal.stdout, errorDocument({ message: error.message, exitCode: EXIT.usage }))
+      return EXIT.usage
+    }
     const failure = describeError(error, address)
     if (!failure) throw error
-    printLine(terminal.stderr, failure.message)
+    if (json) printJson(terminal.stdout, errorDocument(failure))
+    else printLine(terminal.stderr, failure.message)
     return failure.exitCode
   }
 }

@@ -7,6 +7,7 @@ export type ConfigProblem = { line: number; column: number; path: string; messag
 
 /** An invalid config file. The message lists all problems with their lines and columns. */
 export class ConfigError extends Error {
+  readonly file: string
   readonly problems: readonly ConfigProblem[]
 
   constructor(file: string, problems: readonly ConfigProblem[]) {
@@ -20,6 +21,7 @@ export class ConfigError extends Error {
     const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`
     super([`${file} has ${count}; nothing was started.`, ...lines.map((line) => line.trimEnd())].join('\n'))
     this.name = 'ConfigError'
+    this.file = file
     this.problems = problems
   }
 }
@@ -33,14 +35,23 @@ const printPath = (path: Path): string =>
     '',
   )
 
+/** Levenshtein distance, where two neighbouring letters that are swapped count as one edit, as in `mehs`. */
+const editDistance = (word: string, other: string): number => {
+  const at = [...word].findIndex((letter, index) => letter !== other[index])
+  const swapped = word.slice(0, at) + (word[at + 1] ?? '') + word[at] + word.slice(at + 2)
+  return at >= 0 && swapped === other ? 1 : distance(word, other)
+}
+
 /** The most similar known word, for suggestions; undefined when none is similar enough. */
 export const closest = (word: string, known: readonly string[]): string | undefined =>
   known.find(
     (candidate) => candidate.length > 2 && (word.startsWith(candidate) || candidate.startsWith(word)),
   ) ??
   known
-    .map((candidate) => ({ candidate, d: distance(word, candidate) }))
-    .filter(({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)))
+    .map((candidate) => ({ candidate, d: editDistance(word, candidate) }))
+    .filter(
+      ({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)) && 2 * d < candidate.length,
+    )
     .sort((a, b) => a.d - b.d)[0]?.candidate
 
 /** The known keys of a zod object schema at a path, also inside arrays, optionals and defaults. */

@@ -24,14 +24,14 @@ export const endWhenLate = async (
   running: RunningProcess,
   seconds: number,
   ended: AbortSignal,
-  { hasHappened, onLate }: { hasHappened: () => boolean; onLate: () => void },
+  { hasHappened, onLate }: { hasHappened: () => boolean; onLate: (pid: number) => void },
 ): Promise<void> => {
   const passed = await clock.sleep(seconds, ended).then(
     () => true,
     () => false,
   )
-  if (!passed || hasHappened()) return
-  onLate()
+  if (!passed || hasHappened() || running.pid === undefined) return
+  onLate(running.pid)
   await running.end()
 }
 

@@ -1,8 +1,9 @@
 /** A PingRequest with its defaults, and the requirements that all ping engines have in common. */
 
-import { isIP, isIPv4 } from 'node:net'
+import { isIP } from 'node:net'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Violation } from '../../lib/errors.ts'
+import { chooseAddressPair, parseIpPrefix } from '../../lib/ip-address.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { PingSource } from './engine.ts'
@@ -30,13 +31,11 @@ export const planPing = (request: PingRequest): PingPlan => ({
   tos: request.tos,
 })
 
-const isLinkLocal = (address: string): boolean => /^fe[89ab]/i.test(address)
-
-/** Returns the source address for a target: the first one of its family and, for IPv6, of its scope. */
-export const sourceFor = (address: string, source: PingSource): string | undefined =>
-  source.addresses.find(
-    (candidate) => isIPv4(candidate) === isIPv4(address) && isLinkLocal(candidate) === isLinkLocal(address),
-  )
+/** Returns the source address for a target. See chooseAddressPair. */
+export const sourceFor = (address: string, { addresses }: PingSource): string | undefined => {
+  const target = parseIpPrefix(address)
+  return target && chooseAddressPair(addresses, [target])?.source.address
+}
 
 /** A name that the kernel accepts for a device, and that no program can read as an option. */
 export const isInterfaceName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}$/.test(name)

@@ -71,24 +71,30 @@ const readMachine = (read: ReadText): Partial<NodeMetadata> => {
   }
 }
 
+/** The exit code of nvidia-smi when a GPU has a corrupted infoROM: its table is complete. */
+const CORRUPTED_INFOROM = 14
+
 /** Runs programs in the background and keeps their output for a while. */
 const createProgramCache = ({ clock, processes }: Deps) => {
-  type Entry = { at: number; printed: Promise<string>; latest: string }
+  type Entry = { at: number; printed: Promise<string>; latest: string; isPrinted: boolean }
   const known = new Map<string, Entry>()
   const ask = (program: string, args: readonly string[], before: string): Entry => {
     // Not the caller's signal: other callers wait for the same output, and the deadline bounds it.
     const options = { signal: AbortSignal.any([]), deadlineSeconds: PROGRAM_DEADLINE_SECONDS }
     const entry: Entry = {
       at: clock.monotonicSeconds(),
-      // A program that is missing, fails or hangs has no output; nor has one of an agent that shuts down.
+      // A program that is missing, fails or hangs has no output; nor has one of an agent that shuts down. nvidia-smi
+      // fails also when its output is complete.
       printed: processes.run(program, args, options).then(
-        ({ reason, stdout }) => (reason === '' ? stdout : ''),
+        ({ reason, exitCode, stdout }) => (reason === '' || exitCode === CORRUPTED_INFOROM ? stdout : ''),
         () => '',
       ),
       latest: before,
+      isPrinted: false,
     }
     void entry.printed.then((text) => {
       entry.latest = text
+      entry.isPrinted = true
     })
     return entry
   }
@@ -100,6 +106,7 @@ const createProgramCache = ({ clock, processes }: Deps) => {
       entry = ask(program, args, entry?.latest ?? '')
       known.set(key, entry)
     }
+    if (entry.isPrinted) return entry.latest
     const timer = new AbortController()
     const pause = clock.sleep(WAIT_SECONDS, timer.signal).then(
       () => entry.latest,
@@ -131,7 +138,11 @@ export const createHostDescriber = (
       const memory = read('/proc/meminfo') ?? ''
       const uptime = parseUptime(read('/proc/uptime') ?? '')
       const gpus = parseGpus(
-        await printed(programs['nvidia-smi'] ?? 'nvidia-smi', '--query-gpu=name', '--format=csv,noheader'),
+        await printed(
+          programs['nvidia-smi'] ?? 'nvidia-smi',
+          '--query-gpu=index,name',
+          '--format=csv,noheader',
+        ),
       )
       return NodeMetadata.fromPartial({
         ...machine,

@@ -15,7 +15,7 @@ import type { DetectedEngines } from '../engines/detected-engines.ts'
 import { countEchoRequests } from '../host/echo-requests.ts'
 import type { ReadText } from '../host/files.ts'
 import type { Interfaces } from '../interfaces.ts'
-import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
+import { checkTargetLimit, limitsOf, peerRefusals } from '../limits.ts'
 import { type MeshPlan, meshViolations, planMesh } from '../mesh/assignment.ts'
 import { deliver } from '../mesh/delivery.ts'
 import { createOwnership, type SessionLease } from '../mesh/ownership.ts'
@@ -64,14 +64,12 @@ export const createMeshService = (deps: Deps, options: AgentOptions) => {
     }
     throwIfInvalid('the assignment', meshViolations(assignment, known))
     const limits = limitsOf(options, interfaces)
-    const targets = assignment.groups.flatMap((group) => group.targets)
-    checkTargetLimit(limits, targets.length)
-    if (networks.size < MAX_NETWORKS) for (const network of limits.peerNetworks) networks.add(network)
-    checkPeers(
-      { ...limits, peerNetworks: [...networks] },
-      targets.map(({ address }) => address),
+    checkTargetLimit(
+      limits,
+      assignment.groups.reduce((sum, { targets }) => sum + targets.length, 0),
     )
-    return planMesh(assignment, phase)
+    if (networks.size < MAX_NETWORKS) for (const network of limits.peerNetworks) networks.add(network)
+    return planMesh(assignment, phase, peerRefusals({ ...limits, peerNetworks: [...networks] }))
   }
   /** Versions of the engines that can probe now. An engine that cannot is reported as the problem of its groups. */
   const versionsOf = async (plan: MeshPlan, signal: AbortSignal): Promise<EngineVersion[]> => {
@@ -110,7 +108,7 @@ export const createMeshService = (deps: Deps, options: AgentOptions) => {
       const plan = admit(request.value)
       lease = ownership.acquire(plan)
       const signal = AbortSignal.any([stream.signal, lease.signal])
-      yield* deliver(delivery, lease, await versionsOf(plan, signal), iterator, signal)
+      yield* deliver(delivery, lease, request.value, await versionsOf(plan, signal), iterator, signal)
       isFinished = true
     } finally {
       // The session outlives a caller that is disconnected, but not the agent's own shutdown.

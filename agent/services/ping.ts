@@ -1,10 +1,12 @@
-import type {
-  PingRequest,
-  PingResponse,
+import type { Limits } from '#proto/meshgauge/agent/v1/agent.ts'
+import {
+  type PingRequest,
+  type PingResponse,
   PingResult,
-  PingServiceImplementation,
-  PingWindow,
+  type PingServiceImplementation,
+  type PingWindow,
 } from '#proto/meshgauge/agent/v1/ping.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
@@ -14,7 +16,7 @@ import type { DetectedEngines } from '../engines/detected-engines.ts'
 import { EngineError, type PingProbe } from '../engines/engine.ts'
 import { createStatistics, createTargetResult } from '../engines/statistics.ts'
 import type { Interfaces } from '../interfaces.ts'
-import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
+import { checkPeers, checkTargetLimit, limitsOf, peerRefusals } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
 import { createReportTimer } from './report-timer.ts'
 
@@ -53,28 +55,25 @@ export const createPingService = (
     interfaces.throwIfDown(request.interface)
     const limits = limitsOf(options, interfaces)
     checkTargetLimit(limits, request.targets.length)
-    checkPeers(
-      limits,
-      request.targets.map(({ address }) => address),
-    )
-    return { engine, version }
+    return { engine, version, ...splitTargets(request, limits) }
   }
 
   return {
     async *ping(request, context): AsyncGenerator<PingResponse> {
       const stream = deps.draining.track(context.signal)
       try {
-        const { engine, version } = await admit(request, stream.signal)
+        const { engine, version, allowed, indices, refused } = await admit(request, stream.signal)
         const windows = request.targets.map(() => createStatistics())
         const totals = request.targets.map((_, index) => createTargetResult(index))
         const record = (probe: PingProbe) => {
-          windows[probe.targetIndex]!.add(probe)
-          totals[probe.targetIndex]!.add(probe)
+          const index = indices[probe.targetIndex]!
+          windows[index]!.add(probe)
+          totals[index]!.add(probe)
         }
         const source = { interface: request.interface, addresses: interfaces.addressesOf(request.interface) }
         let engineError: EngineError | undefined
         const probing = (async () => {
-          for await (const probe of engine.ping(request, source, stream.signal)) record(probe)
+          for await (const probe of engine.ping(allowed, source, stream.signal)) record(probe)
         })().catch((error) => {
           if (!(error instanceof EngineError)) throw error
           engineError = error
@@ -91,12 +90,45 @@ export const createPingService = (
           windowStart = end
           if (taken.length > 0) yield { event: { $case: 'windows', value: { windows: taken } } }
         }
-        const results = totals.map((total) => withEngineError(total.result(), engineError))
+        const results = totals.map(
+          (total, index) => refused.get(index) ?? withEngineError(total.result(), engineError),
+        )
         yield { event: { $case: 'summary', value: { results } } }
       } finally {
         stream.end()
       }
     },
+  }
+}
+
+/**
+ * The request with the targets that this agent may measure, their positions in the whole request, and the results of the
+ * others, by position.
+ * @throws OperatingError PEER_NOT_ALLOWED when it may measure none
+ */
+const splitTargets = (request: PingRequest, limits: Limits) => {
+  const refusalOf = peerRefusals(limits)
+  const refused = new Map<number, PingResult>()
+  for (const [targetIndex, { address }] of request.targets.entries()) {
+    const refusal = refusalOf(address)
+    if (refusal === '') continue
+    const reason = `${address}: ${refusal}`
+    refused.set(
+      targetIndex,
+      PingResult.fromPartial({ targetIndex, outcome: Outcome.OUTCOME_NOT_RUN, reason }),
+    )
+  }
+  const indices = [...request.targets.keys()].filter((index) => !refused.has(index))
+  if (indices.length === 0) {
+    checkPeers(
+      limits,
+      request.targets.map(({ address }) => address),
+    )
+  }
+  return {
+    allowed: { ...request, targets: indices.map((index) => request.targets[index]!) },
+    indices,
+    refused,
   }
 }
 
@@ -114,4 +146,6 @@ const takeWindows = (
 
 /** When the engine failed, no target is measured completely. */
 const withEngineError = (result: PingResult, error: EngineError | undefined): PingResult =>
-  error ? { ...result, outcome: error.outcome, reason: error.message } : result
+  error
+    ? { ...result, outcome: error.outcome, reason: error.message, programFault: error.programFault }
+    : result

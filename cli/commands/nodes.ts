@@ -13,7 +13,7 @@ const nodes = (invocation: Invocation<object>): Promise<ExitCode> =>
       ({ nodes }) => nodes,
     )
     if (options.json) printJson(terminal.stdout, nodesDocument(found))
-    else printLine(terminal.stdout, renderNodes(found, terminal.clock.now(), paint))
+    else printLine(terminal.stdout, renderNodes(found, client.address, terminal.clock.now(), paint))
     return EXIT.healthy
   })
 

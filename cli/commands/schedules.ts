@@ -13,7 +13,7 @@ import { runDocument } from '../render/run-document.ts'
 import { scheduleDocument } from '../render/schedule-document.ts'
 import { renderSchedule, renderSchedules } from '../render/schedules-text.ts'
 import { printJson, printLine } from '../terminal.ts'
-import { PLANNING_DEADLINE_MS } from './plan.ts'
+import { PLANNING_DEADLINE_MS, reviewPlan } from './plan.ts'
 
 /** The NAME argument. */
 const nameOf = ({ operands, read }: Invocation<object>): string => {
@@ -64,6 +64,7 @@ const add = async (invocation: Invocation<ScheduleOptions & { delay?: boolean }>
   const options = { ...rest, ...(delay === false ? { noDelay: true } : {}) }
   const typed: Invocation<ScheduleOptions> = { ...invocation, options }
   const spec = options.file === undefined ? readScheduleSpec(typed) : await readFile(typed, options.file)
+  if (spec.work?.$case === 'run') await reviewPlan(typed, spec.work.value)
   return withClient(invocation, async (client) => {
     const request = { spec, paused: options.paused ?? false }
     const { schedule } = await createIdempotently(invocation.terminal.clock, (requestId) =>

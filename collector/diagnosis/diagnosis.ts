@@ -119,6 +119,7 @@ export const diagnose = (input: DiagnosisInput): Diagnosis => {
   for (const judged of fabrics) {
     const fabric = toFabric(judged.samples)
     classes.push(...findSlowClasses(judged, { racks, interfaces, parameters }))
+    if (!judged.samples.some(isBad)) continue
     const { culprits, rest } = findCulprits(judged.samples, racks, parameters)
     for (const culprit of culprits) {
       const found = { culprit, interface: interfaceOf(culprit), fabric }

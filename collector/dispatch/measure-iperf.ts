@@ -1,23 +1,20 @@
 import { type HostSamples, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
-import type {
-  IperfResult,
-  IperfSample,
-  RunResponse,
-  ServeResponse,
-  ServeResult,
-} from '#proto/meshgauge/agent/v1/iperf.ts'
 import {
-  Admission,
-  type EngineVersion,
-  Outcome,
-  type ProgramFault as ProgramFaultMessage,
-} from '#proto/meshgauge/agent/v1/types.ts'
+  Direction,
+  type IperfResult,
+  type IperfSample,
+  type RunResponse,
+  type ServeResponse,
+  type ServeResult,
+} from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Admission, type EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
+import { formatBytes } from '../../lib/units.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import type { HostSampling, IperfTest } from '../plan/run-spec.ts'
 import { hostSamplingMessage, iperfOptionsMessage } from '../plan/run-spec-message.ts'
-import { type CallFailure, callFailureOf } from './call-failure.ts'
+import { type CallFailure, callFailureOf, faultOfNode, faultReason } from './call-failure.ts'
 import { HostSampleCollector } from './host-sampling.ts'
 import type { ProgramFault } from './pair-result.ts'
 
@@ -34,13 +31,11 @@ export type IperfMeasurement = {
   samples: IperfSample[]
   engine: EngineVersion | undefined
   attemptCount: number
+  /** A program of one of the two nodes failed. The outcome is then INVALID. */
+  programFault?: ProgramFault | undefined
   /** Host samples, when requested and as far as the hosts reported them. */
   sourceHost?: HostSamples | undefined
   destinationHost?: HostSamples | undefined
-  /** What the server says that it received. */
-  serverBytes?: number | undefined
-  /** The program of one node failed. The outcome is then INVALID. */
-  programFault?: ProgramFault | undefined
 }
 
 type Deps = { connection(node: string): Pick<AgentConnection, 'iperf'>; clock: Clock }
@@ -90,6 +85,7 @@ const failed = (failure: CallFailure, engine?: EngineVersion): Attempt => ({
   result: undefined,
   samples: [],
   engine,
+  programFault: failure.programFault,
   retry: failure.busy,
 })
 
@@ -111,29 +107,24 @@ const attempt = async (
   const destination = new HostSampleCollector()
   const events = server[Symbol.asyncIterator]()
   let serverEnd: Promise<ServerEnd> = Promise.resolve({})
-  let hasWaited = false
   try {
     const port = await portOf(events)
     serverEnd = drain(events, pair.destination.node, destination)
     const request = { ...runRequest(pair, test, port), ...settings }
     const client = deps.connection(pair.source.node).iperf.run(request, call)
     const measured = await runClient(client, pair.source.node)
-    const ended = await withTimeout(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
-    hasWaited = true
-    const complete = {
-      ...measured,
-      destinationHost: destination.samples(),
-      serverBytes: ended?.result?.receivedBytes,
-    }
-    if (measured.outcome === Outcome.OUTCOME_MEASURED || signal.aborted) return complete
+    if (hostSampling) await withTimeout(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
+    const { failure, result } = (await withTimeout(deps.clock, serverEnd)) ?? {}
+    const complete = { ...measured, destinationHost: destination.samples() }
+    if (signal.aborted) return complete
     // When the server is lost, the client reports a refusal or a timeout, which would accuse the network.
-    if (ended?.failure) return { ...complete, ...failed(ended.failure, measured.engine) }
-    const fault = measured.programFault ?? programFaultOf(ended?.result, pair.destination.node)
-    return fault ? { ...complete, ...invalidBy(fault) } : complete
+    if (failure && measured.outcome !== Outcome.OUTCOME_MEASURED)
+      return { ...complete, ...failed(failure, measured.engine) }
+    return withProgramFault(complete, serverFaultOf(pair, test, measured, result))
   } catch (error) {
     return failed(callFailureOf(error, pair.destination.node, false))
   } finally {
-    if (!hasWaited) await withTimeout(deps.clock, serverEnd)
+    await withTimeout(deps.clock, serverEnd)
     stop.abort()
     await serverEnd
   }
@@ -169,39 +160,61 @@ const portOf = async (events: AsyncIterator<ServeResponse>): Promise<number> => 
   return event.value.listeners[0]!.port
 }
 
-/** How the server's stream ended. Empty while it continues. */
-type ServerEnd = { failure?: CallFailure; result?: ServeResult }
+/** Largest difference between the counts of one end in the two reports, which have three digits at least. */
+const MAX_COUNT_DIFFERENCE = 0.1
+const MAX_DIFFERENT_BYTES = 100_000
 
-const programFaultOf = (
-  result: { programFault?: ProgramFaultMessage | undefined } | undefined,
-  node: string,
-): ProgramFault | undefined => result?.programFault && { node, ...result.programFault }
+/** A fault of the server's program, or of one of the two: their reports contradict each other. */
+const serverFaultOf = (
+  { destination }: IperfPair,
+  test: IperfTest,
+  { programFault, result: client }: Attempt,
+  server: ServeResult | undefined,
+): ProgramFault | undefined => {
+  if (programFault) return programFault
+  if (server?.programFault) return faultOfNode(destination.node, server.programFault)
+  const isReverse = test.direction === Direction.DIRECTION_REVERSE
+  const [own, reported] = isReverse
+    ? [server?.sentBytes, client?.sentBytes]
+    : [server?.receivedBytes, client?.receivedBytes]
+  if (own === undefined || reported === undefined) return undefined
+  const difference = Math.abs(own - reported)
+  if (difference <= MAX_COUNT_DIFFERENCE * Math.max(own, reported) + MAX_DIFFERENT_BYTES) return undefined
+  const verb = isReverse ? 'sent' : 'received'
+  const problem = `contradicts its peer: the server counted ${formatBytes(own)} ${verb}, the client reports ${formatBytes(reported)}`
+  return { node: '', program: test.engine, problem }
+}
 
-/** A failure of a program is no evidence about the network, whatever the other end reports. */
-const invalidBy = (programFault: ProgramFault) => ({
-  outcome: Outcome.OUTCOME_INVALID,
-  reason: `${programFault.program} of ${programFault.node} ${programFault.problem}`,
-  programFault,
-  retry: false,
-})
+/** A failing program is no failing network: the values are not used. */
+const withProgramFault = (attempt: Attempt, programFault: ProgramFault | undefined): Attempt =>
+  programFault
+    ? {
+        ...attempt,
+        outcome: Outcome.OUTCOME_INVALID,
+        reason: faultReason(programFault),
+        programFault,
+        retry: false,
+      }
+    : attempt
 
-/** Reads the server's stream to its end. */
+type ServerEnd = { failure?: CallFailure; result?: ServeResult | undefined }
+
+/** Reads the server's stream to its end. Returns why it failed, or its result. */
 const drain = async (
   events: AsyncIterator<ServeResponse>,
   node: string,
   host: HostSampleCollector,
 ): Promise<ServerEnd> => {
-  const end: ServerEnd = {}
+  let result: ServeResult | undefined
   try {
     for (let next = await events.next(); !next.done; next = await events.next()) {
       const { event } = next.value
       if (event?.$case === 'hostSamples') host.add(event.value)
-      const result = event?.$case === 'summary' ? event.value.results[0] : undefined
-      if (result) end.result = result
+      if (event?.$case === 'summary') result = event.value.results[0]
     }
-    return end
+    return { result }
   } catch (error) {
-    return { ...end, failure: callFailureOf(error, node, true) }
+    return { failure: callFailureOf(error, node, true) }
   }
 }
 
@@ -239,8 +252,8 @@ const runClient = async (client: AsyncIterable<RunResponse>, node: string): Prom
         const { outcome, reason } = result
         // The port listened before the client started: the program refused, not the network.
         const retry = outcome === Outcome.OUTCOME_REFUSED
-        const programFault = programFaultOf(result, node)
-        return { outcome, reason, result, samples, engine, retry, sourceHost: host.samples(), programFault }
+        const programFault = faultOfNode(node, result.programFault)
+        return { outcome, reason, result, samples, engine, retry, programFault, sourceHost: host.samples() }
       }
     }
     throw new Error('protocol violation: Run ended without a Summary')

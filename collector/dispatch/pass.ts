@@ -44,11 +44,7 @@ export type Pass = DispatchJob & {
 }
 
 /** The values of one pair. `attemptCount` 0 means that it was not tried. */
-export type Measured = Pick<PairResult, 'outcome' | 'reason' | 'attemptCount'> &
-  Partial<PairResult> & {
-    /** What the server of an iperf test says that it received. */
-    serverBytes?: number | undefined
-  }
+export type Measured = Pick<PairResult, 'outcome' | 'reason' | 'attemptCount'> & Partial<PairResult>
 
 export type PairSpan = ReturnType<RunTrace['pair']>
 
@@ -95,12 +91,7 @@ export const openSpan = ({ run, trace, rounds, roundSizes, isRetest }: Pass, pai
 }
 
 /** Reports the result of a pair, and ends its span. */
-export const report = (
-  pass: Pass,
-  pair: number,
-  span: PairSpan,
-  { serverBytes, ...measured }: Measured,
-): void => {
+export const report = (pass: Pass, pair: number, span: PairSpan, measured: Measured): void => {
   const [source, destination] = endpointsOfPair(pass.run, pair)
   const addresses = addressesOf(pass.run, pair)
   span.end(measured.reason)
@@ -114,5 +105,5 @@ export const report = (
     sourceSpeedBitsPerSecond: source.speedBitsPerSecond,
     destinationSpeedBitsPerSecond: destination.speedBitsPerSecond,
   })
-  pass.events.onResult(withPlausibility(result, pass.run.spec.test, serverBytes))
+  pass.events.onResult(withPlausibility(result, pass.run.spec.test))
 }

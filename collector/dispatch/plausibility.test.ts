@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Direction, IperfResult, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { IperfResult, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { createIperfTest } from '../plan/effective-run-spec.ts'
 import { createPairResult, type PairResult } from './pair-result.ts'
@@ -28,25 +28,12 @@ const resultOf = (sent: number, received: number, more: Partial<PairResult> = {}
 
 const tcp = createIperfTest({ durationSeconds: SECONDS })
 const udp = createIperfTest({ durationSeconds: SECONDS, protocol: Protocol.PROTOCOL_UDP })
-const reversed = createIperfTest({ durationSeconds: SECONDS, direction: Direction.DIRECTION_REVERSE })
 const isInvalid = (result: PairResult): boolean => result.outcome === Outcome.OUTCOME_INVALID
 
 describe('the counts of both ends', () => {
   test('that agree are kept as they are', () => {
     const result = resultOf(58e6, 57e6)
-    expect(withPlausibility(result, tcp, bytesOf(57e6))).toBe(result)
     expect(withPlausibility(result, tcp)).toBe(result)
-  })
-
-  test('a client that reports ten times the rate is not believed', () => {
-    const judged = withPlausibility(resultOf(573e6, 573e6), tcp, bytesOf(57e6))
-    expect(judged).toMatchObject({
-      outcome: Outcome.OUTCOME_INVALID,
-      reason: expect.stringMatching(
-        /^iperf3: the client says that 1\d\d MB were received, the server counted 14\.\d MB$/,
-      ),
-      programFault: { node: '', program: 'iperf3' },
-    })
   })
 
   test('more than was sent cannot be received', () => {
@@ -60,10 +47,6 @@ describe('the counts of both ends', () => {
     expect(isInvalid(withPlausibility(resultOf(573e6, 57e6), udp))).toBe(false)
     // 2.5 MB in the buffers are 60 % of what a slow link carries in 2 s.
     expect(isInvalid(withPlausibility(resultOf(14e6, 4.8e6), tcp))).toBe(false)
-  })
-
-  test('in a reversed test the server sends, and its count of received bytes is that of the control data', () => {
-    expect(isInvalid(withPlausibility(resultOf(57e6, 57e6), reversed, 0))).toBe(false)
   })
 })
 
@@ -85,5 +68,5 @@ describe('the link speed', () => {
 
 test('a pair that was not measured stays as it is', () => {
   const failed = resultOf(0, 0, { outcome: Outcome.OUTCOME_UNREACHABLE, reason: 'no route' })
-  expect(withPlausibility(failed, tcp, 1e9)).toBe(failed)
+  expect(withPlausibility(failed, tcp)).toBe(failed)
 })

@@ -1,9 +1,10 @@
-import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
+import { closest } from '../../lib/config.ts'
 import type { Violation } from '../../lib/errors.ts'
+import { chooseAddressPair, type IpPrefix, parseIpPrefix } from '../../lib/ip-address.ts'
 import { interfaceKey, type NodeInterface } from './keys.ts'
-import type { FleetNode } from './node.ts'
+import type { FleetNode, HostInterface } from './node.ts'
 import { isReady } from './selectors.ts'
 
 /** Why an endpoint cannot be measured, and the outcome of its pairs. */
@@ -14,7 +15,7 @@ export type EndpointProblem = { outcome: Outcome; reason: string }
  * both ends of a pair.
  */
 export type FleetEndpoint = NodeInterface & {
-  addresses: readonly string[]
+  addresses: readonly IpPrefix[]
   /** 0 when unknown. */
   mtuBytes: number
   /** Undefined when unknown. */
@@ -25,9 +26,9 @@ export type FleetEndpoint = NodeInterface & {
   problem: EndpointProblem | undefined
 }
 
-/** Addresses of an interface, without prefix lengths. */
-const addressesOf = (link: Interface | undefined): string[] =>
-  (link?.addresses ?? []).map((cidr) => cidr.split('/')[0]!)
+/** Parses the addresses of an interface. What is no address, such as one with an IPv6 zone, is left out. */
+export const parseAddresses = (cidrs: readonly string[]): IpPrefix[] =>
+  cidrs.flatMap((cidr) => parseIpPrefix(cidr) ?? [])
 
 /** Returns the names of the interfaces to measure: the requested ones, else those that at least two nodes have. */
 export const interfaceNames = (
@@ -38,23 +39,19 @@ export const interfaceNames = (
   for (const node of nodes) for (const name of node.interfaces) counts.set(name, (counts.get(name) ?? 0) + 1)
   const known = [...counts.keys()]
   if (requested.length === 0) return { names: known.filter((name) => counts.get(name)! >= 2), violations: [] }
-  const violations = requested.flatMap((name, index) =>
-    counts.has(name)
-      ? []
-      : [
-          {
-            field: `interfaces[${index}]`,
-            description: `no node has "${name}"; there are ${known.join(', ') || 'none'}`,
-          },
-        ],
-  )
+  const violations = requested.flatMap((name, index) => {
+    if (counts.has(name)) return []
+    const meant = closest(name, known)
+    const hint = meant ? `did you mean ${meant}?` : `there are ${known.join(', ') || 'none'}`
+    return [{ field: `interfaces[${index}]`, description: `no node has "${name}"; ${hint}` }]
+  })
   return { names: [...new Set(requested)], violations }
 }
 
 const problemOf = (
   node: FleetNode,
   name: string,
-  link: Interface | undefined,
+  link: HostInterface | undefined,
 ): EndpointProblem | undefined => {
   const notRun = (reason: string): EndpointProblem => ({ outcome: Outcome.OUTCOME_NOT_RUN, reason })
   if (!node.description || !isReady(node)) {
@@ -70,7 +67,7 @@ const problemOf = (
 /** Virtual links without a device (veth, tun) report this speed, which limits nothing. */
 const NOMINAL_SPEED = 10e9
 
-const linkSpeedOf = ({ speedBitsPerSecond, driver }: Interface): number | undefined =>
+const linkSpeedOf = ({ speedBitsPerSecond, driver }: HostInterface): number | undefined =>
   driver === '' && speedBitsPerSecond === NOMINAL_SPEED ? undefined : speedBitsPerSecond
 
 const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
@@ -78,7 +75,7 @@ const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
   return {
     node: node.name,
     interface: name,
-    addresses: addressesOf(link),
+    addresses: parseAddresses(link?.addresses ?? []),
     mtuBytes: link?.mtuBytes ?? 0,
     speedBitsPerSecond: link && linkSpeedOf(link),
     driver: link?.driver ?? '',
@@ -94,7 +91,7 @@ const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
 export const endpointsOf = (nodes: readonly FleetNode[], names: readonly string[]): FleetEndpoint[] => {
   const endpoints = nodes.flatMap((node) => names.map((name) => toEndpoint(node, name)))
   const owners = Map.groupBy(
-    endpoints.flatMap((endpoint) => endpoint.addresses.map((address) => ({ address, endpoint }))),
+    endpoints.flatMap((endpoint) => endpoint.addresses.map(({ address }) => ({ address, endpoint }))),
     ({ address }) => address,
   )
   for (const [address, holders] of owners) {
@@ -106,26 +103,23 @@ export const endpointsOf = (nodes: readonly FleetNode[], names: readonly string[
   return endpoints
 }
 
-/** Returns the addresses of a pair: of the requested family, else IPv4 if both endpoints have it, else IPv6. */
+/** Returns the addresses of a pair, of the requested family if there is one. See chooseAddressPair. */
 export const addressesOfPair = (
   source: FleetEndpoint,
   destination: FleetEndpoint,
   family: IpFamily,
 ): { source: string; destination: string } | undefined => {
-  const wanted =
-    family === IpFamily.IP_FAMILY_V6 ? [true] : family === IpFamily.IP_FAMILY_V4 ? [false] : [false, true]
-  for (const v6 of wanted) {
-    const from = source.addresses.find((address) => address.includes(':') === v6)
-    const to = destination.addresses.find((address) => address.includes(':') === v6)
-    if (from && to) return { source: from, destination: to }
-  }
-  return undefined
+  const wanted = family === IpFamily.IP_FAMILY_V6 ? 6 : family === IpFamily.IP_FAMILY_V4 ? 4 : undefined
+  const of = ({ addresses }: FleetEndpoint) =>
+    wanted === undefined ? addresses : addresses.filter((address) => address.family === wanted)
+  const pair = chooseAddressPair(of(source), of(destination))
+  return pair && { source: pair.source.address, destination: pair.destination.address }
 }
 
 /** Returns the endpoint as the API shows it. */
 export const endpointMessage = (
   endpoint: FleetEndpoint,
-  address = endpoint.addresses[0] ?? '',
+  address = endpoint.addresses[0]?.address ?? '',
 ): Endpoint => ({
   node: endpoint.node,
   interface: endpoint.interface,

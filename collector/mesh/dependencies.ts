@@ -35,4 +35,6 @@ export type MeshDependencies = {
   observer: MeshObserver
   /** Interface keys of the interfaces that exclusive runs use now. */
   heldByRuns: () => ReadonlySet<string>
+  /** Whether the previous collector process ended during a run with exclusive use of interfaces. */
+  hadExclusiveRun: boolean
 }

@@ -179,7 +179,8 @@ export class ActiveRun {
 
   /** Stores the better result of a pair. A retest that was cut short has none. */
   readonly #onRetest = (result: PairResult): void => {
-    if (result.outcome === Outcome.OUTCOME_NOT_RUN) return
+    const isCutShort = this.#stop.signal.aborted && result.outcome !== Outcome.OUTCOME_MEASURED
+    if (result.outcome === Outcome.OUTCOME_NOT_RUN || isCutShort) return
     const earlier = this.#results.of(result)
     this.#log.add(earlier ? betterResult(earlier, result) : result)
   }

@@ -16,11 +16,18 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       // `meshgauge agent` and `meshgauge collector` start these, with options parsed by the CLI.
       'agent/main.ts',
       'agent/options.ts',
+      // The export for netperf-orchestrate has the command lines of the agents. These files only build them.
+      'agent/engines/fping/args.ts',
+      'agent/engines/iperf3/args.ts',
+      'agent/engines/netperf/args.ts',
+      'agent/engines/ping/args.ts',
+      'agent/engines/ping-request.ts',
       'collector/main.ts',
       'collector/options.ts',
       // `plan --count` plans for a synthetic fleet without a collector.
       'collector/inventory/node.ts',
       'collector/plan/run-spec-message.ts',
+      'collector/inventory/node.ts',
       'collector/runs/prepare.ts',
       // `profiles validate` and `schedules add --file` check a file without a collector.
       'collector/profiles/profile.ts',

@@ -130,7 +130,7 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   }
   const paths = createPaths({ random, initialState: () => undefined })
   const runLoad = { overlaps: () => false }
-  const agents = { delivers: () => true, interfaceProblem: () => '' }
+  const agents = { delivers: () => true, interfaceProblem: () => '', pathProblem: () => '' }
   let hasWorsened = false
   const ingest = createIngest({
     paths,

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type MeshEvent, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { fromTimestamp, toDuration } from '../../lib/protobuf-time.ts'
+import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import { type Harness, inWorld } from './harness.ts'
 
 const {
@@ -12,9 +12,9 @@ const {
 } = PathState
 
 /** One probe a second, for any number of peers. */
-const EACH_SECOND = { interval: toDuration(1) }
+const EACH_SECOND = { intervalSeconds: 1 }
 /** Where the length of windows is not what a test is about. */
-const SHORT = { ...EACH_SECOND, window: toDuration(3) }
+const SHORT = { ...EACH_SECOND, windowSeconds: 3 }
 const LOST = { sendLossRatio: 1, receiveLossRatio: 1 }
 
 const allUp = ({ mesh, agents }: Harness) => mesh().upCount === agents.length * (agents.length - 1)

@@ -1,8 +1,8 @@
 import type { PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
-import { MeshSpec, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Verdict } from '../../collector/diagnosis/verdict.ts'
 import { verdictOf } from '../../collector/diagnosis/verdict-message.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
+import { createMeshSpec, type MeshSpec } from '../../collector/mesh/assign/mesh-spec.ts'
 import { createAccounting } from './checkers/accounting.ts'
 import type { Checker, Violation } from './checkers/checker.ts'
 import { createLeaseChecker } from './checkers/leases.ts'
@@ -81,10 +81,10 @@ const gaugesOf = (world: World, mostUnacknowledged: () => number): Gauge[] => {
 }
 
 /** The mesh of a large fleet: nodes have 21 peers at a time, as the default is above 200 nodes. */
-const LARGE_MESH = { fullMeshLimit: LARGE_NODES, interval: toDuration(2), window: toDuration(30) }
+const LARGE_MESH = { fullMeshLimit: LARGE_NODES, intervalSeconds: 2, windowSeconds: 30 }
 
 const meshOf = ({ nodes, isFullMesh = nodes <= LARGE_NODES }: SimulationOptions): MeshSpec =>
-  MeshSpec.fromPartial({ interfaces: ['net0'], ...(isFullMesh ? { fullMeshLimit: nodes } : LARGE_MESH) })
+  createMeshSpec({ interfaces: ['net0'], ...(isFullMesh ? { fullMeshLimit: nodes } : LARGE_MESH) })
 
 /** Whether all paths that are probed are well; those of new peers have no state yet. */
 const isAllUp = (world: World): boolean => {
@@ -115,11 +115,7 @@ class Simulation {
   constructor(options: SimulationOptions) {
     this.#options = options
     const { sabotage = {} } = options
-    this.#accounting = createAccounting(
-      () => this.#world.collector.parts().store,
-      // A wall clock that is set back makes some windows begin at the millisecond of an older one.
-      () => this.#faults.filter(({ kind }) => kind.includes('wall clock of the collector')).length * 5,
-    )
+    this.#accounting = createAccounting(() => this.#world.collector.parts().store)
     this.#world = createWorld({
       seed: options.seed,
       nodes: options.nodes,

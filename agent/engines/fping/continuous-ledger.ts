@@ -16,6 +16,9 @@ const LATE_SECONDS = 0.5
 /** Accuracy of the time at which a probe was sent, as derived from its line: one read interval. */
 const READ_SECONDS = 0.1
 
+/** Largest step between sequence numbers, which count the rounds: more than fping can miss while it is stopped. */
+const MAX_JUMP = 100_000
+
 /** Probes of a target that may be open at the same time: one bit of a 32-bit number for each. */
 const OPEN_PROBES = 32
 
@@ -158,7 +161,11 @@ export const createContinuousLedger = (
   const missing = (now: number) => (isUncertain(now) ? UNCERTAIN : NEVER_SENT)
 
   const onProbe = ({ address, sequence, rttSeconds }: ProbeLine, now: number) => {
-    const sentAt = now - (rttSeconds ?? timeoutSeconds)
+    if (sequence > highestSequence + MAX_JUMP) {
+      unknown.push(`${address} : [${sequence}]`)
+      return
+    }
+    const sentAt = now - Math.max(0, rttSeconds ?? timeoutSeconds)
     const result = rttSeconds ?? (isUncertain(now) ? UNCERTAIN : LOST)
     highestSequence = Math.max(highestSequence, sequence)
     for (let index = targets.first(address); index !== -1; index = targets.next(index)) {

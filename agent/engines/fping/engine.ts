@@ -7,9 +7,10 @@ import { detectProgram } from '../detect-program.ts'
 import type { EngineDeps, EngineOptions, PingEngine, PingProbe, PingSource } from '../engine.ts'
 import { type PingPlan, planPing } from '../ping-request.ts'
 import { createProbeLedger, slackOf } from '../probe-ledger.ts'
-import { programError, unexpectedOutputError } from '../program-error.ts'
+import { faultError, programError, unexpectedOutputError } from '../program-error.ts'
+import { runCountOf } from '../program-state.ts'
 import { fpingArgs, spreadSeconds, validateFping } from './args.ts'
-import { pingContinuously } from './continuous.ts'
+import { HANGS, pingContinuously } from './continuous.ts'
 import { NOT_SENT } from './continuous-ledger.ts'
 import { parseFpingLine } from './output.ts'
 
@@ -55,6 +56,10 @@ const createTargetLedgers = (plan: PingPlan) => {
       return named.flatMap((ledger) => ledger.finish(event.sentCount))
     }
     const { sequence, rttSeconds } = event
+    if (sequence > lastSequence) {
+      unknown.push(text)
+      return []
+    }
     const probes = named.flatMap((ledger) =>
       rttSeconds === undefined ? ledger.lost(sequence) : ledger.answered(sequence, rttSeconds),
     )
@@ -69,15 +74,20 @@ const createTargetLedgers = (plan: PingPlan) => {
   }
 }
 
-/** Yields the number of further intervals in which fping reported nothing. */
+/**
+ * Yields the number of further intervals in which fping reported nothing.
+ * @throws EngineError when fping hangs: then nothing was sent, and nothing is lost
+ */
 async function* silences(
   hadOutput: () => boolean,
   { intervalSeconds, timeoutSeconds }: PingPlan,
   { clock }: EngineDeps,
+  { program, pid }: { program: string; pid: number | undefined },
   signal: AbortSignal,
 ): AsyncGenerator<number, void> {
   // Counts ticks instead of time: an agent that was delayed itself counts one tick, which is no loss of a target.
   const quietTicks = Math.ceil((timeoutSeconds + 1) / intervalSeconds) + 2
+  let runCount: number | undefined
   for (let silent = 0; !signal.aborted; ) {
     const slept = clock.sleep(intervalSeconds, signal).then(
       () => true,
@@ -85,6 +95,10 @@ async function* silences(
     )
     if (!(await slept)) return
     silent = hadOutput() ? 0 : silent + 1
+    if (silent === 1 && pid !== undefined) runCount = runCountOf(pid)
+    // It wakes up for every probe, also where nothing can be sent.
+    if (silent === quietTicks && runCount !== undefined && runCountOf(pid!) === runCount)
+      throw faultError(program, HANGS)
     if (silent >= quietTicks) yield silent === quietTicks ? quietTicks : 1
   }
 }
@@ -132,7 +146,16 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
       const sources = (leaving: AbortSignal) => {
         // A caller that ends must not wait for the next line.
         leaving.addEventListener('abort', () => void running.end(), { once: true })
-        return [lines(), silences(hadOutput, plan, deps, AbortSignal.any([leaving, ended.signal]))]
+        return [
+          lines(),
+          silences(
+            hadOutput,
+            plan,
+            deps,
+            { program, pid: running.pid },
+            AbortSignal.any([leaving, ended.signal]),
+          ),
+        ]
       }
       for await (const event of merge<OutputLine | number>(sources, signal)) {
         yield* typeof event === 'number' ? ledgers.silent(event) : ledgers.read(event.text)

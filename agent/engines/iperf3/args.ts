@@ -75,13 +75,18 @@ const pacing = ({ udp, intervalSeconds }: IperfPlan, options: IperfOptions | und
   return blockSeconds < PACING_FROM_SECONDS ? [] : ['--pacing-timer', String(Math.round(blockSeconds * 1e5))]
 }
 
-export const clientArgs = (flow: Flow, options: IperfOptions | undefined, mode: Mode): string[] => {
+export const clientArgs = (
+  flow: Flow,
+  options: IperfOptions | undefined,
+  mode: Mode,
+  connectSeconds = CONNECT_SECONDS,
+): string[] => {
   const plan = planIperf(options)
   return [
     ...['-c', flow.address, '-p', String(flow.port), '--forceflush'],
     // Text in kbit/s with all digits; -V adds the CPU time.
     ...(mode === 'json' ? ['--json-stream'] : ['-V', '-f', 'k']),
-    ...['--connect-timeout', String(CONNECT_SECONDS * 1000)],
+    ...['--connect-timeout', String(connectSeconds * 1000)],
     ...given('-B', flow.sourceAddress),
     ...given('--bind-dev', flow.interface),
     ...(plan.bytes === undefined ? ['-t', String(plan.durationSeconds)] : ['-n', String(plan.bytes)]),
@@ -112,17 +117,21 @@ export const serverArgs = (listener: IperfListener): string[] => [
   ...given('--bind-dev', listener.interface),
   // It reports a client only when it flushes its output, once in each interval.
   ...['--forceflush', '-i', String(serverInterval(listener))],
-  ...(listener.samples ? ['-f', 'k'] : []),
+  ...['-f', 'k'],
   ...given('-A', listener.cpu),
 ]
 
 /** Longest time of one test, including its connection phase. */
-export const deadlineSeconds = (plan: IperfPlan, bitsPerSecond: number | undefined): number => {
+export const deadlineSeconds = (
+  plan: IperfPlan,
+  bitsPerSecond: number | undefined,
+  connectSeconds = CONNECT_SECONDS,
+): number => {
   const MARGIN_SECONDS = 5
   if (plan.bytes === undefined) {
-    return plan.durationSeconds + plan.omitSeconds + CONNECT_SECONDS + MARGIN_SECONDS
+    return plan.durationSeconds + plan.omitSeconds + connectSeconds + MARGIN_SECONDS
   }
   // A test by bytes has no duration: it must reach half of the requested rate, or 10 Mbit/s when none is given.
   const wanted = bitsPerSecond ? (bitsPerSecond * plan.parallel) / 2 : 10_000_000
-  return (plan.bytes * 8) / wanted + plan.omitSeconds + CONNECT_SECONDS + MARGIN_SECONDS
+  return (plan.bytes * 8) / wanted + plan.omitSeconds + connectSeconds + MARGIN_SECONDS
 }

@@ -34,12 +34,13 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
   return {
     name: 'iperf3',
     portsPerServer: 1,
+    bindsDevice: true,
     detect,
     validateRun,
     validateServe,
     sustainedOptions,
     serve: (listener, signal) => startServer(deps, program, listener, signal),
-    run: async function* (flow, options, signal) {
+    run: async function* (flow, options, signal, background) {
       const { available, version, reasons } = known?.available ? known : await detect(signal)
       if (!available) {
         yield notAvailable(reasons)
@@ -48,7 +49,7 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
       const mode = atLeast(version, FIRST_WITH_JSON_STREAM) ? 'json' : 'text'
       // The parsers need a large library, which a node that only pings never loads.
       const { runClient } = await import('./client.ts')
-      yield* runClient(deps, program, mode, flow, options, signal)
+      yield* runClient(deps, program, mode, flow, options, signal, background)
     },
   }
 }

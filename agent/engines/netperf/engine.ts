@@ -55,13 +55,16 @@ export const createNetperf = (deps: EngineDeps, { programs }: EngineOptions): Ip
     if (clientFound.available && !(await hasDemo(signal)))
       reasons.push(`${client} was built without interim results: ${HINT}`)
     signal.throwIfAborted()
-    known = { available: reasons.length === 0, version: clientFound.version || serverFound.version, reasons }
+    const fault = clientFound.fault ?? serverFound.fault
+    const version = clientFound.version || serverFound.version
+    known = { available: reasons.length === 0, version, reasons, ...(fault && { fault }) }
     return known
   }
 
   return {
     name: 'netperf',
     portsPerServer: PORTS_PER_SERVER,
+    bindsDevice: false,
     detect,
     validateRun,
     validateServe,

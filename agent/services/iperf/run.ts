@@ -1,4 +1,12 @@
-import type { Flow, IperfResult, RunRequest, RunResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import {
+  Direction,
+  type Flow,
+  type IperfOptions,
+  IperfResult,
+  type RunRequest,
+  type RunResponse,
+} from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome, type ProgramFault } from '#proto/meshgauge/agent/v1/types.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
@@ -8,6 +16,7 @@ import { addressViolations, checkBitrateLimit, checkFlowLimits, checkPeers, limi
 import type { AgentOptions } from '../../options.ts'
 import { type CallerContext, type IperfDeps, resolveEndpoint } from './endpoint.ts'
 import { createFlowUpdates } from './flow-updates.ts'
+import { countInterface, speedFault } from './interface-bytes.ts'
 import { iperfStream, type Sending } from './stream.ts'
 import { runSustained, SUSTAINED_FLUSH_SECONDS, sustainedRunViolations } from './sustained.ts'
 
@@ -31,11 +40,11 @@ export const handleRun = (
     const claims = claimsOf('client', request.options?.direction ?? 0, interfaces)
     const seconds = expectedSecondsOf(request)
     lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
-    if (sustained) lease.onEnd(deps.sustainedTraffic.register(request.label))
+    if (sustained) lease.onEnd(deps.trafficLabels.register(request.label))
     await lease.sampleHost(request.hostSampling)
     const { maxDurationSeconds } = options
     const sending: Sending = { deps, engine, request, flows, updates, lease, maxDurationSeconds }
-    const { results } = sustained ? await runSustained(sending) : runOnce(sending)
+    const { results } = sustained ? runSustained(sending) : runOnce(sending)
     const startTime = toTimestamp(deps.clock.now())
     const started: RunResponse = { event: { $case: 'started', value: { engine: version, startTime } } }
     return { started, results }
@@ -59,10 +68,9 @@ const admitFlows = (
   request: RunRequest,
 ): Flow[] => {
   const addresses = request.flows.map(({ address }) => address)
-  const endpoints = request.flows.map((flow, index) => {
-    const family = flow.address.includes(':') ? 6 : 4
-    return resolveEndpoint(deps.interfaces, flow.interface, flow.sourceAddress, family, `flows[${index}]`)
-  })
+  const endpoints = request.flows.map((flow, index) =>
+    resolveEndpoint(deps.interfaces, flow.interface, flow.sourceAddress, flow.address, `flows[${index}]`),
+  )
   throwIfInvalid('the run request', [
     ...(request.flows.length === 0 ? [{ field: 'flows', description: 'at least one flow is needed' }] : []),
     ...addressViolations(addresses, (index) => `flows[${index}].address`),
@@ -85,8 +93,33 @@ const admitFlows = (
   }))
 }
 
+/** Returns the result with what the interface counted; INVALID when the program's own counts contradict that. */
+const checkedResult = async (
+  result: IperfResult,
+  options: IperfOptions | undefined,
+  tooFast: ProgramFault | undefined,
+  check: ReturnType<typeof countInterface>,
+  signal: AbortSignal,
+): Promise<IperfResult> => {
+  const isReverse = options?.direction === Direction.DIRECTION_REVERSE
+  const claim = isReverse ? { receivedBytes: result.receivedBytes } : { sentBytes: result.sentBytes }
+  const { counted, programFault = tooFast } = await check(claim, signal)
+  const interfaceBytes = {
+    interfaceSentBytes: counted?.sentBytes,
+    interfaceReceivedBytes: counted?.receivedBytes,
+  }
+  if (!programFault) return { ...result, ...interfaceBytes }
+  return IperfResult.fromPartial({
+    outcome: Outcome.OUTCOME_INVALID,
+    reason: `${programFault.program} ${programFault.problem}`,
+    programFault,
+    ...interfaceBytes,
+  })
+}
+
 /** Runs one test of each flow. */
 const runOnce = ({
+  deps,
   engine,
   request,
   flows,
@@ -94,8 +127,13 @@ const runOnce = ({
   lease,
 }: Sending): { results: Promise<IperfResult[]> } => {
   const clients = flows.map(async (flow, flowIndex) => {
+    const check = countInterface(deps, engine.name, engine.bindsDevice ? flow.interface : '')
     for await (const event of engine.run(flow, request.options, lease.signal)) {
-      if (event.kind === 'result') return event.result
+      if (event.kind === 'result') {
+        const link = deps.interfaces.list().find(({ name }) => name === flow.interface)
+        const tooFast = speedFault(engine.name, link, event.result.bitsPerSecond)
+        return checkedResult(event.result, request.options, tooFast, check, lease.signal)
+      }
       updates.sample({ ...event.sample, flowIndex })
     }
     throw new Error(`engine ${engine.name} ended a flow without a result`)

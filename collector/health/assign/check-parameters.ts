@@ -1,3 +1,5 @@
+import { chooseAddressPair, type IpPrefix } from '../../../lib/ip-address.ts'
+import { parseAddresses } from '../../inventory/endpoints.ts'
 import type { FleetNode } from '../../inventory/node.ts'
 
 /** The parameters of a check, as a google.protobuf.Struct. */
@@ -6,6 +8,9 @@ export type CheckParameters = Readonly<Record<string, unknown>>
 /** An address that a node can probe. */
 export type Target = { node: string; address: string; interface: string }
 
+const addressesOn = (node: FleetNode, name: string): IpPrefix[] =>
+  parseAddresses(node.description?.interfaces.find((link) => link.name === name)?.addresses ?? [])
+
 /** The addresses of the other nodes, on the interfaces that a node has too. */
 export const peersOf = (node: FleetNode, nodes: readonly FleetNode[]): Target[] =>
   nodes.flatMap((peer) =>
@@ -13,10 +18,10 @@ export const peersOf = (node: FleetNode, nodes: readonly FleetNode[]): Target[] 
       ? []
       : node.interfaces.flatMap((name) => {
           if (!peer.interfaces.includes(name)) return []
-          const addresses = peer.description?.interfaces.find((link) => link.name === name)?.addresses ?? []
-          return addresses
-            .slice(0, 1)
-            .map((cidr) => ({ node: peer.name, address: cidr.split('/')[0]!, interface: name }))
+          const addresses = addressesOn(peer, name)
+          // A node whose interface has lost its addresses still probes the peers, so that the check shows it.
+          const chosen = chooseAddressPair(addressesOn(node, name), addresses)?.destination ?? addresses[0]
+          return chosen ? [{ node: peer.name, address: chosen.address, interface: name }] : []
         }),
   )
 

@@ -132,7 +132,6 @@ class AgentStream {
   readonly #outbox = createOutbox()
   readonly #finishing = new AbortController()
   readonly #backoff: Backoff
-  readonly #calls: Promise<void>
   #assignment: MeshAssignment
   #call = new AbortController()
   #pause = new AbortController()
@@ -153,8 +152,7 @@ class AgentStream {
     this.#stop = stop
     this.#heardSeconds = deps.clock.monotonicSeconds()
     this.#backoff = new Backoff(deps.random, this.#heardSeconds)
-    this.#calls = this.#runCalls()
-    this.done = Promise.all([this.#calls, this.#checkSilence()]).then(() => undefined)
+    this.done = this.#runCalls()
   }
 
   async #runCall(signal: AbortSignal): Promise<void> {
@@ -214,25 +212,19 @@ class AgentStream {
     }
   }
 
-  async #checkSilence(): Promise<void> {
-    const { clock } = this.#deps
-    while (!this.#stop.aborted && !this.#finishing.signal.aborted) {
-      const before = clock.monotonicSeconds()
-      await clock.sleep(CHECK_SECONDS, this.#stop).catch(() => undefined)
-      const now = clock.monotonicSeconds()
-      const lateSeconds = now - before - CHECK_SECONDS
-      if (lateSeconds > SUSPENDED_SECONDS) {
-        this.#heardSeconds += lateSeconds
-        this.#batchSeconds += lateSeconds
-      }
-      if (now - this.#heardSeconds > SILENT_SECONDS && !this.#call.signal.aborted) {
-        this.#reason = `its agent sent nothing for ${SILENT_SECONDS} s`
-        this.#call.abort()
-      }
-      if (!this.#delivers || now - this.#batchSeconds <= SILENT_SECONDS || this.#stop.aborted) continue
-      this.#delivers = false
-      this.#deps.onDelivering(false, this.#reason)
+  /** Ends a call to an agent that is silent. @param suspendedSeconds time since the last check that does not count */
+  checkSilence(suspendedSeconds: number): void {
+    if (this.#stop.aborted || this.#finishing.signal.aborted) return
+    const now = this.#deps.clock.monotonicSeconds()
+    this.#heardSeconds += suspendedSeconds
+    this.#batchSeconds += suspendedSeconds
+    if (now - this.#heardSeconds > SILENT_SECONDS && !this.#call.signal.aborted) {
+      this.#reason = `its agent sent nothing for ${SILENT_SECONDS} s`
+      this.#call.abort()
     }
+    if (!this.#delivers || now - this.#batchSeconds <= SILENT_SECONDS) return
+    this.#delivers = false
+    this.#deps.onDelivering(false, this.#reason)
   }
 
   assign(next: MeshAssignment): void {
@@ -253,9 +245,9 @@ class AgentStream {
       () => this.#call.abort(),
       () => undefined,
     )
-    await Promise.race([this.#calls, timeout])
+    await Promise.race([this.done, timeout])
     this.#call.abort()
-    await this.#calls
+    await this.done
   }
 
   /** Reopens the stream, so that the agent sends all unacknowledged batches again. */
@@ -281,6 +273,21 @@ class AgentStream {
   /** Returns why the agent does not deliver. */
   reason(): string {
     return this.#reason
+  }
+}
+
+/** Checks all streams every CHECK_SECONDS until `stop`: one timer for the whole fleet. */
+export const keepCheckingSilence = async (
+  clock: Clock,
+  streams: () => Iterable<Pick<AgentStream, 'checkSilence'>>,
+  stop: AbortSignal,
+): Promise<void> => {
+  while (!stop.aborted) {
+    const before = clock.monotonicSeconds()
+    await clock.sleep(CHECK_SECONDS, stop).catch(() => undefined)
+    if (stop.aborted) return
+    const lateSeconds = clock.monotonicSeconds() - before - CHECK_SECONDS
+    for (const stream of streams()) stream.checkSilence(lateSeconds > SUSPENDED_SECONDS ? lateSeconds : 0)
   }
 }
 

@@ -2,6 +2,7 @@ import type { FleetNode } from '../../inventory/node.ts'
 import type { NodePlan } from '../assign/assignment.ts'
 import type { MeshDependencies } from '../dependencies.ts'
 import type { MeshTime } from '../mesh-time.ts'
+import { keepCheckingSilence } from './agent-stream.ts'
 import { createMeshAgent, type MeshAgent, type MeshAgentDeps } from './mesh-agent.ts'
 import {
   createPersistedDroppedCounts,
@@ -72,6 +73,9 @@ export const createMeshAgents = (deps: Deps) => {
     deps.onLeft(node)
   }
 
+  const stop = new AbortController()
+  const checking = keepCheckingSilence(time.clock, () => [...agents.values()], stop.signal)
+
   const delivers = (node: string): boolean => agents.get(node)?.delivers() ?? false
 
   return {
@@ -111,10 +115,14 @@ export const createMeshAgents = (deps: Deps) => {
     /** Returns why a node cannot probe from an interface; empty when it can. */
     interfaceProblem: (node: string, name: string): string =>
       agents.get(node)?.interfaceProblems().get(name) ?? '',
+    /** Returns why a node does not probe a path; empty when it does. */
+    pathProblem: (node: string, id: number): string => agents.get(node)?.pathProblem(id) ?? '',
     problems: (node: string): string[] => agents.get(node)?.problems() ?? [],
     /** Returns the state of each stream, with clock offsets relative to the wall clock. */
     streams: () => [...agents.values()].map((agent) => moved(agent.status(), time.shiftMs())),
     close: async (): Promise<void> => {
+      stop.abort()
+      await checking
       await Promise.all([...ending, ...[...agents.values()].map((agent) => agent.close())])
     },
   }

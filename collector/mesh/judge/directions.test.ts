@@ -35,6 +35,8 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
       .flatMap((to) =>
         INTERFACES.map((name) => ({
           id: 0,
+          key: `${from} ${to} ${name}`,
+          backKey: `${to} ${from} ${name}`,
           source: { node: from, interface: name, address: '' },
           destination: { node: to, interface: name, address: '' },
           mesh: '',

@@ -44,9 +44,7 @@ export const createRecoveryFilter = (given: {
 }) => {
   const known = new Map(given.previous.map((verdict) => [verdictKey(verdict), verdict]))
   const active = new Set(
-    given.measured
-      .filter((each) => isActive(each, given.nowMs))
-      .map(({ path }) => endpointPairKey({ source: path.source, destination: path.destination })),
+    given.measured.filter((each) => isActive(each, given.nowMs)).map(({ path }) => path.key),
   )
   return (verdict: Verdict): Verdict[] => {
     const previous = known.get(verdictKey(verdict))

@@ -4,6 +4,7 @@ import { judgementMessage } from '../../diagnosis/judgement-message.ts'
 import { verdictMessage } from '../../diagnosis/verdict-message.ts'
 import type { MeshAgents } from '../agents/mesh-agents.ts'
 import type { Recorder } from '../agents/recorder.ts'
+import { meshSpecMessage } from '../assign/mesh-spec-message.ts'
 import { extentOf, type FleetPlanner, type PlannedMesh } from '../assign/planner.ts'
 import type { Evaluator } from '../judge/evaluator.ts'
 import { answerOfMeshes } from '../judge/mesh-answer.ts'
@@ -37,7 +38,7 @@ export const createOverview = (deps: Deps) => {
   const problems = (): string[] => [...recorder.problems(), planner.problem()].filter((line) => line !== '')
 
   const meshOf = (mesh: PlannedMesh, counts: PathCounts): Mesh => {
-    const { name, settings, members } = mesh
+    const { name, spec, members } = mesh
     const ofMesh = [
       ...members.problems,
       ...planner.problemsOf(mesh),
@@ -46,7 +47,7 @@ export const createOverview = (deps: Deps) => {
     const { peers, coverSeconds } = extentOf(mesh)
     return {
       schedule: name,
-      spec: settings.spec,
+      spec: meshSpecMessage(spec),
       nodeCount: members.nodes.length,
       streamingCount: members.nodes.filter(agents.delivers).length,
       problems: [...ofMesh, ...problems()].slice(0, MAX_PROBLEMS),

@@ -5,6 +5,9 @@ import type { Processes, RunningProcess } from '../../../agent/processes.ts'
 import { currentCall, type ServedCall } from './calls.ts'
 import type { ProcessClock } from './process-clock.ts'
 
+/** Larger than any process id: the kernel knows nothing about a simulated program. */
+const NO_PROCESS = 2 ** 23
+
 /** A program answers SIGTERM within this time. */
 const TERM_SECONDS = 0.05
 
@@ -130,7 +133,7 @@ const startProgram = (
     host.after(0, () => exit({ code: 'ENOENT' }))
   }
   return {
-    pid: 1,
+    pid: NO_PROCESS,
     lines,
     done: done.promise,
     end: () => {

@@ -275,7 +275,22 @@ export interface ServeResult {
     | number
     | undefined;
   /** The server's program failed on this node. Absent when it did not. */
-  programFault: ProgramFault | undefined;
+  programFault:
+    | ProgramFault
+    | undefined;
+  /** Number of bytes that the server counted as sent, from its own output: with --reverse and --bidir. Absent otherwise. */
+  sentBytes?:
+    | number
+    | undefined;
+  /**
+   * Number of bytes that the interface received while the server ran, with headers and the traffic of others, from the
+   * kernel. Absent where the interface is not known.
+   */
+  interfaceReceivedBytes?:
+    | number
+    | undefined;
+  /** The same for the bytes that the interface sent. */
+  interfaceSentBytes?: number | undefined;
 }
 
 /** RunRequest states where to send data and how. */
@@ -545,7 +560,18 @@ export interface IperfResult {
    */
   programValues: { [key: string]: string };
   /** The client's program failed on this node. Absent when it did not. */
-  programFault: ProgramFault | undefined;
+  programFault:
+    | ProgramFault
+    | undefined;
+  /**
+   * Number of bytes that the interface sent while the client ran, with headers and the traffic of others, from the
+   * kernel. Absent where the interface is not known.
+   */
+  interfaceSentBytes?:
+    | number
+    | undefined;
+  /** The same for the bytes that the interface received. */
+  interfaceReceivedBytes?: number | undefined;
 }
 
 export interface IperfResult_ProgramValuesEntry {
@@ -1568,7 +1594,15 @@ export const ServeSummary: MessageFns<ServeSummary> = {
 };
 
 function createBaseServeResult(): ServeResult {
-  return { outcome: 0, reason: "", receivedBytes: undefined, programFault: undefined };
+  return {
+    outcome: 0,
+    reason: "",
+    receivedBytes: undefined,
+    programFault: undefined,
+    sentBytes: undefined,
+    interfaceReceivedBytes: undefined,
+    interfaceSentBytes: undefined,
+  };
 }
 
 export const ServeResult: MessageFns<ServeResult> = {
@@ -1584,6 +1618,15 @@ export const ServeResult: MessageFns<ServeResult> = {
     }
     if (message.programFault !== undefined) {
       ProgramFault.encode(message.programFault, writer.uint32(34).fork()).join();
+    }
+    if (message.sentBytes !== undefined) {
+      writer.uint32(40).int64(message.sentBytes);
+    }
+    if (message.interfaceReceivedBytes !== undefined) {
+      writer.uint32(48).int64(message.interfaceReceivedBytes);
+    }
+    if (message.interfaceSentBytes !== undefined) {
+      writer.uint32(56).int64(message.interfaceSentBytes);
     }
     return writer;
   },
@@ -1633,6 +1676,30 @@ export const ServeResult: MessageFns<ServeResult> = {
             message.programFault = ProgramFault.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.sentBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.interfaceReceivedBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.interfaceSentBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1659,6 +1726,21 @@ export const ServeResult: MessageFns<ServeResult> = {
         : isSet(object.program_fault)
         ? ProgramFault.fromJSON(object.program_fault)
         : undefined,
+      sentBytes: isSet(object.sentBytes)
+        ? globalThis.Number(object.sentBytes)
+        : isSet(object.sent_bytes)
+        ? globalThis.Number(object.sent_bytes)
+        : undefined,
+      interfaceReceivedBytes: isSet(object.interfaceReceivedBytes)
+        ? globalThis.Number(object.interfaceReceivedBytes)
+        : isSet(object.interface_received_bytes)
+        ? globalThis.Number(object.interface_received_bytes)
+        : undefined,
+      interfaceSentBytes: isSet(object.interfaceSentBytes)
+        ? globalThis.Number(object.interfaceSentBytes)
+        : isSet(object.interface_sent_bytes)
+        ? globalThis.Number(object.interface_sent_bytes)
+        : undefined,
     };
   },
 
@@ -1676,6 +1758,15 @@ export const ServeResult: MessageFns<ServeResult> = {
     if (message.programFault !== undefined) {
       obj.programFault = ProgramFault.toJSON(message.programFault);
     }
+    if (message.sentBytes !== undefined) {
+      obj.sentBytes = Math.round(message.sentBytes);
+    }
+    if (message.interfaceReceivedBytes !== undefined) {
+      obj.interfaceReceivedBytes = Math.round(message.interfaceReceivedBytes);
+    }
+    if (message.interfaceSentBytes !== undefined) {
+      obj.interfaceSentBytes = Math.round(message.interfaceSentBytes);
+    }
     return obj;
   },
 
@@ -1690,6 +1781,9 @@ export const ServeResult: MessageFns<ServeResult> = {
     message.programFault = (object.programFault !== undefined && object.programFault !== null)
       ? ProgramFault.fromPartial(object.programFault)
       : undefined;
+    message.sentBytes = object.sentBytes ?? undefined;
+    message.interfaceReceivedBytes = object.interfaceReceivedBytes ?? undefined;
+    message.interfaceSentBytes = object.interfaceSentBytes ?? undefined;
     return message;
   },
 };
@@ -3170,6 +3264,8 @@ function createBaseIperfResult(): IperfResult {
     transactions: undefined,
     programValues: {},
     programFault: undefined,
+    interfaceSentBytes: undefined,
+    interfaceReceivedBytes: undefined,
   };
 }
 
@@ -3225,6 +3321,12 @@ export const IperfResult: MessageFns<IperfResult> = {
     });
     if (message.programFault !== undefined) {
       ProgramFault.encode(message.programFault, writer.uint32(138).fork()).join();
+    }
+    if (message.interfaceSentBytes !== undefined) {
+      writer.uint32(144).int64(message.interfaceSentBytes);
+    }
+    if (message.interfaceReceivedBytes !== undefined) {
+      writer.uint32(152).int64(message.interfaceReceivedBytes);
     }
     return writer;
   },
@@ -3381,6 +3483,22 @@ export const IperfResult: MessageFns<IperfResult> = {
             message.programFault = ProgramFault.decode(reader, reader.uint32());
             continue;
           }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.interfaceSentBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.interfaceReceivedBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3478,6 +3596,16 @@ export const IperfResult: MessageFns<IperfResult> = {
         : isSet(object.program_fault)
         ? ProgramFault.fromJSON(object.program_fault)
         : undefined,
+      interfaceSentBytes: isSet(object.interfaceSentBytes)
+        ? globalThis.Number(object.interfaceSentBytes)
+        : isSet(object.interface_sent_bytes)
+        ? globalThis.Number(object.interface_sent_bytes)
+        : undefined,
+      interfaceReceivedBytes: isSet(object.interfaceReceivedBytes)
+        ? globalThis.Number(object.interfaceReceivedBytes)
+        : isSet(object.interface_received_bytes)
+        ? globalThis.Number(object.interface_received_bytes)
+        : undefined,
     };
   },
 
@@ -3540,6 +3668,12 @@ export const IperfResult: MessageFns<IperfResult> = {
     if (message.programFault !== undefined) {
       obj.programFault = ProgramFault.toJSON(message.programFault);
     }
+    if (message.interfaceSentBytes !== undefined) {
+      obj.interfaceSentBytes = Math.round(message.interfaceSentBytes);
+    }
+    if (message.interfaceReceivedBytes !== undefined) {
+      obj.interfaceReceivedBytes = Math.round(message.interfaceReceivedBytes);
+    }
     return obj;
   },
 
@@ -3583,6 +3717,8 @@ export const IperfResult: MessageFns<IperfResult> = {
     message.programFault = (object.programFault !== undefined && object.programFault !== null)
       ? ProgramFault.fromPartial(object.programFault)
       : undefined;
+    message.interfaceSentBytes = object.interfaceSentBytes ?? undefined;
+    message.interfaceReceivedBytes = object.interfaceReceivedBytes ?? undefined;
     return message;
   },
 };

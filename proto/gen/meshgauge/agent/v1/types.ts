@@ -23,7 +23,7 @@ export const Outcome = {
   OUTCOME_REFUSED: 3,
   /** OUTCOME_TIMED_OUT - The measurement started and did not end before its deadline. */
   OUTCOME_TIMED_OUT: 4,
-  /** OUTCOME_INVALID - The values cannot be trusted. They are not used as evidence against any node or link. */
+  /** OUTCOME_INVALID - The values cannot be trusted, or the run was cancelled during the test. They are not used as evidence against any node or link. */
   OUTCOME_INVALID: 5,
   /** OUTCOME_NOT_RUN - The measurement did not start, such as when the agent does not answer or the run was cancelled. */
   OUTCOME_NOT_RUN: 6,

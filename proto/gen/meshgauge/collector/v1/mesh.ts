@@ -240,7 +240,10 @@ export interface Path {
   lastWindowTime:
     | Timestamp
     | undefined;
-  /** Output only. Why probes are lost, in words, when the program reported it. Empty otherwise. */
+  /**
+   * Output only. Why probes are lost, in words, when the program reported it, or why the agent does not probe this path.
+   * Empty otherwise.
+   */
   reason: string;
   /** Output only. Number of changes of state in the last hour. */
   changeCount: number;

@@ -305,6 +305,8 @@ export interface RunSpec {
   profile: string;
   /** Measure also on interfaces that carry sustained traffic. Iperf only. Without it such a run is rejected. */
   allowTraffic: boolean;
+  /** Output only. Name of the schedule that started the run. Empty for a run that was started by hand. */
+  schedule: string;
 }
 
 /** Plan describes how a run is executed. All its fields are output only. */
@@ -1237,6 +1239,7 @@ function createBaseRunSpec(): RunSpec {
     hostSampling: undefined,
     profile: "",
     allowTraffic: false,
+    schedule: "",
   };
 }
 
@@ -1273,6 +1276,9 @@ export const RunSpec: MessageFns<RunSpec> = {
     }
     if (message.allowTraffic !== false) {
       writer.uint32(80).bool(message.allowTraffic);
+    }
+    if (message.schedule !== "") {
+      writer.uint32(90).string(message.schedule);
     }
     return writer;
   },
@@ -1370,6 +1376,14 @@ export const RunSpec: MessageFns<RunSpec> = {
             message.allowTraffic = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.schedule = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1409,6 +1423,7 @@ export const RunSpec: MessageFns<RunSpec> = {
         : isSet(object.allow_traffic)
         ? globalThis.Boolean(object.allow_traffic)
         : false,
+      schedule: isSet(object.schedule) ? globalThis.String(object.schedule) : "",
     };
   },
 
@@ -1442,6 +1457,9 @@ export const RunSpec: MessageFns<RunSpec> = {
     }
     if (message.allowTraffic !== false) {
       obj.allowTraffic = message.allowTraffic;
+    }
+    if (message.schedule !== "") {
+      obj.schedule = message.schedule;
     }
     return obj;
   },
@@ -1477,6 +1495,7 @@ export const RunSpec: MessageFns<RunSpec> = {
       : undefined;
     message.profile = object.profile ?? "";
     message.allowTraffic = object.allowTraffic ?? false;
+    message.schedule = object.schedule ?? "";
     return message;
   },
 };
