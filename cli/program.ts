@@ -5,6 +5,8 @@ import { DEFAULT_COLLECTOR } from './client/connection.ts'
 import { addAgentCommand } from './commands/agent.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addCollectorCommand } from './commands/collector.ts'
+import { addCompletionCommand } from './commands/completion.ts'
+import { addConfigCommand } from './commands/config.ts'
 import { addCoverageCommand } from './commands/coverage.ts'
 import { addGateCommand } from './commands/gate.ts'
 import { addHealthCommand } from './commands/health.ts'
@@ -91,8 +93,8 @@ const addCommands = (program: Command, app: App): void => {
     addTrafficCommand,
   )
   add('Commands for node health:', addCheckCommand, addHealthCommand, addGateCommand)
-  add('Commands that run a service:', addAgentCommand, addCollectorCommand)
-  add('Commands for this machine:', addTrialCommand, addLabCommand)
+  add('Commands that run a service:', addAgentCommand, addCollectorCommand, addConfigCommand)
+  add('Commands for this machine:', addTrialCommand, addLabCommand, addCompletionCommand)
 }
 
 /** Runs the command that the user typed. Returns the exit code of the process. */
