@@ -89,7 +89,10 @@ How long the store keeps ping mesh windows, events and runs, and its maximum siz
       '--config <file>',
       'Configuration in YAML: the nodes (name, address, rack, labels) and all settings.',
     )
-    .option('--hosts <file>', 'The nodes as a text list: one agent address per line, # starts a comment.')
+    .option(
+      '--hosts <file>',
+      'The nodes as a text list: one agent address or one list such as gpu-[01-64] per line, # starts a comment.',
+    )
     .option('--listen <host:port>', `Address to serve gRPC on. Default ${COLLECTOR_DEFAULTS.listen}.`)
     .option(
       '--http <host:port>',

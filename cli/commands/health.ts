@@ -30,7 +30,8 @@ const clear = (invocation: Invocation<{ checks?: string }>): Promise<ExitCode> =
   })
 }
 
-const SELECTORS = 'Node names or labels such as rack=r3. A node that matches any of them is selected.'
+const SELECTORS =
+  'Node names, lists such as gpu-[01-16], or labels such as rack=r3. A node that matches any of them is selected.'
 
 export const addHealthCommand = (program: Command, app: App): void => {
   const command = program

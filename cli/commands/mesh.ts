@@ -14,7 +14,7 @@ import { renderMatrix } from '../render/matrix-text.ts'
 import { eventDocument, historyDocument, meshDocument, pathDocument } from '../render/mesh-document.ts'
 import { meshExitCode, renderEvent, renderHistory, renderMesh, renderPaths } from '../render/mesh-text.ts'
 import { sanitize } from '../render/paint.ts'
-import { type Cell, gradeOf, type Matrix, type MatrixMeasure } from '../render/pair-matrix.ts'
+import { type Cell, isMarked, type Matrix, type MatrixMeasure } from '../render/pair-matrix.ts'
 import { PATH_STATES } from '../render/path-state.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
 
@@ -75,10 +75,10 @@ const MATRIX_MEASURES: Record<keyof typeof MEASURES, MatrixMeasure> = {
 const toMatrix = (response: GetMeshMatrixResponse, measure: MatrixMeasure): Matrix => {
   const valuesOf = ({ cells }: MatrixRow) => cells.flatMap(({ value }) => value ?? [])
   const matrixMedian = median(response.rows.flatMap(valuesOf))
-  const toCell = ({ outcome, value }: MatrixRow['cells'][number]): Cell | undefined => {
+  const toCell = ({ outcome, value, mark }: MatrixRow['cells'][number]): Cell | undefined => {
     if (outcome === Outcome.OUTCOME_UNSPECIFIED) return undefined
     if (value === undefined) return { kind: 'failed', outcome, reason: '' }
-    return { kind: 'value', value, grade: gradeOf(value, matrixMedian, measure) }
+    return { kind: 'value', value, isMarked: isMarked({ mark }) }
   }
   const { sources, destinations } = response
   const rows = response.rows.map(({ cells }) => cells.map(toCell))

@@ -71,7 +71,7 @@ describeLab('interrupted runs on a lab of 5 hosts', () => {
     expect([cancelled.exitCode, cancelled.stderr]).toEqual([0, ''])
     const document = await running
     expect(document.run.state).toBe('cancelled')
-    expect(outcomes(document.pairs)).toEqual(['measured', 'not_run'])
+    expect(outcomes(document.pairs)).toEqual(['invalid', 'measured', 'not_run'])
     expect(document.pairs).toHaveLength(20)
   })
 

@@ -13,7 +13,7 @@ import { NodeMetadata } from "../../agent/v1/agent.ts";
 import { HostSampling } from "../../agent/v1/host.ts";
 import { IperfOptions } from "../../agent/v1/iperf.ts";
 import { PortRange } from "../../agent/v1/types.ts";
-import { EndpointPair, Expectation, PairResult, Summary, Verdict } from "./result.ts";
+import { EndpointPair, Expectation, Judgement, PairResult, Summary, Verdict } from "./result.ts";
 
 export const protobufPackage = "meshgauge.collector.v1";
 
@@ -416,6 +416,11 @@ export interface Run {
   nodeMetadata: { [key: string]: NodeMetadata };
   /** Output only. The request_id of CreateRun. Empty when none was given. */
   requestId: string;
+  /**
+   * Output only. The answer of the run. Absent until the run has ended, and in runs that were interrupted by the end of
+   * the collector's process.
+   */
+  judgement: Judgement | undefined;
 }
 
 export interface Run_NodeMetadataEntry {
@@ -1995,6 +2000,7 @@ function createBaseRun(): Run {
     verdicts: [],
     nodeMetadata: {},
     requestId: "",
+    judgement: undefined,
   };
 }
 
@@ -2041,6 +2047,9 @@ export const Run: MessageFns<Run> = {
     });
     if (message.requestId !== "") {
       writer.uint32(114).string(message.requestId);
+    }
+    if (message.judgement !== undefined) {
+      Judgement.encode(message.judgement, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2173,6 +2182,14 @@ export const Run: MessageFns<Run> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.judgement = Judgement.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2253,6 +2270,7 @@ export const Run: MessageFns<Run> = {
         : isSet(object.request_id)
         ? globalThis.String(object.request_id)
         : "",
+      judgement: isSet(object.judgement) ? Judgement.fromJSON(object.judgement) : undefined,
     };
   },
 
@@ -2306,6 +2324,9 @@ export const Run: MessageFns<Run> = {
     if (message.requestId !== "") {
       obj.requestId = message.requestId;
     }
+    if (message.judgement !== undefined) {
+      obj.judgement = Judgement.toJSON(message.judgement);
+    }
     return obj;
   },
 
@@ -2346,6 +2367,9 @@ export const Run: MessageFns<Run> = {
       {},
     );
     message.requestId = object.requestId ?? "";
+    message.judgement = (object.judgement !== undefined && object.judgement !== null)
+      ? Judgement.fromPartial(object.judgement)
+      : undefined;
     return message;
   },
 };
