@@ -183,6 +183,7 @@ const createChild = (
   const lines = createLines({
     limits: { ...DEFAULT_LIMITS, ...startOptions.limits },
     monotonicSeconds: clock.monotonicSeconds,
+    yieldTurn: clock.yield,
     onFlood: (reason) => {
       floodReason = reason
       void stop('flooded')

@@ -11,16 +11,24 @@ import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
+import { boundedPingSeconds, type ProbeCeiling, probeLoadOf } from '../ceilings.ts'
 import type { Draining } from '../draining.ts'
 import type { DetectedEngines } from '../engines/detected-engines.ts'
 import { EngineError, type PingProbe } from '../engines/engine.ts'
+import { planPing } from '../engines/ping-request.ts'
 import { createStatistics, createTargetResult } from '../engines/statistics.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { checkPeers, checkTargetLimit, limitsOf, peerRefusals } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
 import { createReportTimer } from './report-timer.ts'
 
-type Deps = { clock: Clock; interfaces: Interfaces; engines: DetectedEngines; draining: Draining }
+type Deps = {
+  clock: Clock
+  interfaces: Interfaces
+  engines: DetectedEngines
+  draining: Draining
+  probeCeiling: ProbeCeiling
+}
 
 const reportSecondsOf = ({ reportInterval }: PingRequest): number =>
   fromDuration(reportInterval) ?? PING_DEFAULTS.reportIntervalSeconds
@@ -55,14 +63,32 @@ export const createPingService = (
     interfaces.throwIfDown(request.interface)
     const limits = limitsOf(options, interfaces)
     checkTargetLimit(limits, request.targets.length)
-    return { engine, version, ...splitTargets(request, limits) }
+    const split = splitTargets(request, limits)
+    const plan = planPing(split.allowed)
+    const maxSeconds = boundedPingSeconds(limits, plan)
+    return {
+      engine,
+      version,
+      ...split,
+      maxSeconds,
+      release: deps.probeCeiling.lease(limits, probeLoadOf(plan)),
+    }
   }
 
   return {
     async *ping(request, context): AsyncGenerator<PingResponse> {
       const stream = deps.draining.track(context.signal)
+      const over = new AbortController()
+      let release: (() => void) | undefined
       try {
-        const { engine, version, allowed, indices, refused } = await admit(request, stream.signal)
+        const admitted = await admit(request, stream.signal)
+        const { engine, version, allowed, indices, refused, maxSeconds } = admitted
+        release = admitted.release
+        const signal = AbortSignal.any([stream.signal, over.signal])
+        void clock.sleep(maxSeconds, signal).then(
+          () => over.abort(),
+          () => undefined,
+        )
         const windows = request.targets.map(() => createStatistics())
         const totals = request.targets.map((_, index) => createTargetResult(index))
         const record = (probe: PingProbe) => {
@@ -73,8 +99,10 @@ export const createPingService = (
         const source = { interface: request.interface, addresses: interfaces.addressesOf(request.interface) }
         let engineError: EngineError | undefined
         const probing = (async () => {
-          for await (const probe of engine.ping(allowed, source, stream.signal)) record(probe)
+          for await (const probe of engine.ping(allowed, source, signal)) record(probe)
         })().catch((error) => {
+          // A ping that has no end of its own ends with the longest time that the agent allows.
+          if (over.signal.aborted && !stream.signal.aborted) return
           if (!(error instanceof EngineError)) throw error
           engineError = error
         })
@@ -95,6 +123,8 @@ export const createPingService = (
         )
         yield { event: { $case: 'summary', value: { results } } }
       } finally {
+        over.abort()
+        release?.()
         stream.end()
       }
     },

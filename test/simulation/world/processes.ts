@@ -70,6 +70,7 @@ const startProgram = (
   const lines = createLines({
     limits: { ...DEFAULT_LIMITS, ...limits },
     monotonicSeconds: agent.monotonicSeconds,
+    yieldTurn: async () => undefined,
     onFlood: (reason) => {
       floodReason = reason
       stop('flooded')
