@@ -114,13 +114,18 @@ export const createPingService = (
         for (let running = true; running; ) {
           running = await isRunning(reportSeconds)
           const end = clock.now()
-          const taken = takeWindows(windows, windowStart, end)
+          for (let first = 0; first < windows.length; first += TARGETS_AT_ONCE) {
+            const taken = takeWindows(windows, first, windowStart, end)
+            if (taken.length > 0) yield { event: { $case: 'windows', value: { windows: taken } } }
+            if (windows.length > TARGETS_AT_ONCE) await clock.yield()
+          }
           windowStart = end
-          if (taken.length > 0) yield { event: { $case: 'windows', value: { windows: taken } } }
         }
-        const results = totals.map(
-          (total, index) => refused.get(index) ?? withEngineError(total.result(), engineError),
-        )
+        const results: PingResult[] = []
+        for (const [index, total] of totals.entries()) {
+          results.push(refused.get(index) ?? withEngineError(total.result(), engineError))
+          if (index % TARGETS_AT_ONCE === TARGETS_AT_ONCE - 1) await clock.yield()
+        }
         yield { event: { $case: 'summary', value: { results } } }
       } finally {
         over.abort()
@@ -162,17 +167,22 @@ const splitTargets = (request: PingRequest, limits: Limits) => {
   }
 }
 
+/** Targets whose figures are derived in one turn of the event loop: 256 cost about 20 ms. */
+const TARGETS_AT_ONCE = 256
+
+/** The windows of some targets, from `first` on. */
 const takeWindows = (
   targets: readonly ReturnType<typeof createStatistics>[],
+  first: number,
   start: Date,
   end: Date,
-): PingWindow[] =>
-  targets.flatMap((target, targetIndex) => {
+): PingWindow[] => {
+  const [startTime, endTime] = [toTimestamp(start), toTimestamp(end)]
+  return targets.slice(first, first + TARGETS_AT_ONCE).flatMap((target, offset) => {
     const statistics = target.take()
-    return statistics
-      ? [{ targetIndex, startTime: toTimestamp(start), endTime: toTimestamp(end), statistics }]
-      : []
+    return statistics ? [{ targetIndex: first + offset, startTime, endTime, statistics }] : []
   })
+}
 
 /** When the engine failed, no target is measured completely. */
 const withEngineError = (result: PingResult, error: EngineError | undefined): PingResult =>

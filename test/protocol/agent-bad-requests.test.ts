@@ -76,7 +76,10 @@ describe('bad requests', () => {
       'probes above the rate of a node',
       PING,
       'Ping',
-      { targets: [{ address: '127.0.0.1' }], interval: { nanos: 1e7 }, sizeBytes: 65_000, continuous: true },
+      {
+        targets: [1, 2, 3].map((host) => ({ address: `127.0.0.${host}` })),
+        ...{ interval: { nanos: 1e7 }, sizeBytes: 65_000, continuous: true },
+      },
       'LIMIT_EXCEEDED',
       status.RESOURCE_EXHAUSTED,
     ],
