@@ -51,7 +51,11 @@ export const createNetperf = (
     )
 
   const hasDemo = async (signal: AbortSignal): Promise<boolean> => {
-    const printed = await deps.processes.run(client, ['-D', '1', '-V'], { signal, deadlineSeconds: 10 })
+    const printed = await deps.processes.run(client, ['-D', '1', '-V'], {
+      signal,
+      deadlineSeconds: 10,
+      isUntraced: true,
+    })
     return !NO_DEMO.test(`${printed.stdout}${printed.stderrTail}`)
   }
 

@@ -151,6 +151,7 @@ export const createSimulatedProcesses = (deps: Deps): Processes => {
     return startProgram(deps, file, args, options)
   }
   return {
+    isInstalled: async (file) => deps.programs[file] !== undefined,
     start,
     run: async (file, args, options) => {
       const child = await start(file, args, options)
