@@ -34,5 +34,5 @@ and when the node was last measured. A silent node is listed with the reason.`,
     ['meshgauge nodes gpu-01 rack=r3', 'list one node and all nodes of a rack'],
     ['meshgauge nodes --json', 'print everything that the agents report'],
   ])
-  app.handle(command, Number.POSITIVE_INFINITY, nodes)
+  app.handle(command, Number.POSITIVE_INFINITY, nodes, { isList: true })
 }

@@ -167,6 +167,7 @@ export const addRunsCommand = (program: Command, app: App): void => {
       .option('--limit <n>', `Number of runs, 1 to 1000. Default ${DEFAULT_LIMIT}.`),
     0,
     list,
+    { isList: true },
   )
   app.handle(
     runs
@@ -182,6 +183,7 @@ export const addRunsCommand = (program: Command, app: App): void => {
   app.handle(
     runs
       .command('export')
+      .summary('Print everything about a run, in one of several formats.')
       .description(
         `Print everything that the collector has about a run, in one of these formats:
   json                 one JSON document
