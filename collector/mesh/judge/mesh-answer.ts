@@ -7,8 +7,8 @@ import type { PathCounts } from '../state/paths.ts'
 export type MeshAnswerInput = {
   readonly verdicts: readonly Verdict[]
   readonly counts: Readonly<PathCounts>
-  /** Nodes whose agents deliver nothing: what they send is not observed. */
-  readonly silentNodes: readonly string[]
+  /** Interfaces of which no path is observed in a direction, such as `node-3 net1 sends`. */
+  readonly unobserved: readonly string[]
   /** Why parts of the fleet are left out of the meshes. */
   readonly leftOut: readonly string[]
 }
@@ -19,14 +19,14 @@ const MARKED: readonly PathState[] = [PathState.PATH_STATE_LOSSY, PathState.PATH
 export const isMarkedPath = (state: PathState): boolean => MARKED.includes(state)
 
 /** Returns the answer of the ping meshes. A path is observed while it is UP, LOSSY or DOWN. */
-export const answerOfMeshes = ({ verdicts, counts, silentNodes, leftOut }: MeshAnswerInput): Judgement => {
+export const answerOfMeshes = ({ verdicts, counts, unobserved, leftOut }: MeshAnswerInput): Judgement => {
   const markedCount = counts[PathState.PATH_STATE_LOSSY] + counts[PathState.PATH_STATE_DOWN]
   const requestedCount = Object.values(counts).reduce((sum, count) => sum + count, 0)
   const observedCount = counts[PathState.PATH_STATE_UP] + markedCount
   return judge({
     verdicts,
     notes: [],
-    coverage: { requestedCount, observedCount, unobserved: silentNodes.map((node) => `${node} sends`) },
+    coverage: { requestedCount, observedCount, unobserved },
     markedCount,
     missedExpectationCount: 0,
     incomplete: leftOut.map((text) => `${text}.`).join(' '),

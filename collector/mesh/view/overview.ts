@@ -20,7 +20,7 @@ type Deps = {
   agents: Pick<MeshAgents, 'delivers' | 'problems' | 'streams'>
   recorder: Pick<Recorder, 'depth' | 'problems'>
   evaluator: Pick<Evaluator, 'lossy' | 'verdicts'>
-  pathStates: Pick<PathStates, 'countsByMesh'>
+  pathStates: Pick<PathStates, 'countsByMesh' | 'unobserved'>
   paths: Pick<Paths, 'interfaces'>
 }
 
@@ -80,9 +80,7 @@ export const createOverview = (deps: Deps) => {
           answerOfMeshes({
             verdicts: evaluator.verdicts(),
             counts: sumOf([...counts.values()]),
-            silentNodes: [...new Set(planned.flatMap(({ members }) => members.nodes))].filter(
-              (node) => !agents.delivers(node),
-            ),
+            unobserved: pathStates.unobserved(),
             leftOut: planned.flatMap(({ members }) => members.problems),
           }),
         ),
