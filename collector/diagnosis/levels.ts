@@ -111,8 +111,9 @@ export const judgeAcrossRacks = (fabric: readonly Sample[], parameters: Paramete
     const ratio = isRetested(sample) ? parameters.leastAloneRatio : parameters.leastSlowRatio
     if (!Number.isFinite(inside) || bitsPerSecond >= ratio * inside) continue
     sample.fault = 'slow'
-    sample.standsOut = true
-    sample.isFar = true
+    const isFar = bitsPerSecond < parameters.leastSlowRatio * inside
+    sample.standsOut ||= isFar
+    sample.isFar ||= isFar
   }
 }
 

@@ -22,7 +22,7 @@ export const defaultThresholds: Thresholds = {
   minBitsPerSecond: 0,
   slowRatio: 0.7,
   leastSlowRatio: 0.3,
-  leastAloneRatio: 0.5,
+  leastAloneRatio: 0.4,
   lossRatio: 0.005,
   lateFactor: 3,
   lateSeconds: 0.001,
