@@ -17,8 +17,9 @@ export type AgentOptions = {
   /** Ports that iperf servers are leased from. */
   ports: PortRange
   labels: Readonly<Record<string, string>>
+  /** Longest test, including its warm-up; also the longest ping, and the end of every program of a test. */
   maxDurationSeconds: number
-  /** Maximum bitrate of a flow; 0 is no limit. */
+  /** Maximum bitrate of a flow in either direction, and of all probes together; 0 is no limit. */
   maxBitsPerSecond: number
   /** Paths by name: of programs that are not on PATH (engines, nvidia-smi, ethtool), and of pcp.conf. */
   programs: Readonly<Record<string, string>>

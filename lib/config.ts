@@ -12,8 +12,10 @@ export class ConfigError extends Error {
 
   constructor(file: string, problems: readonly ConfigProblem[]) {
     const places = problems.map(({ line, column }) => `${file}:${line}:${column}`)
-    const width = Math.max(...places.map((place) => place.length))
-    const pathWidth = Math.max(...problems.map(({ path }) => path.length))
+    const longest = (texts: readonly string[]) =>
+      texts.reduce((most, { length }) => Math.max(most, length), 0)
+    const width = longest(places)
+    const pathWidth = longest(problems.map(({ path }) => path))
     const lines = problems.map(
       ({ path, message }, index) =>
         `  ${places[index]!.padEnd(width)}   ${path.padEnd(pathWidth)}  ${message}`,
@@ -122,11 +124,20 @@ const wordsOf = (issue: z.core.$ZodIssue): string => {
   return issue.message
 }
 
+const NESTED_TOO_DEEPLY: ConfigProblem = {
+  line: 1,
+  column: 1,
+  path: '',
+  message: 'lists or maps are nested too deeply',
+}
+
 /** The content of a YAML document. Aliases that expand to much more data are refused. */
 const contentOf = (file: string, document: Document): unknown => {
   try {
     return document.toJS() ?? {}
   } catch (error) {
+    // The depth of the call stack limits the depth of the document.
+    if (error instanceof RangeError) throw new ConfigError(file, [NESTED_TOO_DEEPLY])
     if (!(error instanceof ReferenceError)) throw error
     throw new ConfigError(file, [{ line: 1, column: 1, path: '', message: error.message }])
   }
@@ -148,6 +159,8 @@ export const parseConfig = <S extends z.ZodType>(
     const { line, col } = lines.linePos(offset)
     return { line, column: col, path, message }
   }
+  if (document.errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION'))
+    throw new ConfigError(file, [NESTED_TOO_DEEPLY])
   if (document.errors.length > 0) {
     const problems = document.errors.map((error) =>
       problemAt(error.pos[0], '', error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')),

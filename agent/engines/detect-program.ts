@@ -38,10 +38,13 @@ export const detectProgram = async (
   { program, oldest, versionArgs, versionPattern, hint, probeArgs }: Wanted,
   signal: AbortSignal,
 ): Promise<Detection> => {
-  const options = { signal, deadlineSeconds: DETECT_SECONDS }
+  const options = { signal, deadlineSeconds: DETECT_SECONDS, isUntraced: true }
+  const isInstalled = await processes.isInstalled(program)
+  signal.throwIfAborted()
+  if (!isInstalled)
+    return { available: false, version: '', reasons: [`${program} is not installed: ${hint}`] }
   const printed = await processes.run(program, versionArgs, options)
   signal.throwIfAborted()
-  if (printed.notFound) return { available: false, version: '', reasons: [`${printed.reason}: ${hint}`] }
   const output = `${printed.stdout}\n${printed.stderrTail}`
   const version = versionPattern.exec(output)?.[1] ?? ''
   const reasons: string[] = []

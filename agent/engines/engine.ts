@@ -19,11 +19,18 @@ import type { ProgramFault } from './program-fault.ts'
 /** What engines need from the agent. */
 export type EngineDeps = { processes: Processes; clock: Clock }
 
+/** What no program of an iperf engine may exceed. Seconds and bit/s; 0 is no limit. */
+export type Ceilings = { seconds: number; bitsPerSecond: number }
+
+export const NO_CEILINGS: Ceilings = { seconds: Number.POSITIVE_INFINITY, bitsPerSecond: 0 }
+
 /** Paths of the programs that are not on the PATH under their own names. */
 export type EngineOptions = {
   programs?: { fping?: string; ping?: string; iperf3?: string; netperf?: string; netserver?: string }
   /** The port that engine tcp connects to when a target names none: the agent's own. */
   agentPort: number
+  /** Longest test in seconds, after which every program is ended, and the highest rate of a flow in bit/s; 0 is none. */
+  ceilings?: Ceilings
 }
 
 /**
@@ -152,6 +159,8 @@ export type IperfEngine = {
   readonly portsPerServer: number
   /** Whether its programs are bound to the device of the interface, so that all their bytes pass it. */
   readonly bindsDevice: boolean
+  /** Whether clients and servers can keep to a bitrate. */
+  readonly limitsRate: boolean
   detect(signal: AbortSignal): Promise<Detection>
   /** Returns all violations of flows and options, with paths such as `options.tos`. */
   validateRun(flows: readonly Flow[], options: IperfOptions | undefined): Violation[]

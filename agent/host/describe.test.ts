@@ -28,7 +28,8 @@ const createHost = (files: Record<string, string>, programs: Record<string, () =
       if (!signal?.aborted) now += seconds
     },
   }
-  const processes: Pick<Processes, 'run'> = {
+  const processes: Pick<Processes, 'run' | 'isInstalled'> = {
+    isInstalled: async () => true,
     run: async (file, args) => {
       started.push([file, ...args].join(' '))
       const program = programs[file]

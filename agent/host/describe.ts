@@ -31,7 +31,7 @@ export type HostDescriber = {
   withDrivers(interfaces: readonly Interface[]): Promise<Interface[]>
 }
 
-type Deps = { clock: Clock; processes: Pick<Processes, 'run'>; read: ReadText }
+type Deps = { clock: Clock; processes: Pick<Processes, 'run' | 'isInstalled'>; read: ReadText }
 
 /** DMI files may be missing (virtual machines, ARM) or readable only by root. */
 const readProduct = (read: ReadText) => {
@@ -80,15 +80,23 @@ const createProgramCache = ({ clock, processes }: Deps) => {
   const known = new Map<string, Entry>()
   const ask = (program: string, args: readonly string[], before: string): Entry => {
     // Not the caller's signal: other callers wait for the same output, and the deadline bounds it.
-    const options = { signal: AbortSignal.any([]), deadlineSeconds: PROGRAM_DEADLINE_SECONDS }
+    const options = {
+      signal: AbortSignal.any([]),
+      deadlineSeconds: PROGRAM_DEADLINE_SECONDS,
+      isUntraced: true,
+    }
     const entry: Entry = {
       at: clock.monotonicSeconds(),
       // A program that is missing, fails or hangs has no output; nor has one of an agent that shuts down. nvidia-smi
       // fails also when its output is complete.
-      printed: processes.run(program, args, options).then(
-        ({ reason, exitCode, stdout }) => (reason === '' || exitCode === CORRUPTED_INFOROM ? stdout : ''),
-        () => '',
-      ),
+      printed: processes
+        .isInstalled(program)
+        .then(async (isInstalled) => {
+          if (!isInstalled) return ''
+          const { reason, exitCode, stdout } = await processes.run(program, args, options)
+          return reason === '' || exitCode === CORRUPTED_INFOROM ? stdout : ''
+        })
+        .catch(() => ''),
       latest: before,
       isPrinted: false,
     }

@@ -37,6 +37,21 @@ const readSpeeds = (read: ValueReader, texts: readonly string[]): AgentOptions['
   return Object.fromEntries(entries.map(([name, rate]) => [name, read.bitsPerSecond('--speed', rate) ?? 0]))
 }
 
+/** Names of labels; those that begin with an underscore are reserved by Prometheus and JavaScript. */
+const LABEL = /^[A-Za-z0-9][\w./-]*$/
+
+const readLabels = (read: ValueReader, texts: readonly string[]): AgentOptions['labels'] => {
+  const labels = readKeyValues(read, '--label', texts, 'KEY=VALUE')
+  for (const name of Object.keys(labels)) {
+    if (!LABEL.test(name))
+      read.refuse(
+        '--label',
+        `"${name}" is not a label name; use letters, digits and . / - _, and begin with a letter or digit`,
+      )
+  }
+  return labels
+}
+
 export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptions => {
   const { options, read } = invocation
   const listen = options.listen ?? AGENT_DEFAULTS.listen
@@ -50,7 +65,7 @@ export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptio
     speeds: readSpeeds(read, options.speed ?? []),
     allowPeers: read.list('--allow-peers', options.allowPeers),
     ports: read.portRange('--ports', options.ports) ?? AGENT_DEFAULTS.ports,
-    labels: readKeyValues(read, '--label', options.label ?? [], 'KEY=VALUE'),
+    labels: readLabels(read, options.label ?? []),
     maxDurationSeconds:
       read.seconds('--max-duration', options.maxDuration) ?? AGENT_DEFAULTS.maxDurationSeconds,
     maxBitsPerSecond:

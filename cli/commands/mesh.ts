@@ -204,7 +204,7 @@ const addPathCommands = (mesh: Command, app: App): void => {
     .option(...NODE)
     .option('--interface <name>', 'Only paths of this interface.')
     .option('--limit <n>', 'Number of paths, 1 to 5000. Default 100.')
-  app.handle(pathsCommand, 0, paths)
+  app.handle(pathsCommand, 0, paths, { isList: true })
   const matrixCommand = mesh
     .command('matrix')
     .description('Show one measure of all paths as a matrix. Rows probe, columns are probed.')
@@ -243,11 +243,12 @@ time of every path, now and over time. Schedules create ping meshes.`,
     ['meshgauge mesh history gpu-01 gpu-07 --since 6h', 'show one path over time'],
     ['meshgauge mesh watch', 'print changes of state until Ctrl-C'],
   ]).addHelpText('after', '\nExit codes of status: 0 healthy, 1 a path or node is bad, 3 nothing is measured')
-  app.handle(mesh, 0, status)
+  app.handle(mesh, 0, status, { isList: true })
   app.handle(
     mesh.command('status').description('Show the state of the mesh. The same as "meshgauge mesh".'),
     0,
     status,
+    { isList: true },
   )
   addPathCommands(mesh, app)
   const eventsCommand = mesh

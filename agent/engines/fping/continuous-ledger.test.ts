@@ -58,11 +58,11 @@ test('every probe counts once, for any chunks and any order of the lines', () =>
   )
   fc.assert(
     fc.property(shuffled, fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (order, cuts) => {
-      const { ledger, reported } = ledgerOf(['10.0.0.1', '10.0.0.2', '10.0.0.1'])
+      const { ledger, reported } = ledgerOf(['10.0.0.1', '10.0.0.2', '10.0.0.3'])
       const text = order
         .map(
           (sequence) =>
-            answer('10.0.0.1', sequence) + timeout('10.0.0.2', sequence) + answer('10.0.0.1', sequence),
+            answer('10.0.0.1', sequence) + timeout('10.0.0.2', sequence) + answer('10.0.0.3', sequence),
         )
         .join('')
       for (let at = 0, turn = 0; at < text.length; turn++) {

@@ -26,7 +26,7 @@ const createTargetLedgers = (plan: PingPlan) => {
   const ledgers = plan.addresses.map((_, targetIndex) =>
     createProbeLedger({ targetIndex, slack, missingReason: NOT_SENT }),
   )
-  const byAddress = Map.groupBy(ledgers, (_, index) => plan.addresses[index]!)
+  const byAddress = new Map(ledgers.map((ledger, index) => [plan.addresses[index]!, ledger]))
   const unknown: string[] = []
   let highestSequence = 0
   let totals = 0
@@ -46,23 +46,22 @@ const createTargetLedgers = (plan: PingPlan) => {
       unknown.push(event.text)
       return []
     }
-    const named = byAddress.get(event.address) ?? []
+    const ledger = byAddress.get(event.address)
+    if (!ledger) return []
     if (event.kind === 'error') {
-      for (const ledger of named) ledger.setNetworkError(event.reason)
+      ledger.setNetworkError(event.reason)
       return []
     }
     if (event.kind === 'total') {
       totals++
-      return named.flatMap((ledger) => ledger.finish(event.sentCount))
+      return ledger.finish(event.sentCount)
     }
     const { sequence, rttSeconds } = event
     if (sequence > lastSequence) {
       unknown.push(text)
       return []
     }
-    const probes = named.flatMap((ledger) =>
-      rttSeconds === undefined ? ledger.lost(sequence) : ledger.answered(sequence, rttSeconds),
-    )
+    const probes = rttSeconds === undefined ? ledger.lost(sequence) : ledger.answered(sequence, rttSeconds)
     return probes.concat(reached(sequence))
   }
   return {

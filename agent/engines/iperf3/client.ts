@@ -2,7 +2,7 @@
 
 import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
-import type { EngineDeps, IperfEvent } from '../engine.ts'
+import type { Ceilings, EngineDeps, IperfEvent } from '../engine.ts'
 import { endWhenLate } from '../iperf-program.ts'
 import { connectionTo, isStopped } from '../program-state.ts'
 import { CONNECT_SECONDS, clientArgs, deadlineSeconds, LIMITS, type Mode, planIperf } from './args.ts'
@@ -41,8 +41,7 @@ const record = (observed: MutableObserved, output: IperfOutput): void => {
 
 export async function* runClient(
   deps: EngineDeps,
-  program: string,
-  mode: Mode,
+  { program, mode, ceilings }: { program: string; mode: Mode; ceilings: Ceilings },
   flow: Flow,
   options: IperfOptions | undefined,
   signal: AbortSignal,
@@ -52,7 +51,7 @@ export async function* runClient(
   const connectSeconds = background?.connectSeconds ?? CONNECT_SECONDS
   const running = await deps.processes.start(program, clientArgs(flow, options, mode, connectSeconds), {
     signal,
-    deadlineSeconds: deadlineSeconds(plan, options?.bitsPerSecond, connectSeconds),
+    deadlineSeconds: deadlineSeconds(plan, options?.bitsPerSecond, connectSeconds, ceilings.seconds),
     limits: LIMITS,
     isBackground: background !== undefined,
   })

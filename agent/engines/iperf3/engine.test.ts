@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
 import { pino } from 'pino'
 import { afterAll, describe, expect, test } from 'vitest'
 import { Direction, type Flow, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
@@ -253,4 +254,45 @@ test('a server that listens and then hangs is a fault of the program, not a serv
     programFault: { program: 'iperf3', problem: 'hangs: it does not accept the connection of its client' },
   })
   client.destroy()
+})
+
+test.each([
+  ['sends (iperf3 -R)', ['-R']],
+  ['receives', []],
+])('a server of a node with a maximum bitrate ends soon after what it %s is faster', async (_, args) => {
+  const engine = createIperf3(
+    { processes: realTimeProcesses, clock: systemClock },
+    { agentPort: 1, ceilings: { seconds: 20, bitsPerSecond: 1_000_000 } },
+  )
+  const listener = await listenerOn()
+  const server = engine.serve(listener, never)
+  await server.ready
+  const startedAt = performance.now()
+  await execa('iperf3', ['-c', listener.address, '-p', String(listener.port), '-t', '8', ...args], {
+    reject: false,
+  })
+  const served = await server.done
+  expect(served).toMatchObject({
+    outcome: Outcome.OUTCOME_REFUSED,
+    reason: 'ended: the client moved more than max_bits_per_second',
+  })
+  expect(performance.now() - startedAt).toBeLessThan(4000)
+})
+
+test('a client that keeps the maximum bitrate is served', async () => {
+  const engine = createIperf3(
+    { processes: realTimeProcesses, clock: systemClock },
+    { agentPort: 1, ceilings: { seconds: 20, bitsPerSecond: 1_000_000 } },
+  )
+  const listener = await listenerOn()
+  const server = engine.serve(listener, never)
+  await server.ready
+  const options = IperfOptions.fromPartial({
+    duration: { seconds: 3 },
+    bitsPerSecond: 500_000,
+    parallelCount: 2,
+  })
+  const { result } = await collect(engine.run(flowTo(listener.port), options, never))
+  expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, reason: '' })
+  expect(await server.done).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED })
 })

@@ -94,3 +94,25 @@ export const createServerParser = (totals: ServerTotals): ((line: string) => Ipe
     })
   }
 }
+
+/** Bytes above its rate that a client may move: the blocks that iperf3 sends at once, on each of some streams. */
+const BURST_BYTES = 2 * 1024 * 1024
+
+/**
+ * Returns a function that states whether the streams of a server have moved more than a rate allows, both directions
+ * together. It takes each line of the output.
+ */
+export const createRateWatch = (): ((line: string, maxBitsPerSecond: number) => boolean) => {
+  let bytes = 0
+  let seconds = 0
+  return (line, maxBitsPerSecond) => {
+    if (maxBitsPerSecond === 0 || line[0] !== '[' || line.startsWith('[SUM]')) return false
+    const match = ROW.exec(line)
+    if (!match || TOTAL.test(match[6]!)) return false
+    const row = rowOf(match)
+    if (!row) return false
+    bytes += row.figure.bytes
+    seconds = Math.max(seconds, row.endSeconds)
+    return bytes > BURST_BYTES + (1.1 * maxBitsPerSecond * seconds) / 8
+  }
+}

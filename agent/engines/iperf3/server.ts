@@ -3,19 +3,19 @@
 import type { ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult, RunningProcess } from '../../processes.ts'
-import type { EngineDeps, IperfListener, IperfServer } from '../engine.ts'
+import type { Ceilings, EngineDeps, IperfListener, IperfServer } from '../engine.ts'
 import { createIperfServer, endWhenLate } from '../iperf-program.ts'
 import { faultError, programError, quote } from '../program-error.ts'
 import { type Fault, faultOfEnd, programFault } from '../program-fault.ts'
 import { waitingClients } from '../program-state.ts'
 import { LIMITS, serverArgs, serverInterval } from './args.ts'
-import { createServerParser, type ServerTotals } from './output-server.ts'
+import { createRateWatch, createServerParser, type ServerTotals } from './output-server.ts'
 
 /** Time of a test in addition to its duration: to connect, to exchange results and to end. */
 const MARGIN_SECONDS = 15
 
 /** iperf3 reports a client when it flushes its output, after an interval; doubled for a busy host. */
-const flushSeconds = (listener: IperfListener): number => 2 * serverInterval(listener)
+const flushSeconds = (listener: IperfListener): number => 2 * Math.max(1, serverInterval(listener))
 
 /** Enough lines to identify a program that is not iperf3. */
 const MAX_UNKNOWN_LINES = 10
@@ -36,6 +36,8 @@ type Observed = {
   totals: ServerTotals
   /** Why iperf3 itself is at fault. */
   fault: Fault
+  /** A client moved more than the agent allows. */
+  tooFast: boolean
 }
 
 const read = (observed: Observed, text: string): void => {
@@ -63,6 +65,8 @@ const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: Ipe
   })
   const fault = observed.fault ?? faultOfEnd(ended)
   if (fault !== undefined) return faulty(fault)
+  if (observed.tooFast)
+    return serveResult(Outcome.OUTCOME_REFUSED, 'ended: the client moved more than max_bits_per_second')
   if (observed.idle)
     return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
   if (ended.timedOut) return serveResult(Outcome.OUTCOME_TIMED_OUT, ended.reason)
@@ -147,6 +151,7 @@ export const startServer = (
   deps: EngineDeps,
   program: string,
   listener: IperfListener,
+  ceilings: Ceilings,
   signal: AbortSignal,
 ): IperfServer => {
   const observed: Observed = {
@@ -158,25 +163,32 @@ export const startServer = (
     idle: false,
     totals: {},
     fault: undefined,
+    tooFast: false,
   }
   const { idleSeconds, durationSeconds } = listener
 
   return createIperfServer(signal, async (ready) => {
     const ended = new AbortController()
-    const running = await deps.processes.start(program, serverArgs(listener), {
+    const running = await deps.processes.start(program, serverArgs(listener, ceilings.bitsPerSecond), {
       signal,
-      deadlineSeconds: idleSeconds + flushSeconds(listener) + durationSeconds + MARGIN_SECONDS,
+      deadlineSeconds:
+        idleSeconds + flushSeconds(listener) + Math.min(durationSeconds, ceilings.seconds) + MARGIN_SECONDS,
       limits: LIMITS,
       isBackground: listener.isBackground === true,
     })
     const { samples } = listener
     const parser = createServerParser(observed.totals)
+    const isTooFast = createRateWatch()
     let lineAt = deps.clock.monotonicSeconds()
     void watch(deps, running, listener, observed, () => lineAt, ended.signal)
     for await (const { text } of running.lines) {
       lineAt = deps.clock.monotonicSeconds()
       const sample = parser(text)
       if (sample) samples?.onSample(sample)
+      if (isTooFast(text, ceilings.bitsPerSecond)) {
+        observed.tooFast = true
+        void running.end()
+      }
       const wasListening = observed.listening
       read(observed, text)
       if (observed.listening && !wasListening) {

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import type { ProcessResult } from '../../processes.ts'
-import type { EngineDeps, IperfEvent } from '../engine.ts'
+import type { Ceilings, EngineDeps, IperfEvent } from '../engine.ts'
 import { endWhenLate } from '../iperf-program.ts'
 import { connectionTo, isStopped } from '../program-state.ts'
 import {
@@ -112,7 +112,7 @@ async function* runPart(
 
 export async function* runClient(
   deps: EngineDeps,
-  program: string,
+  { program, ceilings }: { program: string; ceilings: Ceilings },
   flow: Flow,
   options: IperfOptions | undefined,
   signal: AbortSignal,
@@ -140,7 +140,7 @@ export async function* runClient(
   }
   const part = {
     args: clientArgs(flow, options),
-    deadlineSeconds: deadlineSeconds(plan),
+    deadlineSeconds: deadlineSeconds(plan, ceilings.seconds),
     plan,
     port: flow.port,
   }

@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import type { ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult, RunningProcess } from '../../processes.ts'
-import type { EngineDeps, IperfListener, IperfServer } from '../engine.ts'
+import type { Ceilings, EngineDeps, IperfListener, IperfServer } from '../engine.ts'
 import { EngineError } from '../engine.ts'
 import { createIperfServer } from '../iperf-program.ts'
 import { programError, quote } from '../program-error.ts'
@@ -115,7 +115,7 @@ const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: Ipe
 
 export const startServer = (
   deps: EngineDeps,
-  program: string,
+  { program, ceilings }: { program: string; ceilings: Ceilings },
   listener: IperfListener,
   signal: AbortSignal,
 ): IperfServer => {
@@ -133,7 +133,8 @@ export const startServer = (
     const ended = new AbortController()
     const running = await deps.processes.start(program, serverArgs(listener), {
       signal,
-      deadlineSeconds: idleSeconds + durationSeconds + CONNECT_SECONDS + MARGIN_SECONDS,
+      deadlineSeconds:
+        idleSeconds + Math.min(durationSeconds, ceilings.seconds) + CONNECT_SECONDS + MARGIN_SECONDS,
     })
     let watching = Promise.resolve()
     for await (const { text } of running.lines) {

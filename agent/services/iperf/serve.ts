@@ -1,11 +1,12 @@
 import type { ServeRequest, ServeResponse, ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
-import { fromDuration } from '../../../lib/protobuf-time.ts'
+import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
 import { claimsOf } from '../../admission.ts'
+import { boundedServeSeconds } from '../../ceilings.ts'
 import type { IperfEngine } from '../../engines/engine.ts'
-import { checkFlowLimits, limitsOf } from '../../limits.ts'
+import { limitsOf } from '../../limits.ts'
 import type { AgentOptions } from '../../options.ts'
 import { type CallerContext, type Endpoint, type IperfDeps, resolveEndpoint } from './endpoint.ts'
 import { createFlowUpdates } from './flow-updates.ts'
@@ -29,15 +30,18 @@ export const handleServe = (
   const flushSeconds = sustained ? SUSTAINED_FLUSH_SECONDS : FLUSH_SECONDS
   return iperfStream(deps, context, { updates, flushSeconds }, async (lease) => {
     const { engine, version } = await deps.engines.iperf(request.engine, lease.signal)
-    const endpoints = admitListeners(deps, options, engine, request)
+    const { endpoints, durationSeconds } = admitListeners(deps, options, engine, request)
     const interfaces = endpoints.map((endpoint) => endpoint.interface)
     const claims = claimsOf('server', request.direction, interfaces)
-    const seconds = sustained ? undefined : fromDuration(request.duration)
+    const seconds = sustained ? undefined : durationSeconds
     lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
     if (sustained) lease.onEnd(deps.trafficLabels.register(request.label))
     await lease.sampleHost(request.hostSampling)
     const { maxDurationSeconds } = options
-    const serving: Serving = { deps, engine, request, endpoints, updates, lease, maxDurationSeconds }
+    const serving: Serving = {
+      ...{ deps, engine, endpoints, updates, lease, maxDurationSeconds },
+      request: { ...request, duration: toDuration(durationSeconds) },
+    }
     const serve = sustained ? serveSustained : serveOnce
     const servers = await Promise.all(endpoints.map((_, index) => serve(serving, index)))
     const listeners = servers.map(({ port }, index) => ({ address: endpoints[index]!.address, port }))
@@ -55,7 +59,7 @@ const admitListeners = (
   options: AgentOptions,
   engine: IperfEngine,
   request: ServeRequest,
-): Endpoint[] => {
+): { endpoints: Endpoint[]; durationSeconds: number } => {
   const endpoints = request.listeners.map((listener, index) =>
     resolveEndpoint(deps.interfaces, listener.interface, listener.address, undefined, `listeners[${index}]`),
   )
@@ -69,8 +73,12 @@ const admitListeners = (
     ...sustainedServeViolations(engine, request),
   ])
   const limits = limitsOf(options, deps.interfaces)
-  checkFlowLimits(limits, request.listeners.length, fromDuration(request.duration) ?? 0)
-  return endpoints
+  const { limitsRate } = engine
+  const durationSeconds = boundedServeSeconds(limits, fromDuration(request.duration), {
+    flowCount: request.listeners.length,
+    limitsRate,
+  })
+  return { endpoints, durationSeconds }
 }
 
 /** Returns the result with what the interface counted; INVALID when the server's own counts contradict that. */

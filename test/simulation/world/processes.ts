@@ -70,6 +70,7 @@ const startProgram = (
   const lines = createLines({
     limits: { ...DEFAULT_LIMITS, ...limits },
     monotonicSeconds: agent.monotonicSeconds,
+    yieldTurn: async () => undefined,
     onFlood: (reason) => {
       floodReason = reason
       stop('flooded')
@@ -150,6 +151,7 @@ export const createSimulatedProcesses = (deps: Deps): Processes => {
     return startProgram(deps, file, args, options)
   }
   return {
+    isInstalled: async (file) => deps.programs[file] !== undefined,
     start,
     run: async (file, args, options) => {
       const child = await start(file, args, options)

@@ -74,7 +74,7 @@ export interface PingResponse {
     /** First event, sent once: the engine runs. */
     { $case: "started"; value: PingStarted }
     | //
-    /** Windows of all targets that were probed in the reporting interval. */
+    /** Windows of targets that were probed in the reporting interval. Those of many targets come in several messages. */
     { $case: "windows"; value: PingWindows }
     | //
     /** Last event, sent once: the result of each target over the whole stream. Not sent when the stream is cancelled. */
