@@ -38,6 +38,8 @@ export type AgentStreamDeps = {
   /** Returns a number in [0, 1): jitter, so that disconnected agents do not all reconnect at the same moment. */
   random: () => number
   connection: () => Connection
+  /** Whether a call may reach the agent. Otherwise the stream waits for `wake`, or a minute. */
+  mayReach: () => boolean
   onStarted: (started: MeshStarted) => void
   onBatch: (batch: MeshBatch) => void
   /** The agent has begun to deliver batches, or has stopped and why. */
@@ -195,15 +197,18 @@ class AgentStream {
       const openedSeconds = clock.monotonicSeconds()
       this.#heardSeconds = openedSeconds
       this.#isReached = false
-      await this.#runCall(AbortSignal.any([this.#stop, this.#call.signal])).catch((error: unknown) =>
-        this.#recordFailure(error),
-      )
+      const mayReach = this.#deps.mayReach()
+      if (mayReach)
+        await this.#runCall(AbortSignal.any([this.#stop, this.#call.signal])).catch((error: unknown) =>
+          this.#recordFailure(error),
+        )
+      else this.#reason = 'its agent does not answer'
       // Ends the generator of requests, which would otherwise wait until the next request of this agent.
       this.#call.abort()
       if (ending.aborted) return
       const endedSeconds = clock.monotonicSeconds()
       if (this.#isReached) this.#backoff.recordReached(endedSeconds - openedSeconds, endedSeconds)
-      const wait = this.#backoff.next(endedSeconds)
+      const wait = mayReach ? this.#backoff.next(endedSeconds) : MAX_AWAY_BACKOFF_SECONDS
       this.#pause = new AbortController()
       const isImmediate = this.#isReopening
       this.#isReopening = false
