@@ -12,6 +12,7 @@ import { readSecurity } from './options/tls-options.ts'
 import { createValueReader, type ValueReader } from './options/value-reader.ts'
 import type { Paint } from './render/paint.ts'
 import { paintFor, printLine, type Terminal } from './terminal.ts'
+import { WATCH_HELP, watchable } from './watch-lists.ts'
 
 /** One call of a command: what the user typed, and what the handler needs to answer. */
 export type Invocation<O> = {
@@ -65,13 +66,13 @@ export type App = {
   readonly terminal: Terminal
   /**
    * Sets the handler of a command. It accepts at most `maxOperands` arguments, and arguments after `--` only with
-   * `passesThrough`.
+   * `passesThrough`. A list also accepts --watch.
    */
   handle<O extends object>(
     command: Command,
     maxOperands: number,
     handler: Handler<O>,
-    settings?: { passesThrough: boolean },
+    settings?: { passesThrough?: boolean; isList?: boolean },
   ): void
 }
 
@@ -156,8 +157,9 @@ const createInvocation = <O extends object>(
   const colour = options.color !== false
   const security = readSecurity(options, problems)
   const throwIfWrong = () => throwIfProblems(problems)
+  let address: string | undefined
   const open = async (): Promise<CollectorClient> => {
-    const address = await chooseCollector(deps, options, problems)
+    address ??= await chooseCollector(deps, options, problems)
     deps.onAddress(address)
     return connect(address, security)
   }
@@ -197,9 +199,11 @@ export const createApp = (deps: AppDeps): App => ({
     command: Command,
     maxOperands: number,
     handler: Handler<O>,
-    settings = { passesThrough: false },
+    settings: { passesThrough?: boolean; isList?: boolean } = {},
   ) => {
     command.allowUnknownOption().allowExcessArguments()
+    if (settings.isList) command.option('--watch', WATCH_HELP)
+    const handle = settings.isList ? watchable(handler) : handler
     command.action(async () => {
       const typed = typedOf(command)
       const invocation = createInvocation<O>(deps, command, maxOperands, typed)
@@ -209,7 +213,7 @@ export const createApp = (deps: AppDeps): App => ({
           message: 'is not supported here: only run and schedules add pass arguments to netperf',
         })
       try {
-        deps.onExit(await handler(invocation))
+        deps.onExit(await handle(invocation))
       } catch (error) {
         const problems = problemsOfRequest(error, typed)
         throw problems ? new UsageError(problems) : error
@@ -224,9 +228,20 @@ export const createApp = (deps: AppDeps): App => ({
  */
 export const joinParagraphs = (text: string): string => text.replace(/(?<=^\S.*[^:\n])\n(?=\S)/gm, ' ')
 
-/** Adds example lines to a help text: the command line and its meaning. */
+/** Help is at most this wide, as tables are, so that no terminal of 100 columns wraps it again. */
+export const HELP_WIDTH = 100
+
+/**
+ * Adds example lines to a help text: the command line, and its meaning next to it, or below it where a line would be too
+ * long.
+ */
 export const withExamples = (command: Command, examples: readonly (readonly [string, string])[]): Command => {
   const width = Math.max(...examples.map(([line]) => line.length))
-  const lines = examples.map(([line, meaning]) => `  ${line.padEnd(width)}  ${meaning}`.trimEnd())
+  const isNarrow = examples.every(([, meaning]) => width + meaning.length + 4 <= HELP_WIDTH)
+  const lines = examples.flatMap(([line, meaning]) =>
+    isNarrow || meaning === ''
+      ? [`  ${line.padEnd(width)}  ${meaning}`.trimEnd()]
+      : [`  ${line}`, `      ${meaning}`],
+  )
   return command.addHelpText('after', ['', 'Examples:', ...lines].join('\n'))
 }

@@ -1,10 +1,12 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import { VERSION } from '../lib/version.ts'
-import { type App, createApp, joinParagraphs, withExamples } from './app.ts'
+import { type App, createApp, HELP_WIDTH, joinParagraphs, withExamples } from './app.ts'
 import { DEFAULT_COLLECTOR } from './client/connection.ts'
 import { addAgentCommand } from './commands/agent.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addCollectorCommand } from './commands/collector.ts'
+import { addCompletionCommand } from './commands/completion.ts'
+import { addConfigCommand } from './commands/config.ts'
 import { addCoverageCommand } from './commands/coverage.ts'
 import { addGateCommand } from './commands/gate.ts'
 import { addHealthCommand } from './commands/health.ts'
@@ -33,6 +35,19 @@ const findLabCollectors = async (terminal: Terminal) => {
   return access.findLabCollectors(terminal)
 }
 
+/** Wraps each line of a text. A line of a list, such as `  ring  Each node…`, continues below its second column. */
+const wrapLines = (text: string, width: number): string =>
+  text
+    .split('\n')
+    .map((line) => {
+      const [head = ''] = /^ +(?:\S+ {2,})?/.exec(line) ?? []
+      const rest = Help.prototype.boxWrap.call(plainHelp, line.slice(head.length), width - head.length)
+      return head + rest.replaceAll('\n', `\n${' '.repeat(head.length)}`)
+    })
+    .join('\n')
+
+const plainHelp = new Help()
+
 const createProgram = (terminal: Terminal, json: boolean): Command => {
   const program = new Command('meshgauge')
     .description(DESCRIPTION)
@@ -41,7 +56,7 @@ const createProgram = (terminal: Terminal, json: boolean): Command => {
     .helpCommand('help [command]', 'Show the help of a command.')
     .option(
       '--collector <host:port>',
-      `Address of the collector. Default: $MESHGAUGE_COLLECTOR, else the collector of a running lab, else ${DEFAULT_COLLECTOR}.`,
+      `Address of the collector. Default: $MESHGAUGE_COLLECTOR, else the collector of the only running lab, else ${DEFAULT_COLLECTOR}.`,
     )
     .option('--json', 'Print one JSON document.')
     .option('--tls-ca <file>', "CA certificate that signed the peer's certificate, in PEM.")
@@ -52,14 +67,15 @@ const createProgram = (terminal: Terminal, json: boolean): Command => {
     .configureHelp({
       showGlobalOptions: true,
       commandDescription: (command) => joinParagraphs(command.description()),
+      boxWrap: wrapLines,
     })
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
       // With --json, the JSON document has the message.
       outputError: (text, write) => (json ? undefined : write(text)),
-      getOutHelpWidth: () => Math.min(terminal.stdout.columns ?? 110, 110),
-      getErrHelpWidth: () => Math.min(terminal.stderr.columns ?? 110, 110),
+      getOutHelpWidth: () => Math.min(terminal.stdout.columns ?? HELP_WIDTH, HELP_WIDTH),
+      getErrHelpWidth: () => Math.min(terminal.stderr.columns ?? HELP_WIDTH, HELP_WIDTH),
     })
     .exitOverride()
   withExamples(program, [
@@ -91,8 +107,22 @@ const addCommands = (program: Command, app: App): void => {
     addTrafficCommand,
   )
   add('Commands for node health:', addCheckCommand, addHealthCommand, addGateCommand)
-  add('Commands that run a service:', addAgentCommand, addCollectorCommand)
-  add('Commands for this machine:', addTrialCommand, addLabCommand)
+  add('Commands that run a service:', addAgentCommand, addCollectorCommand, addConfigCommand)
+  add('Commands for this machine:', addTrialCommand, addLabCommand, addCompletionCommand)
+}
+
+/** All commands, for documents that are made from them. None of them is run. */
+export const buildProgram = (terminal: Terminal): Command => {
+  const program = createProgram(terminal, false)
+  const app = createApp({
+    terminal,
+    passThrough: [],
+    findLabCollectors,
+    onExit: () => undefined,
+    onAddress: () => undefined,
+  })
+  addCommands(program, app)
+  return program
 }
 
 /** Runs the command that the user typed. Returns the exit code of the process. */

@@ -12,8 +12,10 @@ export class ConfigError extends Error {
 
   constructor(file: string, problems: readonly ConfigProblem[]) {
     const places = problems.map(({ line, column }) => `${file}:${line}:${column}`)
-    const width = Math.max(...places.map((place) => place.length))
-    const pathWidth = Math.max(...problems.map(({ path }) => path.length))
+    const longest = (texts: readonly string[]) =>
+      texts.reduce((most, { length }) => Math.max(most, length), 0)
+    const width = longest(places)
+    const pathWidth = longest(problems.map(({ path }) => path))
     const lines = problems.map(
       ({ path, message }, index) =>
         `  ${places[index]!.padEnd(width)}   ${path.padEnd(pathWidth)}  ${message}`,

@@ -213,7 +213,7 @@ describe('a driver that hangs', () => {
   const askAndLeave = (agent: ServiceProcess, check: string) => {
     const channel = openChannel(`127.0.0.1:${agent.port}`, {})
     const leaving = new AbortController()
-    const call = { signal: leaving.signal, deadline: 60_000 }
+    const call = { signal: leaving.signal, deadline: 200_000 }
     const ended = createServiceClient(CheckServiceDefinition, channel)
       .runCheck({ check }, call)
       .then(

@@ -24,8 +24,8 @@ const RESERVED_ROUND_TRIPS = 32
 const FIRST_SLOTS = 64
 
 /**
- * Minimum length of a window that another one follows. The store keeps times in milliseconds and one window of a path for
- * each start: of two windows that begin in the same millisecond it would lose one.
+ * Minimum length of a window that another one follows. The store keeps times in milliseconds and stores equal windows
+ * once: of two windows of one lost probe that begin in the same millisecond it would lose one.
  */
 const MIN_WINDOW_SECONDS = 0.01
 

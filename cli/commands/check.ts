@@ -76,7 +76,7 @@ interface) and interfaces (link, speed, MTU and addresses).`,
     .argument('[CHECK...]', 'Names of checks, or all.')
     .option(
       '--nodes <selectors>',
-      'Only these nodes: names or labels, such as gpu-01,rack=r3. Default: all nodes.',
+      'Only these nodes: names or labels, such as gpu-[01-16,20],rack=r3. Default: all nodes.',
     )
     .option(
       '--param <key=value>',

@@ -59,5 +59,5 @@ never measured, then the oldest.`,
     ['meshgauge coverage --test ping --within 1h', ''],
     ['meshgauge coverage --within 30d --interface net1 --json', ''],
   ]).addHelpText('after', '\nExit codes: 0 every pair is covered, 1 pairs are overdue, 3 there are no pairs')
-  app.handle(command, 0, coverage)
+  app.handle(command, 0, coverage, { isList: true })
 }

@@ -47,7 +47,7 @@ agent that does not answer. For use in a Slurm prolog, a Kueue admission check o
 The required checks are those that the collector runs at intervals. If there are none, they are all checks that can run
 on the node and do not disturb a job.`,
     )
-    .option('--nodes <selectors>', "The job's nodes: names or labels, such as gpu-01,rack=r3.")
+    .option('--nodes <selectors>', "The job's nodes: names or labels, such as gpu-[01-16,20],rack=r3.")
     .option('--max-age <time>', 'Age at which a check result counts as missing. Default 1h.')
     .option('--run-missing', 'Run the missing checks, then decide.')
     .option('--checks <names>', 'Require only these checks, such as interfaces,dcgm.')

@@ -213,7 +213,7 @@ The kinds cut and loss also accept a path (node-1/node-2) or the uplink of a rac
     Number.POSITIVE_INFINITY,
     heal,
   )
-  app.handle(lab.command('status').description('Show the labs of this machine.'), 0, status)
+  app.handle(lab.command('status').description('Show the labs of this machine.'), 0, status, { isList: true })
   app.handle(
     lab
       .command('down')

@@ -105,7 +105,7 @@ describe('Ctrl-C', () => {
     terminal.interrupt()
     const { code, out } = await done
     expect([code, collector.cancelled]).toEqual([130, [RUN_ID]])
-    expect(out).toContain('The run was cancelled. These are the results until then.')
+    expect(out).toContain('Unclear. The run was cancelled. 10 of 12 pairs were observed.')
     expect(out).toContain('net1, Gbit/s received')
   })
 

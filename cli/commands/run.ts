@@ -31,7 +31,7 @@ export const printRunReport = (
   }
   if (options.json) printJson(terminal.stdout, resultDocument(run, pairs))
   else printLine(terminal.stdout, renderReport(run, pairs, { paint, columns: terminal.stdout.columns }))
-  return interrupted ? EXIT.interrupted : runExitCode(run, pairs)
+  return interrupted ? EXIT.interrupted : runExitCode(run)
 }
 
 /** Starts a run. If Ctrl-C is pressed before the collector answers, cancels the run, whose id the user has not seen. */

@@ -8,6 +8,7 @@ import { followInteractively } from '../client/follow-interactively.ts'
 import { followRun, readResults } from '../client/follow-run.ts'
 import { readUpTo } from '../client/paging.ts'
 import { CommandError } from '../command-errors.ts'
+import { EXPORT_FORMATS } from '../completion/command-tree.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit-codes.ts'
 import { renderArcaflow } from '../render/arcaflow.ts'
 import { renderCsv } from '../render/csv.ts'
@@ -84,8 +85,6 @@ const exportArcaflow = (terminal: Terminal, run: Run, pairs: readonly PairResult
   printLine(terminal.stderr, `${without} of ${counted(pairs.length, 'pair')} without PCP samples. ${hint}.`)
 }
 
-const FORMATS = ['json', 'jsonl', 'csv', 'arcaflow', 'netperf-orchestrate'] as const
-
 /** One pair as a line of JSON, with its run, so that lines of several runs can be combined. */
 const pairLine = (run: Run, pair: PairResult): string => {
   const { id, label, test, topology } = runDocument(run)
@@ -94,7 +93,7 @@ const pairLine = (run: Run, pair: PairResult): string => {
 
 const exportRun = (invocation: Invocation<{ format?: string }>): Promise<ExitCode> => {
   const { terminal, operands, options, read } = invocation
-  const format = read.choice('--format', options.format, FORMATS) ?? 'json'
+  const format = read.choice('--format', options.format, EXPORT_FORMATS) ?? 'json'
   return withClient(invocation, async (client) => {
     const run = await getRun(client, operands[0])
     const pairs = await readResults(client, run.id)
@@ -168,6 +167,7 @@ export const addRunsCommand = (program: Command, app: App): void => {
       .option('--limit <n>', `Number of runs, 1 to 1000. Default ${DEFAULT_LIMIT}.`),
     0,
     list,
+    { isList: true },
   )
   app.handle(
     runs
@@ -183,6 +183,7 @@ export const addRunsCommand = (program: Command, app: App): void => {
   app.handle(
     runs
       .command('export')
+      .summary('Print everything about a run, in one of several formats.')
       .description(
         `Print everything that the collector has about a run, in one of these formats:
   json                 one JSON document
@@ -192,7 +193,7 @@ export const addRunsCommand = (program: Command, app: App): void => {
   netperf-orchestrate  one JSON list of results, as netperf-orchestrate exports it`,
       )
       .argument('[ID]', RUN_ARGUMENT)
-      .option('--format <name>', `${FORMATS.join(', ')}. Default json.`),
+      .option('--format <name>', `${EXPORT_FORMATS.join(', ')}. Default json.`),
     1,
     exportRun,
   )

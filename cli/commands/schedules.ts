@@ -172,7 +172,7 @@ its name as their label.`,
     ['meshgauge schedules add nightly mesh --test iperf --duration 2s --cron "0 2 * * *" --jitter 30m', ''],
     ['meshgauge schedules add rack3 ring --test iperf --nodes rack=r3 --every 6h --overlap queue', ''],
     [
-      'meshgauge schedules add all mesh --test iperf --cron @daily --every-pair-within 7d --budget-busy 10m',
+      'meshgauge schedules add all mesh --test iperf --cron @daily --every-pair-within 7d --each-interface',
       '',
     ],
     ['meshgauge schedules add base --profile baseline --cron "0 4 * * 6"', ''],
@@ -207,7 +207,9 @@ the collector, and from "schedules add". Added schedules survive a restart of th
       1,
       handler,
     )
-  app.handle(schedules.command('list').description('List schedules with their state and counts.'), 0, list)
+  app.handle(schedules.command('list').description('List schedules with their state and counts.'), 0, list, {
+    isList: true,
+  })
   addNameCommand('show', 'Show one schedule: its times, runs, coverage and used budget.', show)
   addAddCommand(schedules, app)
   addNameCommand(

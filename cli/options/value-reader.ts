@@ -1,4 +1,5 @@
 import { closest } from '../../lib/config.ts'
+import { splitHostList } from '../../lib/host-list.ts'
 import { durationHint, parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
 import type { Problem } from '../command-errors.ts'
 
@@ -65,10 +66,10 @@ export const createValueReader = (problems: Problem[]) => {
       return refuse(place, `"${text}" is not one of ${choices.join(', ')}${hint}`)
     },
 
-    /** `a,b,c` */
+    /** `a,b,c`. Commas in brackets do not separate: `gpu-[01-64,70]` is one entry. */
     list: (place: string, text: Text): string[] => {
       if (text === undefined) return []
-      const items = text.split(',').map((item) => item.trim())
+      const items = splitHostList(text)
       if (items.every((item) => item !== '')) return items
       refuse(place, `"${text}" has an empty entry; write a,b,c`)
       return []

@@ -80,7 +80,7 @@ test.skipIf(!hasPrograms)(
     const iperf = runOf(RunState.RUN_STATE_COMPLETED)
     const [pair] = netperfOrchestrateDocument(iperf, [onLoopback(iperfPair('n1', 'n2', 1e9))])
     const port = String(await freePort())
-    const server = execa('iperf3', ['-s', '-1', '-p', port])
+    const server = execa('sh', ['-c', `exec iperf3 -s -1 -p ${port}`])
     await expect
       .poll(() => runShell(pair!.command.replace('-p 5201', `-p ${port}`).replace('-t 2', '-t 1')).exitCode)
       .toBe(0)

@@ -1,5 +1,6 @@
 /** The query parameters of a request. A request with problems is refused as a whole, with a list of all problems. */
 
+import { splitHostList } from '../../lib/host-list.ts'
 import type { FleetNode } from '../inventory/node.ts'
 import { selectNodes } from '../inventory/selectors.ts'
 
@@ -13,11 +14,7 @@ export class QueryError extends Error {
 
 const shorten = (text: string): string => (text.length > 80 ? `${text.slice(0, 77)}...` : text)
 
-export const listOf = (text: string): string[] =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
+export const listOf = (text: string): string[] => splitHostList(text).filter((item) => item !== '')
 
 /** Reads parameters and collects problems; `throwIfInvalid` throws them together. */
 export const createQuery = (parameters: URLSearchParams) => {

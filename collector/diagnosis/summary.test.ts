@@ -64,8 +64,10 @@ describe('summarize', () => {
     expect(p99Seconds / 0.003).toBeCloseTo(1, 1)
   })
 
-  test('lists at most five bad pairs, the worst first', () => {
-    const results = meshResults(6, (from, to) => iperfResult(from, to, from === 2 ? 1e6 * (to + 1) : 941e6))
+  test('lists at most five of the marked pairs, the worst first, and counts all of them', () => {
+    const results = meshResults(7, (from, to) =>
+      iperfResult(from, to, from === 2 ? 1e6 * (to + 1) : 941e6, { isMarked: from === 2 }),
+    )
     const [summary] = summarize(results).interfaces
     expect(summary!.worst.map(({ source, destination }) => `${source.node} ${destination.node}`)).toEqual([
       'node-3 node-1',
@@ -74,6 +76,7 @@ describe('summarize', () => {
       'node-3 node-5',
       'node-3 node-6',
     ])
+    expect(summary!.markedCount).toBe(6)
     expect(
       summarize(meshResults(6, (from, to) => iperfResult(from, to, 941e6))).interfaces[0]!.worst,
     ).toEqual([])

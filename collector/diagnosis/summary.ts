@@ -5,9 +5,6 @@ import { median } from '../../lib/statistics.ts'
 import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
 import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
 import type { ExpectationResult } from './expectations.ts'
-import { isBad, judge, type Sample } from './samples.ts'
-import { defaultThresholds } from './thresholds.ts'
-import { toPair } from './verdicts.ts'
 
 /** Most pairs that are listed as the worst. The matrix shows all of them. */
 const MAX_WORST = 5
@@ -37,8 +34,10 @@ export type InterfaceSummary = {
   /** Loss over all probes of the probed pairs, 0 to 1. */
   readonly lossRatio: number | undefined
   readonly rtt: RttSpread | undefined
-  /** The worst measured pairs that differ clearly from the rest, worst first. */
+  /** The worst measured pairs of those that are marked as bad, worst first. */
   readonly worst: readonly EndpointPair[]
+  /** The number of all pairs that are marked as bad. */
+  readonly markedCount: number
 }
 
 /** The results of a run. */
@@ -95,24 +94,24 @@ const rttOf = (results: readonly PairResult[]): RttSpread | undefined => {
 }
 
 /** Orders by throughput, then loss, then round-trip time, the worst first. */
-const worse = (one: Sample, other: Sample): number =>
-  (one.bitsPerSecond ?? 0) - (other.bitsPerSecond ?? 0) ||
-  other.lostCount / (other.sentCount || 1) - one.lostCount / (one.sentCount || 1) ||
-  (other.rttSeconds ?? 0) - (one.rttSeconds ?? 0)
+const worse = (one: PairResult, other: PairResult): number => {
+  const [first, second] = [one, other].map(({ values }) => ({
+    rate: values?.kind === 'iperf' ? (values.bitsPerSecond ?? 0) : 0,
+    loss: values?.kind === 'ping' ? values.lossRatio : 0,
+    seconds: values?.kind === 'ping' ? (fromDuration(values.rtt?.p50) ?? 0) : 0,
+  })) as [Figures, Figures]
+  return first.rate - second.rate || second.loss - first.loss || second.seconds - first.seconds
+}
 
-const worstOf = (samples: readonly Sample[]): EndpointPair[] =>
-  samples
-    .filter((sample) => isBad(sample) && isMeasured(sample.result))
-    .sort(worse)
-    .slice(0, MAX_WORST)
-    .map(toPair)
+type Figures = { rate: number; loss: number; seconds: number }
 
-const interfaceSummary = (name: string, results: PairResult[], samples: Sample[]): InterfaceSummary => {
+const interfaceSummary = (name: string, results: PairResult[]): InterfaceSummary => {
   const measured = results.filter(isMeasured)
   const trusted = results.filter((result) => isMeasured(result) || isFailed(result))
   const rates = measured.flatMap(({ values }) =>
     values?.kind === 'iperf' ? (values.bitsPerSecond ?? []) : [],
   )
+  const marked = results.filter(({ isMarked }) => isMarked)
   return {
     interface: name,
     measuredCount: measured.length,
@@ -120,26 +119,30 @@ const interfaceSummary = (name: string, results: PairResult[], samples: Sample[]
     aggregateBitsPerSecond: rates.reduce((sum, rate) => sum + rate, 0),
     lossRatio: lossOf(trusted),
     rtt: rttOf(measured),
-    worst: worstOf(samples),
+    worst: marked
+      .filter(isMeasured)
+      .sort(worse)
+      .slice(0, MAX_WORST)
+      .map(({ source, destination }) => ({ source, destination })),
+    markedCount: marked.length,
   }
 }
 
 const nameOf = ({ source }: PairResult): string => source.interface
 
-/** Summarises the results of a run for each interface name. */
+/** Summarises the results of a run, with their marks, for each interface name. */
 export const summarize = (
   results: readonly PairResult[],
-  racks: ReadonlyMap<string, string> = new Map(),
+  expectations: readonly ExpectationResult[] = [],
 ): Summary => {
-  const samples = Map.groupBy(judge(results, racks, defaultThresholds).flat(), ({ result }) => nameOf(result))
   const interfaces = [...Map.groupBy(results, nameOf)].sort(([one], [other]) => (one < other ? -1 : 1))
   const count = (matches: (result: PairResult) => boolean) => results.filter(matches).length
   return {
-    interfaces: interfaces.map(([name, own]) => interfaceSummary(name, own, samples.get(name) ?? [])),
+    interfaces: interfaces.map(([name, own]) => interfaceSummary(name, own)),
     measuredCount: count(isMeasured),
     failedCount: count(isFailed),
     invalidCount: count(({ outcome }) => outcome === Outcome.OUTCOME_INVALID),
     notRunCount: count(({ outcome }) => outcome === Outcome.OUTCOME_NOT_RUN),
-    expectations: [],
+    expectations,
   }
 }

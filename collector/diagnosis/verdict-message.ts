@@ -15,6 +15,9 @@ const KINDS: Record<CulpritKind, CulpritKindMessage> = {
   interface: CulpritKindMessage.CULPRIT_KIND_INTERFACE,
   link: CulpritKindMessage.CULPRIT_KIND_LINK,
   rack_uplink: CulpritKindMessage.CULPRIT_KIND_RACK_UPLINK,
+  class: CulpritKindMessage.CULPRIT_KIND_CLASS,
+  program: CulpritKindMessage.CULPRIT_KIND_PROGRAM,
+  unattributed: CulpritKindMessage.CULPRIT_KIND_UNATTRIBUTED,
 }
 
 const DIRECTIONS: Record<FaultDirection, FaultDirectionMessage> = {
@@ -48,6 +51,7 @@ export const verdictOf = (message: VerdictMessage): Verdict => ({
   kind: kindOf(message.kind),
   direction: directionOf(message.direction),
   pairsFor: message.pairsFor.map(endpointPairOf),
+  pairCount: message.pairCount || message.pairsFor.length,
   pairsAgainst: message.pairsAgainst.map(endpointPairOf),
 })
 
@@ -56,5 +60,6 @@ export const verdictMessage = (verdict: Verdict): VerdictMessage => ({
   kind: KINDS[verdict.kind],
   direction: DIRECTIONS[verdict.direction],
   pairsFor: [...verdict.pairsFor],
+  nodes: [...verdict.nodes],
   pairsAgainst: [...verdict.pairsAgainst],
 })

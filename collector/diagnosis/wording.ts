@@ -49,6 +49,7 @@ export const accuse = (
   { pairsFor, pairsAgainst }: Pick<Culprit, 'pairsFor' | 'pairsAgainst'>,
   /** Returns pairs to compare with. Called only when there is a value to compare. */
   peers: () => readonly Sample[],
+  whoElse = 'its peers',
 ): string => {
   const fault = mainFault(pairsFor)
   const start = `${who} ${VERBS[fault][direction]}${where}`
@@ -56,9 +57,9 @@ export const accuse = (
   if (fault === 'failed') return `${start}: ${pairsFor.length} of ${all.length} pairs fail.`
   const usual = figureOf(peers(), fault)
   const comparison: Record<Exclude<Fault, 'failed'>, string> = {
-    slow: ` where its peers reach ${usual}`,
-    lossy: ` of its probes where its peers lose ${usual}`,
-    late: ` where its peers take ${usual}`,
+    slow: ` where ${whoElse} reach ${usual}`,
+    lossy: ` of its probes where ${whoElse} lose ${usual}`,
+    late: ` where ${whoElse} take ${usual}`,
   }
   // Pairs without loss count for the loss of a node: they lost nothing only by chance.
   const figure = figureOf(fault === 'lossy' ? all : pairsFor, fault)

@@ -1,6 +1,7 @@
 import { isAbortError } from 'abort-controller-x'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { ClientError, describeCallError, fromClientError, Status } from '../../lib/errors.ts'
+import type { ProgramFault } from './pair-result.ts'
 
 /** The outcome of the pairs that a failed call should have measured. */
 export type CallFailure = {
@@ -9,25 +10,16 @@ export type CallFailure = {
   /** The agent runs another exclusive test; a retry may succeed. */
   busy: boolean
   /** The agent's program hangs or crashes. */
-  programFault?: NodeProgramFault
-}
-
-/** A program of one node failed, and not the network. */
-export type NodeProgramFault = {
-  /** Empty when it is not known which of the two programs is wrong. */
-  node: string
-  program: string
-  /** What it does, such as `hangs: it printed no line within 3 s`. */
-  problem: string
+  programFault?: ProgramFault
 }
 
 /** Returns the fault with the node that reports it. */
 export const faultOfNode = (
   node: string,
-  fault: Omit<NodeProgramFault, 'node'> | undefined,
-): NodeProgramFault | undefined => fault && { node, program: fault.program, problem: fault.problem }
+  fault: Omit<ProgramFault, 'node'> | undefined,
+): ProgramFault | undefined => fault && { node, program: fault.program, problem: fault.problem }
 
-export const faultReason = ({ node, program, problem }: NodeProgramFault): string =>
+export const faultReason = ({ node, program, problem }: ProgramFault): string =>
   node === '' ? `${program} ${problem}` : `${program} of ${node} ${problem}`
 
 const faultOfError = (node: string, { program, problem }: Readonly<Record<string, string>>) =>

@@ -14,14 +14,9 @@ import { formatBytes } from '../../lib/units.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import type { HostSampling, IperfTest } from '../plan/run-spec.ts'
 import { hostSamplingMessage, iperfOptionsMessage } from '../plan/run-spec-message.ts'
-import {
-  type CallFailure,
-  callFailureOf,
-  faultOfNode,
-  faultReason,
-  type NodeProgramFault,
-} from './call-failure.ts'
+import { type CallFailure, callFailureOf, faultOfNode, faultReason } from './call-failure.ts'
 import { HostSampleCollector } from './host-sampling.ts'
+import type { ProgramFault } from './pair-result.ts'
 
 /** The endpoints of one test with their addresses. */
 export type IperfPair = {
@@ -37,7 +32,7 @@ export type IperfMeasurement = {
   engine: EngineVersion | undefined
   attemptCount: number
   /** A program of one of the two nodes failed. The outcome is then INVALID. */
-  programFault?: NodeProgramFault | undefined
+  programFault?: ProgramFault | undefined
   /** Host samples, when requested and as far as the hosts reported them. */
   sourceHost?: HostSamples | undefined
   destinationHost?: HostSamples | undefined
@@ -175,7 +170,7 @@ const serverFaultOf = (
   test: IperfTest,
   { programFault, result: client }: Attempt,
   server: ServeResult | undefined,
-): NodeProgramFault | undefined => {
+): ProgramFault | undefined => {
   if (programFault) return programFault
   if (server?.programFault) return faultOfNode(destination.node, server.programFault)
   const isReverse = test.direction === Direction.DIRECTION_REVERSE
@@ -191,7 +186,7 @@ const serverFaultOf = (
 }
 
 /** A failing program is no failing network: the values are not used. */
-const withProgramFault = (attempt: Attempt, programFault: NodeProgramFault | undefined): Attempt =>
+const withProgramFault = (attempt: Attempt, programFault: ProgramFault | undefined): Attempt =>
   programFault
     ? {
         ...attempt,

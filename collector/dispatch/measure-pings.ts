@@ -3,7 +3,8 @@ import type { EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import type { PingTest } from '../plan/run-spec.ts'
 import { pingTestMessage } from '../plan/run-spec-message.ts'
-import { callFailureOf, faultOfNode, faultReason, type NodeProgramFault } from './call-failure.ts'
+import { callFailureOf, faultOfNode, faultReason } from './call-failure.ts'
+import type { ProgramFault } from './pair-result.ts'
 
 /** All targets that one interface of one node pings, in one stream. */
 export type PingGroup = {
@@ -18,7 +19,7 @@ export type PingMeasurement = {
   statistics: PingStatistics | undefined
   engine: EngineVersion | undefined
   /** The program of the node that pings failed. The outcome is then INVALID. */
-  programFault?: NodeProgramFault | undefined
+  programFault?: ProgramFault | undefined
 }
 
 /** Added to the length of a ping test for the deadline of its stream. */

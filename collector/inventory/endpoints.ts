@@ -18,7 +18,11 @@ export type FleetEndpoint = NodeInterface & {
   addresses: readonly IpPrefix[]
   /** 0 when unknown. */
   mtuBytes: number
+  /** Undefined when unknown. */
   speedBitsPerSecond: number | undefined
+  /** Empty when unknown. */
+  driver: string
+  firmwareVersion: string
   problem: EndpointProblem | undefined
 }
 
@@ -60,6 +64,12 @@ const problemOf = (
   return link.addresses.length === 0 ? notRun(`${name} of ${node.name} has no address`) : undefined
 }
 
+/** Virtual links without a device (veth, tun) report this speed, which limits nothing. */
+const NOMINAL_SPEED = 10e9
+
+const linkSpeedOf = ({ speedBitsPerSecond, driver }: HostInterface): number | undefined =>
+  driver === '' && speedBitsPerSecond === NOMINAL_SPEED ? undefined : speedBitsPerSecond
+
 const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
   const link = node.description?.interfaces.find((candidate) => candidate.name === name)
   return {
@@ -67,7 +77,9 @@ const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
     interface: name,
     addresses: parseAddresses(link?.addresses ?? []),
     mtuBytes: link?.mtuBytes ?? 0,
-    speedBitsPerSecond: link?.speedBitsPerSecond,
+    speedBitsPerSecond: link && linkSpeedOf(link),
+    driver: link?.driver ?? '',
+    firmwareVersion: link?.firmwareVersion ?? '',
     problem: problemOf(node, name, link),
   }
 }

@@ -55,7 +55,8 @@ const specOf = (nodes: readonly FleetNode[], { duration, interfaces }: Parameter
     interfaces: [...interfaces],
   })
 
-const blames = ({ node, peer }: Verdict, name: string): boolean => node === name || peer === name
+const blames = ({ node, peer, nodes }: Verdict, name: string): boolean =>
+  node === name || peer === name || nodes.includes(name)
 
 /** The lowest throughput in one direction of one interface of a node. */
 const evidenceOf = (
@@ -68,13 +69,8 @@ const evidenceOf = (
     outcome === Outcome.OUTCOME_MEASURED && of?.kind === 'iperf' ? [of.bitsPerSecond ?? 0] : [],
   )
   const slowest = values.length > 0 ? Math.min(...values) : null
-  const failed = results.some(({ outcome }) =>
-    [Outcome.OUTCOME_UNREACHABLE, Outcome.OUTCOME_REFUSED, Outcome.OUTCOME_TIMED_OUT].some(
-      (bad) => bad === outcome,
-    ),
-  )
   const low = slowest !== null && min !== undefined && slowest < min
-  const status = low || failed ? CheckStatus.CHECK_STATUS_FAIL : CheckStatus.CHECK_STATUS_PASS
+  const status = low ? CheckStatus.CHECK_STATUS_FAIL : CheckStatus.CHECK_STATUS_PASS
   return { subject, name, value: slowest, unit: 'bits_per_second', status, fatal: false }
 }
 
@@ -95,7 +91,11 @@ const resultOf = (
       evidenceOf(name, 'slowest_received', received, parameters.min),
     ]
   })
-  const verdicts = run.verdicts.filter((verdict) => blames(verdict, node))
+  // Marked pairs without a culprit are no reason against this node alone, but none to pass it either.
+  const isMarked = own.some((result) => result.isMarked)
+  const verdicts = run.verdicts.filter(
+    (verdict) => blames(verdict, node) || (verdict.kind === 'unattributed' && isMarked),
+  )
   const low = evidence
     .filter(({ status }) => status === CheckStatus.CHECK_STATUS_FAIL)
     .map(({ subject, name, value }) => {

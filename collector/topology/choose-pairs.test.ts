@@ -40,3 +40,26 @@ test('problems name the field of the request', () => {
     'topology.pairs[0].destination: x is not among the nodes',
   ])
 })
+
+test('the names of a pair may be lists of Slurm of equal length, or one name and a list', () => {
+  const names = ['n1', 'n2', 'n3', 'n4'].map((name) => createNode({ name }))
+  const pairsOf = (source: string, destination: string) => {
+    const topology = Topology.fromPartial({
+      kind: TopologyKind.TOPOLOGY_KIND_PAIRS,
+      pairs: [{ source, destination }],
+    })
+    const { nodes, pairs, violations } = choosePairs(topology, names)
+    return {
+      pairs: Array.from(
+        pairs.sources,
+        (from, pair) => `${nodes[from]!.name} ${nodes[pairs.destinations[pair]!]!.name}`,
+      ),
+      violations,
+    }
+  }
+  expect(pairsOf('n[1-2]', 'n[3-4]').pairs).toEqual(['n1 n3', 'n2 n4'])
+  expect(pairsOf('n1', 'n[2-4]').pairs).toEqual(['n1 n2', 'n1 n3', 'n1 n4'])
+  expect(pairsOf('n[1-2]', 'n[2-4]').violations).toEqual([
+    { field: 'topology.pairs[0]', description: 'n[1-2] has 2 nodes and n[2-4] has 3' },
+  ])
+})

@@ -24,6 +24,8 @@ const RULES: Record<string, { may: readonly string[]; because: string }> = {
       'agent/engines/ping-request.ts',
       'collector/main.ts',
       'collector/options.ts',
+      // `config schema` prints the schema of the collector's config.
+      'collector/config/json-schema.ts',
       // `plan --count` plans for a synthetic fleet without a collector.
       'collector/inventory/node.ts',
       'collector/plan/run-spec-message.ts',

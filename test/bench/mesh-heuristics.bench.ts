@@ -6,6 +6,7 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Verdict } from '../../collector/diagnosis/verdict.ts'
 import { createDirections } from '../../collector/mesh/judge/directions.ts'
+import { createPathResults } from '../../collector/mesh/judge/path-results.ts'
 import { createBroadVerdictHold, verdictKey } from '../../collector/mesh/judge/recovering-verdicts.ts'
 import { judgeMesh } from '../../collector/mesh/judge/verdicts.ts'
 import { createInterfaceStates } from '../../collector/mesh/state/interface-state.ts'
@@ -50,6 +51,7 @@ const verdictsOf = (
   const { paths, ingest, echoes, agents, pathStates } = model
   const interfaces = createInterfaceStates()
   const hold = createBroadVerdictHold()
+  const results = createPathResults(paths.recent)
   const directions = createDirections({
     paths: paths.all,
     interfaces: paths.interfaces,
@@ -79,7 +81,7 @@ const verdictsOf = (
     const measured = pathStates.measured()
     const found = judgeMesh({
       measured: without === 'recovering verdicts' ? asActive(measured) : measured,
-      recent: paths.recent,
+      results,
       silent: new Set(),
       interfaceProblem: agents.interfaceProblem,
       lossy: interfaces.lossy(),

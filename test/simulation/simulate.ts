@@ -115,11 +115,7 @@ class Simulation {
   constructor(options: SimulationOptions) {
     this.#options = options
     const { sabotage = {} } = options
-    this.#accounting = createAccounting(
-      () => this.#world.collector.parts().store,
-      // A wall clock that is set back makes some windows begin at the millisecond of an older one.
-      () => this.#faults.filter(({ kind }) => kind.includes('wall clock of the collector')).length * 5,
-    )
+    this.#accounting = createAccounting(() => this.#world.collector.parts().store)
     this.#world = createWorld({
       seed: options.seed,
       nodes: options.nodes,

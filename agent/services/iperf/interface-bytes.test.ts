@@ -31,6 +31,15 @@ test('a program that reports ten times the bytes of its interface is at fault', 
   expect((await check({ receivedBytes: 573 * MB }, never)).programFault?.problem).toMatch(/573 MB received/)
 })
 
+test('a sender counts what is still in its socket: 2 MB of 14 MB', async () => {
+  const check = createHost([
+    { sent: 0, received: 0 },
+    { sent: 12.1 * MB, received: 0 },
+  ])
+  expect((await check({ sentBytes: 13.9 * MB, streamCount: 1 }, never)).programFault).toBeUndefined()
+  expect((await check({ sentBytes: 139 * MB, streamCount: 1 }, never)).programFault).toBeDefined()
+})
+
 test.each([
   [
     'headers and other traffic make the count of the interface larger',

@@ -108,7 +108,9 @@ const checkedResult = async (
   signal: AbortSignal,
 ): Promise<IperfResult> => {
   const isReverse = options?.direction === Direction.DIRECTION_REVERSE
-  const claim = isReverse ? { receivedBytes: result.receivedBytes } : { sentBytes: result.sentBytes }
+  const claim = isReverse
+    ? { receivedBytes: result.receivedBytes }
+    : { sentBytes: result.sentBytes, streamCount: options?.parallelCount || 1 }
   const { counted, programFault = tooFast } = await check(claim, signal)
   const interfaceBytes = {
     interfaceSentBytes: counted?.sentBytes,

@@ -44,8 +44,8 @@ export class StandingVerdicts {
 }
 
 /**
- * Whether a verdict is a reason against a node of a job. Its culprit is then the node, one of its interfaces, its link to
- * another node of the job, or the uplink between its rack and another rack that the job uses.
+ * Whether a verdict is a reason against a node of a job. Its culprit is then the node, one of its interfaces, its class,
+ * its link to another node of the job, or the uplink between its rack and another rack that the job uses.
  */
 export const concernsNode = (verdict: Verdict, node: FleetNode, job: readonly FleetNode[]): boolean => {
   switch (verdict.kind) {
@@ -56,9 +56,13 @@ export const concernsNode = (verdict: Verdict, node: FleetNode, job: readonly Fl
       const linked = [verdict.node, verdict.peer]
       return linked.includes(node.name) && linked.every((name) => job.some((each) => each.name === name))
     }
+    case 'class':
+      return verdict.nodes.includes(node.name)
     case 'rack_uplink':
       return node.rack === verdict.rack && job.some(({ rack }) => rack !== verdict.rack)
-    default:
+    // A program is not the network, and unattributed pairs name no node.
+    case 'program':
+    case 'unattributed':
       return false
   }
 }

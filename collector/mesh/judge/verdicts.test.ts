@@ -5,6 +5,7 @@ import type { LossyInterface } from '../state/interface-state.ts'
 import type { PathHealth } from '../state/path-state.ts'
 import type { MeasuredPath } from '../state/paths.ts'
 import { createPaths } from '../state/paths.ts'
+import { createPathResults } from './path-results.ts'
 import { judgeMesh } from './verdicts.ts'
 
 /** Probes of each path in the evidence. */
@@ -51,7 +52,7 @@ const judge = (
   })
   return judgeMesh({
     measured,
-    recent: paths.recent,
+    results: createPathResults(paths.recent),
     silent: new Set(),
     interfaceProblem: (node, name) => problems[`${node} ${name}`] ?? '',
     lossy,

@@ -278,6 +278,20 @@ export const createPathStates = (deps: {
       }
       return byMesh
     },
+    /** Returns the interfaces of which no path is observed in a direction, such as `node-3 net1 sends`. */
+    unobserved: (): string[] => {
+      const now = clock.now().getTime()
+      const seen = new Map<string, boolean>()
+      for (const path of paths.probed()) {
+        const isObserved = stateAt(path, now) !== PathState.PATH_STATE_STALE
+        for (const key of [
+          `${interfaceKey(path.source)} sends`,
+          `${interfaceKey(path.destination)} receives`,
+        ])
+          seen.set(key, isObserved || seen.get(key) === true)
+      }
+      return [...seen].flatMap(([key, isObserved]) => (isObserved ? [] : [key]))
+    },
   }
 }
 

@@ -119,7 +119,8 @@ class Call implements ClientEnd, ServerEnd {
       call.endSeconds ??= time.seconds()
       session.serverEnds.delete(this)
       observer.onCallEnd(call)
-      if (!session.isServerOpen) return
+      // The status of a unary call comes with its answer.
+      if (!session.isServerOpen || (!failure && !method.responseStream)) return
       session.toClient(() => (failure ? this.fail(failure) : this.responses.end()))
     }
     if (!service) {
@@ -213,7 +214,7 @@ export const createConnection = (deps: ConnectionDeps, client: ProcessClock, end
         if (answer.done) throw new Error(`${called.method.name} ended without an answer`)
         return answer.value
       } finally {
-        call.leave()
+        call.close()
       }
     }
   /** The call begins with the first read, as that of a generator does. */
