@@ -8,6 +8,8 @@ export type AgentOptions = {
   /** Address to serve on, `host:port`; port 0 picks a free one. */
   listen: string
   security: Security
+  /** Address to serve /metrics, /healthz and /readyz on, `host:port`; absent serves none. */
+  http?: string | undefined
   /** Interfaces that tests may use, each with one address, or all its addresses when absent. Empty: all but loopback. */
   interfaces: readonly { name: string; address?: string | undefined }[]
   /** Speeds in bit/s by interface, instead of those that the drivers report; 0 is unknown. */
@@ -16,6 +18,8 @@ export type AgentOptions = {
   allowPeers: readonly string[]
   /** Ports that iperf servers are leased from. */
   ports: PortRange
+  /** Ports that engine tcp may connect to, besides the agent's own. */
+  tcpPorts?: readonly number[] | undefined
   labels: Readonly<Record<string, string>>
   /** Longest test, including its warm-up; also the longest ping, and the end of every program of a test. */
   maxDurationSeconds: number

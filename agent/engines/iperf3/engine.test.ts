@@ -268,7 +268,7 @@ test.each([
   const server = engine.serve(listener, never)
   await server.ready
   const startedAt = performance.now()
-  await execa('iperf3', ['-c', listener.address, '-p', String(listener.port), '-t', '8', ...args], {
+  await execa(programs[0]!, ['-c', listener.address, '-p', String(listener.port), '-t', '8', ...args], {
     reject: false,
   })
   const served = await server.done
