@@ -88,13 +88,10 @@ export const createMeshAgents = (deps: Deps) => {
   return {
     /** Gives a node a new plan; without a plan the node leaves and its agent stops probing. */
     apply: (node: string, plan: NodePlan | undefined): void => {
-      if (!plan) {
-        end(node)
-        return
-      }
-      observer.observeAssignment()
       const agent = agents.get(node)
-      if (agent) agent.assign(plan)
+      if (plan) observer.observeAssignment()
+      if (!plan) end(node)
+      else if (agent) agent.assign(plan)
       else agents.set(node, start(plan))
     },
     /** The fleet has changed: reopens the streams of members whose connection has changed. */
