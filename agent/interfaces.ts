@@ -5,6 +5,7 @@ import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { OperatingError } from '../lib/errors.ts'
 import { canonicalAddress, containsAddress, type IpPrefix, parseIpPrefix } from '../lib/ip-address.ts'
 import type { AgentOptions } from './options.ts'
+import { plausible, plausibleIn } from './plausibility.ts'
 
 /** The interfaces of the node. Each call reads the current state, because links come and go. */
 export type Interfaces = {
@@ -52,14 +53,15 @@ const linkName = (name: string, link: string): string => {
 
 const isGlobal = (address: string): boolean => !/^(fe80|169\.254)/i.test(address)
 
-const describe = (name: string, addresses: string[], mac: string): Interface => {
-  // The kernel reports the speed in Mbit/s, and -1 or an error where there is none.
-  const megabits = Number(readSys(name, 'speed'))
+/** @param stated the speed in bit/s to report instead of the kernel's; 0 is unknown */
+const describe = (name: string, addresses: string[], mac: string, stated: number | undefined): Interface => {
+  // The kernel reports the speed in Mbit/s, and -1, 2^32 - 1 or an error where there is none.
+  const speedBitsPerSecond = stated ?? plausibleIn('kernel.speed', readSys(name, 'speed'), 1e6)
   return {
     name,
     addresses,
-    speedBitsPerSecond: megabits > 0 ? megabits * 1e6 : undefined,
-    mtuBytes: Number(readSys(name, 'mtu') ?? 0),
+    speedBitsPerSecond: speedBitsPerSecond || undefined,
+    mtuBytes: plausible('kernel.mtu', readSys(name, 'mtu')) ?? 0,
     state: readSys(name, 'operstate') ?? 'unknown',
     driver: linkName(name, 'device/driver'),
     driverVersion: '',
@@ -88,7 +90,7 @@ const asAddress = (cidr: string, wanted: string): string[] => {
   return isLoopback ? [`${wanted}/${own.prefixLength}`] : []
 }
 
-export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Interfaces => {
+export const createInterfaces = (options: Pick<AgentOptions, 'interfaces' | 'speeds'>): Interfaces => {
   const list = (): Interface[] => {
     const wanted = new Map(options.interfaces.map(({ name, address }) => [name, address]))
     const found = networkInterfaces()
@@ -102,7 +104,8 @@ export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Int
         .sort((a, b) => a.family.localeCompare(b.family))
         .map(({ cidr, address }) => cidr ?? address)
       const addresses = only === undefined ? all : all.flatMap((cidr) => asAddress(cidr, only))
-      return [describe(name, addresses, entries[0]?.mac ?? readSys(name, 'address') ?? '')]
+      const mac = entries[0]?.mac ?? readSys(name, 'address') ?? ''
+      return [describe(name, addresses, mac, options.speeds[name])]
     })
   }
   const prefixesOf = ({ addresses }: Interface) => addresses.flatMap((cidr) => parseIpPrefix(cidr) ?? [])

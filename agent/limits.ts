@@ -1,9 +1,8 @@
 import { isIP } from 'node:net'
 import type { Limits } from '#proto/meshgauge/agent/v1/agent.ts'
-import type { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { type ExceededLimit, limitError, OperatingError, type Violation } from '../lib/errors.ts'
-import { fromDuration, toDuration } from '../lib/protobuf-time.ts'
-import { formatBitrate, formatDuration } from '../lib/units.ts'
+import { OperatingError, type Violation } from '../lib/errors.ts'
+import { toDuration } from '../lib/protobuf-time.ts'
+import { MAX_PROBES_PER_SECOND, maxProbeBitsOf, throwIfExceeded } from './ceilings.ts'
 import { type Interfaces, networkMatcher } from './interfaces.ts'
 import type { AgentOptions } from './options.ts'
 
@@ -23,49 +22,15 @@ export const limitsOf = (options: AgentOptions, interfaces: Interfaces): Limits 
   minPingInterval: toDuration(MIN_PING_INTERVAL_SECONDS),
   ports: options.ports,
   peerNetworks: options.allowPeers.length > 0 ? [...options.allowPeers] : interfaces.networks(),
+  maxProbesPerSecond: MAX_PROBES_PER_SECOND,
+  maxProbeBitsPerSecond: maxProbeBitsOf(options.maxBitsPerSecond),
 })
-
-/** @throws OperatingError LIMIT_EXCEEDED with all limits that are exceeded */
-const throwIfExceeded = (candidates: readonly (ExceededLimit | false)[]): void => {
-  const exceeded = candidates.filter((candidate) => candidate !== false)
-  if (exceeded.length > 0) throw limitError('agent', ...exceeded)
-}
 
 /** @throws OperatingError LIMIT_EXCEEDED */
 export const checkTargetLimit = ({ maxTargetsCount: value }: Limits, count: number): void =>
   throwIfExceeded([
     count > value && { problem: `${count} targets in one stream`, limit: 'max_targets_count', value },
   ])
-
-/** @throws OperatingError LIMIT_EXCEEDED */
-export const checkFlowLimits = (limits: Limits, flowCount: number, seconds: number): void => {
-  const { maxFlowsCount } = limits
-  const maxSeconds = fromDuration(limits.maxDuration) ?? 0
-  throwIfExceeded([
-    flowCount > maxFlowsCount && {
-      problem: `${flowCount} flows in one stream`,
-      limit: 'max_flows_count',
-      value: maxFlowsCount,
-    },
-    seconds > maxSeconds && {
-      problem: `a test of ${formatDuration(seconds)} with its warm-up`,
-      limit: 'max_duration',
-      value: formatDuration(maxSeconds),
-    },
-  ])
-}
-
-/** @throws OperatingError LIMIT_EXCEEDED */
-export const checkBitrateLimit = (limits: Limits, options: IperfOptions | undefined): void => {
-  const maximum = limits.maxBitsPerSecond
-  if (maximum === 0) return
-  const rate = (options?.bitsPerSecond ?? 0) * (options?.parallelCount ?? 1)
-  const limit = { limit: 'max_bits_per_second', value: `${formatBitrate(maximum)} per flow` }
-  throwIfExceeded([
-    rate === 0 && { problem: 'no bitrate was given', ...limit },
-    rate > maximum && { problem: `${formatBitrate(rate)} over all streams`, ...limit },
-  ])
-}
 
 /**
  * An agent must not be a tool to flood others: it measures only towards the configured networks, or its own.

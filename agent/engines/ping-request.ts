@@ -3,7 +3,7 @@
 import { isIP } from 'node:net'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Violation } from '../../lib/errors.ts'
-import { chooseAddressPair, parseIpPrefix } from '../../lib/ip-address.ts'
+import { canonicalAddress, chooseAddressPair, parseIpPrefix } from '../../lib/ip-address.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { PingSource } from './engine.ts'
@@ -46,10 +46,25 @@ type PingBounds = {
   minSizeBytes: number
   maxSizeBytes: number
   maxTargets: number
+  /** Whether targets with the same address and different ports are different targets. */
+  usesPorts?: boolean
 }
 
 /** A longer timeout would delay every verdict about an unreachable target. */
 const MAX_TIMEOUT_SECONDS = 60
+
+/** Programs report the address of each answer: the same address twice would give two series that are the same. */
+const duplicateTargets = (targets: PingRequest['targets'], usesPorts: boolean): Violation[] => {
+  const first = new Map<string, number>()
+  return targets.flatMap(({ address, port }, index) => {
+    const key = `${canonicalAddress(address)} ${usesPorts ? (port ?? '') : ''}`
+    const before = first.get(key)
+    if (before === undefined) first.set(key, index)
+    return before === undefined
+      ? []
+      : [{ field: `targets[${index}].address`, description: `${address} is also targets[${before}]` }]
+  })
+}
 
 export const validatePing = (request: PingRequest, bounds: PingBounds): Violation[] => {
   const plan = planPing(request)
@@ -82,5 +97,8 @@ export const validatePing = (request: PingRequest, bounds: PingBounds): Violatio
     ['ttl', ttl === undefined || (ttl >= 1 && ttl <= 255), 'must be 1 to 255'],
     ['tos', tos === undefined || tos <= 255, 'must be 0 to 255'],
   ]
-  return rules.filter(([, holds]) => !holds).map(([field, , description]) => ({ field, description }))
+  return [
+    ...rules.filter(([, holds]) => !holds).map(([field, , description]) => ({ field, description })),
+    ...duplicateTargets(request.targets, bounds.usesPorts ?? false),
+  ]
 }

@@ -108,6 +108,7 @@ const refusedTargets = (
       reason,
       interface: group.interface,
       targetIds: targets.map(({ id }) => id),
+      programFault: undefined,
     }))
   })
 

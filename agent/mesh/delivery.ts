@@ -96,24 +96,29 @@ export async function* deliver(
       batch = next ?? session.batchFrom(sequence)
     }
   }
-  const waitForBatch = async () => {
-    const pause = new AbortController()
-    const left = Math.max(0, sentAt + KEEPALIVE_SECONDS - clock.monotonicSeconds())
-    const slept = clock.sleep(left, pause.signal).catch(() => undefined)
-    await Promise.race([wake.promise, slept])
-    pause.abort()
-    wake = Promise.withResolvers<void>()
+  // One timer and one listener for the life of the stream cost less than new ones for each wait.
+  const over = new AbortController()
+  const wakeWhenDue = async () => {
+    while (!over.signal.aborted) {
+      const left = sentAt + KEEPALIVE_SECONDS - clock.monotonicSeconds()
+      await clock.sleep(left > 0 ? left : KEEPALIVE_SECONDS, over.signal).catch(() => undefined)
+      if (clock.monotonicSeconds() - sentAt >= KEEPALIVE_SECONDS) wake.resolve()
+    }
   }
-  // One listener for the life of the stream costs less than a combined signal for each wait.
-  const onAbort = () => wake.resolve()
+  let isAborted = signal.aborted
+  const onAbort = () => {
+    isAborted = true
+    wake.resolve()
+  }
   signal.addEventListener('abort', onAbort)
 
   session.onBatch(() => wake.resolve())
   const caller = applyRequests(requests, session, assignment, { clock, admit, onEnd: () => wake.resolve() })
   yield { event: { $case: 'started', value: { session: session.id, engines } } }
+  void wakeWhenDue()
   try {
     for (;;) {
-      signal.throwIfAborted()
+      if (isAborted) signal.throwIfAborted()
       if (caller.failure) throw caller.failure
       const isOver = caller.ended
       if (isOver) {
@@ -123,10 +128,12 @@ export async function* deliver(
       session.seal(!isOver && clock.monotonicSeconds() - sentAt >= KEEPALIVE_SECONDS)
       yield* batches()
       if (isOver) return
-      await waitForBatch()
+      await wake.promise
+      wake = Promise.withResolvers<void>()
       caller.admitAgain()
     }
   } finally {
+    over.abort()
     signal.removeEventListener('abort', onAbort)
   }
 }

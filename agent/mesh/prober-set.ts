@@ -82,7 +82,15 @@ export const createProberSet = (deps: ProberDeps, { phase, slotsOf, later }: Opt
         const groupIndex = indices[position]!
         return reason === ''
           ? []
-          : [{ groupIndex, reason, interface: prober.group.request.interface, targetIds: [] }]
+          : [
+              {
+                groupIndex,
+                reason,
+                interface: prober.group.request.interface,
+                targetIds: [],
+                programFault: prober.programFault(),
+              },
+            ]
       }),
     end: async (): Promise<void> => {
       const ending = all()

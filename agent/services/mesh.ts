@@ -10,8 +10,10 @@ import { type Clock, createEvenTime } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { CallContext } from '../../lib/serving.ts'
+import { type ProbeCeiling, type ProbeLoad, probeLoadOf, sumOfLoads } from '../ceilings.ts'
 import type { Draining } from '../draining.ts'
 import type { DetectedEngines } from '../engines/detected-engines.ts'
+import { planPing } from '../engines/ping-request.ts'
 import { countEchoRequests } from '../host/echo-requests.ts'
 import type { ReadText } from '../host/files.ts'
 import type { Interfaces } from '../interfaces.ts'
@@ -29,6 +31,7 @@ type Deps = {
   engines: DetectedEngines
   draining: Draining
   read: ReadText
+  probeCeiling: ProbeCeiling
 }
 
 /** Maximum number of networks that are remembered. A host has few, but a test bed may add new ones all day. */
@@ -42,6 +45,9 @@ export const phaseOf = (node: string): number => {
   return (Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 0) / 2 ** 32
 }
 
+const loadOf = ({ groups }: MeshPlan): ProbeLoad =>
+  sumOfLoads(groups.map(({ request }) => probeLoadOf(planPing(request))))
+
 export const createMeshService = (deps: Deps, options: AgentOptions) => {
   const { clock, interfaces, engines } = deps
   const time = createEvenTime(clock)
@@ -50,6 +56,10 @@ export const createMeshService = (deps: Deps, options: AgentOptions) => {
   const ownership = createOwnership({
     clock,
     createSession: (plan) => createSession({ ...deps, time }, { plan, phase }),
+  })
+  deps.probeCeiling.countMesh(() => {
+    const plan = ownership.plan()
+    return plan && loadOf(plan)
   })
   // An interface that is down has no addresses, but its network may still be measured.
   const networks = new Set<string>()
@@ -69,7 +79,9 @@ export const createMeshService = (deps: Deps, options: AgentOptions) => {
       assignment.groups.reduce((sum, { targets }) => sum + targets.length, 0),
     )
     if (networks.size < MAX_NETWORKS) for (const network of limits.peerNetworks) networks.add(network)
-    return planMesh(assignment, phase, peerRefusals({ ...limits, peerNetworks: [...networks] }))
+    const plan = planMesh(assignment, phase, peerRefusals({ ...limits, peerNetworks: [...networks] }))
+    deps.probeCeiling.throwIfMeshExceeds(limits, loadOf(plan))
+    return plan
   }
   /** Versions of the engines that can probe now. An engine that cannot is reported as the problem of its groups. */
   const versionsOf = async (plan: MeshPlan, signal: AbortSignal): Promise<EngineVersion[]> => {

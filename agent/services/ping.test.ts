@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { PingRequest, PingResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { createProbeCeiling } from '../ceilings.ts'
 import { createDraining } from '../draining.ts'
 import { createPingService } from './ping.ts'
 
@@ -18,6 +19,7 @@ const serviceOf = (engine: unknown = silentEngine) =>
     {
       clock: systemClock,
       draining: createDraining(),
+      probeCeiling: createProbeCeiling(),
       engines: { ping: async () => ({ engine, version: { name: 'fping', version: '5' } }) },
       interfaces: {
         throwIfDown: () => undefined,
@@ -27,7 +29,7 @@ const serviceOf = (engine: unknown = silentEngine) =>
         mayUse: () => true,
       },
     } as never,
-    { allowPeers: ['127.0.0.0/8'], interfaces: [], maxDurationSeconds: 60 } as never,
+    { allowPeers: ['127.0.0.0/8'], interfaces: [], maxDurationSeconds: 60, maxBitsPerSecond: 0 } as never,
   )
 
 test('a caller that cancels before it has read Started causes no unhandled rejection', async () => {

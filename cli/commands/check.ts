@@ -40,12 +40,13 @@ const jsonOrText = (text: string): Json => {
   }
 }
 
-const check = (invocation: Invocation<CheckOptions>): Promise<ExitCode> => {
-  const { terminal, operands, options, paint, read } = invocation
+const check = async (invocation: Invocation<CheckOptions>): Promise<ExitCode> => {
+  const { terminal, operands, options, paint, read, reviewWithCollector } = invocation
   const checks = operands.flatMap((word) => read.list('CHECK', word))
   if (operands.length === 0) read.refuse('CHECK', 'is missing: give the name of a check, or all')
   const parameters = readParameters(options.param ?? [], read)
   const nodes = read.list('--nodes', options.nodes)
+  await reviewWithCollector((client, deadline) => client.fleet.listNodes({ nodes }, { deadline }))
   return withClient(invocation, async (client) => {
     const responses: RunChecksResponse[] = []
     const request = { checks, nodes, ...(options.param ? { parameters } : {}) }

@@ -113,10 +113,7 @@ How long the store keeps ping mesh windows, events and runs, and its maximum siz
   withExamples(command, [
     ['meshgauge collector --config fleet.yaml', ''],
     ['meshgauge collector --hosts hosts.txt --insecure', 'use agents without certificates'],
-    [
-      'meshgauge collector --config fleet.yaml --tls-ca ca.pem --tls-cert collector.pem --tls-key collector.key',
-      '',
-    ],
+    ['meshgauge collector --config fleet.yaml --tls-ca ca.pem --tls-cert cert.pem --tls-key key.pem', ''],
   ])
   app.handle(command, 0, collector)
 }

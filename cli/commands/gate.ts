@@ -12,13 +12,14 @@ const ASK_DEADLINE_MS = 60_000
 /** The longest check may take 4 h. */
 const RUN_DEADLINE_MS = 5 * 3_600_000
 
-const gate = (invocation: Invocation<GateOptions>): Promise<ExitCode> => {
-  const { terminal, options, paint, read } = invocation
+const gate = async (invocation: Invocation<GateOptions>): Promise<ExitCode> => {
+  const { terminal, options, paint, read, reviewWithCollector } = invocation
   const nodes = read.list('--nodes', options.nodes)
   if (options.nodes === undefined)
     read.refuse('--nodes', "is missing: give the job's nodes, such as gpu-01,gpu-02")
   const maxAge = read.seconds('--max-age', options.maxAge)
   const checks = read.list('--checks', options.checks)
+  await reviewWithCollector((client, deadline) => client.fleet.listNodes({ nodes }, { deadline }))
   return withClient(invocation, async (client) => {
     const request = {
       nodes,

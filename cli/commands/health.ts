@@ -50,7 +50,7 @@ remains until the same check passes with at least the same scope and level.`,
     'after',
     '\nExit codes: 0 all pass or warn, 1 a node is not fit, 3 the health of a node is unknown',
   )
-  app.handle(command, Number.POSITIVE_INFINITY, health)
+  app.handle(command, Number.POSITIVE_INFINITY, health, { isList: true })
   const clearCommand = command
     .command('clear')
     .summary('Clear findings after a repair.')

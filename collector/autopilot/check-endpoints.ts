@@ -114,7 +114,10 @@ export const answerStatus = (deps: GatewayDeps, { query, base, signal }: Request
   })()
 }
 
-/** The endpoints of single checks, such as `/pciebw`: one check on the selected nodes, the replies one after the other. */
+/**
+ * The endpoints of single checks, such as `/pciebw`: one check on the selected nodes, the replies one after the other. In
+ * Autopilot one daemon replies, so some texts do not name their node: with several nodes a line before them does.
+ */
 export const answerCheck =
   (check: string, header: (deps: GatewayDeps) => string) =>
   (deps: GatewayDeps, { query, signal }: Request): AsyncGenerator<string> => {
@@ -140,7 +143,9 @@ export const answerCheck =
       // Handles a rejection that occurs while an earlier reply is awaited.
       const replies = Promise.allSettled(ran)
       for (const [index, reply] of ran.entries()) {
+        const { name } = nodes[index]!
         const text = await reply
+        if (nodes.length > 1 && !text.includes(name)) yield `Node: ${name}\n`
         yield index < ran.length - 1 && !text.endsWith('\n') ? `${text}\n` : text
       }
       await replies

@@ -109,7 +109,7 @@ runtime: 0.0 sec
     const text = await get('/status?check=pciebw,iperf,ping&host=node-1,node-2')
     expect(text).toMatch(/^Running iperf3 on hosts node-1,node-2 or job None\n\n\[NETWORK\] - \[IPERF\]/)
     expect(gateway.specs[0]!.topology!.nodes).toEqual(['node-1', 'node-2'])
-    expect(text).toContain('net1-0 Average Bandwidth Gb/s: 9.40\nAsking to run on remote node(s)')
+    expect(text).toContain('aggregate 9.40\nAsking to run on remote node(s)')
     expect(gateway.requested.map(({ check }) => check)).toEqual(['pciebw', 'pciebw', 'ping', 'ping'])
     expect(text).not.toContain('not supported')
   })

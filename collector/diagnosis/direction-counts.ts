@@ -42,8 +42,9 @@ export class UnexplainedPairs {
   constructor(samples: readonly Sample[], rackOf: ReadonlyMap<string, string>) {
     this.#rackOf = rackOf
     for (const sample of samples) {
-      for (const each of this.#directionsOf(sample)) each.samples.push(sample)
-      this.#add(sample, 1)
+      const directions = this.#directionsOf(sample)
+      for (const { samples: all } of directions) all.push(sample)
+      this.#add(sample, 1, directions)
       if (sample.reach !== 'inside') continue
       const rack = rackOf.get(sample.source)!
       const inside = this.#insideRack.get(rack)
@@ -65,7 +66,7 @@ export class UnexplainedPairs {
   explain(samples: readonly Sample[]): void {
     for (const sample of samples) {
       this.#explained.add(sample)
-      this.#add(sample, -1)
+      this.#add(sample, -1, this.#directionsOf(sample))
     }
   }
 
@@ -87,14 +88,16 @@ export class UnexplainedPairs {
 
   #get(kind: DirectionCount['kind'], name: string): BothDirections {
     const all = kind === 'node' ? this.nodes : this.racks
-    const found = all.get(name) ?? createDirections(kind, name)
+    const known = all.get(name)
+    if (known) return known
+    const found = createDirections(kind, name)
     all.set(name, found)
     return found
   }
 
-  #add(sample: Sample, change: 1 | -1): void {
+  #add(sample: Sample, change: 1 | -1, directions: readonly DirectionCount[]): void {
     const bad = isBad(sample) ? change : 0
-    for (const each of this.#directionsOf(sample)) {
+    for (const each of directions) {
       each.count += change
       each.badCount += bad
       each.lossyCount += sample.fault === 'lossy' ? change : 0

@@ -216,13 +216,17 @@ const findUnknownNodes = (raw: unknown, named: readonly NamedNodes[]): ReviewPro
   })
 }
 
+/** The schema of the collector's config file with the keys of a later stage. */
+export const configSchema = <S extends z.ZodRawShape>(section: Pick<ConfigSection<S>, 'shape'>) =>
+  z.strictObject({ ...shape, ...section.shape })
+
 /** Parses the collector's config file. @throws ConfigError with the location of every problem */
 export const readYamlConfig = <S extends z.ZodRawShape>(
   file: string,
   text: string,
   section: ConfigSection<S>,
 ) =>
-  parseConfig(file, text, z.strictObject({ ...shape, ...section.shape }), (raw) => [
+  parseConfig(file, text, configSchema(section), (raw) => [
     ...findDuplicates(raw),
     ...findUnknownNodes(raw, [...nodesOfChecks(raw), ...section.namedNodes(raw)]),
     ...section.review(raw),

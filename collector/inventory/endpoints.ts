@@ -1,5 +1,6 @@
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
+import { closest } from '../../lib/config.ts'
 import type { Violation } from '../../lib/errors.ts'
 import { chooseAddressPair, type IpPrefix, parseIpPrefix } from '../../lib/ip-address.ts'
 import { interfaceKey, type NodeInterface } from './keys.ts'
@@ -17,7 +18,11 @@ export type FleetEndpoint = NodeInterface & {
   addresses: readonly IpPrefix[]
   /** 0 when unknown. */
   mtuBytes: number
+  /** Undefined when unknown. */
   speedBitsPerSecond: number | undefined
+  /** Empty when unknown. */
+  driver: string
+  firmwareVersion: string
   problem: EndpointProblem | undefined
 }
 
@@ -34,16 +39,12 @@ export const interfaceNames = (
   for (const node of nodes) for (const name of node.interfaces) counts.set(name, (counts.get(name) ?? 0) + 1)
   const known = [...counts.keys()]
   if (requested.length === 0) return { names: known.filter((name) => counts.get(name)! >= 2), violations: [] }
-  const violations = requested.flatMap((name, index) =>
-    counts.has(name)
-      ? []
-      : [
-          {
-            field: `interfaces[${index}]`,
-            description: `no node has "${name}"; there are ${known.join(', ') || 'none'}`,
-          },
-        ],
-  )
+  const violations = requested.flatMap((name, index) => {
+    if (counts.has(name)) return []
+    const meant = closest(name, known)
+    const hint = meant ? `did you mean ${meant}?` : `there are ${known.join(', ') || 'none'}`
+    return [{ field: `interfaces[${index}]`, description: `no node has "${name}"; ${hint}` }]
+  })
   return { names: [...new Set(requested)], violations }
 }
 
@@ -63,6 +64,12 @@ const problemOf = (
   return link.addresses.length === 0 ? notRun(`${name} of ${node.name} has no address`) : undefined
 }
 
+/** Virtual links without a device (veth, tun) report this speed, which limits nothing. */
+const NOMINAL_SPEED = 10e9
+
+const linkSpeedOf = ({ speedBitsPerSecond, driver }: HostInterface): number | undefined =>
+  driver === '' && speedBitsPerSecond === NOMINAL_SPEED ? undefined : speedBitsPerSecond
+
 const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
   const link = node.description?.interfaces.find((candidate) => candidate.name === name)
   return {
@@ -70,7 +77,9 @@ const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
     interface: name,
     addresses: parseAddresses(link?.addresses ?? []),
     mtuBytes: link?.mtuBytes ?? 0,
-    speedBitsPerSecond: link?.speedBitsPerSecond,
+    speedBitsPerSecond: link && linkSpeedOf(link),
+    driver: link?.driver ?? '',
+    firmwareVersion: link?.firmwareVersion ?? '',
     problem: problemOf(node, name, link),
   }
 }

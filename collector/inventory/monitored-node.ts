@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import { describeCallError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
+import { withoutSpans } from '../../lib/rpc-tracing.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
 import { describe, isUnavailable } from './describe.ts'
@@ -67,7 +68,7 @@ export class MonitoredNode {
     this.inventory = inventory
     const { promise, resolve } = Promise.withResolvers<void>()
     this.asked = promise
-    this.stopped = this.#poll({ phase, turn }, resolve)
+    this.stopped = withoutSpans(() => this.#poll({ phase, turn }, resolve))
   }
 
   get name(): string {

@@ -40,6 +40,8 @@ export type NodeLimits = {
   minPingIntervalSeconds: number | undefined
   ports: { first: number; last: number } | undefined
   peerNetworks: string[]
+  maxProbesPerSecond: number
+  maxProbeBitsPerSecond: number
 }
 
 /** Hardware and operating system of a node. Unknown values are empty or 0. */

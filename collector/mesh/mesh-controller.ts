@@ -18,6 +18,8 @@ import { createOverview } from './view/overview.ts'
 import { pathMessage } from './view/path-messages.ts'
 
 const TICK_SECONDS = 1
+/** Agents detect a lost collector and end its tests within this time (keepalive of lib/serving.ts). */
+const LOST_COLLECTOR_MS = 15_000
 const DELETE_RELEASED_SECONDS = 30
 
 /** Connects the phases of the mesh: functions of later phases are passed to earlier ones. */
@@ -36,7 +38,8 @@ const connectPhases = (deps: MeshDependencies) => {
     flushPersisted: persisted.flush,
   })
   const paths = createPaths({ random: deps.random, initialState: initialStates.ofPath })
-  const runLoad = createRunLoad(deps.heldByRuns)
+  const loadedUntilMs = deps.hadExclusiveRun ? nowMs() + LOST_COLLECTOR_MS : undefined
+  const runLoad = createRunLoad(deps.heldByRuns, loadedUntilMs)
   const echoes = createEchoCounts()
   const onWorse = () => evaluator.recordWorsening()
   const publisher = createEventPublisher({ time, observer, recorder, initialStates, onWorse })

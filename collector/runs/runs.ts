@@ -197,6 +197,7 @@ const newRun = (id: string, planned: PlannedRun, nodes: readonly FleetNode[], no
     traceId: '',
     summary: undefined,
     verdicts: [],
+    judgement: undefined,
     nodeMetadata: metadataOf(planned, nodes),
     requestId: '',
   }

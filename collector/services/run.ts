@@ -55,7 +55,7 @@ export const createRunService = (runs: Runs): RunServiceImplementation => {
       const run = await idempotent(request.requestId, {
         content: RunSpec.encode(spec).finish(),
         isFrom: (existing) => isFrom(spec, existing),
-        create: () => runs.create(requestedRunSpecOf(spec), request.requestId),
+        create: () => runs.create({ ...requestedRunSpecOf(spec), schedule: '' }, request.requestId),
       })
       return { run: runMessage(run) }
     },

@@ -53,8 +53,8 @@ export type WindowStore = {
   /** Every path that ever got a number. */
   paths(): ReadonlyMap<number, PathKey>
   /**
-   * Adds windows and events in one durable transaction, all or none. A window with the path and start of a stored one is
-   * ignored, so a batch may arrive twice. A window older than the retention of raw windows is ignored.
+   * Adds windows and events in one durable transaction, all or none. A window that equals a stored
+   * one in all its fields is ignored, so a batch may arrive twice. A window older than the retention of raw windows is ignored.
    */
   putWindows(windows: readonly Window[], events: readonly MeshEvent[]): void
   /** Returns an empty batch. */
@@ -83,4 +83,9 @@ export type WindowStore = {
     filter: { node?: string; fromMs: number; toMs: number },
     page: Page,
   ): { events: MeshEvent[]; nextPageToken: string }
+  /**
+   * Returns all events, the last written first. The order differs from that of the times when the wall clock was set back.
+   * @throws OperatingError SPEC_INVALID for a foreign token
+   */
+  writtenMeshEvents(page: Page): { events: MeshEvent[]; nextPageToken: string }
 }

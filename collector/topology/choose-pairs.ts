@@ -68,7 +68,11 @@ export const choosePairs = (request: TopologyRequest, fleet: readonly FleetNode[
   const participants = new Set(topology.participants?.(selected) ?? selected.nodes)
   const nodes = fleet.filter(({ name }) => participants.has(name))
   if (violations.length > 0) return { nodes, pairs: noPairs, violations }
-  const created = createPairs(topology, { ...selected, nodes: nodes.map(({ name }) => name) })
+  const created = createPairs(topology, {
+    ...selected,
+    nodes: nodes.map(({ name }) => name),
+    fleet: fleet.map(({ name }) => name),
+  })
   return {
     nodes,
     get pairs() {

@@ -49,8 +49,8 @@ const RECORDS = new Set(
     // Parts of specs and plans.
     'Blackout Budget Caps Expectation Plan Progress Topology',
     // Findings, verdicts and what the API shows of them.
-    'CheckDescription CheckGateResponse CheckRecord CheckResult Endpoint EndpointPair ExpectationResult Finding',
-    'InterfaceSummary NodeGate NodeHealth PairExpectation Spread Summary Verdict',
+    'CheckDescription CheckGateResponse CheckRecord CheckResult Endpoint Finding',
+    'NodeGate NodeHealth PairExpectation Spread',
     // The ping mesh: windows of the agents, assignments to them, and its views.
     'GetMeshResponse Mesh MeshAssignment MeshBatch MeshEvent MeshGroup MeshWindow Path PathWindow',
     // Views of schedules, traffic and the config.

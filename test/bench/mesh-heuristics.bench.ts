@@ -4,8 +4,9 @@
  */
 
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from '../../collector/diagnosis/verdict.ts'
 import { createDirections } from '../../collector/mesh/judge/directions.ts'
+import { createPathResults } from '../../collector/mesh/judge/path-results.ts'
 import { createBroadVerdictHold, verdictKey } from '../../collector/mesh/judge/recovering-verdicts.ts'
 import { judgeMesh } from '../../collector/mesh/judge/verdicts.ts'
 import { createInterfaceStates } from '../../collector/mesh/state/interface-state.ts'
@@ -50,6 +51,7 @@ const verdictsOf = (
   const { paths, ingest, echoes, agents, pathStates } = model
   const interfaces = createInterfaceStates()
   const hold = createBroadVerdictHold()
+  const results = createPathResults(paths.recent)
   const directions = createDirections({
     paths: paths.all,
     interfaces: paths.interfaces,
@@ -79,7 +81,7 @@ const verdictsOf = (
     const measured = pathStates.measured()
     const found = judgeMesh({
       measured: without === 'recovering verdicts' ? asActive(measured) : measured,
-      recent: paths.recent,
+      results,
       silent: new Set(),
       interfaceProblem: agents.interfaceProblem,
       lossy: interfaces.lossy(),
@@ -108,7 +110,7 @@ const scoreOf = (kind: string, without: Heuristic | undefined): Score => {
     if (!named) continue
     score.found++
     score.trueVerdicts++
-    if (!fault.direction || named.direction === FaultDirection.FAULT_DIRECTION_BOTH) continue
+    if (!fault.direction || named.direction === 'both') continue
     if (named.direction === fault.direction) directions.rightDirections++
     else directions.wrongDirections++
   }

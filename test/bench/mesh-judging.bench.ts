@@ -1,8 +1,9 @@
 /** Time to evaluate the mesh of a large fleet of which half is bad. The evaluation blocks the event loop. */
 
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from '../../collector/diagnosis/verdict.ts'
 import { createDirections } from '../../collector/mesh/judge/directions.ts'
+import { createPathResults } from '../../collector/mesh/judge/path-results.ts'
 import { createBroadVerdictHold } from '../../collector/mesh/judge/recovering-verdicts.ts'
 import { judgeMesh } from '../../collector/mesh/judge/verdicts.ts'
 import { createInterfaceStates, type LossyInterface } from '../../collector/mesh/state/interface-state.ts'
@@ -98,7 +99,8 @@ const judge = (kind: Kind): { seconds: number; verdicts: number } => {
     states.update(paths.interfaces(), () => lost, SECOND + 1)
     const given = {
       measured,
-      recent: paths.recent,
+      // New in each round: every path has changed since the last one.
+      results: createPathResults(paths.recent),
       silent,
       interfaceProblem,
       lossy,

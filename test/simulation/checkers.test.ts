@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { AgentServiceDefinition } from '#proto/meshgauge/agent/v1/agent.ts'
+import { createVerdict, type Verdict } from '../../collector/diagnosis/verdict.ts'
 import type { Store } from '../../collector/store/store.ts'
 import type { Window } from '../../collector/store/windows.ts'
 import { OperatingError } from '../../lib/errors.ts'
@@ -85,8 +86,8 @@ describe('each checker finds the bug that it looks for', () => {
   })
 
   test('a verdict that accuses a healthy node', async () => {
-    const wrong = Verdict.fromPartial({
-      kind: CulpritKind.CULPRIT_KIND_NODE,
+    const wrong = createVerdict({
+      kind: 'node',
       node: 's5',
       message: 's5 is bad.',
     })
@@ -100,6 +101,37 @@ describe('each checker finds the bug that it looks for', () => {
   test('a fault that no verdict names', async () => {
     const found = await violationsOf({ verdicts: () => [] }, { nodes: 12, seconds: 400 })
     expect(found).toContainEqual(expect.stringMatching(/^verdicts: not named within \d+ s: /))
+  })
+
+  test('an agent that the collector does not reach again', async () => {
+    const run = ({ clock, agents }: World) => {
+      const cut = async () => {
+        // After the last fault.
+        await clock.sleep(240)
+        agents[5]!.link.cut()
+      }
+      void cut()
+    }
+    expect(await violationsOf({ run })).toContainEqual(
+      expect.stringMatching(
+        /^recovery: not all paths are up 900 s after the last fault: s5 does not deliver/,
+      ),
+    )
+  })
+
+  test('an RPC that fails because of a bug', async () => {
+    const run = ({ agents }: World) => {
+      const { services } = agents[3]!.process()!
+      const service = services.find(({ definition }) => definition === AgentServiceDefinition)
+      Object.assign(service!.implementation, {
+        describe: async () => {
+          throw new TypeError('cannot read a property of undefined')
+        },
+      })
+    }
+    expect(await violationsOf({ run })).toContainEqual(
+      expect.stringMatching(/^bugs: an RPC failed because of a bug: TypeError: cannot read a property/),
+    )
   })
 
   test('a queue that never drains', async () => {

@@ -1,5 +1,6 @@
 import type { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { verdictOf } from '../../collector/diagnosis/verdict-message.ts'
 import type { PairResult } from '../../collector/dispatch/pair-result.ts'
 import { createMeshSpec, type MeshSpec } from '../../collector/mesh/assign/mesh-spec.ts'
 import { createIperfTest, createPingTest, createRunSpec } from '../../collector/plan/effective-run-spec.ts'
@@ -51,7 +52,7 @@ const createHarness = ({ mesh: given, ...options }: Options) => {
     events,
     startCollector,
     mesh: () => get().meshes[0]!,
-    verdicts: () => get().verdicts,
+    verdicts: () => get().verdicts.map(verdictOf),
     /** Waits until something holds; throws when that takes far too long. */
     until: async (what: string, holds: () => boolean, seconds = 120): Promise<void> => {
       const endSeconds = world.time.seconds() + seconds

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type MeshEvent, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { CulpritKind } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
 import { type Harness, inWorld } from './harness.ts'
 
@@ -128,7 +127,7 @@ describe('agents and collectors that come and go', () => {
       await until('it is named', () =>
         isDeepStrictEqual(
           verdicts().map((verdict) => [verdict.kind, verdict.node, verdict.message]),
-          [[CulpritKind.CULPRIT_KIND_NODE, 's5', message]],
+          [['node', 's5', message]],
         ),
       )
       fabric.setFault({ node: 5, interface: 0 }, undefined)

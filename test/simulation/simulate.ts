@@ -1,6 +1,7 @@
 import type { PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from '../../collector/diagnosis/verdict.ts'
+import { verdictOf } from '../../collector/diagnosis/verdict-message.ts'
 import { createMeshSpec, type MeshSpec } from '../../collector/mesh/assign/mesh-spec.ts'
 import { createAccounting } from './checkers/accounting.ts'
 import type { Checker, Violation } from './checkers/checker.ts'
@@ -114,11 +115,7 @@ class Simulation {
   constructor(options: SimulationOptions) {
     this.#options = options
     const { sabotage = {} } = options
-    this.#accounting = createAccounting(
-      () => this.#world.collector.parts().store,
-      // A wall clock that is set back makes some windows begin at the millisecond of an older one.
-      () => this.#faults.filter(({ kind }) => kind.includes('wall clock of the collector')).length * 5,
-    )
+    this.#accounting = createAccounting(() => this.#world.collector.parts().store)
     this.#world = createWorld({
       seed: options.seed,
       nodes: options.nodes,
@@ -154,7 +151,7 @@ class Simulation {
     this.#leases = createLeaseChecker(world)
     this.#tampering = createTampering(world.random('lies'))
     const isLarge = options.nodes > LARGE_NODES
-    const real = () => world.collector.parts().meshes.get().verdicts
+    const real = () => world.collector.parts().meshes.get().verdicts.map(verdictOf)
     this.#verdicts = createVerdictChecker(world, this.#faults, {
       rackSize: RACK_SIZE,
       everySeconds: isLarge ? VERDICT_SECONDS.large : VERDICT_SECONDS.small,

@@ -4,9 +4,11 @@ import { canonicalAddress, chooseAddressPair, type IpPrefix, parseIpPrefix } fro
 import type { AdmissionControl, PortLeases } from '../../admission.ts'
 import type { Draining } from '../../draining.ts'
 import type { DetectedEngines } from '../../engines/detected-engines.ts'
+import type { ReadText } from '../../host/files.ts'
 import type { HostSamplingSessions } from '../../host/sampling-session.ts'
 import type { Interfaces } from '../../interfaces.ts'
-import type { SustainedTraffic } from '../../sustained-traffic.ts'
+import type { StartPacer } from './start-pacing.ts'
+import type { TrafficLabels } from './traffic-labels.ts'
 
 /** What Serve and Run need of the agent. */
 export type IperfDeps = {
@@ -17,7 +19,10 @@ export type IperfDeps = {
   ports: PortLeases
   draining: Draining
   hostSampling: HostSamplingSessions
-  sustainedTraffic: SustainedTraffic
+  read: ReadText
+  trafficLabels: TrafficLabels
+  /** Pacing of the servers and of the clients of sustained traffic. */
+  pacers: { servers: StartPacer; clients: StartPacer }
 }
 
 export type CallerContext = { signal: AbortSignal; peer: string }

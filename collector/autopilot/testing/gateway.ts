@@ -6,7 +6,7 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { Plan, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { systemClock } from '../../../lib/clock.ts'
 import { OperatingError } from '../../../lib/errors.ts'
-import { createLogger } from '../../../lib/logging.ts'
+import { createLogger, type Logger } from '../../../lib/logging.ts'
 import type { Health } from '../../health/health.ts'
 import { AUTOPILOT_DEFAULTS } from '../../inventory/config.ts'
 import type { FleetNode, NodeState } from '../../inventory/node.ts'
@@ -42,6 +42,8 @@ const createState = () => ({
   requested: [] as RequestedCheck[],
   specs: [] as RequestedRunSpec[],
   cancelled: [] as string[],
+  /** What was logged with level info. */
+  logged: [] as unknown[],
   results: [iperfPair('node-1', 'node-2', 9.4e9), failedPair('node-2', 'node-1', Outcome.OUTCOME_REFUSED)],
   runState: RunState.RUN_STATE_COMPLETED as RunState,
   watch: async (_signal: AbortSignal): Promise<void> => undefined,
@@ -66,7 +68,7 @@ const listen = async (state: ReturnType<typeof createState>): Promise<HttpServer
   const port = await freePort()
   return listenAutopilot({
     clock: { ...systemClock, monotonicSeconds: () => 100 },
-    logger: createLogger('test', 'silent'),
+    logger: { ...createLogger('test', 'silent'), info: (line: unknown) => state.logged.push(line) } as Logger,
     fleet: { nodes: () => state.nodes, settled: Promise.resolve() },
     health,
     runs: {
@@ -77,6 +79,7 @@ const listen = async (state: ReturnType<typeof createState>): Promise<HttpServer
         return run(RunState.RUN_STATE_RUNNING)
       },
       async *watch(_id, signal) {
+        yield { run: run(RunState.RUN_STATE_RUNNING), results: state.results }
         await state.watch(signal)
         yield { run: run(state.runState), results: [] }
       },

@@ -4,7 +4,7 @@ import { MeshAssignment, MeshBatch, type PingMeshResponse } from '#proto/meshgau
 import type { Clock } from '../../../lib/clock.ts'
 import { ClientError, Status } from '../../../lib/errors.ts'
 import { createLogger } from '../../../lib/logging.ts'
-import { createAgentStream } from './agent-stream.ts'
+import { createAgentStream, keepCheckingSilence } from './agent-stream.ts'
 
 /** Starts a stream on a manual clock (`pass`) to an agent that sends a batch on request (`batch`). */
 const startOnManualClock = (given: { pingMesh?: () => AsyncGenerator<PingMeshResponse> } = {}) => {
@@ -54,6 +54,7 @@ const startOnManualClock = (given: { pingMesh?: () => AsyncGenerator<PingMeshRes
     MeshAssignment.fromPartial({}),
     stop.signal,
   )
+  void keepCheckingSilence(clock, () => [stream], stop.signal)
   const settle = async () => {
     for (let turn = 0; turn < 10; turn++) await setImmediate()
   }

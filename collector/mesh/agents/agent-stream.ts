@@ -1,14 +1,11 @@
 import { isAbortError } from 'abort-controller-x'
-import type {
-  MeshAssignment,
-  MeshBatch,
-  MeshStarted,
-  PingMeshRequest,
-} from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshAssignment, MeshBatch, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { ClientError, describeCallError, Status } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
+import { withoutSpans } from '../../../lib/rpc-tracing.ts'
 import type { AgentConnection } from '../../inventory/agents.ts'
+import { createStreamRequests } from './stream-requests.ts'
 
 /** An agent sends a batch at least every 2 s. After this time without one it is disconnected or hangs. */
 export const SILENT_SECONDS = 5
@@ -43,55 +40,6 @@ export type AgentStreamDeps = {
   onBatch: (batch: MeshBatch) => void
   /** The agent has begun to deliver batches, or has stopped and why. */
   onDelivering: (delivers: boolean, reason: string) => void
-}
-
-/** Requests to send: only the newest assignment and the newest acknowledgement, so the queue is bounded by two. */
-const createOutbox = () => {
-  let assignment: MeshAssignment | undefined
-  let acknowledgement: { session: string; sequence: number } | undefined
-  let ended = false
-  let wake = (): void => undefined
-  return {
-    end: (): void => {
-      ended = true
-      wake()
-    },
-    assign: (next: MeshAssignment): void => {
-      assignment = next
-      wake()
-    },
-    acknowledge: (session: string, sequence: number): void => {
-      acknowledgement = { session, sequence }
-      wake()
-    },
-    async *requests(current: () => MeshAssignment, signal: AbortSignal): AsyncGenerator<PingMeshRequest> {
-      assignment = current()
-      acknowledgement = undefined
-      const abort = () => wake()
-      signal.addEventListener('abort', abort, { once: true })
-      try {
-        while (!ended) {
-          // A regular end would half-close the stream, and the agent would stop probing; a cancelled one must not.
-          signal.throwIfAborted()
-          if (assignment) {
-            const value = assignment
-            assignment = undefined
-            yield { request: { $case: 'assignment', value } }
-          } else if (acknowledgement) {
-            const value = acknowledgement
-            acknowledgement = undefined
-            yield { request: { $case: 'acknowledgement', value } }
-          } else {
-            await new Promise<void>((resolve) => {
-              wake = resolve
-            })
-          }
-        }
-      } finally {
-        signal.removeEventListener('abort', abort)
-      }
-    },
-  }
 }
 
 /** The wait between two calls: doubles with each call, with jitter; longer for an agent that cannot be reached. */
@@ -131,10 +79,9 @@ class Backoff {
 class AgentStream {
   readonly #deps: AgentStreamDeps
   readonly #stop: AbortSignal
-  readonly #outbox = createOutbox()
+  readonly #outbox = createStreamRequests()
   readonly #finishing = new AbortController()
   readonly #backoff: Backoff
-  readonly #calls: Promise<void>
   #assignment: MeshAssignment
   #call = new AbortController()
   #pause = new AbortController()
@@ -155,8 +102,8 @@ class AgentStream {
     this.#stop = stop
     this.#heardSeconds = deps.clock.monotonicSeconds()
     this.#backoff = new Backoff(deps.random, this.#heardSeconds)
-    this.#calls = this.#runCalls()
-    this.done = Promise.all([this.#calls, this.#checkSilence()]).then(() => undefined)
+    // The reconnects of a stream that lasts for days would each be a span.
+    this.done = withoutSpans(() => this.#runCalls())
   }
 
   async #runCall(signal: AbortSignal): Promise<void> {
@@ -219,25 +166,19 @@ class AgentStream {
     }
   }
 
-  async #checkSilence(): Promise<void> {
-    const { clock } = this.#deps
-    while (!this.#stop.aborted && !this.#finishing.signal.aborted) {
-      const before = clock.monotonicSeconds()
-      await clock.sleep(CHECK_SECONDS, this.#stop).catch(() => undefined)
-      const now = clock.monotonicSeconds()
-      const lateSeconds = now - before - CHECK_SECONDS
-      if (lateSeconds > SUSPENDED_SECONDS) {
-        this.#heardSeconds += lateSeconds
-        this.#batchSeconds += lateSeconds
-      }
-      if (now - this.#heardSeconds > SILENT_SECONDS && !this.#call.signal.aborted) {
-        this.#reason = `its agent sent nothing for ${SILENT_SECONDS} s`
-        this.#call.abort()
-      }
-      if (!this.#delivers || now - this.#batchSeconds <= SILENT_SECONDS || this.#stop.aborted) continue
-      this.#delivers = false
-      this.#deps.onDelivering(false, this.#reason)
+  /** Ends a call to an agent that is silent. @param suspendedSeconds time since the last check that does not count */
+  checkSilence(suspendedSeconds: number): void {
+    if (this.#stop.aborted || this.#finishing.signal.aborted) return
+    const now = this.#deps.clock.monotonicSeconds()
+    this.#heardSeconds += suspendedSeconds
+    this.#batchSeconds += suspendedSeconds
+    if (now - this.#heardSeconds > SILENT_SECONDS && !this.#call.signal.aborted) {
+      this.#reason = `its agent sent nothing for ${SILENT_SECONDS} s`
+      this.#call.abort()
     }
+    if (!this.#delivers || now - this.#batchSeconds <= SILENT_SECONDS) return
+    this.#delivers = false
+    this.#deps.onDelivering(false, this.#reason)
   }
 
   assign(next: MeshAssignment): void {
@@ -258,9 +199,9 @@ class AgentStream {
       () => this.#call.abort(),
       () => undefined,
     )
-    await Promise.race([this.#calls, timeout])
+    await Promise.race([this.done, timeout])
     this.#call.abort()
-    await this.#calls
+    await this.done
   }
 
   /** Reopens the stream, so that the agent sends all unacknowledged batches again. */
@@ -286,6 +227,21 @@ class AgentStream {
   /** Returns why the agent does not deliver. */
   reason(): string {
     return this.#reason
+  }
+}
+
+/** Checks all streams every CHECK_SECONDS until `stop`: one timer for the whole fleet. */
+export const keepCheckingSilence = async (
+  clock: Clock,
+  streams: () => Iterable<Pick<AgentStream, 'checkSilence'>>,
+  stop: AbortSignal,
+): Promise<void> => {
+  while (!stop.aborted) {
+    const before = clock.monotonicSeconds()
+    await clock.sleep(CHECK_SECONDS, stop).catch(() => undefined)
+    if (stop.aborted) return
+    const lateSeconds = clock.monotonicSeconds() - before - CHECK_SECONDS
+    for (const stream of streams()) stream.checkSilence(lateSeconds > SUSPENDED_SECONDS ? lateSeconds : 0)
   }
 }
 

@@ -195,6 +195,10 @@ class MeshAgent {
     this.#stream.reopenIfMoved()
   }
 
+  checkSilence(suspendedSeconds: number): void {
+    this.#stream.checkSilence(suspendedSeconds)
+  }
+
   /** The agent has answered another call: calls it now if its stream waits to be reopened. */
   wake(): void {
     this.#stream.wake()

@@ -2,6 +2,7 @@ import type { FleetNode } from '../../inventory/node.ts'
 import type { NodePlan } from '../assign/assignment.ts'
 import type { MeshDependencies } from '../dependencies.ts'
 import type { MeshTime } from '../mesh-time.ts'
+import { keepCheckingSilence } from './agent-stream.ts'
 import { createMeshAgent, type MeshAgent, type MeshAgentDeps } from './mesh-agent.ts'
 import {
   createPersistedDroppedCounts,
@@ -49,14 +50,10 @@ export const createMeshAgents = (deps: Deps) => {
   const start = (plan: NodePlan): MeshAgent =>
     createMeshAgent(
       {
+        ...deps,
         clock: time.clock,
-        logger: deps.logger,
-        random: deps.random,
         owner,
-        fleet: deps.fleet,
         mayReach: () => ready.has(plan.node) || agents.size - ready.size <= MAX_SILENT_CALLED,
-        ingest: deps.ingest,
-        recorder: deps.recorder,
         persistedOffset: moved(offsets.get(plan.node), -time.shiftMs()),
         persistOffset: (offset) => offsets.set(plan.node, moved(offset, time.shiftMs())),
         persistedDropped: droppedCounts.get(plan.node),
@@ -78,6 +75,9 @@ export const createMeshAgents = (deps: Deps) => {
     agents.delete(node)
     deps.onLeft(node)
   }
+
+  const stop = new AbortController()
+  const checking = keepCheckingSilence(time.clock, () => [...agents.values()], stop.signal)
 
   const delivers = (node: string): boolean => agents.get(node)?.delivers() ?? false
 
@@ -124,6 +124,8 @@ export const createMeshAgents = (deps: Deps) => {
     /** Returns the state of each stream, with clock offsets relative to the wall clock. */
     streams: () => [...agents.values()].map((agent) => moved(agent.status(), time.shiftMs())),
     close: async (): Promise<void> => {
+      stop.abort()
+      await checking
       await Promise.all([...ending, ...[...agents.values()].map((agent) => agent.close())])
     },
   }

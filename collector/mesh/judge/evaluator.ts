@@ -1,6 +1,6 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../../lib/clock.ts'
+import type { Verdict } from '../../diagnosis/verdict.ts'
 import type { MeshAgents } from '../agents/mesh-agents.ts'
 import type { MeshDependencies } from '../dependencies.ts'
 import type { EchoCounts } from '../state/echo-counts.ts'
@@ -10,6 +10,7 @@ import { createInterfaceStates, type LossyInterface } from '../state/interface-s
 import { clearWithInterface } from '../state/path-state.ts'
 import type { PathStates, Paths } from '../state/paths.ts'
 import { createDirections } from './directions.ts'
+import { createPathResults, type PathResults } from './path-results.ts'
 import { createBroadVerdictHold } from './recovering-verdicts.ts'
 import { hasSlowPath, judgeMesh } from './verdicts.ts'
 
@@ -75,6 +76,7 @@ class Evaluator {
   readonly #timer = new EvaluationTimer()
   readonly #interfaces = createInterfaceStates()
   readonly #holdBroadVerdicts = createBroadVerdictHold()
+  readonly #results: PathResults
   readonly #directions: ReturnType<typeof createDirections>
   /** The verdicts before their directions were added. */
   #found: readonly Verdict[] = []
@@ -85,6 +87,7 @@ class Evaluator {
   constructor(deps: Deps) {
     this.#deps = deps
     const { paths, agents, echoes } = deps
+    this.#results = createPathResults(paths.recent)
     this.#directions = createDirections({
       paths: paths.all,
       interfaces: paths.interfaces,
@@ -166,10 +169,10 @@ class Evaluator {
   }
 
   #judge(nowMs: number): Verdict[] {
-    const { paths, pathStates, agents, racks } = this.#deps
+    const { pathStates, agents, racks } = this.#deps
     return judgeMesh({
       measured: pathStates.measured(),
-      recent: paths.recent,
+      results: this.#results,
       silent: agents.silent(),
       interfaceProblem: agents.interfaceProblem,
       lossy: this.lossy(),

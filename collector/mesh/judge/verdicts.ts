@@ -1,78 +1,17 @@
-import { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
-import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { toDuration } from '../../../lib/protobuf-time.ts'
 import { median } from '../../../lib/statistics.ts'
 import { diagnose } from '../../diagnosis/diagnosis.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
-import { createPairResult, type PairResult } from '../../dispatch/pair-result.ts'
+import { createVerdict, type Verdict } from '../../diagnosis/verdict.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
-import { evidenceOf } from '../state/path-state.ts'
 import type { MeasuredPath, MeshPath, Paths } from '../state/paths.ts'
-import { blankVerdict, isDead, MAX_PAIRS, pairOf, withLossyInterfaces } from './lossy-verdicts.ts'
-import { createRecoveryFilter, endpointPairKey } from './recovering-verdicts.ts'
+import { isDead, MAX_PAIRS, pairOf, withLossyInterfaces } from './lossy-verdicts.ts'
+import type { PathResults } from './path-results.ts'
+import { createRecoveryFilter } from './recovering-verdicts.ts'
 
-/**
- * Attempts that the diagnosis sees for a bad path: its state rests on many probes, so it counts as retested. A path that
- * is UP counts as tried once: with more it would look as if it had been bad and recovered, and no link could be named.
- */
-const BAD_PATH_ATTEMPTS = 3
 /** Nothing contradicts the verdict: the agent is silent and no peer reaches the node. */
 const DOWN_CONFIDENCE = 0.99
-
-const EMPTY_STATISTICS = PingStatistics.fromPartial({})
-
-const countsOf = ({ path: { health }, state }: MeasuredPath) => {
-  // On a DOWN path the unanswered probes in a row are evidence too.
-  const unanswered = state === PathState.PATH_STATE_DOWN ? health.trailingLost : 0
-  const { sentCount, lostCount } = evidenceOf(health)
-  return { sentCount: sentCount + unanswered, lostCount: lostCount + unanswered }
-}
-
-/**
- * Returns a path as a result of a run, for the diagnosis. A probe travels both ways, so both paths of a pair measure
- * the same, and a difference between them is chance and not a direction: each gets half of their common loss.
- */
-const toResult = (
-  measured: MeasuredPath,
-  back: MeasuredPath | undefined,
-  recent: Paths['recent'],
-  nowMs: number,
-): PairResult => {
-  const { path, state, isLoaded } = measured
-  const isDown = isDead(measured)
-  const own = countsOf(measured)
-  const other = back && !isDown && !isDead(back) ? countsOf(back) : own
-  const [sentCount, lostCount] = [
-    (own.sentCount + other.sentCount) / 2,
-    (own.lostCount + other.lostCount) / 2,
-  ]
-  const sent = isDown ? Math.max(1, path.health.trailingLost) : sentCount
-  const received = isDown ? 0 : sentCount - lostCount
-  const mean = isDown || isLoaded ? undefined : recent.countsOf(path.row, nowMs).meanSeconds
-  const time = toDuration(mean ?? 0)
-  return createPairResult({
-    source: path.source,
-    destination: path.destination,
-    outcome: isDown ? Outcome.OUTCOME_UNREACHABLE : Outcome.OUTCOME_MEASURED,
-    reason: path.reason,
-    values: {
-      kind: 'ping',
-      ...EMPTY_STATISTICS,
-      sentCount: sent,
-      receivedCount: received,
-      lossRatio: sent === 0 ? 0 : (sent - received) / sent,
-      rtt:
-        mean === undefined
-          ? undefined
-          : { min: time, avg: time, p50: time, p99: time, max: time, jitter: undefined },
-    },
-    // One slow probe within a minute raises the mean, so a path that is only slow must not count as retested.
-    attemptCount: state === PathState.PATH_STATE_UP ? 1 : BAD_PATH_ATTEMPTS,
-  })
-}
 
 /**
  * Returns whether the UP state of a path is older than the failure of its way back. A node that has died reports
@@ -111,15 +50,18 @@ const downNodes = (measured: readonly MeasuredPath[], silent: ReadonlySet<string
   )
   for (const [node, paths] of byDestination) {
     if (!isAllDown(paths)) continue
-    verdicts.set(node, {
-      ...blankVerdict,
-      kind: CulpritKind.CULPRIT_KIND_NODE,
+    verdicts.set(
       node,
-      direction: FaultDirection.FAULT_DIRECTION_BOTH,
-      confidence: DOWN_CONFIDENCE,
-      message: `${node} is down: its agent is silent and ${unreachedText(paths)}.`,
-      pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
-    })
+      createVerdict({
+        kind: 'node',
+        node,
+        direction: 'both',
+        confidence: DOWN_CONFIDENCE,
+        message: `${node} is down: its agent is silent and ${unreachedText(paths)}.`,
+        pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
+        pairCount: paths.length,
+      }),
+    )
   }
   return verdicts
 }
@@ -130,7 +72,14 @@ const downInterfaces = (
   interfaceProblem: (node: string, name: string) => string,
 ): Verdict[] => {
   const verdicts: Verdict[] = []
-  const byDestination = Map.groupBy(measured, ({ path }) => path.destination.node)
+  const nodes = new Set<string>()
+  for (const { path } of measured) {
+    const { node, interface: name } = path.destination
+    if (interfaceProblem(node, name) !== '') nodes.add(node)
+  }
+  if (nodes.size === 0) return verdicts
+  const ofThese = measured.filter(({ path }) => nodes.has(path.destination.node))
+  const byDestination = Map.groupBy(ofThese, ({ path }) => path.destination.node)
   for (const [node, ofNode] of byDestination) {
     const byInterface = Map.groupBy(ofNode, ({ path }) => path.destination.interface)
     const down = [...byInterface].filter(
@@ -141,16 +90,18 @@ const downInterfaces = (
       const names = group.map(([name]) => name)
       const paths = group.flatMap(([, each]) => each)
       const reasons = [...new Set(names.map((name) => interfaceProblem(node, name)))].join('; ')
-      verdicts.push({
-        ...blankVerdict,
-        kind: isWhole ? CulpritKind.CULPRIT_KIND_NODE : CulpritKind.CULPRIT_KIND_INTERFACE,
-        node,
-        interface: isWhole ? '' : names[0]!,
-        direction: FaultDirection.FAULT_DIRECTION_BOTH,
-        confidence: DOWN_CONFIDENCE,
-        message: `${node} is cut off on ${names.join(' and ')}: its agent says "${reasons}", and ${unreachedText(paths)}.`,
-        pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
-      })
+      verdicts.push(
+        createVerdict({
+          kind: isWhole ? 'node' : 'interface',
+          node,
+          interface: isWhole ? '' : names[0]!,
+          direction: 'both',
+          confidence: DOWN_CONFIDENCE,
+          message: `${node} is cut off on ${names.join(' and ')}: its agent says "${reasons}", and ${unreachedText(paths)}.`,
+          pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
+          pairCount: paths.length,
+        }),
+      )
     }
   }
   return verdicts
@@ -160,7 +111,8 @@ const downInterfaces = (
 export type MeshEvidence = {
   /** Every path that is UP, LOSSY or DOWN. */
   measured: readonly MeasuredPath[]
-  recent: Paths['recent']
+  /** The results of the paths, for the diagnosis. */
+  results: PathResults
   /** Nodes whose agents do not deliver. */
   silent: ReadonlySet<string>
   /** Returns why a node cannot probe from an interface; empty when it can. */
@@ -177,7 +129,7 @@ export type MeshEvidence = {
  * report a problem; then the diagnosis of runs over all other paths; then lossy interfaces over all their paths.
  */
 export const judgeMesh = (evidence: MeshEvidence): Verdict[] => {
-  const { measured, recent, silent, interfaceProblem, lossy, racks, nowMs } = evidence
+  const { measured, silent, interfaceProblem, lossy, racks, nowMs } = evidence
   const down = downNodes(measured, silent)
   const cutOff = downInterfaces(
     measured.filter(({ path }) => !down.has(path.destination.node)),
@@ -187,14 +139,14 @@ export const judgeMesh = (evidence: MeshEvidence): Verdict[] => {
   const accused = new Set(cutOff.map(interfaceKey))
   const isExplained = ({ destination }: MeshPath) =>
     down.has(destination.node) ||
-    accused.has(interfaceKey({ node: destination.node, interface: '' })) ||
-    accused.has(interfaceKey(destination))
-  const byPair = new Map(measured.map((each) => [endpointPairKey(each.path), each]))
-  const backOf = ({ path: { source, destination } }: MeasuredPath) =>
-    byPair.get(endpointPairKey({ source: destination, destination: source }))
-  const results = measured
-    .filter((each) => !isExplained(each.path) && !isOutdated(each, backOf(each)))
-    .map((each) => toResult(each, backOf(each), recent, nowMs))
+    (accused.size > 0 &&
+      (accused.has(interfaceKey({ node: destination.node, interface: '' })) ||
+        accused.has(interfaceKey(destination))))
+  const byPair = new Map(measured.map((each) => [each.path.key, each]))
+  const results = measured.flatMap((each) => {
+    const back = byPair.get(each.path.backKey)
+    return isExplained(each.path) || isOutdated(each, back) ? [] : [evidence.results.of(each, back, nowMs)]
+  })
   const diagnosed = diagnose({ results, racks })
     .verdicts.map(asMeshVerdict)
     .flatMap(createRecoveryFilter(evidence))

@@ -138,18 +138,21 @@ export const createEventPublisher = (deps: PublisherDeps) => {
 
 export type EventPublisher = ReturnType<typeof createEventPublisher>
 
-/** Reads the newest event of each path, interface and agent from the store: what was bad before this collector started. */
-export const readInitialStates = (store: Pick<WindowStore, 'meshEvents'>, nowMs: number) => {
+/**
+ * Reads the last event of each path, interface and agent from the store: what was bad before this collector started. It is
+ * the one that was written last. An older one may have a later time, of before the wall clock was set back.
+ */
+export const readInitialStates = (store: Pick<WindowStore, 'writtenMeshEvents'>, nowMs: number) => {
   const paths = new Map<string, KnownState>()
   const interfaces = new Map<string, KnownState & { node: string; interface: string }>()
   let token = ''
   for (let read = 0; read < MAX_EVENTS_READ; read += PAGE_SIZE) {
-    const range = { fromMs: nowMs - LOOK_BACK_MS, toMs: nowMs + LOOK_BACK_MS }
-    const { events, nextPageToken } = store.meshEvents(range, { size: PAGE_SIZE, token })
+    const { events, nextPageToken } = store.writtenMeshEvents({ size: PAGE_SIZE, token })
     for (const { source, destination, state, time } of events) {
       const from = { node: source?.node ?? '', interface: source?.interface ?? '' }
-      const timeMs = fromTimestamp(time)?.getTime() ?? 0
-      // Events are read newest first, so the first one of each key is kept.
+      const timeMs = Math.min(fromTimestamp(time)?.getTime() ?? 0, nowMs)
+      if (timeMs < nowMs - LOOK_BACK_MS) continue
+      // The last one is read first, so the first one of each key is kept.
       if (destination) {
         const key = pathKey({ source: from.node, destination: destination.node, interface: from.interface })
         if (!paths.has(key)) paths.set(key, { state, timeMs })

@@ -1,7 +1,7 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { interfaceKey } from '../../inventory/keys.ts'
+import { interfaceKey, pathKey } from '../../inventory/keys.ts'
 import type { PathKey } from '../../store/windows.ts'
 import type { NodePlan, Target } from '../assign/assignment.ts'
 import { createInterfaceWindow, type InterfaceWindow } from './interface-window.ts'
@@ -12,6 +12,9 @@ import type { RunLoad } from './run-load.ts'
 /** One path that is probed, or was until two minutes ago. Times are in mesh time. */
 export type MeshPath = {
   readonly id: number
+  /** Its `pathKey`, and that of the way back. */
+  readonly key: string
+  readonly backKey: string
   readonly source: Endpoint
   destination: Endpoint
   /** The mesh that contains it; the first of several. */
@@ -77,6 +80,8 @@ const newPath = (
   },
 ): MeshPath => ({
   id,
+  key: pathKey(key),
+  backKey: pathKey({ ...key, source: key.destination, destination: key.source }),
   source: { node: key.source, interface: key.interface, address: from },
   destination: { node: key.destination, interface: key.interface, address },
   mesh: '',
@@ -102,6 +107,8 @@ export const createPaths = (deps: {
   const plans = new Map<string, NodePlan>()
   const interfaces = new Map<string, InterfaceWindow>()
   const recent = createRecentWindows(deps.random)
+  /** The paths that are probed; undefined after a change. With a rotation they are a third of all paths. */
+  let probed: readonly MeshPath[] | undefined
 
   const interfaceOf = (node: string, name: string): InterfaceWindow => {
     const key = interfaceKey({ node, interface: name })
@@ -125,12 +132,14 @@ export const createPaths = (deps: {
     byId.set(id, path)
     Object.assign(path, settings)
     path.releasedMs = undefined
+    probed = undefined
     if (path.destination.address !== target.address) {
       path.destination = { ...path.destination, address: target.address }
     }
   }
   const release = (path: MeshPath, nowMs: number) => {
     path.releasedMs = nowMs
+    probed = undefined
     const { state } = path.health
     path.health.state = PathState.PATH_STATE_UNSPECIFIED
     return { path, state }
@@ -140,6 +149,11 @@ export const createPaths = (deps: {
     recent,
     get: (id: number): MeshPath | undefined => byId.get(id),
     all: (): Iterable<MeshPath> => byId.values(),
+    /** Returns the paths that are probed now. */
+    probed: (): readonly MeshPath[] => {
+      probed ??= [...byId.values()].filter(({ releasedMs }) => releasedMs === undefined)
+      return probed
+    },
     count: (): number => byId.size,
     /** Returns the interfaces at the ends of all paths, by their keys. */
     interfaces: (): ReadonlyMap<string, InterfaceWindow> => interfaces,
@@ -187,8 +201,8 @@ export type Paths = ReturnType<typeof createPaths>
 const stateOf = (path: MeshPath, delivers: boolean, nowMs: number): PathState => {
   const { state, lastEndMs } = path.health
   if (state === PathState.PATH_STATE_UNSPECIFIED) return state
-  const isMeasured = delivers && path.releasedMs === undefined && nowMs - lastEndMs <= path.staleAfterMs
-  return isMeasured ? state : PathState.PATH_STATE_STALE
+  const isCurrent = delivers && path.releasedMs === undefined && nowMs - lastEndMs <= path.staleAfterMs
+  return isCurrent ? state : PathState.PATH_STATE_STALE
 }
 
 /** Returns zero for each state. */
@@ -201,13 +215,15 @@ export const noCounts = (): PathCounts => ({
   [PathState.PATH_STATE_STALE]: 0,
 })
 
-const BAD: ReadonlySet<PathState> = new Set([PathState.PATH_STATE_DOWN, PathState.PATH_STATE_LOSSY])
-const MEASURED: ReadonlySet<PathState> = new Set([...BAD, PathState.PATH_STATE_UP])
+const isBad = (state: PathState): boolean =>
+  state === PathState.PATH_STATE_DOWN || state === PathState.PATH_STATE_LOSSY
+const isMeasured = (state: PathState): boolean => isBad(state) || state === PathState.PATH_STATE_UP
+const isAny = (): boolean => true
 
 /** Returns the current states of the paths, from their windows and from whether their agents deliver. */
 export const createPathStates = (deps: {
   clock: Clock
-  paths: Pick<Paths, 'all'>
+  paths: Pick<Paths, 'all' | 'probed'>
   agents: {
     delivers: (node: string) => boolean
     /** Returns why a node cannot probe from an interface; empty when it can. */
@@ -218,30 +234,36 @@ export const createPathStates = (deps: {
   runLoad: Pick<RunLoad, 'overlaps'>
 }) => {
   const { clock, paths, agents, runLoad } = deps
-  const stateAt = (path: MeshPath, nowMs: number): PathState => {
-    const { node, interface: name } = path.source
-    const isProbed = agents.interfaceProblem(node, name) === '' && agents.pathProblem(node, path.id) === ''
-    return stateOf(path, agents.delivers(node) && isProbed, nowMs)
-  }
-  const pathsIn = (states: ReadonlySet<PathState> | undefined): MeasuredPath[] => {
+  const delivers = ({ source: { node, interface: name } }: MeshPath): boolean =>
+    agents.delivers(node) && agents.interfaceProblem(node, name) === ''
+  const isProbed = ({ source, id }: MeshPath): boolean => agents.pathProblem(source.node, id) === ''
+  const stateAt = (path: MeshPath, nowMs: number): PathState =>
+    stateOf(path, delivers(path) && isProbed(path), nowMs)
+  const statesOf = (all: Iterable<MeshPath>, isWanted: (state: PathState) => boolean): MeasuredPath[] => {
     const now = clock.now().getTime()
     const found: MeasuredPath[] = []
-    for (const path of paths.all()) {
-      const state = stateAt(path, now)
-      if (states && !states.has(state)) continue
-      found.push({ path, state, isLoaded: runLoad.overlaps(path, now - MINUTE_MS, now) })
+    // Paths of one interface follow each other, because a plan adds all of them.
+    let source: InterfaceWindow | undefined
+    let isDelivered = false
+    for (const path of all) {
+      if (path.sourceWindow !== source) {
+        source = path.sourceWindow
+        isDelivered = delivers(path)
+      }
+      const state = stateOf(path, isDelivered && isProbed(path), now)
+      if (isWanted(state)) found.push({ path, state, isLoaded: runLoad.overlaps(path, now - MINUTE_MS, now) })
     }
     return found
   }
   return {
-    all: (): MeasuredPath[] => pathsIn(undefined),
+    all: (): MeasuredPath[] => statesOf(paths.all(), isAny),
     /** Returns the paths that are UP, LOSSY or DOWN. */
-    measured: (): MeasuredPath[] => pathsIn(MEASURED),
+    measured: (): MeasuredPath[] => statesOf(paths.probed(), isMeasured),
     /** Returns whether any path is DOWN or LOSSY. Called every second, so it builds no list. */
     hasBad: (): boolean => {
       const now = clock.now().getTime()
-      for (const path of paths.all()) {
-        if (BAD.has(path.health.state) && BAD.has(stateAt(path, now))) return true
+      for (const path of paths.probed()) {
+        if (isBad(path.health.state) && isBad(stateAt(path, now))) return true
       }
       return false
     },
@@ -249,13 +271,26 @@ export const createPathStates = (deps: {
     countsByMesh: (): Map<string, PathCounts> => {
       const now = clock.now().getTime()
       const byMesh = new Map<string, PathCounts>()
-      for (const path of paths.all()) {
-        if (path.releasedMs !== undefined) continue
+      for (const path of paths.probed()) {
         const counts = byMesh.get(path.mesh) ?? noCounts()
         byMesh.set(path.mesh, counts)
         counts[stateAt(path, now)]++
       }
       return byMesh
+    },
+    /** Returns the interfaces of which no path is observed in a direction, such as `node-3 net1 sends`. */
+    unobserved: (): string[] => {
+      const now = clock.now().getTime()
+      const seen = new Map<string, boolean>()
+      for (const path of paths.probed()) {
+        const isObserved = stateAt(path, now) !== PathState.PATH_STATE_STALE
+        for (const key of [
+          `${interfaceKey(path.source)} sends`,
+          `${interfaceKey(path.destination)} receives`,
+        ])
+          seen.set(key, isObserved || seen.get(key) === true)
+      }
+      return [...seen].flatMap(([key, isObserved]) => (isObserved ? [] : [key]))
     },
   }
 }

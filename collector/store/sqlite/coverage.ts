@@ -43,8 +43,9 @@ export const createCoverage = (
     },
     // Lazily: after a power loss the pairs are measured again.
     putCoverage: (test, measured) => {
+      const latestMs = latest()
       writeLazily(() => {
-        for (const [pair, milliseconds] of measured) put.run(test, pair, Math.round(milliseconds), latest())
+        for (const [pair, milliseconds] of measured) put.run(test, pair, Math.round(milliseconds), latestMs)
       })
     },
   }

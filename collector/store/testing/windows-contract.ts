@@ -86,13 +86,21 @@ const describeWindows = (store: () => Store): void => {
     expect(starts(65, 66)).toEqual([60])
   })
 
-  test('a window with the path and start of a stored one is ignored, in the same or a later batch', () => {
+  test('a window that equals a stored one is ignored, in the same or a later batch', () => {
     const path = store().pathId(keyOf(1))
-    const other = sampleWindow(path, 0, { sentCount: 99 })
-    store().putWindows([sampleWindow(path, 0), other], [])
-    store().putWindows([other, sampleWindow(path, 10)], [])
+    store().putWindows([sampleWindow(path, 0), sampleWindow(path, 0)], [])
     store().putWindows([sampleWindow(path, 10), sampleWindow(path, 0)], [])
     expect(raw(store(), path)).toEqual([sampleWindow(path, 0), sampleWindow(path, 10)])
+  })
+
+  test('different windows of a path may have the same start, because the wall clock can be set back', () => {
+    const path = store().pathId(keyOf(1))
+    const later = sampleWindow(path, 0, { rttSumSeconds: 0.001_500_001 })
+    const lost = sampleWindow(path, 0, nothingReceived)
+    store().putWindows([sampleWindow(path, 0)], [])
+    store().putWindows([later, lost], [])
+    store().putWindows([lost, sampleWindow(path, 0), later], [])
+    expect(raw(store(), path)).toEqual([sampleWindow(path, 0), later, lost])
   })
 
   test('an aggregate merges the interval into one window per path', async () => {
@@ -160,6 +168,16 @@ const describeMeshEvents = (store: () => Store): void => {
     expect(
       store().meshEvents({ fromMs: T + 20_000, toMs: T + 30_000 }, { size: 0, token: '' }).events,
     ).toEqual([events[3], events[2]])
+  })
+
+  test('all events are listed, the last written first, page by page', () => {
+    const events = [30, 10, 20].map((seconds) => sampleEvent(seconds))
+    store().putWindows([], events)
+    const written = [...events].reverse()
+    expect(store().writtenMeshEvents({ size: 0, token: '' }).events).toEqual(written)
+    const first = store().writtenMeshEvents({ size: 2, token: '' })
+    const rest = store().writtenMeshEvents({ size: 0, token: first.nextPageToken })
+    expect([first.events, rest.events]).toEqual([written.slice(0, 2), written.slice(2)])
   })
 
   test('a token of another list is refused', () => {

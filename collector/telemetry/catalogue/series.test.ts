@@ -1,7 +1,7 @@
 import { metrics as api } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
-import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { createVerdict } from '../../diagnosis/verdict.ts'
 import { createNode } from '../../inventory/node.ts'
 import { createObserver } from '../observe/observer.ts'
 import { endedRun, iperfPair, pingPair } from '../testing/samples.ts'
@@ -63,7 +63,7 @@ test('a run that ends after a node has left does not create series of the node',
   const nodes = ['a', 'b'].map((name) => createNode({ name, state: 'ready' }))
   observer.observeNodes(nodes)
   const results = [iperfPair('a', 'b', 1e9), iperfPair('gone', 'a', 1e9), iperfPair('b', 'gone', 1e9)]
-  const verdict = Verdict.fromPartial({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'gone', confidence: 1 })
+  const verdict = createVerdict({ kind: 'node', node: 'gone', confidence: 1 })
   observer.observeResults(endedRun('iperf'), results)
   observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), results)
   observer.observeOverlap('gone', 'mtu')
@@ -84,8 +84,8 @@ test('after nodes have joined and left there are as many series as before', asyn
       nodes(count).flatMap((to, index) => (index === from ? [] : [[name, to.name] as const])),
     )
     const verdicts = nodes(count).map(({ name }, index) =>
-      Verdict.fromPartial({
-        kind: CulpritKind.CULPRIT_KIND_LINK,
+      createVerdict({
+        kind: 'link',
         node: name,
         peer: `n${(index + 1) % count}`,
         confidence: 1,

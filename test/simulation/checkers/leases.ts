@@ -46,16 +46,18 @@ export const createLeaseChecker = ({
     const holders = meshes.get(call.node)
     return !holders || holders.open.size > 0 ? undefined : now - holders.lastEndSeconds - OUTLIVE_SECONDS
   }
-  const check = (): string[] =>
-    agents.flatMap(({ name, running, isStopped }) =>
-      isStopped()
-        ? []
-        : [...running].flatMap((program) => {
-            if ((orphanedSeconds(program) ?? 0) <= GRACE_SECONDS) return []
-            const command = [program.file, ...program.args.slice(0, 4)].join(' ')
-            return [`${name} runs "${command}" after its call ${program.call!.path} has ended`]
-          }),
-    )
+  const check = (): string[] => {
+    const problems: string[] = []
+    for (const { name, running, isStopped } of agents) {
+      if (running.size === 0 || isStopped()) continue
+      for (const program of running) {
+        if ((orphanedSeconds(program) ?? 0) <= GRACE_SECONDS) continue
+        const command = [program.file, ...program.args.slice(0, 4)].join(' ')
+        problems.push(`${name} runs "${command}" after its call ${program.call!.path} has ended`)
+      }
+    }
+    return problems
+  }
   const finish = (): string[] => {
     const { runs, traffics } = collector.parts()
     const left = agents.flatMap(({ name, running }) =>

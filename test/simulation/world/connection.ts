@@ -119,7 +119,8 @@ class Call implements ClientEnd, ServerEnd {
       call.endSeconds ??= time.seconds()
       session.serverEnds.delete(this)
       observer.onCallEnd(call)
-      if (!session.isServerOpen) return
+      // The status of a unary call comes with its answer.
+      if (!session.isServerOpen || (!failure && !method.responseStream)) return
       session.toClient(() => (failure ? this.fail(failure) : this.responses.end()))
     }
     if (!service) {
@@ -213,18 +214,30 @@ export const createConnection = (deps: ConnectionDeps, client: ProcessClock, end
         if (answer.done) throw new Error(`${called.method.name} ended without an answer`)
         return answer.value
       } finally {
-        call.leave()
+        call.close()
       }
     }
-  const streaming = (called: Called) =>
-    async function* (request: unknown, options: CallOptions = {}) {
-      const call = open(called, request, options)
-      try {
-        for (let next = await call.responses.next(); !next.done; next = await call.responses.next()) {
-          yield next.value
-        }
-      } finally {
-        call.leave()
+  /** The call begins with the first read, as that of a generator does. */
+  const streaming =
+    (called: Called) =>
+    (request: unknown, options: CallOptions = {}): AsyncIterableIterator<unknown, undefined> => {
+      let call: Call | undefined
+      const leave = () => call?.leave()
+      const done = { done: true, value: undefined } as const
+      return {
+        [Symbol.asyncIterator]() {
+          return this
+        },
+        next: () => {
+          call ??= open(called, request, options)
+          const next = call.responses.next()
+          next.then(({ done: isOver }) => isOver && leave(), leave)
+          return next
+        },
+        return: async () => {
+          leave()
+          return done
+        },
       }
     }
 

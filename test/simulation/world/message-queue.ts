@@ -1,11 +1,24 @@
+type Reader<T> = { resolve(result: IteratorResult<T, undefined>): void; reject(error: unknown): void }
+
 /** Messages on their way to one reader. Ends or fails once; what was pushed before is still read. */
 export const createMessageQueue = <T>(onTaken: () => void = () => undefined) => {
   let messages: T[] = []
   let end: { error: unknown } | 'ended' | undefined
-  let wake: (() => void) | undefined
+  let reader: Reader<T> | undefined
+  const answer = (to: Reader<T>): boolean => {
+    if (messages.length > 0) {
+      const value = messages.shift()!
+      onTaken()
+      to.resolve({ done: false, value })
+    } else if (end === 'ended') to.resolve({ done: true, value: undefined })
+    else if (end) to.reject(end.error)
+    else return false
+    return true
+  }
   const wakeReader = () => {
-    wake?.()
-    wake = undefined
+    const waiting = reader
+    reader = undefined
+    if (waiting && !answer(waiting)) reader = waiting
   }
   const finish = (how: NonNullable<typeof end>) => {
     end ??= how
@@ -24,20 +37,12 @@ export const createMessageQueue = <T>(onTaken: () => void = () => undefined) => 
       finish({ error })
     },
     size: (): number => messages.length,
-    next: async (): Promise<IteratorResult<T, undefined>> => {
-      for (;;) {
-        if (messages.length > 0) {
-          const value = messages.shift()!
-          onTaken()
-          return { done: false, value }
-        }
-        if (end === 'ended') return { done: true, value: undefined }
-        if (end) throw end.error
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-      }
-    },
+    /** Reads one message. A reader waits for it before it reads the next one. */
+    next: (): Promise<IteratorResult<T, undefined>> =>
+      new Promise((resolve, reject) => {
+        const next = { resolve, reject }
+        if (!answer(next)) reader = next
+      }),
   }
 }
 

@@ -1,6 +1,3 @@
-import { setImmediate as nextMacrotask } from 'node:timers'
-import { setTimeout as realSleep } from 'node:timers/promises'
-
 /** A scheduled action. Cancelling it costs nothing: it is skipped when its time comes. */
 export type Timer = {
   readonly atSeconds: number
@@ -14,6 +11,7 @@ export type Timer = {
 const MAX_CANCELLED = 10_000
 /** Real time that a module may need to load when nothing is scheduled, in milliseconds. */
 const LOAD_MS = 2_000
+const LOAD_STEP_MS = 5
 
 const isBefore = (one: Timer, other: Timer): boolean =>
   one.atSeconds < other.atSeconds || (one.atSeconds === other.atSeconds && one.order < other.order)
@@ -71,9 +69,12 @@ const createQueue = () => {
 /** Events after which the real event loop has a turn: it collects what is garbage, and hears a signal. */
 const EVENTS_PER_TURN = 500
 
-/** Resolves when all promise callbacks that could run have run: Node runs next ticks when no promise callback is left. */
-const drained = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve))
-const nextTurn = (): Promise<void> => new Promise((resolve) => nextMacrotask(resolve))
+/**
+ * Calls `act` when all promise callbacks that could run have run: Node runs next ticks when no promise callback is left.
+ * A tick that was scheduled by a tick would run before the promise callbacks.
+ */
+const afterCallbacks = (act: () => void, isTurn: boolean): void =>
+  queueMicrotask(() => (isTurn ? setImmediate(act) : process.nextTick(act)))
 
 /**
  * The one clock of a simulation. It advances to the next timer only when every promise callback has run, so the order
@@ -103,7 +104,7 @@ export const createVirtualTime = () => {
     dropCancelled()
   }
   /** Runs the next timer. Returns false when there is none. */
-  const step = async (): Promise<boolean> => {
+  const step = (): boolean => {
     for (let timer = queue.shift(); timer; timer = queue.shift()) {
       const { act, atSeconds } = timer
       if (act === undefined) {
@@ -114,7 +115,6 @@ export const createVirtualTime = () => {
       timer.act = undefined
       events++
       act()
-      await (events % EVENTS_PER_TURN === 0 ? nextTurn() : drained())
       return true
     }
     return false
@@ -137,26 +137,34 @@ export const createVirtualTime = () => {
      * Advances time until the work has settled, and gives its result.
      * @throws Error when nothing is scheduled and the work still waits, or when it takes longer than `maxSeconds`
      */
-    run: async <T>(work: Promise<T>, maxSeconds = Number.POSITIVE_INFINITY): Promise<T> => {
-      let isSettled = false
-      const settle = () => {
-        isSettled = true
-      }
-      void work.then(settle, settle)
-      const endSeconds = seconds + maxSeconds
-      await drained()
-      while (!isSettled) {
-        if (seconds > endSeconds) throw new Error(`the simulated work takes more than ${maxSeconds} s`)
-        if (await step()) continue
-        // A module that is loaded for the first time is the only real input that the simulation waits for.
-        for (let waitedMs = 0; waitedMs < LOAD_MS && !isSettled && !queue.first(); waitedMs += 5) {
-          await realSleep(5)
+    run: <T>(work: Promise<T>, maxSeconds = Number.POSITIVE_INFINITY): Promise<T> =>
+      new Promise((resolve, reject) => {
+        const endSeconds = seconds + maxSeconds
+        let isSettled = false
+        let waitedMs = 0
+        const settle = () => {
+          isSettled = true
         }
-        if (!isSettled && !queue.first())
-          throw new Error('the simulation stands still: no timer is scheduled')
-      }
-      return work
-    },
+        const advance = (): void => {
+          try {
+            if (isSettled) resolve(work)
+            else if (seconds > endSeconds)
+              reject(new Error(`the simulated work takes more than ${maxSeconds} s`))
+            else if (step()) {
+              waitedMs = 0
+              afterCallbacks(advance, events % EVENTS_PER_TURN === 0)
+            } else if (waitedMs < LOAD_MS) {
+              // A module that is loaded for the first time is the only real input that the simulation waits for.
+              waitedMs += LOAD_STEP_MS
+              setTimeout(advance, LOAD_STEP_MS)
+            } else reject(new Error('the simulation stands still: no timer is scheduled'))
+          } catch (error) {
+            reject(error)
+          }
+        }
+        work.then(settle, settle)
+        afterCallbacks(advance, false)
+      }),
   }
 }
 

@@ -5,7 +5,7 @@ import { EVENT_LIST, type Row, readRowToken, takePage } from '../../paging.ts'
 import type { WindowStore } from '../../windows.ts'
 import type { Connection } from '../connection.ts'
 
-export type MeshEvents = Pick<WindowStore, 'meshEvents'> & {
+export type MeshEvents = Pick<WindowStore, 'meshEvents' | 'writtenMeshEvents'> & {
   /** Must be called within a transaction. */
   put(events: readonly MeshEvent[]): void
 }
@@ -21,6 +21,11 @@ export const createMeshEvents = ({ database, figures, guarded }: Connection): Me
   const timeOf = database.prepare('SELECT milliseconds FROM events WHERE key = ?')
   const all = database.prepare(`${COLUMNS} AND ${BEFORE}`)
   const ofNode = database.prepare(`${COLUMNS} AND (source = ?6 OR destination = ?6) AND ${BEFORE}`)
+  const written = database.prepare('SELECT key, body FROM events WHERE key < ? ORDER BY key DESC LIMIT ?')
+  const decoded = (rows: Iterable<unknown>, limit: number) => {
+    const page = takePage(EVENT_LIST, rows as Iterable<Row>, limit)
+    return { events: page.bodies.map((body) => MeshEvent.decode(body)), nextPageToken: page.nextPageToken }
+  }
 
   return {
     put: (events) => {
@@ -45,11 +50,13 @@ export const createMeshEvents = ({ database, figures, guarded }: Connection): Me
         const range = [fromMs, toMs, before[0]!, before[1]!, limit + 1]
         const found =
           node === undefined || node === '' ? all.iterate(...range) : ofNode.iterate(...range, node)
-        const page = takePage(EVENT_LIST, found as Iterable<unknown> as Iterable<Row>, limit)
-        return {
-          events: page.bodies.map((body) => MeshEvent.decode(body)),
-          nextPageToken: page.nextPageToken,
-        }
+        return decoded(found, limit)
+      }),
+    writtenMeshEvents: ({ size, token }) =>
+      guarded(() => {
+        const last = readRowToken(EVENT_LIST, token) ?? Number.MAX_SAFE_INTEGER
+        const limit = pageSizeOf(size)
+        return decoded(written.iterate(last, limit + 1), limit)
       }),
   }
 }

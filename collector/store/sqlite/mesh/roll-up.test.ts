@@ -65,14 +65,14 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
 
 const byStart = (a: { startMs: number }, b: { startMs: number }) => a.startMs - b.startMs
 
-/** The expected content: the first stored window of each path and start. */
+/** The expected content: each window once, those of one start in the order of their arrival. */
 const createModel = () => {
   const windows = new Map<string, WholeWindow>()
   const ofPath = (path: number) =>
     [...windows.values()].filter((window) => window.path === path).sort(byStart)
   return {
     put: (window: WholeWindow) => {
-      const key = `${window.path} ${window.startMs}`
+      const key = JSON.stringify(mergeOf([window]))
       if (!windows.has(key)) windows.set(key, window)
     },
     raw: (path: number): Window[] => ofPath(path).map((window) => mergeOf([window])),

@@ -18,6 +18,8 @@ const SORT_AFTER_MS = 30_000
 /** Delay after the end of a bucket before it is rolled up. By then the finer level is complete. */
 const ROLL_UP_AFTER_MS = 60_000
 
+const NO_BYTES = new Uint8Array()
+
 /** Maximum number of paths per slice. */
 const PATHS_PER_SLICE = 300
 /** Rows of `fresh` removed per slice. A row is large: it has the windows of a tick. */
@@ -50,7 +52,7 @@ const createSorter = (tables: WindowTables) => {
   const sortPath = (minute: number, path: number): void => {
     const key = rowKey(minute, path)
     const before = levels.raw.get.get(key)?.body as Uint8Array | undefined
-    const entries = tables.rawEntries(minute, path)
+    const entries = tables.rawEntries(minute, path, before ?? NO_BYTES)
     const body = joinEntries(entries)
     // After a kill, rows of `fresh` that were sorted already are loaded again.
     if (before?.length === body.length) return

@@ -168,6 +168,8 @@ export const addWindow = (sum: WindowSum, reader: Reader, originMs: number): voi
 /** An encoded window: its start relative to its bucket, and its bytes with the length prefix. */
 export type Entry = { start: number; bytes: Uint8Array }
 
+const isEqual = (one: Entry, other: Entry): boolean => Buffer.compare(one.bytes, other.bytes) === 0
+
 /** @throws DamagedWindow when the bytes end before the window does */
 export const readEntry = (reader: Reader): Entry => {
   const from = reader.at
@@ -213,13 +215,21 @@ export const countEntries = (bytes: Uint8Array): number => {
   return count
 }
 
-/** Sorts windows by start. Of several with the same start the first one stays. */
+/**
+ * Sorts windows by start, and those of one start by arrival. Equal windows are one that arrived twice. Different windows
+ * with one start are stored: they are of different times when the wall clock was set back in between.
+ */
 export const sortEntries = (entries: readonly Entry[]): Entry[] => {
   // Nearly always they are sorted already.
   const sorted = entries.every((entry, index) => index === 0 || entries[index - 1]!.start < entry.start)
   if (sorted) return [...entries]
-  const ordered = entries.toSorted((a, b) => a.start - b.start)
-  return ordered.filter((entry, index) => index === 0 || ordered[index - 1]!.start !== entry.start)
+  const kept: Entry[] = []
+  for (const entry of entries.toSorted((a, b) => a.start - b.start)) {
+    let index = kept.length - 1
+    while (index >= 0 && kept[index]!.start === entry.start && !isEqual(kept[index]!, entry)) index--
+    if (index < 0 || kept[index]!.start !== entry.start) kept.push(entry)
+  }
+  return kept
 }
 
 export const joinEntries = (entries: readonly Entry[]): Uint8Array =>

@@ -100,6 +100,7 @@ export const createWindowStore = (
     history: createHistory(tables, reader),
     aggregate: createAggregate(tables, () => paths().size, rollUp.rolledUntil, clock),
     meshEvents: events.meshEvents,
+    writtenMeshEvents: events.writtenMeshEvents,
   }
   return { store, tables, rollUp, repair }
 }

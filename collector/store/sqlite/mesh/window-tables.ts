@@ -55,8 +55,8 @@ export type WindowTables = {
   /** Returns the number of the next row of `fresh`. */
   nextFresh(): number
   damagedRows: DamagedRows
-  /** Returns the windows of a path and minute in order, from `raw` and from memory. */
-  rawEntries(minute: number, path: number): Entry[]
+  /** Returns the windows of a path and minute in order, from `raw` and from memory. @param stored the row of `raw` */
+  rawEntries(minute: number, path: number, stored?: Uint8Array): Entry[]
 }
 
 const NO_BYTES = new Uint8Array()
@@ -104,9 +104,9 @@ export const createWindowTables = (
     // A row of `fresh` exists for minutes only. At one row per second the numbers repeat after 190 days.
     nextFresh: () => freshRows++ % rowKey(1, 0),
     damagedRows,
-    rawEntries: (minute, path) => {
+    rawEntries: (minute, path, given) => {
       const key = rowKey(minute, path)
-      const stored = (raw!.get.get(key)?.body as Uint8Array | undefined) ?? NO_BYTES
+      const stored = given ?? (raw!.get.get(key)?.body as Uint8Array | undefined) ?? NO_BYTES
       const entries =
         damagedRows.tolerate('raw', key, () => readEntries(stored), undefined) ?? readableEntries(stored)
       return sortEntries([...entries, ...(buffers.get(minute)?.entries(path) ?? [])])

@@ -9,7 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../../google/protobuf/duration.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
-import { EngineVersion, Outcome, outcomeFromJSON, outcomeToJSON } from "./types.ts";
+import { EngineVersion, Outcome, outcomeFromJSON, outcomeToJSON, ProgramFault } from "./types.ts";
 
 export const protobufPackage = "meshgauge.agent.v1";
 
@@ -74,7 +74,7 @@ export interface PingResponse {
     /** First event, sent once: the engine runs. */
     { $case: "started"; value: PingStarted }
     | //
-    /** Windows of all targets that were probed in the reporting interval. */
+    /** Windows of targets that were probed in the reporting interval. Those of many targets come in several messages. */
     { $case: "windows"; value: PingWindows }
     | //
     /** Last event, sent once: the result of each target over the whole stream. Not sent when the stream is cancelled. */
@@ -132,7 +132,11 @@ export interface PingResult {
   /** Why the outcome is not MEASURED, in words. Empty otherwise. */
   reason: string;
   /** The measured values. Also present at 100 % loss, without round-trip times. */
-  statistics: PingStatistics | undefined;
+  statistics:
+    | PingStatistics
+    | undefined;
+  /** The program that pings failed on this node. Absent when it did not. */
+  programFault: ProgramFault | undefined;
 }
 
 /** PingStatistics are the packet loss and round-trip times of one target over some time. */
@@ -339,6 +343,8 @@ export interface MeshProblem {
     | undefined;
   /** Ids of the targets that are not probed, such as those that the agent may not measure. Empty: all of the group. */
   targetIds: number[];
+  /** The program that pings failed on this node, and is the cause of the problem. Absent when it is not. */
+  programFault: ProgramFault | undefined;
 }
 
 /** MeshWindows are windows of the same time. */
@@ -1243,7 +1249,7 @@ export const PingSummary: MessageFns<PingSummary> = {
 };
 
 function createBasePingResult(): PingResult {
-  return { targetIndex: 0, outcome: 0, reason: "", statistics: undefined };
+  return { targetIndex: 0, outcome: 0, reason: "", statistics: undefined, programFault: undefined };
 }
 
 export const PingResult: MessageFns<PingResult> = {
@@ -1259,6 +1265,9 @@ export const PingResult: MessageFns<PingResult> = {
     }
     if (message.statistics !== undefined) {
       PingStatistics.encode(message.statistics, writer.uint32(34).fork()).join();
+    }
+    if (message.programFault !== undefined) {
+      ProgramFault.encode(message.programFault, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1308,6 +1317,14 @@ export const PingResult: MessageFns<PingResult> = {
             message.statistics = PingStatistics.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.programFault = ProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1330,6 +1347,11 @@ export const PingResult: MessageFns<PingResult> = {
       outcome: isSet(object.outcome) ? outcomeFromJSON(object.outcome) : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
       statistics: isSet(object.statistics) ? PingStatistics.fromJSON(object.statistics) : undefined,
+      programFault: isSet(object.programFault)
+        ? ProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? ProgramFault.fromJSON(object.program_fault)
+        : undefined,
     };
   },
 
@@ -1347,6 +1369,9 @@ export const PingResult: MessageFns<PingResult> = {
     if (message.statistics !== undefined) {
       obj.statistics = PingStatistics.toJSON(message.statistics);
     }
+    if (message.programFault !== undefined) {
+      obj.programFault = ProgramFault.toJSON(message.programFault);
+    }
     return obj;
   },
 
@@ -1360,6 +1385,9 @@ export const PingResult: MessageFns<PingResult> = {
     message.reason = object.reason ?? "";
     message.statistics = (object.statistics !== undefined && object.statistics !== null)
       ? PingStatistics.fromPartial(object.statistics)
+      : undefined;
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? ProgramFault.fromPartial(object.programFault)
       : undefined;
     return message;
   },
@@ -2758,7 +2786,7 @@ export const MeshBatch: MessageFns<MeshBatch> = {
 };
 
 function createBaseMeshProblem(): MeshProblem {
-  return { groupIndex: 0, reason: "", interface: undefined, targetIds: [] };
+  return { groupIndex: 0, reason: "", interface: undefined, targetIds: [], programFault: undefined };
 }
 
 export const MeshProblem: MessageFns<MeshProblem> = {
@@ -2778,6 +2806,9 @@ export const MeshProblem: MessageFns<MeshProblem> = {
         writer.uint32(v);
       }
       writer.join();
+    }
+    if (message.programFault !== undefined) {
+      ProgramFault.encode(message.programFault, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -2837,6 +2868,14 @@ export const MeshProblem: MessageFns<MeshProblem> = {
 
             break;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.programFault = ProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2863,6 +2902,11 @@ export const MeshProblem: MessageFns<MeshProblem> = {
         : globalThis.Array.isArray(object?.target_ids)
         ? object.target_ids.map((e: any) => globalThis.Number(e))
         : [],
+      programFault: isSet(object.programFault)
+        ? ProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? ProgramFault.fromJSON(object.program_fault)
+        : undefined,
     };
   },
 
@@ -2880,6 +2924,9 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     if (message.targetIds?.length) {
       obj.targetIds = message.targetIds.map((e) => Math.round(e));
     }
+    if (message.programFault !== undefined) {
+      obj.programFault = ProgramFault.toJSON(message.programFault);
+    }
     return obj;
   },
 
@@ -2892,6 +2939,9 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     message.reason = object.reason ?? "";
     message.interface = object.interface ?? undefined;
     message.targetIds = object.targetIds?.map((e) => e) || [];
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? ProgramFault.fromPartial(object.programFault)
+      : undefined;
     return message;
   },
 };
