@@ -1,5 +1,6 @@
 import type { PortRange } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Security } from '../lib/credentials.ts'
+import { EXCLUDED_INTERFACES } from './devices.ts'
 
 /** All options of an agent. Durations in seconds, rates in bits per second. */
 export type AgentOptions = {
@@ -10,6 +11,8 @@ export type AgentOptions = {
   security: Security
   /** Interfaces that tests may use, each with one address, or all its addresses when absent. Empty: all but loopback. */
   interfaces: readonly { name: string; address?: string | undefined }[]
+  /** Names with `*` of interfaces that are not measured unless `interfaces` names them. */
+  excludeInterfaces: readonly string[]
   /** Speeds in bit/s by interface, instead of those that the drivers report; 0 is unknown. */
   speeds: Readonly<Record<string, number>>
   /** Networks (CIDR) that may be measured; empty means the networks of the interfaces. */
@@ -27,6 +30,7 @@ export type AgentOptions = {
 }
 
 export const AGENT_DEFAULTS = {
+  excludeInterfaces: EXCLUDED_INTERFACES,
   listen: '127.0.0.1:50051',
   ports: { first: 5201, last: 5999 },
   maxDurationSeconds: 3600,

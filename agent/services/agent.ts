@@ -48,6 +48,7 @@ export const createAgentService = (
         limits: limitsOf(options, deps.interfaces),
         labels: { ...options.labels },
         metadata,
+        excludedInterfaces: [...options.excludeInterfaces],
         sustainedLabels: deps.trafficLabels.labels(),
       }
     },

@@ -60,7 +60,10 @@ export class MonitoredNode {
   #stateReason = ''
   #lastSeen: Date | undefined
   #description: NodeDescription | undefined
-  /** Interfaces that have had an address. One that goes down loses its address, and is still measured. */
+  /**
+   * Interfaces that have had an address. One that goes down loses its address, and is still measured. One that the agent
+   * no longer reports was removed or renamed.
+   */
   readonly #interfaces = new Set<string>()
 
   constructor(deps: MonitorDeps, inventory: InventoryNode, { phase, turn }: Timing) {
@@ -166,6 +169,8 @@ export class MonitoredNode {
 
   #accept(description: NodeDescription): void {
     this.#description = description
+    const reported = new Set(description.interfaces.map(({ name }) => name))
+    for (const name of this.#interfaces) if (!reported.has(name)) this.#interfaces.delete(name)
     for (const { name, addresses } of description.interfaces)
       if (addresses.length > 0) this.#interfaces.add(name)
     this.#lastSeen = this.#deps.clock.now()

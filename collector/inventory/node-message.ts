@@ -49,6 +49,7 @@ export const descriptionOf = (response: DescribeResponse): NodeDescription => ({
   agentVersion: response.identity?.agentVersion ?? '',
   agentStartTime: fromTimestamp(response.identity?.startTime),
   interfaces: response.interfaces.map((link) => ({ ...link, speedBitsPerSecond: link.speedBitsPerSecond })),
+  excludedInterfaces: response.excludedInterfaces,
   engines: response.engines,
   limits: response.limits && limitsOf(response.limits),
   labels: response.labels,

@@ -73,6 +73,8 @@ export type NodeDescription = {
   agentVersion: string
   agentStartTime: Date | undefined
   interfaces: HostInterface[]
+  /** Names with `*` of interfaces that the agent does not use by default. */
+  excludedInterfaces: string[]
   engines: NodeEngine[]
   limits: NodeLimits | undefined
   labels: Readonly<Record<string, string>>

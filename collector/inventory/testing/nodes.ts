@@ -29,6 +29,7 @@ export const sampleDescription = (fields: Partial<NodeDescription> = {}): NodeDe
   agentVersion: '',
   agentStartTime: undefined,
   interfaces: [],
+  excludedInterfaces: [],
   engines: [],
   limits: undefined,
   labels: {},

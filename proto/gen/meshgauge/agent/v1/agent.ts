@@ -44,6 +44,8 @@ export interface DescribeResponse {
    * the label disappears from this list when its last program has ended.
    */
   sustainedLabels: string[];
+  /** Names with * of the interfaces that the agent does not use, unless its configuration names them. */
+  excludedInterfaces: string[];
 }
 
 export interface DescribeResponse_LabelsEntry {
@@ -247,6 +249,7 @@ function createBaseDescribeResponse(): DescribeResponse {
     labels: {},
     metadata: undefined,
     sustainedLabels: [],
+    excludedInterfaces: [],
   };
 }
 
@@ -272,6 +275,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     }
     for (const v of message.sustainedLabels) {
       writer.uint32(58).string(v!);
+    }
+    for (const v of message.excludedInterfaces) {
+      writer.uint32(66).string(v!);
     }
     return writer;
   },
@@ -348,6 +354,14 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
             message.sustainedLabels.push(reader.string());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.excludedInterfaces.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -388,6 +402,11 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
         : globalThis.Array.isArray(object?.sustained_labels)
         ? object.sustained_labels.map((e: any) => globalThis.String(e))
         : [],
+      excludedInterfaces: globalThis.Array.isArray(object?.excludedInterfaces)
+        ? object.excludedInterfaces.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.excluded_interfaces)
+        ? object.excluded_interfaces.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -420,6 +439,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     if (message.sustainedLabels?.length) {
       obj.sustainedLabels = message.sustainedLabels;
     }
+    if (message.excludedInterfaces?.length) {
+      obj.excludedInterfaces = message.excludedInterfaces;
+    }
     return obj;
   },
 
@@ -449,6 +471,7 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
       ? NodeMetadata.fromPartial(object.metadata)
       : undefined;
     message.sustainedLabels = object.sustainedLabels?.map((e) => e) || [];
+    message.excludedInterfaces = object.excludedInterfaces?.map((e) => e) || [];
     return message;
   },
 };
