@@ -6,6 +6,8 @@ import { EXCLUDED_INTERFACES } from './devices.ts'
 export type AgentOptions = {
   /** The node's name in the fleet. */
   node: string
+  /** Whether the operator has chosen the name. Otherwise it is the host name. */
+  isNodeConfigured: boolean
   /** Address to serve on, `host:port`; port 0 picks a free one. */
   listen: string
   security: Security

@@ -42,6 +42,7 @@ export const createAgentService = (
           kernel: metadata.kernel,
           operatingSystem: metadata.operatingSystem,
           architecture: metadata.architecture,
+          nodeConfigured: options.isNodeConfigured,
         },
         interfaces,
         engines,

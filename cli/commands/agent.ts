@@ -65,6 +65,7 @@ export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptio
   if (problem) read.refuse('--listen', problem)
   return {
     node: options.node || hostname(),
+    isNodeConfigured: Boolean(options.node),
     listen,
     security: invocation.security,
     interfaces: readInterfaces(read, options.interface ?? []),

@@ -48,6 +48,7 @@ test('readAgentOptions reads every option', async () => {
       { name: 'net0', address: undefined },
       { name: 'lo', address: '127.0.0.11' },
     ],
+    isNodeConfigured: true,
     excludeInterfaces: AGENT_DEFAULTS.excludeInterfaces,
     speeds: { net0: 25e9, lo: 0 },
     allowPeers: ['10.0.0.0/8', 'fd00::/8'],

@@ -25,6 +25,7 @@ export const sampleInterface = (
 
 export const sampleDescription = (fields: Partial<NodeDescription> = {}): NodeDescription => ({
   node: '',
+  isNameConfigured: false,
   hostname: '',
   agentVersion: '',
   agentStartTime: undefined,

@@ -114,6 +114,8 @@ export interface Identity {
   operatingSystem: string;
   /** Machine architecture, as printed by `uname -m`. */
   architecture: string;
+  /** Whether the name of the node was configured. Otherwise it is the host name. */
+  nodeConfigured: boolean;
 }
 
 /** Interface is a network interface of a node. */
@@ -967,6 +969,7 @@ function createBaseIdentity(): Identity {
     kernel: "",
     operatingSystem: "",
     architecture: "",
+    nodeConfigured: false,
   };
 }
 
@@ -992,6 +995,9 @@ export const Identity: MessageFns<Identity> = {
     }
     if (message.architecture !== "") {
       writer.uint32(58).string(message.architecture);
+    }
+    if (message.nodeConfigured !== false) {
+      writer.uint32(64).bool(message.nodeConfigured);
     }
     return writer;
   },
@@ -1065,6 +1071,14 @@ export const Identity: MessageFns<Identity> = {
             message.architecture = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.nodeConfigured = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1098,6 +1112,11 @@ export const Identity: MessageFns<Identity> = {
         ? globalThis.String(object.operating_system)
         : "",
       architecture: isSet(object.architecture) ? globalThis.String(object.architecture) : "",
+      nodeConfigured: isSet(object.nodeConfigured)
+        ? globalThis.Boolean(object.nodeConfigured)
+        : isSet(object.node_configured)
+        ? globalThis.Boolean(object.node_configured)
+        : false,
     };
   },
 
@@ -1124,6 +1143,9 @@ export const Identity: MessageFns<Identity> = {
     if (message.architecture !== "") {
       obj.architecture = message.architecture;
     }
+    if (message.nodeConfigured !== false) {
+      obj.nodeConfigured = message.nodeConfigured;
+    }
     return obj;
   },
 
@@ -1141,6 +1163,7 @@ export const Identity: MessageFns<Identity> = {
     message.kernel = object.kernel ?? "";
     message.operatingSystem = object.operatingSystem ?? "";
     message.architecture = object.architecture ?? "";
+    message.nodeConfigured = object.nodeConfigured ?? false;
     return message;
   },
 };
