@@ -14,6 +14,7 @@ type AgentFlags = {
   node?: string
   listen?: string
   interface?: string[]
+  excludeInterfaces?: string
   speed?: string[]
   allowPeers?: string
   ports?: string
@@ -34,6 +35,11 @@ const readInterfaces = (read: ValueReader, texts: readonly string[]): AgentOptio
   })
 
 /** Parses `net0=25G`. 0 is an unknown speed. */
+const readExcluded = (read: ValueReader, text: string | undefined): readonly string[] => {
+  if (text === undefined) return AGENT_DEFAULTS.excludeInterfaces
+  return text === 'none' ? [] : read.list('--exclude-interfaces', text)
+}
+
 const readSpeeds = (read: ValueReader, texts: readonly string[]): AgentOptions['speeds'] => {
   const entries = Object.entries(readKeyValues(read, '--speed', texts, 'INTERFACE=RATE'))
   return Object.fromEntries(entries.map(([name, rate]) => [name, read.bitsPerSecond('--speed', rate) ?? 0]))
@@ -69,9 +75,11 @@ export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptio
   if (problem) read.refuse('--listen', problem)
   return {
     node: options.node || hostname(),
+    isNodeConfigured: Boolean(options.node),
     listen,
     security: invocation.security,
     interfaces: readInterfaces(read, options.interface ?? []),
+    excludeInterfaces: readExcluded(read, options.excludeInterfaces),
     speeds: readSpeeds(read, options.speed ?? []),
     allowPeers: read.list('--allow-peers', options.allowPeers),
     http: options.http,
@@ -149,8 +157,12 @@ the file that \`npm run bundle\` writes, which needs less memory.`,
     .option('--listen <host:port>', `Address to serve gRPC on. Default ${AGENT_DEFAULTS.listen}.`)
     .option(
       '--interface <name[=address]>',
-      'Interface to measure on. Repeatable. Default: all except loopback.',
+      'Interface to measure on. Repeatable. Default: all except loopback and those of --exclude-interfaces.',
       repeated,
+    )
+    .option(
+      '--exclude-interfaces <patterns>',
+      `Interfaces not to measure on, as names with *, or none. Default: ${AGENT_DEFAULTS.excludeInterfaces.join(',')}.`,
     )
     .option(
       '--speed <interface=rate>',

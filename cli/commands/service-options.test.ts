@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { expect, test } from 'vitest'
+import { AGENT_DEFAULTS } from '../../agent/options.ts'
 import { createApp, type Invocation } from '../app.ts'
 import { runCommandLine } from '../program.ts'
 import { testTerminal } from '../testing/test-terminal.ts'
@@ -49,6 +50,8 @@ test('readAgentOptions reads every option', async () => {
       { name: 'net0', address: undefined },
       { name: 'lo', address: '127.0.0.11' },
     ],
+    isNodeConfigured: true,
+    excludeInterfaces: AGENT_DEFAULTS.excludeInterfaces,
     speeds: { net0: 25e9, lo: 0 },
     allowPeers: ['10.0.0.0/8', 'fd00::/8'],
     ports: { first: 6000, last: 6010 },

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
+import { nameKey } from './agent-address.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
 import { createTurns, reportFirstCalls } from './first-calls.ts'
@@ -125,8 +126,8 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
   const silent = new Set<MonitoredNode>()
   const removed = createRemovedConnections(deps.clock, stop.signal)
   const { track, ended } = createBackground()
+  let names = new Map<string, string>()
   let revision = 0
-
   const nodes = () => {
     const last = deps.lastMeasured()
     return [...monitored.values()].map((node) => node.toNode(last.get(node.name)))
@@ -134,6 +135,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
   const notifier = createNotifier(deps.clock, nodes, stop.signal)
   const monitorDeps: MonitorDeps = {
     ...deps,
+    nodeNamed: (name) => names.get(nameKey(name)),
     silentCount: () => silent.size,
     onStateChange: (node) => {
       silent[node.isSilent ? 'add' : 'delete'](node)
@@ -157,6 +159,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
     const before = monitored
     const change: InventoryChange = { added: [], removed: [], changed: [] }
     revision++
+    names = new Map(wanted.map(({ name }) => [nameKey(name), name]))
     monitored = new Map(
       wanted.map((node) => {
         const known = before.get(node.name)

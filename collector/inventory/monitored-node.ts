@@ -5,6 +5,7 @@ import { withoutSpans } from '../../lib/rpc-tracing.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
 import { describe, isUnavailable } from './describe.ts'
+import { identityProblem } from './identity.ts'
 import type { FleetNode, NodeDescription, NodeState } from './node.ts'
 
 /** Time between two Describe calls to an agent that answers. A node that comes back is seen after at most this time. */
@@ -29,6 +30,8 @@ export type MonitorDeps = {
   clock: Clock
   logger: Logger
   connect: (address: string) => AgentConnection
+  /** The node of the inventory that has a name. */
+  nodeNamed: (name: string) => string | undefined
   /** How many nodes of the fleet are silent. */
   silentCount: () => number
   onStateChange: (node: MonitoredNode) => void
@@ -58,9 +61,13 @@ export class MonitoredNode {
   #connection: AgentConnection | undefined
   #state: NodeState = 'unspecified'
   #stateReason = ''
+  #hasForeignAgent = false
   #lastSeen: Date | undefined
   #description: NodeDescription | undefined
-  /** Interfaces that have had an address. One that goes down loses its address, and is still measured. */
+  /**
+   * Interfaces that have had an address. One that goes down loses its address, and is still measured. One that the agent
+   * no longer reports was removed or renamed.
+   */
   readonly #interfaces = new Set<string>()
 
   constructor(deps: MonitorDeps, inventory: InventoryNode, { phase, turn }: Timing) {
@@ -114,6 +121,7 @@ export class MonitoredNode {
       rack: inventory.rack || description?.labels.rack || '',
       state: this.#state,
       stateReason: this.#stateReason,
+      hasForeignAgent: this.#hasForeignAgent,
       lastSeenTime: this.#lastSeen,
       description,
       interfaces: inventory.interfaces.length > 0 ? inventory.interfaces : [...this.#interfaces],
@@ -141,18 +149,23 @@ export class MonitoredNode {
   async #ask(): Promise<void> {
     const { clock, logger } = this.#deps
     const { signal } = this.#stop
-    const before = { state: this.#state, facts: factsOf(this.#description) }
+    const before = {
+      state: this.#state,
+      hasForeignAgent: this.#hasForeignAgent,
+      facts: factsOf(this.#description),
+    }
     try {
       const retries = before.state === 'ready'
       this.#accept(await describe(clock, this.connection, retries, signal))
     } catch (error) {
       if (signal.aborted) return
+      this.#hasForeignAgent = false
       this.#state = 'silent'
       this.#stateReason = describeCallError(error)
       if (isUnavailable(error)) this.#disconnect()
     }
     if (factsOf(this.#description) !== before.facts) this.#deps.onDescriptionChange()
-    if (this.#state === before.state) return
+    if (this.#state === before.state && this.#hasForeignAgent === before.hasForeignAgent) return
     if (this.isSilent) logger.warn({ node: this.name, reason: this.#stateReason }, 'agent does not answer')
     else logger.info({ node: this.name }, 'agent answers')
     this.#deps.onStateChange(this)
@@ -165,7 +178,19 @@ export class MonitoredNode {
   }
 
   #accept(description: NodeDescription): void {
+    const problem = identityProblem(this.inventory, description, this.#deps.nodeNamed)
+    this.#hasForeignAgent = problem !== ''
+    if (problem !== '') {
+      // What the agent reports is about another machine.
+      this.#description = undefined
+      this.#interfaces.clear()
+      this.#state = 'silent'
+      this.#stateReason = problem
+      return
+    }
     this.#description = description
+    const reported = new Set(description.interfaces.map(({ name }) => name))
+    for (const name of this.#interfaces) if (!reported.has(name)) this.#interfaces.delete(name)
     for (const { name, addresses } of description.interfaces)
       if (addresses.length > 0) this.#interfaces.add(name)
     this.#lastSeen = this.#deps.clock.now()

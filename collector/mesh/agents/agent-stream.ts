@@ -1,21 +1,24 @@
 import { isAbortError } from 'abort-controller-x'
-import type {
-  MeshAssignment,
-  MeshBatch,
-  MeshStarted,
-  PingMeshRequest,
-} from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshAssignment, MeshBatch, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { ClientError, describeCallError, Status } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import { withoutSpans } from '../../../lib/rpc-tracing.ts'
 import type { AgentConnection } from '../../inventory/agents.ts'
-import { Backoff, MAX_AWAY_BACKOFF_SECONDS } from './backoff.ts'
+import { createStreamRequests } from './stream-requests.ts'
 
 /** An agent sends a batch at least every 2 s. After this time without one it is disconnected or hangs. */
 export const SILENT_SECONDS = 5
 /** Every call has a deadline; a stream is reopened after a day. */
 const STREAM_DEADLINE_MS = 86_400_000
+const MIN_BACKOFF_SECONDS = 0.25
+const MAX_BACKOFF_SECONDS = 5
+/**
+ * After this time without an answer an agent is called only once a minute; `wake` ends the wait when another part of
+ * the collector reaches it. An agent that answers and refuses (it serves another collector) keeps the short backoff.
+ */
+const AWAY_SECONDS = 60
+const MAX_AWAY_BACKOFF_SECONDS = 60
 /** An agent ends a half-closed stream at once. After this time the stream is cancelled. */
 const FINISH_SECONDS = 2
 /** Time between two checks whether the stream is alive. */
@@ -39,52 +42,33 @@ export type AgentStreamDeps = {
   onDelivering: (delivers: boolean, reason: string) => void
 }
 
-/** Requests to send: only the newest assignment and the newest acknowledgement, so the queue is bounded by two. */
-const createOutbox = () => {
-  let assignment: MeshAssignment | undefined
-  let acknowledgement: { session: string; sequence: number } | undefined
-  let ended = false
-  let wake = (): void => undefined
-  return {
-    end: (): void => {
-      ended = true
-      wake()
-    },
-    assign: (next: MeshAssignment): void => {
-      assignment = next
-      wake()
-    },
-    acknowledge: (session: string, sequence: number): void => {
-      acknowledgement = { session, sequence }
-      wake()
-    },
-    async *requests(current: () => MeshAssignment, signal: AbortSignal): AsyncGenerator<PingMeshRequest> {
-      assignment = current()
-      acknowledgement = undefined
-      const abort = () => wake()
-      signal.addEventListener('abort', abort, { once: true })
-      try {
-        while (!ended) {
-          // A regular end would half-close the stream, and the agent would stop probing; a cancelled one must not.
-          signal.throwIfAborted()
-          if (assignment) {
-            const value = assignment
-            assignment = undefined
-            yield { request: { $case: 'assignment', value } }
-          } else if (acknowledgement) {
-            const value = acknowledgement
-            acknowledgement = undefined
-            yield { request: { $case: 'acknowledgement', value } }
-          } else {
-            await new Promise<void>((resolve) => {
-              wake = resolve
-            })
-          }
-        }
-      } finally {
-        signal.removeEventListener('abort', abort)
-      }
-    },
+/** The wait between two calls: doubles with each call, with jitter; longer for an agent that cannot be reached. */
+class Backoff {
+  readonly #random: () => number
+  #seconds = MIN_BACKOFF_SECONDS
+  #reachedSeconds: number
+
+  constructor(random: () => number, nowSeconds: number) {
+    this.#random = random
+    this.#reachedSeconds = nowSeconds
+  }
+
+  reset(nowSeconds: number): void {
+    this.#seconds = MIN_BACKOFF_SECONDS
+    this.#reachedSeconds = nowSeconds
+  }
+
+  /** Records a call that reached the agent and has ended. */
+  recordReached(openSeconds: number, nowSeconds: number): void {
+    if (openSeconds > 2 * MAX_BACKOFF_SECONDS) this.#seconds = MIN_BACKOFF_SECONDS
+    this.#reachedSeconds = nowSeconds
+  }
+
+  next(nowSeconds: number): number {
+    const wait = this.#seconds * (0.5 + 0.5 * this.#random())
+    const isAway = nowSeconds - this.#reachedSeconds > AWAY_SECONDS
+    this.#seconds = Math.min(isAway ? MAX_AWAY_BACKOFF_SECONDS : MAX_BACKOFF_SECONDS, this.#seconds * 2)
+    return wait
   }
 }
 
@@ -95,7 +79,7 @@ const createOutbox = () => {
 class AgentStream {
   readonly #deps: AgentStreamDeps
   readonly #stop: AbortSignal
-  readonly #outbox = createOutbox()
+  readonly #outbox = createStreamRequests()
   readonly #finishing = new AbortController()
   readonly #backoff: Backoff
   #assignment: MeshAssignment

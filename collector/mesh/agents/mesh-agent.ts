@@ -204,6 +204,11 @@ class MeshAgent {
     this.#stream.wake()
   }
 
+  /** Closes the stream, whose agent is that of another node. */
+  release(): void {
+    if (this.delivers()) this.#stream.reopen()
+  }
+
   delivers(): boolean {
     return this.#stream.delivers()
   }
