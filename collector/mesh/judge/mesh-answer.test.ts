@@ -20,7 +20,12 @@ const answerOf = (up: number, stale: number, more: Partial<MeshAnswerInput> = {}
 
 test.each([
   ['every path is up', answerOf(112, 0), 'healthy', 'Healthy. All 112 paths are up.'],
-  ['one path is stale', answerOf(111, 1), 'healthy', 'No fault among the 111 of 112 paths that were observed.'],
+  [
+    'one path is stale',
+    answerOf(111, 1),
+    'healthy',
+    'No fault among the 111 of 112 paths that were observed.',
+  ],
   [
     'half of the agents are cut off',
     answerOf(56, 56, { unobserved: ['h1 net0 sends', 'h2 net0 sends'] }),
@@ -38,7 +43,9 @@ test.each([
   ['a path is down without a verdict', answerOf(11, 0, {}, 1), 'bad', '1 path is bad.'],
   [
     'there is a verdict',
-    answerOf(10, 2, { verdicts: [createVerdict({ kind: 'node', message: 'h1 is down. Nobody reaches it.' })] }),
+    answerOf(10, 2, {
+      verdicts: [createVerdict({ kind: 'node', message: 'h1 is down. Nobody reaches it.' })],
+    }),
     'bad',
     'h1 is down.',
   ],
