@@ -66,7 +66,10 @@ export const createCollector = async (
       const gateway = await listenAutopilot({ ...gatewayParts, options: options.autopilot })
       shutdown.add(() => gateway.close())
     }
-    shutdown.add(() => parts.draining.abort())
+    shutdown.add(() => {
+      fleet.stopAsking()
+      parts.draining.abort()
+    })
     return { server, http, reload, meshes, close: shutdown.close }
   } catch (error) {
     await shutdown.close()

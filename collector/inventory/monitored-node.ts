@@ -14,6 +14,14 @@ const SILENT_SECONDS = 2
 /** Most Describe calls per second to all silent nodes together: with more of them, each waits longer. */
 const SILENT_PER_SECOND = 100
 
+/** When a node is asked. */
+export type Timing = {
+  /** From 0 to 1: its place in the time between two calls. */
+  phase: number
+  /** Resolves when the first call may start; undefined for now. */
+  turn: Promise<void> | undefined
+}
+
 /** When something was last measured from or to a node. */
 export type LastMeasured = { ping?: Date; iperf?: Date }
 
@@ -46,24 +54,21 @@ export class MonitoredNode {
   readonly stopped: Promise<void>
   readonly #deps: MonitorDeps
   readonly #stop = new AbortController()
-  #connection: AgentConnection
+  /** Opened when it is first used: 10,000 channels at once would block the event loop. */
+  #connection: AgentConnection | undefined
   #state: NodeState = 'unspecified'
   #stateReason = ''
-  /** There is no connection at all, so no call uses it. */
-  #isUnconnected = false
   #lastSeen: Date | undefined
   #description: NodeDescription | undefined
   /** Interfaces that have had an address. One that goes down loses its address, and is still measured. */
   readonly #interfaces = new Set<string>()
 
-  /** @param phase from 0 to 1: the node's place in the time between two calls */
-  constructor(deps: MonitorDeps, inventory: InventoryNode, phase: number) {
+  constructor(deps: MonitorDeps, inventory: InventoryNode, { phase, turn }: Timing) {
     this.#deps = deps
     this.inventory = inventory
-    this.#connection = deps.connect(inventory.address)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.asked = promise
-    this.stopped = withoutSpans(() => this.#poll(phase, resolve))
+    this.stopped = withoutSpans(() => this.#poll({ phase, turn }, resolve))
   }
 
   get name(): string {
@@ -75,7 +80,18 @@ export class MonitoredNode {
   }
 
   get connection(): AgentConnection {
+    this.#connection ??= this.#deps.connect(this.inventory.address)
     return this.#connection
+  }
+
+  /** The state of the channel. */
+  channelState(): string {
+    return this.#connection?.state() ?? 'idle'
+  }
+
+  /** Closes the connection, if there is one. */
+  close(): void {
+    this.#connection?.close()
   }
 
   /** Stops asking. The connection stays open. */
@@ -83,13 +99,9 @@ export class MonitoredNode {
     this.#stop.abort()
   }
 
-  /** Queries the agent now. A connection that failed would wait before it tries again, so a new one replaces it. */
-  async refresh(): Promise<void> {
-    if (this.#isUnconnected) {
-      this.#connection.close()
-      this.#connection = this.#deps.connect(this.inventory.address)
-    }
-    await this.#ask()
+  /** Queries the agent now. */
+  refresh(): Promise<void> {
+    return this.#ask()
   }
 
   toNode(last: LastMeasured | undefined): FleetNode {
@@ -110,11 +122,13 @@ export class MonitoredNode {
     }
   }
 
-  async #poll(phase: number, onAsked: () => void): Promise<void> {
+  async #poll({ phase, turn }: Timing, onAsked: () => void): Promise<void> {
     const { signal } = this.#stop
     const { clock, silentCount } = this.#deps
     // All agents are asked at once at the start, then spread evenly: 1,000 answers at once would block the event loop.
     let share = phase
+    await turn
+    if (signal.aborted) onAsked()
     while (!signal.aborted) {
       await this.#ask().finally(onAsked)
       const isReady = this.#state === 'ready'
@@ -130,18 +144,24 @@ export class MonitoredNode {
     const before = { state: this.#state, facts: factsOf(this.#description) }
     try {
       const retries = before.state === 'ready'
-      this.#accept(await describe(clock, this.#connection, retries, signal))
+      this.#accept(await describe(clock, this.connection, retries, signal))
     } catch (error) {
       if (signal.aborted) return
       this.#state = 'silent'
       this.#stateReason = describeCallError(error)
-      this.#isUnconnected = isUnavailable(error)
+      if (isUnavailable(error)) this.#disconnect()
     }
     if (factsOf(this.#description) !== before.facts) this.#deps.onDescriptionChange()
     if (this.#state === before.state) return
     if (this.isSilent) logger.warn({ node: this.name, reason: this.#stateReason }, 'agent does not answer')
     else logger.info({ node: this.name }, 'agent answers')
     this.#deps.onStateChange(this)
+  }
+
+  /** Closes a channel without a connection: it needs 75 KB, and would wait before it tries again. No call uses it. */
+  #disconnect(): void {
+    this.#connection?.close()
+    this.#connection = undefined
   }
 
   #accept(description: NodeDescription): void {
@@ -151,6 +171,5 @@ export class MonitoredNode {
     this.#lastSeen = this.#deps.clock.now()
     this.#state = 'ready'
     this.#stateReason = ''
-    this.#isUnconnected = false
   }
 }

@@ -7,7 +7,7 @@ import { topologies, topologyOfKind } from './registry.ts'
 import { createPairs, type NodePairs, noPairs, type TopologyInput, type Violation } from './topology.ts'
 
 /** The nodes that take part, in the order of the fleet, and the pairs as indexes into them. */
-export type ChosenPairs = { nodes: FleetNode[]; pairs: NodePairs; violations: Violation[] }
+export type ChosenPairs = { nodes: FleetNode[]; readonly pairs: NodePairs; violations: Violation[] }
 
 /** Returns the name as the fleet writes it; text that names no node is returned unchanged. */
 const nodeNamed = (fleet: readonly FleetNode[], text: string): string =>
@@ -75,7 +75,9 @@ export const choosePairs = (request: TopologyRequest, fleet: readonly FleetNode[
   })
   return {
     nodes,
-    pairs: created.pairs,
+    get pairs() {
+      return created.pairs
+    },
     violations: created.violations.map(({ field, description }) => ({
       field: `topology.${field}`,
       description,

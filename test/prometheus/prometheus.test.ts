@@ -63,7 +63,7 @@ test.each<[string, number]>([
   ['meshgauge_runs_total{test="iperf",topology="mesh",state="completed"}', 1],
   ['sum(meshgauge_pairs_total{test="iperf"})', 5],
   ['meshgauge_pairs_total{outcome="refused"}', 1],
-  ['meshgauge_run_efficiency_ratio{test="ping"}', 0.9],
+  ['meshgauge_run_efficiency_ratio{test="iperf"}', 0.9],
   ['meshgauge_run_duration_seconds_sum / meshgauge_run_duration_seconds_count', 10],
   ['meshgauge_node_throughput_bits_per_second{node="node-1",direction="tx",stat="median"}', 9.3e9],
   ['topk(1, -meshgauge_node_throughput_bits_per_second{direction="tx",stat="median"})', -5e7],

@@ -10,19 +10,12 @@ import { ClientError, describeCallError, Status } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import { withoutSpans } from '../../../lib/rpc-tracing.ts'
 import type { AgentConnection } from '../../inventory/agents.ts'
+import { Backoff, MAX_AWAY_BACKOFF_SECONDS } from './backoff.ts'
 
 /** An agent sends a batch at least every 2 s. After this time without one it is disconnected or hangs. */
 export const SILENT_SECONDS = 5
 /** Every call has a deadline; a stream is reopened after a day. */
 const STREAM_DEADLINE_MS = 86_400_000
-const MIN_BACKOFF_SECONDS = 0.25
-const MAX_BACKOFF_SECONDS = 5
-/**
- * After this time without an answer an agent is called only once a minute; `wake` ends the wait when another part of
- * the collector reaches it. An agent that answers and refuses (it serves another collector) keeps the short backoff.
- */
-const AWAY_SECONDS = 60
-const MAX_AWAY_BACKOFF_SECONDS = 60
 /** An agent ends a half-closed stream at once. After this time the stream is cancelled. */
 const FINISH_SECONDS = 2
 /** Time between two checks whether the stream is alive. */
@@ -38,6 +31,8 @@ export type AgentStreamDeps = {
   /** Returns a number in [0, 1): jitter, so that disconnected agents do not all reconnect at the same moment. */
   random: () => number
   connection: () => Connection
+  /** Whether a call may reach the agent. Otherwise the stream waits for `wake`, or a minute. */
+  mayReach: () => boolean
   onStarted: (started: MeshStarted) => void
   onBatch: (batch: MeshBatch) => void
   /** The agent has begun to deliver batches, or has stopped and why. */
@@ -90,36 +85,6 @@ const createOutbox = () => {
         signal.removeEventListener('abort', abort)
       }
     },
-  }
-}
-
-/** The wait between two calls: doubles with each call, with jitter; longer for an agent that cannot be reached. */
-class Backoff {
-  readonly #random: () => number
-  #seconds = MIN_BACKOFF_SECONDS
-  #reachedSeconds: number
-
-  constructor(random: () => number, nowSeconds: number) {
-    this.#random = random
-    this.#reachedSeconds = nowSeconds
-  }
-
-  reset(nowSeconds: number): void {
-    this.#seconds = MIN_BACKOFF_SECONDS
-    this.#reachedSeconds = nowSeconds
-  }
-
-  /** Records a call that reached the agent and has ended. */
-  recordReached(openSeconds: number, nowSeconds: number): void {
-    if (openSeconds > 2 * MAX_BACKOFF_SECONDS) this.#seconds = MIN_BACKOFF_SECONDS
-    this.#reachedSeconds = nowSeconds
-  }
-
-  next(nowSeconds: number): number {
-    const wait = this.#seconds * (0.5 + 0.5 * this.#random())
-    const isAway = nowSeconds - this.#reachedSeconds > AWAY_SECONDS
-    this.#seconds = Math.min(isAway ? MAX_AWAY_BACKOFF_SECONDS : MAX_BACKOFF_SECONDS, this.#seconds * 2)
-    return wait
   }
 }
 
@@ -195,15 +160,18 @@ class AgentStream {
       const openedSeconds = clock.monotonicSeconds()
       this.#heardSeconds = openedSeconds
       this.#isReached = false
-      await this.#runCall(AbortSignal.any([this.#stop, this.#call.signal])).catch((error: unknown) =>
-        this.#recordFailure(error),
-      )
+      const mayReach = this.#deps.mayReach()
+      if (mayReach)
+        await this.#runCall(AbortSignal.any([this.#stop, this.#call.signal])).catch((error: unknown) =>
+          this.#recordFailure(error),
+        )
+      else this.#reason = 'its agent does not answer'
       // Ends the generator of requests, which would otherwise wait until the next request of this agent.
       this.#call.abort()
       if (ending.aborted) return
       const endedSeconds = clock.monotonicSeconds()
       if (this.#isReached) this.#backoff.recordReached(endedSeconds - openedSeconds, endedSeconds)
-      const wait = this.#backoff.next(endedSeconds)
+      const wait = mayReach ? this.#backoff.next(endedSeconds) : MAX_AWAY_BACKOFF_SECONDS
       this.#pause = new AbortController()
       const isImmediate = this.#isReopening
       this.#isReopening = false

@@ -22,6 +22,12 @@ type Deps = Pick<MeshDependencies, 'logger' | 'random' | 'fleet' | 'store' | 'ob
     onLeft: (node: string) => void
   }
 
+/**
+ * Up to this number of nodes that do not answer, their streams are opened again and again. Above it, only nodes that have
+ * answered the inventory's calls get a stream: thousands of failing calls would block the event loop.
+ */
+const MAX_SILENT_CALLED = 200
+
 /** Converts an offset between mesh time, in which it is used, and the wall clock, in which it is stored and shown. */
 const moved = <T extends { offsetMs: number | undefined } | undefined>(given: T, byMs: number): T =>
   given?.offsetMs === undefined ? given : { ...given, offsetMs: given.offsetMs + byMs }
@@ -49,6 +55,7 @@ export const createMeshAgents = (deps: Deps) => {
         random: deps.random,
         owner,
         fleet: deps.fleet,
+        mayReach: () => ready.has(plan.node) || agents.size - ready.size <= MAX_SILENT_CALLED,
         ingest: deps.ingest,
         recorder: deps.recorder,
         persistedOffset: moved(offsets.get(plan.node), -time.shiftMs()),
@@ -81,13 +88,10 @@ export const createMeshAgents = (deps: Deps) => {
   return {
     /** Gives a node a new plan; without a plan the node leaves and its agent stops probing. */
     apply: (node: string, plan: NodePlan | undefined): void => {
-      if (!plan) {
-        end(node)
-        return
-      }
-      observer.observeAssignment()
       const agent = agents.get(node)
-      if (agent) agent.assign(plan)
+      if (plan) observer.observeAssignment()
+      if (!plan) end(node)
+      else if (agent) agent.assign(plan)
       else agents.set(node, start(plan))
     },
     /** The fleet has changed: reopens the streams of members whose connection has changed. */
