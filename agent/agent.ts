@@ -18,7 +18,7 @@ import { planPing } from './engines/ping-request.ts'
 import { createHostDescriber } from './host/describe.ts'
 import { type ReadText, readText } from './host/files.ts'
 import { createHostSamplingSessions } from './host/sampling-session.ts'
-import { listenAgentHttp } from './http.ts'
+import type { listenAgentHttp } from './http.ts'
 import { createInterfaces, type Interfaces } from './interfaces.ts'
 import { checkPeers, limitsOf } from './limits.ts'
 import type { AgentOptions } from './options.ts'
@@ -132,6 +132,10 @@ export const createAgentParts = (
   }
 }
 
+/** Loads the HTTP server only where it is used. */
+const serveHttp: typeof listenAgentHttp = async (...all) =>
+  (await import('./http.ts')).listenAgentHttp(...all)
+
 /** Creates an agent that serves until it is closed. Closing ends every test and every program that it started. */
 export const createAgent = async (
   deps: Pick<PartsDeps, 'clock' | 'logger' | 'path'> & { tracer: Tracer },
@@ -181,7 +185,7 @@ export const createAgent = async (
   const http =
     options.http === undefined
       ? undefined
-      : await listenAgentHttp(options.http, shown, parts.problem).catch(async (error) => {
+      : await serveHttp(options.http, shown, parts.problem).catch(async (error) => {
           await close()
           throw error
         })

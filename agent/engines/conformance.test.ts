@@ -202,7 +202,7 @@ describe.each(['fping', 'ping'])('%s with a program that misbehaves', (name) => 
     const error = await pingWith(program(file))
     expect(error).toBeInstanceOf(EngineError)
     expect(error).toMatchObject({ kind, outcome, message: expect.stringMatching(reason) })
-    expect(error).toMatchObject({ programFault: { program: file, problem: expect.stringMatching(/./) } })
+    expect(error).toMatchObject({ programFault: { program: name, problem: expect.stringMatching(/./) } })
     const endless = await pingWith(program(file), { continuous: true })
     expect(endless).toMatchObject({ kind, message: expect.stringMatching(reason) })
   })
