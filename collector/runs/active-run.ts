@@ -127,7 +127,18 @@ export class ActiveRun {
 
   async #measureExclusively(): Promise<void> {
     const { clock, queue, store } = this.#deps
-    const release = await queue.acquire(exclusiveInterfacesOf(this.#planned), this.#stop.signal)
+    const { signal } = this.#stop
+    const release = await queue
+      .acquire(exclusiveInterfacesOf(this.#planned), signal)
+      .catch((error: unknown) => {
+        if (error !== signal.reason) throw error
+        return undefined
+      })
+    if (!release) {
+      // It ends before its interfaces are free: no pair starts, and each gets a result that says so.
+      await dispatch(this.#job())
+      return
+    }
     try {
       this.#update({ state: RunState.RUN_STATE_RUNNING, startTime: toTimestamp(clock.now()) })
       store.updateRun(this.#run)
@@ -138,10 +149,9 @@ export class ActiveRun {
     }
   }
 
-  /** Measures every pair once, then the suspects again. */
-  async #measure(): Promise<void> {
-    const { logger, observer } = this.#deps
-    const job: DispatchJob = {
+  #job(): DispatchJob {
+    const { observer } = this.#deps
+    return {
       deps: this.#deps,
       run: this.#planned,
       trace: this.#trace,
@@ -153,12 +163,17 @@ export class ActiveRun {
       },
       signal: this.#stop.signal,
     }
+  }
+
+  /** Measures every pair once, then the suspects again. */
+  async #measure(): Promise<void> {
+    const job = this.#job()
     await dispatch(job)
     this.#log.flush()
     const suspects = this.#diagnose().suspects.slice(0, maxRetests(this.#run.plan.nodeCount))
     const { pairs, rounds } = this.#results.locate(this.#planned, suspects)
     if (pairs.length === 0 || this.#stop.signal.aborted) return
-    logger.info({ run: this.#run.id, pairs: pairs.length }, 'measuring suspects again')
+    this.#deps.logger.info({ run: this.#run.id, pairs: pairs.length }, 'measuring suspects again')
     // A retest that was cut short has no result: the first result remains.
     const onResult = (result: PairResult) => {
       if (result.outcome !== Outcome.OUTCOME_NOT_RUN) this.#log.add(result)
