@@ -2,15 +2,17 @@ import type { Tracer } from '@opentelemetry/api'
 import { AgentServiceDefinition } from '#proto/meshgauge/agent/v1/agent.ts'
 import { CheckServiceDefinition, type CheckServiceImplementation } from '#proto/meshgauge/agent/v1/check.ts'
 import { IperfServiceDefinition } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
+import { type PingRequest, PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, type Service, serveGrpc, service } from '../lib/serving.ts'
 import { createAdmission, createPortLeases } from './admission.ts'
+import { boundedPingSeconds, createProbeCeiling, probeLoadOf } from './ceilings.ts'
 import type { CheckDeps } from './checks/check.ts'
 import { createDraining, type Draining } from './draining.ts'
 import { detectEngines } from './engines/detected-engines.ts'
 import { createEngines, type Engines } from './engines/engines.ts'
+import { planPing } from './engines/ping-request.ts'
 import { createHostDescriber } from './host/describe.ts'
 import { type ReadText, readText } from './host/files.ts'
 import { createHostSamplingSessions } from './host/sampling-session.ts'
@@ -20,10 +22,11 @@ import type { AgentOptions } from './options.ts'
 import { traceProcesses } from './process-tracing.ts'
 import { createProcesses, type Processes } from './processes.ts'
 import { createAgentService } from './services/agent.ts'
+import { StartPacer } from './services/iperf/start-pacing.ts'
+import { createTrafficLabels } from './services/iperf/traffic-labels.ts'
 import { createIperfService } from './services/iperf.ts'
 import { createMeshService } from './services/mesh.ts'
 import { createPingService } from './services/ping.ts'
-import { createSustainedTraffic } from './sustained-traffic.ts'
 
 /** Time for streams to clean up after they are asked to end. */
 const CLOSE_GRACE_SECONDS = 3
@@ -68,28 +71,38 @@ export const createAgentParts = (
 ): { services: Service[]; end(): Promise<void> } => {
   const draining = createDraining()
   const engines = detectEngines(deps.engines, clock)
-  const shared = { clock, interfaces, engines, draining }
+  const shared = { clock, interfaces, engines, draining, probeCeiling: createProbeCeiling() }
   const checkDeps = {
     processes,
     programs: options.programs,
     path: deps.path.split(':').filter((folder) => folder !== ''),
     root: '/',
     checkPeers: (addresses: readonly string[]) => checkPeers(limitsOf(options, interfaces), addresses),
+    leaseProbes: (request: PingRequest) => {
+      const limits = limitsOf(options, interfaces)
+      const plan = planPing(request)
+      boundedPingSeconds(limits, plan)
+      return shared.probeCeiling.lease(limits, probeLoadOf(plan))
+    },
   }
   const host = createHostDescriber({ clock, processes, read }, options.programs)
   const hostSampling = createHostSamplingSessions({ clock, processes, interfaces, read }, options.programs)
   const admission = createAdmission(clock)
   const ports = createPortLeases(options.ports)
   const mesh = createMeshService({ ...shared, logger, read }, options)
-  const sustainedTraffic = createSustainedTraffic({ clock })
+  const trafficLabels = createTrafficLabels()
+  const pacers = { servers: new StartPacer({ clock }), clients: new StartPacer({ clock }) }
   return {
     services: [
-      service(AgentServiceDefinition, createAgentService({ ...shared, host, sustainedTraffic }, options)),
+      service(AgentServiceDefinition, createAgentService({ ...shared, host, trafficLabels }, options)),
       service(CheckServiceDefinition, lazyChecks({ ...shared, ...checkDeps })),
       service(PingServiceDefinition, { ...createPingService(shared, options), pingMesh: mesh.pingMesh }),
       service(
         IperfServiceDefinition,
-        createIperfService({ ...shared, admission, ports, hostSampling, sustainedTraffic }, options),
+        createIperfService(
+          { ...shared, read, admission, ports, hostSampling, trafficLabels, pacers },
+          options,
+        ),
       ),
     ],
     end: async () => {
@@ -110,7 +123,11 @@ export const createAgent = async (
   const interfaces = createInterfaces(options)
   const engines = createEngines(
     { processes, clock },
-    { programs: options.programs, agentPort: portOf(options.listen) },
+    {
+      programs: options.programs,
+      agentPort: portOf(options.listen),
+      ceilings: { seconds: options.maxDurationSeconds, bitsPerSecond: options.maxBitsPerSecond },
+    },
   )
   const parts = createAgentParts({ ...deps, processes, interfaces, engines, read: readText }, options)
   const server = await serveGrpc(

@@ -1,16 +1,17 @@
 import { readFileSync, readlinkSync } from 'node:fs'
-import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { basename } from 'node:path'
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { OperatingError } from '../lib/errors.ts'
+import { canonicalAddress, containsAddress, type IpPrefix, parseIpPrefix } from '../lib/ip-address.ts'
 import type { AgentOptions } from './options.ts'
+import { plausible, plausibleIn } from './plausibility.ts'
 
 /** The interfaces of the node. Each call reads the current state, because links come and go. */
 export type Interfaces = {
   list(): Interface[]
-  /** Addresses of an interface without prefix length; empty when there is no such interface. */
-  addressesOf(name: string): string[]
+  /** Addresses of an interface; empty when there is no such interface. */
+  addressesOf(name: string): IpPrefix[]
   /** @throws OperatingError INTERFACE_DOWN when the interface exists and is down */
   throwIfDown(name: string): void
   /** Why nothing can leave by this interface now; empty when it can. Cheap enough to call at every loss. */
@@ -21,7 +22,7 @@ export type Interfaces = {
   mayUse(name: string): boolean
   /** The interface that has the address, or undefined. */
   withAddress(address: string): string | undefined
-  /** The interface whose network the address is in, or undefined. */
+  /** The interface with the smallest network that contains the address, or undefined. */
   towards(address: string): string | undefined
   /** Networks of all interfaces in CIDR form. */
   networks(): string[]
@@ -52,14 +53,15 @@ const linkName = (name: string, link: string): string => {
 
 const isGlobal = (address: string): boolean => !/^(fe80|169\.254)/i.test(address)
 
-const describe = (name: string, addresses: string[], mac: string): Interface => {
-  // The kernel reports the speed in Mbit/s, and -1 or an error where there is none.
-  const megabits = Number(readSys(name, 'speed'))
+/** @param stated the speed in bit/s to report instead of the kernel's; 0 is unknown */
+const describe = (name: string, addresses: string[], mac: string, stated: number | undefined): Interface => {
+  // The kernel reports the speed in Mbit/s, and -1, 2^32 - 1 or an error where there is none.
+  const speedBitsPerSecond = stated ?? plausibleIn('kernel.speed', readSys(name, 'speed'), 1e6)
   return {
     name,
     addresses,
-    speedBitsPerSecond: megabits > 0 ? megabits * 1e6 : undefined,
-    mtuBytes: Number(readSys(name, 'mtu') ?? 0),
+    speedBitsPerSecond: speedBitsPerSecond || undefined,
+    mtuBytes: plausible('kernel.mtu', readSys(name, 'mtu')) ?? 0,
     state: readSys(name, 'operstate') ?? 'unknown',
     driver: linkName(name, 'device/driver'),
     driverVersion: '',
@@ -72,28 +74,23 @@ const describe = (name: string, addresses: string[], mac: string): Interface => 
 
 /** Returns whether an address is in any of the networks, which are in CIDR form. */
 export const networkMatcher = (cidrs: readonly string[]): ((address: string) => boolean) => {
-  const list = new BlockList()
-  const families = new Set<number>()
-  for (const cidr of cidrs) {
-    const [base = '', prefix = ''] = cidr.split('/')
-    if (isIP(base) === 0) continue
-    families.add(isIP(base))
-    list.addSubnet(base, Number(prefix), isIP(base) === 6 ? 'ipv6' : 'ipv4')
+  const networks = cidrs.flatMap((cidr) => parseIpPrefix(cidr) ?? [])
+  return (text) => {
+    const address = parseIpPrefix(text)
+    return address !== undefined && networks.some((network) => containsAddress(network, address))
   }
-  return (address) =>
-    families.has(isIP(address)) && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 }
-
-const inNetwork = (cidr: string, address: string): boolean => networkMatcher([cidr])(address)
 
 /** Returns the wanted address if the interface has it. Every address of a loopback network belongs to its interface. */
 const asAddress = (cidr: string, wanted: string): string[] => {
-  const [address = '', prefix = ''] = cidr.split('/')
-  if (address === wanted) return [cidr]
-  return address.startsWith('127.') && inNetwork(cidr, wanted) ? [`${wanted}/${prefix}`] : []
+  const [own, other] = [parseIpPrefix(cidr), parseIpPrefix(wanted)]
+  if (!own || !other) return []
+  if (own.address === other.address) return [cidr]
+  const isLoopback = own.address.startsWith('127.') && containsAddress(own, other)
+  return isLoopback ? [`${wanted}/${own.prefixLength}`] : []
 }
 
-export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Interfaces => {
+export const createInterfaces = (options: Pick<AgentOptions, 'interfaces' | 'speeds'>): Interfaces => {
   const list = (): Interface[] => {
     const wanted = new Map(options.interfaces.map(({ name, address }) => [name, address]))
     const found = networkInterfaces()
@@ -107,14 +104,17 @@ export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Int
         .sort((a, b) => a.family.localeCompare(b.family))
         .map(({ cidr, address }) => cidr ?? address)
       const addresses = only === undefined ? all : all.flatMap((cidr) => asAddress(cidr, only))
-      return [describe(name, addresses, entries[0]?.mac ?? readSys(name, 'address') ?? '')]
+      const mac = entries[0]?.mac ?? readSys(name, 'address') ?? ''
+      return [describe(name, addresses, mac, options.speeds[name])]
     })
   }
-  const addressesOf = (name: string) =>
-    (list().find((candidate) => candidate.name === name)?.addresses ?? []).map((cidr) => cidr.split('/')[0]!)
+  const prefixesOf = ({ addresses }: Interface) => addresses.flatMap((cidr) => parseIpPrefix(cidr) ?? [])
   return {
     list,
-    addressesOf,
+    addressesOf: (name) =>
+      list()
+        .filter((candidate) => candidate.name === name)
+        .flatMap(prefixesOf),
     throwIfDown: (name) => {
       const link = list().find((candidate) => candidate.name === name)
       if (link?.state === 'down') throw new OperatingError('INTERFACE_DOWN', `${name} is down`)
@@ -127,9 +127,20 @@ export const createInterfaces = (options: Pick<AgentOptions, 'interfaces'>): Int
     deviceIndexOf: (name) => readSys(name, 'ifindex'),
     mayUse: (name) =>
       options.interfaces.length === 0 || options.interfaces.some((candidate) => candidate.name === name),
-    withAddress: (address) => list().find(({ name }) => addressesOf(name).includes(address))?.name,
-    towards: (address) =>
-      list().find(({ addresses }) => addresses.some((cidr) => inNetwork(cidr, address)))?.name,
+    withAddress: (text) => {
+      const address = canonicalAddress(text)
+      return list().find((link) => prefixesOf(link).some((prefix) => prefix.address === address))?.name
+    },
+    towards: (text) => {
+      const address = parseIpPrefix(text)
+      if (!address) return undefined
+      const prefixes = list().flatMap((link) =>
+        prefixesOf(link).map((prefix) => ({ name: link.name, prefix })),
+      )
+      return prefixes
+        .filter(({ prefix }) => containsAddress(prefix, address))
+        .sort((a, b) => b.prefix.prefixLength - a.prefix.prefixLength)[0]?.name
+    },
     networks: () => list().flatMap(({ addresses }) => addresses),
   }
 }

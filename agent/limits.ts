@@ -1,9 +1,8 @@
 import { isIP } from 'node:net'
 import type { Limits } from '#proto/meshgauge/agent/v1/agent.ts'
-import type { IperfOptions } from '#proto/meshgauge/agent/v1/iperf.ts'
-import { type ExceededLimit, limitError, OperatingError, type Violation } from '../lib/errors.ts'
-import { fromDuration, toDuration } from '../lib/protobuf-time.ts'
-import { formatBitrate, formatDuration } from '../lib/units.ts'
+import { OperatingError, type Violation } from '../lib/errors.ts'
+import { toDuration } from '../lib/protobuf-time.ts'
+import { MAX_PROBES_PER_SECOND, maxProbeBitsOf, throwIfExceeded } from './ceilings.ts'
 import { type Interfaces, networkMatcher } from './interfaces.ts'
 import type { AgentOptions } from './options.ts'
 
@@ -23,13 +22,9 @@ export const limitsOf = (options: AgentOptions, interfaces: Interfaces): Limits 
   minPingInterval: toDuration(MIN_PING_INTERVAL_SECONDS),
   ports: options.ports,
   peerNetworks: options.allowPeers.length > 0 ? [...options.allowPeers] : interfaces.networks(),
+  maxProbesPerSecond: MAX_PROBES_PER_SECOND,
+  maxProbeBitsPerSecond: maxProbeBitsOf(options.maxBitsPerSecond),
 })
-
-/** @throws OperatingError LIMIT_EXCEEDED with all limits that are exceeded */
-const throwIfExceeded = (candidates: readonly (ExceededLimit | false)[]): void => {
-  const exceeded = candidates.filter((candidate) => candidate !== false)
-  if (exceeded.length > 0) throw limitError('agent', ...exceeded)
-}
 
 /** @throws OperatingError LIMIT_EXCEEDED */
 export const checkTargetLimit = ({ maxTargetsCount: value }: Limits, count: number): void =>
@@ -37,47 +32,31 @@ export const checkTargetLimit = ({ maxTargetsCount: value }: Limits, count: numb
     count > value && { problem: `${count} targets in one stream`, limit: 'max_targets_count', value },
   ])
 
-/** @throws OperatingError LIMIT_EXCEEDED */
-export const checkFlowLimits = (limits: Limits, flowCount: number, seconds: number): void => {
-  const { maxFlowsCount } = limits
-  const maxSeconds = fromDuration(limits.maxDuration) ?? 0
-  throwIfExceeded([
-    flowCount > maxFlowsCount && {
-      problem: `${flowCount} flows in one stream`,
-      limit: 'max_flows_count',
-      value: maxFlowsCount,
-    },
-    seconds > maxSeconds && {
-      problem: `a test of ${formatDuration(seconds)} with its warm-up`,
-      limit: 'max_duration',
-      value: formatDuration(maxSeconds),
-    },
-  ])
-}
-
-/** @throws OperatingError LIMIT_EXCEEDED */
-export const checkBitrateLimit = (limits: Limits, options: IperfOptions | undefined): void => {
-  const maximum = limits.maxBitsPerSecond
-  if (maximum === 0) return
-  const rate = (options?.bitsPerSecond ?? 0) * (options?.parallelCount ?? 1)
-  const limit = { limit: 'max_bits_per_second', value: `${formatBitrate(maximum)} per flow` }
-  throwIfExceeded([
-    rate === 0 && { problem: 'no bitrate was given', ...limit },
-    rate > maximum && { problem: `${formatBitrate(rate)} over all streams`, ...limit },
-  ])
-}
-
 /**
  * An agent must not be a tool to flood others: it measures only towards the configured networks, or its own.
  * @throws OperatingError PEER_NOT_ALLOWED
  */
 export const checkPeers = (limits: Limits, addresses: readonly string[]): void => {
-  const isAllowed = networkMatcher(limits.peerNetworks)
-  const outside = [...new Set(addresses)].filter((address) => isIP(address) !== 0 && !isAllowed(address))
-  if (outside.length === 0) return
-  const networks = limits.peerNetworks.join(', ') || 'none: no interface has an address'
-  const text = `${outside.join(', ')}: not in a network that this agent may measure (${networks}); start it with --allow-peers to add one`
-  throw new OperatingError('PEER_NOT_ALLOWED', text)
+  const outside = [...new Set(addresses)].filter(outsidePeers(limits))
+  if (outside.length > 0)
+    throw new OperatingError('PEER_NOT_ALLOWED', `${outside.join(', ')}: ${refusal(limits)}`)
+}
+
+const outsidePeers = ({ peerNetworks }: Limits): ((address: string) => boolean) => {
+  const isAllowed = networkMatcher(peerNetworks)
+  return (address) => isIP(address) !== 0 && !isAllowed(address)
+}
+
+const refusal = ({ peerNetworks }: Limits): string => {
+  const networks = peerNetworks.join(', ') || 'none: no interface has an address'
+  return `not in a network that this agent may measure (${networks}); start it with --allow-peers to add one`
+}
+
+/** Returns a function that states why an address may not be measured; empty when it may. See checkPeers. */
+export const peerRefusals = (limits: Limits): ((address: string) => string) => {
+  const isOutside = outsidePeers(limits)
+  const text = refusal(limits)
+  return (address) => (isOutside(address) ? text : '')
 }
 
 /** Returns a violation for each address that is not an IP address. */

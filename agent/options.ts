@@ -10,13 +10,16 @@ export type AgentOptions = {
   security: Security
   /** Interfaces that tests may use, each with one address, or all its addresses when absent. Empty: all but loopback. */
   interfaces: readonly { name: string; address?: string | undefined }[]
+  /** Speeds in bit/s by interface, instead of those that the drivers report; 0 is unknown. */
+  speeds: Readonly<Record<string, number>>
   /** Networks (CIDR) that may be measured; empty means the networks of the interfaces. */
   allowPeers: readonly string[]
   /** Ports that iperf servers are leased from. */
   ports: PortRange
   labels: Readonly<Record<string, string>>
+  /** Longest test, including its warm-up; also the longest ping, and the end of every program of a test. */
   maxDurationSeconds: number
-  /** Maximum bitrate of a flow; 0 is no limit. */
+  /** Maximum bitrate of a flow in either direction, and of all probes together; 0 is no limit. */
   maxBitsPerSecond: number
   /** Paths by name: of programs that are not on PATH (engines, nvidia-smi, ethtool), and of pcp.conf. */
   programs: Readonly<Record<string, string>>

@@ -25,6 +25,7 @@ const create = (limits: Partial<OutputLimits> = {}) => {
   const lines = createLines({
     limits: { ...DEFAULT_LIMITS, ...limits },
     monotonicSeconds: () => now,
+    yieldTurn: async () => undefined,
     onFlood: (reason) => floods.push(reason),
   })
   return { lines, floods, advance: (seconds: number) => (now += seconds) }

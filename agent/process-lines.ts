@@ -21,6 +21,9 @@ export const DEFAULT_LIMITS: OutputLimits = {
   bytesPerSecond: 4 * 1024 * 1024,
 }
 
+/** Longest time for which one reader of lines keeps everything else waiting, such as the end of its own stream. */
+const MAX_TURN_SECONDS = 0.01
+
 const STDERR_TAIL_BYTES = 4096
 const NEWLINE = 0x0a
 
@@ -56,12 +59,14 @@ export const createSplitter = () => {
 type LinesOptions = {
   limits: OutputLimits
   monotonicSeconds: () => number
+  /** Resolves after everything else that is due. A reader of many lines must not delay the rest of the agent. */
+  yieldTurn: () => Promise<void>
   /** Called once with the reason when a limit is exceeded. Later output is dropped. */
   onFlood: (reason: string) => void
 }
 
 /** The lines of one program as an async iterable for one reader, which reads at its own pace. */
-export const createLines = ({ limits, monotonicSeconds, onFlood }: LinesOptions) => {
+export const createLines = ({ limits, monotonicSeconds, yieldTurn, onFlood }: LinesOptions) => {
   const splitters = { stdout: createSplitter(), stderr: createSplitter() }
   let unread: OutputLine[] = []
   let unreadBytes = 0
@@ -114,18 +119,24 @@ export const createLines = ({ limits, monotonicSeconds, onFlood }: LinesOptions)
     },
     stderrTail: (): string => stderrTail.trimEnd(),
     async *[Symbol.asyncIterator](): AsyncGenerator<OutputLine, void> {
+      let turnAt = monotonicSeconds()
       for (;;) {
         const batch = unread
         unread = []
         for (const line of batch) {
           unreadBytes -= line.text.length
           yield line
+          const now = monotonicSeconds()
+          if (now - turnAt < MAX_TURN_SECONDS) continue
+          await yieldTurn()
+          turnAt = monotonicSeconds()
         }
         if (unread.length > 0) continue
         if (ended) return
         const { promise, resolve } = Promise.withResolvers<void>()
         wake = resolve
         await promise
+        turnAt = monotonicSeconds()
       }
     },
   }

@@ -32,6 +32,9 @@ type Ended = {
   stderrTail: string
 }
 
+/** The last line of iperf3, which follows the reason. */
+const NO_REASON = /^\s*$|^\S+: exiting$/
+
 const reasonOf = ({ file, cause, ended, deadlineSeconds, floodReason, stderrTail }: Ended): string => {
   if (cause === 'stuck' || !ended) return `${file} cannot be ended: it is blocked in the kernel`
   if (cause === 'flooded') return `${file} was ended: ${floodReason}`
@@ -40,7 +43,7 @@ const reasonOf = ({ file, cause, ended, deadlineSeconds, floodReason, stderrTail
   if (ended.code === 'ENOENT') return `${file} is not installed`
   if (ended.code) return `${file} could not be started: ${ended.code}`
   if (ended.signal) return `${file} was ended by ${ended.signal}`
-  const lastLine = stderrTail.slice(stderrTail.lastIndexOf('\n') + 1)
+  const lastLine = stderrTail.split('\n').findLast((line) => !NO_REASON.test(line)) ?? ''
   return ended.exitCode === 0
     ? ''
     : `${file} ended with exit code ${ended.exitCode}${lastLine && `: ${lastLine}`}`

@@ -18,6 +18,7 @@ export const traceProcesses = (processes: Processes, tracer: Tracer): Processes 
   return {
     ...processes,
     async start(file, args, options) {
+      if (options.isUntraced) return processes.start(file, args, options)
       const running = await processes.start(file, args, options)
       const span = open(file, args)
       if (running.pid !== undefined) span.setAttribute('process.pid', running.pid)
@@ -25,6 +26,7 @@ export const traceProcesses = (processes: Processes, tracer: Tracer): Processes 
       return running
     },
     async run(file, args, options) {
+      if (options.isUntraced) return processes.run(file, args, options)
       const span = open(file, args)
       const result = await processes.run(file, args, options)
       close(span, result)

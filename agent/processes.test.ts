@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
@@ -139,6 +140,16 @@ test.each(['floods', 'floods-stderr', 'one-long-line'])(
     await groupIsGone(read.pid!)
   },
 )
+
+test('a background program has the lowest priority, in its session and among sessions; others have the normal one', async () => {
+  const processes = create()
+  const background = await processes.start('sleep', ['9'], { ...forever(), isBackground: true })
+  const normal = await processes.start('sleep', ['9'], forever())
+  expect([getPriority(background.pid), getPriority(normal.pid)]).toEqual([19, 0])
+  const autogroup = `/proc/${background.pid}/autogroup`
+  // Kernels without CONFIG_SCHED_AUTOGROUP lack the file.
+  if (existsSync(autogroup)) expect(readFileSync(autogroup, 'utf8')).toMatch(/ nice 19\n/)
+})
 
 test('an aborted call starts nothing', async () => {
   const processes = create()

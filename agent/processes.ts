@@ -3,6 +3,10 @@
  * aborts, when its deadline passes, when it writes too much, and when the agent dies in any way.
  */
 
+import { constants as fsConstants, writeFileSync } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { constants, setPriority } from 'node:os'
+import { join } from 'node:path'
 import { execa } from 'execa'
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
@@ -21,6 +25,10 @@ type StartOptions = {
   deadlineSeconds: number | undefined
   /** Limits of the output; a program that exceeds them is ended. */
   limits?: Partial<OutputLimits>
+  /** Gives the program the lowest CPU priority, so that this process runs before hundreds of such programs. */
+  isBackground?: boolean
+  /** Creates no span: nobody requested this, such as the version of a program. */
+  isUntraced?: boolean
   /** Reads stdout instead of `lines`, in chunks of any size. */
   stdout?: StdoutReader
 }
@@ -37,6 +45,8 @@ export type RunningProcess = {
 }
 
 export type Processes = {
+  /** Whether the program exists and may be executed. Starts nothing, and creates no span. */
+  isInstalled(file: string): Promise<boolean>
   /**
    * Starts a program once the process guard runs.
    * @throws `signal.reason` when aborted before the start; Error after `close`
@@ -73,12 +83,40 @@ const STUCK_SECONDS = 5
 /** Maximum output of a program that is run for its whole output. */
 const RUN_LIMITS: Partial<OutputLimits> = { burstBytes: 4 * 1024 * 1024, bytesPerSecond: 0 }
 
+/** Whether a program exists in the folders of PATH, or at its path, and may be executed. */
+const isInstalled = async (file: string, path: string): Promise<boolean> => {
+  const candidates = file.includes('/') ? [file] : path.split(':').map((folder) => join(folder || '.', file))
+  for (const candidate of candidates) {
+    const usable = await access(candidate, fsConstants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (usable) return true
+  }
+  return false
+}
+
 /** Signals a whole group. Ignores a group that has ended; one without permission is later reported as stuck. */
 const signalGroup = (group: number, signal: 'SIGTERM' | 'SIGKILL'): void => {
   try {
     process.kill(-group, signal)
   } catch (error) {
     if (!['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
+}
+
+/**
+ * Gives a process the lowest CPU priority. It has a session of its own, so Linux shares the CPU between the sessions
+ * ("autogroup", sched(7)) and not between the processes: both have a nice value.
+ */
+const lowerPriority = (pid: number): void => {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_LOW)
+    writeFileSync(`/proc/${pid}/autogroup`, String(constants.priority.PRIORITY_LOW))
+  } catch (error) {
+    // The process has ended, the kernel has no autogroups, or it limits how often users without privileges set them.
+    const code = (error as NodeJS.ErrnoException).code ?? ''
+    if (!['ESRCH', 'ENOENT', 'EAGAIN', 'EACCES'].includes(code)) throw error
   }
 }
 
@@ -139,7 +177,10 @@ const createChild = (
     })
   const child = reader ? withoutReadAhead(spawn) : spawn()
   const { pid } = child
-  if (pid !== undefined) guard.add(pid)
+  if (pid !== undefined) {
+    guard.add(pid)
+    if (startOptions.isBackground) lowerPriority(pid)
+  }
 
   /** Resolves true after the time, false as soon as the program has ended. */
   const stillRunsAfter = (seconds: number): Promise<boolean> =>
@@ -161,6 +202,7 @@ const createChild = (
   const lines = createLines({
     limits: { ...DEFAULT_LIMITS, ...startOptions.limits },
     monotonicSeconds: clock.monotonicSeconds,
+    yieldTurn: clock.yield,
     onFlood: (reason) => {
       floodReason = reason
       void stop('flooded')
@@ -216,7 +258,10 @@ const untilAborted = async <T>(promise: Promise<T>, signal: AbortSignal): Promis
 }
 
 export const createProcesses = (deps: ProcessesDeps, options: ProcessesOptions = {}): Processes => {
-  const environment = { ...(options.environment ?? { PATH: DEFAULT_PATH }), LC_ALL: 'C' }
+  const environment: Record<string, string> = {
+    ...(options.environment ?? { PATH: DEFAULT_PATH }),
+    LC_ALL: 'C',
+  }
   const guard = createGuard({ ...deps, start: () => startGuard(environment) })
   const context: ChildContext = { ...deps, environment, graceSeconds: options.graceSeconds ?? 1, guard }
   const running = new Set<RunningProcess>()
@@ -240,6 +285,7 @@ export const createProcesses = (deps: ProcessesDeps, options: ProcessesOptions =
   }
 
   return {
+    isInstalled: (file) => isInstalled(file, environment.PATH ?? ''),
     start,
     run: async (file, args, startOptions) => {
       const limits = { ...RUN_LIMITS, ...startOptions.limits }

@@ -10,11 +10,25 @@ import {
   OperatingError,
   Status,
 } from '../lib/errors.ts'
-import { CommandError, renderProblems, UsageError } from './command-errors.ts'
+import { CommandError, type Problem, renderProblems, UsageError } from './command-errors.ts'
 import { EXIT } from './exit-codes.ts'
+import { placeOf, type Typed } from './options/request-fields.ts'
 import { sanitize } from './render/paint.ts'
 
-export type ErrorReport = { message: string; exitCode: number }
+export type ErrorReport = { message: string; exitCode: number; problems?: readonly Problem[] }
+
+const operatingErrorOf = (error: unknown): OperatingError | undefined =>
+  error instanceof OperatingError ? error : fromClientError(error)
+
+/** The problems of a request that the collector refused, each at the option that the user typed; undefined for others. */
+export const problemsOfRequest = (error: unknown, typed: Typed): Problem[] | undefined => {
+  const operating = operatingErrorOf(error)
+  if (operating?.reason !== 'SPEC_INVALID' || operating.violations.length === 0) return undefined
+  return operating.violations.map(({ field, description }) => ({
+    place: sanitize(placeOf(field, typed)),
+    message: sanitize(description),
+  }))
+}
 
 /** Operating errors caused by a wrong request. All others mean that the request cannot be served now. */
 const USAGE_REASONS: readonly ErrorReason[] = [
@@ -34,7 +48,7 @@ const fromOperatingError = (error: OperatingError): ErrorReport => {
     place: sanitize(field),
     message: sanitize(description),
   }))
-  return { message: renderProblems(problems), exitCode }
+  return { message: renderProblems(problems), exitCode, problems }
 }
 
 const fromCall = (error: ClientError, address: string): ErrorReport => {
@@ -55,12 +69,26 @@ or name another collector with --collector HOST:PORT.`
 
 /** The message and exit code of an expected error. Undefined for a bug, which is printed with its stack. */
 export const describeError = (error: unknown, address: string): ErrorReport | undefined => {
-  const operating = error instanceof OperatingError ? error : fromClientError(error)
+  const operating = operatingErrorOf(error)
   if (operating) return fromOperatingError(operating)
   if (error instanceof ClientError) return fromCall(error, address)
-  if (error instanceof UsageError) return { message: renderProblems(error.problems), exitCode: EXIT.usage }
+  if (error instanceof UsageError) {
+    const { problems } = error
+    return { message: renderProblems(problems), exitCode: EXIT.usage, problems }
+  }
   if (error instanceof CommandError) return { message: error.message, exitCode: error.exitCode }
   if (error instanceof LabError) return { message: error.message, exitCode: EXIT.usage }
-  if (error instanceof ConfigError) return { message: error.message, exitCode: EXIT.usage }
+  if (error instanceof ConfigError) {
+    const problems = error.problems.map(({ line, column, path, message }) => ({
+      place: `${error.file}:${line}:${column} ${path}`.trim(),
+      message,
+    }))
+    return { message: error.message, exitCode: EXIT.usage, problems }
+  }
   return undefined
 }
+
+/** The JSON document of a failed command, for --json. */
+export const errorDocument = ({ message, exitCode, problems = [] }: ErrorReport) => ({
+  error: { message, exitCode, problems },
+})

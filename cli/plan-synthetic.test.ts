@@ -48,7 +48,7 @@ test('plan --count reports problems with the synthetic fleet', async () => {
   const { code, err } = await runPlan('plan star --count 5 --center node-9')
   expect([code, err]).toEqual([
     2,
-    '1 problem; nothing was done.\n  topology.center  node-9 is not among the nodes\n',
+    '1 problem; nothing was done.\n  --center  node-9 is not among the nodes; did you mean node-1?\n',
   ])
   expect((await runPlan('plan mesh --rack-size 4')).err).toContain('--rack-size  needs --count')
 })

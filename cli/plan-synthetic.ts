@@ -1,7 +1,7 @@
 /** Plans a run for a synthetic fleet, with the collector's planner and without a collector. */
 
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Plan, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
+import { createNode, type FleetNode } from '../collector/inventory/node.ts'
 import { requestedRunSpecOf } from '../collector/plan/run-spec-message.ts'
 import { prepareRun } from '../collector/runs/prepare.ts'
 
@@ -12,13 +12,16 @@ export type SyntheticFleet = {
 }
 
 /** Nodes node-1 to node-COUNT in racks rack-1, rack-2, …, with the interfaces of the spec, or net0 if it names none. */
-const createNodes = ({ count, rackSize = count }: SyntheticFleet, interfaces: readonly string[]): Node[] => {
+const createNodes = (
+  { count, rackSize = count }: SyntheticFleet,
+  interfaces: readonly string[],
+): FleetNode[] => {
   const names = interfaces.length > 0 ? [...interfaces] : ['net0']
   return Array.from({ length: count }, (_, index) =>
-    Node.fromPartial({
+    createNode({
       name: `node-${index + 1}`,
       rack: `rack-${Math.floor(index / rackSize) + 1}`,
-      state: NodeState.NODE_STATE_READY,
+      state: 'ready',
       interfaces: names,
     }),
   )

@@ -34,7 +34,7 @@ describe('wrong usage', () => {
   --tls-cert  is missing: TLS needs all of --tls-ca, --tls-cert and --tls-key
   --tls-key   is missing: TLS needs all of --tls-ca, --tls-cert and --tls-key
   TOPOLOGY    "msh" is not a topology; did you mean mesh?
-  --test      "png" is not one of ping, iperf
+  --test      "png" is not one of ping, iperf; did you mean ping?
   --duration  "5min" is not a duration; write 5m
 `)
     expect(collector.specs).toEqual([])
@@ -54,8 +54,29 @@ describe('wrong usage', () => {
     const { code, err } = await runCommand(collector, 'run mesh --test iperf --nodes n9 --interface net9')
     expect(code).toBe(2)
     expect(err).toBe(`2 problems; nothing was done.
-  spec.topology.nodes[0]  there is no node n9
-  spec.interfaces[0]      no node has net9
+  --nodes      there is no node n9
+  --interface  no node has net9
+`)
+  })
+
+  test('problems that only the collector can find are reported together with those of the options', async () => {
+    const collector = await collectorWith({
+      planRun: async ({ spec }) => {
+        expect(spec?.interfaces).toEqual(['net9'])
+        throw new OperatingError('SPEC_INVALID', 'the run is not valid', {
+          violations: [
+            { field: 'topology.kind', description: 'one of mesh, ring is needed' },
+            { field: 'interfaces[0]', description: 'no node has "net9"; did you mean net0?' },
+          ],
+        })
+      },
+    })
+    const { code, err } = await runCommand(collector, 'run mehs --test iperf --bitrate 10X --interface net9')
+    expect([code, collector.specs]).toEqual([2, []])
+    expect(err).toBe(`3 problems; nothing was done.
+  TOPOLOGY     "mehs" is not a topology; did you mean mesh?
+  --bitrate    "10X" is not a bitrate; write 10G, 50mbit or 0 for unlimited
+  --interface  no node has "net9"; did you mean net0?
 `)
   })
 
@@ -77,12 +98,43 @@ test('without a collector the message names the address and what to do, and the 
   expect(err).toMatch(/^No collector answers at 127\.0\.0\.1:1: connection refused\nStart one with/)
 })
 
+describe('--json', () => {
+  const errorOf = async (words: string, address = '127.0.0.1:1') => {
+    const { code, out, err } = await runCommand({ address }, words)
+    expect(err).toBe('')
+    const { error } = JSON.parse(out)
+    expect(error.exitCode).toBe(code)
+    return error
+  }
+
+  test('wrong usage is a JSON document with each problem', async () => {
+    expect(await errorOf('run mesh --test png --duration 5min --json')).toMatchObject({
+      exitCode: 2,
+      problems: [
+        { place: '--test', message: '"png" is not one of ping, iperf; did you mean ping?' },
+        { place: '--duration', message: '"5min" is not a duration; write 5m' },
+      ],
+    })
+  })
+
+  test('so are an unknown command and a missing collector', async () => {
+    expect(await errorOf('nods --json')).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining('Did you mean nodes?'),
+    })
+    expect(await errorOf('nodes --json')).toMatchObject({
+      exitCode: 3,
+      message: expect.stringContaining('No collector answers at 127.0.0.1:1'),
+    })
+  })
+})
+
 test('$MESHGAUGE_COLLECTOR names the collector', async () => {
   const { address } = await collectorWith()
   const terminal = testTerminal({ env: { MESHGAUGE_COLLECTOR: address } })
   const { code, out } = await runCommand(undefined, 'runs list', terminal)
   expect(code).toBe(0)
-  expect(out).toContain(RUN_ID)
+  expect(out).toContain(RUN_ID.slice(0, 13))
 })
 
 test('plan prints the plan in one sentence', async () => {
@@ -122,6 +174,7 @@ gpu-01   ready    0.1.0   net1 100G    iperf3 3.18   never       never
 gpu-07   silent   …       …            …             never       ✘ connection refused
 1 of 2 nodes is silent
 no fping on gpu-01: fping is not on PATH
+1 of 2 nodes ready; collector ${collector.address}
 `)
 })
 

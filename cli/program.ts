@@ -1,10 +1,12 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import { VERSION } from '../lib/version.ts'
-import { type App, createApp, joinParagraphs, withExamples } from './app.ts'
+import { type App, createApp, HELP_WIDTH, joinParagraphs, withExamples } from './app.ts'
 import { DEFAULT_COLLECTOR } from './client/connection.ts'
 import { addAgentCommand } from './commands/agent.ts'
 import { addCheckCommand } from './commands/check.ts'
 import { addCollectorCommand } from './commands/collector.ts'
+import { addCompletionCommand } from './commands/completion.ts'
+import { addConfigCommand } from './commands/config.ts'
 import { addCoverageCommand } from './commands/coverage.ts'
 import { addGateCommand } from './commands/gate.ts'
 import { addHealthCommand } from './commands/health.ts'
@@ -20,20 +22,33 @@ import { addSchedulesCommand } from './commands/schedules.ts'
 import { addStoreCommand } from './commands/store.ts'
 import { addTrafficCommand } from './commands/traffic.ts'
 import { addTrialCommand } from './commands/trial.ts'
-import { describeError } from './describe-error.ts'
+import { describeError, errorDocument } from './describe-error.ts'
 import { EXIT, EXIT_CODES_HELP } from './exit-codes.ts'
-import { printLine, type Terminal } from './terminal.ts'
+import { printJson, printLine, type Terminal } from './terminal.ts'
 
 const DESCRIPTION = `Finds the bad node, NIC or link of a cluster, with evidence. An agent runs on every node. A collector tells the agents
 when to measure each other with fping and iperf3. This command talks to the collector.`
 
 /** Loads the lab's modules only if neither an option nor the environment names the collector. */
-const findLabCollector = async (terminal: Terminal): Promise<string | undefined> => {
+const findLabCollectors = async (terminal: Terminal) => {
   const access = await import('./lab/running-labs.ts')
-  return access.findLabCollector(terminal)
+  return access.findLabCollectors(terminal)
 }
 
-const createProgram = (terminal: Terminal): Command => {
+/** Wraps each line of a text. A line of a list, such as `  ring  Each node…`, continues below its second column. */
+const wrapLines = (text: string, width: number): string =>
+  text
+    .split('\n')
+    .map((line) => {
+      const [head = ''] = /^ +(?:\S+ {2,})?/.exec(line) ?? []
+      const rest = Help.prototype.boxWrap.call(plainHelp, line.slice(head.length), width - head.length)
+      return head + rest.replaceAll('\n', `\n${' '.repeat(head.length)}`)
+    })
+    .join('\n')
+
+const plainHelp = new Help()
+
+const createProgram = (terminal: Terminal, json: boolean): Command => {
   const program = new Command('meshgauge')
     .description(DESCRIPTION)
     .version(VERSION, '--version', 'Print the version.')
@@ -41,7 +56,7 @@ const createProgram = (terminal: Terminal): Command => {
     .helpCommand('help [command]', 'Show the help of a command.')
     .option(
       '--collector <host:port>',
-      `Address of the collector. Default: $MESHGAUGE_COLLECTOR, else the collector of a running lab, else ${DEFAULT_COLLECTOR}.`,
+      `Address of the collector. Default: $MESHGAUGE_COLLECTOR, else the collector of the only running lab, else ${DEFAULT_COLLECTOR}.`,
     )
     .option('--json', 'Print one JSON document.')
     .option('--tls-ca <file>', "CA certificate that signed the peer's certificate, in PEM.")
@@ -52,12 +67,15 @@ const createProgram = (terminal: Terminal): Command => {
     .configureHelp({
       showGlobalOptions: true,
       commandDescription: (command) => joinParagraphs(command.description()),
+      boxWrap: wrapLines,
     })
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(text),
-      getOutHelpWidth: () => Math.min(terminal.stdout.columns ?? 110, 110),
-      getErrHelpWidth: () => Math.min(terminal.stderr.columns ?? 110, 110),
+      // With --json, the JSON document has the message.
+      outputError: (text, write) => (json ? undefined : write(text)),
+      getOutHelpWidth: () => Math.min(terminal.stdout.columns ?? HELP_WIDTH, HELP_WIDTH),
+      getErrHelpWidth: () => Math.min(terminal.stderr.columns ?? HELP_WIDTH, HELP_WIDTH),
     })
     .exitOverride()
   withExamples(program, [
@@ -89,20 +107,36 @@ const addCommands = (program: Command, app: App): void => {
     addTrafficCommand,
   )
   add('Commands for node health:', addCheckCommand, addHealthCommand, addGateCommand)
-  add('Commands that run a service:', addAgentCommand, addCollectorCommand)
-  add('Commands for this machine:', addTrialCommand, addLabCommand)
+  add('Commands that run a service:', addAgentCommand, addCollectorCommand, addConfigCommand)
+  add('Commands for this machine:', addTrialCommand, addLabCommand, addCompletionCommand)
+}
+
+/** All commands, for documents that are made from them. None of them is run. */
+export const buildProgram = (terminal: Terminal): Command => {
+  const program = createProgram(terminal, false)
+  const app = createApp({
+    terminal,
+    passThrough: [],
+    findLabCollectors,
+    onExit: () => undefined,
+    onAddress: () => undefined,
+  })
+  addCommands(program, app)
+  return program
 }
 
 /** Runs the command that the user typed. Returns the exit code of the process. */
 export const runCommandLine = async (words: readonly string[], terminal: Terminal): Promise<number> => {
   let exitCode: number = EXIT.healthy
   let address = DEFAULT_COLLECTOR
-  const program = createProgram(terminal)
   const separator = words.indexOf('--')
+  const own = separator === -1 ? [...words] : words.slice(0, separator)
+  const json = own.includes('--json')
+  const program = createProgram(terminal, json)
   const app = createApp({
     terminal,
     passThrough: separator === -1 ? [] : words.slice(separator + 1),
-    findLabCollector,
+    findLabCollectors,
     onExit: (code) => {
       exitCode = code
     },
@@ -112,14 +146,19 @@ export const runCommandLine = async (words: readonly string[], terminal: Termina
   })
   addCommands(program, app)
   try {
-    await program.parseAsync(separator === -1 ? [...words] : words.slice(0, separator), { from: 'user' })
+    await program.parseAsync(own, { from: 'user' })
     return exitCode
   } catch (error) {
-    // Commander has already printed the message.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.healthy : EXIT.usage
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.healthy
+      // Commander has already printed the message, except with --json.
+      if (json) printJson(terminal.stdout, errorDocument({ message: error.message, exitCode: EXIT.usage }))
+      return EXIT.usage
+    }
     const failure = describeError(error, address)
     if (!failure) throw error
-    printLine(terminal.stderr, failure.message)
+    if (json) printJson(terminal.stdout, errorDocument(failure))
+    else printLine(terminal.stderr, failure.message)
     return failure.exitCode
   }
 }

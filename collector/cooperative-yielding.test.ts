@@ -1,51 +1,47 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
+import { systemClock } from '../lib/clock.ts'
 import { createCooperativeYielding } from './cooperative-yielding.ts'
 
-const hold = (ms: number) => {
-  const end = performance.now() + ms
-  while (performance.now() < end);
-}
-
 test('other work runs after a slice', async () => {
-  const turns = createCooperativeYielding()
+  let nowMs = 0
   let others = 0
-  const count = () => {
-    others++
-  }
-  setImmediate(count)
+  const turns = createCooperativeYielding({
+    monotonicSeconds: () => nowMs / 1000,
+    yield: async () => {
+      others++
+    },
+  })
   await turns.yieldIfDue()
-  hold(10)
+  nowMs += 10
   expect([turns.isOver(), others]).toEqual([true, 0])
   await turns.yieldIfDue()
   expect([turns.isOver(), others]).toEqual([false, 1])
 })
 
 test('work ends although other work blocks the event loop for long times', async () => {
-  const turns = createCooperativeYielding()
+  let nowMs = 0
   let passed = 0
-  let isDone = false
-  const others = () => {
-    if (isDone) return
-    passed++
-    hold(40)
-    setImmediate(others)
-  }
-  setImmediate(others)
-  // 100 ms of it, in slices of 4 ms, would wait for them 25 times.
+  const turns = createCooperativeYielding({
+    monotonicSeconds: () => nowMs / 1000,
+    yield: async () => {
+      passed++
+      nowMs += 40
+    },
+  })
+  // 100 ms of it, in slices of 4 ms, would wait for the others 25 times.
   for (let done = 0; done < 100; done++) {
-    hold(1)
+    nowMs++
     await turns.yieldIfDue()
   }
-  isDone = true
-  expect(passed).toBeLessThan(15)
+  expect(passed).toBe(10)
 })
 
 test('several long tasks do not extend each other’s slices', async () => {
   let nowMs = 0
-  vi.spyOn(performance, 'now').mockImplementation(() => nowMs)
+  const clock = { monotonicSeconds: () => nowMs / 1000, yield: systemClock.yield }
   const longestMs = await Promise.all(
     Array.from({ length: 12 }, async () => {
-      const turns = createCooperativeYielding()
+      const turns = createCooperativeYielding(clock)
       let longest = 0
       for (let round = 0; round < 12; round++) {
         const beganMs = nowMs
@@ -55,6 +51,6 @@ test('several long tasks do not extend each other’s slices', async () => {
       }
       return longest
     }),
-  ).finally(() => vi.restoreAllMocks())
+  )
   expect(Math.max(...longestMs)).toBeLessThanOrEqual(250)
 })

@@ -9,6 +9,7 @@ import {
   type PeriodicCheck,
   readYamlConfig,
 } from './inventory/config.ts'
+import { decodeText } from './inventory/decode-text.ts'
 import { readHostsList } from './inventory/hosts-list.ts'
 import type { StorageConfig } from './inventory/storage.ts'
 import { readConfiguredProfiles } from './profiles/configured.ts'
@@ -65,10 +66,11 @@ type FullConfig = ReturnType<typeof readYamlConfig<typeof SCHEDULE_SECTION.shape
 type Config = Partial<Omit<FullConfig, 'profiles'>> & Pick<FullConfig, 'nodes'> & { profiles?: Profile[] }
 
 const readInventory = async ({ kind, file }: CollectorArguments['inventory']): Promise<Config> => {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
     const message = error.code === 'ENOENT' ? 'there is no such file' : error.message
     throw new ConfigError(file, [{ line: 1, column: 1, path: '', message }])
   })
+  const text = decodeText(file, bytes)
   return kind === 'hosts'
     ? { nodes: readHostsList(file, text) }
     : { ...readYamlConfig(file, text, SCHEDULE_SECTION), profiles: readConfiguredProfiles(file, text) }

@@ -95,14 +95,14 @@ const openBase = (context: Context) => {
   const healthObserver = observeHealth(metrics, observer, fleet)
   const health = new Health({ clock, logger, fleet, store, observer: healthObserver }, options.checks)
   shutdown.add(() => health.close())
-  recover(store, observer, health, { clock, logger })
-  return { store, fleet, health }
+  const hadExclusiveRun = recover(store, observer, health, { clock, logger })
+  return { store, fleet, health, hadExclusiveRun }
 }
 
 /** Runs, and the always-on work: the ping mesh, schedules and traffic. */
 const startWork = (
   { deps, options, metrics, observer, shutdown }: Context,
-  { store, fleet, health }: ReturnType<typeof openBase>,
+  { store, fleet, health, hadExclusiveRun }: ReturnType<typeof openBase>,
 ) => {
   const { clock, logger, tracer, random } = deps
   const { yieldIfDue } = createCooperativeYielding(clock)
@@ -121,6 +121,7 @@ const startWork = (
     fleet,
     store,
     heldByRuns: () => runs.exclusiveInterfaces(),
+    hadExclusiveRun,
     observer: observeMeshes(metrics, coverage),
   })
   shutdown.add(() => meshes.close())

@@ -9,14 +9,18 @@ const RESTORED_RUNS = 20
 /** Larger runs are not restored, because they would delay the start by seconds. */
 const RESTORED_PAIRS = 10_000
 
-/** After a restart: marks unfinished runs as interrupted, and shows the newest ended runs in the metrics again. */
+/**
+ * After a restart: marks unfinished runs as interrupted, and shows the newest ended runs in the metrics again.
+ * @returns whether any unfinished run had exclusive use of interfaces
+ */
 export const recover = (
   store: Store,
   observer: Observer,
   health: Pick<Health, 'observeRun'>,
   { clock, logger }: { clock: Clock; logger: Logger },
-): void => {
-  for (const run of store.interruptUnfinished('the collector was restarted during the run', clock.now())) {
+): boolean => {
+  const interrupted = store.interruptUnfinished('the collector was restarted during the run', clock.now())
+  for (const run of interrupted) {
     logger.warn({ run: run.id }, 'run was interrupted; what was acknowledged is kept')
   }
   const { runs } = store.listRuns({ size: RESTORED_RUNS, token: '' })
@@ -26,4 +30,5 @@ export const recover = (
     observer.restoreRun(run, results)
     health.observeRun(run, results)
   }
+  return interrupted.some(({ spec }) => spec.test.kind === 'iperf')
 }

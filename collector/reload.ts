@@ -41,7 +41,7 @@ const toOperatingError = (error: unknown): unknown =>
         error.message.replace('nothing was started', 'nothing was changed'),
         {
           violations: error.problems.map(({ line, column, path, message }) => ({
-            field: `${line}:${column} ${path}`.trim(),
+            field: `${error.file}:${line}:${column} ${path}`.trim(),
             description: message,
           })),
         },

@@ -1,10 +1,12 @@
 import type { Channel } from '@grpc/grpc-js'
 import {
+  ClientError,
   type ClientMiddleware,
   type CompatServiceDefinition,
   createChannel,
   createClientFactory,
   Metadata,
+  Status,
 } from 'nice-grpc'
 import { deadlineMiddleware } from 'nice-grpc-client-middleware-deadline'
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details'
@@ -45,7 +47,22 @@ const tracing: ClientMiddleware = (call, options) => {
   return traceClientCall(call.method.path, metadata, call.next(call.request, { ...options, metadata }))
 }
 
-const factory = createClientFactory().use(errorDetailsClientMiddleware).use(tracing).use(deadlineMiddleware)
+/** grpc-js reports INTERNAL, which is a bug of the server, where a connection ended in the middle of a call. */
+const lostConnection: ClientMiddleware = async function* (call, options) {
+  try {
+    return yield* call.next(call.request, options)
+  } catch (error) {
+    if (error instanceof ClientError && error.details.endsWith('(Call ended without gRPC status)'))
+      throw new ClientError(error.path, Status.UNAVAILABLE, 'the connection was lost')
+    throw error
+  }
+}
+
+const factory = createClientFactory()
+  .use(lostConnection)
+  .use(errorDetailsClientMiddleware)
+  .use(tracing)
+  .use(deadlineMiddleware)
 
 /** Creates a client whose calls have a deadline: `options.deadline` in milliseconds, default 10 s. `calls` observes them. */
 export const createServiceClient = <D extends CompatServiceDefinition>(

@@ -7,12 +7,15 @@ export type ConfigProblem = { line: number; column: number; path: string; messag
 
 /** An invalid config file. The message lists all problems with their lines and columns. */
 export class ConfigError extends Error {
+  readonly file: string
   readonly problems: readonly ConfigProblem[]
 
   constructor(file: string, problems: readonly ConfigProblem[]) {
     const places = problems.map(({ line, column }) => `${file}:${line}:${column}`)
-    const width = Math.max(...places.map((place) => place.length))
-    const pathWidth = Math.max(...problems.map(({ path }) => path.length))
+    const longest = (texts: readonly string[]) =>
+      texts.reduce((most, { length }) => Math.max(most, length), 0)
+    const width = longest(places)
+    const pathWidth = longest(problems.map(({ path }) => path))
     const lines = problems.map(
       ({ path, message }, index) =>
         `  ${places[index]!.padEnd(width)}   ${path.padEnd(pathWidth)}  ${message}`,
@@ -20,6 +23,7 @@ export class ConfigError extends Error {
     const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`
     super([`${file} has ${count}; nothing was started.`, ...lines.map((line) => line.trimEnd())].join('\n'))
     this.name = 'ConfigError'
+    this.file = file
     this.problems = problems
   }
 }
@@ -33,14 +37,23 @@ const printPath = (path: Path): string =>
     '',
   )
 
+/** Levenshtein distance, where two neighbouring letters that are swapped count as one edit, as in `mehs`. */
+const editDistance = (word: string, other: string): number => {
+  const at = [...word].findIndex((letter, index) => letter !== other[index])
+  const swapped = word.slice(0, at) + (word[at + 1] ?? '') + word[at] + word.slice(at + 2)
+  return at >= 0 && swapped === other ? 1 : distance(word, other)
+}
+
 /** The most similar known word, for suggestions; undefined when none is similar enough. */
 export const closest = (word: string, known: readonly string[]): string | undefined =>
   known.find(
     (candidate) => candidate.length > 2 && (word.startsWith(candidate) || candidate.startsWith(word)),
   ) ??
   known
-    .map((candidate) => ({ candidate, d: distance(word, candidate) }))
-    .filter(({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)))
+    .map((candidate) => ({ candidate, d: editDistance(word, candidate) }))
+    .filter(
+      ({ candidate, d }) => d <= Math.max(1, Math.floor(candidate.length / 3)) && 2 * d < candidate.length,
+    )
     .sort((a, b) => a.d - b.d)[0]?.candidate
 
 /** The known keys of a zod object schema at a path, also inside arrays, optionals and defaults. */
@@ -111,11 +124,20 @@ const wordsOf = (issue: z.core.$ZodIssue): string => {
   return issue.message
 }
 
+const NESTED_TOO_DEEPLY: ConfigProblem = {
+  line: 1,
+  column: 1,
+  path: '',
+  message: 'lists or maps are nested too deeply',
+}
+
 /** The content of a YAML document. Aliases that expand to much more data are refused. */
 const contentOf = (file: string, document: Document): unknown => {
   try {
     return document.toJS() ?? {}
   } catch (error) {
+    // The depth of the call stack limits the depth of the document.
+    if (error instanceof RangeError) throw new ConfigError(file, [NESTED_TOO_DEEPLY])
     if (!(error instanceof ReferenceError)) throw error
     throw new ConfigError(file, [{ line: 1, column: 1, path: '', message: error.message }])
   }
@@ -137,6 +159,8 @@ export const parseConfig = <S extends z.ZodType>(
     const { line, col } = lines.linePos(offset)
     return { line, column: col, path, message }
   }
+  if (document.errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION'))
+    throw new ConfigError(file, [NESTED_TOO_DEEPLY])
   if (document.errors.length > 0) {
     const problems = document.errors.map((error) =>
       problemAt(error.pos[0], '', error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')),

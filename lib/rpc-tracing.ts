@@ -8,6 +8,7 @@ import {
   type Attributes,
   type Context,
   context,
+  createContextKey,
   propagation,
   ROOT_CONTEXT,
   type Span,
@@ -15,6 +16,7 @@ import {
   SpanStatusCode,
   type TextMapGetter,
   type TextMapSetter,
+  TraceFlags,
   trace,
 } from '@opentelemetry/api'
 import { Status, statusDetailsOf, statusOf } from './errors.ts'
@@ -72,13 +74,32 @@ async function* traced<T>(span: Span, inner: Steps<T>): Steps<T> {
   }
 }
 
+const UNREQUESTED = createContextKey('work that nobody requested')
+
+/** A parent that is not sampled. It is sent with each call, so that the server creates no spans either. */
+const NOT_SAMPLED = {
+  traceId: '1'.padStart(32, '0'),
+  spanId: '1'.padStart(16, '0'),
+  traceFlags: TraceFlags.NONE,
+}
+
+/** Runs work that nobody requested, such as polls and reconnects: neither end of its calls creates spans. */
+export const withoutSpans = <T>(work: () => T): T =>
+  context.with(trace.setSpanContext(ROOT_CONTEXT, NOT_SAMPLED).setValue(UNREQUESTED, true), work)
+
+/** Services that programs call at intervals: health checks, and the discovery of a client at its start. */
+const POLLED = /^\/grpc\.(?:health|reflection|channelz)\./
+
 /** Traces a call on the server, as a child of the caller's span. */
 export const traceServerCall = <T>(
   path: string,
   { metadata, peer }: { metadata: IncomingMetadata; peer: string },
   inner: Steps<T>,
 ): Steps<T> => {
+  if (POLLED.test(path)) return inner
   const parent = propagation.extract(ROOT_CONTEXT, metadata, getter)
+  const caller = trace.getSpanContext(parent)
+  if (caller && (caller.traceFlags & TraceFlags.SAMPLED) === 0) return bind(parent, inner)
   const attributes = { ...attributesOf(path), 'network.peer.address': peer }
   const span = tracer().startSpan(path.slice(1), { kind: SpanKind.SERVER, attributes }, parent)
   return traced(span, bind(trace.setSpan(parent, span), inner))
@@ -86,6 +107,10 @@ export const traceServerCall = <T>(
 
 /** Traces a call on the client, and adds its context to the metadata before the first step. */
 export const traceClientCall = <T>(path: string, metadata: OutgoingMetadata, inner: Steps<T>): Steps<T> => {
+  if (context.active().getValue(UNREQUESTED)) {
+    propagation.inject(context.active(), metadata, setter)
+    return inner
+  }
   const span = tracer().startSpan(path.slice(1), { kind: SpanKind.CLIENT, attributes: attributesOf(path) })
   const within = trace.setSpan(context.active(), span)
   propagation.inject(within, metadata, setter)

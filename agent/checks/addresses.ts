@@ -1,19 +1,13 @@
 /** Compares the addresses of interfaces with the expected ones. */
 
-import { BlockList, isIP } from 'node:net'
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
+import { canonicalAddress } from '../../lib/ip-address.ts'
 import { createFinding, FAIL, type Finding } from './findings.ts'
 
 const bare = (cidr: string): string => cidr.split('/')[0]!.split('%')[0]!
 
 /** Whether two texts are the same address: an IPv6 address has several forms. */
-const same = (a: string, b: string): boolean => {
-  const family = isIP(bare(a)) === 6 ? 'ipv6' : 'ipv4'
-  if (isIP(bare(a)) !== isIP(bare(b))) return false
-  const list = new BlockList()
-  list.addAddress(bare(a), family)
-  return list.check(bare(b), family)
-}
+const same = (a: string, b: string): boolean => canonicalAddress(bare(a)) === canonicalAddress(bare(b))
 
 /** Returns one finding for each expected address; FAIL where the interface lacks it. */
 export const missingAddresses = (

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { CheckStatus, type Evidence } from '#proto/meshgauge/agent/v1/check.ts'
+import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { DetectedEngines } from '../engines/detected-engines.ts'
 import type { Interfaces } from '../interfaces.ts'
@@ -19,6 +20,12 @@ export type CheckDeps = {
   root: string
   /** @throws OperatingError PEER_NOT_ALLOWED for an address that this agent may not measure */
   checkPeers(addresses: readonly string[]): void
+  /**
+   * Takes a part of the agent's ceilings for probes.
+   * @returns gives it back
+   * @throws OperatingError LIMIT_EXCEEDED
+   */
+  leaseProbes(request: PingRequest): () => void
 }
 
 export type Findings = {

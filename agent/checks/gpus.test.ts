@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { CHECKS } from './checks.ts'
-import { ERROR, FAIL, PASS, SKIPPED } from './findings.ts'
+import { ERROR, FAIL, PASS, SKIPPED, WARN } from './findings.ts'
 import { createMachine, misbehaving, valuesOf } from './testing/machine.ts'
 import { useMachines } from './testing/use-machines.ts'
 
@@ -62,6 +62,43 @@ describe('without GPUs, or with faulty ones', () => {
     expect(result.status).toBe(FAIL)
     expect(result.reasons).toEqual([expect.stringMatching(/^0000:CB:00.0: does not answer: /)])
     expect(Object.keys(valuesOf(result, 'uuid'))).toHaveLength(7)
+  })
+
+  // The line is of NVIDIA/gpu-operator issue 20; the exit code 14 is of microsoft/pai issue 3756.
+  test.each(['remapped', 'gpupower'])(
+    '%s: a warning after the table does not hide its rows',
+    async (name) => {
+      const warning = 'WARNING: infoROM is corrupted at gpu 0000:B3:00.0'
+      const machine = equipped()
+      const table = name === 'remapped' ? 'nvidia-smi.remapped' : 'nvidia-smi.slowdown'
+      for (const each of ['nvidia-smi.gpus', table]) {
+        machine.edit(each, (text) => `${text}${warning}\n`)
+        machine.prints(`${each}.exit`, '14\n')
+      }
+      const result = await run(machine, name)
+      expect(result.reasons).toEqual([`0000:B3:00.0: ${warning}`])
+      expect(result.status).toBe(WARN)
+      expect(Object.keys(valuesOf(result, name === 'remapped' ? 'pending' : 'hw_slowdown'))).toHaveLength(8)
+    },
+  )
+
+  test('a disabled persistence mode is quoted, and is no fault', async () => {
+    const text =
+      'Warning: persistence mode is disabled on device 00000000:07:00.0. See the Known Issues section.'
+    const machine = equipped().edit('nvidia-smi.gpus', (table) => `${table}${text}\n`)
+    const result = await run(machine, 'gpupower')
+    expect([result.status, result.reasons]).toEqual([PASS, [`00000000:07:00.0: ${text}`]])
+  })
+
+  test('each line that is not a row is quoted', async () => {
+    const machine = equipped().edit('nvidia-smi.slowdown', (table) => `${table}lost track\nof, it\n`)
+    const result = await run(machine, 'gpupower')
+    expect(result.status).toBe(ERROR)
+    expect(result.reasons).toEqual([expect.stringMatching(/unexpected row: lost track; of, it$/)])
+    machine.prints('nvidia-smi.slowdown.exit', '3\n')
+    expect((await run(machine, 'gpupower')).reasons).toEqual([
+      expect.stringMatching(/ended with exit code 3.*; it wrote: lost track; of, it$/),
+    ])
   })
 
   test('a GPU that requires a reset fails', async () => {

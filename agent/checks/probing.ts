@@ -74,7 +74,12 @@ const probeFrom = async (
   ])
   const source = { interface: name, addresses: deps.interfaces.addressesOf(name) }
   const totals = targets.map((_, index) => createTargetResult(index))
-  for await (const probe of engine.ping(message, source, signal)) totals[probe.targetIndex]!.add(probe)
+  const release = deps.leaseProbes(message)
+  try {
+    for await (const probe of engine.ping(message, source, signal)) totals[probe.targetIndex]!.add(probe)
+  } finally {
+    release()
+  }
   return targets.map((probed, index) => ({ target: probed, result: totals[index]!.result() }))
 }
 

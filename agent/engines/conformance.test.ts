@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { parseIpPrefix } from '../../lib/ip-address.ts'
 import { createProcesses } from '../processes.ts'
 import { EngineError, type EngineOptions, type PingProbe } from './engine.ts'
 import { createEngines } from './engines.ts'
@@ -60,8 +61,8 @@ describe.each(['fping', 'ping', 'tcp'])('%s', (name) => {
     })
   })
 
-  test('probes each target of both families, also the same address twice', async () => {
-    const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.1']
+  test('probes each target', async () => {
+    const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3']
     const targets = addresses.map((address) => ({ address }))
     const probes = await collect(engineOf(name).ping(request({ targets, count: 3 }), nowhere, never))
     for (const index of addresses.keys()) {
@@ -75,16 +76,28 @@ describe.each(['fping', 'ping', 'tcp'])('%s', (name) => {
     }
   })
 
+  test('refuses the same target twice, in any spelling, and names the field', () => {
+    const violationsOf = (targets: { address: string; port?: number }[]) =>
+      engineOf(name).validate(request({ targets, count: 1 }))
+    const description = expect.stringContaining('is also targets[0]')
+    const addresses = ['fd00::1', '10.0.0.1', 'FD00:0:0::0001']
+    expect(violationsOf(addresses.map((address) => ({ address })))).toEqual([
+      { field: 'targets[2].address', description },
+    ])
+    const ports = violationsOf([1, 2].map((port) => ({ address: '10.0.0.1', port })))
+    expect(ports).toEqual(name === 'tcp' ? [] : [{ field: 'targets[1].address', description }])
+  })
+
   test('binds to the interface that is named', async () => {
     const targets = [{ address: '127.0.0.1' }]
-    const source = { interface: 'lo', addresses: ['127.0.0.1', '::1'] }
+    const source = { interface: 'lo', addresses: [parseIpPrefix('127.0.0.1/8')!, parseIpPrefix('::1/128')!] }
     const probes = await collect(engineOf(name).ping(request({ targets, count: 2 }), source, never))
     expect(probes.map((probe) => probe.rttSeconds)).toEqual([expect.any(Number), expect.any(Number)])
   })
 
   test('an address that this node does not have is an engine error, not a loss', async () => {
     const targets = [{ address: '127.0.0.1' }]
-    const source = { interface: '', addresses: ['203.0.113.77'] }
+    const source = { interface: '', addresses: [parseIpPrefix('203.0.113.77')!] }
     const error = await failureOf(engineOf(name).ping(request({ targets, count: 2 }), source, never))
     expect(error).toBeInstanceOf(EngineError)
     expect(error).toMatchObject({ kind: 'address-missing', outcome: Outcome.OUTCOME_NOT_RUN })
@@ -181,19 +194,20 @@ describe.each(['fping', 'ping'])('%s with a program that misbehaves', (name) => 
     ['floods', 'failed', Outcome.OUTCOME_INVALID, /unexpected output: 1234567890|it wrote more/],
     ['floods-stderr', 'failed', Outcome.OUTCOME_INVALID, /unexpected output: 1234567890|it wrote more/],
     ['one-long-line', 'failed', Outcome.OUTCOME_INVALID, /line of over/],
-    ['fails-at-once', 'failed', Outcome.OUTCOME_NOT_RUN, /exit code 3: cannot do this/],
+    ['fails-at-once', 'failed', Outcome.OUTCOME_INVALID, /exit code 3: cannot do this/],
     ['dies', 'failed', Outcome.OUTCOME_INVALID, /ended by SIGSEGV/],
   ])('%s', async (file, kind, outcome, reason) => {
     const error = await pingWith(program(file))
     expect(error).toBeInstanceOf(EngineError)
     expect(error).toMatchObject({ kind, outcome, message: expect.stringMatching(reason) })
+    expect(error).toMatchObject({ programFault: { program: file, problem: expect.stringMatching(/./) } })
     const endless = await pingWith(program(file), { continuous: true })
     expect(endless).toMatchObject({ kind, message: expect.stringMatching(reason) })
   })
 
   test('reports that it is not installed', async () => {
     const error = await pingWith('/nonexistent/program')
-    expect(error).toMatchObject({ kind: 'unavailable', outcome: Outcome.OUTCOME_NOT_RUN })
+    expect(error).toMatchObject({ kind: 'unavailable', outcome: Outcome.OUTCOME_INVALID })
     expect(await engineOf(name, { [name]: '/nonexistent/program' }).detect(never)).toEqual({
       available: false,
       version: '',

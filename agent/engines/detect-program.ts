@@ -1,8 +1,10 @@
 /** Detects whether a program is installed, is new enough and has the permissions it needs; returns all reasons why not. */
 
+import { basename } from 'node:path'
 import type { Processes } from '../processes.ts'
 import type { Detection } from './engine.ts'
 import { quote } from './program-error.ts'
+import { faultOfEnd, programFault } from './program-fault.ts'
 
 /** Longest time for a program to print its version, also on an overloaded host. */
 const DETECT_SECONDS = 10
@@ -36,25 +38,33 @@ export const detectProgram = async (
   { program, oldest, versionArgs, versionPattern, hint, probeArgs }: Wanted,
   signal: AbortSignal,
 ): Promise<Detection> => {
-  const options = { signal, deadlineSeconds: DETECT_SECONDS }
+  const options = { signal, deadlineSeconds: DETECT_SECONDS, isUntraced: true }
+  const isInstalled = await processes.isInstalled(program)
+  signal.throwIfAborted()
+  if (!isInstalled)
+    return { available: false, version: '', reasons: [`${program} is not installed: ${hint}`] }
   const printed = await processes.run(program, versionArgs, options)
   signal.throwIfAborted()
-  if (printed.notFound) return { available: false, version: '', reasons: [`${printed.reason}: ${hint}`] }
   const output = `${printed.stdout}\n${printed.stderrTail}`
   const version = versionPattern.exec(output)?.[1] ?? ''
   const reasons: string[] = []
-  if (!version) {
+  const name = basename(program)
+  const problem = printed.timedOut ? `hangs: ${printed.reason}` : faultOfEnd(printed)
+  const fault = programFault(name, problem)
+  if (problem !== undefined) {
+    reasons.push(`${name} ${problem}`)
+  } else if (!version) {
     reasons.push(
       `${program} does not report its version; it wrote: ${quote(output) || printed.reason || 'nothing'}`,
     )
   } else if (!atLeast(version, oldest)) {
     reasons.push(`${program} is version ${version}, older than ${oldest}: ${hint}`)
   }
-  if (probeArgs) {
+  if (probeArgs && problem === undefined) {
     const probed = await processes.run(program, probeArgs, options)
     signal.throwIfAborted()
     if (probed.reason)
       reasons.push(`${program} cannot probe the loopback of this node: ${quote(probed.reason)}`)
   }
-  return { available: reasons.length === 0, version, reasons }
+  return { available: reasons.length === 0, version, reasons, ...(fault && { fault }) }
 }

@@ -54,9 +54,11 @@ export const detectEngines = (engines: Engines, clock: Clock): DetectedEngines =
       ])
       throw new Error('unreachable')
     }
-    const { available, reasons, version } = await detect(engine, signal)
-    if (!available)
-      throw new OperatingError('ENGINE_UNAVAILABLE', `${engine.name} cannot run here: ${reasons.join('; ')}`)
+    const { available, reasons, version, fault } = await detect(engine, signal)
+    if (!available) {
+      const text = `${engine.name} cannot run here: ${reasons.join('; ')}`
+      throw new OperatingError('ENGINE_UNAVAILABLE', text, { metadata: { ...fault } })
+    }
     return { engine, version: { name: engine.name, version } }
   }
   return {
@@ -65,7 +67,10 @@ export const detectEngines = (engines: Engines, clock: Clock): DetectedEngines =
         [
           ...[...engines.ping.values()].map((engine) => ({ engine, test: 'ping' })),
           ...[...engines.iperf.values()].map((engine) => ({ engine, test: 'iperf' })),
-        ].map(async ({ engine, test }) => ({ name: engine.name, test, ...(await detect(engine, signal)) })),
+        ].map(async ({ engine, test }) => {
+          const { fault: _, ...detection } = await detect(engine, signal)
+          return { name: engine.name, test, ...detection }
+        }),
       ),
     knownPing: (name) => (name === '' ? engines.ping.values().next().value : engines.ping.get(name)),
     pingNames: [...engines.ping.keys()],

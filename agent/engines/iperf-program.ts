@@ -24,14 +24,14 @@ export const endWhenLate = async (
   running: RunningProcess,
   seconds: number,
   ended: AbortSignal,
-  { hasHappened, onLate }: { hasHappened: () => boolean; onLate: () => void },
+  { hasHappened, onLate }: { hasHappened: () => boolean; onLate: (pid: number) => void },
 ): Promise<void> => {
   const passed = await clock.sleep(seconds, ended).then(
     () => true,
     () => false,
   )
-  if (!passed || hasHappened()) return
-  onLate()
+  if (!passed || hasHappened() || running.pid === undefined) return
+  onLate(running.pid)
   await running.end()
 }
 
@@ -46,7 +46,11 @@ export const createIperfServer = (
   const ready = Promise.withResolvers<void>()
   // A caller that waits only for `done` must not crash the agent.
   ready.promise.catch(() => undefined)
-  const notRun = (reason: string): ServeResult => ({ outcome: Outcome.OUTCOME_NOT_RUN, reason })
+  const notRun = (reason: string): ServeResult => ({
+    outcome: Outcome.OUTCOME_NOT_RUN,
+    reason,
+    programFault: undefined,
+  })
   const start = async (): Promise<ServeResult> => {
     if (!signal.aborted) return serve(ready)
     ready.reject(signal.reason)

@@ -1,8 +1,9 @@
 /** A PingRequest with its defaults, and the requirements that all ping engines have in common. */
 
-import { isIP, isIPv4 } from 'node:net'
+import { isIP } from 'node:net'
 import type { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Violation } from '../../lib/errors.ts'
+import { canonicalAddress, chooseAddressPair, parseIpPrefix } from '../../lib/ip-address.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
 import type { PingSource } from './engine.ts'
@@ -30,13 +31,11 @@ export const planPing = (request: PingRequest): PingPlan => ({
   tos: request.tos,
 })
 
-const isLinkLocal = (address: string): boolean => /^fe[89ab]/i.test(address)
-
-/** Returns the source address for a target: the first one of its family and, for IPv6, of its scope. */
-export const sourceFor = (address: string, source: PingSource): string | undefined =>
-  source.addresses.find(
-    (candidate) => isIPv4(candidate) === isIPv4(address) && isLinkLocal(candidate) === isLinkLocal(address),
-  )
+/** Returns the source address for a target. See chooseAddressPair. */
+export const sourceFor = (address: string, { addresses }: PingSource): string | undefined => {
+  const target = parseIpPrefix(address)
+  return target && chooseAddressPair(addresses, [target])?.source.address
+}
 
 /** A name that the kernel accepts for a device, and that no program can read as an option. */
 export const isInterfaceName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}$/.test(name)
@@ -47,10 +46,25 @@ type PingBounds = {
   minSizeBytes: number
   maxSizeBytes: number
   maxTargets: number
+  /** Whether targets with the same address and different ports are different targets. */
+  usesPorts?: boolean
 }
 
 /** A longer timeout would delay every verdict about an unreachable target. */
 const MAX_TIMEOUT_SECONDS = 60
+
+/** Programs report the address of each answer: the same address twice would give two series that are the same. */
+const duplicateTargets = (targets: PingRequest['targets'], usesPorts: boolean): Violation[] => {
+  const first = new Map<string, number>()
+  return targets.flatMap(({ address, port }, index) => {
+    const key = `${canonicalAddress(address)} ${usesPorts ? (port ?? '') : ''}`
+    const before = first.get(key)
+    if (before === undefined) first.set(key, index)
+    return before === undefined
+      ? []
+      : [{ field: `targets[${index}].address`, description: `${address} is also targets[${before}]` }]
+  })
+}
 
 export const validatePing = (request: PingRequest, bounds: PingBounds): Violation[] => {
   const plan = planPing(request)
@@ -83,5 +97,8 @@ export const validatePing = (request: PingRequest, bounds: PingBounds): Violatio
     ['ttl', ttl === undefined || (ttl >= 1 && ttl <= 255), 'must be 1 to 255'],
     ['tos', tos === undefined || tos <= 255, 'must be 0 to 255'],
   ]
-  return rules.filter(([, holds]) => !holds).map(([field, , description]) => ({ field, description }))
+  return [
+    ...rules.filter(([, holds]) => !holds).map(([field, , description]) => ({ field, description })),
+    ...duplicateTargets(request.targets, bounds.usesPorts ?? false),
+  ]
 }

@@ -20,6 +20,9 @@ type LedgerOptions = {
 export const slackOf = (timeoutSeconds: number, intervalSeconds: number): number =>
   Math.ceil(timeoutSeconds / intervalSeconds) + 2
 
+/** More probes than any program leaves out: a larger gap in its numbers is no series of losses. */
+const MAX_MISSING = 100_000
+
 /** Sequence numbers count from 0. Each method returns the probes that now have a result. */
 export const createProbeLedger = ({ targetIndex, slack, missingReason }: LedgerOptions) => {
   /** All probes below this number have a result. */
@@ -38,6 +41,7 @@ export const createProbeLedger = ({ targetIndex, slack, missingReason }: LedgerO
   }
   const settleMissing = (below: number): PingProbe[] => {
     const probes: PingProbe[] = []
+    if (below - settledBelow > MAX_MISSING) return probes
     while (settledBelow < below) {
       networkError ||= missingReason
       probes.push(...settle(settledBelow, undefined))

@@ -1,8 +1,10 @@
 /** Converts the failure of a program to an error with the outcome of the measurement. */
 
+import { basename } from 'node:path'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult } from '../processes.ts'
 import { EngineError, type EngineErrorKind } from './engine.ts'
+import { type Fault, faultOfEnd, programFault } from './program-fault.ts'
 
 const MAX_QUOTE_CHARACTERS = 200
 
@@ -21,20 +23,30 @@ const kindOf = (result: ProcessResult): EngineErrorKind => {
   return ADDRESS_MISSING.test(result.stderrTail) ? 'address-missing' : 'failed'
 }
 
-const outcomeOf = (result: ProcessResult): Outcome => {
-  if (result.timedOut) return Outcome.OUTCOME_TIMED_OUT
-  // A program that ended with an error message has not measured. Others may have, but not reliably.
-  const gaveUp = result.notFound || result.aborted || (result.exitCode !== undefined && result.exitCode > 0)
-  return gaveUp && !result.flooded ? Outcome.OUTCOME_NOT_RUN : Outcome.OUTCOME_INVALID
+/** Messages of a program that works, about this host or its permissions. */
+const NO_FAULT =
+  /Operation not permitted|Permission denied|Network is|No route|Invalid argument|No buffer space/i
+
+/** Why the program itself is at fault; undefined when it reported an error of this host, or was ended on request. */
+const faultOf = (result: ProcessResult): Fault => {
+  if (result.timedOut) return `hangs: ${result.reason}`
+  const fault = faultOfEnd(result)
+  if (fault !== undefined || result.aborted || kindOf(result) !== 'failed') return fault
+  if (NO_FAULT.test(result.stderrTail)) return undefined
+  return result.reason === '' ? 'ends without its summary' : `fails: ${result.reason}`
+}
+
+const nameOf = (program: string): string => basename(program)
+
+/** The error of a program that is itself at fault; `fault` is a verb with details. */
+export const faultError = (program: string, fault: string): EngineError => {
+  const name = nameOf(program)
+  return new EngineError('failed', Outcome.OUTCOME_INVALID, `${name} ${fault}`, programFault(name, fault))
 }
 
 /** The error of a program that was ended because its output was not understood. */
 export const unexpectedOutputError = (program: string, unknown: readonly string[]): EngineError =>
-  new EngineError(
-    'failed',
-    Outcome.OUTCOME_INVALID,
-    `${program} was ended: unexpected output: ${quote(unknown[0] ?? '')}`,
-  )
+  faultError(program, `was ended: unexpected output: ${quote(unknown[0] ?? '')}`)
 
 /** @param unknown lines that were not understood; the first one is part of the message */
 export const programError = (
@@ -44,5 +56,8 @@ export const programError = (
 ): EngineError => {
   const reason = result.reason || `${program} ended without its summary`
   const seen = unknown.map(quote).find((text) => text !== '' && !reason.includes(text))
-  return new EngineError(kindOf(result), outcomeOf(result), seen ? `${reason}; it wrote: ${seen}` : reason)
+  const fault = faultOf(result)
+  const outcome = fault === undefined ? Outcome.OUTCOME_NOT_RUN : Outcome.OUTCOME_INVALID
+  const text = seen ? `${reason}; it wrote: ${seen}` : reason
+  return new EngineError(kindOf(result), outcome, text, programFault(nameOf(program), fault))
 }

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { countOf } from '../../lib/histogram.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { UNUSABLE_RTT } from './engine.ts'
 import { createStatistics, createTargetResult } from './statistics.ts'
 
 const answered = (rttSeconds: number) => ({ targetIndex: 0, rttSeconds, refused: false, reason: '' })
@@ -85,4 +86,18 @@ test.each([
   const target = createTargetResult(3)
   for (const probe of probes) target.add(probe)
   expect(target.result()).toMatchObject({ targetIndex: 3, outcome, reason })
+})
+
+test('an answer without a usable time is received, and has no time', () => {
+  const statistics = createStatistics()
+  for (const probe of [answered(0.01), answered(UNUSABLE_RTT), lost()]) statistics.add(probe)
+  const { sentCount, receivedCount, rtt, histogram } = statistics.snapshot()
+  expect({ sentCount, receivedCount }).toEqual({ sentCount: 3, receivedCount: 2 })
+  expect([fromDuration(rtt?.min), fromDuration(rtt?.avg), countOf(histogram!)]).toEqual([0.01, 0.01, 1])
+  const target = createTargetResult(0)
+  target.add(answered(UNUSABLE_RTT))
+  expect(target.result()).toMatchObject({
+    outcome: Outcome.OUTCOME_MEASURED,
+    statistics: { receivedCount: 1, lossRatio: 0, rtt: undefined, histogram: undefined },
+  })
 })

@@ -4,12 +4,14 @@ import type { PingResult, PingStatistics, RttStatistics } from '#proto/meshgauge
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { createHistogram, quantile } from '../../lib/histogram.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
-import type { PingProbe } from './engine.ts'
+import { type PingProbe, UNUSABLE_RTT } from './engine.ts'
 
 const createSums = () => ({
   sent: 0,
   received: 0,
   refused: 0,
+  /** Answers with a usable round-trip time. */
+  timed: 0,
   min: Number.POSITIVE_INFINITY,
   max: 0,
   total: 0,
@@ -26,13 +28,13 @@ export const createStatistics = () => {
   let last: number | undefined
 
   const rttStatistics = (): RttStatistics | undefined => {
-    if (sums.received === 0) return undefined
+    if (sums.timed === 0) return undefined
     const histogram = sums.histogram.toMessage()
     // The middle of a bucket may lie outside of the measured range.
     const within = (q: number) => Math.min(sums.max, Math.max(sums.min, quantile(histogram, q) ?? 0))
     return {
       min: toDuration(sums.min),
-      avg: toDuration(sums.total / sums.received),
+      avg: toDuration(sums.total / sums.timed),
       p50: toDuration(within(0.5)),
       p99: toDuration(within(0.99)),
       max: toDuration(sums.max),
@@ -44,7 +46,7 @@ export const createStatistics = () => {
     receivedCount: sums.received,
     lossRatio: sums.sent === 0 ? 0 : (sums.sent - sums.received) / sums.sent,
     rtt: rttStatistics(),
-    histogram: sums.received === 0 ? undefined : sums.histogram.toMessage(),
+    histogram: sums.timed === 0 ? undefined : sums.histogram.toMessage(),
   })
 
   return {
@@ -54,6 +56,8 @@ export const createStatistics = () => {
       if (rttSeconds === undefined) return
       sums.received++
       if (refused) sums.refused++
+      if (rttSeconds === UNUSABLE_RTT) return
+      sums.timed++
       sums.min = Math.min(sums.min, rttSeconds)
       sums.max = Math.max(sums.max, rttSeconds)
       sums.total += rttSeconds
@@ -89,7 +93,13 @@ export const createTargetResult = (targetIndex: number) => {
       const summary = statistics.snapshot()
       const { sentCount, receivedCount } = summary
       if (receivedCount > statistics.refusedCount()) {
-        return { targetIndex, outcome: Outcome.OUTCOME_MEASURED, reason: '', statistics: summary }
+        return {
+          targetIndex,
+          outcome: Outcome.OUTCOME_MEASURED,
+          reason: '',
+          statistics: summary,
+          programFault: undefined,
+        }
       }
       if (receivedCount > 0) {
         return {
@@ -97,11 +107,18 @@ export const createTargetResult = (targetIndex: number) => {
           outcome: Outcome.OUTCOME_REFUSED,
           reason: lastReason || 'connection refused',
           statistics: summary,
+          programFault: undefined,
         }
       }
       if (sentCount === 0) {
         const reason = 'no probe was sent'
-        return { targetIndex, outcome: Outcome.OUTCOME_NOT_RUN, reason, statistics: undefined }
+        return {
+          targetIndex,
+          outcome: Outcome.OUTCOME_NOT_RUN,
+          reason,
+          statistics: undefined,
+          programFault: undefined,
+        }
       }
       const why = lastReason && `: ${lastReason}`
       return {
@@ -109,6 +126,7 @@ export const createTargetResult = (targetIndex: number) => {
         outcome: Outcome.OUTCOME_UNREACHABLE,
         reason: `no answer to any of ${sentCount} probes${why}`,
         statistics: summary,
+        programFault: undefined,
       }
     },
   }

@@ -1,5 +1,7 @@
 /** Parses the counters in /proc. Pure; formats from proc(5). */
 
+import { plausible, plausibleIn } from '../plausibility.ts'
+
 /** Time of one core, in ticks of 10 ms. */
 export type CpuTicks = { total: number; busy: number; softirq: number; steal: number }
 
@@ -7,10 +9,15 @@ export type CpuTicks = { total: number; busy: number; softirq: number; steal: nu
 export const parseCpuTicks = (text: string): Map<number, CpuTicks> => {
   const cpus = new Map<number, CpuTicks>()
   for (const [, number, rest] of text.matchAll(/^cpu(\d+) (.*)$/gm)) {
-    const ticks = rest!.trim().split(/\s+/).map(Number)
+    const ticks = rest!
+      .trim()
+      .split(/\s+/)
+      .map((field) => plausible('kernel.ticks', field) ?? Number.NaN)
     const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softirq = 0, steal = 0] = ticks
     const busy = user + nice + system + irq + softirq + steal
-    if (Number.isFinite(busy)) cpus.set(Number(number), { total: busy + idle + wait, busy, softirq, steal })
+    const cpu = plausible('kernel.cpu', number)
+    if (cpu !== undefined && Number.isFinite(busy))
+      cpus.set(cpu, { total: busy + idle + wait, busy, softirq, steal })
   }
   return cpus
 }
@@ -18,7 +25,7 @@ export const parseCpuTicks = (text: string): Map<number, CpuTicks> => {
 /** Returns a line of /proc/meminfo in bytes; undefined when the kernel lacks it. */
 export const parseMemory = (text: string, name: string): number | undefined => {
   const match = new RegExp(`^${name}:\\s*(\\d+) kB$`, 'm').exec(text)
-  return match ? Number(match[1]) * 1024 : undefined
+  return plausibleIn('kernel.memory', match?.[1], 1024)
 }
 
 /** The counters of one interface since it was created. */
@@ -37,8 +44,11 @@ export type LinkCounters = {
 export const parseLinks = (text: string): Map<string, LinkCounters> => {
   const links = new Map<string, LinkCounters>()
   for (const [, name, rest] of text.matchAll(/^\s*(\S+):\s*(\d.*)$/gm)) {
-    const values = rest!.trim().split(/\s+/).map(Number)
-    if (values.length < 16 || !values.every(Number.isFinite)) continue
+    const values = rest!
+      .trim()
+      .split(/\s+/)
+      .map((field) => plausible('kernel.counter', field) ?? Number.NaN)
+    if (values.length < 16 || values.some(Number.isNaN)) continue
     links.set(name!, {
       receivedBytes: values[0]!,
       receivedPacketCount: values[1]!,
@@ -57,12 +67,11 @@ export const parseLinks = (text: string): Map<string, LinkCounters> => {
 export const parseSnmp = (text: string, protocol: string, name: string): number | undefined => {
   const lines = text.split('\n').filter((line) => line.startsWith(`${protocol}: `))
   const [names = [], values = []] = lines.map((line) => line.trim().split(/\s+/))
-  const value = Number(values[names.indexOf(name)])
-  return Number.isFinite(value) ? value : undefined
+  return plausible('kernel.counter', values[names.indexOf(name)])
 }
 
 /** Returns one counter of /proc/net/snmp6, such as Udp6InErrors. */
 export const parseSnmp6 = (text: string, name: string): number | undefined => {
   const match = new RegExp(`^${name}\\s+(\\d+)$`, 'm').exec(text)
-  return match ? Number(match[1]) : undefined
+  return plausible('kernel.counter', match?.[1])
 }

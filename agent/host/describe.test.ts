@@ -28,7 +28,8 @@ const createHost = (files: Record<string, string>, programs: Record<string, () =
       if (!signal?.aborted) now += seconds
     },
   }
-  const processes: Pick<Processes, 'run'> = {
+  const processes: Pick<Processes, 'run' | 'isInstalled'> = {
+    isInstalled: async () => true,
     run: async (file, args) => {
       started.push([file, ...args].join(' '))
       const program = programs[file]
@@ -71,7 +72,7 @@ test('describes a host from its files and programs', async () => {
       '/sys/class/dmi/id/product_name': 'SYS-821GE\n',
       '/sys/class/dmi/id/product_version': '0123456789\n',
     },
-    { '/opt/nv': async () => 'NVIDIA H200\nNVIDIA H200\n' },
+    { '/opt/nv': async () => '0, NVIDIA H200\n1, NVIDIA H200\n' },
   )
   expect(await host.metadata()).toMatchObject({
     operatingSystem: 'Debian',
@@ -108,7 +109,7 @@ test('does not wait for a driver that hangs; its output is in a later answer', a
   const { host, started } = createHost({}, { '/opt/nv': () => answer.promise })
   expect((await host.metadata()).gpuCount).toBe(0)
   expect((await host.metadata()).gpuCount).toBe(0)
-  answer.resolve('NVIDIA L4\n')
+  answer.resolve('0, NVIDIA L4\n')
   await answer.promise
   expect((await host.metadata()).gpuCount).toBe(1)
   expect(started).toHaveLength(1)

@@ -31,7 +31,7 @@ export type HostDescriber = {
   withDrivers(interfaces: readonly Interface[]): Promise<Interface[]>
 }
 
-type Deps = { clock: Clock; processes: Pick<Processes, 'run'>; read: ReadText }
+type Deps = { clock: Clock; processes: Pick<Processes, 'run' | 'isInstalled'>; read: ReadText }
 
 /** DMI files may be missing (virtual machines, ARM) or readable only by root. */
 const readProduct = (read: ReadText) => {
@@ -71,20 +71,32 @@ const readMachine = (read: ReadText): Partial<NodeMetadata> => {
   }
 }
 
+/** The exit code of nvidia-smi when a GPU has a corrupted infoROM: its table is complete. */
+const CORRUPTED_INFOROM = 14
+
 /** Runs programs in the background and keeps their output for a while. */
 const createProgramCache = ({ clock, processes }: Deps) => {
   type Entry = { at: number; printed: Promise<string>; latest: string; isPrinted: boolean }
   const known = new Map<string, Entry>()
   const ask = (program: string, args: readonly string[], before: string): Entry => {
     // Not the caller's signal: other callers wait for the same output, and the deadline bounds it.
-    const options = { signal: AbortSignal.any([]), deadlineSeconds: PROGRAM_DEADLINE_SECONDS }
+    const options = {
+      signal: AbortSignal.any([]),
+      deadlineSeconds: PROGRAM_DEADLINE_SECONDS,
+      isUntraced: true,
+    }
     const entry: Entry = {
       at: clock.monotonicSeconds(),
-      // A program that is missing, fails or hangs has no output; nor has one of an agent that shuts down.
-      printed: processes.run(program, args, options).then(
-        ({ reason, stdout }) => (reason === '' ? stdout : ''),
-        () => '',
-      ),
+      // A program that is missing, fails or hangs has no output; nor has one of an agent that shuts down. nvidia-smi
+      // fails also when its output is complete.
+      printed: processes
+        .isInstalled(program)
+        .then(async (isInstalled) => {
+          if (!isInstalled) return ''
+          const { reason, exitCode, stdout } = await processes.run(program, args, options)
+          return reason === '' || exitCode === CORRUPTED_INFOROM ? stdout : ''
+        })
+        .catch(() => ''),
       latest: before,
       isPrinted: false,
     }
@@ -134,7 +146,11 @@ export const createHostDescriber = (
       const memory = read('/proc/meminfo') ?? ''
       const uptime = parseUptime(read('/proc/uptime') ?? '')
       const gpus = parseGpus(
-        await printed(programs['nvidia-smi'] ?? 'nvidia-smi', '--query-gpu=name', '--format=csv,noheader'),
+        await printed(
+          programs['nvidia-smi'] ?? 'nvidia-smi',
+          '--query-gpu=index,name',
+          '--format=csv,noheader',
+        ),
       )
       return NodeMetadata.fromPartial({
         ...machine,

@@ -1,13 +1,14 @@
 /** The kernel's count of ICMP echo requests that this node has received from any sender. */
 
+import { plausible } from '../plausibility.ts'
+
 /** Returns the value of `name` in the lines `prefix: names` and `prefix: values` of /proc/net/snmp (RFC 4293). */
 const fieldOf = (snmp: string, prefix: string, name: string): number | undefined => {
   const [names, values] = snmp
     .split('\n')
     .filter((line) => line.startsWith(`${prefix}: `))
     .map((line) => line.split(' '))
-  const value = Number(values?.[names?.indexOf(name) ?? -1])
-  return Number.isSafeInteger(value) ? value : undefined
+  return plausible('kernel.counter', values?.[names?.indexOf(name) ?? -1])
 }
 
 /**
@@ -23,5 +24,5 @@ export const countEchoRequests = (
   const v4 = snmp === undefined ? undefined : fieldOf(snmp, 'Icmp', 'InEchos')
   if (v4 === undefined) return undefined
   const v6 = /^Icmp6InEchos\s+(\d+)$/m.exec(snmp6 ?? '')?.[1]
-  return v4 + Number(v6 ?? 0)
+  return v4 + (plausible('kernel.counter', v6) ?? 0)
 }

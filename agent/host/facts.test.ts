@@ -112,8 +112,9 @@ test('what a driver does not report is empty, also as N/A', () => {
 })
 
 test.each([
-  ['NVIDIA H200\nNVIDIA H200\n', { model: 'NVIDIA H200', count: 2 }],
-  ['NVIDIA A100-SXM4-80GB\n', { model: 'NVIDIA A100-SXM4-80GB', count: 1 }],
+  ['0, NVIDIA H200\n1, NVIDIA H200\n', { model: 'NVIDIA H200', count: 2 }],
+  ['0, NVIDIA H200\nWARNING: infoROM is corrupted at gpu 0000:B3:00.0\n', { model: 'NVIDIA H200', count: 1 }],
+  ['0, NVIDIA A100-SXM4-80GB\n', { model: 'NVIDIA A100-SXM4-80GB', count: 1 }],
   ['No devices were found\n', { model: '', count: 0 }],
   [
     "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",

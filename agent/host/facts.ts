@@ -1,6 +1,7 @@
 /** Parses files and programs that describe a machine. Pure. */
 
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
+import { plausible } from '../plausibility.ts'
 
 /** Returns the first `name : value` of a file such as /proc/cpuinfo. */
 const fieldOf = (text: string, name: string): string | undefined =>
@@ -69,15 +70,15 @@ export const parseCpuList = (text: string): number[] =>
     .flatMap((part) => {
       const match = /^(\d+)(?:-(\d+))?$/.exec(part)
       if (!match) return []
-      const first = Number(match[1])
-      return Array.from({ length: Number(match[2] ?? first) - first + 1 }, (_, index) => first + index)
+      const first = plausible('kernel.cpu', match[1])
+      const last = plausible('kernel.cpu', match[2] ?? match[1])
+      if (first === undefined || last === undefined || last < first) return []
+      return Array.from({ length: last - first + 1 }, (_, index) => first + index)
     })
 
 /** Returns the seconds since boot, the first number of /proc/uptime. */
-export const parseUptime = (text: string): number | undefined => {
-  const seconds = Number.parseFloat(text)
-  return Number.isFinite(seconds) ? seconds : undefined
-}
+export const parseUptime = (text: string): number | undefined =>
+  plausible('kernel.uptime', text.trim().split(/\s/)[0])
 
 /**
  * Returns the full name of a host: its own name when that has a domain, else the name in /etc/hosts, else its NIS domain.
@@ -113,15 +114,11 @@ export const parseEthtool = (text: string): DriverInfo => {
   }
 }
 
-/** Parses `nvidia-smi --query-gpu=name --format=csv,noheader`: one line for each GPU. */
+/**
+ * Parses `nvidia-smi --query-gpu=index,name --format=csv,noheader`: one line for each GPU. Errors and warnings are printed
+ * on the same stream.
+ */
 export const parseGpus = (text: string): { model: string; count: number } => {
-  const names = text
-    .split('\n')
-    .map((line) => line.trim())
-    // Errors are printed on the same stream as the names.
-    .filter(
-      (line) =>
-        line !== '' && !/^(No devices were found|NVIDIA-SMI has failed|Unable to|Failed to)/.test(line),
-    )
+  const names = Array.from(text.matchAll(/^\s*\d+, *(.*\S)\s*$/gm), ([, name]) => name!)
   return { model: names[0] ?? '', count: names.length }
 }

@@ -3,6 +3,7 @@
 import {
   type MeshAssignment,
   type MeshGroup,
+  type MeshProblem,
   type MeshTarget,
   PingRequest,
 } from '#proto/meshgauge/agent/v1/ping.ts'
@@ -13,6 +14,8 @@ import type { PingEngine } from '../engines/engine.ts'
 
 /** One group of targets that are probed alike: a continuous request, and the targets in its order. */
 export type MeshPlanGroup = {
+  /** Position in the assignment. */
+  index: number
   request: PingRequest
   targets: readonly MeshTarget[]
   intervalSeconds: number
@@ -26,6 +29,8 @@ export type MeshPlan = {
   groups: readonly MeshPlanGroup[]
   windowSeconds: number
   outliveSeconds: number
+  /** The targets that this agent may not measure. They are in no group. */
+  refused: readonly MeshProblem[]
 }
 
 const MAX_WINDOW_SECONDS = 3600
@@ -57,16 +62,29 @@ const rotate = <T>(list: readonly T[], ratio: number): T[] => {
   return [...list.slice(first), ...list.slice(0, first)]
 }
 
-/** @param phase position of this node in every round, 0 to 1 */
-export const planMesh = (assignment: MeshAssignment, phase: number): MeshPlan => ({
+/**
+ * Returns the plan of an assignment, without the targets that may not be measured.
+ * @param phase position of this node in every round, 0 to 1
+ * @param refusalOf states why an address may not be measured; empty when it may
+ */
+export const planMesh = (
+  assignment: MeshAssignment,
+  phase: number,
+  refusalOf: (address: string) => string = () => '',
+): MeshPlan => ({
   owner: assignment.owner,
   windowSeconds: fromDuration(assignment.window) ?? MESH_DEFAULTS.windowSeconds,
   outliveSeconds: fromDuration(assignment.outlive) ?? MESH_DEFAULTS.outliveSeconds,
-  groups: assignment.groups.map((group) => {
-    const targets = rotate(group.targets, phase)
+  refused: refusedTargets(assignment.groups, refusalOf),
+  groups: assignment.groups.flatMap((group, index) => {
+    const allowed = group.targets.filter(({ address }) => refusalOf(address) === '')
+    // A group without targets in the assignment is kept: its engine reports that.
+    if (allowed.length === 0 && group.targets.length > 0) return []
+    const targets = rotate(allowed, phase)
     const request = requestOf(group, targets)
     const parameters = JSON.stringify({ ...request, targets: undefined })
     return {
+      index,
       request,
       targets,
       intervalSeconds: fromDuration(request.interval) ?? MESH_DEFAULTS.intervalSeconds,
@@ -75,6 +93,24 @@ export const planMesh = (assignment: MeshAssignment, phase: number): MeshPlan =>
     }
   }),
 })
+
+/** One problem for each group and reason. */
+const refusedTargets = (
+  groups: readonly MeshGroup[],
+  refusalOf: (address: string) => string,
+): MeshProblem[] =>
+  groups.flatMap((group, groupIndex) => {
+    const refused = group.targets
+      .map(({ id, address }) => ({ id, reason: refusalOf(address) }))
+      .filter(({ reason }) => reason !== '')
+    return [...Map.groupBy(refused, ({ reason }) => reason)].map(([reason, targets]) => ({
+      groupIndex,
+      reason,
+      interface: group.interface,
+      targetIds: targets.map(({ id }) => id),
+      programFault: undefined,
+    }))
+  })
 
 const duplicateIds = (groups: readonly MeshGroup[]): Violation[] => {
   const first = new Map<number, string>()

@@ -1,5 +1,6 @@
 /** Sends the batches of a session to the stream that has its lease, and applies what the caller sends. */
 
+import { isDeepStrictEqual } from 'node:util'
 import type { MeshAssignment, PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { EngineVersion } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -26,13 +27,31 @@ type DeliveryDeps = {
 const applyRequests = (
   requests: AsyncIterator<PingMeshRequest>,
   session: Session,
-  { admit, onEnd }: { admit: DeliveryDeps['admit']; onEnd: () => void },
+  first: MeshAssignment,
+  { clock, admit, onEnd }: Pick<DeliveryDeps, 'clock' | 'admit'> & { onEnd: () => void },
 ) => {
-  const state: { ended: boolean; failure?: unknown } = { ended: false }
+  let assignment = first
+  let admitAgainSeconds = 0
+  const apply = (next: MeshAssignment) => {
+    assignment = next
+    session.update(admit(next))
+  }
+  const state = {
+    ended: false,
+    failure: undefined as unknown,
+    /** Admits refused targets again: an interface may have got an address since. */
+    admitAgain: () => {
+      const now = clock.monotonicSeconds()
+      if (session.plan().refused.length === 0 || state.ended || now < admitAgainSeconds) return
+      admitAgainSeconds = now + KEEPALIVE_SECONDS
+      const plan = admit(assignment)
+      if (!isDeepStrictEqual(plan.refused, session.plan().refused)) session.update(plan)
+    },
+  }
   const read = async () => {
     for (let next = await requests.next(); !next.done; next = await requests.next()) {
       const { request } = next.value
-      if (request?.$case === 'assignment') session.update(admit(request.value))
+      if (request?.$case === 'assignment') apply(request.value)
       else if (request?.value.session === session.id) session.acknowledge(request.value.sequence)
     }
   }
@@ -51,6 +70,7 @@ const applyRequests = (
 export async function* deliver(
   { clock, time, admit, echoRequests }: DeliveryDeps,
   lease: SessionLease,
+  assignment: MeshAssignment,
   engines: EngineVersion[],
   requests: AsyncIterator<PingMeshRequest>,
   signal: AbortSignal,
@@ -93,7 +113,7 @@ export async function* deliver(
   signal.addEventListener('abort', onAbort)
 
   session.onBatch(() => wake.resolve())
-  const caller = applyRequests(requests, session, { admit, onEnd: () => wake.resolve() })
+  const caller = applyRequests(requests, session, assignment, { clock, admit, onEnd: () => wake.resolve() })
   yield { event: { $case: 'started', value: { session: session.id, engines } } }
   void wakeWhenDue()
   try {
@@ -110,6 +130,7 @@ export async function* deliver(
       if (isOver) return
       await wake.promise
       wake = Promise.withResolvers<void>()
+      caller.admitAgain()
     }
   } finally {
     over.abort()

@@ -83,6 +83,8 @@ export const createOwnership = ({ clock, createSession }: OwnershipDeps) => {
         },
       }
     },
+    /** What is carried out now; undefined without a session. */
+    plan: (): MeshPlan | undefined => session?.plan(),
     /** Ends the session when the agent shuts down. */
     close: async (): Promise<void> => {
       outliving?.abort()

@@ -25,6 +25,8 @@ type Options = {
 export const createProberSet = (deps: ProberDeps, { phase, slotsOf, later }: Options) => {
   const { clock } = deps
   let probers: Prober[] = []
+  /** The positions of their groups in the assignment. */
+  let indices: number[] = []
   let retiring: Retiring[] = []
   let nextId = 1
   let isRetireScheduled = false
@@ -54,6 +56,7 @@ export const createProberSet = (deps: ProberDeps, { phase, slotsOf, later }: Opt
     /** Starts a prober for each group that has none yet, and retires those without a group. */
     apply: ({ groups }: MeshPlan): void => {
       const isFirst = nextId === 1
+      indices = groups.map(({ index }) => index)
       const unused = new Set(probers)
       probers = groups.map((group) => {
         const same = [...unused].find((prober) => prober.group.key === group.key)
@@ -74,11 +77,21 @@ export const createProberSet = (deps: ProberDeps, { phase, slotsOf, later }: Opt
       for (const prober of all()) prober.forget(slots)
     },
     problems: (): MeshProblem[] =>
-      probers.flatMap((prober, groupIndex) =>
-        prober.problem() === ''
+      probers.flatMap((prober, position) => {
+        const reason = prober.problem()
+        const groupIndex = indices[position]!
+        return reason === ''
           ? []
-          : [{ groupIndex, reason: prober.problem(), interface: prober.group.request.interface }],
-      ),
+          : [
+              {
+                groupIndex,
+                reason,
+                interface: prober.group.request.interface,
+                targetIds: [],
+                programFault: prober.programFault(),
+              },
+            ]
+      }),
     end: async (): Promise<void> => {
       const ending = all()
       probers = []

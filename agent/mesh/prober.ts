@@ -1,5 +1,6 @@
 /** Probes one group of a mesh with one engine process, and starts it again each time it breaks. */
 
+import type { ProgramFault } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
@@ -83,6 +84,7 @@ export const createProber = (
   const interfaceCheck = createInterfaceCheck(interfaces, name)
   const stopping = new AbortController()
   let problem = ''
+  let programFault: ProgramFault | undefined
   let attempt = new AbortController()
   let hasResults = false
 
@@ -138,7 +140,9 @@ export const createProber = (
       if (stopping.signal.aborted) return
       hasResults = false
       // An engine fails with various messages when its interface is down; the state of the interface is clearer.
-      setProblem(interfaceCheck.problem() || problemOf(error, deps.logger))
+      const down = interfaceCheck.problem()
+      programFault = down === '' && error instanceof EngineError ? error.programFault : undefined
+      setProblem(down || problemOf(error, deps.logger))
       if (clock.monotonicSeconds() - startedAt > STABLE_SECONDS) retrySeconds = FIRST_RETRY_SECONDS
       await clock.sleep(retrySeconds, stopping.signal)
       // An interface that is down is checked again soon, because a check costs nothing.
@@ -152,6 +156,8 @@ export const createProber = (
     group,
     /** Why nothing is measured now; empty when it is. */
     problem: (): string => problem,
+    /** Set when the problem is a program of this node that hangs, crashes, or prints what cannot be true. */
+    programFault: (): ProgramFault | undefined => (problem === '' ? undefined : programFault),
     /** Number of targets that no newer prober has taken over. */
     ownedCount: (): number => slots.filter((slot) => slot >= 0 && windows.proberOf(slot) <= id).length,
     /** Stops recording for these slots. */

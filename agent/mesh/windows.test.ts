@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { countOf } from '../../lib/histogram.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { UNUSABLE_RTT } from '../engines/engine.ts'
 import { createWindows } from './windows.ts'
 
 const WINDOW = 10
@@ -243,4 +244,16 @@ test('no two windows of a target begin in the same millisecond, and none of its 
   const starts = told.map(({ start }) => Math.floor(start * 1000))
   expect(new Set(starts).size).toBe(starts.length)
   expect(told.reduce((sum, { sentCount }) => sum + sentCount, 0)).toBe(4)
+})
+
+test('an answer without a usable time ends a loss, and is not counted', () => {
+  const { windows } = make()
+  const slot = windows.add(7, 0)
+  windows.record(slot, 0.001, '', 1)
+  windows.record(slot, undefined, '', 2)
+  windows.record(slot, UNUSABLE_RTT, '', 3)
+  windows.record(slot, undefined, '', 4)
+  expect(flat(windows.closeAll(WINDOW))).toMatchObject([
+    { sentCount: 3, receivedCount: 1, trailingLostCount: 1, histogramCounts: [1] },
+  ])
 })

@@ -2,6 +2,7 @@
 
 import type { MeshWindow, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
 import { secondsToTimestamp } from '../../lib/protobuf-time.ts'
+import { UNUSABLE_RTT } from '../engines/engine.ts'
 import { WindowColumns } from './window-columns.ts'
 
 /**
@@ -88,6 +89,43 @@ class EarlyCloses {
   }
 }
 
+type OpenWindows = {
+  store: WindowColumns
+  early: EarlyCloses
+  /** Why probes of a slot were lost. */
+  reasons: Map<number, string>
+  windowSeconds(): number
+}
+
+/** Closes the windows of these slots. Windows that began at the same time are returned together. */
+const closeWindows = (
+  { store, early, reasons, windowSeconds }: OpenWindows,
+  slots: Iterable<number>,
+  now: number,
+): MeshWindows[] => {
+  const { columns } = store
+  const byStart = new Map<number, MeshWindow[]>()
+  for (const slot of slots) {
+    const startAt = columns.startAt[slot]!
+    early.slots.delete(slot)
+    // An empty window stays open: an engine may withhold results that it is not sure of. After a whole window
+    // without results there is a gap.
+    if (columns.sent[slot] === 0 && now - startAt < windowSeconds()) continue
+    if (columns.sent[slot]! > 0) {
+      const message = store.toMessage(slot, reasons.get(slot) ?? '')
+      const together = byStart.get(startAt)
+      if (together) together.push(message)
+      else byStart.set(startAt, [message])
+    }
+    store.clearWindow(slot, now)
+    reasons.delete(slot)
+  }
+  const endTime = secondsToTimestamp(now)
+  return [...byStart.keys()]
+    .sort((a, b) => a - b)
+    .map((start) => ({ startTime: secondsToTimestamp(start), endTime, windows: byStart.get(start)! }))
+}
+
 /** Times are seconds of the mesh's own clock. A slot is the place of one target, given back with `remove`. */
 export const createWindows = ({ roundTripsPerWindow, windowSeconds, onEarlyClose }: WindowsOptions) => {
   const store = new WindowColumns(FIRST_SLOTS, roundTripsPerWindow)
@@ -97,30 +135,8 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onEarlyClose
   const reasons = new Map<number, string>()
   let usedSlots = 0
 
-  /** Closes the windows of these slots. Windows that began at the same time are returned together. */
-  const close = (slots: Iterable<number>, now: number): MeshWindows[] => {
-    const { columns } = store
-    const byStart = new Map<number, MeshWindow[]>()
-    for (const slot of slots) {
-      const startAt = columns.startAt[slot]!
-      early.slots.delete(slot)
-      // An empty window stays open: an engine may withhold results that it is not sure of. After a whole window
-      // without results there is a gap.
-      if (columns.sent[slot] === 0 && now - startAt < windowSeconds()) continue
-      if (columns.sent[slot]! > 0) {
-        const message = store.toMessage(slot, reasons.get(slot) ?? '')
-        const together = byStart.get(startAt)
-        if (together) together.push(message)
-        else byStart.set(startAt, [message])
-      }
-      store.clearWindow(slot, now)
-      reasons.delete(slot)
-    }
-    const endTime = secondsToTimestamp(now)
-    return [...byStart.keys()]
-      .sort((a, b) => a - b)
-      .map((start) => ({ startTime: secondsToTimestamp(start), endTime, windows: byStart.get(start)! }))
-  }
+  const close = (slots: Iterable<number>, now: number): MeshWindows[] =>
+    closeWindows({ store, early, reasons, windowSeconds }, slots, now)
 
   return {
     /** Makes room for this number of round-trip times in each window; never reduces it. */
@@ -143,18 +159,19 @@ export const createWindows = ({ roundTripsPerWindow, windowSeconds, onEarlyClose
       for (const slot of all) if (liveSlots.delete(slot)) freeSlots.push(slot)
       return windows
     },
-    /** Records one probe; `rttSeconds` is undefined when it was lost. */
+    /** Records one probe; undefined when it was lost. UNUSABLE_RTT ends a loss: each counted answer has a time. */
     record: (slot: number, rttSeconds: number | undefined, reason: string, now: number): void => {
       const { received, sent } = store.columns
       // The window is full and about to close: a probe that is not counted is better than one counted as lost.
       if (received[slot] === store.roundTrips) return
-      sent[slot]!++
+      if (rttSeconds !== UNUSABLE_RTT) sent[slot]!++
       if (reason !== '') reasons.set(slot, reason)
       if (rttSeconds === undefined) {
         early.lost(slot, now)
         return
       }
       early.answered(slot, now)
+      if (rttSeconds === UNUSABLE_RTT) return
       store.addRoundTrip(slot, rttSeconds)
       if (received[slot] === store.roundTrips - RESERVED_ROUND_TRIPS) early.request(slot)
     },

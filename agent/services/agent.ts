@@ -13,7 +13,7 @@ import type { HostDescriber } from '../host/describe.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { limitsOf } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
-import type { SustainedTraffic } from '../sustained-traffic.ts'
+import type { TrafficLabels } from './iperf/traffic-labels.ts'
 
 export const createAgentService = (
   deps: {
@@ -21,7 +21,7 @@ export const createAgentService = (
     interfaces: Interfaces
     engines: DetectedEngines
     host: HostDescriber
-    sustainedTraffic: Pick<SustainedTraffic, 'labels'>
+    trafficLabels: Pick<TrafficLabels, 'labels'>
   },
   options: AgentOptions & { version: string },
 ): AgentServiceImplementation => {
@@ -48,7 +48,7 @@ export const createAgentService = (
         limits: limitsOf(options, deps.interfaces),
         labels: { ...options.labels },
         metadata,
-        sustainedLabels: deps.sustainedTraffic.labels(),
+        sustainedLabels: deps.trafficLabels.labels(),
       }
     },
   }

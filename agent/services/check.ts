@@ -29,7 +29,8 @@ const clip = (text: string): string => {
 
 /** Errors of the request that only the check can detect; all other errors are the result. */
 const isRequestError = (error: unknown): boolean =>
-  error instanceof OperatingError && ['SPEC_INVALID', 'PEER_NOT_ALLOWED'].includes(error.reason)
+  error instanceof OperatingError &&
+  ['SPEC_INVALID', 'PEER_NOT_ALLOWED', 'LIMIT_EXCEEDED'].includes(error.reason)
 
 /** Prevents checks with the same claim from running at the same time. */
 const createClaims = (deps: Pick<CheckDeps, 'clock'>) => {

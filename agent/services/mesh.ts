@@ -10,12 +10,14 @@ import { type Clock, createEvenTime } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { CallContext } from '../../lib/serving.ts'
+import { type ProbeCeiling, type ProbeLoad, probeLoadOf, sumOfLoads } from '../ceilings.ts'
 import type { Draining } from '../draining.ts'
 import type { DetectedEngines } from '../engines/detected-engines.ts'
+import { planPing } from '../engines/ping-request.ts'
 import { countEchoRequests } from '../host/echo-requests.ts'
 import type { ReadText } from '../host/files.ts'
 import type { Interfaces } from '../interfaces.ts'
-import { checkPeers, checkTargetLimit, limitsOf } from '../limits.ts'
+import { checkTargetLimit, limitsOf, peerRefusals } from '../limits.ts'
 import { type MeshPlan, meshViolations, planMesh } from '../mesh/assignment.ts'
 import { deliver } from '../mesh/delivery.ts'
 import { createOwnership, type SessionLease } from '../mesh/ownership.ts'
@@ -29,6 +31,7 @@ type Deps = {
   engines: DetectedEngines
   draining: Draining
   read: ReadText
+  probeCeiling: ProbeCeiling
 }
 
 /** Maximum number of networks that are remembered. A host has few, but a test bed may add new ones all day. */
@@ -42,6 +45,9 @@ export const phaseOf = (node: string): number => {
   return (Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 0) / 2 ** 32
 }
 
+const loadOf = ({ groups }: MeshPlan): ProbeLoad =>
+  sumOfLoads(groups.map(({ request }) => probeLoadOf(planPing(request))))
+
 export const createMeshService = (deps: Deps, options: AgentOptions) => {
   const { clock, interfaces, engines } = deps
   const time = createEvenTime(clock)
@@ -50,6 +56,10 @@ export const createMeshService = (deps: Deps, options: AgentOptions) => {
   const ownership = createOwnership({
     clock,
     createSession: (plan) => createSession({ ...deps, time }, { plan, phase }),
+  })
+  deps.probeCeiling.countMesh(() => {
+    const plan = ownership.plan()
+    return plan && loadOf(plan)
   })
   // An interface that is down has no addresses, but its network may still be measured.
   const networks = new Set<string>()
@@ -64,14 +74,14 @@ export const createMeshService = (deps: Deps, options: AgentOptions) => {
     }
     throwIfInvalid('the assignment', meshViolations(assignment, known))
     const limits = limitsOf(options, interfaces)
-    const targets = assignment.groups.flatMap((group) => group.targets)
-    checkTargetLimit(limits, targets.length)
-    if (networks.size < MAX_NETWORKS) for (const network of limits.peerNetworks) networks.add(network)
-    checkPeers(
-      { ...limits, peerNetworks: [...networks] },
-      targets.map(({ address }) => address),
+    checkTargetLimit(
+      limits,
+      assignment.groups.reduce((sum, { targets }) => sum + targets.length, 0),
     )
-    return planMesh(assignment, phase)
+    if (networks.size < MAX_NETWORKS) for (const network of limits.peerNetworks) networks.add(network)
+    const plan = planMesh(assignment, phase, peerRefusals({ ...limits, peerNetworks: [...networks] }))
+    deps.probeCeiling.throwIfMeshExceeds(limits, loadOf(plan))
+    return plan
   }
   /** Versions of the engines that can probe now. An engine that cannot is reported as the problem of its groups. */
   const versionsOf = async (plan: MeshPlan, signal: AbortSignal): Promise<EngineVersion[]> => {
@@ -110,7 +120,7 @@ export const createMeshService = (deps: Deps, options: AgentOptions) => {
       const plan = admit(request.value)
       lease = ownership.acquire(plan)
       const signal = AbortSignal.any([stream.signal, lease.signal])
-      yield* deliver(delivery, lease, await versionsOf(plan, signal), iterator, signal)
+      yield* deliver(delivery, lease, request.value, await versionsOf(plan, signal), iterator, signal)
       isFinished = true
     } finally {
       // The session outlives a caller that is disconnected, but not the agent's own shutdown.

@@ -64,10 +64,7 @@ export const followInteractively = async (
       if (!hasEnded(run)) progress.update(run)
     },
     onLost: (reason: string) => {
-      if (!isLost)
-        progress.note(
-          `Lost the connection to the collector (${reason}). The run continues there. Reconnecting.`,
-        )
+      if (!isLost) progress.note(`Lost the connection to the collector (${reason}). Reconnecting.`)
       isLost = true
     },
   }

@@ -52,7 +52,7 @@ const watchOnce = async (client: CollectorClient, id: string, watcher: Watcher, 
 
 /**
  * Resolves with the run after it has ended.
- * @throws CommandError if the collector cannot be reached again; the run continues there
+ * @throws CommandError if the collector cannot be reached again
  */
 export const followRun = async (
   client: CollectorClient,
@@ -73,7 +73,7 @@ export const followRun = async (
     if (failures > MAX_RECONNECTS) {
       throw new CommandError(
         `Lost the collector at ${client.address}: ${reason}
-The run continues there. Follow it with "meshgauge runs show ${id}".`,
+If the collector still works, the run continues. See its state with "meshgauge runs show ${id}".`,
         EXIT.notMeasured,
       )
     }

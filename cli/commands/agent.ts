@@ -14,6 +14,7 @@ type AgentFlags = {
   node?: string
   listen?: string
   interface?: string[]
+  speed?: string[]
   allowPeers?: string
   ports?: string
   label?: string[]
@@ -30,6 +31,27 @@ const readInterfaces = (read: ValueReader, texts: readonly string[]): AgentOptio
     return { name, address }
   })
 
+/** Parses `net0=25G`. 0 is an unknown speed. */
+const readSpeeds = (read: ValueReader, texts: readonly string[]): AgentOptions['speeds'] => {
+  const entries = Object.entries(readKeyValues(read, '--speed', texts, 'INTERFACE=RATE'))
+  return Object.fromEntries(entries.map(([name, rate]) => [name, read.bitsPerSecond('--speed', rate) ?? 0]))
+}
+
+/** Names of labels; those that begin with an underscore are reserved by Prometheus and JavaScript. */
+const LABEL = /^[A-Za-z0-9][\w./-]*$/
+
+const readLabels = (read: ValueReader, texts: readonly string[]): AgentOptions['labels'] => {
+  const labels = readKeyValues(read, '--label', texts, 'KEY=VALUE')
+  for (const name of Object.keys(labels)) {
+    if (!LABEL.test(name))
+      read.refuse(
+        '--label',
+        `"${name}" is not a label name; use letters, digits and . / - _, and begin with a letter or digit`,
+      )
+  }
+  return labels
+}
+
 export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptions => {
   const { options, read } = invocation
   const listen = options.listen ?? AGENT_DEFAULTS.listen
@@ -40,9 +62,10 @@ export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptio
     listen,
     security: invocation.security,
     interfaces: readInterfaces(read, options.interface ?? []),
+    speeds: readSpeeds(read, options.speed ?? []),
     allowPeers: read.list('--allow-peers', options.allowPeers),
     ports: read.portRange('--ports', options.ports) ?? AGENT_DEFAULTS.ports,
-    labels: readKeyValues(read, '--label', options.label ?? [], 'KEY=VALUE'),
+    labels: readLabels(read, options.label ?? []),
     maxDurationSeconds:
       read.seconds('--max-duration', options.maxDuration) ?? AGENT_DEFAULTS.maxDurationSeconds,
     maxBitsPerSecond:
@@ -115,6 +138,11 @@ the file that \`npm run bundle\` writes, which needs less memory.`,
     .option(
       '--interface <name[=address]>',
       'Interface to measure on. Repeatable. Default: all except loopback.',
+      repeated,
+    )
+    .option(
+      '--speed <interface=rate>',
+      'Speed of an interface whose driver reports none or another, such as net1=25G; 0 if unknown. Repeatable.',
       repeated,
     )
     .option(

@@ -40,12 +40,13 @@ const jsonOrText = (text: string): Json => {
   }
 }
 
-const check = (invocation: Invocation<CheckOptions>): Promise<ExitCode> => {
-  const { terminal, operands, options, paint, read } = invocation
+const check = async (invocation: Invocation<CheckOptions>): Promise<ExitCode> => {
+  const { terminal, operands, options, paint, read, reviewWithCollector } = invocation
   const checks = operands.flatMap((word) => read.list('CHECK', word))
   if (operands.length === 0) read.refuse('CHECK', 'is missing: give the name of a check, or all')
   const parameters = readParameters(options.param ?? [], read)
   const nodes = read.list('--nodes', options.nodes)
+  await reviewWithCollector((client, deadline) => client.fleet.listNodes({ nodes }, { deadline }))
   return withClient(invocation, async (client) => {
     const responses: RunChecksResponse[] = []
     const request = { checks, nodes, ...(options.param ? { parameters } : {}) }
@@ -75,7 +76,7 @@ interface) and interfaces (link, speed, MTU and addresses).`,
     .argument('[CHECK...]', 'Names of checks, or all.')
     .option(
       '--nodes <selectors>',
-      'Only these nodes: names or labels, such as gpu-01,rack=r3. Default: all nodes.',
+      'Only these nodes: names or labels, such as gpu-[01-16,20],rack=r3. Default: all nodes.',
     )
     .option(
       '--param <key=value>',

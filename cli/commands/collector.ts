@@ -89,7 +89,10 @@ How long the store keeps ping mesh windows, events and runs, and its maximum siz
       '--config <file>',
       'Configuration in YAML: the nodes (name, address, rack, labels) and all settings.',
     )
-    .option('--hosts <file>', 'The nodes as a text list: one agent address per line, # starts a comment.')
+    .option(
+      '--hosts <file>',
+      'The nodes as a text list: one agent address or one list such as gpu-[01-64] per line, # starts a comment.',
+    )
     .option('--listen <host:port>', `Address to serve gRPC on. Default ${COLLECTOR_DEFAULTS.listen}.`)
     .option(
       '--http <host:port>',
@@ -106,10 +109,7 @@ How long the store keeps ping mesh windows, events and runs, and its maximum siz
   withExamples(command, [
     ['meshgauge collector --config fleet.yaml', ''],
     ['meshgauge collector --hosts hosts.txt --insecure', 'use agents without certificates'],
-    [
-      'meshgauge collector --config fleet.yaml --tls-ca ca.pem --tls-cert collector.pem --tls-key collector.key',
-      '',
-    ],
+    ['meshgauge collector --config fleet.yaml --tls-ca ca.pem --tls-cert cert.pem --tls-key key.pem', ''],
   ])
   app.handle(command, 0, collector)
 }

@@ -3,9 +3,9 @@ import { GetCoverageResponse } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { readUpTo } from '../client/paging.ts'
-import { EXIT, type ExitCode } from '../exit-codes.ts'
+import type { ExitCode } from '../exit-codes.ts'
 import { coverageAnswerDocument } from '../render/schedule-document.ts'
-import { renderCoverage } from '../render/schedules-text.ts'
+import { coverageExitCode, renderCoverage } from '../render/schedules-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 
 type CoverageOptions = { test?: string; within?: string; interface?: string; limit?: string }
@@ -38,7 +38,7 @@ const coverage = (invocation: Invocation<CoverageOptions>): Promise<ExitCode> =>
       const now = terminal.clock.now()
       printLine(terminal.stdout, renderCoverage(answer, { within: options.within ?? '7d', now, paint }))
     }
-    return EXIT.healthy
+    return coverageExitCode(answer)
   })
 }
 
@@ -58,6 +58,6 @@ never measured, then the oldest.`,
     ['meshgauge coverage', 'throughput tests of the last week'],
     ['meshgauge coverage --test ping --within 1h', ''],
     ['meshgauge coverage --within 30d --interface net1 --json', ''],
-  ])
-  app.handle(command, 0, coverage)
+  ]).addHelpText('after', '\nExit codes: 0 every pair is covered, 1 pairs are overdue, 3 there are no pairs')
+  app.handle(command, 0, coverage, { isList: true })
 }

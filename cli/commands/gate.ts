@@ -12,13 +12,14 @@ const ASK_DEADLINE_MS = 60_000
 /** The longest check may take 4 h. */
 const RUN_DEADLINE_MS = 5 * 3_600_000
 
-const gate = (invocation: Invocation<GateOptions>): Promise<ExitCode> => {
-  const { terminal, options, paint, read } = invocation
+const gate = async (invocation: Invocation<GateOptions>): Promise<ExitCode> => {
+  const { terminal, options, paint, read, reviewWithCollector } = invocation
   const nodes = read.list('--nodes', options.nodes)
   if (options.nodes === undefined)
     read.refuse('--nodes', "is missing: give the job's nodes, such as gpu-01,gpu-02")
   const maxAge = read.seconds('--max-age', options.maxAge)
   const checks = read.list('--checks', options.checks)
+  await reviewWithCollector((client, deadline) => client.fleet.listNodes({ nodes }, { deadline }))
   return withClient(invocation, async (client) => {
     const request = {
       nodes,
@@ -46,7 +47,7 @@ agent that does not answer. For use in a Slurm prolog, a Kueue admission check o
 The required checks are those that the collector runs at intervals. If there are none, they are all checks that can run
 on the node and do not disturb a job.`,
     )
-    .option('--nodes <selectors>', "The job's nodes: names or labels, such as gpu-01,rack=r3.")
+    .option('--nodes <selectors>', "The job's nodes: names or labels, such as gpu-[01-16,20],rack=r3.")
     .option('--max-age <time>', 'Age at which a check result counts as missing. Default 1h.')
     .option('--run-missing', 'Run the missing checks, then decide.')
     .option('--checks <names>', 'Require only these checks, such as interfaces,dcgm.')

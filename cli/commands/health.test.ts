@@ -56,9 +56,11 @@ describe('gate', () => {
     const { collector, requests } = gateOf(open)
     await runCommand(await collector, 'gate --nodes a,rack=r1 --max-age 90m --run-missing --checks dcgm,ping')
     await runCommand(await collector, 'gate --nodes a')
+    await runCommand(await collector, 'gate --nodes gpu-[01-64,70],login1')
     expect(requests).toMatchObject([
       { nodes: ['a', 'rack=r1'], maxAge: { seconds: 5400 }, runMissing: true, checks: ['dcgm', 'ping'] },
       { nodes: ['a'], maxAge: undefined, runMissing: false, checks: [] },
+      { nodes: ['gpu-[01-64,70]', 'login1'] },
     ])
   })
 

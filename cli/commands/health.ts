@@ -30,7 +30,8 @@ const clear = (invocation: Invocation<{ checks?: string }>): Promise<ExitCode> =
   })
 }
 
-const SELECTORS = 'Node names or labels such as rack=r3. A node that matches any of them is selected.'
+const SELECTORS =
+  'Node names, lists such as gpu-[01-16], or labels such as rack=r3. A node that matches any of them is selected.'
 
 export const addHealthCommand = (program: Command, app: App): void => {
   const command = program
@@ -49,7 +50,7 @@ remains until the same check passes with at least the same scope and level.`,
     'after',
     '\nExit codes: 0 all pass or warn, 1 a node is not fit, 3 the health of a node is unknown',
   )
-  app.handle(command, Number.POSITIVE_INFINITY, health)
+  app.handle(command, Number.POSITIVE_INFINITY, health, { isList: true })
   const clearCommand = command
     .command('clear')
     .summary('Clear findings after a repair.')

@@ -110,11 +110,17 @@ const heal = async (invocation: Invocation<IndexFlags>): Promise<ExitCode> => {
   const places = operands.map((text) => lab.parseFaultPlace(text, chosen))
   if (places.length === 0) await lab.heal(deps, chosen)
   for (const place of places) await lab.heal(deps, chosen, place)
-  const { faults } = await lab.openLab(deps, chosen.index)
-  printLine(
-    terminal.stdout,
-    faults.length === 0 ? 'No active faults.' : `Active faults: ${faults.map(lab.formatFault).join(', ')}`,
-  )
+  const { faults: left } = await lab.openLab(deps, chosen.index)
+  const healed = chosen.faults
+    .map(lab.formatFault)
+    .filter((text) => !left.map(lab.formatFault).includes(text))
+  const lines = [
+    healed.length === 0
+      ? `Lab ${chosen.index} had no faults.`
+      : `Removed from lab ${chosen.index}: ${healed.join(', ')}`,
+    ...(left.length === 0 ? [] : [`Still active: ${left.map(lab.formatFault).join(', ')}`]),
+  ]
+  printLine(terminal.stdout, lines.join('\n'))
   return EXIT.healthy
 }
 
@@ -207,7 +213,7 @@ The kinds cut and loss also accept a path (node-1/node-2) or the uplink of a rac
     Number.POSITIVE_INFINITY,
     heal,
   )
-  app.handle(lab.command('status').description('Show the labs of this machine.'), 0, status)
+  app.handle(lab.command('status').description('Show the labs of this machine.'), 0, status, { isList: true })
   app.handle(
     lab
       .command('down')

@@ -9,16 +9,21 @@ import {
 } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
+import { judgementOf } from '../testing/run-samples.ts'
 
 afterEach(closeCollectors)
 
 const end = (node: string) => ({ node, interface: 'net0', address: '' })
 const at = (seconds: number) => toTimestamp(new Date(seconds * 1000))
 const mesh = { schedule: 'always', nodeCount: 4, streamingCount: 4, pathCount: 12, upCount: 12, peerCount: 3 }
-const well = GetMeshResponse.fromPartial({ meshes: [mesh] })
+const well = GetMeshResponse.fromPartial({
+  meshes: [mesh],
+  judgement: judgementOf('healthy', 'Healthy. All 12 paths are up.'),
+})
 const bad = GetMeshResponse.fromPartial({
   meshes: [{ ...mesh, upCount: 9, downCount: 3, problems: ['n4 does not deliver: evil\u001b[2J'] }],
   verdicts: [{ node: 'n4', confidence: 0.99, message: 'n4 is down: its agent is silent.' }],
+  judgement: judgementOf('bad', 'n4 is down: its agent is silent.'),
 })
 const down = Path.fromPartial({
   source: end('n1'),
@@ -41,7 +46,7 @@ describe('mesh', () => {
       mesh: { getMesh: async () => well, listPaths: async () => ({}) },
     })
     const { code, out } = await runCommand(collector, 'mesh')
-    expect([code, out.split('\n')[0]]).toEqual([0, 'Healthy. 12 of 12 paths are up.'])
+    expect([code, out.split('\n')[0]]).toEqual([0, 'Healthy. All 12 paths are up.'])
     expect(await runCommand(collector, 'mesh status')).toMatchObject({ code: 0, out })
   })
 
@@ -55,6 +60,7 @@ describe('mesh', () => {
     expect(out).toMatch(/n1 +n4 +net0 +down .*no route/)
     const json = await runCommand(collector, 'mesh --json')
     expect(JSON.parse(json.out)).toMatchObject({
+      judgement: { state: 'bad', exitCode: 1 },
       meshes: [{ schedule: 'always', downCount: 3 }],
       verdicts: [{ node: 'n4' }],
       badPaths: [{ source: { node: 'n1' }, state: 'down' }],

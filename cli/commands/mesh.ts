@@ -14,7 +14,7 @@ import { renderMatrix } from '../render/matrix-text.ts'
 import { eventDocument, historyDocument, meshDocument, pathDocument } from '../render/mesh-document.ts'
 import { meshExitCode, renderEvent, renderHistory, renderMesh, renderPaths } from '../render/mesh-text.ts'
 import { sanitize } from '../render/paint.ts'
-import { type Cell, gradeOf, type Matrix, type MatrixMeasure } from '../render/pair-matrix.ts'
+import { type Cell, isMarked, type Matrix, type MatrixMeasure } from '../render/pair-matrix.ts'
 import { PATH_STATES } from '../render/path-state.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
 
@@ -75,10 +75,10 @@ const MATRIX_MEASURES: Record<keyof typeof MEASURES, MatrixMeasure> = {
 const toMatrix = (response: GetMeshMatrixResponse, measure: MatrixMeasure): Matrix => {
   const valuesOf = ({ cells }: MatrixRow) => cells.flatMap(({ value }) => value ?? [])
   const matrixMedian = median(response.rows.flatMap(valuesOf))
-  const toCell = ({ outcome, value }: MatrixRow['cells'][number]): Cell | undefined => {
+  const toCell = ({ outcome, value, mark }: MatrixRow['cells'][number]): Cell | undefined => {
     if (outcome === Outcome.OUTCOME_UNSPECIFIED) return undefined
     if (value === undefined) return { kind: 'failed', outcome, reason: '' }
-    return { kind: 'value', value, grade: gradeOf(value, matrixMedian, measure) }
+    return { kind: 'value', value, isMarked: isMarked({ mark }) }
   }
   const { sources, destinations } = response
   const rows = response.rows.map(({ cells }) => cells.map(toCell))
@@ -204,7 +204,7 @@ const addPathCommands = (mesh: Command, app: App): void => {
     .option(...NODE)
     .option('--interface <name>', 'Only paths of this interface.')
     .option('--limit <n>', 'Number of paths, 1 to 5000. Default 100.')
-  app.handle(pathsCommand, 0, paths)
+  app.handle(pathsCommand, 0, paths, { isList: true })
   const matrixCommand = mesh
     .command('matrix')
     .description('Show one measure of all paths as a matrix. Rows probe, columns are probed.')
@@ -243,11 +243,12 @@ time of every path, now and over time. Schedules create ping meshes.`,
     ['meshgauge mesh history gpu-01 gpu-07 --since 6h', 'show one path over time'],
     ['meshgauge mesh watch', 'print changes of state until Ctrl-C'],
   ]).addHelpText('after', '\nExit codes of status: 0 healthy, 1 a path or node is bad, 3 nothing is measured')
-  app.handle(mesh, 0, status)
+  app.handle(mesh, 0, status, { isList: true })
   app.handle(
     mesh.command('status').description('Show the state of the mesh. The same as "meshgauge mesh".'),
     0,
     status,
+    { isList: true },
   )
   addPathCommands(mesh, app)
   const eventsCommand = mesh

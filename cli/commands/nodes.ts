@@ -13,7 +13,7 @@ const nodes = (invocation: Invocation<object>): Promise<ExitCode> =>
       ({ nodes }) => nodes,
     )
     if (options.json) printJson(terminal.stdout, nodesDocument(found))
-    else printLine(terminal.stdout, renderNodes(found, terminal.clock.now(), paint))
+    else printLine(terminal.stdout, renderNodes(found, client.address, terminal.clock.now(), paint))
     return EXIT.healthy
   })
 
@@ -27,12 +27,12 @@ and when the node was last measured. A silent node is listed with the reason.`,
     )
     .argument(
       '[SELECTOR...]',
-      'Node names or labels such as rack=r3. A node that matches any of them is listed. Default: all nodes.',
+      'Node names, lists such as gpu-[01-16], or labels such as rack=r3. A node that matches any of them is listed. Default: all nodes.',
     )
   withExamples(command, [
     ['meshgauge nodes', 'list the whole fleet'],
     ['meshgauge nodes gpu-01 rack=r3', 'list one node and all nodes of a rack'],
     ['meshgauge nodes --json', 'print everything that the agents report'],
   ])
-  app.handle(command, Number.POSITIVE_INFINITY, nodes)
+  app.handle(command, Number.POSITIVE_INFINITY, nodes, { isList: true })
 }

@@ -17,6 +17,12 @@ const DEFAULT_TEST = 'iperf'
 
 type PlanOptions = RunOptions & { rackSize?: string; rounds?: boolean }
 
+/** If the user made mistakes, adds those that the collector finds in the same spec. */
+export const reviewPlan = (
+  { reviewWithCollector }: Pick<Invocation<object>, 'reviewWithCollector'>,
+  spec: RunSpec,
+): Promise<void> => reviewWithCollector((client, deadline) => client.runs.planRun({ spec }, { deadline }))
+
 /** Prints the plan of a run. Nothing is measured. */
 export const printPlan = async (
   { terminal, options }: Invocation<object>,
@@ -42,11 +48,12 @@ export const printPlan = async (
 }
 
 /** Plans for the current fleet, in the collector. */
-const planFleet = (invocation: Invocation<PlanOptions>): Promise<ExitCode> => {
+const planFleet = async (invocation: Invocation<PlanOptions>): Promise<ExitCode> => {
   const { operands, options, read, problems } = invocation
   if (options.rackSize !== undefined)
     read.refuse('--rack-size', 'needs --count; the racks of a fleet come from its inventory')
   const spec = readRunSpec(operands[0], { test: DEFAULT_TEST, ...options }, read, problems)
+  await reviewPlan(invocation, spec)
   return withClient(invocation, (client) => printPlan(invocation, client, spec, options.rounds))
 }
 

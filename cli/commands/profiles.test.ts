@@ -8,7 +8,7 @@ import { type Run, RunSpec, RunState, TopologyKind } from '#proto/meshgauge/coll
 import { OperatingError } from '../../lib/errors.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
 import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
-import { endpointPair, runOf } from '../testing/run-samples.ts'
+import { endpointPair, judgementOf, runOf } from '../testing/run-samples.ts'
 import { testTerminal } from '../testing/test-terminal.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'meshgauge-profiles-'))
@@ -45,7 +45,10 @@ const resultOf = (passed: boolean) =>
     worst: { pair: endpointPair('n3', 'n1'), value: passed ? 9.05e9 : 48e6 },
   })
 const ended = (passed: boolean, changes: Partial<Run> = {}): Run => {
-  const run = runOf(RunState.RUN_STATE_COMPLETED, changes)
+  const judgement = passed
+    ? judgementOf('healthy', 'Healthy. No culprit among 4 nodes and 4 interfaces.')
+    : judgementOf('bad', '1 expectation was missed.')
+  const run = runOf(RunState.RUN_STATE_COMPLETED, { judgement, ...changes })
   return { ...run, summary: { ...run.summary!, expectations: [resultOf(passed)] } }
 }
 

@@ -160,7 +160,7 @@ export const runProfile = (invocation: Invocation<ProfileOptions>): Promise<Exit
     const onRun = async (step: number, run: Run) => {
       const pairs = await readResults(client, run.id)
       const name = profile.steps[step]?.name ?? ''
-      exits.push(runExitCode(run, pairs))
+      exits.push(runExitCode(run))
       if (options.json) documents.push({ name, ...resultDocument(run, pairs) })
       else {
         const title = paint('bold', `${step + 1} of ${profile.steps.length}: ${sanitize(name)}`)

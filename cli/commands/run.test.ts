@@ -64,7 +64,7 @@ describe('run', () => {
     })
     const { code, err } = await runCommand(collector, 'run mesh --test iperf')
     expect([code, calls]).toEqual([0, 3])
-    expect(err).toContain('The run continues there. Reconnecting.')
+    expect(err).toContain('Reconnecting.')
   })
 
   test('if the collector does not come back, the message says how to follow the run later', async () => {
@@ -79,7 +79,7 @@ describe('run', () => {
     })
     const { code, err } = await runCommand(collector, 'run mesh --test iperf', terminal as TestTerminal)
     expect(code).toBe(3)
-    expect(err).toContain(`The run continues there. Follow it with "meshgauge runs show ${RUN_ID}".`)
+    expect(err).toContain(`See its state with "meshgauge runs show ${RUN_ID}".`)
   })
 })
 
@@ -101,11 +101,11 @@ describe('Ctrl-C', () => {
     const collector = await cancellable()
     const terminal = testTerminal()
     const done = runCommand(collector, 'run mesh --test iperf', terminal)
-    await terminal.waitForStderr('round 3 of 3')
+    await terminal.waitForStderr('of 12 pairs')
     terminal.interrupt()
     const { code, out } = await done
     expect([code, collector.cancelled]).toEqual([130, [RUN_ID]])
-    expect(out).toContain('The run was cancelled. These are the results until then.')
+    expect(out).toContain('Unclear. The run was cancelled. 10 of 12 pairs were observed.')
     expect(out).toContain('net1, Gbit/s received')
   })
 
@@ -119,7 +119,7 @@ describe('Ctrl-C', () => {
     })
     const terminal = testTerminal()
     const done = runCommand(collector, 'run mesh --test iperf', terminal)
-    await terminal.waitForStderr('round 3 of 3')
+    await terminal.waitForStderr('of 12 pairs')
     terminal.interrupt()
     terminal.interrupt()
     const { code, err, out } = await done
@@ -131,7 +131,7 @@ describe('Ctrl-C', () => {
     const collector = await cancellable()
     const terminal = testTerminal()
     const done = runCommand(collector, 'runs show', terminal)
-    await terminal.waitForStderr('round 3 of 3')
+    await terminal.waitForStderr('of 12 pairs')
     terminal.interrupt()
     expect((await done).code).toBe(130)
     expect(collector.cancelled).toEqual([])

@@ -13,7 +13,7 @@ import { resultDocument, runDocument } from '../render/run-document.ts'
 import { runExitCode } from '../render/run-headline.ts'
 import { renderReport } from '../render/run-report.ts'
 import { printJson, printLine } from '../terminal.ts'
-import { PLANNING_DEADLINE_MS, printPlan } from './plan.ts'
+import { PLANNING_DEADLINE_MS, printPlan, reviewPlan } from './plan.ts'
 import { type ProfileOptions, runProfile } from './run-profile.ts'
 
 /** Prints the report of a followed run. Returns the exit code of the command. */
@@ -31,7 +31,7 @@ export const printRunReport = (
   }
   if (options.json) printJson(terminal.stdout, resultDocument(run, pairs))
   else printLine(terminal.stdout, renderReport(run, pairs, { paint, columns: terminal.stdout.columns }))
-  return interrupted ? EXIT.interrupted : runExitCode(run, pairs)
+  return interrupted ? EXIT.interrupted : runExitCode(run)
 }
 
 /** Starts a run. If Ctrl-C is pressed before the collector answers, cancels the run, whose id the user has not seen. */
@@ -56,9 +56,10 @@ const createRun = async (
   }
 }
 
-const run = (invocation: Invocation<ProfileOptions>): Promise<ExitCode> => {
+const run = async (invocation: Invocation<ProfileOptions>): Promise<ExitCode> => {
   const { terminal, operands, options, read, problems, stderrPaint, passThrough } = invocation
   const spec = readRunSpec(operands[0], options, read, problems, passThrough)
+  await reviewPlan(invocation, spec)
   return withClient(invocation, async (client) => {
     if (options.dryRun) return printPlan(invocation, client, spec)
     const created = await createRun(invocation, client, spec)

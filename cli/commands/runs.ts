@@ -1,15 +1,18 @@
+import { isAbortError } from 'abort-controller-x'
 import type { Command } from 'commander'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import type { CollectorClient } from '../client/connection.ts'
 import { followInteractively } from '../client/follow-interactively.ts'
-import { readResults } from '../client/follow-run.ts'
+import { followRun, readResults } from '../client/follow-run.ts'
+import { readUpTo } from '../client/paging.ts'
 import { CommandError } from '../command-errors.ts'
+import { EXPORT_FORMATS } from '../completion/command-tree.ts'
 import { EXIT, EXIT_CODES_HELP, type ExitCode } from '../exit-codes.ts'
 import { renderArcaflow } from '../render/arcaflow.ts'
 import { renderCsv } from '../render/csv.ts'
-import { stateWord } from '../render/enum-words.ts'
+import { hasEnded } from '../render/enum-words.ts'
 import { counted } from '../render/figures.ts'
 import { netperfOrchestrateDocument } from '../render/netperf-orchestrate.ts'
 import {
@@ -19,9 +22,11 @@ import {
   runDocument,
   summaryDocument,
 } from '../render/run-document.ts'
-import { renderRuns } from '../render/runs-text.ts'
+import { renderCancelled, renderRuns } from '../render/runs-text.ts'
 import { printJson, printLine, type Terminal } from '../terminal.ts'
 import { printRunReport } from './run.ts'
+
+const DEFAULT_LIMIT = 50
 
 const RUN_ARGUMENT = 'Id of the run, a unique prefix of it, or latest. Default latest.'
 
@@ -33,9 +38,15 @@ const getRun = async (client: CollectorClient, id = 'latest'): Promise<Run> => {
 
 const list = (invocation: Invocation<{ limit?: string }>): Promise<ExitCode> => {
   const { terminal, options, paint, read } = invocation
-  const pageSize = read.integer('--limit', options.limit, 1, 1000) ?? 0
+  const limit = read.integer('--limit', options.limit, 1, 1000) ?? DEFAULT_LIMIT
   return withClient(invocation, async (client) => {
-    const { runs } = await client.runs.listRuns({ pageSize })
+    const { items } = await readUpTo(
+      limit + 1,
+      (page) => client.runs.listRuns(page),
+      (page) => page.runs,
+    )
+    const runs = items.slice(0, limit)
+    const older = items[limit]
     if (options.json) {
       const documents = runs.map((run) => ({
         ...runDocument(run),
@@ -43,7 +54,8 @@ const list = (invocation: Invocation<{ limit?: string }>): Promise<ExitCode> => 
         summary: summaryDocument(run),
       }))
       printJson(terminal.stdout, { runs: documents })
-    } else printLine(terminal.stdout, renderRuns(runs, terminal.clock.now(), paint))
+    } else printLine(terminal.stdout, renderRuns(runs, terminal.clock.now(), paint, older))
+    if (older) printLine(terminal.stderr, 'There are older runs. Raise --limit.')
     return EXIT.healthy
   })
 }
@@ -73,8 +85,6 @@ const exportArcaflow = (terminal: Terminal, run: Run, pairs: readonly PairResult
   printLine(terminal.stderr, `${without} of ${counted(pairs.length, 'pair')} without PCP samples. ${hint}.`)
 }
 
-const FORMATS = ['json', 'jsonl', 'csv', 'arcaflow', 'netperf-orchestrate'] as const
-
 /** One pair as a line of JSON, with its run, so that lines of several runs can be combined. */
 const pairLine = (run: Run, pair: PairResult): string => {
   const { id, label, test, topology } = runDocument(run)
@@ -83,7 +93,7 @@ const pairLine = (run: Run, pair: PairResult): string => {
 
 const exportRun = (invocation: Invocation<{ format?: string }>): Promise<ExitCode> => {
   const { terminal, operands, options, read } = invocation
-  const format = read.choice('--format', options.format, FORMATS) ?? 'json'
+  const format = read.choice('--format', options.format, EXPORT_FORMATS) ?? 'json'
   return withClient(invocation, async (client) => {
     const run = await getRun(client, operands[0])
     const pairs = await readResults(client, run.id)
@@ -97,15 +107,44 @@ const exportRun = (invocation: Invocation<{ format?: string }>): Promise<ExitCod
   })
 }
 
+/** Stopping the tests of a run takes a few seconds. */
+const CANCEL_SECONDS = 30
+
+/** Waits until a run that was cancelled has ended. Returns its last state: it may still be active after CANCEL_SECONDS. */
+const untilEnded = async (terminal: Terminal, client: CollectorClient, cancelled: Run): Promise<Run> => {
+  let last = cancelled
+  const patience = new AbortController()
+  const timer = terminal.clock.sleep(CANCEL_SECONDS, patience.signal).then(
+    () => patience.abort(),
+    () => undefined,
+  )
+  const watcher = {
+    onRun: (run: Run) => {
+      last = run
+    },
+    onLost: () => undefined,
+  }
+  try {
+    if (!hasEnded(last)) await followRun(client, terminal.clock, last.id, watcher, patience.signal)
+  } catch (error) {
+    if (!isAbortError(error)) throw error
+  } finally {
+    patience.abort()
+    await timer
+  }
+  return last
+}
+
 const cancel = (invocation: Invocation<object>): Promise<ExitCode> => {
   const { terminal, operands, options, read } = invocation
   if (operands.length === 0) read.refuse('ID', 'is missing: give the run to cancel')
   return withClient(invocation, async (client) => {
-    const { run } = await client.runs.cancelRun({ runId: operands[0] ?? '' })
-    if (!run) throw new Error('the collector answered CancelRun without a run')
+    const { run: cancelled } = await client.runs.cancelRun({ runId: operands[0] ?? '' })
+    if (!cancelled) throw new Error('the collector answered CancelRun without a run')
+    const run = await untilEnded(terminal, client, cancelled)
     if (options.json) printJson(terminal.stdout, { run: runDocument(run) })
-    else printLine(terminal.stdout, `Run ${run.id} is ${stateWord(run.state)}. Finished results are stored.`)
-    return EXIT.healthy
+    else printLine(terminal.stdout, renderCancelled(run))
+    return hasEnded(run) ? EXIT.healthy : EXIT.notMeasured
   })
 }
 
@@ -125,9 +164,10 @@ export const addRunsCommand = (program: Command, app: App): void => {
     runs
       .command('list')
       .description('List runs, newest first.')
-      .option('--limit <n>', 'Number of runs, 1 to 1000. Default 50.'),
+      .option('--limit <n>', `Number of runs, 1 to 1000. Default ${DEFAULT_LIMIT}.`),
     0,
     list,
+    { isList: true },
   )
   app.handle(
     runs
@@ -143,6 +183,7 @@ export const addRunsCommand = (program: Command, app: App): void => {
   app.handle(
     runs
       .command('export')
+      .summary('Print everything about a run, in one of several formats.')
       .description(
         `Print everything that the collector has about a run, in one of these formats:
   json                 one JSON document
@@ -152,7 +193,7 @@ export const addRunsCommand = (program: Command, app: App): void => {
   netperf-orchestrate  one JSON list of results, as netperf-orchestrate exports it`,
       )
       .argument('[ID]', RUN_ARGUMENT)
-      .option('--format <name>', `${FORMATS.join(', ')}. Default json.`),
+      .option('--format <name>', `${EXPORT_FORMATS.join(', ')}. Default json.`),
     1,
     exportRun,
   )

@@ -13,7 +13,7 @@ import { runDocument } from '../render/run-document.ts'
 import { scheduleDocument } from '../render/schedule-document.ts'
 import { renderSchedule, renderSchedules } from '../render/schedules-text.ts'
 import { printJson, printLine } from '../terminal.ts'
-import { PLANNING_DEADLINE_MS } from './plan.ts'
+import { PLANNING_DEADLINE_MS, reviewPlan } from './plan.ts'
 
 /** The NAME argument. */
 const nameOf = ({ operands, read }: Invocation<object>): string => {
@@ -64,6 +64,7 @@ const add = async (invocation: Invocation<ScheduleOptions & { delay?: boolean }>
   const options = { ...rest, ...(delay === false ? { noDelay: true } : {}) }
   const typed: Invocation<ScheduleOptions> = { ...invocation, options }
   const spec = options.file === undefined ? readScheduleSpec(typed) : await readFile(typed, options.file)
+  if (spec.work?.$case === 'run') await reviewPlan(typed, spec.work.value)
   return withClient(invocation, async (client) => {
     const request = { spec, paused: options.paused ?? false }
     const { schedule } = await createIdempotently(invocation.terminal.clock, (requestId) =>
@@ -171,7 +172,7 @@ its name as their label.`,
     ['meshgauge schedules add nightly mesh --test iperf --duration 2s --cron "0 2 * * *" --jitter 30m', ''],
     ['meshgauge schedules add rack3 ring --test iperf --nodes rack=r3 --every 6h --overlap queue', ''],
     [
-      'meshgauge schedules add all mesh --test iperf --cron @daily --every-pair-within 7d --budget-busy 10m',
+      'meshgauge schedules add all mesh --test iperf --cron @daily --every-pair-within 7d --each-interface',
       '',
     ],
     ['meshgauge schedules add base --profile baseline --cron "0 4 * * 6"', ''],
@@ -206,7 +207,9 @@ the collector, and from "schedules add". Added schedules survive a restart of th
       1,
       handler,
     )
-  app.handle(schedules.command('list').description('List schedules with their state and counts.'), 0, list)
+  app.handle(schedules.command('list').description('List schedules with their state and counts.'), 0, list, {
+    isList: true,
+  })
   addNameCommand('show', 'Show one schedule: its times, runs, coverage and used budget.', show)
   addAddCommand(schedules, app)
   addNameCommand(

@@ -13,7 +13,7 @@ const invocationOf = async <O extends object>(options: O): Promise<Invocation<O>
   const app = createApp({
     terminal: testTerminal(),
     passThrough: [],
-    findLabCollector: async () => undefined,
+    findLabCollectors: async () => [],
     onExit: () => undefined,
     onAddress: () => undefined,
   })
@@ -31,6 +31,7 @@ test('readAgentOptions reads every option', async () => {
     node: 'gpu-07',
     listen: '10.0.0.7:50051',
     interface: ['net0', 'lo=127.0.0.11'],
+    speed: ['net0=25G', 'lo=0'],
     allowPeers: '10.0.0.0/8,fd00::/8',
     ports: '6000-6010',
     label: ['rack=r3', 'zone=a=b'],
@@ -46,6 +47,7 @@ test('readAgentOptions reads every option', async () => {
       { name: 'net0', address: undefined },
       { name: 'lo', address: '127.0.0.11' },
     ],
+    speeds: { net0: 25e9, lo: 0 },
     allowPeers: ['10.0.0.0/8', 'fd00::/8'],
     ports: { first: 6000, last: 6010 },
     labels: { rack: 'r3', zone: 'a=b' },

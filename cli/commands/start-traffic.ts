@@ -1,4 +1,5 @@
 import { isAbortError } from 'abort-controller-x'
+import { RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { type Traffic, type TrafficSpec, TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { type Invocation, withClient } from '../app.ts'
 import type { CollectorClient } from '../client/connection.ts'
@@ -17,6 +18,7 @@ import {
   trafficHasEnded,
 } from '../render/traffic-text.ts'
 import { printJson, printLine } from '../terminal.ts'
+import { reviewPlan } from './plan.ts'
 
 const DEFAULT_WAIT_SECONDS = 60
 /** The collector requests the state of every agent before it starts anything. */
@@ -140,9 +142,14 @@ const startAndWait = async (
   }
 }
 
-export const startTraffic = (invocation: Invocation<TrafficOptions>): Promise<ExitCode> => {
+export const startTraffic = async (invocation: Invocation<TrafficOptions>): Promise<ExitCode> => {
   const { operands, options, read, problems } = invocation
   const spec = readTrafficSpec(operands[0], options, read, problems)
   const waitSeconds = read.seconds('--wait', options.wait) ?? DEFAULT_WAIT_SECONDS
+  const { topology, interfaces } = spec
+  await reviewPlan(
+    invocation,
+    RunSpec.fromPartial({ topology, interfaces, test: { $case: 'iperf', value: {} } }),
+  )
   return withClient(invocation, (client) => startAndWait(invocation, client, spec, waitSeconds))
 }

@@ -188,11 +188,13 @@ export const addTrafficCommand = (program: Command, app: App): void => {
       .option('--node <name>', 'Only flows from or to this node.'),
     1,
     flows,
+    { isList: true },
   )
   app.handle(
     traffic.command('list').description('List all traffic since the start of the collector.'),
     0,
     list,
+    { isList: true },
   )
   app.handle(
     traffic

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { isAbortError } from 'abort-controller-x'
 import type { Command } from 'commander'
 import type { Fault, LabOptions } from '../../deploy/local/lab.ts'
@@ -140,7 +141,7 @@ const keepRunning = async (
 ): Promise<void> => {
   const { renderLabUsage } = await import('../render/lab-usage.ts')
   const usage = renderLabUsage(owned.lab, addresses, {
-    program: 'npx meshgauge',
+    program: fileURLToPath(new URL('../meshgauge', import.meta.url)),
     userNamespaceOf: terminal.env[USER_NAMESPACE_OF],
   })
   printLine(terminal.stdout, `\nThe lab runs until Ctrl-C.\n${usage}`)

@@ -41,20 +41,33 @@ export const collectorAddress = async (lab: Pick<Lab, 'stateDir'>): Promise<stri
 const hasCollector = ({ processes }: LabReport): boolean =>
   processes.some(({ name, isAlive }) => name === 'collector' && isAlive)
 
-/** The address of the collector of the first lab that runs one. */
-export const findLabCollector = async (terminal: Terminal): Promise<string | undefined> => {
-  const report = (await labStatus(labDeps(terminal))).find(hasCollector)
-  return report && collectorAddress(report)
+/** The labs that run a collector, with its address. */
+export const findLabCollectors = async (terminal: Terminal): Promise<{ lab: number; address: string }[]> => {
+  const reports = (await labStatus(labDeps(terminal))).filter(hasCollector)
+  const found = reports.map(async (report) => ({
+    lab: report.index,
+    address: await collectorAddress(report),
+  }))
+  return (await Promise.all(found)).flatMap(({ lab, address }) =>
+    address === undefined ? [] : { lab, address },
+  )
 }
 
-/** The given lab, or the only running one. @throws LabError if there are none or several */
+/** The given lab, or the only one. @throws LabError if it does not exist, or if there are none or several */
 export const chooseLab = async (deps: LabDeps, index: number | undefined): Promise<number> => {
-  if (index !== undefined) return index
-  const reports = await labStatus(deps)
-  const [first] = reports
-  if (!first) throw new LabError(['no lab is running; create one with "meshgauge lab up"'])
-  if (reports.length === 1) return first.index
-  throw new LabError([
-    `several labs are running: ${reports.map((each) => each.index).join(', ')}; choose one with --index`,
-  ])
+  const labs = (await labStatus(deps)).map((report) => report.index)
+  const [first] = labs
+  if (first === undefined) {
+    const which = index === undefined ? 'no lab is running' : `there is no lab ${index}, and no other`
+    throw new LabError([`${which}; create one with "meshgauge lab up"`])
+  }
+  const numbers = labs.join(', ')
+  if (index !== undefined) {
+    if (labs.includes(index)) return index
+    throw new LabError([
+      `there is no lab ${index}; there ${labs.length === 1 ? 'is lab' : 'are labs'} ${numbers}`,
+    ])
+  }
+  if (labs.length === 1) return first
+  throw new LabError([`several labs are running: ${numbers}; choose one with --index`])
 }

@@ -62,7 +62,7 @@ export const addPairOptions = (command: Command): Command =>
       )
       .option(
         '--nodes <selectors>',
-        'Only these nodes: names or labels, such as gpu-01,rack=r3. Default: all nodes.',
+        'Only these nodes: names or labels, such as gpu-[01-16,20],rack=r3. Default: all nodes.',
       ),
   )
 

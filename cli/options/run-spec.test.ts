@@ -62,6 +62,15 @@ describe('readRunSpec', () => {
     })
   })
 
+  test('lists of Slurm reach the collector as they are', () => {
+    const { spec, problems } = read('pairs', { test: 'ping', pairs: 'gpu-[01,03]:gpu-[02,04],a:b' })
+    expect(problems).toEqual([])
+    expect(spec.topology?.pairs).toEqual([
+      { source: 'gpu-[01,03]', destination: 'gpu-[02,04]' },
+      { source: 'a', destination: 'b' },
+    ])
+  })
+
   test('reads the options of ping', () => {
     const { spec, problems } = read('star', {
       test: 'ping',

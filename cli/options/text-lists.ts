@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import type { NodePair } from '#proto/meshgauge/collector/v1/run.ts'
+import { splitHostList } from '../../lib/host-list.ts'
 import type { Problem } from '../command-errors.ts'
 
 /** The entries of a text list with their line numbers. */
@@ -41,7 +42,8 @@ export const readWordList = (place: string, path: string, problems: Problem[]): 
   return [...firstLines.keys()]
 }
 
-const PAIR = /^([^\s:,]+)(?::|\s+)([^\s:,]+)$/
+/** The names of a pair may be compressed lists of Slurm, whose brackets contain commas. */
+const PAIR = /^((?:[^\s:,[\]]|\[[^\s[\]]*\])+)(?::|\s+)((?:[^\s:,[\]]|\[[^\s[\]]*\])+)$/
 
 const toPair = (place: string, text: string, problems: Problem[]): NodePair[] => {
   const match = PAIR.exec(text)
@@ -52,7 +54,7 @@ const toPair = (place: string, text: string, problems: Problem[]): NodePair[] =>
 
 /** Parses `a:b,c:d`, or reads a file with one pair per line. A text with a colon is a list, not a path. */
 export const readPairs = (place: string, text: string, problems: Problem[]): NodePair[] => {
-  if (text.includes(':')) return text.split(',').flatMap((part) => toPair(place, part.trim(), problems))
+  if (text.includes(':')) return splitHostList(text).flatMap((part) => toPair(place, part, problems))
   return readList(place, text, problems).flatMap(({ line, entry }) =>
     toPair(`${text}:${line}`, entry, problems),
   )

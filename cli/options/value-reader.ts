@@ -1,3 +1,5 @@
+import { closest } from '../../lib/config.ts'
+import { splitHostList } from '../../lib/host-list.ts'
 import { durationHint, parseBitrate, parseBytes, parseDuration } from '../../lib/units.ts'
 import type { Problem } from '../command-errors.ts'
 
@@ -58,13 +60,16 @@ export const createValueReader = (problems: Problem[]) => {
     choice: <C extends string>(place: string, text: Text, choices: readonly C[]): C | undefined => {
       if (text === undefined) return undefined
       const choice = choices.find((candidate) => candidate === text)
-      return choice ?? refuse(place, `"${text}" is not one of ${choices.join(', ')}`)
+      if (choice !== undefined) return choice
+      const meant = closest(text, choices)
+      const hint = meant ? `; did you mean ${meant}?` : ''
+      return refuse(place, `"${text}" is not one of ${choices.join(', ')}${hint}`)
     },
 
-    /** `a,b,c` */
+    /** `a,b,c`. Commas in brackets do not separate: `gpu-[01-64,70]` is one entry. */
     list: (place: string, text: Text): string[] => {
       if (text === undefined) return []
-      const items = text.split(',').map((item) => item.trim())
+      const items = splitHostList(text)
       if (items.every((item) => item !== '')) return items
       refuse(place, `"${text}" has an empty entry; write a,b,c`)
       return []

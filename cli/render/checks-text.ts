@@ -88,16 +88,19 @@ export const renderChecks = (responses: readonly RunChecksResponse[], paint: Pai
     const { sign, word, style } = statusOf(response)
     return paint(style, `${sign} ${word}`)
   }
+  // A check that applies to no node has only its reason, above the table.
+  const shown = checks.filter((check) =>
+    responses.some((response) => response.result?.check === check && statusOf(response).word !== 'skipped'),
+  )
   const table = renderTable(
-    ['NODE', ...checks.map((check) => sanitize(check).toUpperCase())],
-    nodes.map((node) => [sanitize(node), ...checks.map((check) => cell(node, check))]),
+    ['NODE', ...shown.map((check) => sanitize(check).toUpperCase())],
+    nodes.map((node) => [sanitize(node), ...shown.map((check) => cell(node, check))]),
     paint,
   )
   return [
     summariseChecks(responses),
     ...checkReasons(responses, paint).map((line) => `  ${line}`),
-    '',
-    table,
+    ...(shown.length > 0 ? ['', table] : []),
   ].join('\n')
 }
 

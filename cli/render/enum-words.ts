@@ -1,7 +1,7 @@
 /** Words for the values of protobuf enums, as texts and JSON documents show them: `RUN_STATE_COMPLETED` is `completed`. */
 
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { CulpritKind, FaultDirection } from '#proto/meshgauge/collector/v1/result.ts'
+import { CulpritKind, FaultDirection, JudgementState } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 
 /** The words of an enum by value. The generated name without the prefix, in lower case; UNSPECIFIED has no word. */
@@ -25,6 +25,7 @@ export const outcomeWord = wordOf(Outcome, 'OUTCOME_')
 export const stateWord = wordOf(RunState, 'RUN_STATE_')
 export const topologyWord = wordOf(TopologyKind, 'TOPOLOGY_KIND_')
 export const culpritWord = wordOf(CulpritKind, 'CULPRIT_KIND_')
+export const judgementWord = wordOf(JudgementState, 'JUDGEMENT_STATE_')
 export const directionWord = wordOf(FaultDirection, 'FAULT_DIRECTION_')
 
 export const runTopology = (run: Run): string =>

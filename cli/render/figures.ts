@@ -7,6 +7,9 @@ export const formatCount = (count: number): string => count.toLocaleString('en-U
 export const counted = (count: number, noun: string): string =>
   `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
 
+/** The first sentence of a text, for a table: the full text is in the details. */
+export const firstSentence = (text: string): string => /^.*?[.!?](?=\s|$)/s.exec(text)?.[0] ?? text
+
 /** The time since a moment, such as `2 s ago`. `never` for undefined. */
 export const ago = (moment: Date | undefined, now: Date): string => {
   if (!moment) return 'never'

@@ -74,28 +74,38 @@ export const renderHealth = (nodes: readonly NodeHealth[], now: Date, paint: Pai
   const checks = [
     ...new Set(nodes.flatMap((node) => node.checks.map(({ result }) => result?.check ?? ''))),
   ].sort(compareNames)
+  const isSkipped = (record: CheckRecord | undefined): boolean =>
+    record?.result?.status === CheckStatus.CHECK_STATUS_SKIPPED && record.severity <= Severity.SEVERITY_PASS
+  const recordOf = (node: NodeHealth, check: string) =>
+    node.checks.find(({ result }) => result?.check === check)
+  // A check that applies to no node has a line instead of a column.
+  const isRunning = (check: string) => nodes.some(({ runningChecks }) => runningChecks.includes(check))
+  const inapplicable = checks.filter(
+    (check) => !isRunning(check) && nodes.every((node) => isSkipped(recordOf(node, check))),
+  )
+  const shown = checks.filter((check) => !inapplicable.includes(check))
   const painted = ({ sign, word, style }: Look) => paint(style, `${sign} ${word}`)
   const cell = (node: NodeHealth, check: string): string => {
-    const record = node.checks.find(({ result }) => result?.check === check)
+    const record = recordOf(node, check)
     const running = node.runningChecks.includes(check) ? ' …' : ''
-    const isSkip = record?.result?.status === CheckStatus.CHECK_STATUS_SKIPPED
     // Skipped counts as passed, but must not look like it.
-    if (record && isSkip && record.severity <= Severity.SEVERITY_PASS)
-      return paint('dim', '- skipped') + running
+    if (isSkipped(record)) return paint('dim', '- skipped') + running
     if (!record) return running
     return painted(couldNotRun(record) ? COULD_NOT_RUN : lookOf(record.severity)) + running
   }
   const table = renderTable(
-    ['NODE', 'HEALTH', 'LAST CHECK', ...checks.map((check) => sanitize(check).toUpperCase())],
+    ['NODE', 'HEALTH', 'LAST CHECK', ...shown.map((check) => sanitize(check).toUpperCase())],
     nodes.map((node) => [
       sanitize(node.node),
       painted(lookOf(node.severity)),
       ago(newest(node.checks), now),
-      ...checks.map((check) => cell(node, check)),
+      ...shown.map((check) => cell(node, check)),
     ]),
     paint,
   )
-  return [summaryOf(nodes), ...reasonLines(nodes, paint), '', table].join('\n')
+  const skipped =
+    inapplicable.length === 0 ? [] : [`  - skipped on all nodes: ${inapplicable.map(sanitize).join(', ')}`]
+  return [summaryOf(nodes), ...reasonLines(nodes, paint), ...skipped, '', table].join('\n')
 }
 
 const findingDocument = ({ severity, result, parameters, time }: Finding) => ({

@@ -25,8 +25,8 @@ export const renderLabUsage = (
     `  ${program} nodes`,
     `  ${program} run mesh --test iperf --duration 2s`,
     ...fault,
-    `  npx buf curl --protocol grpc --http2-prior-knowledge -d '{}' http://${addresses.collector}/meshgauge.collector.v1.FleetService/ListNodes`,
-    `  npx buf curl --protocol grpc --http2-prior-knowledge -d '${ping}' http://${agent}/meshgauge.agent.v1.PingService/Ping`,
+    `  node_modules/.bin/buf curl --protocol grpc --http2-prior-knowledge -d '{}' http://${addresses.collector}/meshgauge.collector.v1.FleetService/ListNodes`,
+    `  node_modules/.bin/buf curl --protocol grpc --http2-prior-knowledge -d '${ping}' http://${agent}/meshgauge.agent.v1.PingService/Ping`,
     `  grpcurl -plaintext -d '${ping}' ${agent} meshgauge.agent.v1.PingService/Ping`,
   ]
   if (options.userNamespaceOf !== undefined) {

@@ -51,9 +51,8 @@ const cellText = (cell: Cell | undefined, unit: Unit, paint: Paint): string => {
   if (!cell) return ''
   if (cell.kind === 'failed') return paint('red', FAILURE_WORDS[cell.outcome] ?? '?')
   const text = formatIn(unit, cell.value)
-  if (cell.grade === 'good') return paint('green', text)
   // The mark makes a bad value visible without colours.
-  return cell.grade === 'odd' ? paint('yellow', text) : paint('red', `${text}!`)
+  return cell.isMarked ? paint('red', `${text}!`) : paint('green', text)
 }
 
 const MEANING: Record<MatrixMeasure, string> = {

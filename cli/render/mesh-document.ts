@@ -12,7 +12,7 @@ import type {
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { resolutionText } from './mesh-text.ts'
 import { pathStateWord } from './path-state.ts'
-import { endpoint, verdictDocument } from './run-document.ts'
+import { endpoint, judgementDocument, verdictDocument } from './run-document.ts'
 
 const time = (value: Timestamp | undefined): string | undefined => fromTimestamp(value)?.toISOString()
 
@@ -67,8 +67,9 @@ const oneMesh = (mesh: Mesh) => ({
   problems: mesh.problems,
 })
 
-export const meshDocument = ({ meshes, verdicts }: GetMeshResponse, bad: readonly Path[]) => ({
+export const meshDocument = ({ meshes, verdicts, judgement }: GetMeshResponse, bad: readonly Path[]) => ({
   meshes: meshes.map(oneMesh),
+  judgement: judgement && judgementDocument(judgement),
   verdicts: verdicts.map(verdictDocument),
   badPaths: bad.map(pathDocument),
 })

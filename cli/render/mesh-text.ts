@@ -12,22 +12,17 @@ import {
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatDuration, formatRatio } from '../../lib/units.ts'
-import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { type ExitCode, judgedExitCode } from '../exit-codes.ts'
 import { ago, counted, formatCount } from './figures.ts'
 import { type Paint, sanitize } from './paint.ts'
 import { paintState, pathStateWord } from './path-state.ts'
+import { renderAnswer } from './run-headline.ts'
 import { renderTable } from './table.ts'
 
 /** Maximum number of paths and of problems to list; more are counted. */
 const MAX_LINES = 20
 
-const badCount = ({ lossyCount, downCount }: Mesh): number => lossyCount + downCount
-
-/** 1 if a path or node is bad, 3 if nothing is measured. */
-export const meshExitCode = ({ meshes, verdicts }: GetMeshResponse): ExitCode => {
-  if (verdicts.length > 0 || meshes.some((mesh) => badCount(mesh) > 0)) return EXIT.verdict
-  return meshes.some(({ upCount }) => upCount > 0) ? EXIT.healthy : EXIT.notMeasured
-}
+export const meshExitCode = ({ judgement }: GetMeshResponse): ExitCode => judgedExitCode(judgement)
 
 const extent = (mesh: Mesh): string => {
   const cover = fromDuration(mesh.coverageTime)
@@ -35,8 +30,7 @@ const extent = (mesh: Mesh): string => {
   return `${counted(mesh.nodeCount, 'node')}, ${counted(mesh.pathCount, 'path')}${rotation}`
 }
 
-const answer = ({ meshes, verdicts }: GetMeshResponse, paint: Paint): string => {
-  const sum = (count: (mesh: Mesh) => number) => meshes.reduce((total, mesh) => total + count(mesh), 0)
+const answer = ({ meshes, verdicts, judgement }: GetMeshResponse, paint: Paint): string => {
   if (meshes.length === 0) {
     return `${paint('yellow', 'There is no ping mesh.')} Add one with "meshgauge schedules add NAME --mesh".`
   }
@@ -45,17 +39,7 @@ const answer = ({ meshes, verdicts }: GetMeshResponse, paint: Paint): string => 
     const more = verdicts.length > 1 ? ` And ${counted(verdicts.length - 1, 'verdict')} more.` : ''
     return paint('red', `✘ ${sanitize(worst.message)}`) + more
   }
-  const [up, paths] = [sum(({ upCount }) => upCount), sum(({ pathCount }) => pathCount)]
-  const bad = sum(badCount)
-  if (bad > 0) {
-    return paint(
-      'red',
-      `✘ ${formatCount(bad)} of ${counted(paths, 'path')} ${bad === 1 ? 'is' : 'are'} lossy or down. No culprit is named.`,
-    )
-  }
-  if (up === 0) return paint('yellow', `None of ${counted(paths, 'path')} is measured yet.`)
-  const rest = paths > up ? ` (${formatCount(paths - up)} not measured now)` : ''
-  return `${paint('green', 'Healthy.')} ${formatCount(up)} of ${counted(paths, 'path')} are up${rest}.`
+  return judgement ? renderAnswer(judgement, paint) : paint('yellow', 'The collector gives no judgement.')
 }
 
 const endText = (end: Endpoint | undefined): string => sanitize(end?.node ?? '')

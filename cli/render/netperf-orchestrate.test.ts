@@ -1,12 +1,19 @@
+import { execa, execaSync } from 'execa'
 import { expect, test } from 'vitest'
 import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { PingTest, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { freePort } from '../../collector/autopilot/testing/free-port.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { closeCollectors, collectorWith, runCommand } from '../testing/run-command.ts'
 import { endpointPair, failedPair, iperfPair, pingPair, RUN_ID, runOf } from '../testing/run-samples.ts'
 import { netperfOrchestrateDocument } from './netperf-orchestrate.ts'
+
+/** --bind-dev and -I need root. */
+const hasPrograms =
+  process.getuid?.() === 0 &&
+  execaSync('sh', ['-c', 'command -v iperf3 fping'], { reject: false }).exitCode === 0
 
 const completed = runOf(RunState.RUN_STATE_COMPLETED)
 
@@ -32,7 +39,9 @@ test("a pair measured by netperf has netperf's lines", () => {
       exit_code: 0,
       elapsed_time: 31.2,
       stdout: 'THROUGHPUT=9400.12\nP99_LATENCY=50\n',
-      command: 'netperf iperf 10.0.0.2',
+      command: expect.stringMatching(
+        /^netperf -H 10\.0\.0\.2,4 -p 12865 -L 10\.0\.0\.1,4 -t TCP_STREAM -l 2 .* -- -P ,12866 /,
+      ),
     },
   ])
 })
@@ -54,7 +63,39 @@ test('pairs of other programs have the same format, and failed pairs their reaso
     stderr: 'refused: connection refused',
   })
   expect(iperf).not.toHaveProperty('stderr')
+  expect(iperf!.command).toMatch(/^iperf3 -c 10\.0\.0\.2 -p 5201 .*-B 10\.0\.0\.1 --bind-dev net1 -t 2 /)
 })
+
+/** The pair on loopback, so that its command can run here. */
+const onLoopback = (pair: PairResult): PairResult => {
+  const end = { interface: 'lo', address: '127.0.0.1' }
+  return { ...pair, source: { node: 'n1', ...end }, destination: { node: 'n2', ...end } }
+}
+
+const runShell = (command: string) => execaSync('sh', ['-c', command], { reject: false, all: true })
+
+test.skipIf(!hasPrograms)(
+  'the command of a pair runs in a shell (skipped: needs root, iperf3 and fping)',
+  async () => {
+    const iperf = runOf(RunState.RUN_STATE_COMPLETED)
+    const [pair] = netperfOrchestrateDocument(iperf, [onLoopback(iperfPair('n1', 'n2', 1e9))])
+    const port = String(await freePort())
+    const server = execa('sh', ['-c', `exec iperf3 -s -1 -p ${port}`])
+    await expect
+      .poll(() => runShell(pair!.command.replace('-p 5201', `-p ${port}`).replace('-t 2', '-t 1')).exitCode)
+      .toBe(0)
+    await server
+    const spec = {
+      ...iperf.spec!,
+      test: { $case: 'ping' as const, value: PingTest.fromPartial({ count: 1 }) },
+    }
+    const [ping] = netperfOrchestrateDocument({ ...iperf, spec }, [
+      onLoopback(pingPair('n1', 'n2', 0, 0.001)),
+    ])
+    expect(ping!.command).toMatch(/^fping -D -c 1 .*-I lo 127\.0\.0\.1$/)
+    expect(runShell(ping!.command)).toMatchObject({ exitCode: 0, all: expect.stringContaining('0% loss') })
+  },
+)
 
 test('runs export writes jsonl, netperf-orchestrate and csv, and refuses other formats', async () => {
   const collector = await collectorWith()

@@ -2,17 +2,25 @@
  * Results in the export format of netperf-orchestrate: one entry per pair with client, server, their addresses, success,
  * exit_code, elapsed_time, stdout, stderr and command. The store does not have the output of programs, so `stdout` is
  * generated: netperf's key=value lines if netperf measured, else lines in that format, with netperf's names if it has
- * one for the value. `command` names the engine and the options and cannot be run. `exit_code` is 0 for a measured pair
- * (`success`), else -1, which netperf-orchestrate uses for tests that it ended.
+ * one for the value. `command` repeats the test from the client's shell: it is the agent's command line with the standard
+ * port of the program, and with text output. It needs a server (`iperf3 -s`, `netserver`), because the agent's has ended.
+ * `exit_code` is 0 for a measured pair (`success`), else -1, which netperf-orchestrate uses for tests that it ended.
  */
 
 import type { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
-import type { PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
+import { PingRequest, type PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
-import type { Run } from '#proto/meshgauge/collector/v1/run.ts'
+import type { IperfTest, PingTest, Run } from '#proto/meshgauge/collector/v1/run.ts'
+import { fpingArgs } from '../../agent/engines/fping/args.ts'
+import { clientArgs as iperf3Args } from '../../agent/engines/iperf3/args.ts'
+import { clientArgs as netperfArgs } from '../../agent/engines/netperf/args.ts'
+import { pingArgs } from '../../agent/engines/ping/args.ts'
+import { planPing } from '../../agent/engines/ping-request.ts'
+import { ENGINES, type IperfEngineName } from '../../lib/engines.ts'
+import { parseIpPrefix } from '../../lib/ip-address.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { outcomeWord, runTest } from './enum-words.ts'
+import { outcomeWord } from './enum-words.ts'
 
 type Lines = [name: string, value: string | number | undefined][]
 
@@ -62,12 +70,50 @@ const stdoutOf = (pair: PairResult): string =>
     .map(([name, value]) => `${name}=${value}\n`)
     .join('')
 
-const commandOf = (run: Run, { engine, destination }: PairResult): string => {
+/** The standard ports of the servers, for a server that a person starts. */
+const PORTS: Record<IperfEngineName, number> = { iperf3: 5201, netperf: 12865 }
+
+/** The engine tcp connects to the agents. */
+const AGENT_PORT = 50051
+
+const iperfCommand = (pair: PairResult, test: IperfTest): string[] => {
+  const { source, destination, engine } = pair
+  const name = ENGINES.iperf.find((each) => each === (engine?.name || test.engine)) ?? 'iperf3'
+  const flow = {
+    address: destination?.address ?? '',
+    port: PORTS[name],
+    interface: source?.interface ?? '',
+    sourceAddress: source?.address ?? '',
+  }
+  if (name === 'netperf') return [name, ...netperfArgs(flow, test.options)]
+  return [name, ...iperf3Args(flow, test.options, 'text')]
+}
+
+const pingCommand = (pair: PairResult, test: PingTest): string[] => {
+  const { source, destination, engine } = pair
+  const address = destination?.address ?? ''
+  const from = {
+    interface: source?.interface ?? '',
+    addresses: [parseIpPrefix(source?.address ?? '') ?? []].flat(),
+  }
+  const plan = planPing(PingRequest.fromPartial({ ...test, targets: [{ address }] }))
+  const name = engine?.name || test.engine
+  if (name === 'ping') return [name, ...pingArgs(address, plan, from)]
+  // The agent itself opens the connections of the engine tcp.
+  if (name === 'tcp')
+    return ['nc', '-z', '-w', String(Math.ceil(plan.timeoutSeconds)), address, String(AGENT_PORT)]
+  return ['fping', ...fpingArgs(plan, from)]
+}
+
+/** A word as a POSIX shell reads it. */
+const shellWord = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+
+const commandOf = (run: Run, pair: PairResult): string => {
   const test = run.spec?.test
-  const options = test?.$case === 'iperf' ? test.value.options : undefined
-  const kind = options?.requestResponse ? 'rr' : runTest(run)
-  const words = options?.extraArguments.length ? ` -- ${options.extraArguments.join(' ')}` : ''
-  return `${engine?.name ?? runTest(run)} ${kind} ${destination?.address ?? ''}${words}`.trim()
+  if (!test) return ''
+  const words = test.$case === 'ping' ? pingCommand(pair, test.value) : iperfCommand(pair, test.value)
+  return words.map(shellWord).join(' ')
 }
 
 export const netperfOrchestrateDocument = (run: Run, pairs: readonly PairResult[]) =>

@@ -24,11 +24,15 @@ const interfacesText = (node: Node): string => {
     .join('  ')
 }
 
-const enginesText = (node: Node): string =>
-  (node.description?.engines ?? [])
-    .filter(({ available }) => available)
+/** The engines of iperf tests, and the one that pings: fping if it is available. */
+const enginesText = (node: Node): string => {
+  const available = (node.description?.engines ?? []).filter((engine) => engine.available)
+  const [pinger] = available.filter(({ test }) => test === 'ping')
+  return available
+    .filter((engine) => engine.test !== 'ping' || engine === pinger)
     .map(({ name, version }) => sanitize(`${name} ${version}`))
     .join('  ')
+}
 
 const rowOf = (node: Node, now: Date, paint: Paint): string[] => {
   const name = sanitize(node.name)
@@ -64,8 +68,9 @@ const missingEngines = (nodes: readonly Node[]): string[] => {
   })
 }
 
-export const renderNodes = (nodes: readonly Node[], now: Date, paint: Paint): string => {
-  if (nodes.length === 0) return 'The fleet has no nodes.'
+/** The nodes as a table, then what is missing, and the collector that was asked. */
+export const renderNodes = (nodes: readonly Node[], collector: string, now: Date, paint: Paint): string => {
+  if (nodes.length === 0) return `The fleet of the collector at ${collector} has no nodes.`
   const table = renderTable(
     ['NODE', 'STATE', 'AGENT', 'INTERFACES', 'ENGINES', 'LAST PING', 'LAST IPERF'],
     nodes.map((node) => rowOf(node, now, paint)),
@@ -77,6 +82,8 @@ export const renderNodes = (nodes: readonly Node[], now: Date, paint: Paint): st
     notes.unshift(
       paint('red', `${silent} of ${counted(nodes.length, 'node')} ${silent === 1 ? 'is' : 'are'} silent`),
     )
+  const ready = nodes.filter(({ state }) => state === NodeState.NODE_STATE_READY).length
+  notes.push(`${ready} of ${counted(nodes.length, 'node')} ready; collector ${collector}`)
   return [table, ...notes].join('\n')
 }
 

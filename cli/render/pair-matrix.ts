@@ -1,18 +1,15 @@
-/** The matrix of pairs: rows send, columns receive. Grades each cell. matrix-text.ts renders it. */
+/** The matrix of pairs: rows send, columns receive. The collector marks bad pairs. matrix-text.ts renders it. */
 
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { Endpoint, EndpointPair, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import { type Endpoint, PairMark, type PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { median } from '../../lib/statistics.ts'
 import { compareNames } from './figures.ts'
 
 /** The measure that a matrix shows, in base units: bit/s, a ratio, or seconds. */
 export type MatrixMeasure = 'throughput' | 'loss' | 'rtt-p50' | 'rtt-p99'
 
-/** `odd` differs from the other pairs. `bad` differs a lot, or is evidence of a verdict. */
-type CellGrade = 'good' | 'odd' | 'bad'
-
 export type Cell =
-  | { kind: 'value'; value: number; grade: CellGrade }
+  | { kind: 'value'; value: number; isMarked: boolean }
   /** There is no valid measurement. Never shown as 0. */
   | { kind: 'failed'; outcome: Outcome; reason: string }
 
@@ -38,17 +35,7 @@ const measuredValue = (pair: PairResult, measure: MatrixMeasure): number | undef
   return duration && duration.seconds + duration.nanos / 1e9
 }
 
-/** A shorter round trip is always good: local jitter alone makes differences of a factor of three. */
-const RTT_FLOOR_SECONDS = 0.001
-
-/** Grades a value against the median of the matrix. A verdict of the collector takes precedence. */
-export const gradeOf = (value: number, middle: number | undefined, measure: MatrixMeasure): CellGrade => {
-  if (measure === 'loss') return value === 0 ? 'good' : value < 0.01 ? 'odd' : 'bad'
-  if (middle === undefined || middle === 0) return 'good'
-  if (measure === 'throughput') return value >= 0.8 * middle ? 'good' : value >= 0.5 * middle ? 'odd' : 'bad'
-  if (value < RTT_FLOOR_SECONDS) return 'good'
-  return value <= 3 * middle ? 'good' : value <= 10 * middle ? 'odd' : 'bad'
-}
+export const isMarked = ({ mark }: { readonly mark: PairMark }): boolean => mark === PairMark.PAIR_MARK_BAD
 
 const nodesOf = (pairs: readonly PairResult[], end: 'source' | 'destination'): string[] =>
   [...new Set(pairs.map((pair) => pair[end]?.node ?? ''))].sort(compareNames)
@@ -61,10 +48,8 @@ export const buildMatrix = (
   all: readonly PairResult[],
   interfaceName: string,
   measure: MatrixMeasure,
-  blamed: readonly EndpointPair[],
 ): Matrix => {
   const pairs = all.filter((pair) => (pair.source?.interface ?? '') === interfaceName)
-  const blamedKeys = new Set(blamed.map(({ source, destination }) => keyOf(source, destination)))
   const values = pairs
     .filter((pair) => pair.outcome === Outcome.OUTCOME_MEASURED)
     .map((pair) => measuredValue(pair, measure))
@@ -73,8 +58,7 @@ export const buildMatrix = (
   const toCell = (pair: PairResult): Cell => {
     const value = pair.outcome === Outcome.OUTCOME_MEASURED ? measuredValue(pair, measure) : undefined
     if (value === undefined) return { kind: 'failed', outcome: pair.outcome, reason: pair.reason }
-    const isBlamed = blamedKeys.has(keyOf(pair.source, pair.destination))
-    return { kind: 'value', value, grade: isBlamed ? 'bad' : gradeOf(value, middle, measure) }
+    return { kind: 'value', value, isMarked: isMarked(pair) }
   }
   const cells = new Map(pairs.map((pair) => [keyOf(pair.source, pair.destination), toCell(pair)]))
   const sources = nodesOf(pairs, 'source')

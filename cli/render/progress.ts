@@ -38,16 +38,17 @@ const remainingText = (run: Run, passedSeconds: number): string => {
   return `, ${left < 1 ? 'a moment' : left < 120 ? `${Math.round(left)} s` : formatDuration(left)} left`
 }
 
-/** `round 3 of 5, 18 of 30 pairs, 6 s left`. `passedSeconds` is the age of the run's state. */
-const progressText = (run: Run, passedSeconds: number, bar = ', '): string => {
+/**
+ * `18 of 30 pairs, 6 s left`. Rounds are not shown: they overlap, because a pair starts when its nodes are free.
+ * `passedSeconds` is the age of the run's state.
+ */
+const progressText = (run: Run, passedSeconds: number): string => {
   if (run.state === RunState.RUN_STATE_PENDING) return 'waiting for another run on these interfaces'
-  const { doneCount = 0, pairCount = 0, round = 0, measuredCount = 0 } = run.progress ?? {}
-  const rounds =
-    run.plan && run.plan.roundCount > 1 ? `round ${Math.max(1, round)} of ${run.plan.roundCount}${bar}` : ''
+  const { doneCount = 0, pairCount = 0, measuredCount = 0 } = run.progress ?? {}
   const failed = doneCount - measuredCount
   const failures = failed > 0 ? `, ${formatCount(failed)} without a value` : ''
   const pairs = `${formatCount(doneCount)} of ${formatCount(pairCount)} pairs${failures}`
-  return `${rounds}${pairs}${remainingText(run, passedSeconds)}`
+  return `${pairs}${remainingText(run, passedSeconds)}`
 }
 
 const shareOf = (run: Run): number =>
@@ -66,12 +67,8 @@ const createLiveProgress = ({ stream, paint, clock }: ProgressDeps): Progress =>
   const draw = () => {
     if (!latest) return
     const passed = clock.monotonicSeconds() - latest.at
-    const bar = `  ${renderBar(shareOf(latest.run))}  `
-    const text = progressText(latest.run, passed, bar)
-    const spinner = paint('cyan', SPINNER[frame++ % SPINNER.length]!)
-    line.show(
-      `  ${spinner} ${progressTitle(latest.run)}   ${text.includes(bar) ? text : `${bar.trimStart()}${text}`}`,
-    )
+    const text = `${renderBar(shareOf(latest.run))}  ${progressText(latest.run, passed)}`
+    line.show(`  ${paint('cyan', SPINNER[frame++ % SPINNER.length]!)} ${progressTitle(latest.run)}   ${text}`)
   }
   const tick = async () => {
     while (!ended.signal.aborted) {

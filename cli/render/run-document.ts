@@ -7,14 +7,24 @@ import type {
   EndpointPair,
   ExpectationResult,
   InterfaceSummary,
+  Judgement,
   PairExpectation,
   PairResult,
   Verdict,
 } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Plan, Run } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { culpritWord, directionWord, outcomeWord, runTest, runTopology, stateWord } from './enum-words.ts'
+import {
+  culpritWord,
+  directionWord,
+  judgementWord,
+  outcomeWord,
+  runTest,
+  runTopology,
+  stateWord,
+} from './enum-words.ts'
 import { hostsDocument, nodesMetadataDocument } from './host-document.ts'
+import { isMarked } from './pair-matrix.ts'
 import { wallTime } from './wall-time.ts'
 
 /** Undefined for an empty text, which protobuf uses for an absent one. */
@@ -88,6 +98,11 @@ const iperfDocument = (result: IperfResult, samples: readonly IperfSample[]) => 
   intervals: samples.map(intervalDocument),
 })
 
+const linkSpeeds = ({ sourceSpeedBitsPerSecond, destinationSpeedBitsPerSecond }: PairResult) =>
+  sourceSpeedBitsPerSecond === undefined && destinationSpeedBitsPerSecond === undefined
+    ? undefined
+    : { source: sourceSpeedBitsPerSecond, destination: destinationSpeedBitsPerSecond }
+
 export const pairDocument = (pair: PairResult) => ({
   source: endpoint(pair.source),
   destination: endpoint(pair.destination),
@@ -97,6 +112,9 @@ export const pairDocument = (pair: PairResult) => ({
   iperf: pair.values?.$case === 'iperf' ? iperfDocument(pair.values.value, pair.samples) : undefined,
   engine: pair.engine && { name: pair.engine.name, version: pair.engine.version },
   hosts: hostsDocument(pair),
+  linkSpeedsBitsPerSecond: linkSpeeds(pair),
+  programFault: pair.programFault && { ...pair.programFault },
+  marked: isMarked(pair) || undefined,
   attemptCount: pair.attemptCount,
   round: pair.round || undefined,
   traceId: text(pair.traceId),
@@ -119,6 +137,7 @@ const interfaceDocument = (summary: InterfaceSummary, test: 'ping' | 'iperf') =>
     p99: fromDuration(summary.rtt.p99),
     max: fromDuration(summary.rtt.max),
   },
+  markedCount: summary.markedCount,
   worst: summary.worst.map(endpointPair),
 })
 
@@ -131,9 +150,25 @@ export const verdictDocument = (verdict: Verdict) => ({
   rack: text(verdict.rack),
   confidence: verdict.confidence,
   message: verdict.message,
+  nodes: verdict.nodes.length > 0 ? verdict.nodes : undefined,
+  program: text(verdict.program),
+  pairCount: verdict.pairCount,
   pairsFor: verdict.pairsFor.map(endpointPair),
   pairsAgainst: verdict.pairsAgainst.map(endpointPair),
   retested: verdict.retested,
+})
+
+export const judgementDocument = ({ coverage, ...judgement }: Judgement) => ({
+  state: judgementWord(judgement.state),
+  headline: judgement.headline,
+  notes: judgement.notes,
+  requestedCount: coverage?.requestedCount ?? 0,
+  observedCount: coverage?.observedCount ?? 0,
+  unobserved: coverage?.unobserved ?? [],
+  unobservedCount: coverage?.unobservedCount ?? 0,
+  markedCount: judgement.markedCount,
+  missedExpectationCount: judgement.missedExpectationCount,
+  exitCode: judgement.exitCode,
 })
 
 const missDocument = ({ pair, value }: PairExpectation) => ({
@@ -193,6 +228,7 @@ export const summaryDocument = (run: Run) => {
     idealSeconds: wall.idealSeconds,
     efficiencyRatio: wall.efficiencyRatio,
     interfaces: (summary?.interfaces ?? []).map((each) => interfaceDocument(each, runTest(run))),
+    judgement: run.judgement && judgementDocument(run.judgement),
     verdicts: run.verdicts.map(verdictDocument),
     expectations: summary?.expectations.length ? summary.expectations.map(expectationDocument) : undefined,
   }

@@ -1,26 +1,23 @@
-/** The headline of a run: verdicts, missed expectations and failures; and the exit code. */
+/** The headline of a run: the judgement of the collector with its verdicts, and the pairs without a value. */
 
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { PairResult, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import {
+  type Judgement,
+  JudgementState,
+  type PairResult,
+  type Verdict,
+} from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
-import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { outcomeWord, runTopology, stateWord } from './enum-words.ts'
-import { missedCount, renderMisses } from './expectations-text.ts'
+import { type ExitCode, judgedExitCode } from '../exit-codes.ts'
+import { outcomeWord, stateWord } from './enum-words.ts'
+import { renderMisses } from './expectations-text.ts'
 import { counted, formatCount } from './figures.ts'
 import { type Paint, sanitize } from './paint.ts'
-
-/** A verdict about a node needs at least this many peers. */
-const MIN_PEERS = 3
 
 /** Maximum number of failure groups to list; more are counted. */
 const MAX_GROUPS = 5
 
-export const runExitCode = (run: Run, pairs: readonly PairResult[]): ExitCode => {
-  if (run.verdicts.length > 0 || missedCount(run.summary?.expectations ?? []) > 0) return EXIT.verdict
-  const complete = run.state === RunState.RUN_STATE_COMPLETED
-  const measured = pairs.every((pair) => pair.outcome === Outcome.OUTCOME_MEASURED)
-  return complete && measured && pairs.length > 0 ? EXIT.healthy : EXIT.notMeasured
-}
+export const runExitCode = ({ judgement }: Run): ExitCode => judgedExitCode(judgement)
 
 /** Splits the collector's message: the first sentence is the answer, the rest is the evidence. */
 const splitMessage = (message: string): { answer: string; evidence: string } => {
@@ -28,9 +25,9 @@ const splitMessage = (message: string): { answer: string; evidence: string } => 
   return match ? { answer: match[1]!, evidence: match[2]! } : { answer: message, evidence: '' }
 }
 
-const countEvidence = ({ pairsFor, pairsAgainst, retested }: Verdict): string => {
-  const all = pairsFor.length + pairsAgainst.length
-  const agreement = all > 0 ? `${formatCount(pairsFor.length)} of ${counted(all, 'pair')} agree.` : ''
+const countEvidence = ({ pairCount, pairsAgainst, retested }: Verdict): string => {
+  const all = pairCount + pairsAgainst.length
+  const agreement = all > 0 ? `${formatCount(pairCount)} of ${counted(all, 'pair')} agree.` : ''
   return `${agreement}${retested ? ' Retested on new ports: the same.' : ''}`.trim()
 }
 
@@ -89,39 +86,6 @@ const renderFailures = (pairs: readonly PairResult[], paint: Paint): string[] =>
   ]
 }
 
-const extentOf = (pairs: readonly PairResult[]) => {
-  const ends = pairs.flatMap(({ source, destination }) => [source, destination])
-  const peers = new Map<string, Set<string>>()
-  for (const { source, destination } of pairs) {
-    const key = `${source?.node}\0${source?.interface}`
-    peers.set(key, (peers.get(key) ?? new Set()).add(destination?.node ?? ''))
-  }
-  return {
-    nodes: new Set(ends.map((end) => end?.node)).size,
-    interfaces: new Set(ends.map((end) => `${end?.node}\0${end?.interface}`)).size,
-    canNameCulprit: [...peers.values()].some((set) => set.size >= MIN_PEERS),
-  }
-}
-
-const renderNoVerdict = (run: Run, pairs: readonly PairResult[], paint: Paint): string[] => {
-  const worst = (run.summary?.interfaces ?? []).reduce((sum, each) => sum + each.worst.length, 0)
-  const { nodes, interfaces, canNameCulprit } = extentOf(pairs)
-  const extent = `${counted(nodes, 'node')} and ${counted(interfaces, 'interface')}`
-  if (worst > 0) {
-    const advice = canNameCulprit
-      ? ''
-      : ` A ${runTopology(run)} has too few peers to name a culprit; run a mesh.`
-    const outliers = `${counted(worst, 'pair')} ${worst === 1 ? 'stands' : 'stand'} out`
-    return [paint('yellow', `No culprit among ${extent}, but ${outliers}.${advice}`)]
-  }
-  if (!canNameCulprit) {
-    return [
-      `${paint('green', 'No pair stands out')} among ${extent}. Only a mesh of 4 or more nodes can name a culprit.`,
-    ]
-  }
-  return [`${paint('green', 'Healthy.')} No culprit among ${extent}.`]
-}
-
 const STATE_SENTENCES: Partial<Record<RunState, string>> = {
   [RunState.RUN_STATE_PENDING]: 'The run is waiting for another run on the same interfaces.',
   [RunState.RUN_STATE_RUNNING]: 'The run is active.',
@@ -130,20 +94,40 @@ const STATE_SENTENCES: Partial<Record<RunState, string>> = {
   [RunState.RUN_STATE_FAILED]: 'The run failed.',
 }
 
+const STATE_COLORS: Partial<Record<JudgementState, Parameters<Paint>[0]>> = {
+  [JudgementState.JUDGEMENT_STATE_HEALTHY]: 'green',
+  [JudgementState.JUDGEMENT_STATE_BAD]: 'red',
+}
+
+/** The headline of a judgement. The verdicts of a bad one have lines of their own. */
+export const renderAnswer = ({ state, headline }: Judgement, paint: Paint): string =>
+  paint(STATE_COLORS[state] ?? 'yellow', sanitize(headline))
+
 /** The lines of the headline, the most important first. */
 export const renderHeadline = (run: Run, pairs: readonly PairResult[], paint: Paint): string[] => {
+  const { judgement, verdicts, state, stateReason } = run
   const lines = [
-    ...run.verdicts.flatMap((verdict) => renderVerdict(verdict, run, paint)),
+    ...verdicts.flatMap((verdict) => renderVerdict(verdict, run, paint)),
     ...renderMisses(run.summary?.expectations ?? [], paint),
   ]
-  if (run.state !== RunState.RUN_STATE_COMPLETED) {
-    const why = run.stateReason ? ` ${sanitize(run.stateReason)}` : ''
-    lines.push(
-      paint('yellow', `${STATE_SENTENCES[run.state] ?? `The run is ${stateWord(run.state)}.`}${why}`),
-    )
+  const answer = judgement && lines.length === 0 ? renderAnswer(judgement, paint) : undefined
+  if (answer) lines.push(answer)
+  if (state !== RunState.RUN_STATE_COMPLETED) {
+    // The answer of a run without a verdict says itself that it ended early.
+    const sentence = answer ? '' : (STATE_SENTENCES[state] ?? `The run is ${stateWord(state)}.`)
+    const text = [sentence, sanitize(stateReason)].filter((part) => part !== '').join(' ')
+    if (text) lines.push(paint('yellow', text))
   }
-  const failures = renderFailures(pairs, paint)
-  if (pairs.length === 0) lines.push(paint('red', 'Nothing was measured.'))
-  else if (lines.length === 0 && failures.length === 0) lines.push(...renderNoVerdict(run, pairs, paint))
-  return [...lines, ...failures]
+  const notes = (judgement?.notes ?? []).map((note) => paint('yellow', `Note: ${sanitize(note)}`))
+  return [...lines, ...notes, ...renderCoverage(judgement, paint), ...renderFailures(pairs, paint)]
+}
+
+/** The coverage in one line, where it is not complete and verdicts are the headline. */
+const renderCoverage = (judgement: Judgement | undefined, paint: Paint): string[] => {
+  const { requestedCount = 0, observedCount = 0 } = judgement?.coverage ?? {}
+  if (judgement?.state !== JudgementState.JUDGEMENT_STATE_BAD || observedCount >= requestedCount) return []
+  const verb = observedCount === 1 ? 'was' : 'were'
+  return [
+    paint('yellow', `${formatCount(observedCount)} of ${counted(requestedCount, 'pair')} ${verb} observed.`),
+  ]
 }

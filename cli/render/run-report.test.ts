@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { PairMark, type PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import {
   endpointPair,
@@ -18,6 +19,8 @@ const COMPLETED = RunState.RUN_STATE_COMPLETED
 const options = { paint: noPaint, columns: 80 }
 
 const healthy = () => meshOf(4, (source, destination) => iperfPair(source, destination, 9.4e9))
+
+const marked = (pair: PairResult): PairResult => ({ ...pair, mark: PairMark.PAIR_MARK_BAD })
 
 const pingRun = () => {
   const run = runOf(COMPLETED)
@@ -43,7 +46,7 @@ Run ${RUN_ID} (nightly)`,
 
   test('a verdict is first, then its evidence; its pairs are marked without colours', () => {
     const pairs = meshOf(4, (source, destination) =>
-      iperfPair(source, destination, source === 'n3' ? 48e6 : 9.4e9),
+      source === 'n3' ? marked(iperfPair(source, destination, 48e6)) : iperfPair(source, destination, 9.4e9),
     )
     const spread = { min: 48e6, mean: 9.3e9, median: 9.41e9, max: 9.6e9 }
     const summary = {
@@ -60,6 +63,7 @@ Run ${RUN_ID} (nightly)`,
           aggregateBitsPerSecond: 113e9,
           rtt: undefined,
           worst: [endpointPair('n3', 'n1')],
+          markedCount: 3,
         },
       ],
     }
@@ -97,7 +101,7 @@ Run ${RUN_ID} (nightly)`,
       return iperfPair(source, destination, 940e6)
     })
     expect(renderReport(runOf(RunState.RUN_STATE_CANCELLED), pairs, options)).toBe(
-      `The run was cancelled. These are the results until then.
+      `Unclear. The run was cancelled. 10 of 12 pairs were observed.
 ✘ 7 of 12 pairs could not be measured.
   6 unreachable, all from or to n2: no route to 10.0.0.2
   1 not run, n1 → n3 on net1: the run was cancelled
@@ -120,7 +124,9 @@ Run ${RUN_ID} (nightly)`,
       'net1, µs round trip, median (row sends, column receives)',
     )
     const lossy = meshOf(4, (source, destination) =>
-      pingPair(source, destination, destination === 'n2' ? 0.1 : 0, 0.00002),
+      destination === 'n2'
+        ? marked(pingPair(source, destination, 0.1, 0.00002))
+        : pingPair(source, destination, 0, 0.00002),
     )
     expect(renderReport(pingRun(), lossy, options)).toContain(`net1, % lost (row sends, column receives)
        n1   n2   n3   n4

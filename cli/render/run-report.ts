@@ -1,6 +1,6 @@
 /** The report at the end of a run: the headline, the matrix of each interface, expectations and the duration. */
 
-import type { EndpointPair, InterfaceSummary, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
+import type { InterfaceSummary, PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Plan, type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
@@ -16,8 +16,6 @@ import { hasTransactions, transactionFigures } from './transaction-text.ts'
 import { wallTime } from './wall-time.ts'
 
 export type ReportOptions = { paint: Paint; columns: number | undefined }
-
-const blamedPairs = (run: Run): EndpointPair[] => run.verdicts.flatMap((verdict) => verdict.pairsFor)
 
 /** The measure of the matrix: for pings loss if there is any, else round-trip time. */
 const measureOf = (run: Run, pairs: readonly PairResult[]): MatrixMeasure => {
@@ -94,7 +92,7 @@ export const renderInterface = (
   { paint, columns }: ReportOptions,
 ): string => {
   const ofInterface = pairs.filter((pair) => (pair.source?.interface ?? '') === name)
-  const matrix = buildMatrix(ofInterface, name, measureOf(run, ofInterface), blamedPairs(run))
+  const matrix = buildMatrix(ofInterface, name, measureOf(run, ofInterface))
   const fullOutputHint = `all pairs: meshgauge runs export ${run.id}`
   const summary = run.summary?.interfaces.find((each) => each.interface === name)
   const lines = [renderMatrix(matrix, { paint, columns, fullOutputHint })]

@@ -6,9 +6,11 @@ import type {
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBytes, formatDuration } from '../../lib/units.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { ago, counted, formatCount } from './figures.ts'
 import { type Paint, sanitize } from './paint.ts'
 import { scheduleOrigin, scheduleState, scheduleWork } from './schedule-document.ts'
+import { shortenIds } from './short-ids.ts'
 import { renderTable } from './table.ts'
 
 const when = (spec: ScheduleSpec | undefined): string => {
@@ -108,7 +110,7 @@ export const renderSchedule = (schedule: Schedule, now: Date, paint: Paint): str
     ['reason', schedule.reason],
     ['covered', schedule.coverage && coverageLine(schedule.coverage)],
     ['budget', usedBudget(schedule)],
-    ['runs', schedule.runIds.join(' ')],
+    ['runs', schedule.runIds.map(shortenIds(schedule.runIds)).join(' ')],
   ]
   const shown = lines.filter(([, text]) => text !== undefined && text !== '')
   return [
@@ -117,13 +119,23 @@ export const renderSchedule = (schedule: Schedule, now: Date, paint: Paint): str
   ].join('\n')
 }
 
+/** 0 if every pair was measured in time, 1 if pairs are overdue, 3 if there are no pairs. */
+export const coverageExitCode = ({ coverage }: GetCoverageResponse): ExitCode => {
+  if (!coverage || coverage.pairCount === 0) return EXIT.notMeasured
+  return coverage.overdueCount > 0 ? EXIT.verdict : EXIT.healthy
+}
+
+/** The overdue pairs, then a summary. */
 export const renderCoverage = (
-  { coverage, overdue, nextPageToken }: GetCoverageResponse,
+  answer: GetCoverageResponse,
   { within, now, paint }: { within: string; now: Date; paint: Paint },
 ): string => {
-  if (!coverage) return 'No pair was ever measured.'
-  const head = `Measured within ${within}: ${coverageLine(coverage)}.`
-  if (overdue.length === 0) return head
+  const { coverage, overdue, nextPageToken } = answer
+  if (!coverage || coverage.pairCount === 0) return 'The fleet has no pairs to cover.'
+  const isCovered = coverageExitCode(answer) === EXIT.healthy
+  const [sign, style] = isCovered ? (['✔', 'green'] as const) : (['✘', 'red'] as const)
+  const summary = paint(style, `${sign} Measured within ${within}: ${coverageLine(coverage)}.`)
+  if (overdue.length === 0) return summary
   const rows = overdue.map(({ source, destination, interface: name, lastTime }) => [
     sanitize(source),
     sanitize(destination),
@@ -135,5 +147,5 @@ export const renderCoverage = (
     nextPageToken === ''
       ? ''
       : `\nand ${counted(coverage.overdueCount - overdue.length, 'more pair')}. Raise --limit, up to 5000, to list them.`
-  return `${head}\n\n${table}${more}`
+  return `${table}${more}\n\n${summary}`
 }

@@ -2,8 +2,9 @@ import { type Traffic, type TrafficFlow, TrafficState } from '#proto/meshgauge/c
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBitrate, formatBytes } from '../../lib/units.ts'
 import { topologyWord, wordOf } from './enum-words.ts'
-import { ago, counted, formatCount } from './figures.ts'
+import { ago, counted, firstSentence, formatCount } from './figures.ts'
 import { type Paint, sanitize } from './paint.ts'
+import { shortenIds } from './short-ids.ts'
 import { renderTable } from './table.ts'
 
 const trafficWord = wordOf(TrafficState, 'TRAFFIC_STATE_')
@@ -82,24 +83,26 @@ export const renderTraffic = (traffic: Traffic, stop: string, paint: Paint): str
 export const startingText = (traffic: Traffic): string =>
   `${trafficWord(traffic.state)}: ${formatCount(traffic.movingCount)} of ${counted(traffic.flowCount, 'flow')} moving`
 
-export const renderTrafficList = (list: readonly Traffic[], now: Date, paint: Paint): string =>
-  list.length === 0
-    ? 'No traffic since the start of the collector. Start some with "meshgauge traffic start mesh --bitrate 1G".'
-    : renderTable(
-        ['ID', 'LABEL', 'STATE', 'TOPOLOGY', 'MOVING', 'RECEIVED', 'RESTARTS', 'STARTED', 'REASON'],
-        list.map((traffic) => [
-          traffic.id,
-          sanitize(traffic.spec?.label ?? ''),
-          trafficWord(traffic.state),
-          topologyWord(traffic.spec?.topology?.kind ?? 0),
-          `${formatCount(traffic.movingCount)} of ${formatCount(traffic.flowCount)}`,
-          formatBitrate(traffic.receivedBitsPerSecond),
-          formatCount(traffic.restartCount),
-          ago(fromTimestamp(traffic.createTime), now),
-          sanitize(traffic.reason),
-        ]),
-        paint,
-      )
+export const renderTrafficList = (list: readonly Traffic[], now: Date, paint: Paint): string => {
+  if (list.length === 0)
+    return 'No traffic since the start of the collector. Start some with "meshgauge traffic start mesh --bitrate 1G".'
+  const shorten = shortenIds(list.map(({ id }) => id))
+  return renderTable(
+    ['ID', 'LABEL', 'STATE', 'TOPOLOGY', 'MOVING', 'RECEIVED', 'RESTARTS', 'STARTED', 'REASON'],
+    list.map((traffic) => [
+      shorten(traffic.id),
+      sanitize(traffic.spec?.label ?? ''),
+      trafficWord(traffic.state),
+      topologyWord(traffic.spec?.topology?.kind ?? 0),
+      `${formatCount(traffic.movingCount)} of ${formatCount(traffic.flowCount)}`,
+      formatBitrate(traffic.receivedBitsPerSecond),
+      formatCount(traffic.restartCount),
+      ago(fromTimestamp(traffic.createTime), now),
+      sanitize(firstSentence(traffic.reason)),
+    ]),
+    paint,
+  )
+}
 
 export const renderFlows = (flows: readonly TrafficFlow[], paint: Paint): string =>
   flows.length === 0

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { RunState, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import { failedPair, iperfPair, meshOf, runOf, slowSender } from '../testing/run-samples.ts'
+import { failedPair, iperfPair, judgementOf, meshOf, runOf, slowSender } from '../testing/run-samples.ts'
 import { noPaint } from './paint.ts'
 import { type MeasuredRun, renderTrialAnswer, renderTrialTables, trialExitCode } from './trial-text.ts'
 
@@ -35,15 +35,19 @@ describe('the texts of a trial', () => {
   })
 
   test('each run that is not good has its own headline', () => {
-    const bad = { ...mesh, run: { ...mesh.run, verdicts: [slowSender()] } }
-    expect(renderTrialAnswer([ring, bad], noPaint)).toBe(`iperf ring:
+    const bad = { ...mesh, run: runOf(RunState.RUN_STATE_COMPLETED, { verdicts: [slowSender()] }) }
+    const judgement = judgementOf('bad', '1 pair fails on net1 and no culprit explains it.')
+    const badRing = { ...ring, run: { ...ring.run, judgement } }
+    expect(renderTrialAnswer([badRing, bad], noPaint)).toBe(`iperf ring:
+1 pair fails on net1 and no culprit explains it.
 ✘ 1 of 3 pairs could not be measured.
   1 refused, n3 → n1 on net1: the port is closed
 iperf mesh:
 ✘ n3 sends badly on net1: 48 Mbit/s where its peers reach 9.4 Gbit/s.
   3 of 3 pairs agree. Retested on new ports: the same. Confidence 0.99. Trace abababab…`)
-    expect(trialExitCode([ring, bad], 0)).toBe(1)
-    expect(trialExitCode([ring, mesh], 0)).toBe(3)
+    expect(trialExitCode([badRing, bad], 0)).toBe(1)
+    const unclear = { ...ring, run: runOf(RunState.RUN_STATE_CANCELLED) }
+    expect(trialExitCode([unclear, mesh], 0)).toBe(3)
     expect(trialExitCode([wholeRing, mesh], 1)).toBe(1)
   })
 

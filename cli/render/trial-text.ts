@@ -44,12 +44,12 @@ export const runFigures = ({ run }: MeasuredRun): string => {
 
 /** A ring as one line: `node-1 ─ 0.95 → node-2 ─ …`. */
 const renderRing = (pairs: readonly PairResult[], name: string, paint: Paint): string => {
-  const matrix = buildMatrix(pairs, name, 'throughput', [])
+  const matrix = buildMatrix(pairs, name, 'throughput')
   const unit = unitFor('throughput', matrix.median)
   const steps = matrix.sources.map((source, row) => {
     const cell = matrix.rows[row]?.find((candidate) => candidate !== undefined)
     const value = cell?.kind === 'value' ? formatIn(unit, cell.value) : paint('red', 'failed')
-    return `${sanitize(source)} ─ ${cell?.kind === 'value' && cell.grade === 'bad' ? paint('red', value) : value} → `
+    return `${sanitize(source)} ─ ${cell?.kind === 'value' && cell.isMarked ? paint('red', value) : value} → `
   })
   return `${sanitize(name)}, ${unit.name} received around the ring\n  ${steps.join('')}${sanitize(matrix.sources[0] ?? '')}`
 }
@@ -69,14 +69,14 @@ export const renderTrialTables = (all: readonly MeasuredRun[], options: ReportOp
 
 /** A verdict takes precedence over pairs that could not be measured. */
 export const trialExitCode = (all: readonly MeasuredRun[], checks: ExitCode): ExitCode => {
-  const codes = [checks, ...all.map(({ run, pairs }) => runExitCode(run, pairs))]
+  const codes = [checks, ...all.map(({ run }) => runExitCode(run))]
   return [EXIT.verdict, EXIT.notMeasured].find((code) => codes.includes(code)) ?? EXIT.healthy
 }
 
-/** `bad` for any exit code but 0, `odd` if a pair differs from the others, else `good`. */
-export const trialRunGrade = ({ run, pairs }: MeasuredRun): 'good' | 'odd' | 'bad' => {
-  if (runExitCode(run, pairs) !== EXIT.healthy) return 'bad'
-  return run.summary?.interfaces.some(({ worst }) => worst.length > 0) ? 'odd' : 'good'
+/** `bad` for any exit code but 0, `odd` if the collector has something to note, else `good`. */
+export const trialRunGrade = ({ run }: MeasuredRun): 'good' | 'odd' | 'bad' => {
+  if (runExitCode(run) !== EXIT.healthy) return 'bad'
+  return (run.judgement?.notes.length ?? 0) > 0 ? 'odd' : 'good'
 }
 
 /** The headlines of all runs that are not good, or one headline if all are. */

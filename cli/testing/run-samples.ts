@@ -6,17 +6,12 @@ import {
   CulpritKind,
   type EndpointPair,
   FaultDirection,
+  Judgement,
+  JudgementState,
   PairResult,
   Verdict,
 } from '#proto/meshgauge/collector/v1/result.ts'
-import {
-  Plan,
-  Run,
-  RunSpec,
-  type RunState,
-  Topology,
-  TopologyKind,
-} from '#proto/meshgauge/collector/v1/run.ts'
+import { Plan, Run, RunSpec, RunState, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 
 export const RUN_ID = '0198c2f0-1111-7abc-8def-0123456789ab'
@@ -105,8 +100,38 @@ export const meshOf = (
   )
 }
 
+/** A judgement as the collector sends it. */
+export const judgementOf = (
+  state: 'healthy' | 'bad' | 'unclear',
+  headline: string,
+  changes: Partial<Judgement> = {},
+): Judgement => ({
+  ...Judgement.fromPartial({
+    state: JUDGEMENT_STATES[state],
+    headline,
+    coverage: { requestedCount: 12, observedCount: 12 },
+    exitCode: { healthy: 0, bad: 1, unclear: 3 }[state],
+  }),
+  ...changes,
+})
+
+const JUDGEMENT_STATES = {
+  healthy: JudgementState.JUDGEMENT_STATE_HEALTHY,
+  bad: JudgementState.JUDGEMENT_STATE_BAD,
+  unclear: JudgementState.JUDGEMENT_STATE_UNCLEAR,
+}
+
+const judgementOfSample = (state: RunState, { verdicts = [] }: Partial<Run>): Judgement => {
+  if (verdicts.length > 0) return judgementOf('bad', verdicts[0]!.message)
+  return state === RunState.RUN_STATE_COMPLETED
+    ? judgementOf('healthy', 'Healthy. No culprit among 4 nodes and 4 interfaces.')
+    : judgementOf('unclear', 'Unclear. The run was cancelled. 10 of 12 pairs were observed.')
+}
+
+/** A run of a mesh of four nodes, healthy unless its state or verdicts say otherwise. */
 export const runOf = (state: RunState, changes: Partial<Run> = {}): Run => ({
   ...Run.fromPartial({
+    judgement: judgementOfSample(state, changes),
     id: RUN_ID,
     state,
     spec: RunSpec.fromPartial({
@@ -141,5 +166,6 @@ export const slowSender = (): Verdict =>
     confidence: 0.991,
     message: 'n3 sends badly on net1: 48 Mbit/s where its peers reach 9.4 Gbit/s.',
     pairsFor: [endpointPair('n3', 'n1'), endpointPair('n3', 'n2'), endpointPair('n3', 'n4')],
+    pairCount: 3,
     retested: true,
   })

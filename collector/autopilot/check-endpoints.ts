@@ -1,6 +1,6 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { hostOf } from '../../lib/credentials.ts'
 import { peersOf, type Target } from '../health/assign/check-parameters.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import type { RequestParameters } from './check.ts'
 import { runIperf } from './iperf.ts'
 import { runOnNode, statusOf } from './node-reply.ts'
@@ -12,8 +12,8 @@ const RULE = '-------------------------------------'
 
 /** The peers that a node pings; undefined for all peers, also when the node itself is the only allowed one. */
 const targetsOf = (
-  node: Node,
-  fleet: readonly Node[],
+  node: FleetNode,
+  fleet: readonly FleetNode[],
   allowed: ReadonlySet<string>,
 ): Target[] | undefined => {
   if (allowed.size === 0 || (allowed.size === 1 && allowed.has(node.name))) return undefined
@@ -21,7 +21,7 @@ const targetsOf = (
 }
 
 /** The names of the nodes that pings are limited to; empty for no limit. */
-export const pingNodes = (query: Query, fleet: readonly Node[], selection: Selection): Set<string> => {
+export const pingNodes = (query: Query, fleet: readonly FleetNode[], selection: Selection): Set<string> => {
   const names = listOf(query.text('pingnodes', 'all'))
   if (names.includes('all')) return new Set(selection.isPart ? selection.nodes.map(({ name }) => name) : [])
   const known = new Set(fleet.map(({ name }) => name))
@@ -46,11 +46,11 @@ const urlOf = (base: string, node: string, checks: string, level: string, query:
 }
 
 type FanOut = {
-  nodes: readonly Node[]
+  nodes: readonly FleetNode[]
   checks: readonly string[]
   batch: number
-  parametersOf(node: Node): RequestParameters
-  urlOf(node: Node): string
+  parametersOf(node: FleetNode): RequestParameters
+  urlOf(node: FleetNode): string
 }
 
 /** The output of Autopilot's runHealthchecks.py: the reply of every node, then the summary. */
@@ -114,7 +114,10 @@ export const answerStatus = (deps: GatewayDeps, { query, base, signal }: Request
   })()
 }
 
-/** The endpoints of single checks, such as `/pciebw`: one check on the selected nodes, the replies one after the other. */
+/**
+ * The endpoints of single checks, such as `/pciebw`: one check on the selected nodes, the replies one after the other. In
+ * Autopilot one daemon replies, so some texts do not name their node: with several nodes a line before them does.
+ */
 export const answerCheck =
   (check: string, header: (deps: GatewayDeps) => string) =>
   (deps: GatewayDeps, { query, signal }: Request): AsyncGenerator<string> => {
@@ -140,7 +143,9 @@ export const answerCheck =
       // Handles a rejection that occurs while an earlier reply is awaited.
       const replies = Promise.allSettled(ran)
       for (const [index, reply] of ran.entries()) {
+        const { name } = nodes[index]!
         const text = await reply
+        if (nodes.length > 1 && !text.includes(name)) yield `Node: ${name}\n`
         yield index < ran.length - 1 && !text.endsWith('\n') ? `${text}\n` : text
       }
       await replies

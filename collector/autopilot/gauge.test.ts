@@ -1,25 +1,29 @@
 import { metrics as api } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
-import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
 import { addResult, clearFindings } from '../health/state/findings.ts'
+import { createNode, type FleetNode } from '../inventory/node.ts'
+import { sampleDescription, sampleMetadata } from '../inventory/testing/nodes.ts'
 import { createMetrics, type Metrics } from '../telemetry/catalogue/metrics.ts'
 import { createAutopilotGauge } from './gauge.ts'
 import { dcgm, gpumem, gpupower, pciebw, ping, remapped, skipped } from './testing/results.ts'
 
-const node = (name: string, models = true): Node =>
-  Node.fromPartial({
+const node = (name: string, models = true): FleetNode =>
+  createNode({
     name,
     ...(models && {
-      description: {
-        metadata: { cpuModel: 'Intel(R) Xeon(R) Gold 6258R', gpuModel: 'NVIDIA A100-SXM4-80GB' },
-      },
+      description: sampleDescription({
+        metadata: sampleMetadata({
+          cpuModel: 'Intel(R) Xeon(R) Gold 6258R',
+          gpuModel: 'NVIDIA A100-SXM4-80GB',
+        }),
+      }),
     }),
   })
 
 let metrics: Metrics
-let nodes: Node[]
+let nodes: FleetNode[]
 let records: Map<string, CheckRecord>
 beforeEach(() => {
   metrics = createMetrics({ meter: api.getMeter('test') }, { version: '1.2.3' })

@@ -1,16 +1,16 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import { phaseOf } from '../health/assign/check-times.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import type { Metrics } from '../telemetry/catalogue/metrics.ts'
 import { PAIR_BUDGET } from '../telemetry/observe/pair-gauges.ts'
 import { type AutopilotCheck, hasVerdict, type Sample } from './check.ts'
 import { AUTOPILOT_CHECKS } from './checks.ts'
 
 /** Autopilot removes the first pair of parentheses: "IntelR Xeon(R) Gold 6258R". */
-const cpuModelOf = (node: Node | undefined): string =>
+const cpuModelOf = (node: FleetNode | undefined): string =>
   (node?.description?.metadata?.cpuModel ?? '').replace('(', '').replace(')', '') || 'N/A'
 
-const gpuModelOf = (node: Node | undefined, { result }: CheckRecord): string => {
+const gpuModelOf = (node: FleetNode | undefined, { result }: CheckRecord): string => {
   const model = result?.evidence.find(({ name }) => name === 'model')?.value as unknown
   return (typeof model === 'string' ? model : '') || node?.description?.metadata?.gpuModel || 'N/A'
 }
@@ -35,7 +35,7 @@ const samplesOf = (check: AutopilotCheck, { result, severity, findings }: CheckR
  * that the sum over the nodes, which the alert uses, contains every unreachable peer.
  */
 export const createAutopilotGauge = (
-  { metrics, nodes }: { metrics: Pick<Metrics, 'autopilotHealthChecks'>; nodes(): readonly Node[] },
+  { metrics, nodes }: { metrics: Pick<Metrics, 'autopilotHealthChecks'>; nodes(): readonly FleetNode[] },
   budget = PAIR_BUDGET,
 ) => {
   const gauge = metrics.autopilotHealthChecks

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
+import { IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { failedPair, iperfPair } from '../telemetry/testing/samples.ts'
-import { reportOf } from './iperf.ts'
+import { pairLine, reportOf } from './iperf.ts'
 
 const on = (name: string, pair: ReturnType<typeof iperfPair>) => ({
   ...pair,
@@ -39,6 +40,20 @@ test('tables name every column; pairs that failed show their outcome and are not
       'Overall Network Interface Average Bandwidth:\n',
       'net1-0 Average Bandwidth Gb/s: 6.99\n',
       'net1-1 Average Bandwidth Gb/s: N/A\n',
+      'net1-0 Bandwidth Gb/s: minimum 0.05, maximum 9.50, mean 6.99, aggregate 27.96\n',
+      'net1-1 Bandwidth Gb/s: N/A\n',
     ].join(''),
+  )
+})
+
+test('the line of a pair has the figures of its intervals without the warm-up', () => {
+  const sample = (gigabits: number, omitted = false) =>
+    IperfSample.fromPartial({ bitsPerSecond: gigabits * 1e9, omitted })
+  const pair = {
+    ...iperfPair('a', 'b', 9.4e9),
+    samples: [sample(1, true), sample(9), sample(9.5), sample(9.7)],
+  }
+  expect(pairLine(pair)).toBe(
+    'agent_on_a -> agent_on_b (net0) Gb/s: minimum 9.00, maximum 9.70, mean 9.40, aggregate 9.40',
   )
 })

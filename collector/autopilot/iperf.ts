@@ -60,19 +60,61 @@ const tableOf = (title: string, results: readonly PairResult[]): string => {
   ].join('')
 }
 
+type Statistics = { minimum: number; maximum: number; mean: number }
+
+const statisticsOf = (values: readonly number[]): Statistics | undefined =>
+  values.length === 0
+    ? undefined
+    : {
+        minimum: Math.min(...values),
+        maximum: Math.max(...values),
+        mean: values.reduce((a, b) => a + b, 0) / values.length,
+      }
+
+/** The four figures of the seed, in Gbit/s with two decimals. */
+const figuresOf = ({ minimum, maximum, mean }: Statistics, aggregate: number): string =>
+  Object.entries({ minimum, maximum, mean, aggregate })
+    .map(([name, value]) => `${name} ${(value / 1e9).toFixed(2)}`)
+    .join(', ')
+
+const measuredOf = (results: readonly PairResult[]): number[] =>
+  results.map(throughputOf).filter((value) => value !== undefined)
+
 const averageOf = (results: readonly PairResult[]): string => {
-  const values = results.map(throughputOf).filter((value) => value !== undefined)
-  if (values.length === 0) return 'N/A'
-  return (values.reduce((a, b) => a + b, 0) / values.length / 1e9).toFixed(2)
+  const statistics = statisticsOf(measuredOf(results))
+  return statistics ? (statistics.mean / 1e9).toFixed(2) : 'N/A'
 }
 
-/** Autopilot's report: a table for each interface, then the averages. */
+/** The figures of an interface over its pairs. The aggregate is their sum. */
+const overPairs = (label: string, results: readonly PairResult[]): string => {
+  const values = measuredOf(results)
+  const statistics = statisticsOf(values)
+  const sum = values.reduce((a, b) => a + b, 0)
+  return `${label} Bandwidth Gb/s: ${statistics ? figuresOf(statistics, sum) : 'N/A'}\n`
+}
+
+/**
+ * One line for a pair that has ended: minimum, maximum and mean over the intervals of the test, and the aggregate of all
+ * streams over the whole test; or the outcome of a pair that was not measured.
+ */
+export const pairLine = (result: PairResult): string => {
+  const { source, destination, samples, reason } = result
+  const pair = `${labelOf(source.node)} -> ${labelOf(destination.node)} (${source.interface})`
+  const aggregate = throughputOf(result)
+  if (aggregate === undefined) return `${pair}: ${cellOf(result)}${reason && `: ${reason}`}`
+  const intervals = samples.filter(({ omitted }) => !omitted).map(({ bitsPerSecond }) => bitsPerSecond)
+  const statistics = statisticsOf(intervals.length > 0 ? intervals : [aggregate])!
+  return `${pair} Gb/s: ${figuresOf(statistics, aggregate)}`
+}
+
+/** Autopilot's report: a table for each interface, the averages, then all figures of each interface. */
 export const reportOf = (interfaces: readonly string[], results: readonly PairResult[]): string => {
   const byInterface = interfaces.map((name) => results.filter(({ source }) => source.interface === name))
   return [
     ...byInterface.map((each, index) => tableOf(`net1-${index}`, each)),
     'Overall Network Interface Average Bandwidth:\n',
     ...byInterface.map((each, index) => `net1-${index} Average Bandwidth Gb/s: ${averageOf(each)}\n`),
+    ...byInterface.map((each, index) => overPairs(`net1-${index}`, each)),
   ].join('')
 }
 
@@ -101,7 +143,10 @@ async function* measure(deps: GatewayDeps, spec: RunSpec, signal: AbortSignal): 
   let run = await deps.runs.create(spec)
   try {
     yield log('INFO', `Run ${run.id}: ${run.plan.pairCount} pairs in ${run.plan.roundCount} rounds`)
-    for await (const update of deps.runs.watch(run.id, signal)) run = update.run
+    for await (const update of deps.runs.watch(run.id, signal)) {
+      run = update.run
+      for (const result of update.results) yield log('INFO', pairLine(result))
+    }
   } finally {
     // The client has disconnected: nothing will read the result.
     if (signal.aborted && deps.runs.get(run.id).state < RunState.RUN_STATE_COMPLETED) deps.runs.cancel(run.id)
@@ -136,7 +181,10 @@ export const runIperf = (
       return
     }
     try {
-      yield* measure(deps, spec, signal)
+      for await (const text of measure(deps, spec, signal)) {
+        for (const line of text.split('\n')) if (line !== '') deps.logger.info(line)
+        yield text
+      }
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error
       yield log('ERROR', `${describeCallError(error)}. ABORT`)

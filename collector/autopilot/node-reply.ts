@@ -1,9 +1,9 @@
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { Health } from '../health/health.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import { isReady } from '../inventory/selectors.ts'
 import type { AutopilotCheck, RequestParameters } from './check.ts'
 import { AUTOPILOT_CHECKS } from './checks.ts'
@@ -25,7 +25,7 @@ const errorResult = (check: string, error: OperatingError): CheckResult => ({
 
 const runOne = async (
   { health }: LocalDeps,
-  node: Node,
+  node: FleetNode,
   check: AutopilotCheck,
   requested: RequestParameters,
   signal: AbortSignal,
@@ -43,7 +43,7 @@ const runOne = async (
 /** Runs checks on one node one after the other. Returns the text of Autopilot's daemon for that node. */
 export const runOnNode = async (
   deps: LocalDeps,
-  node: Node,
+  node: FleetNode,
   names: readonly string[],
   requested: RequestParameters,
   signal: AbortSignal,

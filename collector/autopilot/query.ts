@@ -1,6 +1,7 @@
 /** The query parameters of a request. A request with problems is refused as a whole, with a list of all problems. */
 
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { splitHostList } from '../../lib/host-list.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import { selectNodes } from '../inventory/selectors.ts'
 
 /** A request with invalid parameters. The message, which becomes the body of the reply, lists all problems. */
@@ -13,11 +14,7 @@ export class QueryError extends Error {
 
 const shorten = (text: string): string => (text.length > 80 ? `${text.slice(0, 77)}...` : text)
 
-export const listOf = (text: string): string[] =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
+export const listOf = (text: string): string[] => splitHostList(text).filter((item) => item !== '')
 
 /** Reads parameters and collects problems; `throwIfInvalid` throws them together. */
 export const createQuery = (parameters: URLSearchParams) => {
@@ -47,7 +44,7 @@ export const createQuery = (parameters: URLSearchParams) => {
 export type Query = ReturnType<typeof createQuery>
 
 export type Selection = {
-  nodes: Node[]
+  nodes: FleetNode[]
   /** Whether the request selects nodes; otherwise it means all. */
   isPart: boolean
   /** The parameters of the request, which some replies repeat. */
@@ -57,7 +54,7 @@ export type Selection = {
 }
 
 /** The union of `host` and `nodelabel`; all nodes when both are absent. `job` needs Kubernetes and is refused. */
-export const selectByQuery = (query: Query, fleet: readonly Node[]): Selection => {
+export const selectByQuery = (query: Query, fleet: readonly FleetNode[]): Selection => {
   const host = query.text('host', 'all')
   const nodelabel = query.text('nodelabel', 'None')
   const job = query.text('job', 'None')
@@ -67,7 +64,7 @@ export const selectByQuery = (query: Query, fleet: readonly Node[]): Selection =
     )
   const hosts = listOf(host)
   const named = hosts.includes('all') ? [] : hosts
-  const chosen = new Set<Node>()
+  const chosen = new Set<FleetNode>()
   if (named.length > 0) {
     const { nodes, violations } = selectNodes(fleet, named, 'host')
     for (const { description } of violations) query.refuse(`host: ${description}`)

@@ -18,6 +18,12 @@ describe('endpoints of single checks', () => {
     expect((await get(path)).slice(0, begin.length)).toBe(begin)
   })
 
+  test('/pvc names each of several nodes', async () => {
+    expect(await get('/pvc')).toBe(
+      `PVC create-delete test\n${[1, 2, 3].map((number) => `Node: node-${number}\nStorage class not set. Cannot run. ABORT`).join('\n')}`,
+    )
+  })
+
   test('/gpumem runs gpumem, on all nodes by default', async () => {
     await get('/gpumem')
     expect(gateway.requested.map(({ node: name, check }) => `${name} ${check}`)).toEqual([
@@ -83,9 +89,28 @@ describe('/iperf', () => {
       },
     })
     expect(text).toMatch(
-      /^\[NETWORK\] - \[IPERF\] - \[INFO\] : Run run-1: 6 pairs in 2 rounds\n\[NETWORK\] - \[IPERF\] - \[INFO\] : Running Interface net1-0 \(net0\)\nNetwork Throughput net1-0:\nsrc\/dst {33}agent_on_node-1 {25}agent_on_node-2 {25}\n/,
+      /^\[NETWORK\] - \[IPERF\] - \[INFO\] : Run run-1: 6 pairs in 2 rounds\n(?:.* -> .*\n){2}\[NETWORK\] - \[IPERF\] - \[INFO\] : Running Interface net1-0 \(net0\)\nNetwork Throughput net1-0:\nsrc\/dst {33}agent_on_node-1 {25}agent_on_node-2 {25}\n/,
     )
-    expect(text).toMatch(/net1-0 Average Bandwidth Gb\/s: 9\.40\n$/)
+    expect(text).toContain('net1-0 Average Bandwidth Gb/s: 9.40\n')
+    expect(gateway.logged).toEqual(text.split('\n').filter((line) => line !== ''))
+  })
+
+  test('replies with each pair while the test runs: minimum, maximum, mean and aggregate, or its outcome', async () => {
+    const { promise: read, resolve } = Promise.withResolvers<void>()
+    gateway.watch = () => read
+    const response = await fetch(`${gateway.base}/iperf`)
+    let text = ''
+    for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
+      text += part
+      // The run ends only after these lines were received.
+      if (text.includes('agent_on_node-2 -> agent_on_node-1 (net0): refused')) resolve()
+    }
+    expect(text).toContain(
+      '[NETWORK] - [IPERF] - [INFO] : agent_on_node-1 -> agent_on_node-2 (net0) Gb/s: minimum 9.40, maximum 9.40, mean 9.40, aggregate 9.40\n',
+    )
+    expect(text).toMatch(
+      /net1-0 Bandwidth Gb\/s: minimum 9\.40, maximum 9\.40, mean 9\.40, aggregate 9\.40\n$/,
+    )
   })
 
   test('reports an unsupported workload, a run that is refused and a run that was cancelled', async () => {

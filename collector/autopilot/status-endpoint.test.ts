@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 
 import { node, useGateway } from './testing/gateway.ts'
 import { pciebw } from './testing/results.ts'
@@ -41,7 +40,7 @@ runtime: 0.0 sec
   })
 
   test('selects the union of host and nodelabel, passes the level to dcgm, and reports silent nodes', async () => {
-    gateway.nodes[2] = node(3, NodeState.NODE_STATE_SILENT)
+    gateway.nodes[2] = node(3, 'silent')
     const text = await get('/status?check=dcgm&r=2&host=node-3&nodelabel=gpu%3Da100')
     expect(gateway.requested.map(({ node: name, parameters }) => [name, parameters])).toEqual([
       ['node-1', { level: 2 }],
@@ -110,7 +109,7 @@ runtime: 0.0 sec
     const text = await get('/status?check=pciebw,iperf,ping&host=node-1,node-2')
     expect(text).toMatch(/^Running iperf3 on hosts node-1,node-2 or job None\n\n\[NETWORK\] - \[IPERF\]/)
     expect(gateway.specs[0]!.topology!.nodes).toEqual(['node-1', 'node-2'])
-    expect(text).toContain('net1-0 Average Bandwidth Gb/s: 9.40\nAsking to run on remote node(s)')
+    expect(text).toContain('aggregate 9.40\nAsking to run on remote node(s)')
     expect(gateway.requested.map(({ check }) => check)).toEqual(['pciebw', 'pciebw', 'ping', 'ping'])
     expect(text).not.toContain('not supported')
   })

@@ -3,15 +3,14 @@ import { type DirectionCount, UnexplainedPairs } from './direction-counts.ts'
 import { confidenceOf, logOdds, shareOf } from './posterior.ts'
 import { isBad, type Sample } from './samples.ts'
 import type { Parameters } from './thresholds.ts'
-
-export type Direction = 'tx' | 'rx' | 'both'
+import type { FaultDirection } from './verdict.ts'
 
 /** A node or rack that explains bad pairs of one fabric, with the pairs for and against it. */
 export type Culprit = {
   readonly kind: DirectionCount['kind']
   /** The name of the node or the rack. */
   readonly name: string
-  readonly direction: Direction
+  readonly direction: FaultDirection
   readonly confidence: number
   readonly pairsFor: Sample[]
   readonly pairsAgainst: Sample[]
@@ -23,7 +22,7 @@ const BAD_WHEN_FAULTY = 0.95
 type Candidate = {
   readonly kind: DirectionCount['kind']
   readonly name: string
-  readonly direction: Direction
+  readonly direction: FaultDirection
   readonly directions: readonly DirectionCount[]
   /** The other direction of a candidate that is bad in one. */
   readonly opposite: DirectionCount | undefined
@@ -204,7 +203,7 @@ const toCulprit = (unexplained: UnexplainedPairs, { candidate, odds }: Assessed)
   }
 }
 
-const DIRECTIONS: readonly Direction[] = ['both', 'tx', 'rx']
+const DIRECTIONS: readonly FaultDirection[] = ['both', 'tx', 'rx']
 
 /** Orders by odds; then by direction and name, so that the order of the results does not change the verdicts. */
 const byStrength = (one: Assessed, other: Assessed): number =>

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { CulpritKind, FaultDirection } from '#proto/meshgauge/collector/v1/result.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
 import { createRandom } from '../topology/random.ts'
 import { diagnose } from './diagnosis.ts'
@@ -35,10 +34,10 @@ describe('nodes', () => {
     })
     expect(verdicts).toMatchObject([
       {
-        kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+        kind: 'interface',
         node: 'node-3',
         interface: 'net1',
-        direction: FaultDirection.FAULT_DIRECTION_TX,
+        direction: 'tx',
         message:
           'node-3 sends badly on net1: 48.0 Mbit/s where its peers reach 941 Mbit/s. 5 of 5 pairs that it sends agree; what it receives is fine (941 Mbit/s).',
         retested: false,
@@ -85,8 +84,8 @@ describe('nodes', () => {
       results: meshResults(6, (from, to) => iperfResult(from, to, bad.has(from) || bad.has(to) ? BAD : GOOD)),
     })
     expect(verdicts.map(({ node, direction }) => [node, direction]).sort()).toEqual([
-      ['node-3', FaultDirection.FAULT_DIRECTION_BOTH],
-      ['node-5', FaultDirection.FAULT_DIRECTION_BOTH],
+      ['node-3', 'both'],
+      ['node-5', 'both'],
     ])
   })
 
@@ -108,7 +107,7 @@ describe('nodes', () => {
     const { verdicts } = diagnose({ results: [...onInterface(dead, 'net0'), ...dead] })
     expect(verdicts).toMatchObject([
       {
-        kind: CulpritKind.CULPRIT_KIND_NODE,
+        kind: 'node',
         node: 'node-2',
         interface: '',
         message:
@@ -120,7 +119,7 @@ describe('nodes', () => {
   test('in a reversed test the source is the receiver', () => {
     const results = meshResults(6, (from, to) => iperfResult(from, to, from === 2 ? BAD : GOOD))
     expect(diagnose({ results, reversed: true }).verdicts).toMatchObject([
-      { node: 'node-3', direction: FaultDirection.FAULT_DIRECTION_RX },
+      { node: 'node-3', direction: 'rx' },
     ])
   })
 
@@ -128,7 +127,7 @@ describe('nodes', () => {
     const results = meshResults(6, (from, to) => iperfResult(from, to, from === 2 ? 0.8 * GOOD : GOOD))
     expect(diagnose({ results }).verdicts).toEqual([])
     expect(diagnose({ results, thresholds: { minBitsPerSecond: 0.9 * GOOD } }).verdicts).toMatchObject([
-      { node: 'node-3', direction: FaultDirection.FAULT_DIRECTION_TX },
+      { node: 'node-3', direction: 'tx' },
     ])
   })
 })
@@ -144,7 +143,7 @@ describe('pings', () => {
   test('names a node that loses 1 probe in 10', () => {
     for (let seed = 0; seed < 20; seed++) {
       expect(diagnose({ results: lossy(0.1, 20, seed) }).verdicts).toMatchObject([
-        { node: 'node-3', direction: FaultDirection.FAULT_DIRECTION_BOTH },
+        { node: 'node-3', direction: 'both' },
       ])
     }
     expect(messages(lossy(0.1, 100, 1))[0]).toMatch(
@@ -177,10 +176,10 @@ describe('racks', () => {
     )
     expect(diagnose({ results, racks: racksOf(12, 4) }).verdicts).toMatchObject([
       {
-        kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK,
+        kind: 'rack_uplink',
         rack: 'r2',
         node: '',
-        direction: FaultDirection.FAULT_DIRECTION_TX,
+        direction: 'tx',
         message:
           'Rack r2 sends badly to other racks on net1: 200 Mbit/s where its peers reach 941 Mbit/s. 32 of 32 pairs across its uplink agree; pairs inside of it are not affected.',
       },
@@ -209,7 +208,7 @@ describe('racks', () => {
       from === 5 || to === 5 ? failedResult(from, to) : iperfResult(from, to, GOOD),
     )
     expect(diagnose({ results, racks: racksOf(12, 4) }).verdicts).toMatchObject([
-      { kind: CulpritKind.CULPRIT_KIND_INTERFACE, node: 'node-6' },
+      { kind: 'interface', node: 'node-6' },
     ])
   })
 })

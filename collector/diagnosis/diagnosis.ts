@@ -1,9 +1,12 @@
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
+import { withoutChance } from './chance.ts'
+import { type ClassFinding, findSlowClasses, type InterfaceFacts } from './class-verdicts.ts'
 import { type Culprit, findCulprits } from './culprits.ts'
-import { findLinks, isRetested } from './links.ts'
-import { isBad, judge, type Sample } from './samples.ts'
+import { type JudgedFabric, judgeFabrics } from './fabrics.ts'
+import { findLinks } from './links.ts'
+import { isBad, isRetested, type Sample } from './samples.ts'
 import { defaultHeuristics, defaultThresholds, type Heuristics, type Thresholds } from './thresholds.ts'
+import type { Verdict } from './verdict.ts'
 import {
   type Found,
   interfaceVerdict,
@@ -19,6 +22,8 @@ export type DiagnosisInput = {
   readonly results: readonly PairResult[]
   /** The rack of each node whose rack is known. */
   readonly racks?: ReadonlyMap<string, string>
+  /** What is known about each interface, by `interfaceKey`. */
+  readonly interfaces?: ReadonlyMap<string, InterfaceFacts>
   /** Whether the payload flowed from destination to source (iperf3 --reverse). */
   readonly reversed?: boolean
   readonly thresholds?: Partial<Thresholds>
@@ -28,11 +33,18 @@ export type DiagnosisInput = {
 export type Diagnosis = {
   /** The culprits, the most confident first. */
   readonly verdicts: Verdict[]
+  /** What is not wrong and should be known, one sentence each. */
+  readonly notes: string[]
   /**
-   * Bad pairs that were measured once. They must be measured again on new ports before anything is accused. Sources
-   * alternate, so that a prefix of the list covers every node.
+   * Bad pairs that must be measured again on new ports before anything is accused: those that were measured once; and
+   * those that were measured twice and that no culprit explains. Those that stand out alone come first, and
+   * sources alternate, so that a prefix of the list covers every node.
    */
   readonly suspects: EndpointPair[]
+  /** The pairs that support the verdicts. */
+  readonly evidence: readonly Sample[]
+  /** Bad pairs that neither a verdict nor chance explains, by fabric. */
+  readonly unexplained: readonly { readonly fabric: JudgedFabric; readonly pairs: readonly Sample[] }[]
 }
 
 /** Returns the culprit's interface, of the two that a fabric connects. */
@@ -42,9 +54,9 @@ const interfaceOf = ({ name, pairsFor }: Culprit): string => {
 }
 
 /** Returns the interfaces of each node that any pair is evidence about. */
-const interfacesByNode = (fabrics: readonly Sample[][]): Map<string, Set<string>> => {
+const interfacesByNode = (fabrics: readonly JudgedFabric[]): Map<string, Set<string>> => {
   const interfaces = new Map<string, Set<string>>()
-  for (const { result } of fabrics.flat()) {
+  for (const { result } of fabrics.flatMap(({ samples }) => samples)) {
     for (const endpoint of [result.source, result.destination]) {
       const known = interfaces.get(endpoint.node)
       if (known) known.add(endpoint.interface)
@@ -55,7 +67,7 @@ const interfacesByNode = (fabrics: readonly Sample[][]): Map<string, Set<string>
 }
 
 /** Returns one verdict for a node that is bad on all of several interfaces, else one for each bad interface. */
-const nodeVerdicts = (found: readonly Found[], fabrics: readonly Sample[][]): Verdict[] => {
+const nodeVerdicts = (found: readonly Found[], fabrics: readonly JudgedFabric[]): Verdict[] => {
   const interfaces = interfacesByNode(fabrics)
   return [...Map.groupBy(found, ({ culprit }) => culprit.name)].flatMap(([node, all]) => {
     const bad = new Set(all.map((one) => one.interface))
@@ -66,39 +78,70 @@ const nodeVerdicts = (found: readonly Found[], fabrics: readonly Sample[][]): Ve
   })
 }
 
-const suspectsOf = (fabrics: readonly Sample[][]): EndpointPair[] => {
-  const bad = fabrics.flat().filter((sample) => isBad(sample) && !isRetested(sample))
-  const bySource = [...Map.groupBy(bad, ({ source }) => source).values()]
+/** Returns the pairs in an order in which their sources alternate. */
+const alternate = (samples: readonly Sample[]): Sample[] => {
+  const bySource = [...Map.groupBy(samples, ({ source }) => source).values()]
   const most = bySource.reduce((longest, { length }) => Math.max(longest, length), 0)
-  const rounds = Array.from({ length: most }, (_, round) =>
-    bySource.flatMap((samples) => samples[round] ?? []),
+  return Array.from({ length: most }, (_, round) => bySource.flatMap((own) => own[round] ?? [])).flat()
+}
+
+/** A pair that no culprit explains is measured this often before it is a verdict: it may be noise or collisions. */
+const MAX_ATTEMPTS = 3
+
+const suspectsOf = (samples: readonly Sample[], again: ReadonlySet<Sample>): EndpointPair[] => {
+  const suspects = samples.filter(
+    (sample) =>
+      isBad(sample) &&
+      (!isRetested(sample) || (again.has(sample) && sample.result.attemptCount < MAX_ATTEMPTS)),
   )
-  return rounds.flat().map(toPair)
+  const [first, rest] = [true, false].map((standsOut) =>
+    alternate(suspects.filter((sample) => sample.standsOut === standsOut)),
+  ) as [Sample[], Sample[]]
+  return [...first, ...rest].map(toPair)
 }
 
 const compareText = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
 
-/** Finds the culprits of the bad pairs of a run, in each fabric separately: racks and nodes first, then links. */
+/**
+ * Finds the culprits of the bad pairs of a run, in each fabric separately: slow classes, racks and nodes first, then
+ * links.
+ */
 export const diagnose = (input: DiagnosisInput): Diagnosis => {
-  const { results, racks = new Map(), reversed } = input
+  const { results, racks = new Map(), interfaces = new Map(), reversed } = input
   const parameters = { ...defaultThresholds, ...defaultHeuristics, ...input.thresholds, ...input.heuristics }
-  const fabrics = judge(results, racks, parameters, reversed)
+  const fabrics = judgeFabrics(results, racks, parameters, reversed)
   const nodes: Found[] = []
   const verdicts: Verdict[] = []
-  for (const samples of fabrics) {
-    if (!samples.some(isBad)) continue
-    const fabric = toFabric(samples)
-    const { culprits, rest } = findCulprits(samples, racks, parameters)
+  const evidence: Sample[] = []
+  const unexplained: { fabric: JudgedFabric; pairs: Sample[] }[] = []
+  const classes: ClassFinding[] = []
+  const again = new Set<Sample>()
+  for (const judged of fabrics) {
+    const fabric = toFabric(judged.samples)
+    classes.push(...findSlowClasses(judged, { racks, interfaces, parameters }))
+    if (!judged.samples.some(isBad)) continue
+    const { culprits, rest } = findCulprits(judged.samples, racks, parameters)
     for (const culprit of culprits) {
       const found = { culprit, interface: interfaceOf(culprit), fabric }
       if (culprit.kind === 'rack') verdicts.push(rackVerdict(found, racks))
       else nodes.push(found)
     }
-    for (const link of findLinks(rest, parameters)) {
-      verdicts.push(linkVerdict(link, link.pairsFor[0]!.sourceInterface, fabric))
-    }
+    const links = findLinks(rest, parameters)
+    for (const link of links) verdicts.push(linkVerdict(link, link.pairsFor[0]!.sourceInterface, fabric))
+    const explained = new Set([...culprits, ...links].flatMap(({ pairsFor }) => pairsFor))
+    evidence.push(...explained)
+    const alone = rest.filter((sample) => isBad(sample) && sample.standsOut && !explained.has(sample))
+    for (const sample of alone) again.add(sample)
+    const pairs = withoutChance(rest, alone)
+    if (pairs.length > 0) unexplained.push({ fabric: judged, pairs })
   }
-  verdicts.push(...nodeVerdicts(nodes, fabrics))
+  verdicts.push(...nodeVerdicts(nodes, fabrics), ...classes.flatMap(({ verdict }) => verdict ?? []))
+  evidence.push(...classes.flatMap(({ verdict, pairs }) => (verdict ? pairs : [])))
   verdicts.sort((one, other) => other.confidence - one.confidence || compareText(one.message, other.message))
-  return { verdicts, suspects: suspectsOf(fabrics) }
+  const notes = classes.flatMap(({ note }) => note ?? [])
+  const suspects = suspectsOf(
+    fabrics.flatMap(({ samples }) => samples),
+    again,
+  )
+  return { verdicts, notes, suspects, evidence, unexplained }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { CulpritKind, FaultDirection, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { directionOf, withDirection } from './echo-balance.ts'
+import { createVerdict } from './verdict.ts'
 
 describe('directionOf', () => {
   test('lost requests are rx and lost answers are tx, independent of other interfaces', () => {
@@ -76,24 +76,24 @@ describe('directionOf', () => {
 describe('withDirection', () => {
   const balance = { sentCount: 120, lostCount: 60, receivedCount: 119, uncertainCount: 3 }
   const evidence = { to: balance, from: undefined, lossRatio: 1 }
-  const verdict = Verdict.fromPartial({
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+  const verdict = createVerdict({
+    kind: 'interface',
     node: 'n3',
     interface: 'net1',
-    direction: FaultDirection.FAULT_DIRECTION_BOTH,
+    direction: 'both',
     message: 'n3 cannot be reached on net1: 6 of 6 pairs fail.',
   })
 
   test('adds the direction and the counts to a verdict', () => {
     expect(withDirection(verdict, evidence)).toMatchObject({
-      direction: FaultDirection.FAULT_DIRECTION_TX,
+      direction: 'tx',
       message: `${verdict.message} Of 120 probes sent to it 60 had no answer, and its kernel received 119: what it sends gets lost.`,
     })
   })
 
   test('does not change a verdict without counts, with a direction, or about a link', () => {
-    const sure = { ...verdict, direction: FaultDirection.FAULT_DIRECTION_RX }
-    const link = { ...verdict, kind: CulpritKind.CULPRIT_KIND_LINK }
+    const sure = { ...verdict, direction: 'rx' as const }
+    const link = { ...verdict, kind: 'link' as const }
     expect(withDirection(verdict, undefined)).toBe(verdict)
     expect(withDirection(sure, evidence)).toBe(sure)
     expect(withDirection(link, evidence)).toBe(link)
@@ -106,9 +106,9 @@ describe('withDirection', () => {
         from: undefined,
         lossRatio: 0.06,
       }).direction
-    expect(named(18, 441)).toBe(FaultDirection.FAULT_DIRECTION_BOTH)
-    expect(named(40, 436)).toBe(FaultDirection.FAULT_DIRECTION_BOTH)
-    expect(named(60, 443)).toBe(FaultDirection.FAULT_DIRECTION_TX)
+    expect(named(18, 441)).toBe('both')
+    expect(named(40, 436)).toBe('both')
+    expect(named(60, 443)).toBe('tx')
   })
 
   test('when no request arrives, only the probes of the node itself show the other direction', () => {
@@ -118,8 +118,8 @@ describe('withDirection', () => {
     const named = (from: typeof arrived | undefined, lossRatio: number) =>
       withDirection(verdict, { to, from, lossRatio })
     expect(named(undefined, 1)).toBe(verdict)
-    expect(named(undefined, 0.3).direction).toBe(FaultDirection.FAULT_DIRECTION_RX)
-    expect(named(arrived, 1).direction).toBe(FaultDirection.FAULT_DIRECTION_RX)
+    expect(named(undefined, 0.3).direction).toBe('rx')
+    expect(named(arrived, 1).direction).toBe('rx')
     expect(named(missing, 1)).toBe(verdict)
   })
 })

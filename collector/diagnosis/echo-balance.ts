@@ -1,4 +1,4 @@
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from './verdict.ts'
 
 /** Counts of the probes that peers sent to a node within some time, while some were lost. */
 export type EchoBalance = {
@@ -45,12 +45,6 @@ export const directionOf = ({
   return isSure ? 'both' : undefined
 }
 
-const DIRECTIONS = {
-  rx: FaultDirection.FAULT_DIRECTION_RX,
-  tx: FaultDirection.FAULT_DIRECTION_TX,
-  both: FaultDirection.FAULT_DIRECTION_BOTH,
-} as const
-
 const CONCLUSIONS = {
   rx: 'what is sent to it does not arrive',
   tx: 'what it sends gets lost',
@@ -95,17 +89,15 @@ const conclusiveDirectionOf = ({ to, from, lossRatio }: EchoEvidence): 'rx' | 't
 
 /** Returns the verdict with the direction of the loss, when the kernels' counts of echo requests show it. */
 export const withDirection = (verdict: Verdict, evidence: EchoEvidence | undefined): Verdict => {
-  const isNodeOrInterface =
-    verdict.kind === CulpritKind.CULPRIT_KIND_NODE || verdict.kind === CulpritKind.CULPRIT_KIND_INTERFACE
-  if (!evidence || !isNodeOrInterface || verdict.direction !== FaultDirection.FAULT_DIRECTION_BOTH)
-    return verdict
+  const isNodeOrInterface = verdict.kind === 'node' || verdict.kind === 'interface'
+  if (!evidence || !isNodeOrInterface || verdict.direction !== 'both') return verdict
   const direction = conclusiveDirectionOf(evidence)
   if (!direction) return verdict
   const { sentCount, lostCount, receivedCount } = evidence.to
   const counts = `Of ${sentCount} probes sent to it ${lostCount} had no answer, and its kernel received ${receivedCount}`
   return {
     ...verdict,
-    direction: DIRECTIONS[direction],
+    direction,
     message: `${verdict.message} ${counts}: ${CONCLUSIONS[direction]}.`,
   }
 }

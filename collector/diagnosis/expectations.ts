@@ -1,17 +1,34 @@
 /** Evaluates the expectations of a run, for every pair and for the fleet. Pure. */
 
 import { type IperfResult, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
-import type { Expectation, ExpectationResult, PairExpectation } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Expectation } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Violation } from '../../lib/errors.ts'
 import { type ExpectationName, isExpectation, isMinimum, unknownExpectation } from '../../lib/expectations.ts'
 import { mergeHistograms, quantile } from '../../lib/histogram.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { isMeasured } from '../dispatch/outcomes.ts'
-import type { PairResult } from '../dispatch/pair-result.ts'
+import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
 import type { RunTest } from '../plan/run-spec.ts'
 
 /** Most failed pairs that are listed for one expectation. The results contain all of them. */
 const MAX_FAILED = 20
+
+/** The value of one pair for an expectation; undefined when the pair was not measured. */
+export type PairExpectation = { readonly pair: EndpointPair; readonly value: number | undefined }
+
+/** Whether an expectation was met, by every pair and by the fleet. */
+export type ExpectationResult = {
+  readonly expectation: Expectation
+  readonly passed: boolean
+  /** Undefined when nothing was measured. */
+  readonly fleetValue: number | undefined
+  readonly passedCount: number
+  /** Pairs that did not meet it, worst first. */
+  readonly failed: readonly PairExpectation[]
+  readonly failedCount: number
+  /** The worst pair. Undefined when the expectation applies to the fleet only, and without pairs. */
+  readonly worst: PairExpectation | undefined
+}
 
 /** The kind of test, which decides which expectations apply. */
 export type TestKind = 'ping' | 'tcp' | 'udp' | 'transactions' | 'connections'
@@ -221,7 +238,7 @@ const evaluate = (
     const value = isMeasured(result) ? read(result, segmentBytes) : undefined
     if (value !== undefined) measured.push({ result, value })
     const pair = { source: result.source, destination: result.destination }
-    const each: PairExpectation = { pair, ...(value !== undefined && { value }) }
+    const each: PairExpectation = { pair, value }
     if (!fleetOnly && (!worst || isWorse(each, worst) < 0)) worst = each
     if (fleetOnly ? value === undefined : !meets(name, value, limit)) failed.push(each)
   }
@@ -232,7 +249,7 @@ const evaluate = (
   return {
     expectation,
     passed: pairsPass && meets(name, judged, limit),
-    ...(judged !== undefined && { fleetValue: judged }),
+    fleetValue: judged,
     passedCount: results.length - failed.length,
     failed: failed.sort(isWorse).slice(0, MAX_FAILED),
     failedCount: failed.length,

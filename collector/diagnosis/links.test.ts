@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { CulpritKind, FaultDirection } from '#proto/meshgauge/collector/v1/result.ts'
 import { createRandom } from '../topology/random.ts'
 import { diagnose } from './diagnosis.ts'
 import { failedResult, iperfResult, meshResults, messages, retried } from './testing/model.ts'
@@ -16,10 +15,10 @@ describe('links', () => {
     )
     expect(diagnose({ results }).verdicts).toMatchObject([
       {
-        kind: CulpritKind.CULPRIT_KIND_LINK,
+        kind: 'link',
         node: 'node-1',
         peer: 'node-2',
-        direction: FaultDirection.FAULT_DIRECTION_BOTH,
+        direction: 'both',
         message:
           'The path between node-1 and node-2 is bad on net1: both ways fail. Both nodes do well with others. Reason given: no route to host. Retested on new ports: the same.',
       },

@@ -1,5 +1,6 @@
-import { confidenceOf, logOdds, shareOf } from './posterior.ts'
-import { isBad, type Sample } from './samples.ts'
+import { transientShare } from './chance.ts'
+import { confidenceOf, logOdds } from './posterior.ts'
+import { isBad, isRetested, type Sample } from './samples.ts'
 import type { Parameters } from './thresholds.ts'
 
 /** A bad path between two nodes that are both good with others. */
@@ -18,9 +19,6 @@ const MAX_BAD_SHARE = 0.25
 
 /** A broken link is bad in an attempt with this probability. */
 const BAD_WHEN_FAULTY = 0.95
-
-/** Whether a pair was measured again on new ports. */
-export const isRetested = ({ result }: Sample): boolean => result.attemptCount >= 2
 
 /** Returns the nodes with enough good pairs, sent or received, to be healthy. */
 const healthyNodes = (samples: readonly Sample[], minGoodPeers: number): Set<string> => {
@@ -50,15 +48,13 @@ const reversePairs = (
 }
 
 /**
- * Finds links: bad pairs that no culprit explains and that stayed bad on new ports. The probability that a healthy pair
- * is bad in one attempt is learned from pairs that recovered in a retest (an ECMP collision disappears on another port)
- * or were not retested. A healthy pair is bad in every attempt with that probability to the power of their number.
+ * Finds links: bad pairs that no culprit explains, that stand out from the noise, and that stayed bad on new ports. A healthy pair is bad
+ * in every attempt with the probability for one attempt to the power of their number.
  */
 export const findLinks = (rest: readonly Sample[], parameters: Parameters): BadLink[] => {
-  const candidates = rest.filter((sample) => isBad(sample) && isRetested(sample))
+  const candidates = rest.filter((sample) => isBad(sample) && sample.standsOut && isRetested(sample))
   if (candidates.length === 0) return []
-  const transient = rest.filter((sample) => isBad(sample) !== isRetested(sample)).length
-  const whenHealthy = shareOf(transient, rest.length)
+  const whenHealthy = transientShare(rest)
   const healthy = healthyNodes(rest, parameters.minGoodPeers)
   const reverseOf = reversePairs(rest, candidates)
   const links: BadLink[] = []

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { createRandom, type Random, shuffle } from '../topology/random.ts'
 import { shiftPairs } from '../topology/topology.ts'
 import { createModelFabric, diagnoseFabric, meshOf, type NodeFault, nodeName } from './testing/model.ts'
+import type { Verdict } from './verdict.ts'
 
 /**
  * Precision and recall on a model fabric. A pair gets the lesser of what its two nodes can do. A bad direction has 0.6 of
@@ -27,10 +27,9 @@ const chooseFaults = (nodes: number, random: Random): NodeFault[] =>
     .map((node) => ({ node, direction: random() < 0.5 ? 'tx' : 'rx', share: 0.6 }))
 
 const accuses = ({ node, direction }: NodeFault, verdict: Verdict): boolean =>
-  verdict.kind === CulpritKind.CULPRIT_KIND_INTERFACE &&
+  verdict.kind === 'interface' &&
   verdict.node === nodeName(node) &&
-  verdict.direction ===
-    (direction === 'tx' ? FaultDirection.FAULT_DIRECTION_TX : FaultDirection.FAULT_DIRECTION_RX)
+  verdict.direction === (direction === 'tx' ? 'tx' : 'rx')
 
 const verdictsOf = (
   { nodes, shifts, noise, collisions }: Trial,

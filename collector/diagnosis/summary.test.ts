@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { createHistogram } from '../../lib/histogram.ts'
-import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
+import { toDuration } from '../../lib/protobuf-time.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
 import { summarize } from './summary.ts'
 import { failedResult, iperfResult, meshResults, pingResult } from './testing/model.ts'
@@ -57,26 +57,26 @@ describe('summarize', () => {
     const [summary] = summarize(results).interfaces
     expect(summary!.lossRatio).toBeCloseTo(6 / 10)
     expect(summary!.bitsPerSecond).toBeUndefined()
-    const { min, avg, p50, p99, max } = summary!.rtt!
-    const [minSeconds, avgSeconds, p50Seconds, p99Seconds, maxSeconds] = [min, avg, p50, p99, max].map(
-      (each) => fromDuration(each)!,
-    )
+    const { minSeconds, avgSeconds, p50Seconds, p99Seconds, maxSeconds } = summary!.rtt!
     expect([minSeconds, maxSeconds]).toEqual([0.001, 0.003])
     expect(avgSeconds).toBeCloseTo(0.00175)
-    expect(p50Seconds! / 0.001).toBeCloseTo(1, 1)
-    expect(p99Seconds! / 0.003).toBeCloseTo(1, 1)
+    expect(p50Seconds / 0.001).toBeCloseTo(1, 1)
+    expect(p99Seconds / 0.003).toBeCloseTo(1, 1)
   })
 
-  test('lists at most five bad pairs, the worst first', () => {
-    const results = meshResults(6, (from, to) => iperfResult(from, to, from === 2 ? 1e6 * (to + 1) : 941e6))
+  test('lists at most five of the marked pairs, the worst first, and counts all of them', () => {
+    const results = meshResults(7, (from, to) =>
+      iperfResult(from, to, from === 2 ? 1e6 * (to + 1) : 941e6, { isMarked: from === 2 }),
+    )
     const [summary] = summarize(results).interfaces
-    expect(summary!.worst.map(({ source, destination }) => `${source?.node} ${destination?.node}`)).toEqual([
+    expect(summary!.worst.map(({ source, destination }) => `${source.node} ${destination.node}`)).toEqual([
       'node-3 node-1',
       'node-3 node-2',
       'node-3 node-4',
       'node-3 node-5',
       'node-3 node-6',
     ])
+    expect(summary!.markedCount).toBe(6)
     expect(
       summarize(meshResults(6, (from, to) => iperfResult(from, to, 941e6))).interfaces[0]!.worst,
     ).toEqual([])

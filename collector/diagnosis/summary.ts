@@ -1,22 +1,55 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type {
-  EndpointPair,
-  InterfaceSummary,
-  RttSpread,
-  Spread,
-  Summary,
-} from '#proto/meshgauge/collector/v1/result.ts'
 import { countOf, mergeHistograms, quantile } from '../../lib/histogram.ts'
-import { fromDuration, toDuration } from '../../lib/protobuf-time.ts'
+import { fromDuration } from '../../lib/protobuf-time.ts'
 import { median } from '../../lib/statistics.ts'
 import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
-import type { PairResult } from '../dispatch/pair-result.ts'
-import { isBad, judge, type Sample } from './samples.ts'
-import { defaultThresholds } from './thresholds.ts'
-import { toPair } from './verdicts.ts'
+import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
+import type { ExpectationResult } from './expectations.ts'
 
 /** Most pairs that are listed as the worst. The matrix shows all of them. */
 const MAX_WORST = 5
+
+export type Spread = {
+  readonly min: number
+  readonly mean: number
+  readonly median: number
+  readonly max: number
+}
+
+/** Round-trip times from merged histograms. */
+export type RttSpread = {
+  readonly minSeconds: number
+  readonly avgSeconds: number
+  readonly p50Seconds: number
+  readonly p99Seconds: number
+  readonly maxSeconds: number
+}
+
+/** The results of all interfaces with one name. */
+export type InterfaceSummary = {
+  readonly interface: string
+  readonly measuredCount: number
+  readonly bitsPerSecond: Spread | undefined
+  readonly aggregateBitsPerSecond: number
+  /** Loss over all probes of the probed pairs, 0 to 1. */
+  readonly lossRatio: number | undefined
+  readonly rtt: RttSpread | undefined
+  /** The worst measured pairs of those that are marked as bad, worst first. */
+  readonly worst: readonly EndpointPair[]
+  /** The number of all pairs that are marked as bad. */
+  readonly markedCount: number
+}
+
+/** The results of a run. */
+export type Summary = {
+  /** By name. */
+  readonly interfaces: readonly InterfaceSummary[]
+  readonly measuredCount: number
+  readonly failedCount: number
+  readonly invalidCount: number
+  readonly notRunCount: number
+  readonly expectations: readonly ExpectationResult[]
+}
 
 const spreadOf = (values: readonly number[]): Spread | undefined => {
   if (values.length === 0) return undefined
@@ -46,70 +79,70 @@ const rttOf = (results: readonly PairResult[]): RttSpread | undefined => {
   const count = countOf(merged)
   if (count === 0) return undefined
   const rtts = pings.flatMap(({ rtt }) => rtt ?? [])
-  const extreme = (pick: (one: number, other: number) => number, seconds: (number | undefined)[]) =>
-    toDuration(seconds.filter((value) => value !== undefined).reduce((one, other) => pick(one, other)))
+  const defined = (seconds: (number | undefined)[]) => seconds.filter((value) => value !== undefined)
   return {
-    min: extreme(
-      Math.min,
-      rtts.map(({ min }) => fromDuration(min)),
+    minSeconds: defined(rtts.map(({ min }) => fromDuration(min))).reduce((one, other) =>
+      Math.min(one, other),
     ),
-    avg: toDuration((fromDuration(merged.sum) ?? 0) / count),
-    p50: toDuration(quantile(merged, 0.5)!),
-    p99: toDuration(quantile(merged, 0.99)!),
-    max: extreme(
-      Math.max,
-      rtts.map(({ max }) => fromDuration(max)),
+    avgSeconds: (fromDuration(merged.sum) ?? 0) / count,
+    p50Seconds: quantile(merged, 0.5)!,
+    p99Seconds: quantile(merged, 0.99)!,
+    maxSeconds: defined(rtts.map(({ max }) => fromDuration(max))).reduce((one, other) =>
+      Math.max(one, other),
     ),
   }
 }
 
 /** Orders by throughput, then loss, then round-trip time, the worst first. */
-const worse = (one: Sample, other: Sample): number =>
-  (one.bitsPerSecond ?? 0) - (other.bitsPerSecond ?? 0) ||
-  other.lostCount / (other.sentCount || 1) - one.lostCount / (one.sentCount || 1) ||
-  (other.rttSeconds ?? 0) - (one.rttSeconds ?? 0)
+const worse = (one: PairResult, other: PairResult): number => {
+  const [first, second] = [one, other].map(({ values }) => ({
+    rate: values?.kind === 'iperf' ? (values.bitsPerSecond ?? 0) : 0,
+    loss: values?.kind === 'ping' ? values.lossRatio : 0,
+    seconds: values?.kind === 'ping' ? (fromDuration(values.rtt?.p50) ?? 0) : 0,
+  })) as [Figures, Figures]
+  return first.rate - second.rate || second.loss - first.loss || second.seconds - first.seconds
+}
 
-const worstOf = (samples: readonly Sample[]): EndpointPair[] =>
-  samples
-    .filter((sample) => isBad(sample) && isMeasured(sample.result))
-    .sort(worse)
-    .slice(0, MAX_WORST)
-    .map(toPair)
+type Figures = { rate: number; loss: number; seconds: number }
 
-const interfaceSummary = (name: string, results: PairResult[], samples: Sample[]): InterfaceSummary => {
+const interfaceSummary = (name: string, results: PairResult[]): InterfaceSummary => {
   const measured = results.filter(isMeasured)
   const trusted = results.filter((result) => isMeasured(result) || isFailed(result))
   const rates = measured.flatMap(({ values }) =>
     values?.kind === 'iperf' ? (values.bitsPerSecond ?? []) : [],
   )
-  const lossRatio = lossOf(trusted)
+  const marked = results.filter(({ isMarked }) => isMarked)
   return {
     interface: name,
     measuredCount: measured.length,
     bitsPerSecond: spreadOf(rates),
     aggregateBitsPerSecond: rates.reduce((sum, rate) => sum + rate, 0),
-    ...(lossRatio !== undefined && { lossRatio }),
+    lossRatio: lossOf(trusted),
     rtt: rttOf(measured),
-    worst: worstOf(samples),
+    worst: marked
+      .filter(isMeasured)
+      .sort(worse)
+      .slice(0, MAX_WORST)
+      .map(({ source, destination }) => ({ source, destination })),
+    markedCount: marked.length,
   }
 }
 
 const nameOf = ({ source }: PairResult): string => source.interface
 
-/** Summarises the results of a run for each interface name. */
+/** Summarises the results of a run, with their marks, for each interface name. */
 export const summarize = (
   results: readonly PairResult[],
-  racks: ReadonlyMap<string, string> = new Map(),
+  expectations: readonly ExpectationResult[] = [],
 ): Summary => {
-  const samples = Map.groupBy(judge(results, racks, defaultThresholds).flat(), ({ result }) => nameOf(result))
   const interfaces = [...Map.groupBy(results, nameOf)].sort(([one], [other]) => (one < other ? -1 : 1))
   const count = (matches: (result: PairResult) => boolean) => results.filter(matches).length
   return {
-    interfaces: interfaces.map(([name, own]) => interfaceSummary(name, own, samples.get(name) ?? [])),
+    interfaces: interfaces.map(([name, own]) => interfaceSummary(name, own)),
     measuredCount: count(isMeasured),
     failedCount: count(isFailed),
     invalidCount: count(({ outcome }) => outcome === Outcome.OUTCOME_INVALID),
     notRunCount: count(({ outcome }) => outcome === Outcome.OUTCOME_NOT_RUN),
-    expectations: [],
+    expectations,
   }
 }

@@ -4,6 +4,8 @@ export type Thresholds = {
   readonly minBitsPerSecond: number
   /** Throughput below this ratio of the level of its link class is bad. Noise of 15 % stays far above it. */
   readonly slowRatio: number
+  /** A learned limit of throughput never falls below this ratio of the level, even in a noisy class: 0 is always bad. */
+  readonly leastSlowRatio: number
   /** Loss is bad when the lower end of its 99 % Wilson interval is above this ratio. */
   readonly lossRatio: number
   /** A median round-trip time is bad when it is above this multiple of the level of its link class ... */
@@ -17,6 +19,7 @@ export type Thresholds = {
 export const defaultThresholds: Thresholds = {
   minBitsPerSecond: 0,
   slowRatio: 0.7,
+  leastSlowRatio: 0.3,
   lossRatio: 0.005,
   lateFactor: 3,
   lateSeconds: 0.001,
@@ -36,6 +39,10 @@ export type Heuristics = {
   readonly minDeviations: number
   /** Link classes with fewer pairs than this are compared with the whole fabric. */
   readonly minClassSize: number
+  /** Pairs across racks are also compared with what their ends reach inside their racks. */
+  readonly comparesAcrossRacks: boolean
+  /** Nodes that reach the same lower rate in both directions are one slow class. */
+  readonly findsClasses: boolean
   /** What an interface can reach is this quantile of its pairs. */
   readonly abilityQuantile: number
   /** Loss is judged over all probes of an interface, not pair by pair. */
@@ -51,6 +58,8 @@ export const defaultHeuristics: Heuristics = {
   minBadRatio: 0.75,
   minDeviations: 4,
   minClassSize: 4,
+  comparesAcrossRacks: true,
+  findsClasses: true,
   abilityQuantile: 0.75,
   poolsLoss: true,
   comparesInsideRack: true,

@@ -1,9 +1,9 @@
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { EndpointPair } from '../dispatch/pair-result.ts'
-import type { Culprit, Direction } from './culprits.ts'
-import { type BadLink, isRetested } from './links.ts'
-import { isBad, type Sample } from './samples.ts'
+import type { Culprit } from './culprits.ts'
+import type { BadLink } from './links.ts'
+import { isBad, isRetested, type Sample } from './samples.ts'
 import { defaultHeuristics } from './thresholds.ts'
+import { createVerdict, type FaultDirection, MAX_LISTED_PAIRS, type Verdict } from './verdict.ts'
 import { accuse, accuseLink, evidence, mainFault } from './wording.ts'
 
 /** All pairs of one fabric, grouped once: with 500 culprits, a search for each would be too slow. */
@@ -26,23 +26,16 @@ export type Found = {
   readonly fabric: Fabric
 }
 
-const DIRECTIONS: Record<Direction, FaultDirection> = {
-  tx: FaultDirection.FAULT_DIRECTION_TX,
-  rx: FaultDirection.FAULT_DIRECTION_RX,
-  both: FaultDirection.FAULT_DIRECTION_BOTH,
-}
-
 export const toPair = ({ result: { source, destination } }: Sample): EndpointPair => ({ source, destination })
 
 const retested = (pairsFor: readonly Sample[]): boolean =>
   pairsFor.filter(isRetested).length >= Math.min(defaultHeuristics.minGoodPeers, pairsFor.length)
 
-const blank = { node: '', interface: '', peer: '', rack: '' }
-
-const proof = (pairsFor: readonly Sample[], pairsAgainst: readonly Sample[], text: string) => ({
+export const proof = (pairsFor: readonly Sample[], pairsAgainst: readonly Sample[], text: string) => ({
   message: retested(pairsFor) ? `${text} Retested on new ports: the same.` : text,
-  pairsFor: pairsFor.map(toPair),
-  pairsAgainst: pairsAgainst.map(toPair),
+  pairsFor: pairsFor.slice(0, MAX_LISTED_PAIRS).map(toPair),
+  pairCount: pairsFor.length,
+  pairsAgainst: pairsAgainst.slice(0, MAX_LISTED_PAIRS).map(toPair),
   retested: retested(pairsFor),
 })
 
@@ -66,15 +59,14 @@ export const interfaceVerdict = (found: Found, fineElsewhere: readonly string[])
   const text =
     accuse(name, ` on ${found.interface}`, direction, found.culprit, () => peersOf(found)) +
     evidence(direction, pairsFor, count, otherWay(found), fineElsewhere)
-  return {
-    ...blank,
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+  return createVerdict({
+    kind: 'interface',
     node: name,
     interface: found.interface,
-    direction: DIRECTIONS[direction],
+    direction,
     confidence,
     ...proof(pairsFor, pairsAgainst, text),
-  }
+  })
 }
 
 /** Returns the verdict about a node that is bad on all its interfaces. */
@@ -90,17 +82,16 @@ export const nodeVerdict = (all: readonly Found[]): Verdict => {
   const text =
     accuse(name, where, direction, { pairsFor, pairsAgainst }, () => all.flatMap(peersOf)) +
     evidence(direction, pairsFor, count, all.flatMap(otherWay), [])
-  return {
-    ...blank,
-    kind: CulpritKind.CULPRIT_KIND_NODE,
+  return createVerdict({
+    kind: 'node',
     node: name,
-    direction: DIRECTIONS[direction],
+    direction,
     confidence: Math.max(...all.map(({ culprit }) => culprit.confidence)),
     ...proof(pairsFor, pairsAgainst, text),
-  }
+  })
 }
 
-const TO_OTHER_RACKS: Record<Direction, string> = {
+const TO_OTHER_RACKS: Record<FaultDirection, string> = {
   tx: 'to other racks',
   rx: 'from other racks',
   both: 'across racks',
@@ -126,22 +117,22 @@ export const rackVerdict = (
     (sample) => !isBad(sample) && sample.reach === 'across' && !own.has(sample),
   )
   const others = peers.length > 0 ? peers : fabric.samples.filter((sample) => !isBad(sample))
+  const whoElse = peers.length > 0 ? 'its peers' : 'pairs inside racks'
   const count = own.size
   const where = ` ${TO_OTHER_RACKS[direction]} on ${name}`
   const text = [
-    accuse(`Rack ${culprit.name}`, where, direction, culprit, () => others),
+    accuse(`Rack ${culprit.name}`, where, direction, culprit, () => others, whoElse),
     `${pairsFor.length} of ${count} pairs across its uplink agree; pairs inside of it are not affected.`,
     ...ambiguity(culprit.name, own, rackOf),
   ].join(' ')
-  return {
-    ...blank,
-    kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK,
+  return createVerdict({
+    kind: 'rack_uplink',
     interface: name,
     rack: culprit.name,
-    direction: DIRECTIONS[direction],
+    direction,
     confidence,
     ...proof(pairsFor, pairsAgainst, text),
-  }
+  })
 }
 
 /** Returns the verdict about the path between two nodes. A ping does not distinguish its two directions. */
@@ -151,14 +142,13 @@ export const linkVerdict = (link: BadLink, name: string, fabric: Fabric): Verdic
   const bothWays = pairsFor.length > 1
   const isPing = pairsFor[0]!.result.values?.kind === 'ping'
   const text = accuseLink(source, destination, bothWays, ` on ${name}`, pairsFor, peers)
-  return {
-    ...blank,
-    kind: CulpritKind.CULPRIT_KIND_LINK,
+  return createVerdict({
+    kind: 'link',
     node: source,
     peer: destination,
     interface: name,
-    direction: DIRECTIONS[bothWays || isPing ? 'both' : 'tx'],
+    direction: bothWays || isPing ? 'both' : 'tx',
     confidence,
     ...proof(pairsFor, pairsAgainst, text),
-  }
+  })
 }

@@ -1,7 +1,8 @@
 import { median } from '../../lib/statistics.ts'
 import { formatBitrate, formatDuration, formatRatio } from '../../lib/units.ts'
-import type { Culprit, Direction } from './culprits.ts'
+import type { Culprit } from './culprits.ts'
 import { type Fault, isBad, type Sample } from './samples.ts'
+import type { FaultDirection } from './verdict.ts'
 
 /** Returns the most frequent fault of the bad pairs. */
 export const mainFault = (pairsFor: readonly Sample[]): Fault => {
@@ -27,14 +28,14 @@ export const figureOf = (samples: readonly Sample[], fault: Fault): string => {
   return rates.length > 0 ? formatBitrate(median(rates)!) : ''
 }
 
-const VERBS: Record<Fault, Record<Direction, string>> = {
+const VERBS: Record<Fault, Record<FaultDirection, string>> = {
   failed: { tx: 'cannot reach others', rx: 'cannot be reached', both: 'cannot be reached' },
   slow: { tx: 'sends badly', rx: 'receives badly', both: 'sends and receives badly' },
   lossy: { tx: 'loses probes that it sends', rx: 'loses probes that it receives', both: 'loses packets' },
   late: { tx: 'gets late answers', rx: 'answers late', both: 'answers late' },
 }
 
-const PAIRS: Record<Direction, string> = {
+const PAIRS: Record<FaultDirection, string> = {
   tx: 'that it sends',
   rx: 'that it receives',
   both: 'that it is in',
@@ -44,10 +45,11 @@ const PAIRS: Record<Direction, string> = {
 export const accuse = (
   who: string,
   where: string,
-  direction: Direction,
+  direction: FaultDirection,
   { pairsFor, pairsAgainst }: Pick<Culprit, 'pairsFor' | 'pairsAgainst'>,
   /** Returns pairs to compare with. Called only when there is a value to compare. */
   peers: () => readonly Sample[],
+  whoElse = 'its peers',
 ): string => {
   const fault = mainFault(pairsFor)
   const start = `${who} ${VERBS[fault][direction]}${where}`
@@ -55,9 +57,9 @@ export const accuse = (
   if (fault === 'failed') return `${start}: ${pairsFor.length} of ${all.length} pairs fail.`
   const usual = figureOf(peers(), fault)
   const comparison: Record<Exclude<Fault, 'failed'>, string> = {
-    slow: ` where its peers reach ${usual}`,
-    lossy: ` of its probes where its peers lose ${usual}`,
-    late: ` where its peers take ${usual}`,
+    slow: ` where ${whoElse} reach ${usual}`,
+    lossy: ` of its probes where ${whoElse} lose ${usual}`,
+    late: ` where ${whoElse} take ${usual}`,
   }
   // Pairs without loss count for the loss of a node: they lost nothing only by chance.
   const figure = figureOf(fault === 'lossy' ? all : pairsFor, fault)
@@ -74,7 +76,7 @@ const reasonOf = (pairsFor: readonly Sample[]): string => {
 }
 
 /** Returns the state of the node's other direction: `what it receives is fine (938 Mbit/s)`, or ''. */
-const otherWay = (direction: Direction, others: readonly Sample[]): string => {
+const otherWay = (direction: FaultDirection, others: readonly Sample[]): string => {
   if (direction === 'both' || others.length === 0 || others.filter(isBad).length * 4 > others.length)
     return ''
   const rates = defined(others.filter((sample) => !isBad(sample)).map(({ bitsPerSecond }) => bitsPerSecond))
@@ -87,7 +89,7 @@ const otherWay = (direction: Direction, others: readonly Sample[]): string => {
  * `otherPairs` are the node's pairs in the other direction, `fineElsewhere` its interfaces without a fault.
  */
 export const evidence = (
-  direction: Direction,
+  direction: FaultDirection,
   pairsFor: readonly Sample[],
   pairCount: number,
   otherPairs: readonly Sample[],

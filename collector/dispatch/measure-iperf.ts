@@ -1,13 +1,22 @@
 import { type HostSamples, HostSource } from '#proto/meshgauge/agent/v1/host.ts'
-import type { IperfResult, IperfSample, RunResponse, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import {
+  Direction,
+  type IperfResult,
+  type IperfSample,
+  type RunResponse,
+  type ServeResponse,
+  type ServeResult,
+} from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Admission, type EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { toDuration } from '../../lib/protobuf-time.ts'
+import { formatBytes } from '../../lib/units.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import type { HostSampling, IperfTest } from '../plan/run-spec.ts'
 import { hostSamplingMessage, iperfOptionsMessage } from '../plan/run-spec-message.ts'
-import { type CallFailure, callFailureOf } from './call-failure.ts'
+import { type CallFailure, callFailureOf, faultOfNode, faultReason } from './call-failure.ts'
 import { HostSampleCollector } from './host-sampling.ts'
+import type { ProgramFault } from './pair-result.ts'
 
 /** The endpoints of one test with their addresses. */
 export type IperfPair = {
@@ -22,6 +31,8 @@ export type IperfMeasurement = {
   samples: IperfSample[]
   engine: EngineVersion | undefined
   attemptCount: number
+  /** A program of one of the two nodes failed. The outcome is then INVALID. */
+  programFault?: ProgramFault | undefined
   /** Host samples, when requested and as far as the hosts reported them. */
   sourceHost?: HostSamples | undefined
   destinationHost?: HostSamples | undefined
@@ -74,6 +85,7 @@ const failed = (failure: CallFailure, engine?: EngineVersion): Attempt => ({
   result: undefined,
   samples: [],
   engine,
+  programFault: failure.programFault,
   retry: failure.busy,
 })
 
@@ -94,7 +106,7 @@ const attempt = async (
   const server = deps.connection(pair.destination.node).iperf.serve(request, call)
   const destination = new HostSampleCollector()
   const events = server[Symbol.asyncIterator]()
-  let serverEnd: Promise<CallFailure | undefined> = Promise.resolve(undefined)
+  let serverEnd: Promise<ServerEnd> = Promise.resolve({})
   try {
     const port = await portOf(events)
     serverEnd = drain(events, pair.destination.node, destination)
@@ -102,11 +114,13 @@ const attempt = async (
     const client = deps.connection(pair.source.node).iperf.run(request, call)
     const measured = await runClient(client, pair.source.node)
     if (hostSampling) await withTimeout(deps.clock, serverEnd, SERVER_END_SECONDS + pcpSeconds)
-    // When the server is lost, the client reports a refusal or a timeout, which would accuse the network.
-    const lost =
-      measured.outcome === Outcome.OUTCOME_MEASURED ? undefined : await withTimeout(deps.clock, serverEnd)
+    const { failure, result } = (await withTimeout(deps.clock, serverEnd)) ?? {}
     const complete = { ...measured, destinationHost: destination.samples() }
-    return lost && !signal.aborted ? { ...complete, ...failed(lost, measured.engine) } : complete
+    if (signal.aborted) return complete
+    // When the server is lost, the client reports a refusal or a timeout, which would accuse the network.
+    if (failure && measured.outcome !== Outcome.OUTCOME_MEASURED)
+      return { ...complete, ...failed(failure, measured.engine) }
+    return withProgramFault(complete, serverFaultOf(pair, test, measured, result))
   } catch (error) {
     return failed(callFailureOf(error, pair.destination.node, false))
   } finally {
@@ -146,19 +160,61 @@ const portOf = async (events: AsyncIterator<ServeResponse>): Promise<number> => 
   return event.value.listeners[0]!.port
 }
 
-/** Reads the server's stream to its end. Returns why it failed, or undefined. */
+/** Largest difference between the counts of one end in the two reports, which have three digits at least. */
+const MAX_COUNT_DIFFERENCE = 0.1
+const MAX_DIFFERENT_BYTES = 100_000
+
+/** A fault of the server's program, or of one of the two: their reports contradict each other. */
+const serverFaultOf = (
+  { destination }: IperfPair,
+  test: IperfTest,
+  { programFault, result: client }: Attempt,
+  server: ServeResult | undefined,
+): ProgramFault | undefined => {
+  if (programFault) return programFault
+  if (server?.programFault) return faultOfNode(destination.node, server.programFault)
+  const isReverse = test.direction === Direction.DIRECTION_REVERSE
+  const [own, reported] = isReverse
+    ? [server?.sentBytes, client?.sentBytes]
+    : [server?.receivedBytes, client?.receivedBytes]
+  if (own === undefined || reported === undefined) return undefined
+  const difference = Math.abs(own - reported)
+  if (difference <= MAX_COUNT_DIFFERENCE * Math.max(own, reported) + MAX_DIFFERENT_BYTES) return undefined
+  const verb = isReverse ? 'sent' : 'received'
+  const problem = `contradicts its peer: the server counted ${formatBytes(own)} ${verb}, the client reports ${formatBytes(reported)}`
+  return { node: '', program: test.engine, problem }
+}
+
+/** A failing program is no failing network: the values are not used. */
+const withProgramFault = (attempt: Attempt, programFault: ProgramFault | undefined): Attempt =>
+  programFault
+    ? {
+        ...attempt,
+        outcome: Outcome.OUTCOME_INVALID,
+        reason: faultReason(programFault),
+        programFault,
+        retry: false,
+      }
+    : attempt
+
+type ServerEnd = { failure?: CallFailure; result?: ServeResult | undefined }
+
+/** Reads the server's stream to its end. Returns why it failed, or its result. */
 const drain = async (
   events: AsyncIterator<ServeResponse>,
   node: string,
   host: HostSampleCollector,
-): Promise<CallFailure | undefined> => {
+): Promise<ServerEnd> => {
+  let result: ServeResult | undefined
   try {
     for (let next = await events.next(); !next.done; next = await events.next()) {
-      if (next.value.event?.$case === 'hostSamples') host.add(next.value.event.value)
+      const { event } = next.value
+      if (event?.$case === 'hostSamples') host.add(event.value)
+      if (event?.$case === 'summary') result = event.value.results[0]
     }
-    return undefined
+    return { result }
   } catch (error) {
-    return callFailureOf(error, node, true)
+    return { failure: callFailureOf(error, node, true) }
   }
 }
 
@@ -196,7 +252,8 @@ const runClient = async (client: AsyncIterable<RunResponse>, node: string): Prom
         const { outcome, reason } = result
         // The port listened before the client started: the program refused, not the network.
         const retry = outcome === Outcome.OUTCOME_REFUSED
-        return { outcome, reason, result, samples, engine, retry, sourceHost: host.samples() }
+        const programFault = faultOfNode(node, result.programFault)
+        return { outcome, reason, result, samples, engine, retry, programFault, sourceHost: host.samples() }
       }
     }
     throw new Error('protocol violation: Run ended without a Summary')

@@ -3,7 +3,8 @@ import type { EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import type { PingTest } from '../plan/run-spec.ts'
 import { pingTestMessage } from '../plan/run-spec-message.ts'
-import { callFailureOf } from './call-failure.ts'
+import { callFailureOf, faultOfNode, faultReason } from './call-failure.ts'
+import type { ProgramFault } from './pair-result.ts'
 
 /** All targets that one interface of one node pings, in one stream. */
 export type PingGroup = {
@@ -17,6 +18,8 @@ export type PingMeasurement = {
   reason: string
   statistics: PingStatistics | undefined
   engine: EngineVersion | undefined
+  /** The program of the node that pings failed. The outcome is then INVALID. */
+  programFault?: ProgramFault | undefined
 }
 
 /** Added to the length of a ping test for the deadline of its stream. */
@@ -46,13 +49,16 @@ export const measurePings = async (
     }
     if (!results) throw new Error('protocol violation: Ping ended without a Summary')
   } catch (error) {
-    const { outcome, reason } = callFailureOf(error, node, engine !== undefined)
-    return targets.map(() => ({ outcome, reason, statistics: undefined, engine }))
+    const { outcome, reason, programFault } = callFailureOf(error, node, engine !== undefined)
+    return targets.map(() => ({ outcome, reason, statistics: undefined, engine, programFault }))
   }
   const byTarget = new Map(results.map((result) => [result.targetIndex, result]))
   return targets.map((_, index) => {
     const result = byTarget.get(index)
     if (!result) throw new Error('protocol violation: the Summary lacks a target')
-    return { outcome: result.outcome, reason: result.reason, statistics: result.statistics, engine }
+    const { outcome, statistics } = result
+    const programFault = faultOfNode(node, result.programFault)
+    const reason = programFault ? faultReason(programFault) : result.reason
+    return { outcome, reason, statistics, engine, programFault }
   })
 }

@@ -10,3 +10,6 @@ export const isFailed = ({ outcome }: WithOutcome): boolean =>
   outcome === Outcome.OUTCOME_UNREACHABLE ||
   outcome === Outcome.OUTCOME_REFUSED ||
   outcome === Outcome.OUTCOME_TIMED_OUT
+
+/** Whether a pair says something about the network or the peer: a value or a failure. */
+export const isEvidence = (result: WithOutcome): boolean => isMeasured(result) || isFailed(result)

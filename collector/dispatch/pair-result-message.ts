@@ -1,6 +1,10 @@
 /** Converts results of pairs from and to their messages: those of the API and of stored records. */
 
-import { Endpoint, type PairResult as PairResultMessage } from '#proto/meshgauge/collector/v1/result.ts'
+import {
+  Endpoint,
+  PairMark,
+  type PairResult as PairResultMessage,
+} from '#proto/meshgauge/collector/v1/result.ts'
 import type { PairResult, PairValues } from './pair-result.ts'
 
 const valuesOf = (values: PairResultMessage['values']): PairValues | undefined => {
@@ -8,8 +12,12 @@ const valuesOf = (values: PairResultMessage['values']): PairValues | undefined =
   return values && { kind: 'iperf', ...values.value }
 }
 
-export const pairResultOf = (message: PairResultMessage): PairResult => ({
+export const pairResultOf = ({ mark, ...message }: PairResultMessage): PairResult => ({
   ...message,
+  sourceSpeedBitsPerSecond: message.sourceSpeedBitsPerSecond,
+  destinationSpeedBitsPerSecond: message.destinationSpeedBitsPerSecond,
+  programFault: message.programFault,
+  isMarked: mark === PairMark.PAIR_MARK_BAD,
   source: message.source ?? Endpoint.fromPartial({}),
   destination: message.destination ?? Endpoint.fromPartial({}),
   values: valuesOf(message.values),
@@ -25,7 +33,18 @@ const valuesMessage = (values: PairValues | undefined): PairResultMessage['value
   return { $case: kind, value }
 }
 
-export const pairResultMessage = (result: PairResult): PairResultMessage => ({
+export const markMessage = (isMarked: boolean): PairMark =>
+  isMarked ? PairMark.PAIR_MARK_BAD : PairMark.PAIR_MARK_UNSPECIFIED
+
+export const pairResultMessage = ({
+  sourceSpeedBitsPerSecond,
+  destinationSpeedBitsPerSecond,
+  isMarked,
+  ...result
+}: PairResult): PairResultMessage => ({
   ...result,
   values: valuesMessage(result.values),
+  ...(sourceSpeedBitsPerSecond !== undefined && { sourceSpeedBitsPerSecond }),
+  ...(destinationSpeedBitsPerSecond !== undefined && { destinationSpeedBitsPerSecond }),
+  mark: markMessage(isMarked),
 })

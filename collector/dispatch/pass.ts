@@ -9,6 +9,7 @@ import {
 } from '../inventory/endpoints.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
 import { createPairResult, type PairResult } from './pair-result.ts'
+import { withPlausibility } from './plausibility.ts'
 import type { RunTrace } from './run-trace.ts'
 
 export type DispatchDeps = { connection(node: string): AgentConnection; clock: Clock }
@@ -38,7 +39,7 @@ export type Pass = DispatchJob & {
   rounds: Int32Array
   /** The number of pairs in each round, from 0. */
   roundSizes: number[]
-  /** A retest replaces results, and counts as a further attempt. */
+  /** A retest replaces results. */
   isRetest: boolean
 }
 
@@ -94,16 +95,15 @@ export const report = (pass: Pass, pair: number, span: PairSpan, measured: Measu
   const [source, destination] = endpointsOfPair(pass.run, pair)
   const addresses = addressesOf(pass.run, pair)
   span.end(measured.reason)
-  const attemptCount = measured.attemptCount === 0 ? 0 : measured.attemptCount + (pass.isRetest ? 1 : 0)
-  pass.events.onResult(
-    createPairResult({
-      source: endpointMessage(source, addresses?.source),
-      destination: endpointMessage(destination, addresses?.destination),
-      ...measured,
-      attemptCount,
-      traceId: pass.trace.traceId,
-      spanId: span.spanId,
-      round: pass.rounds[pair]!,
-    }),
-  )
+  const result = createPairResult({
+    source: endpointMessage(source, addresses?.source),
+    destination: endpointMessage(destination, addresses?.destination),
+    ...measured,
+    traceId: pass.trace.traceId,
+    spanId: span.spanId,
+    round: pass.rounds[pair]!,
+    sourceSpeedBitsPerSecond: source.speedBitsPerSecond,
+    destinationSpeedBitsPerSecond: destination.speedBitsPerSecond,
+  })
+  pass.events.onResult(withPlausibility(result, pass.run.spec.test))
 }

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { createFakeClock, type FakeClock } from '../../lib/testing/fake-clock.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import type { PeriodicCheck } from '../inventory/config.ts'
+import type { FleetNode, NodeState } from '../inventory/node.ts'
+import { sampleNode } from '../inventory/testing/nodes.ts'
 import { openSqliteStore } from '../store/sqlite/store.ts'
 import type { Store } from '../store/store.ts'
 import { Health } from './health.ts'
@@ -56,14 +57,12 @@ const connection = (node: string): AgentConnection =>
     },
   }) as unknown as AgentConnection
 
-const node = (name: string, state: NodeState = NodeState.NODE_STATE_READY): Node =>
-  Node.fromPartial({
+const node = (name: string, state: NodeState = 'ready'): FleetNode =>
+  sampleNode(
     name,
-    state,
-    interfaces: ['net0'],
-    labels: { zone: name === 'a' ? 'x' : 'y' },
-    description: { interfaces: [{ name: 'net0', addresses: [`10.0.0.${name.charCodeAt(0)}/24`] }] },
-  })
+    { net0: [`10.0.0.${name.charCodeAt(0)}/24`] },
+    { state, labels: { zone: name === 'a' ? 'x' : 'y' } },
+  )
 
 const healthOf = (periodic: PeriodicCheck[] = [], nodes = [node('a'), node('b')]): Health => {
   const health = new Health(
@@ -181,7 +180,7 @@ describe('periodic checks', () => {
   })
 
   test('do not run on silent nodes', async () => {
-    const nodes = [node('a'), node('b', NodeState.NODE_STATE_SILENT)]
+    const nodes = [node('a'), node('b', 'silent')]
     healthOf([{ check: 'ping', every: 1, nodes: [], parameters: {} }], nodes)
     await time.pass(3)
     expect(calls.length).toBeGreaterThanOrEqual(2)

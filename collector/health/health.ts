@@ -1,5 +1,4 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { CheckGateResponse, CheckRecord, NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Violation } from '../../lib/errors.ts'
@@ -7,6 +6,7 @@ import type { Logger } from '../../lib/logging.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
 import type { PeriodicCheck } from '../inventory/config.ts'
 import type { Fleet } from '../inventory/fleet.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import type { Run } from '../store/run.ts'
 import type { Store } from '../store/store.ts'
 import { CheckCatalogue } from './agents/check-catalogue.ts'
@@ -89,7 +89,7 @@ export class Health {
   }
 
   /** The stored results of nodes, and the checks that run on them now, in the order of `nodes`. */
-  list(nodes: readonly Node[]): NodeHealth[] {
+  list(nodes: readonly FleetNode[]): NodeHealth[] {
     return nodes.map(({ name }) => {
       const checks = this.#deps.store.checks(name).map(({ record }) => record)
       const runningChecks = this.#runner.activeChecks(name)
@@ -98,17 +98,17 @@ export class Health {
   }
 
   /** Violations for the names that no agent of the nodes knows. */
-  unknownChecks(nodes: readonly Node[], checks: readonly string[]): Promise<Violation[]> {
+  unknownChecks(nodes: readonly FleetNode[], checks: readonly string[]): Promise<Violation[]> {
     return this.#catalogue.unknownChecks(nodes, checks)
   }
 
   /** Whether a job may use the nodes. */
-  gate(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<CheckGateResponse> {
+  gate(nodes: readonly FleetNode[], options: GateOptions, signal: AbortSignal): Promise<CheckGateResponse> {
     return this.#gate.check(nodes, options, signal)
   }
 
   /** Removes the findings of these checks; of all checks when the list is empty. @returns the number of findings */
-  clear(nodes: readonly Node[], checks: readonly string[]): number {
+  clear(nodes: readonly FleetNode[], checks: readonly string[]): number {
     const { store, observer } = this.#deps
     const found = nodes
       .flatMap(({ name }) => store.checks(name))

@@ -43,4 +43,28 @@ describe('good config', () => {
       ['10.0.1.21', '10.0.1.21:50051'],
     ])
   })
+
+  test('an entry with lists of Slurm is several nodes', () => {
+    const { nodes } = readYamlConfig(
+      'fleet.yaml',
+      'nodes:\n  - { name: "gpu-[01-02]", address: "10.0.0.[1-2]", rack: r1 }\n',
+      SCHEDULE_SECTION,
+    )
+    expect(nodes.map(({ name, address, rack }) => [name, address, rack])).toEqual([
+      ['gpu-01', '10.0.0.1:50051', 'r1'],
+      ['gpu-02', '10.0.0.2:50051', 'r1'],
+    ])
+  })
+
+  test('a line of a hosts list may be a list of Slurm', () => {
+    const nodes = readHostsList('hosts.txt', 'gpu-[01-02],login1\r\n[fd00::2]\nFD00::3\nhead.example.\n')
+    expect(nodes.map(({ name, address }) => [name, address])).toEqual([
+      ['gpu-01', 'gpu-01:50051'],
+      ['gpu-02', 'gpu-02:50051'],
+      ['login1', 'login1:50051'],
+      ['[fd00::2]', '[fd00::2]:50051'],
+      ['FD00::3', '[fd00::3]:50051'],
+      ['head.example', 'head.example:50051'],
+    ])
+  })
 })

@@ -1,41 +1,64 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { closest, parseConfig, type ReviewProblem } from '../../lib/config.ts'
+import { namesIn } from '../../lib/host-list.ts'
 import { durationHint, parseDuration } from '../../lib/units.ts'
+import { addressKey, nameKey, parseAgentAddress } from './agent-address.ts'
 import { reviewStorage, storage } from './storage.ts'
 
-const DEFAULT_AGENT_PORT = 50051
+/** Text, or a compressed list of Slurm, whose entries all satisfy `problemOf`. */
+const listed = (problemOf: (entry: string) => string | undefined) =>
+  z.string().transform((text, context): string[] => {
+    const report = (message: string) => context.addIssue({ code: 'custom', message })
+    const names = namesIn(text)
+    if ('problem' in names) {
+      report(names.problem)
+      return []
+    }
+    for (const name of names) {
+      const problem = problemOf(name)
+      if (problem) report(names.length > 1 ? `${name} ${problem}` : problem)
+    }
+    return names
+  })
 
-const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+)(?::(\d{1,5}))?$/
-
-/** Parses `host`, `host:port`, `v6` or `[v6]:port` into `host:port`, with the default agent port; undefined when invalid. */
-export const agentAddress = (text: string): string | undefined => {
-  if (/^[0-9a-fA-F:.]+$/.test(text) && text.split(':').length > 2) return `[${text}]:${DEFAULT_AGENT_PORT}`
-  const match = HOST_PORT.exec(text)
-  if (!match) return undefined
-  const port = Number(match[2] ?? DEFAULT_AGENT_PORT)
-  return port >= 1 && port <= 65535 ? `${match[1]}:${port}` : undefined
+const addressProblem = (text: string): string | undefined => {
+  const parsed = parseAgentAddress(text)
+  return 'problem' in parsed ? parsed.problem : undefined
 }
 
-const address = z
-  .string()
-  .refine((text) => agentAddress(text) !== undefined, 'not an address; write host, host:port or [v6]:port')
-  .transform((text) => agentAddress(text) ?? text)
+const nameProblem = (text: string): string | undefined =>
+  /^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/.test(text)
+    ? undefined
+    : 'a name has only letters, digits, ".", "_" and "-"'
 
-const name = z
-  .string()
-  .regex(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/, 'a name has only letters, digits, ".", "_" and "-"')
-
-const node = z.strictObject({
-  name,
-  address,
+const entry = z.strictObject({
+  name: listed(nameProblem),
+  address: listed(addressProblem),
   rack: z.string().default(''),
   labels: z.record(z.string(), z.coerce.string()).default({}),
   interfaces: z.array(z.string().min(1)).default([]),
 })
 
 /** One node of the config. */
-export type InventoryNode = z.output<typeof node>
+export type InventoryNode = Omit<z.output<typeof entry>, 'name' | 'address'> & {
+  name: string
+  /** Address of the agent, as host:port. */
+  address: string
+}
+
+/** An entry whose name and address are lists of Slurm is several nodes. */
+const nodesOf = ({ name: names, address, ...others }: z.output<typeof entry>): InventoryNode[] =>
+  names.map((name, index) => {
+    const parsed = parseAgentAddress(address[index] ?? '')
+    return { name, address: 'address' in parsed ? parsed.address : '', ...others }
+  })
+
+const node = entry.superRefine(({ name, address }, context) => {
+  if (name.length === address.length || name.length === 0 || address.length === 0) return
+  const message = `has ${address.length} addresses for ${name.length} names`
+  context.addIssue({ code: 'custom', path: ['address'], message })
+})
 
 const tls = z.strictObject({ ca: z.string(), cert: z.string(), key: z.string() })
 
@@ -98,7 +121,10 @@ const shape = {
   checks: z.array(periodicCheck).default([]),
   autopilot: autopilot.optional(),
   storage: storage.optional(),
-  nodes: z.array(node).min(1, 'at least one node is needed'),
+  nodes: z
+    .array(node)
+    .min(1, 'at least one node is needed')
+    .transform((entries) => entries.flatMap(nodesOf)),
 }
 
 /** A node selector in the config (name, `key=value` or address) and its location. */
@@ -111,27 +137,45 @@ export type ConfigSection<S extends z.ZodRawShape> = {
   namedNodes(raw: unknown): NamedNodes[]
 }
 
-/** Finds names and addresses that occur twice. The raw content may have any type. */
+type RawNode = { name?: unknown; address?: unknown } | null
+
+/** The names or addresses of an entry. Wrong ones are left out: the schema reports them. */
+const textsOf = (candidate: unknown, key: 'name' | 'address'): string[] => {
+  const value = (candidate as RawNode)?.[key]
+  const names = typeof value === 'string' ? namesIn(value) : []
+  return 'problem' in names ? [] : names
+}
+
+const keyOf = (key: 'name' | 'address', text: string): string => {
+  if (key === 'name') return nameKey(text)
+  const parsed = parseAgentAddress(text)
+  return addressKey('address' in parsed ? parsed.address : text)
+}
+
+const duplicateMessage = (key: 'name' | 'address', text: string, before: { text: string; owner: string }) => {
+  const spelling = before.text === text ? '' : `, written ${before.text}`
+  return key === 'name'
+    ? `${text} is also the name of another node${spelling}`
+    : `${text} is also the address of ${before.owner}${spelling}`
+}
+
+/** Finds names and addresses that occur twice, in any spelling. The raw content may have any type. */
 const findDuplicates = (raw: unknown): ReviewProblem[] => {
   const nodes = (raw as { nodes?: unknown }).nodes
   if (!Array.isArray(nodes)) return []
   return (['name', 'address'] as const).flatMap((key) => {
-    const first = new Map<string, number>()
+    const first = new Map<string, { index: number; text: string; owner: string }>()
     return nodes.flatMap((candidate: unknown, index): ReviewProblem[] => {
-      const value = (candidate as Record<string, unknown> | null)?.[key]
-      if (typeof value !== 'string') return []
-      const same = key === 'address' ? (agentAddress(value) ?? value) : value
-      const before = first.get(same)
-      if (before === undefined) {
-        first.set(same, index)
-        return []
-      }
-      const owner = String((nodes[before] as Record<string, unknown>).name ?? `nodes[${before}]`)
-      const message =
-        key === 'name'
-          ? `${value} is also the name of another node`
-          : `${value} is also the address of ${owner}`
-      return [{ path: ['nodes', index, key], message, also: ['nodes', before, key] }]
+      const owner = String((candidate as RawNode)?.name ?? `nodes[${index}]`)
+      return textsOf(candidate, key).flatMap((text) => {
+        const before = first.get(keyOf(key, text))
+        if (before === undefined) {
+          first.set(keyOf(key, text), { index, text, owner })
+          return []
+        }
+        const message = duplicateMessage(key, text, before)
+        return [{ path: ['nodes', index, key], message, also: ['nodes', before.index, key] }]
+      })
     })
   })
 }
@@ -152,21 +196,29 @@ const nodesOfChecks = (raw: unknown): NamedNodes[] => {
 /** Finds selectors with an unknown name. Labels and addresses are known only when agents answer. */
 const findUnknownNodes = (raw: unknown, named: readonly NamedNodes[]): ReviewProblem[] => {
   const { nodes } = raw as { nodes?: unknown }
-  if (!Array.isArray(nodes)) return []
-  const texts = (key: 'name' | 'address') =>
-    nodes.flatMap((candidate: unknown) => {
-      const value = (candidate as Record<string, unknown> | null)?.[key]
-      return typeof value === 'string' ? [value] : []
-    })
-  const names = texts('name')
-  const known = new Set([...names, ...texts('address').flatMap((text) => [text, agentAddress(text) ?? text])])
+  if (!Array.isArray(nodes) || named.length === 0) return []
+  const names = nodes.flatMap((candidate) => textsOf(candidate, 'name'))
+  const known = new Set([
+    ...names.map(nameKey),
+    ...nodes.flatMap((candidate) => textsOf(candidate, 'address').map((text) => keyOf('address', text))),
+  ])
+  const isKnown = (name: string) => known.has(nameKey(name)) || known.has(keyOf('address', name))
   return named.flatMap(({ path, selector }): ReviewProblem[] => {
-    if (typeof selector !== 'string' || selector === '' || known.has(selector)) return []
-    if (selector.includes('=') || isIP(selector) !== 0) return []
-    const meant = closest(selector, names)
-    return [{ path, message: `"${selector}" names no node${meant ? `; did you mean ${meant}?` : ''}` }]
+    if (typeof selector !== 'string' || selector === '' || selector.includes('=')) return []
+    const wanted = namesIn(selector)
+    if ('problem' in wanted) return [{ path, message: wanted.problem }]
+    return wanted
+      .filter((name) => !isKnown(name) && isIP(name) === 0)
+      .map((name) => {
+        const meant = closest(name, names)
+        return { path, message: `"${name}" names no node${meant ? `; did you mean ${meant}?` : ''}` }
+      })
   })
 }
+
+/** The schema of the collector's config file with the keys of a later stage. */
+export const configSchema = <S extends z.ZodRawShape>(section: Pick<ConfigSection<S>, 'shape'>) =>
+  z.strictObject({ ...shape, ...section.shape })
 
 /** Parses the collector's config file. @throws ConfigError with the location of every problem */
 export const readYamlConfig = <S extends z.ZodRawShape>(
@@ -174,7 +226,7 @@ export const readYamlConfig = <S extends z.ZodRawShape>(
   text: string,
   section: ConfigSection<S>,
 ) =>
-  parseConfig(file, text, z.strictObject({ ...shape, ...section.shape }), (raw) => [
+  parseConfig(file, text, configSchema(section), (raw) => [
     ...findDuplicates(raw),
     ...findUnknownNodes(raw, [...nodesOfChecks(raw), ...section.namedNodes(raw)]),
     ...section.review(raw),

@@ -1,9 +1,10 @@
-import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
+import { closest } from '../../lib/config.ts'
 import type { Violation } from '../../lib/errors.ts'
+import { chooseAddressPair, type IpPrefix, parseIpPrefix } from '../../lib/ip-address.ts'
 import { interfaceKey, type NodeInterface } from './keys.ts'
+import type { FleetNode, HostInterface } from './node.ts'
 import { isReady } from './selectors.ts'
 
 /** Why an endpoint cannot be measured, and the outcome of its pairs. */
@@ -14,40 +15,44 @@ export type EndpointProblem = { outcome: Outcome; reason: string }
  * both ends of a pair.
  */
 export type FleetEndpoint = NodeInterface & {
-  addresses: readonly string[]
+  addresses: readonly IpPrefix[]
   /** 0 when unknown. */
   mtuBytes: number
+  /** Undefined when unknown. */
   speedBitsPerSecond: number | undefined
+  /** Empty when unknown. */
+  driver: string
+  firmwareVersion: string
   problem: EndpointProblem | undefined
 }
 
-/** Addresses of an interface, without prefix lengths. */
-const addressesOf = (link: Interface | undefined): string[] =>
-  (link?.addresses ?? []).map((cidr) => cidr.split('/')[0]!)
+/** Parses the addresses of an interface. What is no address, such as one with an IPv6 zone, is left out. */
+export const parseAddresses = (cidrs: readonly string[]): IpPrefix[] =>
+  cidrs.flatMap((cidr) => parseIpPrefix(cidr) ?? [])
 
 /** Returns the names of the interfaces to measure: the requested ones, else those that at least two nodes have. */
 export const interfaceNames = (
-  nodes: readonly Node[],
+  nodes: readonly FleetNode[],
   requested: readonly string[],
 ): { names: string[]; violations: Violation[] } => {
   const counts = new Map<string, number>()
   for (const node of nodes) for (const name of node.interfaces) counts.set(name, (counts.get(name) ?? 0) + 1)
   const known = [...counts.keys()]
   if (requested.length === 0) return { names: known.filter((name) => counts.get(name)! >= 2), violations: [] }
-  const violations = requested.flatMap((name, index) =>
-    counts.has(name)
-      ? []
-      : [
-          {
-            field: `interfaces[${index}]`,
-            description: `no node has "${name}"; there are ${known.join(', ') || 'none'}`,
-          },
-        ],
-  )
+  const violations = requested.flatMap((name, index) => {
+    if (counts.has(name)) return []
+    const meant = closest(name, known)
+    const hint = meant ? `did you mean ${meant}?` : `there are ${known.join(', ') || 'none'}`
+    return [{ field: `interfaces[${index}]`, description: `no node has "${name}"; ${hint}` }]
+  })
   return { names: [...new Set(requested)], violations }
 }
 
-const problemOf = (node: Node, name: string, link: Interface | undefined): EndpointProblem | undefined => {
+const problemOf = (
+  node: FleetNode,
+  name: string,
+  link: HostInterface | undefined,
+): EndpointProblem | undefined => {
   const notRun = (reason: string): EndpointProblem => ({ outcome: Outcome.OUTCOME_NOT_RUN, reason })
   if (!node.description || !isReady(node)) {
     return notRun(`the agent of ${node.name} does not answer: ${node.stateReason || 'not asked yet'}`)
@@ -59,14 +64,22 @@ const problemOf = (node: Node, name: string, link: Interface | undefined): Endpo
   return link.addresses.length === 0 ? notRun(`${name} of ${node.name} has no address`) : undefined
 }
 
-const toEndpoint = (node: Node, name: string): FleetEndpoint => {
+/** Virtual links without a device (veth, tun) report this speed, which limits nothing. */
+const NOMINAL_SPEED = 10e9
+
+const linkSpeedOf = ({ speedBitsPerSecond, driver }: HostInterface): number | undefined =>
+  driver === '' && speedBitsPerSecond === NOMINAL_SPEED ? undefined : speedBitsPerSecond
+
+const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {
   const link = node.description?.interfaces.find((candidate) => candidate.name === name)
   return {
     node: node.name,
     interface: name,
-    addresses: addressesOf(link),
+    addresses: parseAddresses(link?.addresses ?? []),
     mtuBytes: link?.mtuBytes ?? 0,
-    speedBitsPerSecond: link?.speedBitsPerSecond,
+    speedBitsPerSecond: link && linkSpeedOf(link),
+    driver: link?.driver ?? '',
+    firmwareVersion: link?.firmwareVersion ?? '',
     problem: problemOf(node, name, link),
   }
 }
@@ -75,10 +88,10 @@ const toEndpoint = (node: Node, name: string): FleetEndpoint => {
  * Returns every named interface of every node, node by node. Two with the same address are ambiguous, so both
  * get a problem.
  */
-export const endpointsOf = (nodes: readonly Node[], names: readonly string[]): FleetEndpoint[] => {
+export const endpointsOf = (nodes: readonly FleetNode[], names: readonly string[]): FleetEndpoint[] => {
   const endpoints = nodes.flatMap((node) => names.map((name) => toEndpoint(node, name)))
   const owners = Map.groupBy(
-    endpoints.flatMap((endpoint) => endpoint.addresses.map((address) => ({ address, endpoint }))),
+    endpoints.flatMap((endpoint) => endpoint.addresses.map(({ address }) => ({ address, endpoint }))),
     ({ address }) => address,
   )
   for (const [address, holders] of owners) {
@@ -90,26 +103,23 @@ export const endpointsOf = (nodes: readonly Node[], names: readonly string[]): F
   return endpoints
 }
 
-/** Returns the addresses of a pair: of the requested family, else IPv4 if both endpoints have it, else IPv6. */
+/** Returns the addresses of a pair, of the requested family if there is one. See chooseAddressPair. */
 export const addressesOfPair = (
   source: FleetEndpoint,
   destination: FleetEndpoint,
   family: IpFamily,
 ): { source: string; destination: string } | undefined => {
-  const wanted =
-    family === IpFamily.IP_FAMILY_V6 ? [true] : family === IpFamily.IP_FAMILY_V4 ? [false] : [false, true]
-  for (const v6 of wanted) {
-    const from = source.addresses.find((address) => address.includes(':') === v6)
-    const to = destination.addresses.find((address) => address.includes(':') === v6)
-    if (from && to) return { source: from, destination: to }
-  }
-  return undefined
+  const wanted = family === IpFamily.IP_FAMILY_V6 ? 6 : family === IpFamily.IP_FAMILY_V4 ? 4 : undefined
+  const of = ({ addresses }: FleetEndpoint) =>
+    wanted === undefined ? addresses : addresses.filter((address) => address.family === wanted)
+  const pair = chooseAddressPair(of(source), of(destination))
+  return pair && { source: pair.source.address, destination: pair.destination.address }
 }
 
 /** Returns the endpoint as the API shows it. */
 export const endpointMessage = (
   endpoint: FleetEndpoint,
-  address = endpoint.addresses[0] ?? '',
+  address = endpoint.addresses[0]?.address ?? '',
 ): Endpoint => ({
   node: endpoint.node,
   interface: endpoint.interface,

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
 import { DescribeResponse } from '#proto/meshgauge/agent/v1/agent.ts'
-import { NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { ClientError, Status } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { createFakeClock } from '../../lib/testing/fake-clock.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
 import { createFleet } from './fleet.ts'
+import type { NodeState } from './node.ts'
 
 /** A fleet whose agents fail until `agents.refuse` calls have failed; `askedIn` counts the calls in some seconds. */
 const setUp = (size: number) => {
@@ -58,13 +58,13 @@ test('one refused call does not make a node silent, two in a row do', async () =
   fleet.onChange(([node]) => states.push(node!.state))
   agents.refuse = 0
   await askedIn(30)
-  expect(states.splice(0).at(-1)).toBe(NodeState.NODE_STATE_READY)
+  expect(states.splice(0).at(-1)).toBe('ready')
   agents.refuse = 1
   await askedIn(30)
   expect(agents.refuse).toBeLessThan(0)
   expect(states).toEqual([])
   agents.refuse = 2
   await askedIn(30)
-  expect(states).toEqual([NodeState.NODE_STATE_SILENT, NodeState.NODE_STATE_READY])
+  expect(states).toEqual(['silent', 'ready'])
   await fleet.close()
 })

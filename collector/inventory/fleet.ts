@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
 import { type LastMeasured, type MonitorDeps, MonitoredNode } from './monitored-node.ts'
+import type { FleetNode } from './node.ts'
 
 /** Multiples of it, modulo 1, are evenly spread for any count. */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
@@ -18,7 +18,7 @@ export type InventoryChange = { added: string[]; removed: string[]; changed: str
 /** The nodes of the inventory, with a connection to each agent and what it last reported. */
 export type Fleet = {
   /** Returns all nodes as they are now, in the order of the inventory. */
-  nodes(): Node[]
+  nodes(): FleetNode[]
   /** Increases when nodes are added or removed, or an agent reports other labels, interfaces or addresses. */
   revision(): number
   /** Returns the connection to a node's agent; the node must be in the inventory, now or within the last hour. */
@@ -28,7 +28,7 @@ export type Fleet = {
   /** Resolves when every agent has been asked once. */
   settled: Promise<void>
   /** Calls the listener after nodes were added, removed or changed their state; once for all changes of one moment. */
-  onChange(listener: (nodes: Node[]) => void): void
+  onChange(listener: (nodes: FleetNode[]) => void): void
   /** Replaces the inventory. Nodes that keep their address keep their connection and description. */
   setInventory(inventory: readonly InventoryNode[]): InventoryChange
   /** Asks every agent again: a run must not be planned with what was true 10 s ago. */
@@ -44,11 +44,11 @@ export type FleetDeps = {
 }
 
 /** Calls listeners with the fleet's nodes, once for all changes of one turn of the event loop. */
-const createNotifier = (clock: Pick<Clock, 'yield'>, nodes: () => Node[], signal: AbortSignal) => {
-  const listeners: ((nodes: Node[]) => void)[] = []
+const createNotifier = (clock: Pick<Clock, 'yield'>, nodes: () => FleetNode[], signal: AbortSignal) => {
+  const listeners: ((nodes: FleetNode[]) => void)[] = []
   let isScheduled = false
   return {
-    add: (listener: (nodes: Node[]) => void): void => {
+    add: (listener: (nodes: FleetNode[]) => void): void => {
       listeners.push(listener)
     },
     schedule: (): void => {

@@ -1,11 +1,11 @@
-import { type Node, type NodeDescription, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { describeCallError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
-import { toTimestamp } from '../../lib/protobuf-time.ts'
+import { withoutSpans } from '../../lib/rpc-tracing.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
 import { describe, isUnavailable } from './describe.ts'
+import type { FleetNode, NodeDescription, NodeState } from './node.ts'
 
 /** Time between two Describe calls to an agent that answers. A node that comes back is seen after at most this time. */
 const DESCRIBE_SECONDS = 10
@@ -47,7 +47,7 @@ export class MonitoredNode {
   readonly #deps: MonitorDeps
   readonly #stop = new AbortController()
   #connection: AgentConnection
-  #state: NodeState = NodeState.NODE_STATE_UNSPECIFIED
+  #state: NodeState = 'unspecified'
   #stateReason = ''
   /** There is no connection at all, so no call uses it. */
   #isUnconnected = false
@@ -63,7 +63,7 @@ export class MonitoredNode {
     this.#connection = deps.connect(inventory.address)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.asked = promise
-    this.stopped = this.#poll(phase, resolve)
+    this.stopped = withoutSpans(() => this.#poll(phase, resolve))
   }
 
   get name(): string {
@@ -71,7 +71,7 @@ export class MonitoredNode {
   }
 
   get isSilent(): boolean {
-    return this.#state === NodeState.NODE_STATE_SILENT
+    return this.#state === 'silent'
   }
 
   get connection(): AgentConnection {
@@ -92,7 +92,7 @@ export class MonitoredNode {
     await this.#ask()
   }
 
-  toNode(last: LastMeasured | undefined): Node {
+  toNode(last: LastMeasured | undefined): FleetNode {
     const { inventory } = this
     const description = this.#description
     return {
@@ -102,11 +102,11 @@ export class MonitoredNode {
       rack: inventory.rack || description?.labels.rack || '',
       state: this.#state,
       stateReason: this.#stateReason,
-      lastSeenTime: this.#lastSeen && toTimestamp(this.#lastSeen),
+      lastSeenTime: this.#lastSeen,
       description,
       interfaces: inventory.interfaces.length > 0 ? inventory.interfaces : [...this.#interfaces],
-      lastPingTime: last?.ping && toTimestamp(last.ping),
-      lastIperfTime: last?.iperf && toTimestamp(last.iperf),
+      lastPingTime: last?.ping,
+      lastIperfTime: last?.iperf,
     }
   }
 
@@ -117,7 +117,7 @@ export class MonitoredNode {
     let share = phase
     while (!signal.aborted) {
       await this.#ask().finally(onAsked)
-      const isReady = this.#state === NodeState.NODE_STATE_READY
+      const isReady = this.#state === 'ready'
       const silentSeconds = Math.max(SILENT_SECONDS, (silentCount() / SILENT_PER_SECOND) * (0.5 + phase))
       await clock.sleep(isReady ? share * DESCRIBE_SECONDS : silentSeconds, signal).catch(() => undefined)
       if (isReady) share = 1
@@ -129,11 +129,11 @@ export class MonitoredNode {
     const { signal } = this.#stop
     const before = { state: this.#state, facts: factsOf(this.#description) }
     try {
-      const retries = before.state === NodeState.NODE_STATE_READY
+      const retries = before.state === 'ready'
       this.#accept(await describe(clock, this.#connection, retries, signal))
     } catch (error) {
       if (signal.aborted) return
-      this.#state = NodeState.NODE_STATE_SILENT
+      this.#state = 'silent'
       this.#stateReason = describeCallError(error)
       this.#isUnconnected = isUnavailable(error)
     }
@@ -149,7 +149,7 @@ export class MonitoredNode {
     for (const { name, addresses } of description.interfaces)
       if (addresses.length > 0) this.#interfaces.add(name)
     this.#lastSeen = this.#deps.clock.now()
-    this.#state = NodeState.NODE_STATE_READY
+    this.#state = 'ready'
     this.#stateReason = ''
     this.#isUnconnected = false
   }

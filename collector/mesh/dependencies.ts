@@ -1,7 +1,8 @@
 import type { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Endpoint, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
+import type { Verdict } from '../diagnosis/verdict.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { DocumentStore } from '../store/documents.ts'
 import type { WindowStore } from '../store/windows.ts'
@@ -34,4 +35,6 @@ export type MeshDependencies = {
   observer: MeshObserver
   /** Interface keys of the interfaces that exclusive runs use now. */
   heldByRuns: () => ReadonlySet<string>
+  /** Whether the previous collector process ended during a run with exclusive use of interfaces. */
+  hadExclusiveRun: boolean
 }

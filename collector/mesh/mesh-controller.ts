@@ -1,11 +1,11 @@
-import { type MeshSpec, type Path, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { type Path, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { createMeshAgents } from './agents/mesh-agents.ts'
 import { createKnownAddresses, createPersistedState } from './agents/persisted-state.ts'
 import { createRecorder } from './agents/recorder.ts'
 import type { NodePlan } from './assign/assignment.ts'
+import { checkMeshSpec, type MeshSpec } from './assign/mesh-spec.ts'
 import { createFleetPlanner } from './assign/planner.ts'
-import { checkMeshSpec, readMeshSpec } from './assign/settings.ts'
 import type { MeshDependencies } from './dependencies.ts'
 import { createEvaluator } from './judge/evaluator.ts'
 import { createMeshTime } from './mesh-time.ts'
@@ -18,6 +18,8 @@ import { createOverview } from './view/overview.ts'
 import { pathMessage } from './view/path-messages.ts'
 
 const TICK_SECONDS = 1
+/** Agents detect a lost collector and end its tests within this time (keepalive of lib/serving.ts). */
+const LOST_COLLECTOR_MS = 15_000
 const DELETE_RELEASED_SECONDS = 30
 
 /** Connects the phases of the mesh: functions of later phases are passed to earlier ones. */
@@ -36,7 +38,8 @@ const connectPhases = (deps: MeshDependencies) => {
     flushPersisted: persisted.flush,
   })
   const paths = createPaths({ random: deps.random, initialState: initialStates.ofPath })
-  const runLoad = createRunLoad(deps.heldByRuns)
+  const loadedUntilMs = deps.hadExclusiveRun ? nowMs() + LOST_COLLECTOR_MS : undefined
+  const runLoad = createRunLoad(deps.heldByRuns, loadedUntilMs)
   const echoes = createEchoCounts()
   const onWorse = () => evaluator.recordWorsening()
   const publisher = createEventPublisher({ time, observer, recorder, initialStates, onWorse })
@@ -137,14 +140,17 @@ export const createMeshController = (deps: MeshDependencies) => {
      */
     set: (name: string, spec: MeshSpec | undefined): void => {
       if (spec) throwIfInvalid(`mesh ${name}`, checkMeshSpec(spec))
-      planner.set(name, spec && readMeshSpec(spec))
+      planner.set(name, spec)
     },
     /** Returns every path that is probed, or was until two minutes ago, with its state. */
     paths: pathStates.all,
     /** The last minute of each path, by its row. */
     recent: paths.recent,
     /** Returns a path as the API shows it. */
-    pathMessage: (path: MeshPath, state: PathState): Path => pathMessage(path, state, paths.recent, time),
+    pathMessage: (path: MeshPath, state: PathState): Path => {
+      const problem = agents.pathProblem(path.source.node, path.id)
+      return pathMessage(path, { state, problem }, paths.recent, time)
+    },
     /** Yields events as they happen, until the signal is aborted. */
     watch: publisher.watch,
     /** Writes everything that is buffered for the store. */

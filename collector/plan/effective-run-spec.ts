@@ -104,6 +104,7 @@ export const createRunSpec = <T extends RunTest | undefined>(
   expectations: stated.expectations ?? [],
   hostSampling: stated.hostSampling && effectiveSampling(stated.hostSampling),
   profile: stated.profile ?? '',
+  schedule: stated.schedule ?? '',
   allowTraffic: stated.allowTraffic ?? false,
 })
 

@@ -50,6 +50,8 @@ export type RunSpec = {
   hostSampling: HostSampling | undefined
   /** Name of the profile that the run belongs to. Empty when it belongs to none. */
   profile: string
+  /** Name of the schedule that started the run. Empty for a run that was started by hand. */
+  schedule: string
   allowTraffic: boolean
 }
 

@@ -2,8 +2,10 @@ import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
-import { type Diagnosis, diagnose } from '../diagnosis/diagnosis.ts'
+import { betterResult } from '../diagnosis/better-result.ts'
+import { type DiagnosisInput, diagnose } from '../diagnosis/diagnosis.ts'
 import { evaluateExpectations } from '../diagnosis/expectations.ts'
+import { judgeRun } from '../diagnosis/run-judgement.ts'
 import { summarize } from '../diagnosis/summary.ts'
 import { dispatch, redispatch } from '../dispatch/dispatch.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
@@ -22,6 +24,16 @@ import { createWatchers, type RunUpdate } from './watchers.ts'
 
 /** Most suspects that are measured again: enough for every node of a bad rack, and few compared with the run itself. */
 const maxRetests = (nodeCount: number): number => Math.max(20, 4 * nodeCount)
+
+/** The second retest is for pairs that no culprit explains after the first one. */
+const RETESTS = 2
+
+/** Why a run that ended early is incomplete. */
+const INCOMPLETE: Partial<Record<RunState, string>> = {
+  [RunState.RUN_STATE_CANCELLED]: 'The run was cancelled.',
+  [RunState.RUN_STATE_INTERRUPTED]: 'The run was interrupted.',
+  [RunState.RUN_STATE_FAILED]: 'The run failed.',
+}
 
 /** Whether the payload flows from the destination of a pair to its source (iperf3 --reverse). */
 const isReversed = (test: RunTest): boolean =>
@@ -165,31 +177,41 @@ export class ActiveRun {
     }
   }
 
-  /** Measures every pair once, then the suspects again. */
+  /** Measures every pair once, then the suspects again, and again those that no culprit explains. */
   async #measure(): Promise<void> {
     const job = this.#job()
     await dispatch(job)
     this.#log.flush()
-    const suspects = this.#diagnose().suspects.slice(0, maxRetests(this.#run.plan.nodeCount))
-    const { pairs, rounds } = this.#results.locate(this.#planned, suspects)
-    if (pairs.length === 0 || this.#stop.signal.aborted) return
-    this.#deps.logger.info({ run: this.#run.id, pairs: pairs.length }, 'measuring suspects again')
-    // A retest that was cut short has no result: the first result remains.
-    const onResult = (result: PairResult) => {
-      if (result.outcome !== Outcome.OUTCOME_NOT_RUN) this.#log.add(result)
+    for (let retest = 0; retest < RETESTS; retest++) {
+      const suspects = diagnose(this.#evidence()).suspects.slice(0, maxRetests(this.#run.plan.nodeCount))
+      const { pairs, rounds } = this.#results.locate(this.#planned, suspects)
+      if (pairs.length === 0 || this.#stop.signal.aborted) return
+      this.#deps.logger.info({ run: this.#run.id, pairs: pairs.length }, 'measuring suspects again')
+      await redispatch({ ...job, events: { ...job.events, onResult: this.#onRetest } }, pairs, rounds)
+      this.#log.flush()
     }
-    await redispatch({ ...job, events: { ...job.events, onResult } }, pairs, rounds)
   }
 
-  #diagnose(): Diagnosis {
-    return diagnose({
+  /** Stores the better result of a pair. A retest that was cut short has none. */
+  readonly #onRetest = (result: PairResult): void => {
+    const isCutShort = this.#stop.signal.aborted && result.outcome !== Outcome.OUTCOME_MEASURED
+    if (result.outcome === Outcome.OUTCOME_NOT_RUN || isCutShort) return
+    const earlier = this.#results.of(result)
+    this.#log.add(earlier ? betterResult(earlier, result) : result)
+  }
+
+  #evidence(): DiagnosisInput {
+    return {
       results: this.#results.all(),
       racks: this.#racks,
+      interfaces: new Map(
+        this.#planned.endpoints.map((endpoint) => [interfaceKey(endpoint), endpoint] as const),
+      ),
       reversed: isReversed(this.#run.spec.test),
-    })
+    }
   }
 
-  /** Stores what is left, and sets the final state. Returns why the run failed, or ''. */
+  /** Stores what is left, judges the run and sets its final state. Returns why the run failed, or ''. */
   async #finish(failure: string): Promise<string> {
     const { clock, logger, observer, store } = this.#deps
     const unstored = await this.#log.close()
@@ -198,22 +220,21 @@ export class ActiveRun {
       for (const result of unstored.results) this.#results.put(result)
     }
     const reason = unstored?.failure.message ?? failure
-    const results = this.#results.all()
-    const { expectations } = this.#run.spec
+    const state = reason ? RunState.RUN_STATE_FAILED : (this.#earlyEnd?.state ?? RunState.RUN_STATE_COMPLETED)
     const change = {
-      state: reason ? RunState.RUN_STATE_FAILED : (this.#earlyEnd?.state ?? RunState.RUN_STATE_COMPLETED),
+      state,
       stateReason: reason || (this.#earlyEnd?.reason ?? ''),
       endTime: this.#run.endTime ?? toTimestamp(clock.now()),
-      summary: {
-        ...summarize(results, this.#racks),
-        expectations: evaluateExpectations(expectations, results, segmentBytesOf(this.#planned)),
-      },
-      verdicts: this.#diagnose().verdicts,
+      ...this.#judge(state),
       ...this.#progress({ remaining: undefined }),
     }
     const ended = { ...this.#run, ...change }
+    const results = this.#results.all()
     try {
-      store.updateRun(ended)
+      store.updateRun(
+        ended,
+        results.filter(({ isMarked }) => isMarked),
+      )
     } catch (error) {
       logger.error({ run: this.#run.id, err: error }, 'the end of a run could not be stored')
     }
@@ -222,6 +243,25 @@ export class ActiveRun {
     this.#update(change, unstored?.results.map(withoutHostSamples) ?? [])
     this.#watchers.end()
     return reason
+  }
+
+  /** Judges the results, and marks those that support a verdict. */
+  #judge(state: RunState): Pick<Run, 'summary' | 'judgement' | 'verdicts'> {
+    const evidence = this.#evidence()
+    const { results } = evidence
+    const expectations = evaluateExpectations(
+      this.#run.spec.expectations,
+      results,
+      segmentBytesOf(this.#planned),
+    )
+    const { judgement, verdicts, isMarked } = judgeRun({
+      ...evidence,
+      requestedCount: this.#run.plan.pairCount,
+      expectations,
+      incomplete: INCOMPLETE[state] ?? '',
+    })
+    this.#results.mark(isMarked)
+    return { summary: summarize(this.#results.all(), expectations), judgement, verdicts }
   }
 
   #onStored(results: PairResult[]): void {

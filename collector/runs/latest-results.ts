@@ -1,5 +1,5 @@
 import { isMeasured } from '../dispatch/outcomes.ts'
-import type { PairResult } from '../dispatch/pair-result.ts'
+import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
 import { pairKey } from '../inventory/keys.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
 import { withoutHostSamples } from '../store/store.ts'
@@ -28,6 +28,17 @@ export class LatestResults {
 
   get measuredCount(): number {
     return this.#measuredCount
+  }
+
+  /** Marks the pairs for which `isMarked` returns true as bad. */
+  mark(isMarked: (pair: EndpointPair) => boolean): void {
+    for (const [key, result] of this.#byPair) {
+      if (isMarked(result)) this.#byPair.set(key, { ...result, isMarked: true })
+    }
+  }
+
+  of(pair: EndpointPair): PairResult | undefined {
+    return this.#byPair.get(keyOf(pair))
   }
 
   all(): PairResult[] {

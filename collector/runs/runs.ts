@@ -1,9 +1,9 @@
 import { v7 as uuidv7 } from 'uuid'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { limitError, OperatingError } from '../../lib/errors.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import type { Fleet } from '../inventory/fleet.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
 import type { RequestedRunSpec } from '../plan/run-spec.ts'
 import type { Run } from '../store/run.ts'
@@ -164,7 +164,7 @@ const throwIfTraffic = (
 }
 
 /** Returns the metadata of the nodes that take part, as their agents last reported it. */
-const metadataOf = ({ endpoints }: PlannedRun, nodes: readonly Node[]): Run['nodeMetadata'] => {
+const metadataOf = ({ endpoints }: PlannedRun, nodes: readonly FleetNode[]): Run['nodeMetadata'] => {
   const participants = new Set(endpoints.map(({ node }) => node))
   return Object.fromEntries(
     nodes.flatMap(({ name, description }) =>
@@ -176,7 +176,7 @@ const metadataOf = ({ endpoints }: PlannedRun, nodes: readonly Node[]): Run['nod
 /** The metadata of 1,000 nodes is 0.5 MB: too much for each update of a run, and for each entry of a list. */
 const withoutMetadata = (run: Run): Run => ({ ...run, nodeMetadata: {} })
 
-const newRun = (id: string, planned: PlannedRun, nodes: readonly Node[], now: Date): Run => {
+const newRun = (id: string, planned: PlannedRun, nodes: readonly FleetNode[], now: Date): Run => {
   const plan = planned.message
   return {
     id,
@@ -197,6 +197,7 @@ const newRun = (id: string, planned: PlannedRun, nodes: readonly Node[], now: Da
     traceId: '',
     summary: undefined,
     verdicts: [],
+    judgement: undefined,
     nodeMetadata: metadataOf(planned, nodes),
     requestId: '',
   }

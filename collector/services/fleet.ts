@@ -7,11 +7,13 @@ import { throwIfInvalid } from '../../lib/errors.ts'
 import { pageOf } from '../../lib/paging.ts'
 import type { Health } from '../health/health.ts'
 import type { Fleet } from '../inventory/fleet.ts'
+import type { FleetNode } from '../inventory/node.ts'
+import { nodeMessage } from '../inventory/node-message.ts'
 import { selectNodes } from '../inventory/selectors.ts'
 import type { Reload } from '../reload.ts'
 import type { createThroughputCheck } from './throughput-check.ts'
 
-const bytesOf = (node: Node): number => Node.encode(node).finish().length
+const bytesOf = (node: FleetNode): number => Node.encode(nodeMessage(node)).finish().length
 
 export const createFleetService = ({
   fleet,
@@ -36,7 +38,7 @@ export const createFleetService = ({
 
     async listNodes(request) {
       const { items, nextPageToken } = pageOf('nodes', await choose(request.nodes), request, bytesOf)
-      return { nodes: items, nextPageToken }
+      return { nodes: items.map(nodeMessage), nextPageToken }
     },
 
     async *runChecks(request, { signal }): AsyncGenerator<RunChecksResponse> {

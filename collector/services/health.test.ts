@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
-import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { NodeHealth } from '#proto/meshgauge/collector/v1/health.ts'
 import type { Health } from '../health/health.ts'
+import { createNode, type FleetNode } from '../inventory/node.ts'
 import { createHealthService } from './health.ts'
 
-const NODES = Array.from({ length: 20 }, (_, index) => Node.fromPartial({ name: `n${index}` }))
+const NODES = Array.from({ length: 20 }, (_, index) => createNode({ name: `n${index}` }))
 
 /** A check result of about 1 MB. */
 const result = CheckResult.fromPartial({
@@ -21,7 +21,7 @@ const result = CheckResult.fromPartial({
 const service = createHealthService({
   fleet: { nodes: () => NODES, settled: Promise.resolve(), refresh: async () => undefined },
   health: {
-    list: (nodes: readonly Node[]) =>
+    list: (nodes: readonly FleetNode[]) =>
       nodes.map(({ name }) => NodeHealth.fromPartial({ node: name, checks: [{ result }] })),
   } as unknown as Health,
 })

@@ -11,12 +11,15 @@ import type {
   MeshServiceImplementation,
   PathWindow,
 } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { type MatrixCell, Measure } from '#proto/meshgauge/collector/v1/result.ts'
+import { type MatrixCell, Measure, type PairMark } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { quantile } from '../../lib/histogram.ts'
 import { MAX_PAGE_SIZE, pageOf } from '../../lib/paging.ts'
 import { fromTimestamp, toDuration, toTimestamp } from '../../lib/protobuf-time.ts'
+import { markMessage } from '../dispatch/pair-result-message.ts'
+import { pathKey } from '../inventory/keys.ts'
+import { isMarkedPath } from '../mesh/judge/mesh-answer.ts'
 import type { MeshController } from '../mesh/mesh-controller.ts'
 import { compareNames, sortPaths } from '../mesh/view/path-messages.ts'
 import type { PathKey, Window, WindowStore } from '../store/windows.ts'
@@ -153,13 +156,14 @@ const MEASURES: readonly Measure[] = [
   Measure.MEASURE_RTT_P99_SECONDS,
 ]
 
-const cellOf = (window: Window | undefined, measure: Measure): MatrixCell => {
-  if (!window || window.sentCount === 0) return { outcome: Outcome.OUTCOME_UNSPECIFIED, value: undefined }
+const cellOf = (window: Window | undefined, measure: Measure, mark: PairMark): MatrixCell => {
+  if (!window || window.sentCount === 0)
+    return { outcome: Outcome.OUTCOME_UNSPECIFIED, value: undefined, mark }
   const isLoss = measure === Measure.MEASURE_LOSS_RATIO
   if (window.receivedCount === 0)
-    return { outcome: Outcome.OUTCOME_UNREACHABLE, value: isLoss ? 1 : undefined }
+    return { outcome: Outcome.OUTCOME_UNREACHABLE, value: isLoss ? 1 : undefined, mark }
   const q = measure === Measure.MEASURE_RTT_P99_SECONDS ? 0.99 : 0.5
-  return { outcome: Outcome.OUTCOME_MEASURED, value: isLoss ? lossOf(window) : quantileOf(window, q) }
+  return { outcome: Outcome.OUTCOME_MEASURED, value: isLoss ? lossOf(window) : quantileOf(window, q), mark }
 }
 
 /** The names of all interfaces, sorted. */
@@ -185,6 +189,17 @@ const interfaceOf = ({ store, meshes }: Deps, name: string, measured: readonly s
   const names = measured.length > 0 ? measured : namesOf(meshes.paths().map(({ path }) => path.source))
   return names.length === 1 ? names[0]! : ''
 }
+
+/** Returns the keys of the paths that are marked as bad now. */
+const markedPaths = (meshes: Deps['meshes']): Set<string> =>
+  new Set(
+    meshes
+      .paths()
+      .filter(({ state }) => isMarkedPath(state))
+      .map(({ path: { source, destination } }) =>
+        pathKey({ source: source.node, destination: destination.node, interface: source.interface }),
+      ),
+  )
 
 const matrix = async (
   deps: Deps,
@@ -215,8 +230,15 @@ const matrix = async (
     throwIfInvalid('the request', [{ field: 'interface', description }])
   }
   const byPair = new Map(own.map(({ key, window }) => [`${key.source} ${key.destination}`, window]))
+  const marked = request.endTime ? new Set<string>() : markedPaths(deps.meshes)
   const rows = sources.map((source) => ({
-    cells: destinations.map((destination) => cellOf(byPair.get(`${source} ${destination}`), measure)),
+    cells: destinations.map((destination) =>
+      cellOf(
+        byPair.get(`${source} ${destination}`),
+        measure,
+        markMessage(marked.has(pathKey({ source, destination, interface: name }))),
+      ),
+    ),
   }))
   return { interface: name, measure, sources, destinations, rows }
 }

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import { createLogger } from '../../lib/logging.ts'
 import { serveGrpc, service } from '../../lib/serving.ts'
+import { summaryOf } from '../diagnosis/summary-message.ts'
 import type { RequestedRunSpec } from '../plan/run-spec.ts'
 import { sampleRun } from '../store/testing/samples.ts'
 import { createProfileService } from './profile.ts'
@@ -42,7 +43,8 @@ const start = async (fates: readonly Fate[], refuse: (spec: RequestedRunSpec) =>
     sampleRun({
       id,
       state,
-      summary: met === undefined ? undefined : Summary.fromPartial({ expectations: [{ passed: met }] }),
+      summary:
+        met === undefined ? undefined : summaryOf(Summary.fromPartial({ expectations: [{ passed: met }] })),
     })
   const runs: Parameters<typeof createProfileService>[0]['runs'] = {
     plan: async (spec) => {

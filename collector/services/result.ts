@@ -8,7 +8,7 @@ import {
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
-import { pairResultMessage } from '../dispatch/pair-result-message.ts'
+import { markMessage, pairResultMessage } from '../dispatch/pair-result-message.ts'
 import type { Store } from '../store/store.ts'
 
 /** A cell has about 14 bytes, and the maximum message size is 16 MiB. */
@@ -56,7 +56,8 @@ const matrixOf = (request: GetMatrixRequest, all: readonly PairResult[]): GetMat
       const result = cells.get(`${source} ${destination}`)
       const outcome = result?.outcome ?? Outcome.OUTCOME_UNSPECIFIED
       const measured = outcome === Outcome.OUTCOME_MEASURED || measure === Measure.MEASURE_LOSS_RATIO
-      return { outcome, value: result && measured ? figureOf(result, measure) : undefined }
+      const value = result && measured ? figureOf(result, measure) : undefined
+      return { outcome, value, mark: markMessage(result?.isMarked === true) }
     }),
   }))
   return { interface: name, measure, sources, destinations, rows }

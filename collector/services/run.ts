@@ -2,6 +2,7 @@ import type { EndpointPair } from '#proto/meshgauge/collector/v1/result.ts'
 import { type RunServiceImplementation, RunSpec } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { pairResultMessage } from '../dispatch/pair-result-message.ts'
+import { addressesOf, endpointsOfPair } from '../dispatch/pass.ts'
 import { endpointMessage } from '../inventory/endpoints.ts'
 import { withShiftCount } from '../plan/effective-run-spec.ts'
 import { rounds } from '../plan/plan.ts'
@@ -20,10 +21,14 @@ const requireSpec = (spec: RunSpec | undefined): RunSpec => {
 
 const roundsOf = (planned: PlannedRun): { pairs: EndpointPair[] }[] =>
   [...rounds(planned.plan)].map((round) => ({
-    pairs: [...round].map((pair) => ({
-      source: endpointMessage(planned.endpoints[planned.sources[pair]!]!),
-      destination: endpointMessage(planned.endpoints[planned.destinations[pair]!]!),
-    })),
+    pairs: [...round].map((pair) => {
+      const [source, destination] = endpointsOfPair(planned, pair)
+      const addresses = addressesOf(planned, pair)
+      return {
+        source: endpointMessage(source, addresses?.source),
+        destination: endpointMessage(destination, addresses?.destination),
+      }
+    }),
   }))
 
 /** Whether a run was created from this spec. The number of shifts in a run depends on the fleet at that time. */
@@ -50,7 +55,7 @@ export const createRunService = (runs: Runs): RunServiceImplementation => {
       const run = await idempotent(request.requestId, {
         content: RunSpec.encode(spec).finish(),
         isFrom: (existing) => isFrom(spec, existing),
-        create: () => runs.create(requestedRunSpecOf(spec), request.requestId),
+        create: () => runs.create({ ...requestedRunSpecOf(spec), schedule: '' }, request.requestId),
       })
       return { run: runMessage(run) }
     },

@@ -1,14 +1,14 @@
 import { z } from 'zod'
 import { type CheckResult, CheckStatus, type Evidence } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState, Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { formatBitrate, parseBitrate, parseDuration } from '../../lib/units.ts'
+import type { Verdict } from '../diagnosis/verdict.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
+import type { FleetNode } from '../inventory/node.ts'
 import { createIperfTest, createRunSpec } from '../plan/effective-run-spec.ts'
 import type { RunSpec } from '../plan/run-spec.ts'
 import type { Runs } from '../runs/runs.ts'
@@ -44,7 +44,7 @@ const read = (given: Record<string, unknown>): Parameters => {
   throw parsed.error
 }
 
-const specOf = (nodes: readonly Node[], { duration, interfaces }: Parameters): RunSpec =>
+const specOf = (nodes: readonly FleetNode[], { duration, interfaces }: Parameters): RunSpec =>
   createRunSpec({
     label: 'check iperf',
     topology: Topology.fromPartial({
@@ -55,7 +55,8 @@ const specOf = (nodes: readonly Node[], { duration, interfaces }: Parameters): R
     interfaces: [...interfaces],
   })
 
-const blames = ({ node, peer }: Verdict, name: string): boolean => node === name || peer === name
+const blames = ({ node, peer, nodes }: Verdict, name: string): boolean =>
+  node === name || peer === name || nodes.includes(name)
 
 /** The lowest throughput in one direction of one interface of a node. */
 const evidenceOf = (
@@ -68,13 +69,8 @@ const evidenceOf = (
     outcome === Outcome.OUTCOME_MEASURED && of?.kind === 'iperf' ? [of.bitsPerSecond ?? 0] : [],
   )
   const slowest = values.length > 0 ? Math.min(...values) : null
-  const failed = results.some(({ outcome }) =>
-    [Outcome.OUTCOME_UNREACHABLE, Outcome.OUTCOME_REFUSED, Outcome.OUTCOME_TIMED_OUT].some(
-      (bad) => bad === outcome,
-    ),
-  )
   const low = slowest !== null && min !== undefined && slowest < min
-  const status = low || failed ? CheckStatus.CHECK_STATUS_FAIL : CheckStatus.CHECK_STATUS_PASS
+  const status = low ? CheckStatus.CHECK_STATUS_FAIL : CheckStatus.CHECK_STATUS_PASS
   return { subject, name, value: slowest, unit: 'bits_per_second', status, fatal: false }
 }
 
@@ -95,7 +91,11 @@ const resultOf = (
       evidenceOf(name, 'slowest_received', received, parameters.min),
     ]
   })
-  const verdicts = run.verdicts.filter((verdict) => blames(verdict, node))
+  // Marked pairs without a culprit are no reason against this node alone, but none to pass it either.
+  const isMarked = own.some((result) => result.isMarked)
+  const verdicts = run.verdicts.filter(
+    (verdict) => blames(verdict, node) || (verdict.kind === 'unattributed' && isMarked),
+  )
   const low = evidence
     .filter(({ status }) => status === CheckStatus.CHECK_STATUS_FAIL)
     .map(({ subject, name, value }) => {
@@ -140,7 +140,7 @@ export const createThroughputCheck = (deps: {
   results(run: string): PairResult[]
 }) =>
   async function* (
-    nodes: readonly Node[],
+    nodes: readonly FleetNode[],
     given: Record<string, unknown>,
     signal: AbortSignal,
   ): AsyncGenerator<{ node: string; result: CheckResult }> {

@@ -1,5 +1,5 @@
 import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
-import type { PairResult } from '../dispatch/pair-result.ts'
+import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
 import type { CoverageStore } from './coverage.ts'
 import type { DocumentStore } from './documents.ts'
 import type { StoreMaintenance } from './maintenance.ts'
@@ -17,8 +17,11 @@ export type NodeCheck = { node: string; record: CheckRecord }
 export type RunStore = {
   /** Adds a run; its id must be new. */
   createRun(run: Run): void
-  /** Replaces a run: its state, progress, summary, verdicts and times. */
-  updateRun(run: Run): void
+  /**
+   * Replaces a run: its state, progress, summary, judgement and times. Also marks the results of the given pairs as bad,
+   * in the same transaction. Pairs without a stored result are ignored.
+   */
+  updateRun(run: Run, marked?: readonly EndpointPair[]): void
   /** Adds results of a run, all of them or none. A pair has one result: a later one, from a retest, replaces it. */
   putResults(runId: string, results: readonly PairResult[]): void
   /**

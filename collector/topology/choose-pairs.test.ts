@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { createNode } from '../inventory/node.ts'
 import { choosePairs } from './choose-pairs.ts'
 
-const fleet = ['a', 'b', 'c', 'd'].map((name) => Node.fromPartial({ name, rack: name < 'c' ? 'r1' : 'r2' }))
+const fleet = ['a', 'b', 'c', 'd'].map((name) => createNode({ name, rack: name < 'c' ? 'r1' : 'r2' }))
 
 const choose = (request: Parameters<typeof Topology.fromPartial>[0]) => {
   const { nodes, pairs, violations } = choosePairs(Topology.fromPartial(request), fleet)
@@ -38,5 +38,28 @@ test('problems name the field of the request', () => {
   const pairs = [{ source: 'a', destination: 'x' }]
   expect(choose({ kind: TopologyKind.TOPOLOGY_KIND_PAIRS, pairs }).problems).toEqual([
     'topology.pairs[0].destination: x is not among the nodes',
+  ])
+})
+
+test('the names of a pair may be lists of Slurm of equal length, or one name and a list', () => {
+  const names = ['n1', 'n2', 'n3', 'n4'].map((name) => createNode({ name }))
+  const pairsOf = (source: string, destination: string) => {
+    const topology = Topology.fromPartial({
+      kind: TopologyKind.TOPOLOGY_KIND_PAIRS,
+      pairs: [{ source, destination }],
+    })
+    const { nodes, pairs, violations } = choosePairs(topology, names)
+    return {
+      pairs: Array.from(
+        pairs.sources,
+        (from, pair) => `${nodes[from]!.name} ${nodes[pairs.destinations[pair]!]!.name}`,
+      ),
+      violations,
+    }
+  }
+  expect(pairsOf('n[1-2]', 'n[3-4]').pairs).toEqual(['n1 n3', 'n2 n4'])
+  expect(pairsOf('n1', 'n[2-4]').pairs).toEqual(['n1 n2', 'n1 n3', 'n1 n4'])
+  expect(pairsOf('n[1-2]', 'n[2-4]').violations).toEqual([
+    { field: 'topology.pairs[0]', description: 'n[1-2] has 2 nodes and n[2-4] has 3' },
   ])
 })

@@ -1,6 +1,6 @@
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { directedKey } from '../inventory/keys.ts'
-import { indexByName, type Topology, toNodePairs, type Violation } from './topology.ts'
+import { indexByName, notAmong, type Topology, toNodePairs, type Violation } from './topology.ts'
 
 export const pairs: Topology = {
   name: 'pairs',
@@ -9,7 +9,8 @@ export const pairs: Topology = {
   uses: ['pairs'],
   requires: { pairs: 'the list of pairs is empty' },
   participants: ({ pairs: list = [] }) => list.flatMap(({ source, destination }) => [source, destination]),
-  check: ({ nodes, pairs: list = [] }) => {
+  check: (input) => {
+    const { nodes, pairs: list = [] } = input
     const known = indexByName(nodes)
     const violations: Violation[] = []
     const seen = new Map<string, number>()
@@ -17,10 +18,7 @@ export const pairs: Topology = {
       const field = `pairs[${index}]`
       for (const [role, name] of Object.entries({ source, destination })) {
         if (!known.has(name)) {
-          violations.push({
-            field: `${field}.${role}`,
-            description: `${name || '""'} is not among the nodes`,
-          })
+          violations.push({ field: `${field}.${role}`, description: notAmong(name, input) })
         }
       }
       if (source === destination) {

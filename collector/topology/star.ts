@@ -1,5 +1,5 @@
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import { checkNodes, type Topology, toNodePairs } from './topology.ts'
+import { checkNodes, notAmong, type Topology, toNodePairs } from './topology.ts'
 
 export const star: Topology = {
   name: 'star',
@@ -7,10 +7,11 @@ export const star: Topology = {
   kind: TopologyKind.TOPOLOGY_KIND_STAR,
   uses: ['nodes', 'center'],
   requires: { center: 'a star needs the name of the node in its middle' },
-  check: ({ nodes, center }) => {
+  check: (input) => {
+    const { nodes, center } = input
     const violations = checkNodes(nodes)
     if (center && !nodes.includes(center)) {
-      violations.push({ field: 'center', description: `${center} is not among the nodes` })
+      violations.push({ field: 'center', description: notAmong(center, input) })
     }
     return violations
   },

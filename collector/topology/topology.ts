@@ -1,9 +1,12 @@
 import type { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { closest } from '../../lib/config.ts'
 
 /** What a topology is made from. Node names are already resolved: no labels, no addresses. */
 export type TopologyInput = {
   /** The nodes that take part; NodePairs holds indexes into this list. */
   nodes: readonly string[]
+  /** Names of all nodes of the fleet, for suggestions; `nodes` when absent. */
+  fleet?: readonly string[]
   /** Names of the clients of a matrix. */
   clients?: readonly string[]
   /** Names of the servers of a matrix. */
@@ -96,6 +99,12 @@ export const shiftPairs = (nodeCount: number, shifts: readonly number[]): NodePa
     }
   }
   return { sources, destinations }
+}
+
+/** Returns the problem of a node that takes no part, with the most similar name of the fleet. */
+export const notAmong = (name: string, { nodes, fleet = nodes }: TopologyInput): string => {
+  const meant = fleet.includes(name) ? undefined : closest(name, fleet)
+  return `${name || '""'} is not among the nodes${meant ? `; did you mean ${meant}?` : ''}`
 }
 
 /** Returns the position of each name. */

@@ -1,4 +1,4 @@
-import type { Traffic, TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
+import type { TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { TrafficState } from '#proto/meshgauge/collector/v1/traffic.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
@@ -9,6 +9,7 @@ import { TrafficAgents } from './agents/traffic-agents.ts'
 import { waitForStop } from './agents/wait-for-stop.ts'
 import type { PreparedTraffic } from './assign/prepare.ts'
 import { type FlowPage, Flows, type NodeTotals, type Totals } from './state/flows.ts'
+import type { Traffic } from './traffic.ts'
 
 export type ActiveTrafficDeps = {
   clock: Clock
@@ -70,7 +71,7 @@ export class ActiveTraffic {
     return this.#done.promise
   }
 
-  message(): Traffic {
+  current(): Traffic {
     const hasEnded = this.#endTime !== undefined
     const totals = this.#flows.totals()
     return {
@@ -127,7 +128,7 @@ export class ActiveTraffic {
     const { clock } = this.#deps
     this.#state = TrafficState.TRAFFIC_STATE_RUNNING
     this.#startTime = toTimestamp(clock.now())
-    const { durationSeconds } = this.#prepared
+    const { durationSeconds } = this.#prepared.spec.options
     if (durationSeconds === undefined) return
     await clock.sleep(durationSeconds, signal).then(
       () => void this.stop('its duration is over'),

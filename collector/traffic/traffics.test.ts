@@ -1,17 +1,18 @@
 import { expect, test } from 'vitest'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
-import { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
+import { TrafficSpec as TrafficSpecMessage } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLogger } from '../../lib/logging.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
+import { createNode, type FleetNode } from '../inventory/node.ts'
 import { createTrafficInterfaces } from '../runs/traffic-interfaces.ts'
+import { trafficSpecOf } from './assign/traffic-spec-message.ts'
 import { Traffics } from './traffics.ts'
 
-const nodeOf = (name: string): Node =>
-  Node.fromPartial({ name, state: NodeState.NODE_STATE_READY, interfaces: ['net0'] })
-const spec = TrafficSpec.fromPartial({ topology: { kind: TopologyKind.TOPOLOGY_KIND_RING } })
+const nodeOf = (name: string): FleetNode => createNode({ name, state: 'ready', interfaces: ['net0'] })
+const spec = trafficSpecOf(
+  TrafficSpecMessage.fromPartial({ topology: { kind: TopologyKind.TOPOLOGY_KIND_RING } }),
+)
 
 /**
  * A fleet whose interfaces have no addresses, so that traffic fails at once. It ends when `labels`, the labels that the
@@ -54,7 +55,7 @@ test('lists contain active traffic even after more than 100 others have ended', 
 
 test('a duration of 0 is refused', async () => {
   const { traffics } = setUp()
-  const wrong = TrafficSpec.fromPartial({ ...spec, options: { duration: toDuration(0) } })
+  const wrong = { ...spec, options: { ...spec.options, durationSeconds: 0 } }
   await expect(traffics.start(wrong)).rejects.toMatchObject({
     violations: [{ field: 'options.duration', description: 'must be more than 0' }],
   })

@@ -1,12 +1,14 @@
 import { v7 as uuidv7 } from 'uuid'
-import type { Traffic, TrafficFlow, TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
+import type { TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { limitError, OperatingError } from '../../lib/errors.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { TrafficInterfaces } from '../runs/traffic-interfaces.ts'
 import { ActiveTraffic, type ActiveTrafficDeps, type TrafficFigures } from './active-traffic.ts'
 import { interfacesOfTraffic, prepareTraffic } from './assign/prepare.ts'
+import type { TrafficSpec } from './assign/traffic-spec.ts'
 import type { FlowPage } from './state/flows.ts'
+import type { Traffic } from './traffic.ts'
 
 /** Each traffic runs hundreds of programs on every node. */
 const MAX_ACTIVE = 16
@@ -59,7 +61,7 @@ export class Traffics {
     const traffic = new ActiveTraffic(this.#deps, { id, requestId, prepared })
     this.#active.set(id, traffic)
     void traffic.done.then(() => this.#retire(id, traffic))
-    return traffic.message()
+    return traffic.current()
   }
 
   /** Finds a traffic by its id, an unambiguous beginning of it, or `latest`. @throws OperatingError NOT_FOUND */
@@ -86,7 +88,7 @@ export class Traffics {
 
   /** Active traffic and the last ended ones, newest first. */
   list(): Traffic[] {
-    const active = Array.from(this.#active.values(), (traffic) => traffic.message())
+    const active = Array.from(this.#active.values(), (traffic) => traffic.current())
     return [...active, ...this.#ended.values()].sort((a, b) => b.id.localeCompare(a.id))
   }
 
@@ -100,7 +102,7 @@ export class Traffics {
     const first = this.get(id)
     let last = ''
     while (true) {
-      const traffic = this.#active.get(first.id)?.message() ?? this.#ended.get(first.id) ?? first
+      const traffic = this.#active.get(first.id)?.current() ?? this.#ended.get(first.id) ?? first
       const text = JSON.stringify(traffic)
       if (text !== last) yield traffic
       last = text
@@ -115,7 +117,7 @@ export class Traffics {
     const traffic = this.#active.get(found.id)
     if (!traffic) throw new OperatingError('TRAFFIC_NOT_ACTIVE', `traffic ${found.id} has ended`)
     await traffic.stop('')
-    return traffic.message()
+    return traffic.current()
   }
 
   /** Stops all traffic. */
@@ -137,7 +139,7 @@ export class Traffics {
   }
 
   #retire(id: string, traffic: ActiveTraffic): void {
-    this.#ended.set(id, traffic.message())
+    this.#ended.set(id, traffic.current())
     this.#active.delete(id)
     this.#deps.interfaces.release(id)
     for (const oldest of this.#ended.keys()) if (this.#ended.size > MAX_ENDED) this.#ended.delete(oldest)

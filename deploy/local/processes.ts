@@ -12,7 +12,13 @@ const AGENT_PORT = 50051
 /** The address `host:port` of a node's agent. */
 export const agentAddress = (node: Pick<LabNode, 'management'>): string => `${node.management}:${AGENT_PORT}`
 
-const agentArguments = (node: LabNode): string[] => [
+/** The speeds to which the interfaces are shaped: the driver of a virtual link always reports 10 Gbit/s. */
+const speedArguments = ({ namespace, interfaces }: LabNode, rate: number | 'unlimited'): string[] =>
+  namespace === undefined
+    ? []
+    : interfaces.flatMap(({ name }) => ['--speed', `${name}=${rate === 'unlimited' ? 0 : rate}`])
+
+const agentArguments = (node: LabNode, rate: number | 'unlimited'): string[] => [
   'agent',
   ...['--node', node.name, '--listen', agentAddress(node), '--insecure'],
   ...node.interfaces.flatMap(({ name, address }) => [
@@ -20,6 +26,7 @@ const agentArguments = (node: LabNode): string[] => [
     // In a loopback fleet all nodes have the interface `lo`; only the address differs.
     node.namespace === undefined ? `${name}=${address}` : name,
   ]),
+  ...speedArguments(node, rate),
 ]
 
 const collectorArguments = (inventory: string): string[] => ['collector', '--config', inventory]
@@ -164,7 +171,7 @@ export const startAgents = (
     command: [
       ...(node.namespace === undefined ? [] : ['ip', 'netns', 'exec', node.namespace]),
       ...options.program,
-      ...agentArguments(node),
+      ...agentArguments(node, lab.rateBitsPerSecond),
     ],
   }))
   return startAll(deps, lab, starts, options)

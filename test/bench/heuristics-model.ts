@@ -1,7 +1,7 @@
 /** Simulated measurements on a model fabric, for heuristics.bench.ts. */
 
-import { CulpritKind, FaultDirection } from '#proto/meshgauge/collector/v1/result.ts'
 import { iperfResult, LINE_RATE, nodeName, pingResult } from '../../collector/diagnosis/testing/model.ts'
+import type { CulpritKind, FaultDirection } from '../../collector/diagnosis/verdict.ts'
 import type { PairResult } from '../../collector/dispatch/pair-result.ts'
 import { type Random, shuffle } from '../../collector/topology/random.ts'
 import type { NodePairs } from '../../collector/topology/topology.ts'
@@ -28,8 +28,8 @@ type Trial = {
 export type Scenario = { name: string; nodes: number; create(random: Random): Trial }
 
 const RACK_SIZE = 8
-export const TX = FaultDirection.FAULT_DIRECTION_TX
-export const RX = FaultDirection.FAULT_DIRECTION_RX
+export const TX = 'tx'
+export const RX = 'rx'
 
 const normal = (random: Random): number =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
@@ -45,7 +45,7 @@ export const racksOf = (nodes: number): Map<string, string> =>
   new Map(Array.from({ length: nodes }, (_, node) => [nodeName(node), rackName(node)]))
 
 export const onInterface = (node: number, directions?: readonly FaultDirection[]): Culprit => ({
-  kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+  kind: 'interface',
   node: nodeName(node),
   ...(directions && { directions }),
 })

@@ -1,10 +1,10 @@
 /** Model fabrics with known faults, for heuristics.bench.ts. */
 
-import { CulpritKind } from '#proto/meshgauge/collector/v1/result.ts'
-import { failedResult, meshOf, nodeName } from '../../collector/diagnosis/testing/model.ts'
+import { failedResult, LINE_RATE, meshOf, nodeName } from '../../collector/diagnosis/testing/model.ts'
 import type { Random } from '../../collector/topology/random.ts'
 import { type NodePairs, shiftPairs } from '../../collector/topology/topology.ts'
 import {
+  type Culprit,
   choose,
   iperf,
   type Measure,
@@ -91,7 +91,7 @@ const uplink = (name: string, nodes: number, slowInside: number): Scenario => ({
       const limit = crosses && rackName(isTx ? source : destination) === rack ? 0.5 : 1
       return Math.min(limit, bad?.share(source, destination) ?? 1)
     }
-    const culprit = { kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK, rack, directions: [isTx ? TX : RX] }
+    const culprit: Culprit = { kind: 'rack_uplink', rack, directions: [isTx ? TX : RX] }
     const faults = [culprit, ...(bad?.faults ?? [])]
     return { faults, racks: racksOf(nodes), pairs: meshOf(nodes), measure: iperf(random, share) }
   },
@@ -117,11 +117,13 @@ const links = (name: string, nodes: number, count: number, collisions: number): 
     const ends = choose(nodes, 2 * count, random)
     const bad = new Map(Array.from({ length: count }, (_, index) => [ends[2 * index]!, ends[2 * index + 1]!]))
     const share = (source: number, destination: number) => (bad.get(source) === destination ? 0.4 : 1)
-    const faults = [...bad].map(([source, destination]) => ({
-      kind: CulpritKind.CULPRIT_KIND_LINK,
-      node: nodeName(source),
-      peer: nodeName(destination),
-    }))
+    const faults = [...bad].map(
+      ([source, destination]): Culprit => ({
+        kind: 'link',
+        node: nodeName(source),
+        peer: nodeName(destination),
+      }),
+    )
     return {
       faults,
       racks: new Map(),
@@ -131,15 +133,46 @@ const links = (name: string, nodes: number, count: number, collisions: number): 
   },
 })
 
-/** No node is bad, but half of them have interfaces of less than half the speed. */
-const mixedSpeeds = (name: string, nodes: number): Scenario => ({
+/** Some nodes have interfaces of less than half the speed. It is a fault when their link speed does not say so. */
+const mixedSpeeds = (name: string, nodes: number, count: number, reportsSpeed: boolean): Scenario => ({
   name,
   nodes,
   create: (random) => {
-    const slower = new Set(choose(nodes, nodes / 2, random))
-    const share = (source: number, destination: number) =>
-      slower.has(source) || slower.has(destination) ? 0.4 : 1
-    return { faults: [], racks: new Map(), pairs: meshOf(nodes), measure: iperf(random, share, 0.02, 0) }
+    const slower = new Set(choose(nodes, count, random))
+    const shareOf = (node: number) => (slower.has(node) ? 0.4 : 1)
+    const measure = iperf(
+      random,
+      (source, destination) => Math.min(shareOf(source), shareOf(destination)),
+      0.02,
+      0,
+    )
+    const speedOf = (node: number) => (reportsSpeed ? 1.1 * LINE_RATE * shareOf(node) : undefined)
+    return {
+      faults: reportsSpeed ? [] : [{ kind: 'class' }],
+      racks: new Map(),
+      pairs: meshOf(nodes),
+      measure: (source, destination, attempt) => ({
+        ...measure(source, destination, attempt),
+        sourceSpeedBitsPerSecond: speedOf(source),
+        destinationSpeedBitsPerSecond: speedOf(destination),
+      }),
+    }
+  },
+})
+
+/** Two racks whose pairs across reach a tenth, in one direction or in both. Any of both uplinks explains it. */
+const slowBetweenTwoRacks = (name: string, nodes: number, isBothWays: boolean): Scenario => ({
+  name,
+  nodes,
+  create: (random) => {
+    const rackOf = (node: number) => (node < nodes / 2 ? 'r0' : 'r1')
+    const share = (source: number, destination: number) => {
+      if (rackOf(source) === rackOf(destination)) return 1
+      return isBothWays || rackOf(source) === 'r0' ? 0.1 : 0.85
+    }
+    const racks = new Map(Array.from({ length: nodes }, (_, node) => [nodeName(node), rackOf(node)]))
+    const faults: Culprit[] = [{ kind: 'rack_uplink', rack: 'r0', ...(!isBothWays && { directions: [TX] }) }]
+    return { faults, racks, pairs: meshOf(nodes), measure: iperf(random, share, 0.1, 0) }
   },
 })
 
@@ -238,7 +271,11 @@ export const SCENARIOS: readonly Scenario[] = [
   links('2 slow links of 16 nodes', 16, 2, 0.02),
   links('2 slow links, 10 % collisions', 16, 2, 0.1),
   links('no fault, 10 % collisions', 24, 0, 0.1),
-  mixedSpeeds('no fault, two interface speeds', 24),
+  mixedSpeeds('no fault, two reported speeds', 24, 12, true),
+  mixedSpeeds('12 of 24 slow, same speed', 24, 12, false),
+  mixedSpeeds('3 of 8 slow, same speed', 8, 3, false),
+  slowBetweenTwoRacks('two racks slow one way', 8, false),
+  slowBetweenTwoRacks('two racks slow both ways', 8, true),
   oversubscribed('no fault, racks oversubscribed', 32, 1, 0),
   oversubscribed('2 slow, racks oversubscribed', 32, 0.25, 2),
   twoRacks('no fault, two racks oversubscribed', 16, 1, 0),

@@ -2,7 +2,7 @@
 
 import type { MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { FaultDirection, Verdict } from '../../collector/diagnosis/verdict.ts'
 import { createEchoCounts } from '../../collector/mesh/state/echo-counts.ts'
 import { createIngest } from '../../collector/mesh/state/ingest.ts'
 import type { InterfaceChange } from '../../collector/mesh/state/interface-state.ts'
@@ -35,12 +35,11 @@ export type Fault = {
   loss(source: number, destination: number, name: string): number
 }
 
-const {
-  CULPRIT_KIND_NODE: NODE,
-  CULPRIT_KIND_INTERFACE: INTERFACE,
-  CULPRIT_KIND_RACK_UPLINK: RACK,
-} = CulpritKind
-const { FAULT_DIRECTION_TX: TX, FAULT_DIRECTION_RX: RX } = FaultDirection
+const NODE = 'node'
+const INTERFACE = 'interface'
+const RACK = 'rack_uplink'
+const TX = 'tx'
+const RX = 'rx'
 
 /** An interface, or a whole node without `name`, that loses a ratio of its packets. */
 const lossyEnd = (
@@ -131,7 +130,7 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   }
   const paths = createPaths({ random, initialState: () => undefined })
   const runLoad = { overlaps: () => false }
-  const agents = { delivers: () => true, interfaceProblem: () => '' }
+  const agents = { delivers: () => true, interfaceProblem: () => '', pathProblem: () => '' }
   let hasWorsened = false
   const ingest = createIngest({
     paths,

@@ -4,7 +4,7 @@
  */
 
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from '../../collector/diagnosis/verdict.ts'
 import { createDirections } from '../../collector/mesh/judge/directions.ts'
 import { createPathResults } from '../../collector/mesh/judge/path-results.ts'
 import { createBroadVerdictHold, verdictKey } from '../../collector/mesh/judge/recovering-verdicts.ts'
@@ -110,7 +110,7 @@ const scoreOf = (kind: string, without: Heuristic | undefined): Score => {
     if (!named) continue
     score.found++
     score.trueVerdicts++
-    if (!fault.direction || named.direction === FaultDirection.FAULT_DIRECTION_BOTH) continue
+    if (!fault.direction || named.direction === 'both') continue
     if (named.direction === fault.direction) directions.rightDirections++
     else directions.wrongDirections++
   }

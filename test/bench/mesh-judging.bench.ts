@@ -1,7 +1,7 @@
 /** Time to evaluate the mesh of a large fleet of which half is bad. The evaluation blocks the event loop. */
 
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from '../../collector/diagnosis/verdict.ts'
 import { createDirections } from '../../collector/mesh/judge/directions.ts'
 import { createPathResults } from '../../collector/mesh/judge/path-results.ts'
 import { createBroadVerdictHold } from '../../collector/mesh/judge/recovering-verdicts.ts'

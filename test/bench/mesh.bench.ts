@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa, type Subprocess } from 'execa'
-import { windowFor } from '../../collector/mesh/assign/settings.ts'
+import { windowFor } from '../../collector/mesh/assign/intervals.ts'
 import { costOf, expectAtMost } from './figures.ts'
 
 const [sizes = '100,300', seconds = '20'] = process.argv.slice(2)

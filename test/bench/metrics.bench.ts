@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { metrics as api } from '@opentelemetry/api'
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { PairResult } from '../../collector/dispatch/pair-result.ts'
 import { addResult } from '../../collector/health/state/findings.ts'
+import { createNode } from '../../collector/inventory/node.ts'
 import { createMetrics, type Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import { type Format, renderMetrics } from '../../collector/telemetry/expose/exposition.ts'
 import { registerMeshGauges } from '../../collector/telemetry/observe/mesh-gauges.ts'
@@ -62,10 +62,10 @@ const fill = (count: number) => {
   const names = Array.from({ length: count }, (_, index) => `node-${index}`)
   observer.observeNodes(
     names.map((name, index) =>
-      Node.fromPartial({
+      createNode({
         name,
         rack: `rack-${Math.floor(index / RACK_SIZE)}`,
-        state: NodeState.NODE_STATE_READY,
+        state: 'ready',
       }),
     ),
   )

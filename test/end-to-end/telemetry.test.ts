@@ -101,6 +101,26 @@ describeLab('traces and metrics of a run', () => {
     }
   })
 
+  test('nothing that nobody requested creates spans, such as polls and the streams of the ping mesh', async () => {
+    const lastSeen = async () => {
+      const { nodes } = await fleet.client.call<{ nodes: { lastSeenTime: object }[] }>(
+        'meshgauge.collector.v1.FleetService',
+        'ListNodes',
+        {},
+      )
+      return nodes.map(({ lastSeenTime }) => JSON.stringify(lastSeenTime))
+    }
+    const before = await lastSeen()
+    await expect
+      .poll(async () => (await lastSeen()).every((time, index) => time !== before[index]))
+      .toBe(true)
+    const known = new Set(receiver.spans().map(({ spanId }) => spanId))
+    const roots = receiver.spans().filter(({ parentSpanId }) => !parentSpanId || !known.has(parentSpanId))
+    const isRequested = ({ name }: { name: string }) => /^(run |meshgauge\.collector\.v1\.)/.test(name)
+    expect([...new Set(roots.filter((span) => !isRequested(span)).map(({ name }) => name))]).toEqual([])
+    expect(roots.length).toBeGreaterThan(0)
+  })
+
   test('/healthz returns ok', async () => {
     const response = await fetch(`http://${fleet.http}/healthz`)
     expect([response.status, await response.text()]).toEqual([200, 'ok\n'])

@@ -73,12 +73,23 @@ describe('bad requests', () => {
       status.RESOURCE_EXHAUSTED,
     ],
     [
-      'no bitrate where the agent has a limit',
-      IPERF,
-      'Run',
-      { flows: [{ address: '127.0.0.1', port: 27301 }] },
+      'probes above the rate of a node',
+      PING,
+      'Ping',
+      {
+        targets: [1, 2, 3].map((host) => ({ address: `127.0.0.${host}` })),
+        ...{ interval: { nanos: 1e7 }, sizeBytes: 65_000, continuous: true },
+      },
       'LIMIT_EXCEEDED',
       status.RESOURCE_EXHAUSTED,
+    ],
+    [
+      'the same target twice',
+      PING,
+      'Ping',
+      { targets: [{ address: '127.0.0.1' }, { address: '127.0.0.1' }] },
+      'SPEC_INVALID',
+      status.INVALID_ARGUMENT,
     ],
     [
       'an interval below the minimum',

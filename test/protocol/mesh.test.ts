@@ -261,13 +261,7 @@ describe('violations of an assignment', () => {
     }
   })
 
-  test('refuses peers that may not be measured, and too many targets', async () => {
-    const outside = openMesh(
-      client,
-      assignment([], { groups: [{ targets: [{ id: 1, address: '192.0.2.1' }] }] }),
-    )
-    await outside.done
-    expect(outside.seen.failure!.code).toBe(status.PERMISSION_DENIED)
+  test('refuses too many targets', async () => {
     const many = Array.from({ length: 5000 }, (_, id) => ({ id, address: `127.1.${id >> 8}.${id & 255}` }))
     const tooMany = openMesh(client, assignment([], { groups: [{ targets: many }] }))
     await tooMany.done

@@ -81,8 +81,8 @@ describeLab('the commands of the README', () => {
   const commands = blocks(README, 'sh').flatMap((block) => block.trim().split('\n'))
   test.each(commands)('%s', async (command) => {
     const here = command
-      .replace(/^npx meshgauge/, new URL('cli/meshgauge', root).pathname)
-      .replace(/^npx buf/, new URL('node_modules/.bin/buf', root).pathname)
+      .replace(/^meshgauge/, new URL('cli/meshgauge', root).pathname)
+      .replace(/^buf/, new URL('node_modules/.bin/buf', root).pathname)
       .replaceAll('127.0.0.1:50050', fleet.address)
       .replaceAll('198.19.0.1', fleet.lab.nodes[0]!.management)
       .replaceAll('198.18.0.2', fleet.lab.nodes[1]!.interfaces[0]!.address)

@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from 'vitest'
 import { AgentServiceDefinition } from '#proto/meshgauge/agent/v1/agent.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { createVerdict, type Verdict } from '../../collector/diagnosis/verdict.ts'
 import type { PairResult } from '../../collector/dispatch/pair-result.ts'
 import type { Run } from '../../collector/store/run.ts'
 import type { Store } from '../../collector/store/store.ts'
@@ -92,8 +92,8 @@ describe('each checker finds the bug that it looks for', () => {
   })
 
   test('a verdict that accuses a healthy node', async () => {
-    const wrong = Verdict.fromPartial({
-      kind: CulpritKind.CULPRIT_KIND_NODE,
+    const wrong = createVerdict({
+      kind: 'node',
       node: 's5',
       message: 's5 is bad.',
     })
@@ -133,7 +133,7 @@ describe('each checker finds the bug that it looks for', () => {
       const run = { state: RunState.RUN_STATE_COMPLETED, spec, verdicts } as unknown as Run
       return checkRun(run, measured, startSeconds)
     }
-    const named = Verdict.fromPartial({ kind: CulpritKind.CULPRIT_KIND_INTERFACE, node: 's3' })
+    const named = createVerdict({ kind: 'interface', node: 's3', message: '' })
     expect(check([], 20)).toEqual([
       expect.stringMatching(/^a run of ping with 5 sound nodes does not name s3/),
     ])

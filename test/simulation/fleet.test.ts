@@ -26,7 +26,7 @@ describe('runs of a simulated fleet', () => {
       const blamed = throughput.run.verdicts.map(
         ({ node, interface: name, direction }) => `${node} ${name} ${direction}`,
       )
-      expect(blamed.sort()).toEqual(['s17 net0 2', 's3 net1 1'])
+      expect(blamed.sort()).toEqual(['s17 net0 rx', 's3 net1 tx'])
       fabric.setFault({ node: 8, interface: 0 }, { sendLossRatio: 0.1, receiveLossRatio: 0.1 })
       const loss = await run(pingMesh(50))
       expect(loss.run.verdicts.map(({ node, interface: name }) => `${node} ${name}`)).toEqual(['s8 net0'])

@@ -1,6 +1,8 @@
-import { type MeshEvent, MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { MeshEvent } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
+import { verdictOf } from '../../collector/diagnosis/verdict-message.ts'
 import type { PairResult } from '../../collector/dispatch/pair-result.ts'
+import { createMeshSpec, type MeshSpec } from '../../collector/mesh/assign/mesh-spec.ts'
 import { createIperfTest, createPingTest, createRunSpec } from '../../collector/plan/effective-run-spec.ts'
 import type { RunSpec } from '../../collector/plan/run-spec.ts'
 import type { Run } from '../../collector/store/run.ts'
@@ -30,7 +32,7 @@ type Options = Omit<WorldOptions, 'seed'> & { mesh?: Partial<MeshSpec> | false }
 const createHarness = ({ mesh: given, ...options }: Options) => {
   const world = createWorld({ seed: 1, ...options })
   const { clock, collector } = world
-  const spec = given === false ? undefined : MeshSpec.fromPartial({ interfaces: ['net0'], ...given })
+  const spec = given === false ? undefined : createMeshSpec({ interfaces: ['net0'], ...given })
   const events: MeshEvent[] = []
   const watchEvents = async () => {
     for await (const event of collector.parts().meshes.watch('', new AbortController().signal))
@@ -50,7 +52,7 @@ const createHarness = ({ mesh: given, ...options }: Options) => {
     events,
     startCollector,
     mesh: () => get().meshes[0]!,
-    verdicts: () => get().verdicts,
+    verdicts: () => get().verdicts.map(verdictOf),
     /** Waits until something holds; throws when that takes far too long. */
     until: async (what: string, holds: () => boolean, seconds = 120): Promise<void> => {
       const endSeconds = world.time.seconds() + seconds

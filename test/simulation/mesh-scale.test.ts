@@ -3,7 +3,6 @@ import type { PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Endpoint } from '#proto/meshgauge/collector/v1/result.ts'
 import { createSqliteStore } from '../../collector/store/sqlite/store.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
 import { type Harness, inWorld } from './harness.ts'
 
 const figureOf = async ({ collector }: Harness, name: string): Promise<number> => {
@@ -15,7 +14,7 @@ const numberOf = (end: Endpoint | undefined): number => Number(end?.node.slice(1
 test('50 of 100 nodes die and come back at once: each is seen, some are named, queues stay short, and all recovers', async () => {
   const [COUNT, PEERS] = [100, 3]
   // Each node has 3 peers at a time, and the same ones for the whole test.
-  const mesh = { fullMeshLimit: 1, shiftCount: PEERS, epoch: toDuration(86_400), interval: toDuration(1) }
+  const mesh = { fullMeshLimit: 1, shiftCount: PEERS, epochSeconds: 86_400, intervalSeconds: 1 }
   await inWorld({ nodes: COUNT, mesh }, async (harness) => {
     const { agents, collector, events, fabric, until, verdicts } = harness
     await until('all paths are up', () => harness.mesh().upCount === COUNT * PEERS)
@@ -69,7 +68,7 @@ test('50 of 100 nodes die and come back at once: each is seen, some are named, q
 
 test('a collector that is killed before its first window is stored: numbers of paths stay what they were', () =>
   // Its first window is a minute away.
-  inWorld({ nodes: 4, mesh: { window: toDuration(60), interval: toDuration(1) } }, async (harness) => {
+  inWorld({ nodes: 4, mesh: { windowSeconds: 60, intervalSeconds: 1 } }, async (harness) => {
     const { collector, disk, until } = harness
     await until('the agents have their targets', () => harness.mesh().streamingCount === 4)
     collector.kill()

@@ -1,7 +1,8 @@
 import type { PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
-import { MeshSpec, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
-import { toDuration } from '../../lib/protobuf-time.ts'
+import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { Verdict } from '../../collector/diagnosis/verdict.ts'
+import { verdictOf } from '../../collector/diagnosis/verdict-message.ts'
+import { createMeshSpec, type MeshSpec } from '../../collector/mesh/assign/mesh-spec.ts'
 import { createAccounting } from './checkers/accounting.ts'
 import type { Checker, Violation } from './checkers/checker.ts'
 import { gaugesOf, LARGE_NODES } from './checkers/gauges.ts'
@@ -64,10 +65,10 @@ export type SimulationResult = {
 }
 
 /** The mesh of a large fleet: nodes have 21 peers at a time, as the default is above 200 nodes. */
-const LARGE_MESH = { fullMeshLimit: LARGE_NODES, interval: toDuration(2), window: toDuration(30) }
+const LARGE_MESH = { fullMeshLimit: LARGE_NODES, intervalSeconds: 2, windowSeconds: 30 }
 
 const meshOf = ({ nodes, isFullMesh = nodes <= LARGE_NODES }: SimulationOptions): MeshSpec =>
-  MeshSpec.fromPartial({ interfaces: ['net0'], ...(isFullMesh ? { fullMeshLimit: nodes } : LARGE_MESH) })
+  createMeshSpec({ interfaces: ['net0'], ...(isFullMesh ? { fullMeshLimit: nodes } : LARGE_MESH) })
 
 /** Whether all paths that are probed are well; those of new peers have no state yet. */
 const isAllUp = (world: World): boolean => {
@@ -134,7 +135,7 @@ class Simulation {
     this.#leases = createLeaseChecker(world)
     this.#tampering = createTampering(world.random('lies'))
     const isLarge = options.nodes > LARGE_NODES
-    const real = () => world.collector.parts().meshes.get().verdicts
+    const real = () => world.collector.parts().meshes.get().verdicts.map(verdictOf)
     this.#verdicts = createVerdictChecker(world, this.#faults, {
       rackSize: RACK_SIZE,
       everySeconds: isLarge ? VERDICT_SECONDS.large : VERDICT_SECONDS.small,

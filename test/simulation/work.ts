@@ -5,6 +5,7 @@ import type { PairResult } from '../../collector/dispatch/pair-result.ts'
 import { createIperfTest, createPingTest, createRunSpec } from '../../collector/plan/effective-run-spec.ts'
 import type { RunSpec } from '../../collector/plan/run-spec.ts'
 import type { Run } from '../../collector/store/run.ts'
+import { trafficSpecOf } from '../../collector/traffic/assign/traffic-spec-message.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { EndedRun } from './checkers/results.ts'
 import type { Trace } from './trace.ts'
@@ -112,10 +113,12 @@ export const keepWorking = async (deps: Deps, endSeconds: number): Promise<void>
   const load = async (): Promise<void> => {
     const { traffics } = collector.parts()
     const traffic = await traffics.start(
-      TrafficSpec.fromPartial({
-        topology: topologyOf(world, random),
-        options: IperfOptions.fromPartial({ bitsPerSecond: 1_000_000 }),
-      }),
+      trafficSpecOf(
+        TrafficSpec.fromPartial({
+          topology: topologyOf(world, random),
+          options: IperfOptions.fromPartial({ bitsPerSecond: 1_000_000 }),
+        }),
+      ),
     )
     trace.say(`traffic begins: ${traffic.flowCount} flows`)
     await clock.sleep(random.between(TRAFFIC_SECONDS.least, TRAFFIC_SECONDS.most))

@@ -1,8 +1,10 @@
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { Summary } from '#proto/meshgauge/collector/v1/result.ts'
+import { summaryOf } from '../../collector/diagnosis/summary-message.ts'
+import { createVerdict } from '../../collector/diagnosis/verdict.ts'
 import { addResult } from '../../collector/health/state/findings.ts'
+import { createNode } from '../../collector/inventory/node.ts'
 import type { Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
 import type { Observer } from '../../collector/telemetry/observe/observer.ts'
 import {
@@ -15,9 +17,7 @@ import {
 
 /** Nodes in the state READY. */
 export const nodes = (...names: string[]) =>
-  names.map((name, index) =>
-    Node.fromPartial({ name, rack: index === 0 ? 'r1' : 'r2', state: NodeState.NODE_STATE_READY }),
-  )
+  names.map((name, index) => createNode({ name, rack: index === 0 ? 'r1' : 'r2', state: 'ready' }))
 
 const observeMesh = (metrics: Metrics): void => {
   for (const node of ['node-1', 'node-2', 'node-3']) {
@@ -83,11 +83,11 @@ const observeTraffic = (metrics: Metrics): void => {
 
 /** Observes a value for every metric of the catalogue, so that /metrics contains all of them. */
 export const observeAllMetrics = (metrics: Metrics, observer: Observer): void => {
-  const verdict = Verdict.fromPartial({
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+  const verdict = createVerdict({
+    kind: 'interface',
     node: 'node-3',
     interface: 'net0',
-    direction: FaultDirection.FAULT_DIRECTION_TX,
+    direction: 'tx',
     confidence: 0.98,
   })
   const throughputs = [
@@ -103,9 +103,11 @@ export const observeAllMetrics = (metrics: Metrics, observer: Observer): void =>
   ]
   observer.observeNodes(nodes('node-1', 'node-2', 'node-3'))
   observer.observeResults(endedRun('iperf'), throughputs)
-  const summary = Summary.fromPartial({
-    expectations: [{ expectation: { name: 'throughput_min' }, passed: false, failedCount: 2 }],
-  })
+  const summary = summaryOf(
+    Summary.fromPartial({
+      expectations: [{ expectation: { name: 'throughput_min' }, passed: false, failedCount: 2 }],
+    }),
+  )
   observer.observeRun(endedRun('iperf', { verdicts: [verdict], summary }), throughputs)
   observer.observeResults(endedRun('ping'), pings)
   observer.observeRun(endedRun('ping'), pings)

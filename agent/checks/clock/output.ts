@@ -1,5 +1,7 @@
 /** Parses the programs that report the state of the clock. */
 
+import { plausible, plausibleIn } from '../../plausibility.ts'
+
 export type ClockState = {
   /** The daemon that adjusts the clock, or `kernel` where only its flag is known. */
   keeper: string
@@ -11,11 +13,6 @@ export type ClockState = {
   synchronised: boolean
 }
 
-const numberOf = (text: string | undefined): number | undefined => {
-  const value = Number(text?.trim() || Number.NaN)
-  return Number.isFinite(value) ? value : undefined
-}
-
 /** Positions of the fields of `chronyc -c tracking`, which have no names there. */
 const CHRONY = { name: 1, stratum: 2, systemTime: 4, leap: 13, count: 14 }
 
@@ -23,12 +20,12 @@ const CHRONY = { name: 1, stratum: 2, systemTime: 4, leap: 13, count: 14 }
 export const parseChrony = (text: string): ClockState | undefined => {
   const line = text.split('\n').find((candidate) => candidate.split(',').length >= CHRONY.count)
   const fields = line?.split(',') ?? []
-  const offset = numberOf(fields[CHRONY.systemTime])
+  const offset = plausible('chrony.offset', fields[CHRONY.systemTime])
   if (line === undefined || offset === undefined) return undefined
   return {
     keeper: 'chrony',
     source: fields[CHRONY.name] ?? '',
-    stratum: numberOf(fields[CHRONY.stratum]),
+    stratum: plausible('ntp.stratum', fields[CHRONY.stratum]),
     offsetSeconds: offset,
     synchronised: fields[CHRONY.leap]?.trim() !== 'Not synchronised',
   }
@@ -42,7 +39,8 @@ export const parseSpan = (text: string): number | undefined => {
   if (!match) return undefined
   let seconds = 0
   for (const [, amount, unit] of match[2]!.matchAll(/(\d+(?:\.\d+)?)(us|µs|ms|min|s|h)/g))
-    seconds += Number(amount) * UNIT_SECONDS[unit!]!
+    seconds += plausibleIn('systemd.span', amount, UNIT_SECONDS[unit!]!) ?? Number.NaN
+  if (Number.isNaN(seconds)) return undefined
   return match[1] === '-' ? -seconds : seconds
 }
 
@@ -57,7 +55,7 @@ export const parseTimesync = (text: string): ClockState | undefined => {
   return {
     keeper: 'systemd-timesyncd',
     source: server,
-    stratum: numberOf(fieldOf(text, 'Stratum')),
+    stratum: plausible('ntp.stratum', fieldOf(text, 'Stratum')),
     offsetSeconds,
     synchronised: offsetSeconds !== undefined && fieldOf(text, 'Leap') !== 'not synchronized',
   }
@@ -66,12 +64,12 @@ export const parseTimesync = (text: string): ClockState | undefined => {
 /** Parses `ntpq -c rv`: offset in milliseconds; a leap alarm or sync_unspec means that there is no source. */
 export const parseNtpq = (text: string): ClockState | undefined => {
   const variable = (name: string) => new RegExp(`\\b${name}=([^,\\s]+)`).exec(text)?.[1]
-  const milliseconds = numberOf(variable('offset'))
+  const milliseconds = plausible('ntp.offset', variable('offset'))
   if (milliseconds === undefined) return undefined
   return {
     keeper: 'ntpd',
     source: variable('refid') ?? '',
-    stratum: numberOf(variable('stratum')),
+    stratum: plausible('ntp.stratum', variable('stratum')),
     offsetSeconds: milliseconds / 1000,
     synchronised: !/leap_alarm|sync_unspec|sync_alarm/.test(text),
   }

@@ -1,5 +1,6 @@
 /** Parses the document of `dcgmi diag -j`, of DCGM 3 and 4. */
 
+import { plausible } from '../../plausibility.ts'
 import { documentIn, isObject, type Json } from '../gpus/document.ts'
 
 export type DcgmStatus = 'pass' | 'fail' | 'warn' | 'skip' | 'unknown'
@@ -48,8 +49,9 @@ const statusOf = (value: unknown): DcgmStatus => STATUS[normalizeName(textOf(val
 /** Reads `gpu_id` and `gpu_ids` (a number, or a list as text) of version 3, and `entity_id` of version 4. */
 const gpusOf = (result: Json): string[] => {
   const id = result.gpu_id ?? result.gpu_ids ?? (result.entity_group === 'CPU' ? undefined : result.entity_id)
-  return typeof id === 'number'
-    ? [String(id)]
+  const number = plausible('dcgm.gpu', id)
+  return number !== undefined
+    ? [String(number)]
     : textOf(id)
         .split(',')
         .map((part) => part.trim())

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { formatBytes, formatRatio } from '../../../lib/units.ts'
+import { plausible } from '../../plausibility.ts'
 import { type CheckDeps, defineCheck } from '../check.ts'
 import {
   createFinding,
@@ -79,7 +80,8 @@ const ext4Findings = async (deps: CheckDeps, { type, source, path }: Mount): Pro
       ? await readHostFile(deps, `sys/fs/ext4/${source.split('/').at(-1)}/errors_count`)
       : undefined
   if (text === undefined) return []
-  const errors = Number(text)
+  const errors = plausible('kernel.counter', text)
+  if (errors === undefined) return []
   const reason =
     errors > 0 ? `the file system has recorded ${errors} ${errors === 1 ? 'error' : 'errors'}` : ''
   return [createFinding(path, 'file_system_errors', errors, 'count', errors > 0 ? WARN : PASS, reason)]

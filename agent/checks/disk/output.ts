@@ -1,5 +1,7 @@
 /** Parses mounted file systems in /proc/self/mountinfo, and the output of smartctl. */
 
+import { plausible, plausibleIn } from '../../plausibility.ts'
+
 export type Mount = {
   /** `major:minor`: bind mounts of one file system share it. */
   device: string
@@ -65,9 +67,6 @@ const objectAt = (json: unknown, key: string): Json => {
   const value = (json as Json | null)?.[key]
   return typeof value === 'object' && value !== null ? (value as Json) : {}
 }
-const numberAt = (json: Json, key: string): number | undefined =>
-  typeof json[key] === 'number' ? (json[key] as number) : undefined
-
 const parse = (text: string): unknown => {
   try {
     return JSON.parse(text)
@@ -95,12 +94,11 @@ export const parseDrive = (text: string): DriveHealth | undefined => {
   const nvme = objectAt(json, 'nvme_smart_health_information_log')
   const messages = objectAt(json, 'smartctl').messages
   const passed = objectAt(json, 'smart_status').passed
-  const wear = numberAt(nvme, 'percentage_used')
   return {
     passed: typeof passed === 'boolean' ? passed : undefined,
-    temperatureCelsius: numberAt(objectAt(json, 'temperature'), 'current'),
-    wear: wear === undefined ? undefined : wear / 100,
-    mediaErrors: numberAt(nvme, 'media_errors'),
+    temperatureCelsius: plausible('smartctl.temperature', objectAt(json, 'temperature').current),
+    wear: plausibleIn('smartctl.wear', nvme.percentage_used, 0.01),
+    mediaErrors: plausible('smartctl.media_errors', nvme.media_errors),
     messages: (Array.isArray(messages) ? messages : []).flatMap((message: Json | null) =>
       typeof message?.string === 'string' ? [message.string] : [],
     ),

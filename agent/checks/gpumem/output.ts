@@ -1,5 +1,7 @@
 /** Parses the output of gpucheck: a table with the values of each GPU, and a list of faulty ones. */
 
+import { type FieldName, plausible } from '../../plausibility.ts'
+
 export type GpuFigures = {
   index: string
   /** Pinned host memory to GPU, GB/s. */
@@ -27,14 +29,22 @@ const SUMMARY = 'Summary of GPU errors:'
 const OLD_HEADER = /^ gpu {2}H2D\(p\)/m
 
 /** Columns: GPU, four copies, daxpy, dgemm, temperature, power, clock. */
-const COLUMNS = 10
+const COLUMNS: readonly FieldName[] = [
+  'gpucheck.gpu',
+  ...new Array<FieldName>(5).fill('gpucheck.rate'),
+  'gpucheck.dgemm',
+  'gpucheck.temperature',
+  'gpucheck.power',
+  'gpucheck.clock',
+]
 
 export const parseGpucheck = (text: string): Report => {
   const end = text.indexOf(SUMMARY)
   const table = end === -1 ? text : text.slice(0, end)
   const gpus = table.split('\n').flatMap((line) => {
-    const cells = line.trim().split(/\s+/).map(Number)
-    if (cells.length !== COLUMNS || cells.some((cell) => !Number.isFinite(cell))) return []
+    const words = line.trim().split(/\s+/)
+    const cells = COLUMNS.flatMap((name, column) => plausible(name, words[column]) ?? [])
+    if (words.length !== COLUMNS.length || cells.length !== COLUMNS.length) return []
     const [index, hostToDevice, , , , daxpy, dgemm, celsius, watts, smMegahertz] = cells as [
       number,
       number,

@@ -27,8 +27,8 @@ export const findGpuUse = async (
   const load = await querySmi(deps, '--query-gpu', ['index', 'utilization.gpu', 'memory.used'], signal)
   const busy = load.rows.flatMap((row) => {
     if (!gpus.some(({ index }) => index === row.index)) return []
-    const percent = numberIn(row['utilization.gpu']) ?? 0
-    const memory = numberIn(row['memory.used']) ?? 0
+    const percent = numberIn('nvidia.utilization', row['utilization.gpu']) ?? 0
+    const memory = numberIn('nvidia.memory', row['memory.used']) ?? 0
     return percent > 0 || memory > IDLE_MEMORY
       ? [`GPU ${row.index} is ${percent} % busy and has ${memory} MiB in use`]
       : []

@@ -1,7 +1,18 @@
 /** Lists the GPUs of a node, or the reason why that is impossible. */
 
+import { quote } from '../../engines/program-error.ts'
 import { type CheckDeps, type Findings, worstStatus } from '../check.ts'
-import { couldNotRun, createFinding, ERROR, FAIL, type Finding, skipped, toFindings } from '../findings.ts'
+import {
+  couldNotRun,
+  createFinding,
+  ERROR,
+  FAIL,
+  type Finding,
+  PASS,
+  skipped,
+  toFindings,
+  WARN,
+} from '../findings.ts'
 import { isBroken, type Row } from './output.ts'
 import { type Answer, countPciGpus, querySmi, SMI } from './query.ts'
 
@@ -35,8 +46,17 @@ const gpuOf = (row: Row): Gpu => ({
   broken: Object.values(row).some(isBroken),
 })
 
-/** Returns findings about GPUs that the answer lists as lost, and about an incomplete answer. */
-export const failureFindings = ({ lost, failure }: Answer): Finding[] => [
+/** Costs time when a program starts, and is no fault. */
+const HARMLESS = /persistence mode is disabled/i
+
+const warningFinding = (text: string): Finding => {
+  const bus = /\b[0-9A-F]{4,8}:[0-9A-F:]+\.\d\b/i.exec(text)?.[0]
+  return createFinding(bus ?? SMI, 'warning', text, '', HARMLESS.test(text) ? PASS : WARN, quote(text))
+}
+
+/** Returns findings about GPUs that the answer lists as lost, about warnings, and about an incomplete answer. */
+export const failureFindings = ({ lost, warnings, failure }: Answer): Finding[] => [
+  ...warnings.map(warningFinding),
   ...lost.map(({ bus, text }) =>
     createFinding(bus || 'gpu', 'answers', false, '', FAIL, `does not answer: ${text}`),
   ),
@@ -125,6 +145,8 @@ export const judgeTable = (
     return gpu.broken || (row === undefined && answer.failure !== '') ? [] : judge(gpu.index, row)
   })
   // A GPU that is lost is missing in every table.
-  const failure = inventory.findings.length > 0 && answer.lost.length > 0 ? [] : failureFindings(answer)
+  const isKnown = inventory.findings.some(({ name }) => name === 'answers') && answer.lost.length > 0
+  const known = new Set(inventory.findings.map(({ reason }) => reason))
+  const failure = isKnown ? [] : failureFindings(answer).filter(({ reason }) => !known.has(reason))
   return concludeGpus(inventory, [...inventory.findings, ...judged, ...failure], inventory.raw + answer.raw)
 }

@@ -46,12 +46,8 @@ describe('tables of nvidia-smi', () => {
     expect(['[N/A]', 'N/A', '[Not Supported]', ''].map(isAbsent)).toEqual([true, true, true, true])
     expect(['[Unknown Error]', '[GPU requires reset]', '[GPU is lost]', 'ERR!'].every(isBroken)).toBe(true)
     expect(['No', 'Not Active', '0'].some((cell) => isAbsent(cell) || isBroken(cell))).toBe(false)
-    expect(['512 MiB', '37 %', '3', '[N/A]', undefined].map(numberIn)).toEqual([
-      512,
-      37,
-      3,
-      undefined,
-      undefined,
-    ])
+    expect(
+      ['512 MiB', '37 %', '3', '[N/A]', undefined].map((cell) => numberIn('nvidia.memory', cell)),
+    ).toEqual([512, 37, 3, undefined, undefined])
   })
 })

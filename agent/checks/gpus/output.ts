@@ -1,26 +1,33 @@
 /** Parses the output of nvidia-smi: tables in CSV, with error messages between their lines. */
 
+import { type FieldName, plausible } from '../../plausibility.ts'
+
 export type Row = Readonly<Record<string, string>>
 
 export type Table = {
   rows: Row[]
   /** GPUs that nvidia-smi cannot reach, each with its message. */
   lost: { bus: string; text: string }[]
+  /** Messages that do not question the rows, such as `WARNING: infoROM is corrupted at gpu 0000:B3:00.0`. */
+  warnings: string[]
   /** Lines that are neither a row nor a known message. */
   unknown: string[]
 }
+
+const WARNING = /^\s*warning\b/i
 
 const LOST =
   /Unable to determine the device handle for GPU\s*(?:\d+:\s+)?([0-9A-F]{4,8}:[0-9A-F:]+\.\d)?|GPU is lost|fallen off the bus/i
 
 /** Parses `--format=csv,noheader`. A row has one cell for each requested field. */
 export const parseTable = (text: string, fields: readonly string[]): Table => {
-  const table: Table = { rows: [], lost: [], unknown: [] }
+  const table: Table = { rows: [], lost: [], warnings: [], unknown: [] }
   for (const line of text.split('\n')) {
     if (line.trim() === '') continue
     const cells = line.split(',').map((cell) => cell.trim())
     const lost = LOST.exec(line)
     if (lost) table.lost.push({ bus: lost[1] ?? '', text: line.trim() })
+    else if (WARNING.test(line)) table.warnings.push(line.trim())
     else if (cells.length === fields.length)
       table.rows.push(Object.fromEntries(fields.map((field, index) => [field, cells[index]!])))
     else table.unknown.push(line.trim())
@@ -40,11 +47,9 @@ export const isAbsent = (cell: string): boolean =>
 export const isBroken = (cell: string): boolean =>
   /^\[?(Unknown Error|GPU is lost|GPU requires reset|Reset Required|ERR!)\]?$/i.test(cell)
 
-/** Parses the number before a unit: `512 MiB`, `37 %`. */
-export const numberIn = (cell: string | undefined): number | undefined => {
-  const text = /^(\d+(?:\.\d+)?)(?:\s*\S+)?$/.exec(cell ?? '')?.[1]
-  return text === undefined ? undefined : Number(text)
-}
+/** Parses the number before a unit: `512 MiB`, `37 %`; undefined when it is impossible for the field. */
+export const numberIn = (name: FieldName, cell: string | undefined): number | undefined =>
+  plausible(name, /^([+-]?\d+(?:\.\d+)?)(?:\s*\S+)?$/.exec(cell ?? '')?.[1])
 
 /** Why nvidia-smi printed no table. */
 export type Absence = 'no-gpu' | 'no-driver' | 'driver-mismatch' | 'no-permission' | undefined

@@ -1,5 +1,15 @@
+import { quote } from '../../engines/program-error.ts'
 import type { CheckDeps } from '../check.ts'
-import { failureOf, findProgram, listNames, missing, rawOf, readHostFile, runProgram } from '../programs.ts'
+import {
+  failureOf,
+  findProgram,
+  listNames,
+  missing,
+  type Output,
+  rawOf,
+  readHostFile,
+  runProgram,
+} from '../programs.ts'
 import {
   type Absence,
   absenceOf,
@@ -93,10 +103,33 @@ export const querySmi = async (
     }
     const absence = absenceOf(printed)
     const table = parseTable(output.stdout, [...names.keys()])
-    const odd = table.unknown[0]
-    const rubbish = odd === undefined ? '' : `${SMI} wrote an unexpected row: ${odd.slice(0, 120)}`
-    return { ...table, failure: failureOf(output) || rubbish, absence, raw: raw.join('') }
+    const messages = parseTable(output.stderrTail, [...names.keys()])
+    table.warnings.push(...messages.warnings)
+    return { ...table, failure: failureOfTable(output, table), absence, raw: raw.join('') }
   }
+}
+
+/** NVML's error for a corrupted infoROM: the rows are complete, and the message names the GPU. */
+const CORRUPTED_INFOROM = 14
+
+/** Maximum number of lines in a message. */
+const MAX_QUOTED = 5
+
+/** Quotes each line that is not a row. */
+const quoteLines = (lines: readonly string[]): string => {
+  const more = lines.length > MAX_QUOTED ? `; and ${lines.length - MAX_QUOTED} more` : ''
+  return lines.slice(0, MAX_QUOTED).map(quote).join('; ') + more
+}
+
+/** Returns why the table is not complete; empty when it is. */
+const failureOfTable = (output: Output, { rows, unknown, warnings, lost }: Table): string => {
+  const isExplained = output.exitCode === CORRUPTED_INFOROM && warnings.length > 0 && rows.length > 0
+  if (output.reason !== '' && !isExplained) {
+    const lines = [...warnings, ...unknown, ...lost.map(({ text }) => text)]
+    if (rows.length === 0) return failureOf(output)
+    return lines.length === 0 ? output.reason : `${output.reason}; it wrote: ${quoteLines(lines)}`
+  }
+  return unknown.length === 0 ? '' : `${SMI} wrote an unexpected row: ${quoteLines(unknown)}`
 }
 
 /** Queries all values of nvidia-smi, for those that a version does not print as a table. */

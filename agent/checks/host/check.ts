@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { formatBytes, formatRatio } from '../../../lib/units.ts'
+import { plausible } from '../../plausibility.ts'
 import { type CheckDeps, defineCheck } from '../check.ts'
 import {
   createFinding,
@@ -114,7 +115,7 @@ const readThrottles = async (deps: CheckDeps): Promise<number | undefined> => {
       readHostFile(deps, `sys/devices/system/cpu/${cpu}/thermal_throttle/core_throttle_count`),
     ),
   )
-  const known = counts.filter((text) => text !== undefined).map(Number)
+  const known = counts.flatMap((text) => plausible('kernel.counter', text) ?? [])
   return known.length === 0 ? undefined : known.reduce((sum, count) => sum + count, 0)
 }
 

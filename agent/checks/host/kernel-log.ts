@@ -1,6 +1,7 @@
 /** Finds hardware errors in the kernel log, by kind. */
 
 import { quote } from '../../engines/program-error.ts'
+import { plausible } from '../../plausibility.ts'
 import { createFinding, FAIL, type Finding, WARN } from '../findings.ts'
 
 /** One message and its age. */
@@ -19,13 +20,14 @@ type Rule = {
  */
 const FATAL_XIDS = new Set([46, 48, 61, 62, 64, 74, 79, 92, 95, 109, 110, 119, 120, 136, 140, 143])
 
-const xidOf = (text: string): number => Number(/Xid \([^)]*\): (\d+)/.exec(text)?.[1])
+const xidOf = (text: string): number | undefined =>
+  plausible('kernel.xid', /Xid \([^)]*\): (\d+)/.exec(text)?.[1])
 
 const RULES: readonly Rule[] = [
   {
     kind: 'xid',
     pattern: /NVRM: Xid \([^)]*\): \d+|NVRM: .*fallen off the bus/,
-    fails: (text) => FATAL_XIDS.has(xidOf(text)) || /fallen off the bus/.test(text),
+    fails: (text) => FATAL_XIDS.has(xidOf(text) ?? 0) || /fallen off the bus/.test(text),
   },
   {
     kind: 'pcie_aer',
@@ -88,23 +90,26 @@ export const parseDmesgJson = (text: string, uptimeSeconds: number): LogEntry[] 
   }
   const list = (document as { dmesg?: unknown } | null)?.dmesg
   if (!Array.isArray(list)) return undefined
-  return list.flatMap((entry: { time?: unknown; msg?: unknown } | null) =>
-    typeof entry?.time === 'number' && typeof entry.msg === 'string'
-      ? [{ ageSeconds: uptimeSeconds - entry.time, text: entry.msg }]
-      : [],
-  )
+  return list.flatMap((entry: { time?: unknown; msg?: unknown } | null) => {
+    const time = plausible('kernel.log_time', entry?.time)
+    return time !== undefined && typeof entry?.msg === 'string'
+      ? [{ ageSeconds: uptimeSeconds - time, text: entry.msg }]
+      : []
+  })
 }
 
 /** Parses `dmesg --raw`: `<6>[   12.345678] message`; a line without a time continues the one before it. */
 export const parseDmesgRaw = (text: string, uptimeSeconds: number): LogEntry[] =>
   text.split('\n').flatMap((line) => {
     const match = /^(?:<\d+>)?\[\s*(\d+\.\d+)\]\s?(.*)$/.exec(line)
-    return match ? [{ ageSeconds: uptimeSeconds - Number(match[1]), text: match[2]! }] : []
+    const time = plausible('kernel.log_time', match?.[1])
+    return time === undefined ? [] : [{ ageSeconds: uptimeSeconds - time, text: match![2]! }]
   })
 
 /** Parses `journalctl -k -o short-unix`: `1763618400.123456 host kernel: message`. */
 export const parseJournal = (text: string, nowSeconds: number): LogEntry[] =>
   text.split('\n').flatMap((line) => {
     const match = /^(\d+\.\d+) \S+ kernel: (.*)$/.exec(line)
-    return match ? [{ ageSeconds: nowSeconds - Number(match[1]), text: match[2]! }] : []
+    const time = plausible('kernel.log_time', match?.[1])
+    return time === undefined ? [] : [{ ageSeconds: nowSeconds - time, text: match![2]! }]
   })

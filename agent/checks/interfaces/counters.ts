@@ -1,5 +1,6 @@
 /** Reads counters of interfaces from sysfs, and judges their growth. */
 
+import { plausible } from '../../plausibility.ts'
 import type { CheckDeps } from '../check.ts'
 import { createFinding, type Finding, PASS, WARN } from '../findings.ts'
 import { readHostFile } from '../programs.ts'
@@ -20,9 +21,7 @@ export type Counters = ReadonlyMap<string, number>
 
 /** Reads the counters; a driver omits those that its hardware lacks. */
 const readNumber = async (deps: Pick<CheckDeps, 'root'>, path: string): Promise<number | undefined> => {
-  const text = await readHostFile(deps, path)
-  const value = Number(text?.trim() || Number.NaN)
-  return Number.isFinite(value) ? value : undefined
+  return plausible('kernel.counter', await readHostFile(deps, path))
 }
 
 export const readCounters = async (deps: Pick<CheckDeps, 'root'>, name: string): Promise<Counters> => {

@@ -1,5 +1,6 @@
 /** Parses the host-to-GPU rates of bandwidthTest and nvbandwidth. */
 
+import { plausible, plausibleIn } from '../../plausibility.ts'
 import { documentIn, isObject } from '../gpus/document.ts'
 
 const UNIT_BYTES: Record<string, number> = { 'GB/s': 1e9, 'MB/s': 1e6 }
@@ -16,10 +17,13 @@ export const parseBandwidthTest = (text: string): number | undefined => {
   // A value is complete when its unit follows.
   const pattern =
     /^\s*bandwidthTest-H2D-Pinned, Bandwidth = (\d+(?:\.\d+)?) ([GM]B\/s)(?:.*\bSize = (\d+) bytes)?/gm
-  const results = [...text.matchAll(pattern)].map(([, amount, unit, size]) => ({
-    bytesPerSecond: Math.round(Number(amount) * UNIT_BYTES[unit!]!),
-    size: Number(size ?? 0),
-  }))
+  const results = [...text.matchAll(pattern)].flatMap(([, amount, unit, size]) => {
+    const rate = plausibleIn('bandwidthtest.rate', amount, UNIT_BYTES[unit!]!)
+    const bytes = plausible('bandwidthtest.size', size ?? 0)
+    return rate === undefined || bytes === undefined
+      ? []
+      : [{ bytesPerSecond: Math.round(rate), size: bytes }]
+  })
   return results.reduce<(typeof results)[number] | undefined>(
     (best, result) => (best === undefined || result.size >= best.size ? result : best),
     undefined,
@@ -33,8 +37,8 @@ export type Nvbandwidth =
   { kind: 'measured'; bytesPerSecond: (number | undefined)[] } | { kind: 'not-measured'; reason: string }
 
 const cellOf = (cell: unknown): number | undefined => {
-  const value = Number(cell)
-  return Number.isFinite(value) && value > 0 ? Math.round(value * 1e9) : undefined
+  const value = plausible('nvbandwidth.rate', cell)
+  return value === undefined ? undefined : Math.round(value * 1e9)
 }
 
 /** Parses `nvbandwidth -t host_to_device_memcpy_ce -j`; undefined when there is no document. */

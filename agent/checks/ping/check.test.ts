@@ -25,7 +25,7 @@ describe('ping', () => {
     }
     return {
       ...deps,
-      interfaces: { ...deps.interfaces, list: () => links, addressesOf: () => ['10.0.0.1'] },
+      interfaces: { ...deps.interfaces, list: () => links, addressesOf: () => [] },
       engines: { ...deps.engines, ping: async () => ({ engine, version: { name: 'fake', version: '1' } }) },
     }
   }

@@ -36,7 +36,7 @@ const judge = (index: string, row: Row | undefined): Finding[] => {
   if (isBroken(pending))
     return [createFinding(index, 'answers', false, '', FAIL, `GPU does not answer: ${pending}`)]
   const counts = (['correctable', 'uncorrectable'] as const).flatMap((kind) => {
-    const count = numberIn(row?.[`remapped_rows.${kind}`])
+    const count = numberIn('nvidia.remapped_rows', row?.[`remapped_rows.${kind}`])
     return count === undefined ? [] : [createFinding(index, `${kind}_rows`, count, 'count')]
   })
   return [

@@ -54,7 +54,6 @@ const sharedArgs = (plan: PingPlan, source: PingSource, spread: number): string[
     ...(source.interface
       ? ['-I', source.interface]
       : Array.from(sources, (address) => (address ? ['-S', address] : [])).flat()),
-    // The same address twice would give two series of lines that cannot be distinguished.
-    ...new Set(plan.addresses),
+    ...plan.addresses,
   ]
 }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
+import { UNUSABLE_RTT } from '../engine.ts'
 import { planPing } from '../ping-request.ts'
 import { createContinuousLedger, NOT_SENT } from './continuous-ledger.ts'
 import { type ProbeLine, parseFpingLine, readProbeLine } from './output.ts'
@@ -57,11 +58,11 @@ test('every probe counts once, for any chunks and any order of the lines', () =>
   )
   fc.assert(
     fc.property(shuffled, fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (order, cuts) => {
-      const { ledger, reported } = ledgerOf(['10.0.0.1', '10.0.0.2', '10.0.0.1'])
+      const { ledger, reported } = ledgerOf(['10.0.0.1', '10.0.0.2', '10.0.0.3'])
       const text = order
         .map(
           (sequence) =>
-            answer('10.0.0.1', sequence) + timeout('10.0.0.2', sequence) + answer('10.0.0.1', sequence),
+            answer('10.0.0.1', sequence) + timeout('10.0.0.2', sequence) + answer('10.0.0.3', sequence),
         )
         .join('')
       for (let at = 0, turn = 0; at < text.length; turn++) {
@@ -166,4 +167,21 @@ test('unknown lines are kept for the error message', () => {
   read('Segmentation fault\n', 1)
   read('x'.repeat(5000), 1)
   expect(ledger.unknown).toHaveLength(2)
+})
+
+test('an answer without a usable time is no loss, and no other value', () => {
+  const { reported, read } = ledgerOf(['10.0.0.1'])
+  read(answer('10.0.0.1', 0) + answer('10.0.0.1', 1, -0.011) + answer('10.0.0.1', 2), 2)
+  expect(reported.map(({ rtt }) => rtt)).toEqual([0.0005, UNUSABLE_RTT, 0.0005])
+})
+
+test('a number far beyond the others costs no time and counts no loss', () => {
+  const { ledger, reported, read } = ledgerOf(['10.0.0.1'])
+  read(answer('10.0.0.1', 0), 0)
+  const startedAt = performance.now()
+  read(answer('10.0.0.1', 2_000_000_000), 1)
+  ledger.expire(2)
+  expect(performance.now() - startedAt).toBeLessThan(50)
+  expect(reported).toHaveLength(1)
+  expect(ledger.unknown).toEqual(['10.0.0.1 : [2000000000]'])
 })

@@ -16,6 +16,9 @@ const LATE_SECONDS = 0.5
 /** Accuracy of the time at which a probe was sent, as derived from its line: one read interval. */
 const READ_SECONDS = 0.1
 
+/** Largest step between sequence numbers, which count the rounds: more than fping can miss while it is stopped. */
+const MAX_JUMP = 100_000
+
 /** Probes of a target that may be open at the same time: one bit of a 32-bit number for each. */
 const OPEN_PROBES = 32
 
@@ -110,23 +113,6 @@ const createSendDelay = (rememberSeconds: number) => {
   }
 }
 
-/** Finds the targets of an address; the same address may be in the list several times. */
-const indexAddresses = (addresses: readonly string[]) => {
-  const nextSame = new Int32Array(addresses.length).fill(-1)
-  const firstOf = new Map<string, number>()
-  for (let index = addresses.length - 1; index >= 0; index--) {
-    nextSame[index] = firstOf.get(addresses[index]!) ?? -1
-    firstOf.set(addresses[index]!, index)
-  }
-  return {
-    has: (address: string) => firstOf.has(address),
-    /** The first target with this address; -1 for none. */
-    first: (address: string) => firstOf.get(address) ?? -1,
-    /** The next target with the same address; -1 for none. */
-    next: (index: number) => nextSame[index]!,
-  }
-}
-
 /** @param isUncertain whether a loss that is read now may be wrong */
 export const createContinuousLedger = (
   plan: PingPlan,
@@ -134,7 +120,7 @@ export const createContinuousLedger = (
   isUncertain: (now: number) => boolean,
 ) => {
   const { addresses, intervalSeconds, timeoutSeconds } = plan
-  const targets = indexAddresses(addresses)
+  const indexOf = new Map(addresses.map((address, index) => [address, index]))
   /** Errors that the network returned, for the next loss of an address. */
   const errors = new Map<string, string>()
   const unknown: string[] = []
@@ -158,21 +144,25 @@ export const createContinuousLedger = (
   const missing = (now: number) => (isUncertain(now) ? UNCERTAIN : NEVER_SENT)
 
   const onProbe = ({ address, sequence, rttSeconds }: ProbeLine, now: number) => {
-    const sentAt = now - (rttSeconds ?? timeoutSeconds)
+    if (sequence > highestSequence + MAX_JUMP) {
+      unknown.push(`${address} : [${sequence}]`)
+      return
+    }
+    const sentAt = now - Math.max(0, rttSeconds ?? timeoutSeconds)
     const result = rttSeconds ?? (isUncertain(now) ? UNCERTAIN : LOST)
     highestSequence = Math.max(highestSequence, sequence)
-    for (let index = targets.first(address); index !== -1; index = targets.next(index)) {
-      firstSentAt[index] = Math.min(firstSentAt[index]!, sentAt - sequence * intervalSeconds)
-      const dueAt = firstSentAt[index]! + sequence * intervalSeconds
-      reachedAt = Math.max(reachedAt, dueAt)
-      sendDelay.add(sentAt - dueAt, now)
-      order.settle(index, sequence, result, missing(now))
-    }
+    const index = indexOf.get(address)
+    if (index === undefined) return
+    firstSentAt[index] = Math.min(firstSentAt[index]!, sentAt - sequence * intervalSeconds)
+    const dueAt = firstSentAt[index]! + sequence * intervalSeconds
+    reachedAt = Math.max(reachedAt, dueAt)
+    sendDelay.add(sentAt - dueAt, now)
+    order.settle(index, sequence, result, missing(now))
   }
   const onOther = (text: string, now: number) => {
     const event = parseFpingLine(text)
     if (event?.kind === 'probe') onProbe(event, now)
-    else if (event?.kind === 'error' && targets.has(event.address)) errors.set(event.address, event.reason)
+    else if (event?.kind === 'error' && indexOf.has(event.address)) errors.set(event.address, event.reason)
     else if (event?.kind === 'unknown') unknown.push(event.text)
   }
   // For a target without any line, the lines of the others show how far it must be: all are probed in rounds.

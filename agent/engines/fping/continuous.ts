@@ -5,7 +5,8 @@ import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { type EngineDeps, EngineError, type PingSink, type PingSource } from '../engine.ts'
 import { planPing } from '../ping-request.ts'
-import { programError, unexpectedOutputError } from '../program-error.ts'
+import { faultError, programError, unexpectedOutputError } from '../program-error.ts'
+import { runCountOf } from '../program-state.ts'
 import { fpingContinuousArgs } from './args.ts'
 import { createContinuousLedger, NOT_SENT } from './continuous-ledger.ts'
 import { createHostOverloadDetector } from './host-overload-detector.ts'
@@ -30,6 +31,8 @@ const MAX_CLOCK_STEP_SECONDS = 0.05
 const AGENT_DELAY_SECONDS = 0.5
 
 const MAX_UNKNOWN_LINES = 1000
+
+export const HANGS = 'hangs: it prints nothing and does not run'
 
 const OVERLOADED =
   'this node is short of processor time, so that its measurements are not reliable; measuring starts again in a moment'
@@ -97,6 +100,9 @@ export const pingContinuously = async (
   let checkedAt = outputAt
   // The first results need one round, and in the second one a timeout.
   const quietSeconds = 2 * intervalSeconds + timeoutSeconds + 1
+  let pid: number | undefined
+  /** How often fping had run when half of the quiet time was over. */
+  let quietRunCount: number | undefined
   const check = () => {
     const now = clock.monotonicSeconds()
     const wasDelayed = now - checkedAt > AGENT_DELAY_SECONDS + CHECK_SECONDS
@@ -111,13 +117,17 @@ export const pingContinuously = async (
       outputAt = now
       return
     }
-    if (now - outputAt > quietSeconds) fail(new EngineError('failed', Outcome.OUTCOME_NOT_RUN, NOT_SENT))
-    else ledger.expire(now)
+    if (now - outputAt > quietSeconds / 2 && pid !== undefined) quietRunCount ??= runCountOf(pid)
+    if (now - outputAt > quietSeconds) {
+      const hangs = quietRunCount !== undefined && runCountOf(pid!) === quietRunCount
+      fail(hangs ? faultError(program, HANGS) : new EngineError('failed', Outcome.OUTCOME_NOT_RUN, NOT_SENT))
+    } else ledger.expire(now)
     if (ledger.unknown.length > MAX_UNKNOWN_LINES) fail(unexpectedOutputError(program, ledger.unknown))
   }
   const take = (chunk: Buffer) => {
     if (failure || failOnClockStep()) return
     outputAt = clock.monotonicSeconds()
+    quietRunCount = undefined
     // Lines that are read immediately have no time at which they are due.
     if (everySeconds > 0) overload.onRead(outputAt)
     ledger.read(chunk, outputAt)
@@ -127,6 +137,7 @@ export const pingContinuously = async (
     deadlineSeconds: undefined,
     stdout: { take, everySeconds, afterwards: check },
   })
+  pid = running.pid
   // A caller that ends must not wait for the next line.
   ending.signal.addEventListener('abort', () => void running.end(), { once: true })
   const checkAtIntervals = async () => {

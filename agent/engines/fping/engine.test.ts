@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, expect, test } from 'vitest'
 import { PingRequest } from '#proto/meshgauge/agent/v1/ping.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { type Clock, systemClock } from '../../../lib/clock.ts'
+import { parseIpPrefix } from '../../../lib/ip-address.ts'
 import { createProcesses } from '../../processes.ts'
-import type { PingProbe } from '../engine.ts'
+import type { PingProbe, PingSource } from '../engine.ts'
 import { planPing } from '../ping-request.ts'
 import { fpingArgs, spreadSeconds } from './args.ts'
 import { createFping } from './engine.ts'
@@ -27,8 +29,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const nowhere = { interface: '', addresses: [] }
-const targets = [{ address: '10.0.0.1' }, { address: '10.0.0.2' }, { address: '10.0.0.1' }]
+const nowhere: PingSource = { interface: '', addresses: [] }
+const targets = [{ address: '10.0.0.1' }, { address: '10.0.0.2' }, { address: '10.0.0.3' }]
 const programThat = (script: string) => {
   const path = join(folder, `fping-${Math.random().toString(36).slice(2)}`)
   writeFileSync(path, `#!/bin/sh\n${script}\n`)
@@ -51,7 +53,7 @@ test('a target that only the total line mentions has lost all its probes', async
     echo '10.0.0.1 : xmt/rcv/%loss = 1/1/0%, min/avg/max = 0.5/0.5/0.5' >&2
     echo '10.0.0.2 : xmt/rcv/%loss = 1/0/100%' >&2
     exit 1`)
-  const request = PingRequest.fromPartial({ targets, count: 1 })
+  const request = PingRequest.fromPartial({ targets: targets.slice(0, 2), count: 1 })
   const probes = await take(engine.ping(request, nowhere, never), 100)
   expect(probes.toSorted((a, b) => a.targetIndex - b.targetIndex)).toEqual([
     { targetIndex: 0, rttSeconds: 0.0005, refused: false, reason: '' },
@@ -61,7 +63,6 @@ test('a target that only the total line mentions has lost all its probes', async
       refused: false,
       reason: expect.stringContaining('could not be sent'),
     },
-    { targetIndex: 2, rttSeconds: 0.0005, refused: false, reason: '' },
   ])
 })
 
@@ -73,7 +74,7 @@ test('in a continuous ping, the lines of other targets show what a silent target
   const engine = programThat(`${lines.join('\n')}\nexec sleep 100`)
   // The interval is long: the time without output cannot be what shows the loss.
   const request = PingRequest.fromPartial({ targets, continuous: true, interval: { seconds: 100_000 } })
-  const probes = await take(engine.ping(request, nowhere, never), 14)
+  const probes = await take(engine.ping(request, nowhere, never), 10)
   expect(probes.filter((probe) => probe.targetIndex === 0)).toHaveLength(6)
   const lost = probes.filter((probe) => probe.targetIndex === 1)
   // Of the five probes before the last reported one, three may still be answered.
@@ -83,9 +84,35 @@ test('in a continuous ping, the lines of other targets show what a silent target
 
 test('in a continuous ping, the absence of output shows what all targets have lost', async () => {
   const request = PingRequest.fromPartial({ targets, continuous: true })
-  const probes = await take(programThat('exec sleep 100').ping(request, nowhere, never), 9)
+  // Like fping where nothing can be sent: it runs, and prints nothing.
+  const probes = await take(programThat('while :; do sleep 0.01; done').ping(request, nowhere, never), 9)
   expect(probes.map((probe) => probe.targetIndex).toSorted()).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2])
   for (const probe of probes) expect(probe.rttSeconds).toBeUndefined()
+})
+
+test('an fping that does not run at all hangs, and no target has lost anything', async () => {
+  for (const continuous of [true, false]) {
+    const request = PingRequest.fromPartial({ targets, continuous })
+    const error = await take(programThat('exec sleep 100').ping(request, nowhere, never), 9).catch(
+      (thrown: unknown) => thrown,
+    )
+    expect(error).toMatchObject({
+      name: 'EngineError',
+      outcome: Outcome.OUTCOME_INVALID,
+      programFault: { problem: 'hangs: it prints nothing and does not run' },
+    })
+  }
+})
+
+test('a continuous ping of a mesh ends when fping hangs, with the fault of the program', async () => {
+  const request = PingRequest.fromPartial({ targets: [{ address: '10.0.0.1' }], continuous: true })
+  const losses: unknown[] = []
+  const engine = programThat("trap '' TERM; exec sleep 100")
+  const error = await engine.pingContinuously!(request, nowhere, never, (index) => losses.push(index)).catch(
+    (thrown: unknown) => thrown,
+  )
+  expect(error).toMatchObject({ programFault: { problem: 'hangs: it prints nothing and does not run' } })
+  expect(losses).toEqual([])
 })
 
 test('an end without the totals is an engine error', async () => {
@@ -101,7 +128,7 @@ const argsOf = (fields: Parameters<typeof PingRequest.fromPartial>[0], source = 
   fpingArgs(planPing(PingRequest.fromPartial({ targets, ...fields })), source).join(' ')
 
 test('builds the command line', () => {
-  expect(argsOf({})).toBe('-D -c 10 -p 1000 -t 1000 -i 10 -b 56 10.0.0.1 10.0.0.2')
+  expect(argsOf({})).toBe('-D -c 10 -p 1000 -t 1000 -i 10 -b 56 10.0.0.1 10.0.0.2 10.0.0.3')
   expect(argsOf({ continuous: true, count: 3 })).toContain('-D -l -p')
   expect(argsOf({ interval: { nanos: 20_000_000 }, timeout: { nanos: 5_000_000 } })).toContain(
     '-p 20 -t 5 -i 5.33',
@@ -110,10 +137,10 @@ test('builds the command line', () => {
 })
 
 test('binds to the interface, or else to an address of each family', () => {
-  const addresses = ['10.0.0.9', 'fe80::1', 'fd00::9']
-  expect(argsOf({}, { interface: 'net0', addresses } as never)).toContain('-I net0 10.0.0.1')
+  const addresses = ['10.0.0.9/24', 'fe80::1/64', 'fd00::9/64'].map((text) => parseIpPrefix(text)!)
+  expect(argsOf({}, { interface: 'net0', addresses })).toContain('-I net0 10.0.0.1')
   const both = { targets: [...targets, { address: 'fd00::1' }] }
-  expect(argsOf(both, { interface: '', addresses } as never)).toContain('-S 10.0.0.9 -S fd00::9 10.0.0.1')
+  expect(argsOf(both, { interface: '', addresses })).toContain('-S 10.0.0.9 -S fd00::9 10.0.0.1')
 })
 
 test('all targets fit into 80 % of a period', () => {

@@ -7,9 +7,10 @@ import { detectProgram } from '../detect-program.ts'
 import type { EngineDeps, EngineOptions, PingEngine, PingProbe, PingSource } from '../engine.ts'
 import { type PingPlan, planPing } from '../ping-request.ts'
 import { createProbeLedger, slackOf } from '../probe-ledger.ts'
-import { programError, unexpectedOutputError } from '../program-error.ts'
+import { faultError, programError, unexpectedOutputError } from '../program-error.ts'
+import { runCountOf } from '../program-state.ts'
 import { fpingArgs, spreadSeconds, validateFping } from './args.ts'
-import { pingContinuously } from './continuous.ts'
+import { HANGS, pingContinuously } from './continuous.ts'
 import { NOT_SENT } from './continuous-ledger.ts'
 import { parseFpingLine } from './output.ts'
 
@@ -25,7 +26,7 @@ const createTargetLedgers = (plan: PingPlan) => {
   const ledgers = plan.addresses.map((_, targetIndex) =>
     createProbeLedger({ targetIndex, slack, missingReason: NOT_SENT }),
   )
-  const byAddress = Map.groupBy(ledgers, (_, index) => plan.addresses[index]!)
+  const byAddress = new Map(ledgers.map((ledger, index) => [plan.addresses[index]!, ledger]))
   const unknown: string[] = []
   let highestSequence = 0
   let totals = 0
@@ -45,19 +46,22 @@ const createTargetLedgers = (plan: PingPlan) => {
       unknown.push(event.text)
       return []
     }
-    const named = byAddress.get(event.address) ?? []
+    const ledger = byAddress.get(event.address)
+    if (!ledger) return []
     if (event.kind === 'error') {
-      for (const ledger of named) ledger.setNetworkError(event.reason)
+      ledger.setNetworkError(event.reason)
       return []
     }
     if (event.kind === 'total') {
       totals++
-      return named.flatMap((ledger) => ledger.finish(event.sentCount))
+      return ledger.finish(event.sentCount)
     }
     const { sequence, rttSeconds } = event
-    const probes = named.flatMap((ledger) =>
-      rttSeconds === undefined ? ledger.lost(sequence) : ledger.answered(sequence, rttSeconds),
-    )
+    if (sequence > lastSequence) {
+      unknown.push(text)
+      return []
+    }
+    const probes = rttSeconds === undefined ? ledger.lost(sequence) : ledger.answered(sequence, rttSeconds)
     return probes.concat(reached(sequence))
   }
   return {
@@ -69,15 +73,20 @@ const createTargetLedgers = (plan: PingPlan) => {
   }
 }
 
-/** Yields the number of further intervals in which fping reported nothing. */
+/**
+ * Yields the number of further intervals in which fping reported nothing.
+ * @throws EngineError when fping hangs: then nothing was sent, and nothing is lost
+ */
 async function* silences(
   hadOutput: () => boolean,
   { intervalSeconds, timeoutSeconds }: PingPlan,
   { clock }: EngineDeps,
+  { program, pid }: { program: string; pid: number | undefined },
   signal: AbortSignal,
 ): AsyncGenerator<number, void> {
   // Counts ticks instead of time: an agent that was delayed itself counts one tick, which is no loss of a target.
   const quietTicks = Math.ceil((timeoutSeconds + 1) / intervalSeconds) + 2
+  let runCount: number | undefined
   for (let silent = 0; !signal.aborted; ) {
     const slept = clock.sleep(intervalSeconds, signal).then(
       () => true,
@@ -85,6 +94,10 @@ async function* silences(
     )
     if (!(await slept)) return
     silent = hadOutput() ? 0 : silent + 1
+    if (silent === 1 && pid !== undefined) runCount = runCountOf(pid)
+    // It wakes up for every probe, also where nothing can be sent.
+    if (silent === quietTicks && runCount !== undefined && runCountOf(pid!) === runCount)
+      throw faultError(program, HANGS)
     if (silent >= quietTicks) yield silent === quietTicks ? quietTicks : 1
   }
 }
@@ -132,7 +145,16 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
       const sources = (leaving: AbortSignal) => {
         // A caller that ends must not wait for the next line.
         leaving.addEventListener('abort', () => void running.end(), { once: true })
-        return [lines(), silences(hadOutput, plan, deps, AbortSignal.any([leaving, ended.signal]))]
+        return [
+          lines(),
+          silences(
+            hadOutput,
+            plan,
+            deps,
+            { program, pid: running.pid },
+            AbortSignal.any([leaving, ended.signal]),
+          ),
+        ]
       }
       for await (const event of merge<OutputLine | number>(sources, signal)) {
         yield* typeof event === 'number' ? ledgers.silent(event) : ledgers.read(event.text)

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import { UNUSABLE_RTT } from '../engine.ts'
 import { testPingParser } from '../testing/ping-output.ts'
-import { parseFpingLine } from './output.ts'
+import { type ProbeLine, parseFpingLine, readProbeLine } from './output.ts'
 
 const read = testPingParser(new URL('./fixtures/', import.meta.url), parseFpingLine)
 
@@ -42,4 +43,22 @@ test.each([
 test('ignores a second answer to the same probe', () => {
   const line = '10.0.0.1 : duplicate for [0], 64 bytes, 0.04 ms'
   expect(parseFpingLine(line)).toBeUndefined()
+})
+
+// Negative times occur: schweikert/fping issue 116.
+test.each(['-0.011', '-nan', 'inf', '99999999', '1x'])('%s ms is an answer without a usable time', (ms) => {
+  const line = `10.0.0.1 : [3], 64 bytes, ${ms} ms (0.1 avg, 0% loss)`
+  const expected = { address: '10.0.0.1', sequence: 3, rttSeconds: UNUSABLE_RTT }
+  expect(parseFpingLine(line)).toEqual({ kind: 'probe', ...expected })
+  const fast: ProbeLine = { address: '', sequence: 0, rttSeconds: undefined }
+  expect(readProbeLine(line, 0, line.length, fast)).toBe(true)
+  expect(fast).toEqual(expected)
+})
+
+test.each([
+  '10.0.0.1 : [4294967295], 64 bytes, 0.1 ms (0.1 avg, 0% loss)',
+  '10.0.0.1 : xmt/rcv/%loss = 99999999999/0/100%',
+])('a count that fping cannot reach is not understood: %s', (line) => {
+  expect(parseFpingLine(line)).toEqual({ kind: 'unknown', text: line })
+  expect(readProbeLine(line, 0, line.length, { address: '', sequence: 0, rttSeconds: undefined })).toBe(false)
 })

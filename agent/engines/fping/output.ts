@@ -1,7 +1,10 @@
 /** The lines that fping 4 and 5 write in count and loop mode. */
 
+import { plausible, plausibleIn } from '../../plausibility.ts'
+import { UNUSABLE_RTT } from '../engine.ts'
+
 export type FpingEvent =
-  /** A probe was answered; `rttSeconds` is undefined when it was lost. */
+  /** A probe was answered, perhaps after UNUSABLE_RTT; `rttSeconds` is undefined when it was lost. */
   | { kind: 'probe'; address: string; sequence: number; rttSeconds: number | undefined }
   /** The network returned an error for a probe to this address. */
   | { kind: 'error'; address: string; reason: string }
@@ -10,7 +13,7 @@ export type FpingEvent =
   /** Anything else that is not blank. */
   | { kind: 'unknown'; text: string }
 
-const PROBE = /^(?:\[[\d.]+\] )?(\S+)\s*: \[(\d+)\], (?:\d+ bytes, ([\d.e+]+) ms|timed out)\b/
+const PROBE = /^(?:\[[\d.]+\] )?(\S+)\s*: \[(\d+)\], (?:\d+ bytes, (\S+) ms|timed out)\b/
 const TOTAL = /^(\S+)\s*: xmt\/rcv\/%loss = (\d+)\/\d+\/\d+%/
 const ICMP_ERROR = /^(ICMP .+ from \S+) for ICMP Echo sent to (\S+)/
 const DUPLICATE = /^(?:\[[\d.]+\] )?\S+\s*: duplicate for \[\d+\]/
@@ -18,13 +21,15 @@ const DUPLICATE = /^(?:\[[\d.]+\] )?\S+\s*: duplicate for \[\d+\]/
 /** Parses one line. Returns undefined for blank lines and for second answers to the same probe. */
 export const parseFpingLine = (line: string): FpingEvent | undefined => {
   const probe = PROBE.exec(line)
-  if (probe) {
-    const [, address, sequence, rtt] = probe
-    const rttSeconds = rtt === undefined ? undefined : Number(rtt) / 1000
-    return { kind: 'probe', address: address!, sequence: Number(sequence), rttSeconds }
+  const sequence = plausible('fping.sequence', probe?.[2])
+  if (probe && sequence !== undefined) {
+    const [, address, , rtt] = probe
+    const rttSeconds = rtt === undefined ? undefined : (plausibleIn('fping.rtt', rtt, 0.001) ?? UNUSABLE_RTT)
+    return { kind: 'probe', address: address!, sequence, rttSeconds }
   }
   const total = TOTAL.exec(line)
-  if (total) return { kind: 'total', address: total[1]!, sentCount: Number(total[2]) }
+  const sentCount = plausible('fping.sent', total?.[2])
+  if (total && sentCount !== undefined) return { kind: 'total', address: total[1]!, sentCount }
   const error = ICMP_ERROR.exec(line)
   if (error) return { kind: 'error', address: error[2]!, reason: error[1]! }
   if (line.trim() === '' || DUPLICATE.test(line)) return undefined
@@ -37,7 +42,7 @@ const MAX_LINE_CHARACTERS = 4096
 export type ProbeLine = {
   address: string
   sequence: number
-  /** Undefined when the probe was lost. */
+  /** Undefined when the probe was lost; UNUSABLE_RTT for an answer after an unknown time. */
   rttSeconds: number | undefined
 }
 
@@ -57,6 +62,7 @@ export const readProbeLine = (text: string, from: number, to: number, into: Prob
   for (let digit = text.charCodeAt(at) - 0x30; digit >= 0 && digit <= 9; digit = text.charCodeAt(++at) - 0x30)
     sequence = sequence * 10 + digit
   if (at === open + 3 || !text.startsWith('], ', at)) return false
+  if (plausible('fping.sequence', sequence) === undefined) return false
   into.address = text.slice(from, space)
   into.sequence = sequence
   into.rttSeconds = undefined
@@ -64,9 +70,7 @@ export const readProbeLine = (text: string, from: number, to: number, into: Prob
   const bytes = text.indexOf(' bytes, ', at)
   const unit = text.indexOf(' ms ', bytes)
   if (bytes === -1 || unit === -1 || unit >= to) return false
-  const milliseconds = Number(text.slice(bytes + 8, unit))
-  if (!(milliseconds >= 0)) return false
-  into.rttSeconds = milliseconds / 1000
+  into.rttSeconds = plausibleIn('fping.rtt', text.slice(bytes + 8, unit), 0.001) ?? UNUSABLE_RTT
   return true
 }
 

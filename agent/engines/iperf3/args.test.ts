@@ -57,7 +57,7 @@ test('binds both endpoints', () => {
     durationSeconds: 1,
   }
   expect(serverArgs(listener).join(' ')).toBe(
-    '-s -1 -B 10.0.0.2 -p 5201 --bind-dev net0 --forceflush -i 1 -A 3',
+    '-s -1 -B 10.0.0.2 -p 5201 --bind-dev net0 --forceflush -i 1 -f k -A 3',
   )
 })
 

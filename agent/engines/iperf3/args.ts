@@ -75,13 +75,18 @@ const pacing = ({ udp, intervalSeconds }: IperfPlan, options: IperfOptions | und
   return blockSeconds < PACING_FROM_SECONDS ? [] : ['--pacing-timer', String(Math.round(blockSeconds * 1e5))]
 }
 
-export const clientArgs = (flow: Flow, options: IperfOptions | undefined, mode: Mode): string[] => {
+export const clientArgs = (
+  flow: Flow,
+  options: IperfOptions | undefined,
+  mode: Mode,
+  connectSeconds = CONNECT_SECONDS,
+): string[] => {
   const plan = planIperf(options)
   return [
     ...['-c', flow.address, '-p', String(flow.port), '--forceflush'],
     // Text in kbit/s with all digits; -V adds the CPU time.
     ...(mode === 'json' ? ['--json-stream'] : ['-V', '-f', 'k']),
-    ...['--connect-timeout', String(CONNECT_SECONDS * 1000)],
+    ...['--connect-timeout', String(connectSeconds * 1000)],
     ...given('-B', flow.sourceAddress),
     ...given('--bind-dev', flow.interface),
     ...(plan.bytes === undefined ? ['-t', String(plan.durationSeconds)] : ['-n', String(plan.bytes)]),
@@ -105,24 +110,46 @@ export const clientArgs = (flow: Flow, options: IperfOptions | undefined, mode: 
   ]
 }
 
-export const serverInterval = ({ samples }: IperfListener): number => samples?.intervalSeconds ?? 1
+/** A server whose rate is limited reports often, so that the agent ends one that exceeds it early. */
+const LIMITED_INTERVAL_SECONDS = 0.1
 
-export const serverArgs = (listener: IperfListener): string[] => [
+export const serverInterval = ({ samples }: IperfListener, maxBitsPerSecond = 0): number =>
+  samples?.intervalSeconds ?? (maxBitsPerSecond > 0 ? LIMITED_INTERVAL_SECONDS : 1)
+
+/** Blocks that iperf3 may send at once above its rate. */
+const BURST_BITS = 4 * 128 * 1024 * 8
+
+/** What iperf3 may move in a second, averaged over that second: a client that keeps the limit is never refused. */
+export const serverBitsPerSecond = (maxBitsPerSecond: number): number =>
+  Math.ceil(maxBitsPerSecond * 1.1) + BURST_BITS
+
+export const serverArgs = (listener: IperfListener, maxBitsPerSecond = 0): string[] => [
   ...['-s', '-1', '-B', listener.address, '-p', String(listener.port)],
   ...given('--bind-dev', listener.interface),
   // It reports a client only when it flushes its output, once in each interval.
-  ...['--forceflush', '-i', String(serverInterval(listener))],
-  ...(listener.samples ? ['-f', 'k'] : []),
+  ...['--forceflush', '-i', String(serverInterval(listener, maxBitsPerSecond))],
+  ...['-f', 'k'],
+  // Of both directions. A client chooses rate and direction itself, whatever the request of Run said.
+  ...(maxBitsPerSecond > 0 ? ['--server-bitrate-limit', `${serverBitsPerSecond(maxBitsPerSecond)}/1`] : []),
   ...given('-A', listener.cpu),
 ]
 
-/** Longest time of one test, including its connection phase. */
-export const deadlineSeconds = (plan: IperfPlan, bitsPerSecond: number | undefined): number => {
-  const MARGIN_SECONDS = 5
-  if (plan.bytes === undefined) {
-    return plan.durationSeconds + plan.omitSeconds + CONNECT_SECONDS + MARGIN_SECONDS
-  }
+/** Time of a program in addition to its test: to connect, to be looked at when it is silent, and to end. */
+const MARGIN_SECONDS = 8
+
+/**
+ * Longest time of one test, including its connection phase.
+ * @param maxSeconds the agent's ceiling, which also bounds a test by bytes
+ */
+export const deadlineSeconds = (
+  plan: IperfPlan,
+  bitsPerSecond: number | undefined,
+  connectSeconds = CONNECT_SECONDS,
+  maxSeconds = Number.POSITIVE_INFINITY,
+): number => {
   // A test by bytes has no duration: it must reach half of the requested rate, or 10 Mbit/s when none is given.
   const wanted = bitsPerSecond ? (bitsPerSecond * plan.parallel) / 2 : 10_000_000
-  return (plan.bytes * 8) / wanted + plan.omitSeconds + CONNECT_SECONDS + MARGIN_SECONDS
+  const seconds = plan.bytes === undefined ? plan.durationSeconds : (plan.bytes * 8) / wanted
+  const margin = connectSeconds + MARGIN_SECONDS + plan.intervalSeconds
+  return Math.min(seconds + plan.omitSeconds, maxSeconds) + margin
 }

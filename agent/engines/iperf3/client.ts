@@ -2,8 +2,9 @@
 
 import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
-import type { EngineDeps, IperfEvent } from '../engine.ts'
+import type { Ceilings, EngineDeps, IperfEvent } from '../engine.ts'
 import { endWhenLate } from '../iperf-program.ts'
+import { connectionTo, isStopped } from '../program-state.ts'
 import { CONNECT_SECONDS, clientArgs, deadlineSeconds, LIMITS, type Mode, planIperf } from './args.ts'
 import { createParser } from './output.ts'
 import type { IperfOutput, Sample } from './output-events.ts'
@@ -40,17 +41,19 @@ const record = (observed: MutableObserved, output: IperfOutput): void => {
 
 export async function* runClient(
   deps: EngineDeps,
-  program: string,
-  mode: Mode,
+  { program, mode, ceilings }: { program: string; mode: Mode; ceilings: Ceilings },
   flow: Flow,
   options: IperfOptions | undefined,
   signal: AbortSignal,
+  background?: { connectSeconds: number },
 ): AsyncGenerator<IperfEvent, void> {
   const plan = planIperf(options)
-  const running = await deps.processes.start(program, clientArgs(flow, options, mode), {
+  const connectSeconds = background?.connectSeconds ?? CONNECT_SECONDS
+  const running = await deps.processes.start(program, clientArgs(flow, options, mode, connectSeconds), {
     signal,
-    deadlineSeconds: deadlineSeconds(plan, options?.bitsPerSecond),
+    deadlineSeconds: deadlineSeconds(plan, options?.bitsPerSecond, connectSeconds, ceilings.seconds),
     limits: LIMITS,
+    isBackground: background !== undefined,
   })
   const observed: MutableObserved = {
     began: false,
@@ -58,20 +61,23 @@ export async function* runClient(
     figures: undefined,
     lastMovedSeconds: 0,
     unknown: [],
-    neverConnected: false,
+    silence: undefined,
+    lastLineSeconds: 0,
   }
+  const startSeconds = deps.clock.monotonicSeconds()
   const ended = new AbortController()
   // iperf3 may wait for minutes for a connection. Older versions flush their first output after an interval.
-  const connectSeconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
-  void endWhenLate(deps.clock, running, connectSeconds, ended.signal, {
+  const firstOutputSeconds = connectSeconds + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
+  void endWhenLate(deps.clock, running, firstOutputSeconds, ended.signal, {
     hasHappened: () => observed.began,
-    onLate: () => {
-      observed.neverConnected = true
+    onLate: (pid) => {
+      observed.silence = isStopped(pid) ? 'stopped' : connectionTo(pid, flow.port)
     },
   })
   try {
     const parser = createParser(mode, plan)
     for await (const line of running.lines) {
+      observed.lastLineSeconds = deps.clock.monotonicSeconds() - startSeconds
       for (const output of parser.push(line.text)) {
         record(observed, output)
         if (output.kind === 'sample') yield { kind: 'sample', sample: sampleMessage(output.sample) }

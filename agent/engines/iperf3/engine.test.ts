@@ -1,8 +1,12 @@
 /** The iperf3 engine with real programs on loopback, and with programs that misbehave. */
+
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
 import { pino } from 'pino'
 import { afterAll, describe, expect, test } from 'vitest'
 import { Direction, type Flow, IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
@@ -53,7 +57,8 @@ describe.each(programs)('%s', (program) => {
 
   test('measures TCP, both ends bound', async () => {
     const { samples, result, served } = await measure({ ...SHORT, parallelCount: 2 }, { interface: 'lo' })
-    expect(served).toEqual({ outcome: Outcome.OUTCOME_MEASURED, reason: '' })
+    expect(served).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, reason: '', programFault: undefined })
+    expect(served.receivedBytes! / result.receivedBytes!).toBeCloseTo(1, 1)
     expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, reason: '', lossRatio: undefined })
     expect(result.bitsPerSecond).toBeGreaterThan(1e6)
     expect(result.senderBitsPerSecond).toBeGreaterThan(1e6)
@@ -151,7 +156,7 @@ describe.each(programs)('%s', (program) => {
     const server = engine.serve(await listenerOn({ idleSeconds: 0.1 }), never)
     await server.ready
     const reason = 'no client connected within 0.1 s'
-    expect(await server.done).toEqual({ outcome: Outcome.OUTCOME_TIMED_OUT, reason })
+    expect(await server.done).toMatchObject({ outcome: Outcome.OUTCOME_TIMED_OUT, reason })
   })
 
   test('aborting ends a client', async () => {
@@ -191,19 +196,27 @@ describe.each(['3.12', '3.18'])('a program that reports to be iperf3 %s and', (v
     )
 
   test.each([
-    ['rubbish', Outcome.OUTCOME_INVALID, /without a summary; it wrote: Segmentation fault\?/],
+    ['rubbish', Outcome.OUTCOME_INVALID, /^iperf3 ended without a summary; it wrote: Segmentation fault\?/],
     ['floods', Outcome.OUTCOME_INVALID, /1234567890|far more/],
     ['floods-stderr', Outcome.OUTCOME_INVALID, /1234567890|far more/],
     ['one-long-line', Outcome.OUTCOME_INVALID, /line of over/],
-    ['fails-at-once', Outcome.OUTCOME_NOT_RUN, /exit code 3: cannot do this/],
-    ['dies', Outcome.OUTCOME_NOT_RUN, /ended by SIGSEGV/],
-    ['hangs', Outcome.OUTCOME_UNREACHABLE, /did not answer/],
-    ['ignores-sigterm', Outcome.OUTCOME_UNREACHABLE, /did not answer/],
+    [
+      'fails-at-once',
+      Outcome.OUTCOME_INVALID,
+      /^iperf3 fails without an error of iperf3: .*exit code 3: cannot do this/,
+    ],
+    ['dies', Outcome.OUTCOME_INVALID, /^iperf3 crashes: it was ended by SIGSEGV/],
+    ['hangs', Outcome.OUTCOME_INVALID, /^iperf3 hangs: it opened no connection/],
+    ['ignores-sigterm', Outcome.OUTCOME_INVALID, /^iperf3 hangs: it opened no connection/],
   ])('%s', async (fixture, outcome, reason) => {
     const { result } = await collect(engineLike(fixture).run(flowTo(1), undefined, never))
     expect(result).toMatchObject({ outcome, reason: expect.stringMatching(reason), bitsPerSecond: undefined })
+    expect(result.programFault).toEqual({ program: 'iperf3', problem: result.reason.replace(/^iperf3 /, '') })
     const server = engineLike(fixture).serve(await listenerOn({ idleSeconds: 1 }), never)
-    await expect(server.ready).rejects.toMatchObject({ name: 'EngineError' })
+    await expect(server.ready).rejects.toMatchObject({
+      name: 'EngineError',
+      programFault: { program: expect.stringMatching(fixture), problem: expect.stringMatching(/./) },
+    })
     expect((await server.done).outcome).not.toBe(Outcome.OUTCOME_MEASURED)
   })
 })
@@ -218,4 +231,68 @@ test('reports an old version and a missing program', async () => {
   const missing = await collect(engineOf('/nonexistent/iperf3').run(flowTo(1), undefined, never))
   expect(missing.result).toMatchObject({ outcome: Outcome.OUTCOME_NOT_RUN })
   expect(missing.result.reason).toContain('not installed')
+})
+
+test('a server that listens and then hangs is a fault of the program, not a server without a client', async () => {
+  const path = join(folder, 'iperf3-stopped')
+  const script = `require('net').createServer().listen(+process.argv[1], '127.0.0.2', () => {
+    console.log('Server listening on ' + process.argv[1] + ' (test #1)'); process.kill(process.pid, 'SIGSTOP') })`
+  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' -e "${script}" "$6"\n`)
+  chmodSync(path, 0o755)
+  const engine = createIperf3(
+    { processes: fastProcesses, clock: fastClock },
+    { agentPort: 1, programs: { iperf3: path } },
+  )
+  const listener = await listenerOn({ idleSeconds: 100 })
+  const server = engine.serve(listener, never)
+  await server.ready
+  const client = connect({ host: '127.0.0.2', port: listener.port })
+  client.on('error', () => undefined)
+  await once(client, 'connect')
+  expect(await server.done).toMatchObject({
+    outcome: Outcome.OUTCOME_INVALID,
+    programFault: { program: 'iperf3', problem: 'hangs: it does not accept the connection of its client' },
+  })
+  client.destroy()
+})
+
+test.each([
+  ['sends (iperf3 -R)', ['-R']],
+  ['receives', []],
+])('a server of a node with a maximum bitrate ends soon after what it %s is faster', async (_, args) => {
+  const engine = createIperf3(
+    { processes: realTimeProcesses, clock: systemClock },
+    { agentPort: 1, ceilings: { seconds: 20, bitsPerSecond: 1_000_000 } },
+  )
+  const listener = await listenerOn()
+  const server = engine.serve(listener, never)
+  await server.ready
+  const startedAt = performance.now()
+  await execa('iperf3', ['-c', listener.address, '-p', String(listener.port), '-t', '8', ...args], {
+    reject: false,
+  })
+  const served = await server.done
+  expect(served).toMatchObject({
+    outcome: Outcome.OUTCOME_REFUSED,
+    reason: 'ended: the client moved more than max_bits_per_second',
+  })
+  expect(performance.now() - startedAt).toBeLessThan(4000)
+})
+
+test('a client that keeps the maximum bitrate is served', async () => {
+  const engine = createIperf3(
+    { processes: realTimeProcesses, clock: systemClock },
+    { agentPort: 1, ceilings: { seconds: 20, bitsPerSecond: 1_000_000 } },
+  )
+  const listener = await listenerOn()
+  const server = engine.serve(listener, never)
+  await server.ready
+  const options = IperfOptions.fromPartial({
+    duration: { seconds: 3 },
+    bitsPerSecond: 500_000,
+    parallelCount: 2,
+  })
+  const { result } = await collect(engine.run(flowTo(listener.port), options, never))
+  expect(result).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED, reason: '' })
+  expect(await server.done).toMatchObject({ outcome: Outcome.OUTCOME_MEASURED })
 })

@@ -1,7 +1,13 @@
 /** Engine iperf3: reads text from version 3.12, a stream of JSON from 3.17. */
 
 import { atLeast, detectProgram } from '../detect-program.ts'
-import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
+import {
+  type Detection,
+  type EngineDeps,
+  type EngineOptions,
+  type IperfEngine,
+  NO_CEILINGS,
+} from '../engine.ts'
 import { notAvailable } from '../iperf-program.ts'
 import { validateServe } from '../iperf-request.ts'
 import { startServer } from './server.ts'
@@ -12,7 +18,10 @@ import { validateRun } from './validation.ts'
 const OLDEST = '3.12'
 const FIRST_WITH_JSON_STREAM = '3.17'
 
-export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): IperfEngine => {
+export const createIperf3 = (
+  deps: EngineDeps,
+  { programs, ceilings = NO_CEILINGS }: EngineOptions,
+): IperfEngine => {
   const program = programs?.iperf3 ?? 'iperf3'
   let known: Detection | undefined
 
@@ -34,12 +43,14 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
   return {
     name: 'iperf3',
     portsPerServer: 1,
+    bindsDevice: true,
+    limitsRate: true,
     detect,
     validateRun,
     validateServe,
     sustainedOptions,
-    serve: (listener, signal) => startServer(deps, program, listener, signal),
-    run: async function* (flow, options, signal) {
+    serve: (listener, signal) => startServer(deps, program, listener, ceilings, signal),
+    run: async function* (flow, options, signal, background) {
       const { available, version, reasons } = known?.available ? known : await detect(signal)
       if (!available) {
         yield notAvailable(reasons)
@@ -48,7 +59,7 @@ export const createIperf3 = (deps: EngineDeps, { programs }: EngineOptions): Ipe
       const mode = atLeast(version, FIRST_WITH_JSON_STREAM) ? 'json' : 'text'
       // The parsers need a large library, which a node that only pings never loads.
       const { runClient } = await import('./client.ts')
-      yield* runClient(deps, program, mode, flow, options, signal)
+      yield* runClient(deps, { program, mode, ceilings }, flow, options, signal, background)
     },
   }
 }

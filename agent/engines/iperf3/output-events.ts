@@ -31,6 +31,8 @@ export type Figures = {
   /** CPU time divided by the duration of the test, of the client and of the server. */
   localCpuRatio?: number
   remoteCpuRatio?: number
+  /** What iperf3 wrote about an end whose figures are impossible; absent when all are possible. */
+  impossible?: string
 }
 
 export type IperfOutput =

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
-import { createServerParser } from './output-server.ts'
+import { createServerParser, type ServerTotals } from './output-server.ts'
 
 const samplesOf = (lines: readonly string[]) => {
-  const parse = createServerParser()
+  const parse = createServerParser({})
   return lines.flatMap((line) => parse(line) ?? [])
 }
 const recorded = (name: string) =>
@@ -27,6 +27,31 @@ test.each([
     expect(bitsPerSecond / rate).toBeLessThan(1.3)
     expect(bytes * 8).toBe(bitsPerSecond)
   }
+})
+
+test.each([
+  ['3.12-one', 78_800],
+  ['3.12-two', 158_000],
+  ['3.20-two', 160_000],
+])('%s: the total is what all streams received', (name, rate) => {
+  const totals: ServerTotals = {}
+  const parse = createServerParser(totals)
+  for (const line of recorded(name)) parse(line)
+  expect(totals.received!.bitsPerSecond / rate).toBeCloseTo(1, 1)
+  expect(totals.received!.bytes * 8).toBeCloseTo(
+    totals.received!.bitsPerSecond * totals.received!.seconds,
+    -1,
+  )
+  expect([totals.sent, totals.impossible]).toEqual([undefined, undefined])
+})
+
+test('the total of a reverse test is what was sent', () => {
+  const totals: ServerTotals = {}
+  const line = '[  5]   0.00-2.00   sec  24.4 MBytes  102400 Kbits/sec    0             sender'
+  createServerParser(totals)(line)
+  expect(totals).toEqual({ sent: expect.objectContaining({ bitsPerSecond: 102_400_000 }) })
+  createServerParser(totals)(line.replace('102400', '1024000').replace('sender', 'receiver'))
+  expect(totals.impossible).toContain('1024000')
 })
 
 const ROW = '[  5]   0.00-1.00   sec  9.77 KBytes  80.0 Kbits/sec                  '

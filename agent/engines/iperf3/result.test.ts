@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { IperfOptions, Protocol } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult } from '../../processes.ts'
+import { planIperf } from './args.ts'
 import { type Observed, resultOf, testOutcomeOf } from './result.ts'
 import { modeOf, planOf, readRecording, VERSIONS } from './testing/recordings.ts'
 
@@ -19,7 +21,7 @@ const timedOut = { ...ended, exitCode: 1, timedOut: true, reason: 'iperf3 did no
 const seenIn = (version: string, name: string): Observed => {
   const { errors, figures, began, samples } = readRecording(version, name)
   const lastMovedSeconds = samples.findLast((sample) => sample.bytes > 0)?.endSeconds ?? 0
-  return { began, errors, figures, lastMovedSeconds, unknown: [], neverConnected: false }
+  return { began, errors, figures, lastMovedSeconds, unknown: [], silence: undefined, lastLineSeconds: 10 }
 }
 const judge = (version: string, name: string, process = ended, changes: Partial<Observed> = {}) => {
   const observed = { ...seenIn(version, name), ...changes }
@@ -59,6 +61,15 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
     const { result } = judge(version, 'cut', timedOut)
     expect(result).toMatchObject({ outcome: Outcome.OUTCOME_TIMED_OUT, ...NOTHING })
     expect(result.reason).toMatch(/^iperf3 did not end within 16 s; the last bytes moved at [12]\.\d s$/)
+  })
+
+  test('an iperf3 that stops to print before the end of its test hangs: a cut path has no such effect', () => {
+    const { result } = judge(version, 'cut', timedOut, { lastLineSeconds: 1.5 })
+    expect(result).toMatchObject({
+      ...NOTHING,
+      outcome: Outcome.OUTCOME_INVALID,
+      programFault: { program: 'iperf3', problem: 'hangs: it printed its last line 1.5 s after its start' },
+    })
   })
 
   test('a receiver that counted nothing is unreachable, and the sent bytes are still reported', () => {
@@ -117,14 +128,41 @@ describe.each(VERSIONS)('iperf3 %s', (version) => {
 })
 
 test.each([
+  ['stopped', 'hangs: it is stopped', Protocol.PROTOCOL_TCP],
+  ['none', 'hangs: it opened no connection and printed no result', Protocol.PROTOCOL_TCP],
+  ['acknowledged', undefined, Protocol.PROTOCOL_TCP],
+] as const)(
+  'silence with a connection that is %s is no fault of the network',
+  (silence, problem, protocol) => {
+    const plan = planIperf(IperfOptions.fromPartial({ protocol }))
+    const observed = { ...seenIn('3.18', 'refused'), errors: [], silence }
+    const result = resultOf(testOutcomeOf(observed, { ...ended, aborted: true }, plan, 'json'), plan)
+    expect(result.outcome).toBe(Outcome.OUTCOME_INVALID)
+    expect(result.programFault?.problem).toBe(problem)
+  },
+)
+
+test.each([
+  ['connecting', Protocol.PROTOCOL_TCP],
+  ['unacknowledged', Protocol.PROTOCOL_TCP],
+  ['unknown', Protocol.PROTOCOL_TCP],
+  ['acknowledged', Protocol.PROTOCOL_UDP],
+] as const)('silence with a connection that is %s may be the network', (silence, protocol) => {
+  const plan = planIperf(IperfOptions.fromPartial({ protocol }))
+  const observed = { ...seenIn('3.18', 'refused'), errors: [], silence }
+  const result = resultOf(testOutcomeOf(observed, { ...ended, aborted: true }, plan, 'json'), plan)
+  expect(result).toMatchObject({ outcome: Outcome.OUTCOME_UNREACHABLE, programFault: undefined })
+})
+
+test.each([
   [
     'it is missing',
-    { ...ended, notFound: true, reason: 'iperf3 is not installed' },
+    { ...ended, exitCode: undefined, notFound: true, reason: 'iperf3 is not installed' },
     {},
-    Outcome.OUTCOME_NOT_RUN,
+    Outcome.OUTCOME_INVALID,
   ],
   ['it floods', { ...ended, flooded: true, reason: 'flood' }, {}, Outcome.OUTCOME_INVALID],
-  ['no answer', timedOut, { neverConnected: true, began: false }, Outcome.OUTCOME_UNREACHABLE],
+  ['no answer', timedOut, { silence: 'connecting' as const, began: false }, Outcome.OUTCOME_UNREACHABLE],
   ['never begun', timedOut, { began: false }, Outcome.OUTCOME_UNREACHABLE],
   ['it dies', { ...ended, reason: 'ended by SIGSEGV' }, { figures: undefined }, Outcome.OUTCOME_INVALID],
   ['there is no output', ended, { figures: undefined }, Outcome.OUTCOME_INVALID],

@@ -167,9 +167,12 @@ export const serverArgs = ({ address, port }: IperfListener): string[] => [
  * Longest time of a test with its connection phase. netserver continues for 4 s where it waits for connections (TCP_CRR)
  * or datagrams. A test by bytes has no duration: it must reach half of the lowest useful rate.
  */
-export const deadlineSeconds = ({ bytes, durationSeconds }: NetperfPlan): number => {
+export const deadlineSeconds = (
+  { bytes, durationSeconds }: NetperfPlan,
+  maxSeconds = Number.POSITIVE_INFINITY,
+): number => {
   const MARGIN_SECONDS = 9
   const SLOWEST_BITS_PER_SECOND = 10_000_000
   const seconds = bytes === undefined ? durationSeconds : (bytes * 8) / SLOWEST_BITS_PER_SECOND
-  return seconds + CONNECT_SECONDS + MARGIN_SECONDS
+  return Math.min(seconds, maxSeconds) + CONNECT_SECONDS + MARGIN_SECONDS
 }

@@ -4,8 +4,9 @@ import { connect } from 'node:net'
 import { type Flow, type IperfOptions, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import type { ProcessResult } from '../../processes.ts'
-import type { EngineDeps, IperfEvent } from '../engine.ts'
+import type { Ceilings, EngineDeps, IperfEvent } from '../engine.ts'
 import { endWhenLate } from '../iperf-program.ts'
+import { connectionTo, isStopped } from '../program-state.ts'
 import {
   CONNECT_SECONDS,
   clientArgs,
@@ -60,14 +61,14 @@ const tryConnection = (
   })
 }
 
-type Part = { args: readonly string[]; deadlineSeconds: number; plan: NetperfPlan }
+type Part = { args: readonly string[]; deadlineSeconds: number; plan: NetperfPlan; port: number }
 type Ended = { observed: MutableObserved; process: ProcessResult }
 
 /** Runs one netperf; yields its samples and returns its output. */
 async function* runPart(
   deps: EngineDeps,
   program: string,
-  { args, deadlineSeconds: seconds, plan }: Part,
+  { args, deadlineSeconds: seconds, plan, port }: Part,
   signal: AbortSignal,
 ): AsyncGenerator<IperfSample, Ended> {
   const running = await deps.processes.start(program, args, { signal, deadlineSeconds: seconds })
@@ -75,7 +76,7 @@ async function* runPart(
     began: false,
     values: new Map(),
     messages: [],
-    neverConnected: false,
+    silence: undefined,
     connectError: '',
   }
   const ended = new AbortController()
@@ -83,8 +84,8 @@ async function* runPart(
   const connectSeconds = CONNECT_SECONDS + CONNECT_MARGIN_SECONDS + plan.intervalSeconds
   void endWhenLate(deps.clock, running, connectSeconds, ended.signal, {
     hasHappened: () => observed.began,
-    onLate: () => {
-      observed.neverConnected = true
+    onLate: (pid) => {
+      observed.silence = isStopped(pid) ? 'stopped' : connectionTo(pid, port)
     },
   })
   try {
@@ -111,7 +112,7 @@ async function* runPart(
 
 export async function* runClient(
   deps: EngineDeps,
-  program: string,
+  { program, ceilings }: { program: string; ceilings: Ceilings },
   flow: Flow,
   options: IperfOptions | undefined,
   signal: AbortSignal,
@@ -126,7 +127,7 @@ export async function* runClient(
 
   if (plan.omitSeconds > 0) {
     const seconds = deadlineSeconds({ ...plan, bytes: undefined, durationSeconds: plan.omitSeconds })
-    const part = { args: warmUpArgs(flow, options), deadlineSeconds: seconds, plan }
+    const part = { args: warmUpArgs(flow, options), deadlineSeconds: seconds, plan, port: flow.port }
     const warmUp = runPart(deps, program, part, signal)
     let step = await warmUp.next()
     while (!step.done) step = await warmUp.next()
@@ -137,7 +138,12 @@ export async function* runClient(
       return
     }
   }
-  const part = { args: clientArgs(flow, options), deadlineSeconds: deadlineSeconds(plan), plan }
+  const part = {
+    args: clientArgs(flow, options),
+    deadlineSeconds: deadlineSeconds(plan, ceilings.seconds),
+    plan,
+    port: flow.port,
+  }
   const measured = runPart(deps, program, part, signal)
   try {
     let step = await measured.next()

@@ -197,13 +197,14 @@ describe('a program that reports to be netperf and', () => {
     ['floods', Outcome.OUTCOME_INVALID, /1234567890|far more/],
     ['floods-stderr', Outcome.OUTCOME_INVALID, /1234567890|far more/],
     ['one-long-line', Outcome.OUTCOME_INVALID, /line of over/],
-    ['fails-at-once', Outcome.OUTCOME_NOT_RUN, /exit code 3: cannot do this/],
-    ['dies', Outcome.OUTCOME_NOT_RUN, /ended by SIGSEGV/],
-    ['hangs', Outcome.OUTCOME_UNREACHABLE, /did not answer/],
-    ['ignores-sigterm', Outcome.OUTCOME_UNREACHABLE, /did not answer/],
+    ['fails-at-once', Outcome.OUTCOME_INVALID, /exit code 3: cannot do this/],
+    ['dies', Outcome.OUTCOME_INVALID, /^netperf crashes: it was ended by SIGSEGV/],
+    ['hangs', Outcome.OUTCOME_INVALID, /^netperf hangs: it opened no connection/],
+    ['ignores-sigterm', Outcome.OUTCOME_INVALID, /^netperf hangs: it opened no connection/],
   ])('%s', async (fixture, outcome, reason) => {
     const { result } = await collect(engineLike(fixture).run(flowTo(1), undefined, never))
     expect(result).toMatchObject({ outcome, reason: expect.stringMatching(reason), bitsPerSecond: undefined })
+    expect(result.programFault?.program).toBe('netperf')
     const server = engineLike(fixture).serve(await listenerOn({ idleSeconds: 1 }), never)
     await expect(server.ready).rejects.toMatchObject({ name: 'EngineError' })
     expect((await server.done).outcome).not.toBe(Outcome.OUTCOME_MEASURED)

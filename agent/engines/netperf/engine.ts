@@ -2,7 +2,13 @@
 
 import { dirname, join } from 'node:path'
 import { detectProgram } from '../detect-program.ts'
-import type { Detection, EngineDeps, EngineOptions, IperfEngine } from '../engine.ts'
+import {
+  type Detection,
+  type EngineDeps,
+  type EngineOptions,
+  type IperfEngine,
+  NO_CEILINGS,
+} from '../engine.ts'
 import { notAvailable } from '../iperf-program.ts'
 import { validateServe } from '../iperf-request.ts'
 import { PORTS_PER_SERVER } from './args.ts'
@@ -23,7 +29,10 @@ const serverOf = (programs: EngineOptions['programs']): string =>
   programs?.netserver ??
   (programs?.netperf?.includes('/') ? join(dirname(programs.netperf), 'netserver') : 'netserver')
 
-export const createNetperf = (deps: EngineDeps, { programs }: EngineOptions): IperfEngine => {
+export const createNetperf = (
+  deps: EngineDeps,
+  { programs, ceilings = NO_CEILINGS }: EngineOptions,
+): IperfEngine => {
   const client = programs?.netperf ?? 'netperf'
   const server = serverOf(programs)
   let known: Detection | undefined
@@ -42,7 +51,11 @@ export const createNetperf = (deps: EngineDeps, { programs }: EngineOptions): Ip
     )
 
   const hasDemo = async (signal: AbortSignal): Promise<boolean> => {
-    const printed = await deps.processes.run(client, ['-D', '1', '-V'], { signal, deadlineSeconds: 10 })
+    const printed = await deps.processes.run(client, ['-D', '1', '-V'], {
+      signal,
+      deadlineSeconds: 10,
+      isUntraced: true,
+    })
     return !NO_DEMO.test(`${printed.stdout}${printed.stderrTail}`)
   }
 
@@ -55,24 +68,28 @@ export const createNetperf = (deps: EngineDeps, { programs }: EngineOptions): Ip
     if (clientFound.available && !(await hasDemo(signal)))
       reasons.push(`${client} was built without interim results: ${HINT}`)
     signal.throwIfAborted()
-    known = { available: reasons.length === 0, version: clientFound.version || serverFound.version, reasons }
+    const fault = clientFound.fault ?? serverFound.fault
+    const version = clientFound.version || serverFound.version
+    known = { available: reasons.length === 0, version, reasons, ...(fault && { fault }) }
     return known
   }
 
   return {
     name: 'netperf',
     portsPerServer: PORTS_PER_SERVER,
+    bindsDevice: false,
+    limitsRate: false,
     detect,
     validateRun,
     validateServe,
-    serve: (listener, signal) => startServer(deps, server, listener, signal),
+    serve: (listener, signal) => startServer(deps, { program: server, ceilings }, listener, signal),
     run: async function* (flow, options, signal) {
       const { available, reasons } = known?.available ? known : await detect(signal)
       if (!available) {
         yield notAvailable(reasons)
         return
       }
-      yield* runClient(deps, client, flow, options, signal)
+      yield* runClient(deps, { program: client, ceilings }, flow, options, signal)
     },
   }
 }

@@ -1,5 +1,7 @@
 /** Parses the output of netperf -k: a name and a value on each line, numbered interim results, and messages. Pure. */
 
+import { plausible } from '../../plausibility.ts'
+
 /** One interim result; `value` is in the units that netperf names, such as 10^6bits/s or Trans/s. */
 export type Interim = { value: number; units: string; seconds: number }
 
@@ -15,12 +17,12 @@ export const createParser = () => {
   let result: number | undefined
   let units = ''
   const interimOf = (part: string, text: string): NetperfOutput[] => {
-    if (part === 'INTERIM_RESULT') result = Number(text)
+    if (part === 'INTERIM_RESULT') result = plausible('netperf.interim_rate', text)
     if (part === 'UNITS') units = text
     if (part !== 'INTERVAL') return []
-    const [value, seconds] = [result, Number(text)]
+    const [value, seconds] = [result, plausible('netperf.interim_seconds', text)]
     result = undefined
-    if (value === undefined || !Number.isFinite(value) || !Number.isFinite(seconds)) return []
+    if (value === undefined || seconds === undefined) return []
     return [{ kind: 'interim', interim: { value, units, seconds } }]
   }
   return {

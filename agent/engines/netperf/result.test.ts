@@ -39,7 +39,7 @@ const observedOf = (text: string, fields: Partial<Observed> = {}): Observed & { 
       outputs.flatMap((output) => (output.kind === 'value' ? [[output.name, output.value]] : [])),
     ),
     messages: outputs.flatMap((output) => (output.kind === 'message' ? [output.text] : [])),
-    neverConnected: false,
+    silence: undefined,
     connectError: '',
     ...fields,
   }
@@ -99,7 +99,7 @@ describe('transactions', () => {
 
   test('a -1 is an unknown value', () => {
     const crr = judge('tcp-crr', { ...RR, extraArguments: ['-c'] })
-    expect([crr.programValues.LOCAL_TRANSPORT_RETRANS, crr.retransmitCount]).toEqual(['-1', undefined])
+    expect([crr.programValues.LOCAL_TRANSPORT_RETRANS, crr.retransmitCount]).toEqual([undefined, undefined])
   })
 
   test('a CPU that is over 100 % busy is not reported', () => {
@@ -205,11 +205,11 @@ describe('failures', () => {
   )
 
   test.each([
-    ['never answered', {}, { neverConnected: true, began: false }, Outcome.OUTCOME_UNREACHABLE],
+    ['never answered', {}, { silence: 'connecting', began: false }, Outcome.OUTCOME_UNREACHABLE],
     ['did not end', { timedOut: true }, { began: true }, Outcome.OUTCOME_TIMED_OUT],
     ['did not begin', { timedOut: true }, { began: false }, Outcome.OUTCOME_UNREACHABLE],
     ['flooded', { flooded: true }, {}, Outcome.OUTCOME_INVALID],
-    ['is not installed', { notFound: true }, {}, Outcome.OUTCOME_NOT_RUN],
+    ['is not installed', { notFound: true, exitCode: undefined }, {}, Outcome.OUTCOME_INVALID],
   ] satisfies [string, Partial<ProcessResult>, Partial<Observed>, Outcome][])(
     '%s',
     (_, fields, observed, outcome) => {
@@ -236,4 +236,27 @@ test('every recording is used', () => {
   const source = readFileSync(new URL(import.meta.url), 'utf8')
   const names = new Set(readdirSync(folder).map((file) => file.replace(/(\.stderr)?\.txt$/, '')))
   expect([...names].filter((name) => !source.includes(`'${name}'`))).toEqual([])
+})
+
+// HewlettPackard/netperf issues 83 (a latency of -nan, a negative mean) and 47 (an elapsed time of 0.00).
+test('impossible values of netperf are absent everywhere', () => {
+  const observed = observedOf(
+    'TRANSACTION_RATE=1000\nTHROUGHPUT=1000\nELAPSED_TIME=0.00\nMEAN_LATENCY=-1234.5\nSTDDEV_LATENCY=-nan\n' +
+      'P50_LATENCY=12\nLOCAL_TRANSPORT_RETRANS=4294967295\nLOCAL_CPU_UTIL=-3.2\nLOCAL_CPU_COUNT=2\nCONFIDENCE=inf\n',
+  )
+  const plan = planNetperf(IperfOptions.fromPartial(RR))
+  const result = resultOf(testOutcomeOf(observed, exited(0), plan), observed, plan)
+  expect(result).toMatchObject({
+    outcome: Outcome.OUTCOME_MEASURED,
+    duration: undefined,
+    retransmitCount: undefined,
+    senderCpuRatio: undefined,
+    transactions: { mean: undefined, standardDeviation: undefined, p50: { seconds: 0, nanos: 12_000 } },
+  })
+  expect(Object.keys(result.programValues).sort()).toEqual([
+    'LOCAL_CPU_COUNT',
+    'P50_LATENCY',
+    'THROUGHPUT',
+    'TRANSACTION_RATE',
+  ])
 })

@@ -4,8 +4,11 @@ import { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { formatBytes } from '../../../lib/units.ts'
+import { type FieldName, plausible } from '../../plausibility.ts'
 import type { ProcessResult } from '../../processes.ts'
 import { quote } from '../program-error.ts'
+import { type Fault, faultOfEnd, programFault } from '../program-fault.ts'
+import type { ConnectionState } from '../program-state.ts'
 import type { NetperfPlan } from './args.ts'
 
 /** Everything that was observed of one client. */
@@ -14,8 +17,8 @@ export type Observed = {
   began: boolean
   values: ReadonlyMap<string, string>
   messages: readonly string[]
-  /** The agent ended it because no connection was open in time. */
-  neverConnected: boolean
+  /** The agent ended it because no data moved in time: how far its control connection was. */
+  silence: ConnectionState | 'stopped' | undefined
   /** When it could not connect: the kernel's error for the agent's own attempt, such as ECONNREFUSED. */
   connectError: string
 }
@@ -27,7 +30,7 @@ export const MAX_MESSAGES = 100
 export const couldNotConnect = (messages: readonly string[]): boolean =>
   messages.some((text) => /^establish.control/.test(text))
 
-type TestOutcome = { outcome: Outcome; reason: string; retryable: boolean; measured: boolean }
+type TestOutcome = { outcome: Outcome; reason: string; retryable: boolean; measured: boolean; fault?: Fault }
 
 const failed = (outcome: Outcome, reason: string, retryable = false): TestOutcome => ({
   outcome,
@@ -35,6 +38,17 @@ const failed = (outcome: Outcome, reason: string, retryable = false): TestOutcom
   retryable,
   measured: false,
 })
+
+const faulty = (fault: string): TestOutcome => ({
+  ...failed(Outcome.OUTCOME_INVALID, `netperf ${fault}`),
+  fault,
+})
+
+const outcomeOfSilence = (silence: NonNullable<Observed['silence']>): TestOutcome => {
+  if (silence === 'stopped') return faulty('hangs: it is stopped')
+  if (silence === 'none') return faulty('hangs: it opened no connection and printed no result')
+  return failed(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
+}
 
 const CONNECT_ERRORS: Record<string, [Outcome, string]> = {
   ECONNREFUSED: [Outcome.OUTCOME_REFUSED, 'connection refused'],
@@ -64,12 +78,37 @@ const MESSAGES: { pattern: RegExp; outcome: Outcome; retryable?: boolean }[] = [
   { pattern: /reset by peer|partial response|Broken pipe/, outcome: Outcome.OUTCOME_INVALID },
 ]
 
+/** The fields of the output selectors whose values are read. */
+const FIELDS: readonly [selector: RegExp, field: FieldName][] = [
+  [/^THROUGHPUT$/, 'netperf.THROUGHPUT'],
+  [/^ELAPSED_TIME$/, 'netperf.ELAPSED_TIME'],
+  [/^TRANSACTION_RATE$/, 'netperf.TRANSACTION_RATE'],
+  [/^(?:LOCAL|REMOTE)_CPU_UTIL$/, 'netperf.CPU_UTIL'],
+  [/^(?:LOCAL|REMOTE)_CPU_COUNT$/, 'netperf.CPU_COUNT'],
+  [/^(?:LOCAL|REMOTE)_TRANSPORT_RETRANS$/, 'netperf.TRANSPORT_RETRANS'],
+  [/^(?:LOCAL|REMOTE)_BYTES_(?:SENT|RECVD)$/, 'netperf.BYTES'],
+  [/^(?:LOCAL|REMOTE)_(?:SEND|RECV)_THROUGHPUT$/, 'netperf.STREAM_THROUGHPUT'],
+  [/_LATENCY$/, 'netperf.LATENCY'],
+]
+
+const fieldOf = (selector: string): FieldName | undefined =>
+  FIELDS.find(([pattern]) => pattern.test(selector))?.[1]
+
+/** The value of a selector; undefined when it is impossible. netperf writes -1 for an unknown value. */
 const numberOf = ({ values }: Observed, name: string): number | undefined => {
-  const text = values.get(name)
-  const value = text === undefined || text === '' ? Number.NaN : Number(text)
-  // netperf writes -1 for an unknown value.
-  return Number.isFinite(value) && value >= 0 ? value : undefined
+  const field = fieldOf(name)
+  return field && plausible(field, values.get(name))
 }
+
+/** The values under netperf's own names, without those that are no number or impossible. */
+const shownValues = (observed: Observed): Record<string, string> =>
+  Object.fromEntries(
+    [...observed.values].filter(([name, text]) =>
+      fieldOf(name) === undefined
+        ? !/^[+-]?(?:nan|inf|infinity)$/i.test(text)
+        : numberOf(observed, name) !== undefined,
+    ),
+  )
 
 /** Sent and received bytes, each as counted by the endpoint that sent or received them. */
 const bytesOf = (observed: Observed, { reverse }: NetperfPlan) => {
@@ -105,19 +144,18 @@ const outcomeOfValues = (observed: Observed, plan: NetperfPlan): TestOutcome => 
 }
 
 export const testOutcomeOf = (observed: Observed, process: ProcessResult, plan: NetperfPlan): TestOutcome => {
-  if (process.notFound) return failed(Outcome.OUTCOME_NOT_RUN, process.reason)
-  if (process.flooded) return failed(Outcome.OUTCOME_INVALID, process.reason)
-  if (observed.neverConnected) return failed(Outcome.OUTCOME_UNREACHABLE, 'the server did not answer')
+  const fault = faultOfEnd(process)
+  if (process.notFound || process.flooded) return faulty(fault!)
+  if (observed.silence !== undefined) return outcomeOfSilence(observed.silence)
   if (process.timedOut) {
     return observed.began
       ? failed(Outcome.OUTCOME_TIMED_OUT, process.reason)
       : failed(Outcome.OUTCOME_UNREACHABLE, `the test did not begin: ${process.reason}`)
   }
   if (couldNotConnect(observed.messages)) return outcomeOfConnectError(observed.connectError)
-  if (observed.messages.length > MAX_MESSAGES) {
-    const first = quote(observed.messages[0]!)
-    return failed(Outcome.OUTCOME_INVALID, `the output is not that of netperf: ${first}`)
-  }
+  if (observed.messages.length > MAX_MESSAGES)
+    return faulty(`prints what netperf does not print: ${quote(observed.messages[0]!)}`)
+  if (fault !== undefined) return faulty(fault)
   for (const text of observed.messages) {
     const rule = MESSAGES.find(({ pattern }) => pattern.test(text))
     if (rule) return failed(rule.outcome, `netperf: ${quote(text.replace(/^netperf: /, ''))}`, rule.retryable)
@@ -125,11 +163,11 @@ export const testOutcomeOf = (observed: Observed, process: ProcessResult, plan: 
   const wrote = observed.messages.map(quote).find((text) => text !== '')
   if (process.reason) {
     const reason = wrote && !process.reason.includes(wrote) ? `${process.reason}: ${wrote}` : process.reason
-    return failed(observed.began ? Outcome.OUTCOME_INVALID : Outcome.OUTCOME_NOT_RUN, quote(reason))
+    return faulty(`fails without an error that is known: ${quote(reason)}`)
   }
   if (!observed.values.has('THROUGHPUT')) {
-    const reason = `netperf ended without a result${wrote ? `; it wrote: ${wrote}` : ''}`
-    return failed(Outcome.OUTCOME_INVALID, reason)
+    const reason = `ended without a result${wrote ? `; it wrote: ${wrote}` : ''}`
+    return faulty(reason)
   }
   return outcomeOfValues(observed, plan)
 }
@@ -155,8 +193,8 @@ const transactionsOf = (observed: Observed) => ({
 const coresOf = (observed: Observed, end: 'LOCAL' | 'REMOTE'): number | undefined => {
   const percent = numberOf(observed, `${end}_CPU_UTIL`)
   const count = numberOf(observed, `${end}_CPU_COUNT`)
-  // netperf reports over 100 % when its count is wrong, as after TCP_CRR.
-  if (percent === undefined || count === undefined || count === 0 || percent > 100) return undefined
+  // netperf reports over 100 % when its count is wrong, as after TCP_CRR: the field's limits exclude that.
+  if (percent === undefined || count === undefined) return undefined
   return (percent / 100) * count
 }
 
@@ -166,27 +204,35 @@ const COARSE_MBIT = 10
 const rateOf = (
   mbits: number | undefined,
   bytes: number | undefined,
-  seconds: number,
+  seconds: number | undefined,
 ): number | undefined => {
   if (mbits !== undefined && mbits >= COARSE_MBIT) return Math.round(mbits * 1e6)
-  return bytes === undefined || seconds === 0 ? undefined : Math.round((bytes * 8) / seconds)
+  return bytes === undefined || seconds === undefined ? undefined : Math.round((bytes * 8) / seconds)
 }
 
-const streamOf = (observed: Observed, plan: NetperfPlan, seconds: number) => {
+const streamOf = (observed: Observed, plan: NetperfPlan, seconds: number | undefined) => {
   const { sent, received, sentRate, receivedRate } = bytesOf(observed, plan)
   return {
     bitsPerSecond: rateOf(receivedRate, received, seconds),
     senderBitsPerSecond: rateOf(sentRate, sent, seconds),
     receivedBytes: received,
     sentBytes: sent,
-    lossRatio: plan.udp && sent ? Math.max(0, 1 - (received ?? 0) / sent) : undefined,
+    lossRatio:
+      plan.udp && sent && received !== undefined
+        ? plausible('netperf.loss_ratio', 1 - received / sent)
+        : undefined,
   }
 }
 
 export const resultOf = (testOutcome: TestOutcome, observed: Observed, plan: NetperfPlan): IperfResult => {
   const { outcome, reason, measured } = testOutcome
-  if (!measured) return IperfResult.fromPartial({ outcome, reason })
-  const seconds = numberOf(observed, 'ELAPSED_TIME') ?? 0
+  if (!measured)
+    return IperfResult.fromPartial({
+      outcome,
+      reason,
+      programFault: programFault('netperf', testOutcome.fault),
+    })
+  const seconds = numberOf(observed, 'ELAPSED_TIME')
   const [sender, receiver] = plan.reverse ? (['REMOTE', 'LOCAL'] as const) : (['LOCAL', 'REMOTE'] as const)
   return IperfResult.fromPartial({
     outcome,
@@ -197,8 +243,8 @@ export const resultOf = (testOutcome: TestOutcome, observed: Observed, plan: Net
     retransmitCount: plan.udp ? undefined : numberOf(observed, `${sender}_TRANSPORT_RETRANS`),
     senderCpuRatio: coresOf(observed, sender),
     receiverCpuRatio: coresOf(observed, receiver),
-    duration: toDuration(seconds),
+    duration: seconds === undefined ? undefined : toDuration(seconds),
     omitted: plan.omitSeconds > 0 ? toDuration(plan.omitSeconds) : undefined,
-    programValues: Object.fromEntries(observed.values),
+    programValues: shownValues(observed),
   })
 }

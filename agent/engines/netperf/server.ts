@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import type { ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult, RunningProcess } from '../../processes.ts'
-import type { EngineDeps, IperfListener, IperfServer } from '../engine.ts'
+import type { Ceilings, EngineDeps, IperfListener, IperfServer } from '../engine.ts'
 import { EngineError } from '../engine.ts'
 import { createIperfServer } from '../iperf-program.ts'
 import { programError, quote } from '../program-error.ts'
@@ -98,7 +98,11 @@ const whyNotListening = (program: string, { address, port }: IperfListener): Pro
 }
 
 const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: IperfListener): ServeResult => {
-  const serveResult = (outcome: Outcome, reason: string): ServeResult => ({ outcome, reason })
+  const serveResult = (outcome: Outcome, reason: string): ServeResult => ({
+    outcome,
+    reason,
+    programFault: undefined,
+  })
   if (observed.served) return serveResult(Outcome.OUTCOME_MEASURED, '')
   if (observed.idle)
     return serveResult(Outcome.OUTCOME_TIMED_OUT, `no client connected within ${idleSeconds} s`)
@@ -111,7 +115,7 @@ const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: Ipe
 
 export const startServer = (
   deps: EngineDeps,
-  program: string,
+  { program, ceilings }: { program: string; ceilings: Ceilings },
   listener: IperfListener,
   signal: AbortSignal,
 ): IperfServer => {
@@ -129,7 +133,8 @@ export const startServer = (
     const ended = new AbortController()
     const running = await deps.processes.start(program, serverArgs(listener), {
       signal,
-      deadlineSeconds: idleSeconds + durationSeconds + CONNECT_SECONDS + MARGIN_SECONDS,
+      deadlineSeconds:
+        idleSeconds + Math.min(durationSeconds, ceilings.seconds) + CONNECT_SECONDS + MARGIN_SECONDS,
     })
     let watching = Promise.resolve()
     for await (const { text } of running.lines) {

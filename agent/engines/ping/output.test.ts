@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { UNUSABLE_RTT } from '../engine.ts'
 import { testPingParser } from '../testing/ping-output.ts'
 import { parsePingLine, unwrapSequence } from './output.ts'
 
@@ -38,4 +39,16 @@ test('sequence numbers continue after they wrap at 16 bits', () => {
       expect(unwrapSequence((count + 1) % 65536, lastSeen)).toBe(count)
     }),
   )
+})
+
+test.each(['-0.011', 'nan'])('%s ms is an answer without a usable time', (ms) => {
+  const line = `64 bytes from 10.0.0.1: icmp_seq=3 ttl=64 time=${ms} ms`
+  expect(parsePingLine(line)).toEqual({ kind: 'answer', sequence: 3, rttSeconds: UNUSABLE_RTT })
+})
+
+// The message of iputils' ping.c when the time of day is stepped.
+test('a warning about the time of day is not unknown', () => {
+  expect(
+    parsePingLine('ping: Warning: time of day goes back (-11us), taking countermeasures'),
+  ).toBeUndefined()
 })

@@ -1,5 +1,8 @@
 /** The lines that iputils' ping writes with -n -O -D. Its sequence numbers count from 1 and wrap at 65536. */
 
+import { plausible, plausibleIn } from '../../plausibility.ts'
+import { UNUSABLE_RTT } from '../engine.ts'
+
 export type PingEvent =
   | { kind: 'answer'; sequence: number; rttSeconds: number }
   /** The probe is sent and not answered yet. */
@@ -12,23 +15,34 @@ export type PingEvent =
   | { kind: 'unknown'; text: string }
 
 const STAMP = /^\[[\d.]+\] /
-const ANSWER = /^\d+ bytes from \S+: icmp_seq=(\d+) .*\btime=([\d.]+) ms( \(DUP!\))?/
+const ANSWER = /^\d+ bytes from \S+: icmp_seq=(\d+) .*\btime=(\S+) ms( \(DUP!\))?/
 const WAITING = /^no answer yet for icmp_seq=(\d+)/
 const ICMP_ERROR = /^From (\S+) icmp_seq=\d+ (.+)/
 const LOCAL_ERROR = /^ping: (?:local error|sendmsg): (.+)/
 const TOTAL = /^(\d+) packets transmitted, \d+ received/
 const NO_ROUTE = /^ping: connect: (Network is unreachable|No route to host)/
-const IGNORED = /^(?:PING |--- .* ---$|rtt min|$)/
+const IGNORED = /^(?:PING |(?:ping: )?warning: time of day goes back |--- .* ---$|rtt min|$)/i
+
+/** The event of a line whose sequence number is possible; the others are not understood. */
+const sequenced = (
+  text: string | undefined,
+  line: string,
+  eventOf: (sequence: number) => PingEvent,
+): PingEvent => {
+  const sequence = plausible('ping.sequence', text)
+  return sequence === undefined ? { kind: 'unknown', text: line } : eventOf(sequence)
+}
 
 export const parsePingLine = (line: string): PingEvent | undefined => {
   const text = line.replace(STAMP, '').trimEnd()
   const answer = ANSWER.exec(text)
   if (answer) {
     if (answer[3]) return undefined
-    return { kind: 'answer', sequence: Number(answer[1]), rttSeconds: Number(answer[2]) / 1000 }
+    const rttSeconds = plausibleIn('ping.rtt', answer[2], 0.001) ?? UNUSABLE_RTT
+    return sequenced(answer[1], line, (sequence) => ({ kind: 'answer', sequence, rttSeconds }))
   }
   const waiting = WAITING.exec(text)
-  if (waiting) return { kind: 'waiting', sequence: Number(waiting[1]) }
+  if (waiting) return sequenced(waiting[1], line, (sequence) => ({ kind: 'waiting', sequence }))
   const error = ICMP_ERROR.exec(text)
   if (error) return { kind: 'error', reason: `${error[2]} from ${error[1]}` }
   const noRoute = NO_ROUTE.exec(text)
@@ -36,7 +50,8 @@ export const parsePingLine = (line: string): PingEvent | undefined => {
   const local = LOCAL_ERROR.exec(text)
   if (local) return { kind: 'error', reason: local[1]! }
   const total = TOTAL.exec(text)
-  if (total) return { kind: 'total', sentCount: Number(total[1]) }
+  const sentCount = plausible('ping.sent', total?.[1])
+  if (sentCount !== undefined) return { kind: 'total', sentCount }
   return IGNORED.test(text) ? undefined : { kind: 'unknown', text: line }
 }
 

@@ -7,7 +7,13 @@ import type { PingSource } from '../engine.ts'
 import { sourceFor, validatePing } from '../ping-request.ts'
 
 /** A connection has no payload, so size_bytes has no effect. Each target uses one socket at a time. */
-const BOUNDS = { minIntervalSeconds: 0.01, minSizeBytes: 0, maxSizeBytes: 65535, maxTargets: 1000 }
+const BOUNDS = {
+  minIntervalSeconds: 0.01,
+  minSizeBytes: 0,
+  maxSizeBytes: 65535,
+  maxTargets: 1000,
+  usesPorts: true,
+}
 
 const CANNOT: [field: 'ttl' | 'tos', description: string][] = [
   ['ttl', 'cannot be set by engine tcp'],

@@ -41,7 +41,10 @@ export const startOnLeasedPort = async (
     } catch (error) {
       await server.done
       if (!(error instanceof EngineError)) throw error
-      if (error.kind !== 'address-in-use') throw new OperatingError('ENGINE_UNAVAILABLE', error.message)
+      if (error.kind !== 'address-in-use') {
+        const metadata = { ...error.programFault }
+        throw new OperatingError('ENGINE_UNAVAILABLE', error.message, { metadata })
+      }
       taken.add(port)
     }
   }

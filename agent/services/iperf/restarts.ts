@@ -20,7 +20,7 @@ export type Attempt = (
 ) => Promise<AttemptEnd>
 
 /** The pause before a restart doubles after each failure, up to this. */
-const MAX_PAUSE_SECONDS = 5
+const MAX_PAUSE_SECONDS = 15
 /** After a program has moved bytes for this time, the pause before its restart is the first one again. */
 const STABLE_SECONDS = 10
 /** After a planned end, the peer may be late: a failure within this time is part of that end. */
@@ -29,6 +29,8 @@ const PLANNED_END_SECONDS = 5
 const STALL_SECONDS = 15
 /** The same in sample intervals, where that is longer. */
 const STALL_INTERVALS = 3
+/** On an overloaded host, restarts make the overload worse: the stall time doubles with each stall, up to this factor. */
+const MAX_STALL_FACTOR = 8
 
 type Options = {
   attempt: Attempt
@@ -76,7 +78,8 @@ export const keepRunning = async (
   { attempt, flowIndex, intervalSeconds, firstPauseSeconds, onSample, onChange }: Options,
   signal: AbortSignal,
 ): Promise<never> => {
-  const stallSeconds = Math.max(STALL_SECONDS, STALL_INTERVALS * intervalSeconds)
+  const firstStallSeconds = Math.max(STALL_SECONDS, STALL_INTERVALS * intervalSeconds)
+  let stallSeconds = firstStallSeconds
   let restartCount = 0
   let failures = 0
   let isDown = false
@@ -104,7 +107,10 @@ export const keepRunning = async (
       const end = hasStalled
         ? { planned: false, reason: `no bytes moved for ${formatDuration(stallSeconds)}` }
         : await work
-      return { ...end, movedSeconds: detector.movedSeconds() }
+      const movedSeconds = detector.movedSeconds()
+      if (movedSeconds >= STABLE_SECONDS) stallSeconds = firstStallSeconds
+      else if (hasStalled) stallSeconds = Math.min(MAX_STALL_FACTOR * firstStallSeconds, 2 * stallSeconds)
+      return { ...end, movedSeconds }
     } finally {
       stop.abort()
       await work.catch(() => undefined)

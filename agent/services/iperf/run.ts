@@ -1,13 +1,22 @@
-import type { Flow, IperfResult, RunRequest, RunResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import {
+  Direction,
+  type Flow,
+  IperfOptions,
+  IperfResult,
+  type RunRequest,
+  type RunResponse,
+} from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome, type ProgramFault } from '#proto/meshgauge/agent/v1/types.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
-import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
 import { claimsOf } from '../../admission.ts'
+import { boundedOptions } from '../../ceilings.ts'
 import type { IperfEngine } from '../../engines/engine.ts'
-import { addressViolations, checkBitrateLimit, checkFlowLimits, checkPeers, limitsOf } from '../../limits.ts'
+import { addressViolations, checkPeers, limitsOf } from '../../limits.ts'
 import type { AgentOptions } from '../../options.ts'
 import { type CallerContext, type IperfDeps, resolveEndpoint } from './endpoint.ts'
 import { createFlowUpdates } from './flow-updates.ts'
+import { countInterface, speedFault } from './interface-bytes.ts'
 import { iperfStream, type Sending } from './stream.ts'
 import { runSustained, SUSTAINED_FLUSH_SECONDS, sustainedRunViolations } from './sustained.ts'
 
@@ -26,16 +35,19 @@ export const handleRun = (
   const flushSeconds = sustained ? SUSTAINED_FLUSH_SECONDS : FLUSH_SECONDS
   return iperfStream(deps, context, { updates, flushSeconds }, async (lease) => {
     const { engine, version } = await deps.engines.iperf(request.engine, lease.signal)
-    const flows = admitFlows(deps, options, engine, request)
+    const { flows, bounded } = admitFlows(deps, options, engine, request)
     const interfaces = flows.map((flow) => flow.interface)
-    const claims = claimsOf('client', request.options?.direction ?? 0, interfaces)
-    const seconds = expectedSecondsOf(request)
+    const claims = claimsOf('client', bounded.direction, interfaces)
+    const seconds = expectedSecondsOf(sustained, bounded)
     lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
-    if (sustained) lease.onEnd(deps.sustainedTraffic.register(request.label))
+    if (sustained) lease.onEnd(deps.trafficLabels.register(request.label))
     await lease.sampleHost(request.hostSampling)
     const { maxDurationSeconds } = options
-    const sending: Sending = { deps, engine, request, flows, updates, lease, maxDurationSeconds }
-    const { results } = sustained ? await runSustained(sending) : runOnce(sending)
+    const sending: Sending = {
+      ...{ deps, engine, flows, updates, lease, maxDurationSeconds },
+      request: { ...request, options: bounded },
+    }
+    const { results } = sustained ? runSustained(sending) : runOnce(sending)
     const startTime = toTimestamp(deps.clock.now())
     const started: RunResponse = { event: { $case: 'started', value: { engine: version, startTime } } }
     return { started, results }
@@ -43,13 +55,14 @@ export const handleRun = (
 }
 
 /** Expected length of the test with its warm-up; undefined when it does not depend on time. */
-const expectedSecondsOf = ({ sustained, options }: RunRequest): number | undefined =>
-  sustained || options?.bytes !== undefined
-    ? undefined
-    : (fromDuration(options?.duration) ?? IPERF_DEFAULTS.durationSeconds) + (fromDuration(options?.omit) ?? 0)
+const expectedSecondsOf = (
+  sustained: boolean,
+  { bytes, duration, omit }: IperfOptions,
+): number | undefined =>
+  sustained || bytes !== undefined ? undefined : (fromDuration(duration) ?? 0) + (fromDuration(omit) ?? 0)
 
 /**
- * Returns the flows with interface and source address filled in.
+ * Returns the flows with interface and source address filled in, and the options within the agent's ceilings.
  * @throws OperatingError naming everything that is wrong with the request
  */
 const admitFlows = (
@@ -57,12 +70,11 @@ const admitFlows = (
   options: AgentOptions,
   engine: IperfEngine,
   request: RunRequest,
-): Flow[] => {
+): { flows: Flow[]; bounded: IperfOptions } => {
   const addresses = request.flows.map(({ address }) => address)
-  const endpoints = request.flows.map((flow, index) => {
-    const family = flow.address.includes(':') ? 6 : 4
-    return resolveEndpoint(deps.interfaces, flow.interface, flow.sourceAddress, family, `flows[${index}]`)
-  })
+  const endpoints = request.flows.map((flow, index) =>
+    resolveEndpoint(deps.interfaces, flow.interface, flow.sourceAddress, flow.address, `flows[${index}]`),
+  )
   throwIfInvalid('the run request', [
     ...(request.flows.length === 0 ? [{ field: 'flows', description: 'at least one flow is needed' }] : []),
     ...addressViolations(addresses, (index) => `flows[${index}].address`),
@@ -72,21 +84,50 @@ const admitFlows = (
     ...sustainedRunViolations(engine, request),
   ])
   const limits = limitsOf(options, deps.interfaces)
-  const { duration, omit } = request.options ?? {}
-  // Sustained traffic is a sequence of tests, none longer than the limit.
-  const seconds = request.sustained ? 0 : (fromDuration(duration) ?? 0) + (fromDuration(omit) ?? 0)
-  checkFlowLimits(limits, request.flows.length, seconds)
-  checkBitrateLimit(limits, request.options)
+  const given = request.options ?? IperfOptions.fromPartial({})
+  const bounded = boundedOptions(limits, given, {
+    flowCount: request.flows.length,
+    sustained: request.sustained,
+    limitsRate: engine.limitsRate,
+  })
   checkPeers(limits, addresses)
-  return request.flows.map((flow, index) => ({
+  const flows = request.flows.map((flow, index) => ({
     ...flow,
     interface: endpoints[index]!.interface || deps.interfaces.towards(flow.address) || '',
     sourceAddress: endpoints[index]!.address,
   }))
+  return { flows, bounded }
+}
+
+/** Returns the result with what the interface counted; INVALID when the program's own counts contradict that. */
+const checkedResult = async (
+  result: IperfResult,
+  options: IperfOptions | undefined,
+  tooFast: ProgramFault | undefined,
+  check: ReturnType<typeof countInterface>,
+  signal: AbortSignal,
+): Promise<IperfResult> => {
+  const isReverse = options?.direction === Direction.DIRECTION_REVERSE
+  const claim = isReverse
+    ? { receivedBytes: result.receivedBytes }
+    : { sentBytes: result.sentBytes, streamCount: options?.parallelCount || 1 }
+  const { counted, programFault = tooFast } = await check(claim, signal)
+  const interfaceBytes = {
+    interfaceSentBytes: counted?.sentBytes,
+    interfaceReceivedBytes: counted?.receivedBytes,
+  }
+  if (!programFault) return { ...result, ...interfaceBytes }
+  return IperfResult.fromPartial({
+    outcome: Outcome.OUTCOME_INVALID,
+    reason: `${programFault.program} ${programFault.problem}`,
+    programFault,
+    ...interfaceBytes,
+  })
 }
 
 /** Runs one test of each flow. */
 const runOnce = ({
+  deps,
   engine,
   request,
   flows,
@@ -94,8 +135,13 @@ const runOnce = ({
   lease,
 }: Sending): { results: Promise<IperfResult[]> } => {
   const clients = flows.map(async (flow, flowIndex) => {
+    const check = countInterface(deps, engine.name, engine.bindsDevice ? flow.interface : '')
     for await (const event of engine.run(flow, request.options, lease.signal)) {
-      if (event.kind === 'result') return event.result
+      if (event.kind === 'result') {
+        const link = deps.interfaces.list().find(({ name }) => name === flow.interface)
+        const tooFast = speedFault(engine.name, link, event.result.bitsPerSecond)
+        return checkedResult(event.result, request.options, tooFast, check, lease.signal)
+      }
       updates.sample({ ...event.sample, flowIndex })
     }
     throw new Error(`engine ${engine.name} ended a flow without a result`)

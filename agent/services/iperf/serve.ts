@@ -1,22 +1,22 @@
-import pMap from 'p-map'
-import type { ServeRequest, ServeResponse } from '#proto/meshgauge/agent/v1/iperf.ts'
+import type { ServeRequest, ServeResponse, ServeResult } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
-import { fromDuration } from '../../../lib/protobuf-time.ts'
+import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 import { IPERF_DEFAULTS } from '../../../lib/test-defaults.ts'
 import { claimsOf } from '../../admission.ts'
+import { boundedServeSeconds } from '../../ceilings.ts'
 import type { IperfEngine } from '../../engines/engine.ts'
-import { checkFlowLimits, limitsOf } from '../../limits.ts'
+import { limitsOf } from '../../limits.ts'
 import type { AgentOptions } from '../../options.ts'
 import { type CallerContext, type Endpoint, type IperfDeps, resolveEndpoint } from './endpoint.ts'
 import { createFlowUpdates } from './flow-updates.ts'
+import { countInterface } from './interface-bytes.ts'
 import { type ListeningServer, startOnLeasedPort } from './leased-port.ts'
 import { iperfStream, type Serving } from './stream.ts'
 import { SUSTAINED_FLUSH_SECONDS, serveSustained, sustainedServeViolations } from './sustained.ts'
 
 /** Longest time that samples of the host wait. */
 const FLUSH_SECONDS = 0.5
-/** Sustained servers that start at the same time: enough to use the wait for each, few for the machine. */
-const STARTING_AT_ONCE = 4
 
 /** Starts a server for each listener. The stream ends with the last test; a sustained one ends with its caller. */
 export const handleServe = (
@@ -30,18 +30,20 @@ export const handleServe = (
   const flushSeconds = sustained ? SUSTAINED_FLUSH_SECONDS : FLUSH_SECONDS
   return iperfStream(deps, context, { updates, flushSeconds }, async (lease) => {
     const { engine, version } = await deps.engines.iperf(request.engine, lease.signal)
-    const endpoints = admitListeners(deps, options, engine, request)
+    const { endpoints, durationSeconds } = admitListeners(deps, options, engine, request)
     const interfaces = endpoints.map((endpoint) => endpoint.interface)
     const claims = claimsOf('server', request.direction, interfaces)
-    const seconds = sustained ? undefined : fromDuration(request.duration)
+    const seconds = sustained ? undefined : durationSeconds
     lease.onEnd(deps.admission.claim(claims, request.admission, context.peer, seconds))
-    if (sustained) lease.onEnd(deps.sustainedTraffic.register(request.label))
+    if (sustained) lease.onEnd(deps.trafficLabels.register(request.label))
     await lease.sampleHost(request.hostSampling)
     const { maxDurationSeconds } = options
-    const serving: Serving = { deps, engine, request, endpoints, updates, lease, maxDurationSeconds }
-    const servers = sustained
-      ? await pMap(endpoints, (_, index) => serveSustained(serving, index), { concurrency: STARTING_AT_ONCE })
-      : await Promise.all(endpoints.map((_, index) => serveOnce(serving, index)))
+    const serving: Serving = {
+      ...{ deps, engine, endpoints, updates, lease, maxDurationSeconds },
+      request: { ...request, duration: toDuration(durationSeconds) },
+    }
+    const serve = sustained ? serveSustained : serveOnce
+    const servers = await Promise.all(endpoints.map((_, index) => serve(serving, index)))
     const listeners = servers.map(({ port }, index) => ({ address: endpoints[index]!.address, port }))
     const started: ServeResponse = { event: { $case: 'started', value: { engine: version, listeners } } }
     return { started, results: Promise.all(servers.map(({ done }) => done)) }
@@ -57,9 +59,9 @@ const admitListeners = (
   options: AgentOptions,
   engine: IperfEngine,
   request: ServeRequest,
-): Endpoint[] => {
+): { endpoints: Endpoint[]; durationSeconds: number } => {
   const endpoints = request.listeners.map((listener, index) =>
-    resolveEndpoint(deps.interfaces, listener.interface, listener.address, 4, `listeners[${index}]`),
+    resolveEndpoint(deps.interfaces, listener.interface, listener.address, undefined, `listeners[${index}]`),
   )
   throwIfInvalid('the serve request', [
     ...(request.listeners.length === 0
@@ -71,8 +73,29 @@ const admitListeners = (
     ...sustainedServeViolations(engine, request),
   ])
   const limits = limitsOf(options, deps.interfaces)
-  checkFlowLimits(limits, request.listeners.length, fromDuration(request.duration) ?? 0)
-  return endpoints
+  const { limitsRate } = engine
+  const durationSeconds = boundedServeSeconds(limits, fromDuration(request.duration), {
+    flowCount: request.listeners.length,
+    limitsRate,
+  })
+  return { endpoints, durationSeconds }
+}
+
+/** Returns the result with what the interface counted; INVALID when the server's own counts contradict that. */
+const checkedResult = async (
+  result: ServeResult,
+  check: ReturnType<typeof countInterface>,
+  signal: AbortSignal,
+): Promise<ServeResult> => {
+  if (result.outcome !== Outcome.OUTCOME_MEASURED) return result
+  const { counted, programFault } = await check(result, signal)
+  const interfaceBytes = {
+    interfaceSentBytes: counted?.sentBytes,
+    interfaceReceivedBytes: counted?.receivedBytes,
+  }
+  if (!programFault) return { ...result, ...interfaceBytes }
+  const reason = `${programFault.program} ${programFault.problem}`
+  return { outcome: Outcome.OUTCOME_INVALID, reason, programFault, ...interfaceBytes }
 }
 
 /** Starts the server of one listener for one test. */
@@ -83,6 +106,9 @@ const serveOnce = async (serving: Serving, index: number): Promise<ListeningServ
   const durationSeconds = fromDuration(request.duration) ?? IPERF_DEFAULTS.durationSeconds
   const listener = { address, interface: device, cpu: request.cpu, idleSeconds, durationSeconds }
   const start = (port: number) => engine.serve({ ...listener, port }, lease.signal)
+  const check = countInterface(serving.deps, engine.name, engine.bindsDevice ? device : '')
   const { port, server } = await startOnLeasedPort(serving, index, start)
-  return { port, done: server.done }
+  const done = server.done.then((result) => checkedResult(result, check, lease.signal))
+  lease.waitFor(done)
+  return { port, done }
 }

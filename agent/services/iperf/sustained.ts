@@ -83,18 +83,30 @@ export const serveSustained = async (serving: Serving, index: number): Promise<L
   const listening = Promise.withResolvers<number>()
   let leasedPort: number | undefined
   const attempt: Attempt = async ({ onSample, onRunning }, signal) => {
-    await deps.sustainedTraffic.waitForTurn(signal)
+    const paced = await deps.pacers.servers.start(signal)
     const listener = {
       ...{ address, interface: device, cpu: request.cpu, idleSeconds: IDLE_SECONDS },
       durationSeconds: serving.maxDurationSeconds,
       samples: { intervalSeconds, onSample },
+      isBackground: true,
     }
-    const start = (port: number) => engine.serve({ ...listener, port }, signal)
-    if (leasedPort !== undefined) return endOfServer(start(leasedPort), leasedPort, onRunning)
-    const { port, server } = await startOnLeasedPort(serving, index, start)
-    leasedPort = port
-    listening.resolve(port)
-    return endOfServer(server, port, onRunning)
+    const start = (port: number) => {
+      const server = engine.serve({ ...listener, port }, signal)
+      server.ready.then(
+        () => paced.end('works'),
+        () => undefined,
+      )
+      return server
+    }
+    try {
+      if (leasedPort !== undefined) return await endOfServer(start(leasedPort), leasedPort, onRunning)
+      const { port, server } = await startOnLeasedPort(serving, index, start)
+      leasedPort = port
+      listening.resolve(port)
+      return await endOfServer(server, port, onRunning)
+    } finally {
+      paced.end('ended')
+    }
   }
   const done = keepRunning(
     deps,
@@ -146,21 +158,30 @@ const createFlowTotal = () => {
 /** Starts the client of one flow, and starts it again each time it ends. */
 const runFlowSustained = (sending: Sending, flowIndex: number, options: IperfOptions) => {
   const { deps, engine, flows, updates, lease } = sending
-  const started = Promise.withResolvers<void>()
+  const intervalSeconds = intervalOf(options.interval)
   const total = createFlowTotal()
   const attempt: Attempt = async ({ onSample }, signal) => {
-    await deps.sustainedTraffic.waitForTurn(signal)
-    started.resolve()
-    for await (const event of engine.run(flows[flowIndex]!, options, signal)) {
-      if (event.kind === 'sample') {
-        onSample(event.sample)
-        continue
+    const paced = await deps.pacers.clients.start(signal, intervalSeconds)
+    const startSeconds = deps.clock.monotonicSeconds()
+    const background = { connectSeconds: paced.timeoutSeconds }
+    try {
+      for await (const event of engine.run(flows[flowIndex]!, options, signal, background)) {
+        if (event.kind === 'sample') {
+          if (event.sample.bytes > 0) paced.end('works')
+          onSample(event.sample)
+          continue
+        }
+        const { outcome, reason } = event.result
+        total.ended(reason)
+        // A refused connection ends at once, and says nothing about the load.
+        const isLate = deps.clock.monotonicSeconds() - startSeconds >= paced.timeoutSeconds
+        paced.end(isLate ? 'late' : 'ended')
+        return { planned: outcome === Outcome.OUTCOME_MEASURED, reason }
       }
-      const { outcome, reason } = event.result
-      total.ended(reason)
-      return { planned: outcome === Outcome.OUTCOME_MEASURED, reason }
+      throw new Error(`engine ${engine.name} ended a flow without a result`)
+    } finally {
+      paced.end('ended')
     }
-    throw new Error(`engine ${engine.name} ended a flow without a result`)
   }
   const onSample = (sample: IperfSample) => {
     total.add(sample)
@@ -171,7 +192,7 @@ const runFlowSustained = (sending: Sending, flowIndex: number, options: IperfOpt
     {
       attempt,
       flowIndex,
-      intervalSeconds: intervalOf(options.interval),
+      intervalSeconds,
       firstPauseSeconds: FIRST_PAUSE_SECONDS.client,
       onSample,
       onChange: updates.change,
@@ -179,14 +200,14 @@ const runFlowSustained = (sending: Sending, flowIndex: number, options: IperfOpt
     lease.signal,
   )
   lease.waitFor(done)
-  return { started: started.promise, done, result: total.result }
+  return { done, result: total.result }
 }
 
 /**
- * Sends all flows until their duration is over, or until the stream ends when they have none.
- * @returns once each flow has started a client
+ * Sends all flows until their duration is over, or until the stream ends when they have none. The clients start one
+ * after the other: `changes` and `samples` show which of them work.
  */
-export const runSustained = async (sending: Sending): Promise<{ results: Promise<IperfResult[]> }> => {
+export const runSustained = (sending: Sending): { results: Promise<IperfResult[]> } => {
   const { deps, engine, request, lease, maxDurationSeconds } = sending
   const flows = sending.flows.map((_, index) =>
     runFlowSustained(
@@ -196,7 +217,6 @@ export const runSustained = async (sending: Sending): Promise<{ results: Promise
     ),
   )
   const failed = Promise.race(flows.map(({ done }) => done))
-  await Promise.race([failed, Promise.all(flows.map(({ started }) => started))])
   const duration = fromDuration(request.options?.duration)
   const over =
     duration === undefined ? failed : Promise.race([failed, deps.clock.sleep(duration, lease.signal)])

@@ -3,13 +3,14 @@
 import { afterEach, beforeEach } from 'vitest'
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { Plan, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { systemClock } from '../../../lib/clock.ts'
 import { OperatingError } from '../../../lib/errors.ts'
-import { createLogger } from '../../../lib/logging.ts'
+import { createLogger, type Logger } from '../../../lib/logging.ts'
 import type { Health } from '../../health/health.ts'
 import { AUTOPILOT_DEFAULTS } from '../../inventory/config.ts'
+import type { FleetNode, NodeState } from '../../inventory/node.ts'
+import { sampleNode } from '../../inventory/testing/nodes.ts'
 import type { RequestedRunSpec } from '../../plan/run-spec.ts'
 import { sampleRun } from '../../store/testing/samples.ts'
 import type { HttpServer } from '../../telemetry/expose/http-listener.ts'
@@ -18,15 +19,12 @@ import { listenAutopilot } from '../server.ts'
 import { freePort } from './free-port.ts'
 import { dcgm, pciebw, ping, remapped, skipped } from './results.ts'
 
-export const node = (number: number, state: NodeState = NodeState.NODE_STATE_READY): Node =>
-  Node.fromPartial({
-    name: `node-${number}`,
-    address: `10.0.0.${number}:50051`,
-    labels: { gpu: number < 3 ? 'a100' : 'none' },
-    state,
-    interfaces: ['net0'],
-    description: { interfaces: [{ name: 'net0', addresses: [`10.9.0.${number}/24`] }] },
-  })
+export const node = (number: number, state: NodeState = 'ready'): FleetNode =>
+  sampleNode(
+    `node-${number}`,
+    { net0: [`10.9.0.${number}/24`] },
+    { address: `10.0.0.${number}:50051`, labels: { gpu: number < 3 ? 'a100' : 'none' }, state },
+  )
 
 type RequestedCheck = { node: string; check: string; parameters: Record<string, unknown> }
 
@@ -44,6 +42,8 @@ const createState = () => ({
   requested: [] as RequestedCheck[],
   specs: [] as RequestedRunSpec[],
   cancelled: [] as string[],
+  /** What was logged with level info. */
+  logged: [] as unknown[],
   results: [iperfPair('node-1', 'node-2', 9.4e9), failedPair('node-2', 'node-1', Outcome.OUTCOME_REFUSED)],
   runState: RunState.RUN_STATE_COMPLETED as RunState,
   watch: async (_signal: AbortSignal): Promise<void> => undefined,
@@ -68,7 +68,7 @@ const listen = async (state: ReturnType<typeof createState>): Promise<HttpServer
   const port = await freePort()
   return listenAutopilot({
     clock: { ...systemClock, monotonicSeconds: () => 100 },
-    logger: createLogger('test', 'silent'),
+    logger: { ...createLogger('test', 'silent'), info: (line: unknown) => state.logged.push(line) } as Logger,
     fleet: { nodes: () => state.nodes, settled: Promise.resolve() },
     health,
     runs: {
@@ -79,6 +79,7 @@ const listen = async (state: ReturnType<typeof createState>): Promise<HttpServer
         return run(RunState.RUN_STATE_RUNNING)
       },
       async *watch(_id, signal) {
+        yield { run: run(RunState.RUN_STATE_RUNNING), results: state.results }
         await state.watch(signal)
         yield { run: run(state.runState), results: [] }
       },

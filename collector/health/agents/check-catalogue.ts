@@ -1,10 +1,10 @@
 import type { CheckDescription } from '#proto/meshgauge/agent/v1/check.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { closest } from '../../../lib/config.ts'
 import type { Violation } from '../../../lib/errors.ts'
 import { MAX_PAGE_SIZE } from '../../../lib/paging.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { isReady } from '../../inventory/selectors.ts'
 
 /** The checks of an agent are requested at most this often, even during a flood of requests. */
@@ -45,7 +45,7 @@ export class CheckCatalogue {
   }
 
   /** Violations for the names that no agent of the nodes knows. Returns none when no agent answers. */
-  async unknownChecks(nodes: readonly Node[], checks: readonly string[]): Promise<Violation[]> {
+  async unknownChecks(nodes: readonly FleetNode[], checks: readonly string[]): Promise<Violation[]> {
     const answers = await Promise.allSettled(nodes.filter(isReady).map(({ name }) => this.list(name)))
     const known = new Set(
       answers.flatMap((answer) =>

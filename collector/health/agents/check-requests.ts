@@ -1,8 +1,8 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { describeCallError, OperatingError, throwIfInvalid, type Violation } from '../../../lib/errors.ts'
 import { merge } from '../../../lib/merge.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { selectNodes } from '../../inventory/selectors.ts'
 import type { CheckParameters } from '../assign/check-parameters.ts'
 import type { CheckCatalogue } from './check-catalogue.ts'
@@ -62,7 +62,7 @@ export class CheckRequests {
   }
 
   /** @throws OperatingError SPEC_INVALID with all wrong names */
-  async #selectNodes(request: CheckRequest): Promise<Node[]> {
+  async #selectNodes(request: CheckRequest): Promise<FleetNode[]> {
     const { fleet, catalogue } = this.#deps
     await fleet.settled
     if (request.nodes.length > MAX_NAMES || request.checks.length > MAX_NAMES) {
@@ -78,7 +78,11 @@ export class CheckRequests {
   }
 
   /** Runs the checks on one node one after the other, so that they do not disturb each other. */
-  async *#runOnNode(node: Node, request: CheckRequest, signal: AbortSignal): AsyncGenerator<NodeOutcome> {
+  async *#runOnNode(
+    node: FleetNode,
+    request: CheckRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<NodeOutcome> {
     const { runner } = this.#deps
     let checks: string[]
     try {
@@ -96,7 +100,7 @@ export class CheckRequests {
     }
   }
 
-  async #checksOf(node: Node, requested: readonly string[]): Promise<string[]> {
+  async #checksOf(node: FleetNode, requested: readonly string[]): Promise<string[]> {
     if (!requested.includes('all')) return [...new Set(requested)]
     return (await this.#deps.catalogue.list(node.name)).map(({ name }) => name)
   }

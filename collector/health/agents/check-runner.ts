@@ -1,10 +1,10 @@
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { CheckRecord } from '#proto/meshgauge/collector/v1/health.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { ClientError, describeCallError, fromClientError, type OperatingError } from '../../../lib/errors.ts'
 import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { type CheckParameters, withFleetParameters } from '../assign/check-parameters.ts'
 
 /** Longer than the longest check, dcgm at level 4 with four hours. The agent ends the check before. */
@@ -50,7 +50,7 @@ export class CheckRunner {
 
   /** @throws signal.reason; OperatingError STORE_UNAVAILABLE when the result cannot be stored */
   async run(
-    node: Node,
+    node: FleetNode,
     check: string,
     parameters: CheckParameters,
     options: RunCheckOptions,
@@ -94,7 +94,7 @@ export class CheckRunner {
 
   /** Runs a check. While another check uses its resource, tries again. */
   async #runWhenFree(
-    node: Node,
+    node: FleetNode,
     check: string,
     parameters: CheckParameters,
     { busySeconds, signal }: RunCheckOptions,
@@ -119,7 +119,12 @@ export class CheckRunner {
     }
   }
 
-  async #call(node: Node, check: string, given: CheckParameters, signal: AbortSignal): Promise<CheckResult> {
+  async #call(
+    node: FleetNode,
+    check: string,
+    given: CheckParameters,
+    signal: AbortSignal,
+  ): Promise<CheckResult> {
     const { fleet } = this.#deps
     const parameters = withFleetParameters(check, node, fleet.nodes(), given)
     const agent = fleet.connection(node.name).check

@@ -1,4 +1,6 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { chooseAddressPair, type IpPrefix } from '../../../lib/ip-address.ts'
+import { parseAddresses } from '../../inventory/endpoints.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 
 /** The parameters of a check, as a google.protobuf.Struct. */
 export type CheckParameters = Readonly<Record<string, unknown>>
@@ -6,23 +8,26 @@ export type CheckParameters = Readonly<Record<string, unknown>>
 /** An address that a node can probe. */
 export type Target = { node: string; address: string; interface: string }
 
+const addressesOn = (node: FleetNode, name: string): IpPrefix[] =>
+  parseAddresses(node.description?.interfaces.find((link) => link.name === name)?.addresses ?? [])
+
 /** The addresses of the other nodes, on the interfaces that a node has too. */
-export const peersOf = (node: Node, nodes: readonly Node[]): Target[] =>
+export const peersOf = (node: FleetNode, nodes: readonly FleetNode[]): Target[] =>
   nodes.flatMap((peer) =>
     peer.name === node.name
       ? []
       : node.interfaces.flatMap((name) => {
           if (!peer.interfaces.includes(name)) return []
-          const addresses = peer.description?.interfaces.find((link) => link.name === name)?.addresses ?? []
-          return addresses
-            .slice(0, 1)
-            .map((cidr) => ({ node: peer.name, address: cidr.split('/')[0]!, interface: name }))
+          const addresses = addressesOn(peer, name)
+          // A node whose interface has lost its addresses still probes the peers, so that the check shows it.
+          const chosen = chooseAddressPair(addressesOn(node, name), addresses)?.destination ?? addresses[0]
+          return chosen ? [{ node: peer.name, address: chosen.address, interface: name }] : []
         }),
   )
 
 /** Parameters that the collector fills in from the fleet when the caller has not given them. */
 const FILLED_IN: Readonly<
-  Record<string, { key: string; value(node: Node, nodes: readonly Node[]): unknown } | undefined>
+  Record<string, { key: string; value(node: FleetNode, nodes: readonly FleetNode[]): unknown } | undefined>
 > = {
   ping: { key: 'targets', value: peersOf },
   reachability: {
@@ -34,8 +39,8 @@ const FILLED_IN: Readonly<
 
 export const withFleetParameters = (
   check: string,
-  node: Node,
-  nodes: readonly Node[],
+  node: FleetNode,
+  nodes: readonly FleetNode[],
   given: CheckParameters,
 ): Record<string, unknown> => {
   const filled = FILLED_IN[check]

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { createVerdict, type Verdict } from '../../diagnosis/verdict.ts'
+import { createNode, type FleetNode } from '../../inventory/node.ts'
 import { END, endedRun, iperfPair } from '../../telemetry/testing/samples.ts'
 import { addResult } from '../state/findings.ts'
 import { checkResult } from '../testing/samples.ts'
@@ -10,8 +10,8 @@ import { StandingVerdicts } from './standing-verdicts.ts'
 
 const NOW = new Date('2026-01-02T04:00:00Z')
 const ago = (seconds: number) => new Date(NOW.getTime() - seconds * 1000)
-const node = (name: string, fields: Partial<Node> = {}): Node => ({
-  ...Node.fromPartial({ name, state: NodeState.NODE_STATE_READY, rack: 'r1' }),
+const node = (name: string, fields: Partial<FleetNode> = {}): FleetNode => ({
+  ...createNode({ name, state: 'ready', rack: 'r1' }),
   ...fields,
 })
 const passed = (check: string, seconds: number) =>
@@ -84,7 +84,7 @@ describe('a node is unknown because of', () => {
   test.each<[string, Partial<GateFacts>, string]>([
     [
       'a silent agent',
-      { node: node('a', { state: NodeState.NODE_STATE_SILENT, stateReason: 'connection refused' }) },
+      { node: node('a', { state: 'silent', stateReason: 'connection refused' }) },
       'the agent does not answer: connection refused',
     ],
     ['a check that was never run', { required: [need('ping')] }, 'check ping has not been run'],
@@ -137,22 +137,18 @@ describe('required checks', () => {
 
 describe('a verdict of a run', () => {
   const verdict = (fields: Partial<Verdict>): Verdict =>
-    Verdict.fromPartial({ message: 'it is slow.\nEvidence.', ...fields })
+    createVerdict({ kind: 'interface', message: 'it is slow.\nEvidence.', ...fields })
   const standing = (each: Verdict, time = NOW) => [{ run: 'run-1', test: 'iperf', verdict: each, time }]
   const reasons = (each: Verdict, facts: Partial<GateFacts> = {}) =>
     judge({ verdicts: standing(each), ...facts }).reasons
 
   test.each<[string, Partial<Verdict>, boolean]>([
-    ['of the node', { kind: CulpritKind.CULPRIT_KIND_NODE, node: 'a' }, true],
-    ['of its interface', { kind: CulpritKind.CULPRIT_KIND_INTERFACE, node: 'a', interface: 'net0' }, true],
-    ['of another node', { kind: CulpritKind.CULPRIT_KIND_NODE, node: 'b' }, false],
-    ['of a link within the job', { kind: CulpritKind.CULPRIT_KIND_LINK, node: 'b', peer: 'a' }, true],
-    ['of a link that leaves the job', { kind: CulpritKind.CULPRIT_KIND_LINK, node: 'a', peer: 'c' }, false],
-    [
-      'of the uplink of a rack that the job stays in',
-      { kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK, rack: 'r1' },
-      false,
-    ],
+    ['of the node', { kind: 'node', node: 'a' }, true],
+    ['of its interface', { kind: 'interface', node: 'a', interface: 'net0' }, true],
+    ['of another node', { kind: 'node', node: 'b' }, false],
+    ['of a link within the job', { kind: 'link', node: 'b', peer: 'a' }, true],
+    ['of a link that leaves the job', { kind: 'link', node: 'a', peer: 'c' }, false],
+    ['of the uplink of a rack that the job stays in', { kind: 'rack_uplink', rack: 'r1' }, false],
   ])('%s: a reason against the node?', (_name, fields, isReason) => {
     expect(reasons(verdict(fields))).toEqual(
       isReason ? ['iperf run run-1 has a verdict against it: it is slow.'] : [],
@@ -160,20 +156,20 @@ describe('a verdict of a run', () => {
   })
 
   test('of an uplink is a reason against a job in two racks', () => {
-    const uplink = verdict({ kind: CulpritKind.CULPRIT_KIND_RACK_UPLINK, rack: 'r1' })
+    const uplink = verdict({ kind: 'rack_uplink', rack: 'r1' })
     const job = [node('a'), node('b', { rack: 'r2' })]
     expect(reasons(uplink, { job })).toHaveLength(1)
     expect(reasons(uplink, { job, node: job[1]! })).toHaveLength(0)
   })
 
   test('is no reason when it is too old', () => {
-    const old = standing(verdict({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'a' }), ago(3601))
+    const old = standing(verdict({ kind: 'node', node: 'a' }), ago(3601))
     expect(judge({ verdicts: old }).open).toBe(true)
   })
 
   test('applies until a run of the same test measures enough and does not repeat it', () => {
     const verdicts = new StandingVerdicts()
-    const bad = verdict({ kind: CulpritKind.CULPRIT_KIND_INTERFACE, node: 'a', interface: 'net0' })
+    const bad = verdict({ kind: 'interface', node: 'a', interface: 'net0' })
     const mesh = ['b', 'c', 'd'].map((peer) => iperfPair('a', peer, 1e9))
     verdicts.observeRun(endedRun('iperf', { verdicts: [bad] }), mesh)
     verdicts.observeRun(endedRun('iperf', { verdicts: [bad] }), mesh)

@@ -1,10 +1,10 @@
 /** Whether a node may take a job. A pure function of the facts that job-gate.ts collects. */
 
 import { CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type CheckRecord, type NodeGate, Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
 import { formatDuration } from '../../../lib/units.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { isReady } from '../../inventory/selectors.ts'
 import type { CheckParameters } from '../assign/check-parameters.ts'
 import { severityWord } from '../state/findings.ts'
@@ -14,9 +14,9 @@ import { concernsNode, type StandingVerdict } from './standing-verdicts.ts'
 export type RequiredCheck = { check: string; parameters: CheckParameters; byName: boolean }
 
 export type GateFacts = {
-  node: Node
+  node: FleetNode
   /** All nodes of the job. */
-  job: readonly Node[]
+  job: readonly FleetNode[]
   records: readonly CheckRecord[]
   verdicts: readonly StandingVerdict[]
   required: readonly RequiredCheck[]

@@ -1,9 +1,9 @@
 import type { CheckResult } from '#proto/meshgauge/agent/v1/check.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import type { CheckGateResponse } from '#proto/meshgauge/collector/v1/health.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { describeCallError } from '../../../lib/errors.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { isReady, selectNodes } from '../../inventory/selectors.ts'
 import type { Store } from '../../store/store.ts'
 import type { CheckCatalogue } from '../agents/check-catalogue.ts'
@@ -43,7 +43,11 @@ export class JobGate {
     this.#deps = deps
   }
 
-  async check(nodes: readonly Node[], options: GateOptions, signal: AbortSignal): Promise<CheckGateResponse> {
+  async check(
+    nodes: readonly FleetNode[],
+    options: GateOptions,
+    signal: AbortSignal,
+  ): Promise<CheckGateResponse> {
     const job = nodes.map(({ name }) => name)
     const judged = await Promise.all(
       job.map(async (name) => {
@@ -81,7 +85,7 @@ export class JobGate {
   }
 
   /** The checks with these names; without names those of the config; without these all that can run and disturb nothing. */
-  async #requiredChecksOf(node: Node, names: readonly string[]): Promise<RequiredCheck[]> {
+  async #requiredChecksOf(node: FleetNode, names: readonly string[]): Promise<RequiredCheck[]> {
     const { fleet, periodic, catalogue } = this.#deps
     if (names.length > 0) return names.map((check) => ({ check, parameters: {}, byName: true }))
     if (periodic.entries.length > 0)

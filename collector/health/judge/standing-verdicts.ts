@@ -1,9 +1,9 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
 import { createClearedVerdicts } from '../../diagnosis/cleared-verdicts.ts'
+import type { Verdict } from '../../diagnosis/verdict.ts'
 import type { PairResult } from '../../dispatch/pair-result.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import type { Run } from '../../store/run.ts'
 
 /** A verdict that no later run of the same test has cleared. */
@@ -44,21 +44,25 @@ export class StandingVerdicts {
 }
 
 /**
- * Whether a verdict is a reason against a node of a job. Its culprit is then the node, one of its interfaces, its link to
- * another node of the job, or the uplink between its rack and another rack that the job uses.
+ * Whether a verdict is a reason against a node of a job. Its culprit is then the node, one of its interfaces, its class,
+ * its link to another node of the job, or the uplink between its rack and another rack that the job uses.
  */
-export const concernsNode = (verdict: Verdict, node: Node, job: readonly Node[]): boolean => {
+export const concernsNode = (verdict: Verdict, node: FleetNode, job: readonly FleetNode[]): boolean => {
   switch (verdict.kind) {
-    case CulpritKind.CULPRIT_KIND_NODE:
-    case CulpritKind.CULPRIT_KIND_INTERFACE:
+    case 'node':
+    case 'interface':
       return verdict.node === node.name
-    case CulpritKind.CULPRIT_KIND_LINK: {
+    case 'link': {
       const linked = [verdict.node, verdict.peer]
       return linked.includes(node.name) && linked.every((name) => job.some((each) => each.name === name))
     }
-    case CulpritKind.CULPRIT_KIND_RACK_UPLINK:
+    case 'class':
+      return verdict.nodes.includes(node.name)
+    case 'rack_uplink':
       return node.rack === verdict.rack && job.some(({ rack }) => rack !== verdict.rack)
-    default:
+    // A program is not the network, and unattributed pairs name no node.
+    case 'program':
+    case 'unattributed':
       return false
   }
 }

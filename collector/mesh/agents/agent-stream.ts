@@ -8,6 +8,7 @@ import type {
 import type { Clock } from '../../../lib/clock.ts'
 import { ClientError, describeCallError, Status } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
+import { withoutSpans } from '../../../lib/rpc-tracing.ts'
 import type { AgentConnection } from '../../inventory/agents.ts'
 
 /** An agent sends a batch at least every 2 s. After this time without one it is disconnected or hangs. */
@@ -152,7 +153,8 @@ class AgentStream {
     this.#stop = stop
     this.#heardSeconds = deps.clock.monotonicSeconds()
     this.#backoff = new Backoff(deps.random, this.#heardSeconds)
-    this.done = this.#runCalls()
+    // The reconnects of a stream that lasts for days would each be a span.
+    this.done = withoutSpans(() => this.#runCalls())
   }
 
   async #runCall(signal: AbortSignal): Promise<void> {

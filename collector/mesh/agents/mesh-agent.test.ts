@@ -127,3 +127,15 @@ test('batches without windows are acknowledged with the next full batch, or 16 t
   expect(marks).toEqual([5, 16, 32])
   await agent.close()
 })
+
+test('a target that the agent refuses is the problem of its path, not of its interface', async () => {
+  const { agent, batch } = startAgent()
+  await batch({
+    sequence: 1,
+    problems: [{ groupIndex: 0, interface: 'net0', reason: 'not in a network', targetIds: [7, 8] }],
+  })
+  expect([6, 7, 8].map((id) => agent.pathProblem(id))).toEqual(['', 'not in a network', 'not in a network'])
+  expect(agent.interfaceProblems().size).toBe(0)
+  expect(agent.problems()).toEqual(['a does not probe 2 of its targets: not in a network'])
+  await agent.close()
+})

@@ -1,4 +1,4 @@
-import type { MeshBatch, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshBatch, MeshProblem, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
@@ -68,6 +68,8 @@ class MeshAgent {
   #lastEndMs = 0
   /** Why an interface is not probed from, by its name; '' is the interface that the routing table selects. */
   #interfaceProblems: ReadonlyMap<string, string> = new Map()
+  /** Why a path is not probed, by its id. */
+  #pathProblems: ReadonlyMap<number, string> = new Map()
   /** Batches that wait until the clock offset is known: at most one second of them, and what an agent can buffer. */
   #waiting: MeshBatch[] = []
 
@@ -116,15 +118,23 @@ class MeshAgent {
 
   #receive(batch: MeshBatch): void {
     this.#clock.observe(toMilliseconds(batch.sendTime), this.#deps.clock.monotonicSeconds())
+    this.#setProblems(batch.problems)
+    this.#waiting.push(batch)
+    this.processWaiting()
+  }
+
+  #setProblems(problems: readonly MeshProblem[]): void {
+    const ofGroups = problems.filter(({ targetIds }) => targetIds.length === 0)
     this.#interfaceProblems = new Map(
-      batch.problems.map(({ groupIndex, interface: name, reason }) => [
+      ofGroups.map(({ groupIndex, interface: name, reason }) => [
         // Older agents send only an index into the assignment that they have applied, which may not be the newest one.
         name ?? this.#plan.assignment.groups[groupIndex]?.interface ?? '',
         reason,
       ]),
     )
-    this.#waiting.push(batch)
-    this.processWaiting()
+    this.#pathProblems = new Map(
+      problems.flatMap(({ targetIds, reason }) => targetIds.map((id) => [id, reason] as const)),
+    )
   }
 
   #process(batch: MeshBatch, offsetMs: number): void {
@@ -201,12 +211,20 @@ class MeshAgent {
     return this.#interfaceProblems
   }
 
+  /** Why a path is not probed; empty when it is. */
+  pathProblem(id: number): string {
+    return this.#pathProblems.get(id) ?? ''
+  }
+
   /** Returns why this node is not measured, one line each. */
   problems(): string[] {
     return [
       ...(this.delivers() ? [] : [`${this.node} does not deliver: ${this.#stream.reason()}`]),
       ...[...this.#interfaceProblems].map(
         ([name, reason]) => `${this.node} cannot probe${name && ` from ${name}`}: ${reason}`,
+      ),
+      ...[...Map.groupBy(this.#pathProblems.values(), (reason) => reason)].map(
+        ([reason, { length }]) => `${this.node} does not probe ${length} of its targets: ${reason}`,
       ),
     ]
   }

@@ -1,11 +1,10 @@
 import { expect, test, vi } from 'vitest'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { ClientError, Status } from '../../../lib/errors.ts'
+import { createNode, type FleetNode, type NodeState } from '../../inventory/node.ts'
 import { createMeshTime } from '../mesh-time.ts'
 import { createMeshAgents } from './mesh-agents.ts'
 
-const nodeOf = (name: string, state: NodeState): Node => Node.fromPartial({ name, state })
-const { NODE_STATE_READY: READY, NODE_STATE_SILENT: SILENT } = NodeState
+const nodeOf = (name: string, state: NodeState): FleetNode => createNode({ name, state })
 
 test('an agent that refuses is not called again when another node becomes ready or silent', async () => {
   const mesh = vi.fn(() => {
@@ -39,11 +38,11 @@ test('an agent that refuses is not called again when another node becomes ready 
   await turn()
   expect(mesh).toHaveBeenCalledTimes(1)
   for (const [state, ofOther, calls] of [
-    [READY, READY, 2],
-    [READY, SILENT, 2],
-    [READY, READY, 2],
-    [SILENT, READY, 2],
-    [READY, READY, 3],
+    ['ready', 'ready', 2],
+    ['ready', 'silent', 2],
+    ['ready', 'ready', 2],
+    ['silent', 'ready', 2],
+    ['ready', 'ready', 3],
   ] as const) {
     agents.wake([nodeOf('a', state), nodeOf('b', ofOther)])
     await turn()

@@ -1,4 +1,4 @@
-import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import type { NodePlan } from '../assign/assignment.ts'
 import type { MeshDependencies } from '../dependencies.ts'
 import type { MeshTime } from '../mesh-time.ts'
@@ -98,11 +98,9 @@ export const createMeshAgents = (deps: Deps) => {
      * The states of the nodes have changed: calls the agents of nodes that have become ready. An agent that was ready
      * before has refused the stream, and keeps its backoff.
      */
-    wake: (nodes: readonly Node[]): void => {
+    wake: (nodes: readonly FleetNode[]): void => {
       const previous = ready
-      ready = new Set(
-        nodes.flatMap(({ name, state }) => (state === NodeState.NODE_STATE_READY ? [name] : [])),
-      )
+      ready = new Set(nodes.flatMap(({ name, state }) => (state === 'ready' ? [name] : [])))
       for (const name of ready) {
         const agent = previous.has(name) ? undefined : agents.get(name)
         if (agent && !agent.delivers()) agent.wake()
@@ -117,6 +115,8 @@ export const createMeshAgents = (deps: Deps) => {
     /** Returns why a node cannot probe from an interface; empty when it can. */
     interfaceProblem: (node: string, name: string): string =>
       agents.get(node)?.interfaceProblems().get(name) ?? '',
+    /** Returns why a node does not probe a path; empty when it does. */
+    pathProblem: (node: string, id: number): string => agents.get(node)?.pathProblem(id) ?? '',
     problems: (node: string): string[] => agents.get(node)?.problems() ?? [],
     /** Returns the state of each stream, with clock offsets relative to the wall clock. */
     streams: () => [...agents.values()].map((agent) => moved(agent.status(), time.shiftMs())),

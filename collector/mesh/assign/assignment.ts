@@ -1,16 +1,19 @@
 import type { MeshAssignment, MeshGroup } from '#proto/meshgauge/agent/v1/ping.ts'
 import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { cidrOf } from '../../../lib/ip-address.ts'
+import { toDuration } from '../../../lib/protobuf-time.ts'
 import {
   addressesOfPair,
   endpointsOf,
   type FleetEndpoint,
   interfaceNames,
+  parseAddresses,
 } from '../../inventory/endpoints.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { selectNodes } from '../../inventory/selectors.ts'
 import type { PathKey } from '../../store/windows.ts'
+import type { MeshSpec } from './mesh-spec.ts'
 import type { Rotation } from './rotation.ts'
-import type { MeshSettings } from './settings.ts'
 
 /** The members of a mesh in the current fleet: nodes, interfaces and addresses. */
 export type MeshMembers = {
@@ -42,8 +45,17 @@ export type TargetGroup = { probe: Probe; interface: string; targets: readonly T
 /** How the targets of a mesh are probed. */
 export type Probe = Omit<MeshGroup, 'interface' | 'targets'>
 
+export const probeOf = (spec: MeshSpec, intervalSeconds: number): Probe => ({
+  engine: spec.engine,
+  interval: toDuration(intervalSeconds),
+  timeout: toDuration(spec.timeoutSeconds),
+  sizeBytes: spec.sizeBytes,
+  dontFragment: spec.dontFragment,
+  tos: spec.tos,
+})
+
 /**
- * The last known addresses of each interface. An interface that is down may have no addresses, and must stay in the
+ * The last known addresses of each interface, with prefix lengths. An interface that is down may have no addresses, and must stay in the
  * mesh so that its failure is seen.
  */
 export type KnownAddresses = {
@@ -53,14 +65,14 @@ export type KnownAddresses = {
 
 const withKnownAddresses = (known: KnownAddresses, endpoint: FleetEndpoint): FleetEndpoint => {
   const { node, interface: name, addresses } = endpoint
-  if (addresses.length > 0) known.set(node, name, addresses)
-  return { ...endpoint, addresses: known.get(node, name) }
+  if (addresses.length > 0) known.set(node, name, addresses.map(cidrOf))
+  return addresses.length > 0 ? endpoint : { ...endpoint, addresses: parseAddresses(known.get(node, name)) }
 }
 
 /** Returns the members of a mesh. A selector that matches no node is reported as a problem; the rest still takes part. */
 export const resolveMembers = (
-  { spec }: MeshSettings,
-  fleet: readonly Node[],
+  spec: MeshSpec,
+  fleet: readonly FleetNode[],
   known: KnownAddresses,
 ): MeshMembers => {
   const chosen = selectNodes(fleet, spec.nodes, 'nodes')
@@ -91,8 +103,8 @@ export const resolveMembers = (
 }
 
 /** Returns whether the fleet is too large for a full mesh, so that its nodes rotate their peers. */
-export const isRotating = (settings: MeshSettings, members: MeshMembers): boolean =>
-  members.nodes.length > settings.fullMeshLimit
+export const isRotating = (spec: MeshSpec, members: MeshMembers): boolean =>
+  members.nodes.length > spec.fullMeshLimit
 
 /** Returns what a node probes: each peer, from each interface to the interface of the same name. */
 export const groupsOf = (
@@ -121,14 +133,12 @@ export const groupsOf = (
 /** Returns the peers of a node: all other nodes, or those of the epoch in a fleet that rotates. */
 export const peersOf = (
   node: string,
-  settings: MeshSettings,
+  spec: MeshSpec,
   members: MeshMembers,
   rotation: Rotation,
   epoch: number,
 ): readonly string[] =>
-  isRotating(settings, members)
-    ? rotation.peersOf(node, epoch)
-    : members.nodes.filter((peer) => peer !== node)
+  isRotating(spec, members) ? rotation.peersOf(node, epoch) : members.nodes.filter((peer) => peer !== node)
 
 /**
  * Returns one assignment for all groups of a node, and its targets by path id. A path that several meshes contain is

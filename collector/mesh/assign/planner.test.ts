@@ -1,15 +1,10 @@
 import { expect, test } from 'vitest'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { FleetNode } from '../../inventory/node.ts'
+import { sampleNode } from '../../inventory/testing/nodes.ts'
+import { createMeshSpec } from './mesh-spec.ts'
 import { createPlanner } from './planner.ts'
-import { readMeshSpec } from './settings.ts'
 
-const nodeOf = (name: string, address: string): Node =>
-  Node.fromPartial({
-    name,
-    interfaces: ['net0'],
-    description: { interfaces: [{ name: 'net0', addresses: [`${address}/24`] }] },
-  })
+const nodeOf = (name: string, address: string): FleetNode => sampleNode(name, { net0: [`${address}/24`] })
 
 test('of two meshes with the same paths, the second one takes them over when the first ends', () => {
   const ids = new Map<string, number>()
@@ -23,9 +18,9 @@ test('of two meshes with the same paths, the second one takes them over when the
     set: () => undefined,
   })
   planner.setFleet([nodeOf('node-1', '10.0.0.1'), nodeOf('node-2', '10.0.0.2')])
-  const settings = readMeshSpec(MeshSpec.fromPartial({ interfaces: ['net0'] }))
-  planner.set('first', settings)
-  planner.set('second', settings)
+  const spec = createMeshSpec({ interfaces: ['net0'] })
+  planner.set('first', spec)
+  planner.set('second', spec)
   const meshes = () =>
     [...planner.changes(0)].flatMap(({ plan }) => [...plan!.targets.values()].map(({ mesh }) => mesh))
   expect(meshes()).toEqual(['first', 'first'])
@@ -35,7 +30,7 @@ test('of two meshes with the same paths, the second one takes them over when the
 })
 
 /** Returns a planner for the nodes, and a function for the window lengths of the changed plans in seconds. */
-const planWindows = (nodes: readonly Node[]) => {
+const planWindows = (nodes: readonly FleetNode[]) => {
   const ids = new Map<string, number>()
   const idOf = (key: object) => {
     const name = JSON.stringify(key)
@@ -55,13 +50,11 @@ const planWindows = (nodes: readonly Node[]) => {
 test('a second large mesh extends the windows of the first one', () => {
   const names = Array.from({ length: 165 }, (_, index) => `node-${index}`)
   const { planner, lengths } = planWindows(names.map((name, index) => nodeOf(name, `10.0.0.${index + 1}`)))
-  const settings = readMeshSpec(
-    MeshSpec.fromPartial({ interfaces: ['net0'], window: { seconds: 1, nanos: 0 } }),
-  )
+  const spec = createMeshSpec({ interfaces: ['net0'], windowSeconds: 1 })
   // 165 * 164 windows per second exceed the limit slightly.
-  planner.set('first', settings)
+  planner.set('first', spec)
   expect(new Set(lengths())).toEqual(new Set([2]))
-  planner.set('second', settings)
+  planner.set('second', spec)
   expect(lengths()).toEqual(names.map(() => 5))
   planner.set('second', undefined)
   expect(lengths()).toEqual(names.map(() => 2))
@@ -70,15 +63,10 @@ test('a second large mesh extends the windows of the first one', () => {
 test('only paths between interfaces of the same name count for the window length', () => {
   const nodes = Array.from({ length: 100 }, (_, index) => {
     const name = `net${index % 10}`
-    return Node.fromPartial({
-      name: `node-${index}`,
-      interfaces: [name],
-      state: NodeState.NODE_STATE_READY,
-      description: { interfaces: [{ name, state: 'up', addresses: [`10.0.${index % 10}.${index + 1}/24`] }] },
-    })
+    return sampleNode(`node-${index}`, { [name]: [`10.0.${index % 10}.${index + 1}/24`] })
   })
   const { planner, lengths } = planWindows(nodes)
-  planner.set('all', readMeshSpec(MeshSpec.fromPartial({ window: { seconds: 1, nanos: 0 } })))
+  planner.set('all', createMeshSpec({ windowSeconds: 1 }))
   expect(lengths()).toEqual(nodes.map(() => 1))
   expect([...planner.meshes()].map(planner.problemsOf)).toEqual([[]])
 })

@@ -1,7 +1,7 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { OperatingError } from '../../../lib/errors.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
 import { createCooperativeYielding } from '../../cooperative-yielding.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import type { PathKey } from '../../store/windows.ts'
 import type { MeshDependencies } from '../dependencies.ts'
 import {
@@ -13,15 +13,17 @@ import {
   type NodePlan,
   type ProbeRate,
   peersOf,
+  probeOf,
   resolveMembers,
 } from './assignment.ts'
+import { intervalOf, requestedWindowOf, windowFor, windowProblems } from './intervals.ts'
+import type { MeshSpec } from './mesh-spec.ts'
 import { createRotation, epochsToCover, type Rotation } from './rotation.ts'
-import { intervalOf, type MeshSettings, windowFor, windowProblems } from './settings.ts'
 
 /** A mesh and its members in the current fleet. */
 export type PlannedMesh = {
   name: string
-  settings: MeshSettings
+  spec: MeshSpec
   members: MeshMembers
   rotation: Rotation
   /** By node, the epoch that its current plan is for. */
@@ -32,18 +34,18 @@ export type PlannedMesh = {
 
 /** Returns the number of peers of a node, and the seconds until every pair was probed (undefined: continuously). */
 export const extentOf = ({
-  settings,
+  spec,
   members,
 }: PlannedMesh): { peers: number; coverSeconds: number | undefined } => {
   const size = members.nodes.length
-  if (!isRotating(settings, members)) return { peers: Math.max(0, size - 1), coverSeconds: undefined }
-  const peers = Math.min(settings.shiftCount, size - 1)
-  return { peers, coverSeconds: epochsToCover(size, settings.shiftCount) * settings.epochSeconds }
+  if (!isRotating(spec, members)) return { peers: Math.max(0, size - 1), coverSeconds: undefined }
+  const peers = Math.min(spec.shiftCount, size - 1)
+  return { peers, coverSeconds: epochsToCover(size, spec.shiftCount) * spec.epochSeconds }
 }
 
 /** An agent uses one window length: the shortest of its meshes. */
-const requestedWindowOf = (meshes: readonly PlannedMesh[]): number =>
-  Math.min(...meshes.map(({ settings }) => settings.windowSeconds))
+const shortestWindowOf = (meshes: readonly PlannedMesh[]): number =>
+  Math.min(...meshes.map(({ spec }) => requestedWindowOf(spec)))
 
 /** Counts pairs of interfaces of the same name, scaled by the fraction of peers that are probed at a time. */
 const pathCountOf = (mesh: PlannedMesh): number => {
@@ -53,8 +55,8 @@ const pathCountOf = (mesh: PlannedMesh): number => {
 }
 
 const rateOf = (mesh: PlannedMesh): ProbeRate => {
-  const intervalSeconds = intervalOf(mesh.settings, extentOf(mesh).peers)
-  const isIcmp = mesh.settings.probe.engine !== 'tcp'
+  const intervalSeconds = intervalOf(mesh.spec, extentOf(mesh).peers)
+  const isIcmp = mesh.spec.engine !== 'tcp'
   return { intervalSeconds, echoesPerSecond: isIcmp ? 1 / intervalSeconds : 0 }
 }
 
@@ -74,7 +76,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
   const plans = new Map<string, NodePlan>()
   /** Nodes whose plan must be computed again. */
   const due = new Set<string>()
-  let fleet: readonly Node[] = []
+  let fleet: readonly FleetNode[] = []
 
   const pathCount = (): number => [...meshes.values()].reduce((sum, mesh) => sum + mesh.pathCount, 0)
   const markMembers = ({ members }: PlannedMesh): void => {
@@ -82,18 +84,18 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
   }
   const updateMembers = (mesh: PlannedMesh): void => {
     markMembers(mesh)
-    mesh.members = resolveMembers(mesh.settings, fleet, known)
+    mesh.members = resolveMembers(mesh.spec, fleet, known)
     mesh.rotation.setMembers(mesh.members.nodes)
     mesh.pathCount = pathCountOf(mesh)
     markMembers(mesh)
   }
   const groupsFor = (node: string, mesh: PlannedMesh, nowSeconds: number) => {
-    const { settings, members, rotation } = mesh
+    const { spec, members, rotation } = mesh
     const epoch = rotation.epochOf(node, nowSeconds)
     mesh.epochs.set(node, epoch)
     const rate = rateOf(mesh)
-    const probe = { ...settings.probe, interval: toDuration(rate.intervalSeconds) }
-    const peers = peersOf(node, settings, members, rotation, epoch)
+    const probe = probeOf(spec, rate.intervalSeconds)
+    const peers = peersOf(node, spec, members, rotation, epoch)
     return groupsOf(node, peers, probe, members).map((group) => ({ ...group, mesh: mesh.name, rate }))
   }
   const planOf = (node: string, nowSeconds: number): NodePlan | undefined => {
@@ -101,7 +103,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
       .filter(({ members }) => members.nodeSet.has(node))
       .sort((one, other) => (one.name < other.name ? -1 : 1))
     if (ofNode.length === 0) return undefined
-    const windowSeconds = windowFor(requestedWindowOf(ofNode), pathCount())
+    const windowSeconds = windowFor(shortestWindowOf(ofNode), pathCount())
     const groups = ofNode.flatMap((mesh) => groupsFor(node, mesh, nowSeconds))
     const merged = assignmentOf(groups, idOf)
     const targets: NodePlan['targets'] = new Map()
@@ -119,7 +121,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
   return {
     meshes: (): IterableIterator<PlannedMesh> => meshes.values(),
     /** Returns how the plan of a mesh differs from its spec, one line each. */
-    problemsOf: ({ settings }: PlannedMesh): string[] => windowProblems(settings, pathCount()),
+    problemsOf: ({ spec }: PlannedMesh): string[] => windowProblems(spec, pathCount()),
     /** Returns the size of each mesh. */
     extents: () =>
       [...meshes.values()].map((mesh) => ({
@@ -127,21 +129,21 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
         nodes: mesh.members.nodes.length,
         ...extentOf(mesh),
       })),
-    /** Adds or replaces a mesh; removes it without settings. */
-    set: (name: string, settings: MeshSettings | undefined): void => {
+    /** Adds or replaces a mesh; removes it without a spec. */
+    set: (name: string, spec: MeshSpec | undefined): void => {
       // The total number of paths determines the window length of all nodes.
       for (const mesh of meshes.values()) markMembers(mesh)
       meshes.delete(name)
-      if (!settings) return
-      const members = resolveMembers(settings, fleet, known)
+      if (!spec) return
+      const members = resolveMembers(spec, fleet, known)
       const mesh = {
-        ...{ name, settings, members, rotation: createRotation(settings) },
+        ...{ name, spec, members, rotation: createRotation(spec) },
         ...{ epochs: new Map<string, number>(), pathCount: 0 },
       }
       meshes.set(name, mesh)
       updateMembers(mesh)
     },
-    setFleet: (nodes: readonly Node[]): void => {
+    setFleet: (nodes: readonly FleetNode[]): void => {
       fleet = nodes
       for (const mesh of meshes.values()) updateMembers(mesh)
     },
@@ -151,7 +153,7 @@ export const createPlanner = (idOf: (key: PathKey) => number, known: KnownAddres
      */
     *changes(nowSeconds: number): Generator<{ node: string; plan: NodePlan | undefined }> {
       for (const mesh of meshes.values()) {
-        if (!isRotating(mesh.settings, mesh.members)) continue
+        if (!isRotating(mesh.spec, mesh.members)) continue
         for (const node of mesh.members.nodes) {
           if (mesh.epochs.get(node) !== mesh.rotation.epochOf(node, nowSeconds)) due.add(node)
         }

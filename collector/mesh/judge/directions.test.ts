@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { CulpritKind, FaultDirection, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { createVerdict } from '../../diagnosis/verdict.ts'
 import { createEchoCounts } from '../state/echo-counts.ts'
 import { createInterfaceWindow } from '../state/interface-window.ts'
 import { createPathHealth } from '../state/path-state.ts'
@@ -86,11 +86,11 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
     second++
   }
   for (let count = 0; count < HEALTHY_SECONDS; count++) step(false)
-  const verdict = Verdict.fromPartial({
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+  const verdict = createVerdict({
+    kind: 'interface',
     node: 'node-0',
     interface: 'net0',
-    direction: FaultDirection.FAULT_DIRECTION_BOTH,
+    direction: 'both',
     message: 'node-0 is bad.',
   })
   return {
@@ -107,7 +107,7 @@ const startFleet = (loss: Loss, { othersPerSecond = 0, silent = '' } = {}) => {
   }
 }
 
-const { FAULT_DIRECTION_TX: TX, FAULT_DIRECTION_RX: RX, FAULT_DIRECTION_BOTH: BOTH } = FaultDirection
+const [TX, RX, BOTH] = ['tx', 'rx', 'both'] as const
 
 describe('the direction of a verdict', () => {
   test.each([
@@ -159,10 +159,10 @@ test('the paths are read once for any number of verdicts', () => {
   let [reads, countReads] = [0, 0]
   const verdictsOf = (count: number) =>
     Array.from({ length: count }, (_, index) =>
-      Verdict.fromPartial({
-        kind: CulpritKind.CULPRIT_KIND_NODE,
+      createVerdict({
+        kind: 'node',
         node: `node-${index}`,
-        direction: FaultDirection.FAULT_DIRECTION_BOTH,
+        direction: 'both',
       }),
     )
   const directions = createDirections({

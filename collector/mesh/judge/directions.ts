@@ -1,5 +1,4 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import {
   type EchoBalance,
   type EchoEvidence,
@@ -7,6 +6,7 @@ import {
   MUCH_LOSS,
   withDirection,
 } from '../../diagnosis/echo-balance.ts'
+import type { Verdict } from '../../diagnosis/verdict.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { EchoCounts } from '../state/echo-counts.ts'
 import type { InterfaceWindow } from '../state/interface-window.ts'
@@ -247,8 +247,8 @@ export const createDirections = (deps: Deps) => {
 
   /** When the node does not deliver, or reports a problem of the interface, both directions are known to fail. */
   const lacksDirection = ({ kind, direction, node, interface: name }: Verdict): boolean =>
-    (kind === CulpritKind.CULPRIT_KIND_NODE || kind === CulpritKind.CULPRIT_KIND_INTERFACE) &&
-    direction === FaultDirection.FAULT_DIRECTION_BOTH &&
+    (kind === 'node' || kind === 'interface') &&
+    direction === 'both' &&
     delivers(node) &&
     interfaceProblem(node, name) === ''
 

@@ -1,6 +1,6 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import type { Clock } from '../../../lib/clock.ts'
+import type { Verdict } from '../../diagnosis/verdict.ts'
 import type { MeshAgents } from '../agents/mesh-agents.ts'
 import type { MeshDependencies } from '../dependencies.ts'
 import type { EchoCounts } from '../state/echo-counts.ts'

@@ -1,10 +1,6 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import {
-  CulpritKind,
-  type EndpointPair,
-  FaultDirection,
-  type Verdict,
-} from '#proto/meshgauge/collector/v1/result.ts'
+import { createVerdict, type Verdict } from '../../diagnosis/verdict.ts'
+import type { EndpointPair } from '../../dispatch/pair-result.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
 import { evidenceOf } from '../state/path-state.ts'
@@ -18,16 +14,6 @@ export const MAX_PAIRS = 50
 const LOSSY_CONFIDENCE = 0.99
 /** A link is an additional culprit if the loss of its lossy interface explains it with less than this probability. */
 const SEPARATE_CHANCE = 1e-3
-
-/** A verdict's fields with the values that most verdicts of the mesh share. */
-export const blankVerdict = {
-  node: '',
-  interface: '',
-  peer: '',
-  rack: '',
-  pairsAgainst: [],
-  retested: false,
-}
 
 /** Returns the pair that a path measures. */
 export const pairOf = ({ source, destination }: MeshPath): EndpointPair => ({ source, destination })
@@ -43,19 +29,19 @@ export const isDead = ({ path: { health }, state }: MeasuredPath): boolean =>
 const lossyVerdict = (lossy: LossyInterface, losing: readonly MeasuredPath[]): Verdict => {
   const { node, interface: name, lostCount, sentCount, peerCount } = lossy
   const percent = ((100 * lostCount) / Math.max(1, sentCount)).toPrecision(2)
-  return {
-    ...blankVerdict,
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+  return createVerdict({
+    kind: 'interface',
     node,
     interface: name,
-    direction: FaultDirection.FAULT_DIRECTION_BOTH,
+    direction: 'both',
     confidence: LOSSY_CONFIDENCE,
     message:
       lostCount === 0
         ? `${node} loses probes on ${name}. The loss was found before the collector was restarted.`
         : `${node} loses ${percent} % of probes on ${name}: ${lostCount} of ${sentCount} probes to and from it were lost, with ${peerCount} peers.`,
     pairsFor: losing.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
-  }
+    pairCount: losing.length,
+  })
 }
 
 /** Returns the paths with loss by the interfaces at their ends, at most MAX_PAIRS each. */
@@ -79,7 +65,7 @@ const isExplained = (
   { node, interface: name, lostCount, sentCount }: LossyInterface,
   byPair: ReadonlyMap<string, MeasuredPath>,
 ): boolean => {
-  if (verdict.kind !== CulpritKind.CULPRIT_KIND_LINK) return false
+  if (verdict.kind !== 'link') return false
   const paths = verdict.pairsFor.flatMap((pair) => byPair.get(endpointPairKey(pair)) ?? [])
   let [lost, sent] = [0, 0]
   for (const each of paths) {

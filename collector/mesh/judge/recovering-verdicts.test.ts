@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest'
-import { CulpritKind, type EndpointPair, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { type CulpritKind, createVerdict, type Verdict } from '../../diagnosis/verdict.ts'
+import type { EndpointPair } from '../../dispatch/pair-result.ts'
 import { createBroadVerdictHold } from './recovering-verdicts.ts'
 
-const { CULPRIT_KIND_NODE: NODE, CULPRIT_KIND_INTERFACE: INTERFACE, CULPRIT_KIND_LINK: LINK } = CulpritKind
+const NODE = 'node'
+const INTERFACE = 'interface'
+const LINK = 'link'
 const verdict = (kind: CulpritKind, fields: Partial<Verdict>) =>
-  Verdict.fromPartial({ kind, confidence: 0.9, ...fields })
+  createVerdict({ kind, confidence: 0.9, ...fields })
 const endpointOf = (node: string, name: string) => ({ node, interface: name, address: '' })
 const pair = (source: string, destination: string): EndpointPair => ({
   source: endpointOf(source, 'net0'),
@@ -31,7 +34,7 @@ test('a link is a part of the verdict on its interface or rack, and of no other'
   expect(createBroadVerdictHold()([link], [broad], 0)).toEqual([broad])
   const other = verdict(INTERFACE, { node: 'n4', interface: 'net1' })
   expect(createBroadVerdictHold()([link], [other], 0)).toEqual([link])
-  const rack = verdict(CulpritKind.CULPRIT_KIND_RACK_UPLINK, {
+  const rack = verdict('rack_uplink', {
     rack: 'r1',
     pairsFor: [pair('n1', 'n4'), pair('n4', 'n1')],
   })

@@ -1,5 +1,6 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { CulpritKind, type EndpointPair, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import type { Verdict } from '../../diagnosis/verdict.ts'
+import type { EndpointPair } from '../../dispatch/pair-result.ts'
 import { pathKey } from '../../inventory/keys.ts'
 import type { MeasuredPath } from '../state/paths.ts'
 
@@ -59,8 +60,8 @@ export const createRecoveryFilter = (given: {
 /** Returns whether the broad verdict contains everything that the other one accuses. */
 const isPartOf = (verdict: Verdict, broad: Verdict): boolean => {
   const isSameNode = [verdict.node, verdict.peer].includes(broad.node)
-  if (broad.kind === CulpritKind.CULPRIT_KIND_NODE) return isSameNode
-  if (broad.kind === CulpritKind.CULPRIT_KIND_INTERFACE) {
+  if (broad.kind === 'node') return isSameNode
+  if (broad.kind === 'interface') {
     return isSameNode && verdict.interface === broad.interface
   }
   const pairs = new Set(broad.pairsFor.map(endpointPairKey))

@@ -1,12 +1,12 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { CulpritKind, FaultDirection, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { median } from '../../../lib/statistics.ts'
 import { diagnose } from '../../diagnosis/diagnosis.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
+import { createVerdict, type Verdict } from '../../diagnosis/verdict.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
 import type { MeasuredPath, MeshPath, Paths } from '../state/paths.ts'
-import { blankVerdict, isDead, MAX_PAIRS, pairOf, withLossyInterfaces } from './lossy-verdicts.ts'
+import { isDead, MAX_PAIRS, pairOf, withLossyInterfaces } from './lossy-verdicts.ts'
 import type { PathResults } from './path-results.ts'
 import { createRecoveryFilter } from './recovering-verdicts.ts'
 
@@ -50,15 +50,18 @@ const downNodes = (measured: readonly MeasuredPath[], silent: ReadonlySet<string
   )
   for (const [node, paths] of byDestination) {
     if (!isAllDown(paths)) continue
-    verdicts.set(node, {
-      ...blankVerdict,
-      kind: CulpritKind.CULPRIT_KIND_NODE,
+    verdicts.set(
       node,
-      direction: FaultDirection.FAULT_DIRECTION_BOTH,
-      confidence: DOWN_CONFIDENCE,
-      message: `${node} is down: its agent is silent and ${unreachedText(paths)}.`,
-      pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
-    })
+      createVerdict({
+        kind: 'node',
+        node,
+        direction: 'both',
+        confidence: DOWN_CONFIDENCE,
+        message: `${node} is down: its agent is silent and ${unreachedText(paths)}.`,
+        pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
+        pairCount: paths.length,
+      }),
+    )
   }
   return verdicts
 }
@@ -87,16 +90,18 @@ const downInterfaces = (
       const names = group.map(([name]) => name)
       const paths = group.flatMap(([, each]) => each)
       const reasons = [...new Set(names.map((name) => interfaceProblem(node, name)))].join('; ')
-      verdicts.push({
-        ...blankVerdict,
-        kind: isWhole ? CulpritKind.CULPRIT_KIND_NODE : CulpritKind.CULPRIT_KIND_INTERFACE,
-        node,
-        interface: isWhole ? '' : names[0]!,
-        direction: FaultDirection.FAULT_DIRECTION_BOTH,
-        confidence: DOWN_CONFIDENCE,
-        message: `${node} is cut off on ${names.join(' and ')}: its agent says "${reasons}", and ${unreachedText(paths)}.`,
-        pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
-      })
+      verdicts.push(
+        createVerdict({
+          kind: isWhole ? 'node' : 'interface',
+          node,
+          interface: isWhole ? '' : names[0]!,
+          direction: 'both',
+          confidence: DOWN_CONFIDENCE,
+          message: `${node} is cut off on ${names.join(' and ')}: its agent says "${reasons}", and ${unreachedText(paths)}.`,
+          pairsFor: paths.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
+          pairCount: paths.length,
+        }),
+      )
     }
   }
   return verdicts

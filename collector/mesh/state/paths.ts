@@ -228,13 +228,17 @@ export const createPathStates = (deps: {
     delivers: (node: string) => boolean
     /** Returns why a node cannot probe from an interface; empty when it can. */
     interfaceProblem: (node: string, name: string) => string
+    /** Returns why a node does not probe a path; empty when it does. */
+    pathProblem: (node: string, id: number) => string
   }
   runLoad: Pick<RunLoad, 'overlaps'>
 }) => {
   const { clock, paths, agents, runLoad } = deps
   const delivers = ({ source: { node, interface: name } }: MeshPath): boolean =>
     agents.delivers(node) && agents.interfaceProblem(node, name) === ''
-  const stateAt = (path: MeshPath, nowMs: number): PathState => stateOf(path, delivers(path), nowMs)
+  const isProbed = ({ source, id }: MeshPath): boolean => agents.pathProblem(source.node, id) === ''
+  const stateAt = (path: MeshPath, nowMs: number): PathState =>
+    stateOf(path, delivers(path) && isProbed(path), nowMs)
   const statesOf = (all: Iterable<MeshPath>, isWanted: (state: PathState) => boolean): MeasuredPath[] => {
     const now = clock.now().getTime()
     const found: MeasuredPath[] = []
@@ -246,7 +250,7 @@ export const createPathStates = (deps: {
         source = path.sourceWindow
         isDelivered = delivers(path)
       }
-      const state = stateOf(path, isDelivered, now)
+      const state = stateOf(path, isDelivered && isProbed(path), now)
       if (isWanted(state)) found.push({ path, state, isLoaded: runLoad.overlaps(path, now - MINUTE_MS, now) })
     }
     return found
@@ -273,6 +277,20 @@ export const createPathStates = (deps: {
         counts[stateAt(path, now)]++
       }
       return byMesh
+    },
+    /** Returns the interfaces of which no path is observed in a direction, such as `node-3 net1 sends`. */
+    unobserved: (): string[] => {
+      const now = clock.now().getTime()
+      const seen = new Map<string, boolean>()
+      for (const path of paths.probed()) {
+        const isObserved = stateAt(path, now) !== PathState.PATH_STATE_STALE
+        for (const key of [
+          `${interfaceKey(path.source)} sends`,
+          `${interfaceKey(path.destination)} receives`,
+        ])
+          seen.set(key, isObserved || seen.get(key) === true)
+      }
+      return [...seen].flatMap(([key, isObserved]) => (isObserved ? [] : [key]))
     },
   }
 }

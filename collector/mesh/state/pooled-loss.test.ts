@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { createRandom } from '../../topology/random.ts'
-import { intervalOf, readMeshSpec } from '../assign/settings.ts'
+import { intervalOf } from '../assign/intervals.ts'
+import { createMeshSpec } from '../assign/mesh-spec.ts'
 import { findLossyInterfaces, type LostProbe, poissonTail } from './pooled-loss.ts'
 
 /** Returns the lossy nodes of a full mesh with this number of probes per path. */
@@ -55,7 +55,7 @@ describe('pooled loss', () => {
   test.each([4, 5, 6, 12, 22, 60])(
     '1 % loss in one direction of one of %d nodes at the default rate is found in 7 s',
     (nodes) => {
-      const probes = Math.floor(7 / intervalOf(readMeshSpec(MeshSpec.fromPartial({})), nodes - 1))
+      const probes = Math.floor(7 / intervalOf(createMeshSpec(), nodes - 1))
       const found = seeds.map((seed) =>
         lossyNodes(nodes, (a, b) => (a === 2 || b === 2 ? 0.01 : 0), seed, probes),
       )

@@ -29,6 +29,14 @@ describe('run load', () => {
     )
   })
 
+  test('after a crash during a run, all interfaces count as loaded until the agents have stopped its tests', () => {
+    const load = createRunLoad(() => new Set(), 20_000)
+    load.sample(5000)
+    expect(load.overlaps(path('n1', 'n2'), 0, 1000)).toBe(true)
+    expect(load.overlaps(path('n1', 'n2'), 19_000, 24_000)).toBe(true)
+    expect(load.overlaps(path('n1', 'n2'), 20_500, 24_000)).toBe(false)
+  })
+
   test('is deleted after 150 s', () => {
     let held = new Set(['n1 net0'])
     const load = createRunLoad(() => held)

@@ -7,8 +7,13 @@ const RETENTION_MS = 150_000
  * Records when exclusive runs of this collector loaded interfaces. Such a run fills its links: probes then
  * wait in queues or are lost, which is no evidence of a fault.
  * @param interfacesInUse returns the keys of the interfaces that exclusive runs use now
+ * @param allLoadedUntilMs every interface counts as loaded until this time: after a crash it is not known which
+ * interfaces the interrupted runs used
  */
-export const createRunLoad = (interfacesInUse: () => ReadonlySet<string>) => {
+export const createRunLoad = (
+  interfacesInUse: () => ReadonlySet<string>,
+  allLoadedUntilMs = Number.NEGATIVE_INFINITY,
+) => {
   const loads = new Map<string, { fromMs: number; toMs: number; isHeld: boolean }>()
   // A load that the first sample finds began at an unknown time before it.
   let sampledMs = Number.NEGATIVE_INFINITY
@@ -38,7 +43,9 @@ export const createRunLoad = (interfacesInUse: () => ReadonlySet<string>) => {
       { source, destination }: { source: NodeInterface; destination: NodeInterface },
       fromMs: number,
       toMs: number,
-    ): boolean => loads.size > 0 && (isLoaded(source, fromMs, toMs) || isLoaded(destination, fromMs, toMs)),
+    ): boolean =>
+      fromMs <= allLoadedUntilMs ||
+      (loads.size > 0 && (isLoaded(source, fromMs, toMs) || isLoaded(destination, fromMs, toMs))),
   }
 }
 

@@ -1,9 +1,13 @@
 import { type GetMeshResponse, type Mesh, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
+import { judgementMessage } from '../../diagnosis/judgement-message.ts'
+import { verdictMessage } from '../../diagnosis/verdict-message.ts'
 import type { MeshAgents } from '../agents/mesh-agents.ts'
 import type { Recorder } from '../agents/recorder.ts'
+import { meshSpecMessage } from '../assign/mesh-spec-message.ts'
 import { extentOf, type FleetPlanner, type PlannedMesh } from '../assign/planner.ts'
 import type { Evaluator } from '../judge/evaluator.ts'
+import { answerOfMeshes } from '../judge/mesh-answer.ts'
 import type { MeshTime } from '../mesh-time.ts'
 import { noCounts, type PathCounts, type PathStates, type Paths } from '../state/paths.ts'
 
@@ -16,8 +20,15 @@ type Deps = {
   agents: Pick<MeshAgents, 'delivers' | 'problems' | 'streams'>
   recorder: Pick<Recorder, 'depth' | 'problems'>
   evaluator: Pick<Evaluator, 'lossy' | 'verdicts'>
-  pathStates: Pick<PathStates, 'countsByMesh'>
+  pathStates: Pick<PathStates, 'countsByMesh' | 'unobserved'>
   paths: Pick<Paths, 'interfaces'>
+}
+
+const sumOf = (all: readonly PathCounts[]): PathCounts => {
+  const sum = noCounts()
+  for (const counts of all)
+    for (const state of Object.keys(sum).map(Number) as (keyof PathCounts)[]) sum[state] += counts[state]
+  return sum
 }
 
 /** Returns the state of all meshes for the API (`get`) and for the metrics (`snapshot`). */
@@ -27,7 +38,7 @@ export const createOverview = (deps: Deps) => {
   const problems = (): string[] => [...recorder.problems(), planner.problem()].filter((line) => line !== '')
 
   const meshOf = (mesh: PlannedMesh, counts: PathCounts): Mesh => {
-    const { name, settings, members } = mesh
+    const { name, spec, members } = mesh
     const ofMesh = [
       ...members.problems,
       ...planner.problemsOf(mesh),
@@ -36,7 +47,7 @@ export const createOverview = (deps: Deps) => {
     const { peers, coverSeconds } = extentOf(mesh)
     return {
       schedule: name,
-      spec: settings.spec,
+      spec: meshSpecMessage(spec),
       nodeCount: members.nodes.length,
       streamingCount: members.nodes.filter(agents.delivers).length,
       problems: [...ofMesh, ...problems()].slice(0, MAX_PROBLEMS),
@@ -59,11 +70,20 @@ export const createOverview = (deps: Deps) => {
   return {
     problems,
     get: (): GetMeshResponse => {
+      const planned = [...planner.meshes()]
       const counts = pathStates.countsByMesh()
-      const meshes = [...planner.meshes()].map((mesh) => meshOf(mesh, counts.get(mesh.name) ?? noCounts()))
+      const meshes = planned.map((mesh) => meshOf(mesh, counts.get(mesh.name) ?? noCounts()))
       return {
         meshes: meshes.sort((a, b) => (a.schedule < b.schedule ? -1 : 1)),
-        verdicts: [...evaluator.verdicts()],
+        verdicts: evaluator.verdicts().map(verdictMessage),
+        judgement: judgementMessage(
+          answerOfMeshes({
+            verdicts: evaluator.verdicts(),
+            counts: sumOf([...counts.values()]),
+            unobserved: pathStates.unobserved(),
+            leftOut: planned.flatMap(({ members }) => members.problems),
+          }),
+        ),
       }
     },
     snapshot: () => ({

@@ -24,10 +24,13 @@ const windowMessage = (window: LastMinute, shiftMs: number): PathWindow => ({
   jitter: window.jitterSeconds === undefined ? undefined : toDuration(window.jitterSeconds),
 })
 
-/** Returns a path as the API shows it: its state, last minute and changes, in wall-clock time. */
+/**
+ * Returns a path as the API shows it: its state, last minute and changes, in wall-clock time.
+ * @param problem why the path is not probed; empty when it is
+ */
 export const pathMessage = (
   path: MeshPath,
-  state: PathState,
+  { state, problem }: { state: PathState; problem: string },
   recent: Paths['recent'],
   time: Pick<MeshTime, 'clock' | 'shiftMs'>,
 ): Path => {
@@ -42,7 +45,7 @@ export const pathMessage = (
     stateTime: timestamp(state === PathState.PATH_STATE_STALE ? lastEndMs : stateMs),
     lastMinute: windowMessage(recent.lastMinute(path.row, nowMs), shift),
     lastWindowTime: timestamp(lastEndMs),
-    reason: path.reason,
+    reason: problem ? `${path.destination.address}: ${problem}` : path.reason,
     changeCount: recentChanges(path, nowMs).length,
   }
 }

@@ -1,6 +1,6 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { throwIfInvalid } from '../../../lib/errors.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { isReady } from '../../inventory/selectors.ts'
 import { createIperfTest, createPingTest, createRunSpec } from '../../plan/effective-run-spec.ts'
 import type { RunSpec, RunTest } from '../../plan/run-spec.ts'
@@ -13,7 +13,7 @@ import { PAIR_ABSENT } from './due-pairs.ts'
  * `lastTimes` is pair p on interface i, in Unix seconds. Nodes and interfaces are positions in their lists.
  */
 export type CoverageTable = {
-  nodes: readonly Node[]
+  nodes: readonly FleetNode[]
   interfaces: readonly string[]
   sources: Int32Array
   destinations: Int32Array
@@ -34,7 +34,7 @@ export const pairOfRow = ({ sources, destinations }: CoverageTable, row: number)
 export const createCoverageTable = async (
   ledger: Pick<CoverageLedger, 'lastTimes'>,
   run: RunSpec,
-  fleet: readonly Node[],
+  fleet: readonly FleetNode[],
 ): Promise<CoverageTable> => {
   const { chosen, names: interfaces, violations } = reviewRun(run, fleet)
   throwIfInvalid('the run', violations)

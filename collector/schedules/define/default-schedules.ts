@@ -1,10 +1,10 @@
-import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { Topology, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import {
   ScheduleOrigin,
   ScheduleSpec as ScheduleSpecMessage,
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
+import { createMeshSpec } from '../../mesh/assign/mesh-spec.ts'
 import { createIperfTest, createRunSpec } from '../../plan/effective-run-spec.ts'
 import type { RunSpec } from '../../plan/run-spec.ts'
 import type { ScheduleSpec } from './schedule-spec.ts'
@@ -45,7 +45,7 @@ const scheduleOf = (fields: Partial<ScheduleSpec>): ScheduleSpec => ({
  * nights unnoticed.
  */
 const defaultSpecs = (): ScheduleSpec[] => [
-  scheduleOf({ name: 'mesh', work: { kind: 'mesh', mesh: MeshSpec.fromPartial({}) } }),
+  scheduleOf({ name: 'mesh', work: { kind: 'mesh', mesh: createMeshSpec() } }),
   scheduleOf({
     name: 'daily',
     when: { kind: 'cron', cron: '0 2 * * *' },

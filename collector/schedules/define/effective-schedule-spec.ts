@@ -1,12 +1,8 @@
 import { OverlapPolicy } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { toDuration } from '../../../lib/protobuf-time.ts'
-import { effectiveMeshSpec } from '../../mesh/assign/settings.ts'
 import type { ScheduleSpec } from './schedule-spec.ts'
 
 export const DEFAULT_BUDGET_PERIOD_SECONDS = 86_400
-
-const effectiveWork = (work: ScheduleSpec['work']): ScheduleSpec['work'] =>
-  work?.kind === 'mesh' ? { kind: 'mesh', mesh: effectiveMeshSpec(work.mesh) } : work
 
 /** A mesh has no starts that could overlap. The review refuses a policy for it, also in a stored spec. */
 const effectiveOverlap = ({ work, overlap }: ScheduleSpec): OverlapPolicy =>
@@ -17,7 +13,6 @@ const effectiveOverlap = ({ work, overlap }: ScheduleSpec): OverlapPolicy =>
 /** The spec with all defaults filled in that do not depend on the fleet. An effective spec stays as it is. */
 export const effectiveScheduleSpec = (spec: ScheduleSpec): ScheduleSpec => ({
   ...spec,
-  work: effectiveWork(spec.work),
   overlap: effectiveOverlap(spec),
   budget: spec.budget && {
     ...spec.budget,

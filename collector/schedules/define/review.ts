@@ -1,11 +1,10 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { ConfigError, closest } from '../../../lib/config.ts'
 import { throwIfInvalid, type Violation } from '../../../lib/errors.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 import { interfaceNames } from '../../inventory/endpoints.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { isReady, selectNodes } from '../../inventory/selectors.ts'
-import { checkMeshSpec } from '../../mesh/assign/settings.ts'
+import { checkMeshSpec, type MeshSpec } from '../../mesh/assign/mesh-spec.ts'
 import type { RequestedRunSpec } from '../../plan/run-spec.ts'
 import { type Profile, readProfile } from '../../profiles/profile.ts'
 import { reviewRun } from '../../runs/prepare.ts'
@@ -97,14 +96,14 @@ export const reviewSchedule = (spec: ScheduleSpec): Violation[] => {
 }
 
 /** The interfaces of a node are known once its agent has answered. Until then no interface name is reported as wrong. */
-const reviewOnFleet = (run: RequestedRunSpec, nodes: readonly Node[]): Violation[] => {
+const reviewOnFleet = (run: RequestedRunSpec, nodes: readonly FleetNode[]): Violation[] => {
   const { chosen, violations } = reviewRun(run, nodes)
   return chosen.nodes.every(isReady)
     ? violations
     : violations.filter(({ field }) => !field.startsWith('interfaces'))
 }
 
-const reviewMeshOnFleet = (mesh: MeshSpec, fleet: readonly Node[]): Violation[] => {
+const reviewMeshOnFleet = (mesh: MeshSpec, fleet: readonly FleetNode[]): Violation[] => {
   const { nodes, violations } = selectNodes(fleet, mesh.nodes, 'nodes')
   const unknown = nodes.every(isReady) ? interfaceNames(nodes, mesh.interfaces).violations : []
   return [...violations, ...(nodes.length > 0 ? unknown : [])]
@@ -141,7 +140,7 @@ const throwViolations = (violations: Violation[]): never => {
 /** Checks the run, profile or mesh of a schedule against the current fleet. Returns all violations. */
 export const reviewWork = (
   { work }: ScheduleSpec,
-  nodes: readonly Node[],
+  nodes: readonly FleetNode[],
   profiles: ReadonlyMap<string, Profile>,
 ): Violation[] => {
   if (work?.kind === 'mesh')

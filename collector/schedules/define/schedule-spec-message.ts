@@ -3,6 +3,7 @@
 import type { ProfileSource as ProfileSourceMessage } from '#proto/meshgauge/collector/v1/profile.ts'
 import type { ScheduleSpec as ScheduleSpecMessage } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
+import { meshSpecMessage, meshSpecOf } from '../../mesh/assign/mesh-spec-message.ts'
 import { requestedRunSpecOf, runSpecMessage } from '../../plan/run-spec-message.ts'
 import type { ProfileSource, ScheduleSpec, When, Work } from './schedule-spec.ts'
 
@@ -30,13 +31,13 @@ const whenMessage = (when: When | undefined): ScheduleSpecMessage['when'] => {
 const workOf = (work: ScheduleSpecMessage['work']): Work | undefined => {
   if (work?.$case === 'run') return { kind: 'run', run: requestedRunSpecOf(work.value) }
   if (work?.$case === 'profile') return { kind: 'profile', source: profileSourceOf(work.value) }
-  return work && { kind: 'mesh', mesh: work.value }
+  return work && { kind: 'mesh', mesh: meshSpecOf(work.value) }
 }
 
 const workMessage = (work: Work | undefined): ScheduleSpecMessage['work'] => {
   if (work?.kind === 'run') return { $case: 'run', value: runSpecMessage(work.run) }
   if (work?.kind === 'profile') return { $case: 'profile', value: profileSourceMessage(work.source) }
-  return work && { $case: 'mesh', value: work.mesh }
+  return work && { $case: 'mesh', value: meshSpecMessage(work.mesh) }
 }
 
 export const scheduleSpecOf = (message: ScheduleSpecMessage): ScheduleSpec => ({

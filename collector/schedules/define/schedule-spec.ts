@@ -1,5 +1,5 @@
-import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { ScheduleSpec as ScheduleSpecMessage } from '#proto/meshgauge/collector/v1/schedule.ts'
+import type { MeshSpec } from '../../mesh/assign/mesh-spec.ts'
 import type { RequestedRunSpec } from '../../plan/run-spec.ts'
 
 /** When a schedule starts its runs. */

@@ -1,7 +1,6 @@
 /** The YAML form of schedules, in the collector's config and in separate files. */
 
 import { z } from 'zod'
-import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { Blackout, Budget, OverlapPolicy } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { closest, parseConfig, type ReviewProblem } from '../../../lib/config.ts'
 import { ENGINES } from '../../../lib/engines.ts'
@@ -9,6 +8,7 @@ import { isProfileFile } from '../../../lib/profile-file.ts'
 import { fromDuration, toDuration } from '../../../lib/protobuf-time.ts'
 import { durationHint, parseBytes, parseDuration } from '../../../lib/units.ts'
 import type { ConfigSection, NamedNodes } from '../../inventory/config.ts'
+import { createMeshSpec, type MeshSpec } from '../../mesh/assign/mesh-spec.ts'
 import {
   knownNames,
   namedByConfiguredProfiles,
@@ -123,13 +123,19 @@ type Fields = z.output<typeof fields>
 const OVERLAPS = { skip: OverlapPolicy.OVERLAP_POLICY_SKIP, queue: OverlapPolicy.OVERLAP_POLICY_QUEUE }
 
 const meshOf = ({ size, shifts, ...rest }: z.output<typeof mesh>): MeshSpec =>
-  MeshSpec.fromPartial({
-    ...rest,
-    engine: rest.engine ?? '',
+  createMeshSpec({
+    nodes: rest.nodes,
+    interfaces: rest.interfaces,
+    engine: rest.engine,
+    intervalSeconds: fromDuration(rest.interval),
+    timeoutSeconds: fromDuration(rest.timeout),
     sizeBytes: size,
-    shiftCount: shifts ?? 0,
     dontFragment: rest.dont_fragment,
-    fullMeshLimit: rest.full_mesh_limit ?? 0,
+    tos: rest.tos,
+    windowSeconds: fromDuration(rest.window),
+    fullMeshLimit: rest.full_mesh_limit,
+    shiftCount: shifts,
+    epochSeconds: fromDuration(rest.epoch),
   })
 
 const workOf = ({ run, profile, mesh: meshFields }: Fields): ScheduleSpec['work'] => {

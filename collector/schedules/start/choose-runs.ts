@@ -102,13 +102,16 @@ const chooseDueRuns = async (
     const pairs = due.length === 1 ? '1 pair is due; it' : `${due.length} pairs are due; one more`
     return { kind: 'over_budget', reason: `${pairs} ${reason}` }
   }
-  return runsOfRows({ ...run, label: spec.name }, table, chosen).map((each) => ({ spec: each, pause: 0 }))
+  return runsOfRows({ ...run, ...nameOf(spec) }, table, chosen).map((each) => ({ spec: each, pause: 0 }))
 }
+
+/** The name of the schedule, as its runs have it. */
+const nameOf = ({ name }: ScheduleSpec) => ({ label: name, schedule: name })
 
 const allRunsOf = (deps: ChooseRunsDeps, spec: ScheduleSpec): RunOfStart[] => {
   const now = deps.clock.now()
   return configuredRunsOf(deps, spec).flatMap(({ spec: run, pause }) => {
-    const labelled = { ...withNewSeed(run, now), label: spec.name }
+    const labelled = { ...withNewSeed(run, now), ...nameOf(spec) }
     const runs = spec.eachInterface ? onePerInterface(deps, labelled) : [labelled]
     return runs.map((each) => ({ spec: each, pause }))
   })

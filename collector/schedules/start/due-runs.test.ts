@@ -73,7 +73,7 @@ describe('a schedule with every_pair_within', () => {
 
   test('does not measure pairs of silent agents, which stay overdue', async () => {
     const harness = createHarness('2026-06-01T00:00:00Z')
-    harness.nodes[0]!.state = 2
+    harness.nodes[0]!.state = 'silent'
     const schedules = harness.open()
     await schedules.create(
       spec({ work: { $case: 'run', value: mesh }, everyPairWithin: toDuration(60) }),

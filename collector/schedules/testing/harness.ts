@@ -1,9 +1,9 @@
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createLogger } from '../../../lib/logging.ts'
 import { createFakeClock, type FakeClock } from '../../../lib/testing/fake-clock.ts'
 import type { PairResult } from '../../dispatch/pair-result.ts'
+import { createNode, type FleetNode } from '../../inventory/node.ts'
+import type { MeshSpec } from '../../mesh/assign/mesh-spec.ts'
 import type { RequestedRunSpec } from '../../plan/run-spec.ts'
 import { prepareRun } from '../../runs/prepare.ts'
 import type { RunUpdate } from '../../runs/watchers.ts'
@@ -14,8 +14,7 @@ import type { ConfiguredSchedule } from '../define/default-schedules.ts'
 import { Schedules, type SchedulesDeps } from '../schedules.ts'
 import { createMemoryStore } from './memory-store.ts'
 
-const nodeOf = (name: string): Node =>
-  Node.fromPartial({ name, state: NodeState.NODE_STATE_READY, interfaces: ['net0', 'net1'] })
+const nodeOf = (name: string): FleetNode => createNode({ name, state: 'ready', interfaces: ['net0', 'net1'] })
 
 /** How the simulated fleet and runs behave. A test may change this at any time. */
 type Behaviour = {
@@ -37,7 +36,7 @@ type Created = { at: string; spec: RequestedRunSpec }
 const createFakeRuns = (
   { clock }: FakeClock,
   behaviour: Behaviour,
-  { nodes, created }: { nodes: readonly Node[]; created: Created[] },
+  { nodes, created }: { nodes: readonly FleetNode[]; created: Created[] },
 ): SchedulesDeps['runs'] => {
   const runs = new Map<string, Run>()
   return {

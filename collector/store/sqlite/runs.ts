@@ -6,7 +6,7 @@ import { OperatingError } from '../../../lib/errors.ts'
 import { pageSizeOf } from '../../../lib/paging.ts'
 import { fromTimestamp, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { isMeasured } from '../../dispatch/outcomes.ts'
-import type { PairResult } from '../../dispatch/pair-result.ts'
+import type { EndpointPair, PairResult } from '../../dispatch/pair-result.ts'
 import { pairResultMessage, pairResultOf } from '../../dispatch/pair-result-message.ts'
 import { pairKey } from '../../inventory/keys.ts'
 import { type Page, RESULT_LIST, type Row, RUN_LIST, readRowToken, takePage } from '../paging.ts'
@@ -32,6 +32,8 @@ const prepare = (database: DatabaseSync) => ({
     `INSERT INTO results (run, pair, outcome, body) VALUES (?, ?, ?, ?)
      ON CONFLICT (run, pair) DO UPDATE SET outcome = excluded.outcome, body = excluded.body`,
   ),
+  resultBody: database.prepare('SELECT key, body FROM results WHERE run = ? AND pair = ?'),
+  replaceResult: database.prepare('UPDATE results SET body = ? WHERE key = ?'),
   resultsAfter: database.prepare(
     'SELECT key, body FROM results WHERE run = ? AND key > ? ORDER BY key LIMIT ?',
   ),
@@ -143,6 +145,16 @@ const listResults = (sql: Statements, id: string, { size, token }: Page) => {
   return { results: bodies.map(decodeResult), nextPageToken }
 }
 
+/** Marks results as bad. Their samples stay as they are. */
+const markResults = (sql: Statements, run: number, pairs: readonly EndpointPair[]): void => {
+  for (const { source, destination } of pairs) {
+    const row = sql.resultBody.get(run, pairKey(source, destination))
+    if (!row) continue
+    const result = decodeResult(row.body as Uint8Array)
+    sql.replaceResult.run(encodeResult({ ...result, isMarked: true }), row.key as number)
+  }
+}
+
 /** @param latest returns the latest plausible time of a measurement, in Unix milliseconds */
 export const createRunStore = (
   connection: Connection,
@@ -158,8 +170,11 @@ export const createRunStore = (
         figures.add('runs', 1)
       })
     },
-    updateRun: (run) => {
-      const { changes } = write(() => sql.updateRun.run(run.state, encodeRun(run), run.id))
+    updateRun: (run, marked = []) => {
+      const { changes } = write(() => {
+        if (marked.length > 0) markResults(sql, keyOf(sql, run.id), marked)
+        return sql.updateRun.run(run.state, encodeRun(run), run.id)
+      })
       if (changes === 0) throw new Error(`run ${run.id} was never created`)
     },
     putResults: (runId, results) => {

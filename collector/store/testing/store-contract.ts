@@ -5,6 +5,7 @@ import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_BYTES, MAX_PAGE_SIZE } from '../../../lib/paging.ts'
 import { fromTimestamp } from '../../../lib/protobuf-time.ts'
 import type { Store } from '../store.ts'
+import { describeMarks } from './marks-contract.ts'
 import { START, sampleId, sampleRecord, sampleResult, sampleRun } from './samples.ts'
 import { describeWindowStore, sampleWindow } from './windows-contract.ts'
 
@@ -30,8 +31,7 @@ export const describeStore = (name: string, open: () => Opened): void => {
 
     describeRuns(() => store)
     describeResults(() => store)
-    describeHostSamples(() => store)
-    describeInterruption(() => store)
+    for (const part of [describeHostSamples, describeMarks, describeInterruption]) part(() => store)
     describeChecks(() => store)
     describeWindowStore(() => store)
 

@@ -22,7 +22,7 @@ export const RUN_METRICS = {
   runEfficiency: {
     kind: 'gauge',
     name: 'meshgauge_run_efficiency_ratio',
-    help: 'Planned wall time divided by the actual wall time of the last completed run. Normal is 0.85 to 1.',
+    help: 'Planned wall time divided by the actual wall time of the last iperf run that measured the whole fleet, each pair once. Normal is 0.85 to 1.',
     unit: '1',
     labels: ['test', 'topology'],
   },
@@ -36,9 +36,9 @@ export const RUN_METRICS = {
   expectationMissed: {
     kind: 'gauge',
     name: 'meshgauge_expectation_missed_pairs',
-    help: 'Number of pairs that missed an expectation, such as a minimum throughput, in the last run that had it; 1 when only the fleet as a whole missed it. Normal is 0.',
+    help: 'Number of pairs that missed an expectation, such as a minimum throughput, in the last run of a schedule; 1 when only the fleet as a whole missed it. Normal is 0.',
     unit: '{pair}',
-    labels: ['test', 'topology', 'expectation'],
+    labels: ['schedule', 'test', 'topology', 'expectation'],
   },
   runsActive: {
     kind: 'gauge',

@@ -1,8 +1,8 @@
 import { metrics as api } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { createVerdict } from '../../diagnosis/verdict.ts'
+import { createNode } from '../../inventory/node.ts'
 import { createObserver } from '../observe/observer.ts'
 import { endedRun, iperfPair, pingPair } from '../testing/samples.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -60,10 +60,10 @@ describe('the series budget', () => {
 
 test('a run that ends after a node has left does not create series of the node', async () => {
   const observer = createObserver({ metrics })
-  const nodes = ['a', 'b'].map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY }))
+  const nodes = ['a', 'b'].map((name) => createNode({ name, state: 'ready' }))
   observer.observeNodes(nodes)
   const results = [iperfPair('a', 'b', 1e9), iperfPair('gone', 'a', 1e9), iperfPair('b', 'gone', 1e9)]
-  const verdict = Verdict.fromPartial({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'gone', confidence: 1 })
+  const verdict = createVerdict({ kind: 'node', node: 'gone', confidence: 1 })
   observer.observeResults(endedRun('iperf'), results)
   observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), results)
   observer.observeOverlap('gone', 'mtu')
@@ -77,17 +77,15 @@ test('a run that ends after a node has left does not create series of the node',
 test('after nodes have joined and left there are as many series as before', async () => {
   const observer = createObserver({ metrics })
   const nodes = (count: number) =>
-    Array.from({ length: count }, (_, n) =>
-      Node.fromPartial({ name: `n${n}`, state: NodeState.NODE_STATE_READY }),
-    )
+    Array.from({ length: count }, (_, n) => createNode({ name: `n${n}`, state: 'ready' }))
   const measure = (count: number) => {
     observer.observeNodes(nodes(count))
     const pairs = nodes(count).flatMap(({ name }, from) =>
       nodes(count).flatMap((to, index) => (index === from ? [] : [[name, to.name] as const])),
     )
     const verdicts = nodes(count).map(({ name }, index) =>
-      Verdict.fromPartial({
-        kind: CulpritKind.CULPRIT_KIND_LINK,
+      createVerdict({
+        kind: 'link',
         node: name,
         peer: `n${(index + 1) % count}`,
         confidence: 1,

@@ -1,12 +1,5 @@
 import { type Outcome, outcomeToJSON } from '#proto/meshgauge/agent/v1/types.ts'
-import { type NodeState, nodeStateToJSON } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type PathState, pathStateToJSON } from '#proto/meshgauge/collector/v1/mesh.ts'
-import {
-  type CulpritKind,
-  culpritKindToJSON,
-  type FaultDirection,
-  faultDirectionToJSON,
-} from '#proto/meshgauge/collector/v1/result.ts'
 import {
   type RunState,
   runStateToJSON,
@@ -23,11 +16,8 @@ const labelOf =
 
 export const outcomeLabel = labelOf<Outcome>(outcomeToJSON, 'OUTCOME_')
 export const runStateLabel = labelOf<RunState>(runStateToJSON, 'RUN_STATE_')
-export const nodeStateLabel = labelOf<NodeState>(nodeStateToJSON, 'NODE_STATE_')
 const topologyLabel = labelOf<TopologyKind>(topologyKindToJSON, 'TOPOLOGY_KIND_')
 export const pathStateLabel = labelOf<PathState>(pathStateToJSON, 'PATH_STATE_')
-export const culpritLabel = labelOf<CulpritKind>(culpritKindToJSON, 'CULPRIT_KIND_')
-export const faultDirectionLabel = labelOf<FaultDirection>(faultDirectionToJSON, 'FAULT_DIRECTION_')
 
 /** Returns the labels that every metric of a run has. */
 export const runLabels = (run: Run): { test: string; topology: string } => ({

@@ -1,10 +1,11 @@
 import { metrics as api } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
-import { Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { CulpritKind, FaultDirection, Summary, Verdict } from '#proto/meshgauge/collector/v1/result.ts'
+import { Summary } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { toTimestamp } from '../../../lib/protobuf-time.ts'
+import { summaryOf } from '../../diagnosis/summary-message.ts'
+import { createVerdict } from '../../diagnosis/verdict.ts'
 import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
 import { END, endedRun, failedPair, iperfPair, pingPair } from '../testing/samples.ts'
 import { createObserver, type Observer } from './observer.ts'
@@ -33,7 +34,7 @@ const MESH = [
 ]
 
 describe('an iperf run', () => {
-  test('is counted, and its duration is recorded and compared with the plan', async () => {
+  test('is counted, and its duration is recorded', async () => {
     observer.observeRun(endedRun('iperf'), MESH)
     observer.observeRun(endedRun('iperf', { state: RunState.RUN_STATE_CANCELLED }), [])
     expect(await samples('meshgauge_runs_total')).toEqual([
@@ -41,7 +42,46 @@ describe('an iperf run', () => {
       '{test="iperf",topology="mesh",state="cancelled"} 1',
     ])
     expect(await samples('meshgauge_run_duration_seconds_sum')).toEqual(['{test="iperf"} 20'])
-    expect(await samples('meshgauge_run_efficiency_ratio')).toEqual(['{test="iperf",topology="mesh"} 0.9'])
+  })
+
+  test('its efficiency is that of the last run that measured each pair of the whole fleet once', async () => {
+    const whole = MESH.slice(0, 4)
+    const shown = () => samples('meshgauge_run_efficiency_ratio')
+    observer.observeRun(endedRun('ping'), [pingPair('a', 'b', 10, [0.001])])
+    observer.observeRun(endedRun('iperf'), MESH)
+    expect(await shown()).toEqual([])
+    observer.observeRun(endedRun('iperf'), whole)
+    expect(await shown()).toEqual(['{test="iperf",topology="mesh"} 0.9'])
+    const slow = { endTime: toTimestamp(new Date(END.getTime() + 60_000)) }
+    const run = endedRun('iperf', slow)
+    const partial = { ...run, spec: { ...run.spec, topology: { ...run.spec.topology, nodes: ['a', 'b'] } } }
+    observer.observeRun(partial, whole)
+    observer.observeRun(run, [{ ...whole[0]!, attemptCount: 2 }])
+    expect(await shown()).toEqual(['{test="iperf",topology="mesh"} 0.9'])
+    observer.observeRun(run, whole)
+    expect(await shown()).not.toEqual(['{test="iperf",topology="mesh"} 0.9'])
+  })
+
+  test('that could try no pair leaves the values of the last run', async () => {
+    const names = [
+      'meshgauge_pair_throughput',
+      'meshgauge_node_throughput',
+      'meshgauge_node_failed',
+      'meshgauge_worst',
+    ]
+    const shown = () => Promise.all(names.map(samples))
+    const observe = (results: typeof MESH) => {
+      observer.observeResults(endedRun('iperf'), results)
+      observer.observeRun(endedRun('iperf'), results)
+    }
+    observe(MESH)
+    const before = await shown()
+    expect(before.every((lines) => lines.length > 0)).toBe(true)
+    observe(MESH.map((pair) => ({ ...pair, outcome: Outcome.OUTCOME_NOT_RUN, values: undefined })))
+    observe(MESH.map((pair) => ({ ...pair, outcome: Outcome.OUTCOME_INVALID, values: undefined })))
+    expect(await shown()).toEqual(before)
+    observe([failedPair('a', 'b', Outcome.OUTCOME_UNREACHABLE)])
+    expect(await samples('meshgauge_pair_throughput')).toHaveLength(3)
   })
 
   test('sets the throughput of each node over its peers, and none for unmeasured directions', async () => {
@@ -63,24 +103,33 @@ describe('an iperf run', () => {
     )
   })
 
-  test('sets the missed pairs of an expectation until a later run meets it', async () => {
-    const expecting = (...met: [string, boolean, number][]) =>
+  test('of a schedule sets the missed pairs of an expectation, until a later run of it meets it', async () => {
+    const ofSchedule = (run: ReturnType<typeof endedRun>) => ({
+      ...run,
+      spec: { ...run.spec, schedule: 'nightly' },
+    })
+    const byHand = (...met: [string, boolean, number][]) =>
       endedRun('iperf', {
-        summary: Summary.fromPartial({
-          expectations: met.map(([limit, passed, failedCount]) => ({
-            expectation: { name: limit },
-            passed,
-            failedCount,
-          })),
-        }),
+        summary: summaryOf(
+          Summary.fromPartial({
+            expectations: met.map(([limit, passed, failedCount]) => ({
+              expectation: { name: limit },
+              passed,
+              failedCount,
+            })),
+          }),
+        ),
       })
+    const expecting = (...met: [string, boolean, number][]) => ofSchedule(byHand(...met))
     const shown = () => samples('meshgauge_expectation_missed_pairs')
+    observer.observeRun(byHand(['throughput_min', false, 3]), MESH)
+    expect(await shown()).toEqual([])
     observer.observeRun(
       expecting(['throughput_min', false, 3], ['cv_max', false, 0], ['error_rate_max', true, 0]),
       MESH,
     )
     const line = (limit: string, value: number) =>
-      `{test="iperf",topology="mesh",expectation="${limit}"} ${value}`
+      `{schedule="nightly",test="iperf",topology="mesh",expectation="${limit}"} ${value}`
     expect(await shown()).toEqual([line('throughput_min', 3), line('cv_max', 1), line('error_rate_max', 0)])
     observer.observeRun(endedRun('iperf'), MESH)
     observer.observeRun(
@@ -186,11 +235,11 @@ describe('pairs', () => {
 })
 
 describe('verdicts', () => {
-  const verdict = Verdict.fromPartial({
-    kind: CulpritKind.CULPRIT_KIND_INTERFACE,
+  const verdict = createVerdict({
+    kind: 'interface',
     node: 'a',
     interface: 'net0',
-    direction: FaultDirection.FAULT_DIRECTION_TX,
+    direction: 'tx',
     confidence: 0.97,
   })
   const line = '{test="iperf",kind="interface",node="a",interface="net0",direction="tx",peer="",rack=""} 0.97'
@@ -210,71 +259,11 @@ describe('verdicts', () => {
   })
 
   test('about a link are cleared only when the link itself was measured', async () => {
-    const link = { ...verdict, kind: CulpritKind.CULPRIT_KIND_LINK, peer: 'e' }
+    const link = { ...verdict, kind: 'link' as const, peer: 'e' }
     observer.observeRun(endedRun('iperf', { verdicts: [link] }), MESH)
     observer.observeRun(endedRun('iperf'), MESH)
     expect(await samples('meshgauge_verdicts')).toHaveLength(1)
     observer.observeRun(endedRun('iperf'), [...MESH, iperfPair('a', 'e', 900)])
     expect(await samples('meshgauge_verdicts')).toEqual([])
   })
-})
-
-describe('nodes and checks', () => {
-  const node = (name: string, state: NodeState): Node => Node.fromPartial({ name, state })
-
-  test('have gauges of their state', async () => {
-    observer.observeNodes([node('a', NodeState.NODE_STATE_READY), node('b', NodeState.NODE_STATE_SILENT)])
-    observer.observeCheck(
-      'a',
-      CheckResult.fromPartial({ check: 'mtu', status: CheckStatus.CHECK_STATUS_FAIL }),
-    )
-    expect(await samples('meshgauge_node_up')).toEqual(['{node="a"} 1', '{node="b"} 0'])
-    expect(await samples('meshgauge_nodes{')).toEqual([
-      'state="ready"} 1',
-      'state="silent"} 1',
-      'state="unspecified"} 0',
-    ])
-    expect(await samples('meshgauge_check_status')).toEqual(['{node="a",check="mtu"} 2'])
-    const skipped = CheckResult.fromPartial({ check: 'mtu', status: CheckStatus.CHECK_STATUS_SKIPPED })
-    observer.observeCheck('a', skipped)
-    expect(await samples('meshgauge_check_status')).toEqual([])
-  })
-
-  test('of a node that left the inventory have no series', async () => {
-    const verdict = Verdict.fromPartial({ kind: CulpritKind.CULPRIT_KIND_NODE, node: 'a', confidence: 1 })
-    observer.observeResults(endedRun('iperf'), MESH)
-    observer.observeRun(endedRun('iperf', { verdicts: [verdict] }), MESH)
-    observer.observeRun(endedRun('ping'), [pingPair('a', 'b', 2, [0.001]), pingPair('b', 'a', 2, [0.001])])
-    observer.observeCheck(
-      'a',
-      CheckResult.fromPartial({ check: 'mtu', status: CheckStatus.CHECK_STATUS_PASS }),
-    )
-    observer.observeNodes(['a', 'b', 'c', 'd'].map((name) => node(name, NodeState.NODE_STATE_READY)))
-    expect(await metrics.registry.metrics()).toMatch(/"a"/)
-    observer.observeNodes(['b', 'c', 'd'].map((name) => node(name, NodeState.NODE_STATE_READY)))
-    expect(await metrics.registry.metrics()).not.toMatch(/"a"/)
-    expect(await samples('meshgauge_node_throughput_bits_per_second{node="b"')).not.toEqual([])
-  })
-})
-
-test('a run from the store sets gauges and is not counted again', async () => {
-  observer.restoreRun(endedRun('iperf'), MESH)
-  expect(await samples('meshgauge_node_throughput_bits_per_second')).not.toEqual([])
-  expect(await samples('meshgauge_pair_throughput_bits_per_second')).not.toEqual([])
-  expect(await samples('meshgauge_runs_total')).toEqual([])
-  expect(await samples('meshgauge_pairs_total')).toEqual([])
-})
-
-test('a thousand nodes have eight thousand series', async () => {
-  const names = Array.from({ length: 1000 }, (_, index) => `node-${index}`)
-  const results = names.flatMap((name, index) =>
-    [1, 5, 25].map((shift) => iperfPair(name, names[(index + shift) % 1000]!, 1e9)),
-  )
-  const run = endedRun('iperf', { plan: { ...endedRun('iperf').plan!, pairCount: 999_000 } })
-  observer.observeResults(run, results)
-  observer.observeRun(run, results)
-  observer.observeNodes(names.map((name) => Node.fromPartial({ name, state: NodeState.NODE_STATE_READY })))
-  const lines = (await metrics.registry.metrics()).split('\n').filter((line) => line.includes('node-'))
-  // Per node: 4 throughputs, failed pairs, time, up and rack; and the ten worst pairs.
-  expect(lines).toHaveLength(8 * 1000 + 10)
 })

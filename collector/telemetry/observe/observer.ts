@@ -1,12 +1,12 @@
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
-import { type Node, NodeState } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { type CheckRecord, Severity } from '#proto/meshgauge/collector/v1/health.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration, fromTimestamp } from '../../../lib/protobuf-time.ts'
 import { median } from '../../../lib/statistics.ts'
-import { isFailed, isMeasured } from '../../dispatch/outcomes.ts'
+import { isEvidence, isFailed, isMeasured } from '../../dispatch/outcomes.ts'
 import type { PairResult } from '../../dispatch/pair-result.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
+import type { FleetNode, NodeState } from '../../inventory/node.ts'
 import type { Run } from '../../store/run.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import {
@@ -15,7 +15,7 @@ import {
   lossOf,
   throughputOf,
 } from './interface-directions.ts'
-import { nodeStateLabel, outcomeLabel, runLabels, runStateLabel } from './label-values.ts'
+import { outcomeLabel, runLabels, runStateLabel } from './label-values.ts'
 import { createPairGauges, PAIR_BUDGET } from './pair-gauges.ts'
 import { createRackThroughput } from './rack-gauges.ts'
 import { mergeRoundTrips } from './round-trips.ts'
@@ -36,7 +36,7 @@ export type Observer = {
   /** Counts a start of a check that was dropped because the check was already running. */
   observeOverlap(node: string, check: string): void
   /** Sets the state of all nodes of the inventory, and removes the series of other nodes. */
-  observeNodes(nodes: readonly Node[]): void
+  observeNodes(nodes: readonly FleetNode[]): void
 }
 
 const WORST_PAIRS = 10
@@ -152,27 +152,51 @@ const showWorst = (metrics: Metrics, test: string, results: readonly PairResult[
   }
 }
 
-/** Sets the missed pairs of each expectation of the run. Expectations that the run does not have keep their value. */
+/**
+ * Sets the missed pairs of each expectation of a schedule's run. A run that was started by hand reports them to its user:
+ * no later run would reset a metric, and an alert on it would never end.
+ */
 const showExpectations = (metrics: Metrics, run: Run): void => {
-  if (run.state !== RunState.RUN_STATE_COMPLETED) return
+  const { schedule } = run.spec
+  if (run.state !== RunState.RUN_STATE_COMPLETED || schedule === '') return
+  const own = { schedule, ...runLabels(run) }
+  metrics.expectationMissed.removeWhere(
+    (labels) => labels.schedule === schedule && labels.test === own.test && labels.topology === own.topology,
+  )
   for (const { expectation, passed, failedCount } of run.summary?.expectations ?? []) {
-    const labels = { ...runLabels(run), expectation: expectation?.name ?? '' }
+    const labels = { ...own, expectation: expectation?.name ?? '' }
     metrics.expectationMissed.set(labels, passed ? 0 : Math.max(1, failedCount))
   }
 }
 
 const showRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): void => {
   const { test } = runLabels(run)
-  const directions = interfaceDirectionsOf(results)
-  if (directions.length === 0) return
+  // What a run could not try keeps the value of the last run that did.
+  const tried = results.filter(isEvidence)
+  const directions = interfaceDirectionsOf(tried)
   for (const direction of directions) showDirection(metrics, test, direction)
   showNodes(metrics, test, directions)
-  showWorst(metrics, test, results)
+  if (tried.length === 0) return
+  showWorst(metrics, test, tried)
   showVerdicts(metrics, run, results)
   showExpectations(metrics, run)
 }
 
-const countRun = (metrics: Metrics, run: Run): void => {
+/**
+ * Whether the wall time of a run shows how well it used its time: tests of a fixed duration on the whole fleet, each pair
+ * measured once. Pings all run at the same time, a part of the fleet has other rounds, and a pair that fails ends early.
+ */
+const isComparable = ({ state, spec }: Run, results: readonly PairResult[]): boolean =>
+  state === RunState.RUN_STATE_COMPLETED &&
+  spec.test.kind === 'iperf' &&
+  spec.test.durationSeconds !== undefined &&
+  selectsWholeFleet(spec.topology) &&
+  results.every((result) => isMeasured(result) && result.attemptCount <= 1)
+
+const selectsWholeFleet = ({ nodes, clients, servers, pairs }: Run['spec']['topology']): boolean =>
+  [nodes, clients, servers, pairs].every((list) => list.length === 0)
+
+const countRun = (metrics: Metrics, run: Run, results: readonly PairResult[]): void => {
   const { test, topology } = runLabels(run)
   metrics.runs.add({ test, topology, state: runStateLabel(run.state) }, 1, run.traceId)
   const start = fromTimestamp(run.startTime)
@@ -181,7 +205,7 @@ const countRun = (metrics: Metrics, run: Run): void => {
   const seconds = (end.getTime() - start.getTime()) / 1000
   metrics.runDuration.observe({ test }, seconds, run.traceId)
   const planned = fromDuration(run.plan.duration)
-  if (run.state !== RunState.RUN_STATE_COMPLETED || planned === undefined || seconds <= 0) return
+  if (planned === undefined || seconds <= 0 || !isComparable(run, results)) return
   metrics.runEfficiency.set({ test, topology }, planned / seconds)
 }
 
@@ -208,7 +232,7 @@ export const createObserver = (
       pairs.show(run, results)
     },
     observeRun: (run, results) => {
-      countRun(metrics, run)
+      countRun(metrics, run, results)
       showRun(metrics, run, results)
       racks.show(results)
     },
@@ -229,12 +253,11 @@ export const createObserver = (
       metrics.retainNodes(names)
       pairs.retainNodes(names)
       racks.setNodes(nodes)
-      const counts = { ready: 0, silent: 0, unspecified: 0 } as Record<string, number>
+      const counts: Record<NodeState, number> = { ready: 0, silent: 0, unspecified: 0 }
       for (const { name, state } of nodes) {
-        const label = nodeStateLabel(state)
-        counts[label] = (counts[label] ?? 0) + 1
-        if (state === NodeState.NODE_STATE_UNSPECIFIED) metrics.nodeUp.remove({ node: name })
-        else metrics.nodeUp.set({ node: name }, state === NodeState.NODE_STATE_READY ? 1 : 0)
+        counts[state]++
+        if (state === 'unspecified') metrics.nodeUp.remove({ node: name })
+        else metrics.nodeUp.set({ node: name }, state === 'ready' ? 1 : 0)
       }
       for (const [state, count] of Object.entries(counts)) metrics.nodes.set({ state }, count)
     },

@@ -1,5 +1,5 @@
 import { fromDuration } from '../../../lib/protobuf-time.ts'
-import { isMeasured } from '../../dispatch/outcomes.ts'
+import { isEvidence, isMeasured } from '../../dispatch/outcomes.ts'
 import type { PairResult } from '../../dispatch/pair-result.ts'
 import { pathKey } from '../../inventory/keys.ts'
 import type { Run } from '../../store/run.ts'
@@ -63,7 +63,8 @@ export const createPairGauges = (metrics: Metrics, budget: number) => {
       const pairCount = Math.max(run.plan.pairCount, results.length)
       const over = pairCount > budget
       metrics.pairSeriesDropped.set({ test: runLabels(run).test }, over ? pairCount : 0)
-      if (!over) for (const result of results) show(test, result)
+      // A pair that was not tried keeps the value of its last run.
+      if (!over) for (const result of results.filter(isEvidence)) show(test, result)
       trim(test, over ? 0 : budget)
     },
     /** Removes the pairs of nodes that have left. */

@@ -1,6 +1,6 @@
 import { metrics as api } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
+import { createNode } from '../../inventory/node.ts'
 import { createMetrics, type Metrics } from '../catalogue/metrics.ts'
 import { iperfPair } from '../testing/samples.ts'
 import { createRackCells, createRackThroughput, OTHER_RACKS, SAME_RACK } from './rack-gauges.ts'
@@ -41,7 +41,7 @@ describe('the throughput of runs', () => {
   const lines = async (name: string) =>
     (await metrics.registry.getSingleMetricAsString(name)).split('\n').filter((line) => !line.startsWith('#'))
   const nodes = (racks: Record<string, string>) =>
-    Object.entries(racks).map(([name, rack]) => Node.fromPartial({ name, rack }))
+    Object.entries(racks).map(([name, rack]) => createNode({ name, rack }))
 
   test('is the median from rack to rack, and is removed with its rack', async () => {
     const racks = createRackThroughput(metrics)

@@ -1,6 +1,6 @@
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { median } from '../../../lib/statistics.ts'
 import type { PairResult } from '../../dispatch/pair-result.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
 import { throughputOf } from './interface-directions.ts'
 
@@ -55,7 +55,7 @@ export const createRackThroughput = (metrics: Pick<Metrics, 'nodeInfo' | 'rackTh
   let known = new Map<string, string>()
   return {
     /** Sets all nodes of the inventory. The series of racks without nodes are removed. */
-    setNodes: (nodes: readonly Node[]): void => {
+    setNodes: (nodes: readonly FleetNode[]): void => {
       const now = new Map(nodes.map(({ name, rack }) => [name, rack]))
       for (const [node, rack] of known) if (now.get(node) !== rack) metrics.nodeInfo.remove({ node, rack })
       for (const [node, rack] of now) metrics.nodeInfo.set({ node, rack }, 1)

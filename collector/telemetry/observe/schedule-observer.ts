@@ -64,6 +64,7 @@ export const createScheduleObserver = (metrics: Metrics): SchedulesObserver => {
         handle.removeWhere(isOf)
       metrics.scheduleSkipped.removeWhere(isOf)
       metrics.scheduleBudget.removeWhere(isOf)
+      metrics.expectationMissed.removeWhere(isOf)
     },
   }
 }

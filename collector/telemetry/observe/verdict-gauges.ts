@@ -1,17 +1,17 @@
-import type { Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createClearedVerdicts } from '../../diagnosis/cleared-verdicts.ts'
+import type { Verdict } from '../../diagnosis/verdict.ts'
 import type { PairResult } from '../../dispatch/pair-result.ts'
 import type { Run } from '../../store/run.ts'
 import type { Metrics } from '../catalogue/metrics.ts'
-import { culpritLabel, faultDirectionLabel, runLabels } from './label-values.ts'
+import { runLabels } from './label-values.ts'
 
 const verdictLabels = (test: string, verdict: Verdict) => ({
   test,
-  kind: culpritLabel(verdict.kind),
+  kind: verdict.kind,
   node: verdict.node,
   interface: verdict.interface,
-  direction: faultDirectionLabel(verdict.direction),
+  direction: verdict.direction,
   peer: verdict.peer,
   rack: verdict.rack,
 })

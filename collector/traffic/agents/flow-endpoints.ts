@@ -1,4 +1,4 @@
-import { IpFamily, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { addressesOfPair, endpointsOf, type FleetEndpoint } from '../../inventory/endpoints.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
@@ -34,7 +34,7 @@ export const createFlowEndpoints = (
   }
   const source = (flow: number) => current[prepared.sources[flow]!]!
   const destination = (flow: number) => current[prepared.destinations[flow]!]!
-  const family = prepared.spec.options?.family ?? IpFamily.IP_FAMILY_UNSPECIFIED
+  const family = prepared.spec.options.family
   return {
     source,
     destination,

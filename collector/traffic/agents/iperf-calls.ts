@@ -6,6 +6,7 @@ import { toDuration } from '../../../lib/protobuf-time.ts'
 import { callFailureOf } from '../../dispatch/call-failure.ts'
 import type { Fleet } from '../../inventory/fleet.ts'
 import type { PreparedTraffic } from '../assign/prepare.ts'
+import { trafficOptionsMessage } from '../assign/traffic-spec-message.ts'
 import type { CallSupervisorOptions } from './call-supervisor.ts'
 import type { FlowEndpoints } from './flow-endpoints.ts'
 import type { FlowReports, FlowSide } from './flow-reports.ts'
@@ -50,7 +51,7 @@ export const createServeCall = (
       })),
       ports: prepared.spec.ports,
       direction: Direction.DIRECTION_FORWARD,
-      interval: toDuration(prepared.intervalSeconds),
+      interval: toDuration(prepared.spec.intervalSeconds),
     }
     const read = ({ event }: ServeResponse): boolean => {
       if (event?.$case !== 'started') {
@@ -90,9 +91,9 @@ export const createRunCall =
       })),
       // The collector ends the traffic: an agent that restarts must not start the duration again.
       options: {
-        ...prepared.spec.options,
+        ...trafficOptionsMessage(prepared.spec.options),
         duration: undefined,
-        interval: toDuration(prepared.intervalSeconds),
+        interval: toDuration(prepared.spec.intervalSeconds),
       },
     }
     const read = ({ event }: RunResponse): boolean => {

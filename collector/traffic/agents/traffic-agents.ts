@@ -29,11 +29,16 @@ export class TrafficAgents {
    */
   async start(): Promise<number> {
     const { prepared, stopping } = this.#context
-    await settledOrTimeout(this.#deps.clock, this.#receivers, stopping)
+    const { clock } = this.#deps
+    let haveSettled = false
+    // An overloaded fleet takes longer. A call that was neither refused nor lost is not a failure.
+    do haveSettled = await settledOrTimeout(clock, this.#receivers, stopping)
+    while (!haveSettled && !this.#isAnyServing())
     if (stopping.aborted) return this.#startedFlowCount
     for (const [node, flows] of this.#flowsByNode(prepared.sources))
       this.#senders.set(node, this.#superviseSender(node, flows))
-    await settledOrTimeout(this.#deps.clock, this.#senders.values(), stopping)
+    do haveSettled = await settledOrTimeout(clock, this.#senders.values(), stopping)
+    while (!haveSettled && this.#startedFlowCount === 0)
     return this.#startedFlowCount
   }
 
@@ -78,6 +83,11 @@ export class TrafficAgents {
     return problem === ''
   }
 
+  #isAnyServing(): boolean {
+    const { prepared, reports } = this.#context
+    return prepared.sources.some((_, flow) => reports.isServing(flow))
+  }
+
   #nodeOf(endpoint: number): string {
     return this.#context.prepared.endpoints[endpoint]!.node
   }
@@ -88,14 +98,17 @@ export class TrafficAgents {
   }
 }
 
-/** Resolves when the first calls work or have failed, after START_SECONDS, or when the signal aborts. */
+/** Resolves true when the first calls work or have failed, or the signal aborts; false after START_SECONDS. */
 const settledOrTimeout = (
   clock: Clock,
   supervisors: Iterable<CallSupervisor>,
   signal: AbortSignal,
-): Promise<unknown> => {
+): Promise<boolean> => {
   const timer = new AbortController()
-  const pause = clock.sleep(START_SECONDS, AbortSignal.any([signal, timer.signal])).catch(() => undefined)
-  const all = Promise.all(Array.from(supervisors, ({ settled }) => settled))
+  const pause = clock.sleep(START_SECONDS, AbortSignal.any([signal, timer.signal])).then(
+    () => false,
+    () => true,
+  )
+  const all = Promise.all(Array.from(supervisors, ({ settled }) => settled)).then(() => true)
   return Promise.race([all, pause]).finally(() => timer.abort())
 }

@@ -1,14 +1,11 @@
 import { Direction } from '#proto/meshgauge/agent/v1/iperf.ts'
-import type { Node } from '#proto/meshgauge/collector/v1/fleet.ts'
-import { Topology } from '#proto/meshgauge/collector/v1/run.ts'
-import type { TrafficSpec } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { throwIfInvalid, type Violation } from '../../../lib/errors.ts'
-import { fromDuration } from '../../../lib/protobuf-time.ts'
 import { endpointsOf, type FleetEndpoint, interfaceNames } from '../../inventory/endpoints.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
+import type { FleetNode } from '../../inventory/node.ts'
 import { createPlanFleet, pairInterfaces } from '../../plan/plan-fleet.ts'
 import { choosePairs } from '../../topology/choose-pairs.ts'
-import { effectiveTrafficSpec } from './effective-traffic-spec.ts'
+import type { TrafficSpec } from './traffic-spec.ts'
 
 /** Traffic that is ready to start. Flows are positions in `sources` and `destinations`; these contain positions in `endpoints`. */
 export type PreparedTraffic = {
@@ -19,9 +16,6 @@ export type PreparedTraffic = {
   nodes: readonly string[]
   sources: Int32Array
   destinations: Int32Array
-  intervalSeconds: number
-  /** Undefined for traffic that runs until it is stopped. */
-  durationSeconds: number | undefined
   /** The requested bitrate of one flow over all its streams; undefined when the spec has none. */
   flowBitsPerSecond: number | undefined
 }
@@ -30,21 +24,18 @@ const MAX_INTERVAL_SECONDS = 60
 /** A flow costs a process at each end, and memory in the collector. */
 const MAX_FLOWS = 100_000
 
-const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
-  const seconds = fromDuration(interval) ?? 0
+const optionViolations = ({ options, intervalSeconds: seconds }: TrafficSpec): Violation[] => {
   const violation = (field: string, description: string): Violation => ({ field, description })
-  const forward = !options || options.direction <= Direction.DIRECTION_FORWARD
+  const forward = options.direction <= Direction.DIRECTION_FORWARD
   return [
     ...(seconds >= 1 && seconds <= MAX_INTERVAL_SECONDS
       ? []
       : [violation('interval', `must be 1 to ${MAX_INTERVAL_SECONDS} s`)]),
-    ...((fromDuration(options?.duration) ?? 1) > 0
-      ? []
-      : [violation('options.duration', 'must be more than 0')]),
-    ...(options?.bytes === undefined
+    ...((options.durationSeconds ?? 1) > 0 ? [] : [violation('options.duration', 'must be more than 0')]),
+    ...(options.bytes === undefined
       ? []
       : [violation('options.bytes', 'does not apply to traffic; give a duration, or stop it')]),
-    ...(fromDuration(options?.omit)
+    ...(options.omitSeconds
       ? [violation('options.omit', 'does not apply to traffic, which has no warm-up')]
       : []),
     ...(forward
@@ -55,7 +46,7 @@ const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
             'must be forward; to reverse the flows, swap the nodes in the topology',
           ),
         ]),
-    ...(options?.requestResponse || (options?.extraArguments.length ?? 0) > 0
+    ...(options.requestResponse || options.extraArguments.length > 0
       ? [violation('options', 'must be options of iperf3; netperf cannot send sustained traffic')]
       : []),
   ]
@@ -65,9 +56,8 @@ const optionViolations = ({ options, interval }: TrafficSpec): Violation[] => {
  * Chooses the flows from the spec and the current fleet. Nodes that join the fleet later are not added.
  * @throws OperatingError SPEC_INVALID with all problems
  */
-export const prepareTraffic = (given: TrafficSpec, fleet: readonly Node[]): PreparedTraffic => {
-  const spec = effectiveTrafficSpec(given)
-  const chosen = choosePairs(spec.topology ?? Topology.fromPartial({}), fleet)
+export const prepareTraffic = (spec: TrafficSpec, fleet: readonly FleetNode[]): PreparedTraffic => {
+  const chosen = choosePairs(spec.topology, fleet)
   const { names, violations: unknown } = interfaceNames(chosen.nodes, spec.interfaces)
   const violations = [...chosen.violations, ...optionViolations(spec)]
   if (chosen.violations.length === 0) violations.push(...unknown)
@@ -84,16 +74,14 @@ export const prepareTraffic = (given: TrafficSpec, fleet: readonly Node[]): Prep
       ? [{ field: 'topology', description: `has ${count} flows; at most ${MAX_FLOWS} are allowed` }]
       : []),
   ])
-  const rate = spec.options?.bitsPerSecond
+  const rate = spec.options.bitsPerSecond
   return {
     spec,
     endpoints,
     nodes: [...new Set([...sources, ...destinations].map((endpoint) => endpoints[endpoint]!.node))],
     sources,
     destinations,
-    intervalSeconds: fromDuration(spec.interval) ?? 0,
-    durationSeconds: fromDuration(spec.options?.duration),
-    flowBitsPerSecond: rate ? rate * (spec.options?.parallelCount ?? 0) : undefined,
+    flowBitsPerSecond: rate ? rate * spec.options.parallelCount : undefined,
   }
 }
 

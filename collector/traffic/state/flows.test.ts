@@ -1,11 +1,16 @@
 import { expect, test } from 'vitest'
 import { IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
+import { parseIpPrefix } from '../../../lib/ip-address.ts'
 import type { PreparedTraffic } from '../assign/prepare.ts'
 import { Flows } from './flows.ts'
 
 /** A full mesh of nodes on one network. The flows are not sorted. */
 const meshOf = (names: readonly string[]): PreparedTraffic => {
-  const endpoints = names.map((node) => ({ node, interface: 'net0', addresses: ['10.0.0.1'] }))
+  const endpoints = names.map((node) => ({
+    node,
+    interface: 'net0',
+    addresses: [parseIpPrefix('10.0.0.1/24')],
+  }))
   const pairs = names.flatMap((_, shift) =>
     shift === 0 ? [] : names.map((_, source) => [source, (source + shift) % names.length] as const),
   )
@@ -14,7 +19,7 @@ const meshOf = (names: readonly string[]): PreparedTraffic => {
     nodes: names,
     sources: Int32Array.from(pairs, ([source]) => source),
     destinations: Int32Array.from(pairs, ([, destination]) => destination),
-    intervalSeconds: 1,
+    spec: { intervalSeconds: 1, options: { family: 0 } },
   } as unknown as PreparedTraffic
 }
 

@@ -1,7 +1,7 @@
 import type { FlowChange, IperfSample } from '#proto/meshgauge/agent/v1/iperf.ts'
 import type { TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { endpointMessage } from '../../inventory/endpoints.ts'
+import { addressesOfPair, endpointMessage } from '../../inventory/endpoints.ts'
 import type { FlowReports, FlowSide } from '../agents/flow-reports.ts'
 import { flowsByName } from '../assign/flow-order.ts'
 import type { PreparedTraffic } from '../assign/prepare.ts'
@@ -32,7 +32,7 @@ export class Flows implements FlowReports {
 
   constructor(prepared: PreparedTraffic, clock: Pick<Clock, 'monotonicSeconds'>) {
     this.#prepared = prepared
-    const freshSeconds = 2 * prepared.intervalSeconds + LATE_SECONDS
+    const freshSeconds = 2 * prepared.spec.intervalSeconds + LATE_SECONDS
     const flowClock = { monotonicSeconds: () => clock.monotonicSeconds(), freshSeconds }
     this.#flows = Array.from(prepared.sources, () => new Flow(flowClock))
   }
@@ -142,9 +142,11 @@ export class Flows implements FlowReports {
 
   #messageOf(index: number): TrafficFlow {
     const flow = this.#flows[index]!
+    const [source, destination] = [this.#sourceOf(index), this.#destinationOf(index)]
+    const addresses = addressesOfPair(source, destination, this.#prepared.spec.options.family)
     return {
-      source: endpointMessage(this.#sourceOf(index)),
-      destination: endpointMessage(this.#destinationOf(index), flow.address || undefined),
+      source: endpointMessage(source, addresses?.source),
+      destination: endpointMessage(destination, flow.address || addresses?.destination),
       port: flow.port,
       moving: flow.isMoving,
       sentBitsPerSecond: flow.sentBitsPerSecond,

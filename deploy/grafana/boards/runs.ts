@@ -114,12 +114,12 @@ const overTime = [
   timeSeries({
     title: 'Missed expectations',
     description:
-      'Number of pairs that missed an expectation, such as a minimum throughput, in the last run with that expectation. Normal is 0. `meshgauge runs show latest` lists them.',
+      'Number of pairs that missed an expectation, such as a minimum throughput, in the last run of a schedule. Normal is 0. `meshgauge runs show` lists them.',
     unit: 'short',
     queries: [
       {
-        expr: 'max by (test, topology, expectation) (meshgauge_expectation_missed_pairs)',
-        legend: '{{test}} {{topology}} {{expectation}}',
+        expr: 'max by (schedule, test, topology, expectation) (meshgauge_expectation_missed_pairs)',
+        legend: '{{schedule}} {{test}} {{topology}} {{expectation}}',
       },
     ],
     next: 'fleet',

@@ -1,5 +1,5 @@
-import { CulpritKind, type Verdict } from '#proto/meshgauge/collector/v1/result.ts'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import type { Verdict } from '../../../collector/diagnosis/verdict.ts'
 import { isFailed, isMeasured } from '../../../collector/dispatch/outcomes.ts'
 import type { PairResult } from '../../../collector/dispatch/pair-result.ts'
 import type { Run } from '../../../collector/store/run.ts'
@@ -21,7 +21,7 @@ const numberOf = (node: string): number => Number(node.slice(1))
 
 /** The nodes that a verdict accuses; a rack uplink is all nodes of the rack. */
 const accusedBy = (verdict: Verdict, rackSize: number, nodeCount: number): number[][] => {
-  if (verdict.kind === CulpritKind.CULPRIT_KIND_RACK_UPLINK) {
+  if (verdict.kind === 'rack_uplink') {
     const first = numberOf(verdict.rack) * rackSize
     const last = Math.min(first + rackSize, nodeCount)
     return [Array.from({ length: last - first }, (_, index) => first + index)]

@@ -2,6 +2,7 @@ import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import type { ReadText } from '../../../agent/host/files.ts'
 import type { Interfaces } from '../../../agent/interfaces.ts'
 import { OperatingError } from '../../../lib/errors.ts'
+import { parseIpPrefix } from '../../../lib/ip-address.ts'
 import type { Fabric } from './fabric.ts'
 
 /** What can be wrong with an interface that the host itself sees. */
@@ -33,7 +34,8 @@ export const createSimulatedInterfaces = (fabric: Fabric, node: number, state: H
   const find = (test: (name: string, index: number) => boolean) => fabric.interfaces.find(test)
   return {
     list,
-    addressesOf: (name) => (fabric.interfaces.includes(name) ? [addressOf(name)] : []),
+    addressesOf: (name) =>
+      fabric.interfaces.includes(name) ? [parseIpPrefix(`${addressOf(name)}/16`)!] : [],
     throwIfDown: (name) => {
       if (state.down.has(name)) throw new OperatingError('INTERFACE_DOWN', `${name} is down`)
     },

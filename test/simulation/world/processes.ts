@@ -5,6 +5,9 @@ import type { Processes, RunningProcess } from '../../../agent/processes.ts'
 import { currentCall, type ServedCall } from './calls.ts'
 import type { ProcessClock } from './process-clock.ts'
 
+/** Larger than any process id: the kernel knows nothing about a simulated program. */
+const NO_PROCESS = 2 ** 23
+
 /** A program answers SIGTERM within this time. */
 const TERM_SECONDS = 0.05
 
@@ -67,6 +70,7 @@ const startProgram = (
   const lines = createLines({
     limits: { ...DEFAULT_LIMITS, ...limits },
     monotonicSeconds: agent.monotonicSeconds,
+    yieldTurn: async () => undefined,
     onFlood: (reason) => {
       floodReason = reason
       stop('flooded')
@@ -130,7 +134,7 @@ const startProgram = (
     host.after(0, () => exit({ code: 'ENOENT' }))
   }
   return {
-    pid: 1,
+    pid: NO_PROCESS,
     lines,
     done: done.promise,
     end: () => {
@@ -147,6 +151,7 @@ export const createSimulatedProcesses = (deps: Deps): Processes => {
     return startProgram(deps, file, args, options)
   }
   return {
+    isInstalled: async (file) => deps.programs[file] !== undefined,
     start,
     run: async (file, args, options) => {
       const child = await start(file, args, options)

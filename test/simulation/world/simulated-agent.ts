@@ -35,6 +35,7 @@ const OPTIONS: Omit<AgentOptions, 'node' | 'interfaces'> = {
   allowPeers: ['10.0.0.0/8'],
   ports: { first: 5201, last: 5999 },
   labels: {},
+  speeds: {},
   maxDurationSeconds: 3600,
   maxBitsPerSecond: 0,
   programs: {},

@@ -1,4 +1,4 @@
-import type { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
+import type { MeshSpec } from '../../../collector/mesh/assign/mesh-spec.ts'
 import { STORE_LIMITS, type StoreLimits } from '../../../collector/store/limits.ts'
 import type { Store } from '../../../collector/store/store.ts'
 import { OperatingError } from '../../../lib/errors.ts'

@@ -180,6 +180,10 @@ export interface Limits {
     | undefined;
   /** Networks in which peers may be measured, in CIDR notation. */
   peerNetworks: string[];
+  /** Maximum number of probes that the node sends per second, over all Ping and PingMesh streams. */
+  maxProbesPerSecond: number;
+  /** Maximum bitrate of these probes in bits per second, with their headers. Answers have the same rate. */
+  maxProbeBitsPerSecond: number;
 }
 
 function createBaseDescribeRequest(): DescribeRequest {
@@ -1524,6 +1528,8 @@ function createBaseLimits(): Limits {
     minPingInterval: undefined,
     ports: undefined,
     peerNetworks: [],
+    maxProbesPerSecond: 0,
+    maxProbeBitsPerSecond: 0,
   };
 }
 
@@ -1552,6 +1558,12 @@ export const Limits: MessageFns<Limits> = {
     }
     for (const v of message.peerNetworks) {
       writer.uint32(66).string(v!);
+    }
+    if (message.maxProbesPerSecond !== 0) {
+      writer.uint32(72).uint32(message.maxProbesPerSecond);
+    }
+    if (message.maxProbeBitsPerSecond !== 0) {
+      writer.uint32(80).int64(message.maxProbeBitsPerSecond);
     }
     return writer;
   },
@@ -1633,6 +1645,22 @@ export const Limits: MessageFns<Limits> = {
             message.peerNetworks.push(reader.string());
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.maxProbesPerSecond = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.maxProbeBitsPerSecond = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1683,6 +1711,16 @@ export const Limits: MessageFns<Limits> = {
         : globalThis.Array.isArray(object?.peer_networks)
         ? object.peer_networks.map((e: any) => globalThis.String(e))
         : [],
+      maxProbesPerSecond: isSet(object.maxProbesPerSecond)
+        ? globalThis.Number(object.maxProbesPerSecond)
+        : isSet(object.max_probes_per_second)
+        ? globalThis.Number(object.max_probes_per_second)
+        : 0,
+      maxProbeBitsPerSecond: isSet(object.maxProbeBitsPerSecond)
+        ? globalThis.Number(object.maxProbeBitsPerSecond)
+        : isSet(object.max_probe_bits_per_second)
+        ? globalThis.Number(object.max_probe_bits_per_second)
+        : 0,
     };
   },
 
@@ -1712,6 +1750,12 @@ export const Limits: MessageFns<Limits> = {
     if (message.peerNetworks?.length) {
       obj.peerNetworks = message.peerNetworks;
     }
+    if (message.maxProbesPerSecond !== 0) {
+      obj.maxProbesPerSecond = Math.round(message.maxProbesPerSecond);
+    }
+    if (message.maxProbeBitsPerSecond !== 0) {
+      obj.maxProbeBitsPerSecond = Math.round(message.maxProbeBitsPerSecond);
+    }
     return obj;
   },
 
@@ -1734,6 +1778,8 @@ export const Limits: MessageFns<Limits> = {
       ? PortRange.fromPartial(object.ports)
       : undefined;
     message.peerNetworks = object.peerNetworks?.map((e) => e) || [];
+    message.maxProbesPerSecond = object.maxProbesPerSecond ?? 0;
+    message.maxProbeBitsPerSecond = object.maxProbeBitsPerSecond ?? 0;
     return message;
   },
 };

@@ -22,6 +22,7 @@ import {
   outcomeFromJSON,
   outcomeToJSON,
   PortRange,
+  ProgramFault,
 } from "./types.ts";
 
 export const protobufPackage = "meshgauge.agent.v1";
@@ -266,6 +267,30 @@ export interface ServeResult {
   outcome: Outcome;
   /** Why the outcome is not MEASURED, in words. Empty otherwise. */
   reason: string;
+  /**
+   * Number of bytes that the server counted as received, from its own output. Absent when it received nothing, and where
+   * the output has no count. The collector compares it with the count that the client reports.
+   */
+  receivedBytes?:
+    | number
+    | undefined;
+  /** The server's program failed on this node. Absent when it did not. */
+  programFault:
+    | ProgramFault
+    | undefined;
+  /** Number of bytes that the server counted as sent, from its own output: with --reverse and --bidir. Absent otherwise. */
+  sentBytes?:
+    | number
+    | undefined;
+  /**
+   * Number of bytes that the interface received while the server ran, with headers and the traffic of others, from the
+   * kernel. Absent where the interface is not known.
+   */
+  interfaceReceivedBytes?:
+    | number
+    | undefined;
+  /** The same for the bytes that the interface sent. */
+  interfaceSentBytes?: number | undefined;
 }
 
 /** RunRequest states where to send data and how. */
@@ -534,6 +559,19 @@ export interface IperfResult {
    * that extra_arguments requested.
    */
   programValues: { [key: string]: string };
+  /** The client's program failed on this node. Absent when it did not. */
+  programFault:
+    | ProgramFault
+    | undefined;
+  /**
+   * Number of bytes that the interface sent while the client ran, with headers and the traffic of others, from the
+   * kernel. Absent where the interface is not known.
+   */
+  interfaceSentBytes?:
+    | number
+    | undefined;
+  /** The same for the bytes that the interface received. */
+  interfaceReceivedBytes?: number | undefined;
 }
 
 export interface IperfResult_ProgramValuesEntry {
@@ -1556,7 +1594,15 @@ export const ServeSummary: MessageFns<ServeSummary> = {
 };
 
 function createBaseServeResult(): ServeResult {
-  return { outcome: 0, reason: "" };
+  return {
+    outcome: 0,
+    reason: "",
+    receivedBytes: undefined,
+    programFault: undefined,
+    sentBytes: undefined,
+    interfaceReceivedBytes: undefined,
+    interfaceSentBytes: undefined,
+  };
 }
 
 export const ServeResult: MessageFns<ServeResult> = {
@@ -1566,6 +1612,21 @@ export const ServeResult: MessageFns<ServeResult> = {
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
+    }
+    if (message.receivedBytes !== undefined) {
+      writer.uint32(24).int64(message.receivedBytes);
+    }
+    if (message.programFault !== undefined) {
+      ProgramFault.encode(message.programFault, writer.uint32(34).fork()).join();
+    }
+    if (message.sentBytes !== undefined) {
+      writer.uint32(40).int64(message.sentBytes);
+    }
+    if (message.interfaceReceivedBytes !== undefined) {
+      writer.uint32(48).int64(message.interfaceReceivedBytes);
+    }
+    if (message.interfaceSentBytes !== undefined) {
+      writer.uint32(56).int64(message.interfaceSentBytes);
     }
     return writer;
   },
@@ -1599,6 +1660,46 @@ export const ServeResult: MessageFns<ServeResult> = {
             message.reason = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.receivedBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.programFault = ProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.sentBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.interfaceReceivedBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.interfaceSentBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1615,6 +1716,31 @@ export const ServeResult: MessageFns<ServeResult> = {
     return {
       outcome: isSet(object.outcome) ? outcomeFromJSON(object.outcome) : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      receivedBytes: isSet(object.receivedBytes)
+        ? globalThis.Number(object.receivedBytes)
+        : isSet(object.received_bytes)
+        ? globalThis.Number(object.received_bytes)
+        : undefined,
+      programFault: isSet(object.programFault)
+        ? ProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? ProgramFault.fromJSON(object.program_fault)
+        : undefined,
+      sentBytes: isSet(object.sentBytes)
+        ? globalThis.Number(object.sentBytes)
+        : isSet(object.sent_bytes)
+        ? globalThis.Number(object.sent_bytes)
+        : undefined,
+      interfaceReceivedBytes: isSet(object.interfaceReceivedBytes)
+        ? globalThis.Number(object.interfaceReceivedBytes)
+        : isSet(object.interface_received_bytes)
+        ? globalThis.Number(object.interface_received_bytes)
+        : undefined,
+      interfaceSentBytes: isSet(object.interfaceSentBytes)
+        ? globalThis.Number(object.interfaceSentBytes)
+        : isSet(object.interface_sent_bytes)
+        ? globalThis.Number(object.interface_sent_bytes)
+        : undefined,
     };
   },
 
@@ -1626,6 +1752,21 @@ export const ServeResult: MessageFns<ServeResult> = {
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.receivedBytes !== undefined) {
+      obj.receivedBytes = Math.round(message.receivedBytes);
+    }
+    if (message.programFault !== undefined) {
+      obj.programFault = ProgramFault.toJSON(message.programFault);
+    }
+    if (message.sentBytes !== undefined) {
+      obj.sentBytes = Math.round(message.sentBytes);
+    }
+    if (message.interfaceReceivedBytes !== undefined) {
+      obj.interfaceReceivedBytes = Math.round(message.interfaceReceivedBytes);
+    }
+    if (message.interfaceSentBytes !== undefined) {
+      obj.interfaceSentBytes = Math.round(message.interfaceSentBytes);
+    }
     return obj;
   },
 
@@ -1636,6 +1777,13 @@ export const ServeResult: MessageFns<ServeResult> = {
     const message = createBaseServeResult();
     message.outcome = object.outcome ?? 0;
     message.reason = object.reason ?? "";
+    message.receivedBytes = object.receivedBytes ?? undefined;
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? ProgramFault.fromPartial(object.programFault)
+      : undefined;
+    message.sentBytes = object.sentBytes ?? undefined;
+    message.interfaceReceivedBytes = object.interfaceReceivedBytes ?? undefined;
+    message.interfaceSentBytes = object.interfaceSentBytes ?? undefined;
     return message;
   },
 };
@@ -3115,6 +3263,9 @@ function createBaseIperfResult(): IperfResult {
     omitted: undefined,
     transactions: undefined,
     programValues: {},
+    programFault: undefined,
+    interfaceSentBytes: undefined,
+    interfaceReceivedBytes: undefined,
   };
 }
 
@@ -3168,6 +3319,15 @@ export const IperfResult: MessageFns<IperfResult> = {
     globalThis.Object.entries(message.programValues).forEach(([key, value]: [string, string]) => {
       IperfResult_ProgramValuesEntry.encode({ key: key as any, value }, writer.uint32(130).fork()).join();
     });
+    if (message.programFault !== undefined) {
+      ProgramFault.encode(message.programFault, writer.uint32(138).fork()).join();
+    }
+    if (message.interfaceSentBytes !== undefined) {
+      writer.uint32(144).int64(message.interfaceSentBytes);
+    }
+    if (message.interfaceReceivedBytes !== undefined) {
+      writer.uint32(152).int64(message.interfaceReceivedBytes);
+    }
     return writer;
   },
 
@@ -3315,6 +3475,30 @@ export const IperfResult: MessageFns<IperfResult> = {
             }
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.programFault = ProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.interfaceSentBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.interfaceReceivedBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3407,6 +3591,21 @@ export const IperfResult: MessageFns<IperfResult> = {
           {},
         )
         : {},
+      programFault: isSet(object.programFault)
+        ? ProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? ProgramFault.fromJSON(object.program_fault)
+        : undefined,
+      interfaceSentBytes: isSet(object.interfaceSentBytes)
+        ? globalThis.Number(object.interfaceSentBytes)
+        : isSet(object.interface_sent_bytes)
+        ? globalThis.Number(object.interface_sent_bytes)
+        : undefined,
+      interfaceReceivedBytes: isSet(object.interfaceReceivedBytes)
+        ? globalThis.Number(object.interfaceReceivedBytes)
+        : isSet(object.interface_received_bytes)
+        ? globalThis.Number(object.interface_received_bytes)
+        : undefined,
     };
   },
 
@@ -3466,6 +3665,15 @@ export const IperfResult: MessageFns<IperfResult> = {
         });
       }
     }
+    if (message.programFault !== undefined) {
+      obj.programFault = ProgramFault.toJSON(message.programFault);
+    }
+    if (message.interfaceSentBytes !== undefined) {
+      obj.interfaceSentBytes = Math.round(message.interfaceSentBytes);
+    }
+    if (message.interfaceReceivedBytes !== undefined) {
+      obj.interfaceReceivedBytes = Math.round(message.interfaceReceivedBytes);
+    }
     return obj;
   },
 
@@ -3506,6 +3714,11 @@ export const IperfResult: MessageFns<IperfResult> = {
       },
       {},
     );
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? ProgramFault.fromPartial(object.programFault)
+      : undefined;
+    message.interfaceSentBytes = object.interfaceSentBytes ?? undefined;
+    message.interfaceReceivedBytes = object.interfaceReceivedBytes ?? undefined;
     return message;
   },
 };

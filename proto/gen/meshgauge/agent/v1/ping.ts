@@ -9,7 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../../google/protobuf/duration.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
-import { EngineVersion, Outcome, outcomeFromJSON, outcomeToJSON } from "./types.ts";
+import { EngineVersion, Outcome, outcomeFromJSON, outcomeToJSON, ProgramFault } from "./types.ts";
 
 export const protobufPackage = "meshgauge.agent.v1";
 
@@ -17,7 +17,10 @@ export const protobufFileName = "meshgauge/agent/v1/ping.proto";
 
 /** PingRequest states which targets to probe and how. */
 export interface PingRequest {
-  /** Targets. Minimum 1, maximum Limits.max_targets_count. */
+  /**
+   * Targets. Minimum 1, maximum Limits.max_targets_count. A target outside Limits.peer_networks is not probed: its result
+   * is NOT_RUN with the reason. When all are outside, the call fails with PEER_NOT_ALLOWED.
+   */
   targets: PingTarget[];
   /** Interface that probes are sent from. Default: chosen by the routing table. */
   interface: string;
@@ -71,7 +74,7 @@ export interface PingResponse {
     /** First event, sent once: the engine runs. */
     { $case: "started"; value: PingStarted }
     | //
-    /** Windows of all targets that were probed in the reporting interval. */
+    /** Windows of targets that were probed in the reporting interval. Those of many targets come in several messages. */
     { $case: "windows"; value: PingWindows }
     | //
     /** Last event, sent once: the result of each target over the whole stream. Not sent when the stream is cancelled. */
@@ -121,12 +124,19 @@ export interface PingSummary {
 export interface PingResult {
   /** Position of the target in the request, from 0. */
   targetIndex: number;
-  /** MEASURED when at least one probe was answered. UNREACHABLE at 100 % loss. REFUSED for a closed port (engine tcp). */
+  /**
+   * MEASURED when at least one probe was answered. UNREACHABLE at 100 % loss. REFUSED for a closed port (engine tcp).
+   * NOT_RUN when the agent may not probe the target.
+   */
   outcome: Outcome;
   /** Why the outcome is not MEASURED, in words. Empty otherwise. */
   reason: string;
   /** The measured values. Also present at 100 % loss, without round-trip times. */
-  statistics: PingStatistics | undefined;
+  statistics:
+    | PingStatistics
+    | undefined;
+  /** The program that pings failed on this node. Absent when it did not. */
+  programFault: ProgramFault | undefined;
 }
 
 /** PingStatistics are the packet loss and round-trip times of one target over some time. */
@@ -318,14 +328,23 @@ export interface MeshBatch {
   echoRequestCount?: number | undefined;
 }
 
-/** MeshProblem states why a group is not probed. Its targets have no windows during that time, and are not at fault. */
+/**
+ * MeshProblem states why a group, or some of its targets, are not probed. The targets have no windows during that time,
+ * and are not at fault.
+ */
 export interface MeshProblem {
   /** Position of the group in the last applied assignment, from 0. */
   groupIndex: number;
   /** The reason in words, with the message of the program. */
   reason: string;
   /** Interface of the group. It remains correct when a newer assignment is in transit. */
-  interface?: string | undefined;
+  interface?:
+    | string
+    | undefined;
+  /** Ids of the targets that are not probed, such as those that the agent may not measure. Empty: all of the group. */
+  targetIds: number[];
+  /** The program that pings failed on this node, and is the cause of the problem. Absent when it is not. */
+  programFault: ProgramFault | undefined;
 }
 
 /** MeshWindows are windows of the same time. */
@@ -1230,7 +1249,7 @@ export const PingSummary: MessageFns<PingSummary> = {
 };
 
 function createBasePingResult(): PingResult {
-  return { targetIndex: 0, outcome: 0, reason: "", statistics: undefined };
+  return { targetIndex: 0, outcome: 0, reason: "", statistics: undefined, programFault: undefined };
 }
 
 export const PingResult: MessageFns<PingResult> = {
@@ -1246,6 +1265,9 @@ export const PingResult: MessageFns<PingResult> = {
     }
     if (message.statistics !== undefined) {
       PingStatistics.encode(message.statistics, writer.uint32(34).fork()).join();
+    }
+    if (message.programFault !== undefined) {
+      ProgramFault.encode(message.programFault, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1295,6 +1317,14 @@ export const PingResult: MessageFns<PingResult> = {
             message.statistics = PingStatistics.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.programFault = ProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1317,6 +1347,11 @@ export const PingResult: MessageFns<PingResult> = {
       outcome: isSet(object.outcome) ? outcomeFromJSON(object.outcome) : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
       statistics: isSet(object.statistics) ? PingStatistics.fromJSON(object.statistics) : undefined,
+      programFault: isSet(object.programFault)
+        ? ProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? ProgramFault.fromJSON(object.program_fault)
+        : undefined,
     };
   },
 
@@ -1334,6 +1369,9 @@ export const PingResult: MessageFns<PingResult> = {
     if (message.statistics !== undefined) {
       obj.statistics = PingStatistics.toJSON(message.statistics);
     }
+    if (message.programFault !== undefined) {
+      obj.programFault = ProgramFault.toJSON(message.programFault);
+    }
     return obj;
   },
 
@@ -1347,6 +1385,9 @@ export const PingResult: MessageFns<PingResult> = {
     message.reason = object.reason ?? "";
     message.statistics = (object.statistics !== undefined && object.statistics !== null)
       ? PingStatistics.fromPartial(object.statistics)
+      : undefined;
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? ProgramFault.fromPartial(object.programFault)
       : undefined;
     return message;
   },
@@ -2745,7 +2786,7 @@ export const MeshBatch: MessageFns<MeshBatch> = {
 };
 
 function createBaseMeshProblem(): MeshProblem {
-  return { groupIndex: 0, reason: "", interface: undefined };
+  return { groupIndex: 0, reason: "", interface: undefined, targetIds: [], programFault: undefined };
 }
 
 export const MeshProblem: MessageFns<MeshProblem> = {
@@ -2758,6 +2799,16 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     }
     if (message.interface !== undefined) {
       writer.uint32(26).string(message.interface);
+    }
+    if (message.targetIds.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.targetIds) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.programFault !== undefined) {
+      ProgramFault.encode(message.programFault, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -2799,6 +2850,32 @@ export const MeshProblem: MessageFns<MeshProblem> = {
             message.interface = reader.string();
             continue;
           }
+          case 4: {
+            if (tag === 32) {
+              message.targetIds.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.targetIds.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.programFault = ProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2820,6 +2897,16 @@ export const MeshProblem: MessageFns<MeshProblem> = {
         : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
       interface: isSet(object.interface) ? globalThis.String(object.interface) : undefined,
+      targetIds: globalThis.Array.isArray(object?.targetIds)
+        ? object.targetIds.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.target_ids)
+        ? object.target_ids.map((e: any) => globalThis.Number(e))
+        : [],
+      programFault: isSet(object.programFault)
+        ? ProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? ProgramFault.fromJSON(object.program_fault)
+        : undefined,
     };
   },
 
@@ -2834,6 +2921,12 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     if (message.interface !== undefined) {
       obj.interface = message.interface;
     }
+    if (message.targetIds?.length) {
+      obj.targetIds = message.targetIds.map((e) => Math.round(e));
+    }
+    if (message.programFault !== undefined) {
+      obj.programFault = ProgramFault.toJSON(message.programFault);
+    }
     return obj;
   },
 
@@ -2845,6 +2938,10 @@ export const MeshProblem: MessageFns<MeshProblem> = {
     message.groupIndex = object.groupIndex ?? 0;
     message.reason = object.reason ?? "";
     message.interface = object.interface ?? undefined;
+    message.targetIds = object.targetIds?.map((e) => e) || [];
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? ProgramFault.fromPartial(object.programFault)
+      : undefined;
     return message;
   },
 };

@@ -23,7 +23,7 @@ export const Outcome = {
   OUTCOME_REFUSED: 3,
   /** OUTCOME_TIMED_OUT - The measurement started and did not end before its deadline. */
   OUTCOME_TIMED_OUT: 4,
-  /** OUTCOME_INVALID - The values cannot be trusted. They are not used as evidence against any node or link. */
+  /** OUTCOME_INVALID - The values cannot be trusted, or the run was cancelled during the test. They are not used as evidence against any node or link. */
   OUTCOME_INVALID: 5,
   /** OUTCOME_NOT_RUN - The measurement did not start, such as when the agent does not answer or the run was cancelled. */
   OUTCOME_NOT_RUN: 6,
@@ -202,6 +202,18 @@ export function ipFamilyToJSON(object: IpFamily): string {
   }
 }
 
+/**
+ * ProgramFault states that a program on the agent's own node failed: it hangs, crashes, prints nothing, or prints what
+ * cannot be true. It is evidence against that program only, never against a peer or a link. The outcome of the result is
+ * INVALID.
+ */
+export interface ProgramFault {
+  /** Name of the program, such as iperf3. */
+  program: string;
+  /** What the program does, as a verb with details, such as "hangs: it printed no line within 3 s". */
+  problem: string;
+}
+
 /** PortRange is a range of TCP and UDP ports. Both ends are included. */
 export interface PortRange {
   /** First port, 1 to 65535. */
@@ -217,6 +229,91 @@ export interface EngineVersion {
   /** Version of the program. */
   version: string;
 }
+
+function createBaseProgramFault(): ProgramFault {
+  return { program: "", problem: "" };
+}
+
+export const ProgramFault: MessageFns<ProgramFault> = {
+  encode(message: ProgramFault, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.program !== "") {
+      writer.uint32(10).string(message.program);
+    }
+    if (message.problem !== "") {
+      writer.uint32(18).string(message.problem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProgramFault {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProgramFault();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.program = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProgramFault {
+    return {
+      program: isSet(object.program) ? globalThis.String(object.program) : "",
+      problem: isSet(object.problem) ? globalThis.String(object.problem) : "",
+    };
+  },
+
+  toJSON(message: ProgramFault): unknown {
+    const obj: any = {};
+    if (message.program !== "") {
+      obj.program = message.program;
+    }
+    if (message.problem !== "") {
+      obj.problem = message.problem;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProgramFault>): ProgramFault {
+    return ProgramFault.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProgramFault>): ProgramFault {
+    const message = createBaseProgramFault();
+    message.program = object.program ?? "";
+    message.problem = object.problem ?? "";
+    return message;
+  },
+};
 
 function createBasePortRange(): PortRange {
   return { first: 0, last: 0 };

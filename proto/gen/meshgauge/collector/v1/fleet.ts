@@ -70,7 +70,11 @@ export function nodeStateToJSON(object: NodeState): string {
 
 /** ListNodesRequest selects nodes. */
 export interface ListNodesRequest {
-  /** Node names or key=value labels. A node is listed when it matches any of them. Empty lists all nodes. */
+  /**
+   * Node names, addresses or key=value labels. A name may be a compressed list of Slurm, such as gpu-[01-64,70], of at
+   * most 100,000 names. A node is listed when it matches any of them. Empty lists all nodes. All other fields that select
+   * nodes follow the same rules.
+   */
   nodes: string[];
   /** Maximum page size. Default 50, capped at 1000. */
   pageSize: number;

@@ -9,7 +9,16 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Duration } from "../../../google/protobuf/duration.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
-import { Endpoint, MatrixRow, Measure, measureFromJSON, measureToJSON, RttSpread, Verdict } from "./result.ts";
+import {
+  Endpoint,
+  Judgement,
+  MatrixRow,
+  Measure,
+  measureFromJSON,
+  measureToJSON,
+  RttSpread,
+  Verdict,
+} from "./result.ts";
 
 export const protobufPackage = "meshgauge.collector.v1";
 
@@ -231,7 +240,10 @@ export interface Path {
   lastWindowTime:
     | Timestamp
     | undefined;
-  /** Output only. Why probes are lost, in words, when the program reported it. Empty otherwise. */
+  /**
+   * Output only. Why probes are lost, in words, when the program reported it, or why the agent does not probe this path.
+   * Empty otherwise.
+   */
   reason: string;
   /** Output only. Number of changes of state in the last hour. */
   changeCount: number;
@@ -271,6 +283,8 @@ export interface GetMeshResponse {
   meshes: Mesh[];
   /** Verdicts on what is bad now. Empty when nothing is bad. */
   verdicts: Verdict[];
+  /** The answer over all meshes. Pairs are paths here; a path is observed while it is UP, LOSSY or DOWN. */
+  judgement: Judgement | undefined;
 }
 
 /** Mesh is one ping mesh. All its fields are output only. */
@@ -1210,7 +1224,7 @@ export const GetMeshRequest: MessageFns<GetMeshRequest> = {
 };
 
 function createBaseGetMeshResponse(): GetMeshResponse {
-  return { meshes: [], verdicts: [] };
+  return { meshes: [], verdicts: [], judgement: undefined };
 }
 
 export const GetMeshResponse: MessageFns<GetMeshResponse> = {
@@ -1220,6 +1234,9 @@ export const GetMeshResponse: MessageFns<GetMeshResponse> = {
     }
     for (const v of message.verdicts) {
       Verdict.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.judgement !== undefined) {
+      Judgement.encode(message.judgement, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1253,6 +1270,14 @@ export const GetMeshResponse: MessageFns<GetMeshResponse> = {
             message.verdicts.push(Verdict.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.judgement = Judgement.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1269,6 +1294,7 @@ export const GetMeshResponse: MessageFns<GetMeshResponse> = {
     return {
       meshes: globalThis.Array.isArray(object?.meshes) ? object.meshes.map((e: any) => Mesh.fromJSON(e)) : [],
       verdicts: globalThis.Array.isArray(object?.verdicts) ? object.verdicts.map((e: any) => Verdict.fromJSON(e)) : [],
+      judgement: isSet(object.judgement) ? Judgement.fromJSON(object.judgement) : undefined,
     };
   },
 
@@ -1280,6 +1306,9 @@ export const GetMeshResponse: MessageFns<GetMeshResponse> = {
     if (message.verdicts?.length) {
       obj.verdicts = message.verdicts.map((e) => Verdict.toJSON(e));
     }
+    if (message.judgement !== undefined) {
+      obj.judgement = Judgement.toJSON(message.judgement);
+    }
     return obj;
   },
 
@@ -1290,6 +1319,9 @@ export const GetMeshResponse: MessageFns<GetMeshResponse> = {
     const message = createBaseGetMeshResponse();
     message.meshes = object.meshes?.map((e) => Mesh.fromPartial(e)) || [];
     message.verdicts = object.verdicts?.map((e) => Verdict.fromPartial(e)) || [];
+    message.judgement = (object.judgement !== undefined && object.judgement !== null)
+      ? Judgement.fromPartial(object.judgement)
+      : undefined;
     return message;
   },
 };

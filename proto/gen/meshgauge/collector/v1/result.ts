@@ -18,6 +18,50 @@ export const protobufPackage = "meshgauge.collector.v1";
 
 export const protobufFileName = "meshgauge/collector/v1/result.proto";
 
+/** PairMark states whether the judgement of a run marks a pair. */
+export const PairMark = {
+  /** PAIR_MARK_UNSPECIFIED - Not marked: no verdict is based on the pair, or the run has not ended. */
+  PAIR_MARK_UNSPECIFIED: 0,
+  /** PAIR_MARK_BAD - The pair is bad: it supports a verdict. */
+  PAIR_MARK_BAD: 1,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type PairMark = typeof PairMark[keyof typeof PairMark];
+
+export namespace PairMark {
+  export type PAIR_MARK_UNSPECIFIED = typeof PairMark.PAIR_MARK_UNSPECIFIED;
+  export type PAIR_MARK_BAD = typeof PairMark.PAIR_MARK_BAD;
+  export type UNRECOGNIZED = typeof PairMark.UNRECOGNIZED;
+}
+
+export function pairMarkFromJSON(object: any): PairMark {
+  switch (object) {
+    case 0:
+    case "PAIR_MARK_UNSPECIFIED":
+      return PairMark.PAIR_MARK_UNSPECIFIED;
+    case 1:
+    case "PAIR_MARK_BAD":
+      return PairMark.PAIR_MARK_BAD;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return PairMark.UNRECOGNIZED;
+  }
+}
+
+export function pairMarkToJSON(object: PairMark): string {
+  switch (object) {
+    case PairMark.PAIR_MARK_UNSPECIFIED:
+      return "PAIR_MARK_UNSPECIFIED";
+    case PairMark.PAIR_MARK_BAD:
+      return "PAIR_MARK_BAD";
+    case PairMark.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** Measure is a value that a matrix can show. */
 export const Measure = {
   /** MEASURE_UNSPECIFIED - BITS_PER_SECOND for an iperf run, LOSS_RATIO for a ping run. */
@@ -106,6 +150,12 @@ export const CulpritKind = {
   CULPRIT_KIND_LINK: 3,
   /** CULPRIT_KIND_RACK_UPLINK - The connection between a rack and the others. */
   CULPRIT_KIND_RACK_UPLINK: 4,
+  /** CULPRIT_KIND_CLASS - Several nodes whose interfaces reach the same lower rate, without a reported link speed that explains it. */
+  CULPRIT_KIND_CLASS: 5,
+  /** CULPRIT_KIND_PROGRAM - A program of a node. No peer and no link is blamed. */
+  CULPRIT_KIND_PROGRAM: 6,
+  /** CULPRIT_KIND_UNATTRIBUTED - Pairs are bad, also after the retest, and no culprit explains them. */
+  CULPRIT_KIND_UNATTRIBUTED: 7,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -117,6 +167,9 @@ export namespace CulpritKind {
   export type CULPRIT_KIND_INTERFACE = typeof CulpritKind.CULPRIT_KIND_INTERFACE;
   export type CULPRIT_KIND_LINK = typeof CulpritKind.CULPRIT_KIND_LINK;
   export type CULPRIT_KIND_RACK_UPLINK = typeof CulpritKind.CULPRIT_KIND_RACK_UPLINK;
+  export type CULPRIT_KIND_CLASS = typeof CulpritKind.CULPRIT_KIND_CLASS;
+  export type CULPRIT_KIND_PROGRAM = typeof CulpritKind.CULPRIT_KIND_PROGRAM;
+  export type CULPRIT_KIND_UNATTRIBUTED = typeof CulpritKind.CULPRIT_KIND_UNATTRIBUTED;
   export type UNRECOGNIZED = typeof CulpritKind.UNRECOGNIZED;
 }
 
@@ -137,6 +190,15 @@ export function culpritKindFromJSON(object: any): CulpritKind {
     case 4:
     case "CULPRIT_KIND_RACK_UPLINK":
       return CulpritKind.CULPRIT_KIND_RACK_UPLINK;
+    case 5:
+    case "CULPRIT_KIND_CLASS":
+      return CulpritKind.CULPRIT_KIND_CLASS;
+    case 6:
+    case "CULPRIT_KIND_PROGRAM":
+      return CulpritKind.CULPRIT_KIND_PROGRAM;
+    case 7:
+    case "CULPRIT_KIND_UNATTRIBUTED":
+      return CulpritKind.CULPRIT_KIND_UNATTRIBUTED;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -156,6 +218,12 @@ export function culpritKindToJSON(object: CulpritKind): string {
       return "CULPRIT_KIND_LINK";
     case CulpritKind.CULPRIT_KIND_RACK_UPLINK:
       return "CULPRIT_KIND_RACK_UPLINK";
+    case CulpritKind.CULPRIT_KIND_CLASS:
+      return "CULPRIT_KIND_CLASS";
+    case CulpritKind.CULPRIT_KIND_PROGRAM:
+      return "CULPRIT_KIND_PROGRAM";
+    case CulpritKind.CULPRIT_KIND_UNATTRIBUTED:
+      return "CULPRIT_KIND_UNATTRIBUTED";
     case CulpritKind.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -222,6 +290,69 @@ export function faultDirectionToJSON(object: FaultDirection): string {
   }
 }
 
+/** JudgementState is the answer of a run or of the ping meshes. */
+export const JudgementState = {
+  /** JUDGEMENT_STATE_UNSPECIFIED - Never sent. */
+  JUDGEMENT_STATE_UNSPECIFIED: 0,
+  /** JUDGEMENT_STATE_HEALTHY - Nothing is wrong, and enough was observed to say so. With partial coverage, the headline states it. */
+  JUDGEMENT_STATE_HEALTHY: 1,
+  /** JUDGEMENT_STATE_BAD - Something is wrong: a verdict, a missed expectation, or marked pairs. */
+  JUDGEMENT_STATE_BAD: 2,
+  /**
+   * JUDGEMENT_STATE_UNCLEAR - Too little was observed to decide: fewer than half of the pairs, an interface that nobody observed, or a run that
+   * did not complete.
+   */
+  JUDGEMENT_STATE_UNCLEAR: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type JudgementState = typeof JudgementState[keyof typeof JudgementState];
+
+export namespace JudgementState {
+  export type JUDGEMENT_STATE_UNSPECIFIED = typeof JudgementState.JUDGEMENT_STATE_UNSPECIFIED;
+  export type JUDGEMENT_STATE_HEALTHY = typeof JudgementState.JUDGEMENT_STATE_HEALTHY;
+  export type JUDGEMENT_STATE_BAD = typeof JudgementState.JUDGEMENT_STATE_BAD;
+  export type JUDGEMENT_STATE_UNCLEAR = typeof JudgementState.JUDGEMENT_STATE_UNCLEAR;
+  export type UNRECOGNIZED = typeof JudgementState.UNRECOGNIZED;
+}
+
+export function judgementStateFromJSON(object: any): JudgementState {
+  switch (object) {
+    case 0:
+    case "JUDGEMENT_STATE_UNSPECIFIED":
+      return JudgementState.JUDGEMENT_STATE_UNSPECIFIED;
+    case 1:
+    case "JUDGEMENT_STATE_HEALTHY":
+      return JudgementState.JUDGEMENT_STATE_HEALTHY;
+    case 2:
+    case "JUDGEMENT_STATE_BAD":
+      return JudgementState.JUDGEMENT_STATE_BAD;
+    case 3:
+    case "JUDGEMENT_STATE_UNCLEAR":
+      return JudgementState.JUDGEMENT_STATE_UNCLEAR;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return JudgementState.UNRECOGNIZED;
+  }
+}
+
+export function judgementStateToJSON(object: JudgementState): string {
+  switch (object) {
+    case JudgementState.JUDGEMENT_STATE_UNSPECIFIED:
+      return "JUDGEMENT_STATE_UNSPECIFIED";
+    case JudgementState.JUDGEMENT_STATE_HEALTHY:
+      return "JUDGEMENT_STATE_HEALTHY";
+    case JudgementState.JUDGEMENT_STATE_BAD:
+      return "JUDGEMENT_STATE_BAD";
+    case JudgementState.JUDGEMENT_STATE_UNCLEAR:
+      return "JUDGEMENT_STATE_UNCLEAR";
+    case JudgementState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** Endpoint is one end of a pair. */
 export interface Endpoint {
   /** Name of the node. */
@@ -271,17 +402,20 @@ export interface PairResult {
   engine:
     | EngineVersion
     | undefined;
-  /** Output only. Number of attempts. 0 when the measurement did not start. The values are those of the last attempt. */
+  /**
+   * Output only. Number of attempts. 0 when the measurement did not start. The values are those of
+   * the best attempt: a retest replaces a result only when it is better.
+   */
   attemptCount: number;
   /** Output only. Id of the trace, 32 hexadecimal digits. */
   traceId: string;
   /** Output only. Id of the span in the trace, 16 hexadecimal digits. */
   spanId: string;
-  /** Output only. Start of the last attempt. */
+  /** Output only. Start of the attempt of the values. */
   startTime:
     | Timestamp
     | undefined;
-  /** Output only. End of the last attempt. */
+  /** Output only. End of the attempt of the values. */
   endTime:
     | Timestamp
     | undefined;
@@ -292,7 +426,39 @@ export interface PairResult {
     | HostSamples
     | undefined;
   /** Output only. Activity of the receiving host. Absent when it was not requested. */
-  destinationHost: HostSamples | undefined;
+  destinationHost:
+    | HostSamples
+    | undefined;
+  /** Output only. Link speed of the sending interface in bits per second. Absent where it is not known. */
+  sourceSpeedBitsPerSecond?:
+    | number
+    | undefined;
+  /** Output only. Link speed of the receiving interface in bits per second. Absent where it is not known. */
+  destinationSpeedBitsPerSecond?:
+    | number
+    | undefined;
+  /**
+   * Output only. A program of one of the two nodes failed, and not the network. The outcome is then INVALID. Absent
+   * otherwise.
+   */
+  programFault:
+    | NodeProgramFault
+    | undefined;
+  /** Output only. Whether the pair is marked as bad. Set when the run has ended. */
+  mark: PairMark;
+}
+
+/**
+ * NodeProgramFault states that a program of one node failed: local evidence, never against a peer or a link. All its
+ * fields are output only.
+ */
+export interface NodeProgramFault {
+  /** Output only. Name of the node. Empty when it is not known which of the two programs is wrong. */
+  node: string;
+  /** Output only. Name of the program, such as iperf3. */
+  program: string;
+  /** Output only. What the program does, such as "hangs: it printed no line within 3 s". */
+  problem: string;
 }
 
 /** ListResultsRequest selects results. */
@@ -348,7 +514,11 @@ export interface MatrixCell {
   /** How the measurement ended. UNSPECIFIED when the pair was not measured. */
   outcome: Outcome;
   /** The value, in the unit of the measure. Absent unless it was measured. */
-  value?: number | undefined;
+  value?:
+    | number
+    | undefined;
+  /** Whether the pair is marked as bad. */
+  mark: PairMark;
 }
 
 /** Summary summarizes the results of a run. All its fields are output only. */
@@ -444,8 +614,10 @@ export interface InterfaceSummary {
   rtt:
     | RttSpread
     | undefined;
-  /** Output only. The worst measured pairs that differ clearly from the rest, worst first, at most 5. */
+  /** Output only. The worst measured pairs of those that are marked as bad, worst first, at most 5. */
   worst: EndpointPair[];
+  /** Output only. Number of pairs that are marked as bad. */
+  markedCount: number;
 }
 
 /** Spread holds the minimum, mean, median and maximum of some values. */
@@ -486,7 +658,10 @@ export interface RttSpread {
 export interface Verdict {
   /** Output only. Kind of the culprit. */
   kind: CulpritKind;
-  /** Output only. Name of the node. For a link, the node that sends. Empty for a rack uplink. */
+  /**
+   * Output only. Name of the node. For a link, the node that sends. Empty for a rack uplink, for a class and for
+   * unattributed pairs.
+   */
   node: string;
   /** Output only. Name of the interface. Empty when the verdict applies to all interfaces of the node. */
   interface: string;
@@ -500,12 +675,59 @@ export interface Verdict {
   confidence: number;
   /** Output only. Description of the fault in one sentence with figures, followed by the evidence. */
   message: string;
-  /** Output only. Pairs that support the verdict. */
+  /** Output only. Pairs that support the verdict, at most 1000. pair_count has the number of all. */
   pairsFor: EndpointPair[];
   /** Output only. Pairs that contradict the verdict: they should be bad too, and are not. */
   pairsAgainst: EndpointPair[];
   /** Output only. Whether the pairs were measured again on new ports before the verdict. */
   retested: boolean;
+  /** Output only. Number of pairs that support the verdict. */
+  pairCount: number;
+  /** Output only. For a class, the names of its nodes. */
+  nodes: string[];
+  /** Output only. For a program, its name. */
+  program: string;
+}
+
+/**
+ * JudgementCoverage states how much of what was requested was observed. A pair is observed when something was learned about the
+ * network between its ends: it was measured, unreachable or refused. All its fields are output only.
+ */
+export interface JudgementCoverage {
+  /** Output only. Number of pairs that were requested. */
+  requestedCount: number;
+  /** Output only. Number of pairs that were observed. */
+  observedCount: number;
+  /** Output only. Nodes and interfaces that nobody observed in a direction, such as "node-3 net1 sends", at most 100. */
+  unobserved: string[];
+  /** Output only. Number of entries that unobserved has without its limit. */
+  unobservedCount: number;
+}
+
+/**
+ * Judgement is the answer: whether something is wrong. Headline, marks, exit code and metrics are all based on it. All
+ * its fields are output only.
+ */
+export interface Judgement {
+  /** Output only. The answer. */
+  state: JudgementState;
+  /** Output only. The answer in one line. */
+  headline: string;
+  /**
+   * Output only. What the user should know and what is not wrong, one sentence each, such as a slower class of nodes that
+   * the reported link speeds explain.
+   */
+  notes: string[];
+  /** Output only. How much was observed. */
+  coverage:
+    | JudgementCoverage
+    | undefined;
+  /** Output only. Number of pairs that are marked as bad. */
+  markedCount: number;
+  /** Output only. Number of expectations that were not met. */
+  missedExpectationCount: number;
+  /** Output only. Exit code of the command line: 0 healthy, 1 bad, 3 unclear. */
+  exitCode: number;
 }
 
 function createBaseEndpoint(): Endpoint {
@@ -715,6 +937,10 @@ function createBasePairResult(): PairResult {
     round: 0,
     sourceHost: undefined,
     destinationHost: undefined,
+    sourceSpeedBitsPerSecond: undefined,
+    destinationSpeedBitsPerSecond: undefined,
+    programFault: undefined,
+    mark: 0,
   };
 }
 
@@ -769,6 +995,18 @@ export const PairResult: MessageFns<PairResult> = {
     }
     if (message.destinationHost !== undefined) {
       HostSamples.encode(message.destinationHost, writer.uint32(130).fork()).join();
+    }
+    if (message.sourceSpeedBitsPerSecond !== undefined) {
+      writer.uint32(136).int64(message.sourceSpeedBitsPerSecond);
+    }
+    if (message.destinationSpeedBitsPerSecond !== undefined) {
+      writer.uint32(144).int64(message.destinationSpeedBitsPerSecond);
+    }
+    if (message.programFault !== undefined) {
+      NodeProgramFault.encode(message.programFault, writer.uint32(154).fork()).join();
+    }
+    if (message.mark !== 0) {
+      writer.uint32(160).int32(message.mark);
     }
     return writer;
   },
@@ -914,6 +1152,38 @@ export const PairResult: MessageFns<PairResult> = {
             message.destinationHost = HostSamples.decode(reader, reader.uint32());
             continue;
           }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.sourceSpeedBitsPerSecond = longToNumber(reader.int64());
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.destinationSpeedBitsPerSecond = longToNumber(reader.int64());
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.programFault = NodeProgramFault.decode(reader, reader.uint32());
+            continue;
+          }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.mark = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -975,6 +1245,22 @@ export const PairResult: MessageFns<PairResult> = {
         : isSet(object.destination_host)
         ? HostSamples.fromJSON(object.destination_host)
         : undefined,
+      sourceSpeedBitsPerSecond: isSet(object.sourceSpeedBitsPerSecond)
+        ? globalThis.Number(object.sourceSpeedBitsPerSecond)
+        : isSet(object.source_speed_bits_per_second)
+        ? globalThis.Number(object.source_speed_bits_per_second)
+        : undefined,
+      destinationSpeedBitsPerSecond: isSet(object.destinationSpeedBitsPerSecond)
+        ? globalThis.Number(object.destinationSpeedBitsPerSecond)
+        : isSet(object.destination_speed_bits_per_second)
+        ? globalThis.Number(object.destination_speed_bits_per_second)
+        : undefined,
+      programFault: isSet(object.programFault)
+        ? NodeProgramFault.fromJSON(object.programFault)
+        : isSet(object.program_fault)
+        ? NodeProgramFault.fromJSON(object.program_fault)
+        : undefined,
+      mark: isSet(object.mark) ? pairMarkFromJSON(object.mark) : 0,
     };
   },
 
@@ -1027,6 +1313,18 @@ export const PairResult: MessageFns<PairResult> = {
     if (message.destinationHost !== undefined) {
       obj.destinationHost = HostSamples.toJSON(message.destinationHost);
     }
+    if (message.sourceSpeedBitsPerSecond !== undefined) {
+      obj.sourceSpeedBitsPerSecond = Math.round(message.sourceSpeedBitsPerSecond);
+    }
+    if (message.destinationSpeedBitsPerSecond !== undefined) {
+      obj.destinationSpeedBitsPerSecond = Math.round(message.destinationSpeedBitsPerSecond);
+    }
+    if (message.programFault !== undefined) {
+      obj.programFault = NodeProgramFault.toJSON(message.programFault);
+    }
+    if (message.mark !== 0) {
+      obj.mark = pairMarkToJSON(message.mark);
+    }
     return obj;
   },
 
@@ -1077,6 +1375,113 @@ export const PairResult: MessageFns<PairResult> = {
     message.destinationHost = (object.destinationHost !== undefined && object.destinationHost !== null)
       ? HostSamples.fromPartial(object.destinationHost)
       : undefined;
+    message.sourceSpeedBitsPerSecond = object.sourceSpeedBitsPerSecond ?? undefined;
+    message.destinationSpeedBitsPerSecond = object.destinationSpeedBitsPerSecond ?? undefined;
+    message.programFault = (object.programFault !== undefined && object.programFault !== null)
+      ? NodeProgramFault.fromPartial(object.programFault)
+      : undefined;
+    message.mark = object.mark ?? 0;
+    return message;
+  },
+};
+
+function createBaseNodeProgramFault(): NodeProgramFault {
+  return { node: "", program: "", problem: "" };
+}
+
+export const NodeProgramFault: MessageFns<NodeProgramFault> = {
+  encode(message: NodeProgramFault, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.program !== "") {
+      writer.uint32(18).string(message.program);
+    }
+    if (message.problem !== "") {
+      writer.uint32(26).string(message.problem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeProgramFault {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeProgramFault();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.program = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NodeProgramFault {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      program: isSet(object.program) ? globalThis.String(object.program) : "",
+      problem: isSet(object.problem) ? globalThis.String(object.problem) : "",
+    };
+  },
+
+  toJSON(message: NodeProgramFault): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.program !== "") {
+      obj.program = message.program;
+    }
+    if (message.problem !== "") {
+      obj.problem = message.problem;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodeProgramFault>): NodeProgramFault {
+    return NodeProgramFault.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeProgramFault>): NodeProgramFault {
+    const message = createBaseNodeProgramFault();
+    message.node = object.node ?? "";
+    message.program = object.program ?? "";
+    message.problem = object.problem ?? "";
     return message;
   },
 };
@@ -1593,7 +1998,7 @@ export const MatrixRow: MessageFns<MatrixRow> = {
 };
 
 function createBaseMatrixCell(): MatrixCell {
-  return { outcome: 0, value: undefined };
+  return { outcome: 0, value: undefined, mark: 0 };
 }
 
 export const MatrixCell: MessageFns<MatrixCell> = {
@@ -1603,6 +2008,9 @@ export const MatrixCell: MessageFns<MatrixCell> = {
     }
     if (message.value !== undefined) {
       writer.uint32(17).double(message.value);
+    }
+    if (message.mark !== 0) {
+      writer.uint32(24).int32(message.mark);
     }
     return writer;
   },
@@ -1636,6 +2044,14 @@ export const MatrixCell: MessageFns<MatrixCell> = {
             message.value = reader.double();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.mark = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1652,6 +2068,7 @@ export const MatrixCell: MessageFns<MatrixCell> = {
     return {
       outcome: isSet(object.outcome) ? outcomeFromJSON(object.outcome) : 0,
       value: isSet(object.value) ? globalThis.Number(object.value) : undefined,
+      mark: isSet(object.mark) ? pairMarkFromJSON(object.mark) : 0,
     };
   },
 
@@ -1663,6 +2080,9 @@ export const MatrixCell: MessageFns<MatrixCell> = {
     if (message.value !== undefined) {
       obj.value = floatToJson(message.value);
     }
+    if (message.mark !== 0) {
+      obj.mark = pairMarkToJSON(message.mark);
+    }
     return obj;
   },
 
@@ -1673,6 +2093,7 @@ export const MatrixCell: MessageFns<MatrixCell> = {
     const message = createBaseMatrixCell();
     message.outcome = object.outcome ?? 0;
     message.value = object.value ?? undefined;
+    message.mark = object.mark ?? 0;
     return message;
   },
 };
@@ -2218,6 +2639,7 @@ function createBaseInterfaceSummary(): InterfaceSummary {
     lossRatio: undefined,
     rtt: undefined,
     worst: [],
+    markedCount: 0,
   };
 }
 
@@ -2243,6 +2665,9 @@ export const InterfaceSummary: MessageFns<InterfaceSummary> = {
     }
     for (const v of message.worst) {
       EndpointPair.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.markedCount !== 0) {
+      writer.uint32(64).uint32(message.markedCount);
     }
     return writer;
   },
@@ -2316,6 +2741,14 @@ export const InterfaceSummary: MessageFns<InterfaceSummary> = {
             message.worst.push(EndpointPair.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.markedCount = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2355,6 +2788,11 @@ export const InterfaceSummary: MessageFns<InterfaceSummary> = {
       worst: globalThis.Array.isArray(object?.worst)
         ? object.worst.map((e: any) => EndpointPair.fromJSON(e))
         : [],
+      markedCount: isSet(object.markedCount)
+        ? globalThis.Number(object.markedCount)
+        : isSet(object.marked_count)
+        ? globalThis.Number(object.marked_count)
+        : 0,
     };
   },
 
@@ -2381,6 +2819,9 @@ export const InterfaceSummary: MessageFns<InterfaceSummary> = {
     if (message.worst?.length) {
       obj.worst = message.worst.map((e) => EndpointPair.toJSON(e));
     }
+    if (message.markedCount !== 0) {
+      obj.markedCount = Math.round(message.markedCount);
+    }
     return obj;
   },
 
@@ -2398,6 +2839,7 @@ export const InterfaceSummary: MessageFns<InterfaceSummary> = {
     message.lossRatio = object.lossRatio ?? undefined;
     message.rtt = (object.rtt !== undefined && object.rtt !== null) ? RttSpread.fromPartial(object.rtt) : undefined;
     message.worst = object.worst?.map((e) => EndpointPair.fromPartial(e)) || [];
+    message.markedCount = object.markedCount ?? 0;
     return message;
   },
 };
@@ -2665,6 +3107,9 @@ function createBaseVerdict(): Verdict {
     pairsFor: [],
     pairsAgainst: [],
     retested: false,
+    pairCount: 0,
+    nodes: [],
+    program: "",
   };
 }
 
@@ -2702,6 +3147,15 @@ export const Verdict: MessageFns<Verdict> = {
     }
     if (message.retested !== false) {
       writer.uint32(88).bool(message.retested);
+    }
+    if (message.pairCount !== 0) {
+      writer.uint32(96).uint32(message.pairCount);
+    }
+    for (const v of message.nodes) {
+      writer.uint32(106).string(v!);
+    }
+    if (message.program !== "") {
+      writer.uint32(114).string(message.program);
     }
     return writer;
   },
@@ -2807,6 +3261,30 @@ export const Verdict: MessageFns<Verdict> = {
             message.retested = reader.bool();
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.pairCount = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.nodes.push(reader.string());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.program = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2840,6 +3318,13 @@ export const Verdict: MessageFns<Verdict> = {
         ? object.pairs_against.map((e: any) => EndpointPair.fromJSON(e))
         : [],
       retested: isSet(object.retested) ? globalThis.Boolean(object.retested) : false,
+      pairCount: isSet(object.pairCount)
+        ? globalThis.Number(object.pairCount)
+        : isSet(object.pair_count)
+        ? globalThis.Number(object.pair_count)
+        : 0,
+      nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => globalThis.String(e)) : [],
+      program: isSet(object.program) ? globalThis.String(object.program) : "",
     };
   },
 
@@ -2878,6 +3363,15 @@ export const Verdict: MessageFns<Verdict> = {
     if (message.retested !== false) {
       obj.retested = message.retested;
     }
+    if (message.pairCount !== 0) {
+      obj.pairCount = Math.round(message.pairCount);
+    }
+    if (message.nodes?.length) {
+      obj.nodes = message.nodes;
+    }
+    if (message.program !== "") {
+      obj.program = message.program;
+    }
     return obj;
   },
 
@@ -2897,6 +3391,327 @@ export const Verdict: MessageFns<Verdict> = {
     message.pairsFor = object.pairsFor?.map((e) => EndpointPair.fromPartial(e)) || [];
     message.pairsAgainst = object.pairsAgainst?.map((e) => EndpointPair.fromPartial(e)) || [];
     message.retested = object.retested ?? false;
+    message.pairCount = object.pairCount ?? 0;
+    message.nodes = object.nodes?.map((e) => e) || [];
+    message.program = object.program ?? "";
+    return message;
+  },
+};
+
+function createBaseJudgementCoverage(): JudgementCoverage {
+  return { requestedCount: 0, observedCount: 0, unobserved: [], unobservedCount: 0 };
+}
+
+export const JudgementCoverage: MessageFns<JudgementCoverage> = {
+  encode(message: JudgementCoverage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestedCount !== 0) {
+      writer.uint32(8).uint32(message.requestedCount);
+    }
+    if (message.observedCount !== 0) {
+      writer.uint32(16).uint32(message.observedCount);
+    }
+    for (const v of message.unobserved) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.unobservedCount !== 0) {
+      writer.uint32(32).uint32(message.unobservedCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JudgementCoverage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJudgementCoverage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.requestedCount = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.observedCount = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.unobserved.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.unobservedCount = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JudgementCoverage {
+    return {
+      requestedCount: isSet(object.requestedCount)
+        ? globalThis.Number(object.requestedCount)
+        : isSet(object.requested_count)
+        ? globalThis.Number(object.requested_count)
+        : 0,
+      observedCount: isSet(object.observedCount)
+        ? globalThis.Number(object.observedCount)
+        : isSet(object.observed_count)
+        ? globalThis.Number(object.observed_count)
+        : 0,
+      unobserved: globalThis.Array.isArray(object?.unobserved)
+        ? object.unobserved.map((e: any) => globalThis.String(e))
+        : [],
+      unobservedCount: isSet(object.unobservedCount)
+        ? globalThis.Number(object.unobservedCount)
+        : isSet(object.unobserved_count)
+        ? globalThis.Number(object.unobserved_count)
+        : 0,
+    };
+  },
+
+  toJSON(message: JudgementCoverage): unknown {
+    const obj: any = {};
+    if (message.requestedCount !== 0) {
+      obj.requestedCount = Math.round(message.requestedCount);
+    }
+    if (message.observedCount !== 0) {
+      obj.observedCount = Math.round(message.observedCount);
+    }
+    if (message.unobserved?.length) {
+      obj.unobserved = message.unobserved;
+    }
+    if (message.unobservedCount !== 0) {
+      obj.unobservedCount = Math.round(message.unobservedCount);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<JudgementCoverage>): JudgementCoverage {
+    return JudgementCoverage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JudgementCoverage>): JudgementCoverage {
+    const message = createBaseJudgementCoverage();
+    message.requestedCount = object.requestedCount ?? 0;
+    message.observedCount = object.observedCount ?? 0;
+    message.unobserved = object.unobserved?.map((e) => e) || [];
+    message.unobservedCount = object.unobservedCount ?? 0;
+    return message;
+  },
+};
+
+function createBaseJudgement(): Judgement {
+  return {
+    state: 0,
+    headline: "",
+    notes: [],
+    coverage: undefined,
+    markedCount: 0,
+    missedExpectationCount: 0,
+    exitCode: 0,
+  };
+}
+
+export const Judgement: MessageFns<Judgement> = {
+  encode(message: Judgement, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    if (message.headline !== "") {
+      writer.uint32(18).string(message.headline);
+    }
+    for (const v of message.notes) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.coverage !== undefined) {
+      JudgementCoverage.encode(message.coverage, writer.uint32(34).fork()).join();
+    }
+    if (message.markedCount !== 0) {
+      writer.uint32(40).uint32(message.markedCount);
+    }
+    if (message.missedExpectationCount !== 0) {
+      writer.uint32(48).uint32(message.missedExpectationCount);
+    }
+    if (message.exitCode !== 0) {
+      writer.uint32(56).uint32(message.exitCode);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Judgement {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJudgement();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.headline = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.notes.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.coverage = JudgementCoverage.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.markedCount = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.missedExpectationCount = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.exitCode = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Judgement {
+    return {
+      state: isSet(object.state) ? judgementStateFromJSON(object.state) : 0,
+      headline: isSet(object.headline) ? globalThis.String(object.headline) : "",
+      notes: globalThis.Array.isArray(object?.notes) ? object.notes.map((e: any) => globalThis.String(e)) : [],
+      coverage: isSet(object.coverage) ? JudgementCoverage.fromJSON(object.coverage) : undefined,
+      markedCount: isSet(object.markedCount)
+        ? globalThis.Number(object.markedCount)
+        : isSet(object.marked_count)
+        ? globalThis.Number(object.marked_count)
+        : 0,
+      missedExpectationCount: isSet(object.missedExpectationCount)
+        ? globalThis.Number(object.missedExpectationCount)
+        : isSet(object.missed_expectation_count)
+        ? globalThis.Number(object.missed_expectation_count)
+        : 0,
+      exitCode: isSet(object.exitCode)
+        ? globalThis.Number(object.exitCode)
+        : isSet(object.exit_code)
+        ? globalThis.Number(object.exit_code)
+        : 0,
+    };
+  },
+
+  toJSON(message: Judgement): unknown {
+    const obj: any = {};
+    if (message.state !== 0) {
+      obj.state = judgementStateToJSON(message.state);
+    }
+    if (message.headline !== "") {
+      obj.headline = message.headline;
+    }
+    if (message.notes?.length) {
+      obj.notes = message.notes;
+    }
+    if (message.coverage !== undefined) {
+      obj.coverage = JudgementCoverage.toJSON(message.coverage);
+    }
+    if (message.markedCount !== 0) {
+      obj.markedCount = Math.round(message.markedCount);
+    }
+    if (message.missedExpectationCount !== 0) {
+      obj.missedExpectationCount = Math.round(message.missedExpectationCount);
+    }
+    if (message.exitCode !== 0) {
+      obj.exitCode = Math.round(message.exitCode);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Judgement>): Judgement {
+    return Judgement.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Judgement>): Judgement {
+    const message = createBaseJudgement();
+    message.state = object.state ?? 0;
+    message.headline = object.headline ?? "";
+    message.notes = object.notes?.map((e) => e) || [];
+    message.coverage = (object.coverage !== undefined && object.coverage !== null)
+      ? JudgementCoverage.fromPartial(object.coverage)
+      : undefined;
+    message.markedCount = object.markedCount ?? 0;
+    message.missedExpectationCount = object.missedExpectationCount ?? 0;
+    message.exitCode = object.exitCode ?? 0;
     return message;
   },
 };

@@ -13,7 +13,7 @@ import { NodeMetadata } from "../../agent/v1/agent.ts";
 import { HostSampling } from "../../agent/v1/host.ts";
 import { IperfOptions } from "../../agent/v1/iperf.ts";
 import { PortRange } from "../../agent/v1/types.ts";
-import { EndpointPair, Expectation, PairResult, Summary, Verdict } from "./result.ts";
+import { EndpointPair, Expectation, Judgement, PairResult, Summary, Verdict } from "./result.ts";
 
 export const protobufPackage = "meshgauge.collector.v1";
 
@@ -305,6 +305,8 @@ export interface RunSpec {
   profile: string;
   /** Measure also on interfaces that carry sustained traffic. Iperf only. Without it such a run is rejected. */
   allowTraffic: boolean;
+  /** Output only. Name of the schedule that started the run. Empty for a run that was started by hand. */
+  schedule: string;
 }
 
 /** Plan describes how a run is executed. All its fields are output only. */
@@ -414,6 +416,11 @@ export interface Run {
   nodeMetadata: { [key: string]: NodeMetadata };
   /** Output only. The request_id of CreateRun. Empty when none was given. */
   requestId: string;
+  /**
+   * Output only. The answer of the run. Absent until the run has ended, and in runs that were interrupted by the end of
+   * the collector's process.
+   */
+  judgement: Judgement | undefined;
 }
 
 export interface Run_NodeMetadataEntry {
@@ -1232,6 +1239,7 @@ function createBaseRunSpec(): RunSpec {
     hostSampling: undefined,
     profile: "",
     allowTraffic: false,
+    schedule: "",
   };
 }
 
@@ -1268,6 +1276,9 @@ export const RunSpec: MessageFns<RunSpec> = {
     }
     if (message.allowTraffic !== false) {
       writer.uint32(80).bool(message.allowTraffic);
+    }
+    if (message.schedule !== "") {
+      writer.uint32(90).string(message.schedule);
     }
     return writer;
   },
@@ -1365,6 +1376,14 @@ export const RunSpec: MessageFns<RunSpec> = {
             message.allowTraffic = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.schedule = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1404,6 +1423,7 @@ export const RunSpec: MessageFns<RunSpec> = {
         : isSet(object.allow_traffic)
         ? globalThis.Boolean(object.allow_traffic)
         : false,
+      schedule: isSet(object.schedule) ? globalThis.String(object.schedule) : "",
     };
   },
 
@@ -1437,6 +1457,9 @@ export const RunSpec: MessageFns<RunSpec> = {
     }
     if (message.allowTraffic !== false) {
       obj.allowTraffic = message.allowTraffic;
+    }
+    if (message.schedule !== "") {
+      obj.schedule = message.schedule;
     }
     return obj;
   },
@@ -1472,6 +1495,7 @@ export const RunSpec: MessageFns<RunSpec> = {
       : undefined;
     message.profile = object.profile ?? "";
     message.allowTraffic = object.allowTraffic ?? false;
+    message.schedule = object.schedule ?? "";
     return message;
   },
 };
@@ -1976,6 +2000,7 @@ function createBaseRun(): Run {
     verdicts: [],
     nodeMetadata: {},
     requestId: "",
+    judgement: undefined,
   };
 }
 
@@ -2022,6 +2047,9 @@ export const Run: MessageFns<Run> = {
     });
     if (message.requestId !== "") {
       writer.uint32(114).string(message.requestId);
+    }
+    if (message.judgement !== undefined) {
+      Judgement.encode(message.judgement, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2154,6 +2182,14 @@ export const Run: MessageFns<Run> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.judgement = Judgement.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2234,6 +2270,7 @@ export const Run: MessageFns<Run> = {
         : isSet(object.request_id)
         ? globalThis.String(object.request_id)
         : "",
+      judgement: isSet(object.judgement) ? Judgement.fromJSON(object.judgement) : undefined,
     };
   },
 
@@ -2287,6 +2324,9 @@ export const Run: MessageFns<Run> = {
     if (message.requestId !== "") {
       obj.requestId = message.requestId;
     }
+    if (message.judgement !== undefined) {
+      obj.judgement = Judgement.toJSON(message.judgement);
+    }
     return obj;
   },
 
@@ -2327,6 +2367,9 @@ export const Run: MessageFns<Run> = {
       {},
     );
     message.requestId = object.requestId ?? "";
+    message.judgement = (object.judgement !== undefined && object.judgement !== null)
+      ? Judgement.fromPartial(object.judgement)
+      : undefined;
     return message;
   },
 };

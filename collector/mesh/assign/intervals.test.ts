@@ -1,10 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { MeshSpec } from '#proto/meshgauge/collector/v1/mesh.ts'
-import { toDuration } from '../../../lib/protobuf-time.ts'
-import { intervalOf, readMeshSpec, windowFor, windowProblems } from './settings.ts'
-
-const settingsOf = (spec: Partial<MeshSpec>) => readMeshSpec(MeshSpec.fromPartial(spec))
+import { intervalOf, windowFor, windowProblems } from './intervals.ts'
+import { createMeshSpec } from './mesh-spec.ts'
 
 describe('probe interval', () => {
   test.each([
@@ -18,13 +15,13 @@ describe('probe interval', () => {
     [63, 1],
     [199, 1],
   ])('with %d peers it is %s s', (peers, seconds) => {
-    expect(intervalOf(settingsOf({}), peers)).toBe(seconds)
+    expect(intervalOf(createMeshSpec({}), peers)).toBe(seconds)
   })
 
   test('a node with three or more peers sends 60 to 199 probes per second', () => {
     fc.assert(
       fc.property(fc.integer({ min: 3, max: 199 }), (peers) => {
-        const perSecond = peers / intervalOf(settingsOf({}), peers)
+        const perSecond = peers / intervalOf(createMeshSpec({}), peers)
         expect(perSecond).toBeGreaterThanOrEqual(60)
         expect(perSecond).toBeLessThanOrEqual(199)
       }),
@@ -32,13 +29,13 @@ describe('probe interval', () => {
   })
 
   test('the interval of the spec is used unchanged', () => {
-    expect(intervalOf(settingsOf({ interval: toDuration(0.3) }), 5)).toBe(0.3)
+    expect(intervalOf(createMeshSpec({ intervalSeconds: 0.3 }), 5)).toBe(0.3)
   })
 
   test('a long timeout or an engine other than fping extends the interval', () => {
-    expect(intervalOf(settingsOf({ timeout: toDuration(3) }), 5)).toBe(0.5)
-    expect(intervalOf(settingsOf({ timeout: toDuration(10) }), 5)).toBe(1)
-    expect(intervalOf(settingsOf({ engine: 'tcp' }), 5)).toBe(1)
+    expect(intervalOf(createMeshSpec({ timeoutSeconds: 3 }), 5)).toBe(0.5)
+    expect(intervalOf(createMeshSpec({ timeoutSeconds: 10 }), 5)).toBe(1)
+    expect(intervalOf(createMeshSpec({ engine: 'tcp' }), 5)).toBe(1)
   })
 })
 
@@ -56,9 +53,9 @@ describe('window length', () => {
   })
 
   test('only a mesh that requests a shorter window reports a problem', () => {
-    expect(windowProblems(settingsOf({}), 300_000)).toEqual([])
-    expect(windowProblems(settingsOf({ window: toDuration(1) }), 25_000)).toEqual([])
-    expect(windowProblems(settingsOf({ window: toDuration(1) }), 63_000)).toEqual([
+    expect(windowProblems(createMeshSpec({}), 300_000)).toEqual([])
+    expect(windowProblems(createMeshSpec({ windowSeconds: 1 }), 25_000)).toEqual([])
+    expect(windowProblems(createMeshSpec({ windowSeconds: 1 }), 63_000)).toEqual([
       'windows are 5 s long instead of 1 s: 63000 windows per second exceed the limit of 25000 per collector',
     ])
   })
