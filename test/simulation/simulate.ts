@@ -214,7 +214,9 @@ class Simulation {
             onRun: (ended) => {
               this.#results.add(ended)
               const { run, startSeconds } = ended
-              const results = world.collector.parts().store.allResults(run.id)
+              // A collector that shuts down ends its runs, and can no longer be asked.
+              const { collector } = world
+              const results = collector.isRunning() ? collector.parts().store.allResults(run.id) : []
               this.#report('verdicts', this.#verdicts.checkRun(run, results, startSeconds))
             },
             nameable: this.#verdicts.nameable,
