@@ -139,7 +139,18 @@ export class ActiveRun {
 
   async #measureExclusively(): Promise<void> {
     const { clock, queue, store } = this.#deps
-    const release = await queue.acquire(exclusiveInterfacesOf(this.#planned), this.#stop.signal)
+    const { signal } = this.#stop
+    const release = await queue
+      .acquire(exclusiveInterfacesOf(this.#planned), signal)
+      .catch((error: unknown) => {
+        if (error !== signal.reason) throw error
+        return undefined
+      })
+    if (!release) {
+      // It ends before its interfaces are free: no pair starts, and each gets a result that says so.
+      await dispatch(this.#job())
+      return
+    }
     try {
       this.#update({ state: RunState.RUN_STATE_RUNNING, startTime: toTimestamp(clock.now()) })
       store.updateRun(this.#run)
@@ -150,10 +161,9 @@ export class ActiveRun {
     }
   }
 
-  /** Measures every pair once, then the suspects again, and again those that no culprit explains. */
-  async #measure(): Promise<void> {
-    const { logger, observer } = this.#deps
-    const job: DispatchJob = {
+  #job(): DispatchJob {
+    const { observer } = this.#deps
+    return {
       deps: this.#deps,
       run: this.#planned,
       trace: this.#trace,
@@ -165,13 +175,18 @@ export class ActiveRun {
       },
       signal: this.#stop.signal,
     }
+  }
+
+  /** Measures every pair once, then the suspects again, and again those that no culprit explains. */
+  async #measure(): Promise<void> {
+    const job = this.#job()
     await dispatch(job)
     this.#log.flush()
     for (let retest = 0; retest < RETESTS; retest++) {
       const suspects = diagnose(this.#evidence()).suspects.slice(0, maxRetests(this.#run.plan.nodeCount))
       const { pairs, rounds } = this.#results.locate(this.#planned, suspects)
       if (pairs.length === 0 || this.#stop.signal.aborted) return
-      logger.info({ run: this.#run.id, pairs: pairs.length }, 'measuring suspects again')
+      this.#deps.logger.info({ run: this.#run.id, pairs: pairs.length }, 'measuring suspects again')
       await redispatch({ ...job, events: { ...job.events, onResult: this.#onRetest } }, pairs, rounds)
       this.#log.flush()
     }

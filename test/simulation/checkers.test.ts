@@ -1,9 +1,16 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { AgentServiceDefinition } from '#proto/meshgauge/agent/v1/agent.ts'
+import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { createVerdict, type Verdict } from '../../collector/diagnosis/verdict.ts'
+import type { PairResult } from '../../collector/dispatch/pair-result.ts'
+import type { Run } from '../../collector/store/run.ts'
 import type { Store } from '../../collector/store/store.ts'
 import type { Window } from '../../collector/store/windows.ts'
 import { OperatingError } from '../../lib/errors.ts'
+import type { InjectedFault } from './checkers/run-verdicts.ts'
+import { createVerdictChecker } from './checkers/verdicts.ts'
+import { harmless } from './faults/fault.ts'
 import { type SimulationOptions, simulate } from './simulate.ts'
 import type { World } from './world/world.ts'
 
@@ -101,6 +108,41 @@ describe('each checker finds the bug that it looks for', () => {
   test('a fault that no verdict names', async () => {
     const found = await violationsOf({ verdicts: () => [] }, { nodes: 12, seconds: 400 })
     expect(found).toContainEqual(expect.stringMatching(/^verdicts: not named within \d+ s: /))
+  })
+
+  test('a run that does not name a node with a fault', () => {
+    const nodes = [0, 1, 2, 3, 4, 5]
+    const fault: InjectedFault = {
+      ...harmless([3], vi.fn(), vi.fn()),
+      ...{ kind: 'an interface passes nothing', accusable: 'always', namedByRuns: ['ping'] },
+      ...{ beginSeconds: 10, endSeconds: undefined },
+    }
+    const world = { agents: nodes } as unknown as World
+    const options = { rackSize: 8, everySeconds: 1, verdicts: () => [] }
+    const { checkRun, namedByRunsCount } = createVerdictChecker(world, [fault], options)
+    const results = nodes.flatMap((from) =>
+      nodes
+        .filter((to) => to !== from)
+        .map((to) => ({
+          source: { node: `s${from}` },
+          destination: { node: `s${to}` },
+          outcome: [from, to].includes(3) ? Outcome.OUTCOME_UNREACHABLE : Outcome.OUTCOME_MEASURED,
+        })),
+    ) as PairResult[]
+    const check = (verdicts: Verdict[], startSeconds: number, measured = results) => {
+      const spec = { test: { kind: 'ping' } }
+      const run = { state: RunState.RUN_STATE_COMPLETED, spec, verdicts } as unknown as Run
+      return checkRun(run, measured, startSeconds)
+    }
+    const named = createVerdict({ kind: 'interface', node: 's3', message: '' })
+    expect(check([], 20)).toEqual([
+      expect.stringMatching(/^a run of ping with 5 sound nodes does not name s3/),
+    ])
+    expect([check([named], 20), namedByRunsCount()]).toEqual([[], 1])
+    // The fault began during the run, or the run did not measure the node.
+    expect(check([], 5)).toEqual([])
+    const isOther = ({ source, destination }: PairResult) => ![source.node, destination.node].includes('s3')
+    expect(check([], 20, results.filter(isOther))).toEqual([])
   })
 
   test('an agent that the collector does not reach again', async () => {

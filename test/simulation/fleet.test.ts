@@ -32,6 +32,23 @@ describe('runs of a simulated fleet', () => {
       expect(loss.run.verdicts.map(({ node, interface: name }) => `${node} ${name}`)).toEqual(['s8 net0'])
     }))
 
+  test('a run that is cancelled while it waits for its interfaces has a result of each pair: it was not run', () =>
+    inWorld({ nodes: 6, mesh: false }, async ({ run, clock, collector, results }) => {
+      const first = run(iperfMesh)
+      await clock.sleep(1)
+      const { runs } = collector.parts()
+      const waiting = await runs.create(iperfMesh)
+      await clock.sleep(1)
+      runs.cancel(waiting.id)
+      for await (const step of runs.watch(waiting.id, new AbortController().signal)) {
+        if (step.run.endTime) expect(step.run.state).toBe(RunState.RUN_STATE_CANCELLED)
+      }
+      const stored = results(waiting)
+      expect(stored).toHaveLength(30)
+      expect(new Set(stored.map(({ outcome }) => outcome))).toEqual(new Set([Outcome.OUTCOME_NOT_RUN]))
+      expect((await first).run.progress!.measuredCount).toBe(30)
+    }))
+
   test('a rack uplink carries no more flows than its cap', () =>
     inWorld({ nodes: 24, mesh: false }, async ({ run }) => {
       const caps = { perNodeCount: 0, perUplinkCount: 4, totalCount: 0, exclusiveNodes: false }

@@ -32,8 +32,8 @@ const replay = (seed: number) =>
   `npm run simulate -- --seed ${seed} --nodes ${nodes} --hours ${hours}${flags}`
 
 const report = ({ seed, violations, traceHash, traceLines, counts }: SimulationResult, seconds: number) => {
-  const { windows, faults, named, runs } = counts
-  const figures = `${windows} windows, ${runs} runs, ${faults} faults, ${named} of them named`
+  const { windows, faults, named, namedByRuns, runs } = counts
+  const figures = `${windows} windows, ${runs} runs, ${faults} faults, ${named} named by the mesh and ${namedByRuns} by runs`
   console.log(`seed ${seed}: ${figures}; trace ${traceHash}; ${seconds.toFixed(1)} s`)
   if (values.trace || violations.length > 0) console.log(traceLines.join('\n'))
   for (const { checker, seconds: at, text } of violations)

@@ -5,10 +5,12 @@ import { verdictOf } from '../../collector/diagnosis/verdict-message.ts'
 import { createMeshSpec, type MeshSpec } from '../../collector/mesh/assign/mesh-spec.ts'
 import { createAccounting } from './checkers/accounting.ts'
 import type { Checker, Violation } from './checkers/checker.ts'
+import { gaugesOf, LARGE_NODES } from './checkers/gauges.ts'
 import { createLeaseChecker } from './checkers/leases.ts'
-import { createMemoryChecker, type Gauge } from './checkers/memory.ts'
+import { createMemoryChecker } from './checkers/memory.ts'
 import { createResultChecker } from './checkers/results.ts'
-import { createVerdictChecker, type InjectedFault } from './checkers/verdicts.ts'
+import type { InjectedFault } from './checkers/run-verdicts.ts'
+import { createVerdictChecker } from './checkers/verdicts.ts'
 import { injectFaults } from './faults/fault-schedule.ts'
 import { createTampering } from './faults/lies.ts'
 import { createScheduledWork } from './scheduled-work.ts'
@@ -19,7 +21,6 @@ import { createWorld, type World, type WorldOptions } from './world/world.ts'
 const RACK_SIZE = 8
 /** Time between two looks at the verdicts. In a large fleet a look takes milliseconds. */
 const VERDICT_SECONDS = { small: 1, large: 10 }
-const LARGE_NODES = 100
 /** From the end of all faults until everything is measured as well again: hold times are up to 10 minutes. */
 const RECOVERY_SECONDS = 900
 /** Time at the end of the simulated time without faults and without new work. */
@@ -53,31 +54,15 @@ export type SimulationResult = {
   /** The last events before the end, for people. */
   traceLines: readonly string[]
   seconds: number
-  counts: { events: number; windows: number; faults: number; named: number; runs: number }
-}
-
-/** The bounds of what may wait somewhere. */
-const gaugesOf = (world: World, mostUnacknowledged: () => number): Gauge[] => {
-  const { agents, collector, time, disk } = world
-  const paths = agents.length * (agents.length - 1)
-  const isUp = () => collector.isRunning() && !disk.isFailing()
-  /** A snapshot of a large fleet takes a millisecond. */
-  const isDue = () => Math.round(time.seconds()) % (agents.length > LARGE_NODES ? 10 : 1) === 0
-  let failedSeconds = 0
-  const storeWorks = (): boolean => {
-    if (!isUp()) failedSeconds = time.seconds()
-    return time.seconds() - failedSeconds > 60
+  counts: {
+    events: number
+    windows: number
+    faults: number
+    /** Faults that the mesh had to name and named, and those of runs. */
+    named: number
+    namedByRuns: number
+    runs: number
   }
-  return [
-    { name: 'timers', value: time.timerCount, most: 1000 + 60 * agents.length },
-    { name: 'calls to agents', value: collector.callCount, most: 100 + 12 * agents.length },
-    {
-      name: 'windows that wait although the store works',
-      value: () => (storeWorks() && isDue() ? collector.parts().meshes.snapshot().waitingWindows : 0),
-      most: 200 + 12 * paths,
-    },
-    { name: 'batches that an agent holds', value: mostUnacknowledged, most: 20_000 },
-  ]
 }
 
 /** The mesh of a large fleet: nodes have 21 peers at a time, as the default is above 200 nodes. */
@@ -187,6 +172,7 @@ class Simulation {
         windows: this.#accounting.windowCount(),
         faults: this.#faults.length,
         named: this.#verdicts.namedCount(),
+        namedByRuns: this.#verdicts.namedByRunsCount(),
         runs: this.#results.count(),
       },
     }
@@ -227,8 +213,13 @@ class Simulation {
             trace: this.#trace,
             onRun: (ended) => {
               this.#results.add(ended)
-              this.#report('verdicts', this.#verdicts.checkRun(ended.run.verdicts, ended.startSeconds))
+              const { run, startSeconds } = ended
+              // A collector that shuts down ends its runs, and can no longer be asked.
+              const { collector } = world
+              const results = collector.isRunning() ? collector.parts().store.allResults(run.id) : []
+              this.#report('verdicts', this.#verdicts.checkRun(run, results, startSeconds))
             },
+            nameable: this.#verdicts.nameable,
           },
           endSeconds,
         ),

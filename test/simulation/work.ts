@@ -17,6 +17,8 @@ const PAUSE_SECONDS = { least: 15, most: 90 }
 /** Nodes that take part in a run or in traffic. */
 const NODES = { least: 2, most: 8 }
 const CANCEL_RATIO = 0.2
+/** Share of the runs that measure a node with a fault, while there is one that they must name. */
+const AROUND_RATIO = 0.8
 const TRAFFIC_SECONDS = { least: 10, most: 120 }
 const LONGEST_WORK_SECONDS = 900
 
@@ -26,6 +28,8 @@ type Deps = {
   trace: Trace
   /** Called with each run that has ended before its collector. */
   onRun: (ended: EndedRun) => void
+  /** Nodes with a fault that a run of this test must name. */
+  nameable: (test: 'ping' | 'iperf') => readonly number[]
 }
 
 const KINDS = [
@@ -41,13 +45,28 @@ const topologyOf = (world: World, random: RandomSource) =>
     seed: random.integer(0, 1000),
   })
 
-const runSpecOf = (world: World, random: RandomSource): RunSpec =>
-  createRunSpec({
-    topology: topologyOf(world, random),
-    test: random.chance(0.5)
-      ? createPingTest({ count: random.integer(3, 20), intervalSeconds: 0.1 })
-      : createIperfTest({ durationSeconds: random.integer(1, 5) }),
+/** A mesh of a node and others: enough to name it. */
+const meshAround = (world: World, random: RandomSource, node: number) => {
+  const others = world.agents.filter((agent) => agent.node !== node)
+  const nodes = [world.agents[node]!, ...random.sample(others, NODES.most - 1)]
+  return Topology.fromPartial({
+    kind: TopologyKind.TOPOLOGY_KIND_MESH,
+    nodes: nodes.map(({ name }) => name),
   })
+}
+
+const runSpecOf = ({ world, random, nameable }: Deps): RunSpec => {
+  const kind = random.chance(0.5) ? 'ping' : 'iperf'
+  const bad = nameable(kind)
+  const isAround = bad.length > 0 && random.chance(AROUND_RATIO)
+  return createRunSpec({
+    topology: isAround ? meshAround(world, random, random.pick(bad)) : topologyOf(world, random),
+    test:
+      kind === 'ping'
+        ? createPingTest({ count: random.integer(3, 20), intervalSeconds: 0.1 })
+        : createIperfTest({ durationSeconds: random.integer(1, 5) }),
+  })
+}
 
 /** What a collector refuses on purpose: busy interfaces, a full store, a collector that shuts down. */
 const isRefusal = (error: unknown): boolean => error instanceof OperatingError
@@ -73,7 +92,7 @@ export const keepWorking = async (deps: Deps, endSeconds: number): Promise<void>
     deps.onRun({ run: last, watched: isWatched ? watched : undefined, startSeconds })
   }
   const measure = async (): Promise<void> => {
-    const spec = runSpecOf(world, random)
+    const spec = runSpecOf(deps)
     const isCancelled = random.chance(CANCEL_RATIO)
     const cancelAfter = random.between(0, 10)
     const startSeconds = time.seconds()

@@ -1,17 +1,14 @@
 import type { Verdict } from '../../../collector/diagnosis/verdict.ts'
-import type { Fault } from '../faults/fault.ts'
+import type { PairResult } from '../../../collector/dispatch/pair-result.ts'
+import type { Run } from '../../../collector/store/run.ts'
 import type { World } from '../world/world.ts'
 import type { Checker } from './checker.ts'
+import { createRunVerdictCheck, type InjectedFault, isActive, numberOf } from './run-verdicts.ts'
 
 /** Evidence of a fault stays in the last minute, and what was bad is held down for longer than that. */
 const GRACE_SECONDS = 240
 /** After this, the collector has heard of all agents again and has judged them. */
 const SETTLE_SECONDS = 60
-
-/** A fault with the time that it was there. */
-export type InjectedFault = Fault & { beginSeconds: number; endSeconds: number | undefined }
-
-const numberOf = (node: string): number => Number(node.slice(1))
 
 /** The nodes that a verdict accuses; a rack uplink is all nodes of the rack. */
 const accusedBy = (verdict: Verdict, rackSize: number, nodeCount: number): number[][] => {
@@ -35,11 +32,10 @@ export const createVerdictChecker = (
 ) => {
   const { time } = world
   const named = new Set<InjectedFault>()
+  const byRuns = createRunVerdictCheck(faults)
   let disturbedSeconds = 0
   let dueSeconds = 0
 
-  const isActive = ({ endSeconds }: InjectedFault, sinceSeconds: number) =>
-    endSeconds === undefined || endSeconds >= sinceSeconds
   const suspects = (sinceSeconds: number, isRun: boolean): Set<number> =>
     new Set(
       faults
@@ -97,8 +93,14 @@ export const createVerdictChecker = (
   return {
     checker,
     /** What is wrong with the verdicts of a run that has ended. */
-    checkRun: (verdicts: readonly Verdict[], startSeconds: number): string[] =>
-      wrongly(verdicts, suspects(startSeconds - GRACE_SECONDS, true)),
+    checkRun: (run: Run, results: readonly PairResult[], startSeconds: number): string[] => [
+      ...wrongly(run.verdicts, suspects(startSeconds - GRACE_SECONDS, true)),
+      ...byRuns.check(run, results, startSeconds),
+    ],
+    /** Nodes that a run of this test must name, if it measures them with enough others. */
+    nameable: byRuns.nameable,
+    /** Faults that a run had to name and named. */
+    namedByRunsCount: byRuns.namedCount,
     /** Faults that had to be named and were. */
     namedCount: (): number => named.size,
   }

@@ -1,4 +1,4 @@
-import type { InjectedFault } from '../checkers/verdicts.ts'
+import type { InjectedFault } from '../checkers/run-verdicts.ts'
 import type { Trace } from '../trace.ts'
 import type { RandomSource } from '../world/random.ts'
 import { AGENT_FAULTS } from './agent-faults.ts'

@@ -13,6 +13,8 @@ export type Fault = {
   accusable: Accusable
   /** A verdict must name one of the nodes within this time, when nothing else disturbs; undefined when it need not. */
   namedWithinSeconds: number | undefined
+  /** Runs of these tests between this node and at least five others must name it. */
+  namedByRuns?: readonly ('ping' | 'iperf')[]
   /** Whether the collector may be unable to name other faults while this one lasts. */
   disturbsJudging: boolean
   begin(): void

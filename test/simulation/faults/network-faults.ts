@@ -40,7 +40,10 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
   {
     kind: 'an interface passes nothing',
     seconds: { least: 40, most: 120 },
-    create: (world, _, node) => interfaceFault(world, node, { sendLossRatio: 1, receiveLossRatio: 1 }, 35),
+    create: (world, _, node) => ({
+      ...interfaceFault(world, node, { sendLossRatio: 1, receiveLossRatio: 1 }, 35),
+      namedByRuns: ['ping', 'iperf'],
+    }),
   },
   {
     kind: 'a node answers late',
@@ -53,7 +56,10 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
     seconds: { least: 60, most: 200 },
     create: (world, random, node) => {
       const ratio = random.between(0.1, 0.5)
-      return interfaceFault(world, node, { sendRateRatio: ratio, receiveRateRatio: ratio }, undefined)
+      return {
+        ...interfaceFault(world, node, { sendRateRatio: ratio, receiveRateRatio: ratio }, undefined),
+        namedByRuns: ['iperf'],
+      }
     },
   },
   {
