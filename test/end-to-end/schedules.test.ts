@@ -150,7 +150,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
       'spec.name',
       'spec.cron',
       'did you mean Europe/Berlin',
-      'spec.run.topology.nodes',
+      '--nodes',
       'spec.blackouts[0].cron',
     ])
       expect(wrong.stderr).toContain(problem)
