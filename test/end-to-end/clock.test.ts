@@ -79,7 +79,8 @@ const expectNoAccusation = async () => {
   await until(
     async () => {
       const { exitCode, whole } = await mesh()
-      expect([exitCode, whole]).toEqual([0, whole])
+      // A node whose clock was stepped does not probe for a moment. That is unclear, and not a verdict.
+      expect([exitCode === 0 || /^Unclear\./.test(whole), whole]).toEqual([true, whole])
       return stored()
     },
     (count) => count >= enough,
