@@ -4,8 +4,10 @@ import { CheckServiceDefinition, type CheckServiceImplementation } from '#proto/
 import { IperfServiceDefinition } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { type PingRequest, PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { HttpServer } from '../lib/http-listener.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, type Service, serveGrpc, service } from '../lib/serving.ts'
+import { type Activity, countProcesses, createActivity } from './activity.ts'
 import { createAdmission, createPortLeases } from './admission.ts'
 import { boundedPingSeconds, createProbeCeiling, probeLoadOf } from './ceilings.ts'
 import type { CheckDeps } from './checks/check.ts'
@@ -16,6 +18,7 @@ import { planPing } from './engines/ping-request.ts'
 import { createHostDescriber } from './host/describe.ts'
 import { type ReadText, readText } from './host/files.ts'
 import { createHostSamplingSessions } from './host/sampling-session.ts'
+import type { listenAgentHttp } from './http.ts'
 import { createInterfaces, type Interfaces } from './interfaces.ts'
 import { checkPeers, limitsOf } from './limits.ts'
 import type { AgentOptions } from './options.ts'
@@ -59,6 +62,8 @@ type PartsDeps = {
   processes: Processes
   interfaces: Interfaces
   engines: Engines
+  /** Counts what the agent does; absent where nobody reads it. */
+  activity?: Activity
   read: ReadText
   /** The PATH on which programs are searched. */
   path: string
@@ -68,10 +73,23 @@ type PartsDeps = {
 export const createAgentParts = (
   { clock, logger, processes, interfaces, read, ...deps }: PartsDeps,
   options: AgentOptions & { version: string },
-): { services: Service[]; end(): Promise<void> } => {
+): {
+  services: Service[]
+  heldWindowCount(): number
+  /** Why the agent accepts no tests now; empty when it does. */
+  problem(): string
+  end(): Promise<void>
+} => {
   const draining = createDraining()
   const engines = detectEngines(deps.engines, clock)
-  const shared = { clock, interfaces, engines, draining, probeCeiling: createProbeCeiling() }
+  const shared = {
+    clock,
+    interfaces,
+    engines,
+    draining,
+    probeCeiling: createProbeCeiling(),
+    probes: (deps.activity ?? createActivity()).probes,
+  }
   const checkDeps = {
     processes,
     programs: options.programs,
@@ -105,6 +123,8 @@ export const createAgentParts = (
         ),
       ),
     ],
+    heldWindowCount: mesh.heldWindowCount,
+    problem: () => (draining.isDraining() ? 'this agent is shutting down' : ''),
     end: async () => {
       await draining.drain()
       await mesh.close()
@@ -112,24 +132,37 @@ export const createAgentParts = (
   }
 }
 
+/** Loads the HTTP server only where it is used. */
+const serveHttp: typeof listenAgentHttp = async (...all) =>
+  (await import('./http.ts')).listenAgentHttp(...all)
+
 /** Creates an agent that serves until it is closed. Closing ends every test and every program that it started. */
 export const createAgent = async (
   deps: Pick<PartsDeps, 'clock' | 'logger' | 'path'> & { tracer: Tracer },
   options: AgentOptions & { version: string },
-): Promise<{ server: GrpcServer; close(): Promise<void> }> => {
+): Promise<{ server: GrpcServer; http: HttpServer | undefined; close(): Promise<void> }> => {
   const { clock, logger } = deps
   const bareProcesses = createProcesses({ clock, logger }, { environment: { PATH: deps.path } })
-  const processes = traceProcesses(bareProcesses, deps.tracer)
+  const activity = createActivity()
+  const processes = countProcesses(traceProcesses(bareProcesses, deps.tracer), activity)
   const interfaces = createInterfaces(options)
+  /** With port 0, the port is known once the server listens. */
+  let ownPort = portOf(options.listen)
   const engines = createEngines(
     { processes, clock },
     {
       programs: options.programs,
-      agentPort: portOf(options.listen),
+      get agentPort() {
+        return ownPort
+      },
+      tcpPorts: options.tcpPorts ?? [],
       ceilings: { seconds: options.maxDurationSeconds, bitsPerSecond: options.maxBitsPerSecond },
     },
   )
-  const parts = createAgentParts({ ...deps, processes, interfaces, engines, read: readText }, options)
+  const parts = createAgentParts(
+    { ...deps, processes, interfaces, engines, activity, read: readText },
+    options,
+  )
   const server = await serveGrpc(
     { logger },
     { address: options.listen, security: options.security, services: parts.services },
@@ -137,12 +170,31 @@ export const createAgent = async (
     await bareProcesses.close()
     throw error
   })
+  ownPort = server.port
+  const close = async () => {
+    await parts.end()
+    await server.close(CLOSE_GRACE_SECONDS)
+    await bareProcesses.close()
+  }
+  const shown = {
+    activity,
+    heldWindowCount: parts.heldWindowCount,
+    version: options.version,
+    node: options.node,
+  }
+  const http =
+    options.http === undefined
+      ? undefined
+      : await serveHttp(options.http, shown, parts.problem).catch(async (error) => {
+          await close()
+          throw error
+        })
   return {
     server,
+    http,
     close: async () => {
-      await parts.end()
-      await server.close(CLOSE_GRACE_SECONDS)
-      await bareProcesses.close()
+      await http?.close()
+      await close()
     },
   }
 }

@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import { OperatingError } from '../lib/errors.ts'
 import { canonicalAddress, containsAddress, type IpPrefix, parseIpPrefix } from '../lib/ip-address.ts'
+import { addressesByDevice, createDeviceList, isExcluded, parseDevices } from './devices.ts'
 import type { AgentOptions } from './options.ts'
 import { plausible, plausibleIn } from './plausibility.ts'
 
@@ -90,14 +91,26 @@ const asAddress = (cidr: string, wanted: string): string[] => {
   return isLoopback ? [`${wanted}/${own.prefixLength}`] : []
 }
 
-export const createInterfaces = (options: Pick<AgentOptions, 'interfaces' | 'speeds'>): Interfaces => {
+/** The names of the devices that exist now. A container may see the sysfs of its host, but never its /proc/net/dev. */
+const presentDevices = (): string[] => {
+  try {
+    return parseDevices(readFileSync('/proc/net/dev', 'utf8'))
+  } catch {
+    return []
+  }
+}
+
+export const createInterfaces = (
+  options: Pick<AgentOptions, 'interfaces' | 'excludeInterfaces' | 'speeds'>,
+): Interfaces => {
+  const devices = createDeviceList(options.excludeInterfaces)
+  const wanted = new Map(options.interfaces.map(({ name, address }) => [name, address]))
   const list = (): Interface[] => {
-    const wanted = new Map(options.interfaces.map(({ name, address }) => [name, address]))
-    const found = networkInterfaces()
-    const names = wanted.size > 0 ? [...wanted.keys()] : Object.keys(found)
-    return names.flatMap((name) => {
-      const entries = found[name] ?? []
-      if (wanted.size === 0 && entries.some(({ internal }) => internal)) return []
+    const found = addressesByDevice(networkInterfaces())
+    const isPhysical = (name: string) => linkName(name, 'device') !== ''
+    const names = wanted.size > 0 ? [...wanted.keys()] : devices.names(found, presentDevices(), isPhysical)
+    return names.map((name) => {
+      const entries = found.get(name) ?? []
       const only = wanted.get(name)
       const all = entries
         .filter(({ address }) => isGlobal(address))
@@ -105,7 +118,7 @@ export const createInterfaces = (options: Pick<AgentOptions, 'interfaces' | 'spe
         .map(({ cidr, address }) => cidr ?? address)
       const addresses = only === undefined ? all : all.flatMap((cidr) => asAddress(cidr, only))
       const mac = entries[0]?.mac ?? readSys(name, 'address') ?? ''
-      return [describe(name, addresses, mac, options.speeds[name])]
+      return describe(name, addresses, mac, options.speeds[name])
     })
   }
   const prefixesOf = ({ addresses }: Interface) => addresses.flatMap((cidr) => parseIpPrefix(cidr) ?? [])
@@ -125,8 +138,7 @@ export const createInterfaces = (options: Pick<AgentOptions, 'interfaces' | 'spe
       return DOWN_STATES.has(state) ? `${name} is down` : ''
     },
     deviceIndexOf: (name) => readSys(name, 'ifindex'),
-    mayUse: (name) =>
-      options.interfaces.length === 0 || options.interfaces.some((candidate) => candidate.name === name),
+    mayUse: (name) => (wanted.size > 0 ? wanted.has(name) : !isExcluded(name, options.excludeInterfaces)),
     withAddress: (text) => {
       const address = canonicalAddress(text)
       return list().find((link) => prefixesOf(link).some((prefix) => prefix.address === address))?.name

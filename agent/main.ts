@@ -25,7 +25,13 @@ export const runAgent = async (options: AgentOptions, { signal }: { signal: Abor
     { ...options, programs: { ...pcpConf(process.env), ...options.programs }, version: VERSION },
   )
   logger.info(
-    { node: options.node, listen: options.listen, port: agent.server.port, version: VERSION },
+    {
+      node: options.node,
+      listen: options.listen,
+      port: agent.server.port,
+      http: agent.http?.port,
+      version: VERSION,
+    },
     'agent ready',
   )
   // Frees what only the start needed: V8 lets a heap grow far before its first collection.

@@ -60,6 +60,7 @@ const FIELDS = {
   'ping.sent': { unit: 'probes', min: 0, max: MAX_INT },
   'ping.rtt': { unit: 'ms', min: 0, max: MAX_RTT_MS },
   // /proc and /sys
+  'kernel.socket_buffer': { unit: 'bytes', min: 4096, max: MAX_INT },
   'kernel.ticks': { unit: '10 ms of a core', min: 0, max: MAX_COUNT },
   'kernel.counter': counter('events or bytes'),
   'kernel.memory': { unit: 'KiB', min: 0, max: 2 ** 43 },

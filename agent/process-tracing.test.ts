@@ -42,6 +42,7 @@ test('an optional program that is absent is detected without a process and witho
     },
   }
   const wanted = {
+    name: 'netperf',
     program: 'netperf-absent',
     oldest: '2.7',
     versionArgs: ['-V'],

@@ -3,13 +3,12 @@
  * aborts, when its deadline passes, when it writes too much, and when the agent dies in any way.
  */
 
-import { constants as fsConstants, writeFileSync } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
-import { join } from 'node:path'
 import { execa } from 'execa'
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
+import { findInstalled } from './installed-program.ts'
 import { createGuard, GUARD_LAUNCHER, GUARD_SCRIPT, type GuardProcess } from './process-guard.ts'
 import { createLines, DEFAULT_LIMITS, type OutputLimits, type OutputLine } from './process-lines.ts'
 import { readAtIntervals, type StdoutReader, withoutReadAhead } from './process-reader.ts'
@@ -82,19 +81,6 @@ const STUCK_SECONDS = 5
 
 /** Maximum output of a program that is run for its whole output. */
 const RUN_LIMITS: Partial<OutputLimits> = { burstBytes: 4 * 1024 * 1024, bytesPerSecond: 0 }
-
-/** Whether a program exists in the folders of PATH, or at its path, and may be executed. */
-const isInstalled = async (file: string, path: string): Promise<boolean> => {
-  const candidates = file.includes('/') ? [file] : path.split(':').map((folder) => join(folder || '.', file))
-  for (const candidate of candidates) {
-    const usable = await access(candidate, fsConstants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (usable) return true
-  }
-  return false
-}
 
 /** Signals a whole group. Ignores a group that has ended; one without permission is later reported as stuck. */
 const signalGroup = (group: number, signal: 'SIGTERM' | 'SIGKILL'): void => {
@@ -285,7 +271,8 @@ export const createProcesses = (deps: ProcessesDeps, options: ProcessesOptions =
   }
 
   return {
-    isInstalled: (file) => isInstalled(file, environment.PATH ?? ''),
+    isInstalled: async (file) =>
+      (await findInstalled(file, (environment.PATH ?? '').split(':'))) !== undefined,
     start,
     run: async (file, args, startOptions) => {
       const limits = { ...RUN_LIMITS, ...startOptions.limits }

@@ -35,23 +35,35 @@ const register = (to: Set<() => void>, handler: () => void) => {
   return () => to.delete(entry)
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 /** Passes signals to the registered handlers. Without one, a signal ends the process. */
-const handleSignals = (): Pick<Terminal, 'onInterrupt' | 'onHangup'> => {
+const handleSignals = (): Pick<Terminal, 'onInterrupt' | 'onHangup' | 'withDefaultSignals'> => {
   const handlers = new Set<() => void>()
   const hangupHandlers = new Set<() => void>()
   let interrupts = 0
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (signal === 'SIGHUP' && hangupHandlers.size > 0) {
-        for (const handler of [...hangupHandlers]) handler()
-        return
-      }
-      interrupts++
-      if (handlers.size === 0 || interrupts >= MAX_INTERRUPTS) process.exit(EXIT.interrupted)
-      for (const handler of [...handlers]) handler()
-    })
+  const listener = (signal: NodeJS.Signals): void => {
+    if (signal === 'SIGHUP' && hangupHandlers.size > 0) {
+      for (const handler of [...hangupHandlers]) handler()
+      return
+    }
+    interrupts++
+    if (handlers.size === 0 || interrupts >= MAX_INTERRUPTS) process.exit(EXIT.interrupted)
+    for (const handler of [...handlers]) handler()
   }
+  const listen = () => {
+    for (const signal of SIGNALS) process.on(signal, listener)
+  }
+  listen()
   return {
+    withDefaultSignals: async (work) => {
+      for (const signal of SIGNALS) process.off(signal, listener)
+      try {
+        return await work()
+      } finally {
+        listen()
+      }
+    },
     onInterrupt: (handler) => register(handlers, handler),
     onHangup: (handler) => register(hangupHandlers, handler),
   }

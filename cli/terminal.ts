@@ -20,6 +20,11 @@ export type Terminal = {
   onInterrupt(handler: () => void): () => void
   /** Calls the handler on each SIGHUP, which then does not interrupt. The returned function removes the handler. */
   onHangup(handler: () => void): () => void
+  /**
+   * Runs work during which Ctrl-C and SIGTERM end the process at once, also while it blocks the event loop. Handlers
+   * are not called in that time.
+   */
+  withDefaultSignals<T>(work: () => Promise<T>): Promise<T>
   readonly machine: Machine
 }
 

@@ -1,7 +1,6 @@
 /** --watch: shows a list again and again, until Ctrl-C. */
 
 import { isAbortError } from 'abort-controller-x'
-import type { Handler, Invocation } from './app.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { createStatusLine } from './render/status-line.ts'
 import type { OutputStream, Terminal } from './terminal.ts'
@@ -10,7 +9,10 @@ const WATCH_SECONDS = 2
 
 export const WATCH_HELP = `Show the list again every ${WATCH_SECONDS} s until Ctrl-C. With --json, one document per line.`
 
-type WatchOptions = { watch?: boolean }
+/** What a list needs of an invocation to be shown again. */
+type Watched = { terminal: Terminal; options: { json?: boolean; watch?: boolean } }
+
+type Show<I> = (invocation: I) => Promise<ExitCode>
 
 /** Shows each list: in place in a terminal, below the previous one elsewhere, and there only if it changed. */
 const createScreen = ({ stdout }: Terminal, json: boolean) => {
@@ -37,7 +39,7 @@ const createScreen = ({ stdout }: Terminal, json: boolean) => {
 }
 
 /** Runs the handler once and returns what it wrote to stdout. */
-const capture = async <O extends object>(handler: Handler<O>, invocation: Invocation<O>): Promise<string> => {
+const capture = async <I extends Watched>(handler: Show<I>, invocation: I): Promise<string> => {
   let text = ''
   const stdout: OutputStream = {
     write: (part) => {
@@ -50,7 +52,7 @@ const capture = async <O extends object>(handler: Handler<O>, invocation: Invoca
   return text
 }
 
-const watch = async <O extends object>(handler: Handler<O>, invocation: Invocation<O>): Promise<ExitCode> => {
+const watch = async <I extends Watched>(handler: Show<I>, invocation: I): Promise<ExitCode> => {
   const { terminal, options } = invocation
   const stopping = new AbortController()
   const stopListening = terminal.onInterrupt(() => stopping.abort())
@@ -73,6 +75,6 @@ const watch = async <O extends object>(handler: Handler<O>, invocation: Invocati
 
 /** Adds --watch to the handler of a list. */
 export const watchable =
-  <O extends object>(handler: Handler<O>): Handler<O & WatchOptions> =>
+  <I extends Watched>(handler: Show<I>): Show<I> =>
   (invocation) =>
     invocation.options.watch ? watch(handler, invocation) : handler(invocation)

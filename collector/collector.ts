@@ -1,3 +1,4 @@
+import type { HttpServer } from '../lib/http-listener.ts'
 import { type GrpcServer, serveGrpc } from '../lib/serving.ts'
 import { listenAutopilot } from './autopilot/server.ts'
 import { connectAgent } from './inventory/agents.ts'
@@ -8,7 +9,6 @@ import type { Reload } from './reload.ts'
 import { servicesOf } from './services.ts'
 import { createShutdown } from './shutdown.ts'
 import { openSqliteStore } from './store/sqlite/store.ts'
-import type { HttpServer } from './telemetry/expose/http-listener.ts'
 import { listenHttp } from './telemetry/expose/http-server.ts'
 import { observeCalls } from './telemetry/observe/collector-gauges.ts'
 
@@ -66,7 +66,10 @@ export const createCollector = async (
       const gateway = await listenAutopilot({ ...gatewayParts, options: options.autopilot })
       shutdown.add(() => gateway.close())
     }
-    shutdown.add(() => parts.draining.abort())
+    shutdown.add(() => {
+      fleet.stopAsking()
+      parts.draining.abort()
+    })
     return { server, http, reload, meshes, close: shutdown.close }
   } catch (error) {
     await shutdown.close()

@@ -17,15 +17,23 @@ export const runCollector = async (
   {
     signal,
     onHangup,
+    load,
   }: {
     signal: AbortSignal
     /** Calls the handler for each SIGHUP, which reads the config again. */
     onHangup(handler: () => void): void
+    /** Runs the work that reads the config. It can take seconds and must end with the first Ctrl-C. */
+    load<T>(work: () => Promise<T>): Promise<T>
   },
 ): Promise<void> => {
   const readOptions = () => readCollectorOptions(given)
-  const options = await readOptions()
-  const logger = createLogger('meshgauge-collector', options.logLevel)
+  const logger = createLogger('meshgauge-collector', given.logLevel)
+  const { file } = given.inventory
+  logger.info({ file }, 'reading the inventory')
+  const startSeconds = systemClock.monotonicSeconds()
+  const options = await load(readOptions)
+  const seconds = Number((systemClock.monotonicSeconds() - startSeconds).toFixed(3))
+  logger.info({ file, nodes: options.nodes.length, seconds }, 'inventory read')
   const identity = { service: 'meshgauge-collector', version: VERSION, node: os.hostname() }
   const telemetry = await startTelemetry(process.env, identity, () => createMetricReaders(process.env))
   const deps = {

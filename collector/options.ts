@@ -71,9 +71,10 @@ const readInventory = async ({ kind, file }: CollectorArguments['inventory']): P
     throw new ConfigError(file, [{ line: 1, column: 1, path: '', message }])
   })
   const text = decodeText(file, bytes)
-  return kind === 'hosts'
-    ? { nodes: readHostsList(file, text) }
-    : { ...readYamlConfig(file, text, SCHEDULE_SECTION), profiles: readConfiguredProfiles(file, text) }
+  if (kind === 'hosts') return { nodes: readHostsList(file, text) }
+  const config = readYamlConfig(file, text, SCHEDULE_SECTION)
+  // The text is parsed again for the profiles, which takes seconds for a large fleet.
+  return { ...config, profiles: config.profiles ? readConfiguredProfiles(file, text) : [] }
 }
 
 const readAutopilot = (

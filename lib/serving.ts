@@ -10,6 +10,7 @@ import {
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details'
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health'
 import { type CallObserver, observeCall } from './call-observer.ts'
+import { capGrpcConnections } from './connection-cap.ts'
 import { plaintextProblem, type Security, serverCredentials } from './credentials.ts'
 import { OperatingError, toServerError } from './errors.ts'
 import type { Logger } from './logging.ts'
@@ -119,9 +120,11 @@ export const serveGrpc = async (
     .catch((error: Error) => {
       throw listenProblem(options.address, error)
     })
+  const uncap = capGrpcConnections(port)
   return {
     port,
     close: async (graceSeconds) => {
+      uncap()
       health.setStatus('unhealthy')
       for (const name of names) health.setStatus('unhealthy', name)
       const timer = setTimeout(() => server.forceShutdown(), graceSeconds * 1000)

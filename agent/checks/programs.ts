@@ -1,8 +1,9 @@
 /** Finds and runs the programs of checks, and describes their failures. */
 
-import { access, constants, readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { quote } from '../engines/program-error.ts'
+import { findInstalled } from '../installed-program.ts'
 import type { OutputLimits, ProcessResult } from '../processes.ts'
 import type { CheckDeps } from './check.ts'
 
@@ -10,18 +11,7 @@ import type { CheckDeps } from './check.ts'
 export const findProgram = async (
   { programs, path }: Pick<CheckDeps, 'programs' | 'path'>,
   name: string,
-): Promise<string | undefined> => {
-  const configured = programs[name]
-  const candidates = configured ? [configured] : path.map((folder) => join(folder, name))
-  for (const candidate of candidates) {
-    const usable = await access(candidate, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (usable) return candidate
-  }
-  return undefined
-}
+): Promise<string | undefined> => findInstalled(programs[name] ?? name, path)
 
 /** Returns the reason for a missing program, and how to install it. */
 export const missing = ({ programs }: Pick<CheckDeps, 'programs'>, name: string, hint: string): string =>

@@ -84,7 +84,9 @@ describe.each(['fping', 'ping', 'tcp'])('%s', (name) => {
     expect(violationsOf(addresses.map((address) => ({ address })))).toEqual([
       { field: 'targets[2].address', description },
     ])
-    const ports = violationsOf([1, 2].map((port) => ({ address: '10.0.0.1', port })))
+    const ports = violationsOf(
+      [undefined, agentPort].map((port) => ({ address: '10.0.0.1', ...(port && { port }) })),
+    )
     expect(ports).toEqual(name === 'tcp' ? [] : [{ field: 'targets[1].address', description }])
   })
 
@@ -200,7 +202,7 @@ describe.each(['fping', 'ping'])('%s with a program that misbehaves', (name) => 
     const error = await pingWith(program(file))
     expect(error).toBeInstanceOf(EngineError)
     expect(error).toMatchObject({ kind, outcome, message: expect.stringMatching(reason) })
-    expect(error).toMatchObject({ programFault: { program: file, problem: expect.stringMatching(/./) } })
+    expect(error).toMatchObject({ programFault: { program: name, problem: expect.stringMatching(/./) } })
     const endless = await pingWith(program(file), { continuous: true })
     expect(endless).toMatchObject({ kind, message: expect.stringMatching(reason) })
   })
@@ -226,6 +228,21 @@ describe.each(['fping', 'ping'])('%s with a program that misbehaves', (name) => 
       ],
     })
   })
+})
+
+test('tcp connects only to declared ports, so that it is no port scanner', () => {
+  const engine = createEngines(
+    { processes, clock: systemClock },
+    { agentPort: 50_051, tcpPorts: [443], programs: {} },
+  ).ping.get('tcp')!
+  const targets = [22, 443, 50_051, 80].map((port) => ({ address: '10.0.0.1', port }))
+  expect(engine.validate(request({ targets, count: 1 }))).toEqual([
+    {
+      field: 'targets[0].port',
+      description: expect.stringContaining('22 is not a port that this agent declares (50051, 443)'),
+    },
+    { field: 'targets[3].port', description: expect.stringContaining('80 is not a port') },
+  ])
 })
 
 test('tcp: a closed port is a refusal with a round-trip time', async () => {

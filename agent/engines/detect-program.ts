@@ -1,6 +1,5 @@
 /** Detects whether a program is installed, is new enough and has the permissions it needs; returns all reasons why not. */
 
-import { basename } from 'node:path'
 import type { Processes } from '../processes.ts'
 import type { Detection } from './engine.ts'
 import { quote } from './program-error.ts'
@@ -10,6 +9,9 @@ import { faultOfEnd, programFault } from './program-fault.ts'
 const DETECT_SECONDS = 10
 
 type Wanted = {
+  /** Its usual name. */
+  name: string
+  /** The same, or its path. */
   program: string
   /** The oldest version that the engine supports. */
   oldest: string
@@ -35,7 +37,7 @@ export const atLeast = (a: string, b: string): boolean => {
 
 export const detectProgram = async (
   processes: Processes,
-  { program, oldest, versionArgs, versionPattern, hint, probeArgs }: Wanted,
+  { name, program, oldest, versionArgs, versionPattern, hint, probeArgs }: Wanted,
   signal: AbortSignal,
 ): Promise<Detection> => {
   const options = { signal, deadlineSeconds: DETECT_SECONDS, isUntraced: true }
@@ -48,7 +50,6 @@ export const detectProgram = async (
   const output = `${printed.stdout}\n${printed.stderrTail}`
   const version = versionPattern.exec(output)?.[1] ?? ''
   const reasons: string[] = []
-  const name = basename(program)
   const problem = printed.timedOut ? `hangs: ${printed.reason}` : faultOfEnd(printed)
   const fault = programFault(name, problem)
   if (problem !== undefined) {

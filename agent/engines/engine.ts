@@ -29,6 +29,8 @@ export type EngineOptions = {
   programs?: { fping?: string; ping?: string; iperf3?: string; netperf?: string; netserver?: string }
   /** The port that engine tcp connects to when a target names none: the agent's own. */
   agentPort: number
+  /** Other ports that engine tcp may connect to: an agent must not scan the ports of its peers. */
+  tcpPorts?: readonly number[]
   /** Longest test in seconds, after which every program is ended, and the highest rate of a flow in bit/s; 0 is none. */
   ceilings?: Ceilings
 }

@@ -1,6 +1,5 @@
 /** Converts the failure of a program to an error with the outcome of the measurement. */
 
-import { basename } from 'node:path'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { ProcessResult } from '../processes.ts'
 import { EngineError, type EngineErrorKind } from './engine.ts'
@@ -36,12 +35,18 @@ const faultOf = (result: ProcessResult): Fault => {
   return result.reason === '' ? 'ends without its summary' : `fails: ${result.reason}`
 }
 
-const nameOf = (program: string): string => basename(program)
-
-/** The error of a program that is itself at fault; `fault` is a verb with details. */
+/**
+ * The error of a program that is itself at fault.
+ * @param program its usual name, not the path that an option gives
+ * @param fault a verb with details
+ */
 export const faultError = (program: string, fault: string): EngineError => {
-  const name = nameOf(program)
-  return new EngineError('failed', Outcome.OUTCOME_INVALID, `${name} ${fault}`, programFault(name, fault))
+  return new EngineError(
+    'failed',
+    Outcome.OUTCOME_INVALID,
+    `${program} ${fault}`,
+    programFault(program, fault),
+  )
 }
 
 /** The error of a program that was ended because its output was not understood. */
@@ -59,5 +64,5 @@ export const programError = (
   const fault = faultOf(result)
   const outcome = fault === undefined ? Outcome.OUTCOME_NOT_RUN : Outcome.OUTCOME_INVALID
   const text = seen ? `${reason}; it wrote: ${seen}` : reason
-  return new EngineError(kindOf(result), outcome, text, programFault(nameOf(program), fault))
+  return new EngineError(kindOf(result), outcome, text, programFault(program, fault))
 }

@@ -2,7 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import { connectionTo, isStopped, parseSockets, runCountOf, waitingClients } from './program-state.ts'
+import {
+  connectionTo,
+  hasNotRunSince,
+  isStopped,
+  parseSockets,
+  runCountOf,
+  waitingClients,
+} from './program-state.ts'
 
 const cleanUps: (() => void)[] = []
 afterEach(() => {
@@ -63,6 +70,12 @@ test('detects a stopped program, and one that does not run', async () => {
   expect(count).toBeGreaterThan(0)
   process.kill(pid, 'SIGSTOP')
   await expect.poll(() => isStopped(pid)).toBe(true)
+  const stopped = runCountOf(pid)
+  expect([hasNotRunSince(pid, stopped), hasNotRunSince(pid, 0), hasNotRunSince(pid, undefined)]).toEqual([
+    true,
+    false,
+    false,
+  ])
 })
 
 test('a process that has ended is unknown', () => {
@@ -83,4 +96,16 @@ rubbish`
     4242: { state: '0A', localPort: 5301, remotePort: 0, sendQueue: 0, receiveQueue: 2 },
     77: { state: '01', localPort: 41668, remotePort: 5301, sendQueue: 10, receiveQueue: 0 },
   })
+})
+
+test('a program that waits for processor time does not hang', () => {
+  const files = (state: string) => (path: string) =>
+    path.endsWith('/stat')
+      ? `7 (f) ping) ${state} 1 7`
+      : 'voluntary_ctxt_switches:\t3\nnonvoluntary_ctxt_switches:\t2\n'
+  expect([
+    hasNotRunSince(7, 5, files('S')),
+    hasNotRunSince(7, 5, files('R')),
+    hasNotRunSince(7, 4, files('S')),
+  ]).toEqual([true, false, false])
 })

@@ -82,6 +82,15 @@ export const waitingClients = (pid: number, port: number, read: ReadText = readT
 export const isStopped = (pid: number, read: ReadText = readText): boolean =>
   /^\d+ \(.*\) [Tt] /s.test(read(`/proc/${pid}/stat`) ?? '')
 
+/**
+ * Whether a program has not run at all since it had run `count` times, although it was not kept from running: one that
+ * waits for processor time does not hang.
+ */
+export const hasNotRunSince = (pid: number, count: number | undefined, read: ReadText = readText): boolean =>
+  count !== undefined &&
+  runCountOf(pid, read) === count &&
+  !/^\d+ \(.*\) R /s.test(read(`/proc/${pid}/stat`) ?? '')
+
 /** How often the program has run since its start; it grows as long as the program does anything. Undefined when unknown. */
 export const runCountOf = (pid: number, read: ReadText = readText): number | undefined => {
   const counts = Array.from(

@@ -28,6 +28,10 @@ export const parseMemory = (text: string, name: string): number | undefined => {
   return plausibleIn('kernel.memory', match?.[1], 1024)
 }
 
+/** /proc/sys/net/ipv4/tcp_wmem: the largest send buffer of a socket in bytes (tcp(7)); undefined when unreadable. */
+export const parseSendBuffer = (text: string): number | undefined =>
+  plausible('kernel.socket_buffer', text.trim().split(/\s+/)[2])
+
 /** The counters of one interface since it was created. */
 export type LinkCounters = {
   receivedBytes: number

@@ -42,5 +42,6 @@ export const createOutbox = () => {
     batchFrom: batches.from,
     acknowledge: batches.acknowledge,
     droppedCount: batches.droppedCount,
+    heldWindowCount: (): number => batches.windowCount() + waitingCount,
   }
 }

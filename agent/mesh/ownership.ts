@@ -85,6 +85,7 @@ export const createOwnership = ({ clock, createSession }: OwnershipDeps) => {
     },
     /** What is carried out now; undefined without a session. */
     plan: (): MeshPlan | undefined => session?.plan(),
+    heldWindowCount: (): number => session?.heldWindowCount() ?? 0,
     /** Ends the session when the agent shuts down. */
     close: async (): Promise<void> => {
       outliving?.abort()

@@ -4,6 +4,7 @@ import type { ProgramFault } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { OperatingError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
+import type { Activity } from '../activity.ts'
 import type { DetectedEngines } from '../engines/detected-engines.ts'
 import { EngineError, type PingSink } from '../engines/engine.ts'
 import type { Interfaces } from '../interfaces.ts'
@@ -30,6 +31,8 @@ export type ProberDeps = {
   /** The problem of a prober has changed. Nothing is measured for these slots until the next change. */
   onProblem: (slots: readonly number[]) => void
   logger: Pick<Logger, 'error'>
+  /** Counts the probes with a result. */
+  probes: Activity['probes']
 }
 
 type ProberOptions = {
@@ -112,6 +115,7 @@ export const createProber = (
       hasResults = true
       setProblem('')
     }
+    deps.probes[rttSeconds === undefined ? 'lost' : 'answered']++
     windows.record(slot, rttSeconds, reason, now)
   }
   /** Runs the engine once; ends only by throwing. */

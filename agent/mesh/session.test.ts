@@ -62,6 +62,7 @@ const startSession = async ({ down = '' } = {}) => {
       engines: { ping: async () => ({ engine: { pingContinuously } }) },
       interfaces: { problemOf: () => down, deviceIndexOf: () => '7', addressesOf: () => [] },
       logger: { error: () => undefined },
+      probes: { answered: 0, lost: 0 },
     } as never,
     { plan: planOf([1], 60), phase: 0 },
   )

@@ -143,6 +143,7 @@ export const createSession = (deps: SessionDeps, { plan: first, phase }: Session
     seal: outbox.seal,
     batchFrom: outbox.batchFrom,
     droppedCount: outbox.droppedCount,
+    heldWindowCount: outbox.heldWindowCount,
     problems: (): MeshProblem[] => [...probers.problems(), ...plan.refused],
     /** Sets what is called when there is something to send; undefined removes it. */
     onBatch: outbox.listen,

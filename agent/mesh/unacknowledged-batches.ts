@@ -65,6 +65,7 @@ export const createUnacknowledgedBatches = ({ maxBytes }: { maxBytes: number }) 
     },
     /** Windows that were dropped because of the limits. */
     droppedCount: (): number => droppedCount,
+    windowCount: (): number => batches.reduce((sum, { windowCount }) => sum + windowCount, 0),
     bytes: (): number => totalBytes,
   }
 }

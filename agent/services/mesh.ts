@@ -10,6 +10,7 @@ import { type Clock, createEvenTime } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { CallContext } from '../../lib/serving.ts'
+import type { Activity } from '../activity.ts'
 import { type ProbeCeiling, type ProbeLoad, probeLoadOf, sumOfLoads } from '../ceilings.ts'
 import type { Draining } from '../draining.ts'
 import type { DetectedEngines } from '../engines/detected-engines.ts'
@@ -32,6 +33,7 @@ type Deps = {
   draining: Draining
   read: ReadText
   probeCeiling: ProbeCeiling
+  probes: Activity['probes']
 }
 
 /** Maximum number of networks that are remembered. A host has few, but a test bed may add new ones all day. */
@@ -129,5 +131,5 @@ export const createMeshService = (deps: Deps, options: AgentOptions) => {
       stream.end()
     }
   }
-  return { pingMesh, close: ownership.close }
+  return { pingMesh, heldWindowCount: ownership.heldWindowCount, close: ownership.close }
 }

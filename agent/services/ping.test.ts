@@ -20,6 +20,7 @@ const serviceOf = (engine: unknown = silentEngine) =>
       clock: systemClock,
       draining: createDraining(),
       probeCeiling: createProbeCeiling(),
+      probes: { answered: 0, lost: 0 },
       engines: { ping: async () => ({ engine, version: { name: 'fping', version: '5' } }) },
       interfaces: {
         throwIfDown: () => undefined,

@@ -11,6 +11,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { throwIfInvalid, type Violation } from '../../lib/errors.ts'
 import { fromDuration, toTimestamp } from '../../lib/protobuf-time.ts'
 import { PING_DEFAULTS } from '../../lib/test-defaults.ts'
+import type { Activity } from '../activity.ts'
 import { boundedPingSeconds, type ProbeCeiling, probeLoadOf } from '../ceilings.ts'
 import type { Draining } from '../draining.ts'
 import type { DetectedEngines } from '../engines/detected-engines.ts'
@@ -28,6 +29,7 @@ type Deps = {
   engines: DetectedEngines
   draining: Draining
   probeCeiling: ProbeCeiling
+  probes: Activity['probes']
 }
 
 const reportSecondsOf = ({ reportInterval }: PingRequest): number =>
@@ -92,6 +94,7 @@ export const createPingService = (
         const windows = request.targets.map(() => createStatistics())
         const totals = request.targets.map((_, index) => createTargetResult(index))
         const record = (probe: PingProbe) => {
+          deps.probes[probe.rttSeconds === undefined ? 'lost' : 'answered']++
           const index = indices[probe.targetIndex]!
           windows[index]!.add(probe)
           totals[index]!.add(probe)

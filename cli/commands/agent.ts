@@ -14,9 +14,12 @@ type AgentFlags = {
   node?: string
   listen?: string
   interface?: string[]
+  excludeInterfaces?: string
   speed?: string[]
   allowPeers?: string
   ports?: string
+  tcpPorts?: string
+  http?: string
   label?: string[]
   maxDuration?: string
   maxBitrate?: string
@@ -32,10 +35,23 @@ const readInterfaces = (read: ValueReader, texts: readonly string[]): AgentOptio
   })
 
 /** Parses `net0=25G`. 0 is an unknown speed. */
+const readExcluded = (read: ValueReader, text: string | undefined): readonly string[] => {
+  if (text === undefined) return AGENT_DEFAULTS.excludeInterfaces
+  return text === 'none' ? [] : read.list('--exclude-interfaces', text)
+}
+
 const readSpeeds = (read: ValueReader, texts: readonly string[]): AgentOptions['speeds'] => {
   const entries = Object.entries(readKeyValues(read, '--speed', texts, 'INTERFACE=RATE'))
   return Object.fromEntries(entries.map(([name, rate]) => [name, read.bitsPerSecond('--speed', rate) ?? 0]))
 }
+
+const readTcpPorts = (read: ValueReader, text: string | undefined): number[] =>
+  read.list('--tcp-ports', text).map((port) => {
+    const number = Number(port)
+    if (!/^\d+$/.test(port) || number < 1 || number > 65_535)
+      read.refuse('--tcp-ports', `"${port}" is not a port`)
+    return number
+  })
 
 /** Names of labels; those that begin with an underscore are reserved by Prometheus and JavaScript. */
 const LABEL = /^[A-Za-z0-9][\w./-]*$/
@@ -59,11 +75,15 @@ export const readAgentOptions = (invocation: Invocation<AgentFlags>): AgentOptio
   if (problem) read.refuse('--listen', problem)
   return {
     node: options.node || hostname(),
+    isNodeConfigured: Boolean(options.node),
     listen,
     security: invocation.security,
     interfaces: readInterfaces(read, options.interface ?? []),
+    excludeInterfaces: readExcluded(read, options.excludeInterfaces),
     speeds: readSpeeds(read, options.speed ?? []),
     allowPeers: read.list('--allow-peers', options.allowPeers),
+    http: options.http,
+    tcpPorts: readTcpPorts(read, options.tcpPorts),
     ports: read.portRange('--ports', options.ports) ?? AGENT_DEFAULTS.ports,
     labels: readLabels(read, options.label ?? []),
     maxDurationSeconds:
@@ -137,8 +157,12 @@ the file that \`npm run bundle\` writes, which needs less memory.`,
     .option('--listen <host:port>', `Address to serve gRPC on. Default ${AGENT_DEFAULTS.listen}.`)
     .option(
       '--interface <name[=address]>',
-      'Interface to measure on. Repeatable. Default: all except loopback.',
+      'Interface to measure on. Repeatable. Default: all except loopback and those of --exclude-interfaces.',
       repeated,
+    )
+    .option(
+      '--exclude-interfaces <patterns>',
+      `Interfaces not to measure on, as names with *, or none. Default: ${AGENT_DEFAULTS.excludeInterfaces.join(',')}.`,
     )
     .option(
       '--speed <interface=rate>',
@@ -153,9 +177,20 @@ the file that \`npm run bundle\` writes, which needs less memory.`,
       '--ports <first-last>',
       `Ports for iperf servers. Default ${AGENT_DEFAULTS.ports.first}-${AGENT_DEFAULTS.ports.last}.`,
     )
+    .option(
+      '--tcp-ports <ports>',
+      'Ports that engine tcp may connect to, as PORT,PORT,…, besides that of the agents. Default: none.',
+    )
+    .option(
+      '--http <host:port>',
+      'Address to serve /metrics, /healthz and /readyz on, without TLS. Default: not served.',
+    )
     .option('--label <key=value>', 'Label of this node, for selectors. Repeatable.', repeated)
-    .option('--max-duration <time>', 'Longest bandwidth test that the agent accepts. Default 1h.')
-    .option('--max-bitrate <rate>', 'Highest bitrate of a test that the agent accepts. Default: unlimited.')
+    .option('--max-duration <time>', 'Longest test, and longest ping except the ping mesh. Default 1h.')
+    .option(
+      '--max-bitrate <rate>',
+      'Highest bitrate of a flow in either direction, and of all probes. Default: unlimited.',
+    )
     .option(
       '--program <engine=path>',
       'Path of a program that is not on PATH, also of nvidia-smi, ethtool and pcp.conf. Repeatable.',

@@ -61,7 +61,11 @@ const collector = async (invocation: Invocation<CollectorFlags>): Promise<ExitCo
     stopListening()
     stopping.abort()
   })
-  await runCollector(options, { signal: stopping.signal, onHangup: invocation.terminal.onHangup })
+  await runCollector(options, {
+    signal: stopping.signal,
+    onHangup: invocation.terminal.onHangup,
+    load: invocation.terminal.withDefaultSignals,
+  })
   return EXIT.healthy
 }
 

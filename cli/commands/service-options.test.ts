@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { expect, test } from 'vitest'
+import { AGENT_DEFAULTS } from '../../agent/options.ts'
 import { createApp, type Invocation } from '../app.ts'
 import { runCommandLine } from '../program.ts'
 import { testTerminal } from '../testing/test-terminal.ts'
@@ -36,6 +37,8 @@ test('readAgentOptions reads every option', async () => {
     ports: '6000-6010',
     label: ['rack=r3', 'zone=a=b'],
     maxDuration: '5m',
+    http: '127.0.0.1:9465',
+    tcpPorts: '22,443',
     maxBitrate: '10G',
     program: ['iperf3=/opt/iperf3'],
   })
@@ -47,9 +50,13 @@ test('readAgentOptions reads every option', async () => {
       { name: 'net0', address: undefined },
       { name: 'lo', address: '127.0.0.11' },
     ],
+    isNodeConfigured: true,
+    excludeInterfaces: AGENT_DEFAULTS.excludeInterfaces,
     speeds: { net0: 25e9, lo: 0 },
     allowPeers: ['10.0.0.0/8', 'fd00::/8'],
     ports: { first: 6000, last: 6010 },
+    http: '127.0.0.1:9465',
+    tcpPorts: [22, 443],
     labels: { rack: 'r3', zone: 'a=b' },
     maxDurationSeconds: 300,
     maxBitsPerSecond: 1e10,

@@ -14,7 +14,7 @@ const show = (page: string) =>
     env: { MANWIDTH: '200', MAN_KEEP_FORMATTING: '', LC_ALL: 'C.UTF-8' },
   })
 
-const hasMan = execaSync('man', ['--version'], { reject: false }).exitCode === 0
+const hasMan = execaSync('sh', ['-c', 'man --version'], { reject: false }).exitCode === 0
 
 test('there is a page for each command, and it has every option and every example', () => {
   expect([...pages.keys()]).toEqual(

@@ -14,6 +14,7 @@ const terminal: Terminal = {
   clock: systemClock,
   onInterrupt: () => () => undefined,
   onHangup: () => () => undefined,
+  withDefaultSignals: (work) => work(),
   machine: { pid: process.pid, uid: -1, temporaryDirectory: '', program: [] },
 }
 const folder = process.argv[2] ?? 'dist/man/man1'

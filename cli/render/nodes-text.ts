@@ -100,6 +100,7 @@ export const nodesDocument = (nodes: readonly Node[]) => ({
     hostname: node.description?.hostname,
     metadata: node.description?.metadata && metadataDocument(node.description.metadata),
     testInterfaces: node.interfaces,
+    excludedInterfaces: node.description?.excludedInterfaces ?? [],
     interfaces: (node.description?.interfaces ?? []).map((each) => ({
       ...each,
       driver: each.driver || undefined,

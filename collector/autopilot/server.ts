@@ -2,16 +2,17 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { isIPv6 } from 'node:net'
 import { isAbortError } from 'abort-controller-x'
+import { capHttpConnections } from '../../lib/connection-cap.ts'
 import { OperatingError } from '../../lib/errors.ts'
-import { closeHttp, type HttpServer, listenOn } from '../telemetry/expose/http-listener.ts'
+import { closeHttp, type HttpServer, listenOn } from '../../lib/http-listener.ts'
 import { createQuery, QueryError } from './query.ts'
 import type { GatewayDeps } from './request.ts'
 import { ROUTES } from './routes.ts'
 
 /** Requests that are processed at once; each may run checks on every node. Further requests get status 503. */
 const MAX_ACTIVE_REQUESTS = 64
-/** Bounds the connections of a flood of requests that get 503. */
-const MAX_CONNECTIONS = 1024
+/** Bounds the connections of a flood of requests that get 503; a quarter of them for one peer. */
+const CONNECTIONS = { max: 1024, maxPerPeer: 256 }
 
 const TEXT = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
 
@@ -115,8 +116,7 @@ export const listenAutopilot = async (given: Omit<GatewayDeps, 'inBackground'>):
       activeCount--
     })
   })
-  server.maxConnections = MAX_CONNECTIONS
-  server.requestTimeout = 10_000
+  capHttpConnections(server, CONNECTIONS)
   const { port, address } = given.options
   const bound = await listenOn(server, `${isIPv6(address) ? `[${address}]` : address}:${port}`)
   return {

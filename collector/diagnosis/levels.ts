@@ -1,7 +1,7 @@
 /** What good pairs of a link class reach, and the limits between good and bad values. */
 
 import { median, quantileOf, robustDeviation, upperMedian, wilsonLower } from '../../lib/statistics.ts'
-import { isBad, type Sample } from './samples.ts'
+import { isBad, isRetested, type Sample } from './samples.ts'
 import { defaultHeuristics, type Parameters } from './thresholds.ts'
 
 /** The level that the nodes of a link class reach, and its robust standard deviation. */
@@ -108,10 +108,12 @@ export const judgeAcrossRacks = (fabric: readonly Sample[], parameters: Paramete
       tx.get(source) ?? Number.POSITIVE_INFINITY,
       rx.get(destination) ?? Number.POSITIVE_INFINITY,
     )
-    if (!Number.isFinite(inside) || bitsPerSecond >= parameters.leastSlowRatio * inside) continue
+    const ratio = isRetested(sample) ? parameters.leastAloneRatio : parameters.leastSlowRatio
+    if (!Number.isFinite(inside) || bitsPerSecond >= ratio * inside) continue
     sample.fault = 'slow'
-    sample.standsOut = true
-    sample.isFar = true
+    const isFar = bitsPerSecond < parameters.leastSlowRatio * inside
+    sample.standsOut ||= isFar
+    sample.isFar ||= isFar
   }
 }
 

@@ -6,6 +6,8 @@ export type Thresholds = {
   readonly slowRatio: number
   /** A learned limit of throughput never falls below this ratio of the level, even in a noisy class: 0 is always bad. */
   readonly leastSlowRatio: number
+  /** A retested pair has the uplink of its rack to itself: then it is bad below this ratio of what is reached inside. */
+  readonly leastAloneRatio: number
   /** Loss is bad when the lower end of its 99 % Wilson interval is above this ratio. */
   readonly lossRatio: number
   /** A median round-trip time is bad when it is above this multiple of the level of its link class ... */
@@ -20,6 +22,7 @@ export const defaultThresholds: Thresholds = {
   minBitsPerSecond: 0,
   slowRatio: 0.7,
   leastSlowRatio: 0.3,
+  leastAloneRatio: 0.4,
   lossRatio: 0.005,
   lateFactor: 3,
   lateSeconds: 0.001,

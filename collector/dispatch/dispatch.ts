@@ -17,6 +17,22 @@ export const dispatch = (job: DispatchJob): Promise<void> => {
   return runPass({ ...job, rounds, roundSizes, isRetest: false })
 }
 
+/** With one flow at a time, an uplink shows what it carries, and not how many flows share it. */
+const MAX_ROUNDS_OF_UPLINK = 16
+
+/** Returns how many flows an uplink carries in a retest: one, or as many as the retest needs to end in time. */
+const retestFlowsOfUplink = ({ fleet }: PlanInput, sources: Int32Array, destinations: Int32Array): number => {
+  const counts = new Map<string, number>()
+  for (const [pair, source] of sources.entries()) {
+    const [from, to] = [source, destinations[pair]!].map(
+      (endpoint) => fleet.nodeRack[fleet.endpointNode[endpoint]!]!,
+    )
+    if (from === to || from! < 0 || to! < 0) continue
+    for (const key of [`out ${from}`, `in ${to}`]) counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  return Math.max(1, Math.ceil(Math.max(0, ...counts.values()) / MAX_ROUNDS_OF_UPLINK))
+}
+
 /** Measures some pairs of a run again, with a separate plan. `rounds` are those of their first results. */
 export const redispatch = (
   job: DispatchJob,
@@ -28,7 +44,13 @@ export const redispatch = (
   const destinations = Int32Array.from(pairs, (pair) => run.destinations[pair]!)
   // A node that sends badly delays the acknowledgements of what it receives. Alone, each direction shows its own state.
   const exclusiveNodes = run.planInput.caps.exclusiveNodes || run.spec.test.kind === 'iperf'
-  const caps = { ...run.planInput.caps, exclusiveNodes }
+  const isIperf = run.spec.test.kind === 'iperf'
+  const perUplink = isIperf ? retestFlowsOfUplink(run.planInput, sources, destinations) : Infinity
+  const caps = {
+    ...run.planInput.caps,
+    exclusiveNodes,
+    perUplink: Math.min(run.planInput.caps.perUplink, perUplink),
+  }
   const planInput: PlanInput = { ...run.planInput, caps, pairs: { sources, destinations } }
   const retest = { ...run, sources, destinations, planInput, plan: createPlan(planInput) }
   return runPass({

@@ -68,3 +68,72 @@ test('one refused call does not make a node silent, two in a row do', async () =
   expect(states).toEqual(['silent', 'ready'])
   await fleet.close()
 })
+
+/** A fleet of nodes a and b, whose agents report what `reported` contains by address. */
+const fleetReporting = (reported: Record<string, { node: string; interfaces: string[] }>) => {
+  const { clock, pass } = createFakeClock()
+  const connect = (address: string) => ({
+    agent: {
+      describe: async () => {
+        const { node, interfaces } = reported[address]!
+        return DescribeResponse.fromPartial({
+          identity: { node, hostname: node },
+          interfaces: interfaces.map((name) => ({
+            name,
+            addresses: [`10.1.0.${address.at(-1)}/24`],
+            state: 'up',
+          })),
+        })
+      },
+    },
+    close: () => undefined,
+    state: () => 'idle',
+  })
+  const fleet = createFleet(
+    {
+      clock,
+      logger: createLogger('test', 'silent'),
+      connect: connect as unknown as (address: string) => AgentConnection,
+      lastMeasured: () => new Map(),
+    },
+    ['a', 'b'].map((name, index) => ({
+      name,
+      address: `10.0.0.9:${index}`,
+      labels: {},
+      rack: '',
+      interfaces: [],
+    })),
+  )
+  return { fleet, pass }
+}
+
+test('the agent of another node is named, and what it reports is not taken for the node', async () => {
+  const reported = {
+    '10.0.0.9:0': { node: 'a', interfaces: ['net0'] },
+    '10.0.0.9:1': { node: 'a', interfaces: ['net0'] },
+  }
+  const { fleet, pass } = fleetReporting(reported)
+  await pass(20, 1)
+  const [a, b] = fleet.nodes()
+  expect(a).toMatchObject({ state: 'ready', interfaces: ['net0'], hasForeignAgent: false })
+  expect(b).toMatchObject({ state: 'silent', interfaces: [], description: undefined, hasForeignAgent: true })
+  expect(b!.stateReason).toMatch(/^the agent at 10\.0\.0\.9:1 is that of a, not of b/)
+  reported['10.0.0.9:1'].node = 'b'
+  await pass(20, 1)
+  expect(fleet.nodes()[1]).toMatchObject({ state: 'ready', hasForeignAgent: false })
+  await fleet.close()
+})
+
+test('an interface that the agent no longer reports leaves the node at the next call', async () => {
+  const reported = {
+    '10.0.0.9:0': { node: 'a', interfaces: ['net0', 'docker0'] },
+    '10.0.0.9:1': { node: 'b', interfaces: ['net0'] },
+  }
+  const { fleet, pass } = fleetReporting(reported)
+  await pass(20, 1)
+  expect(fleet.nodes()[0]!.interfaces).toEqual(['net0', 'docker0'])
+  reported['10.0.0.9:0'].interfaces = ['eth9']
+  await pass(20, 1)
+  expect(fleet.nodes()[0]!.interfaces).toEqual(['eth9'])
+  await fleet.close()
+})

@@ -1,14 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
+import { nameKey } from './agent-address.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
+import { createTurns, reportFirstCalls } from './first-calls.ts'
 import { type LastMeasured, type MonitorDeps, MonitoredNode } from './monitored-node.ts'
 import type { FleetNode } from './node.ts'
 
-/** Multiples of it, modulo 1, are evenly spread for any count. */
-const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
-
+/** Largest share of a core that listeners of changes use. */
+const NOTIFY_SHARE = 0.1
 /** How long the connection to a removed node stays open for runs that use it; no run takes longer. */
 const REMOVED_SECONDS = 3600
 
@@ -33,6 +34,8 @@ export type Fleet = {
   setInventory(inventory: readonly InventoryNode[]): InventoryChange
   /** Asks every agent again: a run must not be planned with what was true 10 s ago. */
   refresh(): Promise<void>
+  /** Asks no agent any more. The connections stay open. */
+  stopAsking(): void
   close(): Promise<void>
 }
 
@@ -43,10 +46,19 @@ export type FleetDeps = {
   lastMeasured: () => Map<string, LastMeasured>
 }
 
-/** Calls listeners with the fleet's nodes, once for all changes of one turn of the event loop. */
-const createNotifier = (clock: Pick<Clock, 'yield'>, nodes: () => FleetNode[], signal: AbortSignal) => {
+/**
+ * Calls listeners with the fleet's nodes, once for all changes of one turn of the event loop. The listeners of a large
+ * fleet take long; the next call is then later, so that they use at most NOTIFY_SHARE of a core.
+ */
+const createNotifier = (clock: Clock, nodes: () => FleetNode[], signal: AbortSignal) => {
   const listeners: ((nodes: FleetNode[]) => void)[] = []
   let isScheduled = false
+  let nextSeconds = Number.NEGATIVE_INFINITY
+  const waitForTurn = async (): Promise<void> => {
+    const seconds = nextSeconds - clock.monotonicSeconds()
+    if (seconds > 0) await clock.sleep(seconds, signal).catch(() => undefined)
+    else await clock.yield()
+  }
   return {
     add: (listener: (nodes: FleetNode[]) => void): void => {
       listeners.push(listener)
@@ -54,11 +66,14 @@ const createNotifier = (clock: Pick<Clock, 'yield'>, nodes: () => FleetNode[], s
     schedule: (): void => {
       if (isScheduled) return
       isScheduled = true
-      void clock.yield().then(() => {
+      void waitForTurn().then(() => {
         isScheduled = false
         if (signal.aborted) return
+        const startSeconds = clock.monotonicSeconds()
         const now = nodes()
         for (const listener of listeners) listener(now)
+        const endSeconds = clock.monotonicSeconds()
+        nextSeconds = endSeconds + (endSeconds - startSeconds) * (1 / NOTIFY_SHARE - 1)
       })
     },
   }
@@ -80,15 +95,39 @@ const createRemovedConnections = (clock: Clock, signal: AbortSignal) => {
   }
 }
 
+/** Remembers the work that must end before the fleet is closed. */
+const createBackground = () => {
+  const running = new Set<Promise<void>>()
+  return {
+    track: (work: Promise<void>): void => {
+      running.add(work)
+      void work.finally(() => running.delete(work))
+    },
+    ended: async (): Promise<void> => {
+      await Promise.all(running)
+    },
+  }
+}
+
+/** The number of nodes whose channel is in each state. */
+const countStates = (nodes: Iterable<MonitoredNode>): Map<string, number> => {
+  const counts = new Map<string, number>()
+  for (const node of nodes) {
+    const state = node.channelState()
+    counts.set(state, (counts.get(state) ?? 0) + 1)
+  }
+  return counts
+}
+
 export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]): Fleet => {
   const stop = new AbortController()
+  const stopAsking = new AbortController()
   let monitored = new Map<string, MonitoredNode>()
   const silent = new Set<MonitoredNode>()
   const removed = createRemovedConnections(deps.clock, stop.signal)
-  const background = new Set<Promise<void>>()
+  const { track, ended } = createBackground()
+  let names = new Map<string, string>()
   let revision = 0
-  let phase = 0
-
   const nodes = () => {
     const last = deps.lastMeasured()
     return [...monitored.values()].map((node) => node.toNode(last.get(node.name)))
@@ -96,21 +135,17 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
   const notifier = createNotifier(deps.clock, nodes, stop.signal)
   const monitorDeps: MonitorDeps = {
     ...deps,
+    nodeNamed: (name) => names.get(nameKey(name)),
     silentCount: () => silent.size,
     onStateChange: (node) => {
-      if (node.isSilent) silent.add(node)
-      else silent.delete(node)
+      silent[node.isSilent ? 'add' : 'delete'](node)
       notifier.schedule()
     },
     onDescriptionChange: () => revision++,
   }
-  const track = (work: Promise<void>) => {
-    background.add(work)
-    void work.finally(() => background.delete(work))
-  }
+  const turns = createTurns(deps.clock, stopAsking.signal)
   const add = (node: InventoryNode): MonitoredNode => {
-    phase = (phase + GOLDEN_RATIO) % 1
-    const added = new MonitoredNode(monitorDeps, node, phase)
+    const added = new MonitoredNode(monitorDeps, node, turns.next())
     track(added.stopped)
     return added
   }
@@ -124,6 +159,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
     const before = monitored
     const change: InventoryChange = { added: [], removed: [], changed: [] }
     revision++
+    names = new Map(wanted.map(({ name }) => [nameKey(name), name]))
     monitored = new Map(
       wanted.map((node) => {
         const known = before.get(node.name)
@@ -147,34 +183,39 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
   }
 
   setInventory(inventory)
-  const settle = async () => {
-    await Promise.all([...monitored.values()].map(({ asked }) => asked))
+  const endCalls = () => {
+    stopAsking.abort()
+    for (const node of monitored.values()) node.stop()
   }
+  const forAll = async (act: (node: MonitoredNode) => Promise<void>) => {
+    await Promise.all([...monitored.values()].map(act))
+  }
+  const settle = () => forAll(({ asked }) => asked)
+  const settled = settle()
+  track(reportFirstCalls(deps, nodes, settled, stop.signal))
 
   return {
     nodes,
     revision: () => revision,
-    settled: settle(),
+    settled,
     setInventory,
     onChange: notifier.add,
     refresh: async () => {
       await settle()
-      await Promise.all([...monitored.values()].map((node) => node.refresh()))
+      await forAll((node) => node.refresh())
     },
-    connectionStates: () => {
-      const states = [...monitored.values()].map(({ connection }) => connection.state())
-      return new Map([...Map.groupBy(states, (state) => state)].map(([state, all]) => [state, all.length]))
-    },
+    connectionStates: () => countStates(monitored.values()),
     connection: (name) => {
       const connection = monitored.get(name)?.connection ?? removed.get(name)
       if (!connection) throw new Error(`${name} is not in the inventory`)
       return connection
     },
+    stopAsking: endCalls,
     close: async () => {
       stop.abort()
-      for (const node of monitored.values()) node.stop()
-      await Promise.all(background)
-      for (const { connection } of monitored.values()) connection.close()
+      endCalls()
+      await ended()
+      for (const node of monitored.values()) node.close()
     },
   }
 }

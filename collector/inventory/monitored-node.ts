@@ -5,6 +5,7 @@ import { withoutSpans } from '../../lib/rpc-tracing.ts'
 import type { AgentConnection } from './agents.ts'
 import type { InventoryNode } from './config.ts'
 import { describe, isUnavailable } from './describe.ts'
+import { identityProblem } from './identity.ts'
 import type { FleetNode, NodeDescription, NodeState } from './node.ts'
 
 /** Time between two Describe calls to an agent that answers. A node that comes back is seen after at most this time. */
@@ -14,6 +15,14 @@ const SILENT_SECONDS = 2
 /** Most Describe calls per second to all silent nodes together: with more of them, each waits longer. */
 const SILENT_PER_SECOND = 100
 
+/** When a node is asked. */
+export type Timing = {
+  /** From 0 to 1: its place in the time between two calls. */
+  phase: number
+  /** Resolves when the first call may start; undefined for now. */
+  turn: Promise<void> | undefined
+}
+
 /** When something was last measured from or to a node. */
 export type LastMeasured = { ping?: Date; iperf?: Date }
 
@@ -21,6 +30,8 @@ export type MonitorDeps = {
   clock: Clock
   logger: Logger
   connect: (address: string) => AgentConnection
+  /** The node of the inventory that has a name. */
+  nodeNamed: (name: string) => string | undefined
   /** How many nodes of the fleet are silent. */
   silentCount: () => number
   onStateChange: (node: MonitoredNode) => void
@@ -46,24 +57,25 @@ export class MonitoredNode {
   readonly stopped: Promise<void>
   readonly #deps: MonitorDeps
   readonly #stop = new AbortController()
-  #connection: AgentConnection
+  /** Opened when it is first used: 10,000 channels at once would block the event loop. */
+  #connection: AgentConnection | undefined
   #state: NodeState = 'unspecified'
   #stateReason = ''
-  /** There is no connection at all, so no call uses it. */
-  #isUnconnected = false
+  #hasForeignAgent = false
   #lastSeen: Date | undefined
   #description: NodeDescription | undefined
-  /** Interfaces that have had an address. One that goes down loses its address, and is still measured. */
+  /**
+   * Interfaces that have had an address. One that goes down loses its address, and is still measured. One that the agent
+   * no longer reports was removed or renamed.
+   */
   readonly #interfaces = new Set<string>()
 
-  /** @param phase from 0 to 1: the node's place in the time between two calls */
-  constructor(deps: MonitorDeps, inventory: InventoryNode, phase: number) {
+  constructor(deps: MonitorDeps, inventory: InventoryNode, { phase, turn }: Timing) {
     this.#deps = deps
     this.inventory = inventory
-    this.#connection = deps.connect(inventory.address)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.asked = promise
-    this.stopped = withoutSpans(() => this.#poll(phase, resolve))
+    this.stopped = withoutSpans(() => this.#poll({ phase, turn }, resolve))
   }
 
   get name(): string {
@@ -75,7 +87,18 @@ export class MonitoredNode {
   }
 
   get connection(): AgentConnection {
+    this.#connection ??= this.#deps.connect(this.inventory.address)
     return this.#connection
+  }
+
+  /** The state of the channel. */
+  channelState(): string {
+    return this.#connection?.state() ?? 'idle'
+  }
+
+  /** Closes the connection, if there is one. */
+  close(): void {
+    this.#connection?.close()
   }
 
   /** Stops asking. The connection stays open. */
@@ -83,13 +106,9 @@ export class MonitoredNode {
     this.#stop.abort()
   }
 
-  /** Queries the agent now. A connection that failed would wait before it tries again, so a new one replaces it. */
-  async refresh(): Promise<void> {
-    if (this.#isUnconnected) {
-      this.#connection.close()
-      this.#connection = this.#deps.connect(this.inventory.address)
-    }
-    await this.#ask()
+  /** Queries the agent now. */
+  refresh(): Promise<void> {
+    return this.#ask()
   }
 
   toNode(last: LastMeasured | undefined): FleetNode {
@@ -102,6 +121,7 @@ export class MonitoredNode {
       rack: inventory.rack || description?.labels.rack || '',
       state: this.#state,
       stateReason: this.#stateReason,
+      hasForeignAgent: this.#hasForeignAgent,
       lastSeenTime: this.#lastSeen,
       description,
       interfaces: inventory.interfaces.length > 0 ? inventory.interfaces : [...this.#interfaces],
@@ -110,11 +130,13 @@ export class MonitoredNode {
     }
   }
 
-  async #poll(phase: number, onAsked: () => void): Promise<void> {
+  async #poll({ phase, turn }: Timing, onAsked: () => void): Promise<void> {
     const { signal } = this.#stop
     const { clock, silentCount } = this.#deps
     // All agents are asked at once at the start, then spread evenly: 1,000 answers at once would block the event loop.
     let share = phase
+    await turn
+    if (signal.aborted) onAsked()
     while (!signal.aborted) {
       await this.#ask().finally(onAsked)
       const isReady = this.#state === 'ready'
@@ -127,30 +149,52 @@ export class MonitoredNode {
   async #ask(): Promise<void> {
     const { clock, logger } = this.#deps
     const { signal } = this.#stop
-    const before = { state: this.#state, facts: factsOf(this.#description) }
+    const before = {
+      state: this.#state,
+      hasForeignAgent: this.#hasForeignAgent,
+      facts: factsOf(this.#description),
+    }
     try {
       const retries = before.state === 'ready'
-      this.#accept(await describe(clock, this.#connection, retries, signal))
+      this.#accept(await describe(clock, this.connection, retries, signal))
     } catch (error) {
       if (signal.aborted) return
+      this.#hasForeignAgent = false
       this.#state = 'silent'
       this.#stateReason = describeCallError(error)
-      this.#isUnconnected = isUnavailable(error)
+      if (isUnavailable(error)) this.#disconnect()
     }
     if (factsOf(this.#description) !== before.facts) this.#deps.onDescriptionChange()
-    if (this.#state === before.state) return
+    if (this.#state === before.state && this.#hasForeignAgent === before.hasForeignAgent) return
     if (this.isSilent) logger.warn({ node: this.name, reason: this.#stateReason }, 'agent does not answer')
     else logger.info({ node: this.name }, 'agent answers')
     this.#deps.onStateChange(this)
   }
 
+  /** Closes a channel without a connection: it needs 75 KB, and would wait before it tries again. No call uses it. */
+  #disconnect(): void {
+    this.#connection?.close()
+    this.#connection = undefined
+  }
+
   #accept(description: NodeDescription): void {
+    const problem = identityProblem(this.inventory, description, this.#deps.nodeNamed)
+    this.#hasForeignAgent = problem !== ''
+    if (problem !== '') {
+      // What the agent reports is about another machine.
+      this.#description = undefined
+      this.#interfaces.clear()
+      this.#state = 'silent'
+      this.#stateReason = problem
+      return
+    }
     this.#description = description
+    const reported = new Set(description.interfaces.map(({ name }) => name))
+    for (const name of this.#interfaces) if (!reported.has(name)) this.#interfaces.delete(name)
     for (const { name, addresses } of description.interfaces)
       if (addresses.length > 0) this.#interfaces.add(name)
     this.#lastSeen = this.#deps.clock.now()
     this.#state = 'ready'
     this.#stateReason = ''
-    this.#isUnconnected = false
   }
 }

@@ -45,10 +45,12 @@ export const metadataMessage = ({ uptimeSeconds, ...metadata }: NodeMetadata): M
 
 export const descriptionOf = (response: DescribeResponse): NodeDescription => ({
   node: response.identity?.node ?? '',
+  isNameConfigured: response.identity?.nodeConfigured ?? false,
   hostname: response.identity?.hostname ?? '',
   agentVersion: response.identity?.agentVersion ?? '',
   agentStartTime: fromTimestamp(response.identity?.startTime),
   interfaces: response.interfaces.map((link) => ({ ...link, speedBitsPerSecond: link.speedBitsPerSecond })),
+  excludedInterfaces: response.excludedInterfaces,
   engines: response.engines,
   limits: response.limits && limitsOf(response.limits),
   labels: response.labels,
@@ -56,6 +58,7 @@ export const descriptionOf = (response: DescribeResponse): NodeDescription => ({
 })
 
 const descriptionMessage = ({
+  isNameConfigured,
   agentStartTime,
   limits,
   metadata,
@@ -67,7 +70,7 @@ const descriptionMessage = ({
   metadata: metadata && metadataMessage(metadata),
 })
 
-export const nodeMessage = ({ description, state, ...node }: FleetNode): NodeMessage => ({
+export const nodeMessage = ({ description, state, hasForeignAgent, ...node }: FleetNode): NodeMessage => ({
   ...node,
   state: STATES[state],
   description: description && descriptionMessage(description),

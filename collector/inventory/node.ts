@@ -69,10 +69,14 @@ export type NodeMetadata = {
 export type NodeDescription = {
   /** Name of the node in its agent's configuration. */
   node: string
+  /** Whether that name was configured. Otherwise it is the host name. */
+  isNameConfigured: boolean
   hostname: string
   agentVersion: string
   agentStartTime: Date | undefined
   interfaces: HostInterface[]
+  /** Names with `*` of interfaces that the agent does not use by default. */
+  excludedInterfaces: string[]
   engines: NodeEngine[]
   limits: NodeLimits | undefined
   labels: Readonly<Record<string, string>>
@@ -91,6 +95,8 @@ export type FleetNode = {
   state: NodeState
   /** Why the agent does not answer. Empty when it answers. */
   stateReason: string
+  /** Whether the agent of another node answers at the address. Then the state is silent. */
+  hasForeignAgent: boolean
   lastSeenTime: Date | undefined
   /** Undefined when the agent has never answered. */
   description: NodeDescription | undefined
@@ -107,6 +113,7 @@ export const createNode = (fields: Pick<FleetNode, 'name'> & Partial<FleetNode>)
   rack: '',
   state: 'unspecified',
   stateReason: '',
+  hasForeignAgent: false,
   lastSeenTime: undefined,
   description: undefined,
   interfaces: [],

@@ -35,10 +35,12 @@ const endpointTable = (fleet: PlanFleet): Map<string, Int32Array> => {
 /**
  * Turns pairs of nodes into pairs of endpoints: from each interface to the one of the same name. `unmatched` holds the
  * positions of node pairs that share no interface name; nothing is measured between them.
+ * @param isWanted whether a pair of endpoints is measured
  */
 export const pairInterfaces = (
   fleet: PlanFleet,
   nodePairs: PlanPairs,
+  isWanted: (source: number, destination: number) => boolean = () => true,
 ): { pairs: PlanPairs; unmatched: number[] } => {
   const columns = [...endpointTable(fleet).values()]
   const count = nodePairs.sources.length
@@ -50,7 +52,7 @@ export const pairInterfaces = (
     for (let pair = 0; pair < count; pair++) {
       const source = column[nodePairs.sources[pair]!]!
       const destination = column[nodePairs.destinations[pair]!]!
-      if (source < 0 || destination < 0) continue
+      if (source < 0 || destination < 0 || !isWanted(source, destination)) continue
       matched[pair] = 1
       sources[length] = source
       destinations[length++] = destination

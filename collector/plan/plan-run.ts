@@ -37,15 +37,17 @@ const singleRound = (pairCount: number, nodeCount: number): Plan => ({
 /**
  * Plans the pairs of a run.
  * @param nodePairs indexes into `nodes`; each becomes one pair for each interface name that both nodes have
+ * @param isWanted whether a pair of positions in `endpoints` is measured; all are by default
  */
 export const planRun = (
   spec: RunSpec,
   nodes: readonly PlanNode[],
   endpoints: readonly FleetEndpoint[],
   nodePairs: NodePairs,
+  isWanted?: (source: number, destination: number) => boolean,
 ): PlannedRun => {
   const fleet = createPlanFleet(nodes, endpoints)
-  const { pairs } = pairInterfaces(fleet, nodePairs)
+  const { pairs } = pairInterfaces(fleet, nodePairs, isWanted)
   const planInput: PlanInput = { fleet, pairs, caps: capsOf(spec) }
   const isPing = spec.test.kind === 'ping'
   const plan = isPing ? singleRound(pairs.sources.length, nodes.length) : createPlan(planInput)

@@ -7,6 +7,7 @@ import { withShiftCount } from '../plan/effective-run-spec.ts'
 import { type PlannedRun, planRun } from '../plan/plan-run.ts'
 import { type RequestedRunSpec, reviewedRunSpec } from '../plan/run-spec.ts'
 import { type ChosenPairs, choosePairs } from '../topology/choose-pairs.ts'
+import { restrictTo } from '../topology/named-addresses.ts'
 
 /** Returns the nodes, pairs and interfaces of a run, and all problems of its spec. It makes no plan. */
 export const reviewRun = (
@@ -52,5 +53,11 @@ export const prepareRun = (requested: RequestedRunSpec, fleet: readonly FleetNod
   const { chosen, names, violations } = reviewRun(requested, fleet)
   throwIfInvalid('the run', [...violations, ...reviewEngine(requested, chosen.nodes)])
   const spec = withShiftCount(reviewedRunSpec(requested), chosen.nodes.length)
-  return planRun(spec, chosen.nodes, endpointsOf(chosen.nodes, names), chosen.pairs)
+  const { endpoints, isWanted } = restrictTo(chosen.named, endpointsOf(chosen.nodes, names))
+  const planned = planRun(spec, chosen.nodes, endpoints, chosen.pairs, isWanted)
+  if (chosen.named && planned.sources.length === 0) {
+    const description = 'no client and server have their addresses on interfaces of the same name'
+    throwIfInvalid('the run', [{ field: 'topology.servers', description }])
+  }
+  return planned
 }

@@ -3,11 +3,18 @@ import { namesIn } from '../../lib/host-list.ts'
 import { nameKey } from '../inventory/agent-address.ts'
 import type { FleetNode } from '../inventory/node.ts'
 import { selectNodes } from '../inventory/selectors.ts'
+import { type NamedAddresses, namedAddresses } from './named-addresses.ts'
 import { topologies, topologyOfKind } from './registry.ts'
 import { createPairs, type NodePairs, noPairs, type TopologyInput, type Violation } from './topology.ts'
 
 /** The nodes that take part, in the order of the fleet, and the pairs as indexes into them. */
-export type ChosenPairs = { nodes: FleetNode[]; pairs: NodePairs; violations: Violation[] }
+export type ChosenPairs = {
+  nodes: FleetNode[]
+  readonly pairs: NodePairs
+  violations: Violation[]
+  /** The addresses that a matrix names; undefined when all are measured. */
+  named?: NamedAddresses | undefined
+}
 
 /** Returns the name as the fleet writes it; text that names no node is returned unchanged. */
 const nodeNamed = (fleet: readonly FleetNode[], text: string): string =>
@@ -75,7 +82,12 @@ export const choosePairs = (request: TopologyRequest, fleet: readonly FleetNode[
   })
   return {
     nodes,
-    pairs: created.pairs,
+    get pairs() {
+      return created.pairs
+    },
+    named: namedAddresses(request, nodes, (selectors) =>
+      selectNodes(nodes, selectors, '').nodes.map(({ name }) => name),
+    ),
     violations: created.violations.map(({ field, description }) => ({
       field: `topology.${field}`,
       description,

@@ -59,13 +59,23 @@ const missingFields = ({ requires }: Topology, input: TopologyInput): Violation[
     return isMissing ? [{ field, description }] : []
   })
 
-/** Returns the pairs, or all problems of the input and no pairs. */
+/**
+ * Returns the pairs, or all problems of the input and no pairs. The pairs are created when they are read: those of a mesh
+ * of 10,000 nodes take 800 MB, and a review needs only the problems.
+ */
 export const createPairs = (
   topology: Topology,
   input: TopologyInput,
-): { pairs: NodePairs; violations: Violation[] } => {
+): { readonly pairs: NodePairs; violations: Violation[] } => {
   const violations = [...missingFields(topology, input), ...topology.check(input)]
-  return { pairs: violations.length > 0 ? noPairs : topology.pairs(input), violations }
+  let created: NodePairs | undefined
+  return {
+    get pairs() {
+      created ??= violations.length > 0 ? noPairs : topology.pairs(input)
+      return created
+    },
+    violations,
+  }
 }
 
 /** Returns the problems of a list of nodes: fewer than 2, or one that is listed twice. */

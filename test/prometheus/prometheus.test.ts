@@ -2,10 +2,10 @@ import { metrics as api } from '@opentelemetry/api'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { CATALOGUE } from '../../collector/telemetry/catalogue/catalogue.ts'
 import { createMetrics, type Metrics } from '../../collector/telemetry/catalogue/metrics.ts'
-import type { HttpServer } from '../../collector/telemetry/expose/http-listener.ts'
 import { listenHttp } from '../../collector/telemetry/expose/http-server.ts'
 import { createObserver, type Observer } from '../../collector/telemetry/observe/observer.ts'
 import { TRACE_ID } from '../../collector/telemetry/testing/samples.ts'
+import type { HttpServer } from '../../lib/http-listener.ts'
 import { nodes, observeAllMetrics } from '../testing/observe-all-metrics.ts'
 import { lintMetrics, type Prometheus, startPrometheus } from '../testing/prometheus-server.ts'
 
@@ -63,7 +63,7 @@ test.each<[string, number]>([
   ['meshgauge_runs_total{test="iperf",topology="mesh",state="completed"}', 1],
   ['sum(meshgauge_pairs_total{test="iperf"})', 5],
   ['meshgauge_pairs_total{outcome="refused"}', 1],
-  ['meshgauge_run_efficiency_ratio{test="ping"}', 0.9],
+  ['meshgauge_run_efficiency_ratio{test="iperf"}', 0.9],
   ['meshgauge_run_duration_seconds_sum / meshgauge_run_duration_seconds_count', 10],
   ['meshgauge_node_throughput_bits_per_second{node="node-1",direction="tx",stat="median"}', 9.3e9],
   ['topk(1, -meshgauge_node_throughput_bits_per_second{direction="tx",stat="median"})', -5e7],

@@ -108,7 +108,9 @@ export const observeAllMetrics = (metrics: Metrics, observer: Observer): void =>
       expectations: [{ expectation: { name: 'throughput_min' }, passed: false, failedCount: 2 }],
     }),
   )
-  observer.observeRun(endedRun('iperf', { verdicts: [verdict], summary }), throughputs)
+  const run = endedRun('iperf', { verdicts: [verdict], summary })
+  observer.observeRun({ ...run, spec: { ...run.spec, schedule: 'nightly' } }, throughputs)
+  metrics.runEfficiency.set({ test: 'iperf', topology: 'mesh' }, 0.9)
   observer.observeResults(endedRun('ping'), pings)
   observer.observeRun(endedRun('ping'), pings)
   const check = CheckResult.fromPartial({ check: 'interfaces', status: CheckStatus.CHECK_STATUS_WARN })

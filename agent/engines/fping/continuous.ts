@@ -6,7 +6,7 @@ import type { Clock } from '../../../lib/clock.ts'
 import { type EngineDeps, EngineError, type PingSink, type PingSource } from '../engine.ts'
 import { planPing } from '../ping-request.ts'
 import { faultError, programError, unexpectedOutputError } from '../program-error.ts'
-import { runCountOf } from '../program-state.ts'
+import { hasNotRunSince, runCountOf } from '../program-state.ts'
 import { fpingContinuousArgs } from './args.ts'
 import { createContinuousLedger, NOT_SENT } from './continuous-ledger.ts'
 import { createHostOverloadDetector } from './host-overload-detector.ts'
@@ -119,10 +119,10 @@ export const pingContinuously = async (
     }
     if (now - outputAt > quietSeconds / 2 && pid !== undefined) quietRunCount ??= runCountOf(pid)
     if (now - outputAt > quietSeconds) {
-      const hangs = quietRunCount !== undefined && runCountOf(pid!) === quietRunCount
-      fail(hangs ? faultError(program, HANGS) : new EngineError('failed', Outcome.OUTCOME_NOT_RUN, NOT_SENT))
+      const hangs = pid !== undefined && hasNotRunSince(pid, quietRunCount)
+      fail(hangs ? faultError('fping', HANGS) : new EngineError('failed', Outcome.OUTCOME_NOT_RUN, NOT_SENT))
     } else ledger.expire(now)
-    if (ledger.unknown.length > MAX_UNKNOWN_LINES) fail(unexpectedOutputError(program, ledger.unknown))
+    if (ledger.unknown.length > MAX_UNKNOWN_LINES) fail(unexpectedOutputError('fping', ledger.unknown))
   }
   const take = (chunk: Buffer) => {
     if (failure || failOnClockStep()) return
@@ -156,5 +156,5 @@ export const pingContinuously = async (
     await Promise.all([running.end(), checking])
   }
   signal.throwIfAborted()
-  throw failure ?? programError(program, await running.done, ledger.unknown)
+  throw failure ?? programError('fping', await running.done, ledger.unknown)
 }

@@ -8,7 +8,7 @@ import type { EngineDeps, EngineOptions, PingEngine, PingProbe, PingSource } fro
 import { type PingPlan, planPing } from '../ping-request.ts'
 import { createProbeLedger, slackOf } from '../probe-ledger.ts'
 import { faultError, programError, unexpectedOutputError } from '../program-error.ts'
-import { runCountOf } from '../program-state.ts'
+import { hasNotRunSince, runCountOf } from '../program-state.ts'
 import { fpingArgs, spreadSeconds, validateFping } from './args.ts'
 import { HANGS, pingContinuously } from './continuous.ts'
 import { NOT_SENT } from './continuous-ledger.ts'
@@ -81,7 +81,7 @@ async function* silences(
   hadOutput: () => boolean,
   { intervalSeconds, timeoutSeconds }: PingPlan,
   { clock }: EngineDeps,
-  { program, pid }: { program: string; pid: number | undefined },
+  pid: number | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<number, void> {
   // Counts ticks instead of time: an agent that was delayed itself counts one tick, which is no loss of a target.
@@ -96,8 +96,8 @@ async function* silences(
     silent = hadOutput() ? 0 : silent + 1
     if (silent === 1 && pid !== undefined) runCount = runCountOf(pid)
     // It wakes up for every probe, also where nothing can be sent.
-    if (silent === quietTicks && runCount !== undefined && runCountOf(pid!) === runCount)
-      throw faultError(program, HANGS)
+    if (silent === quietTicks && pid !== undefined && hasNotRunSince(pid, runCount))
+      throw faultError('fping', HANGS)
     if (silent >= quietTicks) yield silent === quietTicks ? quietTicks : 1
   }
 }
@@ -147,25 +147,19 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
         leaving.addEventListener('abort', () => void running.end(), { once: true })
         return [
           lines(),
-          silences(
-            hadOutput,
-            plan,
-            deps,
-            { program, pid: running.pid },
-            AbortSignal.any([leaving, ended.signal]),
-          ),
+          silences(hadOutput, plan, deps, running.pid, AbortSignal.any([leaving, ended.signal])),
         ]
       }
       for await (const event of merge<OutputLine | number>(sources, signal)) {
         yield* typeof event === 'number' ? ledgers.silent(event) : ledgers.read(event.text)
-        if (ledgers.unknown.length > MAX_UNKNOWN_LINES) throw unexpectedOutputError(program, ledgers.unknown)
+        if (ledgers.unknown.length > MAX_UNKNOWN_LINES) throw unexpectedOutputError('fping', ledgers.unknown)
       }
     } finally {
       await running.end()
     }
     signal.throwIfAborted()
     const complete = plan.count !== undefined && ledgers.isComplete()
-    if (!complete) throw programError(program, await running.done, ledgers.unknown)
+    if (!complete) throw programError('fping', await running.done, ledgers.unknown)
   }
 
   return {
@@ -174,6 +168,7 @@ export const createFping = (deps: EngineDeps, { programs }: EngineOptions): Ping
       detectProgram(
         deps.processes,
         {
+          name: 'fping',
           program,
           oldest: '4.0',
           versionArgs: ['-v'],

@@ -29,6 +29,7 @@ export const createIperf3 = (
     known = await detectProgram(
       deps.processes,
       {
+        name: 'iperf3',
         program,
         oldest: OLDEST,
         versionArgs: ['--version'],

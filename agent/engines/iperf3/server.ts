@@ -204,8 +204,8 @@ export const startServer = (
     ended.abort()
     const result = await running.done
     if (signal.aborted) ready.reject(signal.reason)
-    else if (observed.fault !== undefined) ready.reject(faultError(program, observed.fault))
-    else ready.reject(programError(program, result, observed.unknown))
+    else if (observed.fault !== undefined) ready.reject(faultError('iperf3', observed.fault))
+    else ready.reject(programError('iperf3', result, observed.unknown))
     return resultOf(observed, result, listener)
   })
 }

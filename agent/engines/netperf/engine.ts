@@ -37,10 +37,11 @@ export const createNetperf = (
   const server = serverOf(programs)
   let known: Detection | undefined
 
-  const detectOne = (program: string, signal: AbortSignal) =>
+  const detectOne = (name: string, program: string, signal: AbortSignal) =>
     detectProgram(
       deps.processes,
       {
+        name,
         program,
         oldest: OLDEST,
         versionArgs: ['-V'],
@@ -61,8 +62,8 @@ export const createNetperf = (
 
   const detect = async (signal: AbortSignal): Promise<Detection> => {
     const [clientFound, serverFound] = await Promise.all([
-      detectOne(client, signal),
-      detectOne(server, signal),
+      detectOne('netperf', client, signal),
+      detectOne('netserver', server, signal),
     ])
     const reasons = [...clientFound.reasons, ...serverFound.reasons]
     if (clientFound.available && !(await hasDemo(signal)))

@@ -150,7 +150,7 @@ export const startServer = (
     const result = await running.done
     if (signal.aborted) ready.reject(signal.reason)
     else if (observed.cannotListen) ready.reject(await whyNotListening(program, listener))
-    else ready.reject(programError(program, result, observed.unknown))
+    else ready.reject(programError('netserver', result, observed.unknown))
     return resultOf(observed, result, listener)
   })
 }

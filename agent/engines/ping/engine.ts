@@ -86,7 +86,7 @@ export const createIputils = ({ processes, clock }: EngineDeps, { programs }: En
     try {
       for await (const line of running.lines) {
         yield* target.read(line.text)
-        if (target.unknown.length > MAX_UNKNOWN_LINES) throw unexpectedOutputError(program, target.unknown)
+        if (target.unknown.length > MAX_UNKNOWN_LINES) throw unexpectedOutputError('ping', target.unknown)
       }
     } finally {
       await running.end()
@@ -94,7 +94,7 @@ export const createIputils = ({ processes, clock }: EngineDeps, { programs }: En
     signal.throwIfAborted()
     if (target.noRoute()) return target.noRoute()
     const complete = count !== undefined && target.isComplete()
-    if (!complete) throw programError(program, await running.done, target.unknown)
+    if (!complete) throw programError('ping', await running.done, target.unknown)
     return ''
   }
 
@@ -130,6 +130,7 @@ export const createIputils = ({ processes, clock }: EngineDeps, { programs }: En
       detectProgram(
         processes,
         {
+          name: 'ping',
           program,
           // Older versions print their date with another prefix.
           oldest: '20190324',

@@ -20,8 +20,19 @@ const CANNOT: [field: 'ttl' | 'tos', description: string][] = [
   ['tos', 'cannot be set by engine tcp'],
 ]
 
-export const validateTcp = (request: PingRequest): Violation[] => [
+/** @param ports those that the agent declares */
+export const validateTcp = (request: PingRequest, ports: readonly number[]): Violation[] => [
   ...validatePing(request, BOUNDS),
+  ...request.targets.flatMap(({ port }, index) =>
+    port === undefined || ports.includes(port)
+      ? []
+      : [
+          {
+            field: `targets[${index}].port`,
+            description: `${port} is not a port that this agent declares (${ports.join(', ')}); start it with --tcp-ports to add one`,
+          },
+        ],
+  ),
   ...CANNOT.filter(([field]) => request[field] !== undefined).map(([field, description]) => ({
     field,
     description,

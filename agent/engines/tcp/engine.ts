@@ -43,7 +43,7 @@ const attempt = async (
   return { code, seconds }
 }
 
-export const createTcp = ({ clock }: Deps, { agentPort }: EngineOptions): PingEngine => {
+export const createTcp = ({ clock }: Deps, engineOptions: EngineOptions): PingEngine => {
   async function* probeTarget(
     targetIndex: number,
     request: PingRequest,
@@ -77,12 +77,12 @@ export const createTcp = ({ clock }: Deps, { agentPort }: EngineOptions): PingEn
     name: 'tcp',
     // It is part of the agent: always available, with the version of Node.
     detect: async () => ({ available: true, version: 'connect', reasons: [] }),
-    validate: validateTcp,
+    validate: (request) => validateTcp(request, [engineOptions.agentPort, ...(engineOptions.tcpPorts ?? [])]),
     ping: (request, source, signal) =>
       merge(
         (leaving) =>
           request.targets.map((target, index) =>
-            probeTarget(index, request, connectOptions(target, source, agentPort), leaving),
+            probeTarget(index, request, connectOptions(target, source, engineOptions.agentPort), leaving),
           ),
         signal,
       ),

@@ -4,11 +4,12 @@ import { countInterface, speedFault } from './interface-bytes.ts'
 
 const never = new AbortController().signal
 
-const createHost = (sequence: { sent: number; received: number; lo?: number }[]) => {
+const createHost = (sequence: { sent: number; received: number; lo?: number }[], sendBuffers?: string) => {
   let reads = 0
   const row = (name: string, received: number, sent: number) =>
     `${name}: ${received} 1 0 0 0 0 0 0 ${sent} 1 0 0 0 0 0 0\n`
-  const read = () => {
+  const read = (path: string) => {
+    if (path.endsWith('tcp_wmem')) return sendBuffers
     const { sent, received, lo = 0 } = sequence[Math.min(reads, sequence.length - 1)]!
     reads++
     return row('net1', received, sent) + row('lo', lo, lo)
@@ -38,6 +39,16 @@ test('a sender counts what is still in its socket: 2 MB of 14 MB', async () => {
   ])
   expect((await check({ sentBytes: 13.9 * MB, streamCount: 1 }, never)).programFault).toBeUndefined()
   expect((await check({ sentBytes: 139 * MB, streamCount: 1 }, never)).programFault).toBeDefined()
+})
+
+test('on a host with larger send buffers, a sender counts more that was not sent', async () => {
+  const counts = [
+    { sent: 0, received: 0 },
+    { sent: 12 * MB, received: 0 },
+  ]
+  const claim = { sentBytes: 60 * MB, streamCount: 1 }
+  expect((await createHost(counts, '4096\t65536\t67108864\n')(claim, never)).programFault).toBeUndefined()
+  expect((await createHost(counts, '4096\t16384\t4194304\n')(claim, never)).programFault).toBeDefined()
 })
 
 test.each([

@@ -4,7 +4,7 @@ import type { Interface } from '#proto/meshgauge/agent/v1/agent.ts'
 import type { ProgramFault } from '#proto/meshgauge/agent/v1/types.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { formatBitrate, formatBytes } from '../../../lib/units.ts'
-import { parseLinks } from '../../host/counters.ts'
+import { parseLinks, parseSendBuffer } from '../../host/counters.ts'
 import type { ReadText } from '../../host/files.ts'
 
 export type InterfaceBytes = { sentBytes: number; receivedBytes: number }
@@ -24,18 +24,20 @@ const MAX_EXCESS_BYTES = 100_000
 /** Some drivers update their counters once a second. */
 const COUNTER_DELAY_SECONDS = 1.5
 
-/** What a stream has written to its socket at its end and the interface has not sent yet: Linux limits it to 4 MB. */
-const MAX_BUFFERED_BYTES = 2 ** 22
+/** The largest send buffer of a socket where the kernel does not say: the default of Linux. */
+const SEND_BUFFER_BYTES = 2 ** 22
 const MAX_STREAMS = 16
 
 const isTooMuch = (claimed: number | undefined, counted: number, buffered = 0): boolean =>
   claimed !== undefined && claimed > counted * (1 + MAX_EXCESS_RATIO) + MAX_EXCESS_BYTES + buffered
 
+/** @param sendBuffer what a stream may have written to its socket at its end and the interface has not sent yet */
 const excessOf = (
   claim: Claim,
   counted: InterfaceBytes,
+  sendBuffer: number,
 ): [verb: string, claimed: number, counted: number] | undefined => {
-  const buffered = MAX_BUFFERED_BYTES * (claim.streamCount ?? MAX_STREAMS)
+  const buffered = sendBuffer * (claim.streamCount ?? MAX_STREAMS)
   if (isTooMuch(claim.sentBytes, counted.sentBytes, buffered))
     return ['sent', claim.sentBytes!, counted.sentBytes]
   return isTooMuch(claim.receivedBytes, counted.receivedBytes)
@@ -54,6 +56,7 @@ export const countInterface = (
   program: string,
   name: string,
 ): ((claim: Claim, signal: AbortSignal) => Promise<Checked>) => {
+  const sendBuffer = parseSendBuffer(read('/proc/sys/net/ipv4/tcp_wmem') ?? '') ?? SEND_BUFFER_BYTES
   const links = () => parseLinks(read('/proc/net/dev') ?? '')
   const before = name === '' ? undefined : links()
   const growthOf = (device: string): InterfaceBytes | undefined => {
@@ -65,14 +68,14 @@ export const countInterface = (
   }
   return async (claim, signal) => {
     let counted = growthOf(name)
-    if (counted && excessOf(claim, counted)) {
+    if (counted && excessOf(claim, counted, sendBuffer)) {
       await clock.sleep(COUNTER_DELAY_SECONDS, signal).catch(() => undefined)
       counted = growthOf(name)
     }
-    const excess = counted && excessOf(claim, counted)
+    const excess = counted && excessOf(claim, counted, sendBuffer)
     // Traffic between two agents of one host does not leave through its interface.
     const local = growthOf('lo')
-    if (!excess || (local && !excessOf(claim, local))) return { counted, programFault: undefined }
+    if (!excess || (local && !excessOf(claim, local, sendBuffer))) return { counted, programFault: undefined }
     const [verb, claimed, atInterface] = excess
     const problem = `reports ${formatBytes(claimed)} ${verb}, where ${name} ${verb} ${formatBytes(atInterface)} in total`
     return { counted, programFault: { program, problem } }

@@ -126,6 +126,7 @@ export class CheckRunner {
     signal: AbortSignal,
   ): Promise<CheckResult> {
     const { fleet } = this.#deps
+    if (node.hasForeignAgent) return this.errorResult(check, node.stateReason)
     const parameters = withFleetParameters(check, node, fleet.nodes(), given)
     const agent = fleet.connection(node.name).check
     const { result } = await agent.runCheck({ check, parameters }, { signal, deadline: CHECK_DEADLINE_MS })

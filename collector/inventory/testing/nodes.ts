@@ -25,10 +25,12 @@ export const sampleInterface = (
 
 export const sampleDescription = (fields: Partial<NodeDescription> = {}): NodeDescription => ({
   node: '',
+  isNameConfigured: false,
   hostname: '',
   agentVersion: '',
   agentStartTime: undefined,
   interfaces: [],
+  excludedInterfaces: [],
   engines: [],
   limits: undefined,
   labels: {},

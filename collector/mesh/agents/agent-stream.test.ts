@@ -48,6 +48,7 @@ const startOnManualClock = (given: { pingMesh?: () => AsyncGenerator<PingMeshRes
       connection: () => ({ ping: { pingMesh: mesh, ...given } }) as never,
       onStarted: () => undefined,
       onBatch: () => undefined,
+      mayReach: () => true,
       onDelivering: (delivers) => reported.push(delivers),
     },
     MeshAssignment.fromPartial({}),
@@ -94,7 +95,10 @@ test('an agent without batches stops delivering after 5 s, but time in which the
 })
 
 /** Starts a stream on a stopped clock to an agent with the given mesh call. */
-const startOnStoppedClock = (mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<PingMeshResponse>) => {
+const startOnStoppedClock = (
+  mesh: (requests: AsyncIterable<unknown>) => AsyncIterable<PingMeshResponse>,
+  mayReach = () => true,
+) => {
   const clock: Clock = {
     now: () => new Date(0),
     monotonicSeconds: () => 0,
@@ -114,6 +118,7 @@ const startOnStoppedClock = (mesh: (requests: AsyncIterable<unknown>) => AsyncIt
       onStarted: () => undefined,
       onBatch: () => undefined,
       onDelivering: () => undefined,
+      mayReach,
     },
     MeshAssignment.fromPartial({}),
     stop.signal,
@@ -181,4 +186,25 @@ test('an agent that is unreachable for hours is called once a minute, and at onc
   await callsIn(300)
   expect(await callsIn(60)).toBeGreaterThanOrEqual(20)
   await end()
+})
+
+test('an agent that cannot be reached is called when it is woken', async () => {
+  let calls = 0
+  let mayReach = false
+  const { stream, stop } = startOnStoppedClock(
+    async function* () {
+      calls++
+      yield* []
+      throw new ClientError('/mesh', Status.UNAVAILABLE, 'connection refused')
+    },
+    () => mayReach,
+  )
+  for (let turn = 0; turn < 10; turn++) await setImmediate()
+  expect([calls, stream.reason()]).toEqual([0, 'its agent does not answer'])
+  mayReach = true
+  stream.wake()
+  for (let turn = 0; turn < 10; turn++) await setImmediate()
+  expect(calls).toBe(1)
+  stop.abort()
+  await stream.done
 })

@@ -1,15 +1,11 @@
 import { isAbortError } from 'abort-controller-x'
-import type {
-  MeshAssignment,
-  MeshBatch,
-  MeshStarted,
-  PingMeshRequest,
-} from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshAssignment, MeshBatch, MeshStarted } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { ClientError, describeCallError, Status } from '../../../lib/errors.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import { withoutSpans } from '../../../lib/rpc-tracing.ts'
 import type { AgentConnection } from '../../inventory/agents.ts'
+import { createStreamRequests } from './stream-requests.ts'
 
 /** An agent sends a batch at least every 2 s. After this time without one it is disconnected or hangs. */
 export const SILENT_SECONDS = 5
@@ -38,59 +34,12 @@ export type AgentStreamDeps = {
   /** Returns a number in [0, 1): jitter, so that disconnected agents do not all reconnect at the same moment. */
   random: () => number
   connection: () => Connection
+  /** Whether a call may reach the agent. Otherwise the stream waits for `wake`, or a minute. */
+  mayReach: () => boolean
   onStarted: (started: MeshStarted) => void
   onBatch: (batch: MeshBatch) => void
   /** The agent has begun to deliver batches, or has stopped and why. */
   onDelivering: (delivers: boolean, reason: string) => void
-}
-
-/** Requests to send: only the newest assignment and the newest acknowledgement, so the queue is bounded by two. */
-const createOutbox = () => {
-  let assignment: MeshAssignment | undefined
-  let acknowledgement: { session: string; sequence: number } | undefined
-  let ended = false
-  let wake = (): void => undefined
-  return {
-    end: (): void => {
-      ended = true
-      wake()
-    },
-    assign: (next: MeshAssignment): void => {
-      assignment = next
-      wake()
-    },
-    acknowledge: (session: string, sequence: number): void => {
-      acknowledgement = { session, sequence }
-      wake()
-    },
-    async *requests(current: () => MeshAssignment, signal: AbortSignal): AsyncGenerator<PingMeshRequest> {
-      assignment = current()
-      acknowledgement = undefined
-      const abort = () => wake()
-      signal.addEventListener('abort', abort, { once: true })
-      try {
-        while (!ended) {
-          // A regular end would half-close the stream, and the agent would stop probing; a cancelled one must not.
-          signal.throwIfAborted()
-          if (assignment) {
-            const value = assignment
-            assignment = undefined
-            yield { request: { $case: 'assignment', value } }
-          } else if (acknowledgement) {
-            const value = acknowledgement
-            acknowledgement = undefined
-            yield { request: { $case: 'acknowledgement', value } }
-          } else {
-            await new Promise<void>((resolve) => {
-              wake = resolve
-            })
-          }
-        }
-      } finally {
-        signal.removeEventListener('abort', abort)
-      }
-    },
-  }
 }
 
 /** The wait between two calls: doubles with each call, with jitter; longer for an agent that cannot be reached. */
@@ -130,7 +79,7 @@ class Backoff {
 class AgentStream {
   readonly #deps: AgentStreamDeps
   readonly #stop: AbortSignal
-  readonly #outbox = createOutbox()
+  readonly #outbox = createStreamRequests()
   readonly #finishing = new AbortController()
   readonly #backoff: Backoff
   #assignment: MeshAssignment
@@ -195,15 +144,18 @@ class AgentStream {
       const openedSeconds = clock.monotonicSeconds()
       this.#heardSeconds = openedSeconds
       this.#isReached = false
-      await this.#runCall(AbortSignal.any([this.#stop, this.#call.signal])).catch((error: unknown) =>
-        this.#recordFailure(error),
-      )
+      const mayReach = this.#deps.mayReach()
+      if (mayReach)
+        await this.#runCall(AbortSignal.any([this.#stop, this.#call.signal])).catch((error: unknown) =>
+          this.#recordFailure(error),
+        )
+      else this.#reason = 'its agent does not answer'
       // Ends the generator of requests, which would otherwise wait until the next request of this agent.
       this.#call.abort()
       if (ending.aborted) return
       const endedSeconds = clock.monotonicSeconds()
       if (this.#isReached) this.#backoff.recordReached(endedSeconds - openedSeconds, endedSeconds)
-      const wait = this.#backoff.next(endedSeconds)
+      const wait = mayReach ? this.#backoff.next(endedSeconds) : MAX_AWAY_BACKOFF_SECONDS
       this.#pause = new AbortController()
       const isImmediate = this.#isReopening
       this.#isReopening = false

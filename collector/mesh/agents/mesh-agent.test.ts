@@ -53,6 +53,7 @@ const startAgent = (deps: Partial<MeshAgentDeps> = {}) => {
       random: () => 0,
       owner: 'o',
       fleet: { connection: () => ({ ping: { pingMesh: mesh } }) as never },
+      mayReach: () => true,
       ingest: () => [],
       recorder: { add: () => true, forget: () => undefined },
       persistedOffset: { session: SESSION, offsetMs: 0 },

@@ -18,6 +18,7 @@ export type MeshAgentDeps = {
   random: () => number
   owner: string
   fleet: Pick<Fleet, 'connection'>
+  mayReach: () => boolean
   /** Updates the state of the paths and returns the windows to store, in mesh time. */
   ingest: (node: string, batch: MeshBatch, offsetMs: number) => readonly Window[]
   recorder: Pick<Recorder, 'add' | 'forget'>
@@ -84,6 +85,7 @@ class MeshAgent {
         logger: deps.logger,
         random: deps.random,
         connection: () => deps.fleet.connection(plan.node),
+        mayReach: deps.mayReach,
         onStarted: (started) => this.#start(started),
         onBatch: (batch) => this.#receive(batch),
         onDelivering: (delivers, reason) => deps.onDelivering(delivers, reason, this.#lastEndMs),
@@ -200,6 +202,11 @@ class MeshAgent {
   /** The agent has answered another call: calls it now if its stream waits to be reopened. */
   wake(): void {
     this.#stream.wake()
+  }
+
+  /** Closes the stream, whose agent is that of another node. */
+  release(): void {
+    if (this.delivers()) this.#stream.reopen()
   }
 
   delivers(): boolean {

@@ -1,4 +1,5 @@
 import type { FleetNode } from '../../inventory/node.ts'
+import { isReady } from '../../inventory/selectors.ts'
 import type { NodePlan } from '../assign/assignment.ts'
 import type { MeshDependencies } from '../dependencies.ts'
 import type { MeshTime } from '../mesh-time.ts'
@@ -22,6 +23,32 @@ type Deps = Pick<MeshDependencies, 'logger' | 'random' | 'fleet' | 'store' | 'ob
     onLeft: (node: string) => void
   }
 
+/**
+ * Up to this number of nodes that do not answer, their streams are opened again and again. Above it, only nodes that have
+ * answered the inventory's calls get a stream: thousands of failing calls would block the event loop.
+ */
+const MAX_SILENT_CALLED = 200
+
+/** Which agents can be called, from the last state of the fleet. */
+const createReachability = () => {
+  let ready: ReadonlySet<string> = new Set()
+  let foreign: ReadonlySet<string> = new Set()
+  const namesOf = (nodes: readonly FleetNode[], holds: (node: FleetNode) => boolean): ReadonlySet<string> =>
+    new Set(nodes.filter(holds).map(({ name }) => name))
+  return {
+    mayReach: (node: string, agentCount: number): boolean =>
+      !foreign.has(node) && (ready.has(node) || agentCount - ready.size <= MAX_SILENT_CALLED),
+    /** Returns the nodes at whose address the agent of another node answers, and which have become ready. */
+    update: (nodes: readonly FleetNode[]) => {
+      const previous = ready
+      ready = namesOf(nodes, isReady)
+      foreign = namesOf(nodes, ({ hasForeignAgent }) => hasForeignAgent)
+      const isNewlyReady = (node: FleetNode): boolean => isReady(node) && !previous.has(node.name)
+      return { foreign, isNewlyReady }
+    },
+  }
+}
+
 /** Converts an offset between mesh time, in which it is used, and the wall clock, in which it is stored and shown. */
 const moved = <T extends { offsetMs: number | undefined } | undefined>(given: T, byMs: number): T =>
   given?.offsetMs === undefined ? given : { ...given, offsetMs: given.offsetMs + byMs }
@@ -31,8 +58,7 @@ export const createMeshAgents = (deps: Deps) => {
   const { time, observer } = deps
   const agents = new Map<string, MeshAgent>()
   const ending = new Set<Promise<void>>()
-  /** Nodes whose agents answered when the fleet last changed. */
-  let ready: ReadonlySet<string> = new Set()
+  const reachability = createReachability()
   const offsets = createPersistedOffsets(deps.persisted)
   const droppedCounts = createPersistedDroppedCounts(deps.persisted)
   const owner = deps.store.identity()
@@ -44,13 +70,10 @@ export const createMeshAgents = (deps: Deps) => {
   const start = (plan: NodePlan): MeshAgent =>
     createMeshAgent(
       {
+        ...deps,
         clock: time.clock,
-        logger: deps.logger,
-        random: deps.random,
         owner,
-        fleet: deps.fleet,
-        ingest: deps.ingest,
-        recorder: deps.recorder,
+        mayReach: () => reachability.mayReach(plan.node, agents.size),
         persistedOffset: moved(offsets.get(plan.node), -time.shiftMs()),
         persistOffset: (offset) => offsets.set(plan.node, moved(offset, time.shiftMs())),
         persistedDropped: droppedCounts.get(plan.node),
@@ -81,13 +104,10 @@ export const createMeshAgents = (deps: Deps) => {
   return {
     /** Gives a node a new plan; without a plan the node leaves and its agent stops probing. */
     apply: (node: string, plan: NodePlan | undefined): void => {
-      if (!plan) {
-        end(node)
-        return
-      }
-      observer.observeAssignment()
       const agent = agents.get(node)
-      if (agent) agent.assign(plan)
+      if (plan) observer.observeAssignment()
+      if (!plan) end(node)
+      else if (agent) agent.assign(plan)
       else agents.set(node, start(plan))
     },
     /** The fleet has changed: reopens the streams of members whose connection has changed. */
@@ -99,10 +119,10 @@ export const createMeshAgents = (deps: Deps) => {
      * before has refused the stream, and keeps its backoff.
      */
     wake: (nodes: readonly FleetNode[]): void => {
-      const previous = ready
-      ready = new Set(nodes.flatMap(({ name, state }) => (state === 'ready' ? [name] : [])))
-      for (const name of ready) {
-        const agent = previous.has(name) ? undefined : agents.get(name)
+      const { foreign, isNewlyReady } = reachability.update(nodes)
+      for (const name of foreign) agents.get(name)?.release()
+      for (const { name } of nodes.filter(isNewlyReady)) {
+        const agent = agents.get(name)
         if (agent && !agent.delivers()) agent.wake()
       }
     },

@@ -10,7 +10,7 @@ import {
   parseAddresses,
 } from '../../inventory/endpoints.ts'
 import type { FleetNode } from '../../inventory/node.ts'
-import { selectNodes } from '../../inventory/selectors.ts'
+import { isReady, selectNodes } from '../../inventory/selectors.ts'
 import type { PathKey } from '../../store/windows.ts'
 import type { MeshSpec } from './mesh-spec.ts'
 import type { Rotation } from './rotation.ts'
@@ -63,8 +63,14 @@ export type KnownAddresses = {
   set(node: string, name: string, addresses: readonly string[]): void
 }
 
-const withKnownAddresses = (known: KnownAddresses, endpoint: FleetEndpoint): FleetEndpoint => {
+/** @param isRemoved the agent answers and has no such interface: it was removed or renamed */
+const withKnownAddresses = (
+  known: KnownAddresses,
+  endpoint: FleetEndpoint,
+  isRemoved: boolean,
+): FleetEndpoint => {
   const { node, interface: name, addresses } = endpoint
+  if (isRemoved) return { ...endpoint, addresses: [] }
   if (addresses.length > 0) known.set(node, name, addresses.map(cidrOf))
   return addresses.length > 0 ? endpoint : { ...endpoint, addresses: parseAddresses(known.get(node, name)) }
 }
@@ -78,6 +84,11 @@ export const resolveMembers = (
   const chosen = selectNodes(fleet, spec.nodes, 'nodes')
   const { names, violations } = interfaceNames(chosen.nodes, spec.interfaces)
   const configured = new Map(chosen.nodes.map((node) => [node.name, new Set(node.interfaces)]))
+  const byName = new Map(chosen.nodes.map((node) => [node.name, node]))
+  const isRemoved = ({ node, interface: name }: FleetEndpoint): boolean =>
+    isReady(byName.get(node)!) &&
+    !configured.get(node)!.has(name) &&
+    !byName.get(node)!.description?.interfaces.some((link) => link.name === name)
   const endpoints = new Map<string, Map<string, FleetEndpoint>>()
   const problems = [...chosen.violations, ...violations].map(
     ({ field, description }) => `${field}: ${description}`,
@@ -88,7 +99,7 @@ export const resolveMembers = (
       problems.push(`${label} is left out: ${found.problem.reason}`)
       continue
     }
-    const endpoint = withKnownAddresses(known, found)
+    const endpoint = withKnownAddresses(known, found, isRemoved(found))
     if (endpoint.addresses.length === 0) {
       const isExpected = configured.get(found.node)!.has(found.interface)
       if (isExpected) problems.push(`${label} is left out: its addresses are not known yet`)

@@ -70,3 +70,21 @@ test('only paths between interfaces of the same name count for the window length
   expect(lengths()).toEqual(nodes.map(() => 1))
   expect([...planner.meshes()].map(planner.problemsOf)).toEqual([[]])
 })
+
+test('an interface that was removed is not probed, and one that is down is', () => {
+  const known = new Map<string, readonly string[]>()
+  const planner = createPlanner((key) => key.source.charCodeAt(0) * 256 + key.destination.charCodeAt(0), {
+    get: (node, name) => known.get(`${node} ${name}`) ?? [],
+    set: (node, name, addresses) => known.set(`${node} ${name}`, addresses),
+  })
+  const others = ['b', 'c'].map((name, index) => nodeOf(name, `10.0.0.${index + 2}`))
+  const pathsOf = (first: FleetNode) => {
+    planner.setFleet([first, ...others])
+    for (const _ of planner.changes(0));
+    return [...planner.meshes()].flatMap(({ members }) => [...(members.endpoints.get('net0')?.keys() ?? [])])
+  }
+  planner.set('all', createMeshSpec())
+  expect(pathsOf(nodeOf('a', '10.0.0.1'))).toEqual(['a', 'b', 'c'])
+  expect(pathsOf(sampleNode('a', { net0: [] }))).toEqual(['a', 'b', 'c'])
+  expect(pathsOf(sampleNode('a', { eth9: ['10.0.0.1/24'] }))).toEqual(['b', 'c'])
+})

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { Gauge, Registry } from 'prom-client'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { HttpServer } from './http-listener.ts'
+import type { HttpServer } from '../../../lib/http-listener.ts'
 import { listenHttp } from './http-server.ts'
 
 let server: HttpServer | undefined

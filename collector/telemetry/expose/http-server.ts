@@ -2,13 +2,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Registry } from 'prom-client'
+import { capHttpConnections } from '../../../lib/connection-cap.ts'
+import { closeHttp, type HttpServer, listenOn } from '../../../lib/http-listener.ts'
 import { CONTENT_TYPES, formatOf, renderMetrics } from './exposition.ts'
-import { closeHttp, type HttpServer, listenOn } from './http-listener.ts'
 
 type Answer = { status: number; type: string; body: string | Buffer; headers?: Record<string, string> }
-
-/** Maximum number of open connections. A few scrapers and probes need far fewer. */
-const MAX_CONNECTIONS = 64
 
 const TEXT = 'text/plain; charset=utf-8'
 const INDEX = `<!doctype html>
@@ -39,8 +37,7 @@ export const listenHttp = async (
       .then((result) => send(request, response, result))
       .catch((error: Error) => response.destroy(error))
   })
-  server.maxConnections = MAX_CONNECTIONS
-  server.requestTimeout = 10_000
+  capHttpConnections(server)
   const port = await listenOn(server, options.address)
   const close = () => closeHttp(server)
   if (signal?.aborted) await close()

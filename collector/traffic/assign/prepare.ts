@@ -5,6 +5,7 @@ import { interfaceKey } from '../../inventory/keys.ts'
 import type { FleetNode } from '../../inventory/node.ts'
 import { createPlanFleet, pairInterfaces } from '../../plan/plan-fleet.ts'
 import { choosePairs } from '../../topology/choose-pairs.ts'
+import { restrictTo } from '../../topology/named-addresses.ts'
 import type { TrafficSpec } from './traffic-spec.ts'
 
 /** Traffic that is ready to start. Flows are positions in `sources` and `destinations`; these contain positions in `endpoints`. */
@@ -62,9 +63,9 @@ export const prepareTraffic = (spec: TrafficSpec, fleet: readonly FleetNode[]): 
   const violations = [...chosen.violations, ...optionViolations(spec)]
   if (chosen.violations.length === 0) violations.push(...unknown)
   throwIfInvalid('the traffic', violations)
-  const endpoints = endpointsOf(chosen.nodes, names)
+  const { endpoints, isWanted } = restrictTo(chosen.named, endpointsOf(chosen.nodes, names))
   const planFleet = createPlanFleet(chosen.nodes, endpoints)
-  const { sources, destinations } = pairInterfaces(planFleet, chosen.pairs).pairs
+  const { sources, destinations } = pairInterfaces(planFleet, chosen.pairs, isWanted).pairs
   const count = sources.length
   throwIfInvalid('the traffic', [
     ...(count === 0

@@ -35,6 +35,8 @@ const OPTIONS: Omit<AgentOptions, 'node' | 'interfaces'> = {
   allowPeers: ['10.0.0.0/8'],
   ports: { first: 5201, last: 5999 },
   labels: {},
+  isNodeConfigured: true,
+  excludeInterfaces: [],
   speeds: {},
   maxDurationSeconds: 3600,
   maxBitsPerSecond: 0,

@@ -44,6 +44,8 @@ export interface DescribeResponse {
    * the label disappears from this list when its last program has ended.
    */
   sustainedLabels: string[];
+  /** Names with * of the interfaces that the agent does not use, unless its configuration names them. */
+  excludedInterfaces: string[];
 }
 
 export interface DescribeResponse_LabelsEntry {
@@ -112,6 +114,8 @@ export interface Identity {
   operatingSystem: string;
   /** Machine architecture, as printed by `uname -m`. */
   architecture: string;
+  /** Whether the name of the node was configured. Otherwise it is the host name. */
+  nodeConfigured: boolean;
 }
 
 /** Interface is a network interface of a node. */
@@ -247,6 +251,7 @@ function createBaseDescribeResponse(): DescribeResponse {
     labels: {},
     metadata: undefined,
     sustainedLabels: [],
+    excludedInterfaces: [],
   };
 }
 
@@ -272,6 +277,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     }
     for (const v of message.sustainedLabels) {
       writer.uint32(58).string(v!);
+    }
+    for (const v of message.excludedInterfaces) {
+      writer.uint32(66).string(v!);
     }
     return writer;
   },
@@ -348,6 +356,14 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
             message.sustainedLabels.push(reader.string());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.excludedInterfaces.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -388,6 +404,11 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
         : globalThis.Array.isArray(object?.sustained_labels)
         ? object.sustained_labels.map((e: any) => globalThis.String(e))
         : [],
+      excludedInterfaces: globalThis.Array.isArray(object?.excludedInterfaces)
+        ? object.excludedInterfaces.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.excluded_interfaces)
+        ? object.excluded_interfaces.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -420,6 +441,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     if (message.sustainedLabels?.length) {
       obj.sustainedLabels = message.sustainedLabels;
     }
+    if (message.excludedInterfaces?.length) {
+      obj.excludedInterfaces = message.excludedInterfaces;
+    }
     return obj;
   },
 
@@ -449,6 +473,7 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
       ? NodeMetadata.fromPartial(object.metadata)
       : undefined;
     message.sustainedLabels = object.sustainedLabels?.map((e) => e) || [];
+    message.excludedInterfaces = object.excludedInterfaces?.map((e) => e) || [];
     return message;
   },
 };
@@ -944,6 +969,7 @@ function createBaseIdentity(): Identity {
     kernel: "",
     operatingSystem: "",
     architecture: "",
+    nodeConfigured: false,
   };
 }
 
@@ -969,6 +995,9 @@ export const Identity: MessageFns<Identity> = {
     }
     if (message.architecture !== "") {
       writer.uint32(58).string(message.architecture);
+    }
+    if (message.nodeConfigured !== false) {
+      writer.uint32(64).bool(message.nodeConfigured);
     }
     return writer;
   },
@@ -1042,6 +1071,14 @@ export const Identity: MessageFns<Identity> = {
             message.architecture = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.nodeConfigured = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1075,6 +1112,11 @@ export const Identity: MessageFns<Identity> = {
         ? globalThis.String(object.operating_system)
         : "",
       architecture: isSet(object.architecture) ? globalThis.String(object.architecture) : "",
+      nodeConfigured: isSet(object.nodeConfigured)
+        ? globalThis.Boolean(object.nodeConfigured)
+        : isSet(object.node_configured)
+        ? globalThis.Boolean(object.node_configured)
+        : false,
     };
   },
 
@@ -1101,6 +1143,9 @@ export const Identity: MessageFns<Identity> = {
     if (message.architecture !== "") {
       obj.architecture = message.architecture;
     }
+    if (message.nodeConfigured !== false) {
+      obj.nodeConfigured = message.nodeConfigured;
+    }
     return obj;
   },
 
@@ -1118,6 +1163,7 @@ export const Identity: MessageFns<Identity> = {
     message.kernel = object.kernel ?? "";
     message.operatingSystem = object.operatingSystem ?? "";
     message.architecture = object.architecture ?? "";
+    message.nodeConfigured = object.nodeConfigured ?? false;
     return message;
   },
 };

@@ -153,7 +153,11 @@ export interface NodeDescription {
   /** Output only. Labels from the agent's configuration, such as rack or zone. */
   labels: { [key: string]: string };
   /** Output only. Hardware and operating system of the node. */
-  metadata: NodeMetadata | undefined;
+  metadata:
+    | NodeMetadata
+    | undefined;
+  /** Output only. Names with * of the interfaces that the agent does not use, unless its configuration names them. */
+  excludedInterfaces: string[];
 }
 
 export interface NodeDescription_LabelsEntry {
@@ -786,6 +790,7 @@ function createBaseNodeDescription(): NodeDescription {
     limits: undefined,
     labels: {},
     metadata: undefined,
+    excludedInterfaces: [],
   };
 }
 
@@ -817,6 +822,9 @@ export const NodeDescription: MessageFns<NodeDescription> = {
     });
     if (message.metadata !== undefined) {
       NodeMetadata.encode(message.metadata, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.excludedInterfaces) {
+      writer.uint32(82).string(v!);
     }
     return writer;
   },
@@ -909,6 +917,14 @@ export const NodeDescription: MessageFns<NodeDescription> = {
             message.metadata = NodeMetadata.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.excludedInterfaces.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -955,6 +971,11 @@ export const NodeDescription: MessageFns<NodeDescription> = {
         )
         : {},
       metadata: isSet(object.metadata) ? NodeMetadata.fromJSON(object.metadata) : undefined,
+      excludedInterfaces: globalThis.Array.isArray(object?.excludedInterfaces)
+        ? object.excludedInterfaces.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.excluded_interfaces)
+        ? object.excluded_interfaces.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -993,6 +1014,9 @@ export const NodeDescription: MessageFns<NodeDescription> = {
     if (message.metadata !== undefined) {
       obj.metadata = NodeMetadata.toJSON(message.metadata);
     }
+    if (message.excludedInterfaces?.length) {
+      obj.excludedInterfaces = message.excludedInterfaces;
+    }
     return obj;
   },
 
@@ -1024,6 +1048,7 @@ export const NodeDescription: MessageFns<NodeDescription> = {
     message.metadata = (object.metadata !== undefined && object.metadata !== null)
       ? NodeMetadata.fromPartial(object.metadata)
       : undefined;
+    message.excludedInterfaces = object.excludedInterfaces?.map((e) => e) || [];
     return message;
   },
 };

@@ -193,7 +193,10 @@ export interface Topology {
   kind: TopologyKind;
   /** Ring, mesh, star and shifts: node names or key=value labels. Empty selects all nodes. */
   nodes: string[];
-  /** Matrix: the clients, as node names, key=value labels or addresses. Minimum 1. */
+  /**
+   * Matrix: the clients, as node names, key=value labels or addresses. Minimum 1. Of a node that is selected by addresses
+   * of its interfaces, only these addresses are measured.
+   */
   clients: string[];
   /** Matrix: the servers, likewise. Minimum 1. */
   servers: string[];

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
-import { hostOf } from '../../../lib/credentials.ts'
-import { OperatingError } from '../../../lib/errors.ts'
-import { listenProblem } from '../../../lib/serving.ts'
+import { hostOf } from './credentials.ts'
+import { OperatingError } from './errors.ts'
+import { listenProblem } from './serving.ts'
 
 export type HttpServer = {
   /** The bound port. */
