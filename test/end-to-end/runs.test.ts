@@ -147,7 +147,7 @@ describeLab('runs on a lab of 5 hosts', () => {
       join(folder, 'clients.txt'),
       `# clients\n${one!.interfaces[0]!.address}\n${two!.management}  # by its agent\n`,
     )
-    writeFileSync(join(folder, 'servers.txt'), `${three!.name}\n${one!.interfaces[1]!.address}\n`)
+    writeFileSync(join(folder, 'servers.txt'), `${three!.name}\n${one!.interfaces[0]!.address}\n`)
     const lists = [join(folder, 'clients.txt'), join(folder, 'servers.txt')]
     const document = await hosts.fleet.json(
       'run',
