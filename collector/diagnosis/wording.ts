@@ -22,6 +22,8 @@ const lossOf = (samples: readonly Sample[]): number => {
 export const figureOf = (samples: readonly Sample[], fault: Fault): string => {
   const rates = defined(samples.map(({ bitsPerSecond }) => bitsPerSecond))
   const times = defined(samples.map(({ rttSeconds }) => rttSeconds))
+  const resent = defined(samples.map(({ resentRatio }) => resentRatio))
+  if (fault === 'lossy' && resent.length > 0) return formatRatio(median(resent)!)
   if (fault === 'lossy')
     return samples.some(({ sentCount }) => sentCount > 0) ? formatRatio(lossOf(samples)) : ''
   if (fault === 'late') return times.length > 0 ? formatDuration(median(times)!) : ''
@@ -34,6 +36,23 @@ export type LossWords = {
   ofCulprit(subject: string, pairs: readonly Sample[]): string | undefined
   /** The time of every other loss figure, such as ` in the last minute`. */
   readonly otherwise: string
+}
+
+/** What a loss figure is the ratio of. */
+const lossUnit = (samples: readonly Sample[]): 'probes' | 'segments' | 'datagrams' => {
+  const { values } = samples[0]!.result
+  if (values?.kind !== 'iperf') return 'probes'
+  return values.lossRatio === undefined ? 'segments' : 'datagrams'
+}
+
+/** `retransmits 4.8 % of its segments where its peers retransmit 0.1 %` */
+const resentText = (pairsFor: readonly Sample[], usual: string, whoElse: string): string => {
+  const figure = figureOf(pairsFor, 'lossy')
+  const isTcp = lossUnit(pairsFor) === 'segments'
+  const [verb, others, of] = isTcp
+    ? ['retransmits', 'retransmit', 'segments']
+    : ['loses', 'lose', 'datagrams']
+  return `${verb} ${figure} of its ${of}${usual ? ` where ${whoElse} ${others} ${usual}` : ''}`
 }
 
 const VERBS: Record<Fault, Record<FaultDirection, string>> = {
@@ -64,6 +83,13 @@ export const accuse = (
   const all = [...pairsFor, ...pairsAgainst]
   if (fault === 'failed') return `${start}: ${pairsFor.length} of ${all.length} pairs fail.`
   const usual = figureOf(peers(), fault)
+  if (fault === 'lossy' && lossUnit(pairsFor) !== 'probes') {
+    const verb =
+      direction === 'both'
+        ? 'loses packets'
+        : `loses packets that it ${direction === 'tx' ? 'sends' : 'receives'}`
+    return `${who} ${verb}${where}: it ${resentText(pairsFor, usual, whoElse)}.`
+  }
   const comparison: Record<Exclude<Fault, 'failed'>, string> = {
     slow: ` where ${whoElse} reach ${usual}`,
     lossy: ` where ${whoElse} lose ${usual}${lossWords?.otherwise ?? ''}`,
@@ -139,11 +165,14 @@ export const accuseLink = (
   lossWords?: LossWords,
 ): string => {
   const fault = mainFault(pairsFor)
+  const isResent = fault === 'lossy' && lossUnit(pairsFor) !== 'probes'
   const path = bothWays ? `between ${source} and ${destination}` : `from ${source} to ${destination}`
   const figures =
     fault === 'failed'
       ? `${pairsFor.length === 1 ? 'the pair fails' : 'both ways fail'}`
-      : `${lossOfLink(path, where, pairsFor, lossWords) ?? figureOf(pairsFor, fault)} where others have ${figureOf(peers, fault)}`
+      : isResent
+        ? `it ${resentText(pairsFor, figureOf(peers, fault), 'others')}`
+        : `${lossOfLink(path, where, pairsFor, lossWords) ?? figureOf(pairsFor, fault)} where others have ${figureOf(peers, fault)}`
   const reason = fault === 'failed' ? reasonOf(pairsFor) : ''
   return `The path ${path} is bad${where}: ${figures}. Both nodes do well with others.${reason}`
 }
