@@ -39,14 +39,28 @@ export const robustDeviation = (values: readonly number[], center: number): numb
 /** z of a two-sided 99 % interval. */
 const Z99 = 2.5758
 
+const wilsonScore = (share: number, count: number, z: number): { middle: number; half: number } => {
+  const z2 = z * z
+  const scale = 1 + z2 / count
+  const spread = Math.sqrt((share * (1 - share)) / count + z2 / (4 * count * count))
+  return { middle: (share + z2 / (2 * count)) / scale, half: (z * spread) / scale }
+}
+
 /** The lower end of the 99 % Wilson score interval (Wilson 1927) of the share `hits / count`; 0 for no trials. */
 export const wilsonLower = (hits: number, count: number): number => {
   if (count === 0) return 0
-  const share = hits / count
-  const z2 = Z99 * Z99
-  const middle = share + z2 / (2 * count)
-  const half = Z99 * Math.sqrt((share * (1 - share)) / count + z2 / (4 * count * count))
-  return Math.max(0, (middle - half) / (1 + z2 / count))
+  const { middle, half } = wilsonScore(hits / count, count, Z99)
+  return Math.max(0, middle - half)
+}
+
+/** z of a two-sided 95 % interval. */
+const Z95 = 1.96
+
+/** The 95 % Wilson score interval (Wilson 1927) of the share `hits / count`; 0 to 1 for no trials. */
+export const wilsonInterval = (hits: number, count: number): readonly [low: number, high: number] => {
+  if (count === 0) return [0, 1]
+  const { middle, half } = wilsonScore(hits / count, count, Z95)
+  return [Math.max(0, middle - half), Math.min(1, middle + half)]
 }
 
 /**

@@ -5,6 +5,7 @@ import { type GetMeshMatrixResponse, PathState, Resolution } from '#proto/meshga
 import { type MatrixRow, Measure } from '#proto/meshgauge/collector/v1/result.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { median } from '../../lib/statistics.ts'
+import { formatDuration } from '../../lib/units.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { readUpTo } from '../client/paging.ts'
 import { reconnectingWatch } from '../client/reconnecting-watch.ts'
@@ -72,7 +73,10 @@ const MATRIX_MEASURES: Record<keyof typeof MEASURES, MatrixMeasure> = {
   p99: 'rtt-p99',
 }
 
-const toMatrix = (response: GetMeshMatrixResponse, measure: MatrixMeasure): Matrix => {
+/** The collector's default. */
+const MATRIX_SECONDS = 60
+
+const toMatrix = (response: GetMeshMatrixResponse, measure: MatrixMeasure, seconds: number): Matrix => {
   const valuesOf = ({ cells }: MatrixRow) => cells.flatMap(({ value }) => value ?? [])
   const matrixMedian = median(response.rows.flatMap(valuesOf))
   const toCell = ({ outcome, value, mark }: MatrixRow['cells'][number]): Cell | undefined => {
@@ -82,7 +86,12 @@ const toMatrix = (response: GetMeshMatrixResponse, measure: MatrixMeasure): Matr
   }
   const { sources, destinations } = response
   const rows = response.rows.map(({ cells }) => cells.map(toCell))
-  return { interface: response.interface, measure, sources, destinations, rows, median: matrixMedian }
+  const timeText = `in the last ${formatDuration(seconds)}`
+  return {
+    interface: response.interface,
+    ...{ measure, timeText, sources, destinations, rows },
+    median: matrixMedian,
+  }
 }
 
 const nothingMeasured = (name: string): string =>
@@ -93,7 +102,8 @@ type MatrixOptions = { measure?: string; interface?: string; since?: string }
 const matrix = (invocation: Invocation<MatrixOptions>): Promise<ExitCode> => {
   const { terminal, options, paint, read } = invocation
   const measure = read.choice('--measure', options.measure, keysOf(MEASURES)) ?? 'loss'
-  const startTime = secondsAgo(terminal, read.seconds('--since', options.since))
+  const seconds = read.seconds('--since', options.since)
+  const startTime = secondsAgo(terminal, seconds)
   return withClient(invocation, async (client) => {
     const request = {
       interface: options.interface ?? '',
@@ -112,7 +122,11 @@ const matrix = (invocation: Invocation<MatrixOptions>): Promise<ExitCode> => {
       const fullOutputHint = 'print all with --json'
       printLine(
         terminal.stdout,
-        renderMatrix(toMatrix(response, MATRIX_MEASURES[measure]), { paint, columns, fullOutputHint }),
+        renderMatrix(toMatrix(response, MATRIX_MEASURES[measure], seconds ?? MATRIX_SECONDS), {
+          paint,
+          columns,
+          fullOutputHint,
+        }),
       )
     }
     return response.rows.length > 0 ? EXIT.healthy : EXIT.notMeasured

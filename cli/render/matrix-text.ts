@@ -64,7 +64,7 @@ const MEANING: Record<MatrixMeasure, string> = {
 
 const heading = (matrix: Matrix, unit: Unit): string => {
   const name = sanitize(matrix.interface) || 'measured'
-  return `${name}, ${unit.name} ${MEANING[matrix.measure]}`
+  return `${name}, ${unit.name} ${MEANING[matrix.measure]}${matrix.measure === 'loss' ? ` ${matrix.timeText}` : ''}`
 }
 
 /** The common prefix of all names up to a separator: `node-` for node-1 and node-12. */

@@ -16,6 +16,8 @@ export type Cell =
 export type Matrix = {
   interface: string
   measure: MatrixMeasure
+  /** The time that a loss ratio covers, such as `in the test`. */
+  timeText: string
   sources: string[]
   destinations: string[]
   /** One row per source, one cell per destination. Undefined if the run has no such pair. */
@@ -66,6 +68,7 @@ export const buildMatrix = (
   return {
     interface: interfaceName,
     measure,
+    timeText: 'in the test',
     sources,
     destinations,
     rows: sources.map((node) =>

@@ -128,7 +128,9 @@ Run ${RUN_ID} (nightly)`,
         ? marked(pingPair(source, destination, 0.1, 0.00002))
         : pingPair(source, destination, 0, 0.00002),
     )
-    expect(renderReport(pingRun(), lossy, options)).toContain(`net1, % lost (row sends, column receives)
+    expect(
+      renderReport(pingRun(), lossy, options),
+    ).toContain(`net1, % lost in the test (row sends, column receives)
        n1   n2   n3   n4
   n1    ·  10!    0    0
   n2    0    ·    0    0

@@ -37,7 +37,7 @@ const throughputFigures = (summary: InterfaceSummary): string | undefined => {
 
 const pingFigures = (summary: InterfaceSummary): string | undefined => {
   const parts: string[] = []
-  if (summary.lossRatio !== undefined) parts.push(`loss ${formatRatio(summary.lossRatio)}`)
+  if (summary.lossRatio !== undefined) parts.push(`loss ${formatRatio(summary.lossRatio)} in the whole test`)
   if (summary.rtt) {
     const { p50, p99, max } = summary.rtt
     const [p50Seconds = 0, p99Seconds = 0, maxSeconds = 0] = [p50, p99, max].map((each) => fromDuration(each))

@@ -30,7 +30,7 @@ export const runFigures = ({ run }: MeasuredRun): string => {
   if (runTest(run) === 'ping') {
     const loss = Math.max(...interfaces.map((each) => each.lossRatio ?? 0))
     const p99 = Math.max(...measured.map((each) => fromDuration(each.rtt?.p99) ?? 0))
-    return `loss ${formatRatio(loss)}   p99 ${formatDuration(p99)}`
+    return `loss ${formatRatio(loss)} in the whole test   p99 ${formatDuration(p99)}`
   }
   const spreads = measured.flatMap(({ bitsPerSecond }) => bitsPerSecond ?? [])
   const unit = unitFor('throughput', spreads[0]?.median)

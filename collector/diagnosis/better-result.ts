@@ -1,6 +1,10 @@
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { isMeasured } from '../dispatch/outcomes.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
+import { resentRatioOf } from './samples.ts'
+
+/** Rates that differ by less are equal: then the result with less loss is the better one. */
+const EQUAL_RATES = 0.1
 
 /** The higher, the better: throughput, else received probes; then the shorter round-trip time. */
 const gradesOf = (result: PairResult): readonly number[] => {
@@ -18,11 +22,32 @@ const isWorse = (one: readonly number[], other: readonly number[]): boolean => {
   return false
 }
 
+const iperfOf = ({ values }: PairResult) => (values?.kind === 'iperf' ? values : undefined)
+
+/** Whether both rates are nearly the same and the first result shows more loss. */
+const isLossyAtEqualRate = (one: PairResult, other: PairResult): boolean => {
+  if (!isMeasured(one) || !isMeasured(other)) return false
+  const [rate, otherRate] = [one, other].map((result) => iperfOf(result)?.bitsPerSecond ?? 0) as [
+    number,
+    number,
+  ]
+  const [resent, otherResent] = [one, other].map((result) => {
+    const iperf = iperfOf(result)
+    return iperf && resentRatioOf(iperf)
+  })
+  if (resent === undefined || otherResent === undefined || resent <= otherResent) return false
+  return Math.abs(rate - otherRate) <= EQUAL_RATES * Math.max(rate, otherRate)
+}
+
 /**
  * Returns the better result of a pair that was measured again, with the attempts of both. Noise and collisions make some
  * attempts of a healthy pair bad; a faulty pair is bad in all of them.
  */
 export const betterResult = (earlier: PairResult, retest: PairResult): PairResult => {
-  const better = isWorse(gradesOf(retest), gradesOf(earlier)) ? earlier : retest
+  const better = isLossyAtEqualRate(earlier, retest)
+    ? retest
+    : isLossyAtEqualRate(retest, earlier) || isWorse(gradesOf(retest), gradesOf(earlier))
+      ? earlier
+      : retest
   return { ...better, attemptCount: earlier.attemptCount + retest.attemptCount }
 }

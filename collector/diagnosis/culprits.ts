@@ -91,7 +91,7 @@ const evidenceOf = (candidate: Candidate, parameters: Parameters): PairEvidence 
   const badCount = sum(directions, (direction) => direction.badCount)
   const isOnlyLoss = directions.every((direction) => direction.badCount === direction.lossyCount)
   const pattern =
-    isOnlyLoss && parameters.poolsLoss
+    isOnlyLoss && parameters.poolsLoss && directions.some(({ sentCount }) => sentCount > 0)
       ? lossPattern(candidate, badCount, parameters)
       : badPattern(candidate, parameters)
   return { count, badCount, ...pattern }

@@ -16,6 +16,7 @@ import {
   toFabric,
   toPair,
 } from './verdicts.ts'
+import type { LossWords } from './wording.ts'
 
 export type DiagnosisInput = {
   /** The last result of each pair. */
@@ -28,6 +29,8 @@ export type DiagnosisInput = {
   readonly reversed?: boolean
   readonly thresholds?: Partial<Thresholds>
   readonly heuristics?: Partial<Heuristics>
+  /** Words for the loss of pairs that are measured all the time; without them, loss is of the whole test. */
+  readonly lossWords?: LossWords
 }
 
 export type Diagnosis = {
@@ -117,7 +120,7 @@ export const diagnose = (input: DiagnosisInput): Diagnosis => {
   const classes: ClassFinding[] = []
   const again = new Set<Sample>()
   for (const judged of fabrics) {
-    const fabric = toFabric(judged.samples)
+    const fabric = toFabric(judged.samples, input.lossWords)
     classes.push(...findSlowClasses(judged, { racks, interfaces, parameters }))
     if (!judged.samples.some(isBad)) continue
     const { culprits, rest } = findCulprits(judged.samples, racks, parameters)

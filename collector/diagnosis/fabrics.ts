@@ -1,6 +1,6 @@
 import type { PairResult } from '../dispatch/pair-result.ts'
 import { findClasses, type NodeClass } from './classes.ts'
-import { judgeAcrossRacks, judgePings, judgeRates } from './levels.ts'
+import { judgeAcrossRacks, judgePings, judgeRates, judgeResent } from './levels.ts'
 import { type Sample, toSample } from './samples.ts'
 import { defaultHeuristics, type Parameters, type Thresholds } from './thresholds.ts'
 
@@ -32,7 +32,10 @@ const comparable = (samples: readonly Sample[], { minClassSize }: Parameters): (
 const judgeFabric = (samples: readonly Sample[], parameters: Parameters): JudgedFabric => {
   const classes = findClasses(samples, parameters)
   for (const ofClass of groupBy(samples, classOfPair(classes))) {
-    for (const group of comparable(ofClass, parameters)) judgeRates(group, parameters)
+    for (const group of comparable(ofClass, parameters)) {
+      judgeRates(group, parameters)
+      judgeResent(group, parameters)
+    }
   }
   if (parameters.comparesAcrossRacks) judgeAcrossRacks(samples, parameters)
   for (const group of comparable(samples, parameters)) judgePings(group, parameters)

@@ -117,6 +117,28 @@ export const judgeAcrossRacks = (fabric: readonly Sample[], parameters: Paramete
   }
 }
 
+/** A pair stands out alone above this multiple of what this quantile of the pairs of its class has. */
+const RESENT_ALONE_FACTOR = 2
+const RESENT_ALONE_QUANTILE = 0.9
+
+/**
+ * Marks the pairs of a link class whose TCP sends far more segments again than that of the others, or whose UDP loses far
+ * more. Shaped links lose everywhere, so the limit follows the class. A slow pair stays slow: its queue may be the reason.
+ */
+export const judgeResent = (samples: readonly Sample[], parameters: Parameters): void => {
+  const ratios = samples.flatMap(({ resentRatio }) => resentRatio ?? [])
+  const { leastResentRatio, resentFactor, resentQuantile } = parameters
+  const usual = quantileOf(ratios, resentQuantile) ?? 0
+  const limit = Math.max(leastResentRatio, resentFactor * usual)
+  // Bursts in some tests of a healthy class make single pairs look bad; a culprit has several of them.
+  const alone = Math.max(limit, RESENT_ALONE_FACTOR * (quantileOf(ratios, RESENT_ALONE_QUANTILE) ?? 0))
+  for (const sample of samples) {
+    if (isBad(sample) || sample.resentRatio === undefined || sample.resentRatio <= limit) continue
+    sample.fault = 'lossy'
+    sample.standsOut = sample.resentRatio > alone
+  }
+}
+
 /** Loss that is certainly above this ratio is no chance, whatever other pairs lose. */
 const FAR_LOSS_RATIO = 0.1
 

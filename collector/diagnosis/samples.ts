@@ -1,3 +1,4 @@
+import type { IperfResult } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
@@ -26,6 +27,8 @@ export type Sample = {
   readonly lostCount: number
   /** Median round-trip time in seconds, of a measured ping. */
   readonly rttSeconds: number | undefined
+  /** Ratio of the segments that TCP sent again, or of the datagrams that UDP lost, of a measured iperf. */
+  readonly resentRatio: number | undefined
   /** Undefined for a good pair. */
   fault: Fault | undefined
   /**
@@ -35,6 +38,23 @@ export type Sample = {
   standsOut: boolean
   /** Whether no noise explains the value: the pair failed, or its value is far from every good one. */
   isFar: boolean
+}
+
+/** Payload of a TCP segment at an MTU of 1500 with timestamps (RFC 7323), in bytes. */
+const SEGMENT_BYTES = 1448
+
+/**
+ * Returns the loss that an iperf shows. For TCP: retransmits / (sent bytes / 1448). With a larger MTU the segments are
+ * fewer than this estimate, and the ratio is too small. For UDP: lost / sent datagrams.
+ */
+export const resentRatioOf = ({
+  lossRatio,
+  retransmitCount,
+  sentBytes,
+}: Pick<IperfResult, 'lossRatio' | 'retransmitCount' | 'sentBytes'>): number | undefined => {
+  if (lossRatio !== undefined) return lossRatio
+  if (retransmitCount === undefined || !sentBytes) return undefined
+  return retransmitCount / Math.max(sentBytes / SEGMENT_BYTES, retransmitCount, 1)
 }
 
 export const isBad = ({ fault }: Sample): boolean => fault !== undefined
@@ -76,6 +96,7 @@ export const toSample = (
       sentCount: ping?.sentCount ?? 0,
       lostCount: ping ? ping.sentCount - ping.receivedCount : 0,
       rttSeconds: failed ? undefined : fromDuration(ping?.rtt?.p50),
+      resentRatio: failed ? undefined : iperf && resentRatioOf(iperf),
       fault: failed ? 'failed' : undefined,
       standsOut: failed,
       isFar: failed,

@@ -10,6 +10,11 @@ export type Thresholds = {
   readonly leastAloneRatio: number
   /** Loss is bad when the lower end of its 99 % Wilson interval is above this ratio. */
   readonly lossRatio: number
+  /** TCP that sends at most this ratio of its segments again, or UDP that loses it, is good in every class ... */
+  readonly leastResentRatio: number
+  /** ... and bad above this multiple of what this quantile of the pairs of its class has. */
+  readonly resentFactor: number
+  readonly resentQuantile: number
   /** A median round-trip time is bad when it is above this multiple of the level of its link class ... */
   readonly lateFactor: number
   /** ... and this number of seconds above it. */
@@ -24,6 +29,9 @@ export const defaultThresholds: Thresholds = {
   leastSlowRatio: 0.3,
   leastAloneRatio: 0.4,
   lossRatio: 0.005,
+  leastResentRatio: 0.02,
+  resentFactor: 3,
+  resentQuantile: 0.7,
   lateFactor: 3,
   lateSeconds: 0.001,
   minConfidence: 0.9,

@@ -4,16 +4,18 @@ import type { BadLink } from './links.ts'
 import { isBad, isRetested, type Sample } from './samples.ts'
 import { defaultHeuristics } from './thresholds.ts'
 import { createVerdict, type FaultDirection, MAX_LISTED_PAIRS, type Verdict } from './verdict.ts'
-import { accuse, accuseLink, evidence, mainFault } from './wording.ts'
+import { accuse, accuseLink, evidence, type LossWords, mainFault } from './wording.ts'
 
 /** All pairs of one fabric, grouped once: with 500 culprits, a search for each would be too slow. */
 export type Fabric = {
   readonly samples: readonly Sample[]
   readonly bySource: ReadonlyMap<string, readonly Sample[]>
   readonly byDestination: ReadonlyMap<string, readonly Sample[]>
+  readonly lossWords: LossWords | undefined
 }
 
-export const toFabric = (samples: readonly Sample[]): Fabric => ({
+export const toFabric = (samples: readonly Sample[], lossWords?: LossWords): Fabric => ({
+  lossWords,
   samples,
   bySource: Map.groupBy(samples, ({ source }) => source),
   byDestination: Map.groupBy(samples, ({ destination }) => destination),
@@ -57,7 +59,7 @@ export const interfaceVerdict = (found: Found, fineElsewhere: readonly string[])
   const { name, direction, confidence, pairsFor, pairsAgainst } = found.culprit
   const count = pairsFor.length + pairsAgainst.length
   const text =
-    accuse(name, ` on ${found.interface}`, direction, found.culprit, () => peersOf(found)) +
+    accuse(name, ` on ${found.interface}`, direction, found.culprit, () => peersOf(found), found.fabric) +
     evidence(direction, pairsFor, count, otherWay(found), fineElsewhere)
   return createVerdict({
     kind: 'interface',
@@ -80,7 +82,7 @@ export const nodeVerdict = (all: readonly Found[]): Verdict => {
   const which = mainFault(pairsFor) === 'failed' ? 'any of' : 'all'
   const where = ` on ${which} its interfaces (${all.map((found) => found.interface).join(', ')})`
   const text =
-    accuse(name, where, direction, { pairsFor, pairsAgainst }, () => all.flatMap(peersOf)) +
+    accuse(name, where, direction, { pairsFor, pairsAgainst }, () => all.flatMap(peersOf), all[0]!.fabric) +
     evidence(direction, pairsFor, count, all.flatMap(otherWay), [])
   return createVerdict({
     kind: 'node',
@@ -121,7 +123,10 @@ export const rackVerdict = (
   const count = own.size
   const where = ` ${TO_OTHER_RACKS[direction]} on ${name}`
   const text = [
-    accuse(`Rack ${culprit.name}`, where, direction, culprit, () => others, whoElse),
+    accuse(`Rack ${culprit.name}`, where, direction, culprit, () => others, {
+      whoElse,
+      lossWords: fabric.lossWords,
+    }),
     `${pairsFor.length} of ${count} pairs across its uplink agree; pairs inside of it are not affected.`,
     ...ambiguity(culprit.name, own, rackOf),
   ].join(' ')
@@ -141,7 +146,7 @@ export const linkVerdict = (link: BadLink, name: string, fabric: Fabric): Verdic
   const peers = fabric.samples.filter((sample) => !isBad(sample))
   const bothWays = pairsFor.length > 1
   const isPing = pairsFor[0]!.result.values?.kind === 'ping'
-  const text = accuseLink(source, destination, bothWays, ` on ${name}`, pairsFor, peers)
+  const text = accuseLink(source, destination, bothWays, ` on ${name}`, pairsFor, peers, fabric.lossWords)
   return createVerdict({
     kind: 'link',
     node: source,

@@ -22,10 +22,37 @@ const lossOf = (samples: readonly Sample[]): number => {
 export const figureOf = (samples: readonly Sample[], fault: Fault): string => {
   const rates = defined(samples.map(({ bitsPerSecond }) => bitsPerSecond))
   const times = defined(samples.map(({ rttSeconds }) => rttSeconds))
+  const resent = defined(samples.map(({ resentRatio }) => resentRatio))
+  if (fault === 'lossy' && resent.length > 0) return formatRatio(median(resent)!)
   if (fault === 'lossy')
     return samples.some(({ sentCount }) => sentCount > 0) ? formatRatio(lossOf(samples)) : ''
   if (fault === 'late') return times.length > 0 ? formatDuration(median(times)!) : ''
   return rates.length > 0 ? formatBitrate(median(rates)!) : ''
+}
+
+/** Words for loss with the time that it covers, where pairs are measured all the time. */
+export type LossWords = {
+  /** The loss of a culprit's pairs, such as `20 % of its probes since 14:02:07 UTC (8 s)`; undefined without a figure. */
+  ofCulprit(subject: string, pairs: readonly Sample[]): string | undefined
+  /** The time of every other loss figure, such as ` in the last minute`. */
+  readonly otherwise: string
+}
+
+/** What a loss figure is the ratio of. */
+const lossUnit = (samples: readonly Sample[]): 'probes' | 'segments' | 'datagrams' => {
+  const { values } = samples[0]!.result
+  if (values?.kind !== 'iperf') return 'probes'
+  return values.lossRatio === undefined ? 'segments' : 'datagrams'
+}
+
+/** `retransmits 4.8 % of its segments where its peers retransmit 0.1 %` */
+const resentText = (pairsFor: readonly Sample[], usual: string, whoElse: string): string => {
+  const figure = figureOf(pairsFor, 'lossy')
+  const isTcp = lossUnit(pairsFor) === 'segments'
+  const [verb, others, of] = isTcp
+    ? ['retransmits', 'retransmit', 'segments']
+    : ['loses', 'lose', 'datagrams']
+  return `${verb} ${figure} of its ${of}${usual ? ` where ${whoElse} ${others} ${usual}` : ''}`
 }
 
 const VERBS: Record<Fault, Record<FaultDirection, string>> = {
@@ -49,20 +76,31 @@ export const accuse = (
   { pairsFor, pairsAgainst }: Pick<Culprit, 'pairsFor' | 'pairsAgainst'>,
   /** Returns pairs to compare with. Called only when there is a value to compare. */
   peers: () => readonly Sample[],
-  whoElse = 'its peers',
+  { whoElse = 'its peers', lossWords }: { whoElse?: string; lossWords?: LossWords | undefined } = {},
 ): string => {
   const fault = mainFault(pairsFor)
   const start = `${who} ${VERBS[fault][direction]}${where}`
   const all = [...pairsFor, ...pairsAgainst]
   if (fault === 'failed') return `${start}: ${pairsFor.length} of ${all.length} pairs fail.`
   const usual = figureOf(peers(), fault)
+  if (fault === 'lossy' && lossUnit(pairsFor) !== 'probes') {
+    const verb =
+      direction === 'both'
+        ? 'loses packets'
+        : `loses packets that it ${direction === 'tx' ? 'sends' : 'receives'}`
+    return `${who} ${verb}${where}: it ${resentText(pairsFor, usual, whoElse)}.`
+  }
   const comparison: Record<Exclude<Fault, 'failed'>, string> = {
     slow: ` where ${whoElse} reach ${usual}`,
-    lossy: ` of its probes where ${whoElse} lose ${usual}`,
+    lossy: ` where ${whoElse} lose ${usual}${lossWords?.otherwise ?? ''}`,
     late: ` where ${whoElse} take ${usual}`,
   }
   // Pairs without loss count for the loss of a node: they lost nothing only by chance.
-  const figure = figureOf(fault === 'lossy' ? all : pairsFor, fault)
+  const figure =
+    fault === 'lossy'
+      ? (lossWords?.ofCulprit(`${who}${where}`, all) ??
+        `${figureOf(all, fault)} of its probes${lossWords?.otherwise ?? ''}`)
+      : figureOf(pairsFor, fault)
   return `${start}: ${figure}${usual ? comparison[fault] : ''}.`
 }
 
@@ -106,6 +144,16 @@ export const evidence = (
   return sentence + (failed ? reasonOf(pairsFor) : '')
 }
 
+const lossOfLink = (
+  path: string,
+  where: string,
+  pairsFor: readonly Sample[],
+  lossWords: LossWords | undefined,
+): string | undefined => {
+  if (!lossWords || mainFault(pairsFor) !== 'lossy') return undefined
+  return lossWords.ofCulprit(`${path}${where}`, pairsFor)
+}
+
 /** `The path from node-1 to node-2 is bad on net1: 48.0 Mbit/s where others reach 941 Mbit/s.` and its evidence. */
 export const accuseLink = (
   source: string,
@@ -114,13 +162,17 @@ export const accuseLink = (
   where: string,
   pairsFor: readonly Sample[],
   peers: readonly Sample[],
+  lossWords?: LossWords,
 ): string => {
   const fault = mainFault(pairsFor)
+  const isResent = fault === 'lossy' && lossUnit(pairsFor) !== 'probes'
   const path = bothWays ? `between ${source} and ${destination}` : `from ${source} to ${destination}`
   const figures =
     fault === 'failed'
       ? `${pairsFor.length === 1 ? 'the pair fails' : 'both ways fail'}`
-      : `${figureOf(pairsFor, fault)} where others have ${figureOf(peers, fault)}`
+      : isResent
+        ? `it ${resentText(pairsFor, figureOf(peers, fault), 'others')}`
+        : `${lossOfLink(path, where, pairsFor, lossWords) ?? figureOf(pairsFor, fault)} where others have ${figureOf(peers, fault)}`
   const reason = fault === 'failed' ? reasonOf(pairsFor) : ''
   return `The path ${path} is bad${where}: ${figures}. Both nodes do well with others.${reason}`
 }

@@ -12,6 +12,7 @@ import { createMeshTime } from './mesh-time.ts'
 import { createEchoCounts } from './state/echo-counts.ts'
 import { createEventPublisher, readInitialStates } from './state/events.ts'
 import { createIngest } from './state/ingest.ts'
+import { createLossRecord } from './state/loss-record.ts'
 import { createPathStates, createPaths, type MeshPath } from './state/paths.ts'
 import { createRunLoad } from './state/run-load.ts'
 import { createOverview } from './view/overview.ts'
@@ -43,8 +44,10 @@ const connectPhases = (deps: MeshDependencies) => {
   const echoes = createEchoCounts()
   const onWorse = () => evaluator.recordWorsening()
   const publisher = createEventPublisher({ time, observer, recorder, initialStates, onWorse })
+  const losses = createLossRecord()
   const ingest = createIngest({
     paths,
+    losses,
     runLoad,
     isKnown: (id, node) => store.paths().get(id)?.source === node,
     onChange: (path, change) => publisher.pathChanged(path, change, path.reason),
@@ -72,7 +75,8 @@ const connectPhases = (deps: MeshDependencies) => {
   const planner = createFleetPlanner({ clock, fleet, store, known, apply, onFleet: agents.reopenMoved })
   const pathStates = createPathStates({ clock, paths, agents, runLoad })
   const evaluator = createEvaluator({
-    ...{ clock, observer, initialStates, paths, pathStates, agents, ingest, echoes, publisher },
+    ...{ clock, observer, initialStates, paths, pathStates, agents, ingest, losses, echoes, publisher },
+    shiftMs: time.shiftMs,
     racks: planner.racks,
   })
   const overview = createOverview({ time, planner, agents, recorder, evaluator, pathStates, paths })

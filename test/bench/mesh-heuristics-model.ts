@@ -6,6 +6,7 @@ import type { FaultDirection, Verdict } from '../../collector/diagnosis/verdict.
 import { createEchoCounts } from '../../collector/mesh/state/echo-counts.ts'
 import { createIngest } from '../../collector/mesh/state/ingest.ts'
 import type { InterfaceChange } from '../../collector/mesh/state/interface-state.ts'
+import { createLossRecord } from '../../collector/mesh/state/loss-record.ts'
 import { clearWithInterface } from '../../collector/mesh/state/path-state.ts'
 import { createPathStates, createPaths, type MeshPath } from '../../collector/mesh/state/paths.ts'
 import type { Random } from '../../collector/topology/random.ts'
@@ -133,6 +134,7 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   const agents = { delivers: () => true, interfaceProblem: () => '', pathProblem: () => '' }
   let hasWorsened = false
   const ingest = createIngest({
+    losses: createLossRecord(),
     paths,
     isKnown: () => false,
     runLoad,

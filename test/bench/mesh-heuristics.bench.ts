@@ -88,6 +88,8 @@ const verdictsOf = (
       racks: RACKS,
       previous,
       nowMs,
+      lossSince: () => undefined,
+      shiftMs: 0,
     })
     previous = without === 'narrowing' ? found : hold(found, previous, nowMs)
     const verdicts = without === 'echo balance' ? previous : directions.addTo(previous, nowMs)

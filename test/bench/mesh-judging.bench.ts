@@ -104,6 +104,8 @@ const judge = (kind: Kind): { seconds: number; verdicts: number } => {
       silent,
       interfaceProblem,
       lossy,
+      lossSince: () => undefined,
+      shiftMs: 0,
       racks,
       previous: found,
       nowMs: NOW_MS,

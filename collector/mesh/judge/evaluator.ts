@@ -7,6 +7,7 @@ import type { EchoCounts } from '../state/echo-counts.ts'
 import type { EventPublisher, InitialStates } from '../state/events.ts'
 import type { Ingest } from '../state/ingest.ts'
 import { createInterfaceStates, type LossyInterface } from '../state/interface-state.ts'
+import type { LossRecord } from '../state/loss-record.ts'
 import { clearWithInterface } from '../state/path-state.ts'
 import type { PathStates, Paths } from '../state/paths.ts'
 import { createDirections } from './directions.ts'
@@ -31,6 +32,9 @@ type Deps = Pick<MeshDependencies, 'observer'> & {
   pathStates: PathStates
   agents: Pick<MeshAgents, 'delivers' | 'silent' | 'interfaceProblem'>
   ingest: Pick<Ingest, 'lostSince'>
+  losses: LossRecord
+  /** Returns what is added to a mesh time for the wall clock. */
+  shiftMs: () => number
   echoes: Pick<EchoCounts, 'between'>
   publisher: Pick<EventPublisher, 'interfaceChanged' | 'pathChanged'>
   racks: () => ReadonlyMap<string, string>
@@ -121,6 +125,7 @@ class Evaluator {
   /** Updates the states of the interfaces. Call it about every second. */
   evaluateInterfaces(): void {
     const { paths, ingest, publisher } = this.#deps
+    this.#deps.losses.deleteOld(this.#deps.clock.now().getTime())
     if (paths.count() === 0) return
     for (const change of this.#interfaces.update(paths.interfaces(), ingest.lostSince, this.#nowSecond())) {
       publisher.interfaceChanged(change)
@@ -169,8 +174,10 @@ class Evaluator {
   }
 
   #judge(nowMs: number): Verdict[] {
-    const { pathStates, agents, racks } = this.#deps
+    const { pathStates, agents, racks, losses, shiftMs } = this.#deps
     return judgeMesh({
+      lossSince: losses.since.bind(losses),
+      shiftMs: shiftMs(),
       measured: pathStates.measured(),
       results: this.#results,
       silent: agents.silent(),

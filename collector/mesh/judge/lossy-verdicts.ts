@@ -1,12 +1,16 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { formatRatio } from '../../../lib/units.ts'
 import { createVerdict, type Verdict } from '../../diagnosis/verdict.ts'
 import type { EndpointPair } from '../../dispatch/pair-result.ts'
-import { interfaceKey } from '../../inventory/keys.ts'
+import { interfaceKey, type NodeInterface } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
 import { evidenceOf } from '../state/path-state.ts'
 import type { MeasuredPath, MeshPath } from '../state/paths.ts'
 import { poissonTail } from '../state/pooled-loss.ts'
 import { endpointPairKey } from './recovering-verdicts.ts'
+
+/** Returns the loss of an interface with the time that it covers; undefined without a figure. */
+type MeshLossWords = { ofInterface: (end: NodeInterface) => string | undefined }
 
 /** Maximum number of pairs that a verdict lists. Its text states the total. */
 export const MAX_PAIRS = 50
@@ -26,9 +30,13 @@ export const isDead = ({ path: { health }, state }: MeasuredPath): boolean =>
   state === PathState.PATH_STATE_DOWN && !(health.answeredMs !== 0 && health.lossMs > health.answeredMs)
 
 /** A verdict on an interface that is lossy over all its paths, while none of them shows it alone. */
-const lossyVerdict = (lossy: LossyInterface, losing: readonly MeasuredPath[]): Verdict => {
+const lossyVerdict = (
+  lossy: LossyInterface,
+  losing: readonly MeasuredPath[],
+  words: MeshLossWords,
+): Verdict => {
   const { node, interface: name, lostCount, sentCount, peerCount } = lossy
-  const percent = ((100 * lostCount) / Math.max(1, sentCount)).toPrecision(2)
+  const since = words.ofInterface({ node, interface: name })
   return createVerdict({
     kind: 'interface',
     node,
@@ -38,7 +46,7 @@ const lossyVerdict = (lossy: LossyInterface, losing: readonly MeasuredPath[]): V
     message:
       lostCount === 0
         ? `${node} loses probes on ${name}. The loss was found before the collector was restarted.`
-        : `${node} loses ${percent} % of probes on ${name}: ${lostCount} of ${sentCount} probes to and from it were lost, with ${peerCount} peers.`,
+        : `${node} loses packets on ${name}: ${since ?? `${formatRatio(lostCount / Math.max(1, sentCount))} of its probes in ${lossy.seconds} s`}, with ${peerCount} peers.`,
     pairsFor: losing.slice(0, MAX_PAIRS).map(({ path }) => pairOf(path)),
     pairCount: losing.length,
   })
@@ -84,6 +92,7 @@ export const withLossyInterfaces = (
   verdicts: readonly Verdict[],
   lossy: readonly LossyInterface[],
   byPair: ReadonlyMap<string, MeasuredPath>,
+  words: MeshLossWords,
 ): Verdict[] => {
   if (lossy.length === 0) return [...verdicts]
   const byNode = Map.groupBy(lossy, ({ node }) => node)
@@ -98,5 +107,8 @@ export const withLossyInterfaces = (
       !accused.has(interfaceKey({ node: each.node, interface: '' })) && !accused.has(interfaceKey(each)),
   )
   const losing = losingByInterface(byPair.values())
-  return [...others, ...missing.map((each) => lossyVerdict(each, losing.get(interfaceKey(each)) ?? []))]
+  return [
+    ...others,
+    ...missing.map((each) => lossyVerdict(each, losing.get(interfaceKey(each)) ?? [], words)),
+  ]
 }

@@ -59,6 +59,8 @@ const judge = (
     racks: new Map(),
     previous,
     nowMs: 0,
+    lossSince: () => undefined,
+    shiftMs: 0,
   })
 }
 
@@ -108,7 +110,9 @@ test('a path that was DOWN, was answered and loses probes again is lossy and not
     {},
     { answeredMs: 1000, lossMs: 2000, sentNow: 20, lostNow: 6 },
   )
-  expect(lossy!.message).toMatch(/^n2 loses packets on net1: 30 % of its probes where its peers lose 0 %/)
+  expect(lossy!.message).toMatch(
+    /^n2 loses packets on net1: 30 % of its probes in the last minute where its peers lose 0 %/,
+  )
 })
 
 test('a recovering fault keeps its verdict and causes no new ones', () => {

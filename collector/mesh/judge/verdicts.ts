@@ -5,7 +5,9 @@ import { defaultThresholds } from '../../diagnosis/thresholds.ts'
 import { createVerdict, type Verdict } from '../../diagnosis/verdict.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
+import type { LossRecord } from '../state/loss-record.ts'
 import type { MeasuredPath, MeshPath, Paths } from '../state/paths.ts'
+import { createMeshLossWords } from './loss-words.ts'
 import { isDead, MAX_PAIRS, pairOf, withLossyInterfaces } from './lossy-verdicts.ts'
 import type { PathResults } from './path-results.ts'
 import { createRecoveryFilter } from './recovering-verdicts.ts'
@@ -122,6 +124,10 @@ export type MeshEvidence = {
   /** The verdicts of the last evaluation. */
   previous: readonly Verdict[]
   nowMs: number
+  /** Returns what paths have lost since their fault began. */
+  lossSince: LossRecord['since']
+  /** Added to a mesh time for the wall clock. */
+  shiftMs: number
 }
 
 /**
@@ -147,10 +153,11 @@ export const judgeMesh = (evidence: MeshEvidence): Verdict[] => {
     const back = byPair.get(each.path.backKey)
     return isExplained(each.path) || isOutdated(each, back) ? [] : [evidence.results.of(each, back, nowMs)]
   })
-  const diagnosed = diagnose({ results, racks })
+  const words = createMeshLossWords(evidence, byPair)
+  const diagnosed = diagnose({ results, racks, lossWords: words })
     .verdicts.map(asMeshVerdict)
     .flatMap(createRecoveryFilter(evidence))
-  const verdicts = withLossyInterfaces([...down.values(), ...cutOff, ...diagnosed], lossy, byPair)
+  const verdicts = withLossyInterfaces([...down.values(), ...cutOff, ...diagnosed], lossy, byPair, words)
   return verdicts.sort((one, other) => other.confidence - one.confidence)
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MeshBatch, type MeshWindow } from '#proto/meshgauge/agent/v1/ping.ts'
 import { toDuration, toTimestamp } from '../../../lib/protobuf-time.ts'
 import { createIngest } from './ingest.ts'
+import { createLossRecord } from './loss-record.ts'
 import { createPaths } from './paths.ts'
 
 const nothing = () => undefined
@@ -23,6 +24,7 @@ const WINDOW: MeshWindow = {
 /** Windows that the collector takes for its store from one agent. */
 const takenOf = (window: MeshWindow): number => {
   const ingest = createIngest({
+    losses: createLossRecord(),
     paths: createPaths({ random: Math.random, initialState: nothing }),
     runLoad: { overlaps: () => false },
     isKnown: () => true,

@@ -4,6 +4,7 @@ import { MAX_INDEX, MIN_INDEX } from '../../../lib/histogram.ts'
 import { fromDuration } from '../../../lib/protobuf-time.ts'
 import type { Window } from '../../store/windows.ts'
 import { toMilliseconds } from '../agents/agent-clock.ts'
+import type { LossRecord } from './loss-record.ts'
 import { advance, type Change } from './path-state.ts'
 import type { MeshPath, Paths } from './paths.ts'
 import type { LostProbe } from './pooled-loss.ts'
@@ -55,6 +56,7 @@ type Deps = {
   /** Returns whether the store knows a path, no longer probed, from this node. */
   isKnown: (id: number, node: string) => boolean
   runLoad: Pick<RunLoad, 'overlaps'>
+  losses: Pick<LossRecord, 'add'>
   onChange: (path: MeshPath, change: Change) => void
   /** A probe of the path was answered; at most once a minute for each path. */
   onMeasured: (path: MeshPath, endMs: number) => void
@@ -78,9 +80,10 @@ export const createIngest = (deps: Deps) => {
     const { health } = path
     // An agent may send a batch twice; its windows are counted once.
     if (window.endMs <= health.lastEndMs) return
+    const isLoaded = deps.runLoad.overlaps(path, window.startMs, window.endMs)
     const { change, confirmedLost } = advance(health, window, received.trailingLostCount, {
       intervalSeconds: path.intervalSeconds,
-      isLoaded: deps.runLoad.overlaps(path, window.startMs, window.endMs),
+      isLoaded,
     })
     if (received.reason !== '') path.reason = received.reason
     else if (health.trailingLost === 0 && received.receivedCount > 0) path.reason = ''
@@ -92,6 +95,8 @@ export const createIngest = (deps: Deps) => {
     path.destinationWindow.add('rx', second, sentCount, lostCount, confirmedLost)
     if (receivedCount > 0) path.sourceWindow.addTimes(second, window.histogramOffset, window.histogramCounts)
     addLost(path, second, confirmedLost)
+    if (!isLoaded)
+      deps.losses.add(path.id, { startMs: window.startMs, endMs: window.endMs, sentCount, lostCount })
     if (change) deps.onChange(path, change)
     if (receivedCount > 0 && window.endMs - path.reportedMs >= REPORT_MS) {
       path.reportedMs = window.endMs

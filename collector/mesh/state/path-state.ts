@@ -23,6 +23,8 @@ export type PathHealth = {
   state: PathState
   /** When it entered the state. */
   stateMs: number
+  /** Start of the first window; 0 before it. */
+  firstMs: number
   /** End of the last window. */
   lastEndMs: number
   /** Probes lost in a row up to now. They count as loss only after an answer, because the path may be DOWN. */
@@ -84,6 +86,7 @@ const PENALTY_HALF_LIFE_MS = 600_000
 export const createPathHealth = (state = PathState.PATH_STATE_UNSPECIFIED as PathState): PathHealth => ({
   state,
   stateMs: 0,
+  firstMs: 0,
   lastEndMs: 0,
   trailingLost: 0,
   runMs: 0,
@@ -246,6 +249,7 @@ export const advance = (
   if (trailing > 0 && (path.trailingLost === 0 || window.receivedCount > 0)) path.runMs = window.endMs
   if (lost > 0) path.lossMs = window.endMs
   path.trailingLost = trailing
+  path.firstMs ||= window.startMs
   path.lastEndMs = window.endMs
   if (!isDown || path.answeredMs !== 0) {
     addEvidence(path, window.endMs, window.receivedCount + confirmedLost, confirmedLost)
