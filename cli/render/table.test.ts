@@ -31,6 +31,18 @@ test('a list of items is broken between two items only', () => {
   expect(table.match(/engine \d+/g)).toHaveLength(12)
 })
 
+test('a further block leaves out the rows that are empty there', () => {
+  const rows = [
+    ['a', 'x'.repeat(60), ''],
+    ['b', 'y', 'p'.repeat(60)],
+  ]
+  const [, further] = renderTable(['NAME', 'WORK', 'PROBLEM'], rows, noPaint).split('\n\n')
+  expect(further!.split('\n').map((line) => line.slice(0, 12).trim())).toEqual([
+    'NAME   PROBL',
+    'b      ppppp',
+  ])
+})
+
 test('columns that do not fit follow in a further block with the first column', () => {
   const names = Array.from({ length: 14 }, (_, index) => `CHECK-${index}`)
   const table = renderTable(['NODE', ...names], [['node-1', ...names.map((name) => `ok.${name}`)]], noPaint)

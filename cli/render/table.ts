@@ -15,8 +15,8 @@ const wrapper = Object.assign(new Help(), { minWidthToWrap: 1 })
 const KEPT_SPACE = '\ue000'
 
 /** A text with one style, as Paint returns it: the style on, the text, the style off. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: styles are control characters
-const STYLED = /^(\u001b\[\d+m)(.*)(\u001b\[\d+m)$/su
+const STYLE = `${String.fromCharCode(0x1b)}\\[\\d+m`
+const STYLED = new RegExp(`^(${STYLE})(.*)(${STYLE})$`, 'su')
 
 /** The lines of a cell. A cell with items between two spaces is only broken between items. */
 const wrapCell = (cell: string, width: number): string[] => {
@@ -67,7 +67,8 @@ const blocksOf = (widths: readonly number[]): number[][] => {
 
 /**
  * A table without borders, as kubectl prints it, at most TABLE_WIDTH wide. Columns that are empty in every row are left
- * out, long texts are wrapped, and columns that still do not fit follow in further blocks.
+ * out, long texts are wrapped, and columns that still do not fit follow in further blocks, without rows that are empty
+ * there.
  */
 export const renderTable = (
   headings: readonly string[],
@@ -95,11 +96,12 @@ export const renderTable = (
     ).join('\n')
   }
   const bold = (line: string) => paint('bold', line)
-  return blocksOf(widths)
-    .map((block) =>
-      [renderRow(0, block, bold), ...rows.map((_, row) => renderRow(row + 1, block, (line) => line))].join(
-        '\n',
-      ),
-    )
-    .join('\n\n')
+  const isShown = (index: number, block: readonly number[]) =>
+    block[1] === undefined || block.slice(1).some((column) => shown[column]![index] !== '')
+  const renderBlock = (block: readonly number[], position: number): string => {
+    const indexes = rows.map((_, row) => row + 1).filter((index) => position === 0 || isShown(index, block))
+    const lines = indexes.map((index) => renderRow(index, block, (line) => line))
+    return [renderRow(0, block, bold), ...lines].join('\n')
+  }
+  return blocksOf(widths).map(renderBlock).join('\n\n')
 }

@@ -92,10 +92,11 @@ test('a program that hangs before the test is named by the error of the agent', 
   const metadata = { program: 'iperf3', problem: 'hangs: iperf3 did not end within 10 s' }
   const error = new OperatingError('ENGINE_UNAVAILABLE', 'iperf3 cannot run here', { metadata })
   const iperf = {
-    // biome-ignore lint/correctness/useYield: it fails before its first event
-    async *serve() {
-      throw toClientError('/meshgauge.agent.v1.IperfService/Serve', error)
-    },
+    serve: () => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => Promise.reject(toClientError('/meshgauge.agent.v1.IperfService/Serve', error)),
+      }),
+    }),
   } as unknown as AgentConnection['iperf']
   const measured = await measureIperf(
     { connection: () => ({ iperf }), clock: systemClock },

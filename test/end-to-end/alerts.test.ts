@@ -6,10 +6,17 @@ import { type AlertLab, TESTED_ALERTS, watchAlerts } from './alert-lab.ts'
 let fleet: TestFleet
 let lab: AlertLab
 
+/** Only schedules set the metric of expectations. 50 Mbit/s is above a faulty link (20), and below a healthy one (100). */
+const addSchedule = async () => {
+  const [, ...iperf] = [...IPERF_MESH, '--interface', 'net1', '--expect', 'throughput_min=50M']
+  const yearly = ['--cron', '0 0 1 1 *']
+  const { exitCode, stderr } = await fleet.meshgauge('schedules', 'add', 'floor', ...iperf, ...yearly)
+  expect([exitCode, stderr]).toEqual([0, ''])
+}
+
 const measure = async () => {
-  // 50 Mbit/s is well above the rate of the faulty link (20) and well below a healthy one (100).
-  const iperf = [...IPERF_MESH, '--interface', 'net1']
-  await fleet.meshgauge(...iperf, '--expect', 'throughput_min=50M')
+  const { stdout } = await fleet.meshgauge('schedules', 'trigger', 'floor')
+  await fleet.meshgauge('runs', 'show', /[0-9a-f]{8}-[0-9a-f-]+/.exec(stdout)![0])
   const ping = [...pingMesh(20, '20ms'), '--interface', 'net0']
   await fleet.meshgauge(...ping)
   await fleet.meshgauge('check', 'interfaces')
@@ -19,6 +26,7 @@ describeLab('alerts of a lab, in Prometheus and Alertmanager', () => {
   beforeAll(async () => {
     fleet = await startTestFleet({ nodes: 4 })
     lab = await watchAlerts([fleet.http])
+    await addSchedule()
   })
   afterAll(async () => {
     await lab?.close()
@@ -41,7 +49,7 @@ describeLab('alerts of a lab, in Prometheus and Alertmanager', () => {
     await measure()
     await lab.becomesFiring([
       'MeshgaugeCheckFailing node-1 interfaces',
-      'MeshgaugeExpectationMissed',
+      'MeshgaugeExpectationMissed floor',
       'MeshgaugeNodeLossy node-2 net0 rx',
       'MeshgaugeNodeLossy node-2 net0 tx',
       'MeshgaugeOneDirectionLossy node-3 net1 tx',

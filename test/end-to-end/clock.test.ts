@@ -45,7 +45,7 @@ const mesh = async () => {
   return { exitCode, whole: `${stdout}\n${stderr}` }
 }
 const untilHealthy = () =>
-  until(mesh, ({ exitCode, whole }) => exitCode === 0 && whole.includes(`${PATHS} of ${PATHS} paths are up`))
+  until(mesh, ({ exitCode, whole }) => exitCode === 0 && whole.includes(`All ${PATHS} paths are up.`))
 /** Events of injected faults. After a clock that was ahead, they remain in the queried range for some time. */
 const knownEvents = new Set<string>()
 const badEvents = async (): Promise<string[]> => {
@@ -79,7 +79,8 @@ const expectNoAccusation = async () => {
   await until(
     async () => {
       const { exitCode, whole } = await mesh()
-      expect([exitCode, whole]).toEqual([0, whole])
+      // A node whose clock was stepped does not probe for a moment. That is unclear, and not a verdict.
+      expect([exitCode === 0 || /^Unclear\./.test(whole), whole]).toEqual([true, whole])
       return stored()
     },
     (count) => count >= enough,

@@ -147,7 +147,7 @@ describeLab('profiles on a lab of 3 hosts', () => {
   test('an expectation that the test cannot measure and an invalid profile exit with 2 and start no run', async () => {
     const wrong = await fleet.meshgauge('run', 'mesh', '--test', 'ping', '--expect', 'throughput_min=9G')
     expect([wrong.exitCode, wrong.stdout]).toEqual([2, ''])
-    expect(wrong.stderr).toContain('expectations[0].name  throughput_min is measured by iperf with TCP')
+    expect(wrong.stderr).toContain('--expect  throughput_min is measured by iperf with TCP')
     const bad = fileOf('bad.yaml', 'name: bad\ntests: [{ name: a, test: iperf, durration: 5s }]\n')
     const refused = await fleet.meshgauge('run', '--profile', bad)
     expect([refused.exitCode, refused.stdout]).toEqual([2, ''])

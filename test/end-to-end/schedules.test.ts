@@ -150,7 +150,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
       'spec.name',
       'spec.cron',
       'did you mean Europe/Berlin',
-      'spec.run.topology.nodes',
+      '--nodes',
       'spec.blackouts[0].cron',
     ])
       expect(wrong.stderr).toContain(problem)
@@ -229,6 +229,7 @@ describeLab('schedules on a lab of 4 hosts', () => {
     expect((await show('from-config')).state).toBe('paused')
     expect((await show('all')).coverage).toMatchObject({ ...covered, oldestSeconds: expect.any(Number) })
     const table = await ok('schedules', 'list')
-    expect(table).toMatch(/^kept +added +\w+ +ping ring +every 1\.0 s .*\d+ missed/m)
+    expect(table).toMatch(/^kept +added +\w+ +ping ring +every 1\.0 s /m)
+    expect(table).toMatch(/^kept +\d+ missed/m)
   })
 })

@@ -246,8 +246,8 @@ describe('the commands gate and health', () => {
   --max-age  "5 mins" is not a duration; write 5m`)
     const unknown = await fleet.meshgauge('gate', '--nodes', 'nod-1,node-2,x')
     expect(unknown.exitCode).toBe(2)
-    expect(unknown.stderr).toContain('nodes[0]  "nod-1" names no node of the fleet; did you mean node-1?')
-    expect(unknown.stderr).toContain('nodes[2]  "x" names no node of the fleet')
+    expect(unknown.stderr).toContain('--nodes  "nod-1" names no node of the fleet; did you mean node-1?')
+    expect(unknown.stderr).toContain('--nodes  "x" names no node of the fleet')
   })
 
   test('health prints a table and the reasons of open findings', async () => {

@@ -262,7 +262,7 @@ describe('a node that does not answer', () => {
         reject: false,
       })
     const shown = await meshgauge('nodes')
-    expect(shown.stdout).toMatch(/lost\s+silent.*connection refused 127\.0\.0\.9:9/)
+    expect(shown.stdout).toMatch(/lost\s+silent.*connection refused\s+127\.0\.0\.9:9/)
     const run = await meshgauge(
       'run',
       'mesh',
