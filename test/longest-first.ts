@@ -14,6 +14,7 @@ const LONGEST = [
   'simulation/mesh',
   'end-to-end/runs',
   'end-to-end/health',
+  'end-to-end/local-evidence',
   'end-to-end/clock',
   'protocol/host',
   'end-to-end/alerts',

@@ -4,7 +4,10 @@ import { type ClassFinding, findSlowClasses, type InterfaceFacts } from './class
 import { type Culprit, findCulprits } from './culprits.ts'
 import { type JudgedFabric, judgeFabrics } from './fabrics.ts'
 import { findLinks } from './links.ts'
+import type { LocalEvidence } from './local-evidence.ts'
+import { explainLocally, localNotes, withLocalEvidence } from './local-verdicts.ts'
 import { isBad, isRetested, type Sample } from './samples.ts'
+import { explainSizeLimits, type SizeLimits } from './size-limits.ts'
 import { defaultHeuristics, defaultThresholds, type Heuristics, type Thresholds } from './thresholds.ts'
 import type { Verdict } from './verdict.ts'
 import {
@@ -27,6 +30,12 @@ export type DiagnosisInput = {
   readonly interfaces?: ReadonlyMap<string, InterfaceFacts>
   /** Whether the payload flowed from destination to source (iperf3 --reverse). */
   readonly reversed?: boolean
+  /** What the agents report about the interfaces that take part. */
+  readonly local?: readonly LocalEvidence[]
+  /** Size of the largest IP packets that the test sends. Unlimited by default, as in bulk tests. */
+  readonly packetBytes?: number
+  /** What sweeps of packet sizes found. */
+  readonly sizeLimits?: SizeLimits
   readonly thresholds?: Partial<Thresholds>
   readonly heuristics?: Partial<Heuristics>
   /** Words for the loss of pairs that are measured all the time; without them, loss is of the whole test. */
@@ -45,7 +54,7 @@ export type Diagnosis = {
    */
   readonly suspects: EndpointPair[]
   /** The pairs that support the verdicts. */
-  readonly evidence: readonly Sample[]
+  readonly evidence: readonly EndpointPair[]
   /** Bad pairs that neither a verdict nor chance explains, by fabric. */
   readonly unexplained: readonly { readonly fabric: JudgedFabric; readonly pairs: readonly Sample[] }[]
 }
@@ -105,11 +114,8 @@ const suspectsOf = (samples: readonly Sample[], again: ReadonlySet<Sample>): End
 
 const compareText = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
 
-/**
- * Finds the culprits of the bad pairs of a run, in each fabric separately: slow classes, racks and nodes first, then
- * links.
- */
-export const diagnose = (input: DiagnosisInput): Diagnosis => {
+/** Finds the culprits among the results that local evidence does not explain. */
+const diagnoseRest = (input: DiagnosisInput): Diagnosis => {
   const { results, racks = new Map(), interfaces = new Map(), reversed } = input
   const parameters = { ...defaultThresholds, ...defaultHeuristics, ...input.thresholds, ...input.heuristics }
   const fabrics = judgeFabrics(results, racks, parameters, reversed)
@@ -146,5 +152,23 @@ export const diagnose = (input: DiagnosisInput): Diagnosis => {
     fabrics.flatMap(({ samples }) => samples),
     again,
   )
-  return { verdicts, notes, suspects, evidence, unexplained }
+  return { verdicts, notes, suspects, evidence: evidence.map(toPair), unexplained }
+}
+
+/**
+ * Finds the causes of the bad pairs of a run. First what agents report about their own interfaces, then limits of packet
+ * sizes; then the culprits of the other pairs, in each fabric separately: slow classes, racks and nodes, then links.
+ */
+export const diagnose = (input: DiagnosisInput): Diagnosis => {
+  const { results, local = [], packetBytes = Infinity, sizeLimits = new Map(), reversed = false } = input
+  const locally = explainLocally(results, local, packetBytes)
+  const bySize = explainSizeLimits(locally.rest, sizeLimits, reversed)
+  const rest = diagnoseRest({ ...input, results: bySize.rest })
+  const verdicts = withLocalEvidence([...locally.verdicts, ...bySize.verdicts, ...rest.verdicts], local)
+  return {
+    ...rest,
+    verdicts,
+    notes: [...rest.notes, ...localNotes(verdicts, local)],
+    evidence: [...locally.pairs, ...bySize.pairs, ...rest.evidence],
+  }
 }

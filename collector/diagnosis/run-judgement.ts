@@ -8,6 +8,7 @@ import { findPrograms } from './programs.ts'
 import { defaultHeuristics } from './thresholds.ts'
 import { unattributedVerdicts } from './unattributed.ts'
 import type { Verdict } from './verdict.ts'
+import { toPair } from './verdicts.ts'
 
 export type RunEvidence = DiagnosisInput & {
   /** The number of pairs of the plan. */
@@ -66,8 +67,8 @@ export const judgeRun = (evidence: RunEvidence): RunJudgement => {
   const verdicts = [...found.verdicts, ...unattributed, ...findPrograms(results)].sort(
     (one, other) => other.confidence - one.confidence,
   )
-  const samples = [...found.evidence, ...found.unexplained.flatMap(({ pairs }) => pairs)]
-  const marks = new Set(samples.map(({ result: { source, destination } }) => pairKey(source, destination)))
+  const pairs = [...found.evidence, ...found.unexplained.flatMap(({ pairs }) => pairs.map(toPair))]
+  const marks = new Set(pairs.map(({ source, destination }) => pairKey(source, destination)))
   const judgement = judge({
     verdicts,
     notes: found.notes,

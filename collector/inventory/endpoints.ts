@@ -67,7 +67,8 @@ const problemOf = (
 /** Virtual links without a device (veth, tun) report this speed, which limits nothing. */
 const NOMINAL_SPEED = 10e9
 
-const linkSpeedOf = ({ speedBitsPerSecond, driver }: HostInterface): number | undefined =>
+/** Returns the link speed of an interface in bit/s; undefined when it is unknown. */
+export const linkSpeedOf = ({ speedBitsPerSecond, driver }: HostInterface): number | undefined =>
   driver === '' && speedBitsPerSecond === NOMINAL_SPEED ? undefined : speedBitsPerSecond
 
 const toEndpoint = (node: FleetNode, name: string): FleetEndpoint => {

@@ -8,6 +8,7 @@ import { checkMeshSpec, type MeshSpec } from './assign/mesh-spec.ts'
 import { createFleetPlanner } from './assign/planner.ts'
 import type { MeshDependencies } from './dependencies.ts'
 import { createEvaluator } from './judge/evaluator.ts'
+import { createReportedInterfaces } from './judge/reported-interfaces.ts'
 import { createMeshTime } from './mesh-time.ts'
 import { createEchoCounts } from './state/echo-counts.ts'
 import { createEventPublisher, readInitialStates } from './state/events.ts'
@@ -74,12 +75,14 @@ const connectPhases = (deps: MeshDependencies) => {
   const known = createKnownAddresses(persisted)
   const planner = createFleetPlanner({ clock, fleet, store, known, apply, onFleet: agents.reopenMoved })
   const pathStates = createPathStates({ clock, paths, agents, runLoad })
+  const reported = createReportedInterfaces(clock, fleet, planner)
   const evaluator = createEvaluator({
     ...{ clock, observer, initialStates, paths, pathStates, agents, ingest, losses, echoes, publisher },
     shiftMs: time.shiftMs,
     racks: planner.racks,
+    reported,
   })
-  const overview = createOverview({ time, planner, agents, recorder, evaluator, pathStates, paths })
+  const overview = createOverview({ time, planner, agents, recorder, evaluator, pathStates, paths, reported })
   return { time, planner, agents, recorder, runLoad, paths, publisher, evaluator, pathStates, overview }
 }
 

@@ -6,6 +6,7 @@ import { betterResult } from '../diagnosis/better-result.ts'
 import { type DiagnosisInput, diagnose } from '../diagnosis/diagnosis.ts'
 import { evaluateExpectations } from '../diagnosis/expectations.ts'
 import { judgeRun } from '../diagnosis/run-judgement.ts'
+import type { SizeLimits } from '../diagnosis/size-limits.ts'
 import { summarize } from '../diagnosis/summary.ts'
 import { dispatch, redispatch } from '../dispatch/dispatch.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
@@ -16,10 +17,11 @@ import type { PlannedRun } from '../plan/plan-run.ts'
 import type { RunTest } from '../plan/run-spec.ts'
 import type { Run } from '../store/run.ts'
 import { withoutHostSamples } from '../store/store.ts'
-import type { RunDeps } from './deps.ts'
+import type { RunDeps, RunFacts } from './deps.ts'
 import { LatestResults } from './latest-results.ts'
 import { createResultLog } from './result-log.ts'
 import { segmentBytesOf } from './segments.ts'
+import { largestPacketOf, measureSizeLimits } from './size-limits.ts'
 import { createWatchers, type RunUpdate } from './watchers.ts'
 
 /** Most suspects that are measured again: enough for every node of a bad rack, and few compared with the run itself. */
@@ -61,21 +63,22 @@ export class ActiveRun {
   readonly done: Promise<void>
   readonly #deps: RunDeps
   readonly #planned: PlannedRun
-  readonly #racks: ReadonlyMap<string, string>
+  readonly #facts: RunFacts
   readonly #test: RunTest['kind']
   readonly #stop = new AbortController()
   readonly #results = new LatestResults()
   readonly #watchers
   readonly #log
   readonly #trace: RunTrace
+  #sizeLimits: SizeLimits = new Map()
   #run: Run
   /** Why the run ended early; the first reason counts. */
   #earlyEnd: { state: RunState; reason: string } | undefined
 
-  constructor(deps: RunDeps, initial: Run, planned: PlannedRun, racks: ReadonlyMap<string, string>) {
+  constructor(deps: RunDeps, initial: Run, planned: PlannedRun, facts: RunFacts) {
     this.#deps = deps
     this.#planned = planned
-    this.#racks = racks
+    this.#facts = facts
     this.#test = initial.spec.test.kind
     this.#trace = startRunTrace(deps.tracer, `run ${this.#test}`, { 'meshgauge.run.id': initial.id })
     this.#run = { ...initial, traceId: this.#trace.traceId }
@@ -177,11 +180,19 @@ export class ActiveRun {
     }
   }
 
-  /** Measures every pair once, then the suspects again, and again those that no culprit explains. */
+  /** Measures every pair once, then packet sizes and the suspects, and again those that no culprit explains. */
   async #measure(): Promise<void> {
     const job = this.#job()
     await dispatch(job)
     this.#log.flush()
+    const { results, reversed } = this.#evidence()
+    this.#sizeLimits = await measureSizeLimits(
+      this.#deps,
+      this.#planned,
+      results,
+      reversed,
+      this.#stop.signal,
+    )
     for (let retest = 0; retest < RETESTS; retest++) {
       const suspects = diagnose(this.#evidence()).suspects.slice(0, maxRetests(this.#run.plan.nodeCount))
       const { pairs, rounds } = this.#results.locate(this.#planned, suspects)
@@ -200,10 +211,12 @@ export class ActiveRun {
     this.#log.add(earlier ? betterResult(earlier, result) : result)
   }
 
-  #evidence(): DiagnosisInput {
+  #evidence(): DiagnosisInput & { reversed: boolean } {
     return {
       results: this.#results.all(),
-      racks: this.#racks,
+      ...this.#facts,
+      sizeLimits: this.#sizeLimits,
+      packetBytes: largestPacketOf(this.#planned.spec.test),
       interfaces: new Map(
         this.#planned.endpoints.map((endpoint) => [interfaceKey(endpoint), endpoint] as const),
       ),

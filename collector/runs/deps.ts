@@ -1,6 +1,7 @@
 import type { Tracer } from '@opentelemetry/api'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logging.ts'
+import type { LocalEvidence } from '../diagnosis/local-evidence.ts'
 import type { PairResult } from '../dispatch/pair-result.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import type { Run } from '../store/run.ts'
@@ -28,4 +29,12 @@ export type RunDeps = {
   observer: RunObserver
   connection(node: string): AgentConnection
   queue: InterfaceQueue
+}
+
+/** What the inventory knows about the nodes of a run when it is created. */
+export type RunFacts = {
+  /** The rack of each node whose rack is known. */
+  readonly racks: ReadonlyMap<string, string>
+  /** What is wrong with the interfaces of the nodes, as their agents report it. */
+  readonly local: readonly LocalEvidence[]
 }

@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { limitError, OperatingError } from '../../lib/errors.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
+import { findLocalEvidence } from '../diagnosis/local-evidence.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { FleetNode } from '../inventory/node.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
@@ -58,7 +59,12 @@ export class Runs {
     const run = { ...newRun(uuidv7({ msecs: now.getTime() }), planned, nodes, now), requestId }
     const racks = new Map(nodes.flatMap(({ name, rack }) => (rack ? [[name, rack] as const] : [])))
     const deps = { ...this.#deps, connection: (node: string) => fleet.connection(node), queue: this.#queue }
-    const started = new ActiveRun(deps, run, planned, racks)
+    const participants = new Set(planned.endpoints.map(({ node }) => node))
+    const local = findLocalEvidence(
+      nodes.filter(({ name }) => participants.has(name)),
+      planned.endpoints.map((endpoint) => endpoint.interface),
+    )
+    const started = new ActiveRun(deps, run, planned, { racks, local })
     this.#track(started, interfaces)
     // A run that does not have to wait is RUNNING after this, and is not shown as PENDING.
     await clock.yield()

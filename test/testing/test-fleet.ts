@@ -64,6 +64,7 @@ export type Document = {
   plan: { nodes: number; pairs: number; rounds: number; lowerBound: number; ratio: number }
   pairs: Pair[]
   summary: {
+    judgement: { state: string; headline: string; notes: string[] }
     verdicts: {
       kind: string
       node?: string

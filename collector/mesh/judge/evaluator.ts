@@ -13,6 +13,7 @@ import type { PathStates, Paths } from '../state/paths.ts'
 import { createDirections } from './directions.ts'
 import { createPathResults, type PathResults } from './path-results.ts'
 import { createBroadVerdictHold } from './recovering-verdicts.ts'
+import type { ReportedInterfaces } from './reported-interfaces.ts'
 import { hasSlowPath, judgeMesh } from './verdicts.ts'
 
 /** Minimum time between two evaluations. Extended so that they use at most MAX_CPU_RATIO of a core. */
@@ -38,6 +39,7 @@ type Deps = Pick<MeshDependencies, 'observer'> & {
   echoes: Pick<EchoCounts, 'between'>
   publisher: Pick<EventPublisher, 'interfaceChanged' | 'pathChanged'>
   racks: () => ReadonlyMap<string, string>
+  reported: ReportedInterfaces
 }
 
 /** When the next evaluation is due. */
@@ -174,7 +176,7 @@ class Evaluator {
   }
 
   #judge(nowMs: number): Verdict[] {
-    const { pathStates, agents, racks, losses, shiftMs } = this.#deps
+    const { pathStates, agents, racks, reported, losses, shiftMs } = this.#deps
     return judgeMesh({
       lossSince: losses.since.bind(losses),
       shiftMs: shiftMs(),
@@ -184,6 +186,8 @@ class Evaluator {
       interfaceProblem: agents.interfaceProblem,
       lossy: this.lossy(),
       racks: racks(),
+      local: reported.evidence(),
+      packetBytes: reported.packetBytes(),
       previous: this.#found,
       nowMs,
     })

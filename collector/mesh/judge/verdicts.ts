@@ -1,6 +1,7 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { median } from '../../../lib/statistics.ts'
 import { diagnose } from '../../diagnosis/diagnosis.ts'
+import type { LocalEvidence } from '../../diagnosis/local-evidence.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
 import { createVerdict, type Verdict } from '../../diagnosis/verdict.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
@@ -121,6 +122,10 @@ export type MeshEvidence = {
   interfaceProblem: (node: string, name: string) => string
   lossy: readonly LossyInterface[]
   racks: ReadonlyMap<string, string>
+  /** What is wrong with the interfaces, as their agents report it. */
+  local?: readonly LocalEvidence[]
+  /** Size of the largest IP packets that the meshes send. */
+  packetBytes?: number
   /** The verdicts of the last evaluation. */
   previous: readonly Verdict[]
   nowMs: number
@@ -135,7 +140,7 @@ export type MeshEvidence = {
  * report a problem; then the diagnosis of runs over all other paths; then lossy interfaces over all their paths.
  */
 export const judgeMesh = (evidence: MeshEvidence): Verdict[] => {
-  const { measured, silent, interfaceProblem, lossy, racks, nowMs } = evidence
+  const { measured, silent, interfaceProblem, lossy, racks, local = [], packetBytes = 0, nowMs } = evidence
   const down = downNodes(measured, silent)
   const cutOff = downInterfaces(
     measured.filter(({ path }) => !down.has(path.destination.node)),
@@ -154,7 +159,7 @@ export const judgeMesh = (evidence: MeshEvidence): Verdict[] => {
     return isExplained(each.path) || isOutdated(each, back) ? [] : [evidence.results.of(each, back, nowMs)]
   })
   const words = createMeshLossWords(evidence, byPair)
-  const diagnosed = diagnose({ results, racks, lossWords: words })
+  const diagnosed = diagnose({ results, racks, local, packetBytes, lossWords: words })
     .verdicts.map(asMeshVerdict)
     .flatMap(createRecoveryFilter(evidence))
   const verdicts = withLossyInterfaces([...down.values(), ...cutOff, ...diagnosed], lossy, byPair, words)

@@ -8,6 +8,7 @@ import { meshSpecMessage } from '../assign/mesh-spec-message.ts'
 import { extentOf, type FleetPlanner, type PlannedMesh } from '../assign/planner.ts'
 import type { Evaluator } from '../judge/evaluator.ts'
 import { answerOfMeshes } from '../judge/mesh-answer.ts'
+import type { ReportedInterfaces } from '../judge/reported-interfaces.ts'
 import type { MeshTime } from '../mesh-time.ts'
 import { noCounts, type PathCounts, type PathStates, type Paths } from '../state/paths.ts'
 
@@ -22,6 +23,7 @@ type Deps = {
   evaluator: Pick<Evaluator, 'lossy' | 'verdicts'>
   pathStates: Pick<PathStates, 'countsByMesh' | 'unobserved'>
   paths: Pick<Paths, 'interfaces'>
+  reported: Pick<ReportedInterfaces, 'evidence'>
 }
 
 const sumOf = (all: readonly PathCounts[]): PathCounts => {
@@ -33,7 +35,7 @@ const sumOf = (all: readonly PathCounts[]): PathCounts => {
 
 /** Returns the state of all meshes for the API (`get`) and for the metrics (`snapshot`). */
 export const createOverview = (deps: Deps) => {
-  const { time, planner, agents, recorder, evaluator, pathStates, paths } = deps
+  const { time, planner, agents, recorder, evaluator, pathStates, paths, reported } = deps
   /** Returns the problems of the collector itself, one line each. */
   const problems = (): string[] => [...recorder.problems(), planner.problem()].filter((line) => line !== '')
 
@@ -81,6 +83,7 @@ export const createOverview = (deps: Deps) => {
             verdicts: evaluator.verdicts(),
             counts: sumOf([...counts.values()]),
             unobserved: pathStates.unobserved(),
+            local: reported.evidence(),
             leftOut: planned.flatMap(({ members }) => members.problems),
           }),
         ),
