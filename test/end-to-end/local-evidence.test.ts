@@ -118,9 +118,9 @@ describeLab('faults that the agents see themselves', () => {
     await eventually(meshAnswer, ({ judgement }) => judgement.state === 'JUDGEMENT_STATE_HEALTHY')
     await replaceAddress('node-2', `${address}/22`, '198.18.99.2/22')
     const document = await fleet.json(...pingMesh(5, '50ms'), '--interface', 'net1')
-    const mesh = await eventually(
-      meshAnswer,
-      ({ judgement }) => judgement.state !== 'JUDGEMENT_STATE_HEALTHY' && judgement.notes !== undefined,
+    // The mesh may still answer for node-4, whose address has just been restored.
+    await eventually(meshAnswer, ({ judgement: { notes = [], headline } }) =>
+      `${notes.join(' ')} ${headline}`.includes(text),
     )
     await replaceAddress('node-2', '198.18.99.2/22', `${address}/22`)
     expect(document.exitCode).toBe(1)
@@ -132,6 +132,5 @@ describeLab('faults that the agents see themselves', () => {
         message: `${text} 8 of its 8 pairs fail.`,
       }),
     ])
-    expect(`${mesh.judgement.notes?.join(' ')} ${mesh.judgement.headline}`).toContain(text)
   })
 })

@@ -30,7 +30,7 @@ const nowhere = (index: number) => `127.0.0.1:${10 + index}`
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'meshgauge-reload-'))
   config = join(folder, 'fleet.yaml')
-  agent = await startAgent()
+  agent = await startAgent('--node', 'here')
   write({ here: `127.0.0.1:${agent.port}`, old: nowhere(1) })
   collector = await startService([
     'collector',
