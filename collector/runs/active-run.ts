@@ -18,8 +18,10 @@ import type { RunTest } from '../plan/run-spec.ts'
 import type { Run } from '../store/run.ts'
 import { withoutHostSamples } from '../store/store.ts'
 import type { RunDeps, RunFacts } from './deps.ts'
+import { exclusiveInterfacesOf } from './interface-queue.ts'
 import { LatestResults } from './latest-results.ts'
 import { createResultLog } from './result-log.ts'
+import { createRunRecord } from './run-record.ts'
 import { segmentBytesOf } from './segments.ts'
 import { largestPacketOf, measureSizeLimits } from './size-limits.ts'
 import { createWatchers, type RunUpdate } from './watchers.ts'
@@ -41,34 +43,28 @@ const INCOMPLETE: Partial<Record<RunState, string>> = {
 const isReversed = (test: RunTest): boolean =>
   test.kind === 'iperf' && test.direction === Direction.DIRECTION_REVERSE
 
-/** Returns the keys of the interfaces that a run needs exclusively: all of an iperf run, none of a ping run. */
-export const exclusiveInterfacesOf = ({
-  spec,
-  endpoints,
-  sources,
-  destinations,
-}: PlannedRun): Set<string> => {
-  if (spec.test.kind === 'ping') return new Set()
-  const used = new Set([...sources, ...destinations])
-  return new Set([...used].map((endpoint) => interfaceKey(endpoints[endpoint]!)))
-}
-
 /**
  * One run, from PENDING to its final state: wait for the interfaces, measure, measure suspects again, diagnose.
  * The constructor stores the run and starts it. It throws an OperatingError when the run cannot be stored; then
  * nothing has started.
  */
 export class ActiveRun {
-  /** Resolves when the run has its final state. Never rejects. */
+  /** Resolves when the run has its final state, which may wait for the store. Never rejects. */
+  readonly ended: Promise<Run>
+  /** Resolves when the end is stored, or when the collector shuts down first. Never rejects. */
   readonly done: Promise<void>
+  /** Whether it has its final state, and at most waits for the store. */
+  hasEnded = false
   readonly #deps: RunDeps
   readonly #planned: PlannedRun
   readonly #facts: RunFacts
   readonly #test: RunTest['kind']
   readonly #stop = new AbortController()
+  readonly #shutdown = new AbortController()
   readonly #results = new LatestResults()
   readonly #watchers
   readonly #log
+  readonly #record
   readonly #trace: RunTrace
   #sizeLimits: SizeLimits = new Map()
   #run: Run
@@ -86,7 +82,8 @@ export class ActiveRun {
       () => this.#run,
       (count) => deps.observer.observeDropped('watcher', count),
     )
-    this.#log = createResultLog(deps, initial.id, (results) => this.#onStored(results))
+    this.#log = createResultLog(deps, initial.id, (results) => this.#onResults(results))
+    this.#record = createRunRecord(deps, this.#log)
     try {
       deps.store.createRun(this.#run)
     } catch (error) {
@@ -94,16 +91,17 @@ export class ActiveRun {
       this.#trace.end('not stored')
       throw error
     }
-    this.done = this.#execute()
+    this.ended = this.#execute()
+    this.done = this.ended.then((run) => this.#storeEnd(run))
   }
 
   get run(): Run {
     return this.#run
   }
 
-  /** Why results cannot be stored now; undefined when they can. */
+  /** Why results or the state cannot be stored now; undefined when they can. */
   storeProblem(): string | undefined {
-    return this.#log.failure()?.message
+    return (this.#log.failure() ?? this.#record.failure())?.message
   }
 
   unstoredCount(): number {
@@ -118,7 +116,9 @@ export class ActiveRun {
     this.#endEarly(RunState.RUN_STATE_CANCELLED, '')
   }
 
+  /** Ends the run because the collector shuts down: what the store refuses then is lost. */
   interrupt(reason: string): void {
+    this.#shutdown.abort()
     this.#endEarly(RunState.RUN_STATE_INTERRUPTED, reason)
   }
 
@@ -127,7 +127,7 @@ export class ActiveRun {
     this.#stop.abort()
   }
 
-  async #execute(): Promise<void> {
+  async #execute(): Promise<Run> {
     let failure = ''
     try {
       await this.#measureExclusively()
@@ -137,11 +137,12 @@ export class ActiveRun {
         failure = error instanceof Error ? error.message : String(error)
       }
     }
-    this.#trace.end(await this.#finish(failure))
+    this.#trace.end(failure)
+    return this.#finish(failure)
   }
 
   async #measureExclusively(): Promise<void> {
-    const { clock, queue, store } = this.#deps
+    const { clock, queue } = this.#deps
     const { signal } = this.#stop
     const release = await queue
       .acquire(exclusiveInterfacesOf(this.#planned), signal)
@@ -156,7 +157,7 @@ export class ActiveRun {
     }
     try {
       this.#update({ state: RunState.RUN_STATE_RUNNING, startTime: toTimestamp(clock.now()) })
-      store.updateRun(this.#run)
+      this.#record.store(this.#run)
       await this.#measure()
       this.#run = { ...this.#run, endTime: toTimestamp(clock.now()) }
     } finally {
@@ -224,38 +225,36 @@ export class ActiveRun {
     }
   }
 
-  /** Stores what is left, judges the run and sets its final state. Returns why the run failed, or ''. */
-  async #finish(failure: string): Promise<string> {
-    const { clock, logger, observer, store } = this.#deps
-    const unstored = await this.#log.close()
-    if (unstored) {
-      observer.observeDropped('store', unstored.results.length)
-      for (const result of unstored.results) this.#results.put(result)
-    }
-    const reason = unstored?.failure.message ?? failure
-    const state = reason ? RunState.RUN_STATE_FAILED : (this.#earlyEnd?.state ?? RunState.RUN_STATE_COMPLETED)
+  /** Judges the run, sets its final state, and tries to store it. */
+  async #finish(failure: string): Promise<Run> {
+    const { clock, observer } = this.#deps
+    this.#onResults(await this.#log.close())
+    this.hasEnded = true
+    const state = failure
+      ? RunState.RUN_STATE_FAILED
+      : (this.#earlyEnd?.state ?? RunState.RUN_STATE_COMPLETED)
     const change = {
       state,
-      stateReason: reason || (this.#earlyEnd?.reason ?? ''),
+      stateReason: failure || (this.#earlyEnd?.reason ?? ''),
       endTime: this.#run.endTime ?? toTimestamp(clock.now()),
       ...this.#judge(state),
       ...this.#progress({ remaining: undefined }),
     }
-    const ended = { ...this.#run, ...change }
-    const results = this.#results.all()
-    try {
-      store.updateRun(
-        ended,
-        results.filter(({ isMarked }) => isMarked),
-      )
-    } catch (error) {
-      logger.error({ run: this.#run.id, err: error }, 'the end of a run could not be stored')
-    }
-    observer.observeRun(ended, results)
-    // Watchers also receive the results that could not be stored.
-    this.#update(change, unstored?.results.map(withoutHostSamples) ?? [])
+    const run = { ...this.#run, ...change }
+    // Before the watchers receive the end: they can then read all of it from the store.
+    this.#record.store(run, this.#results.marked())
+    observer.observeRun(run, this.#results.all())
+    this.#update(change)
     this.#watchers.end()
-    return reason
+    return run
+  }
+
+  /** Stores the end of the run as soon as the store works, or reports at shutdown that it does not. */
+  async #storeEnd(run: Run): Promise<void> {
+    const { logger, observer } = this.#deps
+    if (await this.#record.storeWhenPossible(run, this.#results.marked(), this.#shutdown.signal)) return
+    observer.observeDropped('store', this.#log.unstoredCount())
+    logger.error({ run: run.id, reason: this.storeProblem() }, 'the end of a run could not be stored')
   }
 
   /** Judges the results, and marks those that support a verdict. */
@@ -277,7 +276,9 @@ export class ActiveRun {
     return { summary: summarize(this.#results.all(), expectations), judgement, verdicts }
   }
 
-  #onStored(results: PairResult[]): void {
+  #onResults(results: readonly PairResult[]): void {
+    // Those of a run that has ended are part of its end already.
+    if (this.hasEnded || results.length === 0) return
     const first = results.filter((result) => this.#results.put(result))
     this.#deps.observer.observeResults(this.#run, first)
     const { doneCount, measuredCount } = this.#results

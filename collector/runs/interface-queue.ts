@@ -1,3 +1,18 @@
+import { interfaceKey } from '../inventory/keys.ts'
+import type { PlannedRun } from '../plan/plan-run.ts'
+
+/** Returns the keys of the interfaces that a run needs exclusively: all of an iperf run, none of a ping run. */
+export const exclusiveInterfacesOf = ({
+  spec,
+  endpoints,
+  sources,
+  destinations,
+}: PlannedRun): Set<string> => {
+  if (spec.test.kind === 'ping') return new Set()
+  const used = new Set([...sources, ...destinations])
+  return new Set([...used].map((endpoint) => interfaceKey(endpoints[endpoint]!)))
+}
+
 type Entry = { interfaces: ReadonlySet<string>; start: () => void; isStarted: boolean }
 
 /**

@@ -37,6 +37,11 @@ export class LatestResults {
     }
   }
 
+  /** The pairs that are marked as bad. */
+  marked(): PairResult[] {
+    return this.all().filter(({ isMarked }) => isMarked)
+  }
+
   of(pair: EndpointPair): PairResult | undefined {
     return this.#byPair.get(keyOf(pair))
   }

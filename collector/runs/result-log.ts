@@ -21,20 +21,22 @@ export const createResultLog = (
   let failure: OperatingError | undefined
   const stop = new AbortController()
 
-  const flush = () => {
-    if (waiting.length === 0) return
+  /** @returns whether all results are stored */
+  const flush = (): boolean => {
+    if (waiting.length === 0) return true
     try {
       deps.store.putResults(runId, waiting)
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error
       if (!failure) deps.logger.error({ run: runId, reason: error.message }, 'results wait for the store')
       failure = error
-      return
+      return false
     }
     failure = undefined
     const stored = waiting
     waiting = []
     onStored(stored)
+    return true
   }
   const ticking = (async () => {
     while (!stop.signal.aborted) {
@@ -53,13 +55,13 @@ export const createResultLog = (
     /** Why the store refused the last batch; undefined when it accepted it. */
     failure: () => failure,
     /**
-     * Stores the remaining results.
-     * @returns the results that could not be stored and the reason, or undefined when all are stored
+     * Stores the remaining results. Later attempts need `flush`.
+     * @returns the results that the store refused
      */
-    async close(): Promise<{ results: PairResult[]; failure: OperatingError } | undefined> {
+    async close(): Promise<readonly PairResult[]> {
       stop.abort()
       await ticking
-      return failure && { results: waiting, failure }
+      return waiting
     },
   }
 }

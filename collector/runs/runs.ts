@@ -8,9 +8,9 @@ import type { FleetNode } from '../inventory/node.ts'
 import type { PlannedRun } from '../plan/plan-run.ts'
 import type { RequestedRunSpec } from '../plan/run-spec.ts'
 import type { Run } from '../store/run.ts'
-import { ActiveRun, exclusiveInterfacesOf } from './active-run.ts'
+import { ActiveRun } from './active-run.ts'
 import type { RunDeps } from './deps.ts'
-import { InterfaceQueue } from './interface-queue.ts'
+import { exclusiveInterfacesOf, InterfaceQueue } from './interface-queue.ts'
 import { prepareRun } from './prepare.ts'
 import type { TrafficInterfaces } from './traffic-interfaces.ts'
 import type { RunUpdate } from './watchers.ts'
@@ -92,7 +92,8 @@ export class Runs {
   cancel(id: string): Run {
     const run = this.get(id)
     const active = this.#active.get(run.id)
-    if (!active) throw new OperatingError('RUN_NOT_ACTIVE', `run ${run.id} has ended already`)
+    if (!active || active.hasEnded)
+      throw new OperatingError('RUN_NOT_ACTIVE', `run ${run.id} has ended already`)
     active.cancel()
     return active.run
   }
@@ -120,9 +121,9 @@ export class Runs {
     return [...this.#interfaces].find(([, used]) => [...used].some((key) => interfaces.has(key)))?.[0]
   }
 
-  /** Returns why results of runs cannot be stored, one line for each run. */
+  /** Returns why runs cannot be stored. */
   storeProblems(): string[] {
-    return [...this.#active.values()].flatMap((run) => run.storeProblem() ?? [])
+    return [...new Set([...this.#active.values()].flatMap((run) => run.storeProblem() ?? []))]
   }
 
   /** Interrupts all runs, and waits until their agents have stopped. */
@@ -149,9 +150,9 @@ export class Runs {
     this.#active.set(id, run)
     this.#interfaces.set(id, interfaces)
     observer.observeActive(this.#active.size)
-    void run.done.finally(() => {
+    void run.ended.then(() => this.#interfaces.delete(id))
+    void run.done.then(() => {
       this.#active.delete(id)
-      this.#interfaces.delete(id)
       observer.observeActive(this.#active.size)
     })
   }

@@ -27,16 +27,43 @@ describe('a disk that is full during a run', () => {
       expect(problems(harness)).toEqual([])
     }))
 
-  test('when it stays full the run fails with the reason, and a watcher still gets every result', () =>
+  test('when it stays full the run ends all the same, and is stored completely when there is space', () =>
     inWorld({ nodes: 8, mesh: false }, async (harness) => {
+      const { disk, clock, collector, results } = harness
       const running = harness.run(iperfMesh)
       await harness.until('tests run', () => testsUnderWay(harness))
-      harness.disk.fail('full')
+      disk.fail('full')
       const { run, watched } = await running
-      expect(run.state).toBe(RunState.RUN_STATE_FAILED)
-      expect(run.stateReason).toMatch(/disk is full/)
+      expect(run.state).toBe(RunState.RUN_STATE_COMPLETED)
       const pairs = watched.map(({ source, destination }) => `${source!.node} ${destination!.node}`)
       expect(new Set(pairs).size).toBe(56)
+      const { runs } = collector.parts()
+      expect(runs.get(run.id).state).toBe(RunState.RUN_STATE_COMPLETED)
+      expect(() => runs.cancel(run.id)).toThrow('has ended already')
+      await clock.sleep(60)
+      expect(problems(harness).join()).toMatch(/disk is full/)
+      disk.fail(undefined)
+      await clock.sleep(2)
+      expect(problems(harness)).toEqual([])
+      expect(results(run).length).toBe(56)
+      expect(runs.get(run.id).judgement).toEqual(run.judgement)
+    }))
+
+  test('a run that waits for interfaces while the disk is full can be cancelled', () =>
+    inWorld({ nodes: 4, mesh: false }, async (harness) => {
+      const { disk, collector } = harness
+      const first = harness.run(iperfMesh)
+      await harness.until('tests run', () => testsUnderWay(harness))
+      const second = harness.run(iperfMesh)
+      const { runs } = collector.parts()
+      const waiting = () =>
+        runs.list({ size: 10, token: '' }).runs.find(({ state }) => state === RunState.RUN_STATE_PENDING)
+      await harness.until('it waits', () => waiting() !== undefined)
+      disk.fail('full')
+      runs.cancel(waiting()!.id)
+      expect((await second).run.state).toBe(RunState.RUN_STATE_CANCELLED)
+      expect((await first).run.state).toBe(RunState.RUN_STATE_COMPLETED)
+      disk.fail(undefined)
     }))
 
   test('a run that cannot be stored at its start is refused, and nothing starts', () =>
