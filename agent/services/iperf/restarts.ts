@@ -20,7 +20,7 @@ export type Attempt = (
 ) => Promise<AttemptEnd>
 
 /** The pause before a restart doubles after each failure, up to this. */
-const MAX_PAUSE_SECONDS = 15
+const MAX_PAUSE_SECONDS = 60
 /** After a program has moved bytes for this time, the pause before its restart is the first one again. */
 const STABLE_SECONDS = 10
 /** After a planned end, the peer may be late: a failure within this time is part of that end. */

@@ -5,8 +5,8 @@ import type { Clock } from '../../../lib/clock.ts'
  * LASTED_SECONDS: a call that starts and ends at once, again and again, is treated like one that is refused.
  */
 const FIRST_PAUSE_SECONDS = 0.5
-const MAX_PAUSE_SECONDS = 5
-const LASTED_SECONDS = 2 * MAX_PAUSE_SECONDS
+const MAX_PAUSE_SECONDS = 20
+const LASTED_SECONDS = 10
 /** Interval at which a supervisor looks for flows that have become ready, without a call of `wake`. */
 const LOOK_SECONDS = 2
 
