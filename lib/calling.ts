@@ -13,15 +13,14 @@ import { errorDetailsClientMiddleware } from 'nice-grpc-error-details'
 import { type CallObserver, observeCall } from './call-observer.ts'
 import { channelCredentials, type Security } from './credentials.ts'
 import { traceClientCall } from './rpc-tracing.ts'
-import { MAX_MESSAGE_BYTES } from './serving.ts'
+import { KEEPALIVE_OPTIONS, MAX_MESSAGE_BYTES } from './serving.ts'
 
 export { HealthDefinition } from 'nice-grpc-server-health'
 
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 5_000,
+  ...KEEPALIVE_OPTIONS,
   'grpc.keepalive_permit_without_calls': 1,
   'grpc.initial_reconnect_backoff_ms': 250,
   'grpc.max_reconnect_backoff_ms': 5_000,

@@ -27,12 +27,23 @@ export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 /** Relative to this file, and to dist/agent.mjs: the bundle is in a folder of the same depth. */
 const DESCRIPTORS = new URL('../proto/gen/descriptor.binpb', import.meta.url)
 
+const KEEPALIVE_SECONDS = { interval: 10, timeout: 20 }
+
+/**
+ * Detects a lost peer (power failure, cut cable), which ends its calls. The timeout is gRPC's default: a shorter one takes
+ * a peer for lost that only gets little processor time, and ending its calls would add to its load.
+ */
+export const KEEPALIVE_OPTIONS = {
+  'grpc.keepalive_time_ms': 1000 * KEEPALIVE_SECONDS.interval,
+  'grpc.keepalive_timeout_ms': 1000 * KEEPALIVE_SECONDS.timeout,
+}
+/** Longest time until a lost peer is detected. */
+export const LOST_PEER_SECONDS = KEEPALIVE_SECONDS.interval + KEEPALIVE_SECONDS.timeout
+
 const SERVER_OPTIONS = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-  // Detects a lost caller (power failure, cut cable) within 15 s, which ends its streams.
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 5_000,
+  ...KEEPALIVE_OPTIONS,
 }
 
 /** Messages for error codes of the operating system, which gRPC includes in its own message. */

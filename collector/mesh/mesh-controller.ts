@@ -1,5 +1,6 @@
 import { type Path, PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import { throwIfInvalid } from '../../lib/errors.ts'
+import { LOST_PEER_SECONDS } from '../../lib/serving.ts'
 import { createMeshAgents } from './agents/mesh-agents.ts'
 import { createKnownAddresses, createPersistedState } from './agents/persisted-state.ts'
 import { createRecorder } from './agents/recorder.ts'
@@ -20,8 +21,8 @@ import { createOverview } from './view/overview.ts'
 import { pathMessage } from './view/path-messages.ts'
 
 const TICK_SECONDS = 1
-/** Agents detect a lost collector and end its tests within this time (keepalive of lib/serving.ts). */
-const LOST_COLLECTOR_MS = 15_000
+/** Agents detect a lost collector and end its tests within this time. */
+const LOST_COLLECTOR_MS = 1000 * LOST_PEER_SECONDS
 const DELETE_RELEASED_SECONDS = 30
 
 /** Connects the phases of the mesh: functions of later phases are passed to earlier ones. */

@@ -1,10 +1,11 @@
+import { LOST_PEER_SECONDS } from '../../../lib/serving.ts'
 import type { RandomSource } from './random.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 /** One way delay of a message over a healthy link, in seconds. */
 const DELAY_SECONDS = { least: 0.000_1, most: 0.002 }
-/** gRPC keepalive: both ends give up a connection that is silent for 10 s + 5 s. */
-export const KEEPALIVE_SECONDS = 15
+/** gRPC keepalive: both ends give up a connection that is silent for this time. */
+export const KEEPALIVE_SECONDS = LOST_PEER_SECONDS
 
 /** The way between the collector and one agent. A cut link loses nothing at once: TCP sends again until it heals. */
 export type Link = {
