@@ -23,7 +23,12 @@ import type { SqliteStoreDeps } from './store/sqlite/store.ts'
 import type { Store } from './store/store.ts'
 import { createMetrics, type Metrics } from './telemetry/catalogue/metrics.ts'
 import { observeCalls, registerCollectorGauges } from './telemetry/observe/collector-gauges.ts'
-import { measuredStore, observeStoreInfo, watchDamage } from './telemetry/observe/measured-store.ts'
+import {
+  measuredStore,
+  observeStoreInfo,
+  watchDamage,
+  watchDamagedRecords,
+} from './telemetry/observe/measured-store.ts'
 import { registerMeshGauges } from './telemetry/observe/mesh-gauges.ts'
 import { createObserver, type Observer } from './telemetry/observe/observer.ts'
 import { createScheduleObserver } from './telemetry/observe/schedule-observer.ts'
@@ -55,7 +60,11 @@ type Context = {
 
 const openStore = ({ deps, metrics, shutdown }: Context): Store => {
   const { clock, logger } = deps
-  const opened = deps.openStore({ clock, onDamaged: watchDamage({ metrics, logger }) })
+  const opened = deps.openStore({
+    clock,
+    onDamaged: watchDamage({ metrics, logger }),
+    onDamagedRecord: watchDamagedRecords({ metrics, logger }),
+  })
   shutdown.add(opened.close)
   const store = measuredStore(opened, { metrics, clock })
   const maintenance = startMaintenance({

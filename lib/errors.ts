@@ -60,6 +60,10 @@ export const ERROR_CATALOGUE = {
     status: Status.UNAVAILABLE,
     meaning: 'the collector cannot write its store, such as on a full disk',
   },
+  RECORD_DAMAGED: {
+    status: Status.DATA_LOSS,
+    meaning: 'the stored record cannot be decoded; lists leave it out, and it stays in the store',
+  },
   SCHEDULE_ACTIVE: {
     status: Status.FAILED_PRECONDITION,
     meaning: 'a run of the schedule has not ended; cancel it or wait',

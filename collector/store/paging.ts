@@ -18,19 +18,19 @@ type List = typeof RUN_LIST | typeof RESULT_LIST | typeof EVENT_LIST
 export const readRowToken = (list: List, token: string): number | undefined => readPageToken(list, token)?.[0]
 
 /** Takes rows up to `size` rows and MAX_PAGE_BYTES bytes. The returned token is empty on the last page. */
-export const takePage = (
+export const takePage = <R extends Row>(
   list: List,
-  rows: Iterable<Row>,
+  rows: Iterable<R>,
   size: number,
-): { bodies: Uint8Array[]; nextPageToken: string } => {
-  const bodies: Uint8Array[] = []
+): { page: R[]; nextPageToken: string } => {
+  const page: R[] = []
   let [bytes, last] = [0, 0]
-  for (const { key, body } of rows) {
-    const full = bodies.length === size || (bodies.length > 0 && bytes + body.length > MAX_PAGE_BYTES)
-    if (full) return { bodies, nextPageToken: writePageToken(list, last) }
-    bodies.push(body)
-    bytes += body.length
-    last = key
+  for (const row of rows) {
+    const full = page.length === size || (page.length > 0 && bytes + row.body.length > MAX_PAGE_BYTES)
+    if (full) return { page, nextPageToken: writePageToken(list, last) }
+    page.push(row)
+    bytes += row.body.length
+    last = row.key
   }
-  return { bodies, nextPageToken: '' }
+  return { page, nextPageToken: '' }
 }

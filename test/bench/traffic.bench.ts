@@ -15,11 +15,11 @@ import { costOf, expectAtLeast, expectAtMost, median } from './figures.ts'
 const HOSTS = Number(process.env.TRAFFIC_HOSTS ?? 8)
 /** Rate of each flow in bit/s. Low, because the load is the number of flows. */
 const RATE = process.env.TRAFFIC_RATE ?? '20k'
-/** Time between two samples of a flow. */
-const INTERVAL_SECONDS = Number(process.env.TRAFFIC_INTERVAL ?? (HOSTS > 24 ? 10 : 5))
-const STEADY_SECONDS = Number(process.env.TRAFFIC_SECONDS ?? 30)
 /** CPU time of all agents and their programs together, in cores. Unlimited by default. */
 const CORES = Number(process.env.TRAFFIC_CORES ?? 0)
+/** Time between two samples of a flow. Each sample costs an agent about half a millisecond. */
+const INTERVAL_SECONDS = Number(process.env.TRAFFIC_INTERVAL ?? (CORES > 0 ? 60 : HOSTS > 24 ? 10 : 5))
+const STEADY_SECONDS = Number(process.env.TRAFFIC_SECONDS ?? 30)
 /** Time until all flows move: for 4,704 flows on 2 cores, and on half a core. */
 const GOAL_SECONDS = CORES > 0 ? 900 : 180
 /** Longest time of 99 % of the API calls and scrapes. */

@@ -7,12 +7,12 @@ const prepare = ({ database }: Connection) => ({
     `INSERT INTO checks (node, name, body) VALUES (?, ?, ?)
      ON CONFLICT (node, name) DO UPDATE SET body = excluded.body`,
   ),
-  checks: database.prepare('SELECT node, body FROM checks ORDER BY node, name'),
-  checksOfNode: database.prepare('SELECT node, body FROM checks WHERE node = ? ORDER BY name'),
+  checks: database.prepare('SELECT node, name, body FROM checks ORDER BY node, name'),
+  checksOfNode: database.prepare('SELECT node, name, body FROM checks WHERE node = ? ORDER BY name'),
 })
 
 export const createCheckStore = (connection: Connection): CheckStore => {
-  const { guarded, write } = connection
+  const { guarded, readable, write } = connection
   const sql = guarded(() => prepare(connection))
   return {
     putChecks: (checks) => {
@@ -26,12 +26,12 @@ export const createCheckStore = (connection: Connection): CheckStore => {
     checks: (node) =>
       guarded(() => {
         const found = node === undefined ? sql.checks.all() : sql.checksOfNode.all(node)
-        return found.map(
-          ({ node: name, body }): NodeCheck => ({
-            node: String(name),
-            record: CheckRecord.decode(body as Uint8Array),
-          }),
-        )
+        return found.flatMap((row): NodeCheck[] => {
+          const owner = String(row.node)
+          const decode = () => CheckRecord.decode(row.body as Uint8Array)
+          const record = readable('checks', `${row.name} of ${owner}`, decode)
+          return record ? [{ node: owner, record }] : []
+        })
       }),
   }
 }

@@ -24,7 +24,12 @@ export type Connection = {
    * that would only be repeated.
    */
   writeLazily<T>(work: () => T): T
+  /** Decodes a record of a table. Undefined, and one report for the record, when it is damaged. */
+  readable<T>(table: string, name: string, decode: () => T): T | undefined
 }
+
+/** Damaged records of which the name is remembered, so that each is reported once. */
+const MAX_DAMAGED = 10_000
 
 class FigureTable implements Figures {
   readonly #put
@@ -67,7 +72,12 @@ class FigureTable implements Figures {
   }
 }
 
-export const createConnection = ({ database, path }: OpenDatabase): Connection => {
+/** @param onDamagedRecord called once for each record that cannot be decoded, with its table, its name and the cause */
+export const createConnection = (
+  { database, path }: OpenDatabase,
+  onDamagedRecord: (table: string, name: string, cause: string) => void = () => undefined,
+): Connection => {
+  const damaged = new Set<string>()
   const guarded = <T>(work: () => T): T => {
     try {
       return work()
@@ -102,6 +112,18 @@ export const createConnection = ({ database, path }: OpenDatabase): Connection =
         return write(work)
       } finally {
         if (database.isOpen) database.exec('PRAGMA synchronous = FULL')
+      }
+    },
+    readable: (table, name, decode) => {
+      try {
+        return decode()
+      } catch (error) {
+        const key = `${table} ${name}`
+        if (!damaged.has(key) && damaged.size < MAX_DAMAGED) {
+          damaged.add(key)
+          onDamagedRecord(table, name, error instanceof Error ? error.message : String(error))
+        }
+        return undefined
       }
     },
   }

@@ -24,10 +24,10 @@ const prepare = (database: DatabaseSync) => ({
   latestRun: database.prepare('SELECT id FROM runs ORDER BY key DESC LIMIT 1'),
   // An id consists of hexadecimal digits and hyphens, so every id with the prefix sorts before the prefix followed by g.
   runsLike: database.prepare("SELECT id FROM runs WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 6"),
-  runBody: database.prepare('SELECT body FROM runs WHERE id = ?'),
-  runOfRequest: database.prepare('SELECT body FROM runs WHERE request = ?'),
-  runsBefore: database.prepare('SELECT key, body FROM runs WHERE key < ? ORDER BY key DESC LIMIT ?'),
-  unfinishedRuns: database.prepare('SELECT key, body FROM runs WHERE state IN (1, 2) ORDER BY key'),
+  runBody: database.prepare('SELECT id, body FROM runs WHERE id = ?'),
+  runOfRequest: database.prepare('SELECT id, body FROM runs WHERE request = ?'),
+  runsBefore: database.prepare('SELECT key, id, body FROM runs WHERE key < ? ORDER BY key DESC LIMIT ?'),
+  unfinishedRuns: database.prepare('SELECT key, id, body FROM runs WHERE state IN (1, 2) ORDER BY key'),
   putResult: database.prepare(
     `INSERT INTO results (run, pair, outcome, body) VALUES (?, ?, ?, ?)
      ON CONFLICT (run, pair) DO UPDATE SET outcome = excluded.outcome, body = excluded.body`,
@@ -46,14 +46,21 @@ const prepare = (database: DatabaseSync) => ({
 const encodeRun = (run: Run): Uint8Array => RunMessage.encode(runMessage(run)).finish()
 const encodeResult = (result: PairResult): Uint8Array =>
   PairResultMessage.encode(pairResultMessage(result)).finish()
-const decodeResult = (body: Uint8Array): PairResult => pairResultOf(PairResultMessage.decode(body))
-
-const decodeRun = (body: Uint8Array): Run => runOf(RunMessage.decode(body))
 
 type Statements = ReturnType<typeof prepare>
+type RunRow = Row & { id: string }
+
+/** Decodes stored records. A damaged one is reported, and undefined. */
+const createDecoder = ({ readable }: Connection) => ({
+  run: ({ id, body }: Omit<RunRow, 'key'>): Run | undefined =>
+    readable('runs', id, () => runOf(RunMessage.decode(body))),
+  result: ({ key, body }: Row): PairResult | undefined =>
+    readable('results', String(key), () => pairResultOf(PairResultMessage.decode(body))),
+})
+type Decoder = ReturnType<typeof createDecoder>
 
 /** node:sqlite has no row types. The cast is safe because the tables are STRICT. */
-const rows = (found: unknown): Iterable<Row> => found as Iterable<Row>
+const rows = <R extends Row>(found: unknown): Iterable<R> => found as Iterable<R>
 
 const findId = (sql: Statements, requested: string): string => {
   if (requested === 'latest') {
@@ -69,6 +76,14 @@ const findId = (sql: Statements, requested: string): string => {
     throw new OperatingError('NOT_FOUND', `more than one run begins with ${requested}: ${list}`)
   }
   return candidates[0]!
+}
+
+/** @throws OperatingError RECORD_DAMAGED */
+const readRun = (decode: Decoder, found: unknown): Run => {
+  const row = found as RunRow
+  const run = decode.run(row)
+  if (run) return run
+  throw new OperatingError('RECORD_DAMAGED', `the stored record of run ${row.id} is damaged`)
 }
 
 const keyOf = (sql: Statements, id: string): number => {
@@ -94,15 +109,21 @@ const putLastMeasured = (sql: Statements, results: readonly PairResult[], until:
     sql.insertMeasured.run(node, test, milliseconds, until)
 }
 
-const interrupted = (sql: Statements, { key, body }: Row, reason: string, now: Date): Run => {
-  const run = decodeRun(body)
+const interrupted = (
+  sql: Statements,
+  decode: Decoder,
+  row: RunRow,
+  { reason, now }: { reason: string; now: Date },
+): Run | undefined => {
+  const run = decode.run(row)
+  if (!run) return undefined
   let [doneCount, measuredCount, lastEnd] = [0, 0, 0]
-  for (const { outcome, n } of sql.resultCounts.all(key)) {
+  for (const { outcome, n } of sql.resultCounts.all(row.key)) {
     doneCount += Number(n)
     if (outcome === Outcome.OUTCOME_MEASURED) measuredCount += Number(n)
   }
-  for (const result of rows(sql.resultBodies.iterate(key))) {
-    const end = fromTimestamp(decodeResult(result.body).endTime)
+  for (const stored of rows(sql.resultBodies.iterate(row.key))) {
+    const end = fromTimestamp(decode.result(stored)?.endTime)
     lastEnd = Math.max(lastEnd, end?.getTime() ?? 0)
   }
   return {
@@ -128,29 +149,29 @@ const lastMeasured = (sql: Statements, until: number): Map<string, LastMeasured>
   return nodes
 }
 
-const listRuns = (sql: Statements, { size, token }: Page) => {
+const listRuns = (sql: Statements, decode: Decoder, { size, token }: Page) => {
   const before = readRowToken(RUN_LIST, token) ?? Number.MAX_SAFE_INTEGER
   const limit = pageSizeOf(size)
-  const found = rows(sql.runsBefore.iterate(before, limit + 1))
-  const { bodies, nextPageToken } = takePage(RUN_LIST, found, limit)
-  return { runs: bodies.map(decodeRun), nextPageToken }
+  const found = rows<RunRow>(sql.runsBefore.iterate(before, limit + 1))
+  const { page, nextPageToken } = takePage(RUN_LIST, found, limit)
+  return { runs: page.flatMap((row) => decode.run(row) ?? []), nextPageToken }
 }
 
-const listResults = (sql: Statements, id: string, { size, token }: Page) => {
+const listResults = (sql: Statements, decode: Decoder, id: string, { size, token }: Page) => {
   const run = keyOf(sql, findId(sql, id))
   const after = readRowToken(RESULT_LIST, token) ?? 0
   const limit = pageSizeOf(size)
   const found = rows(sql.resultsAfter.iterate(run, after, limit + 1))
-  const { bodies, nextPageToken } = takePage(RESULT_LIST, found, limit)
-  return { results: bodies.map(decodeResult), nextPageToken }
+  const { page, nextPageToken } = takePage(RESULT_LIST, found, limit)
+  return { results: page.flatMap((row) => decode.result(row) ?? []), nextPageToken }
 }
 
 /** Marks results as bad. Their samples stay as they are. */
-const markResults = (sql: Statements, run: number, pairs: readonly EndpointPair[]): void => {
+const markResults = (sql: Statements, decode: Decoder, run: number, pairs: readonly EndpointPair[]): void => {
   for (const { source, destination } of pairs) {
     const row = sql.resultBody.get(run, pairKey(source, destination))
-    if (!row) continue
-    const result = decodeResult(row.body as Uint8Array)
+    const result = row && decode.result(row as Row)
+    if (!result) continue
     sql.replaceResult.run(encodeResult({ ...result, isMarked: true }), row.key as number)
   }
 }
@@ -163,6 +184,7 @@ export const createRunStore = (
 ): RunStore => {
   const { database, figures, guarded, write } = connection
   const sql = guarded(() => prepare(database))
+  const decode = createDecoder(connection)
   return {
     createRun: (run) => {
       write(() => {
@@ -172,7 +194,7 @@ export const createRunStore = (
     },
     updateRun: (run, marked = []) => {
       const { changes } = write(() => {
-        if (marked.length > 0) markResults(sql, keyOf(sql, run.id), marked)
+        if (marked.length > 0) markResults(sql, decode, keyOf(sql, run.id), marked)
         return sql.updateRun.run(run.state, encodeRun(run), run.id)
       })
       if (changes === 0) throw new Error(`run ${run.id} was never created`)
@@ -193,24 +215,26 @@ export const createRunStore = (
         coverage.addResults(results)
       })
     },
-    getRun: (id) => guarded(() => decodeRun(sql.runBody.get(findId(sql, id))!.body as Uint8Array)),
+    getRun: (id) => guarded(() => readRun(decode, sql.runBody.get(findId(sql, id)))),
     runOfRequest: (requestId) =>
       guarded(() => {
         const row = sql.runOfRequest.get(requestId)
-        return row && decodeRun(row.body as Uint8Array)
+        return row && readRun(decode, row)
       }),
-    listRuns: (page) => guarded(() => listRuns(sql, page)),
-    listResults: (id, page) => guarded(() => listResults(sql, id, page)),
+    listRuns: (page) => guarded(() => listRuns(sql, decode, page)),
+    listResults: (id, page) => guarded(() => listResults(sql, decode, id, page)),
     allResults: (id) =>
       guarded(() =>
-        Array.from(rows(sql.resultBodies.iterate(keyOf(sql, findId(sql, id)))), ({ body }) =>
-          withoutHostSamples(decodeResult(body)),
-        ),
+        Array.from(rows(sql.resultBodies.iterate(keyOf(sql, findId(sql, id))))).flatMap((row) => {
+          const result = decode.result(row)
+          return result ? [withoutHostSamples(result)] : []
+        }),
       ),
     lastMeasured: () => guarded(() => lastMeasured(sql, latest())),
     interruptUnfinished: (reason, now) =>
       write(() => {
-        const runs = [...rows(sql.unfinishedRuns.all())].map((row) => interrupted(sql, row, reason, now))
+        const unfinished = [...rows<RunRow>(sql.unfinishedRuns.all())]
+        const runs = unfinished.flatMap((row) => interrupted(sql, decode, row, { reason, now }) ?? [])
         for (const run of runs) sql.updateRun.run(run.state, encodeRun(run), run.id)
         return runs
       }),

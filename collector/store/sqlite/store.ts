@@ -15,6 +15,8 @@ export type SqliteStoreDeps = {
   clock: Pick<Clock, 'now' | 'monotonicSeconds' | 'yield'>
   /** Called once for each damaged row, with its level and the start of its bucket in Unix milliseconds. */
   onDamaged: (level: string, timeMs: number) => void
+  /** Called once for each other record that cannot be decoded, with its table, its name and the cause. */
+  onDamagedRecord: (table: string, name: string, cause: string) => void
 }
 
 /**
@@ -31,9 +33,9 @@ export const openSqliteStore = (
 export const createSqliteStore = (
   opened: OpenDatabase,
   limits: StoreLimits = STORE_LIMITS,
-  { clock = systemClock, onDamaged = () => undefined }: Partial<SqliteStoreDeps> = {},
+  { clock = systemClock, onDamaged = () => undefined, onDamagedRecord }: Partial<SqliteStoreDeps> = {},
 ): Store => {
-  const connection = createConnection(opened)
+  const connection = createConnection(opened, onDamagedRecord)
   return connection.guarded(() => {
     const latest = () => clock.now().getTime() + MAX_CLOCK_AHEAD_MS
     const coverage = createCoverage(connection, latest)

@@ -72,6 +72,30 @@ export const watchDamage = ({ metrics, logger }: { metrics: Metrics; logger: Pic
   }
 }
 
+/** Damaged records of a table that are logged; further ones are only counted. */
+const MAX_LOGGED = 10
+
+/** Returns what counts and logs records that cannot be decoded. */
+export const watchDamagedRecords = ({
+  metrics,
+  logger,
+}: {
+  metrics: Metrics
+  logger: Pick<Logger, 'error'>
+}) => {
+  const counts = new Map<string, number>()
+  return (table: string, name: string, cause: string): void => {
+    metrics.storeErrors.add({ operation: 'damaged_row' })
+    const count = (counts.get(table) ?? 0) + 1
+    counts.set(table, count)
+    if (count > MAX_LOGGED) return
+    logger.error(
+      { table, name, cause },
+      'a record of the store cannot be read; it stays there and is left out',
+    )
+  }
+}
+
 /** Sets the gauges of the store's size and content. */
 export const observeStoreInfo = (metrics: Metrics, info: StoreInfo): void => {
   metrics.storeSize.set({}, info.sizeBytes)

@@ -14,7 +14,7 @@ const COLUMNS = 'SELECT key, body FROM events WHERE milliseconds >= ?1 AND milli
 /** Newest first; events of the same millisecond in the reverse order of their arrival. */
 const BEFORE = '(milliseconds, key) < (?3, ?4) ORDER BY milliseconds DESC, key DESC LIMIT ?5'
 
-export const createMeshEvents = ({ database, figures, guarded }: Connection): MeshEvents => {
+export const createMeshEvents = ({ database, figures, guarded, readable }: Connection): MeshEvents => {
   const insert = database.prepare(
     'INSERT INTO events (milliseconds, source, destination, body) VALUES (?, ?, ?, ?)',
   )
@@ -23,8 +23,11 @@ export const createMeshEvents = ({ database, figures, guarded }: Connection): Me
   const ofNode = database.prepare(`${COLUMNS} AND (source = ?6 OR destination = ?6) AND ${BEFORE}`)
   const written = database.prepare('SELECT key, body FROM events WHERE key < ? ORDER BY key DESC LIMIT ?')
   const decoded = (rows: Iterable<unknown>, limit: number) => {
-    const page = takePage(EVENT_LIST, rows as Iterable<Row>, limit)
-    return { events: page.bodies.map((body) => MeshEvent.decode(body)), nextPageToken: page.nextPageToken }
+    const { page, nextPageToken } = takePage(EVENT_LIST, rows as Iterable<Row>, limit)
+    const events = page.flatMap(
+      ({ key, body }) => readable('events', String(key), () => MeshEvent.decode(body)) ?? [],
+    )
+    return { events, nextPageToken }
   }
 
   return {
