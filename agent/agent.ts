@@ -15,6 +15,7 @@ import { createDraining, type Draining } from './draining.ts'
 import { detectEngines } from './engines/detected-engines.ts'
 import { createEngines, type Engines } from './engines/engines.ts'
 import { planPing } from './engines/ping-request.ts'
+import { watchCpuShortage } from './host/cpu-shortage.ts'
 import { createHostDescriber } from './host/describe.ts'
 import { type ReadText, readText } from './host/files.ts'
 import { createHostSamplingSessions } from './host/sampling-session.ts'
@@ -82,7 +83,9 @@ export const createAgentParts = (
 } => {
   const draining = createDraining()
   const engines = detectEngines(deps.engines, clock)
+  const cpuShortage = watchCpuShortage({ clock, read })
   const shared = {
+    cpuShortage,
     clock,
     interfaces,
     engines,
@@ -127,6 +130,7 @@ export const createAgentParts = (
     problem: () => (draining.isDraining() ? 'this agent is shutting down' : ''),
     end: async () => {
       await draining.drain()
+      cpuShortage.close()
       await mesh.close()
     },
   }

@@ -63,6 +63,7 @@ const FIELDS = {
   'kernel.socket_buffer': { unit: 'bytes', min: 4096, max: MAX_INT },
   'kernel.ticks': { unit: '10 ms of a core', min: 0, max: MAX_COUNT },
   'kernel.counter': counter('events or bytes'),
+  'kernel.nanoseconds': counter('ns'),
   'kernel.memory': { unit: 'KiB', min: 0, max: 2 ** 43 },
   'kernel.speed': { unit: 'Mbit/s', min: 1, max: MAX_BITS / 1e6 },
   'kernel.mtu': { unit: 'bytes', min: 68, max: 65_536 },

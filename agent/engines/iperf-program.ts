@@ -50,6 +50,7 @@ export const createIperfServer = (
     outcome: Outcome.OUTCOME_NOT_RUN,
     reason,
     programFault: undefined,
+    cpuShortage: '',
   })
   const start = async (): Promise<ServeResult> => {
     if (!signal.aborted) return serve(ready)

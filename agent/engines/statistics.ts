@@ -99,6 +99,7 @@ export const createTargetResult = (targetIndex: number) => {
           reason: '',
           statistics: summary,
           programFault: undefined,
+          cpuShortage: '',
         }
       }
       if (receivedCount > 0) {
@@ -108,6 +109,7 @@ export const createTargetResult = (targetIndex: number) => {
           reason: lastReason || 'connection refused',
           statistics: summary,
           programFault: undefined,
+          cpuShortage: '',
         }
       }
       if (sentCount === 0) {
@@ -118,6 +120,7 @@ export const createTargetResult = (targetIndex: number) => {
           reason,
           statistics: undefined,
           programFault: undefined,
+          cpuShortage: '',
         }
       }
       const why = lastReason && `: ${lastReason}`
@@ -127,6 +130,7 @@ export const createTargetResult = (targetIndex: number) => {
         reason: `no answer to any of ${sentCount} probes${why}`,
         statistics: summary,
         programFault: undefined,
+        cpuShortage: '',
       }
     },
   }

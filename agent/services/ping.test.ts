@@ -21,6 +21,7 @@ const serviceOf = (engine: unknown = silentEngine) =>
       draining: createDraining(),
       probeCeiling: createProbeCeiling(),
       probes: { answered: 0, lost: 0 },
+      cpuShortage: { begin: () => () => '' },
       engines: { ping: async () => ({ engine, version: { name: 'fping', version: '5' } }) },
       interfaces: {
         throwIfDown: () => undefined,

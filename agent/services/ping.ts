@@ -18,6 +18,7 @@ import type { DetectedEngines } from '../engines/detected-engines.ts'
 import { EngineError, type PingProbe } from '../engines/engine.ts'
 import { planPing } from '../engines/ping-request.ts'
 import { createStatistics, createTargetResult } from '../engines/statistics.ts'
+import type { CpuShortage } from '../host/cpu-shortage.ts'
 import type { Interfaces } from '../interfaces.ts'
 import { checkPeers, checkTargetLimit, limitsOf, peerRefusals } from '../limits.ts'
 import type { AgentOptions } from '../options.ts'
@@ -29,6 +30,7 @@ type Deps = {
   engines: DetectedEngines
   draining: Draining
   probeCeiling: ProbeCeiling
+  cpuShortage: CpuShortage
   probes: Activity['probes']
 }
 
@@ -111,6 +113,7 @@ export const createPingService = (
         })
         // Before the first message: a failure must be handled also when the caller cancels during that message.
         const isRunning = createReportTimer(probing, clock, stream.signal)
+        const shortageOf = deps.cpuShortage.begin()
         let windowStart = clock.now()
         yield { event: { $case: 'started', value: { engine: version, startTime: toTimestamp(windowStart) } } }
         const reportSeconds = reportSecondsOf(request)
@@ -124,9 +127,10 @@ export const createPingService = (
           }
           windowStart = end
         }
+        const cpuShortage = shortageOf()
         const results: PingResult[] = []
         for (const [index, total] of totals.entries()) {
-          results.push(refused.get(index) ?? withEngineError(total.result(), engineError))
+          results.push(refused.get(index) ?? withEngineError({ ...total.result(), cpuShortage }, engineError))
           if (index % TARGETS_AT_ONCE === TARGETS_AT_ONCE - 1) await clock.yield()
         }
         yield { event: { $case: 'summary', value: { results } } }

@@ -6,6 +6,7 @@ import { type JudgedFabric, judgeFabrics } from './fabrics.ts'
 import { findLinks } from './links.ts'
 import type { LocalEvidence } from './local-evidence.ts'
 import { explainLocally, localNotes, withLocalEvidence } from './local-verdicts.ts'
+import { withoutStarvedNodes } from './programs.ts'
 import { isBad, isRetested, type Sample } from './samples.ts'
 import { explainSizeLimits, type SizeLimits } from './size-limits.ts'
 import { defaultHeuristics, defaultThresholds, type Heuristics, type Thresholds } from './thresholds.ts'
@@ -161,7 +162,7 @@ const diagnoseRest = (input: DiagnosisInput): Diagnosis => {
  */
 export const diagnose = (input: DiagnosisInput): Diagnosis => {
   const { results, local = [], packetBytes = Infinity, sizeLimits = new Map(), reversed = false } = input
-  const locally = explainLocally(results, local, packetBytes)
+  const locally = explainLocally(withoutStarvedNodes(results), local, packetBytes)
   const bySize = explainSizeLimits(locally.rest, sizeLimits, reversed)
   const rest = diagnoseRest({ ...input, results: bySize.rest })
   const verdicts = withLocalEvidence([...locally.verdicts, ...bySize.verdicts, ...rest.verdicts], local)

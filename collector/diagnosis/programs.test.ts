@@ -32,6 +32,25 @@ describe('programs', () => {
     expect(results.some(isMarked)).toBe(false)
   })
 
+  test('a host without processor time is no evidence about the network, also where its tests were not affected', () => {
+    const starved = {
+      node: 'node-4',
+      program: 'CPU',
+      problem: 'could not keep up: it waited for a processor 90 % of the time',
+    }
+    const isSlow = (from: number, to: number) => [nodeName(from), nodeName(to)].includes('node-4')
+    const slow = meshResults(6, (from, to) => iperfResult(from, to, isSlow(from, to) ? 100e6 : 800e6))
+    const results = slow.map((result) =>
+      result.source.node === 'node-4' ? invalid(result, starved) : result,
+    )
+    const { verdicts, isMarked } = judge(results)
+    expect(verdicts).toMatchObject([{ kind: 'program', node: 'node-4', program: 'CPU' }])
+    expect(verdicts[0]!.message).toMatch(
+      /^CPU of node-4 could not keep up.* This is a fault of the host: no peer/,
+    )
+    expect(results.some(isMarked)).toBe(false)
+  })
+
   test('counts that differ accuse the program that all wrong pairs share', () => {
     const wrong = { node: '', program: 'iperf3', problem: 'reports what cannot be true: 573 Mbit/s' }
     const results = good(6).map((result) =>

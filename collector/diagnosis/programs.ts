@@ -1,6 +1,6 @@
 /** Verdicts about programs. A program that hangs, crashes or reports what cannot be true is not a fault of the network. */
 
-import type { PairResult, ProgramFault } from '../dispatch/pair-result.ts'
+import { CPU, type PairResult, type ProgramFault } from '../dispatch/pair-result.ts'
 import { createVerdict, MAX_LISTED_PAIRS, type Verdict } from './verdict.ts'
 
 /** The fault is local evidence, and it happened to several pairs. */
@@ -31,7 +31,7 @@ const programVerdict = (node: string, faulty: readonly Faulty[], pairCount: numb
     node,
     program: fault.program,
     confidence: PROGRAM_CONFIDENCE,
-    message: `${fault.program} of ${node} ${problem}. ${faulty.length} of ${pairCount} pairs of this node are invalid. This is a fault of the program: no peer and no link is blamed.`,
+    message: `${fault.program} of ${node} ${problem}. ${faulty.length} of ${pairCount} pairs of this node are invalid. This is a fault of the ${fault.program === CPU ? 'host' : 'program'}: no peer and no link is blamed.`,
     pairsFor: faulty
       .slice(0, MAX_LISTED_PAIRS)
       .map(({ result: { source, destination } }) => ({ source, destination })),
@@ -59,6 +59,13 @@ const byElimination = (
     rest = rest.filter(({ result }) => !concerns(result, node))
   }
   return found
+}
+
+/** Results of a node that had too little processor time in several of its pairs say nothing about the network. */
+export const withoutStarvedNodes = (results: readonly PairResult[]): readonly PairResult[] => {
+  const starved = findPrograms(results).filter(({ program }) => program === CPU)
+  if (starved.length === 0) return results
+  return results.filter((result) => !starved.some(({ node }) => concerns(result, node)))
 }
 
 /** Returns one verdict for each program of a node that failed in several pairs. */

@@ -1,7 +1,7 @@
 import { isAbortError } from 'abort-controller-x'
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { ClientError, describeCallError, fromClientError, Status } from '../../lib/errors.ts'
-import type { ProgramFault } from './pair-result.ts'
+import { CPU, type ProgramFault } from './pair-result.ts'
 
 /** The outcome of the pairs that a failed call should have measured. */
 export type CallFailure = {
@@ -21,6 +21,10 @@ export const faultOfNode = (
 
 export const faultReason = ({ node, program, problem }: ProgramFault): string =>
   node === '' ? `${program} ${problem}` : `${program} of ${node} ${problem}`
+
+/** A host without processor time is no evidence about the network, as a program that fails. */
+export const faultOfShortage = (node: string, shortage: string): ProgramFault | undefined =>
+  shortage === '' ? undefined : { node, program: CPU, problem: shortage }
 
 const faultOfError = (node: string, { program, problem }: Readonly<Record<string, string>>) =>
   program && problem ? { node, program, problem } : undefined

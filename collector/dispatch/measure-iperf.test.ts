@@ -30,7 +30,13 @@ const measure = (client: Partial<IperfResult>, served: Served, direction = TEST.
     async *serve(): AsyncGenerator<ServeResponse> {
       const listeners = [{ address: '10.0.0.1', port: 5201 }]
       yield { event: { $case: 'started', value: { engine: undefined, listeners } } }
-      const result = { outcome: Outcome.OUTCOME_MEASURED, reason: '', programFault: undefined, ...served }
+      const result = {
+        outcome: Outcome.OUTCOME_MEASURED,
+        reason: '',
+        programFault: undefined,
+        cpuShortage: '',
+        ...served,
+      }
       yield { event: { $case: 'summary', value: { results: [result] } } }
     },
     async *run(): AsyncGenerator<RunResponse> {

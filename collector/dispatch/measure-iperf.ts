@@ -14,7 +14,7 @@ import { formatBytes } from '../../lib/units.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import type { HostSampling, IperfTest } from '../plan/run-spec.ts'
 import { hostSamplingMessage, iperfOptionsMessage } from '../plan/run-spec-message.ts'
-import { type CallFailure, callFailureOf, faultOfNode, faultReason } from './call-failure.ts'
+import { type CallFailure, callFailureOf, faultOfNode, faultOfShortage, faultReason } from './call-failure.ts'
 import { HostSampleCollector } from './host-sampling.ts'
 import type { ProgramFault } from './pair-result.ts'
 
@@ -120,7 +120,8 @@ const attempt = async (
     // When the server is lost, the client reports a refusal or a timeout, which would accuse the network.
     if (failure && measured.outcome !== Outcome.OUTCOME_MEASURED)
       return { ...complete, ...failed(failure, measured.engine) }
-    return withProgramFault(complete, serverFaultOf(pair, test, measured, result))
+    const fault = serverFaultOf(pair, test, measured, result) ?? shortageOf(pair, test, measured, result)
+    return withProgramFault(complete, fault)
   } catch (error) {
     return failed(callFailureOf(error, pair.destination.node, false))
   } finally {
@@ -183,6 +184,25 @@ const serverFaultOf = (
   const verb = isReverse ? 'sent' : 'received'
   const problem = `contradicts its peer: the server counted ${formatBytes(own)} ${verb}, the client reports ${formatBytes(reported)}`
   return { node: '', program: test.engine, problem }
+}
+
+/** A test that reached this share of its requested bitrate had enough processor time. */
+const REACHED_RATIO = 0.95
+
+/** A host of the pair that did not get the processor time that the test needed. */
+const shortageOf = (
+  { source, destination }: IperfPair,
+  test: IperfTest,
+  { outcome, result: client }: Attempt,
+  server: ServeResult | undefined,
+): ProgramFault | undefined => {
+  if (outcome !== Outcome.OUTCOME_MEASURED) return undefined
+  const requested = (test.bitsPerSecond ?? 0) * test.parallelCount
+  if (requested > 0 && (client?.bitsPerSecond ?? 0) >= REACHED_RATIO * requested) return undefined
+  return (
+    faultOfShortage(source.node, client?.cpuShortage ?? '') ??
+    faultOfShortage(destination.node, server?.cpuShortage ?? '')
+  )
 }
 
 /** A failing program is no failing network: the values are not used. */

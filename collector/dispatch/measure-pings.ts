@@ -1,9 +1,9 @@
 import type { PingResult, PingStatistics } from '#proto/meshgauge/agent/v1/ping.ts'
-import type { EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
+import { type EngineVersion, Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import type { AgentConnection } from '../inventory/agents.ts'
 import type { PingTest } from '../plan/run-spec.ts'
 import { pingTestMessage } from '../plan/run-spec-message.ts'
-import { callFailureOf, faultOfNode, faultReason } from './call-failure.ts'
+import { callFailureOf, faultOfNode, faultOfShortage, faultReason } from './call-failure.ts'
 import type { ProgramFault } from './pair-result.ts'
 
 /** All targets that one interface of one node pings, in one stream. */
@@ -56,9 +56,9 @@ export const measurePings = async (
   return targets.map((_, index) => {
     const result = byTarget.get(index)
     if (!result) throw new Error('protocol violation: the Summary lacks a target')
-    const { outcome, statistics } = result
-    const programFault = faultOfNode(node, result.programFault)
-    const reason = programFault ? faultReason(programFault) : result.reason
-    return { outcome, reason, statistics, engine, programFault }
+    const programFault = faultOfNode(node, result.programFault) ?? faultOfShortage(node, result.cpuShortage)
+    const measured = { outcome: result.outcome, reason: result.reason, statistics: result.statistics, engine }
+    if (!programFault) return measured
+    return { ...measured, outcome: Outcome.OUTCOME_INVALID, reason: faultReason(programFault), programFault }
   })
 }

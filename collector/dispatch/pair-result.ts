@@ -7,6 +7,9 @@ export type EndpointPair = { source: Endpoint; destination: Endpoint }
 
 export type PairValues = ({ kind: 'ping' } & PingStatistics) | ({ kind: 'iperf' } & IperfResult)
 
+/** The `program` of a fault of the host itself: it did not get the processor time that the test needed. */
+export const CPU = 'CPU'
+
 /** A program of one node failed, and not the network. */
 export type ProgramFault = {
   /** Empty when it is not known which of the two programs is wrong. */

@@ -19,6 +19,7 @@ const agentWith = (passes: (payloadBytes: number, call: number) => boolean) => {
         reason: '',
         statistics: PingStatistics.fromPartial({ sentCount: 2, receivedCount: isAnswered ? 2 : 0 }),
         programFault: undefined,
+        cpuShortage: '',
       }
       yield { event: { $case: 'summary', value: { results: [result] } } } as unknown as PingResponse
     },

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { limitCpu } from '../testing/cpu-quota.ts'
 import { eventually } from '../testing/eventually.ts'
 import { describeLab } from '../testing/lab.ts'
 import { pingMesh, startTestFleet, type TestFleet } from '../testing/test-fleet.ts'
@@ -132,5 +133,26 @@ describeLab('faults that the agents see themselves', () => {
         message: `${text} 8 of its 8 pairs fail.`,
       }),
     ])
+  })
+
+  test('a host with too little processor time makes its own results invalid, and nobody is accused', async () => {
+    const quota = limitCpu([await fleet.pidOf('agent-node-2')], 0.02)
+    try {
+      const document = await fleet.json(...BULK)
+      expect(document.summary.verdicts).toEqual([
+        expect.objectContaining({
+          kind: 'program',
+          node: 'node-2',
+          message: expect.stringMatching(
+            /^CPU of node-2 could not keep up: .* \d+ % of the .* no peer and no link is blamed\.$/,
+          ),
+        }),
+      ])
+      for (const { source, destination, outcome } of document.pairs)
+        if (![source.node, destination.node].includes('node-2')) expect(outcome).toBe('measured')
+    } finally {
+      await quota.remove()
+    }
+    expect((await fleet.json(...BULK)).exitCode).toBe(0)
   })
 })

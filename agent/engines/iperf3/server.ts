@@ -56,12 +56,14 @@ const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: Ipe
     outcome,
     reason,
     programFault: undefined,
+    cpuShortage: '',
     ...counts,
   })
   const faulty = (fault: string): ServeResult => ({
     outcome: Outcome.OUTCOME_INVALID,
     reason: `iperf3 ${fault}`,
     programFault: programFault('iperf3', fault),
+    cpuShortage: '',
   })
   const fault = observed.fault ?? faultOfEnd(ended)
   if (fault !== undefined) return faulty(fault)

@@ -102,6 +102,7 @@ const resultOf = (observed: Observed, ended: ProcessResult, { idleSeconds }: Ipe
     outcome,
     reason,
     programFault: undefined,
+    cpuShortage: '',
   })
   if (observed.served) return serveResult(Outcome.OUTCOME_MEASURED, '')
   if (observed.idle)

@@ -4,6 +4,7 @@ import { canonicalAddress, chooseAddressPair, type IpPrefix, parseIpPrefix } fro
 import type { AdmissionControl, PortLeases } from '../../admission.ts'
 import type { Draining } from '../../draining.ts'
 import type { DetectedEngines } from '../../engines/detected-engines.ts'
+import type { CpuShortage } from '../../host/cpu-shortage.ts'
 import type { ReadText } from '../../host/files.ts'
 import type { HostSamplingSessions } from '../../host/sampling-session.ts'
 import type { Interfaces } from '../../interfaces.ts'
@@ -20,6 +21,7 @@ export type IperfDeps = {
   draining: Draining
   hostSampling: HostSamplingSessions
   read: ReadText
+  cpuShortage: CpuShortage
   trafficLabels: TrafficLabels
   /** Pacing of the servers and of the clients of sustained traffic. */
   pacers: { servers: StartPacer; clients: StartPacer }

@@ -134,13 +134,15 @@ const runOnce = ({
   updates,
   lease,
 }: Sending): { results: Promise<IperfResult[]> } => {
+  const shortageOf = deps.cpuShortage.begin()
   const clients = flows.map(async (flow, flowIndex) => {
     const check = countInterface(deps, engine.name, engine.bindsDevice ? flow.interface : '')
     for await (const event of engine.run(flow, request.options, lease.signal)) {
       if (event.kind === 'result') {
         const link = deps.interfaces.list().find(({ name }) => name === flow.interface)
         const tooFast = speedFault(engine.name, link, event.result.bitsPerSecond)
-        return checkedResult(event.result, request.options, tooFast, check, lease.signal)
+        const result = { ...event.result, cpuShortage: shortageOf() }
+        return checkedResult(result, request.options, tooFast, check, lease.signal)
       }
       updates.sample({ ...event.sample, flowIndex })
     }

@@ -95,7 +95,7 @@ const checkedResult = async (
   }
   if (!programFault) return { ...result, ...interfaceBytes }
   const reason = `${programFault.program} ${programFault.problem}`
-  return { outcome: Outcome.OUTCOME_INVALID, reason, programFault, ...interfaceBytes }
+  return { ...result, outcome: Outcome.OUTCOME_INVALID, reason, programFault, ...interfaceBytes }
 }
 
 /** Starts the server of one listener for one test. */
@@ -108,7 +108,10 @@ const serveOnce = async (serving: Serving, index: number): Promise<ListeningServ
   const start = (port: number) => engine.serve({ ...listener, port }, lease.signal)
   const check = countInterface(serving.deps, engine.name, engine.bindsDevice ? device : '')
   const { port, server } = await startOnLeasedPort(serving, index, start)
-  const done = server.done.then((result) => checkedResult(result, check, lease.signal))
+  const shortageOf = serving.deps.cpuShortage.begin()
+  const done = server.done.then((result) =>
+    checkedResult({ ...result, cpuShortage: shortageOf() }, check, lease.signal),
+  )
   lease.waitFor(done)
   return { port, done }
 }

@@ -290,7 +290,15 @@ export interface ServeResult {
     | number
     | undefined;
   /** The same for the bytes that the interface sent. */
-  interfaceSentBytes?: number | undefined;
+  interfaceSentBytes?:
+    | number
+    | undefined;
+  /**
+   * Why the host of the server did not get the processor time that the test needed (its CPU quota was used up, the
+   * hypervisor gave it to others, or a core was busy with software interrupts), as a verb with details. Empty when it did.
+   * The collector makes the result INVALID, except where the requested bitrate was reached all the same.
+   */
+  cpuShortage: string;
 }
 
 /** RunRequest states where to send data and how. */
@@ -571,7 +579,15 @@ export interface IperfResult {
     | number
     | undefined;
   /** The same for the bytes that the interface received. */
-  interfaceReceivedBytes?: number | undefined;
+  interfaceReceivedBytes?:
+    | number
+    | undefined;
+  /**
+   * Why the host of the client did not get the processor time that the test needed (its CPU quota was used up, the
+   * hypervisor gave it to others, or a core was busy with software interrupts), as a verb with details. Empty when it did.
+   * The collector makes the result INVALID, except where the requested bitrate was reached all the same.
+   */
+  cpuShortage: string;
 }
 
 export interface IperfResult_ProgramValuesEntry {
@@ -1602,6 +1618,7 @@ function createBaseServeResult(): ServeResult {
     sentBytes: undefined,
     interfaceReceivedBytes: undefined,
     interfaceSentBytes: undefined,
+    cpuShortage: "",
   };
 }
 
@@ -1627,6 +1644,9 @@ export const ServeResult: MessageFns<ServeResult> = {
     }
     if (message.interfaceSentBytes !== undefined) {
       writer.uint32(56).int64(message.interfaceSentBytes);
+    }
+    if (message.cpuShortage !== "") {
+      writer.uint32(66).string(message.cpuShortage);
     }
     return writer;
   },
@@ -1700,6 +1720,14 @@ export const ServeResult: MessageFns<ServeResult> = {
             message.interfaceSentBytes = longToNumber(reader.int64());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.cpuShortage = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1741,6 +1769,11 @@ export const ServeResult: MessageFns<ServeResult> = {
         : isSet(object.interface_sent_bytes)
         ? globalThis.Number(object.interface_sent_bytes)
         : undefined,
+      cpuShortage: isSet(object.cpuShortage)
+        ? globalThis.String(object.cpuShortage)
+        : isSet(object.cpu_shortage)
+        ? globalThis.String(object.cpu_shortage)
+        : "",
     };
   },
 
@@ -1767,6 +1800,9 @@ export const ServeResult: MessageFns<ServeResult> = {
     if (message.interfaceSentBytes !== undefined) {
       obj.interfaceSentBytes = Math.round(message.interfaceSentBytes);
     }
+    if (message.cpuShortage !== "") {
+      obj.cpuShortage = message.cpuShortage;
+    }
     return obj;
   },
 
@@ -1784,6 +1820,7 @@ export const ServeResult: MessageFns<ServeResult> = {
     message.sentBytes = object.sentBytes ?? undefined;
     message.interfaceReceivedBytes = object.interfaceReceivedBytes ?? undefined;
     message.interfaceSentBytes = object.interfaceSentBytes ?? undefined;
+    message.cpuShortage = object.cpuShortage ?? "";
     return message;
   },
 };
@@ -3266,6 +3303,7 @@ function createBaseIperfResult(): IperfResult {
     programFault: undefined,
     interfaceSentBytes: undefined,
     interfaceReceivedBytes: undefined,
+    cpuShortage: "",
   };
 }
 
@@ -3327,6 +3365,9 @@ export const IperfResult: MessageFns<IperfResult> = {
     }
     if (message.interfaceReceivedBytes !== undefined) {
       writer.uint32(152).int64(message.interfaceReceivedBytes);
+    }
+    if (message.cpuShortage !== "") {
+      writer.uint32(162).string(message.cpuShortage);
     }
     return writer;
   },
@@ -3499,6 +3540,14 @@ export const IperfResult: MessageFns<IperfResult> = {
             message.interfaceReceivedBytes = longToNumber(reader.int64());
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.cpuShortage = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3606,6 +3655,11 @@ export const IperfResult: MessageFns<IperfResult> = {
         : isSet(object.interface_received_bytes)
         ? globalThis.Number(object.interface_received_bytes)
         : undefined,
+      cpuShortage: isSet(object.cpuShortage)
+        ? globalThis.String(object.cpuShortage)
+        : isSet(object.cpu_shortage)
+        ? globalThis.String(object.cpu_shortage)
+        : "",
     };
   },
 
@@ -3674,6 +3728,9 @@ export const IperfResult: MessageFns<IperfResult> = {
     if (message.interfaceReceivedBytes !== undefined) {
       obj.interfaceReceivedBytes = Math.round(message.interfaceReceivedBytes);
     }
+    if (message.cpuShortage !== "") {
+      obj.cpuShortage = message.cpuShortage;
+    }
     return obj;
   },
 
@@ -3719,6 +3776,7 @@ export const IperfResult: MessageFns<IperfResult> = {
       : undefined;
     message.interfaceSentBytes = object.interfaceSentBytes ?? undefined;
     message.interfaceReceivedBytes = object.interfaceReceivedBytes ?? undefined;
+    message.cpuShortage = object.cpuShortage ?? "";
     return message;
   },
 };

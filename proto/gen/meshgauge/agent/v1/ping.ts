@@ -136,7 +136,15 @@ export interface PingResult {
     | PingStatistics
     | undefined;
   /** The program that pings failed on this node. Absent when it did not. */
-  programFault: ProgramFault | undefined;
+  programFault:
+    | ProgramFault
+    | undefined;
+  /**
+   * Why the host did not get the processor time that the test needed (its CPU quota was used up, the hypervisor gave it to
+   * others, or a core was busy with software interrupts), as a verb with details. Empty when it did. The collector makes
+   * the result INVALID.
+   */
+  cpuShortage: string;
 }
 
 /** PingStatistics are the packet loss and round-trip times of one target over some time. */
@@ -1249,7 +1257,7 @@ export const PingSummary: MessageFns<PingSummary> = {
 };
 
 function createBasePingResult(): PingResult {
-  return { targetIndex: 0, outcome: 0, reason: "", statistics: undefined, programFault: undefined };
+  return { targetIndex: 0, outcome: 0, reason: "", statistics: undefined, programFault: undefined, cpuShortage: "" };
 }
 
 export const PingResult: MessageFns<PingResult> = {
@@ -1268,6 +1276,9 @@ export const PingResult: MessageFns<PingResult> = {
     }
     if (message.programFault !== undefined) {
       ProgramFault.encode(message.programFault, writer.uint32(42).fork()).join();
+    }
+    if (message.cpuShortage !== "") {
+      writer.uint32(50).string(message.cpuShortage);
     }
     return writer;
   },
@@ -1325,6 +1336,14 @@ export const PingResult: MessageFns<PingResult> = {
             message.programFault = ProgramFault.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.cpuShortage = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1352,6 +1371,11 @@ export const PingResult: MessageFns<PingResult> = {
         : isSet(object.program_fault)
         ? ProgramFault.fromJSON(object.program_fault)
         : undefined,
+      cpuShortage: isSet(object.cpuShortage)
+        ? globalThis.String(object.cpuShortage)
+        : isSet(object.cpu_shortage)
+        ? globalThis.String(object.cpu_shortage)
+        : "",
     };
   },
 
@@ -1372,6 +1396,9 @@ export const PingResult: MessageFns<PingResult> = {
     if (message.programFault !== undefined) {
       obj.programFault = ProgramFault.toJSON(message.programFault);
     }
+    if (message.cpuShortage !== "") {
+      obj.cpuShortage = message.cpuShortage;
+    }
     return obj;
   },
 
@@ -1389,6 +1416,7 @@ export const PingResult: MessageFns<PingResult> = {
     message.programFault = (object.programFault !== undefined && object.programFault !== null)
       ? ProgramFault.fromPartial(object.programFault)
       : undefined;
+    message.cpuShortage = object.cpuShortage ?? "";
     return message;
   },
 };

@@ -208,7 +208,7 @@ export function ipFamilyToJSON(object: IpFamily): string {
  * INVALID.
  */
 export interface ProgramFault {
-  /** Name of the program, such as iperf3. */
+  /** Name of the program, such as iperf3; CPU when the host did not get the processor time that the test needed. */
   program: string;
   /** What the program does, as a verb with details, such as "hangs: it printed no line within 3 s". */
   problem: string;
