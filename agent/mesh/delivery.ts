@@ -126,7 +126,8 @@ export async function* deliver(
         await lease.end()
       }
       session.seal(!isOver && clock.monotonicSeconds() - sentAt >= KEEPALIVE_SECONDS)
-      yield* batches()
+      // An async generator that delegates to a synchronous one takes several turns of promises for each batch.
+      for (const response of batches()) yield response
       if (isOver) return
       await wake.promise
       wake = Promise.withResolvers<void>()
