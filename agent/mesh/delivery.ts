@@ -99,9 +99,13 @@ export async function* deliver(
   // One timer and one listener for the life of the stream cost less than new ones for each wait.
   const over = new AbortController()
   const wakeWhenDue = async () => {
-    while (!over.signal.aborted) {
+    for (;;) {
       const left = sentAt + KEEPALIVE_SECONDS - clock.monotonicSeconds()
-      await clock.sleep(left > 0 ? left : KEEPALIVE_SECONDS, over.signal).catch(() => undefined)
+      try {
+        await clock.sleep(left > 0 ? left : KEEPALIVE_SECONDS, over.signal)
+      } catch {
+        return
+      }
       if (clock.monotonicSeconds() - sentAt >= KEEPALIVE_SECONDS) wake.resolve()
     }
   }

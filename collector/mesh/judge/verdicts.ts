@@ -154,11 +154,13 @@ export const judgeMesh = (evidence: MeshEvidence): Verdict[] => {
     (accused.size > 0 &&
       (accused.has(interfaceKey({ node: destination.node, interface: '' })) ||
         accused.has(interfaceKey(destination))))
-  const byPair = new Map(measured.map((each) => [each.path.key, each]))
+  const byPair = new Map<string, MeasuredPath>()
+  for (const each of measured) byPair.set(each.path.key, each)
   const results: PairResult[] = []
   for (const each of measured) {
     const back = byPair.get(each.path.backKey)
-    if (!isExplained(each.path) && !isOutdated(each, back)) results.push(evidence.results.of(each, back, nowMs))
+    if (!isExplained(each.path) && !isOutdated(each, back))
+      results.push(evidence.results.of(each, back, nowMs))
   }
   const words = createMeshLossWords(evidence, byPair)
   const diagnosed = diagnose({ results, racks, local, packetBytes, lossWords: words })
