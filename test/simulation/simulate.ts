@@ -122,6 +122,7 @@ class Simulation {
           if (call.path !== 'PingService/PingMesh') return
           const response = message as PingMeshResponse
           this.#accounting.onResponse(call, response)
+          if (response.event?.$case === 'started') this.#trace.note(response.event.value.session)
           if (response.event?.$case !== 'batch') return
           const { sequence, windows } = response.event.value
           this.#trace.note(call.node, sequence, ...windows.map((group) => group.windows.length))
