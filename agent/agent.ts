@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Tracer } from '@opentelemetry/api'
 import { AgentServiceDefinition } from '#proto/meshgauge/agent/v1/agent.ts'
 import { CheckServiceDefinition, type CheckServiceImplementation } from '#proto/meshgauge/agent/v1/check.ts'
@@ -5,6 +6,7 @@ import { IperfServiceDefinition } from '#proto/meshgauge/agent/v1/iperf.ts'
 import { type PingRequest, PingServiceDefinition } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { HttpServer } from '../lib/http-listener.ts'
+import type { RandomBytes } from '../lib/ids.ts'
 import type { Logger } from '../lib/logging.ts'
 import { type GrpcServer, type Service, serveGrpc, service } from '../lib/serving.ts'
 import { type Activity, countProcesses, createActivity } from './activity.ts'
@@ -59,6 +61,7 @@ const lazyChecks = (deps: CheckDeps & { draining: Draining }): CheckServiceImple
 
 type PartsDeps = {
   clock: Clock
+  randomBytes: RandomBytes
   logger: Logger
   processes: Processes
   interfaces: Interfaces
@@ -72,7 +75,7 @@ type PartsDeps = {
 
 /** Creates the services of an agent without a port. `end` ends every test. */
 export const createAgentParts = (
-  { clock, logger, processes, interfaces, read, ...deps }: PartsDeps,
+  { clock, randomBytes, logger, processes, interfaces, read, ...deps }: PartsDeps,
   options: AgentOptions & { version: string },
 ): {
   services: Service[]
@@ -110,7 +113,7 @@ export const createAgentParts = (
   const hostSampling = createHostSamplingSessions({ clock, processes, interfaces, read }, options.programs)
   const admission = createAdmission(clock)
   const ports = createPortLeases(options.ports)
-  const mesh = createMeshService({ ...shared, logger, read }, options)
+  const mesh = createMeshService({ ...shared, randomBytes, logger, read }, options)
   const trafficLabels = createTrafficLabels()
   const pacers = { servers: new StartPacer({ clock }), clients: new StartPacer({ clock }) }
   return {
@@ -164,7 +167,7 @@ export const createAgent = async (
     },
   )
   const parts = createAgentParts(
-    { ...deps, processes, interfaces, engines, activity, read: readText },
+    { ...deps, randomBytes, processes, interfaces, engines, activity, read: readText },
     options,
   )
   const server = await serveGrpc(

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { HttpServer } from '../lib/http-listener.ts'
 import { type GrpcServer, serveGrpc } from '../lib/serving.ts'
 import { listenAutopilot } from './autopilot/server.ts'
@@ -38,6 +39,7 @@ export const createCollector = async (
       {
         ...deps,
         random: Math.random,
+        randomBytes,
         hasProcessMetrics: true,
         openStore: (storeDeps) => openSqliteStore(options.store, options.storage, storeDeps),
         connectAgent: (address, calls) => connectAgent(address, options.security, calls),

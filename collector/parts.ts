@@ -1,6 +1,7 @@
 import type { Meter, Tracer } from '@opentelemetry/api'
 import type { CallObserver } from '../lib/call-observer.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { RandomBytes } from '../lib/ids.ts'
 import type { Logger } from '../lib/logging.ts'
 import { createCooperativeYielding } from './cooperative-yielding.ts'
 import { Health } from './health/health.ts'
@@ -42,6 +43,7 @@ export type PartsDeps = {
   meter: Meter
   /** Returns a number in [0, 1), for jitter and sampling. */
   random: () => number
+  randomBytes: RandomBytes
   /** Reads the options again from the config. */
   readOptions: () => Promise<CollectorOptions>
   openStore: (deps: SqliteStoreDeps) => Store
@@ -113,14 +115,18 @@ const startWork = (
   { deps, options, metrics, observer, shutdown }: Context,
   { store, fleet, health, hadExclusiveRun }: ReturnType<typeof openBase>,
 ) => {
-  const { clock, logger, tracer, random } = deps
+  const { clock, logger, tracer, random, randomBytes } = deps
   const { yieldIfDue } = createCooperativeYielding(clock)
   const ledger = new CoverageLedger({ clock, store, yieldIfDue })
   const coverage = new MeshCoverage({ clock, logger, ledger, store })
   shutdown.add(() => coverage.close())
   const runObserver = observeRuns(metrics, observer, health, ledger)
   const interfaces = createTrafficInterfaces()
-  const runs = new Runs({ clock, logger, tracer, store, observer: runObserver, fleet, traffic: interfaces })
+  const runs = new Runs({
+    ...{ clock, logger, tracer, randomBytes, store, fleet },
+    observer: runObserver,
+    traffic: interfaces,
+  })
   shutdown.add(() => runs.close())
   registerCollectorGauges(metrics, { fleet, runs })
   const meshes = createMeshController({
@@ -153,7 +159,7 @@ const startWork = (
   )
   shutdown.add(() => schedules.close())
   const observe = createTrafficGauges(metrics)
-  const traffics = new Traffics({ clock, logger, random, fleet, runs, interfaces, observe })
+  const traffics = new Traffics({ clock, logger, random, randomBytes, fleet, runs, interfaces, observe })
   shutdown.add(() => traffics.close())
   return { runs, meshes, profiles, schedules, traffics }
 }

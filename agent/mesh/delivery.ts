@@ -99,9 +99,13 @@ export async function* deliver(
   // One timer and one listener for the life of the stream cost less than new ones for each wait.
   const over = new AbortController()
   const wakeWhenDue = async () => {
-    while (!over.signal.aborted) {
+    for (;;) {
       const left = sentAt + KEEPALIVE_SECONDS - clock.monotonicSeconds()
-      await clock.sleep(left > 0 ? left : KEEPALIVE_SECONDS, over.signal).catch(() => undefined)
+      try {
+        await clock.sleep(left > 0 ? left : KEEPALIVE_SECONDS, over.signal)
+      } catch {
+        return
+      }
       if (clock.monotonicSeconds() - sentAt >= KEEPALIVE_SECONDS) wake.resolve()
     }
   }
@@ -126,7 +130,8 @@ export async function* deliver(
         await lease.end()
       }
       session.seal(!isOver && clock.monotonicSeconds() - sentAt >= KEEPALIVE_SECONDS)
-      yield* batches()
+      // An async generator that delegates to a synchronous one takes several turns of promises for each batch.
+      for (const response of batches()) yield response
       if (isOver) return
       await wake.promise
       wake = Promise.withResolvers<void>()

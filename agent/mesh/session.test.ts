@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { MeshAssignment } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -58,6 +59,7 @@ const startSession = async ({ down = '' } = {}) => {
   const session = createSession(
     {
       clock,
+      randomBytes,
       time: () => now,
       engines: { ping: async () => ({ engine: { pingContinuously } }) },
       interfaces: { problemOf: () => down, deviceIndexOf: () => '7', addressesOf: () => [] },

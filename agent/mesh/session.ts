@@ -1,7 +1,7 @@
 /** One owner's assignment while it is carried out: its probers, windows, and the batches that wait for a stream. */
 
-import { randomUUID } from 'node:crypto'
 import type { MeshProblem, MeshWindows } from '#proto/meshgauge/agent/v1/ping.ts'
+import { createId, type RandomBytes } from '../../lib/ids.ts'
 import { type MeshPlan, targetKey } from './assignment.ts'
 import { createOutbox } from './outbox.ts'
 import type { ProberDeps } from './prober.ts'
@@ -23,7 +23,7 @@ const MAX_ROUND_TRIPS = 4096
 /** A timer that fires within this share of a window before its end belongs to that end. */
 const EARLY_TIMER_SHARE = 0.01
 
-type SessionDeps = Omit<ProberDeps, 'windows' | 'onProblem'>
+type SessionDeps = Omit<ProberDeps, 'windows' | 'onProblem'> & { randomBytes: RandomBytes }
 
 type SessionOptions = {
   plan: MeshPlan
@@ -125,7 +125,7 @@ export const createSession = (deps: SessionDeps, { plan: first, phase }: Session
   void closeWindows().catch(() => undefined)
 
   return {
-    id: randomUUID(),
+    id: createId(deps.randomBytes),
     owner: first.owner,
     plan: (): MeshPlan => plan,
     /** Changes the plan. Updates that arrive close together are applied together. */

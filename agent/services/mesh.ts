@@ -8,6 +8,7 @@ import type {
 import type { EngineVersion } from '#proto/meshgauge/agent/v1/types.ts'
 import { type Clock, createEvenTime } from '../../lib/clock.ts'
 import { OperatingError, throwIfInvalid } from '../../lib/errors.ts'
+import type { RandomBytes } from '../../lib/ids.ts'
 import type { Logger } from '../../lib/logging.ts'
 import type { CallContext } from '../../lib/serving.ts'
 import type { Activity } from '../activity.ts'
@@ -27,6 +28,7 @@ import type { AgentOptions } from '../options.ts'
 
 type Deps = {
   clock: Clock
+  randomBytes: RandomBytes
   logger: Pick<Logger, 'error'>
   interfaces: Interfaces
   engines: DetectedEngines

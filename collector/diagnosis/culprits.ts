@@ -85,10 +85,16 @@ const lossPattern = (
   }
 }
 
+/** Fewer bad pairs never make a culprit. */
+const leastBadCount = ({ minGoodPeers }: Parameters): number => Math.max(1, minGoodPeers)
+
+const badCountOf = (directions: readonly DirectionCount[]): number =>
+  sum(directions, (direction) => direction.badCount)
+
 const evidenceOf = (candidate: Candidate, parameters: Parameters): PairEvidence => {
   const { directions } = candidate
   const count = sum(directions, (direction) => direction.count)
-  const badCount = sum(directions, (direction) => direction.badCount)
+  const badCount = badCountOf(directions)
   const isOnlyLoss = directions.every((direction) => direction.badCount === direction.lossyCount)
   const pattern =
     isOnlyLoss && parameters.poolsLoss && directions.some(({ sentCount }) => sentCount > 0)
@@ -115,9 +121,10 @@ const createSuspects = (
   return (): ReadonlySet<Candidate> => {
     for (const direction of unexplained.takeChanged()) {
       for (const candidate of byDirection.get(direction) ?? []) {
-        candidate.evidence = evidenceOf(candidate, parameters)
-        const { isMet, badCount } = candidate.evidence
-        if (isMet && badCount >= Math.max(1, parameters.minGoodPeers)) suspects.add(candidate)
+        // Most candidates have few bad pairs, so the rest of their evidence is not computed.
+        const isEnough = badCountOf(candidate.directions) >= leastBadCount(parameters)
+        if (isEnough) candidate.evidence = evidenceOf(candidate, parameters)
+        if (isEnough && candidate.evidence.isMet) suspects.add(candidate)
         else suspects.delete(candidate)
       }
     }
@@ -239,6 +246,7 @@ export const findCulprits = (
   rackOf: ReadonlyMap<string, string>,
   parameters: Parameters,
 ): { culprits: Culprit[]; rest: Sample[] } => {
+  if (samples.filter(isBad).length < leastBadCount(parameters)) return { culprits: [], rest: [...samples] }
   const unexplained = new UnexplainedPairs(samples, rackOf)
   const candidates = candidatesOf(unexplained)
   const suspects = createSuspects(unexplained, candidates, parameters)

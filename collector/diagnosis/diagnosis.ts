@@ -81,6 +81,7 @@ const interfacesByNode = (fabrics: readonly JudgedFabric[]): Map<string, Set<str
 
 /** Returns one verdict for a node that is bad on all of several interfaces, else one for each bad interface. */
 const nodeVerdicts = (found: readonly Found[], fabrics: readonly JudgedFabric[]): Verdict[] => {
+  if (found.length === 0) return []
   const interfaces = interfacesByNode(fabrics)
   return [...Map.groupBy(found, ({ culprit }) => culprit.name)].flatMap(([node, all]) => {
     const bad = new Set(all.map((one) => one.interface))
@@ -127,9 +128,9 @@ const diagnoseRest = (input: DiagnosisInput): Diagnosis => {
   const classes: ClassFinding[] = []
   const again = new Set<Sample>()
   for (const judged of fabrics) {
-    const fabric = toFabric(judged.samples, input.lossWords)
     classes.push(...findSlowClasses(judged, { racks, interfaces, parameters }))
     if (!judged.samples.some(isBad)) continue
+    const fabric = toFabric(judged.samples, input.lossWords)
     const { culprits, rest } = findCulprits(judged.samples, racks, parameters)
     for (const culprit of culprits) {
       const found = { culprit, interface: interfaceOf(culprit), fabric }

@@ -43,7 +43,7 @@ export class UnexplainedPairs {
     this.#rackOf = rackOf
     for (const sample of samples) {
       const directions = this.#directionsOf(sample)
-      for (const { samples: all } of directions) all.push(sample)
+      for (const each of directions) each.samples.push(sample)
       this.#add(sample, 1, directions)
       if (sample.reach !== 'inside') continue
       const rack = rackOf.get(sample.source)!

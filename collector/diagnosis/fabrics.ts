@@ -29,7 +29,8 @@ const comparable = (samples: readonly Sample[], { minClassSize }: Parameters): (
   return groups.every(({ length }) => length >= minClassSize) ? groups : [samples]
 }
 
-const judgeFabric = (samples: readonly Sample[], parameters: Parameters): JudgedFabric => {
+/** Judges the rates and the repeated segments of iperf tests. Returns the classes of nodes that the rates show. */
+const judgeBulk = (samples: readonly Sample[], parameters: Parameters): readonly NodeClass[] => {
   const classes = findClasses(samples, parameters)
   for (const ofClass of groupBy(samples, classOfPair(classes))) {
     for (const group of comparable(ofClass, parameters)) {
@@ -38,6 +39,14 @@ const judgeFabric = (samples: readonly Sample[], parameters: Parameters): Judged
     }
   }
   if (parameters.comparesAcrossRacks) judgeAcrossRacks(samples, parameters)
+  return classes
+}
+
+const judgeFabric = (samples: readonly Sample[], parameters: Parameters): JudgedFabric => {
+  const isBulk = samples.some(
+    ({ bitsPerSecond, resentRatio }) => bitsPerSecond !== undefined || resentRatio !== undefined,
+  )
+  const classes = isBulk ? judgeBulk(samples, parameters) : []
   for (const group of comparable(samples, parameters)) judgePings(group, parameters)
   return { samples, classes }
 }
@@ -50,7 +59,7 @@ export const judgeFabrics = (
   reversed = false,
 ): JudgedFabric[] => {
   const complete = { ...defaultHeuristics, ...parameters }
-  const samples = results.flatMap((result) => toSample(result, racks, reversed))
+  const samples = results.flatMap((result) => toSample(result, racks, reversed) ?? [])
   const fabrics = groupBy(samples, ({ sourceInterface }) => sourceInterface).flatMap((from) =>
     groupBy(from, ({ destinationInterface }) => destinationInterface),
   )

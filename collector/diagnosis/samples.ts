@@ -67,14 +67,14 @@ const reachOf = (from: string | undefined, to: string | undefined): Sample['reac
   return from === to ? 'inside' : 'across'
 }
 
-/** Returns a sample for a result that is evidence: measured or failed. INVALID and NOT_RUN are no evidence. */
+/** Returns a sample for a result that is evidence: measured or failed. Undefined for INVALID and NOT_RUN. */
 export const toSample = (
   result: PairResult,
   racks: ReadonlyMap<string, string>,
   reversed: boolean,
-): Sample[] => {
+): Sample | undefined => {
   const failed = isFailed(result)
-  if (!failed && !isMeasured(result)) return []
+  if (!failed && !isMeasured(result)) return undefined
   const { values } = result
   const source = reversed ? result.destination : result.source
   const destination = reversed ? result.source : result.destination
@@ -82,24 +82,22 @@ export const toSample = (
   if (reversed) speeds.reverse()
   const ping = values?.kind === 'ping' ? values : undefined
   const iperf = values?.kind === 'iperf' ? values : undefined
-  return [
-    {
-      result,
-      source: source.node,
-      sourceInterface: source.interface,
-      destination: destination.node,
-      destinationInterface: destination.interface,
-      sourceSpeed: speeds[0],
-      destinationSpeed: speeds[1],
-      reach: reachOf(racks.get(source.node), racks.get(destination.node)),
-      bitsPerSecond: failed ? undefined : iperf?.bitsPerSecond,
-      sentCount: ping?.sentCount ?? 0,
-      lostCount: ping ? ping.sentCount - ping.receivedCount : 0,
-      rttSeconds: failed ? undefined : fromDuration(ping?.rtt?.p50),
-      resentRatio: failed ? undefined : iperf && resentRatioOf(iperf),
-      fault: failed ? 'failed' : undefined,
-      standsOut: failed,
-      isFar: failed,
-    },
-  ]
+  return {
+    result,
+    source: source.node,
+    sourceInterface: source.interface,
+    destination: destination.node,
+    destinationInterface: destination.interface,
+    sourceSpeed: speeds[0],
+    destinationSpeed: speeds[1],
+    reach: reachOf(racks.get(source.node), racks.get(destination.node)),
+    bitsPerSecond: failed ? undefined : iperf?.bitsPerSecond,
+    sentCount: ping?.sentCount ?? 0,
+    lostCount: ping ? ping.sentCount - ping.receivedCount : 0,
+    rttSeconds: failed ? undefined : fromDuration(ping?.rtt?.p50),
+    resentRatio: failed ? undefined : iperf && resentRatioOf(iperf),
+    fault: failed ? 'failed' : undefined,
+    standsOut: failed,
+    isFar: failed,
+  }
 }

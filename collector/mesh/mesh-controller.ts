@@ -156,7 +156,7 @@ export const createMeshController = (deps: MeshDependencies) => {
     recent: paths.recent,
     /** Returns a path as the API shows it. */
     pathMessage: (path: MeshPath, state: PathState): Path => {
-      const problem = agents.pathProblem(path.source.node, path.id)
+      const problem = agents.pathProblems(path.source.node).get(path.id) ?? ''
       return pathMessage(path, { state, problem }, paths.recent, time)
     },
     /** Yields events as they happen, until the signal is aborted. */

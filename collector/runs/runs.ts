@@ -1,6 +1,6 @@
-import { v7 as uuidv7 } from 'uuid'
 import { RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import { limitError, OperatingError } from '../../lib/errors.ts'
+import { createTimedId, type RandomBytes } from '../../lib/ids.ts'
 import { toTimestamp } from '../../lib/protobuf-time.ts'
 import { findLocalEvidence } from '../diagnosis/local-evidence.ts'
 import type { Fleet } from '../inventory/fleet.ts'
@@ -19,6 +19,8 @@ import type { RunUpdate } from './watchers.ts'
 const MAX_ACTIVE_RUNS = 64
 
 export type RunsDeps = Omit<RunDeps, 'queue' | 'connection'> & {
+  /** For the ids of runs. */
+  randomBytes: RandomBytes
   traffic: Pick<TrafficInterfaces, 'find'>
   fleet: Pick<Fleet, 'nodes' | 'connection' | 'refresh'>
 }
@@ -48,7 +50,7 @@ export class Runs {
    * nothing has started
    */
   async create(spec: RequestedRunSpec, requestId = ''): Promise<Run> {
-    const { clock, fleet, traffic } = this.#deps
+    const { clock, randomBytes, fleet, traffic } = this.#deps
     await fleet.refresh()
     this.#throwIfFull()
     const nodes = fleet.nodes()
@@ -56,7 +58,7 @@ export class Runs {
     const interfaces = exclusiveInterfacesOf(planned)
     throwIfTraffic(traffic, spec, interfaces)
     const now = clock.now()
-    const run = { ...newRun(uuidv7({ msecs: now.getTime() }), planned, nodes, now), requestId }
+    const run = { ...newRun(createTimedId(randomBytes, now), planned, nodes, now), requestId }
     const racks = new Map(nodes.flatMap(({ name, rack }) => (rack ? [[name, rack] as const] : [])))
     const deps = { ...this.#deps, connection: (node: string) => fleet.connection(node), queue: this.#queue }
     const participants = new Set(planned.endpoints.map(({ node }) => node))

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { TrafficSpec as TrafficSpecMessage } from '#proto/meshgauge/collector/v1/traffic.ts'
@@ -25,6 +26,7 @@ const setUp = () => {
   const traffics = new Traffics({
     clock: systemClock,
     random: Math.random,
+    randomBytes,
     logger: createLogger('test', 'silent'),
     fleet: {
       nodes: () => nodes,

@@ -1,6 +1,6 @@
-import { v7 as uuidv7 } from 'uuid'
 import type { TrafficFlow } from '#proto/meshgauge/collector/v1/traffic.ts'
 import { limitError, OperatingError } from '../../lib/errors.ts'
+import { createTimedId, type RandomBytes } from '../../lib/ids.ts'
 import type { Fleet } from '../inventory/fleet.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { TrafficInterfaces } from '../runs/traffic-interfaces.ts'
@@ -18,6 +18,8 @@ const WATCH_SECONDS = 1
 const OBSERVE_SECONDS = 5
 
 export type TrafficsDeps = Omit<ActiveTrafficDeps, 'fleet'> & {
+  /** For the ids of traffic. */
+  randomBytes: RandomBytes
   fleet: Pick<Fleet, 'nodes' | 'connection' | 'refresh'>
   runs: Pick<Runs, 'findByInterface'>
   interfaces: TrafficInterfaces
@@ -43,7 +45,7 @@ export class Traffics {
    * @throws OperatingError SPEC_INVALID, INTERFACES_BUSY, LIMIT_EXCEEDED, COLLECTOR_DRAINING; then nothing was started
    */
   async start(spec: TrafficSpec, requestId = ''): Promise<Traffic> {
-    const { fleet, clock } = this.#deps
+    const { fleet, clock, randomBytes } = this.#deps
     await fleet.refresh()
     if (this.#closing.signal.aborted)
       throw new OperatingError('COLLECTOR_DRAINING', 'this collector is shutting down')
@@ -56,7 +58,7 @@ export class Traffics {
     const prepared = prepareTraffic(spec, fleet.nodes())
     const interfaces = interfacesOfTraffic(prepared)
     this.#throwIfMeasured(interfaces)
-    const id = uuidv7({ msecs: clock.now().getTime() })
+    const id = createTimedId(randomBytes, clock.now())
     this.#deps.interfaces.reserve(id, interfaces)
     const traffic = new ActiveTraffic(this.#deps, { id, requestId, prepared })
     this.#active.set(id, traffic)

@@ -131,7 +131,11 @@ export const createMeshModel = (fault: Fault | undefined, random: Random) => {
   }
   const paths = createPaths({ random, initialState: () => undefined })
   const runLoad = { overlaps: () => false }
-  const agents = { delivers: () => true, interfaceProblem: () => '', pathProblem: () => '' }
+  const agents = {
+    delivers: () => true,
+    interfaceProblem: () => '',
+    pathProblems: () => new Map<number, string>(),
+  }
   let hasWorsened = false
   const ingest = createIngest({
     losses: createLossRecord(),

@@ -1,7 +1,6 @@
 import type { PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
 import type { Verdict } from '../../collector/diagnosis/verdict.ts'
-import { verdictOf } from '../../collector/diagnosis/verdict-message.ts'
 import { createMeshSpec, type MeshSpec } from '../../collector/mesh/assign/mesh-spec.ts'
 import { createAccounting } from './checkers/accounting.ts'
 import type { Checker, Violation } from './checkers/checker.ts'
@@ -123,6 +122,7 @@ class Simulation {
           if (call.path !== 'PingService/PingMesh') return
           const response = message as PingMeshResponse
           this.#accounting.onResponse(call, response)
+          if (response.event?.$case === 'started') this.#trace.note(response.event.value.session)
           if (response.event?.$case !== 'batch') return
           const { sequence, windows } = response.event.value
           this.#trace.note(call.node, sequence, ...windows.map((group) => group.windows.length))
@@ -136,7 +136,7 @@ class Simulation {
     this.#leases = createLeaseChecker(world)
     this.#tampering = createTampering(world.random('lies'))
     const isLarge = options.nodes > LARGE_NODES
-    const real = () => world.collector.parts().meshes.get().verdicts.map(verdictOf)
+    const real = () => world.collector.parts().meshes.verdicts()
     this.#verdicts = createVerdictChecker(world, this.#faults, {
       rackSize: RACK_SIZE,
       everySeconds: isLarge ? VERDICT_SECONDS.large : VERDICT_SECONDS.small,
@@ -244,7 +244,7 @@ class Simulation {
     const { seconds } = this.#options
     if (time.seconds() < seconds) await clock.sleep(seconds - time.seconds())
     const lastSeconds = time.seconds() + RECOVERY_SECONDS
-    const isWell = () => isAllUp(this.#world) && collector.parts().meshes.get().verdicts.length === 0
+    const isWell = () => isAllUp(this.#world) && collector.parts().meshes.verdicts().length === 0
     while (!isWell()) {
       if (time.seconds() > lastSeconds) {
         const { meshes } = collector.parts().meshes.get()

@@ -2,8 +2,7 @@
 const KEPT_LINES = 200
 
 /**
- * What happened, in order: as one number that two runs of a seed must share, and the last lines in words. IDs are left
- * out of it, because they are the only random values that do not come from the seed.
+ * What happened, in order: as one number that two runs of a seed must share, and the last lines in words.
  */
 export const createTrace = (seconds: () => number) => {
   let [low, high] = [0x811c9dc5, 0x1000193]

@@ -98,6 +98,7 @@ export const keepWorking = async (deps: Deps, endSeconds: number): Promise<void>
     const startSeconds = time.seconds()
     const { runs } = collector.parts()
     const run = await runs.create(spec)
+    trace.note(run.id)
     trace.say(`a run of ${spec.test.kind} begins: ${run.plan.pairCount} pairs`)
     if (isCancelled) {
       void clock.sleep(cancelAfter).then(() => {

@@ -135,7 +135,11 @@ test('a target that the agent refuses is the problem of its path, not of its int
     sequence: 1,
     problems: [{ groupIndex: 0, interface: 'net0', reason: 'not in a network', targetIds: [7, 8] }],
   })
-  expect([6, 7, 8].map((id) => agent.pathProblem(id))).toEqual(['', 'not in a network', 'not in a network'])
+  expect([6, 7, 8].map((id) => agent.pathProblems().get(id) ?? '')).toEqual([
+    '',
+    'not in a network',
+    'not in a network',
+  ])
   expect(agent.interfaceProblems().size).toBe(0)
   expect(agent.problems()).toEqual(['a does not probe 2 of its targets: not in a network'])
   await agent.close()

@@ -126,6 +126,7 @@ class MeshAgent {
   }
 
   #setProblems(problems: readonly MeshProblem[]): void {
+    if (problems.length + this.#interfaceProblems.size + this.#pathProblems.size === 0) return
     const ofGroups = problems.filter(({ targetIds }) => targetIds.length === 0)
     this.#interfaceProblems = new Map(
       ofGroups.map(({ groupIndex, interface: name, reason }) => [
@@ -218,9 +219,9 @@ class MeshAgent {
     return this.#interfaceProblems
   }
 
-  /** Why a path is not probed; empty when it is. */
-  pathProblem(id: number): string {
-    return this.#pathProblems.get(id) ?? ''
+  /** Returns the paths that it does not probe now, and why. */
+  pathProblems(): ReadonlyMap<number, string> {
+    return this.#pathProblems
   }
 
   /** Returns why this node is not measured, one line each. */

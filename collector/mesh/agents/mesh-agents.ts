@@ -29,6 +29,8 @@ type Deps = Pick<MeshDependencies, 'logger' | 'random' | 'fleet' | 'store' | 'ob
  */
 const MAX_SILENT_CALLED = 200
 
+const NO_PROBLEMS: ReadonlyMap<number, string> = new Map()
+
 /** Which agents can be called, from the last state of the fleet. */
 const createReachability = () => {
   let ready: ReadonlySet<string> = new Set()
@@ -135,8 +137,9 @@ export const createMeshAgents = (deps: Deps) => {
     /** Returns why a node cannot probe from an interface; empty when it can. */
     interfaceProblem: (node: string, name: string): string =>
       agents.get(node)?.interfaceProblems().get(name) ?? '',
-    /** Returns why a node does not probe a path; empty when it does. */
-    pathProblem: (node: string, id: number): string => agents.get(node)?.pathProblem(id) ?? '',
+    /** Returns the paths that a node does not probe, and why. */
+    pathProblems: (node: string): ReadonlyMap<number, string> =>
+      agents.get(node)?.pathProblems() ?? NO_PROBLEMS,
     problems: (node: string): string[] => agents.get(node)?.problems() ?? [],
     /** Returns the state of each stream, with clock offsets relative to the wall clock. */
     streams: () => [...agents.values()].map((agent) => moved(agent.status(), time.shiftMs())),

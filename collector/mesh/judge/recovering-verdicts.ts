@@ -38,17 +38,19 @@ const isActive = ({ path: { health }, state }: MeasuredPath, nowMs: number): boo
  * to recover would look like a bad link.
  */
 export const createRecoveryFilter = (given: {
-  measured: readonly MeasuredPath[]
+  /** The measured paths by their keys. */
+  byPair: ReadonlyMap<string, MeasuredPath>
   previous: readonly Verdict[]
   nowMs: number
 }) => {
   const known = new Map(given.previous.map((verdict) => [verdictKey(verdict), verdict]))
-  const active = new Set(
-    given.measured.filter((each) => isActive(each, given.nowMs)).map(({ path }) => path.key),
-  )
+  const isActivePair = (pair: EndpointPair): boolean => {
+    const measured = given.byPair.get(endpointPairKey(pair))
+    return measured !== undefined && isActive(measured, given.nowMs)
+  }
   return (verdict: Verdict): Verdict[] => {
     const previous = known.get(verdictKey(verdict))
-    const activeCount = verdict.pairsFor.filter((pair) => active.has(endpointPairKey(pair))).length
+    const activeCount = verdict.pairsFor.filter(isActivePair).length
     if (previous && activeCount === 0) {
       const message = previous.message.endsWith(RECOVERING) ? previous.message : previous.message + RECOVERING
       return [{ ...verdict, direction: previous.direction, message }]

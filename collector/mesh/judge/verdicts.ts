@@ -4,6 +4,7 @@ import { diagnose } from '../../diagnosis/diagnosis.ts'
 import type { LocalEvidence } from '../../diagnosis/local-evidence.ts'
 import { defaultThresholds } from '../../diagnosis/thresholds.ts'
 import { createVerdict, type Verdict } from '../../diagnosis/verdict.ts'
+import type { PairResult } from '../../dispatch/pair-result.ts'
 import { interfaceKey } from '../../inventory/keys.ts'
 import type { LossyInterface } from '../state/interface-state.ts'
 import type { LossRecord } from '../state/loss-record.ts'
@@ -153,15 +154,18 @@ export const judgeMesh = (evidence: MeshEvidence): Verdict[] => {
     (accused.size > 0 &&
       (accused.has(interfaceKey({ node: destination.node, interface: '' })) ||
         accused.has(interfaceKey(destination))))
-  const byPair = new Map(measured.map((each) => [each.path.key, each]))
-  const results = measured.flatMap((each) => {
+  const byPair = new Map<string, MeasuredPath>()
+  for (const each of measured) byPair.set(each.path.key, each)
+  const results: PairResult[] = []
+  for (const each of measured) {
     const back = byPair.get(each.path.backKey)
-    return isExplained(each.path) || isOutdated(each, back) ? [] : [evidence.results.of(each, back, nowMs)]
-  })
+    if (!isExplained(each.path) && !isOutdated(each, back))
+      results.push(evidence.results.of(each, back, nowMs))
+  }
   const words = createMeshLossWords(evidence, byPair)
   const diagnosed = diagnose({ results, racks, local, packetBytes, lossWords: words })
     .verdicts.map(asMeshVerdict)
-    .flatMap(createRecoveryFilter(evidence))
+    .flatMap(createRecoveryFilter({ ...evidence, byPair }))
   const verdicts = withLossyInterfaces([...down.values(), ...cutOff, ...diagnosed], lossy, byPair, words)
   return verdicts.sort((one, other) => other.confidence - one.confidence)
 }

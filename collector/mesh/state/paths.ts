@@ -228,29 +228,30 @@ export const createPathStates = (deps: {
     delivers: (node: string) => boolean
     /** Returns why a node cannot probe from an interface; empty when it can. */
     interfaceProblem: (node: string, name: string) => string
-    /** Returns why a node does not probe a path; empty when it does. */
-    pathProblem: (node: string, id: number) => string
+    /** Returns the paths that a node does not probe, and why. */
+    pathProblems: (node: string) => ReadonlyMap<number, string>
   }
   runLoad: Pick<RunLoad, 'overlaps'>
 }) => {
   const { clock, paths, agents, runLoad } = deps
   const delivers = ({ source: { node, interface: name } }: MeshPath): boolean =>
     agents.delivers(node) && agents.interfaceProblem(node, name) === ''
-  const isProbed = ({ source, id }: MeshPath): boolean => agents.pathProblem(source.node, id) === ''
   const stateAt = (path: MeshPath, nowMs: number): PathState =>
-    stateOf(path, delivers(path) && isProbed(path), nowMs)
+    stateOf(path, delivers(path) && !agents.pathProblems(path.source.node).has(path.id), nowMs)
   const statesOf = (all: Iterable<MeshPath>, isWanted: (state: PathState) => boolean): MeasuredPath[] => {
     const now = clock.now().getTime()
     const found: MeasuredPath[] = []
     // Paths of one interface follow each other, because a plan adds all of them.
     let source: InterfaceWindow | undefined
     let isDelivered = false
+    let problems: ReadonlyMap<number, string> = new Map()
     for (const path of all) {
       if (path.sourceWindow !== source) {
         source = path.sourceWindow
         isDelivered = delivers(path)
+        problems = agents.pathProblems(path.source.node)
       }
-      const state = stateOf(path, isDelivered && isProbed(path), now)
+      const state = stateOf(path, isDelivered && !problems.has(path.id), now)
       if (isWanted(state)) found.push({ path, state, isLoaded: runLoad.overlaps(path, now - MINUTE_MS, now) })
     }
     return found

@@ -71,6 +71,8 @@ export const createOverview = (deps: Deps) => {
 
   return {
     problems,
+    /** Returns the current verdicts, the most confident first. */
+    verdicts: evaluator.verdicts.bind(evaluator),
     get: (): GetMeshResponse => {
       const planned = [...planner.meshes()]
       const counts = pathStates.countsByMesh()

@@ -1,10 +1,10 @@
-import type { PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
+import type { MeshBatch, PingMeshRequest, PingMeshResponse } from '#proto/meshgauge/agent/v1/ping.ts'
 import type { Store } from '../../../collector/store/store.ts'
 import type { ServedCall } from '../world/calls.ts'
 import type { Checker } from './checker.ts'
 
 type Counts = { windows: number; sent: number; received: number }
-type Batch = { sequence: number; windows: { path: number; sent: number; received: number }[] }
+type Batch = Pick<MeshBatch, 'sequence' | 'windows'>
 type Session = { acknowledged: number; waiting: Batch[]; newest: number }
 
 /** Wall-clock bounds of all that a simulation can store, in Unix milliseconds. */
@@ -18,6 +18,12 @@ const add = (all: Map<number, Counts>, path: number, sent: number, received: num
   known.sent += sent
   known.received += received
   all.set(path, known)
+}
+
+const addBatch = (all: Map<number, Counts>, { windows: groups }: Batch): void => {
+  for (const { windows } of groups) {
+    for (const { targetId, sentCount, receivedCount } of windows) add(all, targetId, sentCount, receivedCount)
+  }
 }
 
 /**
@@ -38,32 +44,21 @@ export const createAccounting = (store: () => Store) => {
     const { sequence, windows } = event.value
     if (sequence <= session.newest) return
     session.newest = sequence
-    const flat = windows.flatMap((group) =>
-      group.windows.map(({ targetId, sentCount, receivedCount }) => ({
-        path: targetId,
-        sent: sentCount,
-        received: receivedCount,
-      })),
-    )
-    session.waiting.push({ sequence, windows: flat })
+    session.waiting.push({ sequence, windows })
   }
   const onRequest = ({ request }: PingMeshRequest): void => {
     if (request?.$case !== 'acknowledgement') return
     const session = sessions.get(request.value.session)
     if (!session) return
     while (session.waiting[0] && session.waiting[0].sequence <= request.value.sequence) {
-      for (const { path, sent, received } of session.waiting.shift()!.windows) {
-        add(acknowledged, path, sent, received)
-      }
+      addBatch(acknowledged, session.waiting.shift()!)
     }
   }
 
   const finish = async (): Promise<string[]> => {
     const unacknowledged = new Map<number, Counts>()
     for (const { waiting } of sessions.values()) {
-      for (const { windows } of waiting) {
-        for (const { path, sent, received } of windows) add(unacknowledged, path, sent, received)
-      }
+      for (const batch of waiting) addBatch(unacknowledged, batch)
     }
     const stored = await store().aggregate(ALL_TIME.fromMs, ALL_TIME.toMs)
     const problems: string[] = []

@@ -18,7 +18,11 @@ export const gaugesOf = (world: World, mostUnacknowledged: () => number): Gauge[
   }
   return [
     { name: 'timers', value: time.timerCount, most: 1000 + 60 * agents.length },
-    { name: 'calls to agents', value: collector.callCount, most: 100 + 12 * agents.length },
+    {
+      name: 'calls to agents',
+      value: () => (isDue() ? collector.callCount() : 0),
+      most: 100 + 12 * agents.length,
+    },
     {
       name: 'windows that wait although the store works',
       value: () => (storeWorks() && isDue() ? collector.parts().meshes.snapshot().waitingWindows : 0),

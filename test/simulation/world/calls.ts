@@ -31,8 +31,10 @@ export type ServedCall = {
 }
 
 /** What a message becomes on the wire: the reader gets a copy. */
-export const overTheWire = (type: MessageType, value: unknown): unknown =>
-  type.decode(type.encode(type.fromPartial(value)).finish())
+export const overTheWire = (type: MessageType, value: unknown, isEncoded: boolean): unknown => {
+  const copy = type.fromPartial(value)
+  return isEncoded ? type.decode(type.encode(copy).finish()) : copy
+}
 
 const current = new AsyncLocalStorage<ServedCall>()
 

@@ -37,8 +37,8 @@ export type CallObserver = {
 export type ConnectionDeps = {
   time: VirtualTime
   observer: CallObserver
-  /** Whether batches of the mesh are encoded and decoded as well, which takes a third of the time of a large fleet. */
-  encodesBatches: boolean
+  /** Whether messages are encoded and decoded. Without it, most are copied and batches of the mesh are not. */
+  encodes: boolean
 }
 
 type CallOptions = { signal?: AbortSignal | undefined; deadline?: number | undefined }
@@ -62,7 +62,10 @@ class Call implements ClientEnd, ServerEnd {
     this.#deps = deps
     this.#called = called
     this.#session = session
-    this.responses = createMessageQueue(() => session?.inServer(() => this.#server?.taken()))
+    this.responses = createMessageQueue({
+      onTaken: () => session?.inServer(() => this.#server?.taken()),
+      onEnd: () => this.leave(),
+    })
   }
 
   begin(client: ProcessClock, node: string, request: unknown, { signal, deadline }: CallOptions): void {
@@ -112,7 +115,7 @@ class Call implements ClientEnd, ServerEnd {
 
   #serve(session: Session, node: string, services: readonly Service[]): void {
     const { definition, key, method } = this.#called
-    const { observer, encodesBatches, time } = this.#deps
+    const { observer, encodes, time } = this.#deps
     const service = services.find((each) => each.definition === definition)
     const call: ServedCall = { path: pathOf(definition, method), node, endSeconds: undefined }
     const finish = (failure: Failure | undefined): void => {
@@ -134,7 +137,7 @@ class Call implements ClientEnd, ServerEnd {
       if (!session.isServerOpen) return
       observer.onResponse(call, message)
       for (const sent of observer.tamper(call, message)) {
-        const received = encodesBatches || !isBatch(sent) ? overTheWire(method.responseType, sent) : sent
+        const received = encodes || !isBatch(sent) ? overTheWire(method.responseType, sent, encodes) : sent
         session.toClient(() => this.responses.push(received))
       }
     }
@@ -150,7 +153,7 @@ class Call implements ClientEnd, ServerEnd {
   }
 
   #send(session: Session, message: unknown): void {
-    const received = overTheWire(this.#called.method.requestType, message)
+    const received = overTheWire(this.#called.method.requestType, message, this.#deps.encodes)
     session.toServer(() => {
       if (this.#served) this.#deps.observer.onRequest(this.#served, received)
       this.#server?.requests.push(received)
@@ -175,8 +178,8 @@ class Call implements ClientEnd, ServerEnd {
 
   #end(error: unknown, isAtOnce = false): void {
     if (this.#isOver) return
-    this.responses.fail(error, isAtOnce)
     this.close()
+    this.responses.fail(error, isAtOnce)
   }
 
   /** Nothing more is sent or received. */
@@ -230,9 +233,7 @@ export const createConnection = (deps: ConnectionDeps, client: ProcessClock, end
         },
         next: () => {
           call ??= open(called, request, options)
-          const next = call.responses.next()
-          next.then(({ done: isOver }) => isOver && leave(), leave)
-          return next
+          return call.responses.next()
         },
         return: async () => {
           leave()

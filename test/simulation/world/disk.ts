@@ -11,9 +11,11 @@ export type DiskFailure = keyof typeof ERRORS
 /**
  * The disk of the collector: an SQLite database in memory that outlives the collector's process, and whose writes fail
  * when told.
+ * @param identity of the store
  */
-export const createDisk = () => {
+export const createDisk = (identity: string) => {
   const { database, path, close } = openDatabase(':memory:')
+  database.prepare('UPDATE collector SET identity = ?').run(identity)
   const execute = database.exec.bind(database)
   let failure: DiskFailure | undefined
   let failureCount = 0

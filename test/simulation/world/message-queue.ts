@@ -1,18 +1,28 @@
 type Reader<T> = { resolve(result: IteratorResult<T, undefined>): void; reject(error: unknown): void }
 
+type QueueListeners = {
+  /** The reader has taken a message. */
+  onTaken?: () => void
+  /** The reader has learned of the end. */
+  onEnd?: () => void
+}
+
 /** Messages on their way to one reader. Ends or fails once; what was pushed before is still read. */
-export const createMessageQueue = <T>(onTaken: () => void = () => undefined) => {
+export const createMessageQueue = <T>({ onTaken, onEnd }: QueueListeners = {}) => {
   let messages: T[] = []
   let end: { error: unknown } | 'ended' | undefined
   let reader: Reader<T> | undefined
   const answer = (to: Reader<T>): boolean => {
     if (messages.length > 0) {
       const value = messages.shift()!
-      onTaken()
+      onTaken?.()
       to.resolve({ done: false, value })
-    } else if (end === 'ended') to.resolve({ done: true, value: undefined })
-    else if (end) to.reject(end.error)
-    else return false
+      return true
+    }
+    if (!end) return false
+    if (end === 'ended') to.resolve({ done: true, value: undefined })
+    else to.reject(end.error)
+    onEnd?.()
     return true
   }
   const wakeReader = () => {

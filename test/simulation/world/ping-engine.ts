@@ -1,11 +1,12 @@
+import { AbortError } from 'abort-controller-x'
 import type { Detection, PingEngine, PingSink } from '../../../agent/engines/engine.ts'
 import { validateFping } from '../../../agent/engines/fping/args.ts'
 import { planPing } from '../../../agent/engines/ping-request.ts'
-import type { Clock } from '../../../lib/clock.ts'
 import type { Fabric } from './fabric.ts'
+import type { ProcessClock } from './process-clock.ts'
 
 type Deps = {
-  clock: Clock
+  clock: ProcessClock
   fabric: Fabric
   node: number
   /** The engine of the agent, for runs: its program is simulated. */
@@ -22,16 +23,11 @@ export const createSimulatedPingEngine = ({ clock, fabric, node, program, onRoun
   ...program,
   detect: async (): Promise<Detection> => ({ available: true, version: 'simulated', reasons: [] }),
   validate: validateFping,
-  pingContinuously: async (request, source, signal, sink: PingSink) => {
+  pingContinuously: (request, source, signal, sink: PingSink) => {
     const { addresses, intervalSeconds } = planPing(request)
     const name = fabric.interfaces.indexOf(source.interface)
     const destinations = Int32Array.from(addresses, (address) => fabric.whereIs(address)?.node ?? -1)
-    // Node spends several times as long on the listeners of a combined signal as on those of a simple one.
-    const stop = new AbortController()
-    signal.throwIfAborted()
-    signal.addEventListener('abort', () => stop.abort(), { once: true })
-    for (;;) {
-      await clock.sleep(intervalSeconds, stop.signal)
+    const round = (): void => {
       for (let target = 0; target < destinations.length; target++) {
         const destination = destinations[target]!
         const rttSeconds = destination < 0 ? undefined : fabric.probe(name, node, destination)
@@ -39,5 +35,22 @@ export const createSimulatedPingEngine = ({ clock, fabric, node, program, onRoun
       }
       onRound(destinations.length)
     }
+    // A timer costs less than a wait that can be aborted, with its promise and its listener, in each round.
+    return new Promise((_, reject) => {
+      let cancel: (() => void) | undefined
+      const next = (): void => {
+        cancel = clock.after(intervalSeconds, () => {
+          round()
+          next()
+        })
+      }
+      const end = (): void => {
+        cancel?.()
+        reject(new AbortError())
+      }
+      signal.throwIfAborted()
+      signal.addEventListener('abort', end, { once: true })
+      next()
+    })
   },
 })

@@ -4,6 +4,7 @@ import { createRandom, type Random } from '../../../collector/topology/random.ts
 export type RandomSource = {
   /** From 0 (included) to 1 (excluded). */
   next: Random
+  bytes(count: number): Uint8Array
   between(low: number, high: number): number
   integer(low: number, high: number): number
   chance(probability: number): boolean
@@ -27,6 +28,7 @@ export const createRandomSource = (seed: number, purpose: string): RandomSource 
   const integer = (low: number, high: number) => low + Math.floor(next() * (high - low + 1))
   return {
     next,
+    bytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(next() * 256)),
     between: (low, high) => low + next() * (high - low),
     integer,
     chance: (probability) => next() < probability,

@@ -1,6 +1,8 @@
 import { createAgentParts } from '../../../agent/agent.ts'
 import type { PingEngine } from '../../../agent/engines/engine.ts'
 import { createFping } from '../../../agent/engines/fping/engine.ts'
+// The engine loads it when it is first used. Loading takes real time, in which virtual time would pass.
+import '../../../agent/engines/iperf3/client.ts'
 import { createIperf3 } from '../../../agent/engines/iperf3/engine.ts'
 import type { AgentOptions } from '../../../agent/options.ts'
 import type { Logger } from '../../../lib/logging.ts'
@@ -11,6 +13,7 @@ import { KEEPALIVE_SECONDS, type Link } from './links.ts'
 import { createSimulatedPingEngine } from './ping-engine.ts'
 import { createProcessClock, type ProcessClock } from './process-clock.ts'
 import { createSimulatedProcesses, type Program, type StartedProgram } from './processes.ts'
+import type { RandomSource } from './random.ts'
 import type { ServerProcess } from './session.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
@@ -19,6 +22,7 @@ export type AgentDeps = {
   logger: Logger
   fabric: Fabric
   link: Link
+  random: RandomSource
   programs: Readonly<Record<string, Program>>
   /** Whether the mesh reads the text of a simulated fping; otherwise its engine is simulated. */
   usesPrograms: boolean
@@ -78,6 +82,7 @@ export const createSimulatedAgent = (deps: AgentDeps, node: number, hostClock: H
     const parts = createAgentParts(
       {
         clock: agent,
+        randomBytes: deps.random.bytes,
         logger,
         processes,
         interfaces,

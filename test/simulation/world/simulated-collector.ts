@@ -13,11 +13,12 @@ import type { Logger } from '../../../lib/logging.ts'
 import { type Connection, type ConnectionDeps, createConnection } from './connection.ts'
 import type { Disk } from './disk.ts'
 import { createProcessClock, type ProcessClock } from './process-clock.ts'
+import type { RandomSource } from './random.ts'
 import type { SimulatedAgent } from './simulated-agent.ts'
 
 type Deps = ConnectionDeps & {
   logger: Logger
-  random: () => number
+  random: RandomSource
   disk: Disk
   agents: readonly SimulatedAgent[]
   /** What a test puts around the store. */
@@ -93,7 +94,8 @@ export const createSimulatedCollector = (deps: Deps, options: SimulatedOptions) 
         logger,
         tracer: trace.getTracer('simulation'),
         meter: metrics.getMeter('simulation'),
-        random: deps.random,
+        random: deps.random.next,
+        randomBytes: deps.random.bytes,
         // They are not of virtual time, and would be observed after the simulated process has ended.
         hasProcessMetrics: false,
         readOptions: async () => settings,

@@ -2,6 +2,7 @@ import type { MeshSpec } from '../../../collector/mesh/assign/mesh-spec.ts'
 import { STORE_LIMITS, type StoreLimits } from '../../../collector/store/limits.ts'
 import type { Store } from '../../../collector/store/store.ts'
 import { OperatingError } from '../../../lib/errors.ts'
+import { createId } from '../../../lib/ids.ts'
 import type { Logger } from '../../../lib/logging.ts'
 import type { ServedCall } from './calls.ts'
 import type { CallObserver } from './connection.ts'
@@ -16,7 +17,7 @@ import { createSimulatedAgent, type SimulatedAgent } from './simulated-agent.ts'
 import { createSimulatedCollector, type SimulatedCollector } from './simulated-collector.ts'
 import { createVirtualTime } from './virtual-time.ts'
 
-/** More nodes than this: batches are not encoded, and the mesh does not go through the text of fping. */
+/** More nodes than this: messages are not encoded, and the mesh does not go through the text of fping. */
 const EXACT_NODES = 24
 
 export type WorldOptions = {
@@ -72,6 +73,7 @@ export const createWorld = (options: WorldOptions) => {
         logger,
         fabric,
         link: createLink(time, random(`link ${node}`)),
+        random: random(`agent ${node}`),
         programs,
         usesPrograms: isExact,
         onRound: options.onRound ?? (() => undefined),
@@ -93,14 +95,14 @@ export const createWorld = (options: WorldOptions) => {
     onBug: (error) => report('an RPC failed because of a bug', error),
     tamper: (call: ServedCall, message) => observer.tamper?.(call, message) ?? [message],
   }
-  const disk = createDisk()
+  const disk = createDisk(createId(random('disk').bytes))
   const collector: SimulatedCollector = createSimulatedCollector(
     {
       time,
       observer: calls,
-      encodesBatches: isExact,
+      encodes: isExact,
       logger,
-      random: random('collector').next,
+      random: random('collector'),
       disk,
       agents,
       ...(options.wrapStore && { wrapStore: options.wrapStore }),
