@@ -104,6 +104,13 @@ describe('a test on a host', () => {
     else expect(shortage).toBe(`could not keep up: ${expected}`)
   })
 
+  test('whose kernel does not tell', async () => {
+    watch = watchCpuShortage({ clock: time.clock, read: () => undefined })
+    const end = watch.begin()
+    await pass(3, {})
+    expect(end()).toBe('')
+  })
+
   test('that was short only before it', async () => {
     watch = watchCpuShortage({ clock: time.clock, read })
     await pass(5, { periods: 10, throttled: 10 })

@@ -95,6 +95,8 @@ export type CpuShortageWatch = CpuShortage & { close(): void }
 /** Samples the host once per second until it is closed: two or three small files, about 0.1 ms. */
 export const watchCpuShortage = ({ clock, read }: { clock: Clock; read: ReadText }): CpuShortageWatch => {
   const end = new AbortController()
+  // Where the kernel does not tell, nothing is sampled.
+  if (read('/proc/stat') === undefined) return { begin: () => () => '', close: () => undefined }
   let last = readCounters(read, clock.monotonicSeconds())
   let [seconds, shortSeconds] = [0, 0]
   let reason = ''
