@@ -7,6 +7,7 @@ import type { InventoryNode } from './config.ts'
 import { createTurns, reportFirstCalls } from './first-calls.ts'
 import { type LastMeasured, type MonitorDeps, MonitoredNode } from './monitored-node.ts'
 import type { FleetNode } from './node.ts'
+import { shareRuns } from './shared-runs.ts'
 
 /** Largest share of a core that listeners of changes use. */
 const NOTIFY_SHARE = 0.1
@@ -200,10 +201,10 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
     settled,
     setInventory,
     onChange: notifier.add,
-    refresh: async () => {
+    refresh: shareRuns(async () => {
       await settle()
       await forAll((node) => node.refresh())
-    },
+    }),
     connectionStates: () => countStates(monitored.values()),
     connection: (name) => {
       const connection = monitored.get(name)?.connection ?? removed.get(name)

@@ -51,6 +51,7 @@ export class Runs {
    */
   async create(spec: RequestedRunSpec, requestId = ''): Promise<Run> {
     const { clock, randomBytes, fleet, traffic } = this.#deps
+    this.#throwIfFull()
     await fleet.refresh()
     this.#throwIfFull()
     const nodes = fleet.nodes()
