@@ -76,6 +76,13 @@ const scaled = (value: number, base: number, units: readonly string[]): string =
   return `${significant(rest, 3)} ${units[index]}`
 }
 
+/** A whole number with thousands separators, such as 4,032. */
+export const formatCount = (count: number): string => count.toLocaleString('en-US')
+
+/** A count with its noun, such as `1 pair` or `4,032 pairs`. */
+export const counted = (count: number, noun: string): string =>
+  `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
+
 /** Formats a bitrate as `9.41 Gbit/s`. */
 export const formatBitrate = (bitsPerSecond: number): string =>
   scaled(bitsPerSecond, 1000, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s', 'Pbit/s'])

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
+import { counted } from '../../lib/units.ts'
 import { type App, type Invocation, withExamples } from '../app.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { counted } from '../render/figures.ts'
 import { printJson, printLine } from '../terminal.ts'
 
 /** Checks a configuration. Needs no collector. @throws ConfigError with all problems */

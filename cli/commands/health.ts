@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
+import { counted } from '../../lib/units.ts'
 import { type App, type Invocation, withClient, withExamples } from '../app.ts'
 import { readAll } from '../client/paging.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { counted } from '../render/figures.ts'
 import { healthDocument, healthExitCode, renderHealth } from '../render/health-text.ts'
 import { printJson, printLine } from '../terminal.ts'
 

@@ -1,8 +1,9 @@
 import { type CheckResult, CheckStatus } from '#proto/meshgauge/agent/v1/check.ts'
 import type { RunChecksResponse } from '#proto/meshgauge/collector/v1/fleet.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
+import { counted } from '../../lib/units.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { compareNames, counted } from './figures.ts'
+import { compareNames } from './figures.ts'
 import { type Paint, type Style, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 

@@ -2,7 +2,7 @@
 
 import type { EndpointPair, ExpectationResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { formatExpected, isMinimum } from '../../lib/expectations.ts'
-import { counted, formatCount } from './figures.ts'
+import { counted, formatCount } from '../../lib/units.ts'
 import { type Paint, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 

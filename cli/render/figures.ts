@@ -1,12 +1,5 @@
 import { formatDuration } from '../../lib/units.ts'
 
-/** A whole number with thousands separators, such as 4,032. */
-export const formatCount = (count: number): string => count.toLocaleString('en-US')
-
-/** A count with its noun, such as `1 pair` or `4,032 pairs`. */
-export const counted = (count: number, noun: string): string =>
-  `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
-
 /** The first sentence of a text, for a table: the full text is in the details. */
 export const firstSentence = (text: string): string => /^.*?[.!?](?=\s|$)/s.exec(text)?.[0] ?? text
 

@@ -7,9 +7,10 @@ import {
   Severity,
 } from '#proto/meshgauge/collector/v1/health.ts'
 import { fromTimestamp } from '../../lib/protobuf-time.ts'
+import { counted } from '../../lib/units.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { checkResultDocument } from './checks-text.ts'
-import { ago, compareNames, counted } from './figures.ts'
+import { ago, compareNames } from './figures.ts'
 import { type Paint, type Style, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 

@@ -1,5 +1,5 @@
 import { formatFault, type LabReport } from '../../deploy/local/lab.ts'
-import { counted } from './figures.ts'
+import { counted } from '../../lib/units.ts'
 import type { Paint } from './paint.ts'
 
 type LabWithCollector = LabReport & { collector: string | undefined }

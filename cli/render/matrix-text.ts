@@ -1,6 +1,7 @@
 import { Outcome } from '#proto/meshgauge/agent/v1/types.ts'
 import { median } from '../../lib/statistics.ts'
-import { compareNames, counted } from './figures.ts'
+import { counted } from '../../lib/units.ts'
+import { compareNames } from './figures.ts'
 import { type Paint, padEnd, padStart, sanitize, widthOf } from './paint.ts'
 import type { Cell, Matrix, MatrixMeasure } from './pair-matrix.ts'
 import { renderTable } from './table.ts'

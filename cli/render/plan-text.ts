@@ -1,8 +1,7 @@
 import { type Plan, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import { formatBytes, formatDuration } from '../../lib/units.ts'
+import { counted, formatBytes, formatCount, formatDuration } from '../../lib/units.ts'
 import { topologyWord } from './enum-words.ts'
-import { counted, formatCount } from './figures.ts'
 import { sanitize } from './paint.ts'
 
 const boundText = (plan: Plan): string => {

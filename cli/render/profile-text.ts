@@ -3,9 +3,9 @@
 import type { Profile } from '#proto/meshgauge/collector/v1/profile.ts'
 import { type Run, type RunSpec, TopologyKind } from '#proto/meshgauge/collector/v1/run.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
+import { counted } from '../../lib/units.ts'
 import { topologyWord } from './enum-words.ts'
 import { missedCount } from './expectations-text.ts'
-import { counted } from './figures.ts'
 import { type Paint, sanitize } from './paint.ts'
 
 const specDocument = (spec: RunSpec | undefined) => ({

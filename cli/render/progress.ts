@@ -3,10 +3,9 @@
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
-import { formatDuration } from '../../lib/units.ts'
+import { formatCount, formatDuration } from '../../lib/units.ts'
 import type { OutputStream } from '../terminal.ts'
 import { runTest, runTopology } from './enum-words.ts'
-import { formatCount } from './figures.ts'
 import { type Paint, sanitize } from './paint.ts'
 import { createStatusLine } from './status-line.ts'
 

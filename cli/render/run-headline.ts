@@ -8,10 +8,10 @@ import {
   type Verdict,
 } from '#proto/meshgauge/collector/v1/result.ts'
 import { type Run, RunState } from '#proto/meshgauge/collector/v1/run.ts'
+import { counted, formatCount } from '../../lib/units.ts'
 import { type ExitCode, judgedExitCode } from '../exit-codes.ts'
 import { outcomeWord, stateWord } from './enum-words.ts'
 import { renderMisses } from './expectations-text.ts'
-import { counted, formatCount } from './figures.ts'
 import { type Paint, sanitize } from './paint.ts'
 
 /** Maximum number of failure groups to list; more are counted. */

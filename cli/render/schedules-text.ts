@@ -5,9 +5,9 @@ import type {
   ScheduleSpec,
 } from '#proto/meshgauge/collector/v1/schedule.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { formatBytes, formatDuration } from '../../lib/units.ts'
+import { counted, formatBytes, formatCount, formatDuration } from '../../lib/units.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { ago, counted, formatCount } from './figures.ts'
+import { ago } from './figures.ts'
 import { type Paint, sanitize } from './paint.ts'
 import { scheduleOrigin, scheduleState, scheduleWork } from './schedule-document.ts'
 import { shortenIds } from './short-ids.ts'

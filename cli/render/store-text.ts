@@ -1,7 +1,7 @@
 import type { GetStoreInfoResponse, StoreLevel } from '#proto/meshgauge/collector/v1/store.ts'
 import { fromDuration, fromTimestamp } from '../../lib/protobuf-time.ts'
-import { formatBytes, formatDuration } from '../../lib/units.ts'
-import { ago, formatCount } from './figures.ts'
+import { formatBytes, formatCount, formatDuration } from '../../lib/units.ts'
+import { ago } from './figures.ts'
 import { type Paint, sanitize } from './paint.ts'
 import { renderTable } from './table.ts'
 

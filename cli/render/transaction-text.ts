@@ -3,7 +3,7 @@
 import type { PairResult } from '#proto/meshgauge/collector/v1/result.ts'
 import { fromDuration } from '../../lib/protobuf-time.ts'
 import { median } from '../../lib/statistics.ts'
-import { formatCount } from './figures.ts'
+import { formatCount } from '../../lib/units.ts'
 import { formatIn, unitFor } from './matrix-text.ts'
 
 const transactionsOf = (pairs: readonly PairResult[]) =>

@@ -3,6 +3,7 @@
  * what `judge` returns; test/architecture forbids other code to decide it again.
  */
 
+import { counted, formatCount } from '../../lib/units.ts'
 import type { Coverage } from './coverage.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -49,11 +50,8 @@ const LEAST_COVERAGE = 0.5
 
 const MAX_NAMED = 3
 
-const counted = (count: number, noun: string): string =>
-  `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
-
 const observedText = ({ coverage: { observedCount, requestedCount }, subject }: Findings): string =>
-  `${observedCount.toLocaleString('en-US')} of ${counted(requestedCount, subject)}`
+  `${formatCount(observedCount)} of ${counted(requestedCount, subject)}`
 
 /** Returns why the answer is unclear; '' when it is not. */
 const unclearReason = (findings: Findings): string => {

@@ -4,7 +4,7 @@
  */
 
 import { cidrOf, containsAddress, type IpPrefix } from '../../lib/ip-address.ts'
-import { formatBitrate } from '../../lib/units.ts'
+import { counted, formatBitrate } from '../../lib/units.ts'
 import { linkSpeedOf, parseAddresses } from '../inventory/endpoints.ts'
 import { interfaceKey, type NodeInterface } from '../inventory/keys.ts'
 import type { FleetNode, HostInterface } from '../inventory/node.ts'
@@ -46,9 +46,6 @@ const MIN_AGREEING = 2
 
 /** Most interfaces with the same address that a text names. */
 const MAX_NAMED = 3
-
-const counted = (count: number, noun: string): string =>
-  `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
 
 const nameOf = ({ node, interface: name }: NodeInterface): string => `${node} ${name}`
 

@@ -1,3 +1,4 @@
+import { counted } from '../../lib/units.ts'
 import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
 import { interfaceKey, pairKey } from '../inventory/keys.ts'
 import { coverageOf } from './coverage.ts'
@@ -49,9 +50,6 @@ const extentOf = (results: readonly PairResult[]) => {
     canNameCulprit: [...peers.values()].some(({ size }) => size >= defaultHeuristics.minGoodPeers),
   }
 }
-
-const counted = (count: number, noun: string): string =>
-  `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
 
 /**
  * Judges the results of a run: verdicts, marks, coverage and the answer. Marks are exactly the pairs that support a

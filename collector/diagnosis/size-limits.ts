@@ -1,6 +1,7 @@
 /** Interfaces that pass small packets and lose large ones: an MTU black hole. */
 
 import { median } from '../../lib/statistics.ts'
+import { formatCount } from '../../lib/units.ts'
 import { isFailed, isMeasured } from '../dispatch/outcomes.ts'
 import type { EndpointPair, PairResult } from '../dispatch/pair-result.ts'
 import { interfaceKey, pairKey } from '../inventory/keys.ts'
@@ -88,7 +89,7 @@ const VERBS: Record<FaultDirection, string> = {
   both: 'sends and receives',
 }
 
-const sizeText = (bytes: number): string => `nothing larger than ${bytes.toLocaleString('en-US')} bytes`
+const sizeText = (bytes: number): string => `nothing larger than ${formatCount(bytes)} bytes`
 
 const evidenceText = (stalled: readonly Stalled[]): string => {
   const swept = stalled.filter(({ limit }) => limit !== undefined).length

@@ -7,7 +7,7 @@ import type { InventoryNode } from './config.ts'
 import { createTurns, reportFirstCalls } from './first-calls.ts'
 import { type LastMeasured, type MonitorDeps, MonitoredNode } from './monitored-node.ts'
 import type { FleetNode } from './node.ts'
-import { shareRuns } from './shared-runs.ts'
+import { singleFlight } from './single-flight.ts'
 
 /** Largest share of a core that listeners of changes use. */
 const NOTIFY_SHARE = 0.1
@@ -201,7 +201,7 @@ export const createFleet = (deps: FleetDeps, inventory: readonly InventoryNode[]
     settled,
     setInventory,
     onChange: notifier.add,
-    refresh: shareRuns(async () => {
+    refresh: singleFlight(async () => {
       await settle()
       await forAll((node) => node.refresh())
     }),

@@ -1,3 +1,4 @@
+import { counted } from '../../lib/units.ts'
 import type { Layout, Model } from './model.ts'
 import type { PlanInput } from './plan.ts'
 
@@ -21,8 +22,6 @@ type Family = {
   readonly does: (load: number, cap: number) => string
 }
 
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
-
 const atATime = (cap: number): string => (cap === 1 ? 'one at a time' : `${cap} at a time`)
 
 const families = ({ fleet, caps }: PlanInput, layout: Layout): Family[] => {
@@ -39,9 +38,9 @@ const families = ({ fleet, caps }: PlanInput, layout: Layout): Family[] => {
     name: (rack: number) => `rack ${fleet.racks[rack]}`,
   }
   const tests = (verb: string) => (load: number, cap: number) =>
-    `${verb} ${plural(load, 'test')}${load > 1 ? `, ${atATime(cap)}` : ''}`
+    `${verb} ${counted(load, 'test')}${load > 1 ? `, ${atATime(cap)}` : ''}`
   const flows = (verb: string) => (load: number, cap: number) =>
-    `${verb} ${plural(load, 'flow')} over an uplink that takes ${cap}`
+    `${verb} ${counted(load, 'flow')} over an uplink that takes ${cap}`
   const perNode: Family[] = caps.exclusiveNodes
     ? [{ ...nodes, first: layout.nodeTx, does: tests('is in') }]
     : [
@@ -87,14 +86,14 @@ const boundOfCouples = (input: PlanInput, nodeCount: number): Bound => {
   if (!input.caps.exclusiveNodes || couples === 0) return { rounds: 0, bottleneck: '' }
   return {
     rounds: Math.ceil(count / couples),
-    bottleneck: `${plural(nodeCount, 'node')} make at most ${plural(couples, 'couple')} at a time for ${plural(count, 'test')}`,
+    bottleneck: `${counted(nodeCount, 'node')} make at most ${counted(couples, 'couple')} at a time for ${counted(count, 'test')}`,
   }
 }
 
 const boundOfTotal = (input: PlanInput): Bound => {
   const count = input.pairs.sources.length
   const rounds = Math.ceil(count / input.caps.total)
-  return { rounds, bottleneck: `${plural(count, 'test')} in total, ${atATime(input.caps.total)}` }
+  return { rounds, bottleneck: `${counted(count, 'test')} in total, ${atATime(input.caps.total)}` }
 }
 
 /** Returns the largest ceil(load / cap) over interfaces, nodes, uplinks and the total. */

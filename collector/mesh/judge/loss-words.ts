@@ -1,5 +1,5 @@
 import { wilsonInterval } from '../../../lib/statistics.ts'
-import { formatRatio } from '../../../lib/units.ts'
+import { formatCount, formatRatio } from '../../../lib/units.ts'
 import type { Sample } from '../../diagnosis/samples.ts'
 import type { LossWords } from '../../diagnosis/wording.ts'
 import { interfaceKey, type NodeInterface } from '../../inventory/keys.ts'
@@ -23,7 +23,7 @@ const sinceText = ({ fromMs, toMs, sinceMs, sentCount, lostCount }: LossSince, s
   const since = timeText(sinceMs + shiftMs, toMs + shiftMs)
   const isWhole = sinceMs === fromMs
   const time = isWhole ? `since ${since} (${seconds} s; ` : `in the last ${seconds} s (lossy since ${since}; `
-  const probes = sentCount.toLocaleString('en-US')
+  const probes = formatCount(sentCount)
   return `${formatRatio(lostCount / sentCount)} of ${probes} probes ${time}95 % interval ${low} to ${high})`
 }
 

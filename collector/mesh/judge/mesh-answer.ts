@@ -1,4 +1,5 @@
 import { PathState } from '#proto/meshgauge/collector/v1/mesh.ts'
+import { formatCount } from '../../../lib/units.ts'
 import { type Judgement, judge } from '../../diagnosis/judgement.ts'
 import type { LocalEvidence } from '../../diagnosis/local-evidence.ts'
 import { localNotes } from '../../diagnosis/local-verdicts.ts'
@@ -41,6 +42,6 @@ export const answerOfMeshes = ({
     missedExpectationCount: 0,
     incomplete: leftOut.map((text) => `${text}.`).join(' '),
     subject: 'path',
-    healthy: `Healthy. All ${requestedCount.toLocaleString('en-US')} paths are up.`,
+    healthy: `Healthy. All ${formatCount(requestedCount)} paths are up.`,
   })
 }

@@ -92,7 +92,7 @@ export const COLLECTOR_METRICS = {
   resultsDropped: {
     kind: 'counter',
     name: 'meshgauge_results_dropped_total',
-    help: 'Total number of results that were not sent to a watcher that does not read (reason watcher), or never stored (reason store). Normal is 0.',
+    help: 'Total number of results that were not sent to a watcher that does not read (reason watcher), or not stored when the collector shut down (reason store). Normal is 0.',
     unit: '{result}',
     labels: ['reason'],
   },

@@ -1,3 +1,4 @@
+import { counted } from '../../../lib/units.ts'
 import { interfaceKey, type NodeInterface } from '../../inventory/keys.ts'
 
 /** Why one flow does not move. */
@@ -5,8 +6,6 @@ export type FlowProblem = { text: string; source: NodeInterface; destination: No
 
 /** More lines are not readable. The flows themselves have all reasons. */
 const MAX_LINES = 20
-
-const flowCount = (count: number): string => `${count.toLocaleString('en')} flow${count === 1 ? '' : 's'}`
 
 /** The interface or the node that all flows have in common, such as `to node-3 net0`; empty when there is none. */
 const commonPlaceOf = (problems: readonly FlowProblem[]): string => {
@@ -32,7 +31,7 @@ const describeGroup = (group: readonly FlowProblem[]): string => {
   const example = `${source.node} → ${destination.node} ${source.interface}`
   const common = commonPlaceOf(group)
   const place = group.length === 1 ? ` ${example}` : common ? ` ${common}` : `, such as ${example}`
-  return `${flowCount(group.length)}${place}: ${text}`
+  return `${counted(group.length, 'flow')}${place}: ${text}`
 }
 
 /** One line for each problem, most flows first. Each names the place that its flows have in common, or an example. */
@@ -43,5 +42,5 @@ export const describeProblems = (problems: readonly FlowProblem[]): string[] => 
   if (others.length === 0) return lines
   const count = others.reduce((sum, group) => sum + group.length, 0)
   const causes = others.length === 1 ? '1 other problem' : `${others.length} other problems`
-  return [...lines, `${flowCount(count)}: ${causes}`]
+  return [...lines, `${counted(count, 'flow')}: ${causes}`]
 }

@@ -195,7 +195,7 @@ const connections = [
   timeSeries({
     title: 'Dropped, per hour',
     description:
-      'Results not sent to slow watchers, results that could not be stored, and values without a series, per hour. Normal is 0. Results not stored are lost: repeat the run.',
+      'Results not sent to slow watchers, results not stored when the collector shut down, and values without a series, per hour. Normal is 0.',
     unit: 'short',
     queries: [
       {

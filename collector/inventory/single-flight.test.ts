@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { shareRuns } from './shared-runs.ts'
+import { singleFlight } from './single-flight.ts'
 
 test('callers during a run share one run that begins after their call', async () => {
   let [started, ended] = [0, 0]
   let isFailing = false
   const release: (() => void)[] = []
-  const run = shareRuns(async () => {
+  const run = singleFlight(async () => {
     started++
     await new Promise<void>((resolve) => release.push(resolve))
     ended++
